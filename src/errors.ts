@@ -1,0 +1,29 @@
+/** @file Errors that a user can act on, each with the exit code of the command line. */
+
+/** An error whose message is written for the user; the command line prints it without a stack trace. */
+export class UserError extends Error {
+  readonly exitCode: number = 1;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Wrong use of the command line or a configuration that cannot run: exit code 2. */
+export class ConfigError extends UserError {
+  override readonly exitCode = 2;
+}
+
+/** Missing, broken or contradictory data: exit code 3. */
+export class DataError extends UserError {
+  override readonly exitCode = 3;
+}
+
+/** A weight file or checkpoint that cannot be read or written: exit code 4. */
+export class CheckpointError extends UserError {
+  override readonly exitCode = 4;
+}
+
+/** An engine or device that is not there: exit code 1. */
+export class EngineError extends UserError {}

@@ -1,0 +1,109 @@
+/** @file Parameter and Module: named weights in PyTorch's order, names and layouts. */
+import * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../util/host_tensor.js';
+import { Rng } from '../util/random.js';
+
+/** Fills a freshly made weight; `rng` is a stream of this parameter's own. */
+export type Initializer = (data: Float32Array, shape: readonly number[], rng: Rng) => void;
+
+/** One trainable weight. It has a shape from the start and memory on the engine once it is initialised. */
+export class Parameter {
+  /** Frozen parameters get no gradient and are left out of the optimizer. */
+  requiresGrad = true;
+  /** d(loss)/d(this) of the last backward pass, or null; owned by whoever runs the backward pass. */
+  grad: tf.Tensor | null = null;
+  #value: tf.Variable | null = null;
+
+  constructor(
+    readonly shape: readonly number[],
+    readonly init: Initializer,
+  ) {}
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  get isInitialized(): boolean {
+    return this.#value !== null;
+  }
+
+  /** The weight on the engine. Throws before `set` or `initializeParameters`. */
+  get value(): tf.Variable {
+    if (!this.#value) throw new Error('a parameter was used before it was initialised');
+    return this.#value;
+  }
+
+  /** Copies `data` (row-major, PyTorch's layout) into the weight. */
+  set(data: Float32Array): void {
+    if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
+    const tensor = tf.tensor(data, [...this.shape], 'float32');
+    if (this.#value) {
+      this.#value.assign(tensor);
+      tensor.dispose();
+    } else {
+      this.#value = tf.variable(tensor, true);
+      tensor.dispose();
+    }
+  }
+
+  dispose(): void {
+    this.#value?.dispose();
+    this.#value = null;
+    this.grad?.dispose();
+    this.grad = null;
+  }
+}
+
+/**
+ * A part of the network. Fields that hold a Parameter, a Module or an array of them are found in the order of
+ * assignment, which therefore has to be PyTorch's; `undefined` entries of arrays take an index but have no weights.
+ */
+export abstract class Module {
+  /** Training mode: drop path and dropout act. */
+  training = true;
+
+  /** Parameters and sub-modules of this module, named as in PyTorch, in order. */
+  protected *children(): Generator<[string, Parameter | Module]> {
+    for (const [name, field] of Object.entries(this)) {
+      if (field instanceof Parameter || field instanceof Module) yield [name, field];
+      else if (Array.isArray(field)) {
+        for (const [i, item] of field.entries()) {
+          if (item instanceof Parameter || item instanceof Module) yield [`${name}.${i}`, item];
+        }
+      }
+    }
+  }
+
+  /** All parameters with their full names, e.g. `backbone.blocks.0.attn.qkv.weight`. */
+  *namedParameters(prefix = ''): Generator<[string, Parameter]> {
+    for (const [name, child] of this.children()) {
+      if (child instanceof Parameter) yield [prefix + name, child];
+      else yield* child.namedParameters(`${prefix}${name}.`);
+    }
+  }
+
+  parameters(): Parameter[] {
+    return Array.from(this.namedParameters(), ([, parameter]) => parameter);
+  }
+
+  /** Training (default) or evaluation mode, for this module and all below it. */
+  train(mode = true): this {
+    this.training = mode;
+    for (const [, child] of this.children()) if (child instanceof Module) child.train(mode);
+    return this;
+  }
+
+  dispose(): void {
+    for (const parameter of this.parameters()) parameter.dispose();
+  }
+}
+
+/** Gives every parameter that has no value yet its initial one; depends on the seed and its name only. */
+export function initializeParameters(module: Module, seed: number): void {
+  for (const [name, parameter] of module.namedParameters()) {
+    if (parameter.isInitialized) continue;
+    const data = new Float32Array(parameter.size);
+    parameter.init(data, parameter.shape, Rng.forName(seed, name));
+    parameter.set(data);
+  }
+}

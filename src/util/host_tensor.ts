@@ -1,0 +1,86 @@
+/** @file Tensors outside any engine: a dtype, a shape and bytes that are read when asked for. */
+
+export const DTYPE_BYTES = {
+  float64: 8,
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint8: 1,
+  bool: 1,
+} as const;
+
+export type DType = keyof typeof DTYPE_BYTES;
+
+/** A dense row-major tensor. `bytes()` may read a file, so a checkpoint larger than memory can be walked. */
+export interface HostTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** The elements, little-endian; a view that the caller must not modify. */
+  bytes(): Uint8Array;
+}
+
+/** Number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Wraps float32 data without copying. */
+export function float32Tensor(shape: readonly number[], data: Float32Array): HostTensor {
+  if (data.length !== sizeOf(shape)) throw new RangeError(`${data.length} elements for shape [${shape}]`);
+  return {
+    dtype: 'float32',
+    shape,
+    bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+export function isHostTensor(value: unknown): value is HostTensor {
+  return (
+    typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value && 'bytes' in value
+  );
+}
+
+/** The elements as float32 (64-bit types are rounded); shape is the caller's to keep. */
+export function toFloat32(tensor: HostTensor): Float32Array {
+  const raw = tensor.bytes();
+  const count = sizeOf(tensor.shape);
+  const bytes = raw.byteOffset % 8 === 0 ? raw : raw.slice();
+  const at = [bytes.buffer, bytes.byteOffset, count] as const;
+  switch (tensor.dtype) {
+    case 'float32':
+      return new Float32Array(...at);
+    case 'float64':
+      return Float32Array.from(new Float64Array(...at));
+    case 'int64':
+      return Float32Array.from(new BigInt64Array(...at), Number);
+    case 'int32':
+      return Float32Array.from(new Int32Array(...at));
+    case 'int16':
+      return Float32Array.from(new Int16Array(...at));
+    case 'int8':
+      return Float32Array.from(new Int8Array(...at));
+    case 'uint8':
+    case 'bool':
+      return Float32Array.from(new Uint8Array(...at));
+    case 'bfloat16': {
+      const wide = Uint32Array.from(new Uint16Array(...at), (half) => half << 16);
+      return new Float32Array(wide.buffer);
+    }
+    case 'float16':
+      return Float32Array.from(new Uint16Array(...at), float16ToNumber);
+  }
+}
+
+/** IEEE 754 binary16 bits to a number. */
+function float16ToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

@@ -1,0 +1,83 @@
+/** @file Reading the reference data that PyTorch made, and comparing with it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { readSafetensors } from '../src/checkpoint/safetensors.js';
+import { toFloat32 } from '../src/util/host_tensor.js';
+
+/** The folder with the reference data: STMIXER_GOLDEN_DIR, or the copy in the repository. */
+export const goldenDir = process.env.STMIXER_GOLDEN_DIR ?? fileURLToPath(new URL('golden', import.meta.url));
+
+/** A tensor of a golden file, as float32. */
+export interface Golden {
+  shape: number[];
+  data: Float32Array;
+}
+
+export function goldenPath(...parts: string[]): string {
+  return join(goldenDir, ...parts);
+}
+
+/**
+ * Names of the golden sets of a kind in the folder: `e2e` finds `e2e.json` and any `e2e_<word>.json`-like
+ * sibling that has the same companions; a folder of other cases may hold only some of the kinds.
+ */
+export function goldenExists(name: string): boolean {
+  return existsSync(goldenPath(name));
+}
+
+export function goldenList(folder: string): string[] {
+  return goldenExists(folder) ? readdirSync(goldenPath(folder)).sort() : [];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: every golden file has a structure of its own
+export function goldenJson(name: string): any {
+  return JSON.parse(readFileSync(goldenPath(name), 'utf8'));
+}
+
+export function goldenTensors(name: string): Map<string, Golden> {
+  const tensors = new Map<string, Golden>();
+  for (const [key, tensor] of readSafetensors(goldenPath(name))) {
+    tensors.set(key, { shape: [...tensor.shape], data: toFloat32(tensor) });
+  }
+  return tensors;
+}
+
+/** ‖a − b‖ / ‖b‖ in double precision; where b is all zero, ‖a‖. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(actual.length).toBe(expected.length);
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < expected.length; i++) {
+    difference += (actual[i] - expected[i]) ** 2;
+    norm += expected[i] ** 2;
+  }
+  return norm === 0 ? Math.sqrt(difference) : Math.sqrt(difference / norm);
+}
+
+/** Relative tolerances of the project: forward values, gradients, weights after optimizer steps. */
+export const FORWARD = 1e-5;
+export const GRADIENT = 1e-4;
+export const WEIGHTS = 1e-5;
+
+/**
+ * Asserts ‖actual − expected‖/‖expected‖ ≤ tolerance, or that no element is farther off than a few times the noise
+ * floor, the pair [max |value|, max |float32 − float64|] of the reference.
+ */
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+  noiseFloor?: readonly [number, number],
+): void {
+  const error = relativeError(actual, expected);
+  if (error <= tolerance) return;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(actual[i] - expected[i]));
+  if (noiseFloor && largest <= 4 * noiseFloor[1]) return;
+  expect.fail(
+    `${what}: relative error ${error.toExponential(2)} > ${tolerance}, largest difference ${largest}`,
+  );
+}

@@ -1,0 +1,13 @@
+/** @file Test runner settings: unit tests beside the code, goldens and end-to-end tests under test/. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    // Native addons (sharp, tfjs-node) want a process of their own.
+    pool: 'forks',
+    maxWorkers: 2,
+    setupFiles: ['test/setup.ts'],
+    testTimeout: 60_000,
+  },
+});
