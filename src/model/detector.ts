@@ -1,0 +1,96 @@
+/** @file The whole detector: backbone, neck, decoder. */
+import * as tf from '@tensorflow/tfjs';
+import type { Config } from '../config/index.js';
+import { normal } from '../nn/init.js';
+import type { Sequential } from '../nn/layers.js';
+import { Module, Parameter } from '../nn/module.js';
+import type { Rng } from '../util/random.js';
+import { decodeBoxes, refineBoxes } from './boxes.js';
+import { makeNeckLevel, NECK_LEVELS } from './neck.js';
+import { initialQueries, type Queries } from './queries.js';
+import { makeFeatureTable } from './sampling.js';
+import { DecoderStage, type StageOutput } from './stage.js';
+import { VisionTransformer } from './vit.js';
+
+/** What the model needs to know of the configuration. */
+export type ModelConfig = Pick<Config, 'DATA' | 'ViT' | 'MODEL'>;
+
+/** One stage's predictions; B clips, Q queries. */
+export type StagePrediction = StageOutput & {
+  /** Refined boxes [B, Q, 4] as xyzr. */
+  xyzr: tf.Tensor;
+  /** The same as corners in pixels of the clip. */
+  boxes: tf.Tensor;
+};
+
+/** Query embeddings of the decoder: `stm_head.init_spatial_queries.weight` and its temporal twin. */
+class Embedding extends Module {
+  readonly weight: Parameter;
+
+  constructor(count: number, features: number) {
+    super();
+    this.weight = new Parameter([count, features], normal);
+  }
+}
+
+class Decoder extends Module {
+  readonly init_spatial_queries: Embedding;
+  readonly init_temporal_queries: Embedding;
+  readonly decoder_stages: DecoderStage[];
+  readonly #groups: number;
+
+  constructor(stm: Config['MODEL']['STM']) {
+    super();
+    this.#groups = stm.N_GROUPS;
+    this.init_spatial_queries = new Embedding(stm.NUM_QUERIES, stm.HIDDEN_DIM);
+    this.init_temporal_queries = new Embedding(stm.NUM_QUERIES, stm.HIDDEN_DIM);
+    this.decoder_stages = Array.from({ length: stm.NUM_STAGES }, () => new DecoderStage(stm));
+  }
+
+  forward(maps: tf.Tensor[], whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
+    const strides = NECK_LEVELS.map((level) => level.stride);
+    const table = makeFeatureTable(maps, strides, this.#groups);
+    let queries: Queries = initialQueries(
+      whwh,
+      this.init_spatial_queries.weight.value,
+      this.init_temporal_queries.weight.value,
+    );
+    return this.decoder_stages.map((stage) => {
+      const output = stage.forward(table, queries, rng);
+      const xyzr = refineBoxes(queries.xyzr, output.delta);
+      queries = { xyzr, spatial: output.spatial, temporal: output.temporal };
+      return { ...output, xyzr, boxes: decodeBoxes(xyzr) };
+    });
+  }
+}
+
+/** STMixer with a ViT backbone. Parameters are named and ordered as in the PyTorch original. */
+export class Detector extends Module {
+  readonly backbone: VisionTransformer;
+  readonly lateral_convs: Sequential[];
+  readonly stm_head: Decoder;
+
+  constructor(cfg: ModelConfig) {
+    super();
+    const { STM } = cfg.MODEL;
+    this.backbone = new VisionTransformer(cfg);
+    this.lateral_convs = NECK_LEVELS.map(({ scale }) =>
+      makeNeckLevel(scale, cfg.ViT.EMBED_DIM, STM.HIDDEN_DIM),
+    );
+    this.stm_head = new Decoder(STM);
+  }
+
+  /** The backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the pyramid made of it. */
+  features(video: tf.Tensor, rng?: Rng): { backbone: tf.Tensor; maps: tf.Tensor[] } {
+    const backbone = this.backbone.forward(video, rng);
+    return { backbone, maps: this.lateral_convs.map((level) => tf.tidy(() => level.forward(backbone))) };
+  }
+
+  /**
+   * Predictions of every stage, last stage last. video [B, T, H, W, 3] is normalised and padded to multiples of 32;
+   * whwh [B, 4] has each clip's size before padding; `rng` draws drop path and dropout in training.
+   */
+  forward(video: tf.Tensor, whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
+    return tf.tidy(() => this.stm_head.forward(this.features(video, rng).maps, whwh, rng));
+  }
+}

@@ -1,0 +1,86 @@
+/** @file The simple feature pyramid between backbone and decoder: maps at strides 4, 8, 16 and 32. */
+import type * as tf from '@tensorflow/tfjs';
+import { fanInUniform } from '../nn/init.js';
+import { Gelu, Layer, LayerNorm, Sequential } from '../nn/layers.js';
+import { Parameter } from '../nn/module.js';
+import { conv1x1x1, conv3x3x3, convTranspose1x2x2, maxPool1x2x2 } from '../nn/spatial.js';
+
+const NORM_EPS = 1e-6;
+
+/** Scale of each level relative to the backbone's map, and the stride in pixels that results. */
+export const NECK_LEVELS = [
+  { scale: 4, stride: 4 },
+  { scale: 2, stride: 8 },
+  { scale: 1, stride: 16 },
+  { scale: 0.5, stride: 32 },
+] as const;
+
+/** Doubles height and width. */
+class Upsample extends Layer {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+
+  constructor(inChannels: number, outChannels: number) {
+    super();
+    // PyTorch takes the fan-in of a transposed convolution from its second axis.
+    const init = fanInUniform(outChannels * 4);
+    this.weight = new Parameter([inChannels, outChannels, 1, 2, 2], init);
+    this.bias = new Parameter([outChannels], init);
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    return convTranspose1x2x2(x, this.weight.value, this.bias.value);
+  }
+}
+
+/** Halves height and width. */
+class Downsample extends Layer {
+  override forward(x: tf.Tensor): tf.Tensor {
+    return maxPool1x2x2(x);
+  }
+}
+
+class Conv extends Layer {
+  readonly weight: Parameter;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    readonly kernel: 1 | 3,
+  ) {
+    super();
+    const shape = [outChannels, inChannels, kernel, kernel, kernel];
+    this.weight = new Parameter(shape, fanInUniform(inChannels * kernel ** 3));
+  }
+
+  override forward(x: tf.Tensor): tf.Tensor {
+    return this.kernel === 1 ? conv1x1x1(x, this.weight.value) : conv3x3x3(x, this.weight.value);
+  }
+}
+
+/** One level: maps [B, t, h, w, inChannels] to [B, t, scale·h, scale·w, outChannels]. */
+export function makeNeckLevel(scale: number, inChannels: number, outChannels: number): Sequential {
+  const [half, quarter] = [inChannels / 2, inChannels / 4];
+  let rescale: Layer[] = [];
+  let channels = inChannels;
+  if (scale === 4) {
+    rescale = [
+      new Upsample(inChannels, half),
+      new LayerNorm(half, NORM_EPS),
+      new Gelu(),
+      new Upsample(half, quarter),
+    ];
+    channels = quarter;
+  } else if (scale === 2) {
+    rescale = [new Upsample(inChannels, half)];
+    channels = half;
+  } else if (scale === 0.5) {
+    rescale = [new Downsample()];
+  }
+  return new Sequential([
+    ...rescale,
+    new Conv(channels, outChannels, 1),
+    new LayerNorm(outChannels, NORM_EPS),
+    new Conv(outChannels, outChannels, 3),
+  ]);
+}

@@ -1,0 +1,136 @@
+/**
+ * @file Sampling of the feature pyramid at points that the queries choose.
+ *
+ * All time steps share a point, so the maps are kept as rows [B·G·S, T·D]: S positions of all levels, G channel groups
+ * of D features. A point then is one weighted sum of 4 levels × 4 neighbouring rows.
+ * Shapes: B clips, Q queries, P points of a group.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { noGrad } from '../nn/autograd.js';
+import { weightedRowSum } from '../nn/spatial.js';
+import { boxSize, columns } from './boxes.js';
+
+/** How sharply a point keeps to its level, and the level at which a box of 2³ pixels side is sampled. */
+const LEVEL_TAU = 2;
+const LEVEL_OFFSET = 3;
+
+interface Level {
+  height: number;
+  width: number;
+  stride: number;
+  /** First row of this level among the S positions. */
+  start: number;
+}
+
+/** The pyramid as a table of rows, made once per forward pass and used by every stage. */
+export interface FeatureTable {
+  rows: tf.Tensor;
+  levels: Level[];
+  positions: number;
+  batch: number;
+  groups: number;
+  timeSteps: number;
+}
+
+/** Maps [B, T, H_l, W_l, C] of the levels to one table. */
+export function makeFeatureTable(
+  maps: readonly tf.Tensor[],
+  strides: readonly number[],
+  groups: number,
+): FeatureTable {
+  const [B, T, , , C] = maps[0].shape;
+  const levels: Level[] = [];
+  let positions = 0;
+  const parts = maps.map((map, l) => {
+    const [, , height, width] = map.shape;
+    levels.push({ height, width, stride: strides[l], start: positions });
+    positions += height * width;
+    return map.reshape([B, T, height * width, groups, C / groups]).transpose([0, 3, 2, 1, 4]);
+  });
+  const rows = tf.concat(parts, 2).reshape([B * groups * positions, (T * C) / groups]);
+  return { rows, levels, positions, batch: B, groups, timeSteps: T };
+}
+
+/**
+ * Points [B, Q, G·P, 3] = (x, y, level) from offsets [B, Q, G·P·3] in units of the box's size, and boxes xyzr
+ * [B, Q, 4]. x and y are pixels; level is log2 of a size in pixels.
+ */
+export function makeSamplePoints(offsets: tf.Tensor, xyzr: tf.Tensor): tf.Tensor {
+  const [B, Q, width] = offsets.shape;
+  const [x, y, z, r] = columns(xyzr);
+  const { w, h } = boxSize(z, r);
+  const unit = tf.concat([w, h, tf.onesLike(z)], -1).reshape([B, Q, 1, 3]);
+  const centre = tf.concat([x, y, z], -1).reshape([B, Q, 1, 3]);
+  return offsets
+    .reshape([B, Q, width / 3, 3])
+    .mul(unit)
+    .add(centre);
+}
+
+/** softmax over levels l of −(level − 3 − l)²/2 for levels of points [N, 1]. Returns [N, levels]. */
+export function levelWeights(level: tf.Tensor, levels: number): tf.Tensor {
+  const distance = level.sub(LEVEL_OFFSET).sub(tf.range(0, levels).reshape([1, levels]));
+  return tf.softmax(distance.square().div(-LEVEL_TAU));
+}
+
+/**
+ * Bilinear samples, zero outside the map, of every level at `points` [B, Q, G·P, 3], weighted over the levels.
+ * Returns [B·Q·G, P, T, D].
+ */
+export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor {
+  const { levels, groups: G, timeSteps: T } = table;
+  const [B, Q, GP] = points.shape;
+  const N = B * Q * GP;
+  const L = levels.length;
+  const perLevel = (value: (level: Level) => number, dtype: 'float32' | 'int32' = 'float32') =>
+    tf.tensor2d(levels.map(value), [1, L], dtype);
+  const [x, y, level] = tf.split(points.reshape([N, 3]), 3, 1);
+
+  // Pixel centres: position p of a level is pixel (p + ½)·stride.
+  const inverseStride = perLevel((l) => 1 / l.stride);
+  const columnAt = x.mul(inverseStride).sub(0.5);
+  const rowAt = y.mul(inverseStride).sub(0.5);
+  const axes = [
+    { at: rowAt, extent: perLevel((l) => l.height) },
+    { at: columnAt, extent: perLevel((l) => l.width) },
+  ].map(({ at, extent }) => {
+    const near = noGrad(() => at.floor());
+    const far = noGrad(() => near.add(1));
+    const fraction = at.sub(near);
+    const inside = (index: tf.Tensor) =>
+      noGrad(() => index.greaterEqual(0).logicalAnd(index.less(extent)).toFloat());
+    // The second bound is for NaN, which survives the first and must not become an address.
+    const clamped = (index: tf.Tensor) =>
+      noGrad(() => index.maximum(0).minimum(extent.sub(1)).toInt().maximum(tf.scalar(0, 'int32')));
+    return {
+      index: [clamped(near), clamped(far)],
+      weight: [fraction.neg().add(1).mul(inside(near)), fraction.mul(inside(far))],
+    };
+  });
+  const [rows, cols] = axes;
+  const byLevel = levelWeights(level, L);
+
+  const width = perLevel((l) => l.width, 'int32');
+  const start = noGrad(() => firstRows(table, Q, GP).add(perLevel((l) => l.start, 'int32')));
+  const indices: tf.Tensor[] = [];
+  const weights: tf.Tensor[] = [];
+  for (const i of [0, 1]) {
+    const rowWeight = rows.weight[i].mul(byLevel);
+    for (const j of [0, 1]) {
+      weights.push(rowWeight.mul(cols.weight[j]));
+      indices.push(noGrad(() => rows.index[i].mul(width).add(cols.index[j]).add(start)));
+    }
+  }
+  const sampled = weightedRowSum(table.rows, tf.concat(indices, 1), tf.concat(weights, 1));
+  return sampled.reshape([B * Q * G, GP / G, T, -1]);
+}
+
+/** The table's first row for the clip and group of every point, [B·Q·G·P, 1] (int32). */
+function firstRows({ batch: B, groups: G, positions }: FeatureTable, Q: number, GP: number): tf.Tensor {
+  return tf
+    .range(0, B * G, 1, 'int32')
+    .mul(tf.scalar(positions, 'int32'))
+    .reshape([B, 1, G, 1])
+    .tile([1, Q, 1, GP / G])
+    .reshape([-1, 1]);
+}

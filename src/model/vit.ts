@@ -1,0 +1,251 @@
+/**
+ * @file The VideoMAE vision transformer: tubelet embedding, position table, pre-norm blocks.
+ *
+ * Shapes: B clips, T H W of the video, t h w of the token grid, N = t·h·w tokens, C features.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { Config } from '../config/index.js';
+import { attention } from '../nn/attention.js';
+import { checkpoint } from '../nn/autograd.js';
+import { gelu, linear } from '../nn/functional.js';
+import { constant, fanInUniform, zeros } from '../nn/init.js';
+import { joinHeads, LayerNorm, Linear, splitHeads } from '../nn/layers.js';
+import { Module, Parameter } from '../nn/module.js';
+import type { Rng } from '../util/random.js';
+import { dropMask, dropped } from './dropout.js';
+import { resizePositions, sinusoidTable } from './position.js';
+
+const NORM_EPS = 1e-6;
+
+/** Conv3d whose kernel equals its stride, as a linear map of flattened tubelets. */
+export class PatchEmbed extends Module {
+  readonly proj: { weight: Parameter; bias: Parameter };
+
+  constructor(
+    channels: number,
+    features: number,
+    readonly tubelet: number,
+    readonly patch: number,
+  ) {
+    super();
+    const init = fanInUniform(channels * tubelet * patch * patch);
+    this.proj = {
+      weight: new Parameter([features, channels, tubelet, patch, patch], init),
+      bias: new Parameter([features], init),
+    };
+  }
+
+  protected override *children(): Generator<[string, Parameter]> {
+    yield ['proj.weight', this.proj.weight];
+    yield ['proj.bias', this.proj.bias];
+  }
+
+  /** Video [B, T, H, W, channels] to features [B, t, h, w, C]. */
+  forward(video: tf.Tensor): tf.Tensor {
+    const { tubelet, patch } = this;
+    const [B, T, H, W, channels] = video.shape;
+    const [t, h, w] = [T / tubelet, H / patch, W / patch];
+    // Columns and channels stay together, which keeps the transposition at rank 6.
+    const tubelets = video
+      .reshape([B * t, tubelet, h, patch, w, patch * channels])
+      .transpose([0, 2, 4, 1, 3, 5])
+      .reshape([B * t * h * w, tubelet * patch * patch * channels]);
+    const weight = this.proj.weight.value;
+    const matrix = weight.transpose([0, 2, 3, 4, 1]).reshape([weight.shape[0], -1]);
+    return linear(tubelets, matrix, this.proj.bias.value).reshape([B, t, h, w, weight.shape[0]]);
+  }
+}
+
+export interface BlockOptions {
+  dim: number;
+  heads: number;
+  mlpRatio: number;
+  qkvBias: boolean;
+  /** Factor on the queries; null for head_dim^-0.5. */
+  qkScale: number | null;
+  /** Initial layer scale; 0 for none. */
+  initValues: number;
+  drop: number;
+  attnDrop: number;
+  dropPath: number;
+}
+
+/** Self-attention of the backbone: one projection without bias, `q_bias` and `v_bias` apart, none for keys. */
+class Attention extends Module {
+  readonly q_bias?: Parameter;
+  readonly v_bias?: Parameter;
+  readonly qkv: Linear;
+  readonly proj: Linear;
+  readonly #heads: number;
+  readonly #scale: number;
+
+  constructor({ dim, heads, qkvBias, qkScale }: BlockOptions) {
+    super();
+    this.#heads = heads;
+    this.#scale = qkScale ?? (dim / heads) ** -0.5;
+    if (qkvBias) {
+      this.q_bias = new Parameter([dim], zeros);
+      this.v_bias = new Parameter([dim], zeros);
+    }
+    this.qkv = new Linear(dim, 3 * dim, { bias: false });
+    this.proj = new Linear(dim, dim);
+  }
+
+  forward(x_BNC: tf.Tensor, mask?: tf.Tensor): tf.Tensor {
+    const [B, N, C] = x_BNC.shape;
+    const bias =
+      this.q_bias && this.v_bias
+        ? tf.concat([this.q_bias.value, tf.zeros([C]), this.v_bias.value])
+        : undefined;
+    const [q, k, v] = splitHeads(linear(x_BNC, this.qkv.weight.value, bias), this.#heads);
+    return this.proj.forward(joinHeads(attention(q, k, v, { scale: this.#scale, mask }), B, N));
+  }
+}
+
+class Mlp extends Module {
+  readonly fc1: Linear;
+  readonly fc2: Linear;
+
+  constructor(dim: number, hidden: number) {
+    super();
+    this.fc1 = new Linear(dim, hidden);
+    this.fc2 = new Linear(hidden, dim);
+  }
+
+  forward(x: tf.Tensor): tf.Tensor {
+    return this.fc2.forward(gelu(this.fc1.forward(x)));
+  }
+}
+
+/** Random masks of one block for one forward pass; what is not dropped has none. */
+export interface BlockMasks {
+  probabilities?: tf.Tensor;
+  projection?: tf.Tensor;
+  attentionPath?: tf.Tensor;
+  hidden?: tf.Tensor;
+  mlpPath?: tf.Tensor;
+}
+
+/** One pre-norm transformer block, with optional layer scale. */
+export class Block extends Module {
+  readonly gamma_1?: Parameter;
+  readonly gamma_2?: Parameter;
+  readonly norm1: LayerNorm;
+  readonly attn: Attention;
+  readonly norm2: LayerNorm;
+  readonly mlp: Mlp;
+
+  constructor(readonly options: BlockOptions) {
+    super();
+    const { dim, mlpRatio, initValues } = options;
+    if (initValues > 0) {
+      this.gamma_1 = new Parameter([dim], constant(initValues));
+      this.gamma_2 = new Parameter([dim], constant(initValues));
+    }
+    this.norm1 = new LayerNorm(dim, NORM_EPS);
+    this.attn = new Attention(options);
+    this.norm2 = new LayerNorm(dim, NORM_EPS);
+    this.mlp = new Mlp(dim, Math.floor(dim * mlpRatio));
+  }
+
+  /** Draws this block's masks for an input [B, N, C]; none in evaluation. */
+  masks([B, N, C]: number[], rng?: Rng): BlockMasks {
+    const { heads, drop, attnDrop, dropPath } = this.options;
+    const random = this.training ? rng : undefined;
+    return {
+      probabilities: dropMask([B * heads, N, N], attnDrop, random),
+      projection: dropMask([B, N, C], drop, random),
+      attentionPath: dropMask([B, 1, 1], dropPath, random),
+      hidden: dropMask([B, N, C], drop, random),
+      mlpPath: dropMask([B, 1, 1], dropPath, random),
+    };
+  }
+
+  /** x [B, N, C] to [B, N, C]. */
+  forward(x_BNC: tf.Tensor, masks: BlockMasks = {}): tf.Tensor {
+    return tf.tidy(() => {
+      const residual = (x: tf.Tensor, branch: tf.Tensor, gamma?: Parameter, path?: tf.Tensor) =>
+        x.add(dropped(gamma ? branch.mul(gamma.value) : branch, path));
+      const attended = dropped(
+        this.attn.forward(this.norm1.forward(x_BNC), masks.probabilities),
+        masks.projection,
+      );
+      const y_BNC = residual(x_BNC, attended, this.gamma_1, masks.attentionPath);
+      const mixed = dropped(this.mlp.forward(this.norm2.forward(y_BNC)), masks.hidden);
+      return residual(y_BNC, mixed, this.gamma_2, masks.mlpPath);
+    });
+  }
+}
+
+/** The backbone: video [B, T, H, W, 3] to one map of features [B, t, h, w, C]. */
+export class VisionTransformer extends Module {
+  readonly pos_embed?: Parameter;
+  readonly patch_embed: PatchEmbed;
+  readonly blocks: Block[];
+  readonly norm: LayerNorm;
+  readonly #vit: Config['ViT'];
+  readonly #timeSteps: number;
+  readonly #grid: number;
+
+  constructor(cfg: Pick<Config, 'ViT' | 'DATA'>) {
+    super();
+    const vit = cfg.ViT;
+    this.#vit = vit;
+    this.#timeSteps = cfg.DATA.NUM_FRAMES / vit.TUBELET_SIZE;
+    this.#grid = Math.floor(vit.PRETRAIN_IMG_SIZE / vit.PATCH_SIZE);
+    if (vit.USE_LEARNABLE_POS_EMB) {
+      this.pos_embed = new Parameter([1, this.#timeSteps * this.#grid ** 2, vit.EMBED_DIM], zeros);
+    }
+    this.patch_embed = new PatchEmbed(vit.IN_CHANS, vit.EMBED_DIM, vit.TUBELET_SIZE, vit.PATCH_SIZE);
+    this.blocks = Array.from(
+      { length: vit.DEPTH },
+      (_, i) =>
+        new Block({
+          dim: vit.EMBED_DIM,
+          heads: vit.NUM_HEADS,
+          mlpRatio: vit.MLP_RATIO,
+          qkvBias: vit.QKV_BIAS,
+          qkScale: vit.QK_SCALE,
+          initValues: vit.INIT_VALUES,
+          drop: vit.DROP_RATE,
+          attnDrop: vit.ATTN_DROP_RATE,
+          dropPath: vit.DEPTH > 1 ? (vit.DROP_PATH_RATE * i) / (vit.DEPTH - 1) : 0,
+        }),
+    );
+    this.norm = new LayerNorm(vit.EMBED_DIM, NORM_EPS);
+  }
+
+  forward(video: tf.Tensor, rng?: Rng): tf.Tensor {
+    return tf.tidy(() => {
+      const patches = this.patch_embed.forward(video);
+      const [B, t, h, w, C] = patches.shape;
+      const N = t * h * w;
+      const masked = this.training ? dropMask([B, N, C], this.#vit.DROP_RATE, rng) : undefined;
+      let x_BNC = dropped(patches.reshape([B, N, C]).add(this.#positions(h, w)), masked);
+      for (const block of this.blocks) x_BNC = this.#run(block, x_BNC, rng);
+      return this.norm.forward(x_BNC).reshape([B, t, h, w, C]);
+    });
+  }
+
+  /** The position table for this grid, [N, C]. */
+  #positions(h: number, w: number): tf.Tensor {
+    const rows = this.#timeSteps * this.#grid ** 2;
+    const C = this.#vit.EMBED_DIM;
+    const table = this.pos_embed
+      ? this.pos_embed.value.reshape([rows, C])
+      : tf.tensor2d(sinusoidTable(rows, C), [rows, C]);
+    return resizePositions(table, this.#grid, h, w);
+  }
+
+  #run(block: Block, x_BNC: tf.Tensor, rng?: Rng): tf.Tensor {
+    const masks = block.masks(x_BNC.shape, rng);
+    if (!this.training || !this.#vit.USE_CHECKPOINT) return block.forward(x_BNC, masks);
+    const names = (Object.keys(masks) as (keyof BlockMasks)[]).filter((name) => masks[name]);
+    return checkpoint(
+      (x, constants) => block.forward(x, Object.fromEntries(names.map((name, i) => [name, constants[i]]))),
+      x_BNC,
+      block.parameters().map((parameter) => parameter.value),
+      names.map((name) => masks[name] as tf.Tensor),
+    );
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * @file Scaled dot-product attention that keeps no probabilities: the backward pass computes them again.
+ *
+ * Shapes: S = batch · heads, N queries, M keys, D features of a head.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { differentiable } from './autograd.js';
+
+/** Scores are computed for as many heads at a time as fit into this many elements (128 MiB of float32). */
+const MAX_SCORES = 2 ** 25;
+
+export interface AttentionOptions {
+  /** Factor on the queries, usually D^-0.5. */
+  scale: number;
+  /** Added to the scores, [S, N, M]; gets a gradient. */
+  bias?: tf.Tensor;
+  /** Dropout mask on the probabilities, [S, N, M], already divided by the keep rate; no gradient. */
+  mask?: tf.Tensor;
+}
+
+/** softmax(scale·q·kᵀ + bias)·v for q [S, N, D], k and v [S, M, D]. Returns [S, N, D]. */
+export function attention(
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  { scale, bias, mask }: AttentionOptions,
+): tf.Tensor {
+  const [S, N] = q.shape;
+  const [, M] = k.shape;
+  const step = Math.min(S, Math.max(1, Math.floor(MAX_SCORES / (N * M))));
+  const inputs = bias ? [q, k, v, bias] : [q, k, v];
+
+  return differentiable(
+    inputs,
+    (save) => {
+      save(mask ? [...inputs, mask] : inputs);
+      const [out] = overHeads([...inputs, ...(mask ? [mask] : [])], step, ([q1, k1, v1, ...rest]) => {
+        const b1 = bias ? rest.shift() : undefined;
+        const p = probabilities(q1.mul(scale), k1, b1);
+        return [tf.matMul(rest[0] ? p.mul(rest[0]) : p, v1)];
+      });
+      return out;
+    },
+    (dy, saved) =>
+      overHeads([dy, ...saved], step, ([dy1, q1, k1, v1, ...rest]) => {
+        const b1 = bias ? rest.shift() : undefined;
+        const m1 = rest[0];
+        const scaled = q1.mul(scale);
+        const p = probabilities(scaled, k1, b1);
+        const dp = tf.matMul(dy1, v1, false, true);
+        const dropped = m1 ? dp.mul(m1) : dp;
+        const ds = p.mul(dropped.sub(dropped.mul(p).sum(2, true)));
+        return [
+          tf.matMul(ds, k1).mul(scale),
+          tf.matMul(ds, scaled, true, false),
+          tf.matMul(m1 ? p.mul(m1) : p, dy1, true, false),
+          ...(bias ? [ds] : []),
+        ];
+      }),
+  );
+}
+
+function probabilities(scaledQ: tf.Tensor, k: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const scores = tf.matMul(scaledQ, k, false, true);
+  return tf.softmax(bias ? scores.add(bias) : scores);
+}
+
+/** Applies `f` to slices of `step` along the first axis and joins the results. */
+function overHeads(tensors: tf.Tensor[], step: number, f: (slices: tf.Tensor[]) => tf.Tensor[]): tf.Tensor[] {
+  const [S] = tensors[0].shape;
+  if (step >= S) return f(tensors);
+  const parts: tf.Tensor[][] = [];
+  for (let i = 0; i < S; i += step) {
+    const count = Math.min(step, S - i);
+    parts.push(
+      tf.tidy(() =>
+        f(tensors.map((t) => t.slice([i, ...t.shape.slice(1).map(() => 0)], [count, ...t.shape.slice(1)]))),
+      ),
+    );
+  }
+  return parts[0].map((_, n) => tf.concat(parts.map((part) => part[n])));
+}

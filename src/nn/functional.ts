@@ -1,0 +1,161 @@
+/**
+ * @file Differentiable functions of the layers: each keeps for the backward pass no more than it needs.
+ *
+ * Features are last in every tensor; weights have PyTorch's layouts.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { differentiable } from './autograd.js';
+
+/** y = x·Wᵀ + b for x […, in], weight [out, in], bias [out]. Returns […, out]. */
+export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const [outFeatures, inFeatures] = weight.shape;
+  const y = differentiable(
+    bias ? [x, weight, bias] : [x, weight],
+    (save) => {
+      save([x, weight]);
+      const product = tf.matMul(
+        x.reshape([-1, inFeatures]) as tf.Tensor2D,
+        weight as tf.Tensor2D,
+        false,
+        true,
+      );
+      return bias ? product.add(bias) : product;
+    },
+    (dy, [input, w]) => {
+      const dx = tf.matMul(dy as tf.Tensor2D, w as tf.Tensor2D).reshape(input.shape);
+      const dw = tf.matMul(dy as tf.Tensor2D, input.reshape([-1, inFeatures]) as tf.Tensor2D, true, false);
+      return bias ? [dx, dw, dy.sum(0)] : [dx, dw];
+    },
+  );
+  return y.reshape([...x.shape.slice(0, -1), outFeatures]);
+}
+
+/**
+ * Layer normalisation over the last `axes` axes together, with optional weight and bias over the last axis
+ * (torch.nn.LayerNorm; without weights torch.nn.functional.layer_norm).
+ */
+export function layerNorm(
+  x: tf.Tensor,
+  eps: number,
+  { weight, bias, axes = 1 }: { weight?: tf.Tensor; bias?: tf.Tensor; axes?: number } = {},
+): tf.Tensor {
+  const width = x.shape.slice(-axes).reduce((a, b) => a * b, 1);
+  const affine = weight !== undefined && bias !== undefined;
+  const normalized = (x_NC: tf.Tensor) => {
+    const centred = x_NC.sub(x_NC.mean(1, true));
+    const rstd = centred.square().mean(1, true).add(eps).rsqrt();
+    return { xhat: centred.mul(rstd), rstd };
+  };
+  return differentiable(
+    affine ? [x, weight, bias] : [x],
+    (save) => {
+      save(affine ? [x, weight] : [x]);
+      const { xhat } = normalized(x.reshape([-1, width]));
+      return (affine ? xhat.mul(weight).add(bias) : xhat).reshape(x.shape);
+    },
+    (dy, [input, w]) => {
+      const dy_NC = dy.reshape([-1, width]);
+      const { xhat, rstd } = normalized(input.reshape([-1, width]));
+      const dxhat = w ? dy_NC.mul(w) : dy_NC;
+      const dx = dxhat
+        .sub(dxhat.mean(1, true))
+        .sub(xhat.mul(dxhat.mul(xhat).mean(1, true)))
+        .mul(rstd)
+        .reshape(input.shape);
+      return w ? [dx, dy_NC.mul(xhat).sum(0), dy_NC.sum(0)] : [dx];
+    },
+  );
+}
+
+/** Exact GELU, x·Φ(x) (torch.nn.GELU). */
+export function gelu(x: tf.Tensor): tf.Tensor {
+  const phi = (t: tf.Tensor) => t.mul(Math.SQRT1_2).erf().add(1).mul(0.5);
+  return differentiable(
+    [x],
+    (save) => {
+      save([x]);
+      return x.mul(phi(x));
+    },
+    (dy, [t]) => {
+      const density = t
+        .square()
+        .mul(-0.5)
+        .exp()
+        .mul(1 / Math.sqrt(2 * Math.PI));
+      return [dy.mul(phi(t).add(t.mul(density)))];
+    },
+  );
+}
+
+/** |x| with derivative 0 at 0, as in PyTorch (tfjs has −1 there). */
+export function abs(x: tf.Tensor): tf.Tensor {
+  return differentiable(
+    [x],
+    (save) => {
+      save([x]);
+      return x.abs();
+    },
+    (dy, [t]) => [dy.mul(t.sign())],
+  );
+}
+
+/** max(x, 0) with derivative 1 at 0, as torch.clamp has (relu has 0 there). */
+export function nonNegative(x: tf.Tensor): tf.Tensor {
+  return differentiable(
+    [x],
+    (save) => {
+      save([x]);
+      return x.relu();
+    },
+    (dy, [t]) => [dy.mul(t.greaterEqual(0))],
+  );
+}
+
+/** The larger or the smaller of two tensors of one shape; equal values share the gradient, as in PyTorch. */
+function pick(a: tf.Tensor, b: tf.Tensor, largest: boolean): tf.Tensor {
+  return differentiable(
+    [a, b],
+    (save) => {
+      save([a, b]);
+      return largest ? a.maximum(b) : a.minimum(b);
+    },
+    (dy, [p, q]) => {
+      // sign is −1, 0 or 1, so the share of `a` is 0, ½ or 1.
+      const share = (largest ? p.sub(q) : q.sub(p)).sign().add(1).mul(0.5);
+      const da = dy.mul(share);
+      return [da, dy.sub(da)];
+    },
+  );
+}
+
+/** Elementwise maximum of two tensors of one shape. */
+export function maximum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return pick(a, b, true);
+}
+
+/** Elementwise minimum of two tensors of one shape. */
+export function minimum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  return pick(a, b, false);
+}
+
+/** 2ˣ. */
+export function exp2(x: tf.Tensor): tf.Tensor {
+  return x.mul(Math.LN2).exp();
+}
+
+/** log₂ x. */
+export function log2(x: tf.Tensor): tf.Tensor {
+  return x.log().mul(Math.LOG2E);
+}
+
+/** Elementwise binary cross entropy of logits x and targets z in [0, 1] of one shape; z gets no gradient. */
+export function bceWithLogits(x: tf.Tensor, z: tf.Tensor): tf.Tensor {
+  return differentiable(
+    [x],
+    (save) => {
+      save([x, z]);
+      return x.relu().sub(x.mul(z)).add(x.abs().neg().exp().log1p());
+    },
+    (dy, [logits, targets]) => [dy.mul(logits.sigmoid().sub(targets))],
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { differentiable } from './autograd.js';
+import { linear } from './functional.js';
+
+/** 3×3×3 convolution with padding 1, no bias; weight [out, in, 3, 3, 3] (torch.nn.Conv3d). */
+export function conv3x3x3(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
+  const toFilter = (w: tf.Tensor) => w.transpose([2, 3, 4, 1, 0]) as tf.Tensor5D;
+  const attributes = { strides: [1, 1, 1], pad: 'same' };
+  return differentiable(
+    [x, weight],
+    (save) => {
+      save([x, weight]);
+      return tf.conv3d(x as tf.Tensor5D, toFilter(weight), 1, 'same');
+    },
+    (dy, [input, w]) => {
+      const filter = toFilter(w);
+      const run = (kernel: string, inputs: tf.NamedTensorMap, more: object) =>
+        tf.engine().runKernel(kernel, inputs, { ...attributes, ...more }) as tf.Tensor;
+      return [
+        run('Conv3DBackpropInputV2', { dy, filter }, { inputShape: input.shape }),
+        run('Conv3DBackpropFilterV2', { x: input, dy }, { filterShape: filter.shape }).transpose([
+          4, 3, 0, 1, 2,
+        ]),
+      ];
+    },
+  );
+}
+
+/** 1×1×1 convolution without bias; weight [out, in, 1, 1, 1]. */
+export function conv1x1x1(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
+  return linear(x, weight.reshape(weight.shape.slice(0, 2)));
+}
+
+/**
+ * Transposed convolution with kernel and stride (1, 2, 2): every position becomes a 2×2 patch.
+ * weight [in, out, 1, 2, 2], bias [out]; doubles H and W (torch.nn.ConvTranspose3d).
+ */
+export function convTranspose1x2x2(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {
+  const [B, T, H, W] = x.shape;
+  const [inChannels, outChannels] = weight.shape;
+  const matrix = weight
+    .reshape([inChannels, outChannels, 2, 2])
+    .transpose([2, 3, 1, 0])
+    .reshape([4 * outChannels, inChannels]);
+  return linear(x, matrix, bias.tile([4]))
+    .reshape([B * T * H, W, 2, 2, outChannels])
+    .transpose([0, 2, 1, 3, 4])
+    .reshape([B, T, 2 * H, 2 * W, outChannels]);
+}
+
+/** Maximum over 2×2 positions of each time step; of equal values the first gets the gradient, as in PyTorch. */
+export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
+  const [B, T, H, W, C] = x.shape;
+  const [h, w] = [Math.floor(H / 2), Math.floor(W / 2)];
+  const even = h * 2 === H && w * 2 === W ? x : x.slice([0, 0, 0, 0, 0], [B, T, h * 2, w * 2, C]);
+  const patches = even
+    .reshape([B * T * h, 2, w, 2, C])
+    .transpose([0, 2, 1, 3, 4])
+    .reshape([B * T * h * w, 4, C]);
+  return differentiable(
+    [patches],
+    (save) => {
+      save([patches.argMax(1)]);
+      return patches.max(1);
+    },
+    (dy, [first]) => [
+      tf
+        .oneHot(first as tf.Tensor2D, 4, 1, 0, 'float32')
+        .transpose([0, 2, 1])
+        .mul(dy.expandDims(1)),
+    ],
+  ).reshape([B, T, h, w, C]);
+}
+
+/**
+ * y[n] = Σ_k weight[n, k] · table[index[n, k]] for table [R, D], index [N, K] (int32, in range) and weight [N, K].
+ * The heart of the sampling: all positions and feature levels of a point are one row sum. Returns [N, D].
+ */
+export function weightedRowSum(table: tf.Tensor, index: tf.Tensor, weight: tf.Tensor): tf.Tensor {
+  const [N, K] = index.shape;
+  // Column by column, so that no more than one [N, D] product exists at a time.
+  const column = (t: tf.Tensor, k: number) => t.slice([0, k], [N, 1]);
+  const rowsAt = (t: tf.Tensor, indices: tf.Tensor, k: number) =>
+    tf.gather(t, column(indices, k).reshape([N]));
+  const accumulate = (term: (k: number) => tf.Tensor) => {
+    let sum = tf.tidy(() => term(0));
+    for (let k = 1; k < K; k++) {
+      const next = tf.tidy(() => sum.add(term(k)));
+      sum.dispose();
+      sum = next;
+    }
+    return sum;
+  };
+  return differentiable(
+    [table, weight],
+    (save) => {
+      save([table, index, weight]);
+      return accumulate((k) => rowsAt(table, index, k).mul(column(weight, k)));
+    },
+    (dy, [rows, indices, weights]) => {
+      const dtable = accumulate((k) =>
+        tf.scatterND(column(indices, k), dy.mul(column(weights, k)), rows.shape),
+      );
+      const dweight = Array.from({ length: K }, (_, k) =>
+        tf.tidy(() => rowsAt(rows, indices, k).mul(dy).sum(1, true)),
+      );
+      return [dtable, tf.concat(dweight, 1)];
+    },
+  );
+}
