@@ -1,0 +1,171 @@
+/** @file The AVA data set: key frames, the frames around them, and the checks before the first of them is used. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { ConfigError, DataError } from '../errors.js';
+import type { Rng } from '../util/random.js';
+import { type KeyFrame, listKeyFrames, readAnnotations } from './ava_annotations.js';
+import { type Clip, type ClipSource, loadClip } from './clip.js';
+import type { DataConfig, Split } from './data_config.js';
+import { readFrameLists, type Video } from './frame_lists.js';
+import { getSequence } from './frames.js';
+import { Problems } from './text_lines.js';
+import { drawAugmentation, type TransformSettings, transformSettings } from './transforms.js';
+
+export class AvaDataset {
+  readonly frameFolder: string;
+  readonly transforms: TransformSettings;
+  readonly numClasses: number;
+  readonly #numFrames: number;
+  readonly #samplingRate: number;
+
+  private constructor(
+    cfg: DataConfig,
+    readonly split: Split,
+    readonly videos: readonly Video[],
+    /** In the order of the videos, then of time; a clip's index is its place here. */
+    readonly keyFrames: readonly KeyFrame[],
+    /** What is odd but does not keep the data from being used; one line each. */
+    readonly warnings: readonly string[],
+  ) {
+    this.frameFolder = resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_DIR);
+    this.transforms = transformSettings(cfg, split);
+    this.numClasses = cfg.MODEL.STM.ACTION_CLASSES;
+    this.#numFrames = cfg.DATA.NUM_FRAMES;
+    this.#samplingRate = cfg.DATA.SAMPLING_RATE;
+  }
+
+  /**
+   * Reads lists and annotations and checks them and that every frame which a clip uses exists (one listing per folder).
+   * Throws DataError with file and line, ConfigError for a kind of data that is not supported.
+   */
+  static open(cfg: DataConfig, split: Split): AvaDataset {
+    if (cfg.DATA.DATASETS[0] === 'ava_kinetics') {
+      throw new ConfigError(
+        'DATA.DATASETS: ava_kinetics is not supported; use ava_v2.2, or any other name of AVA',
+      );
+    }
+    const lists = readFrameLists(cfg, split);
+    const annotations = readAnnotations(cfg, split);
+    const names = lists.videos.map((video) => video.name);
+    const known = new Set(names);
+    const unknown = new Problems();
+    for (const [name, { where, rows }] of annotations.videos) {
+      if (known.has(name)) continue;
+      unknown.add(
+        `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +
+          `(${lists.files.join(', ')}); add its frames there, or remove its rows`,
+      );
+    }
+    unknown.throwIfAny();
+
+    const keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
+    const warnings = [...lists.warnings, ...annotations.warnings];
+    const idle = names.filter((name) => !annotations.videos.has(name));
+    if (idle.length > 0) {
+      warnings.push(
+        `${idle.length} of ${names.length} videos in the frame lists have no annotation (first: ${idle[0]})`,
+      );
+    }
+    const late = keyFrames.filter(
+      ({ videoIndex, center }) => center >= lists.videos[videoIndex].frames.length,
+    );
+    if (late.length > 0) {
+      const { videoIndex, second, center } = late[0];
+      const { name, frames } = lists.videos[videoIndex];
+      warnings.push(
+        `${late.length} key frames lie beyond the end of their video and show its last frame (first: video ${name}, ` +
+          `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${cfg.AVA.FPS})`,
+      );
+    }
+    const dataset = new AvaDataset(cfg, split, lists.videos, keyFrames, warnings);
+    dataset.#checkFrames();
+    return dataset;
+  }
+
+  /** The number of clips. */
+  get length(): number {
+    return this.keyFrames.length;
+  }
+
+  get numBoxes(): number {
+    return this.keyFrames.reduce((sum, keyFrame) => sum + keyFrame.boxes.length, 0);
+  }
+
+  /** The numbers of the frames of a clip within its video. */
+  sequence({ videoIndex, center }: KeyFrame): number[] {
+    const halfLength = Math.floor((this.#numFrames * this.#samplingRate) / 2);
+    return getSequence(center, halfLength, this.#samplingRate, this.videos[videoIndex].frames.length);
+  }
+
+  /** What it takes to load clip `index`, as plain data. */
+  source(index: number): ClipSource {
+    const keyFrame = this.keyFrames[index];
+    const { videoIndex, second, boxes } = keyFrame;
+    const { name, frames } = this.videos[videoIndex];
+    return {
+      info: { clipId: index, videoIndex, videoName: name, second },
+      paths: this.sequence(keyFrame).map((frame) => resolve(this.frameFolder, frames.at(frame))),
+      boxes: boxes.map((box) => box.coordinates),
+      labels: boxes.map((box) => box.labels),
+      numClasses: this.numClasses,
+    };
+  }
+
+  /** Loads clip `index`; all its random choices come from `rng`. Throws DataError that names a broken frame. */
+  load(index: number, rng: Rng): Promise<Clip> {
+    return loadClip(this.source(index), this.transforms, drawAugmentation(this.transforms, rng));
+  }
+
+  #checkFrames(): void {
+    if (!statSync(this.frameFolder, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new DataError(
+        `${this.frameFolder}: there is no such folder; DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR must lead to the frames`,
+      );
+    }
+    const problems = new Problems();
+    const missingFolders = new Set<string>();
+    let folder = '';
+    let files = new Set<string>();
+    let checked = new Set<number>();
+    let videoIndex = -1;
+    for (const keyFrame of this.keyFrames) {
+      // Key frames come video by video, so what is known about the last one is enough.
+      if (keyFrame.videoIndex !== videoIndex) {
+        videoIndex = keyFrame.videoIndex;
+        checked = new Set();
+      }
+      const video = this.videos[videoIndex];
+      for (const frame of this.sequence(keyFrame)) {
+        if (checked.has(frame)) continue;
+        checked.add(frame);
+        const path = resolve(this.frameFolder, video.frames.at(frame));
+        if (dirname(path) !== folder) {
+          folder = dirname(path);
+          files = new Set(listFolder(folder, missingFolders));
+        }
+        if (files.has(basename(path))) continue;
+        const where = `video ${video.name}, second ${keyFrame.second}`;
+        if (!missingFolders.has(folder)) {
+          problems.add(`${path}: ${where}: the frame list names this file, but it is missing`);
+        }
+      }
+    }
+    for (const missing of missingFolders) {
+      problems.add(`${missing}: the frame list names files in this folder, but the folder is missing`);
+    }
+    problems.throwIfAny();
+  }
+}
+
+function listFolder(folder: string, missing: Set<string>): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+      throw new DataError(`${folder}: cannot list the frames: ${(error as Error).message}`, { cause: error });
+    }
+    missing.add(folder);
+    return [];
+  }
+}

@@ -1,0 +1,127 @@
+/** @file Frame lists: which picture files make up each video. */
+import { resolve } from 'node:path';
+import { DataError } from '../errors.js';
+import type { DataConfig, Split } from './data_config.js';
+import { Problems, readLines } from './text_lines.js';
+
+/** Consecutive paths that differ only by a number counting up, e.g. `vid/vid_000001.jpg` and the following. */
+interface Run {
+  readonly start: number;
+  readonly prefix: string;
+  readonly firstNumber: number;
+  readonly digits: number;
+  readonly suffix: string;
+  count: number;
+}
+
+/** The paths of a video's frames in order; a video of any length costs a few bytes if its files are numbered. */
+export class FramePaths {
+  readonly #runs: Run[] = [];
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(path: string): void {
+    const run = this.#runs.at(-1);
+    if (run && pathInRun(run, run.count) === path) run.count++;
+    else this.#runs.push(startRun(path, this.#length));
+    this.#length++;
+  }
+
+  /** The path of frame `index`, 0 ≤ index < length. */
+  at(index: number): string {
+    let low = 0;
+    let high = this.#runs.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#runs[middle].start <= index) low = middle;
+      else high = middle - 1;
+    }
+    return pathInRun(this.#runs[low], index - this.#runs[low].start);
+  }
+}
+
+function startRun(path: string, start: number): Run {
+  // Beyond nine digits numbers stop being exact somewhere; such a name stands for itself (no digits at all).
+  const match = /^(.*?)(\d{1,9})(\D*)$/.exec(path);
+  if (!match || /\d$/.test(match[1])) {
+    return { start, prefix: path, firstNumber: 0, digits: 0, suffix: '', count: 1 };
+  }
+  const [, prefix, number, suffix] = match;
+  return { start, prefix, firstNumber: Number(number), digits: number.length, suffix, count: 1 };
+}
+
+function pathInRun(run: Run, offset: number): string {
+  if (run.digits === 0) return offset === 0 ? run.prefix : '';
+  return run.prefix + String(run.firstNumber + offset).padStart(run.digits, '0') + run.suffix;
+}
+
+export interface Video {
+  readonly name: string;
+  /** Relative to the frame folder, or absolute, as the list has them. */
+  readonly frames: FramePaths;
+}
+
+export interface FrameLists {
+  /** In order of first appearance. */
+  readonly videos: Video[];
+  /** Where the lists are, for messages. */
+  readonly files: string[];
+  readonly warnings: string[];
+}
+
+/**
+ * Reads the frame lists of a split: one header line, then `original_video_id video_id frame_id path labels` separated
+ * by blanks; a frame's number is its place in the list. Throws DataError with file and line.
+ */
+export function readFrameLists(cfg: DataConfig, split: Split): FrameLists {
+  const [key, names] =
+    split === 'train' ? ['AVA.TRAIN_LISTS', cfg.AVA.TRAIN_LISTS] : ['AVA.TEST_LISTS', cfg.AVA.TEST_LISTS];
+  const files = names.map((name) => resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_LIST_DIR, name));
+  if (files.length === 0) throw new DataError(`${key} names no frame list; give at least one file`);
+  const videos = new Map<string, Video>();
+  const warnings: string[] = [];
+  const problems = new Problems();
+  for (const file of files) {
+    let lineNumber = 0;
+    let frames = 0;
+    for (const line of readLines(file, `frame list (${key})`)) {
+      lineNumber++;
+      let fields = line.split(' ');
+      if (fields.length !== 5 || fields.includes('')) fields = line.trim().split(/\s+/);
+      if (lineNumber === 1) {
+        if (fields.length === 5 && /^\d+$/.test(fields[2])) {
+          warnings.push(
+            `${file}:1: the first line is taken as the header, but looks like a frame; it is not used`,
+          );
+        }
+        continue;
+      }
+      if (fields.length === 1 && fields[0] === '') continue;
+      if (fields.length !== 5) {
+        problems.add(
+          `${file}:${lineNumber}: expected 5 columns separated by blanks (original_video_id video_id frame_id path ` +
+            `labels; paths without blanks), found ${fields.length}`,
+        );
+        continue;
+      }
+      const name = fields[0];
+      let video = videos.get(name);
+      if (!video) {
+        video = { name, frames: new FramePaths() };
+        videos.set(name, video);
+      }
+      video.frames.add(fields[3]);
+      frames++;
+    }
+    if (frames === 0 && problems.count === 0) {
+      problems.add(
+        `${file}: the frame list (${key}) names no frames; it needs a header line and a line per frame`,
+      );
+    }
+  }
+  problems.throwIfAny();
+  return { videos: [...videos.values()], files, warnings };
+}

@@ -1,0 +1,90 @@
+/** @file Reading large text files line by line, and collecting what is wrong in them. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
+import { DataError } from '../errors.js';
+
+// A string cut out of a chunk keeps the whole chunk alive, so chunks are small.
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * The lines of a UTF-8 file without their ends (LF or CRLF) and without a byte order mark. `what` names the file's
+ * role in the DataError that a file which cannot be read gives.
+ */
+export function* readLines(path: string, what: string): Generator<string> {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    throw unreadable(path, what, error);
+  }
+  try {
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    const decoder = new StringDecoder('utf8');
+    let rest = '';
+    let atStart = true;
+    for (;;) {
+      let count: number;
+      try {
+        count = readSync(fd, chunk, 0, CHUNK_BYTES, null);
+      } catch (error) {
+        throw unreadable(path, what, error);
+      }
+      let text = rest + (count > 0 ? decoder.write(chunk.subarray(0, count)) : decoder.end());
+      if (atStart && text.length > 0) {
+        if (text.charCodeAt(0) === 0xfeff) text = text.slice(1);
+        atStart = false;
+      }
+      let begin = 0;
+      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', begin)) {
+        yield text.slice(begin, end > begin && text[end - 1] === '\r' ? end - 1 : end);
+        begin = end + 1;
+      }
+      rest = text.slice(begin);
+      if (count === 0) {
+        if (rest !== '') yield rest;
+        return;
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unreadable(path: string, what: string, error: unknown): DataError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const why =
+    code === 'ENOENT' || code === 'ENOTDIR'
+      ? 'there is no such file'
+      : code === 'EISDIR'
+        ? 'it is a folder, not a file'
+        : (error as Error).message;
+  return new DataError(`${path}: cannot read the ${what}: ${why}`, { cause: error });
+}
+
+const SHOWN = 10;
+
+/** Everything wrong with one kind of input, so that a user sees more than the first mistake. */
+export class Problems {
+  readonly #shown: string[] = [];
+  #count = 0;
+
+  add(message: string): void {
+    this.#count++;
+    if (this.#shown.length < SHOWN) this.#shown.push(message);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Throws one DataError with the first of them, or returns where there are none. */
+  throwIfAny(): void {
+    if (this.#count === 0) return;
+    if (this.#count === 1) throw new DataError(this.#shown[0]);
+    const more = this.#count - this.#shown.length;
+    const list = this.#shown.map((message) => `\n  ${message}`).join('');
+    throw new DataError(
+      `${this.#count} problems in the data:${list}${more > 0 ? `\n  and ${more} more` : ''}`,
+    );
+  }
+}
