@@ -1,0 +1,45 @@
+/** @file A configuration as YAML text that reads back as the same configuration, here and by the official code. */
+import type { TSchema } from '@sinclair/typebox';
+import { formatFloat, formatPythonLiteral, parsePythonLiteral } from './python_literals.js';
+import { type Config, ConfigSchema, getValue, isSection } from './schema/index.js';
+
+/** The whole configuration. */
+export function dumpConfig(config: Config): string {
+  return configLines(config)
+    .map(({ text }) => `${text}\n`)
+    .join('');
+}
+
+/** One line for each section and key, indented, in the order of the schema; `key` is missing on sections. */
+export function configLines(config: Config): { text: string; key?: string }[] {
+  const lines: { text: string; key?: string }[] = [];
+  const walk = (schema: TSchema, prefix: string, indent: string) => {
+    for (const [name, child] of Object.entries<TSchema>(schema.properties)) {
+      const key = prefix + name;
+      if (isSection(child)) {
+        lines.push({ text: `${indent}${name}:` });
+        walk(child, `${key}.`, `${indent}  `);
+      } else {
+        lines.push({ text: `${indent}${name}: ${scalar(getValue(config, key), child)}`, key });
+      }
+    }
+  };
+  walk(ConfigSchema, '', '');
+  return lines;
+}
+
+function scalar(value: unknown, schema: TSchema): string {
+  // The official code insists on a float where its default is one.
+  if (typeof value === 'number' && schema.type === 'number') return formatFloat(value);
+  if (typeof value === 'string') {
+    // Text that is a Python literal would come back as what it stands for, so it is quoted for Python as well.
+    return JSON.stringify(parsePythonLiteral(value) === undefined ? value : formatPythonLiteral(value));
+  }
+  return flow(value);
+}
+
+function flow(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`;
+  if (typeof value === 'number' && !Number.isInteger(value)) return formatFloat(value);
+  return JSON.stringify(value);
+}

@@ -1,0 +1,120 @@
+/** @file From assignments to a configuration: decode, convert, check every key, then what keys need of each other. */
+import type { TSchema } from '@sinclair/typebox';
+import { Ajv } from 'ajv';
+import { PyFloat, PyTuple } from '../util/python_values.js';
+import {
+  describeDefault,
+  describeType,
+  describeValue,
+  formatOrigin,
+  nearestWord,
+  type Origin,
+  type Problem,
+} from './messages.js';
+import type { Assignment } from './overrides.js';
+import { parsePythonLiteral } from './python_literals.js';
+import { RULES } from './rules.js';
+import { type Config, ConfigSchema, FIELDS, getValue, OWN_KEYWORDS, setValue } from './schema/index.js';
+
+const ajv = new Ajv({ allErrors: true }).addVocabulary(OWN_KEYWORDS);
+const validate = ajv.compile(ConfigSchema);
+
+/** Puts the values into a copy of `base`, later ones over earlier ones, and reports every one that does not fit. */
+export function assign(
+  base: Config,
+  assignments: readonly Assignment[],
+): { config: Config; origins: Map<string, Origin>; problems: Problem[] } {
+  const config = structuredClone(base);
+  const origins = new Map<string, Origin>();
+  for (const path of FIELDS.keys()) origins.set(path, { source: 'default' });
+  const found = new Map<string, unknown>();
+  for (const { key, value, origin } of assignments) {
+    const raw = typeof value === 'string' ? decode(value) : value;
+    found.set(key, raw);
+    setValue(config, key, convert(raw, FIELDS.get(key)!));
+    origins.set(key, origin);
+  }
+  validate(config);
+  const wrong = new Set(validate.errors?.map(({ instancePath }) => fieldOf(instancePath)));
+  const problems = [...wrong].map((key): Problem => {
+    const value = found.has(key) ? found.get(key) : getValue(config, key);
+    return { origin: origins.get(key)!, key, message: mismatch(FIELDS.get(key)!, value) };
+  });
+  return { config, origins, problems };
+}
+
+/** The value of a Python literal; any other text stands for itself. */
+function decode(text: string): unknown {
+  const literal = parsePythonLiteral(text);
+  return literal === undefined ? text : literal;
+}
+
+/** The key that a JSON pointer leads to or into. */
+function fieldOf(pointer: string): string {
+  const names = pointer.slice(1).split('/');
+  while (!FIELDS.has(names.join('.'))) names.pop();
+  return names.join('.');
+}
+
+/**
+ * A decoded value in the form that the schema's type has in JSON. Whatever does not fit is left as it is, for the
+ * check to find: among it whole floats where an int is expected, which JSON could not tell apart.
+ */
+function convert(value: unknown, schema: TSchema): unknown {
+  if (schema.anyOf) return convert(value, schema.anyOf[0]);
+  if (value instanceof PyTuple) return convert(value.items, schema);
+  if (Array.isArray(value) && schema.type === 'array') {
+    // Words in a list of numbers are literals that YAML does not know as such: `[1e-4]`.
+    return value.map((item) =>
+      convert(typeof item === 'string' && schema.items.type !== 'string' ? decode(item) : item, schema.items),
+    );
+  }
+  if (value instanceof PyFloat && schema.type === 'number') return value.value;
+  if (typeof value === 'bigint' && schema.type === 'number') return Number(value);
+  if (typeof value === 'string' && schema.anyCase) {
+    return schema.enum.find((word: string) => word.toLowerCase() === value.toLowerCase()) ?? value;
+  }
+  return value;
+}
+
+function mismatch(schema: TSchema, value: unknown): string {
+  const parts = [`expected ${describeType(schema)}, found ${describeValue(value)}`];
+  if (schema.enum && typeof value === 'string') parts.push(`nearest: ${nearestWord(value, schema.enum)}`);
+  if (schema.type === 'string' && typeof value !== 'string' && value !== null) {
+    parts.push(`to keep it as text write it in two kinds of quotes: "'${describeValue(value)}'"`);
+  }
+  if (value === null) parts.push(`leave the key out for its default, ${describeDefault(schema)}`);
+  return parts.join('; ');
+}
+
+/** What keeps the configuration from running although every key is fine by itself; keys in `wrong` are not asked. */
+export function checkRules(
+  config: Config,
+  origins: ReadonlyMap<string, Origin>,
+  wrong: ReadonlySet<string | undefined>,
+  file: string,
+): Problem[] {
+  const problems: Problem[] = [];
+  for (const rule of RULES) {
+    if (rule.keys.some((key) => wrong.has(key)) || rule.holds(config)) continue;
+    const [key] = rule.keys;
+    const found = rule.keys.map((name) => {
+      const origin = origins.get(name)!;
+      const place = origin.source === 'default' ? 'the default, since nothing sets it' : formatOrigin(origin);
+      return `${rule.keys.length > 1 ? `${name} ` : ''}${describeValue(getValue(config, name))} (${place})`;
+    });
+    const origin = origins.get(latest(rule.keys, origins))!;
+    problems.push({
+      origin: origin.source === 'default' ? { source: 'file', file } : origin,
+      key,
+      message: `${rule.expected(config)}; found ${found.join(', ')}`,
+    });
+  }
+  return problems;
+}
+
+/** The key that was set last, which is the likeliest place of a mistake. */
+function latest(keys: readonly string[], origins: ReadonlyMap<string, Origin>): string {
+  const isFrom = (source: Origin['source']) => (key: string) => origins.get(key)!.source === source;
+  return keys.find(isFrom('override')) ?? keys.find(isFrom('file')) ?? keys[0];
+}

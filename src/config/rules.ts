@@ -1,0 +1,142 @@
+/** @file What the keys of a configuration need of each other so that it can run; ranges of single keys are in the schema. */
+
+import { nearestWord } from './messages.js';
+import { BACKBONES, type Config, DATASET_NAMES } from './schema/index.js';
+
+export interface Rule {
+  /** The keys involved; the first one names the problem. The rule is only asked when all of them are valid. */
+  keys: string[];
+  holds(config: Config): boolean;
+  /** What is expected and why, and what to do. */
+  expected(config: Config): string;
+}
+
+const isViT = (config: Config) => (BACKBONES as readonly string[]).includes(config.MODEL.BACKBONE.CONV_BODY);
+const timeSteps = (config: Config) => config.DATA.NUM_FRAMES / config.ViT.TUBELET_SIZE;
+const divides = (divisor: number, value: number) => value % divisor === 0;
+const multiples = (step: number, value: number) => {
+  const below = Math.floor(value / step) * step;
+  return below > 0 ? `${below} or ${below + step}` : `${step}`;
+};
+
+export const RULES: readonly Rule[] = [
+  {
+    keys: ['MODEL.BACKBONE.CONV_BODY'],
+    holds: isViT,
+    expected: () => `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far`,
+  },
+  {
+    keys: ['MODEL.BACKBONE.PATHWAYS', 'MODEL.BACKBONE.CONV_BODY'],
+    holds: (config) => config.MODEL.BACKBONE.PATHWAYS === 1 || !isViT(config),
+    expected: () => 'expected 1, the only pathway of a ViT',
+  },
+  {
+    keys: ['ViT.EMBED_DIM', 'ViT.NUM_HEADS'],
+    holds: ({ ViT }) => divides(ViT.NUM_HEADS, ViT.EMBED_DIM),
+    expected: ({ ViT }) =>
+      `expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. ${multiples(ViT.NUM_HEADS, ViT.EMBED_DIM)}`,
+  },
+  {
+    keys: ['ViT.EMBED_DIM'],
+    holds: ({ ViT }) => divides(4, ViT.EMBED_DIM),
+    expected: ({ ViT }) =>
+      `expected a multiple of 4 (the finest feature map has a quarter of it), e.g. ${multiples(4, ViT.EMBED_DIM)}`,
+  },
+  {
+    keys: ['ViT.PATCH_SIZE'],
+    holds: ({ ViT }) => ViT.PATCH_SIZE === 16,
+    expected: () =>
+      'expected 16 (the feature maps have strides 4, 8, 16 and 32 of the frame, made from one of 16)',
+  },
+  {
+    keys: ['ViT.IN_CHANS'],
+    holds: ({ ViT }) => ViT.IN_CHANS === 3,
+    expected: () => 'expected 3, the colour channels of the frames',
+  },
+  {
+    keys: ['ViT.PRETRAIN_IMG_SIZE', 'ViT.PATCH_SIZE'],
+    holds: ({ ViT }) => divides(ViT.PATCH_SIZE, ViT.PRETRAIN_IMG_SIZE),
+    expected: ({ ViT }) =>
+      `expected a multiple of ViT.PATCH_SIZE, e.g. ${multiples(ViT.PATCH_SIZE, ViT.PRETRAIN_IMG_SIZE)}`,
+  },
+  {
+    keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
+    holds: (config) => Number.isInteger(timeSteps(config)),
+    expected: ({ ViT }) =>
+      `expected a multiple of ViT.TUBELET_SIZE, the frames of one token: ${ViT.TUBELET_SIZE}, …`,
+  },
+  {
+    keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
+    holds: (config) => !Number.isInteger(timeSteps(config)) || divides(2, timeSteps(config)),
+    expected: ({ ViT }) =>
+      `expected an even number of time steps (NUM_FRAMES / TUBELET_SIZE), so a multiple of ${2 * ViT.TUBELET_SIZE} frames`,
+  },
+  {
+    keys: ['MODEL.STM.TEMPORAL_POINTS', 'DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
+    holds: (config) =>
+      !Number.isInteger(timeSteps(config)) || config.MODEL.STM.TEMPORAL_POINTS === timeSteps(config),
+    expected: (config) => `expected ${timeSteps(config)}, the time steps NUM_FRAMES / TUBELET_SIZE`,
+  },
+  {
+    keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.NUM_HEADS'],
+    holds: ({ MODEL: { STM } }) => divides(STM.NUM_HEADS, STM.HIDDEN_DIM),
+    expected: ({ MODEL: { STM } }) =>
+      `expected a multiple of MODEL.STM.NUM_HEADS (every head gets an equal part), e.g. ${multiples(STM.NUM_HEADS, STM.HIDDEN_DIM)}`,
+  },
+  {
+    keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.N_GROUPS'],
+    holds: ({ MODEL: { STM } }) => divides(STM.N_GROUPS, STM.HIDDEN_DIM),
+    expected: ({ MODEL: { STM } }) =>
+      `expected a multiple of MODEL.STM.N_GROUPS (every group gets an equal part), e.g. ${multiples(STM.N_GROUPS, STM.HIDDEN_DIM)}`,
+  },
+  {
+    keys: ['MODEL.STM.HIDDEN_DIM'],
+    holds: ({ MODEL: { STM } }) => divides(8, STM.HIDDEN_DIM),
+    expected: ({ MODEL: { STM } }) =>
+      `expected a multiple of 8 (a sine and a cosine for each of 4 box numbers), e.g. ${multiples(8, STM.HIDDEN_DIM)}`,
+  },
+  {
+    keys: ['MODEL.STM.OBJECT_CLASSES'],
+    holds: ({ MODEL: { STM } }) => STM.OBJECT_CLASSES === 1,
+    expected: () => 'expected 1, the person: the data has boxes of nothing else',
+  },
+  {
+    keys: ['MODEL.STM.MEM_ACTIVE'],
+    holds: ({ MODEL: { STM } }) => !STM.MEM_ACTIVE,
+    expected: () =>
+      'expected False: long-term memory is not supported (nor does the official STMixer have it)',
+  },
+  {
+    keys: ['DATALOADER.SIZE_DIVISIBILITY'],
+    holds: ({ DATALOADER }) => DATALOADER.SIZE_DIVISIBILITY > 0 && divides(32, DATALOADER.SIZE_DIVISIBILITY),
+    expected: () => 'expected 32 or a multiple of it (the stride of the coarsest feature map)',
+  },
+  {
+    keys: ['DATALOADER.ASPECT_RATIO_GROUPING'],
+    holds: ({ DATALOADER }) => !DATALOADER.ASPECT_RATIO_GROUPING,
+    expected: () => 'expected False: grouping by shape is not supported (the official loader fails with it)',
+  },
+  {
+    keys: ['DATA.DATASETS'],
+    holds: ({ DATA }) => DATASET_NAMES.includes(DATA.DATASETS[0]),
+    expected: ({ DATA }) =>
+      DATA.DATASETS[0] === 'ava_kinetics'
+        ? `AVA-Kinetics cannot be read yet; expected ['${DATASET_NAMES[0]}']`
+        : `expected one of ${DATASET_NAMES.join(', ')} (nearest: ${nearestWord(DATA.DATASETS[0], DATASET_NAMES)}); ` +
+          'data of your own in AVA layout goes by these names too, its files are named under AVA',
+  },
+  {
+    keys: ['SOLVER.STEPS'],
+    holds: ({ SOLVER: { STEPS } }) => STEPS.every((step, i) => i === 0 || STEPS[i - 1] <= step),
+    expected: ({ SOLVER: { STEPS } }) =>
+      `expected rising epochs, e.g. (${STEPS.toSorted((a, b) => a - b).join(', ')})`,
+  },
+  {
+    keys: ['SOLVER.NESTEROV', 'SOLVER.OPTIMIZING_METHOD', 'SOLVER.MOMENTUM', 'SOLVER.DAMPENING'],
+    holds: ({ SOLVER }) =>
+      !SOLVER.NESTEROV ||
+      SOLVER.OPTIMIZING_METHOD !== 'sgd' ||
+      (SOLVER.MOMENTUM > 0 && SOLVER.DAMPENING === 0),
+    expected: () => 'Nesterov momentum needs SOLVER.MOMENTUM > 0 and SOLVER.DAMPENING 0',
+  },
+];

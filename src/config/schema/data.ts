@@ -1,0 +1,162 @@
+/** @file Schema of DATA, AVA and DATALOADER: where clips come from and what is done to them. */
+import { AT_LEAST_ONE, bool, int, item, list, NOT_NEGATIVE, POSITIVE, section, text } from './fields.js';
+
+const FRAMES_NOT_VIDEOS = 'clips are read from frame pictures, never decoded from video files';
+
+export const DATA = section('Clips: how many frames, which sizes, how pixels are normalised.', {
+  PATH_TO_DATA_DIR: text('', 'Folder of the data set; the folders under AVA are relative to it.'),
+  NUM_FRAMES: int(4, 'Frames per clip.', AT_LEAST_ONE),
+  SAMPLING_RATE: int(16, 'Step between the frames of a clip, in frames of the video.', AT_LEAST_ONE),
+  INPUT_CHANNEL_NUM: list(item.int(AT_LEAST_ONE), [3], 'Colour channels of each pathway of a ResNet.', {
+    minItems: 1,
+    maxItems: 2,
+    noEffect: 'the ViT takes its channels from ViT.IN_CHANS',
+  }),
+  MEAN: list(
+    item.float(),
+    [0.45, 0.45, 0.45],
+    'Subtracted from pixels (0 to 1), in the order blue, green, red.',
+    {
+      minItems: 3,
+      maxItems: 3,
+    },
+  ),
+  STD: list(
+    item.float(POSITIVE),
+    [0.225, 0.225, 0.225],
+    'Pixels are divided by it after MEAN is subtracted, in the order blue, green, red.',
+    { minItems: 3, maxItems: 3 },
+  ),
+  TRAIN_MIN_SCALES: list(
+    item.int(AT_LEAST_ONE),
+    [256, 320],
+    'Short sides, in pixels, that training picks from at random for each clip.',
+    { minItems: 1 },
+  ),
+  TRAIN_MAX_SCALE: int(1333, 'Meant as a bound on the long side in training.', {
+    ...AT_LEAST_ONE,
+    noEffect: 'the official code does not apply it either',
+  }),
+  TEST_MIN_SCALES: list(
+    item.int(AT_LEAST_ONE),
+    [256],
+    'Short side, in pixels, of clips in evaluation (of several, one is picked at random for each clip).',
+    { minItems: 1 },
+  ),
+  TEST_MAX_SCALE: int(1333, 'Meant as a bound on the long side in evaluation.', {
+    ...AT_LEAST_ONE,
+    noEffect: 'the official code does not apply it either',
+  }),
+  TARGET_FPS: int(30, 'Frame rate that decoded videos would be brought to.', {
+    ...AT_LEAST_ONE,
+    noEffect: `${FRAMES_NOT_VIDEOS}; the rate of the frames is AVA.FPS`,
+  }),
+  DECODING_BACKEND: text('pyav', 'Library that would decode videos.', { noEffect: FRAMES_NOT_VIDEOS }),
+  RANDOM_FLIP: bool(true, 'Mirror half of the training clips, left to right.'),
+  REVERSE_INPUT_CHANNEL: bool(
+    false,
+    'Swap the first and the last colour channel once more, at the very end.',
+  ),
+  DATASETS: list(item.text(), ['ava_v2.2'], 'The data set, by name; the first one counts.', { minItems: 1 }),
+});
+
+export const AVA = section('Files of the AVA data set, and augmentation.', {
+  FRAME_DIR: text('frames/', 'Folder of the frame pictures, below PATH_TO_DATA_DIR.'),
+  FRAME_LIST_DIR: text('frame_lists/', 'Folder of the frame lists, below PATH_TO_DATA_DIR.'),
+  ANNOTATION_DIR: text(
+    'annotations_v2.2/',
+    'Folder of boxes, label map and exclusions, below PATH_TO_DATA_DIR.',
+  ),
+  TRAIN_LISTS: list(item.text(), ['train.csv'], 'Frame lists for training.', { minItems: 1 }),
+  TEST_LISTS: list(item.text(), ['val.csv'], 'Frame lists for evaluation.', { minItems: 1 }),
+  TRAIN_GT_BOX_LISTS: list(item.text(), ['ava_train_v2.2.csv'], 'Boxes and actions for training.', {
+    minItems: 1,
+  }),
+  TEST_GT_BOX_LISTS: list(item.text(), ['ava_val_v2.2.csv'], 'Boxes and actions for evaluation.', {
+    minItems: 1,
+  }),
+  BGR: bool(false, 'Leave the colour channels in the order blue, green, red.'),
+  TRAIN_USE_COLOR_AUGMENTATION: bool(false, 'Vary the colours of training clips.'),
+  TRAIN_PCA_JITTER_ONLY: bool(
+    true,
+    'Of the colour augmentations use PCA lighting alone; False adds brightness, contrast and saturation.',
+  ),
+  TRAIN_PCA_EIGVAL: list(item.float(NOT_NEGATIVE), [0.225, 0.224, 0.229], 'Eigenvalues for PCA lighting.', {
+    minItems: 3,
+    maxItems: 3,
+  }),
+  TRAIN_PCA_EIGVEC: list(
+    item.list(item.float(), { minItems: 3, maxItems: 3 }),
+    [
+      [-0.5675, 0.7192, 0.4009],
+      [-0.5808, -0.0045, -0.814],
+      [-0.5836, -0.6948, 0.4203],
+    ],
+    'Eigenvectors for PCA lighting, one row per colour channel.',
+    { minItems: 3, maxItems: 3 },
+  ),
+  TEST_FORCE_FLIP: bool(false, 'Mirror every clip in evaluation.'),
+  STRICT_EVAL: bool(true, 'A switch of earlier evaluation code.', {
+    noEffect: 'evaluation always follows the official protocol',
+  }),
+  LABEL_MAP_FILE: text(
+    'ava_action_list_v2.2_for_activitynet_2019.pbtxt',
+    'Label map in ANNOTATION_DIR; evaluation counts its classes only.',
+    { minLength: 1 },
+  ),
+  EXCLUSION_FILE: text(
+    'ava_val_excluded_timestamps_v2.2.csv',
+    'Key frames, in ANNOTATION_DIR, that evaluation leaves out.',
+  ),
+  GROUNDTRUTH_FILE: text('ava_val_v2.2.csv', 'Meant as the true boxes for evaluation.', {
+    noEffect: 'evaluation reads AVA.TEST_GT_BOX_LISTS',
+  }),
+  FPS: int(
+    30,
+    'Frames per second of the frame pictures (not in the official code, which fixes 30).',
+    AT_LEAST_ONE,
+  ),
+});
+
+export const DATALOADER = section('How batches are loaded and put together.', {
+  NUM_WORKERS: int(4, 'Worker threads that prepare clips; 0 prepares them in the main thread.', NOT_NEGATIVE),
+  SIZE_DIVISIBILITY: int(
+    32,
+    'Batches are padded to a multiple of this many pixels; itself a multiple of 32.',
+    {
+      ...NOT_NEGATIVE,
+    },
+  ),
+  ASPECT_RATIO_GROUPING: bool(false, 'Put clips of like shape into one batch; only False is supported.'),
+});
+
+const KINETICS_NOT_READ = 'only AVA can be read so far';
+const listed = (name: string, what: string) =>
+  list(item.text(), [name], what, { noEffect: KINETICS_NOT_READ });
+
+export const KINETICS = section('Files of the Kinetics part of AVA-Kinetics.', {
+  VIDEO_DIR: text('', 'Folder of the videos.', { noEffect: KINETICS_NOT_READ }),
+  FRAME_LIST_DIR: text('kinetics/frame_lists/', 'Folder of the frame lists.', {
+    noEffect: KINETICS_NOT_READ,
+  }),
+  ANNOTATION_DIR: text('kinetics/annotations/', 'Folder of the annotations.', {
+    noEffect: KINETICS_NOT_READ,
+  }),
+  TRAIN_LISTS: listed('train.csv', 'Frame lists for training.'),
+  TEST_LISTS: listed('val.csv', 'Frame lists for evaluation.'),
+  TRAIN_GT_BOX_LISTS: listed('kinetics_train_curated.csv', 'Boxes and actions for training.'),
+  TEST_GT_BOX_LISTS: listed('kinetics_val_curated.csv', 'Boxes and actions for evaluation.'),
+});
+
+export const AK = section('Files of AVA-Kinetics as a whole.', {
+  TEST_GT_BOX_LISTS: listed('kinetics/ak_val_gt.csv', 'Boxes and actions for evaluation.'),
+});
+
+/** Names that DATA.DATASETS may hold; the files themselves are named under AVA. */
+export const DATASET_NAMES = ['ava_v2.2', 'ava_v2.1'];
+
+export const TEST = section('Evaluation.', {
+  VIDEOS_PER_BATCH: int(16, 'Clips per batch in evaluation, over all devices together.', AT_LEAST_ONE),
+});
+
+export const OUTPUT_DIR = text('.', 'Folder for checkpoints, logs and results.', { minLength: 1 });

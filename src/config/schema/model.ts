@@ -1,0 +1,171 @@
+/** @file Schema of MODEL and ViT: the backbone, the decoder, and the weights of the losses. */
+import { Type } from '@sinclair/typebox';
+import {
+  AT_LEAST_ONE,
+  bool,
+  float,
+  int,
+  item,
+  list,
+  NOT_NEGATIVE,
+  POSITIVE,
+  RATE,
+  section,
+  text,
+  UNIT_INTERVAL,
+  word,
+} from './fields.js';
+import { MODEL_NONLOCAL, RESNETS_ONLY } from './resnet.js';
+
+/** Backbones that can be built. */
+export const BACKBONES = ['MAE-ViT-B', 'MAE-ViT-L'] as const;
+
+/** The other names that the official code knows. */
+const OTHER_BACKBONES = [
+  'Slowfast-Resnet50',
+  'Slowfast-Resnet101',
+  'PySlowonly',
+  'PySlowfast-R50',
+  'PySlowfast-R101',
+  'I3D-Resnet50',
+  'I3D-Resnet101',
+  'I3D-Resnet50-Sparse',
+  'I3D-Resnet101-Sparse',
+] as const;
+
+const unused = { noEffect: RESNETS_ONLY };
+
+const nonlocal = (conv3: boolean, conv4: boolean) => ({
+  CONV3_NONLOCAL: bool(conv3, 'Non-local blocks in stage 3.', unused),
+  CONV4_NONLOCAL: bool(conv4, 'Non-local blocks in stage 4.', unused),
+  CONV3_GROUP_NL: bool(false, 'Group the non-local blocks of stage 3.', unused),
+});
+
+const BACKBONE = section('Which backbone.', {
+  CONV_BODY: word(
+    [...BACKBONES, ...OTHER_BACKBONES],
+    'Slowfast-Resnet50',
+    'Name of the backbone. Only MAE-ViT-B and MAE-ViT-L can be built so far, so every file has to set it; the sizes ' +
+      'come from ViT, not from the name.',
+  ),
+  PATHWAYS: int(1, 'Pathways of the backbone; a ViT has 1.', { minimum: 1, maximum: 2 }),
+  FROZEN_BN: bool(false, 'Freeze batch normalisation.', unused),
+  BN_MOMENTUM: float(0.1, 'Momentum of batch normalisation.', { ...UNIT_INTERVAL, ...unused }),
+  BN_EPSILON: float(1e-5, 'Epsilon of batch normalisation.', { ...POSITIVE, ...unused }),
+  BN_INIT_GAMMA: float(0, 'First value of the last scale in a residual block.', unused),
+  I3D: section('I3D.', nonlocal(true, true)),
+  SLOWFAST: section('SlowFast.', {
+    BETA: float(1 / 8, 'Channels of the fast pathway as a part of the slow one.', { ...POSITIVE, ...unused }),
+    LATERAL: text('tconv', 'Connection between the pathways.', unused),
+    SLOW: section('Slow pathway.', {
+      ACTIVE: bool(true, 'Build the slow pathway.', unused),
+      ...nonlocal(true, true),
+    }),
+    FAST: section('Fast pathway.', {
+      ACTIVE: bool(true, 'Build the fast pathway.', unused),
+      ...nonlocal(false, false),
+    }),
+  }),
+});
+
+const STM = section('The STMixer decoder, its losses and its output.', {
+  NUM_QUERIES: int(
+    100,
+    'Queries, i.e. the largest number of persons that can be found in a clip.',
+    AT_LEAST_ONE,
+  ),
+  HIDDEN_DIM: int(
+    256,
+    'Width of queries and mapped features: a multiple of 8, NUM_HEADS and N_GROUPS.',
+    AT_LEAST_ONE,
+  ),
+  NUM_STAGES: int(6, 'Decoder stages.', AT_LEAST_ONE),
+  ACTION_CLASSES: int(80, 'Action classes; labels count from 1 to this number.', AT_LEAST_ONE),
+  OBJECT_CLASSES: int(1, 'Object classes beside the background: 1, the person.', AT_LEAST_ONE),
+  NUM_HEADS: int(8, 'Attention heads between queries.', AT_LEAST_ONE),
+  DROPOUT: float(0, 'Drop rate of the attention weights between queries.', RATE),
+  DIM_FEEDFORWARD: int(2048, 'Hidden width of the feed-forward layers.', AT_LEAST_ONE),
+  NUM_FCS: int(2, 'Linear layers of a feed-forward part.', { minimum: 2 }),
+  ACTIVATION: word(
+    ['ReLU'],
+    'ReLU',
+    'Activation of feed-forward parts and heads, in any spelling of capitals.',
+    {
+      anyCase: true,
+    },
+  ),
+  SPATIAL_POINTS: int(32, 'Points sampled per query and group.', AT_LEAST_ONE),
+  TEMPORAL_POINTS: int(4, 'Time steps of the feature maps: NUM_FRAMES / TUBELET_SIZE.', AT_LEAST_ONE),
+  OUT_MULTIPLIER: int(4, 'Points after mixing, per sampled point.', AT_LEAST_ONE),
+  N_GROUPS: int(4, 'Channel groups of sampling and mixing.', AT_LEAST_ONE),
+  NUM_CLS: int(1, 'Hidden layers of the person head.', NOT_NEGATIVE),
+  NUM_ACT: int(1, 'Hidden layers of the action head.', NOT_NEGATIVE),
+  NUM_REG: int(1, 'Hidden layers of the box head.', NOT_NEGATIVE),
+  OBJECT_WEIGHT: float(2, 'Weight of the person classification, in the loss and in matching.', NOT_NEGATIVE),
+  ACTION_WEIGHT: float(24, 'Weight of the action classification loss.', NOT_NEGATIVE),
+  GIOU_WEIGHT: float(2, 'Weight of the generalised IoU, in the loss and in matching.', NOT_NEGATIVE),
+  L1_WEIGHT: float(2, 'Weight of the L1 distance of boxes, in the loss and in matching.', NOT_NEGATIVE),
+  BACKGROUND_WEIGHT: float(0.1, 'Weight of the background class in the person classification.', POSITIVE),
+  INTERMEDIATE_SUPERVISION: bool(true, 'Losses on every stage; False: on the last one alone.'),
+  PERSON_THRESHOLD: float(0.6, 'Person score from which a query is put out in evaluation.', UNIT_INTERVAL),
+  MEM_ACTIVE: bool(false, 'Long-term memory; only False is supported.'),
+});
+
+export const MODEL = section('The model.', {
+  WEIGHT: text(
+    '',
+    'Weight file to start from; empty: the newest checkpoint in OUTPUT_DIR, or fresh weights.',
+  ),
+  BACKBONE,
+  NONLOCAL: MODEL_NONLOCAL,
+  STM,
+});
+
+export const ViT = section('The vision transformer and its part of the optimizer.', {
+  TUBELET_SIZE: int(2, 'Frames that one token spans.', AT_LEAST_ONE),
+  PATCH_SIZE: int(16, 'Pixels along a side of a patch; the feature maps need 16.', AT_LEAST_ONE),
+  IN_CHANS: int(3, 'Colour channels of the frames.', AT_LEAST_ONE),
+  EMBED_DIM: int(
+    768,
+    'Width of a token: a multiple of 4 and of NUM_HEADS. ViT-B 768, ViT-L 1024.',
+    AT_LEAST_ONE,
+  ),
+  PRETRAIN_IMG_SIZE: int(
+    224,
+    'Side, in pixels, of the pictures in pre-training; the position table is made for it and interpolated.',
+    AT_LEAST_ONE,
+  ),
+  USE_LEARNABLE_POS_EMB: bool(false, 'Train the position table instead of using fixed sines.'),
+  DROP_RATE: float(0, 'Drop rate after the position table and in the blocks.', RATE),
+  ATTN_DROP_RATE: float(0, 'Drop rate of the attention weights.', RATE),
+  DROP_PATH_RATE: float(
+    0.2,
+    'Rate at which the last block is skipped in training; earlier ones in proportion.',
+    RATE,
+  ),
+  DEPTH: int(12, 'Blocks. ViT-B 12, ViT-L 24.', AT_LEAST_ONE),
+  NUM_HEADS: int(12, 'Attention heads. ViT-B 12, ViT-L 16.', AT_LEAST_ONE),
+  MLP_RATIO: int(4, 'Hidden width of a block as a multiple of EMBED_DIM.', AT_LEAST_ONE),
+  QKV_BIAS: bool(true, 'Biases on queries and values (keys have none).'),
+  QK_SCALE: Type.Union([Type.Number(POSITIVE), Type.Null()], {
+    default: null,
+    description: 'Factor on the queries; None: one over the square root of the width of a head.',
+  }),
+  INIT_VALUES: float(
+    0,
+    'First value of a learnt scale on each branch of a block; 0: no such scale.',
+    NOT_NEGATIVE,
+  ),
+  USE_CHECKPOINT: bool(true, 'Compute the blocks again in the backward pass: less memory, more time.'),
+  LAYER_DECAY: float(
+    0.75,
+    'Factor on the learning rate from each block to the one before; from 1 on: none.',
+    POSITIVE,
+  ),
+  WEIGHT_DECAY: float(0.05, 'Weight decay of the backbone (biases and norms have none).', NOT_NEGATIVE),
+  NO_WEIGHT_DECAY: list(
+    item.text(),
+    ['pos_embed'],
+    'Further parameters of the backbone without weight decay.',
+  ),
+});

@@ -1,0 +1,235 @@
+/** @file Reading a YAML file as PyYAML would, with the line of every key. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import yaml from 'js-yaml';
+import { PyFloat } from '../util/python_values.js';
+import type { Problem } from './messages.js';
+import { formatPythonLiteral } from './python_literals.js';
+
+/** A configuration is some kilobytes long; whatever is larger is another file, or an attack. */
+const MAX_BYTES = 1024 * 1024;
+/** Nodes after all aliases are written out. */
+const MAX_NODES = 100_000;
+const MAX_NESTING = 50;
+
+/** A key of a mapping. `value` is a YamlMapping where the file has a mapping. */
+export interface YamlEntry {
+  key: string;
+  line: number;
+  value: unknown;
+}
+
+export class YamlMapping {
+  constructor(readonly entries: readonly YamlEntry[]) {}
+}
+
+/**
+ * The mapping in a file, or what is wrong with it. Scalars follow YAML 1.1 as PyYAML does; floats are PyFloat, ints
+ * beyond 2^53 bigint. A mapping that holds a key twice keeps both entries.
+ */
+export function readYamlFile(file: string): { mapping: YamlMapping } | { problem: Problem } {
+  const fail = (message: string, line?: number) =>
+    ({ problem: { origin: { source: 'file', file, line }, message } }) as const;
+  const bytes = readBytes(file);
+  if (typeof bytes === 'string') return fail(bytes);
+  if (bytes.length > MAX_BYTES) return fail('larger than 1 MiB, so hardly a configuration file');
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return fail('not a text file in UTF-8');
+  }
+  let root: Node;
+  try {
+    root = parse(text);
+  } catch (error) {
+    if (error instanceof RangeError) return fail('nested too deeply');
+    if (!(error instanceof yaml.YAMLException)) throw error;
+    return fail(`not valid YAML: ${error.reason}`, error.mark ? error.mark.line + 1 : undefined);
+  }
+  if (root.value === null || root.value === undefined)
+    return fail('is empty: a configuration needs at least one section');
+  const cost = new NodeCounter().count(root.value);
+  if (cost > MAX_NODES) {
+    return fail(
+      cost === Number.POSITIVE_INFINITY
+        ? 'an alias (*name) stands inside what it stands for'
+        : `its aliases (*name) stand for more than ${MAX_NODES} values`,
+    );
+  }
+  if (!isMapping(root.value)) {
+    return fail(`expected a mapping of sections (DATA:, MODEL:, …), found ${describeShort(root.value)}`);
+  }
+  return { mapping: toMapping(root, root.line) };
+}
+
+function describeShort(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  return formatPythonLiteral(value).slice(0, 60);
+}
+
+/** The bytes of a file, at most one more than allowed; a string says why there are none. */
+function readBytes(file: string): Uint8Array | string {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, 'r');
+    if (fstatSync(fd).isDirectory()) return 'is a directory; expected a YAML file';
+    const buffer = Buffer.alloc(MAX_BYTES + 1);
+    let length = 0;
+    for (;;) {
+      const count = readSync(fd, buffer, length, buffer.length - length, null);
+      length += count;
+      if (count === 0 || length === buffer.length) return buffer.subarray(0, length);
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return 'no such file';
+    if (code === 'EACCES') return 'cannot be read: permission denied';
+    if (code === undefined) throw error;
+    return `cannot be read: ${message}`;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** What the parser reports of a node: its first line (from 1), its value, and the nodes inside it. */
+interface Node {
+  line: number;
+  kind: string | null;
+  value: unknown;
+  children: Node[];
+}
+
+/** Fields of js-yaml's parser state that its listener sees; its type declarations leave them out. */
+interface ParserState {
+  line: number;
+  kind: string | null;
+  result: unknown;
+}
+
+function parse(text: string): Node {
+  const top: Node = { line: 1, kind: null, value: undefined, children: [] };
+  const open = [top];
+  const listener = (event: 'open' | 'close', state: ParserState) => {
+    if (event === 'open') {
+      open.push({ line: state.line + 1, kind: null, value: undefined, children: [] });
+      return;
+    }
+    const node = open.pop()!;
+    node.kind = state.kind;
+    node.value = state.result;
+    const [only] = node.children;
+    // The parser first tries a node as the first key of a mapping: the node itself is then its own only child.
+    if (node.children.length === 1 && only.kind === node.kind && only.value === node.value)
+      node.children = only.children;
+    open.at(-1)!.children.push(node);
+  };
+  // `json` lets a key stand twice, which is reported with both lines instead of at the first one.
+  const options = { schema: PYYAML_SCHEMA, json: true, maxDepth: MAX_NESTING, listener };
+  const value = yaml.load(text, options as yaml.LoadOptions);
+  const root = top.children.find((node) => node.value === value) ?? top;
+  root.value = value;
+  return root;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof PyFloat);
+}
+
+function toMapping(node: Node, line: number): YamlMapping {
+  const value = node.value as Record<string, unknown>;
+  const entries: YamlEntry[] = [];
+  const seen = new Set<string>();
+  let mergeLine = line;
+  for (let i = 0; i + 1 < node.children.length; i += 2) {
+    const [key, item] = [node.children[i], node.children[i + 1]];
+    if (key.value === '<<') mergeLine = key.line;
+    else entries.push(toEntry(String(key.value), key.line, item));
+    seen.add(String(key.value));
+  }
+  const names = Object.keys(value);
+  const merged = names.filter((name) => !seen.has(name));
+  // Aliases and keys without a value leave no pairs behind; lines are then those of the mapping.
+  const paired = node.children.length % 2 === 0 && entries.every(({ key }) => Object.hasOwn(value, key));
+  if (!paired || (merged.length > 0 && !seen.has('<<'))) {
+    return new YamlMapping(
+      names.map((name) => toEntry(name, line, { line, kind: null, value: value[name], children: [] })),
+    );
+  }
+  for (const name of merged) {
+    entries.push(toEntry(name, mergeLine, { line: mergeLine, kind: null, value: value[name], children: [] }));
+  }
+  return new YamlMapping(entries);
+}
+
+function toEntry(key: string, line: number, node: Node): YamlEntry {
+  return { key, line, value: isMapping(node.value) ? toMapping(node, line) : node.value };
+}
+
+/** Counts values as if every alias were written out, without doing so. */
+class NodeCounter {
+  readonly #known = new Map<object, number>();
+
+  count(value: unknown): number {
+    if (typeof value !== 'object' || value === null || value instanceof PyFloat) return 1;
+    const known = this.#known.get(value);
+    if (known !== undefined) return known;
+    // Met again while it is being counted, it contains itself.
+    this.#known.set(value, Number.POSITIVE_INFINITY);
+    let total = 1;
+    for (const item of Object.values(value)) total += this.count(item);
+    this.#known.set(value, total);
+    return total;
+  }
+}
+
+const BOOL = /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/;
+const TRUE = /^(?:yes|true|on)$/i;
+const INT = /^[-+]?(?:0b[01_]+|0[0-7_]+|0x[\da-fA-F_]+|0|[1-9][\d_]*(?::[0-5]?\d)*)$/;
+const FLOAT =
+  /^(?:[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]\d+)?|\.\d[\d_]*(?:[eE][-+]\d+)?|\d[\d_]*(?::[0-5]?\d)+\.[\d_]*|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN))$/;
+
+/** YAML 1.1: `0b1`, `0x1`, `017` (octal) and `1:30` (base 60). */
+function constructInt(text: string): number | bigint {
+  const digits = text.replace(/[-+_]/g, '');
+  let value: bigint;
+  if (digits.includes(':')) value = digits.split(':').reduce((sum, part) => sum * 60n + BigInt(part), 0n);
+  else if (/^0\d/.test(digits)) value = BigInt(`0o${digits}`);
+  else value = BigInt(digits);
+  if (text.startsWith('-')) value = -value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}
+
+function constructFloat(text: string): PyFloat {
+  const sign = text.startsWith('-') ? -1 : 1;
+  const digits = text.replace(/^[-+]|_/g, '').toLowerCase();
+  if (digits === '.inf') return new PyFloat(sign * Number.POSITIVE_INFINITY);
+  if (digits === '.nan') return new PyFloat(Number.NaN);
+  return new PyFloat(sign * digits.split(':').reduce((sum, part) => sum * 60 + Number(part), 0));
+}
+
+/** The safe types of PyYAML that a configuration has a use for. */
+const PYYAML_SCHEMA = yaml.FAILSAFE_SCHEMA.extend({
+  implicit: [
+    new yaml.Type('tag:yaml.org,2002:null', {
+      kind: 'scalar',
+      resolve: (text) => text === null || /^(?:~|null|Null|NULL|)$/.test(text),
+      construct: () => null,
+    }),
+    new yaml.Type('tag:yaml.org,2002:bool', {
+      kind: 'scalar',
+      resolve: (text) => text !== null && BOOL.test(text),
+      construct: (text) => TRUE.test(text),
+    }),
+    new yaml.Type('tag:yaml.org,2002:int', {
+      kind: 'scalar',
+      resolve: (text) => text !== null && INT.test(text),
+      construct: constructInt,
+    }),
+    new yaml.Type('tag:yaml.org,2002:float', {
+      kind: 'scalar',
+      resolve: (text) => text !== null && FLOAT.test(text),
+      construct: constructFloat,
+    }),
+    new yaml.Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: (text) => text === '<<' }),
+  ],
+});
