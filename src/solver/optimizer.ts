@@ -1,0 +1,236 @@
+/** @file What all optimizers share: parameter groups, the walk over gradients, PyTorch's state dict. */
+import * as tf from '@tensorflow/tfjs';
+import { CheckpointError, ConfigError } from '../errors.js';
+import type { Parameter } from '../nn/module.js';
+import { toFloat32 } from '../util/host_tensor.js';
+import type { PyDict, PyValue } from '../util/python_values.js';
+import { type NamedSettings, type SettingDifference, settingDifferences } from './differences.js';
+import { packOptimizer, type UnpackedGroup, unpackOptimizer } from './optimizer_state.js';
+import type { NamedParameter, ParameterGroup } from './param_groups.js';
+
+/** Settings that every optimizer's groups have; their names are PyTorch's. */
+export interface GroupSettings {
+  /** The schedule's rate, without `lr_scale`. */
+  lr: number;
+  weight_decay: number;
+}
+
+/** A group's place in the optimizer, apart from its settings. */
+export interface GroupIdentity {
+  readonly name: string;
+  readonly params: readonly NamedParameter[];
+  /** Factor of `lr` at the step; absent = 1. */
+  lr_scale?: number;
+  /** Rate that the schedule starts from; set by the schedule. */
+  initial_lr?: number;
+  /** Entries of a loaded state dict that mean nothing here; saved again as they are. */
+  extra: ReadonlyMap<string, PyValue>;
+}
+
+export type ParamGroup<S extends GroupSettings = GroupSettings> = S & GroupIdentity;
+
+/** What an optimizer remembers about one parameter. */
+export interface ParameterState {
+  /** Updates so far. */
+  steps: number;
+  /** Tensors of the parameter's shape, by PyTorch's names. */
+  buffers: Readonly<Record<string, tf.Tensor>>;
+}
+
+/** One parameter's update, all on the engine. */
+export interface UpdateInput<S extends GroupSettings> {
+  readonly weight: tf.Tensor;
+  readonly grad: tf.Tensor;
+  /** Buffers before the update; none before the first. */
+  readonly buffers: Readonly<Record<string, tf.Tensor>>;
+  /** Number of this update, from 1. */
+  readonly step: number;
+  /** Learning rate with everything multiplied in. */
+  readonly rate: number;
+  readonly group: ParamGroup<S>;
+  /** A host number as a scalar tensor. */
+  scalar(value: number): tf.Scalar;
+}
+
+export interface UpdateResult {
+  readonly weight: tf.Tensor;
+  readonly buffers: Record<string, tf.Tensor>;
+}
+
+export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
+  readonly paramGroups: ParamGroup<S>[];
+  readonly #states = new Map<Parameter, ParameterState>();
+
+  /** As in SOLVER.OPTIMIZING_METHOD. */
+  abstract readonly method: string;
+  /** Tensors of a parameter's state, by PyTorch's names. */
+  abstract readonly bufferNames: readonly string[];
+  /** Whether a state without these tensors is broken, and counts its steps. */
+  abstract readonly countsSteps: boolean;
+  /** Entries that PyTorch keeps in each group and that have one value here. */
+  abstract readonly fixedSettings: Readonly<Record<string, boolean | null>>;
+
+  /**
+   * Allocates nothing on the engine: state comes into being with a parameter's first gradient.
+   * Throws ConfigError on settings that PyTorch refuses.
+   */
+  constructor(
+    groups: readonly ParameterGroup[],
+    readonly defaults: S,
+    /** Whether `lr_scale` is multiplied in at the step. */
+    readonly applyLrScale = true,
+  ) {
+    this.paramGroups = groups.map(
+      ({ name, params, lr = defaults.lr, weight_decay = defaults.weight_decay, lr_scale }) => {
+        const settings: S = { ...defaults, lr, weight_decay };
+        const problem = this.problemWith(settings);
+        if (problem) throw new ConfigError(`optimizer settings of parameter group "${name}": ${problem}`);
+        return { ...settings, name, params, lr_scale, extra: new Map<string, PyValue>() };
+      },
+    );
+    const seen = new Set<Parameter>();
+    for (const { params } of this.paramGroups) {
+      for (const { name, parameter } of params) {
+        if (seen.has(parameter)) throw new Error(`parameter ${name} is in the optimizer twice`);
+        seen.add(parameter);
+      }
+    }
+    if (seen.size === 0)
+      throw new ConfigError('the optimizer got no parameters: is every one of them frozen?');
+  }
+
+  /** What is wrong with a group's settings, or null; may not use fields of subclasses. */
+  protected problemWith({ lr, weight_decay }: S): string | null {
+    if (!(lr >= 0)) return `learning rate ${lr}: expected a number from 0 (SOLVER.BASE_LR)`;
+    if (!(weight_decay >= 0)) return `weight decay ${weight_decay}: expected a number from 0`;
+    return null;
+  }
+
+  /** The update rule, inside a tf.tidy; every buffer of the result is a tensor of its own. */
+  protected abstract update(input: UpdateInput<S>): UpdateResult;
+
+  /** The rate a group trains with: the schedule's, times `lr_scale` unless that is switched off. */
+  rateOf(group: ParamGroup<S>): number {
+    return this.applyLrScale ? group.lr * (group.lr_scale ?? 1) : group.lr;
+  }
+
+  /** Updates every parameter that has a gradient; the others and their state stay as they are. */
+  step(): void {
+    // Shared by all parameters of this step. Tensors rather than attributes of ops: an engine that keeps compiled
+    // graphs can then run the same one with the next step's numbers.
+    const scalars = new Map<number, tf.Scalar>();
+    const scalar = (value: number) => {
+      const made = scalars.get(value) ?? tf.keep(tf.scalar(value));
+      scalars.set(value, made);
+      return made;
+    };
+    try {
+      for (const group of this.paramGroups) {
+        const rate = this.rateOf(group);
+        for (const { parameter } of group.params) {
+          if (parameter.grad) this.#updateParameter(parameter, parameter.grad, group, rate, scalar);
+        }
+      }
+    } finally {
+      for (const tensor of scalars.values()) tensor.dispose();
+    }
+  }
+
+  #updateParameter(
+    parameter: Parameter,
+    grad: tf.Tensor,
+    group: ParamGroup<S>,
+    rate: number,
+    scalar: (value: number) => tf.Scalar,
+  ): void {
+    const before = this.#states.get(parameter) ?? { steps: 0, buffers: {} };
+    const step = before.steps + 1;
+    const buffers = tf.tidy(() => {
+      const result = this.update({
+        weight: parameter.value,
+        grad,
+        buffers: before.buffers,
+        step,
+        rate,
+        group,
+        scalar,
+      });
+      parameter.value.assign(result.weight);
+      return result.buffers;
+    });
+    for (const tensor of Object.values(buffers)) tf.keep(tensor);
+    tf.dispose(before.buffers as Record<string, tf.Tensor>);
+    this.#states.set(parameter, { steps: step, buffers });
+  }
+
+  /** Forgets the gradients. */
+  zeroGrad(): void {
+    for (const { params } of this.paramGroups) {
+      for (const { parameter } of params) {
+        parameter.grad?.dispose();
+        parameter.grad = null;
+      }
+    }
+  }
+
+  /** A parameter's state, for whoever inspects or saves it; valid until the next step. */
+  stateOf(parameter: Parameter): ParameterState | undefined {
+    return this.#states.get(parameter);
+  }
+
+  /**
+   * PyTorch's state dict; rates are without `lr_scale`. Tensors are read from the engine when their bytes are asked
+   * for, which has to be before the next step.
+   */
+  stateDict(): PyDict {
+    return packOptimizer(this);
+  }
+
+  /**
+   * Continues from a state dict of this class or PyTorch's. As in PyTorch the file's rates, betas, eps and weight
+   * decays replace those of the configuration; the settings for which that changed something are returned.
+   * Throws CheckpointError, with nothing changed, where the file does not fit.
+   */
+  loadStateDict(state: PyValue): SettingDifference[] {
+    const { groups, states } = unpackOptimizer(this, state);
+    const next = groups.map((loaded, i) => this.#mergeGroup(this.paramGroups[i], loaded));
+    const before = this.#groupSettings();
+    this.paramGroups.splice(0, next.length, ...next);
+    this.dispose();
+    for (const [parameter, { steps, tensors }] of states) {
+      const buffers: Record<string, tf.Tensor> = {};
+      for (const [name, tensor] of Object.entries(tensors)) {
+        buffers[name] = tf.keep(tf.tensor(toFloat32(tensor), [...parameter.shape], 'float32'));
+      }
+      this.#states.set(parameter, { steps, buffers });
+    }
+    return settingDifferences(before, this.#groupSettings());
+  }
+
+  #mergeGroup(group: ParamGroup<S>, { settings, initial_lr, lr_scale, extra }: UnpackedGroup): ParamGroup<S> {
+    const { name, params } = group;
+    const next = { ...group, ...settings, initial_lr, lr_scale: lr_scale ?? group.lr_scale, extra };
+    const problem = this.problemWith(next);
+    if (problem) throw new CheckpointError(`the checkpoint's optimizer, group "${name}": ${problem}`);
+    return { ...next, name, params };
+  }
+
+  /** The settings proper; the current rate is none, it belongs to the schedule's position. */
+  #groupSettings(): NamedSettings[] {
+    const names = Object.keys(this.defaults).filter((name) => name !== 'lr') as (keyof S)[];
+    return this.paramGroups.map((group) => ({
+      name: group.name,
+      settings: {
+        initial_lr: group.initial_lr ?? group.lr,
+        lr_scale: group.lr_scale,
+        ...Object.fromEntries(names.map((name) => [name, group[name]])),
+      },
+    }));
+  }
+
+  /** Frees the state (not the parameters). */
+  dispose(): void {
+    for (const { buffers } of this.#states.values()) tf.dispose(buffers as Record<string, tf.Tensor>);
+    this.#states.clear();
+  }
+}

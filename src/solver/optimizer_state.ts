@@ -1,0 +1,203 @@
+/** @file An optimizer's state in PyTorch's format, both ways. */
+import { CheckpointError } from '../errors.js';
+import type { Parameter } from '../nn/module.js';
+import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
+import { type PyDict, PyFloat, PyTuple, type PyValue } from '../util/python_values.js';
+import type { GroupSettings, Optimizer } from './optimizer.js';
+import type { NamedParameter } from './param_groups.js';
+import {
+  asBoolean,
+  asCount,
+  asDict,
+  asList,
+  asNumber,
+  asNumbers,
+  asString,
+  asTensor,
+} from './python_dict.js';
+
+/** Our own entry of a saved group: whether `lr_scale` acted on the rates. The official code writes no such thing. */
+export const APPLY_LR_SCALE_KEY = 'apply_lr_scale';
+
+/** Entries of a saved group that are read by name or made anew, and so are not carried along. */
+const KNOWN_ENTRIES = new Set([
+  'name',
+  'params',
+  'param_names',
+  'lr_scale',
+  'initial_lr',
+  APPLY_LR_SCALE_KEY,
+  // The class decides: PyTorch's AdamW sets it whatever the file says.
+  'decoupled_weight_decay',
+]);
+
+export interface UnpackedGroup {
+  settings: Record<string, number | boolean | number[]>;
+  initial_lr: number | undefined;
+  lr_scale: number | undefined;
+  extra: Map<string, PyValue>;
+}
+
+export interface UnpackedState {
+  steps: number;
+  tensors: Record<string, HostTensor>;
+}
+
+/** The state dict; indices count the parameters over all groups. */
+export function packOptimizer<S extends GroupSettings>(optimizer: Optimizer<S>): PyDict {
+  const state = new Map<PyValue, PyValue>();
+  const groups: PyValue[] = [];
+  let index = 0;
+  for (const group of optimizer.paramGroups) {
+    const entries: Record<string, PyValue> = { name: group.name };
+    for (const name of Object.keys(optimizer.defaults)) entries[name] = packSetting(group[name as keyof S]);
+    if (group.lr_scale !== undefined) entries.lr_scale = new PyFloat(group.lr_scale);
+    if (group.initial_lr !== undefined) entries.initial_lr = new PyFloat(group.initial_lr);
+    entries[APPLY_LR_SCALE_KEY] = optimizer.applyLrScale;
+    Object.assign(entries, optimizer.fixedSettings, Object.fromEntries(group.extra));
+    entries.param_names = group.params.map(({ name }) => name);
+    entries.params = group.params.map((_, i) => index + i);
+    groups.push(entries);
+    for (const { parameter } of group.params) {
+      const saved = packState(optimizer, parameter);
+      if (saved) state.set(index, saved);
+      index++;
+    }
+  }
+  return new Map<PyValue, PyValue>([
+    ['state', state],
+    ['param_groups', groups],
+  ]);
+}
+
+function packSetting(value: unknown): PyValue {
+  if (typeof value === 'number') return new PyFloat(value);
+  if (Array.isArray(value)) return new PyTuple(value.map(packSetting));
+  return value as boolean;
+}
+
+function packState<S extends GroupSettings>(
+  optimizer: Optimizer<S>,
+  parameter: Parameter,
+): Record<string, PyValue> | null {
+  const state = optimizer.stateOf(parameter);
+  if (!state || Object.keys(state.buffers).length === 0) return null;
+  const entries: Record<string, PyValue> = {};
+  // PyTorch counts in a float32 tensor without dimensions.
+  if (optimizer.countsSteps) entries.step = float32Tensor([], Float32Array.of(state.steps));
+  for (const [name, tensor] of Object.entries(state.buffers)) {
+    entries[name] = {
+      dtype: 'float32',
+      shape: parameter.shape,
+      bytes: () => {
+        const data = tensor.dataSync<'float32'>();
+        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      },
+    } satisfies HostTensor;
+  }
+  return entries;
+}
+
+/** Reads and checks a state dict for this optimizer; tensors stay where they are until asked for. */
+export function unpackOptimizer<S extends GroupSettings>(
+  optimizer: Optimizer<S>,
+  value: PyValue,
+): { groups: UnpackedGroup[]; states: Map<Parameter, UnpackedState> } {
+  const dict = asDict(value, 'optimizer state');
+  const fileGroups = asList(dict.get('param_groups'), 'optimizer param_groups').map((group, i) =>
+    asDict(group, `optimizer param_groups[${i}]`),
+  );
+  const { paramGroups } = optimizer;
+  if (fileGroups.length !== paramGroups.length) {
+    throw misfit(
+      `it has ${fileGroups.length} parameter groups, this run has ${paramGroups.length} ` +
+        `(${paramGroups.map(({ name }) => name).join(', ')})`,
+    );
+  }
+  // The file's numbering need not be 0, 1, 2, …: PyTorch pairs parameters by their place.
+  const byIndex = new Map<number, NamedParameter>();
+  const groups = fileGroups.map((fileGroup, i) => {
+    const { name, params } = paramGroups[i];
+    const indices = asNumbers(fileGroup.get('params'), `optimizer param_groups[${i}]["params"]`);
+    if (indices.length !== params.length) {
+      throw misfit(
+        `its group ${i} has ${indices.length} parameters, "${name}" of this run has ${params.length}`,
+      );
+    }
+    checkNames(fileGroup.get('param_names'), params, name);
+    for (const [place, index] of indices.entries()) byIndex.set(index, params[place]);
+    return unpackGroup(optimizer, fileGroup, `optimizer group "${name}"`);
+  });
+  const states = new Map<Parameter, UnpackedState>();
+  for (const [key, entries] of asDict(dict.get('state'), 'optimizer state["state"]')) {
+    const named = byIndex.get(Number(key));
+    if (!named) continue;
+    const what = `optimizer state of ${named.name}`;
+    const state = unpackState(optimizer, asDict(entries, what), named.parameter, what);
+    if (state) states.set(named.parameter, state);
+  }
+  return { groups, states };
+}
+
+function misfit(why: string): CheckpointError {
+  return new CheckpointError(
+    `the checkpoint's optimizer state does not fit this run: ${why}. Use the model and the ViT and SOLVER settings ` +
+      'that it was saved with, or --transfer to take its weights only',
+  );
+}
+
+function checkNames(names: PyValue | undefined, params: readonly NamedParameter[], group: string): void {
+  if (names === undefined) return;
+  for (const [i, fileName] of asList(names, `optimizer group "${group}", param_names`).entries()) {
+    if (fileName !== params[i]?.name) {
+      throw misfit(`parameter ${i} of its group "${group}" is ${fileName}, of this run ${params[i]?.name}`);
+    }
+  }
+}
+
+function unpackGroup<S extends GroupSettings>(
+  { defaults, method }: Optimizer<S>,
+  fileGroup: ReadonlyMap<PyValue, PyValue>,
+  what: string,
+): UnpackedGroup {
+  const optional = (name: string) => {
+    const value = fileGroup.get(name);
+    return value === undefined || value === null ? undefined : asNumber(value, `${what}, ${name}`);
+  };
+  const settings: UnpackedGroup['settings'] = {};
+  for (const [name, configured] of Object.entries(defaults)) {
+    const value = fileGroup.get(name);
+    const where = `${what}, ${name}`;
+    if (value === undefined)
+      throw misfit(`it has no "${name}", which SOLVER.OPTIMIZING_METHOD ${method} needs`);
+    if (typeof configured === 'boolean') settings[name] = asBoolean(value, where);
+    else settings[name] = Array.isArray(configured) ? asNumbers(value, where) : asNumber(value, where);
+  }
+  for (const variant of ['amsgrad', 'maximize']) {
+    if (fileGroup.get(variant)) throw misfit(`it was made with ${variant}, which is not supported here`);
+  }
+  const extra = new Map<string, PyValue>();
+  for (const [key, value] of fileGroup) {
+    const name = asString(key, `key of ${what}`);
+    if (!KNOWN_ENTRIES.has(name) && !(name in defaults)) extra.set(name, value);
+  }
+  return { settings, initial_lr: optional('initial_lr'), lr_scale: optional('lr_scale'), extra };
+}
+
+function unpackState<S extends GroupSettings>(
+  { bufferNames, countsSteps }: Optimizer<S>,
+  entries: ReadonlyMap<PyValue, PyValue>,
+  { shape }: Parameter,
+  what: string,
+): UnpackedState | null {
+  const tensors: Record<string, HostTensor> = {};
+  for (const name of bufferNames) {
+    const value = entries.get(name);
+    // PyTorch 1.13 saves an empty momentum_buffer as None.
+    if (value !== undefined && value !== null) tensors[name] = asTensor(value, shape, `${what}, ${name}`);
+    else if (countsSteps && entries.size > 0) throw misfit(`the ${what} lacks ${name}`);
+  }
+  if (Object.keys(tensors).length === 0) return null;
+  // Without a count of its own, any number but 0 says that there was a step.
+  return { steps: countsSteps ? asCount(entries.get('step'), `${what}, step`) : 1, tensors };
+}

@@ -1,0 +1,72 @@
+/** @file Sorting parameters into groups that share a weight decay and a factor of the learning rate. */
+import type { Parameter } from '../nn/module.js';
+
+/** A weight with its full name, e.g. `backbone.blocks.0.attn.qkv.weight`. */
+export interface NamedParameter {
+  readonly name: string;
+  readonly parameter: Parameter;
+}
+
+/** What an optimizer is built from; settings that are absent take the optimizer's own. */
+export interface ParameterGroup {
+  readonly name: string;
+  readonly params: NamedParameter[];
+  readonly lr?: number;
+  readonly weight_decay?: number;
+  readonly lr_scale?: number;
+}
+
+/** A Module, or anything else that knows its parameters. */
+export interface ParameterSource {
+  namedParameters(): Iterable<[string, Parameter]>;
+}
+
+export interface ParameterGroupOptions {
+  /** Weight decay of everything that is neither a bias, one-dimensional, nor in `skipList`. */
+  weightDecay: number;
+  /** Names, relative to the module, of further parameters without weight decay. */
+  skipList: ReadonlySet<string>;
+  /** Layer of a parameter; makes one group per layer. */
+  getNumLayer?: (name: string) => number;
+  /** Factor of the learning rate of a layer; needs `getNumLayer`. */
+  getLayerScale?: (layerId: number) => number;
+  /** Factor of the learning rate of everything outside `encoder.`. */
+  lrScale?: number;
+  /** Put before the names to make them full names. */
+  prefix?: string;
+}
+
+/**
+ * Groups of the parameters that need a gradient, in order of first use: `decay_encoder`, `no_decay_encoder`,
+ * `decay_others`, `no_decay_others`, with `layer_<id>_` in front where `getNumLayer` is given.
+ */
+export function getParameterGroups(
+  module: ParameterSource,
+  { weightDecay, skipList, getNumLayer, getLayerScale, lrScale = 1, prefix = '' }: ParameterGroupOptions,
+): Required<Omit<ParameterGroup, 'lr'>>[] {
+  const groups = new Map<string, Required<Omit<ParameterGroup, 'lr'>>>();
+  for (const [name, parameter] of module.namedParameters()) {
+    if (!parameter.requiresGrad) continue;
+    const decays = parameter.shape.length !== 1 && !name.endsWith('.bias') && !skipList.has(name);
+    const inEncoder = name.startsWith('encoder.');
+    const layer = getNumLayer?.(name);
+    const groupName = [
+      layer === undefined ? '' : `layer_${layer}_`,
+      decays ? 'decay' : 'no_decay',
+      inEncoder ? '_encoder' : '_others',
+    ].join('');
+    let group = groups.get(groupName);
+    if (!group) {
+      const layerScale = layer === undefined ? 1 : (getLayerScale?.(layer) ?? 1);
+      group = {
+        name: groupName,
+        params: [],
+        weight_decay: decays ? weightDecay : 0,
+        lr_scale: layerScale * (inEncoder ? 1 : lrScale),
+      };
+      groups.set(groupName, group);
+    }
+    group.params.push({ name: prefix + name, parameter });
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,43 @@
+/** @file Stochastic gradient descent with momentum, dampening and Nesterov's variant, PyTorch's formulas. */
+import * as tf from '@tensorflow/tfjs';
+import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+
+export interface SgdSettings extends GroupSettings {
+  momentum: number;
+  dampening: number;
+  nesterov: boolean;
+}
+
+export class SGD extends Optimizer<SgdSettings> {
+  readonly method = 'sgd';
+  readonly bufferNames = ['momentum_buffer'];
+  readonly countsSteps = false;
+  readonly fixedSettings = { maximize: false, foreach: null, differentiable: false, fused: null };
+
+  protected override problemWith(settings: SgdSettings): string | null {
+    const { momentum, dampening, nesterov } = settings;
+    if (!(momentum >= 0)) return `momentum ${momentum}: expected a number from 0 (SOLVER.MOMENTUM)`;
+    if (nesterov && !(momentum > 0 && dampening === 0)) {
+      return (
+        'nesterov (SOLVER.NESTEROV) needs SOLVER.MOMENTUM above 0 and SOLVER.DAMPENING 0, ' +
+        `found momentum ${momentum} and dampening ${dampening}`
+      );
+    }
+    return super.problemWith(settings);
+  }
+
+  protected update({ weight, grad, buffers, rate, group, scalar }: UpdateInput<SgdSettings>): UpdateResult {
+    const { weight_decay, momentum, dampening, nesterov } = group;
+    let direction = weight_decay === 0 ? grad : tf.add(grad, tf.mul(weight, scalar(weight_decay)));
+    const next: Record<string, tf.Tensor> = {};
+    if (momentum !== 0) {
+      // The first velocity is the gradient itself, without dampening.
+      const velocity = buffers.momentum_buffer
+        ? tf.add(tf.mul(buffers.momentum_buffer, scalar(momentum)), tf.mul(direction, scalar(1 - dampening)))
+        : tf.clone(direction);
+      next.momentum_buffer = velocity;
+      direction = nesterov ? tf.add(direction, tf.mul(velocity, scalar(momentum))) : velocity;
+    }
+    return { weight: tf.sub(weight, tf.mul(direction, scalar(rate))), buffers: next };
+  }
+}
