@@ -40,40 +40,72 @@ export function float32Tensor(shape: readonly number[], data: Float32Array): Hos
 
 export function isHostTensor(value: unknown): value is HostTensor {
   return (
-    typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value && 'bytes' in value
+    typeof value === 'object' &&
+    value !== null &&
+    'dtype' in value &&
+    'shape' in value &&
+    'bytes' in value &&
+    typeof value.bytes === 'function'
   );
 }
 
-/** The elements as float32 (64-bit types are rounded); shape is the caller's to keep. */
-export function toFloat32(tensor: HostTensor): Float32Array {
+export type Elements =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array;
+
+/** The elements in order, as a view where JavaScript has the type; 16-bit floats widened to float32. */
+export function elementsOf(tensor: HostTensor): Elements {
   const raw = tensor.bytes();
   const count = sizeOf(tensor.shape);
   const bytes = raw.byteOffset % 8 === 0 ? raw : raw.slice();
   const at = [bytes.buffer, bytes.byteOffset, count] as const;
   switch (tensor.dtype) {
+    case 'float64':
+      return new Float64Array(...at);
     case 'float32':
       return new Float32Array(...at);
-    case 'float64':
-      return Float32Array.from(new Float64Array(...at));
     case 'int64':
-      return Float32Array.from(new BigInt64Array(...at), Number);
+      return new BigInt64Array(...at);
     case 'int32':
-      return Float32Array.from(new Int32Array(...at));
+      return new Int32Array(...at);
     case 'int16':
-      return Float32Array.from(new Int16Array(...at));
+      return new Int16Array(...at);
     case 'int8':
-      return Float32Array.from(new Int8Array(...at));
+      return new Int8Array(...at);
     case 'uint8':
     case 'bool':
-      return Float32Array.from(new Uint8Array(...at));
+      return new Uint8Array(...at);
     case 'bfloat16': {
-      const wide = Uint32Array.from(new Uint16Array(...at), (half) => half << 16);
+      const halves = new Uint16Array(...at);
+      const wide = new Uint32Array(count);
+      for (let i = 0; i < count; i++) wide[i] = halves[i] << 16;
       return new Float32Array(wide.buffer);
     }
-    case 'float16':
-      return Float32Array.from(new Uint16Array(...at), float16ToNumber);
+    case 'float16': {
+      const halves = new Uint16Array(...at);
+      const wide = new Float32Array(count);
+      float16Table ??= Float32Array.from({ length: 1 << 16 }, (_, bits) => float16ToNumber(bits));
+      for (let i = 0; i < count; i++) wide[i] = float16Table[halves[i]];
+      return wide;
+    }
   }
 }
+
+/** The elements as float32 (64-bit types are rounded); shape is the caller's to keep. */
+export function toFloat32(tensor: HostTensor): Float32Array {
+  const elements = elementsOf(tensor);
+  if (elements instanceof Float32Array) return elements;
+  if (elements instanceof BigInt64Array) return Float32Array.from(elements, Number);
+  return new Float32Array(elements);
+}
+
+/** All 65,536 values, made when first needed: decoding bit by bit is ten times slower. */
+let float16Table: Float32Array | undefined;
 
 /** IEEE 754 binary16 bits to a number. */
 function float16ToNumber(bits: number): number {

@@ -11,12 +11,18 @@ export class PyTuple {
   constructor(readonly items: readonly PyValue[]) {}
 }
 
-/** An instance of a class that is never imported or executed, e.g. the official trainer's MemoryPool. */
+/**
+ * An instance of a class (or a function's result, or the class itself) that is never imported or executed, e.g. the
+ * official trainer's MemoryPool. It only records what the file says: the constructor's arguments, the attributes that
+ * were to be set (`state`), and the items of a subclass of list or dict (`contents`).
+ */
 export class PyOpaque {
+  contents: PyValue[] | PyDict | null = null;
+
   constructor(
     readonly className: string,
     readonly args: readonly PyValue[],
-    readonly state: PyValue = null,
+    public state: PyValue = null,
   ) {}
 }
 

@@ -1,0 +1,85 @@
+/** @file Replacing a file as a whole: whoever reads it, even after a crash, sees the old content or the new one. */
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CheckpointError } from '../errors.js';
+import { describeSystemError } from './file_source.js';
+
+const BUFFER_BYTES = 1 << 20;
+const WRITE_CHUNK = 1 << 30;
+
+/** Appends to a file; small pieces are collected, large ones go out without a copy. */
+export class FileSink {
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  #buffered = 0;
+  #position = 0;
+
+  constructor(readonly handle: Pick<FileHandle, 'write'>) {}
+
+  /** Bytes written so far. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** `bytes` may change again once the promise settles. */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#position += bytes.length;
+    if (this.#buffered + bytes.length > BUFFER_BYTES) await this.flush();
+    if (bytes.length > BUFFER_BYTES) return this.#writeAll(bytes);
+    this.#buffer.set(bytes, this.#buffered);
+    this.#buffered += bytes.length;
+  }
+
+  async flush(): Promise<void> {
+    const pending = this.#buffer.subarray(0, this.#buffered);
+    this.#buffered = 0;
+    await this.#writeAll(pending);
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const piece = bytes.subarray(done, done + WRITE_CHUNK);
+      done += (await this.handle.write(piece)).bytesWritten;
+    }
+  }
+}
+
+let temporaries = 0;
+
+/**
+ * Writes `path` through a temporary file beside it, named `<path>.tmp-<pid>-<n>`, which is flushed to the disk before it
+ * takes the place of `path`. Throws CheckpointError if the system refuses; then `path` is as it was and the temporary gone.
+ */
+export async function replaceFile(path: string, write: (sink: FileSink) => Promise<void>): Promise<void> {
+  const temporary = `${path}.tmp-${process.pid}-${temporaries++}`;
+  let made = false;
+  try {
+    const handle = await open(temporary, 'wx');
+    made = true;
+    try {
+      const sink = new FileSink(handle);
+      await write(sink);
+      await sink.flush();
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+    made = false;
+    await syncFolder(dirname(path));
+  } catch (error) {
+    if (made) await rm(temporary, { force: true }).catch(() => {});
+    if (!(error as NodeJS.ErrnoException)?.syscall) throw error;
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? `the folder ${dirname(path)} does not exist`
+        : describeSystemError(error);
+    throw new CheckpointError(`${path}: cannot be written: ${reason}`, { cause: error });
+  }
+}
+
+/** Makes the rename itself survive a power cut. Systems that cannot sync a folder do without. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => null);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}

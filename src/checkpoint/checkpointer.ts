@@ -1,0 +1,155 @@
+/** @file Saving and loading a training run's checkpoints, with the official trainer's names and contents. */
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve as absolute, basename, dirname, join } from 'node:path';
+import { CheckpointError } from '../errors.js';
+import type { HostTensor } from '../util/host_tensor.js';
+import type { PyValue } from '../util/python_values.js';
+import { replaceFile } from './atomic_file.js';
+import { describeSystemError, FileSource } from './file_source.js';
+import { readPth } from './pth_reader.js';
+import { writePth } from './pth_writer.js';
+import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
+import { findStateDict, type LoadReport, loadWeights, type ModelShapes } from './weights.js';
+
+const LAST_CHECKPOINT = 'last_checkpoint';
+
+/** What a checkpoint holds. */
+export interface CheckpointParts {
+  /** All parameters under PyTorch's names and in its order, then the buffers. */
+  readonly model: ReadonlyMap<string, HostTensor>;
+  /** State dicts in PyTorch's form. */
+  readonly optimizer: PyValue;
+  readonly scheduler: PyValue;
+  /** Iterations done so far. */
+  readonly iteration: number;
+}
+
+/** What the command line and the config say about loading. */
+export interface LoadRequest {
+  /** MODEL.WEIGHT; empty: none. */
+  readonly weight: string;
+  /** `last_checkpoint` goes before MODEL.WEIGHT. */
+  readonly resume: boolean;
+  /** Weights only: neither optimizer, schedule nor iteration. */
+  readonly transfer: boolean;
+  readonly noHead: boolean;
+}
+
+/** The file to load, and how. */
+export interface LoadPlan {
+  readonly path: string;
+  readonly source: 'MODEL.WEIGHT' | typeof LAST_CHECKPOINT;
+  readonly transfer: boolean;
+  readonly noHead: boolean;
+}
+
+export interface LoadedCheckpoint {
+  readonly report: LoadReport;
+  /** As the file has them; null where it has none or only weights were asked for. */
+  readonly optimizer: PyValue;
+  readonly scheduler: PyValue;
+  readonly iteration: number | null;
+}
+
+/** The name, without folder and ending, of the checkpoint after an iteration. */
+export function checkpointName(iteration: number): string {
+  return `model_${String(iteration).padStart(7, '0')}`;
+}
+
+/** The name of the checkpoint at the end of a run. */
+export const FINAL_CHECKPOINT = 'model_final';
+
+/** The checkpoints of one output folder. */
+export class Checkpointer {
+  constructor(readonly outputDir: string) {}
+
+  /**
+   * Writes `<outputDir>/<name>.pth` and then its path into `last_checkpoint`, each replaced as a whole. The tensors must
+   * not change until the promise settles. Returns the path. Throws CheckpointError if the disk refuses; what was there
+   * before is untouched then.
+   */
+  async save(name: string, parts: CheckpointParts): Promise<string> {
+    const path = join(this.outputDir, `${name}.pth`);
+    const { model, optimizer, scheduler, iteration } = parts;
+    await writePth(path, { model: new Map(model), optimizer, scheduler, iteration });
+    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
+    return path;
+  }
+
+  /**
+   * The file to start from, or null for a fresh start: MODEL.WEIGHT, or without one the last checkpoint; with `resume` the
+   * last checkpoint comes first, whole, so that a requeued job's command line can stay as it is. Throws CheckpointError if
+   * the chosen file is not there.
+   */
+  resolve({ weight, resume, transfer, noHead }: LoadRequest): LoadPlan | null {
+    const last = resume || weight === '' ? this.lastCheckpoint() : null;
+    if (last !== null) {
+      const whole = resume ? { transfer: false, noHead: false } : { transfer, noHead };
+      return { path: last, source: LAST_CHECKPOINT, ...whole };
+    }
+    if (weight === '') return null;
+    if (!existsSync(weight)) {
+      const place = absolute(weight) === weight ? '' : ` (looked for ${absolute(weight)})`;
+      throw new CheckpointError(`MODEL.WEIGHT: ${weight}: no such file${place}`);
+    }
+    return { path: weight, source: 'MODEL.WEIGHT', transfer, noHead };
+  }
+
+  /**
+   * The path in `last_checkpoint`, or null without such a file. It is relative to the working directory, as the official
+   * code has it; where nothing is there, the file of that name beside `last_checkpoint` is meant (the folder has moved).
+   */
+  lastCheckpoint(): string | null {
+    const pointer = join(this.outputDir, LAST_CHECKPOINT);
+    let path: string;
+    try {
+      path = readFileSync(pointer, 'utf8').trim();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw new CheckpointError(`${pointer}: cannot be read: ${describeSystemError(error)}`, {
+        cause: error,
+      });
+    }
+    const advice = `write the path of the checkpoint to go on from into ${pointer}, or delete it to start afresh`;
+    if (path === '') throw new CheckpointError(`${pointer}: is empty; ${advice}`);
+    const beside = join(dirname(pointer), basename(path));
+    const found = [path, beside].find((candidate) => existsSync(candidate));
+    if (found === undefined) {
+      throw new CheckpointError(
+        `${pointer}: names ${path}, but neither that nor ${beside} exists; ${advice}`,
+      );
+    }
+    return found;
+  }
+}
+
+/** The content of a weight file, .pth or .safetensors; which of them it is, its first bytes tell. */
+export function readWeightFile(path: string): PyValue {
+  return looksLikeSafetensors(new FileSource(path)) ? new Map(readSafetensors(path)) : readPth(path);
+}
+
+/**
+ * Loads the weights of a file into the model, one tensor at a time through `set`, and returns the other parts as they
+ * are. Throws CheckpointError if the file cannot be read or does not fit the model.
+ */
+export function loadCheckpoint(
+  { path, transfer, noHead }: Pick<LoadPlan, 'path' | 'transfer' | 'noHead'>,
+  model: ModelShapes,
+  set: (name: string, data: Float32Array) => void,
+): LoadedCheckpoint {
+  const content = readWeightFile(path);
+  const state = findStateDict(path, content);
+  const part = (key: string): PyValue =>
+    !transfer && content instanceof Map && content.has('model') ? (content.get(key) ?? null) : null;
+  const iteration = part('iteration');
+  if (iteration !== null && !(Number.isSafeInteger(iteration) && (iteration as number) >= 0)) {
+    throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
+  }
+  const report = loadWeights(path, state, model, noHead, set);
+  return {
+    report,
+    optimizer: part('optimizer'),
+    scheduler: part('scheduler'),
+    iteration: iteration as number | null,
+  };
+}

@@ -1,0 +1,175 @@
+/** @file Which tensor of a weight file belongs to which weight of the model, and a report about it. */
+import { CheckpointError } from '../errors.js';
+import { type HostTensor, isHostTensor, toFloat32 } from '../util/host_tensor.js';
+import { PyOpaque, type PyValue } from '../util/python_values.js';
+
+/** The weights of the model in PyTorch's order, as far as loading needs to know them. */
+export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
+
+export interface Mismatch {
+  readonly name: string;
+  readonly key: string;
+  readonly expected: readonly number[];
+  readonly found: readonly number[];
+}
+
+/** What became of the model's weights (`name`) and the file's entries (`key`). */
+export interface LoadReport {
+  /** Name in the model → key in the file. */
+  readonly loaded: ReadonlyMap<string, string>;
+  /** Names that the file has nothing for; they keep their values. */
+  readonly missing: readonly string[];
+  /** Keys that the model has no place for. */
+  readonly unexpected: readonly string[];
+  /** Keys left out because they belong to the head. */
+  readonly skipped: readonly string[];
+  readonly mismatched: readonly Mismatch[];
+}
+
+/** Parts of the model that `noHead` leaves alone: STMixer's head, and the name the official code looks for. */
+const HEAD_PARTS = ['stm_head', 'roi_heads'];
+
+/** Keys under which trainers put the model's state dict: ours and the official one, VideoMAE V2, OpenMMLab. */
+const MODEL_KEYS = ['model', 'module', 'state_dict'];
+
+/**
+ * The state dict in what a weight file holds: under one of MODEL_KEYS, or the value itself. Entries that are no tensors
+ * are null. Throws CheckpointError if there are no tensors.
+ */
+export function findStateDict(path: string, value: PyValue): Map<string, HostTensor | null> {
+  const inner = value instanceof Map ? MODEL_KEYS.map((key) => value.get(key)) : [];
+  const dict = inner.find((candidate) => candidate instanceof Map || candidate instanceof PyOpaque) ?? value;
+  if (dict instanceof PyOpaque) {
+    throw new CheckpointError(
+      `${path}: holds an object of class ${dict.className} instead of weights; ` +
+        'save its state_dict() with torch.save and load that file',
+    );
+  }
+  const state = new Map<string, HostTensor | null>();
+  if (dict instanceof Map) {
+    for (const [key, tensor] of dict) state.set(String(key), isHostTensor(tensor) ? tensor : null);
+  }
+  if (![...state.values()].some(Boolean)) {
+    const found = value instanceof Map ? `; its keys are: ${firstOf([...value.keys()].map(String))}` : '';
+    throw new CheckpointError(`${path}: holds no weights${found}`);
+  }
+  return state;
+}
+
+/**
+ * Finds for each weight of the model the longest key that is its name or ends it after a dot, so `blocks.0.norm1.weight`
+ * serves `backbone.blocks.0.norm1.weight`. A `module.` (DistributedDataParallel) or `encoder.` (VideoMAE's pre-training)
+ * before the file's keys does not count.
+ */
+export function matchWeights(
+  state: ReadonlyMap<string, HostTensor | null>,
+  model: ModelShapes,
+  noHead: boolean,
+): LoadReport {
+  const keys = [...state.keys()];
+  const parallel = keys.every((key) => key.startsWith('module.'));
+  const keyByName = new Map<string, string>();
+  const encoderKeys = new Map<string, string>();
+  for (const key of keys) {
+    const name = parallel ? key.slice('module.'.length) : key;
+    keyByName.set(name, key);
+    if (name.startsWith('encoder.')) encoderKeys.set(name.slice('encoder.'.length), key);
+  }
+  for (const [name, key] of encoderKeys) if (!keyByName.has(name)) keyByName.set(name, key);
+
+  const loaded = new Map<string, string>();
+  const missing: string[] = [];
+  const skipped = new Set<string>();
+  const mismatched: Mismatch[] = [];
+  const used = new Set<string>();
+  for (const [name, { shape }] of model) {
+    const key = longestSuffix(name, keyByName);
+    if (noHead && isHead(name)) {
+      if (key !== undefined) skipped.add(key);
+      continue;
+    }
+    const tensor = key !== undefined && state.get(key);
+    if (!tensor) {
+      missing.push(name);
+      continue;
+    }
+    used.add(key);
+    if (sameShape(shape, tensor.shape)) loaded.set(name, key);
+    else mismatched.push({ name, key, expected: shape, found: tensor.shape });
+  }
+  if (noHead) for (const key of keys) if (isHead(key)) skipped.add(key);
+  for (const key of used) skipped.delete(key);
+  const unexpected = keys.filter((key) => !used.has(key) && !skipped.has(key));
+  return { loaded, missing, unexpected, skipped: keys.filter((key) => skipped.has(key)), mismatched };
+}
+
+/**
+ * Hands the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
+ * one if shapes differ or nothing fits; a damaged file may be noticed in the middle.
+ */
+export function loadWeights(
+  path: string,
+  state: ReadonlyMap<string, HostTensor | null>,
+  model: ModelShapes,
+  noHead: boolean,
+  set: (name: string, data: Float32Array) => void,
+): LoadReport {
+  const report = matchWeights(state, model, noHead);
+  if (report.mismatched.length > 0) throw new CheckpointError(describeMismatch(path, report));
+  if (report.loaded.size === 0) {
+    throw new CheckpointError(
+      `${path}: nothing in it fits the model. Its keys are: ${firstOf([...state.keys()])}; ` +
+        `the model has: ${firstOf([...model.keys()])}`,
+    );
+  }
+  for (const [name, key] of report.loaded) set(name, toFloat32(state.get(key)!));
+  return report;
+}
+
+/** A few lines for the log: how many weights were loaded, and the first names of those that were not. */
+export function summarizeReport(path: string, report: LoadReport): string {
+  const { loaded, missing, unexpected, skipped } = report;
+  const lines = [`loaded ${loaded.size} tensors from ${path}`];
+  const renamed = [...loaded].filter(([name, key]) => name !== key);
+  if (renamed.length > 0) {
+    const [name, key] = renamed[0];
+    lines.push(`  under other names: ${renamed.length} (${key} → ${name}${renamed.length > 1 ? ', …' : ''})`);
+  }
+  if (missing.length > 0) lines.push(`  not in the file: ${missing.length} (${firstOf(missing)})`);
+  if (unexpected.length > 0) lines.push(`  not in the model: ${unexpected.length} (${firstOf(unexpected)})`);
+  if (skipped.length > 0) lines.push(`  skipped, the head: ${skipped.length} (${firstOf(skipped)})`);
+  return lines.join('\n');
+}
+
+function describeMismatch(path: string, { mismatched }: LoadReport): string {
+  const some = mismatched
+    .slice(0, 4)
+    .map(({ name, expected, found }) => `${name} is [${found}] in the file and [${expected}] in the model`);
+  const rest = mismatched.length > some.length ? ` (and ${mismatched.length - some.length} more)` : '';
+  const advice = mismatched.every(({ name }) => isHead(name))
+    ? 'Use --no-head to load everything but the head, for instance for another number of action classes'
+    : 'Set the sizes in the config (ViT.*, MODEL.STM.*) to those the weights were trained with';
+  return `${path}: ${mismatched.length} tensors have other shapes than the model: ${some.join('; ')}${rest}. ${advice}.`;
+}
+
+function longestSuffix(name: string, keyByName: ReadonlyMap<string, string>): string | undefined {
+  for (let start = 0; ; ) {
+    const key = keyByName.get(name.slice(start));
+    if (key !== undefined) return key;
+    const dot = name.indexOf('.', start);
+    if (dot < 0) return undefined;
+    start = dot + 1;
+  }
+}
+
+function isHead(name: string): boolean {
+  return name.split('.').some((part) => HEAD_PARTS.includes(part));
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+}
+
+function firstOf(names: readonly string[]): string {
+  return names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '');
+}
