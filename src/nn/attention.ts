@@ -16,6 +16,8 @@ export interface AttentionOptions {
   bias?: tf.Tensor;
   /** Dropout mask on the probabilities, [S, N, M], already divided by the keep rate; no gradient. */
   mask?: tf.Tensor;
+  /** Scores computed at a time; fewer take less memory and change nothing else. */
+  maxScores?: number;
 }
 
 /** softmax(scale·q·kᵀ + bias)·v for q [S, N, D], k and v [S, M, D]. Returns [S, N, D]. */
@@ -23,11 +25,11 @@ export function attention(
   q: tf.Tensor,
   k: tf.Tensor,
   v: tf.Tensor,
-  { scale, bias, mask }: AttentionOptions,
+  { scale, bias, mask, maxScores = MAX_SCORES }: AttentionOptions,
 ): tf.Tensor {
   const [S, N] = q.shape;
   const [, M] = k.shape;
-  const step = Math.min(S, Math.max(1, Math.floor(MAX_SCORES / (N * M))));
+  const step = Math.min(S, Math.max(1, Math.floor(maxScores / (N * M))));
   const inputs = bias ? [q, k, v, bias] : [q, k, v];
 
   return differentiable(

@@ -1,0 +1,35 @@
+/** @file The command line: its commands, and what becomes of their errors. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { reportError } from './errors.js';
+import { inspectCommand } from './inspect.js';
+import { trainCommand } from './train.js';
+
+const USAGE_ERROR = 2;
+
+/** Runs `stmixer <argv…>` and sets the exit code of the process; never throws. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const program = new Command('stmixer')
+    .description('Train STMixer, a one-stage spatio-temporal action detector (ViT backbone, AVA data).')
+    .version(version)
+    .showHelpAfterError('(stmixer --help lists the commands)')
+    .addCommand(trainCommand())
+    .addCommand(inspectCommand());
+  for (const command of everyCommand(program)) command.exitOverride();
+  // A reader that has seen enough (`| head`) closes the pipe; that is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
+    else process.exitCode = reportError(error, argv.includes('--verbose'));
+  }
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}

@@ -1,0 +1,23 @@
+/** @file What several commands share: the configuration file and the trailing `KEY VALUE …` words. */
+import { Command } from 'commander';
+import { type LoadedConfig, loadConfig } from '../config/index.js';
+
+export interface ConfigOptions {
+  configFile: string;
+  verbose?: boolean;
+}
+
+/** A command that takes `--config-file F [KEY VALUE …]`. */
+export function configCommand(name: string): Command {
+  return new Command(name)
+    .argument(
+      '[overrides...]',
+      'settings that win over the file, e.g. SOLVER.BASE_LR 2e-5 MODEL.WEIGHT w.pth',
+    )
+    .requiredOption('--config-file <file>', 'the YAML configuration')
+    .option('--verbose', 'show more, and where errors come from');
+}
+
+export function readConfig(options: ConfigOptions, overrides: readonly string[]): LoadedConfig {
+  return loadConfig(options.configFile, overrides);
+}

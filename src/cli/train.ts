@@ -1,0 +1,80 @@
+/** @file `stmixer train`: its flags. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigError } from '../errors.js';
+import { type TrainOptions, train } from '../training/train.js';
+import { type ConfigOptions, configCommand, readConfig } from './options.js';
+
+type Flags = ConfigOptions & {
+  transfer?: boolean;
+  head: boolean;
+  adjustLr?: boolean;
+  resume?: boolean;
+  useTfboard?: boolean;
+  skipFinalTest?: boolean;
+  skipValInTrain?: boolean;
+  seed: number;
+  engine: TrainOptions['engine'];
+  device: TrainOptions['device'];
+};
+
+export function trainCommand(): Command {
+  return configCommand('train')
+    .description('train a model')
+    .option('--transfer', 'take only the weights from MODEL.WEIGHT: no optimizer, schedule or iteration')
+    .option('--no-head', 'do not load the weights of the head (stm_head.*)')
+    .option(
+      '--adjust-lr',
+      "on resuming, take the schedule's position from the file but this configuration's settings",
+    )
+    .option(
+      '--resume',
+      "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
+    )
+    .option('--seed <number>', 'fixes initial weights, data order, augmentation and dropout', parseSeed, 0)
+    .addOption(
+      new Option('--engine <name>', 'what runs the tensors')
+        .choices(['auto', 'tensorflow', 'cpu'])
+        .default('auto'),
+    )
+    .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'))
+    .option('--use-tfboard', 'write TensorBoard events')
+    .option('--skip-final-test', 'no evaluation after training')
+    .option('--skip-val-in-train', 'no evaluation during training')
+    .addOption(
+      new Option('--local_rank <number>', 'set by torch.distributed.launch; one process only').default(0),
+    )
+    .action(async (overrides: string[], flags: Flags) => {
+      refuseSeveralProcesses();
+      process.exitCode = await train(readConfig(flags, overrides), {
+        transfer: flags.transfer ?? false,
+        noHead: !flags.head,
+        adjustLr: flags.adjustLr ?? false,
+        resume: flags.resume ?? false,
+        seed: flags.seed,
+        engine: flags.engine,
+        device: flags.device,
+        verbose: flags.verbose ?? false,
+        tensorBoard: flags.useTfboard ?? false,
+        skipFinalTest: flags.skipFinalTest ?? false,
+        skipValidation: flags.skipValInTrain ?? false,
+      });
+    });
+}
+
+function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(seed))
+    throw new InvalidArgumentError('expected a whole number.');
+  return seed;
+}
+
+/** A launcher that starts a process per GPU would get as many identical runs. */
+function refuseSeveralProcesses(): void {
+  const worldSize = process.env.WORLD_SIZE;
+  if (worldSize !== undefined && Number(worldSize) !== 1) {
+    throw new ConfigError(
+      `WORLD_SIZE is ${worldSize}: training on several processes is not there yet, and this would be ${worldSize} ` +
+        'times the same run. Start one process, without the launcher (or with --nproc_per_node=1).',
+    );
+  }
+}

@@ -1,0 +1,104 @@
+/** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
+import { appendFileSync } from 'node:fs';
+import type { EngineMemory } from '../../engine/index.js';
+import type { Logger } from '../logger.js';
+import type { Hook, StepReport } from '../loop.js';
+import { duration, gib, significant } from '../text.js';
+
+/** Iterations between two lines of the log, as in the PyTorch original. */
+export const LOG_PERIOD = 10;
+/** Steps over which the time of an iteration is averaged for the ETA. */
+const ETA_WINDOW = 50;
+
+export interface MetricsOptions {
+  /** One JSON object per logged iteration is appended here. */
+  file: string;
+  log: Logger;
+  iterPerEpoch: number;
+  maxIterations: number;
+  /** The last iteration of the run is logged too, and so is the first. */
+  startIteration: number;
+  memory(): EngineMemory;
+}
+
+/** One line of metrics.jsonl. */
+export interface MetricsLine {
+  iteration: number;
+  epoch: number;
+  /** The minimised mean of the terms, of this iteration, and averaged since the last line. */
+  loss: number;
+  loss_average: number;
+  losses: Record<string, number>;
+  lr: number[];
+  /** Per iteration, averaged since the last line. */
+  seconds: number;
+  data_seconds: number;
+  eta_seconds: number;
+  memory_bytes: number;
+}
+
+export class MetricsHook implements Hook {
+  readonly #recent: number[] = [];
+  #sinceLine: { loss: number; seconds: number; dataSeconds: number }[] = [];
+
+  /** The loss of the first and of the latest step of this run. */
+  firstLoss = Number.NaN;
+  lastLoss = Number.NaN;
+
+  constructor(private readonly options: MetricsOptions) {}
+
+  afterStep(report: StepReport): void {
+    const { iteration } = report;
+    const { startIteration, maxIterations, iterPerEpoch, file, log } = this.options;
+    if (Number.isNaN(this.firstLoss)) this.firstLoss = report.total;
+    this.lastLoss = report.total;
+    // The first step pays for everything that is made once.
+    if (iteration > startIteration + 1) this.#recent.push(report.seconds);
+    if (this.#recent.length > ETA_WINDOW) this.#recent.shift();
+    this.#sinceLine.push({ loss: report.total, seconds: report.seconds, dataSeconds: report.dataSeconds });
+    const isEdge = iteration === startIteration + 1 || iteration === maxIterations;
+    if (iteration % LOG_PERIOD !== 0 && !isEdge) return;
+
+    const mean = (pick: (step: { loss: number; seconds: number; dataSeconds: number }) => number) =>
+      this.#sinceLine.reduce((sum, step) => sum + pick(step), 0) / this.#sinceLine.length;
+    const line: MetricsLine = {
+      iteration,
+      epoch: Math.ceil(iteration / iterPerEpoch),
+      loss: report.total,
+      loss_average: mean((step) => step.loss),
+      losses: Object.fromEntries(report.terms),
+      lr: report.lr,
+      seconds: mean((step) => step.seconds),
+      data_seconds: mean((step) => step.dataSeconds),
+      eta_seconds: this.etaSeconds(report),
+      memory_bytes: this.options.memory().rssBytes,
+    };
+    this.#sinceLine = [];
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
+    log.info(line, this.#sentence(line));
+  }
+
+  /** Estimated seconds to the end of the run. */
+  etaSeconds({ iteration, seconds }: StepReport): number {
+    const { length } = this.#recent;
+    const perStep = length ? this.#recent.reduce((sum, value) => sum + value, 0) / length : seconds;
+    return perStep * (this.options.maxIterations - iteration);
+  }
+
+  #sentence(line: MetricsLine): string {
+    const rates = [...new Set(line.lr)].map((rate) => significant(rate, 4)).join(' ');
+    const losses = Object.entries(line.losses)
+      .map(([name, value]) => `${name} ${significant(value, 4)}`)
+      .join('  ');
+    return [
+      `iter ${line.iteration}/${this.options.maxIterations}`,
+      `loss ${significant(line.loss, 5)} (${significant(line.loss_average, 5)})`,
+      losses,
+      `lr ${rates}`,
+      `time ${significant(line.seconds, 3)} s`,
+      `data ${significant(line.data_seconds, 2)} s`,
+      `mem ${gib(line.memory_bytes)}`,
+      `eta ${duration(line.eta_seconds)}`,
+    ].join('  ');
+  }
+}

@@ -1,0 +1,45 @@
+/** @file The log: readable lines on standard output, JSON lines in OUTPUT_DIR/log.jsonl. */
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import pretty from 'pino-pretty';
+
+export type Logger = pino.Logger;
+
+/** Where the readable lines go; a progress bar puts itself in between to keep its line below them. */
+export interface Console {
+  write(text: string): void;
+}
+
+export interface LoggerOptions {
+  /** The JSON lines are appended to this file. */
+  file: string;
+  console: Console;
+  color: boolean;
+  verbose: boolean;
+}
+
+export function createLogger({ file, console, color, verbose }: LoggerOptions): Logger {
+  const lines = new Writable({
+    write(chunk, _encoding, done) {
+      console.write(String(chunk));
+      done();
+    },
+  });
+  const readable = pretty({
+    destination: lines,
+    sync: true,
+    colorize: color,
+    translateTime: 'SYS:HH:MM:ss',
+    // The message says it all; the fields are for the JSON lines.
+    hideObject: true,
+    ignore: 'pid,hostname',
+  });
+  return pino(
+    { level: 'debug', base: null },
+    pino.multistream([
+      { level: verbose ? 'debug' : 'info', stream: readable },
+      // Written at once: the last lines before a crash are the ones that matter.
+      { level: 'debug', stream: pino.destination({ dest: file, append: true, sync: true }) },
+    ]),
+  );
+}

@@ -1,0 +1,101 @@
+/** @file The training loop; everything around a step is a hook. */
+import { setImmediate } from 'node:timers/promises';
+import type { Batch } from '../data/collate.js';
+import type { SetCriterion } from '../loss/criterion.js';
+import type { Detector } from '../model/detector.js';
+import type { LrSchedule, Optimizer } from '../solver/index.js';
+import { Rng } from '../util/random.js';
+import { computeGradients, type StepLosses } from './step.js';
+
+/** What a step did. */
+export interface StepReport extends StepLosses {
+  /** Number of the step in the whole run, from 1. */
+  iteration: number;
+  /** The rate of every parameter group in this step, before layer decay. */
+  lr: number[];
+  /** Wall time of the iteration, the wait for data included, and that wait, in seconds. */
+  seconds: number;
+  dataSeconds: number;
+  batch: Batch;
+}
+
+/** Something that happens around the steps. */
+export interface Hook {
+  beforeTraining?(): void | Promise<void>;
+  /** After the optimizer's and before the scheduler's step. */
+  afterStep?(report: StepReport): void | Promise<void>;
+  /** After the scheduler's step: what is saved here continues with the next iteration. */
+  afterSchedule?(report: StepReport): void | Promise<void>;
+  /** At the end of the loop, also when it was stopped; not after an error. */
+  afterTraining?(iteration: number): void | Promise<void>;
+  /** In any case, errors included. */
+  close?(): void;
+}
+
+/** What training changes, and what a checkpoint therefore holds. */
+export interface TrainingState {
+  model: Detector;
+  criterion: SetCriterion;
+  optimizer: Optimizer;
+  scheduler: LrSchedule;
+}
+
+/** Everything that a run trains with. */
+export interface TrainingRun {
+  state: TrainingState;
+  /** The batches from `startIteration` on. */
+  batches: AsyncIterator<Batch>;
+  /** Steps that were done before, and those of the whole run. */
+  startIteration: number;
+  maxIterations: number;
+  seed: number;
+  hooks: readonly Hook[];
+  /** Asked after every step; true ends the run. */
+  shouldStop(): boolean;
+}
+
+/**
+ * Trains from `startIteration` to `maxIterations` and returns the number of the last step done. Order of a step, as in
+ * the PyTorch original: loss, backward, optimizer, log, scheduler, save.
+ */
+export async function runTraining(run: TrainingRun): Promise<number> {
+  const { model, criterion, optimizer, scheduler } = run.state;
+  const { hooks, seed } = run;
+  let iteration = run.startIteration;
+  try {
+    for (const hook of hooks) await hook.beforeTraining?.();
+    model.train();
+    while (iteration < run.maxIterations && !run.shouldStop()) {
+      const start = performance.now();
+      const { value: batch, done } = await run.batches.next();
+      if (done) break;
+      const loaded = performance.now();
+      iteration++;
+
+      // A stream per iteration: a resumed run draws the same masks without any state to restore.
+      const losses = computeGradients(model, criterion, batch, Rng.forName(seed, `step ${iteration}`));
+      const lr = optimizer.paramGroups.map((group) => group.lr);
+      optimizer.step();
+      optimizer.zeroGrad();
+
+      const report: StepReport = {
+        ...losses,
+        iteration,
+        lr,
+        seconds: (performance.now() - start) / 1000,
+        dataSeconds: (loaded - start) / 1000,
+        batch,
+      };
+      for (const hook of hooks) await hook.afterStep?.(report);
+      scheduler.step();
+      for (const hook of hooks) await hook.afterSchedule?.(report);
+      // The step blocks the event loop: let signals and the loader have their turn.
+      await setImmediate();
+    }
+    for (const hook of hooks) await hook.afterTraining?.(iteration);
+    return iteration;
+  } finally {
+    for (const hook of hooks) hook.close?.();
+    await run.batches.return?.();
+  }
+}

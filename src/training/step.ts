@@ -1,0 +1,69 @@
+/** @file One training step up to the gradients. */
+import * as tf from '@tensorflow/tfjs';
+import type { Batch } from '../data/collate.js';
+import { UserError } from '../errors.js';
+import { meanLoss, type SetCriterion } from '../loss/criterion.js';
+import type { Detector } from '../model/detector.js';
+import { backward } from '../nn/autograd.js';
+import type { Rng } from '../util/random.js';
+
+/** The loss of one batch. */
+export interface StepLosses {
+  /** Weighted terms by name, in PyTorch's order. */
+  terms: Map<string, number>;
+  /** Their mean, which is what is minimised. */
+  total: number;
+}
+
+/**
+ * Computes the loss of a batch and sets the gradient of every trainable parameter; weights stay as they are. `rng` draws
+ * drop path and dropout. Throws UserError where the loss is not finite, naming the terms and the clips.
+ */
+export function computeGradients(
+  model: Detector,
+  criterion: SetCriterion,
+  batch: Batch,
+  rng: Rng,
+): StepLosses {
+  const parameters = model.parameters().filter((parameter) => parameter.requiresGrad);
+  const truths = batch.boxes.map((boxes, b) => ({
+    boxes,
+    labels: batch.labels[b],
+    whwh: batch.whwh.subarray(4 * b, 4 * b + 4),
+  }));
+  const names: string[] = [];
+  let terms: tf.Tensor | undefined;
+  const { value, grads } = backward(
+    () => {
+      const video = tf.tensor(batch.video, [...batch.shape]);
+      const whwh = tf.tensor2d(batch.whwh, [truths.length, 4]);
+      const losses = criterion.losses(model.forward(video, whwh, rng), truths);
+      names.push(...losses.terms.keys());
+      terms = tf.keep(tf.stack([...losses.terms.values()]));
+      return meanLoss(losses.terms);
+    },
+    parameters.map((parameter) => parameter.value),
+  );
+  for (const [i, parameter] of parameters.entries()) {
+    parameter.grad?.dispose();
+    parameter.grad = grads[i];
+  }
+  const values = (terms as tf.Tensor).dataSync();
+  terms?.dispose();
+  const [total] = value.dataSync();
+  value.dispose();
+  const named = new Map(names.map((name, i) => [name, values[i]]));
+  if (!Number.isFinite(total)) throw notFinite(named, batch);
+  return { terms: named, total };
+}
+
+function notFinite(terms: Map<string, number>, batch: Batch): UserError {
+  const bad = [...terms]
+    .filter(([, value]) => !Number.isFinite(value))
+    .map(([name, value]) => `${name} = ${value}`);
+  const clips = batch.clips.map((clip) => `${clip.videoName} at second ${clip.second}`);
+  return new UserError(
+    `the loss is not finite (${bad.join(', ') || 'its sum overflowed'}) for ${clips.join('; ')}. ` +
+      'The weights were not changed by this step. A lower SOLVER.BASE_LR or a longer warm-up usually helps.',
+  );
+}
