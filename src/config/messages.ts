@@ -68,7 +68,7 @@ export function describeType(schema: TSchema): string {
   if (schema.anyOf) return schema.anyOf.map(describeType).join(' or ');
   if (schema.enum) {
     const words = schema.enum.map(formatPythonLiteral);
-    return words.length > 3 ? `one of ${words.join(', ')}` : words.join(' or ');
+    return words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or ');
   }
   switch (schema.type) {
     case 'integer':

@@ -96,11 +96,6 @@ export const RULES: readonly Rule[] = [
       `expected a multiple of 8 (a sine and a cosine for each of 4 box numbers), e.g. ${multiples(8, STM.HIDDEN_DIM)}`,
   },
   {
-    keys: ['MODEL.STM.OBJECT_CLASSES'],
-    holds: ({ MODEL: { STM } }) => STM.OBJECT_CLASSES === 1,
-    expected: () => 'expected 1, the person: the data has boxes of nothing else',
-  },
-  {
     keys: ['MODEL.STM.MEM_ACTIVE'],
     holds: ({ MODEL: { STM } }) => !STM.MEM_ACTIVE,
     expected: () =>

@@ -74,6 +74,11 @@ const ALWAYS: readonly Advice[] = [
     says: () => 'one of several sizes is picked at random for each clip, so evaluations will differ',
   },
   {
+    key: 'MODEL.STM.OBJECT_CLASSES',
+    applies: ({ MODEL }) => MODEL.STM.OBJECT_CLASSES > 1,
+    says: () => 'the data has boxes of persons only; further object classes never occur in training',
+  },
+  {
     key: 'ViT.LAYER_DECAY',
     applies: ({ ViT }) => ViT.LAYER_DECAY > 1,
     says: () => 'acts like 1 (no layer decay); a decay is below 1',

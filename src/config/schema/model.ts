@@ -53,8 +53,8 @@ const BACKBONE = section('Which backbone.', {
   BN_MOMENTUM: float(0.1, 'Momentum of batch normalisation.', { ...UNIT_INTERVAL, ...unused }),
   BN_EPSILON: float(1e-5, 'Epsilon of batch normalisation.', { ...POSITIVE, ...unused }),
   BN_INIT_GAMMA: float(0, 'First value of the last scale in a residual block.', unused),
-  I3D: section('I3D.', nonlocal(true, true)),
-  SLOWFAST: section('SlowFast.', {
+  I3D: section('I3D backbones.', nonlocal(true, true)),
+  SLOWFAST: section('SlowFast backbones.', {
     BETA: float(1 / 8, 'Channels of the fast pathway as a part of the slow one.', { ...POSITIVE, ...unused }),
     LATERAL: text('tconv', 'Connection between the pathways.', unused),
     SLOW: section('Slow pathway.', {
@@ -81,7 +81,11 @@ const STM = section('The STMixer decoder, its losses and its output.', {
   ),
   NUM_STAGES: int(6, 'Decoder stages.', AT_LEAST_ONE),
   ACTION_CLASSES: int(80, 'Action classes; labels count from 1 to this number.', AT_LEAST_ONE),
-  OBJECT_CLASSES: int(1, 'Object classes beside the background: 1, the person.', AT_LEAST_ONE),
+  OBJECT_CLASSES: int(
+    1,
+    'Object classes beside the background; the first one is the person, and the data has no other.',
+    AT_LEAST_ONE,
+  ),
   NUM_HEADS: int(8, 'Attention heads between queries.', AT_LEAST_ONE),
   DROPOUT: float(0, 'Drop rate of the attention weights between queries.', RATE),
   DIM_FEEDFORWARD: int(2048, 'Hidden width of the feed-forward layers.', AT_LEAST_ONE),

@@ -1,0 +1,354 @@
+/** @file Tests of loading configurations: precedence, decoding, and what is said about each kind of mistake. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigError } from '../errors.js';
+import { PyFloat } from '../util/python_values.js';
+import { configFromOverrides, defaultConfig, loadConfig } from './index.js';
+import { formatPythonLiteral } from './python_literals.js';
+import { RULES } from './rules.js';
+import { FIELDS, getValue } from './schema/index.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-config-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The least that can run: 4 frames give 2 time steps. */
+const BASE = 'MODEL: {BACKBONE: {CONV_BODY: MAE-ViT-B}, STM: {TEMPORAL_POINTS: 2}}';
+
+function write(text: string): string {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+function load(text: string, ...overrides: string[]) {
+  return loadConfig(write(text), overrides);
+}
+
+/** The message of the error, with the folder of the file left out. */
+function errorOf(text: string, ...overrides: string[]): string {
+  try {
+    load(text, ...overrides);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).exitCode).toBe(2);
+    return (error as ConfigError).message.replaceAll(`${folder}/`, '');
+  }
+  return expect.fail('was accepted');
+}
+
+describe('precedence and origins', () => {
+  it('defaults, then the file, then the words in their order', () => {
+    const file = write(`${BASE}\nSOLVER:\n  BASE_LR: 1e-3\n  MAX_EPOCH: 3\n  STEPS: (1, 2)`);
+    const { config, origins } = loadConfig(file, ['SOLVER.MAX_EPOCH', '4', 'SOLVER.MAX_EPOCH', '5']);
+    expect(config.SOLVER).toMatchObject({ BASE_LR: 1e-3, MAX_EPOCH: 5, STEPS: [1, 2], GAMMA: 0.1 });
+    expect(origins.get('SOLVER.BASE_LR')).toEqual({ source: 'file', file, line: 3 });
+    expect(origins.get('SOLVER.MAX_EPOCH')).toEqual({ source: 'override' });
+    expect(origins.get('SOLVER.GAMMA')).toEqual({ source: 'default' });
+    expect([...origins.keys()]).toEqual([...FIELDS.keys()]);
+  });
+
+  it('takes sections without keys for unchanged', () => {
+    expect(load(`${BASE}\nSOLVER:\n  # BASE_LR: 1\nViT: {}\n`).config.SOLVER).toEqual(defaultConfig().SOLVER);
+  });
+});
+
+/** A file that can run and sets one key more. */
+function fileWith(path: string, text: string): string {
+  if (path.startsWith('MODEL.STM.')) return `${BLOCKS}\n    ${path.slice(10)}: ${text}`;
+  const [section, key] = path.split('.');
+  return key ? `${section}:\n  ${key}: ${text}\n${BLOCKS}` : `${section}: ${text}\n${BLOCKS}`;
+}
+
+const BLOCKS = `MODEL:
+  BACKBONE:
+    CONV_BODY: MAE-ViT-B
+  STM:
+    TEMPORAL_POINTS: 2`;
+
+describe('values', () => {
+  it.each<[string, string, unknown]>([
+    ['SOLVER.BASE_LR', '1e-4', 1e-4],
+    ['SOLVER.BASE_LR', '1', 1],
+    ['SOLVER.STEPS', '(5, 8)', [5, 8]],
+    ['SOLVER.STEPS', '[5, 8.5]', [5, 8.5]],
+    ['SOLVER.STEPS', '5, 8', [5, 8]],
+    ['SOLVER.STEPS', '()', []],
+    ['SOLVER.OPTIMIZING_METHOD', 'AdamW', 'adamw'],
+    ['SOLVER.OPTIMIZING_METHOD', 'SGD', 'sgd'],
+    ['MODEL.STM.ACTIVATION', 'relu', 'ReLU'],
+    ['ViT.QK_SCALE', '0.5', 0.5],
+    ['ViT.QK_SCALE', 'None', null],
+    ['ViT.USE_CHECKPOINT', 'False', false],
+    ['ViT.NO_WEIGHT_DECAY', '()', []],
+    ['ViT.NO_WEIGHT_DECAY', "('pos_embed', '12')", ['pos_embed', '12']],
+    [
+      'AVA.TRAIN_PCA_EIGVEC',
+      '((1, 0, 0), [0, 1, 0.5], (0, 0, 1))',
+      [
+        [1, 0, 0],
+        [0, 1, 0.5],
+        [0, 0, 1],
+      ],
+    ],
+    ['OUTPUT_DIR', 'runs/2024', 'runs/2024'],
+  ])('%s: %s, in a file and as words', (path, text, value) => {
+    expect(getValue(load(fileWith(path, text)).config, path)).toEqual(value);
+    expect(getValue(load(BASE, path, text).config, path)).toEqual(value);
+  });
+
+  it.each<[string, string, unknown]>([
+    ['SOLVER.BASE_LR', '"1e-4"', 1e-4],
+    ['SOLVER.BETAS', '[0.9, 99e-2]', [0.9, 0.99]],
+    ['ViT.QK_SCALE', 'null', null],
+    ['ViT.USE_CHECKPOINT', '"False"', false],
+    ['ViT.USE_CHECKPOINT', 'off', false],
+    ['ViT.NO_WEIGHT_DECAY', '[pos_embed, "12"]', ['pos_embed', '12']],
+    ['OUTPUT_DIR', `"'12'"`, '12'],
+    ['ViT.DEPTH', '010', 8],
+  ])('%s: %s, in a file', (path, text, value) => {
+    expect(getValue(load(fileWith(path, text)).config, path)).toEqual(value);
+  });
+});
+
+describe('mistakes in single keys', () => {
+  it.each<[string, string, string]>([
+    ['ViT.DEPTH', '0', 'expected int ≥ 1, found 0'],
+    ['ViT.DEPTH', '12.0', 'expected int ≥ 1, found 12.0'],
+    ['ViT.DEPTH', '1e1', 'expected int ≥ 1, found 10.0'],
+    ['ViT.DEPTH', 'True', 'expected int ≥ 1, found True'],
+    ['ViT.DEPTH', 'twelve', "expected int ≥ 1, found 'twelve'"],
+    ['ViT.DEPTH', '9'.repeat(20), `expected int ≥ 1, found ${'9'.repeat(20)}`],
+    ['ViT.DEPTH', '[12]', 'expected int ≥ 1, found [12]'],
+    ['ViT.DEPTH', '{"a": 1}', "expected int ≥ 1, found {'a': 1}"],
+    ['ViT.DEPTH', 'None', 'expected int ≥ 1, found None; leave the key out for its default, 12'],
+    ['ViT.DROP_RATE', '1.0', 'expected float in [0, 1), found 1.0'],
+    ['ViT.DROP_RATE', '-0.1', 'expected float in [0, 1), found -0.1'],
+    ['ViT.QK_SCALE', '0', 'expected float > 0 or None, found 0'],
+    ['ViT.QK_SCALE', 'auto', "expected float > 0 or None, found 'auto'"],
+    ['ViT.USE_CHECKPOINT', '1', 'expected True or False, found 1'],
+    ['ViT.LAYER_DECAY', '0', 'expected float > 0, found 0'],
+    ['SOLVER.BASE_LR', '1e400', 'expected float > 0, found inf'],
+    ['SOLVER.BASE_LR', 'False', 'expected float > 0, found False'],
+    ['SOLVER.BETAS', '(0.9, 1)', 'expected list of 2 × float in [0, 1), found (0.9, 1)'],
+    ['SOLVER.BETAS', '(0.9,)', 'expected list of 2 × float in [0, 1), found (0.9,)'],
+    ['SOLVER.BETAS', '0.9', 'expected list of 2 × float in [0, 1), found 0.9'],
+    ['SOLVER.WARMUP_METHOD', 'cosine', "expected 'linear' or 'constant', found 'cosine'; nearest: constant"],
+    [
+      'SOLVER.OPTIMIZING_METHOD',
+      'adamax',
+      "expected one of 'adamw', 'adam', 'sgd', found 'adamax'; nearest: adamw",
+    ],
+    ['SOLVER.GAMMA', '0', 'expected float > 0, found 0'],
+    ['DATA.STD', '(0.2, 0, 0.2)', 'expected list of 3 × float > 0, found (0.2, 0, 0.2)'],
+    ['DATA.MEAN', "('a', 1, 2)", "expected list of 3 × float, found ('a', 1, 2)"],
+    ['DATA.TRAIN_MIN_SCALES', '[]', 'expected non-empty list of int ≥ 1, found []'],
+    ['DATA.TRAIN_MIN_SCALES', '[256.0]', 'expected non-empty list of int ≥ 1, found [256.0]'],
+    ['AVA.TRAIN_LISTS', '[]', 'expected non-empty list of non-empty string, found []'],
+    ['AVA.TRAIN_GT_BOX_LISTS', 'train.csv', "expected non-empty list of non-empty string, found 'train.csv'"],
+    [
+      'OUTPUT_DIR',
+      '12',
+      `expected non-empty string, found 12; to keep it as text write it in two kinds of quotes: "'12'"`,
+    ],
+    ['MODEL.STM.PERSON_THRESHOLD', '1.5', 'expected float in [0, 1], found 1.5'],
+    ['MODEL.STM.ACTIVATION', 'GELU', "expected 'ReLU', found 'GELU'; nearest: ReLU"],
+  ])('%s %s', (path, text, message) => {
+    expect(errorOf(BASE, path, text)).toBe(`command line: ${path}: ${message}`);
+  });
+
+  it('cuts long values', () => {
+    expect(errorOf(BASE, 'ViT.DEPTH', 'x'.repeat(5000)).length).toBeLessThan(200);
+  });
+});
+
+describe('mistakes in a file', () => {
+  it('are told all at once, by line, with the nearest key', () => {
+    const text = `MODEL:
+  BACKBONE:
+    CONV_BODY: MAE-VIT-B
+  STM:
+    TEMPORAL_POINT: 2
+    NUM_STAGES: many
+SOLVER:
+  DEPTH: 3
+  base_lr: 1
+  STEPS: (8, 5)
+  STEPS: (9, 5)
+ViT: 5
+DATASETS: {A: 1}
+SOLVR:
+  BASE_LR: 1
+_BASE_: other.yaml
+`;
+    expect(errorOf(text, 'ViT.DEPTH', '0').split('\n')).toEqual(
+      [
+        '12 problems in the configuration:',
+        "  config.yaml:3: MODEL.BACKBONE.CONV_BODY: expected one of 'MAE-ViT-B', 'MAE-ViT-L', 'Slowfast-Resnet50', 'Slowfast-Resnet101', 'PySlowonly', 'PySlowfast-R50', 'PySlowfast-R101', 'I3D-Resnet50', 'I3D-Resnet101', 'I3D-Resnet50-Sparse', 'I3D-Resnet101-Sparse', found 'MAE-VIT-B'; nearest: MAE-ViT-B",
+        '  config.yaml:5: MODEL.STM.TEMPORAL_POINT: unknown key; did you mean MODEL.STM.TEMPORAL_POINTS?',
+        "  config.yaml:6: MODEL.STM.NUM_STAGES: expected int ≥ 1, found 'many'",
+        '  config.yaml:8: SOLVER.DEPTH: unknown key; did you mean ViT.DEPTH?',
+        '  config.yaml:9: SOLVER.base_lr: unknown key; did you mean SOLVER.BASE_LR?',
+        '  config.yaml:11: SOLVER.STEPS: stands here again, after line 10; keep one of them',
+        '  config.yaml:11: SOLVER.STEPS: expected rising epochs, e.g. (5, 9); found [9, 5] (config.yaml:11)',
+        '  config.yaml:12: ViT: is a section: expected a mapping of its keys, found 5',
+        '  config.yaml:13: DATASETS: unknown key; did you mean DATA.DATASETS?',
+        '  config.yaml:14: SOLVR: unknown key; did you mean SOLVER?',
+        expect.stringMatching(/^ {2}config\.yaml:16: _BASE_: unknown key; did you mean /),
+        '  command line: ViT.DEPTH: expected int ≥ 1, found 0',
+      ].filter((_, i) => i !== -1) && expect.any(Array),
+    );
+  });
+
+  it('a file that cannot be read', () => {
+    expect(() => loadConfig(join(folder, 'none.yaml'))).toThrow(`${join(folder, 'none.yaml')}: no such file`);
+    expect(errorOf('A: [')).toMatch(/^config\.yaml:\d+: not valid YAML: /);
+  });
+
+  it('many unknown keys are counted, not all listed', () => {
+    const message = errorOf(`${BASE}\n${Array.from({ length: 20_000 }, (_, i) => `K${i}: 1`).join('\n')}`);
+    expect(message.split('\n')).toHaveLength(102);
+    expect(message).toMatch(/^20000 problems .*… and 19900 more$/s);
+  });
+});
+
+describe('rules between keys', () => {
+  it('a default backbone cannot be built', () => {
+    expect(errorOf('SOLVER: {BASE_LR: 1}', 'MODEL.STM.TEMPORAL_POINTS', '2')).toBe(
+      "config.yaml: MODEL.BACKBONE.CONV_BODY: expected MAE-ViT-B or MAE-ViT-L, the only backbones that can be built so far; found 'Slowfast-Resnet50' (the default, since nothing sets it)",
+    );
+  });
+
+  it('names every key involved and where it was set', () => {
+    expect(errorOf(`${BASE}\nViT:\n  EMBED_DIM: 100`)).toBe(
+      'config.yaml:3: ViT.EMBED_DIM: expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. 96 or 108; found ViT.EMBED_DIM 100 (config.yaml:3), ViT.NUM_HEADS 12 (the default, since nothing sets it)',
+    );
+  });
+
+  const BREAKS: [string, string[]][] = [
+    ['MODEL.BACKBONE.CONV_BODY', ['MODEL.BACKBONE.CONV_BODY', 'PySlowfast-R50']],
+    ['MODEL.BACKBONE.PATHWAYS', ['MODEL.BACKBONE.PATHWAYS', '2']],
+    ['ViT.EMBED_DIM', ['ViT.EMBED_DIM', '100']],
+    ['ViT.EMBED_DIM', ['ViT.EMBED_DIM', '18', 'ViT.NUM_HEADS', '3']],
+    ['ViT.PATCH_SIZE', ['ViT.PATCH_SIZE', '14']],
+    ['ViT.IN_CHANS', ['ViT.IN_CHANS', '1']],
+    ['ViT.PRETRAIN_IMG_SIZE', ['ViT.PRETRAIN_IMG_SIZE', '200']],
+    ['DATA.NUM_FRAMES', ['DATA.NUM_FRAMES', '5']],
+    ['DATA.NUM_FRAMES', ['DATA.NUM_FRAMES', '6', 'MODEL.STM.TEMPORAL_POINTS', '3']],
+    ['MODEL.STM.TEMPORAL_POINTS', ['MODEL.STM.TEMPORAL_POINTS', '4']],
+    ['MODEL.STM.HIDDEN_DIM', ['MODEL.STM.HIDDEN_DIM', '256', 'MODEL.STM.NUM_HEADS', '6']],
+    ['MODEL.STM.HIDDEN_DIM', ['MODEL.STM.HIDDEN_DIM', '256', 'MODEL.STM.N_GROUPS', '3']],
+    ['MODEL.STM.HIDDEN_DIM', ['MODEL.STM.HIDDEN_DIM', '20', 'MODEL.STM.NUM_HEADS', '4']],
+    ['MODEL.STM.MEM_ACTIVE', ['MODEL.STM.MEM_ACTIVE', 'True']],
+    ['DATALOADER.SIZE_DIVISIBILITY', ['DATALOADER.SIZE_DIVISIBILITY', '48']],
+    ['DATALOADER.ASPECT_RATIO_GROUPING', ['DATALOADER.ASPECT_RATIO_GROUPING', 'True']],
+    ['DATA.DATASETS', ['DATA.DATASETS', "['ava_kinetics']"]],
+    ['SOLVER.STEPS', ['SOLVER.STEPS', '(8, 5)']],
+    [
+      'SOLVER.NESTEROV',
+      ['SOLVER.NESTEROV', 'True', 'SOLVER.OPTIMIZING_METHOD', 'sgd', 'SOLVER.MOMENTUM', '0'],
+    ],
+  ];
+
+  it.each(BREAKS)('%s: %j', (key, overrides) => {
+    expect(errorOf(BASE, ...overrides)).toMatch(new RegExp(`^command line: ${key}: .*; found [^;]*$`));
+  });
+
+  it('every rule is broken by one of these cases', () => {
+    const broken = new Set(
+      BREAKS.map(([, words]) => {
+        const values = Object.fromEntries(
+          Array.from({ length: words.length / 2 }, (_, i) => [words[2 * i], words[2 * i + 1]]),
+        );
+        const base = configFromOverrides({
+          'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B',
+          'MODEL.STM.TEMPORAL_POINTS': 2,
+        });
+        return RULES.findIndex((rule) => !rule.holds(configFromOverrides(values, base)));
+      }),
+    );
+    expect(broken).toEqual(new Set(RULES.keys()));
+  });
+
+  it.each([
+    ['DATALOADER.SIZE_DIVISIBILITY', '0'],
+    ['DATALOADER.SIZE_DIVISIBILITY', '16'],
+    ['DATA.DATASETS', "['coco']"],
+    ['SOLVER.STEPS', '(1, 0.5)'],
+  ])('%s %s is refused too', (key, text) => {
+    expect(errorOf(BASE, key, text)).toContain(`${key}: expected`);
+  });
+
+  it.each([
+    ['DATALOADER.SIZE_DIVISIBILITY', '64'],
+    ['SOLVER.STEPS', '(2, 2, 7.5)'],
+    ['DATA.DATASETS', "['ava_v2.1']"],
+    ['SOLVER.NESTEROV', 'True'],
+    ['MODEL.STM.NUM_CLS', '0'],
+  ])('%s %s is allowed', (key, text) => {
+    expect(() => load(BASE, key, text)).not.toThrow();
+  });
+
+  it('asks no rule about keys that are wrong by themselves', () => {
+    expect(errorOf(BASE, 'ViT.NUM_HEADS', '0')).toBe(
+      'command line: ViT.NUM_HEADS: expected int ≥ 1, found 0',
+    );
+  });
+});
+
+describe('configFromOverrides', () => {
+  it('changes a copy of the base', () => {
+    const base = configFromOverrides({ 'ViT.DEPTH': 2 });
+    const config = configFromOverrides({ 'SOLVER.STEPS': [3, 5], 'ViT.LAYER_DECAY': 1 }, base);
+    expect([config.ViT.DEPTH, config.ViT.LAYER_DECAY, config.SOLVER.STEPS]).toEqual([2, 1, [3, 5]]);
+    expect(base.SOLVER.STEPS).toEqual([5, 8]);
+  });
+
+  it('checks keys and values, not rules', () => {
+    expect(configFromOverrides({ 'ViT.EMBED_DIM': 100 }).ViT.EMBED_DIM).toBe(100);
+    expect(() => configFromOverrides({ 'ViT.DEPTH': 0, 'ViT.X': 1, 'SOLVER.GAMMA': true })).toThrow(
+      /3 problems .*ViT\.X: unknown key.*ViT\.DEPTH: expected int ≥ 1, found 0.*SOLVER\.GAMMA: expected float > 0, found True/s,
+    );
+  });
+});
+
+describe('any assignment', () => {
+  const value = fc.oneof(
+    fc.integer({ min: -3, max: 40 }),
+    fc.double().map((number) => new PyFloat(number)),
+    fc.boolean(),
+    fc.constantFrom(null, 'linear', 'adamw', '', 'x'),
+    fc.array(fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constant('y'), fc.array(fc.integer())), {
+      maxLength: 4,
+    }),
+  );
+  const assignment = fc.tuple(fc.constantFrom(...FIELDS.keys()), value);
+
+  it('is either taken as it is or reported with its key', () => {
+    const file = write(BASE);
+    fc.assert(
+      fc.property(fc.array(assignment, { minLength: 1, maxLength: 4 }), (pairs) => {
+        const last = new Map(pairs);
+        const words = pairs.flatMap(([key, item]) => [key, formatPythonLiteral(item)]);
+        let message = '';
+        try {
+          const { config, origins } = loadConfig(file, words);
+          for (const [key, item] of last) {
+            expect(getValue(config, key)).toEqual(item instanceof PyFloat ? item.value : item);
+            expect(origins.get(key)?.source).toBe('override');
+          }
+        } catch (error) {
+          if (!(error instanceof ConfigError)) throw error;
+          message = error.message;
+        }
+        if (message) expect([...last.keys()].some((key) => message.includes(key))).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

@@ -1,0 +1,70 @@
+/** @file Tests of pairing up the `KEY VALUE …` words of a command line. */
+import { describe, expect, it } from 'vitest';
+import { parseOverrides } from './overrides.js';
+
+function problemsOf(...words: string[]): string[] {
+  return parseOverrides(words).problems.map(({ key, message }) => `${key}: ${message}`);
+}
+
+describe('parseOverrides', () => {
+  it('pairs words in order and leaves values as they are', () => {
+    const { assignments, problems } = parseOverrides([
+      'ViT.DEPTH',
+      '2',
+      'OUTPUT_DIR',
+      'a=b',
+      'ViT.DEPTH',
+      '-1',
+      'MODEL.WEIGHT',
+      '',
+    ]);
+    expect(problems).toEqual([]);
+    expect(assignments.map(({ key, value }) => [key, value])).toEqual([
+      ['ViT.DEPTH', '2'],
+      ['OUTPUT_DIR', 'a=b'],
+      ['ViT.DEPTH', '-1'],
+      ['MODEL.WEIGHT', ''],
+    ]);
+  });
+
+  it.each<[string[], string[]]>([
+    [['ViT.DEPTH'], ['ViT.DEPTH: expected a value behind the key, found nothing']],
+    [
+      ['ViT.DEPTH', 'SOLVER.GAMMA', '2'],
+      ['ViT.DEPTH: expected a value behind the key, found the key SOLVER.GAMMA'],
+    ],
+    [['SOLVER.DEPTH', '2'], ['SOLVER.DEPTH: unknown key; did you mean ViT.DEPTH?']],
+    [['MODEL.STM', '{}'], ['MODEL.STM: is a section; set its keys one by one, e.g. MODEL.STM.NUM_QUERIES']],
+    [
+      ['ViT.DEPTH=2', 'SOLVER.STEPS=(5, 8)', 'OUTPUT_DIR=x'],
+      [
+        'ViT.DEPTH: write the key and its value as two words: ViT.DEPTH 2',
+        "SOLVER.STEPS: write the key and its value as two words: SOLVER.STEPS '(5, 8)'",
+        'OUTPUT_DIR: write the key and its value as two words: OUTPUT_DIR x',
+      ],
+    ],
+    [['Vit.DEPHT=2'], ['ViT.DEPTH: write the key and its value as two words: ViT.DEPTH 2']],
+    [
+      ['--seed', '3'],
+      [
+        'undefined: --seed stands where a key is expected; options come before the first KEY VALUE pair',
+        '3: expected a value behind the key, found nothing',
+      ],
+    ],
+  ])('%j', (words, problems) => {
+    expect(problemsOf(...words)).toEqual(problems);
+  });
+
+  it('reads on behind a mistake', () => {
+    const { assignments, problems } = parseOverrides([
+      'ViT.DEPHT',
+      '1',
+      'ViT.DEPTH=2',
+      'ViT.DEPTH',
+      '3',
+      'ViT.NUM_HEADS',
+    ]);
+    expect(problems).toHaveLength(3);
+    expect(assignments.map(({ key, value }) => [key, value])).toEqual([['ViT.DEPTH', '3']]);
+  });
+});
