@@ -115,7 +115,6 @@ export function expectGradients(
         );
       const measured = (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step);
       const expected: number = direction.reduce((sum, d, k) => sum + d * gradient[k], 0);
-        console.log(name, measured, expected, Math.abs(measured - expected) / Math.max(typical, 1e-6));
       const error = Math.abs(measured - expected) / Math.max(typical, 1e-6);
       if (!(error <= tolerance)) {
         expect.fail(

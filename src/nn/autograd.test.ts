@@ -1,0 +1,226 @@
+/** @file The tape: constants, missing gradients, activation checkpointing, and that nothing stays behind. */
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import { expectGradients, normals, type Values } from '../../test/finite_difference.js';
+import { Rng } from '../util/random.js';
+import { backward, checkpoint, detach, differentiable, noGrad } from './autograd.js';
+import { gelu, layerNorm, linear } from './functional.js';
+
+const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
+const read = (tensors: (tf.Tensor | null)[]) => tensors.map((t) => t && Array.from(t.dataSync()));
+
+/** Runs backward, reads the value and the gradients, and disposes them. */
+function gradients(loss: () => tf.Tensor, variables: tf.Tensor[]) {
+  const { value, grads } = backward(loss as () => tf.Scalar, variables);
+  const result = { value: value.dataSync()[0], grads: read(grads) };
+  tf.dispose([value, ...grads.filter((grad) => grad !== null)]);
+  return result;
+}
+
+describe('backward', () => {
+  it('gives null for what the loss does not depend on, and keeps the order', () => {
+    const [a, b, c] = [tf.scalar(2), tf.scalar(3), tf.scalar(5)];
+    const { value, grads } = gradients(() => c.mul(a).mul(a), [a, b, c]);
+    expect(value).toBe(20);
+    expect(grads).toEqual([[20], null, [4]]);
+    tf.dispose([a, b, c]);
+  });
+
+  it('works where the loss depends on nothing that is asked for', () => {
+    const [a, b] = [tf.scalar(2), tf.scalar(3)];
+    expect(gradients(() => b.square(), [a])).toEqual({ value: 9, grads: [null] });
+    tf.dispose([a, b]);
+  });
+
+  it('adds up the gradients of a value that is used several times', () => {
+    const a = tf.tensor1d([1, 2]);
+    const loss = () =>
+      gelu(a)
+        .add(a)
+        .add(a.square())
+        .add(a.mul(tf.scalar(3)))
+        .sum();
+    expectGradients((x) => gelu(x).add(x).add(x.square()), [normals([2], new Rng(1))]);
+    const { grads } = gradients(loss, [a]);
+    const slope = gradients(() => gelu(a).sum(), [a]).grads[0]!;
+    for (const [i, x] of [1, 2].entries()) expect(grads[0]![i]).toBeCloseTo(slope[i] + 1 + 2 * x + 3, 5);
+    a.dispose();
+  });
+
+  it('lets the caller read values in the middle of the loss', () => {
+    const a = tf.tensor1d([3]);
+    const seen: number[] = [];
+    const { grads } = gradients(() => {
+      const square = a.square();
+      seen.push(square.dataSync()[0]);
+      return square.mul(seen[0]).sum();
+    }, [a]);
+    expect([seen, grads]).toEqual([[9], [[54]]]);
+    a.dispose();
+  });
+});
+
+describe('noGrad and detach', () => {
+  it('make constants, and recording goes on behind them', () => {
+    const a = tf.tensor1d([2, 3]);
+    const squares = gradients(() => a.mul(noGrad(() => a.square())).sum(), [a]);
+    expect(squares).toEqual({ value: 35, grads: [[4, 9]] });
+    expect(gradients(() => a.mul(detach(a)).add(a).sum(), [a])).toEqual({ value: 18, grads: [[3, 4]] });
+    a.dispose();
+  });
+
+  it('hide custom gradients too, and return what is computed', () => {
+    const a = tf.tensor1d([1]);
+    expect(noGrad(() => 'value')).toBe('value');
+    expect(
+      gradients(
+        () =>
+          noGrad(() => gelu(a))
+            .add(a)
+            .sum(),
+        [a],
+      ).grads,
+    ).toEqual([[1]]);
+    a.dispose();
+  });
+
+  it('switch recording on again after an error', () => {
+    const a = tf.scalar(3);
+    expect(() =>
+      noGrad(() => {
+        throw new Error('inside');
+      }),
+    ).toThrow('inside');
+    expect(gradients(() => a.square(), [a]).grads).toEqual([[6]]);
+    a.dispose();
+  });
+});
+
+describe('differentiable', () => {
+  it('hands the saved tensors to the gradient and frees its temporaries', () => {
+    const x = tf.tensor1d([2, 5]);
+    const scale = tf.scalar(4);
+    const before = tf.memory().numTensors;
+    const { grads } = gradients(
+      () =>
+        differentiable(
+          [x],
+          (save) => {
+            save([x, scale]);
+            return x.square().mul(scale);
+          },
+          (dy, [saved, factor]) => [dy.mul(saved).mul(2).mul(factor)],
+        ).sum(),
+      [x],
+    );
+    expect(grads).toEqual([[16, 40]]);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([x, scale]);
+  });
+});
+
+describe('checkpoint', () => {
+  const rng = new Rng(12);
+  const [C, hidden] = [4, 6];
+  const weights = [
+    normals([C], rng),
+    normals([C], rng),
+    normals([hidden, C], rng),
+    normals([C, hidden], rng),
+  ];
+
+  /** A small residual block with a mask on its branch, written like the backbone's. */
+  function block(x: tf.Tensor, [weight, bias, up, down]: tf.Tensor[], [mask]: tf.Tensor[]): tf.Tensor {
+    return tf.tidy(() => {
+      const branch = linear(gelu(linear(layerNorm(x, 1e-6, { weight, bias }), up)), down);
+      return x.add(mask ? branch.mul(mask) : branch);
+    });
+  }
+
+  /** Gradients of x, of all weights and of a factor used before and after, through two blocks one after the other. */
+  function run(useCheckpoint: boolean, masked: boolean) {
+    const x = tensor(normals([3, 2, C], new Rng(13)));
+    const factor = tf.scalar(1.5);
+    const first = weights.map((w) => tf.variable(tensor(w)));
+    const second = weights.map((w) =>
+      tf.variable(tensor({ ...w, data: w.data.map((value) => value * 0.7) })),
+    );
+    const result = gradients(() => {
+      // Masks are made inside the loss, as in training: the tidy of `backward` must not free them too early.
+      const masks = masked ? [tf.tensor([0, 2, 2], [3, 1, 1])] : [];
+      const apply = (input: tf.Tensor, parameters: tf.Tensor[]) =>
+        useCheckpoint
+          ? checkpoint((t, constants) => block(t, parameters, constants), input, parameters, masks)
+          : block(input, parameters, masks);
+      const y = apply(apply(x.mul(factor), first), second);
+      return y.mul(factor).add(x).square().sum();
+    }, [x, factor, ...first, ...second]);
+    tf.dispose([x, factor, ...first, ...second]);
+    return result;
+  }
+
+  it.each([
+    ['without masks', false],
+    ['with a mask', true],
+  ])('gives the same value and gradients as without it, %s', (_, masked) => {
+    const [plain, recomputed] = [run(false, masked), run(true, masked)];
+    expect(plain.grads.every((grad) => grad?.some((value) => value !== 0))).toBe(true);
+    // The same operations on the same numbers: not one bit differs.
+    expect(recomputed).toEqual(plain);
+  });
+
+  it('has the right gradients', () => {
+    expectGradients(
+      (x, ...parameters) => checkpoint((t) => block(t, parameters, []), x, parameters).mul(2),
+      [normals([2, 2, C], rng), ...weights],
+      { step: 0.01 },
+    );
+  });
+
+  it('gives zeros for parameters that the function does not use', () => {
+    const [x, unused] = [tf.tensor1d([1, 2]), tf.tensor1d([5, 5, 5])];
+    const { grads } = gradients(() => checkpoint((t) => t.square(), x, [unused]).sum(), [x, unused]);
+    expect(grads).toEqual([
+      [2, 4],
+      [0, 0, 0],
+    ]);
+    tf.dispose([x, unused]);
+  });
+
+  it('works inside another checkpoint', () => {
+    const x = tf.tensor1d([1, 2]);
+    const w = tf.tensor1d([3, 4]);
+    const inner = (t: tf.Tensor) => checkpoint((u) => u.square().mul(w), t, [w]);
+    const { grads } = gradients(() => checkpoint((t) => inner(t.mul(2)).mul(w), x, [w]).sum(), [x, w]);
+    // (2x)²·w² = 4x²w²
+    expect(grads).toEqual([
+      [8 * 9, 16 * 16],
+      [8 * 3, 32 * 4],
+    ]);
+    tf.dispose([x, w]);
+  });
+
+  it('keeps its input and nothing else until the backward pass, and nothing after it', () => {
+    const live = (useCheckpoint: boolean) => {
+      const x = tf.tensor(new Float32Array(64), [16, C]);
+      const parameters = weights.map(tensor);
+      const before = tf.memory();
+      let during = 0;
+      const { value, grads } = backward(() => {
+        const y = useCheckpoint
+          ? checkpoint((t) => block(t, parameters, []), x, parameters)
+          : block(x, parameters, []);
+        during = tf.memory().numDataBuffers - before.numDataBuffers;
+        return y.sum() as tf.Scalar;
+      }, [x]);
+      tf.dispose([value, ...(grads as tf.Tensor[])]);
+      expect(tf.memory().numTensors).toBe(before.numTensors);
+      tf.dispose([x, ...parameters]);
+      return during;
+    };
+    const [recomputed, plain] = [live(true), live(false)];
+    // The output itself; the input is there anyway.
+    expect(recomputed).toBe(1);
+    expect(plain).toBeGreaterThan(4);
+  });
+});
