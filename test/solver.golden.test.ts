@@ -10,6 +10,11 @@ import { bareParameter, fakeModel, parameterOf, plain, setGrad, solverConfig } f
 
 const SCHEDULE_TOLERANCE = 1e-12;
 
+it.skipIf(process.env.STMIXER_GOLDEN_DIR !== undefined)("the repository's own goldens are all there", () => {
+  const files = ['optimizer.json', 'optimizer.safetensors', 'lr_schedule.json', 'param_groups.json'];
+  expect(files.filter((file) => !goldenExists(file))).toEqual([]);
+});
+
 describe.skipIf(!goldenExists('optimizer.json'))('optimizers', () => {
   interface Variant {
     class: string;

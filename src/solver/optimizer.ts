@@ -143,13 +143,13 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     rate: number,
     scalar: (value: number) => tf.Scalar,
   ): void {
-    const before = this.#states.get(parameter) ?? { steps: 0, buffers: {} };
-    const step = before.steps + 1;
+    const before = this.#states.get(parameter);
+    const step = (before?.steps ?? 0) + 1;
     const buffers = tf.tidy(() => {
       const result = this.update({
         weight: parameter.value,
         grad,
-        buffers: before.buffers,
+        buffers: before?.buffers ?? {},
         step,
         rate,
         group,
@@ -159,7 +159,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
       return result.buffers;
     });
     for (const tensor of Object.values(buffers)) tf.keep(tensor);
-    tf.dispose(before.buffers as Record<string, tf.Tensor>);
+    disposeState(before);
     this.#states.set(parameter, { steps: step, buffers });
   }
 
@@ -196,14 +196,19 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     const next = groups.map((loaded, i) => this.#mergeGroup(this.paramGroups[i], loaded));
     const before = this.#groupSettings();
     this.paramGroups.splice(0, next.length, ...next);
-    this.dispose();
+    const previous = new Map(this.#states);
+    this.#states.clear();
     for (const [parameter, { steps, tensors }] of states) {
       const buffers: Record<string, tf.Tensor> = {};
       for (const [name, tensor] of Object.entries(tensors)) {
         buffers[name] = tf.keep(tf.tensor(toFloat32(tensor), [...parameter.shape], 'float32'));
       }
       this.#states.set(parameter, { steps, buffers });
+      // One by one, so that there are never two whole states on the engine.
+      disposeState(previous.get(parameter));
+      previous.delete(parameter);
     }
+    for (const state of previous.values()) disposeState(state);
     return settingDifferences(before, this.#groupSettings());
   }
 
@@ -230,7 +235,11 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
 
   /** Frees the state (not the parameters). */
   dispose(): void {
-    for (const { buffers } of this.#states.values()) tf.dispose(buffers as Record<string, tf.Tensor>);
+    for (const state of this.#states.values()) disposeState(state);
     this.#states.clear();
   }
+}
+
+function disposeState(state: ParameterState | undefined): void {
+  for (const tensor of Object.values(state?.buffers ?? {})) tensor.dispose();
 }
