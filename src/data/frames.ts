@@ -2,6 +2,10 @@
 import sharp from 'sharp';
 import { DataError } from '../errors.js';
 
+// Many pictures are decoded at once, so one thread each is fastest; none is read twice soon, so nothing is cached.
+sharp.concurrency(1);
+sharp.cache(false);
+
 /**
  * The frame numbers of a clip: from `center − halfLength` to `center + halfLength − 1` in steps of `rate`, each clamped
  * to a video of `numFrames` frames.
@@ -45,7 +49,9 @@ export async function decodePicture(path: string, format: PixelFormat, what: str
   try {
     const image = sharp(path, INPUT);
     const pipeline =
-      format === 'cmyk' ? image.toColourspace('cmyk') : image.removeAlpha().toColourspace('srgb');
+      format === 'cmyk'
+        ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
+        : image.removeAlpha().toColourspace('srgb');
     const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     if (info.channels !== (format === 'cmyk' ? 4 : 3)) throw new Error(`it has ${info.channels} channels`);
     const { height, width } = info;
