@@ -86,7 +86,7 @@ describe('dumpConfig', () => {
         expect(changed.OUTPUT_DIR).toBe(text);
         expect(reload(dumpConfig(changed)).config).toEqual(changed);
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 

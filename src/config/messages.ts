@@ -120,6 +120,7 @@ export function nearestKey(path: string): string {
   let best = '';
   let least = Number.POSITIVE_INFINITY;
   for (const [candidate, schema] of [...FIELDS, ...SECTIONS]) {
+    if (candidate === parent) continue;
     const elsewhere = parentOf(candidate) === parent ? 0 : 0.15;
     const score =
       Math.min(difference(candidate, wanted), difference(lastOf(candidate), name) + elsewhere) +

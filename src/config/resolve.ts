@@ -99,9 +99,8 @@ export function checkRules(
     if (rule.keys.some((key) => wrong.has(key)) || rule.holds(config)) continue;
     const [key] = rule.keys;
     const found = rule.keys.map((name) => {
-      const origin = origins.get(name)!;
-      const place = origin.source === 'default' ? 'the default, since nothing sets it' : formatOrigin(origin);
-      return `${rule.keys.length > 1 ? `${name} ` : ''}${describeValue(getValue(config, name))} (${place})`;
+      const value = describeValue(getValue(config, name));
+      return `${rule.keys.length > 1 ? `${name} ` : ''}${value} (${formatOrigin(origins.get(name)!)})`;
     });
     const origin = origins.get(latest(rule.keys, origins))!;
     problems.push({

@@ -23,7 +23,8 @@ export const RULES: readonly Rule[] = [
   {
     keys: ['MODEL.BACKBONE.CONV_BODY'],
     holds: isViT,
-    expected: () => `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far`,
+    expected: () =>
+      `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far (the default is none of them)`,
   },
   {
     keys: ['MODEL.BACKBONE.PATHWAYS', 'MODEL.BACKBONE.CONV_BODY'],
