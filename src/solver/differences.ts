@@ -58,5 +58,8 @@ export function describeDifference({
 
 function settingText(value: SettingValue): string {
   if (value === undefined) return 'unset';
-  return typeof value === 'object' ? `[${value.join(', ')}]` : String(value);
+  if (typeof value !== 'object') return String(value);
+  // The base rates: one for each of many groups, and mostly the same.
+  if (value.length > 2 && value.every((item) => item === value[0])) return `${value.length} × ${value[0]}`;
+  return `[${value.join(', ')}]`;
 }

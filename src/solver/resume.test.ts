@@ -61,6 +61,13 @@ describe('settingDifferences', () => {
     expect(settingDifferences(named(1, 1), named(1, 1))).toEqual([]);
   });
 
+  it('shortens lists of equal numbers, such as the base rates', () => {
+    const rates = (...base_lrs: number[]) => [{ name: 'schedule', settings: { base_lrs } }];
+    expect(settingDifferences(rates(1, 1, 1), rates(1, 1, 2)).map(describeDifference)).toEqual([
+      'base_lrs is [1, 1, 2] from the checkpoint; the configuration asks for 3 × 1',
+    ]);
+  });
+
   it('tells unset from set', () => {
     const [difference] = settingDifferences(
       [{ name: 'a', settings: { lr_scale: undefined } }],
