@@ -180,10 +180,12 @@ class Pickler {
   }
 
   #indexed(short: number, long: number, index: number): void {
-    if (index < 0x100) return this.op(short, index);
-    this.op(long);
-    const at = this.#grow(4);
-    this.#buffer.writeUInt32LE(index, at);
+    if (index < 0x100) this.op(short, index);
+    else {
+      this.op(long);
+      const at = this.#grow(4);
+      this.#buffer.writeUInt32LE(index, at);
+    }
   }
 
   /** Makes room for `count` more bytes and returns where they go. */

@@ -1,0 +1,131 @@
+/** @file The stack machine that a pickle is written for: stack, marks and memo, with bounds on what a file may claim. */
+import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
+import type { ByteReader } from './file_source.js';
+import { callGlobal, PyGlobal } from './python_globals.js';
+
+/**
+ * Rough bytes of JavaScript values that one pickle may make; its tensors' data do not count. With the costs below it also
+ * keeps every Map under the 2^24 entries that JavaScript allows.
+ */
+const MAX_MEMORY = 512 * 1024 * 1024;
+export const COST = { value: 16, string: 32, list: 72, dict: 240, object: 96, memo: 72 } as const;
+
+export class PickleMachine {
+  readonly #stack: PyValue[] = [];
+  /** Heights of the stack where MARK stood; nothing below the last one may be taken. */
+  readonly #marks: number[] = [];
+  #fence = 0;
+  readonly #memo = new Map<number, PyValue>();
+  #memory = 0;
+
+  constructor(
+    readonly reader: ByteReader,
+    readonly persistentLoad: (id: PyValue) => PyValue,
+  ) {}
+
+  #spend(bytes: number): void {
+    this.#memory += bytes;
+    if (this.#memory > MAX_MEMORY) this.reader.fail('its pickle would take too much memory');
+  }
+
+  push(value: PyValue, cost: number = COST.value): void {
+    this.#spend(cost);
+    this.#stack.push(value);
+  }
+
+  pushString(text: string): void {
+    this.push(text, COST.string + 2 * text.length);
+  }
+
+  pushBytes(length: number): void {
+    // A copy: a view would keep the whole window of the reader alive.
+    const bytes = Uint8Array.from(this.reader.take(length));
+    this.push(bytes, COST.object + length);
+  }
+
+  top(): PyValue {
+    if (this.#stack.length <= this.#fence) this.reader.fail('its stack is empty');
+    return this.#stack.at(-1)!;
+  }
+
+  pop(): PyValue {
+    if (this.#stack.length <= this.#fence) this.reader.fail('its stack is empty');
+    return this.#stack.pop()!;
+  }
+
+  popMany(count: number): PyValue[] {
+    if (this.#stack.length - count < this.#fence) this.reader.fail('its stack is empty');
+    return this.#stack.splice(-count);
+  }
+
+  mark(): void {
+    this.#spend(COST.value);
+    this.#fence = this.#stack.length;
+    this.#marks.push(this.#fence);
+  }
+
+  /** Everything above the last mark. */
+  popMark(): PyValue[] {
+    const start = this.#marks.pop() ?? this.reader.fail('a mark is missing');
+    this.#fence = this.#marks.at(-1) ?? 0;
+    return this.#stack.splice(start);
+  }
+
+  /** Drops the topmost value, or the mark if that is on top, as Python does. */
+  drop(): void {
+    if (this.#stack.length > this.#fence) this.pop();
+    else this.popMark();
+  }
+
+  get(index: number): void {
+    const value = this.#memo.get(index);
+    if (value === undefined) this.reader.fail(`memo ${index} was never set`);
+    this.push(value);
+  }
+
+  /** Remembers the topmost value. */
+  put(index: number): void {
+    this.#spend(COST.memo);
+    this.#memo.set(index, this.top());
+  }
+
+  memoize(): void {
+    this.put(this.#memo.size);
+  }
+
+  /** Adds items to the list on top of the stack, or to an object that is a list or set of a kind. */
+  append(items: PyValue[]): void {
+    const target = this.top();
+    if (target instanceof PyOpaque && !(target instanceof PyGlobal)) target.contents ??= [];
+    const list = target instanceof PyOpaque ? target.contents : target;
+    if (!Array.isArray(list)) this.reader.fail('items for a value that is no list');
+    for (const item of items) list.push(item);
+  }
+
+  /** Adds keys and values, in turn, to the dict on top of the stack, or to an object that is a dict of a kind. */
+  setItems(items: PyValue[]): void {
+    const target = this.top();
+    if (target instanceof PyOpaque && !(target instanceof PyGlobal)) target.contents ??= new Map();
+    const dict = target instanceof PyOpaque ? target.contents : target;
+    if (!(dict instanceof Map)) this.reader.fail('entries for a value that is no dict');
+    if (items.length % 2) this.reader.fail('a key without a value');
+    for (let i = 0; i < items.length; i += 2) {
+      if (Array.isArray(items[i]) || items[i] instanceof Map) this.reader.fail('a list or dict as a key');
+      this.#spend(COST.memo);
+      dict.set(items[i], items[i + 1]);
+    }
+  }
+
+  pushGlobal(module: PyValue, name: PyValue): void {
+    if (typeof module !== 'string' || typeof name !== 'string') this.reader.fail('a class without a name');
+    this.push(new PyGlobal(module, name), COST.object);
+  }
+
+  /** "Calls" a class or function: see callGlobal. */
+  call(callee: PyValue, args: PyValue | readonly PyValue[]): void {
+    if (!(callee instanceof PyGlobal)) this.reader.fail('a call of something that is no function');
+    const items = args instanceof PyTuple ? args.items : args;
+    if (!Array.isArray(items)) this.reader.fail('a call without arguments');
+    this.push(callGlobal(callee, items), COST.dict);
+  }
+}
