@@ -129,7 +129,7 @@ export function loadWeights(
 /** A few lines for the log: how many weights were loaded, and the first names of those that were not. */
 export function summarizeReport(path: string, report: LoadReport): string {
   const { loaded, missing, unexpected, skipped } = report;
-  const lines = [`loaded ${loaded.size} tensors from ${path}`];
+  const lines = [`loaded ${tensors(loaded.size)} from ${path}`];
   const renamed = [...loaded].filter(([name, key]) => name !== key);
   if (renamed.length > 0) {
     const [name, key] = renamed[0];
@@ -149,7 +149,8 @@ function describeMismatch(path: string, { mismatched }: LoadReport): string {
   const advice = mismatched.every(({ name }) => isHead(name))
     ? 'Use --no-head to load everything but the head, for instance for another number of action classes'
     : 'Set the sizes in the config (ViT.*, MODEL.STM.*) to those the weights were trained with';
-  return `${path}: ${mismatched.length} tensors have other shapes than the model: ${some.join('; ')}${rest}. ${advice}.`;
+  const count = tensors(mismatched.length);
+  return `${path}: ${count} with another shape than in the model: ${some.join('; ')}${rest}. ${advice}.`;
 }
 
 function longestSuffix(name: string, keyByName: ReadonlyMap<string, string>): string | undefined {
@@ -168,6 +169,10 @@ function isHead(name: string): boolean {
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+}
+
+function tensors(count: number): string {
+  return count === 1 ? '1 tensor' : `${count} tensors`;
 }
 
 function firstOf(names: readonly string[]): string {

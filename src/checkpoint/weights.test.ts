@@ -1,0 +1,193 @@
+/** @file Tests of matching file entries with the model's weights, and of what the report says. */
+import { describe, expect, test } from 'vitest';
+import { errorOf } from '../../test/checkpoint_files.js';
+import { CheckpointError } from '../errors.js';
+import { float32Tensor, type HostTensor, sizeOf } from '../util/host_tensor.js';
+import { PyOpaque, type PyValue } from '../util/python_values.js';
+import { findStateDict, loadWeights, matchWeights, summarizeReport } from './weights.js';
+
+const tensor = (...shape: number[]) =>
+  float32Tensor(shape, new Float32Array(sizeOf(shape)).fill(shape.length));
+const state = (...keys: string[]) => new Map<string, HostTensor | null>(keys.map((key) => [key, tensor(2)]));
+const model = (...names: string[]) => new Map(names.map((name) => [name, { shape: [2] }]));
+
+describe('matching', () => {
+  test('by the same name, in the order of the model', () => {
+    const report = matchWeights(state('b', 'a', 'x'), model('a', 'b', 'c'), false);
+    expect(report).toEqual({
+      loaded: new Map([
+        ['a', 'a'],
+        ['b', 'b'],
+      ]),
+      missing: ['c'],
+      unexpected: ['x'],
+      skipped: [],
+      mismatched: [],
+    });
+  });
+
+  test('by the longest suffix, whole words only', () => {
+    const file = state('norm.weight', 'blocks.0.norm.weight', 'fc_norm.weight', 'eight', 'bias');
+    const { loaded, unexpected } = matchWeights(
+      file,
+      model('backbone.blocks.0.norm.weight', 'backbone.norm.weight', 'backbone.blocks.0.attn.q_bias'),
+      false,
+    );
+    expect(Object.fromEntries(loaded)).toEqual({
+      'backbone.blocks.0.norm.weight': 'blocks.0.norm.weight',
+      'backbone.norm.weight': 'norm.weight',
+    });
+    expect(unexpected).toEqual(['fc_norm.weight', 'eight', 'bias']);
+  });
+
+  test('one entry may serve several weights, a longer key of the file none', () => {
+    const { loaded, unexpected } = matchWeights(
+      state('head.weight', 'net.tail.weight'),
+      model('a.head.weight', 'b.head.weight', 'tail.weight'),
+      false,
+    );
+    expect([...loaded.values()]).toEqual(['head.weight', 'head.weight']);
+    expect(unexpected).toEqual(['net.tail.weight']);
+  });
+
+  test('`module.` counts for nothing if all have it', () => {
+    const names = model('a.w', 'module.b.w');
+    const all = matchWeights(state('module.a.w', 'module.b.w'), names, false);
+    expect(Object.fromEntries(all.loaded)).toEqual({ 'a.w': 'module.a.w', 'module.b.w': 'module.b.w' });
+    const some = matchWeights(state('module.a.w', 'b.w'), names, false);
+    expect(Object.fromEntries(some.loaded)).toEqual({ 'module.b.w': 'b.w' });
+  });
+
+  test('`encoder.` of pre-trained VideoMAE counts for nothing, unless there is the plain name too', () => {
+    const { loaded, unexpected } = matchWeights(
+      state('encoder.norm.weight', 'encoder.x', 'x', 'decoder.norm.bias'),
+      model('backbone.norm.weight', 'backbone.norm.bias', 'backbone.x'),
+      false,
+    );
+    expect(Object.fromEntries(loaded)).toEqual({
+      'backbone.norm.weight': 'encoder.norm.weight',
+      'backbone.x': 'x',
+    });
+    expect(unexpected).toEqual(['encoder.x', 'decoder.norm.bias']);
+  });
+
+  test('without the head', () => {
+    const report = matchWeights(
+      state('backbone.w', 'stm_head.w', 'stm_head.old', 'roi_heads.w', 'decoder.0.w', 'else'),
+      model('backbone.w', 'stm_head.w', 'stm_head.decoder.0.w', 'stm_head.new'),
+      true,
+    );
+    expect([...report.loaded.keys()]).toEqual(['backbone.w']);
+    expect(report.skipped).toEqual(['stm_head.w', 'stm_head.old', 'roi_heads.w', 'decoder.0.w']);
+    expect(report.missing).toEqual([]);
+    expect(report.unexpected).toEqual(['else']);
+    const parallel = matchWeights(state('module.stm_head.w'), model('stm_head.w'), true);
+    expect(parallel.skipped).toEqual(['module.stm_head.w']);
+  });
+
+  test('an entry that is no tensor fits nothing', () => {
+    const report = matchWeights(new Map([['a', null]]), model('a'), false);
+    expect(report.missing).toEqual(['a']);
+    expect(report.unexpected).toEqual(['a']);
+  });
+});
+
+describe('loading', () => {
+  test('values are converted and handed over one by one', () => {
+    const file = new Map<string, HostTensor>([
+      ['a', { dtype: 'bfloat16', shape: [2], bytes: () => Uint8Array.of(0x80, 0x3f, 0, 0x40) }],
+    ]);
+    const set: [string, Float32Array][] = [];
+    loadWeights('f.pth', file, model('x.a'), false, (name, data) => set.push([name, data]));
+    expect(set).toEqual([['x.a', Float32Array.of(1, 2)]]);
+  });
+
+  const failure = (file: Map<string, HostTensor | null>, names: ReturnType<typeof model>, noHead = false) => {
+    const error = errorOf(() =>
+      loadWeights('f.pth', file, names, noHead, () => expect.fail('nothing may be set')),
+    );
+    expect(error).toBeInstanceOf(CheckpointError);
+    return error.message;
+  };
+
+  test('another number of classes: --no-head', () => {
+    const file = new Map([
+      ['backbone.w', tensor(2)],
+      ['stm_head.fc_action.weight', tensor(80, 4)],
+    ]);
+    const names = new Map([
+      ['backbone.w', { shape: [2] }],
+      ['stm_head.fc_action.weight', { shape: [3, 4] }],
+    ]);
+    expect(failure(file, names)).toBe(
+      'f.pth: 1 tensor with another shape than in the model: stm_head.fc_action.weight is [80,4] in the file and [3,4] ' +
+        'in the model. Use --no-head to load everything but the head, for instance for another number of action classes.',
+    );
+    const { loaded } = loadWeights('f.pth', file, names, true, () => {});
+    expect([...loaded.keys()]).toEqual(['backbone.w']);
+  });
+
+  test('another size of the backbone: the config', () => {
+    const file = new Map([['backbone.w', tensor(3)], ...state('stm_head.w')]);
+    expect(failure(file, model('backbone.w', 'stm_head.w'))).toMatch(/Set the sizes in the config/);
+    const many = state('a', 'b', 'c', 'd', 'e', 'f');
+    const names = new Map([...many.keys()].map((name) => [name, { shape: [2, 1] }]));
+    expect(failure(many, names)).toMatch(/6 tensors with .* \(and 2 more\)/);
+  });
+
+  test('nothing that fits', () => {
+    expect(failure(state('a', 'b', 'c', 'd'), model('x'))).toBe(
+      'f.pth: nothing in it fits the model. Its keys are: a, b, c, …; the model has: x',
+    );
+  });
+
+  test('the summary is short', () => {
+    const report = matchWeights(
+      state('norm.weight', 'head.weight', 'head.bias', 'stm_head.a'),
+      model('backbone.norm.weight', 'm.1', 'm.2', 'm.3', 'm.4', 'stm_head.a'),
+      true,
+    );
+    expect(summarizeReport('v.pth', report)).toBe(
+      [
+        'loaded 1 tensor from v.pth',
+        '  under other names: 1 (norm.weight → backbone.norm.weight)',
+        '  not in the file: 4 (m.1, m.2, m.3, …)',
+        '  not in the model: 2 (head.weight, head.bias)',
+        '  skipped, the head: 1 (stm_head.a)',
+      ].join('\n'),
+    );
+    expect(summarizeReport('v.pth', matchWeights(state('a'), model('a'), false))).toBe(
+      'loaded 1 tensor from v.pth',
+    );
+  });
+});
+
+describe('where the state dict is', () => {
+  const dict = new Map<PyValue, PyValue>([['w', tensor(2)]]);
+  const found = (value: PyValue) => [...findStateDict('f.pth', value).keys()];
+
+  test('under the usual keys, or the value itself', () => {
+    expect(found(dict)).toEqual(['w']);
+    for (const key of ['model', 'module', 'state_dict']) expect(found(new Map([[key, dict]]))).toEqual(['w']);
+    const named = new Map<PyValue, PyValue>([
+      ['model', 'vit_base'],
+      ['state_dict', dict],
+    ]);
+    expect(found(named)).toEqual(['w']);
+    expect(found(new Map([['model', tensor(1)]]))).toEqual(['model']);
+  });
+
+  test.each<[string, PyValue, RegExp]>([
+    [
+      'a whole model',
+      new PyOpaque('torch.nn.Linear', []),
+      /object of class torch\.nn\.Linear.* state_dict\(\)/,
+    ],
+    ['a whole model inside', new Map([['model', new PyOpaque('my.Net', [])]]), /object of class my\.Net/],
+    ['no tensors', new Map<PyValue, PyValue>([['epoch', 1]]), /holds no weights; its keys are: epoch/],
+    ['a list', [1], /holds no weights$/],
+  ])('%s', (_, value, message) => {
+    expect(() => findStateDict('f.pth', value)).toThrow(message);
+    expect(() => findStateDict('f.pth', value)).toThrow(CheckpointError);
+  });
+});
