@@ -46,13 +46,13 @@ export interface GradientCheck {
  * output with the same derivatives from the tape.
  *
  * Five values of f make a difference quotient whose truncation error is of order step⁴. A float32 function value is
- * off by about 1e-7 of its size, so the quotient by some 1e-7/step: 5e-6 at the default step. The default tolerance
+ * off by about 1e-7 of its size, so the quotient by some 1e-7/step: 1e-5 at the default step. The default tolerance
  * leaves room for a hundred such errors, and any wrong factor or term is far beyond it.
  */
 export function expectGradients(
   f: (...inputs: tf.Tensor[]) => tf.Tensor | tf.Tensor[],
   inputs: readonly Values[],
-  { parameters = [], step = 0.02, tolerance = 5e-4, constant = [] }: GradientCheck = {},
+  { parameters = [], step = 0.01, tolerance = 1e-3, constant = [] }: GradientCheck = {},
 ): void {
   const rng = new Rng(20);
   const weights = parameters.map((parameter) => ({
