@@ -4,56 +4,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
-import type { DataConfig } from '../src/data/data_config.js';
+import { type Config, configFromOverrides } from '../src/config/index.js';
 
-/** The official defaults of the keys that the data code reads, with `KEY.PATH: value` changes on top. */
-export function dataConfig(changes: Record<string, unknown> = {}): DataConfig {
-  const config: Record<string, Record<string, unknown>> = {
-    DATA: {
-      PATH_TO_DATA_DIR: '',
-      NUM_FRAMES: 4,
-      SAMPLING_RATE: 16,
-      MEAN: [0.45, 0.45, 0.45],
-      STD: [0.225, 0.225, 0.225],
-      TRAIN_MIN_SCALES: [256, 320],
-      TEST_MIN_SCALES: [256],
-      RANDOM_FLIP: true,
-      REVERSE_INPUT_CHANNEL: false,
-      DATASETS: ['ava_v2.2'],
-    },
-    AVA: {
-      FPS: 30,
-      FRAME_DIR: 'frames/',
-      FRAME_LIST_DIR: 'frame_lists/',
-      ANNOTATION_DIR: 'annotations_v2.2/',
-      TRAIN_LISTS: ['train.csv'],
-      TEST_LISTS: ['val.csv'],
-      TRAIN_GT_BOX_LISTS: ['ava_train_v2.2.csv'],
-      TEST_GT_BOX_LISTS: ['ava_val_v2.2.csv'],
-      BGR: false,
-      TRAIN_USE_COLOR_AUGMENTATION: false,
-      TRAIN_PCA_JITTER_ONLY: true,
-      TRAIN_PCA_EIGVAL: [0.225, 0.224, 0.229],
-      TRAIN_PCA_EIGVEC: [
-        [-0.5675, 0.7192, 0.4009],
-        [-0.5808, -0.0045, -0.814],
-        [-0.5836, -0.6948, 0.4203],
-      ],
-      TEST_FORCE_FLIP: false,
-    },
-    DATALOADER: { NUM_WORKERS: 4, SIZE_DIVISIBILITY: 32, ASPECT_RATIO_GROUPING: false },
-    MODEL: { STM: { ACTION_CLASSES: 80 } },
-    SOLVER: { MAX_EPOCH: 2, ITER_PER_EPOCH: 10, VIDEOS_PER_BATCH: 2 },
-    TEST: { VIDEOS_PER_BATCH: 2 },
-  };
-  for (const [path, value] of Object.entries(changes)) {
-    const keys = path.split('.');
-    const last = keys.pop()!;
-    let section: Record<string, unknown> = config;
-    for (const key of keys) section = section[key] as Record<string, unknown>;
-    section[last] = value;
-  }
-  return config as unknown as DataConfig;
+/** The official defaults with `KEY.PATH: value` changes on top. */
+export function dataConfig(changes: Record<string, unknown> = {}): Config {
+  return configFromOverrides({
+    'SOLVER.MAX_EPOCH': 2,
+    'SOLVER.ITER_PER_EPOCH': 10,
+    'SOLVER.VIDEOS_PER_BATCH': 2,
+    ...changes,
+  });
 }
 
 export function temporaryFolder(): string {
@@ -64,7 +24,7 @@ export function temporaryFolder(): string {
 
 export interface AvaFolder {
   readonly folder: string;
-  config(changes?: Record<string, unknown>): DataConfig;
+  config(changes?: Record<string, unknown>): Config;
   write(path: string, text: string | Uint8Array): string;
   framePath(video: string, frame: number): string;
 }

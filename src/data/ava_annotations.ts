@@ -44,7 +44,6 @@ export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
       ? ['AVA.TRAIN_GT_BOX_LISTS', cfg.AVA.TRAIN_GT_BOX_LISTS]
       : ['AVA.TEST_GT_BOX_LISTS', cfg.AVA.TEST_GT_BOX_LISTS];
   const files = names.map((name) => resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, name));
-  if (files.length === 0) throw new DataError(`${key} names no annotation file; give at least one file`);
   const numClasses = cfg.MODEL.STM.ACTION_CLASSES;
   const videos = new Map<string, VideoAnnotations & { rows: number }>();
   const warnings: string[] = [];

@@ -1,6 +1,5 @@
 /** @file Frame lists: which picture files make up each video. */
 import { resolve } from 'node:path';
-import { DataError } from '../errors.js';
 import type { DataConfig, Split } from './data_config.js';
 import { Problems, readLines } from './text_lines.js';
 
@@ -80,7 +79,6 @@ export function readFrameLists(cfg: DataConfig, split: Split): FrameLists {
   const [key, names] =
     split === 'train' ? ['AVA.TRAIN_LISTS', cfg.AVA.TRAIN_LISTS] : ['AVA.TEST_LISTS', cfg.AVA.TEST_LISTS];
   const files = names.map((name) => resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_LIST_DIR, name));
-  if (files.length === 0) throw new DataError(`${key} names no frame list; give at least one file`);
   const videos = new Map<string, Video>();
   const warnings: string[] = [];
   const problems = new Problems();
