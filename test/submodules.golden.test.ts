@@ -200,7 +200,7 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
     const module = c.load(new AdaptiveMixing(s.dim, s.in_points, s.out_points, s.n_groups));
     c.check(
       ['x', 'q'],
-      ({ x, q }) => ({ y: module.forward(x.reshape([-1, x.shape[3], x.shape[4] as number]), q) }),
+      ({ x, q }) => ({ y: module.forward(x.reshape([-1, ...x.shape.slice(3)]), q) }),
       module,
     );
   },

@@ -1,7 +1,7 @@
 /** @file `stmixer train`: its flags. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError } from '../errors.js';
-import { type TrainOptions, train } from '../training/train.js';
+import type { TrainOptions } from '../training/train.js';
 import { type ConfigOptions, configCommand, readConfig } from './options.js';
 
 type Flags = ConfigOptions & {
@@ -45,7 +45,10 @@ export function trainCommand(): Command {
     )
     .action(async (overrides: string[], flags: Flags) => {
       refuseSeveralProcesses();
-      process.exitCode = await train(readConfig(flags, overrides), {
+      const loaded = readConfig(flags, overrides);
+      // Loaded late, so that --help and a wrong configuration are answered at once.
+      const { train } = await import('../training/train.js');
+      process.exitCode = await train(loaded, {
         transfer: flags.transfer ?? false,
         noHead: !flags.head,
         adjustLr: flags.adjustLr ?? false,

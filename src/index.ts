@@ -1,0 +1,23 @@
+/** @file What the package offers to programs; the command line is the other way in. */
+export { readPth } from './checkpoint/pth_reader.js';
+export { writePth } from './checkpoint/pth_writer.js';
+export { readSafetensors } from './checkpoint/safetensors.js';
+export { type Config, defaultConfig, type LoadedConfig, loadConfig } from './config/index.js';
+export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loader.js';
+export { type EngineInfo, type EngineRequest, selectEngine } from './engine/index.js';
+export { CheckpointError, ConfigError, DataError, EngineError, UserError } from './errors.js';
+export { meanLoss, SetCriterion } from './loss/criterion.js';
+export { Detector } from './model/detector.js';
+export { type Detections, toDetections } from './model/inference.js';
+export { initializeParameters, Module, Parameter } from './nn/module.js';
+export {
+  getNumLayerForVit,
+  getParameterGroups,
+  HalfPeriodCosStepLR,
+  LayerDecayValueAssigner,
+  makeLrScheduler,
+  makeOptimizer,
+  WarmupMultiStepLR,
+} from './solver/index.js';
+export { computeGradients } from './training/step.js';
+export { type TrainOptions, train } from './training/train.js';
