@@ -36,7 +36,8 @@ export class Parameter {
   /** Copies `data` (row-major, PyTorch's layout) into the weight. */
   set(data: Float32Array): void {
     if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
-    const tensor = tf.tensor(data, [...this.shape], 'float32');
+    // The cpu engine keeps the array that it is given.
+    const tensor = tf.tensor(data.slice(), [...this.shape], 'float32');
     if (this.#value) {
       this.#value.assign(tensor);
       tensor.dispose();
