@@ -132,7 +132,7 @@ describe('drop path', () => {
     const block = makeBlock(0.4);
     const x = normals([1, 2, 6], new Rng(9), 0.5);
     const rng = new Rng(10);
-    const draws = 600;
+    const draws = 300;
     const { mean, whole } = tf.tidy(() => {
       const input = tensor(x);
       let sum: tf.Tensor = tf.zerosLike(input);
