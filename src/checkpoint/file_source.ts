@@ -62,8 +62,7 @@ export class FileSource {
         `${this.path}: ends too early: ${length} bytes at ${offset} are missing, the file has ${this.size}`,
       );
     }
-    // Slow: of its own memory, so aligned. Unsafe: not zeroed first, which would cost as much as reading.
-    const bytes = Buffer.allocUnsafeSlow(length);
+    const bytes = this.#allocate(length);
     this.#withDescriptor((fd) => {
       if (this.#held === null && identityOf(fstatSync(fd)) !== this.#identity) {
         throw new CheckpointError(`${this.path}: was changed or replaced while it was being read`);
@@ -75,6 +74,15 @@ export class FileSource {
       }
     });
     return bytes;
+  }
+
+  #allocate(length: number): Buffer {
+    try {
+      // Slow: of its own memory, so aligned. Unsafe: not zeroed first, which would cost as much as reading.
+      return Buffer.allocUnsafeSlow(length);
+    } catch (error) {
+      throw new CheckpointError(`${this.path}: no memory for a piece of ${length} bytes`, { cause: error });
+    }
   }
 
   /** CRC-32 of a range, read piece by piece. */
