@@ -53,7 +53,8 @@ export async function replaceFile(path: string, write: (sink: FileSink) => Promi
   const temporary = `${path}.tmp-${process.pid}-${temporaries++}`;
   let made = false;
   try {
-    const handle = await open(temporary, 'wx');
+    // Not exclusively: a killed run may have left the file, and process numbers repeat, in containers always.
+    const handle = await open(temporary, 'w');
     made = true;
     try {
       const sink = new FileSink(handle);

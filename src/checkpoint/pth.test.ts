@@ -222,6 +222,22 @@ describe('a file is replaced as a whole', () => {
     expect(readPth(path)).toBe('new');
   });
 
+  test('what a killed run left behind is no obstacle', async () => {
+    const path = join(folder, 'again.pth');
+    const names: string[] = [];
+    const look = async (sink: { write(bytes: Uint8Array): Promise<void> }) => {
+      names.push(...leftovers());
+      await sink.write(Buffer.from('new'));
+    };
+    await replaceFile(path, look);
+    const number = Number(names[0].split('-').at(-1));
+    const next = `${path}.tmp-${process.pid}-${number + 1}`;
+    writeFileSync(next, 'a leftover that is longer');
+    await replaceFile(path, look);
+    expect(readFileSync(path, 'utf8')).toBe('new');
+    expect(existsSync(next)).toBe(false);
+  });
+
   test('a missing folder, a file for a folder, a folder for a file', async () => {
     const missing = join(folder, 'missing', 'x.pth');
     await expect(writePth(missing, 1)).rejects.toThrow(
