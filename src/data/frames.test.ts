@@ -1,5 +1,5 @@
 /** @file Tests of frame numbers and of decoding. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
@@ -145,15 +145,5 @@ describe('decodePicture', () => {
     await expect(decodePicture(missing, 'other', 'video v, second 902')).rejects.toThrow(
       /missing\.jpg: video v, second 902: the file is missing/,
     );
-  });
-
-  it('reads a file again after it changed', async () => {
-    const path = join(temporaryFolder(), 'a.png');
-    writeFileSync(path, await source().png().toBuffer());
-    const before = await decodePicture(path, 'other', '');
-    writeFileSync(path, await source().negate().png().toBuffer());
-    const after = await decodePicture(path, 'other', '');
-    expect([...after.data]).toEqual([...before.data].map((value) => 255 - value));
-    expect(readFileSync(path).length).toBeGreaterThan(0);
   });
 });

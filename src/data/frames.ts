@@ -2,9 +2,8 @@
 import sharp from 'sharp';
 import { DataError } from '../errors.js';
 
-// Many pictures are decoded at once, so one thread each is fastest; none is read twice soon, so nothing is cached.
+// Many pictures are decoded at once, so one thread each is fastest.
 sharp.concurrency(1);
-sharp.cache(false);
 
 /**
  * The frame numbers of a clip: from `center − halfLength` to `center + halfLength − 1` in steps of `rate`, each clamped

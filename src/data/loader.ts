@@ -81,7 +81,6 @@ export class BatchLoader implements AsyncIterableIterator<Batch> {
     this.#closed = true;
     this.#queue.length = 0;
     this.#video = undefined;
-    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   #fill(): void {
