@@ -63,8 +63,9 @@ function expectLike(value: PyValue | undefined, facts: unknown, what: string): v
     if (!Array.isArray(items)) expect.fail(`${what} is no list`);
     expect(items.length, what).toBe(facts.length);
     for (const [i, fact] of facts.entries()) expectLike(items[i], fact, `${what}[${i}]`);
+  } else if (facts !== null && typeof facts === 'object' && 'abssum' in facts) {
+    expectTensor(value, facts as TensorFacts, what);
   } else if (facts !== null && typeof facts === 'object') {
-    if ('abssum' in facts) return expectTensor(value, facts as TensorFacts, what);
     for (const [key, fact] of Object.entries(facts)) {
       const dict = value as Map<PyValue, PyValue>;
       expectLike(dict.has(key) ? dict.get(key) : dict.get(Number(key)), fact, `${what}.${key}`);
