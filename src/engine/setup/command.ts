@@ -1,0 +1,51 @@
+/** @file Runs the programs that the set-up needs. */
+import { spawn } from 'node:child_process';
+
+export interface CommandResult {
+  /** Exit code; null where a signal ended it or it could not be started. */
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+  /** The program is not there. */
+  isMissing: boolean;
+}
+
+export interface CommandOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Lets standard output through to the terminal instead of collecting it. */
+  show?: boolean;
+}
+
+/** Runs a program to its end; never throws. */
+export function runCommand(
+  program: string,
+  args: string[],
+  { cwd, env = process.env, show = false }: CommandOptions = {},
+): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', show ? 'inherit' : 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.on('error', (error) =>
+      resolve({ code: null, signal: null, stdout, stderr: `${stderr}${error.message}`, isMissing: true }),
+    );
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr, isMissing: false }));
+  });
+}
+
+/** The last lines that say something, for an error message. */
+export function lastLines(text: string, count = 6): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  return lines
+    .slice(-count)
+    .map((line) => `    ${line.slice(0, 300)}`)
+    .join('\n');
+}
