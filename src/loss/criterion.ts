@@ -170,7 +170,7 @@ export class SetCriterion {
     const mask = new Float32Array(M);
     const labels = new Float32Array(M * K);
     const whwh = new Float32Array(M * 4).fill(1);
-    // Padding pairs compare with a unit box: any box of positive area keeps their (masked) terms finite.
+    // Without any pair, the one of padding compares with a unit box, which keeps its (masked) terms finite.
     const boxes = Float32Array.from({ length: M * 4 }, (_, i) => (i % 4 < 2 ? 0 : 1));
     const background = this.classWeights.length - 1;
     const classes = new Float32Array(truths.length * Q * this.classWeights.length);
@@ -191,6 +191,14 @@ export class SetCriterion {
         classes[row * this.classWeights.length + background] = 0;
         classes[row * this.classWeights.length + PERSON] = this.classWeights[PERSON];
         m++;
+      }
+    }
+    // Else padding repeats the first pair: it is as finite as what is matched.
+    if (count > 0) {
+      for (let p = count; p < M; p++) {
+        rows[p] = rows[0];
+        boxes.copyWithin(4 * p, 0, 4);
+        whwh.copyWithin(4 * p, 0, 4);
       }
     }
     return {

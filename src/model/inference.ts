@@ -41,10 +41,12 @@ export function toDetections(
   const person = read(() => tf.softmax(logits).slice([0, 0, 0], [B, Q, 1]));
   const scores = read(() => actions.sigmoid());
   const corners = read(() => boxes.clone());
+  // Scores are float32, and so is the threshold that PyTorch compares them with.
+  const threshold = Math.fround(personThreshold);
 
   return Array.from({ length: B }, (_, b) => {
     const rows = Array.from({ length: Q }, (_, q) => b * Q + q);
-    const confident = rows.filter((row) => person[row] >= personThreshold);
+    const confident = rows.filter((row) => person[row] >= threshold);
     const kept = confident.length
       ? confident
       : rows.sort((p, q) => person[q] - person[p]).slice(0, FALLBACK_COUNT);

@@ -186,6 +186,8 @@ export class VisionTransformer extends Module {
   readonly #vit: Config['ViT'];
   readonly #timeSteps: number;
   readonly #grid: number;
+  /** The fixed position table on the host, made when it is first needed. */
+  #sinusoids: Float32Array | undefined;
 
   constructor(cfg: Pick<Config, 'ViT' | 'DATA'>) {
     super();
@@ -231,10 +233,9 @@ export class VisionTransformer extends Module {
   #positions(h: number, w: number): tf.Tensor {
     const rows = this.#timeSteps * this.#grid ** 2;
     const C = this.#vit.EMBED_DIM;
-    const table = this.pos_embed
-      ? this.pos_embed.value.reshape([rows, C])
-      : tf.tensor2d(sinusoidTable(rows, C), [rows, C]);
-    return resizePositions(table, this.#grid, h, w);
+    if (this.pos_embed) return resizePositions(this.pos_embed.value.reshape([rows, C]), this.#grid, h, w);
+    this.#sinusoids ??= sinusoidTable(rows, C);
+    return resizePositions(tf.tensor2d(this.#sinusoids, [rows, C]), this.#grid, h, w);
   }
 
   #run(block: Block, x_BNC: tf.Tensor, rng?: Rng): tf.Tensor {

@@ -62,7 +62,7 @@ export type Elements =
 export function elementsOf(tensor: HostTensor): Elements {
   const raw = tensor.bytes();
   const count = sizeOf(tensor.shape);
-  const bytes = raw.byteOffset % 8 === 0 ? raw : raw.slice();
+  const bytes = raw.byteOffset % 8 === 0 ? raw : new Uint8Array(raw);
   const at = [bytes.buffer, bytes.byteOffset, count] as const;
   switch (tensor.dtype) {
     case 'float64':

@@ -1,5 +1,5 @@
 /** @file Seeded random numbers with a state that can be saved: sampler, transforms, initialisation, drop path. */
-import { xoroshiro128plus, xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
+import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 
 /** A stream of random numbers that depends on its seed alone. */
@@ -8,9 +8,10 @@ export class Rng {
   #spareNormal: number | null = null;
 
   constructor(seed: number) {
-    this.#generator = xoroshiro128plus(seed | 0);
-    // The seed fills one word of the state only; the first numbers of neighbouring seeds are alike.
-    for (let i = 0; i < 16; i++) this.#generator.next();
+    // The generator is linear in its state: unless every word is a hash of the seed, neighbouring seeds stay related.
+    this.#generator = xoroshiro128plusFromState(
+      [1, 2, 3, 4].map((word) => mix(seed + Math.imul(word, 0x9e3779b9))),
+    );
   }
 
   /** A stream for one named purpose, so that drawing from one leaves the others as they were. */
@@ -75,4 +76,11 @@ export class Rng {
     rng.#spareNormal = state.spareNormal;
     return rng;
   }
+}
+
+/** Spreads 32 bits over 32 bits, one to one (the finaliser of MurmurHash3). */
+function mix(x: number): number {
+  let hash = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
 }
