@@ -2,7 +2,6 @@
  * @file Checkpoints there and back between this package and the PyTorch that is installed: STMIXER_PYTHON or python3.
  * Without a Python that has torch these tests are skipped.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,13 +12,7 @@ import { writePth } from '../src/checkpoint/pth_writer.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor } from '../src/util/host_tensor.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../src/util/python_values.js';
 import { plain } from './checkpoint_files.js';
-
-const PYTHON = process.env.STMIXER_PYTHON ?? 'python3';
-const found = spawnSync(PYTHON, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
-const version = found.status === 0 ? found.stdout.trim() : null;
-const title = version
-  ? `with torch ${version}`
-  : `skipped: ${PYTHON} has no torch; point STMIXER_PYTHON at a Python that has it`;
+import { runPython, torchTitle as title, torchVersion as version } from './torch.js';
 
 let folder: string;
 beforeAll(() => {
@@ -27,15 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs a Python script in the test's folder; what it prints is JSON. */
-function python(script: string): unknown {
-  const { status, stdout, stderr } = spawnSync(PYTHON, ['-W', 'ignore', '-c', script], {
-    cwd: folder,
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`Python failed:\n${stderr}`);
-  return stdout ? JSON.parse(stdout) : null;
-}
+const python = (script: string) => runPython(script, folder);
 
 /**
  * The weights-only unpickler of PyTorch 1 knows no floats, so there only plain state dicts can be loaded with it (its own

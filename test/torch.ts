@@ -1,0 +1,24 @@
+/** @file The PyTorch that is installed, if there is one: STMIXER_PYTHON or python3. */
+import { spawnSync } from 'node:child_process';
+
+const PYTHON = process.env.STMIXER_PYTHON ?? 'python3';
+const found = spawnSync(PYTHON, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
+
+/** null where that Python has no torch; tests that need it are skipped then. */
+export const torchVersion = found.status === 0 ? found.stdout.trim() : null;
+
+/** For the title of such tests: the version, or why they are skipped. */
+export const torchTitle = torchVersion
+  ? `with torch ${torchVersion}`
+  : `skipped: ${PYTHON} has no torch; point STMIXER_PYTHON at a Python that has it`;
+
+/** Runs a script in a folder; what it prints is JSON. */
+export function runPython(script: string, folder: string): unknown {
+  const { status, stdout, stderr } = spawnSync(PYTHON, ['-W', 'ignore', '-c', script], {
+    cwd: folder,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) throw new Error(`Python failed:\n${stderr}`);
+  return stdout ? JSON.parse(stdout) : null;
+}
