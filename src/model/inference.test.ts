@@ -70,6 +70,13 @@ describe('toDetections', () => {
     expect(queries(detect([[0.5, 0.4, 0.5, 0.3]], 0.5)[0])).toEqual([0, 2]);
   });
 
+  it('compares scores with the threshold in float32, as PyTorch does', () => {
+    const [score] = detect([[0.7, 0.1, 0.2, 0.3]], 0.6)[0].personScores;
+    // Rounds to the score itself.
+    expect(queries(detect([[0.7, 0.1, 0.2, 0.3]], score + 1e-9)[0])).toEqual([0]);
+    expect(queries(detect([[0.7, 0.1, 0.2, 0.3]], score + 1e-6)[0]).length).toBe(3);
+  });
+
   it('gives actions as sigmoids of the kept queries', () => {
     const [, second] = detect(
       [

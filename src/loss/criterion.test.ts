@@ -1,0 +1,251 @@
+/** @file The criterion against the formulas in double precision: padding, missing truth, supervision, gradients. */
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import { expectGradients, normals, type Values, values } from '../../test/finite_difference.js';
+import { tinyConfig } from '../../test/tiny_config.js';
+import { UserError } from '../errors.js';
+import { backward } from '../nn/autograd.js';
+import { Rng } from '../util/random.js';
+import { type LossName, meanLoss, SetCriterion, type Truth } from './criterion.js';
+import type { Match } from './matcher.js';
+import { generalizedIou } from './overlap.js';
+
+const [Q, K] = [4, 3];
+const WEIGHTS = { loss_ce: 2, loss_bbox: 5, loss_giou: 3, loss_bce: 24 };
+const BACKGROUND = 0.1;
+
+function makeCriterion(intermediate = true): SetCriterion {
+  return new SetCriterion(
+    tinyConfig({
+      'MODEL.STM.OBJECT_WEIGHT': WEIGHTS.loss_ce,
+      'MODEL.STM.L1_WEIGHT': WEIGHTS.loss_bbox,
+      'MODEL.STM.GIOU_WEIGHT': WEIGHTS.loss_giou,
+      'MODEL.STM.ACTION_WEIGHT': WEIGHTS.loss_bce,
+      'MODEL.STM.BACKGROUND_WEIGHT': BACKGROUND,
+      'MODEL.STM.INTERMEDIATE_SUPERVISION': intermediate,
+    }).MODEL.STM,
+  );
+}
+
+/** One stage's predictions on the host. */
+interface HostStage {
+  logits: Values;
+  actions: Values;
+  boxes: Values;
+}
+
+const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
+const upload = (stage: HostStage) => ({
+  logits: tensor(stage.logits),
+  actions: tensor(stage.actions),
+  boxes: tensor(stage.boxes),
+});
+
+const size = [100, 80, 100, 80];
+
+function randomBox(rng: Rng): number[] {
+  const [x, y] = [rng.uniformBetween(0, 70), rng.uniformBetween(0, 50)];
+  return [x, y, x + rng.uniformBetween(5, 30), y + rng.uniformBetween(5, 30)];
+}
+
+function randomStages(count: number, B: number, seed: number): HostStage[] {
+  const rng = new Rng(seed);
+  return Array.from({ length: count }, () => ({
+    logits: normals([B, Q, 2], rng),
+    actions: normals([B, Q, K], rng, 2),
+    boxes: values([B, Q, 4], Array.from({ length: B * Q }, () => randomBox(rng)).flat()),
+  }));
+}
+
+/** One clip's truth per entry of `counts`, with that many boxes. */
+function randomTruths(counts: number[], seed: number): Truth[] {
+  const rng = new Rng(seed);
+  return counts.map((count) => ({
+    boxes: Array.from({ length: count }, () => randomBox(rng)).flat(),
+    labels: Array.from({ length: count * K }, () => rng.int(2)),
+    whwh: size,
+  }));
+}
+
+/** The weighted terms of a stage as the formulas say, given the matched pairs. */
+function reference(stage: HostStage, truths: Truth[], matches: Match[][]): Record<LossName, number> {
+  const B = truths.length;
+  const numBoxes = Math.max(
+    1,
+    truths.reduce((sum, truth) => sum + truth.boxes.length / 4, 0),
+  );
+  const total = { loss_ce: 0, loss_bbox: 0, loss_giou: 0, loss_bce: 0 };
+  let classWeight = 0;
+  let pairs = 0;
+  for (let b = 0; b < B; b++) {
+    for (let q = 0; q < Q; q++) {
+      const row = b * Q + q;
+      const match = matches[b].find(({ query }) => query === q);
+      const [target, weight] = match ? [0, 1] : [1, BACKGROUND];
+      const logits = stage.logits.data.subarray(2 * row, 2 * row + 2);
+      total.loss_ce += weight * (Math.log(Math.exp(logits[0]) + Math.exp(logits[1])) - logits[target]);
+      classWeight += weight;
+      if (!match) continue;
+      pairs++;
+      const { boxes, labels, whwh } = truths[b];
+      total.loss_giou += 1 - generalizedIou(stage.boxes.data, 4 * row, boxes, 4 * match.truth);
+      for (let c = 0; c < 4; c++) {
+        total.loss_bbox += Math.abs(stage.boxes.data[4 * row + c] - boxes[4 * match.truth + c]) / whwh[c];
+      }
+      for (let k = 0; k < K; k++) {
+        const p = 1 / (1 + Math.exp(-stage.actions.data[row * K + k]));
+        total.loss_bce -= Math.log(labels[match.truth * K + k] ? p : 1 - p);
+      }
+    }
+  }
+  return {
+    loss_ce: (WEIGHTS.loss_ce * total.loss_ce) / classWeight,
+    loss_bbox: (WEIGHTS.loss_bbox * total.loss_bbox) / numBoxes,
+    loss_giou: (WEIGHTS.loss_giou * total.loss_giou) / numBoxes,
+    loss_bce: pairs ? (WEIGHTS.loss_bce * total.loss_bce) / (pairs * K) : 0,
+  };
+}
+
+/** Terms as numbers, the matching, and whether all gradients are finite. */
+function evaluate(criterion: SetCriterion, stages: HostStage[], truths: Truth[]) {
+  const inputs = stages.map(upload);
+  const variables = inputs.flatMap((stage) => Object.values(stage));
+  let terms: [string, number][] = [];
+  let matches: Match[][][] = [];
+  const { value, grads } = backward(() => {
+    const losses = criterion.losses(inputs, truths);
+    terms = Array.from(losses.terms, ([name, term]) => [name, term.dataSync()[0]]);
+    matches = losses.matches;
+    return meanLoss(losses.terms);
+  }, variables);
+  const gradients = grads.map((grad) => grad && Array.from(grad.dataSync()));
+  const loss = value.dataSync()[0];
+  tf.dispose([value, ...variables, ...grads.filter((grad) => grad !== null)]);
+  return { terms: new Map(terms), matches, loss, gradients };
+}
+
+/** Compares all terms of all stages with the reference. */
+function expectReference(result: ReturnType<typeof evaluate>, stages: HostStage[], truths: Truth[]): void {
+  const last = stages.length - 1;
+  for (const [s, stage] of stages.entries()) {
+    for (const [name, expected] of Object.entries(reference(stage, truths, result.matches[s]))) {
+      const term = result.terms.get(s === last ? name : `${name}_${s}`)!;
+      expect(Math.abs(term - expected), `${name} of stage ${s}`).toBeLessThan(
+        1e-5 * (1 + Math.abs(expected)),
+      );
+    }
+  }
+}
+
+describe('SetCriterion', () => {
+  it.each([[[1]], [[2]], [[3]], [[4]], [[2, 1]], [[3, 2]], [[0, 3]], [[3, 0, 2, 4]], [[6]], [[7, 1]]])(
+    'computes the terms of clips with %j boxes',
+    (counts) => {
+      const [stages, truths] = [randomStages(2, counts.length, 1), randomTruths(counts, 2)];
+      const result = evaluate(makeCriterion(), stages, truths);
+      for (const stage of result.matches) {
+        // More boxes than queries: the best ones are matched, and all count in the divisor.
+        expect(stage.map((clip) => clip.length)).toEqual(counts.map((count) => Math.min(count, Q)));
+      }
+      expectReference(result, stages, truths);
+      expect(result.gradients.flat().every((gradient) => Number.isFinite(gradient))).toBe(true);
+    },
+  );
+
+  it('is finite for a batch without any truth, and asks for background', () => {
+    const stages = randomStages(2, 2, 3);
+    const result = evaluate(makeCriterion(), stages, randomTruths([0, 0], 1));
+    expectReference(result, stages, randomTruths([0, 0], 1));
+    for (const name of ['loss_bce', 'loss_bbox', 'loss_giou', 'loss_bce_0', 'loss_bbox_0', 'loss_giou_0']) {
+      expect(result.terms.get(name), name).toBe(0);
+    }
+    expect(result.terms.get('loss_ce')).toBeGreaterThan(0);
+    const [logits, actions, boxes] = result.gradients;
+    expect(logits!.every((gradient, i) => (i % 2 === 0 ? gradient > 0 : gradient < 0))).toBe(true);
+    for (const gradients of [actions, boxes]) expect(gradients!.every((x) => x === 0)).toBe(true);
+  });
+
+  it('lets padding read nothing but matched queries', () => {
+    // The first clip has no truth; its first box is finite, but its area is not. Three pairs are padded to four.
+    const [stages, truths] = [randomStages(1, 2, 4), randomTruths([0, 3], 5)];
+    stages[0].boxes.data.set([-1e19, -1e19, 1e19, 1e19]);
+    const result = evaluate(makeCriterion(), stages, truths);
+    expectReference(result, stages, truths);
+    expect(result.gradients.flat().every((gradient) => Number.isFinite(gradient))).toBe(true);
+  });
+
+  it('divides L1 by the size of each clip', () => {
+    const [stages, truths] = [randomStages(1, 2, 6), randomTruths([2, 2], 7)];
+    truths[1].whwh = [200, 300, 200, 300];
+    expectReference(evaluate(makeCriterion(), stages, truths), stages, truths);
+  });
+
+  it('names and orders the terms as PyTorch does: the last stage first', () => {
+    const [stages, truths] = [randomStages(3, 1, 8), randomTruths([1], 9)];
+    expect([...evaluate(makeCriterion(), stages, truths).terms.keys()]).toEqual([
+      'loss_bce',
+      'loss_ce',
+      'loss_giou',
+      'loss_bbox',
+      ...[0, 1].flatMap((s) => [`loss_ce_${s}`, `loss_giou_${s}`, `loss_bbox_${s}`, `loss_bce_${s}`]),
+    ]);
+  });
+
+  it('looks at the last stage only without intermediate supervision', () => {
+    const [stages, truths] = [randomStages(3, 2, 10), randomTruths([2, 1], 11)];
+    const whole = evaluate(makeCriterion(), stages, truths);
+    const single = evaluate(makeCriterion(false), stages, truths);
+    expect([...single.terms]).toEqual([...whole.terms].slice(0, 4));
+    expect(single.matches).toEqual(whole.matches.slice(-1));
+    expect(single.gradients.slice(0, 6)).toEqual([null, null, null, null, null, null]);
+    expect(single.loss).toBeCloseTo([...single.terms.values()].reduce((a, b) => a + b, 0) / 4, 5);
+  });
+
+  it('minimises the mean of the terms', () => {
+    const result = evaluate(makeCriterion(), randomStages(3, 2, 12), randomTruths([2, 1], 13));
+    expect(result.terms.size).toBe(12);
+    expect(result.loss).toBeCloseTo([...result.terms.values()].reduce((a, b) => a + b, 0) / 12, 5);
+  });
+
+  it('has the right gradients for all predictions of all stages', () => {
+    const [stages, truths] = [randomStages(2, 2, 14), randomTruths([2, 1], 15)];
+    const criterion = makeCriterion();
+    const [first] = evaluate(criterion, stages, truths).matches;
+    const inputs = stages.flatMap((stage) => Object.values(stage));
+    expectGradients((...xs) => {
+      const predictions = [0, 1].map((s) => ({
+        logits: xs[3 * s],
+        actions: xs[3 * s + 1],
+        boxes: xs[3 * s + 2],
+      }));
+      const { terms, matches } = criterion.losses(predictions, truths);
+      // Steps must not change the matching, or the derivative would jump.
+      expect(matches[0]).toEqual(first);
+      return [...terms.values()];
+    }, inputs as Values[]);
+  });
+
+  it('keeps no tensors', () => {
+    const [stages, truths] = [randomStages(2, 2, 16), randomTruths([2, 1], 17)];
+    const before = tf.memory().numTensors;
+    evaluate(makeCriterion(), stages, truths);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it.each(['logits', 'boxes'] as const)(
+    'says that training has diverged where %s are not numbers',
+    (part) => {
+      const [stages, truths] = [randomStages(2, 2, 18), randomTruths([1, 1], 19)];
+      stages[0][part].data.fill(Number.NaN);
+      const inputs = stages.map(upload);
+      const losses = () => makeCriterion().losses(inputs, truths);
+      expect(losses).toThrow(UserError);
+      expect(losses).toThrow(/diverged/);
+      tf.dispose(inputs.flatMap((stage) => Object.values(stage)));
+    },
+  );
+
+  it('holds the class weights that PyTorch keeps as a buffer', () => {
+    expect(Array.from(makeCriterion().classWeights)).toEqual([1, Math.fround(BACKGROUND)]);
+  });
+});
