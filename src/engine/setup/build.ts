@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../errors.js';
 import type { TensorflowInstall } from '../tensorflow/install.js';
-import { lastLines, runCommand } from './command.js';
+import { errorLines, runCommand } from './command.js';
 
 /** libtensorflow opens these by name: the loader finds them if the binding has brought them along. */
 const CUDA_LIBRARIES =
@@ -108,7 +108,7 @@ async function compile(compiler: string, args: string[]): Promise<void> {
   const result = await runCommand(compiler, args);
   if (result.code === 0) return;
   throw new EngineError(
-    `${compiler} could not build the native part of tfjs-node:\n${lastLines(result.stderr, 12)}\n` +
+    `${compiler} could not build the native part of tfjs-node:\n${errorLines(result.stderr, 12)}\n` +
       '  It takes a compiler with C++17 (GCC 8 or Clang 7)',
   );
 }

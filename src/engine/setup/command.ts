@@ -41,10 +41,11 @@ export function runCommand(
   });
 }
 
-/** The last lines that say something, for an error message. */
-export function lastLines(text: string, count = 6): string {
+/** The lines that speak of an error, or else the last ones, for an error message of ours. */
+export function errorLines(text: string, count = 6): string {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return lines
+  const errors = lines.filter((line) => /(^|\s)\w*error:/i.test(line));
+  return (errors.length > 0 ? errors : lines)
     .slice(-count)
     .map((line) => `    ${line.slice(0, 300)}`)
     .join('\n');

@@ -1,20 +1,14 @@
 /** @file Puts libtensorflow and its headers where tfjs-node's binding looks for them: the package's `deps` folder. */
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../errors.js';
-import { cudaRequirements, type EntryPicker, fetchWheel, unpackWheel, wheelMetadata } from './wheel.js';
+import { cudaRequirements, type EntryPicker, fetchWheel, unpackWheel, wheelRequirements } from './wheel.js';
 
 /** The version that the project is tested with. */
 export const TENSORFLOW_VERSION = '2.21.0';
 
 const MIB = 2 ** 20;
-
-export interface Libraries {
-  /** Version of libtensorflow, `unknown` where a folder does not tell. */
-  version: string;
-  cuda: boolean;
-}
 
 export type Say = (line: string) => void;
 
@@ -28,31 +22,33 @@ export function wheelRequirement(gpu: boolean, arch: string = process.arch): str
   return `${gpu || arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu'}==${TENSORFLOW_VERSION}`;
 }
 
-/** From the package index, through pip; the wheels are deleted once they are unpacked. */
+/**
+ * From the package index, through pip; the wheels are deleted once they are unpacked. Like the other two, it returns
+ * whether libtensorflow was built with CUDA, and throws EngineError.
+ */
 export async function librariesFromPip(
   python: string,
   gpu: boolean,
   deps: string,
   say: Say,
-): Promise<Libraries> {
+): Promise<boolean> {
   const downloads = join(deps, 'download');
   const requirement = wheelRequirement(gpu);
   say(`fetching ${requirement} with pip (about ${gpu ? 600 : 270} MB)`);
   const wheel = await fetchWheel(python, requirement, downloads);
   if (gpu) {
-    const { requires } = await wheelMetadata(wheel);
-    for (const needed of cudaRequirements(requires)) {
+    for (const needed of cudaRequirements(await wheelRequirements(wheel))) {
       say(`fetching ${needed}`);
       await fetchWheel(python, needed, downloads);
     }
   }
-  const libraries = await librariesFromWheels(wheelsIn(downloads), deps, say);
+  const cuda = await librariesFromWheels(wheelsIn(downloads), deps, say);
   await rm(downloads, { recursive: true });
-  return libraries;
+  return cuda;
 }
 
 /** From wheel files: tensorflow's own and, for a GPU, NVIDIA's. */
-export async function librariesFromWheels(wheels: string[], deps: string, say: Say): Promise<Libraries> {
+export async function librariesFromWheels(wheels: string[], deps: string, say: Say): Promise<boolean> {
   const main = wheels.find((file) => /^tensorflow(_cpu)?-\d/.test(basename(file)));
   if (!main) {
     const found = wheels.map((file) => basename(file)).join(', ');
@@ -60,7 +56,6 @@ export async function librariesFromWheels(wheels: string[], deps: string, say: S
       `no wheel named tensorflow-… or tensorflow_cpu-… among: ${found || 'no wheel at all'}`,
     );
   }
-  const { version } = await wheelMetadata(main);
   say(`unpacking ${basename(main)}`);
   await unpackWheel(main, deps, pickTensorflow);
   for (const wheel of wheels.filter((file) => file !== main)) {
@@ -73,14 +68,14 @@ export async function librariesFromWheels(wheels: string[], deps: string, say: S
       `${basename(main)} holds no libtensorflow_cc.so: it takes TensorFlow 2.13 or newer for Linux`,
     );
   await addPlainNames(lib);
-  return { version, cuda: await hasCuda(lib) };
+  return hasCuda(lib);
 }
 
 /**
  * From a folder: wheels, an unpacked libtensorflow (include/, lib/), or the `tensorflow` folder of a Python
  * installation. Libraries are linked, not copied. Throws EngineError.
  */
-export async function librariesFrom(path: string, deps: string, say: Say): Promise<Libraries> {
+export async function librariesFrom(path: string, deps: string, say: Say): Promise<boolean> {
   const from = resolve(path);
   if (!existsSync(from)) throw new EngineError(`--from ${path}: there is no such file or folder`);
   if (!statSync(from).isDirectory()) {
@@ -91,11 +86,10 @@ export async function librariesFrom(path: string, deps: string, say: Say): Promi
   if (wheels.length > 0) return librariesFromWheels(wheels, deps, say);
 
   const roots = [from, join(from, 'tensorflow'), dirname(from)];
-  const include = find(
-    roots.map((root) => join(root, 'include')),
-    (folder) => existsSync(join(folder, 'tensorflow', 'c', 'c_api.h')),
-  );
-  const lib = find([join(from, 'lib'), from, join(from, 'tensorflow')], (folder) => {
+  const include = roots
+    .map((root) => join(root, 'include'))
+    .find((folder) => existsSync(join(folder, 'tensorflow', 'c', 'c_api.h')));
+  const lib = [join(from, 'lib'), from, join(from, 'tensorflow')].find((folder) => {
     const names = libraryNames(folder);
     return ['libtensorflow_framework.so', 'libtensorflow'].every((prefix) =>
       names.some((name) => name.startsWith(prefix)),
@@ -117,7 +111,7 @@ export async function librariesFrom(path: string, deps: string, say: Say): Promi
   const nvidia = join(dirname(lib), 'nvidia');
   if (existsSync(nvidia)) await link(nvidia, join(deps, 'nvidia'));
   await addPlainNames(join(deps, 'lib'));
-  return { version: await versionInHeaders(include), cuda: await hasCuda(join(deps, 'lib')) };
+  return hasCuda(join(deps, 'lib'));
 }
 
 /** `tensorflow/include/x` → `include/x`, and the two libraries → `lib/`. Of the headers only what the C API takes. */
@@ -176,19 +170,4 @@ async function hasCuda(lib: string): Promise<boolean> {
     }
   }
   return false;
-}
-
-async function versionInHeaders(include: string): Promise<string> {
-  for (const file of ['tensorflow/core/public/version.h', 'tensorflow/core/public/release_version.h']) {
-    const text = await readFile(join(include, file), 'utf8').catch(() => '');
-    const parts = ['MAJOR', 'MINOR', 'PATCH'].map(
-      (part) => new RegExp(`#define TF_${part}_VERSION (\\d+)`).exec(text)?.[1],
-    );
-    if (parts.every(Boolean)) return parts.join('.');
-  }
-  return 'unknown';
-}
-
-function find(folders: string[], test: (folder: string) => boolean): string | undefined {
-  return folders.find(test);
 }

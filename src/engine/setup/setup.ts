@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
@@ -18,7 +18,7 @@ import {
 } from '../tensorflow/install.js';
 import type { DeviceName } from '../types.js';
 import { buildBinding } from './build.js';
-import { lastLines, runCommand } from './command.js';
+import { errorLines, runCommand } from './command.js';
 import { librariesFrom, librariesFromPip, type Say, wheelRequirement, wheelSpace } from './libraries.js';
 import {
   ClosedWayError,
@@ -80,7 +80,7 @@ async function isDone(probe: Probe, install: TensorflowInstall, options: SetupOp
 
 function sourceName({ gpu, from, download }: SetupOptions): string {
   if (download) return "the npm package's own download";
-  return from === undefined ? `pip wheel ${wheelRequirement(gpu)}` : from;
+  return from === undefined ? `pip wheel ${wheelRequirement(gpu)}` : resolve(from);
 }
 
 /** From pip where nothing else is asked for and, where that way is closed, from the npm package's own download. */
@@ -117,26 +117,40 @@ async function buildFromLibraries(
   await mkdir(deps, { recursive: true });
   const source = sourceName(options);
   if (install.record?.source === source && existsSync(join(deps, 'lib', 'libtensorflow.so'))) {
-    say(`libtensorflow ${install.record.libtensorflow} is there (${source})`);
+    say(`libtensorflow is there (${source})`);
   } else {
-    await rm(recordFile(install.folder), { force: true });
+    await startOver(install, deps, source);
     if (options.from === undefined || options.from.endsWith('.whl'))
       await checkFreeSpace(deps, wheelSpace(options.gpu));
-    const libraries =
+    const cuda =
       options.from === undefined
         ? await librariesFromPip(await findPython(), options.gpu, deps, say)
         : await librariesFrom(options.from, deps, say);
-    if (options.gpu && !libraries.cuda) {
+    if (options.gpu && !cuda) {
+      await rm(deps, { recursive: true });
       throw new EngineError(
-        `the libtensorflow ${libraries.version} of ${source} was built without CUDA: --gpu takes the wheel named tensorflow, not tensorflow-cpu`,
+        `the libtensorflow of ${source} was built without CUDA: --gpu takes the wheel named tensorflow, not tensorflow-cpu`,
       );
     }
-    const record: SetupRecord = { source, libtensorflow: libraries.version, cuda: libraries.cuda };
-    await writeFile(recordFile(install.folder), `${JSON.stringify(record, null, 2)}\n`);
-    say(`libtensorflow ${record.libtensorflow}, ${record.cuda ? 'with' : 'without'} CUDA`);
+    await writeRecord(install, { source, cuda });
+    say(`libtensorflow is in place, built ${cuda ? 'with' : 'without'} CUDA`);
   }
   say(`building the binding with ${compiler}`);
   await buildBinding(install, compiler, headers);
+}
+
+/** Clears what another source left; what an interrupted run of the same source left stays. */
+async function startOver(install: TensorflowInstall, deps: string, source: string): Promise<void> {
+  const note = join(deps, 'source.txt');
+  if (!existsSync(note) || readFileSync(note, 'utf8') !== source)
+    await rm(deps, { recursive: true, force: true });
+  await mkdir(deps, { recursive: true });
+  await rm(recordFile(install.folder), { force: true });
+  await writeFile(note, source);
+}
+
+function writeRecord(install: TensorflowInstall, record: SetupRecord): Promise<void> {
+  return writeFile(recordFile(install.folder), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** The install script of the npm package, as npm would have run it. */
@@ -151,16 +165,11 @@ async function runOwnDownload(install: TensorflowInstall, gpu: boolean, say: Say
   const result = await runCommand(process.execPath, script, { cwd: install.folder, env });
   if (result.code !== 0 || !existsSync(install.binding)) {
     throw new EngineError(
-      `the npm package's own download failed:\n${lastLines(result.stdout + result.stderr)}\n` +
+      `the npm package's own download failed:\n${errorLines(result.stdout + result.stderr)}\n` +
         '  Without --download, libtensorflow comes from a pip wheel',
     );
   }
-  const record: SetupRecord = {
-    source: sourceName({ gpu, download: true, force: false }),
-    libtensorflow: '2.9.1',
-    cuda: gpu,
-  };
-  await writeFile(recordFile(install.folder), `${JSON.stringify(record, null, 2)}\n`);
+  await writeRecord(install, { source: sourceName({ gpu, download: true, force: false }), cuda: gpu });
 }
 
 /** A GPU build can be made where no GPU is, as on a cluster's login node: then it is tried on the CPU. */
@@ -182,7 +191,7 @@ async function tryOut(install: TensorflowInstall, device: DeviceName, say: Say):
     const how =
       result.signal === 'SIGILL' ? 'this processor lacks instructions that libtensorflow was built for' : '';
     throw new EngineError(
-      `the trial of ${install.name} failed${result.signal ? ` (${result.signal})` : ''}: ${how}\n${lastLines(result.stderr)}`,
+      `the trial of ${install.name} failed${result.signal ? ` (${result.signal})` : ''}: ${how}\n${errorLines(result.stderr)}`,
     );
   }
   const { version, gigaflops } = JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '') as {
@@ -217,7 +226,7 @@ async function trainOneStep(device: DeviceName, say: Say): Promise<void> {
     const line = existsSync(metrics) ? readFileSync(metrics, 'utf8').trim().split('\n').at(-1) : undefined;
     const { loss, seconds } = JSON.parse(line ?? '{}') as { loss?: number; seconds?: number };
     if (result.code !== 0 || !Number.isFinite(loss))
-      throw new EngineError(`the training step failed:\n${lastLines(result.stderr + result.stdout)}`);
+      throw new EngineError(`the training step failed:\n${errorLines(result.stderr + result.stdout)}`);
     say(
       `it trains: loss ${loss?.toPrecision(4)}, ${seconds?.toFixed(2)} s. Use it with --engine tensorflow or auto`,
     );

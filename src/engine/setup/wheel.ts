@@ -2,13 +2,12 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import yauzl from 'yauzl';
 import { EngineError } from '../../errors.js';
-import { lastLines, runCommand } from './command.js';
+import { errorLines, runCommand } from './command.js';
 import { ClosedWayError } from './requirements.js';
+import { ZipFile } from './zip.js';
 
 /** Where the Python in use is one that the wheel was not made for: pip then takes the wheel for these instead. */
 const PYTHON_VERSIONS = ['3.12', '3.11', '3.10'];
@@ -49,7 +48,7 @@ export async function fetchWheel(python: string, requirement: string, folder: st
     });
     const [wheel] = await wheels();
     if (result.code === 0 && wheel) return join(folder, wheel);
-    first ??= lastLines(result.stderr);
+    first ??= errorLines(result.stderr);
     // Another Python version helps only where pip found the package, but nothing for this one.
     if (!/no matching distribution|could not find a version/i.test(result.stderr)) break;
   }
@@ -66,40 +65,30 @@ export type EntryPicker = (name: string) => string | null;
  * Unpacks the picked files into `folder`. A file is written under another name and renamed when it is whole; one of
  * the right size is left as it is. Throws EngineError where the file is no sound wheel.
  */
-export async function unpackWheel(wheel: string, folder: string, pick: EntryPicker): Promise<string[]> {
-  const written: string[] = [];
-  await eachEntry(wheel, async (entry, open) => {
-    const relative = pick(entry.fileName);
-    if (relative === null) return;
-    const target = join(folder, relative);
-    if (!target.startsWith(folder + sep))
-      throw new EngineError(`${wheel}: '${entry.fileName}' leads outside`);
-    written.push(target);
-    const size = await stat(target).then(
-      (info) => info.size,
-      () => -1,
-    );
-    if (size === entry.uncompressedSize) return;
-    await mkdir(dirname(target), { recursive: true });
-    const partial = `${target}.part`;
-    await pipeline(await open(), createWriteStream(partial));
-    await rename(partial, target);
+export async function unpackWheel(wheel: string, folder: string, pick: EntryPicker): Promise<void> {
+  await withWheel(wheel, async (zip) => {
+    for (const entry of zip.entries) {
+      const relative = pick(entry.name);
+      if (relative === null) continue;
+      const target = join(folder, relative);
+      if (!target.startsWith(folder + sep)) throw new Error(`'${entry.name}' leads outside`);
+      if ((await fileSize(target)) === entry.size) continue;
+      await mkdir(dirname(target), { recursive: true });
+      const partial = `${target}.part`;
+      await pipeline(await zip.read(entry), createWriteStream(partial));
+      if ((await fileSize(partial)) !== entry.size) throw new Error(`'${entry.name}' is not whole`);
+      await rename(partial, target);
+    }
   });
-  return written;
 }
 
-/** Version and requirements (`Requires-Dist`) of a wheel, from its METADATA. */
-export async function wheelMetadata(wheel: string): Promise<{ version: string; requires: string[] }> {
-  let metadata = '';
-  await eachEntry(wheel, async (entry, open) => {
-    if (/^[^/]+\.dist-info\/METADATA$/.test(entry.fileName)) metadata = await text(await open());
+/** What a wheel requires (`Requires-Dist` lines of its METADATA). */
+export async function wheelRequirements(wheel: string): Promise<string[]> {
+  const metadata = await withWheel(wheel, async (zip) => {
+    const entry = zip.entries.find(({ name }) => /^[^/]+\.dist-info\/METADATA$/.test(name));
+    return entry ? text(await zip.read(entry)) : '';
   });
-  const version = /^Version: (.+)$/m.exec(metadata)?.[1].trim();
-  if (!version) throw new EngineError(`${wheel} is not a wheel: it has no METADATA with a version`);
-  return {
-    version,
-    requires: [...metadata.matchAll(/^Requires-Dist: (.+)$/gm)].map(([, line]) => line.trim()),
-  };
+  return [...metadata.matchAll(/^Requires-Dist: (.+)$/gm)].map(([, line]) => line.trim());
 }
 
 /** What `pip install tensorflow[and-cuda]` would add: name and version bounds, as pip takes them. */
@@ -109,38 +98,27 @@ export function cudaRequirements(requires: string[]): string[] {
     .map((line) => line.split(';')[0].replace(/[\s()]/g, ''));
 }
 
-async function eachEntry(
-  wheel: string,
-  visit: (entry: yauzl.Entry, open: () => Promise<Readable>) => Promise<void>,
-): Promise<void> {
+async function fileSize(path: string): Promise<number | null> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => null,
+  );
+}
+
+/** Opens the wheel, hands it over and closes it. Errors name it. */
+async function withWheel<T>(wheel: string, use: (zip: ZipFile) => Promise<T>): Promise<T> {
+  let zip: ZipFile | undefined;
   try {
-    const zip = await new Promise<yauzl.ZipFile>((resolve, reject) =>
-      yauzl.open(wheel, { lazyEntries: true, autoClose: false }, (error, file) =>
-        error ? reject(error) : resolve(file),
-      ),
-    );
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const open = (entry: yauzl.Entry) => () =>
-          new Promise<Readable>((done, fail) =>
-            zip.openReadStream(entry, (error, stream) => (error ? fail(error) : done(stream))),
-          );
-        zip.on('entry', (entry: yauzl.Entry) => {
-          visit(entry, open(entry)).then(() => zip.readEntry(), reject);
-        });
-        zip.on('end', resolve);
-        zip.on('error', reject);
-        zip.readEntry();
-      });
-    } finally {
-      zip.close();
-    }
+    zip = await ZipFile.open(wheel);
+    return await use(zip);
   } catch (error) {
     if (error instanceof EngineError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC') throw new EngineError(`the disk is full: ${message}`, { cause: error });
-    throw new EngineError(`${wheel} cannot be unpacked (${message}): delete it and try again`, {
+    throw new EngineError(`${wheel} cannot be unpacked: ${message}. Delete it and try again`, {
       cause: error,
     });
+  } finally {
+    await zip?.close();
   }
 }

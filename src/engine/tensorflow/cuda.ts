@@ -107,7 +107,7 @@ function libraryProblems(probe: Probe): Problem[] {
   if (!gpuInstall || !probe.exists(gpuInstall.binding)) return [];
   const remedy = `run: ${setupCommand(GPU_PACKAGE, '--force')}`;
   if (gpuInstall.record?.cuda === false) {
-    const what = `the libtensorflow ${gpuInstall.record.libtensorflow} of ${GPU_PACKAGE} (${gpuInstall.record.source}) was built without CUDA`;
+    const what = `the libtensorflow of ${GPU_PACKAGE} (${gpuInstall.record.source}) was built without CUDA`;
     return [{ what, remedy }];
   }
   const nvidia = join(gpuInstall.folder, 'deps', 'nvidia');

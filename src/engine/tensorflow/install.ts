@@ -13,7 +13,6 @@ export const GPU_PACKAGE: TensorflowPackage = '@tensorflow/tfjs-node-gpu';
 export interface SetupRecord {
   /** Where libtensorflow came from, in words. */
   source: string;
-  libtensorflow: string;
   /** Whether it was built with CUDA. */
   cuda: boolean;
 }
