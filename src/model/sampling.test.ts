@@ -123,6 +123,34 @@ describe('samplePoints', () => {
     expectGradients(sample, [points, ...maps]);
   });
 
+  it('has the right gradients for boxes and offsets through the points', () => {
+    const boxes = values(
+      [B, Q, 4],
+      Array.from({ length: B * Q }, () => [
+        12,
+        8,
+        rng.uniformBetween(2, 4),
+        rng.uniformBetween(-1, 1),
+      ]).flat(),
+    );
+    const offsets = values(
+      [B, Q, G * P * 3],
+      Array.from({ length: B * Q * G * P }, (_, n) => {
+        // The offset that leads to a point clear of the kinks, from the box of its query.
+        const [x, y, z, r] = boxes.data.subarray(4 * Math.floor(n / (G * P)));
+        const [w, h] = [2 ** (z - r / 2), 2 ** (z + r / 2)];
+        return [
+          (betweenCentres(0, width, 0.2) - x) / w,
+          (betweenCentres(0, height, 0.2) - y) / h,
+          rng.normal(),
+        ];
+      }).flat(),
+    );
+    const f = (offset: tf.Tensor, xyzr: tf.Tensor) =>
+      sample(makeSamplePoints(offset, xyzr), ...maps.map(tensor));
+    expectGradients(f, [offsets, boxes], { step: 2e-3 });
+  });
+
   it('lets a point that is not a number spoil itself only', () => {
     const points = new Float32Array(B * Q * G * P * 3).fill(5);
     points.fill(Number.NaN, 3, 6);
