@@ -7,8 +7,6 @@ export interface CommandResult {
   signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
-  /** The program is not there. */
-  isMissing: boolean;
 }
 
 export interface CommandOptions {
@@ -35,9 +33,9 @@ export function runCommand(
       stderr += text;
     });
     child.on('error', (error) =>
-      resolve({ code: null, signal: null, stdout, stderr: `${stderr}${error.message}`, isMissing: true }),
+      resolve({ code: null, signal: null, stdout, stderr: `${stderr}${error.message}` }),
     );
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr, isMissing: false }));
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }
 

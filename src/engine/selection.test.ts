@@ -1,0 +1,216 @@
+/** @file Which engine is picked for every request on every kind of machine, and what is said where none can be. */
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  CUDA_FILES,
+  DRIVER_FILES,
+  type FakeMachine,
+  fakeProbe,
+  forgetTensorflow,
+  H100,
+  loadFakeTensorflow,
+  tensorflowFiles,
+} from '../../test/fake_probe.js';
+import { EngineError } from '../errors.js';
+import { EngineSelector } from './selection.js';
+import type { EngineRequest } from './types.js';
+
+const CPU = '@tensorflow/tfjs-node';
+const GPU = '@tensorflow/tfjs-node-gpu';
+const unbuilt = { ...tensorflowFiles(CPU, { built: false }), ...tensorflowFiles(GPU, { built: false }) };
+const working = { nvidiaSmi: H100, load: loadFakeTensorflow(true) };
+const noGpu = { load: loadFakeTensorflow(false) };
+
+const machines: Record<string, FakeMachine> = {
+  bare: { files: unbuilt },
+  'tfjs-node built': { files: { ...unbuilt, ...tensorflowFiles(CPU) }, ...noGpu },
+  'GPU box, nothing built': { files: { ...unbuilt, ...DRIVER_FILES }, nvidiaSmi: H100 },
+  'GPU box, tfjs-node built': {
+    files: { ...unbuilt, ...DRIVER_FILES, ...tensorflowFiles(CPU) },
+    nvidiaSmi: H100,
+    ...noGpu,
+  },
+  'GPU box, tfjs-node-gpu built': {
+    files: { ...unbuilt, ...DRIVER_FILES, ...tensorflowFiles(GPU), ...CUDA_FILES },
+    ...working,
+  },
+  'both built, no GPU': {
+    files: { ...tensorflowFiles(CPU), ...tensorflowFiles(GPU), ...CUDA_FILES },
+    ...noGpu,
+  },
+  'tfjs-node-gpu built, no GPU': {
+    files: { ...unbuilt, ...tensorflowFiles(GPU), ...CUDA_FILES },
+    ...noGpu,
+  },
+  'everything there, but TensorFlow sees no GPU': {
+    files: { ...unbuilt, ...DRIVER_FILES, ...tensorflowFiles(GPU), ...CUDA_FILES },
+    nvidiaSmi: H100,
+    ...noGpu,
+  },
+  'binding that does not load': {
+    files: { ...unbuilt, ...tensorflowFiles(CPU) },
+    load: () => {
+      throw new Error('/nm/x/tfjs_binding.node: invalid ELF header');
+    },
+  },
+};
+
+/** Per machine: what `engine device` gives, or a piece of the error. */
+type Outcome = string | RegExp;
+const table: Record<string, Record<string, Outcome>> = {
+  bare: {
+    'auto auto': 'cpu/cpu',
+    'auto cpu': 'cpu/cpu',
+    'auto cuda': /no NVIDIA driver.*\n.*native part of @tensorflow\/tfjs-node-gpu is not set up/,
+    'tensorflow auto': /not set up.*run: npm run setup:tensorflow\)$/,
+    'tensorflow cpu': /tfjs-node is not set up.*run: npm run setup:tensorflow\)$/,
+    'tensorflow cuda': /no NVIDIA driver/,
+    'cpu auto': 'cpu/cpu',
+    'cpu cpu': 'cpu/cpu',
+    'cpu cuda': /--engine cpu does not run on cuda, only on cpu.*--engine tensorflow/,
+  },
+  'tfjs-node built': {
+    'auto auto': 'tensorflow/cpu',
+    'auto cpu': 'tensorflow/cpu',
+    'auto cuda': /no NVIDIA driver/,
+    'tensorflow auto': 'tensorflow/cpu',
+    'tensorflow cpu': 'tensorflow/cpu',
+    'tensorflow cuda': /tfjs-node-gpu is not set up.*setup:tensorflow -- --gpu/,
+    'cpu auto': 'cpu/cpu',
+    'cpu cpu': 'cpu/cpu',
+    'cpu cuda': /does not run on cuda/,
+  },
+  'GPU box, nothing built': {
+    'auto auto': 'cpu/cpu',
+    'auto cuda': /cannot run here: the native part of @tensorflow\/tfjs-node-gpu is not set up.*-- --gpu/,
+    'tensorflow auto': /-- --gpu\)\n.*setup:tensorflow\)$/,
+    'tensorflow cuda': /-- --gpu/,
+  },
+  'GPU box, tfjs-node built': {
+    'auto auto': 'tensorflow/cpu',
+    'auto cpu': 'tensorflow/cpu',
+    'tensorflow auto': 'tensorflow/cpu',
+    'tensorflow cuda': /-- --gpu/,
+  },
+  'GPU box, tfjs-node-gpu built': {
+    'auto auto': 'tensorflow/cuda',
+    'auto cuda': 'tensorflow/cuda',
+    'tensorflow auto': 'tensorflow/cuda',
+    'tensorflow cuda': 'tensorflow/cuda',
+    'cpu auto': 'cpu/cpu',
+    'cpu cuda': /does not run on cuda/,
+  },
+  'both built, no GPU': {
+    'auto auto': 'tensorflow/cpu',
+    'auto cuda': /no NVIDIA driver/,
+    'tensorflow cpu': 'tensorflow/cpu',
+  },
+  'tfjs-node-gpu built, no GPU': {
+    'auto auto': 'tensorflow/cpu',
+    'tensorflow cpu': 'tensorflow/cpu',
+    'tensorflow cuda': /no NVIDIA driver/,
+  },
+  'everything there, but TensorFlow sees no GPU': {
+    'auto auto': 'tensorflow/cpu',
+    'tensorflow auto': 'tensorflow/cpu',
+    'auto cuda': /finds no GPU that it can use/,
+    'tensorflow cuda': /finds no GPU that it can use.*--verbose.*--gpu --force/,
+  },
+  'binding that does not load': {
+    'auto auto': 'cpu/cpu',
+    'tensorflow auto': /does not load: the file is damaged or built for another kind of processor/,
+    'tensorflow cpu': /--force/,
+    'cpu cpu': 'cpu/cpu',
+  },
+};
+
+afterAll(forgetTensorflow);
+
+describe.each(Object.keys(machines))('%s', (name) => {
+  it.each(Object.entries(table[name]))('%s', async (requested, outcome) => {
+    const [engine, device] = requested.split(' ') as [EngineRequest['engine'], EngineRequest['device']];
+    const selector = new EngineSelector(fakeProbe(machines[name]));
+    const result = selector.select({ engine, device });
+    if (outcome instanceof RegExp) {
+      await expect(result).rejects.toThrow(EngineError);
+      await expect(result).rejects.toThrow(outcome);
+    } else {
+      const info = await result;
+      expect(`${info.engine}/${info.device}`).toBe(outcome);
+      expect(tf.getBackend()).toBe(info.engine);
+      expect(info.description).toContain(info.version);
+    }
+  });
+});
+
+describe('description and notes', () => {
+  const describeOn = async (name: string, request: EngineRequest = { engine: 'auto', device: 'auto' }) =>
+    new EngineSelector(fakeProbe(machines[name])).select(request);
+
+  it('names library, package, device and GPU', async () => {
+    const info = await describeOn('GPU box, tfjs-node-gpu built');
+    expect(info.description).toBe(
+      'tensorflow on CUDA, NVIDIA H100 80GB HBM3, compute capability 9.0, driver 550.54.15 ' +
+        '(libtensorflow 2.21.0, @tensorflow/tfjs-node-gpu 4.22.0)',
+    );
+    expect(info.gpu).toEqual({ name: 'NVIDIA H100 80GB HBM3', computeCapability: 9, driver: '550.54.15' });
+    expect(info.notes).toEqual([]);
+  });
+
+  it('says on a machine without anything how to get something faster, and nothing about GPUs', async () => {
+    const { notes, description } = await describeOn('bare');
+    expect(notes).toHaveLength(1);
+    expect(description).toContain('npm run setup:tensorflow');
+    expect(description).not.toMatch(/cuda|gpu/i);
+  });
+
+  it('says why a GPU that is there is not used', async () => {
+    expect((await describeOn('GPU box, tfjs-node built')).notes[0]).toMatch(/setup:tensorflow -- --gpu/);
+    expect((await describeOn('everything there, but TensorFlow sees no GPU')).notes[0]).toMatch(
+      /finds no GPU/,
+    );
+  });
+
+  it('prefers the CPU package on a CPU and takes the GPU package with its GPUs hidden else', async () => {
+    expect((await describeOn('both built, no GPU')).description).toContain('tfjs-node 4.22.0');
+    const probe = fakeProbe(machines['tfjs-node-gpu built, no GPU']);
+    const info = await new EngineSelector(probe).select({ engine: 'tensorflow', device: 'cpu' });
+    expect(info.description).toContain('tfjs-node-gpu 4.22.0');
+    expect(probe.env.CUDA_VISIBLE_DEVICES).toBe('-1');
+  });
+});
+
+describe('one process', () => {
+  it('loads TensorFlow once and switches between it and the plain engine', async () => {
+    const probe = fakeProbe(machines['tfjs-node built']);
+    const selector = new EngineSelector(probe);
+    await selector.select({ engine: 'tensorflow', device: 'cpu' });
+    const count = probe.loaded.length;
+    await selector.select({ engine: 'cpu', device: 'cpu' });
+    expect(tf.getBackend()).toBe('cpu');
+    await selector.select({ engine: 'tensorflow', device: 'auto' });
+    expect(tf.getBackend()).toBe('tensorflow');
+    expect(probe.loaded).toHaveLength(count);
+  });
+
+  it('refuses to move TensorFlow to another device', async () => {
+    const selector = new EngineSelector(fakeProbe(machines['GPU box, tfjs-node-gpu built']));
+    await selector.select({ engine: 'tensorflow', device: 'cuda' });
+    await expect(selector.select({ engine: 'tensorflow', device: 'cpu' })).rejects.toThrow(
+      /already runs on cuda in this process/,
+    );
+  });
+
+  it.each(['bare', 'GPU box, nothing built'])(
+    'looks without loading or changing anything: %s',
+    async (name) => {
+      const probe = fakeProbe(machines[name]);
+      const before = { ...probe.env };
+      await expect(
+        new EngineSelector(probe).select({ engine: 'tensorflow', device: 'auto' }),
+      ).rejects.toThrow();
+      expect(probe.loaded).toEqual([]);
+      expect(probe.env).toEqual(before);
+    },
+  );
+});

@@ -1,0 +1,27 @@
+/** @file The number of threads. */
+import { expect, it } from 'vitest';
+import { fakeProbe } from '../../test/fake_probe.js';
+import { EngineError } from '../errors.js';
+import { threadCount } from './threads.js';
+
+const CGROUP = '/sys/fs/cgroup/cpu.max';
+
+it.each([
+  [{}, '', 8],
+  [{}, 'max 100000\n', 8],
+  [{}, '250000 100000\n', 3],
+  [{}, '1600000 100000\n', 8],
+  [{ STMIXER_THREADS: '12' }, '100000 100000\n', 12],
+  [{ TF_NUM_INTRAOP_THREADS: '5' }, '', 5],
+  [{ STMIXER_THREADS: '3', TF_NUM_INTRAOP_THREADS: '5' }, '', 3],
+  [{ STMIXER_THREADS: '', TF_NUM_INTRAOP_THREADS: '0' }, '', 8],
+])('%j, cpu.max %j: %i', (env, quota, expected) => {
+  const files: Record<string, string> = quota ? { [CGROUP]: quota } : {};
+  expect(threadCount(fakeProbe({ env, files, processors: 8 }))).toBe(expected);
+});
+
+it.each(['0', '-2', '1.5', 'many'])('STMIXER_THREADS=%s is an error', (value) => {
+  const probe = fakeProbe({ env: { STMIXER_THREADS: value } });
+  expect(() => threadCount(probe)).toThrow(EngineError);
+  expect(() => threadCount(probe)).toThrow(`STMIXER_THREADS is '${value}'`);
+});
