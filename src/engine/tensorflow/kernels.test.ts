@@ -17,7 +17,7 @@ type Case = [name: string, shapes: number[][], f: (...inputs: Inputs) => tf.Tens
 
 const conv = (x: tf.Tensor, w: tf.Tensor, stride: number | [number, number, number], pad: 'same' | 'valid') =>
   tf.conv3d(x as tf.Tensor5D, w as tf.Tensor5D, stride, pad);
-const indices = (...shape: number[]) => tf.reshape(tf.tensor1d(INDICES, 'int32'), shape) as tf.Tensor1D;
+const indices = (...shape: number[]) => tf.tensor(INDICES, shape as [number], 'int32') as tf.Tensor1D;
 
 const cases: Case[] = [
   [
