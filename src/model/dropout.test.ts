@@ -65,6 +65,22 @@ describe('drop path', () => {
     expect(rates(1)).toEqual([0]);
   });
 
+  it('has one mask for each branch, with one element per sample', () => {
+    const block = makeBlock(0.5);
+    const { attentionPath, mlpPath, ...others } = block.masks([64, 3, 6], new Rng(11));
+    expect([attentionPath!.shape, mlpPath!.shape]).toEqual([
+      [64, 1, 1],
+      [64, 1, 1],
+    ]);
+    expect(attentionPath!.dataSync()).not.toEqual(mlpPath!.dataSync());
+    expect(Object.values(others).every((mask) => mask === undefined)).toBe(true);
+    expect(
+      Object.values(block.train(false).masks([64, 3, 6], new Rng(11))).every((m) => m === undefined),
+    ).toBe(true);
+    tf.dispose([attentionPath!, mlpPath!]);
+    block.dispose();
+  });
+
   it('skips a branch of a sample, or scales it', () => {
     const block = makeBlock(0.5);
     const x = normals([2, 3, 6], new Rng(7));
