@@ -12,7 +12,7 @@ export function tensorflowEnvironment(
 ): Record<string, string> {
   const { env } = probe;
   const settings: Record<string, string> = {
-    // oneDNN's kernels: softmax and its gradient take less than half the time, nothing takes more (docs/engines.md).
+    // oneDNN's kernels: softmax and its gradient take less than half the time, nothing much more (docs/engines.md).
     TF_ENABLE_ONEDNN_OPTS: '1',
     // Kernels that sum in any order are replaced by, or fall back to, ones that give the same bits every time.
     TF_DETERMINISTIC_OPS: '1',
