@@ -6,8 +6,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { differentiable } from './autograd.js';
 
-/** Scores are computed for as many heads at a time as fit into this many elements (128 MiB of float32). */
-const MAX_SCORES = 2 ** 25;
+/** Scores are computed for as many heads at a time as fit into this many elements (32 MiB of float32: larger
+ * blocks come as fresh pages from the system every time, which is slow). */
+const MAX_SCORES = 2 ** 23;
 
 export interface AttentionOptions {
   /** Factor on the queries, usually D^-0.5. */
