@@ -18,6 +18,8 @@ import {
   WEIGHTS,
 } from './golden.js';
 
+const maxAbs = (values: Float32Array) => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
 const present = goldenExists('e2e.json');
 
 describe.skipIf(!present)('the detector end to end', () => {
@@ -35,6 +37,8 @@ describe.skipIf(!present)('the detector end to end', () => {
     labels: e2e.gt_labels[b].flat(),
     whwh: size,
   }));
+  /** Below this a gradient of this model is nothing but rounding. */
+  const rounding = 1e-7 * Math.max(...Array.from(grads.values(), ({ data }) => maxAbs(data)));
   let video: tf.Tensor;
   let sizes: tf.Tensor;
 
@@ -155,13 +159,12 @@ describe.skipIf(!present)('the detector end to end', () => {
         const reference = grads.get(names[i]) ?? grads.get(`grad.${names[i]}`);
         if (!reference) throw new Error(`no reference gradient for ${names[i]}`);
         first.set(names[i], reference.data);
-        expectClose(
-          found[i]!.dataSync(),
-          reference.data,
-          GRADIENT,
-          names[i],
-          e2e.noise_floor[`grad.${names[i]}`],
-        );
+        const actual = found[i]!.dataSync();
+        // A gradient that is truly zero (iof_tau of the first stage, where all boxes are equal) is rounding noise.
+        const isNoise = (values: ArrayLike<number>) =>
+          Array.from(values).every((x) => Math.abs(x) <= rounding);
+        if (isNoise(reference.data) && isNoise(actual)) continue;
+        expectClose(actual, reference.data, GRADIENT, names[i], e2e.noise_floor[`grad.${names[i]}`]);
       }
       optimizer.step();
       optimizer.zeroGrad();

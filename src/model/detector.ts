@@ -88,7 +88,8 @@ export class Detector extends Module {
 
   /**
    * Predictions of every stage, last stage last. video [B, T, H, W, 3] is normalised and padded to multiples of 32;
-   * whwh [B, 4] has each clip's size before padding; `rng` draws drop path and dropout in training.
+   * whwh [B, 4] has each clip's size before padding; `rng` draws drop path and dropout in training;
+   * without it nothing is dropped.
    */
   forward(video: tf.Tensor, whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
     return tf.tidy(() => this.stm_head.forward(this.features(video, rng).maps, whwh, rng));

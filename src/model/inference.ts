@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { StagePrediction } from './detector.js';
 
-/** A clip's detections: n persons, best last stage only. */
+/** A clip's detections: n persons, as the last stage sees them. */
 export interface Detections {
   /** Corners as fractions of the clip's width and height, [n, 4]. */
   boxes: Float32Array;

@@ -122,7 +122,7 @@ export interface BlockMasks {
   probabilities?: tf.Tensor;
   projection?: tf.Tensor;
   attentionPath?: tf.Tensor;
-  hidden?: tf.Tensor;
+  mlpOutput?: tf.Tensor;
   mlpPath?: tf.Tensor;
 }
 
@@ -156,7 +156,7 @@ export class Block extends Module {
       probabilities: dropMask([B * heads, N, N], attnDrop, random),
       projection: dropMask([B, N, C], drop, random),
       attentionPath: dropMask([B, 1, 1], dropPath, random),
-      hidden: dropMask([B, N, C], drop, random),
+      mlpOutput: dropMask([B, N, C], drop, random),
       mlpPath: dropMask([B, 1, 1], dropPath, random),
     };
   }
@@ -171,7 +171,7 @@ export class Block extends Module {
         masks.projection,
       );
       const y_BNC = residual(x_BNC, attended, this.gamma_1, masks.attentionPath);
-      const mixed = dropped(this.mlp.forward(this.norm2.forward(y_BNC)), masks.hidden);
+      const mixed = dropped(this.mlp.forward(this.norm2.forward(y_BNC)), masks.mlpOutput);
       return residual(y_BNC, mixed, this.gamma_2, masks.mlpPath);
     });
   }

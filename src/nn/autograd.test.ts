@@ -60,6 +60,80 @@ describe('backward', () => {
   });
 });
 
+describe('memory of the backward pass', () => {
+  it('frees what was saved, and each gradient, as soon as they have served', () => {
+    const x = tf.zeros([8]);
+    const before = tf.memory().numDataBuffers;
+    let recorded = 0;
+    let atTheEnd = 0;
+    // The first operation is differentiated last.
+    const probe = (t: tf.Tensor) =>
+      differentiable(
+        [t],
+        (save) => {
+          save([t]);
+          return t.mul(1);
+        },
+        (dy) => {
+          atTheEnd = tf.memory().numDataBuffers - before;
+          return [dy.mul(1)];
+        },
+      );
+    const { value, grads } = backward(() => {
+      let y = probe(x);
+      for (let n = 0; n < 30; n++) y = gelu(y);
+      recorded = tf.memory().numDataBuffers - before;
+      return y.sum() as tf.Scalar;
+    }, [x]);
+    // Each gelu keeps its input; of all that, the result, the gradient at hand and its product are left.
+    expect(recorded).toBeGreaterThanOrEqual(30);
+    expect(atTheEnd).toBeLessThanOrEqual(4);
+    tf.dispose([x, value, grads[0]!]);
+  });
+
+  it('leaves nothing behind when the loss throws, and can go on', () => {
+    const x = tf.tensor1d([1, 2]);
+    const before = tf.memory().numTensors;
+    const failing = () =>
+      backward(() => {
+        gelu(gelu(x)).square();
+        throw new Error('in the middle');
+      }, [x]);
+    expect(failing).toThrow('in the middle');
+    expect(tf.memory().numTensors).toBe(before);
+    expect(gradients(() => x.square().sum(), [x]).grads).toEqual([[2, 4]]);
+    x.dispose();
+  });
+
+  it('takes gradients that are handed through, or handed out twice', () => {
+    const pass = (a: tf.Tensor, b: tf.Tensor) =>
+      differentiable(
+        [a, b],
+        () => a.add(b),
+        (dy) => [dy, dy],
+      );
+    const saved = (a: tf.Tensor) =>
+      differentiable(
+        [a],
+        (save) => {
+          save([a]);
+          return a.square().mul(0.5);
+        },
+        (_dy, [input]) => [input],
+      );
+    const [x, w] = [tf.tensor1d([1, 2]), tf.tensor1d([3, 5])];
+    const { grads } = gradients(() => {
+      const y = pass(pass(x, x), pass(x, w));
+      return y.add(saved(x)).add(saved(x)).sum();
+    }, [x, w]);
+    expect(grads).toEqual([
+      [3 + 2, 3 + 4],
+      [1, 1],
+    ]);
+    tf.dispose([x, w]);
+  });
+});
+
 describe('noGrad and detach', () => {
   it('make constants, and recording goes on behind them', () => {
     const a = tf.tensor1d([2, 3]);

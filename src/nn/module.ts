@@ -57,7 +57,7 @@ export class Parameter {
 
 /**
  * A part of the network. Fields that hold a Parameter, a Module or an array of them are found in the order of
- * assignment, which therefore has to be PyTorch's.
+ * declaration, which therefore has to be PyTorch's.
  */
 export abstract class Module {
   /** Training mode: drop path and dropout act. */

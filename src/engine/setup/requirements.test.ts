@@ -47,7 +47,7 @@ describe('requirements', () => {
     const api = '/nm/node-api-headers';
     expect(find({ [`${api}/package.json`]: '', [`${api}/include/node_api.h`]: '' })).toBe(`${api}/include`);
     expect(() => find({})).toThrow(
-      /node_api\.h.*looked in\n {4}\/opt\/node\/include\/node\n[^]*node-api-headers/,
+      /node_api\.h.*looked in\n {4}\/opt\/node\/include\/node\n[\s\S]*node-api-headers/,
     );
   });
 });

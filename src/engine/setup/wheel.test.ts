@@ -102,7 +102,7 @@ describe('unpackWheel', () => {
     const wheel = join(folder, 'evil.whl');
     writeZip(wheel, { '../outside.so': 'x' });
     await expect(unpackWheel(wheel, join(folder, 'inside'), (name) => name)).rejects.toThrow(
-      "'../outside.so' leads outside",
+      'invalid relative path: ../outside.so',
     );
   });
 
@@ -111,7 +111,7 @@ describe('unpackWheel', () => {
     writeZip(wheel, files);
     truncateSync(wheel, 60);
     await expect(unpackWheel(wheel, join(folder, 'cut'), pick)).rejects.toThrow(
-      /cut\.whl cannot be unpacked: it is no zip archive, or its end is missing\. Delete it/,
+      /cut\.whl cannot be unpacked: .*not a zip file, or file is truncated.*Delete it/,
     );
     const damaged = join(folder, 'damaged.whl');
     writeZip(damaged, files);

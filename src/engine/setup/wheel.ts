@@ -119,6 +119,6 @@ async function withWheel<T>(wheel: string, use: (zip: ZipFile) => Promise<T>): P
       cause: error,
     });
   } finally {
-    await zip?.close();
+    zip?.close();
   }
 }

@@ -137,7 +137,8 @@ describe.skipIf(problems.length > 0)('tfjs-node', () => {
     const expected = evaluate(testCase);
     await tf.setBackend('tensorflow');
     const actual = evaluate(testCase);
-    actual.forEach((values, i) => expect(relativeError(values, expected[i])).toBeLessThan(TOLERANCE));
+    for (const [i, values] of actual.entries())
+      expect(relativeError(values, expected[i])).toBeLessThan(TOLERANCE);
   });
 
   it('adds rows with many equal indices right, and the same bits every time', () => {
