@@ -30,6 +30,8 @@ export class ProgressBar implements Console {
             format: '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}',
             hideCursor: true,
             clearOnComplete: true,
+            // Else the log lines above are cut at the terminal's width too.
+            linewrap: true,
             gracefulExit: false,
             barsize: 24,
           },
