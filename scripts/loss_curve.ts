@@ -25,6 +25,7 @@ export function lossCurve(metrics: readonly Pick<MetricsLine, 'iteration' | 'los
   const points = metrics.map((line) => `${x(line.iteration).toFixed(1)},${y(line.loss_average).toFixed(1)}`);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" fill="#444">`,
+    '<title>Training loss by iteration</title>',
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${MARGIN.left}" y="20" font-size="14" font-weight="bold">Training loss by iteration</text>`,
     ...grid,
