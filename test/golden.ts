@@ -1,5 +1,5 @@
 /** @file Reading the reference data that PyTorch made, and comparing with it. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
@@ -19,16 +19,9 @@ export function goldenPath(...parts: string[]): string {
   return join(goldenDir, ...parts);
 }
 
-/**
- * Names of the golden sets of a kind in the folder: `e2e` finds `e2e.json` and any `e2e_<word>.json`-like
- * sibling that has the same companions; a folder of other cases may hold only some of the kinds.
- */
+/** Whether the folder has this file: a folder of other cases may hold only some of the kinds. */
 export function goldenExists(name: string): boolean {
   return existsSync(goldenPath(name));
-}
-
-export function goldenList(folder: string): string[] {
-  return goldenExists(folder) ? readdirSync(goldenPath(folder)).sort() : [];
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: every golden file has a structure of its own
