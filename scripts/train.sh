@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Trains on this machine, or as a Slurm job that may be requeued: it continues from the last checkpoint of its
+# OUTPUT_DIR where there is one. The first argument is the configuration; flags and KEY VALUE pairs follow.
+#
+#   scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
+#   sbatch scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
+#
+#SBATCH --job-name=stmixer
+#SBATCH --gres=gpu:1
+#SBATCH --cpus-per-task=8
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+if [ $# -lt 1 ]; then
+  echo "usage: $0 CONFIG [flags] [KEY VALUE ...]" >&2
+  exit 2
+fi
+# Slurm runs a copy of this file from elsewhere; it was submitted from the repository.
+cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")/..}"
+config=$1
+shift
+exec node bin/stmixer.js train --config-file "$config" --resume "$@"
