@@ -137,7 +137,10 @@ const toFirst = (x: tf.Tensor) => x.transpose([0, 4, 1, 2, 3]);
 const kinds: Record<string, (c: Case, s: Settings) => void> = {
   sinusoid(c, s) {
     if (!s.samples) return c.compare('out.y', tf.tensor(sinusoidTable(s.n_position, s.d_hid)), FORWARD);
-    const [positions, features] = c.name.match(/\d+/g)!.map(Number);
+    const [positions, features] = c.name
+      .match(/(\d+)x(\d+)$/)!
+      .slice(1)
+      .map(Number);
     const table = sinusoidTable(positions, features);
     for (const [p, j, value] of s.samples) expect(table[p * features + j]).toBeCloseTo(value, 6);
     expect(table.reduce((sum, x) => sum + x, 0) / s.sum).toBeCloseTo(1, 6);

@@ -233,6 +233,8 @@ describe('what cannot work', () => {
     const run = await stmixer(args('diverged', 'SOLVER.BASE_LR 1e30 SOLVER.WARMUP_ON False'));
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/not finite/);
+    const log = readFileSync(join(folder, 'diverged', 'log.jsonl'), 'utf8');
+    expect(JSON.parse(log.trim().split('\n').at(-1)!).err.message).toMatch(/not finite/);
   });
 });
 

@@ -30,20 +30,40 @@ export interface TrainOptions extends EngineRequest {
 }
 
 /** Trains as the configuration and the flags say. Returns the exit code of a run that ended in order. */
-export async function train({ config: cfg, warnings }: LoadedConfig, options: TrainOptions): Promise<number> {
+export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<number> {
+  const { config: cfg } = loaded;
   const engine = await selectEngine(options);
   mkdirSync(cfg.OUTPUT_DIR, { recursive: true });
-  const maxIterations = cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
   const terminal = process.stdout.isTTY === true;
-  const bar = terminal ? new ProgressBar(maxIterations) : null;
+  const bar = terminal ? new ProgressBar(iterationsOf(cfg)) : null;
   const log = createLogger({
     file: join(cfg.OUTPUT_DIR, 'log.jsonl'),
     console: bar ?? process.stdout,
     color: terminal && !process.env.NO_COLOR,
     verbose: options.verbose,
   });
-  writeFileSync(join(cfg.OUTPUT_DIR, 'config.yaml'), dumpConfig(cfg));
   log.info({ engine }, `engine: ${engine.description}`);
+  try {
+    return await trainLogged(loaded, options, log, bar);
+  } catch (error) {
+    // The command line prints it; here it is kept with the run.
+    log.debug({ err: error }, 'the run ended with an error');
+    throw error;
+  }
+}
+
+function iterationsOf(cfg: Config): number {
+  return cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
+}
+
+async function trainLogged(
+  { config: cfg, warnings }: LoadedConfig,
+  options: TrainOptions,
+  log: Logger,
+  bar: ProgressBar | null,
+): Promise<number> {
+  const maxIterations = iterationsOf(cfg);
+  writeFileSync(join(cfg.OUTPUT_DIR, 'config.yaml'), dumpConfig(cfg));
   log.info({ config: cfg, options }, `output: ${cfg.OUTPUT_DIR}, seed ${options.seed}`);
   for (const warning of warnings) log.warn(warning);
   announceLater(cfg, options, log);
