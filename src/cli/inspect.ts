@@ -1,10 +1,11 @@
 /** @file `stmixer inspect`: shows what would run, without training. */
 import { Command, InvalidArgumentError } from 'commander';
+import { loadConfig } from '../config/index.js';
 import { Detector } from '../model/detector.js';
 import { inspectConfig } from './inspect_config.js';
 import { inspectModel } from './inspect_model.js';
 import { inspectLrSchedule, inspectParamGroups } from './inspect_solver.js';
-import { type ConfigOptions, configCommand, readConfig } from './options.js';
+import { type ConfigOptions, configCommand } from './options.js';
 
 interface InspectOptions extends ConfigOptions {
   json?: boolean;
@@ -29,18 +30,18 @@ export function inspectCommand(): Command {
   };
 
   add('config', 'the resolved configuration and where each value comes from', (options, overrides) =>
-    inspectConfig(readConfig(options, overrides), options.json ?? false),
+    inspectConfig(loadConfig(options.configFile, overrides), options.json ?? false),
   );
   add('model', 'names, shapes and number of the parameters', (options, overrides) => {
-    const { config } = readConfig(options, overrides);
+    const { config } = loadConfig(options.configFile, overrides);
     return inspectModel(new Detector(config), options.json ?? false);
   });
   add('param-groups', "the optimizer's parameter groups", (options, overrides) => {
-    const { config } = readConfig(options, overrides);
+    const { config } = loadConfig(options.configFile, overrides);
     return inspectParamGroups(config, new Detector(config), options.json ?? false);
   });
   add('lr-schedule', 'the learning rates of a run', (options, overrides) => {
-    const { config } = readConfig(options, overrides);
+    const { config } = loadConfig(options.configFile, overrides);
     return inspectLrSchedule(config, new Detector(config), options.iters ?? null, options.json ?? false);
   }).option('--iters <list>', 'steps done before, e.g. 0,1,500 (values of last_epoch)', parseIters);
   return inspect;

@@ -1,6 +1,5 @@
 /** @file What several commands share: the configuration file and the trailing `KEY VALUE …` words. */
 import { Command } from 'commander';
-import { type LoadedConfig, loadConfig } from '../config/index.js';
 
 export interface ConfigOptions {
   configFile: string;
@@ -16,8 +15,4 @@ export function configCommand(name: string): Command {
     )
     .requiredOption('--config-file <file>', 'the YAML configuration')
     .option('--verbose', 'show more, and where errors come from');
-}
-
-export function readConfig(options: ConfigOptions, overrides: readonly string[]): LoadedConfig {
-  return loadConfig(options.configFile, overrides);
 }

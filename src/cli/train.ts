@@ -1,8 +1,9 @@
 /** @file `stmixer train`: its flags. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import type { TrainOptions } from '../training/train.js';
-import { type ConfigOptions, configCommand, readConfig } from './options.js';
+import { type ConfigOptions, configCommand } from './options.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -45,7 +46,7 @@ export function trainCommand(): Command {
     )
     .action(async (overrides: string[], flags: Flags) => {
       refuseSeveralProcesses();
-      const loaded = readConfig(flags, overrides);
+      const loaded = loadConfig(flags.configFile, overrides);
       // Loaded late, so that --help and a wrong configuration are answered at once.
       const { train } = await import('../training/train.js');
       process.exitCode = await train(loaded, {

@@ -31,11 +31,6 @@ export function noGrad<T>(compute: () => T): T {
   }
 }
 
-/** The value of `x` as a constant to the tape. */
-export function detach(x: tf.Tensor): tf.Tensor {
-  return noGrad(() => x.clone());
-}
-
 /** One recorded operation, as tfjs's tape holds it; `inputs` may be an array. */
 interface TapeNode {
   kernelName: string;

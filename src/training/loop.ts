@@ -16,12 +16,10 @@ export interface StepReport extends StepLosses {
   /** Wall time of the iteration, the wait for data included, and that wait, in seconds. */
   seconds: number;
   dataSeconds: number;
-  batch: Batch;
 }
 
 /** Something that happens around the steps. */
 export interface Hook {
-  beforeTraining?(): void | Promise<void>;
   /** After the optimizer's and before the scheduler's step. */
   afterStep?(report: StepReport): void | Promise<void>;
   /** After the scheduler's step: what is saved here continues with the next iteration. */
@@ -63,7 +61,6 @@ export async function runTraining(run: TrainingRun): Promise<number> {
   const { hooks, seed } = run;
   let iteration = run.startIteration;
   try {
-    for (const hook of hooks) await hook.beforeTraining?.();
     model.train();
     while (iteration < run.maxIterations && !run.shouldStop()) {
       const start = performance.now();
@@ -84,7 +81,6 @@ export async function runTraining(run: TrainingRun): Promise<number> {
         lr,
         seconds: (performance.now() - start) / 1000,
         dataSeconds: (loaded - start) / 1000,
-        batch,
       };
       for (const hook of hooks) await hook.afterStep?.(report);
       scheduler.step();
