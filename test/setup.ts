@@ -4,7 +4,7 @@ import { selectEngine } from '../src/engine/index.js';
 
 beforeAll(async () => {
   const engine = process.env.STMIXER_TEST_ENGINE ?? 'cpu';
-  if (engine !== 'cpu' && engine !== 'tensorflow')
-    throw new Error(`STMIXER_TEST_ENGINE=${engine}: cpu or tensorflow`);
+  if (engine !== 'onnx' && engine !== 'cpu' && engine !== 'tensorflow')
+    throw new Error(`STMIXER_TEST_ENGINE=${engine}: onnx, cpu or tensorflow`);
   await selectEngine({ engine, device: 'cpu' });
 });

@@ -34,7 +34,7 @@ export function trainCommand(): Command {
     .option('--seed <number>', 'fixes initial weights, data order, augmentation and dropout', parseSeed, 0)
     .addOption(
       new Option('--engine <name>', 'what runs the tensors')
-        .choices(['auto', 'tensorflow', 'cpu'])
+        .choices(['auto', 'onnx', 'tensorflow', 'cpu'])
         .default('auto'),
     )
     .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'))

@@ -1,6 +1,7 @@
 /** @file Picks the engine: a table of rows, tried from the fastest to the plainest. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../errors.js';
+import { OnnxEngine } from './onnx/row.js';
 import type { Probe } from './probe.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
 import type { EngineInfo, EngineRequest, EngineRow, Problem } from './types.js';
@@ -12,7 +13,7 @@ export class EngineSelector {
 
   constructor(probe: Probe) {
     const tensorflow = new TensorflowRuntime(probe);
-    this.#rows = [tensorflow.row('cuda'), tensorflow.row('cpu'), plainRow];
+    this.#rows = [tensorflow.row('cuda'), new OnnxEngine(probe), tensorflow.row('cpu'), plainRow];
   }
 
   /** Makes the first row that fits and works current. Throws EngineError with what is missing and how to get it. */

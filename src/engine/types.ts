@@ -1,6 +1,6 @@
 /** @file What is asked of an engine and what it answers. */
 
-export type EngineName = 'tensorflow' | 'cpu';
+export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'cpu';
 
 export interface EngineRequest {
@@ -22,7 +22,7 @@ export interface EngineInfo {
   device: DeviceName;
   /** One line for the log: engine, library and version, device, threads, and what stood in the way of a faster one. */
   description: string;
-  /** Of the library that computes: libtensorflow or tfjs. */
+  /** Of the library that computes: ONNX Runtime, libtensorflow or tfjs. */
   version: string;
   /** Threads that one operation may use. */
   threads: number;

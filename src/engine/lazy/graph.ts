@@ -1,0 +1,326 @@
+/**
+ * @file The lazy graph: operations are recorded and run when a value is read, as few compiled graphs.
+ *
+ * It knows nothing of what runs them. A `Compiler` turns a graph into a program once for each structural key, that is
+ * for each combination of operations, attributes, shapes and wiring; values are inputs and never part of the key.
+ */
+import { type Buffer, type Call, Node, type Operand, Value, type ValueInfo } from './value.js';
+
+/** Where an input of a graph's node comes from. */
+export type Source = { readonly input: number } | { readonly node: number; readonly output: number };
+
+export interface GraphNode {
+  readonly op: string;
+  readonly attributes: object;
+  /** `shape` is the one to read it in; where the source has another, its elements are the same. */
+  readonly inputs: readonly { readonly source: Source; readonly shape: readonly number[] }[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** What is compiled: nodes in an order in which they can run. */
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  readonly inputs: readonly ValueInfo[];
+  /** The results that are kept. */
+  readonly outputs: readonly { readonly node: number; readonly output: number }[];
+  readonly lane: number;
+}
+
+/** A graph made ready to run. */
+export interface Program<B extends Buffer> {
+  run(inputs: readonly B[]): B[];
+  /** The same without blocking this thread. */
+  runAsync(inputs: readonly B[]): Promise<B[]>;
+  release(): void;
+}
+
+export interface Compiler<B extends Buffer> {
+  compile(graph: Graph): Program<B>;
+}
+
+/** What happened so far; differences of two are the cost of what lies between. */
+export interface GraphStatistics {
+  /** Operations recorded. */
+  recorded: number;
+  /** Graphs run and operations in them. */
+  graphs: number;
+  nodes: number;
+  /** Graphs compiled, and the time this took. */
+  compiled: number;
+  compileSeconds: number;
+  /** Planning, hashing and feeding. */
+  planSeconds: number;
+  /** Time inside programs. */
+  runSeconds: number;
+}
+
+/** One graph of a run, while it is planned. */
+interface Stage<B extends Buffer> {
+  nodes: Node<B>[];
+}
+
+/** A stage with what has to be fed and what comes out. */
+interface Prepared<B extends Buffer> {
+  program: Program<B>;
+  inputs: B[];
+  outputs: Value<B>[];
+}
+
+/** Programs kept; least recently used go first. A step of the full model has about 60. */
+const MAX_PROGRAMS = 2000;
+
+export class LazyGraph<B extends Buffer> {
+  readonly statistics: GraphStatistics = {
+    recorded: 0,
+    graphs: 0,
+    nodes: 0,
+    compiled: 0,
+    compileSeconds: 0,
+    planSeconds: 0,
+    runSeconds: 0,
+  };
+  #nextId = 0;
+  #segment = 0;
+  /** Id of the first node of the current segment. */
+  #segmentStart = 0;
+  /** Nodes with a result that somebody holds or will use, by id; dead ones are dropped when they are met. */
+  readonly #programs = new Map<string, Program<B>>();
+  #running: Promise<unknown> | null = null;
+
+  constructor(
+    private readonly compiler: Compiler<B>,
+    private readonly maxPrograms = MAX_PROGRAMS,
+  ) {}
+
+  /** A value whose content is there. */
+  known(info: ValueInfo, buffer: B): Value<B> {
+    const value = new Value<B>(info.shape, info.dtype);
+    value.buffer = buffer;
+    return value;
+  }
+
+  /** Records an operation; its results are pending. */
+  record(call: Call<B>): readonly Value<B>[] {
+    this.statistics.recorded++;
+    return new Node(this.#nextId++, this.#segment, call).outputs;
+  }
+
+  /**
+   * Operations recorded from here on run in graphs of their own, after the earlier ones. At such a place few values are
+   * alive; what is freed by the earlier graphs can be used by the later ones, and equal parts of a model become equal
+   * graphs, compiled once.
+   */
+  mark(): void {
+    if (this.#nextId === this.#segmentStart) return;
+    this.#segment++;
+    this.#segmentStart = this.#nextId;
+  }
+
+  /** Gives up one reference. Returns whether it was the last. */
+  release(value: Value<B>): boolean {
+    value.handles--;
+    if (value.handles > 0) return false;
+    value.collect();
+    return true;
+  }
+
+  /** The content of a value, computed now if need be, together with all that it depends on. */
+  read(value: Value<B>): B {
+    if (value.isPending) {
+      if (this.#running)
+        throw new Error('a tensor was read synchronously while another read is under way: await that one first');
+      for (const { program, inputs, finish } of this.#run([value])) finish(timed(this.statistics, () => program.run(inputs)));
+    }
+    return contentOf(value);
+  }
+
+  /** The same without blocking this thread. Reads wait for each other. */
+  async readAsync(value: Value<B>): Promise<B> {
+    while (this.#running) await this.#running.catch(() => {});
+    if (!value.isPending) return contentOf(value);
+    const work = this.#runAsync(value);
+    this.#running = work;
+    try {
+      await work;
+    } finally {
+      this.#running = null;
+    }
+    return contentOf(value);
+  }
+
+  async #runAsync(value: Value<B>): Promise<void> {
+    for (const { program, inputs, finish } of this.#run([value])) {
+      const start = performance.now();
+      const results = await program.runAsync(inputs);
+      this.statistics.runSeconds += (performance.now() - start) / 1000;
+      finish(results);
+    }
+  }
+
+  /** Forgets all programs. */
+  dispose(): void {
+    for (const program of this.#programs.values()) program.release();
+    this.#programs.clear();
+  }
+
+  /** Yields the graphs that compute `targets`, one after the other; each must be finished before the next is asked for. */
+  *#run(targets: readonly Value<B>[]) {
+    let start = performance.now();
+    const stages = planStages(pendingNodes(targets));
+    for (const { nodes } of stages) {
+      const { program, inputs, outputs } = this.#prepare(nodes);
+      this.statistics.planSeconds += (performance.now() - start) / 1000;
+      this.statistics.graphs++;
+      this.statistics.nodes += nodes.length;
+      const finish = (results: readonly B[]) => {
+        for (const [i, value] of outputs.entries()) value.buffer = results[i];
+        for (const node of nodes) node.detach();
+        // A handle may have been given up while the graph ran.
+        for (const value of outputs) value.collect();
+      };
+      yield { program, inputs, finish };
+      start = performance.now();
+    }
+  }
+
+  #prepare(nodes: readonly Node<B>[]): Prepared<B> {
+    const places = new Map<Value<B>, string>();
+    const inputs: Value<B>[] = [];
+    const usesInside = new Map<Value<B>, number>();
+    const parts: string[] = [];
+    for (const [n, node] of nodes.entries()) {
+      let key = node.signature;
+      for (const { value, shape } of node.call.inputs) {
+        let place = places.get(value);
+        if (place === undefined) {
+          place = `i${inputs.length}:${value.dtype}[${value.shape}]`;
+          inputs.push(value);
+          places.set(value, place);
+        }
+        if (value.producer) usesInside.set(value, (usesInside.get(value) ?? 0) + 1);
+        key += sameShape(shape, value.shape) ? ` ${place}` : ` ${place}>${shape}`;
+      }
+      for (const [o, output] of node.outputs.entries()) places.set(output, `n${n}.${o}`);
+      parts.push(key);
+    }
+    const outputs: Value<B>[] = [];
+    const kept: { node: number; output: number }[] = [];
+    for (const [n, node] of nodes.entries()) {
+      for (const [o, value] of node.outputs.entries()) {
+        if (value.handles === 0 && value.uses === (usesInside.get(value) ?? 0)) continue;
+        outputs.push(value);
+        kept.push({ node: n, output: o });
+      }
+    }
+    const lane = nodes[0].lane;
+    const key = `${lane}\n${parts.join('\n')}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
+    const program = this.#program(key, () => describe(nodes, inputs, kept));
+    return { program, inputs: inputs.map(contentOf), outputs };
+  }
+
+  #program(key: string, graph: () => Graph): Program<B> {
+    let program = this.#programs.get(key);
+    if (program) {
+      // Last in the order of insertion = used last.
+      this.#programs.delete(key);
+    } else {
+      const start = performance.now();
+      program = this.compiler.compile(graph());
+      const seconds = (performance.now() - start) / 1000;
+      this.statistics.compiled++;
+      this.statistics.compileSeconds += seconds;
+      this.statistics.planSeconds -= seconds;
+    }
+    this.#programs.set(key, program);
+    if (this.#programs.size > this.maxPrograms) {
+      const [[oldest, unused]] = this.#programs;
+      this.#programs.delete(oldest);
+      unused.release();
+    }
+    return program;
+  }
+}
+
+function timed<T>(statistics: GraphStatistics, run: () => T): T {
+  const start = performance.now();
+  try {
+    return run();
+  } finally {
+    statistics.runSeconds += (performance.now() - start) / 1000;
+  }
+}
+
+function contentOf<B extends Buffer>(value: Value<B>): B {
+  if (!value.buffer) throw new Error('a tensor was used after its disposal');
+  return value.buffer;
+}
+
+/** Everything that has to run for `targets`, in the order of recording. */
+function pendingNodes<B extends Buffer>(targets: readonly Value<B>[]): Node<B>[] {
+  const found = new Set<Node<B>>();
+  const open = targets.flatMap(({ producer }) => producer ?? []);
+  for (let node = open.pop(); node; node = open.pop()) {
+    if (found.has(node)) continue;
+    found.add(node);
+    for (const { value } of node.call.inputs) if (value.producer) open.push(value.producer);
+  }
+  return [...found].sort((a, b) => a.id - b.id);
+}
+
+/**
+ * Distributes nodes over graphs that run one after the other: a segment's nodes follow those of the segments before,
+ * and inside a segment lanes alternate as often as the dependencies ask for.
+ */
+function planStages<B extends Buffer>(nodes: readonly Node<B>[]): Stage<B>[] {
+  const stages: Stage<B>[] = [];
+  let segment = -1;
+  let base = 0;
+  const inSegment = new Set<Node<B>>();
+  for (const node of nodes) {
+    if (node.segment !== segment) {
+      segment = node.segment;
+      base = stages.length;
+      inSegment.clear();
+    }
+    inSegment.add(node);
+    let stage = base;
+    for (const { value } of node.call.inputs) {
+      const { producer } = value;
+      if (!producer || !inSegment.has(producer)) continue;
+      stage = Math.max(stage, producer.stage + (producer.lane === node.lane ? 0 : 1));
+    }
+    // The first stage of this lane that is late enough.
+    while (stage < stages.length && stages[stage].nodes[0].lane !== node.lane) stage++;
+    node.stage = stage;
+    if (stage === stages.length) stages.push({ nodes: [] });
+    stages[stage].nodes.push(node);
+  }
+  return stages;
+}
+
+function describe<B extends Buffer>(
+  nodes: readonly Node<B>[],
+  inputs: readonly Value<B>[],
+  outputs: Graph['outputs'],
+): Graph {
+  const sources = new Map<Value<B>, Source>(inputs.map((value, input) => [value, { input }]));
+  for (const [n, node] of nodes.entries()) {
+    for (const [output, value] of node.outputs.entries()) sources.set(value, { node: n, output });
+  }
+  const read = ({ value, shape }: Operand<B>) => ({ source: sources.get(value) as Source, shape });
+  return {
+    nodes: nodes.map(({ call: { op, attributes, inputs, outputs } }) => ({
+      op,
+      attributes,
+      inputs: inputs.map(read),
+      outputs,
+    })),
+    inputs: inputs.map(({ shape, dtype }) => ({ shape, dtype })),
+    outputs,
+    lane: nodes[0].lane,
+  };
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}

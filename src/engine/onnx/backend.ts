@@ -1,0 +1,195 @@
+/** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
+import * as tf from '@tensorflow/tfjs';
+import { EngineError } from '../../errors.js';
+import { type GraphStatistics, LazyGraph } from '../lazy/graph.js';
+import type { Operand, Value } from '../lazy/value.js';
+import { OrtCompiler } from './compiler.js';
+import { dtypeOf, type Kernel, type KernelCall } from './kernel.js';
+import { attentionKernels, recordAttention } from './kernels/attention.js';
+import { convKernels } from './kernels/conv.js';
+import { elementwiseKernels } from './kernels/elementwise.js';
+import { fusedKernels } from './kernels/fused.js';
+import { matMul } from './kernels/matmul.js';
+import { reduceKernels } from './kernels/reduce.js';
+import { shapeKernels } from './kernels/shape.js';
+import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
+
+export const BACKEND_NAME = 'onnx';
+
+type DataId = Value<OrtTensor>;
+
+const KERNELS: Kernel[] = [
+  ...elementwiseKernels,
+  ...reduceKernels,
+  ...shapeKernels,
+  ...fusedKernels,
+  ...convKernels,
+  ...attentionKernels,
+  matMul,
+];
+
+/** A tfjs DataId is a value of the graph. */
+export class OnnxBackend extends tf.KernelBackend {
+  readonly #graph: LazyGraph<OrtTensor>;
+  readonly #runtime: OrtRuntime;
+  #alive = 0;
+
+  constructor(runtime: OrtRuntime) {
+    super();
+    this.#runtime = runtime;
+    this.#graph = new LazyGraph(new OrtCompiler(runtime, new Map(KERNELS.map(({ name, lower }) => [name, lower]))));
+  }
+
+  get statistics(): Readonly<GraphStatistics> {
+    return this.#graph.statistics;
+  }
+
+  /** See LazyGraph.mark. */
+  mark(): void {
+    this.#graph.mark();
+  }
+
+  /** Records a kernel and returns its results. */
+  record(op: string, { inputs, outputs, attributes = {} }: KernelCall, lane?: number): tf.TensorInfo[] {
+    const operands: Operand<OrtTensor>[] = inputs.map(({ dataId, shape }) => ({ value: dataId as DataId, shape }));
+    const values = this.#graph.record({ op, attributes, inputs: operands, outputs, lane });
+    this.#alive += values.length;
+    return values.map((value) => ({ dataId: value, shape: [...value.shape], dtype: value.dtype }));
+  }
+
+  override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
+    const info = { shape, dtype: dtypeOf({ dtype }) };
+    const buffer = this.#runtime.allocate(shape, info.dtype);
+    if (values) buffer.write(toHostArray(values, info.dtype));
+    this.#alive++;
+    return this.#graph.known(info, buffer);
+  }
+
+  override move(dataId: DataId, values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType, refCount: number): void {
+    // tfjs names the identity itself when a tensor comes from another backend; ours are made by `write` alone.
+    void [dataId, values, shape, dtype, refCount];
+    throw new EngineError('tensors of another engine cannot be used: one engine per process');
+  }
+
+  override readSync(dataId: DataId): HostArray {
+    return this.#graph.read(dataId).read();
+  }
+
+  override async read(dataId: DataId): Promise<HostArray> {
+    return (await this.#graph.readAsync(dataId)).read();
+  }
+
+  override refCount(dataId: DataId): number {
+    return dataId.handles;
+  }
+
+  override incRef(dataId: DataId): void {
+    dataId.handles++;
+  }
+
+  override disposeData(dataId: DataId): boolean {
+    if (dataId.handles === 0) return true;
+    const isLast = this.#graph.release(dataId);
+    if (isLast) this.#alive--;
+    return isLast;
+  }
+
+  override numDataIds(): number {
+    return this.#alive;
+  }
+
+  override floatPrecision(): 32 {
+    return 32;
+  }
+
+  override epsilon(): number {
+    return 1e-7;
+  }
+
+  override memory(): { unreliable: boolean } {
+    return { unreliable: true };
+  }
+
+  override async time(work: () => void): Promise<{ kernelMs: number }> {
+    const start = performance.now();
+    work();
+    return { kernelMs: performance.now() - start };
+  }
+
+  override dispose(): void {
+    this.#graph.dispose();
+  }
+}
+
+function toHostArray(values: tf.backend_util.BackendValues, dtype: 'float32' | 'int32' | 'bool'): HostArray {
+  if (dtype === 'float32') return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
+  if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
+  return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>);
+}
+
+/** Registers the backend's kernels with tfjs, and for all others one that says what is missing. */
+export function registerKernels(): void {
+  const backendName = BACKEND_NAME;
+  for (const kernel of attentionKernels) {
+    tf.registerKernel({
+      kernelName: kernel.name,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) =>
+        recordAttention(backend as OnnxBackend, kernel, inputs as never, attrs?.scale as number),
+    });
+  }
+  for (const { name, record, lane } of KERNELS) {
+    if (tf.getKernel(name, backendName)) continue;
+    tf.registerKernel({
+      kernelName: name,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const results = (backend as OnnxBackend).record(name, record(inputs as never, attrs ?? {}), lane);
+        return results.length === 1 && name !== 'SplitV' && name !== 'Unpack' ? results[0] : results;
+      },
+    });
+  }
+  // The same data in another shape.
+  for (const [kernelName, shapeOf] of Object.entries(VIEWS)) {
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const x = (inputs.x ?? inputs.input) as tf.TensorInfo;
+        (backend as OnnxBackend).incRef(x.dataId as DataId);
+        return { dataId: x.dataId, shape: shapeOf(x, attrs ?? {}), dtype: x.dtype };
+      },
+    });
+  }
+  const known = new Set(tf.getKernelsForBackend(BACKEND_NAME).map(({ kernelName }) => kernelName));
+  for (const { kernelName } of tf.getKernelsForBackend('cpu')) {
+    if (known.has(kernelName)) continue;
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: () => {
+        const caller = tf.engine().state.activeScope?.name;
+        throw new EngineError(
+          `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
+        );
+      },
+    });
+  }
+}
+
+const VIEWS: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => number[]> = {
+  Identity: (x) => x.shape,
+  Reshape: (x, { shape }) => {
+    const size = tf.util.sizeFromShape(x.shape);
+    const inferred = tf.util.inferFromImplicitShape(shape as number[], size);
+    tf.util.assert(
+      size === tf.util.sizeFromShape(inferred),
+      () => `cannot reshape [${x.shape}] (${size} elements) to [${inferred}]`,
+    );
+    return inferred;
+  },
+  ExpandDims: (x, { dim }) => {
+    const axis = (dim as number) < 0 ? x.shape.length + 1 + (dim as number) : (dim as number);
+    return [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)];
+  },
+};

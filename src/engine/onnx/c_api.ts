@@ -1,0 +1,173 @@
+/** @file ONNX Runtime's C functions, called with koffi on the library inside onnxruntime-node. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import koffi from 'koffi';
+import { EngineError } from '../../errors.js';
+
+/** The release this code was written for; package.json pins it. */
+export const ORT_VERSION = '1.30.0';
+/** Version of the function table that is asked for: the first that holds every function below. */
+const API_VERSION = 17;
+
+/** A native address; 0 is null. */
+export type Pointer = bigint;
+
+type StatusName =
+  | 'CreateSessionFromArray'
+  | 'Run'
+  | 'CreateSessionOptions'
+  | 'DisableMemPattern'
+  | 'SetSessionGraphOptimizationLevel'
+  | 'SetIntraOpNumThreads'
+  | 'CreateRunOptions'
+  | 'CreateTensorAsOrtValue'
+  | 'GetTensorMutableData'
+  | 'CreateCpuMemoryInfo'
+  | 'CreateEnvWithGlobalThreadPools'
+  | 'DisablePerSessionThreads'
+  | 'CreateThreadingOptions'
+  | 'AddSessionConfigEntry'
+  | 'CreateAllocator'
+  | 'CreateAndRegisterAllocator'
+  | 'SetGlobalIntraOpNumThreads'
+  | 'SetGlobalInterOpNumThreads'
+  | 'CreateArenaCfgV2'
+  | 'AddRunConfigEntry';
+
+/**
+ * Functions by their place in the OrtApi table (onnxruntime_c_api.h; places never change). Those that return a status
+ * are wrapped so that a failure throws; the releasing ones return nothing.
+ */
+const STATUS_FUNCTIONS: Record<StatusName, readonly [place: number, parameters: readonly string[]]> = {
+  CreateSessionFromArray: [8, ['void *', 'void *', 'size_t', 'void *', '_Out_ void **']],
+  Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
+  CreateSessionOptions: [10, ['_Out_ void **']],
+  DisableMemPattern: [17, ['void *']],
+  SetSessionGraphOptimizationLevel: [23, ['void *', 'int']],
+  SetIntraOpNumThreads: [24, ['void *', 'int']],
+  CreateRunOptions: [39, ['_Out_ void **']],
+  CreateTensorAsOrtValue: [48, ['void *', 'void *', 'size_t', 'int', '_Out_ void **']],
+  GetTensorMutableData: [51, ['void *', '_Out_ void **']],
+  CreateCpuMemoryInfo: [69, ['int', 'int', '_Out_ void **']],
+  CreateEnvWithGlobalThreadPools: [119, ['int', 'str', 'void *', '_Out_ void **']],
+  DisablePerSessionThreads: [120, ['void *']],
+  CreateThreadingOptions: [121, ['_Out_ void **']],
+  AddSessionConfigEntry: [130, ['void *', 'str', 'str']],
+  CreateAllocator: [131, ['void *', 'void *', '_Out_ void **']],
+  CreateAndRegisterAllocator: [144, ['void *', 'void *', 'void *']],
+  SetGlobalIntraOpNumThreads: [147, ['void *', 'int']],
+  SetGlobalInterOpNumThreads: [148, ['void *', 'int']],
+  CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', '_Out_ void **']],
+  AddRunConfigEntry: [165, ['void *', 'str', 'str']],
+};
+
+const RELEASE_FUNCTIONS = {
+  ReleaseStatus: 93,
+  ReleaseMemoryInfo: 94,
+  ReleaseSession: 95,
+  ReleaseValue: 96,
+  ReleaseSessionOptions: 100,
+  ReleaseThreadingOptions: 122,
+  ReleaseArenaCfg: 157,
+} as const;
+
+const GET_ERROR_MESSAGE = 2;
+
+type StatusFunctions = Record<StatusName, (...args: unknown[]) => void>;
+type ReleaseFunctions = Record<keyof typeof RELEASE_FUNCTIONS, (object: Pointer) => void>;
+
+export type OrtApi = StatusFunctions &
+  ReleaseFunctions & {
+    /** `Run` on a thread of its own, so that the event loop lives meanwhile. */
+    runAsync(...args: unknown[]): Promise<void>;
+    /** Creates an object with a function whose last argument is where to put it. */
+    create(make: (out: (Pointer | null)[]) => void): Pointer;
+  };
+
+/** An error that ONNX Runtime reports. */
+export class OrtError extends Error {}
+
+/** Path of the library, by platform; null where the package has none for this one. */
+export function libraryPath(platform: string, arch: string, packageFolder: string): string | null {
+  const name = {
+    linux: 'libonnxruntime.so.1',
+    darwin: `libonnxruntime.${ORT_VERSION}.dylib`,
+    win32: 'onnxruntime.dll',
+  }[platform];
+  return name ? join(packageFolder, 'bin', 'napi-v6', platform, arch, name) : null;
+}
+
+/** Folder of the installed package. */
+export function ortPackageFolder(): string {
+  // The package exports its entry point only, which is dist/index.js.
+  return dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')));
+}
+
+/** Loads the library and its functions. Throws EngineError where it is of another release. */
+export function loadOrtApi(path: string): OrtApi {
+  // The optimizer of a session recurses deeply, on koffi's stack.
+  koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
+  const base = koffi.load(path).func('void *OrtGetApiBase()')() as Pointer;
+  const pointerAt = (table: Pointer, place: number) =>
+    koffi.decode(table, place * koffi.sizeof('void *'), 'void *') as Pointer;
+  const functionAt = (table: Pointer, place: number, result: string, parameters: readonly string[]) =>
+    koffi.decode(
+      pointerAt(table, place),
+      koffi.proto(`ort_${place}_${result.replace(/\W/g, '')}`, result, [...parameters].map(parameterType)),
+    ) as KoffiFunction;
+
+  const version = functionAt(base, 1, 'str', [])() as string;
+  if (version !== ORT_VERSION) {
+    throw new EngineError(`onnxruntime-node holds ONNX Runtime ${version}, this needs ${ORT_VERSION}: run npm ci`);
+  }
+  const table = functionAt(base, 0, 'void *', ['uint32_t'])(API_VERSION) as Pointer;
+  const release = {} as ReleaseFunctions;
+  for (const [name, place] of Object.entries(RELEASE_FUNCTIONS)) {
+    release[name as keyof ReleaseFunctions] = functionAt(table, place, 'void', ['void *']) as (p: Pointer) => void;
+  }
+  const errorMessage = functionAt(table, GET_ERROR_MESSAGE, 'str', ['void *']);
+  const check = (status: Pointer | null): void => {
+    if (!status) return;
+    const message = errorMessage(status) as string;
+    release.ReleaseStatus(status);
+    throw new OrtError(message);
+  };
+  const status = {} as StatusFunctions;
+  const natives = {} as Record<keyof StatusFunctions, KoffiFunction>;
+  for (const [name, [place, parameters]] of Object.entries(STATUS_FUNCTIONS)) {
+    const native = functionAt(table, place, 'void *', parameters);
+    natives[name as keyof StatusFunctions] = native;
+    status[name as keyof StatusFunctions] = (...args) => check(native(...args) as Pointer | null);
+  }
+  return {
+    ...status,
+    ...release,
+    runAsync: (...args) =>
+      new Promise((resolve, reject) => {
+        natives.Run.async(...args, (error: Error | null, result: Pointer | null) => {
+          try {
+            if (error) throw error;
+            check(result);
+            resolve();
+          } catch (failure) {
+            reject(failure);
+          }
+        });
+      }),
+    create(make) {
+      const out: (Pointer | null)[] = [null];
+      make(out);
+      if (!out[0]) throw new OrtError('ONNX Runtime returned no object');
+      return out[0];
+    },
+  };
+}
+
+interface KoffiFunction {
+  (...args: unknown[]): unknown;
+  async(...args: unknown[]): void;
+}
+
+function parameterType(text: string) {
+  return text.startsWith('_Out_ ') ? koffi.out(koffi.type(text.slice(6))) : koffi.type(text);
+}

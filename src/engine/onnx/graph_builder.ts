@@ -1,0 +1,91 @@
+/** @file Builds the ONNX graph of a recorded one: names, constants, and views in other shapes. */
+import type { LazyDtype, ValueInfo } from '../lazy/value.js';
+import type { Attributes, ElementType, OnnxConstant, OnnxNode } from './model_format.js';
+
+/** An input of an operation: a value's name with the shape and type to read it in. */
+export interface Operand extends ValueInfo {
+  readonly name: string;
+}
+
+/** Operators of ONNX Runtime's own. */
+const CONTRIB = 'com.microsoft';
+
+export class GraphBuilder {
+  readonly nodes: OnnxNode[] = [];
+  readonly constants: OnnxConstant[] = [];
+  readonly #constantNames = new Map<string, string>();
+  readonly #views = new Map<string, string>();
+  /** What the nodes to come belong to, for the runtime's error messages. */
+  label = '';
+
+  /** Adds an operator with one result. */
+  op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.ops(op, inputs, 1, attributes)[0];
+  }
+
+  /** Adds an operator with several results; '' as an input stands for one that is left out. */
+  ops(op: string, inputs: readonly string[], results: number, attributes: Attributes = {}, domain = ''): string[] {
+    const outputs = Array.from({ length: results }, (_, i) => `v${this.nodes.length}_${i}`);
+    this.nodes.push({ name: `${this.label} #${this.nodes.length}`, op, domain, inputs, outputs, attributes });
+    return outputs;
+  }
+
+  /** Adds an operator of the runtime's own. */
+  contrib(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.ops(op, inputs, 1, attributes, CONTRIB)[0];
+  }
+
+  /** A scalar constant. */
+  scalar(value: number, type: LazyDtype = 'float32'): string {
+    return this.#constant(type, [], hostArray(type, [value]));
+  }
+
+  /** A constant list of int64, as ONNX wants shapes, axes and bounds. */
+  ints(values: readonly number[]): string {
+    return this.#constant('int64', [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** A constant tensor. */
+  constant(type: LazyDtype, shape: readonly number[], values: readonly number[]): string {
+    return this.#constant(type, shape, hostArray(type, values));
+  }
+
+  /** The same elements in another shape. */
+  reshape(name: string, shape: readonly number[]): string {
+    // A dimension of 0 means "as before" unless allowzero says otherwise.
+    return this.op('Reshape', [name, this.ints(shape)], { allowzero: 1 });
+  }
+
+  /** `reshape` for operands, made once each. */
+  view(name: string, shape: readonly number[]): string {
+    const key = `${name}>${shape}`;
+    const known = this.#views.get(key);
+    if (known) return known;
+    const made = this.reshape(name, shape);
+    this.#views.set(key, made);
+    return made;
+  }
+
+  /** float32 1 and 0 (or int32) from bool, and the other way round. */
+  cast(name: string, to: ElementType): string {
+    return this.op('Cast', [name], { to: CAST_TARGET[to] });
+  }
+
+  #constant(type: ElementType, shape: readonly number[], values: ArrayBufferView): string {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    const key = `${type}[${shape}]${Buffer.from(bytes).toString('base64')}`;
+    const known = this.#constantNames.get(key);
+    if (known) return known;
+    const name = `c${this.constants.length}`;
+    this.constants.push({ name, type, shape, bytes });
+    this.#constantNames.set(key, name);
+    return name;
+  }
+}
+
+const CAST_TARGET = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+
+function hostArray(type: LazyDtype, values: readonly number[]): ArrayBufferView {
+  if (type === 'float32') return Float32Array.from(values);
+  return type === 'int32' ? Int32Array.from(values) : Uint8Array.from(values);
+}

@@ -1,0 +1,107 @@
+/**
+ * @file Convolution 3×3×3 with padding 1 of maps [B, T, H, W, C], and its gradients, as matrix products.
+ *
+ * The neighbourhoods of a piece of the map are gathered as rows of 27·C, which then meet the weights in one product: on
+ * CPUs this is faster than ONNX Runtime's own Conv in three dimensions, and needs no transposition of the map.
+ */
+import type { GraphBuilder } from '../graph_builder.js';
+import type { Kernel } from '../kernel.js';
+import { pieces } from './fused.js';
+
+/** Elements of a gathered piece: large enough for the product, small enough for the cache. */
+const MAX_FORWARD = 10_000_000;
+const MAX_FILTER = 20_000_000;
+
+const KERNEL_POSITIONS = 27;
+
+/** The rows of one piece: neighbourhoods [count, 27·C] of consecutive positions of the map. */
+interface Piece {
+  rows: string;
+  count: number;
+}
+
+/** Neighbourhoods of all positions of x, in pieces of at most `most` elements. */
+function* neighbourhoods(g: GraphBuilder, x: string, shape: readonly number[], most: number): Generator<Piece> {
+  const [B, T, H, W, C] = shape;
+  const [paddedT, paddedH, paddedW] = [T + 2, H + 2, W + 2];
+  const padded = g.op('Pad', [x, g.ints([0, 1, 1, 1, 0, 0, 1, 1, 1, 0])]);
+  const table = g.reshape(padded, [B * paddedT * paddedH * paddedW, C]);
+  // A neighbour is at the same distance from every position, counted in rows of the padded map.
+  const distances: number[] = [];
+  for (let t = 0; t < 3; t++) {
+    for (let h = 0; h < 3; h++) {
+      for (let w = 0; w < 3; w++) distances.push((t * paddedH + h) * paddedW + w);
+    }
+  }
+  const neighbours = g.constant('int32', [1, KERNEL_POSITIONS], distances);
+  const lines = B * T * H;
+  let line = 0;
+  for (const size of pieces(lines, most / (KERNEL_POSITIONS * C * W))) {
+    const firsts: number[] = [];
+    for (const end = line + size; line < end; line++) {
+      const [h, t, b] = [line % H, Math.floor(line / H) % T, Math.floor(line / (H * T))];
+      for (let w = 0; w < W; w++) firsts.push(((b * paddedT + t) * paddedH + h) * paddedW + w);
+    }
+    const places = g.op('Add', [g.constant('int32', [firsts.length, 1], firsts), neighbours]);
+    const rows = g.reshape(g.op('Gather', [table, places], { axis: 0 }), [firsts.length, KERNEL_POSITIONS * C]);
+    yield { rows, count: firsts.length };
+  }
+}
+
+function convolve(g: GraphBuilder, x: string, shape: readonly number[], matrix: string): string {
+  const parts = [...neighbourhoods(g, x, shape, MAX_FORWARD)].map(({ rows }) => g.op('MatMul', [rows, matrix]));
+  return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 0 });
+}
+
+/** {x, weight [out, in, 3, 3, 3]} → [B, T, H, W, out]. */
+const conv: Kernel = {
+  name: 'Conv3x3x3',
+  record: ({ x, weight }) => ({
+    inputs: [x, weight],
+    outputs: [{ shape: [...x.shape.slice(0, 4), weight.shape[0]], dtype: 'float32' }],
+  }),
+  lower: (g, [x, weight], { outputs: [{ shape }] }) => {
+    const [O, I] = weight.shape;
+    const turned = g.op('Transpose', [g.reshape(weight.name, [O, I, KERNEL_POSITIONS])], { perm: [2, 1, 0] });
+    return g.reshape(convolve(g, x.name, x.shape, g.reshape(turned, [KERNEL_POSITIONS * I, O])), shape);
+  },
+};
+
+/** {dy, weight} → dx: the convolution of dy with the mirrored kernel. */
+const convGradInput: Kernel = {
+  name: 'Conv3x3x3GradInput',
+  record: ({ dy, weight }) => ({
+    inputs: [dy, weight],
+    outputs: [{ shape: [...dy.shape.slice(0, 4), weight.shape[1]], dtype: 'float32' }],
+  }),
+  lower: (g, [dy, weight], { outputs: [{ shape }] }) => {
+    const [O, I] = weight.shape;
+    const turned = g.op('Transpose', [g.reshape(weight.name, [O, I, KERNEL_POSITIONS])], { perm: [2, 0, 1] });
+    const backwards = Array.from({ length: KERNEL_POSITIONS }, (_, k) => KERNEL_POSITIONS - 1 - k);
+    const mirrored = g.op('Gather', [turned, g.ints(backwards)], { axis: 0 });
+    return g.reshape(convolve(g, dy.name, dy.shape, g.reshape(mirrored, [KERNEL_POSITIONS * O, I])), shape);
+  },
+};
+
+/** {x, dy} → dweight [out, in, 3, 3, 3]. */
+const convGradFilter: Kernel = {
+  name: 'Conv3x3x3GradFilter',
+  record: ({ x, dy }) => ({
+    inputs: [x, dy],
+    outputs: [{ shape: [dy.shape[4], x.shape[4], 3, 3, 3], dtype: 'float32' }],
+  }),
+  lower: (g, [x, dy], { outputs: [{ shape }] }) => {
+    const [O, I] = shape;
+    const parts = [...neighbourhoods(g, x.name, x.shape, MAX_FILTER)];
+    const counts = parts.map(({ count }) => count);
+    const dyRows = g.reshape(dy.name, [counts.reduce((a, b) => a + b, 0), O]);
+    const dys = counts.length === 1 ? [dyRows] : g.ops('Split', [dyRows, g.ints(counts)], counts.length, { axis: 0 });
+    const sum = parts
+      .map(({ rows }, i) => g.contrib('FusedMatMul', [rows, dys[i]], { transA: 1 }))
+      .reduce((total, part) => g.op('Add', [total, part]));
+    const turned = g.op('Transpose', [g.reshape(sum, [KERNEL_POSITIONS, I, O])], { perm: [2, 1, 0] });
+    return g.reshape(turned, shape);
+  },
+};
+
+export const convKernels: Kernel[] = [conv, convGradInput, convGradFilter];

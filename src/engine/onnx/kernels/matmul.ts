@@ -1,0 +1,35 @@
+/** @file Matrix products. */
+import { broadcast_util, type TensorInfo } from '@tensorflow/tfjs';
+import { dtypeOf, type Kernel } from '../kernel.js';
+
+interface Transposes {
+  transposeA: boolean;
+  transposeB: boolean;
+}
+
+export const matMul: Kernel = {
+  name: 'BatchMatMul',
+  record: ({ a, b }, attrs) => {
+    const transposeA = Boolean(attrs.transposeA);
+    const transposeB = Boolean(attrs.transposeB);
+    const rows = (x: TensorInfo, transposed: boolean) => x.shape[x.shape.length - (transposed ? 1 : 2)];
+    const columns = (x: TensorInfo, transposed: boolean) => x.shape[x.shape.length - (transposed ? 2 : 1)];
+    if (columns(a, transposeA) !== rows(b, transposeB))
+      throw new Error(`matMul of [${a.shape}] and [${b.shape}] with inner sizes that differ`);
+    const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const shape = [...batch, rows(a, transposeA), columns(b, transposeB)];
+    return { inputs: [a, b], attributes: { transposeA, transposeB }, outputs: [{ shape, dtype: dtypeOf(a) }] };
+  },
+  lower: (g, [a, b], { attributes }) => {
+    const { transposeA, transposeB } = attributes as Transposes;
+    if (!transposeA && !transposeB) return g.op('MatMul', [a.name, b.name]);
+    if (a.dtype === 'float32')
+      return g.contrib('FusedMatMul', [a.name, b.name], { transA: Number(transposeA), transB: Number(transposeB) });
+    const turned = ({ name, shape }: typeof a) => {
+      const axes = shape.map((_, axis) => axis);
+      const [row, column] = axes.splice(-2);
+      return g.op('Transpose', [name], { perm: [...axes, column, row] });
+    };
+    return g.op('MatMul', [transposeA ? turned(a) : a.name, transposeB ? turned(b) : b.name]);
+  },
+};

@@ -1,0 +1,113 @@
+/** @file The part of ONNX's file format (onnx.proto3) that our graphs need, written with protobufjs. */
+import protobuf from 'protobufjs';
+
+/** ONNX's numbers of the element types in use (TensorProto.DataType). */
+export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+export type ElementType = keyof typeof ELEMENT_TYPE;
+
+/** Operators are as of this version of the ai.onnx operator set, the newest whose forms are all used here. */
+const OPSET = 20;
+/** Version of the file format that goes with it. */
+const IR_VERSION = 9;
+
+const { root } = protobuf.parse(
+  `syntax = "proto3";
+  message Model { int64 ir_version = 1; Graph graph = 7; repeated OperatorSet opset_import = 8; }
+  message OperatorSet { string domain = 1; int64 version = 2; }
+  message Graph {
+    repeated Node node = 1; string name = 2; repeated Tensor initializer = 5;
+    repeated ValueInfo input = 11; repeated ValueInfo output = 12;
+  }
+  message Node {
+    repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
+    repeated Attribute attribute = 5; string domain = 7;
+  }
+  message Attribute {
+    string name = 1; float f = 2; int64 i = 3; bytes s = 4; repeated int64 ints = 8; int32 type = 20;
+  }
+  message Tensor { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; }
+  message ValueInfo { string name = 1; Type type = 2; }
+  message Type { TensorType tensor_type = 1; }
+  message TensorType { int32 elem_type = 1; Shape shape = 2; }
+  message Shape { repeated Dimension dim = 1; }
+  message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }`,
+  { keepCase: true },
+);
+const Model = root.lookupType('Model');
+
+/** A number that is a float attribute; plain numbers are integers. */
+export class Float {
+  constructor(readonly value: number) {}
+}
+export type AttributeValue = number | string | readonly number[] | Float;
+export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
+
+export interface OnnxNode {
+  name: string;
+  op: string;
+  domain: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes: Attributes;
+}
+
+export interface OnnxValue {
+  name: string;
+  type: ElementType;
+  shape: readonly number[];
+}
+
+export interface OnnxConstant extends OnnxValue {
+  bytes: Uint8Array;
+}
+
+export interface OnnxGraph {
+  nodes: readonly OnnxNode[];
+  inputs: readonly OnnxValue[];
+  outputs: readonly OnnxValue[];
+  constants: readonly OnnxConstant[];
+}
+
+/** The bytes of a model file with this graph. */
+export function encodeModel({ nodes, inputs, outputs, constants }: OnnxGraph): Uint8Array {
+  return Model.encode({
+    ir_version: IR_VERSION,
+    opset_import: [
+      { domain: '', version: OPSET },
+      { domain: 'com.microsoft', version: 1 },
+    ],
+    graph: {
+      name: 'graph',
+      node: nodes.map(({ name, op, domain, inputs, outputs, attributes }) => ({
+        name,
+        op_type: op,
+        domain,
+        input: inputs,
+        output: outputs,
+        attribute: Object.entries(attributes).flatMap(([key, value]) =>
+          value === undefined ? [] : [encodeAttribute(key, value)],
+        ),
+      })),
+      initializer: constants.map(({ name, type, shape, bytes }) => ({
+        name,
+        dims: shape,
+        data_type: ELEMENT_TYPE[type],
+        raw_data: bytes,
+      })),
+      input: inputs.map(encodeValue),
+      output: outputs.map(encodeValue),
+    },
+  }).finish();
+}
+
+function encodeValue({ name, type, shape }: OnnxValue) {
+  const dim = shape.map((size) => ({ dim_value: size }));
+  return { name, type: { tensor_type: { elem_type: ELEMENT_TYPE[type], shape: { dim } } } };
+}
+
+function encodeAttribute(name: string, value: AttributeValue) {
+  if (value instanceof Float) return { name, type: 1, f: value.value };
+  if (typeof value === 'number') return { name, type: 2, i: value };
+  if (typeof value === 'string') return { name, type: 3, s: Buffer.from(value) };
+  return { name, type: 7, ints: value };
+}

@@ -1,0 +1,61 @@
+/** @file The onnx engine's row in the selection's table. */
+import * as tf from '@tensorflow/tfjs';
+import { EngineError } from '../../errors.js';
+import type { Probe } from '../probe.js';
+import { threadCount } from '../threads.js';
+import type { EngineInfo, EngineRow, Problem } from '../types.js';
+import { BACKEND_NAME, OnnxBackend, registerKernels } from './backend.js';
+import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
+import { OrtRuntime } from './runtime.js';
+
+const PACKAGE = 'onnxruntime-node';
+
+/** ONNX Runtime in this process: one environment, made by the first start and kept for good. */
+export class OnnxEngine implements EngineRow {
+  readonly engine = 'onnx';
+  readonly device = 'cpu';
+  #threads = 0;
+
+  constructor(private readonly probe: Probe) {}
+
+  problems(): Problem[] {
+    const folder = this.probe.packageFolder(PACKAGE);
+    if (!folder) return [{ what: `the package ${PACKAGE} is not installed`, remedy: 'run npm ci' }];
+    const { platform, arch } = this.probe;
+    const library = libraryPath(platform, arch, folder);
+    if (!library || !this.probe.exists(library)) {
+      const what = `${PACKAGE} has no library for ${platform} ${arch}`;
+      return [{ what, remedy: 'use --engine tensorflow or --engine cpu' }];
+    }
+    return [];
+  }
+
+  isWorthANote(): boolean {
+    return true;
+  }
+
+  async start(verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
+    if (this.#threads === 0) {
+      const threads = threadCount(this.probe);
+      const folder = this.probe.packageFolder(PACKAGE) as string;
+      const path = libraryPath(this.probe.platform, this.probe.arch, folder) as string;
+      let runtime: OrtRuntime;
+      try {
+        runtime = new OrtRuntime(loadOrtApi(path), { threads, verbose });
+      } catch (error) {
+        if (error instanceof EngineError) throw error;
+        const text = error instanceof Error ? error.message : String(error);
+        throw new EngineError(`ONNX Runtime does not start: ${text.split('\n')[0]}. To mend it, run npm ci`, {
+          cause: error,
+        });
+      }
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime));
+      registerKernels();
+      this.#threads = threads;
+    }
+    await tf.setBackend(BACKEND_NAME);
+    const threads = this.#threads;
+    const description = `onnx on CPU, ${threads} thread${threads === 1 ? '' : 's'} (ONNX Runtime ${ORT_VERSION})`;
+    return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
+  }
+}

@@ -1,0 +1,259 @@
+/** @file ONNX Runtime in this process: one environment, one arena, one pool of threads; tensors and sessions on them. */
+import koffi from 'koffi';
+import type { OrtApi, Pointer } from './c_api.js';
+import { ELEMENT_TYPE, encodeModel } from './model_format.js';
+
+export type OrtDtype = 'float32' | 'int32' | 'bool';
+export type HostArray = Float32Array | Int32Array | Uint8Array;
+
+const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
+/** Severity of what the library prints on standard error: errors reach us as statuses, so only fatal ones. */
+const LOG_FATAL = 4;
+const LOG_WARNING = 2;
+const ARENA_ALLOCATOR = 1;
+const DEFAULT_MEMORY = 0;
+/** Our graphs are fused already; folding constants would keep large ones made of a scalar. */
+const OPTIMIZE_NOTHING = 0;
+/** The arena asks the system for this much at first, then twice as much each time. Only pages in use take memory. */
+const FIRST_REGION_BYTES = 2 ** 28;
+
+/**
+ * A tensor in the arena, owned: the memory lives and dies with this object, which nothing else can free, and is reached
+ * through it alone. Use after release and double release throw.
+ */
+export class OrtTensor {
+  #value: Pointer;
+  readonly #api: OrtApi;
+
+  constructor(
+    api: OrtApi,
+    value: Pointer,
+    readonly shape: readonly number[],
+    readonly dtype: OrtDtype,
+  ) {
+    this.#api = api;
+    this.#value = value;
+  }
+
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+
+  get bytes(): number {
+    return this.size * ARRAY[this.dtype].BYTES_PER_ELEMENT;
+  }
+
+  get isReleased(): boolean {
+    return this.#value === 0n;
+  }
+
+  /** The OrtValue. Throws after `release`. */
+  get pointer(): Pointer {
+    if (this.isReleased) throw new Error('a native tensor was used after its release');
+    return this.#value;
+  }
+
+  /** A copy of the content. */
+  read(): HostArray {
+    return this.#view().slice();
+  }
+
+  /** Copies `data` into the tensor. */
+  write(data: HostArray): void {
+    if (!(data instanceof ARRAY[this.dtype]) || data.length !== this.size)
+      throw new TypeError(`${data.constructor.name}(${data.length}) for a tensor ${this.dtype} [${this.shape}]`);
+    this.#view().set(data);
+  }
+
+  /** Frees the memory. Throws the second time. */
+  release(): void {
+    this.#api.ReleaseValue(this.pointer);
+    this.#value = 0n;
+  }
+
+  /** The memory itself: never handed out, since it would outlive `release`. */
+  #view(): HostArray {
+    const Type = ARRAY[this.dtype];
+    const value = this.pointer;
+    if (this.size === 0) return new Type(0);
+    const address = this.#api.create((out) => this.#api.GetTensorMutableData(value, out));
+    return new Type(koffi.view(address, this.bytes));
+  }
+}
+
+/** Shape and type of one of a session's outputs. */
+export interface OutputInfo {
+  shape: readonly number[];
+  dtype: OrtDtype;
+}
+
+/** A compiled graph, owned. Inputs are named i0, i1, …, outputs o0, o1, …. */
+export class OrtSession {
+  #session: Pointer;
+
+  constructor(
+    private readonly api: OrtApi,
+    session: Pointer,
+    readonly outputs: readonly OutputInfo[],
+  ) {
+    this.#session = session;
+  }
+
+  get pointer(): Pointer {
+    if (this.#session === 0n) throw new Error('a session was used after its release');
+    return this.#session;
+  }
+
+  release(): void {
+    this.api.ReleaseSession(this.pointer);
+    this.#session = 0n;
+  }
+}
+
+/**
+ * An array of addresses for the native side. Small typed arrays live on the JavaScript heap, where the garbage
+ * collector moves them; one made on an ArrayBuffer never does.
+ */
+function addresses(count: number): BigUint64Array {
+  return new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
+}
+
+/** The names i0, i1, … or o0, o1, … as C strings, made once and kept. */
+class NameTable {
+  #pointers = addresses(0);
+  #texts: Uint8Array[] = [];
+
+  constructor(private readonly prefix: string) {}
+
+  first(count: number): BigUint64Array {
+    if (this.#texts.length < count) {
+      const grown = addresses(Math.max(64, 2 * count));
+      const added = new Uint8Array(new ArrayBuffer(16 * grown.length));
+      for (let i = 0; i < grown.length; i++) {
+        const text = `${this.prefix}${i}`;
+        for (let c = 0; c < text.length; c++) added[16 * i + c] = text.charCodeAt(c);
+      }
+      const base = koffi.address(added);
+      for (let i = 0; i < grown.length; i++) grown[i] = base + BigInt(16 * i);
+      this.#texts = Array.from({ length: grown.length }, () => added);
+      this.#pointers = grown;
+    }
+    return this.#pointers;
+  }
+}
+
+export interface RuntimeOptions {
+  threads: number;
+  /** Lets the library print warnings on standard error. */
+  verbose?: boolean;
+}
+
+export class OrtRuntime {
+  readonly #env: Pointer;
+  readonly #memoryInfo: Pointer;
+  readonly #allocator: Pointer;
+  readonly #runOptions: Pointer;
+  readonly #shrinkOptions: Pointer;
+  readonly #inputNames = new NameTable('i');
+  readonly #outputNames = new NameTable('o');
+
+  constructor(
+    private readonly api: OrtApi,
+    { threads, verbose = false }: RuntimeOptions,
+  ) {
+    const threading = api.create((out) => api.CreateThreadingOptions(out));
+    api.SetGlobalIntraOpNumThreads(threading, threads);
+    api.SetGlobalInterOpNumThreads(threading, 1);
+    const level = verbose ? LOG_WARNING : LOG_FATAL;
+    this.#env = api.create((out) => api.CreateEnvWithGlobalThreadPools(level, 'stmixer', threading, out));
+    api.ReleaseThreadingOptions(threading);
+    this.#memoryInfo = api.create((out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out));
+    const settings: [string, number][] = [
+      ['arena_extend_strategy', 0],
+      ['initial_chunk_size_bytes', FIRST_REGION_BYTES],
+    ];
+    const keys = settings.map(([key]) => Buffer.from(`${key}\0`.padEnd(128, '\0')));
+    const keyPointers = addresses(keys.length);
+    for (const [i, key] of keys.entries()) keyPointers[i] = koffi.address(key);
+    const values = addresses(settings.length);
+    for (const [i, [, value]] of settings.entries()) values[i] = BigInt(value);
+    const config = api.create((out) => api.CreateArenaCfgV2(keyPointers, values, settings.length, out));
+    api.CreateAndRegisterAllocator(this.#env, this.#memoryInfo, config);
+    api.ReleaseArenaCfg(config);
+    this.#runOptions = api.create((out) => api.CreateRunOptions(out));
+    this.#shrinkOptions = api.create((out) => api.CreateRunOptions(out));
+    api.AddRunConfigEntry(this.#shrinkOptions, 'memory.enable_memory_arena_shrinkage', 'cpu:0');
+    // The arena's allocator is reached through a session, any session; it stays for good.
+    const identity = { name: 'n0', op: 'Identity', domain: '', attributes: {}, inputs: ['i0'], outputs: ['o0'] };
+    const value = (name: string) => ({ name, type: 'float32' as const, shape: [1] });
+    const model = encodeModel({ nodes: [identity], inputs: [value('i0')], outputs: [value('o0')], constants: [] });
+    const session = this.createSession(model, [{ shape: [1], dtype: 'float32' }]);
+    this.#allocator = api.create((out) => api.CreateAllocator(session.pointer, this.#memoryInfo, out));
+  }
+
+  /** A tensor of undefined content. */
+  allocate(shape: readonly number[], dtype: OrtDtype): OrtTensor {
+    const { api } = this;
+    const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
+    const value = api.create((out) =>
+      api.CreateTensorAsOrtValue(this.#allocator, dimensions, shape.length, ELEMENT_TYPE[dtype], out),
+    );
+    return new OrtTensor(api, value, shape, dtype);
+  }
+
+  /** Compiles a model. `serial` runs each of its kernels on one thread. Throws OrtError. */
+  createSession(model: Uint8Array, outputs: readonly OutputInfo[], serial = false): OrtSession {
+    const { api } = this;
+    const options = api.create((out) => api.CreateSessionOptions(out));
+    try {
+      api.SetSessionGraphOptimizationLevel(options, OPTIMIZE_NOTHING);
+      if (serial) api.SetIntraOpNumThreads(options, 1);
+      else api.DisablePerSessionThreads(options);
+      // One arena for all sessions; a plan of each session's own would hold its memory between runs.
+      api.DisableMemPattern(options);
+      api.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
+      const session = api.create((out) =>
+        api.CreateSessionFromArray(this.#env, model, model.byteLength, options, out),
+      );
+      return new OrtSession(api, session, outputs);
+    } finally {
+      api.ReleaseSessionOptions(options);
+    }
+  }
+
+  /** Runs a session; the outputs are new tensors. */
+  run(session: OrtSession, inputs: readonly OrtTensor[]): OrtTensor[] {
+    const call = this.#call(session, inputs);
+    this.api.Run(...call.args);
+    return call.results();
+  }
+
+  /** The same on a thread of its own; inputs must not be released before it ends. */
+  async runAsync(session: OrtSession, inputs: readonly OrtTensor[]): Promise<OrtTensor[]> {
+    const call = this.#call(session, inputs);
+    await this.api.runAsync(...call.args);
+    return call.results();
+  }
+
+  #call(session: OrtSession, inputs: readonly OrtTensor[]) {
+    const count = session.outputs.length;
+    const inputPointers = addresses(inputs.length);
+    for (let i = 0; i < inputs.length; i++) inputPointers[i] = inputs[i].pointer;
+    // Null asks the runtime to allocate: from the arena, like everything else.
+    const outputPointers = addresses(count);
+    const args = [
+      session.pointer,
+      this.#runOptions,
+      this.#inputNames.first(inputs.length),
+      inputPointers,
+      inputs.length,
+      this.#outputNames.first(count),
+      count,
+      outputPointers,
+    ];
+    const results = () =>
+      session.outputs.map(({ shape, dtype }, i) => new OrtTensor(this.api, outputPointers[i], shape, dtype));
+    return { args, results };
+  }
+}

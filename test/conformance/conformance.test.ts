@@ -1,0 +1,20 @@
+/** @file tfjs-core's own tests pass on an engine of ours. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+
+const ENGINE = 'cpu';
+/** A little less than there are: fewer mean that tests got lost on the way. */
+const MIN_PASSED = 1400;
+
+it(`tfjs's operations on ${ENGINE}`, async () => {
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const args = ['--import', 'tsx', 'test/conformance/run.ts', '--engine', ENGINE];
+  const { code, stdout } = await promisify(execFile)(process.execPath, args, { cwd }).then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    ({ code, stdout, stderr }) => ({ code, stdout: `${stdout}${stderr}` }),
+  );
+  expect(code, stdout).toBe(0);
+  expect(Number(/^(\d+) passed, 0 failed/m.exec(stdout)?.[1]), stdout).toBeGreaterThan(MIN_PASSED);
+});

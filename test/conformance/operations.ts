@@ -1,0 +1,82 @@
+/** @file Which of tfjs-core's test files a run takes; the name `ops/abs` stands for `dist/ops/abs_test.js`. */
+
+/** What tfjs asks of any backend: moving and casting data, counting memory, scopes, variables, gradients. */
+const CORE = ['engine', 'globals', 'gradients', 'tensor', 'variable'];
+
+/** The operations that this project calls, and those that their gradients call on its way through them. */
+const IN_USE = [
+  'abs',
+  'add',
+  'add_n',
+  'arg_max',
+  'arithmetic',
+  'binary_ops',
+  'clone',
+  'concat',
+  'conv3d',
+  'conv3d_transpose',
+  'cos',
+  'erf',
+  'exp',
+  'expand_dims',
+  'fill',
+  'floor',
+  'gather',
+  'greater_equal',
+  'less',
+  'log',
+  'log1p',
+  'log_softmax',
+  'logical_and',
+  'mat_mul',
+  'max',
+  'mean',
+  'neg',
+  'one_hot',
+  'ones',
+  'ones_like',
+  'pad',
+  'range',
+  'relu',
+  'rsqrt',
+  'scatter_nd',
+  'sigmoid',
+  'sign',
+  'sin',
+  'slice',
+  'slice1d',
+  'slice2d',
+  'slice3d',
+  'slice4d',
+  'softmax',
+  'split',
+  'sqrt',
+  'square',
+  'stack',
+  'step',
+  'sub',
+  'sum',
+  'tile',
+  'transpose',
+  'zeros',
+  'zeros_like',
+];
+
+/**
+ * Not called by the project, but by the tests of what is: tfjs's gradients of max, minimum, gather, rsqrt and the like,
+ * and division of integers. A backend that passes those tests has these operations, so they are tested as well.
+ */
+const IN_USE_BY_TESTS = [
+  'equal',
+  'floordiv',
+  'greater',
+  'less_equal',
+  'logical_not',
+  'unsorted_segment_sum',
+  'where',
+];
+
+export const TEST_FILES: readonly string[] = [
+  ...CORE,
+  ...[...IN_USE, ...IN_USE_BY_TESTS].map((operation) => `ops/${operation}`),
+];
