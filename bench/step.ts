@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
 import type { Batch } from '../src/data/collate.js';
+import { finishWork } from '../src/engine/ahead.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
 import { SetCriterion } from '../src/loss/criterion.js';
 import { Detector } from '../src/model/detector.js';
@@ -97,7 +98,8 @@ for (let i = 0; i <= iters; i++) {
   const afterGradient = seconds(start);
   optimizer.step();
   optimizer.zeroGrad();
-  // Reading a weight waits for an engine that works ahead.
+  await finishWork();
+  // Reading a weight waits for an engine that works on its own.
   model.parameters()[0].value.dataSync();
   const whole = seconds(start);
   if (i === 0) first = whole;
@@ -122,3 +124,5 @@ const result = {
   tensors: engineMemory().tensors,
 };
 console.log(flags.json ? JSON.stringify(result) : result);
+import * as tfx from '@tensorflow/tfjs';
+console.log((tfx.backend() as any).statistics);

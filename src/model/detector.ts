@@ -1,6 +1,7 @@
 /** @file The whole detector: backbone, neck, decoder. */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
+import { boundary } from '../nn/autograd.js';
 import { normal } from '../nn/init.js';
 import type { Sequential } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
@@ -49,17 +50,20 @@ class Decoder extends Module {
 
   forward(maps: tf.Tensor[], whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
     const strides = NECK_LEVELS.map((level) => level.stride);
-    const table = makeFeatureTable(maps, strides, this.#groups);
+    const made = makeFeatureTable(maps, strides, this.#groups);
+    const table = { ...made, rows: boundary(made.rows, 'neck', 'decoder') };
     let queries: Queries = initialQueries(
       whwh,
       this.init_spatial_queries.weight.value,
       this.init_temporal_queries.weight.value,
     );
     return this.decoder_stages.map((stage) => {
-      const output = stage.forward(table, queries, rng);
+      const spatial = boundary(queries.spatial, 'decoder', 'decoder');
+      const output = stage.forward(table, { ...queries, spatial }, rng);
       const xyzr = refineBoxes(queries.xyzr, output.delta);
       queries = { xyzr, spatial: output.spatial, temporal: output.temporal };
-      return { ...output, xyzr, boxes: decodeBoxes(xyzr) };
+      const logits = boundary(output.logits, 'decoder', 'loss');
+      return { ...output, logits, xyzr, boxes: decodeBoxes(xyzr) };
     });
   }
 }
@@ -82,8 +86,11 @@ export class Detector extends Module {
 
   /** The backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the pyramid made of it. */
   features(video: tf.Tensor, rng?: Rng): { backbone: tf.Tensor; maps: tf.Tensor[] } {
-    const backbone = this.backbone.forward(video, rng);
-    return { backbone, maps: this.lateral_convs.map((level) => tf.tidy(() => level.forward(backbone))) };
+    const backbone = boundary(this.backbone.forward(video, rng), 'backbone', 'neck');
+    const maps = this.lateral_convs.map((level) =>
+      tf.tidy(() => level.forward(boundary(backbone, 'neck', 'neck'))),
+    );
+    return { backbone, maps };
   }
 
   /**

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
 import { noGrad } from '../nn/autograd.js';
+import { mean } from '../nn/functional.js';
 import { constant, uniform, xavierUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear, MultiheadAttention, Relu, Sequential } from '../nn/layers.js';
 import { type Initializer, Module, Parameter } from '../nn/module.js';
@@ -94,8 +95,8 @@ class SamplingMixing extends Module {
     const points = makeSamplePoints(this.offset_generator.forward(spatial), xyzr);
     const samples_RPTD = samplePoints(table, points);
     return {
-      spatial: this.norm_s.forward(this.adaptive_mixing_s.forward(samples_RPTD.mean(2), spatial)),
-      temporal: this.norm_t.forward(this.adaptive_mixing_t.forward(samples_RPTD.mean(1), temporal)),
+      spatial: this.norm_s.forward(this.adaptive_mixing_s.forward(mean(samples_RPTD, 2), spatial)),
+      temporal: this.norm_t.forward(this.adaptive_mixing_t.forward(mean(samples_RPTD, 1), temporal)),
     };
   }
 }

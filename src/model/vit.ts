@@ -5,8 +5,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
+import { markWork } from '../engine/ahead.js';
 import { attention } from '../nn/attention.js';
-import { checkpoint } from '../nn/autograd.js';
+import { boundary, checkpoint } from '../nn/autograd.js';
 import { gelu, linear } from '../nn/functional.js';
 import { constant, fanInUniform, zeros } from '../nn/init.js';
 import { joinHeads, LayerNorm, Linear, splitHeads } from '../nn/layers.js';
@@ -219,12 +220,13 @@ export class VisionTransformer extends Module {
 
   forward(video: tf.Tensor, rng?: Rng): tf.Tensor {
     return tf.tidy(() => {
+      markWork('backbone');
       const patches = this.patch_embed.forward(video);
       const [B, t, h, w, C] = patches.shape;
       const N = t * h * w;
       const masked = this.training ? dropMask([B, N, C], this.#vit.DROP_RATE, rng) : undefined;
       let x_BNC = dropped(patches.reshape([B, N, C]).add(this.#positions(h, w)), masked);
-      for (const block of this.blocks) x_BNC = this.#run(block, x_BNC, rng);
+      for (const block of this.blocks) x_BNC = this.#run(block, boundary(x_BNC, 'backbone', 'backbone'), rng);
       return this.norm.forward(x_BNC).reshape([B, t, h, w, C]);
     });
   }

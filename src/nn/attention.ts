@@ -5,6 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { differentiable } from './autograd.js';
+import { fused } from './fused.js';
 
 /** Scores are computed for as many heads at a time as fit into this many elements (32 MiB of float32: larger
  * blocks come as fresh pages from the system every time, which is slow). */
@@ -36,30 +37,40 @@ export function attention(
   return differentiable(
     inputs,
     (save) => {
-      save(mask ? [...inputs, mask] : inputs);
-      const [out] = overHeads([...inputs, ...(mask ? [mask] : [])], step, ([q1, k1, v1, ...rest]) => {
-        const b1 = bias ? rest.shift() : undefined;
-        const p = probabilities(q1.mul(scale), k1, b1);
-        return [tf.matMul(rest[0] ? p.mul(rest[0]) : p, v1)];
-      });
+      const [out] = fused('Attention', { q, k, v, bias, mask }, { scale }, () =>
+        overHeads([...inputs, ...(mask ? [mask] : [])], step, ([q1, k1, v1, ...rest]) => {
+          const b1 = bias ? rest.shift() : undefined;
+          const p = probabilities(q1.mul(scale), k1, b1);
+          return [tf.matMul(rest[0] ? p.mul(rest[0]) : p, v1)];
+        }),
+      );
+      save([...inputs, out, ...(mask ? [mask] : [])]);
       return out;
     },
-    (dy, saved) =>
-      overHeads([dy, ...saved], step, ([dy1, q1, k1, v1, ...rest]) => {
-        const b1 = bias ? rest.shift() : undefined;
-        const m1 = rest[0];
-        const scaled = q1.mul(scale);
-        const p = probabilities(scaled, k1, b1);
-        const dp = tf.matMul(dy1, v1, false, true);
-        const dropped = m1 ? dp.mul(m1) : dp;
-        const ds = p.mul(dropped.sub(dropped.mul(p).sum(2, true)));
-        return [
-          tf.matMul(ds, k1).mul(scale),
-          tf.matMul(ds, scaled, true, false),
-          tf.matMul(m1 ? p.mul(m1) : p, dy1, true, false),
-          ...(bias ? [ds] : []),
-        ];
-      }),
+    (dy, saved) => {
+      const [q0, k0, v0, ...others] = saved;
+      const b0 = bias ? others.shift() : undefined;
+      const [out, m0] = others;
+      const operands = { dy, q: q0, k: k0, v: v0, out, bias: b0, mask: m0 };
+      return fused('AttentionGrad', operands, { scale }, () =>
+        overHeads([dy, ...saved], step, ([dy1, q1, k1, v1, ...rest]) => {
+          const b1 = bias ? rest.shift() : undefined;
+          const [out1, m1] = rest;
+          const scaled = q1.mul(scale);
+          const p = probabilities(scaled, k1, b1);
+          const dp = tf.matMul(dy1, v1, false, true);
+          // Σ p·dp of a row is dy·out: a sum over features instead of keys.
+          const inner = dy1.mul(out1).sum(2, true);
+          const ds = p.mul((m1 ? dp.mul(m1) : dp).sub(inner));
+          return [
+            tf.matMul(ds, k1).mul(scale),
+            tf.matMul(ds, scaled, true, false),
+            tf.matMul(m1 ? p.mul(m1) : p, dy1, true, false),
+            ...(bias ? [ds] : []),
+          ];
+        }),
+      );
+    },
   );
 }
 

@@ -1,5 +1,6 @@
 /** @file What tfjs's tape lacks: custom gradients that free their temporaries, no-grad, activation checkpointing. */
 import * as tf from '@tensorflow/tfjs';
+import { markWork } from '../engine/ahead.js';
 
 type Save = (tensors: tf.Tensor[]) => void;
 
@@ -17,6 +18,24 @@ export function differentiable(
     value: forward(args[args.length - 1] as unknown as Save),
     gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.tidy(() => backward(dy, saved)),
   }))(...inputs);
+}
+
+/**
+ * x itself, at a place where a part of the network ends and another begins, named for measurements: an engine that works
+ * ahead runs the parts one by one, forward and backward, and gives back the memory of each.
+ */
+export function boundary(x: tf.Tensor, before: string, after: string): tf.Tensor {
+  return differentiable(
+    [x],
+    () => {
+      markWork(after);
+      return x.clone();
+    },
+    (dy) => {
+      markWork(before);
+      return [dy.clone()];
+    },
+  );
 }
 
 /** Runs `compute` without recording it: its results are constants to the tape, as under `torch.no_grad()`. */

@@ -5,26 +5,29 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { differentiable } from './autograd.js';
+import { fused } from './fused.js';
 
 /** y = x·Wᵀ + b for x […, in], weight [out, in], bias [out]. Returns […, out]. */
 export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const [outFeatures, inFeatures] = weight.shape;
+  const rows = (t: tf.Tensor) => t.reshape([-1, inFeatures]) as tf.Tensor2D;
   const y = differentiable(
     bias ? [x, weight, bias] : [x, weight],
     (save) => {
       save([x, weight]);
-      const product = tf.matMul(
-        x.reshape([-1, inFeatures]) as tf.Tensor2D,
-        weight as tf.Tensor2D,
-        false,
-        true,
-      );
-      return bias ? product.add(bias) : product;
+      const [product] = fused('Linear', { x: rows(x), weight, bias }, {}, () => {
+        const y = tf.matMul(rows(x), weight as tf.Tensor2D, false, true);
+        return [bias ? y.add(bias) : y];
+      });
+      return product;
     },
     (dy, [input, w]) => {
-      const dx = tf.matMul(dy as tf.Tensor2D, w as tf.Tensor2D).reshape(input.shape);
-      const dw = tf.matMul(dy as tf.Tensor2D, input.reshape([-1, inFeatures]) as tf.Tensor2D, true, false);
-      return bias ? [dx, dw, dy.sum(0)] : [dx, dw];
+      const [dx, dw, db] = fused('LinearGrad', { dy, x: rows(input), weight: w }, {}, () => [
+        tf.matMul(dy as tf.Tensor2D, w as tf.Tensor2D),
+        tf.matMul(dy as tf.Tensor2D, rows(input), true, false),
+        ...(bias ? [dy.sum(0)] : []),
+      ]);
+      return [dx.reshape(input.shape), dw, ...(bias ? [db] : [])];
     },
   );
   return y.reshape([...x.shape.slice(0, -1), outFeatures]);
@@ -50,20 +53,24 @@ export function layerNorm(
     affine ? [x, weight, bias] : [x],
     (save) => {
       save(affine ? [x, weight] : [x]);
-      const { xhat } = normalized(x.reshape([-1, width]));
-      return (affine ? xhat.mul(weight).add(bias) : xhat).reshape(x.shape);
+      const [y] = fused('LayerNorm', affine ? { x, weight, bias } : { x }, { eps, width }, () => {
+        const { xhat } = normalized(x.reshape([-1, width]));
+        return [(affine ? xhat.mul(weight).add(bias) : xhat).reshape(x.shape)];
+      });
+      return y;
     },
-    (dy, [input, w]) => {
-      const dy_NC = dy.reshape([-1, width]);
-      const { xhat, rstd } = normalized(input.reshape([-1, width]));
-      const dxhat = w ? dy_NC.mul(w) : dy_NC;
-      const dx = dxhat
-        .sub(dxhat.mean(1, true))
-        .sub(xhat.mul(dxhat.mul(xhat).mean(1, true)))
-        .mul(rstd)
-        .reshape(input.shape);
-      return w ? [dx, dy_NC.mul(xhat).sum(0), dy_NC.sum(0)] : [dx];
-    },
+    (dy, [input, w]) =>
+      fused('LayerNormGrad', { dy, x: input, weight: w }, { eps, width }, () => {
+        const dy_NC = dy.reshape([-1, width]);
+        const { xhat, rstd } = normalized(input.reshape([-1, width]));
+        const dxhat = w ? dy_NC.mul(w) : dy_NC;
+        const dx = dxhat
+          .sub(dxhat.mean(1, true))
+          .sub(xhat.mul(dxhat.mul(xhat).mean(1, true)))
+          .mul(rstd)
+          .reshape(input.shape);
+        return w ? [dx, dy_NC.mul(xhat).sum(0), dy_NC.sum(0)] : [dx];
+      }),
   );
 }
 
@@ -74,15 +81,34 @@ export function gelu(x: tf.Tensor): tf.Tensor {
     [x],
     (save) => {
       save([x]);
-      return x.mul(phi(x));
+      return fused('Gelu', { x }, {}, () => [x.mul(phi(x))])[0];
     },
-    (dy, [t]) => {
-      const density = t
-        .square()
-        .mul(-0.5)
-        .exp()
-        .mul(1 / Math.sqrt(2 * Math.PI));
-      return [dy.mul(phi(t).add(t.mul(density)))];
+    (dy, [t]) =>
+      fused('GeluGrad', { dy, x: t }, {}, () => {
+        const density = t
+          .square()
+          .mul(-0.5)
+          .exp()
+          .mul(1 / Math.sqrt(2 * Math.PI));
+        return [dy.mul(phi(t).add(t.mul(density)))];
+      }),
+  );
+}
+
+/** Mean over one axis, which goes away. */
+export function mean(x: tf.Tensor, axis: number): tf.Tensor {
+  const count = x.shape[axis];
+  return differentiable(
+    [x],
+    () => x.mean(axis),
+    (dy) => {
+      const reps = x.shape.map((_, i) => (i === axis ? count : 1));
+      return [
+        dy
+          .div(count)
+          .expandDims(axis)
+          .tile(reps),
+      ];
     },
   );
 }

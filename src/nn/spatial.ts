@@ -4,27 +4,33 @@
 import * as tf from '@tensorflow/tfjs';
 import { differentiable } from './autograd.js';
 import { linear } from './functional.js';
+import { fused } from './fused.js';
 
 /** 3×3×3 convolution with padding 1, no bias; weight [out, in, 3, 3, 3] (torch.nn.Conv3d). */
 export function conv3x3x3(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
   const toFilter = (w: tf.Tensor) => w.transpose([2, 3, 4, 1, 0]) as tf.Tensor5D;
   const attributes = { strides: [1, 1, 1], pad: 'same' };
+  const run = (kernel: string, inputs: tf.NamedTensorMap, more: object) =>
+    tf.engine().runKernel(kernel, inputs, { ...attributes, ...more }) as tf.Tensor;
   return differentiable(
     [x, weight],
     (save) => {
       save([x, weight]);
-      return tf.conv3d(x as tf.Tensor5D, toFilter(weight), 1, 'same');
+      const [y] = fused('Conv3x3x3', { x, weight }, {}, () => [
+        tf.conv3d(x as tf.Tensor5D, toFilter(weight), 1, 'same'),
+      ]);
+      return y;
     },
     (dy, [input, w]) => {
-      const filter = toFilter(w);
-      const run = (kernel: string, inputs: tf.NamedTensorMap, more: object) =>
-        tf.engine().runKernel(kernel, inputs, { ...attributes, ...more }) as tf.Tensor;
-      return [
-        run('Conv3DBackpropInputV2', { dy, filter }, { inputShape: input.shape }),
-        run('Conv3DBackpropFilterV2', { x: input, dy }, { filterShape: filter.shape }).transpose([
-          4, 3, 0, 1, 2,
-        ]),
-      ];
+      const [dx] = fused('Conv3x3x3GradInput', { dy, weight: w }, {}, () => [
+        run('Conv3DBackpropInputV2', { dy, filter: toFilter(w) }, { inputShape: input.shape }),
+      ]);
+      const [dw] = fused('Conv3x3x3GradFilter', { x: input, dy }, {}, () => {
+        const filterShape = [3, 3, 3, w.shape[1], w.shape[0]];
+        const turned = run('Conv3DBackpropFilterV2', { x: input, dy }, { filterShape });
+        return [turned.transpose([4, 3, 0, 1, 2])];
+      });
+      return [dx, dw];
     },
   );
 }
@@ -98,16 +104,27 @@ export function weightedRowSum(table: tf.Tensor, index: tf.Tensor, weight: tf.Te
     [table, weight],
     (save) => {
       save([table, index, weight]);
-      return accumulate((k) => rowsAt(table, index, k).mul(column(weight, k)));
+      const [sum] = fused('WeightedRowSum', { table, index, weight }, {}, () => [
+        accumulate((k) => rowsAt(table, index, k).mul(column(weight, k))),
+      ]);
+      return sum;
     },
     (dy, [rows, indices, weights]) => {
-      const dtable = accumulate((k) =>
-        tf.scatterND(column(indices, k), dy.mul(column(weights, k)), rows.shape),
+      const [dtable] = fused(
+        'WeightedRowSumGradTable',
+        { index: indices, weight: weights, dy },
+        { shape: rows.shape },
+        () => [
+          accumulate((k) => tf.scatterND(column(indices, k), dy.mul(column(weights, k)), rows.shape)),
+        ],
       );
-      const dweight = Array.from({ length: K }, (_, k) =>
-        tf.tidy(() => rowsAt(rows, indices, k).mul(dy).sum(1, true)),
-      );
-      return [dtable, tf.concat(dweight, 1)];
+      const [dweight] = fused('WeightedRowSumGradWeight', { table: rows, index: indices, dy }, {}, () => {
+        const columns = Array.from({ length: K }, (_, k) =>
+          tf.tidy(() => rowsAt(rows, indices, k).mul(dy).sum(1, true)),
+        );
+        return [tf.concat(columns, 1)];
+      });
+      return [dtable, dweight];
     },
   );
 }

@@ -1,5 +1,6 @@
 /** @file Adam with an L2 penalty as weight decay (Kingma and Ba 2015), PyTorch's formulas. */
 import * as tf from '@tensorflow/tfjs';
+import { fused } from '../nn/fused.js';
 import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
 
 export interface AdamSettings extends GroupSettings {
@@ -39,25 +40,37 @@ export class Adam extends Optimizer<AdamSettings> {
   }
 
   protected update(input: UpdateInput<AdamSettings>): UpdateResult {
-    const { buffers, step, rate, group, scalar } = input;
+    const { buffers, step, rate, group } = input;
     const [beta1, beta2] = group.betas;
     // In double precision: in single precision 1 − 0.999^t has three digits left at the first steps.
     const stepSize = rate / (1 - beta1 ** step);
     const correction2Root = Math.sqrt(1 - beta2 ** step);
-    let { weight, grad } = input;
-    if (group.weight_decay !== 0) {
-      if (this.decoupled) weight = tf.mul(weight, scalar(1 - rate * group.weight_decay));
-      else grad = tf.add(grad, tf.mul(weight, scalar(group.weight_decay)));
-    }
-    // Zeros are data like any other state, so that the first step is no other graph than the rest.
-    const before = buffers.exp_avg ?? tf.zeros(weight.shape);
-    const beforeSq = buffers.exp_avg_sq ?? tf.zeros(weight.shape);
-    const exp_avg = tf.add(tf.mul(before, scalar(beta1)), tf.mul(grad, scalar(1 - beta1)));
-    const exp_avg_sq = tf.add(tf.mul(beforeSq, scalar(beta2)), tf.mul(tf.square(grad), scalar(1 - beta2)));
-    const deviation = tf.add(tf.div(tf.sqrt(exp_avg_sq), scalar(correction2Root)), scalar(group.eps));
-    return {
-      weight: tf.sub(weight, tf.mul(tf.div(exp_avg, deviation), scalar(stepSize))),
-      buffers: { exp_avg, exp_avg_sq },
-    };
+    const { weight, grad } = input;
+    // Zeros are data like any other state: the first step's formula is no other than the rest's.
+    const exp_avg = buffers.exp_avg ?? tf.zerosLike(weight);
+    const exp_avg_sq = buffers.exp_avg_sq ?? tf.zerosLike(weight);
+    const isDecoupled = this.decoupled;
+    const settings = input.vector([
+      1 - rate * group.weight_decay,
+      group.weight_decay,
+      beta1,
+      1 - beta1,
+      beta2,
+      1 - beta2,
+      1 / correction2Root,
+      group.eps,
+      stepSize,
+    ]);
+    const state = { weight, grad, exp_avg, exp_avg_sq };
+    const [w, m, v] = fused('AdamUpdate', { ...state, settings }, { decoupled: isDecoupled }, () => {
+      const [decay, l2, b1, rest1, b2, rest2, correction, eps, size] = settings.unstack();
+      const shrunk = isDecoupled ? tf.mul(weight, decay) : weight;
+      const slope = isDecoupled ? grad : tf.add(grad, tf.mul(weight, l2));
+      const average = tf.add(tf.mul(exp_avg, b1), tf.mul(slope, rest1));
+      const averageSq = tf.add(tf.mul(exp_avg_sq, b2), tf.mul(tf.square(slope), rest2));
+      const deviation = tf.add(tf.mul(tf.sqrt(averageSq), correction), eps);
+      return [tf.sub(shrunk, tf.mul(tf.div(average, deviation), size)), average, averageSq];
+    });
+    return { weight: w, buffers: { exp_avg: m, exp_avg_sq: v } };
   }
 }

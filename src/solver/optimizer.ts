@@ -1,5 +1,6 @@
 /** @file What all optimizers share: parameter groups, the walk over gradients, PyTorch's state dict. */
 import * as tf from '@tensorflow/tfjs';
+import { markWork } from '../engine/ahead.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import type { Parameter } from '../nn/module.js';
 import { toFloat32 } from '../util/host_tensor.js';
@@ -48,14 +49,17 @@ export interface UpdateInput<S extends GroupSettings> {
   /** Learning rate with everything multiplied in. */
   readonly rate: number;
   readonly group: ParamGroup<S>;
-  /** A host number as a scalar tensor. */
-  scalar(value: number): tf.Scalar;
+  /** Host numbers as a tensor; equal ones are one tensor for all parameters of the step. */
+  vector(values: readonly number[]): tf.Tensor1D;
 }
 
 export interface UpdateResult {
   readonly weight: tf.Tensor;
   readonly buffers: Record<string, tf.Tensor>;
 }
+
+/** Parameters updated together, in elements (64 MiB of each tensor). */
+const MAX_ELEMENTS_AT_ONCE = 2 ** 24;
 
 export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
   readonly paramGroups: ParamGroup<S>[];
@@ -118,21 +122,30 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
   step(): void {
     // Shared by all parameters of this step. Tensors rather than attributes of ops: an engine that keeps compiled
     // graphs can then run the same one with the next step's numbers.
-    const scalars = new Map<number, tf.Scalar>();
-    const scalar = (value: number) => {
-      const made = scalars.get(value) ?? tf.keep(tf.scalar(value));
-      scalars.set(value, made);
+    const vectors = new Map<string, tf.Tensor1D>();
+    const vector = (values: readonly number[]) => {
+      const key = values.join();
+      const made = vectors.get(key) ?? tf.keep(tf.tensor1d([...values]));
+      vectors.set(key, made);
       return made;
     };
+    let elements = 0;
     try {
       for (const group of this.paramGroups) {
         const rate = this.rateOf(group);
         for (const { parameter } of group.params) {
-          if (parameter.grad) this.#updateParameter(parameter, parameter.grad, group, rate, scalar);
+          if (!parameter.grad) continue;
+          // Old and new state of one piece are in memory together.
+          if (elements === 0 || elements + parameter.size > MAX_ELEMENTS_AT_ONCE) {
+            markWork('optimizer');
+            elements = 0;
+          }
+          this.#updateParameter(parameter, parameter.grad, group, rate, vector);
+          elements += parameter.size;
         }
       }
     } finally {
-      for (const tensor of scalars.values()) tensor.dispose();
+      for (const tensor of vectors.values()) tensor.dispose();
     }
   }
 
@@ -141,7 +154,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     grad: tf.Tensor,
     group: ParamGroup<S>,
     rate: number,
-    scalar: (value: number) => tf.Scalar,
+    vector: UpdateInput<S>['vector'],
   ): void {
     const before = this.#states.get(parameter);
     const step = (before?.steps ?? 0) + 1;
@@ -153,7 +166,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
         step,
         rate,
         group,
-        scalar,
+        vector,
       });
       parameter.value.assign(result.weight);
       return result.buffers;

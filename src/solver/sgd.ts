@@ -26,8 +26,9 @@ export class SGD extends Optimizer<SgdSettings> {
     return super.problemWith(settings);
   }
 
-  protected update({ weight, grad, buffers, rate, group, scalar }: UpdateInput<SgdSettings>): UpdateResult {
+  protected update({ weight, grad, buffers, rate, group, vector }: UpdateInput<SgdSettings>): UpdateResult {
     const { weight_decay, momentum, dampening, nesterov } = group;
+    const scalar = (value: number) => vector([value]).asScalar();
     let direction = weight_decay === 0 ? grad : tf.add(grad, tf.mul(weight, scalar(weight_decay)));
     const next: Record<string, tf.Tensor> = {};
     if (momentum !== 0) {

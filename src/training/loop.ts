@@ -1,6 +1,7 @@
 /** @file The training loop; everything around a step is a hook. */
 import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../data/collate.js';
+import { finishWork } from '../engine/ahead.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { LrSchedule, Optimizer } from '../solver/index.js';
@@ -74,6 +75,8 @@ export async function runTraining(run: TrainingRun): Promise<number> {
       const lr = optimizer.paramGroups.map((group) => group.lr);
       optimizer.step();
       optimizer.zeroGrad();
+      // An engine that works ahead does most of the step here, and the event loop lives meanwhile.
+      await finishWork();
 
       const report: StepReport = {
         ...losses,
@@ -85,7 +88,7 @@ export async function runTraining(run: TrainingRun): Promise<number> {
       for (const hook of hooks) await hook.afterStep?.(report);
       scheduler.step();
       for (const hook of hooks) await hook.afterSchedule?.(report);
-      // The step blocks the event loop: let signals and the loader have their turn.
+      // A step may block the event loop: let signals and the loader have their turn.
       await setImmediate();
     }
     for (const hook of hooks) await hook.afterTraining?.(iteration);

@@ -50,8 +50,9 @@ export interface GraphStatistics {
   compileSeconds: number;
   /** Planning, hashing and feeding. */
   planSeconds: number;
-  /** Time inside programs. */
+  /** Time inside programs, in all and by the part that `mark` named. */
   runSeconds: number;
+  partSeconds: Record<string, number>;
 }
 
 /** One graph of a run, while it is planned. */
@@ -78,12 +79,15 @@ export class LazyGraph<B extends Buffer> {
     compileSeconds: 0,
     planSeconds: 0,
     runSeconds: 0,
+    partSeconds: {},
   };
   #nextId = 0;
   #segment = 0;
   /** Id of the first node of the current segment. */
   #segmentStart = 0;
-  /** Nodes with a result that somebody holds or will use, by id; dead ones are dropped when they are met. */
+  #part: string | undefined;
+  /** Nodes that have not run. */
+  readonly #pending = new Set<Node<B>>();
   readonly #programs = new Map<string, Program<B>>();
   #running: Promise<unknown> | null = null;
 
@@ -102,15 +106,17 @@ export class LazyGraph<B extends Buffer> {
   /** Records an operation; its results are pending. */
   record(call: Call<B>): readonly Value<B>[] {
     this.statistics.recorded++;
-    return new Node(this.#nextId++, this.#segment, call).outputs;
+    const node = new Node(this.#nextId++, this.#segment, call, this.#part, this.#pending);
+    return node.outputs;
   }
 
   /**
    * Operations recorded from here on run in graphs of their own, after the earlier ones. At such a place few values are
    * alive; what is freed by the earlier graphs can be used by the later ones, and equal parts of a model become equal
-   * graphs, compiled once.
+   * graphs, compiled once. `part` is what their time is counted for.
    */
-  mark(): void {
+  mark(part = this.#part): void {
+    this.#part = part;
     if (this.#nextId === this.#segmentStart) return;
     this.#segment++;
     this.#segmentStart = this.#nextId;
@@ -129,31 +135,52 @@ export class LazyGraph<B extends Buffer> {
     if (value.isPending) {
       if (this.#running)
         throw new Error('a tensor was read synchronously while another read is under way: await that one first');
-      for (const { program, inputs, finish } of this.#run([value])) finish(timed(this.statistics, () => program.run(inputs)));
+      for (const work of this.#run([value])) {
+        const start = performance.now();
+        const results = work.program.run(work.inputs);
+        work.finish(results, start);
+      }
     }
     return contentOf(value);
   }
 
-  /** The same without blocking this thread. Reads wait for each other. */
-  async readAsync(value: Value<B>): Promise<B> {
+  /** The same without blocking this thread; `use` gets the content. Reads wait for each other. */
+  async readAsync<T>(value: Value<B>, use: (content: B) => T): Promise<T> {
+    // Held meanwhile: who asked may give up the last reference before the content is there.
+    value.uses++;
+    try {
+      await this.#exclusively(() => (value.isPending ? [value] : []));
+      return use(contentOf(value));
+    } finally {
+      value.uses--;
+      value.collect();
+    }
+  }
+
+  /** Computes everything that is recorded and still held, without blocking this thread. */
+  async finish(): Promise<void> {
+    await this.#exclusively(() =>
+      [...this.#pending].flatMap(({ outputs }) => outputs.filter(({ handles }) => handles > 0)),
+    );
+  }
+
+  /** Runs what `targets` names once no other run is under way. */
+  async #exclusively(targets: () => Value<B>[]): Promise<void> {
     while (this.#running) await this.#running.catch(() => {});
-    if (!value.isPending) return contentOf(value);
-    const work = this.#runAsync(value);
+    const work = this.#runAsync(targets());
     this.#running = work;
     try {
       await work;
     } finally {
       this.#running = null;
     }
-    return contentOf(value);
   }
 
-  async #runAsync(value: Value<B>): Promise<void> {
-    for (const { program, inputs, finish } of this.#run([value])) {
+  async #runAsync(targets: readonly Value<B>[]): Promise<void> {
+    for (const work of this.#run(targets)) {
       const start = performance.now();
-      const results = await program.runAsync(inputs);
-      this.statistics.runSeconds += (performance.now() - start) / 1000;
-      finish(results);
+      const results = await work.program.runAsync(work.inputs);
+      work.finish(results, start);
     }
   }
 
@@ -172,7 +199,11 @@ export class LazyGraph<B extends Buffer> {
       this.statistics.planSeconds += (performance.now() - start) / 1000;
       this.statistics.graphs++;
       this.statistics.nodes += nodes.length;
-      const finish = (results: readonly B[]) => {
+      const finish = (results: readonly B[], begin: number) => {
+        const seconds = (performance.now() - begin) / 1000;
+        this.statistics.runSeconds += seconds;
+        const part = nodes[0].part ?? '';
+        this.statistics.partSeconds[part] = (this.statistics.partSeconds[part] ?? 0) + seconds;
         for (const [i, value] of outputs.entries()) value.buffer = results[i];
         for (const node of nodes) node.detach();
         // A handle may have been given up while the graph ran.
@@ -238,15 +269,6 @@ export class LazyGraph<B extends Buffer> {
       unused.release();
     }
     return program;
-  }
-}
-
-function timed<T>(statistics: GraphStatistics, run: () => T): T {
-  const start = performance.now();
-  try {
-    return run();
-  } finally {
-    statistics.runSeconds += (performance.now() - start) / 1000;
   }
 }
 

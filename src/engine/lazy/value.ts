@@ -71,7 +71,11 @@ export class Node<B extends Buffer> {
     readonly id: number,
     readonly segment: number,
     readonly call: Call<B>,
+    readonly part: string | undefined,
+    /** All nodes that have not run; this one is among them until it is detached. */
+    private readonly pending: Set<Node<B>>,
   ) {
+    pending.add(this);
     this.lane = call.lane ?? 0;
     const results = call.outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`);
     this.signature = `${call.op}${JSON.stringify(call.attributes)}${results}`;
@@ -88,6 +92,7 @@ export class Node<B extends Buffer> {
     // A chain of thousands of nodes may end here, so no recursion.
     const ends: Node<B>[] = [this];
     for (let node = ends.pop(); node; node = ends.pop()) {
+      node.pending.delete(node);
       for (const output of node.outputs) output.producer = null;
       for (const { value } of node.call.inputs) {
         value.uses--;

@@ -1,8 +1,9 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
+import type { RecordingBackend } from '../ahead.js';
 import { type GraphStatistics, LazyGraph } from '../lazy/graph.js';
-import type { Operand, Value } from '../lazy/value.js';
+import { type Operand, Value } from '../lazy/value.js';
 import { OrtCompiler } from './compiler.js';
 import { dtypeOf, type Kernel, type KernelCall } from './kernel.js';
 import { attentionKernels, recordAttention } from './kernels/attention.js';
@@ -29,9 +30,10 @@ const KERNELS: Kernel[] = [
 ];
 
 /** A tfjs DataId is a value of the graph. */
-export class OnnxBackend extends tf.KernelBackend {
+export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
   readonly #graph: LazyGraph<OrtTensor>;
   readonly #runtime: OrtRuntime;
+  readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
 
   constructor(runtime: OrtRuntime) {
@@ -45,13 +47,21 @@ export class OnnxBackend extends tf.KernelBackend {
   }
 
   /** See LazyGraph.mark. */
-  mark(): void {
-    this.#graph.mark();
+  mark(part?: string): void {
+    this.#graph.mark(part);
+  }
+
+  /** See LazyGraph.finish. */
+  finish(): Promise<void> {
+    return this.#graph.finish();
   }
 
   /** Records a kernel and returns its results. */
   record(op: string, { inputs, outputs, attributes = {} }: KernelCall, lane?: number): tf.TensorInfo[] {
-    const operands: Operand<OrtTensor>[] = inputs.map(({ dataId, shape }) => ({ value: dataId as DataId, shape }));
+    const operands: Operand<OrtTensor>[] = inputs.map(({ dataId, shape }) => ({
+      value: this.#valueOf(dataId),
+      shape,
+    }));
     const values = this.#graph.record({ op, attributes, inputs: operands, outputs, lane });
     this.#alive += values.length;
     return values.map((value) => ({ dataId: value, shape: [...value.shape], dtype: value.dtype }));
@@ -65,31 +75,45 @@ export class OnnxBackend extends tf.KernelBackend {
     return this.#graph.known(info, buffer);
   }
 
-  override move(dataId: DataId, values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType, refCount: number): void {
-    // tfjs names the identity itself when a tensor comes from another backend; ours are made by `write` alone.
-    void [dataId, values, shape, dtype, refCount];
-    throw new EngineError('tensors of another engine cannot be used: one engine per process');
+  /** Takes over a tensor that another backend made; tfjs calls it from `#valueOf`. */
+  override move(
+    dataId: object,
+    values: tf.backend_util.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
+    const value = this.write(values, shape, dtype);
+    value.handles = refCount;
+    this.#moved.set(dataId, value);
   }
 
-  override readSync(dataId: DataId): HostArray {
-    return this.#graph.read(dataId).read();
+  /** A DataId is a value of the graph, or stands for one that came from another backend. */
+  #valueOf(dataId: object): DataId {
+    return dataId instanceof Value ? dataId : this.#moved.get(dataId);
   }
 
-  override async read(dataId: DataId): Promise<HostArray> {
-    return (await this.#graph.readAsync(dataId)).read();
+  override readSync(dataId: object): HostArray {
+    return this.#graph.read(this.#valueOf(dataId)).read();
   }
 
-  override refCount(dataId: DataId): number {
-    return dataId.handles;
+  override read(dataId: object): Promise<HostArray> {
+    return this.#graph.readAsync(this.#valueOf(dataId), (content) => content.read());
   }
 
-  override incRef(dataId: DataId): void {
-    dataId.handles++;
+  override refCount(dataId: object): number {
+    return this.#valueOf(dataId).handles;
   }
 
-  override disposeData(dataId: DataId): boolean {
-    if (dataId.handles === 0) return true;
-    const isLast = this.#graph.release(dataId);
+  override incRef(dataId: object): void {
+    this.#valueOf(dataId).handles++;
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    const value = this.#valueOf(dataId);
+    if (value.handles === 0) return true;
+    if (force) value.handles = 1;
+    const isLast = this.#graph.release(value);
     if (isLast) this.#alive--;
     return isLast;
   }
@@ -156,7 +180,7 @@ export function registerKernels(): void {
       backendName,
       kernelFunc: ({ inputs, attrs, backend }) => {
         const x = (inputs.x ?? inputs.input) as tf.TensorInfo;
-        (backend as OnnxBackend).incRef(x.dataId as DataId);
+        (backend as OnnxBackend).incRef(x.dataId);
         return { dataId: x.dataId, shape: shapeOf(x, attrs ?? {}), dtype: x.dtype };
       },
     });

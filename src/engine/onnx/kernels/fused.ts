@@ -2,8 +2,9 @@
  * @file Kernels of our own under the differentiable functions of nn/ and the optimizers: what ONNX has as one operator, or
  * what is faster when a whole formula is known. Shapes: N rows, C features, S heads, M keys.
  */
+import { util } from '@tensorflow/tfjs';
 import type { GraphBuilder } from '../graph_builder.js';
-import { dtypeOf, type Kernel, sizeOf } from '../kernel.js';
+import { type Kernel, sizeOf } from '../kernel.js';
 import { Float } from '../model_format.js';
 
 const onesRow = (g: GraphBuilder, count: number) => g.op('Expand', [g.scalar(1), g.ints([1, count])]);
@@ -199,11 +200,15 @@ const weightedRowSumGradTable: Kernel = {
  */
 const adamUpdate: Kernel = {
   name: 'AdamUpdate',
-  record: ({ weight, grad, exp_avg, exp_avg_sq, settings }, { decoupled }) => ({
-    inputs: [weight, grad, exp_avg, exp_avg_sq, settings],
-    attributes: { decoupled },
-    outputs: [weight, weight, weight].map(({ shape, dtype }) => ({ shape, dtype: dtypeOf({ dtype }) })),
-  }),
+  record: ({ weight, grad, exp_avg, exp_avg_sq, settings }, { decoupled }) => {
+    const tensors = [weight, grad, exp_avg, exp_avg_sq];
+    for (const { shape } of tensors) util.assertShapesMatch(shape, weight.shape, 'update of a parameter: ');
+    return {
+      inputs: [...tensors, settings],
+      attributes: { decoupled },
+      outputs: [weight, weight, weight].map(({ shape }) => ({ shape, dtype: 'float32' })),
+    };
+  },
   lower: (g, [weight, grad, m, v, settings], { attributes }) => {
     const { decoupled } = attributes as { decoupled: boolean };
     const [count] = settings.shape;
