@@ -124,5 +124,3 @@ const result = {
   tensors: engineMemory().tensors,
 };
 console.log(flags.json ? JSON.stringify(result) : result);
-import * as tfx from '@tensorflow/tfjs';
-console.log((tfx.backend() as any).statistics);

@@ -103,12 +103,7 @@ export function mean(x: tf.Tensor, axis: number): tf.Tensor {
     () => x.mean(axis),
     (dy) => {
       const reps = x.shape.map((_, i) => (i === axis ? count : 1));
-      return [
-        dy
-          .div(count)
-          .expandDims(axis)
-          .tile(reps),
-      ];
+      return [dy.div(count).expandDims(axis).tile(reps)];
     },
   );
 }

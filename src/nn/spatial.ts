@@ -114,9 +114,7 @@ export function weightedRowSum(table: tf.Tensor, index: tf.Tensor, weight: tf.Te
         'WeightedRowSumGradTable',
         { index: indices, weight: weights, dy },
         { shape: rows.shape },
-        () => [
-          accumulate((k) => tf.scatterND(column(indices, k), dy.mul(column(weights, k)), rows.shape)),
-        ],
+        () => [accumulate((k) => tf.scatterND(column(indices, k), dy.mul(column(weights, k)), rows.shape))],
       );
       const [dweight] = fused('WeightedRowSumGradWeight', { table: rows, index: indices, dy }, {}, () => {
         const columns = Array.from({ length: K }, (_, k) =>

@@ -134,7 +134,9 @@ export class LazyGraph<B extends Buffer> {
   read(value: Value<B>): B {
     if (value.isPending) {
       if (this.#running)
-        throw new Error('a tensor was read synchronously while another read is under way: await that one first');
+        throw new Error(
+          'a tensor was read synchronously while another read is under way: await that one first',
+        );
       for (const work of this.#run([value])) {
         const start = performance.now();
         const results = work.program.run(work.inputs);

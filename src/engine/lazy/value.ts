@@ -100,7 +100,8 @@ export class Node<B extends Buffer> {
         value.buffer?.release();
         value.buffer = null;
         const { producer } = value;
-        if (producer?.outputs.every((output) => output.handles === 0 && output.uses === 0)) ends.push(producer);
+        if (producer?.outputs.every((output) => output.handles === 0 && output.uses === 0))
+          ends.push(producer);
       }
     }
   }

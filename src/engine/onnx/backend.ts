@@ -39,7 +39,9 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
   constructor(runtime: OrtRuntime) {
     super();
     this.#runtime = runtime;
-    this.#graph = new LazyGraph(new OrtCompiler(runtime, new Map(KERNELS.map(({ name, lower }) => [name, lower]))));
+    this.#graph = new LazyGraph(
+      new OrtCompiler(runtime, new Map(KERNELS.map(({ name, lower }) => [name, lower]))),
+    );
   }
 
   get statistics(): Readonly<GraphStatistics> {
@@ -146,8 +148,10 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
 }
 
 function toHostArray(values: tf.backend_util.BackendValues, dtype: 'float32' | 'int32' | 'bool'): HostArray {
-  if (dtype === 'float32') return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
-  if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
+  if (dtype === 'float32')
+    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
+  if (dtype === 'int32')
+    return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
   return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>);
 }
 

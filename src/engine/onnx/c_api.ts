@@ -15,6 +15,7 @@ export type Pointer = bigint;
 type StatusName =
   | 'CreateSessionFromArray'
   | 'Run'
+  | 'EnableProfiling'
   | 'CreateSessionOptions'
   | 'DisableMemPattern'
   | 'SetSessionGraphOptimizationLevel'
@@ -40,6 +41,7 @@ type StatusName =
  */
 const STATUS_FUNCTIONS: Record<StatusName, readonly [place: number, parameters: readonly string[]]> = {
   CreateSessionFromArray: [8, ['void *', 'void *', 'size_t', 'void *', '_Out_ void **']],
+  EnableProfiling: [14, ['void *', 'void *']],
   Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
   CreateSessionOptions: [10, ['_Out_ void **']],
   DisableMemPattern: [17, ['void *']],
@@ -118,12 +120,16 @@ export function loadOrtApi(path: string): OrtApi {
 
   const version = functionAt(base, 1, 'str', [])() as string;
   if (version !== ORT_VERSION) {
-    throw new EngineError(`onnxruntime-node holds ONNX Runtime ${version}, this needs ${ORT_VERSION}: run npm ci`);
+    throw new EngineError(
+      `onnxruntime-node holds ONNX Runtime ${version}, this needs ${ORT_VERSION}: run npm ci`,
+    );
   }
   const table = functionAt(base, 0, 'void *', ['uint32_t'])(API_VERSION) as Pointer;
   const release = {} as ReleaseFunctions;
   for (const [name, place] of Object.entries(RELEASE_FUNCTIONS)) {
-    release[name as keyof ReleaseFunctions] = functionAt(table, place, 'void', ['void *']) as (p: Pointer) => void;
+    release[name as keyof ReleaseFunctions] = functionAt(table, place, 'void', ['void *']) as (
+      p: Pointer,
+    ) => void;
   }
   const errorMessage = functionAt(table, GET_ERROR_MESSAGE, 'str', ['void *']);
   const check = (status: Pointer | null): void => {

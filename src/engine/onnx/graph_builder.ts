@@ -24,7 +24,13 @@ export class GraphBuilder {
   }
 
   /** Adds an operator with several results; '' as an input stands for one that is left out. */
-  ops(op: string, inputs: readonly string[], results: number, attributes: Attributes = {}, domain = ''): string[] {
+  ops(
+    op: string,
+    inputs: readonly string[],
+    results: number,
+    attributes: Attributes = {},
+    domain = '',
+  ): string[] {
     const outputs = Array.from({ length: results }, (_, i) => `v${this.nodes.length}_${i}`);
     this.nodes.push({ name: `${this.label} #${this.nodes.length}`, op, domain, inputs, outputs, attributes });
     return outputs;

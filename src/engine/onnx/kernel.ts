@@ -5,7 +5,11 @@ import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import type { GraphBuilder, Operand } from './graph_builder.js';
 
 /** Adds the operators of a recorded operation to a graph and returns the names of its results. */
-export type Lowering = (builder: GraphBuilder, operands: readonly Operand[], node: GraphNode) => string | string[];
+export type Lowering = (
+  builder: GraphBuilder,
+  operands: readonly Operand[],
+  node: GraphNode,
+) => string | string[];
 
 /** An operation to be recorded. */
 export interface KernelCall {

@@ -22,7 +22,13 @@ export interface Recorder {
   disposeData(dataId: object): boolean;
 }
 
-function probabilities(g: GraphBuilder, q: string, k: string, { scale }: AttentionAttributes, bias?: Operand): string {
+function probabilities(
+  g: GraphBuilder,
+  q: string,
+  k: string,
+  { scale }: AttentionAttributes,
+  bias?: Operand,
+): string {
   const scores = g.contrib('FusedMatMul', [q, k], { transB: 1, alpha: new Float(scale) });
   return g.op('Softmax', [bias ? g.op('Add', [scores, bias.name]) : scores], { axis: -1 });
 }
@@ -80,7 +86,12 @@ const backward: Kernel = {
 export const attentionKernels: Kernel[] = [forward, backward];
 
 /** Runs `kernel` for all heads at once, or head by head where the scores would be many, each in a graph of its own. */
-export function recordAttention(recorder: Recorder, kernel: Kernel, inputs: Inputs, scale: number): TensorInfo[] {
+export function recordAttention(
+  recorder: Recorder,
+  kernel: Kernel,
+  inputs: Inputs,
+  scale: number,
+): TensorInfo[] {
   const { q, k } = inputs;
   const heads = q.shape[0];
   const isFused = kernel === forward && !inputs.bias && !inputs.mask;
@@ -106,7 +117,11 @@ export function recordAttention(recorder: Recorder, kernel: Kernel, inputs: Inpu
   const whole = results[0].map((_, i) => {
     const pieces = results.map((result) => result[i]);
     const shape = [heads, ...pieces[0].shape.slice(1)];
-    return recorder.record('Concat', { inputs: pieces, attributes: { axis: 0 }, outputs: [{ shape, dtype: 'float32' }] })[0];
+    return recorder.record('Concat', {
+      inputs: pieces,
+      attributes: { axis: 0 },
+      outputs: [{ shape, dtype: 'float32' }],
+    })[0];
   });
   for (const { dataId } of temporary) recorder.disposeData(dataId);
   return whole;

@@ -21,7 +21,12 @@ interface Piece {
 }
 
 /** Neighbourhoods of all positions of x, in pieces of at most `most` elements. */
-function* neighbourhoods(g: GraphBuilder, x: string, shape: readonly number[], most: number): Generator<Piece> {
+function* neighbourhoods(
+  g: GraphBuilder,
+  x: string,
+  shape: readonly number[],
+  most: number,
+): Generator<Piece> {
   const [B, T, H, W, C] = shape;
   const [paddedT, paddedH, paddedW] = [T + 2, H + 2, W + 2];
   const padded = g.op('Pad', [x, g.ints([0, 1, 1, 1, 0, 0, 1, 1, 1, 0])]);
@@ -43,13 +48,18 @@ function* neighbourhoods(g: GraphBuilder, x: string, shape: readonly number[], m
       for (let w = 0; w < W; w++) firsts.push(((b * paddedT + t) * paddedH + h) * paddedW + w);
     }
     const places = g.op('Add', [g.constant('int32', [firsts.length, 1], firsts), neighbours]);
-    const rows = g.reshape(g.op('Gather', [table, places], { axis: 0 }), [firsts.length, KERNEL_POSITIONS * C]);
+    const rows = g.reshape(g.op('Gather', [table, places], { axis: 0 }), [
+      firsts.length,
+      KERNEL_POSITIONS * C,
+    ]);
     yield { rows, count: firsts.length };
   }
 }
 
 function convolve(g: GraphBuilder, x: string, shape: readonly number[], matrix: string): string {
-  const parts = [...neighbourhoods(g, x, shape, MAX_FORWARD)].map(({ rows }) => g.op('MatMul', [rows, matrix]));
+  const parts = [...neighbourhoods(g, x, shape, MAX_FORWARD)].map(({ rows }) =>
+    g.op('MatMul', [rows, matrix]),
+  );
   return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 0 });
 }
 
@@ -95,7 +105,8 @@ const convGradFilter: Kernel = {
     const parts = [...neighbourhoods(g, x.name, x.shape, MAX_FILTER)];
     const counts = parts.map(({ count }) => count);
     const dyRows = g.reshape(dy.name, [counts.reduce((a, b) => a + b, 0), O]);
-    const dys = counts.length === 1 ? [dyRows] : g.ops('Split', [dyRows, g.ints(counts)], counts.length, { axis: 0 });
+    const dys =
+      counts.length === 1 ? [dyRows] : g.ops('Split', [dyRows, g.ints(counts)], counts.length, { axis: 0 });
     const sum = parts
       .map(({ rows }, i) => g.contrib('FusedMatMul', [rows, dys[i]], { transA: 1 }))
       .reduce((total, part) => g.op('Add', [total, part]));

@@ -131,7 +131,8 @@ const step: Kernel = {
   },
 };
 
-const floored = (g: GraphBuilder, x: string, dtype: LazyDtype) => (dtype === 'float32' ? g.op('Floor', [x]) : x);
+const floored = (g: GraphBuilder, x: string, dtype: LazyDtype) =>
+  dtype === 'float32' ? g.op('Floor', [x]) : x;
 
 export const elementwiseKernels: Kernel[] = [
   unary('Abs', 'Abs'),

@@ -74,7 +74,10 @@ const layerNormGrad: Kernel = {
     const shape = [sizeOf(x.shape) / width, width];
     const [rows, dyRows] = [g.view(x.name, shape), g.view(dy.name, shape)];
     const ones = g.op('Expand', [g.scalar(1), g.ints([width])]);
-    const [xhat, , deviation] = g.ops('LayerNormalization', [rows, ones], 3, { axis: -1, epsilon: new Float(eps) });
+    const [xhat, , deviation] = g.ops('LayerNormalization', [rows, ones], 3, {
+      axis: -1,
+      epsilon: new Float(eps),
+    });
     const mean = (t: string) => g.op('ReduceMean', [t, g.ints([1])], { keepdims: 1 });
     const dxhat = weight ? g.op('Mul', [dyRows, weight.name]) : dyRows;
     const along = g.op('Mul', [xhat, mean(g.op('Mul', [dxhat, xhat]))]);
@@ -105,7 +108,10 @@ const linearGrad: Kernel = {
   name: 'LinearGrad',
   record: ({ dy, x, weight }) => ({
     inputs: [dy, x, weight],
-    outputs: [x.shape, weight.shape, weight.shape.slice(0, 1)].map((shape) => ({ shape, dtype: 'float32' as const })),
+    outputs: [x.shape, weight.shape, weight.shape.slice(0, 1)].map((shape) => ({
+      shape,
+      dtype: 'float32' as const,
+    })),
   }),
   lower: (g, [dy, x, weight]) => [
     g.op('MatMul', [dy.name, weight.name]),
@@ -120,7 +126,10 @@ const MAX_GATHERED = 2 ** 21;
 /** Splits `count` rows into pieces of at most `most`, as even as can be. */
 export function pieces(count: number, most: number): number[] {
   const parts = Math.max(1, Math.ceil(count / Math.max(1, most)));
-  return Array.from({ length: parts }, (_, i) => Math.floor(((i + 1) * count) / parts) - Math.floor((i * count) / parts));
+  return Array.from(
+    { length: parts },
+    (_, i) => Math.floor(((i + 1) * count) / parts) - Math.floor((i * count) / parts),
+  );
 }
 
 /** Splits a value along its first axis; one piece is the value itself. */

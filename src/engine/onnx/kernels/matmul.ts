@@ -18,13 +18,20 @@ export const matMul: Kernel = {
       throw new Error(`matMul of [${a.shape}] and [${b.shape}] with inner sizes that differ`);
     const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
     const shape = [...batch, rows(a, transposeA), columns(b, transposeB)];
-    return { inputs: [a, b], attributes: { transposeA, transposeB }, outputs: [{ shape, dtype: dtypeOf(a) }] };
+    return {
+      inputs: [a, b],
+      attributes: { transposeA, transposeB },
+      outputs: [{ shape, dtype: dtypeOf(a) }],
+    };
   },
   lower: (g, [a, b], { attributes }) => {
     const { transposeA, transposeB } = attributes as Transposes;
     if (!transposeA && !transposeB) return g.op('MatMul', [a.name, b.name]);
     if (a.dtype === 'float32')
-      return g.contrib('FusedMatMul', [a.name, b.name], { transA: Number(transposeA), transB: Number(transposeB) });
+      return g.contrib('FusedMatMul', [a.name, b.name], {
+        transA: Number(transposeA),
+        transB: Number(transposeB),
+      });
     const turned = ({ name, shape }: typeof a) => {
       const axes = shape.map((_, axis) => axis);
       const [row, column] = axes.splice(-2);

@@ -34,7 +34,10 @@ function reduction(name: string, lower: ReduceLowering, result?: LazyDtype): Ker
   };
 }
 
-const reduce = (op: string): ReduceLowering => (g, x, axes) => g.op(op, [x, axes], { keepdims: 1 });
+const reduce =
+  (op: string): ReduceLowering =>
+  (g, x, axes) =>
+    g.op(op, [x, axes], { keepdims: 1 });
 
 /** The largest or smallest; NaN wins, which ONNX leaves open. */
 function extremum(name: string, op: string): Kernel {
@@ -48,7 +51,9 @@ function extremum(name: string, op: string): Kernel {
 }
 
 function logical(name: string, op: string): Kernel {
-  return reduction(name, (g, x, axes) => g.cast(g.op(op, [g.cast(x, 'int32'), axes], { keepdims: 1 }), 'bool'));
+  return reduction(name, (g, x, axes) =>
+    g.cast(g.op(op, [g.cast(x, 'int32'), axes], { keepdims: 1 }), 'bool'),
+  );
 }
 
 /** Index of the first extreme element along an axis. */
@@ -80,7 +85,9 @@ function alongLast(name: string, op: string, operand: string): Kernel {
     },
     lower: (g, [x]) => {
       const float = x.dtype === 'float32' ? x.name : g.cast(x.name, 'float32');
-      return x.shape.length === 0 ? g.reshape(g.op(op, [g.reshape(float, [1])], { axis: -1 }), []) : g.op(op, [float], { axis: -1 });
+      return x.shape.length === 0
+        ? g.reshape(g.op(op, [g.reshape(float, [1])], { axis: -1 }), [])
+        : g.op(op, [float], { axis: -1 });
     },
   };
 }
@@ -90,7 +97,11 @@ const cumsum: Kernel = {
   name: 'Cumsum',
   record: ({ x }, { axis, exclusive, reverse }) => {
     const attributes = { axis, exclusive: exclusive ? 1 : 0, reverse: reverse ? 1 : 0 };
-    return { inputs: [x], attributes, outputs: [{ shape: x.shape, dtype: backend_util.upcastType(x.dtype, 'int32') as LazyDtype }] };
+    return {
+      inputs: [x],
+      attributes,
+      outputs: [{ shape: x.shape, dtype: backend_util.upcastType(x.dtype, 'int32') as LazyDtype }],
+    };
   },
   lower: (g, [x], { attributes, outputs: [{ dtype }] }) => {
     const { axis, exclusive, reverse } = attributes as { axis: number; exclusive: number; reverse: number };
@@ -106,7 +117,8 @@ export const reduceKernels: Kernel[] = [
   }),
   reduction(
     'Mean',
-    (g, x, axes, dtype) => reduce('ReduceMean')(g, dtype === 'float32' ? x : g.cast(x, 'float32'), axes, 'float32'),
+    (g, x, axes, dtype) =>
+      reduce('ReduceMean')(g, dtype === 'float32' ? x : g.cast(x, 'float32'), axes, 'float32'),
     'float32',
   ),
   reduction('Prod', reduce('ReduceProd')),

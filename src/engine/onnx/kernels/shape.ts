@@ -55,7 +55,11 @@ const stridedSlice: Kernel = {
       attrs.shrinkAxisMask as number,
     );
     const { begin, end, strides, finalShape } = info;
-    return { inputs: [x], attributes: { begin, end, strides }, outputs: [{ shape: finalShape, dtype: dtypeOf(x) }] };
+    return {
+      inputs: [x],
+      attributes: { begin, end, strides },
+      outputs: [{ shape: finalShape, dtype: dtypeOf(x) }],
+    };
   },
   lower: (g, [x], { attributes, outputs: [{ shape }] }) => {
     const { begin, end, strides } = attributes as Record<'begin' | 'end' | 'strides', number[]>;
@@ -106,7 +110,10 @@ const pack: Kernel = {
     const parts = Object.values(inputs);
     const given = attrs.axis as number;
     const axis = given < 0 ? parts[0].shape.length + 1 + given : given;
-    const widened = parts.map((part) => ({ ...part, shape: [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)] }));
+    const widened = parts.map((part) => ({
+      ...part,
+      shape: [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)],
+    }));
     const shape = widened[0].shape.map((size, i) => (i === axis ? parts.length : size));
     return { inputs: widened, attributes: { axis }, outputs: [{ shape, dtype: dtypeOf(parts[0]) }] };
   },
@@ -134,7 +141,9 @@ const splitV: Kernel = {
   lower: (g, [x], { attributes, outputs }) => {
     const { axis } = attributes as { axis: number };
     if (outputs.length === 1) return x.name;
-    return g.ops('Split', [x.name, g.ints(outputs.map(({ shape }) => shape[axis]))], outputs.length, { axis });
+    return g.ops('Split', [x.name, g.ints(outputs.map(({ shape }) => shape[axis]))], outputs.length, {
+      axis,
+    });
   },
 };
 
@@ -159,7 +168,11 @@ const pad: Kernel = {
   record: ({ x }, { paddings, constantValue }) => {
     const widths = paddings as [number, number][];
     const shape = x.shape.map((size, axis) => size + widths[axis][0] + widths[axis][1]);
-    return { inputs: [x], attributes: { widths, value: constantValue }, outputs: [{ shape, dtype: dtypeOf(x) }] };
+    return {
+      inputs: [x],
+      attributes: { widths, value: constantValue },
+      outputs: [{ shape, dtype: dtypeOf(x) }],
+    };
   },
   lower: (g, [x], { attributes, outputs: [{ shape }] }) => {
     const { widths, value } = attributes as { widths: [number, number][]; value: number };
@@ -167,7 +180,11 @@ const pad: Kernel = {
     if (shape.length === 0) return x.name;
     const number = x.dtype === 'bool' ? g.cast(x.name, 'int32') : x.name;
     const amounts = g.ints([...widths.map(([before]) => before), ...widths.map(([, after]) => after)]);
-    const padded = g.op('Pad', [number, amounts, g.scalar(value, x.dtype === 'float32' ? 'float32' : 'int32')]);
+    const padded = g.op('Pad', [
+      number,
+      amounts,
+      g.scalar(value, x.dtype === 'float32' ? 'float32' : 'int32'),
+    ]);
     return x.dtype === 'bool' ? g.cast(padded, 'bool') : padded;
   },
 };
@@ -191,11 +208,7 @@ const gather: Kernel = {
   record: ({ x, indices }, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
     const batchDims = (attrs.batchDims as number | undefined) ?? 0;
-    const shape = [
-      ...x.shape.slice(0, axis),
-      ...indices.shape.slice(batchDims),
-      ...x.shape.slice(axis + 1),
-    ];
+    const shape = [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...x.shape.slice(axis + 1)];
     return { inputs: [x, indices], attributes: { axis, batchDims }, outputs: [{ shape, dtype: dtypeOf(x) }] };
   },
   lower: (g, [x, indices], { attributes, outputs: [{ shape }] }) => {
@@ -222,14 +235,20 @@ const oneHot: Kernel = {
   record: ({ indices }, { depth, onValue, offValue, dtype }) => ({
     inputs: [indices],
     attributes: { depth, onValue, offValue },
-    outputs: [{ shape: [...indices.shape, depth as number], dtype: dtypeOf({ dtype: (dtype as string) ?? 'int32' }) }],
+    outputs: [
+      { shape: [...indices.shape, depth as number], dtype: dtypeOf({ dtype: (dtype as string) ?? 'int32' }) },
+    ],
   }),
   lower: (g, [indices], { attributes, outputs: [{ dtype }] }) => {
     const { depth, onValue, offValue } = attributes as Record<'depth' | 'onValue' | 'offValue', number>;
     // Compared rather than ONNX's OneHot, to which a negative index counts from the end.
     const classes = g.constant('int32', [depth], [...Array(depth).keys()]);
     const column = g.reshape(indices.name, [...indices.shape, 1]);
-    return g.op('Where', [g.op('Equal', [column, classes]), g.scalar(onValue, dtype), g.scalar(offValue, dtype)]);
+    return g.op('Where', [
+      g.op('Equal', [column, classes]),
+      g.scalar(onValue, dtype),
+      g.scalar(offValue, dtype),
+    ]);
   },
 };
 
@@ -286,7 +305,11 @@ const range: Kernel = {
     const length = isEmpty ? 0 : Math.abs(Math.ceil((to - from) / by));
     // As in tfjs, a step of 1 (the default) counts down where the end is below the start.
     const signed = to < from && by === 1 ? -1 : by;
-    return { inputs: [], attributes: { from, by: signed }, outputs: [{ shape: [length], dtype: dtypeOf({ dtype: dtype as LazyDtype }) }] };
+    return {
+      inputs: [],
+      attributes: { from, by: signed },
+      outputs: [{ shape: [length], dtype: dtypeOf({ dtype: dtype as LazyDtype }) }],
+    };
   },
   lower: (g, _, { attributes, outputs: [{ shape, dtype }] }) => {
     const { from, by } = attributes as { from: number; by: number };
