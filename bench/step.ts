@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
 import type { Batch } from '../src/data/collate.js';
-import { finishWork } from '../src/engine/ahead.js';
+import { finishWork, type WorkStatistics, workStatistics } from '../src/engine/ahead.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
 import { SetCriterion } from '../src/loss/criterion.js';
 import { Detector } from '../src/model/detector.js';
@@ -16,6 +16,8 @@ import { initializeParameters } from '../src/nn/module.js';
 import { makeOptimizer } from '../src/solver/index.js';
 import { computeGradients } from '../src/training/step.js';
 import { Rng } from '../src/util/random.js';
+import { necessaryFlops } from './flops.js';
+import { matMulRate, median } from './machine.js';
 
 interface Flags {
   configFile: string;
@@ -52,7 +54,6 @@ function randomBatch(B: number, T: number, H: number, W: number, boxes: number, 
 }
 
 const seconds = (from: number) => (performance.now() - from) / 1000;
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 const command = new Command('bench:step')
   .argument('[overrides...]')
@@ -89,38 +90,63 @@ const data = randomBatch(
   config.MODEL.STM.ACTION_CLASSES,
 );
 
-const gradient: number[] = [];
-const update: number[] = [];
-let first = 0;
+const matMul = matMulRate();
+const flops = necessaryFlops(config, batch, height, width);
+/** One step's cost: seconds in all, inside compiled graphs, compiling; graphs, nodes; seconds by part. */
+const steps: { whole: number; work: WorkStatistics | null; parts: Record<string, number> }[] = [];
 for (let i = 0; i <= iters; i++) {
+  const before = workStatistics();
   const start = performance.now();
   const { total } = computeGradients(model, criterion, data, Rng.forName(0, `step ${i}`));
-  const afterGradient = seconds(start);
   optimizer.step();
   optimizer.zeroGrad();
   await finishWork();
   // Reading a weight waits for an engine that works on its own.
   model.parameters()[0].value.dataSync();
   const whole = seconds(start);
-  if (i === 0) first = whole;
-  else {
-    gradient.push(afterGradient);
-    update.push(whole - afterGradient);
-  }
+  const work = difference(workStatistics(), before);
+  steps.push({ whole, work, parts: work?.partSeconds ?? {} });
   if (!flags.json) console.log(`step ${i}: ${whole.toFixed(2)} s, loss ${total.toFixed(4)}`);
 }
-const steps = gradient.map((value, i) => value + update[i]);
+const [first, ...timed] = steps;
+const times = timed.map(({ whole }) => whole);
+const of = (measure: (step: (typeof steps)[number]) => number | undefined) => {
+  const values = timed.map(measure).filter((value) => value !== undefined);
+  return values.length ? median(values) : null;
+};
+const partNames = Object.keys(first.parts);
 const result = {
   engine: engine.description,
   cores: availableParallelism(),
   config: flags.configFile,
   shape: [batch, config.DATA.NUM_FRAMES, height, width],
-  first_seconds: first,
-  min_seconds: Math.min(...steps),
-  median_seconds: median(steps),
-  gradient_seconds: median(gradient),
-  optimizer_seconds: median(update),
+  min_seconds: Math.min(...times),
+  median_seconds: median(times),
+  part_seconds: Object.fromEntries(partNames.map((name) => [name, of(({ parts }) => parts[name])])),
+  necessary_gflop: flops / 1e9,
+  matmul_gflop_per_second: matMul,
+  share_of_matmul_rate: flops / 1e9 / median(times) / matMul,
   peak_bytes: process.resourceUsage().maxRSS * 1024,
+  first_seconds: first.whole,
+  first_compile_seconds: first.work?.compileSeconds ?? null,
+  /** JavaScript: tracing, planning, feeding. */
+  javascript_seconds: of(({ whole, work }) =>
+    work ? whole - work.runSeconds - work.compileSeconds : undefined,
+  ),
+  recorded: of(({ work }) => work?.recorded),
+  graphs: of(({ work }) => work?.graphs),
+  nodes: of(({ work }) => work?.nodes),
+  compiled_after_first: timed.reduce((sum, { work }) => sum + (work?.compiled ?? 0), 0),
   tensors: engineMemory().tensors,
 };
 console.log(flags.json ? JSON.stringify(result) : result);
+
+/** What happened between two readings. */
+function difference(after: WorkStatistics | null, before: WorkStatistics | null): WorkStatistics | null {
+  if (!after || !before) return null;
+  const less = (a: Record<string, number>, b: Record<string, number>) =>
+    Object.fromEntries(Object.entries(a).map(([name, value]) => [name, value - (b[name] ?? 0)]));
+  const { partSeconds, ...numbers } = after;
+  const { partSeconds: earlier, ...numbersBefore } = before;
+  return { ...less(numbers, numbersBefore), partSeconds: less(partSeconds, earlier) } as WorkStatistics;
+}

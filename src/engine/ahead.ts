@@ -7,6 +7,22 @@ export interface RecordingBackend {
   mark(part?: string): void;
   /** Runs everything that is recorded and still wanted, without blocking this thread. */
   finish(): Promise<void>;
+  readonly statistics: WorkStatistics;
+}
+
+/** What a recording engine did so far; differences of two readings are the cost of what lies between. */
+export interface WorkStatistics {
+  /** Operations recorded. */
+  recorded: number;
+  /** Graphs run, and operations in them. */
+  graphs: number;
+  nodes: number;
+  /** Graphs compiled, and the time this took. */
+  compiled: number;
+  compileSeconds: number;
+  /** Time inside compiled graphs, in all and by the part that `markWork` named. */
+  runSeconds: number;
+  partSeconds: Record<string, number>;
 }
 
 function recordingBackend(): RecordingBackend | null {
@@ -22,4 +38,10 @@ export function markWork(part?: string): void {
 /** Resolves when all work is done whose results are still wanted. */
 export async function finishWork(): Promise<void> {
   await recordingBackend()?.finish();
+}
+
+/** A copy of the current engine's statistics, null where it keeps none. */
+export function workStatistics(): WorkStatistics | null {
+  const backend = recordingBackend();
+  return backend ? structuredClone(backend.statistics) : null;
 }

@@ -7,10 +7,13 @@ import type { EngineInfo, EngineRequest } from './types.js';
 export { type EngineMemory, engineMemory } from './memory.js';
 export type { DeviceName, EngineInfo, EngineName, EngineRequest, GpuInfo } from './types.js';
 
-const engines = new EngineSelector(machineProbe());
+const probe = machineProbe();
+const engines = new EngineSelector(probe);
 
 /** Makes the requested engine current. Throws EngineError with what is missing and how to get it. */
 export async function selectEngine(request: EngineRequest): Promise<EngineInfo> {
+  // The environment wins: a job script fits a configuration to its machine.
+  if (request.threads && !probe.env.STMIXER_THREADS) probe.env.STMIXER_THREADS = String(request.threads);
   const info = await engines.select(request);
   watchMemoryOf(info);
   return info;

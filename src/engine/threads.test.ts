@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { fakeProbe } from '../../test/fake_probe.js';
 import { EngineError } from '../errors.js';
-import { threadCount } from './threads.js';
+import { coreThreadCount, threadCount } from './threads.js';
 
 const CGROUP = '/sys/fs/cgroup/cpu.max';
 
@@ -24,4 +24,21 @@ it.each(['0', '-2', '1.5', 'many'])('STMIXER_THREADS=%s is an error', (value) =>
   const probe = fakeProbe({ env: { STMIXER_THREADS: value } });
   expect(() => threadCount(probe)).toThrow(EngineError);
   expect(() => threadCount(probe)).toThrow(`STMIXER_THREADS is '${value}'`);
+});
+
+it.each([
+  ['two logical processors to a core', { cpu0: '0-1', cpu1: '0-1', cpu2: '2-3', cpu3: '2-3' }, {}, 2],
+  ['one to a core', { cpu0: '0', cpu1: '1', cpu2: '2', cpu3: '3' }, {}, 4],
+  ['a system that does not say', {}, {}, 4],
+  ['a setting', { cpu0: '0-1', cpu1: '0-1' }, { STMIXER_THREADS: '4' }, 4],
+])('one thread to a core: %s', (_, siblings, env, expected) => {
+  const folder = '/sys/devices/system/cpu';
+  const files = Object.fromEntries(
+    Object.entries(siblings).map(([cpu, list]) => [
+      `${folder}/${cpu}/topology/thread_siblings_list`,
+      `${list}\n`,
+    ]),
+  );
+  const probe = fakeProbe({ env, files, processors: 4 });
+  expect(coreThreadCount(probe)).toBe(expected);
 });

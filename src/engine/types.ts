@@ -6,6 +6,8 @@ export type DeviceName = 'cuda' | 'cpu';
 export interface EngineRequest {
   engine: 'auto' | EngineName;
   device: 'auto' | DeviceName;
+  /** Threads that one operation may use; 0 leaves it to the machine. STMIXER_THREADS wins. */
+  threads?: number;
   /** Lets the native libraries talk on standard error. */
   verbose?: boolean;
 }

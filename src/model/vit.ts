@@ -6,11 +6,11 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
 import { markWork } from '../engine/ahead.js';
-import { attention } from '../nn/attention.js';
+import { selfAttention } from '../nn/attention.js';
 import { boundary, checkpoint } from '../nn/autograd.js';
 import { gelu, linear } from '../nn/functional.js';
 import { constant, fanInUniform, zeros } from '../nn/init.js';
-import { joinHeads, LayerNorm, Linear, splitHeads } from '../nn/layers.js';
+import { LayerNorm, Linear } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
 import type { Rng } from '../util/random.js';
 import { dropMask, dropped } from './dropout.js';
@@ -93,13 +93,10 @@ class Attention extends Module {
   }
 
   forward(x_BNC: tf.Tensor, mask?: tf.Tensor): tf.Tensor {
-    const [B, N, C] = x_BNC.shape;
-    const bias =
-      this.q_bias && this.v_bias
-        ? tf.concat([this.q_bias.value, tf.zeros([C]), this.v_bias.value])
-        : undefined;
-    const [q, k, v] = splitHeads(linear(x_BNC, this.qkv.weight.value, bias), this.#heads);
-    return this.proj.forward(joinHeads(attention(q, k, v, { scale: this.#scale, mask }), B, N));
+    const { q_bias, v_bias } = this;
+    const bias = q_bias && v_bias && tf.concat([q_bias.value, tf.zeros([q_bias.size]), v_bias.value]);
+    const qkv = linear(x_BNC, this.qkv.weight.value, bias);
+    return this.proj.forward(selfAttention(qkv, this.#heads, { scale: this.#scale, mask }));
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { differentiable } from './autograd.js';
-import { fused } from './fused.js';
+import { runKernel } from './fused.js';
 
 /** Scores are computed for as many heads at a time as fit into this many elements (32 MiB of float32: larger
  * blocks come as fresh pages from the system every time, which is slow). */
@@ -37,41 +37,79 @@ export function attention(
   return differentiable(
     inputs,
     (save) => {
-      const [out] = fused('Attention', { q, k, v, bias, mask }, { scale }, () =>
-        overHeads([...inputs, ...(mask ? [mask] : [])], step, ([q1, k1, v1, ...rest]) => {
-          const b1 = bias ? rest.shift() : undefined;
-          const p = probabilities(q1.mul(scale), k1, b1);
-          return [tf.matMul(rest[0] ? p.mul(rest[0]) : p, v1)];
-        }),
-      );
-      save([...inputs, out, ...(mask ? [mask] : [])]);
+      const [out] = overHeads([...inputs, ...(mask ? [mask] : [])], step, ([q1, k1, v1, ...rest]) => {
+        const b1 = bias ? rest.shift() : undefined;
+        const p = probabilities(q1.mul(scale), k1, b1);
+        return [tf.matMul(rest[0] ? p.mul(rest[0]) : p, v1)];
+      });
+      save([...inputs, ...(mask ? [mask] : [])]);
       return out;
     },
-    (dy, saved) => {
-      const [q0, k0, v0, ...others] = saved;
-      const b0 = bias ? others.shift() : undefined;
-      const [out, m0] = others;
-      const operands = { dy, q: q0, k: k0, v: v0, out, bias: b0, mask: m0 };
-      return fused('AttentionGrad', operands, { scale }, () =>
-        overHeads([dy, ...saved], step, ([dy1, q1, k1, v1, ...rest]) => {
-          const b1 = bias ? rest.shift() : undefined;
-          const [out1, m1] = rest;
-          const scaled = q1.mul(scale);
-          const p = probabilities(scaled, k1, b1);
-          const dp = tf.matMul(dy1, v1, false, true);
-          // Σ p·dp of a row is dy·out: a sum over features instead of keys.
-          const inner = dy1.mul(out1).sum(2, true);
-          const ds = p.mul((m1 ? dp.mul(m1) : dp).sub(inner));
-          return [
-            tf.matMul(ds, k1).mul(scale),
-            tf.matMul(ds, scaled, true, false),
-            tf.matMul(m1 ? p.mul(m1) : p, dy1, true, false),
-            ...(bias ? [ds] : []),
-          ];
-        }),
-      );
+    (dy, saved) =>
+      overHeads([dy, ...saved], step, ([dy1, q1, k1, v1, ...rest]) => {
+        const b1 = bias ? rest.shift() : undefined;
+        const m1 = rest[0];
+        const scaled = q1.mul(scale);
+        const p = probabilities(scaled, k1, b1);
+        const dp = tf.matMul(dy1, v1, false, true);
+        const dropped = m1 ? dp.mul(m1) : dp;
+        const ds = p.mul(dropped.sub(dropped.mul(p).sum(2, true)));
+        return [
+          tf.matMul(ds, k1).mul(scale),
+          tf.matMul(ds, scaled, true, false),
+          tf.matMul(m1 ? p.mul(m1) : p, dy1, true, false),
+          ...(bias ? [ds] : []),
+        ];
+      }),
+  );
+}
+
+/**
+ * Self-attention from joint projections [B, N, 3·C], queries, keys and values one after the other, each split over the
+ * heads. Returns [B, N, C].
+ */
+export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionOptions): tf.Tensor {
+  const [B, N] = qkv.shape;
+  if (!tf.getKernel('SelfAttention', tf.getBackend())) {
+    const [q, k, v] = splitHeads(qkv, heads);
+    return joinHeads(attention(q, k, v, options), B, N);
+  }
+  const { scale, bias, mask } = options;
+  const attributes = { heads, scale };
+  return differentiable(
+    bias ? [qkv, bias] : [qkv],
+    (save) => {
+      const [out] = runKernel('SelfAttention', { qkv, bias, mask }, attributes);
+      save([qkv, out, ...(bias ? [bias] : []), ...(mask ? [mask] : [])]);
+      return out;
+    },
+    (dy, [projections, out, ...rest]) => {
+      const scores = bias ? rest.shift() : undefined;
+      const inputs = { dy, qkv: projections, out, bias: scores, mask: rest[0] };
+      return runKernel('SelfAttentionGrad', inputs, attributes);
     },
   );
+}
+
+/** Splits joint projections [B, N, 3·C] into queries, keys and values [B·heads, N, D]. */
+export function splitHeads(qkv: tf.Tensor, heads: number): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  const [B, N, width] = qkv.shape;
+  const D = width / 3 / heads;
+  const parts = qkv
+    .reshape([B, N, 3, heads, D])
+    .transpose([2, 0, 3, 1, 4])
+    .reshape([3, B * heads, N, D]);
+  const part = (i: number) => parts.slice([i, 0, 0, 0], [1, -1, -1, -1]).reshape([B * heads, N, D]);
+  return [part(0), part(1), part(2)];
+}
+
+/** The inverse for one of them: [B·heads, N, D] to [B, N, heads·D]. */
+export function joinHeads(x_SND: tf.Tensor, B: number, N: number): tf.Tensor {
+  const [S, , D] = x_SND.shape;
+  return x_SND
+    .reshape([B, S / B, N, D])
+    .transpose([0, 2, 1, 3])
+    .reshape([B, N, (S / B) * D]);
 }
 
 function probabilities(scaledQ: tf.Tensor, k: tf.Tensor, bias?: tf.Tensor): tf.Tensor {

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 
 /**
  * Runs the current engine's kernel `name`, where it has one, else `composed`. For use inside `differentiable` only: such
- * kernels have no gradient of their own. Inputs that are undefined are left out.
+ * kernels have no gradient of their own.
  */
 export function fused(
   name: string,
@@ -11,7 +11,15 @@ export function fused(
   attributes: tf.NamedAttrMap,
   composed: () => tf.Tensor[],
 ): tf.Tensor[] {
-  if (!tf.getKernel(name, tf.getBackend())) return composed();
+  return tf.getKernel(name, tf.getBackend()) ? runKernel(name, inputs, attributes) : composed();
+}
+
+/** Runs a kernel of the current engine that has no gradient of its own. Inputs that are undefined are left out. */
+export function runKernel(
+  name: string,
+  inputs: Record<string, tf.Tensor | undefined>,
+  attributes: tf.NamedAttrMap,
+): tf.Tensor[] {
   const given = Object.entries(inputs).filter(([, tensor]) => tensor !== undefined);
   const result = tf.engine().runKernel(name, Object.fromEntries(given) as tf.NamedTensorMap, attributes);
   return (Array.isArray(result) ? result : [result]) as tf.Tensor[];

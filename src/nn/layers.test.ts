@@ -3,8 +3,9 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize } from '../../test/finite_difference.js';
 import { Rng } from '../util/random.js';
+import { joinHeads, splitHeads } from './attention.js';
 import { constant, fanInUniform, uniform, xavierUniform } from './init.js';
-import { Gelu, joinHeads, LayerNorm, Linear, MultiheadAttention, Sequential, splitHeads } from './layers.js';
+import { Gelu, LayerNorm, Linear, MultiheadAttention, Sequential } from './layers.js';
 import { initializeParameters } from './module.js';
 
 describe('heads', () => {

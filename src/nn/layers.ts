@@ -1,6 +1,6 @@
 /** @file The layers that the network is built of, with their weights. */
 import type * as tf from '@tensorflow/tfjs';
-import { attention } from './attention.js';
+import { selfAttention } from './attention.js';
 import { gelu, layerNorm, linear } from './functional.js';
 import { fanInUniform, ones, xavierUniform, zeros } from './init.js';
 import { type Initializer, Module, Parameter } from './module.js';
@@ -68,33 +68,10 @@ export class MultiheadAttention extends Module {
 
   /** x [B, N, C]; bias on the scores and dropout mask of the probabilities [B·heads, N, N]. Returns [B, N, C]. */
   forward(x: tf.Tensor, bias?: tf.Tensor, mask?: tf.Tensor): tf.Tensor {
-    const [B, N, C] = x.shape;
-    const D = C / this.heads;
-    const [q, k, v] = splitHeads(linear(x, this.in_proj_weight.value, this.in_proj_bias.value), this.heads);
-    const out_SND = attention(q, k, v, { scale: D ** -0.5, bias, mask });
-    return this.out_proj.forward(joinHeads(out_SND, B, N));
+    const D = this.features / this.heads;
+    const qkv = linear(x, this.in_proj_weight.value, this.in_proj_bias.value);
+    return this.out_proj.forward(selfAttention(qkv, this.heads, { scale: D ** -0.5, bias, mask }));
   }
-}
-
-/** Splits joint projections [B, N, 3·C] into queries, keys and values [B·heads, N, D]. */
-export function splitHeads(qkv: tf.Tensor, heads: number): [tf.Tensor, tf.Tensor, tf.Tensor] {
-  const [B, N, width] = qkv.shape;
-  const D = width / 3 / heads;
-  const parts = qkv
-    .reshape([B, N, 3, heads, D])
-    .transpose([2, 0, 3, 1, 4])
-    .reshape([3, B * heads, N, D]);
-  const part = (i: number) => parts.slice([i, 0, 0, 0], [1, -1, -1, -1]).reshape([B * heads, N, D]);
-  return [part(0), part(1), part(2)];
-}
-
-/** The inverse for one of them: [B·heads, N, D] to [B, N, heads·D]. */
-export function joinHeads(x_SND: tf.Tensor, B: number, N: number): tf.Tensor {
-  const [S, , D] = x_SND.shape;
-  return x_SND
-    .reshape([B, S / B, N, D])
-    .transpose([0, 2, 1, 3])
-    .reshape([B, N, (S / B) * D]);
 }
 
 export class Relu extends Layer {

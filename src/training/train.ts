@@ -32,7 +32,7 @@ export interface TrainOptions extends EngineRequest {
 /** Trains as the configuration and the flags say. Returns the exit code of a run that ended in order. */
 export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<number> {
   const { config: cfg } = loaded;
-  const engine = await selectEngine(options);
+  const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   mkdirSync(cfg.OUTPUT_DIR, { recursive: true });
   const terminal = process.stdout.isTTY === true;
   const bar = terminal ? new ProgressBar(iterationsOf(cfg)) : null;

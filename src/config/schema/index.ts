@@ -3,7 +3,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { AK, AVA, DATA, DATALOADER, KINETICS, OUTPUT_DIR, TEST } from './data.js';
 import { MODEL, ViT } from './model.js';
 import { NONLOCAL, RESNET, SLOWFAST } from './resnet.js';
-import { SOLVER } from './solver.js';
+import { ENGINE, SOLVER } from './solver.js';
 
 export { DATASET_NAMES } from './data.js';
 export { OWN_KEYWORDS } from './fields.js';
@@ -22,6 +22,7 @@ export const ConfigSchema = Type.Object(
     SLOWFAST,
     ViT,
     SOLVER,
+    ENGINE,
     TEST,
     OUTPUT_DIR,
   },

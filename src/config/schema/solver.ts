@@ -1,4 +1,4 @@
-/** @file Schema of SOLVER: iterations, optimizer, learning rates, how often to save and evaluate. */
+/** @file Schema of SOLVER (iterations, optimizer, learning rates, how often to save and evaluate) and ENGINE. */
 import {
   AT_LEAST_ONE,
   bool,
@@ -59,5 +59,13 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
     true,
     'Let ViT.LAYER_DECAY scale the learning rates; False does as the official code, which computes the factors and ' +
       'never uses them.',
+  ),
+});
+
+export const ENGINE = section('What runs the tensors (not in the official code).', {
+  THREADS: int(
+    0,
+    'Threads that one operation may use; 0: one for each core. The variable STMIXER_THREADS wins.',
+    NOT_NEGATIVE,
   ),
 });

@@ -4,6 +4,7 @@
  * It knows nothing of what runs them. A `Compiler` turns a graph into a program once for each structural key, that is
  * for each combination of operations, attributes, shapes and wiring; values are inputs and never part of the key.
  */
+import type { WorkStatistics } from '../ahead.js';
 import { type Buffer, type Call, Node, type Operand, Value, type ValueInfo } from './value.js';
 
 /** Where an input of a graph's node comes from. */
@@ -38,23 +39,6 @@ export interface Compiler<B extends Buffer> {
   compile(graph: Graph): Program<B>;
 }
 
-/** What happened so far; differences of two are the cost of what lies between. */
-export interface GraphStatistics {
-  /** Operations recorded. */
-  recorded: number;
-  /** Graphs run and operations in them. */
-  graphs: number;
-  nodes: number;
-  /** Graphs compiled, and the time this took. */
-  compiled: number;
-  compileSeconds: number;
-  /** Planning, hashing and feeding. */
-  planSeconds: number;
-  /** Time inside programs, in all and by the part that `mark` named. */
-  runSeconds: number;
-  partSeconds: Record<string, number>;
-}
-
 /** One graph of a run, while it is planned. */
 interface Stage<B extends Buffer> {
   nodes: Node<B>[];
@@ -71,13 +55,12 @@ interface Prepared<B extends Buffer> {
 const MAX_PROGRAMS = 2000;
 
 export class LazyGraph<B extends Buffer> {
-  readonly statistics: GraphStatistics = {
+  readonly statistics: WorkStatistics = {
     recorded: 0,
     graphs: 0,
     nodes: 0,
     compiled: 0,
     compileSeconds: 0,
-    planSeconds: 0,
     runSeconds: 0,
     partSeconds: {},
   };
@@ -194,11 +177,9 @@ export class LazyGraph<B extends Buffer> {
 
   /** Yields the graphs that compute `targets`, one after the other; each must be finished before the next is asked for. */
   *#run(targets: readonly Value<B>[]) {
-    let start = performance.now();
     const stages = planStages(pendingNodes(targets));
     for (const { nodes } of stages) {
       const { program, inputs, outputs } = this.#prepare(nodes);
-      this.statistics.planSeconds += (performance.now() - start) / 1000;
       this.statistics.graphs++;
       this.statistics.nodes += nodes.length;
       const finish = (results: readonly B[], begin: number) => {
@@ -212,7 +193,6 @@ export class LazyGraph<B extends Buffer> {
         for (const value of outputs) value.collect();
       };
       yield { program, inputs, finish };
-      start = performance.now();
     }
   }
 
@@ -259,10 +239,8 @@ export class LazyGraph<B extends Buffer> {
     } else {
       const start = performance.now();
       program = this.compiler.compile(graph());
-      const seconds = (performance.now() - start) / 1000;
       this.statistics.compiled++;
-      this.statistics.compileSeconds += seconds;
-      this.statistics.planSeconds -= seconds;
+      this.statistics.compileSeconds += (performance.now() - start) / 1000;
     }
     this.#programs.set(key, program);
     if (this.#programs.size > this.maxPrograms) {

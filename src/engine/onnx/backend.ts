@@ -1,18 +1,19 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
-import type { RecordingBackend } from '../ahead.js';
-import { type GraphStatistics, LazyGraph } from '../lazy/graph.js';
+import type { RecordingBackend, WorkStatistics } from '../ahead.js';
+import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
 import { OrtCompiler } from './compiler.js';
-import { dtypeOf, type Kernel, type KernelCall } from './kernel.js';
-import { attentionKernels, recordAttention } from './kernels/attention.js';
+import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel.js';
+import { attentionKernels, selfAttentionGrad } from './kernels/attention.js';
 import { convKernels } from './kernels/conv.js';
+import { conv3dKernels } from './kernels/conv3d.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
 import { fusedKernels } from './kernels/fused.js';
 import { matMul } from './kernels/matmul.js';
 import { reduceKernels } from './kernels/reduce.js';
-import { shapeKernels } from './kernels/shape.js';
+import { shapeKernels, withAxis } from './kernels/shape.js';
 import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
 
 export const BACKEND_NAME = 'onnx';
@@ -25,12 +26,16 @@ const KERNELS: Kernel[] = [
   ...shapeKernels,
   ...fusedKernels,
   ...convKernels,
+  ...conv3dKernels,
   ...attentionKernels,
   matMul,
 ];
 
+/** Kernels whose result is a list to tfjs, however long. */
+const LISTS = new Set(['SplitV']);
+
 /** A tfjs DataId is a value of the graph. */
-export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
+export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, Recorder {
   readonly #graph: LazyGraph<OrtTensor>;
   readonly #runtime: OrtRuntime;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
@@ -44,7 +49,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
     );
   }
 
-  get statistics(): Readonly<GraphStatistics> {
+  get statistics(): WorkStatistics {
     return this.#graph.statistics;
   }
 
@@ -59,14 +64,25 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
   }
 
   /** Records a kernel and returns its results. */
-  record(op: string, { inputs, outputs, attributes = {} }: KernelCall, lane?: number): tf.TensorInfo[] {
-    const operands: Operand<OrtTensor>[] = inputs.map(({ dataId, shape }) => ({
+  record(
+    { name, lane, record, check }: Kernel,
+    inputs: KernelInputs,
+    attrs: tf.NamedAttrMap,
+  ): tf.TensorInfo[] {
+    const call = record(inputs, attrs);
+    check?.(inputs, attrs, ({ dataId }) => this.#valueOf(dataId).buffer?.read() ?? null);
+    const operands: Operand<OrtTensor>[] = call.inputs.map(({ dataId, shape }) => ({
       value: this.#valueOf(dataId),
       shape,
     }));
-    const values = this.#graph.record({ op, attributes, inputs: operands, outputs, lane });
+    const { attributes = {}, outputs } = call;
+    const values = this.#graph.record({ op: name, attributes, inputs: operands, outputs, lane });
     this.#alive += values.length;
-    return values.map((value) => ({ dataId: value, shape: [...value.shape], dtype: value.dtype }));
+    return values.map((value, i) => ({
+      dataId: value,
+      shape: [...(outputs[i].view ?? value.shape)],
+      dtype: value.dtype,
+    }));
   }
 
   override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
@@ -112,6 +128,8 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend {
   }
 
   override disposeData(dataId: object, force = false): boolean {
+    // tfjs makes tensors of DataIds that no backend has content for.
+    if (!(dataId instanceof Value) && !this.#moved.has(dataId)) return true;
     const value = this.#valueOf(dataId);
     if (value.handles === 0) return true;
     if (force) value.handles = 1;
@@ -158,25 +176,23 @@ function toHostArray(values: tf.backend_util.BackendValues, dtype: 'float32' | '
 /** Registers the backend's kernels with tfjs, and for all others one that says what is missing. */
 export function registerKernels(): void {
   const backendName = BACKEND_NAME;
-  for (const kernel of attentionKernels) {
+  for (const kernel of KERNELS) {
+    const isList = LISTS.has(kernel.name);
     tf.registerKernel({
       kernelName: kernel.name,
       backendName,
-      kernelFunc: ({ inputs, attrs, backend }) =>
-        recordAttention(backend as OnnxBackend, kernel, inputs as never, attrs?.scale as number),
-    });
-  }
-  for (const { name, record, lane } of KERNELS) {
-    if (tf.getKernel(name, backendName)) continue;
-    tf.registerKernel({
-      kernelName: name,
-      backendName,
       kernelFunc: ({ inputs, attrs, backend }) => {
-        const results = (backend as OnnxBackend).record(name, record(inputs as never, attrs ?? {}), lane);
-        return results.length === 1 && name !== 'SplitV' && name !== 'Unpack' ? results[0] : results;
+        const results = (backend as OnnxBackend).record(kernel, inputs as never, attrs ?? {});
+        return results.length === 1 && !isList ? results[0] : results;
       },
     });
   }
+  tf.registerKernel({
+    kernelName: selfAttentionGrad.name,
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) =>
+      selfAttentionGrad.run(backend as OnnxBackend, inputs as never, attrs ?? {}),
+  });
   // The same data in another shape.
   for (const [kernelName, shapeOf] of Object.entries(VIEWS)) {
     tf.registerKernel({
@@ -216,8 +232,5 @@ const VIEWS: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => number
     );
     return inferred;
   },
-  ExpandDims: (x, { dim }) => {
-    const axis = (dim as number) < 0 ? x.shape.length + 1 + (dim as number) : (dim as number);
-    return [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)];
-  },
+  ExpandDims: (x, { dim }) => withAxis(x.shape, dim as number).shape,
 };

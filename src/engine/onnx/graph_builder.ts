@@ -1,6 +1,12 @@
 /** @file Builds the ONNX graph of a recorded one: names, constants, and views in other shapes. */
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
-import type { Attributes, ElementType, OnnxConstant, OnnxNode } from './model_format.js';
+import {
+  type Attributes,
+  ELEMENT_TYPE,
+  type ElementType,
+  type OnnxConstant,
+  type OnnxNode,
+} from './model_format.js';
 
 /** An input of an operation: a value's name with the shape and type to read it in. */
 export interface Operand extends ValueInfo {
@@ -74,7 +80,7 @@ export class GraphBuilder {
 
   /** float32 1 and 0 (or int32) from bool, and the other way round. */
   cast(name: string, to: ElementType): string {
-    return this.op('Cast', [name], { to: CAST_TARGET[to] });
+    return this.op('Cast', [name], { to: ELEMENT_TYPE[to] });
   }
 
   #constant(type: ElementType, shape: readonly number[], values: ArrayBufferView): string {
@@ -88,8 +94,6 @@ export class GraphBuilder {
     return name;
   }
 }
-
-const CAST_TARGET = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 
 function hostArray(type: LazyDtype, values: readonly number[]): ArrayBufferView {
   if (type === 'float32') return Float32Array.from(values);

@@ -2,7 +2,7 @@
 import protobuf from 'protobufjs';
 
 /** ONNX's numbers of the element types in use (TensorProto.DataType). */
-export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPE;
 
 /** Operators are as of this version of the ai.onnx operator set, the newest whose forms are all used here. */

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
-import { threadCount } from '../threads.js';
+import { coreThreadCount } from '../threads.js';
 import type { EngineInfo, EngineRow, Problem } from '../types.js';
 import { BACKEND_NAME, OnnxBackend, registerKernels } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
@@ -36,7 +36,7 @@ export class OnnxEngine implements EngineRow {
 
   async start(verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
     if (this.#threads === 0) {
-      const threads = threadCount(this.probe);
+      const threads = coreThreadCount(this.probe);
       const folder = this.probe.packageFolder(PACKAGE) as string;
       const path = libraryPath(this.probe.platform, this.probe.arch, folder) as string;
       let runtime: OrtRuntime;

@@ -256,7 +256,6 @@ export class OrtRuntime {
       else api.DisablePerSessionThreads(options);
       // One arena for all sessions; a plan of each session's own would hold its memory between runs.
       api.DisableMemPattern(options);
-      if (process.env.PROF) (api as any).EnableProfiling(options, Buffer.from(process.env.PROF + '/s\0'));
       api.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
       const session = api.create((out) =>
         api.CreateSessionFromArray(this.#env, model, model.byteLength, options, out),

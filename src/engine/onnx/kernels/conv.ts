@@ -5,7 +5,7 @@
  * CPUs this is faster than ONNX Runtime's own Conv in three dimensions, and needs no transposition of the map.
  */
 import type { GraphBuilder } from '../graph_builder.js';
-import type { Kernel } from '../kernel.js';
+import { type Kernel, type KernelResult, sizeOf } from '../kernel.js';
 import { pieces } from './fused.js';
 
 /** Elements of a gathered piece: large enough for the product, small enough for the cache. */
@@ -63,17 +63,23 @@ function convolve(g: GraphBuilder, x: string, shape: readonly number[], matrix: 
   return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 0 });
 }
 
+/** A map with C channels, which the graph computes as rows. */
+function mapOf(shape: readonly number[], C: number): KernelResult {
+  const positions = shape.slice(0, 4);
+  return { shape: [sizeOf(positions), C], view: [...positions, C], dtype: 'float32' };
+}
+
 /** {x, weight [out, in, 3, 3, 3]} → [B, T, H, W, out]. */
 const conv: Kernel = {
   name: 'Conv3x3x3',
   record: ({ x, weight }) => ({
     inputs: [x, weight],
-    outputs: [{ shape: [...x.shape.slice(0, 4), weight.shape[0]], dtype: 'float32' }],
+    outputs: [mapOf(x.shape, weight.shape[0])],
   }),
-  lower: (g, [x, weight], { outputs: [{ shape }] }) => {
+  lower: (g, [x, weight]) => {
     const [O, I] = weight.shape;
     const turned = g.op('Transpose', [g.reshape(weight.name, [O, I, KERNEL_POSITIONS])], { perm: [2, 1, 0] });
-    return g.reshape(convolve(g, x.name, x.shape, g.reshape(turned, [KERNEL_POSITIONS * I, O])), shape);
+    return convolve(g, x.name, x.shape, g.reshape(turned, [KERNEL_POSITIONS * I, O]));
   },
 };
 
@@ -82,14 +88,14 @@ const convGradInput: Kernel = {
   name: 'Conv3x3x3GradInput',
   record: ({ dy, weight }) => ({
     inputs: [dy, weight],
-    outputs: [{ shape: [...dy.shape.slice(0, 4), weight.shape[1]], dtype: 'float32' }],
+    outputs: [mapOf(dy.shape, weight.shape[1])],
   }),
-  lower: (g, [dy, weight], { outputs: [{ shape }] }) => {
+  lower: (g, [dy, weight]) => {
     const [O, I] = weight.shape;
     const turned = g.op('Transpose', [g.reshape(weight.name, [O, I, KERNEL_POSITIONS])], { perm: [2, 0, 1] });
     const backwards = Array.from({ length: KERNEL_POSITIONS }, (_, k) => KERNEL_POSITIONS - 1 - k);
     const mirrored = g.op('Gather', [turned, g.ints(backwards)], { axis: 0 });
-    return g.reshape(convolve(g, dy.name, dy.shape, g.reshape(mirrored, [KERNEL_POSITIONS * O, I])), shape);
+    return convolve(g, dy.name, dy.shape, g.reshape(mirrored, [KERNEL_POSITIONS * O, I]));
   },
 };
 

@@ -1,56 +1,82 @@
 /** @file Kernels that work element by element, with broadcasting. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs';
 import type { LazyDtype } from '../../lazy/value.js';
-import type { GraphBuilder } from '../graph_builder.js';
+import type { GraphBuilder, Operand } from '../graph_builder.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
-type UnaryLowering = (builder: GraphBuilder, x: string, dtype: LazyDtype) => string;
+/** From the names of operands of one type to that of the result. */
+type Formula = (g: GraphBuilder, operands: readonly string[], dtype: LazyDtype) => string;
+
+const operator =
+  (op: string): Formula =>
+  (g, operands) =>
+    g.op(op, operands);
+
+function namesOf(operands: readonly Operand[]): string[] {
+  return operands.map(({ name }) => name);
+}
+
+/** ONNX has no arithmetic on booleans; tfjs computes with 0 and 1. */
+function numbersOf(g: GraphBuilder, operands: readonly Operand[]): string[] {
+  return operands.map(({ name, dtype }) => (dtype === 'bool' ? g.cast(name, 'int32') : name));
+}
+
+function floatsOf(g: GraphBuilder, operands: readonly Operand[]): string[] {
+  return operands.map(({ name, dtype }) => (dtype === 'float32' ? name : g.cast(name, 'float32')));
+}
+
+/** Evaluates a formula over numbers, for a result of the operands' type. */
+function compute(g: GraphBuilder, operands: readonly Operand[], formula: Formula): string {
+  const [{ dtype }] = operands;
+  const y = formula(g, numbersOf(g, operands), dtype === 'bool' ? 'int32' : dtype);
+  return dtype === 'bool' ? g.cast(y, 'bool') : y;
+}
+
+type Lower = Kernel['lower'];
+
+const arithmetic =
+  (formula: Formula): Lower =>
+  (g, operands) =>
+    compute(g, operands, formula);
 
 /** A kernel {x} → y of one shape; the result's type is the operand's unless given. */
-function unary(name: string, lower: string | UnaryLowering, result?: LazyDtype): Kernel {
-  const apply: UnaryLowering = typeof lower === 'string' ? (b, x) => b.op(lower, [x]) : lower;
+function unary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   return {
     name,
     record: ({ x }) => ({ inputs: [x], outputs: [{ shape: x.shape, dtype: result ?? dtypeOf(x) }] }),
-    lower: (b, [x]) => apply(b, x.name, x.dtype),
+    lower,
   };
 }
 
-type BinaryLowering = (builder: GraphBuilder, a: string, b: string, dtype: LazyDtype) => string;
-
 /** A kernel {a, b} → y with broadcasting; both operands have one type, which is the result's unless given. */
-function binary(name: string, lower: string | BinaryLowering, result?: LazyDtype): Kernel {
-  const apply: BinaryLowering = typeof lower === 'string' ? (g, a, b) => g.op(lower, [a, b]) : lower;
+function binary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   return {
     name,
     record: ({ a, b }) => {
       const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
       return { inputs: [a, b], outputs: [{ shape, dtype: result ?? dtypeOf(a) }] };
     },
-    lower: (g, [a, b]) => apply(g, a.name, b.name, a.dtype),
+    lower,
   };
 }
 
-/** ONNX has no arithmetic on booleans; tfjs computes with 0 and 1. */
-function overIntegers(lower: string): BinaryLowering {
-  return (g, a, b, dtype) =>
-    dtype === 'bool'
-      ? g.cast(g.op(lower, [g.cast(a, 'int32'), g.cast(b, 'int32')]), 'bool')
-      : g.op(lower, [a, b]);
+/** A function with values between the integers: its result is float32 whatever its operand is. */
+function real(name: string, formula: string | ((g: GraphBuilder, x: string) => string)): Kernel {
+  const apply = typeof formula === 'string' ? (g: GraphBuilder, x: string) => g.op(formula, [x]) : formula;
+  return unary(name, (g, operands) => apply(g, floatsOf(g, operands)[0]), 'float32');
 }
 
-/** Comparisons of booleans compare 0 and 1. */
-function comparison(name: string, lower: string, negated = false): Kernel {
-  return binary(
-    name,
-    (g, a, b, dtype) => {
-      const operands = dtype === 'bool' ? [g.cast(a, 'int32'), g.cast(b, 'int32')] : [a, b];
-      const y = g.op(lower, operands);
-      return negated ? g.op('Not', [y]) : y;
-    },
-    'bool',
-  );
+function comparison(name: string, op: string): Kernel {
+  return binary(name, (g, operands) => g.op(op, numbersOf(g, operands)), 'bool');
 }
+
+/** eˣ; of integers in float64, whose exponentials are rounded once. */
+const exp = unary(
+  'Exp',
+  (g, [{ name, dtype }]) =>
+    dtype === 'float32' ? g.op('Exp', [name]) : g.cast(g.op('Exp', [g.cast(name, 'float64')]), 'float32'),
+  'float32',
+);
 
 /** log(1 + x), exact for small x as well: log(u)·x/(u − 1) with u = 1 + x as it is rounded. */
 function log1p(g: GraphBuilder, x: string): string {
@@ -64,20 +90,49 @@ function log1p(g: GraphBuilder, x: string): string {
   return g.op('Where', [isTiny, x, g.op('Where', [isInfinite, u, exact])]);
 }
 
-/** Casts as JavaScript's typed arrays do: towards zero, NaN to 0; to bool: whether it is not 0. */
+/** Not ONNX Runtime's, whose small values have few right digits, and which is 0 below −18. */
+function sigmoid(g: GraphBuilder, x: string): string {
+  return g.op('Reciprocal', [g.op('Add', [g.op('Exp', [g.op('Neg', [x])]), g.scalar(1)])]);
+}
+
+/** −1, 0 or 1; 0 for NaN too, as tfjs has it. */
+const sign: Formula = (g, [x], dtype) => {
+  const y = g.op('Sign', [x]);
+  return dtype === 'float32' ? g.op('Where', [g.op('IsNaN', [x]), g.scalar(0), y]) : y;
+};
+
+/** ⌊a / b⌋ as int32; 0 where integers are divided by 0. */
+const floorDiv = binary(
+  'FloorDiv',
+  (g, operands) => {
+    if (operands[0].dtype === 'float32') return toInt32(g, g.op('Floor', [g.op('Div', namesOf(operands))]));
+    // Not in int32, where the smallest number divided by −1 is none, which ends the process.
+    const [a, b] = numbersOf(g, operands).map((name) => g.cast(name, 'int64'));
+    const zero = g.cast(g.scalar(0, 'int32'), 'int64');
+    const isZero = g.op('Equal', [b, zero]);
+    const divisor = g.op('Where', [isZero, g.cast(g.scalar(1, 'int32'), 'int64'), b]);
+    // Mod has the sign of the divisor, so that what is left is divided without a rest.
+    const multiple = g.op('Sub', [a, g.op('Mod', [a, divisor])]);
+    return g.cast(g.op('Where', [isZero, zero, g.op('Div', [multiple, divisor])]), 'int32');
+  },
+  'int32',
+);
+
+/** Rounds as JavaScript's typed arrays do: towards zero; 0 for NaN and the infinities. */
+function toInt32(g: GraphBuilder, x: string): string {
+  const isFinite = g.op('Less', [g.op('Abs', [x]), g.scalar(Number.POSITIVE_INFINITY)]);
+  return g.cast(g.op('Where', [isFinite, x, g.scalar(0)]), 'int32');
+}
+
+/** To bool: whether it is not 0. */
 const cast: Kernel = {
   name: 'Cast',
   record: ({ x }, { dtype }) => {
     const to = dtypeOf({ dtype: dtype as string });
     return { inputs: [x], outputs: [{ shape: x.shape, dtype: to }] };
   },
-  lower: (g, [x], { outputs: [{ dtype }] }) => {
-    if (x.dtype === 'float32' && dtype === 'int32') {
-      const number = g.op('Where', [g.op('IsNaN', [x.name]), g.scalar(0), x.name]);
-      return g.cast(number, 'int32');
-    }
-    return g.cast(x.name, dtype);
-  },
+  lower: (g, [x], { outputs: [{ dtype }] }) =>
+    x.dtype === 'float32' && dtype === 'int32' ? toInt32(g, x.name) : g.cast(x.name, dtype),
 };
 
 const select: Kernel = {
@@ -92,7 +147,8 @@ const select: Kernel = {
     const picked: TensorInfo = { ...condition, shape };
     return { inputs: [picked, t, e], outputs: [{ shape: t.shape, dtype: dtypeOf(t) }] };
   },
-  lower: (g, [condition, t, e]) => g.op('Where', [condition.name, t.name, e.name]),
+  lower: (g, [condition, ...branches]) =>
+    compute(g, branches, (_, names) => g.op('Where', [condition.name, ...names])),
 };
 
 /** Sum of any number of tensors of one shape. */
@@ -102,13 +158,9 @@ const addN: Kernel = {
     const terms = Object.values(inputs);
     return { inputs: terms, outputs: [{ shape: terms[0].shape, dtype: dtypeOf(terms[0]) }] };
   },
-  lower: (g, terms) =>
-    terms[0].dtype === 'float32'
-      ? g.op(
-          'Sum',
-          terms.map(({ name }) => name),
-        )
-      : terms.slice(1).reduce((sum, { name }) => g.op('Add', [sum, name]), terms[0].name),
+  lower: arithmetic((g, terms, dtype) =>
+    dtype === 'float32' ? g.op('Sum', terms) : terms.reduce((sum, term) => g.op('Add', [sum, term])),
+  ),
 };
 
 /** 1 above 0, `alpha` elsewhere. */
@@ -119,60 +171,50 @@ const step: Kernel = {
     attributes: { alpha },
     outputs: [{ shape: x.shape, dtype: dtypeOf(x) }],
   }),
-  lower: (g, [x], { attributes }) => {
+  lower: (g, operands, { attributes }) => {
     const { alpha } = attributes as { alpha: number };
-    const zero = g.scalar(0, x.dtype);
-    const y = g.op('Where', [
-      g.op('Greater', [x.name, zero]),
-      g.scalar(1, x.dtype),
-      g.scalar(alpha, x.dtype),
-    ]);
-    return x.dtype === 'float32' ? g.op('Where', [g.op('IsNaN', [x.name]), x.name, y]) : y;
+    return compute(g, operands, (_, [x], dtype) => {
+      const isAbove = g.op('Greater', [x, g.scalar(0, dtype)]);
+      const y = g.op('Where', [isAbove, g.scalar(1, dtype), g.scalar(alpha, dtype)]);
+      return dtype === 'float32' ? g.op('Where', [g.op('IsNaN', [x]), x, y]) : y;
+    });
   },
 };
 
-const floored = (g: GraphBuilder, x: string, dtype: LazyDtype) =>
-  dtype === 'float32' ? g.op('Floor', [x]) : x;
-
 export const elementwiseKernels: Kernel[] = [
-  unary('Abs', 'Abs'),
-  unary('Cos', 'Cos'),
-  unary('Erf', 'Erf'),
-  unary('Exp', 'Exp'),
-  unary('Floor', floored),
-  unary('IsNan', 'IsNaN', 'bool'),
-  unary('Log', 'Log'),
-  unary('Log1p', log1p),
-  unary('LogicalNot', 'Not'),
-  unary('Neg', 'Neg'),
-  unary('Reciprocal', 'Reciprocal'),
-  unary('Relu', 'Relu'),
-  unary('Rsqrt', (g, x) => g.op('Reciprocal', [g.op('Sqrt', [x])])),
-  unary('Sigmoid', 'Sigmoid'),
-  unary('Sign', 'Sign'),
-  unary('Sin', 'Sin'),
-  unary('Sqrt', 'Sqrt'),
-  unary('Square', (g, x) => g.op('Mul', [x, x])),
-  unary('Tanh', 'Tanh'),
-  binary('Add', overIntegers('Add')),
-  binary('Sub', overIntegers('Sub')),
-  binary('Multiply', overIntegers('Mul')),
-  binary('RealDiv', 'Div', 'float32'),
-  binary('Maximum', overIntegers('Max')),
-  binary('Minimum', overIntegers('Min')),
-  binary('Pow', 'Pow'),
-  binary('SquaredDifference', (g, a, b) => {
-    const difference = g.op('Sub', [a, b]);
-    return g.op('Mul', [difference, difference]);
-  }),
+  unary('Abs', arithmetic(operator('Abs'))),
+  real('Cos', 'Cos'),
+  real('Erf', 'Erf'),
+  exp,
+  real('Floor', 'Floor'),
+  real('Log', 'Log'),
+  real('Log1p', log1p),
+  unary('LogicalNot', (g, operands) => g.op('Not', namesOf(operands))),
+  unary('Neg', arithmetic(operator('Neg'))),
+  unary('Relu', arithmetic(operator('Relu'))),
+  real('Rsqrt', (g, x) => g.op('Reciprocal', [g.op('Sqrt', [x])])),
+  real('Sigmoid', sigmoid),
+  unary('Sign', arithmetic(sign)),
+  real('Sin', 'Sin'),
+  real('Sqrt', 'Sqrt'),
+  unary(
+    'Square',
+    arithmetic((g, [x]) => g.op('Mul', [x, x])),
+  ),
+  binary('Add', arithmetic(operator('Add'))),
+  binary('Sub', arithmetic(operator('Sub'))),
+  binary('Multiply', arithmetic(operator('Mul'))),
+  binary('RealDiv', (g, operands) => g.op('Div', floatsOf(g, operands)), 'float32'),
+  floorDiv,
+  binary('Maximum', arithmetic(operator('Max'))),
+  binary('Minimum', arithmetic(operator('Min'))),
+  binary('Pow', arithmetic(operator('Pow'))),
   comparison('Equal', 'Equal'),
-  comparison('NotEqual', 'Equal', true),
   comparison('Greater', 'Greater'),
   comparison('GreaterEqual', 'GreaterOrEqual'),
   comparison('Less', 'Less'),
   comparison('LessEqual', 'LessOrEqual'),
-  binary('LogicalAnd', 'And', 'bool'),
-  binary('LogicalOr', 'Or', 'bool'),
+  binary('LogicalAnd', (g, operands) => g.op('And', namesOf(operands)), 'bool'),
   cast,
   step,
   select,

@@ -36,6 +36,11 @@ const geluGrad: Kernel = {
   },
 };
 
+/** The shape of x as rows of `width`. */
+function rowsOf({ shape }: { shape: readonly number[] }, width: number): number[] {
+  return [sizeOf(shape) / width, width];
+}
+
 interface NormAttributes {
   eps: number;
   width: number;
@@ -47,14 +52,14 @@ const layerNorm: Kernel = {
   record: ({ x, weight, bias }, { eps, width }) => ({
     inputs: weight ? [x, weight, bias] : [x],
     attributes: { eps, width },
-    outputs: [{ shape: x.shape, dtype: 'float32' }],
+    outputs: [{ shape: rowsOf(x, width as number), view: x.shape, dtype: 'float32' }],
   }),
   lower: (g, [x, weight, bias], { attributes }) => {
     const { eps, width } = attributes as NormAttributes;
-    const rows = g.view(x.name, [sizeOf(x.shape) / width, width]);
+    const rows = g.view(x.name, rowsOf(x, width));
     const ones = () => g.op('Expand', [g.scalar(1), g.ints([width])]);
     const operands = weight ? [rows, weight.name, bias.name] : [rows, ones()];
-    return g.reshape(g.op('LayerNormalization', operands, { axis: -1, epsilon: new Float(eps) }), x.shape);
+    return g.op('LayerNormalization', operands, { axis: -1, epsilon: new Float(eps) });
   },
 };
 
@@ -62,16 +67,18 @@ const layerNorm: Kernel = {
 const layerNormGrad: Kernel = {
   name: 'LayerNormGrad',
   record: ({ dy, x, weight }, { eps, width }) => {
-    const gradients = weight ? [x.shape, weight.shape, weight.shape] : [x.shape];
     return {
       inputs: weight ? [dy, x, weight] : [dy, x],
       attributes: { eps, width },
-      outputs: gradients.map((shape) => ({ shape, dtype: 'float32' as const })),
+      outputs: [
+        { shape: rowsOf(x, width as number), view: x.shape, dtype: 'float32' },
+        ...(weight ? [weight, weight] : []).map(({ shape }) => ({ shape, dtype: 'float32' as const })),
+      ],
     };
   },
   lower: (g, [dy, x, weight], { attributes }) => {
     const { eps, width } = attributes as NormAttributes;
-    const shape = [sizeOf(x.shape) / width, width];
+    const shape = rowsOf(x, width);
     const [rows, dyRows] = [g.view(x.name, shape), g.view(dy.name, shape)];
     const ones = g.op('Expand', [g.scalar(1), g.ints([width])]);
     const [xhat, , deviation] = g.ops('LayerNormalization', [rows, ones], 3, {
@@ -82,7 +89,7 @@ const layerNormGrad: Kernel = {
     const dxhat = weight ? g.op('Mul', [dyRows, weight.name]) : dyRows;
     const along = g.op('Mul', [xhat, mean(g.op('Mul', [dxhat, xhat]))]);
     const centred = g.op('Sub', [g.op('Sub', [dxhat, mean(dxhat)]), along]);
-    const dx = g.reshape(g.op('Mul', [centred, deviation]), x.shape);
+    const dx = g.op('Mul', [centred, deviation]);
     if (!weight) return [dx];
     return [dx, sumOfRows(g, g.op('Mul', [dyRows, xhat]), shape), sumOfRows(g, dyRows, shape)];
   },
@@ -121,7 +128,9 @@ const linearGrad: Kernel = {
 };
 
 /** Rows gathered at a time in a weighted sum, in elements: pieces that stay in the cache. */
-const MAX_GATHERED = 2 ** 21;
+const MAX_GATHERED = 2 ** 22;
+/** Rows scattered at a time: each piece copies the table once, so they are larger. */
+const MAX_SCATTERED = 2 ** 25;
 
 /** Splits `count` rows into pieces of at most `most`, as even as can be. */
 export function pieces(count: number, most: number): number[] {
@@ -146,9 +155,15 @@ const weightedRowSum: Kernel = {
   name: 'WeightedRowSum',
   record: ({ table, index, weight }) => ({
     inputs: [table, index, weight],
-    outputs: [{ shape: [index.shape[0], table.shape[1]], dtype: 'float32' }],
+    outputs: [
+      {
+        shape: [index.shape[0], 1, table.shape[1]],
+        view: [index.shape[0], table.shape[1]],
+        dtype: 'float32',
+      },
+    ],
   }),
-  lower: (g, [table, index, weight], { outputs: [{ shape }] }) => {
+  lower: (g, [table, index, weight]) => {
     const [N, K] = index.shape;
     const D = table.shape[1];
     const sizes = pieces(N, MAX_GATHERED / (K * D));
@@ -156,7 +171,7 @@ const weightedRowSum: Kernel = {
     const sums = splitRows(g, index.name, sizes).map((places, i) =>
       g.op('MatMul', [weights[i], g.op('Gather', [table.name, places], { axis: 0 })]),
     );
-    return g.reshape(joinRows(g, sums), shape);
+    return joinRows(g, sums);
   },
 };
 
@@ -165,9 +180,9 @@ const weightedRowSumGradWeight: Kernel = {
   name: 'WeightedRowSumGradWeight',
   record: ({ table, index, dy }) => ({
     inputs: [table, index, dy],
-    outputs: [{ shape: index.shape, dtype: 'float32' }],
+    outputs: [{ shape: [...index.shape, 1], view: index.shape, dtype: 'float32' }],
   }),
-  lower: (g, [table, index, dy], { outputs: [{ shape }] }) => {
+  lower: (g, [table, index, dy]) => {
     const [N, K] = index.shape;
     const D = table.shape[1];
     const sizes = pieces(N, MAX_GATHERED / (K * D));
@@ -175,7 +190,7 @@ const weightedRowSumGradWeight: Kernel = {
     const products = splitRows(g, index.name, sizes).map((places, i) =>
       g.op('MatMul', [g.op('Gather', [table.name, places], { axis: 0 }), dys[i]]),
     );
-    return g.reshape(joinRows(g, products), shape);
+    return joinRows(g, products);
   },
 };
 
@@ -191,7 +206,7 @@ const weightedRowSumGradTable: Kernel = {
   lower: (g, [index, weight, dy], { outputs: [{ shape }] }) => {
     const [N, K] = index.shape;
     const D = shape[1];
-    const sizes = pieces(N, MAX_GATHERED / (K * D));
+    const sizes = pieces(N, MAX_SCATTERED / (K * D));
     const places = splitRows(g, g.cast(g.reshape(index.name, [N, K, 1]), 'int64'), sizes);
     const weights = splitRows(g, g.reshape(weight.name, [N, K, 1]), sizes);
     const dys = splitRows(g, g.reshape(dy.name, [N, 1, D]), sizes);

@@ -40,38 +40,6 @@ const slice: Kernel = {
   },
 };
 
-const stridedSlice: Kernel = {
-  name: 'StridedSlice',
-  record: ({ x }, attrs) => {
-    const info = slice_util.sliceInfo(
-      x.shape,
-      attrs.begin as number[],
-      attrs.end as number[],
-      attrs.strides as number[],
-      attrs.beginMask as number,
-      attrs.endMask as number,
-      attrs.ellipsisMask as number,
-      attrs.newAxisMask as number,
-      attrs.shrinkAxisMask as number,
-    );
-    const { begin, end, strides, finalShape } = info;
-    return {
-      inputs: [x],
-      attributes: { begin, end, strides },
-      outputs: [{ shape: finalShape, dtype: dtypeOf(x) }],
-    };
-  },
-  lower: (g, [x], { attributes, outputs: [{ shape }] }) => {
-    const { begin, end, strides } = attributes as Record<'begin' | 'end' | 'strides', number[]>;
-    if (sizeOf(shape) === 0) return g.op('Slice', [x.name, g.ints([0]), g.ints([0]), g.ints([0])]);
-    // Going backwards, −1 as an end is "before the first"; to ONNX it would be the last element.
-    const ends = end.map((value, axis) => (strides[axis] < 0 && value < 0 ? -1e9 : value));
-    const axes = x.shape.map((_, axis) => axis);
-    const sliced = g.op('Slice', [x.name, g.ints(begin), g.ints(ends), g.ints(axes), g.ints(strides)]);
-    return g.reshape(sliced, shape);
-  },
-};
-
 const concat: Kernel = {
   name: 'Concat',
   record: (inputs, attrs) => {
@@ -103,19 +71,38 @@ const concat: Kernel = {
   },
 };
 
+/** A shape with a new axis of length 1; negative places count from the end. Throws where there is no such place. */
+export function withAxis(shape: readonly number[], place: number): { axis: number; shape: number[] } {
+  const rank = shape.length;
+  const axis = place < 0 ? rank + 1 + place : place;
+  util.assert(
+    axis >= 0 && axis <= rank,
+    () => `Axis must be in the interval [${-(rank + 1)}, ${rank}], not ${place}`,
+  );
+  return { axis, shape: [...shape.slice(0, axis), 1, ...shape.slice(axis)] };
+}
+
 /** Joins tensors along a new axis. */
 const pack: Kernel = {
   name: 'Pack',
   record: (inputs, attrs) => {
     const parts = Object.values(inputs);
-    const given = attrs.axis as number;
-    const axis = given < 0 ? parts[0].shape.length + 1 + given : given;
-    const widened = parts.map((part) => ({
-      ...part,
-      shape: [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)],
-    }));
-    const shape = widened[0].shape.map((size, i) => (i === axis ? parts.length : size));
-    return { inputs: widened, attributes: { axis }, outputs: [{ shape, dtype: dtypeOf(parts[0]) }] };
+    const [{ shape, dtype }] = parts;
+    for (const part of parts) {
+      util.assertShapesMatch(shape, part.shape, 'All tensors passed to stack must have matching shapes');
+      util.assert(dtype === part.dtype, () => 'All tensors passed to stack must have matching dtypes');
+    }
+    const { axis, shape: widened } = withAxis(shape, attrs.axis as number);
+    return {
+      inputs: parts.map((part) => ({ ...part, shape: widened })),
+      attributes: { axis },
+      outputs: [
+        {
+          shape: widened.map((size, i) => (i === axis ? parts.length : size)),
+          dtype: dtypeOf({ dtype }),
+        },
+      ],
+    };
   },
   lower: (g, parts, { attributes }) => {
     const { axis } = attributes as { axis: number };
@@ -144,22 +131,6 @@ const splitV: Kernel = {
     return g.ops('Split', [x.name, g.ints(outputs.map(({ shape }) => shape[axis]))], outputs.length, {
       axis,
     });
-  },
-};
-
-const unpack: Kernel = {
-  name: 'Unpack',
-  record: ({ value }, attrs) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, value.shape);
-    const shape = value.shape.filter((_, i) => i !== axis);
-    const outputs = Array.from({ length: value.shape[axis] }, () => ({ shape, dtype: dtypeOf(value) }));
-    return { inputs: [value], attributes: { axis }, outputs };
-  },
-  lower: (g, [x], { attributes, outputs }) => {
-    const { axis } = attributes as { axis: number };
-    if (outputs.length === 1) return g.reshape(x.name, outputs[0].shape);
-    const parts = g.ops('Split', [x.name, g.ints(outputs.map(() => 1))], outputs.length, { axis });
-    return parts.map((part, i) => g.reshape(part, outputs[i].shape));
   },
 };
 
@@ -202,31 +173,48 @@ const tile: Kernel = {
   },
 };
 
+interface GatherAttributes {
+  batchSize: number;
+  outerSize: number;
+  dimSize: number;
+  sliceSize: number;
+}
+
 /** Elements x[..., index, ...] along an axis; the first `batchDims` axes of both go together. */
 const gather: Kernel = {
   name: 'GatherV2',
   record: ({ x, indices }, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
-    const batchDims = (attrs.batchDims as number | undefined) ?? 0;
-    const shape = [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...x.shape.slice(axis + 1)];
-    return { inputs: [x, indices], attributes: { axis, batchDims }, outputs: [{ shape, dtype: dtypeOf(x) }] };
+    const { collectGatherOpShapeInfo } = backend_util.segment_util;
+    const { batchSize, outerSize, dimSize, sliceSize, outputShape } = collectGatherOpShapeInfo(
+      x as never,
+      indices as never,
+      axis,
+      (attrs.batchDims as number | undefined) ?? 0,
+    );
+    const attributes: GatherAttributes = { batchSize, outerSize, dimSize, sliceSize };
+    return { inputs: [x, indices], attributes, outputs: [{ shape: outputShape, dtype: dtypeOf(x) }] };
+  },
+  check: ({ x, indices }, attrs, contentOf) => {
+    const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
+    const last = x.shape[axis] - 1;
+    const wrong = contentOf(indices)?.find((index) => index < 0 || index > last);
+    util.assert(wrong === undefined, () => `GatherV2: the index value ${wrong} is not in [0, ${last}]`);
   },
   lower: (g, [x, indices], { attributes, outputs: [{ shape }] }) => {
-    const { axis, batchDims } = attributes as { axis: number; batchDims: number };
-    const index = indices.dtype === 'int32' ? indices.name : g.cast(indices.name, 'int32');
-    if (batchDims === 0) return g.op('Gather', [x.name, index], { axis });
-    // Rows of a matrix: place (batch, outer, index) of [batch, outer, dim, inner].
-    const batch = sizeOf(x.shape.slice(0, batchDims));
-    const outer = sizeOf(x.shape.slice(batchDims, axis));
-    const dim = x.shape[axis];
-    const count = sizeOf(indices.shape) / batch;
-    const rows = g.reshape(x.name, [batch * outer * dim, sizeOf(x.shape.slice(axis + 1))]);
-    const starts = Array.from({ length: batch * outer }, (_, i) => i * dim);
-    const places = g.op('Add', [
-      g.reshape(index, [batch, 1, count]),
-      g.constant('int32', [batch, outer, 1], starts),
-    ]);
-    return g.reshape(g.op('Gather', [rows, places], { axis: 0 }), shape);
+    const { batchSize, outerSize, dimSize, sliceSize } = attributes as GatherAttributes;
+    const count = sizeOf(indices.shape) / Math.max(1, batchSize);
+    // Rows of a matrix: place (batch, outer, index) of [batch, outer, dim, slice].
+    const rowCount = batchSize * outerSize * dimSize;
+    const starts = Array.from({ length: batchSize * outerSize }, (_, i) => i * dimSize);
+    const index = g.reshape(indices.name, [batchSize, 1, count]);
+    const places = g.op('Add', [index, g.constant('int32', [batchSize, outerSize, 1], starts)]);
+    // The runtime refuses a place behind the last row, while a wrong index could lead to another row.
+    const isBelow = g.op('Less', [index, g.scalar(0, 'int32')]);
+    const isAbove = g.op('GreaterOrEqual', [index, g.scalar(dimSize, 'int32')]);
+    const checked = g.op('Where', [g.op('Or', [isBelow, isAbove]), g.scalar(rowCount, 'int32'), places]);
+    const rows = g.reshape(x.name, [rowCount, sliceSize]);
+    return g.reshape(g.op('Gather', [rows, checked], { axis: 0 }), shape);
   },
 };
 
@@ -244,11 +232,11 @@ const oneHot: Kernel = {
     // Compared rather than ONNX's OneHot, to which a negative index counts from the end.
     const classes = g.constant('int32', [depth], [...Array(depth).keys()]);
     const column = g.reshape(indices.name, [...indices.shape, 1]);
-    return g.op('Where', [
-      g.op('Equal', [column, classes]),
-      g.scalar(onValue, dtype),
-      g.scalar(offValue, dtype),
-    ]);
+    const isClass = g.op('Equal', [column, classes]);
+    // The runtime has no choice between booleans.
+    const type = dtype === 'bool' ? 'int32' : dtype;
+    const y = g.op('Where', [isClass, g.scalar(onValue, type), g.scalar(offValue, type)]);
+    return dtype === 'bool' ? g.cast(y, 'bool') : y;
   },
 };
 
@@ -265,8 +253,40 @@ const scatterNd: Kernel = {
     const zero = g.scalar(0, updates.dtype);
     const zeros = g.op('Expand', [zero, g.ints(shape)]);
     // A list of plain numbers is a list of vectors of length 1.
-    const vectors = indices.shape.length > 1 ? indices.name : g.reshape(indices.name, [...indices.shape, 1]);
-    return g.op('ScatterND', [zeros, g.cast(vectors, 'int64'), updates.name], { reduction: 'add' });
+    const vectorShape = indices.shape.length > 1 ? indices.shape : [...indices.shape, 1];
+    const rank = vectorShape[vectorShape.length - 1];
+    const vectors = g.reshape(indices.name, vectorShape);
+    // The runtime refuses an index behind the end; a negative one would count from there.
+    const isBelow = g.op('Less', [vectors, g.scalar(0, 'int32')]);
+    const ends = g.constant('int32', [rank], shape.slice(0, rank));
+    const places = g.cast(g.op('Where', [isBelow, ends, vectors]), 'int64');
+    return g.op('ScatterND', [zeros, places, updates.name], { reduction: 'add' });
+  },
+};
+
+/** Sums rows of equal id; rows with ids outside of [0, numSegments) are left out. */
+const unsortedSegmentSum: Kernel = {
+  name: 'UnsortedSegmentSum',
+  // See above.
+  lane: SERIAL_LANE,
+  record: ({ x, segmentIds }, { numSegments }) => {
+    util.assertShapesMatch(segmentIds.shape, x.shape.slice(0, 1), 'unsortedSegmentSum: one id per row: ');
+    const shape = [numSegments as number, ...x.shape.slice(1)];
+    const dtype = x.dtype === 'bool' ? 'int32' : dtypeOf(x);
+    return { inputs: [x, segmentIds], outputs: [{ shape, dtype }] };
+  },
+  lower: (g, [x, ids], { outputs: [{ shape, dtype }] }) => {
+    const [count, ...row] = shape;
+    const last = g.scalar(count, 'int32');
+    const isBelow = g.op('Less', [ids.name, g.scalar(0, 'int32')]);
+    const isAbove = g.op('Greater', [ids.name, last]);
+    // What is left out goes to one more segment.
+    const places = g.op('Where', [g.op('Or', [isBelow, isAbove]), last, ids.name]);
+    const zeros = g.op('Expand', [g.scalar(0, dtype), g.ints([count + 1, ...row])]);
+    const vectors = g.reshape(g.cast(places, 'int64'), [...ids.shape, 1]);
+    const rows = x.dtype === dtype ? x.name : g.cast(x.name, dtype);
+    const sums = g.op('ScatterND', [zeros, vectors, rows], { reduction: 'add' });
+    return g.op('Slice', [sums, g.ints([0]), g.ints([count]), g.ints([0])]);
   },
 };
 
@@ -321,16 +341,15 @@ const range: Kernel = {
 export const shapeKernels: Kernel[] = [
   transpose,
   slice,
-  stridedSlice,
   concat,
   pack,
   splitV,
-  unpack,
   pad,
   tile,
   gather,
   oneHot,
   scatterNd,
+  unsortedSegmentSum,
   fill,
   filledLike('ZerosLike', 0),
   filledLike('OnesLike', 1),

@@ -1,0 +1,51 @@
+/** @file The arithmetic that a training step cannot do without: multiply-adds of its matrix products, counted as two. */
+import type { Config } from '../src/config/index.js';
+import { NECK_LEVELS } from '../src/model/neck.js';
+
+/** A gradient for the input and one for the weight, each as much work as the product itself. */
+const FORWARD_AND_BACKWARD = 3;
+/** The first layer's input needs no gradient. */
+const FORWARD_AND_WEIGHT = 2;
+/** Feature levels × neighbours of a bilinear sample. */
+const ROWS_PER_SAMPLE = NECK_LEVELS.length * 4;
+
+/** Floating-point operations of one step on `batch` clips of `height`×`width` pixels; recomputation is not counted. */
+export function necessaryFlops(cfg: Config, batch: number, height: number, width: number): number {
+  const { ViT, DATA, MODEL } = cfg;
+  const { STM } = MODEL;
+  const C = ViT.EMBED_DIM;
+  const T = DATA.NUM_FRAMES / ViT.TUBELET_SIZE;
+  const [h, w] = [height / ViT.PATCH_SIZE, width / ViT.PATCH_SIZE];
+  const N = T * h * w;
+  const product = (rows: number, inner: number, columns: number) => 2 * rows * inner * columns;
+
+  const patch = product(N, ViT.IN_CHANS * ViT.TUBELET_SIZE * ViT.PATCH_SIZE ** 2, C);
+  const block = product(N, C, (4 + 2 * ViT.MLP_RATIO) * C) + 2 * product(N, N, C);
+
+  const D = STM.HIDDEN_DIM;
+  const neck = NECK_LEVELS.map(({ scale }) => {
+    const positions = N * scale * scale;
+    const rescale =
+      scale === 4 ? product(N, C, 2 * C) + product(4 * N, C / 2, C) : scale === 2 ? product(N, C, 2 * C) : 0;
+    const channels = { 4: C / 4, 2: C / 2, 1: C, 0.5: C }[scale];
+    return rescale + product(positions, channels, D) + product(positions, 27 * D, D);
+  }).reduce((a, b) => a + b);
+
+  const { NUM_QUERIES: Q, N_GROUPS: G, SPATIAL_POINTS: P, OUT_MULTIPLIER: M } = STM;
+  const attention = product(Q, D, 4 * D) + 2 * product(Q, Q, D);
+  const feedForward = product(Q, D, 2 * STM.DIM_FEEDFORWARD);
+  const mixing = (points: number) => {
+    const perGroup = D / G;
+    const generate = product(Q, D, G * (perGroup ** 2 + M * points ** 2));
+    const mix = G * Q * (product(points, perGroup, perGroup) + product(M * points, points, perGroup));
+    return generate + mix + product(Q, M * points * D, D);
+  };
+  const sampling = product(Q, D, 3 * G * P) + 2 * Q * G * P * ROWS_PER_SAMPLE * ((T * D) / G);
+  const heads =
+    product(Q, D, (STM.NUM_CLS + STM.NUM_REG) * D) +
+    product(Q, 2 * D, STM.NUM_ACT * 2 * D + STM.ACTION_CLASSES);
+  const stage = 2 * (attention + feedForward) + sampling + mixing(P) + mixing(T) + heads;
+
+  const rest = ViT.DEPTH * block + neck + STM.NUM_STAGES * stage;
+  return batch * (FORWARD_AND_WEIGHT * patch + FORWARD_AND_BACKWARD * rest);
+}

@@ -1,0 +1,465 @@
+/** @file ONNX Runtime through its C API: who owns memory and until when, what an error says, that nothing is blocked. */
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { EngineError } from '../../errors.js';
+import type { Graph, GraphNode } from '../lazy/graph.js';
+import type { ValueInfo } from '../lazy/value.js';
+import { libraryPath, loadOrtApi, OrtError, ortPackageFolder } from './c_api.js';
+import { OrtCompiler, SERIAL_LANE } from './compiler.js';
+import type { Lowering } from './kernel.js';
+import { encodeModel, type OnnxNode } from './model_format.js';
+import { type HostArray, type OrtDtype, OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+
+let runtime: OrtRuntime;
+
+beforeAll(() => {
+  const path = libraryPath(process.platform, process.arch, ortPackageFolder()) as string;
+  runtime = new OrtRuntime(loadOrtApi(path), { threads: 2 });
+});
+
+/** A whole collection, which moves what it keeps. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
+
+const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+
+function tensor(numbers: ArrayLike<number>, shape = [numbers.length], dtype: OrtDtype = 'float32') {
+  const made = runtime.allocate(shape, dtype);
+  made.write(ARRAY[dtype].from(numbers));
+  return made;
+}
+
+describe('a tensor', () => {
+  it.each<[OrtDtype, HostArray]>([
+    ['float32', Float32Array.of(1.5, -2, Number.NaN, 3e38, -0, Number.NEGATIVE_INFINITY)],
+    ['int32', Int32Array.of(1, -2, 2 ** 31 - 1, -(2 ** 31), 16_777_217, 0)],
+    ['bool', Uint8Array.of(1, 0, 1, 1, 0, 0)],
+  ])('of %s keeps what is written', (dtype, data) => {
+    const made = runtime.allocate([2, 3], dtype);
+    made.write(data);
+    expect(made.read()).toEqual(data);
+    expect(made.read().constructor).toBe(data.constructor);
+    expect([made.size, made.bytes]).toEqual([6, data.byteLength]);
+    made.release();
+  });
+
+  it.each([
+    ['a scalar', [], 1],
+    ['an empty one', [0], 0],
+    ['an empty one of several axes', [3, 0, 2], 0],
+    ['one of many axes', [1, 2, 1, 2, 1, 2, 1], 8],
+  ])('may be %s', (_, shape, size) => {
+    const made = runtime.allocate(shape, 'float32');
+    const data = Float32Array.from({ length: size }, (_, i) => i + 1);
+    made.write(data);
+    expect(made.read()).toEqual(data);
+    expect(() => made.write(new Float32Array(size + 1))).toThrow(TypeError);
+    made.release();
+    expect(() => made.read()).toThrow('after its release');
+  });
+
+  it('takes nothing of another type or length, and says what it is', () => {
+    const made = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+    for (const wrong of [new Float32Array(5), new Float32Array(7), new Int32Array(6), new Uint8Array(24)])
+      expect(() => made.write(wrong)).toThrow(TypeError);
+    expect(() => made.write(new Int32Array(6))).toThrow('Int32Array(6) for a tensor float32 [2,3]');
+    expect(Array.from(made.read())).toEqual([1, 2, 3, 4, 5, 6]);
+    made.release();
+    const flags = runtime.allocate([2], 'bool');
+    expect(() => flags.write(new Float32Array(2))).toThrow('Float32Array(2) for a tensor bool [2]');
+    flags.release();
+  });
+
+  it('is not used after its release, nor released twice', () => {
+    const made = tensor([1, 2]);
+    expect(made.isReleased).toBe(false);
+    made.release();
+    expect(made.isReleased).toBe(true);
+    for (const use of [
+      () => made.release(),
+      () => made.read(),
+      () => made.write(new Float32Array(2)),
+      () => made.pointer,
+    ])
+      expect(use).toThrow('a native tensor was used after its release');
+  });
+
+  it('is copied when it is read', () => {
+    const made = tensor([1, 2, 3]);
+    const copy = made.read();
+    copy[0] = 7;
+    expect(Array.from(made.read())).toEqual([1, 2, 3]);
+    made.write(Float32Array.of(4, 5, 6));
+    made.release();
+    // The memory goes to the next ones.
+    const others = Array.from({ length: 50 }, () => tensor([-1, -1, -1]));
+    expect(Array.from(copy)).toEqual([7, 2, 3]);
+    for (const other of others) other.release();
+  });
+
+  it('keeps its own memory among thousands, while JavaScript moves its arrays', () => {
+    // Typed arrays of up to 64 bytes live on JavaScript's heap, where they are moved.
+    const sizes = [1, 2, 3, 7, 8, 15, 16, 17, 33];
+    const content = (n: number) =>
+      Float32Array.from({ length: sizes[n % sizes.length] }, (_, i) => n + i / 64);
+    const made: OrtTensor[] = [];
+    let litter: unknown[] = [];
+    for (let n = 0; n < 5000; n++) {
+      made.push(tensor(content(n)));
+      for (let k = 0; k < 20; k++) litter.push(new Float32Array(4), { k });
+      if (litter.length > 20_000) litter = [];
+      if (n % 1000 === 0) collectGarbage();
+    }
+    for (const [n, { shape }] of made.entries()) expect(shape).toEqual([content(n).length]);
+    for (const [n, one] of made.entries()) expect(one.read()).toEqual(content(n));
+    // Every other one goes, and its place is taken.
+    for (let n = 0; n < made.length; n += 2) {
+      made[n].release();
+      made[n] = tensor(content(n + 1));
+    }
+    for (const [n, one] of made.entries()) expect(one.read()).toEqual(content(n % 2 ? n : n + 1));
+    for (const one of made) one.release();
+  });
+
+  it('may be too large for the machine: an error of ONNX Runtime, and nothing else happens', () => {
+    expect(() => runtime.allocate([2 ** 25, 2 ** 25], 'float32')).toThrow(OrtError);
+    const made = tensor([1]);
+    expect(made.read()).toEqual(Float32Array.of(1));
+    made.release();
+  });
+});
+
+/** A model of one operator over float32 tensors. */
+function model(op: string, inputs: number[][], output: number[]): Uint8Array {
+  const node: OnnxNode = {
+    name: 'the node',
+    op,
+    domain: '',
+    inputs: inputs.map((_, i) => `i${i}`),
+    outputs: ['o0'],
+    attributes: {},
+  };
+  return encodeModel({
+    nodes: [node],
+    constants: [],
+    inputs: inputs.map((shape, i) => ({ name: `i${i}`, shape, type: 'float32' })),
+    outputs: [{ name: 'o0', shape: output, type: 'float32' }],
+  });
+}
+
+function session(op: string, inputs: number[][], output: number[], serial = false): OrtSession {
+  return runtime.createSession(model(op, inputs, output), [{ shape: output, dtype: 'float32' }], serial);
+}
+
+describe('a session', () => {
+  it.each([false, true])('computes new tensors, on one thread: %s', (serial) => {
+    const sum = session('Add', [[2], [2]], [2], serial);
+    const [a, b] = [tensor([1, 2]), tensor([30, 40])];
+    const [first] = runtime.run(sum, [a, b]);
+    const [second] = runtime.run(sum, [a, a]);
+    expect(Array.from(first.read())).toEqual([31, 42]);
+    expect(Array.from(second.read())).toEqual([2, 4]);
+    expect([first.shape, first.dtype]).toEqual([[2], 'float32']);
+    // The results outlive the session.
+    sum.release();
+    expect(Array.from(first.read())).toEqual([31, 42]);
+    for (const made of [a, b, first, second]) made.release();
+  });
+
+  it('takes and gives hundreds of tensors', () => {
+    const count = 300;
+    const value = (name: string) => ({ name, shape: [], type: 'float32' as const });
+    const indices = Array.from({ length: count }, (_, i) => i);
+    const many = runtime.createSession(
+      encodeModel({
+        nodes: indices.map((i) => ({
+          name: `n${i}`,
+          op: 'Sub',
+          domain: '',
+          inputs: [`i${i}`, `i${(i + 1) % count}`],
+          outputs: [`o${i}`],
+          attributes: {},
+        })),
+        constants: [],
+        inputs: indices.map((i) => value(`i${i}`)),
+        outputs: indices.map((i) => value(`o${i}`)),
+      }),
+      indices.map(() => ({ shape: [], dtype: 'float32' as const })),
+    );
+    const inputs = indices.map((i) => tensor([i * i], []));
+    const outputs = runtime.run(many, inputs);
+    const expected = indices.map((i) => i * i - ((i + 1) % count) ** 2);
+    expect(outputs.map((output) => output.read()[0])).toEqual(expected);
+    for (const made of [...inputs, ...outputs]) made.release();
+    many.release();
+  });
+
+  it('is not used after its release, nor released twice', () => {
+    const sum = session('Add', [[1], [1]], [1]);
+    const a = tensor([1]);
+    sum.release();
+    expect(() => sum.release()).toThrow('a session was used after its release');
+    expect(() => runtime.run(sum, [a, a])).toThrow('a session was used after its release');
+    a.release();
+  });
+
+  it('refuses operands that were released, before anything runs', async () => {
+    const sum = session('Add', [[1], [1]], [1]);
+    const [a, b] = [tensor([1]), tensor([1])];
+    b.release();
+    expect(() => runtime.run(sum, [a, b])).toThrow('after its release');
+    await expect(runtime.runAsync(sum, [a, b])).rejects.toThrow('after its release');
+    a.release();
+    sum.release();
+  });
+
+  it('is not made of a broken model: an error of ONNX Runtime', () => {
+    const outputs = [{ shape: [1], dtype: 'float32' as const }];
+    const good = model('Add', [[1], [1]], [1]);
+    for (const bytes of [
+      new Uint8Array(0),
+      Uint8Array.from({ length: 100 }, (_, i) => 37 * i),
+      good.subarray(0, good.length / 2),
+    ])
+      expect(() => runtime.createSession(bytes, outputs)).toThrow(OrtError);
+    expect(() => session('NoSuchOperator', [[1]], [1])).toThrow(/NoSuchOperator/);
+    // Add wants two operands.
+    expect(() => session('Add', [[1]], [1])).toThrow(OrtError);
+  });
+
+  it('takes operands of its own shapes only: an error of ONNX Runtime', () => {
+    const sum = session('Add', [[2], [2]], [2]);
+    const [a, wrong] = [tensor([1, 2]), tensor([1, 2, 3])];
+    expect(() => runtime.run(sum, [a, wrong])).toThrow(OrtError);
+    expect(() => runtime.run(sum, [a])).toThrow(OrtError);
+    const [right] = runtime.run(sum, [a, a]);
+    expect(Array.from(right.read())).toEqual([2, 4]);
+    for (const made of [a, wrong, right]) made.release();
+    sum.release();
+  });
+});
+
+describe('asynchronous runs', () => {
+  const N = 400;
+
+  it('let the event loop live', async () => {
+    const product = session(
+      'MatMul',
+      [
+        [N, N],
+        [N, N],
+      ],
+      [N, N],
+    );
+    const a = tensor(
+      Float32Array.from({ length: N * N }, (_, i) => (i % 7) - 3),
+      [N, N],
+    );
+    let turns = 0;
+    let isRunning = true;
+    const run = (async () => {
+      for (let n = 0; n < 10; n++) (await runtime.runAsync(product, [a, a]))[0].release();
+      isRunning = false;
+    })();
+    for (; isRunning; turns++) await setImmediate();
+    await run;
+    // A synchronous run would leave one turn to each of the ten.
+    expect(turns).toBeGreaterThan(20);
+    const [now] = runtime.run(product, [a, a]);
+    const [later] = await runtime.runAsync(product, [a, a]);
+    expect(later.read()).toEqual(now.read());
+    for (const made of [a, now, later]) made.release();
+    product.release();
+  });
+
+  it('may be several at a time, with a synchronous one among them', async () => {
+    const product = session(
+      'MatMul',
+      [
+        [N, N],
+        [N, N],
+      ],
+      [N, N],
+    );
+    const inputs = [1, 2, 3].map((k) => tensor(new Float32Array(N * N).fill(k), [N, N]));
+    const running = inputs.map((a) => runtime.runAsync(product, [a, a]));
+    const [now] = runtime.run(product, [inputs[1], inputs[1]]);
+    const results = (await Promise.all(running)).map(([result]) => result);
+    for (const [i, result] of [...results, now].entries()) {
+      const k = [1, 2, 3, 2][i];
+      expect(result.read().every((x) => x === N * k * k)).toBe(true);
+    }
+    for (const made of [...inputs, ...results, now]) made.release();
+    product.release();
+  });
+
+  it('find operands and results where they were while JavaScript moves its arrays', async () => {
+    const sum = session('Add', [[2], [2]], [2]);
+    const inputs = Array.from({ length: 40 }, (_, n) => tensor([n, -n]));
+    for (let round = 0; round < 30; round++) {
+      // Lists of two addresses are small enough to live on JavaScript's heap, and to be moved between call and run.
+      const running = inputs.map((a) => runtime.runAsync(sum, [a, inputs[round]]));
+      collectGarbage();
+      const results = await Promise.all(running);
+      for (const [n, [result]] of results.entries()) {
+        expect(Array.from(result.read())).toEqual([n + round, -n - round]);
+        result.release();
+      }
+    }
+    for (const made of inputs) made.release();
+    sum.release();
+  });
+
+  it('reject with an error of ONNX Runtime', async () => {
+    const sum = session('Add', [[2], [2]], [2]);
+    const [a, wrong] = [tensor([1, 2]), tensor([1, 2, 3])];
+    await expect(runtime.runAsync(sum, [a, wrong])).rejects.toThrow(OrtError);
+    a.release();
+    wrong.release();
+    sum.release();
+  });
+});
+
+/** Rows of a table at given places, as a graph of three operations; a place that is not there fails when it runs. */
+function lookup(lane = 0): Graph {
+  const table = { shape: [3, 2], dtype: 'float32' } as const;
+  const places = { shape: [4], dtype: 'int32' } as const;
+  const rows = { shape: [4, 2], dtype: 'float32' } as const;
+  const node = (op: string, inputs: [GraphNode['inputs'][0]['source'], ValueInfo][], output: ValueInfo) => ({
+    op,
+    attributes: {},
+    inputs: inputs.map(([source, { shape }]) => ({ source, shape })),
+    outputs: [output],
+  });
+  return {
+    nodes: [
+      node('Negate', [[{ input: 0 }, table]], table),
+      node(
+        'Pick',
+        [
+          [{ node: 0, output: 0 }, table],
+          [{ input: 1 }, places],
+        ],
+        rows,
+      ),
+      node('Negate', [[{ node: 1, output: 0 }, rows]], rows),
+    ],
+    inputs: [table, places],
+    outputs: [{ node: 2, output: 0 }],
+    lane,
+  };
+}
+
+describe('a compiled graph', () => {
+  const lowerings = new Map<string, Lowering>([
+    ['Negate', (g, [x]) => g.op('Neg', [x.name])],
+    ['Pick', (g, [x, places]) => g.op('Gather', [x.name, places.name], { axis: 0 })],
+    ['Broken', (g, [x]) => g.op('NoSuchOperator', [x.name])],
+  ]);
+  const compile = (graph: Graph) => new OrtCompiler(runtime, lowerings).compile(graph);
+  const operands = (places: number[]) => [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor(places, [4], 'int32')];
+
+  it.each([0, SERIAL_LANE])('computes in lane %i, at once and asynchronously', async (lane) => {
+    const program = compile(lookup(lane));
+    const inputs = operands([2, 0, 0, 1]);
+    const results = [...program.run(inputs), ...(await program.runAsync(inputs))];
+    for (const result of results) expect(Array.from(result.read())).toEqual([5, 6, 1, 2, 1, 2, 3, 4]);
+    for (const made of [...inputs, ...results]) made.release();
+    program.release();
+    expect(() => program.run([])).toThrow('after its release');
+  });
+
+  it('that fails names the operation and its shapes, and can run again', async () => {
+    const program = compile(lookup());
+    const inputs = operands([2, 0, 5, 1]);
+    const failures = [
+      await Promise.resolve()
+        .then(() => program.run(inputs))
+        .catch((error) => error),
+      await program.runAsync(inputs).catch((error) => error),
+    ];
+    for (const error of failures) {
+      expect(error).toBeInstanceOf(EngineError);
+      expect(error.message).toMatch(/^ONNX Runtime failed: .*idx=5/);
+      expect(error.message).toMatch(/\n {2}in Pick\(\[3,2\], \[4\]\) → \[4,2\]$/);
+      expect(error.cause).toBeInstanceOf(OrtError);
+    }
+    inputs[1].write(Int32Array.of(0, 1, 2, 2));
+    const [result] = program.run(inputs);
+    expect(Array.from(result.read())).toEqual([1, 2, 3, 4, 5, 6, 5, 6]);
+    for (const made of [...inputs, result]) made.release();
+    program.release();
+  });
+
+  it('that ONNX Runtime refuses names the operation', () => {
+    const graph = lookup();
+    const broken = { ...graph, nodes: graph.nodes.with(1, { ...graph.nodes[1], op: 'Broken' }) };
+    expect(() => compile(broken)).toThrow(EngineError);
+    expect(() => compile(broken)).toThrow(/Broken\(\[3,2\], \[4\]\) → \[4,2\]/);
+  });
+
+  it('without a lowering for an operation says which', () => {
+    const graph = lookup();
+    const unknown = { ...graph, nodes: graph.nodes.with(1, { ...graph.nodes[1], op: 'Unknown' }) };
+    expect(() => compile(unknown)).toThrow('no lowering of Unknown');
+  });
+
+  it('may give one value twice, an input, or an inner value beside what is made of it', () => {
+    const graph: Graph = {
+      nodes: [
+        {
+          op: 'Same',
+          attributes: {},
+          inputs: [{ source: { input: 0 }, shape: [4] }],
+          outputs: [{ shape: [4], dtype: 'float32' }],
+        },
+        {
+          op: 'Twins',
+          attributes: {},
+          inputs: [{ source: { node: 0, output: 0 }, shape: [2, 2] }],
+          outputs: [
+            { shape: [2, 2], dtype: 'float32' },
+            { shape: [2, 2], dtype: 'float32' },
+          ],
+        },
+      ],
+      inputs: [{ shape: [4], dtype: 'float32' }],
+      outputs: [
+        { node: 0, output: 0 },
+        { node: 1, output: 0 },
+        { node: 1, output: 1 },
+      ],
+      lane: 0,
+    };
+    const twins = new Map<string, Lowering>([
+      ['Same', (_, [x]) => x.name],
+      [
+        'Twins',
+        (g, [x]) => {
+          const y = g.op('Neg', [x.name]);
+          return [y, y];
+        },
+      ],
+    ]);
+    const program = new OrtCompiler(runtime, twins).compile(graph);
+    const x = tensor([1, 2, 3, 4]);
+    const results = program.run([x]);
+    const shapes = results.map(({ shape }) => shape);
+    expect(shapes).toEqual([[4], [2, 2], [2, 2]]);
+    x.release();
+    expect(results.map((result) => Array.from(result.read()))).toEqual([
+      [1, 2, 3, 4],
+      [-1, -2, -3, -4],
+      [-1, -2, -3, -4],
+    ]);
+    results[1].release();
+    expect(Array.from(results[2].read())).toEqual([-1, -2, -3, -4]);
+    results[0].release();
+    results[2].release();
+    program.release();
+  });
+});
