@@ -7,7 +7,6 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import type { Batch } from '../src/data/collate.js';
 import { finishWork, type WorkStatistics, workStatistics } from '../src/engine/ahead.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
 import { SetCriterion } from '../src/loss/criterion.js';
@@ -18,6 +17,7 @@ import { computeGradients } from '../src/training/step.js';
 import { Rng } from '../src/util/random.js';
 import { necessaryFlops } from './flops.js';
 import { matMulRate, median } from './machine.js';
+import { randomBatch } from './random_batch.js';
 
 interface Flags {
   configFile: string;
@@ -28,29 +28,6 @@ interface Flags {
   iters: string;
   engine: EngineRequest['engine'];
   json?: boolean;
-}
-
-/** Clips of noise with boxes spread over them. */
-function randomBatch(B: number, T: number, H: number, W: number, boxes: number, classes: number): Batch {
-  const rng = new Rng(1);
-  const video = Float32Array.from({ length: B * T * H * W * 3 }, () => rng.uniformBetween(-2, 2));
-  const clip = () => {
-    const corners = Array.from({ length: boxes }, () => {
-      const [x, y] = [rng.uniformBetween(0, 0.6 * W), rng.uniformBetween(0, 0.5 * H)];
-      return [x, y, x + 0.3 * W, y + 0.5 * H];
-    });
-    const labels = Float32Array.from({ length: boxes * classes }, () => (rng.uniform() < 0.05 ? 1 : 0));
-    return { boxes: Float32Array.from(corners.flat()), labels };
-  };
-  const clips = Array.from({ length: B }, clip);
-  return {
-    video,
-    shape: [B, T, H, W, 3],
-    whwh: Float32Array.from(clips.flatMap(() => [W, H, W, H])),
-    boxes: clips.map((c) => c.boxes),
-    labels: clips.map((c) => c.labels),
-    clips: [],
-  };
 }
 
 const seconds = (from: number) => (performance.now() - from) / 1000;

@@ -1,4 +1,4 @@
-/** @file Runs tfjs-core's own tests of the operations in use on one of our engines: `run.ts --engine cpu`. */
+/** @file Runs tfjs-core's own tests of the operations in use on one of our engines: `run.ts --engine onnx`. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ type Suite = typeof suite & { testFiles: Record<string, () => Promise<unknown>> 
 
 const { values: options } = parseArgs({
   options: {
-    engine: { type: 'string', default: 'cpu' },
+    engine: { type: 'string', default: 'onnx' },
     filter: { type: 'string', default: '' },
     verbose: { type: 'boolean', default: false },
   },

@@ -51,8 +51,8 @@ interface Prepared<B extends Buffer> {
   outputs: Value<B>[];
 }
 
-/** Programs kept; least recently used go first. A step of the full model has about 60. */
-const MAX_PROGRAMS = 2000;
+/** Programs kept; the least recently used go first. A step of the full model has about 60, each of some 0.6 MB. */
+const MAX_PROGRAMS = 1000;
 
 export class LazyGraph<B extends Buffer> {
   readonly statistics: WorkStatistics = {

@@ -1,38 +1,15 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
-import { EngineError } from '../../errors.js';
 import type { RecordingBackend, WorkStatistics } from '../ahead.js';
 import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
 import { OrtCompiler } from './compiler.js';
 import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel.js';
-import { attentionKernels, selfAttentionGrad } from './kernels/attention.js';
-import { convKernels } from './kernels/conv.js';
-import { conv3dKernels } from './kernels/conv3d.js';
-import { elementwiseKernels } from './kernels/elementwise.js';
-import { fusedKernels } from './kernels/fused.js';
-import { matMul } from './kernels/matmul.js';
-import { reduceKernels } from './kernels/reduce.js';
-import { shapeKernels, withAxis } from './kernels/shape.js';
 import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
 
 export const BACKEND_NAME = 'onnx';
 
 type DataId = Value<OrtTensor>;
-
-const KERNELS: Kernel[] = [
-  ...elementwiseKernels,
-  ...reduceKernels,
-  ...shapeKernels,
-  ...fusedKernels,
-  ...convKernels,
-  ...conv3dKernels,
-  ...attentionKernels,
-  matMul,
-];
-
-/** Kernels whose result is a list to tfjs, however long. */
-const LISTS = new Set(['SplitV']);
 
 /** A tfjs DataId is a value of the graph. */
 export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, Recorder {
@@ -41,11 +18,12 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
 
-  constructor(runtime: OrtRuntime) {
+  /** `kernels` are those that can be recorded. */
+  constructor(runtime: OrtRuntime, kernels: readonly Kernel[]) {
     super();
     this.#runtime = runtime;
     this.#graph = new LazyGraph(
-      new OrtCompiler(runtime, new Map(KERNELS.map(({ name, lower }) => [name, lower]))),
+      new OrtCompiler(runtime, new Map(kernels.map(({ name, lower }) => [name, lower]))),
     );
   }
 
@@ -172,65 +150,3 @@ function toHostArray(values: tf.backend_util.BackendValues, dtype: 'float32' | '
     return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
   return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>);
 }
-
-/** Registers the backend's kernels with tfjs, and for all others one that says what is missing. */
-export function registerKernels(): void {
-  const backendName = BACKEND_NAME;
-  for (const kernel of KERNELS) {
-    const isList = LISTS.has(kernel.name);
-    tf.registerKernel({
-      kernelName: kernel.name,
-      backendName,
-      kernelFunc: ({ inputs, attrs, backend }) => {
-        const results = (backend as OnnxBackend).record(kernel, inputs as never, attrs ?? {});
-        return results.length === 1 && !isList ? results[0] : results;
-      },
-    });
-  }
-  tf.registerKernel({
-    kernelName: selfAttentionGrad.name,
-    backendName,
-    kernelFunc: ({ inputs, attrs, backend }) =>
-      selfAttentionGrad.run(backend as OnnxBackend, inputs as never, attrs ?? {}),
-  });
-  // The same data in another shape.
-  for (const [kernelName, shapeOf] of Object.entries(VIEWS)) {
-    tf.registerKernel({
-      kernelName,
-      backendName,
-      kernelFunc: ({ inputs, attrs, backend }) => {
-        const x = (inputs.x ?? inputs.input) as tf.TensorInfo;
-        (backend as OnnxBackend).incRef(x.dataId);
-        return { dataId: x.dataId, shape: shapeOf(x, attrs ?? {}), dtype: x.dtype };
-      },
-    });
-  }
-  const known = new Set(tf.getKernelsForBackend(BACKEND_NAME).map(({ kernelName }) => kernelName));
-  for (const { kernelName } of tf.getKernelsForBackend('cpu')) {
-    if (known.has(kernelName)) continue;
-    tf.registerKernel({
-      kernelName,
-      backendName,
-      kernelFunc: () => {
-        const caller = tf.engine().state.activeScope?.name;
-        throw new EngineError(
-          `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
-        );
-      },
-    });
-  }
-}
-
-const VIEWS: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => number[]> = {
-  Identity: (x) => x.shape,
-  Reshape: (x, { shape }) => {
-    const size = tf.util.sizeFromShape(x.shape);
-    const inferred = tf.util.inferFromImplicitShape(shape as number[], size);
-    tf.util.assert(
-      size === tf.util.sizeFromShape(inferred),
-      () => `cannot reshape [${x.shape}] (${size} elements) to [${inferred}]`,
-    );
-    return inferred;
-  },
-  ExpandDims: (x, { dim }) => withAxis(x.shape, dim as number).shape,
-};

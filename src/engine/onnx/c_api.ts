@@ -115,7 +115,7 @@ export function loadOrtApi(path: string): OrtApi {
   const functionAt = (table: Pointer, place: number, result: string, parameters: readonly string[]) =>
     koffi.decode(
       pointerAt(table, place),
-      koffi.proto(`ort_${place}_${result.replace(/\W/g, '')}`, result, [...parameters].map(parameterType)),
+      koffi.proto(result, [...parameters].map(parameterType)),
     ) as KoffiFunction;
 
   const version = functionAt(base, 1, 'str', [])() as string;

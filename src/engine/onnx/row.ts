@@ -4,8 +4,9 @@ import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
 import { coreThreadCount } from '../threads.js';
 import type { EngineInfo, EngineRow, Problem } from '../types.js';
-import { BACKEND_NAME, OnnxBackend, registerKernels } from './backend.js';
+import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
+import { KERNELS, registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
@@ -49,7 +50,7 @@ export class OnnxEngine implements EngineRow {
           cause: error,
         });
       }
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime));
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
       registerKernels();
       this.#threads = threads;
     }

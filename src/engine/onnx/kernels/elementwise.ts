@@ -118,10 +118,10 @@ const floorDiv = binary(
   'int32',
 );
 
-/** Rounds as JavaScript's typed arrays do: towards zero; 0 for NaN and the infinities. */
+/** As JavaScript's typed arrays have it: towards zero, and 0 for NaN and the infinities. Other numbers have to fit. */
 function toInt32(g: GraphBuilder, x: string): string {
-  const isFinite = g.op('Less', [g.op('Abs', [x]), g.scalar(Number.POSITIVE_INFINITY)]);
-  return g.cast(g.op('Where', [isFinite, x, g.scalar(0)]), 'int32');
+  const isNumber = g.op('Less', [g.op('Abs', [x]), g.scalar(Number.POSITIVE_INFINITY)]);
+  return g.cast(g.op('Where', [isNumber, x, g.scalar(0)]), 'int32');
 }
 
 /** To bool: whether it is not 0. */

@@ -1,0 +1,73 @@
+/**
+ * @file Trains on clips of ever changing size and shows what happens to the memory: it must stay flat.
+ *
+ *   npm run bench:memory -- --config-file F [--minutes M] [--batch B] [--sizes N] [KEY VALUE …]
+ */
+import { Command } from 'commander';
+import { loadConfig } from '../src/config/index.js';
+import { finishWork, workStatistics } from '../src/engine/ahead.js';
+import { engineMemory, selectEngine } from '../src/engine/index.js';
+import { SetCriterion } from '../src/loss/criterion.js';
+import { Detector } from '../src/model/detector.js';
+import { initializeParameters } from '../src/nn/module.js';
+import { makeOptimizer } from '../src/solver/index.js';
+import { computeGradients } from '../src/training/step.js';
+import { Rng } from '../src/util/random.js';
+import { randomBatch } from './random_batch.js';
+
+/** Sides of clips are multiples of this many pixels. */
+const PIXELS = 32;
+
+const command = new Command('bench:memory')
+  .argument('[overrides...]')
+  .requiredOption('--config-file <file>')
+  .option('--minutes <n>', '', '10')
+  .option('--batch <n>', 'clips', '1')
+  .option('--sizes <n>', 'different heights, and as many widths', '4')
+  .option('--smallest <pixels>', '', '64')
+  .option('--engine <name>', '', 'auto')
+  .parse();
+const flags = command.opts();
+const [minutes, batch, sizes, smallest] = [flags.minutes, flags.batch, flags.sizes, flags.smallest].map(
+  Number,
+);
+
+const { config } = loadConfig(flags.configFile, command.args);
+const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
+const model = new Detector(config);
+const criterion = new SetCriterion(config.MODEL.STM);
+const optimizer = makeOptimizer(config, model);
+initializeParameters(model, 0);
+console.log(engine.description);
+console.log('minutes  steps  sizes seen  graphs compiled  tensors  resident MiB  peak MiB');
+
+const rng = new Rng(7);
+const seen = new Set<string>();
+const begin = performance.now();
+let next = 0;
+for (let step = 1; performance.now() - begin < 60_000 * minutes; step++) {
+  const side = () => smallest + PIXELS * Math.floor(sizes * rng.uniform());
+  const [height, width, boxes] = [side(), side(), Math.floor(5 * rng.uniform())];
+  seen.add(`${height}×${width}`);
+  const { NUM_FRAMES } = config.DATA;
+  const data = randomBatch(batch, NUM_FRAMES, height, width, boxes, config.MODEL.STM.ACTION_CLASSES);
+  computeGradients(model, criterion, data, Rng.forName(0, `step ${step}`));
+  optimizer.step();
+  optimizer.zeroGrad();
+  await finishWork();
+  const passed = (performance.now() - begin) / 60_000;
+  if (passed < next) continue;
+  next = Math.floor(20 * (passed / minutes) + 1) * (minutes / 20);
+  const { tensors, rssBytes, peakBytes } = engineMemory();
+  const row = [
+    passed.toFixed(1),
+    step,
+    seen.size,
+    workStatistics()?.compiled ?? '',
+    tensors,
+    Math.round(rssBytes / 2 ** 20),
+    Math.round(peakBytes / 2 ** 20),
+  ];
+  const widths = [7, 7, 12, 17, 9, 14, 10];
+  console.log(row.map((value, i) => String(value).padStart(widths[i])).join(''));
+}

@@ -1,0 +1,33 @@
+/** @file Input for the benchmarks. */
+import type { Batch } from '../src/data/collate.js';
+import { Rng } from '../src/util/random.js';
+
+/** Clips of noise with boxes spread over them. */
+export function randomBatch(
+  B: number,
+  T: number,
+  H: number,
+  W: number,
+  boxes: number,
+  classes: number,
+): Batch {
+  const rng = new Rng(1);
+  const video = Float32Array.from({ length: B * T * H * W * 3 }, () => rng.uniformBetween(-2, 2));
+  const clip = () => {
+    const corners = Array.from({ length: boxes }, () => {
+      const [x, y] = [rng.uniformBetween(0, 0.6 * W), rng.uniformBetween(0, 0.5 * H)];
+      return [x, y, x + 0.3 * W, y + 0.5 * H];
+    });
+    const labels = Float32Array.from({ length: boxes * classes }, () => (rng.uniform() < 0.05 ? 1 : 0));
+    return { boxes: Float32Array.from(corners.flat()), labels };
+  };
+  const clips = Array.from({ length: B }, clip);
+  return {
+    video,
+    shape: [B, T, H, W, 3],
+    whwh: Float32Array.from(clips.flatMap(() => [W, H, W, H])),
+    boxes: clips.map((c) => c.boxes),
+    labels: clips.map((c) => c.labels),
+    clips: [],
+  };
+}

@@ -1,0 +1,123 @@
+/** @file Random programs give on `onnx` what they give on tfjs's plain backend: values, gradients, reads on the way. */
+import * as tf from '@tensorflow/tfjs';
+import fc from 'fast-check';
+import { beforeAll, expect, it } from 'vitest';
+import { makeLeaves, type Program, play, program, weigh } from '../../../test/random_graph.js';
+import { backward } from '../../nn/autograd.js';
+import { finishWork } from '../ahead.js';
+import { selectEngine } from '../index.js';
+
+const TOLERANCE = 1e-4;
+
+beforeAll(async () => {
+  await selectEngine({ engine: 'onnx', device: 'cpu' });
+});
+
+/** Numbers of one kind after the other, each kind with the shapes of its tensors. */
+interface Outcome {
+  read: number[][];
+  /** Of what is alive at the end. */
+  values: number[][];
+  shapes: number[][];
+  gradients: (number[] | null)[];
+}
+
+const numbersOf = (x: tf.Tensor) => Array.from(x.dataSync());
+
+/** Reads everything at once, and differentiates. */
+function evaluate(what: Program): Outcome {
+  const leaves = makeLeaves(what);
+  const read: number[][] = [];
+  let ends: tf.Tensor[] = [];
+  const { value, grads } = backward(() => {
+    const steps = play(what, leaves);
+    let next = steps.next();
+    for (; !next.done; next = steps.next()) read.push(numbersOf(next.value));
+    ends = next.value.map((x) => tf.keep(x.clone()));
+    return weigh(next.value);
+  }, leaves);
+  const outcome = {
+    read,
+    values: [...ends, value].map(numbersOf),
+    shapes: ends.map(({ shape }) => shape),
+    gradients: grads.map((gradient) => gradient && numbersOf(gradient)),
+  };
+  tf.dispose([value, ...ends, ...leaves, ...grads.filter((gradient) => gradient !== null)]);
+  return outcome;
+}
+
+/** Without gradients; every other read goes on while its value is computed, and so does everything else. */
+async function evaluateAhead(what: Program): Promise<Omit<Outcome, 'gradients'>> {
+  const leaves = makeLeaves(what);
+  const read: Promise<number[]>[] = [];
+  const finished: Promise<void>[] = [];
+  const steps = play(what, leaves);
+  let next = steps.next();
+  for (; !next.done; next = steps.next()) {
+    const numbers = next.value.data().then((data) => Array.from(data));
+    read.push(numbers);
+    if (read.length % 3 === 0) finished.push(finishWork());
+    if (read.length % 2 === 0) await numbers;
+  }
+  const ends = next.value;
+  const outcome = {
+    read: await Promise.all(read),
+    values: await Promise.all(ends.map(async (x) => Array.from(await x.data()))),
+    shapes: ends.map(({ shape }) => shape),
+  };
+  await Promise.all(finished);
+  tf.dispose([...ends, ...leaves]);
+  return outcome;
+}
+
+function expectSame(
+  actual: readonly (number[] | null)[],
+  expected: readonly (number[] | null)[],
+  what: string,
+) {
+  expect(actual.length).toBe(expected.length);
+  for (const [i, numbers] of expected.entries()) {
+    expect(actual[i]?.length, `${what} ${i}`).toBe(numbers?.length);
+    // In units of the largest, and at least of 1: where terms of that size cancel, nothing smaller is left.
+    const scale = (numbers ?? []).reduce((most, x) => Math.max(most, Math.abs(x)), 1);
+    for (const [j, x] of (numbers ?? []).entries()) {
+      const y = actual[i]?.[j] as number;
+      if (!(Math.abs(x - y) <= TOLERANCE * scale)) expect.fail(`${what} ${i}[${j}]: ${y} instead of ${x}`);
+    }
+  }
+}
+
+async function on<T>(backend: string, compute: () => T): Promise<T> {
+  await tf.setBackend(backend);
+  const { numTensors } = tf.memory();
+  const result = await compute();
+  expect(tf.memory().numTensors, 'tensors left behind').toBe(numTensors);
+  return result;
+}
+
+it('values and gradients', async () => {
+  await fc.assert(
+    fc.asyncProperty(program, async (what) => {
+      const expected = await on('cpu', () => evaluate(what));
+      const actual = await on('onnx', () => evaluate(what));
+      expect(actual.shapes).toEqual(expected.shapes);
+      expectSame(actual.read, expected.read, 'read');
+      expectSame(actual.values, expected.values, 'value');
+      expectSame(actual.gradients, expected.gradients, 'gradient');
+    }),
+    { numRuns: Number(process.env.RUNS ?? 100), seed: Number(process.env.SEED ?? 1) },
+  );
+}, 6000_000);
+
+it('values read while others are computed', async () => {
+  await fc.assert(
+    fc.asyncProperty(program, async (what) => {
+      const expected = await on('cpu', () => evaluateAhead(what));
+      const actual = await on('onnx', () => evaluateAhead(what));
+      expect(actual.shapes).toEqual(expected.shapes);
+      expectSame(actual.read, expected.read, 'read');
+      expectSame(actual.values, expected.values, 'value');
+    }),
+    { numRuns: Number(process.env.RUNS ?? 100), seed: Number(process.env.SEED ?? 1) },
+  );
+}, 6000_000);
