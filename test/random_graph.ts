@@ -261,7 +261,8 @@ const OPERATIONS: Record<string, Operation> = {
   },
   stack: (m, a) => {
     if (a.x.rank === 4 || 2 * a.x.size > MAX_ELEMENTS) return { ...a, x: a.x.clone() };
-    return { ...a, x: tf.stack([a.x, a.x.neg()], m.rng.int(a.x.rank + 1)) };
+    // Nothing here differentiates it, so its gradient's kernel is not there.
+    return { ...a, x: noGrad(() => tf.stack([a.x, a.x.neg()], m.rng.int(a.x.rank + 1))) };
   },
   split: (m, a) => {
     if (a.x.rank === 0) return { ...a, x: a.x.clone() };
@@ -359,16 +360,17 @@ export function* play({ steps }: Program, leaves: readonly tf.Tensor[]): Generat
 /** Sum of everything with weights that are all different. */
 export function weigh(tensors: readonly tf.Tensor[]): tf.Scalar {
   const rng = new Rng(8);
-  return tf.addN<tf.Scalar>(
-    tensors.map((x) =>
-      x
-        .mul(
-          tf.tensor(
-            Float32Array.from({ length: x.size }, () => rng.normal()),
-            x.shape,
-          ),
-        )
-        .sum(),
+  return tf.addN(
+    tensors.map(
+      (x): tf.Scalar =>
+        x
+          .mul(
+            tf.tensor(
+              Float32Array.from({ length: x.size }, () => rng.normal()),
+              x.shape,
+            ),
+          )
+          .sum(),
     ),
   );
 }

@@ -39,14 +39,9 @@ export interface Compiler<B extends Buffer> {
   compile(graph: Graph): Program<B>;
 }
 
-/** One graph of a run, while it is planned. */
-interface Stage<B extends Buffer> {
-  nodes: Node<B>[];
-}
-
-/** A stage with what has to be fed and what comes out. */
+/** What a graph of a run is fed and what comes out; no program where nothing does. */
 interface Prepared<B extends Buffer> {
-  program: Program<B>;
+  program: Program<B> | null;
   inputs: B[];
   outputs: Value<B>[];
 }
@@ -177,23 +172,38 @@ export class LazyGraph<B extends Buffer> {
 
   /** Yields the graphs that compute `targets`, one after the other; each must be finished before the next is asked for. */
   *#run(targets: readonly Value<B>[]) {
-    const stages = planStages(pendingNodes(targets));
-    for (const { nodes } of stages) {
-      const { program, inputs, outputs } = this.#prepare(nodes);
-      this.statistics.graphs++;
-      this.statistics.nodes += nodes.length;
-      const finish = (results: readonly B[], begin: number) => {
-        const seconds = (performance.now() - begin) / 1000;
-        this.statistics.runSeconds += seconds;
-        const part = nodes[0].part ?? '';
-        this.statistics.partSeconds[part] = (this.statistics.partSeconds[part] ?? 0) + seconds;
-        for (const [i, value] of outputs.entries()) value.buffer = results[i];
-        for (const node of nodes) node.detach();
-        // A handle may have been given up while the graph ran.
-        for (const value of outputs) value.collect();
-      };
-      yield { program, inputs, finish };
+    const planned = pendingNodes(targets);
+    for (const node of planned) node.isPlanned = true;
+    try {
+      for (const nodes of planStages(planned)) {
+        const { program, inputs, outputs } = this.#prepare(nodes);
+        const finish = (results: readonly B[], begin: number) => {
+          this.#count(nodes, (performance.now() - begin) / 1000);
+          for (const [i, value] of outputs.entries()) value.buffer = results[i];
+          for (const node of nodes) node.detach();
+          // A handle may have been given up while the graph ran.
+          for (const value of outputs) value.collect();
+        };
+        // Without a program, nobody is left who wants the results.
+        if (program) yield { program, inputs, finish };
+        else for (const node of nodes) node.detach();
+      }
+    } finally {
+      // Where a graph failed, the rest is as if it had never been planned.
+      for (const node of planned) {
+        node.isPlanned = false;
+        if (node.isPending && node.isUnwanted) node.detach();
+      }
     }
+  }
+
+  #count(nodes: readonly Node<B>[], seconds: number): void {
+    const { statistics } = this;
+    const part = nodes[0].part ?? '';
+    statistics.graphs++;
+    statistics.nodes += nodes.length;
+    statistics.runSeconds += seconds;
+    statistics.partSeconds[part] = (statistics.partSeconds[part] ?? 0) + seconds;
   }
 
   #prepare(nodes: readonly Node<B>[]): Prepared<B> {
@@ -227,7 +237,7 @@ export class LazyGraph<B extends Buffer> {
     }
     const lane = nodes[0].lane;
     const key = `${lane}\n${parts.join('\n')}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
-    const program = this.#program(key, () => describe(nodes, inputs, kept));
+    const program = outputs.length > 0 ? this.#program(key, () => describe(nodes, inputs, kept)) : null;
     return { program, inputs: inputs.map(contentOf), outputs };
   }
 
@@ -273,8 +283,8 @@ function pendingNodes<B extends Buffer>(targets: readonly Value<B>[]): Node<B>[]
  * Distributes nodes over graphs that run one after the other: a segment's nodes follow those of the segments before,
  * and inside a segment lanes alternate as often as the dependencies ask for.
  */
-function planStages<B extends Buffer>(nodes: readonly Node<B>[]): Stage<B>[] {
-  const stages: Stage<B>[] = [];
+function planStages<B extends Buffer>(nodes: readonly Node<B>[]): Node<B>[][] {
+  const stages: Node<B>[][] = [];
   let segment = -1;
   let base = 0;
   const inSegment = new Set<Node<B>>();
@@ -292,10 +302,10 @@ function planStages<B extends Buffer>(nodes: readonly Node<B>[]): Stage<B>[] {
       stage = Math.max(stage, producer.stage + (producer.lane === node.lane ? 0 : 1));
     }
     // The first stage of this lane that is late enough.
-    while (stage < stages.length && stages[stage].nodes[0].lane !== node.lane) stage++;
+    while (stage < stages.length && stages[stage][0].lane !== node.lane) stage++;
     node.stage = stage;
-    if (stage === stages.length) stages.push({ nodes: [] });
-    stages[stage].nodes.push(node);
+    if (stage === stages.length) stages.push([]);
+    stages[stage].push(node);
   }
   return stages;
 }

@@ -36,8 +36,7 @@ export class Value<B extends Buffer> {
     if (this.handles > 0 || this.uses > 0) return;
     this.buffer?.release();
     this.buffer = null;
-    const node = this.producer;
-    if (node?.outputs.every((output) => output.handles === 0 && output.uses === 0)) node.detach();
+    if (this.producer?.isUnwanted) this.producer.detach();
   }
 }
 
@@ -58,12 +57,20 @@ export interface Call<B extends Buffer> {
   readonly lane?: number;
 }
 
+/** JSON has one null for all that is not finite, and one zero. */
+function distinct(_: string, value: unknown): unknown {
+  if (typeof value !== 'number' || (Number.isFinite(value) && !Object.is(value, -0))) return value;
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
 /** A recorded operation that has not run. */
 export class Node<B extends Buffer> {
   readonly outputs: readonly Value<B>[];
   readonly lane: number;
   /** What it computes, without its operands. */
   readonly signature: string;
+  /** Part of a run under way: what it reads has to stay. */
+  isPlanned = false;
   /** Number of the graph within a run; set while the run is planned. */
   stage = 0;
 
@@ -78,13 +85,22 @@ export class Node<B extends Buffer> {
     pending.add(this);
     this.lane = call.lane ?? 0;
     const results = call.outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`);
-    this.signature = `${call.op}${JSON.stringify(call.attributes)}${results}`;
+    this.signature = `${call.op}${JSON.stringify(call.attributes, distinct)}${results}`;
     for (const { value } of call.inputs) value.uses++;
     this.outputs = call.outputs.map(({ shape, dtype }) => {
       const value = new Value<B>(shape, dtype);
       value.producer = this;
       return value;
     });
+  }
+
+  get isPending(): boolean {
+    return this.pending.has(this);
+  }
+
+  /** Whether nobody holds or will use any of its results, and no run is about to make them. */
+  get isUnwanted(): boolean {
+    return !this.isPlanned && this.outputs.every(({ handles, uses }) => handles === 0 && uses === 0);
   }
 
   /** Takes the node out of the graph, after it has run or because nobody wants its results. */
@@ -99,9 +115,7 @@ export class Node<B extends Buffer> {
         if (value.uses > 0 || value.handles > 0) continue;
         value.buffer?.release();
         value.buffer = null;
-        const { producer } = value;
-        if (producer?.outputs.every((output) => output.handles === 0 && output.uses === 0))
-          ends.push(producer);
+        if (value.producer?.isUnwanted) ends.push(value.producer);
       }
     }
   }

@@ -100,7 +100,7 @@ function nameOutputs(nodes: readonly OnnxNode[], results: readonly string[]): On
 /** The runtime's error with the operations and shapes concerned: the one it names, else all. */
 function explained(error: unknown, graph: Graph): unknown {
   if (!(error instanceof OrtError)) return error;
-  const named = /(?:Name:'|node \()\w+ (\d+) #/i.exec(error.message);
+  const named = /\b\w+ (\d+) #\d/.exec(error.message);
   const index = named ? Number(named[1]) : -1;
   const nodes = graph.nodes[index] ? [graph.nodes[index]] : graph.nodes.slice(0, 20);
   const memory = /alloc|memory/i.test(error.message) ? 'out of memory? ' : '';
