@@ -113,6 +113,12 @@ const arithmetic =
     return { x: f(a.x, b.x), bound: bound(a.bound, b.bound), isExact };
   };
 
+/** Both in the shape that they broadcast to: tfjs's gradients of maximum and minimum know no broadcasting. */
+function alike(a: tf.Tensor, b: tf.Tensor): [tf.Tensor, tf.Tensor] {
+  const zeros = tf.zeros(tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape));
+  return [a.add(zeros), b.add(zeros)];
+}
+
 const largest = (a: number, b: number) => Math.max(a, b);
 
 const OPERATIONS: Record<string, Operation> = {
@@ -175,8 +181,8 @@ const OPERATIONS: Record<string, Operation> = {
     (a, b) => a.div(b.square().add(0.5)),
     (a) => 2 * a,
   ),
-  maximum: arithmetic((a, b) => a.maximum(b), largest, true),
-  minimum: arithmetic((a, b) => a.minimum(b), largest, true),
+  maximum: arithmetic((a, b) => tf.maximum(...alike(a, b)), largest, true),
+  minimum: arithmetic((a, b) => tf.minimum(...alike(a, b)), largest, true),
   where: arithmetic(
     (a, b) =>
       tf.where(

@@ -1,6 +1,6 @@
 /** @file Adaptive mixing: sampled features are mixed by matrices that the query generates. */
 import * as tf from '@tensorflow/tfjs';
-import { layerNorm } from '../nn/functional.js';
+import { layerNorm, relu } from '../nn/functional.js';
 import { xavierUniform, zeros } from '../nn/init.js';
 import { Linear, Sequential } from '../nn/layers.js';
 import { Module } from '../nn/module.js';
@@ -33,7 +33,7 @@ export class AdaptiveMixing extends Module {
       const D = dim / G;
       const generated = this.parameter_generator.forward(query).reshape([B * Q * G, D * D + P * O]);
       const [channelMatrix, pointMatrix] = tf.split(generated, [D * D, P * O], 1);
-      const normalized = (y: tf.Tensor) => layerNorm(y, NORM_EPS, { axes: 2 }).relu();
+      const normalized = (y: tf.Tensor) => relu(layerNorm(y, NORM_EPS, { axes: 2 }));
       const byChannel = normalized(tf.matMul(x, channelMatrix.reshape([-1, D, D])));
       const byPoint = normalized(tf.matMul(pointMatrix.reshape([-1, O, P]), byChannel));
       return query.add(this.out_proj.forward(byPoint.reshape([B, Q, G * O * D])));

@@ -108,6 +108,19 @@ export function mean(x: tf.Tensor, axis: number): tf.Tensor {
   );
 }
 
+/** max(x, 0) with derivative 0 at 0 (torch.nn.ReLU). */
+export function relu(x: tf.Tensor): tf.Tensor {
+  return differentiable(
+    [x],
+    (save) => {
+      const y = x.relu();
+      save([y]);
+      return y;
+    },
+    (dy, [y]) => fused('ReluGrad', { dy, y }, {}, () => [dy.mul(y.step())]),
+  );
+}
+
 /** |x| with derivative 0 at 0, as in PyTorch (tfjs has −1 there). */
 export function abs(x: tf.Tensor): tf.Tensor {
   return differentiable(

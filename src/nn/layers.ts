@@ -1,7 +1,7 @@
 /** @file The layers that the network is built of, with their weights. */
 import type * as tf from '@tensorflow/tfjs';
 import { selfAttention } from './attention.js';
-import { gelu, layerNorm, linear } from './functional.js';
+import { gelu, layerNorm, linear, relu } from './functional.js';
 import { fanInUniform, ones, xavierUniform, zeros } from './init.js';
 import { type Initializer, Module, Parameter } from './module.js';
 
@@ -76,7 +76,7 @@ export class MultiheadAttention extends Module {
 
 export class Relu extends Layer {
   override forward(x: tf.Tensor): tf.Tensor {
-    return x.relu();
+    return relu(x);
   }
 }
 

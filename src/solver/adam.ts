@@ -39,6 +39,10 @@ export class Adam extends Optimizer<AdamSettings> {
     return super.problemWith(settings);
   }
 
+  protected override initialBuffers(weight: tf.Tensor): Record<string, tf.Tensor> {
+    return { exp_avg: tf.zerosLike(weight), exp_avg_sq: tf.zerosLike(weight) };
+  }
+
   protected update(input: UpdateInput<AdamSettings>): UpdateResult {
     const { buffers, step, rate, group } = input;
     const [beta1, beta2] = group.betas;
@@ -46,9 +50,7 @@ export class Adam extends Optimizer<AdamSettings> {
     const stepSize = rate / (1 - beta1 ** step);
     const correction2Root = Math.sqrt(1 - beta2 ** step);
     const { weight, grad } = input;
-    // Zeros are data like any other state: the first step's formula is no other than the rest's.
-    const exp_avg = buffers.exp_avg ?? tf.zerosLike(weight);
-    const exp_avg_sq = buffers.exp_avg_sq ?? tf.zerosLike(weight);
+    const { exp_avg, exp_avg_sq } = buffers;
     const isDecoupled = this.decoupled;
     const settings = input.vector([
       1 - rate * group.weight_decay,

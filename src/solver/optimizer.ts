@@ -42,7 +42,7 @@ export interface ParameterState {
 export interface UpdateInput<S extends GroupSettings> {
   readonly weight: tf.Tensor;
   readonly grad: tf.Tensor;
-  /** Buffers before the update; none before the first. */
+  /** Buffers before the update. */
   readonly buffers: Readonly<Record<string, tf.Tensor>>;
   /** Number of this update, from 1. */
   readonly step: number;
@@ -110,6 +110,11 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     return null;
   }
 
+  /** State before the first update, where there is any; each buffer a tensor of its own. */
+  protected initialBuffers(_weight: tf.Tensor): Record<string, tf.Tensor> {
+    return {};
+  }
+
   /** The update rule, inside a tf.tidy; every buffer of the result is a tensor of its own. */
   protected abstract update(input: UpdateInput<S>): UpdateResult;
 
@@ -131,6 +136,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     };
     let elements = 0;
     try {
+      this.#initializeStates();
       for (const group of this.paramGroups) {
         const rate = this.rateOf(group);
         for (const { parameter } of group.params) {
@@ -146,6 +152,19 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
       }
     } finally {
       for (const tensor of vectors.values()) tensor.dispose();
+    }
+  }
+
+  /** Apart from the updates, so that an engine that keeps compiled graphs finds the first step's like any other. */
+  #initializeStates(): void {
+    markWork('optimizer');
+    for (const { params } of this.paramGroups) {
+      for (const { parameter } of params) {
+        if (!parameter.grad || this.#states.has(parameter)) continue;
+        const buffers = tf.tidy(() => this.initialBuffers(parameter.value));
+        for (const tensor of Object.values(buffers)) tf.keep(tensor);
+        this.#states.set(parameter, { steps: 0, buffers });
+      }
     }
   }
 

@@ -41,6 +41,16 @@ function rowsOf({ shape }: { shape: readonly number[] }, width: number): number[
   return [sizeOf(shape) / width, width];
 }
 
+/** dy where y = max(x, 0) is positive. */
+const reluGrad: Kernel = {
+  name: 'ReluGrad',
+  record: ({ dy, y }) => ({ inputs: [dy, y], outputs: [{ shape: y.shape, dtype: 'float32' }] }),
+  lower: (g, [dy, y]) => {
+    const zero = g.scalar(0);
+    return g.op('Where', [g.op('Greater', [y.name, zero]), dy.name, zero]);
+  },
+};
+
 interface NormAttributes {
   eps: number;
   width: number;
@@ -254,6 +264,7 @@ const adamUpdate: Kernel = {
 export const fusedKernels: Kernel[] = [
   gelu,
   geluGrad,
+  reluGrad,
   layerNorm,
   layerNormGrad,
   linear,
