@@ -9,5 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     setupFiles: ['test/setup.ts'],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // Two workers on two cores: threads that wait for each other on a busy core are slow.
+    env: { STMIXER_THREADS: process.env.STMIXER_THREADS ?? '1' },
   },
 });

@@ -8,7 +8,7 @@ import type { MetricsLine } from '../src/training/hooks/metrics.js';
 import { type HostTensor, toFloat32 } from '../src/util/host_tensor.js';
 import { start, stmixer } from './cli.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'cpu';
+const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 /** As small as the sample allows: a step takes well under a second on the slowest engine. */
 const MICRO =
   'MODEL.STM.NUM_QUERIES 6 MODEL.STM.HIDDEN_DIM 16 MODEL.STM.DIM_FEEDFORWARD 16 MODEL.STM.SPATIAL_POINTS 2 ' +

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/finite_difference.js';
 import { Rng } from '../util/random.js';
-import { attention } from './attention.js';
+import { attention, joinHeads, selfAttention, splitHeads } from './attention.js';
 import { backward } from './autograd.js';
 
 const rng = new Rng(5);
@@ -95,6 +95,45 @@ describe.each([
     for (const [i, numbers] of chunked.entries()) {
       for (const [j, x] of numbers.entries()) expect(x).toBeCloseTo(whole[i][j], 5);
     }
+  });
+});
+
+describe.each([
+  ['plain', false, false],
+  ['with a bias', true, false],
+  ['with a dropout mask', false, true],
+  ['with both', true, true],
+])('selfAttention %s', (_, withBias, withMask) => {
+  const [B, heads, tokens, features] = [2, 3, 4, 2];
+  const stack = [B * heads, tokens, tokens];
+  const numbers = new Rng(7);
+  const qkv = normals([B, tokens, 3 * heads * features], numbers);
+  const added = normals(stack, numbers);
+  const kept = values(stack, () => (numbers.uniform() < 0.5 ? 0 : 2));
+  const inputs = withBias ? [qkv, added] : [qkv];
+  const options = (b: tf.Tensor | undefined) => ({
+    scale: 0.6,
+    bias: b,
+    mask: withMask ? tensor(kept) : undefined,
+  });
+
+  it('has the right gradients', () => {
+    expectGradients((...x) => selfAttention(x[0], heads, options(x[1])), inputs);
+  });
+
+  it('is attention of each head, joined', () => {
+    const [whole, parts] = tf.tidy(() => {
+      const b = withBias ? tensor(added) : undefined;
+      const split = splitHeads(tensor(qkv), heads);
+      return [
+        selfAttention(tensor(qkv), heads, options(b)),
+        joinHeads(attention(...split, options(b)), B, tokens),
+      ];
+    });
+    expect(whole.shape).toEqual([B, tokens, heads * features]);
+    const expected = parts.dataSync();
+    for (const [i, x] of whole.dataSync().entries()) expect(x).toBeCloseTo(expected[i], 5);
+    tf.dispose([whole, parts]);
   });
 });
 

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/finite_difference.js';
 import { Rng } from '../util/random.js';
-import { backward, checkpoint, differentiable, noGrad } from './autograd.js';
+import { backward, boundary, checkpoint, differentiable, noGrad } from './autograd.js';
 import { gelu, layerNorm, linear } from './functional.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
@@ -199,6 +199,28 @@ describe('differentiable', () => {
     expect(grads).toEqual([[16, 40]]);
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose([x, scale]);
+  });
+});
+
+describe('boundary', () => {
+  it('hands on the value and the gradient, also inside a checkpoint', () => {
+    const f = (x: tf.Tensor, w: tf.Tensor) => boundary(gelu(x.mul(w)), 'before', 'after').mul(w);
+    expectGradients(f, [normals([3, 4], new Rng(2)), normals([4], new Rng(3))]);
+    const [x, w] = [tf.tensor1d([1, -2]), tf.tensor1d([3, 4])];
+    const plain = gradients(() => gelu(x.mul(w)).mul(w).sum(), [x, w]);
+    expect(gradients(() => f(x, w).sum(), [x, w])).toEqual(plain);
+    expect(gradients(() => checkpoint((t) => f(t, w), x, [w]).sum(), [x, w])).toEqual(plain);
+    tf.dispose([x, w]);
+  });
+
+  it('leaves no tensor behind, and the value when its argument is disposed', () => {
+    const before = tf.memory().numTensors;
+    const x = tf.tensor1d([1, 2]);
+    const y = boundary(x, 'before', 'after');
+    x.dispose();
+    expect(Array.from(y.dataSync())).toEqual([1, 2]);
+    y.dispose();
+    expect(tf.memory().numTensors).toBe(before);
   });
 });
 

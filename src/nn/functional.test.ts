@@ -13,8 +13,10 @@ import {
   linear,
   log2,
   maximum,
+  mean,
   minimum,
   nonNegative,
+  relu,
 } from './functional.js';
 
 /** Numbers of both signs, none nearer to zero than `margin`: no step of a check passes a kink there. */
@@ -123,6 +125,14 @@ describe('elementwise functions', () => {
     ]);
   });
 
+  it('relu has the right gradient, and none at zero', () => {
+    expectGradients(relu, [awayFromZero([5, 6], rng, 0.3)]);
+    expect(valueAndGradient(relu, [-2, 0, 3])).toEqual([
+      [0, 0, 3],
+      [0, 0, 1],
+    ]);
+  });
+
   it('nonNegative has the right gradient, and 1 at zero', () => {
     expectGradients(nonNegative, [awayFromZero([30], rng, 0.3)]);
     expect(valueAndGradient(nonNegative, [-2, 0, 3])).toEqual([
@@ -157,6 +167,23 @@ describe('elementwise functions', () => {
     expectGradients(log2, [values([20], () => rng.uniformBetween(0.5, 9))]);
     const [y] = valueAndGradient((x) => log2(exp2(x)), [-20, -1, 0, 0.5, 9.25, 60]);
     for (const [i, x] of [-20, -1, 0, 0.5, 9.25, 60].entries()) expect(y[i]).toBeCloseTo(x, 5);
+  });
+});
+
+describe('mean', () => {
+  it.each([0, 1, 2])('over axis %i has the right value and gradient', (axis) => {
+    const shape = [2, 3, 4];
+    const x = normals(shape, new Rng(5));
+    expectGradients((t) => mean(t, axis), [x]);
+    const y = tf.tidy(() => mean(tf.tensor(x.data, shape), axis));
+    expect(y.shape).toEqual(shape.filter((_, i) => i !== axis));
+    const stride = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    for (const [n, value] of y.dataSync().entries()) {
+      const first = Math.floor(n / stride) * stride * shape[axis] + (n % stride);
+      const terms = Array.from({ length: shape[axis] }, (_, k) => x.data[first + k * stride]);
+      expect(value).toBeCloseTo(terms.reduce((a, b) => a + b, 0) / shape[axis], 6);
+    }
+    y.dispose();
   });
 });
 

@@ -8,9 +8,9 @@ import type { GraphBuilder } from '../graph_builder.js';
 import { type Kernel, type KernelResult, sizeOf } from '../kernel.js';
 import { pieces } from './fused.js';
 
-/** Elements of a gathered piece: large enough for the product, small enough for the cache. */
-const MAX_FORWARD = 10_000_000;
-const MAX_FILTER = 20_000_000;
+/** Positions gathered at a time, measured as best: enough for the product, and still in the cache. */
+const FORWARD_POSITIONS = 1536;
+const FILTER_POSITIONS = 3072;
 
 const KERNEL_POSITIONS = 27;
 
@@ -20,7 +20,7 @@ interface Piece {
   count: number;
 }
 
-/** Neighbourhoods of all positions of x, in pieces of at most `most` elements. */
+/** Neighbourhoods of all positions of x, in pieces of at most `most` of them (and at least one row of the map). */
 function* neighbourhoods(
   g: GraphBuilder,
   x: string,
@@ -41,7 +41,7 @@ function* neighbourhoods(
   const neighbours = g.constant('int32', [1, KERNEL_POSITIONS], distances);
   const lines = B * T * H;
   let line = 0;
-  for (const size of pieces(lines, most / (KERNEL_POSITIONS * C * W))) {
+  for (const size of pieces(lines, most / W)) {
     const firsts: number[] = [];
     for (const end = line + size; line < end; line++) {
       const [h, t, b] = [line % H, Math.floor(line / H) % T, Math.floor(line / (H * T))];
@@ -57,7 +57,7 @@ function* neighbourhoods(
 }
 
 function convolve(g: GraphBuilder, x: string, shape: readonly number[], matrix: string): string {
-  const parts = [...neighbourhoods(g, x, shape, MAX_FORWARD)].map(({ rows }) =>
+  const parts = [...neighbourhoods(g, x, shape, FORWARD_POSITIONS)].map(({ rows }) =>
     g.op('MatMul', [rows, matrix]),
   );
   return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 0 });
@@ -108,15 +108,18 @@ const convGradFilter: Kernel = {
   }),
   lower: (g, [x, dy], { outputs: [{ shape }] }) => {
     const [O, I] = shape;
-    const parts = [...neighbourhoods(g, x.name, x.shape, MAX_FILTER)];
+    const parts = [...neighbourhoods(g, x.name, x.shape, FILTER_POSITIONS)];
     const counts = parts.map(({ count }) => count);
     const dyRows = g.reshape(dy.name, [counts.reduce((a, b) => a + b, 0), O]);
     const dys =
       counts.length === 1 ? [dyRows] : g.ops('Split', [dyRows, g.ints(counts)], counts.length, { axis: 0 });
-    const sum = parts
-      .map(({ rows }, i) => g.contrib('FusedMatMul', [rows, dys[i]], { transA: 1 }))
-      .reduce((total, part) => g.op('Add', [total, part]));
-    const turned = g.op('Transpose', [g.reshape(sum, [KERNEL_POSITIONS, I, O])], { perm: [2, 1, 0] });
+    // Each product adds to the sum so far.
+    const [first, ...rest] = parts.map(({ rows }, i) => [dys[i], rows]);
+    const sum = rest.reduce(
+      (total, operands) => g.op('Gemm', [...operands, total], { transA: 1 }),
+      g.contrib('FusedMatMul', first, { transA: 1 }),
+    );
+    const turned = g.op('Transpose', [g.reshape(sum, [O, KERNEL_POSITIONS, I])], { perm: [0, 2, 1] });
     return g.reshape(turned, shape);
   },
 };

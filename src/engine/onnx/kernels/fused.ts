@@ -144,7 +144,7 @@ const MAX_SCATTERED = 2 ** 25;
 
 /** Splits `count` rows into pieces of at most `most`, as even as can be. */
 export function pieces(count: number, most: number): number[] {
-  const parts = Math.max(1, Math.ceil(count / Math.max(1, most)));
+  const parts = Math.max(1, Math.ceil(count / Math.max(1, Math.floor(most))));
   return Array.from(
     { length: parts },
     (_, i) => Math.floor(((i + 1) * count) / parts) - Math.floor((i * count) / parts),

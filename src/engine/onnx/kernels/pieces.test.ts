@@ -1,0 +1,153 @@
+/** @file What is computed in pieces, because the whole would be too large, is what it would be as a whole. */
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { normals, type Values, values } from '../../../../test/finite_difference.js';
+import { relativeError } from '../../../../test/golden.js';
+import { attention, joinHeads, selfAttention, splitHeads } from '../../../nn/attention.js';
+import { backward } from '../../../nn/autograd.js';
+import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
+import { Rng } from '../../../util/random.js';
+import { workStatistics } from '../../ahead.js';
+import { selectEngine } from '../../index.js';
+import { pieces } from './fused.js';
+
+beforeAll(async () => {
+  await selectEngine({ engine: 'onnx', device: 'cpu' });
+});
+
+/** The value of f and the gradients of all inputs, for a given gradient of the value. */
+function evaluate(f: (...xs: tf.Tensor[]) => tf.Tensor, inputs: readonly Values[], upstream: Values) {
+  const xs = inputs.map(({ shape, data }) => tf.tensor(data, shape));
+  const dy = tf.tensor(upstream.data, upstream.shape);
+  let y: tf.Tensor | undefined;
+  const { value, grads } = backward(() => {
+    y = tf.keep(f(...xs));
+    return y.mul(dy).sum() as tf.Scalar;
+  }, xs);
+  const results = [y as tf.Tensor, ...(grads as tf.Tensor[])];
+  const numbers = results.map((result) => result.dataSync() as Float32Array);
+  tf.dispose([value, dy, ...xs, ...results]);
+  return numbers;
+}
+
+it.each([
+  [10, 10, [10]],
+  [10, 3, [2, 3, 2, 3]],
+  [10, 1, new Array(10).fill(1)],
+  [10, 0.3, new Array(10).fill(1)],
+  [7, 4, [3, 4]],
+  [1, 100, [1]],
+])('%i rows in pieces of at most %d', (count, most, expected) => {
+  expect(pieces(count, most)).toEqual(expected);
+});
+
+describe.each([
+  ['plain', false],
+  ['with a dropout mask', true],
+])('self-attention head by head, %s', (_, withMask) => {
+  it('gives the value and the gradients of all heads together', () => {
+    const [B, heads, N, D] = [2, 3, 600, 2];
+    const rng = new Rng(1);
+    const qkv = normals([B, N, 3 * heads * D], rng, 2);
+    const upstream = normals([B, N, heads * D], rng);
+    const mask = withMask
+      ? tf.tensor(values([B * heads, N, N], () => (rng.uniform() < 0.5 ? 0 : 2)).data, [B * heads, N, N])
+      : undefined;
+    const options = { scale: 0.9, mask };
+    const { graphs } = workStatistics()!;
+    const byHead = evaluate((x) => selfAttention(x, heads, options), [qkv], upstream);
+    // Each head's gradient is a graph of its own.
+    expect(workStatistics()!.graphs).toBeGreaterThan(graphs + heads);
+    const together = evaluate(
+      (x) => joinHeads(attention(...splitHeads(x, heads), options), B, N),
+      [qkv],
+      upstream,
+    );
+    for (const [i, numbers] of byHead.entries()) {
+      expect(relativeError(numbers, together[i])).toBeLessThan(1e-5);
+    }
+    mask?.dispose();
+  });
+});
+
+describe('convolution of a large map', () => {
+  // 27·C·positions are gathered: 21 million elements, of which 10 and 20 million make a piece.
+  const size = { T: 3, H: 90, W: 90 };
+
+  it.each([
+    ['many features in', 32, 2],
+    ['many features out', 2, 32],
+  ])('is right at every border between pieces: %s', (_, C, O) => {
+    const { T, H, W } = size;
+    const rng = new Rng(2);
+    const x = normals([1, T, H, W, C], rng);
+    const weight = normals([O, C, 3, 3, 3], rng);
+    const dy = normals([1, T, H, W, O], rng);
+    const [y, dx, dweight] = evaluate(conv3x3x3, [x, weight], dy);
+
+    /** Calls `visit` with all pairs of positions [from, to] that element k of a 3×3×3 kernel joins. */
+    const visit = (k: number, pair: (from: number, to: number) => void) => {
+      const [dt, dh, dw] = [Math.floor(k / 9) - 1, (Math.floor(k / 3) % 3) - 1, (k % 3) - 1];
+      for (let t = Math.max(0, -dt); t < Math.min(T, T - dt); t++) {
+        for (let h = Math.max(0, -dh); h < Math.min(H, H - dh); h++) {
+          for (let w = Math.max(0, -dw); w < Math.min(W, W - dw); w++)
+            pair(((t + dt) * H + h + dh) * W + w + dw, (t * H + h) * W + w);
+        }
+      }
+    };
+    const expected = [y, dx, dweight].map(({ length }) => new Float64Array(length));
+    for (let k = 0; k < 27; k++) {
+      visit(k, (from, to) => {
+        for (let c = 0; c < C; c++) {
+          const value = x.data[from * C + c];
+          let slope = 0;
+          for (let o = 0; o < O; o++) {
+            const place = (o * C + c) * 27 + k;
+            const gradient = dy.data[to * O + o];
+            expected[0][to * O + o] += value * weight.data[place];
+            expected[2][place] += value * gradient;
+            slope += weight.data[place] * gradient;
+          }
+          expected[1][from * C + c] += slope;
+        }
+      });
+    }
+    for (const [i, numbers] of [y, dx, dweight].entries()) {
+      expect(relativeError(numbers, expected[i])).toBeLessThan(1e-5);
+      // No piece is off: not one element is, in units of a typical one.
+      const typical = Math.sqrt(numbers.reduce((sum, n) => sum + n * n, 0) / numbers.length);
+      const worst = numbers.reduce((most, n, j) => Math.max(most, Math.abs(n - expected[i][j])), 0);
+      expect(worst / typical).toBeLessThan(1e-4);
+    }
+  });
+});
+
+it('a sum of very many rows and its gradients', () => {
+  // 37 million elements are gathered, in pieces of 4 million, and scattered in pieces of 34 million.
+  const [R, D, N, K] = [5000, 32, 72_000, 16];
+  const rng = new Rng(3);
+  const table = normals([R, D], rng);
+  const weight = normals([N, K], rng);
+  const dy = normals([N, D], rng);
+  const index = Int32Array.from({ length: N * K }, () => rng.int(R));
+  const [y, dtable, dweight] = evaluate(
+    (rows, weights) => weightedRowSum(rows, tf.tensor2d(index, [N, K], 'int32'), weights),
+    [table, weight],
+    dy,
+  );
+  const expected = [y, dtable, dweight].map(({ length }) => new Float64Array(length));
+  for (let n = 0; n < N; n++) {
+    for (let k = 0; k < K; k++) {
+      const [place, row] = [n * K + k, index[n * K + k]];
+      let slope = 0;
+      for (let d = 0; d < D; d++) {
+        expected[0][n * D + d] += weight.data[place] * table.data[row * D + d];
+        expected[1][row * D + d] += weight.data[place] * dy.data[n * D + d];
+        slope += table.data[row * D + d] * dy.data[n * D + d];
+      }
+      expected[2][place] = slope;
+    }
+  }
+  for (const [i, numbers] of [y, dtable, dweight].entries())
+    expect(relativeError(numbers, expected[i])).toBeLessThan(1e-5);
+});
