@@ -14,7 +14,14 @@ const BASE = `${FILES}my_VMAEv2-ViTB-16x4.yaml`;
 /** Differ from machine to machine. */
 const PLACES = ['DATA.PATH_TO_DATA_DIR', 'MODEL.WEIGHT'];
 /** Not in the official code. */
-const EXTRA = ['AVA.FPS', 'SOLVER.MOMENTUM', 'SOLVER.DAMPENING', 'SOLVER.NESTEROV', 'SOLVER.APPLY_LR_SCALE', 'ENGINE.THREADS'];
+const EXTRA = [
+  'AVA.FPS',
+  'SOLVER.MOMENTUM',
+  'SOLVER.DAMPENING',
+  'SOLVER.NESTEROV',
+  'SOLVER.APPLY_LR_SCALE',
+  'ENGINE.THREADS',
+];
 
 /** The project's own configuration with changes, as if they stood on a command line. */
 function resolve(overrides: Overrides): Config {

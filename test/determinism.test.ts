@@ -12,7 +12,7 @@ import { TinyTraining, train } from './tiny_training.js';
 /** Several, so that threads can come in different orders; the same in all processes, since they share out sums. */
 process.env.STMIXER_THREADS = '3';
 
-const STEPS = 5;
+const STEPS = 4;
 
 interface Outcome {
   losses: number[][];

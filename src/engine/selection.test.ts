@@ -12,6 +12,8 @@ import {
   tensorflowFiles,
 } from '../../test/fake_probe.js';
 import { EngineError } from '../errors.js';
+import { ORT_VERSION } from './onnx/c_api.js';
+import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
 import type { EngineRequest } from './types.js';
 
@@ -159,7 +161,8 @@ describe('description and notes', () => {
 
   it('says on a machine without anything how to get something faster, and nothing about GPUs', async () => {
     const { notes, description } = await describeOn('bare');
-    expect(notes).toHaveLength(1);
+    expect(notes).toHaveLength(2);
+    expect(notes[0]).toMatch(/^not on onnx\/cpu: .*npm ci/);
     expect(description).toContain('npm run setup:tensorflow');
     expect(description).not.toMatch(/cuda|gpu/i);
   });
@@ -213,4 +216,23 @@ describe('one process', () => {
       expect(probe.env).toEqual(before);
     },
   );
+});
+
+describe('this machine', () => {
+  it('runs on onnx where nobody says anything else', async () => {
+    const info = await new EngineSelector(machineProbe()).select({ engine: 'auto', device: 'cpu' });
+    expect(info).toMatchObject({ engine: 'onnx', device: 'cpu', version: ORT_VERSION, notes: [] });
+    expect(tf.getBackend()).toBe('onnx');
+  });
+
+  it.each([
+    ['freebsd', 'x64'],
+    ['linux', 'ia32'],
+  ])('says that there is no library for %s %s', async (platform, arch) => {
+    const files = { '/nm/onnxruntime-node/package.json': '{}' };
+    const selection = new EngineSelector(fakeProbe({ platform, arch, files }));
+    await expect(selection.select({ engine: 'onnx', device: 'auto' })).rejects.toThrow(
+      `no library for ${platform} ${arch}`,
+    );
+  });
 });

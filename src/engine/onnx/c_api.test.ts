@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EngineError } from '../../errors.js';
-import { libraryPath, loadOrtApi, ORT_VERSION, ortPackageFolder } from './c_api.js';
+import { machineProbe } from '../probe.js';
+import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
 
 // A process loads one library: this one a pretended one, not the engine's.
 process.env.STMIXER_TEST_ENGINE = 'cpu';
@@ -20,7 +21,7 @@ describe('libraryPath', () => {
     const path = libraryPath(platform, arch, '/nm/onnxruntime-node');
     expect(path).toBe(join('/nm/onnxruntime-node/bin/napi-v6', platform, arch, name));
     // The package brings the files of all platforms.
-    expect(existsSync(libraryPath(platform, arch, ortPackageFolder()) as string)).toBe(true);
+    expect(existsSync(libraryPath(platform, arch()) as string)).toBe(true);
   });
 
   it.each(['freebsd', 'aix', 'android'])('on %s is none', (platform) => {

@@ -1,7 +1,6 @@
 /** @file ONNX Runtime's C functions, called with koffi on the library inside onnxruntime-node. */
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import koffi from 'koffi';
+import { join } from 'node:path';
+import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
 
 /** The release this code was written for; package.json pins it. */
@@ -99,17 +98,17 @@ export function libraryPath(platform: string, arch: string, packageFolder: strin
   return name ? join(packageFolder, 'bin', 'napi-v6', platform, arch, name) : null;
 }
 
-/** Folder of the installed package. */
-export function ortPackageFolder(): string {
-  // The package exports its entry point only, which is dist/index.js.
-  return dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')));
-}
+/** Libraries in use: for good. */
+const loadedLibraries: LibraryHandle[] = [];
 
 /** Loads the library and its functions. Throws EngineError where it is of another release. */
 export function loadOrtApi(path: string): OrtApi {
   // The optimizer of a session recurses deeply, on koffi's stack.
   koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
-  const base = koffi.load(path).func('void *OrtGetApiBase()')() as Pointer;
+  const library = koffi.load(path);
+  // A handle that is collected closes the library under the functions that were taken from it.
+  loadedLibraries.push(library);
+  const base = library.func('void *OrtGetApiBase()')() as Pointer;
   const pointerAt = (table: Pointer, place: number) =>
     koffi.decode(table, place * koffi.sizeof('void *'), 'void *') as Pointer;
   const functionAt = (table: Pointer, place: number, result: string, parameters: readonly string[]) =>

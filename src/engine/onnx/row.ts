@@ -11,11 +11,12 @@ import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
 
-/** ONNX Runtime in this process: one environment, made by the first start and kept for good. */
+/** Threads of ONNX Runtime in this process: one environment, made by the first start and kept for good. */
+let startedThreads: number | null = null;
+
 export class OnnxEngine implements EngineRow {
   readonly engine = 'onnx';
   readonly device = 'cpu';
-  #threads = 0;
 
   constructor(private readonly probe: Probe) {}
 
@@ -36,7 +37,7 @@ export class OnnxEngine implements EngineRow {
   }
 
   async start(verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
-    if (this.#threads === 0) {
+    if (startedThreads === null) {
       const threads = coreThreadCount(this.probe);
       const folder = this.probe.packageFolder(PACKAGE) as string;
       const path = libraryPath(this.probe.platform, this.probe.arch, folder) as string;
@@ -52,10 +53,10 @@ export class OnnxEngine implements EngineRow {
       }
       tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
       registerKernels();
-      this.#threads = threads;
+      startedThreads = threads;
     }
     await tf.setBackend(BACKEND_NAME);
-    const threads = this.#threads;
+    const threads = startedThreads;
     const description = `onnx on CPU, ${threads} thread${threads === 1 ? '' : 's'} (ONNX Runtime ${ORT_VERSION})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }

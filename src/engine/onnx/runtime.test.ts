@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../errors.js';
 import type { Graph, GraphNode } from '../lazy/graph.js';
 import type { ValueInfo } from '../lazy/value.js';
-import { libraryPath, loadOrtApi, OrtError, ortPackageFolder } from './c_api.js';
+import { machineProbe } from '../probe.js';
+import { libraryPath, loadOrtApi, OrtError } from './c_api.js';
 import { OrtCompiler, SERIAL_LANE } from './compiler.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxNode } from './model_format.js';
@@ -18,7 +19,7 @@ let runtime: OrtRuntime;
 process.env.STMIXER_TEST_ENGINE = 'cpu';
 
 beforeAll(() => {
-  const path = libraryPath(process.platform, process.arch, ortPackageFolder()) as string;
+  const path = libraryPath(process.platform, process.arch()) as string;
   runtime = new OrtRuntime(loadOrtApi(path), { threads: 2 });
 });
 
