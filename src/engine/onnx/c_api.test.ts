@@ -21,7 +21,11 @@ describe('libraryPath', () => {
     const path = libraryPath(platform, arch, '/nm/onnxruntime-node');
     expect(path).toBe(join('/nm/onnxruntime-node/bin/napi-v6', platform, arch, name));
     // The package brings the files of all platforms.
-    expect(existsSync(libraryPath(platform, arch()) as string)).toBe(true);
+    expect(
+      existsSync(
+        libraryPath(platform, arch, machineProbe().packageFolder('onnxruntime-node') as string) as string,
+      ),
+    ).toBe(true);
   });
 
   it.each(['freebsd', 'aix', 'android'])('on %s is none', (platform) => {

@@ -19,7 +19,11 @@ let runtime: OrtRuntime;
 process.env.STMIXER_TEST_ENGINE = 'cpu';
 
 beforeAll(() => {
-  const path = libraryPath(process.platform, process.arch()) as string;
+  const path = libraryPath(
+    process.platform,
+    process.arch,
+    machineProbe().packageFolder('onnxruntime-node') as string,
+  ) as string;
   runtime = new OrtRuntime(loadOrtApi(path), { threads: 2 });
 });
 
