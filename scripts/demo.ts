@@ -17,8 +17,8 @@ async function demo(overrides: string[]): Promise<number> {
   const small = engine === 'cpu';
   if (small) {
     console.log(
-      'No fast engine is set up, so this demo trains a tiny model for a few steps in plain JavaScript.\n' +
-        'For the real one, set up TensorFlow first: npm run setup:tensorflow\n',
+      'No fast engine runs here, so this demo trains a tiny model for a few steps in plain JavaScript.\n' +
+        '`npx stmixer train --engine onnx …` says what is missing.\n',
     );
   }
   const file = join(root, 'config_files', small ? 'tiny.yaml' : 'sample.yaml');

@@ -11,7 +11,7 @@ cd "$folder"
 npm init --yes >/dev/null
 npm install --silent --ignore-scripts --no-audit --no-fund "./$tarball"
 package=node_modules/stmixer
-npx --no-install stmixer train --engine cpu --config-file $package/config_files/tiny.yaml \
+npx --no-install stmixer train --engine onnx --config-file $package/config_files/tiny.yaml \
   DATA.PATH_TO_DATA_DIR $package/sample SOLVER.MAX_EPOCH 1 OUTPUT_DIR output
 test -s output/model_final.pth
 echo "the package works: $tarball"
