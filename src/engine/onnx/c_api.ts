@@ -103,8 +103,9 @@ const loadedLibraries: LibraryHandle[] = [];
 
 /** Loads the library and its functions. Throws EngineError where it is of another release. */
 export function loadOrtApi(path: string): OrtApi {
-  // The optimizer of a session recurses deeply, on koffi's stack.
-  koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
+  // Compiling a session recurses deeply, on koffi's stack. Its size can be set before the first library only.
+  if (loadedLibraries.length === 0)
+    koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
   const library = koffi.load(path);
   // A handle that is collected closes the library under the functions that were taken from it.
   loadedLibraries.push(library);

@@ -47,9 +47,12 @@ export class OnnxEngine implements EngineRow {
       } catch (error) {
         if (error instanceof EngineError) throw error;
         const text = error instanceof Error ? error.message : String(error);
-        throw new EngineError(`ONNX Runtime does not start: ${text.split('\n')[0]}. To mend it, run npm ci`, {
-          cause: error,
-        });
+        throw new EngineError(
+          `ONNX Runtime (${path}) does not start: ${text.split('\n')[0]}. To mend it, run npm ci`,
+          {
+            cause: error,
+          },
+        );
       }
       tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
       registerKernels();

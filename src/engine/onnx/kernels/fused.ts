@@ -3,6 +3,7 @@
  * what is faster when a whole formula is known. Shapes: N rows, C features, S heads, M keys.
  */
 import { util } from '@tensorflow/tfjs';
+import { SERIAL_LANE } from '../compiler.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import { type Kernel, sizeOf } from '../kernel.js';
 import { Float } from '../model_format.js';
@@ -208,7 +209,7 @@ const weightedRowSumGradWeight: Kernel = {
 const weightedRowSumGradTable: Kernel = {
   name: 'WeightedRowSumGradTable',
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
-  lane: 1,
+  lane: SERIAL_LANE,
   record: ({ index, weight, dy }, { shape }) => ({
     inputs: [index, weight, dy],
     outputs: [{ shape: shape as number[], dtype: 'float32' }],
