@@ -14,7 +14,6 @@ export type Pointer = bigint;
 type StatusName =
   | 'CreateSessionFromArray'
   | 'Run'
-  | 'EnableProfiling'
   | 'CreateSessionOptions'
   | 'DisableMemPattern'
   | 'SetSessionGraphOptimizationLevel'
@@ -31,8 +30,7 @@ type StatusName =
   | 'CreateAndRegisterAllocator'
   | 'SetGlobalIntraOpNumThreads'
   | 'SetGlobalInterOpNumThreads'
-  | 'CreateArenaCfgV2'
-  | 'AddRunConfigEntry';
+  | 'CreateArenaCfgV2';
 
 /**
  * Functions by their place in the OrtApi table (onnxruntime_c_api.h; places never change). Those that return a status
@@ -40,7 +38,6 @@ type StatusName =
  */
 const STATUS_FUNCTIONS: Record<StatusName, readonly [place: number, parameters: readonly string[]]> = {
   CreateSessionFromArray: [8, ['void *', 'void *', 'size_t', 'void *', '_Out_ void **']],
-  EnableProfiling: [14, ['void *', 'void *']],
   Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
   CreateSessionOptions: [10, ['_Out_ void **']],
   DisableMemPattern: [17, ['void *']],
@@ -59,7 +56,6 @@ const STATUS_FUNCTIONS: Record<StatusName, readonly [place: number, parameters: 
   SetGlobalIntraOpNumThreads: [147, ['void *', 'int']],
   SetGlobalInterOpNumThreads: [148, ['void *', 'int']],
   CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', '_Out_ void **']],
-  AddRunConfigEntry: [165, ['void *', 'str', 'str']],
 };
 
 const RELEASE_FUNCTIONS = {

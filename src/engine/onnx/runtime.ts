@@ -170,7 +170,6 @@ export class OrtRuntime {
   readonly #memoryInfo: Pointer;
   readonly #allocator: Pointer;
   readonly #runOptions: Pointer;
-  readonly #shrinkOptions: Pointer;
   readonly #inputNames = new NameTable('i');
   readonly #outputNames = new NameTable('o');
 
@@ -194,8 +193,6 @@ export class OrtRuntime {
     api.CreateAndRegisterAllocator(this.#env, this.#memoryInfo, config);
     api.ReleaseArenaCfg(config);
     this.#runOptions = api.create((out) => api.CreateRunOptions(out));
-    this.#shrinkOptions = api.create((out) => api.CreateRunOptions(out));
-    api.AddRunConfigEntry(this.#shrinkOptions, 'memory.enable_memory_arena_shrinkage', 'cpu:0');
     // The arena's allocator is reached through a session, any session; it stays for good.
     const identity = {
       name: 'n0',
