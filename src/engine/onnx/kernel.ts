@@ -55,7 +55,3 @@ export function dtypeOf({ dtype }: { dtype: string }): LazyDtype {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
   throw new Error(`the onnx engine has no tensors of type ${dtype}`);
 }
-
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
-}

@@ -1,6 +1,7 @@
 /** @file ONNX Runtime in this process: one environment, one arena, one pool of threads; tensors and sessions on them. */
 import { totalmem } from 'node:os';
 import koffi from 'koffi';
+import { sizeOf } from '../../util/host_tensor.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';
 
@@ -42,7 +43,7 @@ export class OrtTensor {
   }
 
   get size(): number {
-    return this.shape.reduce((a, b) => a * b, 1);
+    return sizeOf(this.shape);
   }
 
   get bytes(): number {

@@ -4,8 +4,10 @@
  * The neighbourhoods of a piece of the map are gathered as rows of 27·C, which then meet the weights in one product: on
  * CPUs this is faster than ONNX Runtime's own Conv in three dimensions, and needs no transposition of the map.
  */
+
+import { sizeOf } from '../../../util/host_tensor.js';
 import type { GraphBuilder } from '../graph_builder.js';
-import { type Kernel, type KernelResult, sizeOf } from '../kernel.js';
+import type { Kernel, KernelResult } from '../kernel.js';
 import { pieces } from './fused.js';
 
 /** Positions gathered at a time, measured as best: enough for the product, and still in the cache. */

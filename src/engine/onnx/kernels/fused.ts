@@ -3,9 +3,10 @@
  * what is faster when a whole formula is known. Shapes: N rows, C features, S heads, M keys.
  */
 import { util } from '@tensorflow/tfjs';
+import { sizeOf } from '../../../util/host_tensor.js';
 import { SERIAL_LANE } from '../compiler.js';
 import type { GraphBuilder } from '../graph_builder.js';
-import { type Kernel, sizeOf } from '../kernel.js';
+import type { Kernel } from '../kernel.js';
 import { Float } from '../model_format.js';
 
 const onesRow = (g: GraphBuilder, count: number) => g.op('Expand', [g.scalar(1), g.ints([1, count])]);
