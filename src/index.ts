@@ -6,7 +6,7 @@ export { type Config, defaultConfig, type LoadedConfig, loadConfig } from './con
 export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loader.js';
 export { type EngineInfo, type EngineRequest, selectEngine } from './engine/index.js';
 export { CheckpointError, ConfigError, DataError, EngineError, UserError } from './errors.js';
-export { meanLoss, SetCriterion } from './loss/criterion.js';
+export { SetCriterion } from './loss/criterion.js';
 export { Detector } from './model/detector.js';
 export { type Detections, toDetections } from './model/inference.js';
 export { initializeParameters, Module, Parameter } from './nn/module.js';

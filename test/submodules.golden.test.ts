@@ -1,8 +1,8 @@
 /** @file Every part of the model and the loss against PyTorch's values and gradients. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { meanLoss, type Prediction, SetCriterion } from '../src/loss/criterion.js';
-import { generalizedIouPairs, iou } from '../src/loss/overlap.js';
+import { type Prediction, SetCriterion } from '../src/loss/criterion.js';
+import { generalizedIouGradient, iou } from '../src/loss/overlap.js';
 import { decodeBoxes, intersectionOverFirst, refineBoxes } from '../src/model/boxes.js';
 import { clipBox } from '../src/model/inference.js';
 import { AdaptiveMixing } from '../src/model/mixing.js';
@@ -234,18 +234,29 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
     c.compare('out.iou', tf.tensor(pairs), FORWARD);
   },
   giou(c) {
-    c.check(['a', 'b'], ({ a, b }) => {
-      const [N, M] = [a.shape[0], b.shape[0]];
-      const everyA = a
-        .reshape([N, 1, 4])
-        .tile([1, M, 1])
-        .reshape([N * M, 4]);
-      const everyB = b
-        .reshape([1, M, 4])
-        .tile([N, 1, 1])
-        .reshape([N * M, 4]);
-      return { y: generalizedIouPairs(everyA, everyB).reshape([N, M]) };
-    });
+    // Of the symmetric function's two gradients the criterion uses the first; with a and b exchanged it is the other.
+    const [a, b] = [c.raw('in.a'), c.raw('in.b')];
+    const [N, M] = [a.shape[0], b.shape[0]];
+    const upstream = c.raw('gout.y').data;
+    const values = new Float32Array(N * M);
+    const [da, db] = [new Float32Array(a.data.length), new Float32Array(b.data.length)];
+    for (let n = 0; n < N; n++) {
+      for (let m = 0; m < M; m++) {
+        const [first, second] = [
+          generalizedIouGradient(a.data, 4 * n, b.data, 4 * m),
+          generalizedIouGradient(b.data, 4 * m, a.data, 4 * n),
+        ];
+        values[n * M + m] = first.value;
+        expect(second.value).toBeCloseTo(first.value, 12);
+        for (let k = 0; k < 4; k++) {
+          da[4 * n + k] += upstream[n * M + m] * first.gradient[k];
+          db[4 * m + k] += upstream[n * M + m] * second.gradient[k];
+        }
+      }
+    }
+    c.compare('out.y', tf.tensor(values), FORWARD);
+    c.compare('gin.a', tf.tensor(da), GRADIENT);
+    c.compare('gin.b', tf.tensor(db), GRADIENT);
   },
   clip_boxes(c, s) {
     const { data } = c.raw('in.a');
@@ -332,7 +343,7 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
           boxes: inputs[`boxes${i}`],
           actions: inputs[`actions${i}`],
         }));
-        const { terms, matches } = criterion.losses(predictions, truths);
+        const { terms, loss, matches } = criterion.losses(predictions, truths);
         expect([...terms.keys()]).toEqual(s.loss_key_order);
         for (const i of stages) {
           const expected = s.matching[`stage${i}`].map(({ pred, gt }: { pred: number[]; gt: number[] }) =>
@@ -342,9 +353,9 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
         }
         const raw = [...terms].map(([name, term]) => {
           const kind = name.replace(/_\d+$/, '') as keyof typeof criterion.weights;
-          return [`raw.${name}`, term.div(criterion.weights[kind])];
+          return [`raw.${name}`, tf.scalar(term / criterion.weights[kind])];
         });
-        return { ...Object.fromEntries(raw), total: meanLoss(terms) };
+        return { ...Object.fromEntries(raw), total: loss };
       },
     );
   },

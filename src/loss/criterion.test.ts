@@ -6,7 +6,7 @@ import { tinyConfig } from '../../test/tiny_config.js';
 import { UserError } from '../errors.js';
 import { backward } from '../nn/autograd.js';
 import { Rng } from '../util/random.js';
-import { type LossName, meanLoss, SetCriterion, type Truth } from './criterion.js';
+import { type LossName, SetCriterion, type Truth } from './criterion.js';
 import type { Match } from './matcher.js';
 import { generalizedIou } from './overlap.js';
 
@@ -110,18 +110,17 @@ function reference(stage: HostStage, truths: Truth[], matches: Match[][]): Recor
 function evaluate(criterion: SetCriterion, stages: HostStage[], truths: Truth[]) {
   const inputs = stages.map(upload);
   const variables = inputs.flatMap((stage) => Object.values(stage));
-  let terms: [string, number][] = [];
+  let terms = new Map<string, number>();
   let matches: Match[][][] = [];
   const { value, grads } = backward(() => {
     const losses = criterion.losses(inputs, truths);
-    terms = Array.from(losses.terms, ([name, term]) => [name, term.dataSync()[0]]);
-    matches = losses.matches;
-    return meanLoss(losses.terms);
+    ({ terms, matches } = losses);
+    return losses.loss;
   }, variables);
   const gradients = grads.map((grad) => grad && Array.from(grad.dataSync()));
   const loss = value.dataSync()[0];
   tf.dispose([value, ...variables, ...grads.filter((grad) => grad !== null)]);
-  return { terms: new Map(terms), matches, loss, gradients };
+  return { terms, matches, loss, gradients };
 }
 
 /** Compares all terms of all stages with the reference. */
@@ -165,8 +164,8 @@ describe('SetCriterion', () => {
     for (const gradients of [actions, boxes]) expect(gradients!.every((x) => x === 0)).toBe(true);
   });
 
-  it('lets padding read nothing but matched queries', () => {
-    // The first clip has no truth; its first box is finite, but its area is not. Three pairs are padded to four.
+  it('reads no box that is not matched', () => {
+    // The first clip has no truth; its first box is finite, but its area is not in single precision.
     const [stages, truths] = [randomStages(1, 2, 4), randomTruths([0, 3], 5)];
     stages[0].boxes.data.set([-1e19, -1e19, 1e19, 1e19]);
     const result = evaluate(makeCriterion(), stages, truths);
@@ -207,22 +206,43 @@ describe('SetCriterion', () => {
     expect(result.loss).toBeCloseTo([...result.terms.values()].reduce((a, b) => a + b, 0) / 12, 5);
   });
 
-  it('has the right gradients for all predictions of all stages', () => {
+  // One term at a time, so that none hides in the rounding of another.
+  it.each(Object.keys(WEIGHTS) as LossName[])('has the right gradients of %s in all stages', (term) => {
     const [stages, truths] = [randomStages(2, 2, 14), randomTruths([2, 1], 15)];
     const criterion = makeCriterion();
+    for (const name of Object.keys(WEIGHTS) as LossName[]) if (name !== term) criterion.weights[name] = 0;
     const [first] = evaluate(criterion, stages, truths).matches;
     const inputs = stages.flatMap((stage) => Object.values(stage));
-    expectGradients((...xs) => {
-      const predictions = [0, 1].map((s) => ({
-        logits: xs[3 * s],
-        actions: xs[3 * s + 1],
-        boxes: xs[3 * s + 2],
-      }));
-      const { terms, matches } = criterion.losses(predictions, truths);
-      // Steps must not change the matching, or the derivative would jump.
-      expect(matches[0]).toEqual(first);
-      return [...terms.values()];
-    }, inputs as Values[]);
+    const dependsOn = { loss_ce: 0, loss_bce: 1, loss_bbox: 2, loss_giou: 2 }[term];
+    const constant = [0, 1, 2, 3, 4, 5].filter((i) => i % 3 !== dependsOn);
+    expectGradients(
+      (...xs) => {
+        const predictions = [0, 1].map((s) => ({
+          logits: xs[3 * s],
+          actions: xs[3 * s + 1],
+          boxes: xs[3 * s + 2],
+        }));
+        const { loss, matches } = criterion.losses(predictions, truths);
+        // Steps must not change the matching, or the derivative would jump.
+        expect(matches[0]).toEqual(first);
+        return loss;
+      },
+      inputs as Values[],
+      { constant },
+    );
+  });
+
+  it('is exact for logits of any size', () => {
+    const [stages, truths] = [randomStages(1, 1, 20), randomTruths([1], 21)];
+    stages[0].logits.data.set([1000, -1000, -1e30, 1e30, -1000, 1000, 0, 0]);
+    stages[0].actions.data.set(Array.from({ length: Q }, () => [1000, -1000, 1e30]).flat());
+    truths[0].labels = [1, 1, 0];
+    const { terms, gradients } = evaluate(makeCriterion(), stages, truths);
+    // Of the action logits the first is right, the others are off by their size.
+    expect(terms.get('loss_bce')! / ((WEIGHTS.loss_bce * 1e30) / K)).toBeCloseTo(1, 6);
+    expect(gradients.flat().every((gradient) => Number.isFinite(gradient))).toBe(true);
+    const matched = gradients[1]!.filter((gradient) => gradient !== 0);
+    expect(matched).toEqual([-1, 1].map((sign) => expect.closeTo((sign * WEIGHTS.loss_bce) / K / 4, 5)));
   });
 
   it('keeps no tensors', () => {

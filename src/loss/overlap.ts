@@ -1,7 +1,4 @@
-/** @file Overlap of boxes given as corners (x1, y1, x2, y2), in numbers on the host and as tensors. */
-import type * as tf from '@tensorflow/tfjs';
-import { columns } from '../model/boxes.js';
-import { maximum, minimum, nonNegative } from '../nn/functional.js';
+/** @file Overlap of boxes given as corners (x1, y1, x2, y2), on the host. */
 
 /** Guards the division where both boxes are empty. */
 const AREA_EPS = 1e-6;
@@ -29,18 +26,52 @@ export function generalizedIou(a: ArrayLike<number>, i: number, b: ArrayLike<num
   return overlap.iou - (w * h - overlap.union) / (w * h);
 }
 
-/** Generalised IoU of boxes [M, 4] with boxes [M, 4], pair by pair. Returns [M, 1]; differentiable. */
-export function generalizedIouPairs(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  const [ax1, ay1, ax2, ay2] = columns(a);
-  const [bx1, by1, bx2, by2] = columns(b);
-  const w = nonNegative(minimum(ax2, bx2).sub(maximum(ax1, bx1)));
-  const h = nonNegative(minimum(ay2, by2).sub(maximum(ay1, by1)));
-  const intersection = w.mul(h);
-  const areaA = ax2.sub(ax1).mul(ay2.sub(ay1));
-  const areaB = bx2.sub(bx1).mul(by2.sub(by1));
-  const union = areaA.add(areaB).sub(intersection);
-  const enclosing = maximum(ax2, bx2)
-    .sub(minimum(ax1, bx1))
-    .mul(maximum(ay2, by2).sub(minimum(ay1, by1)));
-  return intersection.div(union).sub(enclosing.sub(union).div(enclosing));
+/**
+ * Generalised IoU and its derivatives by the four corners of the box at a[i…i+3]. Of equal edges both boxes get half, and
+ * an intersection of width 0 passes the derivative on, as in PyTorch.
+ */
+export function generalizedIouGradient(
+  a: ArrayLike<number>,
+  i: number,
+  b: ArrayLike<number>,
+  j: number,
+): { value: number; gradient: number[] } {
+  const axes = [0, 1].map((axis) => {
+    const [a1, a2, b1, b2] = [a[i + axis], a[i + axis + 2], b[j + axis], b[j + axis + 2]];
+    const width = Math.min(a2, b2) - Math.max(a1, b1);
+    /** How much of the later start and of the earlier end is a's. */
+    const [start, end] = [share(a1, b1), share(b2, a2)];
+    const isInside = width >= 0 ? 1 : 0;
+    return {
+      size: a2 - a1,
+      common: Math.max(0, width),
+      around: Math.max(a2, b2) - Math.min(a1, b1),
+      /** Derivatives of the last two by a's start and end. */
+      dCommon: [-start * isInside, end * isInside],
+      dAround: [start - 1, 1 - end],
+    };
+  });
+  const [x, y] = axes;
+  const common = x.common * y.common;
+  const areaB = (b[j + 2] - b[j]) * (b[j + 3] - b[j + 1]);
+  const union = x.size * y.size + areaB - common;
+  const around = x.around * y.around;
+  const divisor = Math.max(union, AREA_EPS);
+  const derivative = (axis: number, edge: number) => {
+    const [own, other] = [axes[axis], axes[1 - axis]];
+    const dCommon = own.dCommon[edge] * other.common;
+    const dUnion = (edge === 0 ? -1 : 1) * other.size - dCommon;
+    const dAround = own.dAround[edge] * other.around;
+    const dIou = dCommon / divisor - (union > AREA_EPS ? (common * dUnion) / union ** 2 : 0);
+    return dIou + dUnion / around - (union * dAround) / around ** 2;
+  };
+  return {
+    value: common / divisor - (around - union) / around,
+    gradient: [derivative(0, 0), derivative(1, 0), derivative(0, 1), derivative(1, 1)],
+  };
+}
+
+/** Of max(p, q): 1 where it is p, ½ where both are equal, else 0. */
+function share(p: number, q: number): number {
+  return (Math.sign(p - q) + 1) / 2;
 }

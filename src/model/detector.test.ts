@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { normals, randomize, type Values } from '../../test/finite_difference.js';
 import { tinyConfig } from '../../test/tiny_config.js';
-import { meanLoss, SetCriterion, type Truth } from '../loss/criterion.js';
+import { SetCriterion, type Truth } from '../loss/criterion.js';
 import { backward } from '../nn/autograd.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
@@ -35,8 +35,8 @@ function train(model: Detector, seed: number) {
   const { value, grads } = backward(
     () => {
       const losses = criterion.losses(model.forward(x, sizes, new Rng(seed)), truths);
-      for (const [name, term] of losses.terms) terms[name] = term.dataSync()[0];
-      return meanLoss(losses.terms);
+      for (const [name, term] of losses.terms) terms[name] = term;
+      return losses.loss;
     },
     named.map(([, parameter]) => parameter.value),
   );

@@ -121,75 +121,7 @@ export function relu(x: tf.Tensor): tf.Tensor {
   );
 }
 
-/** |x| with derivative 0 at 0, as in PyTorch (tfjs has −1 there). */
-export function abs(x: tf.Tensor): tf.Tensor {
-  return differentiable(
-    [x],
-    (save) => {
-      save([x]);
-      return x.abs();
-    },
-    (dy, [t]) => [dy.mul(t.sign())],
-  );
-}
-
-/** max(x, 0) with derivative 1 at 0, as torch.clamp has (relu has 0 there). */
-export function nonNegative(x: tf.Tensor): tf.Tensor {
-  return differentiable(
-    [x],
-    (save) => {
-      save([x]);
-      return x.relu();
-    },
-    (dy, [t]) => [dy.mul(t.greaterEqual(0))],
-  );
-}
-
-/** The larger or the smaller of two tensors of one shape; equal values share the gradient, as in PyTorch. */
-function pick(a: tf.Tensor, b: tf.Tensor, largest: boolean): tf.Tensor {
-  return differentiable(
-    [a, b],
-    (save) => {
-      save([a, b]);
-      return largest ? a.maximum(b) : a.minimum(b);
-    },
-    (dy, [p, q]) => {
-      // sign is −1, 0 or 1, so the share of `a` is 0, ½ or 1.
-      const share = (largest ? p.sub(q) : q.sub(p)).sign().add(1).mul(0.5);
-      const da = dy.mul(share);
-      return [da, dy.sub(da)];
-    },
-  );
-}
-
-/** Elementwise maximum of two tensors of one shape. */
-export function maximum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  return pick(a, b, true);
-}
-
-/** Elementwise minimum of two tensors of one shape. */
-export function minimum(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  return pick(a, b, false);
-}
-
 /** 2ˣ. */
 export function exp2(x: tf.Tensor): tf.Tensor {
   return x.mul(Math.LN2).exp();
-}
-
-/** log₂ x. */
-export function log2(x: tf.Tensor): tf.Tensor {
-  return x.log().mul(Math.LOG2E);
-}
-
-/** Elementwise binary cross entropy of logits x and targets z in [0, 1] of one shape; z gets no gradient. */
-export function bceWithLogits(x: tf.Tensor, z: tf.Tensor): tf.Tensor {
-  return differentiable(
-    [x],
-    (save) => {
-      save([x, z]);
-      return x.relu().sub(x.mul(z)).add(x.abs().neg().exp().log1p());
-    },
-    (dy, [logits, targets]) => [dy.mul(logits.sigmoid().sub(targets))],
-  );
 }

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/collate.js';
 import { UserError } from '../errors.js';
-import { meanLoss, type SetCriterion } from '../loss/criterion.js';
+import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import { backward } from '../nn/autograd.js';
 import type { Rng } from '../util/random.js';
@@ -31,30 +31,24 @@ export function computeGradients(
     labels: batch.labels[b],
     whwh: batch.whwh.subarray(4 * b, 4 * b + 4),
   }));
-  const names: string[] = [];
-  let terms: tf.Tensor | undefined;
+  let losses: StepLosses | undefined;
   const { value, grads } = backward(
     () => {
       const video = tf.tensor(batch.video, [...batch.shape]);
       const whwh = tf.tensor2d(batch.whwh, [truths.length, 4]);
-      const losses = criterion.losses(model.forward(video, whwh, rng), truths);
-      names.push(...losses.terms.keys());
-      terms = tf.keep(tf.stack([...losses.terms.values()]));
-      return meanLoss(losses.terms);
+      const { terms, total, loss } = criterion.losses(model.forward(video, whwh, rng), truths);
+      losses = { terms, total };
+      if (!Number.isFinite(total)) throw notFinite(terms, batch);
+      return loss;
     },
     parameters.map((parameter) => parameter.value),
   );
+  value.dispose();
   for (const [i, parameter] of parameters.entries()) {
     parameter.grad?.dispose();
     parameter.grad = grads[i];
   }
-  const values = (terms as tf.Tensor).dataSync();
-  terms?.dispose();
-  const [total] = value.dataSync();
-  value.dispose();
-  const named = new Map(names.map((name, i) => [name, values[i]]));
-  if (!Number.isFinite(total)) throw notFinite(named, batch);
-  return { terms: named, total };
+  return losses as StepLosses;
 }
 
 function notFinite(terms: Map<string, number>, batch: Batch): UserError {
