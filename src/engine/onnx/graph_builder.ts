@@ -20,7 +20,7 @@ export class GraphBuilder {
   readonly nodes: OnnxNode[] = [];
   readonly constants: OnnxConstant[] = [];
   readonly #constantNames = new Map<string, string>();
-  readonly #views = new Map<string, string>();
+  readonly #made = new Map<string, string | string[]>();
   /** What the nodes to come belong to, for the runtime's error messages. */
   label = '';
 
@@ -70,11 +70,13 @@ export class GraphBuilder {
 
   /** `reshape` for operands, made once each. */
   view(name: string, shape: readonly number[]): string {
-    const key = `${name}>${shape}`;
-    const known = this.#views.get(key);
-    if (known) return known;
-    const made = this.reshape(name, shape);
-    this.#views.set(key, made);
+    return this.once(`${name}>${shape}`, () => this.reshape(name, shape));
+  }
+
+  /** What `make` made the first time that it was asked for under this key; for what is small, since it is kept. */
+  once<T extends string | string[]>(key: string, make: () => T): T {
+    const made = (this.#made.get(key) as T | undefined) ?? make();
+    this.#made.set(key, made);
     return made;
   }
 

@@ -140,7 +140,7 @@ const linearGrad: Kernel = {
 };
 
 /** Rows gathered at a time in a weighted sum, in elements: pieces that stay in the cache. */
-const MAX_GATHERED = 2 ** 22;
+const MAX_GATHERED = 2 ** 20;
 /** Rows scattered at a time: each piece copies the table once, so they are larger. */
 const MAX_SCATTERED = 2 ** 25;
 
@@ -249,9 +249,12 @@ const adamUpdate: Kernel = {
     const { decoupled } = attributes as { decoupled: boolean };
     const [count] = settings.shape;
     // Views of one element without axes, so that they broadcast to parameters of any rank.
-    const [decay, l2, beta1, rest1, beta2, rest2, correction, eps, stepSize] = g
-      .ops('Split', [settings.name, g.ints(new Array(count).fill(1))], count, { axis: 0 })
-      .map((part) => g.reshape(part, []));
+    const scalars = g.once(`scalars of ${settings.name}`, () =>
+      g
+        .ops('Split', [settings.name, g.ints(new Array(count).fill(1))], count, { axis: 0 })
+        .map((part) => g.reshape(part, [])),
+    );
+    const [decay, l2, beta1, rest1, beta2, rest2, correction, eps, stepSize] = scalars;
     const w = decoupled ? g.op('Mul', [weight.name, decay]) : weight.name;
     const slope = decoupled ? grad.name : g.op('Add', [grad.name, g.op('Mul', [weight.name, l2])]);
     const average = g.op('Add', [g.op('Mul', [m.name, beta1]), g.op('Mul', [slope, rest1])]);

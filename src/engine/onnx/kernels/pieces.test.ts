@@ -123,7 +123,7 @@ describe('convolution of a large map', () => {
 });
 
 it('a sum of very many rows and its gradients', () => {
-  // 37 million elements are gathered, in pieces of 4 million, and scattered in pieces of 34 million.
+  // 37 million elements are gathered, in pieces of one million, and scattered in pieces of 34 million.
   const [R, D, N, K] = [5000, 32, 72_000, 16];
   const rng = new Rng(3);
   const table = normals([R, D], rng);
