@@ -82,55 +82,55 @@ export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor 
   const [B, Q, GP] = points.shape;
   const N = B * Q * GP;
   const L = levels.length;
-  const perLevel = (value: (level: Level) => number, dtype: 'float32' | 'int32' = 'float32') =>
-    tf.tensor2d(levels.map(value), [1, L], dtype);
-  const [x, y, level] = tf.split(points.reshape([N, 3]), 3, 1);
+  const [xy, level] = tf.split(points.reshape([N, 3]), [2, 1], 1);
+
+  // [axis x or y, near or far position, level, point]: long rows, which engines are fast with.
+  const perLevel = (value: (level: Level) => number) => tf.tensor(levels.map(value), [1, 1, L, 1], 'float32');
+  const extent = tf.tensor(
+    [levels.map(({ width }) => width), levels.map(({ height }) => height)].flat(),
+    [2, 1, L, 1],
+    'float32',
+  );
+  const sides = (near: number, far: number) => tf.tensor([near, far], [1, 2, 1, 1], 'float32');
 
   // Pixel centres: position p of a level is pixel (p + ½)·stride.
-  const inverseStride = perLevel((l) => 1 / l.stride);
-  const columnAt = x.mul(inverseStride).sub(0.5);
-  const rowAt = y.mul(inverseStride).sub(0.5);
-  const axes = [
-    { at: rowAt, extent: perLevel((l) => l.height) },
-    { at: columnAt, extent: perLevel((l) => l.width) },
-  ].map(({ at, extent }) => {
-    const near = noGrad(() => at.floor());
-    const far = noGrad(() => near.add(1));
-    const fraction = at.sub(near);
-    const inside = (index: tf.Tensor) =>
-      noGrad(() => index.greaterEqual(0).logicalAnd(index.less(extent)).toFloat());
-    // The second bound is for NaN, which survives the first and must not become an address.
-    const clamped = (index: tf.Tensor) =>
-      noGrad(() => index.maximum(0).minimum(extent.sub(1)).toInt().maximum(tf.scalar(0, 'int32')));
-    return {
-      index: [clamped(near), clamped(far)],
-      weight: [fraction.neg().add(1).mul(inside(near)), fraction.mul(inside(far))],
-    };
-  });
-  const [rows, cols] = axes;
-  const byLevel = levelWeights(level, L);
+  const at = xy
+    .transpose()
+    .reshape([2, 1, 1, N])
+    .mul(perLevel(({ stride }) => 1 / stride))
+    .sub(0.5);
+  const first = noGrad(() => at.floor());
+  const position = noGrad(() => first.add(sides(0, 1)));
+  const isInside = noGrad(() => position.greaterEqual(0).logicalAnd(position.less(extent)).toFloat());
+  // The near position has weight 1 − fraction, the far one the fraction.
+  const weight = at.sub(first).mul(sides(-1, 1)).add(sides(1, 0)).mul(isInside);
+  // The second bound is for NaN, which survives the first and must not become an address.
+  const inRange = noGrad(() =>
+    position.maximum(0).minimum(extent.sub(1)).toInt().maximum(tf.scalar(0, 'int32')),
+  );
 
-  const width = perLevel((l) => l.width, 'int32');
-  const start = noGrad(() => firstRows(table, Q, GP).add(perLevel((l) => l.start, 'int32')));
-  const indices: tf.Tensor[] = [];
-  const weights: tf.Tensor[] = [];
-  for (const i of [0, 1]) {
-    const rowWeight = rows.weight[i].mul(byLevel);
-    for (const j of [0, 1]) {
-      weights.push(rowWeight.mul(cols.weight[j]));
-      indices.push(noGrad(() => rows.index[i].mul(width).add(cols.index[j]).add(start)));
-    }
-  }
-  const sampled = weightedRowSum(table.rows, tf.concat(indices, 1), tf.concat(weights, 1));
-  return sampled.reshape([B * Q * G, GP / G, T, -1]);
+  // [row near or far, column near or far, level, point]
+  const asColumn = (x: tf.Tensor) => x.reshape([1, 2, L, N]);
+  const asRow = (x: tf.Tensor) => x.reshape([2, 1, L, N]);
+  const perPoint = (x: tf.Tensor) => x.reshape([4 * L, N]).transpose();
+  const [columnWeight, rowWeight] = tf.split(weight, 2, 0);
+  const byLevel = levelWeights(level, L).transpose().reshape([1, 1, L, N]);
+  const weights = perPoint(asRow(rowWeight).mul(byLevel).mul(asColumn(columnWeight)));
+  const indices = noGrad(() => {
+    const [column, row] = tf.split(inRange, 2, 0);
+    const width = perLevel((l) => l.width).toInt();
+    const start = perLevel((l) => l.start).toInt();
+    const within = asRow(row).mul(width).add(asColumn(column)).add(start);
+    return perPoint(within.add(firstRows(table, Q, GP).reshape([1, 1, 1, N])));
+  });
+  return weightedRowSum(table.rows, indices, weights).reshape([B * Q * G, GP / G, T, -1]);
 }
 
-/** The table's first row for the clip and group of every point, [B·Q·G·P, 1] (int32). */
+/** The table's first row for the clip and group of every point, [B, Q, G, P] (int32). */
 function firstRows({ batch: B, groups: G, positions }: FeatureTable, Q: number, GP: number): tf.Tensor {
   return tf
     .range(0, B * G, 1, 'int32')
     .mul(tf.scalar(positions, 'int32'))
     .reshape([B, 1, G, 1])
-    .tile([1, Q, 1, GP / G])
-    .reshape([-1, 1]);
+    .tile([1, Q, 1, GP / G]);
 }
