@@ -63,6 +63,12 @@ function distinct(_: string, value: unknown): unknown {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
+/** Attributes as text; most operations have none, and JSON takes its time. */
+function attributesText(attributes: object): string {
+  for (const _ in attributes) return JSON.stringify(attributes, distinct);
+  return '{}';
+}
+
 /** A recorded operation that has not run. */
 export class Node<B extends Buffer> {
   readonly outputs: readonly Value<B>[];
@@ -85,7 +91,7 @@ export class Node<B extends Buffer> {
     pending.add(this);
     this.lane = call.lane ?? 0;
     const results = call.outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`);
-    this.signature = `${call.op}${JSON.stringify(call.attributes, distinct)}${results}`;
+    this.signature = `${call.op}${attributesText(call.attributes)}${results}`;
     for (const { value } of call.inputs) value.uses++;
     this.outputs = call.outputs.map(({ shape, dtype }) => {
       const value = new Value<B>(shape, dtype);

@@ -141,8 +141,9 @@ const linearGrad: Kernel = {
 
 /** Rows gathered at a time in a weighted sum, in elements: pieces that stay in the cache. */
 const MAX_GATHERED = 2 ** 20;
-/** Rows scattered at a time: each piece copies the table once, so they are larger. */
-const MAX_SCATTERED = 2 ** 25;
+/** Columns scattered at a time, and elements: every piece of rows copies its columns of the table once. */
+const SCATTERED_COLUMNS = 64;
+const MAX_SCATTERED = 2 ** 23;
 
 /** Splits `count` rows into pieces of at most `most`, as even as can be. */
 export function pieces(count: number, most: number): number[] {
@@ -217,16 +218,23 @@ const weightedRowSumGradTable: Kernel = {
   }),
   lower: (g, [index, weight, dy], { outputs: [{ shape }] }) => {
     const [N, K] = index.shape;
-    const D = shape[1];
-    const sizes = pieces(N, MAX_SCATTERED / (K * D));
+    const [R, D] = shape;
+    const widths = pieces(D, SCATTERED_COLUMNS);
+    const sizes = pieces(N, MAX_SCATTERED / (K * Math.max(...widths)));
     const places = splitRows(g, g.cast(g.reshape(index.name, [N, K, 1]), 'int64'), sizes);
     const weights = splitRows(g, g.reshape(weight.name, [N, K, 1]), sizes);
-    const dys = splitRows(g, g.reshape(dy.name, [N, 1, D]), sizes);
-    const zeros = g.op('Expand', [g.scalar(0), g.ints(shape)]);
-    return places.reduce(
-      (sum, at, i) => g.op('ScatterND', [sum, at, g.op('Mul', [weights[i], dys[i]])], { reduction: 'add' }),
-      zeros,
-    );
+    const columns =
+      widths.length === 1 ? [dy.name] : g.ops('Split', [dy.name, g.ints(widths)], widths.length, { axis: 1 });
+    const parts = widths.map((width, c) => {
+      const slopes = splitRows(g, g.reshape(columns[c], [N, 1, width]), sizes);
+      const zeros = g.op('Expand', [g.scalar(0), g.ints([R, width])]);
+      return places.reduce(
+        (sum, at, i) =>
+          g.op('ScatterND', [sum, at, g.op('Mul', [weights[i], slopes[i]])], { reduction: 'add' }),
+        zeros,
+      );
+    });
+    return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 1 });
   },
 };
 
