@@ -267,8 +267,7 @@ const OPERATIONS: Record<string, Operation> = {
   },
   stack: (m, a) => {
     if (a.x.rank === 4 || 2 * a.x.size > MAX_ELEMENTS) return { ...a, x: a.x.clone() };
-    // Nothing here differentiates it, so its gradient's kernel is not there.
-    return { ...a, x: noGrad(() => tf.stack([a.x, a.x.neg()], m.rng.int(a.x.rank + 1))) };
+    return { ...a, x: tf.stack([a.x, a.x.neg()], m.rng.int(a.x.rank + 1)) };
   },
   split: (m, a) => {
     if (a.x.rank === 0) return { ...a, x: a.x.clone() };

@@ -5,9 +5,7 @@ const CORE = ['engine', 'globals', 'gradients', 'tensor', 'variable'];
 
 /** The operations that this project calls, and those that their gradients call on its way through them. */
 const IN_USE = [
-  'abs',
   'add',
-  'add_n',
   'arg_max',
   'arithmetic',
   'binary_ops',
@@ -25,8 +23,6 @@ const IN_USE = [
   'greater_equal',
   'less',
   'log',
-  'log1p',
-  'log_softmax',
   'logical_and',
   'mat_mul',
   'max',
@@ -41,7 +37,6 @@ const IN_USE = [
   'rsqrt',
   'scatter_nd',
   'sigmoid',
-  'sign',
   'sin',
   'slice',
   'slice1d',
@@ -63,16 +58,22 @@ const IN_USE = [
 ];
 
 /**
- * Not called by the project, but by the tests of what is: tfjs's gradients of max, minimum, gather, rsqrt and the like,
- * and division of integers. A backend that passes those tests has these operations, so they are tested as well.
+ * Not called by the project, but by its tests, or by tfjs's of what is called: gradients of max, minimum, gather, rsqrt,
+ * stack and the like, and division of integers.
  */
 const IN_USE_BY_TESTS = [
+  'abs',
+  'add_n',
   'equal',
   'floordiv',
   'greater',
   'less_equal',
+  'log1p',
+  'log_softmax',
   'logical_not',
+  'sign',
   'unsorted_segment_sum',
+  'unstack',
   'where',
 ];
 

@@ -23,8 +23,8 @@ export const KERNELS: Kernel[] = [
   matMul,
 ];
 
-/** The kernel whose result is a list to tfjs, however long. */
-const LIST_KERNEL = 'SplitV';
+/** The kernels whose result is a list to tfjs, however long. */
+const LIST_KERNELS = ['SplitV', 'Unpack'];
 
 /** Kernels whose result may be the operand's data, seen in the shape that is returned; null where it is not. */
 const ALIASES: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => number[] | null> = {
@@ -63,7 +63,7 @@ export function registerKernels(): void {
           return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
         }
         const results = onnx.record(kernel as Kernel, inputs as never, attrs);
-        return results.length === 1 && kernelName !== LIST_KERNEL ? results[0] : results;
+        return results.length === 1 && !LIST_KERNELS.includes(kernelName) ? results[0] : results;
       },
     });
   }

@@ -71,7 +71,7 @@ describe.each([
 });
 
 describe('convolution of a large map', () => {
-  // 27·C·positions are gathered: 21 million elements, of which 10 and 20 million make a piece.
+  // 2·45·45 tiles, in pieces of 256 and 512; one of two layers of tiles reaches beyond the map.
   const size = { T: 3, H: 90, W: 90 };
 
   it.each([
@@ -123,7 +123,7 @@ describe('convolution of a large map', () => {
 });
 
 it('a sum of very many rows and its gradients', () => {
-  // 37 million elements are gathered, in pieces of one million, and scattered in pieces of 34 million.
+  // 37 million elements are gathered, in pieces of one million, and scattered in pieces of 8 million.
   const [R, D, N, K] = [5000, 32, 72_000, 16];
   const rng = new Rng(3);
   const table = normals([R, D], rng);

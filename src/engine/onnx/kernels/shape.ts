@@ -135,6 +135,19 @@ const splitV: Kernel = {
   },
 };
 
+/** A tensor's slices along an axis, which goes away. */
+const unpack: Kernel = {
+  name: 'Unpack',
+  record: ({ value }, attrs) => {
+    const [axis] = util.parseAxisParam(attrs.axis as number, value.shape);
+    const shape = value.shape.map((size, i) => (i === axis ? 1 : size));
+    const output = { shape, view: value.shape.filter((_, i) => i !== axis), dtype: dtypeOf(value) };
+    const outputs = Array.from({ length: value.shape[axis] }, () => output);
+    return { inputs: [value], attributes: { axis }, outputs };
+  },
+  lower: splitV.lower,
+};
+
 const pad: Kernel = {
   name: 'PadV2',
   record: ({ x }, { paddings, constantValue }) => {
@@ -345,6 +358,7 @@ export const shapeKernels: Kernel[] = [
   concat,
   pack,
   splitV,
+  unpack,
   pad,
   tile,
   gather,
