@@ -1,144 +1,18 @@
-/** @file The lazy graph alone, over contents that are plain numbers: what runs, what is kept, compiled and freed, and when. */
+/** @file The lazy graph alone: what runs, what is kept, compiled and freed, and when. */
 import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Compiler, type Graph, type GraphNode, LazyGraph, type Program } from './graph.js';
-import type { Buffer, LazyDtype, Value } from './value.js';
-
-/** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */
-class Cell implements Buffer {
-  constructor(
-    private readonly number: number,
-    private readonly alive: Set<Cell>,
-  ) {
-    alive.add(this);
-  }
-
-  read(): number {
-    if (!this.alive.has(this)) throw new Error('a released cell was read');
-    return this.number;
-  }
-
-  release(): void {
-    if (!this.alive.delete(this)) throw new Error('a cell was released twice');
-  }
-}
-
-/** Keeps sums of sums exact, and tells operands apart from each other. */
-const MODULUS = 1_000_003;
-
-/** What output `o` of an operation on `operands` is: every operand counts differently, and so does the operation. */
-function result(op: string, operands: readonly number[], o: number): number {
-  const seed = [...op].reduce((sum, c) => (31 * sum + c.charCodeAt(0)) % MODULUS, 7 + o);
-  return operands.reduce((sum, x, i) => (31 * sum + (i + 2) * x) % MODULUS, seed);
-}
-
-/** Interprets graphs, and remembers which ones it was asked to compile, to run and to forget. */
-class Interpreter implements Compiler<Cell> {
-  readonly alive = new Set<Cell>();
-  readonly compiled: Graph[] = [];
-  readonly ran: Graph[] = [];
-  readonly released: Graph[] = [];
-  /** What the next runs fail with. */
-  failure: Error | null = null;
-  /** What asynchronous runs wait for. */
-  gate: Promise<unknown> | null = null;
-
-  cell(number: number): Cell {
-    return new Cell(number, this.alive);
-  }
-
-  compile(graph: Graph): Program<Cell> {
-    this.compiled.push(graph);
-    return {
-      run: (inputs) => this.#run(graph, inputs),
-      runAsync: async (inputs) => {
-        await (this.gate ?? setImmediate());
-        // A native run reads its inputs until it ends.
-        return this.#run(graph, inputs);
-      },
-      release: () => {
-        if (this.released.includes(graph)) throw new Error('a program was released twice');
-        this.released.push(graph);
-      },
-    };
-  }
-
-  #run(graph: Graph, inputs: readonly Cell[]): Cell[] {
-    if (this.released.includes(graph)) throw new Error('a released program was run');
-    this.ran.push(graph);
-    const numbers = inputs.map((input) => input.read());
-    if (this.failure) throw this.failure;
-    const results: number[][] = [];
-    for (const { op, inputs, outputs } of graph.nodes) {
-      const operands = inputs.map(({ source }) =>
-        'input' in source ? numbers[source.input] : results[source.node][source.output],
-      );
-      results.push(outputs.map((_, o) => result(op, operands, o)));
-    }
-    return graph.outputs.map(({ node, output }) => this.cell(results[node][output]));
-  }
-}
-
-type Handle = Value<Cell>;
-
-interface CallOptions {
-  attributes?: object;
-  lane?: number;
-  shape?: readonly number[];
-  dtype?: LazyDtype;
-  /** Shape to read the first operand in. */
-  view?: readonly number[];
-  results?: number;
-}
-
-function make(maxPrograms?: number) {
-  const interpreter = new Interpreter();
-  const graph = new LazyGraph<Cell>(interpreter, maxPrograms);
-  const known = (number: number, shape: readonly number[] = [2], dtype: LazyDtype = 'float32'): Handle =>
-    graph.known({ shape, dtype }, interpreter.cell(number));
-  const calls = (op: string, inputs: readonly Handle[], options: CallOptions = {}) => {
-    const { attributes = {}, lane, shape = [2], dtype = 'float32', view, results = 1 } = options;
-    return graph.record({
-      op,
-      attributes,
-      lane,
-      inputs: inputs.map((value, i) => ({ value, shape: i === 0 && view ? view : value.shape })),
-      outputs: Array.from({ length: results }, () => ({ shape, dtype })),
-    });
-  };
-  const call = (op: string, inputs: readonly Handle[], options?: CallOptions) =>
-    calls(op, inputs, options)[0];
-  const read = (value: Handle) => graph.read(value).read();
-  const readAsync = (value: Handle) => graph.readAsync(value, (content) => content.read());
-  /** The operations of every graph that ran. */
-  const ran = () => interpreter.ran.map(({ nodes }) => nodes.map(({ op }) => op));
-  return { interpreter, graph, known, calls, call, read, readAsync, ran };
-}
-
-/** Node's garbage collector, which is there for whoever asks. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
-}
-
-/** Holds asynchronous runs back until the returned function is called. */
-function hold(interpreter: Interpreter): () => void {
-  let open: (() => void) | undefined;
-  interpreter.gate = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return () => {
-    interpreter.gate = null;
-    open?.();
-  };
-}
+import {
+  type CallOptions,
+  collectGarbage,
+  type Handle,
+  makeGraph,
+  result,
+} from '../../../test/number_graph.js';
+import type { LazyDtype } from './value.js';
 
 describe('memory', () => {
   it('frees a known value with its last handle', () => {
-    const { interpreter, graph, known } = make();
+    const { interpreter, graph, known } = makeGraph();
     const a = known(1);
     a.handles++;
     expect(graph.release(a)).toBe(false);
@@ -149,7 +23,7 @@ describe('memory', () => {
   });
 
   it('keeps an operand that is given up until the last operation on it has run', () => {
-    const { interpreter, graph, known, call, read } = make();
+    const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(5);
     const [b, c] = [call('f', [a]), call('g', [a, a])];
     expect(graph.release(a)).toBe(true);
@@ -165,7 +39,7 @@ describe('memory', () => {
   });
 
   it('keeps an operand that has a handle when the operations on it have run', () => {
-    const { interpreter, graph, known, call, read } = make();
+    const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(5);
     const b = call('f', [a]);
     read(b);
@@ -175,7 +49,7 @@ describe('memory', () => {
   });
 
   it('never runs what nobody wants, and frees what only that would have used', () => {
-    const { interpreter, graph, known, call, calls, read, ran } = make();
+    const { interpreter, graph, known, call, calls, read, ran } = makeGraph();
     const a = known(1);
     const inner = call('inner', [a]);
     const dead = call('dead', [inner]);
@@ -194,7 +68,7 @@ describe('memory', () => {
   });
 
   it('computes of an operation with several results only those that are wanted', () => {
-    const { interpreter, graph, known, calls, read } = make();
+    const { interpreter, graph, known, calls, read } = makeGraph();
     const [first, second, third] = calls('triple', [known(3)], { results: 3 });
     graph.release(second);
     expect(read(third)).toBe(result('triple', [3], 2));
@@ -208,7 +82,7 @@ describe('memory', () => {
   });
 
   it('remembers nothing of what has run or was dropped', async () => {
-    const { graph, known, call, read } = make();
+    const { graph, known, call, read } = makeGraph();
     const a = known(1);
     const used = () => {
       const values = [call('f', [a]), call('g', [a])];
@@ -225,7 +99,7 @@ describe('memory', () => {
   });
 
   it('drops and runs long chains', () => {
-    const { interpreter, graph, known, call, read } = make();
+    const { interpreter, graph, known, call, read } = makeGraph();
     const chain = (start: Handle) => {
       let value = start;
       for (let n = 0; n < 20_000; n++) {
@@ -250,7 +124,7 @@ describe('memory', () => {
 
 describe('what a read computes', () => {
   it('is the operations that the value depends on, in one graph and in their order', () => {
-    const { interpreter, known, call, read, ran } = make();
+    const { interpreter, known, call, read, ran } = makeGraph();
     const [a, b] = [known(1), known(2)];
     const c = call('c', [a]);
     call('other', [b]);
@@ -263,7 +137,7 @@ describe('what a read computes', () => {
   });
 
   it('keeps what has a handle or is used outside, and nothing else', () => {
-    const { interpreter, graph, known, call, read } = make();
+    const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const held = call('held', [a]);
     const used = call('used', [a]);
@@ -284,7 +158,7 @@ describe('what a read computes', () => {
   });
 
   it('says in which shape an operand is read', () => {
-    const { interpreter, known, call, read } = make();
+    const { interpreter, known, call, read } = makeGraph();
     read(call('f', [known(1, [2, 3])], { view: [6], shape: [1] }));
     expect(interpreter.compiled[0].inputs).toEqual([{ shape: [2, 3], dtype: 'float32' }]);
     expect(interpreter.compiled[0].nodes[0].inputs).toEqual([{ source: { input: 0 }, shape: [6] }]);
@@ -303,7 +177,7 @@ describe('programs', () => {
     keepsInner?: boolean;
     number?: number;
   }
-  const runOne = ({ graph, known, call, read }: ReturnType<typeof make>, variation: Variation = {}) => {
+  const runOne = ({ graph, known, call, read }: ReturnType<typeof makeGraph>, variation: Variation = {}) => {
     const { changes, op = 'g', shape = [2, 3], dtype = 'float32', wiring, number = 1 } = variation;
     const [a, b] = [known(number, shape, dtype), known(number + 1, shape, dtype)];
     const inner = call('f', [a], { attributes: { k: [1, 2] } });
@@ -317,7 +191,7 @@ describe('programs', () => {
   };
 
   it('are compiled once for one structure, whatever the values', () => {
-    const made = make();
+    const made = makeGraph();
     for (let number = 0; number < 5; number++) runOne(made, { number });
     expect(made.interpreter.compiled).toHaveLength(1);
     expect(made.interpreter.ran).toHaveLength(5);
@@ -340,7 +214,7 @@ describe('programs', () => {
     ['shape that an operand is read in', { changes: { view: [1, 2] } }],
     ['shape that an operand is read in, of no axes', { changes: { view: [] } }],
   ])('are compiled anew for another %s', (_, variation) => {
-    const made = make();
+    const made = makeGraph();
     runOne(made);
     const before = made.interpreter.compiled.length;
     runOne(made, variation);
@@ -353,7 +227,7 @@ describe('programs', () => {
   });
 
   it('are told apart by the lane alone, by the view alone and by the wiring alone', () => {
-    const { interpreter, graph, known, call, calls, read } = make();
+    const { interpreter, graph, known, call, calls, read } = makeGraph();
     const a = known(1, [4]);
     const count = (value: Handle) => {
       read(value);
@@ -382,7 +256,7 @@ describe('programs', () => {
   });
 
   it('are told apart by numbers that JSON does not know', () => {
-    const made = make();
+    const made = makeGraph();
     const numbers = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 0, -0];
     for (const value of numbers) runOne(made, { changes: { attributes: { value } } });
     const attributes = made.interpreter.ran.map(({ nodes }) => nodes[1].attributes);
@@ -390,7 +264,7 @@ describe('programs', () => {
   });
 
   it('least recently used go first when there are too many', () => {
-    const made = make(2);
+    const made = makeGraph(2);
     const { interpreter } = made;
     const released = () => interpreter.released.map(({ nodes }) => nodes[1].op);
     runOne(made, { op: 'a' });
@@ -407,7 +281,7 @@ describe('programs', () => {
   });
 
   it('go with the graph', () => {
-    const made = make();
+    const made = makeGraph();
     runOne(made, { op: 'a' });
     runOne(made, { op: 'b' });
     made.graph.dispose();
@@ -416,11 +290,11 @@ describe('programs', () => {
 });
 
 describe('lanes', () => {
-  const lanesOf = ({ interpreter }: ReturnType<typeof make>) =>
+  const lanesOf = ({ interpreter }: ReturnType<typeof makeGraph>) =>
     interpreter.ran.map(({ lane, nodes }) => [lane, nodes.map(({ op }) => op).join('')]);
 
   it('never mix, and alternate as often as the dependencies ask for', () => {
-    const made = make();
+    const made = makeGraph();
     const { graph, known, call, read } = made;
     const a = known(1);
     const x = call('x', [a]);
@@ -446,7 +320,7 @@ describe('lanes', () => {
   });
 
   it('gather what is independent', () => {
-    const made = make();
+    const made = makeGraph();
     const { known, call, read } = made;
     const a = known(1);
     // Recorded in turns, but no scatter needs another one's result.
@@ -460,7 +334,7 @@ describe('lanes', () => {
   });
 
   it('begin with the one that is there', () => {
-    const made = make();
+    const made = makeGraph();
     const { known, call, read } = made;
     read(call('y', [call('s', [known(1)], { lane: 1 })]));
     expect(lanesOf(made)).toEqual([
@@ -472,7 +346,7 @@ describe('lanes', () => {
 
 describe('mark', () => {
   it('makes graphs of its own of what follows, equal ones where the parts are equal', () => {
-    const { interpreter, graph, known, call, read, ran } = make();
+    const { interpreter, graph, known, call, read, ran } = makeGraph();
     const w = known(7);
     let value = known(1);
     let expected = 1;
@@ -495,7 +369,7 @@ describe('mark', () => {
   });
 
   it('runs an earlier part first, and not where nothing of it is needed', () => {
-    const { graph, known, call, read, ran } = make();
+    const { graph, known, call, read, ran } = makeGraph();
     const a = known(1);
     const s = call('s', [a], { lane: 1 });
     const early = call('early', [a]);
@@ -509,7 +383,7 @@ describe('mark', () => {
   });
 
   it('names the parts that time is counted for', () => {
-    const { graph, known, call, read } = make();
+    const { graph, known, call, read } = makeGraph();
     const a = known(1);
     const before = call('f', [a]);
     graph.mark('backbone');
@@ -525,220 +399,8 @@ describe('mark', () => {
   });
 });
 
-describe('asynchronous reads', () => {
-  it('wait for each other and give the values', async () => {
-    const { interpreter, known, call, readAsync } = make();
-    const a = known(1);
-    const [b, c] = [call('b', [a]), call('c', [a])];
-    const open = hold(interpreter);
-    const reads = Promise.all([readAsync(b), readAsync(c), readAsync(a)]);
-    await setImmediate();
-    expect(interpreter.ran).toHaveLength(0);
-    open();
-    expect(await reads).toEqual([result('b', [1], 0), result('c', [1], 0), 1]);
-    expect(interpreter.ran).toHaveLength(2);
-  });
-
-  it('let no synchronous read in between, except of what is there', async () => {
-    const { interpreter, known, call, read, readAsync } = make();
-    const a = known(1);
-    const [b, c] = [call('b', [a]), call('c', [a])];
-    const open = hold(interpreter);
-    const pending = readAsync(b);
-    expect(() => read(c)).toThrow(/read synchronously while another read is under way: await/);
-    expect(() => read(b)).toThrow(/read synchronously/);
-    expect(read(a)).toBe(1);
-    open();
-    await pending;
-    expect(read(c)).toBe(result('c', [1], 0));
-    expect(read(b)).toBe(result('b', [1], 0));
-    expect(interpreter.ran).toHaveLength(2);
-  });
-
-  it('keep their value and its operands when the last handles are given up meanwhile', async () => {
-    const { interpreter, graph, known, call, readAsync } = make();
-    const a = known(1);
-    const inner = call('f', [a]);
-    const b = call('g', [inner], { lane: 1 });
-    const open = hold(interpreter);
-    const pending = readAsync(b);
-    for (const value of [a, inner, b]) graph.release(value);
-    await setImmediate();
-    expect(interpreter.alive.size).toBe(1);
-    open();
-    expect(await pending).toBe(result('g', [result('f', [1], 0)], 0));
-    expect(interpreter.alive.size).toBe(0);
-    await graph.finish();
-    expect(interpreter.ran).toHaveLength(2);
-  });
-
-  it('keep what operations recorded meanwhile will use', async () => {
-    const { interpreter, graph, known, call, read, readAsync } = make();
-    const a = known(1);
-    const b = call('b', [a]);
-    const c = call('c', [b]);
-    const open = hold(interpreter);
-    const pending = readAsync(c);
-    const [d, e] = [call('d', [b]), call('e', [a])];
-    for (const value of [a, b]) graph.release(value);
-    open();
-    await pending;
-    expect(read(d)).toBe(result('d', [result('b', [1], 0)], 0));
-    expect(read(e)).toBe(result('e', [1], 0));
-    expect(interpreter.alive.size).toBe(3);
-  });
-
-  it('free the value where `use` throws', async () => {
-    const { interpreter, graph, known, call } = make();
-    const b = call('b', [known(1)]);
-    const failing = graph.readAsync(b, () => {
-      throw new Error('in use');
-    });
-    graph.release(b);
-    await expect(failing).rejects.toThrow('in use');
-    expect(interpreter.alive.size).toBe(1);
-  });
-});
-
-describe('finish', () => {
-  it('runs everything that is held, and nothing twice', async () => {
-    const { interpreter, graph, known, call, ran } = make();
-    const a = known(1);
-    const held = call('held', [a]);
-    const inner = call('inner', [a]);
-    const outer = call('outer', [inner]);
-    const dropped = call('dropped', [a]);
-    graph.release(inner);
-    graph.release(dropped);
-    await graph.finish();
-    expect(ran()).toEqual([['held', 'inner', 'outer']]);
-    expect(interpreter.ran[0].outputs.map(({ node }) => node)).toEqual([0, 2]);
-    expect(held.isPending || outer.isPending).toBe(false);
-    await graph.finish();
-    expect(interpreter.ran).toHaveLength(1);
-    expect(interpreter.alive.size).toBe(3);
-  });
-
-  it('waits for reads under way and runs what was recorded meanwhile', async () => {
-    const { interpreter, graph, known, call, readAsync, ran } = make();
-    const a = known(1);
-    const open = hold(interpreter);
-    const reading = readAsync(call('b', [a]));
-    const finished = graph.finish();
-    call('c', [a]);
-    open();
-    await Promise.all([reading, finished]);
-    expect(ran()).toEqual([['b'], ['c']]);
-  });
-
-  it('keeps the operands of a running graph whose results are given up meanwhile', async () => {
-    const { interpreter, graph, known, call } = make();
-    const a = known(1);
-    const b = call('b', [a]);
-    const open = hold(interpreter);
-    const finished = graph.finish();
-    graph.release(b);
-    graph.release(a);
-    expect(interpreter.alive.size).toBe(1);
-    open();
-    await finished;
-    expect(interpreter.alive.size).toBe(0);
-  });
-
-  it('counts a graph whose results are given up meanwhile once', async () => {
-    const { interpreter, graph, known, call, read } = make();
-    const a = known(1);
-    const [b, c] = [call('b', [a]), call('c', [a])];
-    const open = hold(interpreter);
-    const finished = graph.finish();
-    // Recorded too late for this run, so `a` has to stay for it.
-    const d = call('d', [a]);
-    for (const value of [a, b, c]) graph.release(value);
-    open();
-    await finished;
-    expect(read(d)).toBe(result('d', [1], 0));
-    expect(interpreter.alive.size).toBe(1);
-  });
-
-  it('runs later graphs whose results are given up meanwhile', async () => {
-    const { interpreter, graph, known, call } = make();
-    const a = known(1);
-    const b = call('b', [a]);
-    graph.mark();
-    const c = call('c', [b]);
-    const open = hold(interpreter);
-    const finished = graph.finish();
-    for (const value of [a, b, c]) graph.release(value);
-    open();
-    await finished;
-    expect(interpreter.alive.size).toBe(0);
-  });
-});
-
-describe('a run that fails', () => {
-  it('can be repeated, and what it needs is there', () => {
-    const { interpreter, graph, known, call, read } = make();
-    const a = known(1);
-    const b = call('b', [call('inner', [a])]);
-    graph.release(a);
-    interpreter.failure = new Error('out of memory');
-    expect(() => read(b)).toThrow('out of memory');
-    expect(() => read(b)).toThrow('out of memory');
-    interpreter.failure = null;
-    expect(read(b)).toBe(result('b', [result('inner', [1], 0)], 0));
-    expect(interpreter.compiled).toHaveLength(1);
-  });
-
-  it('leaves nothing behind when its value is given up', () => {
-    const { interpreter, graph, known, call, read } = make();
-    const a = known(1);
-    const b = call('b', [a]);
-    graph.release(a);
-    interpreter.failure = new Error('out of memory');
-    expect(() => read(b)).toThrow('out of memory');
-    graph.release(b);
-    expect(interpreter.alive.size).toBe(0);
-  });
-
-  it('does not stop other reads, nor a finish', async () => {
-    const { interpreter, graph, known, call, read, readAsync } = make();
-    const a = known(1);
-    const [b, c] = [call('b', [a]), call('c', [a])];
-    const open = hold(interpreter);
-    interpreter.failure = new Error('out of memory');
-    const failing = readAsync(b);
-    const waiting = readAsync(c);
-    open();
-    await expect(failing).rejects.toThrow('out of memory');
-    interpreter.failure = null;
-    expect(await waiting).toBe(result('c', [1], 0));
-    interpreter.failure = new Error('out of memory');
-    await expect(graph.finish()).rejects.toThrow('out of memory');
-    interpreter.failure = null;
-    expect(read(b)).toBe(result('b', [1], 0));
-  });
-
-  it('in a later graph keeps what the earlier ones computed', () => {
-    const { interpreter, graph, known, call, read, ran } = make();
-    const b = call('b', [known(1)]);
-    graph.mark();
-    const c = call('c', [b]);
-    graph.release(b);
-    const compile = interpreter.compile.bind(interpreter);
-    interpreter.compile = (what) => {
-      if (what.nodes[0].op === 'c') throw new Error('no such operator');
-      return compile(what);
-    };
-    expect(() => read(c)).toThrow('no such operator');
-    interpreter.compile = compile;
-    expect(read(c)).toBe(result('c', [result('b', [1], 0)], 0));
-    expect(ran()).toEqual([['b'], ['c']]);
-    expect(interpreter.alive.size).toBe(2);
-  });
-});
-
 it('counts what it does', () => {
-  const { graph, known, call, read } = make();
+  const { graph, known, call, read } = makeGraph();
   const a = known(1);
   for (let n = 0; n < 3; n++) {
     const b = call('b', [a]);
@@ -753,108 +415,3 @@ it('counts what it does', () => {
     expect(seconds).toBeLessThan(1);
   }
 });
-
-/** Anything that can be done to a graph; numbers pick among what there is. */
-type Command =
-  | { do: 'known'; number: number }
-  | { do: 'call'; op: string; operands: number[]; results: number; lane: number }
-  | { do: 'hold' | 'release' | 'read' | 'readAsync'; which: number }
-  | { do: 'mark' | 'finish' | 'settle' | 'fail' | 'releaseAll' };
-
-const pick = fc.nat({ max: 1000 });
-const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('known' as const), number: fc.nat({ max: 99 }) }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('call' as const),
-      op: fc.constantFrom('f', 'g', 'h'),
-      operands: fc.array(pick, { maxLength: 3 }),
-      results: fc.integer({ min: 1, max: 3 }),
-      lane: fc.nat({ max: 1 }),
-    }),
-  },
-  {
-    weight: 7,
-    arbitrary: fc.record({
-      do: fc.constantFrom('hold' as const, 'release', 'release', 'release', 'read', 'readAsync'),
-      which: pick,
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constantFrom('mark' as const, 'finish', 'finish', 'settle', 'settle', 'fail', 'releaseAll'),
-    }),
-  },
-);
-
-it('gives the right values and frees everything once, whatever is done in whatever order', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(command, { maxLength: 60, size: 'max' }), async (commands) => {
-      const { interpreter, graph, known, calls, read, readAsync } = make(4);
-      const handles: { value: Handle; expected: number }[] = [];
-      let underWay: Promise<unknown>[] = [];
-      const settle = async () => {
-        await Promise.all(underWay);
-        underWay = [];
-      };
-      const keep = (value: Handle, expected: number) => handles.push({ value, expected });
-      keep(known(1), 1);
-      for (const step of commands) {
-        if (step.do === 'known') keep(known(step.number), step.number);
-        else if (step.do === 'call') {
-          const operands = step.operands.flatMap((n) => handles[n % Math.max(1, handles.length)] ?? []);
-          const values = operands.map(({ value }) => value);
-          const numbers = operands.map(({ expected }) => expected);
-          const results = calls(step.op, values, { results: step.results, lane: step.lane });
-          for (const [o, value] of results.entries()) keep(value, result(step.op, numbers, o));
-        } else if (step.do === 'mark') graph.mark();
-        else if (step.do === 'finish') underWay.push(graph.finish());
-        else if (step.do === 'settle') await settle();
-        else if (step.do === 'fail') {
-          await settle();
-          const pending = handles.find(({ value }) => value.isPending);
-          if (!pending) continue;
-          interpreter.failure = new Error('on purpose');
-          expect(() => read(pending.value)).toThrow('on purpose');
-          interpreter.failure = null;
-        } else if (step.do === 'releaseAll') {
-          for (const { value } of handles.splice(0)) graph.release(value);
-        } else if ('which' in step && handles.length > 0) {
-          const index = step.which % handles.length;
-          const { value, expected } = handles[index];
-          if (step.do === 'hold') {
-            value.handles++;
-            keep(value, expected);
-          } else if (step.do === 'release') {
-            handles.splice(index, 1);
-            expect(graph.release(value)).toBe(!handles.some((handle) => handle.value === value));
-          } else if (step.do === 'readAsync') {
-            underWay.push(readAsync(value).then((number) => expect(number).toBe(expected)));
-          } else if (underWay.length === 0 || !value.isPending) expect(read(value)).toBe(expected);
-          else expect(() => read(value)).toThrow('read synchronously');
-        }
-      }
-      await settle();
-      for (const { value, expected } of handles) expect(read(value)).toBe(expected);
-      for (const { value } of handles) graph.release(value);
-      expect(interpreter.alive.size).toBe(0);
-      const { graphs } = graph.statistics;
-      await graph.finish();
-      expect(graph.statistics.graphs).toBe(graphs);
-      for (const { lane, nodes } of interpreter.compiled) {
-        expect(nodes.length).toBeGreaterThan(0);
-        expect([0, 1]).toContain(lane);
-        expect(nodes.every((node) => isOrdered(node, nodes))).toBe(true);
-      }
-      expect(interpreter.compiled.length - interpreter.released.length).toBeLessThanOrEqual(4);
-    }),
-    { numRuns: 300, seed: 1 },
-  );
-});
-
-/** Whether a node's operands are computed before it. */
-function isOrdered(node: GraphNode, nodes: readonly GraphNode[]): boolean {
-  return node.inputs.every(({ source }) => 'input' in source || source.node < nodes.indexOf(node));
-}

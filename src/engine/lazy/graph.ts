@@ -46,9 +46,6 @@ interface Prepared<B extends Buffer> {
   outputs: Value<B>[];
 }
 
-/** Programs kept; the least recently used go first. A step of the full model has about 60, each of some 0.6 MB. */
-const MAX_PROGRAMS = 1000;
-
 export class LazyGraph<B extends Buffer> {
   readonly statistics: WorkStatistics = {
     recorded: 0,
@@ -69,9 +66,10 @@ export class LazyGraph<B extends Buffer> {
   readonly #programs = new Map<string, Program<B>>();
   #running: Promise<unknown> | null = null;
 
+  /** Of more than `maxPrograms` programs the least recently used go. */
   constructor(
     private readonly compiler: Compiler<B>,
-    private readonly maxPrograms = MAX_PROGRAMS,
+    private readonly maxPrograms = Number.POSITIVE_INFINITY,
   ) {}
 
   /** A value whose content is there. */

@@ -1,4 +1,5 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
+import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import type { RecordingBackend, WorkStatistics } from '../ahead.js';
 import { LazyGraph } from '../lazy/graph.js';
@@ -8,6 +9,18 @@ import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel
 import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
 
 export const BACKEND_NAME = 'onnx';
+
+/** Memory of a compiled graph, measured, and the share of the machine's that all together may take. */
+const PROGRAM_BYTES = 0.65e6;
+const PROGRAMS_SHARE = 0.05;
+/** A step of the full model needs 60; each size of clips has its own. */
+const FEWEST_PROGRAMS = 500;
+
+function programsThatFit(): number {
+  const limit = process.constrainedMemory();
+  const bytes = Math.min(totalmem(), limit > 0 ? limit : Number.POSITIVE_INFINITY);
+  return Math.max(FEWEST_PROGRAMS, Math.floor((PROGRAMS_SHARE * bytes) / PROGRAM_BYTES));
+}
 
 type DataId = Value<OrtTensor>;
 
@@ -24,6 +37,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
     this.#runtime = runtime;
     this.#graph = new LazyGraph(
       new OrtCompiler(runtime, new Map(kernels.map(({ name, lower }) => [name, lower]))),
+      programsThatFit(),
     );
   }
 
