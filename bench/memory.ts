@@ -5,15 +5,11 @@
  */
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { finishWork, workStatistics } from '../src/engine/ahead.js';
+import { workStatistics } from '../src/engine/ahead.js';
 import { engineMemory, selectEngine } from '../src/engine/index.js';
-import { SetCriterion } from '../src/loss/criterion.js';
-import { Detector } from '../src/model/detector.js';
-import { initializeParameters } from '../src/nn/module.js';
-import { makeOptimizer } from '../src/solver/index.js';
-import { computeGradients } from '../src/training/step.js';
 import { Rng } from '../src/util/random.js';
 import { randomBatch } from './random_batch.js';
+import { makeTraining } from './training.js';
 
 /** Sides of clips are multiples of this many pixels. */
 const PIXELS = 32;
@@ -34,10 +30,7 @@ const [minutes, batch, sizes, smallest] = [flags.minutes, flags.batch, flags.siz
 
 const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
-const model = new Detector(config);
-const criterion = new SetCriterion(config.MODEL.STM);
-const optimizer = makeOptimizer(config, model);
-initializeParameters(model, 0);
+const train = makeTraining(config);
 console.log(engine.description);
 console.log('minutes  steps  sizes seen  graphs compiled  tensors  resident MiB  peak MiB');
 
@@ -51,10 +44,7 @@ for (let step = 1; performance.now() - begin < 60_000 * minutes; step++) {
   seen.add(`${height}×${width}`);
   const { NUM_FRAMES } = config.DATA;
   const data = randomBatch(batch, NUM_FRAMES, height, width, boxes, config.MODEL.STM.ACTION_CLASSES);
-  computeGradients(model, criterion, data, Rng.forName(0, `step ${step}`));
-  optimizer.step();
-  optimizer.zeroGrad();
-  await finishWork();
+  await train(data);
   const passed = (performance.now() - begin) / 60_000;
   if (passed < next) continue;
   next = Math.floor(20 * (passed / minutes) + 1) * (minutes / 20);

@@ -7,17 +7,12 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { finishWork, type WorkStatistics, workStatistics } from '../src/engine/ahead.js';
+import { type WorkStatistics, workStatistics } from '../src/engine/ahead.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
-import { SetCriterion } from '../src/loss/criterion.js';
-import { Detector } from '../src/model/detector.js';
-import { initializeParameters } from '../src/nn/module.js';
-import { makeOptimizer } from '../src/solver/index.js';
-import { computeGradients } from '../src/training/step.js';
-import { Rng } from '../src/util/random.js';
 import { necessaryFlops } from './flops.js';
 import { matMulRate, median } from './machine.js';
 import { randomBatch } from './random_batch.js';
+import { makeTraining } from './training.js';
 
 interface Flags {
   configFile: string;
@@ -54,10 +49,7 @@ const [batch, height, width, boxes, iters] = [
 
 const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
-const model = new Detector(config);
-const criterion = new SetCriterion(config.MODEL.STM);
-const optimizer = makeOptimizer(config, model);
-initializeParameters(model, 0);
+const train = makeTraining(config);
 const data = randomBatch(
   batch,
   config.DATA.NUM_FRAMES,
@@ -74,12 +66,7 @@ const steps: { whole: number; work: WorkStatistics | null; parts: Record<string,
 for (let i = 0; i <= iters; i++) {
   const before = workStatistics();
   const start = performance.now();
-  const { total } = computeGradients(model, criterion, data, Rng.forName(0, `step ${i}`));
-  optimizer.step();
-  optimizer.zeroGrad();
-  await finishWork();
-  // Reading a weight waits for an engine that works on its own.
-  model.parameters()[0].value.dataSync();
+  const total = await train(data);
   const whole = seconds(start);
   const work = difference(workStatistics(), before);
   steps.push({ whole, work, parts: work?.partSeconds ?? {} });
