@@ -74,12 +74,13 @@ export class SetCriterion {
       0,
     );
     const predictions = all.dataSync() as Float32Array;
-    const [, Q, width] = all.shape;
-    const stageSize = truths.length * Q * width;
+    const width = all.shape[2] as number;
+    const stageSize = predictions.length / supervised.length;
     const gradient = new Float32Array(predictions.length);
     const results = supervised.map((_, s) => {
       const part = (array: Float32Array) => array.subarray(s * stageSize, (s + 1) * stageSize);
-      return this.#stage(part(predictions), part(gradient), truths, Q);
+      const matches = this.#match(part(predictions), width, truths);
+      return { matches, terms: this.#terms(part(predictions), width, truths, matches, part(gradient)) };
     });
     const terms = inPyTorchOrder(results.map((result) => result.terms));
     for (let i = 0; i < gradient.length; i++) gradient[i] /= terms.size;
@@ -92,33 +93,37 @@ export class SetCriterion {
     return { terms, total, loss, matches: results.map(({ matches }) => matches) };
   }
 
-  /**
-   * One stage's terms and matched pairs from its predictions [B, Q, logits and box and actions]; adds the derivatives
-   * of the terms' sum to `gradient`, which has the same layout.
-   */
-  #stage(
-    predictions: Float32Array,
-    gradient: Float32Array,
-    truths: readonly Truth[],
-    Q: number,
-  ): { terms: Record<LossName, number>; matches: Match[][] } {
+  /** One stage's matched pairs by clip, from its predictions: rows of logits, box and actions, of `width` numbers. */
+  #match(predictions: Float32Array, width: number, truths: readonly Truth[]): Match[][] {
     const { classWeights, weights } = this;
     const classes = classWeights.length;
-    const box = classes;
-    const action = classes + 4;
-    const width = predictions.length / (truths.length * Q);
-    const K = width - action;
-
-    const logitsOf = (row: number) => predictions.subarray(row, row + classes);
-    const matches = truths.map((truth, b) => {
-      const rows = Array.from({ length: Q }, (_, q) => (b * Q + q) * width);
-      const boxes = new Float32Array(Q * 4);
-      for (const [q, row] of rows.entries()) boxes.set(predictions.subarray(row + box, row + action), 4 * q);
-      const person = Float32Array.from(rows, (row) => softmax(logitsOf(row))[PERSON]);
-      const cost = { l1: weights.loss_bbox, object: weights.loss_ce, giou: weights.loss_giou };
-      return matchClip({ person, boxes }, truth.boxes, truth.whwh, cost);
+    const Q = predictions.length / width / truths.length;
+    const cost = { l1: weights.loss_bbox, object: weights.loss_ce, giou: weights.loss_giou };
+    return truths.map(({ boxes, whwh }, b) => {
+      const person = new Float32Array(Q);
+      const predicted = new Float32Array(4 * Q);
+      for (let q = 0; q < Q; q++) {
+        const row = (b * Q + q) * width;
+        person[q] = softmax(predictions.subarray(row, row + classes))[PERSON];
+        predicted.set(predictions.subarray(row + classes, row + classes + 4), 4 * q);
+      }
+      return matchClip({ person, boxes: predicted }, boxes, whwh, cost);
     });
+  }
 
+  /** One stage's terms; adds the derivatives of their sum to `gradient`, which has the layout of the predictions. */
+  #terms(
+    predictions: Float32Array,
+    width: number,
+    truths: readonly Truth[],
+    matches: readonly Match[][],
+    gradient: Float32Array,
+  ): Record<LossName, number> {
+    const { classWeights, weights } = this;
+    const classes = classWeights.length;
+    const [box, action] = [classes, classes + 4];
+    const K = width - action;
+    const Q = predictions.length / width / truths.length;
     const targets = new Uint8Array(truths.length * Q).fill(classes - 1);
     for (const [b, clip] of matches.entries()) for (const { query } of clip) targets[b * Q + query] = PERSON;
     const classTotal = targets.reduce((sum, target) => sum + classWeights[target], 0);
@@ -138,7 +143,7 @@ export class SetCriterion {
     for (const [r, target] of targets.entries()) {
       const row = r * width;
       const factor = factors.loss_ce * classWeights[target];
-      const logits = logitsOf(row);
+      const logits = predictions.subarray(row, row + classes);
       terms.loss_ce += factor * (logSumExp(logits) - logits[target]);
       for (const [c, p] of softmax(logits).entries())
         gradient[row + c] += factor * (p - (c === target ? 1 : 0));
@@ -163,7 +168,7 @@ export class SetCriterion {
         }
       }
     }
-    return { terms, matches };
+    return terms;
   }
 }
 
