@@ -1,26 +1,25 @@
 /** @file What the benchmarks of training share: a model with random weights, and its steps. */
 import type { Config } from '../src/config/index.js';
 import type { Batch } from '../src/data/collate.js';
-import { finishWork } from '../src/engine/ahead.js';
 import { SetCriterion } from '../src/loss/criterion.js';
 import { Detector } from '../src/model/detector.js';
 import { initializeParameters } from '../src/nn/module.js';
 import { makeOptimizer } from '../src/solver/index.js';
-import { computeGradients } from '../src/training/step.js';
+import { trainStep } from '../src/training/step.js';
 import { Rng } from '../src/util/random.js';
 
 /** Returns a function that makes one whole training step, done when it resolves, and returns the loss. */
 export function makeTraining(config: Config): (batch: Batch) => Promise<number> {
   const model = new Detector(config);
-  const criterion = new SetCriterion(config.MODEL.STM);
-  const optimizer = makeOptimizer(config, model);
+  const state = {
+    model,
+    criterion: new SetCriterion(config.MODEL.STM),
+    optimizer: makeOptimizer(config, model),
+  };
   initializeParameters(model, 0);
   let step = 0;
   return async (batch) => {
-    const { total } = computeGradients(model, criterion, batch, Rng.forName(0, `step ${step++}`));
-    optimizer.step();
-    optimizer.zeroGrad();
-    await finishWork();
+    const { total } = await trainStep(state, batch, Rng.forName(0, `step ${step++}`));
     // Reading a weight waits for an engine that works on its own.
     model.parameters()[0].value.dataSync();
     return total;

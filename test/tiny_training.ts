@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { Checkpointer } from '../src/checkpoint/checkpointer.js';
 import type { Batch } from '../src/data/collate.js';
-import { finishWork } from '../src/engine/ahead.js';
 import { SetCriterion } from '../src/loss/criterion.js';
 import { Detector } from '../src/model/detector.js';
 import { initializeParameters } from '../src/nn/module.js';
@@ -10,7 +9,7 @@ import { makeLrScheduler, makeOptimizer } from '../src/solver/index.js';
 import type { Logger } from '../src/training/logger.js';
 import type { TrainingState } from '../src/training/loop.js';
 import { modelState, restoreState, saveState } from '../src/training/restore.js';
-import { computeGradients, type StepLosses } from '../src/training/step.js';
+import { type StepLosses, trainStep } from '../src/training/step.js';
 import { Rng } from '../src/util/random.js';
 import { tinyConfig } from './tiny_config.js';
 
@@ -55,16 +54,12 @@ export class TinyTraining {
 
   /** One iteration, as training/loop.ts does it. */
   async step(height: number, width: number): Promise<StepLosses> {
-    const { model, criterion, optimizer, scheduler } = this.state;
     const { DATA, MODEL } = this.#cfg;
     this.#iteration++;
     const clip = noise(this.#iteration, height, width, DATA.NUM_FRAMES, MODEL.STM.ACTION_CLASSES);
     const rng = Rng.forName(SEED, `step ${this.#iteration}`);
-    const losses = computeGradients(model, criterion, clip, rng);
-    optimizer.step();
-    optimizer.zeroGrad();
-    await finishWork();
-    scheduler.step();
+    const losses = await trainStep(this.state, clip, rng);
+    this.state.scheduler.step();
     return losses;
   }
 

@@ -104,7 +104,7 @@ export class SetCriterion {
       const predicted = new Float32Array(4 * Q);
       for (let q = 0; q < Q; q++) {
         const row = (b * Q + q) * width;
-        person[q] = softmax(predictions.subarray(row, row + classes))[PERSON];
+        person[q] = Math.exp(predictions[row + PERSON] - logSumExp(predictions.subarray(row, row + classes)));
         predicted.set(predictions.subarray(row + classes, row + classes + 4), 4 * q);
       }
       return matchClip({ person, boxes: predicted }, boxes, whwh, cost);
@@ -144,9 +144,10 @@ export class SetCriterion {
       const row = r * width;
       const factor = factors.loss_ce * classWeights[target];
       const logits = predictions.subarray(row, row + classes);
-      terms.loss_ce += factor * (logSumExp(logits) - logits[target]);
-      for (const [c, p] of softmax(logits).entries())
-        gradient[row + c] += factor * (p - (c === target ? 1 : 0));
+      const sum = logSumExp(logits);
+      terms.loss_ce += factor * (sum - logits[target]);
+      for (const [c, x] of logits.entries())
+        gradient[row + c] += factor * (Math.exp(x - sum) - (c === target ? 1 : 0));
     }
     for (const [b, clip] of matches.entries()) {
       const { boxes, labels, whwh } = truths[b];
@@ -176,11 +177,6 @@ export class SetCriterion {
 function logSumExp(xs: Float32Array): number {
   const most = Math.max(...xs);
   return most + Math.log(xs.reduce((sum, x) => sum + Math.exp(x - most), 0));
-}
-
-function softmax(xs: Float32Array): number[] {
-  const total = logSumExp(xs);
-  return Array.from(xs, (x) => Math.exp(x - total));
 }
 
 /** Names the terms of all stages, the last stage first. */

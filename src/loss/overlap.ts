@@ -66,7 +66,7 @@ export function generalizedIouGradient(
     return dIou + dUnion / around - (union * dAround) / around ** 2;
   };
   return {
-    value: common / divisor - (around - union) / around,
+    value: generalizedIou(a, i, b, j),
     gradient: [derivative(0, 0), derivative(1, 0), derivative(0, 1), derivative(1, 1)],
   };
 }

@@ -85,7 +85,8 @@ export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor 
   const [xy, level] = tf.split(points.reshape([N, 3]), [2, 1], 1);
 
   // [axis x or y, near or far position, level, point]: long rows, which engines are fast with.
-  const perLevel = (value: (level: Level) => number) => tf.tensor(levels.map(value), [1, 1, L, 1], 'float32');
+  const perLevel = (value: (level: Level) => number, dtype: 'float32' | 'int32' = 'float32') =>
+    tf.tensor(levels.map(value), [1, 1, L, 1], dtype);
   const extent = tf.tensor(
     [levels.map(({ width }) => width), levels.map(({ height }) => height)].flat(),
     [2, 1, L, 1],
@@ -118,8 +119,8 @@ export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor 
   const weights = perPoint(asRow(rowWeight).mul(byLevel).mul(asColumn(columnWeight)));
   const indices = noGrad(() => {
     const [column, row] = tf.split(inRange, 2, 0);
-    const width = perLevel((l) => l.width).toInt();
-    const start = perLevel((l) => l.start).toInt();
+    const width = perLevel((l) => l.width, 'int32');
+    const start = perLevel((l) => l.start, 'int32');
     const within = asRow(row).mul(width).add(asColumn(column)).add(start);
     return perPoint(within.add(firstRows(table, Q, GP).reshape([1, 1, 1, N])));
   });

@@ -38,12 +38,15 @@ function reference(scale: number, withBias: boolean, withMask: boolean): Float64
   return out;
 }
 
-describe.each([
+/** With a bias on the scores, with a dropout mask. */
+const VARIANTS: [string, boolean, boolean][] = [
   ['plain', false, false],
   ['with a bias', true, false],
   ['with a dropout mask', false, true],
   ['with both', true, true],
-])('attention %s', (_, withBias, withMask) => {
+];
+
+describe.each(VARIANTS)('attention %s', (_, withBias, withMask) => {
   const scale = 0.7;
   const inputs = withBias ? [q, k, v, bias] : [q, k, v];
   const options = (b: tf.Tensor | undefined, maxScores?: number) => ({
@@ -98,12 +101,7 @@ describe.each([
   });
 });
 
-describe.each([
-  ['plain', false, false],
-  ['with a bias', true, false],
-  ['with a dropout mask', false, true],
-  ['with both', true, true],
-])('selfAttention %s', (_, withBias, withMask) => {
+describe.each(VARIANTS)('selfAttention %s', (_, withBias, withMask) => {
   const [B, heads, tokens, features] = [2, 3, 4, 2];
   const stack = [B * heads, tokens, tokens];
   const numbers = new Rng(7);

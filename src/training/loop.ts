@@ -1,12 +1,11 @@
 /** @file The training loop; everything around a step is a hook. */
 import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../data/collate.js';
-import { finishWork } from '../engine/ahead.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { LrSchedule, Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
-import { computeGradients, type StepLosses } from './step.js';
+import { type StepLosses, trainStep } from './step.js';
 
 /** What a step did. */
 export interface StepReport extends StepLosses {
@@ -58,7 +57,7 @@ export interface TrainingRun {
  * the PyTorch original: loss, backward, optimizer, log, scheduler, save.
  */
 export async function runTraining(run: TrainingRun): Promise<number> {
-  const { model, criterion, optimizer, scheduler } = run.state;
+  const { model, optimizer, scheduler } = run.state;
   const { hooks, seed } = run;
   let iteration = run.startIteration;
   try {
@@ -71,12 +70,8 @@ export async function runTraining(run: TrainingRun): Promise<number> {
       iteration++;
 
       // A stream per iteration: a resumed run draws the same masks without any state to restore.
-      const losses = computeGradients(model, criterion, batch, Rng.forName(seed, `step ${iteration}`));
       const lr = optimizer.paramGroups.map((group) => group.lr);
-      optimizer.step();
-      optimizer.zeroGrad();
-      // An engine that works ahead does most of the step here, and the event loop lives meanwhile.
-      await finishWork();
+      const losses = await trainStep(run.state, batch, Rng.forName(seed, `step ${iteration}`));
 
       const report: StepReport = {
         ...losses,

@@ -1,10 +1,12 @@
-/** @file One training step up to the gradients. */
+/** @file One training step: loss, gradients, update. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/collate.js';
+import { finishWork } from '../engine/ahead.js';
 import { UserError } from '../errors.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import { backward } from '../nn/autograd.js';
+import type { Optimizer } from '../solver/index.js';
 import type { Rng } from '../util/random.js';
 
 /** The loss of one batch. */
@@ -49,6 +51,20 @@ export function computeGradients(
     parameter.grad = grads[i];
   }
   return losses as StepLosses;
+}
+
+/** The whole step: gradients, the optimizer's update, and the end of all work on the engine. */
+export async function trainStep(
+  { model, criterion, optimizer }: { model: Detector; criterion: SetCriterion; optimizer: Optimizer },
+  batch: Batch,
+  rng: Rng,
+): Promise<StepLosses> {
+  const losses = computeGradients(model, criterion, batch, rng);
+  optimizer.step();
+  optimizer.zeroGrad();
+  // An engine that works ahead does most of the step here, and the event loop lives meanwhile.
+  await finishWork();
+  return losses;
 }
 
 function notFinite(terms: Map<string, number>, batch: Batch): UserError {

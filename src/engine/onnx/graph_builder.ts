@@ -80,6 +80,16 @@ export class GraphBuilder {
     return made;
   }
 
+  /** Pieces of `sizes` along an axis; one piece is the value itself. */
+  split(name: string, sizes: readonly number[], axis: number): string[] {
+    return sizes.length === 1 ? [name] : this.ops('Split', [name, this.ints(sizes)], sizes.length, { axis });
+  }
+
+  /** The inverse of `split`. */
+  concat(parts: readonly string[], axis: number): string {
+    return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
+  }
+
   /** float32 1 and 0 (or int32) from bool, and the other way round. */
   cast(name: string, to: ElementType): string {
     return this.op('Cast', [name], { to: ELEMENT_TYPE[to] });

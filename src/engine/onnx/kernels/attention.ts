@@ -40,9 +40,7 @@ function probabilities(g: GraphBuilder, q: string, k: string, scale: number, bia
 function splitTogether(g: GraphBuilder, x: string, parts: number, shape: readonly number[]): string[] {
   const [B, N, H, D] = shape;
   const turned = g.op('Transpose', [g.view(x, [B, N, parts, H, D])], { perm: [2, 0, 3, 1, 4] });
-  const pieces =
-    parts === 1 ? [turned] : g.ops('Split', [turned, g.ints(new Array(parts).fill(1))], parts, { axis: 0 });
-  return pieces.map((piece) => g.reshape(piece, [B * H, N, D]));
+  return g.split(turned, new Array(parts).fill(1), 0).map((piece) => g.reshape(piece, [B * H, N, D]));
 }
 
 /** {qkv, bias? [S, N, N], mask? [S, N, N]} → [B, N, H·D]. */
@@ -75,7 +73,7 @@ const forward: Kernel = {
       const out = g.op('MatMul', [mask ? g.op('Mul', [p, masks[h]]) : p, pieces[2 * H + h]]);
       return g.reshape(out, [B, N, 1, D]);
     });
-    return g.op('Concat', outs, { axis: 2 });
+    return g.concat(outs, 2);
   },
 };
 
@@ -83,19 +81,13 @@ const forward: Kernel = {
 function splitHeads(g: GraphBuilder, x: string, shape: readonly number[]): string[] {
   const [B, N, heads, D] = shape;
   const whole = g.view(x, shape);
-  if (heads === 1) return [g.reshape(whole, [B, N, D])];
-  return g
-    .ops('Split', [whole, g.ints(new Array(heads).fill(1))], heads, { axis: 2 })
-    .map((piece) => g.reshape(piece, [B, N, D]));
+  return g.split(whole, new Array(heads).fill(1), 2).map((piece) => g.reshape(piece, [B, N, D]));
 }
 
 /** A mask [S, N, N] to one [B, N, N] for each head. */
 function splitMask(g: GraphBuilder, mask: string, [B, H, N]: readonly number[]): string[] {
   const whole = g.view(mask, [B, H, N, N]);
-  if (H === 1) return [g.reshape(whole, [B, N, N])];
-  return g
-    .ops('Split', [whole, g.ints(new Array(H).fill(1))], H, { axis: 1 })
-    .map((piece) => g.reshape(piece, [B, N, N]));
+  return g.split(whole, new Array(H).fill(1), 1).map((piece) => g.reshape(piece, [B, N, N]));
 }
 
 /** Gradients dq, dk, dv, ds of heads side by side; `inner` is Σ out·dy of a row, which is also Σ p·dp. */
@@ -154,7 +146,7 @@ const gradTogether: Kernel = {
     ];
     const [dq, dk, dv, ds] = gradients(g, operands, scale, bias, mask?.name);
     const parts = [dq, dk, dv].map((part) => g.reshape(part, [1, B, H, N, D]));
-    const turned = g.op('Transpose', [g.op('Concat', parts, { axis: 0 })], { perm: [1, 3, 0, 2, 4] });
+    const turned = g.op('Transpose', [g.concat(parts, 0)], { perm: [1, 3, 0, 2, 4] });
     return bias ? [turned, ds] : [turned];
   },
 };
@@ -214,7 +206,7 @@ const gradJoin: Kernel = {
   },
   lower: (g, parts) => {
     const widened = parts.map(({ name, shape: [B, N, D] }) => g.reshape(name, [B, N, 1, D]));
-    return g.op('Concat', widened, { axis: 2 });
+    return g.concat(widened, 2);
   },
 };
 

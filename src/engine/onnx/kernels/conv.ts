@@ -109,7 +109,7 @@ function convolve(
     const products = g.reshape(timesWeight(tiles), [P, count * channels]);
     return g.reshape(g.op('MatMul', [toOutput, products]), [8, count, channels]);
   });
-  const joined = parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 1 });
+  const joined = g.concat(parts, 1);
   const [tileT, tileH, tileW] = tilesOf(shape);
   const apart = g.reshape(joined, [2, 2, 2, B, tileT, tileH, tileW, channels]);
   const together = g.op('Transpose', [apart], { perm: [3, 4, 0, 5, 1, 6, 2, 7] });

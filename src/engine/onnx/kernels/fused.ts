@@ -154,15 +154,6 @@ export function pieces(count: number, most: number): number[] {
   );
 }
 
-/** Splits a value along its first axis; one piece is the value itself. */
-function splitRows(g: GraphBuilder, name: string, sizes: readonly number[]): string[] {
-  return sizes.length === 1 ? [name] : g.ops('Split', [name, g.ints(sizes)], sizes.length, { axis: 0 });
-}
-
-function joinRows(g: GraphBuilder, parts: readonly string[]): string {
-  return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 0 });
-}
-
 /** y[n] = Σ_k weight[n, k]·table[index[n, k]]: {table [R, D], index [N, K], weight [N, K]} → [N, D]. */
 const weightedRowSum: Kernel = {
   name: 'WeightedRowSum',
@@ -180,11 +171,11 @@ const weightedRowSum: Kernel = {
     const [N, K] = index.shape;
     const D = table.shape[1];
     const sizes = pieces(N, MAX_GATHERED / (K * D));
-    const weights = splitRows(g, g.reshape(weight.name, [N, 1, K]), sizes);
-    const sums = splitRows(g, index.name, sizes).map((places, i) =>
-      g.op('MatMul', [weights[i], g.op('Gather', [table.name, places], { axis: 0 })]),
-    );
-    return joinRows(g, sums);
+    const weights = g.split(g.reshape(weight.name, [N, 1, K]), sizes, 0);
+    const sums = g
+      .split(index.name, sizes, 0)
+      .map((places, i) => g.op('MatMul', [weights[i], g.op('Gather', [table.name, places], { axis: 0 })]));
+    return g.concat(sums, 0);
   },
 };
 
@@ -199,11 +190,11 @@ const weightedRowSumGradWeight: Kernel = {
     const [N, K] = index.shape;
     const D = table.shape[1];
     const sizes = pieces(N, MAX_GATHERED / (K * D));
-    const dys = splitRows(g, g.reshape(dy.name, [N, D, 1]), sizes);
-    const products = splitRows(g, index.name, sizes).map((places, i) =>
-      g.op('MatMul', [g.op('Gather', [table.name, places], { axis: 0 }), dys[i]]),
-    );
-    return joinRows(g, products);
+    const dys = g.split(g.reshape(dy.name, [N, D, 1]), sizes, 0);
+    const products = g
+      .split(index.name, sizes, 0)
+      .map((places, i) => g.op('MatMul', [g.op('Gather', [table.name, places], { axis: 0 }), dys[i]]));
+    return g.concat(products, 0);
   },
 };
 
@@ -221,12 +212,11 @@ const weightedRowSumGradTable: Kernel = {
     const [R, D] = shape;
     const widths = pieces(D, SCATTERED_COLUMNS);
     const sizes = pieces(N, MAX_SCATTERED / (K * Math.max(...widths)));
-    const places = splitRows(g, g.cast(g.reshape(index.name, [N, K, 1]), 'int64'), sizes);
-    const weights = splitRows(g, g.reshape(weight.name, [N, K, 1]), sizes);
-    const columns =
-      widths.length === 1 ? [dy.name] : g.ops('Split', [dy.name, g.ints(widths)], widths.length, { axis: 1 });
+    const places = g.split(g.cast(g.reshape(index.name, [N, K, 1]), 'int64'), sizes, 0);
+    const weights = g.split(g.reshape(weight.name, [N, K, 1]), sizes, 0);
+    const columns = g.split(dy.name, widths, 1);
     const parts = widths.map((width, c) => {
-      const slopes = splitRows(g, g.reshape(columns[c], [N, 1, width]), sizes);
+      const slopes = g.split(g.reshape(columns[c], [N, 1, width]), sizes, 0);
       const zeros = g.op('Expand', [g.scalar(0), g.ints([R, width])]);
       return places.reduce(
         (sum, at, i) =>
@@ -234,7 +224,7 @@ const weightedRowSumGradTable: Kernel = {
         zeros,
       );
     });
-    return parts.length === 1 ? parts[0] : g.op('Concat', parts, { axis: 1 });
+    return g.concat(parts, 1);
   },
 };
 
@@ -258,9 +248,7 @@ const adamUpdate: Kernel = {
     const [count] = settings.shape;
     // Views of one element without axes, so that they broadcast to parameters of any rank.
     const scalars = g.once(`scalars of ${settings.name}`, () =>
-      g
-        .ops('Split', [settings.name, g.ints(new Array(count).fill(1))], count, { axis: 0 })
-        .map((part) => g.reshape(part, [])),
+      g.split(settings.name, new Array(count).fill(1), 0).map((part) => g.reshape(part, [])),
     );
     const [decay, l2, beta1, rest1, beta2, rest2, correction, eps, stepSize] = scalars;
     const w = decoupled ? g.op('Mul', [weight.name, decay]) : weight.name;

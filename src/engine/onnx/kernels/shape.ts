@@ -128,10 +128,11 @@ const splitV: Kernel = {
   },
   lower: (g, [x], { attributes, outputs }) => {
     const { axis } = attributes as { axis: number };
-    if (outputs.length === 1) return x.name;
-    return g.ops('Split', [x.name, g.ints(outputs.map(({ shape }) => shape[axis]))], outputs.length, {
+    return g.split(
+      x.name,
+      outputs.map(({ shape }) => shape[axis]),
       axis,
-    });
+    );
   },
 };
 
