@@ -1,6 +1,8 @@
 /** @file The training loop; everything around a step is a hook. */
+
 import { setImmediate } from 'node:timers/promises';
 import type { Batch } from '../data/collate.js';
+import type { EvaluationReport } from '../evaluation/types.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { LrSchedule, Optimizer } from '../solver/index.js';
@@ -24,6 +26,8 @@ export interface Hook {
   afterStep?(report: StepReport): void | Promise<void>;
   /** After the scheduler's step: what is saved here continues with the next iteration. */
   afterSchedule?(report: StepReport): void | Promise<void>;
+  /** After an evaluation, in training or at its end. */
+  afterEvaluation?(report: EvaluationReport): void | Promise<void>;
   /** At the end of the loop, also when it was stopped; not after an error. */
   afterTraining?(iteration: number): void | Promise<void>;
   /** In any case, errors included. */
