@@ -1,0 +1,45 @@
+/** @file A colour per person: bright ones, apart from each other and readable on the dark plates of labels. */
+import type { Rect } from './layout.js';
+import { overlapArea } from './layout.js';
+import type { DrawnBox } from './types.js';
+
+const PALETTE = [
+  '#ffd23f',
+  '#3ec1ff',
+  '#ff6b6b',
+  '#5fe07a',
+  '#ff8ad8',
+  '#ff9f43',
+  '#b597ff',
+  '#2ee6d6',
+  '#c9ec4a',
+  '#ffffff',
+];
+
+/** From this overlap on, a detection and a true box are the same person. */
+const SAME_PERSON = 0.5;
+
+function intersectionOverUnion(a: Rect, b: Rect): number {
+  const area = ({ x1, y1, x2, y2 }: Rect) => Math.max(0, x2 - x1) * Math.max(0, y2 - y1);
+  const both = overlapArea(a, b);
+  return both === 0 ? 0 : both / (area(a) + area(b) - both);
+}
+
+/** Colours in the order of the boxes; a true box shares that of the detection which finds it. */
+export function coloursOf(boxes: readonly DrawnBox[], rects: readonly Rect[]): string[] {
+  const colours: (string | undefined)[] = boxes.map(() => undefined);
+  const partnered = new Set<number>();
+  let next = 0;
+  boxes.forEach(({ kind }, i) => {
+    let partner = -1;
+    let best = SAME_PERSON;
+    for (let j = 0; j < i; j++) {
+      if (boxes[j].kind === kind || partnered.has(j)) continue;
+      const overlap = intersectionOverUnion(rects[i], rects[j]);
+      if (overlap >= best) [partner, best] = [j, overlap];
+    }
+    if (partner >= 0) partnered.add(partner);
+    colours[i] = partner >= 0 ? colours[partner] : PALETTE[next++ % PALETTE.length];
+  });
+  return colours as string[];
+}
