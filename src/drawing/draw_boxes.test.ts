@@ -1,0 +1,140 @@
+/** @file Pictures with boxes and labels, by their pixels. */
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { DataError } from '../errors.js';
+import { drawBoxes } from './draw_boxes.js';
+import type { DrawnBox } from './types.js';
+
+const GREY = { r: 128, g: 128, b: 128 };
+
+function ground(width: number, height: number): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background: GREY } })
+    .png()
+    .toBuffer();
+}
+
+async function pixelsOf(png: Buffer) {
+  const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  expect(info.channels).toBe(3);
+  const at = (x: number, y: number) =>
+    Array.from(data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3));
+  return { ...info, data, at };
+}
+
+const box = (labels: string[], kind: DrawnBox['kind'] = 'detection'): DrawnBox => ({
+  box: [0.25, 0.5, 0.5, 0.75],
+  labels,
+  kind,
+});
+
+function whites(data: Buffer): number {
+  let count = 0;
+  for (let i = 0; i < data.length; i += 3) if (Math.min(data[i], data[i + 1], data[i + 2]) > 240) count++;
+  return count;
+}
+
+describe('drawBoxes', () => {
+  it('enlarges small pictures and draws a coloured line where the box is', async () => {
+    const drawn = await drawBoxes(await ground(320, 240), [box([])]);
+    expect([drawn.width, drawn.height]).toEqual([960, 720]);
+    const { at, width, height } = await pixelsOf(drawn.png);
+    expect([width, height]).toEqual([960, 720]);
+    for (const [x, y] of [
+      [240, 450],
+      [480, 450],
+      [360, 360],
+      [360, 540],
+    ]) {
+      const [r, , b] = at(x, y);
+      expect(r - b).toBeGreaterThan(80);
+    }
+    expect(at(360, 450)).toEqual([128, 128, 128]);
+    expect(at(100, 100)).toEqual([128, 128, 128]);
+  });
+
+  it('leaves large pictures at their size, and any at the scale that is asked for', async () => {
+    expect(await drawBoxes(await ground(1280, 720), [])).toMatchObject({ width: 1280, height: 720 });
+    expect(await drawBoxes(await ground(300, 200), [], { scale: 1 })).toMatchObject({
+      width: 300,
+      height: 200,
+    });
+  });
+
+  it('draws the text of labels, each in its own letters', async () => {
+    const picture = await ground(320, 240);
+    const draw = async (label: string) =>
+      (await pixelsOf((await drawBoxes(picture, [box([label])])).png)).data;
+    const [walk, sit, blank] = [await draw('walk 0.92'), await draw('sit! 0.87'), await draw(' ')];
+    expect(whites(blank)).toBe(0);
+    expect(whites(walk)).toBeGreaterThan(100);
+    expect(whites(sit)).toBeGreaterThan(100);
+    expect(walk.equals(sit)).toBe(false);
+  });
+
+  it('takes names that are markup as text', async () => {
+    const picture = await ground(320, 240);
+    const plain = await drawBoxes(picture, [box(['a b'])]);
+    const odd = await drawBoxes(picture, [box(['<svg>&amp;"\'/></svg>'])], { caption: '</svg><rect/>' });
+    expect(whites((await pixelsOf(odd.png)).data)).toBeGreaterThan(whites((await pixelsOf(plain.png)).data));
+  });
+
+  it('draws truth dashed, detections solid, and one person in one colour', async () => {
+    const picture = await ground(320, 240);
+    const gaps = async (kind: DrawnBox['kind']) => {
+      const { at } = await pixelsOf((await drawBoxes(picture, [box([], kind)])).png);
+      return Array.from({ length: 160 }, (_, i) => at(280 + i, 360)).filter(([r, , b]) => r - b < 60).length;
+    };
+    expect(await gaps('detection')).toBe(0);
+    expect(await gaps('truth')).toBeGreaterThan(30);
+
+    const moved = { ...box([], 'truth'), box: [0.26, 0.5, 0.52, 0.75] };
+    const other = { ...box([]), box: [0.7, 0.1, 0.8, 0.4] };
+    const { at } = await pixelsOf((await drawBoxes(picture, [box([]), other, moved])).png);
+    const first = at(240, 450);
+    const colours = Array.from({ length: 60 }, (_, i) => at(499, 420 + i));
+    expect(colours).toContainEqual(first);
+    expect(at(672, 200)).not.toEqual(first);
+  });
+
+  it('adds a bar with the caption', async () => {
+    const picture = await ground(320, 240);
+    const drawn = await drawBoxes(picture, [], { caption: 'second 902' });
+    expect(drawn.width).toBe(960);
+    expect(drawn.height).toBeGreaterThan(740);
+    const { data, at } = await pixelsOf(drawn.png);
+    expect(whites(data)).toBeGreaterThan(100);
+    expect(at(480, 719)).toEqual([128, 128, 128]);
+    expect(Math.max(...at(950, 725))).toBeLessThan(40);
+  });
+
+  it('draws boxes beyond the picture at its edge and leaves out what is not finite', async () => {
+    const picture = await ground(320, 240);
+    const beyond = await drawBoxes(picture, [{ box: [-3, -1, 5, 2], labels: ['walk'], kind: 'detection' }]);
+    const { at } = await pixelsOf(beyond.png);
+    expect(at(0, 600)).not.toEqual([128, 128, 128]);
+    const none = await drawBoxes(picture, [
+      { box: [0.1, Number.NaN, 0.5, 0.5], labels: ['walk'], kind: 'detection' },
+    ]);
+    expect((await pixelsOf(none.png)).data.every((value) => value === 128)).toBe(true);
+  });
+
+  it('shortens long labels and long lists', async () => {
+    const labels = Array.from({ length: 80 }, (_, i) =>
+      `a very long name of an action, number ${i}, `.repeat(4),
+    );
+    const drawn = await drawBoxes(await ground(320, 240), [box(labels)]);
+    const { at } = await pixelsOf(drawn.png);
+    expect(at(5, 715)).toEqual([128, 128, 128]);
+  });
+
+  it('is the same picture each time', async () => {
+    const picture = await ground(200, 150);
+    const boxes = [box(['walk 0.9']), { ...box(['stand']), box: [0.3, 0.5, 0.55, 0.8] }];
+    expect((await drawBoxes(picture, boxes)).png.equals((await drawBoxes(picture, boxes)).png)).toBe(true);
+  });
+
+  it('names a picture that cannot be decoded', async () => {
+    await expect(drawBoxes('no/such.jpg', [])).rejects.toThrow(/^no\/such\.jpg: the picture to draw on/);
+    await expect(drawBoxes(Buffer.from('no picture'), [])).rejects.toThrow(DataError);
+  });
+});
