@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { reportError } from './errors.js';
+import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
 import { trainCommand } from './train.js';
 
@@ -15,6 +16,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .version(version)
     .showHelpAfterError('(stmixer --help lists the commands)')
     .addCommand(trainCommand())
+    .addCommand(evaluateCommand())
     .addCommand(inspectCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   // A reader that has seen enough (`| head`) closes the pipe; that is no error.

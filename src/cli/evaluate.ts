@@ -1,0 +1,31 @@
+/** @file `stmixer evaluate`: mAP of detections from anywhere, in AVA's csv form. */
+import { Command } from 'commander';
+import { evaluateFiles } from '../evaluation/evaluate_files.js';
+import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
+
+interface Flags {
+  groundTruth: string[];
+  predictions: string;
+  labelMap: string;
+  exclude?: string;
+  out?: string;
+  json?: boolean;
+}
+
+export function evaluateCommand(): Command {
+  return new Command('evaluate')
+    .description("mean average precision (IoU 0.5) of detections in AVA's csv form")
+    .requiredOption('--ground-truth <files...>', 'csv: video, second, x1, y1, x2, y2, action id, person id')
+    .requiredOption('--predictions <file>', 'csv: video, second, x1, y1, x2, y2, action id, score')
+    .requiredOption('--label-map <file>', 'pbtxt with the names and ids of the classes that count')
+    .option('--exclude <file>', 'csv with the key frames that do not count: video, second')
+    .option('--out <folder>', 'write results.json, per_class.csv and precision_recall.json there')
+    .option('--json', 'machine-readable output')
+    .option('--verbose', 'show where errors come from')
+    .action((flags: Flags) => {
+      const results = evaluateFiles(flags, flags.predictions);
+      if (flags.out !== undefined) writeResults(flags.out, results);
+      const text = flags.json ? JSON.stringify(resultsJson(results), null, 2) : resultsTable(results);
+      process.stdout.write(`${text}\n`);
+    });
+}

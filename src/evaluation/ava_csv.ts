@@ -1,0 +1,190 @@
+/** @file AVA's csv files of an evaluation: ground truth, detections, excluded key frames. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { Problems, readLines } from '../data/text_lines.js';
+import type { ClipDetections } from './types.js';
+
+/** Boxes of one key frame; entry i of every list belongs together. */
+export interface ImageBoxes {
+  /** x1, y1, x2, y2 of each box. */
+  readonly boxes: number[];
+  /** Action ids, 1-based. */
+  readonly classes: number[];
+  readonly scores: number[];
+}
+
+/** Key frame → its boxes, in the order in which the file first names them. */
+export type BoxTable = Map<string, ImageBoxes>;
+
+/** Names a key frame as the official evaluator does. */
+export function imageKey(video: string, second: number): string {
+  return `${video},${String(Math.trunc(second)).padStart(4, '0')}`;
+}
+
+/**
+ * Reads `video,second,x1,y1,x2,y2,action id[,…]`. Rows of classes that are not in `classes` are skipped, as are persons
+ * without an action. Throws DataError with file and line, also for inverted boxes, which the official code refuses too.
+ */
+export function readGroundTruth(files: readonly string[], classes: ReadonlySet<number>): BoxTable {
+  const table: BoxTable = new Map();
+  const problems = new Problems();
+  for (const file of files) {
+    readRows(file, 'ground truth', problems, (key, box, action) => {
+      if (action === null || !classes.has(action)) return null;
+      if (box[0] > box[2] || box[1] > box[3]) return `inverted box ${box.join(', ')}`;
+      addBox(table, key, box, action, 1);
+      return null;
+    });
+  }
+  problems.throwIfAny();
+  return table;
+}
+
+/**
+ * Reads `video,second,x1,y1,x2,y2,action id[,score]`; without a score it is 1. Rows of classes that are not in
+ * `classes` are skipped. Throws DataError with file and line, also for a score or coordinate that is not finite.
+ */
+export function readDetections(file: string, classes: ReadonlySet<number>): BoxTable {
+  const table: BoxTable = new Map();
+  const problems = new Problems();
+  readRows(file, 'predictions', problems, (key, box, action, last) => {
+    if (action === null) return 'the action id is empty';
+    const score = last === undefined ? 1 : parseNumber(last);
+    if (Number.isNaN(score)) return `the score must be a finite number, found ${JSON.stringify(last)}`;
+    if (classes.has(action)) addBox(table, key, box, action, score);
+    return null;
+  });
+  problems.throwIfAny();
+  return table;
+}
+
+/** Reads `video,second`: the key frames that do not count. */
+export function readExclusions(file: string): Set<string> {
+  const keys = new Set<string>();
+  const problems = new Problems();
+  let lineNumber = 0;
+  for (const line of readLines(file, 'list of excluded key frames')) {
+    lineNumber++;
+    if (line.trim() === '') continue;
+    const fields = splitCsv(line);
+    const second = fields.length === 2 ? parseNumber(fields[1]) : Number.NaN;
+    if (Number.isNaN(second))
+      problems.add(`${file}:${lineNumber}: expected "video,second", found ${quote(line)}`);
+    else keys.add(imageKey(fields[0], second));
+  }
+  problems.throwIfAny();
+  return keys;
+}
+
+type UseRow = (
+  key: string,
+  box: [number, number, number, number],
+  action: number | null,
+  last: string | undefined,
+) => string | null;
+
+/** Calls `use` for every row; a sentence that it returns, or one about the row's form, becomes a problem. */
+function readRows(file: string, what: string, problems: Problems, use: UseRow): void {
+  let lineNumber = 0;
+  for (const line of readLines(file, what)) {
+    lineNumber++;
+    if (line === '' || line.trim() === '') continue;
+    const problem = readRow(splitCsv(line), line, use);
+    if (problem) problems.add(`${file}:${lineNumber}: ${problem}`);
+  }
+}
+
+function readRow(fields: string[], line: string, use: UseRow): string | null {
+  if (fields.length !== 7 && fields.length !== 8) {
+    return (
+      'expected 7 or 8 columns separated by commas (video, second, x1, y1, x2, y2, action id, and a score or a person ' +
+      `id), found ${fields.length}: ${quote(line)}`
+    );
+  }
+  const second = parseNumber(fields[1]);
+  if (Number.isNaN(second)) return `the second must be a number, found ${quote(fields[1])}`;
+  const box: [number, number, number, number] = [0, 0, 0, 0];
+  for (let i = 0; i < 4; i++) {
+    box[i] = parseNumber(fields[2 + i]);
+    if (Number.isNaN(box[i])) return `a coordinate must be a finite number, found ${quote(fields[2 + i])}`;
+  }
+  const text = fields[6].trim();
+  const action = text === '' || text === '-1' ? null : Number(text);
+  if (action !== null && !Number.isInteger(action)) {
+    return `the action id must be a whole number, found ${quote(text)}`;
+  }
+  return use(imageKey(fields[0], second), box, action, fields[7]);
+}
+
+function addBox(table: BoxTable, key: string, box: readonly number[], action: number, score: number): void {
+  let image = table.get(key);
+  if (!image) {
+    image = { boxes: [], classes: [], scores: [] };
+    table.set(key, image);
+  }
+  image.boxes.push(box[0], box[1], box[2], box[3]);
+  image.classes.push(action);
+  image.scores.push(score);
+}
+
+/** A finite decimal number, or NaN. */
+function parseNumber(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  return Number.isFinite(value) ? value : Number.NaN;
+}
+
+/** The fields of a line; quotes as Python's csv module writes them. */
+function splitCsv(line: string): string[] {
+  if (!line.includes('"')) return line.split(',');
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
+    quoted === undefined ? plain : quoted.replaceAll('""', '"'),
+  );
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+/** A float32 number as five decimals say it, ties to even: what is left of it after AVA's csv. */
+export function fiveDecimals(value: number): number {
+  // 24 bits times 100,000 is exact in double precision.
+  const scaled = value * 1e5;
+  const below = Math.floor(scaled);
+  const rest = scaled - below;
+  const up = rest > 0.5 || (rest === 0.5 && below % 2 !== 0);
+  return (up ? below + 1 : below) / 1e5;
+}
+
+const WRITE_BYTES = 1 << 20;
+
+/** Writes AVA's csv of detections: a row for each box and action, five decimals, CRLF as Python's csv module. */
+export function writeDetections(file: string, clips: Iterable<ClipDetections>): void {
+  const fd = openSync(file, 'w');
+  try {
+    let text = '';
+    for (const { clip, detections } of clips) {
+      const { boxes, personScores, actionScores } = detections;
+      const name = /[",\r\n]/.test(clip.videoName)
+        ? `"${clip.videoName.replaceAll('"', '""')}"`
+        : clip.videoName;
+      const start = `${name},${String(clip.second).padStart(4, '0')}`;
+      const numClasses = personScores.length ? actionScores.length / personScores.length : 0;
+      for (let person = 0; person < personScores.length; person++) {
+        const box = [...boxes.subarray(4 * person, 4 * person + 4)].map(decimals).join();
+        for (let k = 0; k < numClasses; k++) {
+          text += `${start},${box},${k + 1},${decimals(actionScores[person * numClasses + k])}\r\n`;
+        }
+        if (text.length > WRITE_BYTES) {
+          writeSync(fd, text);
+          text = '';
+        }
+      }
+    }
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function decimals(value: number): string {
+  return fiveDecimals(value).toFixed(5);
+}

@@ -1,0 +1,125 @@
+/** @file AVA's mean average precision at IoU 0.5, with the results of the official evaluator. */
+import type { ActionLabel } from '../data/label_map.js';
+import { type BoxTable, fiveDecimals, type ImageBoxes, imageKey } from './ava_csv.js';
+import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
+import type { AvaResults, ClassResult, ClipDetections } from './types.js';
+
+const IOU_THRESHOLD = 0.5;
+/** The official evaluator looks at no more detections of one class in one image. */
+const MOST_PER_IMAGE = 10_000;
+
+/** Detections of one class so far, in the order of the images: their scores, and 1 where a truth was found. */
+interface ClassDetections {
+  readonly scores: number[];
+  readonly isTrue: number[];
+}
+
+/** Takes the detections of one image after the other. */
+export class AvaEvaluator {
+  /** Class → its entry. */
+  readonly #classes: Map<number, ClassDetections>;
+
+  /** `groundTruth` holds classes of `labels` only; images in `excluded` count neither as truth nor as detections. */
+  constructor(
+    readonly labels: readonly ActionLabel[],
+    readonly groundTruth: BoxTable,
+    readonly excluded: ReadonlySet<string> = new Set(),
+  ) {
+    this.#classes = new Map(labels.map(({ id }) => [id, { scores: [], isTrue: [] }]));
+  }
+
+  /** All detections of one image, which must not come again. Boxes without an area are left out. */
+  add(key: string, detections: ImageBoxes): void {
+    if (this.excluded.has(key)) return;
+    const truth = this.groundTruth.get(key);
+    for (const [id, rows] of rowsByClass(detections.classes)) {
+      const entry = this.#classes.get(id);
+      if (!entry) continue;
+      const valid = rows.filter((row) => hasArea(detections.boxes, row));
+      const scores = valid.map((row) => detections.scores[row]);
+      const truthRows = truth ? truth.classes.flatMap((other, row) => (other === id ? [row] : [])) : [];
+      const taken = new Set<number>();
+      for (const index of fallingOrder(scores).subarray(0, MOST_PER_IMAGE)) {
+        // A detection tries only the truth that it overlaps most.
+        const [best, overlap] = closest(detections.boxes, valid[index], truth?.boxes, truthRows);
+        const hit = overlap >= IOU_THRESHOLD && !taken.has(best);
+        if (hit) taken.add(best);
+        entry.scores.push(scores[index]);
+        entry.isTrue.push(hit ? 1 : 0);
+      }
+    }
+  }
+
+  /** The detections of a clip with every action's score, rounded as AVA's csv rounds them. */
+  addClip({ clip, detections }: ClipDetections): void {
+    const { boxes, personScores, actionScores } = detections;
+    const numClasses = personScores.length ? actionScores.length / personScores.length : 0;
+    const rows: ImageBoxes = { boxes: [], classes: [], scores: [] };
+    for (let person = 0; person < personScores.length; person++) {
+      const box = Array.from(boxes.subarray(4 * person, 4 * person + 4), fiveDecimals);
+      for (const { id } of this.labels) {
+        if (id > numClasses) continue;
+        rows.boxes.push(box[0], box[1], box[2], box[3]);
+        rows.classes.push(id);
+        rows.scores.push(fiveDecimals(actionScores[person * numClasses + id - 1]));
+      }
+    }
+    this.add(imageKey(clip.videoName, clip.second), rows);
+  }
+
+  results(): AvaResults {
+    const counts = new Map<number, number>();
+    for (const [key, { classes }] of this.groundTruth) {
+      if (this.excluded.has(key)) continue;
+      for (const id of classes) counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+    const perClass = this.labels.map(({ id, name }): ClassResult => {
+      const numGroundTruth = counts.get(id) ?? 0;
+      const { scores, isTrue } = this.#classes.get(id)!;
+      const curve = precisionRecall(scores, isTrue, numGroundTruth);
+      return { id, name, ap: numGroundTruth > 0 ? averagePrecision(curve) : null, numGroundTruth, curve };
+    });
+    const values = perClass.flatMap(({ ap }) => (ap === null ? [] : [ap]));
+    const mAP = values.length ? values.reduce((sum, ap) => sum + ap, 0) / values.length : null;
+    return { mAP, perClass };
+  }
+}
+
+function rowsByClass(classes: readonly number[]): Map<number, number[]> {
+  const rows = new Map<number, number[]>();
+  classes.forEach((id, row) => {
+    const list = rows.get(id);
+    if (list) list.push(row);
+    else rows.set(id, [row]);
+  });
+  return rows;
+}
+
+function hasArea(boxes: readonly number[], row: number): boolean {
+  return boxes[4 * row] < boxes[4 * row + 2] && boxes[4 * row + 1] < boxes[4 * row + 3];
+}
+
+/** The first of the `rows` of `truth` with the largest overlap, and that overlap. */
+function closest(
+  boxes: readonly number[],
+  row: number,
+  truth: readonly number[] | undefined,
+  rows: readonly number[],
+): [number, number] {
+  let best = -1;
+  let largest = -1;
+  for (const other of rows) {
+    const overlap = iou(boxes, 4 * row, truth!, 4 * other);
+    if (overlap > largest) [best, largest] = [other, overlap];
+  }
+  return [best, largest];
+}
+
+function iou(a: readonly number[], i: number, b: readonly number[], j: number): number {
+  const width = Math.max(0, Math.min(a[i + 2], b[j + 2]) - Math.max(a[i], b[j]));
+  const height = Math.max(0, Math.min(a[i + 3], b[j + 3]) - Math.max(a[i + 1], b[j + 1]));
+  const inside = width * height;
+  const areaA = (a[i + 2] - a[i]) * (a[i + 3] - a[i + 1]);
+  const areaB = (b[j + 2] - b[j]) * (b[j + 3] - b[j + 1]);
+  return inside / (areaA + areaB - inside);
+}
