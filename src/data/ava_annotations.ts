@@ -1,13 +1,12 @@
 /** @file AVA box annotations: csv files, and the key frames that follow from them. */
 import { resolve } from 'node:path';
-import { DataError } from '../errors.js';
 import type { DataConfig, Split } from './data_config.js';
-import { Problems, readLines } from './text_lines.js';
+import { collectUnreadable, type ProblemKind, type ProblemSink, Problems, readLines } from './text_lines.js';
 
 /** AVA annotates the seconds 902…1798 of a film; frame 0 of a frame list is second 900. */
 export const FIRST_SECOND = 902;
 export const LAST_SECOND = 1798;
-const SECOND_OF_FRAME_0 = 900;
+export const SECOND_OF_FRAME_0 = 900;
 
 /** Farther outside the picture than this, coordinates are no fractions of its size but something else. */
 const LOWEST_COORDINATE = -1;
@@ -39,6 +38,22 @@ export interface Annotations {
  * coordinates have the same text are one box with several labels. Throws DataError with file and line.
  */
 export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
+  const problems = new Problems();
+  const annotations = scanAnnotations(cfg, split, problems);
+  problems.throwIfAny();
+  return annotations;
+}
+
+/**
+ * The same for files with mistakes: they go to `problems`, and what is right is returned. `onRow` sees the rows that
+ * could be read, also those that are skipped.
+ */
+export function scanAnnotations(
+  cfg: DataConfig,
+  split: Split,
+  problems: ProblemSink,
+  onRow?: (row: AnnotationRow, use: RowUse, file: string, lineNumber: number) => void,
+): Annotations {
   const [key, names] =
     split === 'train'
       ? ['AVA.TRAIN_GT_BOX_LISTS', cfg.AVA.TRAIN_GT_BOX_LISTS]
@@ -47,10 +62,9 @@ export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
   const numClasses = cfg.MODEL.STM.ACTION_CLASSES;
   const videos = new Map<string, VideoAnnotations & { rows: number }>();
   const warnings: string[] = [];
-  const problems = new Problems();
   let outside = 0;
   let firstOutside = '';
-  for (const file of files) {
+  const readFile = (file: string) => {
     let lineNumber = 0;
     let rows = 0;
     for (const line of readLines(file, `annotation file (${key})`)) {
@@ -59,12 +73,13 @@ export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
       if (text === '') continue;
       rows++;
       const row = parseRow(text, numClasses);
-      if (typeof row === 'string') {
-        problems.add(`${file}:${lineNumber}: ${row}`);
+      if ('kind' in row) {
+        problems.add(`${file}:${lineNumber}: ${row.message}`, row.kind);
         continue;
       }
       if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {
         if (outside++ === 0) firstOutside = `${file}:${lineNumber}`;
+        onRow?.(row, 'outside', file, lineNumber);
         continue;
       }
       let video = videos.get(row.video);
@@ -79,20 +94,23 @@ export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
         video.seconds.set(row.second, boxes);
       }
       let box = boxes.get(row.boxText);
+      const repeated = box && (row.label === null || box.labels.includes(row.label));
+      onRow?.(row, repeated ? 'repeated' : 'new', file, lineNumber);
       if (!box) {
         box = { coordinates: row.coordinates, labels: [] };
         boxes.set(row.boxText, box);
       }
-      if (row.label !== null && !box.labels.includes(row.label)) box.labels.push(row.label);
+      if (row.label !== null && !repeated) box.labels.push(row.label);
     }
-    if (rows === 0) problems.add(`${file}: the annotation file (${key}) is empty`);
-  }
-  problems.throwIfAny();
+    if (rows === 0) problems.add(`${file}: the annotation file (${key}) is empty`, 'empty');
+  };
+  for (const file of files) collectUnreadable(problems, () => readFile(file));
   const range = `${FIRST_SECOND}…${LAST_SECOND}`;
-  if (videos.size === 0) {
-    throw new DataError(
+  if (videos.size === 0 && problems.count === 0) {
+    problems.add(
       `${files.join(', ')}: no row has a second inside ${range}, AVA's annotated range (first: ${firstOutside}); ` +
         `frame 0 of a frame list is second ${SECOND_OF_FRAME_0}`,
+      'out-of-range',
     );
   }
   if (outside > 0) {
@@ -104,7 +122,10 @@ export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
   return { videos, files, warnings };
 }
 
-interface Row {
+/** What becomes of a row: `repeated` adds nothing to an earlier one, `outside` is skipped for its second. */
+export type RowUse = 'new' | 'repeated' | 'outside';
+
+export interface AnnotationRow {
   video: string;
   second: number;
   boxText: string;
@@ -112,31 +133,40 @@ interface Row {
   label: number | null;
 }
 
+interface RowProblem {
+  kind: ProblemKind;
+  message: string;
+}
+
 /** A row, or what is wrong with it. */
-function parseRow(text: string, numClasses: number): Row | string {
+function parseRow(text: string, numClasses: number): AnnotationRow | RowProblem {
+  const wrong = (kind: ProblemKind, message: string): RowProblem => ({ kind, message });
   const fields = text.split(',');
   if (text.includes('"'))
     for (let i = 0; i < fields.length; i++) fields[i] = fields[i].replace(/^"(.*)"$/, '$1');
   if (fields.length !== 7 && fields.length !== 8) {
-    return (
+    return wrong(
+      'columns',
       'expected 8 columns separated by commas (video, second, x1, y1, x2, y2, action id, person id), found ' +
-      `${fields.length}: ${quote(text)}`
+        `${fields.length}: ${quote(text)}`,
     );
   }
   const video = fields[0];
-  if (video === '') return 'the first column, the name of the video, is empty';
+  if (video === '') return wrong('columns', 'the first column, the name of the video, is empty');
   const second = parseNumber(fields[1]);
-  if (!Number.isInteger(second)) return `the second must be a whole number, found ${quote(fields[1])}`;
+  if (!Number.isInteger(second)) {
+    return wrong('columns', `the second must be a whole number, found ${quote(fields[1])}`);
+  }
   const boxText = `${fields[2]},${fields[3]},${fields[4]},${fields[5]}`;
   const coordinates: [number, number, number, number] = [0, 0, 0, 0];
   for (let i = 0; i < 4; i++) {
     coordinates[i] = parseNumber(fields[2 + i]);
     if (Number.isNaN(coordinates[i])) {
-      return `${COORDINATES[i]} must be a number from 0 to 1, found ${quote(fields[2 + i])}`;
+      return wrong('box', `${COORDINATES[i]} must be a number from 0 to 1, found ${quote(fields[2 + i])}`);
     }
   }
   const problem = boxProblem(coordinates);
-  if (problem) return `${problem} (box ${boxText})`;
+  if (problem) return wrong('box', `${problem} (box ${boxText})`);
   let label: number | null = null;
   const labelText = fields[6].trim();
   if (labelText !== '') {
@@ -144,9 +174,10 @@ function parseRow(text: string, numClasses: number): Row | string {
     // The official parser stores "no action" as -1, so a file may hold that as well as an empty column.
     if (label === -1) label = null;
     else if (!Number.isInteger(label) || label < 1 || label > numClasses) {
-      return (
+      return wrong(
+        'label',
         `the action id must be a whole number from 1 to ${numClasses} (MODEL.STM.ACTION_CLASSES), or empty, found ` +
-        quote(labelText)
+          quote(labelText),
       );
     }
   }

@@ -1,14 +1,15 @@
 /** @file The AVA data set: key frames, the frames around them, and the checks before the first of them is used. */
-import { readdirSync, statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
-import { ConfigError, DataError } from '../errors.js';
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigError } from '../errors.js';
 import type { Rng } from '../util/random.js';
-import { type KeyFrame, listKeyFrames, readAnnotations } from './ava_annotations.js';
+import { type Annotations, type KeyFrame, listKeyFrames, readAnnotations } from './ava_annotations.js';
 import { type Clip, type ClipSource, loadClip } from './clip.js';
 import type { DataConfig, Split } from './data_config.js';
-import { readFrameLists, type Video } from './frame_lists.js';
+import { FrameFolders } from './frame_folders.js';
+import { type FrameLists, readFrameLists, type Video } from './frame_lists.js';
 import { getSequence } from './frames.js';
-import { Problems } from './text_lines.js';
+import { type ProblemSink, Problems } from './text_lines.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from './transforms.js';
 
 export class AvaDataset {
@@ -46,18 +47,19 @@ export class AvaDataset {
     }
     const lists = readFrameLists(cfg, split);
     const annotations = readAnnotations(cfg, split);
-    const names = lists.videos.map((video) => video.name);
-    const known = new Set(names);
     const unknown = new Problems();
-    for (const [name, { where, rows }] of annotations.videos) {
-      if (known.has(name)) continue;
-      unknown.add(
-        `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +
-          `(${lists.files.join(', ')}); add its frames there, or remove its rows`,
-      );
-    }
+    findUnknownVideos(lists, annotations, unknown);
     unknown.throwIfAny();
+    const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
+    const missing = new Problems();
+    dataset.findMissingFrames(missing);
+    missing.throwIfAny();
+    return dataset;
+  }
 
+  /** The data set of lists and annotations as they are; nothing is checked. */
+  static assemble(cfg: DataConfig, split: Split, lists: FrameLists, annotations: Annotations): AvaDataset {
+    const names = lists.videos.map((video) => video.name);
     const keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
     const warnings = [...lists.warnings, ...annotations.warnings];
     const idle = names.filter((name) => !annotations.videos.has(name));
@@ -77,9 +79,7 @@ export class AvaDataset {
           `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${cfg.AVA.FPS})`,
       );
     }
-    const dataset = new AvaDataset(cfg, split, lists.videos, keyFrames, warnings);
-    dataset.#checkFrames();
-    return dataset;
+    return new AvaDataset(cfg, split, lists.videos, keyFrames, warnings);
   }
 
   /** The number of clips. */
@@ -116,16 +116,16 @@ export class AvaDataset {
     return loadClip(this.source(index), this.transforms, drawAugmentation(this.transforms, rng));
   }
 
-  #checkFrames(): void {
+  /** Adds the frames that a clip uses and that do not exist. */
+  findMissingFrames(problems: ProblemSink): void {
     if (!statSync(this.frameFolder, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new DataError(
+      problems.add(
         `${this.frameFolder}: there is no such folder; DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR must lead to the frames`,
+        'frame-folder',
       );
+      return;
     }
-    const problems = new Problems();
-    const missingFolders = new Set<string>();
-    let folder = '';
-    let files = new Set<string>();
+    const folders = new FrameFolders();
     let checked = new Set<number>();
     let videoIndex = -1;
     for (const keyFrame of this.keyFrames) {
@@ -139,33 +139,26 @@ export class AvaDataset {
         if (checked.has(frame)) continue;
         checked.add(frame);
         const path = resolve(this.frameFolder, video.frames.at(frame));
-        if (dirname(path) !== folder) {
-          folder = dirname(path);
-          files = new Set(listFolder(folder, missingFolders));
-        }
-        if (files.has(basename(path))) continue;
+        if (folders.find(path) !== 'missing') continue;
         const where = `video ${video.name}, second ${keyFrame.second}`;
-        if (!missingFolders.has(folder)) {
-          problems.add(`${path}: ${where}: the frame list names this file, but it is missing`);
-        }
+        problems.add(`${path}: ${where}: the frame list names this file, but it is missing`, 'missing-frame');
       }
     }
-    for (const missing of missingFolders) {
-      problems.add(`${missing}: the frame list names files in this folder, but the folder is missing`);
+    for (const [folder, why] of folders.unreadable) {
+      problems.add(`${folder}: the frame list names files in this folder, but ${why}`, 'frame-folder');
     }
-    problems.throwIfAny();
   }
 }
 
-function listFolder(folder: string, missing: Set<string>): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') {
-      throw new DataError(`${folder}: cannot list the frames: ${(error as Error).message}`, { cause: error });
-    }
-    missing.add(folder);
-    return [];
+/** Adds the annotated videos that are in none of the frame lists. */
+export function findUnknownVideos(lists: FrameLists, annotations: Annotations, problems: ProblemSink): void {
+  const known = new Set(lists.videos.map((video) => video.name));
+  for (const [name, { where, rows }] of annotations.videos) {
+    if (known.has(name)) continue;
+    problems.add(
+      `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +
+        `(${lists.files.join(', ')}); add its frames there, or remove its rows`,
+      'unknown-video',
+    );
   }
 }

@@ -1,7 +1,7 @@
 /** @file Frame lists: which picture files make up each video. */
 import { resolve } from 'node:path';
 import type { DataConfig, Split } from './data_config.js';
-import { Problems, readLines } from './text_lines.js';
+import { collectUnreadable, type ProblemSink, Problems, readLines } from './text_lines.js';
 
 /** Consecutive paths that differ only by a number counting up, e.g. `vid/vid_000001.jpg` and the following. */
 interface Run {
@@ -22,11 +22,14 @@ export class FramePaths {
     return this.#length;
   }
 
-  add(path: string): void {
+  /** Returns whether the file's number follows that of the frame before it. */
+  add(path: string): boolean {
     const run = this.#runs.at(-1);
-    if (run && pathInRun(run, run.count) === path) run.count++;
+    const follows = run !== undefined && pathInRun(run, run.count) === path;
+    if (follows) run.count++;
     else this.#runs.push(startRun(path, this.#length));
     this.#length++;
+    return follows;
   }
 
   /** The path of frame `index`, 0 ≤ index < length. */
@@ -71,18 +74,41 @@ export interface FrameLists {
   readonly warnings: string[];
 }
 
+/** One line of a frame list. */
+export interface FrameLine {
+  readonly video: Video;
+  /** What the column says; the frame's number is `video.frames.length - 1` whatever it is. */
+  readonly frameId: string;
+  readonly path: string;
+  /** Whether the file's number follows that of the video's frame before it. */
+  readonly follows: boolean;
+}
+
 /**
  * Reads the frame lists of a split: one header line, then `original_video_id video_id frame_id path labels` separated
  * by blanks; a frame's number is its place in the list. Throws DataError with file and line.
  */
 export function readFrameLists(cfg: DataConfig, split: Split): FrameLists {
+  const problems = new Problems();
+  const lists = scanFrameLists(cfg, split, problems);
+  problems.throwIfAny();
+  return lists;
+}
+
+/** The same for lists with mistakes: they go to `problems`, and what is right is returned; `onFrame` sees its lines. */
+export function scanFrameLists(
+  cfg: DataConfig,
+  split: Split,
+  problems: ProblemSink,
+  onFrame?: (line: FrameLine, file: string, lineNumber: number) => void,
+): FrameLists {
   const [key, names] =
     split === 'train' ? ['AVA.TRAIN_LISTS', cfg.AVA.TRAIN_LISTS] : ['AVA.TEST_LISTS', cfg.AVA.TEST_LISTS];
   const files = names.map((name) => resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_LIST_DIR, name));
   const videos = new Map<string, Video>();
   const warnings: string[] = [];
-  const problems = new Problems();
-  for (const file of files) {
+  const readList = (file: string) => {
+    const problemsBefore = problems.count;
     let lineNumber = 0;
     let frames = 0;
     for (const line of readLines(file, `frame list (${key})`)) {
@@ -102,24 +128,27 @@ export function readFrameLists(cfg: DataConfig, split: Split): FrameLists {
         problems.add(
           `${file}:${lineNumber}: expected 5 columns separated by blanks (original_video_id video_id frame_id path ` +
             `labels; paths without blanks), found ${fields.length}`,
+          'columns',
         );
         continue;
       }
-      const name = fields[0];
+      const [name, , frameId, path] = fields;
       let video = videos.get(name);
       if (!video) {
         video = { name, frames: new FramePaths() };
         videos.set(name, video);
       }
-      video.frames.add(fields[3]);
+      const follows = video.frames.add(path);
       frames++;
+      onFrame?.({ video, frameId, path, follows }, file, lineNumber);
     }
-    if (frames === 0 && problems.count === 0) {
+    if (frames === 0 && problems.count === problemsBefore) {
       problems.add(
         `${file}: the frame list (${key}) names no frames; it needs a header line and a line per frame`,
+        'empty',
       );
     }
-  }
-  problems.throwIfAny();
+  };
+  for (const file of files) collectUnreadable(problems, () => readList(file));
   return { videos: [...videos.values()], files, warnings };
 }

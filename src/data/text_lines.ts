@@ -61,10 +61,28 @@ function unreadable(path: string, what: string, error: unknown): DataError {
   return new DataError(`${path}: cannot read the ${what}: ${why}`, { cause: error });
 }
 
+/** What kind of mistake a problem is; those of one kind have one remedy. */
+export type ProblemKind =
+  | 'file'
+  | 'columns'
+  | 'empty'
+  | 'box'
+  | 'label'
+  | 'out-of-range'
+  | 'unknown-video'
+  | 'missing-frame'
+  | 'frame-folder';
+
+/** Takes the problems that a parser finds; it goes on after each of them. */
+export interface ProblemSink {
+  readonly count: number;
+  add(message: string, kind: ProblemKind): void;
+}
+
 const SHOWN = 10;
 
 /** Everything wrong with one kind of input, so that a user sees more than the first mistake. */
-export class Problems {
+export class Problems implements ProblemSink {
   readonly #shown: string[] = [];
   #count = 0;
 
@@ -86,5 +104,15 @@ export class Problems {
     throw new DataError(
       `${this.#count} problems in the data:${list}${more > 0 ? `\n  and ${more} more` : ''}`,
     );
+  }
+}
+
+/** Runs a function that reads a file with `readLines`; that the file cannot be read becomes one of the problems. */
+export function collectUnreadable(problems: ProblemSink, read: () => void): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    problems.add(error.message, 'file');
   }
 }
