@@ -1,0 +1,38 @@
+/** @file The weights of a trained model, for what only runs it: all of them, or an error. */
+import { CheckpointError } from '../errors.js';
+import type { Module } from '../nn/module.js';
+import { Checkpointer, loadCheckpoint } from './checkpointer.js';
+
+export interface WeightsOrigin {
+  readonly path: string;
+  /** Training steps that the weights had seen; null where the file does not say. */
+  readonly iteration: number | null;
+}
+
+/**
+ * Loads MODEL.WEIGHT (`weight`), or where that is empty the last checkpoint in `outputDir`. Throws CheckpointError if there
+ * is no file, it cannot be read, or it lacks a weight of the model: what such a model would say is noise.
+ */
+export function loadModelWeights(model: Module, weight: string, outputDir: string): WeightsOrigin {
+  const request = { weight, resume: false, transfer: false, noHead: false };
+  const plan = new Checkpointer(outputDir).resolve(request);
+  if (plan === null) {
+    throw new CheckpointError(
+      `MODEL.WEIGHT is empty and ${outputDir} has no last_checkpoint: name the weights of a trained model, ` +
+        'for example MODEL.WEIGHT output/model_final.pth',
+    );
+  }
+  const parameters = new Map(model.namedParameters());
+  const { report, iteration } = loadCheckpoint(plan, parameters, (name, data) =>
+    parameters.get(name)?.set(data),
+  );
+  const { missing } = report;
+  if (missing.length > 0) {
+    const names = missing.slice(0, 3).join(', ') + (missing.length > 3 ? ', …' : '');
+    throw new CheckpointError(
+      `${plan.path}: lacks ${missing.length} of the model's ${parameters.size} weights (${names}); ` +
+        'it takes a checkpoint of the whole model, and the configuration that it was trained with',
+    );
+  }
+  return { path: plan.path, iteration };
+}
