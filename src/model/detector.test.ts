@@ -166,6 +166,34 @@ describe('Detector', () => {
     model.dispose();
   });
 
+  it('tells afterwards where its stages sampled, and keeps nothing for it', () => {
+    const model = makeDetector();
+    randomize(model, new Rng(8), 0.3);
+    const used: Float32Array[] = [];
+    for (const { samplingmixing } of model.stm_head.decoder_stages) {
+      const { points } = samplingmixing;
+      samplingmixing.points = (queries) => {
+        const result = points.call(samplingmixing, queries);
+        used.push(result.dataSync() as Float32Array);
+        return result;
+      };
+    }
+    const [x, sizes] = [tensor(video), tf.tensor2d(whwh, [2, 4])];
+    const predictions = model.forward(x, sizes);
+    const before = tf.memory().numTensors;
+    const told = model.samplePoints(predictions, sizes);
+    expect(tf.memory().numTensors - before).toBe(2);
+    expect(told.map(({ shape }) => shape)).toEqual([
+      [2, 5, 6, 3],
+      [2, 5, 6, 3],
+    ]);
+    const [first, second, ...again] = used;
+    expect(again).toEqual([first, second]);
+    expect(told.map((points) => points.dataSync())).toEqual([first, second]);
+    tf.dispose([x, sizes, told, predictions.map((stage) => Object.values(stage))]);
+    model.dispose();
+  });
+
   it('has maps at strides 4, 8, 16 and 32', () => {
     const model = makeDetector();
     const maps = tf.tidy(() => model.features(tensor(normals([1, 4, 64, 96, 3], new Rng(7)))).maps);

@@ -1,7 +1,7 @@
 /** @file The whole detector: backbone, neck, decoder. */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import { boundary } from '../nn/autograd.js';
+import { boundary, noGrad } from '../nn/autograd.js';
 import { normal } from '../nn/init.js';
 import type { Sequential } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
@@ -52,11 +52,7 @@ class Decoder extends Module {
     const strides = NECK_LEVELS.map((level) => level.stride);
     const made = makeFeatureTable(maps, strides, this.#groups);
     const table = { ...made, rows: boundary(made.rows, 'neck', 'decoder') };
-    let queries: Queries = initialQueries(
-      whwh,
-      this.init_spatial_queries.weight.value,
-      this.init_temporal_queries.weight.value,
-    );
+    let queries = this.#initialQueries(whwh);
     return this.decoder_stages.map((stage) => {
       const spatial = boundary(queries.spatial, 'decoder', 'decoder');
       const output = stage.forward(table, { ...queries, spatial }, rng);
@@ -65,6 +61,19 @@ class Decoder extends Module {
       const logits = boundary(output.logits, 'decoder', 'loss');
       return { ...output, logits, xyzr, boxes: decodeBoxes(xyzr) };
     });
+  }
+
+  points(predictions: readonly StagePrediction[], whwh: tf.Tensor): tf.Tensor[] {
+    const queries = [this.#initialQueries(whwh), ...predictions];
+    return this.decoder_stages.map((stage, i) => stage.points(queries[i]));
+  }
+
+  #initialQueries(whwh: tf.Tensor): Queries {
+    return initialQueries(
+      whwh,
+      this.init_spatial_queries.weight.value,
+      this.init_temporal_queries.weight.value,
+    );
   }
 }
 
@@ -100,5 +109,13 @@ export class Detector extends Module {
    */
   forward(video: tf.Tensor, whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
     return tf.tidy(() => this.stm_head.forward(this.features(video, rng).maps, whwh, rng));
+  }
+
+  /**
+   * Where each stage sampled when it made `predictions` (those of `forward`), [B, Q, groups · points, 3] = (x, y in pixels,
+   * level). Computed anew from the queries, so that training keeps nothing for it.
+   */
+  samplePoints(predictions: readonly StagePrediction[], whwh: tf.Tensor): tf.Tensor[] {
+    return tf.tidy(() => noGrad(() => this.stm_head.points(predictions, whwh)));
   }
 }

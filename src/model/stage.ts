@@ -88,12 +88,14 @@ class SamplingMixing extends Module {
     this.adaptive_mixing_t = new AdaptiveMixing(C, T, T * OUT_MULTIPLIER, G);
   }
 
-  forward(
-    table: FeatureTable,
-    { xyzr, spatial, temporal }: Queries,
-  ): { spatial: tf.Tensor; temporal: tf.Tensor } {
-    const points = makeSamplePoints(this.offset_generator.forward(spatial), xyzr);
-    const samples_RPTD = samplePoints(table, points);
+  /** Where the queries sample, [B, Q, G·P, 3] = (x, y, level). */
+  points({ xyzr, spatial }: Queries): tf.Tensor {
+    return makeSamplePoints(this.offset_generator.forward(spatial), xyzr);
+  }
+
+  forward(table: FeatureTable, queries: Queries): { spatial: tf.Tensor; temporal: tf.Tensor } {
+    const { spatial, temporal } = queries;
+    const samples_RPTD = samplePoints(table, this.points(queries));
     return {
       spatial: this.norm_s.forward(this.adaptive_mixing_s.forward(mean(samples_RPTD, 2), spatial)),
       temporal: this.norm_t.forward(this.adaptive_mixing_t.forward(mean(samples_RPTD, 1), temporal)),
@@ -170,26 +172,7 @@ export class DecoderStage extends Module {
   /** `rng` is for dropout on the attention weights, in training. */
   forward(table: FeatureTable, queries: Queries, rng?: Rng): StageOutput {
     return tf.tidy(() => {
-      const { xyzr } = queries;
-      const [B, Q] = xyzr.shape;
-      const { NUM_HEADS: H, HIDDEN_DIM: C, DROPOUT } = this.#stm;
-      const position = noGrad(() => positionEmbedding(xyzr, C / 4));
-      const overlap = noGrad(() => {
-        const boxes = decodeBoxes(xyzr);
-        return intersectionOverFirst(boxes, boxes).add(IOF_EPS).log().reshape([B, 1, Q, Q]);
-      });
-      const bias = overlap.mul(this.iof_tau.value.reshape([1, H, 1, 1])).reshape([B * H, Q, Q]);
-      const mask = () => dropMask([B * H, Q, Q], DROPOUT, this.training ? rng : undefined);
-      const attended: Queries = {
-        xyzr,
-        spatial: this.attention_norm_s.forward(
-          this.attention_s.forward(queries.spatial.add(position), bias, mask()),
-        ),
-        temporal: this.attention_norm_t.forward(
-          this.attention_t.forward(queries.temporal.add(position), bias, mask()),
-        ),
-      };
-      const mixed = this.samplingmixing.forward(table, attended);
+      const mixed = this.samplingmixing.forward(table, this.#attend(queries, rng));
       const spatial = this.ffn_norm_s.forward(this.ffn_s.forward(mixed.spatial));
       const temporal = this.ffn_norm_t.forward(this.ffn_t.forward(mixed.temporal));
       const person = this.human_fc_cls.forward(this.human_cls_fcs.forward(spatial));
@@ -198,5 +181,28 @@ export class DecoderStage extends Module {
       const actions = this.fc_action.forward(this.action_cls_fcs.forward(both));
       return { logits: person, actions, delta, spatial, temporal };
     });
+  }
+
+  /** Where the stage samples for these queries, [B, Q, G·P, 3] = (x, y, level): computed anew, for a look at the model. */
+  points(queries: Queries): tf.Tensor {
+    return tf.tidy(() => this.samplingmixing.points(this.#attend(queries)));
+  }
+
+  /** The queries after attention among them, biased towards those whose boxes overlap. */
+  #attend({ xyzr, spatial, temporal }: Queries, rng?: Rng): Queries {
+    const [B, Q] = xyzr.shape;
+    const { NUM_HEADS: H, HIDDEN_DIM: C, DROPOUT } = this.#stm;
+    const position = noGrad(() => positionEmbedding(xyzr, C / 4));
+    const overlap = noGrad(() => {
+      const boxes = decodeBoxes(xyzr);
+      return intersectionOverFirst(boxes, boxes).add(IOF_EPS).log().reshape([B, 1, Q, Q]);
+    });
+    const bias = overlap.mul(this.iof_tau.value.reshape([1, H, 1, 1])).reshape([B * H, Q, Q]);
+    const mask = () => dropMask([B * H, Q, Q], DROPOUT, this.training ? rng : undefined);
+    return {
+      xyzr,
+      spatial: this.attention_norm_s.forward(this.attention_s.forward(spatial.add(position), bias, mask())),
+      temporal: this.attention_norm_t.forward(this.attention_t.forward(temporal.add(position), bias, mask())),
+    };
   }
 }
