@@ -67,6 +67,7 @@ export async function makeAvaFolder(options: {
       'DATA.TRAIN_MIN_SCALES': [24, 32],
       'DATA.TEST_MIN_SCALES': [24],
       'AVA.FPS': 1,
+      'DATALOADER.NUM_WORKERS': 0,
       ...changes,
     });
   return { folder, config, write, framePath };

@@ -2,8 +2,8 @@
 import { relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readAnnotations } from '../src/data/ava_annotations.js';
-import type { Clip } from '../src/data/clip.js';
-import { collate } from '../src/data/collate.js';
+import { type Clip, writeVideo } from '../src/data/clip.js';
+import { type Batch, batchShape, makeBatch } from '../src/data/collate.js';
 import { AvaDataset } from '../src/data/dataset.js';
 import { decodePicture, getSequence } from '../src/data/frames.js';
 import { Resizer } from '../src/data/resize.js';
@@ -47,6 +47,16 @@ interface BatchCase {
 const channelsLast = (shape: number[]) => [...shape.slice(0, -4), ...shape.slice(-3), shape.at(-4)!];
 
 const bytes = (tensor: Golden) => Uint8Array.from(tensor.data);
+
+/** The batch of some clips, in memory that may hold anything. */
+function collate(clips: readonly Clip[], sizeDivisibility: number, memory?: Float32Array): Batch {
+  const shape = batchShape(clips, sizeDivisibility);
+  const [, numFrames, height, width] = shape;
+  const clipLength = numFrames * height * width * 3;
+  const video = memory?.subarray(0, clips.length * clipLength) ?? new Float32Array(clips.length * clipLength);
+  for (const [i, clip] of clips.entries()) writeVideo(clip, video, i * clipLength, height, width);
+  return makeBatch(clips, shape, video);
+}
 
 /** Swaps the outer channels of [.., 3]. */
 function reversed(pixels: Uint8Array): Uint8Array {

@@ -108,11 +108,6 @@ export const RULES: readonly Rule[] = [
     expected: () => 'expected 32 or a multiple of it (the stride of the coarsest feature map)',
   },
   {
-    keys: ['DATALOADER.ASPECT_RATIO_GROUPING'],
-    holds: ({ DATALOADER }) => !DATALOADER.ASPECT_RATIO_GROUPING,
-    expected: () => 'expected False: grouping by shape is not supported (the official loader fails with it)',
-  },
-  {
     keys: ['DATA.DATASETS'],
     holds: ({ DATA }) => DATASET_NAMES.includes(DATA.DATASETS[0]),
     expected: ({ DATA }) =>

@@ -32,8 +32,8 @@ export interface ClipSource {
   readonly numClasses: number;
 }
 
-/** A loaded clip. Its pixels stay 8-bit until `writeVideo`, which keeps a prefetched clip at a quarter of the size. */
-export interface Clip {
+/** All of a loaded clip but its pixels: what a thread tells another. */
+export interface ClipFacts {
   readonly info: ClipInfo;
   readonly numFrames: number;
   readonly height: number;
@@ -43,13 +43,17 @@ export interface Clip {
   readonly originalWidth: number;
   /** w, h, w, h. */
   readonly whwh: Float32Array;
-  /** Resized, flipped, RGB: [numFrames, height, width, 3]. */
-  readonly frames: Uint8Array;
-  readonly colours: ColourMap;
   /** x1, y1, x2, y2 in pixels of `frames`, clipped to (w − 1, h − 1): [n, 4]. */
   readonly boxes: Float32Array;
   /** Multi-hot, class = action id − 1: [n, numClasses]. */
   readonly labels: Float32Array;
+}
+
+/** A loaded clip. Its pixels stay 8-bit until `writeVideo`, which keeps a prefetched clip at a quarter of the size. */
+export interface Clip extends ClipFacts {
+  /** Resized, flipped, RGB: [numFrames, height, width, 3]. */
+  readonly frames: Uint8Array;
+  readonly colours: ColourMap;
 }
 
 /**

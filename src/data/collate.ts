@@ -1,8 +1,8 @@
 /** @file Clips of different sizes in one batch. */
-import { type Clip, type ClipInfo, writeVideo } from './clip.js';
+import type { ClipFacts, ClipInfo } from './clip.js';
 
 export interface Batch {
-  /** [B, T, H, W, 3], normalised, zeros right of and below each clip. */
+  /** [B, T, H, W, 3], normalised, zeros right of and below each clip; may lie in memory that threads share. */
   readonly video: Float32Array;
   readonly shape: readonly [number, number, number, number, number];
   /** Sizes before padding, w, h, w, h: [B, 4]. */
@@ -15,27 +15,26 @@ export interface Batch {
 }
 
 /**
- * Puts clips with the same number of frames into one tensor of the largest height and width among them, each rounded
- * up to a multiple of `sizeDivisibility` (0: not rounded). `reuse`, where it is long enough, becomes the video's memory:
- * fresh memory of that size costs more than filling it.
+ * The shape of a batch of clips with the same number of frames: the largest height and width among them, each rounded up
+ * to a multiple of `sizeDivisibility` (0: not rounded).
  */
-export function collate(clips: readonly Clip[], sizeDivisibility: number, reuse?: Float32Array): Batch {
+export function batchShape(clips: readonly ClipFacts[], sizeDivisibility: number): Batch['shape'] {
   const roundUp = (size: number) =>
     sizeDivisibility > 0 ? Math.ceil(size / sizeDivisibility) * sizeDivisibility : size;
-  const numFrames = clips[0].numFrames;
   const height = roundUp(Math.max(...clips.map((clip) => clip.height)));
   const width = roundUp(Math.max(...clips.map((clip) => clip.width)));
-  const clipLength = numFrames * height * width * 3;
-  const length = clips.length * clipLength;
-  const video = reuse && reuse.length >= length ? reuse.subarray(0, length) : new Float32Array(length);
+  return [clips.length, clips[0].numFrames, height, width, 3];
+}
+
+/** The batch of `clips`, whose pixels are in `video`. */
+export function makeBatch(clips: readonly ClipFacts[], shape: Batch['shape'], video: Float32Array): Batch {
   const whwh = new Float32Array(clips.length * 4);
   clips.forEach((clip, i) => {
-    writeVideo(clip, video, i * clipLength, height, width);
     whwh.set(clip.whwh, i * 4);
   });
   return {
     video,
-    shape: [clips.length, numFrames, height, width, 3],
+    shape,
     whwh,
     boxes: clips.map((clip) => clip.boxes),
     labels: clips.map((clip) => clip.labels),

@@ -33,6 +33,7 @@ export interface DataConfig {
     readonly NUM_WORKERS: number;
     readonly SIZE_DIVISIBILITY: number;
     readonly ASPECT_RATIO_GROUPING: boolean;
+    readonly ON_ERROR: 'stop' | 'skip';
   };
   readonly MODEL: { readonly STM: { readonly ACTION_CLASSES: number } };
   readonly SOLVER: {

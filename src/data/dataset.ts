@@ -111,6 +111,12 @@ export class AvaDataset {
     };
   }
 
+  /** The file of a clip's middle frame. */
+  keyFramePath({ videoIndex, center }: KeyFrame): string {
+    const { frames } = this.videos[videoIndex];
+    return resolve(this.frameFolder, frames.at(Math.min(center, frames.length - 1)));
+  }
+
   /** Loads clip `index`; all its random choices come from `rng`. Throws DataError that names a broken frame. */
   load(index: number, rng: Rng): Promise<Clip> {
     return loadClip(this.source(index), this.transforms, drawAugmentation(this.transforms, rng));

@@ -1,42 +1,78 @@
 /** @file Batches in order, read ahead while the model computes. */
-import { ConfigError } from '../errors.js';
+import { DataError } from '../errors.js';
 import { Rng } from '../util/random.js';
-import type { Clip } from './clip.js';
-import { type Batch, collate } from './collate.js';
+import type { ClipInfo } from './clip.js';
+import { type ClipReader, type LoadedClip, LocalReader } from './clip_reader.js';
+import { ClipThreads, ThreadsFailedError } from './clip_threads.js';
+import { type Batch, batchShape, makeBatch } from './collate.js';
 import type { DataConfig } from './data_config.js';
 import { AvaDataset } from './dataset.js';
+import { groupByShape } from './picture_size.js';
 import { type BatchSampler, SequentialSampler, TrainSampler } from './sampler.js';
+import { drawAugmentation } from './transforms.js';
 
-/** Batches that are loaded or being loaded beside the one that is asked for. */
+/** Batches that are loaded or being loaded beside the one that is asked for, at least. */
 const BATCHES_AHEAD = 2;
+/** Clips that a thread has before it, so that it need not wait for the main thread. */
+const CLIPS_PER_THREAD = 2;
+/** How many others are tried in place of a clip that cannot be loaded. */
+const REPLACEMENTS = 10;
 
 export interface LoaderOptions {
   readonly seed: number;
   /** The number of the first batch. */
   readonly start: number;
-  /** How many clips are loaded at the same time, at least 1. */
-  readonly concurrency: number;
+  /** Threads that load clips; 0: the one that asks does it. */
+  readonly numWorkers: number;
   readonly sizeDivisibility: number;
+  /** What becomes of a clip that cannot be loaded. */
+  readonly onError: 'stop' | 'skip';
+  /** Told about every clip that is skipped, once. */
+  readonly warn: (message: string) => void;
+}
+
+/** Memory for the video of one batch; batches take turns. */
+interface Slot {
+  memory: Float32Array | null;
+  /** When the batch that has it is not needed any more. */
+  free: Promise<void>;
+}
+
+/** A batch that is being made. `content` is null where none of its clips could be loaded. */
+interface Pending {
+  readonly content: Promise<Batch | null>;
+  readonly release: () => void;
 }
 
 /**
  * The batches of a sampler, one after the other. A clip's random choices depend on the seed and its place in the order
- * alone, so neither timing nor the batch that a run was resumed at changes them.
+ * alone, so neither timing, nor the number of threads, nor the batch that a run was resumed at changes them.
  */
 export class BatchLoader implements AsyncIterableIterator<Batch> {
-  readonly #queue: Promise<Clip[]>[] = [];
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #queue: Pending[] = [];
+  readonly #slots: readonly Slot[];
+  readonly #ahead: number;
+  readonly #skipped = new Map<number, ClipInfo>();
+  #releaseLast: () => void = () => {};
   #nextBatch: number;
   #closed = false;
-  #video: Float32Array | undefined;
 
   constructor(
     readonly dataset: AvaDataset,
-    readonly sampler: BatchSampler & { readonly batchSize: number },
+    readonly sampler: BatchSampler,
     private readonly options: LoaderOptions,
+    private readonly reader: ClipReader = options.numWorkers > 0
+      ? new ClipThreads(options.numWorkers, dataset.transforms)
+      : new LocalReader(dataset.transforms),
   ) {
     this.#nextBatch = options.start;
+    // Threads fill a second slot while the first is in use; one thread gains nothing by it.
+    this.#slots = Array.from({ length: options.numWorkers > 0 ? 2 : 1 }, () => ({
+      memory: null,
+      free: Promise.resolve(),
+    }));
+    const clipsAhead = CLIPS_PER_THREAD * options.numWorkers;
+    this.#ahead = Math.max(BATCHES_AHEAD, Math.ceil(clipsAhead / sampler.batchSize));
   }
 
   /** The number of batches of the whole run, those before `start` included. */
@@ -44,107 +80,184 @@ export class BatchLoader implements AsyncIterableIterator<Batch> {
     return this.sampler.numBatches;
   }
 
+  /** The clips that could not be loaded so far, by index, where errors do not stop. */
+  get skipped(): readonly ClipInfo[] {
+    return [...this.#skipped.values()].sort((a, b) => a.clipId - b.clipId);
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }
 
   /**
-   * The next batch; its `video` is overwritten by the following call. Throws DataError where a frame of this batch
-   * cannot be read, and is done after that, as it is after `close`.
+   * The next batch; its `video` is overwritten by the following call. Throws DataError where a clip of this batch
+   * cannot be loaded and errors stop, and is done after that, as it is after `close`. Where errors are skipped, a
+   * sampler that knows a replacement keeps its batches full; the batches of one that does not lack the clip.
    */
   async next(): Promise<IteratorResult<Batch, undefined>> {
-    this.#fill();
-    const head = this.#queue.shift();
-    if (!head) return { done: true, value: undefined };
-    let clips: Clip[];
+    this.#releaseLast();
+    this.reader.setAwaited(true);
     try {
-      clips = await head;
+      for (;;) {
+        this.#fill();
+        const pending = this.#queue.shift();
+        if (!pending) return { done: true, value: undefined };
+        this.#releaseLast = pending.release;
+        const batch = await pending.content;
+        if (this.#closed) return { done: true, value: undefined };
+        if (!batch) {
+          pending.release();
+          continue;
+        }
+        this.#fill();
+        return { done: false, value: batch };
+      }
     } catch (error) {
       if (this.#closed) return { done: true, value: undefined };
-      this.close();
+      await this.close();
       throw error;
+    } finally {
+      this.reader.setAwaited(false);
     }
-    if (this.#closed) return { done: true, value: undefined };
-    this.#fill();
-    const batch = collate(clips, this.options.sizeDivisibility, this.#video);
-    if (batch.video.length > (this.#video?.length ?? 0)) this.#video = batch.video;
-    return { done: false, value: batch };
   }
 
   async return(): Promise<IteratorResult<Batch, undefined>> {
-    this.close();
+    await this.close();
     return { done: true, value: undefined };
   }
 
-  /** Stops reading ahead and lets go of what was read; clips being decoded right now are finished and dropped. */
-  close(): void {
+  /** Stops reading ahead and lets go of what was read; the threads have ended when it resolves. */
+  async close(): Promise<void> {
     this.#closed = true;
-    this.#queue.length = 0;
-    this.#video = undefined;
+    this.#releaseLast();
+    for (const { release } of this.#queue.splice(0)) release();
+    for (const slot of this.#slots) slot.memory = null;
+    await this.reader.close();
   }
 
   #fill(): void {
-    while (!this.#closed && this.#queue.length <= BATCHES_AHEAD && this.#nextBatch < this.numBatches) {
+    while (!this.#closed && this.#queue.length <= this.#ahead && this.#nextBatch < this.numBatches) {
       const number = this.#nextBatch++;
-      const place = number * this.sampler.batchSize;
-      const clips = this.sampler.batch(number).map((index, i) => this.#load(index, place + i));
-      const batch = Promise.all(clips);
+      const slot = this.#slots[number % this.#slots.length];
+      const free = slot.free;
+      let release = () => {};
+      slot.free = new Promise((resolve) => {
+        release = resolve;
+      });
+      const content = this.#make(number, slot, free);
       // The error is for whoever asks for this batch, which may be much later or never.
-      batch.catch(() => {});
-      this.#queue.push(batch);
+      content.catch(() => {});
+      this.#queue.push({ content, release });
     }
   }
 
-  async #load(index: number, place: number): Promise<Clip> {
-    if (this.#running >= this.options.concurrency) {
-      await new Promise<void>((wake) => this.#waiting.push(wake));
-    } else {
-      this.#running++;
-    }
-    // A place that becomes free goes to the next in line without being given back in between.
-    try {
-      if (this.#closed) throw new Error('the loader is closed');
-      return await this.dataset.load(index, Rng.forName(this.options.seed, `clip at place ${place}`));
-    } finally {
-      const wake = this.#waiting.shift();
-      if (wake) wake();
-      else this.#running--;
-    }
+  async #make(number: number, slot: Slot, free: Promise<void>): Promise<Batch | null> {
+    const place = number * this.sampler.batchSize;
+    const loading = this.sampler.batch(number).map((index, i) => this.#load(index, place + i));
+    const clips = (await Promise.all(loading)).filter((clip) => clip !== null);
+    await free;
+    if (this.#closed || clips.length === 0) return null;
+    const facts = clips.map((clip) => clip.facts);
+    const shape = batchShape(facts, this.options.sizeDivisibility);
+    const [, numFrames, height, width] = shape;
+    const clipLength = numFrames * height * width * 3;
+    const length = clips.length * clipLength;
+    // Fresh memory of this size costs more than filling it.
+    if (!slot.memory || slot.memory.length < length) slot.memory = this.reader.allocate(length);
+    const video = slot.memory.subarray(0, length);
+    await Promise.all(clips.map((clip, i) => clip.write(video, { offset: i * clipLength, height, width })));
+    return makeBatch(facts, shape, video);
   }
+
+  /** Clip `index`, or its replacement where it is skipped, or null where there is none. */
+  async #load(index: number, place: number): Promise<LoadedClip | null> {
+    const { seed, onError } = this.options;
+    const augmentation = drawAugmentation(
+      this.dataset.transforms,
+      Rng.forName(seed, `clip at place ${place}`),
+    );
+    let last: unknown;
+    let candidate = index;
+    for (let attempt = 0; attempt <= REPLACEMENTS; attempt++) {
+      if (attempt > 0) {
+        if (!this.sampler.replacement) return null;
+        candidate = this.sampler.replacement(index, Rng.forName(seed, `replacement ${attempt} at ${place}`));
+      }
+      // It failed before, and may have cost a thread its life.
+      if (this.#skipped.has(candidate)) continue;
+      try {
+        return await this.reader.load({ source: this.dataset.source(candidate), augmentation });
+      } catch (error) {
+        const skip =
+          onError === 'skip' && error instanceof DataError && !(error instanceof ThreadsFailedError);
+        if (!skip || this.#closed) throw error;
+        this.#skip(candidate, error);
+        last = error;
+      }
+    }
+    throw new DataError(
+      `${REPLACEMENTS + 1} clips, one in place of the other, could not be loaded${last ? `; the last: ${(last as Error).message}` : ''}`,
+    );
+  }
+
+  #skip(index: number, error: DataError): void {
+    if (this.#skipped.has(index)) return;
+    const { info } = this.dataset.source(index);
+    this.#skipped.set(index, info);
+    const instead = this.sampler.replacement ? 'another clip takes its place' : 'it is left out';
+    this.options.warn(`video ${info.videoName}, second ${info.second}: ${instead}: ${error.message}`);
+  }
+}
+
+export interface TrainLoaderOptions {
+  readonly seed: number;
+  /** The number of the first batch, 0 for a new run. */
+  readonly startIteration?: number;
+  readonly warn?: (message: string) => void;
 }
 
 /**
- * The training batches: MAX_EPOCH · ITER_PER_EPOCH of VIDEOS_PER_BATCH clips, from number `startIteration` (0 for a new
- * run). Opens and checks the data first: DataError, ConfigError.
+ * The training batches: MAX_EPOCH · ITER_PER_EPOCH of VIDEOS_PER_BATCH clips, from number `startIteration`. Opens and
+ * checks the data first: DataError, ConfigError.
  */
 export function createTrainLoader(
   cfg: DataConfig,
-  { seed, startIteration = 0 }: { seed: number; startIteration?: number },
+  { seed, startIteration = 0, warn }: TrainLoaderOptions,
 ): BatchLoader {
-  if (cfg.DATALOADER.ASPECT_RATIO_GROUPING) {
-    throw new ConfigError(
-      'DATALOADER.ASPECT_RATIO_GROUPING: expected False, found True; grouping by aspect ratio is not supported, and ' +
-        'clips of different shapes are padded to one size instead',
-    );
-  }
   const dataset = AvaDataset.open(cfg, 'train');
   const { VIDEOS_PER_BATCH, MAX_EPOCH, ITER_PER_EPOCH } = cfg.SOLVER;
-  const sampler = new TrainSampler(dataset.length, VIDEOS_PER_BATCH, MAX_EPOCH * ITER_PER_EPOCH, seed);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, startIteration));
+  const numBatches = MAX_EPOCH * ITER_PER_EPOCH;
+  const sampler = new TrainSampler(groupsOf(dataset, cfg), VIDEOS_PER_BATCH, numBatches, seed);
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, startIteration, warn));
 }
 
-/** The evaluation batches: every key frame of the test lists once, in order. */
-export function createTestLoader(cfg: DataConfig, { seed = 0 }: { seed?: number } = {}): BatchLoader {
+/** The evaluation batches: every key frame of the test lists once; in order, unless they are grouped by shape. */
+export function createTestLoader(
+  cfg: DataConfig,
+  { seed = 0, warn }: { readonly seed?: number; readonly warn?: (message: string) => void } = {},
+): BatchLoader {
   const dataset = AvaDataset.open(cfg, 'test');
-  const sampler = new SequentialSampler(dataset.length, cfg.TEST.VIDEOS_PER_BATCH);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, 0));
+  const sampler = new SequentialSampler(groupsOf(dataset, cfg), cfg.TEST.VIDEOS_PER_BATCH);
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, 0, warn));
 }
 
-function loaderOptions(cfg: DataConfig, seed: number, start: number): LoaderOptions {
+/** The group of every clip: clips of different groups are never in one batch. */
+function groupsOf(dataset: AvaDataset, cfg: DataConfig): Uint8Array {
+  return cfg.DATALOADER.ASPECT_RATIO_GROUPING ? groupByShape(dataset) : new Uint8Array(dataset.length);
+}
+
+function loaderOptions(
+  { DATALOADER }: DataConfig,
+  seed: number,
+  start: number,
+  warn: LoaderOptions['warn'] = (message) => process.emitWarning(message),
+): LoaderOptions {
   return {
     seed,
     start,
-    concurrency: Math.max(1, cfg.DATALOADER.NUM_WORKERS),
-    sizeDivisibility: cfg.DATALOADER.SIZE_DIVISIBILITY,
+    numWorkers: DATALOADER.NUM_WORKERS,
+    sizeDivisibility: DATALOADER.SIZE_DIVISIBILITY,
+    onError: DATALOADER.ON_ERROR,
+    warn,
   };
 }

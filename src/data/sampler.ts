@@ -5,8 +5,35 @@ import { Rng } from '../util/random.js';
 /** Batches by number, so that a run can begin at any of them. */
 export interface BatchSampler {
   readonly numBatches: number;
+  /** Clips of a batch, at most. */
+  readonly batchSize: number;
   /** Indices of the clips of batch `number`, 0 ≤ number < numBatches. */
-  batch(number: number): number[];
+  batch(number: number): readonly number[];
+  /** A clip to use in place of `index`, drawn at random; not there where each clip stands for itself. */
+  replacement?(index: number, rng: Rng): number;
+}
+
+/**
+ * Cuts an order of clips into batches whose clips are of one group each, as maskrcnn-benchmark does: clips keep their
+ * order within a group, batches are in the order of their first clips. The last batch of each group may be smaller.
+ */
+export function cutIntoBatches(
+  order: Iterable<number>,
+  groups: ArrayLike<number>,
+  batchSize: number,
+): number[][] {
+  const batches: number[][] = [];
+  const open = new Map<number, number[]>();
+  for (const index of order) {
+    let batch = open.get(groups[index]);
+    if (!batch || batch.length === batchSize) {
+      batch = [];
+      open.set(groups[index], batch);
+      batches.push(batch);
+    }
+    batch.push(index);
+  }
+  return batches;
 }
 
 /**
@@ -14,50 +41,68 @@ export interface BatchSampler {
  * number of the pass alone; clips that do not fill a last batch are left out of that pass.
  */
 export class TrainSampler implements BatchSampler {
+  readonly #members = new Map<number, number[]>();
   readonly #batchesPerPass: number;
-  #order: { pass: number; indices: number[] } | null = null;
+  #pass: { number: number; batches: number[][] } | null = null;
 
-  /** Throws DataError where `length` clips do not make one batch. */
+  /** `groups` has the group of every clip. Throws DataError where no group has the clips of one batch. */
   constructor(
-    readonly length: number,
+    readonly groups: ArrayLike<number>,
     readonly batchSize: number,
     readonly numBatches: number,
     readonly seed: number,
   ) {
-    if (length < batchSize) {
+    for (let index = 0; index < groups.length; index++) {
+      const members = this.#members.get(groups[index]);
+      if (members) members.push(index);
+      else this.#members.set(groups[index], [index]);
+    }
+    const sizes = [...this.#members.values()].map((members) => members.length);
+    this.#batchesPerPass = sizes.reduce((sum, size) => sum + Math.floor(size / batchSize), 0);
+    if (this.#batchesPerPass === 0) {
+      const most = Math.max(0, ...sizes);
+      const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
       throw new DataError(
-        `the training data has ${length} key ${length === 1 ? 'frame' : 'frames'}, fewer than one batch of ` +
-          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH to at most ${length} or add annotations`,
+        `the training data has ${most} key ${most === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
+          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH to at most ${most} or add annotations`,
       );
     }
-    this.#batchesPerPass = Math.floor(length / batchSize);
   }
 
-  batch(number: number): number[] {
+  batch(number: number): readonly number[] {
     const pass = Math.floor(number / this.#batchesPerPass);
-    if (this.#order?.pass !== pass) {
-      const indices = Rng.forName(this.seed, `order of pass ${pass}`).permutation(this.length);
-      this.#order = { pass, indices };
+    if (this.#pass?.number !== pass) {
+      const order = Rng.forName(this.seed, `order of pass ${pass}`).permutation(this.groups.length);
+      const batches = cutIntoBatches(order, this.groups, this.batchSize);
+      this.#pass = { number: pass, batches: batches.filter(({ length }) => length === this.batchSize) };
     }
-    const start = (number % this.#batchesPerPass) * this.batchSize;
-    return this.#order.indices.slice(start, start + this.batchSize);
+    return this.#pass.batches[number % this.#batchesPerPass];
+  }
+
+  /** Any clip of the same group: the next one would mostly be of the same video, and that may be broken as a whole. */
+  replacement(index: number, rng: Rng): number {
+    const members = this.#members.get(this.groups[index]) as number[];
+    return members[rng.int(members.length)];
   }
 }
 
-/** Batches for evaluation: every clip once, in order; the last batch may be smaller. */
+/** Batches for evaluation: every clip once; in order, if they are all of one group. */
 export class SequentialSampler implements BatchSampler {
-  readonly numBatches: number;
+  readonly #batches: number[][];
 
   constructor(
-    readonly length: number,
+    groups: ArrayLike<number>,
     readonly batchSize: number,
   ) {
-    this.numBatches = Math.ceil(length / batchSize);
+    const order = Array.from({ length: groups.length }, (_, index) => index);
+    this.#batches = cutIntoBatches(order, groups, batchSize);
   }
 
-  batch(number: number): number[] {
-    const start = number * this.batchSize;
-    const size = Math.min(this.batchSize, this.length - start);
-    return Array.from({ length: size }, (_, i) => start + i);
+  get numBatches(): number {
+    return this.#batches.length;
+  }
+
+  batch(number: number): readonly number[] {
+    return this.#batches[number];
   }
 }

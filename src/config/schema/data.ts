@@ -1,5 +1,16 @@
 /** @file Schema of DATA, AVA and DATALOADER: where clips come from and what is done to them. */
-import { AT_LEAST_ONE, bool, int, item, list, NOT_NEGATIVE, POSITIVE, section, text } from './fields.js';
+import {
+  AT_LEAST_ONE,
+  bool,
+  int,
+  item,
+  list,
+  NOT_NEGATIVE,
+  POSITIVE,
+  section,
+  text,
+  word,
+} from './fields.js';
 
 const FRAMES_NOT_VIDEOS = 'clips are read from frame pictures, never decoded from video files';
 
@@ -127,7 +138,16 @@ export const DATALOADER = section('How batches are loaded and put together.', {
       ...NOT_NEGATIVE,
     },
   ),
-  ASPECT_RATIO_GROUPING: bool(false, 'Put clips of like shape into one batch; only False is supported.'),
+  ASPECT_RATIO_GROUPING: bool(
+    false,
+    'Put only wide clips or only high ones into one batch (frames must be JPEG or PNG).',
+  ),
+  ON_ERROR: word(
+    ['stop', 'skip'],
+    'stop',
+    "What a clip that cannot be loaded does: 'stop' ends the run; 'skip' warns, and training takes another clip at " +
+      'random instead, evaluation leaves it out (not in the official code).',
+  ),
 });
 
 const KINETICS_NOT_READ = 'only AVA can be read so far';
