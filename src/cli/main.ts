@@ -1,9 +1,11 @@
 /** @file The command line: its commands, and what becomes of their errors. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { dataCommand } from './data.js';
 import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
+import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
 
 const USAGE_ERROR = 2;
@@ -16,7 +18,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     .version(version)
     .showHelpAfterError('(stmixer --help lists the commands)')
     .addCommand(trainCommand())
+    .addCommand(testCommand())
     .addCommand(evaluateCommand())
+    .addCommand(dataCommand())
     .addCommand(inspectCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   // A reader that has seen enough (`| head`) closes the pipe; that is no error.

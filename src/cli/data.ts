@@ -1,0 +1,61 @@
+/** @file `stmixer data`: making a data set from videos, and looking at one before training. */
+import { availableParallelism } from 'node:os';
+import { Command, InvalidArgumentError } from 'commander';
+import { ConfigError } from '../errors.js';
+
+export function dataCommand(): Command {
+  return new Command('data')
+    .description('make a data set from videos, and check it')
+    .addCommand(prepareCommand());
+}
+
+interface PrepareFlags {
+  videos: string;
+  out: string;
+  start: number;
+  end?: number;
+  fps: number;
+  shortSide: number;
+  jobs: number;
+}
+
+/** AVA annotates the quarter of an hour after second 900. */
+const START = 900;
+const LENGTH = 900;
+
+function prepareCommand(): Command {
+  return new Command('prepare')
+    .description("take the frames out of videos with ffmpeg, into AVA's layout")
+    .requiredOption(
+      '--videos <folder>',
+      'the videos; with subfolders such as train/ and val/, a frame list for each',
+    )
+    .requiredOption('--out <folder>', 'gets frames/ and frame_lists/; after an interruption, goes on there')
+    .option(
+      '--start <second>',
+      'where in each video to begin; 0 for videos that are no movies of AVA',
+      whole(0),
+      START,
+    )
+    .option('--end <second>', `where to end (default: ${LENGTH} seconds after --start)`, whole(1))
+    .option('--fps <number>', 'frames per second; also AVA.FPS of the configuration', whole(1), 30)
+    .option('--short-side <pixels>', 'larger pictures are scaled down to this', whole(16), 340)
+    .option('--jobs <number>', 'videos at a time (default: one per core)', whole(1), availableParallelism())
+    .option('--verbose', 'show where errors come from')
+    .action(async (flags: PrepareFlags) => {
+      const end = flags.end ?? flags.start + LENGTH;
+      if (end <= flags.start) throw new ConfigError(`--end ${end} must come after --start ${flags.start}`);
+      const { prepare } = await import('../data_tools/prepare.js');
+      process.exitCode = await prepare({ ...flags, end });
+    });
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`expected a whole number from ${least}.`);
+    }
+    return value;
+  };
+}

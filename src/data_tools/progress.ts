@@ -1,0 +1,76 @@
+/** @file How far a long command is: a bar below the lines on a terminal, now and then a line elsewhere. */
+import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+import { duration } from '../training/text.js';
+
+const LINE_EVERY_MS = 30_000;
+
+export class Progress {
+  readonly #bars: MultiBar | null;
+  readonly #bar: SingleBar | null;
+  readonly #begin = performance.now();
+  #lastLine = performance.now();
+
+  /** Counts up to `total` of `unit`, e.g. frames. */
+  constructor(
+    private readonly total: number,
+    private readonly unit: string,
+    private readonly stream: NodeJS.WriteStream = process.stdout,
+  ) {
+    this.#bars = stream.isTTY
+      ? new MultiBar(
+          {
+            stream,
+            format: `{bar} {percentage}%  {done} of {whole} ${unit}  {rest}`,
+            hideCursor: true,
+            clearOnComplete: true,
+            linewrap: true,
+            gracefulExit: false,
+            barsize: 24,
+          },
+          Presets.shades_classic,
+        )
+      : null;
+    this.#bar = this.#bars?.create(total, 0, this.#fields(0)) ?? null;
+  }
+
+  /** Tells how much is done in all; less than `total` may be all there is. */
+  update(done: number): void {
+    this.#bar?.update(Math.min(done, this.total), this.#fields(done));
+    if (this.#bar || performance.now() - this.#lastLine < LINE_EVERY_MS) return;
+    this.#lastLine = performance.now();
+    const { done: text, whole, rest } = this.#fields(done);
+    this.stream.write(`${text} of ${whole} ${this.unit}, ${rest}\n`);
+  }
+
+  /** A line above the bar. */
+  log(line: string): void {
+    if (!this.#bars) {
+      this.stream.write(`${line}\n`);
+      return;
+    }
+    this.#bars.log(`${line}\n`);
+    this.#bars.update();
+  }
+
+  /** Takes the bar away. */
+  close(): void {
+    this.#bars?.stop();
+  }
+
+  #fields(done: number): { done: string; whole: string; rest: string } {
+    const seconds = (performance.now() - this.#begin) / 1000;
+    const left = done > 0 ? (seconds / done) * Math.max(0, this.total - done) : Number.NaN;
+    const rest = Number.isNaN(left) ? '' : `${duration(left)} left`;
+    return { done: count(done), whole: count(this.total), rest };
+  }
+}
+
+/** A number with separators of thousands, for people. */
+export function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+/** `1 frame`, `27,000 frames`. */
+export function countOf(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
