@@ -1,5 +1,5 @@
 /** @file Boxes and labels of people on a picture: an SVG overlay, put onto the picture by sharp. */
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type OverlayOptions, type Sharp } from 'sharp';
 import { DataError } from '../errors.js';
 import { coloursOf } from './colours.js';
 import { type PlateSize, placePlates, type Rect } from './layout.js';
@@ -33,28 +33,60 @@ export async function drawBoxes(
   boxes: readonly DrawnBox[],
   options: DrawOptions = {},
 ): Promise<DrawnPicture> {
-  const { image, width, height } = await composePicture(picture, boxes, options);
-  return { png: await image.png({ compressionLevel: 6 }).toBuffer(), width, height };
+  const decoded = await decode(picture);
+  const overlay = new Overlay(decoded.info, boxes, options);
+  const png = await overlay.on(decoded).png({ compressionLevel: 6 }).toBuffer();
+  return { png, width: overlay.width, height: overlay.height };
 }
 
-/** The same, before it is encoded. */
-export async function composePicture(
-  picture: string | Buffer,
-  boxes: readonly DrawnBox[],
-  { scale, caption }: DrawOptions,
-): Promise<{ image: Sharp; width: number; height: number }> {
-  const { data, info } = await decode(picture);
-  const factor = scale ?? defaultScale(info.width, info.height);
-  const [width, height] = [Math.round(info.width * factor), Math.round(info.height * factor)];
-  const bar = caption === undefined ? 0 : captionHeight(width, height);
-  const svg = overlaySvg(width, height, bar, boxes, caption);
-  const image = sharp(data, { raw: info })
-    .resize(width, height, { fit: 'fill', kernel: 'cubic' })
-    .extend({ bottom: bar, background: PLATE })
-    .composite([{ input: Buffer.from(svg) }])
-    .removeAlpha();
-  return { image, width, height: height + bar };
+/** The same boxes on one picture after the other, all of one size: they are laid out and drawn once. */
+export class BoxesOnVideo {
+  #overlay: Overlay | undefined;
+  #pixels: Promise<Buffer> | undefined;
+
+  constructor(
+    private readonly boxes: readonly DrawnBox[],
+    private readonly options: DrawOptions = {},
+  ) {}
+
+  /** RGB pixels of the drawn picture. */
+  async draw(path: string): Promise<{ data: Buffer; width: number; height: number }> {
+    const decoded = await decode(path);
+    this.#overlay ??= new Overlay(decoded.info, this.boxes, this.options);
+    const { svg, width, height } = this.#overlay;
+    this.#pixels ??= sharp(Buffer.from(svg)).ensureAlpha().raw().toBuffer();
+    const overlay = { input: await this.#pixels, raw: { width, height, channels: 4 as const } };
+    return { data: await this.#overlay.on(decoded, overlay).raw().toBuffer(), width, height };
+  }
 }
+
+/** Boxes and caption laid out for pictures of one size. */
+class Overlay {
+  /** Of the result. */
+  readonly width: number;
+  readonly height: number;
+  readonly svg: string;
+  readonly #pictureHeight: number;
+
+  constructor(size: PlateSize, boxes: readonly DrawnBox[], { scale, caption }: DrawOptions) {
+    const factor = scale ?? defaultScale(size.width, size.height);
+    this.width = Math.round(size.width * factor);
+    this.#pictureHeight = Math.round(size.height * factor);
+    const bar = caption === undefined ? 0 : captionHeight(this.width, this.#pictureHeight);
+    this.height = this.#pictureHeight + bar;
+    this.svg = overlaySvg(this.width, this.#pictureHeight, bar, boxes, caption);
+  }
+
+  on({ data, info }: Decoded, overlay: OverlayOptions = { input: Buffer.from(this.svg) }): Sharp {
+    return sharp(data, { raw: info })
+      .resize(this.width, this.#pictureHeight, { fit: 'fill', kernel: 'cubic' })
+      .extend({ bottom: this.height - this.#pictureHeight, background: PLATE })
+      .composite([overlay])
+      .removeAlpha();
+  }
+}
+
+type Decoded = Awaited<ReturnType<typeof decode>>;
 
 async function decode(picture: string | Buffer) {
   try {
@@ -74,12 +106,12 @@ async function decode(picture: string | Buffer) {
   }
 }
 
-export function defaultScale(width: number, height: number): number {
+function defaultScale(width: number, height: number): number {
   return Math.max(1, Math.min(MAX_SCALE, Math.ceil(LARGE / Math.max(width, height))));
 }
 
 /** The size of text on a picture of this size. */
-export function textSize(width: number, height: number): number {
+function textSize(width: number, height: number): number {
   return Math.max(11, Math.min(30, Math.round(Math.min(width * 0.75, height) * 0.024)));
 }
 

@@ -1,0 +1,21 @@
+/** @file Names of the actions for people, where there is a label map. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { readLabelMap } from './label_map.js';
+
+export interface LabelNamesConfig {
+  readonly DATA: { readonly PATH_TO_DATA_DIR: string };
+  readonly AVA: { readonly ANNOTATION_DIR: string; readonly LABEL_MAP_FILE: string };
+}
+
+/** Action id → name, or null where the data set has no label map. Throws DataError where it has a broken one. */
+export function readLabelNames({ DATA, AVA }: LabelNamesConfig): Map<number, string> | null {
+  const path = resolve(DATA.PATH_TO_DATA_DIR, AVA.ANNOTATION_DIR, AVA.LABEL_MAP_FILE);
+  if (!existsSync(path)) return null;
+  return new Map(readLabelMap(path).map(({ id, name }) => [id, name]));
+}
+
+/** What to call an action; its number where it has no name. */
+export function actionName(names: ReadonlyMap<number, string> | null, id: number): string {
+  return names?.get(id) ?? `action ${id}`;
+}
