@@ -8,7 +8,7 @@ import type { DrawnBox } from './types.js';
 
 /** Smaller pictures are enlarged by a whole number, up to this one, until they are about so many pixels wide or high. */
 const LARGE = 900;
-const MAX_SCALE = 4;
+const MAX_SCALE = 6;
 
 const PLATE = '#101418';
 const PLATE_OPACITY = 0.82;

@@ -1,0 +1,41 @@
+/** @file `stmixer data show`: its flags. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { loadConfig } from '../config/index.js';
+import type { ClipChoice } from '../data_tools/show_clips.js';
+import { type ConfigOptions, configCommand } from './options.js';
+
+type Flags = ConfigOptions & { out: string; split: 'train' | 'test'; clips: ClipChoice; augmented?: boolean };
+
+export function dataShowCommand(): Command {
+  return configCommand('show')
+    .description('draw clips with their boxes and labels')
+    .requiredOption('--out <folder>', 'gets a PNG for each clip')
+    .addOption(new Option('--split <name>', 'which lists').choices(['train', 'test']).default('train'))
+    .option(
+      '--clips <which>',
+      'how many, evenly spaced, or which: video:second,video:second,…',
+      parseClips,
+      8 as ClipChoice,
+    )
+    .option('--augmented', 'as the model sees them: resized, flipped, with changed colours')
+    .action(async (overrides: string[], flags: Flags) => {
+      const { config } = loadConfig(flags.configFile, overrides);
+      const { showClips } = await import('../data_tools/show_clips.js');
+      await showClips(config, {
+        split: flags.split,
+        clips: flags.clips,
+        augmented: flags.augmented ?? false,
+        out: flags.out,
+        written: (path) => process.stdout.write(`${path}\n`),
+      });
+    });
+}
+
+function parseClips(text: string): ClipChoice {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  return text.split(',').map((entry) => {
+    const match = /^(.+):0*(\d+)$/.exec(entry.trim());
+    if (!match) throw new InvalidArgumentError('expected a number from 1, or video:second,video:second,…');
+    return { video: match[1], second: Number(match[2]) };
+  });
+}

@@ -1,0 +1,69 @@
+/** @file A clip on one sheet: its key frame with boxes, large, and all of its frames below, small. */
+import sharp from 'sharp';
+import { type DrawnPicture, drawBoxes } from './draw_boxes.js';
+import { arrange } from './sheet.js';
+import { textPath } from './text.js';
+import type { DrawnBox } from './types.js';
+
+const GAP = 4;
+/** Frames in a row of the strip, and rows at most; of longer clips evenly spaced ones are shown. */
+const PER_ROW = 8;
+const MAX_FRAMES = 2 * PER_ROW;
+const KEY_COLOUR = '#ffd23f';
+
+export interface ClipFrame {
+  readonly picture: string | Buffer;
+  /** What stands in its corner, such as its number. */
+  readonly name: string;
+}
+
+export interface ClipPictures {
+  readonly frames: readonly ClipFrame[];
+  /** The place of the key frame among them. */
+  readonly key: number;
+  readonly boxes: readonly DrawnBox[];
+  readonly caption: string;
+}
+
+/** Which of `count` frames the strip shows; the key frame is always among them. */
+export function shownFrames(count: number, key: number): number[] {
+  if (count <= MAX_FRAMES) return Array.from({ length: count }, (_, i) => i);
+  const step = count / MAX_FRAMES;
+  const phase = key % step;
+  const shown = Array.from({ length: MAX_FRAMES }, (_, i) => Math.floor(i * step + phase + 1e-9));
+  return shown.filter((frame) => frame < count);
+}
+
+/** Draws the sheet. Throws DataError that names a picture that cannot be decoded. */
+export async function drawClip({ frames, key, boxes, caption }: ClipPictures): Promise<DrawnPicture> {
+  const large = await drawBoxes(frames[key].picture, boxes, { caption });
+  const shown = shownFrames(frames.length, key);
+  const perRow = Math.min(shown.length, PER_ROW);
+  const width = Math.floor((large.width - (perRow - 1) * GAP) / perRow);
+  const small = await Promise.all(shown.map((frame) => thumbnail(frames[frame], width, frame === key)));
+  const rows: DrawnPicture[][] = [];
+  for (let start = 0; start < small.length; start += perRow) rows.push(small.slice(start, start + perRow));
+  return arrange([[large], ...rows], GAP);
+}
+
+async function thumbnail({ picture, name }: ClipFrame, width: number, isKey: boolean): Promise<DrawnPicture> {
+  const { data, info } = await sharp(picture, { autoOrient: true, ignoreIcc: true })
+    .resize({ width })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { height } = info;
+  const path = textPath(name, 4, 13, 12);
+  const frame = `<rect x="1.5" y="1.5" width="${width - 3}" height="${height - 3}" fill="none" stroke="${KEY_COLOUR}" stroke-width="3"/>`;
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${isKey ? frame : ''}` +
+    `<path d="${path}" fill="none" stroke="#000" stroke-width="3" stroke-linejoin="round"/>` +
+    `<path d="${path}" fill="${isKey ? KEY_COLOUR : '#fff'}"/></svg>`;
+  const png = await sharp(data, { raw: info })
+    .composite([{ input: Buffer.from(svg) }])
+    .removeAlpha()
+    .png()
+    .toBuffer();
+  return { png, width, height };
+}
