@@ -1,0 +1,173 @@
+/** @file Events for TensorBoard: curves, detections of validation as pictures, the configuration, histograms of weights. */
+import type { AvaDataset } from '../../data/dataset.js';
+import { drawBoxes } from '../../drawing/draw_boxes.js';
+import type { EngineMemory } from '../../engine/index.js';
+import { UserError } from '../../errors.js';
+import type { EvaluationReport } from '../../evaluation/types.js';
+import type { Module } from '../../nn/module.js';
+import { exampleDetections } from '../../report/examples.js';
+import { EventWriter } from '../../report/tensorboard/event_writer.js';
+import type { Logger } from '../logger.js';
+import type { Hook, StepReport } from '../loop.js';
+import { LOG_PERIOD } from './metrics.js';
+
+/** Clips of validation that are drawn. */
+const PICTURES = 4;
+
+export interface TensorBoardOptions {
+  /** Gets one more event file; made where it is not there. */
+  folder: string;
+  log: Pick<Logger, 'warn'>;
+  /** The configuration, shown as it is. */
+  configYaml: string;
+  startIteration: number;
+  clipsPerStep: number;
+  model: Pick<Module, 'namedParameters'>;
+  /** Iterations between two histograms of every weight; null for none, since all weights have to be read for them. */
+  histogramPeriod: number | null;
+  memory(): EngineMemory;
+  /** The clips that evaluations are about. */
+  testSet(): AvaDataset;
+}
+
+/**
+ * Logs as often as the metrics do; losses and times are means since the last point. Tags before the slash are
+ * TensorBoard's groups, so what is many (classes, earlier stages) has groups of its own. A plot is not worth a run: what
+ * cannot be written later is said once, and training goes on.
+ */
+export class TensorBoardHook implements Hook {
+  readonly #writer: EventWriter;
+  readonly #warned = new Set<string>();
+  #sums = new Map<string, number>();
+  #steps = 0;
+
+  /** Throws UserError where the folder cannot be written to: before training that is soon mended. */
+  constructor(private readonly options: TensorBoardOptions) {
+    const firstStep = options.startIteration + 1;
+    try {
+      this.#writer = new EventWriter(options.folder, firstStep);
+      this.#writer.text('config', `\`\`\`yaml\n${options.configYaml}\n\`\`\``, firstStep);
+    } catch (error) {
+      throw new UserError(
+        `--use-tfboard: cannot write events to ${options.folder}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async afterStep(report: StepReport): Promise<void> {
+    const { iteration } = report;
+    const { startIteration, histogramPeriod } = this.options;
+    for (const [tag, value] of measured(report)) this.#sums.set(tag, (this.#sums.get(tag) ?? 0) + value);
+    this.#steps++;
+    // The first step pays for everything that is made once, and is a point of its own.
+    if (iteration % LOG_PERIOD === 0 || iteration === startIteration + 1) {
+      await this.#attempt(() => {
+        this.#scalars(this.#state(report.lr), iteration);
+        this.#means(iteration);
+      });
+    }
+    if (histogramPeriod !== null && iteration % histogramPeriod === 0) {
+      await this.#attempt(() => this.#histograms(iteration));
+    }
+  }
+
+  async afterEvaluation(report: EvaluationReport): Promise<void> {
+    const { results, iteration, seconds, clips } = report;
+    const points: [string, number | null][] = [
+      ['val/mAP', results.mAP],
+      ['val/seconds', seconds],
+      ...results.perClass.map(({ name, ap }): [string, number | null] => [`val_AP/${name}`, ap]),
+    ];
+    await this.#attempt(() => this.#scalars(points, iteration));
+    await this.#attempt(async () => {
+      for (const { caption, path, boxes } of exampleDetections(
+        this.options.testSet(),
+        clips,
+        results.perClass,
+        PICTURES,
+      )) {
+        const { png, width, height } = await drawBoxes(path, boxes, { caption });
+        this.#writer.image(`val_detections/${caption}`, png, width, height, iteration);
+      }
+      this.#writer.flush();
+    });
+  }
+
+  async afterTraining(iteration: number): Promise<void> {
+    await this.#attempt(() => {
+      this.#means(iteration);
+      this.#writer.flush();
+    });
+  }
+
+  close(): void {
+    try {
+      this.#writer.close();
+    } catch (error) {
+      this.#warn(error as Error);
+    }
+  }
+
+  /** Writes the means of the steps since the last point. */
+  #means(iteration: number): void {
+    const [sums, steps] = [this.#sums, this.#steps];
+    this.#sums = new Map();
+    this.#steps = 0;
+    for (const [tag, sum] of sums) this.#writer.scalar(tag, sum / steps, iteration);
+    const seconds = (sums.get(STEP_SECONDS) ?? 0) / steps;
+    if (seconds > 0)
+      this.#writer.scalar('time/clips_per_second', this.options.clipsPerStep / seconds, iteration);
+  }
+
+  /** What is as it is at the moment. Groups differ in their rate where the configuration treats biases apart. */
+  #state(lr: readonly number[]): [string, number | null][] {
+    const { rssBytes, bytes, gpuBytes } = this.options.memory();
+    const [lowest, highest] = [Math.min(...lr), Math.max(...lr)];
+    return [
+      ['train/lr', highest],
+      ['train/lr_lowest', lowest === highest ? null : lowest],
+      ['memory/process_gib', rssBytes / 2 ** 30],
+      ['memory/tensors_gib', bytes / 2 ** 30],
+      ['memory/gpu_gib', gpuBytes === undefined ? null : gpuBytes / 2 ** 30],
+    ];
+  }
+
+  #scalars(points: Iterable<readonly [tag: string, value: number | null]>, step: number): void {
+    for (const [tag, value] of points) if (value !== null) this.#writer.scalar(tag, value, step);
+  }
+
+  #histograms(iteration: number): void {
+    for (const [name, { value }] of this.options.model.namedParameters()) {
+      this.#writer.histogram(`weights/${name}`, value.dataSync(), iteration);
+    }
+  }
+
+  async #attempt(action: () => void | Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#warn(error as Error);
+    }
+  }
+
+  #warn(error: Error): void {
+    if (this.#warned.has(error.message)) return;
+    this.#warned.add(error.message);
+    this.options.log.warn(
+      { err: error },
+      `TensorBoard events are incomplete: ${error.message}. Training goes on, and so do the events where they can`,
+    );
+  }
+}
+
+const STEP_SECONDS = 'time/step_seconds';
+
+/** What is averaged. Terms with a number belong to the stages before the last. */
+function* measured({ total, terms, seconds, dataSeconds }: StepReport): Generator<[string, number]> {
+  yield ['train/loss', total];
+  for (const [name, value] of terms)
+    yield [/_\d+$/.test(name) ? `train_stages/${name}` : `train/${name}`, value];
+  yield [STEP_SECONDS, seconds];
+  yield ['time/data_seconds', dataSeconds];
+}
