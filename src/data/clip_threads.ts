@@ -11,6 +11,8 @@ import type { TransformSettings } from './transforms.js';
 
 /** Threads that die are started again, this many times in all. */
 const RESTARTS = 10;
+/** Pixels lie outside the heap of a thread, which therefore stays small unless something is wrong. */
+const HEAP_MB = 256;
 
 const EXTENSION = extname(new URL(import.meta.url).pathname);
 const PROGRAM = new URL(`./clip_worker${EXTENSION}`, import.meta.url);
@@ -101,13 +103,14 @@ export class ClipThreads implements ClipReader {
   #newWorker(loading: Int32Array): Worker {
     const data: ThreadData = { settings: this.settings, loading };
     // Options of the main thread (of tsx, of a test runner) are not for this one.
+    const options = { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } };
     const worker =
       EXTENSION === '.ts'
         ? new Worker(new URL('./thread_from_source.mjs', import.meta.url), {
+            ...options,
             workerData: { ...data, program: this.program.href },
-            execArgv: [],
           })
-        : new Worker(this.program, { workerData: data, execArgv: [] });
+        : new Worker(this.program, { ...options, workerData: data });
     keepAlive(worker, this.#awaited);
     return worker;
   }
@@ -147,20 +150,18 @@ export class ClipThreads implements ClipReader {
   /** A thread has died: the clip that it was loading fails, all others are loaded by a new one. */
   #replace(thread: Thread, why: string): void {
     const culprit = thread.tickets.get(Atomics.exchange(thread.loading, 0, 0));
-    const message = (clip: string) => `the thread that loads clips ended while it had ${clip}: ${why}`;
+    const clip = culprit ? describe(culprit) : 'no clip';
+    const message = `a thread that loads clips ended while it had ${clip}: ${why}`;
     if (this.#restarts++ === RESTARTS) {
-      const clip = culprit ? describe(culprit) : 'none';
       this.#fail(
-        new ThreadsFailedError(
-          `${message(clip)}; this has happened ${RESTARTS} times before, so it is given up`,
-        ),
+        new ThreadsFailedError(`${message}; threads have ended ${RESTARTS} times before, so it is given up`),
       );
       for (const { worker } of this.#threads) worker.terminate();
       return;
     }
     if (culprit && !culprit.held) {
       thread.tickets.delete(culprit.number);
-      reject(culprit, new DataError(message(describe(culprit))));
+      reject(culprit, new DataError(message));
     }
     thread.worker = this.#newWorker(thread.loading);
     this.#listen(thread);
