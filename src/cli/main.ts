@@ -5,6 +5,7 @@ import { dataCommand } from './data.js';
 import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
+import { reportCommand } from './report.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
 
@@ -21,7 +22,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(testCommand())
     .addCommand(evaluateCommand())
     .addCommand(dataCommand())
-    .addCommand(inspectCommand());
+    .addCommand(inspectCommand())
+    .addCommand(reportCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   // A reader that has seen enough (`| head`) closes the pipe; that is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -62,7 +62,8 @@ function detectedBoxes(
       .map(({ name, score }) => `${name} ${score.toFixed(2)}`);
     return {
       box: boxes.subarray(4 * n, 4 * n + 4),
-      labels: actions.length > 0 ? actions : [`person ${person.toFixed(2)}`],
+      labels:
+        actions.length > 0 ? actions : [Number.isNaN(person) ? 'person' : `person ${person.toFixed(2)}`],
       kind: 'detection',
     };
   });

@@ -1,0 +1,45 @@
+/** @file `stmixer report`: its flags. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+interface Flags {
+  out?: string;
+  watch?: boolean;
+  port?: number;
+}
+
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('show a run as one HTML page, or watch it while it trains')
+    .argument('<output-dir>', 'the OUTPUT_DIR of the training')
+    .addOption(
+      new Option('--out <file>', 'the page; OUTPUT_DIR/report/index.html without it').conflicts([
+        'watch',
+        'port',
+      ]),
+    )
+    .option('--watch', 'serve the page to this machine and keep it up to date; writes nothing')
+    .addOption(new Option('--port <number>', 'of --watch; any free one without it').argParser(parsePort))
+    .option('--verbose', 'show where errors come from')
+    .action(async (outputDir: string, { out, watch, port }: Flags, command: Command) => {
+      if (port !== undefined && !watch) command.error('error: --port needs --watch');
+      if (watch) {
+        const { watchRun } = await import('../report/watch.js');
+        process.exitCode = await watchRun(outputDir, port ?? 0);
+        return;
+      }
+      // Loaded late, so that --help is answered at once.
+      const { writeReport } = await import('../report/write.js');
+      const { html, curves } = await writeReport(outputDir, { html: out });
+      process.stdout.write(
+        `${html}: the report, and ${curves.size} curves as SVG and PNG in ${outputDir}/report\n`,
+      );
+    });
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
+    throw new InvalidArgumentError('expected a port from 1 to 65535.');
+  }
+  return port;
+}

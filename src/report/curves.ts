@@ -1,0 +1,309 @@
+/** @file The plots of a run: which curves there are, from its metrics and evaluations. */
+import { significant } from '../training/text.js';
+import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from './evaluation_files.js';
+import type { Bar, Line, Plot } from './plot.js';
+import type { MetricsPoint } from './run_files.js';
+import { type Point, quantile, smooth, thin } from './series.js';
+
+/** A plot with its words. */
+export interface Figure {
+  /** Of its files, and its id in the page. */
+  readonly name: string;
+  readonly title: string;
+  /** A sentence on what is shown. */
+  readonly note: string;
+  readonly plot: Plot;
+  /** How much of a wide page it takes. */
+  readonly share: 'whole' | 'half' | 'third' | 'quarter';
+}
+
+/** With more classes than this the bars show the best and the worst only, so many of each. */
+const MOST_BARS = 20;
+const BARS_OF_EACH = 10;
+
+/** Steps that took this many times as long as most others lie above the plot, or nothing else could be read. */
+const OUTLIER = 3;
+/** From this ratio on rates are plotted logarithmically. */
+const LOGARITHMIC_FROM = 20;
+
+const GIB = 2 ** 30;
+
+/** The loss: the mean between logged lines, and a line through it. */
+export function lossFigure(metrics: readonly MetricsPoint[]): Figure | null {
+  const points = thin(
+    metrics.map(({ iteration, lossAverage, loss }) => ({ x: iteration, y: lossAverage ?? loss })),
+  );
+  if (!hasValues(points)) return null;
+  const smoothed = smooth(points);
+  const isNoisy = smoothed.length < points.length || smoothed.some(({ y }, i) => y !== points[i].y);
+  const logged: Line = { name: 'as logged', points, colour: 'blue', width: 1.25, opacity: 0.45 };
+  const single: Line = { name: 'loss', points, colour: 'blue', width: 2.25, dots: points.length <= 60 };
+  return {
+    name: 'loss',
+    title: 'Training loss',
+    note: 'What is minimised: the mean of all terms, averaged since the line before.',
+    share: 'whole',
+    plot: {
+      kind: 'lines',
+      ...ITERATIONS,
+      yTitle: 'loss',
+      yFormat: '~g',
+      lines: isNoisy
+        ? [logged, { name: 'smoothed', points: smoothed, colour: 'blue', width: 2.5 }]
+        : [single],
+    },
+  };
+}
+
+const TERM_TITLES: Record<string, string> = {
+  loss_bce: 'Actions',
+  loss_ce: 'Person or not',
+  loss_giou: 'Boxes, GIoU',
+  loss_bbox: 'Boxes, L1',
+};
+
+/** The terms of the loss, each in all stages of the decoder. */
+export function termFigures(metrics: readonly MetricsPoint[]): Figure[] {
+  // Stage by stage as the names tell: `loss_ce_0` is the first stage's, `loss_ce` the last one's.
+  const stages = new Map<string, Map<number, string>>();
+  for (const name of new Set(metrics.flatMap(({ losses }) => [...losses.keys()]))) {
+    const [, term, stage] = /^(.*?)(?:_(\d+))?$/.exec(name)!;
+    if (!stages.has(term)) stages.set(term, new Map());
+    stages.get(term)!.set(stage === undefined ? Number.POSITIVE_INFINITY : Number(stage), name);
+  }
+  return [...stages]
+    .map(([term, names]) => {
+      const ordered = [...names].sort(([a], [b]) => a - b);
+      const lines = ordered.map(([stage, name], i): Line => {
+        const points = smooth(
+          thin(metrics.map(({ iteration, losses }) => ({ x: iteration, y: losses.get(name) ?? null }))),
+        );
+        if (stage === Number.POSITIVE_INFINITY) {
+          return { name: ordered.length > 1 ? 'last stage' : 'loss', points, colour: 'blue', width: 2.25 };
+        }
+        const opacity = 0.4 + (0.6 * (i + 1)) / ordered.length;
+        return { name: `stage ${stage + 1}`, points, colour: 'muted', width: 1, opacity };
+      });
+      return {
+        name: term.replaceAll(/[^\w-]/g, '_'),
+        title: TERM_TITLES[term] ?? term,
+        note: term,
+        share: 'quarter' as const,
+        plot: {
+          kind: 'lines' as const,
+          ...ITERATIONS,
+          yTitle: '',
+          yFormat: '~g',
+          lines: lines.filter(({ points }) => hasValues(points)),
+        },
+      };
+    })
+    .filter(({ plot }) => plot.lines.length > 0);
+}
+
+const ITERATIONS = { xTitle: 'iteration', xFormat: ',d' };
+
+/** The learning rates; groups with the same rates share a line. */
+export function rateFigure(metrics: readonly MetricsPoint[]): Figure | null {
+  const groups = Math.max(0, ...metrics.map(({ lr }) => lr.length));
+  const byValues = new Map<string, { points: Point[]; groups: number[] }>();
+  for (let group = 0; group < groups; group++) {
+    const points = metrics.map(({ iteration, lr }) => ({ x: iteration, y: lr[group] ?? null }));
+    const key = JSON.stringify(points);
+    if (!byValues.has(key)) byValues.set(key, { points: thin(points), groups: [] });
+    byValues.get(key)!.groups.push(group + 1);
+  }
+  const curves = [...byValues.values()];
+  if (curves.length === 0) return null;
+  const rates = curves.flatMap(({ points }) => points.flatMap(({ y }) => y ?? []));
+  const [low, high] = [Math.min(...rates), Math.max(...rates)];
+  const colours = ['blue', 'orange', 'green', 'ink', 'muted'] as const;
+  return {
+    name: 'learning_rate',
+    title: 'Learning rate',
+    note: `${curves.length === 1 ? 'The same for all parameter groups' : 'By parameter group'}, before layer decay.`,
+    share: 'third',
+    plot: {
+      kind: 'lines',
+      ...ITERATIONS,
+      yTitle: 'rate',
+      yFormat: '~e',
+      logarithmic: low > 0 && high / low >= LOGARITHMIC_FROM,
+      lines: curves.map(({ points, groups: members }, i) => ({
+        name: curves.length === 1 ? 'rate' : `group ${members.join(', ')}`,
+        points,
+        colour: colours[i % colours.length],
+        width: 2,
+      })),
+    },
+  };
+}
+
+/** Seconds per step, and how many of them were spent waiting for data. */
+export function timeFigure(metrics: readonly MetricsPoint[]): Figure | null {
+  const usual = quantile(
+    metrics.map(({ seconds }) => seconds),
+    0.9,
+  );
+  if (usual === null) return null;
+  const isOutlier = (seconds: number | null) => seconds !== null && seconds > OUTLIER * usual;
+  const series = (pick: (point: MetricsPoint) => number | null) =>
+    thin(metrics.map((point) => ({ x: point.iteration, y: isOutlier(point.seconds) ? null : pick(point) })));
+  const outliers = metrics.filter(({ seconds }) => isOutlier(seconds));
+  const longest = Math.max(...outliers.map(({ seconds }) => seconds!));
+  const left =
+    outliers.length > 0 ? ` Not shown: ${outliers.length} of up to ${significant(longest, 3)} s.` : '';
+  return {
+    name: 'step_time',
+    title: 'Seconds per step',
+    note: `With the part that was spent waiting for data.${left}`,
+    share: 'third',
+    plot: {
+      kind: 'lines',
+      ...ITERATIONS,
+      yTitle: 'seconds',
+      yFormat: '~g',
+      lines: [
+        { name: 'step', points: series(({ seconds }) => seconds), colour: 'blue', width: 2, area: true },
+        {
+          name: 'waiting for data',
+          points: series(({ dataSeconds }) => dataSeconds),
+          colour: 'orange',
+          width: 2,
+          area: true,
+        },
+      ].filter(({ points }) => hasValues(points)) as Line[],
+    },
+  };
+}
+
+/** Memory of the process. */
+export function memoryFigure(metrics: readonly MetricsPoint[]): Figure | null {
+  const points = thin(
+    metrics.map(({ iteration, memoryBytes }) => ({
+      x: iteration,
+      y: memoryBytes === null ? null : memoryBytes / GIB,
+    })),
+  );
+  if (!hasValues(points)) return null;
+  return {
+    name: 'memory',
+    title: 'Memory',
+    note: 'Of the process that trains, resident.',
+    share: 'third',
+    plot: {
+      kind: 'lines',
+      ...ITERATIONS,
+      yTitle: 'GiB',
+      yFormat: '~g',
+      lines: [{ name: 'memory', points, colour: 'green', width: 2, area: true }],
+    },
+  };
+}
+
+/** Mean average precision over the iterations, the best marked. */
+export function mapFigure(evaluations: readonly Evaluation[]): Figure | null {
+  const points = thin(evaluations.map(({ iteration, mAP }) => ({ x: iteration, y: mAP })));
+  const best = bestEvaluation(evaluations);
+  if (best?.mAP == null) return null;
+  return {
+    name: 'map',
+    title: 'Mean average precision',
+    note: 'On the test lists, at IoU 0.5; the best is marked.',
+    share: 'half',
+    plot: {
+      kind: 'lines',
+      ...ITERATIONS,
+      yTitle: 'mAP',
+      yFormat: '~g',
+      lines: [{ name: 'mAP', points, colour: 'blue', width: 2, dots: points.length <= 60 }],
+      marked: { x: best.iteration, y: best.mAP, text: `best ${significant(best.mAP, 3)}` },
+    },
+  };
+}
+
+/** Average precision of the classes: of all, or of the best and the worst where there are many. */
+export function classFigures({ perClass }: Evaluation): Figure[] {
+  const ranked = rankedClasses(perClass);
+  const figure = (name: string, title: string, note: string, classes: readonly RankedClass[]): Figure => ({
+    name,
+    title,
+    note,
+    share: 'half',
+    plot: { kind: 'bars', bars: classes.map(toBar), colour: 'blue' },
+  });
+  if (ranked.length === 0) return [];
+  if (ranked.length <= MOST_BARS) {
+    return [
+      figure('class_ap', 'Average precision by class', 'Best first; n is the number of true boxes.', ranked),
+    ];
+  }
+  return [
+    figure(
+      'class_ap_best',
+      `The ${BARS_OF_EACH} best classes`,
+      'Average precision; n is the number of true boxes.',
+      ranked.slice(0, BARS_OF_EACH),
+    ),
+    figure(
+      'class_ap_worst',
+      `The ${BARS_OF_EACH} worst classes`,
+      'Average precision, worst first.',
+      ranked.slice(-BARS_OF_EACH).reverse(),
+    ),
+  ];
+}
+
+type RankedClass = ClassAp & { readonly ap: number };
+
+/** The classes that have an average precision, best first. */
+export function rankedClasses(perClass: readonly ClassAp[]): RankedClass[] {
+  return perClass.filter((one): one is RankedClass => one.ap !== null).sort((a, b) => b.ap - a.ap);
+}
+
+function toBar({ name, ap, groundTruth }: RankedClass): Bar {
+  return { name, value: ap, note: `${ap.toFixed(3)}  n ${groundTruth.toLocaleString('en')}` };
+}
+
+/** How many precision-recall curves are drawn: of the classes with the most ground truth, whose curves are smoothest. */
+const MOST_CURVES = 8;
+
+/** Precision over recall of the classes with the most ground truth. */
+export function precisionRecallFigures(
+  curves: readonly PrecisionRecall[],
+  { perClass }: Evaluation,
+): Figure[] {
+  const byId = new Map(perClass.map((one) => [one.id, one]));
+  return curves
+    .filter(({ id }) => byId.get(id)?.ap != null)
+    .sort((a, b) => byId.get(b.id)!.groundTruth - byId.get(a.id)!.groundTruth)
+    .slice(0, MOST_CURVES)
+    .map(({ id, name, precision, recall }, i) => ({
+      name: `precision_recall_${i + 1}`,
+      title: name,
+      note: `AP ${byId.get(id)!.ap!.toFixed(3)}, n ${byId.get(id)!.groundTruth.toLocaleString('en')}`,
+      share: 'quarter' as const,
+      plot: {
+        kind: 'lines' as const,
+        xTitle: 'recall',
+        yTitle: 'precision',
+        xFormat: '~g',
+        yFormat: '~g',
+        xDomain: [0, 1] as const,
+        yDomain: [0, 1] as const,
+        lines: [
+          {
+            name: 'precision',
+            points: thin(recall.map((x, j) => ({ x, y: precision[j] }))),
+            colour: 'green' as const,
+            width: 2,
+            area: true,
+          },
+        ],
+      },
+    }));
+}
+
+function hasValues(points: readonly Point[]): boolean {
+  return points.some(({ y }) => y !== null);
+}

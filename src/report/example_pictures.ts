@@ -1,0 +1,116 @@
+/** @file Pictures of the test clips for the page: what is true beside what the last evaluation found. */
+import { resolve } from 'node:path';
+import sharp from 'sharp';
+import type { Config } from '../config/index.js';
+import { AvaDataset } from '../data/dataset.js';
+import { readLabelMap } from '../data/label_map.js';
+import { drawBoxes } from '../drawing/draw_boxes.js';
+import type { DrawnBox } from '../drawing/types.js';
+import { UserError } from '../errors.js';
+import type { ClipDetections } from '../evaluation/types.js';
+import { type CsvClip, pickClips } from './detections_csv.js';
+import { type Evaluation, evaluationFile } from './evaluation_files.js';
+import { type ExamplePicture, exampleDetections } from './examples.js';
+import type { Run } from './run_files.js';
+
+/** A key frame drawn twice; pictures are data URIs. */
+export interface ExampleFigure {
+  readonly caption: string;
+  readonly truth: EmbeddedPicture;
+  readonly found: EmbeddedPicture;
+}
+
+export interface EmbeddedPicture {
+  readonly uri: string;
+  readonly width: number;
+  readonly height: number;
+  /** What is to be seen, in words. */
+  readonly alt: string;
+}
+
+const COUNT = 4;
+/** Pictures are as wide as they are shown on a desktop, and small enough to be embedded. */
+const WIDTH = 720;
+const QUALITY = 62;
+
+/** The pictures of an evaluation, or a sentence why there are none. */
+export async function examplePictures(run: Run, evaluation: Evaluation): Promise<ExampleFigure[] | string> {
+  const file = evaluationFile(run.folder, evaluation, 'detections.csv');
+  if (file === null || !run.config?.config) {
+    return 'No examples: they need the evaluation’s folder and a readable config.yaml.';
+  }
+  const clips = tryPickClips(file);
+  if (clips === null) return `No examples: there is no ${evaluation.folder}/detections.csv.`;
+  try {
+    const pictures = openExamples(run.config.config, clips);
+    if (pictures.length === 0) return 'No examples: detections.csv has none of the clips of the test lists.';
+    return await Promise.all(pictures.map(drawExample));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const [reason] = error.message.split('\n');
+    return `No examples: the test data cannot be read from here (${reason}).`;
+  }
+}
+
+function tryPickClips(file: string): CsvClip[] | null {
+  try {
+    return pickClips(file, COUNT);
+  } catch {
+    return null;
+  }
+}
+
+function openExamples(cfg: Config, clips: readonly CsvClip[]): ExamplePicture[] {
+  const dataset = AvaDataset.open(cfg, 'test');
+  const labels = readLabelMap(
+    resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, cfg.AVA.LABEL_MAP_FILE),
+  );
+  const clipIds = new Map(
+    dataset.keyFrames.map(({ videoIndex, second }, i) => [`${dataset.videos[videoIndex].name},${second}`, i]),
+  );
+  const known = clips.flatMap((clip) => {
+    const clipId = clipIds.get(`${clip.video},${clip.second}`);
+    return clipId === undefined ? [] : [toClipDetections(clip, clipId, dataset)];
+  });
+  return exampleDetections(dataset, known, labels, COUNT);
+}
+
+function toClipDetections(
+  { video, second, persons }: CsvClip,
+  clipId: number,
+  dataset: AvaDataset,
+): ClipDetections {
+  const actionScores = new Float32Array(persons.length * dataset.numClasses);
+  persons.forEach(({ actions }, person) => {
+    for (const [id, score] of actions) {
+      if (id >= 1 && id <= dataset.numClasses) actionScores[person * dataset.numClasses + id - 1] = score;
+    }
+  });
+  return {
+    clip: { clipId, videoIndex: dataset.keyFrames[clipId].videoIndex, videoName: video, second },
+    detections: {
+      boxes: Float32Array.from(persons.flatMap(({ box }) => box)),
+      // AVA's csv has no probability of being a person.
+      personScores: new Float32Array(persons.length).fill(Number.NaN),
+      actionScores,
+    },
+  };
+}
+
+async function drawExample({ caption, path, boxes }: ExamplePicture): Promise<ExampleFigure> {
+  const draw = async (kind: DrawnBox['kind']): Promise<EmbeddedPicture> => {
+    const shown = boxes.filter((box) => box.kind === kind);
+    const { png } = await drawBoxes(path, shown);
+    const { data, info } = await sharp(png)
+      .resize({ width: WIDTH, withoutEnlargement: true })
+      .webp({ quality: QUALITY })
+      .toBuffer({ resolveWithObject: true });
+    return {
+      uri: `data:image/webp;base64,${data.toString('base64')}`,
+      width: info.width,
+      height: info.height,
+      alt: `${caption}: ${shown.map(({ labels }) => labels.join(' and ') || 'person').join('; ') || 'nobody'}`,
+    };
+  };
+  return { caption, truth: await draw('truth'), found: await draw('detection') };
+}

@@ -1,0 +1,174 @@
+/** @file The report of a run as one HTML page that needs nothing else. */
+import { createHash } from 'node:crypto';
+import { basename, resolve } from 'node:path';
+import {
+  classFigures,
+  type Figure,
+  lossFigure,
+  mapFigure,
+  memoryFigure,
+  precisionRecallFigures,
+  rateFigure,
+  termFigures,
+  timeFigure,
+} from './curves.js';
+import { readPrecisionRecall } from './evaluation_files.js';
+import type { ExampleFigure } from './example_pictures.js';
+import { figureHtml } from './figure_html.js';
+import { Html, html } from './markup.js';
+import type { Run } from './run_files.js';
+import { LIVE_SCRIPT, POINTER_SCRIPT } from './script.js';
+import {
+  classTable,
+  configSection,
+  environmentSection,
+  evaluationSentence,
+  examplesHtml,
+  messagesSection,
+  moment,
+  type Section,
+  sentence,
+  summarySection,
+} from './sections.js';
+import { STYLE } from './style.js';
+
+/** The plots of a run by the section that they stand in. */
+export interface Figures {
+  readonly loss: readonly Figure[];
+  readonly terms: readonly Figure[];
+  readonly pace: readonly Figure[];
+  readonly evaluation: readonly Figure[];
+  readonly precisionRecall: readonly Figure[];
+}
+
+export function figuresOf(run: Run): Figures {
+  const { metrics, evaluations } = run;
+  const last = evaluations.at(-1);
+  const some = (...figures: (Figure | null)[]) => figures.filter((figure) => figure !== null);
+  return {
+    loss: some(lossFigure(metrics)),
+    terms: termFigures(metrics),
+    pace: some(rateFigure(metrics), timeFigure(metrics), memoryFigure(metrics)),
+    evaluation: last ? [...some(mapFigure(evaluations)), ...classFigures(last)] : [],
+    precisionRecall: last ? precisionRecallFigures(readPrecisionRecall(run.folder, last), last) : [],
+  };
+}
+
+export interface PageOptions {
+  readonly figures: Figures;
+  readonly examples: readonly ExampleFigure[] | string;
+  /** Of a page that asks the server that it came from for news: the state of the files that it shows. */
+  readonly version?: string;
+}
+
+/** The whole page. */
+export async function reportHtml(run: Run, { figures, examples, version }: PageOptions): Promise<string> {
+  const name = basename(resolve(run.folder));
+  const sections = await sectionsOf(run, figures, examples);
+  const live = version !== undefined;
+  const script = live ? `${POINTER_SCRIPT}${LIVE_SCRIPT}` : POINTER_SCRIPT;
+  // Whatever a name or a setting might smuggle in: the browser runs this one script and loads nothing.
+  const policy = [
+    "default-src 'none'",
+    'img-src data:',
+    "style-src 'unsafe-inline'",
+    `script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'`,
+    `connect-src ${live ? "'self'" : "'none'"}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  const { text } = html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${name}: stmixer run</title>
+<link rel="icon" href="data:,">
+<style>${new Html(STYLE)}</style>
+${live ? html`<noscript><meta http-equiv="refresh" content="20"></noscript>` : null}
+</head>
+<body>
+<a class="skip" href="#summary">Skip to the numbers</a>
+<div id="page"${version === undefined ? null : html` data-version="${version}"`}>
+<header>
+<p class="kind">stmixer run</p>
+<h1>${name}</h1>
+<p class="where"><code>${run.folder}</code>${run.changed > 0 ? ` · last change ${moment(run.changed)}` : ''}${
+    live ? html` · <span id="state" role="status">live</span>` : null
+  }</p>
+<nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
+</header>
+<main>
+${sections.map(
+  ({ id, title, content }) => html`<section id="${id}" aria-labelledby="${id}-title">
+<h2 id="${id}-title">${title}</h2>
+${content}
+</section>
+`,
+)}</main>
+</div>
+<div id="values" hidden></div>
+<script>${new Html(script)}</script>
+</body>
+</html>
+`;
+  return text;
+}
+
+async function sectionsOf(run: Run, figures: Figures, examples: PageOptions['examples']): Promise<Section[]> {
+  const last = run.evaluations.at(-1);
+  const waiting = 'Waiting for the first line of metrics.jsonl.';
+  const notEvaluated =
+    'Not evaluated yet: evaluations run every SOLVER.EVAL_PERIOD epochs and after training, unless they are switched off.';
+  const messages = messagesSection(run);
+  return [
+    summarySection(run),
+    ...(messages ? [messages] : []),
+    {
+      id: 'losses',
+      title: 'Loss',
+      content: figures.loss.length
+        ? html`${await draw(figures.loss)}${await termsHtml(figures.terms)}`
+        : sentence(waiting),
+    },
+    {
+      id: 'pace',
+      title: 'Rate and pace',
+      content: figures.pace.length ? await draw(figures.pace) : sentence(waiting),
+    },
+    {
+      id: 'evaluation',
+      title: 'Evaluation',
+      content: last
+        ? html`${evaluationSentence(last)}${await draw(figures.evaluation)}${classTable(last)}`
+        : sentence(notEvaluated),
+    },
+    {
+      id: 'precision-recall',
+      title: 'Precision and recall',
+      content: figures.precisionRecall.length
+        ? html`<p>Of the classes with the most true boxes.</p>
+${await draw(figures.precisionRecall)}`
+        : sentence(
+            last ? `There are no curves in ${last.folder || 'the folder of the evaluation'}.` : notEvaluated,
+          ),
+    },
+    { id: 'examples', title: 'Examples', content: html`<div class="grid">${examplesHtml(examples)}</div>` },
+    configSection(run.config),
+    environmentSection(run),
+  ];
+}
+
+async function termsHtml(terms: readonly Figure[]): Promise<Html | null> {
+  if (terms.length === 0) return null;
+  return html`<p class="lead">Its terms, smoothed: <b class="last">last stage</b> of the decoder over <b class="earlier">earlier stages</b>, the darker the later.</p>
+${await draw(terms)}`;
+}
+
+async function draw(figures: readonly Figure[]): Promise<Html> {
+  const drawn: Html[] = [];
+  for (const figure of figures) drawn.push(await figureHtml(figure));
+  return html`<div class="grid">${drawn}</div>
+`;
+}

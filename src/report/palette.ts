@@ -1,0 +1,62 @@
+/** @file Colours of the report: CSS variables in the page, so that light and dark follow the reader, fixed ones in files. */
+
+interface Palette {
+  readonly background: string;
+  readonly surface: string;
+  readonly ink: string;
+  readonly muted: string;
+  readonly grid: string;
+  readonly blue: string;
+  readonly orange: string;
+  readonly green: string;
+  readonly good: string;
+  readonly warning: string;
+}
+
+export type ColourName = keyof Palette;
+
+/** Text has a contrast of at least 4.5 to surface and background, the lines of curves at least 3. */
+const LIGHT: Palette = {
+  background: '#f5f6f4',
+  surface: '#ffffff',
+  ink: '#1b2126',
+  muted: '#5a656e',
+  grid: '#dfe3e3',
+  blue: '#1264b3',
+  orange: '#b9500b',
+  green: '#137a5b',
+  good: '#137a5b',
+  warning: '#9a4a00',
+};
+
+const DARK: Palette = {
+  background: '#0f1316',
+  surface: '#181e23',
+  ink: '#e8ecee',
+  muted: '#9dabb5',
+  grid: '#2d373e',
+  blue: '#6db3f5',
+  orange: '#f2a05c',
+  green: '#5fcfa5',
+  good: '#5fcfa5',
+  warning: '#f2a05c',
+};
+
+/** A colour as plots and styles name it. */
+export function colour(name: ColourName): string {
+  return `var(--${name})`;
+}
+
+/** The declarations of both palettes, for a style sheet. */
+export function paletteCss(): string {
+  const declare = (palette: Palette) =>
+    Object.entries(palette)
+      .map(([name, value]) => `--${name}:${value}`)
+      .join(';');
+  return `:root{color-scheme:light dark;${declare(LIGHT)}}\n@media(prefers-color-scheme:dark){:root{${declare(DARK)}}}`;
+}
+
+/** The same text with the light palette's colours in the place of variables. */
+export function withFixedColours(svg: string): string {
+  return svg.replace(/var\(--(\w+)\)/g, (_, name: ColourName) => LIGHT[name]);
+}

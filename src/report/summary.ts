@@ -1,0 +1,121 @@
+/** @file The headline numbers of a run. */
+
+import { duration, gib, significant } from '../training/text.js';
+import { bestEvaluation } from './evaluation_files.js';
+import { isObject, numberOrNull, stringOr } from './json_lines.js';
+import type { Run } from './run_files.js';
+import { quantile } from './series.js';
+
+/** A number with what it is, and a line that puts it into proportion. */
+export interface Headline {
+  readonly label: string;
+  readonly value: string;
+  readonly note: string;
+  /** From 0 to 1, where there is an end to reach. */
+  readonly progress?: number;
+}
+
+/** Lines at the end whose mean is called the final loss. */
+const FINAL_LINES = 5;
+
+/** How long the steps of the run took together, in seconds. */
+export function trainingSeconds({ metrics }: Run): number {
+  // A line holds the mean of the steps since the line before it.
+  return metrics.reduce(
+    (sum, { iteration, seconds }, i) => sum + (seconds ?? 0) * (iteration - (metrics[i - 1]?.iteration ?? 0)),
+    0,
+  );
+}
+
+/** Iterations of the whole run, as far as the configuration is known. */
+export function maxIterations({ config }: Run): number | null {
+  const solver = config?.config?.SOLVER;
+  return solver ? solver.MAX_EPOCH * solver.ITER_PER_EPOCH : null;
+}
+
+export function headlines(run: Run): Headline[] {
+  return [iterations(run), loss(run), meanPrecision(run), throughput(run), time(run), machine(run)];
+}
+
+function iterations(run: Run): Headline {
+  const done = run.metrics.at(-1)?.iteration ?? 0;
+  const most = maxIterations(run);
+  if (most === null) return { label: 'Iterations', value: done.toLocaleString('en'), note: '' };
+  return {
+    label: 'Iterations',
+    value: done.toLocaleString('en'),
+    note:
+      done >= most
+        ? `all of ${most.toLocaleString('en')}`
+        : `of ${most.toLocaleString('en')}, ${Math.floor((100 * done) / most)} %`,
+    progress: Math.min(1, done / most),
+  };
+}
+
+function loss({ metrics }: Run): Headline {
+  const known = metrics.flatMap(({ lossAverage, loss: single }) => lossAverage ?? single ?? []);
+  if (known.length === 0) return { label: 'Loss', value: '–', note: 'nothing logged yet' };
+  const recent = known.slice(-FINAL_LINES);
+  const value = recent.reduce((sum, one) => sum + one, 0) / recent.length;
+  return {
+    label: 'Loss',
+    value: value.toFixed(3),
+    note: `mean of the last lines; ${significant(known[0], 4)} at first`,
+  };
+}
+
+function meanPrecision({ evaluations }: Run): Headline {
+  const best = bestEvaluation(evaluations);
+  if (best?.mAP == null) return { label: 'Best mAP', value: '–', note: 'not evaluated yet' };
+  const last = evaluations.at(-1)!;
+  const note =
+    last === best || last.mAP === null
+      ? ''
+      : `; ${last.mAP.toFixed(3)} at ${last.iteration.toLocaleString('en')}`;
+  return {
+    label: 'Best mAP',
+    value: best.mAP.toFixed(3),
+    note: `at iteration ${best.iteration.toLocaleString('en')}${note}`,
+  };
+}
+
+function throughput({ metrics, config }: Run): Headline {
+  const step = quantile(
+    metrics.map(({ seconds }) => seconds),
+    0.5,
+  );
+  if (step === null || step <= 0) return { label: 'Throughput', value: '–', note: '' };
+  const waits = metrics.map(({ dataSeconds }) => dataSeconds);
+  const wait = quantile(waits, 0.5);
+  const waiting = wait === null ? '' : `, ${Math.round((100 * wait) / step)} % of it waiting for data`;
+  const clips = config?.config?.SOLVER.VIDEOS_PER_BATCH;
+  const perStep = `${significant(step, 3)} s a step${waiting}`;
+  if (clips === undefined)
+    return { label: 'Throughput', value: `${significant(1 / step, 3)} steps/s`, note: perStep };
+  return { label: 'Throughput', value: `${significant(clips / step, 3)} clips/s`, note: perStep };
+}
+
+function time(run: Run): Headline {
+  const { metrics } = run;
+  const left = metrics.at(-1)?.etaSeconds ?? 0;
+  const since = metrics.length === 0 ? '' : 'of steps';
+  return {
+    label: 'Time',
+    value: duration(trainingSeconds(run)),
+    note: left > 0 ? `${since}; ${duration(left)} left at this pace` : since,
+  };
+}
+
+function machine({ environment, engine }: Run): Headline {
+  const info = isObject(environment?.engine) ? environment.engine : null;
+  const description = stringOr(info?.description, engine ?? '');
+  const gpu = isObject(info?.gpu) ? stringOr(info.gpu.name, '') : '';
+  const cpu = stringOr(environment?.cpu, '');
+  const cores = numberOrNull(environment?.cores);
+  const memory = numberOrNull(environment?.memory_bytes);
+  const size = [cores === null ? '' : `${cores} cores`, memory === null ? '' : gib(memory)]
+    .filter(Boolean)
+    .join(', ');
+  const name = gpu || cpu || description.split(',')[0];
+  return { label: 'Machine', value: name || '–', note: [size, description].filter(Boolean).join('; ') };
+}

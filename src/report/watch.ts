@@ -1,0 +1,175 @@
+/** @file Serves the report of a run to this machine while it trains, and tells open pages when there is something new. */
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { UserError } from '../errors.js';
+import { StopSignals } from '../training/signals.js';
+import type { ExampleFigure } from './example_pictures.js';
+import { figuresOf, reportHtml } from './html.js';
+import { checkFolder, readRun, runSignature } from './run_files.js';
+import { examplesOf } from './write.js';
+
+const ADDRESS = '127.0.0.1';
+/** Between two looks at the files; a page is made at most this often. */
+const POLL_MS = 1000;
+/** Comments that keep connections through tunnels open. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** Serves until Ctrl-C; returns the exit code. Throws DataError where there is no such folder. */
+export async function watchRun(outputDir: string, port: number): Promise<number> {
+  const watch = new RunWatch(outputDir);
+  const signal = new Promise<StopSignals>((resolve) => {
+    const signals: StopSignals = new StopSignals(() => resolve(signals));
+  });
+  const url = await watch.listen(port);
+  process.stdout.write(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
+  const signals = await signal;
+  await watch.close();
+  signals.close();
+  return signals.exitCode;
+}
+
+/** The server of a run. */
+export class RunWatch {
+  readonly #server: Server;
+  readonly #listeners = new Set<ServerResponse>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #page: { version: string; html: Promise<string> } | null = null;
+  #examples: { key: string; found: Promise<ExampleFigure[] | string> } | null = null;
+  #announced: string;
+
+  constructor(private readonly folder: string) {
+    checkFolder(folder);
+    this.#announced = this.#version();
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  /** Listens at the port, or at any free one for 0; returns the address of the page. */
+  async listen(port: number): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, port)));
+      this.#server.listen(port, ADDRESS, resolve);
+    });
+    this.#timers.push(
+      setInterval(() => this.#announce(), POLL_MS),
+      setInterval(() => this.#send(': still here\n\n'), KEEP_ALIVE_MS),
+    );
+    return `http://${ADDRESS}:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const listener of this.#listeners) listener.end();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  #announce(): void {
+    const version = this.#version();
+    if (version === this.#announced) return;
+    this.#announced = version;
+    this.#send(changeEvent(version));
+  }
+
+  #send(text: string): void {
+    for (const listener of this.#listeners) listener.write(text);
+  }
+
+  /** Names the state of the files. A folder that is gone for a moment, as while a run is started anew, has none. */
+  #version(): string {
+    try {
+      return createHash('sha256').update(runSignature(this.folder)).digest('hex').slice(0, 16);
+    } catch {
+      return 'none';
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A page of another site whose name leads to this machine must not read what the run shows (DNS rebinding).
+    if (!isLocal(request.headers.host))
+      return answer(response, 403, 'This server answers to localhost only.\n');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      return answer(response, 405, 'This server only shows.\n');
+    }
+    // There are two addresses, and no part of them is ever a path in the file system.
+    const [address] = (request.url ?? '').split('?');
+    if (address === '/events') return this.#listen(request, response);
+    if (address !== '/') return answer(response, 404, 'There is only /.\n');
+    try {
+      answer(response, 200, await this.#html(), 'text/html');
+    } catch (error) {
+      answer(response, 503, `${(error as Error).message}\n`);
+    }
+  }
+
+  #listen(request: IncomingMessage, response: ServerResponse): void {
+    response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' });
+    response.write('retry: 2000\n\n');
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    this.#listeners.add(response);
+    response.on('close', () => this.#listeners.delete(response));
+    // The files may have changed between the page and this connection, as after a restart of the server.
+    response.write(changeEvent(this.#version()));
+  }
+
+  /** The page of the files as they are now; made once for as long as they stay the same. */
+  #html(): Promise<string> {
+    const version = this.#version();
+    if (this.#page?.version !== version) {
+      const html = this.#makeHtml(version);
+      this.#page = { version, html };
+      // What went wrong may be over at the next request.
+      html.catch(() => {
+        this.#page = null;
+      });
+    }
+    return this.#page.html;
+  }
+
+  async #makeHtml(version: string): Promise<string> {
+    const run = readRun(this.folder);
+    const last = run.evaluations.at(-1);
+    // Reading data and drawing pictures takes a while; they change with the evaluation only.
+    const key = JSON.stringify(last);
+    if (this.#examples?.key !== key) this.#examples = { key, found: examplesOf(run) };
+    return reportHtml(run, { figures: figuresOf(run), examples: await this.#examples.found, version });
+  }
+}
+
+const HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+};
+
+function changeEvent(version: string): string {
+  return `event: change\ndata: ${version}\n\n`;
+}
+
+function answer(response: ServerResponse, status: number, text: string, type = 'text/plain'): void {
+  response.writeHead(status, { ...HEADERS, 'content-type': `${type}; charset=utf-8` });
+  // Node leaves out the body of an answer to HEAD.
+  response.end(text);
+}
+
+/** Whether a Host header names this machine; the port may be another one, as behind `ssh -L`. */
+function isLocal(host: string | undefined): boolean {
+  return /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(host ?? '');
+}
+
+function listenError(error: NodeJS.ErrnoException, port: number): Error {
+  if (error.code === 'EADDRINUSE') {
+    return new UserError(
+      `port ${port} is in use by another program; choose another one, or leave out --port for any free one`,
+    );
+  }
+  if (error.code === 'EACCES')
+    return new UserError(`port ${port} is reserved for the system; choose one from 1024 on`);
+  return error;
+}
