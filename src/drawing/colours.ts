@@ -3,7 +3,7 @@ import type { Rect } from './layout.js';
 import { overlapArea } from './layout.js';
 import type { DrawnBox } from './types.js';
 
-const PALETTE = [
+export const PALETTE = [
   '#ffd23f',
   '#3ec1ff',
   '#ff6b6b',

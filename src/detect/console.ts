@@ -1,0 +1,43 @@
+/** @file What `stmixer detect` says while it works: a bar on a terminal, lines elsewhere. */
+import { Progress } from '../data_tools/progress.js';
+import { duration } from '../training/text.js';
+import type { DetectReporter, DetectSummary } from './detect.js';
+
+export class DetectConsole implements DetectReporter {
+  #progress: Progress | null = null;
+  #what = '';
+
+  info(message: string): void {
+    if (this.#progress) this.#progress.log(message);
+    else process.stdout.write(`${message}\n`);
+  }
+
+  warn(message: string): void {
+    this.info(`warning: ${message}`);
+  }
+
+  progress(done: number, total: number | null, what: string): void {
+    if (total === null) return;
+    if (what !== this.#what) {
+      this.close();
+      this.#progress = new Progress(total, what);
+      this.#what = what;
+    }
+    this.#progress!.update(done);
+  }
+
+  done({ keyFrames, people, seconds, stopped }: DetectSummary, out: string): void {
+    this.close();
+    const rate = seconds > 0 ? ` (${(keyFrames / seconds).toFixed(2)} clips per second)` : '';
+    this.info(
+      `${stopped ? 'stopped' : 'done'}: ${people} ${people === 1 ? 'person' : 'people'} at ${keyFrames} key ` +
+        `${keyFrames === 1 ? 'frame' : 'frames'} in ${duration(seconds)}${rate}; see ${out}`,
+    );
+  }
+
+  /** Takes the bar away. */
+  close(): void {
+    this.#progress?.close();
+    this.#progress = null;
+  }
+}

@@ -1,0 +1,210 @@
+/** @file Looking for people and their actions in a video or in pictures, and writing down and drawing what is found. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadModelWeights } from '../checkpoint/model_weights.js';
+import type { Config } from '../config/index.js';
+import { readLabelNames } from '../data/label_names.js';
+import { drawBoxes } from '../drawing/draw_boxes.js';
+import { drawSamplePoints } from '../drawing/sample_points.js';
+import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { Detector } from '../model/detector.js';
+import type { Detections } from '../model/inference.js';
+import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
+import { type Frames, openInput } from './input.js';
+import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
+import { namePeople, personBox } from './people.js';
+import { type DetectionFile, type KeyFrameResult, writeResultFiles } from './result_files.js';
+import { VideoOfResults } from './video_of_results.js';
+import { findEncoder } from './video_writer.js';
+
+export interface DetectOptions extends EngineRequest {
+  /** A video, a folder of frames or a picture. */
+  readonly input: string;
+  /** The folder of the results. */
+  readonly out: string;
+  /** Seconds from one key frame to the next. */
+  readonly step: number;
+  /** Person score from which a box counts. */
+  readonly personThreshold: number;
+  /** Score from which an action is named, and how many of one person at most. */
+  readonly actionThreshold: number;
+  readonly topActions: number;
+  readonly showSampling: boolean;
+  readonly video: boolean;
+  /** Ends the work; what was done until then is written. */
+  readonly signal: AbortSignal;
+  readonly report: DetectReporter;
+}
+
+/** Whoever wants to know how far it is. */
+export interface DetectReporter {
+  info(message: string): void;
+  warn(message: string): void;
+  /** `total` is null where it is not known. */
+  progress(done: number, total: number | null, what: 'frames extracted' | 'key frames'): void;
+}
+
+export interface DetectSummary {
+  readonly keyFrames: number;
+  readonly people: number;
+  /** Of loading, running the model and drawing. */
+  readonly seconds: number;
+  readonly stopped: boolean;
+}
+
+/**
+ * Loads the weights that the configuration names and looks at the input. Throws CheckpointError without usable weights,
+ * DataError without usable input.
+ */
+export async function detect(cfg: Config, options: DetectOptions): Promise<DetectSummary> {
+  const { report, signal, out } = options;
+  const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
+  report.info(`engine: ${engine.description}`);
+  const model = new Detector(cfg).train(false);
+  const origin = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  report.info(
+    `weights: ${origin.path}${origin.iteration === null ? '' : ` (iteration ${origin.iteration})`}`,
+  );
+  mkdirSync(out, { recursive: true });
+  const frames = await openInput(options.input, {
+    fps: cfg.AVA.FPS,
+    signal,
+    extracted: (done, total) => report.progress(done, total, 'frames extracted'),
+  });
+  try {
+    const keyFrames = listKeyFrames(frames.paths.length, frames.fps, options.step);
+    report.info(
+      `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
+    );
+    const head = {
+      input: options.input,
+      kind: frames.kind,
+      fps: frames.fps,
+      numFrames: frames.paths.length,
+      weights: origin.path,
+      iteration: origin.iteration,
+      personThreshold: options.personThreshold,
+      actionThreshold: options.actionThreshold,
+    };
+    return await detectIn(cfg, model, frames, keyFrames, head, options);
+  } finally {
+    frames.close();
+    model.dispose();
+  }
+}
+
+async function detectIn(
+  cfg: Config,
+  model: Detector,
+  frames: Frames,
+  keyFrames: readonly KeyFrame[],
+  head: Omit<DetectionFile, 'keyFrames'>,
+  options: DetectOptions,
+): Promise<DetectSummary> {
+  const { report, signal, out } = options;
+  const names = readLabelNames(cfg);
+  if (names === null)
+    report.warn('there is no label map (AVA.LABEL_MAP_FILE): actions have numbers instead of names');
+  const choice = { names, threshold: options.actionThreshold, top: options.topActions };
+  const video = await openVideo(frames, keyFrames, options);
+  const results: KeyFrameResult[] = [];
+  const detections: Detections[] = [];
+  const begin = performance.now();
+  try {
+    for await (const [keyFrame, found] of findAll(cfg, model, frames, keyFrames, options)) {
+      const people = namePeople(found.detections, choice);
+      const boxes = people.map(personBox);
+      const picture = `key_${String(keyFrame.frame + 1).padStart(6, '0')}.png`;
+      const path = frames.paths[keyFrame.frame];
+      const caption = captionOf(frames, keyFrame, people.length);
+      writeFileSync(join(out, picture), (await drawBoxes(path, boxes, { caption })).png);
+      if (found.samples) {
+        const sheet = await drawSamplePoints(path, byStage(found.samples), boxes, caption);
+        writeFileSync(join(out, picture.replace('key_', 'sampling_')), sheet.png);
+      }
+      if (found.notFinite > 0) {
+        report.warn(`second ${keyFrame.second}: ${found.notFinite} predictions are not finite and left out`);
+      }
+      results.push({ ...keyFrame, picture, people, notFinite: found.notFinite });
+      detections.push(found.detections);
+      await video?.add(boxes);
+      report.progress(results.length, keyFrames.length, 'key frames');
+    }
+  } finally {
+    // Also after an error in the middle: what was found is kept.
+    writeResultFiles(out, { ...head, keyFrames: results }, frames.name, detections);
+    await video?.close();
+  }
+  return {
+    keyFrames: results.length,
+    people: results.reduce((sum, { people }) => sum + people.length, 0),
+    seconds: (performance.now() - begin) / 1000,
+    stopped: signal.aborted,
+  };
+}
+
+/** Key frames with what the model finds, until the end or until the signal; the next batch loads while one is computed. */
+async function* findAll(
+  cfg: Config,
+  model: Detector,
+  frames: Frames,
+  keyFrames: readonly KeyFrame[],
+  { personThreshold, showSampling, signal }: DetectOptions,
+): AsyncGenerator<[KeyFrame, FoundPeople]> {
+  const size = cfg.TEST.VIDEOS_PER_BATCH;
+  const chunks = Array.from({ length: Math.ceil(keyFrames.length / size) }, (_, i) =>
+    keyFrames.slice(i * size, (i + 1) * size),
+  );
+  const load = (i: number) => {
+    const batch = i < chunks.length ? loadBatch(cfg, frames, chunks[i]) : null;
+    // The error is for whoever waits for this batch, which is not yet anybody.
+    batch?.catch(() => {});
+    return batch;
+  };
+  let next = load(0);
+  for (const [i, chunk] of chunks.entries()) {
+    const batch = await next!;
+    next = load(i + 1);
+    const found = await findPeople(model, batch, personThreshold, showSampling);
+    for (const [k, keyFrame] of chunk.entries()) {
+      if (signal.aborted) return;
+      yield [keyFrame, found[k]];
+    }
+  }
+}
+
+async function openVideo(
+  frames: Frames,
+  keyFrames: readonly KeyFrame[],
+  { video, out, report }: DetectOptions,
+): Promise<VideoOfResults | null> {
+  if (!video || frames.paths.length === 1) return null;
+  const found = await findEncoder();
+  if ('problem' in found) {
+    report.warn(`no detections.mp4: ${found.problem}`);
+    return null;
+  }
+  if (!found.encoder.includes('264')) {
+    report.warn(
+      `this ffmpeg cannot write H.264; detections.mp4 is ${found.encoder}, which browsers do not play`,
+    );
+  }
+  return new VideoOfResults(join(out, 'detections.mp4'), found.encoder, frames, keyFrames);
+}
+
+function describeInput({ kind, paths, fps }: Frames): string {
+  if (kind === 'picture') return 'one picture, shown to the model as a still';
+  const count = `${paths.length} frames at ${fps} per second`;
+  return kind === 'video' ? `a video, ${count}` : `a folder with ${count}`;
+}
+
+function captionOf({ name, kind }: Frames, { second, frame }: KeyFrame, people: number): string {
+  const when = kind === 'picture' ? '' : ` · second ${second} · frame ${frame + 1}`;
+  return `${name}${when} · ${people === 0 ? 'nobody' : `${people} ${people === 1 ? 'person' : 'people'}`}`;
+}
+
+/** Person → stage turned into stage → person. */
+function byStage(samples: readonly (readonly StageSamples[])[]): StageSamples[][] {
+  const numStages = samples[0]?.length ?? 0;
+  return Array.from({ length: numStages }, (_, s) => samples.map((person) => person[s]));
+}

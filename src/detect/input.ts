@@ -1,0 +1,105 @@
+/** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, extname, join, parse, resolve } from 'node:path';
+import { isDiskFull, lastWords, probeVideo, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
+import { DataError } from '../errors.js';
+
+const PICTURES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
+
+export interface Frames {
+  readonly kind: 'video' | 'folder' | 'picture';
+  /** The name of the file or folder, without an ending. */
+  readonly name: string;
+  /** The files of the frames, in order. */
+  readonly paths: readonly string[];
+  readonly fps: number;
+  /** Removes what was made for reading them. */
+  close(): void;
+}
+
+export interface InputOptions {
+  /** Videos are taken apart at this rate, and pictures of a folder follow each other at it. */
+  readonly fps: number;
+  readonly signal: AbortSignal;
+  /** Told how many frames of a video are out so far, and of how many, where that is known. */
+  readonly extracted?: (frames: number, total: number | null) => void;
+}
+
+/** Throws DataError where the input is not there or has no pictures, UserError where a video needs ffmpeg. */
+export async function openInput(input: string, { fps, signal, extracted }: InputOptions): Promise<Frames> {
+  const stats = statSync(input, { throwIfNoEntry: false });
+  if (!stats) throw new DataError(`--input: ${input}: there is no such file or folder`);
+  const name = parse(resolve(input)).name;
+  const close = () => {};
+  if (stats.isDirectory())
+    return { kind: 'folder', name: basename(resolve(input)), paths: picturesIn(input), fps, close };
+  if (isPicture(input)) return { kind: 'picture', name, paths: [input], fps, close };
+  return extract(input, name, { fps, signal, extracted });
+}
+
+function isPicture(file: string): boolean {
+  return PICTURES.has(extname(file).toLowerCase());
+}
+
+/** Sorted by name, numbers by value: frame_2 comes before frame_10. */
+function picturesIn(folder: string): string[] {
+  const { compare } = new Intl.Collator('en', { numeric: true });
+  const files = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.') && isPicture(entry.name))
+    .map((entry) => entry.name)
+    .sort((a, b) => compare(a, b) || (a < b ? -1 : 1));
+  if (files.length === 0) {
+    throw new DataError(
+      `--input: ${folder}: there are no pictures in this folder (${[...PICTURES].join(' ')})`,
+    );
+  }
+  return files.map((file) => join(folder, file));
+}
+
+/** Takes a video apart into a temporary folder. */
+async function extract(
+  path: string,
+  name: string,
+  { fps, signal, extracted }: InputOptions,
+): Promise<Frames> {
+  await requireFfmpeg();
+  const { duration, problem } = await probeVideo(path, signal);
+  if (problem !== null)
+    throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
+  const folder = mkdtempSync(join(tmpdir(), 'stmixer-frames-'));
+  const close = () => {
+    process.off('exit', close);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  // For exits that do not wait, such as that of a second Ctrl-C.
+  process.on('exit', close);
+  try {
+    const total = duration === null ? null : Math.round(duration * fps);
+    const args = [
+      ...['-hide_banner', '-nostdin', '-loglevel', 'error', '-progress', 'pipe:1'],
+      ...['-i', `file:${resolve(path)}`, '-map', '0:V:0', '-vf', `fps=fps=${fps}:start_time=0`],
+      ...['-q:v', '2', '-f', 'image2', './frame_%06d.jpg'],
+    ];
+    const run = await runFfmpeg(args, {
+      cwd: folder,
+      signal,
+      onFrames: (frames) => extracted?.(frames, total),
+    });
+    if (isDiskFull(run.lines))
+      throw new DataError(`${folder}: there is no space left for the frames of ${path}`);
+    const paths = readdirSync(folder)
+      .sort()
+      .map((file) => join(folder, file));
+    // A video that breaks off still has what comes before.
+    if (paths.length === 0) {
+      throw new DataError(
+        `--input: ${path}: no frames can be taken out of this video: ${lastWords(run.lines)}`,
+      );
+    }
+    return { kind: 'video', name, paths, fps, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+/** @file Which frames are looked at, and the clips around them, made as evaluation makes them. */
+import type { Config } from '../config/index.js';
+import { type Clip, type ClipSource, loadClip, writeVideo } from '../data/clip.js';
+import { type Batch, batchShape, makeBatch } from '../data/collate.js';
+import { getSequence } from '../data/frames.js';
+import { type Augmentation, transformSettings } from '../data/transforms.js';
+import type { Frames } from './input.js';
+
+export interface KeyFrame {
+  /** From the beginning of the input. */
+  readonly second: number;
+  /** The place of its picture among the frames. */
+  readonly frame: number;
+}
+
+/** One every `step` seconds from the beginning. */
+export function listKeyFrames(numFrames: number, fps: number, step: number): KeyFrame[] {
+  const keyFrames: KeyFrame[] = [];
+  for (let i = 0; ; i++) {
+    // Rounded, as 3 · 0.1 is not 0.3.
+    const second = Number((i * step).toFixed(6));
+    const frame = Math.round(second * fps);
+    if (frame >= numFrames) return keyFrames;
+    if (frame !== keyFrames.at(-1)?.frame) keyFrames.push({ second, frame });
+  }
+}
+
+/** Loads the clips of some key frames as one batch. Throws DataError that names a broken frame. */
+export async function loadBatch(cfg: Config, frames: Frames, keyFrames: readonly KeyFrame[]): Promise<Batch> {
+  const settings = transformSettings(cfg, 'test');
+  // Boxes are for the pictures as they are: no flip, whatever evaluation is told.
+  const augmentation: Augmentation = {
+    minScale: settings.minScales[0],
+    flip: false,
+    jitter: [],
+    lighting: null,
+  };
+  const sources = keyFrames.map((keyFrame, i) => clipSource(cfg, frames, keyFrame, i));
+  const clips = await Promise.all(sources.map((source) => loadClip(source, settings, augmentation)));
+  return batchOf(clips, cfg.DATALOADER.SIZE_DIVISIBILITY);
+}
+
+function clipSource(cfg: Config, frames: Frames, { second, frame }: KeyFrame, clipId: number): ClipSource {
+  const { NUM_FRAMES, SAMPLING_RATE } = cfg.DATA;
+  const half = Math.floor((NUM_FRAMES * SAMPLING_RATE) / 2);
+  const sequence = getSequence(frame, half, SAMPLING_RATE, frames.paths.length);
+  return {
+    info: { clipId, videoIndex: 0, videoName: frames.name, second },
+    paths: sequence.map((place) => frames.paths[place]),
+    boxes: [],
+    labels: [],
+    numClasses: cfg.MODEL.STM.ACTION_CLASSES,
+  };
+}
+
+function batchOf(clips: readonly Clip[], sizeDivisibility: number): Batch {
+  const shape = batchShape(clips, sizeDivisibility);
+  const [, numFrames, height, width] = shape;
+  const clipLength = numFrames * height * width * 3;
+  const video = new Float32Array(clips.length * clipLength);
+  clips.forEach((clip, i) => {
+    writeVideo(clip, video, i * clipLength, height, width);
+  });
+  return makeBatch(clips, shape, video);
+}

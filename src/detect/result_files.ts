@@ -1,0 +1,57 @@
+/** @file detections.json and detections.csv. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDetections } from '../evaluation/ava_csv.js';
+import type { Detections } from '../model/inference.js';
+import type { FoundPerson } from './people.js';
+
+/** What was found at one key frame. */
+export interface KeyFrameResult {
+  /** From the beginning of the input. */
+  readonly second: number;
+  /** The number of its frame, from 0. */
+  readonly frame: number;
+  /** The drawn picture, beside detections.json. */
+  readonly picture: string;
+  readonly people: readonly FoundPerson[];
+  /** Predictions that were left out because they are not finite. */
+  readonly notFinite: number;
+}
+
+/** The content of detections.json. */
+export interface DetectionFile {
+  readonly input: string;
+  readonly kind: 'video' | 'folder' | 'picture';
+  readonly fps: number;
+  readonly numFrames: number;
+  readonly weights: string;
+  /** Training steps that the weights had seen; null where they do not say. */
+  readonly iteration: number | null;
+  readonly personThreshold: number;
+  readonly actionThreshold: number;
+  readonly keyFrames: readonly KeyFrameResult[];
+}
+
+/**
+ * Writes both files. The csv has AVA's form and, as evaluation wants it, the score of every action of every person; its
+ * seconds count from the beginning of the input.
+ */
+export function writeResultFiles(
+  folder: string,
+  file: DetectionFile,
+  videoName: string,
+  detections: readonly Detections[],
+): void {
+  const json = JSON.stringify(file, (_, value) => (typeof value === 'number' ? rounded(value) : value), 1);
+  writeFileSync(join(folder, 'detections.json'), `${json}\n`);
+  const clips = detections.map((found, clipId) => ({
+    clip: { clipId, videoIndex: 0, videoName, second: file.keyFrames[clipId].second },
+    detections: found,
+  }));
+  writeDetections(join(folder, 'detections.csv'), clips);
+}
+
+/** More decimals than five are noise of float32. */
+function rounded(value: number): number {
+  return Number(value.toFixed(5));
+}

@@ -1,0 +1,121 @@
+/** @file Where a decoder's stages sample the picture for each person: a panel per stage. */
+import sharp from 'sharp';
+import { PALETTE } from './colours.js';
+import { type DrawnPicture, drawBoxes } from './draw_boxes.js';
+import { arrange } from './sheet.js';
+import { ASCENT, textPath, textWidth } from './text.js';
+import type { DrawnBox } from './types.js';
+
+/** What one stage does for one person. */
+export interface SampledPerson {
+  /** The box that the stage starts from, corners as fractions of the picture. */
+  readonly box: readonly number[];
+  /** x and y as fractions of the picture and the level of the pyramid, one after the other. */
+  readonly points: ArrayLike<number>;
+}
+
+const GAP = 6;
+const LINE = '#101418';
+/** Radius of a point on the finest level of the pyramid; each coarser one adds a step. */
+const FINEST_RADIUS = 1.6;
+const RADIUS_STEP = 1.5;
+const LEVELS = 4;
+
+/** `stages[s][p]` is person p in stage s; `found` are the boxes after the last stage. */
+export async function drawSamplePoints(
+  picture: string,
+  stages: readonly (readonly SampledPerson[])[],
+  found: readonly DrawnBox[],
+  caption: string,
+): Promise<DrawnPicture> {
+  const panels = await Promise.all(
+    stages.map(async (people, s) => {
+      const outside = countOutside(people);
+      const beyond = outside > 0 ? ` · ${outside} points beyond the picture` : '';
+      const title = `stage ${s + 1}: its boxes and where it looks${beyond}`;
+      const boxes = people.map(({ box }) => ({ box, labels: [], kind: 'detection' as const }));
+      return withPoints(await drawBoxes(picture, boxes, { caption: title }), picture, people);
+    }),
+  );
+  const result = await drawBoxes(picture, found, { caption });
+  const all = [...panels, result];
+  const columns = Math.ceil(Math.sqrt(all.length));
+  const rows = Array.from({ length: Math.ceil(all.length / columns) }, (_, r) =>
+    all.slice(r * columns, (r + 1) * columns),
+  );
+  return arrange([...rows, [await legend(result.width)]], GAP);
+}
+
+function radiusOf(level: number): number {
+  return FINEST_RADIUS + RADIUS_STEP * Math.min(Math.max(level, 0), LEVELS - 1);
+}
+
+function isInside(x: number, y: number): boolean {
+  return x >= 0 && x <= 1 && y >= 0 && y <= 1;
+}
+
+function countOutside(people: readonly SampledPerson[]): number {
+  let count = 0;
+  for (const { points } of people) {
+    for (let i = 0; i < points.length; i += 3) if (!isInside(points[i], points[i + 1])) count++;
+  }
+  return count;
+}
+
+async function withPoints(
+  drawn: DrawnPicture,
+  picture: string,
+  people: readonly SampledPerson[],
+): Promise<DrawnPicture> {
+  const { autoOrient } = await sharp(picture).metadata();
+  const height = (drawn.width * autoOrient.height) / autoOrient.width;
+  const dots: string[] = [];
+  people.forEach(({ points }, person) => {
+    const colour = PALETTE[person % PALETTE.length];
+    for (let i = 0; i < points.length; i += 3) {
+      if (!isInside(points[i], points[i + 1])) continue;
+      dots.push(dot(points[i] * drawn.width, points[i + 1] * height, points[i + 2], colour));
+    }
+  });
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${drawn.width}" height="${drawn.height}">${dots.join('')}</svg>`;
+  const png = await sharp(drawn.png)
+    .composite([{ input: Buffer.from(svg) }])
+    .removeAlpha()
+    .png({ compressionLevel: 6 })
+    .toBuffer();
+  return { ...drawn, png };
+}
+
+function dot(x: number, y: number, level: number, colour: string): string {
+  return (
+    `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${radiusOf(level).toFixed(2)}" fill="${colour}" ` +
+    `fill-opacity="0.75" stroke="${LINE}" stroke-opacity="0.7" stroke-width="0.8"/>`
+  );
+}
+
+/** What the sizes of the points mean. */
+async function legend(width: number): Promise<DrawnPicture> {
+  const size = 15;
+  const height = size * 2;
+  const middle = height / 2;
+  const baseline = middle + (ASCENT / 2 - 0.1) * size;
+  const parts: string[] = [];
+  let x = size;
+  const write = (text: string) => {
+    parts.push(`<path fill="#fff" d="${textPath(text, x, baseline, size)}"/>`);
+    x += textWidth(text, size) + size;
+  };
+  write('points by level of the pyramid, in pixels of a map’s cell:');
+  for (let level = 0; level < LEVELS; level++) {
+    parts.push(dot(x, middle, level, PALETTE[0]));
+    x += 2 * radiusOf(level) + 4;
+    write(String(4 * 2 ** level));
+  }
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}</svg>`;
+  const png = await sharp({ create: { width, height, channels: 3, background: LINE } })
+    .composite([{ input: Buffer.from(svg) }])
+    .removeAlpha()
+    .png()
+    .toBuffer();
+  return { png, width, height };
+}
