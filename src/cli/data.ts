@@ -1,12 +1,17 @@
 /** @file `stmixer data`: making a data set from videos, and looking at one before training. */
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
+import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
+import { dataShowCommand } from './data_show.js';
+import { type ConfigOptions, configCommand } from './options.js';
 
 export function dataCommand(): Command {
   return new Command('data')
-    .description('make a data set from videos, and check it')
-    .addCommand(prepareCommand());
+    .description('make a data set from videos, check it, look at it')
+    .addCommand(prepareCommand())
+    .addCommand(checkCommand())
+    .addCommand(dataShowCommand());
 }
 
 interface PrepareFlags {
@@ -58,4 +63,18 @@ function whole(least: number): (text: string) => number {
     }
     return value;
   };
+}
+
+type CheckFlags = ConfigOptions & { deep?: boolean; json?: boolean };
+
+function checkCommand(): Command {
+  return configCommand('check')
+    .description('report everything in a data set that would go wrong in training and evaluation')
+    .option('--deep', 'decode every frame that clips use, not a sample')
+    .option('--json', 'machine-readable output')
+    .action(async (overrides: string[], flags: CheckFlags) => {
+      const { config } = loadConfig(flags.configFile, overrides);
+      const { runCheck } = await import('../data_tools/run_check.js');
+      process.exitCode = await runCheck(config, { deep: flags.deep ?? false, json: flags.json ?? false });
+    });
 }
