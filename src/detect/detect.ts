@@ -12,7 +12,7 @@ import type { Detections } from '../model/inference.js';
 import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
 import { type Frames, openInput } from './input.js';
 import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
-import { namePeople, personBox } from './people.js';
+import { distinctPeople, namePeople, personBox } from './people.js';
 import { type DetectionFile, type KeyFrameResult, writeResultFiles } from './result_files.js';
 import { VideoOfResults } from './video_of_results.js';
 import { findEncoder } from './video_writer.js';
@@ -112,14 +112,16 @@ async function detectIn(
   const begin = performance.now();
   try {
     for await (const [keyFrame, found] of findAll(cfg, model, frames, keyFrames, options)) {
-      const people = namePeople(found.detections, choice);
+      const rows = distinctPeople(found.detections);
+      const people = namePeople(found.detections, rows, choice);
       const boxes = people.map(personBox);
       const picture = `key_${String(keyFrame.frame + 1).padStart(6, '0')}.png`;
       const path = frames.paths[keyFrame.frame];
       const caption = captionOf(frames, keyFrame, people.length);
       writeFileSync(join(out, picture), (await drawBoxes(path, boxes, { caption })).png);
-      if (found.samples) {
-        const sheet = await drawSamplePoints(path, byStage(found.samples), boxes, caption);
+      const { samples } = found;
+      if (samples) {
+        const sheet = await drawSamplePoints(path, byStage(rows.map((row) => samples[row])), boxes, caption);
         writeFileSync(join(out, picture.replace('key_', 'sampling_')), sheet.png);
       }
       if (found.notFinite > 0) {

@@ -26,12 +26,37 @@ export interface ActionChoice {
   readonly top: number;
 }
 
+/** From this overlap on (intersection over union) two boxes are one person, as they are the same to AVA's evaluation. */
+const SAME_PERSON = 0.5;
+
+/**
+ * The rows of the detections that are one person each. Several queries of the model may find the same person; evaluation
+ * counts them all, but people who look at pictures want one box: that with the best score.
+ */
+export function distinctPeople({ boxes, personScores }: Detections): number[] {
+  const box = (row: number) => Array.from(boxes.subarray(4 * row, 4 * row + 4));
+  const best = Array.from(personScores.keys()).sort((a, b) => personScores[b] - personScores[a]);
+  const kept: number[] = [];
+  for (const row of best) {
+    if (kept.every((other) => intersectionOverUnion(box(row), box(other)) < SAME_PERSON)) kept.push(row);
+  }
+  return kept;
+}
+
+function intersectionOverUnion(a: readonly number[], b: readonly number[]): number {
+  const area = ([x1, y1, x2, y2]: readonly number[]) => Math.max(0, x2 - x1) * Math.max(0, y2 - y1);
+  const both = area([Math.max(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.min(a[3], b[3])]);
+  return both === 0 ? 0 : both / (area(a) + area(b) - both);
+}
+
+/** The people in some rows of the detections. */
 export function namePeople(
   { boxes, personScores, actionScores }: Detections,
+  rows: readonly number[],
   { names, threshold, top }: ActionChoice,
 ): FoundPerson[] {
   const K = personScores.length > 0 ? actionScores.length / personScores.length : 0;
-  return Array.from(personScores, (score, n) => {
+  return rows.map((n) => {
     const actions = Array.from(actionScores.subarray(n * K, (n + 1) * K), (value, k) => ({
       id: k + 1,
       name: names === null ? `action ${k + 1}` : names.get(k + 1),
@@ -40,7 +65,7 @@ export function namePeople(
       .filter((action): action is FoundAction => action.name !== undefined && action.score >= threshold)
       .sort((a, b) => b.score - a.score)
       .slice(0, top);
-    return { box: Array.from(boxes.subarray(4 * n, 4 * n + 4)), score, actions };
+    return { box: Array.from(boxes.subarray(4 * n, 4 * n + 4)), score: personScores[n], actions };
   });
 }
 

@@ -33,8 +33,8 @@ export interface DetectionFile {
 }
 
 /**
- * Writes both files. The csv has AVA's form and, as evaluation wants it, the score of every action of every person; its
- * seconds count from the beginning of the input.
+ * Writes both files. The csv has AVA's form and, as evaluation wants it, every box above the threshold with the scores of
+ * all actions; its seconds count from the beginning of the input.
  */
 export function writeResultFiles(
   folder: string,
