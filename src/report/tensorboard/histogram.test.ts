@@ -2,14 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { makeHistogram } from './histogram.js';
 
-/** Lower and upper end of every bucket that has something in it, with its count. */
+/** Lower and upper end of every bucket that has something in it, with its count; a bucket in front shows the first one's. */
 function filled(values: number[]): [number, number, number][] {
-  const { bucket, bucket_limit: limits } = makeHistogram(values);
-  return bucket.flatMap((count, i) =>
-    count > 0
-      ? [[i === 0 ? Number.NEGATIVE_INFINITY : limits[i - 1], limits[i], count] as [number, number, number]]
-      : [],
-  );
+  const { bucket, bucket_limit: limits } = makeHistogram([-Number.MAX_VALUE, ...values]);
+  return bucket
+    .map((count, i): [number, number, number] => [limits[i - 1], limits[i], count])
+    .filter(([, , count], i) => count > 0 && i > 0);
 }
 
 describe('makeHistogram', () => {
@@ -34,18 +32,19 @@ describe('makeHistogram', () => {
 
   it('knows numbers beyond the last limit', () => {
     expect(filled([1e30, Number.MAX_VALUE])).toEqual([[expect.closeTo(1e20, -19.5), Number.MAX_VALUE, 2]]);
-    expect(filled([-1e30])[0][2]).toBe(1);
+    expect(makeHistogram([-1e30, -1]).bucket).toEqual([1, 0, 1]);
   });
 
   it('sums up, and leaves out what is not finite', () => {
     const values = [-1, 2, 2, Number.NaN, Number.POSITIVE_INFINITY, 3];
     expect(makeHistogram(values)).toMatchObject({ min: -1, max: 3, num: 4, sum: 6, sum_squares: 18 });
     expect(filled(values).map(([, , count]) => count)).toEqual([1, 2, 1]);
-    expect(makeHistogram([Number.NaN])).toMatchObject({ min: 0, max: 0, num: 0, bucket: [0] });
+    expect(makeHistogram([Number.NaN])).toMatchObject({ min: 0, max: 0, num: 0, bucket: [] });
   });
 
-  it('keeps empty buckets once', () => {
-    const { bucket } = makeHistogram([-5, 1, 1, 100]);
-    expect(bucket).toEqual([0, 1, 0, 2, 0, 1, 0]);
+  it('keeps empty buckets once, and none at the ends', () => {
+    const { bucket, bucket_limit: limits } = makeHistogram([-5, 1, 1, 100]);
+    expect(bucket).toEqual([1, 0, 2, 0, 1]);
+    expect(limits).toEqual([...limits].sort((a, b) => a - b));
   });
 });

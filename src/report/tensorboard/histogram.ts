@@ -48,13 +48,18 @@ function bucketOf(value: number): number {
   return POSITIVE[at] === size ? ZERO - at : ZERO - at - 1;
 }
 
-/** Neighbouring empty buckets become one. */
+/**
+ * Neighbouring empty buckets become one. Those at the ends are left out: TensorBoard takes the smallest value for the
+ * lower end of the first bucket and the largest for the upper end of the last.
+ */
 function withoutEmptyRuns(counts: Float64Array): Pick<HistogramValue, 'bucket_limit' | 'bucket'> {
   const limits: number[] = [];
   const buckets: number[] = [];
-  for (let i = 0; i < counts.length; i++) {
-    const last = buckets.length - 1;
-    if (counts[i] === 0 && last >= 0 && buckets[last] === 0) limits[last] = LIMITS[i];
+  const first = counts.findIndex((count) => count > 0);
+  const last = counts.findLastIndex((count) => count > 0);
+  for (let i = first; i >= 0 && i <= last; i++) {
+    const previous = buckets.length - 1;
+    if (counts[i] === 0 && buckets[previous] === 0) limits[previous] = LIMITS[i];
     else {
       limits.push(LIMITS[i]);
       buckets.push(counts[i]);
