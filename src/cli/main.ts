@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { dataCommand } from './data.js';
+import { detectCommand } from './detect.js';
 import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
@@ -21,6 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(trainCommand())
     .addCommand(testCommand())
     .addCommand(evaluateCommand())
+    .addCommand(detectCommand())
     .addCommand(dataCommand())
     .addCommand(inspectCommand())
     .addCommand(reportCommand());
