@@ -80,7 +80,7 @@ export function writeRunFolder(folder: string, { iterations, names }: RunFolderO
     'DATA.PATH_TO_DATA_DIR',
     SAMPLE,
     'SOLVER.MAX_EPOCH',
-    '40',
+    String(Math.max(40, iterations / 15)),
   ]);
   writeFileSync(join(folder, 'config.yaml'), dumpConfig(config));
   writeFileSync(join(folder, 'environment.json'), `${JSON.stringify(ENVIRONMENT)}\n`);

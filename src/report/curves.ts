@@ -210,7 +210,7 @@ export function mapFigure(evaluations: readonly Evaluation[]): Figure | null {
     name: 'map',
     title: 'Mean average precision',
     note: 'On the test lists, at IoU 0.5; the best is marked.',
-    share: 'half',
+    share: isLong(evaluations[evaluations.length - 1]) ? 'whole' : 'half',
     plot: {
       kind: 'lines',
       ...ITERATIONS,
@@ -222,9 +222,14 @@ export function mapFigure(evaluations: readonly Evaluation[]): Figure | null {
   };
 }
 
+/** Whether there are too many classes for bars of all. */
+function isLong({ perClass }: Evaluation): boolean {
+  return rankedClasses(perClass).length > MOST_BARS;
+}
+
 /** Average precision of the classes: of all, or of the best and the worst where there are many. */
-export function classFigures({ perClass }: Evaluation): Figure[] {
-  const ranked = rankedClasses(perClass);
+export function classFigures(evaluation: Evaluation): Figure[] {
+  const ranked = rankedClasses(evaluation.perClass);
   const figure = (name: string, title: string, note: string, classes: readonly RankedClass[]): Figure => ({
     name,
     title,
@@ -233,7 +238,7 @@ export function classFigures({ perClass }: Evaluation): Figure[] {
     plot: { kind: 'bars', bars: classes.map(toBar), colour: 'blue' },
   });
   if (ranked.length === 0) return [];
-  if (ranked.length <= MOST_BARS) {
+  if (!isLong(evaluation)) {
     return [
       figure('class_ap', 'Average precision by class', 'Best first; n is the number of true boxes.', ranked),
     ];
@@ -262,7 +267,7 @@ export function rankedClasses(perClass: readonly ClassAp[]): RankedClass[] {
 }
 
 function toBar({ name, ap, groundTruth }: RankedClass): Bar {
-  return { name, value: ap, note: `${ap.toFixed(3)}  n ${groundTruth.toLocaleString('en')}` };
+  return { name, value: ap, note: `${ap.toFixed(3)} · n ${groundTruth.toLocaleString('en')}` };
 }
 
 /** How many precision-recall curves are drawn: of the classes with the most ground truth, whose curves are smoothest. */

@@ -30,7 +30,7 @@ export interface EmbeddedPicture {
 
 const COUNT = 4;
 /** Pictures are as wide as they are shown on a desktop, and small enough to be embedded. */
-const WIDTH = 720;
+const WIDTH = 800;
 const QUALITY = 62;
 
 /** The pictures of an evaluation, or a sentence why there are none. */

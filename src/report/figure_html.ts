@@ -29,7 +29,7 @@ export async function figureHtml(figure: Figure): Promise<Html> {
     plot.kind === 'lines' ? [legendHtml(plot), numbersHtml(figure, plot)] : [null, null];
   return html`<figure class="card ${share}" id="${name}">
 <figcaption><h3>${title}</h3><p>${note}</p></figcaption>
-${legend}<div class="plot">${wide}${narrow}</div>
+${legend}<div class="plot ${plot.kind}">${wide}${narrow}</div>
 ${numbers}</figure>
 `;
 }

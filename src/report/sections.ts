@@ -68,7 +68,7 @@ export function evaluationSentence({ iteration, clips, seconds, mAP }: Evaluatio
 export function examplesHtml(examples: readonly ExampleFigure[] | string): Html {
   if (typeof examples === 'string') return sentence(examples);
   const picture = ({ uri, width, height, alt }: EmbeddedPicture, title: string) =>
-    html`<div><h4>${title}</h4><img src="${uri}" width="${width}" height="${height}" alt="${title}. ${alt}" loading="lazy" decoding="async"></div>`;
+    html`<div><h4>${title}</h4><img src="${uri}" width="${width}" height="${height}" alt="${title}. ${alt}"></div>`;
   return html`${examples.map(
     ({
       caption,
@@ -93,7 +93,7 @@ export function configSection(config: RunConfig | null): Section {
       key,
       value,
       usual,
-    }) => html`<tr><th scope="row"><code>${key}</code></th><td><code>${value}</code></td><td><code>${usual}</code></td></tr>
+    }) => html`<tr><th scope="row"><code>${key}</code></th><td><code>${value}</code></td><td><span class="unseen">default </span><code>${usual}</code></td></tr>
 `,
   );
   return section(html`<p>${rows.length} settings differ from the defaults.</p>

@@ -35,9 +35,10 @@ export function smooth(points: readonly Point[]): Point[] {
   if (known.length < MIN_TO_SMOOTH) return known;
   const count = Math.max(7, Math.round(known.length * WINDOW_SHARE));
   let first = 0;
-  return known.map(({ x }) => {
+  return known.map(({ x }, i) => {
     while (first + count < known.length && known[first + count].x - x < x - known[first].x) first++;
-    const window = known.slice(first, first + count);
+    // At the beginning, where a loss falls fastest, the window reaches no farther ahead than back.
+    const window = known.slice(first, first + Math.min(count, 2 * i + 3));
     const reach = Math.max(x - window[0].x, window[window.length - 1].x - x) * 1.001;
     let [w0, w1, w2, wy, wxy] = [0, 0, 0, 0, 0];
     for (const neighbour of window) {

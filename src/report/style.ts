@@ -39,8 +39,8 @@ progress::-webkit-progress-value{background:var(--blue)}
 progress::-moz-progress-bar{background:var(--blue)}
 .grid{display:grid;grid-template-columns:repeat(12,minmax(0,1fr));gap:16px}
 .grid+*{margin-top:16px}
-.whole,.grid>.empty{grid-column:span 12}
-.half,.example{grid-column:span 6}
+.whole,.example,.grid>.empty{grid-column:span 12}
+.half{grid-column:span 6}
 .quarter{grid-column:span 3;padding:14px 16px}
 .third{grid-column:span 4}
 .card figcaption p{color:var(--muted);font-size:.85rem;overflow-wrap:anywhere}
@@ -51,7 +51,9 @@ section>.lead{margin:1.5rem 0 .8rem}
 .legend{display:flex;flex-wrap:wrap;gap:.1rem 1rem;list-style:none;font-size:.8rem;color:var(--muted);margin-top:.4rem}
 .quarter .legend{display:none}
 .key{width:18px;height:8px;margin-right:.4rem;vertical-align:middle}
-.plot{position:relative;margin-top:.5rem}
+figure.card{display:flex;flex-direction:column}
+.plot{padding-top:.5rem}
+.plot.lines{margin-top:auto}
 .plot>svg{display:block;width:100%;height:auto;overflow:visible;touch-action:pan-y}
 .plot text{font-family:inherit}
 .plot .narrow{display:none}
@@ -81,13 +83,13 @@ pre{margin:.6rem 0 0;max-height:480px;overflow:auto;font-size:.8rem}
 .messages li{overflow-wrap:anywhere}
 .messages time{color:var(--muted);margin-right:.4rem}
 .empty{color:var(--muted)}
-@media(max-width:1000px){.half,.third,.example{grid-column:span 12}.quarter{grid-column:span 6}}
+@media(max-width:1000px){.half,.third{grid-column:span 12}.quarter{grid-column:span 6}}
 @media(max-width:600px){
 #page{padding:1.25rem 12px 3rem}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
 .tile{padding:12px 14px}
 .tile strong{font-size:1.3rem}
-.tile:last-child{grid-column:span 2}
+.tile:nth-child(n+5){grid-column:span 2}
 .card{padding:14px}
 .grid{gap:12px}
 .quarter{padding:12px}
@@ -96,6 +98,11 @@ pre{margin:.6rem 0 0;max-height:480px;overflow:auto;font-size:.8rem}
 .pair{grid-template-columns:1fr}
 .facts div{grid-template-columns:1fr;gap:0}
 h2{margin-top:2.2rem}
+.words thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.words tr{display:block;padding:.45rem 0;border-bottom:1px solid var(--grid)}
+.words th,.words td{display:block;border:0;padding:.05rem 0}
+.words tbody th{font-weight:600}
+.words .unseen{position:static;width:auto;clip-path:none}
 }
 @media print{.skip,nav,details:not([open]){display:none}.card{break-inside:avoid}}
 `;

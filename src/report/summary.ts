@@ -98,7 +98,7 @@ function throughput({ metrics, config }: Run): Headline {
 function time(run: Run): Headline {
   const { metrics } = run;
   const left = metrics.at(-1)?.etaSeconds ?? 0;
-  const since = metrics.length === 0 ? '' : 'of steps';
+  const since = metrics.length === 0 ? '' : 'in training steps';
   return {
     label: 'Time',
     value: duration(trainingSeconds(run)),
