@@ -8,7 +8,7 @@ import { initializeParameters } from '../src/nn/module.js';
 import { makeLrScheduler, makeOptimizer } from '../src/solver/index.js';
 import type { Logger } from '../src/training/logger.js';
 import type { TrainingState } from '../src/training/loop.js';
-import { modelState, restoreState, saveState } from '../src/training/restore.js';
+import { checkpointParts, modelState, restoreState } from '../src/training/restore.js';
 import { type StepLosses, trainStep } from '../src/training/step.js';
 import { Rng } from '../src/util/random.js';
 import { tinyConfig } from './tiny_config.js';
@@ -65,7 +65,7 @@ export class TinyTraining {
 
   /** Writes a checkpoint and returns its path. */
   save(folder: string): Promise<string> {
-    return saveState(new Checkpointer(folder), 'saved', this.state, this.#iteration);
+    return new Checkpointer(folder).save('saved', checkpointParts(this.state, this.#iteration));
   }
 
   /** Continues from a checkpoint. */

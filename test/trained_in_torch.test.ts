@@ -10,7 +10,7 @@ import { SetCriterion } from '../src/loss/criterion.js';
 import { Detector } from '../src/model/detector.js';
 import { initializeParameters } from '../src/nn/module.js';
 import { makeLrScheduler, makeOptimizer } from '../src/solver/index.js';
-import { saveState } from '../src/training/restore.js';
+import { checkpointParts } from '../src/training/restore.js';
 import { expectClose, goldenExists, goldenJson, goldenTensors, WEIGHTS } from './golden.js';
 import { runPython, torchTitle, torchVersion } from './torch.js';
 
@@ -84,7 +84,7 @@ describe.skipIf(!torchVersion?.startsWith('2') || !goldenExists('e2e.json'))(
         scheduler: makeLrScheduler(cfg, optimizer),
       };
       for (let step = 0; step < 6; step++) {
-        if (step === 3) await saveState(new Checkpointer(folder), 'model_0000003', state, step);
+        if (step === 3) await new Checkpointer(folder).save('model_0000003', checkpointParts(state, step));
         for (const [index, parameter] of model.parameters().entries()) {
           parameter.grad = tf.fill([...parameter.shape], gradient(index, step));
         }

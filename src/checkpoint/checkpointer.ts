@@ -1,5 +1,5 @@
 /** @file Saving and loading a training run's checkpoints, with the official trainer's names and contents. */
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { resolve as absolute, basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../util/host_tensor.js';
@@ -59,6 +59,9 @@ export function checkpointName(iteration: number): string {
 /** The name of the checkpoint at the end of a run. */
 export const FINAL_CHECKPOINT = 'model_final';
 
+/** The name of the checkpoint with the best evaluation. */
+export const BEST_CHECKPOINT = 'model_best';
+
 /** The checkpoints of one output folder. */
 export class Checkpointer {
   constructor(readonly outputDir: string) {}
@@ -69,11 +72,41 @@ export class Checkpointer {
    * before is untouched then.
    */
   async save(name: string, parts: CheckpointParts): Promise<string> {
+    const path = await this.write(name, parts);
+    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
+    return path;
+  }
+
+  /** As `save`, but no run continues from this file by itself. */
+  async write(name: string, parts: CheckpointParts): Promise<string> {
     const path = join(this.outputDir, `${name}.pth`);
     const { model, optimizer, scheduler, iteration } = parts;
     await writePth(path, { model: new Map(model), optimizer, scheduler, iteration });
-    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
     return path;
+  }
+
+  /**
+   * Gives a checkpoint a second name, in place of what has that name; without a second copy where the file system can.
+   * Returns the new path. Throws CheckpointError if the disk refuses.
+   */
+  alias(path: string, name: string): string {
+    const target = join(this.outputDir, `${name}.pth`);
+    const temporary = `${target}.tmp-${process.pid}`;
+    try {
+      rmSync(temporary, { force: true });
+      try {
+        linkSync(path, temporary);
+      } catch {
+        copyFileSync(path, temporary);
+      }
+      renameSync(temporary, target);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw new CheckpointError(`${target}: cannot be written: ${describeSystemError(error)}`, {
+        cause: error,
+      });
+    }
+    return target;
   }
 
   /**

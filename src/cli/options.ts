@@ -1,5 +1,5 @@
 /** @file What several commands share: the configuration file and the trailing `KEY VALUE …` words. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 
 export interface ConfigOptions {
   configFile: string;
@@ -15,4 +15,15 @@ export function configCommand(name: string): Command {
     )
     .requiredOption('--config-file <file>', 'the YAML configuration')
     .option('--verbose', 'show more, and where errors come from');
+}
+
+/** `--engine` and `--device`. */
+export function addEngineOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--engine <name>', 'what runs the tensors')
+        .choices(['auto', 'onnx', 'tensorflow', 'cpu'])
+        .default('auto'),
+    )
+    .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'));
 }

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import type { TrainOptions } from '../training/train.js';
-import { type ConfigOptions, configCommand } from './options.js';
+import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -19,7 +19,7 @@ type Flags = ConfigOptions & {
 };
 
 export function trainCommand(): Command {
-  return configCommand('train')
+  return addEngineOptions(configCommand('train'))
     .description('train a model')
     .option('--transfer', 'take only the weights from MODEL.WEIGHT: no optimizer, schedule or iteration')
     .option('--no-head', 'do not load the weights of the head (stm_head.*)')
@@ -32,12 +32,6 @@ export function trainCommand(): Command {
       "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
     )
     .option('--seed <number>', 'fixes initial weights, data order, augmentation and dropout', parseSeed, 0)
-    .addOption(
-      new Option('--engine <name>', 'what runs the tensors')
-        .choices(['auto', 'onnx', 'tensorflow', 'cpu'])
-        .default('auto'),
-    )
-    .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'))
     .option('--use-tfboard', 'write TensorBoard events')
     .option('--skip-final-test', 'no evaluation after training')
     .option('--skip-val-in-train', 'no evaluation during training')

@@ -231,12 +231,18 @@ export function createTrainLoader(
   return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, startIteration, warn));
 }
 
+export interface TestLoaderOptions {
+  /** The test split, if it was opened before. */
+  readonly dataset?: AvaDataset;
+  readonly seed?: number;
+  readonly warn?: (message: string) => void;
+}
+
 /** The evaluation batches: every key frame of the test lists once; in order, unless they are grouped by shape. */
 export function createTestLoader(
   cfg: DataConfig,
-  { seed = 0, warn }: { readonly seed?: number; readonly warn?: (message: string) => void } = {},
+  { dataset = AvaDataset.open(cfg, 'test'), seed = 0, warn }: TestLoaderOptions = {},
 ): BatchLoader {
-  const dataset = AvaDataset.open(cfg, 'test');
   const sampler = new SequentialSampler(groupsOf(dataset, cfg), cfg.TEST.VIDEOS_PER_BATCH);
   return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, 0, warn));
 }

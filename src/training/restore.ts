@@ -1,5 +1,10 @@
 /** @file Between the run in memory and checkpoint files. */
-import { type Checkpointer, type LoadRequest, loadCheckpoint } from '../checkpoint/checkpointer.js';
+import {
+  type Checkpointer,
+  type CheckpointParts,
+  type LoadRequest,
+  loadCheckpoint,
+} from '../checkpoint/checkpointer.js';
 import { summarizeReport } from '../checkpoint/weights.js';
 import type { Config } from '../config/index.js';
 import type { SetCriterion } from '../loss/criterion.js';
@@ -26,19 +31,14 @@ export function modelState({ model, criterion }: TrainingState): Map<string, Hos
   return state;
 }
 
-/** Writes a checkpoint and names it in `last_checkpoint`; returns its path. */
-export function saveState(
-  checkpointer: Checkpointer,
-  name: string,
-  state: TrainingState,
-  iteration: number,
-): Promise<string> {
-  return checkpointer.save(name, {
+/** What a checkpoint of the run holds after `iteration` steps. */
+export function checkpointParts(state: TrainingState, iteration: number): CheckpointParts {
+  return {
     model: modelState(state),
     optimizer: state.optimizer.stateDict(),
     scheduler: state.scheduler.stateDict(),
     iteration,
-  });
+  };
 }
 
 /**

@@ -1,19 +1,26 @@
 /** @file A training run from its configuration to its exit code. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Checkpointer } from '../checkpoint/checkpointer.js';
+import { BEST_CHECKPOINT, Checkpointer } from '../checkpoint/checkpointer.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
+import { DataError } from '../errors.js';
+import { readEvaluations } from '../evaluation/history.js';
+import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
+import { writeEnvironment } from './environment.js';
+import { evaluateAndRecord } from './evaluation.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
-import { ProgressBar } from './hooks/progress.js';
-import { createLogger, type Logger } from './logger.js';
-import { type Hook, runTraining, type TrainingState } from './loop.js';
-import { restoreState, saveState } from './restore.js';
+import type { ProgressBars } from './hooks/progress.js';
+import { ValidationHook } from './hooks/validation.js';
+import type { Logger } from './logger.js';
+import { type Hook, runTraining } from './loop.js';
+import { checkpointParts, restoreState } from './restore.js';
+import { openLog } from './run_log.js';
 import { StopSignals } from './signals.js';
 import { duration, gib, significant } from './text.js';
 
@@ -33,18 +40,11 @@ export interface TrainOptions extends EngineRequest {
 export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<number> {
   const { config: cfg } = loaded;
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
-  mkdirSync(cfg.OUTPUT_DIR, { recursive: true });
-  const terminal = process.stdout.isTTY === true;
-  const bar = terminal ? new ProgressBar(iterationsOf(cfg)) : null;
-  const log = createLogger({
-    file: join(cfg.OUTPUT_DIR, 'log.jsonl'),
-    console: bar ?? process.stdout,
-    color: terminal && !process.env.NO_COLOR,
-    verbose: options.verbose,
-  });
+  const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
   log.info({ engine }, `engine: ${engine.description}`);
+  writeEnvironment(cfg.OUTPUT_DIR, engine);
   try {
-    return await trainLogged(loaded, options, log, bar);
+    return await trainLogged(loaded, options, log, bars);
   } catch (error) {
     // The command line prints it; here it is kept with the run.
     log.debug({ err: error }, 'the run ended with an error');
@@ -52,21 +52,16 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   }
 }
 
-function iterationsOf(cfg: Config): number {
-  return cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
-}
-
 async function trainLogged(
   { config: cfg, warnings }: LoadedConfig,
   options: TrainOptions,
   log: Logger,
-  bar: ProgressBar | null,
+  bars: ProgressBars | null,
 ): Promise<number> {
-  const maxIterations = iterationsOf(cfg);
+  const maxIterations = cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
   writeFileSync(join(cfg.OUTPUT_DIR, 'config.yaml'), dumpConfig(cfg));
   log.info({ config: cfg, options }, `output: ${cfg.OUTPUT_DIR}, seed ${options.seed}`);
   for (const warning of warnings) log.warn(warning);
-  announceLater(cfg, options, log);
 
   const model = new Detector(cfg);
   const criterion = new SetCriterion(cfg.MODEL.STM);
@@ -76,28 +71,66 @@ async function trainLogged(
 
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
   const startIteration = restoreState(checkpointer, state, cfg, options, log);
-  if (startIteration >= maxIterations) {
-    log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
-    return 0;
-  }
-  const batches = createTrainLoader(cfg, { seed: options.seed, startIteration });
-  describeData(batches, log);
-
+  const testSet = openTestSet(cfg, options, maxIterations, log);
   const stop = new StopSignals((signal) =>
     log.warn(`${signal}: finishing this step and saving; once more to quit at once`),
   );
-  const metrics = new MetricsHook({
-    file: join(cfg.OUTPUT_DIR, 'metrics.jsonl'),
-    log,
-    iterPerEpoch: cfg.SOLVER.ITER_PER_EPOCH,
-    maxIterations,
-    startIteration,
-    memory: engineMemory,
-  });
-  const hooks: Hook[] = [metrics, checkpoints(cfg, checkpointer, state, maxIterations, log)];
-  if (bar) hooks.push(bar.following(metrics));
-  const begin = performance.now();
+  const evaluate = async (iteration: number) => {
+    if (!testSet) return null;
+    const shouldStop = () => stop.received;
+    return evaluateAndRecord({ outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop }, model, iteration);
+  };
   try {
+    if (startIteration >= maxIterations) {
+      log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
+      const tested = readEvaluations(cfg.OUTPUT_DIR).some((line) => line.iteration === startIteration);
+      if (!options.skipFinalTest && !tested) await evaluate(startIteration);
+      return stop.exitCode;
+    }
+    const batches = createTrainLoader(cfg, {
+      seed: options.seed,
+      startIteration,
+      warn: (message) => log.warn(message),
+    });
+    describeData(batches, log);
+
+    const metrics = new MetricsHook({
+      file: join(cfg.OUTPUT_DIR, 'metrics.jsonl'),
+      log,
+      iterPerEpoch: cfg.SOLVER.ITER_PER_EPOCH,
+      maxIterations,
+      startIteration,
+      memory: engineMemory,
+    });
+    const checkpoints = new CheckpointHook({
+      period: cfg.SOLVER.CHECKPOINT_PERIOD * cfg.SOLVER.ITER_PER_EPOCH,
+      maxIterations,
+      async save(name, iteration) {
+        const path = await checkpointer.save(name, checkpointParts(state, iteration));
+        log.info(`saved ${path}`);
+        return path;
+      },
+    });
+    const hooks: Hook[] = [metrics, checkpoints];
+    if (bars) hooks.push(bars.training(maxIterations, metrics));
+    hooks.push(
+      new ValidationHook({
+        period: options.skipValidation ? null : cfg.SOLVER.EVAL_PERIOD * cfg.SOLVER.ITER_PER_EPOCH,
+        after: cfg.SOLVER.EVAL_AFTER * cfg.SOLVER.ITER_PER_EPOCH,
+        maxIterations,
+        finalTest: !options.skipFinalTest,
+        evaluate,
+        async saveBest(iteration) {
+          const saved = checkpoints.savedAfter(iteration);
+          const path = saved
+            ? checkpointer.alias(saved, BEST_CHECKPOINT)
+            : await checkpointer.write(BEST_CHECKPOINT, checkpointParts(state, iteration));
+          log.info(`saved ${path}`);
+        },
+        hooks,
+      }),
+    );
+    const begin = performance.now();
     const iteration = await runTraining({
       state,
       batches,
@@ -120,35 +153,28 @@ async function trainLogged(
   }
 }
 
-function checkpoints(
-  cfg: Config,
-  checkpointer: Checkpointer,
-  state: TrainingState,
-  maxIterations: number,
-  log: Logger,
-): CheckpointHook {
-  return new CheckpointHook({
-    period: cfg.SOLVER.CHECKPOINT_PERIOD * cfg.SOLVER.ITER_PER_EPOCH,
-    maxIterations,
-    async save(name, iteration) {
-      log.info(`saved ${await saveState(checkpointer, name, state, iteration)}`);
-    },
-  });
-}
-
-/** What is asked for and not there yet is said once, not passed over. */
-function announceLater(cfg: Config, options: TrainOptions, log: Logger): void {
-  if (options.tensorBoard) {
-    log.warn(
-      '--use-tfboard: TensorBoard events are not written yet; OUTPUT_DIR/metrics.jsonl has the same numbers',
+/** What evaluations of this run need, opened before hours of training are spent; null where there will be none. */
+function openTestSet(cfg: Config, options: TrainOptions, maxIterations: number, log: Logger): TestSet | null {
+  const { EVAL_AFTER, EVAL_PERIOD, ITER_PER_EPOCH, MAX_EPOCH } = cfg.SOLVER;
+  const first = EVAL_PERIOD * (Math.floor(EVAL_AFTER / EVAL_PERIOD) + 1);
+  const validates = !options.skipValidation && first <= MAX_EPOCH;
+  if (!validates && options.skipFinalTest) return null;
+  let testSet: TestSet;
+  try {
+    testSet = new TestSet(cfg);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(
+      `${error.message}\n(for the evaluation; --skip-val-in-train and --skip-final-test train without one)`,
+      { cause: error },
     );
   }
-  if (!options.skipValidation || !options.skipFinalTest) {
-    log.info(
-      `evaluation is not there yet: no validation every ${cfg.SOLVER.EVAL_PERIOD} epochs and no final test ` +
-        '(--skip-val-in-train and --skip-final-test change nothing for now)',
-    );
-  }
+  for (const warning of testSet.dataset.warnings) log.warn(warning);
+  const when = validates
+    ? `from iteration ${first * ITER_PER_EPOCH}, every ${EVAL_PERIOD * ITER_PER_EPOCH}`
+    : `after iteration ${maxIterations}`;
+  log.info(`evaluation: ${testSet.dataset.length} key frames, ${when}`);
+  return testSet;
 }
 
 /** The document's print-outs; the long one goes to log.jsonl and, as a summary of each group, to the console. */

@@ -6,12 +6,12 @@ export interface CheckpointOptions {
   /** Iterations between two checkpoints. */
   period: number;
   maxIterations: number;
-  /** Writes `<name>.pth` with the state after `iteration` steps. */
-  save(name: string, iteration: number): Promise<void>;
+  /** Writes `<name>.pth` with the state after `iteration` steps; returns its path. */
+  save(name: string, iteration: number): Promise<string>;
 }
 
 export class CheckpointHook implements Hook {
-  #lastSaved = -1;
+  #latest: { readonly path: string; readonly iteration: number } | null = null;
 
   constructor(private readonly options: CheckpointOptions) {}
 
@@ -20,13 +20,17 @@ export class CheckpointHook implements Hook {
   }
 
   async afterTraining(iteration: number): Promise<void> {
-    if (iteration === this.options.maxIterations) await this.options.save(FINAL_CHECKPOINT, iteration);
+    if (iteration === this.options.maxIterations) await this.#save(iteration, FINAL_CHECKPOINT);
     // Stopped before its end: what was learned since the last checkpoint is kept.
-    else if (iteration !== this.#lastSaved) await this.#save(iteration);
+    else if (iteration !== this.#latest?.iteration) await this.#save(iteration);
   }
 
-  async #save(iteration: number): Promise<void> {
-    await this.options.save(checkpointName(iteration), iteration);
-    this.#lastSaved = iteration;
+  /** The file that this hook wrote after so many steps, or null. */
+  savedAfter(iteration: number): string | null {
+    return this.#latest?.iteration === iteration ? this.#latest.path : null;
+  }
+
+  async #save(iteration: number, name = checkpointName(iteration)): Promise<void> {
+    this.#latest = { path: await this.options.save(name, iteration), iteration };
   }
 }

@@ -1,14 +1,26 @@
-/** @file A progress bar below the log, on a terminal. */
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+/** @file Progress bars below the log, on a terminal. */
+import { MultiBar, type Options, Presets, type SingleBar } from 'cli-progress';
 import type { Console } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
 import { duration, significant } from '../text.js';
 
-/** Standard output with a bar at the bottom while training runs: lines written through it appear above. */
-export class ProgressBar implements Console {
-  #bars: MultiBar | undefined;
+const OPTIONS: Options = {
+  stream: process.stdout,
+  hideCursor: true,
+  clearOnComplete: true,
+  // Else the log lines above are cut at the terminal's width too.
+  linewrap: true,
+  gracefulExit: false,
+  barsize: 24,
+};
 
-  constructor(private readonly maxIterations: number) {}
+const TRAINING = '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}';
+const EVALUATION = '{bar} {percentage}%  {value}/{total} clips  {rate} clips/s  eta {remaining}';
+
+/** Standard output with bars at the bottom while something runs: lines written through it appear above. */
+export class ProgressBars implements Console {
+  #bars: MultiBar | undefined;
+  #shown = 0;
 
   write(text: string): void {
     if (!this.#bars) {
@@ -19,34 +31,47 @@ export class ProgressBar implements Console {
     this.#bars.update();
   }
 
-  /** The hook that moves the bar; it takes the time that is left from the metrics. */
-  following(metrics: { etaSeconds(report: StepReport): number }): Hook {
+  /** The hook that moves the bar of a training run; it takes the time that is left from the metrics. */
+  training(maxIterations: number, metrics: { etaSeconds(report: StepReport): number }): Hook {
     let bar: SingleBar | undefined;
     return {
       afterStep: (report) => {
-        this.#bars ??= new MultiBar(
-          {
-            stream: process.stdout,
-            format: '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}',
-            hideCursor: true,
-            clearOnComplete: true,
-            // Else the log lines above are cut at the terminal's width too.
-            linewrap: true,
-            gracefulExit: false,
-            barsize: 24,
-          },
-          Presets.shades_classic,
-        );
-        bar ??= this.#bars.create(this.maxIterations, report.iteration);
+        bar ??= this.#add(TRAINING, maxIterations, report.iteration);
         bar.update(report.iteration, {
           loss: significant(report.total, 4),
           remaining: duration(metrics.etaSeconds(report)),
         });
       },
       close: () => {
-        this.#bars?.stop();
-        this.#bars = undefined;
+        if (bar) this.#remove(bar);
+        bar = undefined;
       },
     };
+  }
+
+  /** A bar for `total` clips; `close` takes it away. */
+  evaluation(total: number): { update(clips: number, seconds: number): void; close(): void } {
+    const bar = this.#add(EVALUATION, total, 0);
+    return {
+      update: (clips, seconds) =>
+        bar.update(clips, {
+          rate: significant(clips / seconds, 3),
+          remaining: duration(((total - clips) * seconds) / clips),
+        }),
+      close: () => this.#remove(bar),
+    };
+  }
+
+  #add(format: string, total: number, value: number): SingleBar {
+    this.#bars ??= new MultiBar(OPTIONS, Presets.shades_classic);
+    this.#shown++;
+    return this.#bars.create(total, value, { loss: '–', rate: '–', remaining: '–' }, { format });
+  }
+
+  #remove(bar: SingleBar): void {
+    this.#bars?.remove(bar);
+    if (--this.#shown > 0) return;
+    this.#bars?.stop();
+    this.#bars = undefined;
   }
 }

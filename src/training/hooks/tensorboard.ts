@@ -139,7 +139,7 @@ export class TensorBoardHook implements Hook {
 
   #histograms(iteration: number): void {
     for (const [name, { value }] of this.options.model.namedParameters()) {
-      this.#writer.histogram(`weights/${name}`, value.dataSync(), iteration);
+      this.#writer.histogram(`weights/${name}`, value.dataSync() as Float32Array, iteration);
     }
   }
 

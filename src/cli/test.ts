@@ -1,0 +1,17 @@
+/** @file `stmixer test`: its flags. */
+import type { Command } from 'commander';
+import { loadConfig } from '../config/index.js';
+import type { EngineRequest } from '../engine/index.js';
+import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+
+type Flags = ConfigOptions & Pick<EngineRequest, 'engine' | 'device'>;
+
+export function testCommand(): Command {
+  return addEngineOptions(configCommand('test'))
+    .description('evaluate MODEL.WEIGHT (or the last checkpoint in OUTPUT_DIR) on the test lists')
+    .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
+      const loaded = loadConfig(configFile, overrides);
+      const { test } = await import('../training/test.js');
+      process.exitCode = await test(loaded, { engine, device, verbose });
+    });
+}

@@ -1,0 +1,74 @@
+/** @file The test lists, opened once, and a model's evaluation on them. */
+import { resolve } from 'node:path';
+import type { Config } from '../config/index.js';
+import { AvaDataset } from '../data/dataset.js';
+import type { ActionLabel } from '../data/label_map.js';
+import { createTestLoader } from '../data/loader.js';
+import type { Detector } from '../model/detector.js';
+import { AvaEvaluator } from './ava_evaluator.js';
+import { detectAll, type EvaluationProgress } from './detect_clips.js';
+import { openEvaluator } from './evaluate_files.js';
+import { writeResults } from './results.js';
+import type { EvaluationReport } from './types.js';
+
+export interface EvaluationRun {
+  /** Training steps that the model has seen. */
+  readonly iteration: number;
+  /** The best mAP of the run so far, or null. */
+  readonly best: number | null;
+  /** Where the results are written. */
+  readonly folder: string;
+  /** Told what is left out. */
+  warn(message: string): void;
+  progress?(done: EvaluationProgress): void;
+  /** Asked after every batch; true ends the evaluation without a result. */
+  shouldStop?(): boolean;
+}
+
+export class TestSet {
+  readonly dataset: AvaDataset;
+  readonly #opened: AvaEvaluator;
+
+  /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
+  constructor(private readonly cfg: Config) {
+    const { ANNOTATION_DIR, TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
+    const path = (name: string) => resolve(cfg.DATA.PATH_TO_DATA_DIR, ANNOTATION_DIR, name);
+    this.#opened = openEvaluator({
+      groundTruth: TEST_GT_BOX_LISTS.map(path),
+      labelMap: path(LABEL_MAP_FILE),
+      exclude: EXCLUSION_FILE === '' ? undefined : path(EXCLUSION_FILE),
+    });
+    this.dataset = AvaDataset.open(cfg, 'test');
+  }
+
+  /** The classes that count. */
+  get labels(): readonly ActionLabel[] {
+    return this.#opened.labels;
+  }
+
+  /**
+   * Runs the model over all key frames and writes detections and results into the folder. Returns null where it was
+   * stopped. Throws DataError where a prediction is not finite or a frame cannot be read.
+   */
+  async evaluate(model: Detector, run: EvaluationRun): Promise<EvaluationReport | null> {
+    const begin = performance.now();
+    const batches = createTestLoader(this.cfg, { dataset: this.dataset, warn: run.warn });
+    const clips = await detectAll(model, batches, this.cfg.MODEL.STM.PERSON_THRESHOLD, run);
+    if (clips === null) return null;
+    // Batches grouped by shape come in another order; of equal scores the order of the images decides.
+    clips.sort((a, b) => a.clip.clipId - b.clip.clipId);
+    const { labels, groundTruth, excluded } = this.#opened;
+    const evaluator = new AvaEvaluator(labels, groundTruth, excluded);
+    for (const clip of clips) evaluator.addClip(clip);
+    const results = evaluator.results();
+    writeResults(run.folder, results, clips);
+    return {
+      iteration: run.iteration,
+      results,
+      clips,
+      seconds: (performance.now() - begin) / 1000,
+      best: results.mAP !== null && (run.best === null || results.mAP > run.best),
+      folder: run.folder,
+    };
+  }
+}

@@ -1,0 +1,64 @@
+/** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
+import type { EvaluationProgress } from '../evaluation/detect_clips.js';
+import { bestSoFar, evaluationFolder, recordEvaluation } from '../evaluation/history.js';
+import { summary } from '../evaluation/results.js';
+import type { TestSet } from '../evaluation/test_set.js';
+import type { EvaluationReport } from '../evaluation/types.js';
+import type { Detector } from '../model/detector.js';
+import type { ProgressBars } from './hooks/progress.js';
+import type { Logger } from './logger.js';
+import { duration, significant } from './text.js';
+
+/** Seconds between two lines of progress where there is no bar. */
+const LINE_PERIOD = 30;
+
+export interface EvaluationContext {
+  readonly outputDir: string;
+  readonly testSet: TestSet;
+  readonly log: Logger;
+  readonly bars: ProgressBars | null;
+  shouldStop(): boolean;
+}
+
+/** Evaluates the model, logs the outcome and adds it to the run's evaluations; null where it was stopped. */
+export async function evaluateAndRecord(
+  { outputDir, testSet, log, bars, shouldStop }: EvaluationContext,
+  model: Detector,
+  iteration: number,
+): Promise<EvaluationReport | null> {
+  const numClips = testSet.dataset.length;
+  log.info(`evaluating ${numClips} clips after iteration ${iteration}`);
+  const bar = bars?.evaluation(numClips);
+  let lastLine = 0;
+  const progress = ({ clips, seconds }: EvaluationProgress) => {
+    bar?.update(clips, seconds);
+    if (bar || seconds - lastLine < LINE_PERIOD || clips === numClips) return;
+    lastLine = seconds;
+    const left = duration(((numClips - clips) * seconds) / clips);
+    log.info(`evaluated ${clips}/${numClips} clips  ${significant(clips / seconds, 3)} clips/s  eta ${left}`);
+  };
+  try {
+    const report = await testSet.evaluate(model, {
+      iteration,
+      best: bestSoFar(outputDir, iteration),
+      folder: evaluationFolder(outputDir, iteration),
+      warn: (message) => log.warn(message),
+      progress,
+      shouldStop,
+    });
+    if (report === null) {
+      log.info('evaluation stopped');
+      return null;
+    }
+    recordEvaluation(outputDir, report);
+    const rate = significant(report.clips.length / report.seconds, 3);
+    log.info(
+      { iteration, mAP: report.results.mAP },
+      `${summary(report.results)}${report.best ? ' (best so far)' : ''}; ` +
+        `${report.clips.length} clips in ${duration(report.seconds)}, ${rate} clips/s; see ${report.folder}`,
+    );
+    return report;
+  } finally {
+    bar?.close();
+  }
+}
