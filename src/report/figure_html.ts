@@ -60,7 +60,7 @@ function numbersHtml({ title }: Figure, { xTitle, lines }: LinePlot): Html {
     ) => html`<tr><th scope="row">${place(x)}</th>${columns.map((column) => html`<td>${value(column.get(x))}</td>`)}</tr>
 `,
   );
-  return html`<details><summary>Numbers<span class="unseen"> of ${title}</span></summary><div class="scroll" tabindex="0" role="region" aria-label="Numbers of ${title}"><table class="numbers">
+  return html`<details><summary>Numbers<span class="unseen"> of ${title}</span></summary><div class="scroll" tabindex="0" role="group" aria-label="Numbers of ${title}"><table class="numbers">
 <thead><tr><th scope="col">${xTitle}</th>${lines.map((line) => html`<th scope="col">${line.name}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div></details>
 `;

@@ -68,7 +68,7 @@ export function svgToPng(svg: string): Promise<Buffer> {
     return `<path ${kept}${bold} d="${textPath(text, shift * textWidth(text, size), 0, size)}"/>`;
   });
   return sharp(Buffer.from(outlined), { density: 72 * PNG_SCALE })
-    .png({ palette: true })
+    .png()
     .toBuffer();
 }
 

@@ -50,7 +50,7 @@ export function classTable(evaluation: Evaluation): Html {
         html`<tr><th scope="row">${name}</th><td>${id}</td><td>${ap === null ? '–' : ap.toFixed(4)}</td><td>${groundTruth.toLocaleString('en')}</td></tr>
 `,
     );
-  return html`<details class="card"><summary>All ${rows.length} classes</summary><div class="scroll" tabindex="0" role="region" aria-label="All classes"><table>
+  return html`<details class="card"><summary>All ${rows.length} classes</summary><div class="scroll" tabindex="0" role="group" aria-label="All classes"><table>
 <thead><tr><th scope="col">class</th><th scope="col">id</th><th scope="col">AP</th><th scope="col">true boxes</th></tr></thead>
 <tbody>${rows}</tbody></table></div></details>
 `;
@@ -83,7 +83,7 @@ export function examplesHtml(examples: readonly ExampleFigure[] | string): Html 
 export function configSection(config: RunConfig | null): Section {
   const section = (content: Html) => ({ id: 'configuration', title: 'Configuration', content });
   if (config === null) return section(sentence('There is no config.yaml in this folder.'));
-  const whole = html`<details class="card"><summary>The whole config.yaml</summary><pre tabindex="0" role="region" aria-label="config.yaml">${config.text}</pre></details>
+  const whole = html`<details class="card"><summary>The whole config.yaml</summary><pre tabindex="0" role="group" aria-label="config.yaml">${config.text}</pre></details>
 `;
   if (config.config === null) {
     return section(html`${sentence(`This version cannot read config.yaml: ${config.problem}`)}${whole}`);
@@ -97,7 +97,7 @@ export function configSection(config: RunConfig | null): Section {
 `,
   );
   return section(html`<p>${rows.length} settings differ from the defaults.</p>
-<div class="card scroll" tabindex="0" role="region" aria-label="Settings that differ from the defaults"><table class="words">
+<div class="card scroll" tabindex="0" role="group" aria-label="Settings that differ from the defaults"><table class="words">
 <thead><tr><th scope="col">setting</th><th scope="col">value</th><th scope="col">default</th></tr></thead>
 <tbody>${rows}</tbody></table></div>
 ${whole}`);
