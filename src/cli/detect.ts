@@ -1,8 +1,8 @@
 /** @file `stmixer detect`: its flags, and how far it is. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { DetectOptions } from '../detect/detect.js';
-import { type ConfigOptions, configCommand } from './options.js';
+import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 
 type Flags = ConfigOptions & {
   input: string;
@@ -18,7 +18,7 @@ type Flags = ConfigOptions & {
 };
 
 export function detectCommand(): Command {
-  return configCommand('detect')
+  const command = configCommand('detect')
     .description('find people and their actions in a video, a folder of frames or a picture')
     .requiredOption('--input <path>', 'the video (needs ffmpeg), the folder or the picture')
     .requiredOption('--out <folder>', 'gets detections.json, detections.csv, pictures and a video')
@@ -27,52 +27,46 @@ export function detectCommand(): Command {
     .option('--action-threshold <score>', 'of an action', number(0, 1), 0.3)
     .option('--top <number>', 'actions of one person at most', count, 3)
     .option('--show-sampling', "draw where the decoder's stages look, too")
-    .option('--no-video', 'write no detections.mp4')
-    .addOption(
-      new Option('--engine <name>', 'what runs the tensors')
-        .choices(['auto', 'onnx', 'tensorflow', 'cpu'])
-        .default('auto'),
-    )
-    .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'))
-    .action(async (overrides: string[], flags: Flags) => {
-      const { config, warnings } = loadConfig(flags.configFile, overrides);
-      // Loaded late, so that --help and a wrong configuration are answered at once.
-      const [{ detect }, { DetectConsole }, { StopSignals }] = await Promise.all([
-        import('../detect/detect.js'),
-        import('../detect/console.js'),
-        import('../training/signals.js'),
-      ]);
-      const report = new DetectConsole();
-      for (const warning of warnings) report.warn(warning);
-      const stopping = new AbortController();
-      const stop = new StopSignals((signal) => {
-        report.info(`${signal}: finishing what is begun; once more to quit at once`);
-        stopping.abort(new StoppedError());
-      });
-      try {
-        const summary = await detect(config, {
-          input: flags.input,
-          out: flags.out,
-          step: flags.step,
-          personThreshold: flags.threshold ?? config.MODEL.STM.PERSON_THRESHOLD,
-          actionThreshold: flags.actionThreshold,
-          topActions: flags.top,
-          showSampling: flags.showSampling ?? false,
-          video: flags.video,
-          engine: flags.engine,
-          device: flags.device,
-          signal: stopping.signal,
-          report,
-        });
-        report.done(summary, flags.out);
-      } catch (error) {
-        if (!(error instanceof StoppedError)) throw error;
-      } finally {
-        report.close();
-        stop.close();
-      }
-      process.exitCode = stop.exitCode;
+    .option('--no-video', 'write no detections.mp4');
+  return addEngineOptions(command).action(async (overrides: string[], flags: Flags) => {
+    const { config, warnings } = loadConfig(flags.configFile, overrides);
+    // Loaded late, so that --help and a wrong configuration are answered at once.
+    const [{ detect }, { DetectConsole }, { StopSignals }] = await Promise.all([
+      import('../detect/detect.js'),
+      import('../detect/console.js'),
+      import('../training/signals.js'),
+    ]);
+    const report = new DetectConsole();
+    for (const warning of warnings) report.warn(warning);
+    const stopping = new AbortController();
+    const stop = new StopSignals((signal) => {
+      report.info(`${signal}: finishing what is begun; once more to quit at once`);
+      stopping.abort(new StoppedError());
     });
+    try {
+      const summary = await detect(config, {
+        input: flags.input,
+        out: flags.out,
+        step: flags.step,
+        personThreshold: flags.threshold ?? config.MODEL.STM.PERSON_THRESHOLD,
+        actionThreshold: flags.actionThreshold,
+        topActions: flags.top,
+        showSampling: flags.showSampling ?? false,
+        video: flags.video,
+        engine: flags.engine,
+        device: flags.device,
+        signal: stopping.signal,
+        report,
+      });
+      report.done(summary, flags.out);
+    } catch (error) {
+      if (!(error instanceof StoppedError)) throw error;
+    } finally {
+      report.close();
+      stop.close();
+    }
+    process.exitCode = stop.exitCode;
+  });
 }
 
 /** What an extraction that was stopped ends with. */

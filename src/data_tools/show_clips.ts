@@ -1,5 +1,5 @@
 /** @file Clips of a data set as pictures: what is in the files, or what training makes of it. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import type { Config } from '../config/index.js';
@@ -11,6 +11,7 @@ import { type Augmentation, drawAugmentation, type TransformSettings } from '../
 import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
+import { makeFolder } from '../util/folders.js';
 import { Rng } from '../util/random.js';
 
 /** How many clips, evenly spaced over the data set, or which ones. */
@@ -30,7 +31,7 @@ export async function showClips(cfg: Config, options: ShowOptions): Promise<void
   const dataset = AvaDataset.open(cfg, options.split);
   const names = readLabelNames(cfg);
   const indices = chooseClips(dataset, options.clips);
-  mkdirSync(options.out, { recursive: true });
+  makeFolder(options.out, '--out');
   for (const index of indices) {
     const pictures = options.augmented
       ? await augmentedPictures(dataset, index, names)

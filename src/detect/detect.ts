@@ -1,5 +1,5 @@
 /** @file Looking for people and their actions in a video or in pictures, and writing down and drawing what is found. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
@@ -9,8 +9,9 @@ import { drawSamplePoints } from '../drawing/sample_points.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { Detector } from '../model/detector.js';
 import type { Detections } from '../model/inference.js';
+import { makeFolder } from '../util/folders.js';
 import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
-import { type Frames, openInput } from './input.js';
+import { type Frames, openInput, requireInput } from './input.js';
 import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
 import { distinctPeople, namePeople, personBox } from './people.js';
 import { type DetectionFile, type KeyFrameResult, writeResultFiles } from './result_files.js';
@@ -58,6 +59,9 @@ export interface DetectSummary {
  */
 export async function detect(cfg: Config, options: DetectOptions): Promise<DetectSummary> {
   const { report, signal, out } = options;
+  // What takes no time to notice is noticed first.
+  requireInput(options.input);
+  makeFolder(out, '--out');
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   report.info(`engine: ${engine.description}`);
   const model = new Detector(cfg).train(false);
@@ -65,7 +69,6 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   report.info(
     `weights: ${origin.path}${origin.iteration === null ? '' : ` (iteration ${origin.iteration})`}`,
   );
-  mkdirSync(out, { recursive: true });
   const frames = await openInput(options.input, {
     fps: cfg.AVA.FPS,
     signal,

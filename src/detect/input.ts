@@ -1,5 +1,5 @@
 /** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, extname, join, parse, resolve } from 'node:path';
 import { isDiskFull, lastWords, probeVideo, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
@@ -26,13 +26,17 @@ export interface InputOptions {
   readonly extracted?: (frames: number, total: number | null) => void;
 }
 
+/** Throws DataError where there is no such file or folder. */
+export function requireInput(input: string): void {
+  if (!existsSync(input)) throw new DataError(`--input: ${input}: there is no such file or folder`);
+}
+
 /** Throws DataError where the input is not there or has no pictures, UserError where a video needs ffmpeg. */
 export async function openInput(input: string, { fps, signal, extracted }: InputOptions): Promise<Frames> {
-  const stats = statSync(input, { throwIfNoEntry: false });
-  if (!stats) throw new DataError(`--input: ${input}: there is no such file or folder`);
+  requireInput(input);
   const name = parse(resolve(input)).name;
   const close = () => {};
-  if (stats.isDirectory())
+  if (statSync(input).isDirectory())
     return { kind: 'folder', name: basename(resolve(input)), paths: picturesIn(input), fps, close };
   if (isPicture(input)) return { kind: 'picture', name, paths: [input], fps, close };
   return extract(input, name, { fps, signal, extracted });

@@ -1,0 +1,112 @@
+/** @file People from the model's predictions: threshold, samples, numbers that are not finite, one box for one person. */
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { normals, randomize } from '../../test/finite_difference.js';
+import { tinyConfig } from '../../test/tiny_config.js';
+import type { Batch } from '../data/collate.js';
+import { Detector } from '../model/detector.js';
+import { type Detections, toDetections } from '../model/inference.js';
+import { initializeParameters } from '../nn/module.js';
+import { Rng } from '../util/random.js';
+import { findPeople } from './find_people.js';
+import { distinctPeople, namePeople, personBox } from './people.js';
+
+const batch: Batch = {
+  video: Float32Array.from(normals([2, 4, 64, 64, 3], new Rng(1)).data),
+  shape: [2, 4, 64, 64, 3],
+  whwh: Float32Array.of(64, 50, 64, 50, 40, 64, 40, 64),
+  boxes: [],
+  labels: [],
+  clips: [0, 1].map((clipId) => ({ clipId, videoIndex: 0, videoName: 'v', second: clipId })),
+};
+
+describe('findPeople', () => {
+  let model: Detector;
+
+  beforeAll(() => {
+    model = new Detector(tinyConfig()).train(false);
+    initializeParameters(model, 3);
+    randomize(model, new Rng(5), 0.3);
+  });
+
+  afterAll(() => model.dispose());
+
+  it('finds what evaluation finds, and nobody where nobody is likely enough', async () => {
+    const stages = tf.tidy(() =>
+      model.forward(tf.tensor(batch.video, [...batch.shape]), tf.tensor2d(batch.whwh, [2, 4])),
+    );
+    const best = toDetections(stages.at(-1)!, batch.whwh, 0).map(({ personScores }) =>
+      Math.max(...personScores),
+    );
+    const threshold = Math.min(...best);
+    const expected = toDetections(stages.at(-1)!, batch.whwh, threshold);
+    const before = tf.memory().numTensors;
+    const found = await findPeople(model, batch, threshold, false);
+    expect(found.map(({ detections }) => detections)).toEqual(expected);
+    expect(found.map(({ samples, notFinite }) => [samples, notFinite])).toEqual([
+      [null, 0],
+      [null, 0],
+    ]);
+    const nobody = await findPeople(model, batch, 1, false);
+    expect(nobody.map(({ detections }) => detections.boxes.length)).toEqual([0, 0]);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose(stages);
+  });
+
+  it('tells for each of them where the stages sampled', async () => {
+    const before = tf.memory().numTensors;
+    const [first, second] = await findPeople(model, batch, 0, true);
+    expect(tf.memory().numTensors).toBe(before);
+    for (const { detections, samples } of [first, second]) {
+      expect(samples!.length).toBe(detections.personScores.length);
+      for (const [start, next] of samples!) {
+        expect(start.box).toEqual([0, 0, 1, 1]);
+        expect(start.points.length).toBe(2 * 3 * 3);
+        expect(next.points).not.toEqual(start.points);
+        expect(next.box).not.toEqual(start.box);
+      }
+    }
+    // The clips differ in size, which fractions do not show, but levels do: a larger clip is seen on a coarser one.
+    const [query] = second.samples!;
+    expect(query[0].points.every(Number.isFinite)).toBe(true);
+  });
+
+  it('counts predictions that are not finite and leaves them out', async () => {
+    const head = model.stm_head.decoder_stages[1].fc_action.bias!;
+    const values = Float32Array.from(head.value.dataSync());
+    head.set(Float32Array.from(values, () => Number.NaN));
+    const found = await findPeople(model, batch, 0, false);
+    head.set(values);
+    expect(found.map(({ notFinite, detections }) => [notFinite, detections.personScores.length])).toEqual([
+      [5, 0],
+      [5, 0],
+    ]);
+  });
+});
+
+describe('people', () => {
+  const detections: Detections = {
+    boxes: Float32Array.of(0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.95, 1),
+    personScores: Float32Array.of(0.7, 0.75, 0.9),
+    actionScores: Float32Array.of(0.1, 0.9, 0.5, 0.2, 0.2, 0.2, 0.4, 0.6, 0.8),
+  };
+  const names = new Map([
+    [1, 'stand'],
+    [2, 'walk'],
+  ]);
+
+  it('are the best of boxes that overlap', () => {
+    expect(distinctPeople(detections)).toEqual([2, 0]);
+  });
+
+  it('have their likeliest actions, by name or number', () => {
+    const [best, other] = namePeople(detections, [2, 0], { names, threshold: 0.3, top: 3 });
+    expect(best.actions.map(({ name }) => name)).toEqual(['walk', 'stand']);
+    expect(other.actions.map(({ id }) => id)).toEqual([2]);
+    expect(personBox(best)).toMatchObject({ labels: ['walk 0.60', 'stand 0.40'], kind: 'detection' });
+    const [numbered] = namePeople(detections, [2], { names: null, threshold: 0.3, top: 2 });
+    expect(numbered.actions.map(({ name }) => name)).toEqual(['action 3', 'action 2']);
+    const [without] = namePeople(detections, [1], { names, threshold: 0.3, top: 3 });
+    expect(personBox(without).labels).toEqual(['person 0.75']);
+  });
+});

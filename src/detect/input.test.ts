@@ -1,0 +1,45 @@
+/** @file What can be looked at: kinds of input, order of frames. */
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openInput } from './input.js';
+
+const options = { fps: 10, signal: new AbortController().signal };
+const picture = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-input-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('openInput', () => {
+  it('sorts a folder by name, numbers by value, and leaves out what is no picture', async () => {
+    const frames = join(folder, 'my.clip');
+    mkdirSync(join(frames, 'more.jpg'), { recursive: true });
+    for (const name of ['f10.jpg', 'f9.JPG', 'f1.jpeg', '.f0.jpg']) copyFileSync(picture, join(frames, name));
+    writeFileSync(join(frames, 'notes.txt'), '');
+    const opened = await openInput(frames, options);
+    expect(opened).toMatchObject({ kind: 'folder', name: 'my.clip', fps: 10 });
+    expect(opened.paths.map((path) => basename(path))).toEqual(['f1.jpeg', 'f9.JPG', 'f10.jpg']);
+  });
+
+  it('takes one picture as a still', async () => {
+    expect(await openInput(picture, options)).toMatchObject({
+      kind: 'picture',
+      name: 'vtest_val_000001',
+      paths: [picture],
+    });
+  });
+
+  it('says what is wrong', async () => {
+    await expect(openInput(join(folder, 'none.mp4'), options)).rejects.toThrow(
+      /none\.mp4: there is no such file/,
+    );
+    const empty = join(folder, 'empty');
+    mkdirSync(empty);
+    await expect(openInput(empty, options)).rejects.toThrow(/empty: there are no pictures in this folder/);
+  });
+});
