@@ -22,15 +22,15 @@ export function checkAnnotationFiles(
   findings: Findings,
 ): Annotations {
   const check = (row: AnnotationRow, use: RowUse, file: string, line: number) => {
-    const at = `${file}:${line}: video ${row.video}, second ${row.second}`;
+    const at = () => `${file}:${line}: video ${row.video}, second ${row.second}`;
     if (use === 'outside') findings.add('skipped', split, at);
     if (use === 'repeated') findings.add('repeated', split, at);
     if (use !== 'new') return;
     if (row.coordinates.some((value) => value < 0 || value > 1)) {
-      findings.add('outside', split, `${at}: ${row.boxText}`);
+      findings.add('outside', split, () => `${at()}: ${row.boxText}`);
     }
     if (row.label !== null && inLabelMap && !inLabelMap(row.label)) {
-      findings.add('outside-map', split, `${at}: action ${row.label}`);
+      findings.add('outside-map', split, () => `${at()}: action ${row.label}`);
     }
   };
   return scanAnnotations(cfg, split, findings.sink(split), check);
@@ -89,6 +89,8 @@ function checkBatches(cfg: CheckConfig, dataset: AvaDataset, split: Split, findi
 const USUAL_RATES = [60, 50, 30, 25, 24, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2, 1];
 /** How much longer than its annotations a video may be without a word. */
 const MUCH_LONGER = 1.5;
+/** AVA's films go on for a while after the last second. */
+const TAIL_SECONDS = 5;
 
 /** Whether the frames of the videos last as long as their annotations, at AVA.FPS. */
 function checkRate(cfg: CheckConfig, dataset: AvaDataset, split: Split, findings: Findings): void {
@@ -107,7 +109,7 @@ function checkRate(cfg: CheckConfig, dataset: AvaDataset, split: Split, findings
     );
   }
   const rates = [...lastSeconds].map(
-    ([index, second]) => dataset.videos[index].frames.length / (second - SECOND_OF_FRAME_0 + 1),
+    ([index, second]) => dataset.videos[index].frames.length / (second - SECOND_OF_FRAME_0 + TAIL_SECONDS),
   );
   if (late.size > 0) {
     const fits = Math.min(

@@ -18,10 +18,8 @@ export interface PrepareOptions extends ExtractionSettings {
   readonly jobs: number;
 }
 
-interface Failure {
-  readonly video: VideoFile;
-  readonly why: string;
-}
+/** The videos that failed, each with the reason. */
+type Failures = Map<VideoFile, string>;
 
 /** A video that is still to be done. */
 interface Pending {
@@ -47,14 +45,16 @@ export async function prepare(options: PrepareOptions): Promise<number> {
   try {
     say(`${countOf(videos.length, 'video')} in ${options.videos}${alreadyDone(frames.size)}`);
     const todo = videos.filter((video) => !frames.has(video));
-    const failures: Failure[] = [];
+    const failures: Failures = new Map();
     const pending = await probeAll(todo, options, failures, abort);
     await extractAll(pending, frameFolder, options, { frames, failures, abort });
-    for (const { video, why } of failures) process.stderr.write(`stmixer: ${video.path}: ${why}\n`);
+    for (const video of videos) {
+      if (failures.has(video)) process.stderr.write(`stmixer: ${video.path}: ${failures.get(video)}\n`);
+    }
     if (frames.size > 0) say(...writeLists(videos, frames, options));
-    if (failures.length === 0) return 0;
+    if (failures.size === 0) return 0;
     process.stderr.write(
-      `stmixer: ${failures.length} of ${countOf(videos.length, 'video')} failed (named above) and are in no list; the ` +
+      `stmixer: ${failures.size} of ${countOf(videos.length, 'video')} failed (named above) and are in no list; the ` +
         'same command tries them again\n',
     );
     return DATA_EXIT_CODE;
@@ -81,17 +81,17 @@ function alreadyDone(videos: number): string {
 async function probeAll(
   videos: readonly VideoFile[],
   options: PrepareOptions,
-  failures: Failure[],
+  failures: Failures,
   abort: AbortController,
 ): Promise<Pending[]> {
   const { start, end, fps } = options;
   const found = new Map<VideoFile, Pending>();
-  const short: { video: VideoFile; duration: number }[] = [];
+  const short = new Map<VideoFile, number>();
   const beyond: VideoFile[] = [];
   await inParallel(videos, options.jobs, abort, async (video) => {
     const { duration, problem } = await probeVideo(video.path, abort.signal);
-    if (problem !== null) failures.push({ video, why: problem });
-    else if (duration !== null && duration <= start) short.push({ video, duration });
+    if (problem !== null) failures.set(video, problem);
+    else if (duration !== null && duration <= start) short.set(video, duration);
     else {
       const seconds = Math.min(end, duration ?? end) - start;
       found.set(video, { video, expectedFrames: Math.max(1, Math.round(seconds * fps)) });
@@ -99,15 +99,15 @@ async function probeAll(
     }
   });
   const tooShort = (duration: number) => `it ends after ${duration.toFixed(1)} s, before --start ${start}`;
-  if (short.length > 0 && found.size === 0) {
-    const { video, duration } = short[0];
+  if (short.size > 0 && found.size === 0) {
+    const first = videos.find((video) => short.has(video))!;
     throw new DataError(
-      `${video.path}: ${tooShort(duration)}${short.length > 1 ? `, as do the other ${short.length - 1}` : ''}; the ` +
+      `${first.path}: ${tooShort(short.get(first)!)}${short.size > 1 ? `, as do the other ${short.size - 1}` : ''}; the ` +
         `default, seconds 900 to 1800, is for AVA's movies. --start 0 takes videos from their beginning, and second ` +
         '900 of the annotations is then second 0 of the video',
     );
   }
-  for (const { video, duration } of short) failures.push({ video, why: tooShort(duration) });
+  for (const [video, duration] of short) failures.set(video, tooShort(duration));
   // AVA's movies all go on; with other videos it may be forgotten.
   if (start !== SECOND_OF_FRAME_0 && beyond.length > 0) {
     say(
@@ -124,11 +124,7 @@ async function extractAll(
   pending: readonly Pending[],
   frameFolder: string,
   options: PrepareOptions,
-  {
-    frames,
-    failures,
-    abort,
-  }: { frames: Map<VideoFile, number>; failures: Failure[]; abort: AbortController },
+  { frames, failures, abort }: { frames: Map<VideoFile, number>; failures: Failures; abort: AbortController },
 ): Promise<void> {
   if (pending.length === 0) return;
   const expected = pending.reduce((sum, { expectedFrames }) => sum + expectedFrames, 0);
@@ -155,7 +151,7 @@ async function extractAll(
         );
       } catch (error) {
         if (!(error instanceof VideoError)) throw error;
-        failures.push({ video, why: error.message });
+        failures.set(video, error.message);
         progress.log(`${video.name}: failed`);
       }
       running.delete(video);

@@ -1,0 +1,312 @@
+/** @file Tests of preparing videos: with ffmpeg where there is one, and with a script in its place. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { dataConfig, temporaryFolder } from '../../test/ava_folder.js';
+import { type Finished, start, stmixer } from '../../test/cli.js';
+import { readFrameLists } from '../data/frame_lists.js';
+import { lastWords } from './ffmpeg.js';
+import { findVideos } from './videos.js';
+
+const hasFfmpeg = (process.env.PATH ?? '')
+  .split(delimiter)
+  .some((folder) => existsSync(join(folder, 'ffmpeg')));
+
+const prepare = (videos: string, out: string, flags: string[] = [], path?: string): Promise<Finished> =>
+  stmixer(
+    ['data', 'prepare', '--videos', videos, '--out', out, ...flags],
+    path === undefined ? {} : { PATH: path },
+  );
+
+function files(folder: string, names: readonly string[]): string {
+  for (const name of names) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), 'no video');
+  }
+  return folder;
+}
+
+/** A folder for the PATH whose ffmpeg is this shell script, and nothing else. */
+function fakeFfmpeg(script: string): string {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'ffmpeg'), `#!/bin/sh\nPATH=/usr/bin:/bin\n${script}\n`);
+  chmodSync(join(folder, 'ffmpeg'), 0o755);
+  return folder;
+}
+
+/** Answers like ffmpeg: a version, a film of 4 s, and then what `extract` does; `$out` is the pattern. */
+const pretend = (extract: string) =>
+  fakeFfmpeg(`case "$*" in
+-version) exit 0;;
+*-frames:v*) for out; do :; done; out=$(printf "$out" 1); ${extract};;
+*) echo '  Duration: 00:00:04.00, start: 0' >&2; echo '  Stream #0:0: Video: h264' >&2; exit 1;;
+esac`);
+
+describe('what is refused before anything is made', () => {
+  const cases: [string, string[], RegExp][] = [
+    ['an empty folder', ['notes.txt'], /there are no videos in this folder .*\.mp4/],
+    ['a blank in a name', ['my film.mp4'], /my film\.mp4: .*cannot have blanks.*e\.g\. to my_film\.mp4/],
+    ['one name twice', ['train/a.mp4', 'val/a.mkv'], /train\/a\.mp4 and .*val\/a\.mkv would both be video a/],
+    ['videos beside folders', ['a.mp4', 'val/b.mp4'], /a\.mp4\) beside folders with videos/],
+  ];
+  it.each(cases)('%s', (_, names, message) => {
+    const refused = { exitCode: 3, message: expect.stringMatching(message) };
+    expect(() => findVideos(files(temporaryFolder(), names))).toThrow(expect.objectContaining(refused));
+  });
+
+  it('a folder that is not there', () => {
+    expect(() => findVideos(join(temporaryFolder(), 'none'))).toThrow(/none: .*there is no such folder/);
+  });
+
+  it('an end before the start', async () => {
+    const out = join(temporaryFolder(), 'out');
+    const run = await prepare(files(temporaryFolder(), ['a.mp4']), out, ['--end', '800']);
+    expect(run).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/--end 800 must come after --start 900/),
+    });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('no ffmpeg: says how to get it', async () => {
+    const run = await prepare(files(temporaryFolder(), ['a.mp4']), temporaryFolder(), [], temporaryFolder());
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/ffmpeg, which takes .* is not on the PATH[\s\S]*apt-get install ffmpeg/);
+  });
+
+  it('an ffmpeg that does not run', async () => {
+    const path = fakeFfmpeg('echo "libx.so: cannot open shared object file" >&2; exit 127');
+    const run = await prepare(files(temporaryFolder(), ['a.mp4']), temporaryFolder(), [], path);
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringMatching(/does not run: libx\.so/) });
+  });
+
+  it('videos that end before --start', async () => {
+    const run = await prepare(
+      files(temporaryFolder(), ['a.mp4', 'b.mp4']),
+      temporaryFolder(),
+      [],
+      pretend('exit 0'),
+    );
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(
+      /a\.mp4: it ends after 4\.0 s, before --start 900, as do the other 1; .*--start 0/,
+    );
+  });
+});
+
+describe('a script in place of ffmpeg', () => {
+  it('names a video that fails with the last line, does the others, and tries again', async () => {
+    const videos = files(temporaryFolder(), ['bad.mp4', 'good.mp4']);
+    const out = temporaryFolder();
+    const path = pretend(`case "$*" in
+      *bad.mp4*) echo "[mov @ 0x55d0] moov atom not found" >&2; echo "Conversion failed!" >&2; exit 1;;
+      *) echo x > "$out";; esac`);
+    const run = await prepare(videos, out, ['--start', '0'], path);
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(/bad\.mp4: moov atom not found\n.*1 of 2 videos failed/);
+    expect(run.stdout).toMatch(/^good: 1 frame; warning: 4 s fewer than the file says/m);
+    expect(readdirSync(join(out, 'frames'))).toEqual(['good']);
+    expect(readFileSync(join(out, 'frame_lists/all.csv'), 'utf8').split('\n')).toEqual([
+      'original_vido_id video_id frame_id path labels',
+      'good 0 0 good/good_000001.jpg ""',
+      '',
+    ]);
+    const again = await prepare(videos, out, ['--start', '0'], pretend('echo x > "$out"'));
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/2 videos in .*, 1 done before\n/),
+    });
+    expect(readdirSync(join(out, 'frames'))).toEqual(['bad', 'good']);
+  });
+
+  it('stops where the disk is full', async () => {
+    const videos = files(temporaryFolder(), ['a.mp4', 'b.mp4', 'c.mp4']);
+    const out = temporaryFolder();
+    const path = pretend('echo "av_interleaved_write_frame(): No space left on device" >&2; exit 1');
+    const run = await prepare(videos, out, ['--start', '0', '--jobs', '1'], path);
+    expect(run).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^stmixer: there is no space left for the frames/),
+    });
+    expect(readdirSync(join(out, 'frames'))).toEqual([]);
+  });
+
+  it('refuses frames of other settings or another origin', async () => {
+    const videos = files(temporaryFolder(), ['a.mp4']);
+    const out = temporaryFolder();
+    const path = pretend('echo x > "$out"');
+    expect((await prepare(videos, out, ['--start', '0'], path)).code).toBe(0);
+    const other = await prepare(videos, out, ['--start', '0', '--fps', '25'], path);
+    expect(other).toMatchObject({ code: 3, stderr: expect.stringMatching(/--fps 30 .*, not .*--fps 25/) });
+    const foreign = temporaryFolder();
+    mkdirSync(join(foreign, 'frames/a'), { recursive: true });
+    const run = await prepare(videos, foreign, ['--start', '0'], path);
+    expect(run).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/frames\/a is there already and was not made/),
+    });
+  });
+
+  it('does a video again whose file has changed', async () => {
+    const videos = files(temporaryFolder(), ['a.mp4']);
+    const out = temporaryFolder();
+    await prepare(videos, out, ['--start', '0'], pretend('echo old > "$out"'));
+    writeFileSync(join(videos, 'a.mp4'), 'the whole video');
+    expect((await prepare(videos, out, ['--start', '0'], pretend('echo new > "$out"'))).code).toBe(0);
+    expect(readFileSync(join(out, 'frames/a/a_000001.jpg'), 'utf8')).toBe('new\n');
+  });
+
+  it('ends its children on a signal, and goes on from there', async () => {
+    const videos = files(temporaryFolder(), ['a.mp4', 'b.mp4']);
+    const out = temporaryFolder();
+    const pidFile = join(temporaryFolder(), 'pid');
+    const slow = pretend(
+      `case "$*" in *a.mp4*) echo x > "$out";; *) echo $$ > ${pidFile}; exec sleep 60;; esac`,
+    );
+    const args = ['data', 'prepare', '--videos', videos, '--out', out, '--start', '0', '--jobs', '1'];
+    const { child, finished } = start(args, { PATH: slow });
+    while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '')
+      await new Promise((wake) => setTimeout(wake, 50));
+    child.kill('SIGINT');
+    const run = await finished;
+    expect(run).toMatchObject({ code: 130, stderr: '' });
+    expect(run.stdout).toMatch(/stopped; 1 video of 2 done\. The same command goes on from here/);
+    expect(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0)).toThrow();
+    expect(readdirSync(join(out, 'frames'))).toEqual(['a']);
+    expect((await prepare(videos, out, ['--start', '0'], pretend('echo x > "$out"'))).stdout).toMatch(
+      /1 done before/,
+    );
+  });
+
+  it('quotes what matters of several lines', () => {
+    expect(lastWords(['[mov,mp4 @ 0x5] moov atom not found', 'file:/x/a.mp4: Invalid data found'])).toBe(
+      'moov atom not found',
+    );
+    expect(lastWords(['file:/x/a.mp4: Invalid data found'])).toBe('a.mp4: Invalid data found');
+    expect(lastWords([])).toBe('ffmpeg does not say why');
+  });
+});
+
+describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () => {
+  const film = (file: string, source: string, ...flags: string[]) => {
+    mkdirSync(dirname(file), { recursive: true });
+    const input = ['-nostdin', '-loglevel', 'error', '-f', 'lavfi', '-i', source];
+    execFileSync('ffmpeg', [...input, '-c:v', 'mpeg4', '-q:v', '3', ...flags, file]);
+  };
+  const frame = (out: string, video: string, number: number) =>
+    join(out, 'frames', video, `${video}_${String(number).padStart(6, '0')}.jpg`);
+
+  it('makes lists and frames that the data set reads', async () => {
+    const [videos, out] = [temporaryFolder(), temporaryFolder()];
+    film(join(videos, 'train/größe.mp4'), 'testsrc=d=4:s=640x480:r=25');
+    film(join(videos, 'train/100%.mkv'), 'testsrc=d=3:s=322x242:r=24');
+    film(join(videos, 'val/-v:0.avi'), 'testsrc=d=2:s=200x400:r=30');
+    const run = await prepare(videos, out, [
+      '--start',
+      '1',
+      '--end',
+      '3',
+      '--fps',
+      '10',
+      '--short-side',
+      '120',
+    ]);
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(run.stdout).toMatch(
+      /AVA\.FPS 10\n.*Second 900 .* is second 1 of the video .* annotated at t \+ 899/,
+    );
+    const cfg = dataConfig({ 'DATA.PATH_TO_DATA_DIR': out });
+    const lists = (split: 'train' | 'test') =>
+      readFrameLists(cfg, split).videos.map(({ name, frames }) => [name, frames.length, frames.at(0)]);
+    expect(lists('train')).toEqual([
+      ['100%', 20, '100%/100%_000001.jpg'],
+      ['größe', 20, 'größe/größe_000001.jpg'],
+    ]);
+    expect(lists('test')).toEqual([['-v:0', 10, '-v:0/-v:0_000001.jpg']]);
+    const size = async (video: string) => {
+      const { width, height } = await sharp(frame(out, video, 1)).metadata();
+      return [width, height];
+    };
+    expect(await size('größe')).toEqual([160, 120]);
+    expect(await size('100%')).toEqual([160, 120]);
+    expect(await size('-v:0')).toEqual([120, 240]);
+    const before = statSync(frame(out, 'größe', 1)).mtimeMs;
+    expect(
+      (await prepare(videos, out, ['--start', '1', '--end', '3', '--fps', '10', '--short-side', '120'])).code,
+    ).toBe(0);
+    expect(statSync(frame(out, 'größe', 1)).mtimeMs).toBe(before);
+  });
+
+  it('keeps time: frame n shows second n / fps, also where pictures begin late or come irregularly', async () => {
+    const [videos, out] = [temporaryFolder(), temporaryFolder()];
+    // The grey level is 20 · time. Sound begins at 0, pictures half a second later and at uneven times.
+    const grey =
+      "color=black:d=6:s=64x64:r=50,geq=lum='20*T+16':cb=128:cr=128,select='gte(t,0.5)*not(mod(n*n,7))'";
+    const inputs = ['-f', 'lavfi', '-i', grey, '-f', 'lavfi', '-i', 'sine=d=6'];
+    const codecs = ['-vsync', 'vfr', '-c:v', 'mpeg4', '-q:v', '2'];
+    execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', ...inputs, ...codecs, join(videos, 'a.mkv')]);
+    expect((await prepare(videos, out, ['--start', '0', '--fps', '10'])).code).toBe(0);
+    for (const second of [2, 3, 4, 5]) {
+      const { data } = await sharp(frame(out, 'a', second * 10 + 1))
+        .raw()
+        .toBuffer({ resolveWithObject: true });
+      // Full range: 255 / 219 of the limited one. Pictures are at most 0.12 s apart.
+      expect(Math.abs(data[0] / (20 * (255 / 219)) - second)).toBeLessThan(0.3);
+    }
+  });
+
+  it('does not enlarge, and turns pictures as the file says', async () => {
+    const [videos, out] = [temporaryFolder(), temporaryFolder()];
+    film(join(videos, 'small.mp4'), 'testsrc=d=1:s=162x122:r=10');
+    const flat = join(temporaryFolder(), 'flat.mp4');
+    film(flat, 'testsrc=d=1:s=160x120:r=10');
+    execFileSync('ffmpeg', [
+      '-nostdin',
+      '-loglevel',
+      'error',
+      '-i',
+      flat,
+      '-c',
+      'copy',
+      '-metadata:s:v',
+      'rotate=90',
+      join(videos, 'turned.mp4'),
+    ]);
+    expect((await prepare(videos, out, ['--start', '0', '--fps', '5'])).code).toBe(0);
+    expect(await sharp(frame(out, 'small', 1)).metadata()).toMatchObject({ width: 162, height: 122 });
+    const { width, height } = await sharp(frame(out, 'turned', 1)).metadata();
+    // Newer versions of ffmpeg no longer write a rotation this way.
+    expect([`120×160`, `160×120`]).toContain(`${width}×${height}`);
+  });
+
+  it('goes on after a broken video and one without pictures', async () => {
+    const [videos, out] = [temporaryFolder(), temporaryFolder()];
+    film(join(videos, 'good.mp4'), 'testsrc=d=1:s=64x64:r=10');
+    writeFileSync(join(videos, 'cut.mp4'), readFileSync(join(videos, 'good.mp4')).subarray(0, 2000));
+    execFileSync('ffmpeg', [
+      '-nostdin',
+      '-loglevel',
+      'error',
+      '-f',
+      'lavfi',
+      '-i',
+      'sine=d=1',
+      join(videos, 'sound.mp4'),
+    ]);
+    const run = await prepare(videos, out, ['--start', '0', '--fps', '10']);
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(/cut\.mp4: moov atom not found\n/);
+    expect(run.stderr).toMatch(/sound\.mp4: it has no pictures/);
+    expect(run.stdout).toMatch(/^good: 10 frames$/m);
+  });
+});
