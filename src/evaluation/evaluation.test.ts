@@ -1,0 +1,222 @@
+/** @file Evaluation: csv files and their mistakes, rounding, ties, non-finite predictions, files of results. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DataError } from '../errors.js';
+import { fiveDecimals, readDetections, readExclusions, readGroundTruth, writeDetections } from './ava_csv.js';
+import { AvaEvaluator } from './ava_evaluator.js';
+import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
+import { bestSoFar, readEvaluations, recordEvaluation } from './history.js';
+import { resultsTable, summary, writeResults } from './results.js';
+import type { AvaResults, ClipDetections } from './types.js';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluation-'));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const CLASSES = new Set([1, 2]);
+
+describe('reading', () => {
+  it('groups boxes by key frame, and leaves out other classes and persons without an action', () => {
+    const path = file(
+      'gt.csv',
+      'v,0902,0,0,0.5,0.5,1,0\nv,902,0,0,1,1,2,1\nv,903,0,0,1,1,3,0\nv,904,0,0,1,1,,0\n',
+    );
+    const table = readGroundTruth([path], CLASSES);
+    expect([...table.keys()]).toEqual(['v,0902']);
+    expect(table.get('v,0902')).toEqual({
+      boxes: [0, 0, 0.5, 0.5, 0, 0, 1, 1],
+      classes: [1, 2],
+      scores: [1, 1],
+    });
+  });
+
+  it('understands quoted names, CRLF, seconds with a fraction, and a missing score', () => {
+    const path = file('p.csv', '"a,""b""",902.000,0,0,1,1,1,0.5\r\nv,0903,0,0,1,1,2\r\n');
+    const table = readDetections(path, CLASSES);
+    expect([...table.keys()]).toEqual(['a,"b",0902', 'v,0903']);
+    expect(table.get('v,0903')?.scores).toEqual([1]);
+  });
+
+  it.each([
+    ['v,902,0,0,1,1,1,nan', /p\.csv:2: the score must be a finite number, found "nan"/],
+    ['v,902,0,0,1,1,1,inf', /the score must be a finite number/],
+    ['v,902,0,NaN,1,1,1,0.5', /a coordinate must be a finite number, found "NaN"/],
+    ['v,902,0,0,1,1', /expected 7 or 8 columns/],
+    ['v,x,0,0,1,1,1,0.5', /the second must be a number/],
+    ['v,902,0,0,1,1,1.5,0.5', /the action id must be a whole number/],
+    ['v,902,0,0,1,1,,0.5', /the action id is empty/],
+  ])('names the line of %s', (line, message) => {
+    const path = file('p.csv', `v,902,0,0,1,1,1,0.5\n${line}\n`);
+    expect(() => readDetections(path, CLASSES)).toThrow(message);
+    expect(() => readDetections(path, CLASSES)).toThrow(DataError);
+  });
+
+  it('refuses inverted true boxes and lists of exclusions with other columns', () => {
+    expect(() => readGroundTruth([file('gt.csv', 'v,902,0.6,0,0.5,1,1,0\n')], CLASSES)).toThrow(
+      /gt\.csv:1: inverted/,
+    );
+    expect(() => readExclusions(file('e.csv', 'v,902\nv\n'))).toThrow(/e\.csv:2: expected "video,second"/);
+  });
+});
+
+describe('five decimals', () => {
+  it('rounds the exact value, ties to even', () => {
+    // 2^-6 and 3 · 2^-6 lie exactly between two numbers of five decimals.
+    expect(fiveDecimals(0.015625)).toBe(0.01562);
+    expect(fiveDecimals(0.046875)).toBe(0.04688);
+    expect(fiveDecimals(Math.fround(0.1))).toBe(0.1);
+    expect(fiveDecimals(Math.fround(0.999999))).toBe(1);
+    expect(fiveDecimals(0)).toBe(0);
+  });
+
+  it('is the number that the csv says', () => {
+    const scores = Float32Array.from({ length: 500 }, (_, i) => Math.sin(i) ** 2);
+    const clip: ClipDetections = {
+      clip: { clipId: 0, videoIndex: 0, videoName: 'a,b', second: 902 },
+      detections: {
+        boxes: Float32Array.of(0, 0, 1, 1),
+        personScores: Float32Array.of(1),
+        actionScores: scores,
+      },
+    };
+    const path = join(folder, 'd.csv');
+    writeDetections(path, [clip]);
+    const read = readDetections(path, new Set(Array.from(scores, (_, i) => i + 1)));
+    expect(read.get('a,b,0902')?.scores).toEqual(Array.from(scores, fiveDecimals));
+  });
+});
+
+describe('average precision', () => {
+  it('of equal scores takes the later first', () => {
+    expect([...fallingOrder([0.5, 0.9, 0.5, 0.9])]).toEqual([3, 1, 2, 0]);
+  });
+
+  it('is the area under the raised curve', () => {
+    // Hits at ranks 1 and 3 of 4 truths: recall ¼ at precision 1, ½ at ⅔.
+    const curve = precisionRecall([0.9, 0.8, 0.7], [1, 0, 1], 4);
+    expect([...curve.recall]).toEqual([0.25, 0.25, 0.5]);
+    expect(averagePrecision(curve)).toBeCloseTo(0.25 + 0.25 * (2 / 3), 15);
+    expect(averagePrecision(precisionRecall([], [], 4))).toBe(0);
+  });
+});
+
+const LABELS = [
+  { id: 1, name: 'walk' },
+  { id: 2, name: 'stand, "still"' },
+  { id: 5, name: 'never seen' },
+];
+
+function evaluate(truth: string, detections: string, excluded?: string): AvaResults {
+  const classes = new Set(LABELS.map(({ id }) => id));
+  const evaluator = new AvaEvaluator(
+    LABELS,
+    readGroundTruth([file('gt.csv', truth)], classes),
+    excluded === undefined ? undefined : readExclusions(file('e.csv', excluded)),
+  );
+  for (const [key, image] of readDetections(file('p.csv', detections), classes)) evaluator.add(key, image);
+  return evaluator.results();
+}
+
+const TRUTH = 'v,902,0,0,0.5,1,1,0\nv,902,0,0,0.5,1,2,0\nv,903,0,0,0.5,1,1,0\n';
+
+describe('the evaluator', () => {
+  it('counts a truth once, and classes without truth not at all', () => {
+    const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,902,0,0,0.5,1,1,0.8\nv,903,0,0,0.5,1,1,0.7\n');
+    const [walk, stand, never] = results.perClass;
+    expect(walk.ap).toBeCloseTo(0.5 + 0.5 * (2 / 3), 15);
+    expect([stand.ap, stand.numGroundTruth]).toEqual([0, 1]);
+    expect([never.ap, never.numGroundTruth]).toEqual([null, 0]);
+    expect(results.mAP).toBeCloseTo((walk.ap as number) / 2, 15);
+  });
+
+  it('leaves out excluded key frames, truths and detections', () => {
+    const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,903,0.9,0,1,1,1,0.8\n', 'v,0903\n');
+    expect(results.perClass[0]).toMatchObject({ ap: 1, numGroundTruth: 1 });
+  });
+
+  it('has no mean where nothing is true', () => {
+    expect(evaluate('', 'v,902,0,0,1,1,1,0.5\n').mAP).toBeNull();
+  });
+
+  it('takes an IoU of one half', () => {
+    const results = evaluate('v,902,0,0,1,1,1,0\n', 'v,902,0,0,0.5,1,1,0.9\n');
+    expect(results.perClass[0].ap).toBe(1);
+    expect(evaluate('v,902,0,0,1,1,1,0\n', 'v,902,0,0,0.49999,1,1,0.9\n').perClass[0].ap).toBe(0);
+  });
+});
+
+describe('results', () => {
+  it('are written as JSON and csv, with null and nothing for a class without truth', () => {
+    const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\n');
+    writeResults(join(folder, 'out'), results);
+    const read = (name: string) => readFileSync(join(folder, 'out', name), 'utf8');
+    expect(JSON.parse(read('results.json'))).toEqual({
+      mAP: 0.25,
+      per_class: [
+        { id: 1, name: 'walk', ap: 0.5, num_ground_truth: 2 },
+        { id: 2, name: 'stand, "still"', ap: 0, num_ground_truth: 1 },
+        { id: 5, name: 'never seen', ap: null, num_ground_truth: 0 },
+      ],
+    });
+    expect(read('per_class.csv').split('\n').slice(0, 4)).toEqual([
+      'id,name,ap,num_ground_truth,num_detections',
+      '1,walk,0.5,2,1',
+      '2,"stand, ""still""",0,1,0',
+      '5,never seen,,0,0',
+    ]);
+    expect(JSON.parse(read('precision_recall.json'))['1']).toEqual({
+      name: 'walk',
+      scores: [0.9],
+      precision: [1],
+      recall: [0.5],
+    });
+    expect(resultsTable(results)).toContain('   5  never seen            –        0           0');
+    expect(summary(results)).toBe('mAP@0.5 0.2500 over 2 classes (1 without ground truth are left out)');
+  });
+
+  it('keep at most 200 points of a curve, its ends among them', () => {
+    const rows = Array.from({ length: 1000 }, (_, i) => `v,${902 + i},0,0,1,1,1,${i / 1000}`);
+    writeResults(folder, evaluate(TRUTH, rows.join('\n')));
+    const { scores } = JSON.parse(readFileSync(join(folder, 'precision_recall.json'), 'utf8'))['1'];
+    expect(scores).toHaveLength(200);
+    expect([scores[0], scores.at(-1)]).toEqual([0.999, 0]);
+  });
+});
+
+describe('the evaluations of a run', () => {
+  it('are found again; of one iteration the last counts, and a line cut short is none', () => {
+    const record = (iteration: number, mAP: number) =>
+      recordEvaluation(folder, {
+        iteration,
+        results: { mAP, perClass: [] },
+        clips: [],
+        seconds: 1,
+        best: true,
+        folder: join(folder, 'evaluation', 'x'),
+      });
+    record(20, 0.4);
+    record(10, 0.3);
+    record(20, 0.2);
+    writeFileSync(join(folder, 'evaluations.jsonl'), '{"iteration": 3', { flag: 'a' });
+    expect(readEvaluations(folder).map(({ iteration, mAP }) => [iteration, mAP])).toEqual([
+      [10, 0.3],
+      [20, 0.2],
+    ]);
+    expect(readEvaluations(folder)[0].folder).toBe(join('evaluation', 'x'));
+    expect([bestSoFar(folder, 20), bestSoFar(folder, 10), bestSoFar(folder, 5)]).toEqual([0.3, 0.3, null]);
+  });
+});
