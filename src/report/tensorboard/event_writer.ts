@@ -42,7 +42,7 @@ export class EventWriter {
     this.#summary(imageValue(tag, png, width, height), step);
   }
 
-  histogram(tag: string, values: ArrayLike<number>, step: number): void {
+  histogram(tag: string, values: Float32Array, step: number): void {
     this.#summary({ tag, histo: makeHistogram(values) }, step);
   }
 
