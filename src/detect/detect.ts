@@ -75,6 +75,7 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
     extracted: (done, total) => report.progress(done, total, 'frames extracted'),
   });
   try {
+    if (frames.complaint !== null) report.warn(`ffmpeg says about ${options.input}: ${frames.complaint}`);
     const keyFrames = listKeyFrames(frames.paths.length, frames.fps, options.step);
     report.info(
       `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,

@@ -14,6 +14,8 @@ export interface Frames {
   /** The files of the frames, in order. */
   readonly paths: readonly string[];
   readonly fps: number;
+  /** What ffmpeg complained about, though there are frames; null where there is nothing. */
+  readonly complaint: string | null;
   /** Removes what was made for reading them. */
   close(): void;
 }
@@ -35,10 +37,11 @@ export function requireInput(input: string): void {
 export async function openInput(input: string, { fps, signal, extracted }: InputOptions): Promise<Frames> {
   requireInput(input);
   const name = parse(resolve(input)).name;
-  const close = () => {};
-  if (statSync(input).isDirectory())
-    return { kind: 'folder', name: basename(resolve(input)), paths: picturesIn(input), fps, close };
-  if (isPicture(input)) return { kind: 'picture', name, paths: [input], fps, close };
+  const still = { name, fps, complaint: null, close() {} };
+  if (statSync(input).isDirectory()) {
+    return { ...still, kind: 'folder', name: basename(resolve(input)), paths: picturesIn(input) };
+  }
+  if (isPicture(input)) return { ...still, kind: 'picture', paths: [input] };
   return extract(input, name, { fps, signal, extracted });
 }
 
@@ -95,13 +98,14 @@ async function extract(
     const paths = readdirSync(folder)
       .sort()
       .map((file) => join(folder, file));
-    // A video that breaks off still has what comes before.
     if (paths.length === 0) {
       throw new DataError(
         `--input: ${path}: no frames can be taken out of this video: ${lastWords(run.lines)}`,
       );
     }
-    return { kind: 'video', name, paths, fps, close };
+    // A video that breaks off still has what comes before.
+    const complaint = run.lines.length > 0 ? lastWords(run.lines) : null;
+    return { kind: 'video', name, paths, fps, complaint, close };
   } catch (error) {
     close();
     throw error;
