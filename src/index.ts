@@ -13,6 +13,7 @@ export { SetCriterion } from './loss/criterion.js';
 export { Detector } from './model/detector.js';
 export { type Detections, toDetections } from './model/inference.js';
 export { initializeParameters, Module, Parameter } from './nn/module.js';
+export { type ReportOptions, type WrittenReport, writeReport } from './report/write.js';
 export {
   getNumLayerForVit,
   getParameterGroups,

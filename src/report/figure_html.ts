@@ -6,30 +6,40 @@ import { colour } from './palette.js';
 import { legendOf } from './picture.js';
 import { type DrawnPlot, drawPlot, type LinePlot, type PlotSize } from './plot.js';
 
-const WIDE: Record<Figure['share'], PlotSize> = {
-  whole: { width: 1130, height: 340, fontSize: 13 },
-  half: { width: 535, height: 250, fontSize: 12.5 },
-  third: { width: 346, height: 230, fontSize: 12 },
-  quarter: { width: 250, height: 190, fontSize: 12 },
-};
-const NARROW: Record<Figure['share'], PlotSize> = {
-  whole: { width: 334, height: 250, fontSize: 12 },
-  half: { width: 334, height: 220, fontSize: 12 },
-  third: { width: 334, height: 220, fontSize: 12 },
-  quarter: { width: 150, height: 150, fontSize: 11 },
+/** By the class of the drawing, of which the style sheet shows the one that fits; letters never get too small. */
+const SIZES: Record<Figure['share'], Record<string, PlotSize>> = {
+  whole: {
+    narrow: { width: 334, height: 250, fontSize: 12 },
+    medium: { width: 680, height: 290, fontSize: 13 },
+    wide: { width: 1130, height: 340, fontSize: 13 },
+  },
+  half: {
+    narrow: { width: 334, height: 220, fontSize: 12 },
+    wide: { width: 535, height: 250, fontSize: 12.5 },
+  },
+  third: {
+    narrow: { width: 334, height: 220, fontSize: 12 },
+    wide: { width: 346, height: 230, fontSize: 12 },
+  },
+  quarter: {
+    narrow: { width: 150, height: 150, fontSize: 11 },
+    wide: { width: 250, height: 190, fontSize: 12 },
+  },
 };
 
 /** The figure as HTML. */
 export async function figureHtml(figure: Figure): Promise<Html> {
   const { name, title, note, plot, share } = figure;
   const label = `${title}. ${describe(figure)}`;
-  const wide = svgElement('wide', label, await drawPlot(plot, WIDE[share]));
-  const narrow = svgElement('narrow', label, await drawPlot(plot, NARROW[share]));
+  const drawings: Html[] = [];
+  for (const [kind, size] of Object.entries(SIZES[share])) {
+    drawings.push(svgElement(kind, label, await drawPlot(plot, size)));
+  }
   const [legend, numbers] =
     plot.kind === 'lines' ? [legendHtml(plot), numbersHtml(figure, plot)] : [null, null];
   return html`<figure class="card ${share}" id="${name}">
 <figcaption><h3>${title}</h3><p>${note}</p></figcaption>
-${legend}<div class="plot ${plot.kind}">${wide}${narrow}</div>
+${legend}<div class="plot ${plot.kind}">${drawings}</div>
 ${numbers}</figure>
 `;
 }

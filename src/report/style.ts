@@ -56,7 +56,7 @@ figure.card{display:flex;flex-direction:column}
 .plot.lines{margin-top:auto}
 .plot>svg{display:block;width:100%;height:auto;overflow:visible;touch-action:pan-y}
 .plot text{font-family:inherit}
-.plot .narrow{display:none}
+.plot .narrow,.plot .medium{display:none}
 .guide{stroke:var(--muted);stroke-width:1;vector-effect:non-scaling-stroke}
 #values{position:fixed;z-index:2;pointer-events:none;background:var(--ink);color:var(--surface);font-size:.8rem;line-height:1.45;padding:.35rem .6rem;border-radius:6px;max-width:240px;white-space:pre-line}
 details{margin-top:.6rem}
@@ -83,7 +83,7 @@ pre{margin:.6rem 0 0;max-height:480px;overflow:auto;font-size:.8rem}
 .messages li{overflow-wrap:anywhere}
 .messages time{color:var(--muted);margin-right:.4rem}
 .empty{color:var(--muted)}
-@media(max-width:1000px){.half,.third{grid-column:span 12}.quarter{grid-column:span 6}}
+@media(max-width:1000px){.half,.third{grid-column:span 12}.quarter{grid-column:span 6}.whole .wide{display:none}.whole .medium{display:block}}
 @media(max-width:600px){
 #page{padding:1.25rem 12px 3rem}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
@@ -93,7 +93,7 @@ pre{margin:.6rem 0 0;max-height:480px;overflow:auto;font-size:.8rem}
 .card{padding:14px}
 .grid{gap:12px}
 .quarter{padding:12px}
-.plot .wide{display:none}
+.plot .wide,.plot .medium{display:none}
 .plot .narrow{display:block}
 .pair{grid-template-columns:1fr}
 .facts div{grid-template-columns:1fr;gap:0}

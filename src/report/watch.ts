@@ -136,7 +136,7 @@ export class RunWatch {
     const run = readRun(this.folder);
     const last = run.evaluations.at(-1);
     // Reading data and drawing pictures takes a while; they change with the evaluation only.
-    const key = JSON.stringify(last);
+    const key = JSON.stringify(last ?? null);
     if (this.#examples?.key !== key) this.#examples = { key, found: examplesOf(run) };
     return reportHtml(run, { figures: figuresOf(run), examples: await this.#examples.found, version });
   }
