@@ -13,9 +13,7 @@ const hook = new TensorBoardHook({
   model: { *namedParameters() {} },
   histogramPeriod: null,
   memory: () => ({ bytes: 0, tensors: 0, rssBytes: 0, peakBytes: 0 }),
-  testSet: () => {
-    throw new Error('no evaluation here');
-  },
+  testSet: null,
 });
 for (let iteration = 1; iteration <= Number(steps); iteration++) {
   const terms = new Map([['loss_bce', iteration]]);

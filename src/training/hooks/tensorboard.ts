@@ -26,8 +26,8 @@ export interface TensorBoardOptions {
   /** Iterations between two histograms of every weight; null for none, since all weights have to be read for them. */
   histogramPeriod: number | null;
   memory(): EngineMemory;
-  /** The clips that evaluations are about. */
-  testSet(): AvaDataset;
+  /** The clips that evaluations are about; null where there will be none. */
+  testSet: AvaDataset | null;
 }
 
 /**
@@ -73,25 +73,14 @@ export class TensorBoardHook implements Hook {
   }
 
   async afterEvaluation(report: EvaluationReport): Promise<void> {
-    const { results, iteration, seconds, clips } = report;
+    const { results, iteration, seconds } = report;
     const points: [string, number | null][] = [
       ['val/mAP', results.mAP],
       ['val/seconds', seconds],
       ...results.perClass.map(({ name, ap }): [string, number | null] => [`val_AP/${name}`, ap]),
     ];
     await this.#attempt(() => this.#scalars(points, iteration));
-    await this.#attempt(async () => {
-      for (const { caption, path, boxes } of exampleDetections(
-        this.options.testSet(),
-        clips,
-        results.perClass,
-        PICTURES,
-      )) {
-        const { png, width, height } = await drawBoxes(path, boxes, { caption });
-        this.#writer.image(`val_detections/${caption}`, png, width, height, iteration);
-      }
-      this.#writer.flush();
-    });
+    await this.#attempt(() => this.#pictures(report));
   }
 
   async afterTraining(iteration: number): Promise<void> {
@@ -135,6 +124,16 @@ export class TensorBoardHook implements Hook {
 
   #scalars(points: Iterable<readonly [tag: string, value: number | null]>, step: number): void {
     for (const [tag, value] of points) if (value !== null) this.#writer.scalar(tag, value, step);
+  }
+
+  async #pictures({ iteration, clips, results }: EvaluationReport): Promise<void> {
+    const { testSet } = this.options;
+    if (!testSet) return;
+    for (const { caption, path, boxes } of exampleDetections(testSet, clips, results.perClass, PICTURES)) {
+      const { png, width, height } = await drawBoxes(path, boxes, { caption });
+      this.#writer.image(`val_detections/${caption}`, png, width, height, iteration);
+    }
+    this.#writer.flush();
   }
 
   #histograms(iteration: number): void {
