@@ -111,7 +111,6 @@ export class ClipThreads implements ClipReader {
             workerData: { ...data, program: this.program.href },
           })
         : new Worker(this.program, { ...options, workerData: data });
-    keepAlive(worker, this.#awaited);
     return worker;
   }
 
@@ -125,6 +124,8 @@ export class ClipThreads implements ClipReader {
     worker.on('exit', (code) => {
       if (!this.#end) this.#replace(thread, cause ? cause.message : `exit code ${code}`);
     });
+    // After the listeners: Node keeps the process alive again for a new one of messages.
+    keepAlive(worker, this.#awaited);
   }
 
   #receive(thread: Thread, reply: Reply): void {

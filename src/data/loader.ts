@@ -101,7 +101,10 @@ export class BatchLoader implements AsyncIterableIterator<Batch> {
       for (;;) {
         this.#fill();
         const pending = this.#queue.shift();
-        if (!pending) return { done: true, value: undefined };
+        if (!pending) {
+          await this.close();
+          return { done: true, value: undefined };
+        }
         this.#releaseLast = pending.release;
         const batch = await pending.content;
         if (this.#closed) return { done: true, value: undefined };
