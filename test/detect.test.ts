@@ -87,7 +87,7 @@ function decoded(video: string): { width: number; height: number; frames: number
   return { width: Number(width), height: Number(height), frames: files.length };
 }
 
-describe('stmixer detect', () => {
+describe('stmixer detect', { timeout: 180_000 }, () => {
   it('finds everybody in a folder of frames', async () => {
     const input = someFrames('walkers', 21);
     const run = await stmixer(
@@ -247,7 +247,7 @@ describe('stmixer detect', () => {
   });
 });
 
-describe('stmixer data show', () => {
+describe('stmixer data show', { timeout: 180_000 }, () => {
   const show = (...words: string[]) => stmixer(['data', 'show', '--config-file', CONFIG, ...words]);
 
   it('draws clips of either split, evenly spaced or by name', async () => {

@@ -94,7 +94,6 @@ export function placePlates(
   const cost = (place: Rect, owner: number) => {
     let sum = AWAY * Math.max(0, distance(place, boxes[owner]) - gap) * (place.y2 - place.y1);
     boxes.forEach((box, i) => {
-      // Right at its own box a plate may touch the person; that still is better than none.
       sum += OVER_BODY * overlapArea(place, box) + OVER_HEAD * overlapArea(place, headOf(box));
       const other = places[i];
       if (other && i !== owner) sum += OVER_PLATE * overlapArea(place, other);
