@@ -5,8 +5,10 @@ import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { figuresOf, reportHtml } from '../src/report/html.js';
+import { readRun } from '../src/report/run_files.js';
 import { RunWatch } from '../src/report/watch.js';
-import { writeReport } from '../src/report/write.js';
+import { examplesOf, writeReport } from '../src/report/write.js';
 import { start, stmixer } from './cli.js';
 import { metricsLine, writeRunFolder } from './run_folder.js';
 
@@ -56,8 +58,8 @@ let browser: Browser;
 let folder: string;
 
 /** A page, and what went wrong on it or left this machine. */
-async function open(url: string, width: number, height: number, colorScheme: 'light' | 'dark') {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+async function open(url: string, width = 1280, height = 900) {
+  const context = await browser.newContext({ viewport: { width, height } });
   const page = await context.newPage();
   const problems: string[] = [];
   page.on('console', (message) => {
@@ -89,7 +91,7 @@ const LOW_CONTRAST = `(() => {
   const found = [];
   for (const element of document.body.querySelectorAll('*')) {
     const words = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!words || !element.getClientRects().length || element.closest('script, .skip')) continue;
+    if (!words || !element.checkVisibility() || element.closest('script, .skip')) continue;
     const style = getComputedStyle(element);
     const isSvg = element instanceof SVGElement;
     const [a, b] = [luminance(channels(isSvg ? style.fill : style.color).slice(0, 3)), luminance(ground(element))];
@@ -131,36 +133,35 @@ describe.skipIf(!executablePath)(
 
     it('is readable on phone and desktop, light and dark, and needs nothing else', async () => {
       writeRunFolder(folder, { iterations: 600, names: NAMES });
-      const url = pathToFileURL((await writeReport(folder)).html).href;
+      const run = readRun(folder);
+      const file = join(folder, 'index.html');
+      writeFileSync(
+        file,
+        await reportHtml(run, { figures: figuresOf(run), examples: await examplesOf(run) }),
+      );
+      const { page, problems } = await open(pathToFileURL(file).href);
       for (const [width, height] of [
         [390, 844],
         [768, 1024],
         [1280, 900],
       ]) {
-        for (const scheme of ['light', 'dark'] as const) {
-          const { page, problems } = await open(url, width, height, scheme);
+        await page.setViewportSize({ width, height });
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme });
           await expectGood(page);
-          const [red] = (await page.evaluate<string>('getComputedStyle(document.body).backgroundColor'))
-            .match(/\d+/g)!
-            .map(Number);
-          expect(red < 128).toBe(scheme === 'dark');
-          const loaded =
-            'Promise.all([...document.images].map((picture) => picture.decode().then(() => picture.naturalWidth)))';
-          expect(await page.evaluate(loaded)).toEqual(Array(8).fill(800));
-          expect(problems).toEqual([]);
-          await page.context().close();
+          const ground = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+          expect(Number(/\d+/.exec(ground)) < 128).toBe(colorScheme === 'dark');
         }
       }
+      const widths =
+        'Promise.all([...document.images].map((picture) => picture.decode().then(() => picture.naturalWidth)))';
+      expect(await page.evaluate(widths)).toEqual(Array(8).fill(800));
+      expect(problems).toEqual([]);
     });
 
     it('shows the numbers at the pointer', async () => {
       writeRunFolder(folder, { iterations: 100 });
-      const { page, problems } = await open(
-        pathToFileURL((await writeReport(folder)).html).href,
-        1280,
-        900,
-        'light',
-      );
+      const { page, problems } = await open(pathToFileURL((await writeReport(folder)).html).href);
       const plot = page.locator('#loss svg.wide');
       await plot.scrollIntoViewIfNeeded();
       await plot.hover({ position: { x: 560, y: 100 } });
@@ -175,7 +176,7 @@ describe.skipIf(!executablePath)(
     it('follows a run that is watched, from before its first line', async () => {
       const watch = new RunWatch(folder);
       try {
-        const { page, problems } = await open(await watch.listen(0), 390, 844, 'light');
+        const { page, problems } = await open(await watch.listen(0), 390, 844);
         const body = page.locator('main');
         expect(await body.textContent()).toContain('Waiting for the first line');
         const append = (iteration: number) =>
