@@ -92,7 +92,7 @@ describe('TensorBoardHook', () => {
       ],
       'train/loss_bce': expect.arrayContaining([[23, 44]]),
       'train_stages/loss_bce_0': expect.arrayContaining([[23, 66]]),
-      'train/lr': [1, 10, 20].map((at) => [at, 0.5]),
+      'train/lr': [1, 10, 20, 23].map((at) => [at, 0.5]),
       'time/step_seconds': expect.arrayContaining([[20, 4]]),
       'time/data_seconds': expect.arrayContaining([[20, 0.5]]),
       'time/clips_per_second': expect.arrayContaining([[20, 2]]),

@@ -40,6 +40,7 @@ export class TensorBoardHook implements Hook {
   readonly #warned = new Set<string>();
   #sums = new Map<string, number>();
   #steps = 0;
+  #lr: readonly number[] = [];
 
   /** Throws UserError where the folder cannot be written to: before training that is soon mended. */
   constructor(private readonly options: TensorBoardOptions) {
@@ -60,12 +61,10 @@ export class TensorBoardHook implements Hook {
     const { startIteration, histogramPeriod } = this.options;
     for (const [tag, value] of measured(report)) this.#sums.set(tag, (this.#sums.get(tag) ?? 0) + value);
     this.#steps++;
+    this.#lr = report.lr;
     // The first step pays for everything that is made once, and is a point of its own.
     if (iteration % LOG_PERIOD === 0 || iteration === startIteration + 1) {
-      await this.#attempt(() => {
-        this.#scalars(this.#state(report.lr), iteration);
-        this.#means(iteration);
-      });
+      await this.#attempt(() => this.#point(iteration));
     }
     if (histogramPeriod !== null && iteration % histogramPeriod === 0) {
       await this.#attempt(() => this.#histograms(iteration));
@@ -85,7 +84,7 @@ export class TensorBoardHook implements Hook {
 
   async afterTraining(iteration: number): Promise<void> {
     await this.#attempt(() => {
-      this.#means(iteration);
+      if (this.#steps > 0) this.#point(iteration);
       this.#writer.flush();
     });
   }
@@ -98,28 +97,24 @@ export class TensorBoardHook implements Hook {
     }
   }
 
-  /** Writes the means of the steps since the last point. */
-  #means(iteration: number): void {
-    const [sums, steps] = [this.#sums, this.#steps];
+  /** Means of the steps since the last point, and what is as it is at the moment. */
+  #point(iteration: number): void {
+    const [sums, steps, lr] = [this.#sums, this.#steps, this.#lr];
     this.#sums = new Map();
     this.#steps = 0;
     for (const [tag, sum] of sums) this.#writer.scalar(tag, sum / steps, iteration);
-    const seconds = (sums.get(STEP_SECONDS) ?? 0) / steps;
-    if (seconds > 0)
-      this.#writer.scalar('time/clips_per_second', this.options.clipsPerStep / seconds, iteration);
-  }
-
-  /** What is as it is at the moment. Groups differ in their rate where the configuration treats biases apart. */
-  #state(lr: readonly number[]): [string, number | null][] {
     const { rssBytes, bytes, gpuBytes } = this.options.memory();
+    // Groups differ in their rate where the configuration treats biases apart.
     const [lowest, highest] = [Math.min(...lr), Math.max(...lr)];
-    return [
+    const now: [string, number | null][] = [
+      ['time/clips_per_second', (this.options.clipsPerStep * steps) / (sums.get(STEP_SECONDS) as number)],
       ['train/lr', highest],
       ['train/lr_lowest', lowest === highest ? null : lowest],
       ['memory/process_gib', rssBytes / 2 ** 30],
       ['memory/tensors_gib', bytes / 2 ** 30],
       ['memory/gpu_gib', gpuBytes === undefined ? null : gpuBytes / 2 ** 30],
     ];
+    this.#scalars(now, iteration);
   }
 
   #scalars(points: Iterable<readonly [tag: string, value: number | null]>, step: number): void {
