@@ -92,6 +92,8 @@ export class ClipThreads implements ClipReader {
 
   setAwaited(awaited: boolean): void {
     this.#awaited = awaited;
+    // Threads that are ending are waited for.
+    if (this.#end) return;
     for (const { worker } of this.#threads) keepAlive(worker, awaited);
   }
 

@@ -1,6 +1,9 @@
 /** @file Tests of the loader: order, seeds, resuming, errors, closing. */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AvaFolder, makeAvaFolder } from '../../test/ava_folder.js';
 import type { ClipInfo } from './clip.js';
@@ -300,5 +303,27 @@ describe('createTestLoader', () => {
       [8],
     ]);
     expect(batches[0].clips[1]).toEqual({ clipId: 1, videoIndex: 0, videoName: 'a', second: 903 });
+  });
+});
+
+describe('a process with a loader', () => {
+  const run = promisify(execFile);
+  const script = fileURLToPath(new URL('../../test/loader_process.ts', import.meta.url));
+  const start = async (way: string) => {
+    const { folder } = await make();
+    return run(process.execPath, ['--import', 'tsx', script, folder, way], { timeout: 50_000 });
+  };
+
+  it.each(['unused', 'left open'])('ends by itself though the loader is %s', async (way) => {
+    expect(await start(way)).toEqual({ stdout: '', stderr: '' });
+  });
+
+  it('lives while a batch is awaited and while threads are ending', async () => {
+    expect((await start('awaits')).stdout).toBe('awaited\n');
+    expect((await start('closes')).stdout).toBe('closed true\n');
+  });
+
+  it('can end while threads are at work', async () => {
+    await expect(start('exits')).rejects.toMatchObject({ code: 5, signal: null, stderr: '' });
   });
 });
