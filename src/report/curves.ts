@@ -81,7 +81,7 @@ export function termFigures(metrics: readonly MetricsPoint[]): Figure[] {
         if (stage === Number.POSITIVE_INFINITY) {
           return { name: ordered.length > 1 ? 'last stage' : 'loss', points, colour: 'blue', width: 2.25 };
         }
-        const opacity = 0.4 + (0.6 * (i + 1)) / ordered.length;
+        const opacity = 0.5 + (0.5 * (i + 1)) / ordered.length;
         return { name: `stage ${stage + 1}`, points, colour: 'muted', width: 1, opacity };
       });
       return {

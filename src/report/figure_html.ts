@@ -15,10 +15,12 @@ const SIZES: Record<Figure['share'], Record<string, PlotSize>> = {
   },
   half: {
     narrow: { width: 334, height: 220, fontSize: 12 },
+    medium: { width: 680, height: 260, fontSize: 13 },
     wide: { width: 535, height: 250, fontSize: 12.5 },
   },
   third: {
     narrow: { width: 334, height: 220, fontSize: 12 },
+    medium: { width: 680, height: 240, fontSize: 13 },
     wide: { width: 346, height: 230, fontSize: 12 },
   },
   quarter: {

@@ -151,7 +151,9 @@ async function sectionsOf(run: Run, figures: Figures, examples: PageOptions['exa
         ? html`<p>Of the classes with the most true boxes.</p>
 ${await draw(figures.precisionRecall)}`
         : sentence(
-            last ? `There are no curves in ${last.folder || 'the folder of the evaluation'}.` : notEvaluated,
+            last
+              ? `There are no curves in ${last.folder || 'the folder of the evaluation'}.`
+              : 'Not evaluated yet.',
           ),
     },
     { id: 'examples', title: 'Examples', content: html`<div class="grid">${examplesHtml(examples)}</div>` },
@@ -162,7 +164,7 @@ ${await draw(figures.precisionRecall)}`
 
 async function termsHtml(terms: readonly Figure[]): Promise<Html | null> {
   if (terms.length === 0) return null;
-  return html`<p class="lead">Its terms, smoothed: <b class="last">last stage</b> of the decoder over <b class="earlier">earlier stages</b>, the darker the later.</p>
+  return html`<p class="lead">Its terms, smoothed: <b class="last">last stage</b> of the decoder over <b class="earlier">earlier stages</b>, the fainter the earlier.</p>
 ${await draw(terms)}`;
 }
 

@@ -208,7 +208,7 @@ function axes(
       orient: 'bottom',
       domainColor: colour('muted'),
       encode: labels(plot.xFormat),
-      tickCount: Math.max(2, Math.round(width / (fontSize * 8))),
+      tickCount: Math.max(2, Math.min(10, Math.round(width / (fontSize * 5.5)))),
       labelFlush: true,
       labelOverlap: 'greedy',
     },

@@ -83,7 +83,7 @@ pre{margin:.6rem 0 0;max-height:480px;overflow:auto;font-size:.8rem}
 .messages li{overflow-wrap:anywhere}
 .messages time{color:var(--muted);margin-right:.4rem}
 .empty{color:var(--muted)}
-@media(max-width:1000px){.half,.third{grid-column:span 12}.quarter{grid-column:span 6}.whole .wide{display:none}.whole .medium{display:block}}
+@media(max-width:1000px){.half,.third{grid-column:span 12}.quarter{grid-column:span 6}.card:not(.quarter) .wide{display:none}.plot .medium{display:block}}
 @media(max-width:600px){
 #page{padding:1.25rem 12px 3rem}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
@@ -93,7 +93,7 @@ pre{margin:.6rem 0 0;max-height:480px;overflow:auto;font-size:.8rem}
 .card{padding:14px}
 .grid{gap:12px}
 .quarter{padding:12px}
-.plot .wide,.plot .medium{display:none}
+.card .plot .wide,.card .plot .medium{display:none}
 .plot .narrow{display:block}
 .pair{grid-template-columns:1fr}
 .facts div{grid-template-columns:1fr;gap:0}
