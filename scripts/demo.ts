@@ -36,6 +36,7 @@ async function demo(overrides: string[]): Promise<number> {
     seed: 0,
     verbose: false,
     tensorBoard: false,
+    tensorBoardHistograms: null,
     skipFinalTest: true,
     skipValidation: true,
   });

@@ -11,6 +11,7 @@ type Flags = ConfigOptions & {
   adjustLr?: boolean;
   resume?: boolean;
   useTfboard?: boolean;
+  tfboardHistograms?: number;
   skipFinalTest?: boolean;
   skipValInTrain?: boolean;
   seed: number;
@@ -32,7 +33,12 @@ export function trainCommand(): Command {
       "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
     )
     .option('--seed <number>', 'fixes initial weights, data order, augmentation and dropout', parseSeed, 0)
-    .option('--use-tfboard', 'write TensorBoard events')
+    .option('--use-tfboard', 'write TensorBoard events into OUTPUT_DIR/tensorboard')
+    .option(
+      '--tfboard-histograms <iterations>',
+      'with --use-tfboard: histograms of all weights every so many iterations',
+      parsePeriod,
+    )
     .option('--skip-final-test', 'no evaluation after training')
     .option('--skip-val-in-train', 'no evaluation during training')
     .addOption(
@@ -53,6 +59,7 @@ export function trainCommand(): Command {
         device: flags.device,
         verbose: flags.verbose ?? false,
         tensorBoard: flags.useTfboard ?? false,
+        tensorBoardHistograms: flags.tfboardHistograms ?? null,
         skipFinalTest: flags.skipFinalTest ?? false,
         skipValidation: flags.skipValInTrain ?? false,
       });
@@ -64,6 +71,13 @@ function parseSeed(text: string): number {
   if (text.trim() === '' || !Number.isSafeInteger(seed))
     throw new InvalidArgumentError('expected a whole number.');
   return seed;
+}
+
+function parsePeriod(text: string): number {
+  const period = Number(text);
+  if (!Number.isSafeInteger(period) || period < 1)
+    throw new InvalidArgumentError('expected a whole number from 1.');
+  return period;
 }
 
 /** A launcher that starts a process per GPU would get as many identical runs. */

@@ -16,6 +16,7 @@ import { evaluateAndRecord } from './evaluation.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
 import type { ProgressBars } from './hooks/progress.js';
+import { TensorBoardHook } from './hooks/tensorboard.js';
 import { ValidationHook } from './hooks/validation.js';
 import type { Logger } from './logger.js';
 import { type Hook, runTraining } from './loop.js';
@@ -32,6 +33,8 @@ export interface TrainOptions extends EngineRequest {
   seed: number;
   verbose: boolean;
   tensorBoard: boolean;
+  /** Iterations between two histograms of every weight for TensorBoard, or null. */
+  tensorBoardHistograms: number | null;
   skipFinalTest: boolean;
   skipValidation: boolean;
 }
@@ -59,7 +62,8 @@ async function trainLogged(
   bars: ProgressBars | null,
 ): Promise<number> {
   const maxIterations = cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
-  writeFileSync(join(cfg.OUTPUT_DIR, 'config.yaml'), dumpConfig(cfg));
+  const configYaml = dumpConfig(cfg);
+  writeFileSync(join(cfg.OUTPUT_DIR, 'config.yaml'), configYaml);
   log.info({ config: cfg, options }, `output: ${cfg.OUTPUT_DIR}, seed ${options.seed}`);
   for (const warning of warnings) log.warn(warning);
 
@@ -113,6 +117,21 @@ async function trainLogged(
     });
     const hooks: Hook[] = [metrics, checkpoints];
     if (bars) hooks.push(bars.training(maxIterations, metrics));
+    if (options.tensorBoard) {
+      hooks.push(
+        new TensorBoardHook({
+          folder: join(cfg.OUTPUT_DIR, 'tensorboard'),
+          log,
+          configYaml,
+          startIteration,
+          clipsPerStep: cfg.SOLVER.VIDEOS_PER_BATCH,
+          model,
+          histogramPeriod: options.tensorBoardHistograms,
+          memory: engineMemory,
+          testSet: testSet?.dataset ?? null,
+        }),
+      );
+    }
     hooks.push(
       new ValidationHook({
         period: options.skipValidation ? null : cfg.SOLVER.EVAL_PERIOD * cfg.SOLVER.ITER_PER_EPOCH,
