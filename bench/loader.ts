@@ -74,30 +74,39 @@ function config(folder: string, workers: number): Config {
   });
 }
 
-/** Clips a second of decoding alone: one picture after the other, as many as `NUM_CLIPS` clips have. */
-async function decodingRate(paths: readonly string[]): Promise<number> {
+/** Milliseconds of processor time, of all threads, since `before`. */
+function cpuMs(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+/** Decoding alone: one picture after the other, as many as `NUM_CLIPS` clips have. */
+async function decoding(paths: readonly string[]) {
   const count = 16 * NUM_CLIPS;
+  const before = process.cpuUsage();
   const start = performance.now();
   for (let i = 0; i < count; i++)
     await sharp(paths[(4 * i) % paths.length])
       .raw()
       .toBuffer();
-  return (NUM_CLIPS * 1000) / (performance.now() - start);
+  return { clipsPerSecond: (NUM_CLIPS * 1000) / (performance.now() - start), cpu: cpuMs(before) / NUM_CLIPS };
 }
 
-/** Loads as fast as it can: clips a second, and milliseconds that the main thread works for each batch. */
+/** Loads as fast as it can: clips a second, and what the main thread works for each batch. */
 async function throughput(folder: string, workers: number) {
   const loader = createTrainLoader(config(folder, workers), { seed: 0 });
   // Threads have started and memory is there.
   for (let i = 0; i < 4; i++) await loader.next();
   const count = Math.ceil(NUM_CLIPS / BATCH);
   const start = performance.now();
+  const before = process.cpuUsage();
   const idle = performance.eventLoopUtilization();
   for (let i = 0; i < count; i++) await loader.next();
   const { active } = performance.eventLoopUtilization(idle);
   const seconds = (performance.now() - start) / 1000;
+  const cpu = cpuMs(before) / (count * BATCH);
   await loader.close();
-  return { clipsPerSecond: (count * BATCH) / seconds, mainMs: active / count };
+  return { clipsPerSecond: (count * BATCH) / seconds, cpu, mainMs: active / count };
 }
 
 /** Milliseconds that a step which itself takes `seconds` waits for its batch: the mean and the longest, after the first. */
@@ -130,12 +139,16 @@ try {
   console.log(
     `clips of 16 frames ${WIDTH}×${HEIGHT}, short side 256 or 320, ${BATCH} per batch, Node ${process.version}\n`,
   );
-  console.log(`decoding alone, one picture at a time: ${(await decodingRate(paths)).toFixed(1)} clips/s\n`);
-  console.log('| workers | clips/s | per worker | main thread, ms per batch |\n| --- | --- | --- | --- |');
+  const alone = await decoding(paths);
+  console.log('| workers | clips/s | per worker | processor, ms per clip | main thread, ms per batch |');
+  console.log('| --- | --- | --- | --- | --- |');
+  console.log(`| decoding alone | ${alone.clipsPerSecond.toFixed(1)} | | ${alone.cpu.toFixed(0)} | |`);
   for (const workers of numbers(values.workers)) {
-    const { clipsPerSecond, mainMs } = await throughput(folder, workers);
+    const { clipsPerSecond, cpu, mainMs } = await throughput(folder, workers);
     const each = workers > 0 ? (clipsPerSecond / workers).toFixed(1) : '–';
-    console.log(`| ${workers} | ${clipsPerSecond.toFixed(1)} | ${each} | ${mainMs.toFixed(1)} |`);
+    console.log(
+      `| ${workers} | ${clipsPerSecond.toFixed(1)} | ${each} | ${cpu.toFixed(0)} | ${mainMs.toFixed(1)} |`,
+    );
   }
   console.log('\n| workers | step | waits, ms (longest) | first |\n| --- | --- | --- | --- |');
   for (const seconds of numbers(values.steps)) {

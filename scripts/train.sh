@@ -19,4 +19,6 @@ fi
 cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")/..}"
 config=$1
 shift
+# Pictures are decoded in libuv's pool, which otherwise has four threads.
+export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-$(getconf _NPROCESSORS_ONLN)}"
 exec node bin/stmixer.js train --config-file "$config" --resume "$@"

@@ -35,6 +35,42 @@ describe('AvaDataset.open', () => {
     expect(dataset.source(2).paths).toEqual([2, 3, 4, 5].map((frame) => ava.framePath('b', frame)));
   });
 
+  it('joins several lists of each split, with any number of classes', async () => {
+    const ava = await make();
+    const list = (video: string, frames: number) =>
+      [
+        'header',
+        ...Array.from({ length: frames }, (_, i) => `${video} 0 ${i} ${video}/${video}_00000${i}.jpg ""`),
+      ]
+        .map((line) => `${line}\n`)
+        .join('');
+    ava.write('frame_lists/a.csv', list('a', 8));
+    ava.write('frame_lists/b.csv', list('b', 6));
+    ava.write('annotations_v2.2/first.csv', `b,904,${BOX},3,0\na,902,${BOX},1,0\n`);
+    ava.write('annotations_v2.2/second.csv', `a,902,${BOX},2,0\na,903,${BOX},3,0\n`);
+    const config = ava.config({
+      'MODEL.STM.ACTION_CLASSES': 3,
+      ...Object.fromEntries(
+        ['TRAIN', 'TEST'].flatMap((split) => [
+          [`AVA.${split}_LISTS`, ['b.csv', 'a.csv']],
+          [`AVA.${split}_GT_BOX_LISTS`, ['first.csv', 'second.csv']],
+        ]),
+      ),
+    });
+    for (const split of ['train', 'test'] as const) {
+      const dataset = AvaDataset.open(config, split);
+      const clips = [0, 1, 2].map((i) => dataset.source(i));
+      expect(clips.map(({ info }) => [info.videoName, info.second])).toEqual([
+        ['b', 904],
+        ['a', 902],
+        ['a', 903],
+      ]);
+      // The same box in both files is one box.
+      expect(clips.map(({ labels }) => labels)).toEqual([[[3]], [[1, 2]], [[3]]]);
+      expect([...(await dataset.load(1, new Rng(0))).labels]).toEqual([1, 1, 0]);
+    }
+  });
+
   it('names missing frames, but only those that a clip uses', async () => {
     const ava = await make();
     rmSync(ava.framePath('a', 7));
