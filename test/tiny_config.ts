@@ -26,3 +26,9 @@ const TINY = {
 export function tinyConfig(changes: Readonly<Record<string, unknown>> = {}): Config {
   return configFromOverrides({ ...TINY, ...changes });
 }
+
+/** As small as the sample allows: a step takes well under a second on the slowest engine. */
+export const MICRO =
+  'MODEL.STM.NUM_QUERIES 6 MODEL.STM.HIDDEN_DIM 16 MODEL.STM.DIM_FEEDFORWARD 16 MODEL.STM.SPATIAL_POINTS 2 ' +
+  'MODEL.STM.NUM_HEADS 2 MODEL.STM.N_GROUPS 2 ViT.EMBED_DIM 16 ViT.DEPTH 1 ViT.NUM_HEADS 2 ' +
+  'SOLVER.ITER_PER_EPOCH 2 SOLVER.VIDEOS_PER_BATCH 1';

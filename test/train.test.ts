@@ -7,14 +7,9 @@ import { readPth } from '../src/checkpoint/pth_reader.js';
 import type { MetricsLine } from '../src/training/hooks/metrics.js';
 import { type HostTensor, toFloat32 } from '../src/util/host_tensor.js';
 import { start, stmixer } from './cli.js';
+import { MICRO } from './tiny_config.js';
 
 const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
-/** As small as the sample allows: a step takes well under a second on the slowest engine. */
-const MICRO =
-  'MODEL.STM.NUM_QUERIES 6 MODEL.STM.HIDDEN_DIM 16 MODEL.STM.DIM_FEEDFORWARD 16 MODEL.STM.SPATIAL_POINTS 2 ' +
-  'MODEL.STM.NUM_HEADS 2 MODEL.STM.N_GROUPS 2 ViT.EMBED_DIM 16 ViT.DEPTH 1 ViT.NUM_HEADS 2 ' +
-  'SOLVER.ITER_PER_EPOCH 2 SOLVER.VIDEOS_PER_BATCH 1';
-
 let folder: string;
 
 beforeAll(() => {
@@ -25,9 +20,20 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function args(output: string, overrides = '', flags: string[] = []): string[] {
+const NO_EVALUATION = ['--skip-val-in-train', '--skip-final-test'];
+
+function args(output: string, overrides = '', flags: string[] = [], evaluation = NO_EVALUATION): string[] {
   const words = `${MICRO} OUTPUT_DIR ${join(folder, output)} ${overrides}`.trim().split(/ +/);
-  return ['train', '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE, ...flags, ...words];
+  return [
+    'train',
+    '--config-file',
+    'config_files/tiny.yaml',
+    '--engine',
+    ENGINE,
+    ...flags,
+    ...evaluation,
+    ...words,
+  ];
 }
 
 function metrics(output: string): MetricsLine[] {

@@ -34,7 +34,7 @@ export function detectCommand(): Command {
     const [{ detect }, { DetectConsole }, { StopSignals }] = await Promise.all([
       import('../detect/detect.js'),
       import('../detect/console.js'),
-      import('../training/signals.js'),
+      import('../util/signals.js'),
     ]);
     const report = new DetectConsole();
     for (const warning of warnings) report.warn(warning);

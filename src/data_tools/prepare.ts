@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
 import { DataError } from '../errors.js';
-import { StopSignals } from '../training/signals.js';
+import { StopSignals } from '../util/signals.js';
 import { type ExtractionSettings, probeVideo, requireFfmpeg } from './ffmpeg.js';
 import { extractFrames, framesDone, VideoError } from './prepared_video.js';
 import { count, countOf, Progress } from './progress.js';

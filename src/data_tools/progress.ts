@@ -1,6 +1,6 @@
 /** @file How far a long command is: a bar below the lines on a terminal, now and then a line elsewhere. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import { duration } from '../training/text.js';
+import { duration } from '../util/text.js';
 
 const LINE_EVERY_MS = 30_000;
 

@@ -1,6 +1,6 @@
 /** @file What `stmixer detect` says while it works: a bar on a terminal, lines elsewhere. */
 import { Progress } from '../data_tools/progress.js';
-import { duration } from '../training/text.js';
+import { duration } from '../util/text.js';
 import type { DetectReporter, DetectSummary } from './detect.js';
 
 export class DetectConsole implements DetectReporter {

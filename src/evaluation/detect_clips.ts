@@ -7,6 +7,13 @@ import type { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';
 import type { ClipDetections } from './types.js';
 
+export interface DetectionSettings {
+  /** MODEL.STM.PERSON_THRESHOLD. */
+  readonly personThreshold: number;
+  /** Whether the clips are mirrored (AVA.TEST_FORCE_FLIP); the detections are then mirrored back. */
+  readonly mirrored: boolean;
+}
+
 /**
  * The model's detections in every clip of a batch, in its order. Throws DataError that names the clips with a
  * prediction that is not finite.
@@ -14,7 +21,7 @@ import type { ClipDetections } from './types.js';
 export async function detectBatch(
   model: Detector,
   batch: Batch,
-  personThreshold: number,
+  { personThreshold, mirrored }: DetectionSettings,
 ): Promise<ClipDetections[]> {
   const video = tf.tensor(batch.video, [...batch.shape]);
   const whwh = tf.tensor2d(batch.whwh, [batch.clips.length, 4]);
@@ -30,11 +37,23 @@ export async function detectBatch(
       `the model's predictions are not finite for ${names.join('; ')}; its weights are broken, or the training diverged`,
     );
   }
+  if (mirrored) {
+    for (const [i, { boxes }] of detections.entries()) mirror(boxes, batch.whwh[4 * i]);
+  }
   return clips;
 }
 
 function allFinite({ boxes, personScores, actionScores }: Detections): boolean {
   return [boxes, personScores, actionScores].every((values) => values.every(Number.isFinite));
+}
+
+/** Mirrors boxes, fractions of a width in pixels, left to right: pixel x becomes width − 1 − x. */
+function mirror(boxes: Float32Array, width: number): void {
+  for (let i = 0; i < boxes.length; i += 4) {
+    const [left, right] = [boxes[i], boxes[i + 2]];
+    boxes[i] = (width - 1) / width - right;
+    boxes[i + 2] = (width - 1) / width - left;
+  }
 }
 
 export interface EvaluationProgress {
@@ -50,7 +69,7 @@ export interface EvaluationProgress {
 export async function detectAll(
   model: Detector,
   batches: AsyncIterable<Batch>,
-  personThreshold: number,
+  settings: DetectionSettings,
   { progress, shouldStop }: { progress?(done: EvaluationProgress): void; shouldStop?(): boolean } = {},
 ): Promise<ClipDetections[] | null> {
   const begin = performance.now();
@@ -59,7 +78,7 @@ export async function detectAll(
   model.train(false);
   try {
     for await (const batch of batches) {
-      found.push(...(await detectBatch(model, batch, personThreshold)));
+      found.push(...(await detectBatch(model, batch, settings)));
       progress?.({ clips: found.length, seconds: (performance.now() - begin) / 1000 });
       if (shouldStop?.()) return null;
     }

@@ -53,7 +53,11 @@ export class TestSet {
   async evaluate(model: Detector, run: EvaluationRun): Promise<EvaluationReport | null> {
     const begin = performance.now();
     const batches = createTestLoader(this.cfg, { dataset: this.dataset, warn: run.warn });
-    const clips = await detectAll(model, batches, this.cfg.MODEL.STM.PERSON_THRESHOLD, run);
+    const settings = {
+      personThreshold: this.cfg.MODEL.STM.PERSON_THRESHOLD,
+      mirrored: this.cfg.AVA.TEST_FORCE_FLIP,
+    };
+    const clips = await detectAll(model, batches, settings, run);
     if (clips === null) return null;
     // Batches grouped by shape come in another order; of equal scores the order of the images decides.
     clips.sort((a, b) => a.clip.clipId - b.clip.clipId);

@@ -1,5 +1,5 @@
 /** @file The plots of a run: which curves there are, from its metrics and evaluations. */
-import { significant } from '../training/text.js';
+import { significant } from '../util/text.js';
 import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from './evaluation_files.js';
 import type { Bar, Line, Plot } from './plot.js';
 import type { MetricsPoint } from './run_files.js';

@@ -1,5 +1,5 @@
 /** @file A figure in the page: drawn for wide and for narrow screens, with its legend, a sentence, and its numbers. */
-import { significant } from '../training/text.js';
+import { significant } from '../util/text.js';
 import type { Figure } from './curves.js';
 import { Html, html } from './markup.js';
 import { colour } from './palette.js';

@@ -3,7 +3,6 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.js';
 import { DataError, UserError } from '../errors.js';
-import { LOG_PERIOD } from '../training/hooks/metrics.js';
 import { type Evaluation, parseEvaluations } from './evaluation_files.js';
 import {
   isObject,
@@ -15,6 +14,9 @@ import {
   parseObject,
   readText,
 } from './json_lines.js';
+
+/** Iterations between two lines of metrics.jsonl, as in the PyTorch original. */
+export const LOG_PERIOD = 10;
 
 /** A line of metrics.jsonl; null where a field is missing or was not finite. */
 export interface MetricsPoint {

@@ -1,7 +1,7 @@
 /** @file The sections of the page that are words and tables. */
 import { configLines } from '../config/dump.js';
 import { type Config, defaultConfig } from '../config/index.js';
-import { duration, gib } from '../training/text.js';
+import { duration, gib } from '../util/text.js';
 import { rankedClasses } from './curves.js';
 import type { Evaluation } from './evaluation_files.js';
 import type { EmbeddedPicture, ExampleFigure } from './example_pictures.js';

@@ -1,6 +1,6 @@
 /** @file The headline numbers of a run. */
 
-import { duration, gib, significant } from '../training/text.js';
+import { duration, gib, significant } from '../util/text.js';
 import { bestEvaluation } from './evaluation_files.js';
 import { isObject, numberOrNull, stringOr } from './json_lines.js';
 import type { Run } from './run_files.js';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../errors.js';
-import { StopSignals } from '../training/signals.js';
+import { StopSignals } from '../util/signals.js';
 import type { ExampleFigure } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
 import { checkFolder, readRun, runSignature } from './run_files.js';

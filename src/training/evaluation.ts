@@ -1,13 +1,13 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
-import { bestSoFar, evaluationFolder, recordEvaluation } from '../evaluation/history.js';
+import { evaluationFolder, recordEvaluation } from '../evaluation/history.js';
 import { summary } from '../evaluation/results.js';
 import type { TestSet } from '../evaluation/test_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
+import { duration, significant } from '../util/text.js';
 import type { ProgressBars } from './hooks/progress.js';
 import type { Logger } from './logger.js';
-import { duration, significant } from './text.js';
 
 /** Seconds between two lines of progress where there is no bar. */
 const LINE_PERIOD = 30;
@@ -20,11 +20,15 @@ export interface EvaluationContext {
   shouldStop(): boolean;
 }
 
-/** Evaluates the model, logs the outcome and adds it to the run's evaluations; null where it was stopped. */
+/**
+ * Evaluates the model, logs the outcome and adds it to the run's evaluations; null where it was stopped. `best` is the best
+ * mAP of the run before, or null.
+ */
 export async function evaluateAndRecord(
   { outputDir, testSet, log, bars, shouldStop }: EvaluationContext,
   model: Detector,
   iteration: number,
+  best: number | null,
 ): Promise<EvaluationReport | null> {
   const numClips = testSet.dataset.length;
   log.info(`evaluating ${numClips} clips after iteration ${iteration}`);
@@ -40,7 +44,7 @@ export async function evaluateAndRecord(
   try {
     const report = await testSet.evaluate(model, {
       iteration,
-      best: bestSoFar(outputDir, iteration),
+      best,
       folder: evaluationFolder(outputDir, iteration),
       warn: (message) => log.warn(message),
       progress,
@@ -51,6 +55,8 @@ export async function evaluateAndRecord(
       return null;
     }
     recordEvaluation(outputDir, report);
+    const lost = numClips - report.clips.length;
+    if (lost > 0) log.warn(`${lost} of ${numClips} clips could not be loaded; their persons count as not found`);
     const rate = significant(report.clips.length / report.seconds, 3);
     log.info(
       { iteration, mAP: report.results.mAP },

@@ -2,13 +2,14 @@
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { bestSoFar } from '../evaluation/history.js';
 import { resultsTable } from '../evaluation/results.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { Detector } from '../model/detector.js';
+import { StopSignals } from '../util/signals.js';
 import { writeEnvironment } from './environment.js';
 import { evaluateAndRecord } from './evaluation.js';
 import { openLog } from './run_log.js';
-import { StopSignals } from './signals.js';
 
 export interface TestOptions extends EngineRequest {
   verbose: boolean;
@@ -31,7 +32,8 @@ export async function test({ config: cfg, warnings }: LoadedConfig, options: Tes
   try {
     const shouldStop = () => stop.received;
     const context = { outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop };
-    const report = await evaluateAndRecord(context, model, iteration ?? 0);
+    const steps = iteration ?? 0;
+    const report = await evaluateAndRecord(context, model, steps, bestSoFar(cfg.OUTPUT_DIR, steps));
     if (report) process.stdout.write(`${resultsTable(report.results)}\n`);
     return stop.exitCode;
   } finally {

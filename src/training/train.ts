@@ -6,11 +6,13 @@ import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { DataError } from '../errors.js';
-import { readEvaluations } from '../evaluation/history.js';
+import { bestSoFar, readEvaluations } from '../evaluation/history.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
+import { StopSignals } from '../util/signals.js';
+import { duration, gib, significant } from '../util/text.js';
 import { writeEnvironment } from './environment.js';
 import { evaluateAndRecord } from './evaluation.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
@@ -22,8 +24,6 @@ import type { Logger } from './logger.js';
 import { type Hook, runTraining } from './loop.js';
 import { checkpointParts, restoreState } from './restore.js';
 import { openLog } from './run_log.js';
-import { StopSignals } from './signals.js';
-import { duration, gib, significant } from './text.js';
 
 export interface TrainOptions extends EngineRequest {
   transfer: boolean;
@@ -79,10 +79,15 @@ async function trainLogged(
   const stop = new StopSignals((signal) =>
     log.warn(`${signal}: finishing this step and saving; once more to quit at once`),
   );
+  // A run that starts afresh in a used folder has nothing to do with the evaluations in it.
+  let best = startIteration > 0 ? bestSoFar(cfg.OUTPUT_DIR, startIteration) : null;
   const evaluate = async (iteration: number) => {
     if (!testSet) return null;
     const shouldStop = () => stop.received;
-    return evaluateAndRecord({ outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop }, model, iteration);
+    const context = { outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop };
+    const report = await evaluateAndRecord(context, model, iteration, best);
+    if (report?.best) best = report.results.mAP;
+    return report;
   };
   try {
     if (startIteration >= maxIterations) {

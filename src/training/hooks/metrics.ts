@@ -1,12 +1,11 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
 import { appendFileSync } from 'node:fs';
 import type { EngineMemory } from '../../engine/index.js';
+import { LOG_PERIOD } from '../../report/run_files.js';
+import { duration, gib, significant } from '../../util/text.js';
 import type { Logger } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
-import { duration, gib, significant } from '../text.js';
 
-/** Iterations between two lines of the log, as in the PyTorch original. */
-export const LOG_PERIOD = 10;
 /** Steps over which the time of an iteration is averaged for the ETA. */
 const ETA_WINDOW = 50;
 

@@ -1,8 +1,8 @@
 /** @file Progress bars below the log, on a terminal. */
 import { MultiBar, type Options, Presets, type SingleBar } from 'cli-progress';
+import { duration, significant } from '../../util/text.js';
 import type { Console } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
-import { duration, significant } from '../text.js';
 
 const OPTIONS: Options = {
   stream: process.stdout,

@@ -6,10 +6,10 @@ import { UserError } from '../../errors.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
 import type { Module } from '../../nn/module.js';
 import { exampleDetections } from '../../report/examples.js';
+import { LOG_PERIOD } from '../../report/run_files.js';
 import { EventWriter } from '../../report/tensorboard/event_writer.js';
 import type { Logger } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
-import { LOG_PERIOD } from './metrics.js';
 
 /** Clips of validation that are drawn. */
 const PICTURES = 4;

@@ -1,0 +1,76 @@
+/** @file What a model finds in clips: mirrored clips, predictions that are not finite, stopping in between. */
+import * as tf from '@tensorflow/tfjs';
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../data/collate.js';
+import type { Detector } from '../model/detector.js';
+import { detectAll, detectBatch } from './detect_clips.js';
+
+const WIDTH = 64;
+
+function batch(clipId = 0): Batch {
+  return {
+    video: new Float32Array(1 * 1 * 32 * WIDTH * 3),
+    shape: [1, 1, 32, WIDTH, 3],
+    whwh: Float32Array.of(WIDTH, 32, WIDTH, 32),
+    boxes: [],
+    labels: [],
+    clips: [{ clipId, videoIndex: 0, videoName: 'film', second: 902 + clipId }],
+  };
+}
+
+/** A model of one query that sees the given box, in pixels, in every clip. */
+function model(box: number[], action = 0): Detector {
+  const stub = {
+    training: true,
+    train(mode: boolean) {
+      stub.training = mode;
+      return stub;
+    },
+    forward: () => [
+      {
+        logits: tf.tensor3d([[[9, 0]]]),
+        actions: tf.tensor3d([[[action]]]),
+        boxes: tf.tensor3d([[box]]),
+      },
+    ],
+  };
+  return stub as unknown as Detector;
+}
+
+describe('detections', () => {
+  it('of mirrored clips are mirrored back', async () => {
+    const settings = { personThreshold: 0.5, mirrored: false };
+    const [straight] = await detectBatch(model([8, 4, 24, 20]), batch(), settings);
+    expect([...straight.detections.boxes]).toEqual([8 / 64, 4 / 32, 24 / 64, 20 / 32]);
+    // Pixel x of a mirrored picture is pixel 63 − x of the picture.
+    const [back] = await detectBatch(model([39, 4, 55, 20]), batch(), { ...settings, mirrored: true });
+    expect([...back.detections.boxes]).toEqual([8 / 64, 4 / 32, 24 / 64, 20 / 32]);
+  });
+
+  it('that are not finite are an error that names the clip', async () => {
+    const settings = { personThreshold: 0.5, mirrored: false };
+    await expect(detectBatch(model([8, 4, 24, 20], Number.NaN), batch(3), settings)).rejects.toThrow(
+      /not finite for film at second 905/,
+    );
+  });
+
+  it('of all batches come in order, in evaluation mode, which ends with them; stopping gives none', async () => {
+    async function* batches() {
+      yield batch(0);
+      yield batch(1);
+    }
+    const settings = { personThreshold: 0.5, mirrored: false };
+    const seen: number[] = [];
+    const detector = model([8, 4, 24, 20]);
+    const progress = ({ clips }: { clips: number }) => {
+      expect(detector.training).toBe(false);
+      seen.push(clips);
+    };
+    const found = await detectAll(detector, batches(), settings, { progress });
+    expect(found?.map(({ clip }) => clip.clipId)).toEqual([0, 1]);
+    expect(seen).toEqual([1, 2]);
+    expect(detector.training).toBe(true);
+    const stopped = await detectAll(detector, batches(), settings, { shouldStop: () => true });
+    expect(stopped).toBeNull();
+  });
+});

@@ -1,0 +1,149 @@
+/** @file Evaluation from the command line: `evaluate`, validation in training, the final test, `test`. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { EvaluationLine } from '../src/evaluation/history.js';
+import type { ResultsJson } from '../src/evaluation/results.js';
+import { type Finished, start, stmixer } from './cli.js';
+import { MICRO } from './tiny_config.js';
+
+const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
+const ANNOTATIONS = 'sample/annotations';
+const TRUTH = ['--ground-truth', `${ANNOTATIONS}/val.csv`, '--label-map', `${ANNOTATIONS}/label_map.pbtxt`];
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluate-'));
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function args(command: string, output: string, overrides = '', flags: string[] = []): string[] {
+  const words = `${MICRO} OUTPUT_DIR ${join(folder, output)} ${overrides}`.trim().split(/ +/);
+  return [command, '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE, ...flags, ...words];
+}
+
+const read = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8');
+
+function evaluations(output: string): EvaluationLine[] {
+  const lines = read(output, 'evaluations.jsonl').trim().split('\n');
+  return lines.map((line) => JSON.parse(line));
+}
+
+describe('stmixer evaluate', () => {
+  it('finds the truth itself perfect, as JSON of the documented form', async () => {
+    const predictions = join(folder, 'perfect.csv');
+    const rows = readFileSync(`${ANNOTATIONS}/val.csv`, 'utf8').trim().split('\n');
+    writeFileSync(predictions, rows.map((row) => row.replace(/,[^,]*$/, ',0.9')).join('\n'));
+    const out = join(folder, 'perfect');
+    const run = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions, '--json', '--out', out]);
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(run.stdout)).toEqual({
+      mAP: 1,
+      per_class: [
+        { id: 12, name: 'stand', ap: 1, num_ground_truth: 8 },
+        { id: 14, name: 'walk', ap: 1, num_ground_truth: 26 },
+        { id: 17, name: 'carry/hold (an object)', ap: 1, num_ground_truth: 13 },
+      ],
+    });
+    expect(JSON.parse(read('perfect', 'results.json'))).toEqual(JSON.parse(run.stdout));
+  });
+
+  it('names file and line of a prediction that is not finite, and exits with 3', async () => {
+    const predictions = join(folder, 'nan.csv');
+    writeFileSync(predictions, 'vtest_val,0902,0,0,1,1,12,nan\n');
+    const run = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions]);
+    expect(run.code).toBe(3);
+    expect(run.stderr).toContain('nan.csv:1: the score must be a finite number');
+  });
+});
+
+describe('a run with validation', () => {
+  let run: Finished;
+
+  beforeAll(async () => {
+    const epochs = 'SOLVER.MAX_EPOCH 3 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.CHECKPOINT_PERIOD 3';
+    run = await stmixer(args('train', 'run', epochs, ['--use-tfboard']));
+  }, 120_000);
+
+  it('evaluates after every EVAL_PERIOD epochs and at the end', () => {
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(evaluations('run').map(({ iteration }) => iteration)).toEqual([4, 6]);
+    expect(run.stdout.match(/mAP@0\.5/g)).toHaveLength(2);
+    expect(run.stdout).toMatch(/clips\/s/);
+    expect(existsSync(join(folder, 'run', 'tensorboard'))).toBe(true);
+  });
+
+  it('marks the best: its line, and model_best.pth', () => {
+    const [first, second] = evaluations('run');
+    expect(first.best).toBe(true);
+    expect(second.best).toBe((second.mAP as number) > (first.mAP as number));
+    expect(statSync(join(folder, 'run', 'model_best.pth')).size).toBe(
+      statSync(join(folder, 'run', 'model_final.pth')).size,
+    );
+  });
+
+  it('writes detections that `stmixer evaluate` gives the same mAP', async () => {
+    const { folder: name, mAP } = evaluations('run')[1];
+    const predictions = join(folder, 'run', name, 'detections.csv');
+    const again = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions, '--json']);
+    expect((JSON.parse(again.stdout) as ResultsJson).mAP).toBe(mAP);
+    expect(JSON.parse(read('run', name, 'results.json'))).toEqual(JSON.parse(again.stdout));
+  });
+
+  it('`stmixer test` finds the same with the final weights', async () => {
+    const weights = join(folder, 'run', 'model_final.pth');
+    const tested = await stmixer(args('test', 'tested', `MODEL.WEIGHT ${weights}`));
+    expect(tested).toMatchObject({ code: 0, stderr: '' });
+    expect(tested.stdout).toMatch(/12 {2}stand/);
+    const [line] = evaluations('tested');
+    const { per_class, mAP, folder: name } = evaluations('run')[1];
+    expect({ iteration: line.iteration, mAP: line.mAP, per_class: line.per_class }).toEqual({
+      iteration: 6,
+      mAP,
+      per_class,
+    });
+    expect(read('tested', line.folder, 'detections.csv')).toBe(read('run', name, 'detections.csv'));
+  });
+
+  it('ends while it evaluates on SIGINT, after the batch, with all weights saved', async () => {
+    const { child, finished } = start(args('train', 'stopped', 'SOLVER.MAX_EPOCH 1 TEST.VIDEOS_PER_BATCH 1'));
+    child.stdout!.on('data', (chunk) => {
+      if (String(chunk).includes('evaluating')) child.kill('SIGINT');
+    });
+    const stopped = await finished;
+    expect(stopped.code).toBe(130);
+    expect(stopped.stdout).toContain('evaluation stopped');
+    expect(existsSync(join(folder, 'stopped', 'model_final.pth'))).toBe(true);
+    expect(existsSync(join(folder, 'stopped', 'evaluations.jsonl'))).toBe(false);
+  });
+});
+
+describe('what is missing for an evaluation', () => {
+  const noTruth = 'AVA.TEST_GT_BOX_LISTS [nowhere.csv] SOLVER.MAX_EPOCH 1';
+
+  it('is said before training, with the flags that do without', async () => {
+    const run = await stmixer(args('train', 'no-truth', noTruth));
+    expect(run.code).toBe(3);
+    expect(run.stderr).toContain('nowhere.csv');
+    expect(run.stderr).toContain('--skip-final-test');
+    expect(existsSync(join(folder, 'no-truth', 'metrics.jsonl'))).toBe(false);
+  });
+
+  it('does not matter to a run without evaluation', async () => {
+    const flags = ['--skip-val-in-train', '--skip-final-test'];
+    const run = await stmixer(args('train', 'without', noTruth, flags));
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(existsSync(join(folder, 'without', 'evaluations.jsonl'))).toBe(false);
+  });
+
+  it('weights: exit code 4', async () => {
+    const run = await stmixer(args('test', 'no-weights'));
+    expect(run.code).toBe(4);
+    expect(run.stderr).toContain('MODEL.WEIGHT is empty');
+  });
+});
