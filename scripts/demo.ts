@@ -68,7 +68,7 @@ async function testOnTrainingFrames(
   weights: string,
 ): Promise<void> {
   console.log('\nOn the key frames that it was trained on:');
-  const split = ['AVA.TEST_LISTS', '[train.csv]', 'AVA.TEST_GT_BOX_LISTS', '[train.csv]'];
+  const split = ['AVA.TEST_LISTS', "['train.csv']", 'AVA.TEST_GT_BOX_LISTS', "['train.csv']"];
   const output = ['OUTPUT_DIR', join(OUTPUT_DIR, 'on_training_frames')];
   await test(configure('MODEL.WEIGHT', weights, ...split, ...output), ENGINE);
 }

@@ -124,7 +124,7 @@ describe('a run with validation', () => {
 });
 
 describe('what is missing for an evaluation', () => {
-  const noTruth = 'AVA.TEST_GT_BOX_LISTS [nowhere.csv] SOLVER.MAX_EPOCH 1';
+  const noTruth = "AVA.TEST_GT_BOX_LISTS ['nowhere.csv'] SOLVER.MAX_EPOCH 1";
 
   it('is said before training, with the flags that do without', async () => {
     const run = await stmixer(args('train', 'no-truth', noTruth));
