@@ -2,8 +2,8 @@
  * @file `npm run demo [-- --long] [KEY VALUE …]`: trains a small model on the clip in sample/, evaluates it on the
  * sample's validation seconds, draws what it finds there, and writes the report of the run.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { reportError } from '../src/cli/errors.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
@@ -59,6 +59,7 @@ async function demo(args: string[]): Promise<number> {
   const weights = join(OUTPUT_DIR, 'model_final.pth');
   if (long) await testOnTrainingFrames(configure, weights);
   await show(configure('MODEL.WEIGHT', weights));
+  if (!long && !small) showTrained();
   return 0;
 }
 
@@ -106,14 +107,14 @@ async function show(loaded: LoadedConfig): Promise<void> {
       `weights, log and metrics            ${OUTPUT_DIR}`,
     ].join('\n'),
   );
-  const trained = join(root, 'checkpoints', 'sample.pth');
-  if (existsSync(trained)) {
-    console.log(
-      '\nA minute of training finds little. What the long run (--long) made is in the repository:\n' +
-        `  npx stmixer detect --config-file config_files/sample.yaml --input ${relative('.', input)} \\\n` +
-        `      --out output/detections MODEL.WEIGHT ${relative('.', trained)}`,
-    );
-  }
+}
+
+function showTrained(): void {
+  console.log(
+    '\nA minute of training finds little. What the long run (--long) made is in the repository:\n' +
+      '  npx stmixer detect --config-file config_files/sample.yaml --input sample/frames/vtest_train \\\n' +
+      '      --out output/detections MODEL.WEIGHT checkpoints/sample.pth',
+  );
 }
 
 try {
