@@ -111,7 +111,7 @@ async function show(loaded: LoadedConfig): Promise<void> {
 
 function showTrained(): void {
   console.log(
-    '\nA minute of training finds little. What the long run (--long) made is in the repository:\n' +
+    '\nA minute is too short to learn it. What the long run (--long) made is in the repository:\n' +
       '  npx stmixer detect --config-file config_files/sample.yaml --input sample/frames/vtest_train \\\n' +
       '      --out output/detections MODEL.WEIGHT checkpoints/sample.pth',
   );

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { writeDetections } from '../src/evaluation/ava_csv.js';
 import { AvaEvaluator } from '../src/evaluation/ava_evaluator.js';
-import { evaluateFiles, openEvaluator } from '../src/evaluation/evaluate_files.js';
+import { evaluateFiles, readTruth } from '../src/evaluation/evaluate_files.js';
 import type { AvaResults, ClipDetections } from '../src/evaluation/types.js';
 import { goldenExists, goldenJson, goldenPath, goldenTensors } from './golden.js';
 
@@ -101,8 +101,7 @@ describe.skipIf(!goldenExists(PREDICTIONS))('predictions of a model', () => {
   });
 
   it('are evaluated as if they had been through the csv', () => {
-    const opened = openEvaluator(files('predictions').files);
-    const evaluator = new AvaEvaluator(opened.labels, opened.groundTruth, opened.excluded);
+    const evaluator = new AvaEvaluator(readTruth(files('predictions').files));
     for (const clip of clips()) evaluator.addClip(clip);
     expectMetrics(evaluator.results(), goldenJson(`${FOLDER}/predictions/expected.json`).metrics);
   });

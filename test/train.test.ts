@@ -104,7 +104,8 @@ describe('a whole run', () => {
   });
 
   it('leaves no temporary file', () => {
-    const known = /^(model_\w+\.pth|last_checkpoint|config\.yaml|log\.jsonl|metrics\.jsonl|environment\.json)$/;
+    const known =
+      /^(model_\w+\.pth|last_checkpoint|config\.yaml|log\.jsonl|metrics\.jsonl|environment\.json)$/;
     const found = readdirSync(join(folder, 'whole'));
     expect(found.filter((name) => !known.test(name))).toEqual([]);
   });

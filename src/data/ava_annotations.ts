@@ -1,7 +1,13 @@
 /** @file AVA box annotations: csv files, and the key frames that follow from them. */
-import { resolve } from 'node:path';
-import type { DataConfig, Split } from './data_config.js';
-import { collectUnreadable, type ProblemKind, type ProblemSink, Problems, readLines } from './text_lines.js';
+import { annotationPath, type DataConfig, type Split } from './data_config.js';
+import {
+  collectUnreadable,
+  type ProblemKind,
+  type ProblemSink,
+  Problems,
+  quote,
+  readLines,
+} from './text_lines.js';
 
 /** AVA annotates the seconds 902…1798 of a film; frame 0 of a frame list is second 900. */
 export const FIRST_SECOND = 902;
@@ -58,7 +64,7 @@ export function scanAnnotations(
     split === 'train'
       ? ['AVA.TRAIN_GT_BOX_LISTS', cfg.AVA.TRAIN_GT_BOX_LISTS]
       : ['AVA.TEST_GT_BOX_LISTS', cfg.AVA.TEST_GT_BOX_LISTS];
-  const files = names.map((name) => resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, name));
+  const files = names.map((name) => annotationPath(cfg, name));
   const numClasses = cfg.MODEL.STM.ACTION_CLASSES;
   const videos = new Map<string, VideoAnnotations & { rows: number }>();
   const warnings: string[] = [];
@@ -202,10 +208,6 @@ function boxProblem([x1, y1, x2, y2]: readonly [number, number, number, number])
 /** A decimal number as Python's float() reads it, or NaN; JavaScript's Number() takes '' and '0x10' too. */
 function parseNumber(text: string): number {
   return /^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$/.test(text) ? Number(text) : Number.NaN;
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
 
 /** One annotated second of a video. */

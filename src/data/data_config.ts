@@ -1,4 +1,5 @@
 /** @file The part of the configuration that the data code reads; the whole `Config` satisfies it. */
+import { resolve } from 'node:path';
 
 export interface DataConfig {
   readonly DATA: {
@@ -42,6 +43,17 @@ export interface DataConfig {
     readonly VIDEOS_PER_BATCH: number;
   };
   readonly TEST: { readonly VIDEOS_PER_BATCH: number };
+}
+
+/** The path of a file in AVA.ANNOTATION_DIR. */
+export function annotationPath(
+  cfg: {
+    readonly DATA: { readonly PATH_TO_DATA_DIR: string };
+    readonly AVA: { readonly ANNOTATION_DIR: string };
+  },
+  name: string,
+): string {
+  return resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, name);
 }
 
 export type Split = 'train' | 'test';

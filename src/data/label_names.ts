@@ -1,6 +1,6 @@
 /** @file Names of the actions for people, where there is a label map. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { annotationPath } from './data_config.js';
 import { readLabelMap } from './label_map.js';
 
 export interface LabelNamesConfig {
@@ -9,8 +9,8 @@ export interface LabelNamesConfig {
 }
 
 /** Action id → name, or null where the data set has no label map. Throws DataError where it has a broken one. */
-export function readLabelNames({ DATA, AVA }: LabelNamesConfig): Map<number, string> | null {
-  const path = resolve(DATA.PATH_TO_DATA_DIR, AVA.ANNOTATION_DIR, AVA.LABEL_MAP_FILE);
+export function readLabelNames(cfg: LabelNamesConfig): Map<number, string> | null {
+  const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
   if (!existsSync(path)) return null;
   return new Map(readLabelMap(path).map(({ id, name }) => [id, name]));
 }

@@ -50,6 +50,11 @@ export function* readLines(path: string, what: string): Generator<string> {
   }
 }
 
+/** A piece of a file for an error message; a long one is cut. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
 function unreadable(path: string, what: string, error: unknown): DataError {
   const code = (error as NodeJS.ErrnoException).code;
   const why =

@@ -7,7 +7,7 @@ import { type AvaFolder, makeAvaFolder } from '../../test/ava_folder.js';
 import { AvaDataset } from '../data/dataset.js';
 import { createTestLoader, createTrainLoader } from '../data/loader.js';
 import { DataError } from '../errors.js';
-import { openEvaluator } from '../evaluation/evaluate_files.js';
+import { readTruth } from '../evaluation/evaluate_files.js';
 import { Rng } from '../util/random.js';
 import { checkData, hasErrors } from './check.js';
 import { checkJson, checkText } from './check_report.js';
@@ -45,7 +45,7 @@ async function trainingFails(ava: AvaFolder, changes: Record<string, unknown>): 
   try {
     createTrainLoader(cfg, { seed: 0 }).close();
     createTestLoader(cfg).close();
-    openEvaluator({
+    readTruth({
       groundTruth: [join(ava.folder, TEST)],
       labelMap: join(ava.folder, LABEL_MAP),
       exclude: join(ava.folder, EXCLUSIONS),

@@ -1,8 +1,7 @@
 /** @file `stmixer data check`: everything about a data set that would go wrong later, in one report. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Config } from '../config/index.js';
-import type { Split } from '../data/data_config.js';
+import { annotationPath, type Split } from '../data/data_config.js';
 import { AvaDataset, findUnknownVideos } from '../data/dataset.js';
 import { type ActionLabel, readLabelMap } from '../data/label_map.js';
 import { DataError } from '../errors.js';
@@ -68,7 +67,7 @@ export async function checkData(cfg: Config, deep: boolean, progress: CheckProgr
 }
 
 function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
-  const path = resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, cfg.AVA.LABEL_MAP_FILE);
+  const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
   const labels = orFinding(
     () => readLabelMap(path),
     (message) => findings.add('label-map', null, message),
@@ -90,7 +89,7 @@ function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
 
 function checkExclusions(cfg: Config, findings: Findings): void {
   if (cfg.AVA.EXCLUSION_FILE === '') return;
-  const path = resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, cfg.AVA.EXCLUSION_FILE);
+  const path = annotationPath(cfg, cfg.AVA.EXCLUSION_FILE);
   const keys = orFinding(
     () => readExclusions(path),
     (message) => findings.add('exclusions', null, message),

@@ -5,9 +5,9 @@ import type { Split } from '../data/data_config.js';
 import type { AvaDataset } from '../data/dataset.js';
 import { decodePicture, readPixelFormat } from '../data/frames.js';
 import { DataError } from '../errors.js';
+import { count } from '../util/progress.js';
 import { type FrameFlags, USED } from './check_frames.js';
 import type { Findings } from './findings.js';
-import { count } from './progress.js';
 
 /** Frames of a split that are decoded without --deep; smaller data sets are looked at whole. */
 const SAMPLE = 2000;

@@ -1,7 +1,8 @@
 /** @file A check's report as text and as JSON. */
+
+import { count } from '../util/progress.js';
 import { type CheckReport, type ClassNumbers, hasErrors } from './check.js';
 import type { Finding, Severity } from './findings.js';
-import { count } from './progress.js';
 
 /** The report as one JSON object, keys in snake case. */
 export function checkJson(report: CheckReport): string {

@@ -4,10 +4,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
 import { DataError } from '../errors.js';
+import { count, countOf, Progress } from '../util/progress.js';
 import { StopSignals } from '../util/signals.js';
 import { type ExtractionSettings, probeVideo, requireFfmpeg } from './ffmpeg.js';
 import { extractFrames, framesDone, VideoError } from './prepared_video.js';
-import { count, countOf, Progress } from './progress.js';
 import { findVideos, LIST_OF_ALL, type VideoFile } from './videos.js';
 import { writeFrameList } from './write_frame_list.js';
 
@@ -44,9 +44,9 @@ export async function prepare(options: PrepareOptions): Promise<number> {
   const stop = new StopSignals((signal) => abort.abort(signal));
   try {
     say(`${countOf(videos.length, 'video')} in ${options.videos}${alreadyDone(frames.size)}`);
-    const todo = videos.filter((video) => !frames.has(video));
+    const left = videos.filter((video) => !frames.has(video));
     const failures: Failures = new Map();
-    const pending = await probeAll(todo, options, failures, abort);
+    const pending = await probeAll(left, options, failures, abort);
     await extractAll(pending, frameFolder, options, { frames, failures, abort });
     for (const video of videos) {
       if (failures.has(video)) process.stderr.write(`stmixer: ${video.path}: ${failures.get(video)}\n`);

@@ -1,8 +1,8 @@
 /** @file Runs a check and prints its report; its progress goes to standard error. */
 import type { Config } from '../config/index.js';
+import { Progress } from '../util/progress.js';
 import { type CheckProgress, checkData, hasErrors } from './check.js';
 import { checkJson, checkText } from './check_report.js';
-import { Progress } from './progress.js';
 
 const DATA_EXIT_CODE = 3;
 const DEFAULT_WIDTH = 110;

@@ -1,5 +1,5 @@
 /** @file What `stmixer detect` says while it works: a bar on a terminal, lines elsewhere. */
-import { Progress } from '../data_tools/progress.js';
+import { Progress } from '../util/progress.js';
 import { duration } from '../util/text.js';
 import type { DetectReporter, DetectSummary } from './detect.js';
 

@@ -4,12 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { normals, randomize } from '../../test/finite_difference.js';
 import { tinyConfig } from '../../test/tiny_config.js';
 import type { Batch } from '../data/collate.js';
+import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
 import { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
 import { findPeople } from './find_people.js';
-import { distinctPeople, namePeople, personBox } from './people.js';
 
 const batch: Batch = {
   video: Float32Array.from(normals([2, 4, 64, 64, 3], new Rng(1)).data),

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/collate.js';
 import { finishWork } from '../engine/ahead.js';
 import type { Detector, StagePrediction } from '../model/detector.js';
-import { clipBox, type Detections } from '../model/inference.js';
+import { confidentRows, type Detections, detectionsOf, readPredictions, rowsOf } from '../model/inference.js';
 
 /** Where one stage sampled for one person. */
 export interface StageSamples {
@@ -45,50 +45,35 @@ export async function findPeople(
   const video = tf.tensor(batch.video, [...batch.shape]);
   const whwh = tf.tensor2d(batch.whwh, [batch.clips.length, 4]);
   const stages = model.forward(video, whwh);
-  const last = stages[stages.length - 1];
-  const [B, Q, K] = last.actions.shape;
-  const person = read(() => tf.softmax(last.logits).slice([0, 0, 0], [B, Q, 1]));
-  const actions = read(() => last.actions.sigmoid());
-  const boxes = read(() => last.boxes.clone());
-  const sampled = withSamples ? readSamples(model, stages, whwh, batch.whwh, Q) : null;
+  const predictions = readPredictions(stages[stages.length - 1]);
+  const { numClips, numQueries, numActions, person, actions, boxes } = predictions;
+  const sampled = withSamples ? readSamples(model, stages, whwh, batch.whwh, numQueries) : null;
   tf.dispose([video, whwh, stages]);
   await finishWork();
 
+  const hasFinite = (row: number) =>
+    Number.isFinite(person[row]) &&
+    boxes.subarray(4 * row, 4 * row + 4).every(Number.isFinite) &&
+    actions.subarray(row * numActions, (row + 1) * numActions).every(Number.isFinite);
   return batch.clips.map((_, b) => {
     const [w, h] = [batch.whwh[4 * b], batch.whwh[4 * b + 1]];
-    const corners = (all: Float32Array, row: number) => Array.from(all.subarray(4 * row, 4 * row + 4));
-    const scores = (row: number) => actions.subarray(row * K, (row + 1) * K);
-    const rows = Array.from({ length: Q }, (_, q) => b * Q + q);
-    const finite = rows.filter((row) =>
-      [person[row], ...corners(boxes, row), ...scores(row)].every(Number.isFinite),
-    );
-    // Scores are float32, and so is the threshold that PyTorch compares them with.
-    const kept = finite.filter((row) => person[row] >= Math.fround(threshold));
-    const fractions = (box: readonly number[]) => box.map((value, side) => value / (side % 2 === 0 ? w : h));
+    const finite = rowsOf(predictions, b).filter(hasFinite);
+    const kept = confidentRows(predictions, finite, threshold);
+    const startBox = (all: Float32Array, row: number) =>
+      Array.from(all.subarray(4 * row, 4 * row + 4), (value, side) => value / (side % 2 === 0 ? w : h));
     return {
-      detections: {
-        boxes: Float32Array.from(kept.flatMap((row) => fractions(clipBox(corners(boxes, row), w, h)))),
-        personScores: Float32Array.from(kept, (row) => person[row]),
-        actionScores: Float32Array.from(kept.flatMap((row) => [...scores(row)])),
-      },
-      notFinite: Q - finite.length,
+      detections: detectionsOf(predictions, kept, w, h),
+      notFinite: numQueries - finite.length,
       samples:
         sampled &&
         kept.map((row) =>
           sampled.map((stage) => ({
-            box: fractions(corners(stage.boxes, row)),
-            points: pointsOf(stage.points, row, B * Q, w, h),
+            box: startBox(stage.boxes, row),
+            points: pointsOf(stage.points, row, numClips * numQueries, w, h),
           })),
         ),
     };
   });
-}
-
-function read(compute: () => tf.Tensor): Float32Array {
-  const tensor = tf.tidy(compute);
-  const data = tensor.dataSync() as Float32Array;
-  tensor.dispose();
-  return data;
 }
 
 function readSamples(
@@ -106,8 +91,8 @@ function readSamples(
     whole.set([0, 0, sizes[clip], sizes[clip + 1]], i);
   }
   return points.map((stage, i) => {
-    const boxes = i === 0 ? whole : read(() => stages[i - 1].boxes.clone());
-    const data = read(() => stage.clone());
+    const boxes = i === 0 ? whole : (stages[i - 1].boxes.dataSync() as Float32Array);
+    const data = stage.dataSync() as Float32Array;
     stage.dispose();
     return { boxes, points: data };
   });

@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDetections } from '../evaluation/ava_csv.js';
+import type { FoundPerson } from '../evaluation/people.js';
 import type { Detections } from '../model/inference.js';
-import type { FoundPerson } from './people.js';
 
 /** What was found at one key frame. */
 export interface KeyFrameResult {
@@ -42,7 +42,7 @@ export function writeResultFiles(
   videoName: string,
   detections: readonly Detections[],
 ): void {
-  const json = JSON.stringify(file, (_, value) => (typeof value === 'number' ? rounded(value) : value), 1);
+  const json = JSON.stringify(file, plain, 1);
   writeFileSync(join(folder, 'detections.json'), `${json}\n`);
   const clips = detections.map((found, clipId) => ({
     clip: { clipId, videoIndex: 0, videoName, second: file.keyFrames[clipId].second },
@@ -51,7 +51,8 @@ export function writeResultFiles(
   writeDetections(join(folder, 'detections.csv'), clips);
 }
 
-/** More decimals than five are noise of float32. */
-function rounded(value: number): number {
-  return Number(value.toFixed(5));
+/** Boxes as lists, and numbers without the noise of float32: it begins after five decimals. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Float32Array) return Array.from(value);
+  return typeof value === 'number' ? Number(value.toFixed(5)) : value;
 }

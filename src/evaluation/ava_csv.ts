@@ -1,6 +1,6 @@
 /** @file AVA's csv files of an evaluation: ground truth, detections, excluded key frames. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { Problems, readLines } from '../data/text_lines.js';
+import { Problems, quote, readLines } from '../data/text_lines.js';
 import type { ClipDetections } from './types.js';
 
 /** Boxes of one key frame; entry i of every list belongs together. */
@@ -132,16 +132,17 @@ function parseNumber(text: string): number {
   return Number.isFinite(value) ? value : Number.NaN;
 }
 
+/** A text as a field of a line, in quotes where it needs them. */
+export function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 /** The fields of a line; quotes as Python's csv module writes them. */
-function splitCsv(line: string): string[] {
+export function splitCsv(line: string): string[] {
   if (!line.includes('"')) return line.split(',');
   return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
     quoted === undefined ? plain : quoted.replaceAll('""', '"'),
   );
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
 
 /** A float32 number as five decimals say it, ties to even: what is left of it after AVA's csv. */
@@ -163,10 +164,7 @@ export function writeDetections(file: string, clips: Iterable<ClipDetections>): 
     let text = '';
     for (const { clip, detections } of clips) {
       const { boxes, personScores, actionScores } = detections;
-      const name = /[",\r\n]/.test(clip.videoName)
-        ? `"${clip.videoName.replaceAll('"', '""')}"`
-        : clip.videoName;
-      const start = `${name},${String(clip.second).padStart(4, '0')}`;
+      const start = `${csvField(clip.videoName)},${String(clip.second).padStart(4, '0')}`;
       const numClasses = personScores.length ? actionScores.length / personScores.length : 0;
       for (let person = 0; person < personScores.length; person++) {
         const box = [...boxes.subarray(4 * person, 4 * person + 4)].map(decimals).join();

@@ -2,6 +2,7 @@
 import type { ActionLabel } from '../data/label_map.js';
 import { type BoxTable, fiveDecimals, type ImageBoxes, imageKey } from './ava_csv.js';
 import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
+import { iou } from './overlap.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
 const IOU_THRESHOLD = 0.5;
@@ -14,24 +15,28 @@ interface ClassDetections {
   readonly isTrue: number[];
 }
 
+/** What detections are compared with. */
+export interface GroundTruth {
+  readonly labels: readonly ActionLabel[];
+  /** Boxes of these classes only. */
+  readonly boxes: BoxTable;
+  /** Images that count neither as truth nor as detections. */
+  readonly excluded: ReadonlySet<string>;
+}
+
 /** Takes the detections of one image after the other. */
 export class AvaEvaluator {
   /** Class → its entry. */
   readonly #classes: Map<number, ClassDetections>;
 
-  /** `groundTruth` holds classes of `labels` only; images in `excluded` count neither as truth nor as detections. */
-  constructor(
-    readonly labels: readonly ActionLabel[],
-    readonly groundTruth: BoxTable,
-    readonly excluded: ReadonlySet<string> = new Set(),
-  ) {
-    this.#classes = new Map(labels.map(({ id }) => [id, { scores: [], isTrue: [] }]));
+  constructor(private readonly truth: GroundTruth) {
+    this.#classes = new Map(truth.labels.map(({ id }) => [id, { scores: [], isTrue: [] }]));
   }
 
   /** All detections of one image, which must not come again. Boxes without an area are left out. */
   add(key: string, detections: ImageBoxes): void {
-    if (this.excluded.has(key)) return;
-    const truth = this.groundTruth.get(key);
+    if (this.truth.excluded.has(key)) return;
+    const truth = this.truth.boxes.get(key);
     for (const [id, rows] of rowsByClass(detections.classes)) {
       const entry = this.#classes.get(id);
       if (!entry) continue;
@@ -57,7 +62,7 @@ export class AvaEvaluator {
     const rows: ImageBoxes = { boxes: [], classes: [], scores: [] };
     for (let person = 0; person < personScores.length; person++) {
       const box = Array.from(boxes.subarray(4 * person, 4 * person + 4), fiveDecimals);
-      for (const { id } of this.labels) {
+      for (const { id } of this.truth.labels) {
         if (id > numClasses) continue;
         rows.boxes.push(box[0], box[1], box[2], box[3]);
         rows.classes.push(id);
@@ -69,11 +74,11 @@ export class AvaEvaluator {
 
   results(): AvaResults {
     const counts = new Map<number, number>();
-    for (const [key, { classes }] of this.groundTruth) {
-      if (this.excluded.has(key)) continue;
+    for (const [key, { classes }] of this.truth.boxes) {
+      if (this.truth.excluded.has(key)) continue;
       for (const id of classes) counts.set(id, (counts.get(id) ?? 0) + 1);
     }
-    const perClass = this.labels.map(({ id, name }): ClassResult => {
+    const perClass = this.truth.labels.map(({ id, name }): ClassResult => {
       const numGroundTruth = counts.get(id) ?? 0;
       const { scores, isTrue } = this.#classes.get(id)!;
       const curve = precisionRecall(scores, isTrue, numGroundTruth);
@@ -113,13 +118,4 @@ function closest(
     if (overlap > largest) [best, largest] = [other, overlap];
   }
   return [best, largest];
-}
-
-function iou(a: readonly number[], i: number, b: readonly number[], j: number): number {
-  const width = Math.max(0, Math.min(a[i + 2], b[j + 2]) - Math.max(a[i], b[j]));
-  const height = Math.max(0, Math.min(a[i + 3], b[j + 3]) - Math.max(a[i + 1], b[j + 1]));
-  const inside = width * height;
-  const areaA = (a[i + 2] - a[i]) * (a[i + 3] - a[i + 1]);
-  const areaB = (b[j + 2] - b[j]) * (b[j + 3] - b[j + 1]);
-  return inside / (areaA + areaB - inside);
 }

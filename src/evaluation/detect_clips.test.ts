@@ -20,11 +20,11 @@ function batch(clipId = 0): Batch {
 
 /** A model of one query that sees the given box, in pixels, in every clip. */
 function model(box: number[], action = 0): Detector {
-  const stub = {
+  const fake = {
     training: true,
     train(mode: boolean) {
-      stub.training = mode;
-      return stub;
+      fake.training = mode;
+      return fake;
     },
     forward: () => [
       {
@@ -34,7 +34,7 @@ function model(box: number[], action = 0): Detector {
       },
     ],
   };
-  return stub as unknown as Detector;
+  return fake as unknown as Detector;
 }
 
 describe('detections', () => {

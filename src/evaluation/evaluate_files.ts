@@ -1,7 +1,7 @@
 /** @file Detections in a csv file against ground truth in another. */
-import { readLabelMap } from '../data/label_map.js';
+import { type ActionLabel, readLabelMap } from '../data/label_map.js';
 import { readDetections, readExclusions, readGroundTruth } from './ava_csv.js';
-import { AvaEvaluator } from './ava_evaluator.js';
+import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
 import type { AvaResults } from './types.js';
 
 export interface EvaluationFiles {
@@ -12,18 +12,21 @@ export interface EvaluationFiles {
   readonly exclude?: string;
 }
 
-/** An evaluator of the classes of the label map. Throws DataError with file and line. */
-export function openEvaluator({ groundTruth, labelMap, exclude }: EvaluationFiles): AvaEvaluator {
+/** Reads what detections are compared with. Throws DataError with file and line. */
+export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): GroundTruth {
   const labels = readLabelMap(labelMap);
-  const classes = new Set(labels.map(({ id }) => id));
-  const excluded = exclude === undefined ? undefined : readExclusions(exclude);
-  return new AvaEvaluator(labels, readGroundTruth(groundTruth, classes), excluded);
+  const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude);
+  return { labels, boxes: readGroundTruth(groundTruth, idsOf(labels)), excluded };
 }
 
 /** Evaluates a csv file of detections (video, second, x1, y1, x2, y2, action id, score). */
 export function evaluateFiles(files: EvaluationFiles, predictions: string): AvaResults {
-  const evaluator = openEvaluator(files);
-  const classes = new Set(evaluator.labels.map(({ id }) => id));
-  for (const [key, image] of readDetections(predictions, classes)) evaluator.add(key, image);
+  const truth = readTruth(files);
+  const evaluator = new AvaEvaluator(truth);
+  for (const [key, image] of readDetections(predictions, idsOf(truth.labels))) evaluator.add(key, image);
   return evaluator.results();
+}
+
+function idsOf(labels: readonly ActionLabel[]): Set<number> {
+  return new Set(labels.map(({ id }) => id));
 }

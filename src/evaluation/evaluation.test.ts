@@ -122,11 +122,11 @@ const LABELS = [
 
 function evaluate(truth: string, detections: string, excluded?: string): AvaResults {
   const classes = new Set(LABELS.map(({ id }) => id));
-  const evaluator = new AvaEvaluator(
-    LABELS,
-    readGroundTruth([file('gt.csv', truth)], classes),
-    excluded === undefined ? undefined : readExclusions(file('e.csv', excluded)),
-  );
+  const evaluator = new AvaEvaluator({
+    labels: LABELS,
+    boxes: readGroundTruth([file('gt.csv', truth)], classes),
+    excluded: excluded === undefined ? new Set() : readExclusions(file('e.csv', excluded)),
+  });
   for (const [key, image] of readDetections(file('p.csv', detections), classes)) evaluator.add(key, image);
   return evaluator.results();
 }

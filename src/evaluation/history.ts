@@ -1,13 +1,32 @@
 /** @file All evaluations of a run: one line each in OUTPUT_DIR/evaluations.jsonl. */
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { readLines } from '../data/text_lines.js';
+import { isObject, type Json, numberOrNull, parseJsonLines, readText, stringOr } from '../util/json_lines.js';
 import { type ResultsJson, resultsJson } from './results.js';
 import type { EvaluationReport } from './types.js';
 
-const FILE = 'evaluations.jsonl';
+export const EVALUATIONS = 'evaluations.jsonl';
 
-/** One line of evaluations.jsonl. */
+/** What an evaluation found for a class. */
+export interface ClassAp {
+  readonly id: number;
+  readonly name: string;
+  readonly ap: number | null;
+  readonly groundTruth: number;
+}
+
+/** A line of evaluations.jsonl as it is read: whatever is missing or of another type is null or empty. */
+export interface Evaluation {
+  readonly iteration: number;
+  readonly mAP: number | null;
+  readonly perClass: readonly ClassAp[];
+  readonly clips: number | null;
+  readonly seconds: number | null;
+  /** Below the folder of the run. */
+  readonly folder: string;
+}
+
+/** A line of evaluations.jsonl as it is written. */
 export interface EvaluationLine extends ResultsJson {
   iteration: number;
   clips: number;
@@ -32,28 +51,44 @@ export function recordEvaluation(outputDir: string, report: EvaluationReport): v
     best: report.best,
     folder: relative(outputDir, report.folder),
   };
-  appendFileSync(join(outputDir, FILE), `${JSON.stringify(line)}\n`);
+  appendFileSync(join(outputDir, EVALUATIONS), `${JSON.stringify(line)}\n`);
 }
 
-/** The evaluations of a run in order of their iteration; of several with one iteration the last one counts. */
-export function readEvaluations(outputDir: string): EvaluationLine[] {
-  const path = join(outputDir, FILE);
-  if (!existsSync(path)) return [];
-  const found = new Map<number, EvaluationLine>();
-  for (const text of readLines(path, 'list of evaluations')) {
-    const line = parse(text);
-    if (line) found.set(line.iteration, line);
-  }
-  return [...found.values()].sort((a, b) => a.iteration - b.iteration);
+/** The evaluations of a run, by rising iteration; lines that cannot be read are passed over. */
+export function readEvaluations(outputDir: string): Evaluation[] {
+  return parseEvaluations(parseJsonLines(readText(join(outputDir, EVALUATIONS)) ?? '').objects);
 }
 
-/** A line that a crash cut short is no line. */
-function parse(text: string): EvaluationLine | null {
-  try {
-    return JSON.parse(text) as EvaluationLine;
-  } catch {
-    return null;
+/** By rising iteration; of several evaluations of one iteration the last counts. */
+export function parseEvaluations(lines: readonly Json[]): Evaluation[] {
+  const byIteration = new Map<number, Evaluation>();
+  for (const line of lines) {
+    const iteration = numberOrNull(line.iteration);
+    if (iteration === null) continue;
+    byIteration.set(iteration, {
+      iteration,
+      mAP: numberOrNull(line.mAP),
+      perClass: (Array.isArray(line.per_class) ? line.per_class : []).flatMap(parseClass),
+      clips: numberOrNull(line.clips),
+      seconds: numberOrNull(line.seconds),
+      folder: stringOr(line.folder, ''),
+    });
   }
+  return [...byIteration.values()].sort((a, b) => a.iteration - b.iteration);
+}
+
+function parseClass(value: unknown): ClassAp[] {
+  if (!isObject(value)) return [];
+  const id = numberOrNull(value.id);
+  if (id === null) return [];
+  return [
+    {
+      id,
+      name: stringOr(value.name, `class ${id}`),
+      ap: numberOrNull(value.ap),
+      groundTruth: numberOrNull(value.num_ground_truth) ?? 0,
+    },
+  ];
 }
 
 /** The best mAP up to an iteration, or null. */

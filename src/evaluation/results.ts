@@ -1,7 +1,7 @@
 /** @file Results of an evaluation as JSON, CSV and text. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDetections } from './ava_csv.js';
+import { csvField, writeDetections } from './ava_csv.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
 /** Points of a precision-recall curve that are kept in a file. */
@@ -51,10 +51,6 @@ function thinned({ scores, precision, recall }: ClassResult['curve']) {
   const pick = (values: Float64Array) =>
     Array.from({ length: count }, (_, i) => values[Math.round(i * step)]);
   return { scores: pick(scores), precision: pick(precision), recall: pick(recall) };
-}
-
-function csvField(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 const score = (ap: number | null) => (ap === null ? '–' : ap.toFixed(4));

@@ -1,13 +1,12 @@
 /** @file The test lists, opened once, and a model's evaluation on them. */
-import { resolve } from 'node:path';
 import type { Config } from '../config/index.js';
+import { annotationPath } from '../data/data_config.js';
 import { AvaDataset } from '../data/dataset.js';
-import type { ActionLabel } from '../data/label_map.js';
 import { createTestLoader } from '../data/loader.js';
 import type { Detector } from '../model/detector.js';
-import { AvaEvaluator } from './ava_evaluator.js';
+import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
 import { detectAll, type EvaluationProgress } from './detect_clips.js';
-import { openEvaluator } from './evaluate_files.js';
+import { readTruth } from './evaluate_files.js';
 import { writeResults } from './results.js';
 import type { EvaluationReport } from './types.js';
 
@@ -27,23 +26,18 @@ export interface EvaluationRun {
 
 export class TestSet {
   readonly dataset: AvaDataset;
-  readonly #opened: AvaEvaluator;
+  readonly #truth: GroundTruth;
 
   /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
   constructor(private readonly cfg: Config) {
-    const { ANNOTATION_DIR, TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
-    const path = (name: string) => resolve(cfg.DATA.PATH_TO_DATA_DIR, ANNOTATION_DIR, name);
-    this.#opened = openEvaluator({
+    const { TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
+    const path = (name: string) => annotationPath(cfg, name);
+    this.#truth = readTruth({
       groundTruth: TEST_GT_BOX_LISTS.map(path),
       labelMap: path(LABEL_MAP_FILE),
       exclude: EXCLUSION_FILE === '' ? undefined : path(EXCLUSION_FILE),
     });
     this.dataset = AvaDataset.open(cfg, 'test');
-  }
-
-  /** The classes that count. */
-  get labels(): readonly ActionLabel[] {
-    return this.#opened.labels;
   }
 
   /**
@@ -61,8 +55,7 @@ export class TestSet {
     if (clips === null) return null;
     // Batches grouped by shape come in another order; of equal scores the order of the images decides.
     clips.sort((a, b) => a.clip.clipId - b.clip.clipId);
-    const { labels, groundTruth, excluded } = this.#opened;
-    const evaluator = new AvaEvaluator(labels, groundTruth, excluded);
+    const evaluator = new AvaEvaluator(this.#truth);
     for (const clip of clips) evaluator.addClip(clip);
     const results = evaluator.results();
     writeResults(run.folder, results, clips);

@@ -22,45 +22,89 @@ export function clipBox(box: ArrayLike<number>, width: number, height: number): 
   return [clip(box[0], right), clip(box[1], bottom), clip(box[2], right), clip(box[3], bottom)];
 }
 
+/** The last stage's predictions on the host; row b·numQueries + q of each list is query q of clip b. */
+export interface Predictions {
+  readonly numClips: number;
+  readonly numQueries: number;
+  readonly numActions: number;
+  /** Probability of being a person, [B·Q]. */
+  readonly person: Float32Array;
+  /** Probability of each action, [B·Q, K]. */
+  readonly actions: Float32Array;
+  /** Corners in pixels of the clip, [B·Q, 4]. */
+  readonly boxes: Float32Array;
+}
+
+export function readPredictions({
+  logits,
+  actions,
+  boxes,
+}: Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>): Predictions {
+  const [numClips, numQueries, numActions] = actions.shape;
+  return {
+    numClips,
+    numQueries,
+    numActions,
+    person: read(() => tf.softmax(logits).slice([0, 0, 0], [numClips, numQueries, 1])),
+    actions: read(() => actions.sigmoid()),
+    boxes: read(() => boxes.clone()),
+  };
+}
+
+function read(compute: () => tf.Tensor): Float32Array {
+  const tensor = tf.tidy(compute);
+  const data = tensor.dataSync() as Float32Array;
+  tensor.dispose();
+  return data;
+}
+
+/** The rows of a clip. */
+export function rowsOf({ numQueries }: Predictions, clip: number): number[] {
+  return Array.from({ length: numQueries }, (_, q) => clip * numQueries + q);
+}
+
+/** Some of the rows whose person score reaches the threshold. */
+export function confidentRows({ person }: Predictions, rows: readonly number[], threshold: number): number[] {
+  // Scores are float32, and so is the threshold that PyTorch compares them with.
+  return rows.filter((row) => person[row] >= Math.fround(threshold));
+}
+
+/** Rows of a clip as its detections; boxes are clipped to its `width` and `height`. */
+export function detectionsOf(
+  { numActions, person, actions, boxes }: Predictions,
+  rows: readonly number[],
+  width: number,
+  height: number,
+): Detections {
+  const normalized = (row: number) => {
+    const [x1, y1, x2, y2] = clipBox(boxes.subarray(4 * row, 4 * row + 4), width, height);
+    return [x1 / width, y1 / height, x2 / width, y2 / height];
+  };
+  const scores = (row: number) => Array.from(actions.subarray(row * numActions, (row + 1) * numActions));
+  return {
+    boxes: Float32Array.from(rows.flatMap(normalized)),
+    personScores: Float32Array.from(rows, (row) => person[row]),
+    actionScores: Float32Array.from(rows.flatMap(scores)),
+  };
+}
+
 /**
  * Keeps the queries whose person score reaches the threshold, in query order, else the best three by score; clips
  * their boxes to the image. `whwh` is [B, 4] on the host.
  */
 export function toDetections(
-  { logits, actions, boxes }: Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>,
+  stage: Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>,
   whwh: ArrayLike<number>,
   personThreshold: number,
 ): Detections[] {
-  const [B, Q, K] = actions.shape;
-  const read = (compute: () => tf.Tensor) => {
-    const tensor = tf.tidy(compute);
-    const data = tensor.dataSync() as Float32Array;
-    tensor.dispose();
-    return data;
-  };
-  const person = read(() => tf.softmax(logits).slice([0, 0, 0], [B, Q, 1]));
-  const scores = read(() => actions.sigmoid());
-  const corners = read(() => boxes.clone());
-  // Scores are float32, and so is the threshold that PyTorch compares them with.
-  const threshold = Math.fround(personThreshold);
-
-  return Array.from({ length: B }, (_, b) => {
-    const rows = Array.from({ length: Q }, (_, q) => b * Q + q);
-    const confident = rows.filter((row) => person[row] >= threshold);
+  const predictions = readPredictions(stage);
+  const { person, numClips } = predictions;
+  return Array.from({ length: numClips }, (_, b) => {
+    const rows = rowsOf(predictions, b);
+    const confident = confidentRows(predictions, rows, personThreshold);
     const kept = confident.length
       ? confident
       : rows.sort((p, q) => person[q] - person[p]).slice(0, FALLBACK_COUNT);
-    const [w, h] = [whwh[4 * b], whwh[4 * b + 1]];
-    const normalized = (row: number) => {
-      const [x1, y1, x2, y2] = clipBox(corners.subarray(4 * row, 4 * row + 4), w, h);
-      return [x1 / w, y1 / h, x2 / w, y2 / h];
-    };
-    return {
-      boxes: Float32Array.from(kept.flatMap(normalized)),
-      personScores: Float32Array.from(kept, (row) => person[row]),
-      actionScores: Float32Array.from(
-        kept.flatMap((row) => Array.from(scores.subarray(row * K, (row + 1) * K))),
-      ),
-    };
+    return detectionsOf(predictions, kept, whwh[4 * b], whwh[4 * b + 1]);
   });
 }

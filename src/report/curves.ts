@@ -1,6 +1,8 @@
 /** @file The plots of a run: which curves there are, from its metrics and evaluations. */
+
+import type { ClassAp, Evaluation } from '../evaluation/history.js';
 import { significant } from '../util/text.js';
-import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from './evaluation_files.js';
+import { bestEvaluation, type PrecisionRecall } from './evaluation_files.js';
 import type { Bar, Line, Plot } from './plot.js';
 import type { MetricsPoint } from './run_files.js';
 import { type Point, quantile, smooth, thin } from './series.js';

@@ -1,5 +1,6 @@
 /** @file A few clips out of a csv of detections, however large: AVA's has more rows than a report would want to read. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { splitCsv } from '../evaluation/ava_csv.js';
 
 /** A person in a csv of detections. */
 export interface CsvPerson {
@@ -69,15 +70,11 @@ interface CsvRow {
 }
 
 function parseRow(row: string): CsvRow | null {
-  const fields = row.trimEnd().split(',');
-  // A video's name may have commas, in quotes.
-  const video = fields
-    .slice(0, -7)
-    .join(',')
-    .replace(/^"(.*)"$/, '$1')
-    .replaceAll('""', '"');
-  const [second, x1, y1, x2, y2, action, score] = fields.slice(-7).map(Number);
-  if (video === '' || ![second, x1, y1, x2, y2, action, score].every(Number.isFinite)) return null;
+  const fields = splitCsv(row.trimEnd());
+  const [video] = fields;
+  const [second, x1, y1, x2, y2, action, score] = fields.slice(1).map(Number);
+  if (fields.length !== 8 || video === '' || ![second, x1, y1, x2, y2, action, score].every(Number.isFinite))
+    return null;
   return { key: `${video},${second}`, video, second, box: [x1, y1, x2, y2], action, score };
 }
 

@@ -1,33 +1,7 @@
-/** @file The evaluations of a run: evaluations.jsonl, and the curves and detections in the folder of each. */
+/** @file The evaluations of a run: the best of them, and the curves and detections in the folder of each. */
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import {
-  isObject,
-  type Json,
-  numberOrNull,
-  numbersOf,
-  parseObject,
-  readText,
-  stringOr,
-} from './json_lines.js';
-
-/** What an evaluation found for a class. */
-export interface ClassAp {
-  readonly id: number;
-  readonly name: string;
-  readonly ap: number | null;
-  readonly groundTruth: number;
-}
-
-/** A line of evaluations.jsonl. */
-export interface Evaluation {
-  readonly iteration: number;
-  readonly mAP: number | null;
-  readonly perClass: readonly ClassAp[];
-  readonly clips: number | null;
-  readonly seconds: number | null;
-  /** Below the folder of the run. */
-  readonly folder: string;
-}
+import type { Evaluation } from '../evaluation/history.js';
+import { isObject, numbersOf, parseObject, readText, stringOr } from '../util/json_lines.js';
 
 /** A precision-recall curve. */
 export interface PrecisionRecall {
@@ -35,38 +9,6 @@ export interface PrecisionRecall {
   readonly name: string;
   readonly precision: readonly number[];
   readonly recall: readonly number[];
-}
-
-/** By rising iteration; of several evaluations of one iteration the last counts. */
-export function parseEvaluations(lines: readonly Json[]): Evaluation[] {
-  const byIteration = new Map<number, Evaluation>();
-  for (const line of lines) {
-    const iteration = numberOrNull(line.iteration);
-    if (iteration === null) continue;
-    byIteration.set(iteration, {
-      iteration,
-      mAP: numberOrNull(line.mAP),
-      perClass: (Array.isArray(line.per_class) ? line.per_class : []).flatMap(parseClass),
-      clips: numberOrNull(line.clips),
-      seconds: numberOrNull(line.seconds),
-      folder: stringOr(line.folder, ''),
-    });
-  }
-  return [...byIteration.values()].sort((a, b) => a.iteration - b.iteration);
-}
-
-function parseClass(value: unknown): ClassAp[] {
-  if (!isObject(value)) return [];
-  const id = numberOrNull(value.id);
-  if (id === null) return [];
-  return [
-    {
-      id,
-      name: stringOr(value.name, `class ${id}`),
-      ap: numberOrNull(value.ap),
-      groundTruth: numberOrNull(value.num_ground_truth) ?? 0,
-    },
-  ];
 }
 
 /** The evaluation with the highest mAP, the earliest of equals. */

@@ -1,15 +1,16 @@
 /** @file Pictures of the test clips for the page: what is true beside what the last evaluation found. */
-import { resolve } from 'node:path';
 import sharp from 'sharp';
 import type { Config } from '../config/index.js';
+import { annotationPath } from '../data/data_config.js';
 import { AvaDataset } from '../data/dataset.js';
 import { readLabelMap } from '../data/label_map.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { UserError } from '../errors.js';
+import type { Evaluation } from '../evaluation/history.js';
 import type { ClipDetections } from '../evaluation/types.js';
 import { type CsvClip, pickClips } from './detections_csv.js';
-import { type Evaluation, evaluationFile } from './evaluation_files.js';
+import { evaluationFile } from './evaluation_files.js';
 import { type ExamplePicture, exampleDetections } from './examples.js';
 import type { Run } from './run_files.js';
 
@@ -62,9 +63,7 @@ function tryPickClips(file: string): CsvClip[] | null {
 
 function openExamples(cfg: Config, clips: readonly CsvClip[]): ExamplePicture[] {
   const dataset = AvaDataset.open(cfg, 'test');
-  const labels = readLabelMap(
-    resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.ANNOTATION_DIR, cfg.AVA.LABEL_MAP_FILE),
-  );
+  const labels = readLabelMap(annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE));
   const clipIds = new Map(
     dataset.keyFrames.map(({ videoIndex, second }, i) => [`${dataset.videos[videoIndex].name},${second}`, i]),
   );

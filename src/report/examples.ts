@@ -2,8 +2,8 @@
 import type { AvaDataset } from '../data/dataset.js';
 import type { ActionLabel } from '../data/label_map.js';
 import type { DrawnBox } from '../drawing/types.js';
+import { namePeople, personBox } from '../evaluation/people.js';
 import type { ClipDetections } from '../evaluation/types.js';
-import type { Detections } from '../model/inference.js';
 
 /** Actions from this probability on are named, the likeliest first, and not more of them than fit beside a box. */
 const ACTION_THRESHOLD = 0.3;
@@ -29,10 +29,12 @@ export function exampleDetections(
   count: number,
 ): ExamplePicture[] {
   const names = new Map(labels.map(({ id, name }) => [id, name]));
+  const choice = { names, threshold: ACTION_THRESHOLD, top: MAX_ACTIONS };
   const shown = Math.min(count, clips.length);
   return Array.from({ length: shown }, (_, i) => {
     const { clip, detections } = clips[Math.floor(((i + 0.5) * clips.length) / shown)];
     const { paths, boxes, labels: actions } = dataset.source(clip.clipId);
+    const rows = [...detections.personScores.keys()];
     const truth = boxes.map((box, b) => ({
       box,
       labels: actions[b].flatMap((id) => names.get(id) ?? []),
@@ -41,30 +43,7 @@ export function exampleDetections(
     return {
       caption: `${clip.videoName}, second ${clip.second}`,
       path: paths[Math.floor(paths.length / 2)],
-      boxes: [...truth, ...detectedBoxes(detections, names)],
-    };
-  });
-}
-
-function detectedBoxes(
-  { boxes, personScores, actionScores }: Detections,
-  names: ReadonlyMap<number, string>,
-): DrawnBox[] {
-  const numActions = actionScores.length / personScores.length;
-  return Array.from(personScores, (person, n) => {
-    const actions = Array.from(actionScores.subarray(n * numActions, (n + 1) * numActions), (score, k) => ({
-      name: names.get(k + 1),
-      score,
-    }))
-      .filter(({ name, score }) => name !== undefined && score >= ACTION_THRESHOLD)
-      .sort((a, b) => b.score - a.score)
-      .slice(0, MAX_ACTIONS)
-      .map(({ name, score }) => `${name} ${score.toFixed(2)}`);
-    return {
-      box: boxes.subarray(4 * n, 4 * n + 4),
-      labels:
-        actions.length > 0 ? actions : [Number.isNaN(person) ? 'person' : `person ${person.toFixed(2)}`],
-      kind: 'detection',
+      boxes: [...truth, ...namePeople(detections, rows, choice).map(personBox)],
     };
   });
 }

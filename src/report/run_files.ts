@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config/index.js';
 import { DataError, UserError } from '../errors.js';
-import { type Evaluation, parseEvaluations } from './evaluation_files.js';
+import { EVALUATIONS, type Evaluation, parseEvaluations } from '../evaluation/history.js';
 import {
   isObject,
   type Json,
@@ -13,7 +13,7 @@ import {
   parseJsonLines,
   parseObject,
   readText,
-} from './json_lines.js';
+} from '../util/json_lines.js';
 
 /** Iterations between two lines of metrics.jsonl, as in the PyTorch original. */
 export const LOG_PERIOD = 10;
@@ -61,7 +61,6 @@ export interface Run {
 }
 
 const METRICS = 'metrics.jsonl';
-const EVALUATIONS = 'evaluations.jsonl';
 const CONFIG = 'config.yaml';
 const ENVIRONMENT = 'environment.json';
 const LOG = 'log.jsonl';

@@ -1,11 +1,11 @@
 /** @file The sections of the page that are words and tables. */
 import { configLines } from '../config/dump.js';
 import { type Config, defaultConfig } from '../config/index.js';
+import type { Evaluation } from '../evaluation/history.js';
+import { isObject, type Json } from '../util/json_lines.js';
 import { duration, gib } from '../util/text.js';
 import { rankedClasses } from './curves.js';
-import type { Evaluation } from './evaluation_files.js';
 import type { EmbeddedPicture, ExampleFigure } from './example_pictures.js';
-import { isObject, type Json } from './json_lines.js';
 import { type Html, html } from './markup.js';
 import type { Run, RunConfig } from './run_files.js';
 import { headlines } from './summary.js';

@@ -1,8 +1,8 @@
 /** @file The headline numbers of a run. */
 
+import { isObject, numberOrNull, stringOr } from '../util/json_lines.js';
 import { duration, gib, significant } from '../util/text.js';
 import { bestEvaluation } from './evaluation_files.js';
-import { isObject, numberOrNull, stringOr } from './json_lines.js';
 import type { Run } from './run_files.js';
 import { quantile } from './series.js';
 

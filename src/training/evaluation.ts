@@ -56,7 +56,8 @@ export async function evaluateAndRecord(
     }
     recordEvaluation(outputDir, report);
     const lost = numClips - report.clips.length;
-    if (lost > 0) log.warn(`${lost} of ${numClips} clips could not be loaded; their persons count as not found`);
+    if (lost > 0)
+      log.warn(`${lost} of ${numClips} clips could not be loaded; their persons count as not found`);
     const rate = significant(report.clips.length / report.seconds, 3);
     log.info(
       { iteration, mAP: report.results.mAP },

@@ -1,18 +1,9 @@
 /** @file Progress bars below the log, on a terminal. */
-import { MultiBar, type Options, Presets, type SingleBar } from 'cli-progress';
+import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+import { BAR_OPTIONS } from '../../util/progress.js';
 import { duration, significant } from '../../util/text.js';
 import type { Console } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
-
-const OPTIONS: Options = {
-  stream: process.stdout,
-  hideCursor: true,
-  clearOnComplete: true,
-  // Else the log lines above are cut at the terminal's width too.
-  linewrap: true,
-  gracefulExit: false,
-  barsize: 24,
-};
 
 const TRAINING = '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}';
 const EVALUATION = '{bar} {percentage}%  {value}/{total} clips  {rate} clips/s  eta {remaining}';
@@ -63,7 +54,7 @@ export class ProgressBars implements Console {
   }
 
   #add(format: string, total: number, value: number): SingleBar {
-    this.#bars ??= new MultiBar(OPTIONS, Presets.shades_classic);
+    this.#bars ??= new MultiBar({ ...BAR_OPTIONS, stream: process.stdout }, Presets.shades_classic);
     this.#shown++;
     return this.#bars.create(total, value, { loss: '–', rate: '–', remaining: '–' }, { format });
   }

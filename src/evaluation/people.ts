@@ -1,6 +1,7 @@
 /** @file Detections as people with named actions: what is written as JSON and drawn. */
 import type { DrawnBox } from '../drawing/types.js';
 import type { Detections } from '../model/inference.js';
+import { iou } from './overlap.js';
 
 export interface FoundAction {
   /** 1-based, as in the label map. */
@@ -11,8 +12,8 @@ export interface FoundAction {
 
 export interface FoundPerson {
   /** x1, y1, x2, y2 as fractions of the picture's width and height. */
-  readonly box: readonly number[];
-  /** Probability of being a person. */
+  readonly box: Float32Array;
+  /** Probability of being a person; NaN where it is not known. */
   readonly score: number;
   /** The likeliest actions above the threshold, best first. */
   readonly actions: readonly FoundAction[];
@@ -34,19 +35,12 @@ const SAME_PERSON = 0.5;
  * counts them all, but people who look at pictures want one box: that with the best score.
  */
 export function distinctPeople({ boxes, personScores }: Detections): number[] {
-  const box = (row: number) => Array.from(boxes.subarray(4 * row, 4 * row + 4));
   const best = Array.from(personScores.keys()).sort((a, b) => personScores[b] - personScores[a]);
   const kept: number[] = [];
   for (const row of best) {
-    if (kept.every((other) => intersectionOverUnion(box(row), box(other)) < SAME_PERSON)) kept.push(row);
+    if (kept.every((other) => iou(boxes, 4 * row, boxes, 4 * other) < SAME_PERSON)) kept.push(row);
   }
   return kept;
-}
-
-function intersectionOverUnion(a: readonly number[], b: readonly number[]): number {
-  const area = ([x1, y1, x2, y2]: readonly number[]) => Math.max(0, x2 - x1) * Math.max(0, y2 - y1);
-  const both = area([Math.max(a[0], b[0]), Math.max(a[1], b[1]), Math.min(a[2], b[2]), Math.min(a[3], b[3])]);
-  return both === 0 ? 0 : both / (area(a) + area(b) - both);
 }
 
 /** The people in some rows of the detections. */
@@ -65,11 +59,12 @@ export function namePeople(
       .filter((action): action is FoundAction => action.name !== undefined && action.score >= threshold)
       .sort((a, b) => b.score - a.score)
       .slice(0, top);
-    return { box: Array.from(boxes.subarray(4 * n, 4 * n + 4)), score: personScores[n], actions };
+    return { box: boxes.slice(4 * n, 4 * n + 4), score: personScores[n], actions };
   });
 }
 
 export function personBox({ box, score, actions }: FoundPerson): DrawnBox {
   const labels = actions.map((action) => `${action.name} ${action.score.toFixed(2)}`);
-  return { box, labels: labels.length > 0 ? labels : [`person ${score.toFixed(2)}`], kind: 'detection' };
+  if (labels.length === 0) labels.push(Number.isNaN(score) ? 'person' : `person ${score.toFixed(2)}`);
+  return { box, labels, kind: 'detection' };
 }

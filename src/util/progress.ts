@@ -1,8 +1,18 @@
 /** @file How far a long command is: a bar below the lines on a terminal, now and then a line elsewhere. */
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import { duration } from '../util/text.js';
+import { MultiBar, type Options, Presets, type SingleBar } from 'cli-progress';
+import { duration } from './text.js';
 
 const LINE_EVERY_MS = 30_000;
+
+/** What all bars of the program have in common. */
+export const BAR_OPTIONS: Options = {
+  hideCursor: true,
+  clearOnComplete: true,
+  // Else the lines above are cut at the terminal's width too.
+  linewrap: true,
+  gracefulExit: false,
+  barsize: 24,
+};
 
 export class Progress {
   readonly #bars: MultiBar | null;
@@ -18,15 +28,7 @@ export class Progress {
   ) {
     this.#bars = stream.isTTY
       ? new MultiBar(
-          {
-            stream,
-            format: `{bar} {percentage}%  {done} of {whole} ${unit}  {rest}`,
-            hideCursor: true,
-            clearOnComplete: true,
-            linewrap: true,
-            gracefulExit: false,
-            barsize: 24,
-          },
+          { ...BAR_OPTIONS, stream, format: `{bar} {percentage}%  {done} of {whole} ${unit}  {rest}` },
           Presets.shades_classic,
         )
       : null;
