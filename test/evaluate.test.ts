@@ -112,7 +112,9 @@ describe('a run with validation', () => {
   });
 
   it('ends while it evaluates on SIGINT, after the batch, with all weights saved', async () => {
-    const { child, finished } = start(args('train', 'stopped', 'SOLVER.MAX_EPOCH 1 TEST.VIDEOS_PER_BATCH 1'));
+    const { child, finished } = start(
+      args('train', 'stopped', 'SOLVER.MAX_EPOCH 1 TEST.VIDEOS_PER_BATCH 1 DATALOADER.NUM_WORKERS 2'),
+    );
     child.stdout!.on('data', (chunk) => {
       if (String(chunk).includes('evaluating')) child.kill('SIGINT');
     });

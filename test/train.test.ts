@@ -166,7 +166,9 @@ describe('a whole run', () => {
   });
 
   it('ends after the step on SIGINT, saves, and continues', async () => {
-    const { child, finished } = start(args('stopped', 'SOLVER.MAX_EPOCH 500 SOLVER.CHECKPOINT_PERIOD 500'));
+    const { child, finished } = start(
+      args('stopped', 'SOLVER.MAX_EPOCH 500 SOLVER.CHECKPOINT_PERIOD 500 DATALOADER.NUM_WORKERS 2'),
+    );
     child.stdout!.on('data', (chunk) => {
       if (String(chunk).includes('iter 1/')) child.kill('SIGINT');
     });
