@@ -1,10 +1,7 @@
 /** @file `stmixer inspect`: shows what would run, without training. */
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
-import { Detector } from '../model/detector.js';
 import { inspectConfig } from './inspect_config.js';
-import { inspectModel } from './inspect_model.js';
-import { inspectLrSchedule, inspectParamGroups } from './inspect_solver.js';
 import { type ConfigOptions, configCommand } from './options.js';
 
 interface InspectOptions extends ConfigOptions {
@@ -17,13 +14,13 @@ export function inspectCommand(): Command {
   const add = (
     name: string,
     description: string,
-    show: (options: InspectOptions, overrides: string[]) => string,
+    show: (options: InspectOptions, overrides: string[]) => string | Promise<string>,
   ) => {
     const command = configCommand(name)
       .description(description)
       .option('--json', 'machine-readable output')
-      .action((overrides: string[], options: InspectOptions) => {
-        process.stdout.write(`${show(options, overrides).trimEnd()}\n`);
+      .action(async (overrides: string[], options: InspectOptions) => {
+        process.stdout.write(`${(await show(options, overrides)).trimEnd()}\n`);
       });
     inspect.addCommand(command);
     return command;
@@ -32,19 +29,29 @@ export function inspectCommand(): Command {
   add('config', 'the resolved configuration and where each value comes from', (options, overrides) =>
     inspectConfig(loadConfig(options.configFile, overrides), options.json ?? false),
   );
-  add('model', 'names, shapes and number of the parameters', (options, overrides) => {
-    const { config } = loadConfig(options.configFile, overrides);
-    return inspectModel(new Detector(config), options.json ?? false);
+  add('model', 'names, shapes and number of the parameters', async (options, overrides) => {
+    const { model } = await configuredModel(options, overrides);
+    const { inspectModel } = await import('./inspect_model.js');
+    return inspectModel(model, options.json ?? false);
   });
-  add('param-groups', "the optimizer's parameter groups", (options, overrides) => {
-    const { config } = loadConfig(options.configFile, overrides);
-    return inspectParamGroups(config, new Detector(config), options.json ?? false);
+  add('param-groups', "the optimizer's parameter groups", async (options, overrides) => {
+    const { config, model } = await configuredModel(options, overrides);
+    const { inspectParamGroups } = await import('./inspect_solver.js');
+    return inspectParamGroups(config, model, options.json ?? false);
   });
-  add('lr-schedule', 'the learning rates of a run', (options, overrides) => {
-    const { config } = loadConfig(options.configFile, overrides);
-    return inspectLrSchedule(config, new Detector(config), options.iters ?? null, options.json ?? false);
+  add('lr-schedule', 'the learning rates of a run', async (options, overrides) => {
+    const { config, model } = await configuredModel(options, overrides);
+    const { inspectLrSchedule } = await import('./inspect_solver.js');
+    return inspectLrSchedule(config, model, options.iters ?? null, options.json ?? false);
   }).option('--iters <list>', 'steps done before, e.g. 0,1,500 (values of last_epoch)', parseIters);
   return inspect;
+}
+
+/** Loaded late: models bring the tensor library, which no other command should wait for. */
+async function configuredModel({ configFile }: InspectOptions, overrides: string[]) {
+  const { config } = loadConfig(configFile, overrides);
+  const { Detector } = await import('../model/detector.js');
+  return { config, model: new Detector(config) };
 }
 
 function parseIters(text: string): number[] {
