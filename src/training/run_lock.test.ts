@@ -1,0 +1,124 @@
+/** @file One run at a time in a folder: living, dead and silent holders. */
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { ConfigError } from '../errors.js';
+import { type LockOptions, RunLock } from './run_lock.js';
+
+let folder: string;
+let lock: string;
+const never = new Promise<null>(() => {});
+const options = (): LockOptions & { wait: ReturnType<typeof vi.fn> } => ({
+  wait: vi.fn(),
+  arrival: never,
+  silenceMs: 200,
+});
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-lock-'));
+  lock = join(folder, 'run.lock');
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const holder = (changes: object) =>
+  writeFileSync(lock, JSON.stringify({ host: hostname(), began: '', since: 'noon', ...changes }));
+
+/** A process that lives until it is told to end, and when it began as the system counts. */
+async function living(): Promise<{ pid: number; began: string; end: () => Promise<unknown> }> {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+  await new Promise((resolve) => child.on('spawn', resolve));
+  const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  return {
+    pid: child.pid as number,
+    began: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19],
+    end: () => {
+      child.kill();
+      return ended;
+    },
+  };
+}
+
+it('names process and machine, and is gone after release', async () => {
+  const held = await RunLock.acquire(folder, options());
+  expect(JSON.parse(readFileSync(lock, 'utf8'))).toMatchObject({ pid: process.pid, host: hostname() });
+  held?.release();
+  held?.release();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+it('is refused while its holder lives, and taken over when that was killed', async () => {
+  const { pid, began, end } = await living();
+  holder({ pid, began });
+  const refused = RunLock.acquire(folder, options());
+  await expect(refused).rejects.toThrow(ConfigError);
+  await expect(refused).rejects.toThrow(`process ${pid} on ${hostname()}, since noon`);
+  await end();
+  const held = await RunLock.acquire(folder, options());
+  expect(JSON.parse(readFileSync(lock, 'utf8')).pid).toBe(process.pid);
+  held?.release();
+});
+
+it('is taken over where another process has got the number of the dead one', async () => {
+  const { pid, end } = await living();
+  holder({ pid, began: '1' });
+  (await RunLock.acquire(folder, options()))?.release();
+  // As in containers, where every run may be process 1.
+  holder({ pid: process.pid, began: '1' });
+  (await RunLock.acquire(folder, options()))?.release();
+  expect(existsSync(lock)).toBe(false);
+  await end();
+});
+
+it('is taken over where the dead holder is left as a zombie', async () => {
+  // The shell's child ends soon, and the sleep that takes the shell's place never asks for it.
+  const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const pid = await new Promise<number>((resolve) =>
+    parent.stdout.once('data', (text) => resolve(Number(text))),
+  );
+  await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '));
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  holder({ pid, began: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] });
+  (await RunLock.acquire(folder, options()))?.release();
+  parent.kill();
+});
+
+it('of another machine is taken over after a silence, refused at a sign of life', async () => {
+  holder({ host: 'elsewhere', pid: 1 });
+  const waiting = options();
+  const held = await RunLock.acquire(folder, waiting);
+  expect(waiting.wait).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('a run on elsewhere'));
+  held?.release();
+
+  holder({ host: 'elsewhere', pid: 1 });
+  const beat = setInterval(() => utimesSync(lock, new Date(), new Date()), 20);
+  await expect(RunLock.acquire(folder, { ...options(), silenceMs: 1000 })).rejects.toThrow(/elsewhere/);
+  clearInterval(beat);
+});
+
+it('is not waited for longer than it takes to be told to stop', async () => {
+  holder({ host: 'elsewhere', pid: 1 });
+  const stopping = { ...options(), silenceMs: 60_000, arrival: Promise.resolve(null) };
+  expect(await RunLock.acquire(folder, stopping)).toBeNull();
+});
+
+it('is readable as a whole or not there: a broken one counts as one of another machine', async () => {
+  writeFileSync(lock, '{"pid": 12');
+  const waiting = options();
+  (await RunLock.acquire(folder, waiting))?.release();
+  expect(waiting.wait).toHaveBeenCalledWith(expect.stringContaining('an unknown machine'));
+});
