@@ -1,6 +1,8 @@
 /** @file Replacing a file as a whole: whoever reads it, even after a crash, sees the old content or the new one. */
+import { existsSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { CheckpointError } from '../errors.js';
 import { describeSystemError } from './file_source.js';
 
@@ -43,19 +45,17 @@ export class FileSink {
   }
 }
 
-let temporaries = 0;
+/** Threads count for themselves, each in a range of its own. */
+let temporaries = threadId * 1e9;
 
 /**
  * Writes `path` through a temporary file beside it, named `<path>.tmp-<pid>-<n>`, which is flushed to the disk before it
  * takes the place of `path`. Throws CheckpointError if the system refuses; then `path` is as it was and the temporary gone.
  */
-export async function replaceFile(path: string, write: (sink: FileSink) => Promise<void>): Promise<void> {
-  const temporary = `${path}.tmp-${process.pid}-${temporaries++}`;
-  let made = false;
-  try {
+export function replaceFile(path: string, write: (sink: FileSink) => Promise<void>): Promise<void> {
+  return replacePath(path, async (temporary) => {
     // Not exclusively: a killed run may have left the file, and process numbers repeat, in containers always.
     const handle = await open(temporary, 'w');
-    made = true;
     try {
       const sink = new FileSink(handle);
       await write(sink);
@@ -64,16 +64,21 @@ export async function replaceFile(path: string, write: (sink: FileSink) => Promi
     } finally {
       await handle.close();
     }
+  });
+}
+
+/** The same where `make` makes the temporary file by itself. */
+export async function replacePath(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${path}.tmp-${process.pid}-${temporaries++}`;
+  try {
+    await make(temporary);
     await rename(temporary, path);
-    made = false;
     await syncFolder(dirname(path));
   } catch (error) {
-    if (made) await rm(temporary, { force: true }).catch(() => {});
+    await rm(temporary, { force: true }).catch(() => {});
     if (!(error as NodeJS.ErrnoException)?.syscall) throw error;
-    const reason =
-      (error as NodeJS.ErrnoException).code === 'ENOENT'
-        ? `the folder ${dirname(path)} does not exist`
-        : describeSystemError(error);
+    const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync(dirname(path));
+    const reason = isGone ? `the folder ${dirname(path)} does not exist` : describeSystemError(error);
     throw new CheckpointError(`${path}: cannot be written: ${reason}`, { cause: error });
   }
 }

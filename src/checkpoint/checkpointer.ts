@@ -1,17 +1,21 @@
 /** @file Saving and loading a training run's checkpoints, with the official trainer's names and contents. */
-import { copyFileSync, existsSync, linkSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFile, link, rm } from 'node:fs/promises';
 import { resolve as absolute, basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
-import { replaceFile } from './atomic_file.js';
+import { replacePath } from './atomic_file.js';
 import { describeSystemError, FileSource } from './file_source.js';
 import { readPth } from './pth_reader.js';
-import { writePth } from './pth_writer.js';
 import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
+import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { findStateDict, type LoadReport, loadWeights, type ModelShapes } from './weights.js';
 
 const LAST_CHECKPOINT = 'last_checkpoint';
+
+/** The one key of our checkpoints that the official trainer does not have; it carries it along as it is. */
+const RUN_KEY = 'stmixer';
 
 /** What a checkpoint holds. */
 export interface CheckpointParts {
@@ -22,6 +26,8 @@ export interface CheckpointParts {
   readonly scheduler: PyValue;
   /** Iterations done so far. */
   readonly iteration: number;
+  /** What PyTorch's checkpoints have no place for: see training/run_state.ts. */
+  readonly run?: PyValue;
 }
 
 /** What the command line and the config say about loading. */
@@ -49,6 +55,8 @@ export interface LoadedCheckpoint {
   readonly optimizer: PyValue;
   readonly scheduler: PyValue;
   readonly iteration: number | null;
+  /** What a run of ours noted for its continuation. */
+  readonly run: PyValue;
 }
 
 /** The name, without folder and ending, of the checkpoint after an iteration. */
@@ -62,51 +70,97 @@ export const FINAL_CHECKPOINT = 'model_final';
 /** The name of the checkpoint with the best evaluation. */
 export const BEST_CHECKPOINT = 'model_best';
 
+/** Files of checkpoints, and what a killed run leaves of them. */
+const NUMBERED = /^model_(\d{7,})\.pth$/;
+const LEFTOVER = /^(model_\w+\.pth|last_checkpoint)\.tmp-\d+-\d+$/;
+
 /** The checkpoints of one output folder. */
 export class Checkpointer {
   constructor(readonly outputDir: string) {}
 
-  /**
-   * Writes `<outputDir>/<name>.pth` and then its path into `last_checkpoint`, each replaced as a whole. The tensors must
-   * not change until the promise settles. Returns the path. Throws CheckpointError if the disk refuses; what was there
-   * before is untouched then.
-   */
-  async save(name: string, parts: CheckpointParts): Promise<string> {
-    const path = await this.write(name, parts);
-    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
-    return path;
+  pathOf(name: string): string {
+    return join(this.outputDir, `${name}.pth`);
   }
 
-  /** As `save`, but no run continues from this file by itself. */
-  async write(name: string, parts: CheckpointParts): Promise<string> {
-    const path = join(this.outputDir, `${name}.pth`);
-    const { model, optimizer, scheduler, iteration } = parts;
-    await writePth(path, { model: new Map(model), optimizer, scheduler, iteration });
-    return path;
+  /**
+   * What writes `<outputDir>/<name>.pth`, and then, if `isLast`, its path into `last_checkpoint`. Tensors are read when the
+   * job is copied or run. Throws CheckpointError for what no checkpoint can hold.
+   */
+  job(
+    name: string,
+    { model, optimizer, scheduler, iteration, run }: CheckpointParts,
+    isLast: boolean,
+  ): SaveJob {
+    const content = {
+      model: new Map(model),
+      optimizer,
+      scheduler,
+      iteration,
+      ...(run && { [RUN_KEY]: run }),
+    };
+    return makeJob(this.pathOf(name), content, isLast ? join(this.outputDir, LAST_CHECKPOINT) : null);
+  }
+
+  /**
+   * Writes a checkpoint and the pointer to it, each replaced as a whole. The tensors must not change until the promise
+   * settles. Returns the path. Throws CheckpointError if the disk refuses; what was there before is untouched then.
+   */
+  async save(name: string, parts: CheckpointParts): Promise<string> {
+    await runJob(this.job(name, parts, true));
+    return this.pathOf(name);
   }
 
   /**
    * Gives a checkpoint a second name, in place of what has that name; without a second copy where the file system can.
    * Returns the new path. Throws CheckpointError if the disk refuses.
    */
-  alias(path: string, name: string): string {
-    const target = join(this.outputDir, `${name}.pth`);
-    const temporary = `${target}.tmp-${process.pid}`;
-    try {
-      rmSync(temporary, { force: true });
-      try {
-        linkSync(path, temporary);
-      } catch {
-        copyFileSync(path, temporary);
-      }
-      renameSync(temporary, target);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw new CheckpointError(`${target}: cannot be written: ${describeSystemError(error)}`, {
-        cause: error,
-      });
-    }
+  async alias(path: string, name: string): Promise<string> {
+    const target = this.pathOf(name);
+    await replacePath(target, async (temporary) => {
+      await rm(temporary, { force: true });
+      await link(path, temporary).catch(() => copyFile(path, temporary));
+    });
     return target;
+  }
+
+  /**
+   * Deletes all but the newest `keep` of the numbered checkpoints up to `iteration`; later ones are of another run. Returns
+   * the names of those that could not be deleted.
+   */
+  prune(keep: number, iteration: number): string[] {
+    const numbered = this.#list().flatMap((file) => {
+      const number = Number(NUMBERED.exec(file)?.[1] ?? Number.NaN);
+      return number <= iteration ? [{ file, number }] : [];
+    });
+    numbered.sort((a, b) => b.number - a.number);
+    return numbered.slice(keep).flatMap(({ file }) => (remove(join(this.outputDir, file)) ? [] : [file]));
+  }
+
+  /** Deletes what saves of runs that were killed have left; only for who has the folder for itself. */
+  removeLeftovers(): void {
+    for (const file of this.#list()) if (LEFTOVER.test(file)) remove(join(this.outputDir, file));
+  }
+
+  /** The checkpoints of the folder that can be opened, but for one, newest first. */
+  others(path: string): string[] {
+    const found = this.#list()
+      .filter((file) => /^model_\w+\.pth$/.test(file) && file !== basename(path))
+      .map((file) => ({
+        path: join(this.outputDir, file),
+        iteration: iterationIn(join(this.outputDir, file)),
+      }))
+      .filter(({ iteration }) => iteration !== null);
+    // Of equal ones the numbered first: the others are second names.
+    found.sort((a, b) => Number(b.iteration) - Number(a.iteration) || a.path.localeCompare(b.path));
+    return found.map((file) => file.path);
+  }
+
+  #list(): string[] {
+    try {
+      return readdirSync(this.outputDir);
+    } catch {
+      return [];
+    }
   }
 
   /**
@@ -184,5 +238,28 @@ export function loadCheckpoint(
     optimizer: part('optimizer'),
     scheduler: part('scheduler'),
     iteration: iteration as number | null,
+    run: part(RUN_KEY),
   };
+}
+
+/** The iteration that a checkpoint says it is of; null where the file cannot be opened or does not say. */
+function iterationIn(path: string): number | null {
+  try {
+    const content = readPth(path);
+    const iteration = content instanceof Map ? content.get('iteration') : null;
+    return typeof iteration === 'number' ? iteration : null;
+  } catch (error) {
+    if (error instanceof CheckpointError) return null;
+    throw error;
+  }
+}
+
+/** Whether the file is gone now. */
+function remove(path: string): boolean {
+  try {
+    rmSync(path, { force: true });
+    return true;
+  } catch {
+    return false;
+  }
 }

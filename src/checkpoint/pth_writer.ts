@@ -1,6 +1,6 @@
 /** @file Writing .pth files that torch.load(weights_only=True) reads, of any size without holding them in memory. */
 import { createHash } from 'node:crypto';
-import { DTYPE_BYTES, sizeOf } from '../util/host_tensor.js';
+import { DTYPE_BYTES, type HostTensor, sizeOf } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
 import { replaceFile } from './atomic_file.js';
 import { pickle } from './pickler.js';
@@ -18,7 +18,14 @@ const ROOT = 'archive';
  * offsets can be computed instead of looked up, and ours has no data descriptors.
  */
 export async function writePth(path: string, value: PyValue): Promise<void> {
-  const { bytes, tensors } = pickle(value);
+  await writePickled(path, pickle(value));
+}
+
+/** The same for a value that is a pickle already, with the tensors that it refers to. */
+export async function writePickled(
+  path: string,
+  { bytes, tensors }: { bytes: Uint8Array; tensors: readonly HostTensor[] },
+): Promise<void> {
   await replaceFile(path, async (sink) => {
     const zip = new ZipWriter(sink);
     const hash = createHash('sha256');

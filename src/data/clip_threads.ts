@@ -1,7 +1,7 @@
 /** @file Clips loaded by worker threads; the pixels never travel, the threads write them where the batch is. */
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { DataError } from '../errors.js';
+import { EXTENSION, startThread } from '../util/threads.js';
 import type { ClipFacts } from './clip.js';
 import type { ClipReader, ClipTask, LoadedClip, Region } from './clip_reader.js';
 import type { Reply, Request, ThreadData } from './clip_server.js';
@@ -14,7 +14,6 @@ const RESTARTS = 10;
 /** Pixels lie outside the heap of a thread, which therefore stays small unless something is wrong. */
 const HEAP_MB = 256;
 
-const EXTENSION = extname(new URL(import.meta.url).pathname);
 const PROGRAM = new URL(`./clip_worker${EXTENSION}`, import.meta.url);
 
 /** The threads cannot go on, whatever clip comes next. */
@@ -104,16 +103,7 @@ export class ClipThreads implements ClipReader {
 
   #newWorker(loading: Int32Array): Worker {
     const data: ThreadData = { settings: this.settings, loading };
-    // Options of the main thread (of tsx, of a test runner) are not for this one.
-    const options = { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } };
-    const worker =
-      EXTENSION === '.ts'
-        ? new Worker(new URL('./thread_from_source.mjs', import.meta.url), {
-            ...options,
-            workerData: { ...data, program: this.program.href },
-          })
-        : new Worker(this.program, { ...options, workerData: data });
-    return worker;
+    return startThread(this.program, data, { maxOldGenerationSizeMb: HEAP_MB });
   }
 
   #listen(thread: Thread): void {

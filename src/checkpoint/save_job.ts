@@ -1,0 +1,55 @@
+/** @file A checkpoint on its way to the disk, in a form that can be handed to a thread. */
+import type { DType, HostTensor } from '../util/host_tensor.js';
+import type { PyValue } from '../util/python_values.js';
+import { replaceFile } from './atomic_file.js';
+import { pickle } from './pickler.js';
+import { writePickled } from './pth_writer.js';
+
+export interface SaveJob {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly tensors: readonly HostTensor[];
+  /** File that gets `path` as its content once the checkpoint is there, or null. */
+  readonly pointer: string | null;
+}
+
+/** A job with a copy of all its data, which a thread can take over. */
+export interface CopiedJob {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly tensors: readonly { dtype: DType; shape: readonly number[]; data: Uint8Array }[];
+  readonly pointer: string | null;
+}
+
+export function makeJob(path: string, value: PyValue, pointer: string | null): SaveJob {
+  return { path, ...pickle(value), pointer };
+}
+
+export function copyJob({ path, bytes, tensors, pointer }: SaveJob): CopiedJob {
+  return {
+    path,
+    bytes: bytes.slice(),
+    // An engine may hand out its own memory.
+    tensors: tensors.map((tensor) => ({
+      dtype: tensor.dtype,
+      shape: tensor.shape,
+      data: tensor.bytes().slice(),
+    })),
+    pointer,
+  };
+}
+
+export function jobOfCopy({ path, bytes, tensors, pointer }: CopiedJob): SaveJob {
+  return {
+    path,
+    bytes,
+    tensors: tensors.map(({ dtype, shape, data }) => ({ dtype, shape, bytes: () => data })),
+    pointer,
+  };
+}
+
+/** Writes the checkpoint, then the pointer to it, each replaced as a whole. Throws CheckpointError if the disk refuses. */
+export async function runJob({ path, bytes, tensors, pointer }: SaveJob): Promise<void> {
+  await writePickled(path, { bytes, tensors });
+  if (pointer !== null) await replaceFile(pointer, (sink) => sink.write(Buffer.from(path)));
+}
