@@ -17,7 +17,15 @@ const hook = new TensorBoardHook({
 });
 for (let iteration = 1; iteration <= Number(steps); iteration++) {
   const terms = new Map([['loss_bce', iteration]]);
-  await hook.afterStep({ iteration, total: iteration, terms, lr: [1], seconds: 1, dataSeconds: 0 });
+  await hook.afterStep({
+    iteration,
+    total: iteration,
+    terms,
+    gradNorm: 1,
+    lr: [1],
+    seconds: 1,
+    dataSeconds: 0,
+  });
   if (iteration % 100 === 0) console.log(`done: ${iteration}`);
 }
 hook.close();

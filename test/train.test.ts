@@ -82,7 +82,7 @@ describe('a whole run', () => {
     const lines = metrics('whole');
     expect(lines.map((line) => line.iteration)).toEqual([1, 4]);
     for (const line of lines) {
-      const terms = Object.values(line.losses);
+      const terms = Object.values(line.losses).map(Number);
       expect(terms).toHaveLength(8);
       expect(line.loss).toBeCloseTo(terms.reduce((sum, term) => sum + term, 0) / terms.length, 4);
       expect(line.lr).toHaveLength(3);

@@ -15,6 +15,7 @@ type Flags = ConfigOptions & {
   skipFinalTest?: boolean;
   skipValInTrain?: boolean;
   seed: number;
+  replay?: string;
   engine: TrainOptions['engine'];
   device: TrainOptions['device'];
 };
@@ -33,6 +34,10 @@ export function trainCommand(): Command {
       "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
     )
     .option('--seed <number>', 'fixes initial weights, data order, augmentation and dropout', parseSeed, 0)
+    .option(
+      '--replay <file>',
+      'train nothing: compute the step of a batch that was saved because something was not finite, and show what is',
+    )
     .option('--use-tfboard', 'write TensorBoard events into OUTPUT_DIR/tensorboard')
     .option(
       '--tfboard-histograms <iterations>',
@@ -47,6 +52,11 @@ export function trainCommand(): Command {
     .action(async (overrides: string[], flags: Flags) => {
       refuseSeveralProcesses();
       const loaded = loadConfig(flags.configFile, overrides);
+      if (flags.replay !== undefined) {
+        const { replay } = await import('../training/replay.js');
+        process.exitCode = await replay(loaded.config, flags.replay, flags, CONSOLE);
+        return;
+      }
       // Loaded late, so that --help and a wrong configuration are answered at once.
       const { train } = await import('../training/train.js');
       process.exitCode = await train(loaded, {
@@ -65,6 +75,12 @@ export function trainCommand(): Command {
       });
     });
 }
+
+/** A command that keeps no log. */
+const CONSOLE = {
+  info: (line: string) => void process.stdout.write(`${line}\n`),
+  warn: (line: string) => void process.stdout.write(`warning: ${line}\n`),
+};
 
 function parseSeed(text: string): number {
   const seed = Number(text);

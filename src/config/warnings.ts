@@ -44,6 +44,11 @@ const CHANGED: readonly Advice[] = [
   warmupOnly('SOLVER.WARMUP_EPOCH'),
   warmupOnly('SOLVER.WARMUP_METHOD'),
   {
+    key: 'SOLVER.NONFINITE_LIMIT',
+    applies: ({ SOLVER }) => SOLVER.ON_NONFINITE === 'stop',
+    says: () => 'has no effect with SOLVER.ON_NONFINITE stop',
+  },
+  {
     key: 'AVA.TRAIN_PCA_JITTER_ONLY',
     applies: ({ AVA }) => !AVA.TRAIN_USE_COLOR_AUGMENTATION,
     says: () => 'has no effect while AVA.TRAIN_USE_COLOR_AUGMENTATION is False',

@@ -41,8 +41,14 @@ export interface DataConfig {
     readonly MAX_EPOCH: number;
     readonly ITER_PER_EPOCH: number;
     readonly VIDEOS_PER_BATCH: number;
+    readonly ACCUMULATE: number;
   };
   readonly TEST: { readonly VIDEOS_PER_BATCH: number };
+}
+
+/** Clips that one training step learns from: the batch that the loader makes. */
+export function clipsPerStep({ SOLVER }: Pick<DataConfig, 'SOLVER'>): number {
+  return SOLVER.VIDEOS_PER_BATCH * SOLVER.ACCUMULATE;
 }
 
 /** The path of a file in AVA.ANNOTATION_DIR. */

@@ -5,7 +5,7 @@ import type { ClipInfo } from './clip.js';
 import { type ClipReader, type LoadedClip, LocalReader } from './clip_reader.js';
 import { ClipThreads, ThreadsFailedError } from './clip_threads.js';
 import { type Batch, batchShape, makeBatch } from './collate.js';
-import type { DataConfig } from './data_config.js';
+import { clipsPerStep, type DataConfig } from './data_config.js';
 import { AvaDataset } from './dataset.js';
 import { groupByShape } from './picture_size.js';
 import { type BatchSampler, SequentialSampler, TrainSampler } from './sampler.js';
@@ -220,7 +220,7 @@ export interface TrainLoaderOptions {
 }
 
 /**
- * The training batches: MAX_EPOCH · ITER_PER_EPOCH of VIDEOS_PER_BATCH clips, from number `startIteration`. Opens and
+ * The training batches: MAX_EPOCH · ITER_PER_EPOCH of VIDEOS_PER_BATCH · ACCUMULATE clips, from number `startIteration`. Opens and
  * checks the data first: DataError, ConfigError.
  */
 export function createTrainLoader(
@@ -228,9 +228,9 @@ export function createTrainLoader(
   { seed, startIteration = 0, warn }: TrainLoaderOptions,
 ): BatchLoader {
   const dataset = AvaDataset.open(cfg, 'train');
-  const { VIDEOS_PER_BATCH, MAX_EPOCH, ITER_PER_EPOCH } = cfg.SOLVER;
+  const { MAX_EPOCH, ITER_PER_EPOCH } = cfg.SOLVER;
   const numBatches = MAX_EPOCH * ITER_PER_EPOCH;
-  const sampler = new TrainSampler(groupsOf(dataset, cfg), VIDEOS_PER_BATCH, numBatches, seed);
+  const sampler = new TrainSampler(groupsOf(dataset, cfg), clipsPerStep(cfg), numBatches, seed);
   return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, startIteration, warn));
 }
 

@@ -55,7 +55,7 @@ describe('TrainSampler', () => {
       expect.objectContaining({
         name: 'DataError',
         message: expect.stringMatching(
-          /has 3 key frames, fewer than one batch of 8; set SOLVER\.VIDEOS_PER_BATCH to at most 3/,
+          /has 3 key frames, fewer than one batch of 8; set SOLVER\.VIDEOS_PER_BATCH · SOLVER\.ACCUMULATE to at most 3/,
         ),
       }),
     );

@@ -64,7 +64,7 @@ export class TrainSampler implements BatchSampler {
       const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
       throw new DataError(
         `the training data has ${most} key ${most === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
-          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH to at most ${most} or add annotations`,
+          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most ${most} or add annotations`,
       );
     }
   }

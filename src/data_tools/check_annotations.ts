@@ -7,7 +7,7 @@ import {
   SECOND_OF_FRAME_0,
   scanAnnotations,
 } from '../data/ava_annotations.js';
-import type { DataConfig, Split } from '../data/data_config.js';
+import { clipsPerStep, type DataConfig, type Split } from '../data/data_config.js';
 import type { AvaDataset } from '../data/dataset.js';
 import { groupByShape } from '../data/picture_size.js';
 import { TrainSampler } from '../data/sampler.js';
@@ -78,7 +78,7 @@ function checkBatches(cfg: CheckConfig, dataset: AvaDataset, split: Split, findi
   }
   if (split === 'test') return;
   try {
-    new TrainSampler(groups, cfg.SOLVER.VIDEOS_PER_BATCH, 1, 0);
+    new TrainSampler(groups, clipsPerStep(cfg), 1, 0);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     findings.add('small-data', split, error.message);

@@ -3,7 +3,6 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/finite_difference.js';
 import { tinyConfig } from '../../test/tiny_config.js';
-import { UserError } from '../errors.js';
 import { backward } from '../nn/autograd.js';
 import { Rng } from '../util/random.js';
 import { type LossName, SetCriterion, type Truth } from './criterion.js';
@@ -252,18 +251,77 @@ describe('SetCriterion', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it.each(['logits', 'boxes'] as const)(
-    'says that training has diverged where %s are not numbers',
-    (part) => {
-      const [stages, truths] = [randomStages(2, 2, 18), randomTruths([1, 1], 19)];
-      stages[0][part].data.fill(Number.NaN);
-      const inputs = stages.map(upload);
-      const losses = () => makeCriterion().losses(inputs, truths);
-      expect(losses).toThrow(UserError);
-      expect(losses).toThrow(/diverged/);
-      tf.dispose(inputs.flatMap((stage) => Object.values(stage)));
-    },
-  );
+  it.each(['logits', 'boxes', 'actions'] as const)('names the clip whose %s are not numbers', (part) => {
+    const [stages, truths] = [randomStages(2, 3, 18), randomTruths([1, 2, 1], 19)];
+    const { data } = stages[1][part];
+    data.fill(Number.NaN, data.length / 3, (2 * data.length) / 3);
+    const [whole, inputs] = tf.tidy(() => {
+      const gathered = makeCriterion().gather(stages.map(upload));
+      return [gathered.dataSync() as Float32Array, gathered.shape] as never;
+    }) as unknown as [Float32Array, number[]];
+    const { terms, total, notFinite } = makeCriterion().evaluate(whole, inputs, truths);
+    expect(notFinite).toEqual([1]);
+    expect(total).toBeNaN();
+    const bad = [...terms].flatMap(([name, term]) => (Number.isFinite(term) ? [] : [name]));
+    // Without a matching no term is defined; action scores take no part in it.
+    expect(bad).toEqual(
+      part === 'actions' ? ['loss_bce'] : ['loss_bce', 'loss_ce', 'loss_giou', 'loss_bbox'],
+    );
+  });
+
+  it.each([
+    [
+      [2, 0, 3, 1],
+      [1, 3],
+    ],
+    [
+      [0, 0, 6],
+      [2, 1],
+    ],
+    [
+      [1, 2, 3],
+      [1, 1, 1],
+    ],
+    [
+      [0, 0],
+      [1, 1],
+    ],
+  ])('gives the parts of a batch with %j boxes their shares', (counts, sizes) => {
+    const criterion = makeCriterion();
+    const [B, S, width] = [counts.length, 2, 2 + 4 + K];
+    const rng = new Rng(30);
+    const truths = randomTruths(counts, 31);
+    const rows = Array.from({ length: S * B * Q }, () => [
+      ...normals([2], rng).data,
+      ...randomBox(rng),
+      ...normals([K], rng).data,
+    ]);
+    const whole = criterion.evaluate(Float32Array.from(rows.flat()), [S * B, Q, width], truths);
+    const gradient = new Float32Array(whole.gradient.length);
+    const terms = new Map<string, number>();
+    let total = 0;
+    let first = 0;
+    for (const count of sizes) {
+      const clips = Array.from({ length: S }, (_, s) => (s * B + first) * Q);
+      const part = clips.flatMap((row) => rows.slice(row, row + count * Q));
+      const share = criterion.evaluate(
+        Float32Array.from(part.flat()),
+        [S * count, Q, width],
+        truths.slice(first, first + count),
+        truths,
+      );
+      total += share.total;
+      for (const [name, term] of share.terms) terms.set(name, (terms.get(name) ?? 0) + term);
+      for (const [s, row] of clips.entries()) {
+        const size = count * Q * width;
+        gradient.set(share.gradient.subarray(s * size, (s + 1) * size), row * width);
+      }
+      first += count;
+    }
+    expect(gradient).toEqual(whole.gradient);
+    expect(total).toBeCloseTo(whole.total, 12);
+    for (const [name, term] of whole.terms) expect(terms.get(name), name).toBeCloseTo(term, 12);
+  });
 
   it('holds the class weights that PyTorch keeps as a buffer', () => {
     expect(Array.from(makeCriterion().classWeights)).toEqual([1, Math.fround(BACKGROUND)]);

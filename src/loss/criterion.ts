@@ -29,19 +29,37 @@ export interface Truth {
 
 export type LossName = 'loss_ce' | 'loss_bbox' | 'loss_giou' | 'loss_bce';
 
-/** The loss of a batch. */
+/** The loss of a batch, or the share of it that some of its clips have. */
 export interface Losses {
   /** Weighted terms by name, in PyTorch's order. */
   terms: Map<string, number>;
   /** Their mean, which is what is minimised. */
   total: number;
-  /** The same, differentiable. */
-  loss: tf.Scalar;
-  /** The matched pairs per stage and clip. */
+  /** The matched pairs per stage and clip; none for a clip that is in `notFinite`. */
   matches: Match[][][];
+  /** Clips with a prediction that is not finite, or that could not be matched; the loss is NaN then. */
+  notFinite: number[];
+}
+
+/** What normalises the terms of one stage. */
+interface Factors {
+  loss_ce: number;
+  loss_bbox: number;
+  loss_giou: number;
+  loss_bce: number;
 }
 
 const PERSON = 0;
+
+/** Of a stage where a clip could not be matched. */
+const UNDEFINED_TERMS: Record<LossName, number> = {
+  loss_ce: Number.NaN,
+  loss_bbox: Number.NaN,
+  loss_giou: Number.NaN,
+  loss_bce: Number.NaN,
+};
+
+const sum = (xs: readonly number[]) => xs.reduce((total, x) => total + x, 0);
 
 /** Set-prediction loss with Hungarian matching in every stage. */
 export class SetCriterion {
@@ -62,39 +80,90 @@ export class SetCriterion {
     this.#intermediate = stm.INTERMEDIATE_SUPERVISION;
   }
 
+  /** The loss as `evaluate` computes it, and as a differentiable tensor. */
+  losses(stages: readonly Prediction[], truths: readonly Truth[]): Losses & { loss: tf.Scalar } {
+    const all = this.gather(stages);
+    const { gradient, ...losses } = this.evaluate(all.dataSync() as Float32Array, all.shape, truths);
+    const loss = differentiable(
+      [all],
+      () => tf.scalar(losses.total),
+      (dy) => [tf.tensor(gradient, all.shape).mul(dy)],
+    ) as tf.Scalar;
+    return { ...losses, loss };
+  }
+
   /**
-   * The weighted loss terms of all stages: `loss_bce`, `loss_ce`, `loss_giou`, `loss_bbox` of the last, then with the
-   * suffix `_i` those of stage i. Throws UserError where a predicted box or score is not finite.
+   * The predictions that the loss depends on: for each supervised stage, clip and query a row of logits, box and actions,
+   * [stages · B, Q, classes + 4 + K]. One tensor, so that there is one read, and one gradient to hand back.
    */
-  losses(stages: readonly Prediction[], truths: readonly Truth[]): Losses {
+  gather(stages: readonly Prediction[]): tf.Tensor3D {
     const supervised = this.#intermediate ? stages : stages.slice(-1);
-    // One read and one gradient for everything: a few numbers per query, for which the host is faster than an engine.
-    const all = tf.concat(
-      supervised.map(({ logits, boxes, actions }) => tf.concat([logits, boxes, actions], -1)),
+    return tf.concat(
+      supervised.map(({ logits, boxes, actions }) => tf.concat([logits, boxes, actions], -1) as tf.Tensor3D),
       0,
     );
-    const predictions = all.dataSync() as Float32Array;
-    const width = all.shape[2] as number;
-    const stageSize = predictions.length / supervised.length;
+  }
+
+  /**
+   * The weighted loss terms of all stages: `loss_bce`, `loss_ce`, `loss_giou`, `loss_bbox` of the last, then with the
+   * suffix `_i` those of stage i; and the derivatives of their mean, in the layout of `predictions`, `gather`'s.
+   * `batch` has the truths of the whole batch, where these clips are a part of one: terms and derivatives are the clips'
+   * share of the batch's, and add up to them.
+   */
+  evaluate(
+    predictions: Float32Array,
+    [rows, Q, width]: readonly number[],
+    truths: readonly Truth[],
+    batch: readonly Truth[] = truths,
+  ): Losses & { gradient: Float32Array } {
+    const stages = rows / truths.length;
+    const stageSize = truths.length * Q * width;
+    const factors = this.#factors(batch, Q, width - this.classWeights.length - 4);
     const gradient = new Float32Array(predictions.length);
-    const results = supervised.map((_, s) => {
+    const notFinite = new Set<number>();
+    const results = Array.from({ length: stages }, (_, s) => {
       const part = (array: Float32Array) => array.subarray(s * stageSize, (s + 1) * stageSize);
-      const matches = this.#match(part(predictions), width, truths);
-      return { matches, terms: this.#terms(part(predictions), width, truths, matches, part(gradient)) };
+      const found = this.#match(part(predictions), width, truths);
+      for (const [b, clip] of found.entries()) if (clip === null) notFinite.add(b);
+      const matches = found.map((clip) => clip ?? []);
+      const terms = this.#terms(part(predictions), width, truths, matches, factors, part(gradient));
+      return { matches, terms: found.includes(null) ? UNDEFINED_TERMS : terms };
     });
     const terms = inPyTorchOrder(results.map((result) => result.terms));
     for (let i = 0; i < gradient.length; i++) gradient[i] /= terms.size;
     const total = [...terms.values()].reduce((sum, term) => sum + term, 0) / terms.size;
-    const loss = differentiable(
-      [all],
-      () => tf.scalar(total),
-      (dy) => [tf.tensor(gradient, all.shape).mul(dy)],
-    ) as tf.Scalar;
-    return { terms, total, loss, matches: results.map(({ matches }) => matches) };
+    if (!Number.isFinite(total)) {
+      for (const [i, x] of predictions.entries())
+        if (!Number.isFinite(x)) notFinite.add(Math.floor((i % stageSize) / (Q * width)));
+    }
+    const matches = results.map((result) => result.matches);
+    return { terms, total, matches, notFinite: [...notFinite].sort((a, b) => a - b), gradient };
   }
 
-  /** One stage's matched pairs by clip, from its predictions: rows of logits, box and actions, of `width` numbers. */
-  #match(predictions: Float32Array, width: number, truths: readonly Truth[]): Match[][] {
+  /**
+   * What every stage's terms are divided by, and their weights. Which queries are matched does not matter here, only how
+   * many, and that the truths tell: min(Q, n) of each clip.
+   */
+  #factors(truths: readonly Truth[], Q: number, K: number): Factors {
+    const { classWeights, weights } = this;
+    const counts = truths.map(({ boxes }) => boxes.length / 4);
+    const boxes = Math.max(1, sum(counts));
+    const pairs = sum(counts.map((count) => Math.min(count, Q)));
+    const classTotal =
+      pairs * classWeights[PERSON] + (truths.length * Q - pairs) * classWeights[classWeights.length - 1];
+    return {
+      loss_ce: weights.loss_ce / classTotal,
+      loss_bbox: weights.loss_bbox / boxes,
+      loss_giou: weights.loss_giou / boxes,
+      loss_bce: weights.loss_bce / Math.max(1, pairs * K),
+    };
+  }
+
+  /**
+   * One stage's matched pairs by clip, from its predictions: rows of logits, box and actions, of `width` numbers. Null for
+   * a clip that cannot be matched.
+   */
+  #match(predictions: Float32Array, width: number, truths: readonly Truth[]): (Match[] | null)[] {
     const { classWeights, weights } = this;
     const classes = classWeights.length;
     const Q = predictions.length / width / truths.length;
@@ -117,27 +186,16 @@ export class SetCriterion {
     width: number,
     truths: readonly Truth[],
     matches: readonly Match[][],
+    factors: Factors,
     gradient: Float32Array,
   ): Record<LossName, number> {
-    const { classWeights, weights } = this;
+    const { classWeights } = this;
     const classes = classWeights.length;
     const [box, action] = [classes, classes + 4];
     const K = width - action;
     const Q = predictions.length / width / truths.length;
     const targets = new Uint8Array(truths.length * Q).fill(classes - 1);
     for (const [b, clip] of matches.entries()) for (const { query } of clip) targets[b * Q + query] = PERSON;
-    const classTotal = targets.reduce((sum, target) => sum + classWeights[target], 0);
-    const numBoxes = Math.max(
-      1,
-      truths.reduce((sum, truth) => sum + truth.boxes.length / 4, 0),
-    );
-    const pairs = matches.reduce((sum, clip) => sum + clip.length, 0);
-    const factors = {
-      loss_ce: weights.loss_ce / classTotal,
-      loss_bbox: weights.loss_bbox / numBoxes,
-      loss_giou: weights.loss_giou / numBoxes,
-      loss_bce: weights.loss_bce / Math.max(1, pairs * K),
-    };
     const terms = { loss_ce: 0, loss_bbox: 0, loss_giou: 0, loss_bce: 0 };
 
     for (const [r, target] of targets.entries()) {

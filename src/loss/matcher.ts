@@ -1,5 +1,4 @@
 /** @file Hungarian matching of queries to ground truth, on the host. */
-import { UserError } from '../errors.js';
 import { generalizedIou } from './overlap.js';
 
 /** One matched pair: a query of a clip and one of the clip's truths. */
@@ -22,14 +21,14 @@ export interface ClipPrediction {
 
 /**
  * The pairs of least total cost, by rising query: min(queries, truths) of them. The cost of a pair is
- * l1·|boxes/whwh| − object·p(person) − giou·GIoU. Throws UserError where a prediction is not finite.
+ * l1·|boxes/whwh| − object·p(person) − giou·GIoU. Null where one is not finite: there is no least then.
  */
 export function matchClip(
   { person, boxes }: ClipPrediction,
   truths: ArrayLike<number>,
   whwh: ArrayLike<number>,
   weights: MatchWeights,
-): Match[] {
+): Match[] | null {
   const queries = person.length;
   const count = truths.length / 4;
   const cost = new Float64Array(count * queries);
@@ -39,9 +38,7 @@ export function matchClip(
       for (let c = 0; c < 4; c++) l1 += Math.abs(boxes[4 * q + c] - truths[4 * t + c]) / whwh[c];
       const giou = generalizedIou(boxes, 4 * q, truths, 4 * t);
       const total = weights.l1 * l1 - weights.object * person[q] - weights.giou * giou;
-      if (!Number.isFinite(total)) {
-        throw new UserError('the predicted boxes or scores are not finite: training has diverged');
-      }
+      if (!Number.isFinite(total)) return null;
       cost[t * queries + q] = total;
     }
   }

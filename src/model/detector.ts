@@ -5,8 +5,8 @@ import { boundary, noGrad } from '../nn/autograd.js';
 import { normal } from '../nn/init.js';
 import type { Sequential } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
-import type { Rng } from '../util/random.js';
 import { decodeBoxes, refineBoxes } from './boxes.js';
+import type { MaskRng } from './dropout.js';
 import { makeNeckLevel, NECK_LEVELS } from './neck.js';
 import { initialQueries, type Queries } from './queries.js';
 import { makeFeatureTable } from './sampling.js';
@@ -48,7 +48,7 @@ class Decoder extends Module {
     this.decoder_stages = Array.from({ length: stm.NUM_STAGES }, () => new DecoderStage(stm));
   }
 
-  forward(maps: tf.Tensor[], whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
+  forward(maps: tf.Tensor[], whwh: tf.Tensor, rng?: MaskRng): StagePrediction[] {
     const strides = NECK_LEVELS.map((level) => level.stride);
     const made = makeFeatureTable(maps, strides, this.#groups);
     const table = { ...made, rows: boundary(made.rows, 'neck', 'decoder') };
@@ -94,7 +94,7 @@ export class Detector extends Module {
   }
 
   /** The backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the pyramid made of it. */
-  features(video: tf.Tensor, rng?: Rng): { backbone: tf.Tensor; maps: tf.Tensor[] } {
+  features(video: tf.Tensor, rng?: MaskRng): { backbone: tf.Tensor; maps: tf.Tensor[] } {
     const backbone = boundary(this.backbone.forward(video, rng), 'backbone', 'neck');
     const maps = this.lateral_convs.map((level) =>
       tf.tidy(() => level.forward(boundary(backbone, 'neck', 'neck'))),
@@ -107,7 +107,7 @@ export class Detector extends Module {
    * whwh [B, 4] has each clip's size before padding; `rng` draws drop path and dropout in training;
    * without it nothing is dropped.
    */
-  forward(video: tf.Tensor, whwh: tf.Tensor, rng?: Rng): StagePrediction[] {
+  forward(video: tf.Tensor, whwh: tf.Tensor, rng?: MaskRng): StagePrediction[] {
     return tf.tidy(() => this.stm_head.forward(this.features(video, rng).maps, whwh, rng));
   }
 

@@ -6,9 +6,8 @@ import { mean } from '../nn/functional.js';
 import { constant, uniform, xavierUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear, MultiheadAttention, Relu, Sequential } from '../nn/layers.js';
 import { type Initializer, Module, Parameter } from '../nn/module.js';
-import type { Rng } from '../util/random.js';
 import { decodeBoxes, intersectionOverFirst } from './boxes.js';
-import { dropMask } from './dropout.js';
+import { dropMask, type MaskRng } from './dropout.js';
 import { AdaptiveMixing } from './mixing.js';
 import { positionEmbedding, type Queries } from './queries.js';
 import { type FeatureTable, makeSamplePoints, samplePoints } from './sampling.js';
@@ -170,7 +169,7 @@ export class DecoderStage extends Module {
   }
 
   /** `rng` is for dropout on the attention weights, in training. */
-  forward(table: FeatureTable, queries: Queries, rng?: Rng): StageOutput {
+  forward(table: FeatureTable, queries: Queries, rng?: MaskRng): StageOutput {
     return tf.tidy(() => {
       const mixed = this.samplingmixing.forward(table, this.#attend(queries, rng));
       const spatial = this.ffn_norm_s.forward(this.ffn_s.forward(mixed.spatial));
@@ -189,7 +188,7 @@ export class DecoderStage extends Module {
   }
 
   /** The queries after attention among them, biased towards those whose boxes overlap. */
-  #attend({ xyzr, spatial, temporal }: Queries, rng?: Rng): Queries {
+  #attend({ xyzr, spatial, temporal }: Queries, rng?: MaskRng): Queries {
     const [B, Q] = xyzr.shape;
     const { NUM_HEADS: H, HIDDEN_DIM: C, DROPOUT } = this.#stm;
     const position = noGrad(() => positionEmbedding(xyzr, C / 4));

@@ -12,8 +12,7 @@ import { gelu, linear } from '../nn/functional.js';
 import { constant, fanInUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
-import type { Rng } from '../util/random.js';
-import { dropMask, dropped } from './dropout.js';
+import { dropMask, dropped, type MaskRng } from './dropout.js';
 import { resizePositions, sinusoidTable } from './position.js';
 
 const NORM_EPS = 1e-6;
@@ -147,7 +146,7 @@ export class Block extends Module {
   }
 
   /** Draws this block's masks for an input [B, N, C]; none in evaluation. */
-  masks([B, N, C]: number[], rng?: Rng): BlockMasks {
+  masks([B, N, C]: number[], rng?: MaskRng): BlockMasks {
     const { heads, drop, attnDrop, dropPath } = this.options;
     const random = this.training ? rng : undefined;
     return {
@@ -215,7 +214,7 @@ export class VisionTransformer extends Module {
     this.norm = new LayerNorm(vit.EMBED_DIM, NORM_EPS);
   }
 
-  forward(video: tf.Tensor, rng?: Rng): tf.Tensor {
+  forward(video: tf.Tensor, rng?: MaskRng): tf.Tensor {
     return tf.tidy(() => {
       markWork('backbone');
       const patches = this.patch_embed.forward(video);
@@ -237,7 +236,7 @@ export class VisionTransformer extends Module {
     return resizePositions(tf.tensor2d(this.#sinusoids, [rows, C]), this.#grid, h, w);
   }
 
-  #run(block: Block, x_BNC: tf.Tensor, rng?: Rng): tf.Tensor {
+  #run(block: Block, x_BNC: tf.Tensor, rng?: MaskRng): tf.Tensor {
     const masks = block.masks(x_BNC.shape, rng);
     if (!this.training || !this.#vit.USE_CHECKPOINT) return block.forward(x_BNC, masks);
     const names = (Object.keys(masks) as (keyof BlockMasks)[]).filter((name) => masks[name]);

@@ -93,27 +93,82 @@ function differentiate(
 ): { value: tf.Tensor; grads: (tf.Tensor | null)[] } {
   return tf.tidy(() => {
     const { y, tape } = record(f);
-    const wanted = new Set(xs.map((x) => x.id));
-    const dependent = new Set(wanted);
-    for (const { inputs, outputs } of tape) {
-      if (Object.values(inputs).some((x) => dependent.has(x.id)))
-        for (const z of outputs) dependent.add(z.id);
-    }
-    const gradients = new Map([[y.id, dy ? dy.clone() : tf.onesLike(y)]]);
-    for (let node = tape.pop(); node; node = tape.pop()) {
-      const dys = node.outputs.map((z) => gradients.get(z.id) ?? null);
+    const grads = walkBack(y, tape, xs, dy ? dy.clone() : tf.onesLike(y));
+    // The type of a tidy's result does not know null, its code does.
+    return { value: y, grads: grads as tf.Tensor[] };
+  });
+}
+
+/**
+ * The gradients of `sum(y · dy)` added to `sums`, where there are any, from the end of the tape to its beginning. Consumes
+ * the tape, dy and the sums.
+ */
+function walkBack(
+  y: tf.Tensor,
+  tape: TapeNode[],
+  xs: readonly tf.Tensor[],
+  dy: tf.Tensor,
+  sums: readonly (tf.Tensor | null)[] = [],
+): (tf.Tensor | null)[] {
+  const wanted = new Set(xs.map((x) => x.id));
+  const dependent = new Set(wanted);
+  for (const { inputs, outputs } of tape) {
+    if (Object.values(inputs).some((x) => dependent.has(x.id))) for (const z of outputs) dependent.add(z.id);
+  }
+  const gradients = new Map([[y.id, dy]]);
+  for (const [i, sum] of sums.entries()) if (sum) gradients.set(xs[i].id, sum);
+  for (let node = tape.pop(); node; node = tape.pop()) {
+    const dys = node.outputs.map((z) => gradients.get(z.id) ?? null);
+    try {
       if (dys.some((d) => d) && node.outputs.some((z) => dependent.has(z.id)))
         propagate(node, dys, dependent, gradients);
-      for (const [i, z] of node.outputs.entries()) {
-        if (wanted.has(z.id)) continue;
-        dys[i]?.dispose();
-        gradients.delete(z.id);
-      }
+    } finally {
       release([node]);
     }
-    // The type of a tidy's result does not know null, its code does.
-    return { value: y, grads: xs.map((x) => gradients.get(x.id) ?? null) as tf.Tensor[] };
-  });
+    for (const [i, z] of node.outputs.entries()) {
+      if (wanted.has(z.id)) continue;
+      dys[i]?.dispose();
+      gradients.delete(z.id);
+    }
+  }
+  return xs.map((x) => gradients.get(x.id) ?? null);
+}
+
+/**
+ * A computation whose gradients are asked for later, so that its value can be awaited in between; outside any tf.tidy.
+ * Either `backward` or `dispose` ends it.
+ */
+export class Recording {
+  readonly value: tf.Tensor;
+  readonly #tape: TapeNode[];
+
+  constructor(f: () => tf.Tensor) {
+    const { y, tape } = record(f);
+    this.value = y;
+    this.#tape = tape;
+  }
+
+  /**
+   * The gradients of `sum(value · dy)` with respect to `xs`, null where it does not depend on one, added to `sums`, which
+   * this consumes. The caller disposes dy and the gradients.
+   */
+  backward(
+    dy: tf.Tensor,
+    xs: readonly tf.Tensor[],
+    sums?: readonly (tf.Tensor | null)[],
+  ): (tf.Tensor | null)[] {
+    try {
+      return tf.tidy(() => walkBack(this.value, this.#tape, xs, dy.clone(), sums) as tf.Tensor[]);
+    } finally {
+      this.dispose();
+    }
+  }
+
+  /** Frees the value and what the tape still holds. */
+  dispose(): void {
+    this.value.dispose();
+    release(this.#tape.splice(0));
+  }
 }
 
 /** Adds the gradients of a node's inputs to `gradients`, where they lead to something that is asked for. */

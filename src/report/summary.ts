@@ -1,5 +1,6 @@
 /** @file The headline numbers of a run. */
 
+import { clipsPerStep } from '../data/data_config.js';
 import { isObject, numberOrNull, stringOr } from '../util/json_lines.js';
 import { duration, gib, significant } from '../util/text.js';
 import { bestEvaluation } from './evaluation_files.js';
@@ -88,7 +89,7 @@ function throughput({ metrics, config }: Run): Headline {
   const waits = metrics.map(({ dataSeconds }) => dataSeconds);
   const wait = quantile(waits, 0.5);
   const waiting = wait === null ? '' : `, ${Math.round((100 * wait) / step)} % of it waiting for data`;
-  const clips = config?.config?.SOLVER.VIDEOS_PER_BATCH;
+  const clips = config?.config ? clipsPerStep(config.config) : undefined;
   const perStep = `${significant(step, 3)} s a step${waiting}`;
   if (clips === undefined)
     return { label: 'Throughput', value: `${significant(1 / step, 3)} steps/s`, note: perStep };

@@ -123,8 +123,11 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     return this.applyLrScale ? group.lr * (group.lr_scale ?? 1) : group.lr;
   }
 
-  /** Updates every parameter that has a gradient; the others and their state stay as they are. */
-  step(): void {
+  /**
+   * Updates every parameter that has a gradient; the others and their state stay as they are. Gradients are multiplied by
+   * `factor` where it is given.
+   */
+  step(factor: number | null = null): void {
     // Shared by all parameters of this step. Tensors rather than attributes of ops: an engine that keeps compiled
     // graphs can then run the same one with the next step's numbers.
     const vectors = new Map<string, tf.Tensor1D>();
@@ -146,7 +149,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
             markWork('optimizer');
             elements = 0;
           }
-          this.#updateParameter(parameter, parameter.grad, group, rate, vector);
+          this.#updateParameter(parameter, factor, group, rate, vector);
           elements += parameter.size;
         }
       }
@@ -170,17 +173,19 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
 
   #updateParameter(
     parameter: Parameter,
-    grad: tf.Tensor,
+    factor: number | null,
     group: ParamGroup<S>,
     rate: number,
     vector: UpdateInput<S>['vector'],
   ): void {
     const before = this.#states.get(parameter);
     const step = (before?.steps ?? 0) + 1;
+    const grad = parameter.grad as tf.Tensor;
     const buffers = tf.tidy(() => {
       const result = this.update({
         weight: parameter.value,
-        grad,
+        // Here rather than all at once before: a second set of gradients would be in memory.
+        grad: factor === null ? grad : grad.mul(vector([factor]).reshape([])),
         buffers: before?.buffers ?? {},
         step,
         rate,

@@ -5,6 +5,12 @@ import pretty from 'pino-pretty';
 
 export type Logger = pino.Logger;
 
+/** What takes sentences only: a Logger, or the console of a command that keeps no log. */
+export interface LineLog {
+  info(line: string): void;
+  warn(line: string): void;
+}
+
 /** Where the readable lines go; a progress bar puts itself in between to keep its line below them. */
 export interface Console {
   write(text: string): void;

@@ -6,11 +6,11 @@ import type { EvaluationReport } from '../evaluation/types.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { LrSchedule, Optimizer } from '../solver/index.js';
-import { Rng } from '../util/random.js';
-import { type StepLosses, trainStep } from './step.js';
+import type { GuardedLosses, NonFiniteGuard } from './nonfinite_guard.js';
+import { type StepOptions, stepRng, trainStep } from './step.js';
 
-/** What a step did. */
-export interface StepReport extends StepLosses {
+/** What a step did; a skipped one changed nothing but the schedule's position. */
+export interface StepReport extends GuardedLosses {
   /** Number of the step in the whole run, from 1. */
   iteration: number;
   /** The rate of every parameter group in this step, before layer decay. */
@@ -51,6 +51,8 @@ export interface TrainingRun {
   startIteration: number;
   maxIterations: number;
   seed: number;
+  step: StepOptions;
+  nonFinite: NonFiniteGuard;
   hooks: readonly Hook[];
   /** Asked after every step; true ends the run. */
   shouldStop(): boolean;
@@ -73,9 +75,10 @@ export async function runTraining(run: TrainingRun): Promise<number> {
       const loaded = performance.now();
       iteration++;
 
-      // A stream per iteration: a resumed run draws the same masks without any state to restore.
       const lr = optimizer.paramGroups.map((group) => group.lr);
-      const losses = await trainStep(run.state, batch, Rng.forName(seed, `step ${iteration}`));
+      const losses = await run.nonFinite.watch(batch, iteration, () =>
+        trainStep(run.state, batch, stepRng(seed, iteration), run.step),
+      );
 
       const report: StepReport = {
         ...losses,

@@ -11,7 +11,7 @@ import type { SetCriterion } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
 import { describeDifference, lrScaleWarning } from '../solver/index.js';
 import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
-import type { Logger } from './logger.js';
+import type { LineLog } from './logger.js';
 import type { TrainingState } from './loop.js';
 
 /** The only buffer of the PyTorch model; it stands last in its state dict. */
@@ -50,7 +50,7 @@ export function restoreState(
   state: TrainingState,
   cfg: Config,
   request: Omit<LoadRequest, 'weight'> & { adjustLr: boolean; seed: number },
-  log: Logger,
+  log: LineLog,
 ): number {
   const { model, criterion, optimizer, scheduler } = state;
   const plan = checkpointer.resolve({ ...request, weight: cfg.MODEL.WEIGHT });
@@ -88,7 +88,7 @@ export function restoreState(
 }
 
 /** PyTorch restores this buffer with the weights, so the file wins over BACKGROUND_WEIGHT there, and here. */
-function setClassWeights(criterion: SetCriterion, data: Float32Array, log: Logger): void {
+function setClassWeights(criterion: SetCriterion, data: Float32Array, log: LineLog): void {
   if (data.some((weight, i) => weight !== criterion.classWeights[i])) {
     log.warn(
       `class weights are [${data.join(', ')}] from the checkpoint; ` +

@@ -1,79 +1,171 @@
 /** @file One training step: loss, gradients, update. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/collate.js';
-import { finishWork } from '../engine/ahead.js';
-import { UserError } from '../errors.js';
-import type { SetCriterion } from '../loss/criterion.js';
+import { finishWork, markWork } from '../engine/ahead.js';
+import type { SetCriterion, Truth } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
-import { backward } from '../nn/autograd.js';
+import type { BatchPart, MaskRng } from '../model/dropout.js';
+import { Recording } from '../nn/autograd.js';
+import type { Parameter } from '../nn/module.js';
 import type { Optimizer } from '../solver/index.js';
-import type { Rng } from '../util/random.js';
+import { Rng } from '../util/random.js';
+import { clipFactor, norms, totalNorm } from './magnitudes.js';
+import { NonFiniteError } from './nonfinite.js';
+import { clipsOf, partsOf } from './parts.js';
 
 /** The loss of one batch. */
 export interface StepLosses {
   /** Weighted terms by name, in PyTorch's order. */
-  terms: Map<string, number>;
+  terms: ReadonlyMap<string, number>;
   /** Their mean, which is what is minimised. */
   total: number;
+  /** L2 norm of all gradients together, before clipping. */
+  gradNorm: number;
+}
+
+export interface StepOptions {
+  /** Clips whose activations are in memory together; all of the batch unless given. The results are the same. */
+  readonly clipsAtOnce?: number;
+  /** Gradients of a larger total norm are scaled down to it; 0: never. */
+  readonly clipGradNorm?: number;
+}
+
+/** The stream of drop path and dropout of an iteration: a resumed run draws the same without any state to restore. */
+export function stepRng(seed: number, iteration: number): Rng {
+  return Rng.forName(seed, `step ${iteration}`);
 }
 
 /**
  * Computes the loss of a batch and sets the gradient of every trainable parameter; weights stay as they are. `rng` draws
- * drop path and dropout. Throws UserError where the loss is not finite, naming the terms and the clips.
+ * drop path and dropout. The event loop lives meanwhile on an engine that works ahead. Throws NonFiniteError where the
+ * loss or a gradient is not finite; what gradients there are then are left for a look at them.
  */
-export function computeGradients(
+export async function computeGradients(
   model: Detector,
   criterion: SetCriterion,
   batch: Batch,
   rng: Rng,
-): StepLosses {
-  const parameters = model.parameters().filter((parameter) => parameter.requiresGrad);
-  const truths = batch.boxes.map((boxes, b) => ({
-    boxes,
-    labels: batch.labels[b],
-    whwh: batch.whwh.subarray(4 * b, 4 * b + 4),
-  }));
-  let losses: StepLosses | undefined;
-  const { value, grads } = backward(
-    () => {
-      const video = tf.tensor(batch.video, [...batch.shape]);
-      const whwh = tf.tensor2d(batch.whwh, [truths.length, 4]);
-      const { terms, total, loss } = criterion.losses(model.forward(video, whwh, rng), truths);
-      losses = { terms, total };
-      if (!Number.isFinite(total)) throw notFinite(terms, batch);
-      return loss;
-    },
-    parameters.map((parameter) => parameter.value),
-  );
-  value.dispose();
-  for (const [i, parameter] of parameters.entries()) {
-    parameter.grad?.dispose();
-    parameter.grad = grads[i];
+  { clipsAtOnce = batch.shape[0] }: StepOptions = {},
+): Promise<StepLosses> {
+  const parameters = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+  zeroGradients(parameters);
+  const truths = truthsOf(batch);
+  const terms = new Map<string, number>();
+  let total = 0;
+  let gradNorm = 0;
+  for (const part of partsOf(batch.shape[0], clipsAtOnce)) {
+    const losses = await addGradients(model, criterion, batch, part, truths, rng, parameters);
+    // Read part by part: what is bad is found where it came from, and the memory of each part is given back.
+    gradNorm = await checkGradients(parameters, { ...losses, part, clips: clipsOf(batch, part).clips });
+    for (const [name, term] of losses.terms) terms.set(name, (terms.get(name) ?? 0) + term);
+    total += losses.total;
   }
-  return losses as StepLosses;
+  return { terms, total, gradNorm };
 }
 
-/** The whole step: gradients, the optimizer's update, and the end of all work on the engine. */
+/** The whole step: gradients, clipping, the optimizer's update, and the end of all work on the engine. */
 export async function trainStep(
   { model, criterion, optimizer }: { model: Detector; criterion: SetCriterion; optimizer: Optimizer },
   batch: Batch,
   rng: Rng,
+  options: StepOptions = {},
 ): Promise<StepLosses> {
-  const losses = computeGradients(model, criterion, batch, rng);
-  optimizer.step();
-  optimizer.zeroGrad();
-  // An engine that works ahead does most of the step here, and the event loop lives meanwhile.
-  await finishWork();
-  return losses;
+  const { clipGradNorm = 0 } = options;
+  try {
+    const losses = await computeGradients(model, criterion, batch, rng, options);
+    optimizer.step(clipGradNorm > 0 ? clipFactor(losses.gradNorm, clipGradNorm) : null);
+    optimizer.zeroGrad();
+    await finishWork();
+    return losses;
+  } finally {
+    optimizer.zeroGrad();
+  }
 }
 
-function notFinite(terms: Map<string, number>, batch: Batch): UserError {
-  const bad = [...terms]
-    .filter(([, value]) => !Number.isFinite(value))
-    .map(([name, value]) => `${name} = ${value}`);
-  const clips = batch.clips.map((clip) => `${clip.videoName} at second ${clip.second}`);
-  return new UserError(
-    `the loss is not finite (${bad.join(', ') || 'its sum overflowed'}) for ${clips.join('; ')}. ` +
-      'The weights were not changed by this step. A lower SOLVER.BASE_LR or a longer warm-up usually helps.',
+type NamedParameters = readonly (readonly [name: string, parameter: Parameter])[];
+
+/** Adds the gradients of a part's share of the batch's loss to those that the parameters have. */
+async function addGradients(
+  model: Detector,
+  criterion: SetCriterion,
+  batch: Batch,
+  part: BatchPart,
+  batchTruths: readonly Truth[],
+  rng: Rng,
+  parameters: NamedParameters,
+): Promise<{ terms: Map<string, number>; total: number }> {
+  const { video, shape, whwh, clips } = clipsOf(batch, part);
+  // The same stream for every part, each of which takes its own clips' numbers.
+  const stream = Rng.fromState(rng.getState());
+  const masks: MaskRng = { uniform: () => stream.uniform(), part };
+  const recording = new Recording(() =>
+    criterion.gather(model.forward(tf.tensor(video, [...shape]), tf.tensor2d(whwh, [part.count, 4]), masks)),
   );
+  try {
+    const { value } = recording;
+    const predictions = (await value.data()) as Float32Array;
+    const truths = batchTruths.slice(part.first, part.first + part.count);
+    const { terms, total, notFinite, gradient } = criterion.evaluate(
+      predictions,
+      value.shape,
+      truths,
+      batchTruths,
+    );
+    if (!Number.isFinite(total)) {
+      const blamed = notFinite.length > 0 ? notFinite.map((b) => clips[b]) : clips;
+      throw new NonFiniteError({
+        what: 'loss',
+        part,
+        terms,
+        total,
+        parameters: [],
+        numParameters: parameters.length,
+        clips: blamed.filter((clip) => clip !== undefined),
+      });
+    }
+    const dy = tf.tensor(gradient, value.shape);
+    const grads = recording.backward(
+      dy,
+      parameters.map(([, parameter]) => parameter.value),
+      parameters.map(([, parameter]) => parameter.grad),
+    );
+    dy.dispose();
+    for (const [i, [, parameter]] of parameters.entries()) parameter.grad = grads[i];
+    return { terms, total };
+  } finally {
+    recording.dispose();
+  }
+}
+
+/** The total norm of the gradients. Throws NonFiniteError, which tells `facts`, where one is not finite. */
+async function checkGradients(
+  parameters: NamedParameters,
+  facts: Pick<NonFiniteError['facts'], 'part' | 'terms' | 'total' | 'clips'>,
+): Promise<number> {
+  const withGradient = parameters.flatMap(([name, { grad }]) => (grad ? [{ name, grad }] : []));
+  // Apart from the backward pass, so that clips of another size find the same graph.
+  markWork('optimizer');
+  const sizes = await norms(withGradient.map(({ grad }) => grad));
+  const bad = withGradient.filter((_, i) => !Number.isFinite(sizes[i]));
+  if (bad.length > 0) {
+    const names = bad.map(({ name }) => name);
+    throw new NonFiniteError({
+      what: 'gradients',
+      ...facts,
+      parameters: names,
+      numParameters: withGradient.length,
+    });
+  }
+  return totalNorm(sizes);
+}
+
+function zeroGradients(parameters: NamedParameters): void {
+  for (const [, parameter] of parameters) {
+    parameter.grad?.dispose();
+    parameter.grad = null;
+  }
+}
+
+function truthsOf({ boxes, labels, whwh }: Batch): Truth[] {
+  return boxes.map((own, b) => ({ boxes: own, labels: labels[b], whwh: whwh.subarray(4 * b, 4 * b + 4) }));
 }

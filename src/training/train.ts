@@ -1,8 +1,9 @@
 /** @file A training run from its configuration to its exit code. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BEST_CHECKPOINT, Checkpointer } from '../checkpoint/checkpointer.js';
+import { BEST_CHECKPOINT, Checkpointer, checkpointName } from '../checkpoint/checkpointer.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
+import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { DataError } from '../errors.js';
@@ -22,6 +23,7 @@ import { TensorBoardHook } from './hooks/tensorboard.js';
 import { ValidationHook } from './hooks/validation.js';
 import type { Logger } from './logger.js';
 import { type Hook, runTraining } from './loop.js';
+import { NonFiniteGuard } from './nonfinite_guard.js';
 import { checkpointParts, restoreState } from './restore.js';
 import { openLog } from './run_log.js';
 
@@ -129,7 +131,7 @@ async function trainLogged(
           log,
           configYaml,
           startIteration,
-          clipsPerStep: cfg.SOLVER.VIDEOS_PER_BATCH,
+          clipsPerStep: clipsPerStep(cfg),
           model,
           histogramPeriod: options.tensorBoardHistograms,
           memory: engineMemory,
@@ -154,6 +156,18 @@ async function trainLogged(
         hooks,
       }),
     );
+    const step = { clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH, clipGradNorm: cfg.SOLVER.CLIP_GRAD_NORM };
+    const nonFinite = new NonFiniteGuard({
+      outputDir: cfg.OUTPUT_DIR,
+      onNonFinite: cfg.SOLVER.ON_NONFINITE,
+      limit: cfg.SOLVER.NONFINITE_LIMIT,
+      seed: options.seed,
+      clipsAtOnce: step.clipsAtOnce,
+      log,
+      saveState: async (iteration) =>
+        checkpoints.savedAfter(iteration) ??
+        checkpointer.save(checkpointName(iteration), checkpointParts(state, iteration)),
+    });
     const begin = performance.now();
     const iteration = await runTraining({
       state,
@@ -161,6 +175,8 @@ async function trainLogged(
       startIteration,
       maxIterations,
       seed: options.seed,
+      step,
+      nonFinite,
       hooks,
       shouldStop: () => stop.received,
     });

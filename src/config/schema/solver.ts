@@ -49,6 +49,27 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
   EVAL_PERIOD: int(1, 'Epochs between evaluations.', AT_LEAST_ONE),
   EVAL_AFTER: int(2, 'Epochs before the first evaluation.', NOT_NEGATIVE),
   VIDEOS_PER_BATCH: int(16, 'Clips per training batch, over all devices together.', AT_LEAST_ONE),
+  ACCUMULATE: int(
+    1,
+    'Batches whose gradients make one iteration (not in the official code): the same as a batch of ACCUMULATE · ' +
+      'VIDEOS_PER_BATCH clips, in the memory of VIDEOS_PER_BATCH.',
+    AT_LEAST_ONE,
+  ),
+  CLIP_GRAD_NORM: float(
+    0,
+    'Scale gradients whose total norm is larger down to it; 0: never (not in the official code).',
+    NOT_NEGATIVE,
+  ),
+  ON_NONFINITE: word(
+    ['stop', 'skip'],
+    'stop',
+    'At a loss or gradients that are not finite: end the run, or go on without that iteration (not in the official code).',
+  ),
+  NONFINITE_LIMIT: int(
+    10,
+    'With ON_NONFINITE skip, so many such iterations in a row end the run (not in the official code).',
+    AT_LEAST_ONE,
+  ),
   OPTIMIZING_METHOD: word(['adamw', 'adam', 'sgd'], 'adamw', 'Optimizer, in any spelling of capitals.', {
     anyCase: true,
   }),

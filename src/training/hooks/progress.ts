@@ -29,7 +29,7 @@ export class ProgressBars implements Console {
       afterStep: (report) => {
         bar ??= this.#add(TRAINING, maxIterations, report.iteration);
         bar.update(report.iteration, {
-          loss: significant(report.total, 4),
+          loss: report.skipped ? '–' : significant(report.total, 4),
           remaining: duration(metrics.etaSeconds(report)),
         });
       },

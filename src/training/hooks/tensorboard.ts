@@ -38,7 +38,7 @@ export interface TensorBoardOptions {
 export class TensorBoardHook implements Hook {
   readonly #writer: EventWriter;
   readonly #warned = new Set<string>();
-  #sums = new Map<string, number>();
+  #sums = new Map<string, { sum: number; steps: number }>();
   #steps = 0;
   #lr: readonly number[] = [];
 
@@ -59,7 +59,10 @@ export class TensorBoardHook implements Hook {
   async afterStep(report: StepReport): Promise<void> {
     const { iteration } = report;
     const { startIteration, histogramPeriod } = this.options;
-    for (const [tag, value] of measured(report)) this.#sums.set(tag, (this.#sums.get(tag) ?? 0) + value);
+    for (const [tag, value] of measured(report)) {
+      const { sum, steps } = this.#sums.get(tag) ?? { sum: 0, steps: 0 };
+      this.#sums.set(tag, { sum: sum + value, steps: steps + 1 });
+    }
     this.#steps++;
     this.#lr = report.lr;
     // The first step pays for everything that is made once, and is a point of its own.
@@ -102,12 +105,15 @@ export class TensorBoardHook implements Hook {
     const [sums, steps, lr] = [this.#sums, this.#steps, this.#lr];
     this.#sums = new Map();
     this.#steps = 0;
-    for (const [tag, sum] of sums) this.#writer.scalar(tag, sum / steps, iteration);
+    for (const [tag, mean] of sums) this.#writer.scalar(tag, mean.sum / mean.steps, iteration);
     const { rssBytes, bytes, gpuBytes } = this.options.memory();
     // Groups differ in their rate where the configuration treats biases apart.
     const [lowest, highest] = [Math.min(...lr), Math.max(...lr)];
     const now: [string, number | null][] = [
-      ['time/clips_per_second', (this.options.clipsPerStep * steps) / (sums.get(STEP_SECONDS) as number)],
+      [
+        'time/clips_per_second',
+        (this.options.clipsPerStep * steps) / (sums.get(STEP_SECONDS)?.sum as number),
+      ],
       ['train/lr', highest],
       ['train/lr_lowest', lowest === highest ? null : lowest],
       ['memory/process_gib', rssBytes / 2 ** 30],
@@ -157,11 +163,18 @@ export class TensorBoardHook implements Hook {
 
 const STEP_SECONDS = 'time/step_seconds';
 
-/** What is averaged. Terms with a number belong to the stages before the last. */
-function* measured({ total, terms, seconds, dataSeconds }: StepReport): Generator<[string, number]> {
-  yield ['train/loss', total];
-  for (const [name, value] of terms)
-    yield [/_\d+$/.test(name) ? `train_stages/${name}` : `train/${name}`, value];
+/**
+ * What is averaged. Terms with a number belong to the stages before the last. A skipped step counts for
+ * the times only.
+ */
+function* measured(report: StepReport): Generator<[string, number]> {
+  const { total, terms, gradNorm, seconds, dataSeconds, skipped } = report;
+  if (!skipped) {
+    yield ['train/loss', total];
+    for (const [name, value] of terms)
+      yield [/_\d+$/.test(name) ? `train_stages/${name}` : `train/${name}`, value];
+    yield ['train/grad_norm', gradNorm];
+  }
   yield [STEP_SECONDS, seconds];
   yield ['time/data_seconds', dataSeconds];
 }
