@@ -4,7 +4,7 @@ import { PyTuple, type PyValue } from '../util/python_values.js';
 import { ByteReader, FileSource } from './file_source.js';
 import { PyGlobal } from './python_globals.js';
 import { looksLikeSafetensors } from './safetensors.js';
-import { Storage, type StoragePlace, storageType } from './torch_storage.js';
+import { Storage, type StoragePlace, storageType, TensorBudget } from './torch_storage.js';
 import { unpickle } from './unpickler.js';
 import { findEntryData, looksLikeZip, readZipDirectory, type ZipEntry } from './zip_reader.js';
 
@@ -29,7 +29,10 @@ export function readPth(path: string): PyValue {
 
 function readZip(file: FileSource): PyValue {
   const entries = readZipDirectory(file);
-  const pickle = [...entries.values()].find(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
+  const [pickle, another] = [...entries.values()].filter(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
+  if (another) {
+    throw new CheckpointError(`${file.path}: damaged: holds both ${pickle.name} and ${another.name}`);
+  }
   if (!pickle) {
     throw new CheckpointError(
       `${file.path}: is a zip archive, but not one that torch.save wrote (no data.pkl in it); ` +
@@ -54,6 +57,7 @@ function readZip(file: FileSource): PyValue {
     throw new CheckpointError(`${file.path}: damaged: its pickle does not match its checksum`);
   }
   const reader = new ByteReader(file, start, pickle.size);
+  const budget = new TensorBudget(file);
   const storages = new Map<string, Storage>();
   return unpickle(reader, (id) => {
     const { className, key, length } = parseStorageId(id, reader);
@@ -62,15 +66,9 @@ function readZip(file: FileSource): PyValue {
     const entry = entries.get(`${root}data/${key}`);
     if (!entry) return reader.fail(`the data of storage ${key} are missing`);
     const type = storageType(className);
-    const storage = new Storage(
-      className,
-      file,
-      key,
-      length,
-      type?.bytes ?? 0,
-      type?.dtype,
-      placeOf(file, entry),
-    );
+    const place = placeOf(file, entry);
+    const source = { file, budget, elementBytes: type?.bytes ?? 0, elementType: type?.dtype, place };
+    const storage = new Storage(className, key, length, source);
     if (storage.byteLength > entry.size) {
       reader.fail(`storage ${key} has ${entry.size} bytes instead of ${storage.byteLength}`);
     }
@@ -84,7 +82,15 @@ function readEntry(file: FileSource, entry: ZipEntry): Buffer {
 }
 
 function placeOf(file: FileSource, entry: ZipEntry): () => StoragePlace {
-  return () => ({ offset: findEntryData(file, entry), crc32: entry.crc32 === 0 ? null : entry.crc32 });
+  let place: StoragePlace | undefined;
+  return () => {
+    place ??= {
+      offset: findEntryData(file, entry),
+      length: entry.size,
+      crc32: entry.crc32 === 0 ? null : entry.crc32,
+    };
+    return place;
+  };
 }
 
 /**
@@ -104,6 +110,7 @@ function readLegacy(file: FileSource): PyValue {
     throw new CheckpointError(`${file.path}: was written on a big-endian machine, which cannot be read here`);
   }
 
+  const budget = new TensorBudget(file);
   const storages = new Map<string, Storage>();
   const places = new Map<string, StoragePlace>();
   const value = unpickle(reader, (id) => {
@@ -114,7 +121,8 @@ function readLegacy(file: FileSource): PyValue {
     if (!storage) {
       const type = storageType(className) ?? reader.fail(`storages of type ${className} are unknown`);
       const place = () => places.get(key)!;
-      storage = new Storage(className, file, key, length, type.bytes, type.dtype, place);
+      const source = { file, budget, elementBytes: type.bytes, elementType: type.dtype, place };
+      storage = new Storage(className, key, length, source);
       if (storage.byteLength > file.size) reader.fail(`storage ${key} claims ${storage.byteLength} bytes`);
       storages.set(key, storage);
     }
@@ -123,8 +131,7 @@ function readLegacy(file: FileSource): PyValue {
     if (!isSize(start) || !isSize(viewLength) || start + viewLength > storage.length) {
       return reader.fail(`a view of storage ${key} lies outside it`);
     }
-    const { elementBytes, elementType, place } = storage;
-    return new Storage(className, file, key, viewLength, elementBytes, elementType, place, start);
+    return new Storage(className, key, viewLength, storage.source, start);
   });
 
   const keys = unpickle(reader, noStorages);
@@ -136,7 +143,8 @@ function readLegacy(file: FileSource): PyValue {
     if (length !== storage.length) {
       reader.fail(`storage ${storage.key} has ${length} elements instead of ${storage.length}`);
     }
-    places.set(storage.key, { offset: reader.position, crc32: null });
+    if (places.has(storage.key)) reader.fail(`storage ${storage.key} is listed twice`);
+    places.set(storage.key, { offset: reader.position, length: storage.byteLength, crc32: null });
     reader.skip(storage.byteLength);
   }
   for (const key of storages.keys()) {
