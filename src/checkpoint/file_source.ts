@@ -20,6 +20,9 @@ const REASONS: Record<string, string> = {
   EIO: 'the disk or network share failed',
 };
 
+/** Data that do not have the checksum which was recorded for them. */
+export class DamagedDataError extends CheckpointError {}
+
 /** What a system error means, in words. */
 export function describeSystemError(error: unknown): string {
   const code = (error as NodeJS.ErrnoException)?.code;

@@ -1,5 +1,5 @@
 /** @file The stack machine that a pickle is written for: stack, marks and memo, with bounds on what a file may claim. */
-import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
+import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
 import type { ByteReader } from './file_source.js';
 import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './python_globals.js';
 
@@ -26,6 +26,7 @@ export class PickleMachine {
   constructor(
     readonly reader: ByteReader,
     readonly persistentLoad: (id: PyValue) => PyValue,
+    private readonly keepFloats: boolean,
   ) {}
 
   #spend(bytes: number): void {
@@ -36,6 +37,10 @@ export class PickleMachine {
   push(value: PyValue, cost: number = COST.value): void {
     this.#spend(cost);
     this.#stack.push(value);
+  }
+
+  pushFloat(value: number): void {
+    this.push(this.keepFloats && Number.isInteger(value) ? new PyFloat(value) : value, COST.string);
   }
 
   pushString(text: string): void {

@@ -15,19 +15,20 @@ const LEGACY_PROTOCOL = 1001;
 /**
  * What `torch.save` wrote. Tensors know their place in the file and read their data on `bytes()`, so a file of any size
  * opens at once; it must stay as it is until then. Lists, dicts and tuples never contain themselves and nest at most
- * MAX_NESTING deep. Throws CheckpointError on any file that is not a whole and sound checkpoint.
+ * MAX_NESTING deep. For writing the value again, `keepFloats` gives whole numbers that are floats as PyFloat.
+ * Throws CheckpointError on any file that is not a whole and sound checkpoint.
  */
-export function readPth(path: string): PyValue {
+export function readPth(path: string, keepFloats = false): PyValue {
   const file = new FileSource(path);
   return file.hold(() => {
-    if (looksLikeZip(file)) return readZip(file);
+    if (looksLikeZip(file)) return readZip(file, keepFloats);
     // A pickle of protocol 2 and up begins with 0x80, the magic number in text form with L.
-    if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file);
+    if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file, keepFloats);
     throw new CheckpointError(`${path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
   });
 }
 
-function readZip(file: FileSource): PyValue {
+function readZip(file: FileSource, keepFloats: boolean): PyValue {
   const entries = readZipDirectory(file);
   const [pickle, another] = [...entries.values()].filter(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
   if (another) {
@@ -59,7 +60,7 @@ function readZip(file: FileSource): PyValue {
   const reader = new ByteReader(file, start, pickle.size);
   const budget = new TensorBudget(file);
   const storages = new Map<string, Storage>();
-  return unpickle(reader, (id) => {
+  const load = (id: PyValue): PyValue => {
     const { className, key, length } = parseStorageId(id, reader);
     const known = storages.get(key);
     if (known) return known;
@@ -74,7 +75,8 @@ function readZip(file: FileSource): PyValue {
     }
     storages.set(key, storage);
     return storage;
-  });
+  };
+  return unpickle(reader, load, keepFloats);
 }
 
 function readEntry(file: FileSource, entry: ZipEntry): Buffer {
@@ -97,7 +99,7 @@ function placeOf(file: FileSource, entry: ZipEntry): () => StoragePlace {
  * The format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
  * then for each key its length and its data.
  */
-function readLegacy(file: FileSource): PyValue {
+function readLegacy(file: FileSource, keepFloats: boolean): PyValue {
   const reader = new ByteReader(file, 0, file.size);
   const noStorages = (): never => reader.fail('storages where there should be none');
   if (unpickle(reader, noStorages) !== LEGACY_MAGIC) {
@@ -113,7 +115,7 @@ function readLegacy(file: FileSource): PyValue {
   const budget = new TensorBudget(file);
   const storages = new Map<string, Storage>();
   const places = new Map<string, StoragePlace>();
-  const value = unpickle(reader, (id) => {
+  const load = (id: PyValue): PyValue => {
     // Very old files save classes with their source code: ('module', class, file name, source).
     if (id instanceof PyTuple && id.items[0] === 'module' && id.items.length > 1) return id.items[1];
     const { className, key, length, view } = parseStorageId(id, reader);
@@ -132,7 +134,8 @@ function readLegacy(file: FileSource): PyValue {
       return reader.fail(`a view of storage ${key} lies outside it`);
     }
     return new Storage(className, key, viewLength, storage.source, start);
-  });
+  };
+  const value = unpickle(reader, load, keepFloats);
 
   const keys = unpickle(reader, noStorages);
   if (!Array.isArray(keys)) return reader.fail('the list of its storages is missing');

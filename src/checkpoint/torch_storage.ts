@@ -3,7 +3,7 @@ import { CheckpointError } from '../errors.js';
 import { DTYPE_BYTES, type DType, type HostTensor, sizeOf } from '../util/host_tensor.js';
 import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
 import { crc32 } from './crc32.js';
-import type { FileSource } from './file_source.js';
+import { DamagedDataError, type FileSource } from './file_source.js';
 
 /** Element types by the class of their storage; types that we have no tensors of have only a size. */
 const STORAGES = new Map<string, { bytes: number; dtype?: DType }>([
@@ -105,7 +105,7 @@ export class Storage extends PyOpaque {
   compare(crc: number): void {
     const expected = this.source.place().crc32;
     if (expected === null || crc === expected) return;
-    throw new CheckpointError(
+    throw new DamagedDataError(
       `${this.source.file.path}: damaged: the data of storage ${this.key} do not match their checksum`,
     );
   }

@@ -17,9 +17,16 @@ const MAX_PROTOCOL = 5;
 /** Digits of an integer in text form, and bytes of a binary one: converting is quadratic in places. */
 const MAX_INTEGER_BYTES = 4096;
 
-/** Reads one pickle from where `reader` stands; it stands behind it afterwards. Throws CheckpointError. */
-export function unpickle(reader: ByteReader, persistentLoad: (id: PyValue) => PyValue): PyValue {
-  const machine = new PickleMachine(reader, persistentLoad);
+/**
+ * Reads one pickle from where `reader` stands; it stands behind it afterwards. With `keepFloats` floats that are whole
+ * numbers become PyFloat. Throws CheckpointError.
+ */
+export function unpickle(
+  reader: ByteReader,
+  persistentLoad: (id: PyValue) => PyValue,
+  keepFloats = false,
+): PyValue {
+  const machine = new PickleMachine(reader, persistentLoad, keepFloats);
   for (let op = reader.byte(); op !== STOP; op = reader.byte()) {
     const run = TABLE[op] ?? reader.fail(`0x${op.toString(16)} is no instruction of a checkpoint's pickle`);
     run(machine, reader);
@@ -60,8 +67,8 @@ const INSTRUCTIONS: Partial<Record<keyof typeof OP, Instruction>> = {
     else pushInteger(machine, reader, text);
   },
   LONG: (machine, reader) => pushInteger(machine, reader, lineOf(reader).replace(/L$/, '')),
-  BINFLOAT: (machine, reader) => machine.push(reader.take(8).readDoubleBE()),
-  FLOAT: (machine, reader) => machine.push(parseFloatText(lineOf(reader), reader)),
+  BINFLOAT: (machine, reader) => machine.pushFloat(reader.take(8).readDoubleBE()),
+  FLOAT: (machine, reader) => machine.pushFloat(parseFloatText(lineOf(reader), reader)),
 
   BINUNICODE: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
   SHORT_BINUNICODE: (machine, reader) => machine.pushText(reader.byte()),
