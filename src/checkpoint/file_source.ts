@@ -5,6 +5,8 @@ import { crc32 } from './crc32.js';
 
 const READ_CHUNK = 1 << 30;
 const WINDOW_BYTES = 1 << 20;
+/** Of ranges that are read piece by piece; a multiple of every element's size. */
+const PIECE_BYTES = 1 << 22;
 
 const REASONS: Record<string, string> = {
   ENOENT: 'no such file',
@@ -17,6 +19,9 @@ const REASONS: Record<string, string> = {
   EROFS: 'the disk is read-only',
   EIO: 'the disk or network share failed',
 };
+
+/** Data that do not have the checksum which was recorded for them. */
+export class DamagedDataError extends CheckpointError {}
 
 /** What a system error means, in words. */
 export function describeSystemError(error: unknown): string {
@@ -57,23 +62,35 @@ export class FileSource {
 
   /** `length` bytes from `offset`, in memory of their own; the range must lie inside the file. */
   read(offset: number, length: number): Buffer {
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
-      throw new CheckpointError(
-        `${this.path}: ends too early: ${length} bytes at ${offset} are missing, the file has ${this.size}`,
-      );
-    }
+    this.#checkRange(offset, length);
     const bytes = this.#allocate(length);
-    this.#withDescriptor((fd) => {
-      if (this.#held === null && identityOf(fstatSync(fd)) !== this.#identity) {
-        throw new CheckpointError(`${this.path}: was changed or replaced while it was being read`);
-      }
-      for (let done = 0; done < length; ) {
-        const count = readSync(fd, bytes, done, Math.min(length - done, READ_CHUNK), offset + done);
-        if (count === 0) throw new CheckpointError(`${this.path}: ended while it was being read`);
-        done += count;
-      }
-    });
+    this.#fill(bytes, offset);
     return bytes;
+  }
+
+  /** A range piece by piece, in one buffer: each piece, of whole elements, is valid until the next one is asked for. */
+  *pieces(offset: number, length: number): Generator<Buffer> {
+    this.#checkRange(offset, length);
+    const buffer = this.#allocate(Math.min(length, PIECE_BYTES));
+    for (let done = 0; done < length; done += PIECE_BYTES) {
+      const piece = buffer.subarray(0, Math.min(PIECE_BYTES, length - done));
+      this.#fill(piece, offset + done);
+      yield piece;
+    }
+  }
+
+  /** CRC-32 of a range, read piece by piece. */
+  crc32(offset: number, length: number): number {
+    let crc = 0;
+    for (const piece of this.pieces(offset, length)) crc = crc32(piece, crc);
+    return crc;
+  }
+
+  #checkRange(offset: number, length: number): void {
+    if (offset >= 0 && length >= 0 && offset + length <= this.size) return;
+    throw new CheckpointError(
+      `${this.path}: ends too early: ${length} bytes at ${offset} are missing, the file has ${this.size}`,
+    );
   }
 
   #allocate(length: number): Buffer {
@@ -85,13 +102,17 @@ export class FileSource {
     }
   }
 
-  /** CRC-32 of a range, read piece by piece. */
-  crc32(offset: number, length: number): number {
-    let crc = 0;
-    for (let done = 0; done < length; done += WINDOW_BYTES) {
-      crc = crc32(this.read(offset + done, Math.min(WINDOW_BYTES, length - done)), crc);
-    }
-    return crc;
+  #fill(bytes: Buffer, offset: number): void {
+    this.#withDescriptor((fd) => {
+      if (this.#held === null && identityOf(fstatSync(fd)) !== this.#identity) {
+        throw new CheckpointError(`${this.path}: was changed or replaced while it was being read`);
+      }
+      for (let done = 0; done < bytes.length; ) {
+        const count = readSync(fd, bytes, done, Math.min(bytes.length - done, READ_CHUNK), offset + done);
+        if (count === 0) throw new CheckpointError(`${this.path}: ended while it was being read`);
+        done += count;
+      }
+    });
   }
 
   #withDescriptor<T>(work: (fd: number) => T): T {

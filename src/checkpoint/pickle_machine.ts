@@ -1,13 +1,17 @@
 /** @file The stack machine that a pickle is written for: stack, marks and memo, with bounds on what a file may claim. */
-import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
+import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
 import type { ByteReader } from './file_source.js';
-import { callGlobal, PyGlobal } from './python_globals.js';
+import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './python_globals.js';
 
 /**
  * Rough bytes of JavaScript values that one pickle may make; its tensors' data do not count. With the costs below it also
  * keeps every Map under the 2^24 entries that JavaScript allows.
  */
 const MAX_MEMORY = 512 * 1024 * 1024;
+
+/** Of numbers that are no small integers; their places in a Map can be foreseen, and so made to collide. */
+const MAX_ODD_KEYS = 1000;
+
 export const COST = { value: 16, string: 32, list: 72, dict: 240, object: 96, memo: 72 } as const;
 
 export class PickleMachine {
@@ -17,10 +21,12 @@ export class PickleMachine {
   #fence = 0;
   readonly #memo = new Map<number, PyValue>();
   #memory = 0;
+  #oddKeys = 0;
 
   constructor(
     readonly reader: ByteReader,
     readonly persistentLoad: (id: PyValue) => PyValue,
+    private readonly keepFloats: boolean,
   ) {}
 
   #spend(bytes: number): void {
@@ -33,14 +39,29 @@ export class PickleMachine {
     this.#stack.push(value);
   }
 
+  pushFloat(value: number): void {
+    this.push(this.keepFloats && Number.isInteger(value) ? new PyFloat(value) : value, COST.string);
+  }
+
   pushString(text: string): void {
     this.push(text, COST.string + 2 * text.length);
   }
 
+  /** The next `length` bytes, which are UTF-8. */
+  pushText(length: number): void {
+    this.#claim(COST.string + 2 * length, length);
+    this.#stack.push(this.reader.take(length).toString('utf8'));
+  }
+
   pushBytes(length: number): void {
+    this.#claim(COST.object + length, length);
     // A copy: a view would keep the whole window of the reader alive.
-    const bytes = Uint8Array.from(this.reader.take(length));
-    this.push(bytes, COST.object + length);
+    this.#stack.push(Uint8Array.from(this.reader.take(length)));
+  }
+
+  /** Spends before anything is read; what is not there to be read fails when it is taken. */
+  #claim(bytes: number, length: number): void {
+    if (length <= this.reader.remaining) this.#spend(bytes);
   }
 
   top(): PyValue {
@@ -83,9 +104,10 @@ export class PickleMachine {
     this.push(value);
   }
 
-  /** Remembers the topmost value. */
+  /** Remembers the topmost value. Pickles count from 0; indexes from all over make a Map slow on purpose. */
   put(index: number): void {
     this.#spend(COST.memo);
+    if (!(index < MAX_SMALL_INTEGER)) this.reader.fail(`memo index ${index}`);
     this.#memo.set(index, this.top());
   }
 
@@ -110,15 +132,17 @@ export class PickleMachine {
     if (!(dict instanceof Map)) this.reader.fail('entries for a value that is no dict');
     if (items.length % 2) this.reader.fail('a key without a value');
     for (let i = 0; i < items.length; i += 2) {
-      if (Array.isArray(items[i]) || items[i] instanceof Map) this.reader.fail('a list or dict as a key');
+      const key = items[i];
+      if (Array.isArray(key) || key instanceof Map) this.reader.fail('a list or dict as a key');
+      if (isOddNumber(key) && ++this.#oddKeys > MAX_ODD_KEYS) this.reader.fail('too many numbers as keys');
       this.#spend(COST.memo);
-      dict.set(items[i], items[i + 1]);
+      dict.set(key, items[i + 1]);
     }
   }
 
   pushGlobal(module: PyValue, name: PyValue): void {
     if (typeof module !== 'string' || typeof name !== 'string') this.reader.fail('a class without a name');
-    this.push(new PyGlobal(module, name), COST.object);
+    this.push(new PyGlobal(module, name), COST.object + 2 * (module.length + name.length));
   }
 
   /** "Calls" a class or function: see callGlobal. */
@@ -126,6 +150,23 @@ export class PickleMachine {
     if (!(callee instanceof PyGlobal)) this.reader.fail('a call of something that is no function');
     const items = args instanceof PyTuple ? args.items : args;
     if (!Array.isArray(items)) this.reader.fail('a call without arguments');
-    this.push(callGlobal(callee, items), COST.dict);
+    this.#spend(COST.dict + weightOf(items, 2));
+    this.#stack.push(callGlobal(callee, items));
   }
+}
+
+/** What a call may copy of its arguments, and of arguments in an argument (see `_rebuild_from_type_v2`). */
+function weightOf(args: readonly PyValue[], levels: number): number {
+  let weight = 0;
+  for (const value of args) {
+    weight += COST.value;
+    if (typeof value === 'string') weight += 2 * value.length;
+    else if (value instanceof Uint8Array) weight += value.length;
+    else if (value instanceof Map) weight += COST.memo * value.size;
+    else if (Array.isArray(value)) weight += COST.memo * value.length;
+    else if (value instanceof PyTuple) {
+      weight += levels > 1 ? weightOf(value.items, levels - 1) : COST.memo * value.items.length;
+    }
+  }
+  return weight;
 }

@@ -4,7 +4,7 @@ import { PyTuple, type PyValue } from '../util/python_values.js';
 import { ByteReader, FileSource } from './file_source.js';
 import { PyGlobal } from './python_globals.js';
 import { looksLikeSafetensors } from './safetensors.js';
-import { Storage, type StoragePlace, storageType } from './torch_storage.js';
+import { Storage, type StoragePlace, storageType, TensorBudget } from './torch_storage.js';
 import { unpickle } from './unpickler.js';
 import { findEntryData, looksLikeZip, readZipDirectory, type ZipEntry } from './zip_reader.js';
 
@@ -15,21 +15,25 @@ const LEGACY_PROTOCOL = 1001;
 /**
  * What `torch.save` wrote. Tensors know their place in the file and read their data on `bytes()`, so a file of any size
  * opens at once; it must stay as it is until then. Lists, dicts and tuples never contain themselves and nest at most
- * MAX_NESTING deep. Throws CheckpointError on any file that is not a whole and sound checkpoint.
+ * MAX_NESTING deep. For writing the value again, `keepFloats` gives whole numbers that are floats as PyFloat.
+ * Throws CheckpointError on any file that is not a whole and sound checkpoint.
  */
-export function readPth(path: string): PyValue {
+export function readPth(path: string, keepFloats = false): PyValue {
   const file = new FileSource(path);
   return file.hold(() => {
-    if (looksLikeZip(file)) return readZip(file);
+    if (looksLikeZip(file)) return readZip(file, keepFloats);
     // A pickle of protocol 2 and up begins with 0x80, the magic number in text form with L.
-    if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file);
+    if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file, keepFloats);
     throw new CheckpointError(`${path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
   });
 }
 
-function readZip(file: FileSource): PyValue {
+function readZip(file: FileSource, keepFloats: boolean): PyValue {
   const entries = readZipDirectory(file);
-  const pickle = [...entries.values()].find(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
+  const [pickle, another] = [...entries.values()].filter(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
+  if (another) {
+    throw new CheckpointError(`${file.path}: damaged: holds both ${pickle.name} and ${another.name}`);
+  }
   if (!pickle) {
     throw new CheckpointError(
       `${file.path}: is a zip archive, but not one that torch.save wrote (no data.pkl in it); ` +
@@ -54,29 +58,25 @@ function readZip(file: FileSource): PyValue {
     throw new CheckpointError(`${file.path}: damaged: its pickle does not match its checksum`);
   }
   const reader = new ByteReader(file, start, pickle.size);
+  const budget = new TensorBudget(file);
   const storages = new Map<string, Storage>();
-  return unpickle(reader, (id) => {
+  const load = (id: PyValue): PyValue => {
     const { className, key, length } = parseStorageId(id, reader);
     const known = storages.get(key);
     if (known) return known;
     const entry = entries.get(`${root}data/${key}`);
     if (!entry) return reader.fail(`the data of storage ${key} are missing`);
     const type = storageType(className);
-    const storage = new Storage(
-      className,
-      file,
-      key,
-      length,
-      type?.bytes ?? 0,
-      type?.dtype,
-      placeOf(file, entry),
-    );
+    const place = placeOf(file, entry);
+    const source = { file, budget, elementBytes: type?.bytes ?? 0, elementType: type?.dtype, place };
+    const storage = new Storage(className, key, length, source);
     if (storage.byteLength > entry.size) {
       reader.fail(`storage ${key} has ${entry.size} bytes instead of ${storage.byteLength}`);
     }
     storages.set(key, storage);
     return storage;
-  });
+  };
+  return unpickle(reader, load, keepFloats);
 }
 
 function readEntry(file: FileSource, entry: ZipEntry): Buffer {
@@ -84,14 +84,22 @@ function readEntry(file: FileSource, entry: ZipEntry): Buffer {
 }
 
 function placeOf(file: FileSource, entry: ZipEntry): () => StoragePlace {
-  return () => ({ offset: findEntryData(file, entry), crc32: entry.crc32 === 0 ? null : entry.crc32 });
+  let place: StoragePlace | undefined;
+  return () => {
+    place ??= {
+      offset: findEntryData(file, entry),
+      length: entry.size,
+      crc32: entry.crc32 === 0 ? null : entry.crc32,
+    };
+    return place;
+  };
 }
 
 /**
  * The format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
  * then for each key its length and its data.
  */
-function readLegacy(file: FileSource): PyValue {
+function readLegacy(file: FileSource, keepFloats: boolean): PyValue {
   const reader = new ByteReader(file, 0, file.size);
   const noStorages = (): never => reader.fail('storages where there should be none');
   if (unpickle(reader, noStorages) !== LEGACY_MAGIC) {
@@ -104,9 +112,10 @@ function readLegacy(file: FileSource): PyValue {
     throw new CheckpointError(`${file.path}: was written on a big-endian machine, which cannot be read here`);
   }
 
+  const budget = new TensorBudget(file);
   const storages = new Map<string, Storage>();
   const places = new Map<string, StoragePlace>();
-  const value = unpickle(reader, (id) => {
+  const load = (id: PyValue): PyValue => {
     // Very old files save classes with their source code: ('module', class, file name, source).
     if (id instanceof PyTuple && id.items[0] === 'module' && id.items.length > 1) return id.items[1];
     const { className, key, length, view } = parseStorageId(id, reader);
@@ -114,7 +123,8 @@ function readLegacy(file: FileSource): PyValue {
     if (!storage) {
       const type = storageType(className) ?? reader.fail(`storages of type ${className} are unknown`);
       const place = () => places.get(key)!;
-      storage = new Storage(className, file, key, length, type.bytes, type.dtype, place);
+      const source = { file, budget, elementBytes: type.bytes, elementType: type.dtype, place };
+      storage = new Storage(className, key, length, source);
       if (storage.byteLength > file.size) reader.fail(`storage ${key} claims ${storage.byteLength} bytes`);
       storages.set(key, storage);
     }
@@ -123,9 +133,9 @@ function readLegacy(file: FileSource): PyValue {
     if (!isSize(start) || !isSize(viewLength) || start + viewLength > storage.length) {
       return reader.fail(`a view of storage ${key} lies outside it`);
     }
-    const { elementBytes, elementType, place } = storage;
-    return new Storage(className, file, key, viewLength, elementBytes, elementType, place, start);
-  });
+    return new Storage(className, key, viewLength, storage.source, start);
+  };
+  const value = unpickle(reader, load, keepFloats);
 
   const keys = unpickle(reader, noStorages);
   if (!Array.isArray(keys)) return reader.fail('the list of its storages is missing');
@@ -136,7 +146,8 @@ function readLegacy(file: FileSource): PyValue {
     if (length !== storage.length) {
       reader.fail(`storage ${storage.key} has ${length} elements instead of ${storage.length}`);
     }
-    places.set(storage.key, { offset: reader.position, crc32: null });
+    if (places.has(storage.key)) reader.fail(`storage ${storage.key} is listed twice`);
+    places.set(storage.key, { offset: reader.position, length: storage.byteLength, crc32: null });
     reader.skip(storage.byteLength);
   }
   for (const key of storages.keys()) {

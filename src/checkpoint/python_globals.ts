@@ -112,12 +112,20 @@ function dictOf(source: PyValue | undefined): PyDict | undefined {
   const dict: PyDict = new Map();
   for (const pair of itemsOf(source) ?? [null]) {
     const [key, value, ...rest] = itemsOf(pair) ?? [];
-    if (key === undefined || value === undefined || rest.length || Array.isArray(key) || key instanceof Map) {
-      return undefined;
-    }
+    if (key === undefined || value === undefined || rest.length) return undefined;
+    if (Array.isArray(key) || key instanceof Map || isOddNumber(key)) return undefined;
     dict.set(key, value);
   }
   return dict;
+}
+
+/** More than any real index. Below it, few numbers share a place in a Map. */
+export const MAX_SMALL_INTEGER = 2 ** 24;
+
+/** Numbers other than small whole ones. */
+export function isOddNumber(value: PyValue): boolean {
+  if (typeof value === 'bigint') return true;
+  return typeof value === 'number' && !(Number.isInteger(value) && Math.abs(value) < MAX_SMALL_INTEGER);
 }
 
 function isBytes(value: PyValue | undefined): value is Uint8Array {

@@ -17,9 +17,16 @@ const MAX_PROTOCOL = 5;
 /** Digits of an integer in text form, and bytes of a binary one: converting is quadratic in places. */
 const MAX_INTEGER_BYTES = 4096;
 
-/** Reads one pickle from where `reader` stands; it stands behind it afterwards. Throws CheckpointError. */
-export function unpickle(reader: ByteReader, persistentLoad: (id: PyValue) => PyValue): PyValue {
-  const machine = new PickleMachine(reader, persistentLoad);
+/**
+ * Reads one pickle from where `reader` stands; it stands behind it afterwards. With `keepFloats` floats that are whole
+ * numbers become PyFloat. Throws CheckpointError.
+ */
+export function unpickle(
+  reader: ByteReader,
+  persistentLoad: (id: PyValue) => PyValue,
+  keepFloats = false,
+): PyValue {
+  const machine = new PickleMachine(reader, persistentLoad, keepFloats);
   for (let op = reader.byte(); op !== STOP; op = reader.byte()) {
     const run = TABLE[op] ?? reader.fail(`0x${op.toString(16)} is no instruction of a checkpoint's pickle`);
     run(machine, reader);
@@ -48,26 +55,27 @@ const INSTRUCTIONS: Partial<Record<keyof typeof OP, Instruction>> = {
   BININT: (machine, reader) => machine.push(reader.take(4).readInt32LE()),
   BININT1: (machine, reader) => machine.push(reader.byte()),
   BININT2: (machine, reader) => machine.push(reader.take(2).readUInt16LE()),
-  LONG1: (machine, reader) => machine.push(decodeLong(reader.take(reader.byte()))),
+  LONG1: (machine, reader) => pushLong(machine, reader, reader.byte()),
   LONG4: (machine, reader) => {
     const length = reader.take(4).readUInt32LE();
     if (length > MAX_INTEGER_BYTES) reader.fail(`an integer of ${length} bytes`);
-    machine.push(decodeLong(reader.take(length)));
+    pushLong(machine, reader, length);
   },
   INT: (machine, reader) => {
     const text = lineOf(reader);
-    machine.push(text === '00' ? false : text === '01' ? true : parseInteger(text, reader));
+    if (text === '00' || text === '01') machine.push(text === '01');
+    else pushInteger(machine, reader, text);
   },
-  LONG: (machine, reader) => machine.push(parseInteger(lineOf(reader).replace(/L$/, ''), reader)),
-  BINFLOAT: (machine, reader) => machine.push(reader.take(8).readDoubleBE()),
-  FLOAT: (machine, reader) => machine.push(parseFloatText(lineOf(reader), reader)),
+  LONG: (machine, reader) => pushInteger(machine, reader, lineOf(reader).replace(/L$/, '')),
+  BINFLOAT: (machine, reader) => machine.pushFloat(reader.take(8).readDoubleBE()),
+  FLOAT: (machine, reader) => machine.pushFloat(parseFloatText(lineOf(reader), reader)),
 
-  BINUNICODE: (machine, reader) => machine.pushString(textOf(reader, reader.take(4).readUInt32LE())),
-  SHORT_BINUNICODE: (machine, reader) => machine.pushString(textOf(reader, reader.byte())),
-  BINUNICODE8: (machine, reader) => machine.pushString(textOf(reader, length8(reader))),
+  BINUNICODE: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
+  SHORT_BINUNICODE: (machine, reader) => machine.pushText(reader.byte()),
+  BINUNICODE8: (machine, reader) => machine.pushText(length8(reader)),
   // Python 2's strings; PyTorch takes them as UTF-8 too.
-  BINSTRING: (machine, reader) => machine.pushString(textOf(reader, reader.take(4).readUInt32LE())),
-  SHORT_BINSTRING: (machine, reader) => machine.pushString(textOf(reader, reader.byte())),
+  BINSTRING: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
+  SHORT_BINSTRING: (machine, reader) => machine.pushText(reader.byte()),
   UNICODE: (machine, reader) => machine.pushString(unescapeUnicode(lineOf(reader))),
   STRING: (machine, reader) => {
     const quoted = /^(['"])(.*)\1$/s.exec(lineOf(reader)) ?? reader.fail('a string without quotes');
@@ -137,8 +145,8 @@ const INSTRUCTIONS: Partial<Record<keyof typeof OP, Instruction>> = {
     const state = machine.pop();
     if (!setState(machine.top(), state)) reader.fail('attributes for a value that has none');
   },
-  BINPERSID: (machine) => machine.push(machine.persistentLoad(machine.pop()), COST.object),
-  PERSID: (machine, reader) => machine.push(machine.persistentLoad(lineOf(reader)), COST.object),
+  BINPERSID: (machine) => machine.push(machine.persistentLoad(machine.pop()), COST.dict),
+  PERSID: (machine, reader) => machine.push(machine.persistentLoad(lineOf(reader)), COST.dict),
 };
 
 /** The instructions by opcode. */
@@ -154,12 +162,12 @@ function lineOf(reader: ByteReader): string {
   return reader.line().toString('latin1');
 }
 
-function textOf(reader: ByteReader, length: number): string {
-  return reader.take(length).toString('utf8');
-}
-
 function length8(reader: ByteReader): number {
   return Number(reader.take(8).readBigUInt64LE());
+}
+
+function pushLong(machine: PickleMachine, reader: ByteReader, length: number): void {
+  machine.push(decodeLong(reader.take(length)), COST.value + length);
 }
 
 /** Two's complement, little-endian. */
@@ -170,9 +178,9 @@ function decodeLong(bytes: Buffer): number | bigint {
   return narrow(BigInt.asIntN(8 * bytes.length, BigInt(`0x${hex}`)));
 }
 
-function parseInteger(text: string, reader: ByteReader): number | bigint {
+function pushInteger(machine: PickleMachine, reader: ByteReader, text: string): void {
   if (!/^[+-]?\d+$/.test(text) || text.length > MAX_INTEGER_BYTES) reader.fail('an integer that is none');
-  return narrow(BigInt(text.replace('+', '')));
+  machine.push(narrow(BigInt(text.replace('+', ''))), COST.value + text.length);
 }
 
 function parseFloatText(text: string, reader: ByteReader): number {

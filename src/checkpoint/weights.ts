@@ -1,7 +1,7 @@
 /** @file Which tensor of a weight file belongs to which weight of the model, and a report about it. */
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor, toFloat32 } from '../util/host_tensor.js';
-import { PyOpaque, type PyValue } from '../util/python_values.js';
+import { type PyDict, PyOpaque, type PyValue } from '../util/python_values.js';
 
 /** The weights of the model in PyTorch's order, as far as loading needs to know them. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -32,13 +32,20 @@ const HEAD_PARTS = ['stm_head', 'roi_heads'];
 /** Keys under which trainers put the model's state dict: ours and the official one, VideoMAE V2, OpenMMLab. */
 const MODEL_KEYS = ['model', 'module', 'state_dict'];
 
+/** The key under which a weight file has its state dict; null where the file's value is the state dict. */
+export function stateDictKey(value: PyValue): string | null {
+  if (!(value instanceof Map)) return null;
+  const isModel = (candidate?: PyValue) => candidate instanceof Map || candidate instanceof PyOpaque;
+  return MODEL_KEYS.find((key) => isModel(value.get(key))) ?? null;
+}
+
 /**
  * The state dict in what a weight file holds: under one of MODEL_KEYS, or the value itself. Entries that are no tensors
  * are null. Throws CheckpointError if there are no tensors.
  */
 export function findStateDict(path: string, value: PyValue): Map<string, HostTensor | null> {
-  const inner = value instanceof Map ? MODEL_KEYS.map((key) => value.get(key)) : [];
-  const dict = inner.find((candidate) => candidate instanceof Map || candidate instanceof PyOpaque) ?? value;
+  const key = stateDictKey(value);
+  const dict = key === null ? value : (value as PyDict).get(key)!;
   if (dict instanceof PyOpaque) {
     throw new CheckpointError(
       `${path}: holds an object of class ${dict.className} instead of weights; ` +
@@ -163,7 +170,7 @@ function longestSuffix(name: string, keyByName: ReadonlyMap<string, string>): st
   }
 }
 
-function isHead(name: string): boolean {
+export function isHead(name: string): boolean {
   return name.split('.').some((part) => HEAD_PARTS.includes(part));
 }
 

@@ -1,4 +1,4 @@
-/** @file `stmixer inspect`: shows what would run, without training. */
+/** @file `stmixer inspect`: shows what would run, without training, and what a weight file holds. */
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { inspectConfig } from './inspect_config.js';
@@ -10,7 +10,9 @@ interface InspectOptions extends ConfigOptions {
 }
 
 export function inspectCommand(): Command {
-  const inspect = new Command('inspect').description('show what would run, without training');
+  const inspect = new Command('inspect').description(
+    'show what would run, without training, or what a weight file holds',
+  );
   const add = (
     name: string,
     description: string,
@@ -44,7 +46,21 @@ export function inspectCommand(): Command {
     const { inspectLrSchedule } = await import('./inspect_solver.js');
     return inspectLrSchedule(config, model, options.iters ?? null, options.json ?? false);
   }).option('--iters <list>', 'steps done before, e.g. 0,1,500 (values of last_epoch)', parseIters);
-  return inspect;
+  return inspect.addCommand(checkpointCommand());
+}
+
+function checkpointCommand(): Command {
+  return new Command('checkpoint')
+    .description('what a weight file holds: tensors with their sums, training state, checksums')
+    .argument('<file>', 'a .pth or .safetensors file')
+    .option('--json', 'machine-readable output')
+    .option('--verbose', 'show where errors come from')
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      const { inspectCheckpoint } = await import('./inspect_checkpoint.js');
+      const { text, error } = inspectCheckpoint(file, json ?? false);
+      process.stdout.write(`${text}\n`);
+      if (error) throw error;
+    });
 }
 
 /** Loaded late: models bring the tensor library, which no other command should wait for. */

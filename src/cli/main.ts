@@ -1,6 +1,7 @@
 /** @file The command line: its commands, and what becomes of their errors. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
 import { reportError } from './errors.js';
@@ -25,6 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(detectCommand())
     .addCommand(dataCommand())
     .addCommand(inspectCommand())
+    .addCommand(convertCommand())
     .addCommand(reportCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   // A reader that has seen enough (`| head`) closes the pipe; that is no error.

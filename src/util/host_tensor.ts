@@ -21,6 +21,13 @@ export interface HostTensor {
   readonly shape: readonly number[];
   /** The elements, little-endian; a view that the caller must not modify. */
   bytes(): Uint8Array;
+  /** The same bytes in pieces of whole elements, each valid until the next; absent where `bytes()` costs no memory. */
+  pieces?(): Iterable<Uint8Array>;
+}
+
+/** A tensor's bytes, in pieces where it can be read so. An error may come after pieces that were already given. */
+export function piecesOf(tensor: HostTensor): Iterable<Uint8Array> {
+  return tensor.pieces?.() ?? [tensor.bytes()];
 }
 
 /** Number of elements of a shape. */

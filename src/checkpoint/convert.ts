@@ -1,0 +1,122 @@
+/** @file Converting weight files: from one format to the other, to another type of floats, to the weights alone. */
+import { statSync } from 'node:fs';
+import { ConfigError } from '../errors.js';
+import { CastTensor, type FloatType, isFloat } from '../util/float_types.js';
+import { DTYPE_BYTES, type HostTensor, isHostTensor, sizeOf } from '../util/host_tensor.js';
+import type { PyDict, PyValue } from '../util/python_values.js';
+import { writePth } from './pth_writer.js';
+import { writeSafetensors } from './safetensors_writer.js';
+import { firstOpaque } from './walk_values.js';
+import { readWeightFile } from './weight_file.js';
+import { findStateDict, stateDictKey } from './weights.js';
+
+export interface ConvertOptions {
+  /** Of the model's floats; everything else, the optimizer's state too, keeps its types. */
+  readonly dtype: 'keep' | FloatType;
+  readonly weightsOnly: boolean;
+}
+
+export interface ConvertReport {
+  readonly tensors: number;
+  /** Bytes of the model's tensors. */
+  readonly weightBytes: { readonly before: number; readonly after: number };
+  /** Bytes of the files. */
+  readonly fileBytes: { readonly before: number; readonly after: number };
+  /** What of the first file the second does not have. */
+  readonly leftOut: readonly string[];
+  /** Tensors in which finite numbers became infinite. */
+  readonly overflowed: readonly string[];
+}
+
+const FORMATS: Record<string, 'pth' | 'safetensors'> = { pth: 'pth', pt: 'pth', safetensors: 'safetensors' };
+
+/**
+ * Writes the weight file `from` as `to`, in the format of its ending, one tensor in memory at a time; `to` is replaced as
+ * a whole. Names stay. Throws ConfigError for an unknown ending or where both are one file, CheckpointError where `from`
+ * cannot be read or `to` not be written.
+ */
+export async function convertWeightFile(
+  from: string,
+  to: string,
+  { dtype, weightsOnly }: ConvertOptions,
+): Promise<ConvertReport> {
+  const format = FORMATS[/\.([^./\\]+)$/.exec(to)?.[1].toLowerCase() ?? ''];
+  if (!format) throw new ConfigError(`${to}: the new file's name has to end in .pth, .pt or .safetensors`);
+  if (isSameFile(from, to)) {
+    throw new ConfigError(`${to}: is the file to convert itself; give the new file another name`);
+  }
+  const content = readWeightFile(from, true);
+  const state = findStateDict(from, content);
+  const weights = castAll(state, dtype);
+  const leftOut: string[] = [];
+  if (format === 'safetensors' || weightsOnly) {
+    leftOut.push(...besidesWeights(content, state));
+    if (format === 'safetensors') await writeSafetensors(to, weights);
+    else await writePth(to, { model: new Map<PyValue, PyValue>(weights) });
+  } else await writePth(to, withWeights(content as PyDict, weights, leftOut));
+
+  const overflowed = [...weights].filter(([, tensor]) => tensor instanceof CastTensor && tensor.overflowed);
+  return {
+    tensors: weights.size,
+    weightBytes: { before: bytesOf(state.values()), after: bytesOf(weights.values()) },
+    fileBytes: { before: statSync(from).size, after: statSync(to).size },
+    leftOut,
+    overflowed: overflowed.map(([name]) => name),
+  };
+}
+
+function isSameFile(from: string, to: string): boolean {
+  const [a, b] = [from, to].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
+}
+
+/** Tensors that are one object stay so. */
+function castAll(
+  state: ReadonlyMap<string, HostTensor | null>,
+  dtype: ConvertOptions['dtype'],
+): Map<string, HostTensor> {
+  const casts = new Map<HostTensor, HostTensor>();
+  const cast = (tensor: HostTensor) => {
+    if (dtype === 'keep' || tensor.dtype === dtype || !isFloat(tensor)) return tensor;
+    const known = casts.get(tensor) ?? new CastTensor(tensor, dtype);
+    casts.set(tensor, known);
+    return known;
+  };
+  const weights = new Map<string, HostTensor>();
+  for (const [name, tensor] of state) if (tensor) weights.set(name, cast(tensor));
+  return weights;
+}
+
+/** Names of all that a file holds beside the tensors of its state dict. */
+function besidesWeights(content: PyValue, state: ReadonlyMap<string, HostTensor | null>): string[] {
+  const key = stateDictKey(content);
+  const prefix = key === null ? '' : `${key}.`;
+  const others = [...state].filter(([, tensor]) => tensor === null).map(([name]) => prefix + name);
+  const outside = key === null ? [] : [...(content as PyDict).keys()].filter((name) => name !== key);
+  return [...outside.map(String), ...others];
+}
+
+/** The content with other weights; what no file of ours can hold is named in `leftOut` instead. */
+function withWeights(content: PyDict, weights: ReadonlyMap<string, HostTensor>, leftOut: string[]): PyDict {
+  const key = stateDictKey(content);
+  const copy = (dict: PyDict, prefix: string, change: (name: PyValue, value: PyValue) => PyValue) => {
+    const copied: PyDict = new Map();
+    for (const [name, value] of dict) {
+      const changed = change(name, value);
+      const object = firstOpaque(changed);
+      if (object === null) copied.set(name, changed);
+      else leftOut.push(`${prefix}${String(name)} (an object of class ${object.className})`);
+    }
+    return copied;
+  };
+  const cast = (name: PyValue, value: PyValue) => (isHostTensor(value) ? weights.get(String(name))! : value);
+  if (key === null) return copy(content, '', cast);
+  const model = copy(content.get(key) as PyDict, `${key}.`, cast);
+  return copy(content, '', (name, value) => (name === key ? model : value));
+}
+
+function bytesOf(tensors: Iterable<HostTensor | null>): number {
+  let bytes = 0;
+  for (const tensor of tensors) if (tensor) bytes += sizeOf(tensor.shape) * DTYPE_BYTES[tensor.dtype];
+  return bytes;
+}

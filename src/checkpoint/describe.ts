@@ -1,0 +1,168 @@
+/** @file What a weight file holds: its tensors with their sums, the state of training, checksums, what loading makes of it. */
+import { statSync } from 'node:fs';
+import { type DType, type HostTensor, isHostTensor, sizeOf } from '../util/host_tensor.js';
+import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
+import { DamagedDataError } from './file_source.js';
+import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
+import {
+  type ChecksumReport,
+  checkWeightFile,
+  readWeightFile,
+  type WeightFormat,
+  weightFormatOf,
+} from './weight_file.js';
+import { findStateDict, isHead, stateDictKey } from './weights.js';
+
+export interface TensorDescription {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** null where the data are damaged. */
+  readonly statistics: TensorStatistics | null;
+}
+
+export interface CheckpointDescription {
+  readonly path: string;
+  readonly format: WeightFormat;
+  readonly bytes: number;
+  /** The key under which the weights are; null where they are all that the file holds. */
+  readonly weightsKey: string | null;
+  /** The model's tensors in the file's order. */
+  readonly tensors: readonly TensorDescription[];
+  readonly elements: number;
+  /** Entries among the weights that are no tensors. */
+  readonly noTensors: readonly string[];
+  /** What MODEL.WEIGHT does with the names, in sentences. */
+  readonly loading: readonly string[];
+  readonly iteration: PyValue;
+  readonly optimizer: OptimizerDescription | null;
+  readonly scheduler: SchedulerDescription | null;
+  /** Everything else, in words by key. */
+  readonly others: Readonly<Record<string, string>>;
+  readonly checksums: ChecksumReport;
+}
+
+export interface OptimizerDescription {
+  readonly method: string;
+  readonly groups: number;
+  /** Parameters that have a state. */
+  readonly states: number;
+}
+
+export interface SchedulerDescription {
+  readonly schedule: string;
+  /** Iterations done. */
+  readonly position: PyValue;
+}
+
+/**
+ * Reads a whole file, piece by piece, and describes it. Damaged data do not end that; a wrong structure, or a file
+ * without weights, is a CheckpointError.
+ */
+export function describeWeightFile(path: string): CheckpointDescription {
+  const content = readWeightFile(path);
+  const state = findStateDict(path, content);
+  const weightsKey = stateDictKey(content);
+  const tensors: TensorDescription[] = [];
+  for (const [name, tensor] of state) if (tensor) tensors.push(describeTensor(name, tensor));
+  const entries = weightsKey === null ? new Map() : new Map(content as Map<PyValue, PyValue>);
+  entries.delete(weightsKey);
+  const iteration = entries.get('iteration') ?? null;
+  const optimizer = describeOptimizer(entries.get('optimizer'));
+  const scheduler = describeScheduler(entries.get('scheduler'));
+  for (const [key, described] of Object.entries({ iteration, optimizer, scheduler })) {
+    if (described !== null) entries.delete(key);
+  }
+  return {
+    path,
+    format: weightFormatOf(path),
+    bytes: statSync(path).size,
+    weightsKey,
+    tensors,
+    elements: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    noTensors: [...state].filter(([, tensor]) => tensor === null).map(([name]) => name),
+    loading: describeLoading([...state.keys()]),
+    iteration,
+    optimizer,
+    scheduler,
+    others: Object.fromEntries(Array.from(entries, ([key, value]) => [String(key), inWords(value)])),
+    checksums: checkWeightFile(path),
+  };
+}
+
+function describeTensor(name: string, tensor: HostTensor): TensorDescription {
+  const { dtype, shape } = tensor;
+  try {
+    return { name, dtype, shape, statistics: statisticsOf(tensor) };
+  } catch (error) {
+    if (!(error instanceof DamagedDataError)) throw error;
+    return { name, dtype, shape, statistics: null };
+  }
+}
+
+/** As matchWeights takes the names. */
+function describeLoading(keys: readonly string[]): string[] {
+  const lines: string[] = [];
+  const parallel = keys.every((key) => key.startsWith('module.'));
+  if (parallel) lines.push('"module." before every name does not count');
+  const names = parallel ? keys.map((key) => key.slice('module.'.length)) : keys;
+  const starting = (prefix: string) => names.filter((name) => name.startsWith(prefix)).length;
+  const encoder = starting('encoder.');
+  if (encoder > 0) lines.push(`"encoder." before ${encoder} names does not count (pre-training)`);
+  const backbone = starting('backbone.');
+  if (backbone > 0) lines.push(`${backbone} tensors of the backbone`);
+  else if (encoder > 0 || starting('blocks.') > 0)
+    lines.push('names of a backbone alone: it loads into backbone.*');
+  const head = names.filter(isHead).length;
+  if (head > 0) lines.push(`${head} tensors of the head, which --no-head leaves out`);
+  return lines;
+}
+
+function describeOptimizer(value: PyValue | undefined): OptimizerDescription | null {
+  if (!(value instanceof Map)) return null;
+  const [groups, state] = [value.get('param_groups'), value.get('state')];
+  if (!Array.isArray(groups) || !(state instanceof Map)) return null;
+  const [first] = groups;
+  const has = (name: string) => first instanceof Map && first.has(name);
+  let method = 'unknown';
+  if (has('momentum')) method = 'SGD';
+  // Before PyTorch 2.7 both are saved alike.
+  else if (has('betas') && has('decoupled_weight_decay')) {
+    method = first.get('decoupled_weight_decay') === true ? 'AdamW' : 'Adam';
+  } else if (has('betas')) method = 'Adam or AdamW';
+  return { method, groups: groups.length, states: state.size };
+}
+
+function describeScheduler(value: PyValue | undefined): SchedulerDescription | null {
+  if (!(value instanceof Map) || !value.has('last_epoch')) return null;
+  const schedule = value.has('milestones')
+    ? 'WarmupMultiStepLR'
+    : value.has('max_iters')
+      ? 'HalfPeriodCosStepLR'
+      : 'unknown';
+  return { schedule, position: value.get('last_epoch') ?? null };
+}
+
+const LONGEST_TEXT = 60;
+const MOST_ENTRIES = 8;
+
+/** A value in a few words; small dicts of plain values are written out. */
+function inWords(value: PyValue): string {
+  if (value === null || typeof value !== 'object') return scalarText(value);
+  if (isHostTensor(value)) return `a ${value.dtype} tensor [${value.shape.join(', ')}]`;
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (value instanceof PyOpaque) return `an object of class ${value.className}`;
+  if (value instanceof Map) {
+    const entries = [...value];
+    const plain = entries.every(([, item]) => item === null || typeof item !== 'object');
+    if (entries.length > MOST_ENTRIES || !plain) return `a dict of ${entries.length}`;
+    return `{${entries.map(([key, item]) => `${String(key)}: ${scalarText(item)}`).join(', ')}}`;
+  }
+  const items = value instanceof PyTuple ? value.items : (value as readonly PyValue[]);
+  return `a ${value instanceof PyTuple ? 'tuple' : 'list'} of ${items.length}`;
+}
+
+function scalarText(value: PyValue): string {
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+}

@@ -1,0 +1,98 @@
+/** @file `stmixer inspect checkpoint`: the tensors of a weight file and everything else that it holds. */
+import {
+  type CheckpointDescription,
+  describeWeightFile,
+  type TensorDescription,
+} from '../checkpoint/describe.js';
+import { damageError } from '../checkpoint/weight_file.js';
+import type { CheckpointError } from '../errors.js';
+import { byteSize, printable, significant } from '../util/text.js';
+
+/** The description as a table and a summary, or as JSON; `error` where something in the file is damaged. */
+export function inspectCheckpoint(
+  path: string,
+  json: boolean,
+): { text: string; error: CheckpointError | null } {
+  const description = describeWeightFile(path);
+  const error = damageError(path, description.checksums);
+  return { text: json ? jsonOf(description) : textOf(description), error };
+}
+
+function jsonOf({ tensors, ...rest }: CheckpointDescription): string {
+  const listed = tensors.map(({ statistics, ...tensor }) => ({
+    ...tensor,
+    damaged: statistics === null,
+    ...statistics,
+  }));
+  const text = JSON.stringify({ ...rest, tensors: listed }, (_, value) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
+  return text;
+}
+
+function textOf(description: CheckpointDescription): string {
+  const { tensors, elements, format, bytes, weightsKey, noTensors, loading, checksums } = description;
+  const { iteration, optimizer, scheduler, others } = description;
+  const { good, unchecked, damaged } = checksums;
+  const place = weightsKey === null ? '' : ` under "${weightsKey}"`;
+  const facts: [string, string | null][] = [
+    ['file', `${FORMATS[format]}, ${byteSize(bytes)}`],
+    ['weights', `${count(tensors.length)} tensors, ${count(elements)} elements${place}`],
+    ['no tensors', noTensors.length > 0 ? noTensors.join(', ') : null],
+    ...loading.map((line): [string, string] => ['loading', line]),
+    ['iteration', iteration === null ? null : String(iteration)],
+    [
+      'optimizer',
+      optimizer &&
+        `${optimizer.method}, ${optimizer.groups} groups, state of ${count(optimizer.states)} parameters`,
+    ],
+    ['scheduler', scheduler && `${scheduler.schedule}, at iteration ${scheduler.position}`],
+    ...Object.entries(others),
+    [
+      'checksums',
+      good + damaged.length === 0
+        ? 'none in the file'
+        : `${good} good, ${damaged.length} wrong${unchecked > 0 ? `, ${unchecked} parts without` : ''}`,
+    ],
+    ['DAMAGED', damaged.length > 0 ? damaged.join(', ') : null],
+  ];
+  const shown = facts.filter((fact): fact is [string, string] => fact[1] !== null);
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return [
+    ...tableOf(tensors),
+    '',
+    ...shown.map(([name, value]) => printable(`${`${name}:`.padEnd(width + 1)} ${value}`)),
+  ].join('\n');
+}
+
+const FORMATS = {
+  pth: '.pth',
+  'legacy pth': '.pth, the format before PyTorch 1.6',
+  safetensors: '.safetensors',
+} as const;
+
+function tableOf(tensors: readonly TensorDescription[]): string[] {
+  const rows = tensors.map(({ name, dtype, shape, statistics }) => {
+    const { sum = null, min = null, max = null, nan = 0, infinite = 0 } = statistics ?? {};
+    const figures = [sum, min, max].map((value) => (value === null ? '–' : significant(value, 6)));
+    const remarks = [
+      ...(statistics === null ? ['DAMAGED'] : []),
+      ...(nan > 0 ? [`${count(nan)} NaN`] : []),
+      ...(infinite > 0 ? [`${count(infinite)} infinite`] : []),
+    ];
+    return [printable(name), dtype, `[${shape.join(', ')}]`, ...figures, remarks.join(', ')];
+  });
+  const titles = ['tensor', 'type', 'shape', 'sum', 'min', 'max', ''];
+  const lines = [titles, ...rows];
+  const widths = titles.map((_, i) => lines.reduce((width, row) => Math.max(width, row[i].length), 0));
+  return lines.map((row) =>
+    row
+      .map((cell, i) => (i >= 3 && i < 6 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en');
+}
