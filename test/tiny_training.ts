@@ -73,7 +73,7 @@ export class TinyTraining {
     const quiet = { info() {}, warn() {}, debug() {} } as unknown as Logger;
     const cfg = { ...this.#cfg, MODEL: { ...this.#cfg.MODEL, WEIGHT: path } };
     const request = { transfer: false, noHead: false, adjustLr: false, resume: false, seed: SEED };
-    this.#iteration = restoreState(new Checkpointer(folder), this.state, cfg, request, quiet);
+    this.#iteration = restoreState(new Checkpointer(folder), this.state, cfg, request, quiet).iteration;
   }
 
   /** A hash of every bit of the weights and of the optimizer's memory. */

@@ -74,6 +74,7 @@ describe('a whole run', () => {
       'optimizer',
       'scheduler',
       'iteration',
+      'stmixer',
     ]);
     expect(checkpoint('whole', 'model_final').get('iteration')).toBe(4);
   });

@@ -14,15 +14,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CheckpointError } from '../errors.js';
 import { float32Tensor, type HostTensor, toFloat32 } from '../util/host_tensor.js';
 import { PyFloat, type PyValue } from '../util/python_values.js';
-import {
-  Checkpointer,
-  checkpointName,
-  FINAL_CHECKPOINT,
-  loadCheckpoint,
-  readWeightFile,
-} from './checkpointer.js';
+import { Checkpointer, checkpointName, FINAL_CHECKPOINT, loadCheckpoint } from './checkpointer.js';
 import { readPth } from './pth_reader.js';
 import { writePth } from './pth_writer.js';
+import { readWeightFile } from './weight_file.js';
 
 let folder: string;
 let home: string;

@@ -5,11 +5,11 @@ import { resolve as absolute, basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
-import { replacePath } from './atomic_file.js';
-import { describeSystemError, FileSource } from './file_source.js';
+import { replaceFile, replacePath } from './atomic_file.js';
+import { describeSystemError } from './file_source.js';
 import { readPth } from './pth_reader.js';
-import { looksLikeSafetensors, readSafetensors } from './safetensors.js';
 import { makeJob, runJob, type SaveJob } from './save_job.js';
+import { readWeightFile } from './weight_file.js';
 import { findStateDict, type LoadReport, loadWeights, type ModelShapes } from './weights.js';
 
 const LAST_CHECKPOINT = 'last_checkpoint';
@@ -110,6 +110,11 @@ export class Checkpointer {
     return this.pathOf(name);
   }
 
+  /** Makes a checkpoint the one that runs continue from. Throws CheckpointError if the disk refuses. */
+  point(path: string): Promise<void> {
+    return replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
+  }
+
   /**
    * Gives a checkpoint a second name, in place of what has that name; without a second copy where the file system can.
    * Returns the new path. Throws CheckpointError if the disk refuses.
@@ -153,6 +158,17 @@ export class Checkpointer {
     // Of equal ones the numbered first: the others are second names.
     found.sort((a, b) => Number(b.iteration) - Number(a.iteration) || a.path.localeCompare(b.path));
     return found.map((file) => file.path);
+  }
+
+  /** Whether `last_checkpoint` is there and leads to nothing. */
+  lastIsBroken(): boolean {
+    try {
+      this.lastCheckpoint();
+      return false;
+    } catch (error) {
+      if (error instanceof CheckpointError) return true;
+      throw error;
+    }
   }
 
   #list(): string[] {
@@ -208,11 +224,6 @@ export class Checkpointer {
     }
     return found;
   }
-}
-
-/** The content of a weight file, .pth or .safetensors; which of them it is, its first bytes tell. */
-export function readWeightFile(path: string): PyValue {
-  return looksLikeSafetensors(new FileSource(path)) ? new Map(readSafetensors(path)) : readPth(path);
 }
 
 /**

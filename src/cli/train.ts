@@ -14,7 +14,7 @@ type Flags = ConfigOptions & {
   tfboardHistograms?: number;
   skipFinalTest?: boolean;
   skipValInTrain?: boolean;
-  seed: number;
+  seed?: number;
   replay?: string;
   engine: TrainOptions['engine'];
   device: TrainOptions['device'];
@@ -33,7 +33,11 @@ export function trainCommand(): Command {
       '--resume',
       "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
     )
-    .option('--seed <number>', 'fixes initial weights, data order, augmentation and dropout', parseSeed, 0)
+    .option(
+      '--seed <number>',
+      'fixes initial weights, data order, augmentation and dropout (default: 0, or that of the run that is resumed)',
+      parseSeed,
+    )
     .option(
       '--replay <file>',
       'train nothing: compute the step of a batch that was saved because something was not finite, and show what is',
@@ -64,7 +68,7 @@ export function trainCommand(): Command {
         noHead: !flags.head,
         adjustLr: flags.adjustLr ?? false,
         resume: flags.resume ?? false,
-        seed: flags.seed,
+        seed: flags.seed ?? null,
         engine: flags.engine,
         device: flags.device,
         verbose: flags.verbose ?? false,

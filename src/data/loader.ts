@@ -48,7 +48,7 @@ interface Pending {
  * The batches of a sampler, one after the other. A clip's random choices depend on the seed and its place in the order
  * alone, so neither timing, nor the number of threads, nor the batch that a run was resumed at changes them.
  */
-export class BatchLoader implements AsyncIterableIterator<Batch> {
+export class BatchLoader<S extends BatchSampler = BatchSampler> implements AsyncIterableIterator<Batch> {
   readonly #queue: Pending[] = [];
   readonly #slots: readonly Slot[];
   readonly #ahead: number;
@@ -59,7 +59,7 @@ export class BatchLoader implements AsyncIterableIterator<Batch> {
 
   constructor(
     readonly dataset: AvaDataset,
-    readonly sampler: BatchSampler,
+    readonly sampler: S,
     private readonly options: LoaderOptions,
     private readonly reader: ClipReader = options.numWorkers > 0
       ? new ClipThreads(options.numWorkers, dataset.transforms)
@@ -226,7 +226,7 @@ export interface TrainLoaderOptions {
 export function createTrainLoader(
   cfg: DataConfig,
   { seed, startIteration = 0, warn }: TrainLoaderOptions,
-): BatchLoader {
+): BatchLoader<TrainSampler> {
   const dataset = AvaDataset.open(cfg, 'train');
   const { MAX_EPOCH, ITER_PER_EPOCH } = cfg.SOLVER;
   const numBatches = MAX_EPOCH * ITER_PER_EPOCH;

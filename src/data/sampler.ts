@@ -36,6 +36,19 @@ export function cutIntoBatches(
   return batches;
 }
 
+/** The order of all clips in one pass over the data. */
+export interface PassOrder {
+  readonly pass: number;
+  /** Every clip once. */
+  readonly order: Int32Array;
+}
+
+/** A place between two batches. */
+export interface SamplerPosition extends PassOrder {
+  /** Number of the next batch within the pass. */
+  readonly batch: number;
+}
+
 /**
  * Batches for training: every pass over the data has a random order of its own, which depends on the seed and the
  * number of the pass alone; clips that do not fill a last batch are left out of that pass.
@@ -43,6 +56,7 @@ export function cutIntoBatches(
 export class TrainSampler implements BatchSampler {
   readonly #members = new Map<number, number[]>();
   readonly #batchesPerPass: number;
+  #resumed: PassOrder | null = null;
   #pass: { number: number; batches: number[][] } | null = null;
 
   /** `groups` has the group of every clip. Throws DataError where no group has the clips of one batch. */
@@ -72,11 +86,27 @@ export class TrainSampler implements BatchSampler {
   batch(number: number): readonly number[] {
     const pass = Math.floor(number / this.#batchesPerPass);
     if (this.#pass?.number !== pass) {
-      const order = Rng.forName(this.seed, `order of pass ${pass}`).permutation(this.groups.length);
-      const batches = cutIntoBatches(order, this.groups, this.batchSize);
+      const batches = cutIntoBatches(this.#orderOf(pass), this.groups, this.batchSize);
       this.#pass = { number: pass, batches: batches.filter(({ length }) => length === this.batchSize) };
     }
     return this.#pass.batches[number % this.#batchesPerPass];
+  }
+
+  /** Where the run is before batch `number`. */
+  positionOf(number: number): SamplerPosition {
+    const pass = Math.floor(number / this.#batchesPerPass);
+    return { pass, batch: number % this.#batchesPerPass, order: this.#orderOf(pass) };
+  }
+
+  /** Takes over the order of a pass that an earlier run had begun, whatever it was made by. */
+  resume(order: PassOrder): void {
+    this.#resumed = order;
+    this.#pass = null;
+  }
+
+  #orderOf(pass: number): Int32Array {
+    if (this.#resumed?.pass === pass) return this.#resumed.order;
+    return Int32Array.from(Rng.forName(this.seed, `order of pass ${pass}`).permutation(this.groups.length));
   }
 
   /** Any clip of the same group: the next one would mostly be of the same video, and that may be broken as a whole. */

@@ -1,7 +1,7 @@
 /** @file All evaluations of a run: one line each in OUTPUT_DIR/evaluations.jsonl. */
-import { appendFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isObject, type Json, numberOrNull, parseJsonLines, readText, stringOr } from '../util/json_lines.js';
+import { appendLine } from '../util/line_file.js';
 import { type ResultsJson, resultsJson } from './results.js';
 import type { EvaluationReport } from './types.js';
 
@@ -51,7 +51,7 @@ export function recordEvaluation(outputDir: string, report: EvaluationReport): v
     best: report.best,
     folder: relative(outputDir, report.folder),
   };
-  appendFileSync(join(outputDir, EVALUATIONS), `${JSON.stringify(line)}\n`);
+  appendLine(join(outputDir, EVALUATIONS), line);
 }
 
 /** The evaluations of a run, by rising iteration; lines that cannot be read are passed over. */

@@ -1,6 +1,6 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
-import { evaluationFolder, recordEvaluation } from '../evaluation/history.js';
+import { evaluationFolder } from '../evaluation/history.js';
 import { summary } from '../evaluation/results.js';
 import type { TestSet } from '../evaluation/test_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
@@ -21,10 +21,10 @@ export interface EvaluationContext {
 }
 
 /**
- * Evaluates the model, logs the outcome and adds it to the run's evaluations; null where it was stopped. `best` is the best
- * mAP of the run before, or null.
+ * Evaluates the model, writes its files and logs the outcome; null where it was stopped. `best` is the best mAP of the run
+ * before, or null. It does not count for the run until it is recorded.
  */
-export async function evaluateAndRecord(
+export async function evaluateModel(
   { outputDir, testSet, log, bars, shouldStop }: EvaluationContext,
   model: Detector,
   iteration: number,
@@ -54,7 +54,6 @@ export async function evaluateAndRecord(
       log.info('evaluation stopped');
       return null;
     }
-    recordEvaluation(outputDir, report);
     const lost = numClips - report.clips.length;
     if (lost > 0)
       log.warn(`${lost} of ${numClips} clips could not be loaded; their persons count as not found`);

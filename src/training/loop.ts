@@ -22,6 +22,8 @@ export interface StepReport extends GuardedLosses {
 
 /** Something that happens around the steps. */
 export interface Hook {
+  /** Before the first step. */
+  beforeTraining?(iteration: number): Promise<void>;
   /** After the optimizer's and before the scheduler's step. */
   afterStep?(report: StepReport): void | Promise<void>;
   /** After the scheduler's step: what is saved here continues with the next iteration. */
@@ -54,8 +56,8 @@ export interface TrainingRun {
   step: StepOptions;
   nonFinite: NonFiniteGuard;
   hooks: readonly Hook[];
-  /** Asked after every step; true ends the run. */
-  shouldStop(): boolean;
+  /** Ends the run after the step, or while it waits for data. */
+  stop: { readonly received: boolean; readonly arrival: Promise<null> };
 }
 
 /**
@@ -68,10 +70,12 @@ export async function runTraining(run: TrainingRun): Promise<number> {
   let iteration = run.startIteration;
   try {
     model.train();
-    while (iteration < run.maxIterations && !run.shouldStop()) {
+    for (const hook of hooks) await hook.beforeTraining?.(iteration);
+    while (iteration < run.maxIterations && !run.stop.received) {
       const start = performance.now();
-      const { value: batch, done } = await run.batches.next();
-      if (done) break;
+      const next = await Promise.race([run.batches.next(), run.stop.arrival]);
+      if (next === null || next.done) break;
+      const batch = next.value;
       const loaded = performance.now();
       iteration++;
 
@@ -93,10 +97,15 @@ export async function runTraining(run: TrainingRun): Promise<number> {
       // A step may block the event loop: let signals and the loader have their turn.
       await setImmediate();
     }
-    for (const hook of hooks) await hook.afterTraining?.(iteration);
+    await endTraining(hooks, iteration);
     return iteration;
   } finally {
     for (const hook of hooks) hook.close?.();
     await run.batches.return?.();
   }
+}
+
+/** What is left to do after so many iterations when there are no more. */
+export async function endTraining(hooks: readonly Hook[], iteration: number): Promise<void> {
+  for (const hook of hooks) await hook.afterTraining?.(iteration);
 }

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { Checkpointer, checkpointName, readWeightFile } from '../checkpoint/checkpointer.js';
+import { Checkpointer, checkpointName } from '../checkpoint/checkpointer.js';
+import { readWeightFile } from '../checkpoint/weight_file.js';
 import type { Config } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';

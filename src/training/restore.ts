@@ -1,18 +1,25 @@
 /** @file Between the run in memory and checkpoint files. */
+import { join } from 'node:path';
 import {
   type Checkpointer,
   type CheckpointParts,
+  type LoadedCheckpoint,
+  type LoadPlan,
   type LoadRequest,
   loadCheckpoint,
 } from '../checkpoint/checkpointer.js';
+import { verifyWeightFile } from '../checkpoint/weight_file.js';
 import { summarizeReport } from '../checkpoint/weights.js';
 import type { Config } from '../config/index.js';
+import { CheckpointError } from '../errors.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
 import { describeDifference, lrScaleWarning } from '../solver/index.js';
 import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
+import type { PyValue } from '../util/python_values.js';
 import type { LineLog } from './logger.js';
 import type { TrainingState } from './loop.js';
+import { type RunState, unpackRunState } from './run_state.js';
 
 /** The only buffer of the PyTorch model; it stands last in its state dict. */
 const CLASS_WEIGHTS = 'stm_head.criterion.empty_weight';
@@ -31,34 +38,124 @@ export function modelState({ model, criterion }: TrainingState): Map<string, Hos
   return state;
 }
 
-/** What a checkpoint of the run holds after `iteration` steps. */
-export function checkpointParts(state: TrainingState, iteration: number): CheckpointParts {
+/** What a checkpoint of the run holds after `iteration` steps; `run` is what only our own runs need. */
+export function checkpointParts(state: TrainingState, iteration: number, run?: PyValue): CheckpointParts {
   return {
     model: modelState(state),
     optimizer: state.optimizer.stateDict(),
     scheduler: state.scheduler.stateDict(),
     iteration,
+    run,
   };
+}
+
+export interface RestoreRequest extends Omit<LoadRequest, 'weight'> {
+  readonly adjustLr: boolean;
+  /** Null: that of the run which is continued, 0 for a new one. */
+  readonly seed: number | null;
+}
+
+/** Where a run begins. */
+export interface RunStart {
+  /** Steps that are done already. */
+  readonly iteration: number;
+  readonly seed: number;
+  readonly source: LoadPlan['source'] | null;
+  /** What a run of ours had noted for its continuation. */
+  readonly run: RunState | null;
 }
 
 /**
  * Gives every weight its value, from the file that the settings point to or freshly drawn, and on resuming restores
- * optimizer and schedule. Returns the number of iterations already done. Logs what came from where.
+ * optimizer and schedule. A last checkpoint that is damaged is replaced by the newest one that is not. Logs what came
+ * from where.
  */
 export function restoreState(
   checkpointer: Checkpointer,
   state: TrainingState,
   cfg: Config,
-  request: Omit<LoadRequest, 'weight'> & { adjustLr: boolean; seed: number },
+  request: RestoreRequest,
   log: LineLog,
-): number {
-  const { model, criterion, optimizer, scheduler } = state;
-  const plan = checkpointer.resolve({ ...request, weight: cfg.MODEL.WEIGHT });
-  if (!plan) {
-    log.info(`no weights to load: starting from random ones (seed ${request.seed})`);
-    initializeParameters(model, request.seed);
-    return 0;
+): RunStart {
+  const { model } = state;
+  const load = (plan: LoadPlan) => loadParts(plan, state, cfg, request, log);
+  const found = loadFirst(checkpointer, { ...request, weight: cfg.MODEL.WEIGHT }, load, log);
+  if (!found) {
+    const seed = request.seed ?? 0;
+    log.info(`no weights to load: starting from random ones (seed ${seed})`);
+    initializeParameters(model, seed);
+    return { iteration: 0, seed, source: null, run: null };
   }
+  const { loaded, source } = found;
+  const { state: run, note } = unpackRunState(loaded.run, loaded.iteration);
+  if (note)
+    log.warn(
+      `its state of the run ${note}; the run goes on with the seed and the order of this command line`,
+    );
+  const seed = request.seed ?? run?.seed ?? 0;
+  if (run && run.seed !== seed)
+    log.warn(`--seed ${seed}: the run was made with ${run.seed}; from here on it is another one`);
+  initializeParameters(model, seed);
+  const iteration = loaded.iteration ?? 0;
+  if (iteration > 0) log.info(`continuing after iteration ${iteration} (seed ${seed})`);
+  return { iteration, seed, source, run };
+}
+
+/** Loads the file that the request asks for, or where the last checkpoint is no good, the newest one that is. */
+function loadFirst(
+  checkpointer: Checkpointer,
+  request: LoadRequest,
+  load: (plan: LoadPlan) => LoadedCheckpoint,
+  log: LineLog,
+): { loaded: LoadedCheckpoint; source: LoadPlan['source'] } | null {
+  let plan: LoadPlan | null = null;
+  let fault: CheckpointError;
+  try {
+    plan = checkpointer.resolve(request);
+    return plan && { loaded: load(plan), source: plan.source };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const isLast = plan ? plan.source === 'last_checkpoint' : request.resume && checkpointer.lastIsBroken();
+    if (!isLast || (plan && damageOf(plan.path) === null)) throw error;
+    fault = error;
+  }
+  log.warn(fault.message);
+  const flags = request.resume ? { transfer: false, noHead: false } : request;
+  for (const path of checkpointer.others(plan?.path ?? '')) {
+    const damage = damageOf(path);
+    if (damage) {
+      log.warn(damage.message);
+      continue;
+    }
+    log.warn(`going on from ${path} instead, the newest checkpoint that is whole`);
+    const source = 'last_checkpoint';
+    return { loaded: load({ path, source, transfer: flags.transfer, noHead: flags.noHead }), source };
+  }
+  throw new CheckpointError(
+    `${fault.message}\nNo other checkpoint in ${checkpointer.outputDir} is whole. To start afresh delete ` +
+      `${join(checkpointer.outputDir, 'last_checkpoint')}, or use another OUTPUT_DIR.`,
+    { cause: fault },
+  );
+}
+
+/** What is wrong with a file in itself; null where it is only not the one that this model needs. */
+function damageOf(path: string): CheckpointError | null {
+  try {
+    verifyWeightFile(path);
+    return null;
+  } catch (error) {
+    if (error instanceof CheckpointError) return error;
+    throw error;
+  }
+}
+
+function loadParts(
+  plan: LoadPlan,
+  { model, criterion, optimizer, scheduler }: TrainingState,
+  cfg: Config,
+  { adjustLr }: RestoreRequest,
+  log: LineLog,
+): LoadedCheckpoint {
   log.info(`loading ${plan.path} (${plan.source})`);
   const parameters = new Map(model.namedParameters());
   const shapes = new Map<string, { shape: readonly number[] }>(parameters);
@@ -68,8 +165,6 @@ export function restoreState(
     else parameters.get(name)?.set(data);
   });
   log.info(summarizeReport(plan.path, loaded.report));
-  initializeParameters(model, request.seed);
-
   if (loaded.optimizer !== null) {
     const warning = lrScaleWarning(cfg, loaded.optimizer);
     if (warning) log.warn(warning);
@@ -77,14 +172,12 @@ export function restoreState(
       log.warn(describeDifference(difference));
   }
   if (loaded.scheduler !== null) {
-    if (request.adjustLr) scheduler.adoptPosition(loaded.scheduler);
+    if (adjustLr) scheduler.adoptPosition(loaded.scheduler);
     else
       for (const difference of scheduler.loadStateDict(loaded.scheduler))
         log.warn(describeDifference(difference));
   }
-  const iteration = loaded.iteration ?? 0;
-  if (iteration > 0) log.info(`continuing after iteration ${iteration}`);
-  return iteration;
+  return loaded;
 }
 
 /** PyTorch restores this buffer with the weights, so the file wins over BACKGROUND_WEIGHT there, and here. */

@@ -18,8 +18,8 @@ import { type LockOptions, RunLock } from './run_lock.js';
 let folder: string;
 let lock: string;
 const never = new Promise<null>(() => {});
-const options = (): LockOptions & { wait: ReturnType<typeof vi.fn> } => ({
-  wait: vi.fn(),
+const options = () => ({
+  wait: vi.fn<LockOptions['wait']>(),
   arrival: never,
   silenceMs: 200,
 });

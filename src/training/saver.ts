@@ -121,28 +121,25 @@ export class CheckpointSaver {
     const thread = this.#thread;
     const again = this.#again();
     return new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error) => {
-        thread.removeAllListeners();
+      const receive = (reply: SaveReply) => {
+        if (reply.kind === 'again') again(new CheckpointError(reply.message));
+        else if (reply.kind === 'done') end();
+        else end(reply.refused ? new CheckpointError(reply.message) : new Error(reply.message));
+      };
+      const die = (error: unknown) => {
+        this.#thread = null;
+        const why = error instanceof Error ? error.message : `exit code ${error}`;
+        end(new CheckpointError(`${job.path}: was not written: the thread that writes it ended: ${why}`));
+      };
+      const end = (error?: Error) => {
+        thread.off('message', receive).off('error', die).off('exit', die);
         if (error) reject(error);
         else resolve();
       };
-      thread.on('message', (reply: SaveReply) => {
-        if (reply.kind === 'again') again(new CheckpointError(reply.message));
-        else if (reply.kind === 'done') settle();
-        else settle(reply.refused ? new CheckpointError(reply.message) : new Error(reply.message));
-      });
-      const died = (error: unknown) => {
-        this.#thread = null;
-        const why = error instanceof Error ? error.message : `exit code ${error}`;
-        settle(new CheckpointError(`${job.path}: was not written: the thread that writes it ended: ${why}`));
-      };
-      thread.on('error', died);
-      thread.on('exit', died);
+      thread.on('message', receive).on('error', die).on('exit', die);
       const request: SaveRequest = { job, retrySeconds: this.options.retrySeconds };
-      thread.postMessage(
-        request,
-        job.tensors.map(({ data }) => data.buffer as ArrayBuffer),
-      );
+      const buffers = job.tensors.map(({ data }) => data.buffer as ArrayBuffer);
+      thread.postMessage(request, buffers);
     });
   }
 

@@ -2,13 +2,13 @@
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
-import { bestSoFar } from '../evaluation/history.js';
+import { bestSoFar, recordEvaluation } from '../evaluation/history.js';
 import { resultsTable } from '../evaluation/results.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { Detector } from '../model/detector.js';
 import { StopSignals } from '../util/signals.js';
 import { writeEnvironment } from './environment.js';
-import { evaluateAndRecord } from './evaluation.js';
+import { evaluateModel } from './evaluation.js';
 import { openLog } from './run_log.js';
 
 export interface TestOptions extends EngineRequest {
@@ -33,8 +33,10 @@ export async function test({ config: cfg, warnings }: LoadedConfig, options: Tes
     const shouldStop = () => stop.received;
     const context = { outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop };
     const steps = iteration ?? 0;
-    const report = await evaluateAndRecord(context, model, steps, bestSoFar(cfg.OUTPUT_DIR, steps));
-    if (report) process.stdout.write(`${resultsTable(report.results)}\n`);
+    const report = await evaluateModel(context, model, steps, bestSoFar(cfg.OUTPUT_DIR, steps));
+    if (!report) return stop.exitCode;
+    recordEvaluation(cfg.OUTPUT_DIR, report);
+    process.stdout.write(`${resultsTable(report.results)}\n`);
     return stop.exitCode;
   } finally {
     stop.close();

@@ -1,13 +1,15 @@
 /** @file A training run from its configuration to its exit code. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BEST_CHECKPOINT, Checkpointer, checkpointName } from '../checkpoint/checkpointer.js';
+import { setImmediate } from 'node:timers/promises';
+import { BEST_CHECKPOINT, Checkpointer, type CheckpointParts } from '../checkpoint/checkpointer.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
+import type { TrainSampler } from '../data/sampler.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { DataError } from '../errors.js';
-import { bestSoFar, readEvaluations } from '../evaluation/history.js';
+import { bestSoFar, readEvaluations, recordEvaluation } from '../evaluation/history.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
@@ -15,24 +17,28 @@ import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.
 import { StopSignals } from '../util/signals.js';
 import { duration, gib, significant } from '../util/text.js';
 import { writeEnvironment } from './environment.js';
-import { evaluateAndRecord } from './evaluation.js';
+import { evaluateModel } from './evaluation.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
 import type { ProgressBars } from './hooks/progress.js';
 import { TensorBoardHook } from './hooks/tensorboard.js';
 import { ValidationHook } from './hooks/validation.js';
 import type { Logger } from './logger.js';
-import { type Hook, runTraining } from './loop.js';
+import { endTraining, type Hook, runTraining } from './loop.js';
 import { NonFiniteGuard } from './nonfinite_guard.js';
-import { checkpointParts, restoreState } from './restore.js';
+import { checkpointParts, type RunStart, restoreState } from './restore.js';
+import { RunLock } from './run_lock.js';
 import { openLog } from './run_log.js';
+import { dataIdentity, packRunState } from './run_state.js';
+import { CheckpointSaver } from './saver.js';
 
 export interface TrainOptions extends EngineRequest {
   transfer: boolean;
   noHead: boolean;
   adjustLr: boolean;
   resume: boolean;
-  seed: number;
+  /** Null: that of the run which is continued, 0 for a new one. */
+  seed: number | null;
   verbose: boolean;
   tensorBoard: boolean;
   /** Iterations between two histograms of every weight for TensorBoard, or null. */
@@ -44,29 +50,51 @@ export interface TrainOptions extends EngineRequest {
 /** Trains as the configuration and the flags say. Returns the exit code of a run that ended in order. */
 export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<number> {
   const { config: cfg } = loaded;
-  const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
-  const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
-  log.info({ engine }, `engine: ${engine.description}`);
-  writeEnvironment(cfg.OUTPUT_DIR, engine);
+  let say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const stop = new StopSignals(
+    (signal) => say(`${signal}: finishing this step and saving; once more to quit at once`),
+    ['SIGINT', 'SIGTERM', 'SIGUSR1'],
+  );
+  let lock: RunLock | null = null;
   try {
-    return await trainLogged(loaded, options, log, bars);
-  } catch (error) {
-    // The command line prints it; here it is kept with the run.
-    log.debug({ err: error }, 'the run ended with an error');
-    throw error;
+    mkdirSync(cfg.OUTPUT_DIR, { recursive: true });
+    lock = await RunLock.acquire(cfg.OUTPUT_DIR, { wait: say, arrival: stop.arrival });
+    if (!lock) return stop.exitCode;
+    const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
+    const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
+    say = (line) => log.warn(line);
+    log.info({ engine }, `engine: ${engine.description}`);
+    writeEnvironment(cfg.OUTPUT_DIR, engine);
+    try {
+      return await trainLogged(loaded, options, { log, bars, stop });
+    } catch (error) {
+      // The command line prints it; here it is kept with the run.
+      log.debug({ err: error }, 'the run ended with an error');
+      throw error;
+    }
+  } finally {
+    lock?.release();
+    stop.close();
   }
+}
+
+/** What a run talks to. */
+interface Surroundings {
+  log: Logger;
+  bars: ProgressBars | null;
+  stop: StopSignals;
 }
 
 async function trainLogged(
   { config: cfg, warnings }: LoadedConfig,
   options: TrainOptions,
-  log: Logger,
-  bars: ProgressBars | null,
+  { log, bars, stop }: Surroundings,
 ): Promise<number> {
-  const maxIterations = cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
+  const { SOLVER, OUTPUT_DIR } = cfg;
+  const maxIterations = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
   const configYaml = dumpConfig(cfg);
-  writeFileSync(join(cfg.OUTPUT_DIR, 'config.yaml'), configYaml);
-  log.info({ config: cfg, options }, `output: ${cfg.OUTPUT_DIR}, seed ${options.seed}`);
+  writeFileSync(join(OUTPUT_DIR, 'config.yaml'), configYaml);
+  log.info({ config: cfg, options }, `output: ${OUTPUT_DIR}`);
   for (const warning of warnings) log.warn(warning);
 
   const model = new Detector(cfg);
@@ -75,122 +103,193 @@ async function trainLogged(
   for (const line of summaries(optimizer)) log.info(line);
   const state = { model, criterion, optimizer, scheduler: makeLrScheduler(cfg, optimizer) };
 
-  const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
-  const startIteration = restoreState(checkpointer, state, cfg, options, log);
+  const checkpointer = new Checkpointer(OUTPUT_DIR);
+  checkpointer.removeLeftovers();
+  const start = restoreState(checkpointer, state, cfg, options, log);
+  const { iteration: startIteration, seed } = start;
+  if (await stopped(stop)) return stop.exitCode;
   const testSet = openTestSet(cfg, options, maxIterations, log);
-  const stop = new StopSignals((signal) =>
-    log.warn(`${signal}: finishing this step and saving; once more to quit at once`),
-  );
-  // A run that starts afresh in a used folder has nothing to do with the evaluations in it.
-  let best = startIteration > 0 ? bestSoFar(cfg.OUTPUT_DIR, startIteration) : null;
-  const evaluate = async (iteration: number) => {
-    if (!testSet) return null;
-    const shouldStop = () => stop.received;
-    const context = { outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop };
-    const report = await evaluateAndRecord(context, model, iteration, best);
-    if (report?.best) best = report.results.mAP;
-    return report;
-  };
-  try {
-    if (startIteration >= maxIterations) {
-      log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
-      const tested = readEvaluations(cfg.OUTPUT_DIR).some((line) => line.iteration === startIteration);
-      if (!options.skipFinalTest && !tested) await evaluate(startIteration);
-      return stop.exitCode;
-    }
-    const batches = createTrainLoader(cfg, {
-      seed: options.seed,
-      startIteration,
-      warn: (message) => log.warn(message),
-    });
-    describeData(batches, log);
+  if (await stopped(stop)) return stop.exitCode;
 
-    const metrics = new MetricsHook({
-      file: join(cfg.OUTPUT_DIR, 'metrics.jsonl'),
-      log,
-      iterPerEpoch: cfg.SOLVER.ITER_PER_EPOCH,
-      maxIterations,
-      startIteration,
-      memory: engineMemory,
-    });
-    const checkpoints = new CheckpointHook({
-      period: cfg.SOLVER.CHECKPOINT_PERIOD * cfg.SOLVER.ITER_PER_EPOCH,
-      maxIterations,
-      async save(name, iteration) {
-        const path = await checkpointer.save(name, checkpointParts(state, iteration));
-        log.info(`saved ${path}`);
-        return path;
-      },
-    });
-    const hooks: Hook[] = [metrics, checkpoints];
-    if (bars) hooks.push(bars.training(maxIterations, metrics));
-    if (options.tensorBoard) {
-      hooks.push(
-        new TensorBoardHook({
-          folder: join(cfg.OUTPUT_DIR, 'tensorboard'),
-          log,
-          configYaml,
-          startIteration,
-          clipsPerStep: clipsPerStep(cfg),
-          model,
-          histogramPeriod: options.tensorBoardHistograms,
-          memory: engineMemory,
-          testSet: testSet?.dataset ?? null,
-        }),
-      );
-    }
+  const isOver = startIteration >= maxIterations;
+  const batches = isOver ? null : openTrainingData(cfg, start, log);
+  const data = batches && dataIdentity(batches);
+  if (await stopped(stop)) return stop.exitCode;
+
+  const saver = new CheckpointSaver(checkpointer, {
+    retrySeconds: SOLVER.CHECKPOINT_RETRY,
+    keep: SOLVER.CHECKPOINT_KEEP,
+    log,
+  });
+  const step = { clipsAtOnce: SOLVER.VIDEOS_PER_BATCH, clipGradNorm: SOLVER.CLIP_GRAD_NORM };
+  const nonFinite = new NonFiniteGuard({
+    outputDir: OUTPUT_DIR,
+    onNonFinite: SOLVER.ON_NONFINITE,
+    limit: SOLVER.NONFINITE_LIMIT,
+    seed,
+    clipsAtOnce: step.clipsAtOnce,
+    log,
+    saveState: (iteration) => checkpoints.save(iteration),
+  });
+  nonFinite.inARow = start.run?.nonFiniteInARow ?? 0;
+  const partsAfter = (iteration: number): CheckpointParts => {
+    const position = batches?.sampler.positionOf(iteration);
+    const nonFiniteInARow = nonFinite.inARow;
+    const run =
+      position && data !== null
+        ? packRunState({ iteration, seed, nonFiniteInARow, position, data })
+        : undefined;
+    return checkpointParts(state, iteration, run);
+  };
+  const checkpoints = new CheckpointHook({
+    period: SOLVER.CHECKPOINT_PERIOD * SOLVER.ITER_PER_EPOCH,
+    startIteration,
+    maxIterations,
+    save: (name, iteration) => saver.save(name, partsAfter(iteration)),
+    check: () => saver.check(),
+    settle: () => saver.settle(),
+  });
+  const metrics = new MetricsHook({
+    file: join(OUTPUT_DIR, 'metrics.jsonl'),
+    log,
+    iterPerEpoch: SOLVER.ITER_PER_EPOCH,
+    maxIterations,
+    startIteration,
+    memory: engineMemory,
+  });
+  const hooks: Hook[] = [metrics, checkpoints];
+  if (bars && !isOver) hooks.push(bars.training(maxIterations, metrics));
+  if (options.tensorBoard) {
     hooks.push(
-      new ValidationHook({
-        period: options.skipValidation ? null : cfg.SOLVER.EVAL_PERIOD * cfg.SOLVER.ITER_PER_EPOCH,
-        after: cfg.SOLVER.EVAL_AFTER * cfg.SOLVER.ITER_PER_EPOCH,
-        maxIterations,
-        finalTest: !options.skipFinalTest,
-        evaluate,
-        async saveBest(iteration) {
-          const saved = checkpoints.savedAfter(iteration);
-          const path = saved
-            ? checkpointer.alias(saved, BEST_CHECKPOINT)
-            : await checkpointer.write(BEST_CHECKPOINT, checkpointParts(state, iteration));
-          log.info(`saved ${path}`);
-        },
-        hooks,
+      new TensorBoardHook({
+        folder: join(OUTPUT_DIR, 'tensorboard'),
+        log,
+        configYaml,
+        startIteration,
+        clipsPerStep: clipsPerStep(cfg),
+        model,
+        histogramPeriod: options.tensorBoardHistograms,
+        memory: engineMemory,
+        testSet: testSet?.dataset ?? null,
       }),
     );
-    const step = { clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH, clipGradNorm: cfg.SOLVER.CLIP_GRAD_NORM };
-    const nonFinite = new NonFiniteGuard({
-      outputDir: cfg.OUTPUT_DIR,
-      onNonFinite: cfg.SOLVER.ON_NONFINITE,
-      limit: cfg.SOLVER.NONFINITE_LIMIT,
-      seed: options.seed,
-      clipsAtOnce: step.clipsAtOnce,
-      log,
-      saveState: async (iteration) =>
-        checkpoints.savedAfter(iteration) ??
-        checkpointer.save(checkpointName(iteration), checkpointParts(state, iteration)),
-    });
+  }
+  if (testSet) {
+    const validation = { cfg, options, start, maxIterations, testSet, model, log, bars, stop };
+    hooks.push(
+      makeValidation(validation, hooks, async (iteration) => {
+        const saved = checkpoints.savedAfter(iteration);
+        if (saved) await saver.alias(saved, BEST_CHECKPOINT);
+        else await saver.save(BEST_CHECKPOINT, partsAfter(iteration), { isLast: false });
+      }),
+    );
+  }
+  try {
+    if (!batches) {
+      log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
+      await endTraining(hooks, startIteration);
+      return stop.exitCode;
+    }
     const begin = performance.now();
     const iteration = await runTraining({
       state,
       batches,
       startIteration,
       maxIterations,
-      seed: options.seed,
+      seed,
       step,
       nonFinite,
       hooks,
-      shouldStop: () => stop.received,
+      stop,
     });
+    await saver.settle();
     const seconds = (performance.now() - begin) / 1000;
     const ended = iteration === maxIterations ? 'done' : `stopped after iteration ${iteration}`;
     log.info(
       `${ended}: ${iteration - startIteration} iterations in ${duration(seconds)}; ` +
         `loss ${significant(metrics.firstLoss, 4)} → ${significant(metrics.lastLoss, 4)}; ` +
-        `peak memory ${gib(process.resourceUsage().maxRSS * 1024)}; see ${cfg.OUTPUT_DIR}`,
+        `peak memory ${gib(process.resourceUsage().maxRSS * 1024)}; see ${OUTPUT_DIR}`,
     );
     return stop.exitCode;
   } finally {
-    stop.close();
+    await saver.close();
   }
+}
+
+/** Whether a signal came, also while the event loop was held. */
+async function stopped(stop: StopSignals): Promise<boolean> {
+  await setImmediate();
+  return stop.received;
+}
+
+/** The loader, at the place and with the order of clips that the run had. */
+function openTrainingData(
+  cfg: Config,
+  { iteration, seed, run }: RunStart,
+  log: Logger,
+): BatchLoader<TrainSampler> {
+  const warn = (message: string) => log.warn(message);
+  const batches = createTrainLoader(cfg, { seed, startIteration: iteration, warn });
+  const { dataset, sampler } = batches;
+  for (const warning of dataset.warnings) log.warn(warning);
+  log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
+  if (!run || run.seed !== seed) return batches;
+  if (run.data === dataIdentity(batches)) sampler.resume(run.position);
+  else {
+    log.warn(
+      'the training data or the batches are not those of the run so far: from here on clips come in an order of their own',
+    );
+  }
+  return batches;
+}
+
+interface ValidationContext extends Surroundings {
+  cfg: Config;
+  options: TrainOptions;
+  start: RunStart;
+  maxIterations: number;
+  testSet: TestSet;
+  model: Detector;
+}
+
+function makeValidation(
+  { cfg, options, start, maxIterations, testSet, model, log, bars, stop }: ValidationContext,
+  hooks: readonly Hook[],
+  saveBest: (iteration: number) => Promise<void>,
+): ValidationHook {
+  const { SOLVER, OUTPUT_DIR: outputDir } = cfg;
+  const shouldStop = () => stop.received;
+  // A run that starts afresh in a used folder has nothing to do with the evaluations in it.
+  let best = start.iteration > 0 ? bestSoFar(outputDir, start.iteration) : null;
+  const recorded = new Set(
+    readEvaluations(outputDir).flatMap(({ iteration }) => (iteration === start.iteration ? [iteration] : [])),
+  );
+  // What a run in another folder has left out is not for this one to make up for.
+  if (start.source !== 'last_checkpoint' && start.iteration < maxIterations) recorded.add(start.iteration);
+  return new ValidationHook({
+    period: options.skipValidation ? null : SOLVER.EVAL_PERIOD * SOLVER.ITER_PER_EPOCH,
+    after: SOLVER.EVAL_AFTER * SOLVER.ITER_PER_EPOCH,
+    maxIterations,
+    finalTest: !options.skipFinalTest,
+    isRecorded: (iteration) => recorded.has(iteration),
+    async evaluate(iteration) {
+      try {
+        return await evaluateModel({ outputDir, testSet, log, bars, shouldStop }, model, iteration, best);
+      } catch (error) {
+        // A disk that is full or away must not cost more than this evaluation.
+        if (!(error as NodeJS.ErrnoException).syscall) throw error;
+        log.error(`the evaluation after iteration ${iteration} is lost: ${(error as Error).message}`);
+        return null;
+      }
+    },
+    saveBest,
+    record(report) {
+      recorded.add(report.iteration);
+      if (report.best) best = report.results.mAP;
+      recordEvaluation(outputDir, report);
+    },
+    hooks,
+  });
 }
 
 /** What evaluations of this run need, opened before hours of training are spent; null where there will be none. */
@@ -232,9 +331,4 @@ function summaries(optimizer: Optimizer): string[] {
       `weight_decay ${weight_decay}${scale}`
     );
   });
-}
-
-function describeData({ dataset }: BatchLoader, log: Logger): void {
-  for (const warning of dataset.warnings) log.warn(warning);
-  log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
 }

@@ -46,6 +46,18 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
     'Rise in a line, or stay at WARMUP_FACTOR to the end of it.',
   ),
   CHECKPOINT_PERIOD: int(1, 'Epochs between checkpoints.', AT_LEAST_ONE),
+  CHECKPOINT_KEEP: int(
+    0,
+    'Checkpoints of the period that stay: the newest so many; 0: all. model_best.pth and model_final.pth always do ' +
+      '(not in the official code).',
+    NOT_NEGATIVE,
+  ),
+  CHECKPOINT_RETRY: int(
+    600,
+    'Seconds for which saving is tried again when the disk is full or away, before the run gives up (not in the ' +
+      'official code).',
+    NOT_NEGATIVE,
+  ),
   EVAL_PERIOD: int(1, 'Epochs between evaluations.', AT_LEAST_ONE),
   EVAL_AFTER: int(2, 'Epochs before the first evaluation.', NOT_NEGATIVE),
   VIDEOS_PER_BATCH: int(16, 'Clips per training batch, over all devices together.', AT_LEAST_ONE),

@@ -5,9 +5,14 @@ import type { Hook, StepReport } from '../loop.js';
 export interface CheckpointOptions {
   /** Iterations between two checkpoints. */
   period: number;
+  startIteration: number;
   maxIterations: number;
-  /** Writes `<name>.pth` with the state after `iteration` steps; returns its path. */
+  /** Takes the state after `iteration` steps for `<name>.pth`, which may be written later; returns its path. */
   save(name: string, iteration: number): Promise<string>;
+  /** Throws if what was taken could not be written. */
+  check(): void;
+  /** Waits until all is written. */
+  settle(): Promise<void>;
 }
 
 export class CheckpointHook implements Hook {
@@ -16,13 +21,23 @@ export class CheckpointHook implements Hook {
   constructor(private readonly options: CheckpointOptions) {}
 
   async afterSchedule({ iteration }: StepReport): Promise<void> {
+    this.options.check();
     if (iteration % this.options.period === 0) await this.#save(iteration);
   }
 
   async afterTraining(iteration: number): Promise<void> {
-    if (iteration === this.options.maxIterations) await this.#save(iteration, FINAL_CHECKPOINT);
-    // Stopped before its end: what was learned since the last checkpoint is kept.
-    else if (iteration !== this.#latest?.iteration) await this.#save(iteration);
+    const { startIteration, maxIterations } = this.options;
+    if (iteration > startIteration) {
+      if (iteration === maxIterations) await this.#save(iteration, FINAL_CHECKPOINT);
+      // Stopped before its end: what was learned since the last checkpoint is kept.
+      else await this.save(iteration);
+    }
+    await this.options.settle();
+  }
+
+  /** Makes sure that there is a checkpoint of the state as it is now; returns its path. */
+  async save(iteration: number): Promise<string> {
+    return this.savedAfter(iteration) ?? (await this.#save(iteration));
   }
 
   /** The file that this hook wrote after so many steps, or null. */
@@ -30,7 +45,9 @@ export class CheckpointHook implements Hook {
     return this.#latest?.iteration === iteration ? this.#latest.path : null;
   }
 
-  async #save(iteration: number, name = checkpointName(iteration)): Promise<void> {
-    this.#latest = { path: await this.options.save(name, iteration), iteration };
+  async #save(iteration: number, name = checkpointName(iteration)): Promise<string> {
+    const path = await this.options.save(name, iteration);
+    this.#latest = { path, iteration };
+    return path;
   }
 }

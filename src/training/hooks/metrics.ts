@@ -1,7 +1,7 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
-import { appendFileSync } from 'node:fs';
 import type { EngineMemory } from '../../engine/index.js';
 import { LOG_PERIOD } from '../../report/run_files.js';
+import { LineFile } from '../../util/line_file.js';
 import { duration, gib, significant } from '../../util/text.js';
 import type { Logger } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
@@ -49,11 +49,15 @@ export class MetricsHook implements Hook {
   firstLoss = Number.NaN;
   lastLoss = Number.NaN;
 
-  constructor(private readonly options: MetricsOptions) {}
+  readonly #lines: LineFile;
+
+  constructor(private readonly options: MetricsOptions) {
+    this.#lines = new LineFile(options.file, (message) => options.log.warn(message));
+  }
 
   afterStep(report: StepReport): void {
     const { iteration } = report;
-    const { startIteration, maxIterations, iterPerEpoch, file, log } = this.options;
+    const { startIteration, maxIterations, iterPerEpoch, log } = this.options;
     if (!report.skipped) {
       if (Number.isNaN(this.firstLoss)) this.firstLoss = report.total;
       this.lastLoss = report.total;
@@ -82,7 +86,7 @@ export class MetricsHook implements Hook {
       ...(report.skipped ? { skipped: skippedFields(report.skipped) } : {}),
     };
     this.#sinceLine = [];
-    appendFileSync(file, `${JSON.stringify(line)}\n`);
+    this.#lines.append(line);
     log.info(line, this.#sentence(line));
   }
 

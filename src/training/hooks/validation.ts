@@ -10,36 +10,47 @@ export interface ValidationOptions {
   maxIterations: number;
   /** Evaluates once more at the end of the run, if that was not just done. */
   finalTest: boolean;
+  /** Whether the run, or the part of it before this one, has an evaluation after so many steps. */
+  isRecorded(iteration: number): boolean;
   /** Evaluates the model as it is; null where it was stopped. */
   evaluate(iteration: number): Promise<EvaluationReport | null>;
   /** Keeps the weights as the best ones. */
   saveBest(iteration: number): Promise<void>;
+  /** From here on the evaluation counts: a run that ends before repeats it when it goes on. */
+  record(report: EvaluationReport): void;
   /** Told of every evaluation. */
   hooks: readonly Hook[];
 }
 
 export class ValidationHook implements Hook {
-  #lastEvaluated = -1;
-
   constructor(private readonly options: ValidationOptions) {}
 
+  /** Makes up for the evaluation that the run was stopped at. */
+  async beforeTraining(iteration: number): Promise<void> {
+    if (iteration > 0 && this.#isDue(iteration)) await this.#evaluate(iteration);
+  }
+
   async afterSchedule({ iteration }: StepReport): Promise<void> {
-    const { period, after } = this.options;
-    if (period !== null && iteration > after && iteration % period === 0) await this.#evaluate(iteration);
+    if (this.#isDue(iteration)) await this.#evaluate(iteration);
   }
 
   async afterTraining(iteration: number): Promise<void> {
     const { finalTest, maxIterations } = this.options;
-    if (finalTest && iteration === maxIterations && this.#lastEvaluated !== iteration) {
-      await this.#evaluate(iteration);
-    }
+    if (finalTest && iteration >= maxIterations) await this.#evaluate(iteration);
+  }
+
+  #isDue(iteration: number): boolean {
+    const { period, after } = this.options;
+    return period !== null && iteration > after && iteration % period === 0;
   }
 
   async #evaluate(iteration: number): Promise<void> {
-    const report = await this.options.evaluate(iteration);
+    const { isRecorded, evaluate, saveBest, record, hooks } = this.options;
+    if (isRecorded(iteration)) return;
+    const report = await evaluate(iteration);
     if (report === null) return;
-    this.#lastEvaluated = iteration;
-    for (const hook of this.options.hooks) await hook.afterEvaluation?.(report);
-    if (report.best) await this.options.saveBest(iteration);
+    if (report.best) await saveBest(iteration);
+    record(report);
+    for (const hook of hooks) await hook.afterEvaluation?.(report);
   }
 }

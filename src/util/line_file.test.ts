@@ -1,0 +1,42 @@
+/** @file Lines on a disk that refuses, and after half a line. */
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { LineFile } from './line_file.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-lines-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+it('goes on after half a line that a killed run has left', () => {
+  const path = join(folder, 'lines');
+  writeFileSync(path, '{"a":1}\n{"a":');
+  const file = new LineFile(path, vi.fn());
+  file.append({ a: 2 });
+  file.append({ a: 3 });
+  expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"a":\n{"a":2}\n{"a":3}\n');
+});
+
+it('keeps lines while the folder is away, and says so once each time', () => {
+  const warn = vi.fn();
+  const away = join(folder, 'away');
+  const here = join(folder, 'here');
+  mkdirSync(here);
+  const file = new LineFile(join(here, 'lines'), warn);
+  file.append({ a: 1 });
+  renameSync(here, away);
+  file.append({ a: 2 });
+  file.append({ a: 3 });
+  renameSync(away, here);
+  file.append({ a: 4 });
+  expect(readFileSync(join(here, 'lines'), 'utf8')).toBe('{"a":1}\n{"a":2}\n{"a":3}\n{"a":4}\n');
+  expect(warn).toHaveBeenCalledOnce();
+  renameSync(here, away);
+  file.append({ a: 5 });
+  expect(warn).toHaveBeenCalledTimes(2);
+});
