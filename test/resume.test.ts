@@ -98,16 +98,19 @@ afterAll(() => {
 });
 
 // The seed is given only once: it stands in the checkpoint.
-it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 5, 6, 7])('stopped in step %i', async (k) => {
-  const folder = `stopped-${k}`;
-  reports = [];
-  expect(await run(folder, { seed: 7 }, k)).toBe(143);
-  expect(reports).toHaveLength(k);
-  expect(await run(folder)).toBe(0);
-  expect(facts(reports)).toEqual(whole.losses);
-  expect(content(folder, 'model_final')).toEqual(whole.final);
-  expect(evaluations(folder)).toEqual(whole.evaluations);
-});
+it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 5, 6, 7])(
+  'stopped in step %i',
+  async (k) => {
+    const folder = `stopped-${k}`;
+    reports = [];
+    expect(await run(folder, { seed: 7 }, k)).toBe(143);
+    expect(reports).toHaveLength(k);
+    expect(await run(folder)).toBe(0);
+    expect(facts(reports)).toEqual(whole.losses);
+    expect(content(folder, 'model_final')).toEqual(whole.final);
+    expect(evaluations(folder)).toEqual(whole.evaluations);
+  },
+);
 
 describe('a state that is not of this checkpoint', () => {
   /** The checkpoint after the sixth step, rewritten as `change` says, in a folder of its own. */

@@ -160,13 +160,12 @@ export class Checkpointer {
     return found.map((file) => file.path);
   }
 
-  /** Whether `last_checkpoint` is there and leads to nothing. */
-  lastIsBroken(): boolean {
+  /** As lastCheckpoint, but null also where `last_checkpoint` leads to nothing. */
+  findLast(): string | null {
     try {
-      this.lastCheckpoint();
-      return false;
+      return this.lastCheckpoint();
     } catch (error) {
-      if (error instanceof CheckpointError) return true;
+      if (error instanceof CheckpointError) return null;
       throw error;
     }
   }

@@ -51,7 +51,7 @@ export function recordEvaluation(outputDir: string, report: EvaluationReport): v
     best: report.best,
     folder: relative(outputDir, report.folder),
   };
-  appendLine(join(outputDir, EVALUATIONS), line);
+  appendLine(join(outputDir, EVALUATIONS), JSON.stringify(line));
 }
 
 /** The evaluations of a run, by rising iteration; lines that cannot be read are passed over. */

@@ -2,6 +2,7 @@
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import pretty from 'pino-pretty';
+import { LineFile } from '../util/line_file.js';
 
 export type Logger = pino.Logger;
 
@@ -40,12 +41,13 @@ export function createLogger({ file, console, color, verbose }: LoggerOptions): 
     hideObject: true,
     ignore: 'pid,hostname',
   });
+  // Every line is written at once: the last ones before a crash are those that matter.
+  const json = new LineFile(file, (message) => console.write(`${message}\n`));
   return pino(
     { level: 'debug', base: null },
     pino.multistream([
       { level: verbose ? 'debug' : 'info', stream: readable },
-      // Written at once: the last lines before a crash are the ones that matter.
-      { level: 'debug', stream: pino.destination({ dest: file, append: true, sync: true }) },
+      { level: 'debug', stream: { write: (line: string) => json.append(line.trimEnd()) } },
     ]),
   );
 }

@@ -115,7 +115,9 @@ function loadFirst(
     return plan && { loaded: load(plan), source: plan.source };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    const isLast = plan ? plan.source === 'last_checkpoint' : request.resume && checkpointer.lastIsBroken();
+    const isLast = plan
+      ? plan.source === 'last_checkpoint'
+      : request.resume && checkpointer.findLast() === null;
     if (!isLast || (plan && damageOf(plan.path) === null)) throw error;
     fault = error;
   }

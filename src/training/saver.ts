@@ -107,8 +107,18 @@ export class CheckpointSaver {
         if (kept.length > 0) log.warn(`could not be deleted: ${kept.join(', ')}`);
       },
       (error: unknown) => {
-        this.#failure = error;
+        this.#failure = error instanceof CheckpointError ? this.#givenUp(error, iteration) : error;
       },
+    );
+  }
+
+  #givenUp({ message }: CheckpointError, iteration: number): CheckpointError {
+    const tried = `tried for ${duration(this.options.retrySeconds)} (SOLVER.CHECKPOINT_RETRY)`;
+    const last = this.checkpointer.findLast();
+    const left =
+      last === null ? 'There is no earlier checkpoint' : `The run can go on from ${last}, which is whole`;
+    return new CheckpointError(
+      `${message}; ${tried}. ${left}; the steps from there to iteration ${iteration} are lost.`,
     );
   }
 

@@ -4,14 +4,14 @@ import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:f
 /** Lines that wait for the disk, at most; of more the oldest are dropped. */
 const MAX_WAITING = 10_000;
 
-/** Appends a value as a line of JSON, also after half a line, which a run that was killed may have left. */
-export function appendLine(path: string, value: object): void {
-  appendFileSync(path, `${isTorn(path) ? '\n' : ''}${JSON.stringify(value)}\n`);
+/** Appends a line, also after half a line, which a run that was killed may have left. */
+export function appendLine(path: string, line: string): void {
+  appendFileSync(path, `${isTorn(path) ? '\n' : ''}${line}\n`);
 }
 
-/** A file of JSON lines that is never worth losing a run for. */
+/** A file of lines that is never worth losing a run for. */
 export class LineFile {
-  #waiting: object[] = [];
+  #waiting: string[] = [];
   #failed = false;
 
   /** `warn` is told when the disk refuses for the first time, and again after it took lines in between. */
@@ -20,13 +20,13 @@ export class LineFile {
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** Appends a value, or keeps it for the next call if the disk refuses. */
-  append(value: object): void {
-    this.#waiting.push(value);
+  /** Appends a line, or keeps it for the next call if the disk refuses. */
+  append(line: string): void {
+    this.#waiting.push(line);
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
     try {
-      for (let next = this.#waiting.at(0); next; next = this.#waiting.at(0)) {
-        appendLine(this.path, next);
+      while (this.#waiting.length > 0) {
+        appendLine(this.path, this.#waiting[0]);
         this.#waiting.shift();
       }
       this.#failed = false;

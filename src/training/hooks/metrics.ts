@@ -86,7 +86,7 @@ export class MetricsHook implements Hook {
       ...(report.skipped ? { skipped: skippedFields(report.skipped) } : {}),
     };
     this.#sinceLine = [];
-    this.#lines.append(line);
+    this.#lines.append(JSON.stringify(line));
     log.info(line, this.#sentence(line));
   }
 
