@@ -124,12 +124,12 @@ it('finds weights that overflow, and gradients that do', async () => {
       if (name.endsWith(ending))
         parameter.set((parameter.value.dataSync() as Float32Array).map((x) => factor * x));
   };
-  scale('lateral_convs.3.1.weight', 1e37);
+  scale('lateral_convs.3.3.weight', 1e39);
   const neck = await replayStep(state, saved);
   expect(neck.nonFinite?.what).toBe('loss');
   expect(neck.groups).toEqual([]);
   expect(neck.outputs.find(({ largest }) => !Number.isFinite(largest))?.name).toBe('neck, level 3');
-  scale('lateral_convs.3.1.weight', 1e-37);
+  scale('lateral_convs.3.3.weight', 1e-39);
 
   state.criterion.weights.loss_bce = 3e38;
   scale('1.fc_action.weight', 100);
