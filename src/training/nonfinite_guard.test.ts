@@ -66,7 +66,7 @@ async function run({ bad, iterations, hooks = [], ...options }: Options) {
     step: { clipsAtOnce: 1 },
     nonFinite,
     hooks: [watch, ...hooks],
-    shouldStop: () => false,
+    stop: { received: false, arrival: new Promise(() => {}) },
   }).then(
     () => null,
     (reason) => reason as Error & { exitCode: number },
