@@ -1,8 +1,8 @@
 /**
  * @file Times whole training steps (forward, loss, backward, optimizer) on random input of a given size.
  *
- *   npm run bench:step -- --config-file F [--batch B] [--height H] [--width W] [--boxes N] [--iters K]
- *                         [--engine E] [--json] [KEY VALUE …]
+ *   npm run bench:step -- --config-file F [--batch B] [--accumulate A] [--height H] [--width W] [--boxes N]
+ *                         [--iters K] [--engine E] [--json] [KEY VALUE …]
  */
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
@@ -17,6 +17,7 @@ import { makeTraining } from './training.js';
 interface Flags {
   configFile: string;
   batch: string;
+  accumulate: string;
   height: string;
   width: string;
   boxes: string;
@@ -31,6 +32,7 @@ const command = new Command('bench:step')
   .argument('[overrides...]')
   .requiredOption('--config-file <file>')
   .option('--batch <n>', 'clips', '1')
+  .option('--accumulate <n>', 'batches of a step', '1')
   .option('--height <pixels>', '', '256')
   .option('--width <pixels>', '', '352')
   .option('--boxes <n>', 'boxes per clip', '2')
@@ -39,8 +41,9 @@ const command = new Command('bench:step')
   .option('--json')
   .parse();
 const flags = command.opts<Flags>();
-const [batch, height, width, boxes, iters] = [
+const [atOnce, accumulate, height, width, boxes, iters] = [
   flags.batch,
+  flags.accumulate,
   flags.height,
   flags.width,
   flags.boxes,
@@ -49,7 +52,9 @@ const [batch, height, width, boxes, iters] = [
 
 const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
-const train = makeTraining(config);
+const batch = atOnce * accumulate;
+const { CLIP_GRAD_NORM } = config.SOLVER;
+const train = makeTraining(config, { clipsAtOnce: atOnce, clipGradNorm: CLIP_GRAD_NORM });
 const data = randomBatch(
   batch,
   config.DATA.NUM_FRAMES,
@@ -83,6 +88,7 @@ const result = {
   engine: engine.description,
   cores: availableParallelism(),
   config: flags.configFile,
+  accumulate,
   shape: [batch, config.DATA.NUM_FRAMES, height, width],
   min_seconds: Math.min(...times),
   median_seconds: median(times),

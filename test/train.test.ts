@@ -245,6 +245,18 @@ describe('what cannot work', () => {
     expect(run.stderr).toMatch(/not finite/);
     const log = readFileSync(join(folder, 'diverged', 'log.jsonl'), 'utf8');
     expect(JSON.parse(log.trim().split('\n').at(-1)!).err.message).toMatch(/not finite/);
+
+    const batch = join(folder, 'diverged', 'nonfinite_0000002.pth');
+    for (const file of [join(folder, 'diverged', 'model_0000001.pth'), batch])
+      expect(run.stderr).toContain(file);
+    const files = readdirSync(join(folder, 'diverged'));
+    const replayed = await stmixer(args('diverged', '', ['--replay', batch]));
+    expect(replayed.stderr).toBe('');
+    expect(replayed.code).toBe(1);
+    expect(replayed.stdout).toContain('model_0000001.pth');
+    expect(replayed.stdout).toMatch(/loss_bce +NaN +NaN\n/);
+    expect(replayed.stdout).toMatch(/The first output that is not finite: backbone\.\n$/);
+    expect(readdirSync(join(folder, 'diverged'))).toEqual(files);
   });
 });
 

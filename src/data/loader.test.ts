@@ -86,6 +86,15 @@ describe('createTrainLoader', () => {
     expect(await take(createTrainLoader(ava.config(), { seed: 9, startIteration: 20 }))).toEqual([]);
   });
 
+  it('makes the batch of all that one iteration accumulates, also in the middle of a run', async () => {
+    const ava = await make();
+    const whole = await take(createTrainLoader(ava.config({ 'SOLVER.VIDEOS_PER_BATCH': 4 }), { seed: 9 }), 5);
+    const accumulated = ava.config({ 'SOLVER.VIDEOS_PER_BATCH': 2, 'SOLVER.ACCUMULATE': 2 });
+    const parts = await take(createTrainLoader(accumulated, { seed: 9, startIteration: 2 }), 3);
+    expect(parts.map(({ shape }) => shape[0])).toEqual([4, 4, 4]);
+    expect(parts).toEqual(whole.slice(2));
+  });
+
   it('draws a clip anew in every pass', async () => {
     const ava = await make();
     const batches = await take(

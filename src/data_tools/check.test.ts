@@ -310,7 +310,7 @@ const DAMAGES: Damage[] = [
   {
     does: 'has fewer key frames than a batch',
     damage: () => {},
-    changes: { 'SOLVER.VIDEOS_PER_BATCH': 4 },
+    changes: { 'SOLVER.VIDEOS_PER_BATCH': 2, 'SOLVER.ACCUMULATE': 2 },
     finds: 'small-data',
     severity: 'error',
   },

@@ -5,7 +5,7 @@ import { normals, randomize, type Values, values } from '../../test/finite_diffe
 import { tinyConfig } from '../../test/tiny_config.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
-import { dropMask } from './dropout.js';
+import { type BatchPart, dropMask } from './dropout.js';
 import { Block, VisionTransformer } from './vit.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
@@ -47,6 +47,38 @@ describe('dropMask', () => {
     expect(Math.abs(sum / (B * draws) - 1)).toBeLessThan(5 * Math.sqrt(0.3 / 0.7 / (B * draws)));
     // Samples are independent: equal with probability 0.3² + 0.7².
     expect(Math.abs(equal / draws - 0.58)).toBeLessThan(5 * Math.sqrt((0.58 * 0.42) / draws));
+  });
+
+  it('gives clips the masks that they have in the whole batch', () => {
+    const draw = (part?: BatchPart) => {
+      const rng = new Rng(4);
+      const shapes = (clips: number) => [
+        [clips * 3, 2, 2],
+        [clips, 1, 1],
+        [clips, 5],
+      ];
+      const masks = shapes(part?.count ?? 5).map((shape) => {
+        const mask = dropMask(shape, 0.4, { uniform: () => rng.uniform(), ...(part && { part }) })!;
+        const data = [...mask.dataSync()];
+        mask.dispose();
+        return data;
+      });
+      return { masks, next: rng.uniform() };
+    };
+    const whole = draw();
+    for (const [first, count] of [
+      [0, 2],
+      [2, 2],
+      [4, 1],
+      [0, 5],
+    ]) {
+      const { masks, next } = draw({ first, count, of: 5 });
+      for (const [i, mask] of masks.entries()) {
+        const size = whole.masks[i].length / 5;
+        expect(mask).toEqual(whole.masks[i].slice(first * size, (first + count) * size));
+      }
+      expect(next).toBe(whole.next);
+    }
   });
 
   it('drops nothing at rate 0 or without a generator', () => {

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/finite_difference.js';
 import { Rng } from '../util/random.js';
-import { backward, boundary, checkpoint, differentiable, noGrad } from './autograd.js';
+import { backward, boundary, checkpoint, differentiable, noGrad, Recording } from './autograd.js';
 import { gelu, layerNorm, linear } from './functional.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
@@ -57,6 +57,59 @@ describe('backward', () => {
     }, [a]);
     expect([seen, grads]).toEqual([[9], [[54]]]);
     a.dispose();
+  });
+});
+
+describe('Recording', () => {
+  const make = () => [tf.tensor1d([1, -2, 3]), tf.tensor1d([0.5, 4, -1]), tf.scalar(7)] as const;
+
+  it('gives the gradients later, whatever runs in between, added to sums', async () => {
+    const [a, b, c] = make();
+    const before = tf.memory().numTensors;
+    const recording = new Recording(() => gelu(a.mul(b)).add(a));
+    const value = Array.from(await recording.value.data());
+    const other = gradients(() => a.square().sum(), [a]).grads;
+    expect(other).toEqual([[2, -4, 6]]);
+    const dy = tf.tensor1d([1, 2, 3]);
+    const sums = [null, tf.tensor1d([10, 20, 30]), tf.scalar(5)];
+    const grads = recording.backward(dy, [a, b, c], sums);
+    const expected = gradients(() => gelu(a.mul(b)).add(a).mul(dy).sum(), [a, b]).grads;
+    expect(value).toEqual(Array.from(tf.tidy(() => gelu(a.mul(b)).add(a)).dataSync()));
+    const [forA, forB, forC] = read(grads);
+    expect(forA).toEqual(expected[0]);
+    expect(forB).toEqual(expected[1]!.map((g, i) => expect.closeTo(g + [10, 20, 30][i], 4)));
+    // Nothing leads to it: its sum stays.
+    expect(forC).toEqual([5]);
+    tf.dispose([...(grads as tf.Tensor[]), dy]);
+    // The value of the comparison is the only one that is left.
+    expect(tf.memory().numTensors).toBe(before + 1);
+    tf.dispose([a, b, c]);
+  });
+
+  it('leaves nothing behind where it is given up, or a gradient throws', () => {
+    const [a, b, c] = make();
+    const before = tf.memory().numTensors;
+    const failing = (x: tf.Tensor) =>
+      differentiable(
+        [x],
+        (save) => {
+          save([x]);
+          return x.mul(1);
+        },
+        () => {
+          throw new Error('in the middle');
+        },
+      );
+    const given = new Recording(() => gelu(a.mul(b)));
+    given.dispose();
+    given.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    const broken = new Recording(() => gelu(failing(gelu(a.mul(b)))));
+    const dy = tf.onesLike(a);
+    expect(() => broken.backward(dy, [a, b])).toThrow('in the middle');
+    dy.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([a, b, c]);
   });
 });
 

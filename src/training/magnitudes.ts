@@ -9,14 +9,14 @@ const SCALE = 2 ** -96;
  * at once, without blocking this thread on an engine that works ahead.
  */
 export async function norms(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
-  const squares = await read(tensors, (x) => x.square().sum());
+  const squares = await read(tensors, (x) => squareSum(x));
   const result = Float64Array.from(squares, Math.sqrt);
   // Squares of finite numbers may overflow.
   const overflown = [...result.keys()].filter((i) => !Number.isFinite(result[i]));
   if (overflown.length === 0) return result;
   const scaled = await read(
     overflown.map((i) => tensors[i]),
-    (x) => x.mul(SCALE).square().sum(),
+    (x) => squareSum(x.mul(SCALE)),
   );
   for (const [n, i] of overflown.entries()) result[i] = Math.sqrt(scaled[n]) / SCALE;
   return result;
@@ -38,6 +38,20 @@ export function totalNorm(norms: ArrayLike<number>): number {
 /** What torch.nn.utils.clip_grad_norm_ multiplies gradients of this total norm by. */
 export function clipFactor(norm: number, most: number): number {
   return Math.min(1, most / (norm + 1e-6));
+}
+
+/** Squares of so few numbers are added up in one operation. */
+const SHORT = 4096;
+/** Added up in one row: longer ones lose digits, a million of numbers four of seven. */
+const ROW = 256;
+
+/** The sum of all squares, accurate for any number of them. */
+function squareSum(x: tf.Tensor): tf.Tensor {
+  if (x.size <= SHORT) return tf.matMul(x.reshape([1, x.size]), x.reshape([x.size, 1]));
+  const squares = x.square();
+  let sums = x.size % ROW === 0 || x.rank < 2 ? squares : squares.sum(-1);
+  while (sums.size > ROW && sums.size % ROW === 0) sums = sums.reshape([sums.size / ROW, ROW]).sum(1);
+  return sums.sum();
 }
 
 async function read(

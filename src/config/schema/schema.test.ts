@@ -17,17 +17,26 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and seven more', () => {
+  it('has exactly the official keys and thirteen more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/config.golden.test.ts.
-    expect(FIELDS.size).toBe(164);
+    expect(FIELDS.size).toBe(170);
     expect(defaultConfig()).toMatchObject({
       AVA: { FPS: 30 },
-      SOLVER: { MOMENTUM: 0.9, DAMPENING: 0, NESTEROV: false, APPLY_LR_SCALE: true },
+      SOLVER: {
+        MOMENTUM: 0.9,
+        DAMPENING: 0,
+        NESTEROV: false,
+        APPLY_LR_SCALE: true,
+        ACCUMULATE: 1,
+        CLIP_GRAD_NORM: 0,
+        ON_NONFINITE: 'stop',
+        NONFINITE_LIMIT: 10,
+      },
       DATALOADER: { ON_ERROR: 'stop' },
       ENGINE: { THREADS: 0 },
     });
