@@ -113,7 +113,6 @@ function fuzz<T>(
       verdicts[examine(await make(file)) ? 'sound' : 'refused']++;
     });
     await fc.assert(check, { numRuns });
-    console.log(kind, verdicts);
     // Neither so wild that nothing gets past the first look, nor so tame that nothing is wrong.
     expect(verdicts.sound).toBeGreaterThan(numRuns / 100);
     expect(verdicts.refused).toBeGreaterThan(numRuns / 100);
