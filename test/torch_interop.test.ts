@@ -7,10 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Checkpointer } from '../src/checkpoint/checkpointer.js';
+import { convertWeightFile } from '../src/checkpoint/convert.js';
 import { readPth } from '../src/checkpoint/pth_reader.js';
 import { writePth } from '../src/checkpoint/pth_writer.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor } from '../src/util/host_tensor.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../src/util/python_values.js';
+import { Rng } from '../src/util/random.js';
 import { plain } from './checkpoint_files.js';
 import { runPython, torchTitle as title, torchVersion as version } from './torch.js';
 
@@ -47,6 +49,60 @@ json.dump([[k, v.tolist()] for k, v in torch.load('weights.pth', weights_only=Tr
       ['backbone.w', [[1, 2]]],
       ['head.b', 3],
     ]);
+  });
+
+  test('converted files: torch rounds the same way, and safetensors reads them where it is installed', async () => {
+    const random = new Rng(5);
+    const word = () => random.int(2 ** 32);
+    const bits = Uint32Array.from({ length: 20_000 }, word);
+    // Every second one in float16's range, a quarter of them half way between two values.
+    for (let i = 0; i < bits.length; i += 2) {
+      bits[i] = (bits[i] & 0x87ffffff) + 0x34000000;
+      if (i % 8 === 0) bits[i] = (bits[i] & ~0x1fff) | 0x1000;
+    }
+    // Exponents around 0, so that few are too large for float32.
+    const doubles = BigUint64Array.from({ length: 20_000 }, () => {
+      const high = (word() & 0x87ffffff) + 0x3c000000;
+      return (BigInt(high >>> 0) << 32n) | BigInt(word());
+    });
+    const bytesOf = (data: Uint32Array | BigUint64Array) => () => new Uint8Array(data.buffer as ArrayBuffer);
+    const model = {
+      singles: { dtype: 'float32', shape: [100, 200], bytes: bytesOf(bits) } satisfies HostTensor,
+      doubles: { dtype: 'float64', shape: [20_000], bytes: bytesOf(doubles) } satisfies HostTensor,
+      'bn.steps': { dtype: 'int64', shape: [], bytes: () => new Uint8Array(8).fill(1) } satisfies HostTensor,
+    };
+    await writePth(join(folder, 'whole.pth'), { model, iteration: 3 });
+    for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
+      for (const ending of ['pth', 'safetensors']) {
+        await convertWeightFile(join(folder, 'whole.pth'), join(folder, `${dtype}.${ending}`), {
+          dtype,
+          weightsOnly: true,
+        });
+      }
+    }
+    const script = `
+import torch, json, sys
+try:
+    import safetensors.torch
+    load_file = safetensors.torch.load_file
+except ImportError:
+    load_file = None
+whole = torch.load('whole.pth', ${LOADING})['model']
+wrong = []
+for dtype in ['float32', 'float16', 'bfloat16']:
+    files = {'pth': torch.load(dtype + '.pth', ${LOADING})['model']}
+    if load_file: files['safetensors'] = load_file(dtype + '.safetensors')
+    for ending, model in files.items():
+        for name, tensor in whole.items():
+            # From float64 to 16 bits torch rounds twice, by way of float32; we do not.
+            if name == 'doubles' and dtype != 'float32': continue
+            expected = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
+            # Through float64, where NaN can be compared.
+            same = expected.dtype == model[name].dtype and torch.equal(
+                torch.nan_to_num(expected.double(), 0.5, 1e300, -1e300), torch.nan_to_num(model[name].double(), 0.5, 1e300, -1e300))
+            if not same: wrong.append([dtype, ending, name])
+json.dump({'wrong': wrong, 'names': list(whole)}, sys.stdout)`;
+    expect(python(script)).toEqual({ wrong: [], names: ['singles', 'doubles', 'bn.steps'] });
   });
 
   test('torch reads values of every kind', async () => {

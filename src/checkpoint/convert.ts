@@ -7,7 +7,7 @@ import type { PyDict, PyValue } from '../util/python_values.js';
 import { writePth } from './pth_writer.js';
 import { writeSafetensors } from './safetensors_writer.js';
 import { firstOpaque } from './walk_values.js';
-import { readWeightFile } from './weight_file.js';
+import { readWeightFile, weightFormatOf } from './weight_file.js';
 import { findStateDict, stateDictKey } from './weights.js';
 
 export interface ConvertOptions {
@@ -49,7 +49,7 @@ export async function convertWeightFile(
   const state = findStateDict(from, content);
   const weights = castAll(state, dtype);
   const leftOut: string[] = [];
-  if (format === 'safetensors' || weightsOnly) {
+  if (format === 'safetensors' || weightsOnly || weightFormatOf(from) === 'safetensors') {
     leftOut.push(...besidesWeights(content, state));
     if (format === 'safetensors') await writeSafetensors(to, weights);
     else await writePth(to, { model: new Map<PyValue, PyValue>(weights) });

@@ -7,7 +7,7 @@ import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './python_g
  * Rough bytes of JavaScript values that one pickle may make; its tensors' data do not count. With the costs below it also
  * keeps every Map under the 2^24 entries that JavaScript allows.
  */
-const MAX_MEMORY = 512 * 1024 * 1024;
+const MAX_MEMORY = 256 * 1024 * 1024;
 
 /** Of numbers that are no small integers; their places in a Map can be foreseen, and so made to collide. */
 const MAX_ODD_KEYS = 1000;
@@ -107,7 +107,7 @@ export class PickleMachine {
   /** Remembers the topmost value. Pickles count from 0; indexes from all over make a Map slow on purpose. */
   put(index: number): void {
     this.#spend(COST.memo);
-    if (!(index < MAX_SMALL_INTEGER)) this.reader.fail(`memo index ${index}`);
+    if (!(index >= 0 && index < MAX_SMALL_INTEGER)) this.reader.fail(`memo index ${index}`);
     this.#memo.set(index, this.top());
   }
 

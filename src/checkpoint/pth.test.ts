@@ -312,7 +312,7 @@ describe('tensors of a storage', () => {
     ['a negative stride', { stride: [-1] }, /no valid strides/],
     ['a negative offset', { offset: -1 }, /no valid offset/],
     ['fewer strides than axes', { size: [2, 3] }, /no valid strides/],
-    ['a hundred axes', { size: new Array(100).fill(1), stride: new Array(100).fill(1) }, /no valid strides/],
+    ['a hundred axes', { size: new Array(100).fill(1), stride: new Array(100).fill(1) }, /no valid shape/],
     ['a storage without data', { key: 'x' }, /storage x are missing/],
     ['a storage longer than its data', { length: 7 }, /has 24 bytes instead of 28/],
     ['a negative length', { length: -1 }, /no storage/],
@@ -435,10 +435,18 @@ describe('damaged zip files', () => {
   test('zip64 numbers that lie', async () => {
     const zip = await pthOf(pickleOf('N.'));
     const end64 = zip.length - 98;
+    const end = zip.length - 22;
+    /** The short fields say that the long ones count. */
+    const large = (z: Buffer) => z.fill(0xff, end + 8, end + 20);
     const cases: [(zip: Buffer) => void, RegExp][] = [
-      [(z) => z.writeBigUInt64LE(2n ** 63n, end64 + 48), /directory lies outside/],
-      [(z) => z.writeBigUInt64LE(2n ** 40n, end64 + 40), /directory of/],
-      [(z) => z.writeBigUInt64LE(2n ** 40n, end64 + 32), /of its directory is broken/],
+      [(z) => large(z).writeBigUInt64LE(2n ** 63n, end64 + 48), /directory lies outside/],
+      [(z) => large(z).writeBigUInt64LE(2n ** 40n, end64 + 40), /directory of/],
+      [(z) => large(z).writeBigUInt64LE(2n ** 40n, end64 + 32), /of its directory is broken/],
+      [(z) => large(z).writeBigUInt64LE(1n, end64 + 32), /more than the 1 entries that it claims/],
+      [(z) => large(z).writeBigUInt64LE(1n, end64 + 48), /does not end where the archive does/],
+      [(z) => z.writeUInt16LE(1, end + 10), /contradict each other/],
+      [(z) => z.writeUInt32LE(1, end + 12), /contradict each other/],
+      [(z) => z.writeUInt32LE(1, end + 16), /contradict each other/],
       [(z) => z.writeBigUInt64LE(2n ** 63n, zip.length - 42 + 8), /zip64 directory lies outside/],
       [(z) => z.writeBigUInt64LE(0n, zip.length - 42 + 8), /zip64 directory is missing/],
     ];

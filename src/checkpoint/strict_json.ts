@@ -3,8 +3,8 @@
 export type JsonValue = null | boolean | number | string | JsonValue[] | Map<string, JsonValue>;
 
 const MAX_DEPTH = 8;
-/** Values in all. A million tensors would be described by five times as many. */
-const MAX_VALUES = 5_000_000;
+/** Values in all; a tensor in a header takes 8 to 12. */
+const MAX_VALUES = 2_000_000;
 
 /**
  * Parses a text that is one JSON value. Objects become Maps in the text's order; numbers other than whole ones written

@@ -1,4 +1,7 @@
-/** @file Tensors of floats seen as another type of floats, rounded to nearest, ties to even, as PyTorch does. */
+/**
+ * @file Tensors of floats seen as another type of floats, rounded to nearest, ties to even. PyTorch gives the same but from
+ * float64 to 16 bits, where it rounds twice, by way of float32.
+ */
 import { DTYPE_BYTES, type Elements, elementsOf, type HostTensor, piecesOf } from './host_tensor.js';
 
 export type FloatType = 'float32' | 'float16' | 'bfloat16';

@@ -1,0 +1,210 @@
+/** @file Tests of converting weight files: formats, precision, what is left out, and what never happens to the input. */
+import {
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { plain } from '../../test/checkpoint_files.js';
+import { summaryOf, warningOf } from '../cli/convert.js';
+import { CheckpointError, ConfigError } from '../errors.js';
+import { float32Tensor, type HostTensor, toFloat32 } from '../util/host_tensor.js';
+import { type PyDict, PyFloat, PyTuple, type PyValue } from '../util/python_values.js';
+import { type ConvertOptions, convertWeightFile } from './convert.js';
+import { readPth } from './pth_reader.js';
+import { writePth } from './pth_writer.js';
+import { openSafetensors, readSafetensors } from './safetensors.js';
+import { verifyWeightFile } from './weight_file.js';
+import { findStateDict } from './weights.js';
+
+const GOLDEN = fileURLToPath(new URL('../../test/golden/checkpoints/', import.meta.url));
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-convert-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const at = (name: string) => join(folder, name);
+const convert = (from: string, to: string, options: Partial<ConvertOptions> = {}) =>
+  convertWeightFile(from, to, { dtype: 'keep', weightsOnly: false, ...options });
+const stateOf = (path: string) => plain(new Map([...findStateDict(path, readPth(path))]) as PyDict);
+
+const steps: HostTensor = {
+  dtype: 'int64',
+  shape: [],
+  bytes: () => new Uint8Array(BigInt64Array.of(2n ** 40n + 1n).buffer),
+};
+const weight = float32Tensor([3], Float32Array.of(1 + 2 ** -12, -70000, 0.1));
+const content = (): Record<string, PyValue> => ({
+  model: { w: weight, 'bn.steps': steps, tied: weight },
+  optimizer: {
+    state: new Map<PyValue, PyValue>([[0, { step: new PyFloat(3), exp_avg: weight }]]),
+    param_groups: [{ lr: new PyFloat(1), betas: new PyTuple([0.5, new PyFloat(0)]), params: [0] }],
+  },
+  scheduler: { last_epoch: 3 },
+  iteration: 3,
+});
+
+async function checkpoint(name = 'whole.pth'): Promise<string> {
+  await writePth(at(name), content());
+  return at(name);
+}
+
+describe('formats', () => {
+  test('.pth to .safetensors and back gives the same weights under the same names', async () => {
+    for (const name of [
+      'a_model_0000002.pth',
+      'b_vmaev2.pth',
+      'c_legacy.pth',
+      'd_half_bf16.pth',
+      'f_storages.pth',
+    ]) {
+      const report = await convert(join(GOLDEN, name), at('there.safetensors'));
+      verifyWeightFile(at('there.safetensors'));
+      await convert(at('there.safetensors'), at('back.pth'));
+      const original = findStateDict(name, readPth(join(GOLDEN, name)));
+      const back = (readPth(at('back.pth')) as PyDict).get('model') as PyDict;
+      expect(report.tensors, name).toBe(back.size);
+      for (const [key, tensor] of original) {
+        if (tensor) expect(plain(back.get(key)!), `${name}: ${key}`).toEqual(plain(tensor));
+      }
+    }
+  });
+
+  test('what .safetensors cannot hold is said', async () => {
+    const { leftOut } = await convert(await checkpoint(), at('x.safetensors'));
+    expect(leftOut).toEqual(['optimizer', 'scheduler', 'iteration']);
+    const raw = at('raw.pth');
+    await writePth(raw, { w: weight, note: 'hello' });
+    expect((await convert(raw, at('x.safetensors'))).leftOut).toEqual(['note']);
+    expect([...readSafetensors(at('x.safetensors')).keys()]).toEqual(['w']);
+  });
+
+  test('.pth to .pth keeps everything, floats that are whole included', async () => {
+    const report = await convert(await checkpoint(), at('copy.pth'));
+    expect(report.leftOut).toEqual([]);
+    expect(readFileSync(at('copy.pth')).equals(readFileSync(at('whole.pth')))).toBe(true);
+    await writePth(at('raw.pth'), { w: weight, note: 'hello' });
+    await convert(at('raw.pth'), at('copy.pth'));
+    expect(readFileSync(at('copy.pth')).equals(readFileSync(at('raw.pth')))).toBe(true);
+  });
+
+  test('objects of classes that we do not write are left out and named', async () => {
+    const { leftOut } = await convert(join(GOLDEN, 'a_model_0000002.pth'), at('x.pth'));
+    expect(leftOut).toEqual([expect.stringMatching(/^person_pool \(an object of class .*\.MemoryPool\)$/)]);
+    const [before, after] = [readPth(join(GOLDEN, 'a_model_0000002.pth')), readPth(at('x.pth'))] as PyDict[];
+    before.delete('person_pool');
+    expect(plain(after)).toEqual(plain(before));
+  });
+
+  test('--weights-only leaves the model alone', async () => {
+    const { leftOut } = await convert(await checkpoint(), at('x.pth'), { weightsOnly: true });
+    expect(leftOut).toEqual(['optimizer', 'scheduler', 'iteration']);
+    expect([...(readPth(at('x.pth')) as PyDict).keys()]).toEqual(['model']);
+    await convert(join(GOLDEN, 'b_vmaev2.pth'), at('y.pth'), { weightsOnly: true });
+    expect([...(readPth(at('y.pth')) as PyDict).keys()]).toEqual(['model']);
+    expect(stateOf(at('y.pth'))).toEqual(stateOf(join(GOLDEN, 'b_vmaev2.pth')));
+  });
+});
+
+describe('precision', () => {
+  test("of the model's floats alone; tensors that were one stay one", async () => {
+    const report = await convert(await checkpoint(), at('half.pth'), { dtype: 'bfloat16' });
+    expect(report.weightBytes).toEqual({ before: 32, after: 20 });
+    const half = readPth(at('half.pth')) as PyDict;
+    const model = half.get('model') as Map<string, HostTensor>;
+    expect(model.get('w')!.dtype).toBe('bfloat16');
+    expect(model.get('tied')).toBe(model.get('w'));
+    expect(Array.from(toFloat32(model.get('w')!))).toEqual([1, -70144, 0.10009765625]);
+    expect(plain(model.get('bn.steps')!)).toEqual(plain(steps));
+    const whole = readPth(at('whole.pth')) as PyDict;
+    expect(plain(half.get('optimizer')!)).toEqual(plain(whole.get('optimizer')!));
+  });
+
+  test('numbers beyond float16 are told by tensor', async () => {
+    for (const out of ['half.pth', 'half.safetensors']) {
+      const report = await convert(await checkpoint(), at(out), { dtype: 'float16' });
+      expect(report.overflowed).toEqual(['w', 'tied']);
+      expect(warningOf(report)).toMatch(/^warning: .* became infinite in w, tied$/);
+    }
+    expect(Array.from(toFloat32(readSafetensors(at('half.safetensors')).get('w')!))).toEqual([
+      1,
+      -Infinity,
+      0.0999755859375,
+    ]);
+    expect(warningOf(await convert(at('whole.pth'), at('x.pth'), { dtype: 'float32' }))).toBeNull();
+  });
+
+  test('half to float32 and back is the same', async () => {
+    const from = join(GOLDEN, 'd_half_bf16.pth');
+    await convert(from, at('float.safetensors'), { dtype: 'float32' });
+    const floats = openSafetensors(at('float.safetensors')).tensors;
+    for (const [key, tensor] of findStateDict(from, readPth(from))) {
+      if (tensor) expect(toFloat32(floats.get(key)!)).toEqual(toFloat32(tensor));
+    }
+  });
+
+  test('the summary has the sizes', async () => {
+    const report = await convert(await checkpoint(), at('half.safetensors'), { dtype: 'float16' });
+    expect(summaryOf('a', 'b', report)).toMatch(
+      /^a → b\n +tensors: +3, 32 B → 20 B\n +file: +[\d.]+ KiB → \d+ B\n +left out: +optimizer, scheduler, iteration$/,
+    );
+  });
+});
+
+describe('refused', () => {
+  test('the file itself, under any name', async () => {
+    const path = await checkpoint('self.pth');
+    const before = readFileSync(path);
+    symlinkSync(path, at('link.pth'));
+    linkSync(path, at('hard.safetensors'));
+    for (const to of [path, at('link.pth'), at('hard.safetensors'), `${folder}/./self.pth`]) {
+      await expect(convert(path, to)).rejects.toThrow(
+        /is the file to convert itself; give the new file another/,
+      );
+      await expect(convert(path, to)).rejects.toThrow(ConfigError);
+    }
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test('other endings, missing and damaged files; nothing is left behind', async () => {
+    const path = await checkpoint();
+    const names = () => readdirSync(folder).sort();
+    const before = names();
+    for (const to of ['x.bin', 'x', '.pth/x', 'x.safetensors.gz']) {
+      await expect(convert(path, at(to))).rejects.toThrow(/has to end in \.pth, \.pt or \.safetensors/);
+    }
+    await expect(convert(at('none.pth'), at('new.pth'))).rejects.toThrow(
+      /none\.pth: cannot be read: no such file/,
+    );
+    await expect(convert(path, at('none/new.pth'))).rejects.toThrow(CheckpointError);
+    expect(names()).toEqual(before);
+
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf(weight.bytes())] ^= 1;
+    writeFileSync(at('broken.pth'), bytes);
+    writeFileSync(at('old.safetensors'), 'as it was');
+    for (const to of ['new.pth', 'new.safetensors', 'old.safetensors']) {
+      await expect(convert(at('broken.pth'), at(to))).rejects.toThrow(/broken\.pth: damaged/);
+    }
+    expect(existsSync(at('new.pth'))).toBe(false);
+    expect(readFileSync(at('old.safetensors'), 'utf8')).toBe('as it was');
+    expect(names().filter((name) => name.includes('.tmp-'))).toEqual([]);
+  });
+
+  test('a file without weights', async () => {
+    await writePth(at('none.pth'), { iteration: 3 });
+    await expect(convert(at('none.pth'), at('x.pth'))).rejects.toThrow(
+      /holds no weights; its keys are: iteration/,
+    );
+  });
+});
