@@ -42,7 +42,7 @@ async function demo(args: string[]): Promise<number> {
 
   // A demo starts afresh; a run would continue from the last checkpoint in its folder.
   rmSync(OUTPUT_DIR, { recursive: true, force: true });
-  const exitCode = await train(configure(), {
+  const { exitCode } = await train(configure(), {
     ...ENGINE,
     transfer: false,
     noHead: false,

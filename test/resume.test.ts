@@ -1,5 +1,15 @@
 /** @file A run that is stopped after any of its steps and resumed is, to the last bit, the run in one go. */
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -45,10 +55,15 @@ let stopAfter = Number.POSITIVE_INFINITY;
 let whole: { losses: unknown[]; final: unknown; evaluations: unknown };
 
 /** Trains in this process; a signal comes during step `stop`. Returns the exit code. */
-function run(folder: string, changes: Partial<TrainOptions> = {}, stop = Number.POSITIVE_INFINITY) {
+async function run(
+  folder: string,
+  changes: Partial<TrainOptions> = {},
+  stop = Number.POSITIVE_INFINITY,
+): Promise<number> {
   stopAfter = stop;
   const words = `${SETTINGS} OUTPUT_DIR ${join(home, folder)}`.split(' ');
-  return train(loadConfig('config_files/tiny.yaml', words), { ...OPTIONS, ...changes });
+  const { exitCode } = await train(loadConfig('config_files/tiny.yaml', words), { ...OPTIONS, ...changes });
+  return exitCode;
 }
 
 /** What a checkpoint holds, with the bytes of all tensors. */
@@ -163,6 +178,87 @@ describe('a state that is not of this checkpoint', () => {
     expect(facts(reports)).not.toEqual(whole.losses.slice(6));
   });
 });
+
+describe('a last checkpoint that is damaged', () => {
+  /** A copy of a whole run's folder whose last checkpoint is the one after step 6, and older ones besides. */
+  function copied(folder: string): string {
+    cpSync(join(home, 'stopped-7'), join(home, folder), { recursive: true });
+    rmSync(join(home, folder, 'model_final.pth'));
+    writeFileSync(join(home, folder, 'last_checkpoint'), join(home, folder, 'model_0000007.pth'));
+    vi.mocked(process.stdout.write).mockClear();
+    reports = [];
+    return join(home, folder, 'model_0000007.pth');
+  }
+  const output = () => vi.mocked(process.stdout.write).mock.calls.join('');
+
+  it.each([
+    ['cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ['empty', () => Buffer.alloc(0)],
+    [
+      'changed in one bit of the optimizer',
+      (bytes: Buffer) => {
+        bytes[Math.floor(0.7 * bytes.length)] ^= 4;
+        return bytes;
+      },
+    ],
+  ])('%s: is named, and the newest one that is whole continues the run', async (what, damage) => {
+    const path = copied(what.replaceAll(' ', '-'));
+    writeFileSync(path, damage(readFileSync(path)));
+    expect(await run(what.replaceAll(' ', '-'))).toBe(0);
+    expect(output()).toContain(path);
+    expect(output()).toMatch(
+      /going on from .*model_0000006\.pth instead, the newest checkpoint that is whole/,
+    );
+    expect(facts(reports)).toEqual(whole.losses.slice(6));
+  });
+
+  it('gone: likewise', async () => {
+    rmSync(copied('gone'));
+    expect(await run('gone')).toBe(0);
+    expect(output()).toMatch(/names .*model_0000007\.pth, but neither that nor/);
+    expect(facts(reports)).toEqual(whole.losses.slice(6));
+  });
+
+  it('does not lead to an older one where it is only not of this model', async () => {
+    copied('other');
+    const words = `${SETTINGS} MODEL.STM.HIDDEN_DIM 32 OUTPUT_DIR ${join(home, 'other')}`.split(' ');
+    const other = train(loadConfig('config_files/tiny.yaml', words), OPTIONS);
+    await expect(other).rejects.toThrow(/model_0000007\.pth/);
+    expect(output()).not.toContain('going on from');
+  });
+
+  it('with no other: the run does not start afresh by itself', async () => {
+    const path = copied('alone');
+    for (const file of readdirSync(join(home, 'alone'))) {
+      if (file.endsWith('.pth')) truncateSync(join(home, 'alone', file), 1000);
+    }
+    await expect(run('alone')).rejects.toThrow(
+      /No other checkpoint in .*alone is whole\. To start afresh delete/,
+    );
+    expect(statSync(path).size).toBe(1000);
+  });
+});
+
+it('keeps as many checkpoints as it is told to, the best and the final one', async () => {
+  const words = `${SETTINGS} SOLVER.CHECKPOINT_PERIOD 1 SOLVER.CHECKPOINT_KEEP 1 OUTPUT_DIR ${join(home, 'few')}`;
+  writeLeftovers(join(home, 'few'));
+  await train(loadConfig('config_files/tiny.yaml', words.split(' ')), { ...OPTIONS, seed: 7 });
+  const files = readdirSync(join(home, 'few')).filter((name) => name.includes('model_'));
+  expect(files.sort()).toEqual(['model_0000009.pth', 'model_best.pth', 'model_final.pth', 'my_model_1.pth']);
+  expect(content('few', 'model_final')).toEqual(whole.final);
+});
+
+/** What a killed run leaves, and what is not its own. */
+function writeLeftovers(folder: string): void {
+  mkdirSync(folder);
+  for (const name of [
+    'model_0000003.pth.tmp-12-0',
+    'model_final.pth.tmp-1-1000000000',
+    'last_checkpoint.tmp-3-7',
+  ])
+    writeFileSync(join(folder, name), '');
+  writeFileSync(join(folder, 'my_model_1.pth'), '');
+}
 
 it('leaves nothing but whole files', () => {
   const known = /^(model_\w+\.pth|last_checkpoint|config\.yaml|\w+\.jsonl|environment\.json|evaluation)$/;

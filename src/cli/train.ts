@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import type { TrainOptions } from '../training/train.js';
+import { exitAtOnce } from '../util/exit.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 
 type Flags = ConfigOptions & {
@@ -63,7 +64,7 @@ export function trainCommand(): Command {
       }
       // Loaded late, so that --help and a wrong configuration are answered at once.
       const { train } = await import('../training/train.js');
-      process.exitCode = await train(loaded, {
+      const { exitCode, stopped } = await train(loaded, {
         transfer: flags.transfer ?? false,
         noHead: !flags.head,
         adjustLr: flags.adjustLr ?? false,
@@ -77,6 +78,8 @@ export function trainCommand(): Command {
         skipFinalTest: flags.skipFinalTest ?? false,
         skipValidation: flags.skipValInTrain ?? false,
       });
+      if (stopped) await exitAtOnce(exitCode);
+      process.exitCode = exitCode;
     });
 }
 

@@ -1,6 +1,6 @@
 /** @file The training loop; everything around a step is a hook. */
 
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Batch } from '../data/collate.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { SetCriterion } from '../loss/criterion.js';
@@ -8,6 +8,9 @@ import type { Detector } from '../model/detector.js';
 import type { LrSchedule, Optimizer } from '../solver/index.js';
 import type { GuardedLosses, NonFiniteGuard } from './nonfinite_guard.js';
 import { type StepOptions, stepRng, trainStep } from './step.js';
+
+/** For how long a run that was told to stop waits for its loader. */
+const CLOSING_MS = 1000;
 
 /** What a step did; a skipped one changed nothing but the schedule's position. */
 export interface StepReport extends GuardedLosses {
@@ -101,7 +104,9 @@ export async function runTraining(run: TrainingRun): Promise<number> {
     return iteration;
   } finally {
     for (const hook of hooks) hook.close?.();
-    await run.batches.return?.();
+    // Where a read hangs in the system, so does the end of whoever waits for it.
+    const patience = run.stop.received ? [setTimeout(CLOSING_MS)] : [];
+    await Promise.race([run.batches.return?.(), ...patience]);
   }
 }
 

@@ -47,8 +47,15 @@ export interface TrainOptions extends EngineRequest {
   skipValidation: boolean;
 }
 
-/** Trains as the configuration and the flags say. Returns the exit code of a run that ended in order. */
-export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<number> {
+/** How a run ended that met no error. */
+export interface TrainOutcome {
+  exitCode: number;
+  /** Whether a signal ended it. */
+  stopped: boolean;
+}
+
+/** Trains as the configuration and the flags say. */
+export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<TrainOutcome> {
   const { config: cfg } = loaded;
   let say = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new StopSignals(
@@ -59,14 +66,15 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   try {
     mkdirSync(cfg.OUTPUT_DIR, { recursive: true });
     lock = await RunLock.acquire(cfg.OUTPUT_DIR, { wait: say, arrival: stop.arrival });
-    if (!lock) return stop.exitCode;
+    if (!lock) return outcome(stop);
     const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
     const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
     say = (line) => log.warn(line);
     log.info({ engine }, `engine: ${engine.description}`);
     writeEnvironment(cfg.OUTPUT_DIR, engine);
     try {
-      return await trainLogged(loaded, options, { log, bars, stop });
+      await trainLogged(loaded, options, { log, bars, stop });
+      return outcome(stop);
     } catch (error) {
       // The command line prints it; here it is kept with the run.
       log.debug({ err: error }, 'the run ended with an error');
@@ -76,6 +84,10 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
     lock?.release();
     stop.close();
   }
+}
+
+function outcome({ received, exitCode }: StopSignals): TrainOutcome {
+  return { exitCode, stopped: received };
 }
 
 /** What a run talks to. */
@@ -89,7 +101,7 @@ async function trainLogged(
   { config: cfg, warnings }: LoadedConfig,
   options: TrainOptions,
   { log, bars, stop }: Surroundings,
-): Promise<number> {
+): Promise<void> {
   const { SOLVER, OUTPUT_DIR } = cfg;
   const maxIterations = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
   const configYaml = dumpConfig(cfg);
@@ -107,14 +119,14 @@ async function trainLogged(
   checkpointer.removeLeftovers();
   const start = restoreState(checkpointer, state, cfg, options, log);
   const { iteration: startIteration, seed } = start;
-  if (await stopped(stop)) return stop.exitCode;
+  if (await stopped(stop)) return;
   const testSet = openTestSet(cfg, options, maxIterations, log);
-  if (await stopped(stop)) return stop.exitCode;
+  if (await stopped(stop)) return;
 
   const isOver = startIteration >= maxIterations;
   const batches = isOver ? null : openTrainingData(cfg, start, log);
   const data = batches && dataIdentity(batches);
-  if (await stopped(stop)) return stop.exitCode;
+  if (await stopped(stop)) return;
 
   const saver = new CheckpointSaver(checkpointer, {
     retrySeconds: SOLVER.CHECKPOINT_RETRY,
@@ -188,7 +200,8 @@ async function trainLogged(
     if (!batches) {
       log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
       await endTraining(hooks, startIteration);
-      return stop.exitCode;
+      await saver.settle();
+      return;
     }
     const begin = performance.now();
     const iteration = await runTraining({
@@ -210,7 +223,6 @@ async function trainLogged(
         `loss ${significant(metrics.firstLoss, 4)} → ${significant(metrics.lastLoss, 4)}; ` +
         `peak memory ${gib(process.resourceUsage().maxRSS * 1024)}; see ${OUTPUT_DIR}`,
     );
-    return stop.exitCode;
   } finally {
     await saver.close();
   }
