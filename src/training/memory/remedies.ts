@@ -66,10 +66,16 @@ function smallerTestBatch(cfg: Config): Change[] {
   }));
 }
 
+/** Down to half the size, below which people in the distance are a few pixels. */
 function smallerPictures(cfg: Config, facts: MemoryFacts | null): Change[] {
   const scale = Math.max(...cfg.DATA.TRAIN_MIN_SCALES);
   const sizes: number[] = [];
-  for (let size = Math.floor((scale - 1) / PIXELS) * PIXELS; size > 0; size -= PIXELS) sizes.push(size);
+  for (
+    let size = Math.floor((scale - 1) / PIXELS) * PIXELS;
+    size >= Math.max(PIXELS, scale / 2);
+    size -= PIXELS
+  )
+    sizes.push(size);
   return sizes.map((size) => {
     const shrunk = (extent: number) => Math.ceil((extent * size) / scale / PIXELS) * PIXELS;
     return {
