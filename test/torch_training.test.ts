@@ -106,7 +106,7 @@ describe.skipIf(!torchVersion?.startsWith('2'))(`a run that changes over, ${torc
       const training = new SmallTraining(name).load(start);
       training.train(3, read(start));
       const state = training.state();
-      const path = await new Checkpointer(folder).write(`${name}_plain`, state);
+      const path = await new Checkpointer(folder).save(`${name}_plain`, state);
       const extra = { ...(more as object), tensor: state.model.get('head.bias')! };
       if (name === 'cosine') await writePth(join(folder, `${name}_ours.pth`), { ...state, stmixer: extra });
       else copyFileSync(path, join(folder, `${name}_ours.pth`));

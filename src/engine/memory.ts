@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
+import { availableMemory } from '../util/memory.js';
 import type { EngineInfo } from './types.js';
 
 export interface EngineMemory {
@@ -73,5 +74,5 @@ export function machineMemory(): MachineMemory {
   // 0, or a number beyond everything, where nothing limits it.
   const limit = process.constrainedMemory();
   const totalBytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-  return { totalBytes, freeBytes: Math.min(process.availableMemory(), totalBytes) };
+  return { totalBytes, freeBytes: Math.min(availableMemory(), totalBytes) };
 }

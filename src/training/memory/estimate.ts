@@ -1,5 +1,6 @@
 /** @file How much memory a run will take at its peak, from its configuration, before anything is allocated. */
 import type { Config } from '../../config/index.js';
+import { clipsPerStep } from '../../data/data_config.js';
 import { type BatchSize, pixelBytes, type StepMemory, stepMemory } from './live_tensors.js';
 
 const FLOAT = 4;
@@ -11,8 +12,6 @@ export interface MemoryFacts {
   /** The largest clip after resizing and padding, in pixels; in training, and in evaluation if there will be one. */
   clip: { height: number; width: number };
   testClip: { height: number; width: number } | null;
-  /** Small batches per step, whose gradients are added up. */
-  accumulate: number;
   /** Whether a checkpoint is written while training goes on, from a copy of weights and moments. */
   savesBesideTraining: boolean;
   /** Of the process before the model is there: program, libraries, the engine. */
@@ -61,10 +60,10 @@ const UPDATED_TOGETHER = 2 ** 24;
 export function estimateMemory(cfg: Config, facts: MemoryFacts): MemoryEstimate {
   const trainBatch = { clips: cfg.SOLVER.VIDEOS_PER_BATCH, ...facts.clip };
   const sizes = parameterBytes(facts.parameters);
-  const trainData = dataBytes(cfg, { ...trainBatch, clips: trainBatch.clips * facts.accumulate });
+  const trainData = dataBytes(cfg, { ...trainBatch, clips: clipsPerStep(cfg) });
   const moments: { moment: Moment; data: number; during: MemoryEstimate['during'] }[] = [
     {
-      moment: trainingPeak(cfg, trainBatch, sizes, facts.accumulate),
+      moment: trainingPeak(cfg, trainBatch, sizes),
       data: trainData,
       during: 'training',
     },
@@ -125,13 +124,14 @@ function momentsOf({ SOLVER }: Config): number {
 const keptBy = (parts: readonly { kept: number }[]) => parts.reduce((sum, { kept }) => sum + kept, 0);
 
 /** The fullest moment of a training step: the backward pass of some part, or the optimizer's update. */
-function trainingPeak(cfg: Config, batch: BatchSize, bytes: ParameterBytes, accumulate: number): Moment {
+function trainingPeak(cfg: Config, batch: BatchSize, bytes: ParameterBytes): Moment {
   const step = stepMemory(cfg, batch);
   const count = momentsOf(cfg);
   const moment = (gradients: number, activations: number, working: number): Moment => ({
     weights: bytes.weights,
     optimizer: count * bytes.trained,
-    gradients: gradients + (accumulate > 1 ? bytes.trained : 0),
+    // Beside those of the part that is being computed, the sum of the parts before.
+    gradients: gradients + (cfg.SOLVER.ACCUMULATE > 1 ? bytes.trained : 0),
     activations,
     working,
   });

@@ -2,6 +2,7 @@
 import type { Checkpointer } from '../../checkpoint/checkpointer.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/collate.js';
+import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/dataset.js';
 import type { EngineInfo } from '../../engine/index.js';
 import { engineMemory, machineMemory } from '../../engine/memory.js';
@@ -22,7 +23,6 @@ export interface MemoryGuardOptions {
   /** Null where the run does not evaluate. */
   testData: AvaDataset | null;
   checkpointer: Checkpointer;
-  accumulate: number;
   savesBesideTraining: boolean;
   /** Of the process, before it held weights. */
   processBytes: number;
@@ -114,15 +114,14 @@ function roomHere(): { totalBytes: number; room: number } {
 }
 
 function factsOf(options: MemoryGuardOptions): MemoryFacts {
-  const { cfg, model, data, testData, accumulate, savesBesideTraining, processBytes } = options;
+  const { cfg, model, data, testData, savesBesideTraining, processBytes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });
   return {
     parameters: [...model.namedParameters()],
-    clip: clip(data, cfg.DATA.TRAIN_MIN_SCALES, accumulate * cfg.SOLVER.VIDEOS_PER_BATCH),
+    clip: clip(data, cfg.DATA.TRAIN_MIN_SCALES, clipsPerStep(cfg)),
     testClip: testData && clip(testData, cfg.DATA.TEST_MIN_SCALES, cfg.TEST.VIDEOS_PER_BATCH),
-    accumulate,
     savesBesideTraining,
     processBytes,
   };

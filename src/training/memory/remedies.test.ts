@@ -19,7 +19,6 @@ function factsOf(cfg: Config, more: Partial<MemoryFacts> = {}): MemoryFacts {
     parameters: [...new Detector(cfg).namedParameters()],
     clip: { height: 320, width: 448 },
     testClip: null,
-    accumulate: 1,
     savesBesideTraining: false,
     processBytes: 1e9,
     ...more,
@@ -46,9 +45,10 @@ describe('memoryRemedies', () => {
   it('changes no more than what is needed to fit', () => {
     const cfg = tinyConfig(LARGE);
     const facts = factsOf(cfg);
-    const parts = (clips: number, accumulate: number) =>
-      estimateMemory(tinyConfig({ ...LARGE, 'SOLVER.VIDEOS_PER_BATCH': clips }), { ...facts, accumulate })
-        .peak;
+    const parts = (clips: number, accumulate: number) => {
+      const changes = { 'SOLVER.VIDEOS_PER_BATCH': clips, 'SOLVER.ACCUMULATE': accumulate };
+      return estimateMemory(tinyConfig({ ...LARGE, ...changes }), facts).peak;
+    };
     const fits = (room: number) =>
       memoryRemedies(cfg, facts, room).find((remedy) => /ACCUMULATE/.test(remedy));
     expect(fits(parts(4, 2))).toMatch(/VIDEOS_PER_BATCH 4 SOLVER\.ACCUMULATE 2,/);
@@ -56,8 +56,8 @@ describe('memoryRemedies', () => {
   });
 
   it('multiplies the parts of a batch that has some already', () => {
-    const cfg = tinyConfig({ ...LARGE, 'SOLVER.VIDEOS_PER_BATCH': 2 });
-    expect(memoryRemedies(cfg, factsOf(cfg, { accumulate: 4 }), 0).join()).toContain(
+    const cfg = tinyConfig({ ...LARGE, 'SOLVER.VIDEOS_PER_BATCH': 2, 'SOLVER.ACCUMULATE': 4 });
+    expect(memoryRemedies(cfg, factsOf(cfg), 0).join()).toContain(
       'SOLVER.VIDEOS_PER_BATCH 1 SOLVER.ACCUMULATE 8',
     );
   });

@@ -1,5 +1,6 @@
 /** @file Settings with which a run takes less memory, the ones that cost least first, each with what it would then take. */
 import type { Config } from '../../config/index.js';
+import { clipsPerStep } from '../../data/data_config.js';
 import { gib } from '../../util/text.js';
 import { estimateMemory, type MemoryFacts } from './estimate.js';
 
@@ -27,7 +28,7 @@ export function memoryRemedies(cfg: Config, facts: MemoryFacts | null, room: num
   for (const changes of [
     checkpointing(cfg),
     smallerTestBatch(cfg),
-    smallerParts(cfg, facts?.accumulate ?? 1),
+    smallerParts(cfg),
     smallerPictures(cfg, facts),
     fewerThreads(cfg),
   ]) {
@@ -47,14 +48,12 @@ function checkpointing(cfg: Config): Change[] {
 }
 
 /** The same clips in more parts, from the fewest on. */
-function smallerParts(cfg: Config, accumulate: number): Change[] {
-  const { VIDEOS_PER_BATCH: clips } = cfg.SOLVER;
-  return divisorsBelow(clips).map((part) => {
-    const parts = (accumulate * clips) / part;
+function smallerParts(cfg: Config): Change[] {
+  return divisorsBelow(cfg.SOLVER.VIDEOS_PER_BATCH).map((part) => {
+    const parts = clipsPerStep(cfg) / part;
     return {
       words: `SOLVER.VIDEOS_PER_BATCH ${part} SOLVER.ACCUMULATE ${parts}, which computes the same`,
-      cfg: changed(cfg, 'SOLVER', { VIDEOS_PER_BATCH: part }),
-      facts: { accumulate: parts },
+      cfg: changed(cfg, 'SOLVER', { VIDEOS_PER_BATCH: part, ACCUMULATE: parts }),
     };
   });
 }
