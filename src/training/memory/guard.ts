@@ -11,6 +11,7 @@ import type { Module } from '../../nn/module.js';
 import { gib } from '../../util/text.js';
 import type { Logger } from '../logger.js';
 import { allocationFailure } from '../out_of_memory.js';
+import { COPY_SHARE } from '../saver.js';
 import { largestClip } from './clip_size.js';
 import { estimateMemory, type MemoryEstimate, type MemoryFacts } from './estimate.js';
 import { memoryRemedies } from './remedies.js';
@@ -23,7 +24,6 @@ export interface MemoryGuardOptions {
   /** Null where the run does not evaluate. */
   testData: AvaDataset | null;
   checkpointer: Checkpointer;
-  savesBesideTraining: boolean;
   /** Of the process, before it held weights. */
   processBytes: number;
 }
@@ -114,17 +114,21 @@ function roomHere(): { totalBytes: number; room: number } {
 }
 
 function factsOf(options: MemoryGuardOptions): MemoryFacts {
-  const { cfg, model, data, testData, savesBesideTraining, processBytes } = options;
+  const { cfg, model, data, testData, processBytes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });
-  return {
+  const facts = {
     parameters: [...model.namedParameters()],
     clip: clip(data, cfg.DATA.TRAIN_MIN_SCALES, clipsPerStep(cfg)),
     testClip: testData && clip(testData, cfg.DATA.TEST_MIN_SCALES, cfg.TEST.VIDEOS_PER_BATCH),
-    savesBesideTraining,
+    savesBesideTraining: false,
     processBytes,
   };
+  // A copy is made where there is room for it beside the step.
+  const { peak, weights, optimizer } = estimateMemory(cfg, facts);
+  const left = roomHere().room - peak;
+  return { ...facts, savesBesideTraining: weights + optimizer <= COPY_SHARE * left };
 }
 
 /** The parts that matter, in GiB, the largest first. */
