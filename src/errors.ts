@@ -27,3 +27,6 @@ export class CheckpointError extends UserError {
 
 /** An engine or device that is not there: exit code 1. */
 export class EngineError extends UserError {}
+
+/** Memory that could not be had while a model was at work: exit code 1. */
+export class OutOfMemoryError extends UserError {}

@@ -18,7 +18,10 @@ export interface Batch {
  * The shape of a batch of clips with the same number of frames: the largest height and width among them, each rounded up
  * to a multiple of `sizeDivisibility` (0: not rounded).
  */
-export function batchShape(clips: readonly ClipFacts[], sizeDivisibility: number): Batch['shape'] {
+export function batchShape(
+  clips: readonly Pick<ClipFacts, 'numFrames' | 'height' | 'width'>[],
+  sizeDivisibility: number,
+): Batch['shape'] {
   const roundUp = (size: number) =>
     sizeDivisibility > 0 ? Math.ceil(size / sizeDivisibility) * sizeDivisibility : size;
   const height = roundUp(Math.max(...clips.map((clip) => clip.height)));

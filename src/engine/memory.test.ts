@@ -1,7 +1,9 @@
 /** @file Memory as the log shows it. */
+import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { engineMemory } from './index.js';
+import { machineMemory } from './memory.js';
 
 it('counts living tensors and their bytes, and the process', () => {
   const before = engineMemory();
@@ -14,4 +16,20 @@ it('counts living tensors and their bytes, and the process', () => {
   expect(during.rssBytes).toBeGreaterThan(2 ** 25);
   expect(during.peakBytes).toBeGreaterThan(2 ** 25);
   expect(during).not.toHaveProperty('gpuBytes');
+});
+
+it("knows what the machine has, or the process's control group", () => {
+  const { totalBytes, freeBytes } = machineMemory();
+  expect(totalBytes).toBeLessThanOrEqual(totalmem());
+  expect(freeBytes).toBeGreaterThan(0);
+  expect(freeBytes).toBeLessThanOrEqual(totalBytes);
+  const constrained = vi.spyOn(process, 'constrainedMemory');
+  constrained.mockReturnValue(2 ** 28);
+  expect(machineMemory().totalBytes).toBe(2 ** 28);
+  // What the system says where there is no limit.
+  constrained.mockReturnValue(2 ** 64);
+  expect(machineMemory().totalBytes).toBe(totalmem());
+  constrained.mockReturnValue(0);
+  expect(machineMemory().totalBytes).toBe(totalmem());
+  constrained.mockRestore();
 });

@@ -1,6 +1,8 @@
 /** @file Memory in use, for the log. */
 import { execFile } from 'node:child_process';
+import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
+import { availableMemory } from '../util/memory.js';
 import type { EngineInfo } from './types.js';
 
 export interface EngineMemory {
@@ -58,4 +60,19 @@ export function engineMemory(): EngineMemory {
     peakBytes: process.resourceUsage().maxRSS * 1024,
     ...(gpuBytes === undefined ? {} : { gpuBytes }),
   };
+}
+
+/** What this process may use of the machine's main memory. */
+export interface MachineMemory {
+  /** All there is, or all that the process's control group may have. */
+  totalBytes: number;
+  /** Of it, what nothing uses now, or only as a cache. */
+  freeBytes: number;
+}
+
+export function machineMemory(): MachineMemory {
+  // 0, or a number beyond everything, where nothing limits it.
+  const limit = process.constrainedMemory();
+  const totalBytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return { totalBytes, freeBytes: Math.min(availableMemory(), totalBytes) };
 }

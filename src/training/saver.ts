@@ -14,7 +14,7 @@ import type { Logger } from './logger.js';
 const PROGRAM = new URL(`../checkpoint/save_worker${EXTENSION}`, import.meta.url);
 
 /** Of the memory that is free, the part that a copy of the state may take. */
-const COPY_SHARE = 0.8;
+export const COPY_SHARE = 0.8;
 
 export interface SaverOptions {
   /** For how long the disk may refuse, in seconds (SOLVER.CHECKPOINT_RETRY). */

@@ -7,7 +7,7 @@ import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
 import type { TrainSampler } from '../data/sampler.js';
-import { type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
+import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { DataError } from '../errors.js';
 import { bestSoFar, readEvaluations, recordEvaluation } from '../evaluation/history.js';
 import { TestSet } from '../evaluation/test_set.js';
@@ -25,6 +25,7 @@ import { TensorBoardHook } from './hooks/tensorboard.js';
 import { ValidationHook } from './hooks/validation.js';
 import type { Logger } from './logger.js';
 import { endTraining, type Hook, runTraining } from './loop.js';
+import { MemoryGuard } from './memory/guard.js';
 import { NonFiniteGuard } from './nonfinite_guard.js';
 import { checkpointParts, type RunStart, restoreState } from './restore.js';
 import { RunLock } from './run_lock.js';
@@ -73,7 +74,7 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
     log.info({ engine }, `engine: ${engine.description}`);
     writeEnvironment(cfg.OUTPUT_DIR, engine);
     try {
-      await trainLogged(loaded, options, { log, bars, stop });
+      await trainLogged(loaded, options, engine, { log, bars, stop });
       return outcome(stop);
     } catch (error) {
       // The command line prints it; here it is kept with the run.
@@ -100,6 +101,7 @@ interface Surroundings {
 async function trainLogged(
   { config: cfg, warnings }: LoadedConfig,
   options: TrainOptions,
+  engine: EngineInfo,
   { log, bars, stop }: Surroundings,
 ): Promise<void> {
   const { SOLVER, OUTPUT_DIR } = cfg;
@@ -117,6 +119,7 @@ async function trainLogged(
 
   const checkpointer = new Checkpointer(OUTPUT_DIR);
   checkpointer.removeLeftovers();
+  const processBytes = process.memoryUsage.rss();
   const start = restoreState(checkpointer, state, cfg, options, log);
   const { iteration: startIteration, seed } = start;
   if (await stopped(stop)) return;
@@ -203,10 +206,21 @@ async function trainLogged(
       await saver.settle();
       return;
     }
+    const testData = testSet?.dataset ?? null;
+    const memory = new MemoryGuard({
+      cfg,
+      engine,
+      model,
+      data: batches.dataset,
+      testData,
+      checkpointer,
+      processBytes,
+    });
+    memory.announce(log);
     const begin = performance.now();
     const iteration = await runTraining({
       state,
-      batches,
+      batches: memory.watched(batches),
       startIteration,
       maxIterations,
       seed,
@@ -214,6 +228,8 @@ async function trainLogged(
       nonFinite,
       hooks,
       stop,
+    }).catch((error) => {
+      throw memory.explained(error);
     });
     await saver.settle();
     const seconds = (performance.now() - begin) / 1000;

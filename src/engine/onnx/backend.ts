@@ -1,9 +1,9 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
-import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import type { RecordingBackend, WorkStatistics } from '../ahead.js';
 import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
+import { machineMemory } from '../memory.js';
 import { OrtCompiler } from './compiler.js';
 import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel.js';
 import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
@@ -17,9 +17,8 @@ const PROGRAMS_SHARE = 0.05;
 const FEWEST_PROGRAMS = 500;
 
 function programsThatFit(): number {
-  const limit = process.constrainedMemory();
-  const bytes = Math.min(totalmem(), limit > 0 ? limit : Number.POSITIVE_INFINITY);
-  return Math.max(FEWEST_PROGRAMS, Math.floor((PROGRAMS_SHARE * bytes) / PROGRAM_BYTES));
+  const { totalBytes } = machineMemory();
+  return Math.max(FEWEST_PROGRAMS, Math.floor((PROGRAMS_SHARE * totalBytes) / PROGRAM_BYTES));
 }
 
 type DataId = Value<OrtTensor>;

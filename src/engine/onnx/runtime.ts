@@ -1,7 +1,7 @@
 /** @file ONNX Runtime in this process: one environment, one arena, one pool of threads; tensors and sessions on them. */
-import { totalmem } from 'node:os';
 import koffi from 'koffi';
 import { sizeOf } from '../../util/host_tensor.js';
+import { machineMemory } from '../memory.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';
 
@@ -17,7 +17,10 @@ const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
 /** Our graphs are fused already; folding constants would keep large ones made of a scalar. */
 const OPTIMIZE_NOTHING = 0;
-/** Of the machine's memory, what the arena reserves as one region of addresses. Only pages in use take memory. */
+/**
+ * Of the memory that this process may have, what the arena reserves as one region of addresses. Only pages in use take
+ * memory, and a thirty-second part of the region for the arena's own lists.
+ */
 const REGION_SHARE = 0.75;
 /** Transparent huge pages make the first use of memory up to twenty times as fast, and the rest a tenth. */
 const MADV_HUGEPAGE = 14;
@@ -220,8 +223,9 @@ export class OrtRuntime {
    * size is made and released. Where the system refuses, the arena grows by what is asked for.
    */
   #reserve(): void {
+    const { totalBytes } = machineMemory();
     for (let share = REGION_SHARE; share > 0.1; share /= 2) {
-      const bytes = Math.floor(share * totalmem());
+      const bytes = Math.floor(share * totalBytes);
       try {
         const region = this.allocate([bytes], 'bool');
         const start = this.api.create((out) => this.api.GetTensorMutableData(region.pointer, out));
