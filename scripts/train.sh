@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains on this machine, or as a Slurm job that may be requeued: it continues from the last checkpoint of its
-# OUTPUT_DIR where there is one. The first argument is the configuration; flags and KEY VALUE pairs follow.
+# OUTPUT_DIR where there is one. Five minutes before the time limit it saves and ends. The first argument is the configuration; flags and KEY VALUE pairs follow.
 #
 #   scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
 #   sbatch scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
@@ -9,6 +9,7 @@
 #SBATCH --gres=gpu:1
 #SBATCH --cpus-per-task=8
 #SBATCH --requeue
+#SBATCH --signal=B:USR1@300
 #SBATCH --open-mode=append
 set -euo pipefail
 if [ $# -lt 1 ]; then

@@ -11,12 +11,18 @@ export interface Finished {
   stderr: string;
 }
 
+/** The process that is `stmixer <args>`. */
+export function launch(args: string[]): { program: string; words: string[] } {
+  return { program: process.execPath, words: ['--import', 'tsx', launcher, ...args] };
+}
+
 /** Starts `stmixer <args>` in the repository's folder. */
 export function start(
   args: string[],
   env: NodeJS.ProcessEnv = {},
 ): { child: ChildProcess; finished: Promise<Finished> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', launcher, ...args], {
+  const { program, words } = launch(args);
+  const child = spawn(program, words, {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

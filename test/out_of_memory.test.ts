@@ -33,9 +33,10 @@ const OPTIONS: TrainOptions = {
 };
 
 /** A run of the micro model in this process. */
-function run(output: string, overrides: string, options: Partial<TrainOptions> = {}): Promise<number> {
+async function run(output: string, overrides: string, options: Partial<TrainOptions> = {}): Promise<number> {
   const words = `${MICRO} SOLVER.MAX_EPOCH 1 OUTPUT_DIR ${join(folder, output)} ${overrides}`.trim();
-  return train(loadConfig('config_files/tiny.yaml', words.split(/ +/)), { ...OPTIONS, ...options });
+  const loaded = loadConfig('config_files/tiny.yaml', words.split(/ +/));
+  return (await train(loaded, { ...OPTIONS, ...options })).exitCode;
 }
 
 /** Scores between so many queries take 1.4 TB, in one tensor; everything before them is small. */

@@ -1,0 +1,19 @@
+/** @file Saves checkpoints one after the other, as a run does, until it is killed: `saving_process.ts FOLDER FIRST`. */
+import { Checkpointer, checkpointName } from '../src/checkpoint/checkpointer.js';
+import type { Logger } from '../src/training/logger.js';
+import { CheckpointSaver } from '../src/training/saver.js';
+import { float32Tensor } from '../src/util/host_tensor.js';
+
+const [folder, first] = process.argv.slice(2);
+const quiet = { info() {}, warn() {}, debug() {}, error: console.error } as unknown as Logger;
+const checkpointer = new Checkpointer(folder);
+checkpointer.removeLeftovers();
+const saver = new CheckpointSaver(checkpointer, { retrySeconds: 5, keep: 2, log: quiet });
+const data = new Float32Array(200_000);
+for (let iteration = Number(first); ; iteration++) {
+  data.fill(iteration);
+  const model = new Map([['w', float32Tensor([data.length], data)]]);
+  await saver.save(checkpointName(iteration), { model, optimizer: null, scheduler: null, iteration });
+  await saver.settle();
+  process.stdout.write(`${iteration}\n`);
+}
