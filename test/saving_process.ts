@@ -8,7 +8,9 @@ const [folder, first] = process.argv.slice(2);
 const quiet = { info() {}, warn() {}, debug() {}, error: console.error } as unknown as Logger;
 const checkpointer = new Checkpointer(folder);
 checkpointer.removeLeftovers();
-const saver = new CheckpointSaver(checkpointer, { retrySeconds: 5, keep: 2, log: quiet });
+// Without a thread, whose start would take most of the time: what is killed is to be writing.
+const availableMemory = () => 0;
+const saver = new CheckpointSaver(checkpointer, { retrySeconds: 5, keep: 2, log: quiet, availableMemory });
 const data = new Float32Array(200_000);
 for (let iteration = Number(first); ; iteration++) {
   data.fill(iteration);

@@ -29,11 +29,11 @@ export function copyJob({ path, bytes, tensors, pointer }: SaveJob): CopiedJob {
   return {
     path,
     bytes: bytes.slice(),
-    // An engine may hand out its own memory.
+    // An engine may hand out memory that it goes on using.
     tensors: tensors.map((tensor) => ({
       dtype: tensor.dtype,
       shape: tensor.shape,
-      data: tensor.bytes().slice(),
+      data: tensor.ownBytes?.() ?? tensor.bytes().slice(),
     })),
     pointer,
   };

@@ -19,7 +19,7 @@ export type SaveReply =
 const port = parentPort as MessagePort;
 const reply = (message: SaveReply) => port.postMessage(message);
 
-port.on('message', async ({ job, retrySeconds }: SaveRequest) => {
+port.once('message', async ({ job, retrySeconds }: SaveRequest) => {
   try {
     await retry(
       () => runJob(jobOfCopy(job)),

@@ -1,4 +1,5 @@
 /** @file An optimizer's state in PyTorch's format, both ways. */
+import { hostTensor } from '../engine/host.js';
 import { CheckpointError } from '../errors.js';
 import type { Parameter } from '../nn/module.js';
 import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
@@ -86,14 +87,7 @@ function packState<S extends GroupSettings>(
   // PyTorch counts in a float32 tensor without dimensions.
   if (optimizer.countsSteps) entries.step = float32Tensor([], Float32Array.of(state.steps));
   for (const [name, tensor] of Object.entries(state.buffers)) {
-    entries[name] = {
-      dtype: 'float32',
-      shape: parameter.shape,
-      bytes: () => {
-        const data = tensor.dataSync<'float32'>();
-        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      },
-    } satisfies HostTensor;
+    entries[name] = hostTensor(tensor, parameter.shape);
   }
   return entries;
 }

@@ -11,6 +11,7 @@ import {
 import { verifyWeightFile } from '../checkpoint/weight_file.js';
 import { summarizeReport } from '../checkpoint/weights.js';
 import type { Config } from '../config/index.js';
+import { hostTensor } from '../engine/host.js';
 import { CheckpointError } from '../errors.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
@@ -27,13 +28,7 @@ const CLASS_WEIGHTS = 'stm_head.criterion.empty_weight';
 /** The model's state dict, in PyTorch's order; each weight is read from the engine when its bytes are asked for. */
 export function modelState({ model, criterion }: TrainingState): Map<string, HostTensor> {
   const state = new Map<string, HostTensor>();
-  for (const [name, { shape, value }] of model.namedParameters()) {
-    const bytes = () => {
-      const data = value.dataSync() as Float32Array;
-      return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    };
-    state.set(name, { dtype: 'float32', shape, bytes });
-  }
+  for (const [name, { shape, value }] of model.namedParameters()) state.set(name, hostTensor(value, shape));
   state.set(CLASS_WEIGHTS, float32Tensor([criterion.classWeights.length], criterion.classWeights));
   return state;
 }

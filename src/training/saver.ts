@@ -1,5 +1,4 @@
 /** @file Checkpoints written beside the training: a copy of the state goes to a thread, which has the patience for the disk. */
-import type { Worker } from 'node:worker_threads';
 import type { Checkpointer, CheckpointParts } from '../checkpoint/checkpointer.js';
 import { retry } from '../checkpoint/retry.js';
 import { type CopiedJob, copyJob, runJob, type SaveJob } from '../checkpoint/save_job.js';
@@ -33,7 +32,6 @@ export interface SaveOptions {
 
 /** Saves one checkpoint at a time; what failed for good is thrown by the next call of `check`, `save` or `settle`. */
 export class CheckpointSaver {
-  #thread: Worker | null = null;
   /** Everything that was asked for so far; never rejects. */
   #work: Promise<void> = Promise.resolve();
   #failure: unknown = null;
@@ -85,15 +83,12 @@ export class CheckpointSaver {
     this.check();
   }
 
-  /** Waits for what is being written and ends the thread; failures are logged. */
+  /** Waits for what is being written; a failure is logged. */
   async close(): Promise<void> {
     try {
       await this.settle();
     } catch (error) {
       this.options.log.error((error as Error).message);
-    } finally {
-      await this.#thread?.terminate();
-      this.#thread = null;
     }
   }
 
@@ -127,8 +122,8 @@ export class CheckpointSaver {
   }
 
   #writeInThread(job: CopiedJob): Promise<void> {
-    this.#thread ??= startThread(PROGRAM);
-    const thread = this.#thread;
+    // One for each save: its end gives all memory of the copy back, which its own garbage collector might not for long.
+    const thread = startThread(PROGRAM);
     const again = this.#again();
     return new Promise<void>((resolve, reject) => {
       const receive = (reply: SaveReply) => {
@@ -137,14 +132,12 @@ export class CheckpointSaver {
         else end(reply.refused ? new CheckpointError(reply.message) : new Error(reply.message));
       };
       const die = (error: unknown) => {
-        this.#thread = null;
         const why = error instanceof Error ? error.message : `exit code ${error}`;
         end(new CheckpointError(`${job.path}: was not written: the thread that writes it ended: ${why}`));
       };
       const end = (error?: Error) => {
         thread.off('message', receive).off('error', die).off('exit', die);
-        if (error) reject(error);
-        else resolve();
+        void thread.terminate().then(() => (error ? reject(error) : resolve()));
       };
       thread.on('message', receive).on('error', die).on('exit', die);
       const request: SaveRequest = { job, retrySeconds: this.options.retrySeconds };

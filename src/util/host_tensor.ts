@@ -21,6 +21,8 @@ export interface HostTensor {
   readonly shape: readonly number[];
   /** The elements, little-endian; a view that the caller must not modify. */
   bytes(): Uint8Array;
+  /** The same in memory that nothing else uses; absent where that would take a copy. */
+  ownBytes?(): Uint8Array;
   /** The same bytes in pieces of whole elements, each valid until the next; absent where `bytes()` costs no memory. */
   pieces?(): Iterable<Uint8Array>;
 }

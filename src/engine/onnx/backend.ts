@@ -1,6 +1,7 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
 import type { RecordingBackend, WorkStatistics } from '../ahead.js';
+import type { CopyingBackend } from '../host.js';
 import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
 import { machineMemory } from '../memory.js';
@@ -24,7 +25,8 @@ function programsThatFit(): number {
 type DataId = Value<OrtTensor>;
 
 /** A tfjs DataId is a value of the graph. */
-export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, Recorder {
+export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, Recorder, CopyingBackend {
+  readonly readsAreCopies = true;
   readonly #graph: LazyGraph<OrtTensor>;
   readonly #runtime: OrtRuntime;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
