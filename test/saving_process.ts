@@ -11,7 +11,7 @@ checkpointer.removeLeftovers();
 // Without a thread, whose start would take most of the time: what is killed is to be writing.
 const availableMemory = () => 0;
 const saver = new CheckpointSaver(checkpointer, { retrySeconds: 5, keep: 2, log: quiet, availableMemory });
-const data = new Float32Array(200_000);
+const data = new Float32Array(4_000_000);
 for (let iteration = Number(first); ; iteration++) {
   data.fill(iteration);
   const model = new Map([['w', float32Tensor([data.length], data)]]);
