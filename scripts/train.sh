@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains on this machine, or as a Slurm job that may be requeued: it continues from the last checkpoint of its
-# OUTPUT_DIR where there is one. Five minutes before the time limit it saves and ends. The first argument is the configuration; flags and KEY VALUE pairs follow.
+# OUTPUT_DIR where there is one. Five minutes before the time limit it saves and ends. The first argument is the
+# configuration; flags and KEY VALUE pairs follow.
 #
 #   scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
 #   sbatch scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
