@@ -301,6 +301,7 @@ function makeValidation(
     finalTest: !options.skipFinalTest,
     isRecorded: (iteration) => recorded.has(iteration),
     async evaluate(iteration) {
+      if (stop.received) return null;
       try {
         return await evaluateModel({ outputDir, testSet, log, bars, shouldStop }, model, iteration, best);
       } catch (error) {
