@@ -11,17 +11,18 @@ export interface Finished {
   stderr: string;
 }
 
-/** The process that is `stmixer <args>`. */
-export function launch(args: string[]): { program: string; words: string[] } {
-  return { program: process.execPath, words: ['--import', 'tsx', launcher, ...args] };
+/** The process that is `stmixer <args>`; `main` is another program that does that and more. */
+export function launch(args: string[], main = launcher): { program: string; words: string[] } {
+  return { program: process.execPath, words: ['--import', 'tsx', main, ...args] };
 }
 
 /** Starts `stmixer <args>` in the repository's folder. */
 export function start(
   args: string[],
   env: NodeJS.ProcessEnv = {},
+  main = launcher,
 ): { child: ChildProcess; finished: Promise<Finished> } {
-  const { program, words } = launch(args);
+  const { program, words } = launch(args, main);
   const child = spawn(program, words, {
     cwd: root,
     env: { ...process.env, ...env },
