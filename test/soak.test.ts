@@ -110,9 +110,12 @@ describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () 
 
   /** The last line about each iteration, without what depends on the time or on where a process began. */
   function losses(outputDir: string): Map<unknown, unknown> {
-    const { lines } = parseJsonLines(readFileSync(join(outputDir, 'metrics.jsonl'), 'utf8'));
+    const { objects } = parseJsonLines(readFileSync(join(outputDir, 'metrics.jsonl'), 'utf8'));
     return new Map(
-      lines.map(({ iteration, loss, losses, grad_norm, lr }) => [iteration, { loss, losses, grad_norm, lr }]),
+      objects.map(({ iteration, loss, losses, grad_norm, lr }) => [
+        iteration,
+        { loss, losses, grad_norm, lr },
+      ]),
     );
   }
 
