@@ -27,9 +27,9 @@ export interface SoakedRun {
   readonly frames: readonly string[];
   /** See SoakProcess. */
   readonly slow: string;
-  /** The process that goes on. */
+  /** The process that goes on, a new one where the last has ended. */
   readonly current: SoakProcess;
-  /** Starts the next process. */
+  /** Starts the next process now. */
   restart(): SoakProcess;
   note(text: string): void;
 }
