@@ -5,9 +5,8 @@ import { resolve as absolute, basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
-import { replaceFile, replacePath } from './atomic_file.js';
+import { replacePath } from './atomic_file.js';
 import { describeSystemError } from './file_source.js';
-import { readPth } from './pth_reader.js';
 import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { readWeightFile } from './weight_file.js';
 import { findStateDict, type LoadReport, loadWeights, type ModelShapes } from './weights.js';
@@ -110,11 +109,6 @@ export class Checkpointer {
     return this.pathOf(name);
   }
 
-  /** Makes a checkpoint the one that runs continue from. Throws CheckpointError if the disk refuses. */
-  point(path: string): Promise<void> {
-    return replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
-  }
-
   /**
    * Gives a checkpoint a second name, in place of what has that name; without a second copy where the file system can.
    * Returns the new path. Throws CheckpointError if the disk refuses.
@@ -150,10 +144,8 @@ export class Checkpointer {
   others(path: string): string[] {
     const found = this.#list()
       .filter((file) => /^model_\w+\.pth$/.test(file) && file !== basename(path))
-      .map((file) => ({
-        path: join(this.outputDir, file),
-        iteration: iterationIn(join(this.outputDir, file)),
-      }))
+      .map((file) => join(this.outputDir, file))
+      .map((file) => ({ path: file, iteration: readableIteration(file) }))
       .filter(({ iteration }) => iteration !== null);
     // Of equal ones the numbered first: the others are second names.
     found.sort((a, b) => Number(b.iteration) - Number(a.iteration) || a.path.localeCompare(b.path));
@@ -185,16 +177,19 @@ export class Checkpointer {
    */
   resolve({ weight, resume, transfer, noHead }: LoadRequest): LoadPlan | null {
     const last = resume || weight === '' ? this.lastCheckpoint() : null;
-    if (last !== null) {
-      const whole = resume ? { transfer: false, noHead: false } : { transfer, noHead };
-      return { path: last, source: LAST_CHECKPOINT, ...whole };
-    }
+    if (last !== null) return this.continuation(last, { resume, transfer, noHead });
     if (weight === '') return null;
     if (!existsSync(weight)) {
       const place = absolute(weight) === weight ? '' : ` (looked for ${absolute(weight)})`;
       throw new CheckpointError(`MODEL.WEIGHT: ${weight}: no such file${place}`);
     }
     return { path: weight, source: 'MODEL.WEIGHT', transfer, noHead };
+  }
+
+  /** How a run continues from one of its own checkpoints: with `resume` whole, whatever else was asked for. */
+  continuation(path: string, { resume, transfer, noHead }: Omit<LoadRequest, 'weight'>): LoadPlan {
+    const whole = resume ? { transfer: false, noHead: false } : { transfer, noHead };
+    return { path, source: LAST_CHECKPOINT, ...whole };
   }
 
   /**
@@ -252,12 +247,17 @@ export function loadCheckpoint(
   };
 }
 
-/** The iteration that a checkpoint says it is of; null where the file cannot be opened or does not say. */
-function iterationIn(path: string): number | null {
+/** The iteration that a weight file says it is of, or null. Throws CheckpointError if the file cannot be opened. */
+export function iterationIn(path: string): number | null {
+  const content = readWeightFile(path);
+  const iteration = content instanceof Map ? content.get('iteration') : null;
+  return typeof iteration === 'number' ? iteration : null;
+}
+
+/** Null also where the file cannot be opened. */
+function readableIteration(path: string): number | null {
   try {
-    const content = readPth(path);
-    const iteration = content instanceof Map ? content.get('iteration') : null;
-    return typeof iteration === 'number' ? iteration : null;
+    return iterationIn(path);
   } catch (error) {
     if (error instanceof CheckpointError) return null;
     throw error;

@@ -14,20 +14,17 @@ export interface SaveJob {
 }
 
 /** A job with a copy of all its data, which a thread can take over. */
-export interface CopiedJob {
-  readonly path: string;
-  readonly bytes: Uint8Array;
+export interface CopiedJob extends Omit<SaveJob, 'tensors'> {
   readonly tensors: readonly { dtype: DType; shape: readonly number[]; data: Uint8Array }[];
-  readonly pointer: string | null;
 }
 
 export function makeJob(path: string, value: PyValue, pointer: string | null): SaveJob {
   return { path, ...pickle(value), pointer };
 }
 
-export function copyJob({ path, bytes, tensors, pointer }: SaveJob): CopiedJob {
+export function copyJob({ bytes, tensors, ...rest }: SaveJob): CopiedJob {
   return {
-    path,
+    ...rest,
     bytes: bytes.slice(),
     // An engine may hand out memory that it goes on using.
     tensors: tensors.map((tensor) => ({
@@ -35,16 +32,13 @@ export function copyJob({ path, bytes, tensors, pointer }: SaveJob): CopiedJob {
       shape: tensor.shape,
       data: tensor.ownBytes?.() ?? tensor.bytes().slice(),
     })),
-    pointer,
   };
 }
 
-export function jobOfCopy({ path, bytes, tensors, pointer }: CopiedJob): SaveJob {
+export function jobOfCopy({ tensors, ...rest }: CopiedJob): SaveJob {
   return {
-    path,
-    bytes,
+    ...rest,
     tensors: tensors.map(({ dtype, shape, data }) => ({ dtype, shape, bytes: () => data })),
-    pointer,
   };
 }
 

@@ -1,9 +1,7 @@
 /** @file `stmixer train --replay`: the step of a saved batch once more, with a look at what is not finite, and no update. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { Checkpointer, checkpointName } from '../checkpoint/checkpointer.js';
-import { readWeightFile } from '../checkpoint/weight_file.js';
+import { Checkpointer, checkpointName, iterationIn } from '../checkpoint/checkpointer.js';
 import type { Config } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
@@ -152,12 +150,12 @@ async function partOutputs(
 /** Weights of the checkpoint before the batch's iteration where there is one, else those that training would start from. */
 function loadWeights(state: TrainingState, cfg: Config, { iteration, seed }: SavedBatch, log: LineLog): void {
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
-  const exact = join(cfg.OUTPUT_DIR, `${checkpointName(iteration - 1)}.pth`);
+  const exact = checkpointer.pathOf(checkpointName(iteration - 1));
   const request = { transfer: true, noHead: false, adjustLr: false, resume: false, seed };
   const path = existsSync(exact)
     ? exact
     : checkpointer.resolve({ ...request, weight: cfg.MODEL.WEIGHT })?.path;
-  const done = path === undefined ? 0 : iterationOf(path);
+  const done = path === undefined ? 0 : iterationIn(path);
   restoreState(checkpointer, state, { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path ?? '' } }, request, log);
   if (done === iteration - 1) return;
   const are = done === null ? 'come from an unknown iteration' : `are those after iteration ${done}`;
@@ -165,12 +163,6 @@ function loadWeights(state: TrainingState, cfg: Config, { iteration, seed }: Sav
     `the weights ${are}, but the batch was trained on after iteration ${iteration - 1}, and ${exact} does not ` +
       'exist: what follows may not be what happened then',
   );
-}
-
-function iterationOf(path: string): number | null {
-  const content = readWeightFile(path);
-  const iteration = content instanceof Map ? content.get('iteration') : null;
-  return typeof iteration === 'number' ? iteration : null;
 }
 
 function checkFits(cfg: Config, { batch }: SavedBatch, file: string): void {

@@ -117,7 +117,6 @@ function loadFirst(
     fault = error;
   }
   log.warn(fault.message);
-  const flags = request.resume ? { transfer: false, noHead: false } : request;
   for (const path of checkpointer.others(plan?.path ?? '')) {
     const damage = damageOf(path);
     if (damage) {
@@ -125,8 +124,8 @@ function loadFirst(
       continue;
     }
     log.warn(`going on from ${path} instead, the newest checkpoint that is whole`);
-    const source = 'last_checkpoint';
-    return { loaded: load({ path, source, transfer: flags.transfer, noHead: flags.noHead }), source };
+    const older = checkpointer.continuation(path, request);
+    return { loaded: load(older), source: older.source };
   }
   throw new CheckpointError(
     `${fault.message}\nNo other checkpoint in ${checkpointer.outputDir} is whole. To start afresh delete ` +

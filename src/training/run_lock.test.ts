@@ -35,15 +35,21 @@ afterEach(() => {
 const holder = (changes: object) =>
   writeFileSync(lock, JSON.stringify({ host: hostname(), began: '', since: 'noon', ...changes }));
 
+/** When a process began, as Linux counts: field 22, where the second is a name in brackets. */
+function beginOf(pid: number | undefined): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
 /** A process that lives until it is told to end, and when it began as the system counts. */
 async function living(): Promise<{ pid: number; began: string; end: () => Promise<unknown> }> {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
   await new Promise((resolve) => child.on('spawn', resolve));
-  const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
+  const began = beginOf(child.pid);
   const ended = new Promise((resolve) => child.on('exit', resolve));
   return {
     pid: child.pid as number,
-    began: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19],
+    began,
     end: () => {
       child.kill();
       return ended;
@@ -91,8 +97,7 @@ it('is taken over where the dead holder is left as a zombie', async () => {
     parent.stdout.once('data', (text) => resolve(Number(text))),
   );
   await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '));
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  holder({ pid, began: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] });
+  holder({ pid, began: beginOf(pid) });
   (await RunLock.acquire(folder, options()))?.release();
   parent.kill();
 });

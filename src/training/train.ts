@@ -127,8 +127,7 @@ async function trainLogged(
   if (await stopped(stop)) return;
 
   const isOver = startIteration >= maxIterations;
-  const batches = isOver ? null : openTrainingData(cfg, start, log);
-  const data = batches && dataIdentity(batches);
+  const training = isOver ? null : openTrainingData(cfg, start, log);
   if (await stopped(stop)) return;
 
   const saver = new CheckpointSaver(checkpointer, {
@@ -148,13 +147,11 @@ async function trainLogged(
   });
   nonFinite.inARow = start.run?.nonFiniteInARow ?? 0;
   const partsAfter = (iteration: number): CheckpointParts => {
-    const position = batches?.sampler.positionOf(iteration);
-    const nonFiniteInARow = nonFinite.inARow;
-    const run =
-      position && data !== null
-        ? packRunState({ iteration, seed, nonFiniteInARow, position, data })
-        : undefined;
-    return checkpointParts(state, iteration, run);
+    if (!training) return checkpointParts(state, iteration);
+    const { batches, data } = training;
+    const position = batches.sampler.positionOf(iteration);
+    const run = { iteration, seed, nonFiniteInARow: nonFinite.inARow, position, data };
+    return checkpointParts(state, iteration, packRunState(run));
   };
   const checkpoints = new CheckpointHook({
     period: SOLVER.CHECKPOINT_PERIOD * SOLVER.ITER_PER_EPOCH,
@@ -200,12 +197,13 @@ async function trainLogged(
     );
   }
   try {
-    if (!batches) {
+    if (!training) {
       log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
       await endTraining(hooks, startIteration);
       await saver.settle();
       return;
     }
+    const { batches } = training;
     const testData = testSet?.dataset ?? null;
     const memory = new MemoryGuard({
       cfg,
@@ -250,25 +248,25 @@ async function stopped(stop: StopSignals): Promise<boolean> {
   return stop.received;
 }
 
-/** The loader, at the place and with the order of clips that the run had. */
+/** The loader, at the place and with the order of clips that the run had, and the identity of its data. */
 function openTrainingData(
   cfg: Config,
   { iteration, seed, run }: RunStart,
   log: Logger,
-): BatchLoader<TrainSampler> {
+): { batches: BatchLoader<TrainSampler>; data: number } {
   const warn = (message: string) => log.warn(message);
   const batches = createTrainLoader(cfg, { seed, startIteration: iteration, warn });
   const { dataset, sampler } = batches;
   for (const warning of dataset.warnings) log.warn(warning);
   log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
-  if (!run || run.seed !== seed) return batches;
-  if (run.data === dataIdentity(batches)) sampler.resume(run.position);
-  else {
+  const data = dataIdentity(batches);
+  if (run?.seed === seed && run.data === data) sampler.resume(run.position);
+  else if (run?.seed === seed) {
     log.warn(
       'the training data or the batches are not those of the run so far: from here on clips come in an order of their own',
     );
   }
-  return batches;
+  return { batches, data };
 }
 
 interface ValidationContext extends Surroundings {

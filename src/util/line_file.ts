@@ -13,6 +13,8 @@ export function appendLine(path: string, line: string): void {
 export class LineFile {
   #waiting: string[] = [];
   #failed = false;
+  /** Whether the file may end in half a line: before the first line of this run, and after one that was refused. */
+  #mayBeTorn = true;
 
   /** `warn` is told when the disk refuses for the first time, and again after it took lines in between. */
   constructor(
@@ -26,11 +28,14 @@ export class LineFile {
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
     try {
       while (this.#waiting.length > 0) {
-        appendLine(this.path, this.#waiting[0]);
+        if (this.#mayBeTorn) appendLine(this.path, this.#waiting[0]);
+        else appendFileSync(this.path, `${this.#waiting[0]}\n`);
         this.#waiting.shift();
+        this.#mayBeTorn = false;
       }
       this.#failed = false;
     } catch (error) {
+      this.#mayBeTorn = true;
       if (!this.#failed) {
         const { message } = error as Error;
         this.warn(`${this.path}: cannot be written: ${message}; its lines wait until it can`);

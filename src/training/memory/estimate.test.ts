@@ -1,6 +1,7 @@
 /** @file Tests of the memory estimate: what can be counted exactly, what more of anything does, and measured peaks. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { memoryFacts } from '../../../test/memory_facts.js';
 import { tinyConfig } from '../../../test/tiny_config.js';
 import { type Config, loadConfig } from '../../config/index.js';
 import { Detector } from '../../model/detector.js';
@@ -9,16 +10,8 @@ import { estimateMemory, type MemoryFacts } from './estimate.js';
 /** The sample's pictures, 320×240, in batches as they are trained on. */
 const SAMPLE = { height: 240, width: 320 };
 
-function factsOf(cfg: Config, more: Partial<MemoryFacts> = {}): MemoryFacts {
-  return {
-    parameters: [...new Detector(cfg).namedParameters()],
-    clip: { height: 64, width: 96 },
-    testClip: null,
-    savesBesideTraining: false,
-    processBytes: 5e8,
-    ...more,
-  };
-}
+const factsOf = (cfg: Config, more: Partial<MemoryFacts> = {}) =>
+  memoryFacts(cfg, { clip: { height: 64, width: 96 }, processBytes: 5e8, ...more });
 
 const estimate = (changes: Record<string, unknown> = {}, more: Partial<MemoryFacts> = {}) => {
   const cfg = tinyConfig(changes);

@@ -1,8 +1,8 @@
 /** @file Tests of what is suggested where memory is short. */
 import { describe, expect, it } from 'vitest';
+import { memoryFacts } from '../../../test/memory_facts.js';
 import { tinyConfig } from '../../../test/tiny_config.js';
 import type { Config } from '../../config/index.js';
-import { Detector } from '../../model/detector.js';
 import { estimateMemory, type MemoryFacts } from './estimate.js';
 import { memoryRemedies } from './remedies.js';
 
@@ -14,16 +14,8 @@ const LARGE = {
   'DATALOADER.NUM_WORKERS': 4,
 };
 
-function factsOf(cfg: Config, more: Partial<MemoryFacts> = {}): MemoryFacts {
-  return {
-    parameters: [...new Detector(cfg).namedParameters()],
-    clip: { height: 320, width: 448 },
-    testClip: null,
-    savesBesideTraining: false,
-    processBytes: 1e9,
-    ...more,
-  };
-}
+const factsOf = (cfg: Config, more: Partial<MemoryFacts> = {}) =>
+  memoryFacts(cfg, { clip: { height: 320, width: 448 }, processBytes: 1e9, ...more });
 
 describe('memoryRemedies', () => {
   it('names settings from the cheapest on, each with what it would take', () => {
