@@ -7,9 +7,11 @@ import type { HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
 import { replacePath } from './atomic_file.js';
 import { describeSystemError } from './file_source.js';
+import type { Coverage } from './fit.js';
+import { type LoadedWeights, loadWeights } from './load_weights.js';
 import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { readWeightFile } from './weight_file.js';
-import { findStateDict, type LoadReport, loadWeights, type ModelShapes } from './weights.js';
+import { findStateDict, type ModelShapes } from './weights.js';
 
 const LAST_CHECKPOINT = 'last_checkpoint';
 
@@ -40,7 +42,7 @@ export interface LoadRequest {
   readonly noHead: boolean;
 }
 
-/** The file to load, and how. */
+/** The file to start from, and how. */
 export interface LoadPlan {
   readonly path: string;
   readonly source: 'MODEL.WEIGHT' | typeof LAST_CHECKPOINT;
@@ -48,8 +50,13 @@ export interface LoadPlan {
   readonly noHead: boolean;
 }
 
-export interface LoadedCheckpoint {
-  readonly report: LoadReport;
+/** The file to load, and how. */
+export interface LoadSource extends Pick<LoadPlan, 'path' | 'transfer' | 'noHead'> {
+  /** How much of the model the file must hold; by default whatever fits. */
+  readonly coverage?: Coverage;
+}
+
+export interface LoadedCheckpoint extends LoadedWeights {
   /** As the file has them; null where it has none or only weights were asked for. */
   readonly optimizer: PyValue;
   readonly scheduler: PyValue;
@@ -225,7 +232,7 @@ export class Checkpointer {
  * are. Throws CheckpointError if the file cannot be read or does not fit the model.
  */
 export function loadCheckpoint(
-  { path, transfer, noHead }: Pick<LoadPlan, 'path' | 'transfer' | 'noHead'>,
+  { path, transfer, noHead, coverage = 'any' }: LoadSource,
   model: ModelShapes,
   set: (name: string, data: Float32Array) => void,
 ): LoadedCheckpoint {
@@ -237,9 +244,8 @@ export function loadCheckpoint(
   if (iteration !== null && !(Number.isSafeInteger(iteration) && (iteration as number) >= 0)) {
     throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
   }
-  const report = loadWeights(path, state, model, noHead, set);
   return {
-    report,
+    ...loadWeights({ path, state }, model, { noHead, coverage }, set),
     optimizer: part('optimizer'),
     scheduler: part('scheduler'),
     iteration: iteration as number | null,

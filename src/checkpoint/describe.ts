@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { type DType, type HostTensor, isHostTensor, sizeOf } from '../util/host_tensor.js';
 import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
 import { DamagedDataError } from './file_source.js';
+import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
 import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
 import {
   type ChecksumReport,
@@ -11,7 +12,7 @@ import {
   type WeightFormat,
   weightFormatOf,
 } from './weight_file.js';
-import { findStateDict, isHead, stateDictKey } from './weights.js';
+import { findStateDict, isHead, plainNames, stateDictKey } from './weights.js';
 
 export interface TensorDescription {
   readonly name: string;
@@ -34,12 +35,26 @@ export interface CheckpointDescription {
   readonly noTensors: readonly string[];
   /** What MODEL.WEIGHT does with the names, in sentences. */
   readonly loading: readonly string[];
+  /** How many of the tensors have names of the model, for each group that the file has something of. */
+  readonly groups: readonly NamedGroup[];
+  /** Names of tensors that seem to belong to none of these, with N for the first number. */
+  readonly otherNames: readonly string[];
   readonly iteration: PyValue;
   readonly optimizer: OptimizerDescription | null;
   readonly scheduler: SchedulerDescription | null;
   /** Everything else, in words by key. */
   readonly others: Readonly<Record<string, string>>;
   readonly checksums: ChecksumReport;
+}
+
+/** Tensors that belong to the backbone, the neck or the head by their names. */
+export interface NamedGroup {
+  readonly group: string;
+  readonly tensors: number;
+  /** Tensors whose names some model has. */
+  readonly known: number;
+  /** The other names, with N for the numbers of blocks, levels and stages. */
+  readonly unknown: readonly string[];
 }
 
 export interface OptimizerDescription {
@@ -65,6 +80,7 @@ export function describeWeightFile(path: string): CheckpointDescription {
   const weightsKey = stateDictKey(content);
   const tensors: TensorDescription[] = [];
   for (const [name, tensor] of state) if (tensor) tensors.push(describeTensor(name, tensor));
+  const { groups, otherNames } = sortNames(tensors.map(({ name }) => name));
   const entries = weightsKey === null ? new Map() : new Map(content as Map<PyValue, PyValue>);
   entries.delete(weightsKey);
   const iteration = entries.get('iteration') ?? null;
@@ -81,7 +97,9 @@ export function describeWeightFile(path: string): CheckpointDescription {
     tensors,
     elements: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     noTensors: [...state].filter(([, tensor]) => tensor === null).map(([name]) => name),
-    loading: describeLoading([...state.keys()]),
+    loading: describeLoading([...state.keys()], groups),
+    groups,
+    otherNames,
     iteration,
     optimizer,
     scheduler,
@@ -100,8 +118,30 @@ function describeTensor(name: string, tensor: HostTensor): TensorDescription {
   }
 }
 
+const GROUPS = ['backbone', 'neck', 'head'];
+
+function sortNames(keys: readonly string[]): Pick<CheckpointDescription, 'groups' | 'otherNames'> {
+  const nameByKey = new Map(Array.from(plainNames(keys), ([name, key]) => [key, name]));
+  const names = [...nameByKey.values()];
+  const groupOfName = (name: string) => (isHead(name) ? 'head' : likelyGroupOf(name));
+  const groups = GROUPS.map((group) => {
+    const ofGroup = names.filter((name) => groupOfName(name) === group);
+    const unknown = ofGroup.filter((name) => !isKnownName(name));
+    const known = ofGroup.length - unknown.length;
+    return { group, tensors: ofGroup.length, known, unknown: kindsAmong(unknown) };
+  });
+  return {
+    groups: groups.filter(({ tensors }) => tensors > 0),
+    otherNames: kindsAmong(names.filter((name) => groupOfName(name) === null)),
+  };
+}
+
+function kindsAmong(names: readonly string[]): string[] {
+  return [...new Set(names.map((name) => kindOf(name).kind))];
+}
+
 /** As matchWeights takes the names. */
-function describeLoading(keys: readonly string[]): string[] {
+function describeLoading(keys: readonly string[], groups: readonly NamedGroup[]): string[] {
   const lines: string[] = [];
   const parallel = keys.every((key) => key.startsWith('module.'));
   if (parallel) lines.push('"module." before every name does not count');
@@ -109,13 +149,30 @@ function describeLoading(keys: readonly string[]): string[] {
   const starting = (prefix: string) => names.filter((name) => name.startsWith(prefix)).length;
   const encoder = starting('encoder.');
   if (encoder > 0) lines.push(`"encoder." before ${encoder} names does not count (pre-training)`);
-  const backbone = starting('backbone.');
-  if (backbone > 0) lines.push(`${backbone} tensors of the backbone`);
-  else if (encoder > 0 || starting('blocks.') > 0)
-    lines.push('names of a backbone alone: it loads into backbone.*');
+  const backbone = groups.find(({ group }) => group === 'backbone');
+  const isAlone = starting('backbone.') === 0 && (encoder > 0 || starting('blocks.') > 0);
+  if (isAlone) lines.push('names of a backbone alone: it loads into backbone.*');
+  else if (backbone?.unknown.length === 0)
+    lines.push(`${backbone.tensors} tensors of the backbone, all with names of the model`);
+  for (const group of groups) lines.push(...describeUnknown(group));
   const head = names.filter(isHead).length;
   if (head > 0) lines.push(`${head} tensors of the head, which --no-head leaves out`);
   return lines;
+}
+
+/** What of a group does not load because of its names. */
+function describeUnknown({ group, tensors, known, unknown }: NamedGroup): string[] {
+  if (unknown.length === 0) return [];
+  const others = tensors - known;
+  return [
+    `${group}: ${known} of the file's ${tensors} tensors have names of the model`,
+    `${group}: ${others} ${others === 1 ? 'has a name' : 'have names'} that the model does not have: ${firstNames(unknown)}`,
+  ];
+}
+
+/** The first of many names. */
+export function firstNames(names: readonly string[]): string {
+  return names.slice(0, MOST_NAMES).join(', ') + (names.length > MOST_NAMES ? ', …' : '');
 }
 
 function describeOptimizer(value: PyValue | undefined): OptimizerDescription | null {
@@ -145,6 +202,7 @@ function describeScheduler(value: PyValue | undefined): SchedulerDescription | n
 
 const LONGEST_TEXT = 60;
 const MOST_ENTRIES = 8;
+const MOST_NAMES = 8;
 
 /** A value in a few words; small dicts of plain values are written out. */
 function inWords(value: PyValue): string {

@@ -1,10 +1,9 @@
 /** @file Tests of matching file entries with the model's weights, and of what the report says. */
 import { describe, expect, test } from 'vitest';
-import { errorOf } from '../../test/checkpoint_files.js';
 import { CheckpointError } from '../errors.js';
 import { float32Tensor, type HostTensor, sizeOf } from '../util/host_tensor.js';
 import { PyOpaque, type PyValue } from '../util/python_values.js';
-import { findStateDict, loadWeights, matchWeights, summarizeReport } from './weights.js';
+import { findStateDict, matchWeights, summarizeReport } from './weights.js';
 
 const tensor = (...shape: number[]) =>
   float32Tensor(shape, new Float32Array(sizeOf(shape)).fill(shape.length));
@@ -92,56 +91,8 @@ describe('matching', () => {
   });
 });
 
-describe('loading', () => {
-  test('values are converted and handed over one by one', () => {
-    const file = new Map<string, HostTensor>([
-      ['a', { dtype: 'bfloat16', shape: [2], bytes: () => Uint8Array.of(0x80, 0x3f, 0, 0x40) }],
-    ]);
-    const set: [string, Float32Array][] = [];
-    loadWeights('f.pth', file, model('x.a'), false, (name, data) => set.push([name, data]));
-    expect(set).toEqual([['x.a', Float32Array.of(1, 2)]]);
-  });
-
-  const failure = (file: Map<string, HostTensor | null>, names: ReturnType<typeof model>, noHead = false) => {
-    const error = errorOf(() =>
-      loadWeights('f.pth', file, names, noHead, () => expect.fail('nothing may be set')),
-    );
-    expect(error).toBeInstanceOf(CheckpointError);
-    return error.message;
-  };
-
-  test('another number of classes: --no-head', () => {
-    const file = new Map([
-      ['backbone.w', tensor(2)],
-      ['stm_head.fc_action.weight', tensor(80, 4)],
-    ]);
-    const names = new Map([
-      ['backbone.w', { shape: [2] }],
-      ['stm_head.fc_action.weight', { shape: [3, 4] }],
-    ]);
-    expect(failure(file, names)).toBe(
-      'f.pth: 1 tensor with another shape than in the model: stm_head.fc_action.weight is [80,4] in the file and [3,4] ' +
-        'in the model. Use --no-head to load everything but the head, for instance for another number of action classes.',
-    );
-    const { loaded } = loadWeights('f.pth', file, names, true, () => {});
-    expect([...loaded.keys()]).toEqual(['backbone.w']);
-  });
-
-  test('another size of the backbone: the config', () => {
-    const file = new Map([['backbone.w', tensor(3)], ...state('stm_head.w')]);
-    expect(failure(file, model('backbone.w', 'stm_head.w'))).toMatch(/Set the sizes in the config/);
-    const many = state('a', 'b', 'c', 'd', 'e', 'f');
-    const names = new Map([...many.keys()].map((name) => [name, { shape: [2, 1] }]));
-    expect(failure(many, names)).toMatch(/6 tensors with .* \(and 2 more\)/);
-  });
-
-  test('nothing that fits', () => {
-    expect(failure(state('a', 'b', 'c', 'd'), model('x'))).toBe(
-      'f.pth: nothing in it fits the model. Its keys are: a, b, c, …; the model has: x',
-    );
-  });
-
-  test('the summary is short', () => {
+describe('the summary', () => {
+  test('is short', () => {
     const report = matchWeights(
       state('norm.weight', 'head.weight', 'head.bias', 'stm_head.a'),
       model('backbone.norm.weight', 'm.1', 'm.2', 'm.3', 'm.4', 'stm_head.a'),

@@ -1,7 +1,8 @@
 /** @file Which tensor of a weight file belongs to which weight of the model, and a report about it. */
 import { CheckpointError } from '../errors.js';
-import { type HostTensor, isHostTensor, toFloat32 } from '../util/host_tensor.js';
+import { type HostTensor, isHostTensor } from '../util/host_tensor.js';
 import { type PyDict, PyOpaque, type PyValue } from '../util/python_values.js';
+import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
 /** The weights of the model in PyTorch's order, as far as loading needs to know them. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -64,6 +65,24 @@ export function findStateDict(path: string, value: PyValue): Map<string, HostTen
 }
 
 /**
+ * The keys of a file by the names that count: without a `module.` before all of them (DistributedDataParallel), and without
+ * an `encoder.` (VideoMAE's pre-training) unless there is a key without it.
+ */
+export function plainNames(keys: Iterable<string>): Map<string, string> {
+  const all = [...keys];
+  const parallel = all.every((key) => key.startsWith('module.'));
+  const keyByName = new Map<string, string>();
+  const encoderKeys = new Map<string, string>();
+  for (const key of all) {
+    const name = parallel ? key.slice('module.'.length) : key;
+    keyByName.set(name, key);
+    if (name.startsWith('encoder.')) encoderKeys.set(name.slice('encoder.'.length), key);
+  }
+  for (const [name, key] of encoderKeys) if (!keyByName.has(name)) keyByName.set(name, key);
+  return keyByName;
+}
+
+/**
  * Finds for each weight of the model the longest key that is its name or ends it after a dot, so `blocks.0.norm1.weight`
  * serves `backbone.blocks.0.norm1.weight`. A `module.` (DistributedDataParallel) or `encoder.` (VideoMAE's pre-training)
  * before the file's keys does not count.
@@ -74,15 +93,7 @@ export function matchWeights(
   noHead: boolean,
 ): LoadReport {
   const keys = [...state.keys()];
-  const parallel = keys.every((key) => key.startsWith('module.'));
-  const keyByName = new Map<string, string>();
-  const encoderKeys = new Map<string, string>();
-  for (const key of keys) {
-    const name = parallel ? key.slice('module.'.length) : key;
-    keyByName.set(name, key);
-    if (name.startsWith('encoder.')) encoderKeys.set(name.slice('encoder.'.length), key);
-  }
-  for (const [name, key] of encoderKeys) if (!keyByName.has(name)) keyByName.set(name, key);
+  const keyByName = plainNames(keys);
 
   const loaded = new Map<string, string>();
   const missing: string[] = [];
@@ -110,30 +121,7 @@ export function matchWeights(
   return { loaded, missing, unexpected, skipped: keys.filter((key) => skipped.has(key)), mismatched };
 }
 
-/**
- * Hands the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
- * one if shapes differ or nothing fits; a damaged file may be noticed in the middle.
- */
-export function loadWeights(
-  path: string,
-  state: ReadonlyMap<string, HostTensor | null>,
-  model: ModelShapes,
-  noHead: boolean,
-  set: (name: string, data: Float32Array) => void,
-): LoadReport {
-  const report = matchWeights(state, model, noHead);
-  if (report.mismatched.length > 0) throw new CheckpointError(describeMismatch(path, report));
-  if (report.loaded.size === 0) {
-    throw new CheckpointError(
-      `${path}: nothing in it fits the model. Its keys are: ${firstOf([...state.keys()])}; ` +
-        `the model has: ${firstOf([...model.keys()])}`,
-    );
-  }
-  for (const [name, key] of report.loaded) set(name, toFloat32(state.get(key)!));
-  return report;
-}
-
-/** A few lines for the log: how many weights were loaded, and the first names of those that were not. */
+/** A few lines for the log: how many weights were loaded, the first names of those that were not, and parts left out. */
 export function summarizeReport(path: string, report: LoadReport): string {
   const { loaded, missing, unexpected, skipped } = report;
   const lines = [`loaded ${tensors(loaded.size)} from ${path}`];
@@ -145,10 +133,24 @@ export function summarizeReport(path: string, report: LoadReport): string {
   if (missing.length > 0) lines.push(`  not in the file: ${missing.length} (${firstOf(missing)})`);
   if (unexpected.length > 0) lines.push(`  not in the model: ${unexpected.length} (${firstOf(unexpected)})`);
   if (skipped.length > 0) lines.push(`  skipped, the head: ${skipped.length} (${firstOf(skipped)})`);
+  lines.push(...absentParts(report).map((part) => `  ${part}`));
   return lines.join('\n');
 }
 
-function describeMismatch(path: string, { mismatched }: LoadReport): string {
+/** What a file of one of the official kinds may leave out, where this one does. */
+function absentParts({ loaded, missing }: LoadReport): string[] {
+  const begun = new Set(Array.from(loaded.keys(), groupOf));
+  const groups = new Set(missing.filter((name) => !isBuffer(name)).map(groupOf));
+  const absent = ['neck', 'head'].filter((group) => groups.has(group) && !begun.has(group));
+  const are = absent.length > 1 ? 'are not in the file and start' : 'is not in the file and starts';
+  const lines = absent.length > 0 ? [`the ${absent.join(' and the ')} ${are} at random`] : [];
+  if (begun.has('backbone') && missing.some(isOptional))
+    lines.push('backbone.norm is not in the file and starts as ones and zeros');
+  return lines;
+}
+
+/** The sentences of the error for weights of other shapes. */
+export function describeMismatch(path: string, { mismatched }: LoadReport): string {
   const some = mismatched
     .slice(0, 4)
     .map(({ name, expected, found }) => `${name} is [${found}] in the file and [${expected}] in the model`);
@@ -182,6 +184,7 @@ function tensors(count: number): string {
   return count === 1 ? '1 tensor' : `${count} tensors`;
 }
 
-function firstOf(names: readonly string[]): string {
+/** The first three of some names. */
+export function firstOf(names: readonly string[]): string {
   return names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '');
 }

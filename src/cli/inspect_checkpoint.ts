@@ -2,6 +2,7 @@
 import {
   type CheckpointDescription,
   describeWeightFile,
+  firstNames,
   type TensorDescription,
 } from '../checkpoint/describe.js';
 import { damageError } from '../checkpoint/weight_file.js';
@@ -31,7 +32,8 @@ function jsonOf({ tensors, ...rest }: CheckpointDescription): string {
 }
 
 function textOf(description: CheckpointDescription): string {
-  const { tensors, elements, format, bytes, weightsKey, noTensors, loading, checksums } = description;
+  const { tensors, elements, format, bytes, weightsKey, noTensors, loading, otherNames, checksums } =
+    description;
   const { iteration, optimizer, scheduler, others } = description;
   const { good, unchecked, damaged } = checksums;
   const place = weightsKey === null ? '' : ` under "${weightsKey}"`;
@@ -40,6 +42,7 @@ function textOf(description: CheckpointDescription): string {
     ['weights', `${count(tensors.length)} tensors, ${count(elements)} elements${place}`],
     ['no tensors', noTensors.length > 0 ? noTensors.join(', ') : null],
     ...loading.map((line): [string, string] => ['loading', line]),
+    ['other names', otherNames.length > 0 ? `${firstNames(otherNames)}, which no model has` : null],
     ['iteration', iteration === null ? null : String(iteration)],
     [
       'optimizer',

@@ -9,6 +9,7 @@ import { addEngineOptions, type ConfigOptions, configCommand } from './options.j
 type Flags = ConfigOptions & {
   transfer?: boolean;
   head: boolean;
+  allowPartial?: boolean;
   adjustLr?: boolean;
   resume?: boolean;
   useTfboard?: boolean;
@@ -26,6 +27,10 @@ export function trainCommand(): Command {
     .description('train a model')
     .option('--transfer', 'take only the weights from MODEL.WEIGHT: no optimizer, schedule or iteration')
     .option('--no-head', 'do not load the weights of the head (stm_head.*)')
+    .option(
+      '--allow-partial',
+      'train also where only a part of the backbone, the neck or the head loads; the rest starts at random',
+    )
     .option(
       '--adjust-lr',
       "on resuming, take the schedule's position from the file but this configuration's settings",
@@ -67,6 +72,7 @@ export function trainCommand(): Command {
       const { exitCode, stopped } = await train(loaded, {
         transfer: flags.transfer ?? false,
         noHead: !flags.head,
+        allowPartial: flags.allowPartial ?? false,
         adjustLr: flags.adjustLr ?? false,
         resume: flags.resume ?? false,
         seed: flags.seed ?? null,

@@ -15,7 +15,7 @@ import { largest, norms, totalNorm } from './magnitudes.js';
 import { type NonFinite, NonFiniteError } from './nonfinite.js';
 import { clipsOf, partsOf } from './parts.js';
 import { formatReplay } from './replay_table.js';
-import { restoreState } from './restore.js';
+import { type RestoreRequest, restoreState } from './restore.js';
 import { readBatch, type SavedBatch } from './saved_batch.js';
 import { computeGradients, stepRng } from './step.js';
 
@@ -32,6 +32,9 @@ export interface GroupGradients {
   readonly norm: number;
   readonly largest: number;
 }
+
+/** What the command line says. */
+export type ReplayRequest = EngineRequest & Pick<RestoreRequest, 'allowPartial'>;
 
 /** What the step of a batch does. */
 export interface Replay {
@@ -52,7 +55,7 @@ export interface Replay {
 export async function replay(
   cfg: Config,
   file: string,
-  request: EngineRequest,
+  request: ReplayRequest,
   log: LineLog,
 ): Promise<number> {
   const saved = readBatch(file);
@@ -63,7 +66,7 @@ export async function replay(
   const optimizer = makeOptimizer(cfg, model);
   const criterion = new SetCriterion(cfg.MODEL.STM);
   const state = { model, criterion, optimizer, scheduler: makeLrScheduler(cfg, optimizer) };
-  loadWeights(state, cfg, saved, log);
+  loadWeights(state, cfg, saved, { ...request, log });
   const result = await replayStep(state, saved);
   log.info(formatReplay(result, saved));
   return result.nonFinite === null ? 0 : 1;
@@ -148,10 +151,15 @@ async function partOutputs(
 }
 
 /** Weights of the checkpoint before the batch's iteration where there is one, else those that training would start from. */
-function loadWeights(state: TrainingState, cfg: Config, { iteration, seed }: SavedBatch, log: LineLog): void {
+function loadWeights(
+  state: TrainingState,
+  cfg: Config,
+  { iteration, seed }: SavedBatch,
+  { allowPartial, log }: Pick<ReplayRequest, 'allowPartial'> & { log: LineLog },
+): void {
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
   const exact = checkpointer.pathOf(checkpointName(iteration - 1));
-  const request = { transfer: true, noHead: false, adjustLr: false, resume: false, seed };
+  const request = { transfer: true, noHead: false, adjustLr: false, resume: false, allowPartial, seed };
   const path = existsSync(exact)
     ? exact
     : checkpointer.resolve({ ...request, weight: cfg.MODEL.WEIGHT })?.path;

@@ -46,6 +46,8 @@ export function checkpointParts(state: TrainingState, iteration: number, run?: P
 
 export interface RestoreRequest extends Omit<LoadRequest, 'weight'> {
   readonly adjustLr: boolean;
+  /** Goes on where the file holds a group of the network only in part, with the rest at random. */
+  readonly allowPartial?: boolean;
   /** Null: that of the run which is continued, 0 for a new one. */
   readonly seed: number | null;
 }
@@ -149,18 +151,23 @@ function loadParts(
   plan: LoadPlan,
   { model, criterion, optimizer, scheduler }: TrainingState,
   cfg: Config,
-  { adjustLr }: RestoreRequest,
+  { adjustLr, allowPartial = false }: RestoreRequest,
   log: LineLog,
 ): LoadedCheckpoint {
   log.info(`loading ${plan.path} (${plan.source})`);
   const parameters = new Map(model.namedParameters());
   const shapes = new Map<string, { shape: readonly number[] }>(parameters);
   shapes.set(CLASS_WEIGHTS, { shape: [criterion.classWeights.length] });
-  const loaded = loadCheckpoint(plan, shapes, (name, data) => {
+  const coverage = allowPartial ? 'any' : 'whole groups';
+  const loaded = loadCheckpoint({ ...plan, coverage }, shapes, (name, data) => {
     if (name === CLASS_WEIGHTS) setClassWeights(criterion, data, log);
     else parameters.get(name)?.set(data);
   });
   log.info(summarizeReport(plan.path, loaded.report));
+  if (loaded.misfit) {
+    const consequence = '--allow-partial: training goes on with what loads, and the rest at random';
+    log.warn(`${plan.path}: ${loaded.misfit}\n${consequence}`);
+  }
   if (loaded.optimizer !== null) {
     const warning = lrScaleWarning(cfg, loaded.optimizer);
     if (warning) log.warn(warning);

@@ -36,6 +36,8 @@ import { CheckpointSaver } from './saver.js';
 export interface TrainOptions extends EngineRequest {
   transfer: boolean;
   noHead: boolean;
+  /** Trains also with weights that fit in part; by default they are an error. */
+  allowPartial?: boolean;
   adjustLr: boolean;
   resume: boolean;
   /** Null: that of the run which is continued, 0 for a new one. */

@@ -1,0 +1,207 @@
+/** @file How a weight file fits a model, part by part: what of a group loads, and what the file has beyond the model. */
+import type { HostTensor } from '../util/host_tensor.js';
+import {
+  countRepetitions,
+  groupOf,
+  isBuffer,
+  isOptional,
+  isPieceOf,
+  kindOf,
+  partOf,
+  REPETITIONS,
+  settingsWith,
+  settingsWithout,
+} from './model_parts.js';
+import { type FusedBias, fusedBiases, kindsOf, likelyRenamings, type Renaming } from './renaming.js';
+import { type LoadReport, type ModelShapes, plainNames } from './weights.js';
+
+/**
+ * How much of the model a file must hold: whatever fits; groups (backbone, neck, head) that are whole and in this order,
+ * of which the last ones may be left out; or all of it.
+ */
+export type Coverage = 'any' | 'whole groups' | 'whole model';
+
+/** A part of a group of which not all tensors load. */
+export interface IncompletePart {
+  readonly name: string;
+  readonly loaded: number;
+  readonly total: number;
+  /** Names in the model. */
+  readonly missing: readonly string[];
+}
+
+/** A group of which some tensors do not load, or of which the file has more than the model. */
+export interface MisfitGroup {
+  readonly name: string;
+  readonly loaded: number;
+  readonly total: number;
+  readonly incomplete: readonly IncompletePart[];
+  /** Names in the file that the model has no place for. */
+  readonly surplus: readonly string[];
+}
+
+/** Numbers of blocks or decoder stages that differ. */
+export interface OtherCount {
+  readonly unit: string;
+  readonly setting: string;
+  readonly inFile: number;
+  readonly inModel: number;
+}
+
+export interface Misfit {
+  readonly groups: readonly MisfitGroup[];
+  readonly renamings: readonly Renaming[];
+  readonly fused: readonly FusedBias[];
+  readonly counts: readonly OtherCount[];
+  /** Other settings with which the model would have what the file has. */
+  readonly settings: readonly string[];
+}
+
+/** Weights of a file, the model that they are for, and what matching them found. */
+export interface Match {
+  readonly state: ReadonlyMap<string, HostTensor | null>;
+  readonly model: ModelShapes;
+  readonly report: LoadReport;
+}
+
+/** What keeps a file from fitting; null where it holds all that it must, and nothing that the model has no place for. */
+export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
+  const unexpected = unexpectedTensors(match);
+  const likely = likelyNames(match, unexpected);
+  const needed = neededGroups(match, coverage, likely.renamings);
+  const groups = Array.from(groupsToLoad(match), ([name, tensors]): MisfitGroup => {
+    const missing = new Set(match.report.missing);
+    const isRequired = (tensor: string) =>
+      !missing.has(tensor) || coverage === 'whole model' || !isOptional(tensor);
+    const required = tensors.filter(isRequired);
+    return {
+      name,
+      loaded: required.filter((tensor) => !missing.has(tensor)).length,
+      total: required.length,
+      incomplete: needed.has(name) ? incompleteParts(required, missing) : [],
+      surplus: [...unexpected.keys()].filter((key) => isPieceOf(name, key)),
+    };
+  }).filter(({ incomplete, surplus }) => incomplete.length > 0 || surplus.length > 0);
+  if (groups.length === 0) return null;
+  const relevant = relevantTo(groups, likely);
+  const settings = [...new Set(groups.flatMap((group) => otherSettings(group, match, relevant)))];
+  return { groups, ...relevant, counts: otherCounts(match, groups), settings };
+}
+
+/** The names of the model's weights by groups, without a head that is left out. */
+function groupsToLoad({ model, report }: Match): Map<string, string[]> {
+  const missing = new Set(report.missing);
+  const groups = new Map<string, string[]>();
+  for (const name of model.keys()) {
+    if (isBuffer(name) || !(missing.has(name) || report.loaded.has(name))) continue;
+    groups.set(groupOf(name), [...(groups.get(groupOf(name)) ?? []), name]);
+  }
+  return groups;
+}
+
+/**
+ * The groups that must be whole: the first one and all up to the last of which something loads, since no trained head goes
+ * with a neck at random; and a later one that the file seems to have under other names.
+ */
+function neededGroups(match: Match, coverage: Coverage, renamings: readonly Renaming[]): Set<string> {
+  const groups = [...groupsToLoad(match)];
+  const last = groups.findLastIndex(([, names]) => names.some((name) => match.report.loaded.has(name)));
+  const needed = groups.filter(([group, names], place) => {
+    const renamed = renamings.filter(({ to }) => to.group === group);
+    const count = renamed.reduce((sum, { to }) => sum + to.shapes.size, 0);
+    return coverage === 'whole model' || place <= Math.max(0, last) || 2 * count >= names.length;
+  });
+  return new Set(needed.map(([group]) => group));
+}
+
+/** Names and shapes for which the model has no place, without the prefixes that do not count. */
+function unexpectedTensors({ state, report }: Match): Map<string, readonly number[]> {
+  const nameByKey = new Map(Array.from(plainNames(state.keys()), ([name, key]) => [key, name]));
+  const found = new Map<string, readonly number[]>();
+  for (const key of report.unexpected) {
+    const tensor = state.get(key);
+    const name = nameByKey.get(key) ?? key;
+    if (tensor && !isBuffer(name)) found.set(name, tensor.shape);
+  }
+  return found;
+}
+
+function likelyNames(
+  { model, report }: Match,
+  unexpected: ReadonlyMap<string, readonly number[]>,
+): Pick<Misfit, 'renamings' | 'fused'> {
+  const required = report.missing.filter((name) => !isBuffer(name) && !isOptional(name));
+  const missing = kindsOf(
+    required.map((name) => [name, model.get(name)!.shape]),
+    groupOf,
+  );
+  const found = kindsOf(unexpected);
+  const fused = fusedBiases(missing, found);
+  const explained = new Set(fused.flatMap(({ from, to }) => [from, ...to]));
+  const renamings: Renaming[] = [];
+  // Group by group, because the backbone of a file without a head must not lose names to that head.
+  for (const group of new Set(missing.map((kind) => kind.group))) {
+    const lacking = missing.filter((kind) => kind.group === group && !explained.has(kind));
+    const likely = likelyRenamings(
+      lacking,
+      found.filter((kind) => !explained.has(kind)),
+    );
+    for (const { from } of likely) explained.add(from);
+    renamings.push(...likely);
+  }
+  return { renamings, fused };
+}
+
+function incompleteParts(names: readonly string[], missing: ReadonlySet<string>): IncompletePart[] {
+  const parts = new Map<string, string[]>();
+  for (const name of names) parts.set(partOf(name), [...(parts.get(partOf(name)) ?? []), name]);
+  return Array.from(parts, ([name, tensors]) => {
+    const lacking = tensors.filter((tensor) => missing.has(tensor));
+    return { name, loaded: tensors.length - lacking.length, total: tensors.length, missing: lacking };
+  }).filter((part) => part.missing.length > 0);
+}
+
+/** Only what has to do with groups that do not fit. */
+function relevantTo(
+  groups: readonly MisfitGroup[],
+  { renamings, fused }: Pick<Misfit, 'renamings' | 'fused'>,
+): Pick<Misfit, 'renamings' | 'fused'> {
+  const lacking = new Set(groups.flatMap(({ name, incomplete }) => (incomplete.length > 0 ? [name] : [])));
+  return {
+    renamings: renamings.filter(({ to }) => lacking.has(to.group ?? '')),
+    fused: fused.filter(({ to }) => lacking.has(to[0].group ?? '')),
+  };
+}
+
+function otherCounts({ state, model }: Match, groups: readonly MisfitGroup[]): OtherCount[] {
+  const names = [...plainNames(state.keys()).keys()];
+  return REPETITIONS.filter(({ group }) => groups.some(({ name }) => name === group)).flatMap(
+    (repetition) => {
+      const inFile = countRepetitions(repetition, names);
+      const inModel = countRepetitions(repetition, model.keys());
+      if (inFile === null || inModel === null || inFile === inModel) return [];
+      return [{ unit: repetition.unit, setting: repetition.setting, inFile, inModel }];
+    },
+  );
+}
+
+/** Settings that account for all that a group lacks, or for all that the file has beyond it, under whatever names. */
+function otherSettings(
+  { incomplete, surplus }: MisfitGroup,
+  { model, report }: Match,
+  { renamings, fused }: Pick<Misfit, 'renamings' | 'fused'>,
+): string[] {
+  const bare = (name: string) => kindOf(name).kind.replace(/^(backbone|stm_head)\./, '');
+  const found = new Set(
+    [...renamings.map(({ to }) => to), ...fused.flatMap(({ to }) => to)].map(({ name }) => bare(name)),
+  );
+  const used = new Set([...renamings, ...fused].map(({ from }) => from.name));
+  const loaded = new Set(Array.from(report.loaded.keys(), bare));
+  const known = new Set(Array.from(model.keys(), bare));
+  const lacking = incomplete.flatMap(({ missing }) => missing).filter((name) => !found.has(bare(name)));
+  const beyond = surplus.filter((name) => !used.has(kindOf(name).kind) && !known.has(bare(name)));
+  return [
+    ...(lacking.some((name) => loaded.has(bare(name))) ? [] : settingsWithout(lacking)),
+    ...settingsWith(beyond),
+  ];
+}

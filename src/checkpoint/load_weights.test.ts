@@ -1,0 +1,333 @@
+/** @file Tests of loading weights, and of what is said of files that fit a model in part. */
+import { describe, expect, test } from 'vitest';
+import { errorOf } from '../../test/checkpoint_files.js';
+import {
+  mmactionName,
+  modelTensors,
+  only,
+  renamed,
+  type StateDict,
+  smallTensor,
+  withFusedBias,
+  without,
+} from '../../test/model_tensors.js';
+import { tinyConfig } from '../../test/tiny_config.js';
+import { CheckpointError } from '../errors.js';
+import type { HostTensor } from '../util/host_tensor.js';
+import type { Coverage } from './fit.js';
+import { type LoadedWeights, loadWeights } from './load_weights.js';
+import type { ModelShapes } from './weights.js';
+
+const state = (...keys: string[]) =>
+  new Map<string, HostTensor | null>(keys.map((key) => [key, smallTensor(2)]));
+const model = (...names: string[]) => new Map(names.map((name) => [name, { shape: [2] }]));
+
+interface Request {
+  noHead?: boolean;
+  coverage?: Coverage;
+}
+
+const load = (
+  file: ReadonlyMap<string, HostTensor | null>,
+  shapes: ModelShapes,
+  { noHead = false, coverage = 'whole groups' }: Request = {},
+): LoadedWeights => loadWeights({ path: 'f.pth', state: file }, shapes, { noHead, coverage }, () => {});
+
+const failure = (
+  file: ReadonlyMap<string, HostTensor | null>,
+  shapes: ModelShapes,
+  { noHead = false, coverage = 'whole groups' }: Request = {},
+): string => {
+  const set = () => expect.fail('nothing may be set');
+  const error = errorOf(() => loadWeights({ path: 'f.pth', state: file }, shapes, { noHead, coverage }, set));
+  expect(error).toBeInstanceOf(CheckpointError);
+  return error.message;
+};
+
+describe('loading', () => {
+  test('converts the values and hands them over one by one', () => {
+    const file = new Map<string, HostTensor>([
+      ['a', { dtype: 'bfloat16', shape: [2], bytes: () => Uint8Array.of(0x80, 0x3f, 0, 0x40) }],
+    ]);
+    const set: [string, Float32Array][] = [];
+    const options = { noHead: false, coverage: 'any' } as const;
+    loadWeights({ path: 'f.pth', state: file }, model('x.a'), options, (name, data) =>
+      set.push([name, data]),
+    );
+    expect(set).toEqual([['x.a', Float32Array.of(1, 2)]]);
+  });
+
+  test('advises --no-head where the number of classes differs', () => {
+    const file = new Map([
+      ['backbone.w', smallTensor(2)],
+      ['stm_head.fc_action.weight', smallTensor(80, 4)],
+    ]);
+    const names = new Map([
+      ['backbone.w', { shape: [2] }],
+      ['stm_head.fc_action.weight', { shape: [3, 4] }],
+    ]);
+    expect(failure(file, names)).toBe(
+      'f.pth: 1 tensor with another shape than in the model: stm_head.fc_action.weight is [80,4] in the file and [3,4] ' +
+        'in the model. Use --no-head to load everything but the head, for instance for another number of action classes.',
+    );
+    expect([...load(file, names, { noHead: true }).report.loaded.keys()]).toEqual(['backbone.w']);
+  });
+
+  test('advises other settings where the size of the backbone differs', () => {
+    const file = new Map([['backbone.w', smallTensor(3)], ...state('stm_head.w')]);
+    expect(failure(file, model('backbone.w', 'stm_head.w'))).toMatch(/Set the sizes in the config/);
+    const many = state('a', 'b', 'c', 'd', 'e', 'f');
+    const names = new Map([...many.keys()].map((name) => [name, { shape: [2, 1] }]));
+    expect(failure(many, names)).toMatch(/6 tensors with .* \(and 2 more\)/);
+  });
+
+  test('shows the names of both where nothing fits', () => {
+    for (const coverage of ['any', 'whole groups', 'whole model'] as const) {
+      expect(failure(state('a', 'b', 'c', 'd'), model('x'), { coverage })).toBe(
+        'f.pth: nothing in it fits the model. Its keys are: a, b, c, …; the model has: x',
+      );
+    }
+  });
+});
+
+const whole = modelTensors();
+const backbone = only(whole, /^backbone\./);
+const bare = (file: StateDict) => renamed(file, (name) => name.replace(/^backbone\./, ''));
+const deep = tinyConfig({ 'ViT.DEPTH': 4 });
+
+describe('files of the official kinds', () => {
+  test.each<[string, StateDict]>([
+    ['a whole detector', whole],
+    ['a backbone', backbone],
+    ['a backbone without its prefix', bare(backbone)],
+    ['a backbone without the last norm', without(backbone, /^backbone\.norm\./)],
+    [
+      'a classifier with fc_norm',
+      new Map([
+        ...bare(without(backbone, /^backbone\.norm\./)),
+        ...['fc_norm.weight', 'fc_norm.bias'].map((name) => [name, smallTensor(8)] as const),
+        ['head.weight', smallTensor(710, 8)],
+        ['head.bias', smallTensor(710)],
+      ]),
+    ],
+    [
+      'a pre-training with encoder and decoder',
+      new Map([
+        ...renamed(backbone, (name) => name.replace('backbone.', 'encoder.')),
+        ...renamed(backbone, (name) => name.replace('backbone.', 'decoder.')),
+        ['mask_token', smallTensor(1, 1, 8)],
+      ]),
+    ],
+    ['a detector with module. before every name', renamed(whole, (name) => `module.${name}`)],
+    ['a detector without its head', without(whole, /^stm_head\./)],
+    [
+      'a detector with the buffer of the loss',
+      new Map([...whole, ['stm_head.criterion.empty_weight', smallTensor(2)]]),
+    ],
+    [
+      'a table of positions beside the blocks',
+      new Map([...backbone, ['backbone.pos_embed', smallTensor(1, 8, 8)]]),
+    ],
+  ])('%s loads without a word', (_, file) => {
+    const { report, misfit } = load(file, whole);
+    expect(misfit).toBeNull();
+    expect(report.loaded.size).toBeGreaterThanOrEqual(28);
+  });
+
+  test('the buffer of the loss may be missing, too', () => {
+    const shapes = new Map([...whole, ['stm_head.criterion.empty_weight', smallTensor(2)]]);
+    expect(load(whole, shapes).misfit).toBeNull();
+  });
+
+  test('--no-head asks nothing of the head', () => {
+    const half = without(whole, /decoder_stages\.1\./);
+    expect(load(half, whole, { noHead: true }).misfit).toBeNull();
+    expect(
+      load(modelTensors(tinyConfig({ 'MODEL.STM.NUM_STAGES': 6 })), whole, { noHead: true }).misfit,
+    ).toBeNull();
+  });
+});
+
+describe('weights that fit in part', () => {
+  test("mmaction2's names are counted part by part, with the likely renaming", () => {
+    for (const file of [renamed(backbone, mmactionName), bare(renamed(backbone, mmactionName))]) {
+      expect(failure(file, whole)).toBe(
+        [
+          'f.pth: its weights fit the model only in part',
+          '  backbone: 20 of 30 tensors load',
+          '    patch embedding: 0 of 2',
+          '    blocks.N.mlp.fc1.weight: 0 of 2',
+          '    blocks.N.mlp.fc1.bias: 0 of 2',
+          '    blocks.N.mlp.fc2.weight: 0 of 2',
+          '    blocks.N.mlp.fc2.bias: 0 of 2',
+          '  most likely these are the same under other names, file → model:',
+          '    patch_embed.projection.weight → patch_embed.proj.weight',
+          '    patch_embed.projection.bias → patch_embed.proj.bias',
+          '    mlp.layers.0.0.weight → mlp.fc1.weight (in every blocks.N)',
+          '    mlp.layers.0.0.bias → mlp.fc1.bias (in every blocks.N)',
+          '    mlp.layers.1.weight → mlp.fc2.weight (in every blocks.N)',
+          '    mlp.layers.1.bias → mlp.fc2.bias (in every blocks.N)',
+          'Rename the tensors in the file, or use --allow-partial to train with what loads, and the rest at random.',
+        ].join('\n'),
+      );
+    }
+  });
+
+  test('a fused bias is named as such', () => {
+    const message = failure(without(withFusedBias(backbone), /^backbone\.norm\./), whole);
+    expect(message).toContain('  backbone: 24 of 28 tensors load\n    blocks.N.attn.q_bias: 0 of 2\n');
+    expect(message).toContain(
+      'attn.qkv.bias holds the biases of q, k and v in one tensor; the model has attn.q_bias and attn.v_bias',
+    );
+    expect(message).toMatch(/^Split the biases in the file, or /m);
+  });
+
+  test('too few blocks: the counts, the blocks and the depth of the file', () => {
+    const message = failure(backbone, modelTensors(deep));
+    expect(message).toContain('  backbone: 30 of 56 tensors load');
+    expect(message).toContain('    blocks.N.attn.qkv.weight: 2 of 4 (without N = 2, 3)');
+    expect(message).toContain('  the file has 2 blocks, the model 4 (ViT.DEPTH)');
+    expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 2), or');
+  });
+
+  test('too many blocks: the network of the file would be cut', () => {
+    const message = failure(modelTensors(deep), whole);
+    expect(message).toContain(
+      'f.pth: only a part of its weights fits the model\n  backbone: 30 of 30 tensors load',
+    );
+    expect(message).toMatch(/in the file, but not in the model: 26 \(backbone\.blocks\.N\.norm1\.weight, /);
+    expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 4), or');
+  });
+
+  test('mmaction2 and too many blocks at once', () => {
+    const message = failure(bare(renamed(modelTensors(deep), mmactionName)), whole);
+    expect(message).toContain('mlp.layers.0.0.weight → mlp.fc1.weight');
+    expect(message).toContain('(ViT.DEPTH 4)');
+  });
+
+  test.each([
+    [
+      'backbone.blocks.1.norm2.weight',
+      '  backbone: 29 of 30',
+      '    blocks.N.norm2.weight: 1 of 2 (without N = 1)',
+    ],
+    [
+      'backbone.patch_embed.proj.bias',
+      '  backbone: 29 of 30',
+      '    patch embedding: 1 of 2 (without backbone.patch',
+    ],
+    ['lateral_convs.2.1.bias', '  neck: 23 of 24', '    level 2: 3 of 4 (without lateral_convs.2.1.bias)'],
+    [
+      'stm_head.init_spatial_queries.weight',
+      '  head: 115 of 116',
+      '    queries of the decoder: 1 of 2 (without',
+    ],
+    [
+      'stm_head.decoder_stages.1.iof_tau',
+      '  head: 115 of 116',
+      '    decoder stage 1: 56 of 57 (without stm_',
+    ],
+  ])('one missing tensor, %s', (name, ...lines) => {
+    const file = new Map(whole);
+    file.delete(name);
+    const message = failure(file, whole);
+    for (const line of lines) expect(message).toContain(line);
+    expect(message.includes('--no-head')).toBe(!name.startsWith('backbone.'));
+  });
+
+  test('a part of the last norm is no norm that was left out', () => {
+    expect(load(without(backbone, /^backbone\.norm\.bias$/), whole).misfit).toBeNull();
+    expect(failure(only(backbone, /^backbone\.norm/), whole)).toContain('backbone: 2 of 30 tensors load');
+  });
+
+  test.each([
+    [6, 2, 'only a part of its weights fits the model\n  head: 116 of 116 tensors load'],
+    [
+      1,
+      2,
+      'its weights fit the model only in part\n  head: 59 of 116 tensors load\n    decoder stage 1: 0 of 57',
+    ],
+  ])('a head with %i decoder stages for a model with %i', (stages, inModel, counts) => {
+    const file = modelTensors(tinyConfig({ 'MODEL.STM.NUM_STAGES': stages }));
+    const message = failure(file, modelTensors(tinyConfig({ 'MODEL.STM.NUM_STAGES': inModel })));
+    expect(message).toContain(counts);
+    expect(message).toContain(
+      `Use the configuration that fits the file (MODEL.STM.NUM_STAGES ${stages}), or leave the head out with --no-head, or`,
+    );
+  });
+
+  test('a head without its neck, or without its backbone', () => {
+    const message = failure(without(whole, /^lateral_convs\./), whole);
+    expect(message).toContain('  neck: 0 of 24 tensors load\n    level 0: 0 of 10\n');
+    expect(message).not.toContain('  head:');
+    expect(failure(only(whole, /^stm_head\./), whole)).toContain('  backbone: 0 of 28 tensors load');
+    const buffer = new Map([['stm_head.criterion.empty_weight', smallTensor(2)]]);
+    expect(failure(buffer, new Map([...whole, ...buffer]))).toContain('  backbone: 0 of 28 tensors load');
+  });
+
+  test.each([
+    ['neck', 'lateral_convs', 'fpn'],
+    ['head', 'stm_head', 'roi_head'],
+  ])('a %s under another name does not count as left out', (group, ours, theirs) => {
+    const message = failure(
+      renamed(whole, (name) => name.replace(ours, theirs)),
+      whole,
+    );
+    expect(message).toContain(`  ${group}: 0 of`);
+    expect(message).toContain(`    ${theirs}.* → ${ours}.*`);
+  });
+
+  test('settings that add tensors are named, whichever side has them', () => {
+    const other = (key: string, value: unknown) => modelTensors(tinyConfig({ [key]: value }));
+    const layerScale = other('ViT.INIT_VALUES', 0.1);
+    expect(failure(layerScale, whole)).toContain('(ViT.INIT_VALUES above 0)');
+    expect(failure(whole, layerScale)).toContain('(ViT.INIT_VALUES 0)');
+    const noBias = other('ViT.QKV_BIAS', false);
+    expect(failure(whole, noBias)).toContain('(ViT.QKV_BIAS True)');
+    expect(failure(noBias, whole)).toContain('(ViT.QKV_BIAS False)');
+    expect(failure(withFusedBias(backbone), noBias)).toContain(
+      'in the model: 2 (backbone.blocks.N.attn.qkv.bias)',
+    );
+    const positions = other('ViT.USE_LEARNABLE_POS_EMB', true);
+    expect(failure(whole, positions)).toMatch(/position embedding: 0 of 1\n.*LEARNABLE_POS_EMB False/);
+    const hidden = other('MODEL.STM.NUM_CLS', 2);
+    expect(failure(hidden, whole)).toContain('(a larger MODEL.STM.NUM_CLS)');
+    expect(failure(whole, hidden)).toContain('(a smaller MODEL.STM.NUM_CLS)');
+  });
+
+  test('is let pass where the coverage is any, and told', () => {
+    const { report, misfit } = load(renamed(backbone, mmactionName), whole, { coverage: 'any' });
+    expect(report.loaded.size).toBe(20);
+    expect(misfit).toMatch(/^its weights fit the model only in part\n {2}backbone: 20 of 30 tensors load\n/);
+    expect(misfit).toContain('patch_embed.projection.weight → patch_embed.proj.weight');
+    expect(load(modelTensors(deep), whole, { coverage: 'any' }).report.loaded.size).toBe(whole.size);
+  });
+
+  test('names of the file cannot control the terminal', () => {
+    const file = new Map([...whole, ['stm_head.a\x1b[2J', smallTensor(1)]]);
+    expect(failure(file, whole)).toContain('stm_head.a\\x1b[2J');
+  });
+});
+
+describe('the whole model', () => {
+  const coverage = 'whole model';
+
+  test('a file of a backbone lacks the rest', () => {
+    const message = failure(backbone, whole, { coverage });
+    expect(message).toMatch(/^f\.pth: lacks 140 of the model's 170 weights \(lateral_convs\.0\.0\.weight, /);
+    expect(message).toContain('  head: 0 of 116 tensors load');
+    expect(message).not.toContain('--allow-partial');
+  });
+
+  test('renamed tensors and cut networks are told as in training', () => {
+    expect(failure(renamed(whole, mmactionName), whole, { coverage })).toMatch(
+      /backbone: 20 of 30 tensors load\n(.*\n)* {4}mlp\.layers\.1\.bias → mlp\.fc2\.bias/,
+    );
+    expect(failure(without(whole, /^backbone\.norm/), whole, { coverage })).toContain(
+      '    norm after the last block: 0 of 2',
+    );
+    expect(failure(modelTensors(deep), whole, { coverage })).toMatch(
+      /^f\.pth: holds more than the model(.*\n)+Use the configuration that fits the file \(ViT\.DEPTH 4\)\.$/,
+    );
+  });
+});

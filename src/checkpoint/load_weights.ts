@@ -1,0 +1,66 @@
+/** @file Loading the weights of a file into a model, and what is said where they do not fit. */
+import { CheckpointError } from '../errors.js';
+import { type HostTensor, toFloat32 } from '../util/host_tensor.js';
+import { type Coverage, findMisfit, type Match, type Misfit } from './fit.js';
+import { adviseOn, describeMisfit, describeRenamings, summarizeMisfit } from './fit_text.js';
+import { describeMismatch, firstOf, type LoadReport, type ModelShapes, matchWeights } from './weights.js';
+
+/** A weight file and its state dict. */
+export interface WeightSource {
+  readonly path: string;
+  readonly state: ReadonlyMap<string, HostTensor | null>;
+}
+
+export interface LoadOptions {
+  /** Leaves the head out. */
+  readonly noHead: boolean;
+  readonly coverage: Coverage;
+}
+
+export interface LoadedWeights {
+  readonly report: LoadReport;
+  /** What does not fit, part by part, where `coverage` let it pass; null where all is right. */
+  readonly misfit: string | null;
+}
+
+/**
+ * Hands the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
+ * one if shapes differ, nothing fits or the file covers too little of the model; a damaged file may be noticed in the
+ * middle.
+ */
+export function loadWeights(
+  { path, state }: WeightSource,
+  model: ModelShapes,
+  { noHead, coverage }: LoadOptions,
+  set: (name: string, data: Float32Array) => void,
+): LoadedWeights {
+  const report = matchWeights(state, model, noHead);
+  if (report.mismatched.length > 0) throw new CheckpointError(describeMismatch(path, report));
+  const match = { state, model, report };
+  const misfit = findMisfit(match, coverage);
+  if (report.loaded.size === 0) throw new CheckpointError(describeStranger(path, match, misfit));
+  if (misfit && coverage !== 'any') throw new CheckpointError(describeFailure(path, match, misfit, coverage));
+  for (const [name, key] of report.loaded) set(name, toFloat32(state.get(key)!));
+  return { report, misfit: misfit && `${summarizeMisfit(misfit)}\n${describeMisfit(misfit)}` };
+}
+
+function describeStranger(path: string, { state, model }: Match, misfit: Misfit | null): string {
+  const keys = `Its keys are: ${firstOf([...state.keys()])}; the model has: ${firstOf([...model.keys()])}`;
+  return [
+    `${path}: nothing in it fits the model. ${keys}`,
+    ...describeRenamings(misfit?.renamings ?? []),
+  ].join('\n');
+}
+
+function describeFailure(path: string, { model, report }: Match, misfit: Misfit, coverage: Coverage): string {
+  const { missing } = report;
+  let summary = summarizeMisfit(misfit);
+  if (coverage === 'whole model') {
+    summary =
+      missing.length > 0
+        ? `lacks ${missing.length} of the model's ${model.size} weights (${firstOf(missing)}); it takes a checkpoint of the ` +
+          'whole model, and the configuration that it was trained with'
+        : 'holds more than the model; it takes the configuration that it was trained with';
+  }
+  return [`${path}: ${summary}`, describeMisfit(misfit), adviseOn(misfit, coverage)].join('\n');
+}

@@ -1,0 +1,214 @@
+/** @file The parts of the network by the names of their tensors, for any size of the model. */
+
+/** Groups by the first word of a name. A file holds a group whole or not at all. */
+const GROUPS = new Map([
+  ['backbone', 'backbone'],
+  ['lateral_convs', 'neck'],
+  ['stm_head', 'head'],
+]);
+
+/** First words of names that lack the word of their group, as in files of a backbone alone. */
+const BACKBONE_WORDS = ['patch_embed', 'pos_embed', 'blocks', 'norm'];
+const HEAD_WORDS = ['decoder_stages', 'init_spatial_queries', 'init_temporal_queries'];
+
+/** The group of a tensor of the model: backbone, neck or head; its first word where it is none of them. */
+export function groupOf(name: string): string {
+  const [first] = name.split('.');
+  return GROUPS.get(first) ?? first;
+}
+
+/** The group that a name of a file most likely belongs to, also behind a prefix; null where nothing tells. */
+export function likelyGroupOf(name: string): string | null {
+  const words = name.split('.');
+  if (BACKBONE_WORDS.includes(words[0])) return 'backbone';
+  if (HEAD_WORDS.includes(words[0])) return 'head';
+  return GROUPS.get(words.find((word) => GROUPS.has(word)) ?? '') ?? null;
+}
+
+/**
+ * Whether a name of a file that the model does not have belongs to a network like this group. Of a backbone these are the
+ * blocks only: a classifier and norms for it stand beside them in files of the official kinds.
+ */
+export function isPieceOf(group: string, name: string): boolean {
+  const [first] = name.split('.');
+  if (group === 'backbone') return /^(backbone\.)?blocks\./.test(name);
+  return GROUPS.get(first) === group || (group === 'head' && HEAD_WORDS.includes(first));
+}
+
+/** A kind of tensor, `backbone.blocks.N.norm1.weight`, and which of them a name is; -1 where there is only one. */
+export interface NumberedKind {
+  readonly kind: string;
+  readonly index: number;
+}
+
+/** The first number that stands alone between dots counts repetitions: blocks, levels, decoder stages. */
+export function kindOf(name: string): NumberedKind {
+  const words = name.split('.');
+  const place = words.findIndex((word) => /^\d+$/.test(word));
+  if (place < 0) return { kind: name, index: -1 };
+  const index = Number(words[place]);
+  return { kind: words.with(place, 'N').join('.'), index };
+}
+
+/** The part of the network, in words, that a tensor of the model belongs to. */
+export function partOf(name: string): string {
+  const words = name.split('.');
+  if (words[0] === 'lateral_convs') return `level ${words[1]}`;
+  if (words[0] === 'stm_head')
+    return words[1] === 'decoder_stages' ? `decoder stage ${words[2]}` : 'queries of the decoder';
+  switch (words[1]) {
+    case 'patch_embed':
+      return 'patch embedding';
+    case 'pos_embed':
+      return 'position embedding';
+    case 'norm':
+      return 'norm after the last block';
+    default:
+      return kindOf(name).kind.replace(/^backbone\./, '');
+  }
+}
+
+/** Whether a file of a whole backbone may lack the tensor: files that were fine-tuned for classes have `fc_norm` instead. */
+export function isOptional(name: string): boolean {
+  return /^backbone\.norm\.(weight|bias)$/.test(name);
+}
+
+/** Whether a name of the model or of a file is that of a buffer, which is no weight of the network. */
+export function isBuffer(name: string): boolean {
+  return /^(module\.)?stm_head\.criterion\./.test(name);
+}
+
+const LINEAR = ['weight', 'bias'];
+const within = (module: string, names: readonly string[]) => names.map((name) => `${module}.${name}`);
+const linear = (...modules: string[]) => modules.flatMap((module) => within(module, LINEAR));
+
+const BLOCK = [
+  'gamma_1',
+  'gamma_2',
+  ...linear('norm1'),
+  'attn.q_bias',
+  'attn.v_bias',
+  'attn.qkv.weight',
+  ...linear('attn.proj', 'norm2', 'mlp.fc1', 'mlp.fc2'),
+];
+
+const LEVELS = [
+  [...linear('0', '1', '3'), '4.weight', ...linear('5'), '6.weight'],
+  [...linear('0'), '1.weight', ...linear('2'), '3.weight'],
+  ['0.weight', ...linear('1'), '2.weight'],
+  ['1.weight', ...linear('2'), '3.weight'],
+];
+
+const STREAM = (s: string) =>
+  ['in_proj_weight', 'in_proj_bias', ...linear('out_proj')]
+    .map((name) => `attention_${s}.attn.${name}`)
+    .concat(linear(`attention_norm_${s}`, `ffn_${s}.layers.N.N`, `ffn_${s}.layers.N`, `ffn_norm_${s}`));
+
+const STAGE = [
+  'iof_tau',
+  ...STREAM('s'),
+  ...STREAM('t'),
+  ...within('samplingmixing', [
+    ...linear('offset_generator.N', 'norm_s', 'norm_t'),
+    ...['s', 't'].flatMap((s) => within(`adaptive_mixing_${s}`, linear('parameter_generator.N', 'out_proj'))),
+  ]),
+  ...linear('human_cls_fcs.N', 'human_fc_cls', 'reg_fcs.N', 'fc_reg', 'action_cls_fcs.N', 'fc_action'),
+];
+
+/** The names of all tensors that a model can have; N stands for any number. */
+export const TENSOR_NAMES: readonly string[] = [
+  ...within('backbone', [
+    'pos_embed',
+    ...linear('patch_embed.proj'),
+    ...within('blocks.N', BLOCK),
+    ...linear('norm'),
+  ]),
+  ...LEVELS.flatMap((names, level) => within(`lateral_convs.${level}`, names)),
+  ...within('stm_head', [
+    'init_spatial_queries.weight',
+    'init_temporal_queries.weight',
+    ...within('decoder_stages.N', STAGE),
+    'criterion.empty_weight',
+  ]),
+];
+
+const KNOWN_NAMES = new RegExp(
+  `^(${TENSOR_NAMES.flatMap((name) => [name, ...(/^(backbone|stm_head)\.(.*)/.exec(name)?.slice(2) ?? [])])
+    .map((name) => name.replaceAll('.', '\\.').replaceAll('N', '\\d+'))
+    .join('|')})$`,
+);
+
+/** Whether some model has a tensor of this name, which may lack the first word (`backbone`, `stm_head`). */
+export function isKnownName(name: string): boolean {
+  return KNOWN_NAMES.test(name);
+}
+
+/** What decides over a kind of tensor besides the sizes: settings by the names that they stand for. */
+interface NamedSetting {
+  readonly names: RegExp;
+  /** The setting of a model that has such tensors, and of one that has none. */
+  readonly having: string;
+  readonly lacking: string;
+}
+
+const SETTINGS: readonly NamedSetting[] = [
+  { names: /\.attn\.[qv]_bias$/, having: 'ViT.QKV_BIAS True', lacking: 'ViT.QKV_BIAS False' },
+  { names: /\.gamma_[12]$/, having: 'ViT.INIT_VALUES above 0', lacking: 'ViT.INIT_VALUES 0' },
+  {
+    names: /\bpos_embed$/,
+    having: 'ViT.USE_LEARNABLE_POS_EMB True',
+    lacking: 'ViT.USE_LEARNABLE_POS_EMB False',
+  },
+  ...Object.entries({
+    'ffn_[st]': 'NUM_FCS',
+    human_cls_fcs: 'NUM_CLS',
+    reg_fcs: 'NUM_REG',
+    action_cls_fcs: 'NUM_ACT',
+  }).map(([module, key]) => ({
+    names: new RegExp(`\\.${module}\\.`),
+    having: `a larger MODEL.STM.${key}`,
+    lacking: `a smaller MODEL.STM.${key}`,
+  })),
+];
+
+/** The settings with which a model has tensors of these names. */
+export function settingsWith(names: readonly string[]): string[] {
+  return settingsOf(names).map(({ having }) => having);
+}
+
+/** The settings with which a model has no tensors of these names. */
+export function settingsWithout(names: readonly string[]): string[] {
+  return settingsOf(names).map(({ lacking }) => lacking);
+}
+
+/** None unless they account for every one of the names. */
+function settingsOf(names: readonly string[]): NamedSetting[] {
+  const settings = SETTINGS.filter((setting) => names.some((name) => setting.names.test(name)));
+  const isExplained = (name: string) => settings.some((setting) => setting.names.test(name));
+  return names.every(isExplained) ? settings : [];
+}
+
+/** What a model has several of, and the setting that says how many. */
+export interface Repetition {
+  readonly group: string;
+  readonly unit: string;
+  readonly setting: string;
+  /** The start of the names up to the number, without the first word. */
+  readonly container: string;
+}
+
+export const REPETITIONS: readonly Repetition[] = [
+  { group: 'backbone', unit: 'block', setting: 'ViT.DEPTH', container: 'blocks' },
+  { group: 'head', unit: 'decoder stage', setting: 'MODEL.STM.NUM_STAGES', container: 'decoder_stages' },
+];
+
+/** How many of something there are by these names, or null where their numbers do not run from 0 without a gap. */
+export function countRepetitions({ container }: Repetition, names: Iterable<string>): number | null {
+  const numbered = new RegExp(`^(?:backbone\\.|stm_head\\.)?${container}\\.(\\d+)\\.`);
+  const found = new Set<number>();
+  for (const name of names) {
+    const number = numbered.exec(name)?.[1];
+    if (number !== undefined) found.add(Number(number));
+  }
+  return found.size > 0 && Math.max(...found) === found.size - 1 ? found.size : null;
+}
