@@ -111,6 +111,15 @@ describe('a run with validation', () => {
     expect(read('tested', line.folder, 'detections.csv')).toBe(read('run', name, 'detections.csv'));
   });
 
+  it('`stmixer test` refuses the final weights for another depth', async () => {
+    const weights = join(folder, 'run', 'model_final.pth');
+    const refused = await stmixer(args('test', 'deeper', `MODEL.WEIGHT ${weights} ViT.DEPTH 2`));
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toMatch(/lacks 13 of the model's \d+ weights/);
+    expect(refused.stderr).toContain('blocks.N.norm1.weight: 1 of 2 (without N = 1)');
+    expect(refused.stderr).toContain('ViT.DEPTH 1');
+  });
+
   it('ends while it evaluates on SIGINT, after the batch, with all weights saved', async () => {
     const { child, finished } = start(
       args('train', 'stopped', 'SOLVER.MAX_EPOCH 1 TEST.VIDEOS_PER_BATCH 1 DATALOADER.NUM_WORKERS 2'),

@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readPth } from '../src/checkpoint/pth_reader.js';
+import { writePth } from '../src/checkpoint/pth_writer.js';
+import { loadConfig } from '../src/config/index.js';
 import type { MetricsLine } from '../src/training/hooks/metrics.js';
 import { type HostTensor, toFloat32 } from '../src/util/host_tensor.js';
 import { start, stmixer } from './cli.js';
+import { mmactionName, modelTensors, only, renamed } from './model_tensors.js';
 import { MICRO } from './tiny_config.js';
 
 const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
@@ -221,6 +224,28 @@ describe('what cannot work', () => {
     const run = await stmixer(args('no-weights', `MODEL.WEIGHT ${file}`));
     expect(run.code).toBe(4);
     expect(run.stderr).toContain('broken.pth');
+  });
+
+  it('weights that fit in part: exit code 4, and a warning with --allow-partial', async () => {
+    const words = MICRO.split(' ');
+    const state = modelTensors(loadConfig('config_files/tiny.yaml', words).config);
+    const file = join(folder, 'mmaction2.pth');
+    await writePth(file, { state_dict: renamed(only(state, /^backbone\./), mmactionName) });
+    const refused = await stmixer(args('in-part', `MODEL.WEIGHT ${file}`, ['--transfer']));
+    expect(refused.code).toBe(4);
+    const counts = /backbone: 11 of 17 tensors load\n +patch embedding: 0 of 2\n/;
+    const renaming = /mlp\.layers\.0\.0\.weight → mlp\.fc1\.weight/;
+    for (const message of [counts, renaming, /--allow-partial/]) expect(refused.stderr).toMatch(message);
+    expect(refused.stderr).not.toMatch(/\n {4}at /);
+    expect(existsSync(join(folder, 'in-part', 'model_final.pth'))).toBe(false);
+
+    const allowed = await stmixer(
+      args('allowed', `MODEL.WEIGHT ${file}`, ['--transfer', '--no-head', '--allow-partial']),
+    );
+    expect(allowed).toMatchObject({ code: 0, stderr: '' });
+    expect(allowed.stdout).toMatch(/WARN.*mmaction2\.pth: its weights fit the model only in part\n/);
+    for (const message of [counts, renaming]) expect(allowed.stdout).toMatch(message);
+    expect(existsSync(join(folder, 'allowed', 'model_final.pth'))).toBe(true);
   });
 
   it('several processes: refused with exit code 2', async () => {

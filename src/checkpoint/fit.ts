@@ -12,7 +12,7 @@ import {
   settingsWith,
   settingsWithout,
 } from './model_parts.js';
-import { type FusedBias, fusedBiases, kindsOf, likelyRenamings, type Renaming } from './renaming.js';
+import { kindsOf, likelyRenamings, type Regrouping, type Renaming, regroupings } from './renaming.js';
 import { type LoadReport, type ModelShapes, plainNames } from './weights.js';
 
 /**
@@ -51,7 +51,7 @@ export interface OtherCount {
 export interface Misfit {
   readonly groups: readonly MisfitGroup[];
   readonly renamings: readonly Renaming[];
-  readonly fused: readonly FusedBias[];
+  readonly regroupings: readonly Regrouping[];
   readonly counts: readonly OtherCount[];
   /** Other settings with which the model would have what the file has. */
   readonly settings: readonly string[];
@@ -85,7 +85,7 @@ export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
   if (groups.length === 0) return null;
   const relevant = relevantTo(groups, likely);
   const settings = [...new Set(groups.flatMap((group) => otherSettings(group, match, relevant)))];
-  return { groups, ...relevant, counts: otherCounts(match, groups), settings };
+  return { groups, ...relevant, counts: otherCounts(match, groups, relevant.renamings), settings };
 }
 
 /** The names of the model's weights by groups, without a head that is left out. */
@@ -129,15 +129,15 @@ function unexpectedTensors({ state, report }: Match): Map<string, readonly numbe
 function likelyNames(
   { model, report }: Match,
   unexpected: ReadonlyMap<string, readonly number[]>,
-): Pick<Misfit, 'renamings' | 'fused'> {
+): Pick<Misfit, 'renamings' | 'regroupings'> {
   const required = report.missing.filter((name) => !isBuffer(name) && !isOptional(name));
   const missing = kindsOf(
     required.map((name) => [name, model.get(name)!.shape]),
     groupOf,
   );
   const found = kindsOf(unexpected);
-  const fused = fusedBiases(missing, found);
-  const explained = new Set(fused.flatMap(({ from, to }) => [from, ...to]));
+  const regrouped = regroupings(missing, found);
+  const explained = new Set(regrouped.flatMap(({ from, to }) => [...from, ...to]));
   const renamings: Renaming[] = [];
   // Group by group, because the backbone of a file without a head must not lose names to that head.
   for (const group of new Set(missing.map((kind) => kind.group))) {
@@ -149,7 +149,7 @@ function likelyNames(
     for (const { from } of likely) explained.add(from);
     renamings.push(...likely);
   }
-  return { renamings, fused };
+  return { renamings, regroupings: regrouped };
 }
 
 function incompleteParts(names: readonly string[], missing: ReadonlySet<string>): IncompletePart[] {
@@ -164,17 +164,24 @@ function incompleteParts(names: readonly string[], missing: ReadonlySet<string>)
 /** Only what has to do with groups that do not fit. */
 function relevantTo(
   groups: readonly MisfitGroup[],
-  { renamings, fused }: Pick<Misfit, 'renamings' | 'fused'>,
-): Pick<Misfit, 'renamings' | 'fused'> {
+  { renamings, regroupings }: Pick<Misfit, 'renamings' | 'regroupings'>,
+): Pick<Misfit, 'renamings' | 'regroupings'> {
   const lacking = new Set(groups.flatMap(({ name, incomplete }) => (incomplete.length > 0 ? [name] : [])));
   return {
     renamings: renamings.filter(({ to }) => lacking.has(to.group ?? '')),
-    fused: fused.filter(({ to }) => lacking.has(to[0].group ?? '')),
+    regroupings: regroupings.filter(({ to }) => lacking.has(to[0].group ?? '')),
   };
 }
 
-function otherCounts({ state, model }: Match, groups: readonly MisfitGroup[]): OtherCount[] {
+function otherCounts(
+  { state, model }: Match,
+  groups: readonly MisfitGroup[],
+  renamings: readonly Renaming[],
+): OtherCount[] {
   const names = [...plainNames(state.keys()).keys()];
+  // Blocks under other names are blocks, too.
+  for (const { from, to } of renamings)
+    names.push(...Array.from(from.shapes.keys(), (index) => to.name.replace(/\bN\b/, String(index))));
   return REPETITIONS.filter(({ group }) => groups.some(({ name }) => name === group)).flatMap(
     (repetition) => {
       const inFile = countRepetitions(repetition, names);
@@ -189,13 +196,17 @@ function otherCounts({ state, model }: Match, groups: readonly MisfitGroup[]): O
 function otherSettings(
   { incomplete, surplus }: MisfitGroup,
   { model, report }: Match,
-  { renamings, fused }: Pick<Misfit, 'renamings' | 'fused'>,
+  { renamings, regroupings }: Pick<Misfit, 'renamings' | 'regroupings'>,
 ): string[] {
   const bare = (name: string) => kindOf(name).kind.replace(/^(backbone|stm_head)\./, '');
   const found = new Set(
-    [...renamings.map(({ to }) => to), ...fused.flatMap(({ to }) => to)].map(({ name }) => bare(name)),
+    [...renamings.map(({ to }) => to), ...regroupings.flatMap(({ to }) => to)].map(({ name }) => bare(name)),
   );
-  const used = new Set([...renamings, ...fused].map(({ from }) => from.name));
+  const used = new Set(
+    [...renamings.map(({ from }) => from), ...regroupings.flatMap(({ from }) => from)].map(
+      ({ name }) => name,
+    ),
+  );
   const loaded = new Set(Array.from(report.loaded.keys(), bare));
   const known = new Set(Array.from(model.keys(), bare));
   const lacking = incomplete.flatMap(({ missing }) => missing).filter((name) => !found.has(bare(name)));

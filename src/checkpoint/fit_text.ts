@@ -2,7 +2,13 @@
 import { printable } from '../util/text.js';
 import type { Coverage, IncompletePart, Misfit, MisfitGroup } from './fit.js';
 import { kindOf } from './model_parts.js';
-import { type FusedBias, type Renaming, shownNames, withoutSharedStart } from './renaming.js';
+import {
+  type Regrouping,
+  type Renaming,
+  shownNames,
+  type TensorKind,
+  withoutSharedStart,
+} from './renaming.js';
 
 /** More renamings than this are shown by what they have in common. */
 const MAX_RENAMINGS = 8;
@@ -15,7 +21,7 @@ export function describeMisfit(misfit: Misfit): string {
     lines.push(
       `  the file has ${inFile} ${unit}${inFile === 1 ? '' : 's'}, the model ${inModel} (${setting})`,
     );
-  lines.push(...misfit.fused.map((fused) => `  ${describeFused(fused)}`));
+  lines.push(...misfit.regroupings.map((regrouping) => `  ${describeRegrouping(regrouping)}`));
   lines.push(...describeRenamings(misfit.renamings));
   return lines.join('\n');
 }
@@ -28,10 +34,11 @@ export function summarizeMisfit({ groups }: Misfit): string {
 
 /** What a user can do about it; only training can go on with a part of the weights. */
 export function adviseOn(misfit: Misfit, coverage: Coverage): string {
-  const { groups, renamings, fused, counts, settings } = misfit;
+  const { groups, renamings, regroupings, counts, settings } = misfit;
   const ways: string[] = [];
   if (renamings.length > 0) ways.push('rename the tensors in the file');
-  if (fused.length > 0) ways.push('split the biases in the file');
+  for (const { from } of regroupings)
+    ways.push(from.length === 1 ? 'split the biases in the file' : 'join the projections in the file');
   const fitting = [...counts.map(({ setting, inFile }) => `${setting} ${inFile}`), ...settings];
   if (fitting.length > 0) ways.push(`use the configuration that fits the file (${fitting.join(', ')})`);
   if (ways.length === 0) ways.push('use a file and a configuration that fit each other');
@@ -59,10 +66,8 @@ function describeGroup(group: MisfitGroup, misfit: Misfit): string[] {
   const lines = [`  ${name}: ${loaded} of ${total} tensors load`];
   lines.push(...incomplete.map((part) => `    ${describePart(part)}`));
   const surplus = unexplained(group, misfit);
-  if (surplus.length > 0) {
-    const kinds = [...new Set(surplus.map((key) => kindOf(key).kind))];
-    lines.push(`    in the file, but not in the model: ${surplus.length} (${some(kinds)})`);
-  }
+  if (surplus.length > 0)
+    lines.push(`    in the file, but not in the model: ${surplus.length} (${some(surplus)})`);
   return lines;
 }
 
@@ -74,20 +79,26 @@ function describePart({ name, loaded, total, missing }: IncompletePart): string 
 }
 
 /** Names of the file that are not among the likely names. */
-function unexplained({ surplus }: MisfitGroup, { renamings, fused }: Misfit): string[] {
-  const explained = new Set([...renamings, ...fused].map(({ from }) => from.name));
+function unexplained({ surplus }: MisfitGroup, { renamings, regroupings }: Misfit): string[] {
+  const found = [...renamings.map(({ from }) => from), ...regroupings.flatMap(({ from }) => from)];
+  const explained = new Set(found.map(({ name }) => name));
   return surplus.filter((key) => !explained.has(kindOf(key).kind));
 }
 
-function describeFused({ from, to }: FusedBias): string {
-  const bare = (name: string) => printable(name.replace(/^(backbone\.)?(blocks\.N\.)?/, ''));
-  const names = to.map(({ name }) => bare(name)).join(' and ');
-  return `${bare(from.name)} holds the biases of q, k and v in one tensor; the model has ${names} (its first and its last third)`;
+function describeRegrouping({ from, to }: Regrouping): string {
+  const bare = ({ name }: TensorKind) => printable(name.replace(/^(backbone\.)?(blocks\.N\.)?/, ''));
+  const theirs = from.map(bare);
+  const ours = to.map(bare).join(' and ');
+  if (from.length === 1)
+    return `${theirs[0]} holds the biases of q, k and v in one tensor; the model has ${ours} (its first and its last third)`;
+  return `${theirs.join(', ')} hold q, k and v apart; the model has them, one after the other, in ${ours}`;
 }
 
 function describeRenaming(renaming: Renaming): string {
   const { start, from, to } = withoutSharedStart(shownNames(renaming));
-  return `${from} → ${to}${start === '' ? '' : ` (in every ${start.replace(/\.$/, '')})`}`;
+  const numbers = [...renaming.to.shapes.keys()];
+  const place = start.replace('N.', numbers.length > 1 ? 'N' : String(numbers[0]));
+  return `${from} → ${to}${start === '' ? '' : ` (in ${place})`}`;
 }
 
 /** Many renamings by what differs in them: `layers.N.* → blocks.N.*`. */

@@ -163,10 +163,10 @@ describe('weights that fit in part', () => {
           '  most likely these are the same under other names, file → model:',
           '    patch_embed.projection.weight → patch_embed.proj.weight',
           '    patch_embed.projection.bias → patch_embed.proj.bias',
-          '    mlp.layers.0.0.weight → mlp.fc1.weight (in every blocks.N)',
-          '    mlp.layers.0.0.bias → mlp.fc1.bias (in every blocks.N)',
-          '    mlp.layers.1.weight → mlp.fc2.weight (in every blocks.N)',
-          '    mlp.layers.1.bias → mlp.fc2.bias (in every blocks.N)',
+          '    mlp.layers.0.0.weight → mlp.fc1.weight (in blocks.N)',
+          '    mlp.layers.0.0.bias → mlp.fc1.bias (in blocks.N)',
+          '    mlp.layers.1.weight → mlp.fc2.weight (in blocks.N)',
+          '    mlp.layers.1.bias → mlp.fc2.bias (in blocks.N)',
           'Rename the tensors in the file, or use --allow-partial to train with what loads, and the rest at random.',
         ].join('\n'),
       );
@@ -182,6 +182,21 @@ describe('weights that fit in part', () => {
     expect(message).toMatch(/^Split the biases in the file, or /m);
   });
 
+  test('projections that are split are named as such', () => {
+    const split = new Map(
+      Array.from(backbone, ([name, tensor]) =>
+        name.endsWith('qkv.weight')
+          ? ['q', 'k', 'v'].map((letter) => [name.replace('qkv', letter), smallTensor(8, 8)] as const)
+          : [[name, tensor] as const],
+      ).flat(),
+    );
+    const message = failure(split, whole);
+    expect(message).toContain(
+      'attn.q.weight, attn.k.weight, attn.v.weight hold q, k and v apart; the model has them, one after the other, in attn.qkv.weight',
+    );
+    expect(message).toMatch(/^Join the projections in the file, or /m);
+  });
+
   test('too few blocks: the counts, the blocks and the depth of the file', () => {
     const message = failure(backbone, modelTensors(deep));
     expect(message).toContain('  backbone: 30 of 56 tensors load');
@@ -195,7 +210,7 @@ describe('weights that fit in part', () => {
     expect(message).toContain(
       'f.pth: only a part of its weights fits the model\n  backbone: 30 of 30 tensors load',
     );
-    expect(message).toMatch(/in the file, but not in the model: 26 \(backbone\.blocks\.N\.norm1\.weight, /);
+    expect(message).toMatch(/in the file, but not in the model: 26 \(backbone\.blocks\.2\.norm1\.weight, /);
     expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 4), or');
   });
 
@@ -233,6 +248,20 @@ describe('weights that fit in part', () => {
     const message = failure(file, whole);
     for (const line of lines) expect(message).toContain(line);
     expect(message.includes('--no-head')).toBe(!name.startsWith('backbone.'));
+  });
+
+  test('blocks of which some have another name or prefix', () => {
+    const one = failure(
+      renamed(whole, (name) => name.replace('blocks.1.norm1', 'blocks.1.ln1')),
+      whole,
+    );
+    expect(one).toContain('    ln1.weight → norm1.weight (in blocks.1)');
+    const half = renamed(backbone, (name) => (name.includes('blocks.1') ? `module.${name}` : name));
+    const message = failure(half, whole);
+    expect(message).toContain('    module.* → *');
+    expect(message).not.toContain('ViT.DEPTH');
+    const layers = renamed(modelTensors(deep), (name) => name.replace('backbone.blocks', 'layers'));
+    expect(failure(layers, whole)).toMatch(/ {4}layers\.\* → blocks\.\*\n.*\(ViT\.DEPTH 4\)/);
   });
 
   test('a part of the last norm is no norm that was left out', () => {
@@ -286,7 +315,7 @@ describe('weights that fit in part', () => {
     expect(failure(whole, noBias)).toContain('(ViT.QKV_BIAS True)');
     expect(failure(noBias, whole)).toContain('(ViT.QKV_BIAS False)');
     expect(failure(withFusedBias(backbone), noBias)).toContain(
-      'in the model: 2 (backbone.blocks.N.attn.qkv.bias)',
+      'in the model: 2 (backbone.blocks.0.attn.qkv.bias, ',
     );
     const positions = other('ViT.USE_LEARNABLE_POS_EMB', true);
     expect(failure(whole, positions)).toMatch(/position embedding: 0 of 1\n.*LEARNABLE_POS_EMB False/);

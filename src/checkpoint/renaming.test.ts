@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { modelTensors, only } from '../../test/model_tensors.js';
 import { tinyConfig } from '../../test/tiny_config.js';
 import { groupOf } from './model_parts.js';
-import { fusedBiases, kindsOf, likelyRenamings } from './renaming.js';
+import { kindsOf, likelyRenamings, regroupings } from './renaming.js';
 
 const blocks = only(modelTensors(tinyConfig({ 'ViT.DEPTH': 3 })), /^backbone\.(patch_embed|blocks)/);
 const shapes = Array.from(blocks, ([name, { shape }]) => [name, shape] as const);
@@ -81,18 +81,37 @@ describe('tensors under other names', () => {
   });
 });
 
-test('a bias of thrice the size is that of q, k and v', () => {
-  const missing = kindsOf(
-    shapes.filter(([name]) => /[qv]_bias/.test(name)),
-    groupOf,
-  );
-  const fused = (name: string, size: number) =>
-    kindsOf([0, 1, 2].map((n) => [name.replace('N', `${n}`), [size]]));
-  const names = (found: ReturnType<typeof fusedBiases>) =>
-    found.map(({ from, to }) => [from.name, ...to.map(({ name }) => name)]);
-  const both = ['backbone.blocks.N.attn.q_bias', 'backbone.blocks.N.attn.v_bias'];
-  for (const name of ['blocks.N.attn.qkv.bias', 'backbone.blocks.N.attn.in_proj_bias', 'layers.N.qkv_bias'])
-    expect(names(fusedBiases(missing, fused(name, 24)))).toEqual([[name, ...both]]);
-  expect(fusedBiases(missing, fused('blocks.N.attn.qkv.bias', 16))).toEqual([]);
-  expect(fusedBiases(missing.slice(1), fused('blocks.N.attn.qkv.bias', 24))).toEqual([]);
+describe('queries, keys and values', () => {
+  const lacking = (pattern: RegExp) =>
+    kindsOf(
+      shapes.filter(([name]) => pattern.test(name)),
+      groupOf,
+    );
+  const inEveryBlock = (name: string, ...shape: number[]) =>
+    kindsOf([0, 1, 2].map((n) => [name.replace('N', `${n}`), shape]));
+  const names = (found: ReturnType<typeof regroupings>) =>
+    found.map(({ from, to }) => [...from, ...to].map(({ name }) => name));
+
+  test('are found in a bias of thrice the size', () => {
+    const missing = lacking(/[qv]_bias/);
+    const both = ['backbone.blocks.N.attn.q_bias', 'backbone.blocks.N.attn.v_bias'];
+    for (const name of ['blocks.N.attn.qkv.bias', 'backbone.blocks.N.attn.in_proj_bias', 'layers.N.qkv_bias'])
+      expect(names(regroupings(missing, inEveryBlock(name, 24)))).toEqual([[name, ...both]]);
+    expect(regroupings(missing, inEveryBlock('blocks.N.attn.qkv.bias', 16))).toEqual([]);
+    expect(regroupings(missing.slice(1), inEveryBlock('blocks.N.attn.qkv.bias', 24))).toEqual([]);
+    expect(regroupings(missing, inEveryBlock('decoder.blocks.N.attn.qkv.bias', 24))).toEqual([]);
+  });
+
+  test.each([
+    ['q', 'k', 'v'],
+    ['query', 'key', 'value'],
+    ['q_proj', 'k_proj', 'v_proj'],
+  ])('are found in three projections, %s, %s, %s', (...words) => {
+    const missing = lacking(/attn\.qkv\.weight/);
+    const kinds = words.flatMap((word) => inEveryBlock(`layer.N.attention.${word}.weight`, 8, 8));
+    expect(names(regroupings(missing, kinds))).toEqual([
+      [...words.map((word) => `layer.N.attention.${word}.weight`), 'backbone.blocks.N.attn.qkv.weight'],
+    ]);
+    expect(regroupings(missing, kinds.slice(1))).toEqual([]);
+  });
 });

@@ -16,9 +16,9 @@ export interface Renaming {
   readonly to: TensorKind;
 }
 
-/** A tensor of the file that holds the biases of queries, keys and values, and the two biases that the model has. */
-export interface FusedBias {
-  readonly from: TensorKind;
+/** What the file has in one tensor and the model in several, or the other way about. */
+export interface Regrouping {
+  readonly from: readonly TensorKind[];
   readonly to: readonly TensorKind[];
 }
 
@@ -133,24 +133,51 @@ function inOrder(
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Biases of queries, keys and values in one tensor of the file, where the model lacks those of queries and values. */
-export function fusedBiases(missing: readonly TensorKind[], unexpected: readonly TensorKind[]): FusedBias[] {
+/** Queries, keys and values that the file keeps together or apart otherwise than the model. */
+export function regroupings(missing: readonly TensorKind[], unexpected: readonly TensorKind[]): Regrouping[] {
+  const usable = unexpected.filter(
+    ({ name, group }) => (group ?? 'backbone') === 'backbone' && !isOfPretraining(name),
+  );
+  return [...fusedBias(missing, usable), ...splitProjection(missing, usable)];
+}
+
+/** One bias for queries, keys and values, where the model has one for queries and one for values. */
+function fusedBias(missing: readonly TensorKind[], usable: readonly TensorKind[]): Regrouping[] {
   const query = missing.find(({ name }) => name.endsWith('.attn.q_bias'));
   const value = missing.find(({ name }) => name.endsWith('.attn.v_bias'));
   if (!query || !value) return [];
-  const from = unexpected.find(
-    (kind) =>
-      kind.name.endsWith('bias') &&
-      (kind.group ?? 'backbone') === 'backbone' &&
-      !isOfPretraining(kind.name) &&
-      sharedNumbers(kind, query).length > 0 &&
-      sharedNumbers(kind, query).every((n) => isThrice(kind.shapes.get(n)!, query.shapes.get(n)!)),
-  );
-  return from ? [{ from, to: [query, value] }] : [];
+  const fused = usable.find((kind) => roleOf(kind.name) === 'bias' && isThrice(kind, query));
+  return fused ? [{ from: [fused], to: [query, value] }] : [];
 }
 
-function isThrice(fused: readonly number[], [size]: readonly number[]): boolean {
-  return fused.length === 1 && fused[0] === 3 * size;
+/** What codes call the projections of queries, keys and values. */
+const PROJECTIONS = ['q', 'k', 'v'].map(
+  (letter, i) =>
+    new RegExp(
+      `\\b(${letter}|${['query', 'key', 'value'][i]}|${letter}_proj|to_${letter}|w${letter})\\.weight$`,
+    ),
+);
+
+/** Three projections where the model has one. */
+function splitProjection(missing: readonly TensorKind[], usable: readonly TensorKind[]): Regrouping[] {
+  const joint = missing.find(({ name }) => name.endsWith('.attn.qkv.weight'));
+  if (!joint) return [];
+  const from = PROJECTIONS.flatMap(
+    (pattern) => usable.find((kind) => pattern.test(kind.name) && isThrice(joint, kind)) ?? [],
+  );
+  return from.length === PROJECTIONS.length ? [{ from, to: [joint] }] : [];
+}
+
+/** Whether three tensors of the second kind, one after the other, have the shape of one of the first. */
+function isThrice(one: TensorKind, third: TensorKind): boolean {
+  const shared = sharedNumbers(one, third);
+  return (
+    shared.length > 0 &&
+    shared.every((n) => {
+      const [rows, ...others] = third.shapes.get(n)!;
+      return isEqual(one.shapes.get(n)!, [3 * rows, ...others]);
+    })
+  );
 }
 
 /** The decoder of a VideoMAE in pre-training has blocks of its own, which no detector takes. */

@@ -111,6 +111,24 @@ describe('the summary', () => {
       'loaded 1 tensor from v.pth',
     );
   });
+
+  test('tells what a file of an official kind leaves out', () => {
+    const names = model(
+      'backbone.blocks.0.w',
+      'backbone.norm.weight',
+      'lateral_convs.0.0.weight',
+      'stm_head.w',
+      'stm_head.criterion.empty_weight',
+    );
+    const summary = (...keys: string[]) =>
+      summarizeReport('v.pth', matchWeights(state(...keys), names, false));
+    expect(summary('backbone.blocks.0.w')).toMatch(
+      /\n {2}the neck and the head are not in the file and start at random\n {2}backbone\.norm is not in the file and starts as ones and zeros$/,
+    );
+    const all = [...names.keys()];
+    expect(summary(...all.slice(0, 3))).toMatch(/\n {2}the head is not in the file and starts at random$/);
+    expect(summary(...all.slice(0, 4))).not.toContain('random');
+  });
 });
 
 describe('where the state dict is', () => {

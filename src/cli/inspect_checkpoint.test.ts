@@ -5,6 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  mmactionName,
+  modelTensors,
+  only,
+  renamed,
+  type StateDict,
+  withFusedBias,
+} from '../../test/model_tensors.js';
 import { writePth } from '../checkpoint/pth_writer.js';
 import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
@@ -116,6 +124,42 @@ describe('what a file holds', () => {
       ],
     });
     expect(json(join(GOLDEN, 'c_legacy.pth')).format).toBe('legacy pth');
+  });
+
+  test('how many tensors have names of the model, group by group', async () => {
+    const describe = async (name: string, state: StateDict) => {
+      const path = join(folder, name);
+      await writePth(path, { model: state });
+      return { ...json(path), text: inspectCheckpoint(path, false).text };
+    };
+    const whole = modelTensors();
+    const backbone = only(whole, /^backbone\./);
+
+    const theirs = await describe('theirs.pth', renamed(backbone, mmactionName));
+    const unknown = ['patch_embed.projection', 'blocks.N.mlp.layers.0.0', 'blocks.N.mlp.layers.1'].flatMap(
+      (layer) => [`backbone.${layer}.weight`, `backbone.${layer}.bias`],
+    );
+    expect(theirs.groups).toEqual([{ group: 'backbone', tensors: 30, known: 20, unknown }]);
+    expect(theirs.text).toMatch(/^loading: +backbone: 20 of the file's 30 tensors have names of the model$/m);
+    expect(theirs.text).toContain(
+      `backbone: 10 have names that the model does not have: ${unknown.join(', ')}\n`,
+    );
+
+    const bare = renamed(withFusedBias(backbone), (name) => name.replace('backbone.', ''));
+    expect((await describe('bare.pth', bare)).loading).toEqual([
+      'names of a backbone alone: it loads into backbone.*',
+      "backbone: 26 of the file's 28 tensors have names of the model",
+      'backbone: 2 have names that the model does not have: blocks.N.attn.qkv.bias',
+    ]);
+
+    const mixed = renamed(whole, (name) => name.replace('lateral_convs', 'fpn').replace('fc_reg', 'reg'));
+    const { groups, otherNames, text } = await describe('mixed.pth', mixed);
+    expect(groups.map(({ group, known }: { group: string; known: number }) => [group, known])).toEqual([
+      ['backbone', 30],
+      ['head', 112],
+    ]);
+    expect(otherNames).toContain('fpn.N.0.weight');
+    expect(text).toMatch(/^other names: fpn\.N\.0\.weight, .*, which no model has$/m);
   });
 
   test('names from the file cannot control the terminal', async () => {

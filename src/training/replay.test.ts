@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../test/ava_folder.js';
+import { mmactionName, modelTensors, renamed } from '../../test/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../test/noise_batch.js';
 import { tinyConfig } from '../../test/tiny_config.js';
 import { Checkpointer } from '../checkpoint/checkpointer.js';
@@ -13,7 +14,7 @@ import type { Batch } from '../data/collate.js';
 import type { EngineRequest } from '../engine/index.js';
 import type { LineLog } from './logger.js';
 import { NonFiniteError } from './nonfinite.js';
-import { replay, replayStep } from './replay.js';
+import { type ReplayRequest, replay, replayStep } from './replay.js';
 import { checkpointParts } from './restore.js';
 import { readBatch, type SavedBatch, saveBatch } from './saved_batch.js';
 import { computeGradients, type StepLosses, stepRng } from './step.js';
@@ -53,10 +54,10 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
 }
 
 /** Runs the command's function; what it says, line by line. */
-async function say(cfg: Config, file: string) {
+async function say(cfg: Config, file: string, flags: Pick<ReplayRequest, 'allowPartial'> = {}) {
   const [lines, warnings]: string[][] = [[], []];
   const log: LineLog = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
-  const code = await replay(cfg, file, { engine: ENGINE, device: 'cpu' }, log);
+  const code = await replay(cfg, file, { engine: ENGINE, device: 'cpu', ...flags }, log);
   return { code, text: lines.join('\n'), warnings };
 }
 
@@ -153,6 +154,18 @@ it('says which weights it takes where those of the step are not there', async ()
   copyFileSync(join(folder, 'model_0000004.pth'), elsewhere);
   const named = await say(config({ 'MODEL.WEIGHT': elsewhere }), file);
   expect(named.text).toContain(elsewhere);
+});
+
+it('takes weights that fit in part only where that is asked for', async () => {
+  const cfg = config();
+  const { file } = await interrupted(cfg, noiseBatch(cfg, [1]));
+  const weights = join(temporaryFolder(), 'mmaction2.pth');
+  await writePth(weights, renamed(modelTensors(cfg), mmactionName));
+  const other = config({ 'MODEL.WEIGHT': weights });
+  await expect(say(other, file)).rejects.toThrow(/backbone: 20 of 30 tensors load/);
+  const { warnings } = await say(other, file, { allowPartial: true });
+  expect(warnings[0]).toMatch(/mmaction2\.pth: its weights fit the model only in part\n/);
+  expect(warnings[0]).toMatch(/\n--allow-partial: training goes on with what loads, and the rest at random$/);
 });
 
 it('refuses files and configurations that do not fit', async () => {
