@@ -15,8 +15,8 @@ export const LAST_SECOND = 1798;
 export const SECOND_OF_FRAME_0 = 900;
 
 /** Farther outside the picture than this, coordinates are no fractions of its size but something else. */
-const LOWEST_COORDINATE = -1;
-const HIGHEST_COORDINATE = 2;
+export const LOWEST_COORDINATE = -1;
+export const HIGHEST_COORDINATE = 2;
 
 export interface AnnotatedBox {
   /** x1, y1, x2, y2 as fractions of the picture's width and height; may reach beyond 0…1. */

@@ -1,6 +1,7 @@
 /** @file AVA's csv files of an evaluation: ground truth, detections, excluded key frames. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Problems, quote, readLines } from '../data/text_lines.js';
+import { RowSummary } from './row_summary.js';
 import type { ClipDetections } from './types.js';
 
 /** Boxes of one key frame; entry i of every list belongs together. */
@@ -20,18 +21,41 @@ export function imageKey(video: string, second: number): string {
   return `${video},${String(Math.trunc(second)).padStart(4, '0')}`;
 }
 
+/** A row of a csv file of boxes. */
+export interface BoxRow {
+  readonly video: string;
+  /** As written; may have a fraction. */
+  second: number;
+  /** x1, y1, x2, y2. */
+  readonly box: readonly [number, number, number, number];
+  /** Null for a person without an action. */
+  readonly action: number | null;
+  /** The eighth column: a score or a person id. */
+  readonly last: string | undefined;
+}
+
 /**
  * Reads `video,second,x1,y1,x2,y2,action id[,…]`. Rows of classes that are not in `classes` are skipped, as are persons
- * without an action. Throws DataError with file and line, also for inverted boxes, which the official code refuses too.
+ * without an action; the summary counts them too. Throws DataError with file and line, also for inverted boxes, which the
+ * official code refuses too.
  */
-export function readGroundTruth(files: readonly string[], classes: ReadonlySet<number>): BoxTable {
+export function readGroundTruth(
+  files: readonly string[],
+  classes: ReadonlySet<number>,
+  summary = new RowSummary(),
+): BoxTable {
   const table: BoxTable = new Map();
   const problems = new Problems();
+  const keyOf = keyMaker();
   for (const file of files) {
-    readRows(file, 'ground truth', problems, (key, box, action) => {
+    summary.beginFile(file);
+    readRows(file, 'ground truth', problems, (row) => {
+      const { box, action, last } = row;
+      summary.add(row);
+      summary.addPerson(last);
       if (action === null || !classes.has(action)) return null;
       if (box[0] > box[2] || box[1] > box[3]) return `inverted box ${box.join(', ')}`;
-      addBox(table, key, box, action, 1);
+      addBox(table, keyOf(row), box, action, 1);
       return null;
     });
   }
@@ -39,22 +63,59 @@ export function readGroundTruth(files: readonly string[], classes: ReadonlySet<n
   return table;
 }
 
+export interface DetectionOptions {
+  /** Added to the second of every row. */
+  readonly secondOffset?: number;
+  /** Counts every row, also those that are skipped. */
+  readonly summary?: RowSummary;
+}
+
 /**
  * Reads `video,second,x1,y1,x2,y2,action id[,score]`; without a score it is 1. Rows of classes that are not in
  * `classes` are skipped. Throws DataError with file and line, also for a score or coordinate that is not finite.
  */
-export function readDetections(file: string, classes: ReadonlySet<number>): BoxTable {
+export function readDetections(
+  file: string,
+  classes: ReadonlySet<number>,
+  { secondOffset = 0, summary = new RowSummary() }: DetectionOptions = {},
+): BoxTable {
   const table: BoxTable = new Map();
   const problems = new Problems();
-  readRows(file, 'predictions', problems, (key, box, action, last) => {
+  const keyOf = keyMaker();
+  summary.beginFile(file);
+  readRows(file, 'predictions', problems, (row) => {
+    const { box, action, last } = row;
     if (action === null) return 'the action id is empty';
     const score = last === undefined ? 1 : parseNumber(last);
     if (Number.isNaN(score)) return `the score must be a finite number, found ${JSON.stringify(last)}`;
-    if (classes.has(action)) addBox(table, key, box, action, score);
+    if (secondOffset !== 0) row.second = addSeconds(row.second, secondOffset);
+    summary.add(row);
+    summary.addScore(last === undefined ? null : score);
+    if (classes.has(action)) addBox(table, keyOf(row), box, action, score);
     return null;
   });
   problems.throwIfAny();
   return table;
+}
+
+/** A sum without the noise of binary fractions: 901.7 + 0.3 is 902, whose fraction would otherwise be cut off at 901. */
+function addSeconds(second: number, offset: number): number {
+  return Math.round((second + offset) * 1e6) / 1e6;
+}
+
+/** `imageKey` of rows, made once for those that follow each other with the same key frame. */
+function keyMaker(): (row: BoxRow) => string {
+  let video = '';
+  let second = Number.NaN;
+  let key = '';
+  return (row) => {
+    if (row.second !== second || row.video !== video) {
+      video = row.video;
+      second = row.second;
+      key = imageKey(video, second);
+    }
+    return key;
+  };
 }
 
 /** Reads `video,second`: the key frames that do not count. */
@@ -75,12 +136,7 @@ export function readExclusions(file: string): Set<string> {
   return keys;
 }
 
-type UseRow = (
-  key: string,
-  box: [number, number, number, number],
-  action: number | null,
-  last: string | undefined,
-) => string | null;
+type UseRow = (row: BoxRow) => string | null;
 
 /** Calls `use` for every row; a sentence that it returns, or one about the row's form, becomes a problem. */
 function readRows(file: string, what: string, problems: Problems, use: UseRow): void {
@@ -112,7 +168,7 @@ function readRow(fields: string[], line: string, use: UseRow): string | null {
   if (action !== null && !Number.isInteger(action)) {
     return `the action id must be a whole number, found ${quote(text)}`;
   }
-  return use(imageKey(fields[0], second), box, action, fields[7]);
+  return use({ video: fields[0], second, box, action, last: fields[7] });
 }
 
 function addBox(table: BoxTable, key: string, box: readonly number[], action: number, score: number): void {

@@ -1,0 +1,107 @@
+/** @file Facts about a csv file of boxes, gathered row by row before anything is left out. */
+import { HIGHEST_COORDINATE, LOWEST_COORDINATE } from '../data/ava_annotations.js';
+import type { BoxRow } from './ava_csv.js';
+
+/** Rows of one video. */
+export interface VideoSummary {
+  rows: number;
+  /** Whole second → the second of its first row, which may have a fraction. */
+  readonly seconds: Map<number, number>;
+}
+
+/** Holds something for each video, key frame and id, but nothing for each row: files have millions. */
+export class RowSummary {
+  readonly files: { path: string; rows: number }[] = [];
+  readonly videos = new Map<string, VideoSummary>();
+  /** Action id → its rows. */
+  readonly ids = new Map<number, number>();
+  rows = 0;
+  /** Rows whose box has no area. */
+  rowsWithoutArea = 0;
+  /** Rows with a coordinate that is no fraction of a picture's size. */
+  rowsBeyondPicture = 0;
+  /** Rows that share a whole second with rows of another second, as 2.5 does with 2. */
+  rowsOfMixedSeconds = 0;
+  /** The smallest and largest coordinates of either axis. */
+  minX = Number.POSITIVE_INFINITY;
+  maxX = Number.NEGATIVE_INFINITY;
+  minY = Number.POSITIVE_INFINITY;
+  maxY = Number.NEGATIVE_INFINITY;
+  rowsWithoutScore = 0;
+  rowsWithScore = 0;
+  /** Whether there is a score other than 0, and one that is no whole number. */
+  hasScores = false;
+  hasFractionAsScore = false;
+  /** Rows of a ground truth whose last column has a fraction, which person ids do not have. */
+  rowsWithFractionAsPerson = 0;
+
+  #lastVideo = '';
+  #lastEntry: VideoSummary | undefined;
+  #lastSecond = Number.NaN;
+
+  beginFile(path: string): void {
+    this.files.push({ path, rows: 0 });
+  }
+
+  add({ video, second, box, action }: BoxRow): void {
+    this.rows++;
+    this.files[this.files.length - 1].rows++;
+    this.#addKeyFrame(video, second);
+    this.#addBox(box);
+    if (action !== null) this.ids.set(action, (this.ids.get(action) ?? 0) + 1);
+  }
+
+  addScore(score: number | null): void {
+    if (score === null) {
+      this.rowsWithoutScore++;
+      return;
+    }
+    this.rowsWithScore++;
+    if (score !== 0) this.hasScores = true;
+    if (!this.hasFractionAsScore && !Number.isInteger(score)) this.hasFractionAsScore = true;
+  }
+
+  addPerson(text: string | undefined): void {
+    // Most ids have no point, and are not worth parsing.
+    if (text?.includes('.') && Number(text) % 1 !== 0) this.rowsWithFractionAsPerson++;
+  }
+
+  #addKeyFrame(video: string, second: number): void {
+    let entry = this.#lastEntry;
+    if (entry === undefined || video !== this.#lastVideo) {
+      entry = this.videos.get(video);
+      if (!entry) {
+        entry = { rows: 0, seconds: new Map() };
+        this.videos.set(video, entry);
+      }
+      this.#lastVideo = video;
+      this.#lastEntry = entry;
+      this.#lastSecond = Number.NaN;
+    }
+    entry.rows++;
+    if (second === this.#lastSecond) return;
+    const whole = Math.trunc(second);
+    const first = entry.seconds.get(whole);
+    if (first === undefined) entry.seconds.set(whole, second);
+    else if (first !== second) {
+      this.rowsOfMixedSeconds++;
+      return;
+    }
+    this.#lastSecond = second;
+  }
+
+  #addBox([x1, y1, x2, y2]: BoxRow['box']): void {
+    if (!(x1 < x2 && y1 < y2)) this.rowsWithoutArea++;
+    const lowX = Math.min(x1, x2);
+    const highX = Math.max(x1, x2);
+    const lowY = Math.min(y1, y2);
+    const highY = Math.max(y1, y2);
+    if (lowX < this.minX) this.minX = lowX;
+    if (highX > this.maxX) this.maxX = highX;
+    if (lowY < this.minY) this.minY = lowY;
+    if (highY > this.maxY) this.maxY = highY;
+    if (Math.min(lowX, lowY) < LOWEST_COORDINATE || Math.max(highX, highY) > HIGHEST_COORDINATE) {
+      this.rowsBeyondPicture++;
+    }
+  }
+}
