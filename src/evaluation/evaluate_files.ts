@@ -2,6 +2,14 @@
 import { type ActionLabel, readLabelMap } from '../data/label_map.js';
 import { readDetections, readExclusions, readGroundTruth } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
+import {
+  type Comparison,
+  findMismatches,
+  nothingFoundSentence,
+  type Side,
+  truthMismatches,
+} from './mismatch/find.js';
+import { RowSummary } from './row_summary.js';
 import type { AvaResults } from './types.js';
 
 export interface EvaluationFiles {
@@ -12,19 +20,64 @@ export interface EvaluationFiles {
   readonly exclude?: string;
 }
 
+/** What detections are compared with, and what was in its files before anything was left out. */
+export interface Truth extends GroundTruth {
+  readonly summary: RowSummary;
+}
+
+export interface FileResults extends AvaResults {
+  /** What does not fit between the files, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+export interface FileOptions {
+  /** Added to the seconds of the predictions. */
+  readonly secondOffset?: number;
+}
+
 /** Reads what detections are compared with. Throws DataError with file and line. */
-export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): GroundTruth {
+export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): Truth {
   const labels = readLabelMap(labelMap);
   const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude);
-  return { labels, boxes: readGroundTruth(groundTruth, idsOf(labels)), excluded };
+  const summary = new RowSummary();
+  return { labels, boxes: readGroundTruth(groundTruth, idsOf(labels), summary), excluded, summary };
+}
+
+/** What does not fit between ground truth, label map and exclusions, a sentence each. */
+export function truthWarnings(truth: Truth): string[] {
+  return truthMismatches({ ...truth, truth: truthSide(truth) });
 }
 
 /** Evaluates a csv file of detections (video, second, x1, y1, x2, y2, action id, score). */
-export function evaluateFiles(files: EvaluationFiles, predictions: string): AvaResults {
+export function evaluateFiles(
+  files: EvaluationFiles,
+  predictions: string,
+  { secondOffset = 0 }: FileOptions = {},
+): FileResults {
   const truth = readTruth(files);
+  const summary = new RowSummary();
+  const boxes = readDetections(predictions, idsOf(truth.labels), { secondOffset, summary });
+  const comparison: Comparison = {
+    truth: truthSide(truth),
+    predictions: { name: 'predictions', summary, boxes },
+    labels: truth.labels,
+    excluded: truth.excluded,
+    secondOffset,
+  };
+  const warnings = findMismatches(comparison);
   const evaluator = new AvaEvaluator(truth);
-  for (const [key, image] of readDetections(predictions, idsOf(truth.labels))) evaluator.add(key, image);
-  return evaluator.results();
+  for (const [key, image] of boxes) evaluator.add(key, image);
+  const results = evaluator.results();
+  if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
+  return { ...results, warnings };
+}
+
+function truthSide({ summary, boxes }: Truth): Side {
+  return { name: 'ground truth', summary, boxes };
+}
+
+function nothingFound({ perClass }: AvaResults): boolean {
+  return perClass.every(({ curve }) => curve.recall.every((recall) => !(recall > 0)));
 }
 
 function idsOf(labels: readonly ActionLabel[]): Set<number> {

@@ -51,6 +51,12 @@ describe('reading', () => {
     expect(table.get('v,0903')?.scores).toEqual([1]);
   });
 
+  it('adds an offset to the seconds of detections, without the noise of binary fractions', () => {
+    const path = file('p.csv', 'v,2,0,0,1,1,1,0.5\nv,901.7,0,0,1,1,1,0.5\n');
+    expect([...readDetections(path, CLASSES, { secondOffset: 900 }).keys()]).toEqual(['v,0902', 'v,1801']);
+    expect([...readDetections(path, CLASSES, { secondOffset: 0.3 }).keys()]).toEqual(['v,0002', 'v,0902']);
+  });
+
   it.each([
     ['v,902,0,0,1,1,1,nan', /p\.csv:2: the score must be a finite number, found "nan"/],
     ['v,902,0,0,1,1,1,inf', /the score must be a finite number/],
@@ -148,8 +154,11 @@ describe('the evaluator', () => {
     expect(results.perClass[0]).toMatchObject({ ap: 1, numGroundTruth: 1 });
   });
 
-  it('has no mean where nothing is true', () => {
-    expect(evaluate('', 'v,902,0,0,1,1,1,0.5\n').mAP).toBeNull();
+  it('has no mean where nothing is true, and the table says so in words', () => {
+    const results = evaluate('', 'v,902,0,0,1,1,1,0.5\n');
+    expect(results.mAP).toBeNull();
+    expect(summary(results)).toBe('mAP@0.5 is not defined: no class of the label map has ground truth');
+    expect(resultsTable(results)).toContain(summary(results));
   });
 
   it('takes an IoU of one half', () => {

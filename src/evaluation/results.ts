@@ -77,6 +77,7 @@ export function summary({ mAP, perClass }: AvaResults): string {
     .filter((entry): entry is ClassResult & { ap: number } => entry.ap !== null)
     .sort((a, b) => b.ap - a.ap);
   const list = (classes: typeof known) => classes.map(({ name, ap }) => `${name} ${score(ap)}`).join(', ');
+  if (mAP === null) return 'mAP@0.5 is not defined: no class of the label map has ground truth';
   const missing = perClass.length - known.length;
   const parts = [
     `mAP@0.5 ${score(mAP)} over ${known.length} ${known.length === 1 ? 'class' : 'classes'}` +

@@ -4,9 +4,9 @@ import { annotationPath } from '../data/data_config.js';
 import { AvaDataset } from '../data/dataset.js';
 import { createTestLoader } from '../data/loader.js';
 import type { Detector } from '../model/detector.js';
-import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
+import { AvaEvaluator } from './ava_evaluator.js';
 import { detectAll, type EvaluationProgress } from './detect_clips.js';
-import { readTruth } from './evaluate_files.js';
+import { readTruth, type Truth, truthWarnings } from './evaluate_files.js';
 import { writeResults } from './results.js';
 import type { EvaluationReport } from './types.js';
 
@@ -26,7 +26,9 @@ export interface EvaluationRun {
 
 export class TestSet {
   readonly dataset: AvaDataset;
-  readonly #truth: GroundTruth;
+  /** What does not fit in lists, annotations, label map and exclusions, a sentence each. */
+  readonly warnings: readonly string[];
+  readonly #truth: Truth;
 
   /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
   constructor(private readonly cfg: Config) {
@@ -38,6 +40,7 @@ export class TestSet {
       exclude: EXCLUSION_FILE === '' ? undefined : path(EXCLUSION_FILE),
     });
     this.dataset = AvaDataset.open(cfg, 'test');
+    this.warnings = [...this.dataset.warnings, ...truthWarnings(this.#truth)];
   }
 
   /**

@@ -1,0 +1,220 @@
+/** @file Boxes in another unit or with other columns than x1, y1, x2, y2 as fractions of the picture. */
+import { HIGHEST_COORDINATE } from '../../data/ava_annotations.js';
+import type { RowSummary } from '../row_summary.js';
+import { type Comparison, rangeText, type Side, type SideName, share, shareOf } from './comparison.js';
+import { type KeyPair, type ReadBox, type Trial, type TrialResult, trialOf, tryReading } from './trial.js';
+
+/** Another reading is likely if it finds this part of the true boxes, */
+const LIKELY = 0.5;
+/** so many times as many as the boxes as they are, */
+const CLEARLY_MORE = 3;
+/** and so many true boxes at least, where nothing else speaks for it. */
+const MIN_FOUND = 3;
+/** Of several readings a later one must be better by this factor: the likely ones come first. */
+const CLEARLY_BETTER = 1.1;
+/** Sides whose coordinates reach no more than this apart are in the same unit. */
+const SAME_REACH = 2;
+
+interface Layout {
+  readonly what: string;
+  readonly read: ReadBox;
+}
+
+const CORNERS: Layout = { what: 'x1, y1, x2, y2', read: (...box) => box };
+/** What the four columns of other tools hold. */
+const LAYOUTS: readonly Layout[] = [
+  { what: 'x, y, width, height', read: (x, y, width, height) => [x, y, x + width, y + height] },
+  {
+    what: 'the centre, width and height',
+    read: (x, y, width, height) => [x - width / 2, y - height / 2, x + width / 2, y + height / 2],
+  },
+  { what: 'x2, y2, x1, y1', read: (x2, y2, x1, y1) => [x1, y1, x2, y2] },
+  { what: 'y1, x1, y2, x2', read: (y1, x1, y2, x2) => [x1, y1, x2, y2] },
+  { what: 'x1, x2, y1, y2', read: (x1, x2, y1, y2) => [x1, y1, x2, y2] },
+];
+
+interface Unit {
+  readonly what: string;
+  readonly remedy: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+const FRACTIONS: Unit = { what: 'fractions', remedy: '', width: 1, height: 1 };
+const PERCENT: Unit = { what: 'percent', remedy: 'divide them by 100', width: 100, height: 100 };
+const THOUSANDTHS: Unit = {
+  what: 'thousandths',
+  remedy: 'divide them by 1000',
+  width: 1000,
+  height: 1000,
+};
+
+/** Another way to read the boxes of one side, and what it would find. */
+interface Guess {
+  readonly side: SideName;
+  readonly unit: Unit;
+  readonly layout: Layout;
+  readonly result: TrialResult;
+}
+
+/** Says which boxes have no area, which are no fractions of the picture, and what they seem to be. */
+export function fitBoxes(comparison: Comparison, keyPairs: readonly KeyPair[]): string[] {
+  const { predictions, truth } = comparison;
+  const trial = trialOf(comparison, keyPairs);
+  const beyond = sideInOtherUnits(predictions.summary, truth.summary);
+  const now = tryReading(trial);
+  const guess = bestGuess(comparison, trial, now, beyond);
+  const warnings: string[] = [];
+  if (beyond) warnings.push(unitSentence(comparison, beyond, guess));
+  const flat = [predictions, truth].filter(({ summary }) => summary.rowsWithoutArea > 0);
+  const layout = guess && guess.layout !== CORNERS ? guess : null;
+  if (flat.length > 0) warnings.push(flatSentence(flat, layout, keyPairs.length));
+  else if (layout) {
+    warnings.push(
+      `the boxes hardly meet (${shareOf(now.found, now.truths, 'true box', 'true boxes')} found at the key frames ` +
+        `compared): ${layoutAdvice(layout)}`,
+    );
+  }
+  return warnings;
+}
+
+/** The side whose coordinates are no fractions of the picture; null where both are, or both are in the same unit. */
+function sideInOtherUnits(predictions: RowSummary, truth: RowSummary): SideName | null {
+  const [a, b] = [reach(predictions), reach(truth)];
+  const isFar = (i: 0 | 1) => a[i] > SAME_REACH * b[i] || b[i] > SAME_REACH * a[i];
+  const predictionsBeyond = predictions.rowsBeyondPicture > 0;
+  const truthBeyond = truth.rowsBeyondPicture > 0;
+  if (!predictionsBeyond && !truthBeyond) return null;
+  if (predictionsBeyond !== truthBeyond) return predictionsBeyond ? 'predictions' : 'ground truth';
+  if (!isFar(0) && !isFar(1)) return null;
+  return a[0] > b[0] ? 'predictions' : 'ground truth';
+}
+
+/** How far coordinates reach from the corner, along either axis. */
+function reach({ minX, maxX, minY, maxY }: RowSummary): [number, number] {
+  return [Math.max(-minX, maxX), Math.max(-minY, maxY)];
+}
+
+/** The reading that finds most true boxes, if it finds clearly more than the boxes as they are. */
+function bestGuess(
+  comparison: Comparison,
+  trial: Trial,
+  now: TrialResult,
+  beyond: SideName | null,
+): Guess | null {
+  if (now.truths === 0 || now.found * CLEARLY_MORE > now.truths) return null;
+  let best: Guess | null = null;
+  const sides: SideName[] = beyond ? [beyond] : ['predictions', 'ground truth'];
+  for (const side of sides) {
+    for (const layout of [CORNERS, ...LAYOUTS]) {
+      for (const unit of beyond ? unitsOf(trial, beyond, layout) : [FRACTIONS]) {
+        const result = tryReading(trial, readingOf(side, unit, layout));
+        if (result.found > CLEARLY_BETTER * (best?.result.found ?? 0)) best = { side, unit, layout, result };
+      }
+    }
+  }
+  if (!best || best.result.found < LIKELY * now.truths) return null;
+  const isShown = beyond !== null || sideOf(comparison, best.side).summary.rowsWithoutArea > 0;
+  if (!isShown && best.result.found < MIN_FOUND) return null;
+  return best.result.found >= CLEARLY_MORE * now.found ? best : null;
+}
+
+function readingOf(side: SideName, { width, height }: Unit, { read }: Layout) {
+  const convert: ReadBox = (a, b, c, d) => {
+    const [x1, y1, x2, y2] = read(a, b, c, d);
+    return [x1 / width, y1 / height, x2 / width, y2 / height];
+  };
+  return side === 'predictions' ? { predictions: convert } : { truth: convert };
+}
+
+/** Units that the boxes of a side may be in, where pictures are about as large as the boxes of both sides reach. */
+function unitsOf(trial: Trial, side: SideName, { read }: Layout): Unit[] {
+  const [predicted, labelled] = reachAtKeyFrames(trial, side, read);
+  const [mine, other] = side === 'predictions' ? [predicted, labelled] : [labelled, predicted];
+  const pixels = { ...pixelUnit(), width: mine.x / other.x, height: mine.y / other.y };
+  return [PERCENT, THOUSANDTHS, pixels];
+}
+
+/** How far the boxes of the predictions and of the ground truth reach where they are compared. */
+function reachAtKeyFrames({ pairs, predictions, truth }: Trial, side: SideName, read: ReadBox) {
+  const reaches = [
+    { x: 0, y: 0 },
+    { x: 0, y: 0 },
+  ];
+  for (const pair of pairs) {
+    [predictions.get(pair[0]), truth.get(pair[1])].forEach((image, i) => {
+      const boxes = image?.boxes ?? [];
+      const isRead = side === (i === 0 ? 'predictions' : 'ground truth');
+      for (let at = 0; at < boxes.length; at += 4) {
+        const box: [number, number, number, number] = [
+          boxes[at],
+          boxes[at + 1],
+          boxes[at + 2],
+          boxes[at + 3],
+        ];
+        const [x1, y1, x2, y2] = isRead ? read(...box) : box;
+        reaches[i].x = Math.max(reaches[i].x, x1, x2);
+        reaches[i].y = Math.max(reaches[i].y, y1, y2);
+      }
+    });
+  }
+  return reaches;
+}
+
+function pixelUnit(): Unit {
+  return {
+    what: 'pixels',
+    remedy: "divide x by the picture's width and y by its height",
+    width: 1,
+    height: 1,
+  };
+}
+
+/** The unit that coordinates of such a reach most often are in. */
+function usualUnit([x, y]: readonly [number, number]): Unit {
+  if (Math.max(x, y) <= PERCENT.width) return PERCENT;
+  const isSquare = [x, y].every((value) => value > 0.9 * THOUSANDTHS.width && value <= THOUSANDTHS.width);
+  return isSquare ? THOUSANDTHS : pixelUnit();
+}
+
+function sideOf({ predictions, truth }: Comparison, name: SideName): Side {
+  return name === 'predictions' ? predictions : truth;
+}
+
+function unitSentence(comparison: Comparison, name: SideName, guess: Guess | null): string {
+  const { summary } = sideOf(comparison, name);
+  const other = name === 'predictions' ? comparison.truth : comparison.predictions;
+  const unit = guess?.unit ?? usualUnit(reach(summary));
+  const outside =
+    summary.rowsBeyondPicture < summary.rows
+      ? `${shareOf(summary.rowsBeyondPicture, summary.rows, 'box', 'boxes')} lie beyond ${HIGHEST_COORDINATE}, `
+      : '';
+  const found = guess ? `; then ${foundText(guess)}` : '';
+  return (
+    `the boxes of the ${name} reach from ${coordinates(summary)}, those of the ${other.name} from ` +
+    `${coordinates(other.summary)}: coordinates must be fractions of the picture's width and height; ${outside}` +
+    `these look like ${unit.what}: ${unit.remedy}${found}`
+  );
+}
+
+function coordinates({ minX, maxX, minY, maxY }: RowSummary): string {
+  return rangeText(Math.min(minX, minY), Math.max(maxX, maxY));
+}
+
+function foundText({ result }: Guess): string {
+  return `${shareOf(result.found, result.truths, 'true box', 'true boxes')} would be found at the key frames compared`;
+}
+
+function flatSentence(sides: readonly Side[], layout: Guess | null, comparedKeyFrames: number): string {
+  const facts = sides.map(
+    ({ name, summary }) => `${share(summary.rowsWithoutArea, summary.rows)} boxes of the ${name}`,
+  );
+  const text = `${facts.join(' and ')} have no area (x2 ≤ x1 or y2 ≤ y1) and count for nothing`;
+  if (layout) return `${text}: ${layoutAdvice(layout)}`;
+  const all = sides.find(({ summary }) => summary.rowsWithoutArea === summary.rows);
+  return all && comparedKeyFrames === 0 ? `${text}: the columns may not be x1, y1, x2, y2` : text;
+}
+
+function layoutAdvice(guess: Guess): string {
+  return `the columns of the ${guess.side} look like ${guess.layout.what}: read so, ${foundText(guess)}`;
+}
