@@ -50,8 +50,10 @@ describe('stmixer evaluate', () => {
         { id: 14, name: 'walk', ap: perfect, num_ground_truth: 26 },
         { id: 17, name: 'carry/hold (an object)', ap: perfect, num_ground_truth: 13 },
       ],
+      warnings: [],
     });
-    expect(JSON.parse(read('perfect', 'results.json'))).toEqual(JSON.parse(run.stdout));
+    const { warnings: _, ...results } = JSON.parse(run.stdout);
+    expect(JSON.parse(read('perfect', 'results.json'))).toEqual(results);
   });
 
   it('names file and line of a prediction that is not finite, and exits with 3', async () => {
@@ -60,6 +62,74 @@ describe('stmixer evaluate', () => {
     const run = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions]);
     expect(run.code).toBe(3);
     expect(run.stderr).toContain('nan.csv:1: the score must be a finite number');
+  });
+});
+
+describe('stmixer evaluate of files that do not fit', () => {
+  const label = 'item { name: "walk" id: 1 }\n';
+
+  /** The words of the command for the files with these texts. */
+  function words(name: string, truth: string, predictions: string): string[] {
+    const path = (ending: string, text: string) => {
+      const file = join(folder, `${name}_${ending}`);
+      writeFileSync(file, text);
+      return file;
+    };
+    return [
+      ...['evaluate', '--ground-truth', path('gt.csv', truth), '--label-map', path('map.pbtxt', label)],
+      ...['--predictions', path('p.csv', predictions)],
+    ];
+  }
+
+  it('says so on standard error and in the JSON, and keeps number and exit code', async () => {
+    const command = words('name', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v.mp4,902,32,24,160,216,1,0.9\n');
+    const run = await stmixer([...command, '--json']);
+    expect(run.code).toBe(0);
+    const { mAP, warnings } = JSON.parse(run.stdout) as ResultsJson & { warnings: string[] };
+    expect(mAP).toBe(0);
+    expect(warnings).toHaveLength(2);
+    expect(run.stderr).toBe(warnings.map((warning) => `warning: ${warning}\n`).join(''));
+    expect(warnings[0]).toBe(
+      'no video is in both files: the predictions have "v.mp4", the ground truth "v"; without ".mp4" 1 of 1 name would ' +
+        'fit: rename the videos in one of the files',
+    );
+    expect(warnings[1]).toContain(
+      'the boxes of the predictions reach from 24 to 216, those of the ground truth from 0.1',
+    );
+    expect(warnings[1]).toContain('look like pixels');
+  });
+
+  it('proposes a --second-offset that leads past the warning, also a negative one', async () => {
+    const truth = (second: number) => `v,${second},0.1,0.1,0.5,0.9,1,0\n`;
+    const rows = (second: number) => `v,${second},0.1,0.1,0.5,0.9,1,0.9\n`;
+    for (const [predicted, labelled, offset] of [
+      [2, 902, '900'],
+      [902, 2, '-900'],
+    ] as const) {
+      const command = words('offset', truth(labelled), rows(predicted));
+      const run = await stmixer(command);
+      expect(run.stdout).toContain('mAP@0.5 0.0000');
+      expect(run.stderr).toContain(`predictions ${predicted}, ground truth ${labelled}`);
+      const [, flag, proposed] = /(--second-offset) (\S+)$/m.exec(run.stderr)!;
+      expect(proposed).toBe(offset);
+      const mended = await stmixer([...command, flag, proposed]);
+      expect(mended).toMatchObject({ code: 0, stderr: '' });
+      expect(mended.stdout).toContain('mAP@0.5 1.0000');
+    }
+  });
+
+  it('adds a --second-offset with a fraction, and refuses one that is no number', async () => {
+    const command = words('half', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v,901.7,0.1,0.1,0.5,0.9,1,0.9\n');
+    const run = await stmixer([...command, '--second-offset', '0.3']);
+    expect(run.stdout).toContain('mAP@0.5 1.0000');
+    expect(await stmixer([...command, '--second-offset', 'x'])).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  it('says in words that there is no mean without ground truth', async () => {
+    const run = await stmixer(words('empty', '', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n'));
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain('mAP@0.5 is not defined: no class of the label map has ground truth');
+    expect(run.stderr).toMatch(/^warning: .*empty_gt\.csv \(ground truth\) has no rows/);
   });
 });
 
@@ -92,8 +162,11 @@ describe('a run with validation', () => {
     const { folder: name, mAP } = evaluations('run')[1];
     const predictions = join(folder, 'run', name, 'detections.csv');
     const again = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions, '--json']);
-    expect((JSON.parse(again.stdout) as ResultsJson).mAP).toBe(mAP);
-    expect(JSON.parse(read('run', name, 'results.json'))).toEqual(JSON.parse(again.stdout));
+    const { warnings, ...results } = JSON.parse(again.stdout) as ResultsJson & { warnings: string[] };
+    expect(results.mAP).toBe(mAP);
+    expect(JSON.parse(read('run', name, 'results.json'))).toEqual(results);
+    // A model of six steps finds little; that it finds nothing may be said, but nothing is wrong with the files.
+    expect(warnings.filter((warning) => !warning.includes('no prediction overlaps'))).toEqual([]);
   });
 
   it('`stmixer test` finds the same with the final weights', async () => {

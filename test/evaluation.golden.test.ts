@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { readLabelMap } from '../src/data/label_map.js';
 import { writeDetections } from '../src/evaluation/ava_csv.js';
 import { AvaEvaluator } from '../src/evaluation/ava_evaluator.js';
 import { evaluateFiles, readTruth } from '../src/evaluation/evaluate_files.js';
@@ -38,10 +39,41 @@ function expectMetrics({ mAP, perClass }: AvaResults, metrics: Record<string, nu
   }
 }
 
+/** A warning that is due if there are such rows, with their number. */
+function expectCount(number: number, pattern: RegExp): [number, RegExp][] {
+  return number > 0 ? [[number, pattern]] : [];
+}
+
 describe.skipIf(cases.length === 0)('detections in csv files', () => {
   it.each(cases)('%s: mean and every class', (name) => {
     const { files: truth, detections } = files(name);
     expectMetrics(evaluateFiles(truth, detections), goldenJson(`${FOLDER}/${name}/expected.json`).metrics);
+  });
+
+  it.each(cases)('%s: warnings about rows that count for nothing, and no others', (name) => {
+    const { files: truth, detections } = files(name);
+    const rows = (file: string) =>
+      readFileSync(file, 'utf8')
+        .split(/\r?\n/)
+        .filter((line) => line !== '')
+        .map((line) => line.split(','));
+    const known = new Set(readLabelMap(truth.labelMap).map(({ id }) => String(id)));
+    const count = (file: string, isCounted: (row: string[]) => boolean) =>
+      rows(file).filter(isCounted).length;
+    const unknown = ([, , , , , , id]: string[]) => !known.has(id);
+    const isFlat = ([, , x1, y1, x2, y2]: string[]) => !(Number(x1) < Number(x2) && Number(y1) < Number(y2));
+    const counted = rows(detections).filter((row) => !unknown(row));
+    const numRepeated = counted.length - new Set(counted.map((row) => row.join())).size;
+    const expected = [
+      ...expectCount(count(detections, isFlat), /^(\d+) of \d+ boxes of the predictions have no area/),
+      ...expectCount(count(detections, unknown), /lacks .* of the predictions, in (\d+) of/),
+      ...expectCount(numRepeated, /^(\d+) of \d+ rows of the predictions that count repeat/),
+    ];
+    const { warnings } = evaluateFiles(truth, detections);
+    expect(warnings).toEqual(expected.map(([, pattern]) => expect.stringMatching(pattern)));
+    expected.forEach(([number, pattern], i) => {
+      expect(Number(pattern.exec(warnings[i])?.[1])).toBe(number);
+    });
   });
 
   it.each(cases)('%s: number of truths, scores and hits of every class', (name) => {
@@ -111,10 +143,11 @@ const PUBLIC = fileURLToPath(new URL('../../shared/public/ava_eval_mmaction2', i
 
 describe.skipIf(!existsSync(PUBLIC))("mmaction2's evaluation test", () => {
   it('has the values of the official evaluator', () => {
-    const { mAP, perClass } = evaluateFiles(
+    const { mAP, perClass, warnings } = evaluateFiles(
       { groundTruth: [join(PUBLIC, 'gt.csv')], labelMap: join(PUBLIC, 'action_list.txt') },
       join(PUBLIC, 'pred.csv'),
     );
+    expect(warnings).toEqual([]);
     expect(mAP).toBeCloseTo(0.09385521885521886, 14);
     const expected = [0.17045454545454547, 0, 0.1111111111111111];
     perClass.forEach(({ ap }, i) => {

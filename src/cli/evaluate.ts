@@ -1,12 +1,14 @@
 /** @file `stmixer evaluate`: mAP of detections from anywhere, in AVA's csv form. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
+import { printable } from '../util/text.js';
 
 interface Flags {
   groundTruth: string[];
   predictions: string;
   labelMap: string;
+  secondOffset: number;
   exclude?: string;
   out?: string;
   json?: boolean;
@@ -19,13 +21,23 @@ export function evaluateCommand(): Command {
     .requiredOption('--predictions <file>', 'csv: video, second, x1, y1, x2, y2, action id, score')
     .requiredOption('--label-map <file>', 'pbtxt with the names and ids of the classes that count')
     .option('--exclude <file>', 'csv with the key frames that do not count: video, second')
+    .option('--second-offset <seconds>', 'add this to the seconds of the predictions', finiteNumber, 0)
     .option('--out <folder>', 'write results.json, per_class.csv and precision_recall.json there')
     .option('--json', 'machine-readable output')
     .option('--verbose', 'show where errors come from')
     .action((flags: Flags) => {
-      const results = evaluateFiles(flags, flags.predictions);
+      const { warnings, ...results } = evaluateFiles(flags, flags.predictions, flags);
+      for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
       if (flags.out !== undefined) writeResults(flags.out, results);
-      const text = flags.json ? JSON.stringify(resultsJson(results), null, 2) : resultsTable(results);
+      const text = flags.json
+        ? JSON.stringify({ ...resultsJson(results), warnings }, null, 2)
+        : resultsTable(results);
       process.stdout.write(`${text}\n`);
     });
+}
+
+function finiteNumber(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
+  return value;
 }
