@@ -1,5 +1,4 @@
 /** @file Boxes in another unit or with other columns than x1, y1, x2, y2 as fractions of the picture. */
-import { HIGHEST_COORDINATE } from '../../data/ava_annotations.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, rangeText, type Side, type SideName, share, shareOf } from './comparison.js';
 import { type KeyPair, type ReadBox, type Trial, type TrialResult, trialOf, tryReading } from './trial.js';
@@ -12,6 +11,8 @@ const CLEARLY_MORE = 3;
 const MIN_FOUND = 3;
 /** Of several readings a later one must be better by this factor: the likely ones come first. */
 const CLEARLY_BETTER = 1.1;
+/** Boxes in another unit reach at least so far. */
+const MIN_REACH = 10;
 /** Sides whose coordinates reach no more than this apart are in the same unit. */
 const SAME_REACH = 2;
 
@@ -28,7 +29,10 @@ const LAYOUTS: readonly Layout[] = [
     what: 'the centre, width and height',
     read: (x, y, width, height) => [x - width / 2, y - height / 2, x + width / 2, y + height / 2],
   },
-  { what: 'x2, y2, x1, y1', read: (x2, y2, x1, y1) => [x1, y1, x2, y2] },
+  {
+    what: 'corners in another order than top left, bottom right',
+    read: (a, b, c, d) => [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)],
+  },
   { what: 'y1, x1, y2, x2', read: (y1, x1, y2, x2) => [x1, y1, x2, y2] },
   { what: 'x1, x2, y1, y2', read: (x1, x2, y1, y2) => [x1, y1, x2, y2] },
 ];
@@ -184,17 +188,22 @@ function sideOf({ predictions, truth }: Comparison, name: SideName): Side {
 function unitSentence(comparison: Comparison, name: SideName, guess: Guess | null): string {
   const { summary } = sideOf(comparison, name);
   const other = name === 'predictions' ? comparison.truth : comparison.predictions;
-  const unit = guess?.unit ?? usualUnit(reach(summary));
   const outside =
     summary.rowsBeyondPicture < summary.rows
-      ? `${shareOf(summary.rowsBeyondPicture, summary.rows, 'box', 'boxes')} lie beyond ${HIGHEST_COORDINATE}, `
+      ? `, which those of ${shareOf(summary.rowsBeyondPicture, summary.rows, 'box', 'boxes')} are not`
       : '';
-  const found = guess ? `; then ${foundText(guess)}` : '';
   return (
     `the boxes of the ${name} reach from ${coordinates(summary)}, those of the ${other.name} from ` +
-    `${coordinates(other.summary)}: coordinates must be fractions of the picture's width and height; ${outside}` +
-    `these look like ${unit.what}: ${unit.remedy}${found}`
+    `${coordinates(other.summary)}: coordinates must be fractions of the picture's width and height${outside}` +
+    unitAdvice(reach(summary), guess)
   );
+}
+
+/** What the unit seems to be, if it is not just a box or two that reach a little too far. */
+function unitAdvice(reached: readonly [number, number], guess: Guess | null): string {
+  if (!guess && Math.max(...reached) < MIN_REACH) return '';
+  const unit = guess?.unit ?? usualUnit(reached);
+  return `; these look like ${unit.what}: ${unit.remedy}${guess ? `; then ${foundText(guess)}` : ''}`;
 }
 
 function coordinates({ minX, maxX, minY, maxY }: RowSummary): string {

@@ -280,11 +280,31 @@ describe('seconds', () => {
     expect(warningsOf({ ...files, secondOffset: proposedOffset(warning) })).toEqual([]);
   });
 
+  it.each([1, -1, 4])('that are off by %d, which the boxes tell, draw the offset too', (off) => {
+    const files = changed(fitting(), { predictions: seconds((second) => second + off) });
+    const [warning, ...others] = warningsOf(files);
+    expect(others).toEqual([]);
+    expect(warning).toContain('the boxes do not fit those of the same seconds');
+    expect(proposedOffset(warning)).toBe(-off);
+    expect(warningsOf({ ...files, secondOffset: -off })).toEqual([]);
+  });
+
   it('with an offset given already draw the sum', () => {
     const files = changed(fitting(), { predictions: seconds((second) => second - 900) });
     const [warning] = warningsOf({ ...files, secondOffset: 100 });
     expect(warning).toContain('predictions 102 to 130 (after 100 was added), ground truth 902 to 930');
     expect(proposedOffset(warning)).toBe(900);
+  });
+
+  it('that are frames, with an offset given already, draw the offset that is right after the division', () => {
+    const files = changed(fitting(), { predictions: seconds((second) => (second - 900) * 30) });
+    const mended = changed(files, { predictions: seconds((number) => number / 30) });
+    const [other] = warningsOf({ ...files, secondOffset: 300 });
+    expect(other).toContain('divided by 30, and then with 900 added to the predictions, 87 of 87');
+    expect(warningsOf({ ...mended, secondOffset: proposedOffset(other) })).toEqual([]);
+    const [right] = warningsOf({ ...files, secondOffset: 900 });
+    expect(right).toMatch(/divided by 30 87 of 87 key frames would fit$/);
+    expect(warningsOf({ ...mended, secondOffset: 900 })).toEqual([]);
   });
 
   it.each<[string, number, (second: number) => number, RegExp]>([
@@ -408,7 +428,7 @@ describe('boxes', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) => (i % 10 === 0 ? scaled(320, 240)(row) : row));
     expect(warningsOf({ ...files, predictions })[0]).toContain(
-      '18 of 174 boxes lie beyond 2, these look like pixels',
+      ', which those of 18 of 174 boxes are not; these look like pixels',
     );
   });
 
@@ -419,7 +439,16 @@ describe('boxes', () => {
       ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1],
       'the centre, width and height',
     ],
-    ['swapped corners', ([x1, y1, x2, y2]) => [x2, y2, x1, y1], 'x2, y2, x1, y1'],
+    [
+      'swapped corners',
+      ([x1, y1, x2, y2]) => [x2, y2, x1, y1],
+      'corners in another order than top left, bottom right',
+    ],
+    [
+      'swapped x',
+      ([x1, y1, x2, y2]) => [x2, y1, x1, y2],
+      'corners in another order than top left, bottom right',
+    ],
     ['y before x', ([x1, y1, x2, y2]) => [y1, x1, y2, x2], 'y1, x1, y2, x2'],
     ['both x first', ([x1, y1, x2, y2]) => [x1, x2, y1, y2], 'x1, x2, y1, y2'],
   ])('as %s are recognised by what they would find', (_, change, columns) => {
@@ -467,6 +496,36 @@ describe('boxes', () => {
     expect(warnings[1]).toContain('--second-offset 900');
     expect(warnings[2]).toContain('look like pixels');
     expect(warnings[2]).toContain('of 174 true boxes would be found');
+  });
+});
+
+describe('files with every fault at once', () => {
+  it('fit when all that is advised is done', () => {
+    const files = changed(fitting(), {
+      predictions: (row) =>
+        [
+          names((name) => `v/${name}.mp4`),
+          seconds((s) => (s - 900) * 25),
+          scaled(320, 240),
+          ids((id) => id - 1),
+        ].reduce((changedRow, change) => change(changedRow), row),
+    });
+    const warnings = warningsOf(files);
+    expect(warnings).toHaveLength(4);
+    expect(warnings[0]).toContain('without ".mp4" and without "v/" 3 of 3 names would fit');
+    expect(warnings[1]).toContain('divided by 25, and then with 900 added to the predictions');
+    expect(warnings[2]).toContain("divide x by the picture's width and y by its height");
+    expect(warnings[3]).toContain('with 1 added to every id of the predictions');
+    const mended = changed(files, {
+      predictions: (row) =>
+        [
+          names((name) => name.replace('.mp4', '').replace('v/', '')),
+          seconds((number) => number / 25),
+          scaled(1 / 320, 1 / 240),
+          ids((id) => id + 1),
+        ].reduce((changedRow, change) => change(changedRow), row),
+    });
+    expect(warningsOf({ ...mended, secondOffset: proposedOffset(warnings[1]) })).toEqual([]);
   });
 });
 
@@ -547,7 +606,7 @@ describe('rows', () => {
 
   it('without an action in the truth are said', () => {
     const files = changed(fitting(), { truth: (row) => ({ ...row, id: '' }) });
-    expect(warningsOf(files)[0]).toContain('none of the 174 rows of the ground truth has an action id');
+    expect(warningsOf(files)[0]).toContain('no row of the ground truth (174 rows) has an action id');
   });
 
   it('without a score, or with 0 everywhere, are said', () => {
@@ -641,8 +700,8 @@ describe('the ground truth alone', () => {
 
 describe('the cost of looking', () => {
   it('stays small for many frame numbers in many videos', () => {
-    const videos = Array.from({ length: 60 }, (_, i) => `film${i}`);
-    const long = Array.from({ length: 300 }, (_, i) => 902 + i);
+    const videos = Array.from({ length: 30 }, (_, i) => `film${i}`);
+    const long = Array.from({ length: 200 }, (_, i) => 902 + i);
     const files = changed(fitting(videos, long), {
       predictions: (row) => ({ ...row, second: (Number(row.second) - 900) * 30, video: `${row.video}.mp4` }),
     });

@@ -35,11 +35,12 @@ export function findMismatches(comparison: Comparison): string[] {
   const nothing = one(emptySentence(sides));
   if (truth.summary.rows === 0) return nothing;
   if (predictions.summary.rows === 0) return [...nothing, ...truthMismatches(comparison)];
+  const swapped = swapSentence(comparison);
   const videos = fitVideos(comparison);
   const seconds = fitSeconds(comparison, videos.pairs, COMPARED_KEY_FRAMES);
   return [
     ...nothing,
-    ...one(swapSentence(comparison)),
+    ...one(swapped),
     ...one(videos.warning),
     ...one(seconds.warning),
     ...one(fractionSentence(sides)),
@@ -47,7 +48,7 @@ export function findMismatches(comparison: Comparison): string[] {
     ...one(actionSentence(truth)),
     ...fitIds(comparison, seconds.keyPairs),
     ...one(exclusionSentence(sides, excluded)),
-    ...one(scoreSentence(predictions)),
+    ...one(swapped === null ? scoreSentence(predictions) : null),
     ...one(repeatedSentence(sides)),
   ];
 }

@@ -23,7 +23,7 @@ export function emptySentence(sides: readonly Side[]): string | null {
 /** Says that no row of a ground truth has an action. */
 export function actionSentence({ summary }: Side): string | null {
   if (summary.rows === 0 || summary.ids.size > 0) return null;
-  return `none of the ${countOf(summary.rows, 'row')} of the ground truth has an action id: there is nothing to compare with`;
+  return `no row of the ground truth (${countOf(summary.rows, 'row')}) has an action id: there is nothing to compare with`;
 }
 
 /** Says that the files seem to be swapped. */
@@ -53,7 +53,7 @@ export function scoreSentence({ summary }: Side): string | null {
   if (rowsWithScore === 0 || hasScores) return null;
   return (
     `the score is 0 in ${shareOf(rowsWithScore, rows, 'row')} of the predictions: average precision depends on the ` +
-    'order of the scores, and equal ones have none'
+    'order of the scores, which equal scores leave open'
   );
 }
 

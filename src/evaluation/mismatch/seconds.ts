@@ -1,47 +1,27 @@
 /** @file Key frames that do not meet because their seconds are counted in another way. */
-import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/ava_annotations.js';
 import { count } from '../../util/progress.js';
 import { imageKey } from '../ava_csv.js';
-import { type Comparison, listNames, rangeText, type SideName, share, shareOf } from './comparison.js';
-import { bestOffsets, countFits, type Offset, type SecondsPair } from './offset.js';
+import { type Comparison, listNames, rangeText, share, shareOf } from './comparison.js';
+import { countFits } from './offset.js';
+import {
+  findRemedy,
+  MILLISECONDS,
+  pickKeyPairs,
+  type Remedy,
+  ranges,
+  smaller,
+  sumOf,
+  type VideoPair,
+} from './seconds_remedy.js';
 import { type KeyPair, trialOf, tryReading } from './trial.js';
 
-const MILLISECONDS = 1000;
-/** Units that seconds are often written in, as parts of a second: milliseconds, and frames at common rates. */
-const COMMON_UNITS = [MILLISECONDS, 30, 25, 24, 60, 50, 15, 12, 10, 29.97, 23.976, 59.94, 48, 20, 120, 100];
 /** Fewer key frames that do not meet may be chance, while others do. */
 const MIN_KEY_FRAMES = 3;
-/** Key frames on which boxes decide among offsets that fit equally well. */
-const DECIDING_KEY_FRAMES = 20;
-/** Overlap with which boxes decide. */
-const DECIDING_OVERLAP = 0.3;
-const CLEARLY_LARGER = 1.2;
-
-/** A video of both sides. */
-interface VideoPair extends SecondsPair {
-  readonly predictedName: string;
-  readonly labelledName: string;
-  /** Key frames in common. */
-  readonly fits: number;
-}
-
-/** What the numbers of a side that are no seconds may be. */
-interface Units {
-  readonly side: SideName;
-  readonly perSecond: number;
-  /** The number of the first frame. */
-  readonly first: 0 | 1;
-}
-
-/** A way to bring the seconds of both sides together. */
-interface Remedy {
-  /** Null where both sides are in seconds. */
-  readonly units: Units | null;
-  /** Added to the predictions. */
-  readonly offset: number;
-  readonly fits: number;
-}
-
+/** Offsets with which most key frames still meet, so that only boxes tell them from none; small ones first. */
+const NEARBY_OFFSETS = [1, -1, 2, -2, 3, -3, 4, -4, 5, -5];
+/** Such an offset is likely if it finds so many true boxes, and so many times as many as without it. */
+const MIN_FOUND = 3;
+const CLEARLY_MORE = 3;
 export interface SecondsFit {
   /** Key frames of the predictions and those of the ground truth that they are or seem to be. */
   readonly keyPairs: readonly KeyPair[];
@@ -59,7 +39,10 @@ export function fitSeconds(
   const few = pairs.filter(isMisfit);
   const misfits = fitting.length === 0 || smaller(few) >= MIN_KEY_FRAMES ? few : [];
   const keyPairs = pickKeyPairs(fitting, null, limit);
-  if (misfits.length === 0) return { keyPairs, warning: sparseWarning(comparison, pairs) };
+  if (misfits.length === 0) {
+    const nearby = fitNearby(comparison, pairs, limit);
+    return nearby ?? { keyPairs, warning: sparseWarning(comparison, pairs) };
+  }
   const remedy = findRemedy(comparison, misfits);
   const common = sumOf(misfits, ({ fits }) => fits);
   if (!remedy && common > 0) return { keyPairs, warning: sparseWarning(comparison, pairs) };
@@ -82,165 +65,24 @@ function isMisfit(pair: VideoPair): boolean {
   return 2 * pair.fits < smaller([pair]);
 }
 
-function sumOf(pairs: readonly VideoPair[], value: (pair: VideoPair) => number): number {
-  return pairs.reduce((sum, pair) => sum + value(pair), 0);
-}
-
-/** Key frames that could meet: those of the side that has fewer, video by video. */
-function smaller(pairs: readonly VideoPair[]): number {
-  return sumOf(pairs, ({ predicted, labelled }) => Math.min(predicted.length, labelled.size));
-}
-
-/** Finds what brings at least half of the key frames together, and more than twice as many as now. */
-function findRemedy(comparison: Comparison, pairs: readonly VideoPair[]): Remedy | null {
-  const now = sumOf(pairs, ({ fits }) => fits);
-  const enough = Math.max(smaller(pairs) / 2, 2 * now + 1);
-  const offset = withOffset(comparison, pairs, null);
-  const units = inOtherUnits(comparison, pairs);
-  const better = !offset || (units && isBetter(units, offset, pairs)) ? units : offset;
-  return better && better.fits >= enough ? better : null;
-}
-
-/** Of equally good remedies, other units are the more likely where AVA has no such seconds. */
-function isBetter(units: Remedy, offset: Remedy, pairs: readonly VideoPair[]): boolean {
-  if (units.fits !== offset.fits) return units.fits > offset.fits;
-  const [predicted, labelled] = ranges(pairs);
-  return (units.units!.side === 'predictions' ? predicted : labelled)[1] > LAST_SECOND;
-}
-
-/** The best offset, where the seconds are in the units given. */
-function withOffset(comparison: Comparison, pairs: readonly VideoPair[], units: Units | null): Remedy | null {
-  const converted = units ? pairs.map((pair) => convert(pair, units)) : pairs;
-  const offsets = bestOffsets(converted, [0, SECOND_OF_FRAME_0]).sort(byPreference);
-  if (offsets.length === 0) return null;
-  const [first] = offsets;
-  const remedy = ({ seconds, fits }: Offset): Remedy => ({ units, offset: seconds, fits });
-  if (offsets.length === 1 || units) return remedy(first);
-  const overlap = (offset: Offset) => {
-    const keyPairs = pickKeyPairs(pairs, remedy(offset), DECIDING_KEY_FRAMES);
-    return tryReading(trialOf(comparison, keyPairs)).overlap;
+/** Looks whether the boxes fit those of a few seconds before or after, where most key frames meet anyway. */
+function fitNearby(comparison: Comparison, pairs: readonly VideoPair[], limit: number): SecondsFit | null {
+  const tryOffset = (offset: number) => {
+    const keyPairs = pickKeyPairs(pairs, { units: null, offset, fits: countFits(pairs, offset) }, limit);
+    return { offset, keyPairs, result: tryReading(trialOf(comparison, keyPairs)) };
   };
-  const overlaps = offsets.map(overlap);
-  const largest = Math.max(...overlaps);
-  const clear = largest >= DECIDING_OVERLAP && largest > CLEARLY_LARGER * overlaps[0];
-  return remedy(clear ? offsets[overlaps.indexOf(largest)] : first);
-}
-
-/** More fits first; then none at all, AVA's second of frame 0, and small ones. */
-function byPreference(a: Offset, b: Offset): number {
-  const rank = ({ seconds }: Offset) => (seconds === 0 ? 0 : seconds === SECOND_OF_FRAME_0 ? 1 : 2);
-  return b.fits - a.fits || rank(a) - rank(b) || Math.abs(a.seconds) - Math.abs(b.seconds);
-}
-
-/** The best remedy that divides the numbers of one side. */
-function inOtherUnits(comparison: Comparison, pairs: readonly VideoPair[]): Remedy | null {
-  let best: Remedy | null = null;
-  const goal = smaller(pairs);
-  for (const perSecond of new Set([...COMMON_UNITS, ...ratios(pairs)])) {
-    for (const side of ['predictions', 'ground truth'] as const) {
-      for (const first of [0, 1] as const) {
-        const units = { side, perSecond, first };
-        const converted = pairs.map((pair) => convert(pair, units));
-        // Most numbers in other units are no whole seconds; then they are not in these units.
-        if (2 * smaller(converted) < goal) continue;
-        const plain = { units, offset: 0, fits: countFits(converted, 0) };
-        const shifted = plain.fits === goal ? plain : withOffset(comparison, pairs, units);
-        const found = shifted && shifted.fits > plain.fits ? shifted : plain;
-        // An offset beside the units is one more thing that would have to be true.
-        const isMore = best === null || found.fits > best.fits;
-        const isSimpler = best?.fits === found.fits && best.offset !== 0 && found.offset === 0;
-        if (found.fits > 0 && (isMore || isSimpler)) best = found;
-      }
-    }
-  }
-  return best;
-}
-
-/** Units that the ends of both ranges suggest. */
-function ratios(pairs: readonly VideoPair[]): number[] {
-  const [[minA, maxA], [minB, maxB]] = ranges(pairs);
-  const found = [maxA / maxB, maxB / maxA, minA / minB, minB / minA].map(Math.round);
-  return found.filter((ratio) => Number.isFinite(ratio) && ratio > 1);
-}
-
-/** The seconds of one side divided; those that are no whole seconds then are left out. */
-function convert(pair: VideoPair, units: Units): VideoPair {
-  const divided = (numbers: Iterable<number>) => {
-    const seconds = new Set<number>();
-    for (const number of numbers) {
-      const second = wholeSecond(number, units);
-      if (second !== null) seconds.add(second);
-    }
-    return seconds;
-  };
-  return units.side === 'predictions'
-    ? { ...pair, predicted: [...divided(pair.predicted)] }
-    : { ...pair, labelled: divided(pair.labelled) };
-}
-
-/** The second that a number stands for, or null where a frame lies between two seconds. */
-function wholeSecond(number: number, { perSecond, first }: Omit<Units, 'side'>): number | null {
-  // Fractions of a second are cut off, so that all milliseconds of a second are good.
-  if (perSecond === MILLISECONDS) return Math.trunc(number / MILLISECONDS);
-  const second = Math.round((number - first) / perSecond);
-  return Math.round(second * perSecond) === number - first ? second : null;
-}
-
-/** Pairs of key frames that are the same with the remedy, evenly spread over all where there are more than the limit. */
-function pickKeyPairs(pairs: readonly VideoPair[], remedy: Remedy | null, limit: number): KeyPair[] {
-  const total = remedy ? remedy.fits : sumOf(pairs, ({ fits }) => fits);
-  const step = Math.max(1, Math.ceil(total / limit));
-  const picked: KeyPair[] = [];
-  let place = 0;
-  for (const pair of pairs) {
-    const labelled = remedy?.units?.side === 'ground truth' ? bySecond(pair.labelled, remedy.units) : null;
-    for (const second of pair.predicted) {
-      const other = counterpart(second, pair, labelled, remedy);
-      if (other === undefined || place++ % step !== 0) continue;
-      picked.push([imageKey(pair.predictedName, second), imageKey(pair.labelledName, other)]);
-    }
-  }
-  return picked;
-}
-
-/** The number that the ground truth has for a number of the predictions, if it has one. */
-function counterpart(
-  number: number,
-  pair: VideoPair,
-  labelled: ReadonlyMap<number, number> | null,
-  remedy: Remedy | null,
-): number | undefined {
-  const units = remedy?.units;
-  const real = units?.side === 'predictions' ? wholeSecond(number, units) : number;
-  if (real === null) return undefined;
-  const second = real + (remedy?.offset ?? 0);
-  if (labelled) return labelled.get(second);
-  return pair.labelled.has(second) ? second : undefined;
-}
-
-/** Second → the number that stands for it. */
-function bySecond(numbers: Iterable<number>, units: Units): Map<number, number> {
-  const found = new Map<number, number>();
-  for (const number of numbers) {
-    const second = wholeSecond(number, units);
-    if (second !== null) found.set(second, number);
-  }
-  return found;
-}
-
-/** The smallest and largest second of the predictions, and those of the ground truth. */
-function ranges(pairs: readonly VideoPair[]): [[number, number], [number, number]] {
-  const ends = (lists: Iterable<number>[]): [number, number] => {
-    let [smallest, largest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const list of lists) {
-      for (const second of list) {
-        smallest = Math.min(smallest, second);
-        largest = Math.max(largest, second);
-      }
-    }
-    return [smallest, largest];
-  };
-  return [ends(pairs.map(({ predicted }) => predicted)), ends(pairs.map(({ labelled }) => labelled))];
+  const now = tryOffset(0).result;
+  if (CLEARLY_MORE * now.found >= now.truths) return null;
+  const trials = NEARBY_OFFSETS.map(tryOffset);
+  const best = trials.reduce((a, b) => (b.result.found > a.result.found ? b : a));
+  const { found, truths } = best.result;
+  if (found < MIN_FOUND || 2 * found < truths || found < CLEARLY_MORE * now.found) return null;
+  const boxes = (part: number, whole: number) => shareOf(part, whole, 'true box', 'true boxes');
+  const warning =
+    `the boxes do not fit those of the same seconds (${boxes(now.found, now.truths)} found at the key frames compared): ` +
+    `with ${addedText(best.offset)} the predictions ${boxes(found, truths)} would be found: ` +
+    `--second-offset ${comparison.secondOffset + best.offset}`;
+  return { keyPairs: best.keyPairs, warning };
 }
 
 function misfitSentence(
@@ -252,39 +94,51 @@ function misfitSentence(
   const names = listNames(misfits.map(({ predictedName }) => predictedName));
   const where = everywhere ? '' : `in ${shareOf(misfits.length, total, 'video')} (${names}) `;
   const possible = smaller(misfits);
-  const common = shareOf(
-    sumOf(misfits, ({ fits }) => fits),
-    possible,
-    'key frame',
-  );
+  const fits = sumOf(misfits, (pair) => pair.fits);
   const [predicted, labelled] = ranges(misfits);
   const given = secondOffset === 0 ? '' : ` (after ${secondOffset} was added)`;
   const facts =
-    `${where}the seconds do not meet (${common} in common): predictions ${rangeText(...predicted)}${given}, ` +
-    `ground truth ${rangeText(...labelled)}`;
-  if (!remedy)
+    `${where}the seconds do not meet (${shareOf(fits, possible, 'key frame')} in common): ` +
+    `predictions ${rangeText(...predicted)}${given}, ground truth ${rangeText(...labelled)}`;
+  if (!remedy) {
     return `${facts}; no whole number of seconds added to the predictions would make half of them fit`;
-  const fits = `${shareOf(remedy.fits, possible, 'key frame')} would fit`;
-  return `${facts}; ${advice(remedy, fits, everywhere ? secondOffset : null)}`;
+  }
+  const mended = `${shareOf(remedy.fits, possible, 'key frame')} would fit`;
+  return `${facts}; ${everywhere ? flagAdvice(remedy, mended, secondOffset) : rowAdvice(remedy, mended, secondOffset)}`;
 }
 
-/** `givenOffset` is what the flag adds already, or null where the flag would spoil other videos. */
-function advice({ units, offset }: Remedy, fits: string, givenOffset: number | null): string {
-  const flag = givenOffset === null ? '' : `: --second-offset ${givenOffset + offset}`;
-  const added = offset < 0 ? `${count(-offset)} subtracted from` : `${count(offset)} added to`;
-  if (!units) {
-    const rows =
-      givenOffset === null ? `${added} the predictions of these videos` : `${added} the predictions`;
-    return `with ${rows} ${fits}${flag}`;
-  }
-  const { side, perSecond, first } = units;
+/** What to do where all videos are off: the flag helps. */
+function flagAdvice(remedy: Remedy, mended: string, secondOffset: number): string {
+  const total = totalOffset(remedy, secondOffset);
+  const isNew = total !== secondOffset;
+  const flag = isNew ? `: --second-offset ${total}` : '';
+  if (!remedy.units) return `with ${addedText(remedy.offset)} the predictions ${mended}${flag}`;
+  const rest = isNew ? `, and then with ${addedText(total)} the predictions,` : '';
+  return `${unitsAdvice(remedy.units)}${rest} ${mended}${flag}`;
+}
+
+/** What to do where some videos are right: the flag would spoil them. */
+function rowAdvice(remedy: Remedy, mended: string, secondOffset: number): string {
+  const added = totalOffset(remedy, secondOffset) - secondOffset;
+  const rows = `${addedText(added)} the predictions of these videos`;
+  if (!remedy.units) return `with ${rows} ${mended}`;
+  return `${unitsAdvice(remedy.units)}${added === 0 ? '' : `, and then with ${rows},`} ${mended}`;
+}
+
+/** What is to be added to the numbers in the file, after they are divided; the flag adds its offset then. */
+function totalOffset({ units, offset }: Remedy, secondOffset: number): number {
+  const given = units?.side === 'predictions' ? secondOffset / units.perSecond : secondOffset;
+  return Number((offset + given).toFixed(6));
+}
+
+function addedText(offset: number): string {
+  return offset < 0 ? `${count(-offset)} subtracted from` : `${count(offset)} added to`;
+}
+
+function unitsAdvice({ side, perSecond, first }: NonNullable<Remedy['units']>): string {
   const what = perSecond === MILLISECONDS ? 'milliseconds' : 'frame numbers';
   const start = first === 1 ? '1 subtracted and then ' : '';
-  const rest = offset === 0 ? '' : `, and then with ${added} the predictions,`;
-  return (
-    `the numbers of the ${side} look like ${what}: with ${start}every one divided by ${perSecond}${rest} ` +
-    `${fits}${offset === 0 ? '' : flag}`
-  );
+  return `the numbers of the ${side} look like ${what}: with ${start}every one divided by ${perSecond}`;
 }
 
 /** Says where most key frames of one side have nothing on the other, which is right for a sparse list only. */

@@ -1,0 +1,201 @@
+/** @file What brings key frames together whose seconds are counted in another way. */
+import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/ava_annotations.js';
+import { imageKey } from '../ava_csv.js';
+import type { Comparison, SideName } from './comparison.js';
+import { bestOffsets, countFits, type Offset, type SecondsPair } from './offset.js';
+import { type KeyPair, trialOf, tryReading } from './trial.js';
+
+export const MILLISECONDS = 1000;
+/** Units that seconds are often written in, as parts of a second: milliseconds, and frames at common rates. */
+const COMMON_UNITS = [MILLISECONDS, 30, 25, 24, 60, 50, 15, 12, 10, 29.97, 23.976, 59.94, 48, 20, 120, 100];
+/** Key frames on which boxes decide among offsets that fit equally well. */
+const DECIDING_KEY_FRAMES = 20;
+/** Overlap with which boxes decide. */
+const DECIDING_OVERLAP = 0.3;
+const CLEARLY_LARGER = 1.2;
+
+/** A video of both sides. */
+export interface VideoPair extends SecondsPair {
+  readonly predictedName: string;
+  readonly labelledName: string;
+  /** Key frames in common. */
+  readonly fits: number;
+}
+
+/** What the numbers of a side that are no seconds may be. */
+export interface Units {
+  readonly side: SideName;
+  readonly perSecond: number;
+  /** The number of the first frame. */
+  readonly first: 0 | 1;
+}
+
+/** A way to bring the seconds of both sides together. */
+export interface Remedy {
+  /** Null where both sides are in seconds. */
+  readonly units: Units | null;
+  /** Added to the predictions. */
+  readonly offset: number;
+  readonly fits: number;
+}
+
+export function sumOf(pairs: readonly VideoPair[], value: (pair: VideoPair) => number): number {
+  return pairs.reduce((sum, pair) => sum + value(pair), 0);
+}
+
+/** Key frames that could meet: those of the side that has fewer, video by video. */
+export function smaller(pairs: readonly VideoPair[]): number {
+  return sumOf(pairs, ({ predicted, labelled }) => Math.min(predicted.length, labelled.size));
+}
+
+/** Finds what brings at least half of the key frames together, and more than twice as many as now. */
+export function findRemedy(comparison: Comparison, pairs: readonly VideoPair[]): Remedy | null {
+  const now = sumOf(pairs, ({ fits }) => fits);
+  const enough = Math.max(smaller(pairs) / 2, 2 * now + 1);
+  const offset = withOffset(comparison, pairs, null);
+  const units = inOtherUnits(comparison, pairs);
+  const better = !offset || (units && isBetter(units, offset, pairs)) ? units : offset;
+  return better && better.fits >= enough ? better : null;
+}
+
+/** Of equally good remedies, other units are the more likely where AVA has no such seconds. */
+function isBetter(units: Remedy, offset: Remedy, pairs: readonly VideoPair[]): boolean {
+  if (units.fits !== offset.fits) return units.fits > offset.fits;
+  const [predicted, labelled] = ranges(pairs);
+  return (units.units!.side === 'predictions' ? predicted : labelled)[1] > LAST_SECOND;
+}
+
+/** The best offset, where the seconds are in the units given. */
+function withOffset(comparison: Comparison, pairs: readonly VideoPair[], units: Units | null): Remedy | null {
+  const converted = units ? pairs.map((pair) => convert(pair, units)) : pairs;
+  const offsets = bestOffsets(converted, [0, SECOND_OF_FRAME_0]).sort(byPreference);
+  if (offsets.length === 0) return null;
+  const [first] = offsets;
+  const remedy = ({ seconds, fits }: Offset): Remedy => ({ units, offset: seconds, fits });
+  if (offsets.length === 1 || units) return remedy(first);
+  const overlap = (offset: Offset) => {
+    const keyPairs = pickKeyPairs(pairs, remedy(offset), DECIDING_KEY_FRAMES);
+    return tryReading(trialOf(comparison, keyPairs)).overlap;
+  };
+  const overlaps = offsets.map(overlap);
+  const largest = Math.max(...overlaps);
+  const clear = largest >= DECIDING_OVERLAP && largest > CLEARLY_LARGER * overlaps[0];
+  return remedy(clear ? offsets[overlaps.indexOf(largest)] : first);
+}
+
+/** More fits first; then none at all, AVA's second of frame 0, and small ones. */
+function byPreference(a: Offset, b: Offset): number {
+  const rank = ({ seconds }: Offset) => (seconds === 0 ? 0 : seconds === SECOND_OF_FRAME_0 ? 1 : 2);
+  return b.fits - a.fits || rank(a) - rank(b) || Math.abs(a.seconds) - Math.abs(b.seconds);
+}
+
+/** The best remedy that divides the numbers of one side. */
+function inOtherUnits(comparison: Comparison, pairs: readonly VideoPair[]): Remedy | null {
+  let best: Remedy | null = null;
+  const goal = smaller(pairs);
+  for (const perSecond of new Set([...COMMON_UNITS, ...ratios(pairs)])) {
+    for (const side of ['predictions', 'ground truth'] as const) {
+      for (const first of [0, 1] as const) {
+        const units = { side, perSecond, first };
+        const converted = pairs.map((pair) => convert(pair, units));
+        // Most numbers in other units are no whole seconds; then they are not in these units.
+        if (2 * smaller(converted) < goal) continue;
+        const plain = { units, offset: 0, fits: countFits(converted, 0) };
+        const shifted = plain.fits === goal ? plain : withOffset(comparison, pairs, units);
+        const found = shifted && shifted.fits > plain.fits ? shifted : plain;
+        // An offset beside the units is one more thing that would have to be true.
+        const isMore = best === null || found.fits > best.fits;
+        const isSimpler = best?.fits === found.fits && best.offset !== 0 && found.offset === 0;
+        if (found.fits > 0 && (isMore || isSimpler)) best = found;
+      }
+    }
+  }
+  return best;
+}
+
+/** Units that the ends of both ranges suggest. */
+function ratios(pairs: readonly VideoPair[]): number[] {
+  const [[minA, maxA], [minB, maxB]] = ranges(pairs);
+  const found = [maxA / maxB, maxB / maxA, minA / minB, minB / minA].map(Math.round);
+  return found.filter((ratio) => Number.isFinite(ratio) && ratio > 1);
+}
+
+/** The seconds of one side divided; those that are no whole seconds then are left out. */
+function convert(pair: VideoPair, units: Units): VideoPair {
+  const divided = (numbers: Iterable<number>) => {
+    const seconds = new Set<number>();
+    for (const number of numbers) {
+      const second = wholeSecond(number, units);
+      if (second !== null) seconds.add(second);
+    }
+    return seconds;
+  };
+  return units.side === 'predictions'
+    ? { ...pair, predicted: [...divided(pair.predicted)] }
+    : { ...pair, labelled: divided(pair.labelled) };
+}
+
+/** The second that a number stands for, or null where a frame lies between two seconds. */
+function wholeSecond(number: number, { perSecond, first }: Omit<Units, 'side'>): number | null {
+  // Fractions of a second are cut off, so that all milliseconds of a second are good.
+  if (perSecond === MILLISECONDS) return Math.trunc(number / MILLISECONDS);
+  const second = Math.round((number - first) / perSecond);
+  return Math.round(second * perSecond) === number - first ? second : null;
+}
+
+/** Pairs of key frames that are the same with the remedy, evenly spread over all where there are more than the limit. */
+export function pickKeyPairs(pairs: readonly VideoPair[], remedy: Remedy | null, limit: number): KeyPair[] {
+  const total = remedy ? remedy.fits : sumOf(pairs, ({ fits }) => fits);
+  const step = Math.max(1, Math.ceil(total / limit));
+  const picked: KeyPair[] = [];
+  let place = 0;
+  for (const pair of pairs) {
+    const labelled = remedy?.units?.side === 'ground truth' ? bySecond(pair.labelled, remedy.units) : null;
+    for (const second of pair.predicted) {
+      const other = counterpart(second, pair, labelled, remedy);
+      if (other === undefined || place++ % step !== 0) continue;
+      picked.push([imageKey(pair.predictedName, second), imageKey(pair.labelledName, other)]);
+    }
+  }
+  return picked;
+}
+
+/** The number that the ground truth has for a number of the predictions, if it has one. */
+function counterpart(
+  number: number,
+  pair: VideoPair,
+  labelled: ReadonlyMap<number, number> | null,
+  remedy: Remedy | null,
+): number | undefined {
+  const units = remedy?.units;
+  const real = units?.side === 'predictions' ? wholeSecond(number, units) : number;
+  if (real === null) return undefined;
+  const second = real + (remedy?.offset ?? 0);
+  if (labelled) return labelled.get(second);
+  return pair.labelled.has(second) ? second : undefined;
+}
+
+/** Second → the number that stands for it. */
+function bySecond(numbers: Iterable<number>, units: Units): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const number of numbers) {
+    const second = wholeSecond(number, units);
+    if (second !== null) found.set(second, number);
+  }
+  return found;
+}
+
+/** The smallest and largest second of the predictions, and those of the ground truth. */
+export function ranges(pairs: readonly VideoPair[]): [[number, number], [number, number]] {
+  const ends = (lists: Iterable<number>[]): [number, number] => {
+    let [smallest, largest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const list of lists) {
+      for (const second of list) {
+        smallest = Math.min(smallest, second);
+        largest = Math.max(largest, second);
+      }
+    }
+    return [smallest, largest];
+  };
+  return [ends(pairs.map(({ predicted }) => predicted)), ends(pairs.map(({ labelled }) => labelled))];
+}
