@@ -1,13 +1,14 @@
 /** @file Boxes in another unit or with other columns than x1, y1, x2, y2 as fractions of the picture. */
+import type { ImageBoxes } from '../ava_csv.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, rangeText, type Side, type SideName, share, shareOf } from './comparison.js';
 import { type KeyPair, type ReadBox, type Trial, type TrialResult, trialOf, tryReading } from './trial.js';
 
-/** Another reading is likely if it finds this part of the true boxes, */
+/** Part of the true boxes that another reading must find to be likely. */
 const LIKELY = 0.5;
-/** so many times as many as the boxes as they are, */
+/** Factor by which it must find more of them than the boxes as they are. */
 const CLEARLY_MORE = 3;
-/** and so many true boxes at least, where nothing else speaks for it. */
+/** True boxes that it must find where nothing else speaks for it. */
 const MIN_FOUND = 3;
 /** Of several readings a later one must be better by this factor: the likely ones come first. */
 const CLEARLY_BETTER = 1.1;
@@ -51,6 +52,14 @@ const THOUSANDTHS: Unit = {
   remedy: 'divide them by 1000',
   width: 1000,
   height: 1000,
+};
+
+/** The size of the picture is not known; 1 stands for it. */
+const PIXELS: Unit = {
+  what: 'pixels',
+  remedy: "divide x by the picture's width and y by its height",
+  width: 1,
+  height: 1,
 };
 
 /** Another way to read the boxes of one side, and what it would find. */
@@ -132,53 +141,34 @@ function readingOf(side: SideName, { width, height }: Unit, { read }: Layout) {
 }
 
 /** Units that the boxes of a side may be in, where pictures are about as large as the boxes of both sides reach. */
-function unitsOf(trial: Trial, side: SideName, { read }: Layout): Unit[] {
-  const [predicted, labelled] = reachAtKeyFrames(trial, side, read);
+function unitsOf({ pairs, predictions, truth }: Trial, side: SideName, { read }: Layout): Unit[] {
+  const predicted = pairs.map(([key]) => predictions.get(key));
+  const labelled = pairs.map(([, key]) => truth.get(key));
   const [mine, other] = side === 'predictions' ? [predicted, labelled] : [labelled, predicted];
-  const pixels = { ...pixelUnit(), width: mine.x / other.x, height: mine.y / other.y };
-  return [PERCENT, THOUSANDTHS, pixels];
+  const [width, height] = reachOf(mine, read);
+  const [otherWidth, otherHeight] = reachOf(other, CORNERS.read);
+  return [PERCENT, THOUSANDTHS, { ...PIXELS, width: width / otherWidth, height: height / otherHeight }];
 }
 
-/** How far the boxes of the predictions and of the ground truth reach where they are compared. */
-function reachAtKeyFrames({ pairs, predictions, truth }: Trial, side: SideName, read: ReadBox) {
-  const reaches = [
-    { x: 0, y: 0 },
-    { x: 0, y: 0 },
-  ];
-  for (const pair of pairs) {
-    [predictions.get(pair[0]), truth.get(pair[1])].forEach((image, i) => {
-      const boxes = image?.boxes ?? [];
-      const isRead = side === (i === 0 ? 'predictions' : 'ground truth');
-      for (let at = 0; at < boxes.length; at += 4) {
-        const box: [number, number, number, number] = [
-          boxes[at],
-          boxes[at + 1],
-          boxes[at + 2],
-          boxes[at + 3],
-        ];
-        const [x1, y1, x2, y2] = isRead ? read(...box) : box;
-        reaches[i].x = Math.max(reaches[i].x, x1, x2);
-        reaches[i].y = Math.max(reaches[i].y, y1, y2);
-      }
-    });
+/** The largest x and y of boxes that are read in some way. */
+function reachOf(images: readonly (ImageBoxes | undefined)[], read: ReadBox): [number, number] {
+  let [x, y] = [0, 0];
+  for (const image of images) {
+    const boxes = image?.boxes ?? [];
+    for (let i = 0; i < boxes.length; i += 4) {
+      const [x1, y1, x2, y2] = read(boxes[i], boxes[i + 1], boxes[i + 2], boxes[i + 3]);
+      x = Math.max(x, x1, x2);
+      y = Math.max(y, y1, y2);
+    }
   }
-  return reaches;
-}
-
-function pixelUnit(): Unit {
-  return {
-    what: 'pixels',
-    remedy: "divide x by the picture's width and y by its height",
-    width: 1,
-    height: 1,
-  };
+  return [x, y];
 }
 
 /** The unit that coordinates of such a reach most often are in. */
 function usualUnit([x, y]: readonly [number, number]): Unit {
   if (Math.max(x, y) <= PERCENT.width) return PERCENT;
   const isSquare = [x, y].every((value) => value > 0.9 * THOUSANDTHS.width && value <= THOUSANDTHS.width);
-  return isSquare ? THOUSANDTHS : pixelUnit();
+  return isSquare ? THOUSANDTHS : PIXELS;
 }
 
 function sideOf({ predictions, truth }: Comparison, name: SideName): Side {
@@ -216,9 +206,11 @@ function foundText({ result }: Guess): string {
 
 function flatSentence(sides: readonly Side[], layout: Guess | null, comparedKeyFrames: number): string {
   const facts = sides.map(
-    ({ name, summary }) => `${share(summary.rowsWithoutArea, summary.rows)} boxes of the ${name}`,
+    ({ name, summary }) =>
+      `${share(summary.rowsWithoutArea, summary.rows)} boxes of the ${name} have no area (x2 ≤ x1 or y2 ≤ y1) and ` +
+      (name === 'predictions' ? 'count for nothing' : 'can never be found'),
   );
-  const text = `${facts.join(' and ')} have no area (x2 ≤ x1 or y2 ≤ y1) and count for nothing`;
+  const text = facts.join('; ');
   if (layout) return `${text}: ${layoutAdvice(layout)}`;
   const all = sides.find(({ summary }) => summary.rowsWithoutArea === summary.rows);
   return all && comparedKeyFrames === 0 ? `${text}: the columns may not be x1, y1, x2, y2` : text;

@@ -182,6 +182,18 @@ describe('videos', () => {
     expect(warningsOf(fitting())).toEqual([]);
   });
 
+  it.each([
+    ['video1', 'video001', 'without leading zeros of numbers'],
+    ['caf\u00e9', 'cafe\u0301', 'in one Unicode form (NFC)'],
+    ['Film A', 'film_a', 'in lower case and without spaces, "_" and "-"'],
+  ])('%s and %s are seen to be one', (labelled, predicted, advice) => {
+    const files = changed(fitting(['v']), {
+      truth: names(() => labelled),
+      predictions: names(() => predicted),
+    });
+    expect(warningsOf(files)).toEqual([expect.stringContaining(`${advice} 1 of 1 name would fit`)]);
+  });
+
   it('of which the truth has the longer name are found too', () => {
     const files = changed(fitting(), { truth: names((name) => `${name}.avi`) });
     expect(warningsOf(files)[0]).toContain('without ".avi" 3 of 3 names would fit');
@@ -464,6 +476,16 @@ describe('boxes', () => {
     expect(warnings[1]).toContain('the columns of the predictions look like x, y, width, height');
   });
 
+  it('that reach a little too far are counted, and not taken for another unit', () => {
+    const files = fitting();
+    const predictions = files.predictions.map((row, i) =>
+      i === 0 ? { ...row, box: [0.1, 0.1, 2.5, 0.9] as Box } : row,
+    );
+    const [warning, ...others] = warningsOf({ ...files, predictions });
+    expect(others).toEqual([]);
+    expect(warning).toMatch(/and height, which those of 1 of 174 boxes are not$/);
+  });
+
   it('without an area are counted', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) =>
@@ -478,7 +500,9 @@ describe('boxes', () => {
     const files = fitting();
     const flat = files.truth.map((row, i) => (i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row));
     expect(warningsOf({ ...files, truth: flat })).toEqual([
-      expect.stringContaining('1 of 174 boxes of the ground truth have no area'),
+      expect.stringContaining(
+        '1 of 174 boxes of the ground truth have no area (x2 ≤ x1 or y2 ≤ y1) and can never be found',
+      ),
     ]);
     const inverted = files.truth.map((row, i) =>
       i === 0 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
@@ -602,6 +626,16 @@ describe('rows', () => {
     ]);
     expect(noTruth.mAP).toBeNull();
     expect(warningsOf({ ...files, truth: [], predictions: [] })).toHaveLength(1);
+  });
+
+  it('that are missing in one of several files of truth are said', () => {
+    const files = fitting();
+    const { groundTruth, labelMap } = truthFiles(files);
+    const predictions = file('p.csv', lines(csv(files.predictions)));
+    const empty = file('more.csv', '\n');
+    expect(evaluateFiles({ groundTruth: [...groundTruth, empty], labelMap }, predictions).warnings).toEqual([
+      `${empty} (ground truth) has no rows`,
+    ]);
   });
 
   it('without an action in the truth are said', () => {

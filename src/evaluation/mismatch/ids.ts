@@ -9,11 +9,11 @@ type Labels = Comparison['labels'];
 
 /** With so many ids, some are left out on purpose: AVA annotates 80 actions, and its label map has 60. */
 const MIN_LARGE_MAP = 20;
-/** An offset of ids is likely if this part of the true boxes has a prediction of its class with it, */
+/** Part of the true boxes that must have a prediction of their class with an offset of ids that is likely. */
 const LIKELY = 0.5;
-/** so many times as many as without it, */
+/** Factor by which they must be more than without the offset. */
 const CLEARLY_MORE = 3;
-/** and so many at least. */
+/** How many they must be. */
 const MIN_FOUND = 3;
 
 /** A change of ids and what it brings. */

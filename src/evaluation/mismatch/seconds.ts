@@ -19,9 +19,11 @@ import { type KeyPair, trialOf, tryReading } from './trial.js';
 const MIN_KEY_FRAMES = 3;
 /** Offsets with which most key frames still meet, so that only boxes tell them from none; small ones first. */
 const NEARBY_OFFSETS = [1, -1, 2, -2, 3, -3, 4, -4, 5, -5];
-/** Such an offset is likely if it finds so many true boxes, and so many times as many as without it. */
+/** True boxes that such an offset must find to be likely. */
 const MIN_FOUND = 3;
+/** Factor by which it must find more of them than no offset. */
 const CLEARLY_MORE = 3;
+
 export interface SecondsFit {
   /** Key frames of the predictions and those of the ground truth that they are or seem to be. */
   readonly keyPairs: readonly KeyPair[];

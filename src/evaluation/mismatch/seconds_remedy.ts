@@ -10,8 +10,9 @@ export const MILLISECONDS = 1000;
 const COMMON_UNITS = [MILLISECONDS, 30, 25, 24, 60, 50, 15, 12, 10, 29.97, 23.976, 59.94, 48, 20, 120, 100];
 /** Key frames on which boxes decide among offsets that fit equally well. */
 const DECIDING_KEY_FRAMES = 20;
-/** Overlap with which boxes decide. */
+/** Mean overlap of boxes from which on they decide. */
 const DECIDING_OVERLAP = 0.3;
+/** Factor by which it must be larger than with the offset that is preferred otherwise. */
 const CLEARLY_LARGER = 1.2;
 
 /** A video of both sides. */
