@@ -5,7 +5,7 @@ import { type Comparison, type Side, share, shareOf } from './comparison.js';
 
 /** Rows may repeat others by chance, as boxes do that fill the picture; from this part of all rows on it is said. */
 const MIN_REPEATED = 0.01;
-/** Key frames that are searched for repeated rows; only if there are some, all are. */
+/** Key frames that are searched for repeated rows; only if there are enough, all are. */
 const FIRST_KEY_FRAMES = 300;
 
 /** Says which files have no rows. */
@@ -85,12 +85,15 @@ export function repeatedSentence(sides: readonly Side[]): string | null {
 /** Rows with the key frame, box, id and score of an earlier one. */
 function countRepeated(table: BoxTable): { rows: number; repeated: number } {
   const step = Math.max(1, Math.floor(table.size / FIRST_KEY_FRAMES));
-  let [rows, repeated, place] = [0, 0, 0];
+  let [rows, tried, repeated, place] = [0, 0, 0, 0];
   for (const image of table.values()) {
     rows += image.classes.length;
-    if (place++ % step === 0) repeated += repeatedRows(image);
+    if (place++ % step !== 0) continue;
+    tried += image.classes.length;
+    repeated += repeatedRows(image);
   }
-  if (repeated === 0 || step === 1) return { rows, repeated };
+  if (step === 1) return { rows, repeated };
+  if (repeated < MIN_REPEATED * tried) return { rows, repeated: 0 };
   repeated = 0;
   for (const image of table.values()) repeated += repeatedRows(image);
   return { rows, repeated };

@@ -145,35 +145,44 @@ function unitsAdvice({ side, perSecond, first }: NonNullable<Remedy['units']>): 
 
 /** Says where most key frames of one side have nothing on the other, which is right for a sparse list only. */
 function sparseWarning({ excluded }: Comparison, pairs: readonly VideoPair[]): string | null {
-  const alone = { predicted: 0, labelled: 0 };
-  const total = { predicted: 0, labelled: 0 };
-  for (const { predictedName, labelledName, predicted, labelled } of pairs) {
-    const counts = (name: string, second: number) =>
-      excluded.size === 0 || !excluded.has(imageKey(name, second));
-    const known = new Set(predicted);
-    for (const second of predicted) {
-      if (!counts(predictedName, second)) continue;
-      total.predicted++;
-      if (!labelled.has(second)) alone.predicted++;
-    }
-    for (const second of labelled) {
-      if (!counts(labelledName, second)) continue;
-      total.labelled++;
-      if (!known.has(second)) alone.labelled++;
-    }
-  }
+  // Making the names of all key frames is slow, and in most files few are without counterpart.
+  const rough = countAlone(pairs, () => true);
+  if (rough.every(({ alone, total }) => 2 * alone <= total - excluded.size)) return null;
+  const [predicted, labelled] = countAlone(pairs, (name, second) => !excluded.has(imageKey(name, second)));
   const facts: string[] = [];
-  if (2 * alone.predicted > total.predicted) {
+  if (2 * predicted.alone > predicted.total) {
     facts.push(
-      `${share(alone.predicted, total.predicted)} key frames with predictions have no ground truth, and all that is ` +
+      `${share(predicted.alone, predicted.total)} key frames with predictions have no ground truth, and all that is ` +
         'predicted there counts as false',
     );
   }
-  if (2 * alone.labelled > total.labelled) {
+  if (2 * labelled.alone > labelled.total) {
     facts.push(
-      `${share(alone.labelled, total.labelled)} key frames of the ground truth have no predictions, and nobody is ` +
+      `${share(labelled.alone, labelled.total)} key frames of the ground truth have no predictions, and nobody is ` +
         'found there',
     );
   }
   return facts.length > 0 ? facts.join('; ') : null;
+}
+
+/** Key frames of the predictions and of the ground truth, and those that the other side does not have. */
+function countAlone(pairs: readonly VideoPair[], counts: (name: string, second: number) => boolean) {
+  const numbers = [
+    { alone: 0, total: 0 },
+    { alone: 0, total: 0 },
+  ];
+  for (const { predictedName, labelledName, predicted, labelled } of pairs) {
+    const known = new Set(predicted);
+    for (const [side, name, seconds, others] of [
+      [numbers[0], predictedName, known, labelled],
+      [numbers[1], labelledName, labelled, known],
+    ] as const) {
+      for (const second of seconds) {
+        if (!counts(name, second)) continue;
+        side.total++;
+        if (!others.has(second)) side.alone++;
+      }
+    }
+  }
+  return numbers;
 }
