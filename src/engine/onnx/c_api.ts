@@ -1,5 +1,6 @@
 /** @file ONNX Runtime's C functions, called with koffi on the library inside onnxruntime-node. */
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
 
@@ -12,6 +13,7 @@ const API_VERSION = 17;
 export type Pointer = bigint;
 
 type StatusName =
+  | 'DisableTelemetryEvents'
   | 'CreateSessionFromArray'
   | 'Run'
   | 'CreateSessionOptions'
@@ -37,6 +39,7 @@ type StatusName =
  * are wrapped so that a failure throws; the releasing ones return nothing.
  */
 const STATUS_FUNCTIONS: Record<StatusName, readonly [place: number, parameters: readonly string[]]> = {
+  DisableTelemetryEvents: [6, ['void *']],
   CreateSessionFromArray: [8, ['void *', 'void *', 'size_t', 'void *', '_Out_ void **']],
   Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
   CreateSessionOptions: [10, ['_Out_ void **']],
@@ -102,6 +105,7 @@ export function loadOrtApi(path: string): OrtApi {
   // Compiling a session recurses deeply, on koffi's stack. Its size can be set before the first library only.
   if (loadedLibraries.length === 0)
     koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
+  disableTelemetry();
   const library = koffi.load(path);
   // A handle that is collected closes the library under the functions that were taken from it.
   loadedLibraries.push(library);
@@ -163,6 +167,18 @@ export function loadOrtApi(path: string): OrtApi {
       return out[0];
     },
   };
+}
+
+/**
+ * Keeps the library from looking up a host of its maker, and from storing an identifier of the machine and queued events
+ * in the user's cache folder. The library reads this variable when it is loaded. It is set through libc because in a worker
+ * thread process.env is a copy that native code does not see.
+ */
+function disableTelemetry(): void {
+  process.env.ORT_DISABLE_TELEMETRY = '1';
+  if (process.platform === 'win32' || isMainThread) return;
+  const setenv = koffi.load(null).func('int setenv(const char *name, const char *value, int overwrite)');
+  setenv('ORT_DISABLE_TELEMETRY', '1', 1);
 }
 
 interface KoffiFunction {

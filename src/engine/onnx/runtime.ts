@@ -187,6 +187,8 @@ export class OrtRuntime {
     const level = verbose ? LOG_WARNING : LOG_FATAL;
     this.#env = api.create((out) => api.CreateEnvWithGlobalThreadPools(level, 'stmixer', threading, out));
     api.ReleaseThreadingOptions(threading);
+    // The environment variable does not reach Windows' own tracing.
+    api.DisableTelemetryEvents(this.#env);
     this.#memoryInfo = api.create((out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out));
     const key = Buffer.alloc(128);
     key.write('arena_extend_strategy');
