@@ -7,6 +7,7 @@ export default defineConfig({
     // Native addons (sharp, tfjs-node) want a process of their own.
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: ['test/build.ts'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,9 +1,9 @@
-/** @file Runs the command line from its sources, as a process of its own. */
+/** @file Runs the command line as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const launcher = fileURLToPath(new URL('launcher.ts', import.meta.url));
+const launcher = fileURLToPath(new URL('launcher.js', import.meta.url));
 
 export interface Finished {
   code: number | null;
@@ -11,9 +11,10 @@ export interface Finished {
   stderr: string;
 }
 
-/** The process that is `stmixer <args>`; `main` is another program that does that and more. */
+/** The process that is `stmixer <args>`; `main` is another program, in TypeScript, that does that and more. */
 export function launch(args: string[], main = launcher): { program: string; words: string[] } {
-  return { program: process.execPath, words: ['--import', 'tsx', main, ...args] };
+  const loader = main.endsWith('.ts') ? ['--import', 'tsx'] : [];
+  return { program: process.execPath, words: [...loader, main, ...args] };
 }
 
 /** Starts `stmixer <args>` in the repository's folder. */
