@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
-import { availableMemory } from '../util/memory.js';
+import { availableMemory, residentMemory } from '../util/memory.js';
 import type { EngineInfo } from './types.js';
 
 export interface EngineMemory {
@@ -56,7 +56,7 @@ export function engineMemory(): EngineMemory {
   return {
     bytes: numBytes,
     tensors: numTensors,
-    rssBytes: process.memoryUsage.rss(),
+    rssBytes: residentMemory(),
     peakBytes: process.resourceUsage().maxRSS * 1024,
     ...(gpuBytes === undefined ? {} : { gpuBytes }),
   };

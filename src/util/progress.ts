@@ -6,7 +6,8 @@ const LINE_EVERY_MS = 30_000;
 
 /** What all bars of the program have in common. */
 export const BAR_OPTIONS: Options = {
-  hideCursor: true,
+  // A process that is killed could not show it again.
+  hideCursor: false,
   clearOnComplete: true,
   // Else the lines above are cut at the terminal's width too.
   linewrap: true,

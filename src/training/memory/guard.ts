@@ -8,6 +8,7 @@ import type { EngineInfo } from '../../engine/index.js';
 import { engineMemory, machineMemory } from '../../engine/memory.js';
 import { CheckpointError, OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
+import { residentMemory } from '../../util/memory.js';
 import { gib } from '../../util/text.js';
 import type { Logger } from '../logger.js';
 import { allocationFailure } from '../out_of_memory.js';
@@ -110,7 +111,7 @@ export class MemoryGuard {
 /** What there is in all, and what this process could have of it. */
 function roomHere(): { totalBytes: number; room: number } {
   const { totalBytes, freeBytes } = machineMemory();
-  return { totalBytes, room: Math.min(totalBytes, freeBytes + process.memoryUsage.rss()) };
+  return { totalBytes, room: Math.min(totalBytes, freeBytes + residentMemory()) };
 }
 
 function factsOf(options: MemoryGuardOptions): MemoryFacts {
