@@ -17,7 +17,7 @@ export function modelTensors(cfg: Config = tinyConfig()): StateDict {
   return new Map(Array.from(parameters, ([name, { shape }]) => [name, smallTensor(...shape)]));
 }
 
-/** The same tensors under the names that `rename` gives; those without a name are left out. */
+/** Renames tensors; those to which `rename` gives no name are left out. */
 export function renamed(state: StateDict, rename: (name: string) => string | null): StateDict {
   const entries = Array.from(state, ([name, tensor]) => [rename(name), tensor] as const);
   return new Map(entries.filter((entry): entry is [string, HostTensor] => entry[0] !== null));

@@ -160,7 +160,7 @@ function describeLoading(keys: readonly string[], groups: readonly NamedGroup[])
   return lines;
 }
 
-/** What of a group does not load because of its names. */
+/** Tensors of a group that do not load because of their names. */
 function describeUnknown({ group, tensors, known, unknown }: NamedGroup): string[] {
   if (unknown.length === 0) return [];
   const others = tensors - known;

@@ -64,7 +64,7 @@ export interface Match {
   readonly report: LoadReport;
 }
 
-/** What keeps a file from fitting; null where it holds all that it must, and nothing that the model has no place for. */
+/** Finds why a file does not fit; null if it holds all that it must, and nothing that the model has no place for. */
 export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
   const unexpected = unexpectedTensors(match);
   const likely = likelyNames(match, unexpected);

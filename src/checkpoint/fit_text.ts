@@ -32,7 +32,7 @@ export function summarizeMisfit({ groups }: Misfit): string {
   return isLacking ? 'its weights fit the model only in part' : 'only a part of its weights fits the model';
 }
 
-/** What a user can do about it; only training can go on with a part of the weights. */
+/** Advice for the user; only training can go on with a part of the weights. */
 export function adviseOn(misfit: Misfit, coverage: Coverage): string {
   const { groups, renamings, regroupings, counts, settings } = misfit;
   const ways: string[] = [];
@@ -43,7 +43,7 @@ export function adviseOn(misfit: Misfit, coverage: Coverage): string {
   if (fitting.length > 0) ways.push(`use the configuration that fits the file (${fitting.join(', ')})`);
   if (ways.length === 0) ways.push('use a file and a configuration that fit each other');
   if (coverage !== 'whole model') {
-    if (!groups.some(({ name }) => name === 'backbone')) ways.push('leave the head out with --no-head');
+    if (groups.every(({ name }) => name === 'head')) ways.push('leave the head out with --no-head');
     ways.push('use --allow-partial to train with what loads, and the rest at random');
   }
   const [first, ...others] = ways;

@@ -247,7 +247,7 @@ describe('weights that fit in part', () => {
     file.delete(name);
     const message = failure(file, whole);
     for (const line of lines) expect(message).toContain(line);
-    expect(message.includes('--no-head')).toBe(!name.startsWith('backbone.'));
+    expect(message.includes('--no-head')).toBe(name.startsWith('stm_head.'));
   });
 
   test('blocks of which some have another name or prefix', () => {

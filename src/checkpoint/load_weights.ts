@@ -19,7 +19,7 @@ export interface LoadOptions {
 
 export interface LoadedWeights {
   readonly report: LoadReport;
-  /** What does not fit, part by part, where `coverage` let it pass; null where all is right. */
+  /** A description, part by part, of a misfit that `coverage` let pass; null if everything fits. */
   readonly misfit: string | null;
 }
 

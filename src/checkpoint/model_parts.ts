@@ -143,7 +143,7 @@ export function isKnownName(name: string): boolean {
   return KNOWN_NAMES.test(name);
 }
 
-/** What decides over a kind of tensor besides the sizes: settings by the names that they stand for. */
+/** A setting that decides whether a model has certain tensors at all. */
 interface NamedSetting {
   readonly names: RegExp;
   /** The setting of a model that has such tensors, and of one that has none. */
@@ -188,7 +188,7 @@ function settingsOf(names: readonly string[]): NamedSetting[] {
   return names.every(isExplained) ? settings : [];
 }
 
-/** What a model has several of, and the setting that says how many. */
+/** A piece that a model has several of, and the setting that says how many. */
 export interface Repetition {
   readonly group: string;
   readonly unit: string;

@@ -8,7 +8,7 @@ import { kindsOf, likelyRenamings, regroupings } from './renaming.js';
 const blocks = only(modelTensors(tinyConfig({ 'ViT.DEPTH': 3 })), /^backbone\.(patch_embed|blocks)/);
 const shapes = Array.from(blocks, ([name, { shape }]) => [name, shape] as const);
 
-/** What is found for a model that lacks every tensor to which `rename` gives another name. */
+/** Renamings found for a model that lacks every tensor to which `rename` gives another name. */
 function found(rename: (name: string) => string): [from: string, to: string][] {
   const other = shapes.filter(([name]) => rename(name) !== name);
   const missing = kindsOf(other, groupOf);

@@ -16,7 +16,7 @@ export interface Renaming {
   readonly to: TensorKind;
 }
 
-/** What the file has in one tensor and the model in several, or the other way about. */
+/** Tensors that the file keeps together and the model apart, or the other way round. */
 export interface Regrouping {
   readonly from: readonly TensorKind[];
   readonly to: readonly TensorKind[];
@@ -150,7 +150,7 @@ function fusedBias(missing: readonly TensorKind[], usable: readonly TensorKind[]
   return fused ? [{ from: [fused], to: [query, value] }] : [];
 }
 
-/** What codes call the projections of queries, keys and values. */
+/** Names that other codes give to the projections of queries, keys and values. */
 const PROJECTIONS = ['q', 'k', 'v'].map(
   (letter, i) =>
     new RegExp(
@@ -215,7 +215,7 @@ function likeness({ from, to }: Renaming): number {
   const [a, b] = [from.name.split(/\bN\./), to.name.split(/\bN\./)];
   const isNumbered = a.length === 2 && b.length === 2;
   const whole = alike(from.name, to.name);
-  // Of equal tails, the one in the place with the more similar name comes first.
+  // If two tails are equal, the more similar whole name wins.
   return isNumbered ? alike(a[1], b[1]) + whole / 1000 : whole;
 }
 

@@ -137,7 +137,7 @@ export function summarizeReport(path: string, report: LoadReport): string {
   return lines.join('\n');
 }
 
-/** What a file of one of the official kinds may leave out, where this one does. */
+/** Tensors that this file leaves out, as files of the official kinds may. */
 function absentParts({ loaded, missing }: LoadReport): string[] {
   const begun = new Set(Array.from(loaded.keys(), groupOf));
   const groups = new Set(missing.filter((name) => !isBuffer(name)).map(groupOf));

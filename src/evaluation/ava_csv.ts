@@ -24,7 +24,7 @@ export function imageKey(video: string, second: number): string {
 /** A row of a csv file of boxes. */
 export interface BoxRow {
   readonly video: string;
-  /** As written; may have a fraction. */
+  /** The number in the file; it may have a fraction. */
   second: number;
   /** x1, y1, x2, y2. */
   readonly box: readonly [number, number, number, number];

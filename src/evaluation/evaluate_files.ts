@@ -20,13 +20,13 @@ export interface EvaluationFiles {
   readonly exclude?: string;
 }
 
-/** What detections are compared with, and what was in its files before anything was left out. */
+/** The ground truth, with a summary of its files before anything was left out. */
 export interface Truth extends GroundTruth {
   readonly summary: RowSummary;
 }
 
 export interface FileResults extends AvaResults {
-  /** What does not fit between the files, a sentence each. */
+  /** A sentence for each misfit between the files. */
   readonly warnings: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): 
   return { labels, boxes: readGroundTruth(groundTruth, idsOf(labels), summary), excluded, summary };
 }
 
-/** What does not fit between ground truth, label map and exclusions, a sentence each. */
+/** Returns a sentence for each misfit between ground truth, label map and exclusions. */
 export function truthWarnings(truth: Truth): string[] {
   return truthMismatches({ ...truth, truth: truthSide(truth) });
 }

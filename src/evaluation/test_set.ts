@@ -26,7 +26,7 @@ export interface EvaluationRun {
 
 export class TestSet {
   readonly dataset: AvaDataset;
-  /** What does not fit in lists, annotations, label map and exclusions, a sentence each. */
+  /** A sentence for each misfit in lists, annotations, label map and exclusions. */
   readonly warnings: readonly string[];
   readonly #truth: Truth;
 

@@ -10,7 +10,7 @@ const LIKELY = 0.5;
 const CLEARLY_MORE = 3;
 /** True boxes that it must find where nothing else speaks for it. */
 const MIN_FOUND = 3;
-/** Of several readings a later one must be better by this factor: the likely ones come first. */
+/** A later reading must be better than an earlier one by this factor, since the likely ones come first. */
 const CLEARLY_BETTER = 1.1;
 /** Boxes in another unit reach at least so far. */
 const MIN_REACH = 10;
@@ -23,7 +23,7 @@ interface Layout {
 }
 
 const CORNERS: Layout = { what: 'x1, y1, x2, y2', read: (...box) => box };
-/** What the four columns of other tools hold. */
+/** Contents of the four columns in the files of other tools. */
 const LAYOUTS: readonly Layout[] = [
   { what: 'x, y, width, height', read: (x, y, width, height) => [x, y, x + width, y + height] },
   {
@@ -189,7 +189,7 @@ function unitSentence(comparison: Comparison, name: SideName, guess: Guess | nul
   );
 }
 
-/** What the unit seems to be, if it is not just a box or two that reach a little too far. */
+/** Guesses the unit; null if just a box or two reach a little too far. */
 function unitAdvice(reached: readonly [number, number], guess: Guess | null): string {
   if (!guess && Math.max(...reached) < MIN_REACH) return '';
   const unit = guess?.unit ?? usualUnit(reached);

@@ -24,7 +24,7 @@ export interface Comparison {
   readonly secondOffset: number;
 }
 
-/** What is shown of a long list. */
+/** Entries of a long list that are shown. */
 const SHOWN = 3;
 
 /** `"a", "b", "c", …` */

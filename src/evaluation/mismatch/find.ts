@@ -53,7 +53,7 @@ export function findMismatches(comparison: Comparison): string[] {
   ];
 }
 
-/** What does not fit between a ground truth, its label map and its exclusions. */
+/** Returns a sentence for each misfit between a ground truth, its label map and its exclusions. */
 export function truthMismatches({
   truth,
   labels,

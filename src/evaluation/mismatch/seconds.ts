@@ -109,7 +109,7 @@ function misfitSentence(
   return `${facts}; ${everywhere ? flagAdvice(remedy, mended, secondOffset) : rowAdvice(remedy, mended, secondOffset)}`;
 }
 
-/** What to do where all videos are off: the flag helps. */
+/** Advice where all videos are off: the flag helps. */
 function flagAdvice(remedy: Remedy, mended: string, secondOffset: number): string {
   const total = totalOffset(remedy, secondOffset);
   const isNew = total !== secondOffset;
@@ -119,7 +119,7 @@ function flagAdvice(remedy: Remedy, mended: string, secondOffset: number): strin
   return `${unitsAdvice(remedy.units)}${rest} ${mended}${flag}`;
 }
 
-/** What to do where some videos are right: the flag would spoil them. */
+/** Advice where some videos are right, which the flag would spoil. */
 function rowAdvice(remedy: Remedy, mended: string, secondOffset: number): string {
   const added = totalOffset(remedy, secondOffset) - secondOffset;
   const rows = `${addedText(added)} the predictions of these videos`;
@@ -127,7 +127,7 @@ function rowAdvice(remedy: Remedy, mended: string, secondOffset: number): string
   return `${unitsAdvice(remedy.units)}${added === 0 ? '' : `, and then with ${rows},`} ${mended}`;
 }
 
-/** What is to be added to the numbers in the file, after they are divided; the flag adds its offset then. */
+/** The offset that the flag has to add, after the numbers in the file were divided. */
 function totalOffset({ units, offset }: Remedy, secondOffset: number): number {
   const given = units?.side === 'predictions' ? secondOffset / units.perSecond : secondOffset;
   return Number((offset + given).toFixed(6));

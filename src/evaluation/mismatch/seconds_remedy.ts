@@ -23,7 +23,7 @@ export interface VideoPair extends SecondsPair {
   readonly fits: number;
 }
 
-/** What the numbers of a side that are no seconds may be. */
+/** Units in which a side may count time instead of seconds. */
 export interface Units {
   readonly side: SideName;
   readonly perSecond: number;
@@ -59,7 +59,7 @@ export function findRemedy(comparison: Comparison, pairs: readonly VideoPair[]):
   return better && better.fits >= enough ? better : null;
 }
 
-/** Of equally good remedies, other units are the more likely where AVA has no such seconds. */
+/** If both remedies are equally good, other units are likelier where AVA has no such seconds. */
 function isBetter(units: Remedy, offset: Remedy, pairs: readonly VideoPair[]): boolean {
   if (units.fits !== offset.fits) return units.fits > offset.fits;
   const [predicted, labelled] = ranges(pairs);
