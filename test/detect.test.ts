@@ -232,10 +232,64 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
 
   it('ends with a sentence where a file is in the place of the folder', async () => {
     const run = await stmixer(args(FRAMES, 'tiny.pth/results'));
-    expect(run.code).toBe(1);
+    expect(run.code).toBe(2);
     expect(run.stderr).toMatch(
-      /--out: .*the folder for the results cannot be used: there is a file in the way/,
+      /--out: .*results: cannot be used for output: .*tiny\.pth is a file, not a folder/,
     );
+  });
+
+  it('refuses to write its results among the frames of the input, or over it', async () => {
+    const input = someFrames('own', 2);
+    const [frame] = readdirSync(input);
+    const picture = join(input, 'key_000001.png');
+    copyFileSync(join(input, frame), picture);
+    for (const what of [input, picture]) {
+      const run = await stmixer(args(what, 'own'));
+      expect(run.stderr).toMatch(/^stmixer: --out: .*own: results there would be mixed with the input/);
+      expect(run.code).toBe(2);
+    }
+    expect(readdirSync(input)).toHaveLength(3);
+  });
+
+  it('leaves nothing of an earlier detection in the folder, and nothing else out of it', async () => {
+    const input = someFrames('one', 1);
+    const out = join(folder, 'used');
+    mkdirSync(out);
+    const old = ['key_000301.png', 'sampling_000301.png', 'detections.mp4', 'detections.json'];
+    for (const name of [...old, 'key_notes.png', 'my.csv']) writeFileSync(join(out, name), 'old');
+    const failed = await stmixer(args(input, 'used', '', 'MODEL.WEIGHT no.pth'));
+    expect(failed.code).toBe(4);
+    expect(readdirSync(out)).toHaveLength(6);
+    const run = await stmixer(args(input, 'used', '--threshold 1'));
+    expect(run.code).toBe(0);
+    expect(readdirSync(out).sort()).toEqual([
+      'detections.csv',
+      'detections.json',
+      'key_000001.png',
+      'key_notes.png',
+      'my.csv',
+    ]);
+    expect(results('used').complete).toBe(true);
+  });
+
+  it('counts the seconds of a video of the data set as its annotations do, so that evaluation finds them', async () => {
+    const run = await stmixer([
+      ...['detect', '--config-file', 'config_files/sample.yaml', '--input', 'sample/frames/vtest_train'],
+      ...['--out', join(folder, 'train'), '--step', '8', '--no-video', '--engine', ENGINE],
+      ...['MODEL.WEIGHT', 'checkpoints/sample.pth'],
+    ]);
+    expect(run.stdout).toMatch(
+      /detections\.csv: the beginning of vtest_train is second 900, as in the annotations/,
+    );
+    const { firstSecond, keyFrames } = results('train');
+    expect([firstSecond, ...keyFrames.map(({ second }) => second)]).toEqual([900, 0, 8, 16, 24, 32]);
+    const evaluated = await stmixer([
+      ...['evaluate', '--ground-truth', 'sample/annotations/train.csv', '--json'],
+      ...['--label-map', 'sample/annotations/label_map.pbtxt'],
+      ...['--predictions', join(folder, 'train', 'detections.csv')],
+    ]);
+    // Three of the thirty annotated key frames are among the five.
+    expect(JSON.parse(evaluated.stdout).mAP).toBeGreaterThan(0.05);
   });
 
   it('keeps what was done at Ctrl-C', async () => {
@@ -248,7 +302,8 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(run.code).toBe(130);
     expect(run.stdout).toMatch(/SIGINT: finishing what is begun/);
     expect(run.stdout).toMatch(/stopped: \d+ people at \d+ key frames/);
-    const { keyFrames } = results('stopped');
+    const { keyFrames, complete } = results('stopped');
+    expect(complete).toBe(false);
     expect(keyFrames.length).toBeGreaterThan(1);
     expect(keyFrames.length).toBeLessThan(130);
     for (const { picture } of keyFrames) expect(existsSync(join(folder, 'stopped', picture))).toBe(true);

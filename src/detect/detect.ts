@@ -1,5 +1,5 @@
 /** @file Looking for people and their actions in a video or in pictures, and writing down and drawing what is found. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
@@ -7,14 +7,24 @@ import { readLabelNames } from '../data/label_names.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import { drawSamplePoints } from '../drawing/sample_points.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { ConfigError } from '../errors.js';
 import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
 import { Detector } from '../model/detector.js';
 import type { Detections } from '../model/inference.js';
-import { makeFolder } from '../util/folders.js';
+import { makeOutputFolder } from '../util/output_paths.js';
+import { writeResult } from '../util/write_file.js';
 import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
+import { firstSecondOf } from './first_second.js';
 import { type Frames, openInput, requireInput } from './input.js';
 import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
-import { type DetectionFile, type KeyFrameResult, writeResultFiles } from './result_files.js';
+import {
+  type DetectionFile,
+  type KeyFrameResult,
+  oldResults,
+  removeOldResults,
+  VIDEO_FILE,
+  writeResultFiles,
+} from './result_files.js';
 import { VideoOfResults } from './video_of_results.js';
 import { findEncoder } from './video_writer.js';
 
@@ -23,6 +33,11 @@ export interface DetectOptions extends EngineRequest {
   readonly input: string;
   /** The folder of the results. */
   readonly out: string;
+  /**
+   * The second that detections.csv gives to the beginning of the input; null: that of the data set's annotations, see
+   * firstSecondOf.
+   */
+  readonly firstSecond?: number | null;
   /** Seconds from one key frame to the next. */
   readonly step: number;
   /** Person score from which a box counts. */
@@ -61,7 +76,8 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   const { report, signal, out } = options;
   // What takes no time to notice is noticed first.
   requireInput(options.input);
-  makeFolder(out, '--out');
+  makeOutputFolder(out, '--out');
+  refuseOwnInput(options.input, out);
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   report.info(`engine: ${engine.description}`);
   const model = new Detector(cfg).train(false);
@@ -80,11 +96,18 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
     report.info(
       `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
     );
+    const known = firstSecondOf(cfg, frames);
+    const firstSecond = options.firstSecond ?? known ?? 0;
+    if (known !== null) {
+      const like = known === firstSecond ? ', as in the annotations' : '';
+      report.info(`detections.csv: the beginning of ${frames.name} is second ${firstSecond}${like}`);
+    }
     const head = {
       input: options.input,
       kind: frames.kind,
       fps: frames.fps,
       numFrames: frames.paths.length,
+      firstSecond,
       weights: origin.path,
       iteration: origin.iteration,
       personThreshold: options.personThreshold,
@@ -97,12 +120,22 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   }
 }
 
+/** Throws ConfigError where results would be among the frames of the input, or take the place of the input itself. */
+function refuseOwnInput(input: string, out: string): void {
+  const real = realpathSync(input);
+  const isInput = (path: string) => existsSync(path) && realpathSync(path) === real;
+  if (![out, ...oldResults(out)].some(isInput)) return;
+  throw new ConfigError(
+    `--out: ${out}: results there would be mixed with the input ${input} or take its place; choose another folder`,
+  );
+}
+
 async function detectIn(
   cfg: Config,
   model: Detector,
   frames: Frames,
   keyFrames: readonly KeyFrame[],
-  head: Omit<DetectionFile, 'keyFrames'>,
+  head: Omit<DetectionFile, 'keyFrames' | 'complete'>,
   options: DetectOptions,
 ): Promise<DetectSummary> {
   const { report, signal, out } = options;
@@ -110,6 +143,7 @@ async function detectIn(
   if (names === null)
     report.warn('there is no label map (AVA.LABEL_MAP_FILE): actions have numbers instead of names');
   const choice = { names, threshold: options.actionThreshold, top: options.topActions };
+  removeOldResults(out);
   const video = await openVideo(frames, keyFrames, options);
   const results: KeyFrameResult[] = [];
   const detections: Detections[] = [];
@@ -122,23 +156,24 @@ async function detectIn(
       const picture = `key_${String(keyFrame.frame + 1).padStart(6, '0')}.png`;
       const path = frames.paths[keyFrame.frame];
       const caption = captionOf(frames, keyFrame, people.length);
-      writeFileSync(join(out, picture), (await drawBoxes(path, boxes, { caption })).png);
+      writeResult(join(out, picture), (await drawBoxes(path, boxes, { caption })).png);
+      for (const warning of omissions(keyFrame, found)) report.warn(warning);
       const { samples } = found;
       if (samples) {
         const sheet = await drawSamplePoints(path, byStage(rows.map((row) => samples[row])), boxes, caption);
-        writeFileSync(join(out, picture.replace('key_', 'sampling_')), sheet.png);
+        writeResult(join(out, picture.replace('key_', 'sampling_')), sheet.png);
       }
-      if (found.notFinite > 0) {
-        report.warn(`second ${keyFrame.second}: ${found.notFinite} predictions are not finite and left out`);
-      }
-      results.push({ ...keyFrame, picture, people, notFinite: found.notFinite });
+      const { notFinite, withoutArea } = found;
+      results.push({ ...keyFrame, picture, people, notFinite, withoutArea });
       detections.push(found.detections);
       await video?.add(boxes);
       report.progress(results.length, keyFrames.length, 'key frames');
     }
   } finally {
-    // Also after an error in the middle: what was found is kept.
-    writeResultFiles(out, { ...head, keyFrames: results }, frames.name, detections);
+    // Also after an error in the middle: what was found is kept, but nothing is no result.
+    const complete = results.length === keyFrames.length;
+    if (complete || results.length > 0)
+      writeResultFiles(out, { ...head, complete, keyFrames: results }, frames.name, detections);
     await video?.close();
   }
   return {
@@ -195,7 +230,14 @@ async function openVideo(
       `this ffmpeg cannot write H.264; detections.mp4 is ${found.encoder}, which browsers do not play`,
     );
   }
-  return new VideoOfResults(join(out, 'detections.mp4'), found.encoder, frames, keyFrames);
+  return new VideoOfResults(join(out, VIDEO_FILE), found.encoder, frames, keyFrames);
+}
+
+function omissions({ second }: KeyFrame, { notFinite, withoutArea }: FoundPeople): string[] {
+  const lines: string[] = [];
+  if (notFinite > 0) lines.push(`second ${second}: ${notFinite} predictions are not finite and left out`);
+  if (withoutArea > 0) lines.push(`second ${second}: ${withoutArea} boxes have no area and are left out`);
+  return lines;
 }
 
 function describeInput({ kind, paths, fps }: Frames): string {

@@ -82,6 +82,23 @@ describe('findPeople', () => {
   });
 });
 
+describe('boxes without an area', () => {
+  it('beside the picture are counted and left out', async () => {
+    const model = new Detector(tinyConfig()).train(false);
+    initializeParameters(model, 3);
+    const [before] = await findPeople(model, batch, 0, true);
+    expect(before.withoutArea).toBe(0);
+    // Every box of the last stage is moved to the right, by many times its own width.
+    const move = model.stm_head.decoder_stages[1].fc_reg.bias!;
+    move.set(Float32Array.of(100, 0, 0, 0));
+    const found = await findPeople(model, batch, 0, true);
+    model.dispose();
+    for (const { detections, samples, withoutArea } of found) {
+      expect([detections.boxes.length, samples!.length, withoutArea]).toEqual([0, 0, 5]);
+    }
+  });
+});
+
 describe('people', () => {
   const detections: Detections = {
     boxes: Float32Array.of(0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.95, 1),
@@ -95,6 +112,12 @@ describe('people', () => {
 
   it('are the best of boxes that overlap', () => {
     expect(distinctPeople(detections)).toEqual([2, 0]);
+  });
+
+  it('have a box with an area, in the five decimals that are written', () => {
+    const boxes = Float32Array.of(0.5, 0, 0.5, 1, 0, 0.2, 1, 0.1, 0.3, 0, 0.300001, 1, 0.3, 0, 0.30002, 1);
+    const scores = Float32Array.of(0.9, 0.8, 0.7, 0.6);
+    expect(distinctPeople({ boxes, personScores: scores, actionScores: new Float32Array(4) })).toEqual([3]);
   });
 
   it('have their likeliest actions, by name or number', () => {

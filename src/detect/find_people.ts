@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/collate.js';
 import { finishWork } from '../engine/ahead.js';
+import { hasArea } from '../evaluation/people.js';
 import type { Detector, StagePrediction } from '../model/detector.js';
 import { confidentRows, type Detections, detectionsOf, readPredictions, rowsOf } from '../model/inference.js';
 
@@ -16,8 +17,9 @@ export interface StageSamples {
 export interface FoundPeople {
   /** Those above the threshold, in the order of the queries: none may be. */
   readonly detections: Detections;
-  /** How many predictions are left out because they are not finite. */
+  /** How many predictions are left out because they are not finite, and how many because their box has no area. */
   readonly notFinite: number;
+  readonly withoutArea: number;
   /** Person → stage, where it was asked for. */
   readonly samples: readonly (readonly StageSamples[])[] | null;
 }
@@ -58,12 +60,16 @@ export async function findPeople(
   return batch.clips.map((_, b) => {
     const [w, h] = [batch.whwh[4 * b], batch.whwh[4 * b + 1]];
     const finite = rowsOf(predictions, b).filter(hasFinite);
-    const kept = confidentRows(predictions, finite, threshold);
+    const confident = confidentRows(predictions, finite, threshold);
+    const clipped = detectionsOf(predictions, confident, w, h).boxes;
+    // Boxes beside the picture have no area within it.
+    const kept = confident.filter((_, i) => hasArea(clipped, i));
     const startBox = (all: Float32Array, row: number) =>
       Array.from(all.subarray(4 * row, 4 * row + 4), (value, side) => value / (side % 2 === 0 ? w : h));
     return {
       detections: detectionsOf(predictions, kept, w, h),
       notFinite: numQueries - finite.length,
+      withoutArea: confident.length - kept.length,
       samples:
         sampled &&
         kept.map((row) =>

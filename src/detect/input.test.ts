@@ -1,12 +1,14 @@
 /** @file What can be looked at: kinds of input, order of frames. */
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openInput } from './input.js';
 
 const options = { fps: 10, signal: new AbortController().signal };
 const picture = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
+const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 let folder: string;
 
 beforeAll(() => {
@@ -41,5 +43,15 @@ describe('openInput', () => {
     const empty = join(folder, 'empty');
     mkdirSync(empty);
     await expect(openInput(empty, options)).rejects.toThrow(/empty: there are no pictures in this folder/);
+  });
+
+  it.skipIf(!hasFfmpeg)('names TMPDIR where frames cannot be stored in it (needs ffmpeg)', async () => {
+    const video = join(folder, 'short.avi');
+    execFileSync('ffmpeg', ['-loglevel', 'error', '-i', picture, '-c:v', 'mjpeg', video]);
+    vi.stubEnv('TMPDIR', join(folder, 'none'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(openInput(video, options)).rejects.toThrow(
+      /^TMPDIR: .*none: the frames of the video cannot be stored there: there is no such folder; set TMPDIR to/,
+    );
   });
 });

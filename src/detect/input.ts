@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { basename, extname, join, parse, resolve } from 'node:path';
 import { isDiskFull, lastWords, probeVideo, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
-import { DataError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
+import { ioReason } from '../util/output_paths.js';
 
 const PICTURES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
 
@@ -64,6 +65,22 @@ function picturesIn(folder: string): string[] {
   return files.map((file) => join(folder, file));
 }
 
+/** A new folder for the frames of a video. Throws ConfigError, which names TMPDIR, where none can be made. */
+function makeTemporaryFolder(): string {
+  const place = tmpdir();
+  try {
+    return mkdtempSync(join(place, 'stmixer-frames-'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = existsSync(place) && code === 'ENOENT' ? 'it takes no files' : ioReason(error);
+    const from = process.env.TMPDIR ? 'TMPDIR' : 'temporary folder';
+    throw new ConfigError(
+      `${from}: ${place}: the frames of the video cannot be stored there: ${why}; set TMPDIR to a folder with room for them`,
+      { cause: error },
+    );
+  }
+}
+
 /** Takes a video apart into a temporary folder. */
 async function extract(
   path: string,
@@ -74,7 +91,7 @@ async function extract(
   const { duration, problem } = await probeVideo(path, signal);
   if (problem !== null)
     throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
-  const folder = mkdtempSync(join(tmpdir(), 'stmixer-frames-'));
+  const folder = makeTemporaryFolder();
   const close = () => {
     process.off('exit', close);
     rmSync(folder, { recursive: true, force: true });
@@ -94,7 +111,9 @@ async function extract(
       onFrames: (frames) => extracted?.(frames, total),
     });
     if (isDiskFull(run.lines))
-      throw new DataError(`${folder}: there is no space left for the frames of ${path}`);
+      throw new DataError(
+        `${folder}: there is no space left for the frames of ${path}; set TMPDIR to a folder with room for them`,
+      );
     const paths = readdirSync(folder)
       .sort()
       .map((file) => join(folder, file));

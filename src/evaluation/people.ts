@@ -1,6 +1,7 @@
 /** @file Detections as people with named actions: what is written as JSON and drawn. */
 import type { DrawnBox } from '../drawing/types.js';
 import type { Detections } from '../model/inference.js';
+import { fiveDecimals } from './ava_csv.js';
 import { iou } from './overlap.js';
 
 export interface FoundAction {
@@ -35,12 +36,23 @@ const SAME_PERSON = 0.5;
  * counts them all, but people who look at pictures want one box: that with the best score.
  */
 export function distinctPeople({ boxes, personScores }: Detections): number[] {
-  const best = Array.from(personScores.keys()).sort((a, b) => personScores[b] - personScores[a]);
+  const best = Array.from(personScores.keys())
+    .filter((row) => hasArea(boxes, row))
+    .sort((a, b) => personScores[b] - personScores[a]);
   const kept: number[] = [];
   for (const row of best) {
     if (kept.every((other) => iou(boxes, 4 * row, boxes, 4 * other) < SAME_PERSON)) kept.push(row);
   }
   return kept;
+}
+
+/**
+ * Whether a box has an area in the five decimals of AVA's csv; others count for nothing in evaluation, and nobody could see
+ * them in a picture.
+ */
+export function hasArea(boxes: Float32Array, row: number): boolean {
+  const [x1, y1, x2, y2] = Array.from(boxes.subarray(4 * row, 4 * row + 4), fiveDecimals);
+  return x1 < x2 && y1 < y2;
 }
 
 /** The people in some rows of the detections. */

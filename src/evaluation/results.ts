@@ -1,6 +1,7 @@
 /** @file Results of an evaluation as JSON, CSV and text. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeResult } from '../util/write_file.js';
 import { csvField, writeDetections } from './ava_csv.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
@@ -33,7 +34,7 @@ export function resultsJson({ mAP, perClass }: AvaResults): ResultsJson {
  */
 export function writeResults(folder: string, results: AvaResults, clips?: readonly ClipDetections[]): void {
   mkdirSync(folder, { recursive: true });
-  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const write = (name: string, text: string) => writeResult(join(folder, name), text);
   write('results.json', `${JSON.stringify(resultsJson(results), null, 2)}\n`);
   const rows = results.perClass.map(({ id, name, ap, numGroundTruth, curve }) =>
     [id, csvField(name), ap ?? '', numGroundTruth, curve.scores.length].join(),

@@ -1,0 +1,51 @@
+/** @file Which second the beginning of an input is. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { tinyConfig } from '../../test/tiny_config.js';
+import { firstSecondOf } from './first_second.js';
+
+let data: string;
+beforeAll(() => {
+  data = mkdtempSync(join(tmpdir(), 'stmixer-data-'));
+  for (const name of ['old', 'mine', 'movie']) mkdirSync(join(data, 'frames', name), { recursive: true });
+  for (let n = 0; n < 40; n++) writeFileSync(join(data, 'frames', 'old', `old_${n}.jpg`), '');
+  const note = { end: 1800, fps: 10, shortSide: 340, frames: 40, source: 'x.mp4', bytes: 1 };
+  for (const [name, start] of [
+    ['mine', 0],
+    ['movie', 900],
+  ] as const) {
+    writeFileSync(join(data, 'frames', name, '.prepared.json'), JSON.stringify({ ...note, start }));
+  }
+});
+afterAll(() => rmSync(data, { recursive: true, force: true }));
+
+const second = (name: string, kind: 'video' | 'folder' | 'picture', frames = 40) => {
+  const cfg = tinyConfig({ 'DATA.PATH_TO_DATA_DIR': data });
+  return firstSecondOf(cfg, { name, kind, fps: 10, paths: Array(frames).fill('') });
+};
+
+it('is not known for what the data set does not have', () => {
+  expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'picture')]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+});
+
+it('is 900 for frames of the data set', () => {
+  expect([second('old', 'folder'), second('mine', 'folder'), second('movie', 'folder')]).toEqual([
+    900, 900, 900,
+  ]);
+});
+
+it('follows from the second at which `data prepare` began in a video', () => {
+  expect([second('mine', 'video'), second('movie', 'video')]).toEqual([900, 0]);
+});
+
+it('is 900 for a video of other origin that is as long as its frames, and 0 for a longer one', () => {
+  expect([second('old', 'video'), second('old', 'video', 50), second('old', 'video', 400)]).toEqual([
+    900, 900, 0,
+  ]);
+});
