@@ -231,7 +231,7 @@ describe('a last checkpoint that is damaged', () => {
       if (file.endsWith('.pth')) truncateSync(join(home, 'alone', file), 1000);
     }
     await expect(run('alone')).rejects.toThrow(
-      /No other checkpoint in .*alone is whole\. To start afresh delete/,
+      /No other checkpoint in .*alone is whole\. To start afresh use --overwrite/,
     );
     expect(statSync(path).size).toBe(1000);
   });

@@ -255,15 +255,6 @@ describe('what cannot work', () => {
     expect(existsSync(join(folder, 'parallel'))).toBe(false);
   });
 
-  it('an output folder that cannot be made: exit code 1 and its path', async () => {
-    const file = join(folder, 'a-file');
-    writeFileSync(file, '');
-    const run = await stmixer(args('a-file/output'));
-    expect(run.code).toBe(1);
-    expect(run.stderr).toContain('a-file');
-    expect(run.stderr).not.toMatch(/\n {4}at /);
-  });
-
   it('a loss that is not finite: exit code 1, with the terms and the clips', async () => {
     const run = await stmixer(args('diverged', 'SOLVER.BASE_LR 1e30 SOLVER.WARMUP_ON False'));
     expect(run.code).toBe(1);

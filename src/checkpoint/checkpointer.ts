@@ -13,7 +13,7 @@ import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { readWeightFile } from './weight_file.js';
 import { findStateDict, type ModelShapes } from './weights.js';
 
-const LAST_CHECKPOINT = 'last_checkpoint';
+export const LAST_CHECKPOINT = 'last_checkpoint';
 
 /** The one key of our checkpoints that the official trainer does not have; it carries it along as it is. */
 const RUN_KEY = 'stmixer';
@@ -76,9 +76,18 @@ export const FINAL_CHECKPOINT = 'model_final';
 /** The name of the checkpoint with the best evaluation. */
 export const BEST_CHECKPOINT = 'model_best';
 
+/** The name of the checkpoint that is saved by time; each one takes the place of the one before. */
+export const LATEST_CHECKPOINT = 'model_latest';
+
 /** Files of checkpoints, and what a killed run leaves of them. */
 const NUMBERED = /^model_(\d{7,})\.pth$/;
+const NAMED = [FINAL_CHECKPOINT, BEST_CHECKPOINT, LATEST_CHECKPOINT].map((name) => `${name}.pth`);
 const LEFTOVER = /^(model_\w+\.pth|last_checkpoint)\.tmp-\d+-\d+$/;
+
+/** Whether a run would have written a checkpoint under this file name. */
+export function isCheckpointFile(name: string): boolean {
+  return NUMBERED.test(name) || NAMED.includes(name);
+}
 
 /** The checkpoints of one output folder. */
 export class Checkpointer {
@@ -142,6 +151,12 @@ export class Checkpointer {
     return numbered.slice(keep).flatMap(({ file }) => (remove(join(this.outputDir, file)) ? [] : [file]));
   }
 
+  /** Deletes model_latest.pth unless it is newer than `iteration`. */
+  removeLatest(iteration: number): void {
+    const path = this.pathOf(LATEST_CHECKPOINT);
+    if (existsSync(path) && (readableIteration(path) ?? 0) <= iteration) remove(path);
+  }
+
   /** Deletes what saves of runs that were killed have left; only for who has the folder for itself. */
   removeLeftovers(): void {
     for (const file of this.#list()) if (LEFTOVER.test(file)) remove(join(this.outputDir, file));
@@ -179,11 +194,13 @@ export class Checkpointer {
 
   /**
    * The file to start from, or null for a fresh start: MODEL.WEIGHT, or without one the last checkpoint; with `resume` the
-   * last checkpoint comes first, whole, so that a requeued job's command line can stay as it is. Throws CheckpointError if
-   * the chosen file is not there.
+   * last checkpoint comes first, whole, so that a requeued job's command line can stay as it is. A run that was killed
+   * between its first checkpoint and `last_checkpoint` resumes from that checkpoint. Throws CheckpointError if the chosen
+   * file is not there.
    */
   resolve({ weight, resume, transfer, noHead }: LoadRequest): LoadPlan | null {
-    const last = resume || weight === '' ? this.lastCheckpoint() : null;
+    let last = resume || weight === '' ? this.lastCheckpoint() : null;
+    if (resume) last ??= this.#newestNumbered();
     if (last !== null) return this.continuation(last, { resume, transfer, noHead });
     if (weight === '') return null;
     if (!existsSync(weight)) {
@@ -199,9 +216,19 @@ export class Checkpointer {
     return { path, source: LAST_CHECKPOINT, ...whole };
   }
 
+  /** Whether `--resume` finds a run to continue here. */
+  canResume(): boolean {
+    return existsSync(join(this.outputDir, LAST_CHECKPOINT)) || this.#newestNumbered() !== null;
+  }
+
+  #newestNumbered(): string | null {
+    return this.others('').find((path) => NUMBERED.test(basename(path))) ?? null;
+  }
+
   /**
-   * The path in `last_checkpoint`, or null without such a file. It is relative to the working directory, as the official
-   * code has it; where nothing is there, the file of that name beside `last_checkpoint` is meant (the folder has moved).
+   * The checkpoint that `last_checkpoint` names, or null without such a file. The file of that name beside it comes first,
+   * since the folder may have been copied or moved; else the path is relative to the working directory, as in the official
+   * code.
    */
   lastCheckpoint(): string | null {
     const pointer = join(this.outputDir, LAST_CHECKPOINT);
@@ -217,7 +244,7 @@ export class Checkpointer {
     const advice = `write the path of the checkpoint to go on from into ${pointer}, or delete it to start afresh`;
     if (path === '') throw new CheckpointError(`${pointer}: is empty; ${advice}`);
     const beside = join(dirname(pointer), basename(path));
-    const found = [path, beside].find((candidate) => existsSync(candidate));
+    const found = [beside, path].find((candidate) => existsSync(candidate));
     if (found === undefined) {
       throw new CheckpointError(
         `${pointer}: names ${path}, but neither that nor ${beside} exists; ${advice}`,

@@ -1,8 +1,9 @@
 /** @file Converting weight files: from one format to the other, to another type of floats, to the weights alone. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { ConfigError } from '../errors.js';
 import { CastTensor, type FloatType, isFloat } from '../util/float_types.js';
 import { DTYPE_BYTES, type HostTensor, isHostTensor, sizeOf } from '../util/host_tensor.js';
+import { checkOutputFile } from '../util/output_paths.js';
 import type { PyDict, PyValue } from '../util/python_values.js';
 import { writePth } from './pth_writer.js';
 import { writeSafetensors } from './safetensors_writer.js';
@@ -47,6 +48,7 @@ export async function convertWeightFile(
   }
   const content = readWeightFile(from, true);
   const state = findStateDict(from, content);
+  checkOutputFile(to, '<out>');
   const weights = castAll(state, dtype);
   const leftOut: string[] = [];
   if (format === 'safetensors' || weightsOnly || weightFormatOf(from) === 'safetensors') {
@@ -66,8 +68,9 @@ export async function convertWeightFile(
 }
 
 function isSameFile(from: string, to: string): boolean {
-  const [a, b] = [from, to].map((path) => statSync(path, { throwIfNoEntry: false }));
-  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
+  if (!existsSync(from) || !existsSync(to)) return false;
+  const [a, b] = [from, to].map((path) => statSync(path));
+  return a.dev === b.dev && a.ino === b.ino;
 }
 
 /** Tensors that are one object stay so. */

@@ -37,9 +37,10 @@ export interface EvaluationLine extends ResultsJson {
   folder: string;
 }
 
-/** The folder of the evaluation after so many steps. */
-export function evaluationFolder(outputDir: string, iteration: number): string {
-  return join(outputDir, 'evaluation', `iteration_${String(iteration).padStart(7, '0')}`);
+/** The folder of an evaluation: after so many iterations of a run, or under a name. */
+export function evaluationFolder(outputDir: string, which: number | string): string {
+  const name = typeof which === 'number' ? `iteration_${String(which).padStart(7, '0')}` : which;
+  return join(outputDir, 'evaluation', name);
 }
 
 export function recordEvaluation(outputDir: string, report: EvaluationReport): void {
@@ -89,6 +90,11 @@ function parseClass(value: unknown): ClassAp[] {
       groundTruth: numberOrNull(value.num_ground_truth) ?? 0,
     },
   ];
+}
+
+/** The mAP of the evaluation after an iteration; null where there is none. */
+export function meanPrecisionAt(outputDir: string, iteration: number): number | null {
+  return readEvaluations(outputDir).find((line) => line.iteration === iteration)?.mAP ?? null;
 }
 
 /** The best mAP up to an iteration, or null. */

@@ -1,8 +1,7 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
-import { evaluationFolder } from '../evaluation/history.js';
 import { summary } from '../evaluation/results.js';
-import type { TestSet } from '../evaluation/test_set.js';
+import type { EvaluationRun, TestSet } from '../evaluation/test_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
 import { duration, significant } from '../util/text.js';
@@ -13,7 +12,6 @@ import type { Logger } from './logger.js';
 const LINE_PERIOD = 30;
 
 export interface EvaluationContext {
-  readonly outputDir: string;
   readonly testSet: TestSet;
   readonly log: Logger;
   readonly bars: ProgressBars | null;
@@ -21,14 +19,13 @@ export interface EvaluationContext {
 }
 
 /**
- * Evaluates the model, writes its files and logs the outcome; null where it was stopped. `best` is the best mAP of the run
- * before, or null. It does not count for the run until it is recorded.
+ * Evaluates the model, writes its files and logs the outcome; null where it was stopped. It does not count for the run until
+ * it is recorded.
  */
 export async function evaluateModel(
-  { outputDir, testSet, log, bars, shouldStop }: EvaluationContext,
+  { testSet, log, bars, shouldStop }: EvaluationContext,
   model: Detector,
-  iteration: number,
-  best: number | null,
+  { iteration, best, folder }: Pick<EvaluationRun, 'iteration' | 'best' | 'folder'>,
 ): Promise<EvaluationReport | null> {
   const numClips = testSet.dataset.length;
   log.info(`evaluating ${numClips} clips after iteration ${iteration}`);
@@ -45,7 +42,7 @@ export async function evaluateModel(
     const report = await testSet.evaluate(model, {
       iteration,
       best,
-      folder: evaluationFolder(outputDir, iteration),
+      folder,
       warn: (message) => log.warn(message),
       progress,
       shouldStop,

@@ -33,7 +33,7 @@ export interface GroupGradients {
   readonly largest: number;
 }
 
-/** What the command line says. */
+/** Flags of the command line. */
 export type ReplayRequest = EngineRequest & Pick<RestoreRequest, 'allowPartial'>;
 
 /** What the step of a batch does. */

@@ -1,5 +1,4 @@
 /** @file Between the run in memory and checkpoint files. */
-import { join } from 'node:path';
 import {
   type Checkpointer,
   type CheckpointParts,
@@ -94,8 +93,20 @@ export function restoreState(
     log.warn(`--seed ${seed}: the run was made with ${run.seed}; from here on it is another one`);
   initializeParameters(model, seed);
   const iteration = loaded.iteration ?? 0;
-  if (iteration > 0) log.info(`continuing after iteration ${iteration} (seed ${seed})`);
+  if (iteration > 0 && request.noHead && !request.resume) {
+    log.warn(
+      `--no-head without --transfer: the training goes on after iteration ${iteration}, with a head that starts at random`,
+    );
+  }
+  if (iteration > 0) log.info(`continuing after iteration ${iteration} (seed ${seed})${reminder(source)}`);
   return { iteration, seed, source, run };
+}
+
+/** A file of another training is continued as well, which is easily done by mistake. */
+function reminder(source: LoadPlan['source']): string {
+  return source === 'MODEL.WEIGHT'
+    ? '; with --transfer a new training starts from the weights in MODEL.WEIGHT'
+    : '';
 }
 
 /** Loads the file that the request asks for, or where the last checkpoint is no good, the newest one that is. */
@@ -130,8 +141,8 @@ function loadFirst(
     return { loaded: load(older), source: older.source };
   }
   throw new CheckpointError(
-    `${fault.message}\nNo other checkpoint in ${checkpointer.outputDir} is whole. To start afresh delete ` +
-      `${join(checkpointer.outputDir, 'last_checkpoint')}, or use another OUTPUT_DIR.`,
+    `${fault.message}\nNo other checkpoint in ${checkpointer.outputDir} is whole. To start afresh use --overwrite, ` +
+      'which moves them into a subfolder, or another OUTPUT_DIR.',
     { cause: fault },
   );
 }

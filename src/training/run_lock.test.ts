@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -126,4 +127,23 @@ it('is readable as a whole or not there: a broken one counts as one of another m
   const waiting = options();
   (await RunLock.acquire(folder, waiting))?.release();
   expect(waiting.wait).toHaveBeenCalledWith(expect.stringContaining('an unknown machine'));
+});
+
+it('takes an empty lock, which a full disk has left, after two seconds', async () => {
+  writeFileSync(lock, '');
+  const waits = { ...options(), silenceMs: 60_000 };
+  const begin = performance.now();
+  const taken = await RunLock.acquire(folder, waits);
+  expect(performance.now() - begin).toBeLessThan(20_000);
+  expect(waits.wait).not.toHaveBeenCalled();
+  expect(readFileSync(lock, 'utf8')).toContain(String(process.pid));
+  taken!.release();
+});
+
+it('names what is in the way of the lock, and does not try for ever', async () => {
+  mkdirSync(lock);
+  await expect(RunLock.acquire(folder, options())).rejects.toThrow(
+    /run\.lock: is in the way of the file that keeps a second run out, and cannot be read as one; delete it/,
+  );
+  expect(readdirSync(folder)).toEqual(['run.lock']);
 });

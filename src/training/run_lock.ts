@@ -1,5 +1,15 @@
 /** @file OUTPUT_DIR/run.lock: one run at a time in a folder, also where several machines share it. */
-import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -10,6 +20,10 @@ const LOCK = 'run.lock';
 /** How often the holder shows that it lives, and after how long without that a holder on another machine is dead. */
 const BEAT_MS = 10_000;
 const SILENCE_MS = 120_000;
+/** After how long an empty lock is one that could not be written. */
+const EMPTY_MS = 2000;
+/** Locks in a row that are there but cannot be read. */
+const MAX_UNREAD = 50;
 
 /** Who holds a lock, as its file says. */
 interface Holder {
@@ -53,15 +67,20 @@ export class RunLock {
       began: statOf(process.pid)?.began ?? '',
       since: new Date().toISOString(),
     } satisfies Holder)}\n`;
-    for (;;) {
+    for (let unread = 0; ; ) {
       try {
-        writeFileSync(path, text, { flag: 'wx' });
+        writeLock(path, text);
         return new RunLock(path, text);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const found = readText(path);
-      if (found === null) continue;
+      if (found === null) {
+        // Given back between the two looks, or something that is no lock.
+        if (++unread > MAX_UNREAD) throw unreadable(path);
+        await setTimeout(20);
+        continue;
+      }
       const alive = await isAlive(path, found, options);
       if (alive === null) return null;
       if (alive) throw occupied(folder, path, found);
@@ -90,6 +109,25 @@ export class RunLock {
   }
 }
 
+/** Makes the file of a lock, whole or not at all. Throws EEXIST where there is one. */
+function writeLock(path: string, text: string): void {
+  const file = openSync(path, 'wx');
+  try {
+    writeSync(file, text);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function unreadable(path: string): ConfigError {
+  return new ConfigError(
+    `${path}: is in the way of the file that keeps a second run out, and cannot be read as one; delete it`,
+  );
+}
+
 /** Whether the process that wrote a lock still runs; null where `arrival` came before that was known. */
 async function isAlive(
   path: string,
@@ -103,14 +141,17 @@ async function isAlive(
     const stat = statOf(pid);
     return stat === null || (stat.began === began && !stat.ended);
   }
-  wait(
-    `${path}: a run on ${host || 'an unknown machine'} had this folder; waiting ${silenceMs / 1000} s to see whether it lives`,
-  );
+  // A process writes its lock at once; a disk that was full may have taken an empty one.
+  const patience = text.trim() === '' ? Math.min(silenceMs, EMPTY_MS) : silenceMs;
+  if (patience === silenceMs)
+    wait(
+      `${path}: a run on ${host || 'an unknown machine'} had this folder; waiting ${silenceMs / 1000} s to see whether it lives`,
+    );
   // Clocks of machines differ, so its beats are compared with each other only.
   const before = modified(path);
-  const end = performance.now() + silenceMs;
+  const end = performance.now() + patience;
   while (performance.now() < end) {
-    const stopped = await Promise.race([arrival, setTimeout(Math.min(1000, silenceMs / 4), false)]);
+    const stopped = await Promise.race([arrival, setTimeout(Math.min(1000, patience / 4), false)]);
     if (stopped === null) return null;
     if (modified(path) !== before) return true;
   }

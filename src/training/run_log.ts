@@ -1,12 +1,10 @@
 /** @file The log of a command that works in an output folder, and its progress bars. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ProgressBars } from './hooks/progress.js';
 import { createLogger, type Logger } from './logger.js';
 
-/** Makes the folder if need be. The bars are null where standard output is not a terminal. */
+/** The folder must exist. The bars are null where standard output is not a terminal. */
 export function openLog(outputDir: string, verbose: boolean): { log: Logger; bars: ProgressBars | null } {
-  mkdirSync(outputDir, { recursive: true });
   const terminal = process.stdout.isTTY === true;
   const bars = terminal ? new ProgressBars() : null;
   const log = createLogger({

@@ -131,3 +131,20 @@ it('keeps the newest numbered ones, and those of later iterations, which are of 
   for (const name of ['model_0000002', 'model_0000003', 'model_0000099', 'model_final']) saved(name);
   expect(() => saved('model_0000001')).toThrow(CheckpointError);
 });
+
+it('removes the checkpoint that was saved by time once a newer one stands beside it', async () => {
+  const saver = makeSaver();
+  await saver.save('model_latest', parts(3));
+  await saver.save('model_best', parts(3), { isLast: false });
+  await saver.settle();
+  expect(saved('model_latest')).toEqual([1, 2, 3]);
+  await saver.save('model_0000004', parts(4));
+  await saver.settle();
+  expect(() => saved('model_latest')).toThrow(CheckpointError);
+  expect(readFileSync(join(folder, 'last_checkpoint'), 'utf8')).toBe(join(folder, 'model_0000004.pth'));
+  // One that is ahead belongs to steps that this run has gone back behind.
+  await saver.save('model_latest', parts(9));
+  await saver.save('model_0000005', parts(5));
+  await saver.settle();
+  expect(saved('model_latest')).toEqual([1, 2, 3]);
+});

@@ -1,5 +1,5 @@
 /** @file Checkpoints written beside the training: a copy of the state goes to a thread, which has the patience for the disk. */
-import type { Checkpointer, CheckpointParts } from '../checkpoint/checkpointer.js';
+import { type Checkpointer, type CheckpointParts, LATEST_CHECKPOINT } from '../checkpoint/checkpointer.js';
 import { retry } from '../checkpoint/retry.js';
 import { type CopiedJob, copyJob, runJob, type SaveJob } from '../checkpoint/save_job.js';
 import type { SaveReply, SaveRequest } from '../checkpoint/save_worker.js';
@@ -92,12 +92,14 @@ export class CheckpointSaver {
     }
   }
 
-  #start({ path }: SaveJob, write: () => Promise<void>, iteration: number): void {
+  #start({ path, pointer }: SaveJob, write: () => Promise<void>, iteration: number): void {
     const { keep, log } = this.options;
     const begin = performance.now();
     this.#work = write().then(
       () => {
         log.info({ seconds: (performance.now() - begin) / 1000 }, `saved ${path}`);
+        if (pointer !== null && path !== this.checkpointer.pathOf(LATEST_CHECKPOINT))
+          this.checkpointer.removeLatest(iteration);
         const kept = keep > 0 ? this.checkpointer.prune(keep, iteration) : [];
         if (kept.length > 0) log.warn(`could not be deleted: ${kept.join(', ')}`);
       },

@@ -1,44 +1,69 @@
 /** @file `stmixer test`: a trained model on the test lists, from its configuration to its exit code. */
+import { readdirSync } from 'node:fs';
+import { parse, resolve } from 'node:path';
+import { isCheckpointFile } from '../checkpoint/checkpointer.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
+import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
-import { bestSoFar, recordEvaluation } from '../evaluation/history.js';
+import { bestSoFar, evaluationFolder, recordEvaluation } from '../evaluation/history.js';
 import { resultsTable } from '../evaluation/results.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { Detector } from '../model/detector.js';
-import { StopSignals } from '../util/signals.js';
+import { makeOutputFolder } from '../util/output_paths.js';
+import { onceMore, StopSignals } from '../util/signals.js';
 import { writeEnvironment } from './environment.js';
 import { evaluateModel } from './evaluation.js';
+import { isIn } from './previous_run.js';
 import { openLog } from './run_log.js';
 
 export interface TestOptions extends EngineRequest {
   verbose: boolean;
 }
 
-/** Evaluates MODEL.WEIGHT, or without it the last checkpoint in OUTPUT_DIR. Returns the exit code. */
-export async function test({ config: cfg, warnings }: LoadedConfig, options: TestOptions): Promise<number> {
+/**
+ * Evaluates MODEL.WEIGHT, or without it the last checkpoint in OUTPUT_DIR; with a run's own config.yaml, its best one.
+ * Returns the exit code.
+ */
+export async function test(loaded: LoadedConfig, options: TestOptions): Promise<number> {
+  const { config: cfg, note } = weightsOfOwnRun(loaded);
+  makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
   const testSet = new TestSet(cfg);
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
   log.info({ engine }, `engine: ${engine.description}`);
-  for (const warning of [...warnings, ...testSet.dataset.warnings]) log.warn(warning);
+  if (note !== null) log.info(note);
+  for (const warning of [...loaded.warnings, ...testSet.warnings]) log.warn(warning);
   const model = new Detector(cfg);
   const { path, iteration } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
   log.info(`weights: ${path}`);
-  writeEnvironment(cfg.OUTPUT_DIR, engine);
-  const stop = new StopSignals((signal) =>
-    log.warn(`${signal}: ending after this batch; once more to quit at once`),
-  );
+  // Results of other weights are no evaluations of the run in the folder.
+  const holdsRun = readdirSync(cfg.OUTPUT_DIR).some(isCheckpointFile);
+  const isForeign = holdsRun && !isIn(path, cfg.OUTPUT_DIR);
+  // A run's own file says on which machine it was trained.
+  if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
+  const stop = new StopSignals((signal) => log.warn(`${signal}: ending after this batch${onceMore(signal)}`));
   try {
     const shouldStop = () => stop.received;
-    const context = { outputDir: cfg.OUTPUT_DIR, testSet, log, bars, shouldStop };
+    const context = { testSet, log, bars, shouldStop };
     const steps = iteration ?? 0;
-    const report = await evaluateModel(context, model, steps, bestSoFar(cfg.OUTPUT_DIR, steps));
+    const folder = evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps);
+    const report = await evaluateModel(context, model, {
+      iteration: steps,
+      best: bestSoFar(cfg.OUTPUT_DIR, steps),
+      folder,
+    });
     if (!report) return stop.exitCode;
-    recordEvaluation(cfg.OUTPUT_DIR, report);
+    if (!isForeign) recordEvaluation(cfg.OUTPUT_DIR, report);
     process.stdout.write(`${resultsTable(report.results)}\n`);
     return stop.exitCode;
   } finally {
     stop.close();
   }
+}
+
+/** A name for the results of weights that lie elsewhere, e.g. `of_run_7_model_final`. */
+function foreignName(path: string): string {
+  const { dir, name } = parse(resolve(path));
+  return `of_${parse(dir).base}_${name}`;
 }

@@ -1,20 +1,33 @@
 /** @file A training run from its configuration to its exit code. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { BEST_CHECKPOINT, Checkpointer, type CheckpointParts } from '../checkpoint/checkpointer.js';
+import {
+  BEST_CHECKPOINT,
+  Checkpointer,
+  type CheckpointParts,
+  iterationIn,
+} from '../checkpoint/checkpointer.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
 import type { TrainSampler } from '../data/sampler.js';
 import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
-import { DataError } from '../errors.js';
-import { bestSoFar, readEvaluations, recordEvaluation } from '../evaluation/history.js';
+import { CheckpointError, ConfigError, DataError } from '../errors.js';
+import {
+  bestSoFar,
+  evaluationFolder,
+  meanPrecisionAt,
+  readEvaluations,
+  recordEvaluation,
+} from '../evaluation/history.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
-import { StopSignals } from '../util/signals.js';
+import { residentMemory } from '../util/memory.js';
+import { makeOutputFolder } from '../util/output_paths.js';
+import { onceMore, StopSignals } from '../util/signals.js';
 import { duration, gib, significant } from '../util/text.js';
 import { writeEnvironment } from './environment.js';
 import { evaluateModel } from './evaluation.js';
@@ -27,6 +40,7 @@ import type { Logger } from './logger.js';
 import { endTraining, type Hook, runTraining } from './loop.js';
 import { MemoryGuard } from './memory/guard.js';
 import { NonFiniteGuard } from './nonfinite_guard.js';
+import { type ClearedFolder, clearOutputDir } from './previous_run.js';
 import { checkpointParts, type RunStart, restoreState } from './restore.js';
 import { RunLock } from './run_lock.js';
 import { openLog } from './run_log.js';
@@ -40,6 +54,8 @@ export interface TrainOptions extends EngineRequest {
   allowPartial?: boolean;
   adjustLr: boolean;
   resume: boolean;
+  /** Start afresh in a folder that holds a run, whose files are moved into a subfolder. */
+  overwrite?: boolean;
   /** Null: that of the run which is continued, 0 for a new one. */
   seed: number | null;
   verbose: boolean;
@@ -62,21 +78,28 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   const { config: cfg } = loaded;
   let say = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new StopSignals(
-    (signal) => say(`${signal}: finishing this step and saving; once more to quit at once`),
-    ['SIGINT', 'SIGTERM', 'SIGUSR1'],
+    (signal) => say(`${signal}: finishing this step and saving${onceMore(signal)}`),
+    ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'],
   );
   let lock: RunLock | null = null;
+  /** Null from the moment on when there is no way back to the run that was in the folder. */
+  let cleared: ClearedFolder | null = null;
   try {
-    mkdirSync(cfg.OUTPUT_DIR, { recursive: true });
+    makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
     lock = await RunLock.acquire(cfg.OUTPUT_DIR, { wait: say, arrival: stop.arrival });
     if (!lock) return outcome(stop);
+    cleared = clearOutputDir(loaded, options);
     const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
     const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
     say = (line) => log.warn(line);
     log.info({ engine }, `engine: ${engine.description}`);
+    if (cleared.note !== null) log.warn(cleared.note);
     writeEnvironment(cfg.OUTPUT_DIR, engine);
     try {
-      await trainLogged(loaded, options, engine, { log, bars, stop });
+      const begin = () => {
+        cleared = null;
+      };
+      await trainLogged({ ...loaded, config: cleared.config }, options, engine, { log, bars, stop, begin });
       return outcome(stop);
     } catch (error) {
       // The command line prints it; here it is kept with the run.
@@ -84,6 +107,7 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
       throw error;
     }
   } finally {
+    cleared?.restore();
     lock?.release();
     stop.close();
   }
@@ -98,13 +122,15 @@ interface Surroundings {
   log: Logger;
   bars: ProgressBars | null;
   stop: StopSignals;
+  /** Told when everything is open and training, or its final test, begins. */
+  begin(): void;
 }
 
 async function trainLogged(
   { config: cfg, warnings }: LoadedConfig,
   options: TrainOptions,
   engine: EngineInfo,
-  { log, bars, stop }: Surroundings,
+  { log, bars, stop, begin }: Surroundings,
 ): Promise<void> {
   const { SOLVER, OUTPUT_DIR } = cfg;
   const maxIterations = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
@@ -121,9 +147,10 @@ async function trainLogged(
 
   const checkpointer = new Checkpointer(OUTPUT_DIR);
   checkpointer.removeLeftovers();
-  const processBytes = process.memoryUsage.rss();
+  const processBytes = residentMemory();
   const start = restoreState(checkpointer, state, cfg, options, log);
   const { iteration: startIteration, seed } = start;
+  refuseNothingToTrain(start, cfg, options);
   if (await stopped(stop)) return;
   const testSet = openTestSet(cfg, options, maxIterations, log);
   if (await stopped(stop)) return;
@@ -157,6 +184,7 @@ async function trainLogged(
   };
   const checkpoints = new CheckpointHook({
     period: SOLVER.CHECKPOINT_PERIOD * SOLVER.ITER_PER_EPOCH,
+    seconds: 60 * SOLVER.CHECKPOINT_MINUTES,
     startIteration,
     maxIterations,
     save: (name, iteration) => saver.save(name, partsAfter(iteration)),
@@ -199,6 +227,7 @@ async function trainLogged(
     );
   }
   try {
+    begin();
     if (!training) {
       log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
       await endTraining(hooks, startIteration);
@@ -217,7 +246,7 @@ async function trainLogged(
       processBytes,
     });
     memory.announce(log);
-    const begin = performance.now();
+    const began = performance.now();
     const iteration = await runTraining({
       state,
       batches: memory.watched(batches),
@@ -232,7 +261,7 @@ async function trainLogged(
       throw memory.explained(error);
     });
     await saver.settle();
-    const seconds = (performance.now() - begin) / 1000;
+    const seconds = (performance.now() - began) / 1000;
     const ended = iteration === maxIterations ? 'done' : `stopped after iteration ${iteration}`;
     log.info(
       `${ended}: ${iteration - startIteration} iterations in ${duration(seconds)}; ` +
@@ -241,6 +270,30 @@ async function trainLogged(
     );
   } finally {
     await saver.close();
+  }
+}
+
+/** Throws ConfigError if no iteration is left and the run was not just started a second time. */
+function refuseNothingToTrain(
+  { iteration, source }: RunStart,
+  { SOLVER, MODEL, OUTPUT_DIR }: Config,
+  { noHead }: TrainOptions,
+): void {
+  const all = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
+  if (iteration < all) return;
+  if (source === 'MODEL.WEIGHT') {
+    throw new ConfigError(
+      `MODEL.WEIGHT: ${MODEL.WEIGHT} is the state of a training after iteration ${iteration}, and this one ends after ` +
+        `iteration ${all}: nothing is left to train. To start a new training from its weights, add --transfer; to continue that ` +
+        'training, use --resume with its OUTPUT_DIR and a larger SOLVER.MAX_EPOCH',
+    );
+  }
+  if (noHead) {
+    throw new ConfigError(
+      `--no-head: the training in ${OUTPUT_DIR} has done its ${all} iterations, and without its head there is nothing to ` +
+        'evaluate. To start a new training from its weights, name its checkpoint in MODEL.WEIGHT, add --transfer and choose ' +
+        'another OUTPUT_DIR; to continue it, leave out --no-head and raise SOLVER.MAX_EPOCH',
+    );
   }
 }
 
@@ -271,7 +324,7 @@ function openTrainingData(
   return { batches, data };
 }
 
-interface ValidationContext extends Surroundings {
+interface ValidationContext extends Pick<Surroundings, 'log' | 'bars' | 'stop'> {
   cfg: Config;
   options: TrainOptions;
   start: RunStart;
@@ -287,8 +340,9 @@ function makeValidation(
 ): ValidationHook {
   const { SOLVER, OUTPUT_DIR: outputDir } = cfg;
   const shouldStop = () => stop.received;
-  // A run that starts afresh in a used folder has nothing to do with the evaluations in it.
-  let best = start.iteration > 0 ? bestSoFar(outputDir, start.iteration) : null;
+  let best = bestSoFar(outputDir, start.iteration);
+  // A run that goes back to an earlier checkpoint may never be as good again.
+  const kept = keptPrecision(outputDir);
   const recorded = new Set(
     readEvaluations(outputDir).flatMap(({ iteration }) => (iteration === start.iteration ? [iteration] : [])),
   );
@@ -303,7 +357,8 @@ function makeValidation(
     async evaluate(iteration) {
       if (stop.received) return null;
       try {
-        return await evaluateModel({ outputDir, testSet, log, bars, shouldStop }, model, iteration, best);
+        const folder = evaluationFolder(outputDir, iteration);
+        return await evaluateModel({ testSet, log, bars, shouldStop }, model, { iteration, best, folder });
       } catch (error) {
         // A disk that is full or away must not cost more than this evaluation.
         if (!(error as NodeJS.ErrnoException).syscall) throw error;
@@ -311,7 +366,10 @@ function makeValidation(
         return null;
       }
     },
-    saveBest,
+    saveBest: async (report) => {
+      if ((report.results.mAP ?? 0) >= kept) await saveBest(report.iteration);
+      else log.info(`model_best.pth stays: it reached mAP ${kept.toFixed(4)} before this run went back`);
+    },
     record(report) {
       recorded.add(report.iteration);
       if (report.best) best = report.results.mAP;
@@ -319,6 +377,18 @@ function makeValidation(
     },
     hooks,
   });
+}
+
+/** The mAP of the model_best.pth in a folder; 0 where there is none, or where it was not evaluated there. */
+function keptPrecision(outputDir: string): number {
+  const path = new Checkpointer(outputDir).pathOf(BEST_CHECKPOINT);
+  try {
+    return existsSync(path) ? (meanPrecisionAt(outputDir, iterationIn(path) ?? -1) ?? 0) : 0;
+  } catch (error) {
+    // A damaged file is nothing to keep.
+    if (error instanceof CheckpointError) return 0;
+    throw error;
+  }
 }
 
 /** What evaluations of this run need, opened before hours of training are spent; null where there will be none. */
@@ -337,7 +407,7 @@ function openTestSet(cfg: Config, options: TrainOptions, maxIterations: number, 
       { cause: error },
     );
   }
-  for (const warning of testSet.dataset.warnings) log.warn(warning);
+  for (const warning of testSet.warnings) log.warn(warning);
   const when = validates
     ? `from iteration ${first * ITER_PER_EPOCH}, every ${EVAL_PERIOD * ITER_PER_EPOCH}`
     : `after iteration ${maxIterations}`;

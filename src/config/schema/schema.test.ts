@@ -17,14 +17,14 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and thirteen more', () => {
+  it('has exactly the official keys and fourteen more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/config.golden.test.ts.
-    expect(FIELDS.size).toBe(170);
+    expect(FIELDS.size).toBe(171);
     expect(defaultConfig()).toMatchObject({
       AVA: { FPS: 30 },
       SOLVER: {
@@ -32,6 +32,7 @@ describe('schema', () => {
         DAMPENING: 0,
         NESTEROV: false,
         APPLY_LR_SCALE: true,
+        CHECKPOINT_MINUTES: 30,
         ACCUMULATE: 1,
         CLIP_GRAD_NORM: 0,
         ON_NONFINITE: 'stop',

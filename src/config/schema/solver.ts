@@ -46,6 +46,12 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
     'Rise in a line, or stay at WARMUP_FACTOR to the end of it.',
   ),
   CHECKPOINT_PERIOD: int(1, 'Epochs between checkpoints.', AT_LEAST_ONE),
+  CHECKPOINT_MINUTES: float(
+    30,
+    'Minutes after which model_latest.pth is saved, between the checkpoints of the period; 0: never (not in the official ' +
+      'code).',
+    NOT_NEGATIVE,
+  ),
   CHECKPOINT_KEEP: int(
     0,
     'Checkpoints of the period that stay: the newest so many; 0: all. model_best.pth and model_final.pth always do ' +

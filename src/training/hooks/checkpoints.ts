@@ -1,10 +1,12 @@
-/** @file Saves checkpoints every few epochs, at the end, and when a run is stopped. */
-import { checkpointName, FINAL_CHECKPOINT } from '../../checkpoint/checkpointer.js';
+/** @file Saves checkpoints every few epochs and minutes, at the end, and when a run is stopped. */
+import { checkpointName, FINAL_CHECKPOINT, LATEST_CHECKPOINT } from '../../checkpoint/checkpointer.js';
 import type { Hook, StepReport } from '../loop.js';
 
 export interface CheckpointOptions {
   /** Iterations between two checkpoints. */
   period: number;
+  /** Seconds after which the state is saved even if the period is not over; 0: never. */
+  seconds: number;
   startIteration: number;
   maxIterations: number;
   /** Takes the state after `iteration` steps for `<name>.pth`, which may be written later; returns its path. */
@@ -16,6 +18,7 @@ export interface CheckpointOptions {
 }
 
 export class CheckpointHook implements Hook {
+  #savedAt = performance.now();
   #latest: { readonly path: string; readonly iteration: number } | null = null;
 
   constructor(private readonly options: CheckpointOptions) {}
@@ -23,6 +26,7 @@ export class CheckpointHook implements Hook {
   async afterSchedule({ iteration }: StepReport): Promise<void> {
     this.options.check();
     if (iteration % this.options.period === 0) await this.#save(iteration);
+    else if (this.#isOverdue()) await this.#save(iteration, LATEST_CHECKPOINT);
   }
 
   async afterTraining(iteration: number): Promise<void> {
@@ -45,9 +49,15 @@ export class CheckpointHook implements Hook {
     return this.#latest?.iteration === iteration ? this.#latest.path : null;
   }
 
+  #isOverdue(): boolean {
+    const { seconds } = this.options;
+    return seconds > 0 && performance.now() - this.#savedAt >= 1000 * seconds;
+  }
+
   async #save(iteration: number, name = checkpointName(iteration)): Promise<string> {
     const path = await this.options.save(name, iteration);
     this.#latest = { path, iteration };
+    this.#savedAt = performance.now();
     return path;
   }
 }

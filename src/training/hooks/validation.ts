@@ -15,7 +15,7 @@ export interface ValidationOptions {
   /** Evaluates the model as it is; null where it was stopped. */
   evaluate(iteration: number): Promise<EvaluationReport | null>;
   /** Keeps the weights as the best ones. */
-  saveBest(iteration: number): Promise<void>;
+  saveBest(report: EvaluationReport): Promise<void>;
   /** From here on the evaluation counts: a run that ends before repeats it when it goes on. */
   record(report: EvaluationReport): void;
   /** Told of every evaluation. */
@@ -49,7 +49,7 @@ export class ValidationHook implements Hook {
     if (isRecorded(iteration)) return;
     const report = await evaluate(iteration);
     if (report === null) return;
-    if (report.best) await saveBest(iteration);
+    if (report.best) await saveBest(report);
     record(report);
     for (const hook of hooks) await hook.afterEvaluation?.(report);
   }

@@ -1,0 +1,48 @@
+/** @file The weights that a run's own config.yaml stands for: the best or the last of that run. */
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import type { Config, LoadedConfig } from '../config/index.js';
+import { BEST_CHECKPOINT, Checkpointer, isCheckpointFile, LAST_CHECKPOINT } from './checkpointer.js';
+
+/** A configuration to evaluate or to detect with, and a sentence about its weights where there is something to say. */
+export interface ConfigToUse {
+  readonly config: Config;
+  readonly note: string | null;
+}
+
+/**
+ * The config.yaml of a run says in MODEL.WEIGHT what the run started from. For evaluation and detection, this replaces it by
+ * what the run has learned: its best checkpoint, or else the last one. OUTPUT_DIR becomes the folder of the file, which may
+ * have been moved. Settings of the command line stay as they are.
+ */
+export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse {
+  const folder = runFolder(origins);
+  if (folder === null) return { config, note: null };
+  const isGiven = (key: string) => origins.get(key)?.source === 'override';
+  const OUTPUT_DIR = isGiven('OUTPUT_DIR') ? config.OUTPUT_DIR : folder;
+  if (isGiven('MODEL.WEIGHT')) return { config: { ...config, OUTPUT_DIR }, note: null };
+  const checkpointer = new Checkpointer(folder);
+  const best = checkpointer.pathOf(BEST_CHECKPOINT);
+  const isBest = existsSync(best);
+  const weight = isBest ? best : (checkpointer.lastCheckpoint() ?? checkpointer.others('')[0] ?? null);
+  if (weight === null) {
+    const note = `the run in ${folder} has no checkpoint yet: MODEL.WEIGHT is what it started from`;
+    return { config: { ...config, OUTPUT_DIR }, note };
+  }
+  return {
+    config: { ...config, OUTPUT_DIR, MODEL: { ...config.MODEL, WEIGHT: weight } },
+    note: `${weight} holds the ${isBest ? 'best' : 'last'} weights of the run in ${folder}`,
+  };
+}
+
+/** The folder of the run whose config.yaml was loaded; null where it was another file. */
+function runFolder(origins: LoadedConfig['origins']): string | null {
+  const given = [...origins.values()].find(({ source }) => source === 'file')?.file;
+  if (given === undefined) return null;
+  const file = lstatSync(given).isSymbolicLink() ? realpathSync(given) : given;
+  if (basename(file) !== 'config.yaml') return null;
+  const folder = dirname(file);
+  const isTrace = (name: string) =>
+    name === 'log.jsonl' || name === LAST_CHECKPOINT || isCheckpointFile(name);
+  return readdirSync(folder).some(isTrace) ? folder : null;
+}
