@@ -6,6 +6,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { reportError } from '../src/cli/errors.js';
+import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
 import { DetectConsole } from '../src/detect/console.js';
 import { detect } from '../src/detect/detect.js';
@@ -15,7 +16,7 @@ import { writeReport } from '../src/report/write.js';
 import { test } from '../src/training/test.js';
 import { train } from '../src/training/train.js';
 
-const OUTPUT_DIR = join('output', 'demo');
+const OUTPUT_DIR = join('output', process.argv.includes('--long') ? 'demo-long' : 'demo');
 const root = fileURLToPath(new URL('..', import.meta.url));
 const ENGINE = { engine: 'auto', device: 'auto', verbose: false } as const;
 /** What the weights in checkpoints/ were made with: the same configuration, 3,000 iterations. */
@@ -40,14 +41,15 @@ async function demo(args: string[]): Promise<number> {
   const configure = (...more: string[]) =>
     loadConfig(file, [...overrides, 'OUTPUT_DIR', OUTPUT_DIR, ...more]);
 
-  // A demo starts afresh; a run would continue from the last checkpoint in its folder.
-  rmSync(OUTPUT_DIR, { recursive: true, force: true });
+  // A demo starts afresh. What it made in a minute is made again; what took half an hour stays.
+  if (!long) rmSync(OUTPUT_DIR, { recursive: true, force: true });
   const { exitCode } = await train(configure(), {
     ...ENGINE,
     transfer: false,
     noHead: false,
     adjustLr: false,
     resume: false,
+    overwrite: true,
     seed: 0,
     tensorBoard: false,
     tensorBoardHistograms: null,
@@ -117,6 +119,8 @@ function showTrained(): void {
   );
 }
 
+watchOutput();
+goOnWithoutOutput(`what it makes is in ${OUTPUT_DIR}`);
 try {
   process.exitCode = await demo(process.argv.slice(2));
 } catch (error) {

@@ -21,6 +21,13 @@ fi
 cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")/..}"
 config=$1
 shift
+# Under nohup, or where SIGHUP is ignored otherwise, a hang-up must not end the training; Node cannot tell by itself.
+if [ -n "$(trap -p HUP)" ]; then export STMIXER_IGNORE_SIGHUP=1; fi
 # Pictures are decoded in libuv's pool, which otherwise has four threads.
 export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-$(getconf _NPROCESSORS_ONLN)}"
-exec node bin/stmixer.js train --config-file "$config" --resume "$@"
+# --overwrite starts afresh, which is the opposite of --resume.
+resume=--resume
+for word in "$@"; do
+  if [ "$word" = --overwrite ]; then resume=; fi
+done
+exec node bin/stmixer.js train --config-file "$config" $resume "$@"

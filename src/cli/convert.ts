@@ -1,6 +1,7 @@
 /** @file `stmixer convert`: its flags, and a summary of what became of the file. */
 import { Command, Option } from 'commander';
 import type { ConvertOptions, ConvertReport } from '../checkpoint/convert.js';
+import { print } from '../util/print.js';
 import { byteSize, printable } from '../util/text.js';
 
 export function convertCommand(): Command {
@@ -21,7 +22,7 @@ export function convertCommand(): Command {
         dtype: dtype ?? 'keep',
         weightsOnly: weightsOnly ?? false,
       });
-      process.stdout.write(`${summaryOf(from, to, report)}\n`);
+      print(`${summaryOf(from, to, report)}\n`);
       const warning = warningOf(report);
       if (warning) process.stderr.write(`${warning}\n`);
     });

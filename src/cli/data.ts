@@ -5,6 +5,7 @@ import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { dataShowCommand } from './data_show.js';
 import { type ConfigOptions, configCommand } from './options.js';
+import { goOnWithoutOutput } from './output.js';
 
 export function dataCommand(): Command {
   return new Command('data')
@@ -50,6 +51,7 @@ function prepareCommand(): Command {
     .action(async (flags: PrepareFlags) => {
       const end = flags.end ?? flags.start + LENGTH;
       if (end <= flags.start) throw new ConfigError(`--end ${end} must come after --start ${flags.start}`);
+      goOnWithoutOutput(`frames and lists are written into ${flags.out}`);
       const { prepare } = await import('../data_tools/prepare.js');
       process.exitCode = await prepare({ ...flags, end });
     });

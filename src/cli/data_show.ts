@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { ClipChoice } from '../data_tools/show_clips.js';
 import { type ConfigOptions, configCommand } from './options.js';
+import { goOnWithoutOutput } from './output.js';
 
 type Flags = ConfigOptions & { out: string; split: 'train' | 'test'; clips: ClipChoice; augmented?: boolean };
 
@@ -20,6 +21,7 @@ export function dataShowCommand(): Command {
     .option('--augmented', 'as the model sees them: resized, flipped, with changed colours')
     .action(async (overrides: string[], flags: Flags) => {
       const { config } = loadConfig(flags.configFile, overrides);
+      goOnWithoutOutput(`the pictures are written into ${flags.out}`);
       const { showClips } = await import('../data_tools/show_clips.js');
       await showClips(config, {
         split: flags.split,

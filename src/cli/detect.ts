@@ -1,13 +1,16 @@
 /** @file `stmixer detect`: its flags, and how far it is. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import { loadConfig } from '../config/index.js';
 import type { DetectOptions } from '../detect/detect.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { goOnWithoutOutput } from './output.js';
 
 type Flags = ConfigOptions & {
   input: string;
   out: string;
   step: number;
+  firstSecond?: number;
   threshold?: number;
   actionThreshold: number;
   top: number;
@@ -23,24 +26,32 @@ export function detectCommand(): Command {
     .requiredOption('--input <path>', 'the video (needs ffmpeg), the folder or the picture')
     .requiredOption('--out <folder>', 'gets detections.json, detections.csv, pictures and a video')
     .option('--step <seconds>', 'from one key frame to the next', number(0.001), 1)
+    .option(
+      '--first-second <second>',
+      "what detections.csv calls the beginning of the input (default: as the data set's annotations do if it has the video, else 0)",
+      number(Number.NEGATIVE_INFINITY),
+    )
     .option('--threshold <score>', 'of a person (default: MODEL.STM.PERSON_THRESHOLD)', number(0, 1))
     .option('--action-threshold <score>', 'of an action', number(0, 1), 0.3)
     .option('--top <number>', 'actions of one person at most', count, 3)
     .option('--show-sampling', "draw where the decoder's stages look, too")
     .option('--no-video', 'write no detections.mp4');
   return addEngineOptions(command).action(async (overrides: string[], flags: Flags) => {
-    const { config, warnings } = loadConfig(flags.configFile, overrides);
+    const loaded = loadConfig(flags.configFile, overrides);
+    goOnWithoutOutput(`what is found is written into ${flags.out}`);
     // Loaded late, so that --help and a wrong configuration are answered at once.
-    const [{ detect }, { DetectConsole }, { StopSignals }] = await Promise.all([
+    const [{ detect }, { DetectConsole }, { onceMore, StopSignals }] = await Promise.all([
       import('../detect/detect.js'),
       import('../detect/console.js'),
       import('../util/signals.js'),
     ]);
     const report = new DetectConsole();
-    for (const warning of warnings) report.warn(warning);
+    for (const warning of loaded.warnings) report.warn(warning);
+    const { config, note } = weightsOfOwnRun(loaded);
+    if (note !== null) report.info(note);
     const stopping = new AbortController();
     const stop = new StopSignals((signal) => {
-      report.info(`${signal}: finishing what is begun; once more to quit at once`);
+      report.info(`${signal}: finishing what is begun${onceMore(signal)}`);
       stopping.abort(new StoppedError());
     });
     try {
@@ -48,6 +59,7 @@ export function detectCommand(): Command {
         input: flags.input,
         out: flags.out,
         step: flags.step,
+        firstSecond: flags.firstSecond ?? null,
         personThreshold: flags.threshold ?? config.MODEL.STM.PERSON_THRESHOLD,
         actionThreshold: flags.actionThreshold,
         topActions: flags.top,

@@ -1,6 +1,11 @@
 /** @file What a user sees of an error, and the exit code. */
 import { UserError } from '../errors.js';
 
+/** An error of the operating system as people say it. */
+export function systemErrorText({ code, message }: NodeJS.ErrnoException): string {
+  return (code && SYSTEM_ERRORS[code]) || message;
+}
+
 /** Errors of the operating system that a user can do something about. */
 const SYSTEM_ERRORS: Record<string, string> = {
   ENOSPC: 'there is no space left on the device',
@@ -12,6 +17,7 @@ const SYSTEM_ERRORS: Record<string, string> = {
   ENOTDIR: 'a part of the path is not a directory',
   EISDIR: 'this is a directory',
   EMFILE: 'too many open files (see ulimit -n)',
+  EPIPE: 'its reader has ended',
   EIO: 'the device reported an input/output error',
 };
 

@@ -2,6 +2,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
+import { makeOutputFolder } from '../util/output_paths.js';
+import { print } from '../util/print.js';
 import { printable } from '../util/text.js';
 
 interface Flags {
@@ -26,13 +28,14 @@ export function evaluateCommand(): Command {
     .option('--json', 'machine-readable output')
     .option('--verbose', 'show where errors come from')
     .action((flags: Flags) => {
+      if (flags.out !== undefined) makeOutputFolder(flags.out, '--out');
       const { warnings, ...results } = evaluateFiles(flags, flags.predictions, flags);
       for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
       if (flags.out !== undefined) writeResults(flags.out, results);
       const text = flags.json
         ? JSON.stringify({ ...resultsJson(results), warnings }, null, 2)
         : resultsTable(results);
-      process.stdout.write(`${text}\n`);
+      print(`${text}\n`);
     });
 }
 

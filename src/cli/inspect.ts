@@ -1,6 +1,7 @@
 /** @file `stmixer inspect`: shows what would run, without training, and what a weight file holds. */
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
+import { print } from '../util/print.js';
 import { inspectConfig } from './inspect_config.js';
 import { type ConfigOptions, configCommand } from './options.js';
 
@@ -22,7 +23,7 @@ export function inspectCommand(): Command {
       .description(description)
       .option('--json', 'machine-readable output')
       .action(async (overrides: string[], options: InspectOptions) => {
-        process.stdout.write(`${(await show(options, overrides)).trimEnd()}\n`);
+        print(`${(await show(options, overrides)).trimEnd()}\n`);
       });
     inspect.addCommand(command);
     return command;
@@ -58,7 +59,7 @@ function checkpointCommand(): Command {
     .action(async (file: string, { json }: { json?: boolean }) => {
       const { inspectCheckpoint } = await import('./inspect_checkpoint.js');
       const { text, error } = inspectCheckpoint(file, json ?? false);
-      process.stdout.write(`${text}\n`);
+      print(`${text}\n`);
       if (error) throw error;
     });
 }

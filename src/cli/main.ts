@@ -1,15 +1,20 @@
 /** @file The command line: its commands, and what becomes of their errors. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { HANG_UP_IS_IGNORED } from '../util/hang_up.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
 import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
+import { watchOutput } from './output.js';
 import { reportCommand } from './report.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
+
+// For the launcher, which holds hang-ups back until it knows.
+export { HANG_UP_IS_IGNORED };
 
 const USAGE_ERROR = 2;
 
@@ -29,11 +34,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(convertCommand())
     .addCommand(reportCommand());
   for (const command of everyCommand(program)) command.exitOverride();
-  // A reader that has seen enough (`| head`) closes the pipe; that is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+  watchOutput();
+  if (HANG_UP_IS_IGNORED) process.on('SIGHUP', () => {});
   try {
     await program.parseAsync(argv);
   } catch (error) {

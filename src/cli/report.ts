@@ -1,5 +1,7 @@
 /** @file `stmixer report`: its flags. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { print } from '../util/print.js';
+import { goOnWithoutOutput } from './output.js';
 
 interface Flags {
   out?: string;
@@ -12,10 +14,10 @@ export function reportCommand(): Command {
     .description('show a run as one HTML page, or watch it while it trains')
     .argument('<output-dir>', 'the OUTPUT_DIR of the training')
     .addOption(
-      new Option('--out <file>', 'the page; OUTPUT_DIR/report/index.html without it').conflicts([
-        'watch',
-        'port',
-      ]),
+      new Option(
+        '--out <file>',
+        'the page, with a folder of curves beside it; OUTPUT_DIR/report/index.html without it',
+      ).conflicts(['watch', 'port']),
     )
     .option('--watch', 'serve the page to this machine and keep it up to date; writes nothing')
     .addOption(new Option('--port <number>', 'of --watch; any free one without it').argParser(parsePort))
@@ -23,16 +25,15 @@ export function reportCommand(): Command {
     .action(async (outputDir: string, { out, watch, port }: Flags, command: Command) => {
       if (port !== undefined && !watch) command.error('error: --port needs --watch');
       if (watch) {
+        goOnWithoutOutput('the report is served until a signal ends it');
         const { watchRun } = await import('../report/watch.js');
         process.exitCode = await watchRun(outputDir, port ?? 0);
         return;
       }
       // Loaded late, so that --help is answered at once.
       const { writeReport } = await import('../report/write.js');
-      const { html, curves } = await writeReport(outputDir, { html: out });
-      process.stdout.write(
-        `${html}: the report, and ${curves.size} curves as SVG and PNG in ${outputDir}/report\n`,
-      );
+      const { html, folder, curves } = await writeReport(outputDir, { html: out });
+      print(`${html}: the report, and ${curves.size} curves as SVG and PNG in ${folder}\n`);
     });
 }
 

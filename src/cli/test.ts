@@ -1,8 +1,10 @@
 /** @file `stmixer test`: its flags. */
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { goOnWithoutOutput } from './output.js';
 
 type Flags = ConfigOptions & Pick<EngineRequest, 'engine' | 'device'>;
 
@@ -11,6 +13,7 @@ export function testCommand(): Command {
     .description('evaluate MODEL.WEIGHT (or the last checkpoint in OUTPUT_DIR) on the test lists')
     .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
       const loaded = loadConfig(configFile, overrides);
+      goOnWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, 'evaluation')}`);
       const { test } = await import('../training/test.js');
       process.exitCode = await test(loaded, { engine, device, verbose });
     });

@@ -1,10 +1,13 @@
 /** @file `stmixer train`: its flags. */
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import type { TrainOptions } from '../training/train.js';
 import { exitAtOnce } from '../util/exit.js';
+import { print } from '../util/print.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { goOnWithoutOutput } from './output.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -12,6 +15,7 @@ type Flags = ConfigOptions & {
   allowPartial?: boolean;
   adjustLr?: boolean;
   resume?: boolean;
+  overwrite?: boolean;
   useTfboard?: boolean;
   tfboardHistograms?: number;
   skipFinalTest?: boolean;
@@ -38,6 +42,12 @@ export function trainCommand(): Command {
     .option(
       '--resume',
       "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
+    )
+    .addOption(
+      new Option(
+        '--overwrite',
+        'start afresh in an OUTPUT_DIR that holds a run; its files are moved into OUTPUT_DIR/previous_run_1 (2, 3, …)',
+      ).conflicts('resume'),
     )
     .option(
       '--seed <number>',
@@ -67,6 +77,7 @@ export function trainCommand(): Command {
         process.exitCode = await replay(loaded.config, flags.replay, flags, CONSOLE);
         return;
       }
+      goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, 'log.jsonl')}`);
       // Loaded late, so that --help and a wrong configuration are answered at once.
       const { train } = await import('../training/train.js');
       const { exitCode, stopped } = await train(loaded, {
@@ -75,6 +86,7 @@ export function trainCommand(): Command {
         allowPartial: flags.allowPartial ?? false,
         adjustLr: flags.adjustLr ?? false,
         resume: flags.resume ?? false,
+        overwrite: flags.overwrite ?? false,
         seed: flags.seed ?? null,
         engine: flags.engine,
         device: flags.device,
@@ -91,8 +103,8 @@ export function trainCommand(): Command {
 
 /** A command that keeps no log. */
 const CONSOLE = {
-  info: (line: string) => void process.stdout.write(`${line}\n`),
-  warn: (line: string) => void process.stdout.write(`warning: ${line}\n`),
+  info: (line: string) => print(`${line}\n`),
+  warn: (line: string) => print(`warning: ${line}\n`),
 };
 
 function parseSeed(text: string): number {

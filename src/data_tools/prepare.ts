@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
 import { DataError } from '../errors.js';
+import { makeOutputFolder } from '../util/output_paths.js';
 import { count, countOf, Progress } from '../util/progress.js';
 import { StopSignals } from '../util/signals.js';
 import { type ExtractionSettings, probeVideo, requireFfmpeg } from './ffmpeg.js';
@@ -32,6 +33,7 @@ const DATA_EXIT_CODE = 3;
 /** Extracts frames and writes lists, saying what it does; returns the exit code. Throws UserError. */
 export async function prepare(options: PrepareOptions): Promise<number> {
   const videos = findVideos(options.videos);
+  makeOutputFolder(options.out, '--out');
   await requireFfmpeg();
   const frameFolder = join(options.out, 'frames');
   const frames = new Map<VideoFile, number>();

@@ -1,5 +1,6 @@
 /** @file Runs a check and prints its report; its progress goes to standard error. */
 import type { Config } from '../config/index.js';
+import { print } from '../util/print.js';
 import { Progress } from '../util/progress.js';
 import { type CheckProgress, checkData, hasErrors } from './check.js';
 import { checkJson, checkText } from './check_report.js';
@@ -18,7 +19,7 @@ export async function runCheck(
   const text = json
     ? checkJson(report)
     : checkText(report, { colour, width: process.stdout.columns ?? DEFAULT_WIDTH });
-  process.stdout.write(`${text}\n`);
+  print(`${text}\n`);
   return hasErrors(report) ? DATA_EXIT_CODE : 0;
 }
 

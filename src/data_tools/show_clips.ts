@@ -11,7 +11,7 @@ import { type Augmentation, drawAugmentation, type TransformSettings } from '../
 import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
-import { makeFolder } from '../util/folders.js';
+import { makeOutputFolder } from '../util/output_paths.js';
 import { Rng } from '../util/random.js';
 
 /** How many clips, evenly spaced over the data set, or which ones. */
@@ -28,10 +28,10 @@ export interface ShowOptions {
 
 /** Draws clips into PNG files. Throws DataError for clips that are not there. */
 export async function showClips(cfg: Config, options: ShowOptions): Promise<void> {
+  makeOutputFolder(options.out, '--out');
   const dataset = AvaDataset.open(cfg, options.split);
   const names = readLabelNames(cfg);
   const indices = chooseClips(dataset, options.clips);
-  makeFolder(options.out, '--out');
   for (const index of indices) {
     const pictures = options.augmented
       ? await augmentedPictures(dataset, index, names)

@@ -1,31 +1,36 @@
 /** @file Writes the report of a run: the page, and every curve as SVG and PNG. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { dirname, join, parse } from 'node:path';
+import { checkOutputFile, makeOutputFolder } from '../util/output_paths.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
 import { figureSvg, svgToPng } from './picture.js';
 import { checkIsRun, type Run, readRun } from './run_files.js';
 
 export interface ReportOptions {
-  /** Where the page goes; the default is `report/index.html` in the folder of the run. */
+  /**
+   * Where the page goes, with the curves in a folder beside it; the default is `report/index.html` in the folder of the run.
+   */
   readonly html?: string;
 }
 
 export interface WrittenReport {
   readonly html: string;
-  /** By the name of the curve, such as `loss`: the files in `report/` in the folder of the run. */
+  /** The folder of the curves. */
+  readonly folder: string;
+  /** By the name of the curve, such as `loss`: its files. */
   readonly curves: ReadonlyMap<string, { readonly svg: string; readonly png: string }>;
 }
 
-/** Writes the report of the run in `outputDir`. Throws DataError where there is none. */
+/**
+ * Writes the report of the run in `outputDir`. Throws DataError where there is none, ConfigError where nothing can be written;
+ * with `html` nothing is written into the folder of the run.
+ */
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
   checkIsRun(outputDir);
+  const { html, folder } = outputPaths(outputDir, options);
   const run = readRun(outputDir);
   const figures = figuresOf(run);
-  const folder = join(outputDir, 'report');
-  const html = options.html ?? join(folder, 'index.html');
-  await mkdir(folder, { recursive: true });
-  await mkdir(dirname(html), { recursive: true });
   await writeFile(html, await reportHtml(run, { figures, examples: await examplesOf(run) }));
 
   const curves = new Map<string, { svg: string; png: string }>();
@@ -36,7 +41,20 @@ export async function writeReport(outputDir: string, options: ReportOptions = {}
     await writeFile(files.png, await svgToPng(svg));
     curves.set(figure.name, files);
   }
-  return { html, curves };
+  return { html, folder, curves };
+}
+
+/** Makes the folders that files will go to. */
+function outputPaths(outputDir: string, { html }: ReportOptions): { html: string; folder: string } {
+  if (html === undefined) {
+    const folder = join(outputDir, 'report');
+    makeOutputFolder(folder, 'report (--out writes it elsewhere)');
+    return { html: join(folder, 'index.html'), folder };
+  }
+  checkOutputFile(html, '--out');
+  const folder = join(dirname(html), `${parse(html).name}_curves`);
+  makeOutputFolder(folder, '--out');
+  return { html, folder };
 }
 
 /** The examples of the last evaluation, or a sentence why there are none. */
