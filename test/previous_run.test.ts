@@ -150,6 +150,11 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(iterationIn(at(folder, 'model_final.pth'))).toBe(2);
     await run(folder, 'SOLVER.MAX_EPOCH 1', { overwrite: true });
     expect(existsSync(at(folder, 'previous_run_2', 'model_final.pth'))).toBe(true);
+    for (const name of FIRST_RUN) rmSync(at(folder, name), { recursive: true, force: true });
+    await run(folder, 'SOLVER.MAX_EPOCH 1', { resume: true });
+    expect(output.join('')).toMatch(
+      /nothing in .* can be resumed; earlier runs are in its subfolders previous_run_1, /,
+    );
   });
 
   it.each([

@@ -47,7 +47,7 @@ export interface FolderRequest {
 export interface ClearedFolder {
   /** The configuration; MODEL.WEIGHT has followed its file. */
   readonly config: Config;
-  /** A sentence about a run that was moved; null if there was none. */
+  /** A sentence about a run that was moved, now or before; null if there is nothing to say. */
   readonly note: string | null;
   /** Undoes the move, for a run that fails before it has begun. */
   restore(): void;
@@ -64,7 +64,9 @@ export function clearOutputDir(
   const { OUTPUT_DIR, MODEL } = cfg;
   protectConfigFile(OUTPUT_DIR, origins);
   const previous = findPreviousRun(OUTPUT_DIR);
-  if (previous === null || continuesIn(cfg, request)) return { config: cfg, note: null, restore() {} };
+  if (previous === null || continuesIn(cfg, request)) {
+    return { config: cfg, note: request.resume ? movedRun(OUTPUT_DIR) : null, restore() {} };
+  }
   if (previous.result !== null && !request.overwrite) throw usedFolder(OUTPUT_DIR, previous.result, request);
   // With --transfer and no MODEL.WEIGHT the weights are those of the run that is moved.
   const last = request.transfer ? new Checkpointer(OUTPUT_DIR).findLast() : null;
@@ -75,6 +77,16 @@ export function clearOutputDir(
     note: `the run that was in ${OUTPUT_DIR} is in ${folder} now`,
     restore: () => moveBack(OUTPUT_DIR, folder, previous.files),
   };
+}
+
+/** A sentence for a run that finds nothing to resume where another one was moved aside; null otherwise. */
+function movedRun(outputDir: string): string | null {
+  if (new Checkpointer(outputDir).canResume()) return null;
+  const moved = readdirSync(outputDir)
+    .filter((name) => name.startsWith(MOVED))
+    .sort();
+  if (moved.length === 0) return null;
+  return `nothing in ${outputDir} can be resumed; earlier runs are in its subfolders ${moved.join(', ')}`;
 }
 
 /** Whether a run goes on from a checkpoint of the run in its folder, so that both are one. */
