@@ -22,7 +22,7 @@ import { Detector } from '../src/model/detector.js';
 import { initializeParameters } from '../src/nn/module.js';
 import { float32Tensor } from '../src/util/host_tensor.js';
 import { Rng } from '../src/util/random.js';
-import { start, stmixer } from './cli.js';
+import { start, stmixer, stmixerHere } from './cli.js';
 import { randomize } from './finite_difference.js';
 
 const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
@@ -90,7 +90,7 @@ function decoded(video: string): { width: number; height: number; frames: number
 describe('stmixer detect', { timeout: 180_000 }, () => {
   it('finds everybody in a folder of frames', async () => {
     const input = someFrames('walkers', 21);
-    const run = await stmixer(
+    const run = await stmixerHere(
       args(input, 'frames', '--threshold 0 --action-threshold 0 --top 2 --no-video --show-sampling'),
     );
     expect(run.stderr).toBe('');
@@ -140,7 +140,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
 
   it('takes a picture as a still, and draws nobody where nobody reaches the threshold', async () => {
     const input = join(FRAMES, 'vtest_val_000060.jpg');
-    const run = await stmixer(args(input, 'still', '--threshold 1'));
+    const run = await stmixerHere(args(input, 'still', '--threshold 1'));
     expect(run.stderr).toBe('');
     expect(run.code).toBe(0);
     const file = results('still');
@@ -158,7 +158,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     const pictures = join(FRAMES, 'vtest_val_%06d.jpg');
     const encoding = ['-frames:v', '25', '-c:v', 'mjpeg', '-f', 'avi'];
     execFileSync('ffmpeg', ['-loglevel', 'error', '-framerate', '10', '-i', pictures, ...encoding, video]);
-    const run = await stmixer(args(video, 'video', '--threshold 0 --step 0.5', 'AVA.FPS 5'));
+    const run = await stmixerHere(args(video, 'video', '--threshold 0 --step 0.5', 'AVA.FPS 5'));
     expect(run.stderr).toBe('');
     expect(run.code).toBe(0);
     const file = results('video');
@@ -173,7 +173,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
   it.skipIf(!hasFfmpeg)('says that a video is none (needs ffmpeg)', async () => {
     const video = join(folder, 'broken.mp4');
     writeFileSync(video, 'this is no video');
-    const run = await stmixer(args(video, 'broken'));
+    const run = await stmixerHere(args(video, 'broken'));
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(/^stmixer: --input: .*broken\.mp4: this is no video that ffmpeg can read: /);
     expect(run.stderr.trim().split('\n').length).toBe(1);
@@ -224,14 +224,14 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     ['a threshold above 1', FRAMES, '--threshold 1.5', '', 2, /expected 0 to 1/],
   ])('ends with a sentence for %s', async (_, input, flags, overrides, code, message) => {
     const words = args(input, 'wrong', flags, overrides).map((word) => (word === '""' ? '' : word));
-    const run = await stmixer(words);
+    const run = await stmixerHere(words);
     expect(run.stderr).toMatch(message);
     expect(run.stderr).not.toContain('unexpected');
     expect(run.code).toBe(code);
   });
 
   it('ends with a sentence where a file is in the place of the folder', async () => {
-    const run = await stmixer(args(FRAMES, 'tiny.pth/results'));
+    const run = await stmixerHere(args(FRAMES, 'tiny.pth/results'));
     expect(run.code).toBe(2);
     expect(run.stderr).toMatch(
       /--out: .*results: cannot be used for output: .*tiny\.pth is a file, not a folder/,
@@ -244,7 +244,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     const picture = join(input, 'key_000001.png');
     copyFileSync(join(input, frame), picture);
     for (const what of [input, picture]) {
-      const run = await stmixer(args(what, 'own'));
+      const run = await stmixerHere(args(what, 'own'));
       expect(run.stderr).toMatch(/^stmixer: --out: .*own: results there would be mixed with the input/);
       expect(run.code).toBe(2);
     }
@@ -257,10 +257,10 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     mkdirSync(out);
     const old = ['key_000301.png', 'sampling_000301.png', 'detections.mp4', 'detections.json'];
     for (const name of [...old, 'key_notes.png', 'my.csv']) writeFileSync(join(out, name), 'old');
-    const failed = await stmixer(args(input, 'used', '', 'MODEL.WEIGHT no.pth'));
+    const failed = await stmixerHere(args(input, 'used', '', 'MODEL.WEIGHT no.pth'));
     expect(failed.code).toBe(4);
     expect(readdirSync(out)).toHaveLength(6);
-    const run = await stmixer(args(input, 'used', '--threshold 1'));
+    const run = await stmixerHere(args(input, 'used', '--threshold 1'));
     expect(run.code).toBe(0);
     expect(readdirSync(out).sort()).toEqual([
       'detections.csv',
@@ -273,7 +273,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
   });
 
   it('counts the seconds of a video of the data set as its annotations do, so that evaluation finds them', async () => {
-    const run = await stmixer([
+    const run = await stmixerHere([
       ...['detect', '--config-file', 'config_files/sample.yaml', '--input', 'sample/frames/vtest_train'],
       ...['--out', join(folder, 'train'), '--step', '8', '--no-video', '--engine', ENGINE],
       ...['MODEL.WEIGHT', 'checkpoints/sample.pth'],
@@ -283,7 +283,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     );
     const { firstSecond, keyFrames } = results('train');
     expect([firstSecond, ...keyFrames.map(({ second }) => second)]).toEqual([900, 0, 8, 16, 24, 32]);
-    const evaluated = await stmixer([
+    const evaluated = await stmixerHere([
       ...['evaluate', '--ground-truth', 'sample/annotations/train.csv', '--json'],
       ...['--label-map', 'sample/annotations/label_map.pbtxt'],
       ...['--predictions', join(folder, 'train', 'detections.csv')],
@@ -311,7 +311,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
 });
 
 describe('stmixer data show', { timeout: 180_000 }, () => {
-  const show = (...words: string[]) => stmixer(['data', 'show', '--config-file', CONFIG, ...words]);
+  const show = (...words: string[]) => stmixerHere(['data', 'show', '--config-file', CONFIG, ...words]);
 
   it('draws clips of either split, evenly spaced or by name', async () => {
     const out = join(folder, 'shown');

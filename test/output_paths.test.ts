@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { main } from '../src/cli/main.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stmixerHere } from './cli.js';
 import { writeRunFolder } from './run_folder.js';
 import { MICRO } from './tiny_config.js';
 
@@ -18,29 +18,6 @@ beforeAll(() => {
   writeFileSync(join(home, 'videos', 'v.mp4'), '');
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
-
-/** Runs the command line in this process. */
-async function stmixer(args: string[]): Promise<{ code: number; stderr: string }> {
-  let stderr = '';
-  const spy = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    stderr += text;
-    return true;
-  });
-  const before = process.exitCode;
-  const listeners = [process.stdout, process.stderr].map(
-    (stream) => [stream, stream.listeners('error')] as const,
-  );
-  onTestFinished(() => {
-    spy.mockRestore();
-    process.exitCode = before;
-    for (const [stream, kept] of listeners) {
-      stream.removeAllListeners('error');
-      for (const listener of kept) stream.on('error', listener as () => void);
-    }
-  });
-  await main(['node', 'stmixer', ...args]);
-  return { code: Number(process.exitCode), stderr };
-}
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml'];
 const outputDir = (path: string) => [...`${MICRO} OUTPUT_DIR`.split(' '), path];
@@ -79,7 +56,7 @@ if (process.platform === 'linux') {
 describe.each(COMMANDS)('%s', (_, setting, args) => {
   it.each(OBSTACLES)('refuses %s', async (_what, path, why) => {
     const target = resolve(home, path);
-    const { code, stderr } = await stmixer(args(target));
+    const { code, stderr } = await stmixerHere(args(target));
     expect(stderr).toMatch(new RegExp(`^stmixer: ${setting}: ${target}[^ ]*: cannot be used for output: `));
     expect(stderr).toMatch(why);
     expect(code).toBe(2);
@@ -88,7 +65,7 @@ describe.each(COMMANDS)('%s', (_, setting, args) => {
 
 it('a report that is written elsewhere leaves the folder of the run as it is', async () => {
   const before = readdirSync(join(home, 'run'));
-  await stmixer(['report', join(home, 'run'), '--out', join(home, 'elsewhere', 'page.html')]);
+  await stmixerHere(['report', join(home, 'run'), '--out', join(home, 'elsewhere', 'page.html')]);
   expect(existsSync(join(home, 'elsewhere', 'page.html'))).toBe(true);
   expect(readdirSync(join(home, 'run'))).toEqual(before);
 });
