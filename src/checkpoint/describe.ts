@@ -12,7 +12,7 @@ import {
   type WeightFormat,
   weightFormatOf,
 } from './weight_file.js';
-import { findStateDict, isHead, plainNames, stateDictKey } from './weights.js';
+import { findStateDict, firstOf, isHead, plainNames, stateDictKey } from './weights.js';
 
 export interface TensorDescription {
   readonly name: string;
@@ -172,7 +172,7 @@ function describeUnknown({ group, tensors, known, unknown }: NamedGroup): string
 
 /** The first of many names. */
 export function firstNames(names: readonly string[]): string {
-  return names.slice(0, MOST_NAMES).join(', ') + (names.length > MOST_NAMES ? ', …' : '');
+  return firstOf(names, MOST_NAMES);
 }
 
 function describeOptimizer(value: PyValue | undefined): OptimizerDescription | null {

@@ -9,10 +9,10 @@ import {
   type TensorKind,
   withoutSharedStart,
 } from './renaming.js';
+import { firstOf } from './weights.js';
 
 /** More renamings than this are shown by what they have in common. */
 const MAX_RENAMINGS = 8;
-const MAX_NAMES = 3;
 
 /** The counts and the likely names, a line each, without the file's name and without advice. */
 export function describeMisfit(misfit: Misfit): string {
@@ -116,6 +116,5 @@ function sharedRenamings(renamings: readonly Renaming[]): string[] {
 }
 
 function some(names: readonly string[]): string {
-  const first = names.slice(0, MAX_NAMES).map(printable).join(', ');
-  return first + (names.length > MAX_NAMES ? ', …' : '');
+  return firstOf(names.map(printable));
 }

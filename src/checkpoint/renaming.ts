@@ -1,5 +1,6 @@
 /** @file Which names of a weight file most likely stand for tensors that the model has under other names. */
 import { distance } from 'fastest-levenshtein';
+import { sameShape } from '../util/host_tensor.js';
 import { kindOf, likelyGroupOf } from './model_parts.js';
 
 /** Tensors of one kind: equal names but for the first number. */
@@ -175,7 +176,7 @@ function isThrice(one: TensorKind, third: TensorKind): boolean {
     shared.length > 0 &&
     shared.every((n) => {
       const [rows, ...others] = third.shapes.get(n)!;
-      return isEqual(one.shapes.get(n)!, [3 * rows, ...others]);
+      return sameShape(one.shapes.get(n)!, [3 * rows, ...others]);
     })
   );
 }
@@ -190,7 +191,7 @@ function couldBe(from: TensorKind, to: TensorKind): boolean {
   const [a, b] = [roleOf(from.name), roleOf(to.name)];
   if (a !== null && b !== null && a !== b) return false;
   const shared = sharedNumbers(from, to);
-  return shared.length > 0 && shared.every((n) => isEqual(from.shapes.get(n)!, to.shapes.get(n)!));
+  return shared.length > 0 && shared.every((n) => sameShape(from.shapes.get(n)!, to.shapes.get(n)!));
 }
 
 function sharedNumbers(a: TensorKind, b: TensorKind): number[] {
@@ -204,10 +205,6 @@ function roleOf(name: string): string | null {
 
 function isMatrix({ shapes }: TensorKind): boolean {
   return [...shapes.values()].every((shape) => shape.length > 1);
-}
-
-function isEqual(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
 
 /** From 0 to 1, of what stands after the number of the block, where both have one. */

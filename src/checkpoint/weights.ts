@@ -1,6 +1,6 @@
 /** @file Which tensor of a weight file belongs to which weight of the model, and a report about it. */
 import { CheckpointError } from '../errors.js';
-import { type HostTensor, isHostTensor } from '../util/host_tensor.js';
+import { type HostTensor, isHostTensor, sameShape } from '../util/host_tensor.js';
 import { type PyDict, PyOpaque, type PyValue } from '../util/python_values.js';
 import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
@@ -176,15 +176,11 @@ export function isHead(name: string): boolean {
   return name.split('.').some((part) => HEAD_PARTS.includes(part));
 }
 
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
-}
-
 function tensors(count: number): string {
   return count === 1 ? '1 tensor' : `${count} tensors`;
 }
 
-/** The first three of some names. */
-export function firstOf(names: readonly string[]): string {
-  return names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '');
+/** The first of some names. */
+export function firstOf(names: readonly string[], most = 3): string {
+  return names.slice(0, most).join(', ') + (names.length > most ? ', …' : '');
 }

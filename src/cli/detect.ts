@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import { loadConfig } from '../config/index.js';
 import type { DetectOptions } from '../detect/detect.js';
-import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { addEngineOptions, type ConfigOptions, configCommand, finiteNumber } from './options.js';
 import { goOnWithoutOutput } from './output.js';
 
 type Flags = ConfigOptions & {
@@ -29,7 +29,7 @@ export function detectCommand(): Command {
     .option(
       '--first-second <second>',
       "what detections.csv calls the beginning of the input (default: as the data set's annotations do if it has the video, else 0)",
-      number(Number.NEGATIVE_INFINITY),
+      finiteNumber,
     )
     .option('--threshold <score>', 'of a person (default: MODEL.STM.PERSON_THRESHOLD)', number(0, 1))
     .option('--action-threshold <score>', 'of an action', number(0, 1), 0.3)

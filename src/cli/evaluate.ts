@@ -1,10 +1,11 @@
 /** @file `stmixer evaluate`: mAP of detections from anywhere, in AVA's csv form. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { print } from '../util/print.js';
 import { printable } from '../util/text.js';
+import { finiteNumber } from './options.js';
 
 interface Flags {
   groundTruth: string[];
@@ -37,10 +38,4 @@ export function evaluateCommand(): Command {
         : resultsTable(results);
       print(`${text}\n`);
     });
-}
-
-function finiteNumber(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (!Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
-  return value;
 }

@@ -1,5 +1,5 @@
 /** @file What several commands share: the configuration file and the trailing `KEY VALUE …` words. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 export interface ConfigOptions {
   configFile: string;
@@ -26,4 +26,11 @@ export function addEngineOptions(command: Command): Command {
         .default('auto'),
     )
     .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'));
+}
+
+/** The value of an option that takes any number, also a negative one. */
+export function finiteNumber(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
+  return value;
 }

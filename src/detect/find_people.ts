@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/collate.js';
 import { finishWork } from '../engine/ahead.js';
-import { hasArea } from '../evaluation/people.js';
+import { isVisible } from '../evaluation/people.js';
 import type { Detector, StagePrediction } from '../model/detector.js';
 import { confidentRows, type Detections, detectionsOf, readPredictions, rowsOf } from '../model/inference.js';
 
@@ -61,13 +61,13 @@ export async function findPeople(
     const [w, h] = [batch.whwh[4 * b], batch.whwh[4 * b + 1]];
     const finite = rowsOf(predictions, b).filter(hasFinite);
     const confident = confidentRows(predictions, finite, threshold);
-    const clipped = detectionsOf(predictions, confident, w, h).boxes;
+    const found = detectionsOf(predictions, confident, w, h);
     // Boxes beside the picture have no area within it.
-    const kept = confident.filter((_, i) => hasArea(clipped, i));
+    const kept = confident.filter((_, i) => isVisible(found.boxes, i));
     const startBox = (all: Float32Array, row: number) =>
       Array.from(all.subarray(4 * row, 4 * row + 4), (value, side) => value / (side % 2 === 0 ? w : h));
     return {
-      detections: detectionsOf(predictions, kept, w, h),
+      detections: kept.length === confident.length ? found : detectionsOf(predictions, kept, w, h),
       notFinite: numQueries - finite.length,
       withoutArea: confident.length - kept.length,
       samples:

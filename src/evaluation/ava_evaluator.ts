@@ -2,7 +2,7 @@
 import type { ActionLabel } from '../data/label_map.js';
 import { type BoxTable, fiveDecimals, type ImageBoxes, imageKey } from './ava_csv.js';
 import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
-import { iou } from './overlap.js';
+import { hasArea, iou } from './overlap.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
 const IOU_THRESHOLD = 0.5;
@@ -98,10 +98,6 @@ function rowsByClass(classes: readonly number[]): Map<number, number[]> {
     else rows.set(id, [row]);
   });
   return rows;
-}
-
-function hasArea(boxes: readonly number[], row: number): boolean {
-  return boxes[4 * row] < boxes[4 * row + 2] && boxes[4 * row + 1] < boxes[4 * row + 3];
 }
 
 /** The first of the `rows` of `truth` with the largest overlap, and that overlap. */

@@ -10,3 +10,8 @@ export function iou(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: nu
   const areaB = (b[j + 2] - b[j]) * (b[j + 3] - b[j + 1]);
   return inside / (areaA + areaB - inside);
 }
+
+/** Whether the box of a row, x1, y1, x2, y2 at boxes[4·row…4·row+3], has an area. */
+export function hasArea(boxes: ArrayLike<number>, row: number): boolean {
+  return boxes[4 * row] < boxes[4 * row + 2] && boxes[4 * row + 1] < boxes[4 * row + 3];
+}

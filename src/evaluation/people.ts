@@ -2,7 +2,7 @@
 import type { DrawnBox } from '../drawing/types.js';
 import type { Detections } from '../model/inference.js';
 import { fiveDecimals } from './ava_csv.js';
-import { iou } from './overlap.js';
+import { hasArea, iou } from './overlap.js';
 
 export interface FoundAction {
   /** 1-based, as in the label map. */
@@ -37,7 +37,7 @@ const SAME_PERSON = 0.5;
  */
 export function distinctPeople({ boxes, personScores }: Detections): number[] {
   const best = Array.from(personScores.keys())
-    .filter((row) => hasArea(boxes, row))
+    .filter((row) => isVisible(boxes, row))
     .sort((a, b) => personScores[b] - personScores[a]);
   const kept: number[] = [];
   for (const row of best) {
@@ -50,9 +50,8 @@ export function distinctPeople({ boxes, personScores }: Detections): number[] {
  * Whether a box has an area in the five decimals of AVA's csv; others count for nothing in evaluation, and nobody could see
  * them in a picture.
  */
-export function hasArea(boxes: Float32Array, row: number): boolean {
-  const [x1, y1, x2, y2] = Array.from(boxes.subarray(4 * row, 4 * row + 4), fiveDecimals);
-  return x1 < x2 && y1 < y2;
+export function isVisible(boxes: Float32Array, row: number): boolean {
+  return hasArea(Array.from(boxes.subarray(4 * row, 4 * row + 4), fiveDecimals), 0);
 }
 
 /** The people in some rows of the detections. */

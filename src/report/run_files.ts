@@ -60,10 +60,10 @@ export interface Run {
   readonly notes: readonly string[];
 }
 
-const METRICS = 'metrics.jsonl';
-const CONFIG = 'config.yaml';
-const ENVIRONMENT = 'environment.json';
-const LOG = 'log.jsonl';
+export const METRICS = 'metrics.jsonl';
+export const CONFIG = 'config.yaml';
+export const ENVIRONMENT = 'environment.json';
+export const LOG = 'log.jsonl';
 const RUN_FILES = [METRICS, EVALUATIONS, CONFIG, ENVIRONMENT, LOG];
 
 /** Of warnings and errors the latest are shown. */

@@ -16,10 +16,9 @@ import { Checkpointer, isCheckpointFile, iterationIn, LAST_CHECKPOINT } from '..
 import { type Config, dumpConfig, type LoadedConfig, loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { EVALUATIONS } from '../evaluation/history.js';
+import { CONFIG, ENVIRONMENT, LOG, METRICS } from '../report/run_files.js';
 import { ioReason } from '../util/output_paths.js';
 
-const CONFIG = 'config.yaml';
-const ENVIRONMENT = 'environment.json';
 /** Everything but checkpoints that a run leaves in its OUTPUT_DIR. */
 const FILES = new Set([
   LAST_CHECKPOINT,
@@ -27,8 +26,8 @@ const FILES = new Set([
   CONFIG,
   ENVIRONMENT,
   'evaluation',
-  'log.jsonl',
-  'metrics.jsonl',
+  LOG,
+  METRICS,
   'report',
   'tensorboard',
 ]);
@@ -64,9 +63,9 @@ export function clearOutputDir(
   const { OUTPUT_DIR, MODEL } = cfg;
   protectConfigFile(OUTPUT_DIR, origins);
   const previous = findPreviousRun(OUTPUT_DIR);
-  if (previous === null || continuesIn(cfg, request)) {
-    return { config: cfg, note: request.resume ? movedRun(OUTPUT_DIR) : null, restore() {} };
-  }
+  const kept = { config: cfg, note: null, restore() {} };
+  if (previous === null) return request.resume ? { ...kept, note: movedRun(OUTPUT_DIR) } : kept;
+  if (continuesIn(cfg, request)) return kept;
   if (previous.result !== null && !request.overwrite) throw usedFolder(OUTPUT_DIR, previous.result, request);
   // With --transfer and no MODEL.WEIGHT the weights are those of the run that is moved.
   const last = request.transfer ? new Checkpointer(OUTPUT_DIR).findLast() : null;
@@ -81,7 +80,6 @@ export function clearOutputDir(
 
 /** A sentence for a run that finds nothing to resume where another one was moved aside; null otherwise. */
 function movedRun(outputDir: string): string | null {
-  if (new Checkpointer(outputDir).canResume()) return null;
   const moved = readdirSync(outputDir)
     .filter((name) => name.startsWith(MOVED))
     .sort();
@@ -101,10 +99,11 @@ function continuesIn({ OUTPUT_DIR, MODEL }: Config, { resume, transfer, overwrit
 /** A run writes its settings as config.yaml; a file of that name that somebody wrote by hand must not be lost. */
 function protectConfigFile(outputDir: string, origins: LoadedConfig['origins']): void {
   const target = join(outputDir, CONFIG);
-  if (!existsSync(target) || isDump(target)) return;
+  if (!existsSync(target)) return;
   const file = [...origins.values()].find(({ source }) => source === 'file')?.file ?? '';
   // One that a newer version wrote may not be readable here; its run has left other files.
-  if (resolve(file) !== resolve(target) && existsSync(join(outputDir, ENVIRONMENT))) return;
+  const isOfRun = resolve(file) !== resolve(target) && existsSync(join(outputDir, ENVIRONMENT));
+  if (isOfRun || isDump(target)) return;
   throw new ConfigError(
     `OUTPUT_DIR: ${outputDir}: the run would replace ${target} by its own config.yaml, with every setting in it; choose ` +
       'another OUTPUT_DIR, or give that file another name',
@@ -135,7 +134,7 @@ export interface PreviousRun {
 export function findPreviousRun(outputDir: string): PreviousRun | null {
   const files = existsSync(outputDir) ? readdirSync(outputDir).filter(isOfRun) : [];
   const result = files.find((name) => isCheckpointFile(name) || name === EVALUATIONS) ?? null;
-  const metrics = statSync(join(outputDir, 'metrics.jsonl'), { throwIfNoEntry: false });
+  const metrics = statSync(join(outputDir, METRICS), { throwIfNoEntry: false });
   const hasMetrics = metrics?.isFile() === true && metrics.size > 0;
   return result !== null || hasMetrics ? { files, result } : null;
 }

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../errors.js';
 import { numberOrNull, parseObject, readText, stringOr } from '../util/json_lines.js';
+import { processStat } from '../util/process_stat.js';
 
 const LOCK = 'run.lock';
 /** How often the holder shows that it lives, and after how long without that a holder on another machine is dead. */
@@ -64,7 +65,7 @@ export class RunLock {
     const text = `${JSON.stringify({
       pid: process.pid,
       host: hostname(),
-      began: statOf(process.pid)?.began ?? '',
+      began: processStat(process.pid)?.began ?? '',
       since: new Date().toISOString(),
     } satisfies Holder)}\n`;
     for (let unread = 0; ; ) {
@@ -138,8 +139,9 @@ async function isAlive(
   if (host === hostname() && pid !== null) {
     // In a container every run may have the same number: one that has ours has ended.
     if (pid === process.pid || !exists(pid)) return false;
-    const stat = statOf(pid);
-    return stat === null || (stat.began === began && !stat.ended);
+    const stat = processStat(pid);
+    // A process that has ended may wait for ever for its parent to notice, as in many containers.
+    return stat === null || (stat.began === began && !/[ZX]/.test(stat.state));
   }
   // A process writes its lock at once; a disk that was full may have taken an empty one.
   const patience = text.trim() === '' ? Math.min(silenceMs, EMPTY_MS) : silenceMs;
@@ -202,18 +204,6 @@ function exists(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-}
-
-/**
- * What Linux knows of a process, null elsewhere: when it began, in clock ticks from the start of the machine, and whether it
- * has ended and only waits for its parent to notice (which in many containers never happens).
- */
-function statOf(pid: number): { began: string; ended: boolean } | null {
-  const stat = readText(`/proc/${pid}/stat`);
-  if (stat === null) return null;
-  // The second field is the program's name in brackets, which may hold anything; the state follows, the start is field 22.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { began: fields[19], ended: fields[0] === 'Z' || fields[0] === 'X' };
 }
 
 function modified(path: string): number | null {

@@ -4,8 +4,9 @@
  * Node sets every ignored signal back to its default before the first line of JavaScript, so this cannot be asked of the
  * system. Instead it is told from what nohup leaves behind and from the processes that started this one.
  */
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { readText } from './json_lines.js';
+import { processStat } from './process_stat.js';
 
 const SIGHUP_BIT = 1n;
 const ACCESS_MODE = 0o3;
@@ -22,13 +23,7 @@ export interface ProcessTraces {
 const ownTraces: ProcessTraces = {
   env: process.env,
   pid: process.pid,
-  read(path) {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch {
-      return null;
-    }
-  },
+  read: readText,
 };
 
 /** True under nohup, in a script that ignores SIGHUP, and with STMIXER_IGNORE_SIGHUP=1. */
@@ -53,24 +48,13 @@ function hasInputOfNohup({ read }: ProcessTraces): boolean {
  * with their terminal, so what is above them does not matter.
  */
 function isStartedByOneThatIgnores({ pid, read }: ProcessTraces): boolean {
-  let current = statOf(read, pid);
+  let current = processStat(pid, read);
   while (current !== null && current.session !== current.pid) {
-    const parent = statOf(read, current.parent);
-    if (parent === null || parent.session !== current.session) return false;
+    const parent = processStat(current.parent, read);
+    if (parent?.session !== current.session) return false;
     const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(read(`/proc/${parent.pid}/status`) ?? '')?.[1];
     if (ignored !== undefined && (BigInt(`0x${ignored}`) & SIGHUP_BIT) !== 0n) return true;
     current = parent;
   }
   return false;
-}
-
-function statOf(
-  read: ProcessTraces['read'],
-  pid: number,
-): { pid: number; parent: number; session: number } | null {
-  const stat = read(`/proc/${pid}/stat`);
-  if (stat === null) return null;
-  // The program's name stands in brackets and may hold anything; after it come state, parent, process group and session.
-  const [, parent, , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { pid, parent: Number(parent), session: Number(session) };
 }

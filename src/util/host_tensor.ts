@@ -37,6 +37,10 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+}
+
 /** Wraps float32 data without copying. */
 export function float32Tensor(shape: readonly number[], data: Float32Array): HostTensor {
   if (data.length !== sizeOf(shape)) throw new RangeError(`${data.length} elements for shape [${shape}]`);

@@ -4,6 +4,7 @@
  * It knows nothing of what runs them. A `Compiler` turns a graph into a program once for each structural key, that is
  * for each combination of operations, attributes, shapes and wiring; values are inputs and never part of the key.
  */
+import { sameShape } from '../../util/host_tensor.js';
 import type { WorkStatistics } from '../ahead.js';
 import { type Buffer, type Call, Node, type Operand, Value, type ValueInfo } from './value.js';
 
@@ -329,8 +330,4 @@ function describe<B extends Buffer>(
     outputs,
     lane: nodes[0].lane,
   };
-}
-
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
 }

@@ -1,6 +1,6 @@
 /** @file How well the boxes of key frames fit each other if they are read in another way. */
 import type { BoxTable, ImageBoxes } from '../ava_csv.js';
-import { iou } from '../overlap.js';
+import { hasArea, iou } from '../overlap.js';
 import type { Comparison } from './comparison.js';
 
 const IOU_THRESHOLD = 0.5;
@@ -80,8 +80,4 @@ function largestOverlap(
     largest = Math.max(largest, iou(truth, 4 * row, boxes, 4 * other));
   }
   return largest;
-}
-
-function hasArea(boxes: readonly number[], row: number): boolean {
-  return boxes[4 * row] < boxes[4 * row + 2] && boxes[4 * row + 1] < boxes[4 * row + 3];
 }
