@@ -1,8 +1,8 @@
 /** @file Evaluation: csv files and their mistakes, rounding, ties, non-finite predictions, files of results. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { temporaryFiles } from '../../test/temporary_files.js';
 import { DataError } from '../errors.js';
 import { fiveDecimals, readDetections, readExclusions, readGroundTruth, writeDetections } from './ava_csv.js';
 import { AvaEvaluator } from './ava_evaluator.js';
@@ -11,21 +11,7 @@ import { bestSoFar, readEvaluations, recordEvaluation } from './history.js';
 import { resultsTable, summary, writeResults } from './results.js';
 import type { AvaResults, ClipDetections } from './types.js';
 
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluation-'));
-});
-
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
-
-function file(name: string, text: string): string {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-}
+const { at, file } = temporaryFiles();
 
 const CLASSES = new Set([1, 2]);
 
@@ -99,7 +85,7 @@ describe('five decimals', () => {
         actionScores: scores,
       },
     };
-    const path = join(folder, 'd.csv');
+    const path = at('d.csv');
     writeDetections(path, [clip]);
     const read = readDetections(path, new Set(Array.from(scores, (_, i) => i + 1)));
     expect(read.get('a,b,0902')?.scores).toEqual(Array.from(scores, fiveDecimals));
@@ -171,8 +157,8 @@ describe('the evaluator', () => {
 describe('results', () => {
   it('are written as JSON and csv, with null and nothing for a class without truth', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\n');
-    writeResults(join(folder, 'out'), results);
-    const read = (name: string) => readFileSync(join(folder, 'out', name), 'utf8');
+    writeResults(at('out'), results);
+    const read = (name: string) => readFileSync(at('out', name), 'utf8');
     expect(JSON.parse(read('results.json'))).toEqual({
       mAP: 0.25,
       per_class: [
@@ -199,8 +185,8 @@ describe('results', () => {
 
   it('keep at most 200 points of a curve, its ends among them', () => {
     const rows = Array.from({ length: 1000 }, (_, i) => `v,${902 + i},0,0,1,1,1,${i / 1000}`);
-    writeResults(folder, evaluate(TRUTH, rows.join('\n')));
-    const { scores } = JSON.parse(readFileSync(join(folder, 'precision_recall.json'), 'utf8'))['1'];
+    writeResults(at(), evaluate(TRUTH, rows.join('\n')));
+    const { scores } = JSON.parse(readFileSync(at('precision_recall.json'), 'utf8'))['1'];
     expect(scores).toHaveLength(200);
     expect([scores[0], scores.at(-1)]).toEqual([0.999, 0]);
   });
@@ -209,23 +195,23 @@ describe('results', () => {
 describe('the evaluations of a run', () => {
   it('are found again; of one iteration the last counts, and a line cut short is none', () => {
     const record = (iteration: number, mAP: number) =>
-      recordEvaluation(folder, {
+      recordEvaluation(at(), {
         iteration,
         results: { mAP, perClass: [] },
         clips: [],
         seconds: 1,
         best: true,
-        folder: join(folder, 'evaluation', 'x'),
+        folder: at('evaluation', 'x'),
       });
     record(20, 0.4);
     record(10, 0.3);
     record(20, 0.2);
-    writeFileSync(join(folder, 'evaluations.jsonl'), '{"iteration": 3', { flag: 'a' });
-    expect(readEvaluations(folder).map(({ iteration, mAP }) => [iteration, mAP])).toEqual([
+    writeFileSync(at('evaluations.jsonl'), '{"iteration": 3', { flag: 'a' });
+    expect(readEvaluations(at()).map(({ iteration, mAP }) => [iteration, mAP])).toEqual([
       [10, 0.3],
       [20, 0.2],
     ]);
-    expect(readEvaluations(folder)[0].folder).toBe(join('evaluation', 'x'));
-    expect([bestSoFar(folder, 20), bestSoFar(folder, 10), bestSoFar(folder, 5)]).toEqual([0.3, 0.3, null]);
+    expect(readEvaluations(at())[0].folder).toBe(join('evaluation', 'x'));
+    expect([bestSoFar(at(), 20), bestSoFar(at(), 10), bestSoFar(at(), 5)]).toEqual([0.3, 0.3, null]);
   });
 });

@@ -1,0 +1,123 @@
+/** @file Boxes in other units, in other columns, or without an area. */
+import { describe, expect, it } from 'vitest';
+import {
+  type Box,
+  boxes,
+  changed,
+  fitting,
+  names,
+  scaled,
+  seconds,
+  warningsOf,
+} from '../../../test/mismatched_files.js';
+
+describe('boxes', () => {
+  it.each<[string, number, number, string]>([
+    ['pixels', 320, 240, "look like pixels: divide x by the picture's width and y by its height"],
+    ['percent', 100, 100, 'look like percent: divide them by 100'],
+    ['thousandths', 1000, 1000, 'look like thousandths: divide them by 1000'],
+    ['pixels of a large picture', 1920, 1080, 'look like pixels'],
+  ])('in %s are recognised on either side, and fit if divided', (_, width, height, advice) => {
+    for (const side of ['predictions', 'truth'] as const) {
+      const files = changed(fitting(), { [side]: scaled(width, height) });
+      const [warning, ...others] = warningsOf(files);
+      expect(others).toEqual([]);
+      const name = side === 'truth' ? 'ground truth' : 'predictions';
+      expect(warning).toMatch(new RegExp(`^the boxes of the ${name} reach from -?[\\d.]+ to \\d{2}`));
+      expect(warning).toContain("coordinates must be fractions of the picture's width and height");
+      expect(warning).toContain(advice);
+      expect(warningsOf(changed(files, { [side]: scaled(1 / width, 1 / height) }))).toEqual([]);
+    }
+  });
+
+  it('in pixels are told from their reach where nothing else fits', () => {
+    const files = changed(fitting(['v']), { predictions: scaled(319, 239), truth: names(() => 'other') });
+    expect(warningsOf(files)[1]).toContain('these look like pixels');
+  });
+
+  it('in pixels in a few rows are counted', () => {
+    const files = fitting();
+    const predictions = files.predictions.map((row, i) => (i % 10 === 0 ? scaled(320, 240)(row) : row));
+    expect(warningsOf({ ...files, predictions })[0]).toContain(
+      ', which those of 18 of 174 boxes are not; these look like pixels',
+    );
+  });
+
+  it.each<[string, (box: Box) => number[], string]>([
+    ['x, y, width, height', ([x1, y1, x2, y2]) => [x1, y1, x2 - x1, y2 - y1], 'x, y, width, height'],
+    [
+      'a centre',
+      ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1],
+      'the centre, width and height',
+    ],
+    [
+      'swapped corners',
+      ([x1, y1, x2, y2]) => [x2, y2, x1, y1],
+      'corners in another order than top left, bottom right',
+    ],
+    [
+      'swapped x',
+      ([x1, y1, x2, y2]) => [x2, y1, x1, y2],
+      'corners in another order than top left, bottom right',
+    ],
+    ['y before x', ([x1, y1, x2, y2]) => [y1, x1, y2, x2], 'y1, x1, y2, x2'],
+    ['both x first', ([x1, y1, x2, y2]) => [x1, x2, y1, y2], 'x1, x2, y1, y2'],
+  ])('as %s are recognised by what they would find', (_, change, columns) => {
+    const warnings = warningsOf(changed(fitting(), { predictions: boxes(change) }));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: read so, `);
+  });
+
+  it('as x, y, width, height in pixels are recognised at once', () => {
+    const sizes = boxes(([x1, y1, x2, y2]) => [x1 * 320, y1 * 240, (x2 - x1) * 320, (y2 - y1) * 240]);
+    const warnings = warningsOf(changed(fitting(), { predictions: sizes }));
+    expect(warnings[0]).toContain('these look like pixels');
+    expect(warnings[1]).toContain('the columns of the predictions look like x, y, width, height');
+  });
+
+  it('that reach a little too far are counted, and not taken for another unit', () => {
+    const files = fitting();
+    const predictions = files.predictions.map((row, i) =>
+      i === 0 ? { ...row, box: [0.1, 0.1, 2.5, 0.9] as Box } : row,
+    );
+    const [warning, ...others] = warningsOf({ ...files, predictions });
+    expect(others).toEqual([]);
+    expect(warning).toMatch(/and height, which those of 1 of 174 boxes are not$/);
+  });
+
+  it('without an area are counted', () => {
+    const files = fitting();
+    const predictions = files.predictions.map((row, i) =>
+      i < 5 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
+    );
+    expect(warningsOf({ ...files, predictions })).toEqual([
+      '5 of 174 boxes of the predictions have no area (x2 ≤ x1 or y2 ≤ y1) and count for nothing',
+    ]);
+  });
+
+  it('of the truth without an area are counted, and inverted ones are an error as before', () => {
+    const files = fitting();
+    const flat = files.truth.map((row, i) => (i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row));
+    expect(warningsOf({ ...files, truth: flat })).toEqual([
+      expect.stringContaining(
+        '1 of 174 boxes of the ground truth have no area (x2 ≤ x1 or y2 ≤ y1) and can never be found',
+      ),
+    ]);
+    const inverted = files.truth.map((row, i) =>
+      i === 0 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
+    );
+    expect(() => warningsOf({ ...files, truth: inverted })).toThrow(/gt\.csv:1: inverted box/);
+  });
+
+  it('are compared where names and seconds would fit', () => {
+    const files = changed(fitting(), {
+      predictions: (row) => scaled(320, 240)(names((name) => `${name}.mp4`)(seconds((s) => s - 900)(row))),
+    });
+    const warnings = warningsOf(files);
+    expect(warnings).toHaveLength(3);
+    expect(warnings[0]).toContain('without ".mp4"');
+    expect(warnings[1]).toContain('--second-offset 900');
+    expect(warnings[2]).toContain('look like pixels');
+    expect(warnings[2]).toContain('of 174 true boxes would be found');
+  });
+});

@@ -1,0 +1,64 @@
+/** @file Ids that the label map does not have, or that are one off. */
+import { describe, expect, it } from 'vitest';
+import { changed, evaluate, fitting, ids, type Row, warningsOf } from '../../../test/mismatched_files.js';
+
+describe('ids', () => {
+  it('that the label map lacks are counted on both sides', () => {
+    const files = changed(fitting(), {
+      predictions: ids((id) => (id === 3 ? 99 : id)),
+      truth: ids((id) => (id === 3 ? 7 : id)),
+    });
+    const rows = (side: Row[], id: number) => side.filter((row) => row.id === id).length;
+    const [warning] = warningsOf(files);
+    expect(warning).toBe(
+      `the label map, which has 3 ids (1 to 3), lacks id 99 of the predictions, in ${rows(files.predictions, 99)} of ` +
+        `174 rows and id 7 of the ground truth, in ${rows(files.truth, 7)} of 174 rows: these rows count for nothing`,
+    );
+  });
+
+  it.each(['predictions', 'truth'] as const)('from 0 in the %s fit with 1 added', (side) => {
+    const files = changed(fitting(), { [side]: ids((id) => id - 1) });
+    const name = side === 'truth' ? 'ground truth' : 'predictions';
+    const warnings = warningsOf(files);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(`lacks id 0 of the ${name}`);
+    expect(warnings[0]).toContain(`with 1 added to every id of the ${name} 3 of 3 ids would be in it`);
+    expect(warningsOf(changed(files, { [side]: ids((id) => id + 1) }))).toEqual([]);
+  });
+
+  it('one off that are all in the label map are recognised by the boxes', () => {
+    const files = changed({ ...fitting(), labels: [1, 2, 3, 4, 5] }, { truth: ids((id) => id + 1) });
+    const [warning, ...others] = warningsOf(files);
+    expect(others).toEqual([]);
+    expect(warning).toContain('with 1 added to every id of the predictions');
+    expect(warningsOf(changed(files, { predictions: ids((id) => id + 1) }))).toEqual([]);
+  });
+
+  it('that are places in the label map are recognised', () => {
+    const labels = [12, 14, 17];
+    const files = changed({ ...fitting(), labels }, { truth: ids((id) => labels[id - 1]) });
+    expect(warningsOf(files)[0]).toContain(
+      'in this place of the label map, counted from 1, instead of every id',
+    );
+    const mended = changed(files, { predictions: ids((id) => labels[id - 1]) });
+    expect(warningsOf(mended)).toEqual([]);
+  });
+
+  it('of another data set are listed', () => {
+    const warnings = warningsOf({ ...fitting(), labels: [101, 105] });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(
+      '2 ids (101 to 105), lacks 3 ids (1, 2, 3) of the predictions, in 174 of 174 rows',
+    );
+    expect(evaluate({ ...fitting(), labels: [101, 105] }).mAP).toBeNull();
+  });
+
+  it('with truth but without predictions are named', () => {
+    const files = fitting();
+    const predictions = files.predictions.filter(({ id }) => id === 1);
+    const warnings = warningsOf({ ...files, predictions });
+    expect(warnings).toContain(
+      '2 of 3 classes with ground truth have no predictions and count as 0 in the mean: 2 "action 2", 3 "action 3"',
+    );
+  });
+});
