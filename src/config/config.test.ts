@@ -199,7 +199,7 @@ _BASE_: other.yaml
       '  config.yaml:12: ViT: is a section: expected a mapping of its keys, found 5',
       '  config.yaml:13: DATASETS: unknown key; did you mean DATA.DATASETS?',
       '  config.yaml:14: SOLVR: unknown key; did you mean SOLVER?',
-      '  config.yaml:16: _BASE_: unknown key; did you mean SOLVER.BASE_LR?',
+      '  config.yaml:16: _BASE_: unknown key; a configuration cannot build on another file here: copy the settings of that file into this one',
       '  command line: ViT.DEPTH: expected int ≥ 1, found 0',
     ]);
   });

@@ -71,7 +71,7 @@ function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; 
   const problems: Problem[] = [];
   const walk = (mapping: YamlMapping, prefix: string) => {
     const first = new Map<string, number>();
-    for (const { key: name, line, value } of mapping.entries) {
+    for (const { key: name, line, value, written } of mapping.entries) {
       const key = prefix + name;
       const origin: Origin = { source: 'file', file, line };
       const complain = (message: string) => problems.push({ origin, key, message });
@@ -80,7 +80,7 @@ function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; 
       if (earlier !== undefined) complain(`stands here again, after line ${earlier}; keep one of them`);
       if (FIELDS.has(key)) {
         const plain = value instanceof YamlMapping ? toObject(value) : value;
-        assignments.push({ key, value: plain, origin });
+        assignments.push({ key, value: plain, origin, written });
       } else if (!SECTIONS.has(key)) {
         complain(problems.length < MAX_SUGGESTIONS ? unknownKey(key) : 'unknown key');
       } else if (value instanceof YamlMapping) {

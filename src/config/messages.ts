@@ -109,16 +109,19 @@ function difference(a: string, b: string): number {
 /** Names longer than this are no typing slips, and comparing them would take long. */
 const LONGEST_NAME = 200;
 
+/** Names that differ by more than this are not the same name with a slip in it. */
+const FARTHEST = 0.4;
+
 /**
- * The known key nearest to an unknown one: a similar name, or the same name in another section. Keys that have an
- * effect win over those that have none.
+ * The known key nearest to an unknown one: a similar name, or the same name in another section; null if none is like it.
+ * Keys that have an effect win over those that have none.
  */
-export function nearestKey(path: string): string {
+export function nearestKey(path: string): string | null {
   const wanted = path.slice(0, LONGEST_NAME);
   const parent = parentOf(wanted);
   const name = lastOf(wanted);
-  let best = '';
-  let least = Number.POSITIVE_INFINITY;
+  let best: string | null = null;
+  let least = FARTHEST;
   for (const [candidate, schema] of [...FIELDS, ...SECTIONS]) {
     if (candidate === parent) continue;
     const elsewhere = parentOf(candidate) === parent ? 0 : 0.15;
@@ -146,6 +149,12 @@ function lastOf(path: string): string {
   return path.slice(path.lastIndexOf('.') + 1);
 }
 
+/** Keys by which the configurations of other programs build on another file. */
+const BASE_FILE = /^_*(base|include|inherit)_*$/i;
+
 export function unknownKey(path: string): string {
-  return `unknown key; did you mean ${nearestKey(path)}?`;
+  if (BASE_FILE.test(path))
+    return 'unknown key; a configuration cannot build on another file here: copy the settings of that file into this one';
+  const nearest = nearestKey(path);
+  return nearest ? `unknown key; did you mean ${nearest}?` : 'unknown key; README.md lists all keys';
 }

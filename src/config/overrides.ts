@@ -9,6 +9,8 @@ export interface Assignment {
   key: string;
   value: unknown;
   origin: Origin;
+  /** The value as it was written, where that is known and is not the value itself. */
+  written?: string;
 }
 
 /** Pairs up the words; later assignments of a key come later in the result. */
@@ -48,7 +50,8 @@ function splitEquation(word: string): { key: string; value: string } | null {
   const match = /^([A-Za-z_][\w.]*)=(.*)$/s.exec(word);
   if (!match) return null;
   const [, name, value] = match;
-  return { key: FIELDS.has(name) ? name : nearestKey(name), value };
+  const key = FIELDS.has(name) ? name : nearestKey(name);
+  return key === null ? null : { key, value };
 }
 
 function firstField(section: string): string {

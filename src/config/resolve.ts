@@ -12,7 +12,7 @@ import {
   type Problem,
 } from './messages.js';
 import type { Assignment } from './overrides.js';
-import { parsePythonLiteral } from './python_literals.js';
+import { formatPythonLiteral, parsePythonLiteral } from './python_literals.js';
 import { RULES } from './rules.js';
 import { type Config, ConfigSchema, FIELDS, getValue, OWN_KEYWORDS, setValue } from './schema/index.js';
 
@@ -27,20 +27,26 @@ export function assign(
   const config = structuredClone(base);
   const origins = new Map<string, Origin>();
   for (const path of FIELDS.keys()) origins.set(path, { source: 'default' });
-  const found = new Map<string, unknown>();
-  for (const { key, value, origin } of assignments) {
+  const found = new Map<string, Found>();
+  for (const { key, value, origin, written } of assignments) {
     const raw = typeof value === 'string' ? decode(value) : value;
-    found.set(key, raw);
+    found.set(key, { value: raw, written: typeof value === 'string' ? value : written });
     setValue(config, key, convert(raw, FIELDS.get(key)!));
     origins.set(key, origin);
   }
   validate(config);
   const wrong = new Set(validate.errors?.map(({ instancePath }) => fieldOf(instancePath)));
   const problems = [...wrong].map((key): Problem => {
-    const value = found.has(key) ? found.get(key) : getValue(config, key);
-    return { origin: origins.get(key)!, key, message: mismatch(FIELDS.get(key)!, value) };
+    const what = found.get(key) ?? { value: getValue(config, key) };
+    return { origin: origins.get(key)!, key, message: mismatch(FIELDS.get(key)!, what) };
   });
   return { config, origins, problems };
+}
+
+/** A value that was set, and the text that it was read from where there was one. */
+interface Found {
+  value: unknown;
+  written?: string;
 }
 
 /** The value of a Python literal; any other text stands for itself. */
@@ -77,14 +83,26 @@ function convert(value: unknown, schema: TSchema): unknown {
   return value;
 }
 
-function mismatch(schema: TSchema, value: unknown): string {
+function mismatch(schema: TSchema, { value, written = describeValue(value) }: Found): string {
   const parts = [`expected ${describeType(schema)}, found ${describeValue(value)}`];
   if (schema.enum && typeof value === 'string') parts.push(`nearest: ${nearestWord(value, schema.enum)}`);
-  if (schema.type === 'string' && typeof value !== 'string' && value !== null) {
-    parts.push(`to keep it as text write it in two kinds of quotes: "'${describeValue(value)}'"`);
+  if (schema.type === 'string' && typeof value !== 'string' && value !== null && !/['"]/.test(written)) {
+    parts.push(`to keep it as text write it in two kinds of quotes: "'${written}'"`);
   }
+  if (schema.type === 'array' && schema.items.type === 'string' && typeof value === 'string')
+    parts.push(`write it as a list: "${formatPythonLiteral(listed(value))}"`);
+  if (schema.ofFractions && value instanceof PyFloat) parts.push(schema.ofFractions);
   if (value === null) parts.push(`leave the key out for its default, ${describeDefault(schema)}`);
   return parts.join('; ');
+}
+
+/** The names in a text such as `a.csv` or `[a.csv, b.csv]`. */
+function listed(text: string): string[] {
+  return text
+    .replace(/^[[(]|[\])]$/g, '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
 }
 
 /** What keeps the configuration from running although every key is fine by itself; keys in `wrong` are not asked. */

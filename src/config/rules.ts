@@ -14,6 +14,12 @@ export interface Rule {
 const isViT = (config: Config) => (BACKBONES as readonly string[]).includes(config.MODEL.BACKBONE.CONV_BODY);
 const timeSteps = (config: Config) => config.DATA.NUM_FRAMES / config.ViT.TUBELET_SIZE;
 const divides = (divisor: number, value: number) => value % divisor === 0;
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+/** The smallest number that both divide. */
+const lcm = (a: number, b: number) => (a / gcd(a, b)) * b;
+/** Numbers that ViT.EMBED_DIM and MODEL.STM.HIDDEN_DIM must be multiples of, all rules together. */
+const embedStep = ({ ViT }: Config) => lcm(4, ViT.NUM_HEADS);
+const hiddenStep = ({ MODEL: { STM } }: Config) => lcm(lcm(8, STM.NUM_HEADS), STM.N_GROUPS);
 const multiples = (step: number, value: number) => {
   const below = Math.floor(value / step) * step;
   return below > 0 ? `${below} or ${below + step}` : `${step}`;
@@ -34,14 +40,14 @@ export const RULES: readonly Rule[] = [
   {
     keys: ['ViT.EMBED_DIM', 'ViT.NUM_HEADS'],
     holds: ({ ViT }) => divides(ViT.NUM_HEADS, ViT.EMBED_DIM),
-    expected: ({ ViT }) =>
-      `expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. ${multiples(ViT.NUM_HEADS, ViT.EMBED_DIM)}`,
+    expected: (config) =>
+      `expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
   },
   {
     keys: ['ViT.EMBED_DIM'],
     holds: ({ ViT }) => divides(4, ViT.EMBED_DIM),
-    expected: ({ ViT }) =>
-      `expected a multiple of 4 (the finest feature map has a quarter of it), e.g. ${multiples(4, ViT.EMBED_DIM)}`,
+    expected: (config) =>
+      `expected a multiple of 4 (the finest feature map has a quarter of it), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
   },
   {
     keys: ['ViT.PATCH_SIZE'],
@@ -64,7 +70,7 @@ export const RULES: readonly Rule[] = [
     keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
     holds: (config) => Number.isInteger(timeSteps(config)),
     expected: ({ ViT }) =>
-      `expected a multiple of ViT.TUBELET_SIZE, the frames of one token: ${ViT.TUBELET_SIZE}, …`,
+      `expected a multiple of ${2 * ViT.TUBELET_SIZE}, so that there is an even number of time steps, each of ViT.TUBELET_SIZE ${ViT.TUBELET_SIZE} frames`,
   },
   {
     keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
@@ -81,20 +87,20 @@ export const RULES: readonly Rule[] = [
   {
     keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.NUM_HEADS'],
     holds: ({ MODEL: { STM } }) => divides(STM.NUM_HEADS, STM.HIDDEN_DIM),
-    expected: ({ MODEL: { STM } }) =>
-      `expected a multiple of MODEL.STM.NUM_HEADS (every head gets an equal part), e.g. ${multiples(STM.NUM_HEADS, STM.HIDDEN_DIM)}`,
+    expected: (config) =>
+      `expected a multiple of MODEL.STM.NUM_HEADS (every head gets an equal part), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
   },
   {
     keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.N_GROUPS'],
     holds: ({ MODEL: { STM } }) => divides(STM.N_GROUPS, STM.HIDDEN_DIM),
-    expected: ({ MODEL: { STM } }) =>
-      `expected a multiple of MODEL.STM.N_GROUPS (every group gets an equal part), e.g. ${multiples(STM.N_GROUPS, STM.HIDDEN_DIM)}`,
+    expected: (config) =>
+      `expected a multiple of MODEL.STM.N_GROUPS (every group gets an equal part), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
   },
   {
     keys: ['MODEL.STM.HIDDEN_DIM'],
     holds: ({ MODEL: { STM } }) => divides(8, STM.HIDDEN_DIM),
-    expected: ({ MODEL: { STM } }) =>
-      `expected a multiple of 8 (a sine and a cosine for each of 4 box numbers), e.g. ${multiples(8, STM.HIDDEN_DIM)}`,
+    expected: (config) =>
+      `expected a multiple of 8 (a sine and a cosine for each of 4 box numbers), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
   },
   {
     keys: ['MODEL.STM.MEM_ACTIVE'],

@@ -16,6 +16,8 @@ export interface YamlEntry {
   key: string;
   line: number;
   value: unknown;
+  /** The value as the file writes it, where YAML reads it as something else than text. */
+  written?: string;
 }
 
 export class YamlMapping {
@@ -97,6 +99,9 @@ interface Node {
   kind: string | null;
   value: unknown;
   children: Node[];
+  /** Where in the text it may begin: blanks, comments or an anchor can come first. */
+  start?: number;
+  written?: string;
 }
 
 /** Fields of js-yaml's parser state that its listener sees; its type declarations leave them out. */
@@ -104,6 +109,8 @@ interface ParserState {
   line: number;
   kind: string | null;
   result: unknown;
+  input: string;
+  position: number;
 }
 
 function parse(text: string): Node {
@@ -111,12 +118,16 @@ function parse(text: string): Node {
   const open = [top];
   const listener = (event: 'open' | 'close', state: ParserState) => {
     if (event === 'open') {
-      open.push({ line: state.line + 1, kind: null, value: undefined, children: [] });
+      const { line, position: start } = state;
+      open.push({ line: line + 1, kind: null, value: undefined, children: [], start });
       return;
     }
     const node = open.pop()!;
     node.kind = state.kind;
     node.value = state.result;
+    // A number, a truth value or nothing has no blanks in it.
+    if (node.kind === 'scalar' && typeof node.value !== 'string')
+      node.written = /\S+$/.exec(state.input.slice(node.start, state.position).trimEnd())?.[0];
     const [only] = node.children;
     // The parser first tries a node as the first key of a mapping: the node itself is then its own only child.
     if (node.children.length === 1 && only.kind === node.kind && only.value === node.value)
@@ -162,7 +173,8 @@ function toMapping(node: Node, line: number): YamlMapping {
 }
 
 function toEntry(key: string, line: number, node: Node): YamlEntry {
-  return { key, line, value: isMapping(node.value) ? toMapping(node, line) : node.value };
+  const { value, written } = node;
+  return { key, line, value: isMapping(value) ? toMapping(node, line) : value, written };
 }
 
 /** Counts values as if every alias were written out, without doing so. */

@@ -122,11 +122,12 @@ export const AVA = section('Files of the AVA data set, and augmentation.', {
   GROUNDTRUTH_FILE: text('ava_val_v2.2.csv', 'Meant as the true boxes for evaluation.', {
     noEffect: 'evaluation reads AVA.TEST_GT_BOX_LISTS',
   }),
-  FPS: int(
-    30,
-    'Frames per second of the frame pictures (not in the official code, which fixes 30).',
-    AT_LEAST_ONE,
-  ),
+  FPS: int(30, 'Frames per second of the frame pictures (not in the official code, which fixes 30).', {
+    ...AT_LEAST_ONE,
+    ofFractions:
+      'take the frames out of the videos at a whole number per second (`stmixer data prepare --fps 30` does) and set ' +
+      'AVA.FPS to that number',
+  }),
 });
 
 export const DATALOADER = section('How batches are loaded and put together.', {

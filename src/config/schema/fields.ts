@@ -1,7 +1,7 @@
 /** @file Building blocks of the schema: one function per kind of value, each with its default and description. */
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
 
-/** What a field may state beside its default and description; JSON Schema keywords and two of our own. */
+/** What a field may state beside its default and description; JSON Schema keywords and some of our own. */
 interface FieldOptions {
   minimum?: number;
   maximum?: number;
@@ -9,10 +9,12 @@ interface FieldOptions {
   exclusiveMaximum?: number;
   /** Why the key is accepted but never read; a value other than the default gets a warning. */
   noEffect?: string;
+  /** What to do about a number that is not whole; said in the error about it. */
+  ofFractions?: string;
 }
 
 /** Keywords that are ours, not JSON Schema's. */
-export const OWN_KEYWORDS = ['noEffect', 'anyCase'];
+export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'ofFractions'];
 
 export const POSITIVE = { exclusiveMinimum: 0 };
 export const NOT_NEGATIVE = { minimum: 0 };

@@ -17,7 +17,7 @@ export function checkPlatform({ platform, arch }: Probe, gpu: boolean): void {
     throw new ClosedWayError(
       `there is no libtensorflow ${gpu ? 'with CUDA ' : ''}for ${platform} ${arch} in a pip wheel: only Linux on x64` +
         `${gpu ? '' : ' and arm64'}. --download tries the packages' own files instead (they cover macOS and Windows); ` +
-        'the engine that needs no set-up is --engine cpu',
+        '--engine onnx and --engine cpu need no set-up',
     );
   }
 }

@@ -1,0 +1,45 @@
+/** @file Follows the advice of every message that proposes a command or a setting, and looks for messages that none follows. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Advice } from './advice/advice.js';
+import { CONFIGURATION } from './advice/configuration.js';
+import { ENGINES } from './advice/engines.js';
+import { FACTS } from './advice/facts.js';
+import { contains, proposingMessages } from './advice/messages.js';
+
+const AREAS: Record<string, readonly Advice[]> = { configuration: CONFIGURATION, engines: ENGINES };
+
+/** Everything that was printed before advice was followed. */
+const printed: string[] = [];
+
+describe.each(Object.entries(AREAS))('%s', (_, cases) => {
+  it.each(cases)('$says', async ({ says, meet, follow }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'stmixer-test-'));
+    try {
+      const { text } = await meet(folder);
+      expect(text).toContain(says);
+      printed.push(text);
+      const after = await follow(folder, text);
+      expect(after.failed, after.text).toBe(false);
+      expect(after.text).not.toContain(says);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+it('every message that proposes something is followed above, or states a fact', () => {
+  const left = proposingMessages('src').filter(
+    (message) =>
+      !printed.some((text) => contains(text, message)) &&
+      !FACTS.some((fact) => message.parts.some((part) => part.includes(fact))),
+  );
+  expect(left.map(({ place, parts }) => `${place}: ${parts.join('…')}`)).toEqual([]);
+});
+
+it('a fact that no message states any more is not listed', () => {
+  const parts = proposingMessages('src').flatMap((message) => message.parts);
+  expect(FACTS.filter((fact) => !parts.some((part) => part.includes(fact)))).toEqual([]);
+});
