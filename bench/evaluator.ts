@@ -1,6 +1,7 @@
 /**
  * @file `npm run bench:evaluator [-- DIR]`: AVA's evaluator on a validation set of AVA's size, 57,000 key frames with 20
- * detections each. The csv files stay in DIR, so that `bench/official_evaluator.py` can be timed on the same ones.
+ * detections each, and how long it looks for what is wrong with predictions that name frames instead of seconds and videos
+ * with their endings. The csv files stay in DIR, so that `bench/official_evaluator.py` can be timed on the same ones.
  */
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -21,20 +22,27 @@ const kept = process.argv[2];
 const folder = kept ?? mkdtempSync(join(tmpdir(), 'stmixer-bench-'));
 try {
   writeFiles(folder);
-  const path = (name: string) => join(folder, name);
-  const begin = performance.now();
-  const results = evaluateFiles(
-    { groundTruth: [path('gt.csv')], labelMap: path('label_map.pbtxt'), exclude: path('excluded.csv') },
-    path('detections.csv'),
-  );
-  const seconds = (performance.now() - begin) / 1000;
   console.log(`Node ${process.version}, ${availableParallelism()} cores`);
+  const { results, seconds } = timed('detections.csv');
   console.log(`${KEY_FRAMES} key frames × ${DETECTIONS} detections: ${summary(results)}`);
   console.log(
     `reading and evaluating ${seconds.toFixed(2)} s, peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`,
   );
+  const misfits = timed('frame_numbers.csv');
+  console.log(`with frame numbers for seconds: ${misfits.seconds.toFixed(2)} s`);
+  for (const warning of misfits.results.warnings) console.log(`  ${warning}`);
 } finally {
   if (kept === undefined) rmSync(folder, { recursive: true });
+}
+
+function timed(predictions: string) {
+  const path = (name: string) => join(folder, name);
+  const begin = performance.now();
+  const results = evaluateFiles(
+    { groundTruth: [path('gt.csv')], labelMap: path('label_map.pbtxt'), exclude: path('excluded.csv') },
+    path(predictions),
+  );
+  return { results, seconds: (performance.now() - begin) / 1000 };
 }
 
 /** Truths, and detections around them or anywhere, with scores of many ties. */
@@ -49,10 +57,12 @@ function writeFiles(target: string): void {
   writeFileSync(join(target, 'excluded.csv'), 'video00,0902\n');
   const truth = openSync(join(target, 'gt.csv'), 'w');
   const found = openSync(join(target, 'detections.csv'), 'w');
+  const misfits = openSync(join(target, 'frame_numbers.csv'), 'w');
   for (let frame = 0; frame < KEY_FRAMES; frame++) {
     const video = String(frame % VIDEOS).padStart(2, '0');
-    const second = String(902 + Math.floor(frame / VIDEOS)).padStart(4, '0');
-    const key = `video${video},${second}`;
+    const second = 902 + Math.floor(frame / VIDEOS);
+    const key = `video${video},${String(second).padStart(4, '0')}`;
+    const misfit = `video${video}.mp4,${30 * (second - 900)}`;
     const persons = Array.from({ length: PERSONS }, () => randomBox(rng));
     const actions = persons.map(() => Array.from({ length: ACTIONS }, () => 1 + rng.int(CLASSES)));
     const truths = persons.flatMap((box, p) =>
@@ -64,12 +74,14 @@ function writeFiles(target: string): void {
       const near = rng.uniform() < 0.5;
       const box = near ? persons[p].map((value) => value + rng.uniformBetween(-0.03, 0.03)) : randomBox(rng);
       const id = near ? actions[p][rng.int(ACTIONS)] : 1 + rng.int(CLASSES);
-      return `${key},${decimals(box, 5)},${id},${rng.uniform().toFixed(5)}\r\n`;
+      return `,${decimals(box, 5)},${id},${rng.uniform().toFixed(5)}\r\n`;
     });
-    writeSync(found, rows.join(''));
+    writeSync(found, rows.map((row) => key + row).join(''));
+    writeSync(misfits, rows.map((row) => misfit + row).join(''));
   }
   closeSync(truth);
   closeSync(found);
+  closeSync(misfits);
 }
 
 function randomBox(rng: Rng): number[] {

@@ -8,8 +8,15 @@ import { CONFIGURATION } from './advice/configuration.js';
 import { ENGINES } from './advice/engines.js';
 import { FACTS } from './advice/facts.js';
 import { contains, proposingMessages } from './advice/messages.js';
+import { RESULTS } from './advice/results.js';
+import { TRAINING } from './advice/training.js';
 
-const AREAS: Record<string, readonly Advice[]> = { configuration: CONFIGURATION, engines: ENGINES };
+const AREAS: Record<string, readonly Advice[]> = {
+  configuration: CONFIGURATION,
+  engines: ENGINES,
+  results: RESULTS,
+  training: TRAINING,
+};
 
 /** Everything that was printed before advice was followed. */
 const printed: string[] = [];
