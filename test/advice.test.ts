@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Advice } from './advice/advice.js';
 import { CONFIGURATION } from './advice/configuration.js';
+import { DATA } from './advice/data.js';
 import { ENGINES } from './advice/engines.js';
 import { FACTS } from './advice/facts.js';
 import { contains, proposingMessages } from './advice/messages.js';
@@ -13,6 +14,7 @@ import { TRAINING } from './advice/training.js';
 
 const AREAS: Record<string, readonly Advice[]> = {
   configuration: CONFIGURATION,
+  data: DATA,
   engines: ENGINES,
   results: RESULTS,
   training: TRAINING,

@@ -1,5 +1,6 @@
 /** @file Cases of messages that propose something, each with what happens to a user who does it. */
-import { resolve } from 'node:path';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { loadConfig } from '../../src/config/index.js';
 import { stmixerHere } from '../cli.js';
 
@@ -46,4 +47,27 @@ export function found(text: string, pattern: RegExp): string {
   const match = pattern.exec(text)?.[1];
   if (match === undefined) throw new Error(`no ${pattern} in: ${text}`);
   return match;
+}
+
+/** Puts a program of the shell into a folder; without lines of its own it answers to everything. */
+export function program(folder: string, name: string, lines = 'exit 0'): string {
+  const path = join(folder, name);
+  writeFileSync(path, `#!/bin/sh\n${lines}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** Runs an action with other variables of the environment. */
+export async function withEnv(
+  changes: Record<string, string>,
+  action: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const before = { ...process.env };
+  Object.assign(process.env, changes);
+  try {
+    return await action();
+  } finally {
+    for (const name of Object.keys(changes)) delete process.env[name];
+    Object.assign(process.env, before);
+  }
 }

@@ -1,5 +1,5 @@
 /** @file Advice about engines: machines made of facts, as they are and after what the message proposes was done. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { selectEngine } from '../../src/engine/index.js';
 import { EngineSelector } from '../../src/engine/selection.js';
@@ -27,7 +27,7 @@ import {
   loadFakeTensorflow,
   tensorflowFiles,
 } from '../fake_probe.js';
-import { type Advice, found, type Outcome, outcomeOf } from './advice.js';
+import { type Advice, found, type Outcome, outcomeOf, program, withEnv } from './advice.js';
 
 const CPU = '@tensorflow/tfjs-node';
 const GPU = '@tensorflow/tfjs-node-gpu';
@@ -78,34 +78,14 @@ function loading(says: string, error: string): Advice {
   };
 }
 
-/** A program that answers to everything, in a folder which is then the PATH. */
-function program(folder: string, name: string): string {
-  const path = join(folder, name);
-  writeFileSync(path, '#!/bin/sh\nexit 0\n');
-  chmodSync(path, 0o755);
-  return path;
-}
-
-/** Runs an action with other variables of the environment. */
-async function withEnv(changes: Record<string, string>, action: () => Promise<unknown>): Promise<Outcome> {
-  const before = { ...process.env };
-  Object.assign(process.env, changes);
-  try {
-    return await outcomeOf(action);
-  } finally {
-    for (const name of Object.keys(changes)) delete process.env[name];
-    Object.assign(process.env, before);
-  }
-}
-
 /** A program that is not there, and one that is put onto the PATH. */
 function missingProgram(says: string, find: () => Promise<unknown>, ...names: string[]): Advice {
   return {
     says,
-    meet: (folder) => withEnv({ PATH: folder, CXX: '', PYTHON: '' }, find),
+    meet: (folder) => withEnv({ PATH: folder, CXX: '', PYTHON: '' }, () => outcomeOf(find)),
     follow: (folder) => {
       for (const name of names) program(folder, name);
-      return withEnv({ PATH: folder, CXX: '', PYTHON: '' }, find);
+      return withEnv({ PATH: folder, CXX: '', PYTHON: '' }, () => outcomeOf(find));
     },
   };
 }
@@ -230,8 +210,8 @@ export const ENGINES: readonly Advice[] = [
   missingProgram('no Python', findPython, 'python3'),
   {
     says: 'name another Python in PYTHON',
-    meet: () => withEnv({ PYTHON: process.execPath }, findPython),
-    follow: (folder) => withEnv({ PYTHON: program(folder, 'python') }, findPython),
+    meet: () => withEnv({ PYTHON: process.execPath }, () => outcomeOf(findPython)),
+    follow: (folder) => withEnv({ PYTHON: program(folder, 'python') }, () => outcomeOf(findPython)),
   },
   {
     says: 'the headers of Node (node_api.h) are not there',

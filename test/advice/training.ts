@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryRemedies } from '../../src/training/memory/remedies.js';
 import { MICRO, tinyConfig } from '../tiny_config.js';
-import { type Advice, commandLine, found, type Outcome, outcomeOf } from './advice.js';
+import { type Advice, commandLine, found, type Outcome, outcomeOf, withEnv } from './advice.js';
 
 const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 
@@ -139,10 +139,7 @@ export const TRAINING: readonly Advice[] = [
   },
   {
     says: 'Start one process, without the launcher',
-    meet: async (folder) => {
-      process.env.WORLD_SIZE = '4';
-      return train(folder).finally(() => delete process.env.WORLD_SIZE);
-    },
+    meet: (folder) => withEnv({ WORLD_SIZE: '4' }, () => train(folder)),
     follow: (folder) => train(folder),
   },
   afterFirst('To continue that run, use --resume', '--transfer', () => '--resume SOLVER.MAX_EPOCH 2'),
