@@ -75,6 +75,8 @@ export interface LoadPlan {
 export interface LoadSource extends Pick<LoadPlan, 'path' | 'transfer' | 'noHead'> {
   /** How much of the model the file must hold; by default whatever fits. */
   readonly coverage?: Coverage;
+  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
+  withFlag?(flag: string): string;
 }
 
 export interface LoadedCheckpoint extends LoadedWeights {
@@ -243,7 +245,7 @@ export function locateWeight(weight: string, preference: Preference): ReturnType
  * are. Throws CheckpointError if the file cannot be read or does not fit the model.
  */
 export function loadCheckpoint(
-  { path, transfer, noHead, coverage = 'any' }: LoadSource,
+  { path, transfer, noHead, coverage = 'any', withFlag = (flag) => flag }: LoadSource,
   model: ModelShapes,
   set: (name: string, data: Float32Array) => void,
 ): LoadedCheckpoint {
@@ -256,7 +258,7 @@ export function loadCheckpoint(
     throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
   }
   return {
-    ...loadWeights({ path, state }, model, { noHead, coverage }, set),
+    ...loadWeights({ path, state }, model, { noHead, coverage, withFlag }, set),
     optimizer: part('optimizer'),
     scheduler: part('scheduler'),
     iteration: iteration as number | null,

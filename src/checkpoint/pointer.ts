@@ -7,6 +7,8 @@ import { describeSystemError } from './file_source.js';
 
 export const LAST_CHECKPOINT = 'last_checkpoint';
 
+const MAX_BYTES = 1 << 16;
+
 /** The checkpoint that a folder's `last_checkpoint` leads to. */
 export interface PointerTarget {
   readonly path: string;
@@ -23,7 +25,7 @@ export function followPointer(folder: string): PointerTarget | null {
   const pointer = join(folder, LAST_CHECKPOINT);
   const text = readPointer(pointer);
   if (text === null) return null;
-  const advice = `write the path of the checkpoint to go on from into ${pointer}`;
+  const advice = adviceFor(pointer);
   if (text === '') throw new CheckpointError(`${pointer}: is empty; ${advice}`);
   const named = printable(text);
   const beside = [basename(text), win32.basename(text)].map((name) => join(folder, name));
@@ -43,15 +45,26 @@ export function followPointer(folder: string): PointerTarget | null {
   };
 }
 
+function adviceFor(pointer: string): string {
+  return `write the path of the checkpoint to go on from into ${pointer}`;
+}
+
 /** The path in a pointer without white space and byte order mark; null without the file. */
 function readPointer(pointer: string): string | null {
   try {
+    // A link from here to the checkpoint itself would be read as a text of gigabytes.
+    if (statSync(pointer).size > MAX_BYTES) {
+      throw new CheckpointError(
+        `${pointer}: is too large for the path of a checkpoint; ${adviceFor(pointer)}`,
+      );
+    }
     const bytes = readFileSync(pointer);
     // Windows PowerShell's `>` writes UTF-16.
     const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
     // trim() takes the byte order mark away, too.
     return bytes.toString(isUtf16 ? 'utf16le' : 'utf8').trim();
   } catch (error) {
+    if (error instanceof CheckpointError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw new CheckpointError(`${pointer}: cannot be read: ${describeSystemError(error)}`, { cause: error });
   }
