@@ -1,19 +1,36 @@
 /** @file Saving and loading a training run's checkpoints, with the official trainer's names and contents. */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { copyFile, link, rm } from 'node:fs/promises';
-import { resolve as absolute, basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
-import { replacePath } from './atomic_file.js';
-import { describeSystemError } from './file_source.js';
+import { replaceFile, replacePath } from './atomic_file.js';
+import { isLeftover, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
 import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
+import { followPointer, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
+import {
+  checkpointsIn,
+  lastCheckpointIn,
+  namesIn,
+  newestCheckpoint,
+  readableIteration,
+} from './run_checkpoints.js';
 import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { readWeightFile } from './weight_file.js';
+import { findWeights, type Preference } from './weight_path.js';
 import { findStateDict, type ModelShapes } from './weights.js';
 
-export const LAST_CHECKPOINT = 'last_checkpoint';
+export {
+  BEST_CHECKPOINT,
+  checkpointName,
+  FINAL_CHECKPOINT,
+  isCheckpointFile,
+  LATEST_CHECKPOINT,
+} from './checkpoint_names.js';
+export { LAST_CHECKPOINT } from './pointer.js';
+export { iterationIn } from './run_checkpoints.js';
 
 /** The one key of our checkpoints that the official trainer does not have; it carries it along as it is. */
 const RUN_KEY = 'stmixer';
@@ -48,12 +65,18 @@ export interface LoadPlan {
   readonly source: 'MODEL.WEIGHT' | typeof LAST_CHECKPOINT;
   readonly transfer: boolean;
   readonly noHead: boolean;
+  /** How the file was found, in a sentence, if it is not the one that was named. */
+  readonly note?: string;
+  /** Why it may not be the file that is meant. */
+  readonly warning?: string;
 }
 
 /** The file to load, and how. */
 export interface LoadSource extends Pick<LoadPlan, 'path' | 'transfer' | 'noHead'> {
   /** How much of the model the file must hold; by default whatever fits. */
   readonly coverage?: Coverage;
+  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
+  withFlag?(flag: string): string;
 }
 
 export interface LoadedCheckpoint extends LoadedWeights {
@@ -63,30 +86,6 @@ export interface LoadedCheckpoint extends LoadedWeights {
   readonly iteration: number | null;
   /** What a run of ours noted for its continuation. */
   readonly run: PyValue;
-}
-
-/** The name, without folder and ending, of the checkpoint after an iteration. */
-export function checkpointName(iteration: number): string {
-  return `model_${String(iteration).padStart(7, '0')}`;
-}
-
-/** The name of the checkpoint at the end of a run. */
-export const FINAL_CHECKPOINT = 'model_final';
-
-/** The name of the checkpoint with the best evaluation. */
-export const BEST_CHECKPOINT = 'model_best';
-
-/** The name of the checkpoint that is saved by time; each one takes the place of the one before. */
-export const LATEST_CHECKPOINT = 'model_latest';
-
-/** Files of checkpoints, and what a killed run leaves of them. */
-const NUMBERED = /^model_(\d{7,})\.pth$/;
-const NAMED = [FINAL_CHECKPOINT, BEST_CHECKPOINT, LATEST_CHECKPOINT].map((name) => `${name}.pth`);
-const LEFTOVER = /^(model_\w+\.pth|last_checkpoint)\.tmp-\d+-\d+$/;
-
-/** Whether a run would have written a checkpoint under this file name. */
-export function isCheckpointFile(name: string): boolean {
-  return NUMBERED.test(name) || NAMED.includes(name);
 }
 
 /** The checkpoints of one output folder. */
@@ -143,9 +142,9 @@ export class Checkpointer {
    * the names of those that could not be deleted.
    */
   prune(keep: number, iteration: number): string[] {
-    const numbered = this.#list().flatMap((file) => {
-      const number = Number(NUMBERED.exec(file)?.[1] ?? Number.NaN);
-      return number <= iteration ? [{ file, number }] : [];
+    const numbered = namesIn(this.outputDir).flatMap((file) => {
+      const number = numberIn(file);
+      return number !== null && number <= iteration ? [{ file, number }] : [];
     });
     numbered.sort((a, b) => b.number - a.number);
     return numbered.slice(keep).flatMap(({ file }) => (remove(join(this.outputDir, file)) ? [] : [file]));
@@ -159,55 +158,46 @@ export class Checkpointer {
 
   /** Deletes what saves of runs that were killed have left; only for who has the folder for itself. */
   removeLeftovers(): void {
-    for (const file of this.#list()) if (LEFTOVER.test(file)) remove(join(this.outputDir, file));
+    for (const file of namesIn(this.outputDir)) if (isLeftover(file)) remove(join(this.outputDir, file));
   }
 
-  /** The checkpoints of the folder that can be opened, but for one, newest first. */
+  /**
+   * The checkpoints of the folder that can be opened, but for one, newest first. If the name of that one has its iteration,
+   * later ones are left out: the run may have gone back from them.
+   */
   others(path: string): string[] {
-    const found = this.#list()
-      .filter((file) => /^model_\w+\.pth$/.test(file) && file !== basename(path))
-      .map((file) => join(this.outputDir, file))
-      .map((file) => ({ path: file, iteration: readableIteration(file) }))
-      .filter(({ iteration }) => iteration !== null);
-    // Of equal ones the numbered first: the others are second names.
-    found.sort((a, b) => Number(b.iteration) - Number(a.iteration) || a.path.localeCompare(b.path));
-    return found.map((file) => file.path);
+    const number = numberIn(basename(path)) ?? Number.POSITIVE_INFINITY;
+    return checkpointsIn(this.outputDir)
+      .filter((found) => basename(found.path) !== basename(path) && found.iteration <= number)
+      .map((found) => found.path);
   }
 
   /** As lastCheckpoint, but null also where `last_checkpoint` leads to nothing. */
   findLast(): string | null {
-    try {
-      return this.lastCheckpoint();
-    } catch (error) {
-      if (error instanceof CheckpointError) return null;
-      throw error;
-    }
-  }
-
-  #list(): string[] {
-    try {
-      return readdirSync(this.outputDir);
-    } catch {
-      return [];
-    }
+    return lastCheckpointIn(this.outputDir);
   }
 
   /**
    * The file to start from, or null for a fresh start: MODEL.WEIGHT, or without one the last checkpoint; with `resume` the
    * last checkpoint comes first, whole, so that a requeued job's command line can stay as it is. A run that was killed
-   * between its first checkpoint and `last_checkpoint` resumes from that checkpoint. Throws CheckpointError if the chosen
-   * file is not there.
+   * between its first checkpoint and `last_checkpoint` resumes from that checkpoint. If MODEL.WEIGHT is the folder of a run,
+   * `preference` chooses the checkpoint. Throws CheckpointError if the chosen file is not there.
    */
-  resolve({ weight, resume, transfer, noHead }: LoadRequest): LoadPlan | null {
-    let last = resume || weight === '' ? this.lastCheckpoint() : null;
-    if (resume) last ??= this.#newestNumbered();
-    if (last !== null) return this.continuation(last, { resume, transfer, noHead });
-    if (weight === '') return null;
-    if (!existsSync(weight)) {
-      const place = absolute(weight) === weight ? '' : ` (looked for ${absolute(weight)})`;
-      throw new CheckpointError(`MODEL.WEIGHT: ${weight}: no such file${place}`);
+  resolve(
+    { weight, resume, transfer, noHead }: LoadRequest,
+    preference: Preference = preferenceFor(transfer),
+  ): LoadPlan | null {
+    let last: PointerTarget | null = resume || weight === '' ? followPointer(this.outputDir) : null;
+    if (resume && last === null) {
+      const path = newestCheckpoint(this.outputDir);
+      last = path === null ? null : { path };
     }
-    return { path: weight, source: 'MODEL.WEIGHT', transfer, noHead };
+    if (last !== null) {
+      const plan = this.continuation(last.path, { resume, transfer, noHead });
+      return { ...plan, warning: last.warning };
+    }
+    if (weight === '') return null;
+    return { ...locateWeight(weight, preference), source: 'MODEL.WEIGHT', transfer, noHead };
   }
 
   /** How a run continues from one of its own checkpoints: with `resume` whole, whatever else was asked for. */
@@ -218,39 +208,35 @@ export class Checkpointer {
 
   /** Whether `--resume` finds a run to continue here. */
   canResume(): boolean {
-    return existsSync(join(this.outputDir, LAST_CHECKPOINT)) || this.#newestNumbered() !== null;
-  }
-
-  #newestNumbered(): string | null {
-    return this.others('').find((path) => NUMBERED.test(basename(path))) ?? null;
+    return existsSync(join(this.outputDir, LAST_CHECKPOINT)) || newestCheckpoint(this.outputDir) !== null;
   }
 
   /**
-   * The checkpoint that `last_checkpoint` names, or null without such a file. The file of that name beside it comes first,
-   * since the folder may have been copied or moved; else the path is relative to the working directory, as in the official
-   * code.
+   * The checkpoint that `last_checkpoint` names, or null without such a file. Throws CheckpointError if it leads to nothing.
    */
   lastCheckpoint(): string | null {
-    const pointer = join(this.outputDir, LAST_CHECKPOINT);
-    let path: string;
-    try {
-      path = readFileSync(pointer, 'utf8').trim();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-      throw new CheckpointError(`${pointer}: cannot be read: ${describeSystemError(error)}`, {
-        cause: error,
-      });
-    }
-    const advice = `write the path of the checkpoint to go on from into ${pointer}, or delete it to start afresh`;
-    if (path === '') throw new CheckpointError(`${pointer}: is empty; ${advice}`);
-    const beside = join(dirname(pointer), basename(path));
-    const found = [beside, path].find((candidate) => existsSync(candidate));
-    if (found === undefined) {
-      throw new CheckpointError(
-        `${pointer}: names ${path}, but neither that nor ${beside} exists; ${advice}`,
-      );
-    }
-    return found;
+    return followPointer(this.outputDir)?.path ?? null;
+  }
+
+  /** Makes a file the one that `--resume` goes on from. Throws CheckpointError if the disk refuses. */
+  async pointTo(path: string): Promise<void> {
+    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
+  }
+}
+
+/** The checkpoint of a run's folder in MODEL.WEIGHT: to start a new training from its weights, or to continue that one. */
+export function preferenceFor(transfer: boolean): Preference {
+  return transfer ? 'best' : 'last';
+}
+
+/** As findWeights, for the path in MODEL.WEIGHT, which sentences name. */
+export function locateWeight(weight: string, preference: Preference): ReturnType<typeof findWeights> {
+  try {
+    const { note, ...found } = findWeights(weight, preference);
+    return note === undefined ? found : { ...found, note: `MODEL.WEIGHT: ${note}` };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(`MODEL.WEIGHT: ${error.message}`, { cause: error });
   }
 }
 
@@ -259,7 +245,7 @@ export class Checkpointer {
  * are. Throws CheckpointError if the file cannot be read or does not fit the model.
  */
 export function loadCheckpoint(
-  { path, transfer, noHead, coverage = 'any' }: LoadSource,
+  { path, transfer, noHead, coverage = 'any', withFlag = (flag) => flag }: LoadSource,
   model: ModelShapes,
   set: (name: string, data: Float32Array) => void,
 ): LoadedCheckpoint {
@@ -272,29 +258,12 @@ export function loadCheckpoint(
     throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
   }
   return {
-    ...loadWeights({ path, state }, model, { noHead, coverage }, set),
+    ...loadWeights({ path, state }, model, { noHead, coverage, withFlag }, set),
     optimizer: part('optimizer'),
     scheduler: part('scheduler'),
     iteration: iteration as number | null,
     run: part(RUN_KEY),
   };
-}
-
-/** The iteration that a weight file says it is of, or null. Throws CheckpointError if the file cannot be opened. */
-export function iterationIn(path: string): number | null {
-  const content = readWeightFile(path);
-  const iteration = content instanceof Map ? content.get('iteration') : null;
-  return typeof iteration === 'number' ? iteration : null;
-}
-
-/** Null also where the file cannot be opened. */
-function readableIteration(path: string): number | null {
-  try {
-    return iterationIn(path);
-  } catch (error) {
-    if (error instanceof CheckpointError) return null;
-    throw error;
-  }
 }
 
 /** Whether the file is gone now. */

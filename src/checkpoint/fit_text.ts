@@ -33,7 +33,7 @@ export function summarizeMisfit({ groups }: Misfit): string {
 }
 
 /** Advice for the user; only training can go on with a part of the weights. */
-export function adviseOn(misfit: Misfit, coverage: Coverage): string {
+export function adviseOn(misfit: Misfit, coverage: Coverage, withFlag: (flag: string) => string): string {
   const { groups, renamings, regroupings, counts, settings } = misfit;
   const ways: string[] = [];
   if (renamings.length > 0) ways.push('rename the tensors in the file');
@@ -43,8 +43,9 @@ export function adviseOn(misfit: Misfit, coverage: Coverage): string {
   if (fitting.length > 0) ways.push(`use the configuration that fits the file (${fitting.join(', ')})`);
   if (ways.length === 0) ways.push('use a file and a configuration that fit each other');
   if (coverage !== 'whole model') {
-    if (groups.every(({ name }) => name === 'head')) ways.push('leave the head out with --no-head');
-    ways.push('use --allow-partial to train with what loads, and the rest at random');
+    if (groups.every(({ name }) => name === 'head'))
+      ways.push(`leave the head out with ${withFlag('--no-head')}`);
+    ways.push(`use ${withFlag('--allow-partial')} to train with what loads, and the rest at random`);
   }
   const [first, ...others] = ways;
   return `${[first[0].toUpperCase() + first.slice(1), ...others].join(', or ')}.`;

@@ -15,6 +15,8 @@ export interface LoadOptions {
   /** Leaves the head out. */
   readonly noHead: boolean;
   readonly coverage: Coverage;
+  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
+  withFlag?(flag: string): string;
 }
 
 export interface LoadedWeights {
@@ -31,15 +33,20 @@ export interface LoadedWeights {
 export function loadWeights(
   { path, state }: WeightSource,
   model: ModelShapes,
-  { noHead, coverage }: LoadOptions,
+  { noHead, coverage, withFlag = (flag) => flag }: LoadOptions,
   set: (name: string, data: Float32Array) => void,
 ): LoadedWeights {
   const report = matchWeights(state, model, noHead);
-  if (report.mismatched.length > 0) throw new CheckpointError(describeMismatch(path, report));
+  // Only training can leave the head out.
+  const noHeadFlag = coverage === 'whole model' ? null : withFlag('--no-head');
+  if (report.mismatched.length > 0) throw new CheckpointError(describeMismatch(path, report, noHeadFlag));
   const match = { state, model, report };
   const misfit = findMisfit(match, coverage);
   if (report.loaded.size === 0) throw new CheckpointError(describeStranger(path, match, misfit));
-  if (misfit && coverage !== 'any') throw new CheckpointError(describeFailure(path, match, misfit, coverage));
+  if (misfit && coverage !== 'any') {
+    const advice = adviseOn(misfit, coverage, withFlag);
+    throw new CheckpointError(`${describeFailure(path, match, misfit, coverage)}\n${advice}`);
+  }
   for (const [name, key] of report.loaded) set(name, toFloat32(state.get(key)!));
   return { report, misfit: misfit && `${summarizeMisfit(misfit)}\n${describeMisfit(misfit)}` };
 }
@@ -62,5 +69,5 @@ function describeFailure(path: string, { model, report }: Match, misfit: Misfit,
           'whole model, and the configuration that it was trained with'
         : 'holds more than the model; it takes the configuration that it was trained with';
   }
-  return [`${path}: ${summary}`, describeMisfit(misfit), adviseOn(misfit, coverage)].join('\n');
+  return [`${path}: ${summary}`, describeMisfit(misfit)].join('\n');
 }

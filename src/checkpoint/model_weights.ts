@@ -2,29 +2,36 @@
 import { CheckpointError } from '../errors.js';
 import type { Module } from '../nn/module.js';
 import { Checkpointer, loadCheckpoint } from './checkpointer.js';
+import { checkpointsIn } from './run_checkpoints.js';
 
 export interface WeightsOrigin {
   readonly path: string;
   /** Training steps that the weights had seen; null where the file does not say. */
   readonly iteration: number | null;
+  /** How the file was found if MODEL.WEIGHT does not name it. */
+  readonly note?: string;
+  /** Why it may not be the file that is meant. */
+  readonly warning?: string;
 }
 
 /**
- * Loads MODEL.WEIGHT (`weight`), or where that is empty the last checkpoint in `outputDir`. Throws CheckpointError if there
+ * Loads MODEL.WEIGHT (`weight`), or where that is empty the last checkpoint in `outputDir`. The folder of a run stands for its
+ * best checkpoint, else its last. Throws CheckpointError if there
  * is no file, it cannot be read, or it is not exactly of this model: what another model would say is noise.
  */
 export function loadModelWeights(model: Module, weight: string, outputDir: string): WeightsOrigin {
   const request = { weight, resume: false, transfer: false, noHead: false };
-  const plan = new Checkpointer(outputDir).resolve(request);
+  const plan = new Checkpointer(outputDir).resolve(request, 'best');
   if (plan === null) {
     throw new CheckpointError(
       `MODEL.WEIGHT is empty and ${outputDir} has no last_checkpoint: name the weights of a trained model, ` +
-        'for example MODEL.WEIGHT output/model_final.pth',
+        `for example MODEL.WEIGHT ${checkpointsIn(outputDir)[0]?.path ?? 'output/model_final.pth'}`,
     );
   }
   const parameters = new Map(model.namedParameters());
   const { iteration } = loadCheckpoint({ ...plan, coverage: 'whole model' }, parameters, (name, data) =>
     parameters.get(name)?.set(data),
   );
-  return { path: plan.path, iteration };
+  const { path, note, warning } = plan;
+  return { path, iteration, note, warning };
 }

@@ -1,13 +1,17 @@
 /** @file The weights that a run's own config.yaml stands for: the best or the last of that run. */
-import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Config, LoadedConfig } from '../config/index.js';
-import { BEST_CHECKPOINT, Checkpointer, isCheckpointFile, LAST_CHECKPOINT } from './checkpointer.js';
+import { isCheckpointFile } from './checkpoint_names.js';
+import { LAST_CHECKPOINT } from './pointer.js';
+import { runCheckpoint } from './weight_path.js';
 
-/** A configuration to evaluate or to detect with, and a sentence about its weights where there is something to say. */
+/** A configuration to evaluate or to detect with, and sentences about its weights where there is something to say. */
 export interface ConfigToUse {
   readonly config: Config;
   readonly note: string | null;
+  /** Why the weights may be those of another run. */
+  readonly warning?: string;
 }
 
 /**
@@ -21,17 +25,16 @@ export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse 
   const isGiven = (key: string) => origins.get(key)?.source === 'override';
   const OUTPUT_DIR = isGiven('OUTPUT_DIR') ? config.OUTPUT_DIR : folder;
   if (isGiven('MODEL.WEIGHT')) return { config: { ...config, OUTPUT_DIR }, note: null };
-  const checkpointer = new Checkpointer(folder);
-  const best = checkpointer.pathOf(BEST_CHECKPOINT);
-  const isBest = existsSync(best);
-  const weight = isBest ? best : (checkpointer.lastCheckpoint() ?? checkpointer.others('')[0] ?? null);
-  if (weight === null) {
+  const found = runCheckpoint(folder, 'best');
+  if (found === null) {
     const note = `the run in ${folder} has no checkpoint yet: MODEL.WEIGHT is what it started from`;
     return { config: { ...config, OUTPUT_DIR }, note };
   }
+  const { path, which, warning } = found;
   return {
-    config: { ...config, OUTPUT_DIR, MODEL: { ...config.MODEL, WEIGHT: weight } },
-    note: `${weight} holds the ${isBest ? 'best' : 'last'} weights of the run in ${folder}`,
+    config: { ...config, OUTPUT_DIR, MODEL: { ...config.MODEL, WEIGHT: path } },
+    note: `${path} holds the ${which} weights of the run in ${folder}`,
+    warning,
   };
 }
 

@@ -149,15 +149,21 @@ function absentParts({ loaded, missing }: LoadReport): string[] {
   return lines;
 }
 
-/** The sentences of the error for weights of other shapes. */
-export function describeMismatch(path: string, { mismatched }: LoadReport): string {
+/** The sentences of the error for weights of other shapes; `noHeadFlag` is how the head is left out, where it can be. */
+export function describeMismatch(
+  path: string,
+  { mismatched }: LoadReport,
+  noHeadFlag: string | null,
+): string {
   const some = mismatched
     .slice(0, 4)
     .map(({ name, expected, found }) => `${name} is [${found}] in the file and [${expected}] in the model`);
   const rest = mismatched.length > some.length ? ` (and ${mismatched.length - some.length} more)` : '';
-  const advice = mismatched.every(({ name }) => isHead(name))
-    ? 'Use --no-head to load everything but the head, for instance for another number of action classes'
-    : 'Set the sizes in the config (ViT.*, MODEL.STM.*) to those the weights were trained with';
+  const sizes = 'Set the sizes in the config (ViT.*, MODEL.STM.*) to those the weights were trained with';
+  const advice =
+    noHeadFlag !== null && mismatched.every(({ name }) => isHead(name))
+      ? `Use ${noHeadFlag} to load everything but the head, for instance for another number of action classes`
+      : sizes;
   const count = tensors(mismatched.length);
   return `${path}: ${count} with another shape than in the model: ${some.join('; ')}${rest}. ${advice}.`;
 }

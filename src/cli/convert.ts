@@ -7,7 +7,7 @@ import { byteSize, printable } from '../util/text.js';
 export function convertCommand(): Command {
   return new Command('convert')
     .description('a weight file as .pth or .safetensors, whole or the weights alone, in another precision')
-    .argument('<in>', 'the weight file; its content tells the format')
+    .argument('<in>', 'the weight file (its content tells the format), or the folder of a run')
     .argument('<out>', 'the new file; its ending, .pth or .safetensors, chooses the format')
     .addOption(
       new Option('--dtype <type>', "what the model's floating point numbers become")
@@ -17,12 +17,16 @@ export function convertCommand(): Command {
     .option('--weights-only', 'leave out optimizer, schedule and everything else; .safetensors always does')
     .option('--verbose', 'show where errors come from')
     .action(async (from: string, to: string, { dtype, weightsOnly }: Partial<ConvertOptions>) => {
-      const { convertWeightFile } = await import('../checkpoint/convert.js');
-      const report = await convertWeightFile(from, to, {
+      const [{ convertWeightFile }, { weightsToRead }] = await Promise.all([
+        import('../checkpoint/convert.js'),
+        import('./weights_to_read.js'),
+      ]);
+      const source = weightsToRead(from);
+      const report = await convertWeightFile(source, to, {
         dtype: dtype ?? 'keep',
         weightsOnly: weightsOnly ?? false,
       });
-      print(`${summaryOf(from, to, report)}\n`);
+      print(`${summaryOf(source, to, report)}\n`);
       const warning = warningOf(report);
       if (warning) process.stderr.write(`${warning}\n`);
     });

@@ -47,8 +47,9 @@ export function detectCommand(): Command {
     ]);
     const report = new DetectConsole();
     for (const warning of loaded.warnings) report.warn(warning);
-    const { config, note } = weightsOfOwnRun(loaded);
+    const { config, note, warning } = weightsOfOwnRun(loaded);
     if (note !== null) report.info(note);
+    if (warning !== undefined) report.warn(warning);
     const stopping = new AbortController();
     const stop = new StopSignals((signal) => {
       report.info(`${signal}: finishing what is begun${onceMore(signal)}`);

@@ -53,12 +53,18 @@ export function inspectCommand(): Command {
 function checkpointCommand(): Command {
   return new Command('checkpoint')
     .description('what a weight file holds: tensors with their sums, training state, checksums')
-    .argument('<file>', 'a .pth or .safetensors file')
+    .argument(
+      '<file>',
+      'a .pth or .safetensors file, or the folder of a run: its best checkpoint, else its last',
+    )
     .option('--json', 'machine-readable output')
     .option('--verbose', 'show where errors come from')
     .action(async (file: string, { json }: { json?: boolean }) => {
-      const { inspectCheckpoint } = await import('./inspect_checkpoint.js');
-      const { text, error } = inspectCheckpoint(file, json ?? false);
+      const [{ inspectCheckpoint }, { weightsToRead }] = await Promise.all([
+        import('./inspect_checkpoint.js'),
+        import('./weights_to_read.js'),
+      ]);
+      const { text, error } = inspectCheckpoint(weightsToRead(file), json ?? false);
       print(`${text}\n`);
       if (error) throw error;
     });

@@ -82,6 +82,8 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   report.info(`engine: ${engine.description}`);
   const model = new Detector(cfg).train(false);
   const origin = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  if (origin.note !== undefined) report.info(origin.note);
+  if (origin.warning !== undefined) report.warn(origin.warning);
   report.info(
     `weights: ${origin.path}${origin.iteration === null ? '' : ` (iteration ${origin.iteration})`}`,
   );

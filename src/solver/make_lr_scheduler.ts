@@ -1,12 +1,21 @@
 /** @file The learning rate schedule that a configuration asks for. */
 import { ConfigError } from '../errors.js';
+import type { PyValue } from '../util/python_values.js';
 import { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
 import type { LrSchedule, RateHolder } from './lr_schedule.js';
+import { asDict } from './python_dict.js';
 import type { SolverConfig } from './solver_config.js';
 import { WarmupMultiStepLR } from './warmup_multi_step_lr.js';
 
 /** Known values of SOLVER.SCHEDULER. */
 export const SCHEDULERS = ['warmup_multi_step', 'half_period_cosine'] as const;
+
+/** SOLVER.SCHEDULER of the run that saved a schedule's state; null if nothing in it says so. */
+export function scheduleKindOf(state: PyValue): (typeof SCHEDULERS)[number] | null {
+  const dict = asDict(state, 'schedule');
+  if (dict.has('milestones')) return 'warmup_multi_step';
+  return dict.has('max_iters') ? 'half_period_cosine' : null;
+}
 
 /** Sets the optimizer's rates to those of the first iteration. Throws ConfigError on an unknown SOLVER.SCHEDULER. */
 export function makeLrScheduler(cfg: SolverConfig, optimizer: RateHolder): LrSchedule {

@@ -71,6 +71,11 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
   abstract readonly bufferNames: readonly string[];
   /** Whether a state without these tensors is broken, and counts its steps. */
   abstract readonly countsSteps: boolean;
+  /** Whether a parameter keeps a state from step to step, by the saved settings of its group. */
+  keepsState(_fileGroup: ReadonlyMap<PyValue, PyValue>): boolean {
+    return true;
+  }
+
   /** Entries that PyTorch keeps in each group and that have one value here. */
   abstract readonly fixedSettings: Readonly<Record<string, boolean | null>>;
 

@@ -257,7 +257,7 @@ describe('state that does not fit', () => {
           ['state', new Map()],
           ['param_groups', []],
         ]),
-      /has 0 parameter groups, this run has 2 \(first, rest\).*--transfer/,
+      /does not fit this run: it has 0 parameter groups, this run has 2 \(first, rest\)$/,
     ],
     [
       'another size of a group',

@@ -98,33 +98,13 @@ export function unpackOptimizer<S extends GroupSettings>(
   value: PyValue,
 ): { groups: UnpackedGroup[]; states: Map<Parameter, UnpackedState> } {
   const dict = asDict(value, 'optimizer state');
-  const fileGroups = asList(dict.get('param_groups'), 'optimizer param_groups').map((group, i) =>
-    asDict(group, `optimizer param_groups[${i}]`),
+  const { fileGroups, byIndex } = pairParameters(optimizer, dict);
+  const groups = fileGroups.map((fileGroup, i) =>
+    unpackGroup(optimizer, fileGroup, `optimizer group "${optimizer.paramGroups[i].name}"`),
   );
-  const { paramGroups } = optimizer;
-  if (fileGroups.length !== paramGroups.length) {
-    throw misfit(
-      `it has ${fileGroups.length} parameter groups, this run has ${paramGroups.length} ` +
-        `(${paramGroups.map(({ name }) => name).join(', ')})`,
-    );
-  }
-  // The file's numbering need not be 0, 1, 2, …: PyTorch pairs parameters by their place.
-  const byIndex = new Map<number, NamedParameter>();
-  const groups = fileGroups.map((fileGroup, i) => {
-    const { name, params } = paramGroups[i];
-    const indices = asNumbers(fileGroup.get('params'), `optimizer param_groups[${i}]["params"]`);
-    if (indices.length !== params.length) {
-      throw misfit(
-        `its group ${i} has ${indices.length} parameters, "${name}" of this run has ${params.length}`,
-      );
-    }
-    checkNames(fileGroup.get('param_names'), params, name);
-    for (const [place, index] of indices.entries()) byIndex.set(index, params[place]);
-    return unpackGroup(optimizer, fileGroup, `optimizer group "${name}"`);
-  });
   const states = new Map<Parameter, UnpackedState>();
   for (const [key, entries] of asDict(dict.get('state'), 'optimizer state["state"]')) {
-    const named = byIndex.get(Number(key));
+    const named = byIndex.get(Number(key))?.named;
     if (!named) continue;
     const what = `optimizer state of ${named.name}`;
     const state = unpackState(optimizer, asDict(entries, what), named.parameter, what);
@@ -133,11 +113,44 @@ export function unpackOptimizer<S extends GroupSettings>(
   return { groups, states };
 }
 
-function misfit(why: string): CheckpointError {
-  return new CheckpointError(
-    `the checkpoint's optimizer state does not fit this run: ${why}. Use the model and the ViT and SOLVER settings ` +
-      'that it was saved with, or --transfer to take its weights only',
+/** A parameter of this run, and the group of the file that has it. */
+interface PairedParameter {
+  readonly named: NamedParameter;
+  readonly fileGroup: ReadonlyMap<PyValue, PyValue>;
+}
+
+/** The groups of a file, and by the file's numbers the parameters of this run. Throws CheckpointError if they do not fit. */
+export function pairParameters(
+  { paramGroups }: Pick<Optimizer, 'paramGroups'>,
+  dict: ReadonlyMap<PyValue, PyValue>,
+): { fileGroups: ReadonlyMap<PyValue, PyValue>[]; byIndex: Map<number, PairedParameter> } {
+  const fileGroups = asList(dict.get('param_groups'), 'optimizer param_groups').map((group, i) =>
+    asDict(group, `optimizer param_groups[${i}]`),
   );
+  if (fileGroups.length !== paramGroups.length) {
+    throw misfit(
+      `it has ${fileGroups.length} parameter groups, this run has ${paramGroups.length} ` +
+        `(${paramGroups.map(({ name }) => name).join(', ')})`,
+    );
+  }
+  // The file's numbering need not be 0, 1, 2, …: PyTorch pairs parameters by their place.
+  const byIndex = new Map<number, PairedParameter>();
+  for (const [i, fileGroup] of fileGroups.entries()) {
+    const { name, params } = paramGroups[i];
+    const indices = asNumbers(fileGroup.get('params'), `optimizer param_groups[${i}]["params"]`);
+    if (indices.length !== params.length) {
+      throw misfit(
+        `its group ${i} has ${indices.length} parameters, "${name}" of this run has ${params.length}`,
+      );
+    }
+    checkNames(fileGroup.get('param_names'), params, name);
+    for (const [place, index] of indices.entries()) byIndex.set(index, { named: params[place], fileGroup });
+  }
+  return { fileGroups, byIndex };
+}
+
+function misfit(why: string): CheckpointError {
+  return new CheckpointError(`the checkpoint's optimizer state does not fit this run: ${why}`);
 }
 
 function checkNames(names: PyValue | undefined, params: readonly NamedParameter[], group: string): void {

@@ -15,16 +15,17 @@ const official: PyValue = {
   state: {},
   param_groups: [
     { lr: 1, lr_scale: 0.5, params: [0] },
-    { lr: 1, params: [1] },
+    { lr: 1, lr_scale: 1, params: [1] },
+    { lr: 1, params: [2] },
   ],
 };
 const decayed = (apply: boolean) =>
   solverConfig({ 'ViT.DEPTH': 1, 'ViT.LAYER_DECAY': 0.5, 'SOLVER.APPLY_LR_SCALE': apply });
 
 describe('lrScaleWarning', () => {
-  it('warns where an official run goes on with layer decay', () => {
+  it('warns where an official run goes on with layer decay, whose factors are those of the file', () => {
     expect(lrScaleWarning(decayed(true), official)).toMatch(
-      /official code.*LAYER_DECAY 0.5 this run multiplies .* by 0.250 to 1.00. Set SOLVER.APPLY_LR_SCALE False/,
+      /official code.*LAYER_DECAY 0.5 this run multiplies .* by 0.500 to 1.00. Set SOLVER.APPLY_LR_SCALE False/,
     );
   });
 

@@ -2,7 +2,7 @@
 import type { PyValue } from '../util/python_values.js';
 import { LayerDecayValueAssigner } from './layer_decay.js';
 import { APPLY_LR_SCALE_KEY } from './optimizer_state.js';
-import { asDict, asList } from './python_dict.js';
+import { asDict, asList, asNumber } from './python_dict.js';
 import { type SolverConfig, usesLayerDecay } from './solver_config.js';
 
 /**
@@ -15,12 +15,13 @@ export function lrScaleWarning(cfg: SolverConfig, optimizerState: PyValue): stri
     asDict(optimizerState, 'optimizer state').get('param_groups'),
     'optimizer param_groups',
   );
-  const marks = groups.map((group) => asDict(group, 'optimizer param_groups').get(APPLY_LR_SCALE_KEY));
+  const dicts = groups.map((group) => asDict(group, 'optimizer param_groups'));
+  const marks = dicts.map((group) => group.get(APPLY_LR_SCALE_KEY));
   const saved = marks.some((mark) => mark === true);
   const now = cfg.SOLVER.APPLY_LR_SCALE;
   if (saved === now) return null;
-  const { values } = LayerDecayValueAssigner.fromConfig(cfg);
-  const range = `${values[0].toPrecision(3)} to ${values[values.length - 1].toPrecision(3)}`;
+  const values = scalesIn(dicts) ?? LayerDecayValueAssigner.fromConfig(cfg).values;
+  const range = `${Math.min(...values).toPrecision(3)} to ${Math.max(...values).toPrecision(3)}`;
   const origin = marks.every((mark) => mark === undefined)
     ? 'the checkpoint comes from the official code, which never multiplies learning rates by lr_scale'
     : `the checkpoint was trained with SOLVER.APPLY_LR_SCALE ${saved ? 'True' : 'False'}`;
@@ -29,4 +30,10 @@ export function lrScaleWarning(cfg: SolverConfig, optimizerState: PyValue): stri
     (now ? `multiplies the backbone's by ${range}` : `no longer multiplies the backbone's by ${range}`) +
     `. Set SOLVER.APPLY_LR_SCALE ${now ? 'False' : 'True'} to go on as before`
   );
+}
+
+/** The factors that the groups of a file bring along, which replace those of the configuration; null without any. */
+function scalesIn(groups: readonly ReadonlyMap<PyValue, PyValue>[]): number[] | null {
+  const scales = groups.map((group) => group.get('lr_scale') ?? null).filter((scale) => scale !== null);
+  return scales.length === 0 ? null : scales.map((scale) => asNumber(scale, 'optimizer param_groups, lr_scale'));
 }

@@ -1,6 +1,8 @@
 /** @file Stochastic gradient descent with momentum, dampening and Nesterov's variant, PyTorch's formulas. */
 import * as tf from '@tensorflow/tfjs';
+import type { PyValue } from '../util/python_values.js';
 import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import { asNumber } from './python_dict.js';
 
 export interface SgdSettings extends GroupSettings {
   momentum: number;
@@ -13,6 +15,10 @@ export class SGD extends Optimizer<SgdSettings> {
   readonly bufferNames = ['momentum_buffer'];
   readonly countsSteps = false;
   readonly fixedSettings = { maximize: false, foreach: null, differentiable: false, fused: null };
+
+  override keepsState(fileGroup: ReadonlyMap<PyValue, PyValue>): boolean {
+    return asNumber(fileGroup.get('momentum'), 'optimizer param_groups, momentum') !== 0;
+  }
 
   protected override problemWith(settings: SgdSettings): string | null {
     const { momentum, dampening, nesterov } = settings;

@@ -1,23 +1,26 @@
 /** @file The run that an output folder holds already: found, and moved aside for a run that starts afresh. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { Checkpointer, isCheckpointFile, iterationIn, LAST_CHECKPOINT } from '../checkpoint/checkpointer.js';
+  Checkpointer,
+  isCheckpointFile,
+  iterationIn,
+  LAST_CHECKPOINT,
+  locateWeight,
+  preferenceFor,
+} from '../checkpoint/checkpointer.js';
+import { isIn } from '../checkpoint/pointer.js';
+import {
+  checkpointsIn,
+  holdsTrainingState,
+  lastCheckpointIn,
+  newestCheckpoint,
+} from '../checkpoint/run_checkpoints.js';
 import { type Config, dumpConfig, type LoadedConfig, loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { EVALUATIONS } from '../evaluation/history.js';
 import { CONFIG, ENVIRONMENT, LOG, METRICS } from '../report/run_files.js';
-import { ioReason } from '../util/output_paths.js';
+import { finishMove, moveAside, moveBack, movedRuns } from './move_run.js';
 
 /** Everything but checkpoints that a run leaves in its OUTPUT_DIR. */
 const FILES = new Set([
@@ -32,7 +35,6 @@ const FILES = new Set([
   'tensorboard',
 ]);
 const SAVED_BATCH = /^nonfinite_\d+\.pth$/;
-const MOVED = 'previous_run_';
 
 /** Flags that decide about a run that is there already. */
 export interface FolderRequest {
@@ -44,10 +46,12 @@ export interface FolderRequest {
 
 /** An output folder without files of other runs. */
 export interface ClearedFolder {
-  /** The configuration; MODEL.WEIGHT has followed its file. */
+  /** The configuration; MODEL.WEIGHT names a file, and has followed it. */
   readonly config: Config;
-  /** A sentence about a run that was moved, now or before; null if there is nothing to say. */
-  readonly note: string | null;
+  /** A sentence about the file that MODEL.WEIGHT stands for, if it is not that file. */
+  readonly note?: string;
+  /** Sentences about runs that were moved, now or before, and about weights that may be of another run. */
+  readonly warnings: readonly string[];
   /** Undoes the move, for a run that fails before it has begun. */
   restore(): void;
 }
@@ -56,35 +60,55 @@ export interface ClearedFolder {
  * Makes sure that OUTPUT_DIR holds no run but the one that this run continues. The files of another run are moved into a
  * subfolder if `--overwrite` asks for it, or if that run saved nothing. Otherwise this throws ConfigError.
  */
-export function clearOutputDir(
-  { config: cfg, origins }: LoadedConfig,
-  request: FolderRequest,
-): ClearedFolder {
-  const { OUTPUT_DIR, MODEL } = cfg;
+export function clearOutputDir({ config, origins }: LoadedConfig, request: FolderRequest): ClearedFolder {
+  const { OUTPUT_DIR } = config;
   protectConfigFile(OUTPUT_DIR, origins);
+  const finished = finishMove(OUTPUT_DIR, () => namesOfRun(OUTPUT_DIR));
+  const { cfg, note, warnings } = withWeightFile(config, request);
+  if (finished !== null) warnings.push(movedTo(OUTPUT_DIR, finished));
+  const kept = { config: cfg, note, warnings, restore() {} };
   const previous = findPreviousRun(OUTPUT_DIR);
-  const kept = { config: cfg, note: null, restore() {} };
-  if (previous === null) return request.resume ? { ...kept, note: movedRun(OUTPUT_DIR) } : kept;
+  if (previous === null) {
+    if (request.resume && finished === null) warnings.push(...nothingToResume(OUTPUT_DIR));
+    return kept;
+  }
   if (continuesIn(cfg, request)) return kept;
   if (previous.result !== null && !request.overwrite) throw usedFolder(OUTPUT_DIR, previous.result, request);
+  const { WEIGHT } = cfg.MODEL;
   // With --transfer and no MODEL.WEIGHT the weights are those of the run that is moved.
-  const last = request.transfer ? new Checkpointer(OUTPUT_DIR).findLast() : null;
-  const weight = MODEL.WEIGHT === '' ? (last ?? '') : MODEL.WEIGHT;
-  const folder = moveAside(OUTPUT_DIR, previous);
+  const weight = WEIGHT === '' && request.transfer ? (lastCheckpointIn(OUTPUT_DIR) ?? '') : WEIGHT;
+  const folder = moveAside(OUTPUT_DIR, previous.files);
+  warnings.push(movedTo(OUTPUT_DIR, folder));
   return {
-    config: { ...cfg, MODEL: { ...MODEL, WEIGHT: pathAfterMove(weight, OUTPUT_DIR, folder) } },
-    note: `the run that was in ${OUTPUT_DIR} is in ${folder} now`,
-    restore: () => moveBack(OUTPUT_DIR, folder, previous.files),
+    ...kept,
+    config: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: pathAfterMove(weight, OUTPUT_DIR, folder) } },
+    restore: () => moveBack(OUTPUT_DIR, folder),
   };
 }
 
-/** A sentence for a run that finds nothing to resume where another one was moved aside; null otherwise. */
-function movedRun(outputDir: string): string | null {
-  const moved = readdirSync(outputDir)
-    .filter((name) => name.startsWith(MOVED))
-    .sort();
-  if (moved.length === 0) return null;
-  return `nothing in ${outputDir} can be resumed; earlier runs are in its subfolders ${moved.join(', ')}`;
+/** The configuration with the file that MODEL.WEIGHT stands for, unless the run does not look at MODEL.WEIGHT. */
+function withWeightFile(
+  cfg: Config,
+  { resume, transfer }: FolderRequest,
+): { cfg: Config; note?: string; warnings: string[] } {
+  const { WEIGHT } = cfg.MODEL;
+  const isIgnored = resume && new Checkpointer(cfg.OUTPUT_DIR).canResume();
+  // A file that is missing is an error where it is loaded.
+  if (isIgnored || !existsSync(WEIGHT)) return { cfg, warnings: [] };
+  const { path, note, warning } = locateWeight(WEIGHT, preferenceFor(transfer));
+  const warnings = warning === undefined ? [] : [warning];
+  return { cfg: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path } }, note, warnings };
+}
+
+function movedTo(outputDir: string, folder: string): string {
+  return `the run that was in ${outputDir} is in ${folder} now`;
+}
+
+/** A sentence for a run that finds nothing to resume where another one was moved aside. */
+function nothingToResume(outputDir: string): string[] {
+  const moved = movedRuns(outputDir);
+  if (moved.length === 0) return [];
+  return [`nothing in ${outputDir} can be resumed; earlier runs are in its subfolders ${moved.join(', ')}`];
 }
 
 /** Whether a run goes on from a checkpoint of the run in its folder, so that both are one. */
@@ -132,52 +156,37 @@ export interface PreviousRun {
 
 /** The run that a folder holds; null if no iteration of one was logged and nothing of it was kept. */
 export function findPreviousRun(outputDir: string): PreviousRun | null {
-  const files = existsSync(outputDir) ? readdirSync(outputDir).filter(isOfRun) : [];
-  const result = files.find((name) => isCheckpointFile(name) || name === EVALUATIONS) ?? null;
+  const files = existsSync(outputDir) ? namesOfRun(outputDir) : [];
+  const isResult = (name: string) =>
+    isCheckpointFile(name) || name === EVALUATIONS || name === LAST_CHECKPOINT;
+  const result = files.find(isResult) ?? null;
   const metrics = statSync(join(outputDir, METRICS), { throwIfNoEntry: false });
   const hasMetrics = metrics?.isFile() === true && metrics.size > 0;
   return result !== null || hasMetrics ? { files, result } : null;
 }
 
+/** What of a run lies in a folder, and the file that its `last_checkpoint` names, whatever it is called. */
+function namesOfRun(outputDir: string): string[] {
+  const last = lastCheckpointIn(outputDir);
+  const named = last !== null && isIn(last, outputDir) ? basename(last) : null;
+  return readdirSync(outputDir).filter((name) => isOfRun(name) || name === named);
+}
+
 function usedFolder(outputDir: string, result: string, { resume }: FolderRequest): ConfigError {
-  const pointer = join(outputDir, LAST_CHECKPOINT);
-  const next = new Checkpointer(outputDir).canResume()
-    ? 'To continue that run, use --resume'
-    : `To continue that run, write the path of its checkpoint into ${pointer} and use --resume`;
   return new ConfigError(
-    `OUTPUT_DIR: ${outputDir} holds another run (${result}). ${next}. To train a new one, choose another OUTPUT_DIR, or ` +
-      `${resume ? 'replace --resume by' : 'add'} --overwrite, which moves the files of the other run into a subfolder`,
+    `OUTPUT_DIR: ${outputDir} holds another run (${result}). ${wayToContinue(outputDir)}To train a new one, choose another ` +
+      `OUTPUT_DIR, or ${resume ? 'replace --resume by' : 'add'} --overwrite, which moves the files of the other run into a subfolder`,
   );
 }
 
-/** Moves a run's files into a new subfolder of its folder, where they are a whole run again; returns the subfolder. */
-function moveAside(outputDir: string, { files }: PreviousRun): string {
-  const folder = unusedFolder(outputDir);
-  const moved: string[] = [];
-  try {
-    mkdirSync(folder);
-    for (const name of files) {
-      renameSync(join(outputDir, name), join(folder, name));
-      moved.push(name);
-    }
-    return folder;
-  } catch (error) {
-    moveBack(outputDir, folder, moved);
-    const name = files[moved.length];
-    throw new ConfigError(
-      `OUTPUT_DIR: ${outputDir}: the run there cannot be moved into a subfolder: ${name}: ${ioReason(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-/** Puts a run that was moved aside into its place again, instead of what a new one has written. */
-function moveBack(outputDir: string, folder: string, names: readonly string[]): void {
-  for (const name of names) {
-    rmSync(join(outputDir, name), { recursive: true, force: true });
-    renameSync(join(folder, name), join(outputDir, name));
-  }
-  if (existsSync(folder)) rmdirSync(folder);
+/** How the run of a folder is continued, as the beginning of a sentence; empty where nothing can be. */
+function wayToContinue(outputDir: string): string {
+  const last = lastCheckpointIn(outputDir) ?? newestCheckpoint(outputDir);
+  if (last !== null && holdsTrainingState(last)) return 'To continue that run, use --resume. ';
+  const found = checkpointsIn(outputDir).find(({ path }) => holdsTrainingState(path));
+  if (!found) return '';
+  const pointer = join(outputDir, LAST_CHECKPOINT);
+  return `To continue that run, write the path of its checkpoint into ${pointer} and use --resume. `;
 }
 
 /** Where a file of a run that was moved lies now; other paths stay. */
@@ -186,22 +195,6 @@ function pathAfterMove(path: string, outputDir: string, folder: string): string 
   return isIn(path, outputDir) && existsSync(moved) ? moved : path;
 }
 
-/** Whether a file lies directly in a folder. */
-export function isIn(path: string, folder: string): boolean {
-  return realFolder(dirname(path)) === realFolder(folder);
-}
-
-function realFolder(path: string): string {
-  return existsSync(path) ? realpathSync(path) : resolve(path);
-}
-
 function isOfRun(name: string): boolean {
   return FILES.has(name) || isCheckpointFile(name) || SAVED_BATCH.test(name);
-}
-
-function unusedFolder(outputDir: string): string {
-  for (let n = 1; ; n++) {
-    const folder = join(outputDir, `${MOVED}${n}`);
-    if (!lstatSync(folder, { throwIfNoEntry: false })) return folder;
-  }
 }

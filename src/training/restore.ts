@@ -7,19 +7,31 @@ import {
   type LoadRequest,
   loadCheckpoint,
 } from '../checkpoint/checkpointer.js';
-import { verifyWeightFile } from '../checkpoint/weight_file.js';
+import { DamagedDataError } from '../checkpoint/file_source.js';
 import { summarizeReport } from '../checkpoint/weights.js';
 import type { Config } from '../config/index.js';
 import { hostTensor } from '../engine/host.js';
 import { CheckpointError } from '../errors.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
-import { describeDifference, lrScaleWarning } from '../solver/index.js';
+import { lrScaleWarning, makeLrScheduler } from '../solver/index.js';
+import type { LrSchedule, RateHolder } from '../solver/lr_schedule.js';
+import { scheduleKindOf } from '../solver/make_lr_scheduler.js';
+import { describeSchedules } from '../solver/schedule_text.js';
+import { describeOptimizerSettings } from '../solver/settings_text.js';
 import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
+import { loadFirst } from './load_first.js';
 import type { LineLog } from './logger.js';
 import type { TrainingState } from './loop.js';
 import { type RunState, unpackRunState } from './run_state.js';
+import {
+  findGaps,
+  holdsOnlyWeights,
+  incompleteState,
+  weightsOnlyWay,
+  weightsWithFlag,
+} from './whole_state.js';
 
 /** The only buffer of the PyTorch model; it stands last in its state dict. */
 const CLASS_WEIGHTS = 'stm_head.criterion.empty_weight';
@@ -109,68 +121,24 @@ function reminder(source: LoadPlan['source']): string {
     : '';
 }
 
-/** Loads the file that the request asks for, or where the last checkpoint is no good, the newest one that is. */
-function loadFirst(
-  checkpointer: Checkpointer,
-  request: LoadRequest,
-  load: (plan: LoadPlan) => LoadedCheckpoint,
-  log: LineLog,
-): { loaded: LoadedCheckpoint; source: LoadPlan['source'] } | null {
-  let plan: LoadPlan | null = null;
-  let fault: CheckpointError;
-  try {
-    plan = checkpointer.resolve(request);
-    return plan && { loaded: load(plan), source: plan.source };
-  } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
-    const isLast = plan
-      ? plan.source === 'last_checkpoint'
-      : request.resume && checkpointer.findLast() === null;
-    if (!isLast || (plan && damageOf(plan.path) === null)) throw error;
-    fault = error;
-  }
-  log.warn(fault.message);
-  for (const path of checkpointer.others(plan?.path ?? '')) {
-    const damage = damageOf(path);
-    if (damage) {
-      log.warn(damage.message);
-      continue;
-    }
-    log.warn(`going on from ${path} instead, the newest checkpoint that is whole`);
-    const older = checkpointer.continuation(path, request);
-    return { loaded: load(older), source: older.source };
-  }
-  throw new CheckpointError(
-    `${fault.message}\nNo other checkpoint in ${checkpointer.outputDir} is whole. To start afresh use --overwrite, ` +
-      'which moves them into a subfolder, or another OUTPUT_DIR.',
-    { cause: fault },
-  );
-}
-
-/** What is wrong with a file in itself; null where it is only not the one that this model needs. */
-function damageOf(path: string): CheckpointError | null {
-  try {
-    verifyWeightFile(path);
-    return null;
-  } catch (error) {
-    if (error instanceof CheckpointError) return error;
-    throw error;
-  }
-}
-
 function loadParts(
   plan: LoadPlan,
-  { model, criterion, optimizer, scheduler }: TrainingState,
+  state: TrainingState,
   cfg: Config,
-  { adjustLr, allowPartial = false }: RestoreRequest,
+  request: RestoreRequest,
   log: LineLog,
 ): LoadedCheckpoint {
+  const { model, criterion } = state;
+  const { resume, allowPartial = false } = request;
+  if (plan.note !== undefined) log.info(plan.note);
+  if (plan.warning !== undefined) log.warn(plan.warning);
   log.info(`loading ${plan.path} (${plan.source})`);
   const parameters = new Map(model.namedParameters());
   const shapes = new Map<string, { shape: readonly number[] }>(parameters);
   shapes.set(CLASS_WEIGHTS, { shape: [criterion.classWeights.length] });
   const coverage = allowPartial ? 'any' : 'whole groups';
-  const loaded = loadCheckpoint({ ...plan, coverage }, shapes, (name, data) => {
+  const withFlag = (flag: string) => weightsWithFlag(flag, plan, { outputDir: cfg.OUTPUT_DIR, resume });
+  const loaded = loadCheckpoint({ ...plan, coverage, withFlag }, shapes, (name, data) => {
     if (name === CLASS_WEIGHTS) setClassWeights(criterion, data, log);
     else parameters.get(name)?.set(data);
   });
@@ -179,19 +147,73 @@ function loadParts(
     const consequence = '--allow-partial: training goes on with what loads, and the rest at random';
     log.warn(`${plan.path}: ${loaded.misfit}\n${consequence}`);
   }
-  if (loaded.optimizer !== null) {
-    const warning = lrScaleWarning(cfg, loaded.optimizer);
-    if (warning) log.warn(warning);
-    for (const difference of optimizer.loadStateDict(loaded.optimizer))
-      log.warn(describeDifference(difference));
-  }
-  if (loaded.scheduler !== null) {
-    if (adjustLr) scheduler.adoptPosition(loaded.scheduler);
-    else
-      for (const difference of scheduler.loadStateDict(loaded.scheduler))
-        log.warn(describeDifference(difference));
-  }
+  if (plan.transfer || (plan.source === 'MODEL.WEIGHT' && holdsOnlyWeights(loaded))) return loaded;
+  checkWhole(plan, loaded, state, request, log);
+  continueTraining(plan, loaded, state, { ...request, cfg, log });
   return loaded;
+}
+
+/** Throws IncompleteStateError if a checkpoint lacks a part of the state; --allow-partial goes on without some parts. */
+function checkWhole(
+  plan: LoadPlan,
+  loaded: LoadedCheckpoint,
+  { optimizer }: TrainingState,
+  { adjustLr, allowPartial = false }: RestoreRequest,
+  log: LineLog,
+): void {
+  const gaps = findGaps(loaded, optimizer, adjustLr);
+  if (gaps.length === 0) return;
+  const fault = incompleteState(plan, gaps);
+  if (!allowPartial || gaps.some(({ isBridgeable }) => !isBridgeable)) throw fault;
+  log.warn(`${fault.message}\n--allow-partial: training goes on, and what is missing starts anew`);
+}
+
+/** Restores optimizer and schedule, and says which settings and rates that means. Throws CheckpointError if they do not fit. */
+function continueTraining(
+  plan: LoadPlan,
+  { optimizer: optimizerState, scheduler: schedulerState, iteration }: LoadedCheckpoint,
+  { optimizer, scheduler }: TrainingState,
+  { cfg, adjustLr, resume, log }: RestoreRequest & { cfg: Config; log: LineLog },
+): void {
+  const way = weightsOnlyWay(plan, { outputDir: cfg.OUTPUT_DIR, resume });
+  try {
+    const scaleWarning = lrScaleWarning(cfg, optimizerState);
+    if (scaleWarning) log.warn(scaleWarning);
+    const copy = () => makeLrScheduler(cfg, copyOfRates(scheduler));
+    const [configured, saved] = [copy(), copy()];
+    const settings = describeOptimizerSettings(optimizer.loadStateDict(optimizerState));
+    if (settings) log.warn(`${settings}. For other values in a new run from its weights, ${way}`);
+    if (adjustLr) scheduler.adoptPosition(schedulerState);
+    else scheduler.loadStateDict(schedulerState);
+    if (!canFollow(saved, schedulerState)) return;
+    const savedKind = scheduleKindOf(schedulerState) ?? cfg.SOLVER.SCHEDULER;
+    const done = iteration ?? 0;
+    const rates = describeSchedules({ cfg, configured, saved, savedKind, adjustLr, done });
+    if (rates) log.warn(rates);
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error instanceof DamagedDataError) throw error;
+    throw new CheckpointError(
+      `${plan.path}: ${error.message}. To continue, use the model and the ViT and SOLVER settings that it was saved with; to ` +
+        `take only its weights into a new run, ${way}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Rates for a schedule that drives nothing. */
+function copyOfRates({ optimizer, baseLrs }: LrSchedule): RateHolder {
+  return { paramGroups: optimizer.paramGroups.map(({ name }, i) => ({ name, lr: baseLrs[i] })) };
+}
+
+/** Whether a schedule takes a saved state; --adjust-lr also goes on from states that none takes. */
+function canFollow(schedule: LrSchedule, state: PyValue): boolean {
+  try {
+    schedule.loadStateDict(state);
+    return true;
+  } catch (error) {
+    if (error instanceof CheckpointError) return false;
+    throw error;
+  }
 }
 
 /** PyTorch restores this buffer with the weights, so the file wins over BACKGROUND_WEIGHT there, and here. */

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { isCheckpointFile } from '../checkpoint/checkpointer.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
+import { isIn } from '../checkpoint/pointer.js';
 import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
@@ -14,7 +15,6 @@ import { makeOutputFolder } from '../util/output_paths.js';
 import { onceMore, StopSignals } from '../util/signals.js';
 import { writeEnvironment } from './environment.js';
 import { evaluateModel } from './evaluation.js';
-import { isIn } from './previous_run.js';
 import { openLog } from './run_log.js';
 
 export interface TestOptions extends EngineRequest {
@@ -26,16 +26,19 @@ export interface TestOptions extends EngineRequest {
  * Returns the exit code.
  */
 export async function test(loaded: LoadedConfig, options: TestOptions): Promise<number> {
-  const { config: cfg, note } = weightsOfOwnRun(loaded);
+  const { config: cfg, note, warning } = weightsOfOwnRun(loaded);
   makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
   const testSet = new TestSet(cfg);
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
   log.info({ engine }, `engine: ${engine.description}`);
   if (note !== null) log.info(note);
-  for (const warning of [...loaded.warnings, ...testSet.warnings]) log.warn(warning);
+  if (warning !== undefined) log.warn(warning);
+  for (const line of [...loaded.warnings, ...testSet.warnings]) log.warn(line);
   const model = new Detector(cfg);
-  const { path, iteration } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  const { path, iteration, ...found } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  if (found.note !== undefined) log.info(found.note);
+  if (found.warning !== undefined) log.warn(found.warning);
   log.info(`weights: ${path}`);
   // Results of other weights are no evaluations of the run in the folder.
   const holdsRun = readdirSync(cfg.OUTPUT_DIR).some(isCheckpointFile);

@@ -8,6 +8,7 @@ import {
   type CheckpointParts,
   iterationIn,
 } from '../checkpoint/checkpointer.js';
+import { isIn } from '../checkpoint/pointer.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
@@ -93,7 +94,8 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
     const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
     say = (line) => log.warn(line);
     log.info({ engine }, `engine: ${engine.description}`);
-    if (cleared.note !== null) log.warn(cleared.note);
+    if (cleared.note !== undefined) log.info(cleared.note);
+    for (const warning of cleared.warnings) log.warn(warning);
     writeEnvironment(cfg.OUTPUT_DIR, engine);
     try {
       const begin = () => {
@@ -227,6 +229,7 @@ async function trainLogged(
     );
   }
   try {
+    await pointToStart(checkpointer, start, cfg);
     begin();
     if (!training) {
       log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
@@ -271,6 +274,19 @@ async function trainLogged(
   } finally {
     await saver.close();
   }
+}
+
+/**
+ * A run that goes back to an earlier checkpoint of its folder is resumed from there, also where it is killed before it has
+ * saved anything. Throws CheckpointError if the disk refuses.
+ */
+async function pointToStart(
+  checkpointer: Checkpointer,
+  { iteration, source }: RunStart,
+  { MODEL, OUTPUT_DIR }: Config,
+): Promise<void> {
+  const isOwn = source === 'MODEL.WEIGHT' && iteration > 0 && isIn(MODEL.WEIGHT, OUTPUT_DIR);
+  if (isOwn) await checkpointer.pointTo(MODEL.WEIGHT);
 }
 
 /** Throws ConfigError if no iteration is left and the run was not just started a second time. */

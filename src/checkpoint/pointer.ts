@@ -1,0 +1,101 @@
+/** @file `last_checkpoint`: the text file of a run's folder that names the checkpoint to go on from. */
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve, win32 } from 'node:path';
+import { CheckpointError } from '../errors.js';
+import { printable } from '../util/text.js';
+import { describeSystemError } from './file_source.js';
+
+export const LAST_CHECKPOINT = 'last_checkpoint';
+
+const MAX_BYTES = 1 << 16;
+
+/** The checkpoint that a folder's `last_checkpoint` leads to. */
+export interface PointerTarget {
+  readonly path: string;
+  /** A sentence for the user if the file lies outside the folder. */
+  readonly warning?: string;
+}
+
+/**
+ * Follows `last_checkpoint`; null without such a file. The file of the name beside it comes first, since the folder may have
+ * been copied or moved, also from Windows; else the path is relative to the working directory, as in the official code.
+ * Throws CheckpointError if it leads to no file.
+ */
+export function followPointer(folder: string): PointerTarget | null {
+  const pointer = join(folder, LAST_CHECKPOINT);
+  const text = readPointer(pointer);
+  if (text === null) return null;
+  const advice = adviceFor(pointer);
+  if (text === '') throw new CheckpointError(`${pointer}: is empty; ${advice}`);
+  const named = printable(text);
+  const beside = [basename(text), win32.basename(text)].map((name) => join(folder, name));
+  const found = [...beside, text].find(isFile);
+  if (found === undefined) {
+    const state = [text, beside[1]].some(isFolder)
+      ? 'which is a folder, not a checkpoint'
+      : `but neither that nor ${printable(beside[1])} exists`;
+    throw new CheckpointError(`${pointer}: names ${named}, ${state}; ${advice}`);
+  }
+  if (isIn(found, folder)) return { path: found };
+  return {
+    path: found,
+    warning:
+      `${pointer} names ${named}, which lies outside ${folder}, where no ${basename(found)} is: the checkpoint may be of ` +
+      `another run. If it is, ${advice}`,
+  };
+}
+
+function adviceFor(pointer: string): string {
+  return `write the path of the checkpoint to go on from into ${pointer}`;
+}
+
+/** The path in a pointer without white space and byte order mark; null without the file. */
+function readPointer(pointer: string): string | null {
+  try {
+    // A link from here to the checkpoint itself would be read as a text of gigabytes.
+    if (statSync(pointer).size > MAX_BYTES) {
+      throw new CheckpointError(
+        `${pointer}: is too large for the path of a checkpoint; ${adviceFor(pointer)}`,
+      );
+    }
+    const bytes = readFileSync(pointer);
+    // Windows PowerShell's `>` writes UTF-16.
+    const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
+    // trim() takes the byte order mark away, too.
+    return bytes.toString(isUtf16 ? 'utf16le' : 'utf8').trim();
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new CheckpointError(`${pointer}: cannot be read: ${describeSystemError(error)}`, { cause: error });
+  }
+}
+
+/** Whether a file lies directly in a folder. */
+export function isIn(path: string, folder: string): boolean {
+  return realFolder(dirname(path)) === realFolder(folder);
+}
+
+function realFolder(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
+function isFile(path: string): boolean {
+  return kindOf(path)?.isFile() === true;
+}
+
+export function isFolder(path: string): boolean {
+  return kindOf(path)?.isDirectory() === true;
+}
+
+/** Undefined also for paths that no system can have, such as those with a NUL. */
+function kindOf(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,74 @@
+/** @file The checkpoints that lie in a run's folder, by their iterations. */
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CheckpointError } from '../errors.js';
+import { isCheckpointFile, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
+import { followPointer } from './pointer.js';
+import { readWeightFile } from './weight_file.js';
+
+/** A checkpoint of a run that can be opened. */
+export interface FoundCheckpoint {
+  readonly path: string;
+  readonly iteration: number;
+}
+
+/** The iteration that a weight file says it is of, or null. Throws CheckpointError if the file cannot be opened. */
+export function iterationIn(path: string): number | null {
+  const content = readWeightFile(path);
+  const iteration = content instanceof Map ? content.get('iteration') : null;
+  return typeof iteration === 'number' ? iteration : null;
+}
+
+/** The iteration of a weight file; null also where the file cannot be opened. */
+export function readableIteration(path: string): number | null {
+  return orNull(() => iterationIn(path));
+}
+
+/** The names in a folder; none where it cannot be read. */
+export function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** The checkpoints of a folder that can be opened and name their iteration, newest first. */
+export function checkpointsIn(folder: string): FoundCheckpoint[] {
+  const found = namesIn(folder)
+    .filter(isCheckpointFile)
+    .flatMap((name) => {
+      const path = join(folder, name);
+      const iteration = readableIteration(path);
+      return iteration === null ? [] : [{ path, iteration }];
+    });
+  // Of equal ones the numbered first: the others are second names.
+  return found.sort((a, b) => b.iteration - a.iteration || a.path.localeCompare(b.path));
+}
+
+/** The newest of the checkpoints after which a run may have been killed before it wrote its first `last_checkpoint`. */
+export function newestCheckpoint(folder: string): string | null {
+  const isOfRun = (name: string) => numberIn(name) !== null || name === `${LATEST_CHECKPOINT}.pth`;
+  return checkpointsIn(folder).find(({ path }) => isOfRun(basename(path)))?.path ?? null;
+}
+
+/** Whether a file has the state of a training beside its weights; false also where it cannot be opened. */
+export function holdsTrainingState(path: string): boolean {
+  const content = orNull(() => readWeightFile(path));
+  const has = (key: string) => content instanceof Map && (content.get(key) ?? null) !== null;
+  return ['optimizer', 'scheduler', 'iteration'].every(has);
+}
+
+/** The file that `last_checkpoint` leads to; null also where it leads to nothing. */
+export function lastCheckpointIn(folder: string): string | null {
+  return orNull(() => followPointer(folder)?.path ?? null);
+}
+
+function orNull<T>(find: () => T): T | null {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof CheckpointError) return null;
+    throw error;
+  }
+}

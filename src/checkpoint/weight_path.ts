@@ -1,0 +1,95 @@
+/** @file Finding the weight file that a path stands for: the file itself, or a checkpoint of the run whose folder it is. */
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CheckpointError } from '../errors.js';
+import { printable } from '../util/text.js';
+import { BEST_CHECKPOINT, isCheckpointFile } from './checkpoint_names.js';
+import { describeSystemError } from './file_source.js';
+import { followPointer, isFolder, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
+import { checkpointsIn, lastCheckpointIn, namesIn } from './run_checkpoints.js';
+import { firstOf } from './weights.js';
+
+/** The checkpoint of a run to take: the best is for using a model, the last for continuing its training. */
+export type Preference = 'best' | 'last';
+
+/** A weight file, and sentences about how it was found, where there is something to say. */
+export interface FoundWeights {
+  readonly path: string;
+  readonly note?: string;
+  readonly warning?: string;
+}
+
+/** Subfolders of runs that were moved aside. */
+export const MOVED_RUN = 'previous_run_';
+const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
+const MOST_NAMES = 8;
+
+/**
+ * The weight file that a path of the user stands for. The folder of a run, or its `last_checkpoint`, stands for one of its
+ * checkpoints. Throws CheckpointError where there is no such file, or the folder is that of no run.
+ */
+export function findWeights(path: string, preference: Preference): FoundWeights {
+  if (isFolder(path)) return weightsOfFolder(path, preference);
+  if (!existsSync(path)) throw missingFile(path);
+  if (basename(path) !== LAST_CHECKPOINT) return { path };
+  const target = followPointer(dirname(path));
+  if (target === null) throw missingFile(path);
+  return { ...target, note: `${path} names a checkpoint: taking ${target.path}` };
+}
+
+function weightsOfFolder(folder: string, preference: Preference): FoundWeights {
+  const found = runCheckpoint(folder, preference);
+  if (found === null) {
+    throw new CheckpointError(
+      `${folder}: is a folder, not a weight file, and holds no run. ${weightsIn(folder)}`,
+    );
+  }
+  const { path, which, warning } = found;
+  return { path, note: `${folder} is the folder of a run: taking ${path}, its ${which} checkpoint`, warning };
+}
+
+/**
+ * The best checkpoint of a run's folder, or the last one where that is preferred or there is no best; null where there is
+ * neither. Throws CheckpointError if `last_checkpoint` leads to nothing and there is no other checkpoint.
+ */
+export function runCheckpoint(
+  folder: string,
+  preference: Preference,
+): (PointerTarget & { readonly which: Preference }) | null {
+  const best = join(folder, `${BEST_CHECKPOINT}.pth`);
+  if (preference === 'best' && existsSync(best)) return { path: best, which: 'best' };
+  const [newest] = lastCheckpointIn(folder) === null ? checkpointsIn(folder) : [];
+  const last = newest ? { path: newest.path } : followPointer(folder);
+  return last && { ...last, which: 'last' };
+}
+
+function weightsIn(folder: string): string {
+  const files = namesIn(folder)
+    .filter((name) => WEIGHT_FILE.test(name) || isCheckpointFile(name))
+    .sort();
+  if (files.length === 0) return 'No weight file (.pth, .pt, .safetensors) lies in it; name a weight file';
+  return `Name one of the weight files in it: ${firstOf(files.map(printable), MOST_NAMES)}`;
+}
+
+function missingFile(path: string): CheckpointError {
+  const place = resolve(path) === path ? '' : ` (looked for ${resolve(path)})`;
+  return new CheckpointError(`${path}: ${whyMissing(path)}${place}${movedTo(path)}`);
+}
+
+/** A file may also be hidden behind a folder that is closed to the user. */
+function whyMissing(path: string): string {
+  try {
+    statSync(path);
+    return 'no such file';
+  } catch (error) {
+    return describeSystemError(error);
+  }
+}
+
+/** Where `--overwrite` has put a file that is not found. */
+function movedTo(path: string): string {
+  const folders = namesIn(dirname(path)).filter((name) => name.startsWith(MOVED_RUN));
+  const candidates = folders.map((name) => join(dirname(path), name, basename(path)));
+  const found = candidates.filter((candidate) => existsSync(candidate));
+  return found.length === 0 ? '' : `; a run was moved aside there, and with it ${found.join(', ')}`;
+}

@@ -1,0 +1,49 @@
+/** @file Naming optimizer settings that a checkpoint keeps as it was saved with, by the names of the configuration. */
+import { describeDifference, type SettingDifference } from './differences.js';
+
+const NAMES: Record<string, string> = {
+  betas: 'SOLVER.BETAS',
+  momentum: 'SOLVER.MOMENTUM',
+  dampening: 'SOLVER.DAMPENING',
+  nesterov: 'SOLVER.NESTEROV',
+};
+
+/** The base rates belong to the schedule, whatever the optimizer's groups note. */
+const OF_SCHEDULE = 'initial_lr';
+
+/**
+ * A sentence about the settings in which an optimizer state differs from the configuration; null without any. The
+ * checkpoint's settings are in force, with --adjust-lr too.
+ */
+export function describeOptimizerSettings(differences: readonly SettingDifference[]): string | null {
+  const shown = differences.filter(({ setting }) => setting !== OF_SCHEDULE);
+  if (shown.length === 0) return null;
+  const scales = shown.filter(({ setting }) => setting === 'lr_scale');
+  const texts = shown.filter(({ setting }) => setting !== 'lr_scale').map(differenceText);
+  if (scales.length > 0) texts.push(scaleText(scales));
+  return `the optimizer's settings stay those of the checkpoint, with and without --adjust-lr: ${texts.join('; ')}`;
+}
+
+function differenceText(difference: SettingDifference): string {
+  const { setting, configured, loaded } = difference;
+  const name = setting === 'weight_decay' ? decayName(difference) : NAMES[setting];
+  return name === undefined
+    ? describeDifference(difference)
+    : `${name} ${configured} has no effect (checkpoint: ${loaded})`;
+}
+
+/** The setting that gives groups their weight decay. */
+function decayName({ names }: SettingDifference): string {
+  const found = names.map((name) => {
+    if (name === 'rest') return 'SOLVER.WEIGHT_DECAY';
+    return name === 'backbone_bn' ? 'SOLVER.WEIGHT_DECAY_BN' : 'ViT.WEIGHT_DECAY';
+  });
+  return [...new Set(found)].join(' and ');
+}
+
+/** Layer decay gives each layer a factor of its own. */
+function scaleText(scales: readonly SettingDifference[]): string {
+  const [{ configured, loaded, names }] = scales;
+  const more = scales.length > 1 ? `, and so on in ${scales.length} kinds of groups` : '';
+  return `ViT.LAYER_DECAY has no effect: lr_scale of ${names[0]} would be ${configured} (checkpoint: ${loaded})${more}`;
+}

@@ -1,0 +1,51 @@
+/** @file What a saved state of optimizer and schedule lacks to go on from. */
+import type { PyValue } from '../util/python_values.js';
+import type { Optimizer } from './optimizer.js';
+import { pairParameters } from './optimizer_state.js';
+import { asDict } from './python_dict.js';
+
+/** The entries that an optimizer's state dict lacks, in words; null if all are there. */
+export function optimizerGap(optimizer: PyValue): string | null {
+  return lacking(optimizer, "the optimizer's state", ['param_groups', 'state']);
+}
+
+/** The entries that a schedule's state dict lacks, in words; of its settings only those that no configuration has. */
+export function scheduleGap(schedule: PyValue, { positionOnly }: { positionOnly: boolean }): string | null {
+  return lacking(schedule, 'the schedule', positionOnly ? ['last_epoch'] : ['last_epoch', 'base_lrs']);
+}
+
+function lacking(value: PyValue, what: string, keys: readonly string[]): string | null {
+  if (value === null) return what;
+  const dict = asDict(value, what.replace('the ', ''));
+  const missing = keys.filter((key) => (dict.get(key) ?? null) === null);
+  if (missing.length === 0) return null;
+  return `${missing.map((key) => `"${key}"`).join(' and ')} of ${what}`;
+}
+
+/**
+ * Names of the parameters whose state is missing, or incomplete, in an optimizer's state dict that has been trained with. A
+ * parameter without a gradient has no state in PyTorch, so only the caller knows which of them matter. Throws
+ * CheckpointError if the groups are not those of this run.
+ */
+export function parametersWithoutState(optimizer: Optimizer, state: PyValue): string[] {
+  const dict = asDict(state, 'optimizer state');
+  const entries = new Map(
+    Array.from(asDict(dict.get('state'), 'optimizer state["state"]'), ([key, entry]) => [Number(key), entry]),
+  );
+  const needed = [...optimizer.bufferNames, ...(optimizer.countsSteps ? ['step'] : [])];
+  const isWhole = (index: number, name: string) => {
+    const entry = entries.get(index) ?? null;
+    if (entry === null) return false;
+    const found = asDict(entry, `optimizer state of ${name}`);
+    return needed.every((key) => (found.get(key) ?? null) !== null);
+  };
+  const { fileGroups, byIndex } = pairParameters(optimizer, dict);
+  // The state of another kind of optimizer does not fit, which is another fault.
+  const isOfMethod = fileGroups.every((group) =>
+    Object.keys(optimizer.defaults).every((key) => group.has(key)),
+  );
+  if (!isOfMethod) return [];
+  return Array.from(byIndex)
+    .filter(([index, { named, fileGroup }]) => optimizer.keepsState(fileGroup) && !isWhole(index, named.name))
+    .map(([, { named }]) => named.name);
+}
