@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Advice } from './advice/advice.js';
+import { CHECKPOINTS } from './advice/checkpoints.js';
 import { CONFIGURATION } from './advice/configuration.js';
 import { DATA } from './advice/data.js';
 import { ENGINES } from './advice/engines.js';
@@ -13,6 +14,7 @@ import { RESULTS } from './advice/results.js';
 import { TRAINING } from './advice/training.js';
 
 const AREAS: Record<string, readonly Advice[]> = {
+  checkpoints: CHECKPOINTS,
   configuration: CONFIGURATION,
   data: DATA,
   engines: ENGINES,
@@ -40,7 +42,7 @@ describe.each(Object.entries(AREAS))('%s', (_, cases) => {
 });
 
 it('every message that proposes something is followed above, or states a fact', () => {
-  const left = proposingMessages('src').filter(
+  const left = proposingMessages('src', 'bin').filter(
     (message) =>
       !printed.some((text) => contains(text, message)) &&
       !FACTS.some((fact) => message.parts.some((part) => part.includes(fact))),
@@ -49,6 +51,6 @@ it('every message that proposes something is followed above, or states a fact', 
 });
 
 it('a fact that no message states any more is not listed', () => {
-  const parts = proposingMessages('src').flatMap((message) => message.parts);
+  const parts = proposingMessages('src', 'bin').flatMap((message) => message.parts);
   expect(FACTS.filter((fact) => !parts.some((part) => part.includes(fact)))).toEqual([]);
 });

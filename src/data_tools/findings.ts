@@ -69,7 +69,6 @@ const KINDS = {
   fps: {
     severity: 'warning',
     message: 'frames were extracted at another rate than AVA.FPS',
-    advice: 'set AVA.FPS to the rate of the frames, or boxes are shown on the wrong frames',
   },
   skipped: {
     severity: 'warning',

@@ -79,15 +79,15 @@ export function weightsOnlyWay(
   if (source === 'MODEL.WEIGHT') {
     return isIn(path, outputDir) ? 'add --transfer and choose another OUTPUT_DIR' : 'add --transfer';
   }
-  return `use MODEL.WEIGHT ${path} --transfer with another OUTPUT_DIR${resume ? ', without --resume' : ''}`;
+  return `use --transfer MODEL.WEIGHT ${path} with another OUTPUT_DIR${resume ? ', without --resume' : ''}`;
 }
 
 /** How to use a flag that changes which weights load, which a run that continues does not do. */
 export function weightsWithFlag(flag: string, plan: LoadPlan, { outputDir, resume }: Situation): string {
   if (plan.transfer) return flag;
   if (plan.source === 'MODEL.WEIGHT') {
-    return isIn(plan.path, outputDir) ? `--transfer ${flag} and another OUTPUT_DIR` : `--transfer ${flag}`;
+    return isIn(plan.path, outputDir) ? `--transfer ${flag} with another OUTPUT_DIR` : `--transfer ${flag}`;
   }
   const without = resume ? ', without --resume' : '';
-  return `MODEL.WEIGHT ${plan.path} --transfer ${flag} and another OUTPUT_DIR${without}`;
+  return `--transfer ${flag} MODEL.WEIGHT ${plan.path} with another OUTPUT_DIR${without}`;
 }

@@ -1,5 +1,5 @@
 /** @file Advice about data sets and about videos and pictures to look at. */
-import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { AvaDataset } from '../../src/data/dataset.js';
@@ -116,11 +116,22 @@ async function look(folder: string, { input, out }: { input: string; out: string
   return { text, failed: !/none\.pth: no such file/.test(text) };
 }
 
+/** An ffmpeg that has no room for pictures. */
+function fullDisk(folder: string): string {
+  const path = fakeFfmpeg(folder);
+  const lines = readFileSync(join(path, 'ffmpeg'), 'utf8').replace(
+    /\*image2\*\).*;;/,
+    '*image2*) echo "No space left on device" >&2; exit 1;;',
+  );
+  writeFileSync(join(path, 'ffmpeg'), lines);
+  return path;
+}
+
 /** Opens a video whose frames go into a folder for temporary files. */
-async function open(folder: string, TMPDIR: string): Promise<Outcome> {
+async function open(folder: string, TMPDIR: string, makeFfmpeg = fakeFfmpeg): Promise<Outcome> {
   const video = join(folder, 'film.mp4');
   writeFileSync(video, 'a film');
-  return withEnv({ PATH: fakeFfmpeg(folder), TMPDIR }, () =>
+  return withEnv({ PATH: makeFfmpeg(folder), TMPDIR }, () =>
     outcomeOf(async () => {
       const frames = await openInput(video, { fps: 10, signal: new AbortController().signal });
       frames.close();
@@ -224,6 +235,11 @@ export const DATA: readonly Advice[] = [
   {
     says: 'cannot be stored there',
     meet: (folder) => open(folder, join(folder, 'none')),
+    follow: (folder) => open(folder, folder),
+  },
+  {
+    says: 'there is no space left for the frames of',
+    meet: (folder) => open(folder, folder, fullDisk),
     follow: (folder) => open(folder, folder),
   },
   {

@@ -1,6 +1,29 @@
-/** @file Parts of messages that name something to type but propose nothing. */
-export const FACTS: readonly string[] = [
+/** @file Parts of messages that name something to type but propose nothing, or nothing that a test can do. */
+
+/** Statements about a run or its settings. */
+const STATEMENTS = [
   'MODEL.WEIGHT is what it started from',
   'evaluations run every SOLVER.EVAL_PERIOD epochs',
   'and what follows is left out. Annotations reach',
+  // Differences between a checkpoint and the configuration, with the rates that both ways lead to.
+  ' (checkpoint: ',
+  ' × SOLVER.ITER_PER_EPOCH ',
+  ': the run was made with ',
+  '--no-head without --transfer: the training goes on',
+  ': the run there cannot be moved into a subfolder: ',
+  ' lie beyond the end of their video and show its last frame',
+  'MODEL.STM.ACTION_CLASSES is ',
+  // A table of positions beside the blocks is left out without a word.
+  'ViT.USE_LEARNABLE_POS_EMB True',
 ];
+
+/** Advice to install something; set-up says these, which takes minutes and a network. */
+const INSTALLATIONS = [
+  'onnxruntime-node holds ONNX Runtime ',
+  'already set up (--force does it anew)',
+  ' was built without CUDA: --gpu takes the wheel named tensorflow',
+  "running the npm package's own install script",
+  'it trains: loss ',
+];
+
+export const FACTS: readonly string[] = [...STATEMENTS, ...INSTALLATIONS];

@@ -8,6 +8,8 @@ export interface Message {
   /** Path and line. */
   readonly place: string;
   readonly parts: readonly string[];
+  /** Texts that stand in the placeholders. */
+  readonly inserted: readonly string[];
 }
 
 /** Names of what a user can type: flags, settings, commands and variables of the environment. */
@@ -39,16 +41,21 @@ function isAsking(text: string): boolean {
   return ASKING.test(text) || SETTING_AND_VALUE.test(text);
 }
 
-/** All texts below `folder` that name something to type and ask for something, tests and descriptions of options aside. */
-export function proposingMessages(folder: string): Message[] {
+/** All texts below `folders` that name something to type and ask for something, tests and descriptions of options aside. */
+export function proposingMessages(...folders: string[]): Message[] {
   const typed = new RegExp(TYPED.join('|'));
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
-    .sort()
-    .flatMap((file) => textsIn(join(folder, file)))
-    .filter(({ parts }) => {
+  return folders
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => /\.[jt]s$/.test(file) && !file.endsWith('.test.ts'))
+        .sort()
+        .map((file) => join(folder, file)),
+    )
+    .flatMap(textsIn)
+    .filter(({ parts, inserted }) => {
       const text = parts.join(' ');
-      return /\s/.test(text) && typed.test(text) && isAsking(text) && !MARKUP.test(text);
+      const isTyped = typed.test([text, ...inserted].join(' '));
+      return /\s/.test(text) && isTyped && isAsking(text) && !MARKUP.test(text);
     });
 }
 
@@ -73,8 +80,11 @@ function textsIn(file: string): Message[] {
       return;
     }
     const { line } = source.getLineAndCharacterOfPosition(node.getStart());
-    found.push({ place: `${file}:${line + 1}`, parts: text.split(PLACEHOLDER).filter(Boolean) });
+    const inserted: string[] = [];
+    const before = found.length;
     eachPlaceholder(node, visit);
+    for (const { parts } of found.slice(before)) inserted.push(...parts);
+    found.push({ place: `${file}:${line + 1}`, parts: text.split(PLACEHOLDER).filter(Boolean), inserted });
   };
   visit(source);
   return found;

@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { vi } from 'vitest';
+import { reportError } from '../../src/cli/errors.js';
 import { RunWatch } from '../../src/report/watch.js';
 import { changed, evaluate, type Files, fitting, proposedOffset, seconds } from '../mismatched_files.js';
 import { writeRunFolder } from '../run_folder.js';
-import { type Advice, commandLine, outcomeOf } from './advice.js';
+import { type Advice, commandLine, type Outcome, outcomeOf } from './advice.js';
 
 const warningsOf = (files: Files) => outcomeOf(() => evaluate(files).warnings.join('\n'));
 
@@ -35,7 +37,28 @@ async function servesReport(folder: string, port: number): Promise<void> {
   await watch.listen(port).finally(() => watch.close());
 }
 
+/** An error that no part of the program expects, as the command line shows it. */
+function unexpected(verbose: boolean): Outcome {
+  let text = '';
+  const spy = vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => {
+    text += chunk;
+    return true;
+  });
+  reportError(new TypeError('x is not a function'), verbose);
+  spy.mockRestore();
+  return { text, failed: verbose && !/at unexpected/.test(text) };
+}
+
 export const RESULTS: readonly Advice[] = [
+  {
+    says: '(--verbose shows where it came from)\n',
+    meet: () => unexpected(false),
+    follow: () => {
+      const { text, failed } = unexpected(true);
+      // The advice stands in the first line, and what it promises below it.
+      return { text: text.split('\n').slice(1).join('\n'), failed };
+    },
+  },
   {
     says: 'exchange --ground-truth and --predictions',
     meet: () => warningsOf({ truth: predictions, predictions: truth, labels }),

@@ -6,7 +6,10 @@ import { memoryRemedies } from '../../src/training/memory/remedies.js';
 import { MICRO, tinyConfig } from '../tiny_config.js';
 import { type Advice, commandLine, found, type Outcome, outcomeOf, withEnv } from './advice.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
+export const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
+
+/** One epoch of two iterations of the smallest model. */
+export const SETTINGS: readonly string[] = `${MICRO} SOLVER.MAX_EPOCH 1`.split(' ');
 
 /** `stmixer train` of one epoch of two iterations on the sample; `words` are flags, then settings. */
 export function train(folder: string, words = ''): Promise<Outcome> {
@@ -16,7 +19,8 @@ export function train(folder: string, words = ''): Promise<Outcome> {
   return commandLine(
     ...['train', '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE],
     ...['--skip-val-in-train', '--skip-final-test', ...flags],
-    ...`${MICRO} SOLVER.MAX_EPOCH 1 OUTPUT_DIR ${join(folder, 'run')}`.split(' '),
+    ...SETTINGS,
+    ...['OUTPUT_DIR', join(folder, 'run')],
     ...rest,
   );
 }
@@ -60,6 +64,16 @@ export async function copyFirst(folder: string): Promise<void> {
     if (failed) throw new Error(text);
   }
   cpSync(join(FIRST, 'run'), join(folder, 'run'), { recursive: true });
+}
+
+/** The flag that shows where a training went wrong. */
+const replayed = (text: string) => found(text, /"stmixer train … (--replay \S+)"/);
+
+/** Replays the batch that a message names; what is not finite in it is an error, and what was asked for. */
+async function replay(folder: string, text: string): Promise<Outcome> {
+  const file = found(text, /(\S+nonfinite_\d+\.pth)/);
+  const { text: shown } = await train(folder, `--replay ${file} ${DIVERGING}`);
+  return { text: shown, failed: !/is not finite/.test(shown) };
 }
 
 /** A setting that makes the memory of a run smaller. */
@@ -111,13 +125,23 @@ export const TRAINING: readonly Advice[] = [
   {
     says: '" shows where it goes wrong',
     meet: (folder) => train(folder, DIVERGING),
-    follow: async (folder, text) => {
-      const { text: shown } = await train(
-        folder,
-        `${found(text, /"stmixer train … (--replay \S+)"/)} ${DIVERGING}`,
-      );
-      return { text: shown, failed: !/not finite/.test(shown) };
+    follow: replay,
+  },
+  {
+    says: 'frames, DATA.NUM_FRAMES is',
+    meet: async (folder) => {
+      const { text } = await train(folder, DIVERGING);
+      return train(folder, `${replayed(text)} DATA.NUM_FRAMES 8 MODEL.STM.TEMPORAL_POINTS 4`);
     },
+    follow: replay,
+  },
+  {
+    says: 'classes, MODEL.STM.ACTION_CLASSES is',
+    meet: async (folder) => {
+      const { text } = await train(folder, DIVERGING);
+      return train(folder, `${replayed(text)} MODEL.STM.ACTION_CLASSES 70`);
+    },
+    follow: replay,
   },
   training(
     'SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most',
