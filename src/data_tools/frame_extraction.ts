@@ -51,11 +51,16 @@ function filtersOf({ start, fps, shortSide, facts, mapHdr }: Extraction): string
     // The size of the first picture is kept for all, since yadif takes no others.
     ...(facts.interlaced ? ['scale=iw:ih', 'yadif=deint=interlaced'] : []),
     // A first picture that comes late is shown from the start on, or every later frame would be early.
-    `fps=fps=${fps}:start_time=${skipped}`,
+    `fps=fps=${fps}:start_time=${skipped}${isFlash(facts, fps) ? ':eof_action=pass' : ''}`,
     ...(skipped > 0 ? [`setpts=PTS-${skipped}/TB`] : []),
     scaling(shortSide),
     ...(facts.hdr && mapHdr ? toneMapping(facts.hdr) : []),
   ].join(',');
+}
+
+/** Whether there may be nothing left of it at this rate, unless its only picture is kept. */
+function isFlash({ kind, duration }: VideoFacts, fps: number): boolean {
+  return kind === 'picture' || (duration !== null && duration * fps < 1);
 }
 
 /** Makes pixels square, by enlarging one side; pictures that are small enough already keep their size otherwise. */
