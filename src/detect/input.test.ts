@@ -122,12 +122,15 @@ describe('openInput', () => {
     },
   );
 
-  it.skipIf(!hasFfmpeg)('takes a picture of a format that only ffmpeg reads as a still (needs ffmpeg)', async () => {
-    execFileSync('ffmpeg', ['-loglevel', 'error', '-i', picture, join(folder, 'a.bmp')]);
-    const opened = await openInput(join(folder, 'a.bmp'), options);
-    opened.close();
-    expect(opened).toMatchObject({ kind: 'picture', paths: { length: 1 } });
-  });
+  it.skipIf(!hasFfmpeg)(
+    'takes a picture of a format that only ffmpeg reads as a still (needs ffmpeg)',
+    async () => {
+      execFileSync('ffmpeg', ['-loglevel', 'error', '-i', picture, join(folder, 'a.bmp')]);
+      const opened = await openInput(join(folder, 'a.bmp'), options);
+      opened.close();
+      expect(opened).toMatchObject({ kind: 'picture', paths: { length: 1 } });
+    },
+  );
 
   it.skipIf(!hasFfmpeg)('warns where HDR cannot become SDR (needs ffmpeg)', async () => {
     const hdr = join(folder, 'hdr.mkv');
