@@ -195,6 +195,17 @@ describe('what is taken out of a folder', () => {
     ]);
   });
 
+  it.skipIf(process.getuid?.() === 0)('warns about what cannot be opened (not as root)', () => {
+    const folder = files(temporaryFolder(), ['a.mp4', 'closed/b.mp4', 'closed.bin']);
+    for (const name of ['closed', 'closed.bin']) chmodSync(join(folder, name), 0);
+    const { lines } = look(folder);
+    chmodSync(join(folder, 'closed'), 0o700);
+    expect(lines).toEqual([
+      'warning: not taken: 1 folder that cannot be opened (closed)',
+      'warning: not taken: 1 file that cannot be opened (closed.bin)',
+    ]);
+  });
+
   it('leaves out the folders of its own results', () => {
     const folder = files(temporaryFolder(), [
       't/a.mp4',
@@ -207,7 +218,7 @@ describe('what is taken out of a folder', () => {
 
 describe('a script in place of ffmpeg', () => {
   it('names videos that are empty or links to nothing, and does the others', async () => {
-    const videos = files(temporaryFolder(), ['good.mp4']);
+    const videos = files(temporaryFolder(), ['good.mp4', 'notes.txt']);
     writeFileSync(join(videos, 'empty.mp4'), '');
     symlinkSync('nowhere', join(videos, 'lost.mp4'));
     const run = await prepare(videos, temporaryFolder(), ['--start', '0'], pretend('echo x > "$out"'));
@@ -216,6 +227,7 @@ describe('a script in place of ffmpeg', () => {
       /empty\.mp4: the file is empty \(0 bytes\)\n.*lost\.mp4: it is a link to a file that does/,
     );
     expect(run.stdout).toMatch(/^good: 1 frame/m);
+    expect(run.stdout).toMatch(/^note: not taken: 1 text or document \(.*notes\.txt\)$/m);
   });
 
   it('compares with no length that is only a guess', async () => {

@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { readPictureSize } from '../data/picture_size.js';
 import { kindOfFile } from '../data_tools/file_kinds.js';
 import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures.js';
-import { PassedOver } from '../data_tools/passed_over.js';
+import { PassedOver, type PassedOverKind } from '../data_tools/passed_over.js';
 import { NOTE } from '../data_tools/prepared_video.js';
 import { DataError } from '../errors.js';
 import { countOf } from '../util/progress.js';
@@ -71,7 +71,7 @@ function isFolder(entry: Dirent, path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-function kindOf(path: string) {
+function kindOf(path: string): PassedOverKind {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (!stats) return 'danglingLink';
   if (!stats.isFile()) return 'special';

@@ -1,12 +1,13 @@
 /** @file What can be looked at: kinds of input, order of frames. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as extraction from '../data_tools/frame_extraction.js';
 import { openInput } from './input.js';
+import { temporaryPrefix } from './leftovers.js';
 
 const options = { fps: 10, signal: new AbortController().signal };
 const picture = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
@@ -99,14 +100,24 @@ describe('openInput', () => {
     await writePictures(gif, 3);
     const png = join(folder, 'moving.png');
     execFileSync('ffmpeg', ['-loglevel', 'error', '-i', gif, '-f', 'apng', png]);
-    for (const [input, frames] of [
-      [gif, 15],
-      [png, 15],
-    ] as const) {
+    for (const input of [gif, png]) {
       const opened = await openInput(input, options);
-      expect([opened.kind, opened.paths.length]).toEqual(['video', frames]);
+      expect([opened.kind, opened.paths.length]).toEqual(['video', 15]);
       opened.close();
     }
+  });
+
+  it.skipIf(!hasFfmpeg)('removes the frames of a process that was killed (needs ffmpeg)', async () => {
+    vi.stubEnv('TMPDIR', join(folder, 'temporary'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const killed = spawnSync(process.execPath, ['--version']).pid;
+    const left = join(folder, 'temporary', temporaryPrefix().replace(`-${process.pid}-`, `-${killed}-`));
+    mkdirSync(left, { recursive: true });
+    const film = join(folder, 'film.gif');
+    await writePictures(film, 2);
+    const opened = await openInput(film, options);
+    expect(existsSync(left)).toBe(false);
+    opened.close();
   });
 
   it.skipIf(!hasFfmpeg)(
