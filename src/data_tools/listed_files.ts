@@ -46,6 +46,7 @@ class Walk implements ListedFiles {
   /** Real paths: links may lead to a folder twice, or in a circle. */
   readonly #seen = new Set<string>();
   readonly #except: ReadonlySet<string>;
+  readonly #links: { readonly path: string; readonly topFolder: string }[] = [];
 
   constructor(
     private readonly folder: string,
@@ -57,6 +58,8 @@ class Walk implements ListedFiles {
 
   run(entries: readonly Dirent[]): this {
     this.#enter(this.folder, entries, null);
+    // Last, so that a folder of the tree belongs to the list of its own name.
+    for (const { path, topFolder } of this.#links) this.#enterFolder(path, topFolder);
     return this;
   }
 
@@ -92,29 +95,32 @@ class Walk implements ListedFiles {
 
   #follow(path: string, topFolder: string | null): void {
     const stats = statOf(path);
-    if (stats?.isDirectory()) this.#enterFolder(path, topFolder ?? basename(path));
-    else if (stats && !stats.isFile()) this.passedOver.add('special', path);
-    else this.#addFile(path, topFolder);
+    if (typeof stats === 'string' || stats.isFile()) this.#addFile(path, topFolder);
+    else if (stats.isDirectory()) this.#links.push({ path, topFolder: topFolder ?? basename(path) });
+    else this.passedOver.add('special', path);
   }
 
   #addFile(path: string, topFolder: string | null): void {
     const kind = kindOf(path);
-    if (kind === 'video') {
-      const stats = statOf(path);
-      this.videos.push({ path, bytes: stats?.size ?? 0, topFolder, problem: problemOf(stats) });
-      return;
-    }
-    const bytes = statOf(path)?.size ?? null;
-    if (bytes === null) this.passedOver.add('danglingLink', path);
-    else if (bytes === 0) this.passedOver.add('emptyFile', path);
-    else if (kind === 'ask') this.unknown.push({ path, bytes, topFolder, problem: null });
+    const stats = statOf(path);
+    if (kind === 'video') this.videos.push({ path, topFolder, ...sizeOf(stats) });
+    else if (typeof stats === 'string') this.passedOver.add(stats, path);
+    else if (stats.size === 0) this.passedOver.add('emptyFile', path);
+    else if (kind === 'ask') this.unknown.push({ path, topFolder, ...sizeOf(stats) });
     else this.passedOver.add(kind, path);
   }
 }
 
-function problemOf(stats: Stats | null): string | null {
-  if (!stats) return 'it is a link to a file that does not exist';
-  return stats.size === 0 ? 'the file is empty (0 bytes)' : null;
+type Unavailable = 'danglingLink' | 'unreadable';
+
+const PROBLEMS: Record<Unavailable, string> = {
+  danglingLink: 'it is a link to a file that does not exist',
+  unreadable: 'it cannot be opened; look at the permissions of the file and its folders',
+};
+
+function sizeOf(stats: Stats | Unavailable): { bytes: number; problem: string | null } {
+  if (typeof stats === 'string') return { bytes: 0, problem: PROBLEMS[stats] };
+  return { bytes: stats.size, problem: stats.size === 0 ? 'the file is empty (0 bytes)' : null };
 }
 
 function kindOf(path: string): FileKind {
@@ -125,11 +131,12 @@ function kindOf(path: string): FileKind {
   }
 }
 
-function statOf(path: string): Stats | null {
+function statOf(path: string): Stats | Unavailable {
   try {
     return statSync(path);
-  } catch {
-    return null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR' ? 'danglingLink' : 'unreadable';
   }
 }
 

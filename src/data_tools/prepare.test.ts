@@ -144,6 +144,16 @@ describe('what is taken out of a folder', () => {
     ]);
   });
 
+  it('follows links to folders, but a folder of the tree keeps its own list', () => {
+    const elsewhere = files(temporaryFolder(), ['b.mp4']);
+    const folder = files(temporaryFolder(), ['val/a.mp4', 'test/.keep']);
+    symlinkSync('val', join(folder, 'latest'));
+    symlinkSync(elsewhere, join(folder, 'test/more'));
+    const { videos, lines } = look(folder);
+    expect(videos.map(({ list, name }) => `${list}/${name}`)).toEqual(['test/b', 'val/a']);
+    expect(lines).toContain('note: not taken: 1 folder that links lead to once more (latest)');
+  });
+
   it('asks ffmpeg about files whose names and first bytes do not tell', () => {
     const folder = files(temporaryFolder(), ['a.mp4']);
     for (const name of ['clip', 'tune.xyz', 'noise.bin']) writeFileSync(join(folder, name), Buffer.alloc(9));
