@@ -1,6 +1,10 @@
 /** @file The facts about a file, out of what ffmpeg prints. */
+import sharp from 'sharp';
 import { expect, it } from 'vitest';
-import { factsOf } from './video_facts.js';
+import { temporaryFiles } from '../../test/temporary_files.js';
+import { factsOf, probeVideo } from './video_facts.js';
+
+const { at } = temporaryFiles();
 
 const H264 =
   '  Stream #0:0(und): Video: h264 (High) (avc1 / 0x31), yuv420p(tv, bt709), 640x480 [SAR 1:1 DAR 4:3], 25 fps';
@@ -75,4 +79,10 @@ it.each([
   ['unknown', ['file:/x/a: Invalid data found when processing input']],
 ])('takes no video from %s', (kind, lines) => {
   expect(factsOf(lines)).toMatchObject({ kind, problem: expect.stringMatching(/./) });
+});
+
+it('takes a GIF of one picture for a picture', async () => {
+  const background = { r: 1, g: 2, b: 3 };
+  await sharp({ create: { width: 8, height: 8, channels: 3, background } }).toFile(at('a.gif'));
+  expect(await probeVideo(at('a.gif'), new AbortController().signal)).toMatchObject({ kind: 'picture' });
 });

@@ -38,13 +38,17 @@ export async function openFrameFolder(
 ): Promise<FrameFolder> {
   const { pictures, others } = await look(folder);
   if (pictures.length === 0) throw withoutPictures(folder, others);
-  const { names, warnings } = orderFrames(pictures, fps);
+  const { names, notes, warnings } = orderFrames(pictures, fps);
   await checkPictures(folder, names, signal);
   const left = others.describe();
+  const withFolder = (remark: string) => `${folder}: ${remark}`;
   return {
     paths: names.map((name) => join(folder, name)),
-    notes: left.length > 0 ? [`not taken from ${folder}: ${left.join(', ')}`] : [],
-    warnings: warnings.map((warning) => `${folder}: ${warning}`),
+    notes: [
+      ...(left.length > 0 ? [`not taken from ${folder}: ${left.join(', ')}`] : []),
+      ...notes.map(withFolder),
+    ],
+    warnings: warnings.map(withFolder),
   };
 }
 

@@ -35,9 +35,17 @@ it('counts missing numbers and says what they mean for the time', () => {
 
 it('says what a constant step means for AVA.FPS', () => {
   expect(warnings(numbered(range(1, 9, 5)))).toEqual([
-    expect.stringMatching(/in steps of 5 \(frame_000001\.jpg, frame_000006\.jpg\): .*, set AVA\.FPS 6$/),
+    expect.stringMatching(
+      /in steps of 5 \(frame_000001\.jpg, frame_000006\.jpg\): .*1\/5 of its rate, e\.g\. AVA\.FPS 6 for 30 frames per second$/,
+    ),
   ]);
-  expect(warnings(numbered(range(0, 9, 4)))).toEqual([expect.stringMatching(/they are 7\.5 per second/)]);
+  expect(warnings(numbered(range(0, 9, 7)))).toEqual([expect.stringMatching(/1\/7 of its rate$/)]);
+  expect(orderFrames(numbered(range(1, 9, 5)), 6)).toMatchObject({
+    notes: [
+      expect.stringMatching(/in steps of 5 .*AVA\.FPS 6 is right for one in 5 frames of a video of 30/),
+    ],
+    warnings: [],
+  });
   expect(warnings(numbered([...range(0, 9, 5), 60, 65]))).toEqual([
     expect.stringMatching(/in steps of 5/),
     expect.stringMatching(/^3 numbers are missing .*frame_000040\.jpg, frame_000060\.jpg/),

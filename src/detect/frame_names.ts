@@ -3,10 +3,14 @@ import { extname } from 'node:path';
 import { count, countOf } from '../util/progress.js';
 import { significant } from '../util/text.js';
 
-export interface OrderedFrames {
-  readonly names: readonly string[];
-  /** Sentences about what may be wrong. */
+/** Sentences about what is so, and about what may be wrong. */
+interface Remarks {
+  readonly notes: readonly string[];
   readonly warnings: readonly string[];
+}
+
+export interface OrderedFrames extends Remarks {
+  readonly names: readonly string[];
 }
 
 /** File names that differ in one number only. */
@@ -24,14 +28,15 @@ export function orderFrames(files: readonly string[], fps: number): OrderedFrame
   const { compare } = new Intl.Collator('en', { numeric: true });
   const sorted = [...files].sort((a, b) => compare(a, b) || (a < b ? -1 : 1));
   const [names, twice] = oneOfEach(sorted);
-  if (names.length < 2) return { names, warnings: twice };
+  if (names.length < 2) return { names, notes: [], warnings: twice };
   const unnumbered = names.filter((name) => !/\d/.test(stemOf(name)));
   const series = findSeries(names.filter((name) => /\d/.test(stemOf(name))));
   const warnings = [...twice, ...aboutUnnumbered(unnumbered, names.length)];
   if (series.length > 1) warnings.push(aboutSeries(series));
   for (const one of series) warnings.push(...aboutRepeated(one));
-  if (series.length === 1) warnings.push(...aboutSteps(series[0], fps));
-  return { names, warnings };
+  if (series.length !== 1) return { names, notes: [], warnings };
+  const { notes, warnings: more } = aboutSteps(series[0], fps);
+  return { names, notes, warnings: [...warnings, ...more] };
 }
 
 function stemOf(name: string): string {
@@ -145,23 +150,27 @@ interface Step {
   readonly size: number;
 }
 
-function aboutSteps({ frames }: Series, fps: number): string[] {
+function aboutSteps({ frames }: Series, fps: number): Remarks {
   const sorted = [...frames].sort((a, b) => a.number - b.number);
   const steps: Step[] = [];
   for (let i = 1; i < sorted.length; i++) {
     const [from, to] = [sorted[i - 1], sorted[i]];
     if (to.number > from.number) steps.push({ from: from.name, to: to.name, size: to.number - from.number });
   }
-  if (steps.length === 0) return [];
+  if (steps.length === 0) return { notes: [], warnings: [] };
   const [usual, share] = usualStep(steps);
   if (share < 0.5 || steps.some(({ size }) => size % usual !== 0)) {
-    return [
+    const warning =
       `the numbers of the frames go up unevenly (e.g. ${steps[0].from}, ${steps[0].to}): ${CONSECUTIVE}, at AVA.FPS ` +
-        `(${fps}), so their seconds are right only if they are equally far apart in time`,
-    ];
+      `(${fps}), so their seconds are right only if they are equally far apart in time`;
+    return { notes: [], warnings: [warning] };
   }
   const gaps = steps.filter(({ size }) => size > usual);
-  return [...(usual > 1 ? [aboutStride(steps[0], usual, fps)] : []), ...aboutGaps(gaps, usual, fps)];
+  const stride = usual > 1 ? aboutStride(steps[0], usual, fps) : null;
+  return {
+    notes: stride?.notes ?? [],
+    warnings: [...(stride?.warnings ?? []), ...aboutGaps(gaps, usual, fps)],
+  };
 }
 
 const CONSECUTIVE = 'the frames are taken as consecutive';
@@ -176,15 +185,21 @@ function usualStep(steps: readonly Step[]): [step: number, share: number] {
   return [step, number / steps.length];
 }
 
-function aboutStride({ from, to }: Step, step: number, fps: number): string {
-  const rate = fps / step;
-  const remedy = Number.isInteger(rate)
-    ? `set AVA.FPS ${rate}`
-    : `they are ${significant(rate, 3)} per second, which AVA.FPS, a whole number, cannot say: extract the frames anew`;
-  return (
-    `the numbers of the frames go up in steps of ${step} (${from}, ${to}): ${CONSECUTIVE}, 1/${fps} s apart (AVA.FPS). If ` +
-    `only one in ${step} was kept of a video with ${fps} frames per second, ${remedy}`
-  );
+/** Rates of most videos. */
+const USUAL_RATES = [30, 25, 24];
+
+function aboutStride({ from, to }: Step, step: number, fps: number): Remarks {
+  const found = `the numbers of the frames go up in steps of ${step} (${from}, ${to})`;
+  if (USUAL_RATES.includes(fps * step)) {
+    const note = `${found}; AVA.FPS ${fps} is right for one in ${step} frames of a video of ${fps * step} frames per second`;
+    return { notes: [note], warnings: [] };
+  }
+  const video = USUAL_RATES.find((rate) => rate % step === 0);
+  const example = video === undefined ? '' : `, e.g. AVA.FPS ${video / step} for ${video} frames per second`;
+  const warning =
+    `${found}: ${CONSECUTIVE}, 1/${fps} s apart (AVA.FPS ${fps}). If only one in ${step} frames of a video was kept, AVA.FPS ` +
+    `has to be 1/${step} of its rate${example}`;
+  return { notes: [], warnings: [warning] };
 }
 
 function aboutGaps(gaps: readonly Step[], usual: number, fps: number): string[] {
