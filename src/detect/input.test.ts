@@ -107,6 +107,13 @@ describe('openInput', () => {
     }
   });
 
+  it.skipIf(!hasFfmpeg)('says that a file is empty (needs ffmpeg)', async () => {
+    writeFileSync(join(folder, 'empty.mp4'), '');
+    await expect(openInput(join(folder, 'empty.mp4'), options)).rejects.toThrow(
+      /empty\.mp4: the file is empty/,
+    );
+  });
+
   it.skipIf(!hasFfmpeg)('removes the frames of a process that was killed (needs ffmpeg)', async () => {
     vi.stubEnv('TMPDIR', join(folder, 'temporary'));
     onTestFinished(() => void vi.unstubAllEnvs());

@@ -78,6 +78,7 @@ async function extract(
   await requireFfmpeg();
   const facts = await probeVideo(path, signal);
   const { kind, duration, problem } = facts;
+  if (statSync(path).size === 0) throw new DataError(`--input: ${path}: the file is empty (0 bytes)`);
   if (problem !== null && kind !== 'picture')
     throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
   const missing = facts.hdr === null ? [] : await missingHdrFilters(signal);
