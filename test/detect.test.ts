@@ -90,12 +90,14 @@ function decoded(video: string): { width: number; height: number; frames: number
 describe('stmixer detect', { timeout: 180_000 }, () => {
   it('finds everybody in a folder of frames', async () => {
     const input = someFrames('walkers', 21);
+    writeFileSync(join(input, 'notes.txt'), 'notes');
     const run = await stmixerHere(
       args(input, 'frames', '--threshold 0 --action-threshold 0 --top 2 --no-video --show-sampling'),
     );
     expect(run.stderr).toBe('');
     expect(run.code).toBe(0);
     expect(run.stdout).toMatch(/weights: .*tiny\.pth \(iteration 7\)/);
+    expect(run.stdout).toMatch(/note: not taken from .*walkers: 1 text or document \(.*notes\.txt\)/);
     expect(run.stdout).toMatch(/a folder with 21 frames at 10 per second; 3 key frames/);
     expect(run.stdout).toMatch(/done: \d+ people at 3 key frames in .* clips per second/);
 

@@ -1,17 +1,8 @@
-/** @file ffmpeg: whether it is there, what it says about a video, and the command that extracts frames. */
+/** @file Running ffmpeg: whether it is there, its last words, and its end with this process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../errors.js';
-
-/** What the frames of a data set have in common. */
-export interface ExtractionSettings {
-  /** Seconds of the video. */
-  readonly start: number;
-  readonly end: number;
-  readonly fps: number;
-  readonly shortSide: number;
-}
 
 /** Throws UserError where there is no ffmpeg that runs. */
 export async function requireFfmpeg(): Promise<void> {
@@ -20,48 +11,8 @@ export async function requireFfmpeg(): Promise<void> {
   throw new UserError(`ffmpeg is on the PATH but does not run: ${lines.at(-1) ?? `exit code ${code}`}`);
 }
 
-export interface VideoFacts {
-  /** Seconds; null where the file does not tell. */
-  readonly duration: number | null;
-  /** Why no frames can be had from it, or null. */
-  readonly problem: string | null;
-}
-
-/** What the header of a video says. ffprobe is not asked: it is not everywhere where ffmpeg is. */
-export async function probeVideo(path: string, signal: AbortSignal): Promise<VideoFacts> {
-  const { lines } = await runFfmpeg(['-hide_banner', '-nostdin', '-i', fileUrl(path)], { signal });
-  const match = lines.map((line) => /^\s*Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)/.exec(line)).find(Boolean);
-  const duration = match ? Number(match[1]) * 3600 + Number(match[2]) * 60 + Number(match[3]) : null;
-  const streams = lines.filter((line) => /^\s*Stream #.*: /.test(line));
-  const hasVideo = streams.some((line) => line.includes(': Video: ') && !line.includes('(attached pic)'));
-  if (hasVideo) return { duration, problem: null };
-  const problem = streams.length > 0 ? 'it has no pictures, only sound or other data' : lastWords(lines);
-  return { duration, problem };
-}
-
-/** The arguments that write `<name>_000001.jpg` … into the working folder. */
-export function extractionArguments(
-  path: string,
-  name: string,
-  { start, end, fps, shortSide }: ExtractionSettings,
-  threads: number,
-): string[] {
-  // Pictures that are small enough already keep their size; -2 keeps the proportions and gives an even number.
-  const side = (own: string, other: string) =>
-    `'if(lte(min(iw,ih),${shortSide}),${own},if(lte(${own},${other}),${shortSide},-2))'`;
-  // A first picture that comes late is shown from the start on, or every later frame would be early.
-  const filters = `fps=fps=${fps}:start_time=0,scale=w=${side('iw', 'ih')}:h=${side('ih', 'iw')}`;
-  return [
-    ...['-hide_banner', '-nostdin', '-loglevel', 'error', '-progress', 'pipe:1'],
-    ...['-threads', String(threads), '-ss', String(start), '-i', fileUrl(path), '-map', '0:V:0'],
-    ...['-vf', filters, '-frames:v', String((end - start) * fps)],
-    // 2 is the best that ffmpeg gives without further flags, also for the 1 of AVA's usual instructions.
-    ...['-q:v', '2', '-f', 'image2', `./${name.replaceAll('%', '%%')}_%06d.jpg`],
-  ];
-}
-
 /** A path that cannot be taken for a flag, a protocol or a pattern. */
-function fileUrl(path: string): string {
+export function fileUrl(path: string): string {
   return `file:${resolve(path)}`;
 }
 

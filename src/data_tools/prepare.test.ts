@@ -7,26 +7,33 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { dataConfig, temporaryFolder } from '../../test/ava_folder.js';
-import { type Finished, start, stmixer } from '../../test/cli.js';
+import { type Finished, start, stmixerHere } from '../../test/cli.js';
 import { readFrameLists } from '../data/frame_lists.js';
 import { lastWords } from './ffmpeg.js';
-import { findVideos } from './videos.js';
+import { factsOf, type VideoFacts } from './video_facts.js';
+import { chooseVideos, findCandidates, type VideoFile } from './videos.js';
 
 const hasFfmpeg = (process.env.PATH ?? '')
   .split(delimiter)
   .some((folder) => existsSync(join(folder, 'ffmpeg')));
 
-const prepare = (videos: string, out: string, flags: string[] = [], path?: string): Promise<Finished> =>
-  stmixer(
-    ['data', 'prepare', '--videos', videos, '--out', out, ...flags],
-    path === undefined ? {} : { PATH: path },
-  );
+/** Runs the command in this process; `path` takes the place of the PATH. */
+const prepare = (videos: string, out: string, flags: string[] = [], path?: string): Promise<Finished> => {
+  if (path !== undefined) vi.stubEnv('PATH', path);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return stmixerHere(['data', 'prepare', '--videos', videos, '--out', out, ...flags]);
+};
+
+/** The facts about a file of one stream. */
+const facts = (format: string, stream: string) =>
+  factsOf([`Input #0, ${format}, from x:`, `  Stream #0:0: ${stream}`]);
 
 function files(folder: string, names: readonly string[]): string {
   for (const name of names) {
@@ -44,28 +51,40 @@ function fakeFfmpeg(script: string): string {
   return folder;
 }
 
-/** Answers like ffmpeg: a version, a film of 4 s, and then what `extract` does; `$out` is the pattern. */
-const pretend = (extract: string) =>
+/**
+ * Answers like ffmpeg: a version, filters, a film of 4 s or what `about` says, and then what `extract` does; `$out` is the
+ * pattern.
+ */
+const pretend = (
+  extract: string,
+  about = 'Input #0, mov, from x:\\n  Duration: 00:00:04.00, start: 0',
+  filters = '',
+) =>
   fakeFfmpeg(`case "$*" in
 -version) exit 0;;
+*-filters) printf '${filters}\\n';;
 *-frames:v*) for out; do :; done; out=$(printf "$out" 1); ${extract};;
-*) echo '  Duration: 00:00:04.00, start: 0' >&2; echo '  Stream #0:0: Video: h264' >&2; exit 1;;
+*) printf '${about}\\n' >&2; echo '  Stream #0:0: Video: h264' >&2; exit 1;;
 esac`);
 
 describe('what is refused before anything is made', () => {
   const cases: [string, string[], RegExp][] = [
-    ['an empty folder', ['notes.txt'], /there are no videos in this folder .*\.mp4/],
+    [
+      'no videos',
+      ['notes.txt', 'a/b.jpg'],
+      /there are no videos in this folder .*there are 1 picture \(.*b\.jpg\), 1 text/,
+    ],
     ['a blank in a name', ['my film.mp4'], /my film\.mp4: .*cannot have blanks.*e\.g\. to my_film\.mp4/],
     ['one name twice', ['train/a.mp4', 'val/a.mkv'], /train\/a\.mp4 and .*val\/a\.mkv would both be video a/],
     ['videos beside folders', ['a.mp4', 'val/b.mp4'], /a\.mp4\) beside folders with videos/],
   ];
   it.each(cases)('%s', (_, names, message) => {
     const refused = { exitCode: 3, message: expect.stringMatching(message) };
-    expect(() => findVideos(files(temporaryFolder(), names))).toThrow(expect.objectContaining(refused));
+    expect(() => findCandidates(files(temporaryFolder(), names))).toThrow(expect.objectContaining(refused));
   });
 
   it('a folder that is not there', () => {
-    expect(() => findVideos(join(temporaryFolder(), 'none'))).toThrow(/none: .*there is no such folder/);
+    expect(() => findCandidates(join(temporaryFolder(), 'none'))).toThrow(/none: .*there is no such folder/);
   });
 
   it('an end before the start', async () => {
@@ -99,12 +118,165 @@ describe('what is refused before anything is made', () => {
     );
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(
-      /a\.mp4: it ends after 4\.0 s, before --start 900, as do the other 1; .*--start 0/,
+      /a\.mp4: it ends after 4\.0 s, before --start 900, as do the other 1\. .*--start 0/,
     );
   });
 });
 
+describe('what is taken out of a folder', () => {
+  const VIDEO = facts('mov', 'Video: h264, yuv420p, 64x48');
+  /** The names of the videos, and lines about what is not taken; `answers` are ffmpeg's about files that it is asked about. */
+  const look = (folder: string, answers: Record<string, VideoFacts> = {}, except: string[] = []) => {
+    const candidates = findCandidates(folder, except);
+    const asked = new Map(
+      candidates.unknown.map((file) => [file, answers[file.name]] as [VideoFile, VideoFacts]),
+    );
+    const videos = chooseVideos(candidates, asked);
+    return { videos, lines: candidates.passedOver.lines().map((line) => line.replaceAll(`${folder}/`, '')) };
+  };
+
+  it('takes videos of all depths; the folder at the top is the list', () => {
+    const folder = files(temporaryFolder(), ['val/x.divx', 'train/walk/a.avi', 'train/run/far/b.vob']);
+    expect(look(folder).videos.map(({ list, name }) => `${list}/${name}`)).toEqual([
+      'train/b',
+      'train/a',
+      'val/x',
+    ]);
+  });
+
+  it('follows links to folders, but a folder of the tree keeps its own list', () => {
+    const elsewhere = files(temporaryFolder(), ['b.mp4']);
+    const folder = files(temporaryFolder(), ['val/a.mp4', 'test/.keep']);
+    symlinkSync('val', join(folder, 'latest'));
+    symlinkSync(elsewhere, join(folder, 'test/more'));
+    const { videos, lines } = look(folder);
+    expect(videos.map(({ list, name }) => `${list}/${name}`)).toEqual(['test/b', 'val/a']);
+    expect(lines).toContain('note: not taken: 1 folder that links lead to once more (latest)');
+  });
+
+  it('asks ffmpeg about files whose names and first bytes do not tell', () => {
+    const folder = files(temporaryFolder(), ['a.mp4']);
+    for (const name of ['clip', 'tune.xyz', 'noise.bin']) writeFileSync(join(folder, name), Buffer.alloc(9));
+    const { videos, lines } = look(folder, {
+      clip: VIDEO,
+      tune: facts('ogg', 'Audio: vorbis'),
+      noise: factsOf(['a: Invalid data found when processing input']),
+    });
+    expect(videos.map(({ name }) => name)).toEqual(['a', 'clip']);
+    expect(lines).toEqual([
+      'note: not taken: 1 file that ffmpeg cannot read (noise.bin)',
+      'note: not taken: 1 sound file (tune.xyz)',
+    ]);
+  });
+
+  it('counts all that it does not take, with the first of each kind', () => {
+    const names = [
+      't/a.mp4',
+      't/1.jpg',
+      't/2.png',
+      '.DS_Store',
+      'notes',
+      't/code.ts',
+      't/a.srt',
+      't/b.mp4.part',
+      't/c.zip',
+    ];
+    const folder = files(temporaryFolder(), names);
+    writeFileSync(join(folder, 'nothing'), '');
+    writeFileSync(join(folder, 'jpeg'), Buffer.from('ffd8ffe0', 'hex'));
+    mkdirSync(join(folder, 'empty/inner'), { recursive: true });
+    symlinkSync('nowhere', join(folder, 'lost'));
+    symlinkSync('..', join(folder, 't/up'));
+    execFileSync('mkfifo', [join(folder, 'pipe.mp4')]);
+    const { videos, lines } = look(folder);
+    expect(videos.map(({ name }) => name)).toEqual(['a']);
+    expect(lines).toEqual([
+      'warning: not taken: 1 link to nothing (lost)',
+      'note: not taken: 1 empty file (0 bytes) (nothing)',
+      'warning: not taken: 1 unfinished download (t/b.mp4.part)',
+      'note: not taken: 1 subtitle file (t/a.srt)',
+      'note: not taken: 3 pictures (first: jpeg)',
+      'note: not taken: 2 texts or documents (first: notes)',
+      'note: not taken: 1 archive or data file (t/c.zip)',
+      'note: not taken: 1 pipe, socket or device (pipe.mp4)',
+      'note: not taken: 1 hidden file or folder (.DS_Store)',
+      'note: not taken: 1 folder that links lead to once more (t/up)',
+      'note: not taken: 1 empty folder (empty/inner)',
+    ]);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('warns about what cannot be opened (not as root)', () => {
+    const folder = files(temporaryFolder(), ['a.mp4', 'closed/b.mp4', 'closed.bin']);
+    for (const name of ['closed', 'closed.bin']) chmodSync(join(folder, name), 0);
+    const { lines } = look(folder);
+    chmodSync(join(folder, 'closed'), 0o700);
+    expect(lines).toEqual([
+      'warning: not taken: 1 folder that cannot be opened (closed)',
+      'warning: not taken: 1 file that cannot be opened (closed.bin)',
+    ]);
+  });
+
+  it('leaves out the folders of its own results', () => {
+    const folder = files(temporaryFolder(), [
+      't/a.mp4',
+      'out/frames/a/a_000001.jpg',
+      'out/frame_lists/t.csv',
+    ]);
+    expect(look(folder, {}, [join(folder, 'out/frames'), join(folder, 'out/frame_lists')]).lines).toEqual([]);
+  });
+});
+
 describe('a script in place of ffmpeg', () => {
+  it('names videos that are empty or links to nothing, and does the others', async () => {
+    const videos = files(temporaryFolder(), ['good.mp4', 'notes.txt']);
+    writeFileSync(join(videos, 'empty.mp4'), '');
+    symlinkSync('nowhere', join(videos, 'lost.mp4'));
+    const run = await prepare(videos, temporaryFolder(), ['--start', '0'], pretend('echo x > "$out"'));
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(
+      /empty\.mp4: the file is empty \(0 bytes\)\n.*lost\.mp4: it is a link to a file that does/,
+    );
+    expect(run.stdout).toMatch(/^good: 1 frame/m);
+    expect(run.stdout).toMatch(/^note: not taken: 1 text or document \(.*notes\.txt\)$/m);
+  });
+
+  it('compares with no length that is only a guess', async () => {
+    const videos = files(temporaryFolder(), ['a.vob']);
+    const path = pretend('echo x > "$out"', 'Input #0, mpeg, from x:\\n  Duration: 00:15:00.00, start: 0.5');
+    const run = await prepare(videos, temporaryFolder(), ['--start', '0'], path);
+    expect(run.stdout).toMatch(/^a: 1 frame$/m);
+  });
+
+  it('says what to do if only ffmpeg finds that all videos end before --start', async () => {
+    const videos = files(temporaryFolder(), ['a.vob']);
+    const run = await prepare(videos, temporaryFolder(), [], pretend('true', 'Input #0, mpeg, from x:'));
+    expect(run.code).toBe(3);
+    expect(run.stderr).toMatch(
+      /a\.vob: it has no pictures after second 900 \(--start\)\n.*--start 0 takes videos from/,
+    );
+  });
+
+  it('says whose colours are washed out without zscale, and makes those frames again with it', async () => {
+    const videos = files(temporaryFolder(), ['a.mp4', 'b.mp4']);
+    const out = temporaryFolder();
+    const hdr =
+      'Input #0, mov, from x:\\n  Stream #0:0: Video: hevc, yuv420p10le(tv, bt2020nc/bt2020/smpte2084), 64x48';
+    const without = pretend('echo x > "$out"', hdr);
+    const run = await prepare(videos, out, ['--start', '0'], without);
+    expect(run.code).toBe(0);
+    expect(
+      run.stdout.match(
+        /warning: HDR video: the colours of .*a\.mp4, .*b\.mp4 will look washed out, .*lacks the filters zscale and tonemap/g,
+      ),
+    ).toHaveLength(1);
+    const again = await prepare(videos, out, ['--start', '0'], without);
+    expect(again.stdout).toMatch(/2 done before\n/);
+    const able = pretend('echo y > "$out"', hdr, ' .S. zscale V->V x\\n .S. tonemap V->V x');
+    const mended = await prepare(videos, out, ['--start', '0'], able);
+    expect(mended.stdout).not.toMatch(/warning|done before/);
+    expect(readFileSync(join(out, 'frames/a/a_000001.jpg'), 'utf8')).toBe('y\n');
+  });
+
   it('names a video that fails with the last line, does the others, and tries again', async () => {
     const videos = files(temporaryFolder(), ['bad.mp4', 'good.mp4']);
     const out = temporaryFolder();

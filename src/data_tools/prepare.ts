@@ -3,13 +3,15 @@ import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
-import { DataError } from '../errors.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { count, countOf, Progress } from '../util/progress.js';
 import { StopSignals } from '../util/signals.js';
-import { type ExtractionSettings, probeVideo, requireFfmpeg } from './ffmpeg.js';
-import { extractFrames, framesDone, VideoError } from './prepared_video.js';
-import { findVideos, LIST_OF_ALL, type VideoFile } from './videos.js';
+import { requireFfmpeg } from './ffmpeg.js';
+import { type ExtractionSettings, missingHdrFilters, washedOut } from './frame_extraction.js';
+import { inParallel } from './in_parallel.js';
+import { extractFrames, noteOfDone, TooShortError, VideoError } from './prepared_video.js';
+import { ADVICE_FOR_START, askAbout, type Failures, type Pending, probeAll } from './probe_videos.js';
+import { chooseVideos, findCandidates, LIST_OF_ALL, type VideoFile } from './videos.js';
 import { writeFrameList } from './write_frame_list.js';
 
 export interface PrepareOptions extends ExtractionSettings {
@@ -19,56 +21,81 @@ export interface PrepareOptions extends ExtractionSettings {
   readonly jobs: number;
 }
 
-/** The videos that failed, each with the reason. */
-type Failures = Map<VideoFile, string>;
-
-/** A video that is still to be done. */
-interface Pending {
-  readonly video: VideoFile;
-  readonly expectedFrames: number;
+/** What is known and done so far. */
+interface Work {
+  readonly frames: Map<VideoFile, number>;
+  readonly failures: Failures;
+  /** Videos without pictures after --start; they are among the failures, too. */
+  readonly tooShort: Set<VideoFile>;
+  readonly abort: AbortController;
 }
 
 const DATA_EXIT_CODE = 3;
 
 /** Extracts frames and writes lists, saying what it does; returns the exit code. Throws UserError. */
 export async function prepare(options: PrepareOptions): Promise<number> {
-  const videos = findVideos(options.videos);
+  const frameFolder = join(options.out, 'frames');
+  const candidates = findCandidates(options.videos, [frameFolder, join(options.out, 'frame_lists')]);
   makeOutputFolder(options.out, '--out');
   await requireFfmpeg();
-  const frameFolder = join(options.out, 'frames');
-  const frames = new Map<VideoFile, number>();
-  for (const video of videos) {
-    const done = framesDone(frameFolder, video, options);
-    if (done !== null) frames.set(video, done);
-  }
   const abort = new AbortController();
   setMaxListeners(0, abort.signal);
   const stop = new StopSignals((signal) => abort.abort(signal));
+  const work: Work = { frames: new Map(), failures: new Map(), tooShort: new Set(), abort };
+  let videos: readonly VideoFile[] = [];
   try {
-    say(`${countOf(videos.length, 'video')} in ${options.videos}${alreadyDone(frames.size)}`);
-    const left = videos.filter((video) => !frames.has(video));
-    const failures: Failures = new Map();
-    const pending = await probeAll(left, options, failures, abort);
-    await extractAll(pending, frameFolder, options, { frames, failures, abort });
-    for (const video of videos) {
-      if (failures.has(video)) process.stderr.write(`stmixer: ${video.path}: ${failures.get(video)}\n`);
-    }
-    if (frames.size > 0) say(...writeLists(videos, frames, options));
-    if (failures.size === 0) return 0;
-    process.stderr.write(
-      `stmixer: ${failures.size} of ${countOf(videos.length, 'video')} failed (named above) and are in no list; the ` +
-        'same command tries them again\n',
-    );
-    return DATA_EXIT_CODE;
+    videos = chooseVideos(candidates, await askAbout(candidates.unknown, frameFolder, options.jobs, abort));
+    await noteDone(videos, frameFolder, options, work);
+    say(`${countOf(videos.length, 'video')} in ${options.videos}${alreadyDone(work.frames.size)}`);
+    say(...candidates.passedOver.lines());
+    const left = videos.filter((video) => !work.frames.has(video));
+    await extractAll(await probeAll(left, options, work), frameFolder, options, work);
+    return finish(videos, options, work);
   } catch (error) {
     if (!stop.received) throw error;
     say(
-      `stopped; ${countOf(frames.size, 'video')} of ${videos.length} done. The same command goes on from here`,
+      `stopped; ${countOf(work.frames.size, 'video')} of ${videos.length} done. The same command goes on from here`,
     );
     return stop.exitCode;
   } finally {
     stop.close();
   }
+}
+
+/** Finds what an earlier command did. Throws DataError where its frames do not go together with those of this one. */
+async function noteDone(
+  videos: readonly VideoFile[],
+  frameFolder: string,
+  options: PrepareOptions,
+  { frames, abort }: Work,
+): Promise<void> {
+  const washedOut = new Map<VideoFile, number>();
+  for (const video of videos) {
+    const done = noteOfDone(frameFolder, video, options);
+    if (done) (done.washedOut ? washedOut : frames).set(video, done.frames);
+  }
+  // With another ffmpeg they can be had in the right colours.
+  if (washedOut.size === 0 || (await missingHdrFilters(abort.signal)).length === 0) return;
+  for (const [video, number] of washedOut) frames.set(video, number);
+}
+
+/** Writes the lists and says what failed; returns the exit code. */
+function finish(
+  videos: readonly VideoFile[],
+  options: PrepareOptions,
+  { frames, failures, tooShort }: Work,
+): number {
+  for (const video of videos) {
+    if (failures.has(video)) process.stderr.write(`stmixer: ${video.path}: ${failures.get(video)}\n`);
+  }
+  if (frames.size > 0) say(...writeLists(videos, frames, options));
+  if (failures.size === 0) return 0;
+  const hint = frames.size === 0 && tooShort.size > 0 ? `. ${ADVICE_FOR_START}` : '';
+  process.stderr.write(
+    `stmixer: ${failures.size} of ${countOf(videos.length, 'video')} failed (named above) and are in no list; the ` +
+      `same command tries them again${hint}\n`,
+  );
+  return DATA_EXIT_CODE;
 }
 
 function say(...lines: string[]): void {
@@ -79,125 +106,102 @@ function alreadyDone(videos: number): string {
   return videos === 0 ? '' : `, ${count(videos)} done before`;
 }
 
-/** Asks each video for its length. Those without usable pictures become failures; if none has any, that is an error. */
-async function probeAll(
-  videos: readonly VideoFile[],
-  options: PrepareOptions,
-  failures: Failures,
-  abort: AbortController,
-): Promise<Pending[]> {
-  const { start, end, fps } = options;
-  const found = new Map<VideoFile, Pending>();
-  const short = new Map<VideoFile, number>();
-  const beyond: VideoFile[] = [];
-  await inParallel(videos, options.jobs, abort, async (video) => {
-    const { duration, problem } = await probeVideo(video.path, abort.signal);
-    if (problem !== null) failures.set(video, problem);
-    else if (duration !== null && duration <= start) short.set(video, duration);
-    else {
-      const seconds = Math.min(end, duration ?? end) - start;
-      found.set(video, { video, expectedFrames: Math.max(1, Math.round(seconds * fps)) });
-      if (duration !== null && duration > end + 1) beyond.push(video);
-    }
-  });
-  const tooShort = (duration: number) => `it ends after ${duration.toFixed(1)} s, before --start ${start}`;
-  if (short.size > 0 && found.size === 0) {
-    const first = videos.find((video) => short.has(video))!;
-    throw new DataError(
-      `${first.path}: ${tooShort(short.get(first)!)}${short.size > 1 ? `, as do the other ${short.size - 1}` : ''}; the ` +
-        `default, seconds 900 to 1800, is for AVA's movies. --start 0 takes videos from their beginning, and second ` +
-        '900 of the annotations is then second 0 of the video',
-    );
-  }
-  for (const [video, duration] of short) failures.set(video, tooShort(duration));
-  // AVA's movies all go on; with other videos it may be forgotten.
-  if (start !== SECOND_OF_FRAME_0 && beyond.length > 0) {
-    say(
-      `note: ${countOf(beyond.length, 'video goes', 'videos go')} on after second ${end} (--end; first: ` +
-        `${beyond[0].path}), and what follows is left out. Annotations reach ${LAST_SECOND - SECOND_OF_FRAME_0} s after --start; cut ` +
-        'longer videos into several files',
-    );
-  }
-  return videos.flatMap((video) => found.get(video) ?? []);
-}
-
-/** Extracts the pending videos and adds each to `frames` or `failures`. */
+/** Extracts the pending videos and adds each to the frames or the failures. */
 async function extractAll(
   pending: readonly Pending[],
   frameFolder: string,
   options: PrepareOptions,
-  { frames, failures, abort }: { frames: Map<VideoFile, number>; failures: Failures; abort: AbortController },
+  { frames, failures, tooShort, abort }: Work,
 ): Promise<void> {
   if (pending.length === 0) return;
-  const expected = pending.reduce((sum, { expectedFrames }) => sum + expectedFrames, 0);
-  const progress = new Progress(expected, 'frames');
+  const mapHdr = await canMapHdr(pending, abort.signal);
+  const progress = new ExtractionProgress(pending);
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.min(options.jobs, pending.length)));
-  const running = new Map<VideoFile, number>();
-  let finished = 0;
-  const update = () => progress.update([...running.values()].reduce((sum, n) => sum + n, finished));
+  const { signal } = abort;
   try {
-    await inParallel(pending, options.jobs, abort, async ({ video, expectedFrames }) => {
+    await inParallel(pending, { jobs: options.jobs, abort }, async (one) => {
+      const { video, facts } = one;
       try {
-        const onFrames = (n: number) => {
-          running.set(video, n);
-          update();
-        };
-        const result = await extractFrames(frameFolder, video, options, {
-          threads,
-          signal: abort.signal,
-          onFrames,
-        });
+        const onFrames = (n: number) => progress.update(one, n);
+        const job = { facts, mapHdr, threads, signal, onFrames };
+        const result = await extractFrames(frameFolder, video, options, job);
         frames.set(video, result.frames);
         progress.log(
-          `${video.name}: ${countOf(result.frames, 'frame')}${doubts(result, expectedFrames, options)}`,
+          `${video.name}: ${countOf(result.frames, 'frame')}${doubts(result, one.expectedFrames, options)}`,
         );
       } catch (error) {
         if (!(error instanceof VideoError)) throw error;
         failures.set(video, error.message);
+        if (error instanceof TooShortError) tooShort.add(video);
         progress.log(`${video.name}: failed`);
       }
-      running.delete(video);
-      finished += expectedFrames;
-      update();
+      progress.finish(one);
     });
   } finally {
     progress.close();
   }
 }
 
+/** Whether HDR becomes SDR; says which videos suffer where it does not. */
+async function canMapHdr(pending: readonly Pending[], signal: AbortSignal): Promise<boolean> {
+  const hdr = pending.filter(({ facts }) => facts.hdr !== null).map(({ video }) => video.path);
+  if (hdr.length === 0) return false;
+  const missing = await missingHdrFilters(signal);
+  if (missing.length > 0) {
+    say(
+      `warning: ${washedOut(hdr, missing)}. With an ffmpeg that has these filters, the same command makes their frames again`,
+    );
+  }
+  return missing.length === 0;
+}
+
+/** The progress in frames if all lengths are known, else in videos. */
+class ExtractionProgress {
+  readonly #progress: Progress;
+  readonly #inFrames: boolean;
+  readonly #running = new Map<Pending, number>();
+  #finished = 0;
+
+  constructor(pending: readonly Pending[]) {
+    this.#inFrames = pending.every(({ expectedFrames }) => expectedFrames !== null);
+    const total = pending.reduce((sum, one) => sum + this.#amount(one), 0);
+    this.#progress = new Progress(total, this.#inFrames ? 'frames' : 'videos');
+  }
+
+  update(one: Pending, frames: number): void {
+    if (this.#inFrames) this.#running.set(one, frames);
+    this.#progress.update([...this.#running.values()].reduce((sum, n) => sum + n, this.#finished));
+  }
+
+  finish(one: Pending): void {
+    this.#running.delete(one);
+    this.#finished += this.#amount(one);
+    this.#progress.update([...this.#running.values()].reduce((sum, n) => sum + n, this.#finished));
+  }
+
+  log(line: string): void {
+    this.#progress.log(line);
+  }
+
+  close(): void {
+    this.#progress.close();
+  }
+
+  #amount({ expectedFrames }: Pending): number {
+    return this.#inFrames ? expectedFrames! : 1;
+  }
+}
+
 /** What is odd about frames that were extracted all the same. */
 function doubts(
   { frames, complaint }: { frames: number; complaint: string | null },
-  expected: number,
+  expected: number | null,
   { fps }: ExtractionSettings,
 ): string {
-  const missing = expected - frames;
+  const missing = expected === null ? 0 : expected - frames;
   const early =
     missing > fps ? `; warning: ${Math.round(missing / fps)} s fewer than the file says it has` : '';
   return `${early}${complaint ? `; warning: ffmpeg says: ${complaint}` : ''}`;
-}
-
-/** Works on the items, `jobs` at a time; the first error stops the others, and is thrown when they have ended. */
-async function inParallel<T>(
-  items: readonly T[],
-  jobs: number,
-  abort: AbortController,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = [...items];
-  const errors: unknown[] = [];
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined && errors.length === 0; item = queue.shift()) {
-      try {
-        await work(item);
-      } catch (error) {
-        errors.push(error);
-        abort.abort(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(jobs, items.length) }, worker));
-  if (errors.length > 0) throw errors[0];
 }
 
 /** Writes the lists of the videos that have frames; returns what there is to say about them. */

@@ -5,11 +5,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DataError, UserError } from '../errors.js';
-import { type ExtractionSettings, extractionArguments, isDiskFull, lastWords, runFfmpeg } from './ffmpeg.js';
+import { isDiskFull, lastWords, runFfmpeg } from './ffmpeg.js';
+import { type ExtractionSettings, extractionArguments } from './frame_extraction.js';
+import type { VideoFacts } from './video_facts.js';
 import type { VideoFile } from './videos.js';
 
 /** Written beside the frames; a name with a point is no frame. */
-const NOTE = '.prepared.json';
+export const NOTE = '.prepared.json';
 
 /** How a folder of frames came about. */
 export interface PreparationNote extends ExtractionSettings {
@@ -17,6 +19,8 @@ export interface PreparationNote extends ExtractionSettings {
   /** The video file's name and size. */
   readonly source: string;
   readonly bytes: number;
+  /** True for frames of an HDR video that were not mapped to SDR. */
+  readonly washedOut?: boolean;
 }
 
 /** The note in a folder of frames; null where it was not made by `prepare`, or is not whole. */
@@ -30,14 +34,14 @@ export function readNote(folder: string): PreparationNote | null {
 }
 
 /**
- * The number of frames of a video that is done with these settings, or null where it is still to be done. Throws
- * DataError where its folder holds something else.
+ * The note of a video that is done with these settings, or null where it is still to be done. Throws DataError where its
+ * folder holds something else.
  */
-export function framesDone(
+export function noteOfDone(
   frameFolder: string,
   video: VideoFile,
   settings: ExtractionSettings,
-): number | null {
+): PreparationNote | null {
   const folder = join(frameFolder, video.name);
   if (!existsSync(folder)) return null;
   const note = readNote(folder);
@@ -53,8 +57,18 @@ export function framesDone(
         'together: take the same flags, choose another --out, or delete what is there',
     );
   }
-  // Another file under the same name, e.g. a download that is complete by now.
-  return note.source === basename(video.path) && note.bytes === video.bytes ? note.frames : null;
+  return isOf(note, video) ? note : null;
+}
+
+/** Whether there are frames of this very file, of whatever settings. */
+export function hasFrames(frameFolder: string, video: VideoFile): boolean {
+  const note = readNote(join(frameFolder, video.name));
+  return note !== null && isOf(note, video);
+}
+
+/** False for another file under the same name, e.g. a download that is complete by now. */
+function isOf(note: PreparationNote, video: VideoFile): boolean {
+  return note.source === basename(video.path) && note.bytes === video.bytes;
 }
 
 function describeSettings({ start, end, fps, shortSide }: ExtractionSettings): string {
@@ -63,6 +77,17 @@ function describeSettings({ start, end, fps, shortSide }: ExtractionSettings): s
 
 /** A video whose frames cannot be had; the others can. */
 export class VideoError extends DataError {}
+
+/** A video that has no pictures after --start. */
+export class TooShortError extends VideoError {}
+
+export interface ExtractionJob {
+  readonly facts: VideoFacts;
+  readonly mapHdr: boolean;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  onFrames(frames: number): void;
+}
 
 export interface Extracted {
   readonly frames: number;
@@ -75,22 +100,33 @@ export async function extractFrames(
   frameFolder: string,
   video: VideoFile,
   settings: ExtractionSettings,
-  options: { threads: number; signal: AbortSignal; onFrames(frames: number): void },
+  job: ExtractionJob,
 ): Promise<Extracted> {
   const partial = join(frameFolder, `.${video.name}.partial`);
   const folder = join(frameFolder, video.name);
   try {
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(partial, { recursive: true });
-    const args = extractionArguments(video.path, video.name, settings, options.threads);
-    const { code, lines } = await runFfmpeg(args, { ...options, cwd: partial });
+    const { start, end, fps, shortSide } = settings;
+    const maxFrames = (end - start) * fps;
+    const args = extractionArguments(video.path, video.name, { start, fps, maxFrames, shortSide, ...job });
+    const { code, lines } = await runFfmpeg(args, { ...job, cwd: partial });
     if (isDiskFull(lines)) throw new UserError(DISK_FULL(frameFolder));
     if (code !== 0) throw new VideoError(lastWords(lines));
     const frames = countFrames(partial, video.name);
-    if (frames === 0) throw new VideoError(`it has no pictures after second ${settings.start} (--start)`);
-    const { start, end, fps, shortSide } = settings;
+    if (frames === 0) throw withoutFrames(start, lines);
     const source = basename(video.path);
-    const note: PreparationNote = { start, end, fps, shortSide, frames, source, bytes: video.bytes };
+    const washedOut = job.facts.hdr !== null && !job.mapHdr;
+    const note: PreparationNote = {
+      start,
+      end,
+      fps,
+      shortSide,
+      frames,
+      source,
+      bytes: video.bytes,
+      washedOut,
+    };
     writeFileSync(join(partial, NOTE), `${JSON.stringify(note)}\n`);
     rmSync(folder, { recursive: true, force: true });
     renameSync(partial, folder);
@@ -101,6 +137,11 @@ export async function extractFrames(
     if (code === 'ENOSPC' || code === 'EDQUOT') throw new UserError(DISK_FULL(frameFolder), { cause: error });
     throw error;
   }
+}
+
+function withoutFrames(start: number, lines: readonly string[]): VideoError {
+  if (start > 0) return new TooShortError(`it has no pictures after second ${start} (--start)`);
+  return new VideoError(`no pictures can be taken out of it: ${lastWords(lines)}`);
 }
 
 const DISK_FULL = (folder: string) =>

@@ -1,75 +1,95 @@
 /** @file The videos of a folder: their names in the data set, and the frame list that each belongs to. */
-import { readdirSync, statSync } from 'node:fs';
-import { join, parse } from 'node:path';
+import { parse } from 'node:path';
 import { Problems } from '../data/text_lines.js';
 import { DataError } from '../errors.js';
+import { type ListedFile, listFiles } from './listed_files.js';
+import type { PassedOver } from './passed_over.js';
+import type { VideoFacts } from './video_facts.js';
 
-const EXTENSIONS = new Set(
-  '.3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv'.split(' '),
-);
-
-export interface VideoFile {
-  /** The file's name without its extension: what frame lists and annotations call the video. */
+export interface VideoFile extends ListedFile {
+  /** The file's name without its ending: what frame lists and annotations call the video. */
   readonly name: string;
-  readonly path: string;
-  readonly bytes: number;
   /** The frame list that names it, without `.csv`. */
   readonly list: string;
+  /** What ffmpeg says about it; null where ffmpeg was not asked. */
+  readonly facts: VideoFacts | null;
 }
 
 /** The list of videos that lie in no subfolder. */
 export const LIST_OF_ALL = 'all';
 
+/** The files of a folder that may be videos. */
+export interface Candidates {
+  readonly folder: string;
+  /** Videos by their names. */
+  readonly videos: readonly VideoFile[];
+  /** Files that may be anything. */
+  readonly unknown: readonly VideoFile[];
+  readonly passedOver: PassedOver;
+}
+
 /**
- * The videos of `folder`, sorted by list and name. Those in a subfolder (`train/`, `val/`, …) belong to the list of its
- * name; without subfolders there is one list. Throws DataError for everything that cannot be prepared.
+ * Looks through `folder` and all folders in it, but not into those in `except`. Throws DataError where there is nothing that
+ * could be a video, or videos that cannot be prepared under their names.
  */
-export function findVideos(folder: string): VideoFile[] {
-  const direct = videosIn(folder, LIST_OF_ALL);
-  const nested = listFolder(folder)
-    .filter((name) => !name.startsWith('.') && isFolder(join(folder, name)))
-    .flatMap((name) => videosIn(join(folder, name), name));
-  if (direct.length > 0 && nested.length > 0) {
-    throw new DataError(
-      `${folder} has videos (${direct[0].path}) beside folders with videos (${nested[0].path}); each folder becomes a ` +
-        'frame list of its name, so move all videos into such folders, or all of them out',
-    );
+export function findCandidates(folder: string, except: readonly string[] = []): Candidates {
+  const { videos, unknown, passedOver } = listFiles(folder, except);
+  const candidates = { folder, videos: videos.map(toVideo), unknown: unknown.map(toVideo), passedOver };
+  if (unknown.length === 0) requireVideos(candidates, candidates.videos);
+  checkVideos(folder, candidates.videos);
+  return candidates;
+}
+
+/**
+ * The videos among the candidates, sorted by list and name; `facts` are ffmpeg's answers about the unknown ones. All others
+ * are counted as passed over. Throws DataError where there is none, or names do not go together.
+ */
+export function chooseVideos(
+  candidates: Candidates,
+  facts: ReadonlyMap<VideoFile, VideoFacts>,
+): readonly VideoFile[] {
+  const found: VideoFile[] = [];
+  for (const file of candidates.unknown) {
+    const known = facts.get(file);
+    if (known && known.kind !== 'video') candidates.passedOver.add(known.kind, file.path);
+    else found.push({ ...file, facts: known ?? null });
   }
-  const videos = direct.length > 0 ? direct : nested;
-  if (videos.length === 0) {
-    throw new DataError(
-      `${folder}: there are no videos in this folder or in folders in it (looked for ${[...EXTENSIONS].join(' ')})`,
-    );
-  }
-  checkNames(videos);
+  const videos = [...candidates.videos, ...found].sort(
+    (a, b) => compare(a.list, b.list) || compare(a.path, b.path),
+  );
+  requireVideos(candidates, videos);
+  checkVideos(candidates.folder, videos);
   return videos;
 }
 
-function videosIn(folder: string, list: string): VideoFile[] {
-  return listFolder(folder)
-    .filter((file) => !file.startsWith('.') && EXTENSIONS.has(parse(file).ext.toLowerCase()))
-    .sort()
-    .flatMap((file) => {
-      const path = join(folder, file);
-      const stats = statSync(path, { throwIfNoEntry: false });
-      if (!stats) throw new DataError(`${path}: is a link to a file that does not exist`);
-      return stats.isFile() ? [{ name: parse(file).name, path, bytes: stats.size, list }] : [];
-    });
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
-function listFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why =
-      code === 'ENOENT' ? 'there is no such folder' : code === 'ENOTDIR' ? 'it is not a folder' : message;
-    throw new DataError(`${folder}: cannot list the videos: ${why}`, { cause: error });
+function toVideo(file: ListedFile): VideoFile {
+  return { ...file, name: parse(file.path).name, list: file.topFolder ?? LIST_OF_ALL, facts: null };
+}
+
+function requireVideos({ folder, passedOver }: Candidates, videos: readonly VideoFile[]): void {
+  if (videos.length > 0) return;
+  const others = passedOver.describe();
+  throw new DataError(
+    `${folder}: there are no videos in this folder or in folders in it; ` +
+      (others.length > 0 ? `there are ${others.join(', ')}` : 'it is empty'),
+  );
+}
+
+/** Throws DataError for everything that cannot be prepared. */
+function checkVideos(folder: string, videos: readonly VideoFile[]): void {
+  const direct = videos.find(({ topFolder }) => topFolder === null);
+  const nested = videos.find(({ topFolder }) => topFolder !== null);
+  if (direct && nested) {
+    throw new DataError(
+      `${folder} has videos (${direct.path}) beside folders with videos (${nested.path}); each folder becomes a ` +
+        'frame list of its name, so move all videos into such folders, or all of them out',
+    );
   }
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  checkNames(videos);
 }
 
 /**

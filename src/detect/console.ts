@@ -17,7 +17,6 @@ export class DetectConsole implements DetectReporter {
   }
 
   progress(done: number, total: number | null, what: string): void {
-    if (total === null) return;
     if (what !== this.#what) {
       this.close();
       this.#progress = new Progress(total, what);

@@ -93,7 +93,8 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
     extracted: (done, total) => report.progress(done, total, 'frames extracted'),
   });
   try {
-    if (frames.complaint !== null) report.warn(`ffmpeg says about ${options.input}: ${frames.complaint}`);
+    for (const note of frames.notes) report.info(`note: ${note}`);
+    for (const warning of frames.warnings) report.warn(warning);
     const keyFrames = listKeyFrames(frames.paths.length, frames.fps, options.step);
     report.info(
       `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,

@@ -1,15 +1,36 @@
 /** @file What can be looked at: kinds of input, order of frames. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import * as extraction from '../data_tools/frame_extraction.js';
 import { openInput } from './input.js';
+import { temporaryPrefix } from './leftovers.js';
 
 const options = { fps: 10, signal: new AbortController().signal };
 const picture = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 let folder: string;
+
+/** Writes a picture of 8×8 pixels, or an animation of several, half a second each. */
+async function writePictures(path: string, count: number): Promise<void> {
+  const greys = Array.from({ length: count }, (_, i) => ({ r: 40 + 80 * i, g: 90, b: 90 }));
+  const pictures = greys.map((background) =>
+    sharp({ create: { width: 8, height: 8, channels: 3, background } })
+      .png()
+      .toBuffer(),
+  );
+  const input = await Promise.all(pictures);
+  const image = count === 1 ? sharp(input[0]) : sharp(input, { join: { animated: true } });
+  await (path.endsWith('.gif')
+    ? image.gif({ delay: Array(count).fill(500) })
+    : path.endsWith('.webp')
+      ? image.webp()
+      : image.jpeg()
+  ).toFile(path);
+}
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'stmixer-input-'));
@@ -26,6 +47,131 @@ describe('openInput', () => {
     const opened = await openInput(frames, options);
     expect(opened).toMatchObject({ kind: 'folder', name: 'my.clip', fps: 10 });
     expect(opened.paths.map((path) => basename(path))).toEqual(['f1.jpeg', 'f9.JPG', 'f10.jpg']);
+  });
+
+  it('says what else is in a folder of frames, and what its numbers tell', async () => {
+    const frames = join(folder, 'gaps');
+    mkdirSync(join(frames, 'deeper'), { recursive: true });
+    for (const n of [1, 2, 5]) copyFileSync(picture, join(frames, `f_${n}.jpg`));
+    await writePictures(join(frames, 'moving.gif'), 2);
+    for (const name of ['list.csv', 'film.mp4', '.prepared.json', '.hidden'])
+      writeFileSync(join(frames, name), 'text');
+    const { paths, notes, warnings } = await openInput(frames, options);
+    expect(paths).toHaveLength(3);
+    expect(notes.map((note) => note.replaceAll(`${frames}/`, ''))).toEqual([
+      `not taken from ${frames}: 1 video (film.mp4), 1 animated picture (moving.gif), 1 text or document (list.csv), ` +
+        '1 hidden file or folder (.hidden), 1 folder (deeper)',
+    ]);
+    expect(warnings).toEqual([expect.stringMatching(/gaps: 2 numbers are missing .*f_2\.jpg, f_5\.jpg/)]);
+  });
+
+  it('refuses pictures that cannot be read and those of different sizes', async () => {
+    const frames = join(folder, 'odd');
+    mkdirSync(frames);
+    for (const n of [1, 2, 3]) copyFileSync(picture, join(frames, `f_${n}.jpg`));
+    writeFileSync(join(frames, 'f_4.jpg'), 'no picture');
+    await expect(openInput(frames, options)).rejects.toThrow(
+      /odd: 1 of 4 pictures cannot be read \(f_4\.jpg: .*; extract them again, or move them out/,
+    );
+    await writePictures(join(frames, 'f_4.jpg'), 1);
+    await expect(openInput(frames, options)).rejects.toThrow(
+      /odd: .*different sizes: \d+×\d+ \(3 pictures, first: f_1\.jpg\), 8×8 \(1 picture, first: f_4\.jpg\)/,
+    );
+  });
+
+  it('shows the way to pictures in a deeper folder and to videos', async () => {
+    const outer = join(folder, 'outer');
+    mkdirSync(join(outer, 'inner'), { recursive: true });
+    copyFileSync(picture, join(outer, 'inner', 'f_1.jpg'));
+    await expect(openInput(outer, options)).rejects.toThrow(
+      /no pictures in this folder .*1 folder .*--input .*outer\/inner$/,
+    );
+    writeFileSync(join(outer, 'film.mp4'), 'film');
+    await expect(openInput(outer, options)).rejects.toThrow(/--input .*outer\/film\.mp4$/);
+  });
+
+  it('takes a GIF of one picture as a still', async () => {
+    await writePictures(join(folder, 'still.gif'), 1);
+    expect(await openInput(join(folder, 'still.gif'), options)).toMatchObject({ kind: 'picture' });
+  });
+
+  it.skipIf(!hasFfmpeg)('takes an animated GIF or PNG as a video (needs ffmpeg)', async () => {
+    const gif = join(folder, 'moving.gif');
+    await writePictures(gif, 3);
+    const png = join(folder, 'moving.png');
+    execFileSync('ffmpeg', ['-loglevel', 'error', '-i', gif, '-f', 'apng', png]);
+    for (const input of [gif, png]) {
+      const opened = await openInput(input, options);
+      expect([opened.kind, opened.paths.length]).toEqual(['video', 15]);
+      opened.close();
+    }
+  });
+
+  it.skipIf(!hasFfmpeg)('says that a file is empty (needs ffmpeg)', async () => {
+    writeFileSync(join(folder, 'empty.mp4'), '');
+    await expect(openInput(join(folder, 'empty.mp4'), options)).rejects.toThrow(
+      /empty\.mp4: the file is empty/,
+    );
+  });
+
+  it.skipIf(!hasFfmpeg)('removes the frames of a process that was killed (needs ffmpeg)', async () => {
+    vi.stubEnv('TMPDIR', join(folder, 'temporary'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const killed = spawnSync(process.execPath, ['--version']).pid;
+    const left = join(folder, 'temporary', temporaryPrefix().replace(`-${process.pid}-`, `-${killed}-`));
+    mkdirSync(left, { recursive: true });
+    const film = join(folder, 'film.gif');
+    await writePictures(film, 2);
+    const opened = await openInput(film, options);
+    expect(existsSync(left)).toBe(false);
+    opened.close();
+  });
+
+  it.skipIf(!hasFfmpeg)(
+    'says that this ffmpeg cannot read an animated WebP, or reads it (needs ffmpeg)',
+    async () => {
+      const webp = join(folder, 'moving.webp');
+      await writePictures(webp, 3);
+      const opened = await openInput(webp, options).catch((error: Error) => error.message);
+      if (typeof opened !== 'string') return opened.close();
+      expect(opened).toMatch(
+        /moving\.webp: .*animated or damaged WebP.*; convert it to a GIF or an MP4 first$/,
+      );
+    },
+  );
+
+  it.skipIf(!hasFfmpeg)(
+    'takes a picture of a format that only ffmpeg reads as a still (needs ffmpeg)',
+    async () => {
+      execFileSync('ffmpeg', ['-loglevel', 'error', '-i', picture, join(folder, 'a.bmp')]);
+      const opened = await openInput(join(folder, 'a.bmp'), options);
+      opened.close();
+      expect(opened).toMatchObject({ kind: 'picture', paths: { length: 1 } });
+    },
+  );
+
+  it.skipIf(!hasFfmpeg)('warns where HDR cannot become SDR (needs ffmpeg)', async () => {
+    const hdr = join(folder, 'hdr.mkv');
+    const tags = ['-color_primaries', 'bt2020', '-color_trc', 'smpte2084', '-colorspace', 'bt2020nc'];
+    execFileSync('ffmpeg', [
+      '-loglevel',
+      'error',
+      '-i',
+      picture,
+      '-pix_fmt',
+      'yuv420p10le',
+      '-c:v',
+      'ffv1',
+      ...tags,
+      hdr,
+    ]);
+    vi.spyOn(extraction, 'missingHdrFilters').mockResolvedValueOnce(['zscale']);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const opened = await openInput(hdr, options);
+    opened.close();
+    expect(opened.warnings).toEqual([
+      expect.stringMatching(/^HDR video: the colours of .*hdr\.mkv will look washed out/),
+    ]);
   });
 
   it('takes one picture as a still', async () => {

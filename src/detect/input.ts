@@ -1,12 +1,15 @@
 /** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, extname, join, parse, resolve } from 'node:path';
-import { isDiskFull, lastWords, probeVideo, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
+import { basename, join, parse, resolve } from 'node:path';
+import { isDiskFull, lastWords, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
+import { extractionArguments, missingHdrFilters, washedOut } from '../data_tools/frame_extraction.js';
+import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures.js';
+import { probeVideo } from '../data_tools/video_facts.js';
 import { ConfigError, DataError } from '../errors.js';
 import { ioReason } from '../util/output_paths.js';
-
-const PICTURES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
+import { isPicture, openFrameFolder } from './frame_folder.js';
+import { removeLeftovers, temporaryPrefix } from './leftovers.js';
 
 export interface Frames {
   readonly kind: 'video' | 'folder' | 'picture';
@@ -15,8 +18,9 @@ export interface Frames {
   /** The files of the frames, in order. */
   readonly paths: readonly string[];
   readonly fps: number;
-  /** What ffmpeg complained about, though there are frames; null where there is nothing. */
-  readonly complaint: string | null;
+  /** Sentences about what is not taken, and about what may be wrong with the frames. */
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
   /** Removes what was made for reading them. */
   close(): void;
 }
@@ -38,38 +42,22 @@ export function requireInput(input: string): void {
 export async function openInput(input: string, { fps, signal, extracted }: InputOptions): Promise<Frames> {
   requireInput(input);
   const name = parse(resolve(input)).name;
-  const still = { name, fps, complaint: null, close() {} };
+  const still = { name, fps, notes: [], warnings: [], close() {} };
   if (statSync(input).isDirectory()) {
-    return { ...still, kind: 'folder', name: basename(resolve(input)), paths: picturesIn(input) };
+    const folder = await openFrameFolder(input, fps, signal);
+    return { ...still, ...folder, kind: 'folder', name: basename(resolve(input)) };
   }
-  if (isPicture(input)) return { ...still, kind: 'picture', paths: [input] };
+  const moves = isAnimatedPictureName(input) && (await isAnimated(input));
+  if (isPicture(input) && !moves) return { ...still, kind: 'picture', paths: [input] };
   return extract(input, name, { fps, signal, extracted });
-}
-
-function isPicture(file: string): boolean {
-  return PICTURES.has(extname(file).toLowerCase());
-}
-
-/** Sorted by name, numbers by value: frame_2 comes before frame_10. */
-function picturesIn(folder: string): string[] {
-  const { compare } = new Intl.Collator('en', { numeric: true });
-  const files = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.') && isPicture(entry.name))
-    .map((entry) => entry.name)
-    .sort((a, b) => compare(a, b) || (a < b ? -1 : 1));
-  if (files.length === 0) {
-    throw new DataError(
-      `--input: ${folder}: there are no pictures in this folder (${[...PICTURES].join(' ')})`,
-    );
-  }
-  return files.map((file) => join(folder, file));
 }
 
 /** A new folder for the frames of a video. Throws ConfigError, which names TMPDIR, where none can be made. */
 function makeTemporaryFolder(): string {
   const place = tmpdir();
   try {
-    return mkdtempSync(join(place, 'stmixer-frames-'));
+    removeLeftovers(place);
+    return mkdtempSync(join(place, temporaryPrefix()));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = existsSync(place) && code === 'ENOENT' ? 'it takes no files' : ioReason(error);
@@ -88,9 +76,12 @@ async function extract(
   { fps, signal, extracted }: InputOptions,
 ): Promise<Frames> {
   await requireFfmpeg();
-  const { duration, problem } = await probeVideo(path, signal);
-  if (problem !== null)
+  const facts = await probeVideo(path, signal);
+  const { kind, duration, problem } = facts;
+  if (statSync(path).size === 0) throw new DataError(`--input: ${path}: the file is empty (0 bytes)`);
+  if (problem !== null && kind !== 'picture')
     throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
+  const missing = facts.hdr === null ? [] : await missingHdrFilters(signal);
   const folder = makeTemporaryFolder();
   const close = () => {
     process.off('exit', close);
@@ -100,11 +91,9 @@ async function extract(
   process.on('exit', close);
   try {
     const total = duration === null ? null : Math.round(duration * fps);
-    const args = [
-      ...['-hide_banner', '-nostdin', '-loglevel', 'error', '-progress', 'pipe:1'],
-      ...['-i', `file:${resolve(path)}`, '-map', '0:V:0', '-vf', `fps=fps=${fps}:start_time=0`],
-      ...['-q:v', '2', '-f', 'image2', './frame_%06d.jpg'],
-    ];
+    const mapHdr = missing.length === 0;
+    const whole = { start: 0, maxFrames: null, shortSide: null, threads: null };
+    const args = extractionArguments(path, 'frame', { ...whole, fps, facts, mapHdr });
     const run = await runFfmpeg(args, {
       cwd: folder,
       signal,
@@ -122,9 +111,11 @@ async function extract(
         `--input: ${path}: no frames can be taken out of this video: ${lastWords(run.lines)}`,
       );
     }
+    const warnings = missing.length > 0 ? [washedOut([path], missing)] : [];
     // A video that breaks off still has what comes before.
-    const complaint = run.lines.length > 0 ? lastWords(run.lines) : null;
-    return { kind: 'video', name, paths, fps, complaint, close };
+    if (run.lines.length > 0) warnings.push(`ffmpeg says about ${path}: ${lastWords(run.lines)}`);
+    const still = kind === 'picture';
+    return { kind: still ? 'picture' : 'video', name, paths, fps, notes: [], warnings, close };
   } catch (error) {
     close();
     throw error;

@@ -11,7 +11,15 @@ const folder = new URL('../../sample/frames/vtest_val', import.meta.url).pathnam
 const paths = Array.from({ length: 12 }, (_, i) =>
   join(folder, `vtest_val_${String(i + 1).padStart(6, '0')}.jpg`),
 );
-const frames: Frames = { kind: 'folder', name: 'walkers', paths, fps: 10, complaint: null, close() {} };
+const frames: Frames = {
+  kind: 'folder',
+  name: 'walkers',
+  paths,
+  fps: 10,
+  notes: [],
+  warnings: [],
+  close() {},
+};
 
 describe('listKeyFrames', () => {
   it('has one every step, from the first frame on', () => {

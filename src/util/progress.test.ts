@@ -3,18 +3,34 @@ import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { Progress } from './progress.js';
 
-it('never hides the cursor: a process that is killed could not show it again', () => {
-  let written = '';
-  const terminal = new Writable({
+/** A terminal, and what was written to it. */
+function terminal(): { stream: NodeJS.WriteStream; written: () => string } {
+  let text = '';
+  const stream = new Writable({
     write(chunk, _encoding, done) {
-      written += chunk;
+      text += chunk;
       done();
     },
   });
-  const progress = new Progress(10, 'frames', Object.assign(terminal, { isTTY: true, columns: 80 }) as never);
+  return { stream: Object.assign(stream, { isTTY: true, columns: 80 }) as never, written: () => text };
+}
+
+it('never hides the cursor: a process that is killed could not show it again', () => {
+  const { stream, written } = terminal();
+  const progress = new Progress(10, 'frames', stream);
   progress.update(5);
   progress.log('a line');
   progress.close();
-  expect(written).toContain('a line');
-  expect(written).not.toContain('\x1b[?25l');
+  expect(written()).toContain('a line');
+  expect(written()).not.toContain('\x1b[?25l');
+});
+
+it('counts without a total where there is none', () => {
+  const { stream, written } = terminal();
+  const progress = new Progress(null, 'frames', stream);
+  progress.update(1234);
+  progress.log('a line');
+  progress.close();
+  expect(written()).toContain('1,234 frames');
+  expect(written()).not.toMatch(/%| of |left/);
 });

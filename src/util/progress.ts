@@ -21,28 +21,27 @@ export class Progress {
   readonly #begin = performance.now();
   #lastLine = performance.now();
 
-  /** Counts up to `total` of `unit`, e.g. frames. */
+  /** Counts up to `total` of `unit`, e.g. frames; null where nobody knows how many there are. */
   constructor(
-    private readonly total: number,
+    private readonly total: number | null,
     private readonly unit: string,
     private readonly stream: NodeJS.WriteStream = process.stdout,
   ) {
     this.#bars = stream.isTTY
-      ? new MultiBar(
-          { ...BAR_OPTIONS, stream, format: `{bar} {percentage}%  {done} of {whole} ${unit}  {rest}` },
-          Presets.shades_classic,
-        )
+      ? new MultiBar({ ...BAR_OPTIONS, stream, format: this.#format() }, Presets.shades_classic)
       : null;
-    this.#bar = this.#bars?.create(total, 0, this.#fields(0)) ?? null;
+    this.#bar = this.#bars?.create(total ?? 0, 0, this.#fields(0)) ?? null;
   }
 
   /** Tells how much is done in all; less than `total` may be all there is. */
   update(done: number): void {
-    this.#bar?.update(Math.min(done, this.total), this.#fields(done));
+    this.#bar?.update(Math.min(done, this.total ?? 0), this.#fields(done));
     if (this.#bar || performance.now() - this.#lastLine < LINE_EVERY_MS) return;
     this.#lastLine = performance.now();
     const { done: text, whole, rest } = this.#fields(done);
-    this.stream.write(`${text} of ${whole} ${this.unit}, ${rest}\n`);
+    this.stream.write(
+      this.total === null ? `${text} ${this.unit}\n` : `${text} of ${whole} ${this.unit}, ${rest}\n`,
+    );
   }
 
   /** A line above the bar. */
@@ -60,11 +59,17 @@ export class Progress {
     this.#bars?.stop();
   }
 
+  #format(): string {
+    if (this.total === null) return `{done} ${this.unit}`;
+    return `{bar} {percentage}%  {done} of {whole} ${this.unit}  {rest}`;
+  }
+
   #fields(done: number): { done: string; whole: string; rest: string } {
     const seconds = (performance.now() - this.#begin) / 1000;
-    const left = done > 0 ? (seconds / done) * Math.max(0, this.total - done) : Number.NaN;
+    const left =
+      this.total !== null && done > 0 ? (seconds / done) * Math.max(0, this.total - done) : Number.NaN;
     const rest = Number.isNaN(left) ? '' : `${duration(left)} left`;
-    return { done: count(done), whole: count(this.total), rest };
+    return { done: count(done), whole: this.total === null ? '' : count(this.total), rest };
   }
 }
 

@@ -1,0 +1,24 @@
+/** @file Work on many items, some at a time. */
+
+/** Works on the items, `jobs` at a time; the first error stops the others, and is thrown when they have ended. */
+export async function inParallel<T>(
+  items: readonly T[],
+  { jobs, abort }: { jobs: number; abort: AbortController },
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const errors: unknown[] = [];
+  const worker = async () => {
+    for (const item of queue) {
+      try {
+        await work(item);
+      } catch (error) {
+        errors.push(error);
+        abort.abort(error);
+      }
+      if (errors.length > 0) return;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, items.length) }, worker));
+  if (errors.length > 0) throw errors[0];
+}

@@ -1,0 +1,89 @@
+/** @file The order of frames, and what their numbers tell. */
+import { expect, it } from 'vitest';
+import { orderFrames } from './frame_names.js';
+
+const numbered = (numbers: readonly number[], prefix = 'frame_', ending = '.jpg') =>
+  numbers.map((n) => `${prefix}${String(n).padStart(6, '0')}${ending}`);
+const range = (from: number, count: number, step = 1) =>
+  Array.from({ length: count }, (_, i) => from + i * step);
+const warnings = (files: readonly string[], fps = 30) => orderFrames(files, fps).warnings;
+
+it('sorts numbers by value and says nothing about frames without gaps', () => {
+  const { names, warnings } = orderFrames(['f10.jpg', 'f9.jpg', 'f11.jpg'], 10);
+  expect([names, warnings]).toEqual([['f9.jpg', 'f10.jpg', 'f11.jpg'], []]);
+});
+
+it.each([
+  ['the layout of AVA', numbered(range(1, 40), '-5KQ66BBWC4_')],
+  ['a cut that begins later', numbered(range(27001, 40))],
+  ['a number that all have', range(1, 12).map((n) => `cam2_${n}_1080p.jpg`)],
+  ['one picture', ['cover.jpg']],
+])('says nothing about %s', (_, files) => {
+  expect(warnings(files)).toEqual([]);
+});
+
+it('counts missing numbers and says what they mean for the time', () => {
+  expect(warnings(numbered([1, 2, 5]), 10)).toEqual([
+    expect.stringMatching(
+      /^2 numbers are missing .*\(gap: frame_000002\.jpg, frame_000005\.jpg\): .*consecutive.* too early, by 0\.2 s/,
+    ),
+  ]);
+  expect(warnings(numbered([...range(1, 10), ...range(21, 10), ...range(32, 5)]))).toEqual([
+    expect.stringMatching(/^11 numbers are missing .*\(first gap: frame_000010\.jpg, frame_000021\.jpg\)/),
+  ]);
+});
+
+it('says what a constant step means for AVA.FPS', () => {
+  expect(warnings(numbered(range(1, 9, 5)))).toEqual([
+    expect.stringMatching(
+      /in steps of 5 \(frame_000001\.jpg, frame_000006\.jpg\): .*1\/5 of its rate, e\.g\. AVA\.FPS 6 for 30 frames per second$/,
+    ),
+  ]);
+  expect(warnings(numbered(range(0, 9, 7)))).toEqual([expect.stringMatching(/1\/7 of its rate$/)]);
+  expect(orderFrames(numbered(range(1, 9, 5)), 6)).toMatchObject({
+    notes: [
+      expect.stringMatching(/in steps of 5 .*AVA\.FPS 6 is right for one in 5 frames of a video of 30/),
+    ],
+    warnings: [],
+  });
+  expect(warnings(numbered([...range(0, 9, 5), 60, 65]))).toEqual([
+    expect.stringMatching(/in steps of 5/),
+    expect.stringMatching(/^3 numbers are missing .*frame_000040\.jpg, frame_000060\.jpg/),
+  ]);
+});
+
+it('says that times cannot be told from uneven numbers', () => {
+  expect(warnings(numbered([1000, 1033, 1066, 1101, 1133, 1170]))).toEqual([
+    expect.stringMatching(/go up unevenly \(e\.g\. frame_001000\.jpg, frame_001033\.jpg\)/),
+  ]);
+});
+
+it('tells several videos in one folder', () => {
+  const files = [...numbered(range(1, 5), 'cam1_'), ...numbered(range(1, 7), 'cam2_')];
+  expect(warnings(files)).toEqual([
+    expect.stringMatching(/2 numbered series \(cam1_#: 5, cam2_#: 7\).* a folder of its own$/),
+  ]);
+});
+
+it('names pictures without a number', () => {
+  expect(warnings([...numbered(range(1, 5)), 'cover.jpg'])).toEqual([
+    expect.stringMatching(/^1 picture has no number in the name \(first: cover\.jpg\)/),
+  ]);
+  expect(warnings(['b.jpg', 'a.jpg'])).toEqual([expect.stringMatching(/alphabetical order/)]);
+});
+
+it('takes one file of a frame that is there with two endings', () => {
+  const { names, warnings } = orderFrames([...numbered(range(1, 4)), 'frame_000002.png'], 10);
+  expect(names).toEqual(numbered(range(1, 4)));
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /^1 frame is there .*first: frame_000002\.jpg, frame_000002\.png\); .*taken \(frame_000002\.jpg\)/,
+    ),
+  ]);
+});
+
+it('names numbers that are there twice', () => {
+  expect(warnings(['f_1.jpg', 'f_01.jpg', 'f_2.jpg'])).toEqual([
+    expect.stringMatching(/^1 number is there twice \(first: f_0?1\.jpg, f_0?1\.jpg\)/),
+  ]);
+});
