@@ -139,6 +139,27 @@ async function open(folder: string, TMPDIR: string, makeFfmpeg = fakeFfmpeg): Pr
   );
 }
 
+const FRAME = 'sample/frames/vtest_val/vtest_val_000001.jpg';
+
+/** Opens a path as detection does. */
+function openFrames(input: string, fps = 30): Promise<Outcome> {
+  return outcomeOf(async () => {
+    const frames = await openInput(input, { fps, signal: new AbortController().signal });
+    frames.close();
+    return frames.warnings.join('\n');
+  });
+}
+
+/** A folder of frames with these numbers. */
+function numbered(folder: string, numbers: readonly number[]): string {
+  for (const number of numbers) copyFileSync(FRAME, join(folder, `frame_${number}.jpg`));
+  return folder;
+}
+
+/** A picture of another size than the frames. */
+const otherPicture = (path: string) =>
+  sharp({ create: { width: 40, height: 24, channels: 3, background: 'red' } }).toFile(path);
+
 function preparing(says: string, wrong: string, right: (text: string, folder: string) => string): Advice {
   return {
     says,
@@ -236,6 +257,39 @@ export const DATA: readonly Advice[] = [
     says: 'cannot be stored there',
     meet: (folder) => open(folder, join(folder, 'none')),
     follow: (folder) => open(folder, folder),
+  },
+  {
+    says: 'try --input',
+    meet: (folder) => {
+      mkdirSync(join(folder, 'deeper'));
+      numbered(join(folder, 'deeper'), [1, 2]);
+      return openFrames(folder);
+    },
+    follow: (_, text) => openFrames(found(text, /try --input (\S+)/)),
+  },
+  {
+    says: 'AVA.FPS has to be 1/',
+    meet: (folder) => openFrames(numbered(folder, [1, 6, 11, 16])),
+    follow: (folder, text) => openFrames(folder, Number(found(text, /e\.g\. AVA\.FPS (\d+)/))),
+  },
+  {
+    says: 'extract them again, or move them out of the folder',
+    meet: (folder) => {
+      writeFileSync(join(numbered(folder, [1, 2]), 'frame_3.jpg'), 'no picture');
+      return openFrames(folder);
+    },
+    follow: (folder) => {
+      rmSync(join(folder, 'frame_3.jpg'));
+      return openFrames(folder);
+    },
+  },
+  {
+    says: 'give pictures that are no frames one by one',
+    meet: async (folder) => {
+      await otherPicture(join(numbered(folder, [1, 2]), 'frame_3.jpg'));
+      return openFrames(folder);
+    },
+    follow: (folder) => openFrames(join(folder, 'frame_3.jpg')),
   },
   {
     says: 'there is no space left for the frames of',

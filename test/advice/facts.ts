@@ -13,6 +13,8 @@ const STATEMENTS = [
   ': the run there cannot be moved into a subfolder: ',
   ' lie beyond the end of their video and show its last frame',
   'MODEL.STM.ACTION_CLASSES is ',
+  'the numbers of the frames go up unevenly',
+  ' is right for one in ',
   // A table of positions beside the blocks is left out without a word.
   'ViT.USE_LEARNABLE_POS_EMB True',
 ];
