@@ -35,5 +35,7 @@ export function lrScaleWarning(cfg: SolverConfig, optimizerState: PyValue): stri
 /** The factors that the groups of a file bring along, which replace those of the configuration; null without any. */
 function scalesIn(groups: readonly ReadonlyMap<PyValue, PyValue>[]): number[] | null {
   const scales = groups.map((group) => group.get('lr_scale') ?? null).filter((scale) => scale !== null);
-  return scales.length === 0 ? null : scales.map((scale) => asNumber(scale, 'optimizer param_groups, lr_scale'));
+  return scales.length === 0
+    ? null
+    : scales.map((scale) => asNumber(scale, 'optimizer param_groups, lr_scale'));
 }
