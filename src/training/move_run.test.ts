@@ -29,6 +29,7 @@ const AFRESH = { resume: false, transfer: true, overwrite: true };
 const RESUME = { resume: true, transfer: true };
 const OLD = [
   'config.yaml',
+  'environment.json',
   'evaluation',
   'last_checkpoint',
   'log.jsonl',
