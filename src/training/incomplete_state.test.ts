@@ -244,7 +244,7 @@ describe('a checkpoint of another model', () => {
       model.set(name, float32Tensor([1, 2], new Float32Array(2)));
     });
     expect(() => restore(folder)).toThrow(
-      /Use MODEL\.WEIGHT .*changed\.pth --transfer --no-head and another OUTPUT_DIR, without --resume to load everything but/,
+      /Use MODEL\.WEIGHT .*changed\.pth --transfer --no-head \(with another OUTPUT_DIR and without --resume\) to load everything but/,
     );
     expect(() => restore(at('new'), { resume: false }, join(folder, 'changed.pth'))).toThrow(
       /Use --transfer --no-head to/,
