@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { iterationIn } from '../src/checkpoint/checkpointer.js';
+import { Checkpointer, iterationIn } from '../src/checkpoint/checkpointer.js';
 import { weightsOfOwnRun } from '../src/checkpoint/run_weights.js';
 import { loadConfig } from '../src/config/index.js';
 import type { EngineRequest } from '../src/engine/index.js';
@@ -129,6 +129,34 @@ describe('a run that starts afresh in the folder of another one', () => {
       resume: true,
     });
     expect(iterationIn(at(folder, 'model_final.pth'))).toBe(6);
+    // Its last_checkpoint names the folder that it was copied from.
+    expect(output.join('')).toContain(`loading ${at(folder, 'model_final.pth')} (last_checkpoint)`);
+  });
+
+  it('is refused also where only a last_checkpoint lies, which --resume would follow to another run', async () => {
+    const pointer = at('pointer-only', 'last_checkpoint');
+    mkdirSync(at('pointer-only'));
+    writeFileSync(pointer, at('first', 'model_final.pth'));
+    const weights = `MODEL.WEIGHT ${at('first', 'model_best.pth')} SOLVER.MAX_EPOCH 1`;
+    await expect(run('pointer-only', weights, { transfer: true })).rejects.toThrow(
+      /holds another run \(last_checkpoint\)\. To continue that run, use --resume\./,
+    );
+    await run('pointer-only', 'SOLVER.MAX_EPOCH 2', { resume: true });
+    expect(output.join('')).toMatch(
+      /last_checkpoint names .*first\/model_final\.pth, which lies outside .*pointer-only/,
+    );
+    await run('pointer-only', weights, { transfer: true, overwrite: true });
+    expect(readdirSync(at('pointer-only', 'previous_run_1'))).toContain('last_checkpoint');
+    expect(iterationIn(at('pointer-only', 'model_final.pth'))).toBe(2);
+  });
+
+  it('has nothing to continue where the folder holds evaluations of other weights only', async () => {
+    const folder = at('only-tested');
+    mkdirSync(folder);
+    cpSync(at('first', 'evaluations.jsonl'), join(folder, 'evaluations.jsonl'));
+    await expect(run('only-tested')).rejects.toThrow(
+      /only-tested holds another run \(evaluations\.jsonl\)\. To train a new one, choose another OUTPUT_DIR, or add --overwrite/,
+    );
   });
 
   it('moves it aside with --overwrite, as the error says, and takes its weights from there', async () => {
@@ -211,6 +239,25 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(output.join('')).toMatch(/continuing after iteration 2/);
   });
 
+  it('is resumed from the checkpoint that it went back to, also if it was killed before it saved anything', async () => {
+    const folder = copy('killed-after-going-back');
+    const pointTo = vi.spyOn(Checkpointer.prototype, 'pointTo').mockImplementation(async function (
+      this: Checkpointer,
+      path,
+    ) {
+      pointTo.mockRestore();
+      await this.pointTo(path);
+      process.emit('SIGTERM', 'SIGTERM');
+    });
+    const weights = `MODEL.WEIGHT ${at(folder, 'model_0000002.pth')} SOLVER.MAX_EPOCH 3`;
+    expect(await run(folder, weights)).toMatchObject({ stopped: true });
+    expect(iterationIn(at(folder, 'model_final.pth'))).toBe(4);
+    output = [];
+    await run(folder, weights, { resume: true });
+    expect(output.join('')).toMatch(/loading .*model_0000002\.pth \(last_checkpoint\)/);
+    expect(output.join('')).toMatch(/continuing after iteration 2/);
+  });
+
   it('does not replace a better model_best.pth by going back to an earlier checkpoint', async () => {
     const folder = copy('went-back');
     const line = JSON.parse(readFileSync(at(folder, 'evaluations.jsonl'), 'utf8').trim().split('\n').at(-1)!);
@@ -222,6 +269,38 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(readEvaluations(at(folder)).at(-1)!.iteration).toBe(6);
     expect(iterationIn(at(folder, 'model_best.pth'))).toBe(4);
     expect(output.join('')).toMatch(/model_best\.pth stays: it reached mAP 0\.9000/);
+  });
+});
+
+describe("a run's folder as MODEL.WEIGHT", () => {
+  it('stands for its best checkpoint with --transfer, which log and config.yaml name', async () => {
+    await run('from-folder', `MODEL.WEIGHT ${at('first')} SOLVER.MAX_EPOCH 1`, { transfer: true });
+    const best = at('first', 'model_best.pth');
+    expect(output.join('')).toContain(
+      `MODEL.WEIGHT: ${at('first')} is the folder of a run: taking ${best}, its best checkpoint`,
+    );
+    expect(readFileSync(at('from-folder', 'config.yaml'), 'utf8')).toContain(best);
+  });
+
+  it('stands for its last checkpoint without, and follows a run that is moved', async () => {
+    await expect(run('on-from-folder', `MODEL.WEIGHT ${at('first')}`)).rejects.toThrow(
+      /MODEL\.WEIGHT: .*first\/model_final\.pth is the state of a training after iteration 4/,
+    );
+    const folder = copy('own-folder');
+    await run(folder, `MODEL.WEIGHT ${at(folder)} SOLVER.MAX_EPOCH 1`, { transfer: true, overwrite: true });
+    expect(output.join('')).toContain(
+      `loading ${at(folder, 'previous_run_1', 'model_best.pth')} (MODEL.WEIGHT)`,
+    );
+  });
+
+  it('is not looked at where --resume finds a run, and is named where it is no run', async () => {
+    mkdirSync(at('no-run'));
+    const weights = `MODEL.WEIGHT ${at('no-run')}`;
+    await run(copy('resumed-anyway'), weights, { resume: true });
+    expect(output.join('')).toMatch(/nothing left to train/);
+    await expect(run('never', weights, { resume: true })).rejects.toThrow(
+      /^MODEL\.WEIGHT: .*no-run: is a folder, not a weight file, and holds no run\. No weight file/,
+    );
   });
 });
 

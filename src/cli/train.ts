@@ -33,7 +33,7 @@ export function trainCommand(): Command {
     .option('--no-head', 'do not load the weights of the head (stm_head.*)')
     .option(
       '--allow-partial',
-      'train also where only a part of the backbone, the neck or the head loads; the rest starts at random',
+      "train also where only a part of the backbone, the neck, the head or the optimizer's moments loads; the rest starts anew",
     )
     .option(
       '--adjust-lr',

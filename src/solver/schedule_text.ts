@@ -11,6 +11,8 @@ export interface ScheduleChoice {
   readonly configured: LrSchedule;
   /** As it goes on from the checkpoint without --adjust-lr. */
   readonly saved: LrSchedule;
+  /** As it was until now. */
+  readonly past: LrSchedule;
   /** SOLVER.SCHEDULER of the checkpoint. */
   readonly savedKind: string;
   readonly adjustLr: boolean;
@@ -20,7 +22,7 @@ export interface ScheduleChoice {
 
 /** What the choice means, in settings and learning rates; null if both schedules have the same settings. */
 export function describeSchedules(choice: ScheduleChoice): string | null {
-  const { cfg, configured, saved, savedKind, adjustLr, done } = choice;
+  const { cfg, configured, saved, past, savedKind, adjustLr, done } = choice;
   const changed = changedSettings(choice);
   if (changed.length === 0) return null;
   const end = cfg.SOLVER.MAX_EPOCH * cfg.SOLVER.ITER_PER_EPOCH;
@@ -35,7 +37,7 @@ export function describeSchedules(choice: ScheduleChoice): string | null {
   if (done >= end) return head;
   const [now, other] = adjustLr ? [configured, saved] : [saved, configured];
   const courses = [now, other].map((schedule) => course(schedule, done, end));
-  const before = done > 0 ? `It was ${rate(saved, done - 1)} in iteration ${done}, and is ` : 'It is ';
+  const before = done > 0 ? `It was ${rate(past, done - 1)} in iteration ${done}, and is ` : 'It is ';
   if (courses[0] === courses[1]) return `${head}. ${before}${courses[0]}, with and without --adjust-lr`;
   const way = adjustLr
     ? `Without --adjust-lr it would go on with ${fromCheckpoint}`

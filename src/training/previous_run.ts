@@ -62,8 +62,8 @@ export interface ClearedFolder {
  */
 export function clearOutputDir({ config, origins }: LoadedConfig, request: FolderRequest): ClearedFolder {
   const { OUTPUT_DIR } = config;
-  protectConfigFile(OUTPUT_DIR, origins);
   const finished = finishMove(OUTPUT_DIR, () => namesOfRun(OUTPUT_DIR));
+  protectConfigFile(OUTPUT_DIR, origins);
   const { cfg, note, warnings } = withWeightFile(config, request);
   if (finished !== null) warnings.push(movedTo(OUTPUT_DIR, finished));
   const kept = { config: cfg, note, warnings, restore() {} };

@@ -7,31 +7,20 @@ import {
   type LoadRequest,
   loadCheckpoint,
 } from '../checkpoint/checkpointer.js';
-import { DamagedDataError } from '../checkpoint/file_source.js';
+import { isIn } from '../checkpoint/pointer.js';
 import { summarizeReport } from '../checkpoint/weights.js';
 import type { Config } from '../config/index.js';
 import { hostTensor } from '../engine/host.js';
-import { CheckpointError } from '../errors.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
-import { lrScaleWarning, makeLrScheduler } from '../solver/index.js';
-import type { LrSchedule, RateHolder } from '../solver/lr_schedule.js';
-import { scheduleKindOf } from '../solver/make_lr_scheduler.js';
-import { describeSchedules } from '../solver/schedule_text.js';
-import { describeOptimizerSettings } from '../solver/settings_text.js';
 import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
+import { continueTraining } from './continue_training.js';
 import { loadFirst } from './load_first.js';
 import type { LineLog } from './logger.js';
 import type { TrainingState } from './loop.js';
 import { type RunState, unpackRunState } from './run_state.js';
-import {
-  findGaps,
-  holdsOnlyWeights,
-  incompleteState,
-  weightsOnlyWay,
-  weightsWithFlag,
-} from './whole_state.js';
+import { holdsOnlyWeights, weightsWithFlag } from './whole_state.js';
 
 /** The only buffer of the PyTorch model; it stands last in its state dict. */
 const CLASS_WEIGHTS = 'stm_head.criterion.empty_weight';
@@ -110,15 +99,16 @@ export function restoreState(
       `--no-head without --transfer: the training goes on after iteration ${iteration}, with a head that starts at random`,
     );
   }
-  if (iteration > 0) log.info(`continuing after iteration ${iteration} (seed ${seed})${reminder(source)}`);
+  if (iteration > 0)
+    log.info(`continuing after iteration ${iteration} (seed ${seed})${reminder(source, cfg)}`);
   return { iteration, seed, source, run };
 }
 
 /** A file of another training is continued as well, which is easily done by mistake. */
-function reminder(source: LoadPlan['source']): string {
-  return source === 'MODEL.WEIGHT'
-    ? '; with --transfer a new training starts from the weights in MODEL.WEIGHT'
-    : '';
+function reminder(source: LoadPlan['source'], { MODEL, OUTPUT_DIR }: Config): string {
+  if (source !== 'MODEL.WEIGHT') return '';
+  const place = isIn(MODEL.WEIGHT, OUTPUT_DIR) ? ', in another OUTPUT_DIR,' : '';
+  return `; with --transfer a new training starts${place} from the weights in MODEL.WEIGHT`;
 }
 
 function loadParts(
@@ -148,72 +138,8 @@ function loadParts(
     log.warn(`${plan.path}: ${loaded.misfit}\n${consequence}`);
   }
   if (plan.transfer || (plan.source === 'MODEL.WEIGHT' && holdsOnlyWeights(loaded))) return loaded;
-  checkWhole(plan, loaded, state, request, log);
-  continueTraining(plan, loaded, state, { ...request, cfg, log });
+  continueTraining(loaded, state, { ...request, plan, cfg, log });
   return loaded;
-}
-
-/** Throws IncompleteStateError if a checkpoint lacks a part of the state; --allow-partial goes on without some parts. */
-function checkWhole(
-  plan: LoadPlan,
-  loaded: LoadedCheckpoint,
-  { optimizer }: TrainingState,
-  { adjustLr, allowPartial = false }: RestoreRequest,
-  log: LineLog,
-): void {
-  const gaps = findGaps(loaded, optimizer, adjustLr);
-  if (gaps.length === 0) return;
-  const fault = incompleteState(plan, gaps);
-  if (!allowPartial || gaps.some(({ isBridgeable }) => !isBridgeable)) throw fault;
-  log.warn(`${fault.message}\n--allow-partial: training goes on, and what is missing starts anew`);
-}
-
-/** Restores optimizer and schedule, and says which settings and rates that means. Throws CheckpointError if they do not fit. */
-function continueTraining(
-  plan: LoadPlan,
-  { optimizer: optimizerState, scheduler: schedulerState, iteration }: LoadedCheckpoint,
-  { optimizer, scheduler }: TrainingState,
-  { cfg, adjustLr, resume, log }: RestoreRequest & { cfg: Config; log: LineLog },
-): void {
-  const way = weightsOnlyWay(plan, { outputDir: cfg.OUTPUT_DIR, resume });
-  try {
-    const scaleWarning = lrScaleWarning(cfg, optimizerState);
-    if (scaleWarning) log.warn(scaleWarning);
-    const copy = () => makeLrScheduler(cfg, copyOfRates(scheduler));
-    const [configured, saved] = [copy(), copy()];
-    const settings = describeOptimizerSettings(optimizer.loadStateDict(optimizerState));
-    if (settings) log.warn(`${settings}. For other values in a new run from its weights, ${way}`);
-    if (adjustLr) scheduler.adoptPosition(schedulerState);
-    else scheduler.loadStateDict(schedulerState);
-    if (!canFollow(saved, schedulerState)) return;
-    const savedKind = scheduleKindOf(schedulerState) ?? cfg.SOLVER.SCHEDULER;
-    const done = iteration ?? 0;
-    const rates = describeSchedules({ cfg, configured, saved, savedKind, adjustLr, done });
-    if (rates) log.warn(rates);
-  } catch (error) {
-    if (!(error instanceof CheckpointError) || error instanceof DamagedDataError) throw error;
-    throw new CheckpointError(
-      `${plan.path}: ${error.message}. To continue, use the model and the ViT and SOLVER settings that it was saved with; to ` +
-        `take only its weights into a new run, ${way}`,
-      { cause: error },
-    );
-  }
-}
-
-/** Rates for a schedule that drives nothing. */
-function copyOfRates({ optimizer, baseLrs }: LrSchedule): RateHolder {
-  return { paramGroups: optimizer.paramGroups.map(({ name }, i) => ({ name, lr: baseLrs[i] })) };
-}
-
-/** Whether a schedule takes a saved state; --adjust-lr also goes on from states that none takes. */
-function canFollow(schedule: LrSchedule, state: PyValue): boolean {
-  try {
-    schedule.loadStateDict(state);
-    return true;
-  } catch (error) {
-    if (error instanceof CheckpointError) return false;
-    throw error;
-  }
 }
 
 /** PyTorch restores this buffer with the weights, so the file wins over BACKGROUND_WEIGHT there, and here. */

@@ -47,6 +47,7 @@ import { RunLock } from './run_lock.js';
 import { openLog } from './run_log.js';
 import { dataIdentity, packRunState } from './run_state.js';
 import { CheckpointSaver } from './saver.js';
+import { weightsOnlyWay } from './whole_state.js';
 
 export interface TrainOptions extends EngineRequest {
   transfer: boolean;
@@ -298,9 +299,10 @@ function refuseNothingToTrain(
   const all = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
   if (iteration < all) return;
   if (source === 'MODEL.WEIGHT') {
+    const way = weightsOnlyWay({ path: MODEL.WEIGHT, source }, { outputDir: OUTPUT_DIR, resume: false });
     throw new ConfigError(
       `MODEL.WEIGHT: ${MODEL.WEIGHT} is the state of a training after iteration ${iteration}, and this one ends after ` +
-        `iteration ${all}: nothing is left to train. To start a new training from its weights, add --transfer; to continue that ` +
+        `iteration ${all}: nothing is left to train. To start a new training from its weights, ${way}; to continue that ` +
         'training, use --resume with its OUTPUT_DIR and a larger SOLVER.MAX_EPOCH',
     );
   }

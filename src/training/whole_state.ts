@@ -86,8 +86,8 @@ export function weightsOnlyWay(
 export function weightsWithFlag(flag: string, plan: LoadPlan, { outputDir, resume }: Situation): string {
   if (plan.transfer) return flag;
   if (plan.source === 'MODEL.WEIGHT') {
-    return isIn(plan.path, outputDir) ? `--transfer ${flag} with another OUTPUT_DIR` : `--transfer ${flag}`;
+    return isIn(plan.path, outputDir) ? `--transfer ${flag} (with another OUTPUT_DIR)` : `--transfer ${flag}`;
   }
-  const without = resume ? ', without --resume' : '';
-  return `--transfer ${flag} MODEL.WEIGHT ${plan.path} with another OUTPUT_DIR${without}`;
+  const without = resume ? ' and without --resume' : '';
+  return `--transfer ${flag} MODEL.WEIGHT ${plan.path} (with another OUTPUT_DIR${without})`;
 }

@@ -118,7 +118,7 @@ const STM = section('The STMixer decoder, its losses and its output.', {
 export const MODEL = section('The model.', {
   WEIGHT: text(
     '',
-    'Weight file to start from; empty: the newest checkpoint in OUTPUT_DIR, or fresh weights.',
+    'Weight file to start from, or the folder of a run; empty: the newest checkpoint in OUTPUT_DIR, or fresh weights.',
   ),
   BACKBONE,
   NONLOCAL: MODEL_NONLOCAL,
