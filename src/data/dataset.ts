@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
 import type { Rng } from '../util/random.js';
+import { Names, twinClause } from '../util/twins.js';
 import { type Annotations, type KeyFrame, listKeyFrames, readAnnotations } from './ava_annotations.js';
 import { type Clip, type ClipSource, loadClip } from './clip.js';
 import type { DataConfig, Split } from './data_config.js';
@@ -125,10 +126,10 @@ export class AvaDataset {
   /** Adds the frames that a clip uses and that do not exist. */
   findMissingFrames(problems: ProblemSink): void {
     if (!statSync(this.frameFolder, { throwIfNoEntry: false })?.isDirectory()) {
-      problems.add(
-        `${this.frameFolder}: there is no such folder; DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR must lead to the frames`,
-        'frame-folder',
-      );
+      const twin = twinClause(this.frameFolder);
+      const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
+      const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
+      problems.add(`${this.frameFolder}: there is no such folder${remedy}`, 'frame-folder');
       return;
     }
     const folders = new FrameFolders();
@@ -145,9 +146,10 @@ export class AvaDataset {
         if (checked.has(frame)) continue;
         checked.add(frame);
         const path = resolve(this.frameFolder, video.frames.at(frame));
-        if (folders.find(path) !== 'missing') continue;
+        const entry = folders.find(path);
+        if (entry === 'file' || entry === 'unknown') continue;
         const where = `video ${video.name}, second ${keyFrame.second}`;
-        problems.add(`${path}: ${where}: the frame list names this file, but it is missing`, 'missing-frame');
+        problems.add(`${path}: ${where}: ${folders.problemOf(path, entry)}`, 'missing-frame');
       }
     }
     for (const [folder, why] of folders.unreadable) {
@@ -159,11 +161,17 @@ export class AvaDataset {
 /** Adds the annotated videos that are in none of the frame lists. */
 export function findUnknownVideos(lists: FrameLists, annotations: Annotations, problems: ProblemSink): void {
   const known = new Set(lists.videos.map((video) => video.name));
+  let names: Names | null = null;
   for (const [name, { where, rows }] of annotations.videos) {
     if (known.has(name)) continue;
+    names ??= new Names(known);
+    const twin = names.twinOf(name);
+    const remedy = twin
+      ? `they have ${twin.name}, which differs only in ${twin.how}: write the name alike in both`
+      : 'add its frames there, or remove its rows';
     problems.add(
       `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +
-        `(${lists.files.join(', ')}); add its frames there, or remove its rows`,
+        `(${lists.files.join(', ')}); ${remedy}`,
       'unknown-video',
     );
   }

@@ -326,7 +326,7 @@ const DAMAGES: Damage[] = [
     damage: (ava) => cut(ava.framePath('a', 2)),
     finds: 'broken-picture',
     severity: 'error',
-    example: /a_000002\.jpg: video a, frame 2: the picture cannot be decoded/,
+    example: /a_000002\.jpg: video a, frame 2: the JPEG picture is cut off/,
   },
   {
     does: 'empties a frame',
