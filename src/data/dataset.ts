@@ -2,13 +2,21 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
+import { countOf } from '../util/progress.js';
 import type { Rng } from '../util/random.js';
+import { sameFiles } from '../util/same_files.js';
 import { Names, twinClause } from '../util/twins.js';
-import { type Annotations, type KeyFrame, listKeyFrames, readAnnotations } from './ava_annotations.js';
+import {
+  type Annotations,
+  annotationFiles,
+  type KeyFrame,
+  listKeyFrames,
+  readAnnotations,
+} from './ava_annotations.js';
 import { type Clip, type ClipSource, loadClip } from './clip.js';
 import type { DataConfig, Split } from './data_config.js';
 import { FrameFolders } from './frame_folders.js';
-import { type FrameLists, readFrameLists, type Video } from './frame_lists.js';
+import { type FrameLists, frameListFiles, readFrameLists, type Video } from './frame_lists.js';
 import { getSequence } from './frames.js';
 import { type ProblemSink, Problems } from './text_lines.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from './transforms.js';
@@ -28,6 +36,8 @@ export class AvaDataset {
     readonly keyFrames: readonly KeyFrame[],
     /** What is odd but does not keep the data from being used; one line each. */
     readonly warnings: readonly string[],
+    /** Counts of what is left out or merged, or has nothing to learn from; one line each. */
+    readonly notes: readonly string[],
   ) {
     this.frameFolder = resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_DIR);
     this.transforms = transformSettings(cfg, split);
@@ -62,7 +72,7 @@ export class AvaDataset {
   static assemble(cfg: DataConfig, split: Split, lists: FrameLists, annotations: Annotations): AvaDataset {
     const names = lists.videos.map((video) => video.name);
     const keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
-    const warnings = [...lists.warnings, ...annotations.warnings];
+    const warnings = [...lists.warnings, ...annotations.warnings, ...filesListedTwice(cfg, split)];
     const idle = names.filter((name) => !annotations.videos.has(name));
     if (idle.length > 0) {
       warnings.push(
@@ -80,7 +90,8 @@ export class AvaDataset {
           `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${cfg.AVA.FPS})`,
       );
     }
-    return new AvaDataset(cfg, split, lists.videos, keyFrames, warnings);
+    const notes = [...annotations.notes, ...boxNotes(keyFrames, lists.videos)];
+    return new AvaDataset(cfg, split, lists.videos, keyFrames, warnings, notes);
   }
 
   /** The number of clips. */
@@ -156,6 +167,37 @@ export class AvaDataset {
       problems.add(`${folder}: the frame list names files in this folder, but ${why}`, 'frame-folder');
     }
   }
+}
+
+/** A sentence for each frame list and box list that a setting names twice, by one path, two paths or a link. */
+export function filesListedTwice(cfg: DataConfig, split: Split): string[] {
+  const frames = 'frames follow each other twice, so that clips at the end of a video go on at its beginning';
+  const boxes = split === 'train' ? 'its rows add nothing' : 'its boxes count twice in the evaluation';
+  const of = ({ key, files }: { key: string; files: string[] }, effect: string) =>
+    sameFiles(files).map(([path, other]) => {
+      const fact = path === other ? `${path} twice` : `${path} and ${other}, which are one file`;
+      return `${key} names ${fact}: ${effect}; name it once`;
+    });
+  return [...of(frameListFiles(cfg, split), `its ${frames}`), ...of(annotationFiles(cfg, split), boxes)];
+}
+
+/** Counts the boxes that have no action. */
+function boxNotes(keyFrames: readonly KeyFrame[], videos: readonly Video[]): string[] {
+  let [boxes, idle] = [0, 0];
+  let first: KeyFrame | null = null;
+  for (const keyFrame of keyFrames) {
+    for (const { labels } of keyFrame.boxes) {
+      boxes++;
+      if (labels.length > 0) continue;
+      idle++;
+      first ??= keyFrame;
+    }
+  }
+  if (first === null) return [];
+  const where = `video ${videos[first.videoIndex].name}, second ${first.second}`;
+  return [
+    `${idle} of ${countOf(boxes, 'box', 'boxes')} have no action and count as persons alone (first: ${where})`,
+  ];
 }
 
 /** Adds the annotated videos that are in none of the frame lists. */

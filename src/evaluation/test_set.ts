@@ -6,7 +6,7 @@ import { createTestLoader } from '../data/loader.js';
 import type { Detector } from '../model/detector.js';
 import { AvaEvaluator } from './ava_evaluator.js';
 import { detectAll, type EvaluationProgress } from './detect_clips.js';
-import { readTruth, type Truth, truthWarnings } from './evaluate_files.js';
+import { readTruth, type Truth, truthNotes, truthWarnings } from './evaluate_files.js';
 import { writeResults } from './results.js';
 import type { EvaluationReport } from './types.js';
 
@@ -28,6 +28,8 @@ export class TestSet {
   readonly dataset: AvaDataset;
   /** A sentence for each misfit in lists, annotations, label map and exclusions. */
   readonly warnings: readonly string[];
+  /** Counts of what is left out on purpose. */
+  readonly notes: readonly string[];
   readonly #truth: Truth;
 
   /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
@@ -41,6 +43,7 @@ export class TestSet {
     });
     this.dataset = AvaDataset.open(cfg, 'test');
     this.warnings = [...this.dataset.warnings, ...truthWarnings(this.#truth)];
+    this.notes = truthNotes(this.#truth);
   }
 
   /**

@@ -34,6 +34,7 @@ export async function test(loaded: LoadedConfig, options: TestOptions): Promise<
   log.info({ engine }, `engine: ${engine.description}`);
   if (note !== null) log.info(note);
   for (const warning of [...loaded.warnings, ...testSet.warnings]) log.warn(warning);
+  for (const note of testSet.notes) log.info(`evaluation: ${note}`);
   const model = new Detector(cfg);
   const { path, iteration } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
   log.info(`weights: ${path}`);

@@ -11,6 +11,7 @@ import {
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
+import { describePasses } from '../data/passes.js';
 import type { TrainSampler } from '../data/sampler.js';
 import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
@@ -314,6 +315,8 @@ function openTrainingData(
   const { dataset, sampler } = batches;
   for (const warning of dataset.warnings) log.warn(warning);
   log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
+  for (const note of dataset.notes) log.info(`data: ${note}`);
+  logPasses(cfg, sampler, log);
   const data = dataIdentity(batches);
   if (run?.seed === seed && run.data === data) sampler.resume(run.position);
   else if (run?.seed === seed) {
@@ -322,6 +325,13 @@ function openTrainingData(
     );
   }
   return { batches, data };
+}
+
+/** How often an epoch passes over the data, which ITER_PER_EPOCH alone decides. */
+function logPasses({ SOLVER }: Config, sampler: TrainSampler, log: Logger): void {
+  const { line, warning } = describePasses(sampler, SOLVER.ITER_PER_EPOCH);
+  log.info(line);
+  if (warning !== null) log.warn(warning);
 }
 
 interface ValidationContext extends Pick<Surroundings, 'log' | 'bars' | 'stop'> {
@@ -412,6 +422,7 @@ function openTestSet(cfg: Config, options: TrainOptions, maxIterations: number, 
     ? `from iteration ${first * ITER_PER_EPOCH}, every ${EVAL_PERIOD * ITER_PER_EPOCH}`
     : `after iteration ${maxIterations}`;
   log.info(`evaluation: ${testSet.dataset.length} key frames, ${when}`);
+  for (const note of testSet.notes) log.info(`evaluation: ${note}`);
   return testSet;
 }
 
