@@ -23,7 +23,10 @@ export function describePasses(
   iterPerEpoch: number,
 ): Passes {
   const left = groups.length - batchesPerPass * batchSize;
-  const leftOut = left > 0 ? ` (${countOf(left, 'clip')} that fill no batch left out of each)` : '';
+  const leftOut =
+    left > 0
+      ? ` (${countOf(left, 'clip')} that ${left === 1 ? 'fills' : 'fill'} no batch left out of each)`
+      : '';
   const passes = iterPerEpoch / batchesPerPass;
   const line =
     `data: ${countOf(groups.length, 'clip')}, ${count(batchSize)} per iteration: ` +

@@ -1,4 +1,6 @@
 /** @file Detections in a csv file against ground truth in another. */
+import type { Config } from '../config/index.js';
+import { annotationPath } from '../data/data_config.js';
 import { type ActionLabel, readLabelMap } from '../data/label_map.js';
 import { countOf } from '../util/progress.js';
 import { readDetections, readExclusions, readGroundTruth } from './ava_csv.js';
@@ -39,6 +41,17 @@ export interface FileResults extends AvaResults {
 export interface FileOptions {
   /** Added to the seconds of the predictions. */
   readonly secondOffset?: number;
+}
+
+/** The files that a configuration evaluates with. */
+export function truthFilesOf(cfg: Config): EvaluationFiles {
+  const { TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
+  const path = (name: string) => annotationPath(cfg, name);
+  return {
+    groundTruth: TEST_GT_BOX_LISTS.map(path),
+    labelMap: path(LABEL_MAP_FILE),
+    exclude: EXCLUSION_FILE === '' ? undefined : path(EXCLUSION_FILE),
+  };
 }
 
 /** Reads what detections are compared with. Throws DataError with file and line. */
@@ -103,7 +116,8 @@ export function evaluateFiles(
   return { ...results, warnings, notes: note === null ? [] : [note] };
 }
 
-function truthSide({ summary, boxes }: Truth): Side {
+/** The ground truth as the search for misfits sees it. */
+export function truthSide({ summary, boxes }: Truth): Side {
   return { name: 'ground truth', summary, boxes };
 }
 

@@ -26,6 +26,7 @@ import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
+import { skipNameWarnings } from '../solver/skip_names.js';
 import { residentMemory } from '../util/memory.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { onceMore, StopSignals } from '../util/signals.js';
@@ -144,6 +145,7 @@ async function trainLogged(
   const criterion = new SetCriterion(cfg.MODEL.STM);
   const optimizer = makeOptimizer(cfg, model, (line) => logGroups(line, log));
   for (const line of summaries(optimizer)) log.info(line);
+  for (const warning of skipNameWarnings(cfg, model)) log.warn(warning);
   const state = { model, criterion, optimizer, scheduler: makeLrScheduler(cfg, optimizer) };
 
   const checkpointer = new Checkpointer(OUTPUT_DIR);
