@@ -122,6 +122,37 @@ describe('AvaDataset.open', () => {
     expect(dataset.source(1).paths).toEqual(Array(4).fill(ava.framePath('a', 7)));
   });
 
+  it('counts rows that add nothing and boxes without an action', async () => {
+    const ava = await make();
+    ava.write(
+      'annotations_v2.2/ava_train_v2.2.csv',
+      `a,902,${BOX},1,0\na,902,${BOX},1,0\na,905,0,0,1,1,,0\nb,903,${BOX},1,0\n`,
+    );
+    expect(open(ava).notes).toEqual([
+      expect.stringMatching(
+        /^1 annotation row repeats the box and action of an earlier one \(first: \S+train_v2\.2\.csv:2\) and adds nothing$/,
+      ),
+      '1 of 3 boxes have no action and count as persons alone (first: video a, second 905)',
+    ]);
+  });
+
+  it('warns of lists that are named twice, by a link too', async () => {
+    const ava = await make();
+    symlinkSync('train.csv', join(ava.folder, 'frame_lists/link.csv'));
+    const changes = {
+      'AVA.TRAIN_LISTS': ['train.csv', 'link.csv'],
+      'AVA.TRAIN_GT_BOX_LISTS': ['ava_train_v2.2.csv', 'ava_train_v2.2.csv'],
+    };
+    expect(open(ava, changes).warnings).toEqual([
+      expect.stringMatching(
+        /^AVA\.TRAIN_LISTS names \S+train\.csv and \S+link\.csv, which are one file: .*; name it once$/,
+      ),
+      expect.stringMatching(
+        /^AVA\.TRAIN_GT_BOX_LISTS names \S+train_v2\.2\.csv twice: its rows add nothing; name it once$/,
+      ),
+    ]);
+  });
+
   it('refuses another kind of data set', async () => {
     const ava = await make();
     expect(() => open(ava, { 'DATA.DATASETS': ['ava_kinetics'] })).toThrow(

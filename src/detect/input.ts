@@ -5,6 +5,7 @@ import { basename, extname, join, parse, resolve } from 'node:path';
 import { isDiskFull, lastWords, probeVideo, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
 import { ConfigError, DataError } from '../errors.js';
 import { ioReason } from '../util/output_paths.js';
+import { twinClause } from '../util/twins.js';
 
 const PICTURES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
 
@@ -31,7 +32,8 @@ export interface InputOptions {
 
 /** Throws DataError where there is no such file or folder. */
 export function requireInput(input: string): void {
-  if (!existsSync(input)) throw new DataError(`--input: ${input}: there is no such file or folder`);
+  if (existsSync(input)) return;
+  throw new DataError(`--input: ${input}: there is no such file or folder${twinClause(resolve(input))}`);
 }
 
 /** Throws DataError where the input is not there or has no pictures, UserError where a video needs ffmpeg. */
