@@ -136,7 +136,7 @@ export class AvaDataset {
 
   /** Adds the frames that a clip uses and that do not exist. */
   findMissingFrames(problems: ProblemSink): void {
-    if (!statSync(this.frameFolder, { throwIfNoEntry: false })?.isDirectory()) {
+    if (!mayBeFolder(this.frameFolder)) {
       const twin = twinClause(this.frameFolder);
       const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
       const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
@@ -166,6 +166,15 @@ export class AvaDataset {
     for (const [folder, why] of folders.unreadable) {
       problems.add(`${folder}: the frame list names files in this folder, but ${why}`, 'frame-folder');
     }
+  }
+}
+
+/** Whether there is a folder, as far as this user may know; one that may not be entered is named with its frames. */
+function mayBeFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    return true;
   }
 }
 

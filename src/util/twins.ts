@@ -68,7 +68,7 @@ export class Names {
     return near && { name: near.name, how: inWords(near.differences) };
   }
 
-  /** The same with the differences themselves. */
+  /** The most similar name with the differences themselves, or null. */
   near(name: string): NearName | null {
     const found = (this.#byKey.get(spell(name, DIFFERENCES)) ?? []).flatMap((other) => {
       const differences = differencesOf(name, other);
