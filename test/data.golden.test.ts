@@ -135,11 +135,11 @@ describe.skipIf(!present).each(cases)('AVA data, %s', (name, { config, items, ba
       const source = dataset.source(Number(index));
       compared++;
       if (what === 'raw_frame0_bgr_u8') {
-        const picture = await decodePicture(source.paths[0], 'other', key);
+        const picture = await decodePicture(source.paths[0], key);
         expect([picture.height, picture.width, 3]).toEqual(tensor.shape);
         expect(reversed(picture.data)).toEqual(bytes(tensor));
       } else if (what === 'resized_frame0_bgr_u8') {
-        const picture = await decodePicture(source.paths[0], 'other', key);
+        const picture = await decodePicture(source.paths[0], key);
         const { height, width } = scaledSize(picture, configOf(config).DATA.TEST_MIN_SCALES[0]);
         expect([height, width, 3]).toEqual(tensor.shape);
         const resized = new Uint8Array(height * width * 3);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EvaluationLine } from '../src/evaluation/history.js';
 import type { ResultsJson } from '../src/evaluation/results.js';
-import { type Finished, start, stmixer } from './cli.js';
+import { type Finished, start, stmixer, stmixerHere } from './cli.js';
 import { MICRO } from './tiny_config.js';
 
 const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
@@ -125,6 +125,32 @@ describe('stmixer evaluate of files that do not fit', () => {
     expect(await stmixer([...command, '--second-offset', 'x'])).toMatchObject({ code: 2, stdout: '' });
   });
 
+  it('counts what a list of exclusions takes out, on standard error and in the JSON', async () => {
+    const rows = (last: string) => [902, 903].map((s) => `v,${s},0.1,0.1,0.5,0.9,1,${last}\n`).join('');
+    const excluded = join(folder, 'one.csv');
+    writeFileSync(excluded, 'v,0903\n');
+    const command = [...words('excluded', rows('0'), rows('0.9')), '--exclude', excluded, '--json'];
+    const run = await stmixerHere(command);
+    const { warnings, notes } = JSON.parse(run.stdout);
+    expect(warnings).toEqual([]);
+    expect(notes).toEqual([
+      'the list of exclusions has 1 key frame and leaves out 1 of 2 of the predictions (first: "v" at 903) and 1 of 2 of the ' +
+        'ground truth (first: "v" at 903)',
+    ]);
+    expect(run.stderr).toBe(`note: ${notes[0]}\n`);
+  });
+
+  it('shows the file that is meant in place of one that is missing', async () => {
+    const command = words('twin', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n');
+    const asked = command.map((word) => word.replace('twin_map.pbtxt', 'Twin_map.pbtxt'));
+    const run = await stmixerHere(asked);
+    expect(run.code).toBe(3);
+    const [, there] = /but there is (\S+), which differs only in letter case/.exec(run.stderr)!;
+    expect(await stmixerHere(asked.map((word) => (word.includes('Twin_map') ? there : word)))).toMatchObject({
+      code: 0,
+    });
+  });
+
   it('says in words that there is no mean without ground truth', async () => {
     const run = await stmixer(words('empty', '', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n'));
     expect(run.code).toBe(0);
@@ -171,8 +197,15 @@ describe('a run with validation', () => {
 
   it('`stmixer test` finds the same with the final weights', async () => {
     const weights = join(folder, 'run', 'model_final.pth');
-    const tested = await stmixer(args('test', 'tested', `MODEL.WEIGHT ${weights}`));
+    const excluded = join(folder, 'excluded.csv');
+    writeFileSync(excluded, 'vtest_val.mp4,0903\n');
+    const tested = await stmixer(
+      args('test', 'tested', `MODEL.WEIGHT ${weights} AVA.EXCLUSION_FILE ${excluded}`),
+    );
     expect(tested).toMatchObject({ code: 0, stderr: '' });
+    expect(tested.stdout).toMatch(
+      /WARN: the list of exclusions has no effect.* without "\.mp4" 1 of 1 name of the list/,
+    );
     expect(tested.stdout).toMatch(/12 {2}stand/);
     const [line] = evaluations('tested');
     const { per_class, mAP, folder: name } = evaluations('run')[1];

@@ -8,7 +8,7 @@ import { writePth } from '../src/checkpoint/pth_writer.js';
 import { loadConfig } from '../src/config/index.js';
 import type { MetricsLine } from '../src/training/hooks/metrics.js';
 import { type HostTensor, toFloat32 } from '../src/util/host_tensor.js';
-import { start, stmixer } from './cli.js';
+import { start, stmixer, stmixerHere } from './cli.js';
 import { mmactionName, modelTensors, only, renamed } from './model_tensors.js';
 import { MICRO } from './tiny_config.js';
 
@@ -105,6 +105,13 @@ describe('a whole run', () => {
       .map((line) => JSON.parse(line).msg as string);
     const groups = messages.find((message) => message.startsWith('Param groups = '));
     expect(JSON.parse(groups!.slice('Param groups = '.length))).toHaveProperty('decay_others');
+  });
+
+  it('says how often an epoch passes over the data, and what to set for one pass', () => {
+    expect(stdout).toContain(
+      'data: 30 clips, 1 per iteration: 30 iterations per pass; an epoch of 2 iterations passes over the data 0.0667 times',
+    );
+    expect(stdout).toContain('set SOLVER.ITER_PER_EPOCH 30 for one pass');
   });
 
   it('leaves no temporary file', () => {
@@ -308,6 +315,21 @@ describe('inspect', () => {
       params: ['backbone.patch_embed.proj.weight'],
     });
     expect(groups.at(-1)).toMatchObject({ name: 'rest', weight_decay: 1e-4, lr_scale: null });
+  });
+
+  it('param-groups: names that keep nothing from weight decay', async () => {
+    const command = ['inspect', 'param-groups', '--config-file', 'config_files/tiny.yaml', '--json'];
+    const run = await stmixerHere([
+      ...command,
+      'ViT.NO_WEIGHT_DECAY',
+      '["pos_embed","backbone.blocks.0.mlp.fc1.weight"]',
+    ]);
+    expect(run.code).toBe(0);
+    expect(run.stderr).toMatch(
+      /^warning: ViT\.NO_WEIGHT_DECAY: "backbone\..* write blocks\.0\.mlp\.fc1\.weight\n$/,
+    );
+    const mended = await stmixerHere([...command, 'ViT.NO_WEIGHT_DECAY', '["blocks.0.mlp.fc1.weight"]']);
+    expect(mended).toMatchObject({ code: 0, stderr: '' });
   });
 
   it('lr-schedule: the rates at given iterations', async () => {

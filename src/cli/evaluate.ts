@@ -30,11 +30,12 @@ export function evaluateCommand(): Command {
     .option('--verbose', 'show where errors come from')
     .action((flags: Flags) => {
       if (flags.out !== undefined) makeOutputFolder(flags.out, '--out');
-      const { warnings, ...results } = evaluateFiles(flags, flags.predictions, flags);
+      const { warnings, notes, ...results } = evaluateFiles(flags, flags.predictions, flags);
       for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
+      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`);
       if (flags.out !== undefined) writeResults(flags.out, results);
       const text = flags.json
-        ? JSON.stringify({ ...resultsJson(results), warnings }, null, 2)
+        ? JSON.stringify({ ...resultsJson(results), warnings, ...(notes.length > 0 && { notes }) }, null, 2)
         : resultsTable(results);
       print(`${text}\n`);
     });

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { print } from '../util/print.js';
+import { printable } from '../util/text.js';
 import { inspectConfig } from './inspect_config.js';
 import { type ConfigOptions, configCommand } from './options.js';
 
@@ -40,6 +41,9 @@ export function inspectCommand(): Command {
   add('param-groups', "the optimizer's parameter groups", async (options, overrides) => {
     const { config, model } = await configuredModel(options, overrides);
     const { inspectParamGroups } = await import('./inspect_solver.js');
+    const { skipNameWarnings } = await import('../solver/skip_names.js');
+    for (const warning of skipNameWarnings(config, model))
+      process.stderr.write(`warning: ${printable(warning)}\n`);
     return inspectParamGroups(config, model, options.json ?? false);
   });
   add('lr-schedule', 'the learning rates of a run', async (options, overrides) => {

@@ -206,6 +206,10 @@ describe('files that are no configuration', () => {
       origin: { source: 'file', file: join(folder, 'none.yaml'), line: undefined },
       message: 'no such file',
     });
+    writeFileSync(join(folder, 'My.yaml'), '');
+    expect(at(join(folder, 'my.yaml')).message).toBe(
+      `no such file, but there is ${join(folder, 'My.yaml')}, which differs only in letter case: write that name, or rename it`,
+    );
     mkdirSync(join(folder, 'sub'));
     expect(at(join(folder, 'sub')).message).toMatch(/is a directory/);
     expect(at(join(folder, 'sub', 'x\0')).message).toMatch(/cannot be read/);

@@ -1,7 +1,9 @@
 /** @file Reading a YAML file as PyYAML would, with the line of every key. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
 import yaml from 'js-yaml';
 import { PyFloat } from '../util/python_values.js';
+import { twinClause } from '../util/twins.js';
 import type { Problem } from './messages.js';
 import { formatPythonLiteral } from './python_literals.js';
 
@@ -84,7 +86,7 @@ function readBytes(file: string): Uint8Array | string {
     }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return 'no such file';
+    if (code === 'ENOENT') return `no such file${twinClause(resolve(file))}`;
     if (code === 'EACCES') return 'cannot be read: permission denied';
     if (code === undefined) throw error;
     return `cannot be read: ${message}`;

@@ -1,4 +1,5 @@
 /** @file AVA box annotations: csv files, and the key frames that follow from them. */
+import { countOf } from '../util/progress.js';
 import { annotationPath, type DataConfig, type Split } from './data_config.js';
 import {
   collectUnreadable,
@@ -37,6 +38,8 @@ export interface Annotations {
   readonly videos: Map<string, VideoAnnotations>;
   readonly files: string[];
   readonly warnings: string[];
+  /** Counts of rows that add nothing. */
+  readonly notes: string[];
 }
 
 /**
@@ -50,6 +53,15 @@ export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
   return annotations;
 }
 
+/** The box lists of a split, and the setting that names them. */
+export function annotationFiles(cfg: DataConfig, split: Split): { key: string; files: string[] } {
+  const [key, names] =
+    split === 'train'
+      ? ['AVA.TRAIN_GT_BOX_LISTS', cfg.AVA.TRAIN_GT_BOX_LISTS]
+      : ['AVA.TEST_GT_BOX_LISTS', cfg.AVA.TEST_GT_BOX_LISTS];
+  return { key, files: names.map((name) => annotationPath(cfg, name)) };
+}
+
 /**
  * The same for files with mistakes: they go to `problems`, and what is right is returned. `onRow` sees the rows that
  * could be read, also those that are skipped.
@@ -60,16 +72,14 @@ export function scanAnnotations(
   problems: ProblemSink,
   onRow?: (row: AnnotationRow, use: RowUse, file: string, lineNumber: number) => void,
 ): Annotations {
-  const [key, names] =
-    split === 'train'
-      ? ['AVA.TRAIN_GT_BOX_LISTS', cfg.AVA.TRAIN_GT_BOX_LISTS]
-      : ['AVA.TEST_GT_BOX_LISTS', cfg.AVA.TEST_GT_BOX_LISTS];
-  const files = names.map((name) => annotationPath(cfg, name));
+  const { key, files } = annotationFiles(cfg, split);
   const numClasses = cfg.MODEL.STM.ACTION_CLASSES;
   const videos = new Map<string, VideoAnnotations & { rows: number }>();
   const warnings: string[] = [];
   let outside = 0;
   let firstOutside = '';
+  let repeats = 0;
+  let firstRepeat = '';
   const readFile = (file: string) => {
     let lineNumber = 0;
     let rows = 0;
@@ -101,6 +111,7 @@ export function scanAnnotations(
       }
       let box = boxes.get(row.boxText);
       const repeated = box && (row.label === null || box.labels.includes(row.label));
+      if (repeated && repeats++ === 0) firstRepeat = `${file}:${lineNumber}`;
       onRow?.(row, repeated ? 'repeated' : 'new', file, lineNumber);
       if (!box) {
         box = { coordinates: row.coordinates, labels: [] };
@@ -125,13 +136,21 @@ export function scanAnnotations(
         `(first: ${firstOutside})`,
     );
   }
-  return { videos, files, warnings };
+  const notes =
+    repeats > 0
+      ? [
+          `${countOf(repeats, 'annotation row')} ${repeats === 1 ? 'repeats' : 'repeat'} the box and action of an earlier one (first: ${firstRepeat}) and ${repeats === 1 ? 'adds' : 'add'} nothing`,
+        ]
+      : [];
+  return { videos, files, warnings, notes };
 }
 
 /** What becomes of a row: `repeated` adds nothing to an earlier one, `outside` is skipped for its second. */
 export type RowUse = 'new' | 'repeated' | 'outside';
 
 export interface AnnotationRow {
+  /** The eighth column as it stands there. */
+  person: string | undefined;
   video: string;
   second: number;
   boxText: string;
@@ -187,7 +206,7 @@ function parseRow(text: string, numClasses: number): AnnotationRow | RowProblem 
       );
     }
   }
-  return { video, second, boxText, coordinates, label };
+  return { video, second, boxText, coordinates, label, person: fields[7] };
 }
 
 const COORDINATES = ['x1', 'y1', 'x2', 'y2'];

@@ -1,6 +1,6 @@
 /** @file One clip: its frames decoded and resized, its boxes and labels, and the video tensor made from them. */
 import { DataError } from '../errors.js';
-import { decodePicture, type PixelFormat, readPixelFormat } from './frames.js';
+import { decodePicture } from './frames.js';
 import { Resizer } from './resize.js';
 import {
   type Augmentation,
@@ -74,12 +74,11 @@ export async function loadClip(
     if (places) places.push(t);
     else positions.set(path, [t]);
   });
-  let format: PixelFormat;
   let size: { height: number; width: number } | null = null;
   let resizer: Resizer;
   let frames: Uint8Array;
   const loadFrame = async (path: string, places: number[]) => {
-    const picture = await decodePicture(path, format, what);
+    const picture = await decodePicture(path, what);
     if (!size) {
       size = { height: picture.height, width: picture.width };
       const to = scaledSize(size, augmentation.minScale);
@@ -97,7 +96,6 @@ export async function loadClip(
     for (const place of others) frames.copyWithin(place * bytes, first * bytes, (first + 1) * bytes);
   };
   const [first, ...rest] = positions;
-  format = await readPixelFormat(first[0], what);
   await loadFrame(...first);
   await Promise.all(rest.map((entry) => loadFrame(...entry)));
 

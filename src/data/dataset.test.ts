@@ -1,5 +1,5 @@
 /** @file Tests of the data set: what is found before training, and what a broken frame says. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -78,7 +78,9 @@ describe('AvaDataset.open', () => {
     expect(open(ava).length).toBe(3);
     // Both clips of this video use frame 3; it is named once.
     rmSync(ava.framePath('a', 3));
-    expect(() => open(ava)).toThrow(refused(/^\S*a_000003\.jpg: video a, second 902: .*missing$/));
+    expect(() => open(ava)).toThrow(
+      refused(/^\S*a_000003\.jpg: video a, second 902: the file is missing; extract/),
+    );
     rmSync(ava.framePath('b', 5));
     expect(() => open(ava)).toThrow(
       refused(/^2 problems in the data:[\s\S]*a_000003[\s\S]*b_000005\.jpg: video b, second 904/),
@@ -88,7 +90,7 @@ describe('AvaDataset.open', () => {
   it('names a missing folder once', async () => {
     const ava = await make();
     renameSync(join(ava.folder, 'frames', 'b'), join(ava.folder, 'frames', 'c'));
-    expect(() => open(ava)).toThrow(refused(/frames\/b: .*the folder is missing$/));
+    expect(() => open(ava)).toThrow(refused(/frames\/b: .*the folder is missing; extract/));
     expect(() => open(ava, { 'AVA.FRAME_DIR': 'pictures' })).toThrow(
       refused(/pictures: there is no such folder; DATA\.PATH_TO_DATA_DIR/),
     );
@@ -118,6 +120,37 @@ describe('AvaDataset.open', () => {
       ),
     ]);
     expect(dataset.source(1).paths).toEqual(Array(4).fill(ava.framePath('a', 7)));
+  });
+
+  it('counts rows that add nothing and boxes without an action', async () => {
+    const ava = await make();
+    ava.write(
+      'annotations_v2.2/ava_train_v2.2.csv',
+      `a,902,${BOX},1,0\na,902,${BOX},1,0\na,905,0,0,1,1,,0\nb,903,${BOX},1,0\n`,
+    );
+    expect(open(ava).notes).toEqual([
+      expect.stringMatching(
+        /^1 annotation row repeats the box and action of an earlier one \(first: \S+train_v2\.2\.csv:2\) and adds nothing$/,
+      ),
+      '1 of 3 boxes have no action and count as persons alone (first: video a, second 905)',
+    ]);
+  });
+
+  it('warns of lists that are named twice, by a link too', async () => {
+    const ava = await make();
+    symlinkSync('train.csv', join(ava.folder, 'frame_lists/link.csv'));
+    const changes = {
+      'AVA.TRAIN_LISTS': ['train.csv', 'link.csv'],
+      'AVA.TRAIN_GT_BOX_LISTS': ['ava_train_v2.2.csv', 'ava_train_v2.2.csv'],
+    };
+    expect(open(ava, changes).warnings).toEqual([
+      expect.stringMatching(
+        /^AVA\.TRAIN_LISTS names \S+train\.csv and \S+link\.csv, which are one file: .*; name it once$/,
+      ),
+      expect.stringMatching(
+        /^AVA\.TRAIN_GT_BOX_LISTS names \S+train_v2\.2\.csv twice: its rows add nothing; name it once$/,
+      ),
+    ]);
   });
 
   it('refuses another kind of data set', async () => {
@@ -168,11 +201,11 @@ describe('AvaDataset.load', () => {
     const second = 'a_000001\\.jpg: video a, second 902: ';
     writeFileSync(path, whole.subarray(0, whole.length - 80));
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
-      refused(new RegExp(`${second}the picture cannot be decoded`)),
+      refused(new RegExp(`${second}the JPEG picture is cut off`)),
     );
     writeFileSync(path, '');
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
-      refused(new RegExp(`${second}the picture cannot be decoded`)),
+      refused(new RegExp(`${second}the file is empty`)),
     );
     rmSync(path);
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
@@ -183,5 +216,73 @@ describe('AvaDataset.load', () => {
       refused(new RegExp(`${second}the frame has 20×20 pixels, but .*a_000000\\.jpg has 40×24`)),
     );
     expect((await dataset.load(2, new Rng(0))).info.videoName).toBe('b');
+  });
+});
+
+describe('data that are there under nearly the same name', () => {
+  const LIST = 'frame_lists/train.csv';
+  const editList = (ava: AvaFolder, change: (text: string) => string) =>
+    ava.write(LIST, change(readFileSync(join(ava.folder, LIST), 'utf8')));
+
+  it.each<[string, (ava: AvaFolder) => unknown, Record<string, unknown>, RegExp]>([
+    [
+      'other separators',
+      (ava) => editList(ava, (text) => text.replaceAll('a/a_', 'a\\a_')),
+      {},
+      /a\\a_000000\.jpg: video a, second 902: the file is missing, but there is \S+frames\/a\/a_000000\.jpg, .*write that path, with "\/"/,
+    ],
+    [
+      'another ending',
+      (ava) => editList(ava, (text) => text.replaceAll('.jpg', '.png')),
+      {},
+      /a_000000\.png: .* but there is \S+a_000000\.jpg, which differs only in its ending/,
+    ],
+    [
+      'less padding',
+      (ava) => editList(ava, (text) => text.replaceAll('a_00000', 'a_')),
+      {},
+      /a_0\.jpg: .* but there is \S+a_000000\.jpg, which differs only in leading zeros/,
+    ],
+    [
+      'another case of a folder',
+      (ava) => renameSync(join(ava.folder, 'frames/b'), join(ava.folder, 'frames/B')),
+      {},
+      /frames\/b: .* but the folder is missing, but there is \S+frames\/B, which differs only in letter case/,
+    ],
+    [
+      'another case of the folder of all frames',
+      () => {},
+      { 'AVA.FRAME_DIR': 'Frames' },
+      /Frames: there is no such folder, but there is \S+frames, .*letter case: .*\(DATA\.PATH_TO_DATA_DIR and AVA\.FRAME_DIR\)$/,
+    ],
+    [
+      'another case of a list',
+      () => {},
+      { 'AVA.TRAIN_LISTS': ['Train.csv'] },
+      /cannot read the frame list \(AVA\.TRAIN_LISTS\): there is no such file, but there is \S+frame_lists\/train\.csv/,
+    ],
+    [
+      'another case of the annotations',
+      () => {},
+      { 'AVA.ANNOTATION_DIR': 'Annotations_v2.2' },
+      /ava_train_v2\.2\.csv: cannot read the annotation file .*, but there is \S+annotations_v2\.2\/ava_train_v2\.2\.csv/,
+    ],
+    [
+      'another name of a video',
+      (ava) => ava.write('annotations_v2.2/ava_train_v2.2.csv', `a.mp4,902,${BOX},1,0\n`),
+      {},
+      /video a\.mp4 \(1 row\) .*; they have a, which differs only in its ending: write the name alike in both$/,
+    ],
+  ])('are shown: %s', async (_, damage, changes, message) => {
+    const ava = await make();
+    damage(ava);
+    expect(() => open(ava, changes)).toThrow(refused(message));
+  });
+
+  it('are a link that leads nowhere where they are a list', async () => {
+    const ava = await make();
+    rmSync(join(ava.folder, LIST));
+    symlinkSync('other.csv', join(ava.folder, LIST));
+    expect(() => open(ava)).toThrow(refused(/train\.csv: .*: it is a link to other\.csv, which is missing/));
   });
 });

@@ -2,12 +2,21 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
+import { countOf } from '../util/progress.js';
 import type { Rng } from '../util/random.js';
-import { type Annotations, type KeyFrame, listKeyFrames, readAnnotations } from './ava_annotations.js';
+import { sameFiles } from '../util/same_files.js';
+import { Names, twinClause } from '../util/twins.js';
+import {
+  type Annotations,
+  annotationFiles,
+  type KeyFrame,
+  listKeyFrames,
+  readAnnotations,
+} from './ava_annotations.js';
 import { type Clip, type ClipSource, loadClip } from './clip.js';
 import type { DataConfig, Split } from './data_config.js';
 import { FrameFolders } from './frame_folders.js';
-import { type FrameLists, readFrameLists, type Video } from './frame_lists.js';
+import { type FrameLists, frameListFiles, readFrameLists, type Video } from './frame_lists.js';
 import { getSequence } from './frames.js';
 import { type ProblemSink, Problems } from './text_lines.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from './transforms.js';
@@ -27,6 +36,8 @@ export class AvaDataset {
     readonly keyFrames: readonly KeyFrame[],
     /** What is odd but does not keep the data from being used; one line each. */
     readonly warnings: readonly string[],
+    /** Counts of what is left out or merged, or has nothing to learn from; one line each. */
+    readonly notes: readonly string[],
   ) {
     this.frameFolder = resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_DIR);
     this.transforms = transformSettings(cfg, split);
@@ -61,7 +72,7 @@ export class AvaDataset {
   static assemble(cfg: DataConfig, split: Split, lists: FrameLists, annotations: Annotations): AvaDataset {
     const names = lists.videos.map((video) => video.name);
     const keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
-    const warnings = [...lists.warnings, ...annotations.warnings];
+    const warnings = [...lists.warnings, ...annotations.warnings, ...filesListedTwice(cfg, split)];
     const idle = names.filter((name) => !annotations.videos.has(name));
     if (idle.length > 0) {
       warnings.push(
@@ -79,7 +90,8 @@ export class AvaDataset {
           `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${cfg.AVA.FPS})`,
       );
     }
-    return new AvaDataset(cfg, split, lists.videos, keyFrames, warnings);
+    const notes = [...annotations.notes, ...boxNotes(keyFrames, lists.videos)];
+    return new AvaDataset(cfg, split, lists.videos, keyFrames, warnings, notes);
   }
 
   /** The number of clips. */
@@ -124,11 +136,11 @@ export class AvaDataset {
 
   /** Adds the frames that a clip uses and that do not exist. */
   findMissingFrames(problems: ProblemSink): void {
-    if (!statSync(this.frameFolder, { throwIfNoEntry: false })?.isDirectory()) {
-      problems.add(
-        `${this.frameFolder}: there is no such folder; DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR must lead to the frames`,
-        'frame-folder',
-      );
+    if (!mayBeFolder(this.frameFolder)) {
+      const twin = twinClause(this.frameFolder);
+      const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
+      const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
+      problems.add(`${this.frameFolder}: there is no such folder${remedy}`, 'frame-folder');
       return;
     }
     const folders = new FrameFolders();
@@ -145,9 +157,10 @@ export class AvaDataset {
         if (checked.has(frame)) continue;
         checked.add(frame);
         const path = resolve(this.frameFolder, video.frames.at(frame));
-        if (folders.find(path) !== 'missing') continue;
+        const entry = folders.find(path);
+        if (entry === 'file' || entry === 'unknown') continue;
         const where = `video ${video.name}, second ${keyFrame.second}`;
-        problems.add(`${path}: ${where}: the frame list names this file, but it is missing`, 'missing-frame');
+        problems.add(`${path}: ${where}: ${folders.problemOf(path, entry)}`, 'missing-frame');
       }
     }
     for (const [folder, why] of folders.unreadable) {
@@ -156,14 +169,65 @@ export class AvaDataset {
   }
 }
 
+/** Whether there is a folder, as far as this user may know; one that may not be entered is named with its frames. */
+function mayBeFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * A sentence for each list that a setting names twice, by one path, two paths or a link. Box lists of the test split are left to the
+ * evaluation, where their boxes count.
+ */
+export function filesListedTwice(cfg: DataConfig, split: Split): string[] {
+  const of = ({ key, files }: { key: string; files: string[] }, effect: string) =>
+    sameFiles(files).map(([path, other]) => {
+      const fact = path === other ? `${path} twice` : `${path} and ${other}, which are one file`;
+      return `${key} names ${fact}: ${effect}; name it once`;
+    });
+  const frames = 'its frames follow each other twice, so clips at the end of a video go on at its beginning';
+  return [
+    ...of(frameListFiles(cfg, split), frames),
+    ...(split === 'train' ? of(annotationFiles(cfg, split), 'its rows add nothing') : []),
+  ];
+}
+
+/** Counts the boxes that have no action. */
+function boxNotes(keyFrames: readonly KeyFrame[], videos: readonly Video[]): string[] {
+  let [boxes, idle] = [0, 0];
+  let first: KeyFrame | null = null;
+  for (const keyFrame of keyFrames) {
+    for (const { labels } of keyFrame.boxes) {
+      boxes++;
+      if (labels.length > 0) continue;
+      idle++;
+      first ??= keyFrame;
+    }
+  }
+  if (first === null) return [];
+  const where = `video ${videos[first.videoIndex].name}, second ${first.second}`;
+  return [
+    `${idle} of ${countOf(boxes, 'box', 'boxes')} have no action and count as persons alone (first: ${where})`,
+  ];
+}
+
 /** Adds the annotated videos that are in none of the frame lists. */
 export function findUnknownVideos(lists: FrameLists, annotations: Annotations, problems: ProblemSink): void {
   const known = new Set(lists.videos.map((video) => video.name));
+  let names: Names | null = null;
   for (const [name, { where, rows }] of annotations.videos) {
     if (known.has(name)) continue;
+    names ??= new Names(known);
+    const twin = names.twinOf(name);
+    const remedy = twin
+      ? `they have ${twin.name}, which differs only in ${twin.how}: write the name alike in both`
+      : 'add its frames there, or remove its rows';
     problems.add(
       `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +
-        `(${lists.files.join(', ')}); add its frames there, or remove its rows`,
+        `(${lists.files.join(', ')}); ${remedy}`,
       'unknown-video',
     );
   }

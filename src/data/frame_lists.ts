@@ -95,6 +95,13 @@ export function readFrameLists(cfg: DataConfig, split: Split): FrameLists {
   return lists;
 }
 
+/** The frame lists of a split, and the setting that names them. */
+export function frameListFiles({ AVA, DATA }: DataConfig, split: Split): { key: string; files: string[] } {
+  const [key, names] =
+    split === 'train' ? ['AVA.TRAIN_LISTS', AVA.TRAIN_LISTS] : ['AVA.TEST_LISTS', AVA.TEST_LISTS];
+  return { key, files: names.map((name) => resolve(DATA.PATH_TO_DATA_DIR, AVA.FRAME_LIST_DIR, name)) };
+}
+
 /** The same for lists with mistakes: they go to `problems`, and what is right is returned; `onFrame` sees its lines. */
 export function scanFrameLists(
   cfg: DataConfig,
@@ -102,9 +109,7 @@ export function scanFrameLists(
   problems: ProblemSink,
   onFrame?: (line: FrameLine, file: string, lineNumber: number) => void,
 ): FrameLists {
-  const [key, names] =
-    split === 'train' ? ['AVA.TRAIN_LISTS', cfg.AVA.TRAIN_LISTS] : ['AVA.TEST_LISTS', cfg.AVA.TEST_LISTS];
-  const files = names.map((name) => resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_LIST_DIR, name));
+  const { key, files } = frameListFiles(cfg, split);
   const videos = new Map<string, Video>();
   const warnings: string[] = [];
   const readList = (file: string) => {

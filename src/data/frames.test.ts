@@ -5,7 +5,11 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../test/ava_folder.js';
-import { decodePicture, getSequence, readPixelFormat } from './frames.js';
+import { cmykJpeg, cmykTiff } from '../../test/pictures.js';
+import { drawBoxes } from '../drawing/draw_boxes.js';
+import { type ClipSource, loadClip } from './clip.js';
+import { decodePicture, getSequence } from './frames.js';
+import type { TransformSettings } from './transforms.js';
 
 describe('getSequence', () => {
   it('has one frame per step, rising, inside the video', () => {
@@ -37,7 +41,7 @@ const source = () => sharp(rgb, { raw: { width, height, channels: 3 } });
 async function decode(name: string, bytes: Uint8Array) {
   const path = join(temporaryFolder(), name);
   writeFileSync(path, bytes);
-  return decodePicture(path, await readPixelFormat(path, 'video v, second 902'), 'video v, second 902');
+  return decodePicture(path, 'video v, second 902');
 }
 
 describe('decodePicture', () => {
@@ -104,46 +108,116 @@ describe('decodePicture', () => {
     expect([...stored]).not.toEqual([...(await decode('b.png', png)).data]);
   });
 
-  it('reads CMYK as cv2 does', async () => {
-    // 8×8, two colours; the values are what cv2.imread gives for these bytes.
-    const jpeg = Buffer.from(
-      '/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwANCQoLCggNCwoLDg4NDxMgFRMSEhMnHB4XIC4pMTAuKS0sMzpKPjM2RjcsLUBXQUZMTlJTUjI+WmFa' +
-        'UGBKUVJP/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABcAAAMBAAAAAAAAAAAAAAAAAAAEBQf/xAAgEAABAgUFAAAAAAAAAAAAAAAAB0UE' +
-        'BkODwkSBgsHD/9oADgRDAE0AWQBLAAA/AHlUa72BPkvW8MgRh5sehocBU27P/9k=',
-      'base64',
-    );
+  it.each([
+    ['CMYK', cmykJpeg.bytes, cmykJpeg.firstRow, 23056],
+    ['CMYK without the mark of Adobe', cmykJpeg.withoutMark, cmykJpeg.firstRow, 23056],
+    [
+      'YCCK',
+      cmykJpeg.asYcck,
+      [
+        155, 1, 135, 155, 1, 145, 154, 1, 139, 151, 1, 134, 33, 255, 144, 33, 253, 142, 28, 255, 132, 34, 254,
+        147,
+      ],
+      23056,
+    ],
+  ])('reads %s as cv2 does', async (_, jpeg, row, sum) => {
     const { data } = await decode('a.jpg', jpeg);
-    const row = [
-      220, 36, 1, 214, 30, 1, 221, 34, 3, 214, 33, 1, 46, 167, 255, 47, 166, 253, 51, 171, 255, 45, 164, 254,
-    ];
     expect([...data.subarray(0, 24)]).toEqual(row);
     expect([...data.subarray(7 * 24)]).toEqual(row);
-    expect(data.reduce((sum, value) => sum + value, 0)).toBe(23056);
+    expect(data.reduce((total, value) => total + value, 0)).toBe(sum);
   });
 
-  it('names what is broken', async () => {
-    const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * i * 7) & 255);
-    const jpeg = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
-      .jpeg()
+  it('reads CMYK in a TIFF file as cv2 does: its ink takes the light away', async () => {
+    const cmyk = Uint8Array.from({ length: width * height * 4 }, (_, i) => (i * 37) & 255);
+    const tiff = cmykTiff(cmyk, width, height);
+    const light = (i: number) => Math.floor(((255 - cmyk[i]) * (255 - cmyk[(i & ~3) + 3])) / 255);
+    const expected = [...cmyk.keys()].filter((i) => i % 4 < 3).map(light);
+    expect([...(await decode('a.tif', tiff)).data]).toEqual(expected);
+  });
+
+  it('reads a file that is larger than what is read at once', async () => {
+    const pixels = Uint8Array.from({ length: 300 * 200 * 3 }, (_, i) => (i * i * 7 + (i >> 4)) & 255);
+    const png = await sharp(pixels, { raw: { width: 300, height: 200, channels: 3 } })
+      .png({ compressionLevel: 0 })
       .toBuffer();
-    const cut = jpeg.subarray(0, Math.floor(jpeg.length * 0.6));
-    for (const [name, bytes] of [
-      ['cut.jpg', cut],
-      ['empty.jpg', new Uint8Array()],
-      ['text.jpg', Buffer.from('not a picture')],
-    ] as const) {
-      await expect(decode(name, bytes)).rejects.toThrow(
-        expect.objectContaining({
-          name: 'DataError',
-          message: expect.stringMatching(
-            new RegExp(`${name}: video v, second 902: the picture cannot be decoded \\(.+\\)`),
-          ),
-        }),
-      );
+    expect(png.length).toBeGreaterThan(2 ** 16);
+    expect(Buffer.from((await decode('a.png', png)).data).equals(pixels)).toBe(true);
+  });
+});
+
+describe('a clip of pictures that are stored in different ways', () => {
+  const size = 8;
+  const pixels = Uint8Array.from({ length: size * size * 3 }, (_, i) => (i * 29) & 255);
+  const grey = Uint8Array.from({ length: size * size }, (_, i) => i * 4);
+  const png = (data: Uint8Array | Uint16Array, channels: 1 | 2 | 3 | 4) =>
+    sharp(data, { raw: { width: size, height: size, channels } });
+  const withAlpha = Uint8Array.from({ length: size * size * 4 }, (_, i) =>
+    i % 4 === 3 ? (i * 5) & 255 : pixels[(i >> 2) * 3 + (i % 4)],
+  );
+  // The four colours of a palette.
+  const few = Uint8Array.from(
+    { length: size * size * 3 },
+    (_, i) => ((((i / 3) | 0) % 4) * 60 + (i % 3)) & 255,
+  );
+  const wide = Uint16Array.from(pixels, (value, i) => value * 256 + ((i * 41) & 255));
+  const threeTimes = [...grey].flatMap((value) => [value, value, value]);
+
+  async function kinds(): Promise<Record<string, [Uint8Array, readonly number[]]>> {
+    return {
+      rgb: [await png(pixels, 3).png().toBuffer(), [...pixels]],
+      'cmyk.jpg': [cmykJpeg.bytes, cmykJpeg.firstRow],
+      grey: [await png(grey, 1).toColourspace('b-w').png().toBuffer(), threeTimes],
+      alpha: [await png(withAlpha, 4).png().toBuffer(), [...pixels]],
+      palette: [await png(few, 3).png({ palette: true, colours: 4, dither: 0 }).toBuffer(), [...few]],
+      wide: [await png(wide, 3).toColourspace('rgb16').png().toBuffer(), [...pixels]],
+      turned: [await png(pixels, 3).withMetadata({ orientation: 3 }).png().toBuffer(), reversedPixels()],
+    };
+  }
+
+  /** A half turn. */
+  function reversedPixels(): number[] {
+    return Array.from({ length: size * size }, (_, i) => [
+      ...pixels.subarray(3 * (63 - i), 3 * (64 - i)),
+    ]).flat();
+  }
+
+  it('has the right colours in each of them, whichever comes first', async () => {
+    const folder = temporaryFolder();
+    const files = await kinds();
+    for (const [name, [bytes]] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
+    const names = Object.keys(files);
+    for (const first of names) {
+      const order = [first, ...names.filter((name) => name !== first)];
+      const info = { clipId: 0, videoIndex: 0, videoName: 'v', second: 902 };
+      const source: ClipSource = {
+        info,
+        paths: order.map((name) => join(folder, name)),
+        boxes: [],
+        labels: [],
+        numClasses: 1,
+      };
+      const settings = { mean: [0, 0, 0], std: [1, 1, 1], bgr: false } as unknown as TransformSettings;
+      const clip = await loadClip(source, settings, {
+        minScale: size,
+        flip: false,
+        jitter: [],
+        lighting: null,
+      });
+      for (const [t, name] of order.entries()) {
+        const expected = files[name][1];
+        const start = t * size * size * 3;
+        expect([name, ...clip.frames.subarray(start, start + expected.length)]).toEqual([name, ...expected]);
+      }
     }
-    const missing = join(temporaryFolder(), 'missing.jpg');
-    await expect(decodePicture(missing, 'other', 'video v, second 902')).rejects.toThrow(
-      /missing\.jpg: video v, second 902: the file is missing/,
-    );
+  });
+
+  it('is drawn in the same colours', async () => {
+    const folder = temporaryFolder();
+    for (const [name, [bytes, expected]] of Object.entries(await kinds())) {
+      writeFileSync(join(folder, name), bytes);
+      const { png: drawn } = await drawBoxes(join(folder, name), [], { scale: 1 });
+      const data = await sharp(drawn).raw().toBuffer();
+      expect([name, ...data.subarray(0, expected.length)]).toEqual([name, ...expected]);
+    }
   });
 });

@@ -1,5 +1,6 @@
 /** @file Names of the actions for people, where there is a label map. */
 import { existsSync } from 'node:fs';
+import { twinClause } from '../util/twins.js';
 import { annotationPath } from './data_config.js';
 import { readLabelMap } from './label_map.js';
 
@@ -13,6 +14,12 @@ export function readLabelNames(cfg: LabelNamesConfig): Map<number, string> | nul
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
   if (!existsSync(path)) return null;
   return new Map(readLabelMap(path).map(({ id, name }) => [id, name]));
+}
+
+/** Says that the data set has no label map, and which file seems to be meant. */
+export function noLabelMap(cfg: LabelNamesConfig): string {
+  const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
+  return `there is no label map ${path}${twinClause(path)} (AVA.LABEL_MAP_FILE): actions have numbers instead of names`;
 }
 
 /** What to call an action; its number where it has no name. */

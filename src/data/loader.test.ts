@@ -208,7 +208,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     expect(warnings).toHaveLength(4);
     expect(new Set(warnings.map((message) => message.slice(0, 19))).size).toBe(4);
     expect(warnings[0]).toMatch(
-      /^video b, second 90\d: another clip takes its place: \S*b_00000\d\.jpg: .*cannot be decoded/,
+      /^video b, second 90\d: another clip takes its place: \S*b_00000\d\.jpg: .*it is no JPEG/,
     );
     expect(await take(open(5), 7)).toEqual(batches.slice(5));
   });

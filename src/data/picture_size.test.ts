@@ -25,7 +25,7 @@ describe('readPictureSize', () => {
     const path = join(temporaryFolder(), 'picture');
     await make().toFile(path);
     const { info } = await sharp(path, { autoOrient: true }).raw().toBuffer({ resolveWithObject: true });
-    expect(readPictureSize(path)).toEqual({ width: info.width, height: info.height });
+    expect(readPictureSize(path, 'video v')).toEqual({ width: info.width, height: info.height });
   });
 
   it('finds the size behind segments longer than what is read at once', async () => {
@@ -34,21 +34,21 @@ describe('readPictureSize', () => {
     const comment = Buffer.alloc(60_000);
     comment.writeUInt32BE(0xfffe_ea5e);
     writeFileSync(path, Buffer.concat([jpeg.subarray(0, 2), comment, jpeg.subarray(2)]));
-    expect(readPictureSize(path)).toEqual({ width: 50, height: 30 });
+    expect(readPictureSize(path, 'video v')).toEqual({ width: 50, height: 30 });
   });
 
   it('refuses what it does not know, cannot read, or is cut off, by name', async () => {
     const path = join(temporaryFolder(), 'picture');
     const refused = expect.objectContaining({ name: 'DataError', message: expect.stringContaining(path) });
-    expect(() => readPictureSize(path)).toThrow(refused);
+    expect(() => readPictureSize(path, 'video v')).toThrow(refused);
     await picture().webp().toFile(path);
-    expect(() => readPictureSize(path)).toThrow(refused);
+    expect(() => readPictureSize(path, 'video v')).toThrow(refused);
     const jpeg = await picture().jpeg().toBuffer();
     // Up to the last byte of the size itself.
     const end = jpeg.indexOf(Buffer.of(0xff, 0xc0)) + 9;
     for (let length = 0; length < end; length += 7) {
       writeFileSync(path, jpeg.subarray(0, length));
-      expect(() => readPictureSize(path)).toThrow(refused);
+      expect(() => readPictureSize(path, 'video v')).toThrow(refused);
     }
   });
 });

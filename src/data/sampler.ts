@@ -55,7 +55,8 @@ export interface SamplerPosition extends PassOrder {
  */
 export class TrainSampler implements BatchSampler {
   readonly #members = new Map<number, number[]>();
-  readonly #batchesPerPass: number;
+  /** Whole batches that one pass over the data has. */
+  readonly batchesPerPass: number;
   #resumed: PassOrder | null = null;
   #pass: { number: number; batches: number[][] } | null = null;
 
@@ -72,8 +73,8 @@ export class TrainSampler implements BatchSampler {
       else this.#members.set(groups[index], [index]);
     }
     const sizes = [...this.#members.values()].map((members) => members.length);
-    this.#batchesPerPass = sizes.reduce((sum, size) => sum + Math.floor(size / batchSize), 0);
-    if (this.#batchesPerPass === 0) {
+    this.batchesPerPass = sizes.reduce((sum, size) => sum + Math.floor(size / batchSize), 0);
+    if (this.batchesPerPass === 0) {
       const most = Math.max(0, ...sizes);
       const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
       throw new DataError(
@@ -84,18 +85,18 @@ export class TrainSampler implements BatchSampler {
   }
 
   batch(number: number): readonly number[] {
-    const pass = Math.floor(number / this.#batchesPerPass);
+    const pass = Math.floor(number / this.batchesPerPass);
     if (this.#pass?.number !== pass) {
       const batches = cutIntoBatches(this.#orderOf(pass), this.groups, this.batchSize);
       this.#pass = { number: pass, batches: batches.filter(({ length }) => length === this.batchSize) };
     }
-    return this.#pass.batches[number % this.#batchesPerPass];
+    return this.#pass.batches[number % this.batchesPerPass];
   }
 
   /** Where the run is before batch `number`. */
   positionOf(number: number): SamplerPosition {
-    const pass = Math.floor(number / this.#batchesPerPass);
-    return { pass, batch: number % this.#batchesPerPass, order: this.#orderOf(pass) };
+    const pass = Math.floor(number / this.batchesPerPass);
+    return { pass, batch: number % this.batchesPerPass, order: this.#orderOf(pass) };
   }
 
   /** Takes over the order of a pass that an earlier run had begun, whatever it was made by. */

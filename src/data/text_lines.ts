@@ -1,7 +1,9 @@
 /** @file Reading large text files line by line, and collecting what is wrong in them. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { DataError } from '../errors.js';
+import { shellWord } from '../util/text.js';
+import { twinClause } from '../util/twins.js';
 
 // A string cut out of a chunk keeps the whole chunk alive, so chunks are small.
 const CHUNK_BYTES = 64 * 1024;
@@ -56,14 +58,23 @@ export function quote(text: string): string {
 }
 
 function unreadable(path: string, what: string, error: unknown): DataError {
-  const code = (error as NodeJS.ErrnoException).code;
-  const why =
-    code === 'ENOENT' || code === 'ENOTDIR'
-      ? 'there is no such file'
-      : code === 'EISDIR'
-        ? 'it is a folder, not a file'
-        : (error as Error).message;
-  return new DataError(`${path}: cannot read the ${what}: ${why}`, { cause: error });
+  return new DataError(`${path}: cannot read the ${what}: ${reason(path, error as NodeJS.ErrnoException)}`, {
+    cause: error,
+  });
+}
+
+function reason(path: string, { code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    const link = lstatSync(path, { throwIfNoEntry: false });
+    if (link?.isSymbolicLink())
+      return `it is a link to ${readlinkSync(path)}, which is missing; put the file there`;
+    return `there is no such file${twinClause(path)}`;
+  }
+  if (code === 'EISDIR') return 'it is a folder, not a file';
+  if (code === 'EACCES' || code === 'EPERM') {
+    return `you have no permission to read it; let its owner run: chmod a+r ${shellWord(path)}`;
+  }
+  return message;
 }
 
 /** What kind of mistake a problem is; those of one kind have one remedy. */

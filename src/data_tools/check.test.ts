@@ -189,6 +189,64 @@ const DAMAGES: Damage[] = [
     example: /^b$/,
   },
   {
+    does: 'gives a box two persons',
+    damage: addRow(TRAIN, `b,903,${BOX},3,7`),
+    finds: 'several-persons',
+    severity: 'warning',
+    example: /train_v2\.2\.csv:5: video b, second 903: 0\.1,0\.2,0\.5,0\.8 is 7, and 0 before/,
+  },
+  {
+    does: 'writes a box without an action',
+    damage: addRow(TEST, 'a,904,0.5,0.2,0.7,0.8,,0'),
+    finds: 'no-action',
+    severity: 'note',
+    example: /^video a, second 904$/,
+  },
+  {
+    does: 'lists a frame list twice',
+    damage: () => {},
+    changes: { 'AVA.TRAIN_LISTS': ['train.csv', '../frame_lists/train.csv'] },
+    finds: 'same-file',
+    severity: 'warning',
+    example: /^AVA\.TRAIN_LISTS names \S+train\.csv twice: its frames .*; name it once$/,
+  },
+  {
+    does: 'lists the annotations of the test twice',
+    damage: () => {},
+    changes: { 'AVA.TEST_GT_BOX_LISTS': ['ava_val_v2.2.csv', 'ava_val_v2.2.csv'] },
+    finds: 'same-file',
+    severity: 'warning',
+    example: /is given twice as ground truth: its boxes count twice/,
+  },
+  {
+    does: 'excludes a key frame',
+    damage: (ava) => ava.write(EXCLUSIONS, 'a,0902\n'),
+    finds: 'excluded',
+    severity: 'note',
+    example: /has 1 key frame and leaves out 1 of 3 of the ground truth \(first: "a" at 902\)/,
+  },
+  {
+    does: 'excludes key frames of misspelled videos',
+    damage: (ava) => ava.write(EXCLUSIONS, 'a.mp4,0902\n'),
+    finds: 'idle-exclusions',
+    severity: 'warning',
+    example: /has no effect, .* without "\.mp4" 1 of 1 name of the list would fit/,
+  },
+  {
+    does: 'excludes everything',
+    damage: (ava) => ava.write(EXCLUSIONS, 'a,902\na,905\nb,903\n'),
+    finds: 'idle-exclusions',
+    severity: 'warning',
+    example: /takes out 3 of 3 key frames of the ground truth: it must name the key frames to leave out/,
+  },
+  {
+    does: 'gives two actions one name',
+    damage: (ava) => edit(ava, LABEL_MAP, (text) => text.replace('action 3', 'action 1')),
+    finds: 'same-name',
+    severity: 'warning',
+    example: /"action 1" to 1, 3/,
+  },
+  {
     does: 'inverts a box',
     damage: addRow(TRAIN, 'a,904,0.5,0.2,0.1,0.8,1,0'),
     finds: 'box',
@@ -326,7 +384,7 @@ const DAMAGES: Damage[] = [
     damage: (ava) => cut(ava.framePath('a', 2)),
     finds: 'broken-picture',
     severity: 'error',
-    example: /a_000002\.jpg: video a, frame 2: the picture cannot be decoded/,
+    example: /a_000002\.jpg: video a, frame 2: the JPEG picture is cut off/,
   },
   {
     does: 'empties a frame',
@@ -378,7 +436,7 @@ async function resize(path: string): Promise<void> {
 describe('checkData', () => {
   it('finds nothing grave in whole data', async () => {
     const report = await check(await make());
-    expect(report.findings.map(({ kind }) => kind)).toEqual(['overlap', 'from-0', 'from-0']);
+    expect(report.findings.map(({ kind }) => kind)).toEqual(['overlap', 'from-0', 'from-0', 'excluded']);
     expect(hasErrors(report)).toBe(false);
     const numbers = { videos: 2, frames: 16, keyFrames: 3, boxes: 3, labels: 4 };
     expect(report.splits).toEqual({ train: numbers, test: numbers });
@@ -493,6 +551,7 @@ describe('the report', () => {
         { split: null, kind: 'overlap', count: 2, examples: ['video a', 'video b'] },
         {},
         {},
+        {},
       ],
     });
   });
@@ -509,6 +568,6 @@ describe('the report', () => {
     );
     expect(text).toMatch(/^error train: a frame that a clip uses is missing\n {2}\S*a_000003\.jpg: video a/m);
     expect(text).toMatch(/^warning: videos are annotated .* \(2\)\n {2}video a\n {2}video b\n {2}→ /m);
-    expect(text).toMatch(/training or its evaluation would fail: 2 errors, 1 warning, 2 notes$/);
+    expect(text).toMatch(/training or its evaluation would fail: 2 errors, 1 warning, 3 notes$/);
   });
 });

@@ -2,14 +2,17 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/index.js';
 import { annotationPath, type Split } from '../data/data_config.js';
-import { AvaDataset, findUnknownVideos } from '../data/dataset.js';
+import { AvaDataset, filesListedTwice, findUnknownVideos } from '../data/dataset.js';
 import { type ActionLabel, readLabelMap } from '../data/label_map.js';
 import { DataError } from '../errors.js';
 import { readExclusions } from '../evaluation/ava_csv.js';
+import { readTruth, truthFilesOf, truthSide } from '../evaluation/evaluate_files.js';
+import { exclusionNote, exclusionSentence } from '../evaluation/mismatch/exclusions.js';
+import { labelNameSentence, sameFileSentence } from '../evaluation/mismatch/repeats.js';
 import { checkAnnotationFiles, checkKeyFrames } from './check_annotations.js';
 import { checkFrameFiles, checkFrameLists, checkPreparedRate } from './check_frames.js';
 import { checkPictures, numPictures } from './check_pictures.js';
-import { type Finding, Findings } from './findings.js';
+import { type Finding, type FindingKind, Findings } from './findings.js';
 
 export interface SplitNumbers {
   readonly videos: number;
@@ -56,6 +59,7 @@ export async function checkData(cfg: Config, deep: boolean, progress: CheckProgr
   checkExclusions(cfg, findings);
   const train = await checkSplit(cfg, 'train', labelMap, deep, findings, progress);
   const test = await checkSplit(cfg, 'test', labelMap, deep, findings, progress);
+  checkTruth(cfg, findings);
   for (const name of train.annotated) {
     if (test.annotated.has(name)) findings.add('overlap', null, `video ${name}`);
   }
@@ -74,6 +78,8 @@ function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
   );
   if (!labels) return null;
   const classes = cfg.MODEL.STM.ACTION_CLASSES;
+  const sameName = labelNameSentence(labels);
+  if (sameName !== null) findings.add('same-name', null, sameName);
   for (const { id, name } of labels) {
     if (id > classes) findings.add('map-beyond-classes', null, `${id} ${name}, of ${classes}`);
   }
@@ -95,6 +101,22 @@ function checkExclusions(cfg: Config, findings: Findings): void {
     (message) => findings.add('exclusions', null, message),
   );
   if (keys?.size === 0) findings.add('no-exclusions', null, path);
+}
+
+/** What the evaluation says about its files and exclusions; files that cannot be read were reported before. */
+function checkTruth(cfg: Config, findings: Findings): void {
+  const truth = orFinding(
+    () => readTruth(truthFilesOf(cfg)),
+    () => {},
+  );
+  if (!truth) return;
+  const side = truthSide(truth);
+  const add = (kind: FindingKind, sentence: string | null) => {
+    if (sentence !== null) findings.add(kind, 'test', sentence);
+  };
+  add('same-file', sameFileSentence(side, null));
+  add('idle-exclusions', exclusionSentence([side], truth.excluded));
+  add('excluded', exclusionNote([side], truth.excluded));
 }
 
 function orFinding<T>(read: () => T, report: (message: string) => void): T | null {
@@ -123,6 +145,7 @@ async function checkSplit(
   progress: CheckProgress,
 ): Promise<SplitResult> {
   const known = labelMap && new Set(labelMap.map(({ id }) => id));
+  for (const sentence of filesListedTwice(cfg, split)) findings.add('same-file', split, sentence);
   progress.begin(`${split}: reading frame lists`);
   const lists = checkFrameLists(cfg, split, findings);
   progress.begin(`${split}: reading annotations`);

@@ -21,8 +21,17 @@ export function checkAnnotationFiles(
   inLabelMap: ((id: number) => boolean) | null,
   findings: Findings,
 ): Annotations {
+  const persons = new Persons();
   const check = (row: AnnotationRow, use: RowUse, file: string, line: number) => {
     const at = () => `${file}:${line}: video ${row.video}, second ${row.second}`;
+    const other = persons.contradicts(row);
+    if (other !== null) {
+      findings.add(
+        'several-persons',
+        split,
+        () => `${at()}: ${row.boxText} is ${row.person}, and ${other} before`,
+      );
+    }
     if (use === 'outside') findings.add('skipped', split, at);
     if (use === 'repeated') findings.add('repeated', split, at);
     if (use !== 'new') return;
@@ -34,6 +43,25 @@ export function checkAnnotationFiles(
     }
   };
   return scanAnnotations(cfg, split, findings.sink(split), check);
+}
+
+/** The person ids of the boxes of one key frame, whose rows mostly come together. */
+class Persons {
+  #keyFrame = '';
+  readonly #ids = new Map<string, string>();
+
+  /** The id that an earlier row of this key frame gave the box, where that is another one. */
+  contradicts({ video, second, boxText, person }: AnnotationRow): string | null {
+    const keyFrame = `${video},${second}`;
+    if (keyFrame !== this.#keyFrame) {
+      this.#keyFrame = keyFrame;
+      this.#ids.clear();
+    }
+    if (person === undefined || person.trim() === '') return null;
+    const before = this.#ids.get(boxText);
+    if (before === undefined) this.#ids.set(boxText, person.trim());
+    return before !== undefined && before !== person.trim() ? before : null;
+  }
 }
 
 /** The configuration as far as these checks need it. */
@@ -50,6 +78,8 @@ export function checkKeyFrames(
     `video ${dataset.videos[videoIndex].name}, second ${second}`;
   for (const keyFrame of dataset.keyFrames) {
     const { boxes } = keyFrame;
+    const idle = boxes.filter(({ labels }) => labels.length === 0).length;
+    if (idle > 0) findings.add('no-action', split, () => name(keyFrame), idle);
     if (boxes.length > cfg.MODEL.STM.NUM_QUERIES) {
       findings.add('crowded', split, `${name(keyFrame)}: ${boxes.length} boxes`);
     }

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Split } from '../data/data_config.js';
 import type { AvaDataset } from '../data/dataset.js';
-import { decodePicture, readPixelFormat } from '../data/frames.js';
+import { decodePicture } from '../data/frames.js';
 import { DataError } from '../errors.js';
 import { count } from '../util/progress.js';
 import { type FrameFlags, USED } from './check_frames.js';
@@ -48,7 +48,7 @@ export async function checkPictures(
       const path = resolve(dataset.frameFolder, video.frames.at(frame));
       const what = `video ${video.name}, frame ${frame}`;
       try {
-        const { width, height } = await decodePicture(path, await readPixelFormat(path, what), what);
+        const { width, height } = await decodePicture(path, what);
         sizes.set(frame, `${width}×${height}`);
       } catch (error) {
         if (!(error instanceof DataError)) throw error;

@@ -75,7 +75,22 @@ const KINDS = {
     message: 'rows are skipped, because their second is outside 902…1798',
     advice: 'AVA annotates no others; in videos of your own, second 900 is the first frame',
   },
-  repeated: { severity: 'warning', message: 'rows repeat the box and action of an earlier row' },
+  repeated: {
+    severity: 'warning',
+    message: 'rows repeat the box and action of an earlier row',
+    advice: 'training takes them once, and evaluation counts the box again: leave one of each',
+  },
+  'several-persons': {
+    severity: 'warning',
+    message: 'a box has several person ids in one key frame',
+    advice: 'training and evaluation take it for one person and do not use the ids: give a box one id',
+  },
+  'same-file': { severity: 'warning', message: 'a file is given twice' },
+  'same-name': { severity: 'warning', message: 'a name of the label map stands for several ids' },
+  'idle-exclusions': {
+    severity: 'warning',
+    message: 'the list of exclusions (AVA.EXCLUSION_FILE) does not do what it is for',
+  },
   'same-box': {
     severity: 'warning',
     message:
@@ -126,6 +141,11 @@ const KINDS = {
   'untested-class': {
     severity: 'note',
     message: 'classes of the label map have no box to evaluate on and are left out of the mean',
+  },
+  excluded: { severity: 'note', message: 'key frames are excluded from the evaluation' },
+  'no-action': {
+    severity: 'note',
+    message: 'boxes have no action: training takes them for persons alone, and evaluation leaves them out',
   },
   'no-exclusions': {
     severity: 'note',

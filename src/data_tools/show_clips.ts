@@ -6,6 +6,7 @@ import type { Config } from '../config/index.js';
 import { type Clip, loadClip, writeVideo } from '../data/clip.js';
 import type { Split } from '../data/data_config.js';
 import { AvaDataset } from '../data/dataset.js';
+import { decodePicture } from '../data/frames.js';
 import { actionName, readLabelNames } from '../data/label_names.js';
 import { type Augmentation, drawAugmentation, type TransformSettings } from '../data/transforms.js';
 import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
@@ -79,23 +80,13 @@ async function originalPictures(
 ): Promise<ClipPictures> {
   const { info, paths, boxes, labels } = dataset.source(index);
   const key = Math.floor(paths.length / 2);
-  const { autoOrient } = await pictureSize(paths[key], `video ${info.videoName}, second ${info.second}`);
+  const size = await decodePicture(paths[key], `video ${info.videoName}, second ${info.second}`);
   return {
     frames: paths.map((path) => ({ picture: path, name: frameNumber(path) })),
     key,
     boxes: boxes.map((box, i) => truth(box, labels[i], names)),
-    caption: caption(info, autoOrient, boxes.length),
+    caption: caption(info, size, boxes.length),
   };
-}
-
-async function pictureSize(path: string, what: string) {
-  try {
-    return await sharp(path).metadata();
-  } catch (error) {
-    throw new DataError(`${path}: ${what}: the picture cannot be decoded (${(error as Error).message})`, {
-      cause: error,
-    });
-  }
 }
 
 /** The clip as the model gets it, back from its numbers to colours. */

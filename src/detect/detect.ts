@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
-import { readLabelNames } from '../data/label_names.js';
+import { noLabelMap, readLabelNames } from '../data/label_names.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import { drawSamplePoints } from '../drawing/sample_points.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
@@ -143,8 +143,7 @@ async function detectIn(
 ): Promise<DetectSummary> {
   const { report, signal, out } = options;
   const names = readLabelNames(cfg);
-  if (names === null)
-    report.warn('there is no label map (AVA.LABEL_MAP_FILE): actions have numbers instead of names');
+  if (names === null) report.warn(noLabelMap(cfg));
   const choice = { names, threshold: options.actionThreshold, top: options.topActions };
   removeOldResults(out);
   const video = await openVideo(frames, keyFrames, options);

@@ -3,6 +3,7 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import sharp from 'sharp';
+import { pictureError } from '../data/picture_problem.js';
 import { readPictureSize } from '../data/picture_size.js';
 import { kindOfFile } from '../data_tools/file_kinds.js';
 import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures.js';
@@ -117,32 +118,35 @@ async function checkPictures(folder: string, names: readonly string[], signal: A
     if (i % AT_A_TIME === 0) await nextTurn();
     signal.throwIfAborted();
     try {
-      const size = await sizeOf(join(folder, name));
+      const size = await sizeOf(join(folder, name), `picture ${i + 1}`);
       const entry = sizes.get(size);
       if (entry) entry.number++;
       else sizes.set(size, { number: 1, first: name });
     } catch (error) {
-      broken.push(`${name}: ${(error as Error).message.trim()}`);
+      if (!(error instanceof DataError)) throw error;
+      broken.push(error.message);
     }
   }
   if (broken.length > 0) {
     throw new DataError(
-      `--input: ${folder}: ${broken.length} of ${countOf(names.length, 'picture')} cannot be read (${
-        broken.length > 1 ? 'first: ' : ''
-      }${broken[0]}); extract them again, or move them out of the folder`,
+      `--input: ${folder}: ${broken.length} of ${countOf(names.length, 'picture')} cannot be read${
+        broken.length > 1 ? ', first' : ''
+      }: ${broken[0]}; or move what is no frame out of the folder`,
     );
   }
   if (sizes.size > 1) throw ofDifferentSizes(folder, sizes);
 }
 
-/** Width×height as the picture is shown. */
-async function sizeOf(path: string): Promise<string> {
+/** Width×height as the picture is shown. Throws DataError that says why it cannot be read. */
+async function sizeOf(path: string, what: string): Promise<string> {
   try {
-    const { width, height } = readPictureSize(path);
+    const { width, height } = readPictureSize(path, what);
     return `${width}×${height}`;
   } catch {
     // Formats other than JPEG and PNG, whatever the ending.
-    const { autoOrient } = await sharp(path).metadata();
+    const { autoOrient } = await sharp(path)
+      .metadata()
+      .catch((error) => Promise.reject(pictureError(path, what, error)));
     return `${autoOrient.width}×${autoOrient.height}`;
   }
 }

@@ -182,6 +182,14 @@ describe('openInput', () => {
     });
   });
 
+  it('shows the input that is meant in place of one that is missing', async () => {
+    const there = join(folder, 'Film_01.jpg');
+    copyFileSync(picture, there);
+    await expect(openInput(join(folder, 'film_1.jpg'), options)).rejects.toThrow(
+      `there is no such file or folder, but there is ${there}, which differs only in letter case and leading zeros`,
+    );
+  });
+
   it('says what is wrong', async () => {
     await expect(openInput(join(folder, 'none.mp4'), options)).rejects.toThrow(
       /none\.mp4: there is no such file/,

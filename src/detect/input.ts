@@ -8,6 +8,7 @@ import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures
 import { probeVideo } from '../data_tools/video_facts.js';
 import { ConfigError, DataError } from '../errors.js';
 import { ioReason } from '../util/output_paths.js';
+import { twinClause } from '../util/twins.js';
 import { isPicture, openFrameFolder } from './frame_folder.js';
 import { removeLeftovers, temporaryPrefix } from './leftovers.js';
 
@@ -35,7 +36,8 @@ export interface InputOptions {
 
 /** Throws DataError where there is no such file or folder. */
 export function requireInput(input: string): void {
-  if (!existsSync(input)) throw new DataError(`--input: ${input}: there is no such file or folder`);
+  if (existsSync(input)) return;
+  throw new DataError(`--input: ${input}: there is no such file or folder${twinClause(resolve(input))}`);
 }
 
 /** Throws DataError where the input is not there or has no pictures, UserError where a video needs ffmpeg. */

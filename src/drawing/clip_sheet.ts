@@ -1,6 +1,6 @@
 /** @file A clip on one sheet: its key frame with boxes, large, and all of its frames below, small. */
 import sharp from 'sharp';
-import { type DrawnPicture, drawBoxes } from './draw_boxes.js';
+import { type DrawnPicture, drawBoxes, pixelsOf } from './draw_boxes.js';
 import { arrange } from './sheet.js';
 import { textPath } from './text.js';
 import type { DrawnBox } from './types.js';
@@ -47,11 +47,12 @@ export async function drawClip({ frames, key, boxes, caption }: ClipPictures): P
 }
 
 async function thumbnail({ picture, name }: ClipFrame, width: number, isKey: boolean): Promise<DrawnPicture> {
-  const { data, info } = await sharp(picture, { autoOrient: true, ignoreIcc: true })
+  const pixels = await pixelsOf(picture);
+  const { data, info } = await sharp(pixels.data, {
+    raw: { width: pixels.width, height: pixels.height, channels: 3 },
+  })
     .resize({ width })
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw({ depth: 'uchar' })
+    .raw()
     .toBuffer({ resolveWithObject: true });
   const { height } = info;
   const path = textPath(name, 4, 13, 12);

@@ -1,5 +1,6 @@
 /** @file Boxes and labels of people on a picture: an SVG overlay, put onto the picture by sharp. */
 import sharp, { type OverlayOptions, type Sharp } from 'sharp';
+import { decodeBytes, decodePicture, type Picture } from '../data/frames.js';
 import { DataError } from '../errors.js';
 import { coloursOf } from './colours.js';
 import { type PlateSize, placePlates, type Rect } from './layout.js';
@@ -89,20 +90,18 @@ class Overlay {
 type Decoded = Awaited<ReturnType<typeof decode>>;
 
 async function decode(picture: string | Buffer) {
+  const { data, width, height } = await pixelsOf(picture);
+  return { data, info: { width, height, channels: 3 as const } };
+}
+
+/** The pixels as the model sees them; Buffers are pictures that were made here. Throws DataError that names the file. */
+export async function pixelsOf(picture: string | Buffer): Promise<Picture> {
+  const what = 'the picture to draw on';
+  if (typeof picture === 'string') return decodePicture(picture, what);
   try {
-    return await sharp(picture, { autoOrient: true, ignoreIcc: true })
-      .toColourspace('srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
+    return await decodeBytes(picture);
   } catch (error) {
-    const name = typeof picture === 'string' ? `${picture}: ` : '';
-    throw new DataError(
-      `${name}the picture to draw on cannot be decoded: ${(error as Error).message.trim()}`,
-      {
-        cause: error,
-      },
-    );
+    throw new DataError(`${what} cannot be decoded: ${(error as Error).message.trim()}`, { cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
 /** @file Where a decoder's stages sample the picture for each person: a panel per stage. */
 import sharp from 'sharp';
 import { PALETTE } from './colours.js';
-import { type DrawnPicture, drawBoxes } from './draw_boxes.js';
+import { type DrawnPicture, drawBoxes, pixelsOf } from './draw_boxes.js';
 import { arrange } from './sheet.js';
 import { ASCENT, textPath, textWidth } from './text.js';
 import type { DrawnBox } from './types.js';
@@ -28,13 +28,14 @@ export async function drawSamplePoints(
   found: readonly DrawnBox[],
   caption: string,
 ): Promise<DrawnPicture> {
+  const { height, width } = await pixelsOf(picture);
   const panels = await Promise.all(
     stages.map(async (people, s) => {
       const outside = countOutside(people);
       const beyond = outside > 0 ? ` · ${outside} points beyond the picture` : '';
       const title = `stage ${s + 1}: its boxes and where it looks${beyond}`;
       const boxes = people.map(({ box }) => ({ box, labels: [], kind: 'detection' as const }));
-      return withPoints(await drawBoxes(picture, boxes, { caption: title }), picture, people);
+      return withPoints(await drawBoxes(picture, boxes, { caption: title }), height / width, people);
     }),
   );
   const result = await drawBoxes(picture, found, { caption });
@@ -62,13 +63,13 @@ function countOutside(people: readonly SampledPerson[]): number {
   return count;
 }
 
+/** `shape` is the picture's height over its width; below it `drawn` has a caption. */
 async function withPoints(
   drawn: DrawnPicture,
-  picture: string,
+  shape: number,
   people: readonly SampledPerson[],
 ): Promise<DrawnPicture> {
-  const { autoOrient } = await sharp(picture).metadata();
-  const height = (drawn.width * autoOrient.height) / autoOrient.width;
+  const height = drawn.width * shape;
   const dots: string[] = [];
   people.forEach(({ points }, person) => {
     const colour = PALETTE[person % PALETTE.length];

@@ -11,6 +11,8 @@ export interface ImageBoxes {
   /** Action ids, 1-based. */
   readonly classes: number[];
   readonly scores: number[];
+  /** Person ids of a ground truth; NaN where a row has none. */
+  readonly persons?: number[];
 }
 
 /** Key frame → its boxes, in the order in which the file first names them. */
@@ -55,12 +57,33 @@ export function readGroundTruth(
       summary.addPerson(last);
       if (action === null || !classes.has(action)) return null;
       if (box[0] > box[2] || box[1] > box[3]) return `inverted box ${box.join(', ')}`;
-      addBox(table, keyOf(row), box, action, 1);
+      addBox(table, keyOf(row), { box, action, score: 1, person: parseNumber(last ?? '') });
       return null;
     });
   }
   problems.throwIfAny();
   return table;
+}
+
+/** The first lines, `file:line`, of the rows that `matches` is true for; at most `limit`. */
+export function findRows(
+  files: readonly string[],
+  matches: (row: BoxRow) => boolean,
+  limit: number,
+): string[] {
+  const found: string[] = [];
+  for (const file of files) {
+    let lineNumber = 0;
+    for (const line of readLines(file, 'file')) {
+      lineNumber++;
+      if (found.length === limit) return found;
+      readRow(splitCsv(line), line, (row) => {
+        if (matches(row)) found.push(`${file}:${lineNumber}`);
+        return null;
+      });
+    }
+  }
+  return found;
 }
 
 export interface DetectionOptions {
@@ -91,7 +114,7 @@ export function readDetections(
     if (secondOffset !== 0) row.second = addSeconds(row.second, secondOffset);
     summary.add(row);
     summary.addScore(last === undefined ? null : score);
-    if (classes.has(action)) addBox(table, keyOf(row), box, action, score);
+    if (classes.has(action)) addBox(table, keyOf(row), { box, action, score });
     return null;
   });
   problems.throwIfAny();
@@ -99,7 +122,7 @@ export function readDetections(
 }
 
 /** A sum without the noise of binary fractions: 901.7 + 0.3 is 902, whose fraction would otherwise be cut off at 901. */
-function addSeconds(second: number, offset: number): number {
+export function addSeconds(second: number, offset: number): number {
   return Math.round((second + offset) * 1e6) / 1e6;
 }
 
@@ -171,15 +194,24 @@ function readRow(fields: string[], line: string, use: UseRow): string | null {
   return use({ video: fields[0], second, box, action, last: fields[7] });
 }
 
-function addBox(table: BoxTable, key: string, box: readonly number[], action: number, score: number): void {
+interface Entry {
+  readonly box: readonly number[];
+  readonly action: number;
+  readonly score: number;
+  /** Only in a ground truth. */
+  readonly person?: number;
+}
+
+function addBox(table: BoxTable, key: string, { box, action, score, person }: Entry): void {
   let image = table.get(key);
   if (!image) {
-    image = { boxes: [], classes: [], scores: [] };
+    image = { boxes: [], classes: [], scores: [], ...(person !== undefined && { persons: [] }) };
     table.set(key, image);
   }
   image.boxes.push(box[0], box[1], box[2], box[3]);
   image.classes.push(action);
   image.scores.push(score);
+  if (person !== undefined) image.persons?.push(person);
 }
 
 /** A finite decimal number, or NaN. */

@@ -1,10 +1,16 @@
 /** @file Detections in a csv file against ground truth in another. */
+import type { Config } from '../config/index.js';
+import { annotationPath } from '../data/data_config.js';
 import { type ActionLabel, readLabelMap } from '../data/label_map.js';
+import { countOf } from '../util/progress.js';
 import { readDetections, readExclusions, readGroundTruth } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
+import { shareOf } from './mismatch/comparison.js';
+import { exclusionNote } from './mismatch/exclusions.js';
 import {
   type Comparison,
   findMismatches,
+  findRepeats,
   nothingFoundSentence,
   type Side,
   truthMismatches,
@@ -28,11 +34,24 @@ export interface Truth extends GroundTruth {
 export interface FileResults extends AvaResults {
   /** A sentence for each misfit between the files. */
   readonly warnings: readonly string[];
+  /** Counts of what is left out on purpose. */
+  readonly notes: readonly string[];
 }
 
 export interface FileOptions {
   /** Added to the seconds of the predictions. */
   readonly secondOffset?: number;
+}
+
+/** The files that a configuration evaluates with. */
+export function truthFilesOf(cfg: Config): EvaluationFiles {
+  const { TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
+  const path = (name: string) => annotationPath(cfg, name);
+  return {
+    groundTruth: TEST_GT_BOX_LISTS.map(path),
+    labelMap: path(LABEL_MAP_FILE),
+    exclude: EXCLUSION_FILE === '' ? undefined : path(EXCLUSION_FILE),
+  };
 }
 
 /** Reads what detections are compared with. Throws DataError with file and line. */
@@ -46,6 +65,29 @@ export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): 
 /** Returns a sentence for each misfit between ground truth, label map and exclusions. */
 export function truthWarnings(truth: Truth): string[] {
   return truthMismatches({ ...truth, truth: truthSide(truth) });
+}
+
+/** Returns counts of what a ground truth's label map and exclusions leave out on purpose. */
+export function truthNotes(truth: Truth): string[] {
+  const { summary, labels, excluded } = truth;
+  const known = new Set(labels.map(({ id }) => id));
+  const others = [...summary.ids].filter(([id]) => !known.has(id));
+  const rows = others.reduce((sum, [, count]) => sum + count, 0);
+  const note = exclusionNote([truthSide(truth)], excluded);
+  const withAction = [...summary.ids.values()].reduce((sum, count) => sum + count, 0);
+  const without = summary.rows - withAction;
+  return [
+    ...(without > 0
+      ? [`${shareOf(without, summary.rows, 'row')} of the ground truth have no action and are not evaluated`]
+      : []),
+    ...(rows > 0
+      ? [
+          `${shareOf(rows, summary.rows, 'row')} of the ground truth have one of ${countOf(others.length, 'action')} that ` +
+            'the label map does not have, and are not evaluated',
+        ]
+      : []),
+    ...(note === null ? [] : [note]),
+  ];
 }
 
 /** Evaluates a csv file of detections (video, second, x1, y1, x2, y2, action id, score). */
@@ -69,10 +111,13 @@ export function evaluateFiles(
   for (const [key, image] of boxes) evaluator.add(key, image);
   const results = evaluator.results();
   if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
-  return { ...results, warnings };
+  warnings.push(...findRepeats(comparison));
+  const note = exclusionNote([comparison.predictions, comparison.truth], truth.excluded);
+  return { ...results, warnings, notes: note === null ? [] : [note] };
 }
 
-function truthSide({ summary, boxes }: Truth): Side {
+/** The ground truth as the search for misfits sees it. */
+export function truthSide({ summary, boxes }: Truth): Side {
   return { name: 'ground truth', summary, boxes };
 }
 

@@ -27,6 +27,7 @@ describe('reading', () => {
       boxes: [0, 0, 0.5, 0.5, 0, 0, 1, 1],
       classes: [1, 2],
       scores: [1, 1],
+      persons: [0, 1],
     });
   });
 

@@ -1,12 +1,11 @@
 /** @file The test lists, opened once, and a model's evaluation on them. */
 import type { Config } from '../config/index.js';
-import { annotationPath } from '../data/data_config.js';
 import { AvaDataset } from '../data/dataset.js';
 import { createTestLoader } from '../data/loader.js';
 import type { Detector } from '../model/detector.js';
 import { AvaEvaluator } from './ava_evaluator.js';
 import { detectAll, type EvaluationProgress } from './detect_clips.js';
-import { readTruth, type Truth, truthWarnings } from './evaluate_files.js';
+import { readTruth, type Truth, truthFilesOf, truthNotes, truthWarnings } from './evaluate_files.js';
 import { writeResults } from './results.js';
 import type { EvaluationReport } from './types.js';
 
@@ -28,19 +27,16 @@ export class TestSet {
   readonly dataset: AvaDataset;
   /** A sentence for each misfit in lists, annotations, label map and exclusions. */
   readonly warnings: readonly string[];
+  /** Counts of what is left out on purpose. */
+  readonly notes: readonly string[];
   readonly #truth: Truth;
 
   /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
   constructor(private readonly cfg: Config) {
-    const { TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
-    const path = (name: string) => annotationPath(cfg, name);
-    this.#truth = readTruth({
-      groundTruth: TEST_GT_BOX_LISTS.map(path),
-      labelMap: path(LABEL_MAP_FILE),
-      exclude: EXCLUSION_FILE === '' ? undefined : path(EXCLUSION_FILE),
-    });
+    this.#truth = readTruth(truthFilesOf(cfg));
     this.dataset = AvaDataset.open(cfg, 'test');
     this.warnings = [...this.dataset.warnings, ...truthWarnings(this.#truth)];
+    this.notes = truthNotes(this.#truth);
   }
 
   /**

@@ -35,6 +35,7 @@ export async function test(loaded: LoadedConfig, options: TestOptions): Promise<
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
   for (const line of [...loaded.warnings, ...testSet.warnings]) log.warn(line);
+  for (const line of testSet.notes) log.info(`evaluation: ${line}`);
   const model = new Detector(cfg);
   const { path, iteration, ...found } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
   if (found.note !== undefined) log.info(found.note);

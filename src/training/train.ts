@@ -12,6 +12,7 @@ import { isIn } from '../checkpoint/pointer.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loader.js';
+import { describePasses } from '../data/passes.js';
 import type { TrainSampler } from '../data/sampler.js';
 import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
@@ -26,6 +27,7 @@ import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
+import { skipNameWarnings } from '../solver/skip_names.js';
 import { residentMemory } from '../util/memory.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { onceMore, StopSignals } from '../util/signals.js';
@@ -146,6 +148,7 @@ async function trainLogged(
   const criterion = new SetCriterion(cfg.MODEL.STM);
   const optimizer = makeOptimizer(cfg, model, (line) => logGroups(line, log));
   for (const line of summaries(optimizer)) log.info(line);
+  for (const warning of skipNameWarnings(cfg, model)) log.warn(warning);
   const state = { model, criterion, optimizer, scheduler: makeLrScheduler(cfg, optimizer) };
 
   const checkpointer = new Checkpointer(OUTPUT_DIR);
@@ -332,6 +335,8 @@ function openTrainingData(
   const { dataset, sampler } = batches;
   for (const warning of dataset.warnings) log.warn(warning);
   log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
+  for (const note of dataset.notes) log.info(`data: ${note}`);
+  logPasses(cfg, sampler, log);
   const data = dataIdentity(batches);
   if (run?.seed === seed && run.data === data) sampler.resume(run.position);
   else if (run?.seed === seed) {
@@ -340,6 +345,13 @@ function openTrainingData(
     );
   }
   return { batches, data };
+}
+
+/** How often an epoch passes over the data, which ITER_PER_EPOCH alone decides. */
+function logPasses({ SOLVER }: Config, sampler: TrainSampler, log: Logger): void {
+  const { line, warning } = describePasses(sampler, SOLVER.ITER_PER_EPOCH);
+  log.info(line);
+  if (warning !== null) log.warn(warning);
 }
 
 interface ValidationContext extends Pick<Surroundings, 'log' | 'bars' | 'stop'> {
@@ -430,6 +442,7 @@ function openTestSet(cfg: Config, options: TrainOptions, maxIterations: number, 
     ? `from iteration ${first * ITER_PER_EPOCH}, every ${EVAL_PERIOD * ITER_PER_EPOCH}`
     : `after iteration ${maxIterations}`;
   log.info(`evaluation: ${testSet.dataset.length} key frames, ${when}`);
+  for (const note of testSet.notes) log.info(`evaluation: ${note}`);
   return testSet;
 }
 

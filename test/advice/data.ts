@@ -273,7 +273,7 @@ export const DATA: readonly Advice[] = [
     follow: (folder, text) => openFrames(folder, Number(found(text, /e\.g\. AVA\.FPS (\d+)/))),
   },
   {
-    says: 'extract them again, or move them out of the folder',
+    says: 'or move what is no frame out of the folder',
     meet: (folder) => {
       writeFileSync(join(numbered(folder, [1, 2]), 'frame_3.jpg'), 'no picture');
       return openFrames(folder);

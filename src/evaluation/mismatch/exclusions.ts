@@ -1,36 +1,115 @@
 /** @file A list of excluded key frames that leaves nothing out, or nearly everything. */
+import { SECOND_OF_FRAME_0 } from '../../data/ava_annotations.js';
+import { quote } from '../../data/text_lines.js';
+import { countOf } from '../../util/progress.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, listNames, rangeText, type Side, share, shareOf } from './comparison.js';
-import { respell } from './names.js';
+import { type Respelling, respell } from './names.js';
+import { bestOffsets } from './offset.js';
 
 /** Says where the list has no effect although it should have one, or leaves out most of a side; null where it is right. */
 export function exclusionSentence(sides: readonly Side[], excluded: Comparison['excluded']): string | null {
   if (excluded.size === 0) return null;
   const keys = [...excluded].map(splitKey);
-  const taken = sides.flatMap(({ name, summary }) => {
-    const total = countKeyFrames(summary);
-    const out = keys.filter(({ video, second }) => summary.videos.get(video)?.seconds.has(second)).length;
-    return 2 * out > total ? [`${share(out, total)} key frames of the ${name}`] : [];
+  const taken = sides.flatMap((side) => {
+    const { out, total } = countTaken(side, keys);
+    return 2 * out > total ? [`${share(out, total)} key frames of the ${side.name}`] : [];
   });
-  if (taken.length > 0) return `the list of exclusions takes out ${taken.join(' and ')}`;
-  if (sides.some(({ summary }) => keys.some((key) => isPlausible(key, summary)))) return null;
-  const names = [...new Set(keys.map(({ video }) => video))];
+  if (taken.length > 0) {
+    return `the list of exclusions takes out ${taken.join(' and ')}: it must name the key frames to leave out, not those to keep`;
+  }
+  if (sides.some(({ summary }) => keys.some((key) => isPlausible(key, summary))))
+    return misspelled(keys, sides);
+  const names = namesOf(keys);
   const list = `it has ${listNames(names)} at ${secondsOf(keys)}`;
   const files = sides.map(
     ({ name, summary }) =>
       `the ${name} ${listNames(summary.videos.keys())} at ${secondsOf(keyFrames(summary))}`,
   );
   const facts = `the list of exclusions has no effect, as none of its key frames is in the files: ${list}, ${files.join(', ')}`;
-  return facts + spellingAdvice(names, sides);
+  return facts + adviceFor(keys, sides);
+}
+
+/** Counts what a list that is right takes out; null without one. */
+export function exclusionNote(sides: readonly Side[], excluded: Comparison['excluded']): string | null {
+  if (excluded.size === 0 || exclusionSentence(sides, excluded) !== null) return null;
+  const keys = [...excluded].map(splitKey);
+  const counts = sides.map((side) => {
+    const { out, total, first } = countTaken(side, keys);
+    const example = first ? ` (first: ${quote(first.video)} at ${first.second})` : '';
+    return `${share(out, total)} of the ${side.name}${example}`;
+  });
+  return `the list of exclusions has ${countOf(keys.length, 'key frame')} and leaves out ${counts.join(' and ')}`;
+}
+
+/** Key frames of a side that the list takes out, and the first of them. */
+function countTaken(
+  { summary }: Side,
+  keys: readonly KeyFrame[],
+): { out: number; total: number; first: KeyFrame | null } {
+  const taken = keys.filter(({ video, second }) => summary.videos.get(video)?.seconds.has(second));
+  return { out: taken.length, total: countKeyFrames(summary), first: taken[0] ?? null };
+}
+
+function namesOf(keys: readonly KeyFrame[]): string[] {
+  return [...new Set(keys.map(({ video }) => video))];
+}
+
+function videosOf(sides: readonly Side[]): string[] {
+  return [...new Set(sides.flatMap(({ summary }) => [...summary.videos.keys()]))];
+}
+
+/** Says which names of a list that is right for other videos would have to be spelled otherwise. */
+function misspelled(keys: readonly KeyFrame[], sides: readonly Side[]): string | null {
+  const videos = videosOf(sides);
+  const names = namesOf(keys);
+  const known = new Set(videos);
+  const unknown = names.filter((name) => !known.has(name));
+  // Lists of exclusions often cover more than one set of data: only names that differ in spelling are odd.
+  const respelling = unknown.length > 0 ? respell(unknown, videos) : null;
+  if (!respelling) return null;
+  return (
+    `the list of exclusions has no effect for ${shareOf(unknown.length, names.length, 'video')} ` +
+    `(${listNames(unknown)}); ${spellingAdvice(respelling, unknown)}`
+  );
+}
+
+/** What would have to change for a list without effect to have one, as far as can be told. */
+function adviceFor(keys: readonly KeyFrame[], sides: readonly Side[]): string {
+  const videos = videosOf(sides);
+  const names = namesOf(keys);
+  const respelling = names.some((name) => videos.includes(name)) ? null : respell(names, videos);
+  const pairs = new Map(names.map((name) => [name, respelling?.pairs.get(name) ?? name]));
+  const offset = offsetOf(keys, sides, pairs);
+  const advice = [
+    ...(respelling ? [spellingAdvice(respelling, names)] : []),
+    ...(offset === 0 ? [] : [`with ${offset} added to its seconds they would fit`]),
+  ];
+  if (advice.length === 0) advice.push('it seems to belong to other data');
+  return `; ${advice.join('; ')}`;
 }
 
 /** Says how the videos of the list would have to be spelled. */
-function spellingAdvice(names: readonly string[], sides: readonly Side[]): string {
-  const videos = [...new Set(sides.flatMap(({ summary }) => [...summary.videos.keys()]))];
-  if (names.some((name) => videos.includes(name))) return '';
-  const respelling = respell(names, videos);
-  if (!respelling) return '';
-  return `; ${respelling.how} ${shareOf(respelling.pairs.size, names.length, 'name')} of the list would fit`;
+function spellingAdvice({ how, pairs }: Respelling, names: readonly string[]): string {
+  return `${how} ${shareOf(pairs.size, names.length, 'name')} of the list would fit`;
+}
+
+/** Whole seconds that bring most of the list to key frames of its videos; 0 where none do. */
+function offsetOf(
+  keys: readonly KeyFrame[],
+  sides: readonly Side[],
+  videos: ReadonlyMap<string, string>,
+): number {
+  const pairs = [...videos].map(([listed, video]) => ({
+    predicted: keys.filter((key) => key.video === listed).map(({ second }) => second),
+    labelled: new Set(sides.flatMap(({ summary }) => [...(summary.videos.get(video)?.seconds.keys() ?? [])])),
+  }));
+  const usual = [0, SECOND_OF_FRAME_0, -SECOND_OF_FRAME_0];
+  const offsets = bestOffsets(pairs, usual).filter(({ fits }) => 2 * fits >= keys.length);
+  const most = Math.max(...offsets.map(({ fits }) => fits));
+  const best = offsets.filter(({ fits }) => fits === most).map(({ seconds }) => seconds);
+  // Short lists fit in many places.
+  return usual.find((seconds) => best.includes(seconds)) ?? best[0] ?? 0;
 }
 
 interface KeyFrame {

@@ -9,14 +9,8 @@ import { type Comparison, rangeText, type Side, share } from './comparison.js';
 import { exclusionSentence } from './exclusions.js';
 import { fitIds, unknownIdSentence } from './ids.js';
 import { fitVideos } from './names.js';
-import {
-  actionSentence,
-  emptySentence,
-  fractionSentence,
-  repeatedSentence,
-  scoreSentence,
-  swapSentence,
-} from './rows.js';
+import { labelNameSentence, personSentence, repeatedSentence, sameFileSentence } from './repeats.js';
+import { actionSentence, emptySentence, fractionSentence, scoreSentence, swapSentence } from './rows.js';
 import { fitSeconds } from './seconds.js';
 
 export type { Comparison, Side } from './comparison.js';
@@ -49,8 +43,21 @@ export function findMismatches(comparison: Comparison): string[] {
     ...fitIds(comparison, seconds.keyPairs),
     ...one(exclusionSentence(sides, excluded)),
     ...one(swapped === null ? scoreSentence(predictions) : null),
-    ...one(repeatedSentence(sides)),
   ];
+}
+
+/** Returns a sentence for each kind of thing that is given twice, or contradicts another of its file. */
+export function findRepeats({ predictions, truth, labels, secondOffset }: Comparison): string[] {
+  if (truth.summary.rows === 0) return [];
+  const sameFile = sameFileSentence(truth, predictions);
+  const sentences = [
+    sameFile,
+    // Of a file that is given twice all rows repeat.
+    repeatedSentence(sameFile === null ? [predictions, truth] : [predictions], secondOffset),
+    personSentence(truth),
+    labelNameSentence(labels),
+  ];
+  return sentences.filter((sentence) => sentence !== null);
 }
 
 /** Returns a sentence for each misfit between a ground truth, its label map and its exclusions. */
@@ -59,14 +66,17 @@ export function truthMismatches({
   labels,
   excluded,
 }: Pick<Comparison, 'truth' | 'labels' | 'excluded'>): string[] {
-  const sentences =
-    truth.summary.rows === 0
-      ? [emptySentence([truth])]
-      : [
-          actionSentence(truth),
-          unknownIdSentence([truth], labels)?.text ?? null,
-          exclusionSentence([truth], excluded),
-        ];
+  if (truth.summary.rows === 0) return [emptySentence([truth])!];
+  const sameFile = sameFileSentence(truth, null);
+  const sentences = [
+    actionSentence(truth),
+    unknownIdSentence([truth], labels)?.text ?? null,
+    exclusionSentence([truth], excluded),
+    sameFile,
+    sameFile === null ? repeatedSentence([truth]) : null,
+    personSentence(truth),
+    labelNameSentence(labels),
+  ];
   return sentences.filter((sentence) => sentence !== null);
 }
 

@@ -10,7 +10,6 @@ import {
   lines,
   type Row,
   truthFiles,
-  VIDEOS,
   warningsOf,
 } from '../../../test/mismatched_files.js';
 import { evaluateFiles } from '../evaluate_files.js';
@@ -61,26 +60,6 @@ describe('rows', () => {
     expect(warning).toContain('the files look swapped; exchange --ground-truth and --predictions');
     expect(warningsOf({ truth, predictions, labels })).toEqual([]);
   });
-
-  it('that repeat others are counted on both sides', () => {
-    const files = fitting();
-    const twice = (rows: Row[]) => [...rows, ...rows];
-    expect(
-      warningsOf({ ...files, predictions: twice(files.predictions), truth: twice(files.truth) }),
-    ).toEqual([
-      '174 of 348 rows of the predictions that count and 174 of 348 rows of the ground truth that count repeat an ' +
-        'earlier row: the boxes count again, and only one of each can match',
-    ]);
-  });
-
-  it('that repeat others are all counted among many key frames too', () => {
-    const files = fitting(
-      VIDEOS,
-      Array.from({ length: 400 }, (_, i) => 902 + i),
-    );
-    const [warning] = warningsOf({ ...files, predictions: [...files.predictions, ...files.predictions] });
-    expect(warning).toContain('2,400 of 4,800 rows');
-  });
 });
 
 describe('exclusions', () => {
@@ -92,7 +71,8 @@ describe('exclusions', () => {
     const files = fitting();
     const all = evaluate({ ...files, excluded: keys(files.truth).join('') });
     expect(all.warnings).toEqual([
-      'the list of exclusions takes out 87 of 87 key frames of the predictions and 87 of 87 key frames of the ground truth',
+      'the list of exclusions takes out 87 of 87 key frames of the predictions and 87 of 87 key frames of the ground truth: ' +
+        'it must name the key frames to leave out, not those to keep',
     ]);
     expect(all.mAP).toBeNull();
     expect(warningsOf({ ...files, excluded: keys(files.truth).slice(0, 60).join('') })[0]).toContain(
@@ -110,6 +90,53 @@ describe('exclusions', () => {
     expect(warning).toContain('the list of exclusions has no effect');
     expect(warning).toContain(shown);
     expect(warning).toContain('the ground truth "a_one", "b_two", "c_three" at 902 to 930');
+  });
+
+  it.each([
+    [
+      'an ending',
+      (row: Row) => `${row.video}.mp4,${row.second}\n`,
+      'without ".mp4" 3 of 3 names of the list would fit',
+    ],
+    ['letter case', (row: Row) => `${row.video.toUpperCase()},${row.second}\n`, 'in lower case 3 of 3 names'],
+    [
+      'seconds',
+      (row: Row) => `${row.video},${Number(row.second) - 900}\n`,
+      'with 900 added to its seconds they would fit',
+    ],
+    [
+      'both',
+      (row: Row) => `v/${row.video},${Number(row.second) - 902}\n`,
+      'without "v/" 3 of 3 names of the list would fit; with 902 added to its seconds they would fit',
+    ],
+    [
+      'the data',
+      (row: Row) => `film ${row.video.length},${row.second}\n`,
+      'it seems to belong to other data',
+    ],
+  ])('without effect say how they would fit where they differ in %s', (_, spell, advice) => {
+    const files = fitting();
+    const rows = files.truth.filter(({ second }) => Number(second) < 914);
+    const [warning, ...others] = warningsOf({ ...files, excluded: [...new Set(rows.map(spell))].join('') });
+    expect(others).toEqual([]);
+    expect(warning).toMatch(/^the list of exclusions has no effect, .*/);
+    expect(warning).toContain(advice);
+  });
+
+  it('have an effect when that advice is followed', () => {
+    const { excluded, ...files } = { ...fitting(), excluded: 'a_one,0910\n' };
+    expect(warningsOf({ ...files, excluded })).toEqual([]);
+    expect(evaluate({ ...files, excluded }).notes).toEqual([
+      'the list of exclusions has 1 key frame and leaves out 1 of 87 of the predictions (first: "a_one" at 910) and ' +
+        '1 of 87 of the ground truth (first: "a_one" at 910)',
+    ]);
+  });
+
+  it('misspelled for some videos are said', () => {
+    expect(warningsOf({ ...fitting(), excluded: 'a_one,0910\nb_two.mp4,0910\nelsewhere,0902\n' })).toEqual([
+      'the list of exclusions has no effect for 2 of 3 videos ("b_two.mp4", "elsewhere"); without ".mp4" 1 of 2 names of ' +
+        'the list would fit',
+    ]);
   });
 
   it('make up for videos that only one side has', () => {

@@ -1,12 +1,6 @@
 /** @file Rows that are missing, repeated, without a score, or in the wrong file. */
 import { countOf } from '../../util/progress.js';
-import type { BoxTable, ImageBoxes } from '../ava_csv.js';
-import { type Comparison, type Side, share, shareOf } from './comparison.js';
-
-/** Rows may repeat others by chance, as boxes do that fill the picture; from this part of all rows on it is said. */
-const MIN_REPEATED = 0.01;
-/** Key frames that are searched for repeated rows; only if there are enough, all are. */
-const FIRST_KEY_FRAMES = 300;
+import { type Comparison, type Side, shareOf } from './comparison.js';
 
 /** Says which files have no rows. */
 export function emptySentence(sides: readonly Side[]): string | null {
@@ -68,54 +62,4 @@ export function fractionSentence(sides: readonly Side[]): string | null {
     `fractions of seconds are cut off, so ${facts.join(' and ')} fall into the key frame of another second (as 2.5 does ` +
     'with 2); leave one second for each key frame'
   );
-}
-
-/** Says which rows are there more than once. */
-export function repeatedSentence(sides: readonly Side[]): string | null {
-  const facts = sides.flatMap(({ name, boxes }) => {
-    const { rows, repeated } = countRepeated(boxes);
-    return repeated > 0 && repeated >= MIN_REPEATED * rows
-      ? [`${share(repeated, rows)} rows of the ${name} that count`]
-      : [];
-  });
-  if (facts.length === 0) return null;
-  return `${facts.join(' and ')} repeat an earlier row: the boxes count again, and only one of each can match`;
-}
-
-/** Rows with the key frame, box, id and score of an earlier one. */
-function countRepeated(table: BoxTable): { rows: number; repeated: number } {
-  const step = Math.max(1, Math.floor(table.size / FIRST_KEY_FRAMES));
-  let [rows, tried, repeated, place] = [0, 0, 0, 0];
-  for (const image of table.values()) {
-    rows += image.classes.length;
-    if (place++ % step !== 0) continue;
-    tried += image.classes.length;
-    repeated += repeatedRows(image);
-  }
-  if (step === 1) return { rows, repeated };
-  if (repeated < MIN_REPEATED * tried) return { rows, repeated: 0 };
-  repeated = 0;
-  for (const image of table.values()) repeated += repeatedRows(image);
-  return { rows, repeated };
-}
-
-function repeatedRows(image: ImageBoxes): number {
-  const { boxes, classes, scores } = image;
-  const seen = new Map<number, number>();
-  let repeated = 0;
-  for (let row = 0; row < classes.length; row++) {
-    const at = 4 * row;
-    // Different rows hardly ever have the same sum; where they do, one that is repeated may be missed.
-    const corners = boxes[at] + 3.7 * boxes[at + 1] + 11.3 * boxes[at + 2] + 29.9 * boxes[at + 3];
-    const sum = corners + 101.3 * classes[row] + 0.071 * scores[row];
-    const other = seen.get(sum);
-    if (other === undefined) seen.set(sum, row);
-    else if (isSameRow(image, row, other)) repeated++;
-  }
-  return repeated;
-}
-
-function isSameRow({ boxes, classes, scores }: ImageBoxes, a: number, b: number): boolean {
-  if (classes[a] !== classes[b] || scores[a] !== scores[b]) return false;
-  return [0, 1, 2, 3].every((i) => boxes[4 * a + i] === boxes[4 * b + i]);
 }

@@ -49,7 +49,7 @@ function samplePictures(dataset: AvaDataset): Size[] {
   const sizes: Size[] = [];
   for (let i = 0; i < frames.length; i += step) {
     try {
-      sizes.push(readPictureSize(dataset.keyFramePath(frames[Math.floor(i)])));
+      sizes.push(readPictureSize(dataset.keyFramePath(frames[Math.floor(i)]), 'a key frame'));
     } catch (error) {
       // Its format may be one whose header is not known here, or it is broken, which is for the loader to say.
       if (!(error instanceof DataError)) throw error;
