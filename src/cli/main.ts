@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { HANG_UP_IS_IGNORED } from '../util/hang_up.js';
+import { holdSignals } from '../util/held_signals.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
@@ -13,8 +14,8 @@ import { reportCommand } from './report.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
 
-// For the launcher, which holds hang-ups back until it knows.
-export { HANG_UP_IS_IGNORED };
+// For the launcher, which holds signals back until the program is loaded.
+export { HANG_UP_IS_IGNORED, holdSignals, reportError };
 
 const USAGE_ERROR = 2;
 
@@ -35,6 +36,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(reportCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   watchOutput();
+  holdSignals();
   if (HANG_UP_IS_IGNORED) process.on('SIGHUP', () => {});
   try {
     await program.parseAsync(argv);

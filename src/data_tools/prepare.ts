@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
 import { DataError } from '../errors.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { count, countOf, Progress } from '../util/progress.js';
 import { StopSignals } from '../util/signals.js';
@@ -35,16 +36,19 @@ export async function prepare(options: PrepareOptions): Promise<number> {
   const videos = findVideos(options.videos);
   makeOutputFolder(options.out, '--out');
   await requireFfmpeg();
-  const frameFolder = join(options.out, 'frames');
-  const frames = new Map<VideoFile, number>();
-  for (const video of videos) {
-    const done = framesDone(frameFolder, video, options);
-    if (done !== null) frames.set(video, done);
-  }
   const abort = new AbortController();
   setMaxListeners(0, abort.signal);
   const stop = new StopSignals((signal) => abort.abort(signal));
+  const frameFolder = join(options.out, 'frames');
+  const frames = new Map<VideoFile, number>();
+  let lock: FolderLock | null = null;
   try {
+    lock = await FolderLock.acquire(options.out, { command: 'data prepare', arrival: stop.arrival });
+    if (!lock) return stop.exitCode;
+    for (const video of videos) {
+      const done = framesDone(frameFolder, video, options);
+      if (done !== null) frames.set(video, done);
+    }
     say(`${countOf(videos.length, 'video')} in ${options.videos}${alreadyDone(frames.size)}`);
     const left = videos.filter((video) => !frames.has(video));
     const failures: Failures = new Map();
@@ -67,6 +71,7 @@ export async function prepare(options: PrepareOptions): Promise<number> {
     );
     return stop.exitCode;
   } finally {
+    lock?.release();
     stop.close();
   }
 }

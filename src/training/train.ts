@@ -25,6 +25,7 @@ import { TestSet } from '../evaluation/test_set.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { residentMemory } from '../util/memory.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { onceMore, StopSignals } from '../util/signals.js';
@@ -42,7 +43,6 @@ import { MemoryGuard } from './memory/guard.js';
 import { NonFiniteGuard } from './nonfinite_guard.js';
 import { type ClearedFolder, clearOutputDir } from './previous_run.js';
 import { checkpointParts, type RunStart, restoreState } from './restore.js';
-import { RunLock } from './run_lock.js';
 import { openLog } from './run_log.js';
 import { dataIdentity, packRunState } from './run_state.js';
 import { CheckpointSaver } from './saver.js';
@@ -77,17 +77,17 @@ export interface TrainOutcome {
 export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<TrainOutcome> {
   const { config: cfg } = loaded;
   let say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const stop = new StopSignals(
-    (signal) => say(`${signal}: finishing this step and saving${onceMore(signal)}`),
-    ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'],
+  const stop = new StopSignals((signal) =>
+    say(`${signal}: finishing this step and saving${onceMore(signal)}`),
   );
-  let lock: RunLock | null = null;
+  let lock: FolderLock | null = null;
   /** Null from the moment on when there is no way back to the run that was in the folder. */
   let cleared: ClearedFolder | null = null;
   try {
     makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await RunLock.acquire(cfg.OUTPUT_DIR, { wait: say, arrival: stop.arrival });
+    lock = await FolderLock.acquire(cfg.OUTPUT_DIR, { command: 'train', wait: say, arrival: stop.arrival });
     if (!lock) return outcome(stop);
+    if (options.overwrite) await refuseDuringTest(cfg.OUTPUT_DIR);
     cleared = clearOutputDir(loaded, options);
     const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
     const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
@@ -113,8 +113,15 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   }
 }
 
-function outcome({ received, exitCode }: StopSignals): TrainOutcome {
-  return { exitCode, stopped: received };
+function outcome({ received, signal, exitCode }: StopSignals): TrainOutcome {
+  // Slurm's "time is nearly up" is no failure: the run has saved all that it did.
+  return { exitCode: signal === 'SIGUSR1' ? 0 : exitCode, stopped: received };
+}
+
+/** Throws ConfigError while a test runs in the folder: it would write the results of the old run among those of the new one. */
+async function refuseDuringTest(outputDir: string): Promise<void> {
+  const lock = await FolderLock.acquire(outputDir, { command: 'test' });
+  lock.release();
 }
 
 /** What a run talks to. */
