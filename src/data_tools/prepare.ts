@@ -1,8 +1,9 @@
 /** @file `stmixer data prepare`: from a folder of videos to frames and frame lists. */
 import { setMaxListeners } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
+import { machineProbe } from '../engine/probe.js';
+import { usableProcessors } from '../engine/threads.js';
 import { DataError } from '../errors.js';
 import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
@@ -136,7 +137,10 @@ async function extractAll(
   if (pending.length === 0) return;
   const expected = pending.reduce((sum, { expectedFrames }) => sum + expectedFrames, 0);
   const progress = new Progress(expected, 'frames');
-  const threads = Math.max(1, Math.floor(availableParallelism() / Math.min(options.jobs, pending.length)));
+  const threads = Math.max(
+    1,
+    Math.floor(usableProcessors(machineProbe()).threads / Math.min(options.jobs, pending.length)),
+  );
   const running = new Map<VideoFile, number>();
   let finished = 0;
   const update = () => progress.update([...running.values()].reduce((sum, n) => sum + n, finished));

@@ -39,10 +39,7 @@ export function chooseThreads(probe: Probe): ThreadChoice {
  * logical processors share a core, the second thread only takes cache from the first.
  */
 export function chooseCoreThreads(probe: Probe): ThreadChoice {
-  const choice = chooseThreads(probe);
-  const number = cores(probe);
-  if (SETTINGS.some((name) => probe.env[name]?.trim()) || number >= choice.threads) return choice;
-  return { threads: number, reason: `as this machine has cores (${number})` };
+  return SETTINGS.some((name) => probe.env[name]?.trim()) ? chooseThreads(probe) : usableCores(probe);
 }
 
 /** The number of threads without the reason. */
@@ -59,6 +56,14 @@ export function usableProcessors(probe: Probe): ThreadChoice {
     ...limited(cpuQuota(read), 'the CPU quota in'),
   ];
   return choices.reduce((least, choice) => (choice.threads < least.threads ? choice : least));
+}
+
+/** Cores that this process may keep busy, at least 1, whatever the settings say. */
+export function usableCores(probe: Probe): ThreadChoice {
+  const processors = usableProcessors(probe);
+  const number = cores(probe);
+  if (number >= processors.threads) return processors;
+  return { threads: number, reason: `as this machine has cores (${number})` };
 }
 
 function limited(limit: Limit | null, what: string): ThreadChoice[] {

@@ -18,6 +18,7 @@ import { evaluateModel } from './evaluation.js';
 import type { Logger } from './logger.js';
 import { isIn } from './previous_run.js';
 import { openLog } from './run_log.js';
+import { workerWarnings } from './worker_warning.js';
 
 export interface TestOptions extends EngineRequest {
   verbose: boolean;
@@ -64,7 +65,8 @@ async function testLocked(
   hear(log);
   log.info({ engine }, `engine: ${engine.description}`);
   if (note !== null) log.info(note);
-  for (const warning of [...warnings, ...testSet.warnings]) log.warn(warning);
+  const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);
+  for (const warning of [...warnings, ...tooManyWorkers, ...testSet.warnings]) log.warn(warning);
   const model = new Detector(cfg);
   const { path, iteration } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
   log.info(`weights: ${path}`);

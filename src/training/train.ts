@@ -46,6 +46,7 @@ import { checkpointParts, type RunStart, restoreState } from './restore.js';
 import { openLog } from './run_log.js';
 import { dataIdentity, packRunState } from './run_state.js';
 import { CheckpointSaver } from './saver.js';
+import { workerWarnings } from './worker_warning.js';
 
 export interface TrainOptions extends EngineRequest {
   transfer: boolean;
@@ -144,7 +145,7 @@ async function trainLogged(
   const configYaml = dumpConfig(cfg);
   writeFileSync(join(OUTPUT_DIR, 'config.yaml'), configYaml);
   log.info({ config: cfg, options }, `output: ${OUTPUT_DIR}`);
-  for (const warning of warnings) log.warn(warning);
+  for (const warning of [...warnings, ...workerWarnings(cfg.DATALOADER.NUM_WORKERS)]) log.warn(warning);
 
   const model = new Detector(cfg);
   const criterion = new SetCriterion(cfg.MODEL.STM);
