@@ -1,5 +1,6 @@
 /** @file Starts the built program, or the sources themselves where they are newer or nothing has been built. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { closeDebugger } from './debugger.js';
 import { loadFailure } from './load_failure.js';
 
@@ -14,8 +15,19 @@ function isBuilt() {
   return files.every((name) => statSync(new URL(name, sources)).mtimeMs <= time);
 }
 
+function isWritableFolder(path) {
+  try {
+    accessSync(path, constants.W_OK);
+    return statSync(path).isDirectory() && !path.startsWith('/proc/');
+  } catch {
+    return false;
+  }
+}
+
 async function loadProgram() {
   if (isBuilt()) return await import(built.href);
+  // tsx would keep compiled files there, and make the folder where there is none.
+  if (!isWritableFolder(tmpdir())) process.env.TSX_DISABLE_CACHE = '1';
   const { tsImport } = await import('tsx/esm/api');
   return await tsImport('../src/cli/main.ts', import.meta.url);
 }
@@ -30,7 +42,7 @@ export async function start({ received, hold, load = loadProgram }) {
   try {
     program = await load();
   } catch (error) {
-    console.error(`stmixer: ${loadFailure(error) ?? `cannot be loaded: ${error?.message ?? error}`}`);
+    console.error(`stmixer: ${loadFailure(error)}`);
     if (process.argv.includes('--verbose')) console.error(error);
     process.exitCode = 1;
     return;

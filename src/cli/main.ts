@@ -6,6 +6,7 @@ import { holdSignals } from '../util/held_signals.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
+import { doctorCommand } from './doctor.js';
 import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
@@ -33,7 +34,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(dataCommand())
     .addCommand(inspectCommand())
     .addCommand(convertCommand())
-    .addCommand(reportCommand());
+    .addCommand(reportCommand())
+    .addCommand(doctorCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   watchOutput();
   holdSignals();

@@ -17,7 +17,7 @@ import { makeOutputFolder } from '../util/output_paths.js';
 import { writeResult } from '../util/write_file.js';
 import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
 import { firstSecondOf } from './first_second.js';
-import { type Frames, openInput, requireInput } from './input.js';
+import { type Frames, openInput, requireInput, requireRoomFor } from './input.js';
 import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
 import {
   type DetectionFile,
@@ -80,6 +80,7 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   requireInput(options.input);
   makeOutputFolder(out, '--out');
   refuseOwnInput(options.input, out);
+  requireRoomFor(options.input);
   const wait = (message: string) => report.info(message);
   const lock = await FolderLock.acquire(out, { command: 'detect', wait, arrival: aborted(signal) });
   if (!lock) throw signal.reason;

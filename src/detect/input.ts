@@ -1,10 +1,9 @@
 /** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, extname, join, parse, resolve } from 'node:path';
 import { isDiskFull, lastWords, probeVideo, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
-import { ConfigError, DataError } from '../errors.js';
-import { ioReason } from '../util/output_paths.js';
+import { DataError } from '../errors.js';
+import { makeTemporaryFolder, temporaryFolderError } from '../util/temporary_folder.js';
 
 const PICTURES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
 
@@ -65,21 +64,25 @@ function picturesIn(folder: string): string[] {
   return files.map((file) => join(folder, file));
 }
 
-/** A new folder for the frames of a video. Throws ConfigError, which names TMPDIR, where none can be made. */
-function makeTemporaryFolder(): string {
-  const place = tmpdir();
+/**
+ * Checks what takes no time, before anything that does: a video needs room for its frames. Throws ConfigError, which names TMPDIR,
+ * where nothing can be stored there.
+ */
+export function requireRoomFor(input: string): void {
+  if (statSync(input).isDirectory() || isPicture(input)) return;
+  const folder = makeTemporaryFolder(FRAMES);
   try {
-    return mkdtempSync(join(place, 'stmixer-frames-'));
+    writeFileSync(join(folder, 'room'), Buffer.alloc(ROOM_BYTES));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = existsSync(place) && code === 'ENOENT' ? 'it takes no files' : ioReason(error);
-    const from = process.env.TMPDIR ? 'TMPDIR' : 'temporary folder';
-    throw new ConfigError(
-      `${from}: ${place}: the frames of the video cannot be stored there: ${why}; set TMPDIR to a folder with room for them`,
-      { cause: error },
-    );
+    throw temporaryFolderError(FRAMES, error);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** What is stored in the temporary folder, and a few frames of it, in bytes. */
+const FRAMES = 'the frames of the video';
+const ROOM_BYTES = 2 ** 20;
 
 /** Takes a video apart into a temporary folder. */
 async function extract(
@@ -91,7 +94,7 @@ async function extract(
   const { duration, problem } = await probeVideo(path, signal);
   if (problem !== null)
     throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
-  const folder = makeTemporaryFolder();
+  const folder = makeTemporaryFolder(FRAMES);
   const close = () => {
     process.off('exit', close);
     rmSync(folder, { recursive: true, force: true });
