@@ -141,7 +141,7 @@ async function slowDisk({ current, slow }: SoakedRun, rng: Rng): Promise<void> {
 /** A clip that it was loading costs the run; one at rest does not. */
 async function killThread(run: SoakedRun): Promise<void> {
   const { current } = run;
-  current.send('SIGUSR2');
+  current.send('SIGWINCH');
   await current.until(() => current.iteration < 0, 3000);
   if (current.ended) {
     run.note('at work');
@@ -158,7 +158,7 @@ async function killThread(run: SoakedRun): Promise<void> {
 async function killBusyThread({ current, slow }: SoakedRun, rng: Rng): Promise<void> {
   writeFileSync(slow, '1500');
   await setTimeout(rng.uniformBetween(500, 1500));
-  current.send('SIGUSR2');
+  current.send('SIGWINCH');
   await current.expectEnd(
     3,
     /killed a thread at work\nstmixer: a thread that loads clips ended while it had video/,

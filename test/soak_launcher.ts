@@ -1,5 +1,5 @@
 /**
- * @file The command line, with threads that load clips as `soak_clip_worker.ts` does; SIGUSR2 kills one of them, if possible
+ * @file The command line, with threads that load clips as `soak_clip_worker.ts` does; SIGWINCH kills one of them, if possible
  * one that is at work, and says so on stderr.
  */
 import { syncBuiltinESMExports } from 'node:module';
@@ -27,7 +27,7 @@ syncBuiltinESMExports();
 
 const isAtWork = ({ loading }: ThreadData) => Atomics.load(loading, 0) !== 0;
 
-process.on('SIGUSR2', () => {
+process.on('SIGWINCH', () => {
   const all = [...clipWorkers];
   const [worker, data] = all.find((entry) => isAtWork(entry[1])) ?? all[0] ?? [];
   if (!worker || !data) return;

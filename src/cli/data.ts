@@ -1,7 +1,8 @@
 /** @file `stmixer data`: making a data set from videos, and looking at one before training. */
-import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
+import { machineProbe } from '../engine/probe.js';
+import { usableProcessors } from '../engine/threads.js';
 import { ConfigError } from '../errors.js';
 import { dataShowCommand } from './data_show.js';
 import { type ConfigOptions, configCommand } from './options.js';
@@ -22,7 +23,7 @@ interface PrepareFlags {
   end?: number;
   fps: number;
   shortSide: number;
-  jobs: number;
+  jobs?: number;
 }
 
 /** AVA annotates the quarter of an hour after second 900. */
@@ -46,14 +47,18 @@ function prepareCommand(): Command {
     .option('--end <second>', `where to end (default: ${LENGTH} seconds after --start)`, whole(1))
     .option('--fps <number>', 'frames per second; also AVA.FPS of the configuration', whole(1), 30)
     .option('--short-side <pixels>', 'larger pictures are scaled down to this', whole(16), 340)
-    .option('--jobs <number>', 'videos at a time (default: one per core)', whole(1), availableParallelism())
+    .option('--jobs <number>', 'videos at a time (default: one per core)', whole(1))
     .option('--verbose', 'show where errors come from')
     .action(async (flags: PrepareFlags) => {
       const end = flags.end ?? flags.start + LENGTH;
       if (end <= flags.start) throw new ConfigError(`--end ${end} must come after --start ${flags.start}`);
       goOnWithoutOutput(`frames and lists are written into ${flags.out}`);
       const { prepare } = await import('../data_tools/prepare.js');
-      process.exitCode = await prepare({ ...flags, end });
+      process.exitCode = await prepare({
+        ...flags,
+        end,
+        jobs: flags.jobs ?? usableProcessors(machineProbe()).threads,
+      });
     });
 }
 

@@ -4,6 +4,7 @@ import { loadConfig } from '../config/index.js';
 import type { ClipChoice } from '../data_tools/show_clips.js';
 import { type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
+import { endingOnSignals } from './signals.js';
 
 type Flags = ConfigOptions & { out: string; split: 'train' | 'test'; clips: ClipChoice; augmented?: boolean };
 
@@ -23,13 +24,15 @@ export function dataShowCommand(): Command {
       const { config } = loadConfig(flags.configFile, overrides);
       goOnWithoutOutput(`the pictures are written into ${flags.out}`);
       const { showClips } = await import('../data_tools/show_clips.js');
-      await showClips(config, {
-        split: flags.split,
-        clips: flags.clips,
-        augmented: flags.augmented ?? false,
-        out: flags.out,
-        written: (path) => process.stdout.write(`${path}\n`),
-      });
+      await endingOnSignals(() =>
+        showClips(config, {
+          split: flags.split,
+          clips: flags.clips,
+          augmented: flags.augmented ?? false,
+          out: flags.out,
+          written: (path) => process.stdout.write(`${path}\n`),
+        }),
+      );
     });
 }
 

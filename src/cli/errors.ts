@@ -1,4 +1,5 @@
 /** @file What a user sees of an error, and the exit code. */
+import { partFailure } from '../../bin/load_failure.js';
 import { UserError } from '../errors.js';
 
 /** An error of the operating system as people say it. */
@@ -16,7 +17,6 @@ const SYSTEM_ERRORS: Record<string, string> = {
   ENOENT: 'no such file or directory',
   ENOTDIR: 'a part of the path is not a directory',
   EISDIR: 'this is a directory',
-  EMFILE: 'too many open files (see ulimit -n)',
   EPIPE: 'its reader has ended',
   EIO: 'the device reported an input/output error',
 };
@@ -31,6 +31,8 @@ export function reportError(error: unknown, verbose: boolean): number {
 
 function describe(error: unknown): { message: string; exitCode: number } {
   if (error instanceof UserError) return { message: error.message, exitCode: error.exitCode };
+  const part = partFailure(error);
+  if (part !== null) return { message: part, exitCode: 1 };
   const { code, path } = error as NodeJS.ErrnoException;
   if (code && SYSTEM_ERRORS[code]) {
     return { message: `${SYSTEM_ERRORS[code]}${path ? `: ${path}` : ''}`, exitCode: 1 };

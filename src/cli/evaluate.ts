@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
+import type { AvaResults } from '../evaluation/types.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { print } from '../util/print.js';
 import { printable } from '../util/text.js';
@@ -28,15 +30,32 @@ export function evaluateCommand(): Command {
     .option('--out <folder>', 'write results.json, per_class.csv and precision_recall.json there')
     .option('--json', 'machine-readable output')
     .option('--verbose', 'show where errors come from')
-    .action((flags: Flags) => {
-      if (flags.out !== undefined) makeOutputFolder(flags.out, '--out');
+    .action(async (flags: Flags) => {
+      if (flags.out !== undefined) {
+        makeOutputFolder(flags.out, '--out');
+        // Refused before the work, but held while files are written only: Ctrl-C during the work is to leave no lock.
+        (await lockFolder(flags.out)).release();
+      }
       const { warnings, notes, ...results } = evaluateFiles(flags, flags.predictions, flags);
       for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
       for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`);
-      if (flags.out !== undefined) writeResults(flags.out, results);
+      if (flags.out !== undefined) await writeInto(flags.out, results);
       const text = flags.json
         ? JSON.stringify({ ...resultsJson(results), warnings, ...(notes.length > 0 && { notes }) }, null, 2)
         : resultsTable(results);
       print(`${text}\n`);
     });
+}
+
+function lockFolder(out: string): Promise<FolderLock> {
+  return FolderLock.acquire(out, { command: 'evaluate' });
+}
+
+async function writeInto(out: string, results: AvaResults): Promise<void> {
+  const lock = await lockFolder(out);
+  try {
+    writeResults(out, results);
+  } finally {
+    lock.release();
+  }
 }

@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { HANG_UP_IS_IGNORED } from '../util/hang_up.js';
+import { holdSignals } from '../util/held_signals.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
+import { doctorCommand } from './doctor.js';
 import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
@@ -13,8 +15,8 @@ import { reportCommand } from './report.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
 
-// For the launcher, which holds hang-ups back until it knows.
-export { HANG_UP_IS_IGNORED };
+// For the launcher, which holds signals back until the program is loaded.
+export { HANG_UP_IS_IGNORED, holdSignals, reportError };
 
 const USAGE_ERROR = 2;
 
@@ -32,9 +34,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(dataCommand())
     .addCommand(inspectCommand())
     .addCommand(convertCommand())
-    .addCommand(reportCommand());
+    .addCommand(reportCommand())
+    .addCommand(doctorCommand());
   for (const command of everyCommand(program)) command.exitOverride();
   watchOutput();
+  holdSignals();
   if (HANG_UP_IS_IGNORED) process.on('SIGHUP', () => {});
   try {
     await program.parseAsync(argv);

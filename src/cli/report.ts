@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { print } from '../util/print.js';
 import { goOnWithoutOutput } from './output.js';
+import { endingOnSignals } from './signals.js';
 
 interface Flags {
   out?: string;
@@ -32,7 +33,7 @@ export function reportCommand(): Command {
       }
       // Loaded late, so that --help is answered at once.
       const { writeReport } = await import('../report/write.js');
-      const { html, folder, curves } = await writeReport(outputDir, { html: out });
+      const { html, folder, curves } = await endingOnSignals(() => writeReport(outputDir, { html: out }));
       print(`${html}: the report, and ${curves.size} curves as SVG and PNG in ${folder}\n`);
     });
 }

@@ -147,7 +147,9 @@ export class ClipThreads implements ClipReader {
     const message = `a thread that loads clips ended while it had ${clip}: ${why}`;
     if (this.#restarts++ === RESTARTS) {
       this.#fail(
-        new ThreadsFailedError(`${message}; threads have ended ${RESTARTS} times before, so it is given up`),
+        new ThreadsFailedError(
+          `${message}; threads have ended ${RESTARTS} times before, so it is given up${roomFor(why)}`,
+        ),
       );
       for (const { worker } of this.#threads) worker.terminate();
       return;
@@ -171,6 +173,14 @@ export class ClipThreads implements ClipReader {
       tickets.clear();
     }
   }
+}
+
+/** A remedy where the system refuses what a thread needs. */
+function roomFor(why: string): string {
+  if (/EMFILE|too many open files/i.test(why))
+    return '. Allow more open files, for example with: ulimit -n 4096';
+  if (/EAGAIN|ENOMEM|out of memory/i.test(why)) return '. Set DATALOADER.NUM_WORKERS to a smaller number';
+  return '';
 }
 
 function send({ worker }: Thread, request: Request): void {

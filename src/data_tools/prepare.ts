@@ -1,8 +1,10 @@
 /** @file `stmixer data prepare`: from a folder of videos to frames and frame lists. */
 import { setMaxListeners } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
+import { machineProbe } from '../engine/probe.js';
+import { usableProcessors } from '../engine/threads.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { count, countOf, Progress } from '../util/progress.js';
 import { StopSignals } from '../util/signals.js';
@@ -43,7 +45,10 @@ export async function prepare(options: PrepareOptions): Promise<number> {
   const stop = new StopSignals((signal) => abort.abort(signal));
   const work: Work = { frames: new Map(), failures: new Map(), tooShort: new Set(), abort };
   let videos: readonly VideoFile[] = [];
+  let lock: FolderLock | null = null;
   try {
+    lock = await FolderLock.acquire(options.out, { command: 'data prepare', arrival: stop.arrival });
+    if (!lock) return stop.exitCode;
     videos = chooseVideos(candidates, await askAbout(candidates.unknown, frameFolder, options.jobs, abort));
     await noteDone(videos, frameFolder, options, work);
     say(`${countOf(videos.length, 'video')} in ${options.videos}${alreadyDone(work.frames.size)}`);
@@ -58,6 +63,7 @@ export async function prepare(options: PrepareOptions): Promise<number> {
     );
     return stop.exitCode;
   } finally {
+    lock?.release();
     stop.close();
   }
 }
@@ -116,7 +122,8 @@ async function extractAll(
   if (pending.length === 0) return;
   const mapHdr = await canMapHdr(pending, abort.signal);
   const progress = new ExtractionProgress(pending);
-  const threads = Math.max(1, Math.floor(availableParallelism() / Math.min(options.jobs, pending.length)));
+  const processors = usableProcessors(machineProbe()).threads;
+  const threads = Math.max(1, Math.floor(processors / Math.min(options.jobs, pending.length)));
   const { signal } = abort;
   try {
     await inParallel(pending, { jobs: options.jobs, abort }, async (one) => {

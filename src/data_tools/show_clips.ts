@@ -12,6 +12,7 @@ import { type Augmentation, drawAugmentation, type TransformSettings } from '../
 import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { Rng } from '../util/random.js';
 
@@ -30,6 +31,15 @@ export interface ShowOptions {
 /** Draws clips into PNG files. Throws DataError for clips that are not there. */
 export async function showClips(cfg: Config, options: ShowOptions): Promise<void> {
   makeOutputFolder(options.out, '--out');
+  const lock = await FolderLock.acquire(options.out, { command: 'data show' });
+  try {
+    await drawClips(cfg, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function drawClips(cfg: Config, options: ShowOptions): Promise<void> {
   const dataset = AvaDataset.open(cfg, options.split);
   const names = readLabelNames(cfg);
   const indices = chooseClips(dataset, options.clips);

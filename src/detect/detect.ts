@@ -1,4 +1,5 @@
 /** @file Looking for people and their actions in a video or in pictures, and writing down and drawing what is found. */
+import { once } from 'node:events';
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
@@ -11,11 +12,12 @@ import { ConfigError } from '../errors.js';
 import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
 import { Detector } from '../model/detector.js';
 import type { Detections } from '../model/inference.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { writeResult } from '../util/write_file.js';
 import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
 import { firstSecondOf } from './first_second.js';
-import { type Frames, openInput, requireInput } from './input.js';
+import { type Frames, openInput, requireInput, requireRoomFor } from './input.js';
 import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
 import {
   type DetectionFile,
@@ -78,6 +80,24 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   requireInput(options.input);
   makeOutputFolder(out, '--out');
   refuseOwnInput(options.input, out);
+  requireRoomFor(options.input);
+  const wait = (message: string) => report.info(message);
+  const lock = await FolderLock.acquire(out, { command: 'detect', wait, arrival: aborted(signal) });
+  if (!lock) throw signal.reason;
+  try {
+    return await detectLocked(cfg, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<null> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return null;
+}
+
+async function detectLocked(cfg: Config, options: DetectOptions): Promise<DetectSummary> {
+  const { report, signal } = options;
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   report.info(`engine: ${engine.description}`);
   const model = new Detector(cfg).train(false);

@@ -6,8 +6,8 @@ import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as extraction from '../data_tools/frame_extraction.js';
-import { openInput } from './input.js';
-import { temporaryPrefix } from './leftovers.js';
+import { temporaryPrefix } from '../util/leftovers.js';
+import { openInput, requireRoomFor } from './input.js';
 
 const options = { fps: 10, signal: new AbortController().signal };
 const picture = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
@@ -207,5 +207,15 @@ describe('openInput', () => {
     await expect(openInput(video, options)).rejects.toThrow(
       /^TMPDIR: .*none: the frames of the video cannot be stored there: there is no such folder; set TMPDIR to/,
     );
+  });
+
+  it('needs room for the frames of a video before anything else, and none for pictures', () => {
+    vi.stubEnv('TMPDIR', join(folder, 'none'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const video = join(folder, 'any.avi');
+    writeFileSync(video, '');
+    expect(() => requireRoomFor(video)).toThrow(/^TMPDIR: .*none: .* there is no such folder; set TMPDIR to/);
+    expect(() => requireRoomFor(picture)).not.toThrow();
+    expect(() => requireRoomFor(folder)).not.toThrow();
   });
 });

@@ -1,16 +1,14 @@
 /** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, parse, resolve } from 'node:path';
 import { isDiskFull, lastWords, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
 import { extractionArguments, missingHdrFilters, washedOut } from '../data_tools/frame_extraction.js';
 import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures.js';
 import { probeVideo } from '../data_tools/video_facts.js';
-import { ConfigError, DataError } from '../errors.js';
-import { ioReason } from '../util/output_paths.js';
+import { DataError } from '../errors.js';
+import { makeTemporaryFolder, temporaryFolderError } from '../util/temporary_folder.js';
 import { twinClause } from '../util/twins.js';
 import { isPicture, openFrameFolder } from './frame_folder.js';
-import { removeLeftovers, temporaryPrefix } from './leftovers.js';
 
 export interface Frames {
   readonly kind: 'video' | 'folder' | 'picture';
@@ -54,22 +52,25 @@ export async function openInput(input: string, { fps, signal, extracted }: Input
   return extract(input, name, { fps, signal, extracted });
 }
 
-/** A new folder for the frames of a video. Throws ConfigError, which names TMPDIR, where none can be made. */
-function makeTemporaryFolder(): string {
-  const place = tmpdir();
+/**
+ * Checks what takes no time, before anything that does: a video needs room for its frames. Throws ConfigError, which names TMPDIR,
+ * where nothing can be stored there.
+ */
+export function requireRoomFor(input: string): void {
+  if (statSync(input).isDirectory() || isPicture(input)) return;
+  const folder = makeTemporaryFolder(FRAMES);
   try {
-    removeLeftovers(place);
-    return mkdtempSync(join(place, temporaryPrefix()));
+    writeFileSync(join(folder, 'room'), Buffer.alloc(ROOM_BYTES));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = existsSync(place) && code === 'ENOENT' ? 'it takes no files' : ioReason(error);
-    const from = process.env.TMPDIR ? 'TMPDIR' : 'temporary folder';
-    throw new ConfigError(
-      `${from}: ${place}: the frames of the video cannot be stored there: ${why}; set TMPDIR to a folder with room for them`,
-      { cause: error },
-    );
+    throw temporaryFolderError(FRAMES, error);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** What is stored in the temporary folder, and a few frames of it, in bytes. */
+const FRAMES = 'the frames of the video';
+const ROOM_BYTES = 2 ** 20;
 
 /** Takes a video apart into a temporary folder. */
 async function extract(
@@ -84,7 +85,7 @@ async function extract(
   if (problem !== null && kind !== 'picture')
     throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
   const missing = facts.hdr === null ? [] : await missingHdrFilters(signal);
-  const folder = makeTemporaryFolder();
+  const folder = makeTemporaryFolder(FRAMES);
   const close = () => {
     process.off('exit', close);
     rmSync(folder, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
 import type { EngineInfo, EngineRequest } from './types.js';
 
-export { type EngineMemory, engineMemory } from './memory.js';
+export { type EngineMemory, engineMemory, type MachineMemory, machineMemory } from './memory.js';
 export type { DeviceName, EngineInfo, EngineName, EngineRequest, GpuInfo } from './types.js';
 
 const probe = machineProbe();

@@ -33,3 +33,17 @@ it("knows what the machine has, or the process's control group", () => {
   expect(machineMemory().totalBytes).toBe(totalmem());
   constrained.mockRestore();
 });
+
+it('keeps to the limits of the groups above its own', () => {
+  const files: Record<string, string> = {
+    '/proc/self/cgroup': '4:memory:/slice/job\n',
+    '/proc/self/mountinfo': '33 25 0:29 / /cg rw - cgroup cgroup rw,memory\n',
+    '/cg/slice/memory.limit_in_bytes': `${2 ** 27}`,
+    '/cg/slice/memory.usage_in_bytes': `${2 ** 26}`,
+  };
+  expect(machineMemory((path) => files[path] ?? null)).toEqual({
+    totalBytes: 2 ** 27,
+    freeBytes: 2 ** 26,
+    limitedBy: '/cg/slice/memory.limit_in_bytes',
+  });
+});

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
+import { memoryLimit, type Read } from '../util/cgroups.js';
 import { availableMemory, residentMemory } from '../util/memory.js';
 import type { EngineInfo } from './types.js';
 
@@ -68,11 +69,24 @@ export interface MachineMemory {
   totalBytes: number;
   /** Of it, what nothing uses now, or only as a cache. */
   freeBytes: number;
+  /** Where less than the machine has is allowed: the file that says so, or else words for it. */
+  limitedBy: string | null;
 }
 
-export function machineMemory(): MachineMemory {
-  // 0, or a number beyond everything, where nothing limits it.
-  const limit = process.constrainedMemory();
-  const totalBytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-  return { totalBytes, freeBytes: Math.min(availableMemory(), totalBytes) };
+/** The memory of this machine within the limits of the process's control groups. `read` is for tests. */
+export function machineMemory(read?: Read): MachineMemory {
+  const limits = [
+    // 0, or a number beyond everything, where nothing limits it.
+    { value: process.constrainedMemory() || Number.POSITIVE_INFINITY, path: "the process's control group" },
+    memoryLimit(read),
+  ];
+  let totalBytes = totalmem();
+  let limitedBy: string | null = null;
+  for (const limit of limits) {
+    // Of two that say the same the file tells more.
+    if (!limit || limit.value > totalBytes || (limit.value === totalBytes && limitedBy === null)) continue;
+    totalBytes = limit.value;
+    limitedBy = limit.path;
+  }
+  return { totalBytes, freeBytes: Math.min(availableMemory(read), totalBytes), limitedBy };
 }

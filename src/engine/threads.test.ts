@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { fakeProbe } from '../../test/fake_probe.js';
 import { EngineError } from '../errors.js';
-import { coreThreadCount, threadCount } from './threads.js';
+import { chooseCoreThreads, chooseThreads, threadCount } from './threads.js';
 
 const CGROUP = '/sys/fs/cgroup/cpu.max';
 
@@ -40,5 +40,20 @@ it.each([
     ]),
   );
   const probe = fakeProbe({ env, files, processors: 4 });
-  expect(coreThreadCount(probe)).toBe(expected);
+  expect(chooseCoreThreads(probe).threads).toBe(expected);
+});
+
+it.each<[string, string, Record<string, string>, number]>([
+  ['as STMIXER_THREADS or ENGINE.THREADS says', '3', {}, 3],
+  ['as there are processors for this process (8)', '', {}, 8],
+  ['as the CPU quota in /sys/fs/cgroup/cpu.max allows (0.5)', '', { [CGROUP]: '50000 100000' }, 1],
+  [
+    'as the cpuset in /sys/fs/cgroup/cpuset.cpus.effective allows (3)',
+    '',
+    { '/sys/fs/cgroup/cpuset.cpus.effective': '0-1,7\n' },
+    3,
+  ],
+])('says what was taken: %s', (reason, setting, files, threads) => {
+  const probe = fakeProbe({ env: { STMIXER_THREADS: setting }, files, processors: 8 });
+  expect(chooseThreads(probe)).toEqual({ threads, reason });
 });

@@ -1,6 +1,7 @@
 /** @file Writes the report of a run: the page, and every curve as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
+import { FolderLock } from '../util/folder_lock.js';
 import { checkOutputFile, makeOutputFolder } from '../util/output_paths.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
@@ -28,7 +29,16 @@ export interface WrittenReport {
  */
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
   checkIsRun(outputDir);
-  const { html, folder } = outputPaths(outputDir, options);
+  const paths = outputPaths(outputDir, options);
+  const lock = await FolderLock.acquire(paths.folder, { command: 'report' });
+  try {
+    return await writeFiles(outputDir, paths);
+  } finally {
+    lock.release();
+  }
+}
+
+async function writeFiles(outputDir: string, { html, folder }: OutputPaths): Promise<WrittenReport> {
   const run = readRun(outputDir);
   const figures = figuresOf(run);
   await writeFile(html, await reportHtml(run, { figures, examples: await examplesOf(run) }));
@@ -44,8 +54,10 @@ export async function writeReport(outputDir: string, options: ReportOptions = {}
   return { html, folder, curves };
 }
 
+type OutputPaths = Pick<WrittenReport, 'html' | 'folder'>;
+
 /** Makes the folders that files will go to. */
-function outputPaths(outputDir: string, { html }: ReportOptions): { html: string; folder: string } {
+function outputPaths(outputDir: string, { html }: ReportOptions): OutputPaths {
   if (html === undefined) {
     const folder = join(outputDir, 'report');
     makeOutputFolder(folder, 'report (--out writes it elsewhere)');

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
-import type { EngineInfo } from '../engine/index.js';
+import { type EngineInfo, machineMemory } from '../engine/index.js';
 
 /** Content of environment.json. */
 export interface Environment {
@@ -14,12 +14,16 @@ export interface Environment {
   platform: string;
   cpu: string;
   cores: number;
+  /** All that the process may have. */
   memory_bytes: number;
+  /** The file with the limit, where the process may have less than the machine has. */
+  memory_limited_by: string | null;
   engine: EngineInfo;
 }
 
 export function writeEnvironment(outputDir: string, engine: EngineInfo): void {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const { totalBytes, limitedBy } = machineMemory();
   const environment: Environment = {
     started: new Date().toISOString(),
     command: ['stmixer', ...process.argv.slice(2)],
@@ -28,7 +32,8 @@ export function writeEnvironment(outputDir: string, engine: EngineInfo): void {
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
     cores: os.availableParallelism(),
-    memory_bytes: os.totalmem(),
+    memory_bytes: totalBytes,
+    memory_limited_by: limitedBy,
     engine,
   };
   writeFileSync(join(outputDir, 'environment.json'), `${JSON.stringify(environment, null, 2)}\n`);

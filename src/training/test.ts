@@ -11,11 +11,14 @@ import { bestSoFar, evaluationFolder, recordEvaluation } from '../evaluation/his
 import { resultsTable } from '../evaluation/results.js';
 import { TestSet } from '../evaluation/test_set.js';
 import { Detector } from '../model/detector.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { onceMore, StopSignals } from '../util/signals.js';
 import { writeEnvironment } from './environment.js';
 import { evaluateModel } from './evaluation.js';
+import type { Logger } from './logger.js';
 import { openLog } from './run_log.js';
+import { workerWarnings } from './worker_warning.js';
 
 export interface TestOptions extends EngineRequest {
   verbose: boolean;
@@ -26,15 +29,45 @@ export interface TestOptions extends EngineRequest {
  * Returns the exit code.
  */
 export async function test(loaded: LoadedConfig, options: TestOptions): Promise<number> {
-  const { config: cfg, note, warning } = weightsOfOwnRun(loaded);
-  makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
+  const { OUTPUT_DIR } = loaded.config;
+  let say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const stop = new StopSignals((signal) => say(`${signal}: ending after this batch${onceMore(signal)}`));
+  let lock: FolderLock | null = null;
+  try {
+    const own = weightsOfOwnRun(loaded);
+    makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
+    lock = await FolderLock.acquire(OUTPUT_DIR, { command: 'test', wait: say, arrival: stop.arrival });
+    if (!lock) return stop.exitCode;
+    const hear = (log: Logger) => {
+      say = (line) => log.warn(line);
+    };
+    return await testLocked(own, { ...options, warnings: loaded.warnings, stop, hear });
+  } finally {
+    lock?.release();
+    stop.close();
+  }
+}
+
+interface LockedOptions extends TestOptions {
+  readonly warnings: LoadedConfig['warnings'];
+  readonly stop: StopSignals;
+  /** Told the log as soon as there is one. */
+  hear(log: Logger): void;
+}
+
+async function testLocked(
+  { config: cfg, note, warning }: ReturnType<typeof weightsOfOwnRun>,
+  { warnings, stop, hear, ...options }: LockedOptions,
+): Promise<number> {
   const testSet = new TestSet(cfg);
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
+  hear(log);
   log.info({ engine }, `engine: ${engine.description}`);
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
-  for (const line of [...loaded.warnings, ...testSet.warnings]) log.warn(line);
+  const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);
+  for (const line of [...warnings, ...tooManyWorkers, ...testSet.warnings]) log.warn(line);
   for (const line of testSet.notes) log.info(`evaluation: ${line}`);
   const model = new Detector(cfg);
   const { path, iteration, ...found } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
@@ -46,24 +79,19 @@ export async function test(loaded: LoadedConfig, options: TestOptions): Promise<
   const isForeign = holdsRun && !isIn(path, cfg.OUTPUT_DIR);
   // A run's own file says on which machine it was trained.
   if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
-  const stop = new StopSignals((signal) => log.warn(`${signal}: ending after this batch${onceMore(signal)}`));
-  try {
-    const shouldStop = () => stop.received;
-    const context = { testSet, log, bars, shouldStop };
-    const steps = iteration ?? 0;
-    const folder = evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps);
-    const report = await evaluateModel(context, model, {
-      iteration: steps,
-      best: bestSoFar(cfg.OUTPUT_DIR, steps),
-      folder,
-    });
-    if (!report) return stop.exitCode;
-    if (!isForeign) recordEvaluation(cfg.OUTPUT_DIR, report);
-    process.stdout.write(`${resultsTable(report.results)}\n`);
-    return stop.exitCode;
-  } finally {
-    stop.close();
-  }
+  const shouldStop = () => stop.received;
+  const context = { testSet, log, bars, shouldStop };
+  const steps = iteration ?? 0;
+  const folder = evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps);
+  const report = await evaluateModel(context, model, {
+    iteration: steps,
+    best: bestSoFar(cfg.OUTPUT_DIR, steps),
+    folder,
+  });
+  if (!report) return stop.exitCode;
+  if (!isForeign) recordEvaluation(cfg.OUTPUT_DIR, report);
+  process.stdout.write(`${resultsTable(report.results)}\n`);
+  return stop.exitCode;
 }
 
 /** A name for the results of weights that lie elsewhere, e.g. `of_run_7_model_final`. */

@@ -28,6 +28,7 @@ import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
+import { FolderLock } from '../util/folder_lock.js';
 import { residentMemory } from '../util/memory.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { onceMore, StopSignals } from '../util/signals.js';
@@ -45,11 +46,11 @@ import { MemoryGuard } from './memory/guard.js';
 import { NonFiniteGuard } from './nonfinite_guard.js';
 import { type ClearedFolder, clearOutputDir } from './previous_run.js';
 import { checkpointParts, type RunStart, restoreState } from './restore.js';
-import { RunLock } from './run_lock.js';
 import { openLog } from './run_log.js';
 import { dataIdentity, packRunState } from './run_state.js';
 import { CheckpointSaver } from './saver.js';
 import { weightsOnlyWay } from './whole_state.js';
+import { workerWarnings } from './worker_warning.js';
 
 export interface TrainOptions extends EngineRequest {
   transfer: boolean;
@@ -81,17 +82,17 @@ export interface TrainOutcome {
 export async function train(loaded: LoadedConfig, options: TrainOptions): Promise<TrainOutcome> {
   const { config: cfg } = loaded;
   let say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const stop = new StopSignals(
-    (signal) => say(`${signal}: finishing this step and saving${onceMore(signal)}`),
-    ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'],
+  const stop = new StopSignals((signal) =>
+    say(`${signal}: finishing this step and saving${onceMore(signal)}`),
   );
-  let lock: RunLock | null = null;
+  let lock: FolderLock | null = null;
   /** Null from the moment on when there is no way back to the run that was in the folder. */
   let cleared: ClearedFolder | null = null;
   try {
     makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await RunLock.acquire(cfg.OUTPUT_DIR, { wait: say, arrival: stop.arrival });
+    lock = await FolderLock.acquire(cfg.OUTPUT_DIR, { command: 'train', wait: say, arrival: stop.arrival });
     if (!lock) return outcome(stop);
+    if (options.overwrite) await refuseDuringTest(cfg.OUTPUT_DIR);
     cleared = clearOutputDir(loaded, options);
     const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
     const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
@@ -118,8 +119,15 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   }
 }
 
-function outcome({ received, exitCode }: StopSignals): TrainOutcome {
-  return { exitCode, stopped: received };
+function outcome({ received, signal, exitCode }: StopSignals): TrainOutcome {
+  // Slurm's "time is nearly up" is no failure: the run has saved all that it did.
+  return { exitCode: signal === 'SIGUSR1' ? 0 : exitCode, stopped: received };
+}
+
+/** Throws ConfigError while a test runs in the folder: it would write the results of the old run among those of the new one. */
+async function refuseDuringTest(outputDir: string): Promise<void> {
+  const lock = await FolderLock.acquire(outputDir, { command: 'test' });
+  lock.release();
 }
 
 /** What a run talks to. */
@@ -142,7 +150,7 @@ async function trainLogged(
   const configYaml = dumpConfig(cfg);
   writeFileSync(join(OUTPUT_DIR, 'config.yaml'), configYaml);
   log.info({ config: cfg, options }, `output: ${OUTPUT_DIR}`);
-  for (const warning of warnings) log.warn(warning);
+  for (const warning of [...warnings, ...workerWarnings(cfg.DATALOADER.NUM_WORKERS)]) log.warn(warning);
 
   const model = new Detector(cfg);
   const criterion = new SetCriterion(cfg.MODEL.STM);

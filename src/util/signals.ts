@@ -1,14 +1,22 @@
 /** @file Ctrl-C and its relatives: the first ends the run in order, the second at once. */
+import { constants } from 'node:os';
 import { HANG_UP_IS_IGNORED } from './hang_up.js';
+import { releaseSignal, takeHeldSignal } from './held_signals.js';
 
-/** What a shell or a batch system expects of a process that ends on a signal; SIGUSR1 is Slurm's "time is nearly up". */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGUSR1: 0 } as const;
+/** Signals by which people, shells and batch systems ask a process to end. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGXCPU'] as const;
 
-export type StopSignal = keyof typeof EXIT_CODES;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/**
+ * Signals that the system repeats by itself, so that a second one is nobody's wish to end at once: a hang-up comes from the
+ * shell and from the system, and SIGXCPU once a second as soon as the limit of `ulimit -t` is reached.
+ */
+const REPEATED: ReadonlySet<StopSignal> = new Set(['SIGHUP', 'SIGXCPU']);
 
 /** The end of an announcement: a second hang-up changes nothing. */
 export function onceMore(signal: StopSignal): string {
-  return signal === 'SIGHUP' ? '' : '; once more to quit at once';
+  return REPEATED.has(signal) ? '' : '; once more to quit at once';
 }
 
 /** For how long a second signal counts as the first one. */
@@ -33,25 +41,13 @@ export class StopSignals {
     this.#resolve = resolve;
   });
 
-  /** `announce` is called with the first signal. SIGUSR1 is left alone unless it is among `signals`. */
-  constructor(
-    announce: (signal: StopSignal) => void,
-    signals: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
-  ) {
-    for (const signal of signals) {
-      const listener = () => {
-        if (this.received || (signal === 'SIGHUP' && HANG_UP_IS_IGNORED)) return;
-        this.#received = signal;
-        letEchoesArrive();
-        // With the system's own handling back in place the next signal needs no turn of the event loop, which a step of
-        // a large model may hold for seconds. A hang-up comes twice, from the shell and from the system, and nobody is
-        // there any more who would be in a hurry.
-        for (const other of signals) if (other !== 'SIGHUP') this.#unwatch(other);
-        announce(signal);
-        this.#resolve(null);
-      };
+  /** `announce` is called with the first signal. */
+  constructor(announce: (signal: StopSignal) => void) {
+    for (const signal of STOP_SIGNALS) {
+      const listener = () => this.#receive(signal, announce);
       this.#listeners.set(signal, listener);
       process.on(signal, listener);
+      if (takeHeldSignal(signal)) queueMicrotask(listener);
     }
   }
 
@@ -59,13 +55,33 @@ export class StopSignals {
     return this.#received !== null;
   }
 
+  /** The first signal, or null. */
+  get signal(): StopSignal | null {
+    return this.#received;
+  }
+
   /** The exit code that the shell expects, 0 where no signal came. */
   get exitCode(): number {
-    return this.#received ? EXIT_CODES[this.#received] : 0;
+    return this.#received ? 128 + constants.signals[this.#received] : 0;
   }
 
   close(): void {
     for (const signal of this.#listeners.keys()) this.#unwatch(signal);
+  }
+
+  #receive(signal: StopSignal, announce: (signal: StopSignal) => void): void {
+    if (this.received || (signal === 'SIGHUP' && HANG_UP_IS_IGNORED)) return;
+    this.#received = signal;
+    letEchoesArrive();
+    // With the system's own handling back in place the next signal needs no turn of the event loop, which a step of
+    // a large model may hold for seconds.
+    for (const other of STOP_SIGNALS) {
+      if (REPEATED.has(other)) continue;
+      this.#unwatch(other);
+      releaseSignal(other);
+    }
+    announce(signal);
+    this.#resolve(null);
   }
 
   #unwatch(signal: StopSignal): void {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
-import { coreThreadCount } from '../threads.js';
+import { chooseCoreThreads, type ThreadChoice } from '../threads.js';
 import type { EngineInfo, EngineRow, Problem } from '../types.js';
 import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
@@ -12,7 +12,7 @@ import { OrtRuntime } from './runtime.js';
 const PACKAGE = 'onnxruntime-node';
 
 /** Threads of ONNX Runtime in this process: one environment, made by the first start and kept for good. */
-let startedThreads: number | null = null;
+let started: ThreadChoice | null = null;
 
 export class OnnxEngine implements EngineRow {
   readonly engine = 'onnx';
@@ -37,13 +37,13 @@ export class OnnxEngine implements EngineRow {
   }
 
   async start(verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
-    if (startedThreads === null) {
-      const threads = coreThreadCount(this.probe);
+    if (started === null) {
+      const choice = chooseCoreThreads(this.probe);
       const folder = this.probe.packageFolder(PACKAGE) as string;
       const path = libraryPath(this.probe.platform, this.probe.arch, folder) as string;
       let runtime: OrtRuntime;
       try {
-        runtime = new OrtRuntime(loadOrtApi(path), { threads, verbose });
+        runtime = new OrtRuntime(loadOrtApi(path), { threads: choice.threads, verbose });
       } catch (error) {
         if (error instanceof EngineError) throw error;
         const text = error instanceof Error ? error.message : String(error);
@@ -56,11 +56,12 @@ export class OnnxEngine implements EngineRow {
       }
       tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
       registerKernels();
-      startedThreads = threads;
+      started = choice;
     }
     await tf.setBackend(BACKEND_NAME);
-    const threads = startedThreads;
-    const description = `onnx on CPU, ${threads} thread${threads === 1 ? '' : 's'} (ONNX Runtime ${ORT_VERSION})`;
+    const { threads, reason } = started;
+    const count = `${threads} thread${threads === 1 ? '' : 's'}`;
+    const description = `onnx on CPU, ${count} (ONNX Runtime ${ORT_VERSION}), as many ${reason}`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }
 }

@@ -1,10 +1,10 @@
 /** @file Makes tfjs-node real: libtensorflow, the native binding, a trial of both, and one training step. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../errors.js';
+import { makeTemporaryFolder } from '../../util/temporary_folder.js';
 import type { Probe } from '../probe.js';
 import { cudaProblems } from '../tensorflow/cuda.js';
 import {
@@ -205,7 +205,7 @@ async function tryOut(install: TensorflowInstall, device: DeviceName, say: Say):
 
 /** The whole program once: one iteration of tiny.yaml on the engine that has just been set up. */
 async function trainOneStep(device: DeviceName, say: Say): Promise<void> {
-  const output = mkdtempSync(join(tmpdir(), 'stmixer-setup-'));
+  const output = makeTemporaryFolder('the results of a trial run');
   try {
     say('one training step of config_files/tiny.yaml');
     const overrides = ['SOLVER.ITER_PER_EPOCH', '1', 'SOLVER.MAX_EPOCH', '1', 'SOLVER.WARMUP_ON', 'False'];

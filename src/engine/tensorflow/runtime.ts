@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
-import { threadCount } from '../threads.js';
+import { chooseThreads, type ThreadChoice } from '../threads.js';
 import type { DeviceName, EngineInfo, EngineRow, GpuInfo, Problem } from '../types.js';
 import { cudaProblems, hasNvidiaDriver, visibleGpu } from './cuda.js';
 import {
@@ -18,6 +18,7 @@ import { type LoadedTensorflow, loadTensorflow } from './load.js';
 /** TensorFlow in this process: at most one of the two packages, loaded for good, on one device. */
 export class TensorflowRuntime {
   #loaded: LoadedTensorflow | null = null;
+  #threads: ThreadChoice | null = null;
 
   constructor(private readonly probe: Probe) {}
 
@@ -56,6 +57,8 @@ export class TensorflowRuntime {
   }
 
   async #start(device: DeviceName, verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
+    // Asked before TensorFlow is loaded, which sets a variable to the number.
+    this.#threads ??= chooseThreads(this.probe);
     if (!this.#loaded) {
       const install = findInstall(this.probe, device === 'cuda' ? GPU_PACKAGE : this.#cpuPackage());
       if (!install) throw new EngineError('tfjs-node was removed while it was being loaded');
@@ -64,10 +67,12 @@ export class TensorflowRuntime {
     const { install, version } = this.#loaded;
     if (device === 'cuda' && this.#loaded.device !== 'cuda') throw new EngineError(noGpuText(version));
     await tf.setBackend('tensorflow');
-    const threads = threadCount(this.probe);
+    const { threads, reason } = this.#threads;
     const gpu = device === 'cuda' ? (visibleGpu(this.probe) ?? undefined) : undefined;
     const where =
-      device === 'cuda' ? `CUDA, ${gpuText(gpu)}` : `CPU, ${threads} thread${threads === 1 ? '' : 's'}`;
+      device === 'cuda'
+        ? `CUDA, ${gpuText(gpu)}`
+        : `CPU, ${threads} thread${threads === 1 ? '' : 's'}, as many ${reason}`;
     const description = `tensorflow on ${where} (libtensorflow ${version}, ${install.name} ${install.version})`;
     return { engine: 'tensorflow', device, description, version, threads, gpu };
   }

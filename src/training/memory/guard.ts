@@ -5,7 +5,7 @@ import type { Batch } from '../../data/collate.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/dataset.js';
 import type { EngineInfo } from '../../engine/index.js';
-import { engineMemory, machineMemory } from '../../engine/memory.js';
+import { engineMemory, type MachineMemory, machineMemory } from '../../engine/memory.js';
 import { CheckpointError, OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
 import { residentMemory } from '../../util/memory.js';
@@ -44,8 +44,9 @@ export class MemoryGuard {
     if (!this.#facts) return;
     const { cfg } = this.options;
     const estimate = estimateMemory(cfg, this.#facts);
-    const { totalBytes, room } = roomHere();
-    const here = room < 0.9 * totalBytes ? `, ${gib(room)} of them free` : '';
+    const { totalBytes, limitedBy, room } = roomHere();
+    const limit = limitedBy ? ` (the limit in ${limitedBy})` : '';
+    const here = `${limit}${room < 0.9 * totalBytes ? `, ${gib(room)} of them free` : ''}`;
     const line = `memory: about ${gib(estimate.peak)} at the peak (${describe(estimate)}); ${gib(totalBytes)} here${here}`;
     if (estimate.peak <= room) log.info({ memory: estimate, processBytes: this.#facts.processBytes }, line);
     else {
@@ -109,9 +110,9 @@ export class MemoryGuard {
 }
 
 /** What there is in all, and what this process could have of it. */
-function roomHere(): { totalBytes: number; room: number } {
-  const { totalBytes, freeBytes } = machineMemory();
-  return { totalBytes, room: Math.min(totalBytes, freeBytes + residentMemory()) };
+function roomHere(): MachineMemory & { room: number } {
+  const memory = machineMemory();
+  return { ...memory, room: Math.min(memory.totalBytes, memory.freeBytes + residentMemory()) };
 }
 
 function factsOf(options: MemoryGuardOptions): MemoryFacts {

@@ -14,13 +14,14 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ConfigError } from '../errors.js';
-import { type LockOptions, RunLock } from './run_lock.js';
+import { FolderLock, type LockOptions } from './folder_lock.js';
 
 let folder: string;
 let lock: string;
 const never = new Promise<null>(() => {});
 const options = () => ({
-  wait: vi.fn<LockOptions['wait']>(),
+  command: 'train' as const,
+  wait: vi.fn<NonNullable<LockOptions['wait']>>(),
   arrival: never,
   silenceMs: 200,
 });
@@ -59,7 +60,7 @@ async function living(): Promise<{ pid: number; began: string; end: () => Promis
 }
 
 it('names process and machine, and is gone after release', async () => {
-  const held = await RunLock.acquire(folder, options());
+  const held = await FolderLock.acquire(folder, options());
   expect(JSON.parse(readFileSync(lock, 'utf8'))).toMatchObject({ pid: process.pid, host: hostname() });
   held?.release();
   held?.release();
@@ -69,11 +70,11 @@ it('names process and machine, and is gone after release', async () => {
 it('is refused while its holder lives, and taken over when that was killed', async () => {
   const { pid, began, end } = await living();
   holder({ pid, began });
-  const refused = RunLock.acquire(folder, options());
+  const refused = FolderLock.acquire(folder, options());
   await expect(refused).rejects.toThrow(ConfigError);
   await expect(refused).rejects.toThrow(`process ${pid} on ${hostname()}, since noon`);
   await end();
-  const held = await RunLock.acquire(folder, options());
+  const held = await FolderLock.acquire(folder, options());
   expect(JSON.parse(readFileSync(lock, 'utf8')).pid).toBe(process.pid);
   held?.release();
 });
@@ -81,10 +82,10 @@ it('is refused while its holder lives, and taken over when that was killed', asy
 it('is taken over where another process has got the number of the dead one', async () => {
   const { pid, end } = await living();
   holder({ pid, began: '1' });
-  (await RunLock.acquire(folder, options()))?.release();
+  (await FolderLock.acquire(folder, options()))?.release();
   // As in containers, where every run may be process 1.
   holder({ pid: process.pid, began: '1' });
-  (await RunLock.acquire(folder, options()))?.release();
+  (await FolderLock.acquire(folder, options()))?.release();
   expect(existsSync(lock)).toBe(false);
   await end();
 });
@@ -99,33 +100,33 @@ it('is taken over where the dead holder is left as a zombie', async () => {
   );
   await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '));
   holder({ pid, began: beginOf(pid) });
-  (await RunLock.acquire(folder, options()))?.release();
+  (await FolderLock.acquire(folder, options()))?.release();
   parent.kill();
 });
 
 it('of another machine is taken over after a silence, refused at a sign of life', async () => {
   holder({ host: 'elsewhere', pid: 1 });
   const waiting = options();
-  const held = await RunLock.acquire(folder, waiting);
+  const held = await FolderLock.acquire(folder, waiting);
   expect(waiting.wait).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('a run on elsewhere'));
   held?.release();
 
   holder({ host: 'elsewhere', pid: 1 });
   const beat = setInterval(() => utimesSync(lock, new Date(), new Date()), 20);
-  await expect(RunLock.acquire(folder, { ...options(), silenceMs: 1000 })).rejects.toThrow(/elsewhere/);
+  await expect(FolderLock.acquire(folder, { ...options(), silenceMs: 1000 })).rejects.toThrow(/elsewhere/);
   clearInterval(beat);
 });
 
 it('is not waited for longer than it takes to be told to stop', async () => {
   holder({ host: 'elsewhere', pid: 1 });
   const stopping = { ...options(), silenceMs: 60_000, arrival: Promise.resolve(null) };
-  expect(await RunLock.acquire(folder, stopping)).toBeNull();
+  expect(await FolderLock.acquire(folder, stopping)).toBeNull();
 });
 
 it('is readable as a whole or not there: a broken one counts as one of another machine', async () => {
   writeFileSync(lock, '{"pid": 12');
   const waiting = options();
-  (await RunLock.acquire(folder, waiting))?.release();
+  (await FolderLock.acquire(folder, waiting))?.release();
   expect(waiting.wait).toHaveBeenCalledWith(expect.stringContaining('an unknown machine'));
 });
 
@@ -133,7 +134,7 @@ it('takes an empty lock, which a full disk has left, after two seconds', async (
   writeFileSync(lock, '');
   const waits = { ...options(), silenceMs: 60_000 };
   const begin = performance.now();
-  const taken = await RunLock.acquire(folder, waits);
+  const taken = await FolderLock.acquire(folder, waits);
   expect(performance.now() - begin).toBeLessThan(20_000);
   expect(waits.wait).not.toHaveBeenCalled();
   expect(readFileSync(lock, 'utf8')).toContain(String(process.pid));
@@ -142,7 +143,7 @@ it('takes an empty lock, which a full disk has left, after two seconds', async (
 
 it('names what is in the way of the lock, and does not try for ever', async () => {
   mkdirSync(lock);
-  await expect(RunLock.acquire(folder, options())).rejects.toThrow(
+  await expect(FolderLock.acquire(folder, options())).rejects.toThrow(
     /run\.lock: is in the way of the file that keeps a second run out, and cannot be read as one; delete it/,
   );
   expect(readdirSync(folder)).toEqual(['run.lock']);

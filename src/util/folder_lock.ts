@@ -1,4 +1,4 @@
-/** @file OUTPUT_DIR/run.lock: one run at a time in a folder, also where several machines share it. */
+/** @file Locks: one command of a kind at a time writes into a folder, also where several machines share it. */
 import {
   closeSync,
   linkSync,
@@ -14,10 +14,25 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../errors.js';
-import { numberOrNull, parseObject, readText, stringOr } from '../util/json_lines.js';
-import { processStat } from '../util/process_stat.js';
+import { numberOrNull, parseObject, readText, stringOr } from './json_lines.js';
+import { processStat } from './process_stat.js';
 
-const LOCK = 'run.lock';
+/**
+ * Commands that write into a folder, with the file of their lock and the setting that names the folder. Commands that write other
+ * files than each other do not get into each other's way: a run may be tested and reported while it trains.
+ */
+const COMMANDS = {
+  train: { file: 'run.lock', setting: 'OUTPUT_DIR' },
+  test: { file: 'test.lock', setting: 'OUTPUT_DIR' },
+  detect: { file: 'detect.lock', setting: '--out' },
+  evaluate: { file: 'evaluate.lock', setting: '--out' },
+  report: { file: 'report.lock', setting: '--out' },
+  'data prepare': { file: 'prepare.lock', setting: '--out' },
+  'data show': { file: 'show.lock', setting: '--out' },
+} as const;
+
+export type LockingCommand = keyof typeof COMMANDS;
+
 /** How often the holder shows that it lives, and after how long without that a holder on another machine is dead. */
 const BEAT_MS = 10_000;
 const SILENCE_MS = 120_000;
@@ -36,15 +51,19 @@ interface Holder {
 }
 
 export interface LockOptions {
-  /** Told why it takes time. */
-  wait(message: string): void;
+  readonly command: LockingCommand;
+  /** Told why it takes time; standard error is told without it. */
+  wait?(message: string): void;
   /** Ends the waiting, with null. */
-  readonly arrival: Promise<null>;
+  readonly arrival?: Promise<null>;
   readonly silenceMs?: number;
 }
 
+const NEVER = new Promise<null>(() => {});
+const toStandardError = (message: string) => void process.stderr.write(`${message}\n`);
+
 /** A folder that this process has for itself until `release`. */
-export class RunLock {
+export class FolderLock {
   readonly #beat: NodeJS.Timeout;
   readonly #release = () => this.release();
 
@@ -57,11 +76,16 @@ export class RunLock {
   }
 
   /**
-   * Takes the lock of a folder, or that of a run that has died. Whether a run on another machine has, only its silence
-   * tells: then this waits two minutes. Null where it was told to stop meanwhile. Throws ConfigError where a run is going on.
+   * Takes the lock of a folder, or that of a process that has died. Whether a process on another machine has, only its silence
+   * tells: then this waits two minutes. Null where it was told to stop meanwhile. Throws ConfigError where a process holds it.
    */
-  static async acquire(folder: string, options: LockOptions): Promise<RunLock | null> {
-    const path = join(folder, LOCK);
+  static acquire(
+    folder: string,
+    options: LockOptions & { readonly arrival?: undefined },
+  ): Promise<FolderLock>;
+  static acquire(folder: string, options: LockOptions): Promise<FolderLock | null>;
+  static async acquire(folder: string, options: LockOptions): Promise<FolderLock | null> {
+    const path = join(folder, COMMANDS[options.command].file);
     const text = `${JSON.stringify({
       pid: process.pid,
       host: hostname(),
@@ -71,7 +95,7 @@ export class RunLock {
     for (let unread = 0; ; ) {
       try {
         writeLock(path, text);
-        return new RunLock(path, text);
+        return new FolderLock(path, text);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
@@ -84,8 +108,8 @@ export class RunLock {
       }
       const alive = await isAlive(path, found, options);
       if (alive === null) return null;
-      if (alive) throw occupied(folder, path, found);
-      if (!removeStale(path, found)) throw occupied(folder, path, readText(path) ?? found);
+      if (alive) throw occupied(folder, options.command, found);
+      if (!removeStale(path, found)) throw occupied(folder, options.command, readText(path) ?? found);
     }
   }
 
@@ -133,7 +157,7 @@ function unreadable(path: string): ConfigError {
 async function isAlive(
   path: string,
   text: string,
-  { wait, arrival, silenceMs = SILENCE_MS }: LockOptions,
+  { command, wait = toStandardError, arrival = NEVER, silenceMs = SILENCE_MS }: LockOptions,
 ): Promise<boolean | null> {
   const { host, pid, began } = parseHolder(text);
   if (host === hostname() && pid !== null) {
@@ -147,7 +171,7 @@ async function isAlive(
   const patience = text.trim() === '' ? Math.min(silenceMs, EMPTY_MS) : silenceMs;
   if (patience === silenceMs)
     wait(
-      `${path}: a run on ${host || 'an unknown machine'} had this folder; waiting ${silenceMs / 1000} s to see whether it lives`,
+      `${path}: ${command === 'train' ? 'a run' : `\`stmixer ${command}\``} on ${host || 'an unknown machine'} had this folder; waiting ${silenceMs / 1000} s to see whether it lives`,
     );
   // Clocks of machines differ, so its beats are compared with each other only.
   const before = modified(path);
@@ -160,7 +184,7 @@ async function isAlive(
   return false;
 }
 
-/** Takes a dead run's lock away; false where another process was faster and has a new one. */
+/** Takes a dead process's lock away; false where another process was faster and has a new one. */
 function removeStale(path: string, text: string): boolean {
   const aside = `${path}.stale-${process.pid}`;
   try {
@@ -179,11 +203,13 @@ function removeStale(path: string, text: string): boolean {
   return isStale;
 }
 
-function occupied(folder: string, path: string, text: string): ConfigError {
+function occupied(folder: string, command: LockingCommand, text: string): ConfigError {
   const { host, pid, since } = parseHolder(text);
+  const { file, setting } = COMMANDS[command];
+  const other = command === 'train' ? 'another run' : `another \`stmixer ${command}\``;
   return new ConfigError(
-    `${folder}: another run is writing here (process ${pid ?? '?'} on ${host || 'an unknown machine'}, since ${since || '?'}). ` +
-      `Give this run another OUTPUT_DIR, or end the other one; if it does not run any more, delete ${path}`,
+    `${folder}: ${other} is writing here (process ${pid ?? '?'} on ${host || 'an unknown machine'}, since ${since || '?'}). ` +
+      `Choose another ${setting}, or wait until the other one ends; if it does not run any more, delete ${join(folder, file)}`,
   );
 }
 

@@ -1,0 +1,16 @@
+/** @file Closes the debugger that Node has opened on a SIGUSR1 which came before the first line of JavaScript. */
+import { setImmediate } from 'node:timers/promises';
+
+/** Closes it and returns whether it was open. A debugger that was asked for with `--inspect` is left alone. */
+export async function closeDebugger() {
+  const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
+  if (/--inspect(?!-port|-publish)/.test(options)) return false;
+  // Some builds of Node have no debugger.
+  const inspector = await import('node:inspector').catch(() => null);
+  // Node opens it from a thread, which may be late.
+  await setImmediate();
+  if (!inspector?.url()) return false;
+  inspector.close();
+  console.error('stmixer: a SIGUSR1 during the start has opened the debugger of Node; it is closed again');
+  return true;
+}
