@@ -1,7 +1,11 @@
 /** @file The warning about too many threads that load clips. */
 import { expect, it } from 'vitest';
+import { stmixerHere } from '../../test/cli.js';
 import { fakeProbe } from '../../test/fake_probe.js';
+import { temporaryFiles } from '../../test/temporary_files.js';
 import { workerWarnings } from './worker_warning.js';
+
+const { at } = temporaryFiles();
 
 it('says how many cores there are, where that comes from, and what to set', () => {
   const files = { '/sys/fs/cgroup/cpu.max': '150000 100000' };
@@ -24,4 +28,23 @@ it('counts cores, whatever number of threads an operation may use', () => {
 it('says nothing about as many threads as cores, or none', () => {
   expect(workerWarnings(8, fakeProbe({ processors: 8 }))).toEqual([]);
   expect(workerWarnings(0, fakeProbe({ processors: 1 }))).toEqual([]);
+});
+
+it('comes once when a training starts', async () => {
+  const overrides = [
+    'DATALOADER.NUM_WORKERS',
+    '5000',
+    'OUTPUT_DIR',
+    at('run'),
+    'DATA.PATH_TO_DATA_DIR',
+    at('none'),
+  ];
+  const { stdout, code } = await stmixerHere([
+    'train',
+    '--config-file',
+    'config_files/tiny.yaml',
+    ...overrides,
+  ]);
+  expect(stdout.match(/NUM_WORKERS 5000 starts more threads/g)).toHaveLength(1);
+  expect(code).toBe(3);
 });

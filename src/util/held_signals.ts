@@ -13,8 +13,8 @@ const hold = () => {
 /** Holds the signal from now on; `received` are the signals that came before. */
 export function holdSignals(received: readonly string[] = []): void {
   if (received.includes(HELD)) isHeld = true;
-  process.off(HELD, hold);
-  process.on(HELD, hold);
+  // Never without a listener, not even for a moment: a signal that is on its way would be lost.
+  if (!process.listeners(HELD).includes(hold)) process.on(HELD, hold);
 }
 
 /** Gives the signal back to the system, which ends the process on it. */

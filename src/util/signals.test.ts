@@ -91,6 +91,16 @@ describe('the first signal', () => {
     next.close();
   });
 
+  it('always finds a listener if it is SIGUSR1, also while it is held anew', () => {
+    holdSignals();
+    const removed = vi.fn();
+    process.on('removeListener', removed);
+    holdSignals();
+    process.off('removeListener', removed);
+    expect(removed).not.toHaveBeenCalled();
+    releaseSignal('SIGUSR1');
+  });
+
   it('is ignored after the end of what it could stop, if it is SIGUSR1', () => {
     holdSignals();
     new StopSignals(() => {}).close();
