@@ -9,6 +9,7 @@ import { CONFIGURATION } from './advice/configuration.js';
 import { DATA } from './advice/data.js';
 import { ENGINES } from './advice/engines.js';
 import { FACTS } from './advice/facts.js';
+import { MACHINE } from './advice/machine.js';
 import { contains, proposingMessages } from './advice/messages.js';
 import { RESULTS } from './advice/results.js';
 import { TRAINING } from './advice/training.js';
@@ -18,6 +19,7 @@ const AREAS: Record<string, readonly Advice[]> = {
   configuration: CONFIGURATION,
   data: DATA,
   engines: ENGINES,
+  machine: MACHINE,
   results: RESULTS,
   training: TRAINING,
 };

@@ -1,12 +1,14 @@
 /** @file A run as a process meets the world: signals in every phase, two runs in one folder, disks that are full or away. */
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readPth } from '../src/checkpoint/pth_reader.js';
 import { launch, start, stmixer } from './cli.js';
 import { MICRO } from './tiny_config.js';
+
+const STALLED_FRAMES = new URL('stalled_frames.mjs', import.meta.url).href;
 
 let home: string;
 beforeAll(() => {
@@ -33,8 +35,8 @@ function args(folder: string, overrides = '', flags: string[] = []): string[] {
 }
 
 /** A run, what it has printed so far, and a wait for it to print something. */
-function watched(words: string[]) {
-  const { child, finished } = start(words);
+function watched(words: string[], env: NodeJS.ProcessEnv = {}) {
+  const { child, finished } = start(words, env);
   let output = '';
   child.stdout!.on('data', (chunk) => {
     output += chunk;
@@ -106,17 +108,10 @@ describe('a run in a folder', () => {
 
 describe('SIGTERM', () => {
   it.each([0, 1])('while a frame does not come, with %i threads: ends with 143', async (threads) => {
-    const data = join(home, `data-${threads}`);
-    cpSync('sample', data, { recursive: true });
-    const frames = join(data, 'frames', 'vtest_train');
-    // Key frames, every tenth, stay: the start of a run looks at the sizes of some.
-    const stalled = readdirSync(frames)
-      .sort()
-      .flatMap((file, i) => (i % 10 === 0 ? [] : [join(frames, file)]));
-    for (const file of stalled) rmSync(file);
-    execFileSync('mkfifo', stalled);
-    const overrides = `DATA.PATH_TO_DATA_DIR ${data} DATALOADER.NUM_WORKERS ${threads}`;
-    const run = watched(args(`stalled-${threads}`, overrides));
+    const pipe = join(home, `pipe-${threads}`);
+    execFileSync('mkfifo', [pipe]);
+    const env = { NODE_OPTIONS: `--import ${STALLED_FRAMES}`, STALLED_PIPE: pipe };
+    const run = watched(args(`stalled-${threads}`, `DATALOADER.NUM_WORKERS ${threads}`), env);
     await run.says(/memory: about/);
     run.child.kill('SIGTERM');
     expect((await run.finished).code).toBe(143);

@@ -48,7 +48,7 @@ async function run(output: string, overrides: string, options: Partial<TrainOpti
   return (await train(load(output, overrides), { ...OPTIONS, ...options })).exitCode;
 }
 
-/** Saves a checkpoint, as after one iteration, of a model that has not learned anything. */
+/** Saves a checkpoint, as of a training that has done nothing yet, whose model is too large to train. */
 async function saveUntrained(output: string, overrides: string): Promise<string> {
   const { config } = load(output, overrides);
   const model = new Detector(config);
@@ -57,7 +57,7 @@ async function saveUntrained(output: string, overrides: string): Promise<string>
   const scheduler = makeLrScheduler(config, optimizer);
   const state = { model, optimizer, scheduler, criterion: new SetCriterion(config.MODEL.STM) };
   mkdirSync(config.OUTPUT_DIR);
-  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000001', checkpointParts(state, 1));
+  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000000', checkpointParts(state, 0));
   model.dispose();
   optimizer.dispose();
   return path;
@@ -124,10 +124,10 @@ describe('a run that needs more memory than there is', () => {
   });
 
   it('names the last checkpoint, which is what it was', () => {
-    const path = join(folder, 'large', 'model_0000001.pth');
+    const path = join(folder, 'large', 'model_0000000.pth');
     expect(failure.message).toContain(`The last checkpoint, ${path}, is as it was`);
     expect(readFileSync(path).equals(before)).toBe(true);
-    expect((readPth(path) as Map<string, unknown>).get('iteration')).toBe(1);
+    expect((readPth(path) as Map<string, unknown>).get('iteration')).toBe(0);
   });
 
   it('leaves the engine able to go on', async () => {

@@ -150,7 +150,11 @@ describe('mistakes in single keys', () => {
     ['DATA.TRAIN_MIN_SCALES', '[]', 'expected non-empty list of int ≥ 1, found []'],
     ['DATA.TRAIN_MIN_SCALES', '[256.0]', 'expected non-empty list of int ≥ 1, found [256.0]'],
     ['AVA.TRAIN_LISTS', '[]', 'expected non-empty list of non-empty string, found []'],
-    ['AVA.TRAIN_GT_BOX_LISTS', 'train.csv', "expected non-empty list of non-empty string, found 'train.csv'"],
+    [
+      'AVA.TRAIN_GT_BOX_LISTS',
+      'train.csv',
+      "expected non-empty list of non-empty string, found 'train.csv'; write it as a list: \"['train.csv']\"",
+    ],
     [
       'OUTPUT_DIR',
       '12',

@@ -28,12 +28,17 @@ describe('describePasses', () => {
     );
   });
 
+  it('warns of an epoch of less than a tenth of a pass', () => {
+    expect(passesOf(640, 8, 7).warning).toContain(
+      '0.0875 times per epoch; set SOLVER.ITER_PER_EPOCH 80 for one pass',
+    );
+  });
+
   it.each([
     [100, '12.5 times', true],
     [17, '2.13 times', true],
     [16, '2 times', false],
-    [4, '0.5 times', false],
-    [3, '0.375 times', true],
+    [1, '0.125 times', false],
   ])(
     'warns of an epoch of %s iterations, which is %s, only if it is far from one pass',
     (iterations, times, warns) => {

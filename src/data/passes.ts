@@ -3,13 +3,14 @@ import { count, countOf } from '../util/progress.js';
 import { significant } from '../util/text.js';
 import type { TrainSampler } from './sampler.js';
 
-/** Fewer or more passes per epoch than one pass divided or multiplied by this are hardly meant. */
-const FAR_FROM_ONE = 2;
+/** Fewer or more passes per epoch than these are hardly meant; short epochs may be there for the sake of evaluations. */
+const FEWEST = 0.1;
+const MOST = 2;
 
 /** What a run says about its passes at its start. */
 export interface Passes {
   readonly line: string;
-  /** Null where an epoch is about one pass. */
+  /** Null where an epoch is not far from one pass. */
   readonly warning: string | null;
 }
 
@@ -32,7 +33,7 @@ export function describePasses(
     `data: ${countOf(groups.length, 'clip')}, ${count(batchSize)} per iteration: ` +
     `${countOf(batchesPerPass, 'iteration')} per pass${leftOut}; an epoch of ${countOf(iterPerEpoch, 'iteration')} passes over ` +
     `the data ${times(passes)}`;
-  if (passes <= FAR_FROM_ONE && passes >= 1 / FAR_FROM_ONE) return { line, warning: null };
+  if (passes >= FEWEST && passes <= MOST) return { line, warning: null };
   return {
     line,
     warning:

@@ -146,7 +146,7 @@ describe('the last checkpoint with', () => {
       expect(fail).toThrow(CheckpointError);
       expect(fail).toThrow(new RegExp(message.source.replace('$', '\n')));
       expect(fail).toThrow(
-        `use MODEL.WEIGHT ${join(folder, 'changed.pth')} --transfer with another OUTPUT_DIR, without --resume`,
+        `use --transfer MODEL.WEIGHT ${join(folder, 'changed.pth')} with another OUTPUT_DIR, without --resume`,
       );
       expect(fail).toThrow(/To start afresh use --overwrite instead of --resume/);
       expect(() => restore(folder, { resume: false })).toThrow(
@@ -229,7 +229,7 @@ describe('a checkpoint of another model', () => {
       /changed\.pth: the checkpoint's optimizer state does not fit this run: .*To continue, use the model/,
     );
     expect(fail).toThrow(
-      /use MODEL\.WEIGHT .*changed\.pth --transfer with another OUTPUT_DIR, without --resume$/,
+      /use --transfer MODEL\.WEIGHT .*changed\.pth with another OUTPUT_DIR, without --resume$/,
     );
     expect(() => restore(at('new'), { resume: false }, join(folder, 'changed.pth'))).toThrow(
       /new run, add --transfer$/,
@@ -244,7 +244,7 @@ describe('a checkpoint of another model', () => {
       model.set(name, float32Tensor([1, 2], new Float32Array(2)));
     });
     expect(() => restore(folder)).toThrow(
-      /Use MODEL\.WEIGHT .*changed\.pth --transfer --no-head \(with another OUTPUT_DIR and without --resume\) to load everything but/,
+      /Use --transfer --no-head MODEL\.WEIGHT .*changed\.pth \(with another OUTPUT_DIR and without --resume\) to load everything but/,
     );
     expect(() => restore(at('new'), { resume: false }, join(folder, 'changed.pth'))).toThrow(
       /Use --transfer --no-head to/,

@@ -113,11 +113,23 @@ export const CHECKPOINTS: readonly Advice[] = [
       elsewhere(`--transfer --no-head MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70`, folder),
   ),
   afterFirst('to load everything but the head', '--resume MODEL.STM.ACTION_CLASSES 70', (text, folder) =>
-    elsewhere(
-      `${found(text, /Use (--.*?) (?:with|and) another OUTPUT_DIR/)} MODEL.STM.ACTION_CLASSES 70`,
-      folder,
-    ),
+    elsewhere(`${found(text, /Use (--.*?) \(with another OUTPUT_DIR/)} MODEL.STM.ACTION_CLASSES 70`, folder),
   ),
+  {
+    says: '--no-head (with another OUTPUT_DIR)',
+    meet: async (folder) => {
+      await copyFirst(folder);
+      return train(folder, `MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70 SOLVER.MAX_EPOCH 2`);
+    },
+    follow: (folder, text) =>
+      train(
+        folder,
+        elsewhere(
+          `${found(text, /Use (--.*?) \(with another/)} MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70`,
+          folder,
+        ),
+      ),
+  },
   fromFirst(
     'Set the sizes in the config (ViT.*, MODEL.STM.*)',
     (folder) => `--transfer MODEL.WEIGHT ${first(folder)} ViT.EMBED_DIM 32`,
@@ -133,7 +145,7 @@ export const CHECKPOINTS: readonly Advice[] = [
       ),
   ),
   afterFirst('to train with what loads, and the rest at random', '--resume ViT.DEPTH 2', (text, folder) =>
-    elsewhere(`${found(text, /use (--.*?) (?:with|and) another OUTPUT_DIR/)} ViT.DEPTH 2`, folder),
+    elsewhere(`${found(text, /use (--.*?) \(with another OUTPUT_DIR/)} ViT.DEPTH 2`, folder),
   ),
   afterFirst(
     'use the model and the ViT and SOLVER settings that it was saved with',

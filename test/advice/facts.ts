@@ -28,4 +28,19 @@ const INSTALLATIONS = [
   'it trains: loss ',
 ];
 
-export const FACTS: readonly string[] = [...STATEMENTS, ...INSTALLATIONS];
+/** Limits of the system, and a program that is not whole: what a test cannot bring about and mend. */
+const LIMITS = [
+  'Allow more open files, for example with: ulimit -n 4096',
+  'Set DATALOADER.NUM_WORKERS to a smaller number',
+  'run npm ci in ',
+  'install it again: npm install --ignore-scripts stmixer',
+  'run npm run build in ',
+  'run npm ci and npm run build in ',
+  'for example with: ulimit -v unlimited',
+  'for example with: ulimit -u 4096',
+  'stmixer needs Node ',
+  'stmixer cannot start: ',
+  'Allow this process more open files',
+];
+
+export const FACTS: readonly string[] = [...STATEMENTS, ...INSTALLATIONS, ...LIMITS];
