@@ -65,7 +65,11 @@ function tooManyFiles() {
   } catch {
     // Not even this file can be opened, or the system has none.
   }
-  return `too many open files: stmixer needs more${limit || ' than are allowed'} (ulimit -n). Allow it more with: ulimit -n 1024`;
+  // Node has raised the limit as far as it may by itself.
+  return (
+    `too many open files: stmixer needs more${limit || ' than are allowed'} (ulimit -n). Start it from a new shell after: ` +
+    "ulimit -n 1024 (docker run: --ulimit nofile=1024). A limit that cannot be raised there is the administrator's"
+  );
 }
 
 function missing(message) {

@@ -18,7 +18,7 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST) {
       // Only a launcher that cannot be read ends here; start.js explains everything else.
       console.error(`stmixer cannot start: ${error.message}`);
       if (error.code === 'EMFILE')
-        console.error('Allow this process more open files, for example with: ulimit -n 1024');
+        console.error('Too many open files: start it from a new shell, after: ulimit -n 1024');
       process.exitCode = 1;
     });
 }

@@ -14,7 +14,7 @@ describe('a part of the program that cannot be loaded', () => {
     [
       'too many open files',
       failure("EMFILE: too many open files, open 'x'", 'EMFILE'),
-      /\(ulimit -n\)\. Allow it more with: ulimit -n 1024$/,
+      /\(ulimit -n\)\. Start it from a new shell after: ulimit -n 1024 /,
     ],
     [
       'the same, which Node takes for a file that is missing',
@@ -106,7 +106,7 @@ describe.skipIf(process.platform === 'win32')('few open files', () => {
       encoding: 'utf8',
     });
     if (status === 0) return;
-    expect(stderr).toMatch(/^stmixer: too many open files: .* Allow it more with: ulimit -n 1024\n$/);
+    expect(stderr).toMatch(/^stmixer: too many open files: .* from a new shell after: ulimit -n 1024 .*\n$/);
     expect(status).toBe(1);
   });
 });

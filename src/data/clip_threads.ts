@@ -178,7 +178,7 @@ export class ClipThreads implements ClipReader {
 /** A remedy where the system refuses what a thread needs. */
 function roomFor(why: string): string {
   if (/EMFILE|too many open files/i.test(why))
-    return '. Allow more open files, for example with: ulimit -n 4096';
+    return '. Allow more open files, in a new shell, with: ulimit -n 4096';
   if (/EAGAIN|ENOMEM|out of memory/i.test(why)) return '. Set DATALOADER.NUM_WORKERS to a smaller number';
   return '';
 }

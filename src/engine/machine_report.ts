@@ -86,7 +86,7 @@ function openFiles(probe: Probe): MachineFact {
   const isFew = Number(limit) < FEWEST_FILES;
   return good(
     'open files',
-    `${limit} at most${isFew ? ', which may be too few: ulimit -n 1024 allows more' : ''}`,
+    `${limit} at most${isFew ? ', which may be too few; in a new shell, ulimit -n 1024 allows more' : ''}`,
   );
 }
 

@@ -51,9 +51,9 @@ async function openFrames(changes: Record<string, unknown>): Promise<Outcome> {
 
 export const MACHINE: readonly Advice[] = [
   {
-    says: 'Allow it more with: ulimit -n 1024',
-    meet: () => afterShell('ulimit -Sn 30'),
-    follow: (_, text) => afterShell(`ulimit -Sn 30; ${found(text, /with: (ulimit -n \d+)/)}`),
+    says: 'Start it from a new shell after: ulimit -n 1024',
+    meet: () => afterShell('ulimit -n 30'),
+    follow: (_, text) => afterShell(found(text, /after: (ulimit -n \d+)/)),
   },
   {
     says: 'the name of no parameter of the backbone',
