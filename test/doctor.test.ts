@@ -37,7 +37,7 @@ it('says which limit was taken, and what is too little', async () => {
   };
   const facts = await machineReport(fakeProbe({ files }));
   const text = (name: string) => facts.find((fact) => fact.name === name)?.text;
-  expect(text('threads')).toBe('1, as many as the CPU quota in /cg/job/cpu.cfs_quota_us allows (0.5)');
+  expect(text('threads')).toBe('1: the CPU quota in /cg/job/cpu.cfs_quota_us allows 0.5');
   expect(text('control group')).toBe('/job');
   expect(text('open files')).toBe(
     '64 at most, which may be too few; in a new shell, ulimit -n 1024 allows more',

@@ -26,7 +26,7 @@ export async function machineReport(probe: Probe = machineProbe()): Promise<Mach
     threads(probe),
     good(
       'processors',
-      `${cpus().length} in this machine; ${usableCores(probe).threads} can be kept busy here`,
+      `${cpus().length} in this machine, of which this process can use ${usableCores(probe).threads}`,
     ),
     good('control group', ownGroup(probe)),
     memory(),
@@ -53,7 +53,7 @@ async function engine(): Promise<MachineFact> {
 function threads(probe: Probe): MachineFact {
   try {
     const { threads: count, reason } = chooseCoreThreads(probe);
-    return good('threads', `${count}, as many ${reason}`);
+    return good('threads', `${count}: ${reason}`);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return { name: 'threads', text: error.message, failed: true };

@@ -44,11 +44,11 @@ it.each([
 });
 
 it.each<[string, string, Record<string, string>, number]>([
-  ['as STMIXER_THREADS or ENGINE.THREADS says', '3', {}, 3],
-  ['as there are processors for this process (8)', '', {}, 8],
-  ['as the CPU quota in /sys/fs/cgroup/cpu.max allows (0.5)', '', { [CGROUP]: '50000 100000' }, 1],
+  ['set by STMIXER_THREADS or ENGINE.THREADS', '3', {}, 3],
+  ['one for each processor', '', {}, 8],
+  ['the CPU quota in /sys/fs/cgroup/cpu.max allows 0.5', '', { [CGROUP]: '50000 100000' }, 1],
   [
-    'as the cpuset in /sys/fs/cgroup/cpuset.cpus.effective allows (3)',
+    'the cpuset in /sys/fs/cgroup/cpuset.cpus.effective allows 3',
     '',
     { '/sys/fs/cgroup/cpuset.cpus.effective': '0-1,7\n' },
     3,

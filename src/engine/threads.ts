@@ -6,7 +6,7 @@ import type { Probe } from './probe.js';
 /** A number of threads, and what decided it. */
 export interface ThreadChoice {
   readonly threads: number;
-  /** Ends the sentence "as many threads …". */
+  /** In a few words, such as "one for each core". */
   readonly reason: string;
 }
 
@@ -25,7 +25,7 @@ export function chooseThreads(probe: Probe): ThreadChoice {
     if (Number.isInteger(threads) && threads >= 1) {
       return {
         threads,
-        reason: name === 'STMIXER_THREADS' ? 'as STMIXER_THREADS or ENGINE.THREADS says' : `as ${name} says`,
+        reason: `set by ${name === 'STMIXER_THREADS' ? 'STMIXER_THREADS or ENGINE.THREADS' : name}`,
       };
     }
     if (name === 'STMIXER_THREADS')
@@ -51,9 +51,9 @@ export function threadCount(probe: Probe): number {
 export function usableProcessors(probe: Probe): ThreadChoice {
   const read = (path: string) => probe.readText(path);
   const choices: ThreadChoice[] = [
-    { threads: probe.processors, reason: `as there are processors for this process (${probe.processors})` },
-    ...limited(cpusetSize(read), 'the cpuset in'),
-    ...limited(cpuQuota(read), 'the CPU quota in'),
+    { threads: probe.processors, reason: 'one for each processor' },
+    ...limited(cpusetSize(read), 'the cpuset'),
+    ...limited(cpuQuota(read), 'the CPU quota'),
   ];
   return choices.reduce((least, choice) => (choice.threads < least.threads ? choice : least));
 }
@@ -63,14 +63,14 @@ export function usableCores(probe: Probe): ThreadChoice {
   const processors = usableProcessors(probe);
   const number = cores(probe);
   if (number >= processors.threads) return processors;
-  return { threads: number, reason: `as this machine has cores (${number})` };
+  return { threads: number, reason: 'one for each core' };
 }
 
 function limited(limit: Limit | null, what: string): ThreadChoice[] {
   if (!limit) return [];
   const processors = Number(limit.value.toFixed(2));
   const threads = Math.max(1, Math.ceil(processors));
-  return [{ threads, reason: `as ${what} ${limit.path} allows (${processors})` }];
+  return [{ threads, reason: `${what} in ${limit.path} allows ${processors}` }];
 }
 
 /** Cores of this machine (Linux tells which logical processors share one); no bound where that is unknown. */

@@ -7,7 +7,7 @@ export function workerWarnings(numWorkers: number, probe: Probe = machineProbe()
   const { threads, reason } = usableCores(probe);
   if (numWorkers <= threads) return [];
   return [
-    `DATALOADER.NUM_WORKERS ${numWorkers} starts more threads than can run at once: ${threads}, as many ${reason}. ` +
+    `DATALOADER.NUM_WORKERS ${numWorkers} starts more threads than the ${threads} that can run at once (${reason}). ` +
       `Set DATALOADER.NUM_WORKERS ${threads}`,
   ];
 }

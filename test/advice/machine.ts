@@ -61,7 +61,7 @@ export const MACHINE: readonly Advice[] = [
     follow: (_, text) => skipped([found(text, /write (\S+)/)]),
   },
   {
-    says: 'starts more threads than can run at once',
+    says: 'starts more threads than the ',
     meet: () => workers(8),
     follow: (_, text) => workers(Number(found(text, /Set DATALOADER\.NUM_WORKERS (\d+)/))),
   },

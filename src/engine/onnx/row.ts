@@ -61,7 +61,7 @@ export class OnnxEngine implements EngineRow {
     await tf.setBackend(BACKEND_NAME);
     const { threads, reason } = started;
     const count = `${threads} thread${threads === 1 ? '' : 's'}`;
-    const description = `onnx on CPU, ${count} (ONNX Runtime ${ORT_VERSION}), as many ${reason}`;
+    const description = `onnx on CPU, ${count} (${reason}; ONNX Runtime ${ORT_VERSION})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }
 }

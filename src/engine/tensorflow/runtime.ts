@@ -72,7 +72,7 @@ export class TensorflowRuntime {
     const where =
       device === 'cuda'
         ? `CUDA, ${gpuText(gpu)}`
-        : `CPU, ${threads} thread${threads === 1 ? '' : 's'}, as many ${reason}`;
+        : `CPU, ${threads} thread${threads === 1 ? '' : 's'}: ${reason}`;
     const description = `tensorflow on ${where} (libtensorflow ${version}, ${install.name} ${install.version})`;
     return { engine: 'tensorflow', device, description, version, threads, gpu };
   }
