@@ -59,7 +59,7 @@ describe('stmixer evaluate', () => {
   it('names file and line of a prediction that is not finite, and exits with 3', async () => {
     const predictions = join(folder, 'nan.csv');
     writeFileSync(predictions, 'vtest_val,0902,0,0,1,1,12,nan\n');
-    const run = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions]);
+    const run = await stmixerHere(['evaluate', ...TRUTH, '--predictions', predictions]);
     expect(run.code).toBe(3);
     expect(run.stderr).toContain('nan.csv:1: the score must be a finite number');
   });
@@ -83,7 +83,7 @@ describe('stmixer evaluate of files that do not fit', () => {
 
   it('says so on standard error and in the JSON, and keeps number and exit code', async () => {
     const command = words('name', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v.mp4,902,32,24,160,216,1,0.9\n');
-    const run = await stmixer([...command, '--json']);
+    const run = await stmixerHere([...command, '--json']);
     expect(run.code).toBe(0);
     const { mAP, warnings } = JSON.parse(run.stdout) as ResultsJson & { warnings: string[] };
     expect(mAP).toBe(0);
@@ -107,12 +107,12 @@ describe('stmixer evaluate of files that do not fit', () => {
       [902, 2, '-900'],
     ] as const) {
       const command = words('offset', truth(labelled), rows(predicted));
-      const run = await stmixer(command);
+      const run = await stmixerHere(command);
       expect(run.stdout).toContain('mAP@0.5 0.0000');
       expect(run.stderr).toContain(`predictions ${predicted}, ground truth ${labelled}`);
       const [, flag, proposed] = /(--second-offset) (\S+)$/m.exec(run.stderr)!;
       expect(proposed).toBe(offset);
-      const mended = await stmixer([...command, flag, proposed]);
+      const mended = await stmixerHere([...command, flag, proposed]);
       expect(mended).toMatchObject({ code: 0, stderr: '' });
       expect(mended.stdout).toContain('mAP@0.5 1.0000');
     }
@@ -120,9 +120,9 @@ describe('stmixer evaluate of files that do not fit', () => {
 
   it('adds a --second-offset with a fraction, and refuses one that is no number', async () => {
     const command = words('half', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v,901.7,0.1,0.1,0.5,0.9,1,0.9\n');
-    const run = await stmixer([...command, '--second-offset', '0.3']);
+    const run = await stmixerHere([...command, '--second-offset', '0.3']);
     expect(run.stdout).toContain('mAP@0.5 1.0000');
-    expect(await stmixer([...command, '--second-offset', 'x'])).toMatchObject({ code: 2, stdout: '' });
+    expect(await stmixerHere([...command, '--second-offset', 'x'])).toMatchObject({ code: 2, stdout: '' });
   });
 
   it('counts what a list of exclusions takes out, on standard error and in the JSON', async () => {
@@ -152,7 +152,7 @@ describe('stmixer evaluate of files that do not fit', () => {
   });
 
   it('says in words that there is no mean without ground truth', async () => {
-    const run = await stmixer(words('empty', '', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n'));
+    const run = await stmixerHere(words('empty', '', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n'));
     expect(run.code).toBe(0);
     expect(run.stdout).toContain('mAP@0.5 is not defined: no class of the label map has ground truth');
     expect(run.stderr).toMatch(/^warning: .*empty_gt\.csv \(ground truth\) has no rows/);
@@ -164,7 +164,7 @@ describe('a run with validation', () => {
 
   beforeAll(async () => {
     const epochs = 'SOLVER.MAX_EPOCH 3 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.CHECKPOINT_PERIOD 3';
-    run = await stmixer(args('train', 'run', epochs, ['--use-tfboard']));
+    run = await stmixerHere(args('train', 'run', epochs, ['--use-tfboard']));
   }, 120_000);
 
   it('evaluates after every EVAL_PERIOD epochs and at the end', () => {
@@ -187,7 +187,7 @@ describe('a run with validation', () => {
   it('writes detections that `stmixer evaluate` gives the same mAP', async () => {
     const { folder: name, mAP } = evaluations('run')[1];
     const predictions = join(folder, 'run', name, 'detections.csv');
-    const again = await stmixer(['evaluate', ...TRUTH, '--predictions', predictions, '--json']);
+    const again = await stmixerHere(['evaluate', ...TRUTH, '--predictions', predictions, '--json']);
     const { warnings, ...results } = JSON.parse(again.stdout) as ResultsJson & { warnings: string[] };
     expect(results.mAP).toBe(mAP);
     expect(JSON.parse(read('run', name, 'results.json'))).toEqual(results);
@@ -199,7 +199,7 @@ describe('a run with validation', () => {
     const weights = join(folder, 'run', 'model_final.pth');
     const excluded = join(folder, 'excluded.csv');
     writeFileSync(excluded, 'vtest_val.mp4,0903\n');
-    const tested = await stmixer(
+    const tested = await stmixerHere(
       args('test', 'tested', `MODEL.WEIGHT ${weights} AVA.EXCLUSION_FILE ${excluded}`),
     );
     expect(tested).toMatchObject({ code: 0, stderr: '' });
@@ -219,7 +219,7 @@ describe('a run with validation', () => {
 
   it('`stmixer test` refuses the final weights for another depth', async () => {
     const weights = join(folder, 'run', 'model_final.pth');
-    const refused = await stmixer(args('test', 'deeper', `MODEL.WEIGHT ${weights} ViT.DEPTH 2`));
+    const refused = await stmixerHere(args('test', 'deeper', `MODEL.WEIGHT ${weights} ViT.DEPTH 2`));
     expect(refused.code).toBe(4);
     expect(refused.stderr).toMatch(/lacks 13 of the model's \d+ weights/);
     expect(refused.stderr).toContain('blocks.N.norm1.weight: 1 of 2 (without N = 1)');
@@ -245,7 +245,7 @@ describe('what is missing for an evaluation', () => {
   const noTruth = "AVA.TEST_GT_BOX_LISTS ['nowhere.csv'] SOLVER.MAX_EPOCH 1";
 
   it('is said before training, with the flags that do without', async () => {
-    const run = await stmixer(args('train', 'no-truth', noTruth));
+    const run = await stmixerHere(args('train', 'no-truth', noTruth));
     expect(run.code).toBe(3);
     expect(run.stderr).toContain('nowhere.csv');
     expect(run.stderr).toContain('--skip-final-test');
@@ -254,13 +254,13 @@ describe('what is missing for an evaluation', () => {
 
   it('does not matter to a run without evaluation', async () => {
     const flags = ['--skip-val-in-train', '--skip-final-test'];
-    const run = await stmixer(args('train', 'without', noTruth, flags));
+    const run = await stmixerHere(args('train', 'without', noTruth, flags));
     expect(run).toMatchObject({ code: 0, stderr: '' });
     expect(existsSync(join(folder, 'without', 'evaluations.jsonl'))).toBe(false);
   });
 
   it('weights: exit code 4', async () => {
-    const run = await stmixer(args('test', 'no-weights'));
+    const run = await stmixerHere(args('test', 'no-weights'));
     expect(run.code).toBe(4);
     expect(run.stderr).toContain('MODEL.WEIGHT is empty');
   });

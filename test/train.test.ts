@@ -122,10 +122,8 @@ describe('a whole run', () => {
   });
 
   it('is the same again with the same seed, and not with another', async () => {
-    const [again, other] = await Promise.all([
-      stmixer(args('again')),
-      stmixer(args('other', '', ['--seed', '1'])),
-    ]);
+    const again = await stmixerHere(args('again'));
+    const other = await stmixerHere(args('other', '', ['--seed', '1']));
     expect([again.code, other.code]).toEqual([0, 0]);
     const losses = (output: string) => metrics(output).map((line) => line.losses);
     expect(losses('again')).toEqual(losses('whole'));
@@ -135,7 +133,7 @@ describe('a whole run', () => {
 
   it('continues bit for bit from a checkpoint', async () => {
     const weight = join(folder, 'whole', 'model_0000002.pth');
-    const run = await stmixer(args('continued', `MODEL.WEIGHT ${weight}`));
+    const run = await stmixerHere(args('continued', `MODEL.WEIGHT ${weight}`));
     expect(run.code).toBe(0);
     expect(run.stdout).toContain('continuing after iteration 2');
     expect(metrics('continued').map((line) => line.iteration)).toEqual([3, 4]);
@@ -144,7 +142,7 @@ describe('a whole run', () => {
   });
 
   it('has nothing to do where last_checkpoint is the end of the run, and goes on with more epochs', async () => {
-    const finished = await stmixer(args('whole'));
+    const finished = await stmixerHere(args('whole'));
     expect(finished.stdout).toContain('nothing left to train');
     expect(finished.code).toBe(0);
   });
@@ -152,7 +150,7 @@ describe('a whole run', () => {
   it('transfers weights without iteration, and leaves out the head when asked', async () => {
     const weight = join(folder, 'whole', 'model_final.pth');
     const flags = ['--transfer', '--no-head'];
-    const run = await stmixer(args('transferred', `MODEL.WEIGHT ${weight} SOLVER.BASE_LR 1e-12`, flags));
+    const run = await stmixerHere(args('transferred', `MODEL.WEIGHT ${weight} SOLVER.BASE_LR 1e-12`, flags));
     expect(run.code).toBe(0);
     expect(metrics('transferred')[0].iteration).toBe(1);
     expect(run.stdout).toMatch(/skipped, the head: \d+/);
@@ -164,12 +162,12 @@ describe('a whole run', () => {
 
   it('takes last_checkpoint before MODEL.WEIGHT with --resume, and MODEL.WEIGHT where there is none', async () => {
     const weight = join(folder, 'whole', 'model_0000002.pth');
-    const resumed = await stmixer(
+    const resumed = await stmixerHere(
       args('whole', `MODEL.WEIGHT ${weight} SOLVER.MAX_EPOCH 3`, ['--resume', '--no-head']),
     );
     expect(resumed.stdout).toContain('continuing after iteration 4');
     expect(checkpoint('whole', 'model_final').get('iteration')).toBe(6);
-    const fresh = await stmixer(
+    const fresh = await stmixerHere(
       args('fresh', `MODEL.WEIGHT ${weight} SOLVER.MAX_EPOCH 2`, ['--resume', '--transfer']),
     );
     expect(metrics('fresh')[0].iteration).toBe(1);
@@ -212,14 +210,14 @@ describe('what cannot work', () => {
     ['a broken seed', ['train', '--config-file', 'config_files/tiny.yaml', '--seed', 'x'], 2, /whole number/],
     ['an unknown command', ['tarin'], 2, /train/],
   ])('%s: a sentence and exit code 2', async (_what, words, code, message) => {
-    const run = await stmixer(words);
+    const run = await stmixerHere(words);
     expect(run.code).toBe(code);
     expect(run.stderr).toMatch(message);
     expect(run.stderr).not.toMatch(/\n {4}at /);
   });
 
   it('data that is not there: exit code 3', async () => {
-    const run = await stmixer(args('no-data', `DATA.PATH_TO_DATA_DIR ${join(folder, 'nowhere')}`));
+    const run = await stmixerHere(args('no-data', `DATA.PATH_TO_DATA_DIR ${join(folder, 'nowhere')}`));
     expect(run.code).toBe(3);
     expect(run.stderr).toContain('nowhere');
     expect(run.stderr).not.toMatch(/\n {4}at /);
@@ -228,7 +226,7 @@ describe('what cannot work', () => {
   it('a weight file that is none: exit code 4', async () => {
     const file = join(folder, 'broken.pth');
     writeFileSync(file, '<html>not found</html>');
-    const run = await stmixer(args('no-weights', `MODEL.WEIGHT ${file}`));
+    const run = await stmixerHere(args('no-weights', `MODEL.WEIGHT ${file}`));
     expect(run.code).toBe(4);
     expect(run.stderr).toContain('broken.pth');
   });
@@ -238,7 +236,7 @@ describe('what cannot work', () => {
     const state = modelTensors(loadConfig('config_files/tiny.yaml', words).config);
     const file = join(folder, 'mmaction2.pth');
     await writePth(file, { state_dict: renamed(only(state, /^backbone\./), mmactionName) });
-    const refused = await stmixer(args('in-part', `MODEL.WEIGHT ${file}`, ['--transfer']));
+    const refused = await stmixerHere(args('in-part', `MODEL.WEIGHT ${file}`, ['--transfer']));
     expect(refused.code).toBe(4);
     const counts = /backbone: 11 of 17 tensors load\n +patch embedding: 0 of 2\n/;
     const renaming = /mlp\.layers\.0\.0\.weight → mlp\.fc1\.weight/;
@@ -246,7 +244,7 @@ describe('what cannot work', () => {
     expect(refused.stderr).not.toMatch(/\n {4}at /);
     expect(existsSync(join(folder, 'in-part', 'model_final.pth'))).toBe(false);
 
-    const allowed = await stmixer(
+    const allowed = await stmixerHere(
       args('allowed', `MODEL.WEIGHT ${file}`, ['--transfer', '--no-head', '--allow-partial']),
     );
     expect(allowed).toMatchObject({ code: 0, stderr: '' });
@@ -263,7 +261,7 @@ describe('what cannot work', () => {
   });
 
   it('a loss that is not finite: exit code 1, with the terms and the clips', async () => {
-    const run = await stmixer(args('diverged', 'SOLVER.BASE_LR 1e30 SOLVER.WARMUP_ON False'));
+    const run = await stmixerHere(args('diverged', 'SOLVER.BASE_LR 1e30 SOLVER.WARMUP_ON False'));
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/not finite/);
     const log = readFileSync(join(folder, 'diverged', 'log.jsonl'), 'utf8');
@@ -273,7 +271,7 @@ describe('what cannot work', () => {
     for (const file of [join(folder, 'diverged', 'model_0000001.pth'), batch])
       expect(run.stderr).toContain(file);
     const files = readdirSync(join(folder, 'diverged'));
-    const replayed = await stmixer(args('diverged', '', ['--replay', batch]));
+    const replayed = await stmixerHere(args('diverged', '', ['--replay', batch]));
     expect(replayed.stderr).toBe('');
     expect(replayed.code).toBe(1);
     expect(replayed.stdout).toContain('model_0000001.pth');
@@ -285,7 +283,7 @@ describe('what cannot work', () => {
 
 describe('inspect', () => {
   const inspect = async (what: string, ...words: string[]) => {
-    const run = await stmixer([
+    const run = await stmixerHere([
       'inspect',
       what,
       '--config-file',
