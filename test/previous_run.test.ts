@@ -405,3 +405,21 @@ describe("a run's own config.yaml", () => {
     expect(loadConfig(at('own', 'config.yaml')).config.SOLVER.MAX_EPOCH).toBe(3);
   });
 });
+
+it('a folder in the place of a file that the run writes is refused before anything is trained', async () => {
+  copy('obstacle');
+  rmSync(at('obstacle', 'last_checkpoint'));
+  mkdirSync(at('obstacle', 'last_checkpoint'));
+  await expect(run('obstacle', 'SOLVER.MAX_EPOCH 3', { resume: true })).rejects.toThrow(
+    /^OUTPUT_DIR: .*obstacle\/last_checkpoint is a folder, and the run writes a file of this name; move it away/,
+  );
+});
+
+it('a run that is stopped before its first step says that nothing was saved', async () => {
+  const running = run('early');
+  process.emit('SIGTERM');
+  expect(await running).toMatchObject({ exitCode: 143, stopped: true });
+  expect(output.join('')).toContain(
+    'stopped before the first step: nothing was trained, and nothing is saved',
+  );
+});

@@ -27,6 +27,8 @@ describe('the file beside the pointer', () => {
     ['a line end of Windows', `/x/${SEVEN}\r\n`],
     ['a byte order mark', `\ufeff/x/${SEVEN}`],
     ['a path of Windows', `C:\\runs\\run 1\\${SEVEN}\r\n`],
+    ['quotes', `"/x/${SEVEN}"\n`],
+    ['quotes after a byte order mark', `\ufeff'${SEVEN}'\r\n`],
     ['a share of Windows', `\\\\server\\runs\\${SEVEN}`],
     ['UTF-16, as PowerShell writes it', Buffer.from(`\ufeffC:\\runs\\${SEVEN}\r\n`, 'utf16le')],
   ])('is found by %s', (_what, pointer) => {
@@ -55,6 +57,13 @@ describe('a pointer that leads out of its folder', () => {
     const found = followPointer(folder);
     expect(found?.path).toBe(named);
     expect(found?.warning).toContain(`${join(folder, 'last_checkpoint')} names ${named}, which lies outside`);
+  });
+
+  it('may be relative to the folder, wherever the command is started', () => {
+    const folder = run('../official.pth');
+    file('official.pth', '');
+    expect(followPointer(folder)?.path).toBe(at('official.pth'));
+    expect(followPointer(folder)?.warning).toContain('which lies outside');
   });
 
   it('into a subfolder is another run as well', () => {

@@ -18,7 +18,8 @@ export interface PointerTarget {
 
 /**
  * Follows `last_checkpoint`; null without such a file. The file of the name beside it comes first, since the folder may have
- * been copied or moved, also from Windows; else the path is relative to the working directory, as in the official code.
+ * been copied or moved, also from Windows; else the path is relative to the working directory, as in the official code, or to
+ * the folder.
  * Throws CheckpointError if it leads to no file.
  */
 export function followPointer(folder: string): PointerTarget | null {
@@ -29,7 +30,7 @@ export function followPointer(folder: string): PointerTarget | null {
   if (text === '') throw new CheckpointError(`${pointer}: is empty; ${advice}`);
   const named = printable(text);
   const beside = [basename(text), win32.basename(text)].map((name) => join(folder, name));
-  const found = [...beside, text].find(isFile);
+  const found = [...beside, text, join(folder, text)].find(isFile);
   if (found === undefined) {
     const state = [text, beside[1]].some(isFolder)
       ? 'which is a folder, not a checkpoint'
@@ -49,7 +50,7 @@ function adviceFor(pointer: string): string {
   return `write the path of the checkpoint to go on from into ${pointer}`;
 }
 
-/** The path in a pointer without white space and byte order mark; null without the file. */
+/** The path in a pointer without white space, byte order mark and quotes; null without the file. */
 function readPointer(pointer: string): string | null {
   try {
     // A link from here to the checkpoint itself would be read as a text of gigabytes.
@@ -62,7 +63,8 @@ function readPointer(pointer: string): string | null {
     // Windows PowerShell's `>` writes UTF-16.
     const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
     // trim() takes the byte order mark away, too.
-    return bytes.toString(isUtf16 ? 'utf16le' : 'utf8').trim();
+    const text = bytes.toString(isUtf16 ? 'utf16le' : 'utf8').trim();
+    return /^(?<quote>["'])(.*)\k<quote>$/s.exec(text)?.[2].trim() ?? text;
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;

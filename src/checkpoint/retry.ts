@@ -5,9 +5,19 @@ import { CheckpointError } from '../errors.js';
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 
+/** Refusals that waiting does not change. */
+const PERMANENT = new Set(['EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'EXDEV']);
+
+/** Whether another try may go better. */
+function isPassing(error: unknown): error is CheckpointError {
+  if (!(error instanceof CheckpointError)) return false;
+  const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return !PERMANENT.has(code);
+}
+
 /**
- * The result of `work`, which is repeated for `seconds` while it fails with a CheckpointError, after pauses that become
- * longer. `onFailure` is told of every failure after which there is another try. Throws the last error.
+ * The result of `work`, which is repeated for `seconds` while it fails with a CheckpointError that may pass, after pauses
+ * that become longer. `onFailure` is told of every failure after which there is another try. Throws the last error.
  */
 export async function retry<T>(
   work: () => Promise<T>,
@@ -20,7 +30,7 @@ export async function retry<T>(
       return await work();
     } catch (error) {
       const left = end - performance.now();
-      if (!(error instanceof CheckpointError) || left <= 0) throw error;
+      if (!isPassing(error) || left <= 0) throw error;
       onFailure(error);
       // The last try is at the very end.
       await setTimeout(Math.min(pause, left));

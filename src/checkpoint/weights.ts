@@ -4,6 +4,9 @@ import { type HostTensor, isHostTensor, sameShape } from '../util/host_tensor.js
 import { type PyDict, PyOpaque, type PyValue } from '../util/python_values.js';
 import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
+/** A file that can be read, but in which no weights were found. */
+export class NoWeightsError extends CheckpointError {}
+
 /** The weights of the model in PyTorch's order, as far as loading needs to know them. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 
@@ -59,7 +62,7 @@ export function findStateDict(path: string, value: PyValue): Map<string, HostTen
   }
   if (![...state.values()].some(Boolean)) {
     const found = value instanceof Map ? `; its keys are: ${firstOf([...value.keys()].map(String))}` : '';
-    throw new CheckpointError(`${path}: holds no weights${found}`);
+    throw new NoWeightsError(`${path}: holds no weights${found}`);
   }
   return state;
 }

@@ -74,6 +74,7 @@ export function detectCommand(): Command {
       report.done(summary, flags.out);
     } catch (error) {
       if (!(error instanceof StoppedError)) throw error;
+      report.nothing();
     } finally {
       report.close();
       stop.close();

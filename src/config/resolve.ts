@@ -91,9 +91,17 @@ function mismatch(schema: TSchema, { value, written = describeValue(value) }: Fo
   }
   if (schema.type === 'array' && schema.items.type === 'string' && typeof value === 'string')
     parts.push(`write it as a list: "${formatPythonLiteral(listed(value))}"`);
+  if (schema.type === 'array' && schema.items.type === 'string' && hasNumbers(value))
+    parts.push(`write a name that looks like a number in two kinds of quotes, as in ["'01'"]`);
   if (schema.ofFractions && value instanceof PyFloat) parts.push(schema.ofFractions);
   if (value === null) parts.push(`leave the key out for its default, ${describeDefault(schema)}`);
   return parts.join('; ');
+}
+
+/** Whether a list has items that YAML or Python reads as numbers or truth values. */
+function hasNumbers(value: unknown): boolean {
+  const items = value instanceof PyTuple ? value.items : value;
+  return Array.isArray(items) && items.some((item) => typeof item !== 'string');
 }
 
 /** The names in a text such as `a.csv` or `[a.csv, b.csv]`. */

@@ -27,11 +27,21 @@ export class DetectConsole implements DetectReporter {
 
   done({ keyFrames, people, seconds, stopped }: DetectSummary, out: string): void {
     this.close();
+    if (stopped && keyFrames === 0) {
+      this.nothing();
+      return;
+    }
     const rate = seconds > 0 ? ` (${(keyFrames / seconds).toFixed(2)} clips per second)` : '';
     this.info(
       `${stopped ? 'stopped' : 'done'}: ${people} ${people === 1 ? 'person' : 'people'} at ${keyFrames} key ` +
         `${keyFrames === 1 ? 'frame' : 'frames'} in ${duration(seconds)}${rate}; see ${out}`,
     );
+  }
+
+  /** Says that a signal came before there was a result. */
+  nothing(): void {
+    this.close();
+    this.info('stopped before the first key frame: nothing is written');
   }
 
   /** Takes the bar away. */

@@ -81,6 +81,12 @@ function restoreSchedule(
   const schedules = schedulesFor(saved, scheduler, cfg);
   if (adjustLr) scheduler.adoptPosition(saved);
   else scheduler.loadStateDict(saved);
+  if (scheduler.lastEpoch !== iteration) {
+    log.warn(
+      `the checkpoint is of iteration ${iteration}, and its schedule of iteration ${scheduler.lastEpoch}: the learning rate ` +
+        'goes on from the schedule, as in the official code',
+    );
+  }
   const text = schedules && describeSchedules({ ...schedules, cfg, adjustLr, done: iteration ?? 0 });
   if (text) log.warn(text);
 }

@@ -76,6 +76,7 @@ const GAPS: [string, Change, RegExp][] = [
     (content) => content.get('model') as unknown as Content,
     /lacks the optimizer's state, the schedule and the iteration$/,
   ],
+  ['no model', (content) => content.delete('model'), /changed\.pth: holds no weights; its keys are: /],
   ['no optimizer', (content) => content.delete('optimizer'), /lacks the optimizer's state$/],
   ['None as optimizer', (content) => content.set('optimizer', null), /lacks the optimizer's state$/],
   [
@@ -159,6 +160,16 @@ describe('the last checkpoint with', () => {
   );
 });
 
+it('says that schedule and iteration contradict each other', async () => {
+  const folder = await folderWith((content) => {
+    dict(content, 'scheduler').set('last_epoch', 99);
+  }, false);
+  restore(folder);
+  expect(log.join('\n')).toMatch(
+    /the checkpoint is of iteration \d, and its schedule of iteration 99: the learning rate/,
+  );
+});
+
 describe('MODEL.WEIGHT with', () => {
   it.each(some('no optimizer', 'no iteration', 'moments of all parameters but two'))(
     '%s: a part of a state is an error that names --transfer',
@@ -197,6 +208,7 @@ describe('no gap is', () => {
     const folder = await folderWith((content) => {
       dict(content, 'optimizer').set('state', new Map());
       content.set('iteration', 0);
+      dict(content, 'scheduler').set('last_epoch', 0);
     });
     expect(restore(folder).iteration).toBe(0);
     expect(log).toEqual([]);

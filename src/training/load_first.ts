@@ -1,6 +1,7 @@
 /** @file Loading the checkpoint that a run asks for, or where the last one is no good, the newest one that is. */
 import type { Checkpointer, LoadedCheckpoint, LoadPlan, LoadRequest } from '../checkpoint/checkpointer.js';
 import { verifyWeightFile } from '../checkpoint/weight_file.js';
+import { NoWeightsError } from '../checkpoint/weights.js';
 import { CheckpointError } from '../errors.js';
 import type { LineLog } from './logger.js';
 import { IncompleteStateError, weightsOnlyWay } from './whole_state.js';
@@ -58,7 +59,7 @@ function loadOlder(
       log.warn(`going on from ${path} instead, the newest checkpoint that is whole`);
       return { loaded, ...plan };
     } catch (error) {
-      if (!(error instanceof IncompleteStateError)) throw error;
+      if (!lacksPart(error)) throw error;
       log.warn(error.message);
     }
   }
@@ -67,7 +68,12 @@ function loadOlder(
 
 /** Whether an error with a checkpoint is the fault of the file, and not of a configuration for another model. */
 function isFaulty(path: string, error: CheckpointError): boolean {
-  return error instanceof IncompleteStateError || damageOf(path) !== null;
+  return lacksPart(error) || damageOf(path) !== null;
+}
+
+/** Whether the fault of a file is that something is missing in it. */
+function lacksPart(error: unknown): error is CheckpointError {
+  return error instanceof IncompleteStateError || error instanceof NoWeightsError;
 }
 
 /** What is wrong with a file in itself; null where it is only not the one that this model needs. */

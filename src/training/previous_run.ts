@@ -34,6 +34,8 @@ const FILES = new Set([
   'report',
   'tensorboard',
 ]);
+/** Those of them that are folders. */
+const FOLDERS = new Set(['evaluation', 'report', 'tensorboard']);
 const SAVED_BATCH = /^nonfinite_\d+\.pth$/;
 
 /** Flags that decide about a run that is there already. */
@@ -109,6 +111,17 @@ function nothingToResume(outputDir: string): string[] {
   const moved = movedRuns(outputDir);
   if (moved.length === 0) return [];
   return [`nothing in ${outputDir} can be resumed; earlier runs are in its subfolders ${moved.join(', ')}`];
+}
+
+/** Throws ConfigError where a folder has the name of a file that a run writes, which it would notice hours later. */
+export function refuseObstacles(outputDir: string): void {
+  for (const name of [...FILES].filter((file) => !FOLDERS.has(file))) {
+    const path = join(outputDir, name);
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) continue;
+    throw new ConfigError(
+      `OUTPUT_DIR: ${path} is a folder, and the run writes a file of this name; move it away, or choose another OUTPUT_DIR`,
+    );
+  }
 }
 
 /** Whether a run goes on from a checkpoint of the run in its folder, so that both are one. */

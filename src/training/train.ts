@@ -44,7 +44,7 @@ import type { Logger } from './logger.js';
 import { endTraining, type Hook, runTraining } from './loop.js';
 import { MemoryGuard } from './memory/guard.js';
 import { NonFiniteGuard } from './nonfinite_guard.js';
-import { type ClearedFolder, clearOutputDir } from './previous_run.js';
+import { type ClearedFolder, clearOutputDir, refuseObstacles } from './previous_run.js';
 import { checkpointParts, type RunStart, restoreState } from './restore.js';
 import { openLog } from './run_log.js';
 import { dataIdentity, packRunState } from './run_state.js';
@@ -94,6 +94,7 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
     if (!lock) return outcome(stop);
     if (options.overwrite) await refuseDuringTest(cfg.OUTPUT_DIR);
     cleared = clearOutputDir(loaded, options);
+    refuseObstacles(cfg.OUTPUT_DIR);
     const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
     const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
     say = (line) => log.warn(line);
@@ -165,13 +166,13 @@ async function trainLogged(
   const start = restoreState(checkpointer, state, cfg, options, log);
   const { iteration: startIteration, seed } = start;
   refuseNothingToTrain(start, cfg, options);
-  if (await stopped(stop)) return;
+  if (await stoppedEarly(stop, log)) return;
   const testSet = openTestSet(cfg, options, maxIterations, log);
-  if (await stopped(stop)) return;
+  if (await stoppedEarly(stop, log)) return;
 
   const isOver = startIteration >= maxIterations;
   const training = isOver ? null : openTrainingData(cfg, start, log);
-  if (await stopped(stop)) return;
+  if (await stoppedEarly(stop, log)) return;
 
   const saver = new CheckpointSaver(checkpointer, {
     retrySeconds: SOLVER.CHECKPOINT_RETRY,
@@ -324,6 +325,13 @@ function refuseNothingToTrain(
         'another OUTPUT_DIR; to continue it, leave out --no-head and raise SOLVER.MAX_EPOCH',
     );
   }
+}
+
+/** Whether a signal came before the training began, which is said. */
+async function stoppedEarly(stop: StopSignals, log: Logger): Promise<boolean> {
+  if (!(await stopped(stop))) return false;
+  log.warn('stopped before the first step: nothing was trained, and nothing is saved');
+  return true;
 }
 
 /** Whether a signal came, also while the event loop was held. */

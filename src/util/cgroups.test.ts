@@ -134,6 +134,14 @@ describe('the limit of memory', () => {
       2 * GIB,
     ],
     [
+      'of version 1 may be that of a group above the container, which only its statistics tell',
+      reader('4:memory:/docker/abc', [v1('memory', '/docker/abc')], {
+        '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712',
+        '/sys/fs/cgroup/memory/memory.stat': `cache 5\nhierarchical_memory_limit ${3 * GIB}\n`,
+      }),
+      3 * GIB,
+    ],
+    [
       'of version 1 too',
       reader('4:memory:/slice/job', [v1('memory')], {
         '/sys/fs/cgroup/memory/slice/job/memory.limit_in_bytes': '9223372036854771712',

@@ -91,7 +91,15 @@ function memoryLimits(read: Read): (Limit & { readonly group: Group })[] {
       return { value: numbers(read(path))[0], path, group };
     }),
   );
-  return all.filter(({ value }) => value > 0 && value < NO_LIMIT);
+  // Version 1 tells the smallest limit of the groups above here only, which may lie outside a container.
+  const above = groups('memory', read)
+    .filter(({ version }) => version === 1)
+    .map((group) => {
+      const path = join(group.folder, 'memory.stat');
+      const text = /^hierarchical_memory_limit (\d+)$/m.exec(read(path) ?? '')?.[1];
+      return { value: Number(text ?? Number.NaN), path, group };
+    });
+  return [...all, ...above].filter(({ value }) => value > 0 && value < NO_LIMIT);
 }
 
 /** The smallest of the limits that are positive numbers. */

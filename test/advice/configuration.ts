@@ -135,6 +135,11 @@ export const CONFIGURATION: readonly Advice[] = [
     ),
   ),
   file(
+    'a name that looks like a number in two kinds of quotes',
+    'AVA: {TEST_LISTS: [01]}\n',
+    (text) => `AVA: {TEST_LISTS: ${found(text, /as in (\["'01'"\])/)}}\n`,
+  ),
+  file(
     'copy the settings of that file into this one',
     '_BASE_: other.yaml\n',
     () => 'SOLVER: {GAMMA: 0.2}\n',

@@ -188,6 +188,17 @@ export const TRAINING: readonly Advice[] = [
     },
   },
   {
+    says: 'is a folder, and the run writes a file of this name',
+    meet: (folder) => {
+      mkdirSync(join(folder, 'run', 'metrics.jsonl'), { recursive: true });
+      return train(folder);
+    },
+    follow: (folder) => {
+      renameSync(join(folder, 'run', 'metrics.jsonl'), join(folder, 'moved'));
+      return train(folder);
+    },
+  },
+  {
     says: 'or give that file another name',
     meet: (folder) => {
       mkdirSync(join(folder, 'run'));
