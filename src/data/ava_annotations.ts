@@ -3,11 +3,13 @@ import { countOf } from '../util/progress.js';
 import { annotationPath, type DataConfig, type Split } from './data_config.js';
 import {
   collectUnreadable,
+  headerAdvice,
   type ProblemKind,
   type ProblemSink,
   Problems,
   quote,
   readLines,
+  refuseSeparator,
 } from './text_lines.js';
 
 /** AVA annotates the seconds 902…1798 of a film; frame 0 of a frame list is second 900. */
@@ -87,10 +89,11 @@ export function scanAnnotations(
       lineNumber++;
       const text = line.trim();
       if (text === '') continue;
-      rows++;
+      if (rows++ === 0) refuseSeparator(file, text, 7);
       const row = parseRow(text, numClasses);
       if ('kind' in row) {
-        problems.add(`${file}:${lineNumber}: ${row.message}`, row.kind);
+        const advice = headerAdvice(lineNumber, text.split(','));
+        problems.add(`${file}:${lineNumber}: ${row.message}${advice}`, row.kind);
         continue;
       }
       if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {
