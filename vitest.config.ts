@@ -1,5 +1,15 @@
 /** @file Test runner settings: unit tests beside the code, goldens and end-to-end tests under test/. */
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Trainings and other processes first: they take longest, and two workers are to end at the same time. */
+class EndToEndFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isEndToEnd = ({ moduleId }: TestSpecification) => /[\\/]test[\\/][^\\/]+$/.test(moduleId);
+    return [...sorted.filter(isEndToEnd), ...sorted.filter((file) => !isEndToEnd(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -7,6 +17,7 @@ export default defineConfig({
     // Native addons (sharp, tfjs-node) want a process of their own.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: EndToEndFirst },
     globalSetup: ['test/build.ts'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 60_000,
