@@ -24,6 +24,8 @@ const AREAS: Record<string, readonly Advice[]> = {
   training: TRAINING,
 };
 
+const MESSAGES = proposingMessages('src', 'bin');
+
 /** Everything that was printed before advice was followed. */
 const printed: string[] = [];
 
@@ -44,7 +46,7 @@ describe.each(Object.entries(AREAS))('%s', (_, cases) => {
 });
 
 it('every message that proposes something is followed above, or states a fact', () => {
-  const left = proposingMessages('src', 'bin').filter(
+  const left = MESSAGES.filter(
     (message) =>
       !printed.some((text) => contains(text, message)) &&
       !FACTS.some((fact) => message.parts.some((part) => part.includes(fact))),
@@ -53,6 +55,6 @@ it('every message that proposes something is followed above, or states a fact', 
 });
 
 it('a fact that no message states any more is not listed', () => {
-  const parts = proposingMessages('src', 'bin').flatMap((message) => message.parts);
+  const parts = MESSAGES.flatMap((message) => message.parts);
   expect(FACTS.filter((fact) => !parts.some((part) => part.includes(fact)))).toEqual([]);
 });

@@ -176,7 +176,7 @@ export const CHECKPOINTS: readonly Advice[] = [
       says: 'is whole. To start afresh use --overwrite instead of --resume',
       meet: async (folder) => {
         await copyFirst(folder);
-        rmSync(join(folder, 'run', 'model_0000002.pth'), { force: true });
+        rmSync(join(folder, 'run', 'model_0000001.pth'), { force: true });
         truncateSync(first(folder), 5000);
         return train(folder, '--resume');
       },
@@ -187,7 +187,7 @@ export const CHECKPOINTS: readonly Advice[] = [
     says: 'To take only its weights into a new run',
     meet: async (folder) => {
       await incomplete(folder, (key) => key === 'model');
-      rmSync(join(folder, 'run', 'model_0000002.pth'), { force: true });
+      rmSync(join(folder, 'run', 'model_0000001.pth'), { force: true });
       return train(folder, '--resume');
     },
     follow: (folder, text) =>
@@ -224,7 +224,7 @@ export const CHECKPOINTS: readonly Advice[] = [
     says: 'write the path of the checkpoint to go on from into',
     meet: async (folder) => {
       await copyFirst(folder);
-      rmSync(join(folder, 'run', 'model_0000002.pth'), { force: true });
+      rmSync(join(folder, 'run', 'model_0000001.pth'), { force: true });
       cpSync(first(folder), join(folder, 'run', 'kept.pth'));
       rmSync(first(folder));
       return train(folder, '--resume SOLVER.MAX_EPOCH 2');

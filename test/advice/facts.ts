@@ -30,7 +30,6 @@ const INSTALLATIONS = [
 
 /** Limits of the system, and a program that is not whole: what a test cannot bring about and mend. */
 const LIMITS = [
-  'Allow more open files, in a new shell, with: ulimit -n 4096',
   'Set DATALOADER.NUM_WORKERS to a smaller number',
   'run npm ci in ',
   'install it again: npm install --ignore-scripts stmixer',
@@ -38,7 +37,6 @@ const LIMITS = [
   'run npm ci and npm run build in ',
   'for example with: ulimit -v unlimited',
   'for example with: ulimit -u 4096',
-  'in a new shell, ulimit -n 1024 allows more',
   'stmixer needs Node ',
   'stmixer cannot start: ',
   'Too many open files: start it from a new shell',
