@@ -29,7 +29,7 @@ export function loadFailure(error) {
   return `the program cannot be loaded: ${first}. To mend it, ${BUILD}`;
 }
 
-/** The same for an error at any time: null where the cause is not that a part of the program, or room for it, is missing. */
+/** Explains an error that may come at any time; null unless a part of the program, or room for it, is missing. */
 export function partFailure(error) {
   const first = firstLine(error);
   const code = String(error?.code ?? '');

@@ -42,7 +42,7 @@ export function checkpointsIn(folder: string): FoundCheckpoint[] {
       const iteration = readableIteration(path);
       return iteration === null ? [] : [{ path, iteration }];
     });
-  // Of equal ones the numbered first: the others are second names.
+  // The numbered one comes first among equals: the others are second names.
   return found.sort((a, b) => b.iteration - a.iteration || a.path.localeCompare(b.path));
 }
 

@@ -86,7 +86,7 @@ function whyMissing(path: string): string {
   }
 }
 
-/** Where `--overwrite` has put a file that is not found. */
+/** Names the place to which `--overwrite` has moved a file that is not found. */
 function movedTo(path: string): string {
   const folders = namesIn(dirname(path)).filter((name) => name.startsWith(MOVED_RUN));
   const candidates = folders.map((name) => join(dirname(path), name, basename(path)));

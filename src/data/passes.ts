@@ -7,7 +7,7 @@ import type { TrainSampler } from './sampler.js';
 const FEWEST = 0.1;
 const MOST = 2;
 
-/** What a run says about its passes at its start. */
+/** Sentences that a run says about its passes at its start. */
 export interface Passes {
   readonly line: string;
   /** Null where an epoch is not far from one pass. */

@@ -38,7 +38,7 @@ export function pictureFormat(bytes: ByteSource): PictureFormat | null {
   return null;
 }
 
-/** What the header of a JPEG file says. */
+/** Facts in the header of a JPEG file. */
 export interface JpegHeader {
   /** As the picture is shown, that is, after an EXIF rotation. */
   readonly size: Size;

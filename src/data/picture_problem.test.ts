@@ -169,7 +169,7 @@ describe('a frame of a data set that is no whole picture', () => {
     ],
   ];
 
-  /** What training says of clip 0, when the data are opened or later. */
+  /** Returns what training says of clip 0, when the data are opened or later. */
   async function saidByTraining(ava: AvaFolder): Promise<string> {
     try {
       await AvaDataset.open(ava.config(), 'train').load(0, new Rng(0));

@@ -65,7 +65,7 @@ function isVisible(path: string): boolean {
   }
 }
 
-/** What is wrong with the file, whatever it holds; null for one with bytes to look at. */
+/** Says what is wrong with the file, whatever it holds; null for one with bytes to look at. */
 export function fileProblem(path: string): string | null {
   const entry = lstatSync(path, { throwIfNoEntry: false });
   if (!entry) return missingPicture(twinClause(path));
@@ -88,7 +88,7 @@ function special(file: Stats): string {
 const HEAD_BYTES = 512;
 const TAIL_BYTES = 4096;
 
-/** What the file holds in place of a whole picture; null for one that seems whole. `message` is the decoder's. */
+/** Says what the file holds in place of a whole picture; null for one that seems whole. `message` is the decoder's. */
 function contentProblem(path: string, message: string): string | null {
   const head = readPiece(path, 0, HEAD_BYTES);
   const format = pictureFormat(bytesOf(head));
@@ -199,15 +199,14 @@ const OTHER_FILES: readonly (readonly [string, Test, string])[] = [
   ],
 ];
 
-/** What a file is that is no picture of a known format. */
-/** What a file is that is no video either, and what to do about it; null if nothing is known of it. */
+/** Says what a file is that is no video either, and what to do about it; null if nothing is known of it. */
 export function foreignFile(path: string): string | null {
   const head = readPiece(path, 0, HEAD_BYTES).toString('latin1');
   const found = OTHER_FILES.find(([what, test]) => what !== A_VIDEO && test(head));
   return found ? `it is ${found[0]}; ${found[2]}` : null;
 }
 
-/** The kind of a file that holds no picture, and what to do about it. */
+/** Says what a file is that is no picture of a known format, and what to do about it. */
 function foreignContent(head: Buffer): string {
   const text = head.toString('latin1');
   if (head.every((byte) => byte === 0)) {

@@ -76,7 +76,7 @@ const SIGNATURES: readonly (readonly [string, FileKind])[] = [
   ['YUV4MPEG2', 'ask'],
 ];
 
-/** Where a bit of a WebP file tells that it is animated. */
+/** Place of the bit in a WebP file that tells whether it is animated. */
 const WEBP_FLAGS = 20;
 const WEBP_ANIMATED = 2;
 

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { fileUrl } from './ffmpeg.js';
 import type { HdrColours, VideoFacts } from './video_facts.js';
 
-/** What the frames of a data set have in common. */
+/** Properties that the frames of a data set have in common. */
 export interface ExtractionSettings {
   /** Seconds of the video. */
   readonly start: number;

@@ -177,7 +177,7 @@ const CONSECUTIVE = 'the frames are taken as consecutive';
 
 /** The step that most pairs of neighbours have, and the share of those pairs. */
 function usualStep(steps: readonly Step[]): [step: number, share: number] {
-  // Of two frames with numbers between them, these are more likely missing than meant to be left out.
+  // Numbers between only two frames are more likely missing than meant to be left out.
   if (steps.length === 1) return [1, 1];
   const times = new Map<number, number>();
   for (const { size } of steps) times.set(size, (times.get(size) ?? 0) + 1);

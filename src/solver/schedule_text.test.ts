@@ -19,7 +19,7 @@ function scheduleOf(settings: Record<string, unknown>): LrSchedule {
   return makeLrScheduler(cfg, { paramGroups: [{ name: 'all', lr: cfg.SOLVER.BASE_LR }] });
 }
 
-/** What is said if a run with the first settings goes on with the second after `done` iterations. */
+/** Returns what is said if a run with the first settings goes on with the second after `done` iterations. */
 function said(first: object, second: object, done: number, adjustLr = false): string | null {
   const before = scheduleOf({ ...first });
   for (let i = 0; i < done; i++) before.step();

@@ -20,7 +20,7 @@ export interface ScheduleChoice {
   readonly done: number;
 }
 
-/** What the choice means, in settings and learning rates; null if both schedules have the same settings. */
+/** Says what the choice means, in settings and learning rates; null if both schedules have the same settings. */
 export function describeSchedules(choice: ScheduleChoice): string | null {
   const { cfg, configured, saved, past, savedKind, adjustLr, done } = choice;
   const changed = changedSettings(choice);

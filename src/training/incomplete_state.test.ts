@@ -64,7 +64,7 @@ const dict = (content: Content, ...keys: string[]) =>
   keys.reduce<PyDict>((value, key) => value.get(key) as PyDict, content);
 const statesOf = (content: Content) => dict(content, 'optimizer', 'state') as Map<PyValue, PyDict>;
 
-/** What is taken away, and how that is called. */
+/** Parts that are taken away, and how that is called. */
 const GAPS: [string, Change, RegExp][] = [
   [
     'only weights',

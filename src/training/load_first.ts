@@ -76,7 +76,7 @@ function lacksPart(error: unknown): error is CheckpointError {
   return error instanceof IncompleteStateError || error instanceof NoWeightsError;
 }
 
-/** What is wrong with a file in itself; null where it is only not the one that this model needs. */
+/** Finds what is wrong with a file in itself; null where it is only not the one that this model needs. */
 function damageOf(path: string): CheckpointError | null {
   try {
     verifyWeightFile(path);

@@ -51,7 +51,7 @@ async function oldRun(): Promise<string> {
   return folder;
 }
 
-/** What a kill before each of the moves of `work` would leave of a folder. */
+/** Returns what a kill before each of the moves of `work` would leave of a folder. */
 function kills(folder: string, work: () => void): string[] {
   const left: string[] = [];
   beforeMove.call = () => {

@@ -21,7 +21,7 @@ export interface Gap {
 /** The official code trains no learnable position table, so its optimizer has no state of it. */
 const UNTRAINED_ELSEWHERE = /(^|\.)pos_embed$/;
 
-/** What a checkpoint lacks to go on from; nothing if it is whole. */
+/** Lists what a checkpoint lacks to go on from; nothing if it is whole. */
 export function findGaps(loaded: LoadedCheckpoint, optimizer: Optimizer, adjustLr: boolean): Gap[] {
   const { iteration } = loaded;
   const parts = [optimizerGap(loaded.optimizer), scheduleGap(loaded.scheduler, { positionOnly: adjustLr })];

@@ -64,7 +64,7 @@ function isWorthSaying({ name }: Side, count: number, rows: number): boolean {
   return count > 0 && (name === 'ground truth' || count >= MIN_REPEATED * rows);
 }
 
-/** Where the first repeated row stands, and the one that it repeats. */
+/** Lines of the first repeated row and the one that it repeats. */
 function placesOf(side: Side, row: RowFound, secondOffset: number): string {
   const offset = side.name === 'predictions' ? secondOffset : 0;
   const [earlier, later] = linesOf(side, row, offset, (read) => read.action === row.action);
