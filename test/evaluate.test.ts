@@ -56,15 +56,6 @@ describe('stmixer evaluate', () => {
     expect(JSON.parse(read('perfect', 'results.json'))).toEqual(results);
   });
 
-  it('says that an empty list of exclusions takes nothing out', async () => {
-    const list = join(folder, 'nothing.csv');
-    writeFileSync(list, '');
-    const run = await stmixerHere([
-      ...['evaluate', ...TRUTH, '--predictions', `${ANNOTATIONS}/train.csv`, '--exclude', list],
-    ]);
-    expect(run.stderr).toContain('nothing.csv: the list of exclusions is empty, so every key frame counts');
-  });
-
   it('names file and line of a prediction that is not finite, and exits with 3', async () => {
     const predictions = join(folder, 'nan.csv');
     writeFileSync(predictions, 'vtest_val,0902,0,0,1,1,12,nan\n');

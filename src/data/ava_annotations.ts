@@ -3,13 +3,11 @@ import { countOf } from '../util/progress.js';
 import { annotationPath, type DataConfig, type Split } from './data_config.js';
 import {
   collectUnreadable,
-  headerAdvice,
   type ProblemKind,
   type ProblemSink,
   Problems,
   quote,
   readLines,
-  refuseSeparator,
 } from './text_lines.js';
 
 /** AVA annotates the seconds 902…1798 of a film; frame 0 of a frame list is second 900. */
@@ -89,11 +87,10 @@ export function scanAnnotations(
       lineNumber++;
       const text = line.trim();
       if (text === '') continue;
-      if (rows++ === 0) refuseSeparator(file, text, 7);
+      rows++;
       const row = parseRow(text, numClasses);
       if ('kind' in row) {
-        const advice = headerAdvice(lineNumber, text.split(','));
-        problems.add(`${file}:${lineNumber}: ${row.message}${advice}`, row.kind);
+        problems.add(`${file}:${lineNumber}: ${row.message}`, row.kind);
         continue;
       }
       if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {

@@ -11,7 +11,7 @@ import { drawBoxes } from '../drawing/draw_boxes.js';
 import { Rng } from '../util/random.js';
 import { AvaDataset } from './dataset.js';
 import { decodePicture } from './frames.js';
-import { foreignFile, pictureError } from './picture_problem.js';
+import { pictureError } from './picture_problem.js';
 import { readPictureSize } from './picture_size.js';
 
 const { at, file } = temporaryFiles();
@@ -205,14 +205,4 @@ describe('a frame of a data set that is no whole picture', () => {
     expect(await saidByTraining(ava)).toBe('');
     expect(dirname(path)).toContain('frames');
   });
-});
-
-it('a video that is none is called what it is, and a video is not', () => {
-  const says = (head: string) => foreignFile(file('film.mp4', head));
-  expect(says('<!DOCTYPE html>\n<html>')).toMatch(
-    /^it is a web page \(HTML\), such as a server sends in place of a file; /,
-  );
-  expect(says('version https://git-lfs.github.com/spec/v1\n')).toMatch(/Git LFS pointer.*; run git lfs pull/);
-  expect(says('\0\0\0\x18ftypisom')).toBeNull();
-  expect(says('something else')).toBeNull();
 });

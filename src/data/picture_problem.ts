@@ -158,39 +158,38 @@ const OTHER_PICTURES: readonly (readonly [string, Test])[] = [
   ['a NumPy array', begins('\x93NUMPY')],
 ];
 
-const A_VIDEO = 'a video';
 const LOOK = 'download it again, and see what it says';
 const OTHER_FILES: readonly (readonly [string, Test, string])[] = [
   [
-    'a Git LFS pointer, which stands for a file that was not downloaded',
+    'a Git LFS pointer, which stands for a picture that was not downloaded',
     begins('version https://git-lfs'),
     'run git lfs pull in its repository',
   ],
   [
-    'a git-annex pointer, which stands for a file that was not downloaded',
+    'a git-annex pointer, which stands for a picture that was not downloaded',
     begins('/annex/objects/'),
     'run git annex get in its repository',
   ],
   [
-    'a web page (HTML), such as a server sends in place of a file',
+    'a web page (HTML), such as a server sends in place of a picture',
     matches(/^\s*(<!--.*?-->\s*)?(<!doctype html|<html|<head)/is),
     LOOK,
   ],
-  ['an XML text, such as a server sends in place of a file', matches(/^\s*(<\?xml|<error)/i), LOOK],
-  ['a JSON text, such as a server sends in place of a file', matches(/^\s*[{[]\s*["{[\]}]/), LOOK],
+  ['an XML text, such as a server sends in place of a picture', matches(/^\s*(<\?xml|<error)/i), LOOK],
+  ['a JSON text, such as a server sends in place of a picture', matches(/^\s*[{[]\s*["{[\]}]/), LOOK],
   [
     'a file of macOS that accompanies another one (AppleDouble)',
     begins('\0\x05\x16\x07'),
-    'copy the file itself, and leave out names that begin with "._"',
+    'copy the picture itself, and leave names that begin with "._" out of the list',
   ],
-  ['a PDF document', begins('%PDF'), 'put the file itself in its place'],
+  ['a PDF document', begins('%PDF'), AGAIN],
   [
     'an archive or a compressed file',
     begins('PK\x03\x04', '\x1f\x8b', '7z\xbc\xaf', 'Rar!', 'BZh', '\xfd7zXZ', '\x28\xb5\x2f\xfd'),
     'unpack it',
   ],
   [
-    A_VIDEO,
+    'a video',
     (head) =>
       head.slice(4, 8) === 'ftyp' ||
       (head.startsWith('RIFF') && head.startsWith('AVI ', 8)) ||
@@ -199,14 +198,7 @@ const OTHER_FILES: readonly (readonly [string, Test, string])[] = [
   ],
 ];
 
-/** Says what a file is that is no video either, and what to do about it; null if nothing is known of it. */
-export function foreignFile(path: string): string | null {
-  const head = readPiece(path, 0, HEAD_BYTES).toString('latin1');
-  const found = OTHER_FILES.find(([what, test]) => what !== A_VIDEO && test(head));
-  return found ? `it is ${found[0]}; ${found[2]}` : null;
-}
-
-/** Says what a file is that is no picture of a known format, and what to do about it. */
+/** What a file is that is no picture of a known format. */
 function foreignContent(head: Buffer): string {
   const text = head.toString('latin1');
   if (head.every((byte) => byte === 0)) {

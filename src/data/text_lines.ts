@@ -123,28 +123,6 @@ export class Problems implements ProblemSink {
   }
 }
 
-/** Throws DataError where the first row shows that the columns of a file are not separated by commas. */
-export function refuseSeparator(file: string, line: string, columns: number): void {
-  if (line.includes(',')) return;
-  const separators: readonly (readonly [string, string | RegExp])[] = [
-    ['semicolons', ';'],
-    ['tabs', '\t'],
-    ['blanks', / +(?=[\d.]+(?: |$))/],
-  ];
-  const found = separators.find(([, separator]) => line.trim().split(separator).length >= columns);
-  if (!found) return;
-  throw new DataError(
-    `${file}: its columns are separated by ${found[0]}; separate them by commas: ${quote(line)}`,
-  );
-}
-
-/** The end of a message about the first row, if it has names of columns in it. */
-export function headerAdvice(lineNumber: number, fields: readonly string[]): string {
-  const isHeader =
-    lineNumber === 1 && fields.length > 1 && fields.slice(1).every((name) => /[a-z]/i.test(name));
-  return isHeader ? '; it looks like a line of column names: remove it' : '';
-}
-
 /** Runs a function that reads a file with `readLines`; that the file cannot be read becomes one of the problems. */
 export function collectUnreadable(problems: ProblemSink, read: () => void): void {
   try {

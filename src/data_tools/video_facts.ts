@@ -1,5 +1,4 @@
 /** @file What ffmpeg says about a file before it decodes it: kind, length, colours. */
-import { foreignFile } from '../data/picture_problem.js';
 import { fileUrl, lastWords, runFfmpeg } from './ffmpeg.js';
 import { isAnimated, isAnimatedPictureName } from './moving_pictures.js';
 
@@ -47,9 +46,7 @@ export async function probeVideo(path: string, signal: AbortSignal): Promise<Vid
   const moves = isAnimatedPictureName(path) ? await isAnimated(path) : true;
   if (!moves) return { ...NO_VIDEO, kind: 'picture', problem: PROBLEMS.picture };
   const { lines } = await runFfmpeg(['-hide_banner', '-nostdin', '-i', fileUrl(path)], { signal });
-  const facts = factsOf(lines);
-  // ffmpeg says of a web page that it found no "moov atom".
-  return facts.problem === null ? facts : { ...facts, problem: foreignFile(path) ?? facts.problem };
+  return factsOf(lines);
 }
 
 /** The facts in what `ffmpeg -i` prints. */

@@ -1,6 +1,6 @@
 /** @file AVA's csv files of an evaluation: ground truth, detections, excluded key frames. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { headerAdvice, Problems, quote, readLines, refuseSeparator } from '../data/text_lines.js';
+import { Problems, quote, readLines } from '../data/text_lines.js';
 import { RowSummary } from './row_summary.js';
 import type { ClipDetections } from './types.js';
 
@@ -149,24 +149,14 @@ export function readExclusions(file: string): Set<string> {
   for (const line of readLines(file, 'list of excluded key frames')) {
     lineNumber++;
     if (line.trim() === '') continue;
-    if (lineNumber === 1) refuseSeparator(file, line, 2);
     const fields = splitCsv(line);
-    const problem = exclusionProblem(fields);
-    if (problem === null) keys.add(imageKey(fields[0], parseNumber(fields[1])));
-    else
-      problems.add(
-        `${file}:${lineNumber}: ${problem}, found ${quote(line)}${headerAdvice(lineNumber, fields)}`,
-      );
+    const second = fields.length === 2 ? parseNumber(fields[1]) : Number.NaN;
+    if (Number.isNaN(second))
+      problems.add(`${file}:${lineNumber}: expected "video,second", found ${quote(line)}`);
+    else keys.add(imageKey(fields[0], second));
   }
   problems.throwIfAny();
   return keys;
-}
-
-/** What is wrong with the columns `video,second`; the official evaluator takes whole seconds only. */
-function exclusionProblem(fields: readonly string[]): string | null {
-  if (fields.length !== 2)
-    return 'expected two columns, the name of the video and the second, separated by a comma';
-  return Number.isInteger(parseNumber(fields[1])) ? null : 'the second must be a whole number';
 }
 
 type UseRow = (row: BoxRow) => string | null;
@@ -177,10 +167,8 @@ function readRows(file: string, what: string, problems: Problems, use: UseRow): 
   for (const line of readLines(file, what)) {
     lineNumber++;
     if (line === '' || line.trim() === '') continue;
-    if (lineNumber === 1) refuseSeparator(file, line, 7);
-    const fields = splitCsv(line);
-    const problem = readRow(fields, line, use);
-    if (problem) problems.add(`${file}:${lineNumber}: ${problem}${headerAdvice(lineNumber, fields)}`);
+    const problem = readRow(splitCsv(line), line, use);
+    if (problem) problems.add(`${file}:${lineNumber}: ${problem}`);
   }
 }
 

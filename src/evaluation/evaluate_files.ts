@@ -112,10 +112,7 @@ export function evaluateFiles(
   const results = evaluator.results();
   if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
   warnings.push(...findRepeats(comparison));
-  const note =
-    files.exclude !== undefined && truth.excluded.size === 0
-      ? `${files.exclude}: the list of exclusions is empty, so every key frame counts`
-      : exclusionNote([comparison.predictions, comparison.truth], truth.excluded);
+  const note = exclusionNote([comparison.predictions, comparison.truth], truth.excluded);
   return { ...results, warnings, notes: note === null ? [] : [note] };
 }
 

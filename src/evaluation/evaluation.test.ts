@@ -62,7 +62,7 @@ describe('reading', () => {
     expect(() => readGroundTruth([file('gt.csv', 'v,902,0.6,0,0.5,1,1,0\n')], CLASSES)).toThrow(
       /gt\.csv:1: inverted/,
     );
-    expect(() => readExclusions(file('e.csv', 'v,902\nv\n'))).toThrow(/e\.csv:2: expected two columns/);
+    expect(() => readExclusions(file('e.csv', 'v,902\nv\n'))).toThrow(/e\.csv:2: expected "video,second"/);
   });
 });
 
