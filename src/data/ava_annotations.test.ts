@@ -57,7 +57,7 @@ describe('readAnnotations', () => {
   it.each([
     ['too few columns', 'v,0902,0.1,0.1,0.9,0.9', /found 6/],
     ['too many columns', 'v,0902,0.1,0.1,0.9,0.9,5,1,0.7', /found 9/],
-    ['a header', 'video,second,x1,y1,x2,y2,action,person', /second must be a whole number, found "second"/],
+    ['a header', 'video,second,x1,y1,x2,y2,action,person', /the line looks like a header: "video,second,/],
     ['no video name', ',0902,0.1,0.1,0.9,0.9,5,1', /name of the video, is empty/],
     ['half a second', 'v,902.5,0.1,0.1,0.9,0.9,5,1', /second must be a whole number, found "902\.5"/],
     ['words for numbers', 'v,0902,0.1,left,0.9,0.9,5,1', /y1 must be a number from 0 to 1, found "left"/],
@@ -87,6 +87,18 @@ describe('readAnnotations', () => {
       expect.objectContaining({ name: 'DataError', message: expect.stringMatching(message) }),
     );
     expect(() => read(`${good}${line}\n${good}`)).toThrow(/boxes\.csv:2: /);
+  });
+
+  it('says that the first line is a header', () => {
+    expect(() => read(`name,ts,l,t,r,b,act,who\n${good}`)).toThrow(
+      /boxes\.csv:1: the line looks like a header: "name,ts,.*; remove it, because AVA's files have none$/,
+    );
+  });
+
+  it('says once how columns are separated', () => {
+    expect(() => read(good.replaceAll(',', '\t').repeat(20))).toThrow(
+      /^\S*boxes\.csv: columns are separated by tabs instead of commas; write the file again with commas$/,
+    );
   });
 
   it('knows as many actions as MODEL.STM.ACTION_CLASSES', () => {

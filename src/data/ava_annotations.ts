@@ -1,5 +1,6 @@
 /** @file AVA box annotations: csv files, and the key frames that follow from them. */
 import { countOf } from '../util/progress.js';
+import { headerProblem, separatorProblem } from './csv_form.js';
 import { annotationPath, type DataConfig, type Split } from './data_config.js';
 import {
   collectUnreadable,
@@ -83,6 +84,7 @@ export function scanAnnotations(
   const readFile = (file: string) => {
     let lineNumber = 0;
     let rows = 0;
+    let hasGoodRow = false;
     for (const line of readLines(file, `annotation file (${key})`)) {
       lineNumber++;
       const text = line.trim();
@@ -90,9 +92,16 @@ export function scanAnnotations(
       rows++;
       const row = parseRow(text, numClasses);
       if ('kind' in row) {
-        problems.add(`${file}:${lineNumber}: ${row.message}`, row.kind);
+        const separators = hasGoodRow ? null : separatorProblem(text, [7, 8]);
+        if (separators !== null) {
+          problems.add(`${file}: ${separators}`, 'columns');
+          return;
+        }
+        const header = headerProblem(text, lineNumber);
+        problems.add(`${file}:${lineNumber}: ${header ?? row.message}`, header ? 'columns' : row.kind);
         continue;
       }
+      hasGoodRow = true;
       if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {
         if (outside++ === 0) firstOutside = `${file}:${lineNumber}`;
         onRow?.(row, 'outside', file, lineNumber);

@@ -85,7 +85,9 @@ describe('readFrameLists', () => {
   it('warns where the header is missing', () => {
     const { videos, warnings } = read('v 0 0 v/0.jpg ""\nv 0 1 v/1.jpg ""\n');
     expect(videos[0].frames.length).toBe(1);
-    expect(warnings[0]).toMatch(/0\.csv:1: .*header/);
+    expect(warnings[0]).toMatch(
+      /0\.csv:1: .*header, .*: put the line "original_video_id .* labels" before it/,
+    );
   });
 
   it.each([
@@ -94,7 +96,16 @@ describe('readFrameLists', () => {
       `${HEADER}v 0 0 v/0.jpg ""\nv 0 1 my frames/1.jpg ""\n`,
       /0\.csv:3: expected 5 columns.*found 6/,
     ],
-    ['a comma-separated line', `${HEADER}v,0,0,v/0.jpg,""\n`, /0\.csv:2: expected 5 columns.*found 1/],
+    [
+      'a list separated by commas, once',
+      `${HEADER}${'v,0,0,v/0.jpg,""\n'.repeat(9)}`,
+      /^\S*0\.csv: columns are separated by "," instead of blanks; write the file again with blanks$/,
+    ],
+    [
+      'a comma-separated line among others',
+      `${HEADER}v 0 0 v/0.jpg ""\nv,0,1,v/1.jpg,""\n`,
+      /0\.csv:3: expected 5 columns.*found 1/,
+    ],
     ['a header alone', HEADER, /0\.csv: .*names no frames/],
     ['an empty file', '', /0\.csv: .*names no frames/],
   ])('refuses %s', (_, text, message) => {

@@ -102,6 +102,8 @@ export function frameListFiles({ AVA, DATA }: DataConfig, split: Split): { key: 
   return { key, files: names.map((name) => resolve(DATA.PATH_TO_DATA_DIR, AVA.FRAME_LIST_DIR, name)) };
 }
 
+const HEADER = 'original_video_id video_id frame_id path labels';
+
 /** The same for lists with mistakes: they go to `problems`, and what is right is returned; `onFrame` sees its lines. */
 export function scanFrameLists(
   cfg: DataConfig,
@@ -123,13 +125,22 @@ export function scanFrameLists(
       if (lineNumber === 1) {
         if (fields.length === 5 && /^\d+$/.test(fields[2])) {
           warnings.push(
-            `${file}:1: the first line is taken as the header, but looks like a frame; it is not used`,
+            `${file}:1: the first line is taken as the header, but looks like a frame; it is not used: put the line ` +
+              `"${HEADER}" before it`,
           );
         }
         continue;
       }
       if (fields.length === 1 && fields[0] === '') continue;
       if (fields.length !== 5) {
+        const separator = [',', ';'].find((mark) => line.split(mark).length === 5);
+        if (frames === 0 && separator !== undefined) {
+          problems.add(
+            `${file}: columns are separated by "${separator}" instead of blanks; write the file again with blanks`,
+            'columns',
+          );
+          return;
+        }
         problems.add(
           `${file}:${lineNumber}: expected 5 columns separated by blanks (original_video_id video_id frame_id path ` +
             `labels; paths without blanks), found ${fields.length}`,

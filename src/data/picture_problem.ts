@@ -13,6 +13,7 @@ import { dirname } from 'node:path';
 import { DataError } from '../errors.js';
 import { shellWord } from '../util/text.js';
 import { twinClause } from '../util/twins.js';
+import { foreignContent } from './foreign_content.js';
 import { bytesOf, type PictureFormat, pictureFormat } from './picture_header.js';
 
 /** Opening must not wait for the other end of a pipe. */
@@ -92,7 +93,7 @@ const TAIL_BYTES = 4096;
 function contentProblem(path: string, message: string): string | null {
   const head = readPiece(path, 0, HEAD_BYTES);
   const format = pictureFormat(bytesOf(head));
-  if (format === null) return foreignContent(head);
+  if (format === null) return foreignContent(head, 'picture') ?? unknownContent(head);
   const { size } = statSync(path);
   const tail = readPiece(path, Math.max(0, size - TAIL_BYTES), TAIL_BYTES);
   if (!/premature end|truncated|unexpected end/i.test(message) && !endsEarly(format, head, tail, size))
@@ -128,91 +129,6 @@ function endsEarly(format: PictureFormat, head: Buffer, tail: Buffer, size: numb
   return false;
 }
 
-/** Whether the first bytes of a file, one letter each, are those of a kind of file. */
-type Test = (head: string) => boolean;
-
-const begins =
-  (...starts: readonly string[]): Test =>
-  (head) =>
-    starts.some((start) => head.startsWith(start));
-const matches =
-  (pattern: RegExp): Test =>
-  (head) =>
-    pattern.test(head);
-/** A file of the family of MP4 with one of these brands. */
-const brand =
-  (...brands: readonly string[]): Test =>
-  (head) =>
-    head.slice(4, 8) === 'ftyp' && brands.some((name) => head.startsWith(name, 8));
-
-const CONVERT = 'convert it to JPEG or PNG; its name may stay, since the content decides';
-const OTHER_PICTURES: readonly (readonly [string, Test])[] = [
-  ['a BMP picture', begins('BM')],
-  ['a JPEG 2000 picture', begins('\0\0\0\x0cjP', '\xff\x4f\xff\x51')],
-  ['a JPEG XL picture', begins('\xff\x0a', '\0\0\0\x0cJXL')],
-  ['a HEIC picture', brand('hei', 'hev', 'msf1')],
-  ['a Photoshop picture', begins('8BPS')],
-  ['a PPM or PGM picture', matches(/^P[1-6]\s/)],
-  ['an OpenEXR picture', begins('\x76\x2f\x31\x01')],
-  ['an SVG drawing', matches(/^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<svg/is)],
-  ['a NumPy array', begins('\x93NUMPY')],
-];
-
-const LOOK = 'download it again, and see what it says';
-const OTHER_FILES: readonly (readonly [string, Test, string])[] = [
-  [
-    'a Git LFS pointer, which stands for a picture that was not downloaded',
-    begins('version https://git-lfs'),
-    'run git lfs pull in its repository',
-  ],
-  [
-    'a git-annex pointer, which stands for a picture that was not downloaded',
-    begins('/annex/objects/'),
-    'run git annex get in its repository',
-  ],
-  [
-    'a web page (HTML), such as a server sends in place of a picture',
-    matches(/^\s*(<!--.*?-->\s*)?(<!doctype html|<html|<head)/is),
-    LOOK,
-  ],
-  ['an XML text, such as a server sends in place of a picture', matches(/^\s*(<\?xml|<error)/i), LOOK],
-  ['a JSON text, such as a server sends in place of a picture', matches(/^\s*[{[]\s*["{[\]}]/), LOOK],
-  [
-    'a file of macOS that accompanies another one (AppleDouble)',
-    begins('\0\x05\x16\x07'),
-    'copy the picture itself, and leave names that begin with "._" out of the list',
-  ],
-  ['a PDF document', begins('%PDF'), AGAIN],
-  [
-    'an archive or a compressed file',
-    begins('PK\x03\x04', '\x1f\x8b', '7z\xbc\xaf', 'Rar!', 'BZh', '\xfd7zXZ', '\x28\xb5\x2f\xfd'),
-    'unpack it',
-  ],
-  [
-    'a video',
-    (head) =>
-      head.slice(4, 8) === 'ftyp' ||
-      (head.startsWith('RIFF') && head.startsWith('AVI ', 8)) ||
-      begins('\x1a\x45\xdf\xa3', 'FLV\x01', '\0\0\x01\xba')(head),
-    'extract its frames with stmixer data prepare',
-  ],
-];
-
-/** What a file is that is no picture of a known format. */
-function foreignContent(head: Buffer): string {
-  const text = head.toString('latin1');
-  if (head.every((byte) => byte === 0)) {
-    return `the file holds nothing but zeros, as after a crash or a full disk; ${AGAIN}`;
-  }
-  for (const [what, test] of OTHER_PICTURES) {
-    if (test(text)) return `it is ${what}, which cannot be read; ${CONVERT}`;
-  }
-  for (const [what, test, remedy] of OTHER_FILES) {
-    if (test(text)) return `it is ${what}; ${remedy}`;
-  }
-  const known = 'it is no JPEG, PNG, WebP, TIFF, GIF or AVIF picture';
-  if (/^[\t\n\r\x20-\x7e]+$/.test(text)) {
-    return `${known} but a text that begins with ${JSON.stringify(text.slice(0, 40))}; ${AGAIN}`;
-  }
-  return `${known}: it begins with the bytes ${head.subarray(0, 8).toString('hex')}; ${AGAIN}`;
+function unknownContent(head: Buffer): string {
+  return `it is no JPEG, PNG, WebP, TIFF, GIF or AVIF picture: it begins with the bytes ${head.subarray(0, 8).toString('hex')}; ${AGAIN}`;
 }

@@ -1,6 +1,7 @@
 /** @file What a file holds, as far as its name and first bytes tell: most files need not be shown to ffmpeg. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { extname } from 'node:path';
+import { isAnimatedPng } from './moving_pictures.js';
 import type { PassedOverKind } from './passed_over.js';
 
 const words = (list: string) => list.trim().split(/\s+/);
@@ -37,12 +38,16 @@ export function kindOfFile(path: string): FileKind {
   const ending = extname(path).slice(1).toLowerCase();
   if (VIDEOS.has(ending) && !(AMBIGUOUS.has(ending) && kindOfBytes(readStart(path)) === 'text'))
     return 'video';
-  return BY_ENDING.get(ending) ?? kindOfBytes(readStart(path));
+  // Frames of a film may be many thousands of PNG files, so only the heads of their chunks are read.
+  if (ending === 'png') return isAnimatedPng(path) ? 'ask' : 'picture';
+  const kind = BY_ENDING.get(ending) ?? kindOfBytes(readStart(path));
+  return kind === 'picture' && !BY_ENDING.has(ending) && isAnimatedPng(path) ? 'ask' : kind;
 }
 
 const START_BYTES = 4096;
 
-function readStart(path: string): Buffer {
+/** The first bytes of a file. Throws the error of the system. */
+export function readStart(path: string): Buffer {
   const fd = openSync(path, 'r');
   try {
     const start = Buffer.alloc(START_BYTES);
@@ -90,7 +95,7 @@ function kindOfBytes(start: Buffer): FileKind {
     const moves = text.startsWith('VP8X', 12) && (start[WEBP_FLAGS] & WEBP_ANIMATED) !== 0;
     return form === 'WEBP' && !moves ? 'picture' : 'ask';
   }
-  if (text.startsWith('\x89PNG')) return text.includes('acTL') ? 'ask' : 'picture';
+  if (text.startsWith('\x89PNG')) return 'picture';
   return isText(start) ? 'text' : 'ask';
 }
 

@@ -13,7 +13,7 @@ export function isAnimatedPictureName(path: string): boolean {
 /** Whether a GIF, WebP or PNG file has more than one picture; false for a file that cannot be read. */
 export async function isAnimated(path: string): Promise<boolean> {
   try {
-    if (hasAnimationChunk(path)) return true;
+    if (isAnimatedPng(path)) return true;
     // libvips counts the pictures of GIF and WebP, but knows no animation of PNG.
     return ((await sharp(path).metadata()).pages ?? 1) > 1;
   } catch {
@@ -23,8 +23,11 @@ export async function isAnimated(path: string): Promise<boolean> {
 
 const PNG_SIGNATURE = '89504e470d0a1a0a';
 
-/** Looks through the chunks of a PNG file: that of an animation comes before the pixels. */
-function hasAnimationChunk(path: string): boolean {
+/**
+ * Whether a file is an animated PNG: the chunk that says so comes before the pixels. Reads the heads of a few chunks. Throws the
+ * error of the system.
+ */
+export function isAnimatedPng(path: string): boolean {
   const fd = openSync(path, 'r');
   try {
     const head = Buffer.alloc(8);

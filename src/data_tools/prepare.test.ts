@@ -43,6 +43,15 @@ function files(folder: string, names: readonly string[]): string {
   return folder;
 }
 
+/** The bytes of a PNG file with these chunks, each of them longer than what is read of a file to tell its kind. */
+function png(...chunks: readonly string[]): Buffer {
+  const body = Buffer.alloc(5000 + 4);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(5000);
+  const signature = Buffer.from('89504e470d0a1a0a', 'hex');
+  return Buffer.concat([signature, ...chunks.flatMap((type) => [length, Buffer.from(type), body])]);
+}
+
 /** A folder for the PATH whose ffmpeg is this shell script, and nothing else. */
 function fakeFfmpeg(script: string): string {
   const folder = temporaryFolder();
@@ -169,6 +178,16 @@ describe('what is taken out of a folder', () => {
     ]);
   });
 
+  it('asks ffmpeg about a PNG that is animated, however long the chunks before say so', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'still.png'), png('IHDR', 'iCCP', 'IDAT', 'acTL'));
+    writeFileSync(join(folder, 'moving.png'), png('IHDR', 'iCCP', 'acTL', 'IDAT'));
+    writeFileSync(join(folder, 'nameless'), png('IHDR', 'acTL', 'IDAT'));
+    const { unknown, passedOver } = findCandidates(folder);
+    expect(unknown.map((file) => file.name)).toEqual(['moving', 'nameless']);
+    expect(passedOver.describe()).toEqual([`1 picture (${join(folder, 'still.png')})`]);
+  });
+
   it('counts all that it does not take, with the first of each kind', () => {
     const names = [
       't/a.mp4',
@@ -238,6 +257,27 @@ describe('a script in place of ffmpeg', () => {
     );
     expect(run.stdout).toMatch(/^good: 1 frame/m);
     expect(run.stdout).toMatch(/^note: not taken: 1 text or document \(.*notes\.txt\)$/m);
+  });
+
+  it('says what a file is that only bears the name of a video', async () => {
+    const videos = temporaryFolder();
+    const contents = {
+      'page.mp4': '<!DOCTYPE html>\n<html>Not found</html>',
+      'pointer.mkv': 'version https://git-lfs.github.com/spec/v1\noid sha256:0',
+      'zeros.avi': '\0'.repeat(900),
+      'broken.mov': '\0\x01\x02\x03',
+    };
+    for (const [name, text] of Object.entries(contents)) writeFileSync(join(videos, name), text);
+    const path = fakeFfmpeg('[ "$*" = -version ] || { echo "moov atom not found" >&2; exit 1; }');
+    const run = await prepare(videos, temporaryFolder(), ['--start', '0'], path);
+    expect(run.code).toBe(3);
+    for (const sentence of [
+      /page\.mp4: it is a web page \(HTML\), such as a server sends in place of a video; download it again/,
+      /pointer\.mkv: it is a Git LFS pointer, which stands for a video that .*; run git lfs pull/,
+      /zeros\.avi: the file holds nothing but zeros, .*; copy or download the video again/,
+      /broken\.mov: moov atom not found/,
+    ])
+      expect(run.stderr).toMatch(sentence);
   });
 
   it('compares with no length that is only a guess', async () => {

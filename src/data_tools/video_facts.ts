@@ -1,5 +1,8 @@
 /** @file What ffmpeg says about a file before it decodes it: kind, length, colours. */
+import { statSync } from 'node:fs';
+import { foreignContent } from '../data/foreign_content.js';
 import { fileUrl, lastWords, runFfmpeg } from './ffmpeg.js';
+import { readStart } from './file_kinds.js';
 import { isAnimated, isAnimatedPictureName } from './moving_pictures.js';
 
 /** Colours beyond those of JPEG pictures. Names are ffmpeg's; null where the file does not tell. */
@@ -46,7 +49,20 @@ export async function probeVideo(path: string, signal: AbortSignal): Promise<Vid
   const moves = isAnimatedPictureName(path) ? await isAnimated(path) : true;
   if (!moves) return { ...NO_VIDEO, kind: 'picture', problem: PROBLEMS.picture };
   const { lines } = await runFfmpeg(['-hide_banner', '-nostdin', '-i', fileUrl(path)], { signal });
-  return factsOf(lines);
+  const facts = factsOf(lines);
+  return facts.kind === 'unknown' ? { ...facts, problem: contentProblem(path) ?? facts.problem } : facts;
+}
+
+/** Says what a file is that is no video at all; null where its first bytes do not tell, or cannot be read. */
+function contentProblem(path: string): string | null {
+  try {
+    // Reading from a pipe could wait for ever.
+    if (!statSync(path).isFile()) return null;
+    const start = readStart(path);
+    return start.length === 0 ? null : foreignContent(start, 'video');
+  } catch {
+    return null;
+  }
 }
 
 /** The facts in what `ffmpeg -i` prints. */

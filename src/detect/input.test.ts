@@ -114,6 +114,17 @@ describe('openInput', () => {
     );
   });
 
+  it.skipIf(!hasFfmpeg)(
+    'says what a file is that only bears the name of a video (needs ffmpeg)',
+    async () => {
+      const page = join(folder, 'page.mp4');
+      writeFileSync(page, '<html>Not found</html>');
+      await expect(openInput(page, options)).rejects.toThrow(/page\.mp4: .*it is a web page \(HTML\)/);
+      writeFileSync(page, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
+      await expect(openInput(page, options)).rejects.toThrow(/page\.mp4: .*Git LFS pointer.*git lfs pull/);
+    },
+  );
+
   it.skipIf(!hasFfmpeg)('removes the frames of a process that was killed (needs ffmpeg)', async () => {
     vi.stubEnv('TMPDIR', join(folder, 'temporary'));
     onTestFinished(() => void vi.unstubAllEnvs());

@@ -1,5 +1,6 @@
 /** @file AVA's csv files of an evaluation: ground truth, detections, excluded key frames. */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { headerProblem, separatorProblem } from '../data/csv_form.js';
 import { Problems, quote, readLines } from '../data/text_lines.js';
 import { RowSummary } from './row_summary.js';
 import type { ClipDetections } from './types.js';
@@ -141,34 +142,73 @@ function keyMaker(): (row: BoxRow) => string {
   };
 }
 
-/** Reads `video,second`: the key frames that do not count. */
+/**
+ * Reads `video,second`: the key frames that do not count. Throws DataError with file and line, also for a second with a
+ * fraction, which the official code refuses too.
+ */
 export function readExclusions(file: string): Set<string> {
   const keys = new Set<string>();
   const problems = new Problems();
-  let lineNumber = 0;
-  for (const line of readLines(file, 'list of excluded key frames')) {
-    lineNumber++;
-    if (line.trim() === '') continue;
-    const fields = splitCsv(line);
-    const second = fields.length === 2 ? parseNumber(fields[1]) : Number.NaN;
-    if (Number.isNaN(second))
-      problems.add(`${file}:${lineNumber}: expected "video,second", found ${quote(line)}`);
-    else keys.add(imageKey(fields[0], second));
-  }
+  const use = (fields: readonly string[], line: string) => {
+    const problem = exclusionProblem(fields, line);
+    if (problem === null) keys.add(imageKey(fields[0], Number(fields[1])));
+    return problem;
+  };
+  readLinesOf({ file, what: 'list of excluded key frames', columns: [2], problems }, use);
   problems.throwIfAny();
   return keys;
+}
+
+function exclusionProblem(fields: readonly string[], line: string): string | null {
+  const expected = `expected "video,second", found ${quote(line)}`;
+  if (fields.length > 2) return `${expected}, which has ${fields.length} columns`;
+  const [video, text = ''] = fields;
+  if (text.trim() === '')
+    return `${expected}: the second is missing; write a line with video and second for each key frame to leave out`;
+  if (video.trim() === '') return `${expected}: the name of the video is missing`;
+  const second = parseNumber(text);
+  if (Number.isNaN(second)) return `${expected}: the second must be a number`;
+  if (!Number.isInteger(second)) return `the second must be a whole number, found ${quote(text)}`;
+  return null;
 }
 
 type UseRow = (row: BoxRow) => string | null;
 
 /** Calls `use` for every row; a sentence that it returns, or one about the row's form, becomes a problem. */
 function readRows(file: string, what: string, problems: Problems, use: UseRow): void {
+  readLinesOf({ file, what, columns: [7, 8], problems }, (fields, line) => readRow(fields, line, use));
+}
+
+interface CsvFile {
+  readonly file: string;
+  /** What it is, for messages. */
+  readonly what: string;
+  /** Numbers of columns that a line may have. */
+  readonly columns: readonly number[];
+  readonly problems: Problems;
+}
+
+/** Calls `use` for every line that is not blank; a sentence that it returns, or one about the file's form, becomes a problem. */
+function readLinesOf(
+  { file, what, columns, problems }: CsvFile,
+  use: (fields: string[], line: string) => string | null,
+): void {
   let lineNumber = 0;
+  let hasGoodLine = false;
   for (const line of readLines(file, what)) {
     lineNumber++;
     if (line === '' || line.trim() === '') continue;
-    const problem = readRow(splitCsv(line), line, use);
-    if (problem) problems.add(`${file}:${lineNumber}: ${problem}`);
+    const problem = use(splitCsv(line), line);
+    if (problem === null) {
+      hasGoodLine = true;
+      continue;
+    }
+    const separators = hasGoodLine ? null : separatorProblem(line, columns);
+    if (separators !== null) {
+      problems.add(`${file}: ${separators}`);
+      return;
+    }
+    problems.add(`${file}:${lineNumber}: ${headerProblem(line, lineNumber) ?? problem}`);
   }
 }
 

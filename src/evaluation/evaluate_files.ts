@@ -29,6 +29,8 @@ export interface EvaluationFiles {
 /** The ground truth, with a summary of its files before anything was left out. */
 export interface Truth extends GroundTruth {
   readonly summary: RowSummary;
+  /** The list of exclusions, or null without one. */
+  readonly exclusionFile: string | null;
 }
 
 export interface FileResults extends AvaResults {
@@ -59,7 +61,8 @@ export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): 
   const labels = readLabelMap(labelMap);
   const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude);
   const summary = new RowSummary();
-  return { labels, boxes: readGroundTruth(groundTruth, idsOf(labels), summary), excluded, summary };
+  const boxes = readGroundTruth(groundTruth, idsOf(labels), summary);
+  return { labels, boxes, excluded, exclusionFile: exclude ?? null, summary };
 }
 
 /** Returns a sentence for each misfit between ground truth, label map and exclusions. */
@@ -69,11 +72,10 @@ export function truthWarnings(truth: Truth): string[] {
 
 /** Returns counts of what a ground truth's label map and exclusions leave out on purpose. */
 export function truthNotes(truth: Truth): string[] {
-  const { summary, labels, excluded } = truth;
+  const { summary, labels } = truth;
   const known = new Set(labels.map(({ id }) => id));
   const others = [...summary.ids].filter(([id]) => !known.has(id));
   const rows = others.reduce((sum, [, count]) => sum + count, 0);
-  const note = exclusionNote([truthSide(truth)], excluded);
   const withAction = [...summary.ids.values()].reduce((sum, count) => sum + count, 0);
   const without = summary.rows - withAction;
   return [
@@ -86,8 +88,16 @@ export function truthNotes(truth: Truth): string[] {
             'the label map does not have, and are not evaluated',
         ]
       : []),
-    ...(note === null ? [] : [note]),
+    ...exclusionNotes(truth, [truthSide(truth)]),
   ];
+}
+
+/** Says what the list of exclusions leaves out of the sides, or that it is empty; nothing without a list. */
+function exclusionNotes({ excluded, exclusionFile }: Truth, sides: readonly Side[]): string[] {
+  if (exclusionFile !== null && excluded.size === 0)
+    return [`${exclusionFile}: the list of exclusions is empty, so every key frame counts`];
+  const note = exclusionNote(sides, excluded);
+  return note === null ? [] : [note];
 }
 
 /** Evaluates a csv file of detections (video, second, x1, y1, x2, y2, action id, score). */
@@ -112,8 +122,7 @@ export function evaluateFiles(
   const results = evaluator.results();
   if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
   warnings.push(...findRepeats(comparison));
-  const note = exclusionNote([comparison.predictions, comparison.truth], truth.excluded);
-  return { ...results, warnings, notes: note === null ? [] : [note] };
+  return { ...results, warnings, notes: exclusionNotes(truth, [comparison.predictions, comparison.truth]) };
 }
 
 /** The ground truth as the search for misfits sees it. */

@@ -7,6 +7,7 @@ import { DataError } from '../errors.js';
 import { fiveDecimals, readDetections, readExclusions, readGroundTruth, writeDetections } from './ava_csv.js';
 import { AvaEvaluator } from './ava_evaluator.js';
 import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
+import { evaluateFiles, readTruth, truthNotes } from './evaluate_files.js';
 import { bestSoFar, readEvaluations, recordEvaluation } from './history.js';
 import { resultsTable, summary, writeResults } from './results.js';
 import type { AvaResults, ClipDetections } from './types.js';
@@ -63,6 +64,80 @@ describe('reading', () => {
       /gt\.csv:1: inverted/,
     );
     expect(() => readExclusions(file('e.csv', 'v,902\nv\n'))).toThrow(/e\.csv:2: expected "video,second"/);
+  });
+
+  const ROW = 'v,902,0,0,1,1,1,0.5';
+  const readers: [name: string, read: (text: string) => unknown, row: string][] = [
+    ['predictions', (text) => readDetections(file('a.csv', text), CLASSES), ROW],
+    ['ground truth', (text) => readGroundTruth([file('a.csv', text)], CLASSES), ROW],
+    ['exclusions', (text) => readExclusions(file('a.csv', text)), 'v,902'],
+  ];
+
+  it.each(readers)('says that a line of %s is a header, wherever it stands', (_, read, row) => {
+    const columns = row.split(',').length;
+    const header = (names: string) => names.split(',').slice(0, columns).join();
+    expect(() => read(`${header('"name","t","a","b","c","d","e","f"')}\n${row}\n`)).toThrow(
+      /^\S*a\.csv:1: the line looks like a header: ".*"; remove it, because AVA's files have none$/,
+    );
+    expect(() => read(`${row}\n${header('video,second,x1,y1,x2,y2,id,score')}\n`)).toThrow(
+      /^\S*a\.csv:2: the line looks like a header: "video,second/,
+    );
+    expect(() => read(`${row}\n${row}\n`)).not.toThrow();
+  });
+
+  it.each(readers)('says once how the columns of %s are separated', (_, read, row) => {
+    for (const [mark, name] of [
+      [';', '";"'],
+      ['\t', 'tabs'],
+      [' ', 'blanks'],
+      ['|', '"|"'],
+    ]) {
+      const header = 'video,second,x1,y1,x2,y2,id,score'.split(',').slice(0, row.split(',').length);
+      for (const first of ['', `${header.join(mark)}\n`]) {
+        expect(() => read(`${first}${`${row.replaceAll(',', mark)}\n`.repeat(20)}`)).toThrow(
+          new DataError(
+            `${at('a.csv')}: columns are separated by ${name} instead of commas; write the file again with commas`,
+          ),
+        );
+      }
+    }
+  });
+
+  it('sees commas that stand for points beside other separators', () => {
+    const path = file('p.csv', 'v;902;0,1;0,1;0,9;0,9;1;0,5\n');
+    expect(() => readDetections(path, CLASSES)).toThrow(
+      /p\.csv: columns are separated by ";" .*commas between columns and points in numbers$/,
+    );
+  });
+
+  it.each([
+    [
+      'a video',
+      'v',
+      /:2: expected "video,second", found "v": the second is missing; write a line with video and/,
+    ],
+    ['no second', 'v,', /found "v,": the second is missing/],
+    ['no video', ',902', /found ",902": the name of the video is missing/],
+    ['a word', 'v,x', /found "v,x": the second must be a number/],
+    ['three columns', 'v,902,1', /found "v,902,1", which has 3 columns/],
+    ['a fraction', 'v,902.5', /:2: the second must be a whole number, found "902\.5"/],
+  ])('says what is wrong with an exclusion of %s', (_, line, message) => {
+    expect(() => readExclusions(file('e.csv', `v,902.0\n${line}\n`))).toThrow(message);
+  });
+
+  it('notes that a list of exclusions is empty', () => {
+    const files = {
+      groundTruth: [file('gt.csv', 'v,902,0,0,1,1,1,0\n')],
+      labelMap: file('labels.pbtxt', 'item { name: "walk" id: 1 }\n'),
+    };
+    const predictions = file('p.csv', `${ROW}\n`);
+    for (const text of ['', '\n\n']) {
+      const exclude = file('none.csv', text);
+      const note = `${exclude}: the list of exclusions is empty, so every key frame counts`;
+      expect(evaluateFiles({ ...files, exclude }, predictions).notes).toEqual([note]);
+      expect(truthNotes(readTruth({ ...files, exclude }))).toEqual([note]);
+    }
+    expect(evaluateFiles(files, predictions).notes).toEqual([]);
   });
 });
 
