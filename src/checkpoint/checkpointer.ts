@@ -3,6 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { copyFile, link, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { namesIn } from '../util/folder_names.js';
 import type { HostTensor } from '../util/host_tensor.js';
 import type { PyValue } from '../util/python_values.js';
 import { replaceFile, replacePath } from './atomic_file.js';
@@ -10,13 +11,7 @@ import { isLeftover, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
 import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
 import { followPointer, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
-import {
-  checkpointsIn,
-  lastCheckpointIn,
-  namesIn,
-  newestCheckpoint,
-  readableIteration,
-} from './run_checkpoints.js';
+import { checkpointsIn, lastCheckpointIn, newestCheckpoint, readableIteration } from './run_checkpoints.js';
 import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { readWeightFile } from './weight_file.js';
 import { findWeights, type Preference } from './weight_path.js';

@@ -147,18 +147,15 @@ export function isKnownName(name: string): boolean {
 interface NamedSetting {
   readonly names: RegExp;
   /** The setting of a model that has such tensors, and of one that has none. */
-  readonly having: string;
+  readonly having?: string;
   readonly lacking: string;
 }
 
 const SETTINGS: readonly NamedSetting[] = [
   { names: /\.attn\.[qv]_bias$/, having: 'ViT.QKV_BIAS True', lacking: 'ViT.QKV_BIAS False' },
   { names: /\.gamma_[12]$/, having: 'ViT.INIT_VALUES above 0', lacking: 'ViT.INIT_VALUES 0' },
-  {
-    names: /\bpos_embed$/,
-    having: 'ViT.USE_LEARNABLE_POS_EMB True',
-    lacking: 'ViT.USE_LEARNABLE_POS_EMB False',
-  },
+  // A table of positions in the file is left out without a word.
+  { names: /\bpos_embed$/, lacking: 'ViT.USE_LEARNABLE_POS_EMB False' },
   ...Object.entries({
     'ffn_[st]': 'NUM_FCS',
     human_cls_fcs: 'NUM_CLS',
@@ -173,7 +170,7 @@ const SETTINGS: readonly NamedSetting[] = [
 
 /** The settings with which a model has tensors of these names. */
 export function settingsWith(names: readonly string[]): string[] {
-  return settingsOf(names).map(({ having }) => having);
+  return settingsOf(names).flatMap(({ having }) => having ?? []);
 }
 
 /** The settings with which a model has no tensors of these names. */

@@ -19,8 +19,7 @@ export interface PointerTarget {
 /**
  * Follows `last_checkpoint`; null without such a file. The file of the name beside it comes first, since the folder may have
  * been copied or moved, also from Windows; else the path is relative to the working directory, as in the official code, or to
- * the folder.
- * Throws CheckpointError if it leads to no file.
+ * the folder. Throws CheckpointError if it leads to no file.
  */
 export function followPointer(folder: string): PointerTarget | null {
   const pointer = join(folder, LAST_CHECKPOINT);

@@ -1,7 +1,7 @@
 /** @file The checkpoints that lie in a run's folder, by their iterations. */
-import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { namesIn } from '../util/folder_names.js';
 import { isCheckpointFile, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
 import { followPointer } from './pointer.js';
 import { readWeightFile } from './weight_file.js';
@@ -22,15 +22,6 @@ export function iterationIn(path: string): number | null {
 /** The iteration of a weight file; null also where the file cannot be opened. */
 export function readableIteration(path: string): number | null {
   return orNull(() => iterationIn(path));
-}
-
-/** The names in a folder; none where it cannot be read. */
-export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }
 
 /** The checkpoints of a folder that can be opened and name their iteration, newest first. */

@@ -2,11 +2,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { namesIn } from '../util/folder_names.js';
 import { printable } from '../util/text.js';
 import { BEST_CHECKPOINT, isCheckpointFile } from './checkpoint_names.js';
 import { describeSystemError } from './file_source.js';
 import { followPointer, isFolder, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
-import { checkpointsIn, lastCheckpointIn, namesIn } from './run_checkpoints.js';
+import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
 import { firstOf } from './weights.js';
 
 /** The checkpoint of a run to take: the best is for using a model, the last for continuing its training. */

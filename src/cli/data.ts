@@ -1,8 +1,6 @@
 /** @file `stmixer data`: making a data set from videos, and looking at one before training. */
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
-import { machineProbe } from '../engine/probe.js';
-import { usableProcessors } from '../engine/threads.js';
 import { ConfigError } from '../errors.js';
 import { dataShowCommand } from './data_show.js';
 import { type ConfigOptions, configCommand } from './options.js';
@@ -53,7 +51,11 @@ function prepareCommand(): Command {
       const end = flags.end ?? flags.start + LENGTH;
       if (end <= flags.start) throw new ConfigError(`--end ${end} must come after --start ${flags.start}`);
       goOnWithoutOutput(`frames and lists are written into ${flags.out}`);
-      const { prepare } = await import('../data_tools/prepare.js');
+      const [{ prepare }, { machineProbe }, { usableProcessors }] = await Promise.all([
+        import('../data_tools/prepare.js'),
+        import('../engine/probe.js'),
+        import('../engine/threads.js'),
+      ]);
       process.exitCode = await prepare({
         ...flags,
         end,

@@ -1,4 +1,5 @@
 /** @file The `KEY VALUE …` words at the end of a command line. */
+import { shellWord } from '../util/text.js';
 import { nearestKey, type Origin, type Problem, unknownKey } from './messages.js';
 import { FIELDS, SECTIONS } from './schema/index.js';
 
@@ -24,7 +25,7 @@ export function parseOverrides(words: readonly string[]): { assignments: Assignm
     const equation = splitEquation(key);
     if (equation) {
       complain(
-        `write the key and its value as two words: ${equation.key} ${quoteForShell(equation.value)}`,
+        `write the key and its value as two words: ${equation.key} ${shellWord(equation.value)}`,
         equation.key,
       );
     } else if (key.startsWith('-')) {
@@ -56,8 +57,4 @@ function splitEquation(word: string): { key: string; value: string } | null {
 
 function firstField(section: string): string {
   return [...FIELDS.keys()].find((path) => path.startsWith(`${section}.`))!;
-}
-
-function quoteForShell(word: string): string {
-  return /^[\w./:+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,8 +1,9 @@
 /** @file Which frames make up a clip, and reading them from picture files. */
 import { open } from 'node:fs/promises';
 import sharp from 'sharp';
+import { READ } from '../util/file_pieces.js';
 import { bytesOf, type PictureFormat, pictureFormat, readJpegHeader } from './picture_header.js';
-import { pictureError, READ } from './picture_problem.js';
+import { pictureError } from './picture_problem.js';
 
 // Many pictures are decoded at once, so one thread each is fastest.
 sharp.concurrency(1);

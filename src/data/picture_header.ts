@@ -71,17 +71,33 @@ export function readJpegHeader(bytes: ByteSource): JpegHeader | null {
   return null;
 }
 
+/** Chunks of a PNG file before its pixels, each with its kind and the offset of its data. */
+function* pngChunks(bytes: ByteSource): Generator<{ kind: string; data: number }> {
+  for (let at = PNG_SIGNATURE.length; ; ) {
+    const length = numberAt(bytes, at, 4);
+    const kind = textAt(bytes, at + 4, 4);
+    if (kind === 'IDAT' || !/^[A-Za-z]{4}$/.test(kind)) return;
+    yield { kind, data: at + 8 };
+    at += 12 + length;
+  }
+}
+
+const PNG_SIGNATURE = '\x89PNG\r\n\x1a\n';
+
 /** The size of a PNG file as it is shown: after the rotation in an eXIf chunk before its pixels. */
 export function readPngSize(bytes: ByteSource): Size {
   // The first chunk is IHDR.
   const size = { width: numberAt(bytes, 16, 4), height: numberAt(bytes, 20, 4) };
-  for (let at = 33; ; ) {
-    const length = numberAt(bytes, at, 4);
-    const kind = textAt(bytes, at + 4, 4);
-    if (kind === 'eXIf') return isTurned(bytes, at + 8) ? swapped(size) : size;
-    if (kind === 'IDAT' || !/^[A-Za-z]{4}$/.test(kind)) return size;
-    at += 12 + length;
-  }
+  for (const { kind, data } of pngChunks(bytes))
+    if (kind === 'eXIf') return isTurned(bytes, data) ? swapped(size) : size;
+  return size;
+}
+
+/** Whether a file is an animated PNG: a chunk before the pixels says so. */
+export function isAnimatedPng(bytes: ByteSource): boolean {
+  if (textAt(bytes, 0, PNG_SIGNATURE.length) !== PNG_SIGNATURE) return false;
+  for (const { kind } of pngChunks(bytes)) if (kind === 'acTL') return true;
+  return false;
 }
 
 function swapped({ height, width }: Size): Size {

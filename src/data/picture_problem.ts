@@ -1,23 +1,12 @@
 /** @file Why a file is no picture that can be read, and what to do about it: one sentence for each kind, wherever frames are read. */
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-  statSync,
-} from 'node:fs';
+import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DataError } from '../errors.js';
+import { readPiece } from '../util/file_pieces.js';
 import { shellWord } from '../util/text.js';
 import { twinClause } from '../util/twins.js';
 import { foreignContent } from './foreign_content.js';
 import { bytesOf, type PictureFormat, pictureFormat } from './picture_header.js';
-
-/** Opening must not wait for the other end of a pipe. */
-export const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 const AGAIN = 'extract this frame again';
 
@@ -99,16 +88,6 @@ function contentProblem(path: string, message: string): string | null {
   if (!/premature end|truncated|unexpected end/i.test(message) && !endsEarly(format, head, tail, size))
     return null;
   return `the ${NAMES[format]} picture is cut off: the file ends after ${size} bytes, before the picture does; ${AGAIN}`;
-}
-
-function readPiece(path: string, start: number, length: number): Buffer {
-  const fd = openSync(path, READ);
-  try {
-    const piece = Buffer.alloc(length);
-    return piece.subarray(0, readSync(fd, piece, 0, length, start));
-  } finally {
-    closeSync(fd);
-  }
 }
 
 const NAMES: Record<PictureFormat, string> = {

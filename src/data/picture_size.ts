@@ -1,30 +1,10 @@
 /** @file The size of a picture from the first bytes of its file, and which clips are alike in shape. */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { DataError } from '../errors.js';
 import type { AvaDataset } from './dataset.js';
+import { withFileBytes } from './file_bytes.js';
 import { type ByteSource, pictureFormat, readJpegHeader, readPngSize } from './picture_header.js';
-import { pictureError, READ } from './picture_problem.js';
+import { pictureError } from './picture_problem.js';
 import type { Size } from './transforms.js';
-
-/** Embedded previews and profiles may stand before the size, so a file is read on until it is found. */
-const CHUNK_BYTES = 4096;
-
-/** Bytes of an open file, read in chunks. */
-class FileBytes implements ByteSource {
-  readonly #chunk = Buffer.alloc(CHUNK_BYTES);
-  #start = -1;
-  #end = -1;
-
-  constructor(private readonly fd: number) {}
-
-  at(offset: number): number {
-    if (offset < this.#start || offset >= this.#start + CHUNK_BYTES || this.#start < 0) {
-      this.#start = offset;
-      this.#end = offset + readSync(this.fd, this.#chunk, 0, CHUNK_BYTES, offset);
-    }
-    return offset < this.#end ? this.#chunk[offset - this.#start] : 0;
-  }
-}
 
 /**
  * Height and width of a JPEG or PNG file as it is shown, that is, after an EXIF rotation. Throws DataError that names the
@@ -32,7 +12,7 @@ class FileBytes implements ByteSource {
  */
 export function readPictureSize(path: string, what: string): Size {
   try {
-    return readSize(path);
+    return withFileBytes(path, sizeIn);
   } catch (error) {
     if (error instanceof UnknownSize)
       throw new DataError(`${path}: ${what}: ${error.message}`, { cause: error });
@@ -42,23 +22,17 @@ export function readPictureSize(path: string, what: string): Size {
 
 class UnknownSize extends Error {}
 
-function readSize(path: string): Size {
-  const fd = openSync(path, READ);
-  try {
-    const bytes = new FileBytes(fd);
-    const format = pictureFormat(bytes);
-    if (format !== null && format !== 'jpeg' && format !== 'png') {
-      throw new UnknownSize(
-        'the shape of a picture that is neither JPEG nor PNG cannot be told without decoding it: set ' +
-          'DATALOADER.ASPECT_RATIO_GROUPING to False, or extract the frames as JPEG',
-      );
-    }
-    const size = format === 'jpeg' ? readJpegHeader(bytes)?.size : readPngSize(bytes);
-    if (format !== null && size && size.width > 0 && size.height > 0) return size;
-    throw new Error('its header has no size');
-  } finally {
-    closeSync(fd);
+function sizeIn(bytes: ByteSource): Size {
+  const format = pictureFormat(bytes);
+  if (format !== null && format !== 'jpeg' && format !== 'png') {
+    throw new UnknownSize(
+      'the shape of a picture that is neither JPEG nor PNG cannot be told without decoding it: set ' +
+        'DATALOADER.ASPECT_RATIO_GROUPING to False, or extract the frames as JPEG',
+    );
   }
+  const size = format === 'jpeg' ? readJpegHeader(bytes)?.size : readPngSize(bytes);
+  if (format !== null && size && size.width > 0 && size.height > 0) return size;
+  throw new Error('its header has no size');
 }
 
 /** For every clip 1 where it is at least as high as wide, else 0: the official groups. One frame per video is read. */

@@ -1,7 +1,7 @@
 /** @file What a file holds, as far as its name and first bytes tell: most files need not be shown to ffmpeg. */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { extname } from 'node:path';
-import { isAnimatedPng } from './moving_pictures.js';
+import { readPiece } from '../util/file_pieces.js';
+import { isAnimatedPngFile } from './moving_pictures.js';
 import type { PassedOverKind } from './passed_over.js';
 
 const words = (list: string) => list.trim().split(/\s+/);
@@ -39,22 +39,16 @@ export function kindOfFile(path: string): FileKind {
   if (VIDEOS.has(ending) && !(AMBIGUOUS.has(ending) && kindOfBytes(readStart(path)) === 'text'))
     return 'video';
   // Frames of a film may be many thousands of PNG files, so only the heads of their chunks are read.
-  if (ending === 'png') return isAnimatedPng(path) ? 'ask' : 'picture';
+  if (ending === 'png') return isAnimatedPngFile(path) ? 'ask' : 'picture';
   const kind = BY_ENDING.get(ending) ?? kindOfBytes(readStart(path));
-  return kind === 'picture' && !BY_ENDING.has(ending) && isAnimatedPng(path) ? 'ask' : kind;
+  return kind === 'picture' && !BY_ENDING.has(ending) && isAnimatedPngFile(path) ? 'ask' : kind;
 }
 
 const START_BYTES = 4096;
 
 /** The first bytes of a file. Throws the error of the system. */
 export function readStart(path: string): Buffer {
-  const fd = openSync(path, 'r');
-  try {
-    const start = Buffer.alloc(START_BYTES);
-    return start.subarray(0, readSync(fd, start, 0, START_BYTES, 0));
-  } finally {
-    closeSync(fd);
-  }
+  return readPiece(path, 0, START_BYTES);
 }
 
 /** Signatures as latin1 text, with the kind of the files that begin so. */

@@ -35,7 +35,8 @@ export function listFiles(folder: string, except: readonly string[]): ListedFile
   return new Walk(folder, except).run(entries);
 }
 
-function sortedEntries(folder: string): Dirent[] {
+/** What lies in a folder, by name. Throws the error of the system. */
+export function sortedEntries(folder: string): Dirent[] {
   return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -123,7 +124,8 @@ function sizeOf(stats: Stats | Unavailable): { bytes: number; problem: string | 
   return { bytes: stats.size, problem: stats.size === 0 ? 'the file is empty (0 bytes)' : null };
 }
 
-function kindOf(path: string): FileKind {
+/** The kind of a file, also of one that cannot be read. */
+export function kindOf(path: string): FileKind {
   try {
     return kindOfFile(path);
   } catch {

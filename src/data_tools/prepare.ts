@@ -8,6 +8,7 @@ import { FolderLock } from '../util/folder_lock.js';
 import { makeOutputFolder } from '../util/output_paths.js';
 import { count, countOf, Progress } from '../util/progress.js';
 import { StopSignals } from '../util/signals.js';
+import { shellWord } from '../util/text.js';
 import { requireFfmpeg } from './ffmpeg.js';
 import { type ExtractionSettings, missingHdrFilters, washedOut } from './frame_extraction.js';
 import { inParallel } from './in_parallel.js';
@@ -177,13 +178,13 @@ class ExtractionProgress {
 
   update(one: Pending, frames: number): void {
     if (this.#inFrames) this.#running.set(one, frames);
-    this.#progress.update([...this.#running.values()].reduce((sum, n) => sum + n, this.#finished));
+    this.#show();
   }
 
   finish(one: Pending): void {
     this.#running.delete(one);
     this.#finished += this.#amount(one);
-    this.#progress.update([...this.#running.values()].reduce((sum, n) => sum + n, this.#finished));
+    this.#show();
   }
 
   log(line: string): void {
@@ -192,6 +193,10 @@ class ExtractionProgress {
 
   close(): void {
     this.#progress.close();
+  }
+
+  #show(): void {
+    this.#progress.update([...this.#running.values()].reduce((sum, n) => sum + n, this.#finished));
   }
 
   #amount({ expectedFrames }: Pending): number {
@@ -234,7 +239,7 @@ function nextSteps(
   lists: readonly string[],
   { out, start, fps }: { out: string; start: number; fps: number },
 ): string[] {
-  const settings = [`DATA.PATH_TO_DATA_DIR ${/^[\w./-]+$/.test(out) ? out : `'${out}'`}`, `AVA.FPS ${fps}`];
+  const settings = [`DATA.PATH_TO_DATA_DIR ${shellWord(out)}`, `AVA.FPS ${fps}`];
   const list = (key: string, names: readonly string[]) => {
     const name = names.find((candidate) => lists.includes(candidate));
     if (name !== undefined && name !== names[0]) settings.push(`${key} "['${name}.csv']"`);

@@ -56,7 +56,7 @@ export async function probeVideo(path: string, signal: AbortSignal): Promise<Vid
 /** Says what a file is that is no video at all; null where its first bytes do not tell, or cannot be read. */
 function contentProblem(path: string): string | null {
   try {
-    // Reading from a pipe could wait for ever.
+    // A pipe or a device has no bytes that are there a second time.
     if (!statSync(path).isFile()) return null;
     const start = readStart(path);
     return start.length === 0 ? null : foreignContent(start, 'video');

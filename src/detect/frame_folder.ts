@@ -1,15 +1,16 @@
 /** @file A folder of frames: its pictures in order, whether they go together, and what else lies in it. */
-import { type Dirent, readdirSync, statSync } from 'node:fs';
+import { type Dirent, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import sharp from 'sharp';
 import { pictureError } from '../data/picture_problem.js';
 import { readPictureSize } from '../data/picture_size.js';
-import { kindOfFile } from '../data_tools/file_kinds.js';
+import { kindOf, sortedEntries } from '../data_tools/listed_files.js';
 import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures.js';
 import { PassedOver, type PassedOverKind } from '../data_tools/passed_over.js';
 import { NOTE } from '../data_tools/prepared_video.js';
 import { DataError } from '../errors.js';
+import { namesIn } from '../util/folder_names.js';
 import { countOf } from '../util/progress.js';
 import { orderFrames } from './frame_names.js';
 
@@ -56,14 +57,12 @@ export async function openFrameFolder(
 async function look(folder: string): Promise<{ pictures: string[]; others: PassedOver }> {
   const others = new PassedOver();
   const pictures: string[] = [];
-  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
-    a.name < b.name ? -1 : 1,
-  )) {
+  for (const entry of sortedEntries(folder)) {
     if (entry.name === NOTE) continue;
     const path = join(folder, entry.name);
     if (entry.name.startsWith('.')) others.add('hidden', path);
     else if (isFolder(entry, path)) others.add('folder', path);
-    else if (!isPicture(entry.name)) others.add(kindOf(path), path);
+    else if (!isPicture(entry.name)) others.add(otherKind(path), path);
     else if (!/\.png$/i.test(path) && isAnimatedPictureName(path) && (await isAnimated(path)))
       others.add('animated', path);
     else pictures.push(entry.name);
@@ -76,35 +75,23 @@ function isFolder(entry: Dirent, path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-function kindOf(path: string): PassedOverKind {
+function otherKind(path: string): PassedOverKind {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (!stats) return 'danglingLink';
   if (!stats.isFile()) return 'special';
-  try {
-    const kind = kindOfFile(path);
-    return kind === 'ask' ? 'other' : kind;
-  } catch {
-    return 'unreadable';
-  }
+  const kind = kindOf(path);
+  return kind === 'ask' ? 'other' : kind;
 }
 
 function withoutPictures(folder: string, others: PassedOver): DataError {
   const found = others.describe();
   const single = others.first('video') ?? others.first('animated');
   const deeper = others.first('folder');
-  const hint = single ?? (deeper !== null && hasPictures(deeper) ? deeper : null);
+  const hint = single ?? (deeper !== null && namesIn(deeper).some(isPicture) ? deeper : null);
   return new DataError(
     `--input: ${folder}: there are no pictures in this folder (${[...PICTURES].join(' ')})` +
       `${found.length > 0 ? `, but ${found.join(', ')}` : ''}${hint === null ? '' : `; try --input ${hint}`}`,
   );
-}
-
-function hasPictures(folder: string): boolean {
-  try {
-    return readdirSync(folder).some(isPicture);
-  } catch {
-    return false;
-  }
 }
 
 /** Pictures whose headers are read before the event loop gets a turn. */

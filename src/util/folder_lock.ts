@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../errors.js';
 import { numberOrNull, parseObject, readText, stringOr } from './json_lines.js';
-import { processStat } from './process_stat.js';
+import { isRunning, processStat } from './process_stat.js';
 
 /**
  * Commands that write into a folder, with the file of their lock and the setting that names the folder. Commands that write other
@@ -162,7 +162,7 @@ async function isAlive(
   const { host, pid, began } = parseHolder(text);
   if (host === hostname() && pid !== null) {
     // In a container every run may have the same number: one that has ours has ended.
-    if (pid === process.pid || !exists(pid)) return false;
+    if (pid === process.pid || !isRunning(pid)) return false;
     const stat = processStat(pid);
     // A process that has ended may wait for ever for its parent to notice, as in many containers.
     return stat === null || (stat.began === began && !/[ZX]/.test(stat.state));
@@ -221,15 +221,6 @@ function parseHolder(text: string): Holder {
     began: stringOr(began, ''),
     since: stringOr(since, ''),
   };
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function modified(path: string): number | null {

@@ -1,8 +1,10 @@
 /** @file Temporary folders of processes that were killed before they could remove them. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { readlinkSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { namesIn } from './folder_names.js';
+import { isRunning } from './process_stat.js';
 
 const PREFIX = 'stmixer-frames';
 
@@ -16,7 +18,7 @@ export function removeLeftovers(place: string): void {
   const pattern = new RegExp(`^${PREFIX}-${machine()}-(\\d+)-`);
   for (const name of namesIn(place)) {
     const owner = pattern.exec(name)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
+    if (owner === undefined || isRunning(Number(owner))) continue;
     try {
       rmSync(join(place, name), { recursive: true, force: true });
     } catch {
@@ -34,21 +36,4 @@ function machine(): string {
     // Only Linux has such names.
   }
   return createHash('sha256').update(`${hostname()} ${processes}`).digest('hex').slice(0, 8);
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }

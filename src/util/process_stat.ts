@@ -1,4 +1,4 @@
-/** @file Facts about a process that Linux keeps in /proc. */
+/** @file Whether a process runs, and facts about it that Linux keeps in /proc. */
 import { readText } from './json_lines.js';
 
 export interface ProcessStat {
@@ -22,4 +22,14 @@ export function processStat(
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, parent, , session] = fields;
   return { pid, state, parent: Number(parent), session: Number(session), began: fields[19] };
+}
+
+/** Whether there is a process of this number, be it another user's. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

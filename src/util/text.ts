@@ -41,5 +41,5 @@ export function printable(text: string): string {
 
 /** A text as one word of a shell's command, in quotes where it needs them. */
 export function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,7 @@
 /** @file Names that are nearly the one that was asked for: what a path or a name would have to be to be found. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
+import { namesIn } from './folder_names.js';
 
 /** A difference between two spellings of one name; `apply` makes those alike that differ in nothing else. */
 interface Difference {
@@ -138,7 +139,7 @@ export class Twins {
   #namesIn(folder: string): Names {
     let names = this.#folders.get(folder);
     if (!names) {
-      names = new Names(list(folder));
+      names = new Names(namesIn(folder));
       for (const oldest of this.#folders.keys()) {
         if (this.#folders.size < KEPT_FOLDERS) break;
         this.#folders.delete(oldest);
@@ -146,15 +147,6 @@ export class Twins {
       this.#folders.set(folder, names);
     }
     return names;
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    // A file where a folder should be, or a folder that may not be listed, has no twins to show.
-    return [];
   }
 }
 

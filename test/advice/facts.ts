@@ -15,8 +15,6 @@ const STATEMENTS = [
   'MODEL.STM.ACTION_CLASSES is ',
   'the numbers of the frames go up unevenly',
   ' is right for one in ',
-  // A table of positions beside the blocks is left out without a word.
-  'ViT.USE_LEARNABLE_POS_EMB True',
 ];
 
 /** Advice to install something; set-up says these, which takes minutes and a network. */
