@@ -48,6 +48,9 @@ export class FileSink {
 /** Threads count for themselves, each in a range of its own. */
 let temporaries = threadId * 1e9;
 
+/** Temporary files in folders that went away while they were written: they are there again when the folder is. */
+const orphans = new Set<string>();
+
 /**
  * Writes `path` through a temporary file beside it, named `<path>.tmp-<pid>-<n>`, which is flushed to the disk before it
  * takes the place of `path`. Throws CheckpointError if the system refuses; then `path` is as it was and the temporary gone.
@@ -74,12 +77,22 @@ export async function replacePath(path: string, make: (temporary: string) => Pro
     await make(temporary);
     await rename(temporary, path);
     await syncFolder(dirname(path));
+    await removeOrphans(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     if (!(error as NodeJS.ErrnoException)?.syscall) throw error;
     const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync(dirname(path));
+    if (isGone) orphans.add(temporary);
     const reason = isGone ? `the folder ${dirname(path)} does not exist` : describeSystemError(error);
     throw new CheckpointError(`${path}: cannot be written: ${reason}`, { cause: error });
+  }
+}
+
+async function removeOrphans(folder: string): Promise<void> {
+  for (const path of orphans) {
+    if (dirname(path) !== folder) continue;
+    orphans.delete(path);
+    await rm(path, { force: true }).catch(() => {});
   }
 }
 

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -236,6 +237,21 @@ describe('a file is replaced as a whole', () => {
     await replaceFile(path, look);
     expect(readFileSync(path, 'utf8')).toBe('new');
     expect(existsSync(next)).toBe(false);
+  });
+
+  test('a folder that goes away for a while comes back with nothing that is left of the try', async () => {
+    const [here, away] = [join(folder, 'share'), join(folder, 'away')];
+    mkdirSync(here);
+    const path = join(here, 'saved.pth');
+    const interrupted = replaceFile(path, async (sink) => {
+      await sink.write(Buffer.from('half'));
+      renameSync(here, away);
+    });
+    await expect(interrupted).rejects.toThrow(/share does not exist/);
+    renameSync(away, here);
+    await replaceFile(path, (sink) => sink.write(Buffer.from('whole')));
+    expect(readdirSync(here)).toEqual(['saved.pth']);
+    expect(readFileSync(path, 'utf8')).toBe('whole');
   });
 
   test('a missing folder, a file for a folder, a folder for a file', async () => {
