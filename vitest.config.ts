@@ -6,20 +6,20 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 class EndToEndFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const isEndToEnd = ({ moduleId }: TestSpecification) => /[\\/]test[\\/][^\\/]+$/.test(moduleId);
+    const isEndToEnd = ({ moduleId }: TestSpecification) => /[\\/]test[\\/]e2e[\\/]/.test(moduleId);
     return [...sorted.filter(isEndToEnd), ...sorted.filter((file) => !isEndToEnd(file))];
   }
 }
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'],
     // Native addons (sharp, tfjs-node) want a process of their own.
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: EndToEndFirst },
-    globalSetup: ['test/build.ts'],
-    setupFiles: ['test/setup.ts'],
+    globalSetup: ['test/support/build.ts'],
+    setupFiles: ['test/support/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two workers on two cores: threads that wait for each other on a busy core are slow.

@@ -7,8 +7,8 @@
 import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { Command } from 'commander';
-import { finishWork } from '../src/engine/ahead.js';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
+import { finishWork } from '../src/engine/lazy_hints.js';
 import { selfAttention } from '../src/nn/attention.js';
 import { backward, differentiable } from '../src/nn/autograd.js';
 import { gelu, layerNorm, linear } from '../src/nn/functional.js';

@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { type Config, configFromOverrides } from '../src/config/index.js';
-import { createTrainLoader } from '../src/data/loader.js';
+import { createTrainLoader } from '../src/data/loading/loader.js';
 
 const { values } = parseArgs({
   options: {

@@ -5,8 +5,8 @@
  */
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { workStatistics } from '../src/engine/ahead.js';
 import { engineMemory, selectEngine } from '../src/engine/index.js';
+import { workStatistics } from '../src/engine/lazy_hints.js';
 import { Rng } from '../src/util/random.js';
 import { randomBatch } from './random_batch.js';
 import { makeTraining } from './training.js';

@@ -1,5 +1,5 @@
 /** @file Input for the benchmarks. */
-import type { Batch } from '../src/data/collate.js';
+import type { Batch } from '../src/data/loading/collate.js';
 import { Rng } from '../src/util/random.js';
 
 /** Clips of noise with boxes spread over them. */

@@ -7,8 +7,8 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { type WorkStatistics, workStatistics } from '../src/engine/ahead.js';
 import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
+import { type WorkStatistics, workStatistics } from '../src/engine/lazy_hints.js';
 import { necessaryFlops } from './flops.js';
 import { matMulRate, median } from './machine.js';
 import { randomBatch } from './random_batch.js';

@@ -1,6 +1,6 @@
 /** @file What the benchmarks of training share: a model with random weights, and its steps. */
 import type { Config } from '../src/config/index.js';
-import type { Batch } from '../src/data/collate.js';
+import type { Batch } from '../src/data/loading/collate.js';
 import { SetCriterion } from '../src/loss/criterion.js';
 import { Detector } from '../src/model/detector.js';
 import { initializeParameters } from '../src/nn/module.js';

@@ -11,10 +11,10 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { convertWeightFile } from '../src/checkpoint/convert.js';
 import { describeWeightFile } from '../src/checkpoint/describe.js';
-import { readPth } from '../src/checkpoint/pth_reader.js';
-import { writePth } from '../src/checkpoint/pth_writer.js';
-import { verifyWeightFile } from '../src/checkpoint/weight_file.js';
-import type { HostTensor } from '../src/util/host_tensor.js';
+import type { HostTensor } from '../src/formats/host_tensor.js';
+import { readPth } from '../src/formats/pth/pth_reader.js';
+import { writePth } from '../src/formats/pth/pth_writer.js';
+import { verifyWeightFile } from '../src/formats/weight_file.js';
 import { Rng } from '../src/util/random.js';
 
 const flags = new Command('bench:files')

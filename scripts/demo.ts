@@ -11,9 +11,9 @@ import { type LoadedConfig, loadConfig } from '../src/config/index.js';
 import { DetectConsole } from '../src/detect/console.js';
 import { detect } from '../src/detect/detect.js';
 import { selectEngine } from '../src/engine/index.js';
-import { readEvaluations } from '../src/evaluation/history.js';
 import { writeReport } from '../src/report/write.js';
-import { test } from '../src/training/test.js';
+import { readEvaluations } from '../src/run/evaluations.js';
+import { test } from '../src/training/evaluate_checkpoint.js';
 import { train } from '../src/training/train.js';
 
 const OUTPUT_DIR = join('output', process.argv.includes('--long') ? 'demo-long' : 'demo');

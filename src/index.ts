@@ -1,14 +1,15 @@
 /** @file What the package offers to programs; the command line is the other way in. */
-export { readPth } from './checkpoint/pth_reader.js';
-export { writePth } from './checkpoint/pth_writer.js';
-export { readSafetensors } from './checkpoint/safetensors.js';
+
 export { type Config, defaultConfig, type LoadedConfig, loadConfig } from './config/index.js';
-export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loader.js';
+export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loading/loader.js';
 export { type DetectOptions, type DetectReporter, type DetectSummary, detect } from './detect/detect.js';
 export { drawBoxes } from './drawing/draw_boxes.js';
 export type { DrawnBox } from './drawing/types.js';
 export { type EngineInfo, type EngineRequest, selectEngine } from './engine/index.js';
 export { CheckpointError, ConfigError, DataError, EngineError, UserError } from './errors.js';
+export { readPth } from './formats/pth/pth_reader.js';
+export { writePth } from './formats/pth/pth_writer.js';
+export { readSafetensors } from './formats/safetensors/safetensors_reader.js';
 export { SetCriterion } from './loss/criterion.js';
 export { Detector } from './model/detector.js';
 export { type Detections, toDetections } from './model/inference.js';

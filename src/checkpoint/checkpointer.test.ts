@@ -12,12 +12,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CheckpointError } from '../errors.js';
-import { float32Tensor, type HostTensor, toFloat32 } from '../util/host_tensor.js';
-import { PyFloat, type PyValue } from '../util/python_values.js';
+import { float32Tensor, type HostTensor, toFloat32 } from '../formats/host_tensor.js';
+import { readPth } from '../formats/pth/pth_reader.js';
+import { writePth } from '../formats/pth/pth_writer.js';
+import { PyFloat, type PyValue } from '../formats/python/values.js';
+import { readWeightFile } from '../formats/weight_file.js';
 import { Checkpointer, checkpointName, FINAL_CHECKPOINT, loadCheckpoint } from './checkpointer.js';
-import { readPth } from './pth_reader.js';
-import { writePth } from './pth_writer.js';
-import { readWeightFile } from './weight_file.js';
 
 let folder: string;
 let home: string;

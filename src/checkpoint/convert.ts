@@ -1,14 +1,14 @@
 /** @file Converting weight files: from one format to the other, to another type of floats, to the weights alone. */
 import { existsSync, statSync } from 'node:fs';
 import { ConfigError } from '../errors.js';
-import { CastTensor, type FloatType, isFloat } from '../util/float_types.js';
-import { DTYPE_BYTES, type HostTensor, isHostTensor, sizeOf } from '../util/host_tensor.js';
-import { checkOutputFile } from '../util/output_paths.js';
-import type { PyDict, PyValue } from '../util/python_values.js';
-import { writePth } from './pth_writer.js';
-import { writeSafetensors } from './safetensors_writer.js';
-import { firstOpaque } from './walk_values.js';
-import { readWeightFile, weightFormatOf } from './weight_file.js';
+import { checkOutputFile } from '../files/output_paths.js';
+import { CastTensor, type FloatType, isFloat } from '../formats/float_types.js';
+import { DTYPE_BYTES, type HostTensor, isHostTensor, sizeOf } from '../formats/host_tensor.js';
+import { firstOpaque } from '../formats/pickle/walk_values.js';
+import { writePth } from '../formats/pth/pth_writer.js';
+import type { PyDict, PyValue } from '../formats/python/values.js';
+import { writeSafetensors } from '../formats/safetensors/safetensors_writer.js';
+import { readWeightFile, weightFormatOf } from '../formats/weight_file.js';
 import { findStateDict, stateDictKey } from './weights.js';
 
 export interface ConvertOptions {

@@ -1,17 +1,17 @@
 /** @file What a weight file holds: its tensors with their sums, the state of training, checksums, what loading makes of it. */
 import { statSync } from 'node:fs';
-import { type DType, type HostTensor, isHostTensor, sizeOf } from '../util/host_tensor.js';
-import { PyOpaque, PyTuple, type PyValue } from '../util/python_values.js';
-import { DamagedDataError } from './file_source.js';
-import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
-import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
+import { DamagedDataError } from '../formats/file_source.js';
+import { type DType, type HostTensor, isHostTensor, sizeOf } from '../formats/host_tensor.js';
+import { PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import {
   type ChecksumReport,
   checkWeightFile,
   readWeightFile,
   type WeightFormat,
   weightFormatOf,
-} from './weight_file.js';
+} from '../formats/weight_file.js';
+import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
+import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
 import { findStateDict, firstOf, isHead, plainNames, stateDictKey } from './weights.js';
 
 export interface TensorDescription {

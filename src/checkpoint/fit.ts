@@ -1,5 +1,5 @@
 /** @file How a weight file fits a model, part by part: what of a group loads, and what the file has beyond the model. */
-import type { HostTensor } from '../util/host_tensor.js';
+import type { HostTensor } from '../formats/host_tensor.js';
 import {
   countRepetitions,
   groupOf,

@@ -1,6 +1,6 @@
 /** @file Tests of loading weights, and of what is said of files that fit a model in part. */
 import { describe, expect, test } from 'vitest';
-import { errorOf } from '../../test/checkpoint_files.js';
+import { errorOf } from '../../test/support/checkpoint_files.js';
 import {
   mmactionName,
   modelTensors,
@@ -10,10 +10,10 @@ import {
   smallTensor,
   withFusedBias,
   without,
-} from '../../test/model_tensors.js';
-import { tinyConfig } from '../../test/tiny_config.js';
+} from '../../test/support/model_tensors.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { CheckpointError } from '../errors.js';
-import type { HostTensor } from '../util/host_tensor.js';
+import type { HostTensor } from '../formats/host_tensor.js';
 import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
 import type { ModelShapes } from './weights.js';

@@ -1,6 +1,6 @@
 /** @file Loading the weights of a file into a model, and what is said where they do not fit. */
 import { CheckpointError } from '../errors.js';
-import { type HostTensor, toFloat32 } from '../util/host_tensor.js';
+import { type HostTensor, toFloat32 } from '../formats/host_tensor.js';
 import { type Coverage, findMisfit, type Match, type Misfit } from './fit.js';
 import { adviseOn, describeMisfit, describeRenamings, summarizeMisfit } from './fit_text.js';
 import { describeMismatch, firstOf, type LoadReport, type ModelShapes, matchWeights } from './weights.js';

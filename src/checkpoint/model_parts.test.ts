@@ -1,6 +1,6 @@
 /** @file The list of names of tensors beside those that models really have. */
 import { expect, test } from 'vitest';
-import { tinyConfig } from '../../test/tiny_config.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { type Config, loadConfig } from '../config/index.js';
 import { Detector } from '../model/detector.js';
 import { groupOf, isKnownName, kindOf, likelyGroupOf, partOf, TENSOR_NAMES } from './model_parts.js';

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError } from '../errors.js';
+import { float32Tensor } from '../formats/host_tensor.js';
+import { writePth } from '../formats/pth/pth_writer.js';
 import { normal } from '../nn/init.js';
 import { initializeParameters, Module, Parameter } from '../nn/module.js';
-import { float32Tensor } from '../util/host_tensor.js';
 import { loadModelWeights } from './model_weights.js';
-import { writePth } from './pth_writer.js';
 
 class Pair extends Module {
   readonly first = new Parameter([2], normal);

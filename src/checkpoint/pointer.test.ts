@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryFiles } from '../../test/temporary_files.js';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { CheckpointError } from '../errors.js';
 import { followPointer } from './pointer.js';
 

@@ -2,8 +2,8 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, win32 } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { describeSystemError } from '../formats/file_source.js';
 import { printable } from '../util/text.js';
-import { describeSystemError } from './file_source.js';
 
 export const LAST_CHECKPOINT = 'last_checkpoint';
 

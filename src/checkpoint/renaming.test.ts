@@ -1,7 +1,7 @@
 /** @file Tests of finding tensors under other names by their shapes and the likeness of the names. */
 import { describe, expect, test } from 'vitest';
-import { modelTensors, only } from '../../test/model_tensors.js';
-import { tinyConfig } from '../../test/tiny_config.js';
+import { modelTensors, only } from '../../test/support/model_tensors.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { groupOf } from './model_parts.js';
 import { kindsOf, likelyRenamings, regroupings } from './renaming.js';
 

@@ -1,6 +1,6 @@
 /** @file Which names of a weight file most likely stand for tensors that the model has under other names. */
 import { distance } from 'fastest-levenshtein';
-import { sameShape } from '../util/host_tensor.js';
+import { sameShape } from '../formats/host_tensor.js';
 import { kindOf, likelyGroupOf } from './model_parts.js';
 
 /** Tensors of one kind: equal names but for the first number. */

@@ -1,10 +1,10 @@
 /** @file The checkpoints that lie in a run's folder, by their iterations. */
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { namesIn } from '../util/folder_names.js';
+import { namesIn } from '../files/folder_names.js';
+import { readWeightFile } from '../formats/weight_file.js';
 import { isCheckpointFile, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
 import { followPointer } from './pointer.js';
-import { readWeightFile } from './weight_file.js';
 
 /** A checkpoint of a run that can be opened. */
 export interface FoundCheckpoint {

@@ -1,9 +1,10 @@
 /** @file A checkpoint on its way to the disk, in a form that can be handed to a thread. */
-import type { DType, HostTensor } from '../util/host_tensor.js';
-import type { PyValue } from '../util/python_values.js';
-import { replaceFile } from './atomic_file.js';
-import { pickle } from './pickler.js';
-import { writePickled } from './pth_writer.js';
+
+import { replaceFile } from '../files/atomic_file.js';
+import type { DType, HostTensor } from '../formats/host_tensor.js';
+import { pickle } from '../formats/pickle/pickler.js';
+import { writePickled } from '../formats/pth/pth_writer.js';
+import type { PyValue } from '../formats/python/values.js';
 
 export interface SaveJob {
   readonly path: string;

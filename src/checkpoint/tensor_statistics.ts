@@ -1,5 +1,5 @@
 /** @file Sum, smallest and largest of a tensor, read piece by piece. */
-import { DTYPE_BYTES, elementsOf, type HostTensor, piecesOf } from '../util/host_tensor.js';
+import { DTYPE_BYTES, elementsOf, type HostTensor, piecesOf } from '../formats/host_tensor.js';
 
 /** Of the elements that are finite; null where there are none. */
 export interface TensorStatistics {

@@ -2,11 +2,11 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryFiles } from '../../test/temporary_files.js';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { CheckpointError } from '../errors.js';
-import { float32Tensor } from '../util/host_tensor.js';
+import { float32Tensor } from '../formats/host_tensor.js';
+import { writePth } from '../formats/pth/pth_writer.js';
 import { Checkpointer } from './checkpointer.js';
-import { writePth } from './pth_writer.js';
 import { findWeights } from './weight_path.js';
 
 const { at, file } = temporaryFiles();

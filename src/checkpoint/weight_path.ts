@@ -2,10 +2,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { namesIn } from '../util/folder_names.js';
+import { namesIn } from '../files/folder_names.js';
+import { describeSystemError } from '../formats/file_source.js';
 import { printable } from '../util/text.js';
 import { BEST_CHECKPOINT, isCheckpointFile } from './checkpoint_names.js';
-import { describeSystemError } from './file_source.js';
 import { followPointer, isFolder, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
 import { firstOf } from './weights.js';

@@ -1,8 +1,8 @@
 /** @file Tests of matching file entries with the model's weights, and of what the report says. */
 import { describe, expect, test } from 'vitest';
 import { CheckpointError } from '../errors.js';
-import { float32Tensor, type HostTensor, sizeOf } from '../util/host_tensor.js';
-import { PyOpaque, type PyValue } from '../util/python_values.js';
+import { float32Tensor, type HostTensor, sizeOf } from '../formats/host_tensor.js';
+import { PyOpaque, type PyValue } from '../formats/python/values.js';
 import { findStateDict, matchWeights, summarizeReport } from './weights.js';
 
 const tensor = (...shape: number[]) =>

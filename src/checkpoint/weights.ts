@@ -1,7 +1,7 @@
 /** @file Which tensor of a weight file belongs to which weight of the model, and a report about it. */
 import { CheckpointError } from '../errors.js';
-import { type HostTensor, isHostTensor, sameShape } from '../util/host_tensor.js';
-import { type PyDict, PyOpaque, type PyValue } from '../util/python_values.js';
+import { type HostTensor, isHostTensor, sameShape } from '../formats/host_tensor.js';
+import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
 import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
 /** A file that can be read, but in which no weights were found. */

@@ -1,8 +1,8 @@
 /** @file `stmixer convert`: its flags, and a summary of what became of the file. */
 import { Command, Option } from 'commander';
 import type { ConvertOptions, ConvertReport } from '../checkpoint/convert.js';
-import { print } from '../util/print.js';
 import { byteSize, printable } from '../util/text.js';
+import { print } from './process/print.js';
 
 export function convertCommand(): Command {
   return new Command('convert')

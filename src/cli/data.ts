@@ -52,7 +52,7 @@ function prepareCommand(): Command {
       if (end <= flags.start) throw new ConfigError(`--end ${end} must come after --start ${flags.start}`);
       goOnWithoutOutput(`frames and lists are written into ${flags.out}`);
       const [{ prepare }, { machineProbe }, { usableProcessors }] = await Promise.all([
-        import('../data_tools/prepare.js'),
+        import('../data_tools/prepare/prepare.js'),
         import('../engine/probe.js'),
         import('../engine/threads.js'),
       ]);
@@ -83,7 +83,7 @@ function checkCommand(): Command {
     .option('--json', 'machine-readable output')
     .action(async (overrides: string[], flags: CheckFlags) => {
       const { config } = loadConfig(flags.configFile, overrides);
-      const { runCheck } = await import('../data_tools/run_check.js');
+      const { runCheck } = await import('../data_tools/check/run_check.js');
       process.exitCode = await runCheck(config, { deep: flags.deep ?? false, json: flags.json ?? false });
     });
 }

@@ -43,7 +43,7 @@ export function detectCommand(): Command {
     const [{ detect }, { DetectConsole }, { onceMore, StopSignals }] = await Promise.all([
       import('../detect/detect.js'),
       import('../detect/console.js'),
-      import('../util/signals.js'),
+      import('./process/signals.js'),
     ]);
     const report = new DetectConsole();
     for (const warning of loaded.warnings) report.warn(warning);

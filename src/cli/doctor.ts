@@ -1,6 +1,6 @@
 /** @file `stmixer doctor`: what this machine has for training, and which limits hold. */
 import { Command } from 'commander';
-import { print } from '../util/print.js';
+import { print } from './process/print.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')

@@ -3,11 +3,11 @@ import { Command } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
 import type { AvaResults } from '../evaluation/types.js';
-import { FolderLock } from '../util/folder_lock.js';
-import { makeOutputFolder } from '../util/output_paths.js';
-import { print } from '../util/print.js';
+import { FolderLock } from '../files/folder_lock.js';
+import { makeOutputFolder } from '../files/output_paths.js';
 import { printable } from '../util/text.js';
 import { finiteNumber } from './options.js';
+import { print } from './process/print.js';
 
 interface Flags {
   groundTruth: string[];

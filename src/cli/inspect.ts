@@ -1,10 +1,10 @@
 /** @file `stmixer inspect`: shows what would run, without training, and what a weight file holds. */
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/index.js';
-import { print } from '../util/print.js';
 import { printable } from '../util/text.js';
 import { inspectConfig } from './inspect_config.js';
 import { type ConfigOptions, configCommand } from './options.js';
+import { print } from './process/print.js';
 
 interface InspectOptions extends ConfigOptions {
   json?: boolean;

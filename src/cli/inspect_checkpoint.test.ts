@@ -12,9 +12,9 @@ import {
   renamed,
   type StateDict,
   withFusedBias,
-} from '../../test/model_tensors.js';
-import { writePth } from '../checkpoint/pth_writer.js';
-import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
+} from '../../test/support/model_tensors.js';
+import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
+import { writePth } from '../formats/pth/pth_writer.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
 import { main } from './main.js';
 

@@ -5,8 +5,8 @@ import {
   firstNames,
   type TensorDescription,
 } from '../checkpoint/describe.js';
-import { damageError } from '../checkpoint/weight_file.js';
 import type { CheckpointError } from '../errors.js';
+import { damageError } from '../formats/weight_file.js';
 import { byteSize, printable, significant } from '../util/text.js';
 
 /** The description as a table and a summary, or as JSON; `error` where something in the file is damaged. */

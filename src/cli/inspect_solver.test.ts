@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bareParameter, fakeModel, solverConfig } from '../../test/solver_fixtures.js';
+import { bareParameter, fakeModel, solverConfig } from '../../test/support/solver_fixtures.js';
 import { inspectLrSchedule, inspectParamGroups } from './inspect_solver.js';
 
 const model = fakeModel([

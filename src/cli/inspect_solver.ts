@@ -1,8 +1,9 @@
 /** @file `stmixer inspect param-groups` and `inspect lr-schedule`: what the solver would do, without weights. */
+
+import { pythonFloat } from '../formats/python/text.js';
 import type { LrSchedule } from '../solver/lr_schedule.js';
 import { makeLrScheduler } from '../solver/make_lr_scheduler.js';
 import { type DetectorParameters, layerScalesOf, makeOptimizer } from '../solver/make_optimizer.js';
-import { pythonFloat } from '../solver/python_text.js';
 import { hasVitBackbone, type SolverConfig } from '../solver/solver_config.js';
 
 /**

@@ -1,8 +1,6 @@
 /** @file The command line: its commands, and what becomes of their errors. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { HANG_UP_IS_IGNORED } from '../util/hang_up.js';
-import { holdSignals } from '../util/held_signals.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
@@ -11,6 +9,8 @@ import { reportError } from './errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { inspectCommand } from './inspect.js';
 import { watchOutput } from './output.js';
+import { HANG_UP_IS_IGNORED } from './process/hang_up.js';
+import { holdSignals } from './process/held_signals.js';
 import { reportCommand } from './report.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';

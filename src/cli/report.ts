@@ -1,7 +1,7 @@
 /** @file `stmixer report`: its flags. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { print } from '../util/print.js';
 import { goOnWithoutOutput } from './output.js';
+import { print } from './process/print.js';
 import { endingOnSignals } from './signals.js';
 
 interface Flags {

@@ -14,7 +14,7 @@ export function testCommand(): Command {
     .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
       const loaded = loadConfig(configFile, overrides);
       goOnWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, 'evaluation')}`);
-      const { test } = await import('../training/test.js');
+      const { test } = await import('../training/evaluate_checkpoint.js');
       process.exitCode = await test(loaded, { engine, device, verbose });
     });
 }

@@ -4,10 +4,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import type { TrainOptions } from '../training/train.js';
-import { exitAtOnce } from '../util/exit.js';
-import { print } from '../util/print.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
+import { exitAtOnce } from './process/exit.js';
+import { print } from './process/print.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -73,7 +73,7 @@ export function trainCommand(): Command {
       refuseSeveralProcesses();
       const loaded = loadConfig(flags.configFile, overrides);
       if (flags.replay !== undefined) {
-        const { replay } = await import('../training/replay.js');
+        const { replay } = await import('../training/nonfinite/replay.js');
         process.exitCode = await replay(loaded.config, flags.replay, flags, CONSOLE);
         return;
       }

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError } from '../errors.js';
-import { PyFloat } from '../util/python_values.js';
+import { formatPythonLiteral } from '../formats/python/literals.js';
+import { PyFloat } from '../formats/python/values.js';
 import { configFromOverrides, defaultConfig, loadConfig } from './index.js';
-import { formatPythonLiteral } from './python_literals.js';
 import { RULES } from './rules.js';
 import { FIELDS, getValue } from './schema/index.js';
 

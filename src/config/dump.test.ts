@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import yaml from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { formatPythonLiteral } from '../formats/python/literals.js';
 import { configFromOverrides, dumpConfig, loadConfig } from './index.js';
-import { formatPythonLiteral } from './python_literals.js';
 import { FIELDS } from './schema/index.js';
 
 const FILE = fileURLToPath(new URL('../../config_files/my_VMAEv2-ViTB-16x4.yaml', import.meta.url));

@@ -1,6 +1,6 @@
 /** @file A configuration as YAML text that reads back as the same configuration, here and by the official code. */
 import type { TSchema } from '@sinclair/typebox';
-import { formatFloat, formatPythonLiteral, parsePythonLiteral } from './python_literals.js';
+import { formatFloat, formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
 import { type Config, ConfigSchema, getValue, isSection } from './schema/index.js';
 
 /** The whole configuration. */

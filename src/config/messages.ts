@@ -2,7 +2,7 @@
 import type { TSchema } from '@sinclair/typebox';
 import { distance } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.js';
-import { formatFloat, formatPythonLiteral } from './python_literals.js';
+import { formatFloat, formatPythonLiteral } from '../formats/python/literals.js';
 import { FIELDS, SECTIONS } from './schema/index.js';
 
 /** Where a value comes from. */

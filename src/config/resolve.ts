@@ -1,7 +1,8 @@
 /** @file From assignments to a configuration: decode, convert, check every key, then what keys need of each other. */
 import type { TSchema } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
-import { PyFloat, PyTuple } from '../util/python_values.js';
+import { formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
+import { PyFloat, PyTuple } from '../formats/python/values.js';
 import {
   describeDefault,
   describeType,
@@ -12,7 +13,6 @@ import {
   type Problem,
 } from './messages.js';
 import type { Assignment } from './overrides.js';
-import { formatPythonLiteral, parsePythonLiteral } from './python_literals.js';
 import { RULES } from './rules.js';
 import { type Config, ConfigSchema, FIELDS, getValue, OWN_KEYWORDS, setValue } from './schema/index.js';
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PyFloat } from '../util/python_values.js';
+import { PyFloat } from '../formats/python/values.js';
 import { readYamlFile, YamlMapping } from './yaml_file.js';
 
 let folder: string;

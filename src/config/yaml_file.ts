@@ -2,10 +2,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import yaml from 'js-yaml';
-import { PyFloat } from '../util/python_values.js';
-import { twinClause } from '../util/twins.js';
+import { twinClause } from '../files/twins.js';
+import { formatPythonLiteral } from '../formats/python/literals.js';
+import { PyFloat } from '../formats/python/values.js';
 import type { Problem } from './messages.js';
-import { formatPythonLiteral } from './python_literals.js';
 
 /** A configuration is some kilobytes long; whatever is larger is another file, or an attack. */
 const MAX_BYTES = 1024 * 1024;

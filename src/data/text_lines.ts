@@ -2,8 +2,8 @@
 import { closeSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { DataError } from '../errors.js';
+import { twinClause } from '../files/twins.js';
 import { shellWord } from '../util/text.js';
-import { twinClause } from '../util/twins.js';
 
 // A string cut out of a chunk keeps the whole chunk alive, so chunks are small.
 const CHUNK_BYTES = 64 * 1024;

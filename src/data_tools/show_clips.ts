@@ -3,17 +3,17 @@ import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import type { Config } from '../config/index.js';
-import { type Clip, loadClip, writeVideo } from '../data/clip.js';
+import { type Clip, loadClip, writeVideo } from '../data/clip/clip.js';
+import { decodePicture } from '../data/clip/frames.js';
+import { type Augmentation, drawAugmentation, type TransformSettings } from '../data/clip/transforms.js';
 import type { Split } from '../data/data_config.js';
-import { AvaDataset } from '../data/dataset.js';
-import { decodePicture } from '../data/frames.js';
-import { actionName, readLabelNames } from '../data/label_names.js';
-import { type Augmentation, drawAugmentation, type TransformSettings } from '../data/transforms.js';
+import { AvaDataset } from '../data/datasets/ava_dataset.js';
+import { actionName, readLabelNames } from '../data/datasets/label_names.js';
 import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
-import { FolderLock } from '../util/folder_lock.js';
-import { makeOutputFolder } from '../util/output_paths.js';
+import { FolderLock } from '../files/folder_lock.js';
+import { makeOutputFolder } from '../files/output_paths.js';
 import { Rng } from '../util/random.js';
 
 /** How many clips, evenly spaced over the data set, or which ones. */

@@ -4,17 +4,18 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
-import { noLabelMap, readLabelNames } from '../data/label_names.js';
+import { noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import { drawSamplePoints } from '../drawing/sample_points.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
+import { FolderLock } from '../files/folder_lock.js';
+import { makeOutputFolder } from '../files/output_paths.js';
+import { writeResult } from '../files/write_file.js';
+import { findEncoder } from '../media/video_writer.js';
 import { Detector } from '../model/detector.js';
 import type { Detections } from '../model/inference.js';
-import { FolderLock } from '../util/folder_lock.js';
-import { makeOutputFolder } from '../util/output_paths.js';
-import { writeResult } from '../util/write_file.js';
 import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
 import { firstSecondOf } from './first_second.js';
 import { type Frames, openInput, requireInput, requireRoomFor } from './input.js';
@@ -28,7 +29,6 @@ import {
   writeResultFiles,
 } from './result_files.js';
 import { VideoOfResults } from './video_of_results.js';
-import { findEncoder } from './video_writer.js';
 
 export interface DetectOptions extends EngineRequest {
   /** A video, a folder of frames or a picture. */

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { tinyConfig } from '../../test/tiny_config.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { firstSecondOf } from './first_second.js';
 
 let data: string;

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/index.js';
-import { SECOND_OF_FRAME_0 } from '../data/ava_annotations.js';
-import { readNote } from '../data_tools/prepared_video.js';
+import { SECOND_OF_FRAME_0 } from '../data/datasets/ava_annotations.js';
+import { readNote } from '../data_tools/prepare/prepared_video.js';
 import type { Frames } from './input.js';
 
 /**

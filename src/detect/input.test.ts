@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import * as extraction from '../data_tools/frame_extraction.js';
-import { temporaryPrefix } from '../util/leftovers.js';
+import { temporaryPrefix } from '../files/leftovers.js';
+import * as extraction from '../media/frame_extraction.js';
 import { openInput, requireRoomFor } from './input.js';
 
 const options = { fps: 10, signal: new AbortController().signal };

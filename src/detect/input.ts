@@ -1,13 +1,13 @@
 /** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, parse, resolve } from 'node:path';
-import { isDiskFull, lastWords, requireFfmpeg, runFfmpeg } from '../data_tools/ffmpeg.js';
-import { extractionArguments, missingHdrFilters, washedOut } from '../data_tools/frame_extraction.js';
-import { isAnimated, isAnimatedPictureName } from '../data_tools/moving_pictures.js';
-import { probeVideo } from '../data_tools/video_facts.js';
 import { DataError } from '../errors.js';
-import { makeTemporaryFolder, temporaryFolderError } from '../util/temporary_folder.js';
-import { twinClause } from '../util/twins.js';
+import { makeTemporaryFolder, temporaryFolderError } from '../files/temporary_folder.js';
+import { twinClause } from '../files/twins.js';
+import { isDiskFull, lastWords, requireFfmpeg, runFfmpeg } from '../media/ffmpeg.js';
+import { extractionArguments, missingHdrFilters, washedOut } from '../media/frame_extraction.js';
+import { isAnimated, isAnimatedPictureName } from '../media/moving_pictures.js';
+import { probeVideo } from '../media/video_facts.js';
 import { isPicture, openFrameFolder } from './frame_folder.js';
 
 export interface Frames {

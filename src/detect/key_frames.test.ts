@@ -1,9 +1,9 @@
 /** @file Key frames and the clips around them. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { tinyConfig } from '../../test/tiny_config.js';
-import { loadClip } from '../data/clip.js';
-import { transformSettings } from '../data/transforms.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
+import { loadClip } from '../data/clip/clip.js';
+import { transformSettings } from '../data/clip/transforms.js';
 import type { Frames } from './input.js';
 import { listKeyFrames, loadBatch } from './key_frames.js';
 

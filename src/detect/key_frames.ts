@@ -1,9 +1,9 @@
 /** @file Which frames are looked at, and the clips around them, made as evaluation makes them. */
 import type { Config } from '../config/index.js';
-import { type Clip, type ClipSource, loadClip, writeVideo } from '../data/clip.js';
-import { type Batch, batchShape, makeBatch } from '../data/collate.js';
-import { getSequence } from '../data/frames.js';
-import { type Augmentation, transformSettings } from '../data/transforms.js';
+import { type Clip, type ClipSource, loadClip, writeVideo } from '../data/clip/clip.js';
+import { getSequence } from '../data/clip/frames.js';
+import { type Augmentation, transformSettings } from '../data/clip/transforms.js';
+import { type Batch, batchShape, makeBatch } from '../data/loading/collate.js';
 import type { Frames } from './input.js';
 
 export interface KeyFrame {

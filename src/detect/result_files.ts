@@ -3,8 +3,8 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeDetections } from '../evaluation/ava_csv.js';
 import type { FoundPerson } from '../evaluation/people.js';
+import { writeResult } from '../files/write_file.js';
 import type { Detections } from '../model/inference.js';
-import { writeResult } from '../util/write_file.js';
 
 /** What was found at one key frame. */
 export interface KeyFrameResult {

@@ -1,9 +1,9 @@
 /** @file The input's frames with the boxes of the nearest key frame, as a video. */
 import { BoxesOnVideo } from '../drawing/draw_boxes.js';
 import type { DrawnBox } from '../drawing/types.js';
+import { VideoWriter } from '../media/video_writer.js';
 import type { Frames } from './input.js';
 import type { KeyFrame } from './key_frames.js';
-import { VideoWriter } from './video_writer.js';
 
 /** Frames that are decoded and drawn at the same time. */
 const AT_A_TIME = 4;

@@ -1,6 +1,6 @@
 /** @file Boxes and labels of people on a picture: an SVG overlay, put onto the picture by sharp. */
 import sharp, { type OverlayOptions, type Sharp } from 'sharp';
-import { decodeBytes, decodePicture, type Picture } from '../data/frames.js';
+import { decodeBytes, decodePicture, type Picture } from '../data/clip/frames.js';
 import { DataError } from '../errors.js';
 import { coloursOf } from './colours.js';
 import { type PlateSize, placePlates, type Rect } from './layout.js';

@@ -10,7 +10,7 @@ import {
   H100,
   loadFakeTensorflow,
   tensorflowFiles,
-} from '../../test/fake_probe.js';
+} from '../../test/support/fake_probe.js';
 import { EngineError } from '../errors.js';
 import { ORT_VERSION } from './onnx/c_api.js';
 import { machineProbe } from './probe.js';

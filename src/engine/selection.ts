@@ -1,7 +1,7 @@
 /** @file Picks the engine: a table of rows, tried from the fastest to the plainest. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../errors.js';
-import { OnnxEngine } from './onnx/row.js';
+import { OnnxEngine } from './onnx/engine.js';
 import type { Probe } from './probe.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
 import type { EngineInfo, EngineRequest, EngineRow, Problem } from './types.js';

@@ -1,6 +1,6 @@
 /** @file The number of threads. */
 import { expect, it } from 'vitest';
-import { fakeProbe } from '../../test/fake_probe.js';
+import { fakeProbe } from '../../test/support/fake_probe.js';
 import { EngineError } from '../errors.js';
 import { chooseCoreThreads, chooseThreads, threadCount } from './threads.js';
 

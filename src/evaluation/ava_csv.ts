@@ -1,6 +1,6 @@
 /** @file AVA's csv files of an evaluation: ground truth, detections, excluded key frames. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { headerProblem, separatorProblem } from '../data/csv_form.js';
+import { headerProblem, separatorProblem } from '../data/datasets/csv_form.js';
 import { Problems, quote, readLines } from '../data/text_lines.js';
 import { RowSummary } from './row_summary.js';
 import type { ClipDetections } from './types.js';

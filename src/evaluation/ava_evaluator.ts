@@ -1,5 +1,5 @@
 /** @file AVA's mean average precision at IoU 0.5, with the results of the official evaluator. */
-import type { ActionLabel } from '../data/label_map.js';
+import type { ActionLabel } from '../data/datasets/label_map.js';
 import { type BoxTable, fiveDecimals, type ImageBoxes, imageKey } from './ava_csv.js';
 import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
 import { hasArea, iou } from './overlap.js';

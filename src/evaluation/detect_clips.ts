@@ -1,7 +1,7 @@
 /** @file What a model finds in clips. */
 import * as tf from '@tensorflow/tfjs';
-import type { Batch } from '../data/collate.js';
-import { finishWork } from '../engine/ahead.js';
+import type { Batch } from '../data/loading/collate.js';
+import { finishWork } from '../engine/lazy_hints.js';
 import { DataError } from '../errors.js';
 import type { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';

@@ -1,7 +1,7 @@
 /** @file Detections in a csv file against ground truth in another. */
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
-import { type ActionLabel, readLabelMap } from '../data/label_map.js';
+import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
 import { countOf } from '../util/progress.js';
 import { readDetections, readExclusions, readGroundTruth } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';

@@ -2,13 +2,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryFiles } from '../../test/temporary_files.js';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { DataError } from '../errors.js';
+import { bestSoFar, readEvaluations, recordEvaluation } from '../run/evaluations.js';
 import { fiveDecimals, readDetections, readExclusions, readGroundTruth, writeDetections } from './ava_csv.js';
 import { AvaEvaluator } from './ava_evaluator.js';
 import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
 import { evaluateFiles, readTruth, truthNotes } from './evaluate_files.js';
-import { bestSoFar, readEvaluations, recordEvaluation } from './history.js';
 import { resultsTable, summary, writeResults } from './results.js';
 import type { AvaResults, ClipDetections } from './types.js';
 

@@ -1,7 +1,7 @@
 /** @file Results of an evaluation as JSON, CSV and text. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeResult } from '../util/write_file.js';
+import { writeResult } from '../files/write_file.js';
 import { csvField, writeDetections } from './ava_csv.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 

@@ -1,5 +1,5 @@
 /** @file Facts about a csv file of boxes, gathered row by row before anything is left out. */
-import { HIGHEST_COORDINATE, LOWEST_COORDINATE } from '../data/ava_annotations.js';
+import { HIGHEST_COORDINATE, LOWEST_COORDINATE } from '../data/datasets/ava_annotations.js';
 import type { BoxRow } from './ava_csv.js';
 
 /** Rows of one video. */

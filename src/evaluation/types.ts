@@ -1,5 +1,5 @@
 /** @file What an evaluation says, shared by everything that computes, writes or shows it. */
-import type { ClipInfo } from '../data/clip.js';
+import type { ClipInfo } from '../data/clip/clip.js';
 import type { Detections } from '../model/inference.js';
 
 /** One action class. */

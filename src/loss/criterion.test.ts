@@ -1,8 +1,8 @@
 /** @file The criterion against the formulas in double precision: padding, missing truth, supervision, gradients. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { expectGradients, normals, type Values, values } from '../../test/finite_difference.js';
-import { tinyConfig } from '../../test/tiny_config.js';
+import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { backward } from '../nn/autograd.js';
 import { Rng } from '../util/random.js';
 import { type LossName, SetCriterion, type Truth } from './criterion.js';

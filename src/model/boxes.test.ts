@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expectGradients, normals, values } from '../../test/finite_difference.js';
+import { expectGradients, normals, values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
 import { boxSize, columns, decodeBoxes, intersectionOverFirst, refineBoxes } from './boxes.js';
 

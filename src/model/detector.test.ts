@@ -1,8 +1,8 @@
 /** @file The whole detector: checkpointing, memory, clip independence, other sizes than the goldens have. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { normals, randomize, type Values } from '../../test/finite_difference.js';
-import { tinyConfig } from '../../test/tiny_config.js';
+import { normals, randomize, type Values } from '../../test/support/finite_difference.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { SetCriterion, type Truth } from '../loss/criterion.js';
 import { backward } from '../nn/autograd.js';
 import { initializeParameters } from '../nn/module.js';

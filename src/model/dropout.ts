@@ -1,6 +1,6 @@
 /** @file Masks of drop path and dropout, drawn on the host so that a seed fixes them on every engine. */
 import * as tf from '@tensorflow/tfjs';
-import { sizeOf } from '../util/host_tensor.js';
+import { sizeOf } from '../formats/host_tensor.js';
 
 /** Which clips of a batch: `count` of its `of`, from number `first`. */
 export interface BatchPart {

@@ -1,7 +1,7 @@
 /** @file Initial queries and the position embedding. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { expectGradients, normals, values } from '../../test/finite_difference.js';
+import { expectGradients, normals, values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
 import { decodeBoxes } from './boxes.js';
 import { initialQueries, positionEmbedding } from './queries.js';

@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import { markWork } from '../engine/ahead.js';
+import { markWork } from '../engine/lazy_hints.js';
 import { selfAttention } from '../nn/attention.js';
 import { boundary, checkpoint } from '../nn/autograd.js';
 import { gelu, linear } from '../nn/functional.js';

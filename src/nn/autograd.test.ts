@@ -1,7 +1,7 @@
 /** @file The tape: constants, missing gradients, activation checkpointing, and that nothing stays behind. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { expectGradients, normals, type Values } from '../../test/finite_difference.js';
+import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
 import { backward, boundary, checkpoint, differentiable, noGrad, Recording } from './autograd.js';
 import { gelu, layerNorm, linear } from './functional.js';

@@ -1,6 +1,6 @@
 /** @file What tfjs's tape lacks: custom gradients that free their temporaries, no-grad, activation checkpointing. */
 import * as tf from '@tensorflow/tfjs';
-import { markWork } from '../engine/ahead.js';
+import { markWork } from '../engine/lazy_hints.js';
 
 type Save = (tensors: tf.Tensor[]) => void;
 

@@ -1,5 +1,5 @@
 /** @file Initial values of weights, as PyTorch's modules and torch.nn.init compute them. */
-import { sizeOf } from '../util/host_tensor.js';
+import { sizeOf } from '../formats/host_tensor.js';
 import type { Initializer } from './module.js';
 
 export const zeros: Initializer = () => {};

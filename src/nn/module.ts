@@ -1,6 +1,6 @@
 /** @file Parameter and Module: named weights in PyTorch's order, names and layouts. */
 import * as tf from '@tensorflow/tfjs';
-import { sizeOf } from '../util/host_tensor.js';
+import { sizeOf } from '../formats/host_tensor.js';
 import { Rng } from '../util/random.js';
 
 /** Fills a freshly made weight; `rng` is a stream of this parameter's own. */

@@ -1,10 +1,10 @@
 /** @file The plots of a run: which curves there are, from its metrics and evaluations. */
 
-import type { ClassAp, Evaluation } from '../evaluation/history.js';
+import { bestEvaluation, type PrecisionRecall } from '../run/evaluation_files.js';
+import type { ClassAp, Evaluation } from '../run/evaluations.js';
+import type { MetricsPoint } from '../run/read_run.js';
 import { significant } from '../util/text.js';
-import { bestEvaluation, type PrecisionRecall } from './evaluation_files.js';
 import type { Bar, Line, Plot } from './plot.js';
-import type { MetricsPoint } from './run_files.js';
 import { type Point, quantile, smooth, thin } from './series.js';
 
 /** A plot with its words. */

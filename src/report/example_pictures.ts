@@ -2,17 +2,17 @@
 import sharp from 'sharp';
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
-import { AvaDataset } from '../data/dataset.js';
-import { readLabelMap } from '../data/label_map.js';
+import { AvaDataset } from '../data/datasets/ava_dataset.js';
+import { readLabelMap } from '../data/datasets/label_map.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { UserError } from '../errors.js';
-import type { Evaluation } from '../evaluation/history.js';
 import type { ClipDetections } from '../evaluation/types.js';
+import { evaluationFile } from '../run/evaluation_files.js';
+import type { Evaluation } from '../run/evaluations.js';
+import type { Run } from '../run/read_run.js';
 import { type CsvClip, pickClips } from './detections_csv.js';
-import { evaluationFile } from './evaluation_files.js';
 import { type ExamplePicture, exampleDetections } from './examples.js';
-import type { Run } from './run_files.js';
 
 /** A key frame drawn twice; pictures are data URIs. */
 export interface ExampleFigure {

@@ -1,7 +1,7 @@
 /** @file Tests of the clips that are picked and of their boxes. */
 import { describe, expect, it } from 'vitest';
-import { makeAvaFolder } from '../../test/ava_folder.js';
-import { AvaDataset } from '../data/dataset.js';
+import { makeAvaFolder } from '../../test/support/ava_folder.js';
+import { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { ClipDetections } from '../evaluation/types.js';
 import { exampleDetections } from './examples.js';
 

@@ -1,6 +1,6 @@
 /** @file A few clips of an evaluation as pictures to draw: the true boxes beside the detections. */
-import type { AvaDataset } from '../data/dataset.js';
-import type { ActionLabel } from '../data/label_map.js';
+import type { AvaDataset } from '../data/datasets/ava_dataset.js';
+import type { ActionLabel } from '../data/datasets/label_map.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { namePeople, personBox } from '../evaluation/people.js';
 import type { ClipDetections } from '../evaluation/types.js';

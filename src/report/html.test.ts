@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { HtmlValidate } from 'html-validate';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { evaluationLine, metricsLine, writeRunFolder } from '../../test/run_folder.js';
+import { evaluationLine, metricsLine, writeRunFolder } from '../../test/support/run_folder.js';
+import { readRun } from '../run/read_run.js';
 import { figuresOf, reportHtml } from './html.js';
 import { figureSvg, svgToPng } from './picture.js';
-import { readRun } from './run_files.js';
 import { examplesOf, writeReport } from './write.js';
 
 const THREE = ['stand', 'walk', 'carry/hold (an object)'];

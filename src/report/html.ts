@@ -1,6 +1,8 @@
 /** @file The report of a run as one HTML page that needs nothing else. */
 import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
+import { readPrecisionRecall } from '../run/evaluation_files.js';
+import type { Run } from '../run/read_run.js';
 import {
   classFigures,
   type Figure,
@@ -12,11 +14,9 @@ import {
   termFigures,
   timeFigure,
 } from './curves.js';
-import { readPrecisionRecall } from './evaluation_files.js';
 import type { ExampleFigure } from './example_pictures.js';
 import { figureHtml } from './figure_html.js';
 import { Html, html } from './markup.js';
-import type { Run } from './run_files.js';
 import { LIVE_SCRIPT, POINTER_SCRIPT } from './script.js';
 import {
   classTable,

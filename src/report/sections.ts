@@ -1,13 +1,13 @@
 /** @file The sections of the page that are words and tables. */
 import { configLines } from '../config/dump.js';
 import { type Config, defaultConfig } from '../config/index.js';
-import type { Evaluation } from '../evaluation/history.js';
-import { isObject, type Json } from '../util/json_lines.js';
+import { isObject, type Json } from '../formats/json_lines.js';
+import type { Evaluation } from '../run/evaluations.js';
+import type { Run, RunConfig } from '../run/read_run.js';
 import { duration, gib } from '../util/text.js';
 import { rankedClasses } from './curves.js';
 import type { EmbeddedPicture, ExampleFigure } from './example_pictures.js';
 import { type Html, html } from './markup.js';
-import type { Run, RunConfig } from './run_files.js';
 import { headlines } from './summary.js';
 
 /** A part of the page with its heading. */

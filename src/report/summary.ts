@@ -1,10 +1,10 @@
 /** @file The headline numbers of a run. */
 
 import { clipsPerStep } from '../data/data_config.js';
-import { isObject, numberOrNull, stringOr } from '../util/json_lines.js';
+import { isObject, numberOrNull, stringOr } from '../formats/json_lines.js';
+import { bestEvaluation } from '../run/evaluation_files.js';
+import type { Run } from '../run/read_run.js';
 import { duration, gib, significant } from '../util/text.js';
-import { bestEvaluation } from './evaluation_files.js';
-import type { Run } from './run_files.js';
 import { quantile } from './series.js';
 
 /** A number with what it is, and a line that puts it into proportion. */

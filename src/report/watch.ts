@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { StopSignals } from '../cli/process/signals.js';
 import { UserError } from '../errors.js';
-import { StopSignals } from '../util/signals.js';
+import { checkFolder, readRun, runSignature } from '../run/read_run.js';
 import type { ExampleFigure } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
-import { checkFolder, readRun, runSignature } from './run_files.js';
 import { examplesOf } from './write.js';
 
 const ADDRESS = '127.0.0.1';

@@ -1,12 +1,12 @@
 /** @file Writes the report of a run: the page, and every curve as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
-import { FolderLock } from '../util/folder_lock.js';
-import { checkOutputFile, makeOutputFolder } from '../util/output_paths.js';
+import { FolderLock } from '../files/folder_lock.js';
+import { checkOutputFile, makeOutputFolder } from '../files/output_paths.js';
+import { checkIsRun, type Run, readRun } from '../run/read_run.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
 import { figureSvg, svgToPng } from './picture.js';
-import { checkIsRun, type Run, readRun } from './run_files.js';
 
 export interface ReportOptions {
   /**

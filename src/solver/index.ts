@@ -1,15 +1,15 @@
 /** @file Parameter groups, optimizers and learning rate schedules. */
 export { Adam, type AdamSettings } from './adam.js';
 export { AdamW } from './adamw.js';
-export { describeDifference, type SettingDifference } from './differences.js';
 export { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
 export { getNumLayerForVit, LayerDecayValueAssigner } from './layer_decay.js';
+export { lrScaleWarning } from './lr_scale_warning.js';
 export { LrSchedule } from './lr_schedule.js';
 export { makeLrScheduler, SCHEDULERS } from './make_lr_scheduler.js';
 export { layerScalesOf, makeOptimizer, OPTIMIZING_METHODS } from './make_optimizer.js';
 export { Optimizer, type ParamGroup } from './optimizer.js';
 export { getParameterGroups, type NamedParameter, type ParameterGroup } from './param_groups.js';
-export { lrScaleWarning } from './resume.js';
+export { describeDifference, type SettingDifference } from './setting_differences.js';
 export { SGD, type SgdSettings } from './sgd.js';
 export type { SolverConfig } from './solver_config.js';
 export { WarmupMultiStepLR } from './warmup_multi_step_lr.js';

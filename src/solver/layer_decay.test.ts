@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { solverConfig } from '../../test/solver_fixtures.js';
+import { solverConfig } from '../../test/support/solver_fixtures.js';
 import { getNumLayerForVit, LayerDecayValueAssigner } from './layer_decay.js';
 
 describe('getNumLayerForVit', () => {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plain, solverConfig } from '../../test/solver_fixtures.js';
+import { plain, solverConfig } from '../../test/support/solver_fixtures.js';
 import { CheckpointError, ConfigError } from '../errors.js';
-import { PyFloat, PyTuple, type PyValue } from '../util/python_values.js';
-import { describeDifference } from './differences.js';
+import { PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
 import { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
 import { makeLrScheduler } from './make_lr_scheduler.js';
+import { describeDifference } from './setting_differences.js';
 import { WarmupMultiStepLR } from './warmup_multi_step_lr.js';
 
 const holder = (...rates: number[]) => ({

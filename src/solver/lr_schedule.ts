@@ -1,8 +1,8 @@
 /** @file What all learning rate schedules share: the position, PyTorch's state dict, and taking both from a file. */
 import { CheckpointError, ConfigError } from '../errors.js';
-import { type PyDict, PyFloat, PyTuple, type PyValue } from '../util/python_values.js';
-import { type NamedSettings, type SettingDifference, settingDifferences } from './differences.js';
-import { asCount, asDict, asNumber, asNumbers, asString } from './python_dict.js';
+import { asCount, asDict, asNumber, asNumbers, asString } from '../formats/python/dict.js';
+import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
+import { type NamedSettings, type SettingDifference, settingDifferences } from './setting_differences.js';
 
 /** The part of an optimizer that a schedule drives. */
 export interface RateHolder {

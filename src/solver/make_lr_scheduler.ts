@@ -1,9 +1,9 @@
 /** @file The learning rate schedule that a configuration asks for. */
 import { ConfigError } from '../errors.js';
-import type { PyValue } from '../util/python_values.js';
+import { asDict } from '../formats/python/dict.js';
+import type { PyValue } from '../formats/python/values.js';
 import { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
 import type { LrSchedule, RateHolder } from './lr_schedule.js';
-import { asDict } from './python_dict.js';
 import type { SolverConfig } from './solver_config.js';
 import { WarmupMultiStepLR } from './warmup_multi_step_lr.js';
 

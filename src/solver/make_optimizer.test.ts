@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { bareParameter, fakeModel, parameterOf, setGrad, solverConfig } from '../../test/solver_fixtures.js';
+import {
+  bareParameter,
+  fakeModel,
+  parameterOf,
+  setGrad,
+  solverConfig,
+} from '../../test/support/solver_fixtures.js';
 import { ConfigError } from '../errors.js';
 import { Adam } from './adam.js';
 import { AdamW } from './adamw.js';

@@ -1,11 +1,11 @@
 /** @file The optimizer that a configuration asks for, with its parameter groups. */
 import { ConfigError } from '../errors.js';
+import { pythonFloat, pythonFloatList, pythonStringSet } from '../formats/python/text.js';
 import { ADAM_EPS, Adam } from './adam.js';
 import { AdamW } from './adamw.js';
 import { LayerDecayValueAssigner } from './layer_decay.js';
 import type { Optimizer } from './optimizer.js';
 import { getParameterGroups, type ParameterGroup, type ParameterSource } from './param_groups.js';
-import { pythonFloat, pythonFloatList, pythonStringSet } from './python_text.js';
 import { SGD } from './sgd.js';
 import { hasVitBackbone, type SolverConfig, usesLayerDecay } from './solver_config.js';
 

@@ -1,13 +1,13 @@
 /** @file What all optimizers share: parameter groups, the walk over gradients, PyTorch's state dict. */
 import * as tf from '@tensorflow/tfjs';
-import { markWork } from '../engine/ahead.js';
+import { markWork } from '../engine/lazy_hints.js';
 import { CheckpointError, ConfigError } from '../errors.js';
+import { toFloat32 } from '../formats/host_tensor.js';
+import type { PyDict, PyValue } from '../formats/python/values.js';
 import type { Parameter } from '../nn/module.js';
-import { toFloat32 } from '../util/host_tensor.js';
-import type { PyDict, PyValue } from '../util/python_values.js';
-import { type NamedSettings, type SettingDifference, settingDifferences } from './differences.js';
 import { packOptimizer, type UnpackedGroup, unpackOptimizer } from './optimizer_state.js';
 import type { NamedParameter, ParameterGroup } from './param_groups.js';
+import { type NamedSettings, type SettingDifference, settingDifferences } from './setting_differences.js';
 
 /** Settings that every optimizer's groups have; their names are PyTorch's. */
 export interface GroupSettings {

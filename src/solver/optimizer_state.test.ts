@@ -1,14 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { parameterOf, plain, setGrad } from '../../test/solver_fixtures.js';
+import { parameterOf, plain, setGrad } from '../../test/support/solver_fixtures.js';
 import { CheckpointError } from '../errors.js';
+import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
+import { PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
 import type { Parameter } from '../nn/module.js';
-import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
-import { PyFloat, PyTuple, type PyValue } from '../util/python_values.js';
 import { Adam } from './adam.js';
 import { AdamW } from './adamw.js';
-import { describeDifference } from './differences.js';
 import type { Optimizer } from './optimizer.js';
+import { describeDifference } from './setting_differences.js';
 import { SGD } from './sgd.js';
 
 const adamSettings = { lr: 0.5, weight_decay: 0.25, betas: [0.9, 0.999] as const, eps: 1e-8 };

@@ -1,11 +1,7 @@
 /** @file An optimizer's state in PyTorch's format, both ways. */
-import { hostTensor } from '../engine/host.js';
+import { hostTensor } from '../engine/to_host.js';
 import { CheckpointError } from '../errors.js';
-import type { Parameter } from '../nn/module.js';
-import { float32Tensor, type HostTensor } from '../util/host_tensor.js';
-import { type PyDict, PyFloat, PyTuple, type PyValue } from '../util/python_values.js';
-import type { GroupSettings, Optimizer } from './optimizer.js';
-import type { NamedParameter } from './param_groups.js';
+import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import {
   asBoolean,
   asCount,
@@ -15,7 +11,11 @@ import {
   asNumbers,
   asString,
   asTensor,
-} from './python_dict.js';
+} from '../formats/python/dict.js';
+import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
+import type { Parameter } from '../nn/module.js';
+import type { GroupSettings, Optimizer } from './optimizer.js';
+import type { NamedParameter } from './param_groups.js';
 
 /** Our own entry of a saved group: whether `lr_scale` acted on the rates. The official code writes no such thing. */
 export const APPLY_LR_SCALE_KEY = 'apply_lr_scale';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bareParameter } from '../../test/solver_fixtures.js';
+import { bareParameter } from '../../test/support/solver_fixtures.js';
 import { Module, type Parameter } from '../nn/module.js';
 import { getParameterGroups } from './param_groups.js';
 

@@ -1,6 +1,6 @@
 /** @file Tests that what is said of learning rates is what the schedules do. */
 import { describe, expect, it } from 'vitest';
-import { solverConfig } from '../../test/solver_fixtures.js';
+import { solverConfig } from '../../test/support/solver_fixtures.js';
 import type { LrSchedule } from './lr_schedule.js';
 import { makeLrScheduler, scheduleKindOf } from './make_lr_scheduler.js';
 import { describeSchedules } from './schedule_text.js';

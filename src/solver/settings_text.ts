@@ -1,5 +1,5 @@
 /** @file Naming optimizer settings that a checkpoint keeps as it was saved with, by the names of the configuration. */
-import { describeDifference, type SettingDifference } from './differences.js';
+import { describeDifference, type SettingDifference } from './setting_differences.js';
 
 const NAMES: Record<string, string> = {
   betas: 'SOLVER.BETAS',

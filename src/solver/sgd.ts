@@ -1,8 +1,8 @@
 /** @file Stochastic gradient descent with momentum, dampening and Nesterov's variant, PyTorch's formulas. */
 import * as tf from '@tensorflow/tfjs';
-import type { PyValue } from '../util/python_values.js';
+import { asNumber } from '../formats/python/dict.js';
+import type { PyValue } from '../formats/python/values.js';
 import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
-import { asNumber } from './python_dict.js';
 
 export interface SgdSettings extends GroupSettings {
   momentum: number;

@@ -1,6 +1,6 @@
 /** @file Names in ViT.NO_WEIGHT_DECAY that match nothing, and that what is proposed does. */
 import { describe, expect, it } from 'vitest';
-import { tinyConfig } from '../../test/tiny_config.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
 import { Detector } from '../model/detector.js';
 import { makeOptimizer } from './make_optimizer.js';
 import { skipNameWarnings } from './skip_names.js';

@@ -1,8 +1,8 @@
 /** @file Tests of what is missing from saved states of optimizers that need more or less of it. */
 import { describe, expect, it } from 'vitest';
-import { parameterOf, setGrad } from '../../test/solver_fixtures.js';
+import { parameterOf, setGrad } from '../../test/support/solver_fixtures.js';
+import type { PyDict, PyValue } from '../formats/python/values.js';
 import type { Parameter } from '../nn/module.js';
-import type { PyDict, PyValue } from '../util/python_values.js';
 import { AdamW } from './adamw.js';
 import { describeOptimizerSettings } from './settings_text.js';
 import { SGD } from './sgd.js';

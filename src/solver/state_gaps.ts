@@ -1,8 +1,9 @@
 /** @file What a saved state of optimizer and schedule lacks to go on from. */
-import type { PyValue } from '../util/python_values.js';
+
+import { asDict } from '../formats/python/dict.js';
+import type { PyValue } from '../formats/python/values.js';
 import type { Optimizer } from './optimizer.js';
 import { pairParameters } from './optimizer_state.js';
-import { asDict } from './python_dict.js';
 
 /** The entries that an optimizer's state dict lacks, in words; null if all are there. */
 export function optimizerGap(optimizer: PyValue): string | null {

@@ -1,12 +1,12 @@
 /** @file The training loop; everything around a step is a hook. */
 
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import type { Batch } from '../data/collate.js';
+import type { Batch } from '../data/loading/collate.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { LrSchedule, Optimizer } from '../solver/index.js';
-import type { GuardedLosses, NonFiniteGuard } from './nonfinite_guard.js';
+import type { GuardedLosses, NonFiniteGuard } from './nonfinite/nonfinite_guard.js';
 import { type StepOptions, stepRng, trainStep } from './step.js';
 
 /** For how long a run that was told to stop waits for its loader. */

@@ -1,12 +1,12 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/noise_batch.js';
-import { tinyConfig } from '../../test/tiny_config.js';
-import { workStatistics } from '../engine/ahead.js';
+import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
+import { tinyConfig } from '../../test/support/tiny_config.js';
+import { workStatistics } from '../engine/lazy_hints.js';
+import { totalNorm } from './grad_norm.js';
 import type { TrainingState } from './loop.js';
-import { totalNorm } from './magnitudes.js';
-import { NonFiniteError } from './nonfinite.js';
+import { NonFiniteError } from './nonfinite/nonfinite.js';
 import { computeGradients, type StepOptions, stepRng, trainStep } from './step.js';
 
 /** Everything that is random is on. */

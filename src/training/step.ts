@@ -1,7 +1,7 @@
 /** @file One training step: loss, gradients, update. */
 import * as tf from '@tensorflow/tfjs';
-import type { Batch } from '../data/collate.js';
-import { finishWork, markWork } from '../engine/ahead.js';
+import type { Batch } from '../data/loading/collate.js';
+import { finishWork, markWork } from '../engine/lazy_hints.js';
 import type { SetCriterion, Truth } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { BatchPart, MaskRng } from '../model/dropout.js';
@@ -9,9 +9,9 @@ import { Recording } from '../nn/autograd.js';
 import type { Parameter } from '../nn/module.js';
 import type { Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
-import { clipFactor, norms, totalNorm } from './magnitudes.js';
-import { NonFiniteError } from './nonfinite.js';
-import { clipsOf, partsOf } from './parts.js';
+import { clipFactor, norms, totalNorm } from './grad_norm.js';
+import { clipsOf, partsOf } from './micro_batch.js';
+import { NonFiniteError } from './nonfinite/nonfinite.js';
 
 /** The loss of one batch. */
 export interface StepLosses {

@@ -9,47 +9,47 @@ import {
   iterationIn,
 } from '../checkpoint/checkpointer.js';
 import { isIn } from '../checkpoint/pointer.js';
+import { CheckpointSaver } from '../checkpoint/saver.js';
+import { onceMore, StopSignals } from '../cli/process/signals.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
-import { type BatchLoader, createTrainLoader } from '../data/loader.js';
-import { describePasses } from '../data/passes.js';
-import type { TrainSampler } from '../data/sampler.js';
+import { type BatchLoader, createTrainLoader } from '../data/loading/loader.js';
+import { describePasses } from '../data/loading/passes.js';
+import type { TrainSampler } from '../data/loading/sampler.js';
 import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
+import { TestSet } from '../evaluation/evaluation_set.js';
+import { FolderLock } from '../files/folder_lock.js';
+import { makeOutputFolder } from '../files/output_paths.js';
+import { SetCriterion } from '../loss/criterion.js';
+import { Detector } from '../model/detector.js';
+import type { ProgressBars } from '../run/console.js';
+import { writeEnvironment } from '../run/environment.js';
 import {
   bestSoFar,
   evaluationFolder,
   meanPrecisionAt,
   readEvaluations,
   recordEvaluation,
-} from '../evaluation/history.js';
-import { TestSet } from '../evaluation/test_set.js';
-import { SetCriterion } from '../loss/criterion.js';
-import { Detector } from '../model/detector.js';
+} from '../run/evaluations.js';
+import type { Logger } from '../run/logger.js';
+import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run.js';
+import { dataIdentity, packRunState } from '../run/resume_state.js';
+import { openLog } from '../run/run_log.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
-import { FolderLock } from '../util/folder_lock.js';
 import { residentMemory } from '../util/memory.js';
-import { makeOutputFolder } from '../util/output_paths.js';
-import { onceMore, StopSignals } from '../util/signals.js';
 import { duration, gib, significant } from '../util/text.js';
-import { writeEnvironment } from './environment.js';
-import { evaluateModel } from './evaluation.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
-import type { ProgressBars } from './hooks/progress.js';
 import { TensorBoardHook } from './hooks/tensorboard.js';
 import { ValidationHook } from './hooks/validation.js';
-import type { Logger } from './logger.js';
 import { endTraining, type Hook, runTraining } from './loop.js';
 import { MemoryGuard } from './memory/guard.js';
-import { NonFiniteGuard } from './nonfinite_guard.js';
-import { type ClearedFolder, clearOutputDir, refuseObstacles } from './previous_run.js';
-import { checkpointParts, type RunStart, restoreState } from './restore.js';
-import { openLog } from './run_log.js';
-import { dataIdentity, packRunState } from './run_state.js';
-import { CheckpointSaver } from './saver.js';
-import { weightsOnlyWay } from './whole_state.js';
+import { NonFiniteGuard } from './nonfinite/nonfinite_guard.js';
+import { checkpointParts, type RunStart, restoreState } from './restore/restore.js';
+import { weightsOnlyWay } from './restore/whole_state.js';
+import { evaluateModel } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
 export interface TrainOptions extends EngineRequest {

@@ -1,8 +1,8 @@
 /** @file The warning about too many threads that load clips. */
 import { expect, it } from 'vitest';
-import { stmixerHere } from '../../test/cli.js';
-import { fakeProbe } from '../../test/fake_probe.js';
-import { temporaryFiles } from '../../test/temporary_files.js';
+import { stmixerHere } from '../../test/support/cli.js';
+import { fakeProbe } from '../../test/support/fake_probe.js';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { workerWarnings } from './worker_warning.js';
 
 const { at } = temporaryFiles();

@@ -7,7 +7,7 @@ import {
   type Handle,
   makeGraph,
   result,
-} from '../../../test/number_graph.js';
+} from '../../../test/support/number_graph.js';
 import type { LazyDtype } from './value.js';
 
 describe('memory', () => {

@@ -4,8 +4,8 @@
  * It knows nothing of what runs them. A `Compiler` turns a graph into a program once for each structural key, that is
  * for each combination of operations, attributes, shapes and wiring; values are inputs and never part of the key.
  */
-import { sameShape } from '../../util/host_tensor.js';
-import type { WorkStatistics } from '../ahead.js';
+import { sameShape } from '../../formats/host_tensor.js';
+import type { WorkStatistics } from '../lazy_hints.js';
 import { type Buffer, type Call, Node, type Operand, Value, type ValueInfo } from './value.js';
 
 /** Where an input of a graph's node comes from. */

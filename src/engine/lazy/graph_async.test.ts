@@ -1,7 +1,7 @@
 /** @file The lazy graph alone: asynchronous reads, finish, and runs that fail. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { hold, makeGraph, result } from '../../../test/number_graph.js';
+import { hold, makeGraph, result } from '../../../test/support/number_graph.js';
 
 describe('asynchronous reads', () => {
   it('wait for each other and give the values', async () => {

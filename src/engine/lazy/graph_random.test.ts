@@ -1,7 +1,7 @@
 /** @file The lazy graph alone: anything done in any order. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Handle, makeGraph, result } from '../../../test/number_graph.js';
+import { type Handle, makeGraph, result } from '../../../test/support/number_graph.js';
 import type { GraphNode } from './graph.js';
 
 /** Anything that can be done to a graph; numbers pick among what there is. */

@@ -1,10 +1,10 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
-import type { RecordingBackend, WorkStatistics } from '../ahead.js';
-import type { CopyingBackend } from '../host.js';
 import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
+import type { RecordingBackend, WorkStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
+import type { CopyingBackend } from '../to_host.js';
 import { OrtCompiler } from './compiler.js';
 import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel.js';
 import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';

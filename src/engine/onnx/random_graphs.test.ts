@@ -2,10 +2,10 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
-import { makeLeaves, type Program, play, program, weigh } from '../../../test/random_graph.js';
+import { makeLeaves, type Program, play, program, weigh } from '../../../test/support/random_graph.js';
 import { backward } from '../../nn/autograd.js';
-import { finishWork } from '../ahead.js';
 import { selectEngine } from '../index.js';
+import { finishWork } from '../lazy_hints.js';
 
 const TOLERANCE = 1e-4;
 const NUM_RUNS = process.env.STMIXER_LONG_TESTS ? 3000 : 150;

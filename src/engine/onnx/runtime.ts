@@ -1,6 +1,6 @@
 /** @file ONNX Runtime in this process: one environment, one arena, one pool of threads; tensors and sessions on them. */
 import koffi from 'koffi';
-import { sizeOf } from '../../util/host_tensor.js';
+import { sizeOf } from '../../formats/host_tensor.js';
 import { machineMemory } from '../memory.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';

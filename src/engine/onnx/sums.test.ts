@@ -1,10 +1,10 @@
 /** @file Sums of very many terms, on several threads: none is lost, and little is rounded away. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sizeOf } from '../../formats/host_tensor.js';
 import { backward } from '../../nn/autograd.js';
 import { layerNorm, linear } from '../../nn/functional.js';
 import { weightedRowSum } from '../../nn/spatial.js';
-import { sizeOf } from '../../util/host_tensor.js';
 import { Rng } from '../../util/random.js';
 import { selectEngine } from '../index.js';
 

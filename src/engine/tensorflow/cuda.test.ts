@@ -7,7 +7,7 @@ import {
   fakeProbe,
   H100,
   tensorflowFiles,
-} from '../../../test/fake_probe.js';
+} from '../../../test/support/fake_probe.js';
 import { cudaProblems, firstVisibleDevice, visibleGpu } from './cuda.js';
 
 const GPU = '@tensorflow/tfjs-node-gpu';

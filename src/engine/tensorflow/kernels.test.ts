@@ -1,7 +1,7 @@
 /** @file The operations that training uses: values and gradients of the real tfjs-node against tfjs's plain backend. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { relativeError } from '../../../test/golden.js';
+import { relativeError } from '../../../test/golden/golden.js';
 import { Rng } from '../../util/random.js';
 import { selectEngine } from '../index.js';
 import { machineProbe } from '../probe.js';

@@ -6,7 +6,7 @@ import {
   forgetTensorflow,
   loadFakeTensorflow,
   tensorflowFiles,
-} from '../../../test/fake_probe.js';
+} from '../../../test/support/fake_probe.js';
 import { tensorflowEnvironment } from './environment.js';
 import { CPU_PACKAGE, findInstall, GPU_PACKAGE, installProblems } from './install.js';
 import { loadFailure, loadTensorflow } from './load.js';

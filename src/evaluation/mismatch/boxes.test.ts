@@ -9,7 +9,7 @@ import {
   scaled,
   seconds,
   warningsOf,
-} from '../../../test/mismatched_files.js';
+} from '../../../test/support/mismatched_files.js';
 
 describe('boxes', () => {
   it.each<[string, number, number, string]>([

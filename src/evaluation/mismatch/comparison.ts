@@ -1,5 +1,5 @@
 /** @file The two sides of an evaluation as the search for misfits sees them, and how its sentences name things. */
-import type { ActionLabel } from '../../data/label_map.js';
+import type { ActionLabel } from '../../data/datasets/label_map.js';
 import { quote } from '../../data/text_lines.js';
 import { count } from '../../util/progress.js';
 import type { BoxTable } from '../ava_csv.js';

@@ -1,5 +1,5 @@
 /** @file A list of excluded key frames that leaves nothing out, or nearly everything. */
-import { SECOND_OF_FRAME_0 } from '../../data/ava_annotations.js';
+import { SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { quote } from '../../data/text_lines.js';
 import { countOf } from '../../util/progress.js';
 import type { RowSummary } from '../row_summary.js';

@@ -15,7 +15,7 @@ import {
   truthFiles,
   VIDEOS,
   warningsOf,
-} from '../../../test/mismatched_files.js';
+} from '../../../test/support/mismatched_files.js';
 import { readTruth, truthWarnings } from '../evaluate_files.js';
 
 describe('files that fit', () => {

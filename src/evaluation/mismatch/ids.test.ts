@@ -1,6 +1,13 @@
 /** @file Ids that the label map does not have, or that are one off. */
 import { describe, expect, it } from 'vitest';
-import { changed, evaluate, fitting, ids, type Row, warningsOf } from '../../../test/mismatched_files.js';
+import {
+  changed,
+  evaluate,
+  fitting,
+  ids,
+  type Row,
+  warningsOf,
+} from '../../../test/support/mismatched_files.js';
 
 describe('ids', () => {
   it('that the label map lacks are counted on both sides', () => {

@@ -1,6 +1,6 @@
 /** @file Videos that have other names on the two sides. */
 import { describe, expect, it } from 'vitest';
-import { changed, fitting, names, warningsOf } from '../../../test/mismatched_files.js';
+import { changed, fitting, names, warningsOf } from '../../../test/support/mismatched_files.js';
 
 describe('videos', () => {
   it.each<[string, (name: string) => string, string]>([

@@ -13,7 +13,7 @@ import {
   truthFiles,
   VIDEOS,
   warningsOf,
-} from '../../../test/mismatched_files.js';
+} from '../../../test/support/mismatched_files.js';
 import { evaluateFiles, readTruth, truthWarnings } from '../evaluate_files.js';
 
 const twice = (rows: Row[]) => [...rows, ...rows];

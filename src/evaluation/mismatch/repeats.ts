@@ -1,6 +1,7 @@
 /** @file Rows, files and names that are given more than once, or contradict each other. */
+
+import { sameFiles } from '../../files/same_files.js';
 import { countOf } from '../../util/progress.js';
-import { sameFiles } from '../../util/same_files.js';
 import { addSeconds, type BoxRow, type BoxTable, findRows, type ImageBoxes, imageKey } from '../ava_csv.js';
 import { type Comparison, listIds, type Side, share } from './comparison.js';
 

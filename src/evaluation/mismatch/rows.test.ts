@@ -11,7 +11,7 @@ import {
   type Row,
   truthFiles,
   warningsOf,
-} from '../../../test/mismatched_files.js';
+} from '../../../test/support/mismatched_files.js';
 import { evaluateFiles } from '../evaluate_files.js';
 
 describe('rows', () => {

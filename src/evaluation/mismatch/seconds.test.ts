@@ -10,7 +10,7 @@ import {
   seconds,
   VIDEOS,
   warningsOf,
-} from '../../../test/mismatched_files.js';
+} from '../../../test/support/mismatched_files.js';
 
 describe('seconds', () => {
   it.each([-900, -901, 37, 5000])(

@@ -1,5 +1,5 @@
 /** @file What brings key frames together whose seconds are counted in another way. */
-import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/ava_annotations.js';
+import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { imageKey } from '../ava_csv.js';
 import type { Comparison, SideName } from './comparison.js';
 import { bestOffsets, countFits, type Offset, type SecondsPair } from './offset.js';

@@ -1,11 +1,11 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
 import type { EngineMemory } from '../../engine/index.js';
-import { LOG_PERIOD } from '../../report/run_files.js';
-import { LineFile } from '../../util/line_file.js';
+import { LineFile } from '../../files/line_file.js';
+import type { Logger } from '../../run/logger.js';
+import { LOG_PERIOD } from '../../run/read_run.js';
 import { duration, gib, significant } from '../../util/text.js';
-import type { Logger } from '../logger.js';
 import type { Hook, StepReport } from '../loop.js';
-import { skippedFields } from '../nonfinite_guard.js';
+import { skippedFields } from '../nonfinite/nonfinite_guard.js';
 
 /** Steps over which the time of an iteration is averaged for the ETA. */
 const ETA_WINDOW = 50;

@@ -1,14 +1,14 @@
 /** @file Events for TensorBoard: curves, detections of validation as pictures, the configuration, histograms of weights. */
-import type { AvaDataset } from '../../data/dataset.js';
+import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
 import type { EngineMemory } from '../../engine/index.js';
 import { UserError } from '../../errors.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
 import type { Module } from '../../nn/module.js';
 import { exampleDetections } from '../../report/examples.js';
-import { LOG_PERIOD } from '../../report/run_files.js';
-import { EventWriter } from '../../report/tensorboard/event_writer.js';
-import type { Logger } from '../logger.js';
+import type { Logger } from '../../run/logger.js';
+import { LOG_PERIOD } from '../../run/read_run.js';
+import { EventWriter } from '../../run/tensorboard/event_writer.js';
 import type { Hook, StepReport } from '../loop.js';
 
 /** Clips of validation that are drawn. */

@@ -1,7 +1,7 @@
 /** @file Tests of the largest clip of a data set. */
 import { describe, expect, it } from 'vitest';
-import { makeAvaFolder } from '../../../test/ava_folder.js';
-import { AvaDataset } from '../../data/dataset.js';
+import { makeAvaFolder } from '../../../test/support/ava_folder.js';
+import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { largestClip } from './clip_size.js';
 
 const options = { scales: [24, 64], sizeDivisibility: 32, mixed: false };

@@ -1,8 +1,9 @@
 /** @file The largest clip that a data set gives, from the headers of a few pictures. */
-import { batchShape } from '../../data/collate.js';
-import type { AvaDataset } from '../../data/dataset.js';
-import { readPictureSize } from '../../data/picture_size.js';
-import { type Size, scaledSize } from '../../data/transforms.js';
+
+import { readPictureSize } from '../../data/clip/image_size.js';
+import { type Size, scaledSize } from '../../data/clip/transforms.js';
+import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
+import { batchShape } from '../../data/loading/collate.js';
 import { DataError } from '../../errors.js';
 
 /** Pictures looked at, one of each video: a video's frames have one size, and most videos have that of others. */

@@ -1,8 +1,8 @@
 /** @file Tests of the memory estimate: what can be counted exactly, what more of anything does, and measured peaks. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { memoryFacts } from '../../../test/memory_facts.js';
-import { tinyConfig } from '../../../test/tiny_config.js';
+import { memoryFacts } from '../../../test/support/memory_facts.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { type Config, loadConfig } from '../../config/index.js';
 import { Detector } from '../../model/detector.js';
 import { estimateMemory, type MemoryFacts } from './estimate.js';

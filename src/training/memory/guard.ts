@@ -1,18 +1,18 @@
 /** @file A run's memory: what it will take, said at its start, and what to do where it was not enough. */
 import type { Checkpointer } from '../../checkpoint/checkpointer.js';
+import { COPY_SHARE } from '../../checkpoint/saver.js';
 import type { Config } from '../../config/index.js';
-import type { Batch } from '../../data/collate.js';
 import { clipsPerStep } from '../../data/data_config.js';
-import type { AvaDataset } from '../../data/dataset.js';
+import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
+import type { Batch } from '../../data/loading/collate.js';
 import type { EngineInfo } from '../../engine/index.js';
 import { engineMemory, type MachineMemory, machineMemory } from '../../engine/memory.js';
 import { CheckpointError, OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
+import type { Logger } from '../../run/logger.js';
 import { residentMemory } from '../../util/memory.js';
 import { gib } from '../../util/text.js';
-import type { Logger } from '../logger.js';
-import { allocationFailure } from '../out_of_memory.js';
-import { COPY_SHARE } from '../saver.js';
+import { allocationFailure } from './allocation_failure.js';
 import { largestClip } from './clip_size.js';
 import { estimateMemory, type MemoryEstimate, type MemoryFacts } from './estimate.js';
 import { memoryRemedies } from './remedies.js';

@@ -1,7 +1,7 @@
 /** @file Tests of what is suggested where memory is short. */
 import { describe, expect, it } from 'vitest';
-import { memoryFacts } from '../../../test/memory_facts.js';
-import { tinyConfig } from '../../../test/tiny_config.js';
+import { memoryFacts } from '../../../test/support/memory_facts.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Config } from '../../config/index.js';
 import { estimateMemory, type MemoryFacts } from './estimate.js';
 import { memoryRemedies } from './remedies.js';

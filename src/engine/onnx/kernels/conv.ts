@@ -7,7 +7,7 @@
  * Letters: P = 64 points of a transformed tile, I and O channels in and out.
  */
 
-import { sizeOf } from '../../../util/host_tensor.js';
+import { sizeOf } from '../../../formats/host_tensor.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import type { Kernel, KernelResult } from '../kernel.js';
 import { pieces } from './fused.js';

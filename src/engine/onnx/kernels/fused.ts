@@ -3,7 +3,7 @@
  * what is faster when a whole formula is known. Shapes: N rows, C features, S heads, M keys.
  */
 import { util } from '@tensorflow/tfjs';
-import { sizeOf } from '../../../util/host_tensor.js';
+import { sizeOf } from '../../../formats/host_tensor.js';
 import { SERIAL_LANE } from '../compiler.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import type { Kernel } from '../kernel.js';

@@ -1,7 +1,7 @@
 /** @file What tfjs's own tests leave open (see test/conformance): convolutions against tfjs's plain backend, and edges. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { relativeError } from '../../../../test/golden.js';
+import { relativeError } from '../../../../test/golden/golden.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
 

@@ -1,14 +1,14 @@
 /** @file What is computed in pieces, because the whole would be too large, is what it would be as a whole. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { normals, type Values, values } from '../../../../test/finite_difference.js';
-import { relativeError } from '../../../../test/golden.js';
+import { relativeError } from '../../../../test/golden/golden.js';
+import { normals, type Values, values } from '../../../../test/support/finite_difference.js';
 import { attention, joinHeads, selfAttention, splitHeads } from '../../../nn/attention.js';
 import { backward } from '../../../nn/autograd.js';
 import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
 import { Rng } from '../../../util/random.js';
-import { workStatistics } from '../../ahead.js';
 import { selectEngine } from '../../index.js';
+import { workStatistics } from '../../lazy_hints.js';
 import { pieces } from './fused.js';
 
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 /** @file Kernels that move elements: transposition, slices, concatenation, padding, repetition, gather and scatter. */
 import { backend_util, slice_util, util } from '@tensorflow/tfjs';
-import { sizeOf } from '../../../util/host_tensor.js';
+import { sizeOf } from '../../../formats/host_tensor.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import { SERIAL_LANE } from '../compiler.js';
 import { dtypeOf, type Kernel } from '../kernel.js';

@@ -1,0 +1,111 @@
+/** @file Signals that ask a process to end, as a process gets them. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { holdSignals, releaseSignal } from './held_signals.js';
+import { StopSignals } from './signals.js';
+
+const PROGRAM = fileURLToPath(new URL('../../../test/support/signals_process.ts', import.meta.url));
+
+/** A process that is ready for signals. */
+async function start() {
+  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM], { detached: true });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let output = '';
+  child.stdout.on('data', (text) => {
+    output += text;
+  });
+  const ended = once(child, 'exit');
+  const says = async (text: string) => {
+    while (!output.includes(text)) await setTimeout(5);
+  };
+  await says('ready');
+  return { child, ended, says };
+}
+
+describe.skipIf(process.platform === 'win32')('a second signal', () => {
+  it('ends the process, if it was not sent twice at once', async () => {
+    const both = async (signal: NodeJS.Signals) => {
+      const { child, ended, says } = await start();
+      child.kill(signal);
+      // A process that does nothing else has handled the first one by then.
+      await setTimeout(5);
+      child.kill(signal);
+      await says(signal);
+      await setTimeout(200);
+      expect(child.exitCode ?? child.signalCode).toBe(null);
+      child.kill(signal);
+      expect(await ended).toEqual([null, signal]);
+    };
+    await Promise.all((['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const).map(both));
+  });
+
+  it('changes nothing if the system repeats it by itself, and ends the process if it is another one', async () => {
+    const both = async (signal: NodeJS.Signals) => {
+      const { child, ended, says } = await start();
+      child.kill(signal);
+      await says(signal);
+      child.kill(signal);
+      await setTimeout(200);
+      expect(child.exitCode ?? child.signalCode).toBe(null);
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([null, 'SIGTERM']);
+    };
+    await Promise.all((['SIGHUP', 'SIGXCPU'] as const).map(both));
+  });
+});
+
+describe('the first signal', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGQUIT', 131],
+    ['SIGUSR1', 138],
+    ['SIGUSR2', 140],
+    ['SIGXCPU', 152],
+  ] as const)('is announced and becomes the exit code: %s', (signal, exitCode) => {
+    const announce = vi.fn();
+    const stop = new StopSignals(announce);
+    expect(stop.exitCode).toBe(0);
+    process.emit(signal, signal);
+    process.emit(signal, signal);
+    stop.close();
+    expect(announce).toHaveBeenCalledExactlyOnceWith(signal);
+    expect(stop).toMatchObject({ received: true, signal, exitCode });
+  });
+
+  it('may be a SIGUSR1 that came before anything listened for it', async () => {
+    holdSignals(['SIGHUP', 'SIGUSR1']);
+    const announce = vi.fn();
+    const stop = new StopSignals(announce);
+    await stop.arrival;
+    expect(announce).toHaveBeenCalledExactlyOnceWith('SIGUSR1');
+    stop.close();
+    // It counts once only.
+    const next = new StopSignals(announce);
+    await setTimeout(0);
+    expect(next.received).toBe(false);
+    next.close();
+  });
+
+  it('always finds a listener if it is SIGUSR1, also while it is held anew', () => {
+    holdSignals();
+    const removed = vi.fn();
+    process.on('removeListener', removed);
+    holdSignals();
+    process.off('removeListener', removed);
+    expect(removed).not.toHaveBeenCalled();
+    releaseSignal('SIGUSR1');
+  });
+
+  it('is ignored after the end of what it could stop, if it is SIGUSR1', () => {
+    holdSignals();
+    new StopSignals(() => {}).close();
+    expect(process.listenerCount('SIGUSR1')).toBe(1);
+    releaseSignal('SIGUSR1');
+    expect(process.listenerCount('SIGUSR1')).toBe(0);
+  });
+});

@@ -1,0 +1,139 @@
+/** @file Tests of the AVA annotations. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { listKeyFrames, readAnnotations } from './ava_annotations.js';
+
+function read(text: string, changes: Record<string, unknown> = {}) {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'boxes.csv'), text);
+  const config = dataConfig({
+    'DATA.PATH_TO_DATA_DIR': folder,
+    'AVA.ANNOTATION_DIR': '',
+    'AVA.TRAIN_GT_BOX_LISTS': ['boxes.csv'],
+    ...changes,
+  });
+  return readAnnotations(config, 'train');
+}
+
+describe('readAnnotations', () => {
+  it('takes the text of the coordinates as the identity of a box', () => {
+    const { videos } = read(
+      'v,902,0.5,0.5,0.75,0.75,3,0\nv,0902,0.500,0.5,0.75,0.75,4,0\nv,902,0.5,0.5,0.75,0.75,7,0\n' +
+        'v,902,0.5,0.5,0.75,0.75,3,0\nv,902,0.1,0.1,0.2,0.2,,0\nv,902,.1,1e-1,2E-1,0.2,-1\n',
+    );
+    const boxes = [...videos.get('v')!.seconds.get(902)!.values()];
+    expect(boxes.map((box) => box.labels)).toEqual([[3, 7], [4], [], []]);
+    expect(boxes[3].coordinates).toEqual([0.1, 0.1, 0.2, 0.2]);
+    expect(videos.get('v')!.rows).toBe(6);
+  });
+
+  it('reads quoted columns, CRLF and blank lines', () => {
+    const { videos } = read(
+      '"v","0903","0.1","0.1","0.9","0.9","5","1"\r\n\r\nv,0903,0.1,0.1,0.9,0.9,"",1\r\n',
+    );
+    const boxes = [...videos.get('v')!.seconds.get(903)!.values()];
+    expect(boxes).toEqual([{ coordinates: [0.1, 0.1, 0.9, 0.9], labels: [5] }]);
+  });
+
+  it('skips seconds outside 902…1798 and says how many', () => {
+    const { videos, warnings } = read(
+      'v,0901,0.1,0.1,0.9,0.9,5,1\nv,0902,0.1,0.1,0.9,0.9,5,1\nv,1798,0.1,0.1,0.9,0.9,5,1\nw,1799,0.1,0.1,0.9,0.9,5,1\n',
+    );
+    expect([...videos.keys()]).toEqual(['v']);
+    expect([...videos.get('v')!.seconds.keys()]).toEqual([902, 1798]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^2 annotation rows skipped: .*902…1798 \(first: .*boxes\.csv:1\)$/),
+    ]);
+  });
+
+  it('keeps boxes that are partly outside', () => {
+    const { videos } = read('v,902,-0.05,0.3,1.1,0.7,3,0\n');
+    expect([...videos.get('v')!.seconds.get(902)!.values()][0].coordinates).toEqual([-0.05, 0.3, 1.1, 0.7]);
+  });
+
+  const good = 'v,0902,0.1,0.1,0.9,0.9,5,1\n';
+  it.each([
+    ['too few columns', 'v,0902,0.1,0.1,0.9,0.9', /found 6/],
+    ['too many columns', 'v,0902,0.1,0.1,0.9,0.9,5,1,0.7', /found 9/],
+    ['a header', 'video,second,x1,y1,x2,y2,action,person', /the line looks like a header: "video,second,/],
+    ['no video name', ',0902,0.1,0.1,0.9,0.9,5,1', /name of the video, is empty/],
+    ['half a second', 'v,902.5,0.1,0.1,0.9,0.9,5,1', /second must be a whole number, found "902\.5"/],
+    ['words for numbers', 'v,0902,0.1,left,0.9,0.9,5,1', /y1 must be a number from 0 to 1, found "left"/],
+    ['an empty coordinate', 'v,0902,,0.1,0.9,0.9,5,1', /x1 must be a number from 0 to 1, found ""/],
+    ['nan', 'v,0902,nan,0.1,0.9,0.9,5,1', /x1 must be a number/],
+    ['hexadecimal', 'v,0902,0x0,0.1,0.9,0.9,5,1', /x1 must be a number/],
+    [
+      'x inverted',
+      'v,0902,0.9,0.1,0.1,0.9,5,1',
+      /inverted box: x2 must be greater than x1, found x1 = 0\.9, x2 = 0\.1/,
+    ],
+    ['y inverted', 'v,0902,0.1,0.9,0.9,0.1,5,1', /inverted box: y2 must be greater than y1/],
+    ['an empty box', 'v,0902,0.1,0.1,0.1,0.9,5,1', /x2 must be greater than x1/],
+    ['a box on the left', 'v,0902,-0.5,0.1,-0.1,0.9,5,1', /wholly outside/],
+    ['a box below', 'v,0902,0.1,1.0,0.9,1.2,5,1', /wholly outside/],
+    [
+      'pixels',
+      'v,0902,10,20,100,200,5,1',
+      /fractions of the picture's size, from 0 to 1; 10 is none \(box 10,20,100,200\)/,
+    ],
+    ['action 0', 'v,0902,0.1,0.1,0.9,0.9,0,1', /action id must be a whole number from 1 to 80 .*found "0"/],
+    ['action 81', 'v,0902,0.1,0.1,0.9,0.9,81,1', /from 1 to 80/],
+    ['action 1.5', 'v,0902,0.1,0.1,0.9,0.9,1.5,1', /whole number/],
+    ['a named action', 'v,0902,0.1,0.1,0.9,0.9,walk,1', /found "walk"/],
+  ])('refuses %s with file and line', (_, line, message) => {
+    expect(() => read(`${good}${line}\n${good}`)).toThrow(
+      expect.objectContaining({ name: 'DataError', message: expect.stringMatching(message) }),
+    );
+    expect(() => read(`${good}${line}\n${good}`)).toThrow(/boxes\.csv:2: /);
+  });
+
+  it('says that the first line is a header', () => {
+    expect(() => read(`name,ts,l,t,r,b,act,who\n${good}`)).toThrow(
+      /boxes\.csv:1: the line looks like a header: "name,ts,.*; remove it, because AVA's files have none$/,
+    );
+  });
+
+  it('says once how columns are separated', () => {
+    expect(() => read(good.replaceAll(',', '\t').repeat(20))).toThrow(
+      /^\S*boxes\.csv: columns are separated by tabs instead of commas; write the file again with commas$/,
+    );
+  });
+
+  it('knows as many actions as MODEL.STM.ACTION_CLASSES', () => {
+    const line = 'v,0902,0.1,0.1,0.9,0.9,81,1';
+    expect(() => read(line, { 'MODEL.STM.ACTION_CLASSES': 81 })).not.toThrow();
+    expect(() => read(line, { 'MODEL.STM.ACTION_CLASSES': 3 })).toThrow(/from 1 to 3/);
+  });
+
+  it('refuses files without a usable row', () => {
+    expect(() => read('')).toThrow(/boxes\.csv: the annotation file .*is empty/);
+    expect(() => read('v,5,0.1,0.1,0.9,0.9,1,1')).toThrow(
+      /no row has a second inside 902…1798.*boxes\.csv:1/,
+    );
+    expect(() => read(good, { 'AVA.TRAIN_GT_BOX_LISTS': ['none.csv'] })).toThrow(/none\.csv: cannot read/);
+  });
+});
+
+describe('listKeyFrames', () => {
+  it('orders by video, then by second, and places frames by the frame rate', () => {
+    const annotations = read(
+      'b,905,0.1,0.1,0.9,0.9,5,1\nb,903,0.1,0.1,0.9,0.9,5,1\na,904,0.1,0.1,0.9,0.9,5,1\n',
+    );
+    const at = (fps: number) =>
+      listKeyFrames(['x', 'a', 'b'], annotations, fps).map((k) => [
+        k.videoIndex,
+        k.secondIndex,
+        k.second,
+        k.center,
+      ]);
+    expect(at(30)).toEqual([
+      [1, 0, 904, 120],
+      [2, 0, 903, 90],
+      [2, 1, 905, 150],
+    ]);
+    expect(at(29.97).map((k) => k[3])).toEqual([120, 90, 150]);
+    expect(at(10).map((k) => k[3])).toEqual([40, 30, 50]);
+  });
+});

@@ -1,0 +1,83 @@
+/** @file Which files the folders of frames have: one listing per folder. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { Twins } from '../../files/twins.js';
+import { shellWord } from '../../util/text.js';
+import { fileProblem, missingPicture } from '../clip/image_problem.js';
+
+/** What a name in a folder of frames leads to. */
+export type FrameEntry = 'file' | 'missing' | 'odd';
+
+/** Looks files up by their path; paths of one folder should come together, since only its listing is kept. */
+export class FrameFolders {
+  /** Folders that could not be listed, each with the reason as a clause. */
+  readonly unreadable = new Map<string, string>();
+  readonly #twins = new Twins();
+  #folder = '';
+  #listing: Listing = { files: new Set(), others: new Set() };
+
+  /**
+   * `file` for a file, `odd` for what only seems one (a folder, a link that leads to no file), `unknown` where the folder cannot be
+   * listed. Only links are looked at one by one, since data sets have millions of files.
+   */
+  find(path: string): FrameEntry | 'unknown' {
+    const folder = dirname(path);
+    if (folder !== this.#folder) {
+      this.#folder = folder;
+      this.#listing = this.#read(folder);
+    }
+    const name = basename(path);
+    if (this.#listing.others.has(name)) return isFile(path) ? 'file' : 'odd';
+    if (this.#listing.files.has(name)) return 'file';
+    return this.unreadable.has(folder) ? 'unknown' : 'missing';
+  }
+
+  /** What is wrong with a file that `find` calls missing or odd, and what to do. */
+  problemOf(path: string, entry: FrameEntry): string {
+    return entry === 'odd'
+      ? (fileProblem(path) ?? 'it is no file')
+      : missingPicture(this.#twins.clause(path));
+  }
+
+  /** The names of the files in a folder; none, and an entry in `unreadable`, where it cannot be listed. */
+  list(folder: string): ReadonlySet<string> {
+    const { files, others } = this.#read(folder);
+    const linked = [...others].filter((name) => isFile(join(folder, name)));
+    return linked.length === 0 ? files : new Set([...files, ...linked]);
+  }
+
+  #read(folder: string): Listing {
+    const files = new Set<string>();
+    const others = new Set<string>();
+    try {
+      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        (entry.isFile() ? files : others).add(entry.name);
+      }
+    } catch (error) {
+      this.unreadable.set(folder, this.#folderProblem(folder, error as NodeJS.ErrnoException));
+    }
+    return { files, others };
+  }
+
+  #folderProblem(folder: string, { code, message }: NodeJS.ErrnoException): string {
+    if (code === 'ENOENT') {
+      const twin = this.#twins.clause(folder);
+      return `the folder is missing${twin || '; extract its frames again, or correct their paths in the list'}`;
+    }
+    if (code === 'ENOTDIR') return 'it is a file; put a folder with the frames in its place';
+    if (code === 'EACCES' || code === 'EPERM') {
+      return `you have no permission to list it; let its owner run: chmod a+rx ${shellWord(folder)}`;
+    }
+    return `it cannot be listed: ${message}; see that its disk or network share is in order`;
+  }
+}
+
+interface Listing {
+  readonly files: ReadonlySet<string>;
+  /** Links, folders and whatever else is no file. */
+  readonly others: ReadonlySet<string>;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

@@ -1,0 +1,46 @@
+/** @file Clips of different sizes in one batch. */
+import type { ClipFacts, ClipInfo } from '../clip/clip.js';
+
+export interface Batch {
+  /** [B, T, H, W, 3], normalised, zeros right of and below each clip; may lie in memory that threads share. */
+  readonly video: Float32Array;
+  readonly shape: readonly [number, number, number, number, number];
+  /** Sizes before padding, w, h, w, h: [B, 4]. */
+  readonly whwh: Float32Array;
+  /** Per clip, in pixels x1, y1, x2, y2: [n, 4]. */
+  readonly boxes: readonly Float32Array[];
+  /** Per clip, multi-hot: [n, numClasses]. */
+  readonly labels: readonly Float32Array[];
+  readonly clips: readonly ClipInfo[];
+}
+
+/**
+ * The shape of a batch of clips with the same number of frames: the largest height and width among them, each rounded up
+ * to a multiple of `sizeDivisibility` (0: not rounded).
+ */
+export function batchShape(
+  clips: readonly Pick<ClipFacts, 'numFrames' | 'height' | 'width'>[],
+  sizeDivisibility: number,
+): Batch['shape'] {
+  const roundUp = (size: number) =>
+    sizeDivisibility > 0 ? Math.ceil(size / sizeDivisibility) * sizeDivisibility : size;
+  const height = roundUp(Math.max(...clips.map((clip) => clip.height)));
+  const width = roundUp(Math.max(...clips.map((clip) => clip.width)));
+  return [clips.length, clips[0].numFrames, height, width, 3];
+}
+
+/** The batch of `clips`, whose pixels are in `video`. */
+export function makeBatch(clips: readonly ClipFacts[], shape: Batch['shape'], video: Float32Array): Batch {
+  const whwh = new Float32Array(clips.length * 4);
+  clips.forEach((clip, i) => {
+    whwh.set(clip.whwh, i * 4);
+  });
+  return {
+    video,
+    shape,
+    whwh,
+    boxes: clips.map((clip) => clip.boxes),
+    labels: clips.map((clip) => clip.labels),
+    clips: clips.map((clip) => clip.info),
+  };
+}

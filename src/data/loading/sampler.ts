@@ -1,0 +1,139 @@
+/** @file Which clips make up which batch. */
+import { DataError } from '../../errors.js';
+import { Rng } from '../../util/random.js';
+
+/** Batches by number, so that a run can begin at any of them. */
+export interface BatchSampler {
+  readonly numBatches: number;
+  /** Clips of a batch, at most. */
+  readonly batchSize: number;
+  /** Indices of the clips of batch `number`, 0 ≤ number < numBatches. */
+  batch(number: number): readonly number[];
+  /** A clip to use in place of `index`, drawn at random; not there where each clip stands for itself. */
+  replacement?(index: number, rng: Rng): number;
+}
+
+/**
+ * Cuts an order of clips into batches whose clips are of one group each, as maskrcnn-benchmark does: clips keep their
+ * order within a group, batches are in the order of their first clips. The last batch of each group may be smaller.
+ */
+export function cutIntoBatches(
+  order: Iterable<number>,
+  groups: ArrayLike<number>,
+  batchSize: number,
+): number[][] {
+  const batches: number[][] = [];
+  const open = new Map<number, number[]>();
+  for (const index of order) {
+    let batch = open.get(groups[index]);
+    if (!batch || batch.length === batchSize) {
+      batch = [];
+      open.set(groups[index], batch);
+      batches.push(batch);
+    }
+    batch.push(index);
+  }
+  return batches;
+}
+
+/** The order of all clips in one pass over the data. */
+export interface PassOrder {
+  readonly pass: number;
+  /** Every clip once. */
+  readonly order: Int32Array;
+}
+
+/** A place between two batches. */
+export interface SamplerPosition extends PassOrder {
+  /** Number of the next batch within the pass. */
+  readonly batch: number;
+}
+
+/**
+ * Batches for training: every pass over the data has a random order of its own, which depends on the seed and the
+ * number of the pass alone; clips that do not fill a last batch are left out of that pass.
+ */
+export class TrainSampler implements BatchSampler {
+  readonly #members = new Map<number, number[]>();
+  /** Whole batches that one pass over the data has. */
+  readonly batchesPerPass: number;
+  #resumed: PassOrder | null = null;
+  #pass: { number: number; batches: number[][] } | null = null;
+
+  /** `groups` has the group of every clip. Throws DataError where no group has the clips of one batch. */
+  constructor(
+    readonly groups: ArrayLike<number>,
+    readonly batchSize: number,
+    readonly numBatches: number,
+    readonly seed: number,
+  ) {
+    for (let index = 0; index < groups.length; index++) {
+      const members = this.#members.get(groups[index]);
+      if (members) members.push(index);
+      else this.#members.set(groups[index], [index]);
+    }
+    const sizes = [...this.#members.values()].map((members) => members.length);
+    this.batchesPerPass = sizes.reduce((sum, size) => sum + Math.floor(size / batchSize), 0);
+    if (this.batchesPerPass === 0) {
+      const most = Math.max(0, ...sizes);
+      const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
+      throw new DataError(
+        `the training data has ${most} key ${most === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
+          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most ${most} or add annotations`,
+      );
+    }
+  }
+
+  batch(number: number): readonly number[] {
+    const pass = Math.floor(number / this.batchesPerPass);
+    if (this.#pass?.number !== pass) {
+      const batches = cutIntoBatches(this.#orderOf(pass), this.groups, this.batchSize);
+      this.#pass = { number: pass, batches: batches.filter(({ length }) => length === this.batchSize) };
+    }
+    return this.#pass.batches[number % this.batchesPerPass];
+  }
+
+  /** Where the run is before batch `number`. */
+  positionOf(number: number): SamplerPosition {
+    const pass = Math.floor(number / this.batchesPerPass);
+    return { pass, batch: number % this.batchesPerPass, order: this.#orderOf(pass) };
+  }
+
+  /** Takes over the order of a pass that an earlier run had begun, whatever it was made by. */
+  resume(order: PassOrder): void {
+    this.#resumed = order;
+    this.#pass = null;
+  }
+
+  #orderOf(pass: number): Int32Array {
+    if (this.#resumed?.pass === pass) return this.#resumed.order;
+    return Int32Array.from(Rng.forName(this.seed, `order of pass ${pass}`).permutation(this.groups.length));
+  }
+
+  /** Any clip of the same group: the next one would mostly be of the same video, and that may be broken as a whole. */
+  replacement(index: number, rng: Rng): number {
+    const members = this.#members.get(this.groups[index]) as number[];
+    return members[rng.int(members.length)];
+  }
+}
+
+/** Batches for evaluation: every clip once; in order, if they are all of one group. */
+export class SequentialSampler implements BatchSampler {
+  readonly #batches: number[][];
+
+  constructor(
+    groups: ArrayLike<number>,
+    readonly batchSize: number,
+  ) {
+    const order = Array.from({ length: groups.length }, (_, index) => index);
+    this.#batches = cutIntoBatches(order, groups, batchSize);
+  }
+
+  get numBatches(): number {
+    return this.#batches.length;
+  }
+
+  batch(number: number): readonly number[] {
+    return this.#batches[number];
+  }
+}

@@ -1,0 +1,183 @@
+/** @file The few Python classes and functions that a checkpoint's pickle may "call", as plain data transformations. */
+import { type DType, isHostTensor } from '../host_tensor.js';
+import { makeTensor, Storage } from '../pth/torch_storage.js';
+import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
+
+const RENAMED = new Map([
+  ['__builtin__', 'builtins'],
+  ['copy_reg', 'copyreg'],
+  ['numpy._core.multiarray', 'numpy.core.multiarray'],
+]);
+
+/** A class or function, by name. In the result of a file (say `torch.float32`) it is an inert object. */
+export class PyGlobal extends PyOpaque {
+  constructor(module: string, name: string) {
+    super(`${RENAMED.get(module) ?? module}.${name}`, []);
+  }
+}
+
+/** `numpy.dtype('<f8')`; only scalars need it. */
+class NumpyDtype extends PyOpaque {
+  bigEndian = false;
+}
+
+const FROM_TYPE = 'torch._tensor._rebuild_from_type_v2';
+
+type Handler = (args: readonly PyValue[]) => PyValue | undefined;
+
+/** What each known callable gives; undefined: not with these arguments, so the call stays an inert object. */
+const HANDLERS = new Map<string, Handler>([
+  ['torch._utils._rebuild_tensor', (args) => rebuildTensor(args)],
+  ['torch._utils._rebuild_tensor_v2', (args) => rebuildTensor(args)],
+  ['torch._utils._rebuild_tensor_v3', (args) => rebuildTensor(args, torchDtype(args[6]))],
+  ['torch._utils._rebuild_parameter', onlyTensor],
+  ['torch._utils._rebuild_parameter_with_state', onlyTensor],
+  ['torch.nn.parameter.Parameter', onlyTensor],
+  // Tensors with attributes or of a subclass: (function, class, arguments, attributes).
+  [
+    FROM_TYPE,
+    ([callee, , args]) =>
+      // Not itself: a file could nest it deeper than our stack.
+      callee instanceof PyGlobal && callee.className !== FROM_TYPE && args instanceof PyTuple
+        ? callGlobal(callee, args.items)
+        : undefined,
+  ],
+  ['torch.Size', ([items]) => new PyTuple(itemsOf(items) ?? [])],
+  ['collections.OrderedDict', ([items]) => dictOf(items)],
+  ['collections.Counter', ([items]) => dictOf(items)],
+  ['collections.defaultdict', () => new Map()],
+  ['_codecs.encode', ([text, encoding]) => encode(text, encoding)],
+  ['builtins.bytes', ([text, encoding]) => encode(text ?? '', encoding)],
+  ['builtins.bytearray', ([text, encoding]) => (isBytes(text) ? text : encode(text ?? '', encoding))],
+  ['numpy.dtype', (args) => new NumpyDtype('numpy.dtype', args)],
+  ['numpy.core.multiarray.scalar', ([dtype, data]) => numpyScalar(dtype, data)],
+  // Objects of old pickles: (class, base class, state of the base).
+  [
+    'copyreg._reconstructor',
+    ([cls, , state]) =>
+      cls instanceof PyGlobal ? new PyOpaque(cls.className, state === null ? [] : [state]) : undefined,
+  ],
+]);
+
+/** The value of calling a class or function: known ones are made, all others become inert objects. */
+export function callGlobal(callee: PyGlobal, args: readonly PyValue[]): PyValue {
+  return HANDLERS.get(callee.className)?.(args) ?? new PyOpaque(callee.className, args);
+}
+
+/** Takes over the attributes that a pickle sets; false where the value can have none. */
+export function setState(target: PyValue, state: PyValue): boolean {
+  if (target instanceof NumpyDtype) {
+    target.bigEndian = state instanceof PyTuple && state.items[1] === '>';
+    return true;
+  }
+  if (target instanceof PyGlobal || target instanceof Storage) return false;
+  if (target instanceof PyOpaque) {
+    target.state = state;
+    return true;
+  }
+  // Attributes of an OrderedDict (`_metadata` of a state dict) or of a tensor carry no weights.
+  return target instanceof Map || isHostTensor(target);
+}
+
+function rebuildTensor([storage, offset, size, stride]: readonly PyValue[], dtype?: DType | null) {
+  if (!(storage instanceof Storage) || dtype === null) return undefined;
+  return makeTensor(storage, offset, size, stride, dtype) ?? undefined;
+}
+
+/** Null for a type that we have no tensors of. */
+function torchDtype(value: PyValue): DType | null {
+  const name = value instanceof PyGlobal && /^torch\.(\w+)$/.exec(value.className)?.[1];
+  return (name && TORCH_DTYPES.get(name)) || null;
+}
+
+const TORCH_DTYPES = new Map<string, DType>(
+  (
+    ['float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool'] as const
+  ).map((name) => [name, name]),
+);
+
+function onlyTensor([tensor]: readonly PyValue[]): PyValue | undefined {
+  return isHostTensor(tensor) ? tensor : undefined;
+}
+
+function itemsOf(value: PyValue | undefined): readonly PyValue[] | undefined {
+  if (value instanceof PyTuple) return value.items;
+  return Array.isArray(value) ? (value as PyValue[]) : undefined;
+}
+
+/** From nothing, a dict, or a list of pairs (as Python 2 pickled an OrderedDict). */
+function dictOf(source: PyValue | undefined): PyDict | undefined {
+  if (source === undefined) return new Map();
+  if (source instanceof Map) return new Map(source);
+  const dict: PyDict = new Map();
+  for (const pair of itemsOf(source) ?? [null]) {
+    const [key, value, ...rest] = itemsOf(pair) ?? [];
+    if (key === undefined || value === undefined || rest.length) return undefined;
+    if (Array.isArray(key) || key instanceof Map || isOddNumber(key)) return undefined;
+    dict.set(key, value);
+  }
+  return dict;
+}
+
+/** More than any real index. Below it, few numbers share a place in a Map. */
+export const MAX_SMALL_INTEGER = 2 ** 24;
+
+/** Numbers other than small whole ones. */
+export function isOddNumber(value: PyValue): boolean {
+  if (typeof value === 'bigint') return true;
+  return typeof value === 'number' && !(Number.isInteger(value) && Math.abs(value) < MAX_SMALL_INTEGER);
+}
+
+function isBytes(value: PyValue | undefined): value is Uint8Array {
+  return value instanceof Uint8Array;
+}
+
+function encode(text: PyValue | undefined, encoding: PyValue | undefined): Uint8Array | undefined {
+  if (typeof text !== 'string') return undefined;
+  if (text === '') return new Uint8Array(0);
+  if (encoding === 'latin1' || encoding === 'latin-1') return Uint8Array.from(Buffer.from(text, 'latin1'));
+  return encoding === 'utf-8' || encoding === 'utf8' ? Uint8Array.from(Buffer.from(text, 'utf8')) : undefined;
+}
+
+/** `numpy.float64(0.1)` and its like, e.g. learning rates from numpy schedules, as plain numbers. */
+function numpyScalar(dtype: PyValue | undefined, data: PyValue | undefined): PyValue | undefined {
+  if (!(dtype instanceof NumpyDtype)) return undefined;
+  // Python 2 pickled the bytes as text.
+  const bytes = typeof data === 'string' ? Uint8Array.from(Buffer.from(data, 'latin1')) : data;
+  if (!isBytes(bytes)) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const little = !dtype.bigEndian;
+  const code = typeof dtype.args[0] === 'string' ? dtype.args[0].replace(/^[<>=|]/, '') : '';
+  if (view.byteLength !== Number(code.slice(1))) return undefined;
+  switch (code) {
+    case 'f8':
+      return view.getFloat64(0, little);
+    case 'f4':
+      return view.getFloat32(0, little);
+    case 'i8':
+      return narrow(view.getBigInt64(0, little));
+    case 'u8':
+      return narrow(view.getBigUint64(0, little));
+    case 'i4':
+      return view.getInt32(0, little);
+    case 'u4':
+      return view.getUint32(0, little);
+    case 'i2':
+      return view.getInt16(0, little);
+    case 'u2':
+      return view.getUint16(0, little);
+    case 'i1':
+      return view.getInt8(0);
+    case 'u1':
+      return view.getUint8(0);
+    case 'b1':
+      return view.getUint8(0) !== 0;
+  }
+  return undefined;
+}
+
+/** A plain number wherever it holds the value exactly. */
+export function narrow(value: bigint): number | bigint {
+  const plain = Number(value);
+  return Number.isSafeInteger(plain) ? plain : value;
+}

@@ -1,0 +1,173 @@
+/** @file The stack machine that a pickle is written for: stack, marks and memo, with bounds on what a file may claim. */
+
+import type { ByteReader } from '../file_source.js';
+import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
+import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './globals.js';
+
+/**
+ * Rough bytes of JavaScript values that one pickle may make; its tensors' data do not count. With the costs below it also
+ * keeps every Map under the 2^24 entries that JavaScript allows.
+ */
+const MAX_MEMORY = 256 * 1024 * 1024;
+
+/** Of numbers that are no small integers; their places in a Map can be foreseen, and so made to collide. */
+const MAX_ODD_KEYS = 1000;
+
+export const COST = { value: 16, string: 32, list: 72, dict: 240, object: 96, memo: 72 } as const;
+
+export class PickleMachine {
+  readonly #stack: PyValue[] = [];
+  /** Heights of the stack where MARK stood; nothing below the last one may be taken. */
+  readonly #marks: number[] = [];
+  #fence = 0;
+  readonly #memo = new Map<number, PyValue>();
+  #memory = 0;
+  #oddKeys = 0;
+
+  constructor(
+    readonly reader: ByteReader,
+    readonly persistentLoad: (id: PyValue) => PyValue,
+    private readonly keepFloats: boolean,
+  ) {}
+
+  #spend(bytes: number): void {
+    this.#memory += bytes;
+    if (this.#memory > MAX_MEMORY) this.reader.fail('its pickle would take too much memory');
+  }
+
+  push(value: PyValue, cost: number = COST.value): void {
+    this.#spend(cost);
+    this.#stack.push(value);
+  }
+
+  pushFloat(value: number): void {
+    this.push(this.keepFloats && Number.isInteger(value) ? new PyFloat(value) : value, COST.string);
+  }
+
+  pushString(text: string): void {
+    this.push(text, COST.string + 2 * text.length);
+  }
+
+  /** The next `length` bytes, which are UTF-8. */
+  pushText(length: number): void {
+    this.#claim(COST.string + 2 * length, length);
+    this.#stack.push(this.reader.take(length).toString('utf8'));
+  }
+
+  pushBytes(length: number): void {
+    this.#claim(COST.object + length, length);
+    // A copy: a view would keep the whole window of the reader alive.
+    this.#stack.push(Uint8Array.from(this.reader.take(length)));
+  }
+
+  /** Spends before anything is read; what is not there to be read fails when it is taken. */
+  #claim(bytes: number, length: number): void {
+    if (length <= this.reader.remaining) this.#spend(bytes);
+  }
+
+  top(): PyValue {
+    if (this.#stack.length <= this.#fence) this.reader.fail('its stack is empty');
+    return this.#stack.at(-1)!;
+  }
+
+  pop(): PyValue {
+    if (this.#stack.length <= this.#fence) this.reader.fail('its stack is empty');
+    return this.#stack.pop()!;
+  }
+
+  popMany(count: number): PyValue[] {
+    if (this.#stack.length - count < this.#fence) this.reader.fail('its stack is empty');
+    return this.#stack.splice(-count);
+  }
+
+  mark(): void {
+    this.#spend(COST.value);
+    this.#fence = this.#stack.length;
+    this.#marks.push(this.#fence);
+  }
+
+  /** Everything above the last mark. */
+  popMark(): PyValue[] {
+    const start = this.#marks.pop() ?? this.reader.fail('a mark is missing');
+    this.#fence = this.#marks.at(-1) ?? 0;
+    return this.#stack.splice(start);
+  }
+
+  /** Drops the topmost value, or the mark if that is on top, as Python does. */
+  drop(): void {
+    if (this.#stack.length > this.#fence) this.pop();
+    else this.popMark();
+  }
+
+  get(index: number): void {
+    const value = this.#memo.get(index);
+    if (value === undefined) this.reader.fail(`memo ${index} was never set`);
+    this.push(value);
+  }
+
+  /** Remembers the topmost value. Pickles count from 0; indexes from all over make a Map slow on purpose. */
+  put(index: number): void {
+    this.#spend(COST.memo);
+    if (!(index >= 0 && index < MAX_SMALL_INTEGER)) this.reader.fail(`memo index ${index}`);
+    this.#memo.set(index, this.top());
+  }
+
+  memoize(): void {
+    this.put(this.#memo.size);
+  }
+
+  /** Adds items to the list on top of the stack, or to an object that is a list or set of a kind. */
+  append(items: PyValue[]): void {
+    const target = this.top();
+    if (target instanceof PyOpaque && !(target instanceof PyGlobal)) target.contents ??= [];
+    const list = target instanceof PyOpaque ? target.contents : target;
+    if (!Array.isArray(list)) this.reader.fail('items for a value that is no list');
+    for (const item of items) list.push(item);
+  }
+
+  /** Adds keys and values, in turn, to the dict on top of the stack, or to an object that is a dict of a kind. */
+  setItems(items: PyValue[]): void {
+    const target = this.top();
+    if (target instanceof PyOpaque && !(target instanceof PyGlobal)) target.contents ??= new Map();
+    const dict = target instanceof PyOpaque ? target.contents : target;
+    if (!(dict instanceof Map)) this.reader.fail('entries for a value that is no dict');
+    if (items.length % 2) this.reader.fail('a key without a value');
+    for (let i = 0; i < items.length; i += 2) {
+      const key = items[i];
+      if (Array.isArray(key) || key instanceof Map) this.reader.fail('a list or dict as a key');
+      if (isOddNumber(key) && ++this.#oddKeys > MAX_ODD_KEYS) this.reader.fail('too many numbers as keys');
+      this.#spend(COST.memo);
+      dict.set(key, items[i + 1]);
+    }
+  }
+
+  pushGlobal(module: PyValue, name: PyValue): void {
+    if (typeof module !== 'string' || typeof name !== 'string') this.reader.fail('a class without a name');
+    this.push(new PyGlobal(module, name), COST.object + 2 * (module.length + name.length));
+  }
+
+  /** "Calls" a class or function: see callGlobal. */
+  call(callee: PyValue, args: PyValue | readonly PyValue[]): void {
+    if (!(callee instanceof PyGlobal)) this.reader.fail('a call of something that is no function');
+    const items = args instanceof PyTuple ? args.items : args;
+    if (!Array.isArray(items)) this.reader.fail('a call without arguments');
+    this.#spend(COST.dict + weightOf(items, 2));
+    this.#stack.push(callGlobal(callee, items));
+  }
+}
+
+/** What a call may copy of its arguments, and of arguments in an argument (see `_rebuild_from_type_v2`). */
+function weightOf(args: readonly PyValue[], levels: number): number {
+  let weight = 0;
+  for (const value of args) {
+    weight += COST.value;
+    if (typeof value === 'string') weight += 2 * value.length;
+    else if (value instanceof Uint8Array) weight += value.length;
+    else if (value instanceof Map) weight += COST.memo * value.size;
+    else if (Array.isArray(value)) weight += COST.memo * value.length;
+    else if (value instanceof PyTuple) {
+      weight += levels > 1 ? weightOf(value.items, levels - 1) : COST.memo * value.items.length;
+    }
+  }
+  return weight;
+}

@@ -1,0 +1,77 @@
+/** @file Typed access to the values of a checkpoint; whatever has another type is a CheckpointError. */
+import { CheckpointError } from '../../errors.js';
+import { type HostTensor, isHostTensor, toFloat32 } from '../host_tensor.js';
+import { PyFloat, PyOpaque, PyTuple, type PyValue } from './values.js';
+
+function kindOf(value: PyValue | undefined): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'None';
+  if (value instanceof PyOpaque) return `an object of class ${value.className}`;
+  if (value instanceof PyFloat || typeof value === 'number' || typeof value === 'bigint') return 'a number';
+  if (value instanceof PyTuple || Array.isArray(value)) return 'a list';
+  if (value instanceof Uint8Array) return 'bytes';
+  if (isHostTensor(value)) return `a ${value.dtype} tensor of shape [${value.shape}]`;
+  if (typeof value === 'string') return `"${value}"`;
+  return typeof value === 'boolean' ? String(value) : 'a dictionary';
+}
+
+function unexpected(what: string, expected: string, value: PyValue | undefined): CheckpointError {
+  return new CheckpointError(`the checkpoint's ${what}: expected ${expected}, found ${kindOf(value)}`);
+}
+
+/** A dictionary's entries; plain objects are taken as well as Maps. */
+export function asDict(value: PyValue | undefined, what: string): ReadonlyMap<PyValue, PyValue> {
+  if (value instanceof Map) return value;
+  if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    if (!isHostTensor(value)) return new Map(Object.entries(value));
+  }
+  throw unexpected(what, 'a dictionary', value);
+}
+
+/** A list's or tuple's items. */
+export function asList(value: PyValue | undefined, what: string): readonly PyValue[] {
+  if (value instanceof PyTuple) return value.items;
+  if (Array.isArray(value)) return value;
+  throw unexpected(what, 'a list', value);
+}
+
+/** A number, also one that was saved as a tensor without dimensions (`step` of newer PyTorch versions). */
+export function asNumber(value: PyValue | undefined, what: string): number {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  if (value instanceof PyFloat) return value.value;
+  if (isHostTensor(value) && value.shape.length === 0) return toFloat32(value)[0];
+  throw unexpected(what, 'a number', value);
+}
+
+export function asNumbers(value: PyValue | undefined, what: string): number[] {
+  return asList(value, what).map((item) => asNumber(item, what));
+}
+
+/** A count: a whole number from 0. */
+export function asCount(value: PyValue | undefined, what: string): number {
+  const count = asNumber(value, what);
+  if (!Number.isSafeInteger(count) || count < 0) {
+    throw new CheckpointError(`the checkpoint's ${what}: expected a whole number from 0, found ${count}`);
+  }
+  return count;
+}
+
+export function asBoolean(value: PyValue | undefined, what: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw unexpected(what, 'True or False', value);
+}
+
+export function asString(value: PyValue | undefined, what: string): string {
+  if (typeof value === 'string') return value;
+  throw unexpected(what, 'a string', value);
+}
+
+/** A tensor of exactly this shape. */
+export function asTensor(value: PyValue | undefined, shape: readonly number[], what: string): HostTensor {
+  if (!isHostTensor(value)) throw unexpected(what, `a tensor of shape [${shape}]`, value);
+  if (value.shape.length !== shape.length || value.shape.some((extent, i) => extent !== shape[i])) {
+    throw unexpected(what, `a tensor of shape [${shape}]`, value as PyValue);
+  }
+  return value;
+}

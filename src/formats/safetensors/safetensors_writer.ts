@@ -1,0 +1,75 @@
+/** @file Writing .safetensors files that the reference library reads, with a checksum for each tensor. */
+import { CheckpointError } from '../../errors.js';
+import { replaceFile } from '../../files/atomic_file.js';
+import { DTYPE_BYTES, type HostTensor, piecesOf, sizeOf } from '../host_tensor.js';
+import { crc32 } from '../zip/crc32.js';
+import {
+  CHECKSUMS,
+  headerText,
+  METADATA,
+  SAFETENSORS_DTYPE,
+  type SafetensorsEntry,
+} from './safetensors_reader.js';
+
+/** The reference library pads headers so that data begin at multiples of it. */
+const ALIGNMENT = 8;
+
+/**
+ * Writes tensors by name in place of `path` once the file is complete (see replaceFile), one after the other and, where
+ * they can be read so, piece by piece. Types with larger elements come first, as readers want them aligned, else the
+ * order stays. Throws CheckpointError if the disk refuses or a tensor cannot be read.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, HostTensor>,
+): Promise<void> {
+  if (tensors.has(METADATA)) throw new CheckpointError(`${path}: a tensor cannot be called ${METADATA}`);
+  const order = [...tensors].sort(([, a], [, b]) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]);
+  let end = 0;
+  const entries = order.map(([name, { dtype, shape }]): SafetensorsEntry => {
+    const begin = end;
+    end += sizeOf(shape) * DTYPE_BYTES[dtype];
+    return { name, dtype, shape, begin, end };
+  });
+  const sums = [crc32(Buffer.from(headerText(entries)))];
+  const digits = () =>
+    Array.from({ length: 1 + entries.length }, (_, i) => (sums[i] ?? 0).toString(16).padStart(8, '0')).join(
+      '',
+    );
+  await replaceFile(path, async (sink) => {
+    await sink.write(headerOf(entries, digits()));
+    for (const [i, [name, tensor]] of order.entries()) {
+      let crc = 0;
+      let length = 0;
+      for (const piece of piecesOf(tensor)) {
+        crc = crc32(piece, crc);
+        length += piece.length;
+        await sink.write(piece);
+      }
+      const { begin, end, dtype, shape } = entries[i];
+      if (length !== end - begin) {
+        throw new RangeError(`the ${dtype} tensor "${name}" [${shape}] has ${length} bytes`);
+      }
+      sums.push(crc);
+    }
+    // The checksums are known only now; there are as many digits of them as before.
+    await sink.flush();
+    const header = headerOf(entries, digits());
+    await sink.handle.write(header, 0, header.length, 0);
+  });
+}
+
+function headerOf(entries: readonly SafetensorsEntry[], checksums: string): Buffer {
+  // Names may be "__proto__": pairs, not properties.
+  const pairs = entries.map(({ name, dtype, shape, begin, end }) => {
+    const entry = { dtype: SAFETENSORS_DTYPE[dtype], shape, data_offsets: [begin, end] };
+    return `${JSON.stringify(name)}:${JSON.stringify(entry)}`;
+  });
+  const metadata = JSON.stringify({ format: 'pt', [CHECKSUMS]: checksums });
+  const text = Buffer.from(`{${[`"${METADATA}":${metadata}`, ...pairs].join(',')}}`);
+  const padded = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
+  const header = Buffer.alloc(8 + padded, ' ');
+  header.writeBigUInt64LE(BigInt(padded));
+  text.copy(header, 8);
+  return header;
+}

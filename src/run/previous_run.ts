@@ -1,0 +1,213 @@
+/** @file The run that an output folder holds already: found, and moved aside for a run that starts afresh. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import {
+  Checkpointer,
+  isCheckpointFile,
+  iterationIn,
+  LAST_CHECKPOINT,
+  locateWeight,
+  preferenceFor,
+} from '../checkpoint/checkpointer.js';
+import { isIn } from '../checkpoint/pointer.js';
+import {
+  checkpointsIn,
+  holdsTrainingState,
+  lastCheckpointIn,
+  newestCheckpoint,
+} from '../checkpoint/run_checkpoints.js';
+import { type Config, dumpConfig, type LoadedConfig, loadConfig } from '../config/index.js';
+import { ConfigError } from '../errors.js';
+import { EVALUATIONS } from './evaluations.js';
+import { finishMove, moveAside, moveBack, movedRuns } from './move_run.js';
+import { CONFIG, ENVIRONMENT, LOG, METRICS } from './read_run.js';
+
+/** Everything but checkpoints that a run leaves in its OUTPUT_DIR. */
+const FILES = new Set([
+  LAST_CHECKPOINT,
+  EVALUATIONS,
+  CONFIG,
+  ENVIRONMENT,
+  'evaluation',
+  LOG,
+  METRICS,
+  'report',
+  'tensorboard',
+]);
+/** Those of them that are folders. */
+const FOLDERS = new Set(['evaluation', 'report', 'tensorboard']);
+const SAVED_BATCH = /^nonfinite_\d+\.pth$/;
+
+/** Flags that decide about a run that is there already. */
+export interface FolderRequest {
+  readonly resume: boolean;
+  readonly transfer: boolean;
+  /** Start afresh, and move the other run aside. */
+  readonly overwrite?: boolean;
+}
+
+/** An output folder without files of other runs. */
+export interface ClearedFolder {
+  /** The configuration; MODEL.WEIGHT names a file, and has followed it. */
+  readonly config: Config;
+  /** A sentence about the file that MODEL.WEIGHT stands for, if it is not that file. */
+  readonly note?: string;
+  /** Sentences about runs that were moved, now or before, and about weights that may be of another run. */
+  readonly warnings: readonly string[];
+  /** Undoes the move, for a run that fails before it has begun. */
+  restore(): void;
+}
+
+/**
+ * Makes sure that OUTPUT_DIR holds no run but the one that this run continues. The files of another run are moved into a
+ * subfolder if `--overwrite` asks for it, or if that run saved nothing. Otherwise this throws ConfigError.
+ */
+export function clearOutputDir({ config, origins }: LoadedConfig, request: FolderRequest): ClearedFolder {
+  const { OUTPUT_DIR } = config;
+  const finished = finishMove(OUTPUT_DIR, () => namesOfRun(OUTPUT_DIR));
+  protectConfigFile(OUTPUT_DIR, origins);
+  const { cfg, note, warnings } = withWeightFile(config, request);
+  if (finished !== null) warnings.push(movedTo(OUTPUT_DIR, finished));
+  const kept = { config: cfg, note, warnings, restore() {} };
+  const previous = findPreviousRun(OUTPUT_DIR);
+  if (previous === null) {
+    if (request.resume && finished === null) warnings.push(...nothingToResume(OUTPUT_DIR));
+    return kept;
+  }
+  if (continuesIn(cfg, request)) return kept;
+  if (previous.result !== null && !request.overwrite) throw usedFolder(OUTPUT_DIR, previous.result, request);
+  const { WEIGHT } = cfg.MODEL;
+  // With --transfer and no MODEL.WEIGHT the weights are those of the run that is moved.
+  const weight = WEIGHT === '' && request.transfer ? (lastCheckpointIn(OUTPUT_DIR) ?? '') : WEIGHT;
+  const folder = moveAside(OUTPUT_DIR, previous.files);
+  warnings.push(movedTo(OUTPUT_DIR, folder));
+  return {
+    ...kept,
+    config: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: pathAfterMove(weight, OUTPUT_DIR, folder) } },
+    restore: () => moveBack(OUTPUT_DIR, folder),
+  };
+}
+
+/** The configuration with the file that MODEL.WEIGHT stands for, unless the run does not look at MODEL.WEIGHT. */
+function withWeightFile(
+  cfg: Config,
+  { resume, transfer }: FolderRequest,
+): { cfg: Config; note?: string; warnings: string[] } {
+  const { WEIGHT } = cfg.MODEL;
+  const isIgnored = resume && new Checkpointer(cfg.OUTPUT_DIR).canResume();
+  // A file that is missing is an error where it is loaded.
+  if (isIgnored || !existsSync(WEIGHT)) return { cfg, warnings: [] };
+  const { path, note, warning } = locateWeight(WEIGHT, preferenceFor(transfer));
+  const warnings = warning === undefined ? [] : [warning];
+  return { cfg: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path } }, note, warnings };
+}
+
+function movedTo(outputDir: string, folder: string): string {
+  return `the run that was in ${outputDir} is in ${folder} now`;
+}
+
+/** A sentence for a run that finds nothing to resume where another one was moved aside. */
+function nothingToResume(outputDir: string): string[] {
+  const moved = movedRuns(outputDir);
+  if (moved.length === 0) return [];
+  return [`nothing in ${outputDir} can be resumed; earlier runs are in its subfolders ${moved.join(', ')}`];
+}
+
+/** Throws ConfigError where a folder has the name of a file that a run writes, which it would notice hours later. */
+export function refuseObstacles(outputDir: string): void {
+  for (const name of [...FILES].filter((file) => !FOLDERS.has(file))) {
+    const path = join(outputDir, name);
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) continue;
+    throw new ConfigError(
+      `OUTPUT_DIR: ${path} is a folder, and the run writes a file of this name; move it away, or choose another OUTPUT_DIR`,
+    );
+  }
+}
+
+/** Whether a run goes on from a checkpoint of the run in its folder, so that both are one. */
+function continuesIn({ OUTPUT_DIR, MODEL }: Config, { resume, transfer, overwrite }: FolderRequest): boolean {
+  if (overwrite) return false;
+  if (resume && new Checkpointer(OUTPUT_DIR).canResume()) return true;
+  if (MODEL.WEIGHT === '' && !transfer && existsSync(join(OUTPUT_DIR, LAST_CHECKPOINT))) return true;
+  const isOwn = MODEL.WEIGHT !== '' && isIn(MODEL.WEIGHT, OUTPUT_DIR) && existsSync(MODEL.WEIGHT);
+  return isOwn && !transfer && (iterationIn(MODEL.WEIGHT) ?? 0) > 0;
+}
+
+/** A run writes its settings as config.yaml; a file of that name that somebody wrote by hand must not be lost. */
+function protectConfigFile(outputDir: string, origins: LoadedConfig['origins']): void {
+  const target = join(outputDir, CONFIG);
+  if (!existsSync(target)) return;
+  const file = [...origins.values()].find(({ source }) => source === 'file')?.file ?? '';
+  // One that a newer version wrote may not be readable here; its run has left other files.
+  const isOfRun = resolve(file) !== resolve(target) && existsSync(join(outputDir, ENVIRONMENT));
+  if (isOfRun || isDump(target)) return;
+  throw new ConfigError(
+    `OUTPUT_DIR: ${outputDir}: the run would replace ${target} by its own config.yaml, with every setting in it; choose ` +
+      'another OUTPUT_DIR, or give that file another name',
+  );
+}
+
+/** Whether a configuration file is one that a run wrote: older versions wrote fewer lines, but no others. */
+function isDump(file: string): boolean {
+  try {
+    const written = new Set(dumpConfig(loadConfig(file).config).split('\n'));
+    const lines = readFileSync(file, 'utf8').split('\n');
+    return lines.every((line) => written.has(line));
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
+}
+
+/** Contents of an output folder before a run writes there. */
+export interface PreviousRun {
+  /** The names of its files and folders. */
+  readonly files: readonly string[];
+  /** The first file that is worth keeping: a checkpoint or evaluations. Null if there is none. */
+  readonly result: string | null;
+}
+
+/** The run that a folder holds; null if no iteration of one was logged and nothing of it was kept. */
+export function findPreviousRun(outputDir: string): PreviousRun | null {
+  const files = existsSync(outputDir) ? namesOfRun(outputDir) : [];
+  const isResult = (name: string) =>
+    isCheckpointFile(name) || name === EVALUATIONS || name === LAST_CHECKPOINT;
+  const result = files.find(isResult) ?? null;
+  const metrics = statSync(join(outputDir, METRICS), { throwIfNoEntry: false });
+  const hasMetrics = metrics?.isFile() === true && metrics.size > 0;
+  return result !== null || hasMetrics ? { files, result } : null;
+}
+
+/** What of a run lies in a folder, and the file that its `last_checkpoint` names, whatever it is called. */
+function namesOfRun(outputDir: string): string[] {
+  const last = lastCheckpointIn(outputDir);
+  const named = last !== null && isIn(last, outputDir) ? basename(last) : null;
+  return readdirSync(outputDir).filter((name) => isOfRun(name) || name === named);
+}
+
+function usedFolder(outputDir: string, result: string, { resume }: FolderRequest): ConfigError {
+  return new ConfigError(
+    `OUTPUT_DIR: ${outputDir} holds another run (${result}). ${wayToContinue(outputDir)}To train a new one, choose another ` +
+      `OUTPUT_DIR, or ${resume ? 'replace --resume by' : 'add'} --overwrite, which moves the files of the other run into a subfolder`,
+  );
+}
+
+/** How the run of a folder is continued, as the beginning of a sentence; empty where nothing can be. */
+function wayToContinue(outputDir: string): string {
+  const last = lastCheckpointIn(outputDir) ?? newestCheckpoint(outputDir);
+  if (last !== null && holdsTrainingState(last)) return 'To continue that run, use --resume. ';
+  const found = checkpointsIn(outputDir).find(({ path }) => holdsTrainingState(path));
+  if (!found) return '';
+  const pointer = join(outputDir, LAST_CHECKPOINT);
+  return `To continue that run, write the path of its checkpoint into ${pointer} and use --resume. `;
+}
+
+/** Where a file of a run that was moved lies now; other paths stay. */
+function pathAfterMove(path: string, outputDir: string, folder: string): string {
+  const moved = join(folder, basename(path));
+  return isIn(path, outputDir) && existsSync(moved) ? moved : path;
+}
+
+function isOfRun(name: string): boolean {
+  return FILES.has(name) || isCheckpointFile(name) || SAVED_BATCH.test(name);
+}

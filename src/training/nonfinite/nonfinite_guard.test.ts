@@ -1,0 +1,254 @@
+/** @file A run that meets what is not finite: it stops or skips, and what it saves, logs and counts. */
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { eventFiles, readEvents, scalarsOf } from '../../../test/support/event_file.js';
+import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
+import type { Batch } from '../../data/loading/collate.js';
+import { parseJsonLines } from '../../formats/json_lines.js';
+import type { Logger } from '../../run/logger.js';
+import { mergeMetrics } from '../../run/read_run.js';
+import { MetricsHook } from '../hooks/metrics.js';
+import { TensorBoardHook } from '../hooks/tensorboard.js';
+import { type Hook, runTraining } from '../loop.js';
+import { type GuardOptions, NonFiniteGuard } from './nonfinite_guard.js';
+import { readBatch } from './saved_batch.js';
+
+const CFG = tinyConfig({ 'ViT.DROP_PATH_RATE': 0.3, 'SOLVER.BASE_LR': 1e-3, 'SOLVER.WARMUP_ON': false });
+const MEMORY = () => ({ bytes: 0, tensors: 0, rssBytes: 2 ** 30, peakBytes: 0 });
+
+/** The batch of an iteration; of the bad ones a pixel is not a number. */
+function batchOf(iteration: number, bad: readonly number[]): Batch {
+  const batch = noiseBatch(CFG, [1, 2], iteration);
+  if (bad.includes(iteration)) batch.video[batch.video.length - 1] = Number.NaN;
+  return batch;
+}
+
+interface Options extends Partial<GuardOptions> {
+  bad: readonly number[];
+  iterations: number;
+  hooks?: readonly Hook[];
+}
+
+/** Trains with a guard; `error` is what the run ended with. */
+async function run({ bad, iterations, hooks = [], ...options }: Options) {
+  const outputDir = options.outputDir ?? temporaryFolder();
+  const warnings: string[] = [];
+  const saved: number[] = [];
+  const state = makeState(CFG);
+  onTestFinished(() => disposeState(state));
+  const nonFinite = new NonFiniteGuard({
+    outputDir,
+    onNonFinite: 'skip',
+    limit: 3,
+    seed: 3,
+    clipsAtOnce: 1,
+    log: { warn: (_: object, text: string) => void warnings.push(text) } as unknown as Logger,
+    async saveState(iteration) {
+      saved.push(iteration);
+      return `model_${iteration}.pth`;
+    },
+    ...options,
+  });
+  let n = 0;
+  const steps: Map<string, Float32Array>[] = [contents(state)];
+  const watch: Hook = {
+    afterStep: () => void steps.push(contents(state)),
+  };
+  const error = await runTraining({
+    state,
+    batches: { next: async () => ({ value: batchOf(++n, bad), done: false }) },
+    startIteration: 0,
+    maxIterations: iterations,
+    seed: 3,
+    step: { clipsAtOnce: 1 },
+    nonFinite,
+    hooks: [watch, ...hooks],
+    stop: { received: false, arrival: new Promise(() => {}) },
+  }).then(
+    () => null,
+    (reason) => reason as Error & { exitCode: number },
+  );
+  const batches = existsSync(outputDir)
+    ? readdirSync(outputDir).filter((name) => /^nonfinite/.test(name))
+    : [];
+  return {
+    error,
+    warnings,
+    saved,
+    steps,
+    batches: batches.sort(),
+    outputDir,
+    nonFinite,
+    scheduler: state.scheduler,
+  };
+}
+
+it('stop: the error names iteration, terms, clip and files, and the state before the step is saved', async () => {
+  const { error, saved, batches, outputDir, steps, warnings } = await run({
+    bad: [2],
+    iterations: 4,
+    onNonFinite: 'stop',
+  });
+  expect(error).toMatchObject({ name: 'NonFiniteError', exitCode: 1 });
+  const file = join(outputDir, 'nonfinite_0000002.pth');
+  for (const part of [
+    /^iteration 2: the loss is not finite \(loss_bce = NaN, .*\) for video1 at second 901\. The weights were not changed/,
+    'The state before it is in model_1.pth.',
+    `The batch is in ${file}; "stmixer train … --replay ${file}" shows`,
+    'SOLVER.ON_NONFINITE skip',
+  ])
+    expect(error!.message).toMatch(part);
+  expect({ saved, warnings, batches }).toEqual({
+    saved: [1],
+    warnings: [],
+    batches: ['nonfinite_0000002.pth'],
+  });
+  expect(steps).toHaveLength(2);
+});
+
+it('skip: nothing but the schedule moves on, every hook hears of it, and metrics say so', async () => {
+  const outputDir = temporaryFolder();
+  const file = join(outputDir, 'metrics.jsonl');
+  const lines: unknown[] = [];
+  const log = {
+    info: (_: object, line: string) => void lines.push(line),
+    warn: () => {},
+  } as unknown as Logger;
+  const folder = join(outputDir, 'tensorboard');
+  const board = new TensorBoardHook({
+    folder,
+    log,
+    configYaml: '',
+    startIteration: 0,
+    clipsPerStep: 2,
+    model: { *namedParameters() {} },
+    histogramPeriod: null,
+    memory: MEMORY,
+    testSet: null,
+  });
+  const metrics = new MetricsHook({
+    file,
+    log,
+    iterPerEpoch: 4,
+    maxIterations: 6,
+    startIteration: 0,
+    memory: MEMORY,
+  });
+  const result = await run({ bad: [1, 3, 4], iterations: 6, outputDir, hooks: [metrics, board] });
+  expect(result.error).toBeNull();
+  const [initial, one, two, three, four, five] = result.steps;
+  expect([one, three, four]).toEqual([initial, two, two]);
+  expect(five).not.toEqual(four);
+  expect(result.scheduler.stateDict().get('last_epoch')).toBe(6);
+  expect(result.nonFinite.inARow).toBe(0);
+  expect(result.warnings).toEqual(
+    [1, 3, 4].map((n) =>
+      expect.stringMatching(
+        new RegExp(
+          `^iteration ${n}: the loss is not finite .* at second 901\\. Skipped: .*nonfinite_000000${n}`,
+        ),
+      ),
+    ),
+  );
+  expect(result.batches).toEqual([1, 3, 4].map((n) => `nonfinite_000000${n}.pth`));
+
+  const { objects, broken } = parseJsonLines(readFileSync(file, 'utf8'));
+  expect(broken).toEqual([]);
+  expect(
+    objects.map(({ iteration, loss, skipped }) => [iteration, loss === null, skipped !== undefined]),
+  ).toEqual([
+    [1, true, true],
+    [3, true, true],
+    [4, true, true],
+    [6, false, false],
+  ]);
+  expect(objects[1]).toMatchObject({
+    grad_norm: null,
+    loss_average: expect.any(Number),
+    skipped: {
+      not_finite: 'loss',
+      terms: expect.arrayContaining(['loss_bce']),
+      clips: [{ video: 'video1', second: 901 }],
+    },
+  });
+  expect(objects[3].loss_average).toBeGreaterThan(0);
+  expect(mergeMetrics(objects).map(({ loss }) => loss === null)).toEqual([true, true, true, false]);
+  expect(metrics.firstLoss).toBeGreaterThan(0);
+  expect(String(lines[0])).toMatch(/^iter 1\/6 {2}loss – \(–\) {2}loss_bce – .* grad norm –/);
+  const scalars = scalarsOf(eventFiles(folder).flatMap(readEvents));
+  expect(scalars['train/loss']).toEqual([[6, expect.any(Number)]]);
+  expect(scalars['train/grad_norm'][0][1]).toBeGreaterThan(0);
+});
+
+it('skip: so many in a row end the run, counted from where it was resumed', async () => {
+  const { error, saved, nonFinite, warnings } = await run({ bad: [1, 2, 4, 5, 6], iterations: 9 });
+  expect(error!.message).toMatch(
+    /^iteration 6: .* It was the last of 3 in a row \(SOLVER\.NONFINITE_LIMIT\)/,
+  );
+  expect(saved).toEqual([5]);
+  // As of the state that was saved, so that a resumed run meets the same limit.
+  expect(nonFinite.inARow).toBe(2);
+  expect(warnings).toHaveLength(4);
+  const resumed = new NonFiniteGuard({
+    outputDir: temporaryFolder(),
+    onNonFinite: 'skip',
+    limit: 3,
+    seed: 0,
+    clipsAtOnce: 1,
+    log: { warn() {} } as unknown as Logger,
+    saveState: async () => '',
+  });
+  resumed.inARow = 2;
+  await expect(resumed.watch(batchOf(1, []), 7, () => Promise.reject(error))).rejects.toThrow(
+    /the last of 3 in a row/,
+  );
+});
+
+it('keeps the newest three batches', async () => {
+  const outputDir = temporaryFolder();
+  // Of an earlier run that came further: older by its time, not by its number.
+  const earlier = join(outputDir, 'nonfinite_0000900.pth');
+  writeFileSync(earlier, '');
+  utimesSync(earlier, 1, 1);
+  writeFileSync(join(outputDir, 'nonfinite_notes.txt'), '');
+  const { batches } = await run({ bad: [1, 2, 3, 5], iterations: 5, limit: 9, outputDir });
+  expect(batches).toEqual([
+    'nonfinite_0000002.pth',
+    'nonfinite_0000003.pth',
+    'nonfinite_0000005.pth',
+    'nonfinite_notes.txt',
+  ]);
+  const { batch, ...facts } = readBatch(join(outputDir, 'nonfinite_0000005.pth'));
+  expect(batch).toEqual(batchOf(5, [5]));
+  expect(facts).toMatchObject({ iteration: 5, seed: 3, clipsAtOnce: 1, first: 1, parameters: [] });
+  expect(facts.terms.get('loss_ce')).toBeNaN();
+});
+
+it('says what the disk refuses, and still what happened to the step', async () => {
+  const outputDir = join(temporaryFolder(), 'gone');
+  const saveState = () => Promise.reject(new Error('no space'));
+  const { error, warnings } = await run({
+    bad: [1],
+    iterations: 2,
+    onNonFinite: 'stop',
+    outputDir,
+    saveState,
+  });
+  expect(error!.message).toMatch(
+    /^iteration 1: the loss is not finite .*The weights were not changed by this step\. A lower/,
+  );
+  expect(warnings).toEqual([
+    expect.stringMatching(/^the batch could not be saved: .*gone/),
+    'the state before it could not be saved: no space',
+  ]);
+});
+
+it('lets other errors pass', async () => {
+  const { nonFinite } = await run({ bad: [], iterations: 0 });
+  await expect(
+    nonFinite.watch(batchOf(1, []), 1, () => Promise.reject(new Error('another'))),
+  ).rejects.toThrow('another');
+});

@@ -1,0 +1,136 @@
+/** @file A batch on the disk, with all that is needed to compute its step again: OUTPUT_DIR/nonfinite_<iteration>.pth. */
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ClipInfo } from '../../data/clip/clip.js';
+import type { Batch } from '../../data/loading/collate.js';
+import { CheckpointError } from '../../errors.js';
+import { float32Tensor, isHostTensor, toFloat32 } from '../../formats/host_tensor.js';
+import { readPth } from '../../formats/pth/pth_reader.js';
+import { writePth } from '../../formats/pth/pth_writer.js';
+import { type PyDict, PyFloat, type PyValue } from '../../formats/python/values.js';
+
+/** Files that are kept in a folder; a batch may be large, and the latest tell enough. */
+const KEPT = 3;
+const NAME = /^nonfinite_\d+\.pth$/;
+
+/** A step's batch, and what the step was. */
+export interface SavedBatch {
+  readonly batch: Batch;
+  readonly iteration: number;
+  readonly seed: number;
+  /** Clips that were computed together, and the first of those that went wrong. */
+  readonly clipsAtOnce: number;
+  readonly first: number;
+  /** Loss terms of those clips. */
+  readonly terms: ReadonlyMap<string, number>;
+  /** Parameters whose gradients were not finite. */
+  readonly parameters: readonly string[];
+}
+
+/**
+ * Writes the batch into a folder and removes all but the newest files of this kind there. Returns its path. Throws
+ * CheckpointError where the disk refuses.
+ */
+export async function saveBatch(folder: string, saved: SavedBatch): Promise<string> {
+  const { batch, iteration, seed, clipsAtOnce, first, terms, parameters } = saved;
+  const name = `nonfinite_${String(iteration).padStart(7, '0')}.pth`;
+  const rows = (arrays: readonly Float32Array[], width: number) =>
+    arrays.map((array) => float32Tensor([array.length / width, width], array));
+  const classes = Math.max(
+    1,
+    ...batch.labels.map((labels, b) => labels.length / (batch.boxes[b].length / 4) || 0),
+  );
+  const path = join(folder, name);
+  await writePth(path, {
+    video: float32Tensor(batch.shape, batch.video),
+    whwh: float32Tensor([batch.shape[0], 4], batch.whwh),
+    boxes: rows(batch.boxes, 4),
+    labels: rows(batch.labels, classes),
+    clips: batch.clips.map(({ clipId, videoIndex, videoName, second }) => ({
+      clip_id: clipId,
+      video_index: videoIndex,
+      video_name: videoName,
+      second,
+    })),
+    iteration,
+    seed,
+    clips_at_once: clipsAtOnce,
+    first_clip: first,
+    terms: new Map(Array.from(terms, ([term, value]) => [term, new PyFloat(value)])),
+    parameters,
+  });
+  removeOlder(folder, name);
+  return path;
+}
+
+function removeOlder(folder: string, newest: string): void {
+  const others = readdirSync(folder)
+    .filter((name) => NAME.test(name) && name !== newest)
+    .map((name) => join(folder, name))
+    .map((path) => ({ path, written: statSync(path).mtimeMs }))
+    .sort((a, b) => b.written - a.written);
+  for (const { path } of others.slice(KEPT - 1)) rmSync(path, { force: true });
+}
+
+/** Reads a file of `saveBatch`. Throws CheckpointError where it is none. */
+export function readBatch(path: string): SavedBatch {
+  const content = readPth(path);
+  const get = (key: string): PyValue => {
+    const value = content instanceof Map ? content.get(key) : undefined;
+    if (value === undefined) return refuse(path, `it has no "${key}"`);
+    return value;
+  };
+  const number = (key: string): number => {
+    const value = get(key);
+    return typeof value === 'number' ? value : refuse(path, `"${key}" is not a number`);
+  };
+  const list = (key: string): readonly PyValue[] => {
+    const value = get(key);
+    return Array.isArray(value) ? value : refuse(path, `"${key}" is not a list`);
+  };
+  const floats = (value: PyValue, key: string) =>
+    isHostTensor(value)
+      ? { shape: value.shape, data: toFloat32(value) }
+      : refuse(path, `"${key}" is no tensor`);
+
+  const video = floats(get('video'), 'video');
+  if (video.shape.length !== 5) return refuse(path, `"video" has the shape [${video.shape}]`);
+  const terms = get('terms');
+  if (!(terms instanceof Map)) return refuse(path, '"terms" is not a dict');
+  const batch: Batch = {
+    video: video.data,
+    shape: video.shape as unknown as Batch['shape'],
+    whwh: floats(get('whwh'), 'whwh').data,
+    boxes: list('boxes').map((value) => floats(value, 'boxes').data),
+    labels: list('labels').map((value) => floats(value, 'labels').data),
+    clips: list('clips').map((value) => clipInfo(value, path)),
+  };
+  if (batch.boxes.length !== batch.shape[0] || batch.labels.length !== batch.shape[0])
+    return refuse(path, 'its boxes are not those of its clips');
+  return {
+    batch,
+    iteration: number('iteration'),
+    seed: number('seed'),
+    clipsAtOnce: number('clips_at_once'),
+    first: number('first_clip'),
+    terms: terms as ReadonlyMap<PyValue, PyValue> as ReadonlyMap<string, number>,
+    parameters: list('parameters').map(String),
+  };
+}
+
+function clipInfo(value: PyValue, path: string): ClipInfo {
+  if (!(value instanceof Map)) return refuse(path, '"clips" is not a list of dicts');
+  const clip: PyDict = value;
+  return {
+    clipId: Number(clip.get('clip_id')),
+    videoIndex: Number(clip.get('video_index')),
+    videoName: String(clip.get('video_name')),
+    second: Number(clip.get('second')),
+  };
+}
+
+function refuse(path: string, why: string): never {
+  throw new CheckpointError(
+    `${path}: is not a batch that a training run saved: ${why}; --replay takes OUTPUT_DIR/nonfinite_<iteration>.pth`,
+  );
+}

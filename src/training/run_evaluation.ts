@@ -1,0 +1,67 @@
+/** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
+import type { EvaluationProgress } from '../evaluation/detect_clips.js';
+import type { EvaluationRun, TestSet } from '../evaluation/evaluation_set.js';
+import { summary } from '../evaluation/results.js';
+import type { EvaluationReport } from '../evaluation/types.js';
+import type { Detector } from '../model/detector.js';
+import type { ProgressBars } from '../run/console.js';
+import type { Logger } from '../run/logger.js';
+import { duration, significant } from '../util/text.js';
+
+/** Seconds between two lines of progress where there is no bar. */
+const LINE_PERIOD = 30;
+
+export interface EvaluationContext {
+  readonly testSet: TestSet;
+  readonly log: Logger;
+  readonly bars: ProgressBars | null;
+  shouldStop(): boolean;
+}
+
+/**
+ * Evaluates the model, writes its files and logs the outcome; null where it was stopped. It does not count for the run until
+ * it is recorded.
+ */
+export async function evaluateModel(
+  { testSet, log, bars, shouldStop }: EvaluationContext,
+  model: Detector,
+  { iteration, best, folder }: Pick<EvaluationRun, 'iteration' | 'best' | 'folder'>,
+): Promise<EvaluationReport | null> {
+  const numClips = testSet.dataset.length;
+  log.info(`evaluating ${numClips} clips after iteration ${iteration}`);
+  const bar = bars?.evaluation(numClips);
+  let lastLine = 0;
+  const progress = ({ clips, seconds }: EvaluationProgress) => {
+    bar?.update(clips, seconds);
+    if (bar || seconds - lastLine < LINE_PERIOD || clips === numClips) return;
+    lastLine = seconds;
+    const left = duration(((numClips - clips) * seconds) / clips);
+    log.info(`evaluated ${clips}/${numClips} clips  ${significant(clips / seconds, 3)} clips/s  eta ${left}`);
+  };
+  try {
+    const report = await testSet.evaluate(model, {
+      iteration,
+      best,
+      folder,
+      warn: (message) => log.warn(message),
+      progress,
+      shouldStop,
+    });
+    if (report === null) {
+      log.info('evaluation stopped');
+      return null;
+    }
+    const lost = numClips - report.clips.length;
+    if (lost > 0)
+      log.warn(`${lost} of ${numClips} clips could not be loaded; their persons count as not found`);
+    const rate = significant(report.clips.length / report.seconds, 3);
+    log.info(
+      { iteration, mAP: report.results.mAP },
+      `${summary(report.results)}${report.best ? ' (best so far)' : ''}; ` +
+        `${report.clips.length} clips in ${duration(report.seconds)}, ${rate} clips/s; see ${report.folder}`,
+    );
+    return report;
+  } finally {
+    bar?.close();
+  }
+}

@@ -1,0 +1,107 @@
+/** @file Nothing grows from step to step on `onnx`, at clip sizes that change: tensors, native memory, JavaScript's heap. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { engineMemory, selectEngine } from '../../src/engine/index.js';
+import { workStatistics } from '../../src/engine/lazy_hints.js';
+import { OrtRuntime, OrtTensor } from '../../src/engine/onnx/runtime.js';
+import { TinyTraining } from '../support/tiny_training.js';
+
+const SIZES = [
+  [32, 32],
+  [32, 64],
+  [64, 64],
+] as const;
+/** Until the system's and JavaScript's own memory has the size that it keeps. */
+const WARM_UP = 30;
+const STEPS = 60;
+const MIB = 2 ** 20;
+
+beforeAll(async () => {
+  await selectEngine({ engine: 'onnx', device: 'cpu' });
+});
+
+/** Follows how many native tensors there are. Not with spies, which keep all that they are called with. */
+function countNativeTensors(): () => number {
+  let alive = 0;
+  const { allocate, run, runAsync } = OrtRuntime.prototype;
+  const { release } = OrtTensor.prototype;
+  const counted = (results: OrtTensor[]) => {
+    alive += results.length;
+    return results;
+  };
+  OrtRuntime.prototype.allocate = function (...args) {
+    return counted([allocate.apply(this, args)])[0];
+  };
+  OrtRuntime.prototype.run = function (...args) {
+    return counted(run.apply(this, args));
+  };
+  OrtRuntime.prototype.runAsync = async function (...args) {
+    return counted(await runAsync.apply(this, args));
+  };
+  OrtTensor.prototype.release = function () {
+    release.apply(this);
+    alive--;
+  };
+  onTestFinished(() => {
+    Object.assign(OrtRuntime.prototype, { allocate, run, runAsync });
+    OrtTensor.prototype.release = release;
+  });
+  return () => alive;
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
+
+it('keeps the same tensors, programs and memory for 60 steps', async () => {
+  const nativeTensors = countNativeTensors();
+  const before = tf.memory().numTensors;
+  const training = new TinyTraining();
+  const step = (n: number) => {
+    const [height, width] = SIZES[n % SIZES.length];
+    return training.step(height, width);
+  };
+  for (let n = 0; n < WARM_UP; n++) await step(n);
+
+  /** What has to be the same after every step. */
+  const inventory = () => {
+    const { tensors, bytes } = engineMemory();
+    const { numDataBuffers } = tf.memory();
+    const { compiled } = workStatistics()!;
+    return {
+      tensors,
+      bytes,
+      numDataBuffers,
+      backend: tf.backend().numDataIds(),
+      native: nativeTensors(),
+      compiled,
+    };
+  };
+  const onHeap = () => {
+    collectGarbage();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  const expected = inventory();
+  const start = onHeap();
+  const resident: number[] = [];
+  for (let n = 0; n < STEPS; n++) {
+    await step(WARM_UP + n);
+    expect(inventory(), `step ${n}`).toEqual(expected);
+    resident.push(engineMemory().rssBytes);
+  }
+  // A video of every step that stayed on the heap would be 6 MiB at the end.
+  expect(onHeap() - start).toBeLessThan(4 * MIB);
+  // Garbage comes and goes, so the least of many readings; what is held shows in all of them.
+  const growth = Math.min(...resident.slice(-20)) - Math.min(...resident.slice(0, 20));
+  expect(growth).toBeLessThan(100 * MIB);
+
+  // Every value has its native tensor: no more, no less.
+  expect(expected.native).toBe(expected.backend);
+  training.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  expect(nativeTensors()).toBe(0);
+});

@@ -1,0 +1,164 @@
+/** @file Allocations that really fail: a single tensor larger than any machine has room for. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
+import { type LoadedConfig, loadConfig } from '../../src/config/index.js';
+import { selectEngine } from '../../src/engine/index.js';
+import { OutOfMemoryError } from '../../src/errors.js';
+import { readPth } from '../../src/formats/pth/pth_reader.js';
+import { SetCriterion } from '../../src/loss/criterion.js';
+import { Detector } from '../../src/model/detector.js';
+import { initializeParameters } from '../../src/nn/module.js';
+import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
+import { checkpointParts } from '../../src/training/restore/restore.js';
+import { type TrainOptions, train } from '../../src/training/train.js';
+import { MICRO } from '../support/tiny_config.js';
+import { TinyTraining, train as trainTiny } from '../support/tiny_training.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stmixer-memory-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const OPTIONS: TrainOptions = {
+  engine: 'onnx',
+  device: 'cpu',
+  transfer: false,
+  noHead: false,
+  adjustLr: false,
+  resume: false,
+  seed: 0,
+  verbose: false,
+  tensorBoard: false,
+  tensorBoardHistograms: null,
+  skipFinalTest: true,
+  skipValidation: true,
+};
+
+function load(output: string, overrides: string): LoadedConfig {
+  const words = `${MICRO} SOLVER.MAX_EPOCH 1 OUTPUT_DIR ${join(folder, output)} ${overrides}`.trim();
+  return loadConfig('config_files/tiny.yaml', words.split(/ +/));
+}
+
+/** A run of the micro model in this process. */
+async function run(output: string, overrides: string, options: Partial<TrainOptions> = {}): Promise<number> {
+  return (await train(load(output, overrides), { ...OPTIONS, ...options })).exitCode;
+}
+
+/** Saves a checkpoint, as of a training that has done nothing yet, whose model is too large to train. */
+async function saveUntrained(output: string, overrides: string): Promise<string> {
+  const { config } = load(output, overrides);
+  const model = new Detector(config);
+  initializeParameters(model, 0);
+  const optimizer = makeOptimizer(config, model);
+  const scheduler = makeLrScheduler(config, optimizer);
+  const state = { model, optimizer, scheduler, criterion: new SetCriterion(config.MODEL.STM) };
+  mkdirSync(config.OUTPUT_DIR);
+  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000000', checkpointParts(state, 0));
+  model.dispose();
+  optimizer.dispose();
+  return path;
+}
+
+/** Scores between so many queries take 1.4 TB, in one tensor; everything before them is small. */
+const QUERIES = 600_000;
+
+interface LogLine {
+  level: number;
+  msg: string;
+}
+const logOf = (output: string): LogLine[] =>
+  readFileSync(join(folder, output, 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+const failureOf = async (work: Promise<unknown>): Promise<Error> => {
+  try {
+    await work;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it did not fail');
+};
+
+describe('a run that needs more memory than there is', () => {
+  let before: Uint8Array;
+  let failure: Error;
+
+  beforeAll(async () => {
+    expect(await run('small', '')).toBe(0);
+    const overrides = `MODEL.STM.NUM_QUERIES ${QUERIES} SOLVER.VIDEOS_PER_BATCH 2`;
+    const path = await saveUntrained('large', overrides);
+    before = readFileSync(path);
+    failure = await failureOf(run('large', overrides, { resume: true }));
+  }, 120_000);
+
+  it('says at its start what it will take', () => {
+    const [sound, large] = ['small', 'large'].map((output) =>
+      logOf(output).find(({ msg }) => msg.startsWith('memory: about')),
+    ) as [LogLine, LogLine];
+    expect(sound).toMatchObject({ level: 30 });
+    expect(sound.msg).toMatch(
+      /^memory: about \d\.\d\d GiB at the peak \(process \d\.\d.*\); \d+\.\d\d GiB here/,
+    );
+    expect(large).toMatchObject({ level: 40 });
+    expect(large.msg).toMatch(
+      /most likely not fit\. Less take:\n {2}SOLVER\.VIDEOS_PER_BATCH 1 SOLVER\.ACCUMULATE 2, which computes the same \(about/,
+    );
+  });
+
+  it('ends with how much was asked for, what there is, and what helps', () => {
+    expect(failure).toBeInstanceOf(OutOfMemoryError);
+    expect(failure).toMatchObject({ exitCode: 1 });
+    expect(failure.message).toMatch(
+      /^out of memory: [\d.]+ GiB could not be had\. This process has \d+\.\d\d GiB; of [\d.]+ GiB here [\d.]+ GiB are free\. /,
+    );
+    const asked = Number(/: ([\d.]+) GiB/.exec(failure.message)![1]);
+    expect(asked).toBeGreaterThanOrEqual((4 * QUERIES ** 2) / 2 ** 30 - 1);
+    expect(failure.message).toMatch(/The batch was 2 clips of 4 frames, 32×64; the run was expected to take/);
+    expect(failure.message).toContain('SOLVER.VIDEOS_PER_BATCH 1 SOLVER.ACCUMULATE 2');
+  });
+
+  it('names the last checkpoint, which is what it was', () => {
+    const path = join(folder, 'large', 'model_0000000.pth');
+    expect(failure.message).toContain(`The last checkpoint, ${path}, is as it was`);
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect((readPth(path) as Map<string, unknown>).get('iteration')).toBe(0);
+  });
+
+  it('leaves the engine able to go on', async () => {
+    const training = new TinyTraining();
+    const [first] = await trainTiny(training, 1);
+    expect(first.every(Number.isFinite)).toBe(true);
+    const path = await training.save(folder);
+    expect((readPth(path) as Map<string, unknown>).get('iteration')).toBe(1);
+    training.dispose();
+  });
+});
+
+/** Null where the engine is set up, else what is missing. */
+const tensorflow = await selectEngine({ engine: 'tensorflow', device: 'cpu' }).then(
+  () => null,
+  (error: Error) => error.message,
+);
+await selectEngine({ engine: 'onnx', device: 'cpu' });
+
+it.skipIf(tensorflow !== null)(
+  'tensorflow: the same, with the shape of the tensor',
+  async () => {
+    const failure = await failureOf(
+      run('tensorflow', `MODEL.STM.NUM_QUERIES ${QUERIES}`, { engine: 'tensorflow' }),
+    );
+    expect(failure).toBeInstanceOf(OutOfMemoryError);
+    expect(failure.message).toMatch(
+      /^out of memory: 1341\.10 GiB, a tensor \[\d+, 600000, 600000\], could not be had/,
+    );
+    expect(failure.message).toMatch(/No checkpoint was saved yet/);
+    expect(logOf('tensorflow').filter(({ msg }) => msg.startsWith('memory: about'))).toEqual([]);
+  },
+  120_000,
+);

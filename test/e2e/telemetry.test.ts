@@ -1,0 +1,51 @@
+/** @file A run tells nobody of itself: no host is looked up, and nothing is stored beside its results. */
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { launch } from '../support/cli.js';
+import { MICRO } from '../support/tiny_config.js';
+
+const hasStrace = spawnSync('strace', ['-f', 'true']).status === 0;
+let home: string;
+let trace: string;
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'stmixer-telemetry-'));
+  trace = join(home, 'trace');
+  await train(hasStrace ? ['strace', '-f', '-e', 'trace=network,openat', '-o', trace] : []);
+}, 120_000);
+afterAll(() => {
+  rmSync(home, { recursive: true, force: true });
+});
+
+/** Trains with a home folder that is empty, under another program if one is given. */
+async function train(wrapper: string[]): Promise<void> {
+  const { program, words } = launch([
+    ...['train', '--config-file', 'config_files/tiny.yaml', '--engine', 'onnx'],
+    ...['--skip-val-in-train', '--skip-final-test', '--use-tfboard'],
+    ...`${MICRO} SOLVER.MAX_EPOCH 1 OUTPUT_DIR ${join(home, 'output')}`.split(' '),
+  ]);
+  const [first, ...rest] = [...wrapper, program, ...words];
+  const env: NodeJS.ProcessEnv = { ...process.env, HOME: home, XDG_CACHE_HOME: join(home, '.cache') };
+  // Where this is set the library is silent by itself.
+  for (const name of ['CI', 'ORT_DISABLE_TELEMETRY', 'ORT_RUNNING_UNIT_TESTS']) delete env[name];
+  await promisify(execFile)(first, rest, { env });
+}
+
+it('stores nothing in the home folder', () => {
+  expect(readdirSync(home).filter((name) => join(home, name) !== trace)).toEqual(['output']);
+  const stored = readdirSync(join(home, 'output'), { recursive: true }).map(String);
+  expect(stored).toContain('model_final.pth');
+  expect(stored.filter((name) => /\.ses$|\.db/.test(name))).toEqual([]);
+});
+
+it.skipIf(!hasStrace)('opens no connection and looks up no host (needs strace)', () => {
+  const calls = readFileSync(trace, 'utf8').split('\n');
+  // The trace is one of the library at work.
+  expect(calls.some((call) => /openat\(.*libonnxruntime\.so/.test(call))).toBe(true);
+  expect(calls.filter((call) => /AF_INET|resolv\.conf|nsswitch\.conf|\/etc\/hosts/.test(call))).toEqual([]);
+  expect(calls.filter((call) => /\.ses"|deviceid|onnxruntime\.db/.test(call))).toEqual([]);
+});

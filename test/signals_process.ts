@@ -1,6 +1,0 @@
-/** @file A program that waits for a signal, says which it was, and then waits for another one. */
-import { StopSignals } from '../src/util/signals.js';
-
-new StopSignals((signal) => process.stdout.write(`${signal}\n`));
-setInterval(() => {}, 1000);
-process.stdout.write('ready\n');

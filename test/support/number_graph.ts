@@ -1,0 +1,135 @@
+/** @file A lazy graph over contents that are plain numbers, with a compiler that remembers what it was asked for. */
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type Compiler, type Graph, LazyGraph, type Program } from '../../src/engine/lazy/graph.js';
+import type { Buffer, LazyDtype, Value } from '../../src/engine/lazy/value.js';
+
+/** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */
+class Cell implements Buffer {
+  constructor(
+    private readonly number: number,
+    private readonly alive: Set<Cell>,
+  ) {
+    alive.add(this);
+  }
+
+  read(): number {
+    if (!this.alive.has(this)) throw new Error('a released cell was read');
+    return this.number;
+  }
+
+  release(): void {
+    if (!this.alive.delete(this)) throw new Error('a cell was released twice');
+  }
+}
+
+/** Keeps sums of sums exact, and tells operands apart from each other. */
+const MODULUS = 1_000_003;
+
+/** What output `o` of an operation on `operands` is: every operand counts differently, and so does the operation. */
+export function result(op: string, operands: readonly number[], o: number): number {
+  const seed = [...op].reduce((sum, c) => (31 * sum + c.charCodeAt(0)) % MODULUS, 7 + o);
+  return operands.reduce((sum, x, i) => (31 * sum + (i + 2) * x) % MODULUS, seed);
+}
+
+/** Interprets graphs, and remembers which ones it was asked to compile, to run and to forget. */
+export class Interpreter implements Compiler<Cell> {
+  readonly alive = new Set<Cell>();
+  readonly compiled: Graph[] = [];
+  readonly ran: Graph[] = [];
+  readonly released: Graph[] = [];
+  /** What the next runs fail with. */
+  failure: Error | null = null;
+  /** What asynchronous runs wait for. */
+  gate: Promise<unknown> | null = null;
+
+  cell(number: number): Cell {
+    return new Cell(number, this.alive);
+  }
+
+  compile(graph: Graph): Program<Cell> {
+    this.compiled.push(graph);
+    return {
+      run: (inputs) => this.#run(graph, inputs),
+      runAsync: async (inputs) => {
+        await (this.gate ?? setImmediate());
+        // A native run reads its inputs until it ends.
+        return this.#run(graph, inputs);
+      },
+      release: () => {
+        if (this.released.includes(graph)) throw new Error('a program was released twice');
+        this.released.push(graph);
+      },
+    };
+  }
+
+  #run(graph: Graph, inputs: readonly Cell[]): Cell[] {
+    if (this.released.includes(graph)) throw new Error('a released program was run');
+    this.ran.push(graph);
+    const numbers = inputs.map((input) => input.read());
+    if (this.failure) throw this.failure;
+    const results: number[][] = [];
+    for (const { op, inputs, outputs } of graph.nodes) {
+      const operands = inputs.map(({ source }) =>
+        'input' in source ? numbers[source.input] : results[source.node][source.output],
+      );
+      results.push(outputs.map((_, o) => result(op, operands, o)));
+    }
+    return graph.outputs.map(({ node, output }) => this.cell(results[node][output]));
+  }
+}
+
+export type Handle = Value<Cell>;
+
+export interface CallOptions {
+  attributes?: object;
+  lane?: number;
+  shape?: readonly number[];
+  dtype?: LazyDtype;
+  /** Shape to read the first operand in. */
+  view?: readonly number[];
+  results?: number;
+}
+
+export function makeGraph(maxPrograms?: number) {
+  const interpreter = new Interpreter();
+  const graph = new LazyGraph<Cell>(interpreter, maxPrograms);
+  const known = (number: number, shape: readonly number[] = [2], dtype: LazyDtype = 'float32'): Handle =>
+    graph.known({ shape, dtype }, interpreter.cell(number));
+  const calls = (op: string, inputs: readonly Handle[], options: CallOptions = {}) => {
+    const { attributes = {}, lane, shape = [2], dtype = 'float32', view, results = 1 } = options;
+    return graph.record({
+      op,
+      attributes,
+      lane,
+      inputs: inputs.map((value, i) => ({ value, shape: i === 0 && view ? view : value.shape })),
+      outputs: Array.from({ length: results }, () => ({ shape, dtype })),
+    });
+  };
+  const call = (op: string, inputs: readonly Handle[], options?: CallOptions) =>
+    calls(op, inputs, options)[0];
+  const read = (value: Handle) => graph.read(value).read();
+  const readAsync = (value: Handle) => graph.readAsync(value, (content) => content.read());
+  /** The operations of every graph that ran. */
+  const ran = () => interpreter.ran.map(({ nodes }) => nodes.map(({ op }) => op));
+  return { interpreter, graph, known, calls, call, read, readAsync, ran };
+}
+
+/** Node's garbage collector, which is there for whoever asks. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
+
+/** Holds asynchronous runs back until the returned function is called. */
+export function hold(interpreter: Interpreter): () => void {
+  let open: (() => void) | undefined;
+  interpreter.gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return () => {
+    interpreter.gate = null;
+    open?.();
+  };
+}

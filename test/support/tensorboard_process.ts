@@ -1,0 +1,31 @@
+/** @file Steps of a made-up run with TensorBoard events, in a process of its own that may be ended at any time. */
+import { TensorBoardHook } from '../../src/training/hooks/tensorboard.js';
+
+const [folder, steps] = process.argv.slice(2);
+const hook = new TensorBoardHook({
+  folder,
+  log: {
+    warn: (_: unknown, text?: string) => console.log(`warning: ${text}`),
+  } as ConstructorParameters<typeof TensorBoardHook>[0]['log'],
+  configYaml: '',
+  startIteration: 0,
+  clipsPerStep: 1,
+  model: { *namedParameters() {} },
+  histogramPeriod: null,
+  memory: () => ({ bytes: 0, tensors: 0, rssBytes: 0, peakBytes: 0 }),
+  testSet: null,
+});
+for (let iteration = 1; iteration <= Number(steps); iteration++) {
+  const terms = new Map([['loss_bce', iteration]]);
+  await hook.afterStep({
+    iteration,
+    total: iteration,
+    terms,
+    gradNorm: 1,
+    lr: [1],
+    seconds: 1,
+    dataSeconds: 0,
+  });
+  if (iteration % 100 === 0) console.log(`done: ${iteration}`);
+}
+hook.close();

@@ -1,0 +1,8 @@
+/** @file Trains the tiny model on the onnx engine, in a process of its own, and prints what came out. */
+import { selectEngine } from '../../src/engine/index.js';
+import { TinyTraining, train } from './tiny_training.js';
+
+await selectEngine({ engine: 'onnx', device: 'cpu' });
+const training = new TinyTraining();
+const losses = await train(training, Number(process.argv[2]));
+console.log(JSON.stringify({ losses, fingerprint: training.fingerprint() }));
