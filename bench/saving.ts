@@ -11,7 +11,7 @@ import { Checkpointer } from '../src/checkpoint/checkpointer.js';
 import { CheckpointSaver } from '../src/checkpoint/saver.js';
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
-import type { Logger } from '../src/run/logger.js';
+import type { Logger } from '../src/run/log.js';
 import { checkpointParts } from '../src/training/restore/restore.js';
 import { median } from './machine.js';
 import { randomBatch } from './random_batch.js';

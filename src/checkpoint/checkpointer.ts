@@ -8,10 +8,10 @@ import { namesIn } from '../files/folder_names.js';
 import type { HostTensor } from '../formats/host_tensor.js';
 import type { PyValue } from '../formats/python/values.js';
 import { readWeightFile } from '../formats/weight_file.js';
-import { isLeftover, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
+import { isLeftover, LAST_CHECKPOINT, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
 import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
-import { followPointer, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
+import { followPointer, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn, newestCheckpoint, readableIteration } from './run_checkpoints.js';
 import { makeJob, runJob, type SaveJob } from './save_job.js';
 import { findWeights, type Preference } from './weight_path.js';
@@ -22,9 +22,9 @@ export {
   checkpointName,
   FINAL_CHECKPOINT,
   isCheckpointFile,
+  LAST_CHECKPOINT,
   LATEST_CHECKPOINT,
 } from './checkpoint_names.js';
-export { LAST_CHECKPOINT } from './pointer.js';
 export { iterationIn } from './run_checkpoints.js';
 
 /** The one key of our checkpoints that the official trainer does not have; it carries it along as it is. */

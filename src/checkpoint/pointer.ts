@@ -2,10 +2,9 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, win32 } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { describeSystemError } from '../formats/file_source.js';
+import { systemErrorText } from '../files/system_errors.js';
 import { printable } from '../util/text.js';
-
-export const LAST_CHECKPOINT = 'last_checkpoint';
+import { LAST_CHECKPOINT } from './checkpoint_names.js';
 
 const MAX_BYTES = 1 << 16;
 
@@ -67,7 +66,7 @@ function readPointer(pointer: string): string | null {
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new CheckpointError(`${pointer}: cannot be read: ${describeSystemError(error)}`, { cause: error });
+    throw new CheckpointError(`${pointer}: cannot be read: ${systemErrorText(error)}`, { cause: error });
   }
 }
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { CheckpointError } from '../errors.js';
 import { float32Tensor, type HostTensor, toFloat32 } from '../formats/host_tensor.js';
 import { readPth } from '../formats/pth/pth_reader.js';
-import type { Logger } from '../run/logger.js';
+import type { Logger } from '../run/log.js';
 import { Checkpointer, checkpointName } from './checkpointer.js';
 import { CheckpointSaver, type SaverOptions } from './saver.js';
 

@@ -3,7 +3,7 @@
 import { CheckpointError } from '../errors.js';
 import { retry } from '../files/retry.js';
 import { DTYPE_BYTES, sizeOf } from '../formats/host_tensor.js';
-import type { Logger } from '../run/logger.js';
+import type { Logger } from '../run/log.js';
 import { availableMemory } from '../util/memory.js';
 import { duration, gib } from '../util/text.js';
 import { EXTENSION, startThread } from '../util/threads.js';

@@ -3,10 +3,10 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
-import { describeSystemError } from '../formats/file_source.js';
+import { systemErrorText } from '../files/system_errors.js';
 import { printable } from '../util/text.js';
-import { BEST_CHECKPOINT, isCheckpointFile } from './checkpoint_names.js';
-import { followPointer, isFolder, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
+import { BEST_CHECKPOINT, isCheckpointFile, LAST_CHECKPOINT, MOVED_RUN } from './checkpoint_names.js';
+import { followPointer, isFolder, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
 import { firstOf } from './weights.js';
 
@@ -20,8 +20,6 @@ export interface FoundWeights {
   readonly warning?: string;
 }
 
-/** Subfolders of runs that were moved aside. */
-export const MOVED_RUN = 'previous_run_';
 const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
 const MOST_NAMES = 8;
 
@@ -83,7 +81,8 @@ function whyMissing(path: string): string {
     statSync(path);
     return 'no such file';
   } catch (error) {
-    return describeSystemError(error);
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'no such file' : systemErrorText(error);
   }
 }
 

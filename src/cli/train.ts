@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import { ConfigError } from '../errors.js';
+import { LOG } from '../run/run_folder.js';
 import type { TrainOptions } from '../training/train.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
@@ -77,7 +78,7 @@ export function trainCommand(): Command {
         process.exitCode = await replay(loaded.config, flags.replay, flags, CONSOLE);
         return;
       }
-      goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, 'log.jsonl')}`);
+      goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
       // Loaded late, so that --help and a wrong configuration are answered at once.
       const { train } = await import('../training/train.js');
       const { exitCode, stopped } = await train(loaded, {

@@ -14,8 +14,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../errors.js';
-import { numberOrNull, parseObject, readText, stringOr } from '../formats/json_lines.js';
+import { numberOrNull, parseObject, stringOr } from '../util/json.js';
 import { isRunning, processStat } from '../util/process_stat.js';
+import { readText } from '../util/read_text.js';
 
 /**
  * Commands that write into a folder, with the file of their lock and the setting that names the folder. Commands that write other

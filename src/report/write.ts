@@ -4,6 +4,7 @@ import { dirname, join, parse } from 'node:path';
 import { FolderLock } from '../files/folder_lock.js';
 import { checkOutputFile, makeOutputFolder } from '../files/output_paths.js';
 import { checkIsRun, type Run, readRun } from '../run/read_run.js';
+import { REPORT_FOLDER } from '../run/run_folder.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
 import { figureSvg, svgToPng } from './picture.js';
@@ -59,7 +60,7 @@ type OutputPaths = Pick<WrittenReport, 'html' | 'folder'>;
 /** Makes the folders that files will go to. */
 function outputPaths(outputDir: string, { html }: ReportOptions): OutputPaths {
   if (html === undefined) {
-    const folder = join(outputDir, 'report');
+    const folder = join(outputDir, REPORT_FOLDER);
     makeOutputFolder(folder, 'report (--out writes it elsewhere)');
     return { html: join(folder, 'index.html'), folder };
   }

@@ -4,7 +4,6 @@ import { parse, resolve } from 'node:path';
 import { isCheckpointFile } from '../checkpoint/checkpointer.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import { isIn } from '../checkpoint/pointer.js';
-import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import { onceMore, StopSignals } from '../cli/process/signals.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
@@ -14,9 +13,11 @@ import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { Detector } from '../model/detector.js';
 import { writeEnvironment } from '../run/environment.js';
-import { bestSoFar, evaluationFolder, recordEvaluation } from '../run/evaluations.js';
-import type { Logger } from '../run/logger.js';
-import { openLog } from '../run/run_log.js';
+import { bestSoFar, recordEvaluation } from '../run/evaluations.js';
+import { type Logger, logEngine, openLog } from '../run/log.js';
+import { evaluationFolder } from '../run/run_folder.js';
+import { weightsOfOwnRun } from '../run/run_weights.js';
+import { terminalBars } from './hooks/progress_bars.js';
 import { evaluateModel } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
@@ -61,9 +62,10 @@ async function testLocked(
 ): Promise<number> {
   const testSet = new TestSet(cfg);
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
-  const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
+  const bars = terminalBars();
+  const log = openLog(cfg.OUTPUT_DIR, { verbose: options.verbose, console: bars ?? process.stdout });
   hear(log);
-  log.info({ engine }, `engine: ${engine.description}`);
+  logEngine(log, engine);
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
   const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);

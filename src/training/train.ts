@@ -1,5 +1,5 @@
 /** @file A training run from its configuration to its exit code. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import {
@@ -7,12 +7,14 @@ import {
   Checkpointer,
   type CheckpointParts,
   iterationIn,
+  LAST_CHECKPOINT,
 } from '../checkpoint/checkpointer.js';
 import { isIn } from '../checkpoint/pointer.js';
 import { CheckpointSaver } from '../checkpoint/saver.js';
 import { onceMore, StopSignals } from '../cli/process/signals.js';
-import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
+import type { Config, LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
+import { dataIdentity } from '../data/loading/data_identity.js';
 import { type BatchLoader, createTrainLoader } from '../data/loading/loader.js';
 import { describePasses } from '../data/loading/passes.js';
 import type { TrainSampler } from '../data/loading/sampler.js';
@@ -23,25 +25,20 @@ import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
-import type { ProgressBars } from '../run/console.js';
+import { writeRunConfig } from '../run/config.js';
 import { writeEnvironment } from '../run/environment.js';
-import {
-  bestSoFar,
-  evaluationFolder,
-  meanPrecisionAt,
-  readEvaluations,
-  recordEvaluation,
-} from '../run/evaluations.js';
-import type { Logger } from '../run/logger.js';
-import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run.js';
-import { dataIdentity, packRunState } from '../run/resume_state.js';
-import { openLog } from '../run/run_log.js';
+import { bestSoFar, meanPrecisionAt, readEvaluations, recordEvaluation } from '../run/evaluations.js';
+import { type Logger, logEngine, logFailure, openLog } from '../run/log.js';
+import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run/previous_run.js';
+import { packRunState } from '../run/resume_state.js';
+import { evaluationFolder, TENSORBOARD_FOLDER } from '../run/run_folder.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
 import { residentMemory } from '../util/memory.js';
 import { duration, gib, significant } from '../util/text.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
+import { type ProgressBars, terminalBars } from './hooks/progress_bars.js';
 import { TensorBoardHook } from './hooks/tensorboard.js';
 import { ValidationHook } from './hooks/validation.js';
 import { endTraining, type Hook, runTraining } from './loop.js';
@@ -96,9 +93,10 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
     cleared = clearOutputDir(loaded, options);
     refuseObstacles(cfg.OUTPUT_DIR);
     const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
-    const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
+    const bars = terminalBars();
+    const log = openLog(cfg.OUTPUT_DIR, { verbose: options.verbose, console: bars ?? process.stdout });
     say = (line) => log.warn(line);
-    log.info({ engine }, `engine: ${engine.description}`);
+    logEngine(log, engine);
     if (cleared.note !== undefined) log.info(cleared.note);
     for (const warning of cleared.warnings) log.warn(warning);
     writeEnvironment(cfg.OUTPUT_DIR, engine);
@@ -110,7 +108,7 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
       return outcome(stop);
     } catch (error) {
       // The command line prints it; here it is kept with the run.
-      log.debug({ err: error }, 'the run ended with an error');
+      logFailure(log, error);
       throw error;
     }
   } finally {
@@ -148,8 +146,7 @@ async function trainLogged(
 ): Promise<void> {
   const { SOLVER, OUTPUT_DIR } = cfg;
   const maxIterations = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
-  const configYaml = dumpConfig(cfg);
-  writeFileSync(join(OUTPUT_DIR, 'config.yaml'), configYaml);
+  const configYaml = writeRunConfig(OUTPUT_DIR, cfg);
   log.info({ config: cfg, options }, `output: ${OUTPUT_DIR}`);
   for (const warning of [...warnings, ...workerWarnings(cfg.DATALOADER.NUM_WORKERS)]) log.warn(warning);
 
@@ -207,7 +204,7 @@ async function trainLogged(
     settle: () => saver.settle(),
   });
   const metrics = new MetricsHook({
-    file: join(OUTPUT_DIR, 'metrics.jsonl'),
+    outputDir: OUTPUT_DIR,
     log,
     iterPerEpoch: SOLVER.ITER_PER_EPOCH,
     maxIterations,
@@ -219,7 +216,7 @@ async function trainLogged(
   if (options.tensorBoard) {
     hooks.push(
       new TensorBoardHook({
-        folder: join(OUTPUT_DIR, 'tensorboard'),
+        folder: join(OUTPUT_DIR, TENSORBOARD_FOLDER),
         log,
         configYaml,
         startIteration,
@@ -393,7 +390,7 @@ function makeValidation(
     readEvaluations(outputDir).flatMap(({ iteration }) => (iteration === start.iteration ? [iteration] : [])),
   );
   // What a run in another folder has left out is not for this one to make up for.
-  if (start.source !== 'last_checkpoint' && start.iteration < maxIterations) recorded.add(start.iteration);
+  if (start.source !== LAST_CHECKPOINT && start.iteration < maxIterations) recorded.add(start.iteration);
   return new ValidationHook({
     period: options.skipValidation ? null : SOLVER.EVAL_PERIOD * SOLVER.ITER_PER_EPOCH,
     after: SOLVER.EVAL_AFTER * SOLVER.ITER_PER_EPOCH,

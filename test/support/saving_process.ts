@@ -2,7 +2,7 @@
 import { Checkpointer, checkpointName } from '../../src/checkpoint/checkpointer.js';
 import { CheckpointSaver } from '../../src/checkpoint/saver.js';
 import { float32Tensor } from '../../src/formats/host_tensor.js';
-import type { Logger } from '../../src/run/logger.js';
+import type { Logger } from '../../src/run/log.js';
 
 const [folder, first] = process.argv.slice(2);
 const quiet = { info() {}, warn() {}, debug() {}, error: console.error } as unknown as Logger;

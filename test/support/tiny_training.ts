@@ -5,7 +5,7 @@ import type { Batch } from '../../src/data/loading/collate.js';
 import { SetCriterion } from '../../src/loss/criterion.js';
 import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
-import type { Logger } from '../../src/run/logger.js';
+import type { Logger } from '../../src/run/log.js';
 import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
 import type { TrainingState } from '../../src/training/loop.js';
 import { checkpointParts, modelState, restoreState } from '../../src/training/restore/restore.js';

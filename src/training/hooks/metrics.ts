@@ -1,44 +1,28 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
+import { join } from 'node:path';
 import type { EngineMemory } from '../../engine/index.js';
 import { LineFile } from '../../files/line_file.js';
-import type { Logger } from '../../run/logger.js';
-import { LOG_PERIOD } from '../../run/read_run.js';
+import type { Logger } from '../../run/log.js';
+import { type MetricsLine, metricsJson } from '../../run/metrics.js';
+import { METRICS } from '../../run/run_folder.js';
 import { duration, gib, significant } from '../../util/text.js';
 import type { Hook, StepReport } from '../loop.js';
 import { skippedFields } from '../nonfinite/nonfinite_guard.js';
+
+/** Iterations between two lines, as in the PyTorch original. */
+export const LOG_PERIOD = 10;
 
 /** Steps over which the time of an iteration is averaged for the ETA. */
 const ETA_WINDOW = 50;
 
 export interface MetricsOptions {
-  /** One JSON object per logged iteration is appended here. */
-  file: string;
+  outputDir: string;
   log: Logger;
   iterPerEpoch: number;
   maxIterations: number;
   /** The last iteration of the run is logged too, and so is the first. */
   startIteration: number;
   memory(): EngineMemory;
-}
-
-/** One line of metrics.jsonl. */
-export interface MetricsLine {
-  iteration: number;
-  epoch: number;
-  /** The minimised mean of the terms, of this iteration, and averaged since the last line; null where it is not finite. */
-  loss: number | null;
-  loss_average: number | null;
-  losses: Record<string, number | null>;
-  /** L2 norm of all gradients together, before clipping. */
-  grad_norm: number | null;
-  lr: number[];
-  /** Per iteration, averaged since the last line. */
-  seconds: number;
-  data_seconds: number;
-  eta_seconds: number;
-  memory_bytes: number;
-  /** Where the iteration changed nothing because its loss or gradients were not finite. */
-  skipped?: ReturnType<typeof skippedFields>;
 }
 
 export class MetricsHook implements Hook {
@@ -52,7 +36,7 @@ export class MetricsHook implements Hook {
   readonly #lines: LineFile;
 
   constructor(private readonly options: MetricsOptions) {
-    this.#lines = new LineFile(options.file, (message) => options.log.warn(message));
+    this.#lines = new LineFile(join(options.outputDir, METRICS), (message) => options.log.warn(message));
   }
 
   afterStep(report: StepReport): void {
@@ -75,19 +59,20 @@ export class MetricsHook implements Hook {
       iteration,
       epoch: Math.ceil(iteration / iterPerEpoch),
       loss: finiteOrNull(report.total),
-      loss_average: finiteOrNull(mean(losses)),
-      losses: Object.fromEntries(Array.from(report.terms, ([name, term]) => [name, finiteOrNull(term)])),
-      grad_norm: finiteOrNull(report.gradNorm),
+      lossAverage: finiteOrNull(mean(losses)),
+      losses: new Map(Array.from(report.terms, ([name, term]) => [name, finiteOrNull(term)])),
+      gradNorm: finiteOrNull(report.gradNorm),
       lr: report.lr,
       seconds: mean(this.#sinceLine.map(({ seconds }) => seconds)),
-      data_seconds: mean(this.#sinceLine.map(({ dataSeconds }) => dataSeconds)),
-      eta_seconds: this.etaSeconds(report),
-      memory_bytes: this.options.memory().rssBytes,
-      ...(report.skipped ? { skipped: skippedFields(report.skipped) } : {}),
+      dataSeconds: mean(this.#sinceLine.map(({ dataSeconds }) => dataSeconds)),
+      etaSeconds: this.etaSeconds(report),
+      memoryBytes: this.options.memory().rssBytes,
+      skipped: report.skipped ? skippedFields(report.skipped) : null,
     };
     this.#sinceLine = [];
-    this.#lines.append(JSON.stringify(line));
-    log.info(line, this.#sentence(line));
+    const json = metricsJson(line);
+    this.#lines.append(JSON.stringify(json));
+    log.info(json, this.#sentence(line));
   }
 
   /** Estimated seconds to the end of the run. */
@@ -99,19 +84,17 @@ export class MetricsHook implements Hook {
 
   #sentence(line: MetricsLine): string {
     const rates = [...new Set(line.lr)].map((rate) => significant(rate, 4)).join(' ');
-    const losses = Object.entries(line.losses)
-      .map(([name, value]) => `${name} ${number(value, 4)}`)
-      .join('  ');
+    const losses = Array.from(line.losses, ([name, value]) => `${name} ${number(value, 4)}`).join('  ');
     return [
       `iter ${line.iteration}/${this.options.maxIterations}`,
-      `loss ${number(line.loss, 5)} (${number(line.loss_average, 5)})`,
+      `loss ${number(line.loss, 5)} (${number(line.lossAverage, 5)})`,
       losses,
-      `grad norm ${number(line.grad_norm, 4)}`,
+      `grad norm ${number(line.gradNorm, 4)}`,
       `lr ${rates}`,
-      `time ${significant(line.seconds, 3)} s`,
-      `data ${significant(line.data_seconds, 2)} s`,
-      `mem ${gib(line.memory_bytes)}`,
-      `eta ${duration(line.eta_seconds)}`,
+      `time ${number(line.seconds, 3)} s`,
+      `data ${number(line.dataSeconds, 2)} s`,
+      `mem ${gib(line.memoryBytes ?? 0)}`,
+      `eta ${duration(line.etaSeconds ?? 0)}`,
     ].join('  ');
   }
 }

@@ -9,7 +9,7 @@ import type { EngineInfo } from '../../engine/index.js';
 import { engineMemory, type MachineMemory, machineMemory } from '../../engine/memory.js';
 import { CheckpointError, OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
-import type { Logger } from '../../run/logger.js';
+import type { Logger } from '../../run/log.js';
 import { residentMemory } from '../../util/memory.js';
 import { gib } from '../../util/text.js';
 import { allocationFailure } from './allocation_failure.js';

@@ -7,9 +7,9 @@ import { eventFiles, readEvents, scalarsOf } from '../../../test/support/event_f
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Batch } from '../../data/loading/collate.js';
-import { parseJsonLines } from '../../formats/json_lines.js';
-import type { Logger } from '../../run/logger.js';
-import { mergeMetrics } from '../../run/read_run.js';
+import type { Logger } from '../../run/log.js';
+import { mergeMetrics } from '../../run/metrics.js';
+import { parseJsonLines } from '../../util/json.js';
 import { MetricsHook } from '../hooks/metrics.js';
 import { TensorBoardHook } from '../hooks/tensorboard.js';
 import { type Hook, runTraining } from '../loop.js';
@@ -130,7 +130,7 @@ it('skip: nothing but the schedule moves on, every hook hears of it, and metrics
     testSet: null,
   });
   const metrics = new MetricsHook({
-    file,
+    outputDir,
     log,
     iterPerEpoch: 4,
     maxIterations: 6,

@@ -12,7 +12,7 @@ import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
 import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { checkpointParts } from '../restore/restore.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';

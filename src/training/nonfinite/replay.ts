@@ -8,7 +8,7 @@ import { ConfigError } from '../../errors.js';
 import { SetCriterion } from '../../loss/criterion.js';
 import { Detector } from '../../model/detector.js';
 import { noGrad } from '../../nn/autograd.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../../solver/index.js';
 import { largest, norms, totalNorm } from '../grad_norm.js';
 import type { TrainingState } from '../loop.js';

@@ -1,9 +1,10 @@
 /** @file Loading the checkpoint that a run asks for, or where the last one is no good, the newest one that is. */
+import { LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
 import type { Checkpointer, LoadedCheckpoint, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { NoWeightsError } from '../../checkpoint/weights.js';
 import { CheckpointError } from '../../errors.js';
 import { verifyWeightFile } from '../../formats/weight_file.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { IncompleteStateError, weightsOnlyWay } from './whole_state.js';
 
 type Load = (plan: LoadPlan) => LoadedCheckpoint;
@@ -28,7 +29,7 @@ export function loadFirst(
     return plan && { loaded: load(plan), ...plan };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    const isLast = plan ? plan.source === 'last_checkpoint' : request.resume || request.weight === '';
+    const isLast = plan ? plan.source === LAST_CHECKPOINT : request.resume || request.weight === '';
     if (!isLast && plan && error instanceof IncompleteStateError)
       throw incompleteWeights(error, plan, checkpointer);
     if (!isLast || (plan && !isFaulty(plan.path, error))) throw error;

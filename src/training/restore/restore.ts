@@ -15,7 +15,7 @@ import { float32Tensor, type HostTensor } from '../../formats/host_tensor.js';
 import type { PyValue } from '../../formats/python/values.js';
 import type { SetCriterion } from '../../loss/criterion.js';
 import { initializeParameters } from '../../nn/module.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { type RunState, unpackRunState } from '../../run/resume_state.js';
 import type { TrainingState } from '../loop.js';
 import { continueTraining } from './continue_training.js';

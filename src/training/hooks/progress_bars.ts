@@ -1,12 +1,17 @@
 /** @file Progress bars below the log, on a terminal. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import type { Hook, StepReport } from '../training/loop.js';
-import { BAR_OPTIONS } from '../util/progress.js';
-import { duration, significant } from '../util/text.js';
-import type { Console } from './logger.js';
+import type { Console } from '../../run/log.js';
+import { BAR_OPTIONS } from '../../util/progress.js';
+import { duration, significant } from '../../util/text.js';
+import type { Hook, StepReport } from '../loop.js';
 
 const TRAINING = '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}';
 const EVALUATION = '{bar} {percentage}%  {value}/{total} clips  {rate} clips/s  eta {remaining}';
+
+/** Progress bars if standard output is a terminal, else null. */
+export function terminalBars(): ProgressBars | null {
+  return process.stdout.isTTY === true ? new ProgressBars() : null;
+}
 
 /** Standard output with bars at the bottom while something runs: lines written through it appear above. */
 export class ProgressBars implements Console {

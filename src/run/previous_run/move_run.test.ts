@@ -2,10 +2,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { temporaryFiles } from '../../test/support/temporary_files.js';
-import { Checkpointer } from '../checkpoint/checkpointer.js';
-import { loadConfig } from '../config/index.js';
-import { float32Tensor } from '../formats/host_tensor.js';
+import { temporaryFiles } from '../../../test/support/temporary_files.js';
+import { Checkpointer } from '../../checkpoint/checkpointer.js';
+import { loadConfig } from '../../config/index.js';
+import { float32Tensor } from '../../formats/host_tensor.js';
 import { clearOutputDir, findPreviousRun } from './previous_run.js';
 
 const { beforeMove } = vi.hoisted(() => ({ beforeMove: { call: () => {} } }));
