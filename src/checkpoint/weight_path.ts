@@ -3,10 +3,11 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
+import { isFolder } from '../files/paths.js';
 import { systemErrorText } from '../files/system_errors.js';
 import { printable } from '../util/text.js';
 import { BEST_CHECKPOINT, isCheckpointFile, LAST_CHECKPOINT, MOVED_RUN } from './checkpoint_names.js';
-import { followPointer, isFolder, type PointerTarget } from './pointer.js';
+import { followPointer, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
 import { firstOf } from './weights.js';
 
@@ -34,6 +35,22 @@ export function findWeights(path: string, preference: Preference): FoundWeights 
   const target = followPointer(dirname(path));
   if (target === null) throw missingFile(path);
   return { ...target, note: `${path} names a checkpoint: taking ${target.path}` };
+}
+
+/** The checkpoint to take from the run whose folder is MODEL.WEIGHT: to start a new training, or to continue that run. */
+export function preferenceFor(transfer: boolean): Preference {
+  return transfer ? 'best' : 'last';
+}
+
+/** Finds the weights as `findWeights` does, for the path in MODEL.WEIGHT, which its sentences name. */
+export function locateWeight(weight: string, preference: Preference): FoundWeights {
+  try {
+    const { note, ...found } = findWeights(weight, preference);
+    return note === undefined ? found : { ...found, note: `MODEL.WEIGHT: ${note}` };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(`MODEL.WEIGHT: ${error.message}`, { cause: error });
+  }
 }
 
 function weightsOfFolder(folder: string, preference: Preference): FoundWeights {

@@ -1,9 +1,8 @@
 /** @file `stmixer test`: a trained model on the test lists, from its configuration to its exit code. */
 import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
-import { isCheckpointFile } from '../checkpoint/checkpointer.js';
+import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
-import { isIn } from '../checkpoint/pointer.js';
 import { onceMore, StopSignals } from '../cli/process/signals.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
@@ -11,6 +10,7 @@ import { TestSet } from '../evaluation/evaluation_set.js';
 import { resultsTable } from '../evaluation/results.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
+import { isIn } from '../files/paths.js';
 import { Detector } from '../model/detector.js';
 import { writeEnvironment } from '../run/environment.js';
 import { bestSoFar, recordEvaluation } from '../run/evaluations.js';

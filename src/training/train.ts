@@ -2,15 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import {
-  BEST_CHECKPOINT,
-  Checkpointer,
-  type CheckpointParts,
-  iterationIn,
-  LAST_CHECKPOINT,
-} from '../checkpoint/checkpointer.js';
-import { isIn } from '../checkpoint/pointer.js';
-import { CheckpointSaver } from '../checkpoint/saver.js';
+import { BEST_CHECKPOINT, LAST_CHECKPOINT } from '../checkpoint/checkpoint_names.js';
+import type { CheckpointParts } from '../checkpoint/checkpoint_parts.js';
+import { Checkpointer } from '../checkpoint/checkpointer.js';
+import { iterationIn } from '../checkpoint/run_checkpoints.js';
 import { onceMore, StopSignals } from '../cli/process/signals.js';
 import type { Config, LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
@@ -23,6 +18,7 @@ import { CheckpointError, ConfigError, DataError } from '../errors.js';
 import { TestSet } from '../evaluation/evaluation_set.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
+import { isIn } from '../files/paths.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { writeRunConfig } from '../run/config.js';
@@ -157,7 +153,11 @@ async function trainLogged(
   for (const warning of skipNameWarnings(cfg, model)) log.warn(warning);
   const state = { model, criterion, optimizer, scheduler: makeLrScheduler(cfg, optimizer) };
 
-  const checkpointer = new Checkpointer(OUTPUT_DIR);
+  const checkpointer = new Checkpointer(OUTPUT_DIR, {
+    retrySeconds: SOLVER.CHECKPOINT_RETRY,
+    keep: SOLVER.CHECKPOINT_KEEP,
+    log,
+  });
   checkpointer.removeLeftovers();
   const processBytes = residentMemory();
   const start = restoreState(checkpointer, state, cfg, options, log);
@@ -171,11 +171,6 @@ async function trainLogged(
   const training = isOver ? null : openTrainingData(cfg, start, log);
   if (await stoppedEarly(stop, log)) return;
 
-  const saver = new CheckpointSaver(checkpointer, {
-    retrySeconds: SOLVER.CHECKPOINT_RETRY,
-    keep: SOLVER.CHECKPOINT_KEEP,
-    log,
-  });
   const step = { clipsAtOnce: SOLVER.VIDEOS_PER_BATCH, clipGradNorm: SOLVER.CLIP_GRAD_NORM };
   const nonFinite = new NonFiniteGuard({
     outputDir: OUTPUT_DIR,
@@ -199,9 +194,9 @@ async function trainLogged(
     seconds: 60 * SOLVER.CHECKPOINT_MINUTES,
     startIteration,
     maxIterations,
-    save: (name, iteration) => saver.save(name, partsAfter(iteration)),
-    check: () => saver.check(),
-    settle: () => saver.settle(),
+    save: (name, iteration) => checkpointer.save(name, partsAfter(iteration)),
+    check: () => checkpointer.check(),
+    settle: () => checkpointer.settle(),
   });
   const metrics = new MetricsHook({
     outputDir: OUTPUT_DIR,
@@ -233,8 +228,8 @@ async function trainLogged(
     hooks.push(
       makeValidation(validation, hooks, async (iteration) => {
         const saved = checkpoints.savedAfter(iteration);
-        if (saved) await saver.alias(saved, BEST_CHECKPOINT);
-        else await saver.save(BEST_CHECKPOINT, partsAfter(iteration), { isLast: false });
+        if (saved) await checkpointer.alias(saved, BEST_CHECKPOINT);
+        else await checkpointer.save(BEST_CHECKPOINT, partsAfter(iteration), { isLast: false });
       }),
     );
   }
@@ -244,7 +239,7 @@ async function trainLogged(
     if (!training) {
       log.info(`nothing left to train: ${startIteration} of ${maxIterations} iterations are done`);
       await endTraining(hooks, startIteration);
-      await saver.settle();
+      await checkpointer.settle();
       return;
     }
     const { batches } = training;
@@ -273,7 +268,7 @@ async function trainLogged(
     }).catch((error) => {
       throw memory.explained(error);
     });
-    await saver.settle();
+    await checkpointer.settle();
     const seconds = (performance.now() - began) / 1000;
     const ended = iteration === maxIterations ? 'done' : `stopped after iteration ${iteration}`;
     log.info(
@@ -282,7 +277,7 @@ async function trainLogged(
         `peak memory ${gib(process.resourceUsage().maxRSS * 1024)}; see ${OUTPUT_DIR}`,
     );
   } finally {
-    await saver.close();
+    await checkpointer.close();
   }
 }
 

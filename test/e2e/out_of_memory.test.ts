@@ -1,9 +1,9 @@
 /** @file Allocations that really fail: a single tensor larger than any machine has room for. */
+
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import { type LoadedConfig, loadConfig } from '../../src/config/index.js';
 import { selectEngine } from '../../src/engine/index.js';
 import { OutOfMemoryError } from '../../src/errors.js';
@@ -14,6 +14,7 @@ import { initializeParameters } from '../../src/nn/module.js';
 import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
 import { checkpointParts } from '../../src/training/restore/restore.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
+import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { MICRO } from '../support/tiny_config.js';
 import { TinyTraining, train as trainTiny } from '../support/tiny_training.js';
 
@@ -57,7 +58,7 @@ async function saveUntrained(output: string, overrides: string): Promise<string>
   const scheduler = makeLrScheduler(config, optimizer);
   const state = { model, optimizer, scheduler, criterion: new SetCriterion(config.MODEL.STM) };
   mkdirSync(config.OUTPUT_DIR);
-  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000000', checkpointParts(state, 0));
+  const path = await saveCheckpoint(config.OUTPUT_DIR, 'model_0000000', checkpointParts(state, 0));
   model.dispose();
   optimizer.dispose();
   return path;

@@ -14,7 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Checkpointer, iterationIn } from '../../src/checkpoint/checkpointer.js';
+import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
+import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
 import type { EngineRequest } from '../../src/engine/index.js';
 import { ConfigError } from '../../src/errors.js';

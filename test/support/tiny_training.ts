@@ -1,4 +1,5 @@
 /** @file Training of the tiny model on clips of noise: all that a run does, without files of data. */
+
 import { createHash } from 'node:crypto';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import type { Batch } from '../../src/data/loading/collate.js';
@@ -11,6 +12,7 @@ import type { TrainingState } from '../../src/training/loop.js';
 import { checkpointParts, modelState, restoreState } from '../../src/training/restore/restore.js';
 import { type StepLosses, trainStep } from '../../src/training/step.js';
 import { Rng } from '../../src/util/random.js';
+import { saveCheckpoint } from './save_checkpoint.js';
 import { tinyConfig } from './tiny_config.js';
 
 const CHANGES = {
@@ -65,7 +67,7 @@ export class TinyTraining {
 
   /** Writes a checkpoint and returns its path. */
   save(folder: string): Promise<string> {
-    return new Checkpointer(folder).save('saved', checkpointParts(this.state, this.#iteration));
+    return saveCheckpoint(folder, 'saved', checkpointParts(this.state, this.#iteration));
   }
 
   /** Continues from a checkpoint. */

@@ -1,23 +1,19 @@
 /** @file The run that an output folder holds already: found, and moved aside for a run that starts afresh. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import {
-  Checkpointer,
-  isCheckpointFile,
-  iterationIn,
-  LAST_CHECKPOINT,
-  locateWeight,
-  preferenceFor,
-} from '../../checkpoint/checkpointer.js';
-import { isIn } from '../../checkpoint/pointer.js';
+import { isCheckpointFile, LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
+import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import {
   checkpointsIn,
   holdsTrainingState,
+  iterationIn,
   lastCheckpointIn,
   newestCheckpoint,
 } from '../../checkpoint/run_checkpoints.js';
+import { locateWeight, preferenceFor } from '../../checkpoint/weight_path.js';
 import type { Config, LoadedConfig } from '../../config/index.js';
 import { ConfigError } from '../../errors.js';
+import { isIn } from '../../files/paths.js';
 import { isWrittenByRun } from '../config.js';
 import { CONFIG, ENVIRONMENT, EVALUATIONS, isOfRun, METRICS, RUN_FILES } from '../run_folder.js';
 import { finishMove, moveAside, moveBack, movedRuns } from './move_run.js';

@@ -1,5 +1,5 @@
 /** @file Saves checkpoints every few epochs and minutes, at the end, and when a run is stopped. */
-import { checkpointName, FINAL_CHECKPOINT, LATEST_CHECKPOINT } from '../../checkpoint/checkpointer.js';
+import { checkpointName, FINAL_CHECKPOINT, LATEST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
 import type { Hook, StepReport } from '../loop.js';
 
 export interface CheckpointOptions {

@@ -1,4 +1,5 @@
 /** @file The step of a saved batch once more: the same numbers, where it goes wrong, and with which weights. */
+
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -6,8 +7,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../../test/support/ava_folder.js';
 import { mmactionName, modelTensors, renamed } from '../../../test/support/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
+import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
-import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
 import type { EngineRequest } from '../../engine/index.js';
@@ -30,7 +31,8 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
   onTestFinished(() => disposeState(state));
   const { model, criterion } = state;
   const folder = cfg.OUTPUT_DIR;
-  await new Checkpointer(folder).save(
+  await saveCheckpoint(
+    folder,
     `model_${String(atIteration - 1).padStart(7, '0')}`,
     checkpointParts(state, atIteration - 1),
   );

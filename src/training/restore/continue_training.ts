@@ -1,5 +1,6 @@
 /** @file Restoring optimizer and schedule from a checkpoint, and saying which settings and rates that means. */
-import type { LoadedCheckpoint, LoadPlan } from '../../checkpoint/checkpointer.js';
+import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
+import type { LoadPlan } from '../../checkpoint/checkpointer.js';
 import type { Config } from '../../config/index.js';
 import { CheckpointError } from '../../errors.js';
 import { DamagedDataError } from '../../formats/checksum.js';

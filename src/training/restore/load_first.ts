@@ -1,6 +1,7 @@
 /** @file Loading the checkpoint that a run asks for, or where the last one is no good, the newest one that is. */
 import { LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
-import type { Checkpointer, LoadedCheckpoint, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
+import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
+import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { NoWeightsError } from '../../checkpoint/weights.js';
 import { CheckpointError } from '../../errors.js';
 import { verifyWeightFile } from '../../formats/weight_file.js';
@@ -25,7 +26,7 @@ export function loadFirst(
   let plan: LoadPlan | null = null;
   let fault: CheckpointError;
   try {
-    plan = checkpointer.resolve(request);
+    plan = checkpointer.plan(request);
     return plan && { loaded: load(plan), ...plan };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
@@ -48,13 +49,13 @@ function loadOlder(
   load: Load,
   log: LineLog,
 ): Loaded | null {
-  for (const path of checkpointer.others(last)) {
+  for (const path of checkpointer.fallbacks(last)) {
     const damage = damageOf(path);
     if (damage) {
       log.warn(damage.message);
       continue;
     }
-    const plan = checkpointer.continuation(path, request);
+    const plan = checkpointer.plan({ ...request, fallback: path }) as LoadPlan;
     try {
       const loaded = load(plan);
       log.warn(`going on from ${path} instead, the newest checkpoint that is whole`);

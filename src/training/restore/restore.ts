@@ -1,16 +1,14 @@
 /** @file Between the run in memory and checkpoint files. */
 import {
-  type Checkpointer,
   type CheckpointParts,
   type LoadedCheckpoint,
-  type LoadPlan,
-  type LoadRequest,
   loadCheckpoint,
-} from '../../checkpoint/checkpointer.js';
-import { isIn } from '../../checkpoint/pointer.js';
+} from '../../checkpoint/checkpoint_parts.js';
+import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { summarizeReport } from '../../checkpoint/weights.js';
 import type { Config } from '../../config/index.js';
 import { hostTensor } from '../../engine/to_host.js';
+import { isIn } from '../../files/paths.js';
 import { float32Tensor, type HostTensor } from '../../formats/host_tensor.js';
 import type { PyValue } from '../../formats/python/values.js';
 import type { SetCriterion } from '../../loss/criterion.js';
