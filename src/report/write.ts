@@ -1,7 +1,7 @@
 /** @file Writes the report of a run: the page, and every curve as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
-import { FolderLock } from '../files/folder_lock.js';
+import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { checkOutputFile, makeOutputFolder } from '../files/output_paths.js';
 import { checkIsRun, type Run, readRun } from '../run/read_run.js';
 import { REPORT_FOLDER } from '../run/run_folder.js';
@@ -31,7 +31,7 @@ export interface WrittenReport {
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
   checkIsRun(outputDir);
   const paths = outputPaths(outputDir, options);
-  const lock = await FolderLock.acquire(paths.folder, { command: 'report' });
+  const lock = await FolderLock.acquire(paths.folder, commandLock('report'));
   try {
     return await writeFiles(outputDir, paths);
   } finally {

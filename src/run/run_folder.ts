@@ -1,6 +1,7 @@
 /** @file The names of all files and folders in OUTPUT_DIR, but those of checkpoints: see checkpoint/checkpoint_names.ts. */
 import { join } from 'node:path';
 import { isCheckpointFile, iterationDigits, LAST_CHECKPOINT } from '../checkpoint/checkpoint_names.js';
+import type { LockKind } from '../files/folder_lock.js';
 
 /** The configuration of the run, with every setting. */
 export const CONFIG = 'config.yaml';
@@ -19,9 +20,9 @@ export const REPORT_FOLDER = 'report';
 /** The files of the evaluations, a folder each. */
 export const EVALUATION_FOLDER = 'evaluation';
 
-/** Locks that keep a second run, or a second test, out of the folder. */
-export const RUN_LOCK = 'run.lock';
-export const TEST_LOCK = 'test.lock';
+/** The locks that keep a second run, or a second test, out of the folder. */
+export const RUN_LOCK: LockKind = { file: 'run.lock', holder: 'run', setting: 'OUTPUT_DIR' };
+export const TEST_LOCK: LockKind = { file: 'test.lock', holder: '`stmixer test`', setting: 'OUTPUT_DIR' };
 /** Notes that the files of a run are being moved, while they are. */
 export const MOVE_JOURNAL = '.stmixer-moving.json';
 

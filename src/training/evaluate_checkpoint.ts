@@ -15,7 +15,7 @@ import { Detector } from '../model/detector.js';
 import { writeEnvironment } from '../run/environment.js';
 import { bestSoFar, recordEvaluation } from '../run/evaluations.js';
 import { type Logger, logEngine, openLog } from '../run/log.js';
-import { evaluationFolder } from '../run/run_folder.js';
+import { evaluationFolder, TEST_LOCK } from '../run/run_folder.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
 import { terminalBars } from './hooks/progress_bars.js';
 import { evaluateModel } from './run_evaluation.js';
@@ -37,7 +37,7 @@ export async function test(loaded: LoadedConfig, options: TestOptions): Promise<
   try {
     const own = weightsOfOwnRun(loaded);
     makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(OUTPUT_DIR, { command: 'test', wait: say, arrival: stop.arrival });
+    lock = await FolderLock.acquire(OUTPUT_DIR, TEST_LOCK, { wait: say, signal: stop.signal });
     if (!lock) return stop.exitCode;
     const hear = (log: Logger) => {
       say = (line) => log.warn(line);

@@ -27,7 +27,7 @@ import { bestSoFar, meanPrecisionAt, readEvaluations, recordEvaluation } from '.
 import { type Logger, logEngine, logFailure, openLog } from '../run/log.js';
 import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run/previous_run.js';
 import { packRunState } from '../run/resume_state.js';
-import { evaluationFolder, TENSORBOARD_FOLDER } from '../run/run_folder.js';
+import { evaluationFolder, RUN_LOCK, TENSORBOARD_FOLDER, TEST_LOCK } from '../run/run_folder.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
 import { residentMemory } from '../util/memory.js';
@@ -83,7 +83,7 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   let cleared: ClearedFolder | null = null;
   try {
     makeOutputFolder(cfg.OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(cfg.OUTPUT_DIR, { command: 'train', wait: say, arrival: stop.arrival });
+    lock = await FolderLock.acquire(cfg.OUTPUT_DIR, RUN_LOCK, { wait: say, signal: stop.signal });
     if (!lock) return outcome(stop);
     if (options.overwrite) await refuseDuringTest(cfg.OUTPUT_DIR);
     cleared = clearOutputDir(loaded, options);
@@ -114,14 +114,14 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   }
 }
 
-function outcome({ received, signal, exitCode }: StopSignals): TrainOutcome {
+function outcome({ received, name, exitCode }: StopSignals): TrainOutcome {
   // Slurm's "time is nearly up" is no failure: the run has saved all that it did.
-  return { exitCode: signal === 'SIGUSR1' ? 0 : exitCode, stopped: received };
+  return { exitCode: name === 'SIGUSR1' ? 0 : exitCode, stopped: received };
 }
 
 /** Throws ConfigError while a test runs in the folder: it would write the results of the old run among those of the new one. */
 async function refuseDuringTest(outputDir: string): Promise<void> {
-  const lock = await FolderLock.acquire(outputDir, { command: 'test' });
+  const lock = await FolderLock.acquire(outputDir, TEST_LOCK);
   lock.release();
 }
 

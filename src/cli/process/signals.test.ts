@@ -74,7 +74,7 @@ describe('the first signal', () => {
     process.emit(signal, signal);
     stop.close();
     expect(announce).toHaveBeenCalledExactlyOnceWith(signal);
-    expect(stop).toMatchObject({ received: true, signal, exitCode });
+    expect(stop).toMatchObject({ received: true, name: signal, exitCode });
   });
 
   it('may be a SIGUSR1 that came before anything listened for it', async () => {

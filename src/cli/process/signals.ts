@@ -35,6 +35,10 @@ export class StopSignals {
   #received: StopSignal | null = null;
   readonly #listeners = new Map<StopSignal, () => void>();
   #resolve: (value: null) => void = () => {};
+  readonly #abort = new AbortController();
+
+  /** Aborted at the first signal, with its name as the reason. */
+  readonly signal: AbortSignal = this.#abort.signal;
 
   /** Resolves, to null, with the first signal. */
   readonly arrival = new Promise<null>((resolve) => {
@@ -56,7 +60,7 @@ export class StopSignals {
   }
 
   /** The first signal, or null. */
-  get signal(): StopSignal | null {
+  get name(): StopSignal | null {
     return this.#received;
   }
 
@@ -82,6 +86,7 @@ export class StopSignals {
     }
     announce(signal);
     this.#resolve(null);
+    this.#abort.abort(signal);
   }
 
   #unwatch(signal: StopSignal): void {
