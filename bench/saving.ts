@@ -8,10 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { Checkpointer } from '../src/checkpoint/checkpointer.js';
-import { CheckpointSaver } from '../src/checkpoint/saver.js';
+
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
-import type { Logger } from '../src/run/logger.js';
 import { median } from './machine.js';
 import { randomBatch } from './random_batch.js';
 import { makeTrainingState, stepOf } from './training.js';
@@ -40,10 +39,10 @@ const data = randomBatch(
 );
 const folder = mkdtempSync(join(flags.folder, 'stmixer-saving-'));
 const quiet = { info() {}, warn: console.warn, debug: console.log, error: console.error };
-const saver = new CheckpointSaver(new Checkpointer(folder), {
+const saver = new Checkpointer(folder, {
   retrySeconds: 0,
   keep: 1,
-  log: quiet as unknown as Logger,
+  log: quiet,
 });
 
 const timed = async (work: () => Promise<unknown>) => {

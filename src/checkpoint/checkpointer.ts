@@ -1,57 +1,58 @@
-/** @file Saving and loading a training run's checkpoints, with the official trainer's names and contents. */
+/** @file The checkpoints of a run: saves them beside the training, and finds the one to start from. */
 import { existsSync, rmSync } from 'node:fs';
 import { copyFile, link, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { Logger } from 'pino';
 import { CheckpointError } from '../errors.js';
 import { replaceFile, replacePath } from '../files/atomic_file.js';
 import { namesIn } from '../files/folder_names.js';
-import type { HostTensor } from '../formats/host_tensor.js';
-import type { PyValue } from '../formats/python/values.js';
-import { readWeightFile } from '../formats/weight_file.js';
-import { isLeftover, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
-import type { Coverage } from './fit.js';
-import { type LoadedWeights, loadWeights } from './load_weights.js';
-import { followPointer, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
+import { retry } from '../files/retry.js';
+import { DTYPE_BYTES, sizeOf } from '../formats/host_tensor.js';
+import { pickle } from '../formats/pickle/pickler.js';
+import { availableMemory } from '../util/memory.js';
+import { duration, gib } from '../util/text.js';
+import { isLeftover, LAST_CHECKPOINT, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
+import { type CheckpointParts, packParts } from './checkpoint_parts.js';
+import { followPointer, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn, newestCheckpoint, readableIteration } from './run_checkpoints.js';
-import { makeJob, runJob, type SaveJob } from './save_job.js';
-import { findWeights, type Preference } from './weight_path.js';
-import { findStateDict, type ModelShapes } from './weights.js';
+import { locateWeight, type Preference, preferenceFor } from './weight_path.js';
+import {
+  copyCheckpoint,
+  type PackedCheckpoint,
+  type Patience,
+  writeCheckpoint,
+  writeInThread,
+} from './write_checkpoint.js';
 
-export {
-  BEST_CHECKPOINT,
-  checkpointName,
-  FINAL_CHECKPOINT,
-  isCheckpointFile,
-  LATEST_CHECKPOINT,
-} from './checkpoint_names.js';
-export { LAST_CHECKPOINT } from './pointer.js';
-export { iterationIn } from './run_checkpoints.js';
+/** Memory that a copy of the state may take, as a fraction of the free memory. */
+export const COPY_SHARE = 0.8;
 
-/** The one key of our checkpoints that the official trainer does not have; it carries it along as it is. */
-const RUN_KEY = 'stmixer';
+export interface CheckpointerOptions {
+  /** For how long a save is tried again while the disk refuses, in seconds (SOLVER.CHECKPOINT_RETRY). */
+  readonly retrySeconds?: number;
+  /** How many numbered checkpoints to keep, newest first; 0 for all (SOLVER.CHECKPOINT_KEEP). */
+  readonly keep?: number;
+  readonly log?: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
+  /** Bytes of memory that the machine has left. */
+  freeMemory?(): number;
+}
 
-/** What a checkpoint holds. */
-export interface CheckpointParts {
-  /** All parameters under PyTorch's names and in its order, then the buffers. */
-  readonly model: ReadonlyMap<string, HostTensor>;
-  /** State dicts in PyTorch's form. */
-  readonly optimizer: PyValue;
-  readonly scheduler: PyValue;
-  /** Iterations done so far. */
-  readonly iteration: number;
-  /** What PyTorch's checkpoints have no place for: see training/run_state.ts. */
-  readonly run?: PyValue;
+export interface SaveOptions {
+  /** Whether a run continues from this file by itself. */
+  readonly isLast: boolean;
 }
 
 /** What the command line and the config say about loading. */
 export interface LoadRequest {
-  /** MODEL.WEIGHT; empty: none. */
+  /** MODEL.WEIGHT; empty for none. */
   readonly weight: string;
-  /** `last_checkpoint` goes before MODEL.WEIGHT. */
+  /** Takes the last checkpoint of the run rather than MODEL.WEIGHT, and all of it. */
   readonly resume: boolean;
   /** Weights only: neither optimizer, schedule nor iteration. */
   readonly transfer: boolean;
   readonly noHead: boolean;
+  /** A checkpoint of the run to continue from in place of the last one. */
+  readonly fallback?: string;
 }
 
 /** The file to start from, and how. */
@@ -62,206 +63,209 @@ export interface LoadPlan {
   readonly noHead: boolean;
   /** How the file was found, in a sentence, if it is not the one that was named. */
   readonly note?: string;
-  /** Why it may not be the file that is meant. */
+  /** Why it may be the wrong file. */
   readonly warning?: string;
 }
 
-/** The file to load, and how. */
-export interface LoadSource extends Pick<LoadPlan, 'path' | 'transfer' | 'noHead'> {
-  /** How much of the model the file must hold; by default whatever fits. */
-  readonly coverage?: Coverage;
-  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
-  withFlag?(flag: string): string;
-}
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
-export interface LoadedCheckpoint extends LoadedWeights {
-  /** As the file has them; null where it has none or only weights were asked for. */
-  readonly optimizer: PyValue;
-  readonly scheduler: PyValue;
-  readonly iteration: number | null;
-  /** What a run of ours noted for its continuation. */
-  readonly run: PyValue;
-}
-
-/** The checkpoints of one output folder. */
+/** The checkpoints of one output folder. One is written at a time. */
 export class Checkpointer {
-  constructor(readonly outputDir: string) {}
+  readonly #options: Required<CheckpointerOptions>;
+  /** The save in progress; never rejects. */
+  #work: Promise<void> = Promise.resolve();
+  #failure: unknown = null;
+
+  constructor(
+    readonly outputDir: string,
+    options: CheckpointerOptions = {},
+  ) {
+    this.#options = { retrySeconds: 0, keep: 0, log: SILENT, freeMemory: availableMemory, ...options };
+  }
 
   pathOf(name: string): string {
     return join(this.outputDir, `${name}.pth`);
   }
 
   /**
-   * What writes `<outputDir>/<name>.pth`, and then, if `isLast`, its path into `last_checkpoint`. Tensors are read when the
-   * job is copied or run. Throws CheckpointError for what no checkpoint can hold.
+   * Copies the state, which may change afterwards, and starts a thread that writes `<name>.pth` and then, if it is the last
+   * checkpoint, its path into `last_checkpoint`. Waits for an earlier save first. Without memory for a copy it returns only
+   * when the file is written. Returns the path. Throws CheckpointError for a state that no checkpoint can hold, or if the
+   * earlier save failed.
    */
-  job(
+  async save(
     name: string,
-    { model, optimizer, scheduler, iteration, run }: CheckpointParts,
-    isLast: boolean,
-  ): SaveJob {
-    const content = {
-      model: new Map(model),
-      optimizer,
-      scheduler,
-      iteration,
-      ...(run && { [RUN_KEY]: run }),
-    };
-    return makeJob(this.pathOf(name), content, isLast ? join(this.outputDir, LAST_CHECKPOINT) : null);
+    parts: CheckpointParts,
+    { isLast }: SaveOptions = { isLast: true },
+  ): Promise<string> {
+    await this.settle();
+    const pointer = isLast ? join(this.outputDir, LAST_CHECKPOINT) : null;
+    const packed = { path: this.pathOf(name), ...pickle(packParts(parts)), pointer };
+    const bytes = packed.tensors.reduce(
+      (sum, { dtype, shape }) => sum + sizeOf(shape) * DTYPE_BYTES[dtype],
+      0,
+    );
+    if (bytes <= COPY_SHARE * this.#options.freeMemory()) {
+      this.#start(packed, parts.iteration, writeInThread(copyCheckpoint(packed), this.#patience()));
+    } else {
+      this.#options.log.debug(`no memory for a copy of ${gib(bytes)}: training waits for ${packed.path}`);
+      this.#start(packed, parts.iteration, writeCheckpoint(packed, this.#patience()));
+      await this.settle();
+    }
+    return packed.path;
   }
 
   /**
-   * Writes a checkpoint and the pointer to it, each replaced as a whole. The tensors must not change until the promise
-   * settles. Returns the path. Throws CheckpointError if the disk refuses; what was there before is untouched then.
+   * Gives a saved checkpoint a second name, as a hard link where the file system has them. A file of that name is replaced.
+   * Throws CheckpointError if the disk refuses.
    */
-  async save(name: string, parts: CheckpointParts): Promise<string> {
-    await runJob(this.job(name, parts, true));
-    return this.pathOf(name);
-  }
-
-  /**
-   * Gives a checkpoint a second name, in place of what has that name; without a second copy where the file system can.
-   * Returns the new path. Throws CheckpointError if the disk refuses.
-   */
-  async alias(path: string, name: string): Promise<string> {
-    const target = this.pathOf(name);
-    await replacePath(target, async (temporary) => {
+  async alias(path: string, name: string): Promise<void> {
+    await this.settle();
+    const { retrySeconds, onRetry } = this.#patience();
+    const makeLink = async (temporary: string) => {
       await rm(temporary, { force: true });
       await link(path, temporary).catch(() => copyFile(path, temporary));
-    });
-    return target;
+    };
+    await retry(() => replacePath(this.pathOf(name), makeLink), retrySeconds, onRetry);
   }
 
-  /**
-   * Deletes all but the newest `keep` of the numbered checkpoints up to `iteration`; later ones are of another run. Returns
-   * the names of those that could not be deleted.
-   */
-  prune(keep: number, iteration: number): string[] {
-    const numbered = namesIn(this.outputDir).flatMap((file) => {
-      const number = numberIn(file);
-      return number !== null && number <= iteration ? [{ file, number }] : [];
-    });
-    numbered.sort((a, b) => b.number - a.number);
-    return numbered.slice(keep).flatMap(({ file }) => (remove(join(this.outputDir, file)) ? [] : [file]));
+  /** Makes a file the one that `--resume` continues from. Throws CheckpointError if the disk refuses. */
+  async pointTo(path: string): Promise<void> {
+    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
   }
 
-  /** Deletes model_latest.pth unless it is newer than `iteration`. */
-  removeLatest(iteration: number): void {
-    const path = this.pathOf(LATEST_CHECKPOINT);
-    if (existsSync(path) && (readableIteration(path) ?? 0) <= iteration) remove(path);
+  /** Throws the error of a save that failed, once. */
+  check(): void {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
   }
 
-  /** Deletes what saves of runs that were killed have left; only for who has the folder for itself. */
+  /** Waits until everything is written. Throws CheckpointError if that failed. */
+  async settle(): Promise<void> {
+    await this.#work;
+    this.check();
+  }
+
+  /** Waits until everything is written and logs a failure. */
+  async close(): Promise<void> {
+    try {
+      await this.settle();
+    } catch (error) {
+      this.#options.log.error((error as Error).message);
+    }
+  }
+
+  /** Deletes the temporary files of saves that were killed. The caller must hold the lock of the folder. */
   removeLeftovers(): void {
     for (const file of namesIn(this.outputDir)) if (isLeftover(file)) remove(join(this.outputDir, file));
   }
 
   /**
-   * The checkpoints of the folder that can be opened, but for one, newest first. If the name of that one has its iteration,
-   * later ones are left out: the run may have gone back from them.
+   * The file to start from, or null for a fresh start: MODEL.WEIGHT, or without it the last checkpoint. With `resume` the
+   * last checkpoint comes first, so that a requeued job can use the same command line. A run that was killed between its
+   * first checkpoint and `last_checkpoint` resumes from that checkpoint. If MODEL.WEIGHT is the folder of a run,
+   * `preference` chooses the checkpoint. Throws CheckpointError if the chosen file does not exist.
    */
-  others(path: string): string[] {
+  plan(
+    { weight, resume, transfer, noHead, fallback }: LoadRequest,
+    preference: Preference = preferenceFor(transfer),
+  ): LoadPlan | null {
+    const last = fallback !== undefined ? { path: fallback } : this.#lastFor(weight, resume);
+    if (last !== null) {
+      const whole = resume ? { transfer: false, noHead: false } : { transfer, noHead };
+      return { ...last, source: LAST_CHECKPOINT, ...whole };
+    }
+    if (weight === '') return null;
+    return { ...locateWeight(weight, preference), source: 'MODEL.WEIGHT', transfer, noHead };
+  }
+
+  #lastFor(weight: string, resume: boolean): PointerTarget | null {
+    if (!resume && weight !== '') return null;
+    const target = followPointer(this.outputDir);
+    if (target !== null || !resume) return target;
+    const path = newestCheckpoint(this.outputDir);
+    return path === null ? null : { path };
+  }
+
+  /** Whether `--resume` finds a run to continue. */
+  canResume(): boolean {
+    return existsSync(join(this.outputDir, LAST_CHECKPOINT)) || newestCheckpoint(this.outputDir) !== null;
+  }
+
+  /** The checkpoint that `last_checkpoint` names; null if it names none that exists. */
+  latest(): string | null {
+    return lastCheckpointIn(this.outputDir);
+  }
+
+  /**
+   * The other checkpoints that can be opened, newest first, for one that cannot be used. If that one has its iteration in
+   * its name, later ones are left out: the run may have gone back from them.
+   */
+  fallbacks(path: string): string[] {
     const number = numberIn(basename(path)) ?? Number.POSITIVE_INFINITY;
     return checkpointsIn(this.outputDir)
       .filter((found) => basename(found.path) !== basename(path) && found.iteration <= number)
       .map((found) => found.path);
   }
 
-  /** As lastCheckpoint, but null also where `last_checkpoint` leads to nothing. */
-  findLast(): string | null {
-    return lastCheckpointIn(this.outputDir);
+  #start({ path, pointer }: PackedCheckpoint, iteration: number, writing: Promise<void>): void {
+    const begin = performance.now();
+    this.#work = writing.then(
+      () => {
+        this.#options.log.info({ seconds: (performance.now() - begin) / 1000 }, `saved ${path}`);
+        if (pointer !== null && path !== this.pathOf(LATEST_CHECKPOINT)) this.#removeLatest(iteration);
+        this.#prune(iteration);
+      },
+      (error: unknown) => {
+        this.#failure = error instanceof CheckpointError ? this.#finalError(error, iteration) : error;
+      },
+    );
   }
 
-  /**
-   * The file to start from, or null for a fresh start: MODEL.WEIGHT, or without one the last checkpoint; with `resume` the
-   * last checkpoint comes first, whole, so that a requeued job's command line can stay as it is. A run that was killed
-   * between its first checkpoint and `last_checkpoint` resumes from that checkpoint. If MODEL.WEIGHT is the folder of a run,
-   * `preference` chooses the checkpoint. Throws CheckpointError if the chosen file is not there.
-   */
-  resolve(
-    { weight, resume, transfer, noHead }: LoadRequest,
-    preference: Preference = preferenceFor(transfer),
-  ): LoadPlan | null {
-    let last: PointerTarget | null = resume || weight === '' ? followPointer(this.outputDir) : null;
-    if (resume && last === null) {
-      const path = newestCheckpoint(this.outputDir);
-      last = path === null ? null : { path };
-    }
-    if (last !== null) {
-      const plan = this.continuation(last.path, { resume, transfer, noHead });
-      return { ...plan, warning: last.warning };
-    }
-    if (weight === '') return null;
-    return { ...locateWeight(weight, preference), source: 'MODEL.WEIGHT', transfer, noHead };
+  /** Deletes the checkpoint that was saved by time, unless it is newer than `iteration`. */
+  #removeLatest(iteration: number): void {
+    const path = this.pathOf(LATEST_CHECKPOINT);
+    if (existsSync(path) && (readableIteration(path) ?? 0) <= iteration) remove(path);
   }
 
-  /** How a run continues from one of its own checkpoints: with `resume` whole, whatever else was asked for. */
-  continuation(path: string, { resume, transfer, noHead }: Omit<LoadRequest, 'weight'>): LoadPlan {
-    const whole = resume ? { transfer: false, noHead: false } : { transfer, noHead };
-    return { path, source: LAST_CHECKPOINT, ...whole };
+  /** Deletes all but the newest numbered checkpoints up to `iteration`. Later ones belong to another run. */
+  #prune(iteration: number): void {
+    const { keep, log } = this.#options;
+    if (keep === 0) return;
+    const numbered = namesIn(this.outputDir).flatMap((file) => {
+      const number = numberIn(file);
+      return number !== null && number <= iteration ? [{ file, number }] : [];
+    });
+    const old = numbered.sort((a, b) => b.number - a.number).slice(keep);
+    const kept = old.filter(({ file }) => !remove(join(this.outputDir, file))).map(({ file }) => file);
+    if (kept.length > 0) log.warn(`could not be deleted: ${kept.join(', ')}`);
   }
 
-  /** Whether `--resume` finds a run to continue here. */
-  canResume(): boolean {
-    return existsSync(join(this.outputDir, LAST_CHECKPOINT)) || newestCheckpoint(this.outputDir) !== null;
+  #finalError({ message }: CheckpointError, iteration: number): CheckpointError {
+    const tried = `tried for ${duration(this.#options.retrySeconds)} (SOLVER.CHECKPOINT_RETRY)`;
+    const last = this.latest();
+    const left =
+      last === null ? 'There is no earlier checkpoint' : `The run can go on from ${last}, which is whole`;
+    return new CheckpointError(
+      `${message}; ${tried}. ${left}; the steps from there to iteration ${iteration} are lost.`,
+    );
   }
 
-  /**
-   * The checkpoint that `last_checkpoint` names, or null without such a file. Throws CheckpointError if it leads to nothing.
-   */
-  lastCheckpoint(): string | null {
-    return followPointer(this.outputDir)?.path ?? null;
-  }
-
-  /** Makes a file the one that `--resume` goes on from. Throws CheckpointError if the disk refuses. */
-  async pointTo(path: string): Promise<void> {
-    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
-  }
-}
-
-/** The checkpoint of a run's folder in MODEL.WEIGHT: to start a new training from its weights, or to continue that one. */
-export function preferenceFor(transfer: boolean): Preference {
-  return transfer ? 'best' : 'last';
-}
-
-/** As findWeights, for the path in MODEL.WEIGHT, which sentences name. */
-export function locateWeight(weight: string, preference: Preference): ReturnType<typeof findWeights> {
-  try {
-    const { note, ...found } = findWeights(weight, preference);
-    return note === undefined ? found : { ...found, note: `MODEL.WEIGHT: ${note}` };
-  } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
-    throw new CheckpointError(`MODEL.WEIGHT: ${error.message}`, { cause: error });
+  /** Tries again for some time, and logs each new reason once. */
+  #patience(): Patience {
+    const { retrySeconds, log } = this.#options;
+    let last = '';
+    const onRetry = ({ message }: CheckpointError) => {
+      if (message === last) return;
+      last = message;
+      log.warn(`${message}; trying again for ${duration(retrySeconds)} (SOLVER.CHECKPOINT_RETRY)`);
+    };
+    return { retrySeconds, onRetry };
   }
 }
 
-/**
- * Loads the weights of a file into the model, one tensor at a time through `set`, and returns the other parts as they
- * are. Throws CheckpointError if the file cannot be read or does not fit the model.
- */
-export function loadCheckpoint(
-  { path, transfer, noHead, coverage = 'any', withFlag = (flag) => flag }: LoadSource,
-  model: ModelShapes,
-  set: (name: string, data: Float32Array) => void,
-): LoadedCheckpoint {
-  const content = readWeightFile(path);
-  const state = findStateDict(path, content);
-  const part = (key: string): PyValue =>
-    !transfer && content instanceof Map && content.has('model') ? (content.get(key) ?? null) : null;
-  const iteration = part('iteration');
-  if (iteration !== null && !(Number.isSafeInteger(iteration) && (iteration as number) >= 0)) {
-    throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
-  }
-  return {
-    ...loadWeights({ path, state }, model, { noHead, coverage, withFlag }, set),
-    optimizer: part('optimizer'),
-    scheduler: part('scheduler'),
-    iteration: iteration as number | null,
-    run: part(RUN_KEY),
-  };
-}
-
-/** Whether the file is gone now. */
+/** Deletes a file; returns whether it is gone. */
 function remove(path: string): boolean {
   try {
     rmSync(path, { force: true });

@@ -1,6 +1,6 @@
 /** @file What a weight file holds: its tensors with their sums, the state of training, checksums, what loading makes of it. */
 import { statSync } from 'node:fs';
-import { DamagedDataError } from '../formats/file_source.js';
+import { DamagedDataError } from '../formats/checksum.js';
 import { type DType, type HostTensor, isHostTensor, sizeOf } from '../formats/host_tensor.js';
 import { PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import {

@@ -1,7 +1,8 @@
 /** @file The weights of a trained model, for what only runs it: all of them, or an error. */
 import { CheckpointError } from '../errors.js';
 import type { Module } from '../nn/module.js';
-import { Checkpointer, loadCheckpoint } from './checkpointer.js';
+import { loadCheckpoint } from './checkpoint_parts.js';
+import { Checkpointer } from './checkpointer.js';
 import { checkpointsIn } from './run_checkpoints.js';
 
 export interface WeightsOrigin {
@@ -21,7 +22,7 @@ export interface WeightsOrigin {
  */
 export function loadModelWeights(model: Module, weight: string, outputDir: string): WeightsOrigin {
   const request = { weight, resume: false, transfer: false, noHead: false };
-  const plan = new Checkpointer(outputDir).resolve(request, 'best');
+  const plan = new Checkpointer(outputDir).plan(request, 'best');
   if (plan === null) {
     throw new CheckpointError(
       `MODEL.WEIGHT is empty and ${outputDir} has no last_checkpoint: name the weights of a trained model, ` +

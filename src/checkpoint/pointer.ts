@@ -1,11 +1,11 @@
 /** @file `last_checkpoint`: the text file of a run's folder that names the checkpoint to go on from. */
-import { readFileSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve, win32 } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { basename, join, win32 } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { describeSystemError } from '../formats/file_source.js';
+import { isFile, isFolder, isIn } from '../files/paths.js';
+import { systemErrorText } from '../files/system_errors.js';
 import { printable } from '../util/text.js';
-
-export const LAST_CHECKPOINT = 'last_checkpoint';
+import { LAST_CHECKPOINT } from './checkpoint_names.js';
 
 const MAX_BYTES = 1 << 16;
 
@@ -67,36 +67,6 @@ function readPointer(pointer: string): string | null {
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new CheckpointError(`${pointer}: cannot be read: ${describeSystemError(error)}`, { cause: error });
-  }
-}
-
-/** Whether a file lies directly in a folder. */
-export function isIn(path: string, folder: string): boolean {
-  return realFolder(dirname(path)) === realFolder(folder);
-}
-
-function realFolder(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return resolve(path);
-  }
-}
-
-function isFile(path: string): boolean {
-  return kindOf(path)?.isFile() === true;
-}
-
-export function isFolder(path: string): boolean {
-  return kindOf(path)?.isDirectory() === true;
-}
-
-/** Undefined also for paths that no system can have, such as those with a NUL. */
-function kindOf(path: string) {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
+    throw new CheckpointError(`${pointer}: cannot be read: ${systemErrorText(error)}`, { cause: error });
   }
 }

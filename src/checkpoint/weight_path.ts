@@ -3,10 +3,11 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
-import { describeSystemError } from '../formats/file_source.js';
+import { isFolder } from '../files/paths.js';
+import { systemErrorText } from '../files/system_errors.js';
 import { printable } from '../util/text.js';
-import { BEST_CHECKPOINT, isCheckpointFile } from './checkpoint_names.js';
-import { followPointer, isFolder, LAST_CHECKPOINT, type PointerTarget } from './pointer.js';
+import { BEST_CHECKPOINT, isCheckpointFile, LAST_CHECKPOINT, MOVED_RUN } from './checkpoint_names.js';
+import { followPointer, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
 import { firstOf } from './weights.js';
 
@@ -20,8 +21,6 @@ export interface FoundWeights {
   readonly warning?: string;
 }
 
-/** Subfolders of runs that were moved aside. */
-export const MOVED_RUN = 'previous_run_';
 const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
 const MOST_NAMES = 8;
 
@@ -36,6 +35,22 @@ export function findWeights(path: string, preference: Preference): FoundWeights 
   const target = followPointer(dirname(path));
   if (target === null) throw missingFile(path);
   return { ...target, note: `${path} names a checkpoint: taking ${target.path}` };
+}
+
+/** The checkpoint to take from the run whose folder is MODEL.WEIGHT: to start a new training, or to continue that run. */
+export function preferenceFor(transfer: boolean): Preference {
+  return transfer ? 'best' : 'last';
+}
+
+/** Finds the weights as `findWeights` does, for the path in MODEL.WEIGHT, which its sentences name. */
+export function locateWeight(weight: string, preference: Preference): FoundWeights {
+  try {
+    const { note, ...found } = findWeights(weight, preference);
+    return note === undefined ? found : { ...found, note: `MODEL.WEIGHT: ${note}` };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(`MODEL.WEIGHT: ${error.message}`, { cause: error });
+  }
 }
 
 function weightsOfFolder(folder: string, preference: Preference): FoundWeights {
@@ -83,7 +98,8 @@ function whyMissing(path: string): string {
     statSync(path);
     return 'no such file';
   } catch (error) {
-    return describeSystemError(error);
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'no such file' : systemErrorText(error);
   }
 }
 

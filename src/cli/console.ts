@@ -1,5 +1,5 @@
 /** @file The terminal of a command that keeps a log: readable lines, and progress bars where it is one. */
-import { RunLog } from '../run/run_log.js';
+import { RunLog } from '../run/log.js';
 import { ProgressBars } from './progress_bars.js';
 
 /** Opens the log of a run on standard output. The bars are null if that is not a terminal. */

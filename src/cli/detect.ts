@@ -1,8 +1,8 @@
 /** @file `stmixer detect`: its flags, and how far it is. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import { loadConfig } from '../config/index.js';
 import type { DetectOptions } from '../detect/detect.js';
+import { weightsOfOwnRun } from '../run/run_weights.js';
 import { addEngineOptions, type ConfigOptions, configCommand, finiteNumber } from './options.js';
 import { goOnWithoutOutput } from './output.js';
 

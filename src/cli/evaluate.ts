@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
 import type { AvaResults } from '../evaluation/types.js';
-import { FolderLock } from '../files/folder_lock.js';
+import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { printable } from '../util/text.js';
 import { finiteNumber } from './options.js';
@@ -48,7 +48,7 @@ export function evaluateCommand(): Command {
 }
 
 function lockFolder(out: string): Promise<FolderLock> {
-  return FolderLock.acquire(out, { command: 'evaluate' });
+  return FolderLock.acquire(out, commandLock('evaluate'));
 }
 
 async function writeInto(out: string, results: AvaResults): Promise<void> {

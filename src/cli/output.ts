@@ -2,7 +2,7 @@
  * @file Standard output and standard error that do not take what is written: a pipe whose reader has ended, a full disk, a
  * terminal that is gone.
  */
-import { systemErrorText } from './errors.js';
+import { systemErrorText } from '../files/system_errors.js';
 
 /** Says where to look when standard output fails; null: the program ends then. */
 let whatGoesOn: string | null = null;

@@ -1,6 +1,6 @@
 /** @file Progress bars below the log, on a terminal. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import type { Console } from '../run/logger.js';
+import type { Console } from '../run/log.js';
 import type { Hook, StepReport, TrainingRun } from '../training/hook.js';
 import type { EvaluationBar } from '../training/run_evaluation.js';
 import { BAR_OPTIONS } from '../util/progress.js';

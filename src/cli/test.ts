@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { resultsTable } from '../evaluation/results.js';
+import { EVALUATION_FOLDER } from '../run/run_folder.js';
 import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
@@ -17,7 +18,7 @@ export function testCommand(): Command {
     .description('evaluate MODEL.WEIGHT (or the last checkpoint in OUTPUT_DIR) on the test lists')
     .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
       const loaded = loadConfig(configFile, overrides);
-      goOnWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, 'evaluation')}`);
+      goOnWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
       const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
       const stop = new StopSignals((signal) => `${signal}: ending after this batch${onceMore(signal)}`);
       try {

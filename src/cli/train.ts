@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
+import { LOG } from '../run/run_folder.js';
 import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
@@ -79,7 +80,7 @@ export function trainCommand(): Command {
         process.exitCode = await replay(loaded.config, flags.replay, flags, CONSOLE);
         return;
       }
-      goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, 'log.jsonl')}`);
+      goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
       await runTraining(loaded, flags);
     });
 }

@@ -12,7 +12,7 @@ import { actionName, readLabelNames } from '../data/datasets/label_names.js';
 import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
-import { FolderLock } from '../files/folder_lock.js';
+import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { Rng } from '../util/random.js';
 
@@ -31,7 +31,7 @@ export interface ShowOptions {
 /** Draws clips into PNG files. Throws DataError for clips that are not there. */
 export async function showClips(cfg: Config, options: ShowOptions): Promise<void> {
   makeOutputFolder(options.out, '--out');
-  const lock = await FolderLock.acquire(options.out, { command: 'data show' });
+  const lock = await FolderLock.acquire(options.out, commandLock('data show'));
   try {
     await drawClips(cfg, options);
   } finally {

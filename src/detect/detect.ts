@@ -9,7 +9,7 @@ import { drawSamplePoints } from '../drawing/sample_points.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
-import { FolderLock } from '../files/folder_lock.js';
+import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { writeResult } from '../files/write_file.js';
 import { findEncoder } from '../media/video_writer.js';
@@ -81,7 +81,7 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   refuseOwnInput(options.input, out);
   requireRoomFor(options.input);
   const wait = (message: string) => report.info(message);
-  const lock = await FolderLock.acquire(out, { command: 'detect', wait, signal });
+  const lock = await FolderLock.acquire(out, commandLock('detect'), { wait, signal });
   if (!lock) throw signal.reason;
   try {
     return await detectLocked(cfg, options);

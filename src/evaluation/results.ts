@@ -5,6 +5,10 @@ import { writeResult } from '../files/write_file.js';
 import { csvField, writeDetections } from './ava_csv.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
+/** The file with the precision-recall curves of an evaluation, and the one with its detections. */
+export const PRECISION_RECALL = 'precision_recall.json';
+export const DETECTIONS = 'detections.csv';
+
 /** Points of a precision-recall curve that are kept in a file. */
 const CURVE_POINTS = 200;
 /** Classes in the summary from either end. */
@@ -41,8 +45,8 @@ export function writeResults(folder: string, results: AvaResults, clips?: readon
   );
   write('per_class.csv', `${['id,name,ap,num_ground_truth,num_detections', ...rows].join('\n')}\n`);
   const curves = results.perClass.map(({ id, name, curve }) => [id, { name, ...thinned(curve) }]);
-  write('precision_recall.json', `${JSON.stringify(Object.fromEntries(curves))}\n`);
-  if (clips) writeDetections(join(folder, 'detections.csv'), clips);
+  write(PRECISION_RECALL, `${JSON.stringify(Object.fromEntries(curves))}\n`);
+  if (clips) writeDetections(join(folder, DETECTIONS), clips);
 }
 
 /** The curve at evenly spaced points, its ends among them. */

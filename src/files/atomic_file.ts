@@ -4,7 +4,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { CheckpointError } from '../errors.js';
-import { describeSystemError } from '../formats/file_source.js';
+import { systemErrorText } from './system_errors.js';
 
 const BUFFER_BYTES = 1 << 20;
 const WRITE_CHUNK = 1 << 30;
@@ -83,7 +83,7 @@ export async function replacePath(path: string, make: (temporary: string) => Pro
     if (!(error as NodeJS.ErrnoException)?.syscall) throw error;
     const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync(dirname(path));
     if (isGone) orphans.add(temporary);
-    const reason = isGone ? `the folder ${dirname(path)} does not exist` : describeSystemError(error);
+    const reason = isGone ? `the folder ${dirname(path)} does not exist` : systemErrorText(error);
     throw new CheckpointError(`${path}: cannot be written: ${reason}`, { cause: error });
   }
 }

@@ -1,7 +1,11 @@
 /** @file The bytes of a file at any offset, of which only as much is read as is asked for. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { ByteSource } from '../media/image_header.js';
 import { READ } from './file_pieces.js';
+
+/** Bytes of a file at any offset; 0 after its end. */
+export interface ByteSource {
+  at(offset: number): number;
+}
 
 /** Embedded previews and profiles may stand before the size, so a file is read on until it is found. */
 const CHUNK_BYTES = 4096;

@@ -1,36 +1,23 @@
 /** @file One run at a time in a folder: living, dead and silent holders. */
 import { spawn } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { beforeEach, expect, it, vi } from 'vitest';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { ConfigError } from '../errors.js';
 import { FolderLock, type LockOptions } from './folder_lock.js';
 
+const { at } = temporaryFiles();
+const RUN = { file: 'run.lock', holder: 'run', setting: 'OUTPUT_DIR' };
 let folder: string;
 let lock: string;
-const options = () => ({
-  command: 'train' as const,
-  wait: vi.fn<NonNullable<LockOptions['wait']>>(),
-  silenceMs: 200,
+beforeEach(() => {
+  folder = at();
+  lock = at('run.lock');
 });
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-lock-'));
-  lock = join(folder, 'run.lock');
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
+const options = () => ({ wait: vi.fn<NonNullable<LockOptions['wait']>>(), silenceMs: 200 });
+const acquire = (changes: LockOptions = {}) => FolderLock.acquire(folder, RUN, { ...options(), ...changes });
 
 const holder = (changes: object) =>
   writeFileSync(lock, JSON.stringify({ host: hostname(), began: '', since: 'noon', ...changes }));
@@ -57,38 +44,38 @@ async function living(): Promise<{ pid: number; began: string; end: () => Promis
   };
 }
 
-it('names process and machine, and is gone after release', async () => {
-  const held = await FolderLock.acquire(folder, options());
+it('names process and machine, and removes its file on release', async () => {
+  const held = await acquire();
   expect(JSON.parse(readFileSync(lock, 'utf8'))).toMatchObject({ pid: process.pid, host: hostname() });
   held?.release();
   held?.release();
   expect(readdirSync(folder)).toEqual([]);
 });
 
-it('is refused while its holder lives, and taken over when that was killed', async () => {
+it('refuses a folder while its holder lives, and takes it over after a kill', async () => {
   const { pid, began, end } = await living();
   holder({ pid, began });
-  const refused = FolderLock.acquire(folder, options());
+  const refused = acquire();
   await expect(refused).rejects.toThrow(ConfigError);
   await expect(refused).rejects.toThrow(`process ${pid} on ${hostname()}, since noon`);
   await end();
-  const held = await FolderLock.acquire(folder, options());
+  const held = await acquire();
   expect(JSON.parse(readFileSync(lock, 'utf8')).pid).toBe(process.pid);
   held?.release();
 });
 
-it('is taken over where another process has got the number of the dead one', async () => {
+it('takes over if another process has the number of the dead one', async () => {
   const { pid, end } = await living();
   holder({ pid, began: '1' });
-  (await FolderLock.acquire(folder, options()))?.release();
+  (await acquire())?.release();
   // As in containers, where every run may be process 1.
   holder({ pid: process.pid, began: '1' });
-  (await FolderLock.acquire(folder, options()))?.release();
+  (await acquire())?.release();
   expect(existsSync(lock)).toBe(false);
   await end();
 });
 
-it('is taken over where the dead holder is left as a zombie', async () => {
+it('takes over from a dead holder that is still a zombie', async () => {
   // The shell's child ends soon, and the sleep that takes the shell's place never asks for it.
   const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -98,50 +85,52 @@ it('is taken over where the dead holder is left as a zombie', async () => {
   );
   await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '));
   holder({ pid, began: beginOf(pid) });
-  (await FolderLock.acquire(folder, options()))?.release();
+  (await acquire())?.release();
   parent.kill();
 });
 
-it('of another machine is taken over after a silence, refused at a sign of life', async () => {
+it('takes over from another machine after a silence, and refuses at a sign of life', async () => {
   holder({ host: 'elsewhere', pid: 1 });
   const waiting = options();
-  const held = await FolderLock.acquire(folder, waiting);
+  const held = await acquire(waiting);
   expect(waiting.wait).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('a run on elsewhere'));
   held?.release();
 
   holder({ host: 'elsewhere', pid: 1 });
   const beat = setInterval(() => utimesSync(lock, new Date(), new Date()), 20);
-  await expect(FolderLock.acquire(folder, { ...options(), silenceMs: 1000 })).rejects.toThrow(/elsewhere/);
+  await expect(acquire({ silenceMs: 1000 })).rejects.toThrow(/elsewhere/);
   clearInterval(beat);
 });
 
-it('is not waited for longer than it takes to be told to stop', async () => {
+it('returns null as soon as the signal is aborted', async () => {
   holder({ host: 'elsewhere', pid: 1 });
-  const stopping = { ...options(), silenceMs: 60_000, signal: AbortSignal.abort() };
-  expect(await FolderLock.acquire(folder, stopping)).toBeNull();
+  const controller = new AbortController();
+  const stopping = { silenceMs: 60_000, signal: controller.signal };
+  setTimeout(() => controller.abort(), 50);
+  expect(await acquire(stopping)).toBeNull();
 });
 
-it('is readable as a whole or not there: a broken one counts as one of another machine', async () => {
+it('treats a broken lock like one of another machine', async () => {
   writeFileSync(lock, '{"pid": 12');
   const waiting = options();
-  (await FolderLock.acquire(folder, waiting))?.release();
+  (await acquire(waiting))?.release();
   expect(waiting.wait).toHaveBeenCalledWith(expect.stringContaining('an unknown machine'));
 });
 
-it('takes an empty lock, which a full disk has left, after two seconds', async () => {
+it('takes over an empty lock, which a full disk has left, after two seconds', async () => {
   writeFileSync(lock, '');
   const waits = { ...options(), silenceMs: 60_000 };
   const begin = performance.now();
-  const taken = await FolderLock.acquire(folder, waits);
+  const taken = await acquire(waits);
   expect(performance.now() - begin).toBeLessThan(20_000);
   expect(waits.wait).not.toHaveBeenCalled();
   expect(readFileSync(lock, 'utf8')).toContain(String(process.pid));
-  taken!.release();
+  taken?.release();
 });
 
-it('names what is in the way of the lock, and does not try for ever', async () => {
+it('names what is in the way of the lock, and does not try forever', async () => {
   mkdirSync(lock);
-  await expect(FolderLock.acquire(folder, options())).rejects.toThrow(
+  await expect(acquire()).rejects.toThrow(
     /run\.lock: is in the way of the file that keeps a second run out, and cannot be read as one; delete it/,
   );
   expect(readdirSync(folder)).toEqual(['run.lock']);

@@ -1,4 +1,9 @@
-/** @file Locks: one command of a kind at a time writes into a folder, also where several machines share it. */
+/**
+ * @file Locks: one command of a kind at a time writes into a folder, also if several machines share it.
+ *
+ * Own code instead of a lock library: after a kill the lock must be free at once on this machine, although process numbers
+ * are used again, and after a silence on others, whose clocks may differ.
+ */
 import {
   closeSync,
   linkSync,
@@ -14,55 +19,55 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../errors.js';
-import { numberOrNull, parseObject, readText, stringOr } from '../formats/json_lines.js';
-import { NEVER_ABORTED, unlessAborted } from '../util/abort.js';
+import { numberOrNull, parseObject, stringOr } from '../util/json.js';
 import { isRunning, processStat } from '../util/process_stat.js';
+import { readText } from '../util/read_text.js';
 
-/**
- * Commands that write into a folder, with the file of their lock and the setting that names the folder. Commands that write other
- * files than each other do not get into each other's way: a run may be tested and reported while it trains.
- */
-const COMMANDS = {
-  train: { file: 'run.lock', setting: 'OUTPUT_DIR' },
-  test: { file: 'test.lock', setting: 'OUTPUT_DIR' },
-  detect: { file: 'detect.lock', setting: '--out' },
-  evaluate: { file: 'evaluate.lock', setting: '--out' },
-  report: { file: 'report.lock', setting: '--out' },
-  'data prepare': { file: 'prepare.lock', setting: '--out' },
-  'data show': { file: 'show.lock', setting: '--out' },
-} as const;
-
-export type LockingCommand = keyof typeof COMMANDS;
-
-/** How often the holder shows that it lives, and after how long without that a holder on another machine is dead. */
+/** How often the holder shows that it is alive, and the silence after which a holder on another machine counts as dead. */
 const BEAT_MS = 10_000;
 const SILENCE_MS = 120_000;
-/** After how long an empty lock is one that could not be written. */
+/** The age at which an empty lock counts as one that could not be written. */
 const EMPTY_MS = 2000;
-/** Locks in a row that are there but cannot be read. */
+/** Tries to read a lock that exists but cannot be read. */
 const MAX_UNREAD = 50;
 
-/** Who holds a lock, as its file says. */
+/** A kind of lock. Commands that write different files have different locks: a run may be tested while it trains. */
+export interface LockKind {
+  /** The name of the lock's file. */
+  readonly file: string;
+  /** What holds such a lock, in words, for example "run". */
+  readonly holder: string;
+  /** The setting that names the folder. */
+  readonly setting: string;
+}
+
+/** The lock of a command for the folder that `--out` names. */
+export function commandLock(
+  command: 'detect' | 'evaluate' | 'report' | 'data prepare' | 'data show',
+): LockKind {
+  return { file: `${command.split(' ').at(-1)}.lock`, holder: `\`stmixer ${command}\``, setting: '--out' };
+}
+
+/** The holder of a lock, as its file names it. */
 interface Holder {
   readonly host: string;
   readonly pid: number | null;
-  /** When the process began, in the system's own unit: process numbers are used again. Empty where it is not known. */
+  /** When the process began, in the system's own unit, since process numbers are used again. Empty if unknown. */
   readonly began: string;
   readonly since: string;
 }
 
 export interface LockOptions {
-  readonly command: LockingCommand;
-  /** Told why it takes time; standard error is told without it. */
+  /** Receives the reason for a wait; by default standard error does. */
   wait?(message: string): void;
-  /** Ends the waiting, with null. */
+  /** Ends a wait: `acquire` then returns null. */
   readonly signal?: AbortSignal;
   readonly silenceMs?: number;
 }
 
 const toStandardError = (message: string) => void process.stderr.write(`${message}\n`);
 
-/** A folder that this process has for itself until `release`. */
+/** A lock that this process holds until `release`. */
 export class FolderLock {
   readonly #beat: NodeJS.Timeout;
   readonly #release = () => this.release();
@@ -76,13 +81,22 @@ export class FolderLock {
   }
 
   /**
-   * Takes the lock of a folder, or that of a process that has died. Whether a process on another machine has, only its silence
-   * tells: then this waits two minutes. Null where it was told to stop meanwhile. Throws ConfigError where a process holds it.
+   * Takes the lock of a folder, also from a process that has died. Only silence shows whether a process on another machine
+   * has died, so this may wait for two minutes. Returns null if `signal` is aborted meanwhile. Throws ConfigError if a
+   * process holds the lock.
    */
-  static acquire(folder: string, options: LockOptions & { readonly signal?: undefined }): Promise<FolderLock>;
-  static acquire(folder: string, options: LockOptions): Promise<FolderLock | null>;
-  static async acquire(folder: string, options: LockOptions): Promise<FolderLock | null> {
-    const path = join(folder, COMMANDS[options.command].file);
+  static acquire(
+    folder: string,
+    kind: LockKind,
+    options?: LockOptions & { readonly signal?: undefined },
+  ): Promise<FolderLock>;
+  static acquire(folder: string, kind: LockKind, options: LockOptions): Promise<FolderLock | null>;
+  static async acquire(
+    folder: string,
+    kind: LockKind,
+    options: LockOptions = {},
+  ): Promise<FolderLock | null> {
+    const path = join(folder, kind.file);
     const text = `${JSON.stringify({
       pid: process.pid,
       host: hostname(),
@@ -98,26 +112,26 @@ export class FolderLock {
       }
       const found = readText(path);
       if (found === null) {
-        // Given back between the two looks, or something that is no lock.
+        // The lock was released in between, or it is not a file.
         if (++unread > MAX_UNREAD) throw unreadable(path);
         await setTimeout(20);
         continue;
       }
-      const alive = await isAlive(path, found, options);
+      const alive = await isAlive(path, found, kind, options);
       if (alive === null) return null;
-      if (alive) throw occupied(folder, options.command, found);
-      if (!removeStale(path, found)) throw occupied(folder, options.command, readText(path) ?? found);
+      if (alive) throw occupied(folder, kind, found);
+      if (!removeStale(path, found)) throw occupied(folder, kind, readText(path) ?? found);
     }
   }
 
-  /** Gives the folder back; more than once is fine. */
+  /** Releases the lock. May be called more than once. */
   release(): void {
     clearInterval(this.#beat);
     process.off('exit', this.#release);
     try {
       if (readFileSync(this.path, 'utf8') === this.text) rmSync(this.path);
     } catch {
-      // The folder has gone: there is nothing to give back.
+      // The folder was deleted, and the lock with it.
     }
   }
 
@@ -126,12 +140,12 @@ export class FolderLock {
     try {
       utimesSync(this.path, now, now);
     } catch {
-      // A share that is away for a while; the next beat may reach it.
+      // The share is away for a while. The next beat may reach it.
     }
   }
 }
 
-/** Makes the file of a lock, whole or not at all. Throws EEXIST where there is one. */
+/** Makes the file of a lock, whole or not at all. Throws EEXIST if it exists. */
 function writeLock(path: string, text: string): void {
   const file = openSync(path, 'wx');
   try {
@@ -150,43 +164,45 @@ function unreadable(path: string): ConfigError {
   );
 }
 
-/** Whether the process that wrote a lock still runs; null if `signal` was aborted before that was known. */
+/** Whether the process that wrote a lock still runs; null if the signal came before that was known. */
 async function isAlive(
   path: string,
   text: string,
-  { command, wait = toStandardError, signal = NEVER_ABORTED, silenceMs = SILENCE_MS }: LockOptions,
+  { holder }: LockKind,
+  { wait = toStandardError, signal, silenceMs = SILENCE_MS }: LockOptions,
 ): Promise<boolean | null> {
   const { host, pid, began } = parseHolder(text);
   if (host === hostname() && pid !== null) {
-    // In a container every run may have the same number: one that has ours has ended.
+    // In a container each run may have the same number, so a holder with our number has ended.
     if (pid === process.pid || !isRunning(pid)) return false;
     const stat = processStat(pid);
-    // A process that has ended may wait for ever for its parent to notice, as in many containers.
+    // A process that has ended may stay a zombie if its parent never asks for it, as in many containers.
     return stat === null || (stat.began === began && !/[ZX]/.test(stat.state));
   }
-  // A process writes its lock at once; a disk that was full may have taken an empty one.
+  // A process writes its lock at once. An empty lock may come from a full disk.
   const patience = text.trim() === '' ? Math.min(silenceMs, EMPTY_MS) : silenceMs;
-  if (patience === silenceMs)
-    wait(
-      `${path}: ${command === 'train' ? 'a run' : `\`stmixer ${command}\``} on ${host || 'an unknown machine'} had this folder; waiting ${silenceMs / 1000} s to see whether it lives`,
-    );
-  // Clocks of machines differ, so its beats are compared with each other only.
+  if (patience === silenceMs) {
+    const owner = `a ${holder} on ${host || 'an unknown machine'}`;
+    wait(`${path}: ${owner} had this folder; waiting ${silenceMs / 1000} s to see whether it is alive`);
+  }
+  // Clocks of machines differ, so the beats are only compared with each other.
   const before = modified(path);
   const end = performance.now() + patience;
   while (performance.now() < end) {
-    if ((await unlessAborted(setTimeout(Math.min(1000, patience / 4), true), signal)) === null) return null;
+    await setTimeout(Math.min(1000, patience / 4), undefined, { signal }).catch(() => {});
+    if (signal?.aborted) return null;
     if (modified(path) !== before) return true;
   }
   return false;
 }
 
-/** Takes a dead process's lock away; false where another process was faster and has a new one. */
+/** Removes a dead process's lock. False if another process was faster and holds a new one. */
 function removeStale(path: string, text: string): boolean {
   const aside = `${path}.stale-${process.pid}`;
   try {
     renameSync(path, aside);
   } catch (error) {
-    // Somebody else has taken it away; who gets the folder then is decided when the new lock is made.
+    // Another process has removed it. The next try to make the lock decides who gets it.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw error;
   }
@@ -199,12 +215,10 @@ function removeStale(path: string, text: string): boolean {
   return isStale;
 }
 
-function occupied(folder: string, command: LockingCommand, text: string): ConfigError {
+function occupied(folder: string, { file, holder, setting }: LockKind, text: string): ConfigError {
   const { host, pid, since } = parseHolder(text);
-  const { file, setting } = COMMANDS[command];
-  const other = command === 'train' ? 'another run' : `another \`stmixer ${command}\``;
   return new ConfigError(
-    `${folder}: ${other} is writing here (process ${pid ?? '?'} on ${host || 'an unknown machine'}, since ${since || '?'}). ` +
+    `${folder}: another ${holder} is writing here (process ${pid ?? '?'} on ${host || 'an unknown machine'}, since ${since || '?'}). ` +
       `Choose another ${setting}, or wait until the other one ends; if it does not run any more, delete ${join(folder, file)}`,
   );
 }

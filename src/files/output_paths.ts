@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
+import { systemErrorText } from './system_errors.js';
 
 /**
  * Makes a folder and those above it, and checks that a file can be written in it. `setting` is the name under which the user
@@ -113,40 +114,12 @@ function danglingLink(path: string): Obstacle {
   return new Obstacle(`${path} is a link to ${readlinkSync(path)}, which does not exist`);
 }
 
-const REASONS: Record<string, string> = {
-  EISDIR: 'it is a folder',
-  EEXIST: 'it exists already',
-  ENOENT: 'there is no such folder',
-  EBUSY: 'it is in use, for example as a mount point',
-  EACCES: 'you have no permission to write there',
-  EPERM: 'you have no permission to write there',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'there is no space left on the disk',
-  EDQUOT: 'the disk quota is used up',
-  ENOTDIR: 'a part of the path is a file, not a folder',
-  ELOOP: 'its links lead in a circle',
-  ENAMETOOLONG: 'the name is too long',
-  ENODEV: 'the disk is not there',
-  ENXIO: 'the disk is not there',
-  EIO: 'the disk reports an input/output error',
-  ENOTCONN: 'the network share is not connected',
-  EHOSTDOWN: 'the network share does not answer',
-  ETIMEDOUT: 'the network share does not answer',
-  ESTALE: 'the network share has gone',
-};
-
-/** Why the system refused to write, in words. */
-export function ioReason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return REASONS[code ?? ''] ?? message;
-}
-
 function refusal(path: string, setting: string, error: unknown): unknown {
   if (error instanceof ConfigError) return error;
   const { code, message, path: at } = error as NodeJS.ErrnoException;
   if (!(error instanceof Obstacle) && !code) return error;
   const place = at && resolve(at) !== resolve(path) && !basename(at).startsWith('.stmixer-') ? `${at}: ` : '';
-  const why = error instanceof Obstacle ? message : `${place}${ioReason(error)}`;
+  const why = error instanceof Obstacle ? message : `${place}${systemErrorText(error)}`;
   return new ConfigError(`${setting}: ${path === '' ? '' : `${path}: `}cannot be used for output: ${why}`, {
     cause: error,
   });

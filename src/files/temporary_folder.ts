@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { removeLeftovers, temporaryPrefix } from './leftovers.js';
-import { ioReason } from './output_paths.js';
+import { systemErrorText } from './system_errors.js';
 
 /**
  * Makes a new folder for `content`, such as "the frames of the video". Throws ConfigError, which names TMPDIR, where none can be
@@ -22,8 +22,9 @@ export function makeTemporaryFolder(content: string): string {
 /** An error for what could not be written there. */
 export function temporaryFolderError(content: string, error: unknown): ConfigError {
   const place = tmpdir();
-  const { code } = error as NodeJS.ErrnoException;
-  const why = existsSync(place) && code === 'ENOENT' ? 'it takes no files' : ioReason(error);
+  const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  const missing = existsSync(place) ? 'the folder takes no files' : 'there is no such folder';
+  const why = isMissing ? missing : systemErrorText(error);
   return new ConfigError(
     `${variable()}: ${place}: ${content} cannot be stored there: ${why}; set TMPDIR to a folder with room for them`,
     { cause: error },

@@ -1,7 +1,7 @@
 /** @file Writing a result so that a disk that is full neither damages the file before it nor leaves half of the new one. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UserError } from '../errors.js';
-import { ioReason } from './output_paths.js';
+import { systemErrorText } from './system_errors.js';
 
 /** Replaces a file as a whole. Throws UserError, which names the file, if the disk refuses. */
 export function writeResult(path: string, content: string | Uint8Array): void {
@@ -11,6 +11,6 @@ export function writeResult(path: string, content: string | Uint8Array): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new UserError(`${path}: cannot be written: ${ioReason(error)}`, { cause: error });
+    throw new UserError(`${path}: cannot be written: ${systemErrorText(error)}`, { cause: error });
   }
 }

@@ -14,7 +14,7 @@ import { pickleProgram } from '../../test/support/pickle_programs.js';
 import { safetensorsFile } from '../../test/support/safetensors_structures.js';
 import { zipStructure } from '../../test/support/zip_structures.js';
 import { CheckpointError } from '../errors.js';
-import { FileSource } from './file_source.js';
+import { FileSource } from '../files/file_source.js';
 import { float32Tensor, type HostTensor, isHostTensor, piecesOf } from './host_tensor.js';
 import { writePth } from './pth/pth_writer.js';
 import { PyFloat, PyTuple } from './python/values.js';

@@ -1,6 +1,7 @@
 /** @file Opening a weight file of either format, and looking through the whole of one for damage. */
 import { CheckpointError } from '../errors.js';
-import { DamagedDataError, FileSource } from './file_source.js';
+import { FileSource } from '../files/file_source.js';
+import { crc32OfRange, DamagedDataError } from './checksum.js';
 import { piecesOf } from './host_tensor.js';
 import { namedTensors } from './pickle/walk_values.js';
 import { readPth } from './pth/pth_reader.js';
@@ -85,7 +86,7 @@ function checkZip(path: string): ChecksumReport {
     for (const entry of readZipDirectory(file).values()) {
       const start = findEntryData(file, entry);
       if (entry.crc32 === 0 && entry.size > 0) unchecked++;
-      else if (file.crc32(start, entry.size) === entry.crc32) good++;
+      else if (crc32OfRange(file, start, entry.size) === entry.crc32) good++;
       else damaged.push(names.get(entry.name.replace(/^[^/]+\/data\//, '')) ?? entry.name);
     }
     return { good, unchecked, damaged };

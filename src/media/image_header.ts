@@ -1,13 +1,9 @@
 /** @file The first bytes of a picture file: which format it has, how large it is and how its pixels are stored. */
 import type { Size } from '../data/clip/transforms.js';
+import type { ByteSource } from '../files/file_bytes.js';
 
 /** The formats that frames may have, whatever their names end in. */
 export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'tiff' | 'gif' | 'avif';
-
-/** Bytes of a file at any offset; beyond its end they read as 0. */
-export interface ByteSource {
-  at(offset: number): number;
-}
 
 export function bytesOf(buffer: Uint8Array): ByteSource {
   return { at: (offset) => buffer[offset] ?? 0 };

@@ -1,8 +1,7 @@
 /** @file The plots of a run: which curves there are, from its metrics and evaluations. */
 
-import { bestEvaluation, type PrecisionRecall } from '../run/evaluation_files.js';
-import type { ClassAp, Evaluation } from '../run/evaluations.js';
-import type { MetricsPoint } from '../run/read_run.js';
+import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from '../run/evaluations.js';
+import type { MetricsLine } from '../run/metrics.js';
 import { significant } from '../util/text.js';
 import type { Bar, Line, Plot } from './plot.js';
 import { type Point, quantile, smooth, thin } from './series.js';
@@ -31,7 +30,7 @@ const LOGARITHMIC_FROM = 20;
 const GIB = 2 ** 30;
 
 /** The loss: the mean between logged lines, and a line through it. */
-export function lossFigure(metrics: readonly MetricsPoint[]): Figure | null {
+export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {
   const points = thin(
     metrics.map(({ iteration, lossAverage, loss }) => ({ x: iteration, y: lossAverage ?? loss })),
   );
@@ -65,7 +64,7 @@ const TERM_TITLES: Record<string, string> = {
 };
 
 /** The terms of the loss, each in all stages of the decoder. */
-export function termFigures(metrics: readonly MetricsPoint[]): Figure[] {
+export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
   // Stage by stage as the names tell: `loss_ce_0` is the first stage's, `loss_ce` the last one's.
   const stages = new Map<string, Map<number, string>>();
   for (const name of new Set(metrics.flatMap(({ losses }) => [...losses.keys()]))) {
@@ -106,7 +105,7 @@ export function termFigures(metrics: readonly MetricsPoint[]): Figure[] {
 const ITERATIONS = { xTitle: 'iteration', xFormat: ',d' };
 
 /** The learning rates; groups with the same rates share a line. */
-export function rateFigure(metrics: readonly MetricsPoint[]): Figure | null {
+export function rateFigure(metrics: readonly MetricsLine[]): Figure | null {
   const groups = Math.max(0, ...metrics.map(({ lr }) => lr.length));
   const byValues = new Map<string, { points: Point[]; groups: number[] }>();
   for (let group = 0; group < groups; group++) {
@@ -142,14 +141,14 @@ export function rateFigure(metrics: readonly MetricsPoint[]): Figure | null {
 }
 
 /** Seconds per step, and how many of them were spent waiting for data. */
-export function timeFigure(metrics: readonly MetricsPoint[]): Figure | null {
+export function timeFigure(metrics: readonly MetricsLine[]): Figure | null {
   const usual = quantile(
     metrics.map(({ seconds }) => seconds),
     0.9,
   );
   if (usual === null) return null;
   const isOutlier = (seconds: number | null) => seconds !== null && seconds > OUTLIER * usual;
-  const series = (pick: (point: MetricsPoint) => number | null) =>
+  const series = (pick: (point: MetricsLine) => number | null) =>
     thin(metrics.map((point) => ({ x: point.iteration, y: isOutlier(point.seconds) ? null : pick(point) })));
   const outliers = metrics.filter(({ seconds }) => isOutlier(seconds));
   const longest = Math.max(...outliers.map(({ seconds }) => seconds!));
@@ -180,7 +179,7 @@ export function timeFigure(metrics: readonly MetricsPoint[]): Figure | null {
 }
 
 /** Memory of the process. */
-export function memoryFigure(metrics: readonly MetricsPoint[]): Figure | null {
+export function memoryFigure(metrics: readonly MetricsLine[]): Figure | null {
   const points = thin(
     metrics.map(({ iteration, memoryBytes }) => ({
       x: iteration,

@@ -7,9 +7,9 @@ import { readLabelMap } from '../data/datasets/label_map.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { UserError } from '../errors.js';
+import { DETECTIONS } from '../evaluation/results.js';
 import type { ClipDetections } from '../evaluation/types.js';
-import { evaluationFile } from '../run/evaluation_files.js';
-import type { Evaluation } from '../run/evaluations.js';
+import { type Evaluation, evaluationFile } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
 import { type CsvClip, pickClips } from './detections_csv.js';
 import { type ExamplePicture, exampleDetections } from './examples.js';
@@ -36,7 +36,7 @@ const QUALITY = 62;
 
 /** The pictures of an evaluation, or a sentence why there are none. */
 export async function examplePictures(run: Run, evaluation: Evaluation): Promise<ExampleFigure[] | string> {
-  const file = evaluationFile(run.folder, evaluation, 'detections.csv');
+  const file = evaluationFile(run.folder, evaluation, DETECTIONS);
   if (file === null || !run.config?.config) {
     return 'No examples: they need the evaluation’s folder and a readable config.yaml.';
   }

@@ -1,7 +1,7 @@
 /** @file The report of a run as one HTML page that needs nothing else. */
 import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
-import { readPrecisionRecall } from '../run/evaluation_files.js';
+import { readPrecisionRecall } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
 import {
   classFigures,

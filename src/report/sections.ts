@@ -1,9 +1,10 @@
 /** @file The sections of the page that are words and tables. */
 import { configLines } from '../config/dump.js';
 import { type Config, defaultConfig } from '../config/index.js';
-import { isObject, type Json } from '../formats/json_lines.js';
+import type { RunConfig } from '../run/config.js';
 import type { Evaluation } from '../run/evaluations.js';
-import type { Run, RunConfig } from '../run/read_run.js';
+import type { Run } from '../run/read_run.js';
+import { isObject, type Json } from '../util/json.js';
 import { duration, gib } from '../util/text.js';
 import { rankedClasses } from './curves.js';
 import type { EmbeddedPicture, ExampleFigure } from './example_pictures.js';

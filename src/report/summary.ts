@@ -1,9 +1,9 @@
 /** @file The headline numbers of a run. */
 
 import { clipsPerStep } from '../data/data_config.js';
-import { isObject, numberOrNull, stringOr } from '../formats/json_lines.js';
-import { bestEvaluation } from '../run/evaluation_files.js';
+import { bestEvaluation } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
+import { isObject, numberOrNull, stringOr } from '../util/json.js';
 import { duration, gib, significant } from '../util/text.js';
 import { quantile } from './series.js';
 

@@ -1,9 +1,10 @@
 /** @file Writes the report of a run: the page, and every curve as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
-import { FolderLock } from '../files/folder_lock.js';
+import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { checkOutputFile, makeOutputFolder } from '../files/output_paths.js';
 import { checkIsRun, type Run, readRun } from '../run/read_run.js';
+import { REPORT_FOLDER } from '../run/run_folder.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
 import { figureSvg, svgToPng } from './picture.js';
@@ -30,7 +31,7 @@ export interface WrittenReport {
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
   checkIsRun(outputDir);
   const paths = outputPaths(outputDir, options);
-  const lock = await FolderLock.acquire(paths.folder, { command: 'report' });
+  const lock = await FolderLock.acquire(paths.folder, commandLock('report'));
   try {
     return await writeFiles(outputDir, paths);
   } finally {
@@ -59,7 +60,7 @@ type OutputPaths = Pick<WrittenReport, 'html' | 'folder'>;
 /** Makes the folders that files will go to. */
 function outputPaths(outputDir: string, { html }: ReportOptions): OutputPaths {
   if (html === undefined) {
-    const folder = join(outputDir, 'report');
+    const folder = join(outputDir, REPORT_FOLDER);
     makeOutputFolder(folder, 'report (--out writes it elsewhere)');
     return { html: join(folder, 'index.html'), folder };
   }

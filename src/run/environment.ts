@@ -1,8 +1,9 @@
-/** @file OUTPUT_DIR/environment.json: on what a run was made. */
+/** @file environment.json: the machine, the versions and the command line of a run. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { type EngineInfo, machineMemory } from '../engine/index.js';
+import { ENVIRONMENT } from './run_folder.js';
 
 /** Content of environment.json. */
 export interface Environment {
@@ -14,9 +15,9 @@ export interface Environment {
   platform: string;
   cpu: string;
   cores: number;
-  /** All that the process may have. */
+  /** Memory that the process may use. */
   memory_bytes: number;
-  /** The file with the limit, where the process may have less than the machine has. */
+  /** The file that sets a limit below the machine's memory, or null. */
   memory_limited_by: string | null;
   engine: EngineInfo;
 }
@@ -36,5 +37,5 @@ export function writeEnvironment(outputDir: string, engine: EngineInfo): void {
     memory_limited_by: limitedBy,
     engine,
   };
-  writeFileSync(join(outputDir, 'environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
+  writeFileSync(join(outputDir, ENVIRONMENT), `${JSON.stringify(environment, null, 2)}\n`);
 }

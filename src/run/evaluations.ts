@@ -1,20 +1,21 @@
-/** @file All evaluations of a run: one line each in OUTPUT_DIR/evaluations.jsonl. */
-import { join, relative } from 'node:path';
-import { type ResultsJson, resultsJson } from '../evaluation/results.js';
+/** @file evaluations.jsonl: the evaluations of a run, one line each, and the files in the folder of each. */
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { PRECISION_RECALL, type ResultsJson, resultsJson } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import { appendLine } from '../files/line_file.js';
 import {
   isObject,
   type Json,
   numberOrNull,
+  numbersOf,
   parseJsonLines,
-  readText,
+  parseObject,
   stringOr,
-} from '../formats/json_lines.js';
+} from '../util/json.js';
+import { readText } from '../util/read_text.js';
+import { EVALUATIONS } from './run_folder.js';
 
-export const EVALUATIONS = 'evaluations.jsonl';
-
-/** What an evaluation found for a class. */
+/** The average precision of a class. */
 export interface ClassAp {
   readonly id: number;
   readonly name: string;
@@ -22,18 +23,18 @@ export interface ClassAp {
   readonly groundTruth: number;
 }
 
-/** A line of evaluations.jsonl as it is read: whatever is missing or of another type is null or empty. */
+/** A line as it is read. Fields that are missing or of another type are null or empty. */
 export interface Evaluation {
   readonly iteration: number;
   readonly mAP: number | null;
   readonly perClass: readonly ClassAp[];
   readonly clips: number | null;
   readonly seconds: number | null;
-  /** Below the folder of the run. */
+  /** The folder of its files, relative to OUTPUT_DIR. */
   readonly folder: string;
 }
 
-/** A line of evaluations.jsonl as it is written. */
+/** A line as it is written. */
 export interface EvaluationLine extends ResultsJson {
   iteration: number;
   clips: number;
@@ -44,12 +45,7 @@ export interface EvaluationLine extends ResultsJson {
   folder: string;
 }
 
-/** The folder of an evaluation: after so many iterations of a run, or under a name. */
-export function evaluationFolder(outputDir: string, which: number | string): string {
-  const name = typeof which === 'number' ? `iteration_${String(which).padStart(7, '0')}` : which;
-  return join(outputDir, 'evaluation', name);
-}
-
+/** Appends an evaluation to the file. */
 export function recordEvaluation(outputDir: string, report: EvaluationReport): void {
   const line: EvaluationLine = {
     iteration: report.iteration,
@@ -62,12 +58,12 @@ export function recordEvaluation(outputDir: string, report: EvaluationReport): v
   appendLine(join(outputDir, EVALUATIONS), JSON.stringify(line));
 }
 
-/** The evaluations of a run, by rising iteration; lines that cannot be read are passed over. */
+/** The evaluations of a run by rising iteration. Damaged lines are left out. */
 export function readEvaluations(outputDir: string): Evaluation[] {
   return parseEvaluations(parseJsonLines(readText(join(outputDir, EVALUATIONS)) ?? '').objects);
 }
 
-/** By rising iteration; of several evaluations of one iteration the last counts. */
+/** The evaluations by rising iteration. If an iteration was evaluated more than once, the last one counts. */
 export function parseEvaluations(lines: readonly Json[]): Evaluation[] {
   const byIteration = new Map<number, Evaluation>();
   for (const line of lines) {
@@ -99,15 +95,59 @@ function parseClass(value: unknown): ClassAp[] {
   ];
 }
 
-/** The mAP of the evaluation after an iteration; null where there is none. */
+/** The mAP of the evaluation after an iteration; null without one. */
 export function meanPrecisionAt(outputDir: string, iteration: number): number | null {
   return readEvaluations(outputDir).find((line) => line.iteration === iteration)?.mAP ?? null;
 }
 
 /** The best mAP up to an iteration, or null. */
 export function bestSoFar(outputDir: string, iteration: number): number | null {
-  const values = readEvaluations(outputDir).flatMap((line) =>
-    line.iteration <= iteration && line.mAP !== null ? [line.mAP] : [],
-  );
-  return values.length ? Math.max(...values) : null;
+  const earlier = readEvaluations(outputDir).filter((line) => line.iteration <= iteration);
+  return bestEvaluation(earlier)?.mAP ?? null;
+}
+
+/** The evaluation with the highest mAP, and the earliest of equals. */
+export function bestEvaluation(evaluations: readonly Evaluation[]): Evaluation | null {
+  let best: Evaluation | null = null;
+  for (const evaluation of evaluations) {
+    if (evaluation.mAP !== null && evaluation.mAP > (best?.mAP ?? -1)) best = evaluation;
+  }
+  return best;
+}
+
+/** A file of an evaluation. Null if its folder is not inside OUTPUT_DIR: a report must not show other files. */
+export function evaluationFile(outputDir: string, { folder }: Evaluation, name: string): string | null {
+  const path = relative(resolve(outputDir), resolve(outputDir, folder));
+  if (folder === '' || path.startsWith('..') || isAbsolute(path)) return null;
+  return join(outputDir, path, name);
+}
+
+/** A precision-recall curve of a class. */
+export interface PrecisionRecall {
+  readonly id: number;
+  readonly name: string;
+  readonly precision: readonly number[];
+  readonly recall: readonly number[];
+}
+
+/** The curves of an evaluation, one per class; none if the file is missing. */
+export function readPrecisionRecall(outputDir: string, evaluation: Evaluation): PrecisionRecall[] {
+  const file = evaluationFile(outputDir, evaluation, PRECISION_RECALL);
+  const text = file === null ? null : readText(file);
+  const classes = text === null ? null : parseObject(text);
+  return Object.entries(classes ?? {}).flatMap(([key, value]) => {
+    const id = Number(key);
+    if (!isObject(value) || !Number.isInteger(id)) return [];
+    const [precision, recall] = [numbersOf(value.precision), numbersOf(value.recall)];
+    const points = Math.min(precision.length, recall.length);
+    if (points === 0) return [];
+    return [
+      {
+        id,
+        name: stringOr(value.name, `class ${id}`),
+        precision: precision.slice(0, points),
+        recall: recall.slice(0, points),
+      },
+    ];
+  });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { evaluationLine, metricsLine, writeRunFolder } from '../../test/support/run_folder.js';
 import { maxIterations, trainingSeconds } from '../report/summary.js';
-import { bestEvaluation, evaluationFile, readPrecisionRecall } from './evaluation_files.js';
+import { bestEvaluation, evaluationFile, readPrecisionRecall } from './evaluations.js';
 import { checkIsRun, readRun, runSignature } from './read_run.js';
 
 let folder: string;

@@ -1,43 +1,37 @@
 /**
- * @file What a checkpoint notes beside PyTorch's parts, so that the run goes on exactly: key `stmixer`.
+ * @file What a checkpoint holds beside PyTorch's parts, under the key `stmixer`, so that the run continues exactly.
  *
- * Every random choice is a function of the seed and of a number (of the pass over the data, the clip's place in the
- * order, the iteration), so the seed is the state of all random streams. The order of the current pass stands in the file
- * all the same: it would survive a change of how orders are made.
+ * Each random choice is a function of the seed and a number: of the data pass, of the clip in the order, or of the
+ * iteration. So the seed is the state of all random streams. The order of the current data pass is saved too, in case a
+ * later version makes orders in another way.
  */
-
-import type { BatchLoader } from '../data/loading/loader.js';
-import type { SamplerPosition, TrainSampler } from '../data/loading/sampler.js';
 import { CheckpointError } from '../errors.js';
 import { elementsOf, type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { asCount, asDict, asNumber } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
-import { crc32 } from '../formats/zip/crc32.js';
 
-/** Of the form below; files of another one are not understood. */
+/** The version of the format below; other versions are not read. */
 const VERSION = 1;
+
+/** Where a run is in its training data. */
+export interface DataPosition {
+  /** The number of the data pass. */
+  readonly pass: number;
+  /** The next batch of the data pass. */
+  readonly batch: number;
+  /** Indices of all clips in the order of this data pass. */
+  readonly order: Int32Array;
+}
 
 export interface RunState {
   /** Iterations done. */
   readonly iteration: number;
   readonly seed: number;
-  /** Iterations up to this one that were skipped for values that are not finite. */
+  /** Latest iterations in a row that were skipped because of values that are not finite. */
   readonly nonFiniteInARow: number;
-  readonly position: SamplerPosition;
-  /** Of the clips and their batches: see dataIdentity. */
+  readonly position: DataPosition;
+  /** The identity of the data that the position belongs to: see data/loading/data_identity.ts. */
   readonly data: number;
-}
-
-/**
- * A number that tells training data apart: the clips with their groups, in order, and the size of a batch. An order of
- * clips means something with the same data only.
- */
-export function dataIdentity({ dataset, sampler }: BatchLoader<TrainSampler>): number {
-  const { keyFrames, videos } = dataset;
-  const clips = keyFrames.map(
-    ({ videoIndex, second }, i) => `${videos[videoIndex].name} ${second} ${sampler.groups[i]}\n`,
-  );
-  return crc32(Buffer.from(`${sampler.batchSize}\n${clips.join('')}`));
 }
 
 export function packRunState({ iteration, seed, nonFiniteInARow, position, data }: RunState): PyValue {
@@ -53,8 +47,8 @@ export function packRunState({ iteration, seed, nonFiniteInARow, position, data 
 }
 
 /**
- * The state in a checkpoint of `iteration`; null where it has none, or one of another iteration, which PyTorch has
- * carried along. Says in `note` what is wrong with it.
+ * The state in a checkpoint of `iteration`. Null if it has none, or one of another iteration, which PyTorch has carried
+ * along. `note` says what is wrong with a state that cannot be used.
  */
 export function unpackRunState(
   value: PyValue,
@@ -67,31 +61,29 @@ export function unpackRunState(
     if (version !== VERSION) {
       return { state: null, note: `is of another version of stmixer (${version}, this one has ${VERSION})` };
     }
-    const saved = asCount(fields.get('iteration'), 'stmixer.iteration');
-    if (saved !== iteration) {
-      return {
-        state: null,
-        note: `is of iteration ${saved}, the checkpoint of ${iteration ?? 'none'}: another trainer has carried it along`,
-      };
-    }
-    const sampler = asDict(fields.get('sampler') ?? null, 'stmixer.sampler');
-    const position = {
-      pass: asCount(sampler.get('pass'), 'stmixer.sampler.pass'),
-      batch: asCount(sampler.get('batch'), 'stmixer.sampler.batch'),
-      order: orderOf(sampler.get('order')),
-    };
-    const state = {
-      iteration: saved,
-      seed: asNumber(fields.get('seed'), 'stmixer.seed'),
-      nonFiniteInARow: asCount(fields.get('nonfinite_in_a_row'), 'stmixer.nonfinite_in_a_row'),
-      position,
-      data: asCount(fields.get('data'), 'stmixer.data'),
-    };
-    return { state, note: null };
+    const state = parseState(fields);
+    if (state.iteration === iteration) return { state, note: null };
+    const note = `is of iteration ${state.iteration}, the checkpoint of ${iteration ?? 'none'}: another trainer has carried it along`;
+    return { state: null, note };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     return { state: null, note: `cannot be understood (${error.message})` };
   }
+}
+
+function parseState(fields: ReturnType<typeof asDict>): RunState {
+  const sampler = asDict(fields.get('sampler') ?? null, 'stmixer.sampler');
+  return {
+    iteration: asCount(fields.get('iteration'), 'stmixer.iteration'),
+    seed: asNumber(fields.get('seed'), 'stmixer.seed'),
+    nonFiniteInARow: asCount(fields.get('nonfinite_in_a_row'), 'stmixer.nonfinite_in_a_row'),
+    position: {
+      pass: asCount(sampler.get('pass'), 'stmixer.sampler.pass'),
+      batch: asCount(sampler.get('batch'), 'stmixer.sampler.batch'),
+      order: parseOrder(sampler.get('order')),
+    },
+    data: asCount(fields.get('data'), 'stmixer.data'),
+  };
 }
 
 function int32Tensor(data: Int32Array): HostTensor {
@@ -99,8 +91,8 @@ function int32Tensor(data: Int32Array): HostTensor {
   return { dtype: 'int32', shape: [data.length], bytes };
 }
 
-/** Throws CheckpointError where it is not an order of all clips. */
-function orderOf(value: PyValue | undefined): Int32Array {
+/** Throws CheckpointError if the value is not an order of all clips. */
+function parseOrder(value: PyValue | undefined): Int32Array {
   const isOrder = isHostTensor(value) && value.dtype === 'int32' && value.shape.length === 1;
   const order = isOrder ? (elementsOf(value) as Int32Array) : null;
   const seen = new Uint8Array(order?.length ?? 0);

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { type Config, dumpConfig } from '../config/index.js';
 import { engineMemory } from '../engine/index.js';
 import type { TestSet } from '../evaluation/evaluation_set.js';
-import type { Logger } from '../run/logger.js';
-import { METRICS } from '../run/read_run.js';
+import type { Logger } from '../run/log.js';
+import { METRICS, TENSORBOARD_FOLDER } from '../run/run_folder.js';
 import type { Hook } from './hook.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
@@ -43,7 +43,7 @@ export function buildHooks(context: HookContext, options: HookOptions): Hook[] {
   if (options.tensorBoard) {
     hooks.push(
       new TensorBoardHook({
-        folder: join(OUTPUT_DIR, 'tensorboard'),
+        folder: join(OUTPUT_DIR, TENSORBOARD_FOLDER),
         log,
         configYaml: dumpConfig(cfg),
         startIteration,

@@ -1,20 +1,21 @@
 /** @file A trained model on the test lists: its weights, its evaluation, and the files of both. */
 import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
-import { isCheckpointFile } from '../checkpoint/checkpointer.js';
+import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
-import { isIn } from '../checkpoint/pointer.js';
-import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { TestSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
+import { isIn } from '../files/paths.js';
 import { Detector } from '../model/detector.js';
 import { writeEnvironment } from '../run/environment.js';
-import { bestSoFar, evaluationFolder, recordEvaluation } from '../run/evaluations.js';
-import { RunLog } from '../run/run_log.js';
+import { bestSoFar, recordEvaluation } from '../run/evaluations.js';
+import { logEngine, RunLog } from '../run/log.js';
+import { evaluationFolder, TEST_LOCK } from '../run/run_folder.js';
+import { weightsOfOwnRun } from '../run/run_weights.js';
 import { abortText, NEVER_ABORTED } from '../util/abort.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
@@ -45,7 +46,7 @@ export async function evaluateCheckpoint(
   try {
     const own = weightsOfOwnRun(loaded);
     makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(OUTPUT_DIR, { command: 'test', wait: (line) => log.warn(line), signal });
+    lock = await FolderLock.acquire(OUTPUT_DIR, TEST_LOCK, { wait: (line) => log.warn(line), signal });
     return lock && (await evaluateLocked(own, loaded.warnings, { ...options, log: runLog, signal }));
   } finally {
     lock?.release();
@@ -63,7 +64,7 @@ async function evaluateLocked(
   const engine = await selectEngine({ engine: name, device, verbose, threads: cfg.ENGINE.THREADS });
   options.log.open(cfg.OUTPUT_DIR);
   const log = options.log.logger;
-  log.info({ engine }, `engine: ${engine.description}`);
+  logEngine(log, engine);
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
   const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);

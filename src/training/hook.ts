@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/loading/collate.js';
 import type { EvaluationReport } from '../evaluation/types.js';
-import type { Logger } from '../run/logger.js';
+import type { Logger } from '../run/log.js';
 import type { NonFinite } from './nonfinite/nonfinite.js';
 import type { StepLosses } from './step.js';
 import type { TrainingState } from './training_state.js';

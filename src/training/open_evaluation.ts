@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.js';
 import { DataError } from '../errors.js';
 import { TestSet } from '../evaluation/evaluation_set.js';
-import type { Logger } from '../run/logger.js';
+import type { Logger } from '../run/log.js';
 import type { ValidationOptions } from './hooks/validation.js';
 
 /** Flags that leave evaluations out. */

@@ -4,7 +4,7 @@ import type { EvaluationRun, TestSet } from '../evaluation/evaluation_set.js';
 import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
-import type { Logger } from '../run/logger.js';
+import type { Logger } from '../run/log.js';
 import { duration, significant } from '../util/text.js';
 
 /** Seconds between two lines of progress where there is no bar. */

@@ -1,14 +1,13 @@
 /** @file Training in OUTPUT_DIR: its lock, the run that was there before, the engine, the log, and then a Trainer. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { dumpConfig, type LoadedConfig } from '../config/index.js';
+import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
+import { writeRunConfig } from '../run/config.js';
 import { writeEnvironment } from '../run/environment.js';
-import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run.js';
-import { CONFIG } from '../run/read_run.js';
-import { RunLog } from '../run/run_log.js';
+import { logEngine, logFailure, RunLog } from '../run/log.js';
+import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run/previous_run.js';
+import { RUN_LOCK, TEST_LOCK } from '../run/run_folder.js';
 import { abortText, NEVER_ABORTED } from '../util/abort.js';
 import { Trainer, type TrainerOptions, type TrainingResult } from './trainer.js';
 import { workerWarnings } from './worker_warning.js';
@@ -41,11 +40,11 @@ export async function train(loaded: LoadedConfig, options: TrainOptions = {}): P
   let lock: FolderLock | null = null;
   try {
     makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(OUTPUT_DIR, { command: 'train', wait: (line) => log.warn(line), signal });
+    lock = await FolderLock.acquire(OUTPUT_DIR, RUN_LOCK, { wait: (line) => log.warn(line), signal });
     return lock ? await trainLocked(loaded, runLog, options) : NOT_BEGUN;
   } catch (error) {
     // The caller reports it; here it is kept with the run.
-    log.debug({ err: error }, 'the run ended with an error');
+    logFailure(log, error);
     throw error;
   } finally {
     lock?.release();
@@ -69,10 +68,10 @@ async function trainLocked(
     const engine = await selectEngine({ engine: name, device, verbose, threads: ENGINE.THREADS });
     runLog.open(OUTPUT_DIR);
     const log = runLog.logger;
-    log.info({ engine }, `engine: ${engine.description}`);
+    logEngine(log, engine);
     if (cleared.note !== undefined) log.info(cleared.note);
     writeEnvironment(OUTPUT_DIR, engine);
-    writeFileSync(join(OUTPUT_DIR, CONFIG), dumpConfig(cleared.config));
+    writeRunConfig(OUTPUT_DIR, cleared.config);
     log.info({ config: cleared.config, options: flagsOf(options) }, `output: ${OUTPUT_DIR}`);
     const tooManyWorkers = workerWarnings(loaded.config.DATALOADER.NUM_WORKERS);
     for (const warning of [...cleared.warnings, ...loaded.warnings, ...tooManyWorkers]) log.warn(warning);
@@ -91,7 +90,7 @@ async function trainLocked(
 
 /** Throws ConfigError while a test runs in the folder: it would write the results of the old run among those of the new one. */
 async function refuseDuringTest(outputDir: string): Promise<void> {
-  const lock = await FolderLock.acquire(outputDir, { command: 'test' });
+  const lock = await FolderLock.acquire(outputDir, TEST_LOCK);
   lock.release();
 }
 

@@ -2,15 +2,14 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { BEST_CHECKPOINT, checkpointName } from '../checkpoint/checkpoint_names.js';
 import { Checkpointer } from '../checkpoint/checkpointer.js';
-import { CheckpointSaver } from '../checkpoint/saver.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/loading/collate.js';
 import type { EngineInfo } from '../engine/index.js';
 import type { TestSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
-import { evaluationFolder } from '../run/evaluations.js';
-import type { Logger } from '../run/logger.js';
-import { RunLog } from '../run/run_log.js';
+import type { Logger } from '../run/log.js';
+import { RunLog } from '../run/log.js';
+import { evaluationFolder } from '../run/run_folder.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
 import { NEVER_ABORTED, unlessAborted } from '../util/abort.js';
 import { residentMemory } from '../util/memory.js';
@@ -67,7 +66,6 @@ export class Trainer implements TrainingRun {
   startIteration = 0;
   readonly #restore: RestoreRequest;
   readonly #checkpointer: Checkpointer;
-  readonly #saver: CheckpointSaver;
   readonly #eta = new EtaEstimator();
   readonly #processBytes: number;
   #isPrepared = false;
@@ -96,8 +94,7 @@ export class Trainer implements TrainingRun {
     this.state = TrainingState.build(cfg, (line) => logPrintedLine(line, this.log));
     logGroups(this.state.optimizer, this.log);
     for (const warning of skipNameWarnings(cfg, this.state.model)) this.log.warn(warning);
-    this.#checkpointer = new Checkpointer(OUTPUT_DIR);
-    this.#saver = new CheckpointSaver(this.#checkpointer, {
+    this.#checkpointer = new Checkpointer(OUTPUT_DIR, {
       retrySeconds: SOLVER.CHECKPOINT_RETRY,
       keep: SOLVER.CHECKPOINT_KEEP,
       log: this.log,
@@ -136,7 +133,7 @@ export class Trainer implements TrainingRun {
       await this.settle();
       if (this.#data !== null) this.#logEnd((performance.now() - begin) / 1000);
     } finally {
-      await this.#saver.close();
+      await this.#checkpointer.close();
     }
     const { iteration } = this.state;
     return { iteration, isStopped: this.signal.aborted && !this.#isDone, ...this.#losses };
@@ -158,7 +155,7 @@ export class Trainer implements TrainingRun {
         const report = await this.#step(batch, begin);
         for (const hook of hooks) await hook.afterStep?.(this, report);
         state.scheduler.step();
-        this.#saver.check();
+        this.#checkpointer.check();
         for (const hook of hooks) await hook.afterSchedule?.(this, report);
         // A step may block the event loop: let signals and the loader have their turn.
         await setImmediate();
@@ -196,19 +193,20 @@ export class Trainer implements TrainingRun {
   async save(name?: string): Promise<string> {
     const { iteration } = this.state;
     if (name === undefined && this.#saved?.iteration === iteration) return this.#saved.path;
-    const path = await this.#saver.save(name ?? checkpointName(iteration), this.state.checkpoint());
+    const path = await this.#checkpointer.save(name ?? checkpointName(iteration), this.state.checkpoint());
     this.#saved = { path, iteration };
     return path;
   }
 
   async saveBest(): Promise<void> {
     const saved = this.#saved;
-    if (saved?.iteration === this.state.iteration) await this.#saver.alias(saved.path, BEST_CHECKPOINT);
-    else await this.#saver.save(BEST_CHECKPOINT, this.state.checkpoint(), { isLast: false });
+    if (saved?.iteration === this.state.iteration)
+      await this.#checkpointer.alias(saved.path, BEST_CHECKPOINT);
+    else await this.#checkpointer.save(BEST_CHECKPOINT, this.state.checkpoint(), { isLast: false });
   }
 
   settle(): Promise<void> {
-    return this.#saver.settle();
+    return this.#checkpointer.settle();
   }
 
   async evaluate(best: number | null = null): Promise<EvaluationReport | null> {

@@ -2,10 +2,11 @@
 import type { Config } from '../config/index.js';
 import type { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { Batch } from '../data/loading/collate.js';
+import { dataIdentity } from '../data/loading/data_identity.js';
 import { createTrainLoader } from '../data/loading/loader.js';
 import { describePasses } from '../data/loading/passes.js';
-import type { Logger } from '../run/logger.js';
-import { dataIdentity, type RunState } from '../run/resume_state.js';
+import type { Logger } from '../run/log.js';
+import type { RunState } from '../run/resume_state.js';
 import type { DataOrder, TrainingState } from './training_state.js';
 
 /** Batches to train on. A program may bring its own. */

@@ -1,5 +1,5 @@
 /** @file The state of a training: everything that a step changes, and that resuming needs. */
-import type { CheckpointParts } from '../checkpoint/checkpointer.js';
+import type { CheckpointParts } from '../checkpoint/checkpoint_parts.js';
 import type { Config } from '../config/index.js';
 import type { SamplerPosition } from '../data/loading/sampler.js';
 import { hostTensor } from '../engine/to_host.js';

@@ -4,7 +4,7 @@
  * A limit of any group above the own one counts too, and the smallest counts. Where nothing can be read there is no limit.
  */
 import { join } from 'node:path';
-import { readText } from '../formats/json_lines.js';
+import { readText } from './read_text.js';
 
 /** Returns the text of a file, or null where it cannot be read. */
 export type Read = (path: string) => string | null;

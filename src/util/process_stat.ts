@@ -1,5 +1,5 @@
 /** @file Whether a process runs, and facts about it that Linux keeps in /proc. */
-import { readText } from '../formats/json_lines.js';
+import { readText } from './read_text.js';
 
 export interface ProcessStat {
   readonly pid: number;

@@ -49,7 +49,7 @@ it(
       if (files.some((file) => file.includes('.tmp-'))) interrupted++;
       for (const file of files.filter((name) => name.endsWith('.pth'))) verifyWeightFile(join(folder, file));
 
-      const last = new Checkpointer(folder).lastCheckpoint()!;
+      const last = new Checkpointer(folder).latest()!;
       const content = readPth(last) as Map<string, unknown>;
       const iteration = content.get('iteration') as number;
       // Killed between the checkpoint and its report it may be one further.

@@ -1,9 +1,9 @@
 /** @file Allocations that really fail: a single tensor larger than any machine has room for. */
+
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import { type LoadedConfig, loadConfig } from '../../src/config/index.js';
 import { selectEngine } from '../../src/engine/index.js';
 import { OutOfMemoryError } from '../../src/errors.js';
@@ -11,6 +11,7 @@ import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { TrainingState } from '../../src/training/training_state.js';
+import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { MICRO } from '../support/tiny_config.js';
 import { TinyTraining, train as trainTiny } from '../support/tiny_training.js';
 
@@ -52,7 +53,7 @@ async function saveUntrained(output: string, overrides: string): Promise<string>
   const state = TrainingState.build(config);
   initializeParameters(state.model, 0);
   mkdirSync(config.OUTPUT_DIR);
-  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000000', state.checkpoint());
+  const path = await saveCheckpoint(config.OUTPUT_DIR, 'model_0000000', state.checkpoint());
   state.model.dispose();
   state.optimizer.dispose();
   return path;

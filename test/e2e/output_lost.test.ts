@@ -1,15 +1,17 @@
 /** @file Commands whose output is no longer taken: a reader that ended, a full disk, a terminal that hung up. */
+
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Checkpointer, iterationIn } from '../../src/checkpoint/checkpointer.js';
+import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
 import { float32Tensor } from '../../src/formats/host_tensor.js';
 import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { launch } from '../support/cli.js';
+import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml', '--engine', 'onnx'];
@@ -180,7 +182,7 @@ async function saveModel(): Promise<string> {
     ([name, { shape, value }]) => [name, float32Tensor(shape, value.dataSync() as Float32Array)] as const,
   );
   const parts = { model: new Map(tensors), optimizer: null, scheduler: null, iteration: 0 };
-  const path = await new Checkpointer(home).save('weights', parts);
+  const path = await saveCheckpoint(home, 'weights', parts);
   model.dispose();
   return path;
 }

@@ -14,12 +14,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Checkpointer, iterationIn } from '../../src/checkpoint/checkpointer.js';
-import { weightsOfOwnRun } from '../../src/checkpoint/run_weights.js';
+import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
+import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
 import type { EngineRequest } from '../../src/engine/index.js';
 import { ConfigError } from '../../src/errors.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
+import { weightsOfOwnRun } from '../../src/run/run_weights.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate_checkpoint.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { launch } from '../support/cli.js';

@@ -19,7 +19,7 @@ import { isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
-import { RunLog } from '../../src/run/run_log.js';
+import { RunLog } from '../../src/run/log.js';
 import type { Hook, StepReport } from '../../src/training/hook.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { MICRO } from '../support/tiny_config.js';

@@ -2,11 +2,11 @@
  * @file Checkpoints there and back between this package and the PyTorch that is installed: STMIXER_PYTHON or python3.
  * Without a Python that has torch these tests are skipped.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import { convertWeightFile } from '../../src/checkpoint/convert.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
@@ -14,6 +14,7 @@ import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../../src/formats/python/values.js';
 import { Rng } from '../../src/util/random.js';
 import { plain } from '../support/checkpoint_files.js';
+import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { runPython, torchTitle as title, torchVersion as version } from '../support/torch.js';
 
 let folder: string;
@@ -202,7 +203,7 @@ json.dump({
       params,
     });
     const rates = () => [new PyFloat(0.01), new PyFloat(0.01)];
-    const path = await new Checkpointer(folder).save('model_0000002', {
+    const path = await saveCheckpoint(folder, 'model_0000002', {
       model: new Map<string, HostTensor>([
         ['a.weight', tensor([2, 3], 1, 2, 3, 4, 5, 6)],
         ['b.bias', tensor([6], 1, 1, 1, 1, 1, 1)],

@@ -2,13 +2,13 @@
  * @file Runs that change over between PyTorch and this package. A small model with real gradients: three steps there and three
  * here, in both directions, against six. And a checkpoint of the whole detector, continued by PyTorch's optimizer.
  */
+
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import type { Config } from '../../src/config/index.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
@@ -20,6 +20,7 @@ import { initializeParameters } from '../../src/nn/module.js';
 import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
 import { TrainingState } from '../../src/training/training_state.js';
 import { expectClose, GRADIENT, goldenExists, goldenJson, goldenTensors, WEIGHTS } from '../golden/golden.js';
+import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { plain } from '../support/solver_fixtures.js';
 import { runPythonFile, torchTitle, torchVersion } from '../support/torch.js';
 import { CASES, type Case, SmallTraining } from './interchange/small_training.js';
@@ -106,7 +107,7 @@ describe.skipIf(!torchVersion?.startsWith('2'))(`a run that changes over, ${torc
       const training = new SmallTraining(name).load(start);
       training.train(3, read(start));
       const state = training.state();
-      const path = await new Checkpointer(folder).save(`${name}_plain`, state);
+      const path = await saveCheckpoint(folder, `${name}_plain`, state);
       const extra = { ...(more as object), tensor: state.model.get('head.bias')! };
       if (name === 'cosine') await writePth(join(folder, `${name}_ours.pth`), { ...state, stmixer: extra });
       else copyFileSync(path, join(folder, `${name}_ours.pth`));
@@ -189,7 +190,7 @@ async function trainDetector(folder: string) {
   const state = new TrainingState(model, new SetCriterion(cfg.MODEL.STM), optimizer, scheduler);
   for (let step = 0; step < 6; step++) {
     state.iteration = step;
-    if (step === 3) await new Checkpointer(folder).save('detector', state.checkpoint());
+    if (step === 3) await saveCheckpoint(folder, 'detector', state.checkpoint());
     // They differ from parameter to parameter and from step to step, the same in both languages.
     for (const [index, parameter] of model.parameters().entries())
       parameter.grad = tf.fill([...parameter.shape], 0.01 * ((index % 7) - 3) + 0.001 * step);

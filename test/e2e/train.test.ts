@@ -7,7 +7,6 @@ import { loadConfig } from '../../src/config/index.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
-import type { MetricsLine } from '../../src/training/hooks/metrics.js';
 import { start, stmixer, stmixerHere } from '../support/cli.js';
 import { mmactionName, modelTensors, only, renamed } from '../support/model_tensors.js';
 import { MICRO } from '../support/tiny_config.js';
@@ -39,7 +38,18 @@ function args(output: string, overrides = '', flags: string[] = [], evaluation =
   ];
 }
 
-function metrics(output: string): MetricsLine[] {
+/** Fields of a line of metrics.jsonl, as the file has them. */
+interface JsonLine {
+  iteration: number;
+  loss: number;
+  losses: Record<string, number>;
+  lr: number[];
+  seconds: number;
+  data_seconds: number;
+  memory_bytes: number;
+}
+
+function metrics(output: string): JsonLine[] {
   const text = readFileSync(join(folder, output, 'metrics.jsonl'), 'utf8');
   return text
     .trim()

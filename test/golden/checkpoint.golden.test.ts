@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadCheckpoint } from '../../src/checkpoint/checkpointer.js';
+import { loadCheckpoint } from '../../src/checkpoint/checkpoint_parts.js';
 import { elementsOf, float32Tensor, type HostTensor, isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';

@@ -1,13 +1,15 @@
 /** @file Training of the tiny model on clips of noise: all that a run does, without files of data. */
+
 import { createHash } from 'node:crypto';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import type { Batch } from '../../src/data/loading/collate.js';
 import { initializeParameters } from '../../src/nn/module.js';
-import type { Logger } from '../../src/run/logger.js';
+import type { Logger } from '../../src/run/log.js';
 import { restoreState } from '../../src/training/restore/restore.js';
 import { type StepLosses, trainStep } from '../../src/training/step.js';
 import { TrainingState } from '../../src/training/training_state.js';
 import { Rng } from '../../src/util/random.js';
+import { saveCheckpoint } from './save_checkpoint.js';
 import { tinyConfig } from './tiny_config.js';
 
 const CHANGES = {
@@ -59,7 +61,7 @@ export class TinyTraining {
 
   /** Writes a checkpoint and returns its path. */
   save(folder: string): Promise<string> {
-    return new Checkpointer(folder).save('saved', this.state.checkpoint());
+    return saveCheckpoint(folder, 'saved', this.state.checkpoint());
   }
 
   /** Continues from a checkpoint. */

@@ -1,6 +1,6 @@
 /** @file Arbitrary zip archives of checkpoints in which one record or another lies. */
 import fc from 'fast-check';
-import { crc32 } from '../../src/formats/zip/crc32.js';
+import { crc32 } from '../../src/formats/checksum.js';
 import { pickleOf, tensorPickle } from './checkpoint_files.js';
 import { hostileNumber, seldom } from './file_mutations.js';
 

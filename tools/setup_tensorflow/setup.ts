@@ -17,6 +17,7 @@ import {
 import type { DeviceName } from '../../src/engine/types.js';
 import { EngineError } from '../../src/errors.js';
 import { makeTemporaryFolder } from '../../src/files/temporary_folder.js';
+import { METRICS } from '../../src/run/run_folder.js';
 import { buildBinding } from './build.js';
 import { errorLines, runCommand } from './command.js';
 import { librariesFrom, librariesFromPip, type Say, wheelRequirement, wheelSpace } from './libraries.js';
@@ -222,7 +223,7 @@ async function trainOneStep(device: DeviceName, say: Say): Promise<void> {
     const result = await runCommand(process.execPath, [join('bin', 'stmixer.js'), ...args, ...more], {
       cwd: PACKAGE_ROOT,
     });
-    const metrics = join(output, 'metrics.jsonl');
+    const metrics = join(output, METRICS);
     const line = existsSync(metrics) ? readFileSync(metrics, 'utf8').trim().split('\n').at(-1) : undefined;
     const { loss, seconds } = JSON.parse(line ?? '{}') as { loss?: number; seconds?: number };
     if (result.code !== 0 || !Number.isFinite(loss))

@@ -5,8 +5,8 @@
  * system. Instead it is told from what nohup leaves behind and from the processes that started this one.
  */
 import { basename } from 'node:path';
-import { readText } from '../../formats/json_lines.js';
 import { processStat } from '../../util/process_stat.js';
+import { readText } from '../../util/read_text.js';
 
 const SIGHUP_BIT = 1n;
 const ACCESS_MODE = 0o3;

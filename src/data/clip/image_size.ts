@@ -1,7 +1,7 @@
 /** @file The size of a picture from the first bytes of its file, and which clips are alike in shape. */
 import { DataError } from '../../errors.js';
-import { withFileBytes } from '../../files/file_bytes.js';
-import { type ByteSource, pictureFormat, readJpegHeader, readPngSize } from '../../media/image_header.js';
+import { type ByteSource, withFileBytes } from '../../files/file_bytes.js';
+import { pictureFormat, readJpegHeader, readPngSize } from '../../media/image_header.js';
 import type { AvaDataset } from '../datasets/ava_dataset.js';
 import { pictureError } from './image_problem.js';
 import type { Size } from './transforms.js';

@@ -5,7 +5,7 @@ import { StopSignals } from '../../cli/process/signals.js';
 import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { machineProbe } from '../../engine/probe.js';
 import { usableProcessors } from '../../engine/threads.js';
-import { FolderLock } from '../../files/folder_lock.js';
+import { commandLock, FolderLock } from '../../files/folder_lock.js';
 import { makeOutputFolder } from '../../files/output_paths.js';
 import { requireFfmpeg } from '../../media/ffmpeg.js';
 import { type ExtractionSettings, missingHdrFilters, washedOut } from '../../media/frame_extraction.js';
@@ -51,7 +51,7 @@ export async function prepare(options: PrepareOptions): Promise<number> {
   let videos: readonly VideoFile[] = [];
   let lock: FolderLock | null = null;
   try {
-    lock = await FolderLock.acquire(options.out, { command: 'data prepare', signal: stop.signal });
+    lock = await FolderLock.acquire(options.out, commandLock('data prepare'), { signal: stop.signal });
     if (!lock) return stop.exitCode;
     videos = chooseVideos(candidates, await askAbout(candidates.unknown, frameFolder, options.jobs, abort));
     await noteDone(videos, frameFolder, options, work);

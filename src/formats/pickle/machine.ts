@@ -1,6 +1,6 @@
 /** @file The stack machine that a pickle is written for: stack, marks and memo, with bounds on what a file may claim. */
 
-import type { ByteReader } from '../file_source.js';
+import type { ByteReader } from '../byte_reader.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './globals.js';
 

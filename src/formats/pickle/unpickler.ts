@@ -6,7 +6,7 @@
  * inert PyOpaque. Files come from the internet, so the memory a pickle may claim and the nesting of its result are bounded.
  */
 
-import type { ByteReader } from '../file_source.js';
+import type { ByteReader } from '../byte_reader.js';
 import { PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { narrow, setState } from './globals.js';
 import { COST, PickleMachine } from './machine.js';

@@ -367,10 +367,10 @@ describe('files that are no checkpoints', () => {
     expect(error.message).toContain(path);
   });
 
-  test('a missing file, a directory, a device', () => {
+  test('a missing file, a folder, a device', () => {
     expect(() => readPth(join(folder, 'none.pth'))).toThrow(/none\.pth: cannot be read: no such file/);
     expect(() => readPth(join(fileWith('', 'file'), 'none.pth'))).toThrow(CheckpointError);
-    expect(() => readPth(folder)).toThrow(/is a directory/);
+    expect(() => readPth(folder)).toThrow(/is a folder, not a file/);
     if (existsSync('/dev/zero')) expect(() => readPth('/dev/zero')).toThrow(/not a regular file/);
   });
 

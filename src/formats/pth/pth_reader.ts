@@ -1,6 +1,8 @@
 /** @file Reading PyTorch's .pth files: the zip format and the legacy stream, without running anything of them. */
 import { CheckpointError } from '../../errors.js';
-import { ByteReader, FileSource } from '../file_source.js';
+import { FileSource } from '../../files/file_source.js';
+import { ByteReader } from '../byte_reader.js';
+import { crc32OfRange } from '../checksum.js';
 import { PyGlobal } from '../pickle/globals.js';
 import { unpickle } from '../pickle/unpickler.js';
 import { PyTuple, type PyValue } from '../python/values.js';
@@ -54,7 +56,7 @@ function readZip(file: FileSource, keepFloats: boolean): PyValue {
     throw new CheckpointError(`${file.path}: damaged: its pickle claims ${pickle.size} bytes`);
   }
   const start = findEntryData(file, pickle);
-  if (pickle.crc32 !== 0 && file.crc32(start, pickle.size) !== pickle.crc32) {
+  if (pickle.crc32 !== 0 && crc32OfRange(file, start, pickle.size) !== pickle.crc32) {
     throw new CheckpointError(`${file.path}: damaged: its pickle does not match its checksum`);
   }
   const reader = new ByteReader(file, start, pickle.size);

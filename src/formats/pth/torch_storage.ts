@@ -1,9 +1,9 @@
 /** @file PyTorch's storages, the flat arrays of a checkpoint, and the tensors that are views of them. */
 import { CheckpointError } from '../../errors.js';
-import { DamagedDataError, type FileSource } from '../file_source.js';
+import type { FileSource } from '../../files/file_source.js';
+import { crc32, crc32OfRange, DamagedDataError } from '../checksum.js';
 import { DTYPE_BYTES, type DType, type HostTensor, sizeOf } from '../host_tensor.js';
 import { PyOpaque, PyTuple, type PyValue } from '../python/values.js';
-import { crc32 } from '../zip/crc32.js';
 
 /** Element types by the class of their storage; types that we have no tensors of have only a size. */
 const STORAGES = new Map<string, { bytes: number; dtype?: DType }>([
@@ -114,7 +114,7 @@ export class Storage extends PyOpaque {
   verify(): void {
     const { offset, length, crc32: expected } = this.source.place();
     if (this.#sound || expected === null) return;
-    this.compare(this.source.file.crc32(offset, length));
+    this.compare(crc32OfRange(this.source.file, offset, length));
     this.#sound = true;
   }
 }

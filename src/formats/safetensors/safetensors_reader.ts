@@ -1,8 +1,8 @@
 /** @file Reading .safetensors files, as strictly as the reference library, and their checksums where we wrote them. */
 import { CheckpointError } from '../../errors.js';
-import { DamagedDataError, FileSource } from '../file_source.js';
+import { FileSource } from '../../files/file_source.js';
+import { crc32, DamagedDataError } from '../checksum.js';
 import { DTYPE_BYTES, type DType, type HostTensor, sizeOf } from '../host_tensor.js';
-import { crc32 } from '../zip/crc32.js';
 import { type JsonValue, parseStrictJson } from './strict_json.js';
 
 /** The format's names of our types. */

@@ -1,8 +1,8 @@
 /** @file Writing .safetensors files that the reference library reads, with a checksum for each tensor. */
 import { CheckpointError } from '../../errors.js';
 import { replaceFile } from '../../files/atomic_file.js';
+import { crc32 } from '../checksum.js';
 import { DTYPE_BYTES, type HostTensor, piecesOf, sizeOf } from '../host_tensor.js';
-import { crc32 } from '../zip/crc32.js';
 import {
   CHECKSUMS,
   headerText,

@@ -6,7 +6,7 @@
  */
 
 import { CheckpointError } from '../../errors.js';
-import type { FileSource } from '../file_source.js';
+import type { FileSource } from '../../files/file_source.js';
 
 const END_BYTES = 22;
 const END_COMMENT_MAX = 0xffff;

@@ -5,7 +5,7 @@
  * want that), and an entry's data come from a tensor in one piece, so size and CRC are known before its header is written.
  */
 import type { FileSink } from '../../files/atomic_file.js';
-import { crc32 } from './crc32.js';
+import { crc32 } from '../checksum.js';
 import { LOCAL_BYTES, SIGNATURE } from './zip_reader.js';
 
 const ALIGNMENT = 64;

@@ -1,37 +1,20 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
 import type { EngineMemory } from '../../engine/index.js';
 import { LineFile } from '../../files/line_file.js';
-import type { LineLog } from '../../run/logger.js';
-import { LOG_PERIOD } from '../../run/read_run.js';
+import type { LineLog } from '../../run/log.js';
+import { type MetricsLine, metricsJson } from '../../run/metrics.js';
 import { duration, gib, significant } from '../../util/text.js';
 import type { Hook, StepReport, TrainingRun } from '../hook.js';
 import { skippedFields } from '../nonfinite/nonfinite_guard.js';
+
+/** Iterations between two lines, as in the PyTorch original. */
+export const LOG_PERIOD = 10;
 
 export interface MetricsOptions {
   /** Path of the file that gets one JSON object per logged iteration. */
   readonly file: string;
   /** Reads the memory that the process and the engine use. */
   memory(): EngineMemory;
-}
-
-/** One line of metrics.jsonl. */
-export interface MetricsLine {
-  iteration: number;
-  epoch: number;
-  /** The minimised mean of the terms, of this iteration, and averaged since the last line; null where it is not finite. */
-  loss: number | null;
-  loss_average: number | null;
-  losses: Record<string, number | null>;
-  /** L2 norm of all gradients together, before clipping. */
-  grad_norm: number | null;
-  lr: number[];
-  /** Per iteration, averaged since the last line. */
-  seconds: number;
-  data_seconds: number;
-  eta_seconds: number;
-  memory_bytes: number;
-  /** Where the iteration changed nothing because its loss or gradients were not finite. */
-  skipped?: ReturnType<typeof skippedFields>;
 }
 
 /** Logs the first and the last iteration too, and every skipped one. */
@@ -58,37 +41,36 @@ export class MetricsHook implements Hook {
       iteration,
       epoch: Math.ceil(iteration / cfg.SOLVER.ITER_PER_EPOCH),
       loss: finiteOrNull(report.total),
-      loss_average: finiteOrNull(mean(losses)),
-      losses: Object.fromEntries(Array.from(report.terms, ([name, term]) => [name, finiteOrNull(term)])),
-      grad_norm: finiteOrNull(report.gradNorm),
-      lr: [...report.lr],
+      lossAverage: finiteOrNull(mean(losses)),
+      losses: new Map(Array.from(report.terms, ([name, term]) => [name, finiteOrNull(term)])),
+      gradNorm: finiteOrNull(report.gradNorm),
+      lr: report.lr,
       seconds: mean(this.#sinceLine.map(({ seconds }) => seconds)),
-      data_seconds: mean(this.#sinceLine.map(({ dataSeconds }) => dataSeconds)),
-      eta_seconds: report.etaSeconds,
-      memory_bytes: this.options.memory().rssBytes,
-      ...(report.skipped ? { skipped: skippedFields(report.skipped) } : {}),
+      dataSeconds: mean(this.#sinceLine.map(({ dataSeconds }) => dataSeconds)),
+      etaSeconds: report.etaSeconds,
+      memoryBytes: this.options.memory().rssBytes,
+      skipped: report.skipped ? skippedFields(report.skipped) : null,
     };
     this.#sinceLine = [];
-    this.#lines.append(JSON.stringify(line));
-    log.info(line, sentence(line, maxIterations));
+    const json = metricsJson(line);
+    this.#lines.append(JSON.stringify(json));
+    log.info(json, sentence(line, maxIterations));
   }
 }
 
 function sentence(line: MetricsLine, maxIterations: number): string {
   const lr = [...new Set(line.lr)].map((value) => significant(value, 4)).join(' ');
-  const losses = Object.entries(line.losses)
-    .map(([name, value]) => `${name} ${number(value, 4)}`)
-    .join('  ');
+  const losses = Array.from(line.losses, ([name, value]) => `${name} ${number(value, 4)}`).join('  ');
   return [
     `iter ${line.iteration}/${maxIterations}`,
-    `loss ${number(line.loss, 5)} (${number(line.loss_average, 5)})`,
+    `loss ${number(line.loss, 5)} (${number(line.lossAverage, 5)})`,
     losses,
-    `grad norm ${number(line.grad_norm, 4)}`,
+    `grad norm ${number(line.gradNorm, 4)}`,
     `lr ${lr}`,
-    `time ${significant(line.seconds, 3)} s`,
-    `data ${significant(line.data_seconds, 2)} s`,
-    `mem ${gib(line.memory_bytes)}`,
-    `eta ${duration(line.eta_seconds)}`,
+    `time ${number(line.seconds, 3)} s`,
+    `data ${number(line.dataSeconds, 2)} s`,
+    `mem ${gib(line.memoryBytes ?? 0)}`,
+    `eta ${duration(line.etaSeconds ?? 0)}`,
   ].join('  ');
 }
 

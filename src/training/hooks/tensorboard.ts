@@ -7,10 +7,10 @@ import { UserError } from '../../errors.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
 import type { Module } from '../../nn/module.js';
 import { exampleDetections } from '../../report/examples.js';
-import type { Logger } from '../../run/logger.js';
-import { LOG_PERIOD } from '../../run/read_run.js';
+import type { Logger } from '../../run/log.js';
 import { EventWriter } from '../../run/tensorboard/event_writer.js';
 import type { Hook, StepReport, TrainingRun } from '../hook.js';
+import { LOG_PERIOD } from './metrics.js';
 
 /** Clips of validation that are drawn. */
 const PICTURES = 4;

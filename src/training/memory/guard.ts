@@ -1,15 +1,15 @@
 /** @file A run's memory: what it will take, said at its start, and what to do where it was not enough. */
-import type { Checkpointer } from '../../checkpoint/checkpointer.js';
-import { COPY_SHARE } from '../../checkpoint/saver.js';
+import { type Checkpointer, COPY_SHARE } from '../../checkpoint/checkpointer.js';
+
 import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { Batch } from '../../data/loading/collate.js';
 import type { EngineInfo } from '../../engine/index.js';
 import { engineMemory, type MachineMemory, machineMemory } from '../../engine/memory.js';
-import { CheckpointError, OutOfMemoryError } from '../../errors.js';
+import { OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
-import type { Logger } from '../../run/logger.js';
+import type { Logger } from '../../run/log.js';
 import { residentMemory } from '../../util/memory.js';
 import { gib } from '../../util/text.js';
 import { allocationFailure } from './allocation_failure.js';
@@ -91,13 +91,8 @@ export class MemoryGuard {
 
   /** Files are replaced as a whole, so the one that is named is whole. */
   #lastCheckpoint(): string {
-    try {
-      const path = this.options.checkpointer.lastCheckpoint();
-      return path === null ? 'No checkpoint was saved yet' : `The last checkpoint, ${path}, is as it was`;
-    } catch (error) {
-      if (!(error instanceof CheckpointError)) throw error;
-      return error.message;
-    }
+    const path = this.options.checkpointer.latest();
+    return path === null ? 'No checkpoint was saved yet' : `The last checkpoint, ${path}, is as it was`;
   }
 }
 

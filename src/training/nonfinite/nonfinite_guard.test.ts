@@ -8,9 +8,9 @@ import { contents, disposeState, makeState, noiseBatch } from '../../../test/sup
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Batch } from '../../data/loading/collate.js';
 import { type EngineRequest, selectEngine } from '../../engine/index.js';
-import { parseJsonLines } from '../../formats/json_lines.js';
-import type { Logger } from '../../run/logger.js';
-import { mergeMetrics } from '../../run/read_run.js';
+import type { Logger } from '../../run/log.js';
+import { mergeMetrics } from '../../run/metrics.js';
+import { parseJsonLines } from '../../util/json.js';
 import type { Hook } from '../hook.js';
 import { stepRng, trainStep } from '../step.js';
 import { Trainer } from '../trainer.js';

@@ -1,6 +1,6 @@
 /** @file What a run does about a loss or gradients that are not finite: SOLVER.ON_NONFINITE. */
 import type { Batch } from '../../data/loading/collate.js';
-import type { Logger } from '../../run/logger.js';
+import type { Logger } from '../../run/log.js';
 import type { GuardedLosses, TrainingRun } from '../hook.js';
 import type { StepLosses } from '../step.js';
 import { describeNonFinite, type NonFinite, NonFiniteError } from './nonfinite.js';

@@ -1,4 +1,5 @@
 /** @file The step of a saved batch once more: the same numbers, where it goes wrong, and with which weights. */
+
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -6,13 +7,13 @@ import { expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../../test/support/ava_folder.js';
 import { mmactionName, modelTensors, renamed } from '../../../test/support/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
+import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
-import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
 import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { type ReplayRequest, replay, replayStep } from './replay.js';
@@ -30,10 +31,7 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
   const { model, criterion } = state;
   const folder = cfg.OUTPUT_DIR;
   state.iteration = atIteration - 1;
-  await new Checkpointer(folder).save(
-    `model_${String(atIteration - 1).padStart(7, '0')}`,
-    state.checkpoint(),
-  );
+  await saveCheckpoint(folder, `model_${String(atIteration - 1).padStart(7, '0')}`, state.checkpoint());
   const options = { microBatchSize: 2 };
   const losses = await computeGradients(model, criterion, batch, stepRng(SEED, ITERATION), options).catch(
     (error) => {

@@ -1,13 +1,15 @@
 /** @file `stmixer train --replay`: the step of a saved batch once more, with a look at what is not finite, and no update. */
 import { existsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
-import { Checkpointer, checkpointName, iterationIn } from '../../checkpoint/checkpointer.js';
+import { checkpointName } from '../../checkpoint/checkpoint_names.js';
+import { Checkpointer } from '../../checkpoint/checkpointer.js';
+import { iterationIn } from '../../checkpoint/run_checkpoints.js';
 import type { Config } from '../../config/index.js';
 import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
 import { noGrad } from '../../nn/autograd.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import type { Optimizer } from '../../solver/index.js';
 import { largest, norms, totalNorm } from '../grad_norm.js';
 import { clipsOf, partsOf } from '../micro_batch.js';
@@ -158,9 +160,7 @@ function loadWeights(
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
   const exact = checkpointer.pathOf(checkpointName(iteration - 1));
   const request = { transfer: true, noHead: false, adjustLr: false, resume: false, allowPartial, seed };
-  const path = existsSync(exact)
-    ? exact
-    : checkpointer.resolve({ ...request, weight: cfg.MODEL.WEIGHT })?.path;
+  const path = existsSync(exact) ? exact : checkpointer.plan({ ...request, weight: cfg.MODEL.WEIGHT })?.path;
   const done = path === undefined ? 0 : iterationIn(path);
   restoreState(state, {
     checkpointer,

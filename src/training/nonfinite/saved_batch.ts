@@ -8,10 +8,10 @@ import { float32Tensor, isHostTensor, toFloat32 } from '../../formats/host_tenso
 import { readPth } from '../../formats/pth/pth_reader.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import { type PyDict, PyFloat, type PyValue } from '../../formats/python/values.js';
+import { isSavedBatch, savedBatchName } from '../../run/run_folder.js';
 
 /** Files that are kept in a folder; a batch may be large, and the latest tell enough. */
 const KEPT = 3;
-const NAME = /^nonfinite_\d+\.pth$/;
 
 /** A step's batch, and what the step was. */
 export interface SavedBatch {
@@ -33,7 +33,7 @@ export interface SavedBatch {
  */
 export async function saveBatch(folder: string, saved: SavedBatch): Promise<string> {
   const { batch, iteration, seed, clipsAtOnce, first, terms, parameters } = saved;
-  const name = `nonfinite_${String(iteration).padStart(7, '0')}.pth`;
+  const name = savedBatchName(iteration);
   const rows = (arrays: readonly Float32Array[], width: number) =>
     arrays.map((array) => float32Tensor([array.length / width, width], array));
   const classes = Math.max(
@@ -65,7 +65,7 @@ export async function saveBatch(folder: string, saved: SavedBatch): Promise<stri
 
 function removeOlder(folder: string, newest: string): void {
   const others = readdirSync(folder)
-    .filter((name) => NAME.test(name) && name !== newest)
+    .filter((name) => isSavedBatch(name) && name !== newest)
     .map((name) => join(folder, name))
     .map((path) => ({ path, written: statSync(path).mtimeMs }))
     .sort((a, b) => b.written - a.written);

@@ -1,10 +1,11 @@
 /** @file Restoring optimizer and schedule from a checkpoint, and saying which settings and rates that means. */
-import type { LoadedCheckpoint, LoadPlan } from '../../checkpoint/checkpointer.js';
+import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
+import type { LoadPlan } from '../../checkpoint/checkpointer.js';
 import type { Config } from '../../config/index.js';
 import { CheckpointError } from '../../errors.js';
-import { DamagedDataError } from '../../formats/file_source.js';
+import { DamagedDataError } from '../../formats/checksum.js';
 import type { PyValue } from '../../formats/python/values.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { lrScaleWarning, makeLrScheduler } from '../../solver/index.js';
 import type { LrSchedule, RateHolder } from '../../solver/lr_schedule.js';
 import { scheduleKindOf } from '../../solver/make_lr_scheduler.js';

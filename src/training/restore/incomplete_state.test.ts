@@ -1,8 +1,10 @@
 /** @file Checkpoints that lack a part of a training's state: an older whole one takes their place, or they are named. */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
 import { temporaryFiles } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { TinyTraining } from '../../../test/support/tiny_training.js';
@@ -32,7 +34,7 @@ beforeAll(async () => {
   await training.step(32, 32);
   home = mkdtempSync(join(tmpdir(), 'stmixer-incomplete-'));
   training.state.iteration = 2;
-  whole = await new Checkpointer(home).save('whole', training.state.checkpoint());
+  whole = await saveCheckpoint(home, 'whole', training.state.checkpoint());
 });
 afterAll(() => {
   training.dispose();

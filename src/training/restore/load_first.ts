@@ -1,9 +1,11 @@
 /** @file Loading the checkpoint that a run asks for, or where the last one is no good, the newest one that is. */
-import type { Checkpointer, LoadedCheckpoint, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
+import { LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
+import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
+import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { NoWeightsError } from '../../checkpoint/weights.js';
 import { CheckpointError } from '../../errors.js';
 import { verifyWeightFile } from '../../formats/weight_file.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { IncompleteStateError, weightsOnlyWay } from './whole_state.js';
 
 type Load = (plan: LoadPlan) => LoadedCheckpoint;
@@ -24,11 +26,11 @@ export function loadFirst(
   let plan: LoadPlan | null = null;
   let fault: CheckpointError;
   try {
-    plan = checkpointer.resolve(request);
+    plan = checkpointer.plan(request);
     return plan && { loaded: load(plan), ...plan };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    const isLast = plan ? plan.source === 'last_checkpoint' : request.resume || request.weight === '';
+    const isLast = plan ? plan.source === LAST_CHECKPOINT : request.resume || request.weight === '';
     if (!isLast && plan && error instanceof IncompleteStateError)
       throw incompleteWeights(error, plan, checkpointer);
     if (!isLast || (plan && !isFaulty(plan.path, error))) throw error;
@@ -47,13 +49,13 @@ function loadOlder(
   load: Load,
   log: LineLog,
 ): Loaded | null {
-  for (const path of checkpointer.others(last)) {
+  for (const path of checkpointer.fallbacks(last)) {
     const damage = damageOf(path);
     if (damage) {
       log.warn(damage.message);
       continue;
     }
-    const plan = checkpointer.continuation(path, request);
+    const plan = checkpointer.plan({ ...request, fallback: path }) as LoadPlan;
     try {
       const loaded = load(plan);
       log.warn(`going on from ${path} instead, the newest checkpoint that is whole`);

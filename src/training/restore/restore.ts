@@ -1,17 +1,12 @@
 /** @file Between the run in memory and checkpoint files. */
-import {
-  type Checkpointer,
-  type LoadedCheckpoint,
-  type LoadPlan,
-  type LoadRequest,
-  loadCheckpoint,
-} from '../../checkpoint/checkpointer.js';
-import { isIn } from '../../checkpoint/pointer.js';
+import { type LoadedCheckpoint, loadCheckpoint } from '../../checkpoint/checkpoint_parts.js';
+import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { summarizeReport } from '../../checkpoint/weights.js';
 import type { Config } from '../../config/index.js';
+import { isIn } from '../../files/paths.js';
 import type { SetCriterion } from '../../loss/criterion.js';
 import { initializeParameters } from '../../nn/module.js';
-import type { LineLog } from '../../run/logger.js';
+import type { LineLog } from '../../run/log.js';
 import { type RunState, unpackRunState } from '../../run/resume_state.js';
 import { CLASS_WEIGHTS, type TrainingState } from '../training_state.js';
 import { continueTraining } from './continue_training.js';

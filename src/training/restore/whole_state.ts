@@ -1,10 +1,11 @@
 /** @file Whether a checkpoint holds all that a training needs to go on, and what to do with one that does not. */
-import type { LoadedCheckpoint, LoadPlan } from '../../checkpoint/checkpointer.js';
+import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
+import type { LoadPlan } from '../../checkpoint/checkpointer.js';
 import { isBuffer } from '../../checkpoint/model_parts.js';
-import { isIn } from '../../checkpoint/pointer.js';
 import { firstOf } from '../../checkpoint/weights.js';
 import type { Config } from '../../config/index.js';
 import { CheckpointError, ConfigError } from '../../errors.js';
+import { isIn } from '../../files/paths.js';
 import { unpackRunState } from '../../run/resume_state.js';
 import type { Optimizer } from '../../solver/index.js';
 import { optimizerGap, parametersWithoutState, scheduleGap } from '../../solver/state_gaps.js';

@@ -15,12 +15,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { MOVED_RUN } from '../checkpoint/weight_path.js';
-import { ConfigError } from '../errors.js';
-import { ioReason } from '../files/output_paths.js';
-import { parseObject, readText } from '../formats/json_lines.js';
-
-const JOURNAL = '.stmixer-moving.json';
+import { MOVED_RUN } from '../../checkpoint/checkpoint_names.js';
+import { ConfigError } from '../../errors.js';
+import { systemErrorText } from '../../files/system_errors.js';
+import { parseObject } from '../../util/json.js';
+import { readText } from '../../util/read_text.js';
+import { MOVE_JOURNAL } from '../run_folder.js';
 
 /** Content of the journal. */
 interface Move {
@@ -35,7 +35,7 @@ interface Move {
  */
 export function moveAside(outputDir: string, names: readonly string[]): string {
   const folder = unusedFolder(outputDir);
-  let current = JOURNAL;
+  let current = MOVE_JOURNAL;
   try {
     writeJournal(outputDir, { folder: basename(folder), direction: 'aside' });
     mkdirSync(folder);
@@ -48,7 +48,7 @@ export function moveAside(outputDir: string, names: readonly string[]): string {
   } catch (error) {
     moveBack(outputDir, folder);
     throw new ConfigError(
-      `OUTPUT_DIR: ${outputDir}: the run there cannot be moved into a subfolder: ${current}: ${ioReason(error)}`,
+      `OUTPUT_DIR: ${outputDir}: the run there cannot be moved into a subfolder: ${current}: ${systemErrorText(error)}`,
       { cause: error },
     );
   }
@@ -97,19 +97,19 @@ export function movedRuns(outputDir: string): string[] {
 }
 
 function writeJournal(outputDir: string, move: Move): void {
-  const path = join(outputDir, JOURNAL);
+  const path = join(outputDir, MOVE_JOURNAL);
   writeFileSync(`${path}.tmp`, JSON.stringify(move), { flush: true });
   renameSync(`${path}.tmp`, path);
 }
 
 function readJournal(outputDir: string): Move | null {
-  const { folder, direction } = parseObject(readText(join(outputDir, JOURNAL)) ?? '') ?? {};
+  const { folder, direction } = parseObject(readText(join(outputDir, MOVE_JOURNAL)) ?? '') ?? {};
   const isName = typeof folder === 'string' && folder.startsWith(MOVED_RUN) && basename(folder) === folder;
   return isName && (direction === 'aside' || direction === 'back') ? { folder, direction } : null;
 }
 
 function removeJournal(outputDir: string): void {
-  for (const name of [JOURNAL, `${JOURNAL}.tmp`]) rmSync(join(outputDir, name), { force: true });
+  for (const name of [MOVE_JOURNAL, `${MOVE_JOURNAL}.tmp`]) rmSync(join(outputDir, name), { force: true });
 }
 
 function unusedFolder(outputDir: string): string {

@@ -1,24 +1,15 @@
-/** @file Files of a run that may be missing, half written or damaged: what can be read of them, and what not. */
-import { readFileSync } from 'node:fs';
+/** @file JSON that may be half written, damaged or of another version: reads what it can and never throws. */
 
-/** A value read from JSON whose shape nobody has checked. */
+/** An object read from JSON whose fields have not been checked. */
 export type Json = Readonly<Record<string, unknown>>;
 
 export interface JsonLines {
   readonly objects: readonly Json[];
-  /** Numbers of the lines, from 1, that are no JSON object. A last line without its end is being written and no fault. */
+  /** Line numbers, from 1, that hold no JSON object. An unfinished last line is still being written and does not count. */
   readonly broken: readonly number[];
 }
 
-/** The text of a file, or null where it is not there or cannot be read. */
-export function readText(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
+/** Parses a text with one JSON object per line. */
 export function parseJsonLines(text: string): JsonLines {
   const objects: Json[] = [];
   const broken: number[] = [];
@@ -46,7 +37,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value if it is a finite number (JSON has null for the others). */
+/** The value if it is a finite number. JSON has null for the others. */
 export function numberOrNull(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
@@ -55,7 +46,7 @@ export function stringOr(value: unknown, fallback: string): string {
   return typeof value === 'string' ? value : fallback;
 }
 
-/** The finite numbers of an array; none where it is no array. */
+/** The finite numbers in an array; none if the value is no array. */
 export function numbersOf(value: unknown): number[] {
   return Array.isArray(value) ? value.filter((item) => numberOrNull(item) !== null) : [];
 }

@@ -1,42 +1,22 @@
 /** @file The run that an output folder holds already: found, and moved aside for a run that starts afresh. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import {
-  Checkpointer,
-  isCheckpointFile,
-  iterationIn,
-  LAST_CHECKPOINT,
-  locateWeight,
-  preferenceFor,
-} from '../checkpoint/checkpointer.js';
-import { isIn } from '../checkpoint/pointer.js';
+import { isCheckpointFile, LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
+import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import {
   checkpointsIn,
   holdsTrainingState,
+  iterationIn,
   lastCheckpointIn,
   newestCheckpoint,
-} from '../checkpoint/run_checkpoints.js';
-import { type Config, dumpConfig, type LoadedConfig, loadConfig } from '../config/index.js';
-import { ConfigError } from '../errors.js';
-import { EVALUATIONS } from './evaluations.js';
+} from '../../checkpoint/run_checkpoints.js';
+import { locateWeight, preferenceFor } from '../../checkpoint/weight_path.js';
+import type { Config, LoadedConfig } from '../../config/index.js';
+import { ConfigError } from '../../errors.js';
+import { isIn } from '../../files/paths.js';
+import { isWrittenByRun } from '../config.js';
+import { CONFIG, ENVIRONMENT, EVALUATIONS, isOfRun, METRICS, RUN_FILES } from '../run_folder.js';
 import { finishMove, moveAside, moveBack, movedRuns } from './move_run.js';
-import { CONFIG, ENVIRONMENT, LOG, METRICS } from './read_run.js';
-
-/** Everything but checkpoints that a run leaves in its OUTPUT_DIR. */
-const FILES = new Set([
-  LAST_CHECKPOINT,
-  EVALUATIONS,
-  CONFIG,
-  ENVIRONMENT,
-  'evaluation',
-  LOG,
-  METRICS,
-  'report',
-  'tensorboard',
-]);
-/** Those of them that are folders. */
-const FOLDERS = new Set(['evaluation', 'report', 'tensorboard']);
-const SAVED_BATCH = /^nonfinite_\d+\.pth$/;
 
 /** Flags that decide about a run that is there already. */
 export interface FolderRequest {
@@ -115,7 +95,7 @@ function nothingToResume(outputDir: string): string[] {
 
 /** Throws ConfigError where a folder has the name of a file that a run writes, which it would notice hours later. */
 export function refuseObstacles(outputDir: string): void {
-  for (const name of [...FILES].filter((file) => !FOLDERS.has(file))) {
+  for (const name of RUN_FILES) {
     const path = join(outputDir, name);
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) continue;
     throw new ConfigError(
@@ -140,23 +120,11 @@ function protectConfigFile(outputDir: string, origins: LoadedConfig['origins']):
   const file = [...origins.values()].find(({ source }) => source === 'file')?.file ?? '';
   // One that a newer version wrote may not be readable here; its run has left other files.
   const isOfRun = resolve(file) !== resolve(target) && existsSync(join(outputDir, ENVIRONMENT));
-  if (isOfRun || isDump(target)) return;
+  if (isOfRun || isWrittenByRun(target)) return;
   throw new ConfigError(
-    `OUTPUT_DIR: ${outputDir}: the run would replace ${target} by its own config.yaml, with every setting in it; choose ` +
+    `OUTPUT_DIR: ${outputDir}: the run would replace ${target} by its own ${CONFIG}, with every setting in it; choose ` +
       'another OUTPUT_DIR, or give that file another name',
   );
-}
-
-/** Whether a configuration file is one that a run wrote: older versions wrote fewer lines, but no others. */
-function isDump(file: string): boolean {
-  try {
-    const written = new Set(dumpConfig(loadConfig(file).config).split('\n'));
-    const lines = readFileSync(file, 'utf8').split('\n');
-    return lines.every((line) => written.has(line));
-  } catch (error) {
-    if (error instanceof ConfigError) return false;
-    throw error;
-  }
 }
 
 /** Contents of an output folder before a run writes there. */
@@ -206,8 +174,4 @@ function wayToContinue(outputDir: string): string {
 function pathAfterMove(path: string, outputDir: string, folder: string): string {
   const moved = join(folder, basename(path));
   return isIn(path, outputDir) && existsSync(moved) ? moved : path;
-}
-
-function isOfRun(name: string): boolean {
-  return FILES.has(name) || isCheckpointFile(name) || SAVED_BATCH.test(name);
 }

@@ -1,6 +1,6 @@
 /** @file Tests of the checksum, Node's and our own. */
 import { expect, test } from 'vitest';
-import { crc32, crc32Portable } from './crc32.js';
+import { crc32, crc32Portable } from './checksum.js';
 
 test.each([crc32, crc32Portable])('known value, empty data, data in pieces', (sum) => {
   const data = Buffer.from('123456789');

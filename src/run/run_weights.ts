@@ -1,10 +1,10 @@
 /** @file The weights that a run's own config.yaml stands for: the best or the last of that run. */
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { isCheckpointFile, LAST_CHECKPOINT } from '../checkpoint/checkpoint_names.js';
+import { runCheckpoint } from '../checkpoint/weight_path.js';
 import type { Config, LoadedConfig } from '../config/index.js';
-import { isCheckpointFile } from './checkpoint_names.js';
-import { LAST_CHECKPOINT } from './pointer.js';
-import { runCheckpoint } from './weight_path.js';
+import { CONFIG, LOG } from './run_folder.js';
 
 /** A configuration to evaluate or to detect with, and sentences about its weights where there is something to say. */
 export interface ConfigToUse {
@@ -43,9 +43,8 @@ function runFolder(origins: LoadedConfig['origins']): string | null {
   const given = [...origins.values()].find(({ source }) => source === 'file')?.file;
   if (given === undefined) return null;
   const file = lstatSync(given).isSymbolicLink() ? realpathSync(given) : given;
-  if (basename(file) !== 'config.yaml') return null;
+  if (basename(file) !== CONFIG) return null;
   const folder = dirname(file);
-  const isTrace = (name: string) =>
-    name === 'log.jsonl' || name === LAST_CHECKPOINT || isCheckpointFile(name);
+  const isTrace = (name: string) => name === LOG || name === LAST_CHECKPOINT || isCheckpointFile(name);
   return readdirSync(folder).some(isTrace) ? folder : null;
 }

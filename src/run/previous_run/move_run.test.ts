@@ -1,11 +1,13 @@
 /** @file A run that is moved aside, or back, and killed at any moment: the next one never continues the old run by mistake. */
+
 import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { temporaryFiles } from '../../test/support/temporary_files.js';
-import { Checkpointer } from '../checkpoint/checkpointer.js';
-import { loadConfig } from '../config/index.js';
-import { float32Tensor } from '../formats/host_tensor.js';
+import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
+import { temporaryFiles } from '../../../test/support/temporary_files.js';
+import { Checkpointer } from '../../checkpoint/checkpointer.js';
+import { loadConfig } from '../../config/index.js';
+import { float32Tensor } from '../../formats/host_tensor.js';
 import { clearOutputDir, findPreviousRun } from './previous_run.js';
 
 const { beforeMove } = vi.hoisted(() => ({ beforeMove: { call: () => {} } }));
@@ -47,7 +49,7 @@ async function oldRun(): Promise<string> {
   for (const name of ['config.yaml', 'environment.json']) writeFileSync(join(folder, name), '');
   const model = new Map([['w', float32Tensor([1], Float32Array.of(1))]]);
   const parts = { model, optimizer: {}, scheduler: {}, iteration: 2 };
-  await new Checkpointer(folder).save('model_0000002', parts);
+  await saveCheckpoint(folder, 'model_0000002', parts);
   return folder;
 }
 
@@ -90,7 +92,7 @@ describe('a kill', () => {
     for (const copy of left) {
       clear(copy, RESUME);
       expect(readdirSync(copy).sort()).toEqual(OLD);
-      expect(new Checkpointer(copy).lastCheckpoint()).toBe(join(copy, 'model_0000002.pth'));
+      expect(new Checkpointer(copy).latest()).toBe(join(copy, 'model_0000002.pth'));
     }
   });
 });

@@ -1,0 +1,75 @@
+/** @file The parts of a training checkpoint: packed for writing and taken from a file, as the official trainer has them. */
+import { CheckpointError } from '../errors.js';
+import type { HostTensor } from '../formats/host_tensor.js';
+import type { PyValue } from '../formats/python/values.js';
+import { readWeightFile } from '../formats/weight_file.js';
+import type { Coverage } from './fit.js';
+import { type LoadedWeights, loadWeights } from './load_weights.js';
+import { findStateDict, type ModelShapes } from './weights.js';
+
+/** The only key that the official trainer does not have. It carries the value along unchanged. */
+const RUN_KEY = 'stmixer';
+
+/** What a checkpoint holds. */
+export interface CheckpointParts {
+  /** All parameters under PyTorch's names and in its order, then the buffers. */
+  readonly model: ReadonlyMap<string, HostTensor>;
+  /** State dicts in PyTorch's form. */
+  readonly optimizer: PyValue;
+  readonly scheduler: PyValue;
+  /** Iterations done so far. */
+  readonly iteration: number;
+  /** State of the run that PyTorch's checkpoints have no place for: see run/resume_state.ts. */
+  readonly run?: PyValue;
+}
+
+/** The parts as one value, with the official trainer's keys in its order. */
+export function packParts({ model, optimizer, scheduler, iteration, run }: CheckpointParts): PyValue {
+  return { model: new Map(model), optimizer, scheduler, iteration, ...(run && { [RUN_KEY]: run }) };
+}
+
+/** The file to load, and how. */
+export interface LoadSource {
+  readonly path: string;
+  /** Weights only: neither optimizer, schedule nor iteration. */
+  readonly transfer: boolean;
+  readonly noHead: boolean;
+  /** How much of the model the file must hold; by default whatever fits. */
+  readonly coverage?: Coverage;
+  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
+  withFlag?(flag: string): string;
+}
+
+export interface LoadedCheckpoint extends LoadedWeights {
+  /** As in the file; null if it has none, or if only weights were asked for. */
+  readonly optimizer: PyValue;
+  readonly scheduler: PyValue;
+  readonly iteration: number | null;
+  readonly run: PyValue;
+}
+
+/**
+ * Loads the weights of a file into the model, one tensor at a time through `set`, and returns the other parts as they
+ * are. Throws CheckpointError if the file cannot be read or does not fit the model.
+ */
+export function loadCheckpoint(
+  { path, transfer, noHead, coverage = 'any', withFlag = (flag) => flag }: LoadSource,
+  model: ModelShapes,
+  set: (name: string, data: Float32Array) => void,
+): LoadedCheckpoint {
+  const content = readWeightFile(path);
+  const state = findStateDict(path, content);
+  const part = (key: string): PyValue =>
+    !transfer && content instanceof Map && content.has('model') ? (content.get(key) ?? null) : null;
+  const iteration = part('iteration');
+  if (iteration !== null && !(Number.isSafeInteger(iteration) && (iteration as number) >= 0)) {
+    throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
+  }
+  return {
+    ...loadWeights({ path, state }, model, { noHead, coverage, withFlag }, set),
+    optimizer: part('optimizer'),
+    scheduler: part('scheduler'),
+    iteration: iteration as number | null,
+    run: part(RUN_KEY),
+  };
+}

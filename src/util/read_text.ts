@@ -1,0 +1,11 @@
+/** @file The text of a file that may be missing. */
+import { readFileSync } from 'node:fs';
+
+/** The text of a file, or null if it does not exist or cannot be read. */
+export function readText(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+}
