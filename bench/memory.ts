@@ -6,7 +6,7 @@
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
 import { engineMemory, selectEngine } from '../src/engine/index.js';
-import { workStatistics } from '../src/engine/lazy_hints.js';
+import { lazyStatistics } from '../src/engine/lazy_hints.js';
 import { Rng } from '../src/util/random.js';
 import { randomBatch } from './random_batch.js';
 import { makeTraining } from './training.js';
@@ -53,7 +53,7 @@ for (let step = 1; performance.now() - begin < 60_000 * minutes; step++) {
     passed.toFixed(1),
     step,
     seen.size,
-    workStatistics()?.compiled ?? '',
+    lazyStatistics()?.compiled ?? '',
     tensors,
     Math.round(rssBytes / 2 ** 20),
     Math.round(peakBytes / 2 ** 20),

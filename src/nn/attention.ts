@@ -4,8 +4,8 @@
  * Shapes: S = batch · heads, N queries, M keys, D features of a head.
  */
 import * as tf from '@tensorflow/tfjs';
-import { differentiable } from './autograd.js';
-import { runKernel } from './fused.js';
+import { hasFusedKernel, runFusedKernel } from './fused.js';
+import { differentiable } from './tape.js';
 
 /** Scores are computed for as many heads at a time as fit into this many elements (32 MiB of float32: larger
  * blocks come as fresh pages from the system every time, which is slow). */
@@ -70,7 +70,7 @@ export function attention(
  */
 export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionOptions): tf.Tensor {
   const [B, N] = qkv.shape;
-  if (!tf.getKernel('SelfAttention', tf.getBackend())) {
+  if (!hasFusedKernel('SelfAttention')) {
     const [q, k, v] = splitHeads(qkv, heads);
     return joinHeads(attention(q, k, v, options), B, N);
   }
@@ -79,14 +79,14 @@ export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionO
   return differentiable(
     bias ? [qkv, bias] : [qkv],
     (save) => {
-      const [out] = runKernel('SelfAttention', { qkv, bias, mask }, attributes);
+      const [out] = runFusedKernel('SelfAttention', { qkv, bias, mask }, attributes);
       save([qkv, out, ...(bias ? [bias] : []), ...(mask ? [mask] : [])]);
       return out;
     },
     (dy, [projections, out, ...rest]) => {
       const scores = bias ? rest.shift() : undefined;
       const inputs = { dy, qkv: projections, out, bias: scores, mask: rest[0] };
-      return runKernel('SelfAttentionGrad', inputs, attributes);
+      return runFusedKernel('SelfAttentionGrad', inputs, attributes).filter((grad) => grad !== undefined);
     },
   );
 }

@@ -2,9 +2,9 @@
  * @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows.
  */
 import * as tf from '@tensorflow/tfjs';
-import { differentiable } from './autograd.js';
 import { linear } from './functional.js';
 import { fused } from './fused.js';
+import { differentiable } from './tape.js';
 
 /** 3×3×3 convolution with padding 1, no bias; weight [out, in, 3, 3, 3] (torch.nn.Conv3d). */
 export function conv3x3x3(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { engineMemory, selectEngine } from '../../src/engine/index.js';
-import { workStatistics } from '../../src/engine/lazy_hints.js';
+import { lazyStatistics } from '../../src/engine/lazy_hints.js';
 import { OrtRuntime, OrtTensor } from '../../src/engine/onnx/runtime.js';
 import { TinyTraining } from '../support/tiny_training.js';
 
@@ -70,7 +70,7 @@ it('keeps the same tensors, programs and memory for 60 steps', async () => {
   const inventory = () => {
     const { tensors, bytes } = engineMemory();
     const { numDataBuffers } = tf.memory();
-    const { compiled } = workStatistics()!;
+    const { compiled } = lazyStatistics()!;
     return {
       tensors,
       bytes,

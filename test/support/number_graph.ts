@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Compiler, type Graph, LazyGraph, type Program } from '../../src/engine/lazy/graph.js';
+import { type Compiler, type Executable, type Graph, LazyGraph } from '../../src/engine/lazy/graph.js';
 import type { Buffer, LazyDtype, Value } from '../../src/engine/lazy/value.js';
 
 /** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */
@@ -48,7 +48,7 @@ export class Interpreter implements Compiler<Cell> {
     return new Cell(number, this.alive);
   }
 
-  compile(graph: Graph): Program<Cell> {
+  compile(graph: Graph): Executable<Cell> {
     this.compiled.push(graph);
     return {
       run: (inputs) => this.#run(graph, inputs),
@@ -58,14 +58,14 @@ export class Interpreter implements Compiler<Cell> {
         return this.#run(graph, inputs);
       },
       release: () => {
-        if (this.released.includes(graph)) throw new Error('a program was released twice');
+        if (this.released.includes(graph)) throw new Error('an executable was released twice');
         this.released.push(graph);
       },
     };
   }
 
   #run(graph: Graph, inputs: readonly Cell[]): Cell[] {
-    if (this.released.includes(graph)) throw new Error('a released program was run');
+    if (this.released.includes(graph)) throw new Error('a released executable was run');
     this.ran.push(graph);
     const numbers = inputs.map((input) => input.read());
     if (this.failure) throw this.failure;
@@ -84,7 +84,7 @@ export type Handle = Value<Cell>;
 
 export interface CallOptions {
   attributes?: object;
-  lane?: number;
+  stream?: number;
   shape?: readonly number[];
   dtype?: LazyDtype;
   /** Shape to read the first operand in. */
@@ -92,17 +92,17 @@ export interface CallOptions {
   results?: number;
 }
 
-export function makeGraph(maxPrograms?: number) {
+export function makeGraph(maxExecutables?: number) {
   const interpreter = new Interpreter();
-  const graph = new LazyGraph<Cell>(interpreter, maxPrograms);
+  const graph = new LazyGraph<Cell>(interpreter, maxExecutables);
   const known = (number: number, shape: readonly number[] = [2], dtype: LazyDtype = 'float32'): Handle =>
     graph.known({ shape, dtype }, interpreter.cell(number));
   const calls = (op: string, inputs: readonly Handle[], options: CallOptions = {}) => {
-    const { attributes = {}, lane, shape = [2], dtype = 'float32', view, results = 1 } = options;
+    const { attributes = {}, stream, shape = [2], dtype = 'float32', view, results = 1 } = options;
     return graph.record({
       op,
       attributes,
-      lane,
+      stream,
       inputs: inputs.map((value, i) => ({ value, shape: i === 0 && view ? view : value.shape })),
       outputs: Array.from({ length: results }, () => ({ shape, dtype })),
     });

@@ -1,10 +1,10 @@
 /** @file Random programs of tensor operations, to be run on two engines and compared. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
-import { markWork } from '../../src/engine/lazy_hints.js';
+import { graphBreak } from '../../src/engine/lazy_hints.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
-import { noGrad } from '../../src/nn/autograd.js';
 import { gelu, layerNorm, linear } from '../../src/nn/functional.js';
+import { noGrad } from '../../src/nn/tape.js';
 import { Rng } from '../../src/util/random.js';
 
 /** One operation: the numbers choose operands, axes and sizes among those that are possible when it runs. */
@@ -342,7 +342,7 @@ export function* play({ steps }: Program, leaves: readonly tf.Tensor[]): Generat
     const at = (back: number) => items.length - 1 - (back % items.length);
     const item = items[at(a)];
     if (name === 'read') yield item.x;
-    else if (name === 'mark') markWork();
+    else if (name === 'mark') graphBreak();
     else if (name === 'dispose') {
       if (item.isLeaf) continue;
       items.splice(at(a), 1);

@@ -210,7 +210,7 @@ describe('programs', () => {
     ['order of operands', { wiring: 'swapped' }],
     ['source of an operand', { wiring: 'twice' }],
     ['choice of what is kept', { keepsInner: true }],
-    ['lane', { changes: { lane: 1 } }],
+    ['stream', { changes: { stream: 1 } }],
     ['shape that an operand is read in', { changes: { view: [1, 2] } }],
     ['shape that an operand is read in, of no axes', { changes: { view: [] } }],
   ])('are compiled anew for another %s', (_, variation) => {
@@ -226,7 +226,7 @@ describe('programs', () => {
     expect(made.interpreter.compiled).toHaveLength(both);
   });
 
-  it('are told apart by the lane alone, by the view alone and by the wiring alone', () => {
+  it('are told apart by the stream alone, by the view alone and by the wiring alone', () => {
     const { interpreter, graph, known, call, calls, read } = makeGraph();
     const a = known(1, [4]);
     const count = (value: Handle) => {
@@ -235,7 +235,7 @@ describe('programs', () => {
       return interpreter.compiled.length;
     };
     expect(count(call('f', [a]))).toBe(1);
-    expect(count(call('f', [a], { lane: 1 }))).toBe(2);
+    expect(count(call('f', [a], { stream: 1 }))).toBe(2);
     expect(count(call('f', [a], { view: [2, 2] }))).toBe(3);
     expect(count(call('f', [a], { view: [1, 4] }))).toBe(4);
     expect(count(call('f', [a], { view: [4, 1] }))).toBe(5);
@@ -289,18 +289,18 @@ describe('programs', () => {
   });
 });
 
-describe('lanes', () => {
+describe('streams', () => {
   const lanesOf = ({ interpreter }: ReturnType<typeof makeGraph>) =>
-    interpreter.ran.map(({ lane, nodes }) => [lane, nodes.map(({ op }) => op).join('')]);
+    interpreter.ran.map(({ stream, nodes }) => [stream, nodes.map(({ op }) => op).join('')]);
 
   it('never mix, and alternate as often as the dependencies ask for', () => {
     const made = makeGraph();
     const { graph, known, call, read } = made;
     const a = known(1);
     const x = call('x', [a]);
-    const s = call('s', [x], { lane: 1 });
+    const s = call('s', [x], { stream: 1 });
     const y = call('y', [s, x]);
-    const t = call('t', [y], { lane: 1 });
+    const t = call('t', [y], { stream: 1 });
     const z = call('z', [t, s]);
     for (const value of [x, s, y, t]) graph.release(value);
     const numbers: Record<string, number> = {};
@@ -324,7 +324,7 @@ describe('lanes', () => {
     const { known, call, read } = made;
     const a = known(1);
     // Recorded in turns, but no scatter needs another one's result.
-    const scattered = ['p', 'q', 'r'].map((op) => call(op, [call(op.toUpperCase(), [a])], { lane: 1 }));
+    const scattered = ['p', 'q', 'r'].map((op) => call(op, [call(op.toUpperCase(), [a])], { stream: 1 }));
     read(call('sum', scattered));
     expect(lanesOf(made)).toEqual([
       [0, 'PQR'],
@@ -336,7 +336,7 @@ describe('lanes', () => {
   it('begin with the one that is there', () => {
     const made = makeGraph();
     const { known, call, read } = made;
-    read(call('y', [call('s', [known(1)], { lane: 1 })]));
+    read(call('y', [call('s', [known(1)], { stream: 1 })]));
     expect(lanesOf(made)).toEqual([
       [1, 's'],
       [0, 'y'],
@@ -351,8 +351,8 @@ describe('mark', () => {
     let value = known(1);
     let expected = 1;
     for (let part = 0; part < 4; part++) {
-      graph.mark('block');
-      graph.mark('block'); // Nothing between: no graph of its own.
+      graph.graphBreak('block');
+      graph.graphBreak('block'); // Nothing between: no graph of its own.
       const inner = call('f', [value, w]);
       const outer = call('g', [inner]);
       graph.release(value);
@@ -360,7 +360,7 @@ describe('mark', () => {
       value = outer;
       expected = result('g', [result('f', [expected, 7], 0)], 0);
     }
-    graph.mark();
+    graph.graphBreak();
     expect(read(value)).toBe(expected);
     expect(ran()).toEqual(Array(4).fill(['f', 'g']));
     expect(interpreter.compiled).toHaveLength(1);
@@ -371,9 +371,9 @@ describe('mark', () => {
   it('runs an earlier part first, and not where nothing of it is needed', () => {
     const { graph, known, call, read, ran } = makeGraph();
     const a = known(1);
-    const s = call('s', [a], { lane: 1 });
+    const s = call('s', [a], { stream: 1 });
     const early = call('early', [a]);
-    graph.mark();
+    graph.graphBreak();
     const late = call('late', [a, early]);
     const alone = call('alone', [a]);
     read(alone);
@@ -386,15 +386,15 @@ describe('mark', () => {
     const { graph, known, call, read } = makeGraph();
     const a = known(1);
     const before = call('f', [a]);
-    graph.mark('backbone');
+    graph.graphBreak('backbone');
     const one = call('f', [before]);
-    graph.mark();
+    graph.graphBreak();
     const two = call('f', [one]);
-    graph.mark('decoder');
+    graph.graphBreak('decoder');
     read(call('f', [two]));
-    expect(Object.keys(graph.statistics.partSeconds)).toEqual(['', 'backbone', 'decoder']);
-    const { partSeconds, runSeconds } = graph.statistics;
-    expect(Object.values(partSeconds).reduce((sum, s) => sum + s)).toBeCloseTo(runSeconds, 9);
+    expect(Object.keys(graph.statistics.regionSeconds)).toEqual(['', 'backbone', 'decoder']);
+    const { regionSeconds, runSeconds } = graph.statistics;
+    expect(Object.values(regionSeconds).reduce((sum, s) => sum + s)).toBeCloseTo(runSeconds, 9);
     expect(graph.statistics.graphs).toBe(4);
   });
 });

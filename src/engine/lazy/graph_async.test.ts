@@ -37,7 +37,7 @@ describe('asynchronous reads', () => {
     const { interpreter, graph, known, call, readAsync } = makeGraph();
     const a = known(1);
     const inner = call('f', [a]);
-    const b = call('g', [inner], { lane: 1 });
+    const b = call('g', [inner], { stream: 1 });
     const open = hold(interpreter);
     const pending = readAsync(b);
     for (const value of [a, inner, b]) graph.release(value);
@@ -46,7 +46,7 @@ describe('asynchronous reads', () => {
     open();
     expect(await pending).toBe(result('g', [result('f', [1], 0)], 0));
     expect(interpreter.alive.size).toBe(0);
-    await graph.finish();
+    await graph.sync();
     expect(interpreter.ran).toHaveLength(2);
   });
 
@@ -88,11 +88,11 @@ describe('finish', () => {
     const dropped = call('dropped', [a]);
     graph.release(inner);
     graph.release(dropped);
-    await graph.finish();
+    await graph.sync();
     expect(ran()).toEqual([['held', 'inner', 'outer']]);
     expect(interpreter.ran[0].outputs.map(({ node }) => node)).toEqual([0, 2]);
     expect(held.isPending || outer.isPending).toBe(false);
-    await graph.finish();
+    await graph.sync();
     expect(interpreter.ran).toHaveLength(1);
     expect(interpreter.alive.size).toBe(3);
   });
@@ -102,7 +102,7 @@ describe('finish', () => {
     const a = known(1);
     const open = hold(interpreter);
     const reading = readAsync(call('b', [a]));
-    const finished = graph.finish();
+    const finished = graph.sync();
     call('c', [a]);
     open();
     await Promise.all([reading, finished]);
@@ -114,7 +114,7 @@ describe('finish', () => {
     const a = known(1);
     const b = call('b', [a]);
     const open = hold(interpreter);
-    const finished = graph.finish();
+    const finished = graph.sync();
     graph.release(b);
     graph.release(a);
     expect(interpreter.alive.size).toBe(1);
@@ -128,7 +128,7 @@ describe('finish', () => {
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
     const open = hold(interpreter);
-    const finished = graph.finish();
+    const finished = graph.sync();
     // Recorded too late for this run, so `a` has to stay for it.
     const d = call('d', [a]);
     for (const value of [a, b, c]) graph.release(value);
@@ -142,10 +142,10 @@ describe('finish', () => {
     const { interpreter, graph, known, call } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
-    graph.mark();
+    graph.graphBreak();
     const c = call('c', [b]);
     const open = hold(interpreter);
-    const finished = graph.finish();
+    const finished = graph.sync();
     for (const value of [a, b, c]) graph.release(value);
     open();
     await finished;
@@ -191,7 +191,7 @@ describe('a run that fails', () => {
     interpreter.failure = null;
     expect(await waiting).toBe(result('c', [1], 0));
     interpreter.failure = new Error('out of memory');
-    await expect(graph.finish()).rejects.toThrow('out of memory');
+    await expect(graph.sync()).rejects.toThrow('out of memory');
     interpreter.failure = null;
     expect(read(b)).toBe(result('b', [1], 0));
   });
@@ -199,7 +199,7 @@ describe('a run that fails', () => {
   it('in a later graph keeps what the earlier ones computed', () => {
     const { interpreter, graph, known, call, read, ran } = makeGraph();
     const b = call('b', [known(1)]);
-    graph.mark();
+    graph.graphBreak();
     const c = call('c', [b]);
     graph.release(b);
     const compile = interpreter.compile.bind(interpreter);

@@ -6,7 +6,7 @@ import { chooseCoreThreads, type ThreadChoice } from '../threads.js';
 import type { EngineInfo, EngineRow, Problem } from '../types.js';
 import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
-import { KERNELS, registerKernels } from './registration.js';
+import { FUSED_NAMES, RECORDED_KERNELS, registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
@@ -54,7 +54,7 @@ export class OnnxEngine implements EngineRow {
           },
         );
       }
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, RECORDED_KERNELS, FUSED_NAMES));
       registerKernels();
       started = choice;
     }

@@ -8,7 +8,7 @@ import type { Graph, GraphNode } from '../lazy/graph.js';
 import type { ValueInfo } from '../lazy/value.js';
 import { machineProbe } from '../probe.js';
 import { libraryPath, loadOrtApi, OrtError } from './c_api.js';
-import { OrtCompiler, SERIAL_LANE } from './compiler.js';
+import { OrtCompiler, SERIAL_STREAM } from './compiler.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxNode } from './model_format.js';
 import { type HostArray, type OrtDtype, OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
@@ -342,7 +342,7 @@ describe('asynchronous runs', () => {
 });
 
 /** Rows of a table at given places, as a graph of three operations; a place that is not there fails when it runs. */
-function lookup(lane = 0): Graph {
+function lookup(stream = 0): Graph {
   const table = { shape: [3, 2], dtype: 'float32' } as const;
   const places = { shape: [4], dtype: 'int32' } as const;
   const rows = { shape: [4, 2], dtype: 'float32' } as const;
@@ -367,7 +367,7 @@ function lookup(lane = 0): Graph {
     ],
     inputs: [table, places],
     outputs: [{ node: 2, output: 0 }],
-    lane,
+    stream,
   };
 }
 
@@ -379,8 +379,8 @@ describe('a compiled graph', () => {
   const compile = (graph: Graph) => new OrtCompiler(runtime, lowerings).compile(graph);
   const operands = (places: number[]) => [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor(places, [4], 'int32')];
 
-  it.each([0, SERIAL_LANE])('computes in lane %i, at once and asynchronously', async (lane) => {
-    const program = compile(lookup(lane));
+  it.each([0, SERIAL_STREAM])('computes in stream %i, at once and asynchronously', async (stream) => {
+    const program = compile(lookup(stream));
     const inputs = operands([2, 0, 0, 1]);
     const results = [...program.run(inputs), ...(await program.runAsync(inputs))];
     for (const result of results) expect(Array.from(result.read())).toEqual([5, 6, 1, 2, 1, 2, 3, 4]);
@@ -456,7 +456,7 @@ describe('a compiled graph', () => {
         { node: 1, output: 0 },
         { node: 1, output: 1 },
       ],
-      lane: 0,
+      stream: 0,
     };
     const twins = new Map<string, Lowering>([
       ['Same', (_, [x]) => x.name],

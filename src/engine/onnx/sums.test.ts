@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../formats/host_tensor.js';
-import { backward } from '../../nn/autograd.js';
 import { layerNorm, linear } from '../../nn/functional.js';
 import { weightedRowSum } from '../../nn/spatial.js';
+import { backward } from '../../nn/tape.js';
 import { Rng } from '../../util/random.js';
 import { selectEngine } from '../index.js';
 

@@ -7,7 +7,7 @@ import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import { SetCriterion } from '../../loss/criterion.js';
 import { Detector } from '../../model/detector.js';
-import { noGrad } from '../../nn/autograd.js';
+import { noGrad } from '../../nn/tape.js';
 import type { LineLog } from '../../run/logger.js';
 import { makeLrScheduler, makeOptimizer, type Optimizer } from '../../solver/index.js';
 import { largest, norms, totalNorm } from '../grad_norm.js';

@@ -2,7 +2,7 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs';
 import type { LazyDtype } from '../../lazy/value.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { dtypeOf, type Kernel } from '../kernel.js';
+import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';
 
 /** From the names of operands of one type to that of the result. */
 type Formula = (g: GraphBuilder, operands: readonly string[], dtype: LazyDtype) => string;
@@ -152,12 +152,12 @@ const select: Kernel = {
 };
 
 /** Sum of any number of tensors of one shape. */
-const addN: Kernel = {
+const addN: Kernel<ListInputs> = {
   name: 'AddN',
-  record: (inputs) => {
-    const terms = Object.values(inputs);
-    return { inputs: terms, outputs: [{ shape: terms[0].shape, dtype: dtypeOf(terms[0]) }] };
-  },
+  record: (terms) => ({
+    inputs: terms,
+    outputs: [{ shape: terms[0].shape, dtype: dtypeOf(terms[0]) }],
+  }),
   lower: arithmetic((g, terms, dtype) =>
     dtype === 'float32' ? g.op('Sum', terms) : terms.reduce((sum, term) => g.op('Add', [sum, term])),
   ),
@@ -181,7 +181,7 @@ const step: Kernel = {
   },
 };
 
-export const elementwiseKernels: Kernel[] = [
+export const elementwiseKernels: Kernel<never>[] = [
   unary('Abs', arithmetic(operator('Abs'))),
   real('Cos', 'Cos'),
   real('Erf', 'Erf'),

@@ -2,8 +2,8 @@
 import { backend_util, slice_util, util } from '@tensorflow/tfjs';
 import { sizeOf } from '../../../formats/host_tensor.js';
 import type { LazyDtype } from '../../lazy/value.js';
-import { SERIAL_LANE } from '../compiler.js';
-import { dtypeOf, type Kernel } from '../kernel.js';
+import { SERIAL_STREAM } from '../compiler.js';
+import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';
 
 const transpose: Kernel = {
   name: 'Transpose',
@@ -41,10 +41,9 @@ const slice: Kernel = {
   },
 };
 
-const concat: Kernel = {
+const concat: Kernel<ListInputs> = {
   name: 'Concat',
-  record: (inputs, attrs) => {
-    const parts = Object.values(inputs);
+  record: (parts, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, parts[0].shape);
     backend_util.assertParamsConsistent(
       parts.map((part) => part.shape),
@@ -84,10 +83,9 @@ export function withAxis(shape: readonly number[], place: number): { axis: numbe
 }
 
 /** Joins tensors along a new axis. */
-const pack: Kernel = {
+const pack: Kernel<ListInputs> = {
   name: 'Pack',
-  record: (inputs, attrs) => {
-    const parts = Object.values(inputs);
+  record: (parts, attrs) => {
     const [{ shape, dtype }] = parts;
     for (const part of parts) {
       util.assertShapesMatch(shape, part.shape, 'All tensors passed to stack must have matching shapes');
@@ -259,7 +257,7 @@ const oneHot: Kernel = {
 const scatterNd: Kernel = {
   name: 'ScatterNd',
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
-  lane: SERIAL_LANE,
+  stream: SERIAL_STREAM,
   record: ({ indices, updates }, { shape }) => ({
     inputs: [indices, updates],
     outputs: [{ shape: shape as number[], dtype: dtypeOf(updates) }],
@@ -283,7 +281,7 @@ const scatterNd: Kernel = {
 const unsortedSegmentSum: Kernel = {
   name: 'UnsortedSegmentSum',
   // See above.
-  lane: SERIAL_LANE,
+  stream: SERIAL_STREAM,
   record: ({ x, segmentIds }, { numSegments }) => {
     util.assertShapesMatch(segmentIds.shape, x.shape.slice(0, 1), 'unsortedSegmentSum: one id per row: ');
     const shape = [numSegments as number, ...x.shape.slice(1)];
@@ -353,7 +351,7 @@ const range: Kernel = {
   },
 };
 
-export const shapeKernels: Kernel[] = [
+export const shapeKernels: Kernel<never>[] = [
   transpose,
   slice,
   concat,

@@ -3,8 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
-import { backward, boundary, checkpoint, differentiable, noGrad, Recording } from './autograd.js';
 import { gelu, layerNorm, linear } from './functional.js';
+import { activationCheckpoint, backward, differentiable, noGrad, Tape, withGraphBreak } from './tape.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
 const read = (tensors: (tf.Tensor | null)[]) => tensors.map((t) => t && Array.from(t.dataSync()));
@@ -60,19 +60,19 @@ describe('backward', () => {
   });
 });
 
-describe('Recording', () => {
+describe('Tape', () => {
   const make = () => [tf.tensor1d([1, -2, 3]), tf.tensor1d([0.5, 4, -1]), tf.scalar(7)] as const;
 
   it('gives the gradients later, whatever runs in between, added to sums', async () => {
     const [a, b, c] = make();
     const before = tf.memory().numTensors;
-    const recording = new Recording(() => gelu(a.mul(b)).add(a));
-    const value = Array.from(await recording.value.data());
+    const tape = new Tape(() => gelu(a.mul(b)).add(a));
+    const value = Array.from(await tape.value.data());
     const other = gradients(() => a.square().sum(), [a]).grads;
     expect(other).toEqual([[2, -4, 6]]);
     const dy = tf.tensor1d([1, 2, 3]);
     const sums = [null, tf.tensor1d([10, 20, 30]), tf.scalar(5)];
-    const grads = recording.backward(dy, [a, b, c], sums);
+    const grads = tape.backward(dy, [a, b, c], sums);
     const expected = gradients(() => gelu(a.mul(b)).add(a).mul(dy).sum(), [a, b]).grads;
     expect(value).toEqual(Array.from(tf.tidy(() => gelu(a.mul(b)).add(a)).dataSync()));
     const [forA, forB, forC] = read(grads);
@@ -100,11 +100,11 @@ describe('Recording', () => {
           throw new Error('in the middle');
         },
       );
-    const given = new Recording(() => gelu(a.mul(b)));
+    const given = new Tape(() => gelu(a.mul(b)));
     given.dispose();
     given.dispose();
     expect(tf.memory().numTensors).toBe(before);
-    const broken = new Recording(() => gelu(failing(gelu(a.mul(b)))));
+    const broken = new Tape(() => gelu(failing(gelu(a.mul(b)))));
     const dy = tf.onesLike(a);
     expect(() => broken.backward(dy, [a, b])).toThrow('in the middle');
     dy.dispose();
@@ -188,7 +188,7 @@ describe('memory of the backward pass', () => {
 });
 
 describe('noGrad', () => {
-  it('make constants, and recording goes on behind them', () => {
+  it('make constants, and tape goes on behind them', () => {
     const a = tf.tensor1d([2, 3]);
     const squares = gradients(() => a.mul(noGrad(() => a.square())).sum(), [a]);
     expect(squares).toEqual({ value: 35, grads: [[4, 9]] });
@@ -220,7 +220,7 @@ describe('noGrad', () => {
     a.dispose();
   });
 
-  it('switch recording on again after an error', () => {
+  it('switch tape on again after an error', () => {
     const a = tf.scalar(3);
     expect(() =>
       noGrad(() => {
@@ -255,21 +255,22 @@ describe('differentiable', () => {
   });
 });
 
-describe('boundary', () => {
+describe('withGraphBreak', () => {
   it('hands on the value and the gradient, also inside a checkpoint', () => {
-    const f = (x: tf.Tensor, w: tf.Tensor) => boundary(gelu(x.mul(w)), 'before', 'after').mul(w);
+    const f = (x: tf.Tensor, w: tf.Tensor) =>
+      withGraphBreak(gelu(x.mul(w)), { before: 'before', after: 'after' }).mul(w);
     expectGradients(f, [normals([3, 4], new Rng(2)), normals([4], new Rng(3))]);
     const [x, w] = [tf.tensor1d([1, -2]), tf.tensor1d([3, 4])];
     const plain = gradients(() => gelu(x.mul(w)).mul(w).sum(), [x, w]);
     expect(gradients(() => f(x, w).sum(), [x, w])).toEqual(plain);
-    expect(gradients(() => checkpoint((t) => f(t, w), x, [w]).sum(), [x, w])).toEqual(plain);
+    expect(gradients(() => activationCheckpoint((t) => f(t, w), x, [w]).sum(), [x, w])).toEqual(plain);
     tf.dispose([x, w]);
   });
 
   it('leaves no tensor behind, and the value when its argument is disposed', () => {
     const before = tf.memory().numTensors;
     const x = tf.tensor1d([1, 2]);
-    const y = boundary(x, 'before', 'after');
+    const y = withGraphBreak(x, { before: 'before', after: 'after' });
     x.dispose();
     expect(Array.from(y.dataSync())).toEqual([1, 2]);
     y.dispose();
@@ -308,7 +309,7 @@ describe('checkpoint', () => {
       const masks = masked ? [tf.tensor([0, 2, 2], [3, 1, 1])] : [];
       const apply = (input: tf.Tensor, parameters: tf.Tensor[]) =>
         useCheckpoint
-          ? checkpoint((t, constants) => block(t, parameters, constants), input, parameters, masks)
+          ? activationCheckpoint((t, constants) => block(t, parameters, constants), input, parameters, masks)
           : block(input, parameters, masks);
       const y = apply(apply(x.mul(factor), first), second);
       return y.mul(factor).add(x).square().sum();
@@ -329,14 +330,17 @@ describe('checkpoint', () => {
 
   it('has the right gradients', () => {
     expectGradients(
-      (x, ...parameters) => checkpoint((t) => block(t, parameters, []), x, parameters).mul(2),
+      (x, ...parameters) => activationCheckpoint((t) => block(t, parameters, []), x, parameters).mul(2),
       [normals([2, 2, C], rng), ...weights],
     );
   });
 
   it('gives zeros for parameters that the function does not use', () => {
     const [x, unused] = [tf.tensor1d([1, 2]), tf.tensor1d([5, 5, 5])];
-    const { grads } = gradients(() => checkpoint((t) => t.square(), x, [unused]).sum(), [x, unused]);
+    const { grads } = gradients(
+      () => activationCheckpoint((t) => t.square(), x, [unused]).sum(),
+      [x, unused],
+    );
     expect(grads).toEqual([
       [2, 4],
       [0, 0, 0],
@@ -347,8 +351,11 @@ describe('checkpoint', () => {
   it('works inside another checkpoint', () => {
     const x = tf.tensor1d([1, 2]);
     const w = tf.tensor1d([3, 4]);
-    const inner = (t: tf.Tensor) => checkpoint((u) => u.square().mul(w), t, [w]);
-    const { grads } = gradients(() => checkpoint((t) => inner(t.mul(2)).mul(w), x, [w]).sum(), [x, w]);
+    const inner = (t: tf.Tensor) => activationCheckpoint((u) => u.square().mul(w), t, [w]);
+    const { grads } = gradients(
+      () => activationCheckpoint((t) => inner(t.mul(2)).mul(w), x, [w]).sum(),
+      [x, w],
+    );
     // (2x)²·w² = 4x²w²
     expect(grads).toEqual([
       [8 * 9, 16 * 16],
@@ -365,7 +372,7 @@ describe('checkpoint', () => {
       let during = 0;
       const { value, grads } = backward(() => {
         const y = useCheckpoint
-          ? checkpoint((t) => block(t, parameters, []), x, parameters)
+          ? activationCheckpoint((t) => block(t, parameters, []), x, parameters)
           : block(x, parameters, []);
         during = tf.memory().numDataBuffers - before.numDataBuffers;
         return y.sum() as tf.Scalar;
