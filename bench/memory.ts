@@ -5,7 +5,7 @@
  */
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { engineMemory, selectEngine } from '../src/engine/index.js';
+import { selectEngine } from '../src/engine/index.js';
 import { lazyStatistics } from '../src/engine/lazy_hints.js';
 import { Rng } from '../src/util/random.js';
 import { randomBatch } from './random_batch.js';
@@ -48,7 +48,7 @@ for (let step = 1; performance.now() - begin < 60_000 * minutes; step++) {
   const passed = (performance.now() - begin) / 60_000;
   if (passed < next) continue;
   next = Math.floor(20 * (passed / minutes) + 1) * (minutes / 20);
-  const { tensors, rssBytes, peakBytes } = engineMemory();
+  const { tensors, rssBytes, peakBytes } = engine.memory();
   const row = [
     passed.toFixed(1),
     step,

@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
+import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
 import { necessaryFlops } from './flops.js';
 import { matMulRate, median } from './machine.js';
@@ -107,7 +107,7 @@ const result = {
   graphs: of(({ work }) => work?.graphs),
   nodes: of(({ work }) => work?.nodes),
   compiled_after_first: timed.reduce((sum, { work }) => sum + (work?.compiled ?? 0), 0),
-  tensors: engineMemory().tensors,
+  tensors: engine.memory().tensors,
 };
 console.log(flags.json ? JSON.stringify(result) : result);
 

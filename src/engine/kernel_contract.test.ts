@@ -75,13 +75,6 @@ it('makes calls and lowerings that do not fit compile errors', () => {
     fused('LayerNorm', { x }, { eps: '1', width: 1 }, composed);
     // @ts-expect-error: there is one result.
     fused('Gelu', { x }, {}, () => [x, x]);
-    // @ts-expect-error: there are three results.
-    fused(
-      'AdamUpdate',
-      { weight: x, grad: x, exp_avg: x, exp_avg_sq: x, scalars: x },
-      { decoupled: true },
-      composed,
-    );
     const adam = { weight: x, grad: x, exp_avg: x, exp_avg_sq: x, scalars: x };
     // @ts-expect-error: there are three results.
     fused('AdamUpdate', adam, { decoupled: true }, composed);

@@ -16,7 +16,7 @@ import { clipsPerStep } from '../data/data_config.js';
 import { type BatchLoader, createTrainLoader } from '../data/loading/loader.js';
 import { describePasses } from '../data/loading/passes.js';
 import type { TrainSampler } from '../data/loading/sampler.js';
-import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
+import { type Engine, type EngineRequest, selectEngine } from '../engine/index.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
 import { TestSet } from '../evaluation/evaluation_set.js';
 import { FolderLock } from '../files/folder_lock.js';
@@ -143,7 +143,7 @@ interface Surroundings {
 async function trainLogged(
   { config: cfg, warnings }: LoadedConfig,
   options: TrainOptions,
-  engine: EngineInfo,
+  engine: Engine,
   { log, bars, stop, begin }: Surroundings,
 ): Promise<void> {
   const { SOLVER, OUTPUT_DIR } = cfg;
@@ -212,7 +212,7 @@ async function trainLogged(
     iterPerEpoch: SOLVER.ITER_PER_EPOCH,
     maxIterations,
     startIteration,
-    memory: engineMemory,
+    memory: () => engine.memory(),
   });
   const hooks: Hook[] = [metrics, checkpoints];
   if (bars && !isOver) hooks.push(bars.training(maxIterations, metrics));
@@ -226,7 +226,7 @@ async function trainLogged(
         clipsPerStep: clipsPerStep(cfg),
         model,
         histogramPeriod: options.tensorBoardHistograms,
-        memory: engineMemory,
+        memory: () => engine.memory(),
         testSet: testSet?.dataset ?? null,
       }),
     );

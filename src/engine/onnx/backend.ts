@@ -32,17 +32,15 @@ export class OnnxBackend
 {
   readonly readsAreCopies = true;
   readonly #graph: LazyGraph<OrtTensor>;
-  readonly #runtime: OrtRuntime;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
 
   constructor(
-    runtime: OrtRuntime,
+    readonly runtime: OrtRuntime,
     kernels: readonly Kernel<never>[],
     readonly fusedKernels: ReadonlySet<FusedKernelName>,
   ) {
     super();
-    this.#runtime = runtime;
     this.#graph = new LazyGraph(
       new OrtCompiler(runtime, new Map(kernels.map(({ name, lower }) => [name, lower]))),
       maxExecutables(),
@@ -85,7 +83,7 @@ export class OnnxBackend
 
   override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     const info = { shape, dtype: dtypeOf({ dtype }) };
-    const buffer = this.#runtime.allocate(shape, info.dtype);
+    const buffer = this.runtime.allocate(shape, info.dtype);
     if (values) buffer.write(toHostArray(values, info.dtype));
     this.#alive++;
     return this.#graph.known(info, buffer);

@@ -21,7 +21,8 @@ export class OrtCompiler implements Compiler<OrtTensor> {
     const outputs = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     let session: OrtSession;
     try {
-      session = this.runtime.createSession(model, outputs, graph.stream === SERIAL_STREAM);
+      const threading = graph.stream === SERIAL_STREAM ? 'single' : 'pool';
+      session = this.runtime.createSession(model, outputs, { threading });
     } catch (error) {
       throw explained(error, graph);
     }

@@ -24,7 +24,7 @@ beforeAll(() => {
     process.arch,
     machineProbe().packageFolder('onnxruntime-node') as string,
   ) as string;
-  runtime = new OrtRuntime(loadOrtApi(path), { threads: 2 });
+  runtime = new OrtRuntime(loadOrtApi(path), { threads: { threads: 2, reason: 'for a test' } });
 });
 
 /** A whole collection, which moves what it keeps. */
@@ -159,13 +159,20 @@ function model(op: string, inputs: number[][], output: number[]): Uint8Array {
   });
 }
 
-function session(op: string, inputs: number[][], output: number[], serial = false): OrtSession {
-  return runtime.createSession(model(op, inputs, output), [{ shape: output, dtype: 'float32' }], serial);
+function session(
+  op: string,
+  inputs: number[][],
+  output: number[],
+  threading: 'pool' | 'single' = 'pool',
+): OrtSession {
+  return runtime.createSession(model(op, inputs, output), [{ shape: output, dtype: 'float32' }], {
+    threading,
+  });
 }
 
 describe('a session', () => {
-  it.each([false, true])('computes new tensors, on one thread: %s', (serial) => {
-    const sum = session('Add', [[2], [2]], [2], serial);
+  it.each(['pool', 'single'] as const)('computes new tensors with threading %s', (threading) => {
+    const sum = session('Add', [[2], [2]], [2], threading);
     const [a, b] = [tensor([1, 2]), tensor([30, 40])];
     const [first] = runtime.run(sum, [a, b]);
     const [second] = runtime.run(sum, [a, a]);
@@ -380,23 +387,23 @@ describe('a compiled graph', () => {
   const operands = (places: number[]) => [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor(places, [4], 'int32')];
 
   it.each([0, SERIAL_STREAM])('computes in stream %i, at once and asynchronously', async (stream) => {
-    const program = compile(lookup(stream));
+    const executable = compile(lookup(stream));
     const inputs = operands([2, 0, 0, 1]);
-    const results = [...program.run(inputs), ...(await program.runAsync(inputs))];
+    const results = [...executable.run(inputs), ...(await executable.runAsync(inputs))];
     for (const result of results) expect(Array.from(result.read())).toEqual([5, 6, 1, 2, 1, 2, 3, 4]);
     for (const made of [...inputs, ...results]) made.release();
-    program.release();
-    expect(() => program.run([])).toThrow('after its release');
+    executable.release();
+    expect(() => executable.run([])).toThrow('after its release');
   });
 
   it('that fails names the operation and its shapes, and can run again', async () => {
-    const program = compile(lookup());
+    const executable = compile(lookup());
     const inputs = operands([2, 0, 5, 1]);
     const failures = [
       await Promise.resolve()
-        .then(() => program.run(inputs))
+        .then(() => executable.run(inputs))
         .catch((error) => error),
-      await program.runAsync(inputs).catch((error) => error),
+      await executable.runAsync(inputs).catch((error) => error),
     ];
     for (const error of failures) {
       expect(error).toBeInstanceOf(EngineError);
@@ -405,10 +412,10 @@ describe('a compiled graph', () => {
       expect(error.cause).toBeInstanceOf(OrtError);
     }
     inputs[1].write(Int32Array.of(0, 1, 2, 2));
-    const [result] = program.run(inputs);
+    const [result] = executable.run(inputs);
     expect(Array.from(result.read())).toEqual([1, 2, 3, 4, 5, 6, 5, 6]);
     for (const made of [...inputs, result]) made.release();
-    program.release();
+    executable.release();
   });
 
   it.each<[string, Lowering]>([
@@ -468,9 +475,9 @@ describe('a compiled graph', () => {
         },
       ],
     ]);
-    const program = new OrtCompiler(runtime, twins).compile(graph);
+    const executable = new OrtCompiler(runtime, twins).compile(graph);
     const x = tensor([1, 2, 3, 4]);
-    const results = program.run([x]);
+    const results = executable.run([x]);
     const shapes = results.map(({ shape }) => shape);
     expect(shapes).toEqual([[4], [2, 2], [2, 2]]);
     x.release();
@@ -483,6 +490,6 @@ describe('a compiled graph', () => {
     expect(Array.from(results[2].read())).toEqual([1, 3, 2, 4]);
     results[0].release();
     results[2].release();
-    program.release();
+    executable.release();
   });
 });

@@ -7,6 +7,7 @@ import {
   loadFakeTensorflow,
   tensorflowFiles,
 } from '../../../test/support/fake_probe.js';
+import type { DeviceName } from '../types.js';
 import { tensorflowEnvironment } from './environment.js';
 import { CPU_PACKAGE, findInstall, GPU_PACKAGE, installProblems } from './install.js';
 import { loadFailure, loadTensorflow } from './load.js';
@@ -14,11 +15,13 @@ import { loadFailure, loadTensorflow } from './load.js';
 const files = tensorflowFiles(CPU_PACKAGE);
 const helper = `/nm/${CPU_PACKAGE}/lib/napi-v8/stmixer_helper.node`;
 
+const options = (device: DeviceName, verbose: boolean, threads = 6) => ({ device, threads, verbose });
+
 afterAll(forgetTensorflow);
 
 describe('environment', () => {
   it('on a CPU', () => {
-    expect(tensorflowEnvironment(fakeProbe({ processors: 6 }), 'cpu', false)).toEqual({
+    expect(tensorflowEnvironment(fakeProbe({ processors: 6 }), options('cpu', false))).toEqual({
       TF_ENABLE_ONEDNN_OPTS: '1',
       TF_DETERMINISTIC_OPS: '1',
       TF_CUDNN_DETERMINISTIC: '1',
@@ -30,23 +33,21 @@ describe('environment', () => {
 
   it('on a GPU: one, growing, without TF32', () => {
     const env = { CUDA_VISIBLE_DEVICES: '3,1' };
-    expect(tensorflowEnvironment(fakeProbe({ env }), 'cuda', false)).toMatchObject({
+    expect(tensorflowEnvironment(fakeProbe({ env }), options('cuda', false))).toMatchObject({
       CUDA_VISIBLE_DEVICES: '3',
       CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
       TF_FORCE_GPU_ALLOW_GROWTH: 'true',
       NVIDIA_TF32_OVERRIDE: '0',
     });
-    expect(tensorflowEnvironment(fakeProbe(), 'cuda', false).CUDA_VISIBLE_DEVICES).toBe('0');
+    expect(tensorflowEnvironment(fakeProbe(), options('cuda', false)).CUDA_VISIBLE_DEVICES).toBe('0');
   });
 
-  it("leaves the user's own settings, but STMIXER_THREADS goes first", () => {
+  it("leaves the user's own settings, except the number of threads", () => {
     const env = { TF_ENABLE_ONEDNN_OPTS: '0', NVIDIA_TF32_OVERRIDE: '1', TF_NUM_INTRAOP_THREADS: '4' };
-    const settings = tensorflowEnvironment(fakeProbe({ env }), 'cuda', true);
+    const settings = tensorflowEnvironment(fakeProbe({ env }), options('cuda', true));
     expect(settings).not.toHaveProperty('TF_ENABLE_ONEDNN_OPTS');
     expect(settings).not.toHaveProperty('NVIDIA_TF32_OVERRIDE');
-    expect(settings).toMatchObject({ TF_NUM_INTRAOP_THREADS: '4', TF_CPP_MIN_LOG_LEVEL: '0' });
-    const both = fakeProbe({ env: { ...env, STMIXER_THREADS: '2' } });
-    expect(tensorflowEnvironment(both, 'cpu', false).TF_NUM_INTRAOP_THREADS).toBe('2');
+    expect(settings).toMatchObject({ TF_NUM_INTRAOP_THREADS: '6', TF_CPP_MIN_LOG_LEVEL: '0' });
   });
 });
 
@@ -54,7 +55,7 @@ describe('loadTensorflow', () => {
   it('loads the binding before the package and reports what it runs on', async () => {
     const probe = fakeProbe({ files, load: loadFakeTensorflow(false) });
     const install = findInstall(probe, CPU_PACKAGE)!;
-    const loaded = await loadTensorflow(probe, install, 'cpu', false);
+    const loaded = await loadTensorflow(probe, install, options('cpu', false));
     expect(loaded).toMatchObject({ device: 'cpu', version: '2.21.0' });
     expect(probe.loaded).toEqual([install.binding, install.folder]);
     expect(probe.env.TF_DETERMINISTIC_OPS).toBe('1');
@@ -73,9 +74,9 @@ describe('loadTensorflow', () => {
     };
     for (const verbose of [false, true]) {
       const probe = fakeProbe({ files: { ...files, [helper]: '' }, load });
-      await expect(loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, 'cpu', verbose)).rejects.toThrow(
-        'does not load',
-      );
+      await expect(
+        loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', verbose)),
+      ).rejects.toThrow('does not load');
     }
     expect(calls).toEqual(['mute', 'load', 'restore', 'load']);
   });
@@ -86,13 +87,15 @@ describe('loadTensorflow', () => {
       throw new Error('libcudnn.so.9: cannot open shared object file: No such file or directory');
     };
     const probe = fakeProbe({ files, env, load });
-    await expect(loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, 'cpu', false)).rejects.toThrow();
+    await expect(
+      loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', false)),
+    ).rejects.toThrow();
     expect(probe.env).toEqual(env);
   });
 
   it('gives tfjs-node the functions that Node 23 removed', async () => {
     const probe = fakeProbe({ files, load: loadFakeTensorflow(false) });
-    await loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, 'cpu', false);
+    await loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', false));
     const old = util as unknown as Record<string, (value: unknown) => boolean>;
     expect([null, undefined, 0, ''].map((value) => old.isNullOrUndefined(value))).toEqual([
       true,
