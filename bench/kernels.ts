@@ -1,6 +1,6 @@
 /**
- * @file Times the kernels that a step spends its time in, at the sizes of VMAEv2-ViTB-16x4 on one clip of 16×256×352,
- * beside what the machine does at best.
+ * @file Times the most expensive kernels of a step, at the sizes of VMAEv2-ViTB-16x4 on one clip of 16×256×352, and
+ * compares them with the machine's best rates.
  *
  *   npm run bench:kernels -- [--engine E] [--runs K] [--json]
  */
@@ -32,7 +32,7 @@ interface Case {
   bytes?: number;
   inputs: tf.Tensor[];
   f(...inputs: tf.Tensor[]): tf.Tensor;
-  /** Work of the gradients in units of the forward pass; 0 for none. */
+  /** Work of the gradients in units of the forward pass; 0 to leave them out. */
   backwardWork: number;
 }
 

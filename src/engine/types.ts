@@ -1,4 +1,4 @@
-/** @file What a program asks of an engine, and what it learns about it. */
+/** @file Types of requests to engines, facts about engines, and engine providers. */
 
 export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'cpu';

@@ -1,4 +1,4 @@
-/** @file The tape: constants, missing gradients, activation checkpointing, and that nothing stays behind. */
+/** @file The tape: gradients, constants, activation checkpointing, and memory that is freed. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
@@ -18,7 +18,7 @@ function gradients(loss: () => tf.Tensor, variables: tf.Tensor[]) {
 }
 
 describe('backward', () => {
-  it('gives null for what the loss does not depend on, and keeps the order', () => {
+  it('gives null for variables that the loss does not depend on, and keeps the order', () => {
     const [a, b, c] = [tf.scalar(2), tf.scalar(3), tf.scalar(5)];
     const { value, grads } = gradients(() => c.mul(a).mul(a), [a, b, c]);
     expect(value).toBe(20);
@@ -26,7 +26,7 @@ describe('backward', () => {
     tf.dispose([a, b, c]);
   });
 
-  it('works where the loss depends on nothing that is asked for', () => {
+  it('works if the loss depends on none of the variables', () => {
     const [a, b] = [tf.scalar(2), tf.scalar(3)];
     expect(gradients(() => b.square(), [a])).toEqual({ value: 9, grads: [null] });
     tf.dispose([a, b]);
@@ -63,7 +63,7 @@ describe('backward', () => {
 describe('Tape', () => {
   const make = () => [tf.tensor1d([1, -2, 3]), tf.tensor1d([0.5, 4, -1]), tf.scalar(7)] as const;
 
-  it('gives the gradients later, whatever runs in between, added to sums', async () => {
+  it('gives the gradients later, added to sums, after other operations have run in between', async () => {
     const [a, b, c] = make();
     const before = tf.memory().numTensors;
     const tape = new Tape(() => gelu(a.mul(b)).add(a));
@@ -86,7 +86,7 @@ describe('Tape', () => {
     tf.dispose([a, b, c]);
   });
 
-  it('leaves nothing behind where it is given up, or a gradient throws', () => {
+  it('leaves nothing behind if it is disposed or a gradient throws', () => {
     const [a, b, c] = make();
     const before = tf.memory().numTensors;
     const failing = (x: tf.Tensor) =>
@@ -114,7 +114,7 @@ describe('Tape', () => {
 });
 
 describe('memory of the backward pass', () => {
-  it('frees what was saved, and each gradient, as soon as they have served', () => {
+  it('frees saved tensors and gradients as soon as they are no longer needed', () => {
     const x = tf.zeros([8]);
     const before = tf.memory().numDataBuffers;
     let recorded = 0;
@@ -144,7 +144,7 @@ describe('memory of the backward pass', () => {
     tf.dispose([x, value, grads[0]!]);
   });
 
-  it('leaves nothing behind when the loss throws, and can go on', () => {
+  it('leaves nothing behind if the loss throws, and can be used again', () => {
     const x = tf.tensor1d([1, 2]);
     const before = tf.memory().numTensors;
     const failing = () =>
@@ -158,7 +158,7 @@ describe('memory of the backward pass', () => {
     x.dispose();
   });
 
-  it('takes gradients that are handed through, or handed out twice', () => {
+  it('accepts gradients that are passed through or returned twice', () => {
     const pass = (a: tf.Tensor, b: tf.Tensor) =>
       differentiable(
         [a, b],
@@ -188,7 +188,7 @@ describe('memory of the backward pass', () => {
 });
 
 describe('noGrad', () => {
-  it('make constants, and tape goes on behind them', () => {
+  it('makes constants, and recording continues after it', () => {
     const a = tf.tensor1d([2, 3]);
     const squares = gradients(() => a.mul(noGrad(() => a.square())).sum(), [a]);
     expect(squares).toEqual({ value: 35, grads: [[4, 9]] });
@@ -205,7 +205,7 @@ describe('noGrad', () => {
     a.dispose();
   });
 
-  it('hide custom gradients too, and return what is computed', () => {
+  it('hides custom gradients too, and returns the result', () => {
     const a = tf.tensor1d([1]);
     expect(noGrad(() => 'value')).toBe('value');
     expect(
@@ -220,7 +220,7 @@ describe('noGrad', () => {
     a.dispose();
   });
 
-  it('switch tape on again after an error', () => {
+  it('switches the tape on again after an error', () => {
     const a = tf.scalar(3);
     expect(() =>
       noGrad(() => {
@@ -233,7 +233,7 @@ describe('noGrad', () => {
 });
 
 describe('differentiable', () => {
-  it('hands the saved tensors to the gradient and frees its temporaries', () => {
+  it('passes the saved tensors to the gradient and frees its temporaries', () => {
     const x = tf.tensor1d([2, 5]);
     const scale = tf.scalar(4);
     const before = tf.memory().numTensors;
@@ -256,7 +256,7 @@ describe('differentiable', () => {
 });
 
 describe('withGraphBreak', () => {
-  it('hands on the value and the gradient, also inside a checkpoint', () => {
+  it('passes the value and the gradient on, also inside activation checkpointing', () => {
     const f = (x: tf.Tensor, w: tf.Tensor) =>
       withGraphBreak(gelu(x.mul(w)), { before: 'before', after: 'after' }).mul(w);
     expectGradients(f, [normals([3, 4], new Rng(2)), normals([4], new Rng(3))]);
@@ -267,7 +267,7 @@ describe('withGraphBreak', () => {
     tf.dispose([x, w]);
   });
 
-  it('leaves no tensor behind, and the value when its argument is disposed', () => {
+  it('leaves no tensor behind, and keeps the value when its argument is disposed', () => {
     const before = tf.memory().numTensors;
     const x = tf.tensor1d([1, 2]);
     const y = withGraphBreak(x, { before: 'before', after: 'after' });
@@ -278,7 +278,7 @@ describe('withGraphBreak', () => {
   });
 });
 
-describe('checkpoint', () => {
+describe('activationCheckpoint', () => {
   const rng = new Rng(12);
   const [C, hidden] = [4, 6];
   const weights = [
@@ -348,7 +348,7 @@ describe('checkpoint', () => {
     tf.dispose([x, unused]);
   });
 
-  it('works inside another checkpoint', () => {
+  it('works inside another one', () => {
     const x = tf.tensor1d([1, 2]);
     const w = tf.tensor1d([3, 4]);
     const inner = (t: tf.Tensor) => activationCheckpoint((u) => u.square().mul(w), t, [w]);
@@ -364,7 +364,7 @@ describe('checkpoint', () => {
     tf.dispose([x, w]);
   });
 
-  it('keeps its input and nothing else until the backward pass, and nothing after it', () => {
+  it('keeps only its input until the backward pass, and nothing after it', () => {
     const live = (useCheckpoint: boolean) => {
       const x = tf.tensor(new Float32Array(64), [16, C]);
       const parameters = weights.map(tensor);

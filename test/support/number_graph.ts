@@ -1,4 +1,4 @@
-/** @file A lazy graph over contents that are plain numbers, with a compiler that remembers what it was asked for. */
+/** @file A lazy graph of plain numbers, with a compiler that logs its calls. */
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -24,24 +24,24 @@ class Cell implements Buffer {
   }
 }
 
-/** Keeps sums of sums exact, and tells operands apart from each other. */
+/** Modulus of the numbers: sums of sums stay exact, and operands differ from each other. */
 const MODULUS = 1_000_003;
 
-/** What output `o` of an operation on `operands` is: every operand counts differently, and so does the operation. */
+/** Output `o` of an operation on `operands`; every operand and every operation contributes differently. */
 export function result(op: string, operands: readonly number[], o: number): number {
   const seed = [...op].reduce((sum, c) => (31 * sum + c.charCodeAt(0)) % MODULUS, 7 + o);
   return operands.reduce((sum, x, i) => (31 * sum + (i + 2) * x) % MODULUS, seed);
 }
 
-/** Interprets graphs, and remembers which ones it was asked to compile, to run and to forget. */
+/** Interprets graphs, and logs which ones were compiled, run and released. */
 export class Interpreter implements Compiler<Cell> {
   readonly alive = new Set<Cell>();
   readonly compiled: Graph[] = [];
   readonly ran: Graph[] = [];
   readonly released: Graph[] = [];
-  /** What the next runs fail with. */
+  /** The error of the next runs. */
   failure: Error | null = null;
-  /** What asynchronous runs wait for. */
+  /** A promise that asynchronous runs wait for. */
   gate: Promise<unknown> | null = null;
 
   cell(number: number): Cell {
@@ -116,7 +116,7 @@ export function makeGraph(maxExecutables?: number) {
   return { interpreter, graph, known, calls, call, read, readAsync, ran };
 }
 
-/** Node's garbage collector, which is there for whoever asks. */
+/** Runs Node's garbage collector. */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   runInNewContext('gc')();

@@ -1,4 +1,4 @@
-/** @file The lazy graph alone: asynchronous reads, finish, and runs that fail. */
+/** @file The lazy graph: asynchronous reads, sync, and runs that fail. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { hold, makeGraph, result } from '../../../test/support/number_graph.js';
@@ -17,7 +17,7 @@ describe('asynchronous reads', () => {
     expect(interpreter.ran).toHaveLength(2);
   });
 
-  it('let no synchronous read in between, except of what is there', async () => {
+  it('allow a synchronous read only of values that are already computed', async () => {
     const { interpreter, known, call, read, readAsync } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
@@ -33,7 +33,7 @@ describe('asynchronous reads', () => {
     expect(interpreter.ran).toHaveLength(2);
   });
 
-  it('keep their value and its operands when the last handles are given up meanwhile', async () => {
+  it('keep their value and its operands if the last handles are released meanwhile', async () => {
     const { interpreter, graph, known, call, readAsync } = makeGraph();
     const a = known(1);
     const inner = call('f', [a]);
@@ -50,7 +50,7 @@ describe('asynchronous reads', () => {
     expect(interpreter.ran).toHaveLength(2);
   });
 
-  it('keep what operations recorded meanwhile will use', async () => {
+  it('keep the operands of operations that are recorded meanwhile', async () => {
     const { interpreter, graph, known, call, read, readAsync } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
@@ -66,7 +66,7 @@ describe('asynchronous reads', () => {
     expect(interpreter.alive.size).toBe(3);
   });
 
-  it('free the value where `use` throws', async () => {
+  it('free the value if `use` throws', async () => {
     const { interpreter, graph, known, call } = makeGraph();
     const b = call('b', [known(1)]);
     const failing = graph.readAsync(b, () => {
@@ -78,8 +78,8 @@ describe('asynchronous reads', () => {
   });
 });
 
-describe('finish', () => {
-  it('runs everything that is held, and nothing twice', async () => {
+describe('sync', () => {
+  it('runs everything that is referenced, once', async () => {
     const { interpreter, graph, known, call, ran } = makeGraph();
     const a = known(1);
     const held = call('held', [a]);
@@ -97,7 +97,7 @@ describe('finish', () => {
     expect(interpreter.alive.size).toBe(3);
   });
 
-  it('waits for reads under way and runs what was recorded meanwhile', async () => {
+  it('waits for reads under way and runs the operations recorded meanwhile', async () => {
     const { interpreter, graph, known, call, readAsync, ran } = makeGraph();
     const a = known(1);
     const open = hold(interpreter);
@@ -109,7 +109,7 @@ describe('finish', () => {
     expect(ran()).toEqual([['b'], ['c']]);
   });
 
-  it('keeps the operands of a running graph whose results are given up meanwhile', async () => {
+  it('keeps the operands of a running graph if its results are released meanwhile', async () => {
     const { interpreter, graph, known, call } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
@@ -123,7 +123,7 @@ describe('finish', () => {
     expect(interpreter.alive.size).toBe(0);
   });
 
-  it('counts a graph whose results are given up meanwhile once', async () => {
+  it('counts a graph once if its results are released meanwhile', async () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
@@ -138,7 +138,7 @@ describe('finish', () => {
     expect(interpreter.alive.size).toBe(1);
   });
 
-  it('runs later graphs whose results are given up meanwhile', async () => {
+  it('runs later graphs if their results are released meanwhile', async () => {
     const { interpreter, graph, known, call } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
@@ -154,7 +154,7 @@ describe('finish', () => {
 });
 
 describe('a run that fails', () => {
-  it('can be repeated, and what it needs is there', () => {
+  it('can be repeated, because its operands are kept', () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const b = call('b', [call('inner', [a])]);
@@ -167,7 +167,7 @@ describe('a run that fails', () => {
     expect(interpreter.compiled).toHaveLength(1);
   });
 
-  it('leaves nothing behind when its value is given up', () => {
+  it('leaves nothing behind when its value is released', () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
@@ -178,7 +178,7 @@ describe('a run that fails', () => {
     expect(interpreter.alive.size).toBe(0);
   });
 
-  it('does not stop other reads, nor a finish', async () => {
+  it('stops neither other reads nor a sync', async () => {
     const { interpreter, graph, known, call, read, readAsync } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
@@ -196,7 +196,7 @@ describe('a run that fails', () => {
     expect(read(b)).toBe(result('b', [1], 0));
   });
 
-  it('in a later graph keeps what the earlier ones computed', () => {
+  it('keeps the results of the earlier graphs', () => {
     const { interpreter, graph, known, call, read, ran } = makeGraph();
     const b = call('b', [known(1)]);
     graph.graphBreak();

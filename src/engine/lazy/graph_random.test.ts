@@ -1,4 +1,4 @@
-/** @file The lazy graph alone: anything done in any order. */
+/** @file The lazy graph: random actions in random order. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Handle, makeGraph, result } from '../../../test/support/number_graph.js';
@@ -39,7 +39,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
 );
 
-it('gives the right values and frees everything once, whatever is done in whatever order', async () => {
+it('gives the right values and frees everything once after any actions in any order', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { maxLength: 60, size: 'max' }), async (commands) => {
       const { interpreter, graph, known, calls, read, readAsync } = makeGraph(4);

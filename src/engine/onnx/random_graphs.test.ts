@@ -1,4 +1,4 @@
-/** @file Random programs give on `onnx` what they give on tfjs's plain backend: values, gradients, reads on the way. */
+/** @file Random programs give the same values and gradients on `onnx` as on tfjs's plain backend. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
@@ -96,7 +96,7 @@ async function on<T>(backend: string, compute: () => T): Promise<T> {
   return result;
 }
 
-it('values and gradients', async () => {
+it('computes the values and gradients of random programs', async () => {
   await fc.assert(
     fc.asyncProperty(program, async (what) => {
       const expected = await on('cpu', () => evaluate(what));
@@ -110,7 +110,7 @@ it('values and gradients', async () => {
   );
 }, 600_000);
 
-it('values read while others are computed', async () => {
+it('reads values while others are computed', async () => {
   await fc.assert(
     fc.asyncProperty(program, async (what) => {
       const expected = await on('cpu', () => evaluateAhead(what));

@@ -1,4 +1,4 @@
-/** @file The environment that libtensorflow gets, and what is said when it does not load. */
+/** @file The environment of libtensorflow, and the messages if it does not load. */
 import util from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -20,7 +20,7 @@ const options = (device: DeviceName, verbose: boolean, threads = 6) => ({ device
 afterAll(forgetTensorflow);
 
 describe('environment', () => {
-  it('on a CPU', () => {
+  it('makes operations deterministic and hides the GPUs on a CPU', () => {
     expect(tensorflowEnvironment(fakeProbe({ processors: 6 }), options('cpu', false))).toEqual({
       TF_ENABLE_ONEDNN_OPTS: '1',
       TF_DETERMINISTIC_OPS: '1',
@@ -31,7 +31,7 @@ describe('environment', () => {
     });
   });
 
-  it('on a GPU: one, growing, without TF32', () => {
+  it('uses one GPU, with growing memory and without TF32', () => {
     const env = { CUDA_VISIBLE_DEVICES: '3,1' };
     expect(tensorflowEnvironment(fakeProbe({ env }), options('cuda', false))).toMatchObject({
       CUDA_VISIBLE_DEVICES: '3',
@@ -61,7 +61,7 @@ describe('loadTensorflow', () => {
     expect(probe.env.TF_DETERMINISTIC_OPS).toBe('1');
   });
 
-  it('mutes standard error while it loads, unless verbose, and lets it speak again after a failure', async () => {
+  it('mutes standard error while it loads, unless verbose, and restores it after a failure', async () => {
     const calls: string[] = [];
     const muting = {
       muteStandardError: () => calls.push('mute'),
@@ -81,7 +81,7 @@ describe('loadTensorflow', () => {
     expect(calls).toEqual(['mute', 'load', 'restore', 'load']);
   });
 
-  it('leaves the environment as it was where loading fails', async () => {
+  it('restores the environment if loading fails', async () => {
     const env = { CUDA_VISIBLE_DEVICES: '2', TF_NUM_INTRAOP_THREADS: '' };
     const load = () => {
       throw new Error('libcudnn.so.9: cannot open shared object file: No such file or directory');
@@ -93,7 +93,7 @@ describe('loadTensorflow', () => {
     expect(probe.env).toEqual(env);
   });
 
-  it('gives tfjs-node the functions that Node 23 removed', async () => {
+  it('restores the functions for tfjs-node that Node 23 removed', async () => {
     const probe = fakeProbe({ files, load: loadFakeTensorflow(false) });
     await loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', false));
     const old = util as unknown as Record<string, (value: unknown) => boolean>;
@@ -129,7 +129,7 @@ describe('loadFailure', () => {
     ['Module did not self-register', /another version of Node/],
     ["Cannot find module 'google-protobuf'\nRequire stack:", /part of the npm package is missing.*npm ci/],
     ['Exception creating TFE_Context', /the system refuses it/],
-  ])('%s', (message, expected) => {
+  ])('explains "%s"', (message, expected) => {
     const text = loadFailure(new Error(message), install);
     expect(text).toMatch(expected);
     expect(text).toContain(message.split('\n')[0]);
@@ -141,7 +141,7 @@ describe('installProblems', () => {
   const what = (machine: Parameters<typeof fakeProbe>[0]) =>
     installProblems(fakeProbe(machine), CPU_PACKAGE).map((problem) => problem.what);
 
-  it('knows each stage of an installation', () => {
+  it('names the missing step of an installation', () => {
     expect(what({})).toEqual([expect.stringContaining('is not installed')]);
     expect(what({ files: tensorflowFiles(CPU_PACKAGE, { built: false }) })).toEqual([
       expect.stringContaining('not set up'),

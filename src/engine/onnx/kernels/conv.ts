@@ -46,13 +46,13 @@ const OUTPUT_TRANSFORM = cubed([
 const P = 64;
 const KERNEL_POSITIONS = 27;
 
-/** Tiles at a time, measured as best: enough for the products, and still in the cache. */
+/** Tiles computed at a time. Measured: enough for fast products, few enough to stay in the cache. */
 const FORWARD_TILES = 256;
 const FILTER_TILES = 512;
 
 const constantOf = (g: GraphBuilder, m: Matrix) => g.constant('float32', [m.length, m[0].length], m.flat());
 
-/** Tiles of a map [B, T, H, W, …] along each axis but the first; the last ones may reach beyond it. */
+/** Tiles of a map [B, T, H, W, …] along T, H and W; the last ones may reach beyond it. */
 const tilesOf = ([, T, H, W]: readonly number[]) => [T, H, W].map((extent) => Math.ceil(extent / 2));
 
 /** A map [B, T, H, W, C] in a graph. */
@@ -146,7 +146,7 @@ function convolve(
   return g.reshape(map, [B * T * H * W, channels]);
 }
 
-/** A map with C channels, which the graph computes as rows. */
+/** A result with C channels, which the graph computes as rows. */
 function mapOf(shape: readonly number[], C: number): KernelResult {
   const positions = shape.slice(0, 4);
   return floats([sizeOf(positions), C], [...positions, C]);

@@ -1,4 +1,4 @@
-/** @file Splits large operations, so that what is computed at a time stays in the cache. */
+/** @file Splits large operations into chunks that stay in the cache. */
 
 /** Sizes of the fewest chunks of at most `maxSize` that `count` items can be split into, all as equal as possible. */
 export function splitEvenly(count: number, maxSize: number): number[] {
