@@ -1,6 +1,6 @@
 /**
- * @file Times the kernels that a step spends its time in, at the sizes of VMAEv2-ViTB-16x4 on one clip of 16×256×352,
- * beside what the machine does at best.
+ * @file Times the most expensive kernels of a step, at the sizes of VMAEv2-ViTB-16x4 on one clip of 16×256×352, and
+ * compares them with the machine's best rates.
  *
  *   npm run bench:kernels -- [--engine E] [--runs K] [--json]
  */
@@ -8,12 +8,12 @@ import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { Command } from 'commander';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
-import { finishWork } from '../src/engine/lazy_hints.js';
+import { sync } from '../src/engine/lazy_hints.js';
 import { selfAttention } from '../src/nn/attention.js';
-import { backward, differentiable } from '../src/nn/autograd.js';
 import { gelu, layerNorm, linear } from '../src/nn/functional.js';
 import { Parameter } from '../src/nn/module.js';
 import { conv3x3x3, weightedRowSum } from '../src/nn/spatial.js';
+import { backward, differentiable } from '../src/nn/tape.js';
 import { AdamW } from '../src/solver/adamw.js';
 import { copyRate, matMulRate, median, timeRuns } from './machine.js';
 
@@ -32,7 +32,7 @@ interface Case {
   bytes?: number;
   inputs: tf.Tensor[];
   f(...inputs: tf.Tensor[]): tf.Tensor;
-  /** Work of the gradients in units of the forward pass; 0 for none. */
+  /** Work of the gradients in units of the forward pass; 0 to leave them out. */
   backwardWork: number;
 }
 
@@ -186,7 +186,7 @@ const updates: number[] = [];
 for (let i = 0; i <= runs; i++) {
   const start = performance.now();
   optimizer.step();
-  await finishWork();
+  await sync();
   parameters[0].value.dataSync();
   if (i > 0) updates.push((performance.now() - start) / 1000);
 }

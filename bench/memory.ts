@@ -5,8 +5,8 @@
  */
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { engineMemory, selectEngine } from '../src/engine/index.js';
-import { workStatistics } from '../src/engine/lazy_hints.js';
+import { selectEngine } from '../src/engine/index.js';
+import { lazyStatistics } from '../src/engine/lazy_hints.js';
 import { Rng } from '../src/util/random.js';
 import { randomBatch } from './random_batch.js';
 import { makeTraining } from './training.js';
@@ -48,12 +48,12 @@ for (let step = 1; performance.now() - begin < 60_000 * minutes; step++) {
   const passed = (performance.now() - begin) / 60_000;
   if (passed < next) continue;
   next = Math.floor(20 * (passed / minutes) + 1) * (minutes / 20);
-  const { tensors, rssBytes, peakBytes } = engineMemory();
+  const { tensors, rssBytes, peakBytes } = engine.memory();
   const row = [
     passed.toFixed(1),
     step,
     seen.size,
-    workStatistics()?.compiled ?? '',
+    lazyStatistics()?.compiled ?? '',
     tensors,
     Math.round(rssBytes / 2 ** 20),
     Math.round(peakBytes / 2 ** 20),

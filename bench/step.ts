@@ -7,8 +7,8 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { loadConfig } from '../src/config/index.js';
-import { type EngineRequest, engineMemory, selectEngine } from '../src/engine/index.js';
-import { type WorkStatistics, workStatistics } from '../src/engine/lazy_hints.js';
+import { type EngineRequest, selectEngine } from '../src/engine/index.js';
+import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
 import { necessaryFlops } from './flops.js';
 import { matMulRate, median } from './machine.js';
 import { randomBatch } from './random_batch.js';
@@ -67,14 +67,14 @@ const data = randomBatch(
 const matMul = matMulRate();
 const flops = necessaryFlops(config, batch, height, width);
 /** One step's cost: seconds in all, inside compiled graphs, compiling; graphs, nodes; seconds by part. */
-const steps: { whole: number; work: WorkStatistics | null; parts: Record<string, number> }[] = [];
+const steps: { whole: number; work: LazyStatistics | null; parts: Record<string, number> }[] = [];
 for (let i = 0; i <= iters; i++) {
-  const before = workStatistics();
+  const before = lazyStatistics();
   const start = performance.now();
   const total = await train(data);
   const whole = seconds(start);
-  const work = difference(workStatistics(), before);
-  steps.push({ whole, work, parts: work?.partSeconds ?? {} });
+  const work = difference(lazyStatistics(), before);
+  steps.push({ whole, work, parts: work?.regionSeconds ?? {} });
   if (!flags.json) console.log(`step ${i}: ${whole.toFixed(2)} s, loss ${total.toFixed(4)}`);
 }
 const [first, ...timed] = steps;
@@ -107,16 +107,16 @@ const result = {
   graphs: of(({ work }) => work?.graphs),
   nodes: of(({ work }) => work?.nodes),
   compiled_after_first: timed.reduce((sum, { work }) => sum + (work?.compiled ?? 0), 0),
-  tensors: engineMemory().tensors,
+  tensors: engine.memory().tensors,
 };
 console.log(flags.json ? JSON.stringify(result) : result);
 
 /** What happened between two readings. */
-function difference(after: WorkStatistics | null, before: WorkStatistics | null): WorkStatistics | null {
+function difference(after: LazyStatistics | null, before: LazyStatistics | null): LazyStatistics | null {
   if (!after || !before) return null;
   const less = (a: Record<string, number>, b: Record<string, number>) =>
     Object.fromEntries(Object.entries(a).map(([name, value]) => [name, value - (b[name] ?? 0)]));
-  const { partSeconds, ...numbers } = after;
-  const { partSeconds: earlier, ...numbersBefore } = before;
-  return { ...less(numbers, numbersBefore), partSeconds: less(partSeconds, earlier) } as WorkStatistics;
+  const { regionSeconds, ...numbers } = after;
+  const { regionSeconds: earlier, ...numbersBefore } = before;
+  return { ...less(numbers, numbersBefore), regionSeconds: less(regionSeconds, earlier) } as LazyStatistics;
 }

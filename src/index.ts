@@ -5,7 +5,7 @@ export { type BatchLoader, createTestLoader, createTrainLoader } from './data/lo
 export { type DetectOptions, type DetectReporter, type DetectSummary, detect } from './detect/detect.js';
 export { drawBoxes } from './drawing/draw_boxes.js';
 export type { DrawnBox } from './drawing/types.js';
-export { type EngineInfo, type EngineRequest, selectEngine } from './engine/index.js';
+export { type Engine, type EngineInfo, type EngineRequest, selectEngine } from './engine/index.js';
 export { CheckpointError, ConfigError, DataError, EngineError, UserError } from './errors.js';
 export { readPth } from './formats/pth/pth_reader.js';
 export { writePth } from './formats/pth/pth_writer.js';

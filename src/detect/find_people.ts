@@ -1,7 +1,7 @@
 /** @file The people that a model sees in the clips of a batch, and where it looked for them. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
-import { finishWork } from '../engine/lazy_hints.js';
+import { sync } from '../engine/lazy_hints.js';
 import { isVisible } from '../evaluation/people.js';
 import type { Detector, StagePrediction } from '../model/detector.js';
 import { confidentRows, type Detections, detectionsOf, readPredictions, rowsOf } from '../model/inference.js';
@@ -51,7 +51,7 @@ export async function findPeople(
   const { numClips, numQueries, numActions, person, actions, boxes } = predictions;
   const sampled = withSamples ? readSamples(model, stages, whwh, batch.whwh, numQueries) : null;
   tf.dispose([video, whwh, stages]);
-  await finishWork();
+  await sync();
 
   const hasFinite = (row: number) =>
     Number.isFinite(person[row]) &&

@@ -1,20 +1,20 @@
-/** @file Which hardware backend runs the tensors; nothing outside this folder imports a backend. */
-import { watchMemoryOf } from './memory.js';
+/** @file Selects the engine that runs the tensors; nothing outside this folder imports a backend. */
+import type { Engine } from './engine.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
-import type { EngineInfo, EngineRequest } from './types.js';
+import type { EngineRequest } from './types.js';
 
-export { type EngineMemory, engineMemory, type MachineMemory, machineMemory } from './memory.js';
+export type { Engine } from './engine.js';
+export { type EngineMemory, type MachineMemory, machineMemory } from './memory.js';
 export type { DeviceName, EngineInfo, EngineName, EngineRequest, GpuInfo } from './types.js';
 
-const probe = machineProbe();
-const engines = new EngineSelector(probe);
+/** The native libraries of a process are loaded once, so there is one selector. */
+const engines = new EngineSelector(machineProbe());
 
-/** Makes the requested engine current. Throws EngineError with what is missing and how to get it. */
-export async function selectEngine(request: EngineRequest): Promise<EngineInfo> {
-  // The environment wins: a job script fits a configuration to its machine.
-  if (request.threads && !probe.env.STMIXER_THREADS) probe.env.STMIXER_THREADS = String(request.threads);
-  const info = await engines.select(request);
-  watchMemoryOf(info);
-  return info;
+/**
+ * Makes the requested engine current. Throws EngineError if it cannot run here, with what is missing and how to get it, or
+ * if it already runs in this process with other threads.
+ */
+export async function selectEngine(request: EngineRequest): Promise<Engine> {
+  return engines.select(request);
 }

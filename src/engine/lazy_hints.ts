@@ -1,17 +1,17 @@
-/** @file Hints to an engine that records work and runs it later; no other engine needs them. */
+/** @file Hints to an engine that records operations and runs them later; other engines ignore them. */
 import * as tf from '@tensorflow/tfjs';
 
-/** A backend that works ahead of itself. */
-export interface RecordingBackend {
-  /** Work recorded from here on runs apart from the earlier; `part` names it in measurements. */
-  mark(part?: string): void;
-  /** Runs everything that is recorded and still wanted, without blocking this thread. */
-  finish(): Promise<void>;
-  readonly statistics: WorkStatistics;
+/** A tfjs backend that records operations and runs them when a value is read. */
+export interface LazyBackend {
+  /** Operations recorded from here on run in graphs of their own; `region` names them in the statistics. */
+  graphBreak(region?: string): void;
+  /** Runs all recorded operations whose results are still referenced, without blocking this thread. */
+  sync(): Promise<void>;
+  readonly statistics: LazyStatistics;
 }
 
-/** What a recording engine did so far; differences of two readings are the cost of what lies between. */
-export interface WorkStatistics {
+/** Totals since the start of the engine; the difference of two readings is the cost of the code between them. */
+export interface LazyStatistics {
   /** Operations recorded. */
   recorded: number;
   /** Graphs run, and operations in them. */
@@ -20,28 +20,31 @@ export interface WorkStatistics {
   /** Graphs compiled, and the time this took. */
   compiled: number;
   compileSeconds: number;
-  /** Time inside compiled graphs, in all and by the part that `markWork` named. */
+  /** Time spent in compiled graphs, in total and for each region that `graphBreak` named. */
   runSeconds: number;
-  partSeconds: Record<string, number>;
+  regionSeconds: Record<string, number>;
 }
 
-function recordingBackend(): RecordingBackend | null {
-  const backend = tf.backend() as unknown as Partial<RecordingBackend>;
-  return backend.mark && backend.finish ? (backend as RecordingBackend) : null;
+function lazyBackend(): LazyBackend | null {
+  const backend = tf.backend() as unknown as Partial<LazyBackend>;
+  return backend.graphBreak && backend.sync ? (backend as LazyBackend) : null;
 }
 
-/** A place where few tensors are alive: earlier work is run, and its memory given back, before later work begins. */
-export function markWork(part?: string): void {
-  recordingBackend()?.mark(part);
+/**
+ * Separates the operations before from those after into different graphs, so that the memory of the first is released
+ * before the second begin. Best placed where few tensors are alive.
+ */
+export function graphBreak(region?: string): void {
+  lazyBackend()?.graphBreak(region);
 }
 
-/** Resolves when all work is done whose results are still wanted. */
-export async function finishWork(): Promise<void> {
-  await recordingBackend()?.finish();
+/** Resolves when all operations have run whose results are still referenced. */
+export async function sync(): Promise<void> {
+  await lazyBackend()?.sync();
 }
 
-/** A copy of the current engine's statistics, null where it keeps none. */
-export function workStatistics(): WorkStatistics | null {
-  const backend = recordingBackend();
+/** A copy of the current engine's statistics, null if it is not lazy. */
+export function lazyStatistics(): LazyStatistics | null {
+  const backend = lazyBackend();
   return backend ? structuredClone(backend.statistics) : null;
 }

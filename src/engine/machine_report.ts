@@ -1,4 +1,4 @@
-/** @file Facts about the machine that decide whether and how fast a training runs here, and which limits hold. */
+/** @file Facts about the machine that decide whether and how fast a training runs here. */
 import { existsSync, statfsSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { EngineError } from '../errors.js';
@@ -11,14 +11,14 @@ import { chooseCoreThreads, usableCores } from './threads.js';
 export interface MachineFact {
   readonly name: string;
   readonly text: string;
-  /** Whether training cannot run like this. */
+  /** Whether this keeps a training from running. */
   readonly failed: boolean;
 }
 
-/** Fewer open files are not enough to load the program and its threads. */
-const FEWEST_FILES = 256;
+/** With fewer open files the program and its threads cannot be loaded. */
+const MIN_FILES = 256;
 
-/** Looks at the machine; starts the engine that `auto` chooses. `probe` is for tests. */
+/** Examines the machine and starts the engine that `auto` selects. `probe` is for tests. */
 export async function machineReport(probe: Probe = machineProbe()): Promise<MachineFact[]> {
   return [
     good('Node', process.version),
@@ -83,7 +83,7 @@ function temporaryFolder(): MachineFact {
 function openFiles(probe: Probe): MachineFact {
   const limit = /^Max open files +(\S+)/m.exec(probe.readText('/proc/self/limits') ?? '')?.[1];
   if (limit === undefined) return good('open files', 'not known on this system');
-  const isFew = Number(limit) < FEWEST_FILES;
+  const isFew = Number(limit) < MIN_FILES;
   return good(
     'open files',
     `${limit} at most${isFew ? ', which may be too few; in a new shell, ulimit -n 1024 allows more' : ''}`,

@@ -1,24 +1,25 @@
-/** @file Memory as the log shows it. */
+/** @file Memory of tensors, process and machine. */
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, vi } from 'vitest';
-import { engineMemory } from './index.js';
+import { selectEngine } from './index.js';
 import { machineMemory } from './memory.js';
 
-it('counts living tensors and their bytes, and the process', () => {
-  const before = engineMemory();
+it('counts living tensors and their bytes, and the memory of the process', async () => {
+  const engine = await selectEngine({ engine: 'cpu', device: 'cpu' });
+  const before = engine.memory();
   const tensor = tf.ones([1000]);
-  const during = engineMemory();
+  const during = engine.memory();
   expect(during.tensors).toBe(before.tensors + 1);
   expect(during.bytes).toBe(before.bytes + 4000);
   tensor.dispose();
-  expect(engineMemory().bytes).toBe(before.bytes);
+  expect(engine.memory().bytes).toBe(before.bytes);
   expect(during.rssBytes).toBeGreaterThan(2 ** 25);
   expect(during.peakBytes).toBeGreaterThan(2 ** 25);
   expect(during).not.toHaveProperty('gpuBytes');
 });
 
-it("knows what the machine has, or the process's control group", () => {
+it("reports the memory of the machine, or the limit of the process's control group", () => {
   const { totalBytes, freeBytes } = machineMemory();
   expect(totalBytes).toBeLessThanOrEqual(totalmem());
   expect(freeBytes).toBeGreaterThan(0);
@@ -26,7 +27,7 @@ it("knows what the machine has, or the process's control group", () => {
   const constrained = vi.spyOn(process, 'constrainedMemory');
   constrained.mockReturnValue(2 ** 28);
   expect(machineMemory().totalBytes).toBe(2 ** 28);
-  // What the system says where there is no limit.
+  // Without a limit the system reports a huge number.
   constrained.mockReturnValue(2 ** 64);
   expect(machineMemory().totalBytes).toBe(totalmem());
   constrained.mockReturnValue(0);
@@ -34,7 +35,7 @@ it("knows what the machine has, or the process's control group", () => {
   constrained.mockRestore();
 });
 
-it('keeps to the limits of the groups above its own', () => {
+it('respects the limits of the control groups above its own', () => {
   const files: Record<string, string> = {
     '/proc/self/cgroup': '4:memory:/slice/job\n',
     '/proc/self/mountinfo': '33 25 0:29 / /cg rw - cgroup cgroup rw,memory\n',

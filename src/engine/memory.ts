@@ -1,28 +1,30 @@
-/** @file Memory in use, for the log. */
+/** @file Memory of the tensors, the process, the GPU and the machine. */
 import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { memoryLimit, type Read } from '../util/cgroups.js';
 import { availableMemory, residentMemory } from '../util/memory.js';
-import type { EngineInfo } from './types.js';
 
 export interface EngineMemory {
-  /** Of the tensors that are alive. */
+  /** Bytes of the tensors that are alive. */
   bytes: number;
-  /** How many are alive. */
+  /** Number of tensors that are alive. */
   tensors: number;
-  /** Of the whole process, in main memory. */
+  /** Main memory of the whole process. */
   rssBytes: number;
-  /** The highest that `rssBytes` has been. */
+  /** Maximum of `rssBytes` since the start of the process. */
   peakBytes: number;
-  /** In use on the GPU, all processes together, as of the call before this one. */
+  /** Memory in use on the GPU, by all processes together, as of the call before this one. */
   gpuBytes?: number;
 }
 
-/** Asks nvidia-smi without making the caller wait: each call returns the latest answer and asks anew. */
-class GpuMemory {
+/** Asks nvidia-smi without blocking: each call returns the latest answer and asks again. */
+export class GpuMemory {
   #bytes: number | undefined;
   #isAsking = false;
+
+  /** `gpu` is an index or UUID. */
+  constructor(private readonly gpu: string) {}
 
   latest(): number | undefined {
     if (!this.#isAsking) this.#ask();
@@ -31,8 +33,7 @@ class GpuMemory {
 
   #ask(): void {
     this.#isAsking = true;
-    const gpu = process.env.CUDA_VISIBLE_DEVICES ?? '0';
-    const query = ['--query-gpu=memory.used', '--format=csv,noheader,nounits', `--id=${gpu}`];
+    const query = ['--query-gpu=memory.used', '--format=csv,noheader,nounits', `--id=${this.gpu}`];
     const child = execFile('nvidia-smi', query, { timeout: 20_000 }, (error, stdout) => {
       this.#isAsking = false;
       const mebibytes = Number.parseInt(stdout, 10);
@@ -42,48 +43,38 @@ class GpuMemory {
   }
 }
 
-let gpu: GpuMemory | null = null;
-
-/** Follows the engine that was selected last. */
-export function watchMemoryOf(info: EngineInfo): void {
-  gpu = info.device === 'cuda' ? new GpuMemory() : null;
-  gpu?.latest();
-}
-
-/** What the current engine and this process use. */
-export function engineMemory(): EngineMemory {
+/** Memory of the current engine's tensors and of this process. */
+export function tensorAndProcessMemory(): EngineMemory {
   const { numBytes, numTensors } = tf.memory();
-  const gpuBytes = gpu?.latest();
   return {
     bytes: numBytes,
     tensors: numTensors,
     rssBytes: residentMemory(),
     peakBytes: process.resourceUsage().maxRSS * 1024,
-    ...(gpuBytes === undefined ? {} : { gpuBytes }),
   };
 }
 
-/** What this process may use of the machine's main memory. */
+/** Main memory that this process may use. */
 export interface MachineMemory {
-  /** All there is, or all that the process's control group may have. */
+  /** Memory of the machine, or the limit of the process's control group. */
   totalBytes: number;
-  /** Of it, what nothing uses now, or only as a cache. */
+  /** The part of it that is free or used only as a cache. */
   freeBytes: number;
-  /** Where less than the machine has is allowed: the file that says so, or else words for it. */
+  /** The file with the limit, or a description of it; null if there is no limit below the machine's memory. */
   limitedBy: string | null;
 }
 
-/** The memory of this machine within the limits of the process's control groups. `read` is for tests. */
+/** Memory of this machine within the limits of the process's control groups. `read` is for tests. */
 export function machineMemory(read?: Read): MachineMemory {
   const limits = [
-    // 0, or a number beyond everything, where nothing limits it.
+    // Without a limit, Node reports 0 or a huge number.
     { value: process.constrainedMemory() || Number.POSITIVE_INFINITY, path: "the process's control group" },
     memoryLimit(read),
   ];
   let totalBytes = totalmem();
   let limitedBy: string | null = null;
   for (const limit of limits) {
-    // Of two that say the same the file tells more.
+    // Of two equal limits, the one with a file is reported.
     if (!limit || limit.value > totalBytes || (limit.value === totalBytes && limitedBy === null)) continue;
     totalBytes = limit.value;
     limitedBy = limit.path;

@@ -1,4 +1,4 @@
-/** @file Everything the engines ask of the machine, in one object that tests replace. */
+/** @file Facts about the machine that the engines need, behind one interface that tests replace. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,24 +12,24 @@ export interface Probe {
   /** Highest Node-API version of this Node. */
   readonly napiVersion: number;
   readonly processors: number;
-  /** The process environment; starting an engine writes its settings here, looking never does. */
+  /** The process environment. Only the start of an engine changes it, for the libraries that it loads. */
   readonly env: Record<string, string | undefined>;
   exists(path: string): boolean;
-  /** Names in a folder; none where there is no such folder. */
+  /** Names in a folder; empty if there is no such folder. */
   list(folder: string): string[];
-  /** Content as Latin-1, so that binary files can be searched; null where it cannot be read. */
+  /** Content as Latin-1, so that binary files can be searched; null if it cannot be read. */
   readText(path: string): string | null;
-  /** Folder of an installed npm package, null where it is not installed. */
+  /** Folder of an installed npm package, null if it is not installed. */
   packageFolder(name: string): string | null;
-  /** Standard output of a program, null where it is missing or fails. */
+  /** Standard output of a program, null if it is missing or fails. */
   run(program: string, args: string[]): string | null;
-  /** require(): a package or a native module. */
+  /** Loads a package or a native module with require(). */
   load(path: string): unknown;
 }
 
 const require = createRequire(import.meta.url);
 
-/** The machine we run on. */
+/** The machine that this process runs on. */
 export function machineProbe(): Probe {
   return {
     platform: process.platform,

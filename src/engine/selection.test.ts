@@ -1,4 +1,4 @@
-/** @file Which engine is picked for every request on every kind of machine, and what is said where none can be. */
+/** @file Every request on every kind of machine selects the right engine, or fails with what is missing. */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -12,6 +12,7 @@ import {
   tensorflowFiles,
 } from '../../test/support/fake_probe.js';
 import { EngineError } from '../errors.js';
+import { countThreads } from './in_use.js';
 import { ORT_VERSION } from './onnx/c_api.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
@@ -57,7 +58,7 @@ const machines: Record<string, FakeMachine> = {
   },
 };
 
-/** Per machine: what `engine device` gives, or a piece of the error. */
+/** For each machine: the result of `engine device`, or a piece of the error. */
 type Outcome = string | RegExp;
 const table: Record<string, Record<string, Outcome>> = {
   bare: {
@@ -159,7 +160,7 @@ describe('description and notes', () => {
     expect(info.notes).toEqual([]);
   });
 
-  it('says on a machine without anything how to get something faster, and nothing about GPUs', async () => {
+  it('explains on a bare machine how to get a faster engine, and does not mention GPUs', async () => {
     const { notes, description } = await describeOn('bare');
     expect(notes).toHaveLength(2);
     expect(notes[0]).toMatch(/^not on onnx\/cpu: .*npm ci/);
@@ -167,14 +168,14 @@ describe('description and notes', () => {
     expect(description).not.toMatch(/cuda|gpu/i);
   });
 
-  it('says why a GPU that is there is not used', async () => {
+  it('explains why an existing GPU is not used', async () => {
     expect((await describeOn('GPU box, tfjs-node built')).notes[0]).toMatch(/setup:tensorflow -- --gpu/);
     expect((await describeOn('everything there, but TensorFlow sees no GPU')).notes[0]).toMatch(
       /finds no GPU/,
     );
   });
 
-  it('prefers the CPU package on a CPU and takes the GPU package with its GPUs hidden else', async () => {
+  it('prefers the CPU package on a CPU, and otherwise takes the GPU package with its GPUs hidden', async () => {
     expect((await describeOn('both built, no GPU')).description).toContain('tfjs-node 4.22.0');
     const probe = fakeProbe(machines['tfjs-node-gpu built, no GPU']);
     const info = await new EngineSelector(probe).select({ engine: 'tensorflow', device: 'cpu' });
@@ -204,8 +205,34 @@ describe('one process', () => {
     );
   });
 
+  it('refuses to change the threads of a running TensorFlow, or to make it verbose', async () => {
+    const selector = new EngineSelector(fakeProbe(machines['tfjs-node built']));
+    const start = (more: object) => selector.select({ engine: 'auto', device: 'cpu', ...more });
+    expect((await start({ threads: 2 })).threads).toBe(2);
+    expect((await start({})).threads).toBe(2);
+    expect((await start({ threads: 2 })).threads).toBe(2);
+    await expect(start({ threads: 3 })).rejects.toThrow(
+      /tensorflow engine already runs with 2 threads .* cannot change to 3 .*start another process/,
+    );
+    await expect(start({ verbose: true })).rejects.toThrow(/without --verbose.*start another process/);
+    await expect(start({ threads: 3 })).rejects.toThrow(EngineError);
+  });
+
+  it('passes the requested threads on without changing STMIXER_THREADS', async () => {
+    const probe = fakeProbe(machines['tfjs-node built']);
+    await new EngineSelector(probe).select({ engine: 'tensorflow', device: 'cpu', threads: 5 });
+    expect(probe.env).not.toHaveProperty('STMIXER_THREADS');
+    expect(probe.env.TF_NUM_INTRAOP_THREADS).toBe('5');
+  });
+
+  it('refuses a wrong STMIXER_THREADS instead of trying another engine', async () => {
+    const probe = fakeProbe({ ...machines.bare, env: { STMIXER_THREADS: 'many' } });
+    const result = new EngineSelector(probe).select({ engine: 'auto', device: 'auto' });
+    await expect(result).rejects.toThrow("STMIXER_THREADS is 'many'");
+  });
+
   it.each(['bare', 'GPU box, nothing built'])(
-    'looks without loading or changing anything: %s',
+    'looks for engines without loading or changing anything on the machine "%s"',
     async (name) => {
       const probe = fakeProbe(machines[name]);
       const before = { ...probe.env };
@@ -219,7 +246,32 @@ describe('one process', () => {
 });
 
 describe('this machine', () => {
-  it('runs on onnx where nobody says anything else', async () => {
+  it('refuses to change the threads of a running onnx, also for auto', async () => {
+    const running = await new EngineSelector(machineProbe()).select({ engine: 'onnx', device: 'cpu' });
+    const selector = new EngineSelector({ ...machineProbe(), env: {} });
+    const threads = running.threads + 1;
+    await expect(selector.select({ engine: 'auto', device: 'cpu', threads })).rejects.toThrow(
+      `already runs with ${countThreads(running.threads)} in this process, and cannot change to ${threads}`,
+    );
+    const again = await selector.select({ engine: 'onnx', device: 'cpu', threads: running.threads });
+    expect(again.threads).toBe(running.threads);
+    // Left to the machine: whatever runs will do.
+    expect((await selector.select({ engine: 'onnx', device: 'cpu' })).threads).toBe(running.threads);
+  });
+
+  it('has only the facts of an engine in its JSON', async () => {
+    const engine = await new EngineSelector(machineProbe()).select({ engine: 'onnx', device: 'cpu' });
+    expect(Object.keys(JSON.parse(JSON.stringify(engine)))).toEqual([
+      'engine',
+      'device',
+      'description',
+      'version',
+      'threads',
+      'notes',
+    ]);
+  });
+
+  it('runs on onnx unless another engine is requested', async () => {
     const info = await new EngineSelector(machineProbe()).select({ engine: 'auto', device: 'cpu' });
     expect(info).toMatchObject({ engine: 'onnx', device: 'cpu', version: ORT_VERSION, notes: [] });
     expect(tf.getBackend()).toBe('onnx');
@@ -228,7 +280,7 @@ describe('this machine', () => {
   it.each([
     ['freebsd', 'x64'],
     ['linux', 'ia32'],
-  ])('says that there is no library for %s %s', async (platform, arch) => {
+  ])('reports that there is no library for %s %s', async (platform, arch) => {
     const files = { '/nm/onnxruntime-node/package.json': '{}' };
     const selection = new EngineSelector(fakeProbe({ platform, arch, files }));
     await expect(selection.select({ engine: 'onnx', device: 'auto' })).rejects.toThrow(

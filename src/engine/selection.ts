@@ -1,53 +1,62 @@
-/** @file Picks the engine: a table of rows, tried from the fastest to the plainest. */
+/** @file Selects the engine from a list of providers, tried from the fastest to the slowest. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../errors.js';
+import { Engine } from './engine.js';
+import { EngineInUseError } from './in_use.js';
 import { OnnxEngine } from './onnx/engine.js';
 import type { Probe } from './probe.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
-import type { EngineInfo, EngineRequest, EngineRow, Problem } from './types.js';
+import { resolveThreads } from './threads.js';
+import type { EngineInfo, EngineProvider, EngineRequest, Problem, StartOptions } from './types.js';
 
 /** The engines of one process. */
 export class EngineSelector {
-  /** In the order in which `auto` takes them. */
-  readonly #rows: EngineRow[];
+  /** In the order in which `auto` tries them. */
+  readonly #providers: EngineProvider[];
 
-  constructor(probe: Probe) {
+  constructor(private readonly probe: Probe) {
     const tensorflow = new TensorflowRuntime(probe);
-    this.#rows = [tensorflow.row('cuda'), new OnnxEngine(probe), tensorflow.row('cpu'), plainRow];
+    this.#providers = [
+      tensorflow.provider('cuda'),
+      new OnnxEngine(probe),
+      tensorflow.provider('cpu'),
+      plainProvider,
+    ];
   }
 
-  /** Makes the first row that fits and works current. Throws EngineError with what is missing and how to get it. */
-  async select(request: EngineRequest): Promise<EngineInfo> {
-    const verbose = request.verbose ?? false;
-    if (!verbose) tf.enableProdMode(); // No advertisements of tfjs on standard error.
-    const rows = this.#rows.filter(
+  /** Makes the first engine current that fits the request and works. Throws EngineError. */
+  async select(request: EngineRequest): Promise<Engine> {
+    // A wrong STMIXER_THREADS is an error, and no reason to try another engine.
+    resolveThreads(request.threads ?? 0, this.probe.env);
+    // In production mode tfjs prints no advertisements on standard error.
+    tf.env().set('PROD', !request.verbose);
+    const providers = this.#providers.filter(
       ({ engine, device }) =>
         (request.engine === 'auto' || engine === request.engine) &&
         (request.device === 'auto' || device === request.device),
     );
-    if (rows.length === 0) throw new EngineError(this.#impossible(request));
+    if (providers.length === 0) throw new EngineError(this.#impossible(request));
     const notes: string[] = [];
     const failures: string[] = [];
-    for (const row of rows) {
-      let reasons = row.problems().map(sentence);
-      if (reasons.length === 0) {
-        try {
-          const info = await row.start(verbose);
-          return { ...info, notes, description: [info.description, ...notes].join('; ') };
-        } catch (error) {
-          if (!(error instanceof EngineError)) throw error;
-          reasons = [error.message];
-        }
-      } else if (!row.isWorthANote() && rows.length > 1) continue;
-      failures.push(...reasons);
-      notes.push(`not on ${nameOf(row)}: ${reasons.join('; ')}`);
+    for (const provider of providers) {
+      const problems = provider.problems();
+      const result = problems.length > 0 ? problems.map(sentence) : await attempt(provider, request);
+      if (!Array.isArray(result)) return this.#engine(result, notes);
+      if (problems.length > 0 && !provider.isWorthANote() && providers.length > 1) continue;
+      failures.push(...result);
+      notes.push(`not on ${provider.engine}/${provider.device}: ${result.join('; ')}`);
     }
     throw new EngineError(failureText(request, failures));
   }
 
+  #engine(info: Omit<EngineInfo, 'notes'>, notes: string[]): Engine {
+    const description = [info.description, ...notes].join('; ');
+    return new Engine({ ...info, notes, description }, this.probe.env);
+  }
+
   #impossible({ engine, device }: EngineRequest): string {
-    const devices = this.#rows.filter((row) => row.engine === engine).map((row) => row.device);
-    const others = this.#rows.filter((row) => row.device === device).map((row) => row.engine);
+    const devices = this.#providers.filter((other) => other.engine === engine).map((other) => other.device);
+    const others = this.#providers.filter((other) => other.device === device).map((other) => other.engine);
     return (
       `--engine ${engine} does not run on ${device}, only on ${devices.join(' and ')}: ` +
       `choose --device ${devices.join(' or ')}, or --engine ${others.join(' or ')}`
@@ -55,8 +64,21 @@ export class EngineSelector {
   }
 }
 
-/** tfjs's own JavaScript kernels: the oracle of the tests, and what is left where nothing else is there. */
-const plainRow: EngineRow = {
+/** Starts the engine, or returns the reasons why it does not start. */
+async function attempt(
+  provider: EngineProvider,
+  options: StartOptions,
+): Promise<Omit<EngineInfo, 'notes'> | string[]> {
+  try {
+    return await provider.start(options);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error instanceof EngineInUseError) throw error;
+    return [error.message];
+  }
+}
+
+/** The JavaScript kernels of tfjs: they run everywhere, and tests compare the other engines with them. */
+const plainProvider: EngineProvider = {
   engine: 'cpu',
   device: 'cpu',
   problems: () => [],
@@ -68,10 +90,6 @@ const plainRow: EngineRow = {
     return { engine: 'cpu', device: 'cpu', description, version, threads: 1 };
   },
 };
-
-function nameOf({ engine, device }: EngineRow): string {
-  return `${engine}/${device}`;
-}
 
 function sentence({ what, remedy }: Problem): string {
   return `${what} (${remedy})`;

@@ -1,8 +1,8 @@
-/** @file The number of threads. */
+/** @file The number of threads follows the settings, or else the machine and the limits of its control groups. */
 import { expect, it } from 'vitest';
 import { fakeProbe } from '../../test/support/fake_probe.js';
 import { EngineError } from '../errors.js';
-import { chooseCoreThreads, chooseThreads, threadCount } from './threads.js';
+import { chooseCoreThreads, chooseThreads, resolveThreads } from './threads.js';
 
 const CGROUP = '/sys/fs/cgroup/cpu.max';
 
@@ -15,15 +15,15 @@ it.each([
   [{ TF_NUM_INTRAOP_THREADS: '5' }, '', 5],
   [{ STMIXER_THREADS: '3', TF_NUM_INTRAOP_THREADS: '5' }, '', 3],
   [{ STMIXER_THREADS: '', TF_NUM_INTRAOP_THREADS: '0' }, '', 8],
-])('%j, cpu.max %j: %i', (env, quota, expected) => {
+])('with %j and cpu.max %j uses %i threads', (env, quota, expected) => {
   const files: Record<string, string> = quota ? { [CGROUP]: quota } : {};
-  expect(threadCount(fakeProbe({ env, files, processors: 8 }))).toBe(expected);
+  expect(chooseThreads(fakeProbe({ env, files, processors: 8 })).threads).toBe(expected);
 });
 
-it.each(['0', '-2', '1.5', 'many'])('STMIXER_THREADS=%s is an error', (value) => {
+it.each(['0', '-2', '1.5', 'many'])('refuses STMIXER_THREADS=%s', (value) => {
   const probe = fakeProbe({ env: { STMIXER_THREADS: value } });
-  expect(() => threadCount(probe)).toThrow(EngineError);
-  expect(() => threadCount(probe)).toThrow(`STMIXER_THREADS is '${value}'`);
+  expect(() => chooseThreads(probe)).toThrow(EngineError);
+  expect(() => chooseThreads(probe)).toThrow(`STMIXER_THREADS is '${value}'`);
 });
 
 it.each([
@@ -31,7 +31,7 @@ it.each([
   ['one to a core', { cpu0: '0', cpu1: '1', cpu2: '2', cpu3: '3' }, {}, 4],
   ['a system that does not say', {}, {}, 4],
   ['a setting', { cpu0: '0-1', cpu1: '0-1' }, { STMIXER_THREADS: '4' }, 4],
-])('one thread to a core: %s', (_, siblings, env, expected) => {
+])('uses one thread for each core: %s', (_, siblings, env, expected) => {
   const folder = '/sys/devices/system/cpu';
   const files = Object.fromEntries(
     Object.entries(siblings).map(([cpu, list]) => [
@@ -53,7 +53,18 @@ it.each<[string, string, Record<string, string>, number]>([
     { '/sys/fs/cgroup/cpuset.cpus.effective': '0-1,7\n' },
     3,
   ],
-])('says what was taken: %s', (reason, setting, files, threads) => {
+])('reports why it chose the number: %s', (reason, setting, files, threads) => {
   const probe = fakeProbe({ env: { STMIXER_THREADS: setting }, files, processors: 8 });
   expect(chooseThreads(probe)).toEqual({ threads, reason });
+});
+
+it.each([
+  [0, {}, null],
+  [4, {}, 4],
+  [4, { TF_NUM_INTRAOP_THREADS: '5' }, 4],
+  [4, { STMIXER_THREADS: '2' }, 2],
+  [0, { TF_NUM_INTRAOP_THREADS: '5' }, 5],
+  [0, { TF_NUM_INTRAOP_THREADS: 'many' }, null],
+])('resolves a request of %i threads with %j to %j', (requested, env, threads) => {
+  expect(resolveThreads(requested, env)?.threads ?? null).toBe(threads);
 });

@@ -1,53 +1,53 @@
-/** @file How many threads an operation may use. */
+/** @file Chooses how many threads an operation may use. */
 import { EngineError } from '../errors.js';
 import { cpuQuota, cpusetSize, type Limit } from '../util/cgroups.js';
 import type { Probe } from './probe.js';
 
-/** A number of threads, and what decided it. */
+/** A number of threads and its origin. */
 export interface ThreadChoice {
   readonly threads: number;
-  /** In a few words, such as "one for each core". */
+  /** The origin in a few words, such as "one for each core". */
   readonly reason: string;
 }
 
-const SETTINGS = ['STMIXER_THREADS', 'TF_NUM_INTRAOP_THREADS'];
-
 /**
- * STMIXER_THREADS, else TF_NUM_INTRAOP_THREADS, else the processors this process may use, within the limits of its control
- * groups, which the libraries do not look at: 64 threads on 2 processors are slow. Throws EngineError where the variable is no
- * positive integer.
+ * The number of threads that the user set: STMIXER_THREADS, else `requested` (ENGINE.THREADS; 0 is no setting), else
+ * TF_NUM_INTRAOP_THREADS. Null without a setting. Throws EngineError if STMIXER_THREADS is not a positive integer.
  */
-export function chooseThreads(probe: Probe): ThreadChoice {
-  for (const name of SETTINGS) {
-    const text = probe.env[name];
-    if (text === undefined || text.trim() === '') continue;
-    const threads = Number(text);
-    if (Number.isInteger(threads) && threads >= 1) {
-      return {
-        threads,
-        reason: `set by ${name === 'STMIXER_THREADS' ? 'STMIXER_THREADS or ENGINE.THREADS' : name}`,
-      };
-    }
-    if (name === 'STMIXER_THREADS')
-      throw new EngineError(`STMIXER_THREADS is '${text}': expected a whole number of threads, at least 1`);
+export function resolveThreads(requested: number, env: Probe['env']): ThreadChoice | null {
+  const ours = env.STMIXER_THREADS?.trim();
+  if (ours && !isThreadCount(ours)) {
+    const text = env.STMIXER_THREADS;
+    throw new EngineError(`STMIXER_THREADS is '${text}': expected a whole number of threads, at least 1`);
   }
-  return usableProcessors(probe);
+  const threads = Number(ours) || requested;
+  if (threads > 0) return { threads, reason: 'set by STMIXER_THREADS or ENGINE.THREADS' };
+  const tensorflows = env.TF_NUM_INTRAOP_THREADS?.trim();
+  if (!tensorflows || !isThreadCount(tensorflows)) return null;
+  return { threads: Number(tensorflows), reason: 'set by TF_NUM_INTRAOP_THREADS' };
+}
+
+function isThreadCount(text: string): boolean {
+  return Number.isInteger(Number(text)) && Number(text) >= 1;
 }
 
 /**
- * The same for libraries whose kernels fill a core with one thread: without a setting, one for each core. Where two
- * logical processors share a core, the second thread only takes cache from the first.
+ * The threads that the user set, else one for each processor that this process may use. The limits of its control groups
+ * count, which the libraries ignore: 64 threads on 2 processors are slow. Throws EngineError.
  */
-export function chooseCoreThreads(probe: Probe): ThreadChoice {
-  return SETTINGS.some((name) => probe.env[name]?.trim()) ? chooseThreads(probe) : usableCores(probe);
+export function chooseThreads(probe: Probe, requested = 0): ThreadChoice {
+  return resolveThreads(requested, probe.env) ?? usableProcessors(probe);
 }
 
-/** The number of threads without the reason. */
-export function threadCount(probe: Probe): number {
-  return chooseThreads(probe).threads;
+/**
+ * Like `chooseThreads`, but without a setting one for each core. For libraries with kernels that fill a core with one
+ * thread: a second thread on the same core only takes cache from the first. Throws EngineError.
+ */
+export function chooseCoreThreads(probe: Probe, requested = 0): ThreadChoice {
+  return resolveThreads(requested, probe.env) ?? usableCores(probe);
 }
 
-/** Processors that this process may keep busy, at least 1, whatever the settings say. */
+/** Processors that this process may keep busy, at least 1, whatever the user set. */
 export function usableProcessors(probe: Probe): ThreadChoice {
   const read = (path: string) => probe.readText(path);
   const choices: ThreadChoice[] = [
@@ -55,15 +55,14 @@ export function usableProcessors(probe: Probe): ThreadChoice {
     ...limited(cpusetSize(read), 'the cpuset'),
     ...limited(cpuQuota(read), 'the CPU quota'),
   ];
-  return choices.reduce((least, choice) => (choice.threads < least.threads ? choice : least));
+  return choices.reduce((min, choice) => (choice.threads < min.threads ? choice : min));
 }
 
-/** Cores that this process may keep busy, at least 1, whatever the settings say. */
+/** Cores that this process may keep busy, at least 1, whatever the user set. */
 export function usableCores(probe: Probe): ThreadChoice {
   const processors = usableProcessors(probe);
-  const number = cores(probe);
-  if (number >= processors.threads) return processors;
-  return { threads: number, reason: 'one for each core' };
+  const threads = coreCount(probe);
+  return threads >= processors.threads ? processors : { threads, reason: 'one for each core' };
 }
 
 function limited(limit: Limit | null, what: string): ThreadChoice[] {
@@ -73,8 +72,8 @@ function limited(limit: Limit | null, what: string): ThreadChoice[] {
   return [{ threads, reason: `${what} in ${limit.path} allows ${processors}` }];
 }
 
-/** Cores of this machine (Linux tells which logical processors share one); no bound where that is unknown. */
-function cores(probe: Probe): number {
+/** Cores of this machine, infinity if unknown. Linux lists the logical processors of each core. */
+function coreCount(probe: Probe): number {
   const folder = '/sys/devices/system/cpu';
   const siblings = probe
     .list(folder)

@@ -1,13 +1,13 @@
-/** @file The engine's tensors as tensors of the host. */
+/** @file Makes host tensors of an engine's tensors. */
 import * as tf from '@tensorflow/tfjs';
 import type { HostTensor } from '../formats/host_tensor.js';
 
-/** A backend whose reads are copies; others may give their own memory. */
+/** A backend whose reads return copies. Other backends may return their own memory. */
 export interface CopyingBackend {
   readonly readsAreCopies: true;
 }
 
-/** A float32 tensor of the engine, read when its bytes are asked for, which has to be before it changes. */
+/** A float32 tensor of the engine as a host tensor. Its content is read when its bytes are requested. */
 export function hostTensor(tensor: tf.Tensor, shape: readonly number[]): HostTensor {
   const bytes = () => {
     const data = tensor.dataSync<'float32'>();

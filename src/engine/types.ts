@@ -1,4 +1,4 @@
-/** @file What is asked of an engine and what it answers. */
+/** @file Types of requests to engines, facts about engines, and engine providers. */
 
 export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'cpu';
@@ -8,7 +8,7 @@ export interface EngineRequest {
   device: 'auto' | DeviceName;
   /** Threads that one operation may use; 0 leaves it to the machine. STMIXER_THREADS wins. */
   threads?: number;
-  /** Lets the native libraries talk on standard error. */
+  /** Lets the native libraries write to standard error. */
   verbose?: boolean;
 }
 
@@ -22,18 +22,18 @@ export interface GpuInfo {
 export interface EngineInfo {
   engine: EngineName;
   device: DeviceName;
-  /** One line for the log: engine, library and version, device, threads, and what stood in the way of a faster one. */
+  /** One line for the log: engine, library and version, device, threads, and why no faster engine is used. */
   description: string;
-  /** Of the library that computes: ONNX Runtime, libtensorflow or tfjs. */
+  /** Version of the library that computes: ONNX Runtime, libtensorflow or tfjs. */
   version: string;
   /** Threads that one operation may use. */
   threads: number;
   gpu?: GpuInfo;
-  /** Why something faster that is there, or nearly there, is not used. */
+  /** Reasons why faster engines are not used, for engines that are installed or nearly so. */
   notes: string[];
 }
 
-/** Something that keeps an engine from running. */
+/** A reason why an engine cannot run. */
 export interface Problem {
   /** What is missing or wrong. */
   what: string;
@@ -41,14 +41,17 @@ export interface Problem {
   remedy: string;
 }
 
-/** A way to run tensors; the selection tries them in the order of its table. */
-export interface EngineRow {
+/** The part of a request that matters to an engine's start. */
+export type StartOptions = Pick<EngineRequest, 'threads' | 'verbose'>;
+
+/** An engine on a device that the selection may start. */
+export interface EngineProvider {
   engine: EngineName;
   device: DeviceName;
-  /** What is in the way here, as far as a look tells: nothing is loaded or changed. */
+  /** Finds what is missing without loading or changing anything. */
   problems(): Problem[];
-  /** Whether a user who left the choice to us should hear what was in the way of this row. */
+  /** Whether a user who left the choice to us should learn what kept this engine from running. */
   isWorthANote(): boolean;
-  /** Makes it current. Throws EngineError. */
-  start(verbose: boolean): Promise<Omit<EngineInfo, 'notes'>>;
+  /** Makes the engine current. Throws EngineError. */
+  start(options: StartOptions): Promise<Omit<EngineInfo, 'notes'>>;
 }

@@ -1,7 +1,7 @@
 /** @file What a model finds in clips. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
-import { finishWork } from '../engine/lazy_hints.js';
+import { sync } from '../engine/lazy_hints.js';
 import { DataError } from '../errors.js';
 import type { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';
@@ -28,7 +28,7 @@ export async function detectBatch(
   const stages = model.forward(video, whwh);
   const detections = toDetections(stages[stages.length - 1], batch.whwh, personThreshold);
   tf.dispose([video, whwh, stages]);
-  await finishWork();
+  await sync();
   const clips = batch.clips.map((clip, i) => ({ clip, detections: detections[i] }));
   const broken = clips.filter((entry) => !allFinite(entry.detections));
   if (broken.length > 0) {

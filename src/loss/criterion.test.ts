@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
-import { backward } from '../nn/autograd.js';
+import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';
 import { type LossName, SetCriterion, type Truth } from './criterion.js';
 import type { Match } from './matcher.js';

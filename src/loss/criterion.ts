@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import { differentiable } from '../nn/autograd.js';
+import { differentiable } from '../nn/tape.js';
 import { type Match, matchClip } from './matcher.js';
 import { generalizedIouGradient } from './overlap.js';
 

@@ -1,10 +1,10 @@
 /** @file The whole detector: backbone, neck, decoder. */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import { boundary, noGrad } from '../nn/autograd.js';
 import { normal } from '../nn/init.js';
 import type { Sequential } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
+import { noGrad, withGraphBreak } from '../nn/tape.js';
 import { decodeBoxes, refineBoxes } from './boxes.js';
 import type { MaskRng } from './dropout.js';
 import { makeNeckLevel, NECK_LEVELS } from './neck.js';
@@ -51,14 +51,14 @@ class Decoder extends Module {
   forward(maps: tf.Tensor[], whwh: tf.Tensor, rng?: MaskRng): StagePrediction[] {
     const strides = NECK_LEVELS.map((level) => level.stride);
     const made = makeFeatureTable(maps, strides, this.#groups);
-    const table = { ...made, rows: boundary(made.rows, 'neck', 'decoder') };
+    const table = { ...made, rows: withGraphBreak(made.rows, { before: 'neck', after: 'decoder' }) };
     let queries = this.#initialQueries(whwh);
     return this.decoder_stages.map((stage) => {
-      const spatial = boundary(queries.spatial, 'decoder', 'decoder');
+      const spatial = withGraphBreak(queries.spatial, { before: 'decoder', after: 'decoder' });
       const output = stage.forward(table, { ...queries, spatial }, rng);
       const xyzr = refineBoxes(queries.xyzr, output.delta);
       queries = { xyzr, spatial: output.spatial, temporal: output.temporal };
-      const logits = boundary(output.logits, 'decoder', 'loss');
+      const logits = withGraphBreak(output.logits, { before: 'decoder', after: 'loss' });
       return { ...output, logits, xyzr, boxes: decodeBoxes(xyzr) };
     });
   }
@@ -95,9 +95,9 @@ export class Detector extends Module {
 
   /** The backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the pyramid made of it. */
   features(video: tf.Tensor, rng?: MaskRng): { backbone: tf.Tensor; maps: tf.Tensor[] } {
-    const backbone = boundary(this.backbone.forward(video, rng), 'backbone', 'neck');
+    const backbone = withGraphBreak(this.backbone.forward(video, rng), { before: 'backbone', after: 'neck' });
     const maps = this.lateral_convs.map((level) =>
-      tf.tidy(() => level.forward(boundary(backbone, 'neck', 'neck'))),
+      tf.tidy(() => level.forward(withGraphBreak(backbone, { before: 'neck', after: 'neck' }))),
     );
     return { backbone, maps };
   }

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
-import { backward } from '../nn/autograd.js';
+import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';
 import { levelWeights, makeFeatureTable, makeSamplePoints, samplePoints } from './sampling.js';
 

@@ -6,8 +6,8 @@
  * Shapes: B clips, Q queries, P points of a group.
  */
 import * as tf from '@tensorflow/tfjs';
-import { noGrad } from '../nn/autograd.js';
 import { weightedRowSum } from '../nn/spatial.js';
+import { noGrad } from '../nn/tape.js';
 import { boxSize, columns } from './boxes.js';
 
 /** How sharply a point keeps to its level, and the level at which a box of 2³ pixels side is sampled. */

@@ -1,11 +1,11 @@
 /** @file One stage of the decoder: attention among queries, sampling, mixing, feed-forward, heads. */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import { noGrad } from '../nn/autograd.js';
 import { mean } from '../nn/functional.js';
 import { constant, uniform, xavierUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear, MultiheadAttention, Relu, Sequential } from '../nn/layers.js';
 import { type Initializer, Module, Parameter } from '../nn/module.js';
+import { noGrad } from '../nn/tape.js';
 import { decodeBoxes, intersectionOverFirst } from './boxes.js';
 import { dropMask, type MaskRng } from './dropout.js';
 import { AdaptiveMixing } from './mixing.js';

@@ -5,13 +5,13 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import { markWork } from '../engine/lazy_hints.js';
+import { graphBreak } from '../engine/lazy_hints.js';
 import { selfAttention } from '../nn/attention.js';
-import { boundary, checkpoint } from '../nn/autograd.js';
 import { gelu, linear } from '../nn/functional.js';
 import { constant, fanInUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
+import { activationCheckpoint, withGraphBreak } from '../nn/tape.js';
 import { dropMask, dropped, type MaskRng } from './dropout.js';
 import { resizePositions, sinusoidTable } from './position.js';
 
@@ -216,13 +216,14 @@ export class VisionTransformer extends Module {
 
   forward(video: tf.Tensor, rng?: MaskRng): tf.Tensor {
     return tf.tidy(() => {
-      markWork('backbone');
+      graphBreak('backbone');
       const patches = this.patch_embed.forward(video);
       const [B, t, h, w, C] = patches.shape;
       const N = t * h * w;
       const masked = this.training ? dropMask([B, N, C], this.#vit.DROP_RATE, rng) : undefined;
       let x_BNC = dropped(patches.reshape([B, N, C]).add(this.#positions(h, w)), masked);
-      for (const block of this.blocks) x_BNC = this.#run(block, boundary(x_BNC, 'backbone', 'backbone'), rng);
+      for (const block of this.blocks)
+        x_BNC = this.#run(block, withGraphBreak(x_BNC, { before: 'backbone', after: 'backbone' }), rng);
       return this.norm.forward(x_BNC).reshape([B, t, h, w, C]);
     });
   }
@@ -240,7 +241,7 @@ export class VisionTransformer extends Module {
     const masks = block.masks(x_BNC.shape, rng);
     if (!this.training || !this.#vit.USE_CHECKPOINT) return block.forward(x_BNC, masks);
     const names = (Object.keys(masks) as (keyof BlockMasks)[]).filter((name) => masks[name]);
-    return checkpoint(
+    return activationCheckpoint(
       (x, constants) => block.forward(x, Object.fromEntries(names.map((name, i) => [name, constants[i]]))),
       x_BNC,
       block.parameters().map((parameter) => parameter.value),

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
 import { attention, joinHeads, selfAttention, splitHeads } from './attention.js';
-import { backward } from './autograd.js';
+import { backward } from './tape.js';
 
 const rng = new Rng(5);
 const [S, N, M, D] = [6, 4, 5, 3];

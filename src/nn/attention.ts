@@ -1,14 +1,16 @@
 /**
- * @file Scaled dot-product attention that keeps no probabilities: the backward pass computes them again.
+ * @file Scaled dot-product attention that saves no probabilities: the backward pass computes them again.
  *
  * Shapes: S = batch · heads, N queries, M keys, D features of a head.
  */
 import * as tf from '@tensorflow/tfjs';
-import { differentiable } from './autograd.js';
-import { runKernel } from './fused.js';
+import { hasFusedKernel, runFusedKernel } from './fused.js';
+import { differentiable } from './tape.js';
 
-/** Scores are computed for as many heads at a time as fit into this many elements (32 MiB of float32: larger
- * blocks come as fresh pages from the system every time, which is slow). */
+/**
+ * Maximum number of scores computed at a time, 32 MiB of float32. The system hands out larger blocks as fresh pages each
+ * time, which is slow.
+ */
 const MAX_SCORES = 2 ** 23;
 
 export interface AttentionOptions {
@@ -18,7 +20,7 @@ export interface AttentionOptions {
   bias?: tf.Tensor;
   /** Dropout mask on the probabilities, [S, N, M], already divided by the keep rate; no gradient. */
   mask?: tf.Tensor;
-  /** Scores computed at a time; fewer take less memory and change nothing else. */
+  /** Maximum number of scores computed at a time; a lower limit takes less memory and changes nothing else. */
   maxScores?: number;
 }
 
@@ -70,7 +72,7 @@ export function attention(
  */
 export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionOptions): tf.Tensor {
   const [B, N] = qkv.shape;
-  if (!tf.getKernel('SelfAttention', tf.getBackend())) {
+  if (!hasFusedKernel('SelfAttention')) {
     const [q, k, v] = splitHeads(qkv, heads);
     return joinHeads(attention(q, k, v, options), B, N);
   }
@@ -79,14 +81,14 @@ export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionO
   return differentiable(
     bias ? [qkv, bias] : [qkv],
     (save) => {
-      const [out] = runKernel('SelfAttention', { qkv, bias, mask }, attributes);
+      const [out] = runFusedKernel('SelfAttention', { qkv, bias, mask }, attributes);
       save([qkv, out, ...(bias ? [bias] : []), ...(mask ? [mask] : [])]);
       return out;
     },
     (dy, [projections, out, ...rest]) => {
       const scores = bias ? rest.shift() : undefined;
       const inputs = { dy, qkv: projections, out, bias: scores, mask: rest[0] };
-      return runKernel('SelfAttentionGrad', inputs, attributes);
+      return runFusedKernel('SelfAttentionGrad', inputs, attributes).filter((grad) => grad !== undefined);
     },
   );
 }
@@ -103,7 +105,7 @@ export function splitHeads(qkv: tf.Tensor, heads: number): [tf.Tensor, tf.Tensor
   return [part(0), part(1), part(2)];
 }
 
-/** The inverse for one of them: [B·heads, N, D] to [B, N, heads·D]. */
+/** Joins heads [B·heads, N, D] to [B, N, heads·D]. */
 export function joinHeads(x_SND: tf.Tensor, B: number, N: number): tf.Tensor {
   const [S, , D] = x_SND.shape;
   return x_SND

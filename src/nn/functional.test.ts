@@ -3,8 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
-import { backward } from './autograd.js';
 import { exp2, gelu, layerNorm, linear, mean, relu } from './functional.js';
+import { backward } from './tape.js';
 
 /** Numbers of both signs, none nearer to zero than `margin`: no step of a check passes a kink there. */
 function awayFromZero(shape: number[], rng: Rng, margin: number): Values {

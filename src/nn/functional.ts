@@ -1,11 +1,11 @@
 /**
- * @file Differentiable functions of the layers: each keeps for the backward pass no more than it needs.
+ * @file Differentiable functions of the layers; each saves for the backward pass only what it needs.
  *
  * Features are last in every tensor; weights have PyTorch's layouts.
  */
 import * as tf from '@tensorflow/tfjs';
-import { differentiable } from './autograd.js';
 import { fused } from './fused.js';
+import { differentiable } from './tape.js';
 
 /** y = x·Wᵀ + b for x […, in], weight [out, in], bias [out]. Returns […, out]. */
 export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
@@ -25,9 +25,9 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
       const [dx, dw, db] = fused('LinearGrad', { dy, x: rows(input), weight: w }, {}, () => [
         tf.matMul(dy as tf.Tensor2D, w as tf.Tensor2D),
         tf.matMul(dy as tf.Tensor2D, rows(input), true, false),
-        ...(bias ? [dy.sum(0)] : []),
+        bias && dy.sum(0),
       ]);
-      return [dx.reshape(input.shape), dw, ...(bias ? [db] : [])];
+      return [dx.reshape(input.shape), dw, ...(bias && db ? [db] : [])];
     },
   );
   return y.reshape([...x.shape.slice(0, -1), outFeatures]);
@@ -70,7 +70,7 @@ export function layerNorm(
           .mul(rstd)
           .reshape(input.shape);
         return w ? [dx, dy_NC.mul(xhat).sum(0), dy_NC.sum(0)] : [dx];
-      }),
+      }).filter((grad) => grad !== undefined),
   );
 }
 
@@ -95,7 +95,7 @@ export function gelu(x: tf.Tensor): tf.Tensor {
   );
 }
 
-/** Mean over one axis, which goes away. */
+/** Mean over one axis, which the result loses. */
 export function mean(x: tf.Tensor, axis: number): tf.Tensor {
   const count = x.shape[axis];
   return differentiable(

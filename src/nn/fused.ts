@@ -1,26 +1,41 @@
-/** @file Kernels that an engine may have of its own for what other engines compose. */
+/** @file Calls of the fused kernels, and their replacement on engines that have none. */
 import * as tf from '@tensorflow/tfjs';
+import type {
+  FusedAttributes,
+  FusedBackend,
+  FusedInputs,
+  FusedKernelName,
+  FusedResults,
+} from '../engine/kernel_contract.js';
 
-/**
- * Runs the current engine's kernel `name`, where it has one, else `composed`. For use inside `differentiable` only: such
- * kernels have no gradient of their own.
- */
-export function fused(
-  name: string,
-  inputs: Record<string, tf.Tensor | undefined>,
-  attributes: tf.NamedAttrMap,
-  composed: () => tf.Tensor[],
-): tf.Tensor[] {
-  return tf.getKernel(name, tf.getBackend()) ? runKernel(name, inputs, attributes) : composed();
+/** Whether the current engine runs the kernel. */
+export function hasFusedKernel(name: FusedKernelName): boolean {
+  const { fusedKernels } = tf.backend() as unknown as Partial<FusedBackend>;
+  return fusedKernels?.has(name) ?? false;
 }
 
-/** Runs a kernel of the current engine that has no gradient of its own. Inputs that are undefined are left out. */
-export function runKernel(
-  name: string,
-  inputs: Record<string, tf.Tensor | undefined>,
-  attributes: tf.NamedAttrMap,
-): tf.Tensor[] {
-  const given = Object.entries(inputs).filter(([, tensor]) => tensor !== undefined);
-  const result = tf.engine().runKernel(name, Object.fromEntries(given) as tf.NamedTensorMap, attributes);
-  return (Array.isArray(result) ? result : [result]) as tf.Tensor[];
+/**
+ * Runs a fused kernel, or `composed` on an engine that does not list it. For use inside `differentiable` only: the
+ * kernels have no gradient of their own.
+ */
+export function fused<K extends FusedKernelName>(
+  name: K,
+  inputs: FusedInputs<K, tf.Tensor>,
+  attributes: FusedAttributes<K>,
+  composed: () => FusedResults<K, tf.Tensor>,
+): FusedResults<K, tf.Tensor> {
+  return hasFusedKernel(name) ? runFusedKernel(name, inputs, attributes) : composed();
+}
+
+/** Runs a fused kernel. Throws if the current engine has none of that name. */
+export function runFusedKernel<K extends FusedKernelName>(
+  name: K,
+  inputs: FusedInputs<K, tf.Tensor>,
+  attributes: FusedAttributes<K>,
+): FusedResults<K, tf.Tensor> {
+  const given: tf.NamedTensorMap = {};
+  for (const [input, tensor] of Object.entries<tf.Tensor | undefined>(inputs))
+    if (tensor !== undefined) given[input] = tensor;
+  const result = tf.engine().runKernel<tf.Tensor | tf.Tensor[]>(name, given, attributes as tf.NamedAttrMap);
+  return (Array.isArray(result) ? result : [result]) as FusedResults<K, tf.Tensor>;
 }

@@ -34,7 +34,7 @@ export const xavierUniform: Initializer = (data, shape, rng) => {
   uniform(-bound, bound)(data, shape, rng);
 };
 
-/** U(±1/√fan_in): what torch.nn.Linear and the convolutions do to weights and biases alike. */
+/** U(±1/√fan_in), the initial weights and biases of torch.nn.Linear and the convolutions. */
 export function fanInUniform(fanIn: number): Initializer {
   const bound = 1 / Math.sqrt(fanIn);
   return uniform(-bound, bound);

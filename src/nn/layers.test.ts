@@ -12,7 +12,7 @@ describe('heads', () => {
   const [B, N, heads, D] = [2, 3, 2, 4];
   const C = heads * D;
 
-  it('are split as torch does: part, head, feature', () => {
+  it('are split in the order of PyTorch: part, head, feature', () => {
     // Every element says where it comes from: clip, token, part, head, feature.
     const numbers = Array.from({ length: B * N * 3 * C }, (_, i) => i);
     const parts = tf.tidy(() => splitHeads(tf.tensor(numbers, [B, N, 3 * C]), heads));
@@ -99,7 +99,7 @@ describe('initial values', () => {
     expect(Array.from(filled(constant(0.25), [3]))).toEqual([0.25, 0.25, 0.25]);
   });
 
-  it('of Linear and LayerNorm are those of PyTorch', () => {
+  it('have the distributions of PyTorch for Linear and LayerNorm', () => {
     const [linear, norm] = [new Linear(64, 3), new LayerNorm(4)];
     initializeParameters(linear, 1);
     initializeParameters(norm, 1);

@@ -1,4 +1,4 @@
-/** @file The layers that the network is built of, with their weights. */
+/** @file The layers of the network, with their weights. */
 import type * as tf from '@tensorflow/tfjs';
 import { selfAttention } from './attention.js';
 import { gelu, layerNorm, linear, relu } from './functional.js';
@@ -86,7 +86,7 @@ export class Gelu extends Layer {
   }
 }
 
-/** Layers one after the other, named by their place (torch.nn.Sequential). */
+/** Layers that run one after the other, named by their index (torch.nn.Sequential). */
 export class Sequential extends Layer {
   constructor(readonly layers: readonly Layer[]) {
     super();

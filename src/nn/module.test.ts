@@ -28,7 +28,7 @@ const valuesOf = (module: Module) =>
   new Map(Array.from(module.namedParameters(), ([name, p]) => [name, Array.from(p.value.dataSync())]));
 
 describe('Module', () => {
-  it('names its parameters by fields and places, in the order of the fields', () => {
+  it('names its parameters by fields and indices, in the order of the fields', () => {
     expect(Array.from(new Tree().namedParameters(), ([name, { shape }]) => [name, shape])).toEqual([
       ['token', [1]],
       ['first.weight', [2, 3]],
@@ -42,7 +42,7 @@ describe('Module', () => {
     ]);
   });
 
-  it('switches training on and off in all its parts', () => {
+  it('switches training on and off in all sub-modules', () => {
     const tree = new Tree();
     const modes = () =>
       [tree, tree.first, ...tree.blocks, tree.head, ...tree.head.layers].map((m) => m.training);
@@ -74,7 +74,7 @@ describe('initializeParameters', () => {
     for (const module of [tree, again, other, leaf, wrapped, alone]) module.dispose();
   });
 
-  it('leaves values that are there already', () => {
+  it('leaves existing values unchanged', () => {
     const leaf = new Leaf(true);
     leaf.weight.set(Float32Array.of(1, 2, 3, 4, 5, 6));
     initializeParameters(leaf, 1);
@@ -95,7 +95,7 @@ describe('Parameter', () => {
     expect(() => new Parameter([2, 3], zeros).set(new Float32Array(5))).toThrow('5 values for shape [2,3]');
   });
 
-  it('copies what it is set to, and keeps its identity on the engine', () => {
+  it('copies the data that it is set to, and keeps its identity on the engine', () => {
     const parameter = new Parameter([3], zeros);
     const data = Float32Array.of(1, 2, 3);
     parameter.set(data);
@@ -110,7 +110,7 @@ describe('Parameter', () => {
     parameter.dispose();
   });
 
-  it('outlives a tidy and frees everything when disposed', () => {
+  it('outlives a tidy and frees everything when it is disposed', () => {
     const before = tf.memory().numTensors;
     const parameter = new Parameter([2], ones);
     tf.tidy(() => parameter.set(Float32Array.of(1, 2)));

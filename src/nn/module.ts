@@ -3,14 +3,14 @@ import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../formats/host_tensor.js';
 import { Rng } from '../util/random.js';
 
-/** Fills a freshly made weight; `rng` is a stream of this parameter's own. */
+/** Fills a new weight; `rng` belongs to this parameter alone. */
 export type Initializer = (data: Float32Array, shape: readonly number[], rng: Rng) => void;
 
-/** One trainable weight. It has a shape from the start and memory on the engine once it is initialised. */
+/** A trainable weight. It has a shape from the start, and memory on the engine once it is initialised. */
 export class Parameter {
-  /** Frozen parameters get no gradient and are left out of the optimizer. */
+  /** Whether the parameter is trained. Frozen ones get no gradient and are left out of the optimizer. */
   requiresGrad = true;
-  /** d(loss)/d(this) of the last backward pass, or null; owned by whoever runs the backward pass. */
+  /** d(loss)/d(this) of the last backward pass, or null. The code that runs the backward pass owns it. */
   grad: tf.Tensor | null = null;
   #value: tf.Variable | null = null;
 
@@ -36,7 +36,7 @@ export class Parameter {
   /** Copies `data` (row-major, PyTorch's layout) into the weight. */
   set(data: Float32Array): void {
     if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
-    // The cpu engine keeps the array that it is given.
+    // The cpu engine stores the array itself, so it gets a copy.
     const tensor = tf.tensor(data.slice(), [...this.shape], 'float32');
     if (this.#value) {
       this.#value.assign(tensor);
@@ -56,7 +56,7 @@ export class Parameter {
 }
 
 /**
- * A part of the network. Fields that hold a Parameter, a Module or an array of them are found in the order of
+ * A part of the network. Its children are the fields that hold a Parameter, a Module or an array of them, in the order of
  * declaration, which therefore has to be PyTorch's.
  */
 export abstract class Module {
@@ -99,7 +99,7 @@ export abstract class Module {
   }
 }
 
-/** Gives every parameter that has no value yet its initial one; depends on the seed and its name only. */
+/** Sets every parameter without a value to its initial value, which depends only on the seed and the parameter's name. */
 export function initializeParameters(module: Module, seed: number): void {
   for (const [name, parameter] of module.namedParameters()) {
     if (parameter.isInitialized) continue;

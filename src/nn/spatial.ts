@@ -2,9 +2,9 @@
  * @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows.
  */
 import * as tf from '@tensorflow/tfjs';
-import { differentiable } from './autograd.js';
 import { linear } from './functional.js';
 import { fused } from './fused.js';
+import { differentiable } from './tape.js';
 
 /** 3×3×3 convolution with padding 1, no bias; weight [out, in, 3, 3, 3] (torch.nn.Conv3d). */
 export function conv3x3x3(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
@@ -57,7 +57,7 @@ export function convTranspose1x2x2(x: tf.Tensor, weight: tf.Tensor, bias: tf.Ten
     .reshape([B, T, 2 * H, 2 * W, outChannels]);
 }
 
-/** Maximum over 2×2 positions of each time step; of equal values the first gets the gradient, as in PyTorch. */
+/** Maximum over 2×2 positions of each time step. As in PyTorch, the first of equal values gets the gradient. */
 export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
   const [B, T, H, W, C] = x.shape;
   const [h, w] = [Math.floor(H / 2), Math.floor(W / 2)];
@@ -83,7 +83,7 @@ export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
 
 /**
  * y[n] = Σ_k weight[n, k] · table[index[n, k]] for table [R, D], index [N, K] (int32, in range) and weight [N, K].
- * The heart of the sampling: all positions and feature levels of a point are one row sum. Returns [N, D].
+ * The sampling uses one row sum for all positions and feature levels of a point. Returns [N, D].
  */
 export function weightedRowSum(table: tf.Tensor, index: tf.Tensor, weight: tf.Tensor): tf.Tensor {
   const [N, K] = index.shape;

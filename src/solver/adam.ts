@@ -1,5 +1,6 @@
 /** @file Adam with an L2 penalty as weight decay (Kingma and Ba 2015), PyTorch's formulas. */
 import * as tf from '@tensorflow/tfjs';
+import { ADAM_SCALARS, type AdamScalars, nameAdamScalars } from '../engine/kernel_contract.js';
 import { fused } from '../nn/fused.js';
 import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
 
@@ -52,26 +53,27 @@ export class Adam extends Optimizer<AdamSettings> {
     const { weight, grad } = input;
     const { exp_avg, exp_avg_sq } = buffers;
     const isDecoupled = this.decoupled;
-    const settings = input.vector([
-      1 - rate * group.weight_decay,
-      group.weight_decay,
+    const numbers: AdamScalars<number> = {
+      decay: 1 - rate * group.weight_decay,
+      l2: group.weight_decay,
       beta1,
-      1 - beta1,
+      oneMinusBeta1: 1 - beta1,
       beta2,
-      1 - beta2,
-      1 / correction2Root,
-      group.eps,
+      oneMinusBeta2: 1 - beta2,
+      correction: 1 / correction2Root,
+      eps: group.eps,
       stepSize,
-    ]);
-    const state = { weight, grad, exp_avg, exp_avg_sq };
-    const [w, m, v] = fused('AdamUpdate', { ...state, settings }, { decoupled: isDecoupled }, () => {
-      const [decay, l2, b1, rest1, b2, rest2, correction, eps, size] = settings.unstack();
-      const shrunk = isDecoupled ? tf.mul(weight, decay) : weight;
-      const slope = isDecoupled ? grad : tf.add(grad, tf.mul(weight, l2));
-      const average = tf.add(tf.mul(exp_avg, b1), tf.mul(slope, rest1));
-      const averageSq = tf.add(tf.mul(exp_avg_sq, b2), tf.mul(tf.square(slope), rest2));
-      const deviation = tf.add(tf.mul(tf.sqrt(averageSq), correction), eps);
-      return [tf.sub(shrunk, tf.mul(tf.div(average, deviation), size)), average, averageSq];
+    };
+    const scalars = input.vector(ADAM_SCALARS.map((name) => numbers[name]));
+    const inputs = { weight, grad, exp_avg, exp_avg_sq, scalars };
+    const [w, m, v] = fused('AdamUpdate', inputs, { decoupled: isDecoupled }, () => {
+      const s = nameAdamScalars(scalars.unstack());
+      const shrunk = isDecoupled ? tf.mul(weight, s.decay) : weight;
+      const slope = isDecoupled ? grad : tf.add(grad, tf.mul(weight, s.l2));
+      const average = tf.add(tf.mul(exp_avg, s.beta1), tf.mul(slope, s.oneMinusBeta1));
+      const averageSq = tf.add(tf.mul(exp_avg_sq, s.beta2), tf.mul(tf.square(slope), s.oneMinusBeta2));
+      const deviation = tf.add(tf.mul(tf.sqrt(averageSq), s.correction), s.eps);
+      return [tf.sub(shrunk, tf.mul(tf.div(average, deviation), s.stepSize)), average, averageSq];
     });
     return { weight: w, buffers: { exp_avg: m, exp_avg_sq: v } };
   }

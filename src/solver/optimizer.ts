@@ -1,6 +1,6 @@
 /** @file What all optimizers share: parameter groups, the walk over gradients, PyTorch's state dict. */
 import * as tf from '@tensorflow/tfjs';
-import { markWork } from '../engine/lazy_hints.js';
+import { graphBreak } from '../engine/lazy_hints.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { toFloat32 } from '../formats/host_tensor.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
@@ -151,7 +151,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
           if (!parameter.grad) continue;
           // Old and new state of one piece are in memory together.
           if (elements === 0 || elements + parameter.size > MAX_ELEMENTS_AT_ONCE) {
-            markWork('optimizer');
+            graphBreak('optimizer');
             elements = 0;
           }
           this.#updateParameter(parameter, factor, group, rate, vector);
@@ -165,7 +165,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
 
   /** Apart from the updates, so that an engine that keeps compiled graphs finds the first step's like any other. */
   #initializeStates(): void {
-    markWork('optimizer');
+    graphBreak('optimizer');
     for (const { params } of this.paramGroups) {
       for (const { parameter } of params) {
         if (!parameter.grad || this.#states.has(parameter)) continue;

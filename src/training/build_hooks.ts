@@ -1,7 +1,7 @@
 /** @file The hooks of every run: metrics, checkpoints, TensorBoard, validation. */
 import { join } from 'node:path';
 import { type Config, dumpConfig } from '../config/index.js';
-import { engineMemory } from '../engine/index.js';
+import type { Engine } from '../engine/index.js';
 import type { TestSet } from '../evaluation/evaluation_set.js';
 import type { Logger } from '../run/log.js';
 import { METRICS, TENSORBOARD_FOLDER } from '../run/run_folder.js';
@@ -23,6 +23,7 @@ export interface HookOptions extends EvaluationFlags {
 export interface HookContext {
   readonly cfg: Config;
   readonly log: Logger;
+  readonly engine: Pick<Engine, 'memory'>;
   readonly startIteration: number;
   /** Whether the run goes on from its own folder's last checkpoint. */
   readonly isContinued: boolean;
@@ -31,10 +32,11 @@ export interface HookContext {
 
 /** Returns the hooks in the order in which they are called. Throws UserError if a file cannot be written. */
 export function buildHooks(context: HookContext, options: HookOptions): Hook[] {
-  const { cfg, log, startIteration, isContinued, evaluationSet } = context;
+  const { cfg, log, engine, startIteration, isContinued, evaluationSet } = context;
   const { SOLVER, OUTPUT_DIR } = cfg;
+  const memory = () => engine.memory();
   const hooks: Hook[] = [
-    new MetricsHook({ file: join(OUTPUT_DIR, METRICS), memory: engineMemory }, log),
+    new MetricsHook({ file: join(OUTPUT_DIR, METRICS), memory }, log),
     new CheckpointHook({
       period: SOLVER.CHECKPOINT_PERIOD * SOLVER.ITER_PER_EPOCH,
       seconds: 60 * SOLVER.CHECKPOINT_MINUTES,
@@ -48,7 +50,7 @@ export function buildHooks(context: HookContext, options: HookOptions): Hook[] {
         configYaml: dumpConfig(cfg),
         startIteration,
         histogramPeriod: options.tensorBoardHistograms ?? null,
-        memory: engineMemory,
+        memory,
         testSet: evaluationSet?.dataset ?? null,
       }),
     );

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
-import { workStatistics } from '../engine/lazy_hints.js';
+import { lazyStatistics } from '../engine/lazy_hints.js';
 import { totalNorm } from './grad_norm.js';
 import { NonFiniteError } from './nonfinite/nonfinite.js';
 import { computeGradients, type StepOptions, stepRng, trainStep } from './step.js';
@@ -215,10 +215,10 @@ describe('on an engine that works ahead', () => {
       const options = { microBatchSize: 2, clipGradNorm: 1e-3 };
       // The second step is the first that finds the optimizer's state.
       for (const n of [2, 3]) await trainStep(training, batch, stepRng(3, n), options);
-      const { compiled } = workStatistics()!;
+      const { compiled } = lazyStatistics()!;
       for (const n of [4, 5])
         await trainStep(training, batch, stepRng(3, n), { ...options, clipGradNorm: n });
-      expect(workStatistics()!.compiled).toBe(compiled);
+      expect(lazyStatistics()!.compiled).toBe(compiled);
     },
   );
 });

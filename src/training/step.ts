@@ -1,12 +1,12 @@
 /** @file One training step: loss, gradients, update. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
-import { finishWork, markWork } from '../engine/lazy_hints.js';
+import { graphBreak, sync } from '../engine/lazy_hints.js';
 import type { SetCriterion, Truth } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { BatchPart, MaskRng } from '../model/dropout.js';
-import { Recording } from '../nn/autograd.js';
 import type { Parameter } from '../nn/module.js';
+import { Tape } from '../nn/tape.js';
 import type { Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
 import { clipFactor, norms, totalNorm } from './grad_norm.js';
@@ -75,7 +75,7 @@ export async function trainStep(
     const losses = await computeGradients(model, criterion, batch, rng, options);
     optimizer.step(clipGradNorm > 0 ? clipFactor(losses.gradNorm, clipGradNorm) : null);
     optimizer.zeroGrad();
-    await finishWork();
+    await sync();
     return losses;
   } finally {
     optimizer.zeroGrad();
@@ -98,11 +98,11 @@ async function addGradients(
   // The same stream for every part, each of which takes its own clips' numbers.
   const stream = Rng.fromState(rng.getState());
   const masks: MaskRng = { uniform: () => stream.uniform(), part };
-  const recording = new Recording(() =>
+  const tape = new Tape(() =>
     criterion.gather(model.forward(tf.tensor(video, [...shape]), tf.tensor2d(whwh, [part.count, 4]), masks)),
   );
   try {
-    const { value } = recording;
+    const { value } = tape;
     const predictions = (await value.data()) as Float32Array;
     const truths = batchTruths.slice(part.first, part.first + part.count);
     const { terms, total, notFinite, gradient } = criterion.evaluate(
@@ -124,7 +124,7 @@ async function addGradients(
       });
     }
     const dy = tf.tensor(gradient, value.shape);
-    const grads = recording.backward(
+    const grads = tape.backward(
       dy,
       parameters.map(([, parameter]) => parameter.value),
       parameters.map(([, parameter]) => parameter.grad),
@@ -133,7 +133,7 @@ async function addGradients(
     for (const [i, [, parameter]] of parameters.entries()) parameter.grad = grads[i];
     return { terms, total };
   } finally {
-    recording.dispose();
+    tape.dispose();
   }
 }
 
@@ -144,7 +144,7 @@ async function checkGradients(
 ): Promise<number> {
   const withGradient = parameters.flatMap(([name, { grad }]) => (grad ? [{ name, grad }] : []));
   // Apart from the backward pass, so that clips of another size find the same graph.
-  markWork('optimizer');
+  graphBreak('optimizer');
   const sizes = await norms(withGradient.map(({ grad }) => grad));
   const bad = withGradient.filter((_, i) => !Number.isFinite(sizes[i]));
   if (bad.length > 0) {

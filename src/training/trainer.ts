@@ -4,7 +4,7 @@ import { BEST_CHECKPOINT, checkpointName } from '../checkpoint/checkpoint_names.
 import { Checkpointer } from '../checkpoint/checkpointer.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/loading/collate.js';
-import type { EngineInfo } from '../engine/index.js';
+import type { Engine } from '../engine/index.js';
 import type { TestSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Logger } from '../run/log.js';
@@ -33,7 +33,7 @@ const CLOSING_MS = 1000;
 
 export interface TrainerOptions extends Partial<RestoreRequest>, HookOptions {
   /** The current engine, from `selectEngine`. */
-  readonly engine: EngineInfo;
+  readonly engine: Engine;
   /** Log of the run; silent by default. */
   readonly log?: Logger;
   /** Ends the run after the step, or while it waits for data; what was learned is saved. */
@@ -231,8 +231,9 @@ export class Trainer implements TrainingRun {
 
   #hookContext({ source }: RunStart) {
     const { cfg, log, startIteration } = this;
+    const { engine } = this.options;
     const isContinued = source === 'last_checkpoint' || this.#isDone;
-    return { cfg, log, startIteration, isContinued, evaluationSet: this.#evaluationSet };
+    return { cfg, log, engine, startIteration, isContinued, evaluationSet: this.#evaluationSet };
   }
 
   #watchMemory({ dataset }: TrainingData): MemoryGuard {

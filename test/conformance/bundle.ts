@@ -1,4 +1,4 @@
-/** @file One module of an engine of ours and tfjs-core's own tests, around one copy of tfjs-core. */
+/** @file Bundles an engine of ours and tfjs-core's own tests with one copy of tfjs-core. */
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -42,7 +42,7 @@ function entry(testFiles: readonly string[]): string {
   return `export * from './suite.js';\nexport const testFiles = {\n${loaders.join('\n')}\n};\n`;
 }
 
-/** Our modules keep their place in the repository: what they find by `import.meta.url`, and the packages they import. */
+/** Lets our modules find the files and packages that they find without bundling. */
 const ourSources: Plugin = {
   name: 'our-sources',
   setup({ onLoad, onResolve }) {

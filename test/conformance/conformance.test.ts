@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
 const ENGINE = 'onnx';
-/** A little less than there are: fewer mean that tests got lost on the way. */
+/** Slightly below the number of tests: fewer passed tests mean that some were not found. */
 const MIN_PASSED = 1450;
 
-it(`tfjs's operations on ${ENGINE}`, async () => {
+it(`passes tfjs's tests of the operations in use on ${ENGINE}`, async () => {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const args = ['--import', 'tsx', 'test/conformance/run.ts', '--engine', ENGINE];
   const { code, stdout } = await promisify(execFile)(process.execPath, args, { cwd }).then(

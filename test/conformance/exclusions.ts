@@ -1,7 +1,7 @@
 /** @file Tests of tfjs-core that are left out of every run, and why. */
 
 export interface Exclusion {
-  /** The full name of a test, or what the full names of several match; without the name of the backend. */
+  /** The full name of a test, or a pattern for several; without the name of the backend. */
   test: string | RegExp;
   reason: string;
 }

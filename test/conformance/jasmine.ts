@@ -11,7 +11,7 @@ export interface Suite {
   children: readonly (Spec | Suite)[];
 }
 
-/** What became of a spec, or of the hooks of a suite. */
+/** Result of a spec, or of the hooks of a suite. */
 export interface Result {
   id: string;
   fullName: string;

@@ -58,7 +58,7 @@ const IN_USE = [
 ];
 
 /**
- * Not called by the project, but by its tests, or by tfjs's of what is called: gradients of max, minimum, gather, rsqrt,
+ * Operations that only tests call, ours or tfjs's tests of the operations above: gradients of max, minimum, gather, rsqrt,
  * stack and the like, and division of integers.
  */
 const IN_USE_BY_TESTS = [

@@ -54,7 +54,7 @@ async function importSuite(): Promise<Suite> {
   }
 }
 
-/** Without what names the backend, so that it is the same for all of them. */
+/** A test's name without the name of the backend. */
 function nameOf(fullName: string): string {
   return fullName.replaceAll(NAME_SUFFIX, '');
 }

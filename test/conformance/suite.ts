@@ -6,7 +6,7 @@ import { type EngineName, selectEngine } from '../../src/engine/index.js';
 /** What tfjs-core's suites add to their names. */
 export const NAME_SUFFIX = ' backend {}';
 
-/** Makes the engine the one that tests defined from now on run on. Returns what it says about itself. */
+/** Tests defined from now on run on the engine. Returns its description. */
 export async function useEngine(engine: EngineName): Promise<string> {
   const { description } = await selectEngine({ engine, device: 'cpu' });
   setTestEnvs([{ name: 'backend', backendName: tf.getBackend(), flags: {}, isDataSync: true }]);

@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
-import { engineMemory, selectEngine } from '../../src/engine/index.js';
-import { workStatistics } from '../../src/engine/lazy_hints.js';
+import { type Engine, selectEngine } from '../../src/engine/index.js';
+import { lazyStatistics } from '../../src/engine/lazy_hints.js';
 import { OrtRuntime, OrtTensor } from '../../src/engine/onnx/runtime.js';
 import { TinyTraining } from '../support/tiny_training.js';
 
@@ -18,8 +18,10 @@ const WARM_UP = 30;
 const STEPS = 60;
 const MIB = 2 ** 20;
 
+let engine: Engine;
+
 beforeAll(async () => {
-  await selectEngine({ engine: 'onnx', device: 'cpu' });
+  engine = await selectEngine({ engine: 'onnx', device: 'cpu' });
 });
 
 /** Follows how many native tensors there are. Not with spies, which keep all that they are called with. */
@@ -56,7 +58,7 @@ function collectGarbage(): void {
   runInNewContext('gc')();
 }
 
-it('keeps the same tensors, programs and memory for 60 steps', async () => {
+it('keeps the same tensors, executables and memory for 60 steps', async () => {
   const nativeTensors = countNativeTensors();
   const before = tf.memory().numTensors;
   const training = new TinyTraining();
@@ -68,9 +70,9 @@ it('keeps the same tensors, programs and memory for 60 steps', async () => {
 
   /** What has to be the same after every step. */
   const inventory = () => {
-    const { tensors, bytes } = engineMemory();
+    const { tensors, bytes } = engine.memory();
     const { numDataBuffers } = tf.memory();
-    const { compiled } = workStatistics()!;
+    const { compiled } = lazyStatistics()!;
     return {
       tensors,
       bytes,
@@ -91,7 +93,7 @@ it('keeps the same tensors, programs and memory for 60 steps', async () => {
   for (let n = 0; n < STEPS; n++) {
     await step(WARM_UP + n);
     expect(inventory(), `step ${n}`).toEqual(expected);
-    resident.push(engineMemory().rssBytes);
+    resident.push(engine.memory().rssBytes);
   }
   // A video of every step that stayed on the heap would be 6 MiB at the end.
   expect(onHeap() - start).toBeLessThan(4 * MIB);

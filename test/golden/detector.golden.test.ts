@@ -5,7 +5,7 @@ import type { Config } from '../../src/config/index.js';
 import { SetCriterion } from '../../src/loss/criterion.js';
 import { Detector } from '../../src/model/detector.js';
 import { toDetections } from '../../src/model/inference.js';
-import { backward } from '../../src/nn/autograd.js';
+import { backward } from '../../src/nn/tape.js';
 import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
 import {
   expectClose,

@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';
 import { sizeOf } from '../../src/formats/host_tensor.js';
-import { backward } from '../../src/nn/autograd.js';
 import type { Module, Parameter } from '../../src/nn/module.js';
+import { backward } from '../../src/nn/tape.js';
 import { Rng } from '../../src/util/random.js';
 
 /** An input on the host. */

@@ -1,8 +1,8 @@
-/** @file A lazy graph over contents that are plain numbers, with a compiler that remembers what it was asked for. */
+/** @file A lazy graph of plain numbers, with a compiler that logs its calls. */
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Compiler, type Graph, LazyGraph, type Program } from '../../src/engine/lazy/graph.js';
+import { type Compiler, type Executable, type Graph, LazyGraph } from '../../src/engine/lazy/graph.js';
 import type { Buffer, LazyDtype, Value } from '../../src/engine/lazy/value.js';
 
 /** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */
@@ -24,31 +24,31 @@ class Cell implements Buffer {
   }
 }
 
-/** Keeps sums of sums exact, and tells operands apart from each other. */
+/** Modulus of the numbers: sums of sums stay exact, and operands differ from each other. */
 const MODULUS = 1_000_003;
 
-/** What output `o` of an operation on `operands` is: every operand counts differently, and so does the operation. */
+/** Output `o` of an operation on `operands`; every operand and every operation contributes differently. */
 export function result(op: string, operands: readonly number[], o: number): number {
   const seed = [...op].reduce((sum, c) => (31 * sum + c.charCodeAt(0)) % MODULUS, 7 + o);
   return operands.reduce((sum, x, i) => (31 * sum + (i + 2) * x) % MODULUS, seed);
 }
 
-/** Interprets graphs, and remembers which ones it was asked to compile, to run and to forget. */
+/** Interprets graphs, and logs which ones were compiled, run and released. */
 export class Interpreter implements Compiler<Cell> {
   readonly alive = new Set<Cell>();
   readonly compiled: Graph[] = [];
   readonly ran: Graph[] = [];
   readonly released: Graph[] = [];
-  /** What the next runs fail with. */
+  /** The error of the next runs. */
   failure: Error | null = null;
-  /** What asynchronous runs wait for. */
+  /** A promise that asynchronous runs wait for. */
   gate: Promise<unknown> | null = null;
 
   cell(number: number): Cell {
     return new Cell(number, this.alive);
   }
 
-  compile(graph: Graph): Program<Cell> {
+  compile(graph: Graph): Executable<Cell> {
     this.compiled.push(graph);
     return {
       run: (inputs) => this.#run(graph, inputs),
@@ -58,14 +58,14 @@ export class Interpreter implements Compiler<Cell> {
         return this.#run(graph, inputs);
       },
       release: () => {
-        if (this.released.includes(graph)) throw new Error('a program was released twice');
+        if (this.released.includes(graph)) throw new Error('an executable was released twice');
         this.released.push(graph);
       },
     };
   }
 
   #run(graph: Graph, inputs: readonly Cell[]): Cell[] {
-    if (this.released.includes(graph)) throw new Error('a released program was run');
+    if (this.released.includes(graph)) throw new Error('a released executable was run');
     this.ran.push(graph);
     const numbers = inputs.map((input) => input.read());
     if (this.failure) throw this.failure;
@@ -84,7 +84,7 @@ export type Handle = Value<Cell>;
 
 export interface CallOptions {
   attributes?: object;
-  lane?: number;
+  stream?: number;
   shape?: readonly number[];
   dtype?: LazyDtype;
   /** Shape to read the first operand in. */
@@ -92,17 +92,17 @@ export interface CallOptions {
   results?: number;
 }
 
-export function makeGraph(maxPrograms?: number) {
+export function makeGraph(maxExecutables?: number) {
   const interpreter = new Interpreter();
-  const graph = new LazyGraph<Cell>(interpreter, maxPrograms);
+  const graph = new LazyGraph<Cell>(interpreter, maxExecutables);
   const known = (number: number, shape: readonly number[] = [2], dtype: LazyDtype = 'float32'): Handle =>
     graph.known({ shape, dtype }, interpreter.cell(number));
   const calls = (op: string, inputs: readonly Handle[], options: CallOptions = {}) => {
-    const { attributes = {}, lane, shape = [2], dtype = 'float32', view, results = 1 } = options;
+    const { attributes = {}, stream, shape = [2], dtype = 'float32', view, results = 1 } = options;
     return graph.record({
       op,
       attributes,
-      lane,
+      stream,
       inputs: inputs.map((value, i) => ({ value, shape: i === 0 && view ? view : value.shape })),
       outputs: Array.from({ length: results }, () => ({ shape, dtype })),
     });
@@ -116,7 +116,7 @@ export function makeGraph(maxPrograms?: number) {
   return { interpreter, graph, known, calls, call, read, readAsync, ran };
 }
 
-/** Node's garbage collector, which is there for whoever asks. */
+/** Runs Node's garbage collector. */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   runInNewContext('gc')();

@@ -1,10 +1,10 @@
 /** @file Random programs of tensor operations, to be run on two engines and compared. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
-import { markWork } from '../../src/engine/lazy_hints.js';
+import { graphBreak } from '../../src/engine/lazy_hints.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
-import { noGrad } from '../../src/nn/autograd.js';
 import { gelu, layerNorm, linear } from '../../src/nn/functional.js';
+import { noGrad } from '../../src/nn/tape.js';
 import { Rng } from '../../src/util/random.js';
 
 /** One operation: the numbers choose operands, axes and sizes among those that are possible when it runs. */
@@ -63,7 +63,7 @@ class Machine {
   }
 }
 
-/** x, with its operand for a binary operation: `b` where it broadcasts, else something made of x. */
+/** x and its operand for a binary operation: `b` if it broadcasts, else a tensor made of x. */
 function pair(m: Machine, a: Item, b: Item): [Item, Item] {
   try {
     const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.x.shape, b.x.shape);
@@ -95,7 +95,7 @@ const kinked =
   (f: (x: tf.Tensor) => tf.Tensor): Operation =>
   (_, a) =>
     a.isExact ? { ...a, x: f(a.x) } : smooth(a.x.sin(), 1);
-/** Moves elements: what was exact stays so. */
+/** Moves elements, which keeps them exact. */
 const moving =
   (f: (m: Machine, x: tf.Tensor) => tf.Tensor): Operation =>
   (m, a) => ({ ...a, x: f(m, a.x) });
@@ -291,7 +291,7 @@ const OPERATIONS: Record<string, Operation> = {
 
 const widen = (a: Item): Item => ({ ...a, x: a.x.reshape(a.x.rank === 0 ? [1, 1] : [1, a.x.size]) });
 
-/** A product of a and b where some of their transposes fit, else of a with itself. */
+/** A product of a and b, or of a with itself if no transposes of a and b fit. */
 function matMulOf(m: Machine, a: Item, b: Item): Made {
   const [rows, inner] = a.x.shape.slice(-2);
   const order = m.rng.permutation(4);
@@ -335,14 +335,14 @@ export function makeLeaves({ leaves }: Program): tf.Tensor[] {
   );
 }
 
-/** Runs a program on `leaves`, yielding every tensor that it reads. Returns what is alive at its end. */
+/** Runs a program on `leaves`, and yields every tensor that it reads. Returns the tensors that are alive at its end. */
 export function* play({ steps }: Program, leaves: readonly tf.Tensor[]): Generator<tf.Tensor, tf.Tensor[]> {
   const items: Item[] = leaves.map((x) => ({ x, bound: 6, isExact: true, isLeaf: true }));
   for (const { do: name, a, b, choice } of steps) {
     const at = (back: number) => items.length - 1 - (back % items.length);
     const item = items[at(a)];
     if (name === 'read') yield item.x;
-    else if (name === 'mark') markWork();
+    else if (name === 'mark') graphBreak();
     else if (name === 'dispose') {
       if (item.isLeaf) continue;
       items.splice(at(a), 1);

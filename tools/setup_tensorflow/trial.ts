@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { machineProbe } from '../../src/engine/probe.js';
 import { findInstall, type TensorflowPackage } from '../../src/engine/tensorflow/install.js';
 import { loadTensorflow } from '../../src/engine/tensorflow/load.js';
+import { chooseThreads } from '../../src/engine/threads.js';
 import type { DeviceName } from '../../src/engine/types.js';
 import { UserError } from '../../src/errors.js';
 
@@ -26,7 +27,11 @@ async function main([name, device]: string[]): Promise<void> {
   const probe = machineProbe();
   const install = findInstall(probe, name as TensorflowPackage);
   if (!install) throw new UserError(`${name} is not installed`);
-  const loaded = await loadTensorflow(probe, install, device as DeviceName, false);
+  const loaded = await loadTensorflow(probe, install, {
+    device: device as DeviceName,
+    threads: chooseThreads(probe).threads,
+    verbose: false,
+  });
   if (loaded.device !== device)
     throw new UserError(`libtensorflow ${loaded.version} finds no GPU that it can use`);
 

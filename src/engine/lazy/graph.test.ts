@@ -1,4 +1,4 @@
-/** @file The lazy graph alone: what runs, what is kept, compiled and freed, and when. */
+/** @file The lazy graph runs, keeps, compiles and frees the right values at the right time. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import {
@@ -22,7 +22,7 @@ describe('memory', () => {
     expect(() => graph.read(a)).toThrow('used after its disposal');
   });
 
-  it('keeps an operand that is given up until the last operation on it has run', () => {
+  it('keeps a released operand until the last operation on it has run', () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(5);
     const [b, c] = [call('f', [a]), call('g', [a, a])];
@@ -48,7 +48,7 @@ describe('memory', () => {
     expect(interpreter.alive.size).toBe(1);
   });
 
-  it('never runs what nobody wants, and frees what only that would have used', () => {
+  it('never runs an operation without references to its results, and frees the operands that only it would have used', () => {
     const { interpreter, graph, known, call, calls, read, ran } = makeGraph();
     const a = known(1);
     const inner = call('inner', [a]);
@@ -67,7 +67,7 @@ describe('memory', () => {
     expect(interpreter.alive.size).toBe(1);
   });
 
-  it('computes of an operation with several results only those that are wanted', () => {
+  it('keeps only the referenced results of an operation with several results', () => {
     const { interpreter, graph, known, calls, read } = makeGraph();
     const [first, second, third] = calls('triple', [known(3)], { results: 3 });
     graph.release(second);
@@ -81,7 +81,7 @@ describe('memory', () => {
     expect(interpreter.ran).toHaveLength(1);
   });
 
-  it('remembers nothing of what has run or was dropped', async () => {
+  it('holds no reference to operations that have run or were dropped', async () => {
     const { graph, known, call, read } = makeGraph();
     const a = known(1);
     const used = () => {
@@ -122,8 +122,8 @@ describe('memory', () => {
   });
 });
 
-describe('what a read computes', () => {
-  it('is the operations that the value depends on, in one graph and in their order', () => {
+describe('a read', () => {
+  it('runs the operations that the value depends on, in their order and in one graph', () => {
     const { interpreter, known, call, read, ran } = makeGraph();
     const [a, b] = [known(1), known(2)];
     const c = call('c', [a]);
@@ -136,7 +136,7 @@ describe('what a read computes', () => {
     expect(interpreter.ran).toHaveLength(1);
   });
 
-  it('keeps what has a handle or is used outside, and nothing else', () => {
+  it('keeps only results with a handle or a use outside of the graph', () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const held = call('held', [a]);
@@ -157,7 +157,7 @@ describe('what a read computes', () => {
     expect(interpreter.alive.size).toBe(4); // a, held, target, later
   });
 
-  it('says in which shape an operand is read', () => {
+  it('tells the compiler in which shape an operand is read', () => {
     const { interpreter, known, call, read } = makeGraph();
     read(call('f', [known(1, [2, 3])], { view: [6], shape: [1] }));
     expect(interpreter.compiled[0].inputs).toEqual([{ shape: [2, 3], dtype: 'float32' }]);
@@ -165,7 +165,7 @@ describe('what a read computes', () => {
   });
 });
 
-describe('programs', () => {
+describe('executables', () => {
   /** A small graph with everything that could differ; `changes` to its second operation, the rest by name. */
   interface Variation {
     changes?: CallOptions;
@@ -190,7 +190,7 @@ describe('programs', () => {
     read(target);
   };
 
-  it('are compiled once for one structure, whatever the values', () => {
+  it('are compiled once for a structure, with any values', () => {
     const made = makeGraph();
     for (let number = 0; number < 5; number++) runOne(made, { number });
     expect(made.interpreter.compiled).toHaveLength(1);
@@ -210,7 +210,7 @@ describe('programs', () => {
     ['order of operands', { wiring: 'swapped' }],
     ['source of an operand', { wiring: 'twice' }],
     ['choice of what is kept', { keepsInner: true }],
-    ['lane', { changes: { lane: 1 } }],
+    ['stream', { changes: { stream: 1 } }],
     ['shape that an operand is read in', { changes: { view: [1, 2] } }],
     ['shape that an operand is read in, of no axes', { changes: { view: [] } }],
   ])('are compiled anew for another %s', (_, variation) => {
@@ -226,7 +226,7 @@ describe('programs', () => {
     expect(made.interpreter.compiled).toHaveLength(both);
   });
 
-  it('are told apart by the lane alone, by the view alone and by the wiring alone', () => {
+  it('differ if only the stream, only a view or only the wiring differs', () => {
     const { interpreter, graph, known, call, calls, read } = makeGraph();
     const a = known(1, [4]);
     const count = (value: Handle) => {
@@ -235,7 +235,7 @@ describe('programs', () => {
       return interpreter.compiled.length;
     };
     expect(count(call('f', [a]))).toBe(1);
-    expect(count(call('f', [a], { lane: 1 }))).toBe(2);
+    expect(count(call('f', [a], { stream: 1 }))).toBe(2);
     expect(count(call('f', [a], { view: [2, 2] }))).toBe(3);
     expect(count(call('f', [a], { view: [1, 4] }))).toBe(4);
     expect(count(call('f', [a], { view: [4, 1] }))).toBe(5);
@@ -255,7 +255,7 @@ describe('programs', () => {
     expect([one(0), one(1), one(0), one(1)]).toEqual([8, 9, 9, 9]);
   });
 
-  it('are told apart by numbers that JSON does not know', () => {
+  it('differ if only attributes differ that JSON cannot represent', () => {
     const made = makeGraph();
     const numbers = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 0, -0];
     for (const value of numbers) runOne(made, { changes: { attributes: { value } } });
@@ -263,7 +263,7 @@ describe('programs', () => {
     expect(attributes).toEqual(numbers.map((value) => ({ value })));
   });
 
-  it('least recently used go first when there are too many', () => {
+  it('are released when there are too many, the least recently used first', () => {
     const made = makeGraph(2);
     const { interpreter } = made;
     const released = () => interpreter.released.map(({ nodes }) => nodes[1].op);
@@ -280,7 +280,7 @@ describe('programs', () => {
     expect(interpreter.compiled).toHaveLength(4);
   });
 
-  it('go with the graph', () => {
+  it('are released with the graph', () => {
     const made = makeGraph();
     runOne(made, { op: 'a' });
     runOne(made, { op: 'b' });
@@ -289,18 +289,18 @@ describe('programs', () => {
   });
 });
 
-describe('lanes', () => {
+describe('streams', () => {
   const lanesOf = ({ interpreter }: ReturnType<typeof makeGraph>) =>
-    interpreter.ran.map(({ lane, nodes }) => [lane, nodes.map(({ op }) => op).join('')]);
+    interpreter.ran.map(({ stream, nodes }) => [stream, nodes.map(({ op }) => op).join('')]);
 
-  it('never mix, and alternate as often as the dependencies ask for', () => {
+  it('never mix, and alternate as often as the dependencies require', () => {
     const made = makeGraph();
     const { graph, known, call, read } = made;
     const a = known(1);
     const x = call('x', [a]);
-    const s = call('s', [x], { lane: 1 });
+    const s = call('s', [x], { stream: 1 });
     const y = call('y', [s, x]);
-    const t = call('t', [y], { lane: 1 });
+    const t = call('t', [y], { stream: 1 });
     const z = call('z', [t, s]);
     for (const value of [x, s, y, t]) graph.release(value);
     const numbers: Record<string, number> = {};
@@ -319,12 +319,12 @@ describe('lanes', () => {
     expect(made.interpreter.alive.size).toBe(2);
   });
 
-  it('gather what is independent', () => {
+  it('put independent operations into one graph', () => {
     const made = makeGraph();
     const { known, call, read } = made;
     const a = known(1);
     // Recorded in turns, but no scatter needs another one's result.
-    const scattered = ['p', 'q', 'r'].map((op) => call(op, [call(op.toUpperCase(), [a])], { lane: 1 }));
+    const scattered = ['p', 'q', 'r'].map((op) => call(op, [call(op.toUpperCase(), [a])], { stream: 1 }));
     read(call('sum', scattered));
     expect(lanesOf(made)).toEqual([
       [0, 'PQR'],
@@ -333,10 +333,10 @@ describe('lanes', () => {
     ]);
   });
 
-  it('begin with the one that is there', () => {
+  it('begin with the stream of the first operation', () => {
     const made = makeGraph();
     const { known, call, read } = made;
-    read(call('y', [call('s', [known(1)], { lane: 1 })]));
+    read(call('y', [call('s', [known(1)], { stream: 1 })]));
     expect(lanesOf(made)).toEqual([
       [1, 's'],
       [0, 'y'],
@@ -344,15 +344,15 @@ describe('lanes', () => {
   });
 });
 
-describe('mark', () => {
-  it('makes graphs of its own of what follows, equal ones where the parts are equal', () => {
+describe('a graph break', () => {
+  it('puts the operations that follow into graphs of their own, and compiles equal regions once', () => {
     const { interpreter, graph, known, call, read, ran } = makeGraph();
     const w = known(7);
     let value = known(1);
     let expected = 1;
     for (let part = 0; part < 4; part++) {
-      graph.mark('block');
-      graph.mark('block'); // Nothing between: no graph of its own.
+      graph.graphBreak('block');
+      graph.graphBreak('block'); // Nothing between: no graph of its own.
       const inner = call('f', [value, w]);
       const outer = call('g', [inner]);
       graph.release(value);
@@ -360,7 +360,7 @@ describe('mark', () => {
       value = outer;
       expected = result('g', [result('f', [expected, 7], 0)], 0);
     }
-    graph.mark();
+    graph.graphBreak();
     expect(read(value)).toBe(expected);
     expect(ran()).toEqual(Array(4).fill(['f', 'g']));
     expect(interpreter.compiled).toHaveLength(1);
@@ -368,12 +368,12 @@ describe('mark', () => {
     expect(interpreter.alive.size).toBe(2);
   });
 
-  it('runs an earlier part first, and not where nothing of it is needed', () => {
+  it('runs an earlier region first, and skips it if nothing needs it', () => {
     const { graph, known, call, read, ran } = makeGraph();
     const a = known(1);
-    const s = call('s', [a], { lane: 1 });
+    const s = call('s', [a], { stream: 1 });
     const early = call('early', [a]);
-    graph.mark();
+    graph.graphBreak();
     const late = call('late', [a, early]);
     const alone = call('alone', [a]);
     read(alone);
@@ -382,24 +382,24 @@ describe('mark', () => {
     expect(ran().slice(1)).toEqual([['s'], ['early'], ['late', 'end']]);
   });
 
-  it('names the parts that time is counted for', () => {
+  it('names the regions in the statistics', () => {
     const { graph, known, call, read } = makeGraph();
     const a = known(1);
     const before = call('f', [a]);
-    graph.mark('backbone');
+    graph.graphBreak('backbone');
     const one = call('f', [before]);
-    graph.mark();
+    graph.graphBreak();
     const two = call('f', [one]);
-    graph.mark('decoder');
+    graph.graphBreak('decoder');
     read(call('f', [two]));
-    expect(Object.keys(graph.statistics.partSeconds)).toEqual(['', 'backbone', 'decoder']);
-    const { partSeconds, runSeconds } = graph.statistics;
-    expect(Object.values(partSeconds).reduce((sum, s) => sum + s)).toBeCloseTo(runSeconds, 9);
+    expect(Object.keys(graph.statistics.regionSeconds)).toEqual(['', 'backbone', 'decoder']);
+    const { regionSeconds, runSeconds } = graph.statistics;
+    expect(Object.values(regionSeconds).reduce((sum, s) => sum + s)).toBeCloseTo(runSeconds, 9);
     expect(graph.statistics.graphs).toBe(4);
   });
 });
 
-it('counts what it does', () => {
+it('counts operations, graphs and compilations', () => {
   const { graph, known, call, read } = makeGraph();
   const a = known(1);
   for (let n = 0; n < 3; n++) {

@@ -1,11 +1,11 @@
 /**
- * @file The lazy graph: operations are recorded and run when a value is read, as few compiled graphs.
+ * @file The lazy graph: it records operations and runs them when a value is read, in as few compiled graphs as possible.
  *
- * It knows nothing of what runs them. A `Compiler` turns a graph into a program once for each structural key, that is
- * for each combination of operations, attributes, shapes and wiring; values are inputs and never part of the key.
+ * A `Compiler` turns a graph into an executable, once for each structural key: operations, attributes, shapes and wiring.
+ * Values are inputs and never part of the key.
  */
 import { sameShape } from '../../formats/host_tensor.js';
-import type { WorkStatistics } from '../lazy_hints.js';
+import type { LazyStatistics } from '../lazy_hints.js';
 import { type Buffer, type Call, Node, type Operand, Value, type ValueInfo } from './value.js';
 
 /** Where an input of a graph's node comes from. */
@@ -14,66 +14,77 @@ export type Source = { readonly input: number } | { readonly node: number; reado
 export interface GraphNode {
   readonly op: string;
   readonly attributes: object;
-  /** `shape` is the one to read it in; where the source has another, its elements are the same. */
+  /** `shape` is the shape in which the node reads the source, which may have another one with as many elements. */
   readonly inputs: readonly { readonly source: Source; readonly shape: readonly number[] }[];
   readonly outputs: readonly ValueInfo[];
 }
 
-/** What is compiled: nodes in an order in which they can run. */
+/** A graph to compile; its nodes are in an order in which they can run. */
 export interface Graph {
   readonly nodes: readonly GraphNode[];
   readonly inputs: readonly ValueInfo[];
-  /** The results that are kept. */
+  /** The results that the executable returns. */
   readonly outputs: readonly { readonly node: number; readonly output: number }[];
-  readonly lane: number;
+  readonly stream: number;
 }
 
-/** A graph made ready to run. */
-export interface Program<B extends Buffer> {
+/** A compiled graph. */
+export interface Executable<B extends Buffer> {
   run(inputs: readonly B[]): B[];
-  /** The same without blocking this thread. */
+  /** Runs without blocking this thread. */
   runAsync(inputs: readonly B[]): Promise<B[]>;
   release(): void;
 }
 
 export interface Compiler<B extends Buffer> {
-  compile(graph: Graph): Program<B>;
+  compile(graph: Graph): Executable<B>;
 }
 
-/** What a graph of a run is fed and what comes out; no program where nothing does. */
-interface Prepared<B extends Buffer> {
-  program: Program<B> | null;
+/** Inputs and wiring of a segment. */
+interface Wiring<B extends Buffer> {
+  /** Identifies equal segments, apart from their stream and the results that are kept. */
+  key: string;
+  inputs: Value<B>[];
+  /** How many operands inside the segment refer to a value. */
+  usesInside: Map<Value<B>, number>;
+}
+
+/** A segment that is about to run. */
+interface Run<B extends Buffer> {
+  executable: Executable<B>;
   inputs: B[];
-  outputs: Value<B>[];
+  /** Stores the results; `start` is the time at which the run began. */
+  finish(results: readonly B[], start: number): void;
 }
 
 export class LazyGraph<B extends Buffer> {
-  readonly statistics: WorkStatistics = {
+  readonly statistics: LazyStatistics = {
     recorded: 0,
     graphs: 0,
     nodes: 0,
     compiled: 0,
     compileSeconds: 0,
     runSeconds: 0,
-    partSeconds: {},
+    regionSeconds: {},
   };
   #nextId = 0;
-  #segment = 0;
-  /** Id of the first node of the current segment. */
-  #segmentStart = 0;
-  #part: string | undefined;
+  /** Graph breaks so far that separate operations. */
+  #breaks = 0;
+  /** Id of the first node after the last graph break. */
+  #breakId = 0;
+  #region: string | undefined;
   /** Nodes that have not run. */
   readonly #pending = new Set<Node<B>>();
-  readonly #programs = new Map<string, Program<B>>();
+  readonly #executables = new Map<string, Executable<B>>();
   #running: Promise<unknown> | null = null;
 
-  /** Of more than `maxPrograms` programs the least recently used go. */
+  /** Keeps up to `maxExecutables`, and releases the least recently used first. */
   constructor(
     private readonly compiler: Compiler<B>,
-    private readonly maxPrograms = Number.POSITIVE_INFINITY,
+    private readonly maxExecutables = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** A value whose content is there. */
+  /** Makes a value of known content. */
   known(info: ValueInfo, buffer: B): Value<B> {
     const value = new Value<B>(info.shape, info.dtype);
     value.buffer = buffer;
@@ -83,23 +94,23 @@ export class LazyGraph<B extends Buffer> {
   /** Records an operation; its results are pending. */
   record(call: Call<B>): readonly Value<B>[] {
     this.statistics.recorded++;
-    const node = new Node(this.#nextId++, this.#segment, call, this.#part, this.#pending);
-    return node.outputs;
+    const place = { id: this.#nextId++, breaks: this.#breaks, region: this.#region };
+    return new Node(place, call, this.#pending).outputs;
   }
 
   /**
-   * Operations recorded from here on run in graphs of their own, after the earlier ones. At such a place few values are
-   * alive; what is freed by the earlier graphs can be used by the later ones, and equal parts of a model become equal
-   * graphs, compiled once. `part` is what their time is counted for.
+   * Operations recorded from here on run in graphs of their own, after the earlier ones. A good place is one where few
+   * values are alive: later graphs can use the memory of the earlier ones, and equal layers of a model become equal
+   * graphs, which are compiled once. `region` names the operations to come in the statistics.
    */
-  mark(part = this.#part): void {
-    this.#part = part;
-    if (this.#nextId === this.#segmentStart) return;
-    this.#segment++;
-    this.#segmentStart = this.#nextId;
+  graphBreak(region = this.#region): void {
+    this.#region = region;
+    if (this.#nextId === this.#breakId) return;
+    this.#breaks++;
+    this.#breakId = this.#nextId;
   }
 
-  /** Gives up one reference. Returns whether it was the last. */
+  /** Releases one reference. Returns whether it was the last. */
   release(value: Value<B>): boolean {
     value.handles--;
     if (value.handles > 0) return false;
@@ -107,25 +118,24 @@ export class LazyGraph<B extends Buffer> {
     return true;
   }
 
-  /** The content of a value, computed now if need be, together with all that it depends on. */
+  /** Returns the content of a value, after computing it and everything that it depends on. */
   read(value: Value<B>): B {
     if (value.isPending) {
       if (this.#running)
         throw new Error(
           'a tensor was read synchronously while another read is under way: await that one first',
         );
-      for (const work of this.#run([value])) {
+      for (const run of this.#runs([value])) {
         const start = performance.now();
-        const results = work.program.run(work.inputs);
-        work.finish(results, start);
+        run.finish(run.executable.run(run.inputs), start);
       }
     }
     return contentOf(value);
   }
 
-  /** The same without blocking this thread; `use` gets the content. Reads wait for each other. */
+  /** Calls `use` with the content of a value, without blocking this thread. Reads wait for each other. */
   async readAsync<T>(value: Value<B>, use: (content: B) => T): Promise<T> {
-    // Held meanwhile: who asked may give up the last reference before the content is there.
+    // A reference of our own: the caller may release the last one before the content is computed.
     value.uses++;
     try {
       await this.#exclusively(() => (value.isPending ? [value] : []));
@@ -136,59 +146,51 @@ export class LazyGraph<B extends Buffer> {
     }
   }
 
-  /** Computes everything that is recorded and still held, without blocking this thread. */
-  async finish(): Promise<void> {
+  /** Computes everything that is recorded and still referenced, without blocking this thread. */
+  async sync(): Promise<void> {
     await this.#exclusively(() =>
       [...this.#pending].flatMap(({ outputs }) => outputs.filter(({ handles }) => handles > 0)),
     );
   }
 
-  /** Runs what `targets` names once no other run is under way. */
+  /** Computes `targets()` as soon as no other run is under way. */
   async #exclusively(targets: () => Value<B>[]): Promise<void> {
     while (this.#running) await this.#running.catch(() => {});
-    const work = this.#runAsync(targets());
-    this.#running = work;
+    const running = this.#runAsync(targets());
+    this.#running = running;
     try {
-      await work;
+      await running;
     } finally {
       this.#running = null;
     }
   }
 
   async #runAsync(targets: readonly Value<B>[]): Promise<void> {
-    for (const work of this.#run(targets)) {
+    for (const run of this.#runs(targets)) {
       const start = performance.now();
-      const results = await work.program.runAsync(work.inputs);
-      work.finish(results, start);
+      run.finish(await run.executable.runAsync(run.inputs), start);
     }
   }
 
-  /** Forgets all programs. */
+  /** Releases all executables. */
   dispose(): void {
-    for (const program of this.#programs.values()) program.release();
-    this.#programs.clear();
+    for (const executable of this.#executables.values()) executable.release();
+    this.#executables.clear();
   }
 
-  /** Yields the graphs that compute `targets`, one after the other; each must be finished before the next is asked for. */
-  *#run(targets: readonly Value<B>[]) {
+  /** Yields the runs that compute `targets`, in order; each must be finished before the next is requested. */
+  *#runs(targets: readonly Value<B>[]): Generator<Run<B>> {
     const planned = pendingNodes(targets);
     for (const node of planned) node.isPlanned = true;
     try {
-      for (const nodes of planStages(planned)) {
-        const { program, inputs, outputs } = this.#prepare(nodes);
-        const finish = (results: readonly B[], begin: number) => {
-          this.#count(nodes, (performance.now() - begin) / 1000);
-          for (const [i, value] of outputs.entries()) value.buffer = results[i];
-          for (const node of nodes) node.detach();
-          // A handle may have been given up while the graph ran.
-          for (const value of outputs) value.collect();
-        };
-        // Without a program, nobody is left who wants the results.
-        if (program) yield { program, inputs, finish };
-        else for (const node of nodes) node.detach();
+      for (const segment of cutIntoSegments(planned)) {
+        const run = this.#prepare(segment);
+        // Without a run, all references to the results have been released.
+        if (run) yield run;
+        else for (const node of segment) node.detach();
       }
     } finally {
-      // Where a graph failed, the rest is as if it had never been planned.
+      // After a failure the remaining nodes are as if they had never been planned.
       for (const node of planned) {
         node.isPlanned = false;
         if (node.isPending && node.isUnwanted) node.detach();
@@ -196,68 +198,53 @@ export class LazyGraph<B extends Buffer> {
     }
   }
 
-  #count(nodes: readonly Node<B>[], seconds: number): void {
+  /** Returns null if no result of the segment is referenced any more. */
+  #prepare(segment: readonly Node<B>[]): Run<B> | null {
+    const { key, inputs, usesInside } = wiringOf(segment);
+    const kept = keptOutputs(segment, usesInside);
+    if (kept.length === 0) return null;
+    const fullKey = `${segment[0].stream}\n${key}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
+    return {
+      executable: this.#executable(fullKey, () => describe(segment, inputs, kept)),
+      inputs: inputs.map(contentOf),
+      finish: (results, start) => {
+        this.#count(segment, (performance.now() - start) / 1000);
+        const outputs = kept.map(({ node, output }) => segment[node].outputs[output]);
+        for (const [i, value] of outputs.entries()) value.buffer = results[i];
+        for (const node of segment) node.detach();
+        // References may have been released while the graph ran.
+        for (const value of outputs) value.collect();
+      },
+    };
+  }
+
+  #count(segment: readonly Node<B>[], seconds: number): void {
     const { statistics } = this;
-    const part = nodes[0].part ?? '';
+    const region = segment[0].region ?? '';
     statistics.graphs++;
-    statistics.nodes += nodes.length;
+    statistics.nodes += segment.length;
     statistics.runSeconds += seconds;
-    statistics.partSeconds[part] = (statistics.partSeconds[part] ?? 0) + seconds;
+    statistics.regionSeconds[region] = (statistics.regionSeconds[region] ?? 0) + seconds;
   }
 
-  #prepare(nodes: readonly Node<B>[]): Prepared<B> {
-    const places = new Map<Value<B>, string>();
-    const inputs: Value<B>[] = [];
-    const usesInside = new Map<Value<B>, number>();
-    const parts: string[] = [];
-    for (const [n, node] of nodes.entries()) {
-      let key = node.signature;
-      for (const { value, shape } of node.call.inputs) {
-        let place = places.get(value);
-        if (place === undefined) {
-          place = `i${inputs.length}:${value.dtype}[${value.shape}]`;
-          inputs.push(value);
-          places.set(value, place);
-        }
-        if (value.producer) usesInside.set(value, (usesInside.get(value) ?? 0) + 1);
-        key += sameShape(shape, value.shape) ? ` ${place}` : ` ${place}>${shape}`;
-      }
-      for (const [o, output] of node.outputs.entries()) places.set(output, `n${n}.${o}`);
-      parts.push(key);
-    }
-    const outputs: Value<B>[] = [];
-    const kept: { node: number; output: number }[] = [];
-    for (const [n, node] of nodes.entries()) {
-      for (const [o, value] of node.outputs.entries()) {
-        if (value.handles === 0 && value.uses === (usesInside.get(value) ?? 0)) continue;
-        outputs.push(value);
-        kept.push({ node: n, output: o });
-      }
-    }
-    const lane = nodes[0].lane;
-    const key = `${lane}\n${parts.join('\n')}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
-    const program = outputs.length > 0 ? this.#program(key, () => describe(nodes, inputs, kept)) : null;
-    return { program, inputs: inputs.map(contentOf), outputs };
-  }
-
-  #program(key: string, graph: () => Graph): Program<B> {
-    let program = this.#programs.get(key);
-    if (program) {
-      // Last in the order of insertion = used last.
-      this.#programs.delete(key);
+  #executable(key: string, graph: () => Graph): Executable<B> {
+    let executable = this.#executables.get(key);
+    if (executable) {
+      // Inserted again below: the map is in the order of use.
+      this.#executables.delete(key);
     } else {
       const start = performance.now();
-      program = this.compiler.compile(graph());
+      executable = this.compiler.compile(graph());
       this.statistics.compiled++;
       this.statistics.compileSeconds += (performance.now() - start) / 1000;
     }
-    this.#programs.set(key, program);
-    if (this.#programs.size > this.maxPrograms) {
-      const [[oldest, unused]] = this.#programs;
-      this.#programs.delete(oldest);
+    this.#executables.set(key, executable);
+    if (this.#executables.size > this.maxExecutables) {
+      const [[oldest, unused]] = this.#executables;
+      this.#executables.delete(oldest);
       unused.release();
     }
-    return program;
+    return executable;
   }
 }
 
@@ -279,48 +266,87 @@ function pendingNodes<B extends Buffer>(targets: readonly Value<B>[]): Node<B>[]
 }
 
 /**
- * Distributes nodes over graphs that run one after the other: a segment's nodes follow those of the segments before,
- * and inside a segment lanes alternate as often as the dependencies ask for.
+ * Cuts nodes into segments that run one after the other, each as one graph. Nodes after a graph break follow all nodes
+ * before it; between two breaks the streams alternate as often as the dependencies require.
  */
-function planStages<B extends Buffer>(nodes: readonly Node<B>[]): Node<B>[][] {
-  const stages: Node<B>[][] = [];
-  let segment = -1;
-  let base = 0;
-  const inSegment = new Set<Node<B>>();
+function cutIntoSegments<B extends Buffer>(nodes: readonly Node<B>[]): Node<B>[][] {
+  const segments: Node<B>[][] = [];
+  let breaks = -1;
+  let first = 0;
+  const sinceBreak = new Set<Node<B>>();
   for (const node of nodes) {
-    if (node.segment !== segment) {
-      segment = node.segment;
-      base = stages.length;
-      inSegment.clear();
+    if (node.breaks !== breaks) {
+      breaks = node.breaks;
+      first = segments.length;
+      sinceBreak.clear();
     }
-    inSegment.add(node);
-    let stage = base;
+    sinceBreak.add(node);
+    let segment = first;
     for (const { value } of node.call.inputs) {
       const { producer } = value;
-      if (!producer || !inSegment.has(producer)) continue;
-      stage = Math.max(stage, producer.stage + (producer.lane === node.lane ? 0 : 1));
+      if (!producer || !sinceBreak.has(producer)) continue;
+      segment = Math.max(segment, producer.segment + (producer.stream === node.stream ? 0 : 1));
     }
-    // The first stage of this lane that is late enough.
-    while (stage < stages.length && stages[stage][0].lane !== node.lane) stage++;
-    node.stage = stage;
-    if (stage === stages.length) stages.push([]);
-    stages[stage].push(node);
+    // The first segment of this stream that is late enough.
+    while (segment < segments.length && segments[segment][0].stream !== node.stream) segment++;
+    node.segment = segment;
+    if (segment === segments.length) segments.push([]);
+    segments[segment].push(node);
   }
-  return stages;
+  return segments;
+}
+
+function wiringOf<B extends Buffer>(segment: readonly Node<B>[]): Wiring<B> {
+  /** Names of values in the key. */
+  const names = new Map<Value<B>, string>();
+  const inputs: Value<B>[] = [];
+  const usesInside = new Map<Value<B>, number>();
+  const keys: string[] = [];
+  for (const [n, node] of segment.entries()) {
+    let key = node.signature;
+    for (const { value, shape } of node.call.inputs) {
+      let name = names.get(value);
+      if (name === undefined) {
+        name = `i${inputs.length}:${value.dtype}[${value.shape}]`;
+        inputs.push(value);
+        names.set(value, name);
+      }
+      if (value.producer) usesInside.set(value, (usesInside.get(value) ?? 0) + 1);
+      key += sameShape(shape, value.shape) ? ` ${name}` : ` ${name}>${shape}`;
+    }
+    for (const [o, output] of node.outputs.entries()) names.set(output, `n${n}.${o}`);
+    keys.push(key);
+  }
+  return { key: keys.join('\n'), inputs, usesInside };
+}
+
+/** The results that something outside of the segment refers to. */
+function keptOutputs<B extends Buffer>(
+  segment: readonly Node<B>[],
+  usesInside: ReadonlyMap<Value<B>, number>,
+): Graph['outputs'] {
+  const kept: { node: number; output: number }[] = [];
+  for (const [node, { outputs }] of segment.entries()) {
+    for (const [output, value] of outputs.entries()) {
+      const isUsedOutside = value.uses > (usesInside.get(value) ?? 0);
+      if (value.handles > 0 || isUsedOutside) kept.push({ node, output });
+    }
+  }
+  return kept;
 }
 
 function describe<B extends Buffer>(
-  nodes: readonly Node<B>[],
+  segment: readonly Node<B>[],
   inputs: readonly Value<B>[],
   outputs: Graph['outputs'],
 ): Graph {
   const sources = new Map<Value<B>, Source>(inputs.map((value, input) => [value, { input }]));
-  for (const [n, node] of nodes.entries()) {
+  for (const [n, node] of segment.entries()) {
     for (const [output, value] of node.outputs.entries()) sources.set(value, { node: n, output });
   }
   const read = ({ value, shape }: Operand<B>) => ({ source: sources.get(value) as Source, shape });
   return {
-    nodes: nodes.map(({ call: { op, attributes, inputs, outputs } }) => ({
+    nodes: segment.map(({ call: { op, attributes, inputs, outputs } }) => ({
       op,
       attributes,
       inputs: inputs.map(read),
@@ -328,6 +354,6 @@ function describe<B extends Buffer>(
     })),
     inputs: inputs.map(({ shape, dtype }) => ({ shape, dtype })),
     outputs,
-    lane: nodes[0].lane,
+    stream: segment[0].stream,
   };
 }

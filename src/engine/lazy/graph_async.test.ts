@@ -1,4 +1,4 @@
-/** @file The lazy graph alone: asynchronous reads, finish, and runs that fail. */
+/** @file The lazy graph: asynchronous reads, sync, and runs that fail. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { hold, makeGraph, result } from '../../../test/support/number_graph.js';
@@ -17,7 +17,7 @@ describe('asynchronous reads', () => {
     expect(interpreter.ran).toHaveLength(2);
   });
 
-  it('let no synchronous read in between, except of what is there', async () => {
+  it('allow a synchronous read only of values that are already computed', async () => {
     const { interpreter, known, call, read, readAsync } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
@@ -33,11 +33,11 @@ describe('asynchronous reads', () => {
     expect(interpreter.ran).toHaveLength(2);
   });
 
-  it('keep their value and its operands when the last handles are given up meanwhile', async () => {
+  it('keep their value and its operands if the last handles are released meanwhile', async () => {
     const { interpreter, graph, known, call, readAsync } = makeGraph();
     const a = known(1);
     const inner = call('f', [a]);
-    const b = call('g', [inner], { lane: 1 });
+    const b = call('g', [inner], { stream: 1 });
     const open = hold(interpreter);
     const pending = readAsync(b);
     for (const value of [a, inner, b]) graph.release(value);
@@ -46,11 +46,11 @@ describe('asynchronous reads', () => {
     open();
     expect(await pending).toBe(result('g', [result('f', [1], 0)], 0));
     expect(interpreter.alive.size).toBe(0);
-    await graph.finish();
+    await graph.sync();
     expect(interpreter.ran).toHaveLength(2);
   });
 
-  it('keep what operations recorded meanwhile will use', async () => {
+  it('keep the operands of operations that are recorded meanwhile', async () => {
     const { interpreter, graph, known, call, read, readAsync } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
@@ -66,7 +66,7 @@ describe('asynchronous reads', () => {
     expect(interpreter.alive.size).toBe(3);
   });
 
-  it('free the value where `use` throws', async () => {
+  it('free the value if `use` throws', async () => {
     const { interpreter, graph, known, call } = makeGraph();
     const b = call('b', [known(1)]);
     const failing = graph.readAsync(b, () => {
@@ -78,8 +78,8 @@ describe('asynchronous reads', () => {
   });
 });
 
-describe('finish', () => {
-  it('runs everything that is held, and nothing twice', async () => {
+describe('sync', () => {
+  it('runs everything that is referenced, once', async () => {
     const { interpreter, graph, known, call, ran } = makeGraph();
     const a = known(1);
     const held = call('held', [a]);
@@ -88,33 +88,33 @@ describe('finish', () => {
     const dropped = call('dropped', [a]);
     graph.release(inner);
     graph.release(dropped);
-    await graph.finish();
+    await graph.sync();
     expect(ran()).toEqual([['held', 'inner', 'outer']]);
     expect(interpreter.ran[0].outputs.map(({ node }) => node)).toEqual([0, 2]);
     expect(held.isPending || outer.isPending).toBe(false);
-    await graph.finish();
+    await graph.sync();
     expect(interpreter.ran).toHaveLength(1);
     expect(interpreter.alive.size).toBe(3);
   });
 
-  it('waits for reads under way and runs what was recorded meanwhile', async () => {
+  it('waits for reads under way and runs the operations recorded meanwhile', async () => {
     const { interpreter, graph, known, call, readAsync, ran } = makeGraph();
     const a = known(1);
     const open = hold(interpreter);
     const reading = readAsync(call('b', [a]));
-    const finished = graph.finish();
+    const finished = graph.sync();
     call('c', [a]);
     open();
     await Promise.all([reading, finished]);
     expect(ran()).toEqual([['b'], ['c']]);
   });
 
-  it('keeps the operands of a running graph whose results are given up meanwhile', async () => {
+  it('keeps the operands of a running graph if its results are released meanwhile', async () => {
     const { interpreter, graph, known, call } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
     const open = hold(interpreter);
-    const finished = graph.finish();
+    const finished = graph.sync();
     graph.release(b);
     graph.release(a);
     expect(interpreter.alive.size).toBe(1);
@@ -123,12 +123,12 @@ describe('finish', () => {
     expect(interpreter.alive.size).toBe(0);
   });
 
-  it('counts a graph whose results are given up meanwhile once', async () => {
+  it('counts a graph once if its results are released meanwhile', async () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
     const open = hold(interpreter);
-    const finished = graph.finish();
+    const finished = graph.sync();
     // Recorded too late for this run, so `a` has to stay for it.
     const d = call('d', [a]);
     for (const value of [a, b, c]) graph.release(value);
@@ -138,14 +138,14 @@ describe('finish', () => {
     expect(interpreter.alive.size).toBe(1);
   });
 
-  it('runs later graphs whose results are given up meanwhile', async () => {
+  it('runs later graphs if their results are released meanwhile', async () => {
     const { interpreter, graph, known, call } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
-    graph.mark();
+    graph.graphBreak();
     const c = call('c', [b]);
     const open = hold(interpreter);
-    const finished = graph.finish();
+    const finished = graph.sync();
     for (const value of [a, b, c]) graph.release(value);
     open();
     await finished;
@@ -154,7 +154,7 @@ describe('finish', () => {
 });
 
 describe('a run that fails', () => {
-  it('can be repeated, and what it needs is there', () => {
+  it('can be repeated, because its operands are kept', () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const b = call('b', [call('inner', [a])]);
@@ -167,7 +167,7 @@ describe('a run that fails', () => {
     expect(interpreter.compiled).toHaveLength(1);
   });
 
-  it('leaves nothing behind when its value is given up', () => {
+  it('leaves nothing behind when its value is released', () => {
     const { interpreter, graph, known, call, read } = makeGraph();
     const a = known(1);
     const b = call('b', [a]);
@@ -178,7 +178,7 @@ describe('a run that fails', () => {
     expect(interpreter.alive.size).toBe(0);
   });
 
-  it('does not stop other reads, nor a finish', async () => {
+  it('stops neither other reads nor a sync', async () => {
     const { interpreter, graph, known, call, read, readAsync } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];
@@ -191,15 +191,15 @@ describe('a run that fails', () => {
     interpreter.failure = null;
     expect(await waiting).toBe(result('c', [1], 0));
     interpreter.failure = new Error('out of memory');
-    await expect(graph.finish()).rejects.toThrow('out of memory');
+    await expect(graph.sync()).rejects.toThrow('out of memory');
     interpreter.failure = null;
     expect(read(b)).toBe(result('b', [1], 0));
   });
 
-  it('in a later graph keeps what the earlier ones computed', () => {
+  it('keeps the results of the earlier graphs', () => {
     const { interpreter, graph, known, call, read, ran } = makeGraph();
     const b = call('b', [known(1)]);
-    graph.mark();
+    graph.graphBreak();
     const c = call('c', [b]);
     graph.release(b);
     const compile = interpreter.compile.bind(interpreter);

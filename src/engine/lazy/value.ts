@@ -1,4 +1,4 @@
-/** @file Values and nodes of a recorded graph, and when they are no longer needed. */
+/** @file Values and nodes of the lazy graph, and when they are no longer needed. */
 
 export type LazyDtype = 'float32' | 'int32' | 'bool';
 
@@ -7,12 +7,12 @@ export interface ValueInfo {
   readonly dtype: LazyDtype;
 }
 
-/** What an engine keeps a value's content in. */
+/** Memory of an engine that holds a value's content. */
 export interface Buffer {
   release(): void;
 }
 
-/** A tensor's content: known (`buffer`) or still to be computed (`producer`). */
+/** The content of a tensor: known (`buffer`) or still to be computed (`producer`). */
 export class Value<B extends Buffer> {
   /** The node that computes it, until it has been computed. */
   producer: Node<B> | null = null;
@@ -31,7 +31,7 @@ export class Value<B extends Buffer> {
     return this.producer !== null;
   }
 
-  /** Frees the content, or forgets how to compute it, where nothing refers to it any more. */
+  /** Frees the content, or forgets how to compute it, if nothing refers to it any more. */
   collect(): void {
     if (this.handles > 0 || this.uses > 0) return;
     this.buffer?.release();
@@ -46,50 +46,63 @@ export interface Operand<B extends Buffer> {
   readonly shape: readonly number[];
 }
 
-/** What is to be computed, told apart from other work by `op` and `attributes` alone. */
+/** An operation to compute; `op` and `attributes` identify it. */
 export interface Call<B extends Buffer> {
   readonly op: string;
   /** Part of the structural key: never values that change from step to step. */
   readonly attributes: object;
   readonly inputs: readonly Operand<B>[];
   readonly outputs: readonly ValueInfo[];
-  /** Nodes of different lanes never run in one graph. */
-  readonly lane?: number;
+  /** Nodes of different streams never run in one graph. */
+  readonly stream?: number;
 }
 
-/** JSON has one null for all that is not finite, and one zero. */
+/** Keeps numbers distinct that JSON writes alike: NaN and the infinities, and the two zeros. */
 function distinct(_: string, value: unknown): unknown {
   if (typeof value !== 'number' || (Number.isFinite(value) && !Object.is(value, -0))) return value;
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
-/** Attributes as text; most operations have none, and JSON takes its time. */
+/** Attributes as text. Most operations have none, which is faster to check than to convert. */
 function attributesText(attributes: object): string {
   for (const _ in attributes) return JSON.stringify(attributes, distinct);
   return '{}';
 }
 
+/** Where a node was recorded. */
+interface Place {
+  readonly id: number;
+  /** Graph breaks before it. */
+  readonly breaks: number;
+  readonly region: string | undefined;
+}
+
 /** A recorded operation that has not run. */
 export class Node<B extends Buffer> {
   readonly outputs: readonly Value<B>[];
-  readonly lane: number;
-  /** What it computes, without its operands. */
+  readonly id: number;
+  /** Graph breaks before the node. */
+  readonly breaks: number;
+  readonly region: string | undefined;
+  readonly stream: number;
+  /** The part of the structural key that does not depend on the operands' origin. */
   readonly signature: string;
-  /** Part of a run under way: what it reads has to stay. */
+  /** Whether the node belongs to a run under way, so that its inputs have to stay. */
   isPlanned = false;
-  /** Number of the graph within a run; set while the run is planned. */
-  stage = 0;
+  /** Number of its segment within a run; set while the run is planned. */
+  segment = 0;
 
   constructor(
-    readonly id: number,
-    readonly segment: number,
+    { id, breaks, region }: Place,
     readonly call: Call<B>,
-    readonly part: string | undefined,
     /** All nodes that have not run; this one is among them until it is detached. */
     private readonly pending: Set<Node<B>>,
   ) {
+    this.id = id;
+    this.breaks = breaks;
+    this.region = region;
+    this.stream = call.stream ?? 0;
     pending.add(this);
-    this.lane = call.lane ?? 0;
     const results = call.outputs.map(({ shape, dtype }) => `${dtype}[${shape}]`);
     this.signature = `${call.op}${attributesText(call.attributes)}${results}`;
     for (const { value } of call.inputs) value.uses++;
@@ -104,14 +117,14 @@ export class Node<B extends Buffer> {
     return this.pending.has(this);
   }
 
-  /** Whether nobody holds or will use any of its results, and no run is about to make them. */
+  /** Whether nothing refers to its results and no run under way computes them. */
   get isUnwanted(): boolean {
     return !this.isPlanned && this.outputs.every(({ handles, uses }) => handles === 0 && uses === 0);
   }
 
-  /** Takes the node out of the graph, after it has run or because nobody wants its results. */
+  /** Takes the node out of the graph, after it has run or because nothing refers to its results. */
   detach(): void {
-    // A chain of thousands of nodes may end here, so no recursion.
+    // No recursion: a chain of thousands of nodes may end here.
     const ends: Node<B>[] = [this];
     for (let node = ends.pop(); node; node = ends.pop()) {
       node.pending.delete(node);

@@ -1,66 +1,69 @@
-/** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
+/** @file The tfjs backend `onnx`: records kernels on a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
+import type { FusedBackend, FusedKernelName } from '../kernel_contract.js';
 import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
-import type { RecordingBackend, WorkStatistics } from '../lazy_hints.js';
+import type { LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { CopyingBackend } from '../to_host.js';
 import { OrtCompiler } from './compiler.js';
-import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel.js';
+import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
 import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
 
 export const BACKEND_NAME = 'onnx';
 
-/** Memory of a compiled graph, measured, and the share of the machine's that all together may take. */
-const PROGRAM_BYTES = 0.65e6;
-const PROGRAMS_SHARE = 0.05;
-/** A step of the full model needs 60; each size of clips has its own. */
-const FEWEST_PROGRAMS = 500;
+/** Measured memory of a compiled graph, and the fraction of the machine's memory that all of them may take. */
+const EXECUTABLE_BYTES = 0.65e6;
+const EXECUTABLES_FRACTION = 0.05;
+/** A step of the full model needs 60 executables for each size of clips. */
+const MIN_EXECUTABLES = 500;
 
-function programsThatFit(): number {
+function maxExecutables(): number {
   const { totalBytes } = machineMemory();
-  return Math.max(FEWEST_PROGRAMS, Math.floor((PROGRAMS_SHARE * totalBytes) / PROGRAM_BYTES));
+  return Math.max(MIN_EXECUTABLES, Math.floor((EXECUTABLES_FRACTION * totalBytes) / EXECUTABLE_BYTES));
 }
 
 type DataId = Value<OrtTensor>;
 
 /** A tfjs DataId is a value of the graph. */
-export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, Recorder, CopyingBackend {
+export class OnnxBackend
+  extends tf.KernelBackend
+  implements LazyBackend, FusedBackend, Recorder, CopyingBackend
+{
   readonly readsAreCopies = true;
   readonly #graph: LazyGraph<OrtTensor>;
-  readonly #runtime: OrtRuntime;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
 
-  /** `kernels` are those that can be recorded. */
-  constructor(runtime: OrtRuntime, kernels: readonly Kernel[]) {
+  constructor(
+    readonly runtime: OrtRuntime,
+    kernels: readonly Kernel<never>[],
+    readonly fusedKernels: ReadonlySet<FusedKernelName>,
+  ) {
     super();
-    this.#runtime = runtime;
     this.#graph = new LazyGraph(
       new OrtCompiler(runtime, new Map(kernels.map(({ name, lower }) => [name, lower]))),
-      programsThatFit(),
+      maxExecutables(),
     );
   }
 
-  get statistics(): WorkStatistics {
+  get statistics(): LazyStatistics {
     return this.#graph.statistics;
   }
 
-  /** See LazyGraph.mark. */
-  mark(part?: string): void {
-    this.#graph.mark(part);
+  graphBreak(region?: string): void {
+    this.#graph.graphBreak(region);
   }
 
-  /** See LazyGraph.finish. */
-  finish(): Promise<void> {
-    return this.#graph.finish();
+  sync(): Promise<void> {
+    return this.#graph.sync();
   }
 
   /** Records a kernel and returns its results. */
-  record(
-    { name, lane, record, check }: Kernel,
-    inputs: KernelInputs,
-    attrs: tf.NamedAttrMap,
+  record<Inputs, Attributes>(
+    { name, stream, record, check }: Kernel<Inputs, Attributes>,
+    inputs: Inputs,
+    attrs: Attributes,
   ): tf.TensorInfo[] {
     const call = record(inputs, attrs);
     check?.(inputs, attrs, ({ dataId }) => this.#valueOf(dataId).buffer?.read() ?? null);
@@ -69,7 +72,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
       shape,
     }));
     const { attributes = {}, outputs } = call;
-    const values = this.#graph.record({ op: name, attributes, inputs: operands, outputs, lane });
+    const values = this.#graph.record({ op: name, attributes, inputs: operands, outputs, stream });
     this.#alive += values.length;
     return values.map((value, i) => ({
       dataId: value,
@@ -80,7 +83,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
 
   override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     const info = { shape, dtype: dtypeOf({ dtype }) };
-    const buffer = this.#runtime.allocate(shape, info.dtype);
+    const buffer = this.runtime.allocate(shape, info.dtype);
     if (values) buffer.write(toHostArray(values, info.dtype));
     this.#alive++;
     return this.#graph.known(info, buffer);
@@ -99,7 +102,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
     this.#moved.set(dataId, value);
   }
 
-  /** A DataId is a value of the graph, or stands for one that came from another backend. */
+  /** Finds the value of a DataId, which is the value itself unless the tensor came from another backend. */
   #valueOf(dataId: object): DataId {
     return dataId instanceof Value ? dataId : this.#moved.get(dataId);
   }
@@ -121,7 +124,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
   }
 
   override disposeData(dataId: object, force = false): boolean {
-    // tfjs makes tensors of DataIds that no backend has content for.
+    // tfjs also makes tensors whose DataIds no backend knows.
     if (!(dataId instanceof Value) && !this.#moved.has(dataId)) return true;
     const value = this.#valueOf(dataId);
     if (value.handles === 0) return true;

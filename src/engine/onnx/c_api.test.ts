@@ -1,4 +1,4 @@
-/** @file Which library file is loaded, and what is said where it is another release's. */
+/** @file The library is found on every platform, and another release of it is refused. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
@@ -7,7 +7,7 @@ import { EngineError } from '../../errors.js';
 import { machineProbe } from '../probe.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
 
-// A process loads one library: this one a pretended one, not the engine's.
+// A process loads one library. This test loads a fake one, so the engine must not load its own.
 process.env.STMIXER_TEST_ENGINE = 'cpu';
 
 describe('libraryPath', () => {
@@ -17,7 +17,7 @@ describe('libraryPath', () => {
     ['darwin', 'arm64', 'libonnxruntime.1.30.0.dylib'],
     ['win32', 'x64', 'onnxruntime.dll'],
     ['win32', 'arm64', 'onnxruntime.dll'],
-  ])('on %s %s is a file of the package', (platform, arch, name) => {
+  ])('returns a file of the package on %s %s', (platform, arch, name) => {
     const path = libraryPath(platform, arch, '/nm/onnxruntime-node');
     expect(path).toBe(join('/nm/onnxruntime-node/bin/napi-v6', platform, arch, name));
     // The package brings the files of all platforms.
@@ -28,13 +28,13 @@ describe('libraryPath', () => {
     ).toBe(true);
   });
 
-  it.each(['freebsd', 'aix', 'android'])('on %s is none', (platform) => {
+  it.each(['freebsd', 'aix', 'android'])('returns null on %s', (platform) => {
     expect(libraryPath(platform, 'x64', '/nm/onnxruntime-node')).toBeNull();
   });
 });
 
 describe('loadOrtApi', () => {
-  /** Makes `koffi.load` return a library whose OrtGetApiBase() names a version; its table is never asked for. */
+  /** Makes `koffi.load` return a library whose OrtGetApiBase() names a version, and whose table is never requested. */
   function pretendVersion(version: string): void {
     const register = (result: string, parameters: string[], f: (...args: unknown[]) => unknown) => {
       const callback = koffi.register(f, koffi.pointer(koffi.proto(result, parameters)));
@@ -53,9 +53,9 @@ describe('loadOrtApi', () => {
     onTestFinished(() => load.mockRestore());
   }
 
-  it('refuses another release, with what to do about it', () => {
+  it('refuses another release and says what to do', () => {
     pretendVersion('1.29.1');
-    // koffi takes settings before everything else, as they come in a program; here it has made callbacks already.
+    // koffi accepts settings only before its first use, as in a program; here it has already made callbacks.
     const config = vi.spyOn(koffi, 'config').mockReturnValue({});
     onTestFinished(() => config.mockRestore());
     let failure: unknown;

@@ -6,7 +6,7 @@ import { EngineError } from '../../errors.js';
 
 /** The release this code was written for; package.json pins it. */
 export const ORT_VERSION = '1.30.0';
-/** Version of the function table that is asked for: the first that holds every function below. */
+/** Version of the function table: the first that holds every function below. */
 const API_VERSION = 17;
 
 /** A native address; 0 is null. */
@@ -18,9 +18,11 @@ type StatusName =
   | 'Run'
   | 'CreateSessionOptions'
   | 'DisableMemPattern'
+  | 'SetSessionLogSeverityLevel'
   | 'SetSessionGraphOptimizationLevel'
   | 'SetIntraOpNumThreads'
   | 'CreateRunOptions'
+  | 'RunOptionsSetRunLogSeverityLevel'
   | 'CreateTensorAsOrtValue'
   | 'GetTensorMutableData'
   | 'CreateCpuMemoryInfo'
@@ -35,18 +37,20 @@ type StatusName =
   | 'CreateArenaCfgV2';
 
 /**
- * Functions by their place in the OrtApi table (onnxruntime_c_api.h; places never change). Those that return a status
- * are wrapped so that a failure throws; the releasing ones return nothing.
+ * Functions by their position in the OrtApi table (onnxruntime_c_api.h; positions never change). Those that return a
+ * status are wrapped so that a failure throws; the releasing ones return nothing.
  */
-const STATUS_FUNCTIONS: Record<StatusName, readonly [place: number, parameters: readonly string[]]> = {
+const STATUS_FUNCTIONS: Record<StatusName, readonly [position: number, parameters: readonly string[]]> = {
   DisableTelemetryEvents: [6, ['void *']],
   CreateSessionFromArray: [8, ['void *', 'void *', 'size_t', 'void *', '_Out_ void **']],
   Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
   CreateSessionOptions: [10, ['_Out_ void **']],
   DisableMemPattern: [17, ['void *']],
+  SetSessionLogSeverityLevel: [22, ['void *', 'int']],
   SetSessionGraphOptimizationLevel: [23, ['void *', 'int']],
   SetIntraOpNumThreads: [24, ['void *', 'int']],
   CreateRunOptions: [39, ['_Out_ void **']],
+  RunOptionsSetRunLogSeverityLevel: [41, ['void *', 'int']],
   CreateTensorAsOrtValue: [48, ['void *', 'void *', 'size_t', 'int', '_Out_ void **']],
   GetTensorMutableData: [51, ['void *', '_Out_ void **']],
   CreateCpuMemoryInfo: [69, ['int', 'int', '_Out_ void **']],
@@ -78,16 +82,16 @@ type ReleaseFunctions = Record<keyof typeof RELEASE_FUNCTIONS, (object: Pointer)
 
 export type OrtApi = StatusFunctions &
   ReleaseFunctions & {
-    /** `Run` on a thread of its own, so that the event loop lives meanwhile. */
+    /** `Run` on a thread of its own, without blocking the event loop. */
     runAsync(...args: unknown[]): Promise<void>;
-    /** Creates an object with a function whose last argument is where to put it. */
+    /** Creates an object with a function that stores it in its last argument. */
     create(make: (out: (Pointer | null)[]) => void): Pointer;
   };
 
 /** An error that ONNX Runtime reports. */
 export class OrtError extends Error {}
 
-/** Path of the library, by platform; null where the package has none for this one. */
+/** Path of the library; null if the package has none for this platform. */
 export function libraryPath(platform: string, arch: string, packageFolder: string): string | null {
   const name = {
     linux: 'libonnxruntime.so.1',
@@ -97,24 +101,24 @@ export function libraryPath(platform: string, arch: string, packageFolder: strin
   return name ? join(packageFolder, 'bin', 'napi-v6', platform, arch, name) : null;
 }
 
-/** Libraries in use: for good. */
+/** Libraries in use; they stay loaded until the process ends. */
 const loadedLibraries: LibraryHandle[] = [];
 
-/** Loads the library and its functions. Throws EngineError where it is of another release. */
+/** Loads the library and its functions. Throws EngineError if it is another release. */
 export function loadOrtApi(path: string): OrtApi {
-  // Compiling a session recurses deeply, on koffi's stack. Its size can be set before the first library only.
+  // Compiling a session recurses deeply, on koffi's stack. The size can be set only before the first library is loaded.
   if (loadedLibraries.length === 0)
     koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
   disableTelemetry();
   const library = koffi.load(path);
-  // A handle that is collected closes the library under the functions that were taken from it.
+  // When a handle is garbage-collected, it closes the library, and its functions crash.
   loadedLibraries.push(library);
   const base = library.func('void *OrtGetApiBase()')() as Pointer;
-  const pointerAt = (table: Pointer, place: number) =>
-    koffi.decode(table, place * koffi.sizeof('void *'), 'void *') as Pointer;
-  const functionAt = (table: Pointer, place: number, result: string, parameters: readonly string[]) =>
+  const pointerAt = (table: Pointer, position: number) =>
+    koffi.decode(table, position * koffi.sizeof('void *'), 'void *') as Pointer;
+  const functionAt = (table: Pointer, position: number, result: string, parameters: readonly string[]) =>
     koffi.decode(
-      pointerAt(table, place),
+      pointerAt(table, position),
       koffi.proto(result, [...parameters].map(parameterType)),
     ) as KoffiFunction;
 
@@ -126,8 +130,8 @@ export function loadOrtApi(path: string): OrtApi {
   }
   const table = functionAt(base, 0, 'void *', ['uint32_t'])(API_VERSION) as Pointer;
   const release = {} as ReleaseFunctions;
-  for (const [name, place] of Object.entries(RELEASE_FUNCTIONS)) {
-    release[name as keyof ReleaseFunctions] = functionAt(table, place, 'void', ['void *']) as (
+  for (const [name, position] of Object.entries(RELEASE_FUNCTIONS)) {
+    release[name as keyof ReleaseFunctions] = functionAt(table, position, 'void', ['void *']) as (
       p: Pointer,
     ) => void;
   }
@@ -140,8 +144,8 @@ export function loadOrtApi(path: string): OrtApi {
   };
   const status = {} as StatusFunctions;
   const natives = {} as Record<keyof StatusFunctions, KoffiFunction>;
-  for (const [name, [place, parameters]] of Object.entries(STATUS_FUNCTIONS)) {
-    const native = functionAt(table, place, 'void *', parameters);
+  for (const [name, [position, parameters]] of Object.entries(STATUS_FUNCTIONS)) {
+    const native = functionAt(table, position, 'void *', parameters);
     natives[name as keyof StatusFunctions] = native;
     status[name as keyof StatusFunctions] = (...args) => check(native(...args) as Pointer | null);
   }
@@ -170,9 +174,9 @@ export function loadOrtApi(path: string): OrtApi {
 }
 
 /**
- * Keeps the library from looking up a host of its maker, and from storing an identifier of the machine and queued events
- * in the user's cache folder. The library reads this variable when it is loaded. It is set through libc because in a worker
- * thread process.env is a copy that native code does not see.
+ * Stops the library from contacting its maker, and from storing an identifier of the machine and queued events in the
+ * user's cache folder. The library reads this variable when it is loaded. In a worker thread it is set through libc,
+ * because process.env is a copy there that native code does not see.
  */
 function disableTelemetry(): void {
   process.env.ORT_DISABLE_TELEMETRY = '1';

@@ -1,14 +1,14 @@
-/** @file Compiles recorded graphs to sessions of ONNX Runtime. */
+/** @file Compiles graphs to sessions of ONNX Runtime. */
 import { EngineError } from '../../errors.js';
-import type { Compiler, Graph, GraphNode, Program } from '../lazy/graph.js';
+import type { Compiler, Executable, Graph, GraphNode } from '../lazy/graph.js';
 import { OrtError } from './c_api.js';
 import { GraphBuilder } from './graph_builder.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxNode } from './model_format.js';
 import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
 
-/** The lane of kernels that are wrong on more than one thread. */
-export const SERIAL_LANE = 1;
+/** The stream of kernels that give wrong results on more than one thread. */
+export const SERIAL_STREAM = 1;
 
 export class OrtCompiler implements Compiler<OrtTensor> {
   constructor(
@@ -16,12 +16,13 @@ export class OrtCompiler implements Compiler<OrtTensor> {
     private readonly lowerings: ReadonlyMap<string, Lowering>,
   ) {}
 
-  compile(graph: Graph): Program<OrtTensor> {
+  compile(graph: Graph): Executable<OrtTensor> {
     const model = this.#toOnnx(graph);
     const outputs = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     let session: OrtSession;
     try {
-      session = this.runtime.createSession(model, outputs, graph.lane === SERIAL_LANE);
+      const threading = graph.stream === SERIAL_STREAM ? 'single' : 'pool';
+      session = this.runtime.createSession(model, outputs, { threading });
     } catch (error) {
       throw explained(error, graph);
     }
@@ -77,7 +78,7 @@ export class OrtCompiler implements Compiler<OrtTensor> {
   }
 }
 
-/** Renames the results that are kept to o0, o1, …; a copy is made only of what has a name already. */
+/** Renames the results that are kept to o0, o1, …; a result that has such a name already is copied. */
 function nameOutputs(nodes: readonly OnnxNode[], results: readonly string[]): OnnxNode[] {
   const made = new Set(nodes.flatMap(({ outputs }) => outputs));
   const names = new Map<string, string>();
@@ -97,7 +98,7 @@ function nameOutputs(nodes: readonly OnnxNode[], results: readonly string[]): On
   ];
 }
 
-/** The runtime's error with the operations and shapes concerned: the one it names, else all. */
+/** Adds to the runtime's error the operation that it names, or else all, with their shapes. */
 function explained(error: unknown, graph: Graph): unknown {
   if (!(error instanceof OrtError)) return error;
   const named = /\b\w+ (\d+) #\d/.exec(error.message);

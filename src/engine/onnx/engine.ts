@@ -1,20 +1,18 @@
-/** @file The onnx engine's row in the selection's table. */
+/** @file The onnx engine as a provider of the selection. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
+import { countThreads, refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';
-import { chooseCoreThreads, type ThreadChoice } from '../threads.js';
-import type { EngineInfo, EngineRow, Problem } from '../types.js';
+import { chooseCoreThreads, resolveThreads } from '../threads.js';
+import type { EngineInfo, EngineProvider, Problem, StartOptions } from '../types.js';
 import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
-import { KERNELS, registerKernels } from './registration.js';
+import { FUSED_NAMES, RECORDED_KERNELS, registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
 
-/** Threads of ONNX Runtime in this process: one environment, made by the first start and kept for good. */
-let started: ThreadChoice | null = null;
-
-export class OnnxEngine implements EngineRow {
+export class OnnxEngine implements EngineProvider {
   readonly engine = 'onnx';
   readonly device = 'cpu';
 
@@ -36,32 +34,37 @@ export class OnnxEngine implements EngineRow {
     return true;
   }
 
-  async start(verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
-    if (started === null) {
-      const choice = chooseCoreThreads(this.probe);
-      const folder = this.probe.packageFolder(PACKAGE) as string;
-      const path = libraryPath(this.probe.platform, this.probe.arch, folder) as string;
-      let runtime: OrtRuntime;
-      try {
-        runtime = new OrtRuntime(loadOrtApi(path), { threads: choice.threads, verbose });
-      } catch (error) {
-        if (error instanceof EngineError) throw error;
-        const text = error instanceof Error ? error.message : String(error);
-        throw new EngineError(
-          `ONNX Runtime (${path}) does not start: ${text.split('\n')[0]}. To mend it, run npm ci`,
-          {
-            cause: error,
-          },
-        );
-      }
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
+  async start({ threads: requested = 0, verbose = false }: StartOptions): Promise<Omit<EngineInfo, 'notes'>> {
+    // ONNX Runtime has one environment with one pool of threads in a process, and so does tfjs one backend of a name.
+    const running = tf.findBackend(BACKEND_NAME) as OnnxBackend | null;
+    if (running)
+      refuseOtherThreads('onnx', running.runtime.threads, resolveThreads(requested, this.probe.env));
+    const runtime = running?.runtime ?? startRuntime(this.probe, { threads: requested, verbose });
+    runtime.setVerbose(verbose);
+    if (!running) {
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, RECORDED_KERNELS, FUSED_NAMES));
       registerKernels();
-      started = choice;
     }
     await tf.setBackend(BACKEND_NAME);
-    const { threads, reason } = started;
-    const count = `${threads} thread${threads === 1 ? '' : 's'}`;
-    const description = `onnx on CPU, ${count} (${reason}; ONNX Runtime ${ORT_VERSION})`;
+    const { threads, reason } = runtime.threads;
+    const description = `onnx on CPU, ${countThreads(threads)} (${reason}; ONNX Runtime ${ORT_VERSION})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
+  }
+}
+
+/** Loads ONNX Runtime. Throws EngineError. */
+export function startRuntime(probe: Probe, { threads, verbose }: StartOptions): OrtRuntime {
+  const choice = chooseCoreThreads(probe, threads);
+  const folder = probe.packageFolder(PACKAGE) as string;
+  const path = libraryPath(probe.platform, probe.arch, folder) as string;
+  try {
+    return new OrtRuntime(loadOrtApi(path), { threads: choice, verbose });
+  } catch (error) {
+    if (error instanceof EngineError) throw error;
+    const text = error instanceof Error ? error.message : String(error);
+    throw new EngineError(
+      `ONNX Runtime (${path}) does not start: ${text.split('\n')[0]}. To fix it, run npm ci`,
+      { cause: error },
+    );
   }
 }

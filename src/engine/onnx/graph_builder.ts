@@ -1,4 +1,4 @@
-/** @file Builds the ONNX graph of a recorded one: names, constants, and views in other shapes. */
+/** @file Builds an ONNX graph: operators, names, constants, and views in other shapes. */
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import {
   type Attributes,
@@ -8,12 +8,12 @@ import {
   type OnnxNode,
 } from './model_format.js';
 
-/** An input of an operation: a value's name with the shape and type to read it in. */
+/** An input of an operation: the name of a value, and the shape and type in which to read it. */
 export interface Operand extends ValueInfo {
   readonly name: string;
 }
 
-/** Operators of ONNX Runtime's own. */
+/** Domain of the operators that only ONNX Runtime has. */
 const CONTRIB = 'com.microsoft';
 
 export class GraphBuilder {
@@ -21,7 +21,7 @@ export class GraphBuilder {
   readonly constants: OnnxConstant[] = [];
   readonly #constantNames = new Map<string, string>();
   readonly #made = new Map<string, string | string[]>();
-  /** What the nodes to come belong to, for the runtime's error messages. */
+  /** The operation that later nodes belong to, for the runtime's error messages. */
   label = '';
 
   /** Adds an operator with one result. */
@@ -29,7 +29,7 @@ export class GraphBuilder {
     return this.ops(op, inputs, 1, attributes)[0];
   }
 
-  /** Adds an operator with several results; '' as an input stands for one that is left out. */
+  /** Adds an operator with several results; an input '' is left out. */
   ops(
     op: string,
     inputs: readonly string[],
@@ -42,7 +42,7 @@ export class GraphBuilder {
     return outputs;
   }
 
-  /** Adds an operator of the runtime's own. */
+  /** Adds an operator that only ONNX Runtime has, with one result. */
   contrib(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
     return this.ops(op, inputs, 1, attributes, CONTRIB)[0];
   }
@@ -52,7 +52,7 @@ export class GraphBuilder {
     return this.#constant(type, [], hostArray(type, [value]));
   }
 
-  /** A constant list of int64, as ONNX wants shapes, axes and bounds. */
+  /** A constant list of int64, the form of shapes, axes and bounds in ONNX. */
   ints(values: readonly number[]): string {
     return this.#constant('int64', [values.length], BigInt64Array.from(values, BigInt));
   }
@@ -62,25 +62,25 @@ export class GraphBuilder {
     return this.#constant(type, shape, hostArray(type, values));
   }
 
-  /** The same elements in another shape. */
+  /** Reads a value in another shape with as many elements. */
   reshape(name: string, shape: readonly number[]): string {
     // A dimension of 0 means "as before" unless allowzero says otherwise.
     return this.op('Reshape', [name, this.ints(shape)], { allowzero: 1 });
   }
 
-  /** `reshape` for operands, made once each. */
+  /** Like `reshape`, but made once for each name and shape. */
   view(name: string, shape: readonly number[]): string {
     return this.once(`${name}>${shape}`, () => this.reshape(name, shape));
   }
 
-  /** What `make` made the first time that it was asked for under this key; for what is small, since it is kept. */
+  /** The result of the first `make` for this key. For small values only, because they stay in memory while the graph runs. */
   once<T extends string | string[]>(key: string, make: () => T): T {
     const made = (this.#made.get(key) as T | undefined) ?? make();
     this.#made.set(key, made);
     return made;
   }
 
-  /** Pieces of `sizes` along an axis; one piece is the value itself. */
+  /** Splits a value into chunks of `sizes` along an axis; a single chunk is the value itself. */
   split(name: string, sizes: readonly number[], axis: number): string[] {
     return sizes.length === 1 ? [name] : this.ops('Split', [name, this.ints(sizes)], sizes.length, { axis });
   }
@@ -90,7 +90,7 @@ export class GraphBuilder {
     return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
   }
 
-  /** float32 1 and 0 (or int32) from bool, and the other way round. */
+  /** Converts a value to another type; true becomes 1. */
   cast(name: string, to: ElementType): string {
     return this.op('Cast', [name], { to: ELEMENT_TYPE[to] });
   }

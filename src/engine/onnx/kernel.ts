@@ -1,5 +1,14 @@
-/** @file What a kernel of the onnx engine consists of. */
+/** @file The kernels of the onnx engine: what each records on the lazy graph, and how that becomes ONNX. */
 import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs';
+import {
+  FUSED_KERNELS,
+  type FusedKernelName,
+  type FusedKernels,
+  type InputsOf,
+  type InputTable,
+  type KernelSignature,
+  type ResultsOf,
+} from '../kernel_contract.js';
 import type { GraphNode } from '../lazy/graph.js';
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import type { GraphBuilder, Operand } from './graph_builder.js';
@@ -24,34 +33,106 @@ export interface KernelCall {
   attributes?: object;
 }
 
-export type KernelInputs = Record<string, TensorInfo>;
+export type NamedInputs = Readonly<Record<string, TensorInfo>>;
+/** Inputs of kernels that take any number of tensors: tfjs passes an array. */
+export type ListInputs = readonly TensorInfo[];
 
-/** A tfjs kernel: what it records, and how that becomes ONNX. */
-export interface Kernel {
-  name: string;
-  /** Throws where the operands are none that the kernel takes. */
-  record(inputs: KernelInputs, attrs: NamedAttrMap): KernelCall;
-  /** Throws where operands whose content is known are none that the kernel takes; null for content still to come. */
-  check?(inputs: KernelInputs, attrs: NamedAttrMap, contentOf: (x: TensorInfo) => HostArray | null): void;
-  lower: Lowering;
-  lane?: number;
+/** Reads the content of a tensor, null if it has not been computed yet. */
+export type ContentReader = (x: TensorInfo) => HostArray | null;
+
+/** A tfjs kernel that is one operation of the lazy graph. */
+export interface Kernel<Inputs = NamedInputs, Attributes = NamedAttrMap> {
+  readonly name: string;
+  /** Throws if the kernel does not take these operands. */
+  record(inputs: Inputs, attributes: Attributes): KernelCall;
+  /** Throws if operands of known content are out of range. */
+  check?(inputs: Inputs, attributes: Attributes, contentOf: ContentReader): void;
+  readonly lower: Lowering;
+  /** Operations of different streams never share a compiled graph. */
+  readonly stream?: number;
 }
 
-/** What a program records with. */
+/** A kernel with named inputs, the results of which follow from a signature. */
+export interface KernelDefinition<S extends KernelSignature> {
+  results(inputs: InputsOf<S, TensorInfo>, attributes: S['attributes']): Readonly<ResultsOf<S, KernelResult>>;
+  lower(
+    builder: GraphBuilder,
+    inputs: InputsOf<S, Operand>,
+    attributes: S['attributes'],
+  ): Readonly<ResultsOf<S, string>>;
+  readonly stream?: number;
+}
+
+export type SignatureKernel<S extends KernelSignature> = Kernel<InputsOf<S, TensorInfo>, S['attributes']>;
+export type FusedKernel<K extends FusedKernelName> = SignatureKernel<FusedKernels[K]> & { readonly name: K };
+
+/** Records with a lazy graph, for composite kernels. */
 export interface Recorder {
-  record(kernel: Kernel, inputs: KernelInputs, attrs: NamedAttrMap): TensorInfo[];
-  mark(): void;
+  record<Inputs, Attributes extends object>(
+    kernel: Kernel<Inputs, Attributes>,
+    inputs: Inputs,
+    attributes: Attributes,
+  ): TensorInfo[];
+  graphBreak(): void;
   disposeData(dataId: object): boolean;
 }
 
-/** A tfjs kernel that is several recorded ones. */
-export interface KernelProgram {
-  name: string;
-  run(recorder: Recorder, inputs: KernelInputs, attrs: NamedAttrMap): TensorInfo[];
+/** A tfjs kernel that is several operations of the lazy graph. */
+export interface CompositeKernel<K extends FusedKernelName> {
+  readonly name: K;
+  run(
+    recorder: Recorder,
+    inputs: InputsOf<FusedKernels[K], TensorInfo>,
+    attributes: FusedKernels[K]['attributes'],
+  ): TensorInfo[];
+}
+
+/**
+ * A kernel of a signature. `inputs` gives the order in which the inputs become operands of the graph; the node's attributes
+ * are the kernel's and, if there are any, the names of the inputs that are missing.
+ */
+export function signatureKernel<S extends KernelSignature>(
+  name: string,
+  inputs: InputTable<S>,
+  { results, lower, stream }: KernelDefinition<S>,
+): SignatureKernel<S> {
+  const names = Object.keys(inputs);
+  return {
+    name,
+    stream,
+    record(given, attributes) {
+      const tensors = given as Readonly<Record<string, TensorInfo | undefined>>;
+      const missing = names.filter((input) => tensors[input] === undefined);
+      return {
+        inputs: names.flatMap((input) => tensors[input] ?? []),
+        attributes: missing.length > 0 ? { ...attributes, missing } : attributes,
+        outputs: results(given, attributes) as readonly KernelResult[],
+      };
+    },
+    lower(builder, operands, node) {
+      const { missing } = node.attributes as { missing?: readonly string[] };
+      const present = names.filter((input) => !missing?.includes(input));
+      const named = Object.fromEntries(present.map((input, i) => [input, operands[i]]));
+      return [...lower(builder, named as InputsOf<S, Operand>, node.attributes)] as string[];
+    },
+  };
+}
+
+/** The lowering of a kernel of the contract. */
+export function fusedKernel<K extends FusedKernelName>(
+  name: K,
+  definition: KernelDefinition<FusedKernels[K]>,
+): FusedKernel<K> {
+  return { ...signatureKernel(name, FUSED_KERNELS[name], definition), name };
 }
 
 /** The type of a tensor as the graph knows it. Throws for types that no kernel here takes. */
 export function dtypeOf({ dtype }: { dtype: string }): LazyDtype {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
   throw new Error(`the onnx engine has no tensors of type ${dtype}`);
+}
+
+/** A float32 result of a shape. */
+export function floats(shape: readonly number[], view?: readonly number[]): KernelResult {
+  return { shape, view, dtype: 'float32' };
 }

@@ -5,9 +5,9 @@ import protobuf from 'protobufjs';
 export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPE;
 
-/** Operators are as of this version of the ai.onnx operator set, the newest whose forms are all used here. */
+/** Version of the ai.onnx operator set that the operators here follow. */
 const OPSET = 20;
-/** Version of the file format that goes with it. */
+/** Version of the file format for this operator set. */
 const IR_VERSION = 9;
 
 const { root } = protobuf.parse(
@@ -35,7 +35,7 @@ const { root } = protobuf.parse(
 );
 const Model = root.lookupType('Model');
 
-/** A number that is a float attribute; plain numbers are integers. */
+/** A float attribute; plain numbers are integer attributes. */
 export class Float {
   constructor(readonly value: number) {}
 }
@@ -68,7 +68,7 @@ export interface OnnxGraph {
   constants: readonly OnnxConstant[];
 }
 
-/** The bytes of a model file with this graph. */
+/** Encodes a graph as the bytes of a model file. */
 export function encodeModel({ nodes, inputs, outputs, constants }: OnnxGraph): Uint8Array {
   return Model.encode({
     ir_version: IR_VERSION,

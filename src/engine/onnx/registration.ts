@@ -1,33 +1,75 @@
 /** @file The kernels of the onnx engine, and their registration with tfjs. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
+import type { FusedKernelName } from '../kernel_contract.js';
 import { BACKEND_NAME, type OnnxBackend } from './backend.js';
-import type { Kernel } from './kernel.js';
-import { attentionKernels, selfAttentionGrad } from './kernels/attention.js';
-import { convKernels } from './kernels/conv.js';
+import type { CompositeKernel, FusedKernel, Kernel } from './kernel.js';
+import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
+import { adamUpdate } from './kernels/adam.js';
+import { attentionGradKernels, selfAttention, selfAttentionGrad } from './kernels/attention.js';
+import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
 import { conv3dKernels } from './kernels/conv3d.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
-import { fusedKernels } from './kernels/fused.js';
+import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
+import { linear, linearGrad } from './kernels/linear.js';
 import { matMul } from './kernels/matmul.js';
 import { reduceKernels } from './kernels/reduce.js';
+import { weightedRowSum, weightedRowSumGradTable, weightedRowSumGradWeight } from './kernels/row_gather.js';
 import { shapeKernels, withAxis } from './kernels/shape.js';
 
-export const KERNELS: Kernel[] = [
+/** A kernel of the contract with inputs and attributes of any type. */
+type AnyFusedKernel =
+  | Kernel<never, never>
+  | { readonly name: string; run(recorder: OnnxBackend, inputs: never, attributes: never): tf.TensorInfo[] };
+
+/** The fused kernels, all of them: nn/ composes none on this engine. */
+const FUSED: { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> } = {
+  Gelu: gelu,
+  GeluGrad: geluGrad,
+  ReluGrad: reluGrad,
+  LayerNorm: layerNorm,
+  LayerNormGrad: layerNormGrad,
+  Linear: linear,
+  LinearGrad: linearGrad,
+  SelfAttention: selfAttention,
+  SelfAttentionGrad: selfAttentionGrad,
+  Conv3x3x3: conv,
+  Conv3x3x3GradInput: convGradInput,
+  Conv3x3x3GradFilter: convGradFilter,
+  WeightedRowSum: weightedRowSum,
+  WeightedRowSumGradTable: weightedRowSumGradTable,
+  WeightedRowSumGradWeight: weightedRowSumGradWeight,
+  AdamUpdate: adamUpdate,
+};
+const fused: readonly AnyFusedKernel[] = Object.values(FUSED);
+
+export const FUSED_NAMES: ReadonlySet<FusedKernelName> = new Set(
+  fused.map(({ name }) => name as FusedKernelName),
+);
+
+/** The kernels of tfjs's operations. */
+const TFJS_KERNELS: readonly Kernel<never>[] = [
   ...elementwiseKernels,
   ...reduceKernels,
   ...shapeKernels,
-  ...fusedKernels,
-  ...convKernels,
   ...conv3dKernels,
-  ...attentionKernels,
   matMul,
+];
+
+/** All kernels that can be recorded on the graph. */
+export const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
+  ...TFJS_KERNELS,
+  ...fused.filter((kernel) => 'record' in kernel),
+  ...attentionGradKernels,
 ];
 
 /** The kernels whose result is a list to tfjs, however long. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
 
-/** Kernels whose result may be the operand's data, seen in the shape that is returned; null where it is not. */
-const ALIASES: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => number[] | null> = {
+type Alias = (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => readonly number[] | null;
+
+/** Kernels whose result may share the operand's data: they return the shape in which to see it, or else null. */
+const ALIASES: Readonly<Record<string, Alias>> = {
   Identity: (x) => x.shape,
   Reshape: (x, { shape }) => {
     const size = tf.util.sizeFromShape(x.shape);
@@ -39,52 +81,69 @@ const ALIASES: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => numb
     return inferred;
   },
   ExpandDims: (x, { dim }) => withAxis(x.shape, dim as number).shape,
-  // tfjs's gradients cast to float32 whatever is float32 already.
+  // tfjs's gradients cast to float32 even what is float32 already.
   Cast: (x, { dtype }) => (x.dtype === dtype ? x.shape : null),
   Tile: (x, { reps }) => ((reps as number[]).every((count) => count === 1) ? x.shape : null),
 };
 
-/** Registers what the backend can do, and for tfjs's other kernels one that says what is missing. */
+/** Registers the kernels with tfjs, and for tfjs's other kernels functions that throw EngineError. */
 export function registerKernels(): void {
-  const backendName = BACKEND_NAME;
-  const recorded = new Map(KERNELS.map((kernel) => [kernel.name, kernel]));
-  for (const kernelName of new Set([...recorded.keys(), ...Object.keys(ALIASES)])) {
-    const kernel = recorded.get(kernelName);
-    const aliasOf = ALIASES[kernelName];
-    tf.registerKernel({
-      kernelName,
-      backendName,
-      kernelFunc: ({ inputs, attrs = {}, backend }) => {
-        const onnx = backend as OnnxBackend;
-        const x = (inputs.x ?? inputs.input) as tf.TensorInfo;
-        const shape = aliasOf?.(x, attrs);
-        if (shape) {
-          onnx.incRef(x.dataId);
-          return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
-        }
-        const results = onnx.record(kernel as Kernel, inputs as never, attrs);
-        return results.length === 1 && !LIST_KERNELS.includes(kernelName) ? results[0] : results;
-      },
-    });
-  }
-  tf.registerKernel({
-    kernelName: selfAttentionGrad.name,
-    backendName,
-    kernelFunc: ({ inputs, attrs = {}, backend }) =>
-      selfAttentionGrad.run(backend as OnnxBackend, inputs as never, attrs),
+  const kernels = new Map(TFJS_KERNELS.map((kernel) => [kernel.name, kernel]));
+  for (const name of new Set([...kernels.keys(), ...Object.keys(ALIASES)]))
+    registerTfjsKernel(name, kernels.get(name), ALIASES[name]);
+  for (const kernel of fused) registerFusedKernel(kernel);
+  registerMissingKernels();
+}
+
+/** Calls `kernel`, unless `aliasOf` finds that the operand's data will do. */
+function registerTfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: Alias): void {
+  const isList = LIST_KERNELS.includes(name);
+  register(name, (backend, inputs, attrs) => {
+    const x = inputs.x ?? inputs.input;
+    const shape = aliasOf?.(x, attrs);
+    if (shape) {
+      backend.incRef(x.dataId);
+      return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
+    }
+    // tfjs calls a kernel with the inputs that its operation documents.
+    const results = backend.record(kernel as Kernel, inputs, attrs);
+    return results.length === 1 && !isList ? results[0] : results;
   });
-  const known = new Set(tf.getKernelsForBackend(backendName).map((registered) => registered.kernelName));
+}
+
+/** nn/fused.ts calls these kernels with inputs and attributes of the contract. */
+function registerFusedKernel(kernel: AnyFusedKernel): void {
+  register(kernel.name, (backend, inputs, attrs) =>
+    'record' in kernel
+      ? backend.record(kernel, inputs as never, attrs as never)
+      : kernel.run(backend, inputs as never, attrs as never),
+  );
+}
+
+function registerMissingKernels(): void {
+  const known = new Set(tf.getKernelsForBackend(BACKEND_NAME).map(({ kernelName }) => kernelName));
   for (const { kernelName } of tf.getKernelsForBackend('cpu')) {
     if (known.has(kernelName)) continue;
-    tf.registerKernel({
-      kernelName,
-      backendName,
-      kernelFunc: () => {
-        const caller = tf.engine().state.activeScope?.name;
-        throw new EngineError(
-          `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
-        );
-      },
+    register(kernelName, () => {
+      const caller = tf.engine().state.activeScope?.name;
+      throw new EngineError(
+        `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
+      );
     });
   }
+}
+
+type KernelFunction = (
+  backend: OnnxBackend,
+  inputs: Readonly<Record<string, tf.TensorInfo>>,
+  attrs: tf.NamedAttrMap,
+) => tf.TensorInfo | tf.TensorInfo[];
+
+function register(kernelName: string, run: KernelFunction): void {
+  tf.registerKernel({
+    kernelName,
+    backendName: BACKEND_NAME,
+    kernelFunc: ({ inputs, attrs = {}, backend }) =>
+      run(backend as OnnxBackend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs),
+  });
 }

@@ -1,4 +1,4 @@
-/** @file ONNX Runtime through its C API: who owns memory and until when, what an error says, that nothing is blocked. */
+/** @file ONNX Runtime through its C API: ownership of memory, errors, and runs that do not block. */
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -8,7 +8,7 @@ import type { Graph, GraphNode } from '../lazy/graph.js';
 import type { ValueInfo } from '../lazy/value.js';
 import { machineProbe } from '../probe.js';
 import { libraryPath, loadOrtApi, OrtError } from './c_api.js';
-import { OrtCompiler, SERIAL_LANE } from './compiler.js';
+import { OrtCompiler, SERIAL_STREAM } from './compiler.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxNode } from './model_format.js';
 import { type HostArray, type OrtDtype, OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
@@ -24,7 +24,7 @@ beforeAll(() => {
     process.arch,
     machineProbe().packageFolder('onnxruntime-node') as string,
   ) as string;
-  runtime = new OrtRuntime(loadOrtApi(path), { threads: 2 });
+  runtime = new OrtRuntime(loadOrtApi(path), { threads: { threads: 2, reason: 'for a test' } });
 });
 
 /** A whole collection, which moves what it keeps. */
@@ -70,7 +70,7 @@ describe('a tensor', () => {
     expect(() => made.read()).toThrow('after its release');
   });
 
-  it('takes nothing of another type or length, and says what it is', () => {
+  it('refuses data of another type or length, and names its own', () => {
     const made = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
     for (const wrong of [new Float32Array(5), new Float32Array(7), new Int32Array(6), new Uint8Array(24)])
       expect(() => made.write(wrong)).toThrow(TypeError);
@@ -82,7 +82,7 @@ describe('a tensor', () => {
     flags.release();
   });
 
-  it('is not used after its release, nor released twice', () => {
+  it('cannot be used after its release, nor released twice', () => {
     const made = tensor([1, 2]);
     expect(made.isReleased).toBe(false);
     made.release();
@@ -133,7 +133,7 @@ describe('a tensor', () => {
     for (const one of made) one.release();
   });
 
-  it('may be too large for the machine: an error of ONNX Runtime, and nothing else happens', () => {
+  it('is an error of ONNX Runtime if it is too large for the machine', () => {
     expect(() => runtime.allocate([2 ** 25, 2 ** 25], 'float32')).toThrow(OrtError);
     const made = tensor([1]);
     expect(made.read()).toEqual(Float32Array.of(1));
@@ -159,13 +159,20 @@ function model(op: string, inputs: number[][], output: number[]): Uint8Array {
   });
 }
 
-function session(op: string, inputs: number[][], output: number[], serial = false): OrtSession {
-  return runtime.createSession(model(op, inputs, output), [{ shape: output, dtype: 'float32' }], serial);
+function session(
+  op: string,
+  inputs: number[][],
+  output: number[],
+  threading: 'pool' | 'single' = 'pool',
+): OrtSession {
+  return runtime.createSession(model(op, inputs, output), [{ shape: output, dtype: 'float32' }], {
+    threading,
+  });
 }
 
 describe('a session', () => {
-  it.each([false, true])('computes new tensors, on one thread: %s', (serial) => {
-    const sum = session('Add', [[2], [2]], [2], serial);
+  it.each(['pool', 'single'] as const)('computes new tensors with threading %s', (threading) => {
+    const sum = session('Add', [[2], [2]], [2], threading);
     const [a, b] = [tensor([1, 2]), tensor([30, 40])];
     const [first] = runtime.run(sum, [a, b]);
     const [second] = runtime.run(sum, [a, a]);
@@ -178,7 +185,7 @@ describe('a session', () => {
     for (const made of [a, b, first, second]) made.release();
   });
 
-  it('takes and gives hundreds of tensors', () => {
+  it('takes and returns hundreds of tensors', () => {
     const count = 300;
     const value = (name: string) => ({ name, shape: [], type: 'float32' as const });
     const indices = Array.from({ length: count }, (_, i) => i);
@@ -206,7 +213,7 @@ describe('a session', () => {
     many.release();
   });
 
-  it('is not used after its release, nor released twice', () => {
+  it('cannot be used after its release, nor released twice', () => {
     const sum = session('Add', [[1], [1]], [1]);
     const a = tensor([1]);
     sum.release();
@@ -215,7 +222,7 @@ describe('a session', () => {
     a.release();
   });
 
-  it('refuses operands that were released, before anything runs', async () => {
+  it('refuses released operands before anything runs', async () => {
     const sum = session('Add', [[1], [1]], [1]);
     const [a, b] = [tensor([1]), tensor([1])];
     b.release();
@@ -225,7 +232,7 @@ describe('a session', () => {
     sum.release();
   });
 
-  it('is not made of a broken model: an error of ONNX Runtime', () => {
+  it('is an error of ONNX Runtime for a broken model', () => {
     const outputs = [{ shape: [1], dtype: 'float32' as const }];
     const good = model('Add', [[1], [1]], [1]);
     for (const bytes of [
@@ -239,7 +246,7 @@ describe('a session', () => {
     expect(() => session('Add', [[1]], [1])).toThrow(OrtError);
   });
 
-  it('takes operands of its own shapes only: an error of ONNX Runtime', () => {
+  it('refuses operands of other shapes with an error of ONNX Runtime', () => {
     const sum = session('Add', [[2], [2]], [2]);
     const [a, wrong] = [tensor([1, 2]), tensor([1, 2, 3])];
     expect(() => runtime.run(sum, [a, wrong])).toThrow(OrtError);
@@ -254,7 +261,7 @@ describe('a session', () => {
 describe('asynchronous runs', () => {
   const N = 400;
 
-  it('let the event loop live', async () => {
+  it('do not block the event loop', async () => {
     const product = session(
       'MatMul',
       [
@@ -284,7 +291,7 @@ describe('asynchronous runs', () => {
     product.release();
   });
 
-  it('may be several at a time, with a synchronous one among them', async () => {
+  it('can overlap with each other and with a synchronous run', async () => {
     const product = session(
       'MatMul',
       [
@@ -305,7 +312,7 @@ describe('asynchronous runs', () => {
     product.release();
   });
 
-  it('find operands and results where they were while JavaScript moves its arrays', async () => {
+  it('find operands and results while the garbage collector moves arrays', async () => {
     const product = session(
       'MatMul',
       [
@@ -342,7 +349,7 @@ describe('asynchronous runs', () => {
 });
 
 /** Rows of a table at given places, as a graph of three operations; a place that is not there fails when it runs. */
-function lookup(lane = 0): Graph {
+function lookup(stream = 0): Graph {
   const table = { shape: [3, 2], dtype: 'float32' } as const;
   const places = { shape: [4], dtype: 'int32' } as const;
   const rows = { shape: [4, 2], dtype: 'float32' } as const;
@@ -367,7 +374,7 @@ function lookup(lane = 0): Graph {
     ],
     inputs: [table, places],
     outputs: [{ node: 2, output: 0 }],
-    lane,
+    stream,
   };
 }
 
@@ -379,24 +386,24 @@ describe('a compiled graph', () => {
   const compile = (graph: Graph) => new OrtCompiler(runtime, lowerings).compile(graph);
   const operands = (places: number[]) => [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor(places, [4], 'int32')];
 
-  it.each([0, SERIAL_LANE])('computes in lane %i, at once and asynchronously', async (lane) => {
-    const program = compile(lookup(lane));
+  it.each([0, SERIAL_STREAM])('computes in stream %i, synchronously and asynchronously', async (stream) => {
+    const executable = compile(lookup(stream));
     const inputs = operands([2, 0, 0, 1]);
-    const results = [...program.run(inputs), ...(await program.runAsync(inputs))];
+    const results = [...executable.run(inputs), ...(await executable.runAsync(inputs))];
     for (const result of results) expect(Array.from(result.read())).toEqual([5, 6, 1, 2, 1, 2, 3, 4]);
     for (const made of [...inputs, ...results]) made.release();
-    program.release();
-    expect(() => program.run([])).toThrow('after its release');
+    executable.release();
+    expect(() => executable.run([])).toThrow('after its release');
   });
 
-  it('that fails names the operation and its shapes, and can run again', async () => {
-    const program = compile(lookup());
+  it('names the operation and its shapes if it fails, and can run again', async () => {
+    const executable = compile(lookup());
     const inputs = operands([2, 0, 5, 1]);
     const failures = [
       await Promise.resolve()
-        .then(() => program.run(inputs))
+        .then(() => executable.run(inputs))
         .catch((error) => error),
-      await program.runAsync(inputs).catch((error) => error),
+      await executable.runAsync(inputs).catch((error) => error),
     ];
     for (const error of failures) {
       expect(error).toBeInstanceOf(EngineError);
@@ -405,10 +412,10 @@ describe('a compiled graph', () => {
       expect(error.cause).toBeInstanceOf(OrtError);
     }
     inputs[1].write(Int32Array.of(0, 1, 2, 2));
-    const [result] = program.run(inputs);
+    const [result] = executable.run(inputs);
     expect(Array.from(result.read())).toEqual([1, 2, 3, 4, 5, 6, 5, 6]);
     for (const made of [...inputs, result]) made.release();
-    program.release();
+    executable.release();
   });
 
   it.each<[string, Lowering]>([
@@ -425,13 +432,13 @@ describe('a compiled graph', () => {
     expect(failure).toThrow(/\n {2}in Pick\(\[3,2\], \[4\]\) → \[4,2\]$/);
   });
 
-  it('without a lowering for an operation says which', () => {
+  it('names an operation that has no lowering', () => {
     const graph = lookup();
     const unknown = { ...graph, nodes: graph.nodes.with(1, { ...graph.nodes[1], op: 'Unknown' }) };
     expect(() => compile(unknown)).toThrow('no lowering of Unknown');
   });
 
-  it('may give one value twice, an input, or an inner value beside what is made of it', () => {
+  it('can return one value twice, an input, or an inner value beside the values made of it', () => {
     const graph: Graph = {
       nodes: [
         {
@@ -456,7 +463,7 @@ describe('a compiled graph', () => {
         { node: 1, output: 0 },
         { node: 1, output: 1 },
       ],
-      lane: 0,
+      stream: 0,
     };
     const twins = new Map<string, Lowering>([
       ['Same', (_, [x]) => x.name],
@@ -468,9 +475,9 @@ describe('a compiled graph', () => {
         },
       ],
     ]);
-    const program = new OrtCompiler(runtime, twins).compile(graph);
+    const executable = new OrtCompiler(runtime, twins).compile(graph);
     const x = tensor([1, 2, 3, 4]);
-    const results = program.run([x]);
+    const results = executable.run([x]);
     const shapes = results.map(({ shape }) => shape);
     expect(shapes).toEqual([[4], [2, 2], [2, 2]]);
     x.release();
@@ -483,6 +490,6 @@ describe('a compiled graph', () => {
     expect(Array.from(results[2].read())).toEqual([1, 3, 2, 4]);
     results[0].release();
     results[2].release();
-    program.release();
+    executable.release();
   });
 });

@@ -1,7 +1,8 @@
-/** @file ONNX Runtime in this process: one environment, one arena, one pool of threads; tensors and sessions on them. */
+/** @file ONNX Runtime in this process: one environment with one arena and one pool of threads, its tensors and sessions. */
 import koffi from 'koffi';
 import { sizeOf } from '../../formats/host_tensor.js';
 import { machineMemory } from '../memory.js';
+import type { ThreadChoice } from '../threads.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';
 
@@ -10,26 +11,26 @@ export type HostArray = Float32Array | Int32Array | Uint8Array;
 
 const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
-/** Severity of what the library prints on standard error: errors reach us as statuses, so only fatal ones. */
+/** Severity from which on the library writes to standard error. Errors reach us as statuses, so normally only fatal ones. */
 const LOG_FATAL = 4;
 const LOG_WARNING = 2;
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
-/** Our graphs are fused already; folding constants would keep large ones made of a scalar. */
+/** Our graphs are fused already, and folding constants would keep large tensors in memory that are made of a scalar. */
 const OPTIMIZE_NOTHING = 0;
 /**
- * Of the memory that this process may have, what the arena reserves as one region of addresses. Only pages in use take
- * memory, and a thirty-second part of the region for the arena's own lists.
+ * Fraction of the memory that this process may use for which the arena reserves one region of addresses. Only pages in use
+ * take memory, plus 1/32 of the region for the arena's own lists.
  */
-const REGION_SHARE = 0.75;
-/** Transparent huge pages make the first use of memory up to twenty times as fast, and the rest a tenth. */
+const REGION_FRACTION = 0.75;
+/** Transparent huge pages make the first use of memory up to 20 times as fast, and everything else about 10 % faster. */
 const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
 const HUGE_PAGE_BYTES = 2 ** 21;
 
 /**
- * A tensor in the arena, owned: the memory lives and dies with this object, which nothing else can free, and is reached
- * through it alone. Use after release and double release throw.
+ * A tensor in the arena. This object owns the memory and gives the only access to it. Use after release and double release
+ * throw.
  */
 export class OrtTensor {
   #value: Pointer;
@@ -83,7 +84,7 @@ export class OrtTensor {
     this.#value = 0n;
   }
 
-  /** The memory itself: never handed out, since it would outlive `release`. */
+  /** The memory itself. Never returned to callers, because it would outlive `release`. */
   #view(): HostArray {
     const Type = ARRAY[this.dtype];
     const value = this.pointer;
@@ -99,7 +100,7 @@ export interface OutputInfo {
   dtype: OrtDtype;
 }
 
-/** A compiled graph, owned. Inputs are named i0, i1, …, outputs o0, o1, …. */
+/** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
 export class OrtSession {
   #session: Pointer;
 
@@ -123,20 +124,24 @@ export class OrtSession {
 }
 
 /**
- * An array of addresses for the native side. Small typed arrays live on the JavaScript heap, where the garbage
- * collector moves them; one made on an ArrayBuffer never does.
+ * An array of addresses for native code. The garbage collector moves small typed arrays on the JavaScript heap, but not
+ * those made on an ArrayBuffer.
  */
 function addresses(count: number): BigUint64Array {
   return new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
 }
 
-/** The names i0, i1, … or o0, o1, … as C strings, made once and kept. */
+/**
+ * Addresses of the names i0, i1, … or o0, o1, … as C strings, which `Run` takes. They are made once, because koffi would
+ * otherwise encode sixty strings for each run.
+ */
 class NameTable {
   #pointers = addresses(0);
   #texts: Uint8Array[] = [];
 
   constructor(private readonly prefix: string) {}
 
+  /** Addresses of at least the first `count` names. */
   first(count: number): BigUint64Array {
     if (this.#texts.length < count) {
       const grown = addresses(Math.max(64, 2 * count));
@@ -154,7 +159,7 @@ class NameTable {
   }
 }
 
-/** Asks Linux to back a region with huge pages; elsewhere, and where it declines, nothing changes. */
+/** Asks Linux to back a region with huge pages; on other systems, or if Linux declines, nothing changes. */
 function adviseHugePages(start: Pointer, bytes: number): void {
   if (process.platform !== 'linux') return;
   const madvise = koffi.load(null).func('int madvise(void *addr, size_t length, int advice)');
@@ -164,10 +169,42 @@ function adviseHugePages(start: Pointer, bytes: number): void {
 }
 
 export interface RuntimeOptions {
-  threads: number;
-  /** Lets the library print warnings on standard error. */
+  threads: ThreadChoice;
+  /** Lets the library write warnings to standard error. */
   verbose?: boolean;
 }
+
+function createEnvironment(api: OrtApi, threads: number, severity: number): Pointer {
+  const threading = api.create((out) => api.CreateThreadingOptions(out));
+  api.SetGlobalIntraOpNumThreads(threading, threads);
+  api.SetGlobalInterOpNumThreads(threading, 1);
+  const env = api.create((out) => api.CreateEnvWithGlobalThreadPools(severity, 'stmixer', threading, out));
+  api.ReleaseThreadingOptions(threading);
+  // The environment variable does not reach Windows' own tracing.
+  api.DisableTelemetryEvents(env);
+  return env;
+}
+
+/** Registers an arena that grows by exactly what is requested. */
+function registerArena(api: OrtApi, env: Pointer, memoryInfo: Pointer): void {
+  const key = Buffer.alloc(128);
+  key.write('arena_extend_strategy');
+  const keys = addresses(1).fill(koffi.address(key));
+  const config = api.create((out) =>
+    api.CreateArenaCfgV2(keys, addresses(1).fill(EXTEND_AS_REQUESTED), 1, out),
+  );
+  api.CreateAndRegisterAllocator(env, memoryInfo, config);
+  api.ReleaseArenaCfg(config);
+}
+
+/** A model that returns its input, one number. */
+function identityModel(): Uint8Array {
+  const value = (name: string) => ({ name, type: 'float32' as const, shape: [1] });
+  const node = { name: 'n0', op: 'Identity', domain: '', attributes: {}, inputs: ['i0'], outputs: ['o0'] };
+  return encodeModel({ nodes: [node], inputs: [value('i0')], outputs: [value('o0')], constants: [] });
+}
+
+const severityOf = (verbose: boolean) => (verbose ? LOG_WARNING : LOG_FATAL);
 
 export class OrtRuntime {
   readonly #env: Pointer;
@@ -177,57 +214,39 @@ export class OrtRuntime {
   readonly #inputNames = new NameTable('i');
   readonly #outputNames = new NameTable('o');
 
+  readonly threads: ThreadChoice;
+  #severity: number;
+
   constructor(
     private readonly api: OrtApi,
     { threads, verbose = false }: RuntimeOptions,
   ) {
-    const threading = api.create((out) => api.CreateThreadingOptions(out));
-    api.SetGlobalIntraOpNumThreads(threading, threads);
-    api.SetGlobalInterOpNumThreads(threading, 1);
-    const level = verbose ? LOG_WARNING : LOG_FATAL;
-    this.#env = api.create((out) => api.CreateEnvWithGlobalThreadPools(level, 'stmixer', threading, out));
-    api.ReleaseThreadingOptions(threading);
-    // The environment variable does not reach Windows' own tracing.
-    api.DisableTelemetryEvents(this.#env);
+    this.threads = threads;
+    this.#severity = severityOf(verbose);
+    this.#env = createEnvironment(api, threads.threads, this.#severity);
     this.#memoryInfo = api.create((out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out));
-    const key = Buffer.alloc(128);
-    key.write('arena_extend_strategy');
-    const keys = addresses(1).fill(koffi.address(key));
-    const config = api.create((out) =>
-      api.CreateArenaCfgV2(keys, addresses(1).fill(EXTEND_AS_REQUESTED), 1, out),
-    );
-    api.CreateAndRegisterAllocator(this.#env, this.#memoryInfo, config);
-    api.ReleaseArenaCfg(config);
+    registerArena(api, this.#env, this.#memoryInfo);
     this.#runOptions = api.create((out) => api.CreateRunOptions(out));
-    // The arena's allocator is reached through a session, any session; it stays for good.
-    const identity = {
-      name: 'n0',
-      op: 'Identity',
-      domain: '',
-      attributes: {},
-      inputs: ['i0'],
-      outputs: ['o0'],
-    };
-    const value = (name: string) => ({ name, type: 'float32' as const, shape: [1] });
-    const model = encodeModel({
-      nodes: [identity],
-      inputs: [value('i0')],
-      outputs: [value('o0')],
-      constants: [],
-    });
-    const session = this.createSession(model, [{ shape: [1], dtype: 'float32' }]);
+    // Only a session gives access to the arena's allocator; this one is never released.
+    const session = this.createSession(identityModel(), [{ shape: [1], dtype: 'float32' }]);
     this.#allocator = api.create((out) => api.CreateAllocator(session.pointer, this.#memoryInfo, out));
     this.#reserve();
   }
 
+  /** Lets the library write warnings about later sessions and runs to standard error, or not. */
+  setVerbose(verbose: boolean): void {
+    this.#severity = severityOf(verbose);
+    this.api.RunOptionsSetRunLogSeverityLevel(this.#runOptions, this.#severity);
+  }
+
   /**
-   * Makes the arena one large region of addresses, in which free memory of any sizes is joined again: a tensor of that
-   * size is made and released. Where the system refuses, the arena grows by what is asked for.
+   * Makes the arena one large region of addresses, in which neighbouring free blocks are joined: a tensor of that size is
+   * made and released. If the system refuses even smaller regions, the arena grows by what is requested.
    */
   #reserve(): void {
     const { totalBytes } = machineMemory();
-    for (let share = REGION_SHARE; share > 0.1; share /= 2) {
-      const bytes = Math.floor(share * totalBytes);
+    for (let fraction = REGION_FRACTION; fraction > 0.1; fraction /= 2) {
+      const bytes = Math.floor(fraction * totalBytes);
       try {
         const region = this.allocate([bytes], 'bool');
         const start = this.api.create((out) => this.api.GetTensorMutableData(region.pointer, out));
@@ -240,7 +259,7 @@ export class OrtRuntime {
     }
   }
 
-  /** A tensor of undefined content. */
+  /** Makes a tensor of undefined content. */
   allocate(shape: readonly number[], dtype: OrtDtype): OrtTensor {
     const { api } = this;
     const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
@@ -250,15 +269,20 @@ export class OrtRuntime {
     return new OrtTensor(api, value, shape, dtype);
   }
 
-  /** Compiles a model. `serial` runs each of its kernels on one thread. Throws OrtError. */
-  createSession(model: Uint8Array, outputs: readonly OutputInfo[], serial = false): OrtSession {
+  /** Compiles a model; `threading: 'single'` runs each of its kernels on one thread. Throws OrtError. */
+  createSession(
+    model: Uint8Array,
+    outputs: readonly OutputInfo[],
+    { threading = 'pool' }: { threading?: 'pool' | 'single' } = {},
+  ): OrtSession {
     const { api } = this;
     const options = api.create((out) => api.CreateSessionOptions(out));
     try {
       api.SetSessionGraphOptimizationLevel(options, OPTIMIZE_NOTHING);
-      if (serial) api.SetIntraOpNumThreads(options, 1);
+      api.SetSessionLogSeverityLevel(options, this.#severity);
+      if (threading === 'single') api.SetIntraOpNumThreads(options, 1);
       else api.DisablePerSessionThreads(options);
-      // One arena for all sessions; a plan of each session's own would hold its memory between runs.
+      // All sessions share the arena; with memory patterns each would hold memory of its own between runs.
       api.DisableMemPattern(options);
       api.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
       const session = api.create((out) =>
@@ -277,7 +301,7 @@ export class OrtRuntime {
     return call.results();
   }
 
-  /** The same on a thread of its own; inputs must not be released before it ends. */
+  /** Runs a session on a thread of its own; inputs must not be released before it ends. */
   async runAsync(session: OrtSession, inputs: readonly OrtTensor[]): Promise<OrtTensor[]> {
     const call = this.#call(session, inputs);
     await this.api.runAsync(...call.args);
@@ -288,7 +312,7 @@ export class OrtRuntime {
     const count = session.outputs.length;
     const inputPointers = addresses(inputs.length);
     for (let i = 0; i < inputs.length; i++) inputPointers[i] = inputs[i].pointer;
-    // Null asks the runtime to allocate: from the arena, like everything else.
+    // Null makes the runtime allocate the output, from the arena.
     const outputPointers = addresses(count);
     const args = [
       session.pointer,

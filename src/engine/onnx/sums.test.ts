@@ -1,10 +1,10 @@
-/** @file Sums of very many terms, on several threads: none is lost, and little is rounded away. */
+/** @file Sums of very many terms on several threads lose no term and little precision. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../formats/host_tensor.js';
-import { backward } from '../../nn/autograd.js';
 import { layerNorm, linear } from '../../nn/functional.js';
 import { weightedRowSum } from '../../nn/spatial.js';
+import { backward } from '../../nn/tape.js';
 import { Rng } from '../../util/random.js';
 import { selectEngine } from '../index.js';
 
@@ -28,7 +28,7 @@ describe.each([
   ['one row', 1],
   ['three rows', 3],
   ['many rows', 500],
-])('terms that all go to %s', (_, rows) => {
+])('sums of terms that all go to %s', (_, rows) => {
   const [N, D] = [40_000, 8];
   const places = integers(N, rows);
   const terms = wholeNumbers(N * D);
@@ -68,7 +68,7 @@ describe.each([
   });
 });
 
-it('scatterND counts single elements, of integers too', () => {
+it('scatterND counts single elements, also of integers', () => {
   const N = 300_000;
   const places = integers(2 * N, 2);
   const expected = new Int32Array(4);
@@ -102,26 +102,29 @@ describe('sums over axes', () => {
     return sums;
   }
 
-  it.each([[[0]], [[1]], [[2]], [[0, 1]], [[0, 2]], [[1, 2]], [[0, 1, 2]]])('%j', (axes) => {
-    const expected = sumOver(axes);
-    const count = sizeOf(axes.map((axis) => shape[axis]));
-    const runs = Array.from({ length: 3 }, () =>
-      tf.tidy(() => {
-        const x = tf.tensor(numbers, shape);
-        return [x.sum(axes).dataSync(), x.mean(axes).dataSync()];
-      }),
-    );
-    const [sums, means] = runs[0];
-    for (const [i, sum] of expected.entries()) {
-      expect(Math.abs(sums[i] / sum - 1)).toBeLessThan(1e-5);
-      expect(Math.abs(means[i] / (sum / count) - 1)).toBeLessThan(1e-5);
-    }
-    // However the work is shared out, the next run gives the same bits.
-    for (const run of runs) expect(run).toEqual(runs[0]);
-  });
+  it.each([[[0]], [[1]], [[2]], [[0, 1]], [[0, 2]], [[1, 2]], [[0, 1, 2]]])(
+    'are precise over the axes %j',
+    (axes) => {
+      const expected = sumOver(axes);
+      const count = sizeOf(axes.map((axis) => shape[axis]));
+      const runs = Array.from({ length: 3 }, () =>
+        tf.tidy(() => {
+          const x = tf.tensor(numbers, shape);
+          return [x.sum(axes).dataSync(), x.mean(axes).dataSync()];
+        }),
+      );
+      const [sums, means] = runs[0];
+      for (const [i, sum] of expected.entries()) {
+        expect(Math.abs(sums[i] / sum - 1)).toBeLessThan(1e-5);
+        expect(Math.abs(means[i] / (sum / count) - 1)).toBeLessThan(1e-5);
+      }
+      // However the work is shared out, the next run gives the same bits.
+      for (const run of runs) expect(run).toEqual(runs[0]);
+    },
+  );
 });
 
-it('gradients of biases and norms add up all rows', () => {
+it('adds up all rows in the gradients of biases and norms', () => {
   const [N, C] = [60_000, 5];
   const x = wholeNumbers(N * C);
   const upstream = wholeNumbers(N * C);

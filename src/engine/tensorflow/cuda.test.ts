@@ -1,4 +1,4 @@
-/** @file Each piece that a GPU run needs is named when it is the one that is missing. */
+/** @file Each requirement of a GPU run is named if it is missing. */
 import { describe, expect, it } from 'vitest';
 import {
   CUDA_FILES,
@@ -58,7 +58,7 @@ describe('cudaProblems', () => {
     expect(problems[0]).toMatch(text);
   });
 
-  it('says so where libtensorflow was built without CUDA', () => {
+  it('reports a libtensorflow that was built without CUDA', () => {
     const record = { source: 'pip wheel tensorflow-cpu==2.21.0', cuda: false };
     const files = { ...complete.files, ...tensorflowFiles(GPU, { record }) };
     expect(without(NOTHING, { files })[0]).toMatch(
@@ -91,7 +91,7 @@ describe('cudaProblems', () => {
     expect(without(NOTHING, { files: { ...bare, ...cache } })).toEqual([]);
   });
 
-  it('is for Linux on x64', () => {
+  it('refuses systems other than Linux on x64', () => {
     expect(without(NOTHING, { platform: 'darwin' })[0]).toMatch(/Linux x64 only; this is darwin x64/);
     expect(without(NOTHING, { arch: 'arm64' })[0]).toMatch(/Linux x64 only/);
   });
@@ -111,7 +111,7 @@ describe('visibleGpu', () => {
     expect(firstVisibleDevice(probe)).toBe(value?.split(',')[0] ?? null);
   });
 
-  it('is unknown where nvidia-smi is missing or says something else', () => {
+  it('is unknown if nvidia-smi is missing or prints something else', () => {
     expect(visibleGpu(fakeProbe())).toBeNull();
     expect(visibleGpu(fakeProbe({ nvidiaSmi: 'NVIDIA-SMI has failed because …' }))).toBeNull();
   });

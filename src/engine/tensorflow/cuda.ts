@@ -1,14 +1,14 @@
-/** @file What a GPU run needs, piece by piece, so that a missing piece can be named. */
+/** @file Checks each requirement of a GPU run, so that a missing one can be named. */
 import { join } from 'node:path';
 import type { Probe } from '../probe.js';
 import type { GpuInfo, Problem } from '../types.js';
 import { findInstall, GPU_PACKAGE, installProblems, setupCommand } from './install.js';
 
-/** The tensorflow wheels hold code for Pascal (6.0) and newer; the driver compiles for what is newer still. */
+/** The tensorflow wheels hold code for Pascal (6.0) and later; for GPUs newer than the wheel the driver compiles it. */
 const MIN_COMPUTE_CAPABILITY = 6;
 /** First driver series that runs CUDA 12 programs. */
 const MIN_DRIVER = 525;
-/** Folders of libraries beside those that the loader's cache lists. */
+/** Folders of libraries in addition to those in the loader's cache. */
 const LIBRARY_FOLDERS = [
   '/usr/local/cuda/lib64',
   '/usr/local/nvidia/lib64',
@@ -17,7 +17,7 @@ const LIBRARY_FOLDERS = [
   '/usr/lib/x86_64-linux-gnu',
   '/usr/lib64',
 ];
-/** Without one of these libtensorflow reports no GPU at all. */
+/** Libraries without which libtensorflow reports no GPU. */
 const CUDA_LIBRARIES = [
   'libcudart',
   'libcublas',
@@ -28,7 +28,7 @@ const CUDA_LIBRARIES = [
   'libcudnn',
 ];
 
-/** Everything that keeps TensorFlow from computing on an NVIDIA GPU here, as far as a look tells. */
+/** Finds what keeps TensorFlow from computing on an NVIDIA GPU here, without loading anything. */
 export function cudaProblems(probe: Probe): Problem[] {
   if (probe.platform !== 'linux' || probe.arch !== 'x64') {
     const what = `CUDA runs on Linux x64 only; this is ${probe.platform} ${probe.arch}`;
@@ -37,12 +37,12 @@ export function cudaProblems(probe: Probe): Problem[] {
   return [...driverProblems(probe), ...installProblems(probe, GPU_PACKAGE), ...libraryProblems(probe)];
 }
 
-/** Whether an NVIDIA driver is there, in whatever state. */
+/** Whether an NVIDIA driver is installed, working or not. */
 export function hasNvidiaDriver(probe: Probe): boolean {
   return probe.exists('/proc/driver/nvidia/version') || hasLibrary(probe, 'libcuda.so.1');
 }
 
-/** The GPU that a run would use: the first of CUDA_VISIBLE_DEVICES, else the first. Null where nvidia-smi is silent. */
+/** The GPU that a run would use: the first of CUDA_VISIBLE_DEVICES, else the first. Null if nvidia-smi reports none. */
 export function visibleGpu(probe: Probe): GpuInfo | null {
   const query = '--query-gpu=index,uuid,name,compute_cap,driver_version';
   const lines = probe.run('nvidia-smi', [query, '--format=csv,noheader'])?.trim().split('\n') ?? [];
@@ -54,7 +54,7 @@ export function visibleGpu(probe: Probe): GpuInfo | null {
   return row ? { name: row[2], computeCapability: Number(row[3]), driver: row[4] } : null;
 }
 
-/** First entry of CUDA_VISIBLE_DEVICES, null where it is not set. */
+/** First entry of CUDA_VISIBLE_DEVICES, null if it is not set. */
 export function firstVisibleDevice(probe: Probe): string | null {
   return probe.env.CUDA_VISIBLE_DEVICES?.split(',')[0].trim() ?? null;
 }
@@ -90,7 +90,7 @@ function driverProblems(probe: Probe): Problem[] {
 }
 
 function gpuProblems(gpu: GpuInfo | null, install: string): Problem[] {
-  // A driver without nvidia-smi is rare but works: what it would tell stays unknown.
+  // A driver without nvidia-smi is rare but works, so nothing is known about the GPU.
   if (!gpu) return [];
   const problems: Problem[] = [];
   if (gpu.computeCapability < MIN_COMPUTE_CAPABILITY) {
@@ -118,7 +118,7 @@ function libraryProblems(probe: Probe): Problem[] {
   return [{ what, remedy: `${remedy} (it brings them along), or add their folder to LD_LIBRARY_PATH` }];
 }
 
-/** Whether a library whose file name begins with `prefix` is where the loader looks, or in one of `more`. */
+/** Whether the loader's folders, or those in `more`, hold a library whose file name begins with `prefix`. */
 function hasLibrary(probe: Probe, prefix: string, more: string[] = []): boolean {
   const fromEnv = (probe.env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean);
   return (

@@ -1,4 +1,4 @@
-/** @file Where tfjs-node is installed and whether its native parts are there. */
+/** @file Finds the installed tfjs-node and its native parts. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Probe } from '../probe.js';
@@ -9,9 +9,9 @@ export type TensorflowPackage = '@tensorflow/tfjs-node' | '@tensorflow/tfjs-node
 export const CPU_PACKAGE: TensorflowPackage = '@tensorflow/tfjs-node';
 export const GPU_PACKAGE: TensorflowPackage = '@tensorflow/tfjs-node-gpu';
 
-/** What the set-up left beside the libraries, in `deps/stmixer.json`; absent where the package set itself up. */
+/** Content of `deps/stmixer.json`, which our set-up writes; absent if the package installed its own libraries. */
 export interface SetupRecord {
-  /** Where libtensorflow came from, in words. */
+  /** Origin of libtensorflow, in words. */
   source: string;
   /** Whether it was built with CUDA. */
   cuda: boolean;
@@ -21,16 +21,16 @@ export interface TensorflowInstall {
   name: TensorflowPackage;
   /** Folder of the npm package. */
   folder: string;
-  /** Of the npm package. */
+  /** Version of the npm package. */
   version: string;
-  /** The native module, whether it is there or not. */
+  /** Path of the native module, which may be missing. */
   binding: string;
-  /** Our helper beside it: silences the libraries while they load; absent unless our set-up built the binding. */
+  /** Path of our helper, which mutes the libraries while they load; it exists only if our set-up built the binding. */
   helper: string;
   record: SetupRecord | null;
 }
 
-/** The package as it is installed, null where it is not. */
+/** The installed package, null if there is none. */
 export function findInstall(probe: Probe, name: TensorflowPackage): TensorflowInstall | null {
   const folder = probe.packageFolder(name);
   const text = folder && probe.readText(join(folder, 'package.json'));
@@ -53,7 +53,7 @@ export function recordFile(folder: string): string {
   return join(folder, 'deps', 'stmixer.json');
 }
 
-/** What keeps the package's native parts from loading, as far as a look tells. */
+/** Finds what keeps the package's native parts from loading, without loading anything. */
 export function installProblems(probe: Probe, name: TensorflowPackage): Problem[] {
   const remedy = `run: ${setupCommand(name)}`;
   const install = findInstall(probe, name);
@@ -79,7 +79,7 @@ export function installProblems(probe: Probe, name: TensorflowPackage): Problem[
   return [];
 }
 
-/** The command to type, here or in the folder of a project that depends on this package. */
+/** The set-up command for this folder, or for a project that depends on this package. */
 export function setupCommand(name: TensorflowPackage, flag = ''): string {
   const flags = [name === GPU_PACKAGE ? '--gpu' : '', flag].filter(Boolean).join(' ');
   const isDependency = fileURLToPath(import.meta.url).includes(join('node_modules', 'stmixer'));

@@ -1,4 +1,4 @@
-/** @file The operations that training uses: values and gradients of the real tfjs-node against tfjs's plain backend. */
+/** @file The operations that training uses give the same values and gradients on tfjs-node as on tfjs's plain backend. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../test/golden/golden.js';
@@ -132,7 +132,7 @@ describe.skipIf(problems.length > 0)('tfjs-node', () => {
     await selectEngine({ engine: 'tensorflow', device: 'cpu' });
   });
 
-  it.each(cases)('%s', async (...testCase) => {
+  it.each(cases)('gives the value and gradients of %s', async (...testCase) => {
     await tf.setBackend('cpu');
     const expected = evaluate(testCase);
     await tf.setBackend('tensorflow');
@@ -141,7 +141,7 @@ describe.skipIf(problems.length > 0)('tfjs-node', () => {
       expect(relativeError(values, expected[i])).toBeLessThan(TOLERANCE);
   });
 
-  it('adds rows with many equal indices right, and the same bits every time', () => {
+  it('adds rows with many equal indices correctly, with the same bits every time', () => {
     const rows = Float32Array.from({ length: 3000 * 16 }, (_, i) => Math.sin(i * i));
     const sums = new Float64Array(40 * 16);
     rows.forEach((value, i) => {
@@ -160,7 +160,7 @@ describe.skipIf(problems.length > 0)('tfjs-node', () => {
     for (let i = 0; i < 20; i++) expect(run()).toEqual(first);
   });
 
-  it('gives the same bits every time for what runs on several threads', () => {
+  it('gives the same bits every time for operations on several threads', () => {
     const run = () =>
       tf.tidy(() => {
         const [a, b] = [1, 2].map((seed) => tf.randomNormal([500, 400], 0, 1, 'float32', seed));

@@ -1,4 +1,4 @@
-/** @file The environment that libtensorflow gets, and what is said when it does not load. */
+/** @file The environment of libtensorflow, and the messages if it does not load. */
 import util from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -7,6 +7,7 @@ import {
   loadFakeTensorflow,
   tensorflowFiles,
 } from '../../../test/support/fake_probe.js';
+import type { DeviceName } from '../types.js';
 import { tensorflowEnvironment } from './environment.js';
 import { CPU_PACKAGE, findInstall, GPU_PACKAGE, installProblems } from './install.js';
 import { loadFailure, loadTensorflow } from './load.js';
@@ -14,11 +15,13 @@ import { loadFailure, loadTensorflow } from './load.js';
 const files = tensorflowFiles(CPU_PACKAGE);
 const helper = `/nm/${CPU_PACKAGE}/lib/napi-v8/stmixer_helper.node`;
 
+const options = (device: DeviceName, verbose: boolean, threads = 6) => ({ device, threads, verbose });
+
 afterAll(forgetTensorflow);
 
 describe('environment', () => {
-  it('on a CPU', () => {
-    expect(tensorflowEnvironment(fakeProbe({ processors: 6 }), 'cpu', false)).toEqual({
+  it('makes operations deterministic and hides the GPUs on a CPU', () => {
+    expect(tensorflowEnvironment(fakeProbe({ processors: 6 }), options('cpu', false))).toEqual({
       TF_ENABLE_ONEDNN_OPTS: '1',
       TF_DETERMINISTIC_OPS: '1',
       TF_CUDNN_DETERMINISTIC: '1',
@@ -28,25 +31,23 @@ describe('environment', () => {
     });
   });
 
-  it('on a GPU: one, growing, without TF32', () => {
+  it('uses one GPU, with growing memory and without TF32', () => {
     const env = { CUDA_VISIBLE_DEVICES: '3,1' };
-    expect(tensorflowEnvironment(fakeProbe({ env }), 'cuda', false)).toMatchObject({
+    expect(tensorflowEnvironment(fakeProbe({ env }), options('cuda', false))).toMatchObject({
       CUDA_VISIBLE_DEVICES: '3',
       CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
       TF_FORCE_GPU_ALLOW_GROWTH: 'true',
       NVIDIA_TF32_OVERRIDE: '0',
     });
-    expect(tensorflowEnvironment(fakeProbe(), 'cuda', false).CUDA_VISIBLE_DEVICES).toBe('0');
+    expect(tensorflowEnvironment(fakeProbe(), options('cuda', false)).CUDA_VISIBLE_DEVICES).toBe('0');
   });
 
-  it("leaves the user's own settings, but STMIXER_THREADS goes first", () => {
+  it("leaves the user's own settings, except the number of threads", () => {
     const env = { TF_ENABLE_ONEDNN_OPTS: '0', NVIDIA_TF32_OVERRIDE: '1', TF_NUM_INTRAOP_THREADS: '4' };
-    const settings = tensorflowEnvironment(fakeProbe({ env }), 'cuda', true);
+    const settings = tensorflowEnvironment(fakeProbe({ env }), options('cuda', true));
     expect(settings).not.toHaveProperty('TF_ENABLE_ONEDNN_OPTS');
     expect(settings).not.toHaveProperty('NVIDIA_TF32_OVERRIDE');
-    expect(settings).toMatchObject({ TF_NUM_INTRAOP_THREADS: '4', TF_CPP_MIN_LOG_LEVEL: '0' });
-    const both = fakeProbe({ env: { ...env, STMIXER_THREADS: '2' } });
-    expect(tensorflowEnvironment(both, 'cpu', false).TF_NUM_INTRAOP_THREADS).toBe('2');
+    expect(settings).toMatchObject({ TF_NUM_INTRAOP_THREADS: '6', TF_CPP_MIN_LOG_LEVEL: '0' });
   });
 });
 
@@ -54,13 +55,13 @@ describe('loadTensorflow', () => {
   it('loads the binding before the package and reports what it runs on', async () => {
     const probe = fakeProbe({ files, load: loadFakeTensorflow(false) });
     const install = findInstall(probe, CPU_PACKAGE)!;
-    const loaded = await loadTensorflow(probe, install, 'cpu', false);
+    const loaded = await loadTensorflow(probe, install, options('cpu', false));
     expect(loaded).toMatchObject({ device: 'cpu', version: '2.21.0' });
     expect(probe.loaded).toEqual([install.binding, install.folder]);
     expect(probe.env.TF_DETERMINISTIC_OPS).toBe('1');
   });
 
-  it('mutes standard error while it loads, unless verbose, and lets it speak again after a failure', async () => {
+  it('mutes standard error while it loads, unless verbose, and restores it after a failure', async () => {
     const calls: string[] = [];
     const muting = {
       muteStandardError: () => calls.push('mute'),
@@ -73,26 +74,28 @@ describe('loadTensorflow', () => {
     };
     for (const verbose of [false, true]) {
       const probe = fakeProbe({ files: { ...files, [helper]: '' }, load });
-      await expect(loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, 'cpu', verbose)).rejects.toThrow(
-        'does not load',
-      );
+      await expect(
+        loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', verbose)),
+      ).rejects.toThrow('does not load');
     }
     expect(calls).toEqual(['mute', 'load', 'restore', 'load']);
   });
 
-  it('leaves the environment as it was where loading fails', async () => {
+  it('restores the environment if loading fails', async () => {
     const env = { CUDA_VISIBLE_DEVICES: '2', TF_NUM_INTRAOP_THREADS: '' };
     const load = () => {
       throw new Error('libcudnn.so.9: cannot open shared object file: No such file or directory');
     };
     const probe = fakeProbe({ files, env, load });
-    await expect(loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, 'cpu', false)).rejects.toThrow();
+    await expect(
+      loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', false)),
+    ).rejects.toThrow();
     expect(probe.env).toEqual(env);
   });
 
-  it('gives tfjs-node the functions that Node 23 removed', async () => {
+  it('restores the functions for tfjs-node that Node 23 removed', async () => {
     const probe = fakeProbe({ files, load: loadFakeTensorflow(false) });
-    await loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, 'cpu', false);
+    await loadTensorflow(probe, findInstall(probe, CPU_PACKAGE)!, options('cpu', false));
     const old = util as unknown as Record<string, (value: unknown) => boolean>;
     expect([null, undefined, 0, ''].map((value) => old.isNullOrUndefined(value))).toEqual([
       true,
@@ -126,7 +129,7 @@ describe('loadFailure', () => {
     ['Module did not self-register', /another version of Node/],
     ["Cannot find module 'google-protobuf'\nRequire stack:", /part of the npm package is missing.*npm ci/],
     ['Exception creating TFE_Context', /the system refuses it/],
-  ])('%s', (message, expected) => {
+  ])('explains "%s"', (message, expected) => {
     const text = loadFailure(new Error(message), install);
     expect(text).toMatch(expected);
     expect(text).toContain(message.split('\n')[0]);
@@ -138,7 +141,7 @@ describe('installProblems', () => {
   const what = (machine: Parameters<typeof fakeProbe>[0]) =>
     installProblems(fakeProbe(machine), CPU_PACKAGE).map((problem) => problem.what);
 
-  it('knows each stage of an installation', () => {
+  it('names the missing step of an installation', () => {
     expect(what({})).toEqual([expect.stringContaining('is not installed')]);
     expect(what({ files: tensorflowFiles(CPU_PACKAGE, { built: false }) })).toEqual([
       expect.stringContaining('not set up'),

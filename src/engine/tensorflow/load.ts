@@ -1,19 +1,19 @@
-/** @file Loads tfjs-node's native parts into this process, and says in a sentence why they do not load. */
+/** @file Loads tfjs-node's native parts into this process, and explains in one sentence why they do not load. */
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
 import type { DeviceName } from '../types.js';
-import { tensorflowEnvironment } from './environment.js';
+import { type LoadOptions, tensorflowEnvironment } from './environment.js';
 import { setupCommand, type TensorflowInstall } from './install.js';
 
-/** The part of tfjs-node's backend that we look at. */
+/** The part of tfjs-node's backend that we read. */
 interface NodeBackend {
   isUsingGpuDevice: boolean;
   binding: { TF_Version: string };
 }
 
-/** The native module that our set-up builds beside the binding: src/engine/setup/native/helper.cc. */
+/** The native module that our set-up builds beside the binding: tools/setup_tensorflow/native/helper.cc. */
 interface Helper {
   muteStandardError(): void;
   restoreStandardError(): void;
@@ -21,30 +21,30 @@ interface Helper {
 
 export interface LoadedTensorflow {
   install: TensorflowInstall;
-  /** What it computes on, which may be the CPU where a GPU was asked for. */
+  /** The device that it computes on: the CPU, even if a GPU was requested, when TensorFlow finds none. */
   device: DeviceName;
   /** Version of libtensorflow. */
   version: string;
 }
 
 /**
- * Loads the package and registers its tfjs backend `tensorflow`. Native code stays loaded: once per process. Throws
- * EngineError with the cause in a sentence.
+ * Loads the package and registers its tfjs backend `tensorflow`. Native code stays loaded until the process ends. Throws
+ * EngineError with the cause.
  */
 export async function loadTensorflow(
   probe: Probe,
   install: TensorflowInstall,
-  device: DeviceName,
-  verbose: boolean,
+  options: LoadOptions,
 ): Promise<LoadedTensorflow> {
-  const settings = tensorflowEnvironment(probe, device, verbose);
+  const settings = tensorflowEnvironment(probe, options);
   const before = Object.keys(settings).map((name) => [name, probe.env[name]] as const);
   Object.assign(probe.env, settings);
   restoreRemovedUtilities();
   try {
-    // The native module first: where it fails, the package has not registered half of its kernels yet.
-    quietly(probe, install, verbose, () => probe.load(install.binding));
-    quietly(probe, install, verbose, () => probe.load(install.folder));
+    // The native module first: if it fails, the package has not registered half of its kernels yet.
+    const helper = options.verbose ? null : loadHelper(probe, install);
+    muted(helper, () => probe.load(install.binding));
+    muted(helper, () => probe.load(install.folder));
   } catch (error) {
     for (const [name, value] of before) {
       if (value === undefined) delete probe.env[name];
@@ -64,27 +64,26 @@ function restoreRemovedUtilities(): void {
   util.isArray = Array.isArray;
 }
 
-/** libtensorflow prints some notices whatever its log level is: they go nowhere while it loads, unless `verbose`. */
-function quietly(probe: Probe, install: TensorflowInstall, verbose: boolean, action: () => unknown): void {
-  if (verbose || !probe.exists(install.helper)) {
-    action();
-    return;
-  }
-  const helper = probe.load(install.helper) as Helper;
-  helper.muteStandardError();
+function loadHelper(probe: Probe, install: TensorflowInstall): Helper | null {
+  return probe.exists(install.helper) ? (probe.load(install.helper) as Helper) : null;
+}
+
+/** Runs `action` without standard error: libtensorflow prints some notices while it loads, at any log level. */
+function muted(helper: Helper | null, action: () => unknown): void {
+  helper?.muteStandardError();
   try {
     action();
   } finally {
-    helper.restoreStandardError();
+    helper?.restoreStandardError();
   }
 }
 
-/** The error of a native module in words a user can act on. */
+/** Explains an error of a native module and what to do about it. */
 export function loadFailure(error: unknown, install: TensorflowInstall): string {
   const text = error instanceof Error ? error.message : String(error);
   const again = `run: ${setupCommand(install.name, '--force')}`;
   const [cause, remedy] = causeOf(text, again);
-  return `the native part of ${install.name} does not load: ${cause}. To mend it, ${remedy}.\n  (${text.split('\n')[0]})`;
+  return `the native part of ${install.name} does not load: ${cause}. To fix it, ${remedy}.\n  (${text.split('\n')[0]})`;
 }
 
 function causeOf(text: string, again: string): [cause: string, remedy: string] {

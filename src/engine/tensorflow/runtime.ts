@@ -1,9 +1,10 @@
-/** @file The tensorflow engine: its two rows in the selection's table, on one loaded package. */
+/** @file The tensorflow engine: its two providers, for CUDA and the CPU, on one loaded package. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
+import { countThreads, EngineInUseError, refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';
-import { chooseThreads, type ThreadChoice } from '../threads.js';
-import type { DeviceName, EngineInfo, EngineRow, GpuInfo, Problem } from '../types.js';
+import { chooseThreads, resolveThreads, type ThreadChoice } from '../threads.js';
+import type { DeviceName, EngineInfo, EngineProvider, GpuInfo, Problem, StartOptions } from '../types.js';
 import { cudaProblems, hasNvidiaDriver, visibleGpu } from './cuda.js';
 import {
   CPU_PACKAGE,
@@ -15,14 +16,19 @@ import {
 } from './install.js';
 import { type LoadedTensorflow, loadTensorflow } from './load.js';
 
-/** TensorFlow in this process: at most one of the two packages, loaded for good, on one device. */
+/** A loaded TensorFlow and the arguments that it was loaded with. */
+interface Running extends LoadedTensorflow {
+  readonly threads: ThreadChoice;
+  readonly verbose: boolean;
+}
+
+/** TensorFlow in this process: at most one of the two packages, on one device, until the process ends. */
 export class TensorflowRuntime {
-  #loaded: LoadedTensorflow | null = null;
-  #threads: ThreadChoice | null = null;
+  #running: Running | null = null;
 
   constructor(private readonly probe: Probe) {}
 
-  row(device: DeviceName): EngineRow {
+  provider(device: DeviceName): EngineProvider {
     const onGpu = device === 'cuda';
     return {
       engine: 'tensorflow',
@@ -30,7 +36,7 @@ export class TensorflowRuntime {
       problems: () =>
         this.#loadedProblems(device) ?? (onGpu ? cudaProblems(this.probe) : this.#cpuProblems()),
       isWorthANote: () => !onGpu || this.#isBuilt(GPU_PACKAGE) || hasNvidiaDriver(this.probe),
-      start: (verbose) => this.#start(device, verbose),
+      start: (options) => this.#start(device, options),
     };
   }
 
@@ -39,7 +45,7 @@ export class TensorflowRuntime {
     return install !== null && this.probe.exists(install.binding);
   }
 
-  /** The GPU package computes on the CPU too, with the GPUs hidden. */
+  /** The CPU package, or else the GPU package, which computes on the CPU when the GPUs are hidden. */
   #cpuPackage(): TensorflowPackage {
     return !this.#isBuilt(CPU_PACKAGE) && this.#isBuilt(GPU_PACKAGE) ? GPU_PACKAGE : CPU_PACKAGE;
   }
@@ -48,37 +54,49 @@ export class TensorflowRuntime {
     return installProblems(this.probe, this.#cpuPackage());
   }
 
-  /** Once loaded, nothing but what it computes on counts. Null where it is not loaded. */
+  /** Once TensorFlow is loaded, only its device matters. Null if it is not loaded. */
   #loadedProblems(device: DeviceName): Problem[] | null {
-    if (!this.#loaded) return null;
-    if (this.#loaded.device === device) return [];
-    const what = `TensorFlow already runs on ${this.#loaded.device} in this process, and cannot change over`;
+    if (!this.#running) return null;
+    if (this.#running.device === device) return [];
+    const what = `TensorFlow already runs on ${this.#running.device} in this process, and cannot change over`;
     return [{ what, remedy: 'start another process' }];
   }
 
-  async #start(device: DeviceName, verbose: boolean): Promise<Omit<EngineInfo, 'notes'>> {
-    // Asked before TensorFlow is loaded, which sets a variable to the number.
-    this.#threads ??= chooseThreads(this.probe);
-    if (!this.#loaded) {
-      const install = findInstall(this.probe, device === 'cuda' ? GPU_PACKAGE : this.#cpuPackage());
-      if (!install) throw new EngineError('tfjs-node was removed while it was being loaded');
-      this.#loaded = await loadTensorflow(this.probe, install, device, verbose);
-    }
-    const { install, version } = this.#loaded;
-    if (device === 'cuda' && this.#loaded.device !== 'cuda') throw new EngineError(noGpuText(version));
+  async #start(device: DeviceName, options: StartOptions): Promise<Omit<EngineInfo, 'notes'>> {
+    if (this.#running) this.#refuseOther(this.#running, options);
+    this.#running ??= await this.#load(device, options);
+    const { install, version, threads } = this.#running;
+    if (device === 'cuda' && this.#running.device !== 'cuda') throw new EngineError(noGpuText(version));
     await tf.setBackend('tensorflow');
-    const { threads, reason } = this.#threads;
     const gpu = device === 'cuda' ? (visibleGpu(this.probe) ?? undefined) : undefined;
     const where =
       device === 'cuda'
         ? `CUDA, ${gpuText(gpu)}`
-        : `CPU, ${threads} thread${threads === 1 ? '' : 's'}: ${reason}`;
+        : `CPU, ${countThreads(threads.threads)}: ${threads.reason}`;
     const description = `tensorflow on ${where} (libtensorflow ${version}, ${install.name} ${install.version})`;
-    return { engine: 'tensorflow', device, description, version, threads, gpu };
+    return { engine: 'tensorflow', device, description, version, threads: threads.threads, gpu };
+  }
+
+  async #load(device: DeviceName, { threads: requested, verbose = false }: StartOptions): Promise<Running> {
+    // Chosen before TensorFlow is loaded, which sets a variable to the number.
+    const threads = chooseThreads(this.probe, requested);
+    const install = findInstall(this.probe, device === 'cuda' ? GPU_PACKAGE : this.#cpuPackage());
+    if (!install) throw new EngineError('tfjs-node was removed while it was being loaded');
+    const options = { device, threads: threads.threads, verbose };
+    return { ...(await loadTensorflow(this.probe, install, options)), threads, verbose };
+  }
+
+  /** Throws EngineInUseError if TensorFlow would have to be loaded again to serve the request. */
+  #refuseOther(running: Running, { threads = 0, verbose = false }: StartOptions): void {
+    refuseOtherThreads('tensorflow', running.threads, resolveThreads(threads, this.probe.env));
+    if (verbose && !running.verbose)
+      throw new EngineInUseError(
+        'TensorFlow was loaded without --verbose in this process, and stays silent: start another process',
+      );
   }
 }
 
-/** Every piece that we can see is there, and TensorFlow still reports no GPU. */
+/** Explains that TensorFlow reports no GPU although nothing that we can see is missing. */
 function noGpuText(version: string): string {
   return (
     `libtensorflow ${version} finds no GPU that it can use, although driver, GPU and CUDA libraries are there: ` +

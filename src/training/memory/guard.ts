@@ -5,8 +5,8 @@ import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { Batch } from '../../data/loading/collate.js';
-import type { EngineInfo } from '../../engine/index.js';
-import { engineMemory, type MachineMemory, machineMemory } from '../../engine/memory.js';
+import type { Engine } from '../../engine/index.js';
+import { type MachineMemory, machineMemory } from '../../engine/memory.js';
 import { OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
 import type { Logger } from '../../run/log.js';
@@ -19,7 +19,7 @@ import { memoryRemedies } from './remedies.js';
 
 export interface MemoryGuardOptions {
   cfg: Config;
-  engine: Pick<EngineInfo, 'engine' | 'device'>;
+  engine: Pick<Engine, 'engine' | 'memory'>;
   model: Module;
   /** Null if the clips are not known beforehand. */
   data: AvaDataset | null;
@@ -67,7 +67,7 @@ export class MemoryGuard {
     const failure = allocationFailure(error);
     if (!failure) return error;
     const { cfg } = this.options;
-    const { rssBytes, gpuBytes } = engineMemory();
+    const { rssBytes, gpuBytes } = this.options.engine.memory();
     const { totalBytes, room } = roomHere();
     const estimate = this.#facts && estimateMemory(cfg, this.#facts);
     const gpu = gpuBytes === undefined ? '' : `, and ${gib(gpuBytes)} of the GPU's`;

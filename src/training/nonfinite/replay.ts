@@ -8,7 +8,7 @@ import type { Config } from '../../config/index.js';
 import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
-import { noGrad } from '../../nn/autograd.js';
+import { noGrad } from '../../nn/tape.js';
 import type { LineLog } from '../../run/log.js';
 import type { Optimizer } from '../../solver/index.js';
 import { largest, norms, totalNorm } from '../grad_norm.js';

@@ -2,11 +2,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { selectEngine } from '../../../src/engine/index.js';
+import { startRuntime } from '../../../src/engine/onnx/engine.js';
 import { EngineSelector } from '../../../src/engine/selection.js';
 import { cudaProblems } from '../../../src/engine/tensorflow/cuda.js';
 import { findInstall, installProblems } from '../../../src/engine/tensorflow/install.js';
 import { loadFailure } from '../../../src/engine/tensorflow/load.js';
-import { threadCount } from '../../../src/engine/threads.js';
+import { chooseThreads } from '../../../src/engine/threads.js';
 import type { EngineRequest, Problem } from '../../../src/engine/types.js';
 import { patchedBackend } from '../../../tools/setup_tensorflow/build.js';
 import { librariesFrom } from '../../../tools/setup_tensorflow/libraries.js';
@@ -41,11 +42,9 @@ function select(machine: FakeMachine, flags: string): Promise<Outcome> {
   return outcomeOf(async () => (await new EngineSelector(fakeProbe(machine)).select(request)).description);
 }
 
-/** Starts ONNX Runtime, as if for the first time in this process, from a library that is none. */
-async function startDamagedOnnxRuntime(): Promise<void> {
-  const fresh: string = '../../src/engine/onnx/row.js?fresh';
-  const { OnnxEngine } = (await import(fresh)) as typeof import('../../../src/engine/onnx/engine.js');
-  await new OnnxEngine({ ...fakeProbe(), packageFolder: () => '/nowhere' }).start(false);
+/** Starts ONNX Runtime from a library that does not exist. */
+function startDamagedOnnxRuntime(): void {
+  startRuntime({ ...fakeProbe(), packageFolder: () => '/nowhere' }, {});
 }
 
 const listed = (problems: Problem[]) =>
@@ -131,8 +130,8 @@ export const ENGINES: readonly Advice[] = [
   },
   {
     says: 'STMIXER_THREADS is',
-    meet: () => outcomeOf(() => threadCount(fakeProbe({ env: { STMIXER_THREADS: 'many' } }))),
-    follow: () => outcomeOf(() => threadCount(fakeProbe({ env: { STMIXER_THREADS: '1' } }))),
+    meet: () => outcomeOf(() => chooseThreads(fakeProbe({ env: { STMIXER_THREADS: 'many' } }))),
+    follow: () => outcomeOf(() => chooseThreads(fakeProbe({ env: { STMIXER_THREADS: '1' } }))),
   },
   gpuBox('use --device cpu, or (on Windows)', { platform: 'win32' }, { files: BUILT }),
   gpuBox('; in a container, start it with --gpus all', { files: { ...UNBUILT } }, { files: BUILT }),

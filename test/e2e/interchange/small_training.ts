@@ -4,9 +4,9 @@ import { loadCheckpoint } from '../../../src/checkpoint/checkpoint_parts.js';
 import { float32Tensor, type HostTensor, sizeOf, toFloat32 } from '../../../src/formats/host_tensor.js';
 import type { PyDict, PyValue } from '../../../src/formats/python/values.js';
 import { Block } from '../../../src/model/vit.js';
-import { backward } from '../../../src/nn/autograd.js';
 import { LayerNorm, Linear } from '../../../src/nn/layers.js';
 import { type Initializer, Module, Parameter } from '../../../src/nn/module.js';
+import { backward } from '../../../src/nn/tape.js';
 import {
   type LrSchedule,
   makeLrScheduler,

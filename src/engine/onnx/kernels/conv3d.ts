@@ -1,6 +1,6 @@
 /**
  * @file tfjs's convolution of maps [B, D, H, W, C] with any kernel, strides and padding, and its gradients, as ONNX's
- * Conv and ConvTranspose, which want [B, C, D, H, W]. The model has a faster kernel of its own, see conv.ts.
+ * Conv and ConvTranspose of maps [B, C, D, H, W]. The model uses the faster kernel in conv.ts instead.
  */
 import { backend_util, type NamedAttrMap, type TensorInfo, util } from '@tensorflow/tfjs';
 import type { GraphBuilder } from '../graph_builder.js';
@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel.js';
 type Size = [number, number, number];
 type Shape5D = [number, number, number, number, number];
 
-/** Per axis D, H, W. */
+/** Geometry along the axes D, H, W. */
 interface Geometry {
   strides: Size;
   dilations: Size;
@@ -18,7 +18,7 @@ interface Geometry {
   after: Size;
 }
 
-/** Where strides are longer than the kernel, tfjs's `same` is below 0; TensorFlow then pads nothing. */
+/** If strides are longer than the kernel, tfjs's `same` gives a negative padding; TensorFlow then pads nothing. */
 function positive(...padding: Size): Size {
   return padding.map((width) => Math.max(0, width)) as Size;
 }
@@ -84,7 +84,7 @@ const gradInput: Kernel = {
   },
   lower: (g, [dy, filter], { attributes, outputs: [{ shape }] }) => {
     const { strides, before } = attributes as Geometry;
-    // What is missing at the end, or too much there, when every position of dy has spread its kernel.
+    // Positions that are missing at the end, or superfluous if negative, after every position of dy has spread its kernel.
     const missing = strides.map(
       (stride, i) => shape[i + 1] + before[i] - (dy.shape[i + 1] - 1) * stride - filter.shape[i],
     );
@@ -114,7 +114,7 @@ const gradFilter: Kernel = {
       pads: [...before, ...after],
     });
     const dfilter = moved(g, y, 2, 3, 4, 0, 1);
-    // Where strides leave a rest, dy fits in more places than the filter has.
+    // If strides leave a remainder, dy fits in more positions than the filter has.
     const ends = shape.slice(0, 3);
     return g.op('Slice', [dfilter, g.ints([0, 0, 0]), g.ints(ends), g.ints([0, 1, 2])]);
   },

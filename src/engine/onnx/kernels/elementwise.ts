@@ -2,9 +2,9 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs';
 import type { LazyDtype } from '../../lazy/value.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { dtypeOf, type Kernel } from '../kernel.js';
+import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';
 
-/** From the names of operands of one type to that of the result. */
+/** Adds operators for operands of one type, and returns the name of the result. */
 type Formula = (g: GraphBuilder, operands: readonly string[], dtype: LazyDtype) => string;
 
 const operator =
@@ -16,7 +16,7 @@ function namesOf(operands: readonly Operand[]): string[] {
   return operands.map(({ name }) => name);
 }
 
-/** ONNX has no arithmetic on booleans; tfjs computes with 0 and 1. */
+/** Names of the operands, booleans as 0 and 1: tfjs computes with booleans, ONNX does not. */
 function numbersOf(g: GraphBuilder, operands: readonly Operand[]): string[] {
   return operands.map(({ name, dtype }) => (dtype === 'bool' ? g.cast(name, 'int32') : name));
 }
@@ -39,7 +39,7 @@ const arithmetic =
   (g, operands) =>
     compute(g, operands, formula);
 
-/** A kernel {x} → y of one shape; the result's type is the operand's unless given. */
+/** A kernel {x} → y of the same shape; the result has the operand's type unless `result` gives another. */
 function unary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   return {
     name,
@@ -48,7 +48,7 @@ function unary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   };
 }
 
-/** A kernel {a, b} → y with broadcasting; both operands have one type, which is the result's unless given. */
+/** A kernel {a, b} → y with broadcasting, for operands of one type; the result has their type unless `result` gives another. */
 function binary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   return {
     name,
@@ -60,7 +60,7 @@ function binary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   };
 }
 
-/** A function with values between the integers: its result is float32 whatever its operand is. */
+/** A function whose result is float32 for operands of any type. */
 function real(name: string, formula: string | ((g: GraphBuilder, x: string) => string)): Kernel {
   const apply = typeof formula === 'string' ? (g: GraphBuilder, x: string) => g.op(formula, [x]) : formula;
   return unary(name, (g, operands) => apply(g, floatsOf(g, operands)[0]), 'float32');
@@ -70,7 +70,7 @@ function comparison(name: string, op: string): Kernel {
   return binary(name, (g, operands) => g.op(op, numbersOf(g, operands)), 'bool');
 }
 
-/** eˣ; of integers in float64, whose exponentials are rounded once. */
+/** eˣ. Exponentials of integers are computed in float64, so that they are rounded once. */
 const exp = unary(
   'Exp',
   (g, [{ name, dtype }]) =>
@@ -78,53 +78,53 @@ const exp = unary(
   'float32',
 );
 
-/** log(1 + x), exact for small x as well: log(u)·x/(u − 1) with u = 1 + x as it is rounded. */
+/** log(1 + x), precise also for small x: log(u)·x/(u − 1) with u = 1 + x after rounding. */
 function log1p(g: GraphBuilder, x: string): string {
   const one = g.scalar(1);
   const u = g.op('Add', [x, one]);
   const rounded = g.op('Sub', [u, one]);
   const exact = g.op('Mul', [g.op('Log', [u]), g.op('Div', [x, rounded])]);
-  // Nothing of x is left in u, or u is infinite.
+  // Either x is lost in u, or u is infinite.
   const isTiny = g.op('Equal', [rounded, g.scalar(0)]);
   const isInfinite = g.op('Equal', [u, g.scalar(Number.POSITIVE_INFINITY)]);
   return g.op('Where', [isTiny, x, g.op('Where', [isInfinite, u, exact])]);
 }
 
-/** Not ONNX Runtime's, whose small values have few right digits, and which is 0 below −18. */
+/** 1/(1 + e⁻ˣ). ONNX Runtime's Sigmoid is 0 below −18 and has few correct digits for other small values. */
 function sigmoid(g: GraphBuilder, x: string): string {
   return g.op('Reciprocal', [g.op('Add', [g.op('Exp', [g.op('Neg', [x])]), g.scalar(1)])]);
 }
 
-/** −1, 0 or 1; 0 for NaN too, as tfjs has it. */
+/** −1, 0 or 1; as in tfjs, 0 for NaN. */
 const sign: Formula = (g, [x], dtype) => {
   const y = g.op('Sign', [x]);
   return dtype === 'float32' ? g.op('Where', [g.op('IsNaN', [x]), g.scalar(0), y]) : y;
 };
 
-/** ⌊a / b⌋ as int32; 0 where integers are divided by 0. */
+/** ⌊a / b⌋ as int32; integers divided by 0 give 0. */
 const floorDiv = binary(
   'FloorDiv',
   (g, operands) => {
     if (operands[0].dtype === 'float32') return toInt32(g, g.op('Floor', [g.op('Div', namesOf(operands))]));
-    // Not in int32, where the smallest number divided by −1 is none, which ends the process.
+    // Not in int32: the smallest number divided by −1 overflows, which ends the process.
     const [a, b] = numbersOf(g, operands).map((name) => g.cast(name, 'int64'));
     const zero = g.cast(g.scalar(0, 'int32'), 'int64');
     const isZero = g.op('Equal', [b, zero]);
     const divisor = g.op('Where', [isZero, g.cast(g.scalar(1, 'int32'), 'int64'), b]);
-    // Mod has the sign of the divisor, so that what is left is divided without a rest.
+    // Mod has the sign of the divisor, so the difference is a multiple of it.
     const multiple = g.op('Sub', [a, g.op('Mod', [a, divisor])]);
     return g.cast(g.op('Where', [isZero, zero, g.op('Div', [multiple, divisor])]), 'int32');
   },
   'int32',
 );
 
-/** As JavaScript's typed arrays have it: towards zero, and 0 for NaN and the infinities. Other numbers have to fit. */
+/** Rounds towards zero, with 0 for NaN and the infinities, as in JavaScript's typed arrays. Other numbers have to fit. */
 function toInt32(g: GraphBuilder, x: string): string {
   const isNumber = g.op('Less', [g.op('Abs', [x]), g.scalar(Number.POSITIVE_INFINITY)]);
   return g.cast(g.op('Where', [isNumber, x, g.scalar(0)]), 'int32');
 }
 
-/** To bool: whether it is not 0. */
+/** Converts the type; numbers other than 0 become true. */
 const cast: Kernel = {
   name: 'Cast',
   record: ({ x }, { dtype }) => {
@@ -152,18 +152,18 @@ const select: Kernel = {
 };
 
 /** Sum of any number of tensors of one shape. */
-const addN: Kernel = {
+const addN: Kernel<ListInputs> = {
   name: 'AddN',
-  record: (inputs) => {
-    const terms = Object.values(inputs);
-    return { inputs: terms, outputs: [{ shape: terms[0].shape, dtype: dtypeOf(terms[0]) }] };
-  },
+  record: (terms) => ({
+    inputs: terms,
+    outputs: [{ shape: terms[0].shape, dtype: dtypeOf(terms[0]) }],
+  }),
   lower: arithmetic((g, terms, dtype) =>
     dtype === 'float32' ? g.op('Sum', terms) : terms.reduce((sum, term) => g.op('Add', [sum, term])),
   ),
 };
 
-/** 1 above 0, `alpha` elsewhere. */
+/** 1 for positive x, else `alpha`; NaN stays NaN. */
 const step: Kernel = {
   name: 'Step',
   record: ({ x }, { alpha }) => ({
@@ -181,7 +181,7 @@ const step: Kernel = {
   },
 };
 
-export const elementwiseKernels: Kernel[] = [
+export const elementwiseKernels: Kernel<never>[] = [
   unary('Abs', arithmetic(operator('Abs'))),
   real('Cos', 'Cos'),
   real('Erf', 'Erf'),

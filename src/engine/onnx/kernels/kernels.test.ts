@@ -1,4 +1,4 @@
-/** @file What tfjs's own tests leave open (see test/conformance): convolutions against tfjs's plain backend, and edges. */
+/** @file Cases that tfjs's own tests (test/conformance) do not cover: convolutions against tfjs's plain backend, and edges. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
@@ -15,7 +15,7 @@ beforeEach(async () => {
 
 const values = (compute: () => tf.Tensor) => Array.from(tf.tidy(() => compute().dataSync()));
 const ints = (numbers: number[]) => tf.tensor1d(numbers, 'int32');
-/** The same, but known to the engine only when it is read. */
+/** The same values, which the engine computes only when they are read. */
 const pending = (x: tf.Tensor) => tf.mul(x, tf.scalar(1, 'int32'));
 
 describe('conv3d', () => {
@@ -26,7 +26,7 @@ describe('conv3d', () => {
     [[2, 3, 2], 'valid'],
     [[3, 2, 1], 1],
   ];
-  it.each(cases)('strides %j, padding %j: value and gradients', async (strides, pad) => {
+  it.each(cases)('has the right value and gradients with strides %j and padding %j', async (strides, pad) => {
     const evaluate = () =>
       tf.tidy(() => {
         const rng = new Rng(1);
@@ -49,7 +49,7 @@ describe('conv3d', () => {
       expect(relativeError(actual[i], expected)).toBeLessThan(1e-6);
   });
 
-  it('pads nothing where `same` needs nothing, as TensorFlow does', () => {
+  it('pads nothing if `same` needs no padding, as TensorFlow does', () => {
     const run = (pad: 'same' | 'valid') =>
       values(() =>
         tf.conv3d(tf.range(0, 64).reshape([1, 4, 4, 4, 1]) as tf.Tensor5D, tf.ones([1, 1, 1, 1, 1]), 2, pad),
@@ -58,12 +58,12 @@ describe('conv3d', () => {
   });
 });
 
-it('divides the smallest integer, and by 0, without ending the process', () => {
+it('divides the smallest integer by −1, and integers by 0, without ending the process', () => {
   const [a, b] = [ints([-(2 ** 31), 5, -7, -7]), ints([-1, 0, 2, -2])];
   expect(values(() => tf.floorDiv(a, b))).toEqual([-(2 ** 31), 0, -4, 3]);
 });
 
-it('has sigmoids of large negative numbers', () => {
+it('computes sigmoids of large negative numbers precisely', () => {
   const x = [-60, -20, -9, 0, 20];
   const y = values(() => tf.sigmoid(tf.tensor1d(x)));
   for (const [i, value] of y.entries()) expect(value * (1 + Math.exp(-x[i]))).toBeCloseTo(1, 6);
@@ -75,7 +75,7 @@ it('chooses between booleans', () => {
   expect(values(() => tf.oneHot(ints([1]), 2, 1, 0, 'bool'))).toEqual([0, 1]);
 });
 
-it('leaves out rows of ids that are no segments', () => {
+it('leaves out rows whose ids are outside the segments', () => {
   const rows = tf.tensor2d([1, 2, 3, 4, 5, 6], [3, 2], 'int32');
   const sums = values(() => tf.unsortedSegmentSum(rows, ints([1, 7, -1]), 2));
   expect(sums).toEqual([0, 0, 1, 2]);

@@ -2,8 +2,8 @@
 import { backend_util, slice_util, util } from '@tensorflow/tfjs';
 import { sizeOf } from '../../../formats/host_tensor.js';
 import type { LazyDtype } from '../../lazy/value.js';
-import { SERIAL_LANE } from '../compiler.js';
-import { dtypeOf, type Kernel } from '../kernel.js';
+import { SERIAL_STREAM } from '../compiler.js';
+import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';
 
 const transpose: Kernel = {
   name: 'Transpose',
@@ -41,10 +41,9 @@ const slice: Kernel = {
   },
 };
 
-const concat: Kernel = {
+const concat: Kernel<ListInputs> = {
   name: 'Concat',
-  record: (inputs, attrs) => {
-    const parts = Object.values(inputs);
+  record: (parts, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, parts[0].shape);
     backend_util.assertParamsConsistent(
       parts.map((part) => part.shape),
@@ -72,7 +71,7 @@ const concat: Kernel = {
   },
 };
 
-/** A shape with a new axis of length 1; negative places count from the end. Throws where there is no such place. */
+/** A shape with a new axis of length 1 at `place`, which counts from the end if negative. Throws if it is out of range. */
 export function withAxis(shape: readonly number[], place: number): { axis: number; shape: number[] } {
   const rank = shape.length;
   const axis = place < 0 ? rank + 1 + place : place;
@@ -84,10 +83,9 @@ export function withAxis(shape: readonly number[], place: number): { axis: numbe
 }
 
 /** Joins tensors along a new axis. */
-const pack: Kernel = {
+const pack: Kernel<ListInputs> = {
   name: 'Pack',
-  record: (inputs, attrs) => {
-    const parts = Object.values(inputs);
+  record: (parts, attrs) => {
     const [{ shape, dtype }] = parts;
     for (const part of parts) {
       util.assertShapesMatch(shape, part.shape, 'All tensors passed to stack must have matching shapes');
@@ -136,7 +134,7 @@ const splitV: Kernel = {
   },
 };
 
-/** A tensor's slices along an axis, which goes away. */
+/** Splits a tensor into slices along an axis, which they lose. */
 const unpack: Kernel = {
   name: 'Unpack',
   record: ({ value }, attrs) => {
@@ -195,7 +193,7 @@ interface GatherAttributes {
   sliceSize: number;
 }
 
-/** Elements x[..., index, ...] along an axis; the first `batchDims` axes of both go together. */
+/** Elements x[..., index, ...] along an axis; the first `batchDims` axes of both operands are batch axes. */
 const gather: Kernel = {
   name: 'GatherV2',
   record: ({ x, indices }, attrs) => {
@@ -219,12 +217,12 @@ const gather: Kernel = {
   lower: (g, [x, indices], { attributes, outputs: [{ shape }] }) => {
     const { batchSize, outerSize, dimSize, sliceSize } = attributes as GatherAttributes;
     const count = sizeOf(indices.shape) / Math.max(1, batchSize);
-    // Rows of a matrix: place (batch, outer, index) of [batch, outer, dim, slice].
+    // x as rows of a matrix: row (batch, outer, index) of [batch, outer, dim, slice].
     const rowCount = batchSize * outerSize * dimSize;
     const starts = Array.from({ length: batchSize * outerSize }, (_, i) => i * dimSize);
     const index = g.reshape(indices.name, [batchSize, 1, count]);
     const places = g.op('Add', [index, g.constant('int32', [batchSize, outerSize, 1], starts)]);
-    // The runtime refuses a place behind the last row, while a wrong index could lead to another row.
+    // The runtime refuses rows after the last one, but a wrong index could also be an existing row.
     const isBelow = g.op('Less', [index, g.scalar(0, 'int32')]);
     const isAbove = g.op('GreaterOrEqual', [index, g.scalar(dimSize, 'int32')]);
     const checked = g.op('Where', [g.op('Or', [isBelow, isAbove]), g.scalar(rowCount, 'int32'), places]);
@@ -244,22 +242,22 @@ const oneHot: Kernel = {
   }),
   lower: (g, [indices], { attributes, outputs: [{ dtype }] }) => {
     const { depth, onValue, offValue } = attributes as Record<'depth' | 'onValue' | 'offValue', number>;
-    // Compared rather than ONNX's OneHot, to which a negative index counts from the end.
+    // Not ONNX's OneHot, for which negative indices count from the end.
     const classes = g.constant('int32', [depth], [...Array(depth).keys()]);
     const column = g.reshape(indices.name, [...indices.shape, 1]);
     const isClass = g.op('Equal', [column, classes]);
-    // The runtime has no choice between booleans.
+    // The runtime has no Where for booleans.
     const type = dtype === 'bool' ? 'int32' : dtype;
     const y = g.op('Where', [isClass, g.scalar(onValue, type), g.scalar(offValue, type)]);
     return dtype === 'bool' ? g.cast(y, 'bool') : y;
   },
 };
 
-/** Sums updates into zeros at index vectors, of which several may be the same. */
+/** Adds updates to zeros at index vectors, of which several may be equal. */
 const scatterNd: Kernel = {
   name: 'ScatterNd',
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
-  lane: SERIAL_LANE,
+  stream: SERIAL_STREAM,
   record: ({ indices, updates }, { shape }) => ({
     inputs: [indices, updates],
     outputs: [{ shape: shape as number[], dtype: dtypeOf(updates) }],
@@ -267,11 +265,11 @@ const scatterNd: Kernel = {
   lower: (g, [indices, updates], { outputs: [{ shape }] }) => {
     const zero = g.scalar(0, updates.dtype);
     const zeros = g.op('Expand', [zero, g.ints(shape)]);
-    // A list of plain numbers is a list of vectors of length 1.
+    // A list of numbers is a list of vectors of length 1.
     const vectorShape = indices.shape.length > 1 ? indices.shape : [...indices.shape, 1];
     const rank = vectorShape[vectorShape.length - 1];
     const vectors = g.reshape(indices.name, vectorShape);
-    // The runtime refuses an index behind the end; a negative one would count from there.
+    // The runtime refuses an index after the end, but a negative one would count from there.
     const isBelow = g.op('Less', [vectors, g.scalar(0, 'int32')]);
     const ends = g.constant('int32', [rank], shape.slice(0, rank));
     const places = g.cast(g.op('Where', [isBelow, ends, vectors]), 'int64');
@@ -279,11 +277,11 @@ const scatterNd: Kernel = {
   },
 };
 
-/** Sums rows of equal id; rows with ids outside of [0, numSegments) are left out. */
+/** Adds up rows of equal id; rows with ids outside of [0, numSegments) are left out. */
 const unsortedSegmentSum: Kernel = {
   name: 'UnsortedSegmentSum',
-  // See above.
-  lane: SERIAL_LANE,
+  // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
+  stream: SERIAL_STREAM,
   record: ({ x, segmentIds }, { numSegments }) => {
     util.assertShapesMatch(segmentIds.shape, x.shape.slice(0, 1), 'unsortedSegmentSum: one id per row: ');
     const shape = [numSegments as number, ...x.shape.slice(1)];
@@ -295,7 +293,7 @@ const unsortedSegmentSum: Kernel = {
     const last = g.scalar(count, 'int32');
     const isBelow = g.op('Less', [ids.name, g.scalar(0, 'int32')]);
     const isAbove = g.op('Greater', [ids.name, last]);
-    // What is left out goes to one more segment.
+    // Rows that are left out go to an additional segment.
     const places = g.op('Where', [g.op('Or', [isBelow, isAbove]), last, ids.name]);
     const zeros = g.op('Expand', [g.scalar(0, dtype), g.ints([count + 1, ...row])]);
     const vectors = g.reshape(g.cast(places, 'int64'), [...ids.shape, 1]);
@@ -326,7 +324,7 @@ const fill: Kernel = {
 function filledLike(name: string, value: number): Kernel {
   return {
     name,
-    // The values do not matter, so the operand is none of the graph's.
+    // The values do not matter, so the operand is not an input of the graph.
     record: ({ x }) => ({ inputs: [], attributes: {}, outputs: [{ shape: x.shape, dtype: dtypeOf(x) }] }),
     lower: (g, _, { outputs: [{ shape, dtype }] }) => g.op('Expand', [g.scalar(value, dtype), g.ints(shape)]),
   };
@@ -338,7 +336,7 @@ const range: Kernel = {
     const [from, to, by] = [start as number, stop as number, step as number];
     const isEmpty = from === to || (from < to && by < 0) || (to < from && by > 1);
     const length = isEmpty ? 0 : Math.abs(Math.ceil((to - from) / by));
-    // As in tfjs, a step of 1 (the default) counts down where the end is below the start.
+    // As in tfjs, a step of 1 (the default) counts down if the end is below the start.
     const signed = to < from && by === 1 ? -1 : by;
     return {
       inputs: [],
@@ -353,7 +351,7 @@ const range: Kernel = {
   },
 };
 
-export const shapeKernels: Kernel[] = [
+export const shapeKernels: Kernel<never>[] = [
   transpose,
   slice,
   concat,

@@ -1,15 +1,15 @@
-/** @file What is computed in pieces, because the whole would be too large, is what it would be as a whole. */
+/** @file Operations that are computed in chunks give the same results as when they are computed as a whole. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { normals, type Values, values } from '../../../../test/support/finite_difference.js';
 import { attention, joinHeads, selfAttention, splitHeads } from '../../../nn/attention.js';
-import { backward } from '../../../nn/autograd.js';
 import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
+import { backward } from '../../../nn/tape.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
-import { workStatistics } from '../../lazy_hints.js';
-import { pieces } from './fused.js';
+import { lazyStatistics } from '../../lazy_hints.js';
+import { splitEvenly } from './tiling.js';
 
 beforeAll(async () => {
   await selectEngine({ engine: 'onnx', device: 'cpu' });
@@ -37,8 +37,8 @@ it.each([
   [10, 0.3, new Array(10).fill(1)],
   [7, 4, [3, 4]],
   [1, 100, [1]],
-])('%i rows in pieces of at most %d', (count, most, expected) => {
-  expect(pieces(count, most)).toEqual(expected);
+])('splits %i rows evenly into chunks of at most %d', (count, maxSize, expected) => {
+  expect(splitEvenly(count, maxSize)).toEqual(expected);
 });
 
 describe.each([
@@ -54,10 +54,10 @@ describe.each([
       ? tf.tensor(values([B * heads, N, N], () => (rng.uniform() < 0.5 ? 0 : 2)).data, [B * heads, N, N])
       : undefined;
     const options = { scale: 0.9, mask };
-    const { graphs } = workStatistics()!;
+    const { graphs } = lazyStatistics()!;
     const byHead = evaluate((x) => selfAttention(x, heads, options), [qkv], upstream);
     // Each head's gradient is a graph of its own.
-    expect(workStatistics()!.graphs).toBeGreaterThan(graphs + heads);
+    expect(lazyStatistics()!.graphs).toBeGreaterThan(graphs + heads);
     const together = evaluate(
       (x) => joinHeads(attention(...splitHeads(x, heads), options), B, N),
       [qkv],
@@ -71,13 +71,13 @@ describe.each([
 });
 
 describe('convolution of a large map', () => {
-  // 2·45·45 tiles, in pieces of 256 and 512; one of two layers of tiles reaches beyond the map.
+  // 2·45·45 tiles, in chunks of 256 and 512; one of two layers of tiles reaches beyond the map.
   const size = { T: 3, H: 90, W: 90 };
 
   it.each([
     ['many features in', 32, 2],
     ['many features out', 2, 32],
-  ])('is right at every border between pieces: %s', (_, C, O) => {
+  ])('is right at every border between chunks: %s', (_, C, O) => {
     const { T, H, W } = size;
     const rng = new Rng(2);
     const x = normals([1, T, H, W, C], rng);
@@ -114,7 +114,7 @@ describe('convolution of a large map', () => {
     }
     for (const [i, numbers] of [y, dx, dweight].entries()) {
       expect(relativeError(numbers, expected[i])).toBeLessThan(1e-5);
-      // No piece is off: not one element is, in units of a typical one.
+      // No chunk is off, not even by one element, in units of a typical one.
       const typical = Math.sqrt(numbers.reduce((sum, n) => sum + n * n, 0) / numbers.length);
       const worst = numbers.reduce((most, n, j) => Math.max(most, Math.abs(n - expected[i][j])), 0);
       expect(worst / typical).toBeLessThan(1e-4);
@@ -122,8 +122,8 @@ describe('convolution of a large map', () => {
   });
 });
 
-it('a sum of very many rows and its gradients', () => {
-  // 37 million elements are gathered, in pieces of one million, and scattered in pieces of 8 million.
+it('sums very many rows and computes the gradients', () => {
+  // 37 million elements are gathered in chunks of one million and scattered in chunks of 8 million.
   const [R, D, N, K] = [5000, 32, 72_000, 16];
   const rng = new Rng(3);
   const table = normals([R, D], rng);

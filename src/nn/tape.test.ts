@@ -1,10 +1,10 @@
-/** @file The tape: constants, missing gradients, activation checkpointing, and that nothing stays behind. */
+/** @file The tape: gradients, constants, activation checkpointing, and memory that is freed. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
 import { Rng } from '../util/random.js';
-import { backward, boundary, checkpoint, differentiable, noGrad, Recording } from './autograd.js';
 import { gelu, layerNorm, linear } from './functional.js';
+import { activationCheckpoint, backward, differentiable, noGrad, Tape, withGraphBreak } from './tape.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
 const read = (tensors: (tf.Tensor | null)[]) => tensors.map((t) => t && Array.from(t.dataSync()));
@@ -18,7 +18,7 @@ function gradients(loss: () => tf.Tensor, variables: tf.Tensor[]) {
 }
 
 describe('backward', () => {
-  it('gives null for what the loss does not depend on, and keeps the order', () => {
+  it('gives null for variables that the loss does not depend on, and keeps the order', () => {
     const [a, b, c] = [tf.scalar(2), tf.scalar(3), tf.scalar(5)];
     const { value, grads } = gradients(() => c.mul(a).mul(a), [a, b, c]);
     expect(value).toBe(20);
@@ -26,7 +26,7 @@ describe('backward', () => {
     tf.dispose([a, b, c]);
   });
 
-  it('works where the loss depends on nothing that is asked for', () => {
+  it('works if the loss depends on none of the variables', () => {
     const [a, b] = [tf.scalar(2), tf.scalar(3)];
     expect(gradients(() => b.square(), [a])).toEqual({ value: 9, grads: [null] });
     tf.dispose([a, b]);
@@ -60,19 +60,19 @@ describe('backward', () => {
   });
 });
 
-describe('Recording', () => {
+describe('Tape', () => {
   const make = () => [tf.tensor1d([1, -2, 3]), tf.tensor1d([0.5, 4, -1]), tf.scalar(7)] as const;
 
-  it('gives the gradients later, whatever runs in between, added to sums', async () => {
+  it('gives the gradients later, added to sums, after other operations have run in between', async () => {
     const [a, b, c] = make();
     const before = tf.memory().numTensors;
-    const recording = new Recording(() => gelu(a.mul(b)).add(a));
-    const value = Array.from(await recording.value.data());
+    const tape = new Tape(() => gelu(a.mul(b)).add(a));
+    const value = Array.from(await tape.value.data());
     const other = gradients(() => a.square().sum(), [a]).grads;
     expect(other).toEqual([[2, -4, 6]]);
     const dy = tf.tensor1d([1, 2, 3]);
     const sums = [null, tf.tensor1d([10, 20, 30]), tf.scalar(5)];
-    const grads = recording.backward(dy, [a, b, c], sums);
+    const grads = tape.backward(dy, [a, b, c], sums);
     const expected = gradients(() => gelu(a.mul(b)).add(a).mul(dy).sum(), [a, b]).grads;
     expect(value).toEqual(Array.from(tf.tidy(() => gelu(a.mul(b)).add(a)).dataSync()));
     const [forA, forB, forC] = read(grads);
@@ -86,7 +86,7 @@ describe('Recording', () => {
     tf.dispose([a, b, c]);
   });
 
-  it('leaves nothing behind where it is given up, or a gradient throws', () => {
+  it('leaves nothing behind if it is disposed or a gradient throws', () => {
     const [a, b, c] = make();
     const before = tf.memory().numTensors;
     const failing = (x: tf.Tensor) =>
@@ -100,11 +100,11 @@ describe('Recording', () => {
           throw new Error('in the middle');
         },
       );
-    const given = new Recording(() => gelu(a.mul(b)));
+    const given = new Tape(() => gelu(a.mul(b)));
     given.dispose();
     given.dispose();
     expect(tf.memory().numTensors).toBe(before);
-    const broken = new Recording(() => gelu(failing(gelu(a.mul(b)))));
+    const broken = new Tape(() => gelu(failing(gelu(a.mul(b)))));
     const dy = tf.onesLike(a);
     expect(() => broken.backward(dy, [a, b])).toThrow('in the middle');
     dy.dispose();
@@ -114,7 +114,7 @@ describe('Recording', () => {
 });
 
 describe('memory of the backward pass', () => {
-  it('frees what was saved, and each gradient, as soon as they have served', () => {
+  it('frees saved tensors and gradients as soon as they are no longer needed', () => {
     const x = tf.zeros([8]);
     const before = tf.memory().numDataBuffers;
     let recorded = 0;
@@ -144,7 +144,7 @@ describe('memory of the backward pass', () => {
     tf.dispose([x, value, grads[0]!]);
   });
 
-  it('leaves nothing behind when the loss throws, and can go on', () => {
+  it('leaves nothing behind if the loss throws, and can be used again', () => {
     const x = tf.tensor1d([1, 2]);
     const before = tf.memory().numTensors;
     const failing = () =>
@@ -158,7 +158,7 @@ describe('memory of the backward pass', () => {
     x.dispose();
   });
 
-  it('takes gradients that are handed through, or handed out twice', () => {
+  it('accepts gradients that are passed through or returned twice', () => {
     const pass = (a: tf.Tensor, b: tf.Tensor) =>
       differentiable(
         [a, b],
@@ -188,7 +188,7 @@ describe('memory of the backward pass', () => {
 });
 
 describe('noGrad', () => {
-  it('make constants, and recording goes on behind them', () => {
+  it('makes constants, and recording continues after it', () => {
     const a = tf.tensor1d([2, 3]);
     const squares = gradients(() => a.mul(noGrad(() => a.square())).sum(), [a]);
     expect(squares).toEqual({ value: 35, grads: [[4, 9]] });
@@ -205,7 +205,7 @@ describe('noGrad', () => {
     a.dispose();
   });
 
-  it('hide custom gradients too, and return what is computed', () => {
+  it('hides custom gradients too, and returns the result', () => {
     const a = tf.tensor1d([1]);
     expect(noGrad(() => 'value')).toBe('value');
     expect(
@@ -220,7 +220,7 @@ describe('noGrad', () => {
     a.dispose();
   });
 
-  it('switch recording on again after an error', () => {
+  it('switches the tape on again after an error', () => {
     const a = tf.scalar(3);
     expect(() =>
       noGrad(() => {
@@ -233,7 +233,7 @@ describe('noGrad', () => {
 });
 
 describe('differentiable', () => {
-  it('hands the saved tensors to the gradient and frees its temporaries', () => {
+  it('passes the saved tensors to the gradient and frees its temporaries', () => {
     const x = tf.tensor1d([2, 5]);
     const scale = tf.scalar(4);
     const before = tf.memory().numTensors;
@@ -255,21 +255,22 @@ describe('differentiable', () => {
   });
 });
 
-describe('boundary', () => {
-  it('hands on the value and the gradient, also inside a checkpoint', () => {
-    const f = (x: tf.Tensor, w: tf.Tensor) => boundary(gelu(x.mul(w)), 'before', 'after').mul(w);
+describe('withGraphBreak', () => {
+  it('passes the value and the gradient on, also inside activation checkpointing', () => {
+    const f = (x: tf.Tensor, w: tf.Tensor) =>
+      withGraphBreak(gelu(x.mul(w)), { before: 'before', after: 'after' }).mul(w);
     expectGradients(f, [normals([3, 4], new Rng(2)), normals([4], new Rng(3))]);
     const [x, w] = [tf.tensor1d([1, -2]), tf.tensor1d([3, 4])];
     const plain = gradients(() => gelu(x.mul(w)).mul(w).sum(), [x, w]);
     expect(gradients(() => f(x, w).sum(), [x, w])).toEqual(plain);
-    expect(gradients(() => checkpoint((t) => f(t, w), x, [w]).sum(), [x, w])).toEqual(plain);
+    expect(gradients(() => activationCheckpoint((t) => f(t, w), x, [w]).sum(), [x, w])).toEqual(plain);
     tf.dispose([x, w]);
   });
 
-  it('leaves no tensor behind, and the value when its argument is disposed', () => {
+  it('leaves no tensor behind, and keeps the value when its argument is disposed', () => {
     const before = tf.memory().numTensors;
     const x = tf.tensor1d([1, 2]);
-    const y = boundary(x, 'before', 'after');
+    const y = withGraphBreak(x, { before: 'before', after: 'after' });
     x.dispose();
     expect(Array.from(y.dataSync())).toEqual([1, 2]);
     y.dispose();
@@ -277,7 +278,7 @@ describe('boundary', () => {
   });
 });
 
-describe('checkpoint', () => {
+describe('activationCheckpoint', () => {
   const rng = new Rng(12);
   const [C, hidden] = [4, 6];
   const weights = [
@@ -308,7 +309,7 @@ describe('checkpoint', () => {
       const masks = masked ? [tf.tensor([0, 2, 2], [3, 1, 1])] : [];
       const apply = (input: tf.Tensor, parameters: tf.Tensor[]) =>
         useCheckpoint
-          ? checkpoint((t, constants) => block(t, parameters, constants), input, parameters, masks)
+          ? activationCheckpoint((t, constants) => block(t, parameters, constants), input, parameters, masks)
           : block(input, parameters, masks);
       const y = apply(apply(x.mul(factor), first), second);
       return y.mul(factor).add(x).square().sum();
@@ -329,14 +330,17 @@ describe('checkpoint', () => {
 
   it('has the right gradients', () => {
     expectGradients(
-      (x, ...parameters) => checkpoint((t) => block(t, parameters, []), x, parameters).mul(2),
+      (x, ...parameters) => activationCheckpoint((t) => block(t, parameters, []), x, parameters).mul(2),
       [normals([2, 2, C], rng), ...weights],
     );
   });
 
   it('gives zeros for parameters that the function does not use', () => {
     const [x, unused] = [tf.tensor1d([1, 2]), tf.tensor1d([5, 5, 5])];
-    const { grads } = gradients(() => checkpoint((t) => t.square(), x, [unused]).sum(), [x, unused]);
+    const { grads } = gradients(
+      () => activationCheckpoint((t) => t.square(), x, [unused]).sum(),
+      [x, unused],
+    );
     expect(grads).toEqual([
       [2, 4],
       [0, 0, 0],
@@ -344,11 +348,14 @@ describe('checkpoint', () => {
     tf.dispose([x, unused]);
   });
 
-  it('works inside another checkpoint', () => {
+  it('works inside another one', () => {
     const x = tf.tensor1d([1, 2]);
     const w = tf.tensor1d([3, 4]);
-    const inner = (t: tf.Tensor) => checkpoint((u) => u.square().mul(w), t, [w]);
-    const { grads } = gradients(() => checkpoint((t) => inner(t.mul(2)).mul(w), x, [w]).sum(), [x, w]);
+    const inner = (t: tf.Tensor) => activationCheckpoint((u) => u.square().mul(w), t, [w]);
+    const { grads } = gradients(
+      () => activationCheckpoint((t) => inner(t.mul(2)).mul(w), x, [w]).sum(),
+      [x, w],
+    );
     // (2x)²·w² = 4x²w²
     expect(grads).toEqual([
       [8 * 9, 16 * 16],
@@ -357,7 +364,7 @@ describe('checkpoint', () => {
     tf.dispose([x, w]);
   });
 
-  it('keeps its input and nothing else until the backward pass, and nothing after it', () => {
+  it('keeps only its input until the backward pass, and nothing after it', () => {
     const live = (useCheckpoint: boolean) => {
       const x = tf.tensor(new Float32Array(64), [16, C]);
       const parameters = weights.map(tensor);
@@ -365,7 +372,7 @@ describe('checkpoint', () => {
       let during = 0;
       const { value, grads } = backward(() => {
         const y = useCheckpoint
-          ? checkpoint((t) => block(t, parameters, []), x, parameters)
+          ? activationCheckpoint((t) => block(t, parameters, []), x, parameters)
           : block(x, parameters, []);
         during = tf.memory().numDataBuffers - before.numDataBuffers;
         return y.sum() as tf.Scalar;

@@ -1,0 +1,24 @@
+/** @file Limits of a second start in one process: native libraries keep the arguments of their first start. */
+import { EngineError } from '../errors.js';
+import type { ThreadChoice } from './threads.js';
+import type { EngineName } from './types.js';
+
+/** The engine already runs in this process, with other arguments. No other engine is tried instead. */
+export class EngineInUseError extends EngineError {}
+
+/** Throws EngineInUseError if `requested` is another number of threads than the engine runs with. */
+export function refuseOtherThreads(
+  engine: EngineName,
+  running: ThreadChoice,
+  requested: ThreadChoice | null,
+): void {
+  if (requested === null || requested.threads === running.threads) return;
+  throw new EngineInUseError(
+    `the ${engine} engine already runs with ${countThreads(running.threads)} in this process, and cannot change to ` +
+      `${requested.threads} (${requested.reason}): start another process`,
+  );
+}
+
+export function countThreads(threads: number): string {
+  return `${threads} thread${threads === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,171 @@
+/**
+ * @file Contract of the fused kernels: formulas that an engine may compute as one operation. nn/fused.ts calls them, and
+ * an engine's lowerings implement them; both take names, inputs, attributes and results from here.
+ */
+
+/** Types of a kernel: names of its inputs, its attributes, and its results in order. */
+export interface KernelSignature {
+  readonly inputs: string;
+  /** Names of inputs that may be left out. */
+  readonly optional: string;
+  readonly attributes: object;
+  /** One element for each result; only their number and labels matter. */
+  readonly results: readonly unknown[];
+}
+
+/** The inputs of a kernel as tensors of type T. */
+export type InputsOf<S extends KernelSignature, T> = { readonly [Name in S['inputs']]: T } & {
+  readonly [Name in S['optional']]?: T;
+};
+
+/** The results of a kernel as values of type T. */
+export type ResultsOf<S extends KernelSignature, T> = TupleOf<S['results'], T>;
+
+/** A tuple with as many elements as R, all of type T. */
+type TupleOf<R extends readonly unknown[], T> = { [Index in keyof R]: T };
+
+/** Names of all inputs, in the order in which they are recorded, and whether they may be left out. */
+export type InputTable<S extends KernelSignature> = { readonly [Name in S['inputs']]: 'required' } & {
+  readonly [Name in S['optional']]: 'optional';
+};
+
+type None = Readonly<Record<never, never>>;
+
+interface Signature<
+  Inputs extends string,
+  Results extends readonly unknown[],
+  Attributes extends object = None,
+  Optional extends string = never,
+> {
+  readonly inputs: Inputs;
+  readonly optional: Optional;
+  readonly attributes: Attributes;
+  readonly results: Results;
+}
+
+interface NormAttributes {
+  readonly eps: number;
+  /** Elements of one row, which is normalised as a whole. */
+  readonly width: number;
+}
+
+export interface AttentionAttributes {
+  readonly heads: number;
+  /** Factor on the scores. */
+  readonly scale: number;
+}
+
+/** Letters in shapes: B clips, N rows or tokens, C features, H heads, S = B·H, D features of a head, K samples, R table rows. */
+export interface FusedKernels {
+  /** x·Φ(x). */
+  Gelu: Signature<'x', [y: unknown]>;
+  GeluGrad: Signature<'dy' | 'x', [dx: unknown]>;
+  /** dy where y = max(x, 0) is positive, else 0. */
+  ReluGrad: Signature<'dy' | 'y', [dx: unknown]>;
+  /** Normalises rows of `width` elements; weight and bias [C] apply to the last axis and come together or not at all. */
+  LayerNorm: Signature<'x', [y: unknown], NormAttributes, 'weight' | 'bias'>;
+  /** The last two results exist only with a weight. */
+  LayerNormGrad: Signature<
+    'dy' | 'x',
+    [dx: unknown, dweight?: unknown, dbias?: unknown],
+    NormAttributes,
+    'weight'
+  >;
+  /** x·Wᵀ + b for x [N, in], weight [out, in], bias [out]. */
+  Linear: Signature<'x' | 'weight', [y: unknown], None, 'bias'>;
+  /** An engine may leave out `dbias` only when the layer has no bias. */
+  LinearGrad: Signature<'dy' | 'x' | 'weight', [dx: unknown, dweight: unknown, dbias?: unknown]>;
+  /** softmax(scale·q·kᵀ + bias)·mask·v of qkv [B, N, 3·H·D], bias and mask [S, N, N]. Returns [B, N, H·D]. */
+  SelfAttention: Signature<'qkv', [out: unknown], AttentionAttributes, 'bias' | 'mask'>;
+  /** `out` is the result of the forward pass; `dbias` exists only with a bias. */
+  SelfAttentionGrad: Signature<
+    'dy' | 'qkv' | 'out',
+    [dqkv: unknown, dbias?: unknown],
+    AttentionAttributes,
+    'bias' | 'mask'
+  >;
+  /** Convolution with padding 1 of x [B, T, H, W, in] with weight [out, in, 3, 3, 3]. */
+  Conv3x3x3: Signature<'x' | 'weight', [y: unknown]>;
+  Conv3x3x3GradInput: Signature<'dy' | 'weight', [dx: unknown]>;
+  Conv3x3x3GradFilter: Signature<'x' | 'dy', [dweight: unknown]>;
+  /** y[n] = Σ_k weight[n, k]·table[index[n, k]] for table [R, D], index and weight [N, K]. Returns [N, D]. */
+  WeightedRowSum: Signature<'table' | 'index' | 'weight', [y: unknown]>;
+  /** `shape` is the shape of the table. */
+  WeightedRowSumGradTable: Signature<
+    'index' | 'weight' | 'dy',
+    [dtable: unknown],
+    { readonly shape: readonly number[] }
+  >;
+  WeightedRowSumGradWeight: Signature<'table' | 'index' | 'dy', [dweight: unknown]>;
+  /** One update of Adam, or with `decoupled` of AdamW; `scalars` holds ADAM_SCALARS. */
+  AdamUpdate: Signature<
+    'weight' | 'grad' | 'exp_avg' | 'exp_avg_sq' | 'scalars',
+    [weight: unknown, exp_avg: unknown, exp_avg_sq: unknown],
+    { readonly decoupled: boolean }
+  >;
+}
+
+export type FusedKernelName = keyof FusedKernels;
+export type FusedInputs<K extends FusedKernelName, T> = InputsOf<FusedKernels[K], T>;
+export type FusedResults<K extends FusedKernelName, T> = ResultsOf<FusedKernels[K], T>;
+export type FusedAttributes<K extends FusedKernelName> = FusedKernels[K]['attributes'];
+
+export const FUSED_KERNELS: { readonly [K in FusedKernelName]: InputTable<FusedKernels[K]> } = {
+  Gelu: { x: 'required' },
+  GeluGrad: { dy: 'required', x: 'required' },
+  ReluGrad: { dy: 'required', y: 'required' },
+  LayerNorm: { x: 'required', weight: 'optional', bias: 'optional' },
+  LayerNormGrad: { dy: 'required', x: 'required', weight: 'optional' },
+  Linear: { x: 'required', weight: 'required', bias: 'optional' },
+  LinearGrad: { dy: 'required', x: 'required', weight: 'required' },
+  SelfAttention: { qkv: 'required', bias: 'optional', mask: 'optional' },
+  SelfAttentionGrad: {
+    dy: 'required',
+    qkv: 'required',
+    out: 'required',
+    bias: 'optional',
+    mask: 'optional',
+  },
+  Conv3x3x3: { x: 'required', weight: 'required' },
+  Conv3x3x3GradInput: { dy: 'required', weight: 'required' },
+  Conv3x3x3GradFilter: { x: 'required', dy: 'required' },
+  WeightedRowSum: { table: 'required', index: 'required', weight: 'required' },
+  WeightedRowSumGradTable: { index: 'required', weight: 'required', dy: 'required' },
+  WeightedRowSumGradWeight: { table: 'required', index: 'required', dy: 'required' },
+  AdamUpdate: {
+    weight: 'required',
+    grad: 'required',
+    exp_avg: 'required',
+    exp_avg_sq: 'required',
+    scalars: 'required',
+  },
+};
+
+/** A tfjs backend that runs fused kernels. For the others nn/fused.ts composes them of tfjs's operations. */
+export interface FusedBackend {
+  /** The kernels that the backend runs; each must be registered with tfjs. */
+  readonly fusedKernels: ReadonlySet<FusedKernelName>;
+}
+
+/** The elements of AdamUpdate's `scalars` in order; t is the number of the step, and the step size is lr/(1 − β1^t). */
+export const ADAM_SCALARS = [
+  /** 1 − lr·weight decay, which shrinks the weight itself. */
+  'decay',
+  /** Factor of the weight in the gradient. */
+  'l2',
+  'beta1',
+  'oneMinusBeta1',
+  'beta2',
+  'oneMinusBeta2',
+  /** 1/√(1 − β2^t). */
+  'correction',
+  'eps',
+  'stepSize',
+] as const;
+
+export type AdamScalars<T> = Readonly<Record<(typeof ADAM_SCALARS)[number], T>>;
+
+/** Names the elements of `scalars` after they have been split. */
+export function nameAdamScalars<T>(elements: readonly T[]): AdamScalars<T> {
+  return Object.fromEntries(ADAM_SCALARS.map((name, i) => [name, elements[i]])) as AdamScalars<T>;
+}

@@ -1,0 +1,234 @@
+/** @file A tape that releases memory early, custom gradients, no-grad and activation checkpointing, on top of tfjs's tape. */
+import * as tf from '@tensorflow/tfjs';
+import { graphBreak } from '../engine/lazy_hints.js';
+
+type Save = (tensors: tf.Tensor[]) => void;
+
+/**
+ * Records `forward` as one operation of the tape. `vjp(dy, saved)` receives the tensors that `forward` passed to `save` and
+ * returns one gradient per input, in order; its temporaries are freed at once. Inputs must be float tensors. Integer
+ * operands belong in the closure and, since they must outlive the forward pass, in `save`.
+ */
+export function differentiable(
+  inputs: tf.Tensor[],
+  forward: (save: Save) => tf.Tensor,
+  vjp: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[],
+): tf.Tensor {
+  return tf.customGrad((...args) => ({
+    value: forward(args[args.length - 1] as unknown as Save),
+    gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.tidy(() => vjp(dy, saved)),
+  }))(...inputs);
+}
+
+/**
+ * Returns x after a graph break, in the forward and in the backward pass: a lazy engine runs the regions of the network
+ * one by one and releases the memory of each. `before` and `after` name the two regions in the engine's statistics.
+ */
+export function withGraphBreak(
+  x: tf.Tensor,
+  { before, after }: { before: string; after: string },
+): tf.Tensor {
+  return differentiable(
+    [x],
+    () => {
+      graphBreak(after);
+      return x.clone();
+    },
+    (dy) => {
+      graphBreak(before);
+      return [dy.clone()];
+    },
+  );
+}
+
+/** Runs `compute` without the tape: its results are constants to it, as under `torch.no_grad()`. */
+export function noGrad<T>(compute: () => T): T {
+  // tfjs puts operations on the tape at kernel depth 0 only.
+  const { state } = tf.engine();
+  state.kernelDepth++;
+  try {
+    return compute();
+  } finally {
+    state.kernelDepth--;
+  }
+}
+
+/** An operation on tfjs's tape; `inputs` may be an array. */
+interface TapeNode {
+  kernelName: string;
+  inputs: Record<string, tf.Tensor>;
+  outputs: tf.Tensor[];
+  saved?: tf.Tensor[];
+  /** The vector-Jacobian products of the inputs. */
+  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
+}
+
+type Gradients = (tf.Tensor | null)[];
+
+/**
+ * The operations of a computation, so that its gradients can be computed later; use it outside of any tf.tidy. Unlike
+ * tf.grads it frees the saved tensors of an operation and the gradient of its result as soon as the operation has been
+ * differentiated, which more than halves the peak of memory. Either `backward` or `dispose` ends it.
+ */
+export class Tape {
+  readonly value: tf.Tensor;
+  readonly #nodes: TapeNode[];
+
+  /** Runs `f` with a tape of its own, whether or not another one is active. */
+  constructor(f: () => tf.Tensor) {
+    const { state } = tf.engine();
+    const outer = state.activeTape;
+    const nodes: TapeNode[] = [];
+    state.activeTape = nodes as unknown as typeof outer;
+    state.gradientDepth++;
+    try {
+      this.value = tf.tidy(f);
+      this.#nodes = nodes;
+    } catch (error) {
+      release(nodes);
+      throw error;
+    } finally {
+      state.gradientDepth--;
+      state.activeTape = outer;
+    }
+  }
+
+  /**
+   * Gradients of `sum(value · dy)` with respect to `xs`, null where the value does not depend on one of them, added to
+   * `sums`, which are consumed. Disposes the value; the caller disposes dy and the gradients.
+   */
+  backward(dy: tf.Tensor, xs: readonly tf.Tensor[], sums?: Readonly<Gradients>): Gradients {
+    try {
+      return this.vjp(dy, xs, sums);
+    } finally {
+      this.value.dispose();
+    }
+  }
+
+  /** Like `backward`, but keeps the value, which may be one of the tensors that `f` got. */
+  vjp(dy: tf.Tensor, xs: readonly tf.Tensor[], sums: Readonly<Gradients> = []): Gradients {
+    try {
+      // tf.tidy accepts null in a result, but its type does not.
+      return tf.tidy(() => this.#differentiate(dy.clone(), xs, sums) as tf.Tensor[]);
+    } finally {
+      release(this.#nodes.splice(0));
+    }
+  }
+
+  /** Frees the value and the tensors that the tape still holds. */
+  dispose(): void {
+    this.value.dispose();
+    release(this.#nodes.splice(0));
+  }
+
+  /** Differentiates the operations from the last to the first. Consumes the nodes, dy and the sums. */
+  #differentiate(dy: tf.Tensor, xs: readonly tf.Tensor[], sums: Readonly<Gradients>): Gradients {
+    const wanted = new Set(xs.map((x) => x.id));
+    const dependent = this.#dependents(wanted);
+    const gradients = new Map([[this.value.id, dy]]);
+    for (const [i, sum] of sums.entries()) if (sum) gradients.set(xs[i].id, sum);
+    for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
+      const dys = node.outputs.map((z) => gradients.get(z.id) ?? null);
+      try {
+        if (dys.some((d) => d) && node.outputs.some((z) => dependent.has(z.id)))
+          addVjps(node, dys, dependent, gradients);
+      } finally {
+        release([node]);
+      }
+      for (const [i, z] of node.outputs.entries()) {
+        if (wanted.has(z.id)) continue;
+        dys[i]?.dispose();
+        gradients.delete(z.id);
+      }
+    }
+    return xs.map((x) => gradients.get(x.id) ?? null);
+  }
+
+  /** Ids of the tensors that depend on those of `ids`, these included. */
+  #dependents(ids: ReadonlySet<number>): Set<number> {
+    const dependent = new Set(ids);
+    for (const { inputs, outputs } of this.#nodes) {
+      if (Object.values(inputs).some((x) => dependent.has(x.id)))
+        for (const z of outputs) dependent.add(z.id);
+    }
+    return dependent;
+  }
+}
+
+function release(nodes: readonly TapeNode[]): void {
+  for (const { saved } of nodes) if (saved) tf.dispose(saved);
+}
+
+/** Adds the gradients of a node's inputs to `gradients`, for inputs in `dependent`. */
+function addVjps(
+  { kernelName, inputs, saved = [], gradient }: TapeNode,
+  dys: Gradients,
+  dependent: ReadonlySet<number>,
+  gradients: Map<number, tf.Tensor>,
+): void {
+  if (!gradient) throw new Error(`${kernelName} has no gradient`);
+  const targets = Object.entries(inputs).filter(([, x]) => dependent.has(x.id));
+  const found = tf.tidy(() => {
+    const terms = gradient(dys);
+    return targets.map(([name]) => terms[name]());
+  });
+  // Two inputs may get one tensor as their gradient, or dy itself; but every entry of the map is disposed by itself.
+  const shared = new Set([...dys, ...saved]);
+  for (const [i, [, x]] of targets.entries()) {
+    tf.util.assertShapesMatch(found[i].shape, x.shape, `gradient of ${kernelName}: `);
+    const dx = shared.has(found[i]) ? found[i].clone() : found[i];
+    shared.add(found[i]);
+    const sum = gradients.get(x.id);
+    gradients.set(x.id, sum ? sum.add(dx) : dx);
+    if (sum) tf.dispose([sum, dx]);
+  }
+}
+
+/**
+ * Gradients of a scalar loss with respect to `variables`: tensors in their order, null where the loss does not depend
+ * on one. The caller disposes the loss and the gradients.
+ */
+export function backward(
+  loss: () => tf.Scalar,
+  variables: tf.Tensor[],
+): { value: tf.Scalar; grads: Gradients } {
+  return differentiate(loss, variables) as { value: tf.Scalar; grads: Gradients };
+}
+
+/** The value of `f` and the gradients of `sum(f() · dy)`; dy is 1 unless given. */
+function differentiate(
+  f: () => tf.Tensor,
+  xs: readonly tf.Tensor[],
+  dy?: tf.Tensor,
+): { value: tf.Tensor; grads: Gradients } {
+  return tf.tidy(() => {
+    const tape = new Tape(f);
+    const grads = tape.vjp(dy ?? tf.onesLike(tape.value), xs);
+    // tf.tidy accepts null in a result, but its type does not.
+    return { value: tape.value, grads: grads as tf.Tensor[] };
+  });
+}
+
+/**
+ * Activation checkpointing: computes `f(x)` and saves only `x` and `constants`; the backward pass computes `f` again.
+ * `parameters` are the weights that `f` uses; `constants` (such as masks) are passed to it.
+ */
+export function activationCheckpoint(
+  f: (x: tf.Tensor, constants: tf.Tensor[]) => tf.Tensor,
+  x: tf.Tensor,
+  parameters: tf.Tensor[],
+  constants: tf.Tensor[] = [],
+): tf.Tensor {
+  return differentiable(
+    [x, ...parameters],
+    (save) => {
+      save([x, ...constants]);
+      return f(x, constants);
+    },
+    (dy, [input, ...saved]) => {
+      const inputs = [input, ...parameters];
+      const { grads } = differentiate(() => f(input, saved), inputs, dy);
+      return grads.map((grad, i) => grad ?? tf.zerosLike(inputs[i]));
+    },
+  );
+}
