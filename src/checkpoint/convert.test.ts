@@ -25,7 +25,7 @@ import { verifyWeightFile } from '../formats/weight_file.js';
 import { type ConvertOptions, convertWeightFile } from './convert.js';
 import { findStateDict } from './weights.js';
 
-const GOLDEN = fileURLToPath(new URL('../../test/golden/checkpoints/', import.meta.url));
+const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', import.meta.url));
 
 let folder: string;
 beforeAll(() => {

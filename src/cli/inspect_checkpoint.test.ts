@@ -18,7 +18,7 @@ import { writePth } from '../formats/pth/pth_writer.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
 import { main } from './main.js';
 
-const GOLDEN = fileURLToPath(new URL('../../test/golden/checkpoints/', import.meta.url));
+const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', import.meta.url));
 
 let folder: string;
 beforeAll(() => {

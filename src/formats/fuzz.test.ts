@@ -32,7 +32,7 @@ const MAX_SECONDS = 2;
 const MAX_BYTES = 800 * 2 ** 20;
 
 /** The small ones of the files that PyTorch wrote. */
-const GOLDEN = fileURLToPath(new URL('../../test/golden/checkpoints/', import.meta.url));
+const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', import.meta.url));
 const golden = new Map(
   readdirSync(GOLDEN)
     .filter((name) => name.endsWith('.pth'))

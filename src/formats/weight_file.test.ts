@@ -13,7 +13,7 @@ import { writePth } from './pth/pth_writer.js';
 import { checkWeightFile, verifyWeightFile, weightFormatOf } from './weight_file.js';
 import { findEntryData, readZipDirectory } from './zip/zip_reader.js';
 
-const GOLDEN = fileURLToPath(new URL('../../test/golden/checkpoints/', import.meta.url));
+const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', import.meta.url));
 
 let folder: string;
 beforeAll(() => {
@@ -101,7 +101,7 @@ describe('verifyWeightFile', () => {
 
   test('counts what has no checksum', async () => {
     const path = join(folder, 'without.pth');
-    const zip = await pthOf(pickleOf(tensorPickle({ length: 1, size: [1], stride: [1] }), '../checkpoint'), {
+    const zip = await pthOf(pickleOf(tensorPickle({ length: 1, size: [1], stride: [1] }), '.'), {
       0: floats(1),
     });
     zip.writeUInt32LE(0, zip.lastIndexOf('archive/data/0') - 46 + 16);

@@ -284,13 +284,13 @@ value = {
   'view': base[1:3, 2:5], 'transposed': base.t(), 'row': base[3], 'whole': base, 'expanded': base[:1].expand(3, 6),
   'channels_last': torch.arange(48, dtype=torch.float32).reshape(2, 2, 3, 4).to(memory_format=torch.channels_last),
   'parameter': torch.nn.Parameter(torch.ones(2)), 'scalar': torch.tensor(2.5), 'empty': torch.empty(0, 3),
-  **{str(t).split('..')[1]: torch.tensor([0, 1, 100]).to(t) for t in (torch.float64, torch.float32, torch.float16,
+  **{str(t).split('.')[1]: torch.tensor([0, 1, 100]).to(t) for t in (torch.float64, torch.float32, torch.float16,
      torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)},
   'negative': torch.tensor([-1, -2**40]), 'big': 2**70, 'float': 1.0, 'text': 'é漢', 'bytes': bytes([0, 200]),
   'tuple': (1, [2, (3,)]), 'size': torch.Size([2, 3]), 'none': None, 'dict': {0: {'step': 1}},
   'default': collections.defaultdict(dict, {1: 2}), 'ordered': collections.OrderedDict(a=1),
 }
-tensors = {k: [str(v.dtype).split('..')[1], list(v.shape), v.detach().double().flatten().tolist()]
+tensors = {k: [str(v.dtype).split('.')[1], list(v.shape), v.detach().double().flatten().tolist()]
            for k, v in value.items() if isinstance(v, torch.Tensor)}
 value['module'] = torch.nn.Linear(2, 1).state_dict()
 value['args'], value['object'], value['dtype'] = argparse.Namespace(lr=0.1), Unknown(), torch.float32

@@ -106,7 +106,7 @@ const { value } = fc.letrec<{ value: Buffer }>((tie) => {
 
 /** A whole pickle, often of a state dict. */
 export const pickleProgram = fc.oneof(
-  value.map((item) => pickleOf([OP.PROTO, 2], item, '..')),
+  value.map((item) => pickleOf([OP.PROTO, 2], item, '.')),
   value.map((item) => pickleOf([OP.PROTO, 2], '}(', text('model'), '}(', text('w'), item, 'uu.')),
-  fc.array(fc.oneof(scalar, junk), { maxLength: 40 }).map((ops) => pickleOf(...ops, '..')),
+  fc.array(fc.oneof(scalar, junk), { maxLength: 40 }).map((ops) => pickleOf(...ops, '.')),
 );

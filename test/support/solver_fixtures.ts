@@ -34,7 +34,7 @@ export function solverConfig(changes: Record<string, unknown> = {}): SolverConfi
     },
   };
   for (const [path, value] of Object.entries(changes)) {
-    const keys = path.split('..');
+    const keys = path.split('.');
     const last = keys.pop()!;
     let section = cfg as unknown as Record<string, Record<string, unknown>>;
     for (const key of keys) {

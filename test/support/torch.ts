@@ -19,9 +19,9 @@ export function runPython(script: string, folder: string): unknown {
   return printed ? JSON.parse(printed) : null;
 }
 
-/** Runs a file of test/ in a folder, with the words that come after its name. */
+/** Runs a file of test/e2e in a folder, with the words that come after its name. */
 export function runPythonFile(file: string, words: readonly string[], folder: string): void {
-  run([fileURLToPath(new URL(file, import.meta.url)), ...words], folder);
+  run([fileURLToPath(new URL(`../e2e/${file}`, import.meta.url)), ...words], folder);
 }
 
 function run(words: readonly string[], folder: string): string {

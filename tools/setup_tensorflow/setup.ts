@@ -156,10 +156,7 @@ function writeRecord(install: TensorflowInstall, record: SetupRecord): Promise<v
 /** The install script of the npm package, as npm would have run it. */
 async function runOwnDownload(install: TensorflowInstall, gpu: boolean, say: Say): Promise<void> {
   say("running the npm package's own install script");
-  const bin = [
-    join(install.folder, 'node_modules', '.bin'),
-    join(install.folder, '../../src/engine', '../../src/engine', '.bin'),
-  ];
+  const bin = [join(install.folder, 'node_modules', '.bin'), join(install.folder, '..', '..', '.bin')];
   const env = {
     ...process.env,
     PATH: [...bin, process.env.PATH].join(process.platform === 'win32' ? ';' : ':'),

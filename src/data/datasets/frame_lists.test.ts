@@ -124,7 +124,7 @@ describe('readFrameLists', () => {
     expect(lists(['none.csv'])).toThrow(
       /none\.csv: cannot read the frame list \(AVA\.TEST_LISTS\): there is no such file/,
     );
-    expect(lists(['..'])).toThrow(/is a folder/);
+    expect(lists(['.'])).toThrow(/is a folder/);
   });
 
   it('names many mistakes at once', () => {

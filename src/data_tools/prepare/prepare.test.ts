@@ -205,7 +205,7 @@ describe('what is taken out of a folder', () => {
     writeFileSync(join(folder, 'jpeg'), Buffer.from('ffd8ffe0', 'hex'));
     mkdirSync(join(folder, 'empty/inner'), { recursive: true });
     symlinkSync('nowhere', join(folder, 'lost'));
-    symlinkSync('../..', join(folder, 't/up'));
+    symlinkSync('..', join(folder, 't/up'));
     execFileSync('mkfifo', [join(folder, 'pipe.mp4')]);
     const { videos, lines } = look(folder);
     expect(videos.map(({ name }) => name)).toEqual(['a']);

@@ -295,16 +295,9 @@ describe('tensors of a storage', () => {
   const read = async (spec: Partial<Parameters<typeof tensorPickle>[0]>, data: Uint8Array = storage) =>
     readPth(
       fileWith(
-        await pthOf(
-          pickleOf(
-            [0x80, 2],
-            tensorPickle({ length: 6, size: [6], stride: [1], ...spec }),
-            '../../checkpoint',
-          ),
-          {
-            0: data,
-          },
-        ),
+        await pthOf(pickleOf([0x80, 2], tensorPickle({ length: 6, size: [6], stride: [1], ...spec }), '.'), {
+          0: data,
+        }),
       ),
     );
 
@@ -405,12 +398,9 @@ describe('damaged zip files', () => {
     change: (zip: Buffer, central: number, local: number) => void,
     name = 'archive/data/0',
   ) {
-    const zip = await pthOf(
-      pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '../../checkpoint'),
-      {
-        0: floats(1, 2),
-      },
-    );
+    const zip = await pthOf(pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.'), {
+      0: floats(1, 2),
+    });
     const local = zip.indexOf(name) - 30;
     const central = zip.lastIndexOf(name) - 46;
     change(zip, central, local);
@@ -493,12 +483,9 @@ describe('damaged zip files', () => {
   });
 
   test('cut anywhere', async () => {
-    const zip = await pthOf(
-      pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '../../checkpoint'),
-      {
-        0: floats(1, 2),
-      },
-    );
+    const zip = await pthOf(pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.'), {
+      0: floats(1, 2),
+    });
     for (let length = 0; length < zip.length; length += 7) {
       expect(() => readPth(fileWith(zip.subarray(0, length))), `${length} bytes`).toThrow(CheckpointError);
     }
@@ -527,12 +514,12 @@ describe('the legacy format', () => {
   const legacy = (value: Uint8Array, ...rest: Uint8Array[]) =>
     Buffer.concat([
       Buffer.from(MAGIC),
-      pickleOf([0x80, 2], 'M', [233, 3], '../../checkpoint'),
+      pickleOf([0x80, 2], 'M', [233, 3], '.'),
       system(true),
       value,
       ...rest,
     ]);
-  const one = pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '../../checkpoint');
+  const one = pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.');
   const keys = pickleOf('](', text('0'), 'e.');
   const whole = () => legacy(one, keys, length(2), floats(3, 4));
 
@@ -582,33 +569,21 @@ describe('the legacy format', () => {
     ['no list of storages', () => legacy(one, pickleOf('N.')), /list of its storages/],
     [
       'a storage larger than the file',
-      () =>
-        legacy(pickleOf(tensorPickle({ length: 2 ** 40, size: [2], stride: [1] }), '../../checkpoint'), keys),
+      () => legacy(pickleOf(tensorPickle({ length: 2 ** 40, size: [2], stride: [1] }), '.'), keys),
       /claims/,
     ],
     [
       'a storage of an unknown type',
       () =>
-        legacy(
-          pickleOf(
-            tensorPickle({ type: 'NewStorage', length: 2, size: [2], stride: [1] }),
-            '../../checkpoint',
-          ),
-          keys,
-        ),
+        legacy(pickleOf(tensorPickle({ type: 'NewStorage', length: 2, size: [2], stride: [1] }), '.'), keys),
       /NewStorage are unknown/,
     ],
     [
       'a big-endian machine',
-      () =>
-        Buffer.concat([Buffer.from(MAGIC), pickleOf('M', [233, 3], '../../checkpoint'), system(false), one]),
+      () => Buffer.concat([Buffer.from(MAGIC), pickleOf('M', [233, 3], '.'), system(false), one]),
       /big-endian/,
     ],
-    [
-      'another protocol',
-      () => Buffer.concat([Buffer.from(MAGIC), pickleOf('K', [1], '../../checkpoint')]),
-      /protocol is 1/,
-    ],
+    ['another protocol', () => Buffer.concat([Buffer.from(MAGIC), pickleOf('K', [1], '.')]), /protocol is 1/],
   ])('%s', (_, make, message) => {
     const error = errorOf(() => readPth(fileWith(make())));
     expect(error).toBeInstanceOf(CheckpointError);

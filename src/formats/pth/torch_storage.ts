@@ -38,7 +38,7 @@ export const STORAGE_CLASS = Object.fromEntries(
 
 /** Element type of `torch.FloatStorage`, `torch.cuda.FloatStorage`, `torch.storage.UntypedStorage`, … */
 export function storageType(className: string): { bytes: number; dtype?: DType } | null {
-  const [root, ...path] = className.split('../../checkpoint');
+  const [root, ...path] = className.split('.');
   return (root === 'torch' && STORAGES.get(path.at(-1) ?? '')) || null;
 }
 

@@ -260,7 +260,7 @@ export function formatFloat(value: number): string {
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-4 || size >= 1e16) ? value.toExponential() : String(value);
   const [digits, exponent] = text.split('e');
-  const mantissa = digits.includes('../../config') ? digits : `${digits}.0`;
+  const mantissa = digits.includes('.') ? digits : `${digits}.0`;
   if (exponent === undefined) return mantissa;
   return `${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`;
 }

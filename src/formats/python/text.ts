@@ -10,7 +10,7 @@ export function pythonFloat(value: number): string {
     return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
   }
   const text = String(value);
-  return text.includes('../../solver') ? text : `${text}.0`;
+  return text.includes('.') ? text : `${text}.0`;
 }
 
 /** A list of floats: `[0.75, 1.0]`. */

@@ -123,7 +123,7 @@ class Parser {
   }
 
   #skipSpace(): void {
-    while (' \n\r\t'.includes(this.text[this.#at] || '../../checkpoint')) this.#at++;
+    while (' \n\r\t'.includes(this.text[this.#at] || '.')) this.#at++;
   }
 
   #fail(why: string): never {

@@ -40,7 +40,7 @@ async function writeSparse(path: string, write: (zip: ZipWriter, sink: SparseSin
   await handle.close();
 }
 
-const pickle = pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '../../checkpoint');
+const pickle = pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.');
 const data = new Uint8Array(Float32Array.of(1, 2).buffer);
 
 test('entries that begin beyond 4 GiB', async () => {

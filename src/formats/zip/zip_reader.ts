@@ -101,7 +101,7 @@ function withLimits(
 /** Nothing is ever extracted; but such names are in no checkpoint. */
 function isPlainName(name: string): boolean {
   const parts = name.split(/[/\\]/);
-  return parts[0] !== '' && !/^[a-z]:/i.test(name) && !parts.includes('../..') && !name.includes('\0');
+  return parts[0] !== '' && !/^[a-z]:/i.test(name) && !parts.includes('..') && !name.includes('\0');
 }
 
 /** Where the data of an entry begin in the file. */
