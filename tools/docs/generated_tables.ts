@@ -9,7 +9,8 @@ import { inspectCommand } from '../../src/cli/inspect.js';
 import { reportCommand } from '../../src/cli/report.js';
 import { testCommand } from '../../src/cli/test.js';
 import { trainCommand } from '../../src/cli/train.js';
-import { configReference } from '../../src/config/reference.js';
+import { configReference } from './config_reference.js';
+import { code, markdownTable } from './markdown.js';
 
 const COMMANDS: readonly (() => Command)[] = [
   ...[trainCommand, testCommand, evaluateCommand, detectCommand, dataCommand],
@@ -42,24 +43,22 @@ function findCommand([name, ...rest]: string[]): Command | undefined {
 
 /** Markdown table of a command's arguments and flags. */
 export function flagsTable(command: Command): string {
-  const rows = [
-    ...command.registeredArguments.map(argumentRow),
-    ...command.options.filter((option) => !option.hidden).map(optionRow),
-  ];
-  return ['| flag | meaning | default |', '| --- | --- | --- |', ...rows].join('\n');
+  return markdownTable(
+    ['flag', 'meaning', 'default'],
+    [
+      ...command.registeredArguments.map(argumentRow),
+      ...command.options.filter((option) => !option.hidden).map(optionRow),
+    ],
+  );
 }
 
-function argumentRow(argument: Argument): string {
+function argumentRow(argument: Argument): string[] {
   const name = argument.name() + (argument.variadic ? ' …' : '');
-  return row(argument.required ? `<${name}>` : `[${name}]`, argument.description, '');
+  return [code(argument.required ? `<${name}>` : `[${name}]`), argument.description, ''];
 }
 
-function optionRow({ flags, description, argChoices, mandatory, negate, ...option }: Option): string {
+function optionRow({ flags, description, argChoices, mandatory, negate, defaultValue }: Option): string[] {
   const choices = argChoices ? ` (${argChoices.join(', ')})` : '';
-  const value = negate || option.defaultValue === undefined ? '' : String(option.defaultValue);
-  return row(flags, description + choices, mandatory ? 'required' : value && `\`${value}\``);
-}
-
-function row(flag: string, meaning: string, value: string): string {
-  return `| ${[`\`${flag}\``, meaning, value].map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const value = negate || defaultValue === undefined ? '' : code(String(defaultValue));
+  return [code(flags), description + choices, mandatory ? 'required' : value];
 }

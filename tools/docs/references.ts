@@ -3,7 +3,18 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Folders whose files the pages name by their path from the repository root. */
-const FOLDERS = ['bench', 'bin', 'config_files', 'docs', 'examples', 'sample', 'scripts', 'src', 'test', 'tools'];
+const FOLDERS = [
+  'bench',
+  'bin',
+  'config_files',
+  'docs',
+  'examples',
+  'sample',
+  'scripts',
+  'src',
+  'test',
+  'tools',
+];
 
 /** One sentence for each reference of the page that leads nowhere; `page` is its path from `root`. */
 export function deadReferences(root: string, page: string, text: string): string[] {
