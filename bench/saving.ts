@@ -12,7 +12,6 @@ import { CheckpointSaver } from '../src/checkpoint/saver.js';
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
 import type { Logger } from '../src/run/logger.js';
-import { checkpointParts } from '../src/training/restore/restore.js';
 import { median } from './machine.js';
 import { randomBatch } from './random_batch.js';
 import { makeTrainingState, stepOf } from './training.js';
@@ -65,9 +64,10 @@ try {
   const writes: number[] = [];
   for (let round = 1; round <= 3; round++) {
     let written: Promise<number> | undefined;
+    state.iteration = round;
     waits.push(
       await timed(async () => {
-        await saver.save(`model_${String(round).padStart(7, '0')}`, checkpointParts(state, round));
+        await saver.save(`model_${String(round).padStart(7, '0')}`, state.checkpoint());
         written = timed(() => saver.settle());
       }),
     );

@@ -54,7 +54,7 @@ const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
 const batch = atOnce * accumulate;
 const { CLIP_GRAD_NORM } = config.SOLVER;
-const train = makeTraining(config, { clipsAtOnce: atOnce, clipGradNorm: CLIP_GRAD_NORM });
+const train = makeTraining(config, { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM });
 const data = randomBatch(
   batch,
   config.DATA.NUM_FRAMES,

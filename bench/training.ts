@@ -1,19 +1,14 @@
 /** @file What the benchmarks of training share: a model with random weights, and its steps. */
 import type { Config } from '../src/config/index.js';
 import type { Batch } from '../src/data/loading/collate.js';
-import { SetCriterion } from '../src/loss/criterion.js';
-import { Detector } from '../src/model/detector.js';
 import { initializeParameters } from '../src/nn/module.js';
-import { makeLrScheduler, makeOptimizer } from '../src/solver/index.js';
-import type { TrainingState } from '../src/training/loop.js';
 import { type StepOptions, stepRng, trainStep } from '../src/training/step.js';
+import { TrainingState } from '../src/training/training_state.js';
 
 export function makeTrainingState(config: Config): TrainingState {
-  const model = new Detector(config);
-  const optimizer = makeOptimizer(config, model);
-  initializeParameters(model, 0);
-  const criterion = new SetCriterion(config.MODEL.STM);
-  return { model, criterion, optimizer, scheduler: makeLrScheduler(config, optimizer) };
+  const state = TrainingState.build(config);
+  initializeParameters(state.model, 0);
+  return state;
 }
 
 /** Returns a function that makes one whole training step, done when it resolves, and returns the loss. */

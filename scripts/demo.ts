@@ -5,15 +5,18 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openConsoleLog } from '../src/cli/console.js';
 import { reportError } from '../src/cli/errors.js';
 import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
+import { onceMore, StopSignals } from '../src/cli/process/signals.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
 import { DetectConsole } from '../src/detect/console.js';
 import { detect } from '../src/detect/detect.js';
 import { selectEngine } from '../src/engine/index.js';
+import { resultsTable } from '../src/evaluation/results.js';
 import { writeReport } from '../src/report/write.js';
 import { readEvaluations } from '../src/run/evaluations.js';
-import { test } from '../src/training/evaluate_checkpoint.js';
+import { evaluateCheckpoint } from '../src/training/evaluate_checkpoint.js';
 import { train } from '../src/training/train.js';
 
 const OUTPUT_DIR = join('output', process.argv.includes('--long') ? 'demo-long' : 'demo');
@@ -43,20 +46,22 @@ async function demo(args: string[]): Promise<number> {
 
   // A demo starts afresh. What it made in a minute is made again; what took half an hour stays.
   if (!long) rmSync(OUTPUT_DIR, { recursive: true, force: true });
-  const { exitCode } = await train(configure(), {
+  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
+  const { signal } = stop;
+  const { bars, log } = openConsoleLog(false);
+  const hooks = bars ? [bars] : [];
+  await train(configure(), {
     ...ENGINE,
-    transfer: false,
-    noHead: false,
-    adjustLr: false,
-    resume: false,
+    log,
     overwrite: true,
     seed: 0,
-    tensorBoard: false,
-    tensorBoardHistograms: null,
-    skipFinalTest: false,
     skipValidation: !long,
+    signal,
+    hooks,
+    showEvaluation: bars?.evaluation.bind(bars),
   });
-  if (exitCode !== 0) return exitCode;
+  stop.close();
+  if (stop.received) return stop.exitCode;
 
   const weights = join(OUTPUT_DIR, 'model_final.pth');
   if (long) await testOnTrainingFrames(configure, weights);
@@ -73,7 +78,12 @@ async function testOnTrainingFrames(
   console.log('\nOn the key frames that it was trained on:');
   const split = ['AVA.TEST_LISTS', "['train.csv']", 'AVA.TEST_GT_BOX_LISTS', "['train.csv']"];
   const output = ['OUTPUT_DIR', join(OUTPUT_DIR, 'on_training_frames')];
-  await test(configure('MODEL.WEIGHT', weights, ...split, ...output), ENGINE);
+  const { log } = openConsoleLog(false);
+  const report = await evaluateCheckpoint(configure('MODEL.WEIGHT', weights, ...split, ...output), {
+    ...ENGINE,
+    log,
+  });
+  if (report) console.log(resultsTable(report.results));
 }
 
 /** Draws detections in the validation clip, writes the report, and says where they are. */

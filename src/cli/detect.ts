@@ -50,10 +50,10 @@ export function detectCommand(): Command {
     const { config, note, warning } = weightsOfOwnRun(loaded);
     if (note !== null) report.info(note);
     if (warning !== undefined) report.warn(warning);
-    const stopping = new AbortController();
     const stop = new StopSignals((signal) => {
-      report.info(`${signal}: finishing what is begun${onceMore(signal)}`);
-      stopping.abort(new StoppedError());
+      const text = `${signal}: finishing what is begun${onceMore(signal)}`;
+      report.info(text);
+      return text;
     });
     try {
       const summary = await detect(config, {
@@ -68,12 +68,12 @@ export function detectCommand(): Command {
         video: flags.video,
         engine: flags.engine,
         device: flags.device,
-        signal: stopping.signal,
+        signal: stop.signal,
         report,
       });
       report.done(summary, flags.out);
     } catch (error) {
-      if (!(error instanceof StoppedError)) throw error;
+      if (error !== stop.signal.reason) throw error;
       report.nothing();
     } finally {
       report.close();
@@ -82,9 +82,6 @@ export function detectCommand(): Command {
     process.exitCode = stop.exitCode;
   });
 }
-
-/** What an extraction that was stopped ends with. */
-class StoppedError extends Error {}
 
 function number(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
   return (text) => {

@@ -3,8 +3,12 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
+import { resultsTable } from '../evaluation/results.js';
+import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
+import { print } from './process/print.js';
+import { onceMore, StopSignals } from './process/signals.js';
 
 type Flags = ConfigOptions & Pick<EngineRequest, 'engine' | 'device'>;
 
@@ -14,7 +18,22 @@ export function testCommand(): Command {
     .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
       const loaded = loadConfig(configFile, overrides);
       goOnWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, 'evaluation')}`);
-      const { test } = await import('../training/evaluate_checkpoint.js');
-      process.exitCode = await test(loaded, { engine, device, verbose });
+      const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
+      const stop = new StopSignals((signal) => `${signal}: ending after this batch${onceMore(signal)}`);
+      try {
+        const { log, bars } = openConsoleLog(verbose);
+        const report = await evaluateCheckpoint(loaded, {
+          engine,
+          device,
+          verbose,
+          log,
+          signal: stop.signal,
+          showEvaluation: bars?.evaluation.bind(bars),
+        });
+        if (report) print(`${resultsTable(report.results)}\n`);
+      } finally {
+        stop.close();
+      }
+      process.exitCode = stop.exitCode;
     });
 }

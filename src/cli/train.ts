@@ -1,13 +1,15 @@
 /** @file `stmixer train`: its flags. */
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../config/index.js';
+import { type LoadedConfig, loadConfig } from '../config/index.js';
+import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
-import type { TrainOptions } from '../training/train.js';
+import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { goOnWithoutOutput } from './output.js';
 import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
+import { onceMore, StopSignals } from './process/signals.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -22,8 +24,8 @@ type Flags = ConfigOptions & {
   skipValInTrain?: boolean;
   seed?: number;
   replay?: string;
-  engine: TrainOptions['engine'];
-  device: TrainOptions['device'];
+  engine: EngineRequest['engine'];
+  device: EngineRequest['device'];
 };
 
 export function trainCommand(): Command {
@@ -78,27 +80,44 @@ export function trainCommand(): Command {
         return;
       }
       goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, 'log.jsonl')}`);
-      // Loaded late, so that --help and a wrong configuration are answered at once.
-      const { train } = await import('../training/train.js');
-      const { exitCode, stopped } = await train(loaded, {
-        transfer: flags.transfer ?? false,
-        noHead: !flags.head,
-        allowPartial: flags.allowPartial ?? false,
-        adjustLr: flags.adjustLr ?? false,
-        resume: flags.resume ?? false,
-        overwrite: flags.overwrite ?? false,
-        seed: flags.seed ?? null,
-        engine: flags.engine,
-        device: flags.device,
-        verbose: flags.verbose ?? false,
-        tensorBoard: flags.useTfboard ?? false,
-        tensorBoardHistograms: flags.tfboardHistograms ?? null,
-        skipFinalTest: flags.skipFinalTest ?? false,
-        skipValidation: flags.skipValInTrain ?? false,
-      });
-      if (stopped) await exitAtOnce(exitCode);
-      process.exitCode = exitCode;
+      await runTraining(loaded, flags);
     });
+}
+
+/** Trains until the end or the first signal, and sets the exit code of the process. */
+async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
+  // Loaded late, so that --help and a wrong configuration are answered at once.
+  const { train } = await import('../training/train.js');
+  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
+  const { log, bars } = openConsoleLog(flags.verbose ?? false);
+  try {
+    await train(loaded, {
+      transfer: flags.transfer ?? false,
+      noHead: !flags.head,
+      allowPartial: flags.allowPartial ?? false,
+      adjustLr: flags.adjustLr ?? false,
+      resume: flags.resume ?? false,
+      overwrite: flags.overwrite ?? false,
+      seed: flags.seed ?? null,
+      engine: flags.engine,
+      device: flags.device,
+      verbose: flags.verbose ?? false,
+      tensorBoard: flags.useTfboard ?? false,
+      tensorBoardHistograms: flags.tfboardHistograms ?? null,
+      skipFinalTest: flags.skipFinalTest ?? false,
+      skipValidation: flags.skipValInTrain ?? false,
+      log,
+      signal: stop.signal,
+      hooks: bars ? [bars] : [],
+      showEvaluation: bars?.evaluation.bind(bars),
+    });
+  } finally {
+    stop.close();
+  }
+  // Slurm's "time is nearly up" is no failure: the run has saved all that it did.
+  const exitCode = stop.name === 'SIGUSR1' ? 0 : stop.exitCode;
+  if (stop.received) await exitAtOnce(exitCode);
+  process.exitCode = exitCode;
 }
 
 /** A command that keeps no log. */

@@ -1,5 +1,4 @@
 /** @file Looking for people and their actions in a video or in pictures, and writing down and drawing what is found. */
-import { once } from 'node:events';
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
@@ -82,18 +81,13 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   refuseOwnInput(options.input, out);
   requireRoomFor(options.input);
   const wait = (message: string) => report.info(message);
-  const lock = await FolderLock.acquire(out, { command: 'detect', wait, arrival: aborted(signal) });
+  const lock = await FolderLock.acquire(out, { command: 'detect', wait, signal });
   if (!lock) throw signal.reason;
   try {
     return await detectLocked(cfg, options);
   } finally {
     lock.release();
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<null> {
-  if (!signal.aborted) await once(signal, 'abort');
-  return null;
 }
 
 async function detectLocked(cfg: Config, options: DetectOptions): Promise<DetectSummary> {

@@ -70,7 +70,7 @@ describe('detections', () => {
     expect(found?.map(({ clip }) => clip.clipId)).toEqual([0, 1]);
     expect(seen).toEqual([1, 2]);
     expect(detector.training).toBe(true);
-    const stopped = await detectAll(detector, batches(), settings, { shouldStop: () => true });
+    const stopped = await detectAll(detector, batches(), settings, { signal: AbortSignal.abort() });
     expect(stopped).toBeNull();
   });
 });

@@ -63,14 +63,14 @@ export interface EvaluationProgress {
 }
 
 /**
- * Runs the model over all batches, in evaluation mode, and returns its detections; null where `shouldStop` ended it
- * before. `progress` is told after every batch.
+ * Runs the model over all batches, in evaluation mode, and returns its detections; null if `signal` was aborted
+ * before the last batch. `progress` is told after every batch.
  */
 export async function detectAll(
   model: Detector,
   batches: AsyncIterable<Batch>,
   settings: DetectionSettings,
-  { progress, shouldStop }: { progress?(done: EvaluationProgress): void; shouldStop?(): boolean } = {},
+  { progress, signal }: { progress?(done: EvaluationProgress): void; readonly signal?: AbortSignal } = {},
 ): Promise<ClipDetections[] | null> {
   const begin = performance.now();
   const found: ClipDetections[] = [];
@@ -80,7 +80,7 @@ export async function detectAll(
     for await (const batch of batches) {
       found.push(...(await detectBatch(model, batch, settings)));
       progress?.({ clips: found.length, seconds: (performance.now() - begin) / 1000 });
-      if (shouldStop?.()) return null;
+      if (signal?.aborted) return null;
     }
   } finally {
     model.train(wasTraining);

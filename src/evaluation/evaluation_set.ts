@@ -19,8 +19,8 @@ export interface EvaluationRun {
   /** Told what is left out. */
   warn(message: string): void;
   progress?(done: EvaluationProgress): void;
-  /** Asked after every batch; true ends the evaluation without a result. */
-  shouldStop?(): boolean;
+  /** Ends the evaluation after a batch, without a result. */
+  readonly signal?: AbortSignal;
 }
 
 export class TestSet {

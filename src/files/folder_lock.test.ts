@@ -18,11 +18,9 @@ import { FolderLock, type LockOptions } from './folder_lock.js';
 
 let folder: string;
 let lock: string;
-const never = new Promise<null>(() => {});
 const options = () => ({
   command: 'train' as const,
   wait: vi.fn<NonNullable<LockOptions['wait']>>(),
-  arrival: never,
   silenceMs: 200,
 });
 
@@ -119,7 +117,7 @@ it('of another machine is taken over after a silence, refused at a sign of life'
 
 it('is not waited for longer than it takes to be told to stop', async () => {
   holder({ host: 'elsewhere', pid: 1 });
-  const stopping = { ...options(), silenceMs: 60_000, arrival: Promise.resolve(null) };
+  const stopping = { ...options(), silenceMs: 60_000, signal: AbortSignal.abort() };
   expect(await FolderLock.acquire(folder, stopping)).toBeNull();
 });
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../errors.js';
 import { numberOrNull, parseObject, readText, stringOr } from '../formats/json_lines.js';
+import { NEVER_ABORTED, unlessAborted } from '../util/abort.js';
 import { isRunning, processStat } from '../util/process_stat.js';
 
 /**
@@ -55,11 +56,10 @@ export interface LockOptions {
   /** Told why it takes time; standard error is told without it. */
   wait?(message: string): void;
   /** Ends the waiting, with null. */
-  readonly arrival?: Promise<null>;
+  readonly signal?: AbortSignal;
   readonly silenceMs?: number;
 }
 
-const NEVER = new Promise<null>(() => {});
 const toStandardError = (message: string) => void process.stderr.write(`${message}\n`);
 
 /** A folder that this process has for itself until `release`. */
@@ -79,10 +79,7 @@ export class FolderLock {
    * Takes the lock of a folder, or that of a process that has died. Whether a process on another machine has, only its silence
    * tells: then this waits two minutes. Null where it was told to stop meanwhile. Throws ConfigError where a process holds it.
    */
-  static acquire(
-    folder: string,
-    options: LockOptions & { readonly arrival?: undefined },
-  ): Promise<FolderLock>;
+  static acquire(folder: string, options: LockOptions & { readonly signal?: undefined }): Promise<FolderLock>;
   static acquire(folder: string, options: LockOptions): Promise<FolderLock | null>;
   static async acquire(folder: string, options: LockOptions): Promise<FolderLock | null> {
     const path = join(folder, COMMANDS[options.command].file);
@@ -153,11 +150,11 @@ function unreadable(path: string): ConfigError {
   );
 }
 
-/** Whether the process that wrote a lock still runs; null where `arrival` came before that was known. */
+/** Whether the process that wrote a lock still runs; null if `signal` was aborted before that was known. */
 async function isAlive(
   path: string,
   text: string,
-  { command, wait = toStandardError, arrival = NEVER, silenceMs = SILENCE_MS }: LockOptions,
+  { command, wait = toStandardError, signal = NEVER_ABORTED, silenceMs = SILENCE_MS }: LockOptions,
 ): Promise<boolean | null> {
   const { host, pid, began } = parseHolder(text);
   if (host === hostname() && pid !== null) {
@@ -177,8 +174,7 @@ async function isAlive(
   const before = modified(path);
   const end = performance.now() + patience;
   while (performance.now() < end) {
-    const stopped = await Promise.race([arrival, setTimeout(Math.min(1000, patience / 4), false)]);
-    if (stopped === null) return null;
+    if ((await unlessAborted(setTimeout(Math.min(1000, patience / 4), true), signal)) === null) return null;
     if (modified(path) !== before) return true;
   }
   return false;

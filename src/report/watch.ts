@@ -1,5 +1,6 @@
 /** @file Serves the report of a run to this machine while it trains, and tells open pages when there is something new. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { StopSignals } from '../cli/process/signals.js';
@@ -18,12 +19,10 @@ const KEEP_ALIVE_MS = 15_000;
 /** Serves until Ctrl-C; returns the exit code. Throws DataError where there is no such folder. */
 export async function watchRun(outputDir: string, port: number): Promise<number> {
   const watch = new RunWatch(outputDir);
-  const signal = new Promise<StopSignals>((resolve) => {
-    const signals: StopSignals = new StopSignals(() => resolve(signals));
-  });
+  const signals = new StopSignals((signal) => signal);
   const url = await watch.listen(port);
   process.stdout.write(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
-  const signals = await signal;
+  if (!signals.signal.aborted) await once(signals.signal, 'abort');
   await watch.close();
   signals.close();
   return signals.exitCode;

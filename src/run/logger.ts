@@ -1,8 +1,7 @@
-/** @file The log: readable lines on standard output, JSON lines in OUTPUT_DIR/log.jsonl. */
+/** @file A logger with two outputs: readable lines for a console, JSON lines for a file. */
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import pretty from 'pino-pretty';
-import { LineFile } from '../files/line_file.js';
 
 export type Logger = pino.Logger;
 
@@ -18,21 +17,32 @@ export interface Console {
 }
 
 export interface LoggerOptions {
-  /** The JSON lines are appended to this file. */
-  file: string;
-  console: Console;
-  color: boolean;
-  verbose: boolean;
+  /** Gets the readable lines; none without it. */
+  readonly console?: Console;
+  /** Gets each JSON line, without its line break. */
+  json(line: string): void;
+  readonly color: boolean;
+  /** Shows debug lines on the console too. */
+  readonly verbose: boolean;
 }
 
-export function createLogger({ file, console, color, verbose }: LoggerOptions): Logger {
+export function createLogger({ console, json, color, verbose }: LoggerOptions): Logger {
+  const streams: pino.StreamEntry[] = [
+    // Every line is written at once: the last ones before a crash are those that matter.
+    { level: 'debug', stream: { write: (line: string) => json(line.trimEnd()) } },
+  ];
+  if (console) streams.unshift({ level: verbose ? 'debug' : 'info', stream: readable(console, color) });
+  return pino({ level: 'debug', base: null }, pino.multistream(streams));
+}
+
+function readable(console: Console, color: boolean): pino.DestinationStream {
   const lines = new Writable({
     write(chunk, _encoding, done) {
       console.write(String(chunk));
       done();
     },
   });
-  const readable = pretty({
+  return pretty({
     destination: lines,
     sync: true,
     colorize: color,
@@ -41,13 +51,4 @@ export function createLogger({ file, console, color, verbose }: LoggerOptions): 
     hideObject: true,
     ignore: 'pid,hostname',
   });
-  // Every line is written at once: the last ones before a crash are those that matter.
-  const json = new LineFile(file, (message) => console.write(`${message}\n`));
-  return pino(
-    { level: 'debug', base: null },
-    pino.multistream([
-      { level: verbose ? 'debug' : 'info', stream: readable },
-      { level: 'debug', stream: { write: (line: string) => json.append(line.trimEnd()) } },
-    ]),
-  );
 }

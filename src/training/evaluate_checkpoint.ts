@@ -1,74 +1,74 @@
-/** @file `stmixer test`: a trained model on the test lists, from its configuration to its exit code. */
+/** @file A trained model on the test lists: its weights, its evaluation, and the files of both. */
 import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { isCheckpointFile } from '../checkpoint/checkpointer.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import { isIn } from '../checkpoint/pointer.js';
 import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
-import { onceMore, StopSignals } from '../cli/process/signals.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { TestSet } from '../evaluation/evaluation_set.js';
-import { resultsTable } from '../evaluation/results.js';
+import type { EvaluationReport } from '../evaluation/types.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { Detector } from '../model/detector.js';
 import { writeEnvironment } from '../run/environment.js';
 import { bestSoFar, evaluationFolder, recordEvaluation } from '../run/evaluations.js';
-import type { Logger } from '../run/logger.js';
-import { openLog } from '../run/run_log.js';
-import { evaluateModel } from './run_evaluation.js';
+import { RunLog } from '../run/run_log.js';
+import { abortText, NEVER_ABORTED } from '../util/abort.js';
+import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
-export interface TestOptions extends EngineRequest {
-  verbose: boolean;
+export interface TestOptions extends Partial<EngineRequest> {
+  /** Log of the evaluation; by default only log.jsonl gets it. */
+  readonly log?: RunLog;
+  /** Ends the evaluation after the batch; its reason is logged. */
+  readonly signal?: AbortSignal;
+  /** Shows the progress of the evaluation; by default lines in the log do. */
+  readonly showEvaluation?: ShowEvaluation;
 }
 
 /**
  * Evaluates MODEL.WEIGHT, or without it the last checkpoint in OUTPUT_DIR; with a run's own config.yaml, its best one.
- * Returns the exit code.
+ * Returns null if the signal ended it. Throws UserError.
  */
-export async function test(loaded: LoadedConfig, options: TestOptions): Promise<number> {
+export async function evaluateCheckpoint(
+  loaded: LoadedConfig,
+  options: TestOptions = {},
+): Promise<EvaluationReport | null> {
   const { OUTPUT_DIR } = loaded.config;
-  let say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const stop = new StopSignals((signal) => say(`${signal}: ending after this batch${onceMore(signal)}`));
+  const { log: runLog = new RunLog(), signal = NEVER_ABORTED } = options;
+  const log = runLog.logger;
+  const announce = () => log.warn(abortText(signal));
+  signal.addEventListener('abort', announce, { once: true });
   let lock: FolderLock | null = null;
   try {
     const own = weightsOfOwnRun(loaded);
     makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(OUTPUT_DIR, { command: 'test', wait: say, arrival: stop.arrival });
-    if (!lock) return stop.exitCode;
-    const hear = (log: Logger) => {
-      say = (line) => log.warn(line);
-    };
-    return await testLocked(own, { ...options, warnings: loaded.warnings, stop, hear });
+    lock = await FolderLock.acquire(OUTPUT_DIR, { command: 'test', wait: (line) => log.warn(line), signal });
+    return lock && (await evaluateLocked(own, loaded.warnings, { ...options, log: runLog, signal }));
   } finally {
     lock?.release();
-    stop.close();
+    signal.removeEventListener('abort', announce);
   }
 }
 
-interface LockedOptions extends TestOptions {
-  readonly warnings: LoadedConfig['warnings'];
-  readonly stop: StopSignals;
-  /** Told the log as soon as there is one. */
-  hear(log: Logger): void;
-}
-
-async function testLocked(
+async function evaluateLocked(
   { config: cfg, note, warning }: ReturnType<typeof weightsOfOwnRun>,
-  { warnings, stop, hear, ...options }: LockedOptions,
-): Promise<number> {
-  const testSet = new TestSet(cfg);
-  const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
-  const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
-  hear(log);
+  warnings: LoadedConfig['warnings'],
+  options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
+): Promise<EvaluationReport | null> {
+  const { engine: name = 'auto', device = 'auto', verbose, signal } = options;
+  const evaluationSet = new TestSet(cfg);
+  const engine = await selectEngine({ engine: name, device, verbose, threads: cfg.ENGINE.THREADS });
+  options.log.open(cfg.OUTPUT_DIR);
+  const log = options.log.logger;
   log.info({ engine }, `engine: ${engine.description}`);
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
   const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);
-  for (const line of [...warnings, ...tooManyWorkers, ...testSet.warnings]) log.warn(line);
-  for (const line of testSet.notes) log.info(`evaluation: ${line}`);
+  for (const line of [...warnings, ...tooManyWorkers, ...evaluationSet.warnings]) log.warn(line);
+  for (const line of evaluationSet.notes) log.info(`evaluation: ${line}`);
   const model = new Detector(cfg);
   const { path, iteration, ...found } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
   if (found.note !== undefined) log.info(found.note);
@@ -79,19 +79,14 @@ async function testLocked(
   const isForeign = holdsRun && !isIn(path, cfg.OUTPUT_DIR);
   // A run's own file says on which machine it was trained.
   if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
-  const shouldStop = () => stop.received;
-  const context = { testSet, log, bars, shouldStop };
   const steps = iteration ?? 0;
-  const folder = evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps);
-  const report = await evaluateModel(context, model, {
+  const report = await evaluateModel({ evaluationSet, log, signal, show: options.showEvaluation }, model, {
     iteration: steps,
     best: bestSoFar(cfg.OUTPUT_DIR, steps),
-    folder,
+    folder: evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps),
   });
-  if (!report) return stop.exitCode;
-  if (!isForeign) recordEvaluation(cfg.OUTPUT_DIR, report);
-  process.stdout.write(`${resultsTable(report.results)}\n`);
-  return stop.exitCode;
+  if (report && !isForeign) recordEvaluation(cfg.OUTPUT_DIR, report);
+  return report;
 }
 
 /** A name for the results of weights that lie elsewhere, e.g. `of_run_7_model_final`. */

@@ -4,32 +4,41 @@ import type { EvaluationRun, TestSet } from '../evaluation/evaluation_set.js';
 import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
-import type { ProgressBars } from '../run/console.js';
 import type { Logger } from '../run/logger.js';
 import { duration, significant } from '../util/text.js';
 
 /** Seconds between two lines of progress where there is no bar. */
 const LINE_PERIOD = 30;
 
+/** Progress of an evaluation on a terminal. */
+export interface EvaluationBar {
+  update(clips: number, seconds: number): void;
+  close(): void;
+}
+
+/** Shows the progress of an evaluation of `total` clips. */
+export type ShowEvaluation = (total: number) => EvaluationBar;
+
 export interface EvaluationContext {
-  readonly testSet: TestSet;
+  readonly evaluationSet: TestSet;
   readonly log: Logger;
-  readonly bars: ProgressBars | null;
-  shouldStop(): boolean;
+  readonly signal: AbortSignal;
+  /** Shows the progress; without it, lines in the log do. */
+  readonly show?: ShowEvaluation;
 }
 
 /**
- * Evaluates the model, writes its files and logs the outcome; null where it was stopped. It does not count for the run until
+ * Evaluates the model, writes its files and logs the outcome; null if it was stopped. It does not count for the run until
  * it is recorded.
  */
 export async function evaluateModel(
-  { testSet, log, bars, shouldStop }: EvaluationContext,
+  { evaluationSet, log, signal, show }: EvaluationContext,
   model: Detector,
   { iteration, best, folder }: Pick<EvaluationRun, 'iteration' | 'best' | 'folder'>,
 ): Promise<EvaluationReport | null> {
-  const numClips = testSet.dataset.length;
+  const numClips = evaluationSet.dataset.length;
   log.info(`evaluating ${numClips} clips after iteration ${iteration}`);
-  const bar = bars?.evaluation(numClips);
+  const bar = show?.(numClips);
   let lastLine = 0;
   const progress = ({ clips, seconds }: EvaluationProgress) => {
     bar?.update(clips, seconds);
@@ -39,13 +48,13 @@ export async function evaluateModel(
     log.info(`evaluated ${clips}/${numClips} clips  ${significant(clips / seconds, 3)} clips/s  eta ${left}`);
   };
   try {
-    const report = await testSet.evaluate(model, {
+    const report = await evaluationSet.evaluate(model, {
       iteration,
       best,
       folder,
       warn: (message) => log.warn(message),
       progress,
-      shouldStop,
+      signal,
     });
     if (report === null) {
       log.info('evaluation stopped');

@@ -5,9 +5,9 @@ import { contents, disposeState, distance, makeState, noiseBatch } from '../../t
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { workStatistics } from '../engine/lazy_hints.js';
 import { totalNorm } from './grad_norm.js';
-import type { TrainingState } from './loop.js';
 import { NonFiniteError } from './nonfinite/nonfinite.js';
 import { computeGradients, type StepOptions, stepRng, trainStep } from './step.js';
+import type { TrainingState } from './training_state.js';
 
 /** Everything that is random is on. */
 const CFG = tinyConfig({
@@ -45,28 +45,31 @@ describe('a batch in parts', () => {
     whole = await gradients({});
   });
 
-  it.each([1, 2, 4])('has the loss and the gradients of the whole, %i clips at once', async (clipsAtOnce) => {
-    const parts = await gradients({ clipsAtOnce });
-    expect([...parts.terms.keys()]).toEqual([...whole.terms.keys()]);
-    for (const [name, term] of whole.terms)
-      expect(distance([parts.terms.get(name)!], [term]), name).toBeLessThan(1e-5);
-    expect(distance([parts.total], [whole.total])).toBeLessThan(1e-5);
-    expect(distance([parts.gradNorm], [whole.gradNorm])).toBeLessThan(1e-5);
-    const scale = Math.max(...[...whole.grads.values()].map((grad) => Math.hypot(...grad)));
-    for (const [name, grad] of whole.grads) {
-      const part = parts.grads.get(name)!;
-      // Where a gradient is nothing but rounding there is nothing to compare.
-      if (Math.hypot(...grad) > 1e-6 * scale) expect(distance(part, grad), name).toBeLessThan(1e-4);
-    }
-    // All together, where rounding averages out.
-    const all = (map: typeof whole.grads) => [...map.values()].flatMap((grad) => [...grad]);
-    expect(distance(all(parts.grads), all(whole.grads))).toBeLessThan(5e-6);
-  });
+  it.each([1, 2, 4])(
+    'has the loss and the gradients of the whole, %i clips at once',
+    async (microBatchSize) => {
+      const parts = await gradients({ microBatchSize });
+      expect([...parts.terms.keys()]).toEqual([...whole.terms.keys()]);
+      for (const [name, term] of whole.terms)
+        expect(distance([parts.terms.get(name)!], [term]), name).toBeLessThan(1e-5);
+      expect(distance([parts.total], [whole.total])).toBeLessThan(1e-5);
+      expect(distance([parts.gradNorm], [whole.gradNorm])).toBeLessThan(1e-5);
+      const scale = Math.max(...[...whole.grads.values()].map((grad) => Math.hypot(...grad)));
+      for (const [name, grad] of whole.grads) {
+        const part = parts.grads.get(name)!;
+        // Where a gradient is nothing but rounding there is nothing to compare.
+        if (Math.hypot(...grad) > 1e-6 * scale) expect(distance(part, grad), name).toBeLessThan(1e-4);
+      }
+      // All together, where rounding averages out.
+      const all = (map: typeof whole.grads) => [...map.values()].flatMap((grad) => [...grad]);
+      expect(distance(all(parts.grads), all(whole.grads))).toBeLessThan(5e-6);
+    },
+  );
 
   it('would have another loss with other masks', async () => {
     const { model, criterion } = state();
     const batch = noiseBatch(CFG, COUNTS);
-    const { total } = await computeGradients(model, criterion, batch, stepRng(3, 8), { clipsAtOnce: 2 });
+    const { total } = await computeGradients(model, criterion, batch, stepRng(3, 8), { microBatchSize: 2 });
     expect(Math.abs(total - whole.total)).toBeGreaterThan(1e-3);
   });
 
@@ -76,7 +79,7 @@ describe('a batch in parts', () => {
     const [before, whole, parts] = [state(cfg), state(cfg), state(cfg)];
     const batch = noiseBatch(cfg, COUNTS);
     await trainStep(whole, batch, stepRng(3, 7));
-    await trainStep(parts, batch, stepRng(3, 7), { clipsAtOnce: 2 });
+    await trainStep(parts, batch, stepRng(3, 7), { microBatchSize: 2 });
     const changes = (after: TrainingState) => {
       const start = contents(before);
       return [...contents(after)].flatMap(([name, x]) =>
@@ -123,7 +126,7 @@ describe('what is not finite', () => {
     const before = contents(training);
     const tensors = tf.memory().numTensors;
     batch.boxes[2][1] = Number.NaN;
-    const step = trainStep(training, batch, stepRng(3, 2), { clipsAtOnce: 2 });
+    const step = trainStep(training, batch, stepRng(3, 2), { microBatchSize: 2 });
     const { facts } = await failure(step);
     expect(facts).toMatchObject({
       what: 'loss',
@@ -209,7 +212,7 @@ describe('on an engine that works ahead', () => {
       await trainStep(training, batch, stepRng(3, 1));
       running = false;
       expect(seen).toBeGreaterThan(0);
-      const options = { clipsAtOnce: 2, clipGradNorm: 1e-3 };
+      const options = { microBatchSize: 2, clipGradNorm: 1e-3 };
       // The second step is the first that finds the optimizer's state.
       for (const n of [2, 3]) await trainStep(training, batch, stepRng(3, n), options);
       const { compiled } = workStatistics()!;

@@ -25,7 +25,7 @@ export interface StepLosses {
 
 export interface StepOptions {
   /** Clips whose activations are in memory together; all of the batch unless given. The results are the same. */
-  readonly clipsAtOnce?: number;
+  readonly microBatchSize?: number;
   /** Gradients of a larger total norm are scaled down to it; 0: never. */
   readonly clipGradNorm?: number;
 }
@@ -45,7 +45,7 @@ export async function computeGradients(
   criterion: SetCriterion,
   batch: Batch,
   rng: Rng,
-  { clipsAtOnce = batch.shape[0] }: StepOptions = {},
+  { microBatchSize = batch.shape[0] }: StepOptions = {},
 ): Promise<StepLosses> {
   const parameters = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
   zeroGradients(parameters);
@@ -53,7 +53,7 @@ export async function computeGradients(
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
-  for (const part of partsOf(batch.shape[0], clipsAtOnce)) {
+  for (const part of partsOf(batch.shape[0], microBatchSize)) {
     const losses = await addGradients(model, criterion, batch, part, truths, rng, parameters);
     // Read part by part: what is bad is found where it came from, and the memory of each part is given back.
     gradNorm = await checkGradients(parameters, { ...losses, part, clips: clipsOf(batch, part).clips });

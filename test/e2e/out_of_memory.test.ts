@@ -8,12 +8,9 @@ import { type LoadedConfig, loadConfig } from '../../src/config/index.js';
 import { selectEngine } from '../../src/engine/index.js';
 import { OutOfMemoryError } from '../../src/errors.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
-import { SetCriterion } from '../../src/loss/criterion.js';
-import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
-import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
-import { checkpointParts } from '../../src/training/restore/restore.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
+import { TrainingState } from '../../src/training/training_state.js';
 import { MICRO } from '../support/tiny_config.js';
 import { TinyTraining, train as trainTiny } from '../support/tiny_training.js';
 
@@ -44,22 +41,20 @@ function load(output: string, overrides: string): LoadedConfig {
 }
 
 /** A run of the micro model in this process. */
-async function run(output: string, overrides: string, options: Partial<TrainOptions> = {}): Promise<number> {
-  return (await train(load(output, overrides), { ...OPTIONS, ...options })).exitCode;
+async function run(output: string, overrides: string, options: Partial<TrainOptions> = {}): Promise<boolean> {
+  const { isStopped } = await train(load(output, overrides), { ...OPTIONS, ...options });
+  return !isStopped;
 }
 
 /** Saves a checkpoint, as of a training that has done nothing yet, whose model is too large to train. */
 async function saveUntrained(output: string, overrides: string): Promise<string> {
   const { config } = load(output, overrides);
-  const model = new Detector(config);
-  initializeParameters(model, 0);
-  const optimizer = makeOptimizer(config, model);
-  const scheduler = makeLrScheduler(config, optimizer);
-  const state = { model, optimizer, scheduler, criterion: new SetCriterion(config.MODEL.STM) };
+  const state = TrainingState.build(config);
+  initializeParameters(state.model, 0);
   mkdirSync(config.OUTPUT_DIR);
-  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000000', checkpointParts(state, 0));
-  model.dispose();
-  optimizer.dispose();
+  const path = await new Checkpointer(config.OUTPUT_DIR).save('model_0000000', state.checkpoint());
+  state.model.dispose();
+  state.optimizer.dispose();
   return path;
 }
 

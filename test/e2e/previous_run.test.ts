@@ -20,7 +20,7 @@ import { loadConfig } from '../../src/config/index.js';
 import type { EngineRequest } from '../../src/engine/index.js';
 import { ConfigError } from '../../src/errors.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
-import { test } from '../../src/training/evaluate_checkpoint.js';
+import { evaluateCheckpoint } from '../../src/training/evaluate_checkpoint.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { launch } from '../support/cli.js';
 import { MICRO } from '../support/tiny_config.js';
@@ -373,11 +373,11 @@ describe("a run's own config.yaml", () => {
   it('is what `test` evaluates; other weights are no evaluation of the run', async () => {
     const folder = copy('tested');
     const lines = readEvaluations(at(folder)).length;
-    expect(await test(loadConfig(at(folder, 'config.yaml')), { ...ENGINE, verbose: false })).toBe(0);
+    expect(await evaluateCheckpoint(loadConfig(at(folder, 'config.yaml')), ENGINE)).not.toBeNull();
     expect(output.join('')).toMatch(/weights: .*tested\/model_best\.pth/);
     const before = readFileSync(at(folder, 'evaluations.jsonl'), 'utf8');
     const other = loadConfig(at(folder, 'config.yaml'), ['MODEL.WEIGHT', at('first', 'model_0000002.pth')]);
-    expect(await test(other, { ...ENGINE, verbose: false })).toBe(0);
+    expect(await evaluateCheckpoint(other, ENGINE)).not.toBeNull();
     expect(readFileSync(at(folder, 'evaluations.jsonl'), 'utf8')).toBe(before);
     expect(existsSync(at(folder, 'evaluation', 'of_first_model_0000002', 'results.json'))).toBe(true);
     expect(readEvaluations(at(folder))).toHaveLength(lines);

@@ -12,15 +12,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
 import type { EngineRequest } from '../../src/engine/index.js';
 import { isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
-import { MetricsHook } from '../../src/training/hooks/metrics.js';
-import type { StepReport } from '../../src/training/loop.js';
+import { RunLog } from '../../src/run/run_log.js';
+import type { Hook, StepReport } from '../../src/training/hook.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { MICRO } from '../support/tiny_config.js';
 
@@ -33,36 +33,46 @@ const SETTINGS =
   `${MICRO} SOLVER.ITER_PER_EPOCH 3 SOLVER.MAX_EPOCH 3 SOLVER.VIDEOS_PER_BATCH 2 SOLVER.WARMUP_EPOCH 1 ` +
   'SOLVER.STEPS (1,2) SOLVER.CHECKPOINT_PERIOD 2 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.BASE_LR 1e-3 ViT.DROP_PATH_RATE 0.3';
 const LAST = 9;
-const OPTIONS: TrainOptions = {
-  engine: ENGINE,
-  device: 'cpu',
-  transfer: false,
-  noHead: false,
-  adjustLr: false,
-  resume: true,
-  seed: null,
-  verbose: false,
-  tensorBoard: false,
-  tensorBoardHistograms: null,
-  skipFinalTest: true,
-  skipValidation: false,
-};
+const OPTIONS: TrainOptions = { engine: ENGINE, device: 'cpu', resume: true, skipFinalTest: true };
 
 let home: string;
 let reports: StepReport[] = [];
-let stopAfter = Number.POSITIVE_INFINITY;
+let printed = '';
 let whole: { losses: unknown[]; final: unknown; evaluations: unknown };
 
-/** Trains in this process; a signal comes during step `stop`. Returns the exit code. */
+/** A log whose readable lines are added to `printed`. */
+function printingLog(): RunLog {
+  return new RunLog({
+    console: {
+      write(text) {
+        printed += text;
+      },
+    },
+  });
+}
+
+/** Trains in this process, and is told to stop during step `stop`. Returns whether it reached its end. */
 async function run(
   folder: string,
   changes: Partial<TrainOptions> = {},
   stop = Number.POSITIVE_INFINITY,
-): Promise<number> {
-  stopAfter = stop;
+): Promise<boolean> {
   const words = `${SETTINGS} OUTPUT_DIR ${join(home, folder)}`.split(' ');
-  const { exitCode } = await train(loadConfig('config_files/tiny.yaml', words), { ...OPTIONS, ...changes });
-  return exitCode;
+  const stopping = new AbortController();
+  const watch: Hook = {
+    afterStep(_run, report) {
+      reports.push(report);
+      if (report.iteration === stop) stopping.abort(new Error('stopping'));
+    },
+  };
+  const { isStopped } = await train(loadConfig('config_files/tiny.yaml', words), {
+    ...OPTIONS,
+    signal: stopping.signal,
+    hooks: [watch],
+    log: printingLog(),
+    ...changes,
+  });
+  return !isStopped;
 }
 
 /** What a checkpoint holds, with the bytes of all tensors. */
@@ -90,14 +100,7 @@ const facts = (all: StepReport[]) =>
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'stmixer-resume-'));
-  const { afterStep } = MetricsHook.prototype;
-  vi.spyOn(MetricsHook.prototype, 'afterStep').mockImplementation(function (this: MetricsHook, report) {
-    reports.push(report);
-    if (report.iteration === stopAfter) process.emit('SIGTERM', 'SIGTERM');
-    return afterStep.call(this, report);
-  });
-  vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  expect(await run('whole', { seed: 7 })).toBe(0);
+  expect(await run('whole', { seed: 7 })).toBe(true);
   whole = {
     losses: facts(reports),
     final: content('whole', 'model_final'),
@@ -107,7 +110,6 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(() => {
-  vi.restoreAllMocks();
   rmSync(home, { recursive: true, force: true });
 });
 
@@ -117,9 +119,9 @@ it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 5,
   async (k) => {
     const folder = `stopped-${k}`;
     reports = [];
-    expect(await run(folder, { seed: 7 }, k)).toBe(143);
+    expect(await run(folder, { seed: 7 }, k)).toBe(false);
     expect(reports).toHaveLength(k);
-    expect(await run(folder)).toBe(0);
+    expect(await run(folder)).toBe(true);
     expect(facts(reports)).toEqual(whole.losses);
     expect(content(folder, 'model_final')).toEqual(whole.final);
     expect(evaluations(folder)).toEqual(whole.evaluations);
@@ -137,12 +139,12 @@ describe('a state that is not of this checkpoint', () => {
     writeFileSync(join(home, folder, 'last_checkpoint'), join(home, folder, 'model_0000006.pth'));
     reports = [];
   }
-  const output = () => vi.mocked(process.stdout.write).mock.calls.join('');
+  const output = () => printed;
 
   it('is not used where the official trainer has carried it along from another iteration', async () => {
     await changed('stale', (value) => (value.get('stmixer') as Map<string, number>).set('iteration', 5));
     // As PyTorch's own checkpoints, it knows no seed.
-    expect(await run('stale', { seed: 7 })).toBe(0);
+    expect(await run('stale', { seed: 7 })).toBe(true);
     expect(output()).toMatch(/is of iteration 5, the checkpoint of 6: another trainer has carried it along/);
     // The order and all masks are functions of seed and iteration, so that nothing is lost.
     expect(facts(reports)).toEqual(whole.losses.slice(6));
@@ -150,13 +152,13 @@ describe('a state that is not of this checkpoint', () => {
 
   it('is not needed', async () => {
     await changed('none', (value) => value.delete('stmixer'));
-    expect(await run('none', { seed: 7 })).toBe(0);
+    expect(await run('none', { seed: 7 })).toBe(true);
     expect(facts(reports)).toEqual(whole.losses.slice(6));
   });
 
   it('gives way to a seed of the command line', async () => {
     await changed('seed', () => {});
-    expect(await run('seed', { seed: 8 })).toBe(0);
+    expect(await run('seed', { seed: 8 })).toBe(true);
     expect(output()).toMatch(/--seed 8: the run was made with 7/);
     expect(facts(reports)).not.toEqual(whole.losses.slice(6));
   });
@@ -172,7 +174,7 @@ describe('a state that is not of this checkpoint', () => {
         bytes: () => new Uint8Array(reversed.buffer),
       } as never);
     });
-    expect(await run('order')).toBe(0);
+    expect(await run('order')).toBe(true);
     expect(facts(reports)).not.toEqual(whole.losses.slice(6));
   });
 });
@@ -183,11 +185,11 @@ describe('a last checkpoint that is damaged', () => {
     cpSync(join(home, 'stopped-7'), join(home, folder), { recursive: true });
     rmSync(join(home, folder, 'model_final.pth'));
     writeFileSync(join(home, folder, 'last_checkpoint'), join(home, folder, 'model_0000007.pth'));
-    vi.mocked(process.stdout.write).mockClear();
+    printed = '';
     reports = [];
     return join(home, folder, 'model_0000007.pth');
   }
-  const output = () => vi.mocked(process.stdout.write).mock.calls.join('');
+  const output = () => printed;
 
   it.each([
     ['cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
@@ -202,7 +204,7 @@ describe('a last checkpoint that is damaged', () => {
   ])('%s: is named, and the newest one that is whole continues the run', async (what, damage) => {
     const path = copied(what.replaceAll(' ', '-'));
     writeFileSync(path, damage(readFileSync(path)));
-    expect(await run(what.replaceAll(' ', '-'))).toBe(0);
+    expect(await run(what.replaceAll(' ', '-'))).toBe(true);
     expect(output()).toContain(path);
     expect(output()).toMatch(
       /going on from .*model_0000006\.pth instead, the newest checkpoint that is whole/,
@@ -212,7 +214,7 @@ describe('a last checkpoint that is damaged', () => {
 
   it('gone: likewise', async () => {
     rmSync(copied('gone'));
-    expect(await run('gone')).toBe(0);
+    expect(await run('gone')).toBe(true);
     expect(output()).toMatch(/names .*model_0000007\.pth, but neither that nor/);
     expect(facts(reports)).toEqual(whole.losses.slice(6));
   });
@@ -220,7 +222,7 @@ describe('a last checkpoint that is damaged', () => {
   it('does not lead to an older one where it is only not of this model', async () => {
     copied('other');
     const words = `${SETTINGS} MODEL.STM.HIDDEN_DIM 32 OUTPUT_DIR ${join(home, 'other')}`.split(' ');
-    const other = train(loadConfig('config_files/tiny.yaml', words), OPTIONS);
+    const other = train(loadConfig('config_files/tiny.yaml', words), { ...OPTIONS, log: printingLog() });
     await expect(other).rejects.toThrow(/model_0000007\.pth/);
     expect(output()).not.toContain('going on from');
   });

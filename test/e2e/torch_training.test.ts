@@ -18,7 +18,7 @@ import { SetCriterion } from '../../src/loss/criterion.js';
 import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
-import { checkpointParts } from '../../src/training/restore/restore.js';
+import { TrainingState } from '../../src/training/training_state.js';
 import { expectClose, GRADIENT, goldenExists, goldenJson, goldenTensors, WEIGHTS } from '../golden/golden.js';
 import { plain } from '../support/solver_fixtures.js';
 import { runPythonFile, torchTitle, torchVersion } from '../support/torch.js';
@@ -186,9 +186,10 @@ async function trainDetector(folder: string) {
   initializeParameters(model, 0);
   const optimizer = makeOptimizer(cfg, model);
   const scheduler = makeLrScheduler(cfg, optimizer);
-  const state = { model, criterion: new SetCriterion(cfg.MODEL.STM), optimizer, scheduler };
+  const state = new TrainingState(model, new SetCriterion(cfg.MODEL.STM), optimizer, scheduler);
   for (let step = 0; step < 6; step++) {
-    if (step === 3) await new Checkpointer(folder).save('detector', checkpointParts(state, step));
+    state.iteration = step;
+    if (step === 3) await new Checkpointer(folder).save('detector', state.checkpoint());
     // They differ from parameter to parameter and from step to step, the same in both languages.
     for (const [index, parameter] of model.parameters().entries())
       parameter.grad = tf.fill([...parameter.shape], 0.01 * ((index % 7) - 3) + 0.001 * step);

@@ -1,11 +1,8 @@
 /** @file Batches of noise for the tiny model, and a model to train on them. */
 import type { Config } from '../../src/config/index.js';
 import type { Batch } from '../../src/data/loading/collate.js';
-import { SetCriterion } from '../../src/loss/criterion.js';
-import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
-import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
-import type { TrainingState } from '../../src/training/loop.js';
+import { TrainingState } from '../../src/training/training_state.js';
 import { Rng } from '../../src/util/random.js';
 
 /** One clip for each of `counts`, with so many boxes, of different sizes, padded to 64 × 64. */
@@ -36,7 +33,8 @@ export function noiseBatch(cfg: Config, counts: readonly number[], seed = 1): Ba
 
 /** A model with random weights and what trains it. */
 export function makeState(cfg: Config, seed = 5): TrainingState {
-  const model = new Detector(cfg);
+  const state = TrainingState.build(cfg);
+  const { model } = state;
   initializeParameters(model, seed);
   const rng = new Rng(seed);
   for (const [name, parameter] of model.namedParameters()) {
@@ -44,9 +42,7 @@ export function makeState(cfg: Config, seed = 5): TrainingState {
     if (/fc_reg\.weight$/.test(name))
       parameter.set(Float32Array.from({ length: parameter.size }, () => 0.3 * rng.normal()));
   }
-  const optimizer = makeOptimizer(cfg, model);
-  const scheduler = makeLrScheduler(cfg, optimizer);
-  return { model, criterion: new SetCriterion(cfg.MODEL.STM), optimizer, scheduler };
+  return state;
 }
 
 export function disposeState({ model, optimizer }: TrainingState): void {

@@ -2,14 +2,11 @@
 import { createHash } from 'node:crypto';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import type { Batch } from '../../src/data/loading/collate.js';
-import { SetCriterion } from '../../src/loss/criterion.js';
-import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import type { Logger } from '../../src/run/logger.js';
-import { makeLrScheduler, makeOptimizer } from '../../src/solver/index.js';
-import type { TrainingState } from '../../src/training/loop.js';
-import { checkpointParts, modelState, restoreState } from '../../src/training/restore/restore.js';
+import { restoreState } from '../../src/training/restore/restore.js';
 import { type StepLosses, trainStep } from '../../src/training/step.js';
+import { TrainingState } from '../../src/training/training_state.js';
 import { Rng } from '../../src/util/random.js';
 import { tinyConfig } from './tiny_config.js';
 
@@ -41,23 +38,20 @@ function noise(iteration: number, height: number, width: number, frames: number,
 export class TinyTraining {
   readonly #cfg = tinyConfig(CHANGES);
   readonly state: TrainingState;
-  #iteration = 0;
 
   constructor() {
-    const model = new Detector(this.#cfg);
-    const optimizer = makeOptimizer(this.#cfg, model);
-    const scheduler = makeLrScheduler(this.#cfg, optimizer);
-    this.state = { model, criterion: new SetCriterion(this.#cfg.MODEL.STM), optimizer, scheduler };
-    initializeParameters(model, SEED);
-    model.train();
+    this.state = TrainingState.build(this.#cfg);
+    this.state.seed = SEED;
+    initializeParameters(this.state.model, SEED);
+    this.state.model.train();
   }
 
-  /** One iteration, as training/loop.ts does it. */
+  /** One iteration, as a Trainer does it. */
   async step(height: number, width: number): Promise<StepLosses> {
     const { DATA, MODEL } = this.#cfg;
-    this.#iteration++;
-    const clip = noise(this.#iteration, height, width, DATA.NUM_FRAMES, MODEL.STM.ACTION_CLASSES);
-    const rng = Rng.forName(SEED, `step ${this.#iteration}`);
+    const iteration = ++this.state.iteration;
+    const clip = noise(iteration, height, width, DATA.NUM_FRAMES, MODEL.STM.ACTION_CLASSES);
+    const rng = Rng.forName(SEED, `step ${iteration}`);
     const losses = await trainStep(this.state, clip, rng);
     this.state.scheduler.step();
     return losses;
@@ -65,7 +59,7 @@ export class TinyTraining {
 
   /** Writes a checkpoint and returns its path. */
   save(folder: string): Promise<string> {
-    return new Checkpointer(folder).save('saved', checkpointParts(this.state, this.#iteration));
+    return new Checkpointer(folder).save('saved', this.state.checkpoint());
   }
 
   /** Continues from a checkpoint. */
@@ -73,13 +67,13 @@ export class TinyTraining {
     const quiet = { info() {}, warn() {}, debug() {} } as unknown as Logger;
     const cfg = { ...this.#cfg, MODEL: { ...this.#cfg.MODEL, WEIGHT: path } };
     const request = { transfer: false, noHead: false, adjustLr: false, resume: false, seed: SEED };
-    this.#iteration = restoreState(new Checkpointer(folder), this.state, cfg, request, quiet).iteration;
+    restoreState(this.state, { checkpointer: new Checkpointer(folder), cfg, request, log: quiet });
   }
 
   /** A hash of every bit of the weights and of the optimizer's memory. */
   fingerprint(): string {
     const hash = createHash('sha256');
-    for (const [name, { bytes }] of modelState(this.state)) hash.update(name).update(bytes());
+    for (const [name, { bytes }] of this.state.modelState()) hash.update(name).update(bytes());
     const optimizer = JSON.stringify([...this.state.optimizer.stateDict()], (_, value) => {
       if (value instanceof Map) return [...value];
       return typeof value?.bytes === 'function' ? Buffer.from(value.bytes()).toString('base64') : value;

@@ -67,25 +67,25 @@ describe('the first signal', () => {
     ['SIGUSR2', 140],
     ['SIGXCPU', 152],
   ] as const)('is announced and becomes the exit code: %s', (signal, exitCode) => {
-    const announce = vi.fn();
-    const stop = new StopSignals(announce);
+    const describe = vi.fn((name: string) => `${name}: stopping`);
+    const stop = new StopSignals(describe);
     expect(stop.exitCode).toBe(0);
     process.emit(signal, signal);
     process.emit(signal, signal);
     stop.close();
-    expect(announce).toHaveBeenCalledExactlyOnceWith(signal);
-    expect(stop).toMatchObject({ received: true, signal, exitCode });
+    expect(describe).toHaveBeenCalledExactlyOnceWith(signal);
+    expect(stop).toMatchObject({ received: true, name: signal, exitCode });
+    expect(stop.signal.reason).toEqual(new Error(`${signal}: stopping`));
   });
 
   it('may be a SIGUSR1 that came before anything listened for it', async () => {
     holdSignals(['SIGHUP', 'SIGUSR1']);
-    const announce = vi.fn();
-    const stop = new StopSignals(announce);
-    await stop.arrival;
-    expect(announce).toHaveBeenCalledExactlyOnceWith('SIGUSR1');
+    const stop = new StopSignals((name) => name);
+    if (!stop.signal.aborted) await once(stop.signal, 'abort');
+    expect(stop.name).toBe('SIGUSR1');
     stop.close();
     // It counts once only.
-    const next = new StopSignals(announce);
+    const next = new StopSignals((name) => name);
     await setTimeout(0);
     expect(next.received).toBe(false);
     next.close();
@@ -103,7 +103,7 @@ describe('the first signal', () => {
 
   it('is ignored after the end of what it could stop, if it is SIGUSR1', () => {
     holdSignals();
-    new StopSignals(() => {}).close();
+    new StopSignals((name) => name).close();
     expect(process.listenerCount('SIGUSR1')).toBe(1);
     releaseSignal('SIGUSR1');
     expect(process.listenerCount('SIGUSR1')).toBe(0);

@@ -34,17 +34,15 @@ function letEchoesArrive(): void {
 export class StopSignals {
   #received: StopSignal | null = null;
   readonly #listeners = new Map<StopSignal, () => void>();
-  #resolve: (value: null) => void = () => {};
+  readonly #controller = new AbortController();
 
-  /** Resolves, to null, with the first signal. */
-  readonly arrival = new Promise<null>((resolve) => {
-    this.#resolve = resolve;
-  });
+  /** Aborted by the first signal; the reason is an Error with the text of `describe`. */
+  readonly signal: AbortSignal = this.#controller.signal;
 
-  /** `announce` is called with the first signal. */
-  constructor(announce: (signal: StopSignal) => void) {
+  /** `describe` says, for the reason, what the first signal does; it is called when that comes. */
+  constructor(private readonly describe: (signal: StopSignal) => string) {
     for (const signal of STOP_SIGNALS) {
-      const listener = () => this.#receive(signal, announce);
+      const listener = () => this.#receive(signal);
       this.#listeners.set(signal, listener);
       process.on(signal, listener);
       if (takeHeldSignal(signal)) queueMicrotask(listener);
@@ -55,8 +53,8 @@ export class StopSignals {
     return this.#received !== null;
   }
 
-  /** The first signal, or null. */
-  get signal(): StopSignal | null {
+  /** Name of the first signal, or null. */
+  get name(): StopSignal | null {
     return this.#received;
   }
 
@@ -69,7 +67,7 @@ export class StopSignals {
     for (const signal of this.#listeners.keys()) this.#unwatch(signal);
   }
 
-  #receive(signal: StopSignal, announce: (signal: StopSignal) => void): void {
+  #receive(signal: StopSignal): void {
     if (this.received || (signal === 'SIGHUP' && HANG_UP_IS_IGNORED)) return;
     this.#received = signal;
     letEchoesArrive();
@@ -80,8 +78,7 @@ export class StopSignals {
       this.#unwatch(other);
       releaseSignal(other);
     }
-    announce(signal);
-    this.#resolve(null);
+    this.#controller.abort(new Error(this.describe(signal)));
   }
 
   #unwatch(signal: StopSignal): void {

@@ -43,12 +43,15 @@ export async function prepare(options: PrepareOptions): Promise<number> {
   await requireFfmpeg();
   const abort = new AbortController();
   setMaxListeners(0, abort.signal);
-  const stop = new StopSignals((signal) => abort.abort(signal));
+  const stop = new StopSignals((signal) => {
+    abort.abort(signal);
+    return signal;
+  });
   const work: Work = { frames: new Map(), failures: new Map(), tooShort: new Set(), abort };
   let videos: readonly VideoFile[] = [];
   let lock: FolderLock | null = null;
   try {
-    lock = await FolderLock.acquire(options.out, { command: 'data prepare', arrival: stop.arrival });
+    lock = await FolderLock.acquire(options.out, { command: 'data prepare', signal: stop.signal });
     if (!lock) return stop.exitCode;
     videos = chooseVideos(candidates, await askAbout(candidates.unknown, frameFolder, options.jobs, abort));
     await noteDone(videos, frameFolder, options, work);

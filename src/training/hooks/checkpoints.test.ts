@@ -1,11 +1,24 @@
 /** @file When checkpoints are saved: by epochs, by time, at the end and when a run is stopped. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { StepReport } from '../loop.js';
+import { checkpointName } from '../../checkpoint/checkpoint_names.js';
+import type { StepReport, TrainingRun } from '../hook.js';
 import { CheckpointHook, type CheckpointOptions } from './checkpoints.js';
 
 let saved: string[];
+let run: TrainingRun;
 beforeEach(() => {
   saved = [];
+  const state = { iteration: 0 };
+  run = {
+    state,
+    startIteration: 0,
+    maxIterations: 1000,
+    save: async (name = checkpointName(state.iteration)) => {
+      saved.push(`${name} after ${state.iteration}`);
+      return `${name}.pth`;
+    },
+    settle: async () => {},
+  } as unknown as TrainingRun;
   vi.useFakeTimers({ toFake: ['performance'] });
 });
 afterEach(() => {
@@ -13,26 +26,15 @@ afterEach(() => {
 });
 
 function makeHook(options: Partial<CheckpointOptions> = {}): CheckpointHook {
-  return new CheckpointHook({
-    period: 100,
-    seconds: 60,
-    startIteration: 0,
-    maxIterations: 1000,
-    save: async (name, iteration) => {
-      saved.push(`${name} after ${iteration}`);
-      return `${name}.pth`;
-    },
-    check() {},
-    settle: async () => {},
-    ...options,
-  });
+  return new CheckpointHook({ period: 100, seconds: 60, ...options });
 }
 
 /** Iterations of 25 seconds each. */
 async function train(hook: CheckpointHook, first: number, last: number): Promise<void> {
   for (let iteration = first; iteration <= last; iteration++) {
     vi.advanceTimersByTime(25_000);
-    await hook.afterSchedule({ iteration } as StepReport);
+    run.state.iteration = iteration;
+    await hook.afterSchedule(run, { iteration } as StepReport);
   }
 }
 
@@ -53,12 +55,9 @@ describe('between the checkpoints of the period', () => {
   });
 });
 
-it('a stop right after a timed save needs no other file', async () => {
-  const hook = makeHook();
-  await train(hook, 1, 3);
-  await hook.afterTraining(3);
-  expect(saved).toEqual(['model_latest after 3']);
-  await train(hook, 4, 4);
-  await hook.afterTraining(4);
-  expect(saved.at(-1)).toBe('model_0000004 after 4');
+it('a run that ends saves its final state', async () => {
+  const hook = makeHook({ seconds: 0 });
+  await train(hook, 999, 1000);
+  await hook.afterTraining(run);
+  expect(saved).toEqual(['model_0001000 after 1000', 'model_final after 1000']);
 });

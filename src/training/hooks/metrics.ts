@@ -1,23 +1,16 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
 import type { EngineMemory } from '../../engine/index.js';
 import { LineFile } from '../../files/line_file.js';
-import type { Logger } from '../../run/logger.js';
+import type { LineLog } from '../../run/logger.js';
 import { LOG_PERIOD } from '../../run/read_run.js';
 import { duration, gib, significant } from '../../util/text.js';
-import type { Hook, StepReport } from '../loop.js';
+import type { Hook, StepReport, TrainingRun } from '../hook.js';
 import { skippedFields } from '../nonfinite/nonfinite_guard.js';
 
-/** Steps over which the time of an iteration is averaged for the ETA. */
-const ETA_WINDOW = 50;
-
 export interface MetricsOptions {
-  /** One JSON object per logged iteration is appended here. */
-  file: string;
-  log: Logger;
-  iterPerEpoch: number;
-  maxIterations: number;
-  /** The last iteration of the run is logged too, and so is the first. */
-  startIteration: number;
+  /** Path of the file that gets one JSON object per logged iteration. */
+  readonly file: string;
+  /** Reads the memory that the process and the engine use. */
   memory(): EngineMemory;
 }
 
@@ -41,30 +34,20 @@ export interface MetricsLine {
   skipped?: ReturnType<typeof skippedFields>;
 }
 
+/** Logs the first and the last iteration too, and every skipped one. */
 export class MetricsHook implements Hook {
-  readonly #recent: number[] = [];
   #sinceLine: { loss: number; seconds: number; dataSeconds: number }[] = [];
-
-  /** The loss of the first and of the latest step of this run. */
-  firstLoss = Number.NaN;
-  lastLoss = Number.NaN;
-
   readonly #lines: LineFile;
 
-  constructor(private readonly options: MetricsOptions) {
-    this.#lines = new LineFile(options.file, (message) => options.log.warn(message));
+  constructor(
+    private readonly options: MetricsOptions,
+    log: LineLog,
+  ) {
+    this.#lines = new LineFile(options.file, (message) => log.warn(message));
   }
 
-  afterStep(report: StepReport): void {
+  afterStep({ cfg, startIteration, maxIterations, log }: TrainingRun, report: StepReport): void {
     const { iteration } = report;
-    const { startIteration, maxIterations, iterPerEpoch, log } = this.options;
-    if (!report.skipped) {
-      if (Number.isNaN(this.firstLoss)) this.firstLoss = report.total;
-      this.lastLoss = report.total;
-    }
-    // The first step pays for everything that is made once.
-    if (iteration > startIteration + 1) this.#recent.push(report.seconds);
-    if (this.#recent.length > ETA_WINDOW) this.#recent.shift();
     this.#sinceLine.push({ loss: report.total, seconds: report.seconds, dataSeconds: report.dataSeconds });
     const isEdge = iteration === startIteration + 1 || iteration === maxIterations;
     if (iteration % LOG_PERIOD !== 0 && !isEdge && !report.skipped) return;
@@ -73,47 +56,40 @@ export class MetricsHook implements Hook {
     const losses = this.#sinceLine.flatMap(({ loss }) => (Number.isFinite(loss) ? [loss] : []));
     const line: MetricsLine = {
       iteration,
-      epoch: Math.ceil(iteration / iterPerEpoch),
+      epoch: Math.ceil(iteration / cfg.SOLVER.ITER_PER_EPOCH),
       loss: finiteOrNull(report.total),
       loss_average: finiteOrNull(mean(losses)),
       losses: Object.fromEntries(Array.from(report.terms, ([name, term]) => [name, finiteOrNull(term)])),
       grad_norm: finiteOrNull(report.gradNorm),
-      lr: report.lr,
+      lr: [...report.lr],
       seconds: mean(this.#sinceLine.map(({ seconds }) => seconds)),
       data_seconds: mean(this.#sinceLine.map(({ dataSeconds }) => dataSeconds)),
-      eta_seconds: this.etaSeconds(report),
+      eta_seconds: report.etaSeconds,
       memory_bytes: this.options.memory().rssBytes,
       ...(report.skipped ? { skipped: skippedFields(report.skipped) } : {}),
     };
     this.#sinceLine = [];
     this.#lines.append(JSON.stringify(line));
-    log.info(line, this.#sentence(line));
+    log.info(line, sentence(line, maxIterations));
   }
+}
 
-  /** Estimated seconds to the end of the run. */
-  etaSeconds({ iteration, seconds }: StepReport): number {
-    const { length } = this.#recent;
-    const perStep = length ? this.#recent.reduce((sum, value) => sum + value, 0) / length : seconds;
-    return perStep * (this.options.maxIterations - iteration);
-  }
-
-  #sentence(line: MetricsLine): string {
-    const rates = [...new Set(line.lr)].map((rate) => significant(rate, 4)).join(' ');
-    const losses = Object.entries(line.losses)
-      .map(([name, value]) => `${name} ${number(value, 4)}`)
-      .join('  ');
-    return [
-      `iter ${line.iteration}/${this.options.maxIterations}`,
-      `loss ${number(line.loss, 5)} (${number(line.loss_average, 5)})`,
-      losses,
-      `grad norm ${number(line.grad_norm, 4)}`,
-      `lr ${rates}`,
-      `time ${significant(line.seconds, 3)} s`,
-      `data ${significant(line.data_seconds, 2)} s`,
-      `mem ${gib(line.memory_bytes)}`,
-      `eta ${duration(line.eta_seconds)}`,
-    ].join('  ');
-  }
+function sentence(line: MetricsLine, maxIterations: number): string {
+  const lr = [...new Set(line.lr)].map((value) => significant(value, 4)).join(' ');
+  const losses = Object.entries(line.losses)
+    .map(([name, value]) => `${name} ${number(value, 4)}`)
+    .join('  ');
+  return [
+    `iter ${line.iteration}/${maxIterations}`,
+    `loss ${number(line.loss, 5)} (${number(line.loss_average, 5)})`,
+    losses,
+    `grad norm ${number(line.grad_norm, 4)}`,
+    `lr ${lr}`,
+    `time ${significant(line.seconds, 3)} s`,
+    `data ${significant(line.data_seconds, 2)} s`,
+    `mem ${gib(line.memory_bytes)}`,
+    `eta ${duration(line.eta_seconds)}`,
+  ].join('  ');
 }
 
 /** JSON has no number for what is not finite. */

@@ -5,10 +5,11 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { makeAvaFolder, temporaryFolder } from '../../../test/support/ava_folder.js';
 import { eventFiles, readEvents, scalarsOf, valuesOf } from '../../../test/support/event_file.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
 import { Module, Parameter } from '../../nn/module.js';
-import type { StepReport } from '../loop.js';
+import type { StepReport, TrainingRun } from '../hook.js';
 import { TensorBoardHook, type TensorBoardOptions } from './tensorboard.js';
 
 const step = (iteration: number, change: Partial<StepReport> = {}): StepReport => ({
@@ -22,11 +23,18 @@ const step = (iteration: number, change: Partial<StepReport> = {}): StepReport =
   lr: [0.5, 0.5],
   seconds: 4,
   dataSeconds: 0.5,
+  etaSeconds: 0,
   ...change,
 });
 
 class Weights extends Module {
   readonly a = new Parameter([3], () => {});
+}
+
+/** A run of eight clips per step. */
+function runOf(state: { iteration?: number; model?: Module } = {}): TrainingRun {
+  const cfg = tinyConfig({ 'SOLVER.VIDEOS_PER_BATCH': 8 });
+  return { cfg, startIteration: 0, state } as unknown as TrainingRun;
 }
 
 function open(change: Partial<TensorBoardOptions> = {}) {
@@ -37,8 +45,6 @@ function open(change: Partial<TensorBoardOptions> = {}) {
     log: { warn: (_: unknown, text?: string) => void warnings.push(text ?? '') } as TensorBoardOptions['log'],
     configYaml: 'SOLVER:\n  BASE_LR: 0.5\n',
     startIteration: 0,
-    clipsPerStep: 8,
-    model: new Weights(),
     histogramPeriod: null,
     memory: () => ({ bytes: 2 ** 29, tensors: 7, rssBytes: 2 ** 31, peakBytes: 2 ** 32 }),
     testSet: null,
@@ -77,12 +83,12 @@ describe('TensorBoardHook', () => {
   it('writes the first step, then means of ten, then what is left at the end', async () => {
     const { hook, scalars } = open();
     for (let iteration = 1; iteration <= 23; iteration++) {
-      await hook.afterStep(step(iteration));
+      await hook.afterStep(runOf(), step(iteration));
       // Never more than a logged step behind.
       const logged = iteration < 10 ? [1] : iteration < 20 ? [1, 10] : [1, 10, 20];
       expect(scalars()['train/loss'].map(([at]) => at)).toEqual(logged);
     }
-    await hook.afterTraining(23);
+    await hook.afterTraining(runOf({ iteration: 23 }));
     hook.close();
     expect(scalars()).toEqual({
       'train/loss': [
@@ -107,7 +113,7 @@ describe('TensorBoardHook', () => {
     const { hook, scalars } = open({
       memory: () => ({ bytes: 0, tensors: 0, rssBytes: 0, peakBytes: 0, gpuBytes: 2 ** 30 }),
     });
-    await hook.afterStep(step(1, { lr: [0.5, 0.25, 0.5] }));
+    await hook.afterStep(runOf(), step(1, { lr: [0.5, 0.25, 0.5] }));
     expect(scalars()).toMatchObject({
       'train/lr': [[1, 0.5]],
       'train/lr_lowest': [[1, 0.25]],
@@ -131,8 +137,9 @@ describe('TensorBoardHook', () => {
   it('counts the weights as often as asked', async () => {
     const model = new Weights();
     model.a.set(Float32Array.of(-1, 2, 3));
-    const { hook, events } = open({ model, histogramPeriod: 3 });
-    for (let iteration = 1; iteration <= 7; iteration++) await hook.afterStep(step(iteration));
+    const { hook, events } = open({ histogramPeriod: 3 });
+    const run = runOf({ model });
+    for (let iteration = 1; iteration <= 7; iteration++) await hook.afterStep(run, step(iteration));
     hook.close();
     const histograms = valuesOf(events()).filter((value) => 'histo' in value);
     expect(histograms).toMatchObject([
@@ -148,7 +155,7 @@ describe('TensorBoardHook', () => {
     });
     const dataset = AvaDataset.open(ava.config({ 'DATA.NUM_FRAMES': 4 }), 'test');
     const { hook, events, scalars, warnings } = open({ testSet: dataset });
-    await hook.afterEvaluation(evaluation(dataset));
+    await hook.afterEvaluation(runOf(), evaluation(dataset));
     hook.close();
     expect(scalars()).toEqual({
       'val/mAP': [[30, 0.25]],
@@ -174,9 +181,9 @@ describe('TensorBoardHook', () => {
     const dataset = AvaDataset.open(ava.config({ 'DATA.NUM_FRAMES': 4 }), 'test');
     rmSync(ava.framePath('v', 2));
     const { hook, scalars, warnings } = open({ testSet: dataset });
-    await hook.afterEvaluation(evaluation(dataset));
-    await hook.afterEvaluation(evaluation(dataset));
-    await hook.afterStep(step(1));
+    await hook.afterEvaluation(runOf(), evaluation(dataset));
+    await hook.afterEvaluation(runOf(), evaluation(dataset));
+    await hook.afterStep(runOf(), step(1));
     hook.close();
     expect(warnings).toEqual([expect.stringContaining(ava.framePath('v', 2))]);
     expect(scalars()).toMatchObject({ 'val/mAP': [{}, {}], 'train/loss': [[1, 1]] });

@@ -1,4 +1,5 @@
 /** @file Events for TensorBoard: curves, detections of validation as pictures, the configuration, histograms of weights. */
+import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
 import type { EngineMemory } from '../../engine/index.js';
@@ -9,7 +10,7 @@ import { exampleDetections } from '../../report/examples.js';
 import type { Logger } from '../../run/logger.js';
 import { LOG_PERIOD } from '../../run/read_run.js';
 import { EventWriter } from '../../run/tensorboard/event_writer.js';
-import type { Hook, StepReport } from '../loop.js';
+import type { Hook, StepReport, TrainingRun } from '../hook.js';
 
 /** Clips of validation that are drawn. */
 const PICTURES = 4;
@@ -21,8 +22,6 @@ export interface TensorBoardOptions {
   /** The configuration, shown as it is. */
   configYaml: string;
   startIteration: number;
-  clipsPerStep: number;
-  model: Pick<Module, 'namedParameters'>;
   /** Iterations between two histograms of every weight; null for none, since all weights have to be read for them. */
   histogramPeriod: number | null;
   memory(): EngineMemory;
@@ -56,9 +55,9 @@ export class TensorBoardHook implements Hook {
     }
   }
 
-  async afterStep(report: StepReport): Promise<void> {
+  async afterStep(run: TrainingRun, report: StepReport): Promise<void> {
     const { iteration } = report;
-    const { startIteration, histogramPeriod } = this.options;
+    const { histogramPeriod } = this.options;
     for (const [tag, value] of measured(report)) {
       const { sum, steps } = this.#sums.get(tag) ?? { sum: 0, steps: 0 };
       this.#sums.set(tag, { sum: sum + value, steps: steps + 1 });
@@ -66,15 +65,15 @@ export class TensorBoardHook implements Hook {
     this.#steps++;
     this.#lr = report.lr;
     // The first step pays for everything that is made once, and is a point of its own.
-    if (iteration % LOG_PERIOD === 0 || iteration === startIteration + 1) {
-      await this.#attempt(() => this.#point(iteration));
+    if (iteration % LOG_PERIOD === 0 || iteration === run.startIteration + 1) {
+      await this.#attempt(() => this.#point(run, iteration));
     }
     if (histogramPeriod !== null && iteration % histogramPeriod === 0) {
-      await this.#attempt(() => this.#histograms(iteration));
+      await this.#attempt(() => this.#histograms(run.state.model, iteration));
     }
   }
 
-  async afterEvaluation(report: EvaluationReport): Promise<void> {
+  async afterEvaluation(_run: TrainingRun, report: EvaluationReport): Promise<void> {
     const { results, iteration, seconds } = report;
     const points: [string, number | null][] = [
       ['val/mAP', results.mAP],
@@ -85,9 +84,9 @@ export class TensorBoardHook implements Hook {
     await this.#attempt(() => this.#pictures(report));
   }
 
-  async afterTraining(iteration: number): Promise<void> {
+  async afterTraining(run: TrainingRun): Promise<void> {
     await this.#attempt(() => {
-      if (this.#steps > 0) this.#point(iteration);
+      if (this.#steps > 0) this.#point(run, run.state.iteration);
       this.#writer.flush();
     });
   }
@@ -101,7 +100,7 @@ export class TensorBoardHook implements Hook {
   }
 
   /** Means of the steps since the last point, and what is as it is at the moment. */
-  #point(iteration: number): void {
+  #point({ cfg }: TrainingRun, iteration: number): void {
     const [sums, steps, lr] = [this.#sums, this.#steps, this.#lr];
     this.#sums = new Map();
     this.#steps = 0;
@@ -110,10 +109,7 @@ export class TensorBoardHook implements Hook {
     // Groups differ in their rate where the configuration treats biases apart.
     const [lowest, highest] = [Math.min(...lr), Math.max(...lr)];
     const now: [string, number | null][] = [
-      [
-        'time/clips_per_second',
-        (this.options.clipsPerStep * steps) / (sums.get(STEP_SECONDS)?.sum as number),
-      ],
+      ['time/clips_per_second', (clipsPerStep(cfg) * steps) / (sums.get(STEP_SECONDS)?.sum as number)],
       ['train/lr', highest],
       ['train/lr_lowest', lowest === highest ? null : lowest],
       ['memory/process_gib', rssBytes / 2 ** 30],
@@ -137,8 +133,8 @@ export class TensorBoardHook implements Hook {
     this.#writer.flush();
   }
 
-  #histograms(iteration: number): void {
-    for (const [name, { value }] of this.options.model.namedParameters()) {
+  #histograms(model: Module, iteration: number): void {
+    for (const [name, { value }] of model.namedParameters()) {
       this.#writer.histogram(`weights/${name}`, value.dataSync() as Float32Array, iteration);
     }
   }

@@ -21,7 +21,8 @@ export interface MemoryGuardOptions {
   cfg: Config;
   engine: Pick<EngineInfo, 'engine' | 'device'>;
   model: Module;
-  data: AvaDataset;
+  /** Null if the clips are not known beforehand. */
+  data: AvaDataset | null;
   /** Null where the run does not evaluate. */
   testData: AvaDataset | null;
   checkpointer: Checkpointer;
@@ -33,10 +34,10 @@ export interface MemoryGuardOptions {
 export class MemoryGuard {
   /** Null on engines whose memory is not known beforehand. */
   readonly #facts: MemoryFacts | null;
-  #shape: Batch['shape'] | null = null;
 
   constructor(private readonly options: MemoryGuardOptions) {
-    this.#facts = options.engine.engine === 'onnx' ? factsOf(options) : null;
+    this.#facts =
+      options.engine.engine === 'onnx' && options.data !== null ? factsOf(options, options.data) : null;
   }
 
   /** One line about the peak to come; a warning, with what helps, where there is less. */
@@ -58,20 +59,11 @@ export class MemoryGuard {
     }
   }
 
-  /** The same batches; the shape of the last one is kept for `explained`. */
-  watched(batches: AsyncIterator<Batch, undefined>): AsyncIterator<Batch, undefined> {
-    return {
-      next: async () => {
-        const result = await batches.next();
-        if (!result.done) this.#shape = result.value.shape;
-        return result;
-      },
-      return: async () => (await batches.return?.()) ?? { done: true, value: undefined },
-    };
-  }
-
-  /** An error to end the run with: OutOfMemoryError where memory could not be had, others as they are. */
-  explained(error: unknown): unknown {
+  /**
+   * Returns the error to end the run with: OutOfMemoryError for a failed allocation, others as they are. `shape` is that of the
+   * latest batch.
+   */
+  explained(error: unknown, shape: Batch['shape'] | null): unknown {
     const failure = allocationFailure(error);
     if (!failure) return error;
     const { cfg } = this.options;
@@ -79,11 +71,11 @@ export class MemoryGuard {
     const { totalBytes, room } = roomHere();
     const estimate = this.#facts && estimateMemory(cfg, this.#facts);
     const gpu = gpuBytes === undefined ? '' : `, and ${gib(gpuBytes)} of the GPU's`;
-    const [clips, frames, height, width] = this.#shape ?? [];
+    const [clips, frames, height, width] = shape ?? [];
     const sentences = [
       `out of memory: ${failure.what ?? 'memory'} could not be had. This process has ${gib(rssBytes)}${gpu}; ` +
         `of ${gib(totalBytes)} here ${gib(Math.max(0, room - rssBytes))} are free`,
-      this.#shape &&
+      shape &&
         `The batch was ${clips} ${clips === 1 ? 'clip' : 'clips'} of ${frames} frames, ${height}×${width}` +
           (estimate ? `; the run was expected to take ${gib(estimate.peak)} (${describe(estimate)})` : ''),
       this.#lastCheckpoint(),
@@ -115,8 +107,8 @@ function roomHere(): MachineMemory & { room: number } {
   return { ...memory, room: Math.min(memory.totalBytes, memory.freeBytes + residentMemory()) };
 }
 
-function factsOf(options: MemoryGuardOptions): MemoryFacts {
-  const { cfg, model, data, testData, processBytes } = options;
+function factsOf(options: MemoryGuardOptions, data: AvaDataset): MemoryFacts {
+  const { cfg, model, testData, processBytes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });

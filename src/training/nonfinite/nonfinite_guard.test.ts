@@ -7,90 +7,85 @@ import { eventFiles, readEvents, scalarsOf } from '../../../test/support/event_f
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Batch } from '../../data/loading/collate.js';
+import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { parseJsonLines } from '../../formats/json_lines.js';
 import type { Logger } from '../../run/logger.js';
 import { mergeMetrics } from '../../run/read_run.js';
-import { MetricsHook } from '../hooks/metrics.js';
-import { TensorBoardHook } from '../hooks/tensorboard.js';
-import { type Hook, runTraining } from '../loop.js';
-import { type GuardOptions, NonFiniteGuard } from './nonfinite_guard.js';
+import type { Hook } from '../hook.js';
+import { stepRng, trainStep } from '../step.js';
+import { Trainer } from '../trainer.js';
+import { type GuardedRun, guardStep } from './nonfinite_guard.js';
 import { readBatch } from './saved_batch.js';
 
-const CFG = tinyConfig({ 'ViT.DROP_PATH_RATE': 0.3, 'SOLVER.BASE_LR': 1e-3, 'SOLVER.WARMUP_ON': false });
-const MEMORY = () => ({ bytes: 0, tensors: 0, rssBytes: 2 ** 30, peakBytes: 0 });
+const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
+const CHANGES = {
+  'ViT.DROP_PATH_RATE': 0.3,
+  'SOLVER.BASE_LR': 1e-3,
+  'SOLVER.WARMUP_ON': false,
+  'SOLVER.VIDEOS_PER_BATCH': 1,
+  'SOLVER.ACCUMULATE': 2,
+  'SOLVER.ON_NONFINITE': 'skip',
+  'SOLVER.NONFINITE_LIMIT': 3,
+};
+const CFG = tinyConfig(CHANGES);
 
-/** The batch of an iteration; of the bad ones a pixel is not a number. */
+/** The batch of an iteration; in the bad ones a pixel is not a number. */
 function batchOf(iteration: number, bad: readonly number[]): Batch {
   const batch = noiseBatch(CFG, [1, 2], iteration);
   if (bad.includes(iteration)) batch.video[batch.video.length - 1] = Number.NaN;
   return batch;
 }
 
-interface Options extends Partial<GuardOptions> {
+interface Options {
   bad: readonly number[];
   iterations: number;
-  hooks?: readonly Hook[];
+  outputDir?: string;
+  changes?: Record<string, unknown>;
+  save?(): Promise<string>;
 }
 
-/** Trains with a guard; `error` is what the run ended with. */
-async function run({ bad, iterations, hooks = [], ...options }: Options) {
-  const outputDir = options.outputDir ?? temporaryFolder();
+/** Trains with the guard around each step; `error` is what the run ended with. */
+async function run({ bad, iterations, outputDir = temporaryFolder(), changes = {}, save }: Options) {
   const warnings: string[] = [];
   const saved: number[] = [];
   const state = makeState(CFG);
+  state.seed = 3;
   onTestFinished(() => disposeState(state));
-  const nonFinite = new NonFiniteGuard({
-    outputDir,
-    onNonFinite: 'skip',
-    limit: 3,
-    seed: 3,
-    clipsAtOnce: 1,
+  const guarded: GuardedRun = {
+    cfg: tinyConfig({ ...CHANGES, ...changes, OUTPUT_DIR: outputDir }),
     log: { warn: (_: object, text: string) => void warnings.push(text) } as unknown as Logger,
-    async saveState(iteration) {
-      saved.push(iteration);
-      return `model_${iteration}.pth`;
-    },
-    ...options,
-  });
-  let n = 0;
-  const steps: Map<string, Float32Array>[] = [contents(state)];
-  const watch: Hook = {
-    afterStep: () => void steps.push(contents(state)),
-  };
-  const error = await runTraining({
     state,
-    batches: { next: async () => ({ value: batchOf(++n, bad), done: false }) },
-    startIteration: 0,
-    maxIterations: iterations,
-    seed: 3,
-    step: { clipsAtOnce: 1 },
-    nonFinite,
-    hooks: [watch, ...hooks],
-    stop: { received: false, arrival: new Promise(() => {}) },
-  }).then(
+    save:
+      save ??
+      (async () => {
+        saved.push(state.iteration);
+        return `model_${state.iteration}.pth`;
+      }),
+  };
+  const steps: Map<string, Float32Array>[] = [contents(state)];
+  const train = async () => {
+    for (let n = 1; n <= iterations; n++) {
+      const batch = batchOf(n, bad);
+      await guardStep(guarded, batch, () => trainStep(state, batch, stepRng(3, n), { microBatchSize: 1 }));
+      state.iteration++;
+      steps.push(contents(state));
+    }
+  };
+  const error = await train().then(
     () => null,
     (reason) => reason as Error & { exitCode: number },
   );
   const batches = existsSync(outputDir)
     ? readdirSync(outputDir).filter((name) => /^nonfinite/.test(name))
     : [];
-  return {
-    error,
-    warnings,
-    saved,
-    steps,
-    batches: batches.sort(),
-    outputDir,
-    nonFinite,
-    scheduler: state.scheduler,
-  };
+  return { error, warnings, saved, steps, batches: batches.sort(), outputDir, guarded };
 }
 
 it('stop: the error names iteration, terms, clip and files, and the state before the step is saved', async () => {
   const { error, saved, batches, outputDir, steps, warnings } = await run({
     bad: [2],
     iterations: 4,
-    onNonFinite: 'stop',
+    changes: { 'SOLVER.ON_NONFINITE': 'stop' },
   });
   expect(error).toMatchObject({ name: 'NonFiniteError', exitCode: 1 });
   const file = join(outputDir, 'nonfinite_0000002.pth');
@@ -112,39 +107,44 @@ it('stop: the error names iteration, terms, clip and files, and the state before
 it('skip: nothing but the schedule moves on, every hook hears of it, and metrics say so', async () => {
   const outputDir = temporaryFolder();
   const file = join(outputDir, 'metrics.jsonl');
-  const lines: unknown[] = [];
+  const [lines, warnings]: string[][] = [[], []];
   const log = {
-    info: (_: object, line: string) => void lines.push(line),
-    warn: () => {},
+    info: (_: object, line?: string) => void (line === undefined || lines.push(line)),
+    warn: (_: object, line?: string) => void (line === undefined || warnings.push(line)),
+    debug() {},
   } as unknown as Logger;
-  const folder = join(outputDir, 'tensorboard');
-  const board = new TensorBoardHook({
-    folder,
-    log,
-    configYaml: '',
-    startIteration: 0,
-    clipsPerStep: 2,
-    model: { *namedParameters() {} },
-    histogramPeriod: null,
-    memory: MEMORY,
-    testSet: null,
+  let n = 0;
+  const batches = { next: async () => ({ value: batchOf(++n, [1, 3, 4]), done: false }) };
+  const steps: Map<string, Float32Array>[] = [];
+  const watch: Hook = {
+    beforeTraining: ({ state }) => void steps.push(contents(state)),
+    afterStep: ({ state }) => void steps.push(contents(state)),
+  };
+  const cfg = tinyConfig({
+    ...CHANGES,
+    OUTPUT_DIR: outputDir,
+    'SOLVER.MAX_EPOCH': 1,
+    'SOLVER.ITER_PER_EPOCH': 6,
   });
-  const metrics = new MetricsHook({
-    file,
+  const trainer = new Trainer(cfg, {
+    engine: await selectEngine({ engine: ENGINE, device: 'cpu' }),
+    seed: 3,
+    skipFinalTest: true,
+    skipValidation: true,
+    tensorBoard: true,
     log,
-    iterPerEpoch: 4,
-    maxIterations: 6,
-    startIteration: 0,
-    memory: MEMORY,
+    hooks: [watch],
+    data: { batches, order: null, dataset: null },
   });
-  const result = await run({ bad: [1, 3, 4], iterations: 6, outputDir, hooks: [metrics, board] });
-  expect(result.error).toBeNull();
-  const [initial, one, two, three, four, five] = result.steps;
+  onTestFinished(() => disposeState(trainer.state));
+  const { isStopped, firstLoss } = await trainer.run();
+  expect(isStopped).toBe(false);
+  const [initial, one, two, three, four, five] = steps;
   expect([one, three, four]).toEqual([initial, two, two]);
   expect(five).not.toEqual(four);
-  expect(result.scheduler.stateDict().get('last_epoch')).toBe(6);
-  expect(result.nonFinite.inARow).toBe(0);
-  expect(result.warnings).toEqual(
+  expect(trainer.state.scheduler.stateDict().get('last_epoch')).toBe(6);
+  expect(trainer.state.nonFiniteInARow).toBe(0);
+  expect(warnings).toEqual(
     [1, 3, 4].map((n) =>
       expect.stringMatching(
         new RegExp(
@@ -153,7 +153,8 @@ it('skip: nothing but the schedule moves on, every hook hears of it, and metrics
       ),
     ),
   );
-  expect(result.batches).toEqual([1, 3, 4].map((n) => `nonfinite_000000${n}.pth`));
+  const saved = readdirSync(outputDir).filter((name) => /^nonfinite/.test(name));
+  expect(saved.sort()).toEqual([1, 3, 4].map((n) => `nonfinite_000000${n}.pth`));
 
   const { objects, broken } = parseJsonLines(readFileSync(file, 'utf8'));
   expect(broken).toEqual([]);
@@ -176,33 +177,23 @@ it('skip: nothing but the schedule moves on, every hook hears of it, and metrics
   });
   expect(objects[3].loss_average).toBeGreaterThan(0);
   expect(mergeMetrics(objects).map(({ loss }) => loss === null)).toEqual([true, true, true, false]);
-  expect(metrics.firstLoss).toBeGreaterThan(0);
-  expect(String(lines[0])).toMatch(/^iter 1\/6 {2}loss – \(–\) {2}loss_bce – .* grad norm –/);
-  const scalars = scalarsOf(eventFiles(folder).flatMap(readEvents));
+  expect(firstLoss).toBeGreaterThan(0);
+  expect(lines[0]).toMatch(/^iter 1\/6 {2}loss – \(–\) {2}loss_bce – .* grad norm –/);
+  const scalars = scalarsOf(eventFiles(join(outputDir, 'tensorboard')).flatMap(readEvents));
   expect(scalars['train/loss']).toEqual([[6, expect.any(Number)]]);
   expect(scalars['train/grad_norm'][0][1]).toBeGreaterThan(0);
 });
 
 it('skip: so many in a row end the run, counted from where it was resumed', async () => {
-  const { error, saved, nonFinite, warnings } = await run({ bad: [1, 2, 4, 5, 6], iterations: 9 });
+  const { error, saved, guarded, warnings } = await run({ bad: [1, 2, 4, 5, 6], iterations: 9 });
   expect(error!.message).toMatch(
     /^iteration 6: .* It was the last of 3 in a row \(SOLVER\.NONFINITE_LIMIT\)/,
   );
   expect(saved).toEqual([5]);
   // As of the state that was saved, so that a resumed run meets the same limit.
-  expect(nonFinite.inARow).toBe(2);
+  expect(guarded.state.nonFiniteInARow).toBe(2);
   expect(warnings).toHaveLength(4);
-  const resumed = new NonFiniteGuard({
-    outputDir: temporaryFolder(),
-    onNonFinite: 'skip',
-    limit: 3,
-    seed: 0,
-    clipsAtOnce: 1,
-    log: { warn() {} } as unknown as Logger,
-    saveState: async () => '',
-  });
-  resumed.inARow = 2;
-  await expect(resumed.watch(batchOf(1, []), 7, () => Promise.reject(error))).rejects.toThrow(
+  await expect(guardStep(guarded, batchOf(1, []), () => Promise.reject(error))).rejects.toThrow(
     /the last of 3 in a row/,
   );
 });
@@ -214,7 +205,12 @@ it('keeps the newest three batches', async () => {
   writeFileSync(earlier, '');
   utimesSync(earlier, 1, 1);
   writeFileSync(join(outputDir, 'nonfinite_notes.txt'), '');
-  const { batches } = await run({ bad: [1, 2, 3, 5], iterations: 5, limit: 9, outputDir });
+  const { batches } = await run({
+    bad: [1, 2, 3, 5],
+    iterations: 5,
+    changes: { 'SOLVER.NONFINITE_LIMIT': 9 },
+    outputDir,
+  });
   expect(batches).toEqual([
     'nonfinite_0000002.pth',
     'nonfinite_0000003.pth',
@@ -229,13 +225,13 @@ it('keeps the newest three batches', async () => {
 
 it('says what the disk refuses, and still what happened to the step', async () => {
   const outputDir = join(temporaryFolder(), 'gone');
-  const saveState = () => Promise.reject(new Error('no space'));
+  const save = () => Promise.reject(new Error('no space'));
   const { error, warnings } = await run({
     bad: [1],
     iterations: 2,
-    onNonFinite: 'stop',
+    changes: { 'SOLVER.ON_NONFINITE': 'stop' },
     outputDir,
-    saveState,
+    save,
   });
   expect(error!.message).toMatch(
     /^iteration 1: the loss is not finite .*The weights were not changed by this step\. A lower/,
@@ -247,8 +243,8 @@ it('says what the disk refuses, and still what happened to the step', async () =
 });
 
 it('lets other errors pass', async () => {
-  const { nonFinite } = await run({ bad: [], iterations: 0 });
+  const { guarded } = await run({ bad: [], iterations: 0 });
   await expect(
-    nonFinite.watch(batchOf(1, []), 1, () => Promise.reject(new Error('another'))),
+    guardStep(guarded, batchOf(1, []), () => Promise.reject(new Error('another'))),
   ).rejects.toThrow('another');
 });

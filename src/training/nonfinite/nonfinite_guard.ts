@@ -1,82 +1,73 @@
 /** @file What a run does about a loss or gradients that are not finite: SOLVER.ON_NONFINITE. */
 import type { Batch } from '../../data/loading/collate.js';
 import type { Logger } from '../../run/logger.js';
+import type { GuardedLosses, TrainingRun } from '../hook.js';
 import type { StepLosses } from '../step.js';
 import { describeNonFinite, type NonFinite, NonFiniteError } from './nonfinite.js';
 import { saveBatch } from './saved_batch.js';
 
-export interface GuardOptions {
-  /** Gets the batches. */
-  outputDir: string;
-  onNonFinite: 'stop' | 'skip';
-  /** So many in a row end the run all the same. */
-  limit: number;
-  seed: number;
-  clipsAtOnce: number;
-  log: Pick<Logger, 'warn'>;
-  /** Saves the state of the run, which has done so many iterations; returns the file's path. */
-  saveState(iteration: number): Promise<string>;
+/** What the guard needs of a run. */
+export type GuardedRun = Pick<TrainingRun, 'cfg' | 'log' | 'state' | 'save'>;
+
+/**
+ * Computes a step of a run with `step`. If it throws NonFiniteError, its batch is saved and the step is skipped with a
+ * warning, or the run ends: the state before the step is saved, and the error names the files.
+ */
+export async function guardStep(
+  run: GuardedRun,
+  batch: Batch,
+  step: () => Promise<StepLosses>,
+): Promise<GuardedLosses> {
+  try {
+    const losses = await step();
+    run.state.nonFiniteInARow = 0;
+    return losses;
+  } catch (error) {
+    if (!(error instanceof NonFiniteError)) throw error;
+    return await handle(error, run, batch);
+  }
 }
 
-/** The losses of a step, or why it was left out; losses and norm are NaN then. */
-export type GuardedLosses = StepLosses & { readonly skipped?: NonFinite };
-
-export class NonFiniteGuard {
-  /** Iterations up to the latest one that were all skipped: part of a run's state. */
-  inARow = 0;
-
-  constructor(private readonly options: GuardOptions) {}
-
-  /**
-   * Takes an iteration's step. One that throws NonFiniteError has its batch saved and is skipped with a warning, or ends
-   * the run: the state before it is saved, and the error names the files.
-   */
-  async watch(batch: Batch, iteration: number, step: () => Promise<StepLosses>): Promise<GuardedLosses> {
-    try {
-      const losses = await step();
-      this.inARow = 0;
-      return losses;
-    } catch (error) {
-      if (!(error instanceof NonFiniteError)) throw error;
-      return await this.#handle(error, batch, iteration);
-    }
-  }
-
-  async #handle(error: NonFiniteError, batch: Batch, iteration: number): Promise<GuardedLosses> {
-    const { onNonFinite, limit, log } = this.options;
-    const { facts } = error;
-    const what = `iteration ${iteration}: ${describeNonFinite(facts)}`;
-    const file = await this.#attempt('the batch', () => this.#saveBatch(facts, batch, iteration));
-    const inARow = this.inARow + 1;
-    if (onNonFinite === 'skip' && inARow < limit) {
-      this.inARow = inARow;
-      const saved = file === null ? '' : `; the batch is in ${file}`;
-      log.warn(
-        { skipped: skippedFields(facts) },
-        `${what}. Skipped: the weights stay as they were (${inARow} in a row, ${limit} end the run)${saved}`,
-      );
-      return { terms: facts.terms, total: Number.NaN, gradNorm: Number.NaN, skipped: facts };
-    }
-    const checkpoint = await this.#attempt('the state before it', () =>
-      this.options.saveState(iteration - 1),
+async function handle({ facts }: NonFiniteError, run: GuardedRun, batch: Batch): Promise<GuardedLosses> {
+  const { cfg, log, state } = run;
+  const { ON_NONFINITE, NONFINITE_LIMIT } = cfg.SOLVER;
+  const iteration = state.iteration + 1;
+  const what = `iteration ${iteration}: ${describeNonFinite(facts)}`;
+  const file = await attempt(log, 'the batch', () => saveBatchOf(run, facts, batch));
+  const inARow = state.nonFiniteInARow + 1;
+  if (ON_NONFINITE === 'skip' && inARow < NONFINITE_LIMIT) {
+    state.nonFiniteInARow = inARow;
+    const saved = file === null ? '' : `; the batch is in ${file}`;
+    log.warn(
+      { skipped: skippedFields(facts) },
+      `${what}. Skipped: the weights stay as they were (${inARow} in a row, ${NONFINITE_LIMIT} end the run)${saved}`,
     );
-    throw new NonFiniteError(facts, message(what, onNonFinite === 'skip' ? inARow : 0, checkpoint, file));
+    return { terms: facts.terms, total: Number.NaN, gradNorm: Number.NaN, skipped: facts };
   }
+  const checkpoint = await attempt(log, 'the state before it', () => run.save());
+  throw new NonFiniteError(facts, message(what, ON_NONFINITE === 'skip' ? inARow : 0, checkpoint, file));
+}
 
-  #saveBatch({ terms, parameters, part }: NonFinite, batch: Batch, iteration: number): Promise<string> {
-    const { outputDir, seed, clipsAtOnce } = this.options;
-    const { first } = part;
-    return saveBatch(outputDir, { batch, iteration, seed, clipsAtOnce, first, terms, parameters });
-  }
+function saveBatchOf({ cfg, state }: GuardedRun, facts: NonFinite, batch: Batch): Promise<string> {
+  const { terms, parameters, part } = facts;
+  return saveBatch(cfg.OUTPUT_DIR, {
+    batch,
+    iteration: state.iteration + 1,
+    seed: state.seed,
+    clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH,
+    first: part.first,
+    terms,
+    parameters,
+  });
+}
 
-  /** Null where it failed: what the disk says must not hide what happened to the step. */
-  async #attempt(what: string, save: () => Promise<string>): Promise<string | null> {
-    try {
-      return await save();
-    } catch (error) {
-      this.options.log.warn({ err: error }, `${what} could not be saved: ${(error as Error).message}`);
-      return null;
-    }
+/** Returns null on failure: an error of the disk must not hide the error of the step. */
+async function attempt(log: Logger, what: string, save: () => Promise<string>): Promise<string | null> {
+  try {
+    return await save();
+  } catch (error) {
+    log.warn({ err: error }, `${what} could not be saved: ${(error as Error).message}`);
+    return null;
   }
 }
 

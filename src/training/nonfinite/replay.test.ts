@@ -13,7 +13,6 @@ import type { Batch } from '../../data/loading/collate.js';
 import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import type { LineLog } from '../../run/logger.js';
-import { checkpointParts } from '../restore/restore.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { type ReplayRequest, replay, replayStep } from './replay.js';
@@ -30,11 +29,12 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
   onTestFinished(() => disposeState(state));
   const { model, criterion } = state;
   const folder = cfg.OUTPUT_DIR;
+  state.iteration = atIteration - 1;
   await new Checkpointer(folder).save(
     `model_${String(atIteration - 1).padStart(7, '0')}`,
-    checkpointParts(state, atIteration - 1),
+    state.checkpoint(),
   );
-  const options = { clipsAtOnce: 2 };
+  const options = { microBatchSize: 2 };
   const losses = await computeGradients(model, criterion, batch, stepRng(SEED, ITERATION), options).catch(
     (error) => {
       if (error instanceof NonFiniteError) return error.facts;

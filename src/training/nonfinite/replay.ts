@@ -5,16 +5,15 @@ import { Checkpointer, checkpointName, iterationIn } from '../../checkpoint/chec
 import type { Config } from '../../config/index.js';
 import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
-import { SetCriterion } from '../../loss/criterion.js';
-import { Detector } from '../../model/detector.js';
+import type { Detector } from '../../model/detector.js';
 import { noGrad } from '../../nn/autograd.js';
 import type { LineLog } from '../../run/logger.js';
-import { makeLrScheduler, makeOptimizer, type Optimizer } from '../../solver/index.js';
+import type { Optimizer } from '../../solver/index.js';
 import { largest, norms, totalNorm } from '../grad_norm.js';
-import type { TrainingState } from '../loop.js';
 import { clipsOf, partsOf } from '../micro_batch.js';
 import { type RestoreRequest, restoreState } from '../restore/restore.js';
 import { computeGradients, stepRng } from '../step.js';
+import { TrainingState } from '../training_state.js';
 import { type NonFinite, NonFiniteError } from './nonfinite.js';
 import { formatReplay } from './replay_table.js';
 import { readBatch, type SavedBatch } from './saved_batch.js';
@@ -62,10 +61,7 @@ export async function replay(
   checkFits(cfg, saved, file);
   const engine = await selectEngine({ ...request, threads: cfg.ENGINE.THREADS });
   log.info(`engine: ${engine.description}`);
-  const model = new Detector(cfg);
-  const optimizer = makeOptimizer(cfg, model);
-  const criterion = new SetCriterion(cfg.MODEL.STM);
-  const state = { model, criterion, optimizer, scheduler: makeLrScheduler(cfg, optimizer) };
+  const state = TrainingState.build(cfg);
   loadWeights(state, cfg, saved, { ...request, log });
   const result = await replayStep(state, saved);
   log.info(formatReplay(result, saved));
@@ -82,7 +78,9 @@ export async function replayStep(
   let nonFinite: NonFinite | null = null;
   let losses: Pick<Replay, 'terms' | 'total'>;
   try {
-    losses = await computeGradients(model, criterion, batch, stepRng(seed, iteration), { clipsAtOnce });
+    losses = await computeGradients(model, criterion, batch, stepRng(seed, iteration), {
+      microBatchSize: clipsAtOnce,
+    });
   } catch (error) {
     if (!(error instanceof NonFiniteError)) throw error;
     nonFinite = error.facts;
@@ -164,7 +162,12 @@ function loadWeights(
     ? exact
     : checkpointer.resolve({ ...request, weight: cfg.MODEL.WEIGHT })?.path;
   const done = path === undefined ? 0 : iterationIn(path);
-  restoreState(checkpointer, state, { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path ?? '' } }, request, log);
+  restoreState(state, {
+    checkpointer,
+    cfg: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path ?? '' } },
+    request,
+    log,
+  });
   if (done === iteration - 1) return;
   const are = done === null ? 'come from an unknown iteration' : `are those after iteration ${done}`;
   log.warn(

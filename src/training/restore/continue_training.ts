@@ -10,7 +10,7 @@ import type { LrSchedule, RateHolder } from '../../solver/lr_schedule.js';
 import { scheduleKindOf } from '../../solver/make_lr_scheduler.js';
 import { describeSchedules, type ScheduleChoice } from '../../solver/schedule_text.js';
 import { describeOptimizerSettings } from '../../solver/settings_text.js';
-import type { TrainingState } from '../loop.js';
+import type { TrainingState } from '../training_state.js';
 import { findGaps, IncompleteStateError, incompleteState, weightsOnlyWay } from './whole_state.js';
 
 export interface ContinueRequest {

@@ -13,7 +13,7 @@ import { float32Tensor, type HostTensor } from '../../formats/host_tensor.js';
 import { readPth } from '../../formats/pth/pth_reader.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import type { PyDict, PyValue } from '../../formats/python/values.js';
-import { checkpointParts, type RestoreRequest, type RunStart, restoreState } from './restore.js';
+import { type RestoreRequest, restoreState } from './restore.js';
 
 type Content = Map<string, PyValue>;
 /** Changes a checkpoint, or returns another one. */
@@ -31,7 +31,8 @@ beforeAll(async () => {
   training = new TinyTraining();
   await training.step(32, 32);
   home = mkdtempSync(join(tmpdir(), 'stmixer-incomplete-'));
-  whole = await new Checkpointer(home).save('whole', checkpointParts(training.state, 2));
+  training.state.iteration = 2;
+  whole = await new Checkpointer(home).save('whole', training.state.checkpoint());
 });
 afterAll(() => {
   training.dispose();
@@ -53,11 +54,19 @@ async function folderWith(change: Change, older = true): Promise<string> {
   return folder;
 }
 
-function restore(folder: string, request: Partial<RestoreRequest> = {}, weight = ''): RunStart {
+function restore(folder: string, request: Partial<RestoreRequest> = {}, weight = ''): { iteration: number } {
   const base = tinyConfig({ 'SOLVER.WARMUP_ON': false, 'SOLVER.ITER_PER_EPOCH': 4 });
   const cfg: Config = { ...base, OUTPUT_DIR: folder, MODEL: { ...base.MODEL, WEIGHT: weight } };
+  const { state } = training;
   const lines = { info() {}, warn: (line: string) => void log.push(line) };
-  return restoreState(new Checkpointer(folder), training.state, cfg, { ...RESUME, ...request }, lines);
+  state.iteration = 0;
+  restoreState(state, {
+    checkpointer: new Checkpointer(folder),
+    cfg,
+    request: { ...RESUME, ...request },
+    log: lines,
+  });
+  return { iteration: state.iteration };
 }
 
 const dict = (content: Content, ...keys: string[]) =>

@@ -1,7 +1,6 @@
 /** @file Between the run in memory and checkpoint files. */
 import {
   type Checkpointer,
-  type CheckpointParts,
   type LoadedCheckpoint,
   type LoadPlan,
   type LoadRequest,
@@ -10,39 +9,14 @@ import {
 import { isIn } from '../../checkpoint/pointer.js';
 import { summarizeReport } from '../../checkpoint/weights.js';
 import type { Config } from '../../config/index.js';
-import { hostTensor } from '../../engine/to_host.js';
-import { float32Tensor, type HostTensor } from '../../formats/host_tensor.js';
-import type { PyValue } from '../../formats/python/values.js';
 import type { SetCriterion } from '../../loss/criterion.js';
 import { initializeParameters } from '../../nn/module.js';
 import type { LineLog } from '../../run/logger.js';
 import { type RunState, unpackRunState } from '../../run/resume_state.js';
-import type { TrainingState } from '../loop.js';
+import { CLASS_WEIGHTS, type TrainingState } from '../training_state.js';
 import { continueTraining } from './continue_training.js';
 import { loadFirst } from './load_first.js';
 import { holdsOnlyWeights, weightsWithFlag } from './whole_state.js';
-
-/** The only buffer of the PyTorch model; it stands last in its state dict. */
-const CLASS_WEIGHTS = 'stm_head.criterion.empty_weight';
-
-/** The model's state dict, in PyTorch's order; each weight is read from the engine when its bytes are asked for. */
-export function modelState({ model, criterion }: TrainingState): Map<string, HostTensor> {
-  const state = new Map<string, HostTensor>();
-  for (const [name, { shape, value }] of model.namedParameters()) state.set(name, hostTensor(value, shape));
-  state.set(CLASS_WEIGHTS, float32Tensor([criterion.classWeights.length], criterion.classWeights));
-  return state;
-}
-
-/** What a checkpoint of the run holds after `iteration` steps; `run` is what only our own runs need. */
-export function checkpointParts(state: TrainingState, iteration: number, run?: PyValue): CheckpointParts {
-  return {
-    model: modelState(state),
-    optimizer: state.optimizer.stateDict(),
-    scheduler: state.scheduler.stateDict(),
-    iteration,
-    run,
-  };
-}
 
 export interface RestoreRequest extends Omit<LoadRequest, 'weight'> {
   readonly adjustLr: boolean;
@@ -54,54 +28,66 @@ export interface RestoreRequest extends Omit<LoadRequest, 'weight'> {
 
 /** Where a run begins. */
 export interface RunStart {
-  /** Steps that are done already. */
-  readonly iteration: number;
-  readonly seed: number;
+  /** The kind of file that it starts from, or null for random weights. */
   readonly source: LoadPlan['source'] | null;
-  /** What a run of ours had noted for its continuation. */
-  readonly run: RunState | null;
+  /** Note of a run of ours for its continuation, or null. */
+  readonly resume: RunState | null;
 }
 
 /**
- * Gives every weight its value, from the file that the settings point to or freshly drawn, and on resuming restores
- * optimizer and schedule. A last checkpoint that is damaged is replaced by the newest one that is not. Logs what came
- * from where.
+ * Gives every weight its value, from the file that the request points to or freshly drawn, and on resuming restores
+ * optimizer, schedule, iteration and seed. A damaged last checkpoint is replaced by the newest whole one. Logs what came
+ * from where. Throws CheckpointError.
  */
 export function restoreState(
-  checkpointer: Checkpointer,
   state: TrainingState,
-  cfg: Config,
-  request: RestoreRequest,
-  log: LineLog,
+  { checkpointer, cfg, request, log }: RestoreContext,
 ): RunStart {
-  const { model } = state;
   const load = (plan: LoadPlan) => loadParts(plan, state, cfg, request, log);
   const found = loadFirst(checkpointer, { ...request, weight: cfg.MODEL.WEIGHT }, load, log);
   if (!found) {
-    const seed = request.seed ?? 0;
-    log.info(`no weights to load: starting from random ones (seed ${seed})`);
-    initializeParameters(model, seed);
-    return { iteration: 0, seed, source: null, run: null };
+    state.seed = request.seed ?? 0;
+    log.info(`no weights to load: starting from random ones (seed ${state.seed})`);
+    initializeParameters(state.model, state.seed);
+    return { source: null, resume: null };
   }
   const { loaded, source } = found;
-  const { state: run, note } = unpackRunState(loaded.run, loaded.iteration);
-  if (note)
+  const { state: resume, note } = unpackRunState(loaded.run, loaded.iteration);
+  if (note) {
     log.warn(
       `its state of the run ${note}; the run goes on with the seed and the order of this command line`,
     );
-  const seed = request.seed ?? run?.seed ?? 0;
-  if (run && run.seed !== seed)
-    log.warn(`--seed ${seed}: the run was made with ${run.seed}; from here on it is another one`);
-  initializeParameters(model, seed);
-  const iteration = loaded.iteration ?? 0;
-  if (iteration > 0 && request.noHead && !request.resume) {
+  }
+  state.seed = request.seed ?? resume?.seed ?? 0;
+  if (resume && resume.seed !== state.seed) {
+    log.warn(`--seed ${state.seed}: the run was made with ${resume.seed}; from here on it is another one`);
+  }
+  initializeParameters(state.model, state.seed);
+  state.iteration = loaded.iteration ?? 0;
+  state.nonFiniteInARow = resume?.nonFiniteInARow ?? 0;
+  logStart(state, source, { cfg, request, log });
+  return { source, resume };
+}
+
+export interface RestoreContext {
+  readonly checkpointer: Checkpointer;
+  readonly cfg: Config;
+  readonly request: RestoreRequest;
+  readonly log: LineLog;
+}
+
+function logStart(
+  { iteration, seed }: TrainingState,
+  source: LoadPlan['source'],
+  { cfg, request, log }: Pick<RestoreContext, 'cfg' | 'request' | 'log'>,
+): void {
+  if (iteration === 0) return;
+  if (request.noHead && !request.resume) {
     log.warn(
       `--no-head without --transfer: the training goes on after iteration ${iteration}, with a head that starts at random`,
     );
   }
-  if (iteration > 0)
-    log.info(`continuing after iteration ${iteration} (seed ${seed})${reminder(source, cfg)}`);
-  return { iteration, seed, source, run };
+  log.info(`continuing after iteration ${iteration} (seed ${seed})${reminder(source, cfg)}`);
 }
 
 /** A file of another training is continued as well, which is easily done by mistake. */
@@ -151,4 +137,18 @@ function setClassWeights(criterion: SetCriterion, data: Float32Array, log: LineL
     );
   }
   criterion.classWeights.set(data);
+}
+
+/**
+ * Makes `last_checkpoint` name the file that the run starts from if it goes back to an earlier checkpoint of its folder:
+ * then it is resumed from there, also if it is killed before it saves anything. Throws CheckpointError if the disk refuses.
+ */
+export async function pointToStart(
+  source: LoadPlan['source'] | null,
+  iteration: number,
+  { checkpointer, cfg }: Pick<RestoreContext, 'checkpointer' | 'cfg'>,
+): Promise<void> {
+  const { MODEL, OUTPUT_DIR } = cfg;
+  const isOwn = source === 'MODEL.WEIGHT' && iteration > 0 && isIn(MODEL.WEIGHT, OUTPUT_DIR);
+  if (isOwn) await checkpointer.pointTo(MODEL.WEIGHT);
 }

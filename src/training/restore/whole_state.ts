@@ -3,7 +3,8 @@ import type { LoadedCheckpoint, LoadPlan } from '../../checkpoint/checkpointer.j
 import { isBuffer } from '../../checkpoint/model_parts.js';
 import { isIn } from '../../checkpoint/pointer.js';
 import { firstOf } from '../../checkpoint/weights.js';
-import { CheckpointError } from '../../errors.js';
+import type { Config } from '../../config/index.js';
+import { CheckpointError, ConfigError } from '../../errors.js';
 import { unpackRunState } from '../../run/resume_state.js';
 import type { Optimizer } from '../../solver/index.js';
 import { optimizerGap, parametersWithoutState, scheduleGap } from '../../solver/state_gaps.js';
@@ -90,4 +91,30 @@ export function weightsWithFlag(flag: string, plan: LoadPlan, { outputDir, resum
   }
   const without = resume ? ' and without --resume' : '';
   return `--transfer ${flag} MODEL.WEIGHT ${plan.path} (with another OUTPUT_DIR${without})`;
+}
+
+/** Throws ConfigError if no iteration is left, unless the run was only started a second time. */
+export function refuseNothingToTrain(
+  iteration: number,
+  source: LoadPlan['source'] | null,
+  { cfg, noHead }: { readonly cfg: Config; readonly noHead: boolean },
+): void {
+  const { SOLVER, MODEL, OUTPUT_DIR } = cfg;
+  const all = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
+  if (iteration < all) return;
+  if (source === 'MODEL.WEIGHT') {
+    const way = weightsOnlyWay({ path: MODEL.WEIGHT, source }, { outputDir: OUTPUT_DIR, resume: false });
+    throw new ConfigError(
+      `MODEL.WEIGHT: ${MODEL.WEIGHT} is the state of a training after iteration ${iteration}, and this one ends after ` +
+        `iteration ${all}: nothing is left to train. To start a new training from its weights, ${way}; to continue that ` +
+        'training, use --resume with its OUTPUT_DIR and a larger SOLVER.MAX_EPOCH',
+    );
+  }
+  if (noHead) {
+    throw new ConfigError(
+      `--no-head: the training in ${OUTPUT_DIR} has done its ${all} iterations, and without its head there is nothing to ` +
+        'evaluate. To start a new training from its weights, name its checkpoint in MODEL.WEIGHT, add --transfer and choose ' +
+        'another OUTPUT_DIR; to continue it, leave out --no-head and raise SOLVER.MAX_EPOCH',
+    );
+  }
 }

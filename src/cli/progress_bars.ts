@@ -1,16 +1,21 @@
 /** @file Progress bars below the log, on a terminal. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import type { Hook, StepReport } from '../training/loop.js';
+import type { Console } from '../run/logger.js';
+import type { Hook, StepReport, TrainingRun } from '../training/hook.js';
+import type { EvaluationBar } from '../training/run_evaluation.js';
 import { BAR_OPTIONS } from '../util/progress.js';
 import { duration, significant } from '../util/text.js';
-import type { Console } from './logger.js';
 
 const TRAINING = '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}';
 const EVALUATION = '{bar} {percentage}%  {value}/{total} clips  {rate} clips/s  eta {remaining}';
 
-/** Standard output with bars at the bottom while something runs: lines written through it appear above. */
-export class ProgressBars implements Console {
+/**
+ * Standard output with bars at the bottom while something runs; lines written through it appear above. As a hook of a
+ * training it shows the bar of the steps.
+ */
+export class ProgressBars implements Console, Hook {
   #bars: MultiBar | undefined;
+  #training: SingleBar | undefined;
   #shown = 0;
 
   write(text: string): void {
@@ -22,26 +27,21 @@ export class ProgressBars implements Console {
     this.#bars.update();
   }
 
-  /** The hook that moves the bar of a training run; it takes the time that is left from the metrics. */
-  training(maxIterations: number, metrics: { etaSeconds(report: StepReport): number }): Hook {
-    let bar: SingleBar | undefined;
-    return {
-      afterStep: (report) => {
-        bar ??= this.#add(TRAINING, maxIterations, report.iteration);
-        bar.update(report.iteration, {
-          loss: report.skipped ? '–' : significant(report.total, 4),
-          remaining: duration(metrics.etaSeconds(report)),
-        });
-      },
-      close: () => {
-        if (bar) this.#remove(bar);
-        bar = undefined;
-      },
-    };
+  afterStep({ maxIterations }: TrainingRun, report: StepReport): void {
+    this.#training ??= this.#add(TRAINING, maxIterations, report.iteration);
+    this.#training.update(report.iteration, {
+      loss: report.skipped ? '–' : significant(report.total, 4),
+      remaining: duration(report.etaSeconds),
+    });
   }
 
-  /** A bar for `total` clips; `close` takes it away. */
-  evaluation(total: number): { update(clips: number, seconds: number): void; close(): void } {
+  close(): void {
+    if (this.#training) this.#remove(this.#training);
+    this.#training = undefined;
+  }
+
+  /** Shows a bar for `total` clips, until its `close`. */
+  evaluation(total: number): EvaluationBar {
     const bar = this.#add(EVALUATION, total, 0);
     return {
       update: (clips, seconds) =>

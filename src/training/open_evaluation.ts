@@ -1,0 +1,49 @@
+/** @file The test lists of a run, opened before hours of training are spent, and when they are evaluated. */
+import type { Config } from '../config/index.js';
+import { DataError } from '../errors.js';
+import { TestSet } from '../evaluation/evaluation_set.js';
+import type { Logger } from '../run/logger.js';
+import type { ValidationOptions } from './hooks/validation.js';
+
+/** Flags that leave evaluations out. */
+export interface EvaluationFlags {
+  readonly skipFinalTest?: boolean;
+  readonly skipValidation?: boolean;
+}
+
+/** Iterations at which SOLVER.EVAL_PERIOD and SOLVER.EVAL_AFTER ask for an evaluation. */
+export function validationSchedule({ SOLVER }: Config, flags: EvaluationFlags): ValidationOptions {
+  return {
+    period: flags.skipValidation ? null : SOLVER.EVAL_PERIOD * SOLVER.ITER_PER_EPOCH,
+    after: SOLVER.EVAL_AFTER * SOLVER.ITER_PER_EPOCH,
+    finalTest: !flags.skipFinalTest,
+  };
+}
+
+/** Opens what the evaluations of a run need; null if there will be none. Logs when they will be. Throws DataError. */
+export function openEvaluationSet(cfg: Config, flags: EvaluationFlags, log: Logger): TestSet | null {
+  const { EVAL_AFTER, EVAL_PERIOD, ITER_PER_EPOCH, MAX_EPOCH } = cfg.SOLVER;
+  const first = EVAL_PERIOD * (Math.floor(EVAL_AFTER / EVAL_PERIOD) + 1);
+  const validates = !flags.skipValidation && first <= MAX_EPOCH;
+  if (!validates && flags.skipFinalTest) return null;
+  const evaluationSet = open(cfg);
+  for (const warning of evaluationSet.warnings) log.warn(warning);
+  const when = validates
+    ? `from iteration ${first * ITER_PER_EPOCH}, every ${EVAL_PERIOD * ITER_PER_EPOCH}`
+    : `after iteration ${MAX_EPOCH * ITER_PER_EPOCH}`;
+  log.info(`evaluation: ${evaluationSet.dataset.length} key frames, ${when}`);
+  for (const note of evaluationSet.notes) log.info(`evaluation: ${note}`);
+  return evaluationSet;
+}
+
+function open(cfg: Config): TestSet {
+  try {
+    return new TestSet(cfg);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(
+      `${error.message}\n(for the evaluation; --skip-val-in-train and --skip-final-test train without one)`,
+      { cause: error },
+    );
+  }
+}

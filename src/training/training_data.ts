@@ -1,0 +1,48 @@
+/** @file The clips that a run trains on, at the place and in the order in which they come. */
+import type { Config } from '../config/index.js';
+import type { AvaDataset } from '../data/datasets/ava_dataset.js';
+import type { Batch } from '../data/loading/collate.js';
+import { createTrainLoader } from '../data/loading/loader.js';
+import { describePasses } from '../data/loading/passes.js';
+import type { Logger } from '../run/logger.js';
+import { dataIdentity, type RunState } from '../run/resume_state.js';
+import type { DataOrder, TrainingState } from './training_state.js';
+
+/** Batches to train on. A program may bring its own. */
+export interface TrainingData {
+  /** Batches from the next step on; the run asks for one per step, and calls `return` at its end. */
+  readonly batches: AsyncIterator<Batch>;
+  /** Null if the order needs no place in checkpoints. */
+  readonly order: DataOrder | null;
+  /** The clips behind the batches, from which the memory of a step is estimated; null if they are not known. */
+  readonly dataset: AvaDataset | null;
+}
+
+/**
+ * Opens the training lists at the next step of `state`. A run that is resumed keeps the order of clips in `resume`. Logs
+ * what the data is. Throws DataError.
+ */
+export function openTrainingData(
+  cfg: Config,
+  { iteration, seed }: TrainingState,
+  resume: RunState | null,
+  log: Logger,
+): TrainingData {
+  const warn = (message: string) => log.warn(message);
+  const batches = createTrainLoader(cfg, { seed, startIteration: iteration, warn });
+  const { dataset, sampler } = batches;
+  for (const warning of dataset.warnings) log.warn(warning);
+  log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
+  for (const note of dataset.notes) log.info(`data: ${note}`);
+  const { line, warning } = describePasses(sampler, cfg.SOLVER.ITER_PER_EPOCH);
+  log.info(line);
+  if (warning !== null) log.warn(warning);
+  const identity = dataIdentity(batches);
+  if (resume?.seed === seed && resume.data === identity) sampler.resume(resume.position);
+  else if (resume?.seed === seed) {
+    log.warn(
+      'the training data or the batches are not those of the run so far: from here on clips come in an order of their own',
+    );
+  }
+  return { batches, order: { identity, positionOf: (after) => sampler.positionOf(after) }, dataset };
+}
