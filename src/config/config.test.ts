@@ -1,49 +1,41 @@
-/** @file Tests of loading configurations: precedence, decoding, and what is said about each kind of mistake. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** @file Tests of loading configurations: precedence, decoding, and the message about each kind of mistake. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { ConfigError } from '../errors.js';
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { PyFloat } from '../formats/python/values.js';
-import { configFromOverrides, defaultConfig, loadConfig } from './index.js';
+import { configFromOverrides, defaultConfig, defineConfig, loadConfig } from './index.js';
 import { RULES } from './rules.js';
 import { FIELDS, getValue } from './schema/index.js';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-config-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const files = temporaryFiles();
 
-/** The least that can run: 4 frames give 2 time steps. */
+/** A minimal configuration that can run: 4 frames give 2 time steps. */
 const BASE = 'MODEL: {BACKBONE: {CONV_BODY: MAE-ViT-B}, STM: {TEMPORAL_POINTS: 2}}';
 
 function write(text: string): string {
-  const file = join(folder, 'config.yaml');
-  writeFileSync(file, text);
-  return file;
+  return files.file('config.yaml', text);
 }
 
 function load(text: string, ...overrides: string[]) {
   return loadConfig(write(text), overrides);
 }
 
-/** The message of the error, with the folder of the file left out. */
+/** The message of the error, without the folder of the file. */
 function errorOf(text: string, ...overrides: string[]): string {
   try {
     load(text, ...overrides);
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).exitCode).toBe(2);
-    return (error as ConfigError).message.replaceAll(`${folder}/`, '');
+    return (error as ConfigError).message.replaceAll(`${files.at()}/`, '');
   }
   return expect.fail('was accepted');
 }
 
 describe('precedence and origins', () => {
-  it('defaults, then the file, then the words in their order', () => {
+  it('lets the file override the defaults, and later arguments override earlier ones and the file', () => {
     const file = write(`${BASE}\nSOLVER:\n  BASE_LR: 1e-3\n  MAX_EPOCH: 3\n  STEPS: (1, 2)`);
     const { config, origins } = loadConfig(file, ['SOLVER.MAX_EPOCH', '4', 'SOLVER.MAX_EPOCH', '5']);
     expect(config.SOLVER).toMatchObject({ BASE_LR: 1e-3, MAX_EPOCH: 5, STEPS: [1, 2], GAMMA: 0.1 });
@@ -53,12 +45,12 @@ describe('precedence and origins', () => {
     expect([...origins.keys()]).toEqual([...FIELDS.keys()]);
   });
 
-  it('takes sections without keys for unchanged', () => {
+  it('takes a section without keys as unchanged', () => {
     expect(load(`${BASE}\nSOLVER:\n  # BASE_LR: 1\nViT: {}\n`).config.SOLVER).toEqual(defaultConfig().SOLVER);
   });
 });
 
-/** A file that can run and sets one key more. */
+/** The text of a file that can run and sets one more key. */
 function fileWith(path: string, text: string): string {
   if (path.startsWith('MODEL.STM.')) return `${BLOCKS}\n    ${path.slice(10)}: ${text}`;
   const [section, key] = path.split('.');
@@ -97,7 +89,7 @@ describe('values', () => {
       ],
     ],
     ['OUTPUT_DIR', 'runs/2024', 'runs/2024'],
-  ])('%s: %s, in a file and as words', (path, text, value) => {
+  ])('reads %s: %s in a file and as arguments', (path, text, value) => {
     expect(getValue(load(fileWith(path, text)).config, path)).toEqual(value);
     expect(getValue(load(BASE, path, text).config, path)).toEqual(value);
   });
@@ -111,7 +103,7 @@ describe('values', () => {
     ['ViT.NO_WEIGHT_DECAY', '[pos_embed, "12"]', ['pos_embed', '12']],
     ['OUTPUT_DIR', `"'12'"`, '12'],
     ['ViT.DEPTH', '010', 8],
-  ])('%s: %s, in a file', (path, text, value) => {
+  ])('reads %s: %s in a file', (path, text, value) => {
     expect(getValue(load(fileWith(path, text)).config, path)).toEqual(value);
   });
 });
@@ -126,7 +118,7 @@ describe('mistakes in single keys', () => {
     ['ViT.DEPTH', '9'.repeat(20), `expected int ≥ 1, found ${'9'.repeat(20)}`],
     ['ViT.DEPTH', '[12]', 'expected int ≥ 1, found [12]'],
     ['ViT.DEPTH', '{"a": 1}', "expected int ≥ 1, found {'a': 1}"],
-    ['ViT.DEPTH', 'None', 'expected int ≥ 1, found None; leave the key out for its default, 12'],
+    ['ViT.DEPTH', 'None', 'expected int ≥ 1, found None; omit the key to use its default, 12'],
     ['ViT.DROP_RATE', '1.0', 'expected float in [0, 1), found 1.0'],
     ['ViT.DROP_RATE', '-0.1', 'expected float in [0, 1), found -0.1'],
     ['ViT.QK_SCALE', '0', 'expected float > 0 or None, found 0'],
@@ -158,21 +150,21 @@ describe('mistakes in single keys', () => {
     [
       'OUTPUT_DIR',
       '12',
-      `expected non-empty string, found 12; to keep it as text write it in two kinds of quotes: "'12'"`,
+      `expected non-empty string, found 12; to keep it as text, write it in two kinds of quotes: "'12'"`,
     ],
     ['MODEL.STM.PERSON_THRESHOLD', '1.5', 'expected float in [0, 1], found 1.5'],
     ['MODEL.STM.ACTIVATION', 'GELU', "expected 'ReLU', found 'GELU'; nearest: ReLU"],
-  ])('%s %s', (path, text, message) => {
+  ])('refuses %s %s', (path, text, message) => {
     expect(errorOf(BASE, path, text)).toBe(`command line: ${path}: ${message}`);
   });
 
-  it('cuts long values', () => {
+  it('shortens long values', () => {
     expect(errorOf(BASE, 'ViT.DEPTH', 'x'.repeat(5000)).length).toBeLessThan(200);
   });
 });
 
 describe('mistakes in a file', () => {
-  it('are told all at once, by line, with the nearest key', () => {
+  it('are reported all at once, by line, with the nearest key', () => {
     const text = `MODEL:
   BACKBONE:
     CONV_BODY: MAE-VIT-B
@@ -192,28 +184,28 @@ _BASE_: other.yaml
 `;
     expect(errorOf(text, 'ViT.DEPTH', '0').split('\n')).toEqual([
       '13 problems in the configuration:',
-      '  config.yaml: MODEL.STM.TEMPORAL_POINTS: expected 2, the time steps NUM_FRAMES / TUBELET_SIZE; found MODEL.STM.TEMPORAL_POINTS 4 (default), DATA.NUM_FRAMES 4 (default), ViT.TUBELET_SIZE 2 (default)',
+      '  config.yaml: MODEL.STM.TEMPORAL_POINTS: expected 2, the number of time steps (NUM_FRAMES / TUBELET_SIZE); found MODEL.STM.TEMPORAL_POINTS 4 (default), DATA.NUM_FRAMES 4 (default), ViT.TUBELET_SIZE 2 (default)',
       "  config.yaml:3: MODEL.BACKBONE.CONV_BODY: expected one of 'MAE-ViT-B', 'MAE-ViT-L', 'Slowfast-Resnet50', 'Slowfast-Resnet101', 'PySlowonly', 'PySlowfast-R50', 'PySlowfast-R101', 'I3D-Resnet50', 'I3D-Resnet101', 'I3D-Resnet50-Sparse', 'I3D-Resnet101-Sparse', found 'MAE-VIT-B'; nearest: MAE-ViT-B",
       '  config.yaml:5: MODEL.STM.TEMPORAL_POINT: unknown key; did you mean MODEL.STM.TEMPORAL_POINTS?',
       "  config.yaml:6: MODEL.STM.NUM_STAGES: expected int ≥ 1, found 'many'",
       '  config.yaml:8: SOLVER.DEPTH: unknown key; did you mean ViT.DEPTH?',
       '  config.yaml:9: SOLVER.base_lr: unknown key; did you mean SOLVER.BASE_LR?',
-      '  config.yaml:11: SOLVER.STEPS: stands here again, after line 10; keep one of them',
-      '  config.yaml:11: SOLVER.STEPS: expected rising epochs, e.g. (5, 9); found [9, 5] (config.yaml:11)',
-      '  config.yaml:12: ViT: is a section: expected a mapping of its keys, found 5',
+      '  config.yaml:11: SOLVER.STEPS: is set again here, after line 10; keep one of them',
+      '  config.yaml:11: SOLVER.STEPS: expected epochs in ascending order, e.g. (5, 9); found [9, 5] (config.yaml:11)',
+      '  config.yaml:12: ViT: is a section: expected a mapping of keys, found 5',
       '  config.yaml:13: DATASETS: unknown key; did you mean DATA.DATASETS?',
       '  config.yaml:14: SOLVR: unknown key; did you mean SOLVER?',
-      '  config.yaml:16: _BASE_: unknown key; a configuration cannot build on another file here: copy the settings of that file into this one',
+      '  config.yaml:16: _BASE_: unknown key; a configuration cannot include another file: copy the settings of that file into this one',
       '  command line: ViT.DEPTH: expected int ≥ 1, found 0',
     ]);
   });
 
-  it('a file that cannot be read', () => {
-    expect(() => loadConfig(join(folder, 'none.yaml'))).toThrow(`${join(folder, 'none.yaml')}: no such file`);
+  it('names a file that cannot be read', () => {
+    expect(() => loadConfig(files.at('none.yaml'))).toThrow(`${files.at('none.yaml')}: no such file`);
     expect(errorOf('A: [')).toMatch(/^config\.yaml:\d+: not valid YAML: /);
   });
 
-  it('many unknown keys are counted, not all listed', () => {
+  it('counts many unknown keys instead of listing them all', () => {
     const message = errorOf(`${BASE}\n${Array.from({ length: 20_000 }, (_, i) => `K${i}: 1`).join('\n')}`);
     expect(message.split('\n')).toHaveLength(102);
     expect(message).toMatch(/^20000 problems .*… and 19900 more$/s);
@@ -221,13 +213,13 @@ _BASE_: other.yaml
 });
 
 describe('rules between keys', () => {
-  it('a default backbone cannot be built', () => {
+  it('refuses the default backbone, which cannot be built', () => {
     expect(errorOf('SOLVER: {BASE_LR: 1}', 'MODEL.STM.TEMPORAL_POINTS', '2')).toBe(
-      "config.yaml: MODEL.BACKBONE.CONV_BODY: expected MAE-ViT-B or MAE-ViT-L, the only backbones that can be built so far (the default is none of them); found 'Slowfast-Resnet50' (default)",
+      "config.yaml: MODEL.BACKBONE.CONV_BODY: expected MAE-ViT-B or MAE-ViT-L, the only backbones that can be built so far (the default cannot be built); found 'Slowfast-Resnet50' (default)",
     );
   });
 
-  it('names every key involved and where it was set', () => {
+  it('name every key involved and where it was set', () => {
     expect(errorOf(`${BASE}\nViT:\n  EMBED_DIM: 100`)).toBe(
       'config.yaml:3: ViT.EMBED_DIM: expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. 96 or 108; found ViT.EMBED_DIM 100 (config.yaml:3), ViT.NUM_HEADS 12 (default)',
     );
@@ -257,11 +249,11 @@ describe('rules between keys', () => {
     ],
   ];
 
-  it.each(BREAKS)('%s: %j', (key, overrides) => {
+  it.each(BREAKS)('report %s for %j', (key, overrides) => {
     expect(errorOf(BASE, ...overrides)).toMatch(new RegExp(`^command line: ${key}: .*; found [^;]*$`));
   });
 
-  it('every rule is broken by one of these cases', () => {
+  it('are each broken by one of these cases', () => {
     const broken = new Set(
       BREAKS.map(([, words]) => {
         const values = Object.fromEntries(
@@ -282,7 +274,7 @@ describe('rules between keys', () => {
     ['DATALOADER.SIZE_DIVISIBILITY', '16'],
     ['DATA.DATASETS', "['coco']"],
     ['SOLVER.STEPS', '(1, 0.5)'],
-  ])('%s %s is refused too', (key, text) => {
+  ])('refuse %s %s too', (key, text) => {
     expect(errorOf(BASE, key, text)).toContain(`${key}: expected`);
   });
 
@@ -292,13 +284,63 @@ describe('rules between keys', () => {
     ['DATA.DATASETS', "['ava_v2.1']"],
     ['SOLVER.NESTEROV', 'True'],
     ['MODEL.STM.NUM_CLS', '0'],
-  ])('%s %s is allowed', (key, text) => {
+  ])('allow %s %s', (key, text) => {
     expect(() => load(BASE, key, text)).not.toThrow();
   });
 
-  it('asks no rule about keys that are wrong by themselves', () => {
+  it('are not checked for keys that are wrong by themselves', () => {
     expect(errorOf(BASE, 'ViT.NUM_HEADS', '0')).toBe(
       'command line: ViT.NUM_HEADS: expected int ≥ 1, found 0',
+    );
+  });
+});
+
+describe('defineConfig', () => {
+  it('has defaults that can run', () => {
+    const { config, warnings } = defineConfig();
+    expect(warnings).toEqual([]);
+    expect(config).toEqual({
+      ...defaultConfig(),
+      DATA: { ...defaultConfig().DATA, NUM_FRAMES: 16, SAMPLING_RATE: 4 },
+      MODEL: {
+        ...defaultConfig().MODEL,
+        BACKBONE: { ...defaultConfig().MODEL.BACKBONE, CONV_BODY: 'MAE-ViT-B' },
+        STM: { ...defaultConfig().MODEL.STM, TEMPORAL_POINTS: 8 },
+      },
+    });
+  });
+
+  it('takes values as they are, and derives the time steps', () => {
+    const { config, origins } = defineConfig({
+      DATA: { NUM_FRAMES: 8 },
+      SOLVER: { STEPS: [3, 5], OPTIMIZING_METHOD: 'sgd', BASE_LR: undefined },
+      OUTPUT_DIR: '2024',
+    });
+    expect(config.MODEL.STM.TEMPORAL_POINTS).toBe(4);
+    expect(config.SOLVER).toMatchObject({ STEPS: [3, 5], OPTIMIZING_METHOD: 'sgd', BASE_LR: 2e-4 });
+    expect(config.OUTPUT_DIR).toBe('2024');
+    expect(origins.get('OUTPUT_DIR')).toEqual({ source: 'program' });
+    expect(origins.get('SOLVER.GAMMA')).toEqual({ source: 'default' });
+  });
+
+  it('reports unknown keys, wrong values and broken rules together', () => {
+    const values = { ViT: { DEPTH: 0, WIDTH: 5, EMBED_DIM: 100 }, MODEL: 5, SOLVER: [1] } as object;
+    expect(() => defineConfig(values)).toThrow(
+      [
+        '5 problems in the configuration:',
+        '  program: ViT.WIDTH: unknown key; did you mean ViT.DEPTH?',
+        '  program: MODEL: is a section: expected its keys, found 5',
+        '  program: SOLVER: is a section: expected its keys, found [1]',
+        '  program: ViT.DEPTH: expected int ≥ 1, found 0',
+        '  program: ViT.EMBED_DIM: expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. 96 or 108; ' +
+          'found ViT.EMBED_DIM 100 (program), ViT.NUM_HEADS 12 (default)',
+      ].join('\n'),
+    );
+  });
+
+  it('refuses a number of frames that gives no whole number of time steps', () => {
+    expect(() => defineConfig({ DATA: { NUM_FRAMES: 5 } })).toThrow(
+      'DATA.NUM_FRAMES: expected a multiple of 4',
     );
   });
 });
@@ -311,7 +353,7 @@ describe('configFromOverrides', () => {
     expect(base.SOLVER.STEPS).toEqual([5, 8]);
   });
 
-  it('checks keys and values, not rules', () => {
+  it('checks keys and values, but no rules', () => {
     expect(configFromOverrides({ 'ViT.EMBED_DIM': 100 }).ViT.EMBED_DIM).toBe(100);
     expect(() => configFromOverrides({ 'ViT.DEPTH': 0, 'ViT.X': 1, 'SOLVER.GAMMA': true })).toThrow(
       /3 problems .*ViT\.X: unknown key.*ViT\.DEPTH: expected int ≥ 1, found 0.*SOLVER\.GAMMA: expected float > 0, found True/s,
@@ -319,7 +361,7 @@ describe('configFromOverrides', () => {
   });
 });
 
-describe('any assignment', () => {
+describe('an assignment', () => {
   const value = fc.oneof(
     fc.integer({ min: -3, max: 40 }),
     fc.double().map((number) => new PyFloat(number)),

@@ -1,31 +1,23 @@
-/** @file Tests of saved configurations: they load back as they were, here and by the rules of the official code. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** @file Tests of saved configurations: they load back unchanged, here and by the rules of the official code. */
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import yaml from 'js-yaml';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { configFromOverrides, dumpConfig, loadConfig } from './index.js';
 import { FIELDS } from './schema/index.js';
 
 const FILE = fileURLToPath(new URL('../../config_files/my_VMAEv2-ViTB-16x4.yaml', import.meta.url));
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-dump-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const files = temporaryFiles();
 
 function reload(text: string) {
-  const file = join(folder, 'config.yaml');
-  writeFileSync(file, text);
-  return loadConfig(file);
+  return loadConfig(files.file('config.yaml', text));
 }
 
 describe('dumpConfig', () => {
-  it('loads back, every key from the file', () => {
+  it('writes a file that loads back with every key', () => {
     const { config } = loadConfig(FILE, [
       'ViT.QK_SCALE',
       '1e-7',
@@ -51,7 +43,7 @@ describe('dumpConfig', () => {
     expect(yaml.load(text)).toStrictEqual(loadConfig(FILE, ['SOLVER.GAMMA', '1']).config);
   });
 
-  it('loads back whatever the texts and numbers are', () => {
+  it('writes any text and number so that it loads back', () => {
     const { config } = loadConfig(FILE);
     const strings = fc.oneof(
       fc.string({ unit: 'grapheme', minLength: 1 }),
@@ -90,7 +82,7 @@ describe('dumpConfig', () => {
     );
   });
 
-  it('has one line for each key', () => {
+  it('writes one line for each key', () => {
     const keys = dumpConfig(loadConfig(FILE).config)
       .split('\n')
       .filter((line) => /: ./.test(line));

@@ -10,7 +10,7 @@ export function dumpConfig(config: Config): string {
     .join('');
 }
 
-/** One line for each section and key, indented, in the order of the schema; `key` is missing on sections. */
+/** Returns one indented line for each section and key, in the order of the schema. Sections have no `key`. */
 export function configLines(config: Config): { text: string; key?: string }[] {
   const lines: { text: string; key?: string }[] = [];
   const walk = (schema: TSchema, prefix: string, indent: string) => {
@@ -29,10 +29,10 @@ export function configLines(config: Config): { text: string; key?: string }[] {
 }
 
 function scalar(value: unknown, schema: TSchema): string {
-  // The official code insists on a float where its default is one.
+  // The official code requires a float if its default is one.
   if (typeof value === 'number' && schema.type === 'number') return formatFloat(value);
   if (typeof value === 'string') {
-    // Text that is a Python literal would come back as what it stands for, so it is quoted for Python as well.
+    // Text that looks like a Python literal would be read as one, so it is quoted for Python too.
     return JSON.stringify(parsePythonLiteral(value) === undefined ? value : formatPythonLiteral(value));
   }
   return flow(value);

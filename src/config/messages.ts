@@ -1,21 +1,21 @@
-/** @file The wording of configuration errors: where, which key, what was expected, what was found, what is near. */
+/** @file Texts of configuration errors: place, key, what was expected, what was found, and the nearest known name. */
 import type { TSchema } from '@sinclair/typebox';
 import { distance } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.js';
 import { formatFloat, formatPythonLiteral } from '../formats/python/literals.js';
 import { FIELDS, SECTIONS } from './schema/index.js';
 
-/** Where a value comes from. */
+/** Origin of a value. */
 export interface Origin {
-  source: 'default' | 'file' | 'override';
+  source: 'default' | 'file' | 'override' | 'program';
   file?: string;
   line?: number;
 }
 
-/** One thing that is wrong. */
+/** One mistake in a configuration. */
 export interface Problem {
   origin: Origin;
-  /** Full path of the key, where there is one. */
+  /** Full path of the key, if the problem has one. */
   key?: string;
   message: string;
 }
@@ -23,6 +23,7 @@ export interface Problem {
 export function formatOrigin(origin: Origin): string {
   if (origin.source === 'override') return 'command line';
   if (origin.source === 'default') return 'default';
+  if (origin.source === 'program') return 'program';
   return origin.line === undefined ? origin.file! : `${origin.file}:${origin.line}`;
 }
 
@@ -32,9 +33,9 @@ function formatProblem({ origin, key, message }: Problem): string {
   return [formatOrigin(origin), ...(key === undefined ? [] : [key]), message].join(': ');
 }
 
-/** Throws one ConfigError that lists every problem: those of the file by line, then those of the command line. */
+/** Throws one ConfigError that lists every problem: first those of the file, by line, then the others. */
 export function throwProblems(problems: readonly Problem[]): never {
-  const rank = { file: 0, default: 1, override: 2 };
+  const rank = { file: 0, default: 1, override: 2, program: 2 };
   const sorted = problems.toSorted(
     (a, b) => rank[a.origin.source] - rank[b.origin.source] || (a.origin.line ?? 0) - (b.origin.line ?? 0),
   );
@@ -46,12 +47,12 @@ export function throwProblems(problems: readonly Problem[]): never {
   );
 }
 
-const LONGEST_VALUE = 80;
+const MAX_VALUE_LENGTH = 80;
 
-/** A value as Python would print it, with its kind where that is what matters; long ones are cut. */
+/** A value as Python would print it, shortened if it is long. */
 export function describeValue(value: unknown): string {
   const text = formatPythonLiteral(value);
-  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
+  return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
 }
 
 function describeRange(schema: TSchema): string {
@@ -63,7 +64,7 @@ function describeRange(schema: TSchema): string {
   return above === undefined ? '' : ` > ${above}`;
 }
 
-/** What a key accepts, in a few words: `int ≥ 1`, `float in [0, 1)`, `list of 3 floats`, `'linear' or 'constant'`. */
+/** Short description of the values that a key accepts, e.g. `int ≥ 1`, `float in [0, 1)`, `'linear' or 'constant'`. */
 export function describeType(schema: TSchema): string {
   if (schema.anyOf) return schema.anyOf.map(describeType).join(' or ');
   if (schema.enum) {
@@ -88,55 +89,55 @@ export function describeType(schema: TSchema): string {
 
 function describeList(schema: TSchema): string {
   const item = schema.items.type === 'boolean' ? 'bool' : describeType(schema.items);
-  const { minItems: least, maxItems: most } = schema;
-  if (least !== undefined && least === most) return `list of ${least} × ${item}`;
-  if (most !== undefined) return `list of ${least ?? 0} to ${most} × ${item}`;
-  return `${least ? 'non-empty ' : ''}list of ${item}`;
+  const { minItems: min, maxItems: max } = schema;
+  if (min !== undefined && min === max) return `list of ${min} × ${item}`;
+  if (max !== undefined) return `list of ${min ?? 0} to ${max} × ${item}`;
+  return `${min ? 'non-empty ' : ''}list of ${item}`;
 }
 
-/** A default in the table of keys and in error messages. */
+/** Default value of a key, as the configuration reference and error messages show it. */
 export function describeDefault(schema: TSchema): string {
   if (schema.type === 'number') return formatFloat(schema.default);
   return formatPythonLiteral(schema.default);
 }
 
-/** Distance between two names, 0 (the same but for capitals) to 1. */
+/** Distance between two names, from 0 (equal except for letter case) to 1. */
 function difference(a: string, b: string): number {
   const length = Math.max(a.length, b.length, 1);
   return distance(a.toLowerCase(), b.toLowerCase()) / length;
 }
 
-/** Names longer than this are no typing slips, and comparing them would take long. */
-const LONGEST_NAME = 200;
+/** Length from which a name is no typing mistake. Comparing longer names would take long. */
+const MAX_NAME_LENGTH = 200;
 
-/** Names that differ by more than this are not the same name with a slip in it. */
-const FARTHEST = 0.4;
+/** Difference from which two names are not the same name with a typing mistake. */
+const MAX_DIFFERENCE = 0.4;
 
 /**
- * The known key nearest to an unknown one: a similar name, or the same name in another section; null if none is like it.
- * Keys that have an effect win over those that have none.
+ * Finds the known key nearest to an unknown one: a similar name, or the same name in another section. Prefers keys that
+ * have an effect. Returns null if no key is similar.
  */
 export function nearestKey(path: string): string | null {
-  const wanted = path.slice(0, LONGEST_NAME);
+  const wanted = path.slice(0, MAX_NAME_LENGTH);
   const parent = parentOf(wanted);
   const name = lastOf(wanted);
   let best: string | null = null;
-  let least = FARTHEST;
+  let bestScore = MAX_DIFFERENCE;
   for (const [candidate, schema] of [...FIELDS, ...SECTIONS]) {
     if (candidate === parent) continue;
     const elsewhere = parentOf(candidate) === parent ? 0 : 0.15;
     const score =
       Math.min(difference(candidate, wanted), difference(lastOf(candidate), name) + elsewhere) +
       (schema.noEffect ? 0.1 : 0);
-    if (score < least) {
-      least = score;
+    if (score < bestScore) {
+      bestScore = score;
       best = candidate;
     }
   }
   return best;
 }
 
-/** The allowed word nearest to another one. */
+/** Returns the allowed word that is nearest to `word`. */
 export function nearestWord(word: string, words: readonly string[]): string {
   return words.toSorted((a, b) => difference(a, word) - difference(b, word))[0];
 }
@@ -149,12 +150,14 @@ function lastOf(path: string): string {
   return path.slice(path.lastIndexOf('.') + 1);
 }
 
-/** Keys by which the configurations of other programs build on another file. */
+/** Keys with which configurations of other programs include another file. */
 const BASE_FILE = /^_*(base|include|inherit)_*$/i;
 
 export function unknownKey(path: string): string {
   if (BASE_FILE.test(path))
-    return 'unknown key; a configuration cannot build on another file here: copy the settings of that file into this one';
+    return 'unknown key; a configuration cannot include another file: copy the settings of that file into this one';
   const nearest = nearestKey(path);
-  return nearest ? `unknown key; did you mean ${nearest}?` : 'unknown key; README.md lists all keys';
+  return nearest
+    ? `unknown key; did you mean ${nearest}?`
+    : 'unknown key; docs/config-reference.md lists all keys';
 }

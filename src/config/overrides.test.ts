@@ -1,13 +1,13 @@
-/** @file Tests of pairing up the `KEY VALUE …` words of a command line. */
+/** @file Tests of parsing the `KEY VALUE …` arguments of a command line. */
 import { describe, expect, it } from 'vitest';
 import { parseOverrides } from './overrides.js';
 
-function problemsOf(...words: string[]): string[] {
-  return parseOverrides(words).problems.map(({ key, message }) => `${key}: ${message}`);
+function problemsOf(...args: string[]): string[] {
+  return parseOverrides(args).problems.map(({ key, message }) => `${key}: ${message}`);
 }
 
 describe('parseOverrides', () => {
-  it('pairs words in order and leaves values as they are', () => {
+  it('pairs keys with values in order and leaves values as they are', () => {
     const { assignments, problems } = parseOverrides([
       'ViT.DEPTH',
       '2',
@@ -28,10 +28,10 @@ describe('parseOverrides', () => {
   });
 
   it.each<[string[], string[]]>([
-    [['ViT.DEPTH'], ['ViT.DEPTH: expected a value behind the key, found nothing']],
+    [['ViT.DEPTH'], ['ViT.DEPTH: expected a value after the key, found nothing']],
     [
       ['ViT.DEPTH', 'SOLVER.GAMMA', '2'],
-      ['ViT.DEPTH: expected a value behind the key, found the key SOLVER.GAMMA'],
+      ['ViT.DEPTH: expected a value after the key, found the key SOLVER.GAMMA'],
     ],
     [['SOLVER.DEPTH', '2'], ['SOLVER.DEPTH: unknown key; did you mean ViT.DEPTH?']],
     [['MODEL.STM', '{}'], ['MODEL.STM: is a section; set its keys one by one, e.g. MODEL.STM.NUM_QUERIES']],
@@ -47,15 +47,15 @@ describe('parseOverrides', () => {
     [
       ['--seed', '3'],
       [
-        'undefined: --seed stands where a key is expected; options come before the first KEY VALUE pair',
-        '3: expected a value behind the key, found nothing',
+        'undefined: expected a key, found --seed; flags come before the first KEY VALUE pair',
+        '3: expected a value after the key, found nothing',
       ],
     ],
-  ])('%j', (words, problems) => {
-    expect(problemsOf(...words)).toEqual(problems);
+  ])('reports the mistake in %j', (args, problems) => {
+    expect(problemsOf(...args)).toEqual(problems);
   });
 
-  it('reads on behind a mistake', () => {
+  it('continues after a mistake', () => {
     const { assignments, problems } = parseOverrides([
       'ViT.DEPHT',
       '1',

@@ -1,27 +1,27 @@
-/** @file The `KEY VALUE …` words at the end of a command line. */
+/** @file Parsing the `KEY VALUE …` arguments at the end of a command line. */
 import { shellWord } from '../util/text.js';
 import { nearestKey, type Origin, type Problem, unknownKey } from './messages.js';
 import { FIELDS, SECTIONS } from './schema/index.js';
 
 const origin: Origin = { source: 'override' };
 
-/** A value for a key that exists, not decoded or checked yet. */
+/** A value for a known key, not yet decoded or checked. */
 export interface Assignment {
   key: string;
   value: unknown;
   origin: Origin;
-  /** The value as it was written, where that is known and is not the value itself. */
+  /** The value as the file writes it, if that differs from `value`. */
   written?: string;
 }
 
-/** Pairs up the words; later assignments of a key come later in the result. */
-export function parseOverrides(words: readonly string[]): { assignments: Assignment[]; problems: Problem[] } {
+/** Pairs keys with values, in the order of the arguments. */
+export function parseOverrides(args: readonly string[]): { assignments: Assignment[]; problems: Problem[] } {
   const assignments: Assignment[] = [];
   const problems: Problem[] = [];
   const complain = (message: string, key?: string) => problems.push({ origin, key, message });
-  for (let i = 0; i < words.length; i++) {
-    const key = words[i];
-    const value = words[i + 1];
+  for (let i = 0; i < args.length; i++) {
+    const key = args[i];
+    const value = args[i + 1];
     const equation = splitEquation(key);
     if (equation) {
       complain(
@@ -29,10 +29,10 @@ export function parseOverrides(words: readonly string[]): { assignments: Assignm
         equation.key,
       );
     } else if (key.startsWith('-')) {
-      complain(`${key} stands where a key is expected; options come before the first KEY VALUE pair`);
-    } else if (value === undefined || (FIELDS.has(value) && (words.length - i) % 2 === 1)) {
+      complain(`expected a key, found ${key}; flags come before the first KEY VALUE pair`);
+    } else if (value === undefined || (FIELDS.has(value) && (args.length - i) % 2 === 1)) {
       complain(
-        `expected a value behind the key, found ${value === undefined ? 'nothing' : `the key ${value}`}`,
+        `expected a value after the key, found ${value === undefined ? 'nothing' : `the key ${value}`}`,
         key,
       );
     } else {
@@ -46,7 +46,7 @@ export function parseOverrides(words: readonly string[]): { assignments: Assignm
   return { assignments, problems };
 }
 
-/** `KEY=VALUE`, where KEY is one or nearly one; a path or text with `=` in it is none. */
+/** Splits `KEY=VALUE`, if KEY is a known key or nearly one. Returns null for a path or text that contains `=`. */
 function splitEquation(word: string): { key: string; value: string } | null {
   const match = /^([A-Za-z_][\w.]*)=(.*)$/s.exec(word);
   if (!match) return null;

@@ -1,4 +1,4 @@
-/** @file From assignments to a configuration: decode, convert, check every key, then what keys need of each other. */
+/** @file From assignments to a configuration: decode and convert values, check every key, then the rules across keys. */
 import type { TSchema } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
 import { formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
@@ -19,7 +19,7 @@ import { type Config, ConfigSchema, FIELDS, getValue, OWN_KEYWORDS, setValue } f
 const ajv = new Ajv({ allErrors: true }).addVocabulary(OWN_KEYWORDS);
 const validate = ajv.compile(ConfigSchema);
 
-/** Puts the values into a copy of `base`, later ones over earlier ones, and reports every one that does not fit. */
+/** Sets the values in a copy of `base`, later ones over earlier ones, and reports every value that does not fit. */
 export function assign(
   base: Config,
   assignments: readonly Assignment[],
@@ -43,19 +43,19 @@ export function assign(
   return { config, origins, problems };
 }
 
-/** A value that was set, and the text that it was read from where there was one. */
+/** A value that was set, and the text it was read from, if any. */
 interface Found {
   value: unknown;
   written?: string;
 }
 
-/** The value of a Python literal; any other text stands for itself. */
+/** Returns the value of a Python literal, or the text itself if it is none. */
 function decode(text: string): unknown {
   const literal = parsePythonLiteral(text);
   return literal === undefined ? text : literal;
 }
 
-/** The key that a JSON pointer leads to or into. */
+/** Returns the key that a JSON pointer leads to or into. */
 function fieldOf(pointer: string): string {
   const names = pointer.slice(1).split('/');
   while (!FIELDS.has(names.join('.'))) names.pop();
@@ -63,14 +63,14 @@ function fieldOf(pointer: string): string {
 }
 
 /**
- * A decoded value in the form that the schema's type has in JSON. Whatever does not fit is left as it is, for the
- * check to find: among it whole floats where an int is expected, which JSON could not tell apart.
+ * Converts a decoded value to the form that the schema's type has in JSON. A value that does not fit stays as it is, so
+ * that the check finds it. A whole float stays a PyFloat if an int is expected, because JSON cannot tell them apart.
  */
 function convert(value: unknown, schema: TSchema): unknown {
   if (schema.anyOf) return convert(value, schema.anyOf[0]);
   if (value instanceof PyTuple) return convert(value.items, schema);
   if (Array.isArray(value) && schema.type === 'array') {
-    // Words in a list of numbers are literals that YAML does not know as such: `[1e-4]`.
+    // YAML reads some numbers as strings, e.g. `[1e-4]`.
     return value.map((item) =>
       convert(typeof item === 'string' && schema.items.type !== 'string' ? decode(item) : item, schema.items),
     );
@@ -87,24 +87,24 @@ function mismatch(schema: TSchema, { value, written = describeValue(value) }: Fo
   const parts = [`expected ${describeType(schema)}, found ${describeValue(value)}`];
   if (schema.enum && typeof value === 'string') parts.push(`nearest: ${nearestWord(value, schema.enum)}`);
   if (schema.type === 'string' && typeof value !== 'string' && value !== null && !/['"]/.test(written)) {
-    parts.push(`to keep it as text write it in two kinds of quotes: "'${written}'"`);
+    parts.push(`to keep it as text, write it in two kinds of quotes: "'${written}'"`);
   }
   if (schema.type === 'array' && schema.items.type === 'string' && typeof value === 'string')
     parts.push(`write it as a list: "${formatPythonLiteral(listed(value))}"`);
   if (schema.type === 'array' && schema.items.type === 'string' && hasNumbers(value))
     parts.push(`write a name that looks like a number in two kinds of quotes, as in ["'01'"]`);
   if (schema.ofFractions && value instanceof PyFloat) parts.push(schema.ofFractions);
-  if (value === null) parts.push(`leave the key out for its default, ${describeDefault(schema)}`);
+  if (value === null) parts.push(`omit the key to use its default, ${describeDefault(schema)}`);
   return parts.join('; ');
 }
 
-/** Whether a list has items that YAML or Python reads as numbers or truth values. */
+/** Whether a list has items that YAML or Python reads as numbers or booleans. */
 function hasNumbers(value: unknown): boolean {
   const items = value instanceof PyTuple ? value.items : value;
   return Array.isArray(items) && items.some((item) => typeof item !== 'string');
 }
 
-/** The names in a text such as `a.csv` or `[a.csv, b.csv]`. */
+/** Returns the names in a text such as `a.csv` or `[a.csv, b.csv]`. */
 function listed(text: string): string[] {
   return text
     .replace(/^[[(]|[\])]$/g, '')
@@ -113,12 +113,15 @@ function listed(text: string): string[] {
     .filter(Boolean);
 }
 
-/** What keeps the configuration from running although every key is fine by itself; keys in `wrong` are not asked. */
+/**
+ * Checks the rules across keys. Rules about keys in `wrong` are not checked. A rule that only defaults break is reported at
+ * `fallback`.
+ */
 export function checkRules(
   config: Config,
   origins: ReadonlyMap<string, Origin>,
   wrong: ReadonlySet<string | undefined>,
-  file: string,
+  fallback: Origin,
 ): Problem[] {
   const problems: Problem[] = [];
   for (const rule of RULES) {
@@ -130,7 +133,7 @@ export function checkRules(
     });
     const origin = origins.get(latest(rule.keys, origins))!;
     problems.push({
-      origin: origin.source === 'default' ? { source: 'file', file } : origin,
+      origin: origin.source === 'default' ? fallback : origin,
       key,
       message: `${rule.expected(config)}; found ${found.join(', ')}`,
     });
@@ -138,8 +141,10 @@ export function checkRules(
   return problems;
 }
 
-/** The key that was set last, which is the likeliest place of a mistake. */
+/** Returns the key that was set last, where the mistake most likely is. */
 function latest(keys: readonly string[], origins: ReadonlyMap<string, Origin>): string {
   const isFrom = (source: Origin['source']) => (key: string) => origins.get(key)!.source === source;
-  return keys.find(isFrom('override')) ?? keys.find(isFrom('file')) ?? keys[0];
+  return (
+    keys.find(isFrom('override')) ?? keys.find(isFrom('program')) ?? keys.find(isFrom('file')) ?? keys[0]
+  );
 }

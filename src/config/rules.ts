@@ -1,13 +1,12 @@
-/** @file What the keys of a configuration need of each other so that it can run; ranges of single keys are in the schema. */
-
+/** @file Rules across the keys of a configuration, without which it cannot run. Ranges of single keys are in the schema. */
 import { nearestWord } from './messages.js';
 import { BACKBONES, type Config, DATASET_NAMES } from './schema/index.js';
 
 export interface Rule {
-  /** The keys involved; the first one names the problem. The rule is only asked when all of them are valid. */
+  /** The keys involved. The first one names the problem. The rule is checked only if all of them are valid. */
   keys: string[];
   holds(config: Config): boolean;
-  /** What is expected and why, and what to do. */
+  /** Text of the error: what is expected, and why. */
   expected(config: Config): string;
 }
 
@@ -15,10 +14,11 @@ const isViT = (config: Config) => (BACKBONES as readonly string[]).includes(conf
 const timeSteps = (config: Config) => config.DATA.NUM_FRAMES / config.ViT.TUBELET_SIZE;
 const divides = (divisor: number, value: number) => value % divisor === 0;
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-/** The smallest number that both divide. */
+/** Least common multiple. */
 const lcm = (a: number, b: number) => (a / gcd(a, b)) * b;
-/** Numbers that ViT.EMBED_DIM and MODEL.STM.HIDDEN_DIM must be multiples of, all rules together. */
+/** Number of which ViT.EMBED_DIM must be a multiple, by all rules together. */
 const embedStep = ({ ViT }: Config) => lcm(4, ViT.NUM_HEADS);
+/** Number of which MODEL.STM.HIDDEN_DIM must be a multiple, by all rules together. */
 const hiddenStep = ({ MODEL: { STM } }: Config) => lcm(lcm(8, STM.NUM_HEADS), STM.N_GROUPS);
 const multiples = (step: number, value: number) => {
   const below = Math.floor(value / step) * step;
@@ -30,12 +30,12 @@ export const RULES: readonly Rule[] = [
     keys: ['MODEL.BACKBONE.CONV_BODY'],
     holds: isViT,
     expected: () =>
-      `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far (the default is none of them)`,
+      `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far (the default cannot be built)`,
   },
   {
     keys: ['MODEL.BACKBONE.PATHWAYS', 'MODEL.BACKBONE.CONV_BODY'],
     holds: (config) => config.MODEL.BACKBONE.PATHWAYS === 1 || !isViT(config),
-    expected: () => 'expected 1, the only pathway of a ViT',
+    expected: () => 'expected 1: a ViT has one pathway',
   },
   {
     keys: ['ViT.EMBED_DIM', 'ViT.NUM_HEADS'],
@@ -47,18 +47,17 @@ export const RULES: readonly Rule[] = [
     keys: ['ViT.EMBED_DIM'],
     holds: ({ ViT }) => divides(4, ViT.EMBED_DIM),
     expected: (config) =>
-      `expected a multiple of 4 (the finest feature map has a quarter of it), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
+      `expected a multiple of 4 (the finest feature map has a quarter of the channels), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
   },
   {
     keys: ['ViT.PATCH_SIZE'],
     holds: ({ ViT }) => ViT.PATCH_SIZE === 16,
-    expected: () =>
-      'expected 16 (the feature maps have strides 4, 8, 16 and 32 of the frame, made from one of 16)',
+    expected: () => 'expected 16 (the feature maps have strides 4, 8, 16 and 32, made from one of stride 16)',
   },
   {
     keys: ['ViT.IN_CHANS'],
     holds: ({ ViT }) => ViT.IN_CHANS === 3,
-    expected: () => 'expected 3, the colour channels of the frames',
+    expected: () => 'expected 3, the number of colour channels of the frames',
   },
   {
     keys: ['ViT.PRETRAIN_IMG_SIZE', 'ViT.PATCH_SIZE'],
@@ -82,7 +81,8 @@ export const RULES: readonly Rule[] = [
     keys: ['MODEL.STM.TEMPORAL_POINTS', 'DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
     holds: (config) =>
       !Number.isInteger(timeSteps(config)) || config.MODEL.STM.TEMPORAL_POINTS === timeSteps(config),
-    expected: (config) => `expected ${timeSteps(config)}, the time steps NUM_FRAMES / TUBELET_SIZE`,
+    expected: (config) =>
+      `expected ${timeSteps(config)}, the number of time steps (NUM_FRAMES / TUBELET_SIZE)`,
   },
   {
     keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.NUM_HEADS'],
@@ -100,18 +100,18 @@ export const RULES: readonly Rule[] = [
     keys: ['MODEL.STM.HIDDEN_DIM'],
     holds: ({ MODEL: { STM } }) => divides(8, STM.HIDDEN_DIM),
     expected: (config) =>
-      `expected a multiple of 8 (a sine and a cosine for each of 4 box numbers), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
+      `expected a multiple of 8 (a sine and a cosine for each of the 4 box coordinates), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
   },
   {
     keys: ['MODEL.STM.MEM_ACTIVE'],
     holds: ({ MODEL: { STM } }) => !STM.MEM_ACTIVE,
     expected: () =>
-      'expected False: long-term memory is not supported (nor does the official STMixer have it)',
+      'expected False: long-term memory is not supported (the official STMixer does not have it either)',
   },
   {
     keys: ['DATALOADER.SIZE_DIVISIBILITY'],
     holds: ({ DATALOADER }) => DATALOADER.SIZE_DIVISIBILITY > 0 && divides(32, DATALOADER.SIZE_DIVISIBILITY),
-    expected: () => 'expected 32 or a multiple of it (the stride of the coarsest feature map)',
+    expected: () => 'expected a multiple of 32, the stride of the coarsest feature map',
   },
   {
     keys: ['DATA.DATASETS'],
@@ -120,13 +120,13 @@ export const RULES: readonly Rule[] = [
       DATA.DATASETS[0] === 'ava_kinetics'
         ? `AVA-Kinetics cannot be read yet; expected ['${DATASET_NAMES[0]}']`
         : `expected one of ${DATASET_NAMES.join(', ')} (nearest: ${nearestWord(DATA.DATASETS[0], DATASET_NAMES)}); ` +
-          'data of your own in AVA layout goes by these names too, its files are named under AVA',
+          'use one of these names for your own data in AVA layout too; its files are set under AVA',
   },
   {
     keys: ['SOLVER.STEPS'],
     holds: ({ SOLVER: { STEPS } }) => STEPS.every((step, i) => i === 0 || STEPS[i - 1] <= step),
     expected: ({ SOLVER: { STEPS } }) =>
-      `expected rising epochs, e.g. (${STEPS.toSorted((a, b) => a - b).join(', ')})`,
+      `expected epochs in ascending order, e.g. (${STEPS.toSorted((a, b) => a - b).join(', ')})`,
   },
   {
     keys: ['SOLVER.NESTEROV', 'SOLVER.OPTIMIZING_METHOD', 'SOLVER.MOMENTUM', 'SOLVER.DAMPENING'],

@@ -1,4 +1,4 @@
-/** @file Tests of the warnings about settings that do not do what they seem to. */
+/** @file Tests of the warnings about settings that do not do what they seem to do. */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ function warningsOf(...overrides: string[]): string[] {
 }
 
 describe('warnings', () => {
-  it.each(readdirSync(FILES).filter((name) => name.endsWith('.yaml')))('none for %s', (name) => {
+  it.each(readdirSync(FILES).filter((name) => name.endsWith('.yaml')))('are absent for %s', (name) => {
     expect(loadConfig(`${FILES}${name}`).warnings).toEqual([]);
   });
 
@@ -53,7 +53,7 @@ describe('warnings', () => {
       /my_VMAEv2-ViTB-16x4\.yaml:\d+: SOLVER\.STEPS \[5, 8\]: a step is never reached/,
     ],
     [['SOLVER.WARMUP_EPOCH', '12'], /SOLVER\.WARMUP_EPOCH 12: .*SOLVER\.MAX_EPOCH 12/],
-  ])('%j', (overrides, warning) => {
+  ])('appear for %j', (overrides, warning) => {
     expect(warningsOf(...overrides)).toEqual([expect.stringMatching(warning)]);
   });
 
@@ -64,7 +64,7 @@ describe('warnings', () => {
     [['AVA.TRAIN_PCA_JITTER_ONLY', 'False', 'AVA.TRAIN_USE_COLOR_AUGMENTATION', 'True']],
     [['ViT.LAYER_DECAY', '0.75', 'SOLVER.APPLY_LR_SCALE', 'False']],
     ['MODEL.BACKBONE.CONV_BODY MAE-ViT-L ViT.EMBED_DIM 1024 ViT.DEPTH 24 ViT.NUM_HEADS 16'.split(' ')],
-  ])('none for %j', (overrides) => {
+  ])('are absent for %j', (overrides) => {
     expect(warningsOf(...overrides)).toEqual([]);
   });
 });

@@ -1,19 +1,14 @@
-/** @file Tests of reading YAML: PyYAML's scalars, line numbers, and everything a file can be instead of a mapping. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+/** @file Tests of reading YAML: PyYAML's scalars, line numbers, and files that are no mapping. */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { PyFloat } from '../formats/python/values.js';
 import { readYamlFile, YamlMapping } from './yaml_file.js';
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-yaml-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const { at } = temporaryFiles();
 
 function read(text: string | Uint8Array) {
-  const file = join(folder, 'config.yaml');
+  const file = at('config.yaml');
   writeFileSync(file, text);
   return readYamlFile(file);
 }
@@ -70,13 +65,13 @@ describe('scalars are those of PyYAML', () => {
     ['None', 'None'],
     ['2024-01-01', '2024-01-01'],
     ['[1, 2.0, a]', [1, new PyFloat(2), 'a']],
-  ])('%j', (text, value) => {
+  ])('reads %j', (text, value) => {
     expect(entries(`K: ${text}`)).toStrictEqual([['K', 1, value]]);
   });
 });
 
 describe('lines', () => {
-  it('of nested keys, whatever the layout', () => {
+  it('are right for nested keys in any layout', () => {
     const text = [
       '# a comment',
       '',
@@ -114,7 +109,7 @@ describe('lines', () => {
     );
   });
 
-  it('of a file that is one flow mapping', () => {
+  it('are right in a file that is one flow mapping', () => {
     expect(entries('\n{A: 1,\nB: {C: 2}}')).toStrictEqual([
       ['A', 2, 1],
       ['B', 3, 'mapping'],
@@ -122,7 +117,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('of both places of a key that stands twice', () => {
+  it('are right for both places of a repeated key', () => {
     expect(entries('A: 1\nB: 2\nA: 3')).toStrictEqual([
       ['A', 1, 1],
       ['B', 2, 2],
@@ -130,7 +125,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('of anchors, aliases and merged keys', () => {
+  it('are right for anchors, aliases and merged keys', () => {
     expect(entries('A: &a\n  X: 1\n  Y: 2\nB:\n  Y: 3\n  <<: *a\nC: *a\n&k K: 4')).toStrictEqual([
       ['A', 1, 'mapping'],
       ['A.X', 2, 1],
@@ -145,7 +140,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('falls back to the line of the mapping where keys have no values', () => {
+  it('fall back to the line of the mapping if keys have no values', () => {
     expect(entries('A:\n  {X, Y: 1,\n  Z}')).toStrictEqual([
       ['A', 1, 'mapping'],
       ['A.X', 1, null],
@@ -154,7 +149,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('keeps names that objects have by nature', () => {
+  it('are right for names that every object has', () => {
     expect(entries('__proto__: 1\nconstructor: 2')).toStrictEqual([
       ['__proto__', 1, 1],
       ['constructor', 2, 2],
@@ -162,7 +157,7 @@ describe('lines', () => {
   });
 });
 
-describe('files that are no configuration', () => {
+describe('readYamlFile', () => {
   it.each<[string, string | Uint8Array, RegExp, number | undefined]>([
     ['empty', '', /empty/, undefined],
     ['comments only', '# nothing\n\n', /empty/, undefined],
@@ -179,14 +174,14 @@ describe('files that are no configuration', () => {
     ['a zero byte', 'A: \0', /not valid YAML: null byte/, undefined],
     ['a large file', `A: ${'x'.repeat(1024 * 1024)}`, /larger than 1 MiB/, undefined],
     ['deep nesting', `A: ${'['.repeat(9000)}`, /nest/, 1],
-    ['a value inside itself', 'A: &a [1, *a]', /an alias .* inside what it stands for/, undefined],
-  ])('%s', (_, text, message, line) => {
+    ['a value inside itself', 'A: &a [1, *a]', /an alias .* contains it/, undefined],
+  ])('refuses %s', (_, text, message, line) => {
     const found = problem(text);
     expect(found.message).toMatch(message);
     if (line !== undefined) expect(found.origin.line).toBe(line);
   });
 
-  it('aliases that multiply', () => {
+  it('refuses aliases that multiply', () => {
     const lines = ['A0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]'];
     for (let i = 1; i < 12; i++)
       lines.push(
@@ -194,26 +189,26 @@ describe('files that are no configuration', () => {
           .fill(`*a${i - 1}`)
           .join(', ')}]`,
       );
-    expect(problem(lines.join('\n')).message).toMatch(/aliases .* more than 100000 values/);
+    expect(problem(lines.join('\n')).message).toMatch(/aliases .* expand to more than 100000 values/);
   });
 
-  it('missing, a folder, unreadable', () => {
-    const at = (file: string) => {
+  it('reports a file that is missing, a folder or unreadable', () => {
+    const problemOf = (file: string) => {
       const result = readYamlFile(file);
       return 'problem' in result ? result.problem : expect.fail('was read');
     };
-    expect(at(join(folder, 'none.yaml'))).toStrictEqual({
-      origin: { source: 'file', file: join(folder, 'none.yaml'), line: undefined },
+    expect(problemOf(at('none.yaml'))).toStrictEqual({
+      origin: { source: 'file', file: at('none.yaml'), line: undefined },
       message: 'no such file',
     });
-    writeFileSync(join(folder, 'My.yaml'), '');
-    expect(at(join(folder, 'my.yaml')).message).toBe(
-      `no such file, but there is ${join(folder, 'My.yaml')}, which differs only in letter case: write that name, or rename it`,
+    writeFileSync(at('My.yaml'), '');
+    expect(problemOf(at('my.yaml')).message).toBe(
+      `no such file, but there is ${at('My.yaml')}, which differs only in letter case: write that name, or rename it`,
     );
-    mkdirSync(join(folder, 'sub'));
-    expect(at(join(folder, 'sub')).message).toMatch(/is a directory/);
-    expect(at(join(folder, 'sub', 'x\0')).message).toMatch(/cannot be read/);
-    symlinkSync(join(folder, 'loop'), join(folder, 'loop'));
-    expect(at(join(folder, 'loop')).message).toMatch(/cannot be read: .*ELOOP/);
+    mkdirSync(at('sub'));
+    expect(problemOf(at('sub')).message).toMatch(/is a directory/);
+    expect(problemOf(at('sub', 'x\0')).message).toMatch(/cannot be read/);
+    symlinkSync(at('loop'), at('loop'));
+    expect(problemOf(at('loop')).message).toMatch(/cannot be read: .*ELOOP/);
   });
 });

@@ -7,18 +7,18 @@ import { formatPythonLiteral } from '../formats/python/literals.js';
 import { PyFloat } from '../formats/python/values.js';
 import type { Problem } from './messages.js';
 
-/** A configuration is some kilobytes long; whatever is larger is another file, or an attack. */
+/** Maximum size of a configuration, which has some kilobytes. A larger file is something else, or an attack. */
 const MAX_BYTES = 1024 * 1024;
-/** Nodes after all aliases are written out. */
+/** Maximum number of values after all aliases are expanded. */
 const MAX_NODES = 100_000;
 const MAX_NESTING = 50;
 
-/** A key of a mapping. `value` is a YamlMapping where the file has a mapping. */
+/** A key of a mapping. `value` is a YamlMapping if the file has a mapping there. */
 export interface YamlEntry {
   key: string;
   line: number;
   value: unknown;
-  /** The value as the file writes it, where YAML reads it as something else than text. */
+  /** The value as the file writes it, if YAML does not read it as text. */
   written?: string;
 }
 
@@ -27,20 +27,20 @@ export class YamlMapping {
 }
 
 /**
- * The mapping in a file, or what is wrong with it. Scalars follow YAML 1.1 as PyYAML does; floats are PyFloat, ints
- * beyond 2^53 bigint. A mapping that holds a key twice keeps both entries.
+ * Reads the mapping in a file, or returns what is wrong with it. Scalars follow YAML 1.1, as in PyYAML. Floats are PyFloat,
+ * ints beyond 2^53 are bigint. A mapping with the same key twice has both entries.
  */
 export function readYamlFile(file: string): { mapping: YamlMapping } | { problem: Problem } {
   const fail = (message: string, line?: number) =>
     ({ problem: { origin: { source: 'file', file, line }, message } }) as const;
   const bytes = readBytes(file);
   if (typeof bytes === 'string') return fail(bytes);
-  if (bytes.length > MAX_BYTES) return fail('larger than 1 MiB, so hardly a configuration file');
+  if (bytes.length > MAX_BYTES) return fail('is larger than 1 MiB, too large for a configuration file');
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return fail('not a text file in UTF-8');
+    return fail('is not a text file in UTF-8');
   }
   let root: Node;
   try {
@@ -56,8 +56,8 @@ export function readYamlFile(file: string): { mapping: YamlMapping } | { problem
   if (cost > MAX_NODES) {
     return fail(
       cost === Number.POSITIVE_INFINITY
-        ? 'an alias (*name) stands inside what it stands for'
-        : `its aliases (*name) stand for more than ${MAX_NODES} values`,
+        ? 'an alias (*name) refers to a value that contains it'
+        : `its aliases (*name) expand to more than ${MAX_NODES} values`,
     );
   }
   if (!isMapping(root.value)) {
@@ -71,7 +71,7 @@ function describeShort(value: unknown): string {
   return formatPythonLiteral(value).slice(0, 60);
 }
 
-/** The bytes of a file, at most one more than allowed; a string says why there are none. */
+/** Reads the bytes of a file, at most one more than allowed. Returns a string with the reason if it cannot be read. */
 function readBytes(file: string): Uint8Array | string {
   let fd: number | undefined;
   try {
@@ -95,18 +95,18 @@ function readBytes(file: string): Uint8Array | string {
   }
 }
 
-/** What the parser reports of a node: its first line (from 1), its value, and the nodes inside it. */
+/** A node as the parser reports it: first line (from 1), value, and the nodes inside it. */
 interface Node {
   line: number;
   kind: string | null;
   value: unknown;
   children: Node[];
-  /** Where in the text it may begin: blanks, comments or an anchor can come first. */
+  /** Offset in the text before the node. Blanks, comments or an anchor may follow. */
   start?: number;
   written?: string;
 }
 
-/** Fields of js-yaml's parser state that its listener sees; its type declarations leave them out. */
+/** Fields of js-yaml's parser state that its type declarations omit. */
 interface ParserState {
   line: number;
   kind: string | null;
@@ -127,16 +127,16 @@ function parse(text: string): Node {
     const node = open.pop()!;
     node.kind = state.kind;
     node.value = state.result;
-    // A number, a truth value or nothing has no blanks in it.
+    // Numbers, booleans and null contain no blanks.
     if (node.kind === 'scalar' && typeof node.value !== 'string')
       node.written = /\S+$/.exec(state.input.slice(node.start, state.position).trimEnd())?.[0];
     const [only] = node.children;
-    // The parser first tries a node as the first key of a mapping: the node itself is then its own only child.
+    // The parser first tries a node as the first key of a mapping. The node is then its own only child.
     if (node.children.length === 1 && only.kind === node.kind && only.value === node.value)
       node.children = only.children;
     open.at(-1)!.children.push(node);
   };
-  // `json` lets a key stand twice, which is reported with both lines instead of at the first one.
+  // `json` allows a key to occur twice, so that the error can name both lines.
   const options = { schema: PYYAML_SCHEMA, json: true, maxDepth: MAX_NESTING, listener };
   const value = yaml.load(text, options as yaml.LoadOptions);
   const root = top.children.find((node) => node.value === value) ?? top;
@@ -161,7 +161,7 @@ function toMapping(node: Node, line: number): YamlMapping {
   }
   const names = Object.keys(value);
   const merged = names.filter((name) => !seen.has(name));
-  // Aliases and keys without a value leave no pairs behind; lines are then those of the mapping.
+  // Aliases and keys without a value leave no pairs. Their lines are then those of the mapping.
   const paired = node.children.length % 2 === 0 && entries.every(({ key }) => Object.hasOwn(value, key));
   if (!paired || (merged.length > 0 && !seen.has('<<'))) {
     return new YamlMapping(
@@ -179,7 +179,7 @@ function toEntry(key: string, line: number, node: Node): YamlEntry {
   return { key, line, value: isMapping(value) ? toMapping(node, line) : value, written };
 }
 
-/** Counts values as if every alias were written out, without doing so. */
+/** Counts values as if every alias were expanded, without expanding them. */
 class NodeCounter {
   readonly #known = new Map<object, number>();
 
@@ -187,7 +187,7 @@ class NodeCounter {
     if (typeof value !== 'object' || value === null || value instanceof PyFloat) return 1;
     const known = this.#known.get(value);
     if (known !== undefined) return known;
-    // Met again while it is being counted, it contains itself.
+    // A value that is met again while it is counted contains itself.
     this.#known.set(value, Number.POSITIVE_INFINITY);
     let total = 1;
     for (const item of Object.values(value)) total += this.count(item);
@@ -221,7 +221,7 @@ function constructFloat(text: string): PyFloat {
   return new PyFloat(sign * digits.split(':').reduce((sum, part) => sum * 60 + Number(part), 0));
 }
 
-/** The safe types of PyYAML that a configuration has a use for. */
+/** The safe types of PyYAML that a configuration needs. */
 const PYYAML_SCHEMA = yaml.FAILSAFE_SCHEMA.extend({
   implicit: [
     new yaml.Type('tag:yaml.org,2002:null', {

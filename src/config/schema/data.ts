@@ -1,4 +1,4 @@
-/** @file Schema of DATA, AVA and DATALOADER: where clips come from and what is done to them. */
+/** @file Schema of DATA, AVA and DATALOADER: where clips come from and how they are prepared. */
 import {
   AT_LEAST_ONE,
   bool,
@@ -12,21 +12,26 @@ import {
   word,
 } from './fields.js';
 
-const FRAMES_NOT_VIDEOS = 'clips are read from frame pictures, never decoded from video files';
+const FRAMES_NOT_VIDEOS = 'clips are read from extracted frames, never decoded from video files';
 
-export const DATA = section('Clips: how many frames, which sizes, how pixels are normalised.', {
-  PATH_TO_DATA_DIR: text('', 'Folder of the data set; the folders under AVA are relative to it.'),
+export const DATA = section('Clips: number of frames, sizes, normalisation of pixels.', {
+  PATH_TO_DATA_DIR: text('', 'Folder of the data set. The folders set under AVA are relative to it.'),
   NUM_FRAMES: int(4, 'Frames per clip.', AT_LEAST_ONE),
-  SAMPLING_RATE: int(16, 'Step between the frames of a clip, in frames of the video.', AT_LEAST_ONE),
-  INPUT_CHANNEL_NUM: list(item.int(AT_LEAST_ONE), [3], 'Colour channels of each pathway of a ResNet.', {
-    minItems: 1,
-    maxItems: 2,
-    noEffect: 'the ViT takes its channels from ViT.IN_CHANS',
-  }),
+  SAMPLING_RATE: int(16, 'Step from one frame of a clip to the next, in frames of the video.', AT_LEAST_ONE),
+  INPUT_CHANNEL_NUM: list(
+    item.int(AT_LEAST_ONE),
+    [3],
+    'Colour channels of each pathway of a ResNet backbone.',
+    {
+      minItems: 1,
+      maxItems: 2,
+      noEffect: 'the ViT takes its channels from ViT.IN_CHANS',
+    },
+  ),
   MEAN: list(
     item.float(),
     [0.45, 0.45, 0.45],
-    'Subtracted from pixels (0 to 1), in the order blue, green, red.',
+    'Mean that is subtracted from pixels (0 to 1), in the order blue, green, red.',
     {
       minItems: 3,
       maxItems: 3,
@@ -35,48 +40,47 @@ export const DATA = section('Clips: how many frames, which sizes, how pixels are
   STD: list(
     item.float(POSITIVE),
     [0.225, 0.225, 0.225],
-    'Pixels are divided by it after MEAN is subtracted, in the order blue, green, red.',
+    'Standard deviation that pixels are divided by, in the order blue, green, red.',
     { minItems: 3, maxItems: 3 },
   ),
   TRAIN_MIN_SCALES: list(
     item.int(AT_LEAST_ONE),
     [256, 320],
-    'Short sides, in pixels, that training picks from at random for each clip.',
+    'Short sides of training clips, in pixels. One is picked at random for each clip.',
     { minItems: 1 },
   ),
-  TRAIN_MAX_SCALE: int(1333, 'Meant as a bound on the long side in training.', {
+  TRAIN_MAX_SCALE: int(1333, 'Maximum long side in training, in pixels.', {
     ...AT_LEAST_ONE,
     noEffect: 'the official code does not apply it either',
   }),
   TEST_MIN_SCALES: list(
     item.int(AT_LEAST_ONE),
     [256],
-    'Short side, in pixels, of clips in evaluation (of several, one is picked at random for each clip).',
+    'Short side of clips in evaluation, in pixels. If there are several, one is picked at random for each clip.',
     { minItems: 1 },
   ),
-  TEST_MAX_SCALE: int(1333, 'Meant as a bound on the long side in evaluation.', {
+  TEST_MAX_SCALE: int(1333, 'Maximum long side in evaluation, in pixels.', {
     ...AT_LEAST_ONE,
     noEffect: 'the official code does not apply it either',
   }),
-  TARGET_FPS: int(30, 'Frame rate that decoded videos would be brought to.', {
+  TARGET_FPS: int(30, 'Frame rate to which decoded videos are converted.', {
     ...AT_LEAST_ONE,
-    noEffect: `${FRAMES_NOT_VIDEOS}; the rate of the frames is AVA.FPS`,
+    noEffect: `${FRAMES_NOT_VIDEOS}; the frame rate is AVA.FPS`,
   }),
-  DECODING_BACKEND: text('pyav', 'Library that would decode videos.', { noEffect: FRAMES_NOT_VIDEOS }),
-  RANDOM_FLIP: bool(true, 'Mirror half of the training clips, left to right.'),
-  REVERSE_INPUT_CHANNEL: bool(
-    false,
-    'Swap the first and the last colour channel once more, at the very end.',
-  ),
-  DATASETS: list(item.text(), ['ava_v2.2'], 'The data set, by name; the first one counts.', { minItems: 1 }),
+  DECODING_BACKEND: text('pyav', 'Library that decodes videos.', { noEffect: FRAMES_NOT_VIDEOS }),
+  RANDOM_FLIP: bool(true, 'Flip half of the training clips horizontally.'),
+  REVERSE_INPUT_CHANNEL: bool(false, 'Swap the first and the last colour channel again, as the last step.'),
+  DATASETS: list(item.text(), ['ava_v2.2'], 'Name of the data set. Only the first one is used.', {
+    minItems: 1,
+  }),
 });
 
-export const AVA = section('Files of the AVA data set, and augmentation.', {
-  FRAME_DIR: text('frames/', 'Folder of the frame pictures, below PATH_TO_DATA_DIR.'),
-  FRAME_LIST_DIR: text('frame_lists/', 'Folder of the frame lists, below PATH_TO_DATA_DIR.'),
+export const AVA = section('Files of the data set in AVA layout, and augmentation.', {
+  FRAME_DIR: text('frames/', 'Folder of the frames, inside PATH_TO_DATA_DIR.'),
+  FRAME_LIST_DIR: text('frame_lists/', 'Folder of the frame lists, inside PATH_TO_DATA_DIR.'),
   ANNOTATION_DIR: text(
     'annotations_v2.2/',
-    'Folder of boxes, label map and exclusions, below PATH_TO_DATA_DIR.',
+    'Folder of annotations, label map and excluded key frames, inside PATH_TO_DATA_DIR.',
   ),
   TRAIN_LISTS: list(item.text(), ['train.csv'], 'Frame lists for training.', { minItems: 1 }),
   TEST_LISTS: list(item.text(), ['val.csv'], 'Frame lists for evaluation.', { minItems: 1 }),
@@ -86,11 +90,11 @@ export const AVA = section('Files of the AVA data set, and augmentation.', {
   TEST_GT_BOX_LISTS: list(item.text(), ['ava_val_v2.2.csv'], 'Boxes and actions for evaluation.', {
     minItems: 1,
   }),
-  BGR: bool(false, 'Leave the colour channels in the order blue, green, red.'),
-  TRAIN_USE_COLOR_AUGMENTATION: bool(false, 'Vary the colours of training clips.'),
+  BGR: bool(false, 'Keep the colour channels in the order blue, green, red.'),
+  TRAIN_USE_COLOR_AUGMENTATION: bool(false, 'Change the colours of training clips at random.'),
   TRAIN_PCA_JITTER_ONLY: bool(
     true,
-    'Of the colour augmentations use PCA lighting alone; False adds brightness, contrast and saturation.',
+    'Use only PCA lighting as colour augmentation. False adds brightness, contrast and saturation.',
   ),
   TRAIN_PCA_EIGVAL: list(item.float(NOT_NEGATIVE), [0.225, 0.224, 0.229], 'Eigenvalues for PCA lighting.', {
     minItems: 3,
@@ -103,51 +107,50 @@ export const AVA = section('Files of the AVA data set, and augmentation.', {
       [-0.5808, -0.0045, -0.814],
       [-0.5836, -0.6948, 0.4203],
     ],
-    'Eigenvectors for PCA lighting, one row per colour channel.',
+    'Eigenvectors for PCA lighting, one row for each colour channel.',
     { minItems: 3, maxItems: 3 },
   ),
-  TEST_FORCE_FLIP: bool(false, 'Mirror every clip in evaluation.'),
-  STRICT_EVAL: bool(true, 'A switch of earlier evaluation code.', {
+  TEST_FORCE_FLIP: bool(false, 'Flip every clip horizontally in evaluation.'),
+  STRICT_EVAL: bool(true, 'Evaluate by the official protocol.', {
     noEffect: 'evaluation always follows the official protocol',
   }),
   LABEL_MAP_FILE: text(
     'ava_action_list_v2.2_for_activitynet_2019.pbtxt',
-    'Label map in ANNOTATION_DIR; evaluation counts its classes only.',
+    'Label map, inside ANNOTATION_DIR. Evaluation counts only its classes.',
     { minLength: 1 },
   ),
   EXCLUSION_FILE: text(
     'ava_val_excluded_timestamps_v2.2.csv',
-    'Key frames, in ANNOTATION_DIR, that evaluation leaves out.',
+    'List of key frames that evaluation leaves out, inside ANNOTATION_DIR.',
   ),
-  GROUNDTRUTH_FILE: text('ava_val_v2.2.csv', 'Meant as the true boxes for evaluation.', {
+  GROUNDTRUTH_FILE: text('ava_val_v2.2.csv', 'Ground truth for evaluation.', {
     noEffect: 'evaluation reads AVA.TEST_GT_BOX_LISTS',
   }),
-  FPS: int(30, 'Frames per second of the frame pictures (not in the official code, which fixes 30).', {
+  FPS: int(30, 'Frame rate of the frames on disk, per second (not in the official code, which assumes 30).', {
     ...AT_LEAST_ONE,
     ofFractions:
-      'take the frames out of the videos at a whole number per second (`stmixer data prepare --fps 30` does) and set ' +
-      'AVA.FPS to that number',
+      'extract the frames at a whole number per second (`stmixer data prepare --fps 30` does) and set AVA.FPS to that number',
   }),
 });
 
-export const DATALOADER = section('How batches are loaded and put together.', {
-  NUM_WORKERS: int(4, 'Worker threads that prepare clips; 0 prepares them in the main thread.', NOT_NEGATIVE),
+export const DATALOADER = section('Loading of batches.', {
+  NUM_WORKERS: int(4, 'Worker threads that prepare clips. 0 prepares them in the main thread.', NOT_NEGATIVE),
   SIZE_DIVISIBILITY: int(
     32,
-    'Batches are padded to a multiple of this many pixels; itself a multiple of 32.',
+    'Batches are padded to a multiple of this many pixels. Must be a multiple of 32.',
     {
       ...NOT_NEGATIVE,
     },
   ),
   ASPECT_RATIO_GROUPING: bool(
     false,
-    'Put only wide clips or only high ones into one batch (frames must be JPEG or PNG).',
+    'Put only wide or only tall clips into one batch. Frames must be JPEG or PNG.',
   ),
   ON_ERROR: word(
     ['stop', 'skip'],
     'stop',
-    "What a clip that cannot be loaded does: 'stop' ends the run; 'skip' warns, and training takes another clip at " +
-      'random instead, evaluation leaves it out (not in the official code).',
+    "What to do with a clip that cannot be loaded. 'stop' ends the run. 'skip' warns; training then takes another clip " +
+      'at random, and evaluation leaves the clip out (not in the official code).',
   ),
 });
 
@@ -169,15 +172,15 @@ export const KINETICS = section('Files of the Kinetics part of AVA-Kinetics.', {
   TEST_GT_BOX_LISTS: listed('kinetics_val_curated.csv', 'Boxes and actions for evaluation.'),
 });
 
-export const AK = section('Files of AVA-Kinetics as a whole.', {
+export const AK = section('Files of the whole AVA-Kinetics.', {
   TEST_GT_BOX_LISTS: listed('kinetics/ak_val_gt.csv', 'Boxes and actions for evaluation.'),
 });
 
-/** Names that DATA.DATASETS may hold; the files themselves are named under AVA. */
+/** Allowed values of DATA.DATASETS. The files are set under AVA. */
 export const DATASET_NAMES = ['ava_v2.2', 'ava_v2.1'];
 
 export const TEST = section('Evaluation.', {
-  VIDEOS_PER_BATCH: int(16, 'Clips per batch in evaluation, over all devices together.', AT_LEAST_ONE),
+  VIDEOS_PER_BATCH: int(16, 'Clips per batch in evaluation, on all devices together.', AT_LEAST_ONE),
 });
 
 export const OUTPUT_DIR = text('.', 'Folder for checkpoints, logs and results.', { minLength: 1 });

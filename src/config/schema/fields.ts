@@ -1,25 +1,25 @@
-/** @file Building blocks of the schema: one function per kind of value, each with its default and description. */
+/** @file Building blocks of the schema: one function for each kind of value, with default and description. */
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
 
-/** What a field may state beside its default and description; JSON Schema keywords and some of our own. */
+/** Options of a field besides default and description: keywords of JSON Schema, and our own. */
 interface FieldOptions {
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
   exclusiveMaximum?: number;
-  /** Why the key is accepted but never read; a value other than the default gets a warning. */
+  /** Reason why the key is accepted but never read. A value other than the default gets a warning. */
   noEffect?: string;
-  /** What to do about a number that is not whole; said in the error about it. */
+  /** Advice for a number that is not whole, appended to the error. */
   ofFractions?: string;
 }
 
-/** Keywords that are ours, not JSON Schema's. */
+/** Keywords that JSON Schema does not have. */
 export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'ofFractions'];
 
 export const POSITIVE = { exclusiveMinimum: 0 };
 export const NOT_NEGATIVE = { minimum: 0 };
 export const AT_LEAST_ONE = { minimum: 1 };
-/** Drop rates and moment coefficients: 1 would throw everything away. */
+/** Range of drop rates and moment coefficients. 1 would discard everything. */
 export const RATE = { minimum: 0, exclusiveMaximum: 1 };
 export const UNIT_INTERVAL = { minimum: 0, maximum: 1 };
 
@@ -28,7 +28,7 @@ export function int(value: number, description: string, options: FieldOptions = 
   return Type.Integer({ default: value, description, ...options });
 }
 
-/** A Python float; ints are taken as well. */
+/** A Python float. Ints are accepted too. */
 export function float(value: number, description: string, options: FieldOptions = {}) {
   return Type.Number({ default: value, description, ...options });
 }
@@ -45,7 +45,7 @@ export function text(
   return Type.String({ default: value, description, ...options });
 }
 
-/** One of a few words; `anyCase` accepts every spelling in capitals and small letters and keeps the listed one. */
+/** One of a few words. `anyCase` accepts any letter case and stores the listed spelling. */
 export function word<const W extends string>(
   words: readonly W[],
   value: NoInfer<W>,
@@ -65,7 +65,7 @@ export function list<T extends TSchema>(
   return Type.Array(items, { default: value, description, ...options });
 }
 
-/** Items of lists: they have no default and no description of their own. */
+/** Items of lists. They have no default and no description. */
 export const item = {
   int: (options: FieldOptions = {}) => Type.Integer(options),
   float: (options: FieldOptions = {}) => Type.Number(options),
@@ -75,7 +75,7 @@ export const item = {
     Type.Array(items, options),
 };
 
-/** A mapping of keys; other keys are not allowed. */
+/** A mapping of keys. Other keys are not allowed. */
 export function section<P extends TProperties>(description: string, properties: P) {
   return Type.Object(properties, { description, additionalProperties: false });
 }

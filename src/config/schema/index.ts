@@ -29,7 +29,7 @@ export const ConfigSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** The resolved configuration, every key present. */
+/** The resolved configuration, with every key present. */
 export type Config = Static<typeof ConfigSchema>;
 
 export function isSection(schema: TSchema): boolean {
@@ -57,13 +57,13 @@ const fieldMap = new Map<string, TSchema>();
 const sectionMap = new Map<string, TSchema>();
 collect(ConfigSchema, '', fieldMap, sectionMap);
 
-/** Schema of every key that holds a value, by full path, in the order of the schema. */
+/** Schema of every key with a value, by full path, in the order of the schema. */
 export const FIELDS: ReadonlyMap<string, TSchema> = fieldMap;
 
 /** Schema of every section, by full path. */
 export const SECTIONS: ReadonlyMap<string, TSchema> = sectionMap;
 
-/** The defaults: a fresh object that the caller may change. */
+/** The defaults of the official code, as a new object that the caller may change. Their backbone cannot be built. */
 export function defaultConfig(): Config {
   const config = {};
   for (const [path, schema] of FIELDS) setValue(config, path, structuredClone(schema.default));
@@ -77,7 +77,7 @@ export function getValue(config: object, path: string): unknown {
   return value;
 }
 
-/** Puts a value at a full path, making the sections on the way. */
+/** Sets the value at a full path, creating missing sections. */
 export function setValue(config: object, path: string, value: unknown): void {
   const names = path.split('.');
   const last = names.pop()!;

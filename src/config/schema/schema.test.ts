@@ -1,4 +1,4 @@
-/** @file Tests of the schema itself: complete, described, its defaults valid and those of the official code. */
+/** @file Tests of the schema: it is complete and described, and its defaults are valid and official. */
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { ConfigSchema, defaultConfig, FIELDS, getValue, OWN_KEYWORDS, SECTIONS } from './index.js';
@@ -23,7 +23,7 @@ describe('schema', () => {
         ' ',
       ),
     );
-    // The values of all others are compared with the official configuration in test/config.golden.test.ts.
+    // The values of all others are compared with the official configuration in test/golden/config.golden.test.ts.
     expect(FIELDS.size).toBe(171);
     expect(defaultConfig()).toMatchObject({
       AVA: { FPS: 30 },
@@ -88,7 +88,7 @@ describe('schema', () => {
     });
   });
 
-  it('gives fresh defaults every time', () => {
+  it('returns new defaults every time', () => {
     const first = defaultConfig();
     first.SOLVER.STEPS.push(11);
     first.ViT.DEPTH = 1;

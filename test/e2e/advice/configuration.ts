@@ -65,7 +65,7 @@ export const CONFIGURATION: readonly Advice[] = [
     (text) => `DATA.NUM_FRAMES ${found(text, /multiple of (\d+)/)} MODEL.STM.TEMPORAL_POINTS 2`,
   ),
   set(
-    'the time steps NUM_FRAMES / TUBELET_SIZE; found',
+    'the number of time steps (NUM_FRAMES / TUBELET_SIZE); found',
     'MODEL.STM.TEMPORAL_POINTS 5',
     (text) => `MODEL.STM.TEMPORAL_POINTS ${found(text, /expected (\d+)/)}`,
   ),
@@ -77,7 +77,7 @@ export const CONFIGURATION: readonly Advice[] = [
     ),
   ),
   set(
-    'a sine and a cosine for each of 4 box numbers',
+    'a sine and a cosine for each of the 4 box coordinates',
     'MODEL.STM.HIDDEN_DIM 20',
     (text) => `MODEL.STM.HIDDEN_DIM ${example(text)}`,
   ),
@@ -87,7 +87,7 @@ export const CONFIGURATION: readonly Advice[] = [
     () => 'SOLVER.OPTIMIZING_METHOD sgd SOLVER.NESTEROV True SOLVER.MOMENTUM 0.9 SOLVER.DAMPENING 0',
   ),
   set(
-    'expected rising epochs',
+    'expected epochs in ascending order',
     'SOLVER.STEPS (4,2)',
     (text) => `SOLVER.STEPS ${found(text, /e\.g\. (\([\d, ]+\))/).replaceAll(' ', '')}`,
   ),
@@ -107,7 +107,7 @@ export const CONFIGURATION: readonly Advice[] = [
     (text) => `AVA.TEST_LISTS ${found(text, /as a list: "(.*)"/).replaceAll(' ', '')}`,
   ),
   set(
-    'take the frames out of the videos at a whole number',
+    'extract the frames at a whole number',
     'AVA.FPS 29.97',
     (text) => `AVA.FPS ${found(text, /--fps (\d+)/)}`,
   ),
@@ -120,7 +120,7 @@ export const CONFIGURATION: readonly Advice[] = [
     found(text, /as two words: (\S+ \S+)/),
   ),
   set('is a section; set its keys one by one', 'MODEL.STM {}', (text) => `${found(text, /e\.g\. (\S+)/)} 12`),
-  set('leave the key out for its default', 'SOLVER.GAMMA None', () => 'SOLVER.BASE_LR 1e-4'),
+  set('omit the key to use its default', 'SOLVER.GAMMA None', () => 'SOLVER.BASE_LR 1e-4'),
   set('did you mean', 'SOLVER.BASE_RL 1e-4', (text) => `${found(text, /did you mean (\S+)\?/)} 1e-4`),
   set(
     'nearest: ',
@@ -144,7 +144,7 @@ export const CONFIGURATION: readonly Advice[] = [
     '_BASE_: other.yaml\n',
     () => 'SOLVER: {GAMMA: 0.2}\n',
   ),
-  file('stands here again, after line 2; keep one of them', 'TEST: {}\nTEST: {}\n', () => 'TEST: {}\n'),
+  file('is set again here, after line 2; keep one of them', 'TEST: {}\nTEST: {}\n', () => 'TEST: {}\n'),
   solver(
     'SOLVER.OPTIMIZING_METHOD: expected',
     { 'SOLVER.OPTIMIZING_METHOD': 'lion' },
