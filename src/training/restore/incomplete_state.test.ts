@@ -15,7 +15,7 @@ import { float32Tensor, type HostTensor } from '../../formats/host_tensor.js';
 import { readPth } from '../../formats/pth/pth_reader.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import type { PyDict, PyValue } from '../../formats/python/values.js';
-import { type RestoreRequest, restoreState } from './restore.js';
+import { type RestoreRequest, type RunStart, restoreState } from './restore.js';
 
 type Content = Map<string, PyValue>;
 /** Changes a checkpoint, or returns another one. */
@@ -56,19 +56,19 @@ async function folderWith(change: Change, older = true): Promise<string> {
   return folder;
 }
 
-function restore(folder: string, request: Partial<RestoreRequest> = {}, weight = ''): { iteration: number } {
+function restore(folder: string, request: Partial<RestoreRequest> = {}, weight = ''): Pick<RunStart, 'source'> & { iteration: number } {
   const base = tinyConfig({ 'SOLVER.WARMUP_ON': false, 'SOLVER.ITER_PER_EPOCH': 4 });
   const cfg: Config = { ...base, OUTPUT_DIR: folder, MODEL: { ...base.MODEL, WEIGHT: weight } };
   const { state } = training;
   const lines = { info() {}, warn: (line: string) => void log.push(line) };
   state.iteration = 0;
-  restoreState(state, {
+  const { source } = restoreState(state, {
     checkpointer: new Checkpointer(folder),
     cfg,
     request: { ...RESUME, ...request },
     log: lines,
   });
-  return { iteration: state.iteration };
+  return { iteration: state.iteration, source };
 }
 
 const dict = (content: Content, ...keys: string[]) =>
