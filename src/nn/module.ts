@@ -37,14 +37,14 @@ export class Parameter {
   set(data: Float32Array): void {
     if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
     // The cpu engine keeps the array that it is given.
-    const tensor = tf.tensor(data.slice(), [...this.shape], 'float32');
-    if (this.#value) {
-      this.#value.assign(tensor);
-      tensor.dispose();
-    } else {
-      this.#value = tf.variable(tensor, true);
-      tensor.dispose();
-    }
+    this.setTensor(tf.tensor(data.slice(), [...this.shape], 'float32'));
+  }
+
+  /** Makes a tensor of the weight's shape its value, and disposes it. */
+  setTensor(tensor: tf.Tensor): void {
+    if (this.#value) this.#value.assign(tensor);
+    else this.#value = tf.variable(tensor, true);
+    tensor.dispose();
   }
 
   dispose(): void {

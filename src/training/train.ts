@@ -261,7 +261,7 @@ async function trainLogged(
       checkpointer,
       processBytes,
     });
-    memory.announce(log);
+    await memory.announce(log);
     const began = performance.now();
     const iteration = await runTraining({
       state,
@@ -273,8 +273,8 @@ async function trainLogged(
       nonFinite,
       hooks,
       stop,
-    }).catch((error) => {
-      throw memory.explained(error);
+    }).catch(async (error) => {
+      throw await memory.explained(error);
     });
     await saver.settle();
     const seconds = (performance.now() - began) / 1000;

@@ -1,13 +1,13 @@
 /** @file The tfjs backend `onnx`: records kernels in a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
-import { LazyGraph } from '../lazy/graph.js';
+import { type Compiler, LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
 import type { RecordingBackend, WorkStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { CopyingBackend } from '../to_host.js';
-import { OrtCompiler } from './compiler.js';
 import { dtypeOf, type Kernel, type KernelInputs, type Recorder } from './kernel.js';
-import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
+import type { HostArray } from './runtime.js';
+import type { EngineTensor, TensorMemory } from './tensor.js';
 
 export const BACKEND_NAME = 'onnx';
 
@@ -22,24 +22,20 @@ function programsThatFit(): number {
   return Math.max(FEWEST_PROGRAMS, Math.floor((PROGRAMS_SHARE * totalBytes) / PROGRAM_BYTES));
 }
 
-type DataId = Value<OrtTensor>;
+type DataId = Value<EngineTensor>;
 
 /** A tfjs DataId is a value of the graph. */
 export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, Recorder, CopyingBackend {
   readonly readsAreCopies = true;
-  readonly #graph: LazyGraph<OrtTensor>;
-  readonly #runtime: OrtRuntime;
+  readonly #graph: LazyGraph<EngineTensor>;
+  readonly #memory: TensorMemory;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
 
-  /** `kernels` are those that can be recorded. */
-  constructor(runtime: OrtRuntime, kernels: readonly Kernel[]) {
+  constructor(memory: TensorMemory, compiler: Compiler<EngineTensor>) {
     super();
-    this.#runtime = runtime;
-    this.#graph = new LazyGraph(
-      new OrtCompiler(runtime, new Map(kernels.map(({ name, lower }) => [name, lower]))),
-      programsThatFit(),
-    );
+    this.#memory = memory;
+    this.#graph = new LazyGraph(compiler, programsThatFit());
   }
 
   get statistics(): WorkStatistics {
@@ -64,7 +60,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
   ): tf.TensorInfo[] {
     const call = record(inputs, attrs);
     check?.(inputs, attrs, ({ dataId }) => this.#valueOf(dataId).buffer?.read() ?? null);
-    const operands: Operand<OrtTensor>[] = call.inputs.map(({ dataId, shape }) => ({
+    const operands: Operand<EngineTensor>[] = call.inputs.map(({ dataId, shape }) => ({
       value: this.#valueOf(dataId),
       shape,
     }));
@@ -80,7 +76,7 @@ export class OnnxBackend extends tf.KernelBackend implements RecordingBackend, R
 
   override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     const info = { shape, dtype: dtypeOf({ dtype }) };
-    const buffer = this.#runtime.allocate(shape, info.dtype);
+    const buffer = this.#memory.allocate(shape, info.dtype);
     if (values) buffer.write(toHostArray(values, info.dtype));
     this.#alive++;
     return this.#graph.known(info, buffer);

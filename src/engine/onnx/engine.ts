@@ -6,7 +6,8 @@ import { chooseCoreThreads, type ThreadChoice } from '../threads.js';
 import type { EngineInfo, EngineRow, Problem } from '../types.js';
 import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
-import { KERNELS, registerKernels } from './registration.js';
+import { OrtCompiler } from './compiler.js';
+import { LOWERINGS, registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
@@ -54,8 +55,9 @@ export class OnnxEngine implements EngineRow {
           },
         );
       }
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, KERNELS));
-      registerKernels();
+      const compiler = new OrtCompiler(runtime, LOWERINGS);
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler));
+      registerKernels(BACKEND_NAME);
       started = choice;
     }
     await tf.setBackend(BACKEND_NAME);

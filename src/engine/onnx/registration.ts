@@ -1,8 +1,8 @@
 /** @file The kernels of the onnx engine, and their registration with tfjs. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
-import { BACKEND_NAME, type OnnxBackend } from './backend.js';
-import type { Kernel } from './kernel.js';
+import type { OnnxBackend } from './backend.js';
+import type { Kernel, Lowering } from './kernel.js';
 import { attentionKernels, selfAttentionGrad } from './kernels/attention.js';
 import { convKernels } from './kernels/conv.js';
 import { conv3dKernels } from './kernels/conv3d.js';
@@ -22,6 +22,11 @@ export const KERNELS: Kernel[] = [
   ...attentionKernels,
   matMul,
 ];
+
+/** Lowerings to ONNX by the kernels' names. */
+export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map(
+  KERNELS.map(({ name, lower }) => [name, lower]),
+);
 
 /** The kernels whose result is a list to tfjs, however long. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
@@ -45,8 +50,7 @@ const ALIASES: Record<string, (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => numb
 };
 
 /** Registers what the backend can do, and for tfjs's other kernels one that says what is missing. */
-export function registerKernels(): void {
-  const backendName = BACKEND_NAME;
+export function registerKernels(backendName: string): void {
   const recorded = new Map(KERNELS.map((kernel) => [kernel.name, kernel]));
   for (const kernelName of new Set([...recorded.keys(), ...Object.keys(ALIASES)])) {
     const kernel = recorded.get(kernelName);
