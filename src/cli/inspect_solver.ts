@@ -36,7 +36,7 @@ export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters,
     count(sizes[i]),
     short(group.weight_decay),
     group.lr_scale === undefined ? '–' : short(group.lr_scale),
-    short(optimizer.rateOf(group)),
+    short(optimizer.effectiveLr(group)),
     group.params[0]?.name ?? '–',
   ]);
   const tensors = paramGroups.reduce((sum, { params }) => sum + params.length, 0);
@@ -68,10 +68,10 @@ export function inspectLrSchedule(
   const optimizer = makeOptimizer(cfg, model);
   const schedule = makeLrScheduler(cfg, optimizer);
   const shown = iters ?? landmarks(cfg, schedule);
-  const lr = shown.map((iteration) => schedule.ratesAt(iteration));
+  const lr = shown.map((iteration) => schedule.lrAt(iteration));
   if (json) return JSON.stringify({ iters: shown, lr });
   // Every group starts from BASE_LR, so the rates of a row differ by lr_scale only.
-  const factors = optimizer.paramGroups.map((group) => optimizer.rateOf({ ...group, lr: 1 }));
+  const factors = optimizer.paramGroups.map((group) => optimizer.effectiveLr({ ...group, lr: 1 }));
   const [lowest, highest] = [Math.min(...factors), Math.max(...factors)];
   const scaled = lowest !== highest;
   const rows = shown.map((iteration, i) => {

@@ -37,7 +37,7 @@ export function describeSchedules(choice: ScheduleChoice): string | null {
   if (done >= end) return head;
   const [now, other] = adjustLr ? [configured, saved] : [saved, configured];
   const courses = [now, other].map((schedule) => course(schedule, done, end));
-  const before = done > 0 ? `It was ${rate(past, done - 1)} in iteration ${done}, and is ` : 'It is ';
+  const before = done > 0 ? `It was ${lrText(past, done - 1)} in iteration ${done}, and is ` : 'It is ';
   if (courses[0] === courses[1]) return `${head}. ${before}${courses[0]}, with and without --adjust-lr`;
   const way = adjustLr
     ? `Without --adjust-lr it would go on with ${fromCheckpoint}`
@@ -92,11 +92,11 @@ const MOST_TURNS = 4;
 /** The rates from the iteration after `done` to the last one, `end`, in words. */
 function course(schedule: LrSchedule, done: number, end: number): string {
   const points = turns(schedule, done, end);
-  const at = (position: number) => `${rate(schedule, position)} in iteration ${position + 1}`;
+  const at = (position: number) => `${lrText(schedule, position)} in iteration ${position + 1}`;
   const shown = points.slice(0, MOST_TURNS);
   const parts = shown.map((position, i) => {
     if (i === 0) return at(position);
-    return `${largest(schedule, position) < largest(schedule, shown[i - 1]) ? 'falling' : 'rising'} to ${at(position)}`;
+    return `${maxLr(schedule, position) < maxLr(schedule, shown[i - 1]) ? 'falling' : 'rising'} to ${at(position)}`;
   });
   if (points.length === 1 && end - done > 1) parts.push(`and the same up to iteration ${end}`);
   if (points.length > MOST_TURNS) parts.push('and so on');
@@ -118,9 +118,9 @@ function turns(schedule: LrSchedule, done: number, end: number): number[] {
   const found = [done];
   let direction = 0;
   let changed = done;
-  let before = largest(schedule, done);
+  let before = maxLr(schedule, done);
   for (let position = done + 1; position < end; position++) {
-    const now = largest(schedule, position);
+    const now = maxLr(schedule, position);
     const sign = Math.sign(now - before);
     if (sign !== 0) {
       if (direction !== 0 && sign !== direction) found.push(changed);
@@ -135,12 +135,12 @@ function turns(schedule: LrSchedule, done: number, end: number): number[] {
 }
 
 /** The groups differ in the factors of layer decay, which the log does not count either. */
-function largest(schedule: LrSchedule, position: number): number {
-  return Math.max(...schedule.ratesAt(position));
+function maxLr(schedule: LrSchedule, position: number): number {
+  return Math.max(...schedule.lrAt(position));
 }
 
-function rate(schedule: LrSchedule, position: number): string {
-  return short(largest(schedule, position));
+function lrText(schedule: LrSchedule, position: number): string {
+  return short(maxLr(schedule, position));
 }
 
 function short(value: number): string {

@@ -73,7 +73,7 @@ export async function trainStep(
   const { clipGradNorm = 0 } = options;
   try {
     const losses = await computeGradients(model, criterion, batch, rng, options);
-    optimizer.step(clipGradNorm > 0 ? clipFactor(losses.gradNorm, clipGradNorm) : null);
+    optimizer.step(clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {});
     optimizer.zeroGrad();
     await finishWork();
     return losses;

@@ -1,4 +1,5 @@
 /** @file Schema of SOLVER (iterations, optimizer, learning rates, how often to save and evaluate) and ENGINE. */
+import { OPTIMIZERS, SCHEDULERS, WARMUP_METHODS } from './choices.js';
 import {
   AT_LEAST_ONE,
   bool,
@@ -27,7 +28,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
     noEffect: 'only backbones with batch normalisation use it, and none can be built so far',
   }),
   SCHEDULER: word(
-    ['warmup_multi_step', 'half_period_cosine'],
+    SCHEDULERS,
     'warmup_multi_step',
     'Schedule of the learning rate: steps down, or half a cosine down to zero.',
   ),
@@ -40,11 +41,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
   WARMUP_ON: bool(true, 'Start with a lower learning rate.'),
   WARMUP_FACTOR: float(0.1, 'Factor on the learning rate at the start of the warm-up.', NOT_NEGATIVE),
   WARMUP_EPOCH: int(2, 'Epochs of the warm-up.', NOT_NEGATIVE),
-  WARMUP_METHOD: word(
-    ['linear', 'constant'],
-    'linear',
-    'Rise in a line, or stay at WARMUP_FACTOR to the end of it.',
-  ),
+  WARMUP_METHOD: word(WARMUP_METHODS, 'linear', 'Rise in a line, or stay at WARMUP_FACTOR to the end of it.'),
   CHECKPOINT_PERIOD: int(1, 'Epochs between checkpoints.', AT_LEAST_ONE),
   CHECKPOINT_MINUTES: float(
     30,
@@ -88,7 +85,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate.', {
     'With ON_NONFINITE skip, so many such iterations in a row end the run (not in the official code).',
     AT_LEAST_ONE,
   ),
-  OPTIMIZING_METHOD: word(['adamw', 'adam', 'sgd'], 'adamw', 'Optimizer, in any spelling of capitals.', {
+  OPTIMIZING_METHOD: word(OPTIMIZERS, 'adamw', 'Optimizer, in any spelling of capitals.', {
     anyCase: true,
   }),
   MOMENTUM: float(0.9, 'Momentum of sgd (the official code reads it without having a default).', RATE),
