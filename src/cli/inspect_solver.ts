@@ -4,7 +4,7 @@ import { pythonFloat } from '../formats/python/text.js';
 import type { LrSchedule } from '../solver/lr_schedule.js';
 import { makeLrScheduler } from '../solver/make_lr_scheduler.js';
 import { type DetectorParameters, layerScalesOf, makeOptimizer } from '../solver/make_optimizer.js';
-import { hasVitBackbone, type SolverConfig } from '../solver/solver_config.js';
+import { hasLayers, type SolverConfig } from '../solver/solver_config.js';
 
 /**
  * The parameter groups in optimizer order, as a table or as JSON
@@ -14,7 +14,7 @@ export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters,
   const optimizer = makeOptimizer(cfg, model);
   const { paramGroups, method } = optimizer;
   const layerScales = layerScalesOf(cfg);
-  const skipped = hasVitBackbone(cfg) ? [...cfg.ViT.NO_WEIGHT_DECAY] : [];
+  const skipped = hasLayers(cfg) ? [...cfg.ViT.NO_WEIGHT_DECAY] : [];
   if (json) {
     return JSON.stringify({
       layer_scales: layerScales,

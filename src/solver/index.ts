@@ -2,7 +2,7 @@
 export { Adam, type AdamSettings } from './adam.js';
 export { AdamW } from './adamw.js';
 export { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
-export { getNumLayerForVit, LayerDecayValueAssigner } from './layer_decay.js';
+export { LayerDecayValueAssigner } from './layer_decay.js';
 export { lrScaleWarning } from './lr_scale_warning.js';
 export { LrSchedule } from './lr_schedule.js';
 export { makeLrScheduler } from './make_lr_scheduler.js';

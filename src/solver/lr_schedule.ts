@@ -63,7 +63,7 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
   /** Learning rates of the groups when `iterations` are done; changes nothing. */
   abstract lrAt(iterations: number): number[];
 
-  /** What is wrong with settings, or null; may not use fields of subclasses. */
+  /** Returns the problem with settings, or null; may not use fields of subclasses. */
   protected abstract problemWith(settings: S): string | null;
 
   /** Learning rates of the groups at the present position. */

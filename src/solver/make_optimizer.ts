@@ -14,7 +14,7 @@ import {
   type ParameterSource,
 } from './param_groups.js';
 import { SGD } from './sgd.js';
-import { hasVitBackbone, type SolverConfig, usesLayerDecay } from './solver_config.js';
+import { hasLayers, type SolverConfig, usesLayerDecay } from './solver_config.js';
 
 type MakeOptimizer = (groups: readonly ParameterGroup[], solver: SolverConfig['SOLVER']) => Optimizer;
 
@@ -54,7 +54,7 @@ export function makeOptimizer(
   model: DetectorParameters,
   log: LogLine = () => {},
 ): Optimizer {
-  const groups = hasVitBackbone(cfg) ? vitGroups(cfg, model, log) : batchNormGroups(cfg, model);
+  const groups = hasLayers(cfg) ? vitGroups(cfg, model, log) : batchNormGroups(cfg, model);
   const method = cfg.SOLVER.OPTIMIZING_METHOD.toLowerCase();
   const make = REGISTRY[method as OptimizerName] as MakeOptimizer | undefined;
   if (!make)

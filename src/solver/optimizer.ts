@@ -86,7 +86,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
       throw new ConfigError('the optimizer got no parameters: is every one of them frozen?');
   }
 
-  /** What is wrong with a group's settings, or null; may not use fields of subclasses. */
+  /** Returns the problem with a group's settings, or null; may not use fields of subclasses. */
   protected problemWith({ lr, weight_decay }: S): string | null {
     if (!(lr >= 0)) return `learning rate ${lr}: expected a number from 0 (SOLVER.BASE_LR)`;
     if (!(weight_decay >= 0)) return `weight decay ${weight_decay}: expected a number from 0`;

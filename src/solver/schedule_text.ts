@@ -1,4 +1,4 @@
-/** @file Saying what becomes of the learning rate if a run goes on with other settings than its checkpoint was saved with. */
+/** @file Describes the learning rate of a run whose settings differ from those of its checkpoint. */
 import { significant } from '../util/text.js';
 import { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
 import type { LrSchedule } from './lr_schedule.js';
@@ -20,7 +20,7 @@ export interface ScheduleChoice {
   readonly done: number;
 }
 
-/** Says what the choice means, in settings and learning rates; null if both schedules have the same settings. */
+/** Describes the choice in settings and learning rates; null if both schedules have the same settings. */
 export function describeSchedules(choice: ScheduleChoice): string | null {
   const { cfg, configured, saved, past, savedKind, adjustLr, done } = choice;
   const changed = changedSettings(choice);
@@ -89,7 +89,7 @@ function listed(iterations: readonly number[]): string {
 
 const MOST_TURNS = 4;
 
-/** The rates from the iteration after `done` to the last one, `end`, in words. */
+/** Learning rates from the iteration after `done` to the last one, `end`, in words. */
 function course(schedule: LrSchedule, done: number, end: number): string {
   const points = turns(schedule, done, end);
   const at = (position: number) => `${lrText(schedule, position)} in iteration ${position + 1}`;
@@ -113,7 +113,7 @@ function whyRising(schedule: LrSchedule, done: number, end: number): string {
     : ` (the cosine ends after iteration ${max_iters}, and rises again from there)`;
 }
 
-/** Positions (iterations done before) of the first rate, of each turn between rising and falling, and of the last rate. */
+/** Positions (iterations done before) of the first learning rate, of each turn between rising and falling, and of the last one. */
 function turns(schedule: LrSchedule, done: number, end: number): number[] {
   const found = [done];
   let direction = 0;
@@ -129,7 +129,7 @@ function turns(schedule: LrSchedule, done: number, end: number): number[] {
     }
     before = now;
   }
-  // A rate that stays at the end is named where it is reached.
+  // A learning rate that stays to the end is named at its first iteration.
   if (direction !== 0) found.push(changed);
   return found;
 }

@@ -1,4 +1,4 @@
-/** @file What a saved state of optimizer and schedule lacks to go on from. */
+/** @file Names the entries that a saved state of optimizer and schedule lacks. */
 
 import { asDict } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';

@@ -29,7 +29,7 @@ export type WarmupSettings = ScheduleSettings & {
   warmup_method: string;
 };
 
-/** What is wrong with the settings, or null. */
+/** Returns the problem with the settings, or null. */
 export function warmupProblem({ warmup_method, warmup_iters, warmup_factor }: WarmupSettings): string | null {
   if (!WARMUP_METHODS.some((method) => method === warmup_method)) {
     return `SOLVER.WARMUP_METHOD: expected ${WARMUP_METHODS.map((method) => `"${method}"`).join(' or ')}, found "${warmup_method}"`;

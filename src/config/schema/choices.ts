@@ -11,3 +11,7 @@ export type SchedulerName = (typeof SCHEDULERS)[number];
 /** SOLVER.WARMUP_METHOD. */
 export const WARMUP_METHODS = ['linear', 'constant'] as const;
 export type WarmupMethod = (typeof WARMUP_METHODS)[number];
+
+/** Values of MODEL.BACKBONE.CONV_BODY that can be built. */
+export const BACKBONES = ['MAE-ViT-B', 'MAE-ViT-L'] as const;
+export type BackboneName = (typeof BACKBONES)[number];

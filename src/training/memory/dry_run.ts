@@ -9,7 +9,7 @@ import { Detector } from '../../model/detector.js';
 import { makeOptimizer } from '../../solver/index.js';
 import { stepRng, trainStep } from '../step.js';
 
-/** What decides which tensors a run makes. */
+/** Everything beside the configuration that determines a run's tensors. */
 export interface DryRunOptions {
   /** Names of the parameters that are not trained. */
   readonly frozen: readonly string[];

@@ -7,7 +7,7 @@ import { type DryRunOptions, type RunTensors, runTensors, type TensorBytes } fro
 
 const FLOAT_BYTES = 4;
 
-/** What the estimate needs to know beside the configuration. */
+/** Input of the estimate beside the configuration. */
 export interface MemoryFacts extends DryRunOptions {
   /** Whether a checkpoint is written while training goes on, from a copy of weights and moments. */
   readonly savesBesideTraining: boolean;
@@ -15,7 +15,7 @@ export interface MemoryFacts extends DryRunOptions {
   readonly processBytes: number;
 }
 
-/** Bytes at the moment when most is in use; the parts add up to `peak`. */
+/** Bytes at the fullest moment; the parts add up to `peak`. */
 export interface MemoryEstimate extends TensorBytes {
   /** Clips that are loaded or being loaded, and the threads that do it. */
   readonly data: number;
@@ -26,7 +26,7 @@ export interface MemoryEstimate extends TensorBytes {
   /** Program, libraries and compiled graphs. */
   readonly process: number;
   readonly peak: number;
-  /** The work that has the most in use. */
+  /** The work with the higher peak. */
   readonly during: 'training' | 'evaluation';
 }
 

@@ -30,7 +30,7 @@ export interface MemoryGuardOptions {
   processBytes: number;
 }
 
-/** What is known of a run's memory beforehand. */
+/** The estimate of a run's memory and its input. */
 interface Forecast {
   facts: MemoryFacts;
   estimate: MemoryEstimate;

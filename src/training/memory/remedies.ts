@@ -20,13 +20,13 @@ interface Change {
   sameTensors?: boolean;
 }
 
-/** What to set, in words, for an engine whose memory cannot be estimated. */
+/** Settings that may help, in words, for an engine whose memory cannot be estimated. */
 export function unmeasuredRemedies(cfg: Config): string[] {
   return changesOf(cfg, null).map((values) => (values.at(-1) as Change).words);
 }
 
 /**
- * What to set, in words, each with the peak that the run would have; only settings that help. `room` is the available
+ * Settings that help, in words, each with the peak that the run would have. `room` is the available
  * memory in bytes: of several values the first that fits is named.
  */
 export async function memoryRemedies(cfg: Config, facts: MemoryFacts, room: number): Promise<string[]> {
@@ -75,7 +75,7 @@ function checkpointing(cfg: Config): Change[] {
   return [{ words: 'ViT.USE_CHECKPOINT True', cfg: changed(cfg, 'ViT', { USE_CHECKPOINT: true }) }];
 }
 
-/** The same clips in more micro-batches, the fewest first. */
+/** More and smaller micro-batches of the same clips, the fewest first. */
 function smallerMicroBatch(cfg: Config): Change[] {
   return divisorsBelow(cfg.SOLVER.VIDEOS_PER_BATCH).map((clips) => {
     const count = clipsPerStep(cfg) / clips;

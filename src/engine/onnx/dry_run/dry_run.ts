@@ -65,7 +65,7 @@ export class MemoryCounter implements TensorMemory {
     return { tensors: [...this.#tensors], working: 0, bytes: this.#bytes };
   }
 
-  /** The moment of most memory since `forget`. */
+  /** The fullest moment since `forget`. */
   get fullest(): MemoryMoment {
     return this.#fullest;
   }

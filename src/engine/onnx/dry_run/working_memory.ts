@@ -56,7 +56,8 @@ class BlockPlan {
   readonly blocks: Block[] = [];
   readonly #infos = new Map<string, OnnxInfo>();
   readonly #lastUse = new Map<string, number>();
-  readonly #results: ReadonlySet<string>;
+  /** Sizes of the graph's results. */
+  readonly #sizes: ReadonlyMap<string, number>;
   /** The block of each value; operands and constants have none. */
   readonly #blockOf = new Map<string, Block>();
   /** Free blocks by size. */
@@ -66,7 +67,7 @@ class BlockPlan {
     for (const { name, shape, type } of inputs) this.#infos.set(name, { shape, type });
     for (const constant of constants) this.#infos.set(constant.name, infoOf(constant));
     for (const [n, node] of nodes.entries()) for (const name of node.inputs) this.#lastUse.set(name, n);
-    this.#results = new Set(outputs.map(({ name }) => name));
+    this.#sizes = new Map(outputs.map(({ name, shape }) => [name, sizeOf(shape)]));
     for (const [n, node] of nodes.entries()) this.#run(n, node, nodes.length);
   }
 
@@ -74,9 +75,12 @@ class BlockPlan {
     const operands = node.inputs.map((name) => this.#infos.get(name) as OnnxInfo);
     for (const [i, info] of inferResults(node, operands).entries()) {
       const name = node.outputs[i];
+      const expected = this.#sizes.get(name);
+      if (expected !== undefined && expected !== sizeOf(info.shape))
+        throw new Error(`the shape inference of ${node.op} gives [${info.shape}] for ${expected} elements`);
       this.#infos.set(name, info);
       const bytes = sizeOf(info.shape) * BYTES[info.type];
-      const isResult = this.#results.has(name);
+      const isResult = this.#sizes.has(name);
       const block = isResult ? null : this.#reusable(n, node, bytes);
       if (block === 'operand') continue;
       this.#place(name, block ?? this.#newBlock(bytes, n), isResult ? end : (this.#lastUse.get(name) ?? n));
@@ -91,7 +95,7 @@ class BlockPlan {
     if (IN_PLACE.has(op)) {
       for (const name of inputs) {
         const block = this.#blockOf.get(name);
-        const isLast = this.#lastUse.get(name) === n && !this.#results.has(name);
+        const isLast = this.#lastUse.get(name) === n && !this.#sizes.has(name);
         if (block && isLast && block.readers === 1 && block.bytes === bytes) return block;
       }
     }
@@ -113,7 +117,7 @@ class BlockPlan {
   /** Frees a value's block if no other value is in it. */
   #leave(name: string): void {
     const block = this.#blockOf.get(name);
-    if (!block || this.#results.has(name) || --block.readers > 0) return;
+    if (!block || this.#sizes.has(name) || --block.readers > 0) return;
     const free = this.#free.get(block.bytes);
     if (free) free.push(block);
     else this.#free.set(block.bytes, [block]);
