@@ -178,9 +178,6 @@ for (const parameter of parameters) {
 const params = parameters.map((parameter, i) => ({ name: `p${i}`, parameter }));
 const optimizer = new AdamW([{ name: 'all', params }], {
   lr: 1e-4,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weight_decay: 0.01,
 });
 const updates: number[] = [];
 for (let i = 0; i <= runs; i++) {

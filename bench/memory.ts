@@ -1,5 +1,5 @@
 /**
- * @file Trains on clips of ever changing size and shows what happens to the memory: it must stay flat.
+ * @file Trains on clips of changing size and prints the memory in use, which must stay flat.
  *
  *   npm run bench:memory -- --config-file F [--minutes M] [--batch B] [--sizes N] [KEY VALUE …]
  */

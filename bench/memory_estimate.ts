@@ -4,7 +4,7 @@
  *
  *   npm run bench:memory-estimate -- [--only NAME,NAME] [--write]
  *
- * `--write` puts what was measured into the file, where the tests of the estimate take it from.
+ * `--write` writes the measured figures into the file, from which the tests of the estimate read them.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,14 +17,14 @@ interface Run {
   name: string;
   config: string;
   overrides: string;
-  /** Whether the constants of the estimate were chosen with it in view; the others were kept to check. */
+  /** Whether the constants of the estimate were fitted to it; the other runs only check them. */
   fitted: boolean;
-  /** Of the process before it held weights, and at its peak. */
+  /** Resident memory of the process before it held weights, and at its peak. */
   processBytes: number;
   peakBytes: number;
 }
 
-/** The sample in place of AVA, and as few iterations as bring memory to its height. */
+/** Settings for the sample in place of AVA, and as few iterations as reach the peak. */
 const SAMPLE = [
   ...['DATA.PATH_TO_DATA_DIR', 'sample', 'AVA.ANNOTATION_DIR', 'annotations/', 'AVA.FPS', '10'],
   ...['AVA.TRAIN_GT_BOX_LISTS', "['train.csv']", 'AVA.TEST_GT_BOX_LISTS', "['val.csv']"],

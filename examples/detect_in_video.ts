@@ -15,7 +15,9 @@ const { results, people } = await detect(config, {
   step: 5,
   actionThreshold: 0.3,
 });
-console.log(`${people} people in ${results.length} key frames; drawn frames and detections.json are in ${out}`);
+console.log(
+  `${people} people in ${results.length} key frames; drawn frames and detections.json are in ${out}`,
+);
 for (const { frame, people: found } of results) {
   for (const { score, actions } of found) {
     const names = actions.map(({ name, score: sure }) => `${name} ${sure.toFixed(2)}`);

@@ -17,7 +17,12 @@ import {
 } from 'stmixer';
 
 const [weights = 'checkpoints/sample.pth', output = 'output/example_weights.pth'] = process.argv.slice(2);
-const { config } = loadConfig('config_files/sample.yaml', ['SOLVER.MAX_EPOCH', '1', 'SOLVER.ITER_PER_EPOCH', '3']);
+const { config } = loadConfig('config_files/sample.yaml', [
+  'SOLVER.MAX_EPOCH',
+  '1',
+  'SOLVER.ITER_PER_EPOCH',
+  '3',
+]);
 await selectEngine({ engine: 'auto', device: 'auto' });
 
 const model = new Detector(config).train();

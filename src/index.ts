@@ -13,10 +13,10 @@ export { readSafetensors } from './formats/safetensors/safetensors_reader.js';
 export { SetCriterion } from './loss/criterion.js';
 export { Detector } from './model/detector.js';
 export { type Detections, toDetections } from './model/inference.js';
+export { getNumLayerForVit } from './model/vit.js';
 export { initializeParameters, Module, Parameter } from './nn/module.js';
 export { type ReportOptions, type WrittenReport, writeReport } from './report/write.js';
 export {
-  getNumLayerForVit,
   getParameterGroups,
   HalfPeriodCosStepLR,
   LayerDecayValueAssigner,

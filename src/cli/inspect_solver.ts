@@ -4,7 +4,7 @@ import { pythonFloat } from '../formats/python/text.js';
 import type { LrSchedule } from '../solver/lr_schedule.js';
 import { makeLrScheduler } from '../solver/make_lr_scheduler.js';
 import { type DetectorParameters, layerScalesOf, makeOptimizer } from '../solver/make_optimizer.js';
-import { hasVitBackbone, type SolverConfig } from '../solver/solver_config.js';
+import { hasLayers, type SolverConfig } from '../solver/solver_config.js';
 
 /**
  * The parameter groups in optimizer order, as a table or as JSON
@@ -14,7 +14,7 @@ export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters,
   const optimizer = makeOptimizer(cfg, model);
   const { paramGroups, method } = optimizer;
   const layerScales = layerScalesOf(cfg);
-  const skipped = hasVitBackbone(cfg) ? [...cfg.ViT.NO_WEIGHT_DECAY] : [];
+  const skipped = hasLayers(cfg) ? [...cfg.ViT.NO_WEIGHT_DECAY] : [];
   if (json) {
     return JSON.stringify({
       layer_scales: layerScales,
@@ -36,7 +36,7 @@ export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters,
     count(sizes[i]),
     short(group.weight_decay),
     group.lr_scale === undefined ? '–' : short(group.lr_scale),
-    short(optimizer.rateOf(group)),
+    short(optimizer.effectiveLr(group)),
     group.params[0]?.name ?? '–',
   ]);
   const tensors = paramGroups.reduce((sum, { params }) => sum + params.length, 0);
@@ -68,10 +68,10 @@ export function inspectLrSchedule(
   const optimizer = makeOptimizer(cfg, model);
   const schedule = makeLrScheduler(cfg, optimizer);
   const shown = iters ?? landmarks(cfg, schedule);
-  const lr = shown.map((iteration) => schedule.ratesAt(iteration));
+  const lr = shown.map((iteration) => schedule.lrAt(iteration));
   if (json) return JSON.stringify({ iters: shown, lr });
   // Every group starts from BASE_LR, so the rates of a row differ by lr_scale only.
-  const factors = optimizer.paramGroups.map((group) => optimizer.rateOf({ ...group, lr: 1 }));
+  const factors = optimizer.paramGroups.map((group) => optimizer.effectiveLr({ ...group, lr: 1 }));
   const [lowest, highest] = [Math.min(...factors), Math.max(...factors)];
   const scaled = lowest !== highest;
   const rows = shown.map((iteration, i) => {

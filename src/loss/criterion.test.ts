@@ -1,11 +1,11 @@
-/** @file The criterion against the formulas in double precision: padding, missing truth, supervision, gradients. */
+/** @file The criterion against the formulas in double precision: padding, missing targets, supervision, gradients. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';
-import { type LossName, SetCriterion, type Truth } from './criterion.js';
+import { type LossName, SetCriterion, type Target } from './criterion.js';
 import type { Match } from './matcher.js';
 import { generalizedIou } from './overlap.js';
 
@@ -56,8 +56,8 @@ function randomStages(count: number, B: number, seed: number): HostStage[] {
   }));
 }
 
-/** One clip's truth per entry of `counts`, with that many boxes. */
-function randomTruths(counts: number[], seed: number): Truth[] {
+/** One clip's targets per entry of `counts`, with that many boxes. */
+function randomTargets(counts: number[], seed: number): Target[] {
   const rng = new Rng(seed);
   return counts.map((count) => ({
     boxes: Array.from({ length: count }, () => randomBox(rng)).flat(),
@@ -67,11 +67,11 @@ function randomTruths(counts: number[], seed: number): Truth[] {
 }
 
 /** The weighted terms of a stage as the formulas say, given the matched pairs. */
-function reference(stage: HostStage, truths: Truth[], matches: Match[][]): Record<LossName, number> {
-  const B = truths.length;
+function reference(stage: HostStage, targets: Target[], matches: Match[][]): Record<LossName, number> {
+  const B = targets.length;
   const numBoxes = Math.max(
     1,
-    truths.reduce((sum, truth) => sum + truth.boxes.length / 4, 0),
+    targets.reduce((sum, target) => sum + target.boxes.length / 4, 0),
   );
   const total = { loss_ce: 0, loss_bbox: 0, loss_giou: 0, loss_bce: 0 };
   let classWeight = 0;
@@ -86,14 +86,14 @@ function reference(stage: HostStage, truths: Truth[], matches: Match[][]): Recor
       classWeight += weight;
       if (!match) continue;
       pairs++;
-      const { boxes, labels, whwh } = truths[b];
-      total.loss_giou += 1 - generalizedIou(stage.boxes.data, 4 * row, boxes, 4 * match.truth);
+      const { boxes, labels, whwh } = targets[b];
+      total.loss_giou += 1 - generalizedIou(stage.boxes.data, 4 * row, boxes, 4 * match.target);
       for (let c = 0; c < 4; c++) {
-        total.loss_bbox += Math.abs(stage.boxes.data[4 * row + c] - boxes[4 * match.truth + c]) / whwh[c];
+        total.loss_bbox += Math.abs(stage.boxes.data[4 * row + c] - boxes[4 * match.target + c]) / whwh[c];
       }
       for (let k = 0; k < K; k++) {
         const p = 1 / (1 + Math.exp(-stage.actions.data[row * K + k]));
-        total.loss_bce -= Math.log(labels[match.truth * K + k] ? p : 1 - p);
+        total.loss_bce -= Math.log(labels[match.target * K + k] ? p : 1 - p);
       }
     }
   }
@@ -106,13 +106,13 @@ function reference(stage: HostStage, truths: Truth[], matches: Match[][]): Recor
 }
 
 /** Terms as numbers, the matching, and whether all gradients are finite. */
-function evaluate(criterion: SetCriterion, stages: HostStage[], truths: Truth[]) {
+function evaluate(criterion: SetCriterion, stages: HostStage[], targets: Target[]) {
   const inputs = stages.map(upload);
   const variables = inputs.flatMap((stage) => Object.values(stage));
   let terms = new Map<string, number>();
   let matches: Match[][][] = [];
   const { value, grads } = backward(() => {
-    const losses = criterion.losses(inputs, truths);
+    const losses = criterion.losses(inputs, targets);
     ({ terms, matches } = losses);
     return losses.loss;
   }, variables);
@@ -123,10 +123,10 @@ function evaluate(criterion: SetCriterion, stages: HostStage[], truths: Truth[])
 }
 
 /** Compares all terms of all stages with the reference. */
-function expectReference(result: ReturnType<typeof evaluate>, stages: HostStage[], truths: Truth[]): void {
+function expectReference(result: ReturnType<typeof evaluate>, stages: HostStage[], targets: Target[]): void {
   const last = stages.length - 1;
   for (const [s, stage] of stages.entries()) {
-    for (const [name, expected] of Object.entries(reference(stage, truths, result.matches[s]))) {
+    for (const [name, expected] of Object.entries(reference(stage, targets, result.matches[s]))) {
       const term = result.terms.get(s === last ? name : `${name}_${s}`)!;
       expect(Math.abs(term - expected), `${name} of stage ${s}`).toBeLessThan(
         1e-5 * (1 + Math.abs(expected)),
@@ -139,21 +139,21 @@ describe('SetCriterion', () => {
   it.each([[[1]], [[2]], [[3]], [[4]], [[2, 1]], [[3, 2]], [[0, 3]], [[3, 0, 2, 4]], [[6]], [[7, 1]]])(
     'computes the terms of clips with %j boxes',
     (counts) => {
-      const [stages, truths] = [randomStages(2, counts.length, 1), randomTruths(counts, 2)];
-      const result = evaluate(makeCriterion(), stages, truths);
+      const [stages, targets] = [randomStages(2, counts.length, 1), randomTargets(counts, 2)];
+      const result = evaluate(makeCriterion(), stages, targets);
       for (const stage of result.matches) {
         // More boxes than queries: the best ones are matched, and all count in the divisor.
         expect(stage.map((clip) => clip.length)).toEqual(counts.map((count) => Math.min(count, Q)));
       }
-      expectReference(result, stages, truths);
+      expectReference(result, stages, targets);
       expect(result.gradients.flat().every((gradient) => Number.isFinite(gradient))).toBe(true);
     },
   );
 
-  it('is finite for a batch without any truth, and asks for background', () => {
+  it('is finite for a batch without any target, and asks for background', () => {
     const stages = randomStages(2, 2, 3);
-    const result = evaluate(makeCriterion(), stages, randomTruths([0, 0], 1));
-    expectReference(result, stages, randomTruths([0, 0], 1));
+    const result = evaluate(makeCriterion(), stages, randomTargets([0, 0], 1));
+    expectReference(result, stages, randomTargets([0, 0], 1));
     for (const name of ['loss_bce', 'loss_bbox', 'loss_giou', 'loss_bce_0', 'loss_bbox_0', 'loss_giou_0']) {
       expect(result.terms.get(name), name).toBe(0);
     }
@@ -164,23 +164,23 @@ describe('SetCriterion', () => {
   });
 
   it('reads no box that is not matched', () => {
-    // The first clip has no truth; its first box is finite, but its area is not in single precision.
-    const [stages, truths] = [randomStages(1, 2, 4), randomTruths([0, 3], 5)];
+    // The first clip has no targets; its first box is finite, but its area is not in single precision.
+    const [stages, targets] = [randomStages(1, 2, 4), randomTargets([0, 3], 5)];
     stages[0].boxes.data.set([-1e19, -1e19, 1e19, 1e19]);
-    const result = evaluate(makeCriterion(), stages, truths);
-    expectReference(result, stages, truths);
+    const result = evaluate(makeCriterion(), stages, targets);
+    expectReference(result, stages, targets);
     expect(result.gradients.flat().every((gradient) => Number.isFinite(gradient))).toBe(true);
   });
 
   it('divides L1 by the size of each clip', () => {
-    const [stages, truths] = [randomStages(1, 2, 6), randomTruths([2, 2], 7)];
-    truths[1].whwh = [200, 300, 200, 300];
-    expectReference(evaluate(makeCriterion(), stages, truths), stages, truths);
+    const [stages, targets] = [randomStages(1, 2, 6), randomTargets([2, 2], 7)];
+    targets[1].whwh = [200, 300, 200, 300];
+    expectReference(evaluate(makeCriterion(), stages, targets), stages, targets);
   });
 
   it('names and orders the terms as PyTorch does: the last stage first', () => {
-    const [stages, truths] = [randomStages(3, 1, 8), randomTruths([1], 9)];
-    expect([...evaluate(makeCriterion(), stages, truths).terms.keys()]).toEqual([
+    const [stages, targets] = [randomStages(3, 1, 8), randomTargets([1], 9)];
+    expect([...evaluate(makeCriterion(), stages, targets).terms.keys()]).toEqual([
       'loss_bce',
       'loss_ce',
       'loss_giou',
@@ -190,9 +190,9 @@ describe('SetCriterion', () => {
   });
 
   it('looks at the last stage only without intermediate supervision', () => {
-    const [stages, truths] = [randomStages(3, 2, 10), randomTruths([2, 1], 11)];
-    const whole = evaluate(makeCriterion(), stages, truths);
-    const single = evaluate(makeCriterion(false), stages, truths);
+    const [stages, targets] = [randomStages(3, 2, 10), randomTargets([2, 1], 11)];
+    const whole = evaluate(makeCriterion(), stages, targets);
+    const single = evaluate(makeCriterion(false), stages, targets);
     expect([...single.terms]).toEqual([...whole.terms].slice(0, 4));
     expect(single.matches).toEqual(whole.matches.slice(-1));
     expect(single.gradients.slice(0, 6)).toEqual([null, null, null, null, null, null]);
@@ -200,17 +200,17 @@ describe('SetCriterion', () => {
   });
 
   it('minimises the mean of the terms', () => {
-    const result = evaluate(makeCriterion(), randomStages(3, 2, 12), randomTruths([2, 1], 13));
+    const result = evaluate(makeCriterion(), randomStages(3, 2, 12), randomTargets([2, 1], 13));
     expect(result.terms.size).toBe(12);
     expect(result.loss).toBeCloseTo([...result.terms.values()].reduce((a, b) => a + b, 0) / 12, 5);
   });
 
   // One term at a time, so that none hides in the rounding of another.
   it.each(Object.keys(WEIGHTS) as LossName[])('has the right gradients of %s in all stages', (term) => {
-    const [stages, truths] = [randomStages(2, 2, 14), randomTruths([2, 1], 15)];
+    const [stages, targets] = [randomStages(2, 2, 14), randomTargets([2, 1], 15)];
     const criterion = makeCriterion();
     for (const name of Object.keys(WEIGHTS) as LossName[]) if (name !== term) criterion.weights[name] = 0;
-    const [first] = evaluate(criterion, stages, truths).matches;
+    const [first] = evaluate(criterion, stages, targets).matches;
     const inputs = stages.flatMap((stage) => Object.values(stage));
     const dependsOn = { loss_ce: 0, loss_bce: 1, loss_bbox: 2, loss_giou: 2 }[term];
     const constant = [0, 1, 2, 3, 4, 5].filter((i) => i % 3 !== dependsOn);
@@ -221,7 +221,7 @@ describe('SetCriterion', () => {
           actions: xs[3 * s + 1],
           boxes: xs[3 * s + 2],
         }));
-        const { loss, matches } = criterion.losses(predictions, truths);
+        const { loss, matches } = criterion.losses(predictions, targets);
         // Steps must not change the matching, or the derivative would jump.
         expect(matches[0]).toEqual(first);
         return loss;
@@ -232,11 +232,11 @@ describe('SetCriterion', () => {
   });
 
   it('is exact for logits of any size', () => {
-    const [stages, truths] = [randomStages(1, 1, 20), randomTruths([1], 21)];
+    const [stages, targets] = [randomStages(1, 1, 20), randomTargets([1], 21)];
     stages[0].logits.data.set([1000, -1000, -1e30, 1e30, -1000, 1000, 0, 0]);
     stages[0].actions.data.set(Array.from({ length: Q }, () => [1000, -1000, 1e30]).flat());
-    truths[0].labels = [1, 1, 0];
-    const { terms, gradients } = evaluate(makeCriterion(), stages, truths);
+    targets[0].labels = [1, 1, 0];
+    const { terms, gradients } = evaluate(makeCriterion(), stages, targets);
     // Of the action logits the first is right, the others are off by their size.
     expect(terms.get('loss_bce')! / ((WEIGHTS.loss_bce * 1e30) / K)).toBeCloseTo(1, 6);
     expect(gradients.flat().every((gradient) => Number.isFinite(gradient))).toBe(true);
@@ -245,21 +245,21 @@ describe('SetCriterion', () => {
   });
 
   it('keeps no tensors', () => {
-    const [stages, truths] = [randomStages(2, 2, 16), randomTruths([2, 1], 17)];
+    const [stages, targets] = [randomStages(2, 2, 16), randomTargets([2, 1], 17)];
     const before = tf.memory().numTensors;
-    evaluate(makeCriterion(), stages, truths);
+    evaluate(makeCriterion(), stages, targets);
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it.each(['logits', 'boxes', 'actions'] as const)('names the clip whose %s are not numbers', (part) => {
-    const [stages, truths] = [randomStages(2, 3, 18), randomTruths([1, 2, 1], 19)];
+    const [stages, targets] = [randomStages(2, 3, 18), randomTargets([1, 2, 1], 19)];
     const { data } = stages[1][part];
     data.fill(Number.NaN, data.length / 3, (2 * data.length) / 3);
     const [whole, inputs] = tf.tidy(() => {
       const gathered = makeCriterion().gather(stages.map(upload));
       return [gathered.dataSync() as Float32Array, gathered.shape] as never;
     }) as unknown as [Float32Array, number[]];
-    const { terms, total, notFinite } = makeCriterion().evaluate(whole, inputs, truths);
+    const { terms, total, notFinite } = makeCriterion().evaluate(whole, inputs, targets);
     expect(notFinite).toEqual([1]);
     expect(total).toBeNaN();
     const bad = [...terms].flatMap(([name, term]) => (Number.isFinite(term) ? [] : [name]));
@@ -290,13 +290,13 @@ describe('SetCriterion', () => {
     const criterion = makeCriterion();
     const [B, S, width] = [counts.length, 2, 2 + 4 + K];
     const rng = new Rng(30);
-    const truths = randomTruths(counts, 31);
+    const targets = randomTargets(counts, 31);
     const rows = Array.from({ length: S * B * Q }, () => [
       ...normals([2], rng).data,
       ...randomBox(rng),
       ...normals([K], rng).data,
     ]);
-    const whole = criterion.evaluate(Float32Array.from(rows.flat()), [S * B, Q, width], truths);
+    const whole = criterion.evaluate(Float32Array.from(rows.flat()), [S * B, Q, width], targets);
     const gradient = new Float32Array(whole.gradient.length);
     const terms = new Map<string, number>();
     let total = 0;
@@ -307,8 +307,8 @@ describe('SetCriterion', () => {
       const share = criterion.evaluate(
         Float32Array.from(part.flat()),
         [S * count, Q, width],
-        truths.slice(first, first + count),
-        truths,
+        targets.slice(first, first + count),
+        targets,
       );
       total += share.total;
       for (const [name, term] of share.terms) terms.set(name, (terms.get(name) ?? 0) + term);

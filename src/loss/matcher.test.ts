@@ -96,7 +96,7 @@ describe('assign', () => {
     ]);
   });
 
-  it('solves a hundred queries and fifty truths', () => {
+  it('solves a hundred queries and fifty targets', () => {
     // cost = (column − 2·row)²: row r belongs to column 2r.
     const cost = Float64Array.from(
       { length: 50 * 100 },
@@ -113,10 +113,10 @@ describe('matchClip', () => {
   it('matches by place, and by score where places are equal', () => {
     const boxes = Float32Array.of(0, 0, 10, 10, 50, 20, 80, 45, 50, 20, 80, 45, 0, 0, 99, 49);
     const person = Float32Array.of(0.1, 0.3, 0.6, 0.9);
-    const truths = [52, 20, 80, 44, 1, 0, 11, 9];
-    expect(matchClip({ person, boxes }, truths, whwh, weights)).toEqual([
-      { query: 0, truth: 1 },
-      { query: 2, truth: 0 },
+    const targets = [52, 20, 80, 44, 1, 0, 11, 9];
+    expect(matchClip({ person, boxes }, targets, whwh, weights)).toEqual([
+      { query: 0, target: 1 },
+      { query: 2, target: 0 },
     ]);
   });
 
@@ -124,9 +124,9 @@ describe('matchClip', () => {
     // Query 0 overlaps well, query 1 has the score.
     const boxes = Float32Array.of(10, 10, 30, 30, 60, 10, 80, 30);
     const person = Float32Array.of(0.2, 0.7);
-    const truth = [10, 10, 30, 30];
+    const target = [10, 10, 30, 30];
     const matched = (change: Partial<typeof weights>) =>
-      matchClip({ person, boxes }, truth, whwh, { l1: 0, object: 0, giou: 0, ...change })![0].query;
+      matchClip({ person, boxes }, target, whwh, { l1: 0, object: 0, giou: 0, ...change })![0].query;
     expect(matched({ l1: 1 })).toBe(0);
     expect(matched({ giou: 1 })).toBe(0);
     expect(matched({ object: 1 })).toBe(1);
@@ -138,13 +138,13 @@ describe('matchClip', () => {
     expect(matched({ giou: 1, object: 2.9 })).toBe(1);
   });
 
-  it('matches the best queries where there are more truths, and none without truth', () => {
+  it('matches the best queries where there are more targets, and none without target', () => {
     const boxes = Float32Array.of(0, 0, 10, 10, 50, 20, 80, 45);
     const person = Float32Array.of(0.5, 0.5);
-    const truths = [0, 0, 99, 49, 51, 20, 80, 45, 0, 0, 10, 11];
-    expect(matchClip({ person, boxes }, truths, whwh, weights)).toEqual([
-      { query: 0, truth: 2 },
-      { query: 1, truth: 1 },
+    const targets = [0, 0, 99, 49, 51, 20, 80, 45, 0, 0, 10, 11];
+    expect(matchClip({ person, boxes }, targets, whwh, weights)).toEqual([
+      { query: 0, target: 2 },
+      { query: 1, target: 1 },
     ]);
     expect(matchClip({ person, boxes }, [], whwh, weights)).toEqual([]);
   });

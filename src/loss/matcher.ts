@@ -1,10 +1,10 @@
-/** @file Hungarian matching of queries to ground truth, on the host. */
+/** @file Hungarian matching of queries to targets, on the host. */
 import { generalizedIou } from './overlap.js';
 
-/** One matched pair: a query of a clip and one of the clip's truths. */
+/** One matched pair: a query of a clip and one of the clip's targets. */
 export interface Match {
   query: number;
-  truth: number;
+  target: number;
 }
 
 export interface MatchWeights {
@@ -13,42 +13,42 @@ export interface MatchWeights {
   giou: number;
 }
 
-/** One clip's predictions: the person's probability and corners [Q, 4], of `queries` queries. */
+/** One clip's predictions: the probability of a person [Q], and corners [Q, 4]. */
 export interface ClipPrediction {
   person: Float32Array;
   boxes: Float32Array;
 }
 
 /**
- * The pairs of least total cost, by rising query: min(queries, truths) of them. The cost of a pair is
- * l1·|boxes/whwh| − object·p(person) − giou·GIoU. Null where one is not finite: there is no least then.
+ * The pairs of minimum total cost, by rising query: min(queries, targets) of them. The cost of a pair is
+ * l1·|boxes/whwh| − object·p(person) − giou·GIoU. Null if a cost is not finite.
  */
 export function matchClip(
   { person, boxes }: ClipPrediction,
-  truths: ArrayLike<number>,
+  targets: ArrayLike<number>,
   whwh: ArrayLike<number>,
   weights: MatchWeights,
 ): Match[] | null {
   const queries = person.length;
-  const count = truths.length / 4;
+  const count = targets.length / 4;
   const cost = new Float64Array(count * queries);
   for (let t = 0; t < count; t++) {
     for (let q = 0; q < queries; q++) {
       let l1 = 0;
-      for (let c = 0; c < 4; c++) l1 += Math.abs(boxes[4 * q + c] - truths[4 * t + c]) / whwh[c];
-      const giou = generalizedIou(boxes, 4 * q, truths, 4 * t);
+      for (let c = 0; c < 4; c++) l1 += Math.abs(boxes[4 * q + c] - targets[4 * t + c]) / whwh[c];
+      const giou = generalizedIou(boxes, 4 * q, targets, 4 * t);
       const total = weights.l1 * l1 - weights.object * person[q] - weights.giou * giou;
       if (!Number.isFinite(total)) return null;
       cost[t * queries + q] = total;
     }
   }
   return assign(cost, count, queries)
-    .map(([truth, query]) => ({ query, truth }))
+    .map(([target, query]) => ({ query, target }))
     .sort((a, b) => a.query - b.query);
 }
 
 /**
- * Pairs (row, column) of least total cost, min(rows, columns) of them; cost is [rows, columns], finite. Shortest
+ * Pairs (row, column) of minimum total cost, min(rows, columns) of them; cost is [rows, columns], finite. Shortest
  * augmenting paths over reduced costs (Jonker and Volgenant, 1987; Crouse, 2016).
  */
 export function assign(cost: Float64Array, rows: number, columns: number): [number, number][] {
@@ -81,7 +81,7 @@ export function assign(cost: Float64Array, rows: number, columns: number): [numb
           cameFrom[c] = row;
         }
         const closer = nearest < 0 || distance[c] < distance[nearest];
-        // Of columns equally near, a free one ends the search sooner.
+        // A free column ends the search sooner than a taken one that is as near.
         if (closer || (distance[c] === distance[nearest] && rowOf[c] < 0 && rowOf[nearest] >= 0)) nearest = c;
       }
       reached = distance[nearest];

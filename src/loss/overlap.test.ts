@@ -1,7 +1,7 @@
 /** @file Overlap of boxes: known values, properties, derivatives. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generalizedIou, generalizedIouGradient, iou } from './overlap.js';
+import { generalizedIou, generalizedIouGradient, iouAndUnion } from './overlap.js';
 
 const box = fc
   .tuple(
@@ -25,7 +25,7 @@ describe('iou and generalizedIou', () => {
       [a, b],
       [b, a],
     ]) {
-      expect(iou(p, 0, q, 0).iou).toBeCloseTo(expected, 12);
+      expect(iouAndUnion(p, 0, q, 0).iou).toBeCloseTo(expected, 12);
       expect(generalizedIou(p, 0, q, 0)).toBeCloseTo(generalized, 12);
       expect(generalizedIouGradient(p, 0, q, 0).value).toBeCloseTo(generalized, 12);
     }
@@ -36,7 +36,7 @@ describe('iou and generalizedIou', () => {
       fc.property(box, box, (a, b) => {
         const both = [...a, ...b];
         const value = generalizedIou(both, 0, both, 4);
-        const plain = iou(both, 0, both, 4).iou;
+        const plain = iouAndUnion(both, 0, both, 4).iou;
         expect(plain).toBeGreaterThanOrEqual(0);
         expect(plain).toBeLessThanOrEqual(1);
         expect(value).toBeGreaterThan(-1);

@@ -1,10 +1,10 @@
 /** @file Overlap of boxes given as corners (x1, y1, x2, y2), on the host. */
 
-/** Guards the division where both boxes are empty. */
+/** Guards the division if both boxes are empty. */
 const AREA_EPS = 1e-6;
 
-/** Intersection over union and union of the box at a[i…i+3] and the one at b[j…j+3]. */
-export function iou(
+/** IoU (guarded against a union of 0) and union of the box at a[i…i+3] and the one at b[j…j+3]. */
+export function iouAndUnion(
   a: ArrayLike<number>,
   i: number,
   b: ArrayLike<number>,
@@ -18,17 +18,17 @@ export function iou(
   return { iou: (w * h) / Math.max(union, AREA_EPS), union };
 }
 
-/** Generalised IoU (Rezatofighi et al., 2019): IoU less the share of the enclosing box that neither covers. */
+/** Generalised IoU (Rezatofighi et al., 2019): IoU minus the share of the enclosing box that neither box covers. */
 export function generalizedIou(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: number): number {
-  const overlap = iou(a, i, b, j);
+  const overlap = iouAndUnion(a, i, b, j);
   const w = Math.max(a[i + 2], b[j + 2]) - Math.min(a[i], b[j]);
   const h = Math.max(a[i + 3], b[j + 3]) - Math.min(a[i + 1], b[j + 1]);
   return overlap.iou - (w * h - overlap.union) / (w * h);
 }
 
 /**
- * Generalised IoU and its derivatives by the four corners of the box at a[i…i+3]. Of equal edges both boxes get half, and
- * an intersection of width 0 passes the derivative on, as in PyTorch.
+ * Generalised IoU and its derivatives by the four corners of the box at a[i…i+3]. As in PyTorch, equal edges share the derivative in halves,
+ * and an intersection of width 0 passes it on.
  */
 export function generalizedIouGradient(
   a: ArrayLike<number>,
@@ -39,14 +39,14 @@ export function generalizedIouGradient(
   const axes = [0, 1].map((axis) => {
     const [a1, a2, b1, b2] = [a[i + axis], a[i + axis + 2], b[j + axis], b[j + axis + 2]];
     const width = Math.min(a2, b2) - Math.max(a1, b1);
-    /** How much of the later start and of the earlier end is a's. */
+    /** Shares of box a in the later start and in the earlier end. */
     const [start, end] = [share(a1, b1), share(b2, a2)];
     const isInside = width >= 0 ? 1 : 0;
     return {
       size: a2 - a1,
       common: Math.max(0, width),
       around: Math.max(a2, b2) - Math.min(a1, b1),
-      /** Derivatives of the last two by a's start and end. */
+      /** Derivatives of `common` and `around` by the start and end of box a. */
       dCommon: [-start * isInside, end * isInside],
       dAround: [start - 1, 1 - end],
     };
@@ -71,7 +71,7 @@ export function generalizedIouGradient(
   };
 }
 
-/** Of max(p, q): 1 where it is p, ½ where both are equal, else 0. */
+/** Derivative of max(p, q) by p: 1 if p is larger, ½ if both are equal, else 0. */
 function share(p: number, q: number): number {
   return (Math.sign(p - q) + 1) / 2;
 }

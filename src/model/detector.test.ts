@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
-import { SetCriterion, type Truth } from '../loss/criterion.js';
+import { SetCriterion, type Target } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
 import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';
@@ -12,11 +12,11 @@ import { NECK_LEVELS } from './neck.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
 
-const truths: Truth[] = [
+const targets: Target[] = [
   { boxes: [4, 6, 30, 40, 20, 10, 50, 44], labels: [1, 0, 1, 0, 1, 0], whwh: [64, 50, 64, 50] },
   { boxes: [0, 0, 20, 55], labels: [0, 0, 1], whwh: [40, 64, 40, 64] },
 ];
-const whwh = truths.flatMap((truth) => Array.from(truth.whwh));
+const whwh = targets.flatMap((target) => Array.from(target.whwh));
 const video = normals([2, 4, 64, 64, 3], new Rng(1));
 
 function makeDetector(changes: Readonly<Record<string, unknown>> = {}): Detector {
@@ -34,7 +34,7 @@ function train(model: Detector, seed: number) {
   const terms: Record<string, number> = {};
   const { value, grads } = backward(
     () => {
-      const losses = criterion.losses(model.forward(x, sizes, new Rng(seed)), truths);
+      const losses = criterion.losses(model.forward(x, sizes, new Rng(seed)), targets);
       for (const [name, term] of losses.terms) terms[name] = term;
       return losses.loss;
     },

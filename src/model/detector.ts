@@ -5,22 +5,20 @@ import { normal } from '../nn/init.js';
 import type { Sequential } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
 import { noGrad, withGraphBreak } from '../nn/tape.js';
+import type { Backbone, ModelConfig } from './backbone.js';
+import { makeBackbone } from './backbones.js';
 import { decodeBoxes, refineBoxes } from './boxes.js';
-import type { MaskRng } from './dropout.js';
+import type { MaskSource } from './dropout.js';
 import { makeNeckLevel, NECK_LEVELS } from './neck.js';
 import { initialQueries, type Queries } from './queries.js';
 import { makeFeatureTable } from './sampling.js';
 import { DecoderStage, type StageOutput } from './stage.js';
-import { VisionTransformer } from './vit.js';
-
-/** What the model needs to know of the configuration. */
-export type ModelConfig = Pick<Config, 'DATA' | 'ViT' | 'MODEL'>;
 
 /** One stage's predictions; B clips, Q queries. */
 export type StagePrediction = StageOutput & {
   /** Refined boxes [B, Q, 4] as xyzr. */
   xyzr: tf.Tensor;
-  /** The same as corners in pixels of the clip. */
+  /** Refined boxes as corners in pixels of the clip. */
   boxes: tf.Tensor;
 };
 
@@ -48,14 +46,14 @@ class Decoder extends Module {
     this.decoder_stages = Array.from({ length: stm.NUM_STAGES }, () => new DecoderStage(stm));
   }
 
-  forward(maps: tf.Tensor[], whwh: tf.Tensor, rng?: MaskRng): StagePrediction[] {
+  forward(maps: tf.Tensor[], whwh: tf.Tensor, masks?: MaskSource): StagePrediction[] {
     const strides = NECK_LEVELS.map((level) => level.stride);
     const made = makeFeatureTable(maps, strides, this.#groups);
     const table = { ...made, rows: withGraphBreak(made.rows, { before: 'neck', after: 'decoder' }) };
     let queries = this.#initialQueries(whwh);
     return this.decoder_stages.map((stage) => {
       const spatial = withGraphBreak(queries.spatial, { before: 'decoder', after: 'decoder' });
-      const output = stage.forward(table, { ...queries, spatial }, rng);
+      const output = stage.forward(table, { ...queries, spatial }, masks);
       const xyzr = refineBoxes(queries.xyzr, output.delta);
       queries = { xyzr, spatial: output.spatial, temporal: output.temporal };
       const logits = withGraphBreak(output.logits, { before: 'decoder', after: 'loss' });
@@ -77,25 +75,28 @@ class Decoder extends Module {
   }
 }
 
-/** STMixer with a ViT backbone. Parameters are named and ordered as in the PyTorch original. */
+/** STMixer. Parameters are named and ordered as in the PyTorch original. */
 export class Detector extends Module {
-  readonly backbone: VisionTransformer;
+  readonly backbone: Backbone;
   readonly lateral_convs: Sequential[];
   readonly stm_head: Decoder;
 
   constructor(cfg: ModelConfig) {
     super();
     const { STM } = cfg.MODEL;
-    this.backbone = new VisionTransformer(cfg);
+    this.backbone = makeBackbone(cfg);
     this.lateral_convs = NECK_LEVELS.map(({ scale }) =>
-      makeNeckLevel(scale, cfg.ViT.EMBED_DIM, STM.HIDDEN_DIM),
+      makeNeckLevel(scale, this.backbone.channels, STM.HIDDEN_DIM),
     );
     this.stm_head = new Decoder(STM);
   }
 
   /** The backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the pyramid made of it. */
-  features(video: tf.Tensor, rng?: MaskRng): { backbone: tf.Tensor; maps: tf.Tensor[] } {
-    const backbone = withGraphBreak(this.backbone.forward(video, rng), { before: 'backbone', after: 'neck' });
+  features(video: tf.Tensor, masks?: MaskSource): { backbone: tf.Tensor; maps: tf.Tensor[] } {
+    const backbone = withGraphBreak(this.backbone.forward(video, masks), {
+      before: 'backbone',
+      after: 'neck',
+    });
     const maps = this.lateral_convs.map((level) =>
       tf.tidy(() => level.forward(withGraphBreak(backbone, { before: 'neck', after: 'neck' }))),
     );
@@ -104,15 +105,15 @@ export class Detector extends Module {
 
   /**
    * Predictions of every stage, last stage last. video [B, T, H, W, 3] is normalised and padded to multiples of 32;
-   * whwh [B, 4] has each clip's size before padding; `rng` draws drop path and dropout in training;
-   * without it nothing is dropped.
+   * whwh [B, 4] has each clip's size before padding; `masks` draws drop path and dropout in
+   * training; without it nothing is dropped.
    */
-  forward(video: tf.Tensor, whwh: tf.Tensor, rng?: MaskRng): StagePrediction[] {
-    return tf.tidy(() => this.stm_head.forward(this.features(video, rng).maps, whwh, rng));
+  forward(video: tf.Tensor, whwh: tf.Tensor, masks?: MaskSource): StagePrediction[] {
+    return tf.tidy(() => this.stm_head.forward(this.features(video, masks).maps, whwh, masks));
   }
 
   /**
-   * Where each stage sampled when it made `predictions` (those of `forward`), [B, Q, groups · points, 3] = (x, y in pixels,
+   * Points that each decoder stage sampled for `predictions` (those of `forward`), [B, Q, groups · points, 3] = (x, y in pixels,
    * level). Computed anew from the queries, so that training keeps nothing for it.
    */
   samplePoints(predictions: readonly StagePrediction[], whwh: tf.Tensor): tf.Tensor[] {

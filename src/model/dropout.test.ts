@@ -5,7 +5,7 @@ import { normals, randomize, type Values, values } from '../../test/support/fini
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
-import { type BatchPart, dropMask } from './dropout.js';
+import { dropMask, type MicroBatch } from './dropout.js';
 import { Block, VisionTransformer } from './vit.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
@@ -50,15 +50,18 @@ describe('dropMask', () => {
   });
 
   it('gives clips the masks that they have in the whole batch', () => {
-    const draw = (part?: BatchPart) => {
+    const draw = (microBatch?: MicroBatch) => {
       const rng = new Rng(4);
       const shapes = (clips: number) => [
         [clips * 3, 2, 2],
         [clips, 1, 1],
         [clips, 5],
       ];
-      const masks = shapes(part?.count ?? 5).map((shape) => {
-        const mask = dropMask(shape, 0.4, { uniform: () => rng.uniform(), ...(part && { part }) })!;
+      const masks = shapes(microBatch?.count ?? 5).map((shape) => {
+        const mask = dropMask(shape, 0.4, {
+          uniform: () => rng.uniform(),
+          ...(microBatch && { microBatch }),
+        })!;
         const data = [...mask.dataSync()];
         mask.dispose();
         return data;
@@ -72,7 +75,7 @@ describe('dropMask', () => {
       [4, 1],
       [0, 5],
     ]) {
-      const { masks, next } = draw({ first, count, of: 5 });
+      const { masks, next } = draw({ first, count, batchSize: 5 });
       for (const [i, mask] of masks.entries()) {
         const size = whole.masks[i].length / 5;
         expect(mask).toEqual(whole.masks[i].slice(first * size, (first + count) * size));
@@ -99,7 +102,7 @@ describe('drop path', () => {
 
   it('has one mask for each branch, with one element per sample', () => {
     const block = makeBlock(0.5);
-    const { attentionPath, mlpPath, ...others } = block.masks([64, 3, 6], new Rng(11));
+    const { attentionPath, mlpPath, ...others } = block.drawMasks([64, 3, 6], new Rng(11));
     expect([attentionPath!.shape, mlpPath!.shape]).toEqual([
       [64, 1, 1],
       [64, 1, 1],
@@ -107,7 +110,7 @@ describe('drop path', () => {
     expect(attentionPath!.dataSync()).not.toEqual(mlpPath!.dataSync());
     expect(Object.values(others).every((mask) => mask === undefined)).toBe(true);
     expect(
-      Object.values(block.train(false).masks([64, 3, 6], new Rng(11))).every((m) => m === undefined),
+      Object.values(block.train(false).drawMasks([64, 3, 6], new Rng(11))).every((m) => m === undefined),
     ).toBe(true);
     tf.dispose([attentionPath!, mlpPath!]);
     block.dispose();
@@ -185,7 +188,7 @@ describe('drop path', () => {
       const input = tensor(x);
       let sum: tf.Tensor = tf.zerosLike(input);
       for (let n = 0; n < draws; n++) {
-        const { mlpPath } = block.masks(x.shape, rng);
+        const { mlpPath } = block.drawMasks(x.shape, rng);
         sum = sum.add(block.forward(input, { mlpPath }));
       }
       return { mean: sum.div(draws), whole: block.forward(input) };

@@ -2,44 +2,49 @@
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../formats/host_tensor.js';
 
-/** Which clips of a batch: `count` of its `of`, from number `first`. */
-export interface BatchPart {
+/** Consecutive clips of a batch of `batchSize` clips. */
+export interface MicroBatch {
+  /** Index of the first clip. */
   readonly first: number;
   readonly count: number;
-  readonly of: number;
+  readonly batchSize: number;
 }
 
 /**
- * The random numbers of masks. With `part` the model computes some clips of a larger batch, and each gets the masks that
- * it would have if the batch were computed as a whole.
+ * Random numbers for masks. If `microBatch` is given, each of its clips gets the masks that it would have if the whole
+ * batch were computed at once.
  */
-export interface MaskRng {
-  /** In [0, 1). */
+export interface MaskSource {
+  /** Draws a number in [0, 1). */
   uniform(): number;
-  readonly part?: BatchPart;
+  readonly microBatch?: MicroBatch;
 }
 
-const WHOLE: BatchPart = { first: 0, count: 1, of: 1 };
+const ALL_CLIPS: MicroBatch = { first: 0, count: 1, batchSize: 1 };
 
 /**
- * 0 with probability `rate`, else 1/(1 − rate); undefined where nothing is dropped. The first axis is that of the clips,
- * or runs over a number of things for each clip.
+ * Draws a mask: 0 with probability `rate`, else 1/(1 − rate). Undefined if nothing is dropped. The first axis counts
+ * clips, or a fixed number of items for each clip.
  */
-export function dropMask(shape: number[], rate: number, rng: MaskRng | undefined): tf.Tensor | undefined {
-  if (rate === 0 || !rng) return undefined;
+export function dropMask(
+  shape: number[],
+  rate: number,
+  source: MaskSource | undefined,
+): tf.Tensor | undefined {
+  if (rate === 0 || !source) return undefined;
   const kept = 1 / (1 - rate);
-  const { first, count, of } = rng.part ?? WHOLE;
+  const { first, count, batchSize } = source.microBatch ?? ALL_CLIPS;
   const size = sizeOf(shape);
   const perClip = size / count;
   const mask = new Float32Array(size);
   // Numbers of other clips are drawn and not used.
-  for (let i = 0; i < perClip * first; i++) rng.uniform();
-  for (let i = 0; i < size; i++) mask[i] = rng.uniform() < rate ? 0 : kept;
-  for (let i = perClip * (first + count); i < perClip * of; i++) rng.uniform();
+  for (let i = 0; i < perClip * first; i++) source.uniform();
+  for (let i = 0; i < size; i++) mask[i] = source.uniform() < rate ? 0 : kept;
+  for (let i = perClip * (first + count); i < perClip * batchSize; i++) source.uniform();
   return tf.tensor(mask, shape);
 }
 
-/** x · mask, or x where there is no mask. */
+/** x · mask, or x if there is no mask. */
 export function dropped(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
   return mask ? x.mul(mask) : x;
 }

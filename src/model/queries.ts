@@ -8,9 +8,9 @@ const TEMPERATURE = 10000;
 export interface Queries {
   /** Boxes [B, Q, 4] as xyzr. */
   xyzr: tf.Tensor;
-  /** What a person looks like and where, [B, Q, C]. */
+  /** Appearance and position of a person, [B, Q, C]. */
   spatial: tf.Tensor;
-  /** What a person does, [B, Q, C]. */
+  /** Actions of a person, [B, Q, C]. */
   temporal: tf.Tensor;
 }
 

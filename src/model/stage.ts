@@ -7,14 +7,14 @@ import { LayerNorm, Linear, MultiheadAttention, Relu, Sequential } from '../nn/l
 import { type Initializer, Module, Parameter } from '../nn/module.js';
 import { noGrad } from '../nn/tape.js';
 import { decodeBoxes, intersectionOverFirst } from './boxes.js';
-import { dropMask, type MaskRng } from './dropout.js';
+import { dropMask, type MaskSource } from './dropout.js';
 import { AdaptiveMixing } from './mixing.js';
 import { positionEmbedding, type Queries } from './queries.js';
 import { type FeatureTable, makeSamplePoints, samplePoints } from './sampling.js';
 
 type Stm = Config['MODEL']['STM'];
 
-/** Keeps log(iof) finite where boxes do not meet. */
+/** Keeps log(iof) finite if boxes do not meet. */
 const IOF_EPS = 1e-7;
 /** Probability of an action before training, as focal losses start from. */
 const ACTION_PRIOR = 0.01;
@@ -54,7 +54,7 @@ export class ResidualAttention extends Module {
   }
 }
 
-/** Where each point of a group starts, in units of the box: a regular grid, or at random where P is no square. */
+/** Start of each point of a group, in units of the box: a regular grid, or random if P is no square. */
 function offsetBias(groups: number, points: number): Initializer {
   const side = Math.round(Math.sqrt(points));
   return (data, _shape, rng) => {
@@ -87,7 +87,7 @@ class SamplingMixing extends Module {
     this.adaptive_mixing_t = new AdaptiveMixing(C, T, T * OUT_MULTIPLIER, G);
   }
 
-  /** Where the queries sample, [B, Q, G·P, 3] = (x, y, level). */
+  /** Points that the queries sample, [B, Q, G·P, 3] = (x, y, level). */
   points({ xyzr, spatial }: Queries): tf.Tensor {
     return makeSamplePoints(this.offset_generator.forward(spatial), xyzr);
   }
@@ -113,7 +113,7 @@ function headLayers(dim: number, count: number): Sequential {
   );
 }
 
-/** What one stage says of its queries: B clips, Q queries. */
+/** Output of one decoder stage: B clips, Q queries. */
 export type StageOutput = {
   /** Logits of person and background, [B, Q, OBJECT_CLASSES + 1]. */
   logits: tf.Tensor;
@@ -168,10 +168,10 @@ export class DecoderStage extends Module {
     this.fc_action = new Linear(2 * C, stm.ACTION_CLASSES, { weight: xavierUniform, bias: prior });
   }
 
-  /** `rng` is for dropout on the attention weights, in training. */
-  forward(table: FeatureTable, queries: Queries, rng?: MaskRng): StageOutput {
+  /** `masks` draws dropout on the attention weights, in training. */
+  forward(table: FeatureTable, queries: Queries, masks?: MaskSource): StageOutput {
     return tf.tidy(() => {
-      const mixed = this.samplingmixing.forward(table, this.#attend(queries, rng));
+      const mixed = this.samplingmixing.forward(table, this.#attend(queries, masks));
       const spatial = this.ffn_norm_s.forward(this.ffn_s.forward(mixed.spatial));
       const temporal = this.ffn_norm_t.forward(this.ffn_t.forward(mixed.temporal));
       const person = this.human_fc_cls.forward(this.human_cls_fcs.forward(spatial));
@@ -182,13 +182,13 @@ export class DecoderStage extends Module {
     });
   }
 
-  /** Where the stage samples for these queries, [B, Q, G·P, 3] = (x, y, level): computed anew, for a look at the model. */
+  /** Points that the stage samples for these queries, [B, Q, G·P, 3] = (x, y, level), computed anew for inspection. */
   points(queries: Queries): tf.Tensor {
     return tf.tidy(() => this.samplingmixing.points(this.#attend(queries)));
   }
 
   /** The queries after attention among them, biased towards those whose boxes overlap. */
-  #attend({ xyzr, spatial, temporal }: Queries, rng?: MaskRng): Queries {
+  #attend({ xyzr, spatial, temporal }: Queries, masks?: MaskSource): Queries {
     const [B, Q] = xyzr.shape;
     const { NUM_HEADS: H, HIDDEN_DIM: C, DROPOUT } = this.#stm;
     const position = noGrad(() => positionEmbedding(xyzr, C / 4));
@@ -197,7 +197,7 @@ export class DecoderStage extends Module {
       return intersectionOverFirst(boxes, boxes).add(IOF_EPS).log().reshape([B, 1, Q, Q]);
     });
     const bias = overlap.mul(this.iof_tau.value.reshape([1, H, 1, 1])).reshape([B * H, Q, Q]);
-    const mask = () => dropMask([B * H, Q, Q], DROPOUT, this.training ? rng : undefined);
+    const mask = () => dropMask([B * H, Q, Q], DROPOUT, this.training ? masks : undefined);
     return {
       xyzr,
       spatial: this.attention_norm_s.forward(this.attention_s.forward(spatial.add(position), bias, mask())),

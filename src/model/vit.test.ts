@@ -95,7 +95,7 @@ describe('Block', () => {
 
   it('has the right gradients under all its masks', () => {
     const block = makeBlock({ drop: 0.3, attnDrop: 0.3, dropPath: 0.5, initValues: 1 });
-    const masks = block.masks(x.shape, new Rng(5));
+    const masks = block.drawMasks(x.shape, new Rng(5));
     expect(Object.values(masks).every((mask) => mask instanceof tf.Tensor)).toBe(true);
     expectGradients((input) => block.forward(input, masks), [x], { parameters: block.parameters() });
     block.dispose();

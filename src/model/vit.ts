@@ -12,7 +12,8 @@ import { constant, fanInUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
 import { activationCheckpoint, withGraphBreak } from '../nn/tape.js';
-import { dropMask, dropped, type MaskRng } from './dropout.js';
+import type { Backbone, BackboneKind } from './backbone.js';
+import { dropMask, dropped, type MaskSource } from './dropout.js';
 import { resizePositions, sinusoidTable } from './position.js';
 
 const NORM_EPS = 1e-6;
@@ -146,9 +147,9 @@ export class Block extends Module {
   }
 
   /** Draws this block's masks for an input [B, N, C]; none in evaluation. */
-  masks([B, N, C]: number[], rng?: MaskRng): BlockMasks {
+  drawMasks([B, N, C]: number[], source?: MaskSource): BlockMasks {
     const { heads, drop, attnDrop, dropPath } = this.options;
-    const random = this.training ? rng : undefined;
+    const random = this.training ? source : undefined;
     return {
       probabilities: dropMask([B * heads, N, N], attnDrop, random),
       projection: dropMask([B, N, C], drop, random),
@@ -175,7 +176,8 @@ export class Block extends Module {
 }
 
 /** The backbone: video [B, T, H, W, 3] to one map of features [B, t, h, w, C]. */
-export class VisionTransformer extends Module {
+export class VisionTransformer extends Module implements Backbone {
+  readonly channels: number;
   readonly pos_embed?: Parameter;
   readonly patch_embed: PatchEmbed;
   readonly blocks: Block[];
@@ -189,6 +191,7 @@ export class VisionTransformer extends Module {
   constructor(cfg: Pick<Config, 'ViT' | 'DATA'>) {
     super();
     const vit = cfg.ViT;
+    this.channels = vit.EMBED_DIM;
     this.#vit = vit;
     this.#timeSteps = cfg.DATA.NUM_FRAMES / vit.TUBELET_SIZE;
     this.#grid = Math.floor(vit.PRETRAIN_IMG_SIZE / vit.PATCH_SIZE);
@@ -214,16 +217,16 @@ export class VisionTransformer extends Module {
     this.norm = new LayerNorm(vit.EMBED_DIM, NORM_EPS);
   }
 
-  forward(video: tf.Tensor, rng?: MaskRng): tf.Tensor {
+  forward(video: tf.Tensor, source?: MaskSource): tf.Tensor {
     return tf.tidy(() => {
       graphBreak('backbone');
       const patches = this.patch_embed.forward(video);
       const [B, t, h, w, C] = patches.shape;
       const N = t * h * w;
-      const masked = this.training ? dropMask([B, N, C], this.#vit.DROP_RATE, rng) : undefined;
+      const masked = this.training ? dropMask([B, N, C], this.#vit.DROP_RATE, source) : undefined;
       let x_BNC = dropped(patches.reshape([B, N, C]).add(this.#positions(h, w)), masked);
       for (const block of this.blocks)
-        x_BNC = this.#run(block, withGraphBreak(x_BNC, { before: 'backbone', after: 'backbone' }), rng);
+        x_BNC = this.#run(block, withGraphBreak(x_BNC, { before: 'backbone', after: 'backbone' }), source);
       return this.norm.forward(x_BNC).reshape([B, t, h, w, C]);
     });
   }
@@ -237,8 +240,8 @@ export class VisionTransformer extends Module {
     return resizePositions(tf.tensor2d(this.#sinusoids, [rows, C]), this.#grid, h, w);
   }
 
-  #run(block: Block, x_BNC: tf.Tensor, rng?: MaskRng): tf.Tensor {
-    const masks = block.masks(x_BNC.shape, rng);
+  #run(block: Block, x_BNC: tf.Tensor, source?: MaskSource): tf.Tensor {
+    const masks = block.drawMasks(x_BNC.shape, source);
     if (!this.training || !this.#vit.USE_CHECKPOINT) return block.forward(x_BNC, masks);
     const names = (Object.keys(masks) as (keyof BlockMasks)[]).filter((name) => masks[name]);
     return activationCheckpoint(
@@ -249,3 +252,22 @@ export class VisionTransformer extends Module {
     );
   }
 }
+
+const FIRST_LAYER_NAMES = new Set(['cls_token', 'mask_token', 'pos_embed']);
+
+/**
+ * Layer of a backbone parameter among `count` layers: 0 = embeddings, i + 1 = block i, the last one = everything after
+ * the blocks. A leading `backbone.` is ignored.
+ */
+export function getNumLayerForVit(varName: string, count: number): number {
+  const name = varName.startsWith('backbone.') ? varName.slice('backbone.'.length) : varName;
+  if (FIRST_LAYER_NAMES.has(name) || name.startsWith('patch_embed')) return 0;
+  const block = /^blocks\.(\d+)\./.exec(name);
+  return block ? Number(block[1]) + 1 : count - 1;
+}
+
+/** The backbone's entry in the registry. */
+export const vit: BackboneKind = {
+  make: (cfg) => new VisionTransformer(cfg),
+  layers: { count: ({ ViT }) => ViT.DEPTH + 2, layerOf: getNumLayerForVit },
+};

@@ -36,15 +36,15 @@ export class Parameter {
   /** Copies `data` (row-major, PyTorch's layout) into the weight. */
   set(data: Float32Array): void {
     if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
-    // The cpu engine stores the array itself, so it gets a copy.
-    const tensor = tf.tensor(data.slice(), [...this.shape], 'float32');
-    if (this.#value) {
-      this.#value.assign(tensor);
-      tensor.dispose();
-    } else {
-      this.#value = tf.variable(tensor, true);
-      tensor.dispose();
-    }
+    // The cpu engine keeps the array that it is given.
+    this.setTensor(tf.tensor(data.slice(), [...this.shape], 'float32'));
+  }
+
+  /** Makes a tensor of the weight's shape its value, and disposes it. */
+  setTensor(tensor: tf.Tensor): void {
+    if (this.#value) this.#value.assign(tensor);
+    else this.#value = tf.variable(tensor, true);
+    tensor.dispose();
   }
 
   dispose(): void {

@@ -2,17 +2,38 @@
 import * as tf from '@tensorflow/tfjs';
 import { ADAM_SCALARS, type AdamScalars, nameAdamScalars } from '../engine/kernel_contract.js';
 import { fused } from '../nn/fused.js';
-import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import { Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import type { GroupSettings } from './optimizer_view.js';
+import type { OptimizerParams } from './param_groups.js';
 
+/** Settings of a group; their names are PyTorch's. */
 export interface AdamSettings extends GroupSettings {
   betas: readonly [number, number];
   eps: number;
 }
 
-/** PyTorch's default `eps`, which no configuration key changes. */
-export const ADAM_EPS = 1e-8;
+/** PyTorch's arguments. */
+export interface AdamOptions {
+  /** Learning rate; default 1e-3. */
+  readonly lr?: number;
+  /** Coefficients of the moments; default [0.9, 0.999]. */
+  readonly betas?: readonly [number, number];
+  /** Added to the denominator; default 1e-8. */
+  readonly eps?: number;
+  /** Default 0 for Adam, 0.01 for AdamW. */
+  readonly weightDecay?: number;
+  /** Whether the groups' `lr_scale` is multiplied in at the step; default true. */
+  readonly applyLrScale?: boolean;
+}
 
 export class Adam extends Optimizer<AdamSettings> {
+  constructor(
+    params: OptimizerParams,
+    { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, applyLrScale }: AdamOptions = {},
+  ) {
+    super(params, { defaults: { lr, weight_decay: weightDecay, betas, eps }, applyLrScale });
+  }
+
   readonly method: string = 'adam';
   readonly bufferNames = ['exp_avg', 'exp_avg_sq'];
   readonly countsSteps = true;
@@ -45,16 +66,16 @@ export class Adam extends Optimizer<AdamSettings> {
   }
 
   protected update(input: UpdateInput<AdamSettings>): UpdateResult {
-    const { buffers, step, rate, group } = input;
+    const { buffers, step, lr, group } = input;
     const [beta1, beta2] = group.betas;
     // In double precision: in single precision 1 − 0.999^t has three digits left at the first steps.
-    const stepSize = rate / (1 - beta1 ** step);
+    const stepSize = lr / (1 - beta1 ** step);
     const correction2Root = Math.sqrt(1 - beta2 ** step);
     const { weight, grad } = input;
     const { exp_avg, exp_avg_sq } = buffers;
     const isDecoupled = this.decoupled;
     const numbers: AdamScalars<number> = {
-      decay: 1 - rate * group.weight_decay,
+      decay: 1 - lr * group.weight_decay,
       l2: group.weight_decay,
       beta1,
       oneMinusBeta1: 1 - beta1,

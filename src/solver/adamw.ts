@@ -1,7 +1,12 @@
 /** @file AdamW: Adam with decoupled weight decay (Loshchilov and Hutter 2019), PyTorch's formulas. */
-import { Adam } from './adam.js';
+import { Adam, type AdamOptions } from './adam.js';
+import type { OptimizerParams } from './param_groups.js';
 
 export class AdamW extends Adam {
   override readonly method = 'adamw';
   protected override readonly decoupled = true;
+
+  constructor(params: OptimizerParams, { weightDecay = 0.01, ...options }: AdamOptions = {}) {
+    super(params, { ...options, weightDecay });
+  }
 }

@@ -1,14 +1,31 @@
 /** @file Learning rates that fall along half a period of the cosine, after a warm-up. */
-import { LrSchedule } from './lr_schedule.js';
-import { type WarmupSettings, warmupFactorAt, warmupProblem } from './warmup.js';
+import { type LrHolder, LrSchedule } from './lr_schedule.js';
+import {
+  type WarmupOptions,
+  type WarmupSettings,
+  warmupFactorAt,
+  warmupProblem,
+  warmupSettings,
+} from './warmup.js';
 
+export interface HalfPeriodCosOptions extends WarmupOptions {
+  /** Iteration at which the learning rates reach 0. */
+  readonly maxIters: number;
+  /** Iterations done; default −1: the schedule starts. */
+  readonly lastEpoch?: number;
+}
+
+/** Names are those of the official state dicts. */
 export type HalfPeriodCosSettings = WarmupSettings & {
-  /** Iteration at which the rates reach 0. */
   max_iters: number;
 };
 
-/** Unknown warm-up methods are ConfigErrors. */
+/** Throws ConfigError on unknown warm-up methods. */
 export class HalfPeriodCosStepLR extends LrSchedule<HalfPeriodCosSettings> {
+  constructor(optimizer: LrHolder, { maxIters, lastEpoch, ...warmup }: HalfPeriodCosOptions) {
+    super(optimizer, { max_iters: maxIters, ...warmupSettings(warmup) }, lastEpoch);
+  }
+
   protected problemWith(settings: HalfPeriodCosSettings): string | null {
     if (!(settings.max_iters > 0)) {
       return `SOLVER.MAX_EPOCH × ITER_PER_EPOCH: expected at least 1, found ${settings.max_iters}`;
@@ -16,8 +33,8 @@ export class HalfPeriodCosStepLR extends LrSchedule<HalfPeriodCosSettings> {
     return warmupProblem(settings);
   }
 
-  /** The cosine starts at iteration 0, not at the end of the warm-up: the rates fall abruptly there. */
-  ratesAt(iterations: number): number[] {
+  /** The cosine starts at iteration 0, not at the end of the warm-up, where the learning rates fall abruptly. */
+  lrAt(iterations: number): number[] {
     const { max_iters, warmup_iters } = this.settings;
     const factor =
       iterations < warmup_iters

@@ -2,12 +2,13 @@
 export { Adam, type AdamSettings } from './adam.js';
 export { AdamW } from './adamw.js';
 export { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
-export { getNumLayerForVit, LayerDecayValueAssigner } from './layer_decay.js';
+export { LayerDecayValueAssigner } from './layer_decay.js';
 export { lrScaleWarning } from './lr_scale_warning.js';
 export { LrSchedule } from './lr_schedule.js';
-export { makeLrScheduler, SCHEDULERS } from './make_lr_scheduler.js';
-export { layerScalesOf, makeOptimizer, OPTIMIZING_METHODS } from './make_optimizer.js';
-export { Optimizer, type ParamGroup } from './optimizer.js';
+export { makeLrScheduler } from './make_lr_scheduler.js';
+export { layerScalesOf, makeOptimizer } from './make_optimizer.js';
+export { Optimizer } from './optimizer.js';
+export type { ParamGroup } from './optimizer_view.js';
 export { getParameterGroups, type NamedParameter, type ParameterGroup } from './param_groups.js';
 export { describeDifference, type SettingDifference } from './setting_differences.js';
 export { SGD, type SgdSettings } from './sgd.js';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { solverConfig } from '../../test/support/solver_fixtures.js';
-import { getNumLayerForVit, LayerDecayValueAssigner } from './layer_decay.js';
+import { getNumLayerForVit } from '../model/vit.js';
+import { LayerDecayValueAssigner } from './layer_decay.js';
 
 describe('getNumLayerForVit', () => {
   it.each([

@@ -1,30 +1,23 @@
-/** @file Layer-wise learning rate decay of a vision transformer: which layer a parameter is in, and its factor. */
+/** @file Layer-wise learning rate decay of a backbone: the factor of each layer. */
+import type { BackboneLayers } from '../model/backbone.js';
+import { backboneKind } from '../model/backbones.js';
+import { getNumLayerForVit } from '../model/vit.js';
 import type { SolverConfig } from './solver_config.js';
-
-const FIRST_LAYER_NAMES = new Set(['cls_token', 'mask_token', 'pos_embed']);
-
-/**
- * Layer of a backbone parameter among `numMaxLayer` layers: 0 = embeddings, i + 1 = block i, the last one = everything
- * after the blocks. Names are relative to the backbone; a leading `backbone.` is ignored.
- */
-export function getNumLayerForVit(varName: string, numMaxLayer: number): number {
-  const name = varName.startsWith('backbone.') ? varName.slice('backbone.'.length) : varName;
-  if (FIRST_LAYER_NAMES.has(name) || name.startsWith('patch_embed')) return 0;
-  const block = /^blocks\.(\d+)\./.exec(name);
-  if (block) return Number(block[1]) + 1;
-  return numMaxLayer - 1;
-}
 
 /** Factors of the learning rate by layer. */
 export class LayerDecayValueAssigner {
-  constructor(readonly values: readonly number[]) {}
+  constructor(
+    readonly values: readonly number[],
+    private readonly layerOf: BackboneLayers['layerOf'] = getNumLayerForVit,
+  ) {}
 
-  /** Factors decay^(depth + 1 − i) for i = 0 … depth + 1, as the configuration asks for. */
+  /** Factors decay^(n − 1 − i) for the layers i = 0 … n − 1 of the backbone. Throws if it has no layers. */
   static fromConfig(cfg: SolverConfig): LayerDecayValueAssigner {
-    const { DEPTH, LAYER_DECAY } = cfg.ViT;
-    return new LayerDecayValueAssigner(
-      Array.from({ length: DEPTH + 2 }, (_, layer) => LAYER_DECAY ** (DEPTH + 1 - layer)),
-    );
+    const layers = backboneKind(cfg)?.layers;
+    if (!layers) throw new Error(`${cfg.MODEL.BACKBONE.CONV_BODY} has no layers`);
+    const count = layers.count(cfg);
+    const values = Array.from({ length: count }, (_, layer) => cfg.ViT.LAYER_DECAY ** (count - 1 - layer));
+    return new LayerDecayValueAssigner(values, layers.layerOf);
   }
 
   getScale(layerId: number): number {
@@ -36,6 +29,6 @@ export class LayerDecayValueAssigner {
   }
 
   getLayerId(varName: string): number {
-    return getNumLayerForVit(varName, this.values.length);
+    return this.layerOf(varName, this.values.length);
   }
 }

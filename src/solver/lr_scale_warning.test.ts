@@ -6,11 +6,11 @@ import { lrScaleWarning } from './lr_scale_warning.js';
 import { describeDifference, settingDifferences } from './setting_differences.js';
 
 const ours = (apply: boolean) =>
-  new AdamW(
-    [{ name: 'all', params: [{ name: 'p', parameter: parameterOf([1]) }], lr_scale: 0.5 }],
-    { lr: 1, weight_decay: 0, betas: [0.9, 0.999], eps: 1e-8 },
-    apply,
-  ).stateDict();
+  new AdamW([{ name: 'all', params: [{ name: 'p', parameter: parameterOf([1]) }], lr_scale: 0.5 }], {
+    lr: 1,
+    weightDecay: 0,
+    applyLrScale: apply,
+  }).stateDict();
 const official: PyValue = {
   state: {},
   param_groups: [

@@ -7,7 +7,7 @@ import { APPLY_LR_SCALE_KEY } from './optimizer_state.js';
 import { type SolverConfig, usesLayerDecay } from './solver_config.js';
 
 /**
- * A warning where the run that saved this optimizer state trained the backbone's layers at other rates than this run
+ * A warning if the run that saved this optimizer state trained the backbone's layers at other learning rates than this run
  * will: the official code never applies `lr_scale`, and our own switch may have been turned. Null where nothing changes.
  */
 export function lrScaleWarning(cfg: SolverConfig, optimizerState: PyValue): string | null {

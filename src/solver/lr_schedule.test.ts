@@ -8,22 +8,22 @@ import { makeLrScheduler } from './make_lr_scheduler.js';
 import { describeDifference } from './setting_differences.js';
 import { WarmupMultiStepLR } from './warmup_multi_step_lr.js';
 
-const holder = (...rates: number[]) => ({
-  paramGroups: rates.map((lr, i) => ({
+const holder = (...lrs: number[]) => ({
+  paramGroups: lrs.map((lr, i) => ({
     name: `group ${i}`,
     lr,
     initial_lr: undefined as number | undefined,
   })),
 });
-const ratesIn = ({ paramGroups }: ReturnType<typeof holder>) => paramGroups.map(({ lr }) => lr);
-const warmup = { warmup_factor: 0.1, warmup_iters: 4, warmup_method: 'linear' };
+const lrsIn = ({ paramGroups }: ReturnType<typeof holder>) => paramGroups.map(({ lr }) => lr);
+const warmup = { warmupFactor: 0.1, warmupIters: 4, warmupMethod: 'linear' as const };
 const steps = { milestones: [6, 9], gamma: 0.5, ...warmup };
 
 const settings = fc.record({
   base: fc.double({ min: 1e-6, max: 1, noNaN: true }),
   factor: fc.double({ min: 0, max: 1, noNaN: true }),
   warmupIters: fc.integer({ min: 0, max: 30 }),
-  method: fc.constantFrom('linear', 'constant'),
+  method: fc.constantFrom('linear' as const, 'constant' as const),
   position: fc.integer({ min: 0, max: 100 }),
 });
 
@@ -39,16 +39,16 @@ describe('rates', () => {
           const schedule = new WarmupMultiStepLR(holder(base), {
             milestones,
             gamma,
-            warmup_factor: factor,
-            warmup_iters: warmupIters,
-            warmup_method: method,
+            warmupFactor: factor,
+            warmupIters,
+            warmupMethod: method,
           });
           let expected = base;
           for (const milestone of milestones) if (position >= milestone) expected *= gamma;
           if (position < warmupIters) {
             expected *= method === 'constant' ? factor : factor + (1 - factor) * (position / warmupIters);
           }
-          expect(schedule.ratesAt(position)[0]).toBeCloseTo(expected, 12);
+          expect(schedule.lrAt(position)[0]).toBeCloseTo(expected, 12);
         },
       ),
     );
@@ -58,32 +58,32 @@ describe('rates', () => {
     fc.assert(
       fc.property(settings, fc.integer({ min: 1, max: 100 }), (s, maxIters) => {
         const schedule = new HalfPeriodCosStepLR(holder(s.base), {
-          max_iters: maxIters,
-          warmup_factor: s.factor,
-          warmup_iters: s.warmupIters,
-          warmup_method: s.method,
+          maxIters,
+          warmupFactor: s.factor,
+          warmupIters: s.warmupIters,
+          warmupMethod: s.method,
         });
-        const rate = schedule.ratesAt(s.position)[0];
+        const lr = schedule.lrAt(s.position)[0];
         if (s.position >= s.warmupIters) {
-          expect(rate).toBeCloseTo(s.base * Math.cos((Math.PI * s.position) / maxIters / 2) ** 2, 12);
+          expect(lr).toBeCloseTo(s.base * Math.cos((Math.PI * s.position) / maxIters / 2) ** 2, 12);
         } else {
           const share = s.method === 'constant' ? 0 : s.position / s.warmupIters;
-          expect(rate).toBeCloseTo(s.base * (s.factor + (1 - s.factor) * share), 12);
+          expect(lr).toBeCloseTo(s.base * (s.factor + (1 - s.factor) * share), 12);
         }
       }),
     );
-    const schedule = new HalfPeriodCosStepLR(holder(1), { max_iters: 12, ...warmup });
-    expect(schedule.ratesAt(3)[0]).toBeCloseTo(0.775, 12);
-    expect(schedule.ratesAt(4)[0]).toBeCloseTo(0.75, 12);
-    expect(schedule.ratesAt(12)[0]).toBe(0);
+    const schedule = new HalfPeriodCosStepLR(holder(1), { maxIters: 12, ...warmup });
+    expect(schedule.lrAt(3)[0]).toBeCloseTo(0.775, 12);
+    expect(schedule.lrAt(4)[0]).toBeCloseTo(0.75, 12);
+    expect(schedule.lrAt(12)[0]).toBe(0);
   });
 
   it('change at the milestone itself, also inside the warm-up', () => {
     const schedule = new WarmupMultiStepLR(holder(1), { ...steps, milestones: [2, 6, 6], gamma: 0.5 });
-    expect(schedule.ratesAt(1)[0]).toBeCloseTo(0.325, 12);
-    expect(schedule.ratesAt(2)[0]).toBeCloseTo(0.55 * 0.5, 12);
-    expect(schedule.ratesAt(5)).toEqual([0.5]);
-    expect(schedule.ratesAt(6)).toEqual([0.125]);
+    expect(schedule.lrAt(1)[0]).toBeCloseTo(0.325, 12);
+    expect(schedule.lrAt(2)[0]).toBeCloseTo(0.55 * 0.5, 12);
+    expect(schedule.lrAt(5)).toEqual([0.5]);
+    expect(schedule.lrAt(6)).toEqual([0.125]);
   });
 });
 
@@ -91,14 +91,14 @@ describe('the position', () => {
   it('starts at the first rate and moves with every step', () => {
     const optimizer = holder(1, 10);
     const schedule = new WarmupMultiStepLR(optimizer, steps);
-    expect(ratesIn(optimizer)).toEqual([0.1, 1]);
+    expect(lrsIn(optimizer)).toEqual([0.1, 1]);
     expect(optimizer.paramGroups.map((group) => group.initial_lr)).toEqual([1, 10]);
     expect(schedule.lastEpoch).toBe(0);
     for (let i = 0; i < 4; i++) schedule.step();
-    expect(ratesIn(optimizer)).toEqual([1, 10]);
+    expect(lrsIn(optimizer)).toEqual([1, 10]);
     expect(schedule.getLr()).toEqual([1, 10]);
     expect(schedule.getLastLr()).toEqual([1, 10]);
-    expect(schedule.ratesAt(0)).toEqual([0.1, 1]);
+    expect(schedule.lrAt(0)).toEqual([0.1, 1]);
     expect(schedule.lastEpoch).toBe(4);
   });
 
@@ -110,11 +110,13 @@ describe('the position', () => {
 
   it('can be given, as PyTorch has it', () => {
     const optimizer = holder(0.3);
-    expect(() => new WarmupMultiStepLR(optimizer, steps, 5)).toThrow(/"group 0" has no initial_lr/);
+    expect(() => new WarmupMultiStepLR(optimizer, { ...steps, lastEpoch: 5 })).toThrow(
+      /"group 0" has no initial_lr/,
+    );
     optimizer.paramGroups[0].initial_lr = 1;
-    const schedule = new WarmupMultiStepLR(optimizer, steps, 5);
+    const schedule = new WarmupMultiStepLR(optimizer, { ...steps, lastEpoch: 5 });
     expect(schedule.lastEpoch).toBe(6);
-    expect(ratesIn(optimizer)).toEqual([0.5]);
+    expect(lrsIn(optimizer)).toEqual([0.5]);
   });
 });
 
@@ -135,7 +137,7 @@ describe('state dict', () => {
       ['_get_lr_called_within_step', false],
       ['_last_lr', [new PyFloat(0.325)]],
     ]);
-    const cosine = new HalfPeriodCosStepLR(holder(1), { max_iters: 12, ...warmup });
+    const cosine = new HalfPeriodCosStepLR(holder(1), { maxIters: 12, ...warmup });
     expect([...cosine.stateDict().keys()].slice(0, 4)).toEqual([
       'max_iters',
       'warmup_factor',
@@ -151,13 +153,13 @@ describe('state dict', () => {
     const schedule = new WarmupMultiStepLR(optimizer, {
       ...steps,
       milestones: [5],
-      warmup_method: 'constant',
+      warmupMethod: 'constant',
     });
     const differences = schedule.loadStateDict(saved.stateDict());
     expect(plain(schedule.stateDict())).toEqual(plain(saved.stateDict()));
     schedule.step();
     saved.step();
-    expect(ratesIn(optimizer)).toEqual(saved.getLastLr());
+    expect(lrsIn(optimizer)).toEqual(saved.getLastLr());
     expect(differences.map(describeDifference)).toEqual([
       'milestones is [6, 9] from the checkpoint; the configuration asks for [5]',
       'gamma is 0.1 from the checkpoint; the configuration asks for 0.5',
@@ -170,21 +172,27 @@ describe('state dict', () => {
     const saved = new WarmupMultiStepLR(holder(1), { ...steps, gamma: 0.1 });
     for (let i = 0; i < 7; i++) saved.step();
     const optimizer = holder(2);
-    const schedule = new WarmupMultiStepLR(optimizer, { ...steps, milestones: [7], warmup_iters: 0 });
+    const schedule = new WarmupMultiStepLR(optimizer, { ...steps, milestones: [7], warmupIters: 0 });
     schedule.adoptPosition(saved.stateDict());
     expect(schedule.lastEpoch).toBe(7);
-    expect(ratesIn(optimizer)).toEqual([1]);
+    expect(lrsIn(optimizer)).toEqual([1]);
     expect(schedule.getLastLr()).toEqual([1]);
     expect(schedule.baseLrs).toEqual([2]);
     expect(plain(schedule.stateDict())).toMatchObject({ _step_count: 8, milestones: [7], gamma: 0.5 });
   });
 
   it('goes on with the configured settings of another schedule than the saved one', () => {
-    const saved = new HalfPeriodCosStepLR(holder(1), { max_iters: 12, ...warmup, warmup_iters: 1 });
+    const saved = new HalfPeriodCosStepLR(holder(1), { maxIters: 12, ...warmup, warmupIters: 1 });
     saved.step();
     const schedule = new WarmupMultiStepLR(holder(1), steps);
     schedule.loadStateDict(saved.stateDict());
-    expect(schedule.settings).toEqual({ ...steps, warmup_iters: 1 });
+    expect(schedule.settings).toEqual({
+      milestones: [6, 9],
+      gamma: 0.5,
+      warmup_factor: 0.1,
+      warmup_iters: 1,
+      warmup_method: 'linear',
+    });
     expect(schedule.lastEpoch).toBe(1);
     expect(plain(schedule.stateDict())).toMatchObject({ max_iters: 12 });
   });
@@ -232,7 +240,7 @@ describe('makeLrScheduler', () => {
     ],
     [
       { 'SOLVER.WARMUP_METHOD': 'cosine' },
-      /SOLVER.WARMUP_METHOD: expected "constant" or "linear", found "cosine"/,
+      /SOLVER.WARMUP_METHOD: expected "linear" or "constant", found "cosine"/,
     ],
     [{ 'SOLVER.SCHEDULER': 'half_period_cosine', 'SOLVER.WARMUP_METHOD': '' }, /WARMUP_METHOD/],
     [{ 'SOLVER.STEPS': [8, 5] }, /SOLVER.STEPS: expected ascending/],

@@ -1,11 +1,11 @@
-/** @file What all learning rate schedules share: the position, PyTorch's state dict, and taking both from a file. */
+/** @file The base of all learning rate schedules: the position, PyTorch's state dict, and loading both from a file. */
 import { CheckpointError, ConfigError } from '../errors.js';
 import { asCount, asDict, asNumber, asNumbers, asString } from '../formats/python/dict.js';
 import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
 import { type NamedSettings, type SettingDifference, settingDifferences } from './setting_differences.js';
 
 /** The part of an optimizer that a schedule drives. */
-export interface RateHolder {
+export interface LrHolder {
   readonly paramGroups: readonly { readonly name: string; lr: number; initial_lr?: number }[];
 }
 
@@ -26,9 +26,9 @@ const KNOWN_ENTRIES = new Set([
 
 /** Counterpart of PyTorch's `_LRScheduler`; its "epochs" are iterations here. */
 export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> {
-  /** Rate of each group before the schedule changes it. */
+  /** Learning rate of each group before the schedule changes it. */
   baseLrs: number[];
-  /** Iterations done. The rates belong to the iteration that comes next. */
+  /** Iterations done. The learning rates belong to the next iteration. */
   lastEpoch: number;
   settings: S;
   #stepCount = 0;
@@ -36,11 +36,11 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
   #extra = new Map<string, PyValue>();
 
   /**
-   * Sets the optimizer's rates to the first of the schedule, or with a `lastEpoch` other than −1 to those after that
-   * iteration, for which its groups need an `initial_lr`.
+   * Sets the optimizer's learning rates to the first of the schedule, or with a `lastEpoch` other than −1 to those after
+   * that iteration, for which its groups need an `initial_lr`.
    */
   constructor(
-    readonly optimizer: RateHolder,
+    readonly optimizer: LrHolder,
     settings: S,
     lastEpoch = -1,
   ) {
@@ -60,33 +60,33 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     this.step();
   }
 
-  /** Rates of the groups when `iterations` are done; changes nothing. */
-  abstract ratesAt(iterations: number): number[];
+  /** Learning rates of the groups when `iterations` are done; changes nothing. */
+  abstract lrAt(iterations: number): number[];
 
-  /** What is wrong with settings, or null; may not use fields of subclasses. */
+  /** Returns the problem with settings, or null; may not use fields of subclasses. */
   protected abstract problemWith(settings: S): string | null;
 
-  /** Rates of the groups at the present position. */
+  /** Learning rates of the groups at the present position. */
   getLr(): number[] {
-    return this.ratesAt(this.lastEpoch);
+    return this.lrAt(this.lastEpoch);
   }
 
-  /** The rates that were last given to the optimizer. */
+  /** The learning rates that the optimizer got last. */
   getLastLr(): readonly number[] {
     return this.#lastLr;
   }
 
-  /** One iteration on; call it after the optimizer's step. */
+  /** Moves on by one iteration; call it after the optimizer's step. */
   step(): void {
     this.#stepCount++;
     this.lastEpoch++;
-    this.#setRates();
+    this.#setLrs();
   }
 
-  #setRates(): void {
-    const rates = this.getLr();
-    for (const [i, group] of this.optimizer.paramGroups.entries()) group.lr = rates[i];
-    this.#lastLr = rates;
+  #setLrs(): void {
+    const lrs = this.getLr();
+    for (const [i, group] of this.optimizer.paramGroups.entries()) group.lr = lrs[i];
+    this.#lastLr = lrs;
   }
 
   /** PyTorch's state dict, with the entries of the official classes. */
@@ -108,8 +108,8 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
 
   /**
    * Continues from a state dict of this class or the official one: its position, and as in PyTorch also its settings.
-   * Returns the settings which that changed. The optimizer's rates come with the optimizer's own state.
-   * Throws CheckpointError, with nothing changed, where the file does not fit.
+   * Returns the settings that changed. The optimizer's learning rates come with its own state.
+   * Throws CheckpointError, with nothing changed, if the file does not fit.
    */
   loadStateDict(state: PyValue): SettingDifference[] {
     const dict = asDict(state, 'schedule');
@@ -124,8 +124,8 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     }
     const problem = this.problemWith(settings as S);
     if (problem) throw new CheckpointError(`the checkpoint's schedule: ${problem}`);
-    const baseLrs = this.#ratesOfGroups(dict, 'base_lrs');
-    const lastLr = dict.has('_last_lr') ? this.#ratesOfGroups(dict, '_last_lr') : null;
+    const baseLrs = this.#lrsOfGroups(dict, 'base_lrs');
+    const lastLr = dict.has('_last_lr') ? this.#lrsOfGroups(dict, '_last_lr') : null;
     const position = readPosition(dict);
     const before = this.#namedSettings();
 
@@ -142,24 +142,24 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     return settingDifferences([before], [this.#namedSettings()]);
   }
 
-  /** `--adjust-lr`: takes a state dict's position and keeps the configured settings and base rates. */
+  /** `--adjust-lr`: takes a state dict's position and keeps the configured settings and base learning rates. */
   adoptPosition(state: PyValue): void {
     const { lastEpoch, stepCount } = readPosition(asDict(state, 'schedule'));
     this.lastEpoch = lastEpoch;
     this.#stepCount = stepCount;
-    this.#setRates();
+    this.#setLrs();
   }
 
-  #ratesOfGroups(dict: ReadonlyMap<PyValue, PyValue>, name: string): number[] {
-    const rates = asNumbers(dict.get(name), `schedule, ${name}`);
+  #lrsOfGroups(dict: ReadonlyMap<PyValue, PyValue>, name: string): number[] {
+    const lrs = asNumbers(dict.get(name), `schedule, ${name}`);
     const { length } = this.optimizer.paramGroups;
-    if (rates.length !== length) {
+    if (lrs.length !== length) {
       throw new CheckpointError(
-        `the checkpoint's schedule has ${rates.length} ${name}, this run has ${length} parameter groups; ` +
+        `the checkpoint's schedule has ${lrs.length} ${name}, this run has ${length} parameter groups; ` +
           'use the settings that it was saved with, or --adjust-lr to take its position only',
       );
     }
-    return rates;
+    return lrs;
   }
 
   #namedSettings(): NamedSettings {

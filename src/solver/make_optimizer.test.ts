@@ -146,7 +146,7 @@ describe('the method', () => {
   });
 
   it.each([
-    [{ 'SOLVER.OPTIMIZING_METHOD': 'lamb' }, /OPTIMIZING_METHOD: expected sgd, adam, adamw .* found "lamb"/],
+    [{ 'SOLVER.OPTIMIZING_METHOD': 'lamb' }, /OPTIMIZING_METHOD: expected adamw, adam, sgd .* found "lamb"/],
     [{ 'SOLVER.BASE_LR': -1 }, /learning rate -1/],
     [{ 'SOLVER.BASE_LR': Number.NaN }, /learning rate NaN/],
     [{ 'SOLVER.WEIGHT_DECAY': -1 }, /group "rest": weight decay -1/],

@@ -1,16 +1,40 @@
-/** @file The optimizer that a configuration asks for, with its parameter groups. */
+/** @file The optimizer of a configuration, with its parameter groups. */
+import { OPTIMIZERS, type OptimizerName } from '../config/schema/choices.js';
 import { ConfigError } from '../errors.js';
 import { pythonFloat, pythonFloatList, pythonStringSet } from '../formats/python/text.js';
-import { ADAM_EPS, Adam } from './adam.js';
+import { Adam, type AdamOptions } from './adam.js';
 import { AdamW } from './adamw.js';
 import { LayerDecayValueAssigner } from './layer_decay.js';
 import type { Optimizer } from './optimizer.js';
-import { getParameterGroups, type ParameterGroup, type ParameterSource } from './param_groups.js';
+import {
+  type DecayGroup,
+  getParameterGroups,
+  type NamedParameter,
+  type ParameterGroup,
+  type ParameterSource,
+} from './param_groups.js';
 import { SGD } from './sgd.js';
-import { hasVitBackbone, type SolverConfig, usesLayerDecay } from './solver_config.js';
+import { hasLayers, type SolverConfig, usesLayerDecay } from './solver_config.js';
 
-/** Known values of SOLVER.OPTIMIZING_METHOD, in any letter case. */
-export const OPTIMIZING_METHODS = ['sgd', 'adam', 'adamw'] as const;
+type MakeOptimizer = (groups: readonly ParameterGroup[], solver: SolverConfig['SOLVER']) => Optimizer;
+
+/** The optimizers by their names in SOLVER.OPTIMIZING_METHOD. */
+const REGISTRY: Readonly<Record<OptimizerName, MakeOptimizer>> = {
+  adamw: (groups, solver) => new AdamW(groups, adamOptions(solver)),
+  adam: (groups, solver) => new Adam(groups, adamOptions(solver)),
+  sgd: (groups, { MOMENTUM: momentum, DAMPENING: dampening, NESTEROV: nesterov, ...solver }) =>
+    new SGD(groups, { ...commonOptions(solver), momentum, dampening, nesterov }),
+};
+
+type CommonConfig = Pick<SolverConfig['SOLVER'], 'BASE_LR' | 'WEIGHT_DECAY' | 'APPLY_LR_SCALE'>;
+
+function commonOptions({ BASE_LR, WEIGHT_DECAY, APPLY_LR_SCALE }: CommonConfig) {
+  return { lr: BASE_LR, weightDecay: WEIGHT_DECAY, applyLrScale: APPLY_LR_SCALE };
+}
+
+function adamOptions(solver: SolverConfig['SOLVER']): AdamOptions {
+  return { ...commonOptions(solver), betas: [solver.BETAS[0], solver.BETAS[1]] };
+}
 
 /** A model as the solver sees it: all its parameters, and those of its backbone. */
 export interface DetectorParameters extends ParameterSource {
@@ -30,28 +54,15 @@ export function makeOptimizer(
   model: DetectorParameters,
   log: LogLine = () => {},
 ): Optimizer {
-  const groups = hasVitBackbone(cfg) ? vitGroups(cfg, model, log) : batchNormGroups(cfg, model);
-  const { BASE_LR, BETAS, WEIGHT_DECAY, MOMENTUM, DAMPENING, NESTEROV } = cfg.SOLVER;
-  const { OPTIMIZING_METHOD, APPLY_LR_SCALE } = cfg.SOLVER;
-  const common = { lr: BASE_LR, weight_decay: WEIGHT_DECAY };
-  const adam = { ...common, betas: [BETAS[0], BETAS[1]] as const, eps: ADAM_EPS };
-  switch (OPTIMIZING_METHOD.toLowerCase()) {
-    case 'sgd':
-      return new SGD(
-        groups,
-        { ...common, momentum: MOMENTUM, dampening: DAMPENING, nesterov: NESTEROV },
-        APPLY_LR_SCALE,
-      );
-    case 'adam':
-      return new Adam(groups, adam, APPLY_LR_SCALE);
-    case 'adamw':
-      return new AdamW(groups, adam, APPLY_LR_SCALE);
-    default:
-      throw new ConfigError(
-        `SOLVER.OPTIMIZING_METHOD: expected ${OPTIMIZING_METHODS.join(', ')} in any letter case, ` +
-          `found "${OPTIMIZING_METHOD}"`,
-      );
-  }
+  const groups = hasLayers(cfg) ? vitGroups(cfg, model, log) : batchNormGroups(cfg, model);
+  const method = cfg.SOLVER.OPTIMIZING_METHOD.toLowerCase();
+  const make = REGISTRY[method as OptimizerName] as MakeOptimizer | undefined;
+  if (!make)
+    throw new ConfigError(
+      `SOLVER.OPTIMIZING_METHOD: expected ${OPTIMIZERS.join(', ')} in any letter case, ` +
+        `found "${cfg.SOLVER.OPTIMIZING_METHOD}"`,
+    );
+  return make(groups, cfg.SOLVER);
 }
 
 /** Factors of the learning rate by layer of the backbone, or null without layer decay. */
@@ -75,27 +86,28 @@ function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: LogLine): 
     prefix: BACKBONE_PREFIX,
   });
   log(`Param groups = ${describeGroups(backboneGroups)}`);
-  const rest: ParameterGroup = { name: 'rest', params: [] };
-  for (const [name, parameter] of model.namedParameters()) {
-    if (parameter.requiresGrad && !name.includes('backbone')) rest.params.push({ name, parameter });
-  }
-  return [...backboneGroups, rest];
+  const rest = trainable(model).filter(({ name }) => !name.includes('backbone'));
+  return [...backboneGroups, { name: 'rest', params: rest }];
 }
 
 /** Groups for a convolutional backbone: its batch norms, then everything else. */
 function batchNormGroups(cfg: SolverConfig, model: ParameterSource): ParameterGroup[] {
-  const norms: ParameterGroup = { name: 'backbone_bn', params: [], weight_decay: cfg.SOLVER.WEIGHT_DECAY_BN };
-  const rest: ParameterGroup = { name: 'rest', params: [], weight_decay: cfg.SOLVER.WEIGHT_DECAY };
-  for (const [name, parameter] of model.namedParameters()) {
-    if (!parameter.requiresGrad) continue;
-    const group = name.includes('backbone') && name.includes('bn') ? norms : rest;
-    group.params.push({ name, parameter });
-  }
-  return [norms, rest];
+  const isNorm = ({ name }: NamedParameter) => name.includes('backbone') && name.includes('bn');
+  const all = trainable(model);
+  return [
+    { name: 'backbone_bn', params: all.filter(isNorm), weight_decay: cfg.SOLVER.WEIGHT_DECAY_BN },
+    { name: 'rest', params: all.filter((named) => !isNorm(named)), weight_decay: cfg.SOLVER.WEIGHT_DECAY },
+  ];
+}
+
+function trainable(model: ParameterSource): NamedParameter[] {
+  return Array.from(model.namedParameters(), ([name, parameter]) => ({ name, parameter })).filter(
+    ({ parameter }) => parameter.requiresGrad,
+  );
 }
 
 /** The groups in the layout of the official code's print-out, names relative to the backbone. */
-function describeGroups(groups: ReturnType<typeof getParameterGroups>): string {
+function describeGroups(groups: readonly DecayGroup[]): string {
   const entries = groups.map(({ name, weight_decay, params, lr_scale }) => {
     const names = params.map((param) => `      ${JSON.stringify(param.name.slice(BACKBONE_PREFIX.length))}`);
     return [

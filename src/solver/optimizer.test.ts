@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parameterOf, setGrad } from '../../test/support/solver_fixtures.js';
 import type { Parameter } from '../nn/module.js';
-import { Adam, type AdamSettings } from './adam.js';
+import { Adam, type AdamOptions } from './adam.js';
 import { AdamW } from './adamw.js';
 import type { Optimizer } from './optimizer.js';
-import { SGD, type SgdSettings } from './sgd.js';
+import { SGD, type SgdOptions } from './sgd.js';
 
-const ADAM: AdamSettings = { lr: 0.1, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8 };
-const MOMENTUM: SgdSettings = { lr: 0.1, weight_decay: 0.1, momentum: 0.9, dampening: 0, nesterov: false };
+const ADAM: AdamOptions = { lr: 0.1, weightDecay: 0.1 };
+const MOMENTUM: SgdOptions = { lr: 0.1, weightDecay: 0.1, momentum: 0.9 };
 
 const group = (...parameters: Parameter[]) => ({
   name: 'all',
@@ -18,12 +18,17 @@ const group = (...parameters: Parameter[]) => ({
 const values = (parameter: Parameter) => [...parameter.value.dataSync()];
 
 /** The update rules for one number, in double precision, from their papers. */
-function adamReference(start: number, grads: number[], decoupled: boolean, settings: AdamSettings): number {
-  const { lr, weight_decay, betas, eps } = settings;
+function adamReference(
+  start: number,
+  grads: number[],
+  decoupled: boolean,
+  settings: Required<AdamOptions>,
+): number {
+  const { lr, weightDecay, betas, eps } = settings;
   let [w, m, v] = [start, 0, 0];
   for (const [i, raw] of grads.entries()) {
-    const g = decoupled ? raw : raw + weight_decay * w;
-    if (decoupled) w -= lr * weight_decay * w;
+    const g = decoupled ? raw : raw + weightDecay * w;
+    if (decoupled) w -= lr * weightDecay * w;
     m = betas[0] * m + (1 - betas[0]) * g;
     v = betas[1] * v + (1 - betas[1]) * g * g;
     const mHat = m / (1 - betas[0] ** (i + 1));
@@ -33,12 +38,12 @@ function adamReference(start: number, grads: number[], decoupled: boolean, setti
   return w;
 }
 
-function sgdReference(start: number, grads: number[], settings: SgdSettings): number {
-  const { lr, weight_decay, momentum, dampening, nesterov } = settings;
+function sgdReference(start: number, grads: number[], settings: Required<SgdOptions>): number {
+  const { lr, weightDecay, momentum, dampening, nesterov } = settings;
   let w = start;
   let velocity: number | null = null;
   for (const raw of grads) {
-    const g = raw + weight_decay * w;
+    const g = raw + weightDecay * w;
     velocity = velocity === null ? g : momentum * velocity + (1 - dampening) * g;
     w -= lr * (nesterov ? g + momentum * velocity : velocity);
   }
@@ -74,7 +79,8 @@ describe('update rules against double precision', () => {
   it.each([true, false])('Adam, decoupled: %s', (decoupled) => {
     fc.assert(
       fc.property(runs, fc.constantFrom(0, 0.5, 0.9), ({ start, grads, lr, decay }, beta1) => {
-        const settings: AdamSettings = { lr, weight_decay: decay, betas: [beta1, 0.999], eps: 1e-8 };
+        const betas = [beta1, 0.999] as const;
+        const settings = { lr, weightDecay: decay, betas, eps: 1e-8, applyLrScale: true };
         const parameter = parameterOf([start]);
         const optimizer = new (decoupled ? AdamW : Adam)([group(parameter)], settings);
         const expected = adamReference(start, grads, decoupled, settings);
@@ -90,7 +96,7 @@ describe('update rules against double precision', () => {
         runs,
         fc.constantFrom([0, 0, false], [0.9, 0, false], [0.9, 0.5, false], [0.9, 0, true]),
         ({ start, grads, lr, decay }, [momentum, dampening, nesterov]) => {
-          const settings = { lr, weight_decay: decay, momentum, dampening, nesterov } as SgdSettings;
+          const settings = { lr, weightDecay: decay, momentum, dampening, nesterov } as Required<SgdOptions>;
           const parameter = parameterOf([start]);
           const expected = sgdReference(start, grads, settings);
           const value = train(new SGD([group(parameter)], settings), parameter, grads);
@@ -102,10 +108,42 @@ describe('update rules against double precision', () => {
   });
 });
 
+describe('the constructor', () => {
+  it('takes a plain list of parameters, with the defaults of PyTorch', () => {
+    const parameters = [parameterOf([1]), parameterOf([2])];
+    const optimizer = new AdamW(parameters);
+    expect(optimizer.defaults).toEqual({ lr: 1e-3, weight_decay: 0.01, betas: [0.9, 0.999], eps: 1e-8 });
+    expect(optimizer.paramGroups.map(({ name }) => name)).toEqual(['0']);
+    expect(optimizer.paramGroups[0].params.map(({ name }) => name)).toEqual(['0', '1']);
+    expect(new Adam(parameters).defaults.weight_decay).toBe(0);
+    const plain = { lr: 1e-3, weight_decay: 0, momentum: 0, dampening: 0, nesterov: false };
+    expect(new SGD(parameters).defaults).toEqual(plain);
+  });
+
+  it('takes groups with settings of their own', () => {
+    const [a, b] = [parameterOf([1]), parameterOf([2])];
+    const optimizer = new SGD(
+      [
+        { params: [a], lr: 0.5 },
+        { params: [b], weight_decay: 0.2 },
+      ],
+      { lr: 0.1 },
+    );
+    expect(optimizer.paramGroups.map(({ lr, weight_decay }) => [lr, weight_decay])).toEqual([
+      [0.5, 0],
+      [0.1, 0.2],
+    ]);
+    expect(optimizer.paramGroups.map(({ name, params }) => [name, params[0].name])).toEqual([
+      ['0', '0'],
+      ['1', '1'],
+    ]);
+  });
+});
+
 describe('a step', () => {
-  it('moves by the rate at first, however small the gradient (AdamW)', () => {
+  it('moves by the learning rate at first, however small the gradient (AdamW)', () => {
     const parameter = parameterOf([0, 0, 0]);
-    const optimizer = new AdamW([group(parameter)], { ...ADAM, weight_decay: 0 });
+    const optimizer = new AdamW([group(parameter)], { ...ADAM, weightDecay: 0 });
     setGrad(parameter, [1e-3, -1e3, 0]);
     optimizer.step();
     const [up, down, still] = values(parameter);
@@ -114,9 +152,9 @@ describe('a step', () => {
     expect(still).toBe(0);
   });
 
-  it('takes the rate and the weight decay of the moment from the group', () => {
+  it('takes the current learning rate and weight decay from the group', () => {
     const parameter = parameterOf([1]);
-    const optimizer = new SGD([group(parameter)], { ...MOMENTUM, momentum: 0, weight_decay: 0 });
+    const optimizer = new SGD([group(parameter)], { ...MOMENTUM, momentum: 0, weightDecay: 0 });
     const [settings] = optimizer.paramGroups;
     setGrad(parameter, [1]);
     optimizer.step();
@@ -134,13 +172,13 @@ describe('a step', () => {
       [false, -0.1],
     ] as const) {
       const parameter = parameterOf([0]);
-      const settings = { ...MOMENTUM, momentum: 0, weight_decay: 0 };
-      const optimizer = new SGD([{ ...group(parameter), lr_scale: 0.5 }], settings, apply);
+      const settings = { ...MOMENTUM, momentum: 0, weightDecay: 0, applyLrScale: apply };
+      const optimizer = new SGD([{ ...group(parameter), lr_scale: 0.5 }], settings);
       setGrad(parameter, [1]);
       optimizer.step();
       expect(values(parameter)[0]).toBeCloseTo(expected, 7);
       expect(optimizer.paramGroups[0].lr).toBe(0.1);
-      expect(optimizer.rateOf(optimizer.paramGroups[0])).toBeCloseTo(-expected, 12);
+      expect(optimizer.effectiveLr(optimizer.paramGroups[0])).toBeCloseTo(-expected, 12);
     }
   });
 
@@ -174,7 +212,7 @@ describe('a step', () => {
       (g: ReturnType<typeof group>) => new AdamW([g], ADAM),
       (g: ReturnType<typeof group>) => new Adam([g], ADAM),
       (g: ReturnType<typeof group>) => new SGD([g], { ...MOMENTUM, nesterov: true }),
-      (g: ReturnType<typeof group>) => new SGD([g], { ...MOMENTUM, weight_decay: 0 }),
+      (g: ReturnType<typeof group>) => new SGD([g], { ...MOMENTUM, weightDecay: 0 }),
       (g: ReturnType<typeof group>) => new SGD([g], { ...MOMENTUM, momentum: 0 }),
     ];
     for (const make of makers) {
@@ -203,7 +241,7 @@ describe('a step', () => {
 
   it('leaves the gradients alone', () => {
     const parameter = parameterOf([1]);
-    const optimizer = new SGD([group(parameter)], { ...MOMENTUM, weight_decay: 0 });
+    const optimizer = new SGD([group(parameter)], { ...MOMENTUM, weightDecay: 0 });
     setGrad(parameter, [3]);
     optimizer.step();
     optimizer.step();

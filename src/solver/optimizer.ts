@@ -6,37 +6,9 @@ import { toFloat32 } from '../formats/host_tensor.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
 import type { Parameter } from '../nn/module.js';
 import { packOptimizer, type UnpackedGroup, unpackOptimizer } from './optimizer_state.js';
-import type { NamedParameter, ParameterGroup } from './param_groups.js';
+import type { GroupSettings, OptimizerView, ParameterState, ParamGroup } from './optimizer_view.js';
+import { type OptimizerParams, toGroups } from './param_groups.js';
 import { type NamedSettings, type SettingDifference, settingDifferences } from './setting_differences.js';
-
-/** Settings that every optimizer's groups have; their names are PyTorch's. */
-export interface GroupSettings {
-  /** The schedule's rate, without `lr_scale`. */
-  lr: number;
-  weight_decay: number;
-}
-
-/** A group's place in the optimizer, apart from its settings. */
-export interface GroupIdentity {
-  readonly name: string;
-  readonly params: readonly NamedParameter[];
-  /** Factor of `lr` at the step; absent = 1. */
-  lr_scale?: number;
-  /** Rate that the schedule starts from; set by the schedule. */
-  initial_lr?: number;
-  /** Entries of a loaded state dict that mean nothing here; saved again as they are. */
-  extra: ReadonlyMap<string, PyValue>;
-}
-
-export type ParamGroup<S extends GroupSettings = GroupSettings> = S & GroupIdentity;
-
-/** What an optimizer remembers about one parameter. */
-export interface ParameterState {
-  /** Updates so far. */
-  steps: number;
-  /** Tensors of the parameter's shape, by PyTorch's names. */
-  buffers: Readonly<Record<string, tf.Tensor>>;
-}
 
 /** One parameter's update, all on the engine. */
 export interface UpdateInput<S extends GroupSettings> {
@@ -47,7 +19,7 @@ export interface UpdateInput<S extends GroupSettings> {
   /** Number of this update, from 1. */
   readonly step: number;
   /** Learning rate with everything multiplied in. */
-  readonly rate: number;
+  readonly lr: number;
   readonly group: ParamGroup<S>;
   /** Host numbers as a tensor; equal ones are one tensor for all parameters of the step. */
   vector(values: readonly number[]): tf.Tensor1D;
@@ -61,42 +33,48 @@ export interface UpdateResult {
 /** Parameters updated together, in elements (64 MiB of each tensor). */
 const MAX_ELEMENTS_AT_ONCE = 2 ** 24;
 
-export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
+/** Settings of a new optimizer. */
+export interface OptimizerSettings<S extends GroupSettings> {
+  /** Settings of the groups that have none of their own. */
+  readonly defaults: S;
+  /** Whether `lr_scale` is multiplied in at the step; default true. */
+  readonly applyLrScale?: boolean;
+}
+
+export interface OptimizerStepOptions {
+  /** Factor of all gradients; none by default. */
+  readonly gradScale?: number;
+}
+
+export abstract class Optimizer<S extends GroupSettings = GroupSettings> implements OptimizerView<S> {
   readonly paramGroups: ParamGroup<S>[];
+  readonly defaults: S;
+  readonly applyLrScale: boolean;
   readonly #states = new Map<Parameter, ParameterState>();
 
-  /** As in SOLVER.OPTIMIZING_METHOD. */
   abstract readonly method: string;
-  /** Tensors of a parameter's state, by PyTorch's names. */
   abstract readonly bufferNames: readonly string[];
-  /** Whether a state without these tensors is broken, and counts its steps. */
   abstract readonly countsSteps: boolean;
-  /** Whether a parameter keeps a state from step to step, by the saved settings of its group. */
+  abstract readonly fixedSettings: Readonly<Record<string, boolean | null>>;
+
   keepsState(_fileGroup: ReadonlyMap<PyValue, PyValue>): boolean {
     return true;
   }
 
-  /** Entries that PyTorch keeps in each group and that have one value here. */
-  abstract readonly fixedSettings: Readonly<Record<string, boolean | null>>;
-
   /**
-   * Allocates nothing on the engine: state comes into being with a parameter's first gradient.
-   * Throws ConfigError on settings that PyTorch refuses.
+   * Takes parameters, or groups of them. Allocates nothing on the engine: state comes into being with a parameter's
+   * first gradient. Throws ConfigError on settings that PyTorch refuses.
    */
-  constructor(
-    groups: readonly ParameterGroup[],
-    readonly defaults: S,
-    /** Whether `lr_scale` is multiplied in at the step. */
-    readonly applyLrScale = true,
-  ) {
-    this.paramGroups = groups.map(
-      ({ name, params, lr = defaults.lr, weight_decay = defaults.weight_decay, lr_scale }) => {
-        const settings: S = { ...defaults, lr, weight_decay };
-        const problem = this.problemWith(settings);
-        if (problem) throw new ConfigError(`optimizer settings of parameter group "${name}": ${problem}`);
-        return { ...settings, name, params, lr_scale, extra: new Map<string, PyValue>() };
-      },
-    );
+  constructor(params: OptimizerParams, { defaults, applyLrScale = true }: OptimizerSettings<S>) {
+    this.defaults = defaults;
+    this.applyLrScale = applyLrScale;
+    this.paramGroups = toGroups(params).map((group) => {
+      const { name, params, lr = defaults.lr, weight_decay = defaults.weight_decay, lr_scale } = group;
+      const settings: S = { ...defaults, lr, weight_decay };
+      const problem = this.problemWith(settings);
+      if (problem) throw new ConfigError(`optimizer settings of parameter group "${name}": ${problem}`);
+      return { ...settings, name, params, lr_scale, extra: new Map<string, PyValue>() };
+    });
     const seen = new Set<Parameter>();
     for (const { params } of this.paramGroups) {
       for (const { name, parameter } of params) {
@@ -108,7 +86,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
       throw new ConfigError('the optimizer got no parameters: is every one of them frozen?');
   }
 
-  /** What is wrong with a group's settings, or null; may not use fields of subclasses. */
+  /** Returns the problem with a group's settings, or null; may not use fields of subclasses. */
   protected problemWith({ lr, weight_decay }: S): string | null {
     if (!(lr >= 0)) return `learning rate ${lr}: expected a number from 0 (SOLVER.BASE_LR)`;
     if (!(weight_decay >= 0)) return `weight decay ${weight_decay}: expected a number from 0`;
@@ -123,16 +101,13 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
   /** The update rule, inside a tf.tidy; every buffer of the result is a tensor of its own. */
   protected abstract update(input: UpdateInput<S>): UpdateResult;
 
-  /** The rate a group trains with: the schedule's, times `lr_scale` unless that is switched off. */
-  rateOf(group: ParamGroup<S>): number {
+  /** The learning rate that a group trains with: the schedule's, times `lr_scale` unless that is switched off. */
+  effectiveLr(group: ParamGroup<S>): number {
     return this.applyLrScale ? group.lr * (group.lr_scale ?? 1) : group.lr;
   }
 
-  /**
-   * Updates every parameter that has a gradient; the others and their state stay as they are. Gradients are multiplied by
-   * `factor` where it is given.
-   */
-  step(factor: number | null = null): void {
+  /** Updates every parameter that has a gradient; the others and their state stay as they are. */
+  step({ gradScale }: OptimizerStepOptions = {}): void {
     // Shared by all parameters of this step. Tensors rather than attributes of ops: an engine that keeps compiled
     // graphs can then run the same one with the next step's numbers.
     const vectors = new Map<string, tf.Tensor1D>();
@@ -146,7 +121,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     try {
       this.#initializeStates();
       for (const group of this.paramGroups) {
-        const rate = this.rateOf(group);
+        const lr = this.effectiveLr(group);
         for (const { parameter } of group.params) {
           if (!parameter.grad) continue;
           // Old and new state of one piece are in memory together.
@@ -154,7 +129,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
             graphBreak('optimizer');
             elements = 0;
           }
-          this.#updateParameter(parameter, factor, group, rate, vector);
+          this.#updateParameter(parameter, { group, lr, gradScale, vector });
           elements += parameter.size;
         }
       }
@@ -178,10 +153,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
 
   #updateParameter(
     parameter: Parameter,
-    factor: number | null,
-    group: ParamGroup<S>,
-    rate: number,
-    vector: UpdateInput<S>['vector'],
+    { group, lr, gradScale, vector }: Pick<UpdateInput<S>, 'group' | 'lr' | 'vector'> & OptimizerStepOptions,
   ): void {
     const before = this.#states.get(parameter);
     const step = (before?.steps ?? 0) + 1;
@@ -190,10 +162,10 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
       const result = this.update({
         weight: parameter.value,
         // Here rather than all at once before: a second set of gradients would be in memory.
-        grad: factor === null ? grad : grad.mul(vector([factor]).reshape([])),
+        grad: gradScale === undefined ? grad : grad.mul(vector([gradScale]).reshape([])),
         buffers: before?.buffers ?? {},
         step,
-        rate,
+        lr,
         group,
         vector,
       });
@@ -215,13 +187,12 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     }
   }
 
-  /** A parameter's state, for whoever inspects or saves it; valid until the next step. */
   stateOf(parameter: Parameter): ParameterState | undefined {
     return this.#states.get(parameter);
   }
 
   /**
-   * PyTorch's state dict; rates are without `lr_scale`. Tensors are read from the engine when their bytes are asked
+   * PyTorch's state dict; learning rates are without `lr_scale`. Tensors are read from the engine when their bytes are asked
    * for, which has to be before the next step.
    */
   stateDict(): PyDict {
@@ -229,7 +200,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
   }
 
   /**
-   * Continues from a state dict of this class or PyTorch's. As in PyTorch the file's rates, betas, eps and weight
+   * Continues from a state dict of this class or PyTorch's. As in PyTorch the file's learning rates, betas, eps and weight
    * decays replace those of the configuration; the settings for which that changed something are returned.
    * Throws CheckpointError, with nothing changed, where the file does not fit.
    */
@@ -262,7 +233,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> {
     return { ...next, name, params };
   }
 
-  /** The settings proper; the current rate is none, it belongs to the schedule's position. */
+  /** Settings without the current learning rate, which belongs to the schedule's position. */
   #groupSettings(): NamedSettings[] {
     const names = Object.keys(this.defaults).filter((name) => name !== 'lr') as (keyof S)[];
     return this.paramGroups.map((group) => ({

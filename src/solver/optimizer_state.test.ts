@@ -11,8 +11,8 @@ import type { Optimizer } from './optimizer.js';
 import { describeDifference } from './setting_differences.js';
 import { SGD } from './sgd.js';
 
-const adamSettings = { lr: 0.5, weight_decay: 0.25, betas: [0.9, 0.999] as const, eps: 1e-8 };
-const sgdSettings = { lr: 0.5, weight_decay: 0.25, momentum: 0.5, dampening: 0, nesterov: false };
+const adamSettings = { lr: 0.5, weightDecay: 0.25, betas: [0.9, 0.999] as const, eps: 1e-8 };
+const sgdSettings = { lr: 0.5, weightDecay: 0.25, momentum: 0.5, dampening: 0, nesterov: false };
 
 function groupsOf(parameters: Parameter[]) {
   const [a, b, c] = parameters.map((parameter, i) => ({ name: 'abc'[i], parameter }));

@@ -14,10 +14,10 @@ import {
 } from '../formats/python/dict.js';
 import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
 import type { Parameter } from '../nn/module.js';
-import type { GroupSettings, Optimizer } from './optimizer.js';
+import type { GroupSettings, OptimizerView } from './optimizer_view.js';
 import type { NamedParameter } from './param_groups.js';
 
-/** Our own entry of a saved group: whether `lr_scale` acted on the rates. The official code writes no such thing. */
+/** Our own entry of a saved group: whether `lr_scale` acted on the learning rates. The official code does not write it. */
 export const APPLY_LR_SCALE_KEY = 'apply_lr_scale';
 
 /** Entries of a saved group that are read by name or made anew, and so are not carried along. */
@@ -45,7 +45,7 @@ export interface UnpackedState {
 }
 
 /** The state dict; indices count the parameters over all groups. */
-export function packOptimizer<S extends GroupSettings>(optimizer: Optimizer<S>): PyDict {
+export function packOptimizer<S extends GroupSettings>(optimizer: OptimizerView<S>): PyDict {
   const state = new Map<PyValue, PyValue>();
   const groups: PyValue[] = [];
   let index = 0;
@@ -78,7 +78,7 @@ function packSetting(value: unknown): PyValue {
 }
 
 function packState<S extends GroupSettings>(
-  optimizer: Optimizer<S>,
+  optimizer: OptimizerView<S>,
   parameter: Parameter,
 ): Record<string, PyValue> | null {
   const state = optimizer.stateOf(parameter);
@@ -94,7 +94,7 @@ function packState<S extends GroupSettings>(
 
 /** Reads and checks a state dict for this optimizer; tensors stay where they are until asked for. */
 export function unpackOptimizer<S extends GroupSettings>(
-  optimizer: Optimizer<S>,
+  optimizer: OptimizerView<S>,
   value: PyValue,
 ): { groups: UnpackedGroup[]; states: Map<Parameter, UnpackedState> } {
   const dict = asDict(value, 'optimizer state');
@@ -121,7 +121,7 @@ interface PairedParameter {
 
 /** The groups of a file, and by the file's numbers the parameters of this run. Throws CheckpointError if they do not fit. */
 export function pairParameters(
-  { paramGroups }: Pick<Optimizer, 'paramGroups'>,
+  { paramGroups }: Pick<OptimizerView, 'paramGroups'>,
   dict: ReadonlyMap<PyValue, PyValue>,
 ): { fileGroups: ReadonlyMap<PyValue, PyValue>[]; byIndex: Map<number, PairedParameter> } {
   const fileGroups = asList(dict.get('param_groups'), 'optimizer param_groups').map((group, i) =>
@@ -163,7 +163,7 @@ function checkNames(names: PyValue | undefined, params: readonly NamedParameter[
 }
 
 function unpackGroup<S extends GroupSettings>(
-  { defaults, method }: Optimizer<S>,
+  { defaults, method }: OptimizerView<S>,
   fileGroup: ReadonlyMap<PyValue, PyValue>,
   what: string,
 ): UnpackedGroup {
@@ -192,7 +192,7 @@ function unpackGroup<S extends GroupSettings>(
 }
 
 function unpackState<S extends GroupSettings>(
-  { bufferNames, countsSteps }: Optimizer<S>,
+  { bufferNames, countsSteps }: OptimizerView<S>,
   entries: ReadonlyMap<PyValue, PyValue>,
   { shape }: Parameter,
   what: string,

@@ -1,5 +1,5 @@
 /** @file Sorting parameters into groups that share a weight decay and a factor of the learning rate. */
-import type { Parameter } from '../nn/module.js';
+import { Parameter } from '../nn/module.js';
 
 /** A weight with its full name, e.g. `backbone.blocks.0.attn.qkv.weight`. */
 export interface NamedParameter {
@@ -7,18 +7,50 @@ export interface NamedParameter {
   readonly parameter: Parameter;
 }
 
-/** What an optimizer is built from; settings that are absent take the optimizer's own. */
+/** A group of parameters; settings that are absent take the optimizer's own. */
 export interface ParameterGroup {
-  readonly name: string;
-  readonly params: NamedParameter[];
+  /** Default: the group's index. */
+  readonly name?: string;
+  readonly params: readonly (Parameter | NamedParameter)[];
   readonly lr?: number;
   readonly weight_decay?: number;
+  /** Factor of the group's learning rate. */
   readonly lr_scale?: number;
+}
+
+/** Parameters for one optimizer: a list, which is one group, or several groups. */
+export type OptimizerParams = readonly (Parameter | NamedParameter)[] | readonly ParameterGroup[];
+
+/** Groups in which everything has a name; parameters without one are called by their index. */
+export function toGroups(
+  params: OptimizerParams,
+): (ParameterGroup & { name: string; params: NamedParameter[] })[] {
+  const isGrouped = (items: OptimizerParams): items is readonly ParameterGroup[] =>
+    items.some((item) => 'params' in item);
+  const groups = isGrouped(params) ? params : [{ params }];
+  let index = 0;
+  return groups.map(({ name, params: members, ...settings }, g) => ({
+    ...settings,
+    name: name ?? String(g),
+    params: members.map((member) => {
+      const named = member instanceof Parameter ? { name: String(index), parameter: member } : member;
+      index++;
+      return named;
+    }),
+  }));
 }
 
 /** A Module, or anything else that knows its parameters. */
 export interface ParameterSource {
   namedParameters(): Iterable<[string, Parameter]>;
+}
+
+/** A group by weight decay and layer. */
+export interface DecayGroup {
+  readonly name: string;
+  readonly params: NamedParameter[];
+  readonly weight_decay: number;
+  readonly lr_scale: number;
 }
 
 export interface ParameterGroupOptions {
@@ -43,8 +75,8 @@ export interface ParameterGroupOptions {
 export function getParameterGroups(
   module: ParameterSource,
   { weightDecay, skipList, getNumLayer, getLayerScale, lrScale = 1, prefix = '' }: ParameterGroupOptions,
-): Required<Omit<ParameterGroup, 'lr'>>[] {
-  const groups = new Map<string, Required<Omit<ParameterGroup, 'lr'>>>();
+): DecayGroup[] {
+  const groups = new Map<string, DecayGroup>();
   for (const [name, parameter] of module.namedParameters()) {
     if (!parameter.requiresGrad) continue;
     const decays = parameter.shape.length !== 1 && !name.endsWith('.bias') && !skipList.has(name);

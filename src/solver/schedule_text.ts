@@ -1,4 +1,4 @@
-/** @file Saying what becomes of the learning rate if a run goes on with other settings than its checkpoint was saved with. */
+/** @file Describes the learning rate of a run whose settings differ from those of its checkpoint. */
 import { significant } from '../util/text.js';
 import { HalfPeriodCosStepLR } from './half_period_cos_step_lr.js';
 import type { LrSchedule } from './lr_schedule.js';
@@ -20,7 +20,7 @@ export interface ScheduleChoice {
   readonly done: number;
 }
 
-/** Says what the choice means, in settings and learning rates; null if both schedules have the same settings. */
+/** Describes the choice in settings and learning rates; null if both schedules have the same settings. */
 export function describeSchedules(choice: ScheduleChoice): string | null {
   const { cfg, configured, saved, past, savedKind, adjustLr, done } = choice;
   const changed = changedSettings(choice);
@@ -37,7 +37,7 @@ export function describeSchedules(choice: ScheduleChoice): string | null {
   if (done >= end) return head;
   const [now, other] = adjustLr ? [configured, saved] : [saved, configured];
   const courses = [now, other].map((schedule) => course(schedule, done, end));
-  const before = done > 0 ? `It was ${rate(past, done - 1)} in iteration ${done}, and is ` : 'It is ';
+  const before = done > 0 ? `It was ${lrText(past, done - 1)} in iteration ${done}, and is ` : 'It is ';
   if (courses[0] === courses[1]) return `${head}. ${before}${courses[0]}, with and without --adjust-lr`;
   const way = adjustLr
     ? `Without --adjust-lr it would go on with ${fromCheckpoint}`
@@ -89,14 +89,14 @@ function listed(iterations: readonly number[]): string {
 
 const MOST_TURNS = 4;
 
-/** The rates from the iteration after `done` to the last one, `end`, in words. */
+/** Learning rates from the iteration after `done` to the last one, `end`, in words. */
 function course(schedule: LrSchedule, done: number, end: number): string {
   const points = turns(schedule, done, end);
-  const at = (position: number) => `${rate(schedule, position)} in iteration ${position + 1}`;
+  const at = (position: number) => `${lrText(schedule, position)} in iteration ${position + 1}`;
   const shown = points.slice(0, MOST_TURNS);
   const parts = shown.map((position, i) => {
     if (i === 0) return at(position);
-    return `${largest(schedule, position) < largest(schedule, shown[i - 1]) ? 'falling' : 'rising'} to ${at(position)}`;
+    return `${maxLr(schedule, position) < maxLr(schedule, shown[i - 1]) ? 'falling' : 'rising'} to ${at(position)}`;
   });
   if (points.length === 1 && end - done > 1) parts.push(`and the same up to iteration ${end}`);
   if (points.length > MOST_TURNS) parts.push('and so on');
@@ -113,14 +113,14 @@ function whyRising(schedule: LrSchedule, done: number, end: number): string {
     : ` (the cosine ends after iteration ${max_iters}, and rises again from there)`;
 }
 
-/** Positions (iterations done before) of the first rate, of each turn between rising and falling, and of the last rate. */
+/** Positions (iterations done before) of the first learning rate, of each turn between rising and falling, and of the last one. */
 function turns(schedule: LrSchedule, done: number, end: number): number[] {
   const found = [done];
   let direction = 0;
   let changed = done;
-  let before = largest(schedule, done);
+  let before = maxLr(schedule, done);
   for (let position = done + 1; position < end; position++) {
-    const now = largest(schedule, position);
+    const now = maxLr(schedule, position);
     const sign = Math.sign(now - before);
     if (sign !== 0) {
       if (direction !== 0 && sign !== direction) found.push(changed);
@@ -129,18 +129,18 @@ function turns(schedule: LrSchedule, done: number, end: number): number[] {
     }
     before = now;
   }
-  // A rate that stays at the end is named where it is reached.
+  // A learning rate that stays to the end is named at its first iteration.
   if (direction !== 0) found.push(changed);
   return found;
 }
 
 /** The groups differ in the factors of layer decay, which the log does not count either. */
-function largest(schedule: LrSchedule, position: number): number {
-  return Math.max(...schedule.ratesAt(position));
+function maxLr(schedule: LrSchedule, position: number): number {
+  return Math.max(...schedule.lrAt(position));
 }
 
-function rate(schedule: LrSchedule, position: number): string {
-  return short(largest(schedule, position));
+function lrText(schedule: LrSchedule, position: number): string {
+  return short(maxLr(schedule, position));
 }
 
 function short(value: number): string {

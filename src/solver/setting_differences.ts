@@ -1,4 +1,4 @@
-/** @file Naming the settings in which a checkpoint differs from the configuration it is continued with. */
+/** @file Names the settings in which a checkpoint differs from the configuration. */
 
 export type SettingValue = number | boolean | string | readonly (number | string)[] | undefined;
 
@@ -20,7 +20,7 @@ export interface SettingDifference {
   readonly everywhere: boolean;
 }
 
-/** What changed from `before` to `after`, which hold the same groups in the same order; equal changes are merged. */
+/** Changes from `before` to `after`, which hold the same groups in the same order; equal changes are merged. */
 export function settingDifferences(
   before: readonly NamedSettings[],
   after: readonly NamedSettings[],
@@ -59,7 +59,7 @@ export function describeDifference({
 function settingText(value: SettingValue): string {
   if (value === undefined) return 'unset';
   if (typeof value !== 'object') return String(value);
-  // The base rates: one for each of many groups, and mostly the same.
+  // There is one base learning rate per group, and most are equal.
   if (value.length > 2 && value.every((item) => item === value[0])) return `${value.length} × ${value[0]}`;
   return `[${value.join(', ')}]`;
 }

@@ -1,4 +1,4 @@
-/** @file Naming optimizer settings that a checkpoint keeps as it was saved with, by the names of the configuration. */
+/** @file Names optimizer settings that stay as the checkpoint has them, by their configuration keys. */
 import { describeDifference, type SettingDifference } from './setting_differences.js';
 
 const NAMES: Record<string, string> = {
@@ -8,7 +8,7 @@ const NAMES: Record<string, string> = {
   nesterov: 'SOLVER.NESTEROV',
 };
 
-/** The base rates belong to the schedule, whatever the optimizer's groups note. */
+/** The schedule owns the base learning rates, although the optimizer's groups have them too. */
 const OF_SCHEDULE = 'initial_lr';
 
 /**

@@ -2,15 +2,51 @@
 import * as tf from '@tensorflow/tfjs';
 import { asNumber } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
-import { type GroupSettings, Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import { Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import type { GroupSettings } from './optimizer_view.js';
+import type { OptimizerParams } from './param_groups.js';
 
+/** Settings of a group; their names are PyTorch's. */
 export interface SgdSettings extends GroupSettings {
   momentum: number;
   dampening: number;
   nesterov: boolean;
 }
 
+/** PyTorch's arguments. */
+export interface SgdOptions {
+  /** Learning rate; default 1e-3. */
+  readonly lr?: number;
+  /** Default 0: no momentum. */
+  readonly momentum?: number;
+  /** Share of the gradient that does not enter the momentum; default 0. */
+  readonly dampening?: number;
+  /** Default 0. */
+  readonly weightDecay?: number;
+  /** Nesterov's form of momentum; default false. */
+  readonly nesterov?: boolean;
+  /** Whether the groups' `lr_scale` is multiplied in at the step; default true. */
+  readonly applyLrScale?: boolean;
+}
+
 export class SGD extends Optimizer<SgdSettings> {
+  constructor(
+    params: OptimizerParams,
+    {
+      lr = 1e-3,
+      momentum = 0,
+      dampening = 0,
+      weightDecay = 0,
+      nesterov = false,
+      applyLrScale,
+    }: SgdOptions = {},
+  ) {
+    super(params, {
+      defaults: { lr, weight_decay: weightDecay, momentum, dampening, nesterov },
+      applyLrScale,
+    });
+  }
+
   readonly method = 'sgd';
   readonly bufferNames = ['momentum_buffer'];
   readonly countsSteps = false;
@@ -32,7 +68,7 @@ export class SGD extends Optimizer<SgdSettings> {
     return super.problemWith(settings);
   }
 
-  protected update({ weight, grad, buffers, rate, group, vector }: UpdateInput<SgdSettings>): UpdateResult {
+  protected update({ weight, grad, buffers, lr, group, vector }: UpdateInput<SgdSettings>): UpdateResult {
     const { weight_decay, momentum, dampening, nesterov } = group;
     const scalar = (value: number) => vector([value]).asScalar();
     let direction = weight_decay === 0 ? grad : tf.add(grad, tf.mul(weight, scalar(weight_decay)));
@@ -45,6 +81,6 @@ export class SGD extends Optimizer<SgdSettings> {
       next.momentum_buffer = velocity;
       direction = nesterov ? tf.add(direction, tf.mul(velocity, scalar(momentum))) : velocity;
     }
-    return { weight: tf.sub(weight, tf.mul(direction, scalar(rate))), buffers: next };
+    return { weight: tf.sub(weight, tf.mul(direction, scalar(lr))), buffers: next };
   }
 }

@@ -1,7 +1,7 @@
-/** @file Names in ViT.NO_WEIGHT_DECAY that stand for no parameter. */
+/** @file Warnings about names in ViT.NO_WEIGHT_DECAY that match no parameter. */
 import { distance } from 'fastest-levenshtein';
 import type { DetectorParameters } from './make_optimizer.js';
-import { hasVitBackbone, type SolverConfig } from './solver_config.js';
+import { hasLayers, type SolverConfig } from './solver_config.js';
 
 /** The official list holds it for backbones whose position embedding is learnt. */
 const OFFICIAL = 'pos_embed';
@@ -9,7 +9,7 @@ const SHOWN = 3;
 
 /** A sentence for each name that keeps no parameter of the backbone from weight decay, with the names that are near. */
 export function skipNameWarnings(cfg: SolverConfig, model: DetectorParameters): string[] {
-  if (!hasVitBackbone(cfg)) return [];
+  if (!hasLayers(cfg)) return [];
   const names = Array.from(model.backbone.namedParameters(), ([name]) => name);
   const known = new Set(names);
   return [...new Set(cfg.ViT.NO_WEIGHT_DECAY)]
@@ -24,7 +24,7 @@ export function skipNameWarnings(cfg: SolverConfig, model: DetectorParameters): 
     });
 }
 
-/** The parameter that is meant, or those with the name as a part of theirs, or those that are spelled most like it. */
+/** The parameter of that name, or parameters whose names contain it, or else those with the most similar names. */
 function nearNames(name: string, names: readonly string[]): string[] {
   const inside = name.replace(/^(module\.)?backbone\./, '');
   if (names.includes(inside)) return [inside];

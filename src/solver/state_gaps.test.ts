@@ -11,10 +11,9 @@ import { parametersWithoutState } from './state_gaps.js';
 const groups = (parameters: Parameter[]) => [
   { name: 'rest', params: parameters.map((parameter, i) => ({ name: 'ab'[i], parameter })) },
 ];
-const sgd = (parameters: Parameter[], momentum: number) =>
-  new SGD(groups(parameters), { lr: 1, weight_decay: 0, momentum, dampening: 0, nesterov: false });
+const sgd = (parameters: Parameter[], momentum: number) => new SGD(groups(parameters), { lr: 1, momentum });
 const adam = (parameters: Parameter[], beta = 0.9) =>
-  new AdamW(groups(parameters), { lr: 1, weight_decay: 0, betas: [beta, 0.999], eps: 1e-8 });
+  new AdamW(groups(parameters), { lr: 1, weightDecay: 0, betas: [beta, 0.999] });
 
 /** The optimizer's state after a step of both parameters. */
 function stepped(optimizer: SGD | AdamW, parameters: Parameter[]): PyDict {

@@ -1,9 +1,9 @@
-/** @file What a saved state of optimizer and schedule lacks to go on from. */
+/** @file Names the entries that a saved state of optimizer and schedule lacks. */
 
 import { asDict } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
-import type { Optimizer } from './optimizer.js';
 import { pairParameters } from './optimizer_state.js';
+import type { OptimizerView } from './optimizer_view.js';
 
 /** The entries that an optimizer's state dict lacks, in words; null if all are there. */
 export function optimizerGap(optimizer: PyValue): string | null {
@@ -28,7 +28,7 @@ function lacking(value: PyValue, what: string, keys: readonly string[]): string 
  * parameter without a gradient has no state in PyTorch, so only the caller knows which of them matter. Throws
  * CheckpointError if the groups are not those of this run.
  */
-export function parametersWithoutState(optimizer: Optimizer, state: PyValue): string[] {
+export function parametersWithoutState(optimizer: OptimizerView, state: PyValue): string[] {
   const dict = asDict(state, 'optimizer state');
   const entries = new Map(
     Array.from(asDict(dict.get('state'), 'optimizer state["state"]'), ([key, entry]) => [Number(key), entry]),

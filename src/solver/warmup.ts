@@ -1,22 +1,38 @@
 /** @file The warm-up that every schedule begins with. */
+import { WARMUP_METHODS, type WarmupMethod } from '../config/schema/choices.js';
 import type { ScheduleSettings } from './lr_schedule.js';
 
-export const WARMUP_METHODS = ['constant', 'linear'] as const;
-export type WarmupMethod = (typeof WARMUP_METHODS)[number];
+export interface WarmupOptions {
+  /** Iterations until the learning rates are whole; default 0: no warm-up. */
+  readonly warmupIters?: number;
+  /** Factor of the learning rates at the first iteration; default 1/3, as in PyTorch's LinearLR. */
+  readonly warmupFactor?: number;
+  /** Rise in a line (default), or stay at the factor until the end of the warm-up. */
+  readonly warmupMethod?: WarmupMethod;
+}
+
+/** Settings of a warm-up from its options. */
+export function warmupSettings({
+  warmupIters = 0,
+  warmupFactor = 1 / 3,
+  warmupMethod = 'linear',
+}: WarmupOptions): Record<'warmup_factor' | 'warmup_iters', number> & { warmup_method: string } {
+  return { warmup_factor: warmupFactor, warmup_iters: warmupIters, warmup_method: warmupMethod };
+}
 
 /** Names are those of the official state dicts. A type, so that it is a `ScheduleSettings`. */
 export type WarmupSettings = ScheduleSettings & {
-  /** Factor of the rates at the first iteration. */
+  /** Factor of the learning rates at the first iteration. */
   warmup_factor: number;
-  /** Iterations until the rates are whole; 0 = no warm-up. */
+  /** Iterations until the learning rates are whole; 0 = no warm-up. */
   warmup_iters: number;
   warmup_method: string;
 };
 
-/** What is wrong with the settings, or null. */
+/** Returns the problem with the settings, or null. */
 export function warmupProblem({ warmup_method, warmup_iters, warmup_factor }: WarmupSettings): string | null {
   if (!WARMUP_METHODS.some((method) => method === warmup_method)) {
-    return `SOLVER.WARMUP_METHOD: expected "constant" or "linear", found "${warmup_method}"`;
+    return `SOLVER.WARMUP_METHOD: expected ${WARMUP_METHODS.map((method) => `"${method}"`).join(' or ')}, found "${warmup_method}"`;
   }
   if (!(warmup_iters >= 0)) return `warm-up iterations: expected a number from 0, found ${warmup_iters}`;
   if (!Number.isFinite(warmup_factor)) {
@@ -25,7 +41,7 @@ export function warmupProblem({ warmup_method, warmup_iters, warmup_factor }: Wa
   return null;
 }
 
-/** Factor of the rates when `iterations` are done: 1 from the end of the warm-up. */
+/** Factor of the learning rates when `iterations` are done: 1 from the end of the warm-up. */
 export function warmupFactorAt(
   iterations: number,
   { warmup_factor, warmup_iters, warmup_method }: WarmupSettings,

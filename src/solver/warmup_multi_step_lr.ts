@@ -1,15 +1,37 @@
 /** @file Learning rates that fall by a factor at given iterations, after a warm-up. */
-import { LrSchedule } from './lr_schedule.js';
-import { type WarmupSettings, warmupFactorAt, warmupProblem } from './warmup.js';
+import { type LrHolder, LrSchedule } from './lr_schedule.js';
+import {
+  type WarmupOptions,
+  type WarmupSettings,
+  warmupFactorAt,
+  warmupProblem,
+  warmupSettings,
+} from './warmup.js';
 
+export interface WarmupMultiStepOptions extends WarmupOptions {
+  /** Iterations at which the learning rates are multiplied by `gamma`, in ascending order. */
+  readonly milestones: readonly number[];
+  /** Default 0.1. */
+  readonly gamma?: number;
+  /** Iterations done; default −1: the schedule starts. */
+  readonly lastEpoch?: number;
+}
+
+/** Names are those of the official state dicts. */
 export type WarmupMultiStepSettings = WarmupSettings & {
-  /** Iterations at which the rates are multiplied by `gamma`, in ascending order. */
   milestones: readonly number[];
   gamma: number;
 };
 
-/** Milestones out of order and unknown warm-up methods are ConfigErrors. */
+/** Throws ConfigError on milestones out of order and unknown warm-up methods. */
 export class WarmupMultiStepLR extends LrSchedule<WarmupMultiStepSettings> {
+  constructor(
+    optimizer: LrHolder,
+    { milestones, gamma = 0.1, lastEpoch, ...warmup }: WarmupMultiStepOptions,
+  ) {
+    super(optimizer, { milestones, gamma, ...warmupSettings(warmup) }, lastEpoch);
+  }
+
   protected problemWith(settings: WarmupMultiStepSettings): string | null {
     const { milestones, gamma } = settings;
     if (milestones.some((milestone, i) => !(i === 0 || milestones[i - 1] <= milestone))) {
@@ -19,7 +41,7 @@ export class WarmupMultiStepLR extends LrSchedule<WarmupMultiStepSettings> {
     return warmupProblem(settings);
   }
 
-  ratesAt(iterations: number): number[] {
+  lrAt(iterations: number): number[] {
     const { milestones, gamma } = this.settings;
     const passed = milestones.filter((milestone) => milestone <= iterations).length;
     const warmup = warmupFactorAt(iterations, this.settings);

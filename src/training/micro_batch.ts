@@ -1,17 +1,17 @@
 /** @file A batch in parts that are computed one after the other: SOLVER.ACCUMULATE. */
 import type { Batch } from '../data/loading/collate.js';
-import type { BatchPart } from '../model/dropout.js';
+import type { MicroBatch } from '../model/dropout.js';
 
-/** The parts of a batch of `of` clips, `atOnce` clips each; the last may have fewer. */
-export function partsOf(of: number, atOnce: number): BatchPart[] {
-  return Array.from({ length: Math.ceil(of / atOnce) }, (_, i) => {
+/** The parts of a batch of `batchSize` clips, `atOnce` clips each; the last may have fewer. */
+export function partsOf(batchSize: number, atOnce: number): MicroBatch[] {
+  return Array.from({ length: Math.ceil(batchSize / atOnce) }, (_, i) => {
     const first = i * atOnce;
-    return { first, count: Math.min(atOnce, of - first), of };
+    return { first, count: Math.min(atOnce, batchSize - first), batchSize };
   });
 }
 
 /** These clips of a batch, padded as they are in it; a view. */
-export function clipsOf(batch: Batch, { first, count }: BatchPart): Batch {
+export function clipsOf(batch: Batch, { first, count }: MicroBatch): Batch {
   const { video, shape, whwh, boxes, labels, clips } = batch;
   const [B, ...clipShape] = shape;
   const size = video.length / B;

@@ -120,7 +120,7 @@ describe('what is not finite', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
-  it('in a later part: that part, though the parts before it had gradients', async () => {
+  it('names the micro-batch with a non-finite loss, though earlier ones had gradients', async () => {
     const training = state();
     const batch = noiseBatch(CFG, COUNTS);
     const before = contents(training);
@@ -130,7 +130,7 @@ describe('what is not finite', () => {
     const { facts } = await failure(step);
     expect(facts).toMatchObject({
       what: 'loss',
-      part: { first: 2, count: 2, of: 5 },
+      part: { first: 2, count: 2, batchSize: 5 },
       clips: [{ clipId: 2 }],
     });
     expect(contents(training)).toEqual(before);

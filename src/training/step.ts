@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
 import { graphBreak, sync } from '../engine/lazy_hints.js';
-import type { SetCriterion, Truth } from '../loss/criterion.js';
+import type { SetCriterion, Target } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
-import type { BatchPart, MaskRng } from '../model/dropout.js';
+import type { MaskSource, MicroBatch } from '../model/dropout.js';
 import type { Parameter } from '../nn/module.js';
 import { Tape } from '../nn/tape.js';
 import type { Optimizer } from '../solver/index.js';
@@ -49,12 +49,12 @@ export async function computeGradients(
 ): Promise<StepLosses> {
   const parameters = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
   zeroGradients(parameters);
-  const truths = truthsOf(batch);
+  const targets = targetsOf(batch);
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
   for (const part of partsOf(batch.shape[0], microBatchSize)) {
-    const losses = await addGradients(model, criterion, batch, part, truths, rng, parameters);
+    const losses = await addGradients(model, criterion, batch, part, targets, rng, parameters);
     // Read part by part: what is bad is found where it came from, and the memory of each part is given back.
     gradNorm = await checkGradients(parameters, { ...losses, part, clips: clipsOf(batch, part).clips });
     for (const [name, term] of losses.terms) terms.set(name, (terms.get(name) ?? 0) + term);
@@ -73,7 +73,7 @@ export async function trainStep(
   const { clipGradNorm = 0 } = options;
   try {
     const losses = await computeGradients(model, criterion, batch, rng, options);
-    optimizer.step(clipGradNorm > 0 ? clipFactor(losses.gradNorm, clipGradNorm) : null);
+    optimizer.step(clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {});
     optimizer.zeroGrad();
     await sync();
     return losses;
@@ -89,27 +89,27 @@ async function addGradients(
   model: Detector,
   criterion: SetCriterion,
   batch: Batch,
-  part: BatchPart,
-  batchTruths: readonly Truth[],
+  part: MicroBatch,
+  batchTargets: readonly Target[],
   rng: Rng,
   parameters: NamedParameters,
 ): Promise<{ terms: Map<string, number>; total: number }> {
   const { video, shape, whwh, clips } = clipsOf(batch, part);
   // The same stream for every part, each of which takes its own clips' numbers.
   const stream = Rng.fromState(rng.getState());
-  const masks: MaskRng = { uniform: () => stream.uniform(), part };
+  const masks: MaskSource = { uniform: () => stream.uniform(), microBatch: part };
   const tape = new Tape(() =>
     criterion.gather(model.forward(tf.tensor(video, [...shape]), tf.tensor2d(whwh, [part.count, 4]), masks)),
   );
   try {
     const { value } = tape;
     const predictions = (await value.data()) as Float32Array;
-    const truths = batchTruths.slice(part.first, part.first + part.count);
+    const targets = batchTargets.slice(part.first, part.first + part.count);
     const { terms, total, notFinite, gradient } = criterion.evaluate(
       predictions,
       value.shape,
-      truths,
-      batchTruths,
+      targets,
+      batchTargets,
     );
     if (!Number.isFinite(total)) {
       const blamed = notFinite.length > 0 ? notFinite.map((b) => clips[b]) : clips;
@@ -166,6 +166,6 @@ function zeroGradients(parameters: NamedParameters): void {
   }
 }
 
-function truthsOf({ boxes, labels, whwh }: Batch): Truth[] {
+function targetsOf({ boxes, labels, whwh }: Batch): Target[] {
   return boxes.map((own, b) => ({ boxes: own, labels: labels[b], whwh: whwh.subarray(4 * b, 4 * b + 4) }));
 }

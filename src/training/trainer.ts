@@ -143,6 +143,7 @@ export class Trainer implements TrainingRun {
   async #train(data: TrainingData): Promise<void> {
     const { hooks, state, signal } = this;
     const memory = this.#watchMemory(data);
+    await memory.announce(this.log);
     let batch: Batch | null = null;
     try {
       state.model.train();
@@ -162,7 +163,7 @@ export class Trainer implements TrainingRun {
       }
       for (const hook of hooks) await hook.afterTraining?.(this);
     } catch (error) {
-      throw memory.explained(error, batch?.shape ?? null);
+      throw await memory.explained(error, batch?.shape ?? null);
     } finally {
       await this.#close(data);
     }
@@ -237,7 +238,7 @@ export class Trainer implements TrainingRun {
   }
 
   #watchMemory({ dataset }: TrainingData): MemoryGuard {
-    const memory = new MemoryGuard({
+    return new MemoryGuard({
       cfg: this.cfg,
       engine: this.options.engine,
       model: this.state.model,
@@ -246,8 +247,6 @@ export class Trainer implements TrainingRun {
       checkpointer: this.#checkpointer,
       processBytes: this.#processBytes,
     });
-    memory.announce(this.log);
-    return memory;
   }
 
   /** Does what is left for a run whose last step was done before. */

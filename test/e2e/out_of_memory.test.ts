@@ -103,7 +103,7 @@ describe('a run that needs more memory than there is', () => {
     );
     expect(large).toMatchObject({ level: 40 });
     expect(large.msg).toMatch(
-      /most likely not fit\. Less take:\n {2}SOLVER\.VIDEOS_PER_BATCH 1 SOLVER\.ACCUMULATE 2, which computes the same \(about/,
+      /most likely not fit\. These settings take less:\n {2}SOLVER\.VIDEOS_PER_BATCH 1 SOLVER\.ACCUMULATE 2, which computes the same \(about/,
     );
   });
 
@@ -111,7 +111,7 @@ describe('a run that needs more memory than there is', () => {
     expect(failure).toBeInstanceOf(OutOfMemoryError);
     expect(failure).toMatchObject({ exitCode: 1 });
     expect(failure.message).toMatch(
-      /^out of memory: [\d.]+ GiB could not be had\. This process has \d+\.\d\d GiB; of [\d.]+ GiB here [\d.]+ GiB are free\. /,
+      /^out of memory: [\d.]+ GiB could not be allocated\. This process has \d+\.\d\d GiB; of [\d.]+ GiB here [\d.]+ GiB are free\. /,
     );
     const asked = Number(/: ([\d.]+) GiB/.exec(failure.message)![1]);
     expect(asked).toBeGreaterThanOrEqual((4 * QUERIES ** 2) / 2 ** 30 - 1);
@@ -151,7 +151,7 @@ it.skipIf(tensorflow !== null)(
     );
     expect(failure).toBeInstanceOf(OutOfMemoryError);
     expect(failure.message).toMatch(
-      /^out of memory: 1341\.10 GiB, a tensor \[\d+, 600000, 600000\], could not be had/,
+      /^out of memory: 1341\.10 GiB, a tensor \[\d+, 600000, 600000\], could not be allocated/,
     );
     expect(failure.message).toMatch(/No checkpoint was saved yet/);
     expect(logOf('tensorflow').filter(({ msg }) => msg.startsWith('memory: about'))).toEqual([]);

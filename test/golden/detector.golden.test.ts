@@ -32,7 +32,7 @@ describe.skipIf(!present)('the detector end to end', () => {
   const model = new Detector(cfg);
   const criterion = new SetCriterion(cfg.MODEL.STM);
   const names = Array.from(model.namedParameters(), ([name]) => name);
-  const truths = e2e.whwh.map((size: number[], b: number) => ({
+  const targets = e2e.whwh.map((size: number[], b: number) => ({
     boxes: e2e.gt_boxes[b].flat(),
     labels: e2e.gt_labels[b].flat(),
     whwh: size,
@@ -131,13 +131,13 @@ describe.skipIf(!present)('the detector end to end', () => {
       const reported = new Map<string, number>();
       const { value, grads: found } = backward(
         () => {
-          const { terms, loss, matches } = criterion.losses(model.forward(video, sizes), truths);
+          const { terms, loss, matches } = criterion.losses(model.forward(video, sizes), targets);
           for (const [name, term] of terms) reported.set(name, term);
           if (expected.iter === 1) {
             for (const [s, clips] of matches.entries()) {
               const pairs = clips.map((clip) => ({
                 pred: clip.map((match) => match.query),
-                gt: clip.map((match) => match.truth),
+                gt: clip.map((match) => match.target),
               }));
               expect(pairs).toEqual(e2e.matching[`stage${s}`]);
             }

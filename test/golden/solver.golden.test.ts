@@ -10,7 +10,7 @@ import {
   type Optimizer,
   SGD,
 } from '../../src/solver/index.js';
-import type { RateHolder } from '../../src/solver/lr_schedule.js';
+import type { LrHolder } from '../../src/solver/lr_schedule.js';
 import {
   bareParameter,
   fakeModel,
@@ -58,9 +58,9 @@ describe.skipIf(!goldenExists('optimizer.json'))('optimizers', () => {
       lr,
       weight_decay,
     }));
-    const { lr, weight_decay, betas, eps, momentum, dampening, nesterov } = variant.defaults;
-    if (variant.class === 'SGD') return new SGD(groups, { lr, weight_decay, momentum, dampening, nesterov });
-    const settings = { lr, weight_decay, betas, eps };
+    const { weight_decay: weightDecay, ...defaults } = variant.defaults;
+    const settings = { ...defaults, weightDecay };
+    if (variant.class === 'SGD') return new SGD(groups, settings);
     return variant.class === 'AdamW' ? new AdamW(groups, settings) : new Adam(groups, settings);
   }
 
@@ -114,12 +114,12 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
     ? goldenJson('lr_schedule.json')
     : { small: {}, big: {}, resume: {} };
 
-  const holderOf = (rates: number[]): RateHolder => ({
-    paramGroups: rates.map((lr, i) => ({ name: `group ${i}`, lr })),
+  const holderOf = (lrs: number[]): LrHolder => ({
+    paramGroups: lrs.map((lr, i) => ({ name: `group ${i}`, lr })),
   });
-  const ratesIn = (holder: RateHolder) => holder.paramGroups.map(({ lr }) => lr);
+  const lrsIn = (holder: LrHolder) => holder.paramGroups.map(({ lr }) => lr);
 
-  function expectRates(actual: readonly number[], expected: readonly number[], what: string): void {
+  function expectLrs(actual: readonly number[], expected: readonly number[], what: string): void {
     expect(actual.length).toBe(expected.length);
     for (const [i, rate] of expected.entries()) {
       expect(Math.abs(actual[i] - rate), `${what}, group ${i}`).toBeLessThanOrEqual(SCHEDULE_TOLERANCE);
@@ -130,7 +130,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
   function expectState(actual: unknown, expected: Record<string, unknown>): void {
     for (const [key, value] of Object.entries(expected)) {
       const ours = (actual as Record<string, unknown>)[key];
-      if (key === '_last_lr' || key === 'base_lrs') expectRates(ours as number[], value as number[], key);
+      if (key === '_last_lr' || key === 'base_lrs') expectLrs(ours as number[], value as number[], key);
       else expect(ours, key).toEqual(value);
     }
   }
@@ -143,9 +143,9 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
       const schedule = makeLrScheduler(solverConfig(config), holder);
       for (const [k, expected] of lr_at.entries()) {
         if (k > 0) schedule.step();
-        expectRates(ratesIn(holder), expected, `after ${k} steps`);
-        expectRates(schedule.getLr(), expected, `getLr after ${k} steps`);
-        expect(schedule.getLastLr()).toEqual(ratesIn(holder));
+        expectLrs(lrsIn(holder), expected, `after ${k} steps`);
+        expectLrs(schedule.getLr(), expected, `getLr after ${k} steps`);
+        expect(schedule.getLastLr()).toEqual(lrsIn(holder));
       }
       expectState(plain(schedule.stateDict()), state_dict_end);
     });
@@ -156,7 +156,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
   )) {
     it(`big, ${name}`, () => {
       const schedule = makeLrScheduler(solverConfig(config), holderOf(base_lrs));
-      for (const [k, expected] of lr_at) expectRates(schedule.ratesAt(k), expected, `after ${k} steps`);
+      for (const [k, expected] of lr_at) expectLrs(schedule.lrAt(k), expected, `after ${k} steps`);
     });
   }
 
@@ -174,7 +174,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
       const holder = holderOf(c.base_lrs);
       const schedule = makeLrScheduler(solverConfig(c.config), holder);
       for (let i = 0; i < c.saved_after_steps; i++) schedule.step();
-      expectRates(ratesIn(holder), c.saved_optimizer_lr, 'optimizer');
+      expectLrs(lrsIn(holder), c.saved_optimizer_lr, 'optimizer');
       expectState(plain(schedule.stateDict()), c.saved_scheduler_state);
     });
     for (const way of ['resume', 'adjust'] as const) {
@@ -188,7 +188,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
         for (const [position, expected] of c[way]) {
           if (position !== c[way][0][0]) schedule.step();
           expect(schedule.lastEpoch).toBe(position);
-          expectRates(ratesIn(holder), expected, `at ${position}`);
+          expectLrs(lrsIn(holder), expected, `at ${position}`);
         }
       });
     }

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { type Prediction, SetCriterion } from '../../src/loss/criterion.js';
-import { generalizedIouGradient, iou } from '../../src/loss/overlap.js';
+import { generalizedIouGradient, iouAndUnion } from '../../src/loss/overlap.js';
 import { decodeBoxes, intersectionOverFirst, refineBoxes } from '../../src/model/boxes.js';
 import { clipBox } from '../../src/model/inference.js';
 import { AdaptiveMixing } from '../../src/model/mixing.js';
@@ -229,7 +229,7 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
     const M = q.shape[1];
     const pairs = Array.from({ length: B * N * M }, (_, n) => {
       const [clip, i, j] = [Math.floor(n / (N * M)), Math.floor(n / M) % N, n % M];
-      return iou(p.data, 4 * (clip * N + i), q.data, 4 * (clip * M + j)).iou;
+      return iouAndUnion(p.data, 4 * (clip * N + i), q.data, 4 * (clip * M + j)).iou;
     });
     c.compare('out.iou', tf.tensor(pairs), FORWARD);
   },
@@ -321,7 +321,7 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
   criterion(c, s) {
     const stages = Array.from({ length: s.num_stages }, (_, i) => i);
     const whwh = c.raw('in.whwh').data;
-    const truths = s.gt_counts.map((_: number, b: number) => ({
+    const targets = s.gt_counts.map((_: number, b: number) => ({
       boxes: c.raw(`in.tgt_boxes${b}`).data,
       labels: c.raw(`in.tgt_labels${b}`).data,
       whwh: whwh.subarray(4 * b, 4 * b + 4),
@@ -343,11 +343,11 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
           boxes: inputs[`boxes${i}`],
           actions: inputs[`actions${i}`],
         }));
-        const { terms, loss, matches } = criterion.losses(predictions, truths);
+        const { terms, loss, matches } = criterion.losses(predictions, targets);
         expect([...terms.keys()]).toEqual(s.loss_key_order);
         for (const i of stages) {
           const expected = s.matching[`stage${i}`].map(({ pred, gt }: { pred: number[]; gt: number[] }) =>
-            pred.map((query, n) => ({ query, truth: gt[n] })),
+            pred.map((query, n) => ({ query, target: gt[n] })),
           );
           expect(matches[i]).toEqual(expected);
         }

@@ -1,5 +1,6 @@
 /** @file Solver settings, parameters and Python values for tests. */
 import * as tf from '@tensorflow/tfjs';
+import { defaultConfig } from '../../src/config/index.js';
 import { isHostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { PyFloat, PyTuple, type PyValue } from '../../src/formats/python/values.js';
 import { Parameter } from '../../src/nn/module.js';
@@ -7,33 +8,35 @@ import type { DetectorParameters } from '../../src/solver/make_optimizer.js';
 import type { ParameterSource } from '../../src/solver/param_groups.js';
 import type { SolverConfig } from '../../src/solver/solver_config.js';
 
-/** The solver's part of my_VMAEv2-ViTB-16x4.yaml, with changes like `{ 'SOLVER.GAMMA': 0.5 }`. */
+/** Settings of my_VMAEv2-ViTB-16x4.yaml that matter to the solver. */
+const SETTINGS = {
+  'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B',
+  'ViT.DEPTH': 12,
+  'ViT.LAYER_DECAY': 1,
+  'ViT.WEIGHT_DECAY': 1e-4,
+  'ViT.NO_WEIGHT_DECAY': ['pos_embed'],
+  'SOLVER.ITER_PER_EPOCH': 23048,
+  'SOLVER.MAX_EPOCH': 12,
+  'SOLVER.BASE_LR': 1e-5,
+  'SOLVER.WEIGHT_DECAY': 1e-4,
+  'SOLVER.WEIGHT_DECAY_BN': 0,
+  'SOLVER.OPTIMIZING_METHOD': 'adamw',
+  'SOLVER.MOMENTUM': 0.9,
+  'SOLVER.DAMPENING': 0,
+  'SOLVER.NESTEROV': true,
+  'SOLVER.SCHEDULER': 'warmup_multi_step',
+  'SOLVER.GAMMA': 0.1,
+  'SOLVER.STEPS': [5, 8],
+  'SOLVER.WARMUP_ON': true,
+  'SOLVER.WARMUP_FACTOR': 0.1,
+  'SOLVER.WARMUP_EPOCH': 2,
+  'SOLVER.WARMUP_METHOD': 'linear',
+};
+
+/** Those settings with changes like `{ 'SOLVER.GAMMA': 0.5 }`, which need not be valid. */
 export function solverConfig(changes: Record<string, unknown> = {}): SolverConfig {
-  const cfg: SolverConfig = {
-    MODEL: { BACKBONE: { CONV_BODY: 'MAE-ViT-B' } },
-    ViT: { DEPTH: 12, LAYER_DECAY: 1, WEIGHT_DECAY: 1e-4, NO_WEIGHT_DECAY: ['pos_embed'] },
-    SOLVER: {
-      ITER_PER_EPOCH: 23048,
-      MAX_EPOCH: 12,
-      BASE_LR: 1e-5,
-      BETAS: [0.9, 0.999],
-      WEIGHT_DECAY: 1e-4,
-      WEIGHT_DECAY_BN: 0,
-      OPTIMIZING_METHOD: 'adamw',
-      MOMENTUM: 0.9,
-      DAMPENING: 0,
-      NESTEROV: true,
-      APPLY_LR_SCALE: true,
-      SCHEDULER: 'warmup_multi_step',
-      GAMMA: 0.1,
-      STEPS: [5, 8],
-      WARMUP_ON: true,
-      WARMUP_FACTOR: 0.1,
-      WARMUP_EPOCH: 2,
-      WARMUP_METHOD: 'linear',
-    },
-  };
-  for (const [path, value] of Object.entries(changes)) {
+  const cfg = defaultConfig();
+  for (const [path, value] of Object.entries({ ...SETTINGS, ...changes })) {
     const keys = path.split('.');
     const last = keys.pop()!;
     let section = cfg as unknown as Record<string, Record<string, unknown>>;

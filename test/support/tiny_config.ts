@@ -2,6 +2,7 @@
 import { type Config, configFromOverrides } from '../../src/config/index.js';
 
 const TINY = {
+  'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B',
   'DATA.NUM_FRAMES': 4,
   'ViT.EMBED_DIM': 8,
   'ViT.DEPTH': 2,

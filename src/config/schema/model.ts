@@ -1,5 +1,7 @@
 /** @file Schema of MODEL and ViT: the backbone, the decoder, and the weights of the losses. */
+
 import { Type } from '@sinclair/typebox';
+import { BACKBONES } from './choices.js';
 import {
   AT_LEAST_ONE,
   bool,
@@ -16,9 +18,6 @@ import {
   word,
 } from './fields.js';
 import { MODEL_NONLOCAL, RESNETS_ONLY } from './resnet.js';
-
-/** Backbones that can be built. */
-export const BACKBONES = ['MAE-ViT-B', 'MAE-ViT-L'] as const;
 
 /** Backbones of the official code that cannot be built here. */
 const OTHER_BACKBONES = [

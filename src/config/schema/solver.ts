@@ -1,4 +1,5 @@
 /** @file Schema of SOLVER (length, optimizer, learning rate, saving, evaluation) and ENGINE. */
+import { OPTIMIZERS, SCHEDULERS, WARMUP_METHODS } from './choices.js';
 import {
   AT_LEAST_ONE,
   bool,
@@ -27,7 +28,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
     noEffect: 'only backbones with batch normalisation use it, and none can be built so far',
   }),
   SCHEDULER: word(
-    ['warmup_multi_step', 'half_period_cosine'],
+    SCHEDULERS,
     'warmup_multi_step',
     'Schedule of the learning rate: steps down at STEPS, or half a cosine down to zero.',
   ),
@@ -41,7 +42,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
   WARMUP_FACTOR: float(0.1, 'Factor on the learning rate at the start of the warm-up.', NOT_NEGATIVE),
   WARMUP_EPOCH: int(2, 'Epochs of the warm-up.', NOT_NEGATIVE),
   WARMUP_METHOD: word(
-    ['linear', 'constant'],
+    WARMUP_METHODS,
     'linear',
     'Rise linearly during the warm-up, or stay at WARMUP_FACTOR until it ends.',
   ),
@@ -88,7 +89,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
     'With ON_NONFINITE skip, the number of skipped iterations in a row that ends the run (not in the official code).',
     AT_LEAST_ONE,
   ),
-  OPTIMIZING_METHOD: word(['adamw', 'adam', 'sgd'], 'adamw', 'Optimizer, in any letter case.', {
+  OPTIMIZING_METHOD: word(OPTIMIZERS, 'adamw', 'Optimizer, in any letter case.', {
     anyCase: true,
   }),
   MOMENTUM: float(0.9, 'Momentum of sgd (the official code has no default for it).', RATE),

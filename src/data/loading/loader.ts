@@ -18,6 +18,16 @@ const CLIPS_PER_THREAD = 2;
 /** How many others are tried in place of a clip that cannot be loaded. */
 const REPLACEMENTS = 10;
 
+/** How many batches a loader has memory for, and how many are being read ahead. */
+export function loaderBuffers(numWorkers: number, batchSize: number): { slots: number; ahead: number } {
+  const clipsAhead = CLIPS_PER_THREAD * numWorkers;
+  return {
+    // Threads fill a second slot while the first is in use; the thread that asks gains nothing by it.
+    slots: numWorkers > 0 ? 2 : 1,
+    ahead: Math.max(BATCHES_AHEAD, Math.ceil(clipsAhead / batchSize)),
+  };
+}
+
 export interface LoaderOptions {
   readonly seed: number;
   /** The number of the first batch. */
@@ -66,13 +76,9 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
       : new LocalReader(dataset.transforms),
   ) {
     this.#nextBatch = options.start;
-    // Threads fill a second slot while the first is in use; one thread gains nothing by it.
-    this.#slots = Array.from({ length: options.numWorkers > 0 ? 2 : 1 }, () => ({
-      memory: null,
-      free: Promise.resolve(),
-    }));
-    const clipsAhead = CLIPS_PER_THREAD * options.numWorkers;
-    this.#ahead = Math.max(BATCHES_AHEAD, Math.ceil(clipsAhead / sampler.batchSize));
+    const { slots, ahead } = loaderBuffers(options.numWorkers, sampler.batchSize);
+    this.#slots = Array.from({ length: slots }, () => ({ memory: null, free: Promise.resolve() }));
+    this.#ahead = ahead;
   }
 
   /** The number of batches of the whole run, those before `start` included. */

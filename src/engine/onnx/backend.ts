@@ -1,14 +1,14 @@
 /** @file The tfjs backend `onnx`: records kernels on a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
 import type { FusedBackend, FusedKernelName } from '../kernel_contract.js';
-import { LazyGraph } from '../lazy/graph.js';
+import { type Compiler, LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
 import type { LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { CopyingBackend } from '../to_host.js';
-import { OrtCompiler } from './compiler.js';
 import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
-import type { HostArray, OrtRuntime, OrtTensor } from './runtime.js';
+import type { HostArray } from './runtime.js';
+import type { EngineTensor, TensorMemory } from './tensor.js';
 
 export const BACKEND_NAME = 'onnx';
 
@@ -23,7 +23,7 @@ function maxExecutables(): number {
   return Math.max(MIN_EXECUTABLES, Math.floor((EXECUTABLES_FRACTION * totalBytes) / EXECUTABLE_BYTES));
 }
 
-type DataId = Value<OrtTensor>;
+type DataId = Value<EngineTensor>;
 
 /** A tfjs DataId is a value of the graph. */
 export class OnnxBackend
@@ -31,20 +31,17 @@ export class OnnxBackend
   implements LazyBackend, FusedBackend, Recorder, CopyingBackend
 {
   readonly readsAreCopies = true;
-  readonly #graph: LazyGraph<OrtTensor>;
+  readonly #graph: LazyGraph<EngineTensor>;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
 
   constructor(
-    readonly runtime: OrtRuntime,
-    kernels: readonly Kernel<never>[],
+    readonly tensors: TensorMemory,
+    compiler: Compiler<EngineTensor>,
     readonly fusedKernels: ReadonlySet<FusedKernelName>,
   ) {
     super();
-    this.#graph = new LazyGraph(
-      new OrtCompiler(runtime, new Map(kernels.map(({ name, lower }) => [name, lower]))),
-      maxExecutables(),
-    );
+    this.#graph = new LazyGraph(compiler, maxExecutables());
   }
 
   get statistics(): LazyStatistics {
@@ -67,7 +64,7 @@ export class OnnxBackend
   ): tf.TensorInfo[] {
     const call = record(inputs, attrs);
     check?.(inputs, attrs, ({ dataId }) => this.#valueOf(dataId).buffer?.read() ?? null);
-    const operands: Operand<OrtTensor>[] = call.inputs.map(({ dataId, shape }) => ({
+    const operands: Operand<EngineTensor>[] = call.inputs.map(({ dataId, shape }) => ({
       value: this.#valueOf(dataId),
       shape,
     }));
@@ -83,7 +80,7 @@ export class OnnxBackend
 
   override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     const info = { shape, dtype: dtypeOf({ dtype }) };
-    const buffer = this.runtime.allocate(shape, info.dtype);
+    const buffer = this.tensors.allocate(shape, info.dtype);
     if (values) buffer.write(toHostArray(values, info.dtype));
     this.#alive++;
     return this.#graph.known(info, buffer);

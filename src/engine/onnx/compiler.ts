@@ -4,7 +4,7 @@ import type { Compiler, Executable, Graph, GraphNode } from '../lazy/graph.js';
 import { OrtError } from './c_api.js';
 import { GraphBuilder } from './graph_builder.js';
 import type { Lowering } from './kernel.js';
-import { encodeModel, type OnnxNode } from './model_format.js';
+import { encodeModel, type OnnxGraph, type OnnxNode } from './model_format.js';
 import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
 
 /** The stream of kernels that give wrong results on more than one thread. */
@@ -17,7 +17,7 @@ export class OrtCompiler implements Compiler<OrtTensor> {
   ) {}
 
   compile(graph: Graph): Executable<OrtTensor> {
-    const model = this.#toOnnx(graph);
+    const model = encodeModel(lowerGraph(graph, this.lowerings));
     const outputs = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     let session: OrtSession;
     try {
@@ -44,38 +44,39 @@ export class OrtCompiler implements Compiler<OrtTensor> {
       release: () => session.release(),
     };
   }
+}
 
-  #toOnnx(graph: Graph): Uint8Array {
-    const builder = new GraphBuilder();
-    const results: string[][] = [];
-    for (const [n, node] of graph.nodes.entries()) {
-      builder.label = `${node.op} ${n}`;
-      const operands = node.inputs.map(({ source, shape }) => {
-        const isInput = 'input' in source;
-        const info = isInput ? graph.inputs[source.input] : graph.nodes[source.node].outputs[source.output];
-        const name = isInput ? `i${source.input}` : results[source.node][source.output];
-        const isView = `${shape}` !== `${info.shape}`;
-        return { name: isView ? builder.view(name, shape) : name, shape, dtype: info.dtype };
-      });
-      const lower = this.lowerings.get(node.op);
-      if (!lower) throw new Error(`no lowering of ${node.op}`);
-      const lowered = lower(builder, operands, node);
-      results.push(typeof lowered === 'string' ? [lowered] : lowered);
-    }
-    const nodes = nameOutputs(
-      builder.nodes,
-      graph.outputs.map(({ node, output }) => results[node][output]),
-    );
-    return encodeModel({
-      nodes,
-      constants: builder.constants,
-      inputs: graph.inputs.map(({ shape, dtype }, i) => ({ name: `i${i}`, shape, type: dtype })),
-      outputs: graph.outputs.map(({ node, output }, o) => {
-        const { shape, dtype } = graph.nodes[node].outputs[output];
-        return { name: `o${o}`, shape, type: dtype };
-      }),
+/** Lowers a recorded graph to ONNX. Inputs are named i0, i1, …, outputs o0, o1, …. */
+export function lowerGraph(graph: Graph, lowerings: ReadonlyMap<string, Lowering>): OnnxGraph {
+  const builder = new GraphBuilder();
+  const results: string[][] = [];
+  for (const [n, node] of graph.nodes.entries()) {
+    builder.label = `${node.op} ${n}`;
+    const operands = node.inputs.map(({ source, shape }) => {
+      const isInput = 'input' in source;
+      const info = isInput ? graph.inputs[source.input] : graph.nodes[source.node].outputs[source.output];
+      const name = isInput ? `i${source.input}` : results[source.node][source.output];
+      const isView = `${shape}` !== `${info.shape}`;
+      return { name: isView ? builder.view(name, shape) : name, shape, dtype: info.dtype };
     });
+    const lower = lowerings.get(node.op);
+    if (!lower) throw new Error(`no lowering of ${node.op}`);
+    const lowered = lower(builder, operands, node);
+    results.push(typeof lowered === 'string' ? [lowered] : lowered);
   }
+  const nodes = nameOutputs(
+    builder.nodes,
+    graph.outputs.map(({ node, output }) => results[node][output]),
+  );
+  return {
+    nodes,
+    constants: builder.constants,
+    inputs: graph.inputs.map(({ shape, dtype }, i) => ({ name: `i${i}`, shape, type: dtype })),
+    outputs: graph.outputs.map(({ node, output }, o) => {
+      const { shape, dtype } = graph.nodes[node].outputs[output];
+      return { name: `o${o}`, shape, type: dtype };
+    }),
+  };
 }
 
 /** Renames the results that are kept to o0, o1, …; a result that has such a name already is copied. */

@@ -7,7 +7,8 @@ import { chooseCoreThreads, resolveThreads } from '../threads.js';
 import type { EngineInfo, EngineProvider, Problem, StartOptions } from '../types.js';
 import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
-import { FUSED_NAMES, RECORDED_KERNELS, registerKernels } from './registration.js';
+import { OrtCompiler } from './compiler.js';
+import { FUSED_NAMES, LOWERINGS, registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
@@ -36,14 +37,14 @@ export class OnnxEngine implements EngineProvider {
 
   async start({ threads: requested = 0, verbose = false }: StartOptions): Promise<Omit<EngineInfo, 'notes'>> {
     // ONNX Runtime has one environment with one pool of threads in a process, and so does tfjs one backend of a name.
-    const running = tf.findBackend(BACKEND_NAME) as OnnxBackend | null;
-    if (running)
-      refuseOtherThreads('onnx', running.runtime.threads, resolveThreads(requested, this.probe.env));
-    const runtime = running?.runtime ?? startRuntime(this.probe, { threads: requested, verbose });
+    const running = (tf.findBackend(BACKEND_NAME) as OnnxBackend | null)?.tensors as OrtRuntime | undefined;
+    if (running) refuseOtherThreads('onnx', running.threads, resolveThreads(requested, this.probe.env));
+    const runtime = running ?? startRuntime(this.probe, { threads: requested, verbose });
     runtime.setVerbose(verbose);
     if (!running) {
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, RECORDED_KERNELS, FUSED_NAMES));
-      registerKernels();
+      const compiler = new OrtCompiler(runtime, LOWERINGS);
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler, FUSED_NAMES));
+      registerKernels(BACKEND_NAME);
     }
     await tf.setBackend(BACKEND_NAME);
     const { threads, reason } = runtime.threads;

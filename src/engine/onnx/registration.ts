@@ -2,8 +2,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import type { FusedKernelName } from '../kernel_contract.js';
-import { BACKEND_NAME, type OnnxBackend } from './backend.js';
-import type { CompositeKernel, FusedKernel, Kernel } from './kernel.js';
+import type { OnnxBackend } from './backend.js';
+import type { CompositeKernel, FusedKernel, Kernel, Lowering } from './kernel.js';
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
 import { attentionGradKernels, selfAttention, selfAttentionGrad } from './kernels/attention.js';
@@ -63,6 +63,11 @@ export const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
   ...attentionGradKernels,
 ];
 
+/** Lowerings to ONNX by the kernels' names. */
+export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map(
+  RECORDED_KERNELS.map(({ name, lower }) => [name, lower]),
+);
+
 /** The kernels whose result is a list to tfjs, however long. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
 
@@ -87,18 +92,28 @@ const ALIASES: Readonly<Record<string, Alias>> = {
 };
 
 /** Registers the kernels with tfjs, and for tfjs's other kernels functions that throw EngineError. */
-export function registerKernels(): void {
+export function registerKernels(backendName: string): void {
+  const register = (kernelName: string, run: KernelFunction) =>
+    registerKernel({ backendName, kernelName }, run);
   const kernels = new Map(TFJS_KERNELS.map((kernel) => [kernel.name, kernel]));
   for (const name of new Set([...kernels.keys(), ...Object.keys(ALIASES)]))
-    registerTfjsKernel(name, kernels.get(name), ALIASES[name]);
-  for (const kernel of fused) registerFusedKernel(kernel);
-  registerMissingKernels();
+    register(name, tfjsKernel(name, kernels.get(name), ALIASES[name]));
+  for (const kernel of fused) register(kernel.name, fusedKernel(kernel));
+  const known = new Set(tf.getKernelsForBackend(backendName).map(({ kernelName }) => kernelName));
+  for (const { kernelName } of tf.getKernelsForBackend('cpu'))
+    if (!known.has(kernelName)) register(kernelName, missingKernel(kernelName));
 }
 
+type KernelFunction = (
+  backend: OnnxBackend,
+  inputs: Readonly<Record<string, tf.TensorInfo>>,
+  attrs: tf.NamedAttrMap,
+) => tf.TensorInfo | tf.TensorInfo[];
+
 /** Calls `kernel`, unless `aliasOf` finds that the operand's data will do. */
-function registerTfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: Alias): void {
+function tfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: Alias): KernelFunction {
   const isList = LIST_KERNELS.includes(name);
-  register(name, (backend, inputs, attrs) => {
+  return (backend, inputs, attrs) => {
     const x = inputs.x ?? inputs.input;
     const shape = aliasOf?.(x, attrs);
     if (shape) {
@@ -108,41 +123,30 @@ function registerTfjsKernel(name: string, kernel: Kernel<never> | undefined, ali
     // tfjs calls a kernel with the inputs that its operation documents.
     const results = backend.record(kernel as Kernel, inputs, attrs);
     return results.length === 1 && !isList ? results[0] : results;
-  });
+  };
 }
 
 /** nn/fused.ts calls these kernels with inputs and attributes of the contract. */
-function registerFusedKernel(kernel: AnyFusedKernel): void {
-  register(kernel.name, (backend, inputs, attrs) =>
+function fusedKernel(kernel: AnyFusedKernel): KernelFunction {
+  return (backend, inputs, attrs) =>
     'record' in kernel
       ? backend.record(kernel, inputs as never, attrs as never)
-      : kernel.run(backend, inputs as never, attrs as never),
-  );
+      : kernel.run(backend, inputs as never, attrs as never);
 }
 
-function registerMissingKernels(): void {
-  const known = new Set(tf.getKernelsForBackend(BACKEND_NAME).map(({ kernelName }) => kernelName));
-  for (const { kernelName } of tf.getKernelsForBackend('cpu')) {
-    if (known.has(kernelName)) continue;
-    register(kernelName, () => {
-      const caller = tf.engine().state.activeScope?.name;
-      throw new EngineError(
-        `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
-      );
-    });
-  }
+/** Throws EngineError. */
+function missingKernel(kernelName: string): KernelFunction {
+  return () => {
+    const caller = tf.engine().state.activeScope?.name;
+    throw new EngineError(
+      `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
+    );
+  };
 }
 
-type KernelFunction = (
-  backend: OnnxBackend,
-  inputs: Readonly<Record<string, tf.TensorInfo>>,
-  attrs: tf.NamedAttrMap,
-) => tf.TensorInfo | tf.TensorInfo[];
-
-function register(kernelName: string, run: KernelFunction): void {
+function registerKernel(place: { kernelName: string; backendName: string }, run: KernelFunction): void {
   tf.registerKernel({
-    kernelName,
-    backendName: BACKEND_NAME,
+    ...place,
     kernelFunc: ({ inputs, attrs = {}, backend }) =>
       run(backend as OnnxBackend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs),
   });

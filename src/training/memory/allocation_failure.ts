@@ -1,7 +1,7 @@
-/** @file Telling allocations that failed from other errors, and saying what the user can do. */
+/** @file Recognises failed allocations by the messages of the libraries. */
 import { gib } from '../../util/text.js';
 
-/** Smaller lengths that JavaScript refuses are a fault of the program, not a lack of memory. */
+/** If JavaScript refuses a smaller length, the program is at fault, not the memory. */
 const LARGE_LENGTH = 2 ** 28;
 const ELEMENT_BYTES: Record<string, number> = {
   double: 8,
@@ -12,7 +12,7 @@ const ELEMENT_BYTES: Record<string, number> = {
   uint8: 1,
 };
 
-/** What was asked for, as each of the libraries says it; null: it does not say. */
+/** Messages of the libraries, and how each names the requested memory; null if it does not. */
 const FAILURES: readonly { says: RegExp; what(found: RegExpExecArray): string | null }[] = [
   // ONNX Runtime's arena.
   { says: /requested buffer of size (\d+)/, what: ([, bytes]) => gib(Number(bytes)) },
@@ -24,7 +24,7 @@ const FAILURES: readonly { says: RegExp; what(found: RegExpExecArray): string | 
   },
   { says: /failed to allocate ([\d.]+ ?[KMGT]i?B)/i, what: ([, size]) => size },
   { says: /failed to alloc\w* (?:memory for )?(\d{4,}) bytes/i, what: ([, bytes]) => gib(Number(bytes)) },
-  // Kernels that want memory of their own.
+  // Kernels that allocate memory themselves.
   { says: /\bbad[_ ]alloc(ation)?\b/, what: () => null },
   { says: /failed to allocate memory|cannot allocate memory|out of memory(?!\?)/i, what: () => null },
   { says: /RESOURCE_EXHAUSTED|ResourceExhausted|CUDA_ERROR_OUT_OF_MEMORY|ENOMEM/, what: () => null },
@@ -39,7 +39,7 @@ function product(shape: string): number {
 
 /** An allocation that failed. */
 export interface AllocationFailure {
-  /** What was asked for, in words, or null. */
+  /** The requested memory in words, or null. */
   what: string | null;
 }
 
@@ -48,7 +48,7 @@ export function allocationFailure(error: unknown): AllocationFailure | null {
   let found: AllocationFailure | null = null;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const failure = failureIn(cause);
-    // What says the most wins over what comes first.
+    // The first message that names the size wins over earlier ones.
     if (failure?.what) return failure;
     found ??= failure;
   }

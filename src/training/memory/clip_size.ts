@@ -1,4 +1,4 @@
-/** @file The largest clip that a data set gives, from the headers of a few pictures. */
+/** @file The largest clip of a data set, from the headers of a few images. */
 
 import { readPictureSize } from '../../data/clip/image_size.js';
 import { type Size, scaledSize } from '../../data/clip/transforms.js';
@@ -6,27 +6,27 @@ import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { batchShape } from '../../data/loading/collate.js';
 import { DataError } from '../../errors.js';
 
-/** Pictures looked at, one of each video: a video's frames have one size, and most videos have that of others. */
-const MOST_PICTURES = 64;
-/** What is assumed where no header can be read. */
+/** Maximum number of images to read, one per video: a video's frames share one size, and many videos do too. */
+const MAX_IMAGES = 64;
+/** Shape that is assumed if no header can be read. */
 const WIDE: Size = { height: 9, width: 16 };
 
 export interface ClipSizeOptions {
   /** Short sides that clips are resized to. */
   readonly scales: readonly number[];
-  /** Both sides of a batch are multiples of it; 0: of nothing. */
+  /** Both sides of a batch are multiples of it; 0: no rounding. */
   readonly sizeDivisibility: number;
   /** Whether wide and high clips may share a batch, which then is as wide and as high as the largest of either. */
   readonly mixed: boolean;
 }
 
 /**
- * The size, in pixels, of the largest batch after resizing and padding. One picture each of up to 64 videos, evenly spread over the
- * data set, stands for all; a 16:9 picture where none can be read.
+ * The size, in pixels, of the largest batch after resizing and padding. One image each of up to 64 videos, evenly spread over the
+ * data set, stands for all; a 16:9 image if none can be read.
  */
 export function largestClip(dataset: AvaDataset, { scales, sizeDivisibility, mixed }: ClipSizeOptions): Size {
   const scale = Math.max(...scales);
-  const clips = samplePictures(dataset).map((size) => scaledSize(size, scale));
+  const clips = sampleImages(dataset).map((size) => scaledSize(size, scale));
   const batches = mixed ? [clips] : clips.map((clip) => [clip]);
   const sizes = batches.map((batch) => paddedSize(batch, sizeDivisibility));
   return sizes.reduce((largest, size) =>
@@ -43,16 +43,16 @@ export function paddedSize(clips: readonly Size[], sizeDivisibility: number): Si
   return { height, width };
 }
 
-function samplePictures(dataset: AvaDataset): Size[] {
+function sampleImages(dataset: AvaDataset): Size[] {
   const firsts = new Map(dataset.keyFrames.toReversed().map((frame) => [frame.videoIndex, frame]));
   const frames = [...firsts.values()];
-  const step = Math.max(1, frames.length / MOST_PICTURES);
+  const step = Math.max(1, frames.length / MAX_IMAGES);
   const sizes: Size[] = [];
   for (let i = 0; i < frames.length; i += step) {
     try {
       sizes.push(readPictureSize(dataset.keyFramePath(frames[Math.floor(i)]), 'a key frame'));
     } catch (error) {
-      // Its format may be one whose header is not known here, or it is broken, which is for the loader to say.
+      // The header may be of an unknown format, or broken, which the loader will report.
       if (!(error instanceof DataError)) throw error;
     }
   }

@@ -1,6 +1,5 @@
-/** @file A run's memory: what it will take, said at its start, and what to do where it was not enough. */
+/** @file Says how much memory a run will take before it starts, and what to do if it was not enough. */
 import { type Checkpointer, COPY_SHARE } from '../../checkpoint/checkpointer.js';
-
 import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
@@ -14,8 +13,9 @@ import { residentMemory } from '../../util/memory.js';
 import { gib } from '../../util/text.js';
 import { allocationFailure } from './allocation_failure.js';
 import { largestClip } from './clip_size.js';
-import { estimateMemory, type MemoryEstimate, type MemoryFacts } from './estimate.js';
-import { memoryRemedies } from './remedies.js';
+import { runTensors } from './dry_run.js';
+import { estimateFrom, type MemoryEstimate, type MemoryFacts } from './estimate.js';
+import { memoryRemedies, unmeasuredRemedies } from './remedies.js';
 
 export interface MemoryGuardOptions {
   cfg: Config;
@@ -23,101 +23,122 @@ export interface MemoryGuardOptions {
   model: Module;
   /** Null if the clips are not known beforehand. */
   data: AvaDataset | null;
-  /** Null where the run does not evaluate. */
+  /** Null if the run does not evaluate. */
   testData: AvaDataset | null;
   checkpointer: Checkpointer;
-  /** Of the process, before it held weights. */
+  /** Resident memory of the process before it held weights. */
   processBytes: number;
 }
 
-/** Follows one run. */
+/** The estimate of a run's memory and its input. */
+interface Forecast {
+  facts: MemoryFacts;
+  estimate: MemoryEstimate;
+}
+
+/** Watches the memory of one run. */
 export class MemoryGuard {
-  /** Null on engines whose memory is not known beforehand. */
-  readonly #facts: MemoryFacts | null;
+  /** Null on engines whose memory cannot be estimated, and before `announce`. */
+  #forecast: Forecast | null = null;
 
-  constructor(private readonly options: MemoryGuardOptions) {
-    this.#facts =
-      options.engine.engine === 'onnx' && options.data !== null ? factsOf(options, options.data) : null;
-  }
+  constructor(private readonly options: MemoryGuardOptions) {}
 
-  /** One line about the peak to come; a warning, with what helps, where there is less. */
-  announce(log: Logger): void {
-    if (!this.#facts) return;
-    const { cfg } = this.options;
-    const estimate = estimateMemory(cfg, this.#facts);
+  /**
+   * Logs one line about the coming peak; a warning with remedies if there is less memory. No other work may use the
+   * engine until it resolves.
+   */
+  async announce(log: Logger): Promise<void> {
+    const { data, engine } = this.options;
+    if (engine.engine !== 'onnx' || data === null) return;
+    try {
+      this.#forecast = await forecast(this.options, data);
+    } catch (error) {
+      // The run itself can do without an estimate.
+      log.warn({ err: error }, `memory: the peak could not be estimated: ${(error as Error).message}`);
+      return;
+    }
+    const { facts, estimate } = this.#forecast;
     const { totalBytes, limitedBy, room } = roomHere();
     const limit = limitedBy ? ` (the limit in ${limitedBy})` : '';
     const here = `${limit}${room < 0.9 * totalBytes ? `, ${gib(room)} of them free` : ''}`;
     const line = `memory: about ${gib(estimate.peak)} at the peak (${describe(estimate)}); ${gib(totalBytes)} here${here}`;
-    if (estimate.peak <= room) log.info({ memory: estimate, processBytes: this.#facts.processBytes }, line);
-    else {
-      const remedies = memoryRemedies(cfg, this.#facts, room).map((remedy) => `\n  ${remedy}`);
-      log.warn(
-        { memory: estimate, processBytes: this.#facts.processBytes },
-        `${line}. This will most likely not fit. Less take:${remedies.join('')}`,
-      );
-    }
+    const fields = { memory: estimate, processBytes: facts.processBytes };
+    if (estimate.peak <= room) log.info(fields, line);
+    else log.warn(fields, `${line}. This will most likely not fit. ${await this.#remedies(room)}`);
   }
 
   /**
-   * Returns the error to end the run with: OutOfMemoryError for a failed allocation, others as they are. `shape` is that of the
-   * latest batch.
+   * Returns the error to end the run with: an OutOfMemoryError if an allocation failed, else `error` itself. `shape` is that
+   * of the last batch.
    */
-  explained(error: unknown, shape: Batch['shape'] | null): unknown {
+  async explained(error: unknown, shape: Batch['shape'] | null): Promise<unknown> {
     const failure = allocationFailure(error);
     if (!failure) return error;
-    const { cfg } = this.options;
     const { rssBytes, gpuBytes } = this.options.engine.memory();
     const { totalBytes, room } = roomHere();
-    const estimate = this.#facts && estimateMemory(cfg, this.#facts);
     const gpu = gpuBytes === undefined ? '' : `, and ${gib(gpuBytes)} of the GPU's`;
-    const [clips, frames, height, width] = shape ?? [];
     const sentences = [
-      `out of memory: ${failure.what ?? 'memory'} could not be had. This process has ${gib(rssBytes)}${gpu}; ` +
+      `out of memory: ${failure.what ?? 'memory'} could not be allocated. This process has ${gib(rssBytes)}${gpu}; ` +
         `of ${gib(totalBytes)} here ${gib(Math.max(0, room - rssBytes))} are free`,
-      shape &&
-        `The batch was ${clips} ${clips === 1 ? 'clip' : 'clips'} of ${frames} frames, ${height}×${width}` +
-          (estimate ? `; the run was expected to take ${gib(estimate.peak)} (${describe(estimate)})` : ''),
+      shape && this.#describeBatch(shape),
       this.#lastCheckpoint(),
+      await this.#remedies(room),
     ];
-    const text = sentences.filter((sentence) => sentence).join('. ');
-    return new OutOfMemoryError(text + this.#remedies(room), { cause: error });
+    return new OutOfMemoryError(sentences.filter((sentence) => sentence).join('. '), { cause: error });
   }
 
-  #remedies(room: number): string {
-    const remedies = memoryRemedies(this.options.cfg, this.#facts, room);
-    return remedies.length > 0 ? `. Less take:\n  ${remedies.join('\n  ')}` : '';
+  /** The last batch, and what the run was expected to take. */
+  #describeBatch([clips, frames, height, width]: Batch['shape']): string {
+    const estimate = this.#forecast?.estimate;
+    const expected = estimate
+      ? `; the run was expected to take ${gib(estimate.peak)} (${describe(estimate)})`
+      : '';
+    return `The batch was ${clips} ${clips === 1 ? 'clip' : 'clips'} of ${frames} frames, ${height}×${width}${expected}`;
   }
 
-  /** Files are replaced as a whole, so the one that is named is whole. */
+  async #remedies(room: number): Promise<string> {
+    const { cfg } = this.options;
+    const unmeasured = () => unmeasuredRemedies(cfg);
+    // After a failed allocation there may be no memory for a dry run either.
+    const remedies = this.#forecast
+      ? await memoryRemedies(cfg, this.#forecast.facts, room).catch(unmeasured)
+      : unmeasured();
+    return remedies.length > 0 ? `These settings take less:\n  ${remedies.join('\n  ')}` : '';
+  }
+
+  /** A failed run leaves no broken checkpoint, because files are replaced as a whole. */
   #lastCheckpoint(): string {
     const path = this.options.checkpointer.latest();
     return path === null ? 'No checkpoint was saved yet' : `The last checkpoint, ${path}, is as it was`;
   }
 }
 
-/** What there is in all, and what this process could have of it. */
+/** The machine's memory, and how much of it this process could have. */
 function roomHere(): MachineMemory & { room: number } {
   const memory = machineMemory();
   return { ...memory, room: Math.min(memory.totalBytes, memory.freeBytes + residentMemory()) };
 }
 
-function factsOf(options: MemoryGuardOptions, data: AvaDataset): MemoryFacts {
+async function forecast(options: MemoryGuardOptions, data: AvaDataset): Promise<Forecast> {
   const { cfg, model, testData, processBytes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });
+  const frozen = [...model.namedParameters()].filter(([, { requiresGrad }]) => !requiresGrad);
   const facts = {
-    parameters: [...model.namedParameters()],
+    frozen: frozen.map(([name]) => name),
     clip: clip(data, cfg.DATA.TRAIN_MIN_SCALES, clipsPerStep(cfg)),
     testClip: testData && clip(testData, cfg.DATA.TEST_MIN_SCALES, cfg.TEST.VIDEOS_PER_BATCH),
     savesBesideTraining: false,
     processBytes,
   };
-  // A copy is made where there is room for it beside the step.
-  const { peak, weights, optimizer } = estimateMemory(cfg, facts);
-  const left = roomHere().room - peak;
-  return { ...facts, savesBesideTraining: weights + optimizer <= COPY_SHARE * left };
+  const tensors = await runTensors(cfg, facts);
+  const estimate = estimateFrom(tensors, cfg, facts);
+  // The saver makes a copy if there is room for it beside the step.
+  const left = roomHere().room - estimate.peak;
+  if (estimate.weights + estimate.optimizer > COPY_SHARE * left) return { facts, estimate };
+  const saving = { ...facts, savesBesideTraining: true };
+  return { facts: saving, estimate: estimateFrom(tensors, cfg, saving) };
 }
 
 /** The parts that matter, in GiB, the largest first. */

@@ -1,45 +1,73 @@
-/** @file Settings with which a run takes less memory, the ones that cost least first, each with what it would then take. */
+/** @file Settings with which a run takes less memory, the cheapest first, each with the peak that it would have. */
 import type { Config } from '../../config/index.js';
+import type { Size } from '../../data/clip/transforms.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import { gib } from '../../util/text.js';
-import { estimateMemory, type MemoryFacts } from './estimate.js';
+import { runTensors } from './dry_run.js';
+import { estimateFrom, type MemoryFacts } from './estimate.js';
 
-/** Pictures get smaller by this many pixels at a time, the stride of the coarsest map. */
+/** Step in which images get smaller, in pixels: the stride of the coarsest map. */
 const PIXELS = 32;
-/** What saves less than this share is not worth naming. */
+/** Share of the peak that a change must save to be named. */
 const WORTH_IT = 0.01;
 
-/** A change of the configuration, and of the facts that follow from it. */
+/** A change of the configuration, and the facts that it changes. */
 interface Change {
   words: string;
   cfg: Config;
   facts?: Partial<MemoryFacts>;
+  /** Whether the run's tensors stay as they are. */
+  sameTensors?: boolean;
+}
+
+/** Settings that may help, in words, for an engine whose memory cannot be estimated. */
+export function unmeasuredRemedies(cfg: Config): string[] {
+  return changesOf(cfg, null).map((values) => (values.at(-1) as Change).words);
 }
 
 /**
- * What to set, in words. `room` is what there is, in bytes: of several values the first that fits into it is named. Without `facts`
- * (on an engine whose memory is not known beforehand) no sizes are given; with them nothing that does not help.
+ * Settings that help, in words, each with the peak that the run would have. `room` is the available
+ * memory in bytes: of several values the first that fits is named.
  */
-export function memoryRemedies(cfg: Config, facts: MemoryFacts | null, room: number): string[] {
-  const peakOf = (change: Omit<Change, 'words'>) =>
-    facts ? estimateMemory(change.cfg, { ...facts, ...change.facts }).peak : null;
-  const now = peakOf({ cfg });
+export async function memoryRemedies(cfg: Config, facts: MemoryFacts, room: number): Promise<string[]> {
+  const tensors = await runTensors(cfg, facts);
+  const { peak: now } = estimateFrom(tensors, cfg, facts);
+  const peakOf = async (change: Change) => {
+    const changed = { ...facts, ...change.facts };
+    const own = change.sameTensors ? tensors : await runTensors(change.cfg, changed);
+    return estimateFrom(own, change.cfg, changed).peak;
+  };
   const remedies: string[] = [];
-  for (const changes of [
-    checkpointing(cfg),
-    smallerTestBatch(cfg),
-    smallerParts(cfg),
-    smallerPictures(cfg, facts),
-    fewerThreads(cfg),
-  ]) {
-    const measured = changes.map((change) => ({ ...change, peak: peakOf(change) }));
-    const chosen = measured.find(({ peak }) => peak !== null && peak <= room) ?? measured.at(-1);
-    if (!chosen) continue;
-    const { words, peak } = chosen;
-    if (peak === null || now === null) remedies.push(words);
-    else if (peak <= (1 - WORTH_IT) * now) remedies.push(`${words} (about ${gib(peak)})`);
+  for (const values of changesOf(cfg, facts.clip)) {
+    const { words, peak } = await firstThatFits(values, peakOf, room);
+    if (peak <= (1 - WORTH_IT) * now) remedies.push(`${words} (about ${gib(peak)})`);
   }
   return remedies;
+}
+
+/** Lists of values to try, for each setting that may help. */
+function changesOf(cfg: Config, clip: Size | null): Change[][] {
+  return [
+    checkpointing(cfg),
+    smallerTestBatch(cfg),
+    smallerMicroBatch(cfg),
+    smallerImages(cfg, clip),
+    fewerThreads(cfg),
+  ].filter((values) => values.length > 0);
+}
+
+/** The first change with which the run fits into `room`, or else the last one. */
+async function firstThatFits(
+  changes: readonly Change[],
+  peakOf: (change: Change) => Promise<number>,
+  room: number,
+): Promise<{ words: string; peak: number }> {
+  let chosen = { words: '', peak: Number.POSITIVE_INFINITY };
+  for (const change of changes) {
+    chosen = { words: change.words, peak: await peakOf(change) };
+    if (chosen.peak <= room) break;
+  }
+  return chosen;
 }
 
 function checkpointing(cfg: Config): Change[] {
@@ -47,26 +75,26 @@ function checkpointing(cfg: Config): Change[] {
   return [{ words: 'ViT.USE_CHECKPOINT True', cfg: changed(cfg, 'ViT', { USE_CHECKPOINT: true }) }];
 }
 
-/** The same clips in more parts, from the fewest on. */
-function smallerParts(cfg: Config): Change[] {
-  return divisorsBelow(cfg.SOLVER.VIDEOS_PER_BATCH).map((part) => {
-    const parts = clipsPerStep(cfg) / part;
+/** More and smaller micro-batches of the same clips, the fewest first. */
+function smallerMicroBatch(cfg: Config): Change[] {
+  return divisorsBelow(cfg.SOLVER.VIDEOS_PER_BATCH).map((clips) => {
+    const count = clipsPerStep(cfg) / clips;
     return {
-      words: `SOLVER.VIDEOS_PER_BATCH ${part} SOLVER.ACCUMULATE ${parts}, which computes the same`,
-      cfg: changed(cfg, 'SOLVER', { VIDEOS_PER_BATCH: part, ACCUMULATE: parts }),
+      words: `SOLVER.VIDEOS_PER_BATCH ${clips} SOLVER.ACCUMULATE ${count}, which computes the same`,
+      cfg: changed(cfg, 'SOLVER', { VIDEOS_PER_BATCH: clips, ACCUMULATE: count }),
     };
   });
 }
 
 function smallerTestBatch(cfg: Config): Change[] {
-  return divisorsBelow(cfg.TEST.VIDEOS_PER_BATCH).map((part) => ({
-    words: `TEST.VIDEOS_PER_BATCH ${part}`,
-    cfg: changed(cfg, 'TEST', { VIDEOS_PER_BATCH: part }),
+  return divisorsBelow(cfg.TEST.VIDEOS_PER_BATCH).map((clips) => ({
+    words: `TEST.VIDEOS_PER_BATCH ${clips}`,
+    cfg: changed(cfg, 'TEST', { VIDEOS_PER_BATCH: clips }),
   }));
 }
 
-/** Down to half the size, below which people in the distance are a few pixels. */
-function smallerPictures(cfg: Config, facts: MemoryFacts | null): Change[] {
+/** Smaller images, down to half the size; below it, distant people are only a few pixels. */
+function smallerImages(cfg: Config, clip: Size | null): Change[] {
   const scale = Math.max(...cfg.DATA.TRAIN_MIN_SCALES);
   const sizes: number[] = [];
   for (
@@ -80,14 +108,20 @@ function smallerPictures(cfg: Config, facts: MemoryFacts | null): Change[] {
     return {
       words: `DATA.TRAIN_MIN_SCALES with nothing above ${size}`,
       cfg,
-      facts: facts ? { clip: { height: shrunk(facts.clip.height), width: shrunk(facts.clip.width) } } : {},
+      ...(clip && { facts: { clip: { height: shrunk(clip.height), width: shrunk(clip.width) } } }),
     };
   });
 }
 
 function fewerThreads(cfg: Config): Change[] {
   if (cfg.DATALOADER.NUM_WORKERS < 2) return [];
-  return [{ words: 'DATALOADER.NUM_WORKERS 1', cfg: changed(cfg, 'DATALOADER', { NUM_WORKERS: 1 }) }];
+  return [
+    {
+      words: 'DATALOADER.NUM_WORKERS 1',
+      cfg: changed(cfg, 'DATALOADER', { NUM_WORKERS: 1 }),
+      sameTensors: true,
+    },
+  ];
 }
 
 function changed<K extends 'ViT' | 'SOLVER' | 'TEST' | 'DATALOADER'>(
@@ -98,7 +132,7 @@ function changed<K extends 'ViT' | 'SOLVER' | 'TEST' | 'DATALOADER'>(
   return { ...cfg, [section]: { ...cfg[section], ...changes } };
 }
 
-/** From the largest to 1. */
+/** The divisors of n that are smaller than n, in falling order. */
 function divisorsBelow(n: number): number[] {
-  return Array.from({ length: n - 1 }, (_, i) => n - 1 - i).filter((part) => n % part === 0);
+  return Array.from({ length: n - 1 }, (_, i) => n - 1 - i).filter((divisor) => n % divisor === 0);
 }

@@ -1,13 +1,13 @@
 /** @file A loss or gradients that are not finite: the facts of one step, and the error that tells them. */
 import type { ClipInfo } from '../../data/clip/clip.js';
 import { UserError } from '../../errors.js';
-import type { BatchPart } from '../../model/dropout.js';
+import type { MicroBatch } from '../../model/dropout.js';
 
 /** What was not finite in a step. */
 export interface NonFinite {
   readonly what: 'loss' | 'gradients';
   /** The clips that it was computed from, and which of the batch they were. */
-  readonly part: BatchPart;
+  readonly part: MicroBatch;
   /** The loss terms of these clips, and their mean. */
   readonly terms: ReadonlyMap<string, number>;
   readonly total: number;

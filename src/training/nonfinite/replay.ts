@@ -121,7 +121,7 @@ async function partOutputs(
   for (const part of parts) {
     const { video, shape, whwh } = clipsOf(batch, part);
     const stream = stepRng(seed, iteration);
-    const masks = { uniform: () => stream.uniform(), part };
+    const masks = { uniform: () => stream.uniform(), microBatch: part };
     const made = tf.tidy(() =>
       noGrad(() => {
         const input = tf.tensor(video, [...shape]);

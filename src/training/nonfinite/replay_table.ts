@@ -43,7 +43,9 @@ function conclusion(nonFinite: Replay['nonFinite'], outputs: Replay['outputs']):
   if (nonFinite === null) return ['All is finite.'];
   const { part, parameters } = nonFinite;
   const of =
-    part.count === part.of ? '' : ` (clips ${part.first + 1} to ${part.first + part.count} of ${part.of})`;
+    part.count === part.batchSize
+      ? ''
+      : ` (clips ${part.first + 1} to ${part.first + part.count} of ${part.batchSize})`;
   return [
     `${describeNonFinite(nonFinite)}${of}.`,
     ...(parameters.length > 0

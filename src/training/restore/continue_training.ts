@@ -7,7 +7,7 @@ import { DamagedDataError } from '../../formats/checksum.js';
 import type { PyValue } from '../../formats/python/values.js';
 import type { LineLog } from '../../run/log.js';
 import { lrScaleWarning, makeLrScheduler } from '../../solver/index.js';
-import type { LrSchedule, RateHolder } from '../../solver/lr_schedule.js';
+import type { LrHolder, LrSchedule } from '../../solver/lr_schedule.js';
 import { scheduleKindOf } from '../../solver/make_lr_scheduler.js';
 import { describeSchedules, type ScheduleChoice } from '../../solver/schedule_text.js';
 import { describeOptimizerSettings } from '../../solver/settings_text.js';
@@ -99,8 +99,8 @@ function schedulesFor(
   cfg: Config,
 ): Pick<ScheduleChoice, 'configured' | 'saved' | 'past' | 'savedKind'> | null {
   const savedKind = scheduleKindOf(state) ?? cfg.SOLVER.SCHEDULER;
-  const make = (SCHEDULER: string) =>
-    makeLrScheduler({ ...cfg, SOLVER: { ...cfg.SOLVER, SCHEDULER } }, copyOfRates(scheduler));
+  const make = (SCHEDULER: Config['SOLVER']['SCHEDULER']) =>
+    makeLrScheduler({ ...cfg, SOLVER: { ...cfg.SOLVER, SCHEDULER } }, copyOfLrs(scheduler));
   const [configured, saved] = [make(cfg.SOLVER.SCHEDULER), make(cfg.SOLVER.SCHEDULER)];
   const past = make(savedKind);
   try {
@@ -112,7 +112,7 @@ function schedulesFor(
   }
 }
 
-/** Rates for a schedule that drives nothing. */
-function copyOfRates({ optimizer, baseLrs }: LrSchedule): RateHolder {
+/** Learning rates for a schedule that drives no optimizer. */
+function copyOfLrs({ optimizer, baseLrs }: LrSchedule): LrHolder {
   return { paramGroups: optimizer.paramGroups.map(({ name }, i) => ({ name, lr: baseLrs[i] })) };
 }

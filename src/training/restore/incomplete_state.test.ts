@@ -56,7 +56,11 @@ async function folderWith(change: Change, older = true): Promise<string> {
   return folder;
 }
 
-function restore(folder: string, request: Partial<RestoreRequest> = {}, weight = ''): Pick<RunStart, 'source'> & { iteration: number } {
+function restore(
+  folder: string,
+  request: Partial<RestoreRequest> = {},
+  weight = '',
+): Pick<RunStart, 'source'> & { iteration: number } {
   const base = tinyConfig({ 'SOLVER.WARMUP_ON': false, 'SOLVER.ITER_PER_EPOCH': 4 });
   const cfg: Config = { ...base, OUTPUT_DIR: folder, MODEL: { ...base.MODEL, WEIGHT: weight } };
   const { state } = training;

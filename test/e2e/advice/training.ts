@@ -2,7 +2,7 @@
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { memoryRemedies } from '../../../src/training/memory/remedies.js';
+import { unmeasuredRemedies } from '../../../src/training/memory/remedies.js';
 import { MICRO, tinyConfig } from '../../support/tiny_config.js';
 import { type Advice, commandLine, found, type Outcome, outcomeOf, withEnv } from './advice.js';
 
@@ -79,7 +79,7 @@ async function replay(folder: string, text: string): Promise<Outcome> {
 /** A setting that makes the memory of a run smaller. */
 function remedy(says: string, changes: Record<string, unknown>): Advice {
   const remedies = (set: Record<string, unknown>) => () =>
-    memoryRemedies(tinyConfig({ ...changes, ...set }), null, 0).join('\n');
+    unmeasuredRemedies(tinyConfig({ ...changes, ...set })).join('\n');
   return {
     says,
     meet: () => outcomeOf(remedies({})),
@@ -107,7 +107,7 @@ export const TRAINING: readonly Advice[] = [
   remedy('DATALOADER.NUM_WORKERS 1', { 'DATALOADER.NUM_WORKERS': 4 }),
   {
     says: 'DATA.TRAIN_MIN_SCALES with nothing above',
-    meet: () => outcomeOf(() => memoryRemedies(tinyConfig(), null, 0).join('\n')),
+    meet: () => outcomeOf(() => unmeasuredRemedies(tinyConfig()).join('\n')),
     follow: (folder, text) =>
       train(folder, `DATA.TRAIN_MIN_SCALES [${found(text, /nothing above (\d+)/)}] SOLVER.ITER_PER_EPOCH 1`),
   },

@@ -1,0 +1,17 @@
+/** @file The words that settings with a fixed choice may have. */
+
+/** SOLVER.OPTIMIZING_METHOD, in any letter case. */
+export const OPTIMIZERS = ['adamw', 'adam', 'sgd'] as const;
+export type OptimizerName = (typeof OPTIMIZERS)[number];
+
+/** SOLVER.SCHEDULER. */
+export const SCHEDULERS = ['warmup_multi_step', 'half_period_cosine'] as const;
+export type SchedulerName = (typeof SCHEDULERS)[number];
+
+/** SOLVER.WARMUP_METHOD. */
+export const WARMUP_METHODS = ['linear', 'constant'] as const;
+export type WarmupMethod = (typeof WARMUP_METHODS)[number];
+
+/** Values of MODEL.BACKBONE.CONV_BODY that can be built. */
+export const BACKBONES = ['MAE-ViT-B', 'MAE-ViT-L'] as const;
+export type BackboneName = (typeof BACKBONES)[number];

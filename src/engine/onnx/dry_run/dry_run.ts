@@ -1,0 +1,144 @@
+/** @file The onnx engine without its runtime: records and plans as it does, computes nothing, and counts memory. */
+import * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../../formats/host_tensor.js';
+import type { Compiler, Executable, Graph } from '../../lazy/graph.js';
+import type { LazyDtype } from '../../lazy/value.js';
+import { OnnxBackend } from '../backend.js';
+import { lowerGraph } from '../compiler.js';
+import type { Lowering } from '../kernel.js';
+import { FUSED_NAMES, LOWERINGS, registerKernels } from '../registration.js';
+import type { HostArray } from '../runtime.js';
+import type { EngineTensor, TensorMemory } from '../tensor.js';
+import { workingMemory } from './working_memory.js';
+
+/** tfjs's name of the dry run. */
+const NAME = 'onnx-dry-run';
+const BYTES: Readonly<Record<LazyDtype, number>> = { float32: 4, int32: 4, bool: 1 };
+/** Period of the numbers that a tensor seems to hold; a prime, so that rows of predictions differ. */
+const PERIOD = 997;
+
+/** Tensors in memory at one moment. */
+export interface MemoryMoment {
+  /** Tensors that were there before the running graph, with their shapes. */
+  readonly tensors: readonly CountedTensor[];
+  /** Bytes of the running graph's results and temporaries. */
+  readonly working: number;
+  readonly bytes: number;
+}
+
+/** A tensor of which only shape and type are known. */
+export class CountedTensor implements EngineTensor {
+  readonly bytes: number;
+
+  constructor(
+    private readonly counter: MemoryCounter,
+    readonly shape: readonly number[],
+    readonly dtype: LazyDtype,
+  ) {
+    this.bytes = sizeOf(shape) * BYTES[dtype];
+    counter.add(this);
+  }
+
+  /** Numbers in (0, 1] that are the same each time, so that a loss of them is finite; zeros if they are not floats. */
+  read(): HostArray {
+    const size = sizeOf(this.shape);
+    if (this.dtype === 'bool') return new Uint8Array(size);
+    if (this.dtype === 'int32') return new Int32Array(size);
+    return Float32Array.from({ length: size }, (_, i) => (1 + (i % PERIOD)) / PERIOD);
+  }
+
+  write(): void {}
+
+  release(): void {
+    this.counter.remove(this);
+  }
+}
+
+/** Follows the tensors that are in memory, and the fullest moment. */
+export class MemoryCounter implements TensorMemory {
+  readonly #tensors = new Set<CountedTensor>();
+  #bytes = 0;
+  #fullest: MemoryMoment = { tensors: [], working: 0, bytes: 0 };
+
+  /** The tensors that exist now, while no graph runs. */
+  get now(): MemoryMoment {
+    return { tensors: [...this.#tensors], working: 0, bytes: this.#bytes };
+  }
+
+  /** The fullest moment since `forget`. */
+  get fullest(): MemoryMoment {
+    return this.#fullest;
+  }
+
+  forget(): void {
+    this.#fullest = { tensors: [], working: 0, bytes: 0 };
+  }
+
+  allocate(shape: readonly number[], dtype: LazyDtype): CountedTensor {
+    const tensor = new CountedTensor(this, shape, dtype);
+    this.use(0);
+    return tensor;
+  }
+
+  add(tensor: CountedTensor): void {
+    this.#tensors.add(tensor);
+    this.#bytes += tensor.bytes;
+  }
+
+  remove(tensor: CountedTensor): void {
+    if (this.#tensors.delete(tensor)) this.#bytes -= tensor.bytes;
+  }
+
+  /** Notes that a graph needs this much beside the tensors that exist. */
+  use(working: number): void {
+    const bytes = this.#bytes + working;
+    if (bytes > this.#fullest.bytes) this.#fullest = { ...this.now, working, bytes };
+  }
+}
+
+/** Makes executables that only count what they need. */
+class CountingCompiler implements Compiler<CountedTensor> {
+  constructor(
+    private readonly counter: MemoryCounter,
+    private readonly lowerings: ReadonlyMap<string, Lowering>,
+  ) {}
+
+  compile(graph: Graph): Executable<CountedTensor> {
+    const working = workingMemory(lowerGraph(graph, this.lowerings));
+    const results = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
+    const run = () => {
+      this.counter.use(working);
+      return results.map(({ shape, dtype }) => new CountedTensor(this.counter, shape, dtype));
+    };
+    return { run, runAsync: async () => run(), release: () => {} };
+  }
+}
+
+/**
+ * Runs `work` on an engine that only counts, and makes the current engine current again. All that the dry run makes
+ * the caller wait for is there already, so no event of the process comes in between. `work` must dispose its tensors.
+ */
+export async function dryRun<T>(work: (counter: MemoryCounter) => Promise<T>): Promise<T> {
+  const current = tf.getBackend() as string | undefined;
+  const counter = new MemoryCounter();
+  tf.registerBackend(
+    NAME,
+    () => new OnnxBackend(counter, new CountingCompiler(counter, LOWERINGS), FUSED_NAMES),
+  );
+  if (tf.getKernelsForBackend(NAME).length === 0) registerKernels(NAME);
+  try {
+    await tf.setBackend(NAME);
+    return await work(counter);
+  } finally {
+    if (current) await tf.setBackend(current);
+    tf.removeBackend(NAME);
+  }
+}
+
+/** A float32 tensor of the current engine with undefined content, which takes no memory of the host in a dry run. */
+export function blankTensor(shape: readonly number[]): tf.Tensor {
+  const info = { shape: [...shape], dtype: 'float32' as const };
+  return tf
+    .engine()
+    .makeTensorFromTensorInfo({ ...info, dataId: tf.backend().write(null as never, info.shape, info.dtype) });
+}

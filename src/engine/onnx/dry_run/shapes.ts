@@ -1,0 +1,173 @@
+/** @file Shape and type inference for the ONNX operators that the kernels' lowerings use. */
+import { ELEMENT_TYPE, type ElementType, type OnnxNode } from '../model_format.js';
+
+/** Shape and type of a value; `ints` is the content of a constant list of integers. */
+export interface OnnxInfo {
+  readonly shape: readonly number[];
+  readonly type: ElementType;
+  readonly ints?: readonly number[];
+}
+
+type Inputs = readonly OnnxInfo[];
+type Rule = (inputs: Inputs, node: OnnxNode) => OnnxInfo[];
+
+/** The results' shapes and types. Throws if the operator is not known here. */
+export function inferResults(node: OnnxNode, inputs: Inputs): OnnxInfo[] {
+  const rule = RULES[node.op];
+  if (!rule) throw new Error(`no shape inference for the ONNX operator ${node.op}`);
+  return rule(inputs, node);
+}
+
+/** Shape of a broadcast, as in numpy. */
+function broadcast(shapes: readonly (readonly number[])[]): number[] {
+  const rank = Math.max(...shapes.map((shape) => shape.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const extents = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
+    return extents.find((extent) => extent !== 1) ?? 1;
+  });
+}
+
+const one = (shape: readonly number[], type: ElementType): OnnxInfo[] => [{ shape, type }];
+const likeFirst: Rule = ([x]) => one(x.shape, x.type);
+const elementwise: Rule = (inputs) => one(broadcast(inputs.map(({ shape }) => shape)), inputs[0].type);
+const toBool: Rule = (inputs) => one(broadcast(inputs.map(({ shape }) => shape)), 'bool');
+
+const attribute = ({ attributes }: OnnxNode, name: string, standard = 0) =>
+  (attributes[name] as number | undefined) ?? standard;
+const list = ({ attributes }: OnnxNode, name: string) => attributes[name] as readonly number[] | undefined;
+const axisOf = (node: OnnxNode, { shape: { length } }: OnnxInfo) =>
+  (attribute(node, 'axis') + length) % length;
+const withExtent = (shape: readonly number[], axis: number, extent: number) =>
+  shape.map((whole, i) => (i === axis ? extent : whole));
+
+const matMul: Rule = ([a, b], node) => {
+  const rows = a.shape.at(attribute(node, 'transA') ? -1 : -2) as number;
+  const columns = b.shape.at(attribute(node, 'transB') ? -2 : -1) as number;
+  return one([...broadcast([a.shape.slice(0, -2), b.shape.slice(0, -2)]), rows, columns], a.type);
+};
+
+const reduction: Rule = ([x, axes], node) => {
+  const reduced = (axis: number) => axes.ints?.includes(axis);
+  const kept = x.shape.map((extent, axis) => (reduced(axis) ? 1 : extent));
+  return one(attribute(node, 'keepdims', 1) ? kept : kept.filter((_, axis) => !reduced(axis)), x.type);
+};
+
+const argMax: Rule = ([x], node) =>
+  one(
+    x.shape.filter((_, axis) => axis !== axisOf(node, x)),
+    'int64',
+  );
+
+const cast: Rule = ([x], node) => {
+  const [type] = Object.entries(ELEMENT_TYPE).find(([, number]) => number === attribute(node, 'to')) ?? [];
+  return one(x.shape, type as ElementType);
+};
+
+const slice: Rule = ([x, starts, ends, axes]) => {
+  let { shape } = x;
+  for (const [i, axis] of (axes.ints ?? []).entries())
+    shape = withExtent(shape, axis, Math.min(shape[axis], ends.ints?.[i] ?? 0) - (starts.ints?.[i] ?? 0));
+  return one(shape, x.type);
+};
+
+const pad: Rule = ([x, { ints = [] }]) =>
+  one(
+    x.shape.map((extent, axis) => extent + ints[axis] + ints[axis + x.shape.length]),
+    x.type,
+  );
+
+const layerNormalization: Rule = ([x], node) => {
+  const statistics = { shape: withExtent(x.shape, x.shape.length - 1, 1), type: x.type };
+  return [{ shape: x.shape, type: x.type }, statistics, statistics].slice(0, node.outputs.length);
+};
+
+/** Extents of [B, C, D, H, W] after a convolution. */
+const conv: Rule = ([x, filter], node) => {
+  const {
+    strides = [1, 1, 1],
+    dilations = [1, 1, 1],
+    pads = [0, 0, 0, 0, 0, 0],
+  } = {
+    strides: list(node, 'strides'),
+    dilations: list(node, 'dilations'),
+    pads: list(node, 'pads'),
+  };
+  const extents = x.shape.slice(2).map((extent, i) => {
+    const reach = dilations[i] * (filter.shape[i + 2] - 1);
+    return Math.floor((extent + pads[i] + pads[i + 3] - reach - 1) / strides[i]) + 1;
+  });
+  return one([x.shape[0], filter.shape[0], ...extents], x.type);
+};
+
+const convTranspose: Rule = ([x, filter], node) => {
+  const [strides, pads, added] = ['strides', 'pads', 'output_padding'].map((name) => list(node, name) ?? []);
+  const extents = x.shape
+    .slice(2)
+    .map((extent, i) => (extent - 1) * strides[i] + filter.shape[i + 2] + added[i] - pads[i] - pads[i + 3]);
+  return one([x.shape[0], filter.shape[1], ...extents], x.type);
+};
+
+const RULES: Readonly<Record<string, Rule>> = {
+  ...Object.fromEntries(
+    [
+      'Abs',
+      'Erf',
+      'Exp',
+      'Floor',
+      'Gelu',
+      'Identity',
+      'Log',
+      'Neg',
+      'Reciprocal',
+      'Relu',
+      'Sign',
+      'Sin',
+      'Cos',
+    ]
+      .concat(['Sqrt', 'Softmax', 'Not', 'ScatterND'])
+      .map((op) => [op, likeFirst]),
+  ),
+  ...Object.fromEntries(
+    ['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Mod', 'Pow', 'Sum'].map((op) => [op, elementwise]),
+  ),
+  ...Object.fromEntries(
+    ['And', 'Or', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'IsNaN'].map((op) => [
+      op,
+      toBool,
+    ]),
+  ),
+  Where: (inputs) => one(broadcast(inputs.map(({ shape }) => shape)), inputs[1].type),
+  Cast: cast,
+  MatMul: matMul,
+  FusedMatMul: matMul,
+  Gemm: matMul,
+  ReduceSum: reduction,
+  ReduceMean: reduction,
+  ReduceMax: reduction,
+  ArgMax: argMax,
+  LayerNormalization: layerNormalization,
+  Transpose: ([x], node) =>
+    one(
+      (list(node, 'perm') ?? []).map((axis) => x.shape[axis]),
+      x.type,
+    ),
+  Reshape: ([x, { ints = [] }]) => one(ints, x.type),
+  Expand: ([x, { ints = [] }]) => one(ints, x.type),
+  Tile: ([x, { ints = [] }]) =>
+    one(
+      x.shape.map((extent, axis) => extent * ints[axis]),
+      x.type,
+    ),
+  Gather: ([x, indices]) => one([...indices.shape, ...x.shape.slice(1)], x.type),
+  Concat: (inputs, node) => {
+    const axis = axisOf(node, inputs[0]);
+    const extent = inputs.reduce((sum, { shape }) => sum + shape[axis], 0);
+    return one(withExtent(inputs[0].shape, axis, extent), inputs[0].type);
+  },
+  Split: ([x, { ints = [] }], node) =>
+    ints.map((extent) => ({ shape: withExtent(x.shape, axisOf(node, x), extent), type: x.type })),
+  Slice: slice,
+  Pad: pad,
+  Conv: conv,
+  ConvTranspose: convTranspose,
+};

@@ -1,0 +1,131 @@
+/** @file Memory that ONNX Runtime needs while it runs a graph, from the graph alone. */
+import { sizeOf } from '../../../formats/host_tensor.js';
+import type { ElementType, OnnxConstant, OnnxGraph, OnnxNode } from '../model_format.js';
+import { inferResults, type OnnxInfo } from './shapes.js';
+
+const BYTES: Readonly<Record<ElementType, number>> = { float32: 4, int32: 4, int64: 8, bool: 1, float64: 8 };
+
+/** Operators whose result is the first operand's memory. */
+const VIEWS = new Set(['Reshape', 'Identity']);
+/** Operators that the runtime lets write over an operand of the result's size that nothing else reads. */
+const IN_PLACE = new Set([
+  ...[
+    'Abs',
+    'Add',
+    'Div',
+    'Erf',
+    'Exp',
+    'Floor',
+    'Log',
+    'Mul',
+    'Neg',
+    'Reciprocal',
+    'ScatterND',
+    'Sign',
+    'Softmax',
+  ],
+  ...['Sqrt', 'Sub', 'Sum', 'Not'],
+]);
+
+/** A block of memory from the first value that is written into it to the last read. */
+interface Block {
+  readonly bytes: number;
+  readonly begin: number;
+  end: number;
+  /** Values in it that are still to be read. */
+  readers: number;
+}
+
+/** Bytes of the results and of all temporaries at a graph's fullest moment; operands and constants are not among them. */
+export function workingMemory(graph: OnnxGraph): number {
+  const changes = new Float64Array(graph.nodes.length + 2);
+  for (const { bytes, begin, end } of new BlockPlan(graph).blocks) {
+    changes[begin] += bytes;
+    changes[end + 1] -= bytes;
+  }
+  let [now, max] = [0, 0];
+  for (const change of changes) {
+    now += change;
+    max = Math.max(max, now);
+  }
+  return max;
+}
+
+/** Assigns values to blocks as the runtime's allocation planner does: views, in place, a free block of that size, a new one. */
+class BlockPlan {
+  readonly blocks: Block[] = [];
+  readonly #infos = new Map<string, OnnxInfo>();
+  readonly #lastUse = new Map<string, number>();
+  /** Sizes of the graph's results. */
+  readonly #sizes: ReadonlyMap<string, number>;
+  /** The block of each value; operands and constants have none. */
+  readonly #blockOf = new Map<string, Block>();
+  /** Free blocks by size. */
+  readonly #free = new Map<number, Block[]>();
+
+  constructor({ nodes, constants, inputs, outputs }: OnnxGraph) {
+    for (const { name, shape, type } of inputs) this.#infos.set(name, { shape, type });
+    for (const constant of constants) this.#infos.set(constant.name, infoOf(constant));
+    for (const [n, node] of nodes.entries()) for (const name of node.inputs) this.#lastUse.set(name, n);
+    this.#sizes = new Map(outputs.map(({ name, shape }) => [name, sizeOf(shape)]));
+    for (const [n, node] of nodes.entries()) this.#run(n, node, nodes.length);
+  }
+
+  #run(n: number, node: OnnxNode, end: number): void {
+    const operands = node.inputs.map((name) => this.#infos.get(name) as OnnxInfo);
+    for (const [i, info] of inferResults(node, operands).entries()) {
+      const name = node.outputs[i];
+      const expected = this.#sizes.get(name);
+      if (expected !== undefined && expected !== sizeOf(info.shape))
+        throw new Error(`the shape inference of ${node.op} gives [${info.shape}] for ${expected} elements`);
+      this.#infos.set(name, info);
+      const bytes = sizeOf(info.shape) * BYTES[info.type];
+      const isResult = this.#sizes.has(name);
+      const block = isResult ? null : this.#reusable(n, node, bytes);
+      if (block === 'operand') continue;
+      this.#place(name, block ?? this.#newBlock(bytes, n), isResult ? end : (this.#lastUse.get(name) ?? n));
+    }
+    for (const name of new Set(node.inputs)) if (this.#lastUse.get(name) === n) this.#leave(name);
+    for (const name of node.outputs) if (!this.#lastUse.has(name)) this.#leave(name);
+  }
+
+  /** A block that the result of a node may be written to; 'operand' for a view of memory that is none of the graph's. */
+  #reusable(n: number, { op, inputs }: OnnxNode, bytes: number): Block | 'operand' | undefined {
+    if (VIEWS.has(op)) return this.#blockOf.get(inputs[0]) ?? 'operand';
+    if (IN_PLACE.has(op)) {
+      for (const name of inputs) {
+        const block = this.#blockOf.get(name);
+        const isLast = this.#lastUse.get(name) === n && !this.#sizes.has(name);
+        if (block && isLast && block.readers === 1 && block.bytes === bytes) return block;
+      }
+    }
+    return this.#free.get(bytes)?.pop();
+  }
+
+  #newBlock(bytes: number, begin: number): Block {
+    const block = { bytes, begin, end: begin, readers: 0 };
+    this.blocks.push(block);
+    return block;
+  }
+
+  #place(name: string, block: Block, last: number): void {
+    block.end = Math.max(block.end, last);
+    block.readers++;
+    this.#blockOf.set(name, block);
+  }
+
+  /** Frees a value's block if no other value is in it. */
+  #leave(name: string): void {
+    const block = this.#blockOf.get(name);
+    if (!block || this.#sizes.has(name) || --block.readers > 0) return;
+    const free = this.#free.get(block.bytes);
+    if (free) free.push(block);
+    else this.#free.set(block.bytes, [block]);
+  }
+}
+
+function infoOf({ shape, type, bytes }: OnnxConstant): OnnxInfo {
+  if (type !== 'int64') return { shape, type };
+  const values = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
+  return { shape, type, ints: Array.from(values, Number) };
+}

@@ -1,0 +1,24 @@
+/** @file The registry of backbones, by the values of MODEL.BACKBONE.CONV_BODY. */
+import type { Config } from '../config/index.js';
+import type { BackboneName } from '../config/schema/choices.js';
+import { ConfigError } from '../errors.js';
+import type { Backbone, BackboneKind, ModelConfig } from './backbone.js';
+import { vit } from './vit.js';
+
+const REGISTRY: Readonly<Record<BackboneName, BackboneKind>> = { 'MAE-ViT-B': vit, 'MAE-ViT-L': vit };
+
+/** The kind of the configured backbone; null if it cannot be built. */
+export function backboneKind({ MODEL }: Pick<Config, 'MODEL'>): BackboneKind | null {
+  const { CONV_BODY } = MODEL.BACKBONE;
+  return CONV_BODY in REGISTRY ? REGISTRY[CONV_BODY as BackboneName] : null;
+}
+
+/** Builds the configured backbone. Throws ConfigError if it cannot be built. */
+export function makeBackbone(cfg: ModelConfig): Backbone {
+  const kind = backboneKind(cfg);
+  if (!kind)
+    throw new ConfigError(
+      `MODEL.BACKBONE.CONV_BODY: expected ${Object.keys(REGISTRY).join(' or ')}, found ${cfg.MODEL.BACKBONE.CONV_BODY}`,
+    );
+  return kind.make(cfg);
+}

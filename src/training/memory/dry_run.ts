@@ -1,0 +1,107 @@
+/** @file The tensors of a run at its fullest moments, from a training step and an evaluation that compute nothing. */
+import type { Config } from '../../config/index.js';
+import type { Size } from '../../data/clip/transforms.js';
+import type { Batch } from '../../data/loading/collate.js';
+import { blankTensor, dryRun, type MemoryMoment } from '../../engine/onnx/dry_run/dry_run.js';
+import { detectBatch } from '../../evaluation/detect_clips.js';
+import { SetCriterion } from '../../loss/criterion.js';
+import { Detector } from '../../model/detector.js';
+import { makeOptimizer } from '../../solver/index.js';
+import { stepRng, trainStep } from '../step.js';
+
+/** Everything beside the configuration that determines a run's tensors. */
+export interface DryRunOptions {
+  /** Names of the parameters that are not trained. */
+  readonly frozen: readonly string[];
+  /** The largest clip of a training batch after resizing and padding, in pixels. */
+  readonly clip: Size;
+  /** The largest clip of an evaluation; null if the run does not evaluate. */
+  readonly testClip: Size | null;
+}
+
+/** Bytes of tensors at one moment. */
+export interface TensorBytes {
+  readonly weights: number;
+  /** The optimizer's moments. */
+  readonly optimizer: number;
+  /** Tensors with the shape of a trained parameter: its gradient, or a sum of gradients. */
+  readonly gradients: number;
+  /** Results that later operations read, most of them in the backward pass. */
+  readonly activations: number;
+  /** Results and temporaries of the graph that runs at that moment. */
+  readonly working: number;
+}
+
+/** The fullest moments of a run. */
+export interface RunTensors {
+  readonly training: TensorBytes;
+  readonly evaluation: TensorBytes | null;
+}
+
+/** A clip that every model takes: the stride of the coarsest map. */
+const SMALLEST: Size = { height: 32, width: 32 };
+
+/** Records a step and an evaluation of the configured model, and plans them as the `onnx` engine does. */
+export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOptions): Promise<RunTensors> {
+  return dryRun(async (counter) => {
+    const model = new Detector(cfg);
+    for (const [name, parameter] of model.namedParameters()) {
+      parameter.requiresGrad = !frozen.includes(name);
+      parameter.setTensor(blankTensor(parameter.shape));
+    }
+    const optimizer = makeOptimizer(cfg, model);
+    const weights = counter.now.bytes;
+    const step = async (clips: number, size: Size) => {
+      const state = { model, optimizer, criterion: new SetCriterion(cfg.MODEL.STM) };
+      const options = { clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH, clipGradNorm: cfg.SOLVER.CLIP_GRAD_NORM };
+      await trainStep(state, blankBatch(cfg, clips, size), stepRng(0, 0), options);
+    };
+    // The first step makes the optimizer's state, which exists during every other step.
+    await step(1, SMALLEST);
+    const trained = new Set(
+      optimizer.paramGroups.flatMap(({ params }) => params.map(({ parameter }) => `${parameter.shape}`)),
+    );
+    const atRest = counter.now;
+    /** Bytes at the fullest moment of `work`, by what they are for. */
+    const during = async (work: () => Promise<unknown>): Promise<TensorBytes> => {
+      counter.forget();
+      await work();
+      const { fullest } = counter;
+      const { working, bytes } = fullest;
+      const gradients = bytesOfShapes(fullest, trained) - bytesOfShapes(atRest, trained);
+      const activations = bytes - working - gradients - atRest.bytes;
+      return { weights, optimizer: atRest.bytes - weights, gradients, activations, working };
+    };
+    // The second micro-batch adds to the gradients of the first; all others are like it.
+    const clips = cfg.SOLVER.VIDEOS_PER_BATCH * Math.min(2, cfg.SOLVER.ACCUMULATE);
+    const training = await during(() => step(clips, clip));
+    const evaluation = testClip && (await during(() => evaluate(model, cfg, testClip)));
+    model.dispose();
+    optimizer.dispose();
+    return { training, evaluation };
+  });
+}
+
+function bytesOfShapes({ tensors }: MemoryMoment, shapes: ReadonlySet<string>): number {
+  return tensors.reduce((sum, { shape, bytes }) => (shapes.has(`${shape}`) ? sum + bytes : sum), 0);
+}
+
+async function evaluate(model: Detector, cfg: Config, clip: Size): Promise<void> {
+  const batch = blankBatch(cfg, cfg.TEST.VIDEOS_PER_BATCH, clip);
+  const { PERSON_THRESHOLD: personThreshold } = cfg.MODEL.STM;
+  await detectBatch(model.train(false), batch, { personThreshold, mirrored: false });
+}
+
+/** Clips of one person each, without content. */
+function blankBatch({ DATA, MODEL }: Config, clips: number, { height, width }: Size): Batch {
+  const shape = [clips, DATA.NUM_FRAMES, height, width, 3] as const;
+  const each = <T>(value: T) => Array.from({ length: clips }, () => value);
+  return {
+    video: new Float32Array(shape.reduce((size, extent) => size * extent)),
+    shape,
+    whwh: Float32Array.from(each([width, height, width, height]).flat()),
+    boxes: each(Float32Array.of(0, 0, width / 2, height / 2)),
+    labels: each(new Float32Array(MODEL.STM.ACTION_CLASSES)),
+    clips: each({ clipId: 0, videoIndex: 0, videoName: 'blank', second: 0 }),
+  };
+}
