@@ -10,9 +10,10 @@ import {
   type WeightFormat,
   weightFormatOf,
 } from '../formats/weight_file.js';
+import { firstNames } from '../util/text.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
 import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
-import { findStateDict, firstOf, isHead, plainNames, stateDictKey } from './weights.js';
+import { findStateDict, isHead, plainNames, stateDictKey } from './weights.js';
 
 export interface TensorDescription {
   readonly name: string;
@@ -166,13 +167,8 @@ function describeUnknown({ group, tensors, known, unknown }: NamedGroup): string
   const others = tensors - known;
   return [
     `${group}: ${known} of the file's ${tensors} tensors have names of the model`,
-    `${group}: ${others} ${others === 1 ? 'has a name' : 'have names'} that the model does not have: ${firstNames(unknown)}`,
+    `${group}: ${others} ${others === 1 ? 'has a name' : 'have names'} that the model does not have: ${firstNames(unknown, MAX_NAMES)}`,
   ];
-}
-
-/** The first of many names. */
-export function firstNames(names: readonly string[]): string {
-  return firstOf(names, MOST_NAMES);
 }
 
 function describeOptimizer(value: PyValue | undefined): OptimizerDescription | null {
@@ -200,9 +196,10 @@ function describeScheduler(value: PyValue | undefined): SchedulerDescription | n
   return { schedule, position: value.get('last_epoch') ?? null };
 }
 
-const LONGEST_TEXT = 60;
-const MOST_ENTRIES = 8;
-const MOST_NAMES = 8;
+const MAX_TEXT = 60;
+const MAX_ENTRIES = 8;
+/** Unknown names that a description lists. */
+export const MAX_NAMES = 8;
 
 /** A value in a few words; small dicts of plain values are written out. */
 function inWords(value: PyValue): string {
@@ -213,7 +210,7 @@ function inWords(value: PyValue): string {
   if (value instanceof Map) {
     const entries = [...value];
     const plain = entries.every(([, item]) => item === null || typeof item !== 'object');
-    if (entries.length > MOST_ENTRIES || !plain) return `a dict of ${entries.length}`;
+    if (entries.length > MAX_ENTRIES || !plain) return `a dict of ${entries.length}`;
     return `{${entries.map(([key, item]) => `${String(key)}: ${scalarText(item)}`).join(', ')}}`;
   }
   const items = value instanceof PyTuple ? value.items : (value as readonly PyValue[]);
@@ -222,5 +219,5 @@ function inWords(value: PyValue): string {
 
 function scalarText(value: PyValue): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 }

@@ -1,5 +1,5 @@
 /** @file What is said of a weight file that fits a model in part: counts part by part, likely names, and what to do. */
-import { printable } from '../util/text.js';
+import { firstNames, printable } from '../util/text.js';
 import type { Coverage, IncompletePart, Misfit, MisfitGroup } from './fit.js';
 import { kindOf } from './model_parts.js';
 import {
@@ -9,7 +9,6 @@ import {
   type TensorKind,
   withoutSharedStart,
 } from './renaming.js';
-import { firstOf } from './weights.js';
 
 /** More renamings than this are shown by what they have in common. */
 const MAX_RENAMINGS = 8;
@@ -117,5 +116,5 @@ function sharedRenamings(renamings: readonly Renaming[]): string[] {
 }
 
 function some(names: readonly string[]): string {
-  return firstOf(names.map(printable));
+  return firstNames(names.map(printable));
 }

@@ -5,11 +5,10 @@ import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
 import { isFolder } from '../files/paths.js';
 import { systemErrorText } from '../files/system_errors.js';
-import { printable } from '../util/text.js';
+import { firstNames, printable } from '../util/text.js';
 import { BEST_CHECKPOINT, isCheckpointFile, LAST_CHECKPOINT, MOVED_RUN } from './checkpoint_names.js';
 import { followPointer, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
-import { firstOf } from './weights.js';
 
 /** The checkpoint of a run to take: the best is for using a model, the last for continuing its training. */
 export type Preference = 'best' | 'last';
@@ -22,7 +21,7 @@ export interface FoundWeights {
 }
 
 const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
-const MOST_NAMES = 8;
+const MAX_NAMES = 8;
 
 /**
  * The weight file that a path of the user stands for. The folder of a run, or its `last_checkpoint`, stands for one of its
@@ -84,7 +83,7 @@ function weightsIn(folder: string): string {
     .filter((name) => WEIGHT_FILE.test(name) || isCheckpointFile(name))
     .sort();
   if (files.length === 0) return 'No weight file (.pth, .pt, .safetensors) lies in it; name a weight file';
-  return `Name one of the weight files in it: ${firstOf(files.map(printable), MOST_NAMES)}`;
+  return `Name one of the weight files in it: ${firstNames(files.map(printable), MAX_NAMES)}`;
 }
 
 function missingFile(path: string): CheckpointError {

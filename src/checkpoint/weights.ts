@@ -2,6 +2,7 @@
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor, sameShape } from '../formats/host_tensor.js';
 import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { firstNames } from '../util/text.js';
 import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
 /** A file that can be read, but in which no weights were found. */
@@ -61,7 +62,7 @@ export function findStateDict(path: string, value: PyValue): Map<string, HostTen
     for (const [key, tensor] of dict) state.set(String(key), isHostTensor(tensor) ? tensor : null);
   }
   if (![...state.values()].some(Boolean)) {
-    const found = value instanceof Map ? `; its keys are: ${firstOf([...value.keys()].map(String))}` : '';
+    const found = value instanceof Map ? `; its keys are: ${firstNames([...value.keys()].map(String))}` : '';
     throw new NoWeightsError(`${path}: holds no weights${found}`);
   }
   return state;
@@ -133,9 +134,10 @@ export function summarizeReport(path: string, report: LoadReport): string {
     const [name, key] = renamed[0];
     lines.push(`  under other names: ${renamed.length} (${key} → ${name}${renamed.length > 1 ? ', …' : ''})`);
   }
-  if (missing.length > 0) lines.push(`  not in the file: ${missing.length} (${firstOf(missing)})`);
-  if (unexpected.length > 0) lines.push(`  not in the model: ${unexpected.length} (${firstOf(unexpected)})`);
-  if (skipped.length > 0) lines.push(`  skipped, the head: ${skipped.length} (${firstOf(skipped)})`);
+  if (missing.length > 0) lines.push(`  not in the file: ${missing.length} (${firstNames(missing)})`);
+  if (unexpected.length > 0)
+    lines.push(`  not in the model: ${unexpected.length} (${firstNames(unexpected)})`);
+  if (skipped.length > 0) lines.push(`  skipped, the head: ${skipped.length} (${firstNames(skipped)})`);
   lines.push(...absentParts(report).map((part) => `  ${part}`));
   return lines.join('\n');
 }
@@ -187,9 +189,4 @@ export function isHead(name: string): boolean {
 
 function tensors(count: number): string {
   return count === 1 ? '1 tensor' : `${count} tensors`;
-}
-
-/** The first of some names. */
-export function firstOf(names: readonly string[], most = 3): string {
-  return names.slice(0, most).join(', ') + (names.length > most ? ', …' : '');
 }

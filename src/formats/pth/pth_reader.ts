@@ -1,4 +1,4 @@
-/** @file Reading PyTorch's .pth files: the zip format and the legacy stream, without running anything of them. */
+/** @file Reads PyTorch's .pth files, in the zip format and the legacy one, without running any code of them. */
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
 import { ByteReader } from '../byte_reader.js';
@@ -15,18 +15,22 @@ const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
 /**
- * What `torch.save` wrote. Tensors know their place in the file and read their data on `bytes()`, so a file of any size
- * opens at once; it must stay as it is until then. Lists, dicts and tuples never contain themselves and nest at most
- * MAX_NESTING deep. For writing the value again, `keepFloats` gives whole numbers that are floats as PyFloat.
- * Throws CheckpointError on any file that is not a whole and sound checkpoint.
+ * The value that `torch.save` wrote. Tensors read their data on `bytes()`, so a file of any size opens at once; it must not
+ * change until then. Lists, dicts and tuples never contain themselves and nest at most MAX_NESTING deep. With `keepFloats`
+ * floats that are whole numbers become PyFloat, so that the value can be written again. Throws CheckpointError if the file
+ * is not a whole and sound checkpoint.
  */
 export function readPth(path: string, keepFloats = false): PyValue {
-  const file = new FileSource(path);
+  return readPthFrom(new FileSource(path), keepFloats);
+}
+
+/** Reads an open file as `readPth` does. */
+export function readPthFrom(file: FileSource, keepFloats = false): PyValue {
   return file.hold(() => {
     if (looksLikeZip(file)) return readZip(file, keepFloats);
     // A pickle of protocol 2 and up begins with 0x80, the magic number in text form with L.
     if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file, keepFloats);
-    throw new CheckpointError(`${path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
+    throw new CheckpointError(`${file.path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
   });
 }
 
@@ -172,7 +176,7 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** What a file that is no checkpoint seems to be, and what to do about it. */
+/** Describes a file that is no checkpoint, and what to do about it. */
 function describeContents(file: FileSource): string {
   if (file.size === 0) return 'the file is empty';
   const start = file.read(0, Math.min(file.size, 512));
