@@ -1,4 +1,4 @@
-/** @file What a weight file holds: its tensors with their sums, the state of training, checksums, what loading makes of it. */
+/** @file Describes a weight file: its tensors with their sums, the training state, checksums, and how it loads. */
 import { statSync } from 'node:fs';
 import { DamagedDataError } from '../formats/checksum.js';
 import { type DType, type HostTensor, isHostTensor, sizeOf } from '../formats/host_tensor.js';
@@ -19,7 +19,7 @@ export interface TensorDescription {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** null where the data are damaged. */
+  /** Null if the data are damaged. */
   readonly statistics: TensorStatistics | null;
 }
 
@@ -27,23 +27,23 @@ export interface CheckpointDescription {
   readonly path: string;
   readonly format: WeightFormat;
   readonly bytes: number;
-  /** The key under which the weights are; null where they are all that the file holds. */
+  /** The key of the weights; null if the file holds nothing else. */
   readonly weightsKey: string | null;
   /** The model's tensors in the file's order. */
   readonly tensors: readonly TensorDescription[];
   readonly elements: number;
-  /** Entries among the weights that are no tensors. */
+  /** Entries among the weights that are not tensors. */
   readonly noTensors: readonly string[];
-  /** What MODEL.WEIGHT does with the names, in sentences. */
+  /** Sentences on how MODEL.WEIGHT loads these names. */
   readonly loading: readonly string[];
-  /** How many of the tensors have names of the model, for each group that the file has something of. */
+  /** How many tensors have names of the model, for each group in the file. */
   readonly groups: readonly NamedGroup[];
-  /** Names of tensors that seem to belong to none of these, with N for the first number. */
+  /** Names of tensors that seem to belong to no group, with N for the first number. */
   readonly otherNames: readonly string[];
   readonly iteration: PyValue;
   readonly optimizer: OptimizerDescription | null;
   readonly scheduler: SchedulerDescription | null;
-  /** Everything else, in words by key. */
+  /** Descriptions of all other entries, by key. */
   readonly others: Readonly<Record<string, string>>;
   readonly checksums: ChecksumReport;
 }
@@ -72,8 +72,8 @@ export interface SchedulerDescription {
 }
 
 /**
- * Reads a whole file, piece by piece, and describes it. Damaged data do not end that; a wrong structure, or a file
- * without weights, is a CheckpointError.
+ * Reads a whole file, piece by piece, and describes it, even if data are damaged. Throws CheckpointError if its structure is
+ * wrong or it has no weights.
  */
 export function describeWeightFile(path: string): CheckpointDescription {
   const content = readWeightFile(path);
@@ -141,7 +141,7 @@ function kindsAmong(names: readonly string[]): string[] {
   return [...new Set(names.map((name) => kindOf(name).kind))];
 }
 
-/** As matchWeights takes the names. */
+/** Describes how matchWeights uses the names. */
 function describeLoading(keys: readonly string[], groups: readonly NamedGroup[]): string[] {
   const lines: string[] = [];
   const parallel = keys.every((key) => key.startsWith('module.'));
@@ -179,7 +179,7 @@ function describeOptimizer(value: PyValue | undefined): OptimizerDescription | n
   const has = (name: string) => first instanceof Map && first.has(name);
   let method = 'unknown';
   if (has('momentum')) method = 'SGD';
-  // Before PyTorch 2.7 both are saved alike.
+  // Before PyTorch 2.7 both are saved in the same form.
   else if (has('betas') && has('decoupled_weight_decay')) {
     method = first.get('decoupled_weight_decay') === true ? 'AdamW' : 'Adam';
   } else if (has('betas')) method = 'Adam or AdamW';
@@ -201,7 +201,7 @@ const MAX_ENTRIES = 8;
 /** Unknown names that a description lists. */
 export const MAX_NAMES = 8;
 
-/** A value in a few words; small dicts of plain values are written out. */
+/** A value in a few words. Small dicts of plain values are written out. */
 function inWords(value: PyValue): string {
   if (value === null || typeof value !== 'object') return scalarText(value);
   if (isHostTensor(value)) return `a ${value.dtype} tensor [${value.shape.join(', ')}]`;

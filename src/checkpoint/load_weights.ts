@@ -1,4 +1,4 @@
-/** @file Loading the weights of a file into a model, and what is said where they do not fit. */
+/** @file Loads the weights of a file into a model, and reports weights that do not fit. */
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, toFloat32 } from '../formats/host_tensor.js';
 import { firstNames } from '../util/text.js';
@@ -27,8 +27,8 @@ export interface LoadedWeights {
 }
 
 /**
- * Hands the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
- * one if shapes differ, nothing fits or the file covers too little of the model; a damaged file may be noticed in the
+ * Passes the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
+ * one if shapes differ, nothing fits or the file covers too little of the model. Damaged data may be noticed only in the
  * middle.
  */
 export function loadWeights(
