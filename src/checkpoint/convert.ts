@@ -46,7 +46,7 @@ export async function convertWeightFile(
   if (isSameFile(from, to)) {
     throw new ConfigError(`${to}: is the file to convert itself; give the new file another name`);
   }
-  const content = readWeightFile(from, true);
+  const content = readWeightFile(from, { keepFloats: true });
   const state = findStateDict(from, content);
   checkOutputFile(to, '<out>');
   const weights = castAll(state, dtype);

@@ -4,6 +4,7 @@ import { FileSource } from '../files/file_source.js';
 import { firstNames } from '../util/text.js';
 import { crc32OfRange, DamagedDataError } from './checksum.js';
 import { piecesOf } from './host_tensor.js';
+import type { ReadOptions } from './pickle/unpickler.js';
 import { namedTensors } from './pickle/walk_values.js';
 import { readPthFrom } from './pth/pth_reader.js';
 import { storageKeyOf } from './pth/torch_storage.js';
@@ -27,11 +28,11 @@ function formatOf(file: FileSource): WeightFormat {
 }
 
 /** The content of a weight file of any format; its first bytes decide, not its name. See readPth. */
-export function readWeightFile(path: string, keepFloats = false): PyValue {
+export function readWeightFile(path: string, options: ReadOptions = {}): PyValue {
   const file = new FileSource(path);
   return file.hold(() => {
     if (formatOf(file) === 'safetensors') return new Map(openSafetensorsFrom(file).tensors);
-    return readPthFrom(file, keepFloats);
+    return readPthFrom(file, options);
   });
 }
 

@@ -81,7 +81,7 @@ export function setState(target: PyValue, state: PyValue): boolean {
 
 function rebuildTensor([storage, offset, size, stride]: readonly PyValue[], dtype?: DType | null) {
   if (!(storage instanceof Storage) || dtype === null) return undefined;
-  return makeTensor(storage, offset, size, stride, dtype) ?? undefined;
+  return makeTensor(storage, { offset, size, stride, dtype }) ?? undefined;
 }
 
 /** The type of a tensor; null for types that we have no tensors of. */

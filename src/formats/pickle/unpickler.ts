@@ -19,14 +19,19 @@ const MAX_PROTOCOL = 5;
 /** Maximum digits of an integer in text form, and bytes of a binary one: conversion takes quadratic time. */
 const MAX_INTEGER_BYTES = 4096;
 
+export interface ReadOptions {
+  /** Returns floats that are whole numbers as PyFloat, so that the value can be written again. */
+  readonly keepFloats?: boolean;
+}
+
 /**
- * Reads one pickle from the position of `reader`, which is then after the pickle. With `keepFloats`, floats that are whole
- * numbers become PyFloat. Throws CheckpointError.
+ * Reads one pickle from the position of `reader`, which is then after the pickle. Throws
+ * CheckpointError.
  */
 export function unpickle(
   reader: ByteReader,
   persistentLoad: (id: PyValue) => PyValue,
-  keepFloats = false,
+  { keepFloats = false }: ReadOptions = {},
 ): PyValue {
   const machine = new PickleMachine(reader, persistentLoad, keepFloats);
   for (let op = reader.byte(); op !== STOP; op = reader.byte()) {

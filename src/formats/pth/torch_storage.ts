@@ -124,16 +124,22 @@ const MAX_RANK = 64;
 /** Maximum bytes of a tensor that is larger than its storage because of a stride of 0. */
 const MAX_EXPANDED_BYTES = 256 * 1024 * 1024;
 
+/** The arguments of PyTorch's function that makes a tensor of a storage, unchecked. */
+interface TensorArgs {
+  readonly offset: PyValue;
+  readonly size: PyValue;
+  readonly stride: PyValue;
+  /** Replaces the type of the storage. */
+  readonly dtype?: DType;
+}
+
 /**
  * The tensor [size] with the given strides, in elements, from `offset` of the storage; `dtype` replaces the storage's.
  * Null if we have no such type of tensor. Throws CheckpointError if it does not fit the storage.
  */
 export function makeTensor(
   storage: Storage,
-  offset: PyValue,
-  size: PyValue,
-  stride: PyValue,
-  dtype: DType | undefined = storage.source.elementType,
+  { offset, size, stride, dtype = storage.source.elementType }: TensorArgs,
 ): HostTensor | null {
   if (!dtype) return null;
   const fail = (why: string): never => {
@@ -158,7 +164,7 @@ export function makeTensor(
     fail(`would be ${bytes} bytes, of ${storage.byteLength} stored ones`);
   }
   storage.source.budget.spend(bytes);
-  return new StoredTensor(storage, dtype, shape, strides, offset, last);
+  return new StoredTensor(storage, dtype, shape, { strides, first: offset, last });
 }
 
 /** The key of the storage that a tensor of a .pth file is a view of. */
@@ -175,9 +181,7 @@ class StoredTensor implements HostTensor {
     readonly storage: Storage,
     readonly dtype: DType,
     readonly shape: readonly number[],
-    strides: readonly number[],
-    first: number,
-    last: number,
+    { strides, first, last }: { strides: readonly number[]; first: number; last: number },
   ) {
     this.#strides = strides;
     this.#first = first;

@@ -69,7 +69,14 @@ export type Event = Readonly<{ wall_time: number; step: number }> & EventContent
 /** The start of a session. From its step on, earlier files of the folder no longer count. */
 export const SESSION_START = { session_log: { status: START } };
 
-export function imageValue(tag: string, png: Uint8Array, width: number, height: number): SummaryValue {
+/** A PNG image and its size. */
+export interface EventImage {
+  readonly png: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function imageValue(tag: string, { png, width, height }: EventImage): SummaryValue {
   return { tag, image: { height, width, colorspace: RGB, encoded_image_string: png } };
 }
 

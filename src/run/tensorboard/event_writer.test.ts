@@ -45,7 +45,7 @@ describe('EventWriter', () => {
   it('writes images, histograms and texts', () => {
     const { writer, events } = open();
     const png = Uint8Array.of(1, 2, 3);
-    writer.image('picture', png, 40, 30, 5);
+    writer.image('picture', { png, width: 40, height: 30 }, 5);
     writer.histogram('weights', Float32Array.of(-1, 0.5), 6);
     writer.text('config', '# Title', 7);
     expect(valuesOf(events())).toMatchObject([

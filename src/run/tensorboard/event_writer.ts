@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
   type EventContent,
+  type EventImage,
   encodeEvent,
   FILE_VERSION,
   imageValue,
@@ -38,8 +39,8 @@ export class EventWriter {
   }
 
   /** Writes an RGB image. */
-  image(tag: string, png: Uint8Array, width: number, height: number, step: number): void {
-    this.#summary(imageValue(tag, png, width, height), step);
+  image(tag: string, image: EventImage, step: number): void {
+    this.#summary(imageValue(tag, image), step);
   }
 
   histogram(tag: string, values: Float32Array, step: number): void {
