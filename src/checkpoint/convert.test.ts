@@ -60,7 +60,7 @@ async function checkpoint(name = 'whole.pth'): Promise<string> {
 }
 
 describe('formats', () => {
-  test('.pth to .safetensors and back gives the same weights under the same names', async () => {
+  test('keeps weights and names from .pth to .safetensors and back', async () => {
     for (const name of [
       'a_model_0000002.pth',
       'b_vmaev2.pth',
@@ -80,7 +80,7 @@ describe('formats', () => {
     }
   });
 
-  test('what .safetensors cannot hold is said', async () => {
+  test('names what .safetensors cannot hold', async () => {
     const { leftOut } = await convert(await checkpoint(), at('x.safetensors'));
     expect(leftOut).toEqual(['optimizer', 'scheduler', 'iteration']);
     const raw = at('raw.pth');
@@ -89,7 +89,7 @@ describe('formats', () => {
     expect([...readSafetensors(at('x.safetensors')).keys()]).toEqual(['w']);
   });
 
-  test('.pth to .pth keeps everything, floats that are whole included', async () => {
+  test('keeps everything from .pth to .pth, including floats that are whole', async () => {
     const report = await convert(await checkpoint(), at('copy.pth'));
     expect(report.leftOut).toEqual([]);
     expect(readFileSync(at('copy.pth')).equals(readFileSync(at('whole.pth')))).toBe(true);
@@ -98,7 +98,7 @@ describe('formats', () => {
     expect(readFileSync(at('copy.pth')).equals(readFileSync(at('raw.pth')))).toBe(true);
   });
 
-  test('objects of classes that we do not write are left out and named', async () => {
+  test('leaves out and names objects of classes that we cannot write', async () => {
     const { leftOut } = await convert(join(GOLDEN, 'a_model_0000002.pth'), at('x.pth'));
     expect(leftOut).toEqual([expect.stringMatching(/^person_pool \(an object of class .*\.MemoryPool\)$/)]);
     const [before, after] = [readPth(join(GOLDEN, 'a_model_0000002.pth')), readPth(at('x.pth'))] as PyDict[];
@@ -106,7 +106,7 @@ describe('formats', () => {
     expect(plain(after)).toEqual(plain(before));
   });
 
-  test('--weights-only leaves the model alone', async () => {
+  test('keeps only the model with --weights-only', async () => {
     const { leftOut } = await convert(await checkpoint(), at('x.pth'), { weightsOnly: true });
     expect(leftOut).toEqual(['optimizer', 'scheduler', 'iteration']);
     expect([...(readPth(at('x.pth')) as PyDict).keys()]).toEqual(['model']);
@@ -117,7 +117,7 @@ describe('formats', () => {
 });
 
 describe('precision', () => {
-  test("of the model's floats alone; tensors that were one stay one", async () => {
+  test("changes the model's floats only, and keeps shared tensors shared", async () => {
     const report = await convert(await checkpoint(), at('half.pth'), { dtype: 'bfloat16' });
     expect(report.weightBytes).toEqual({ before: 32, after: 20 });
     const half = readPth(at('half.pth')) as PyDict;
@@ -130,7 +130,7 @@ describe('precision', () => {
     expect(plain(half.get('optimizer')!)).toEqual(plain(whole.get('optimizer')!));
   });
 
-  test('numbers beyond float16 are told by tensor', async () => {
+  test('names tensors with numbers beyond float16', async () => {
     for (const out of ['half.pth', 'half.safetensors']) {
       const report = await convert(await checkpoint(), at(out), { dtype: 'float16' });
       expect(report.overflowed).toEqual(['w', 'tied']);
@@ -144,7 +144,7 @@ describe('precision', () => {
     expect(warningOf(await convert(at('whole.pth'), at('x.pth'), { dtype: 'float32' }))).toBeNull();
   });
 
-  test('half to float32 and back is the same', async () => {
+  test('keeps half precision exactly through float32 and back', async () => {
     const from = join(GOLDEN, 'd_half_bf16.pth');
     await convert(from, at('float.safetensors'), { dtype: 'float32' });
     const floats = openSafetensors(at('float.safetensors')).tensors;
@@ -153,7 +153,7 @@ describe('precision', () => {
     }
   });
 
-  test('the summary has the sizes', async () => {
+  test('reports the sizes', async () => {
     const report = await convert(await checkpoint(), at('half.safetensors'), { dtype: 'float16' });
     expect(summaryOf('a', 'b', report)).toMatch(
       /^a → b\n +tensors: +3, 32 B → 20 B\n +file: +[\d.]+ KiB → \d+ B\n +left out: +optimizer, scheduler, iteration$/,
@@ -162,7 +162,7 @@ describe('precision', () => {
 });
 
 describe('refused', () => {
-  test('the file itself, under any name', async () => {
+  test('is the file itself, under any name', async () => {
     const path = await checkpoint('self.pth');
     const before = readFileSync(path);
     symlinkSync(path, at('link.pth'));
@@ -176,7 +176,7 @@ describe('refused', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('other endings, missing and damaged files; nothing is left behind', async () => {
+  test('are other extensions, missing and damaged files, with nothing left behind', async () => {
     const path = await checkpoint();
     const names = () => readdirSync(folder).sort();
     const before = names();
@@ -201,7 +201,7 @@ describe('refused', () => {
     expect(names().filter((name) => name.includes('.tmp-'))).toEqual([]);
   });
 
-  test('a file without weights', async () => {
+  test('is a file without weights', async () => {
     await writePth(at('none.pth'), { iteration: 3 });
     await expect(convert(at('none.pth'), at('x.pth'))).rejects.toThrow(
       /holds no weights; its keys are: iteration/,

@@ -1,4 +1,4 @@
-/** @file Converting weight files: from one format to the other, to another type of floats, to the weights alone. */
+/** @file Converts weight files: to the other format, to another float type, to the weights alone. */
 import { existsSync, statSync } from 'node:fs';
 import { ConfigError } from '../errors.js';
 import { checkOutputFile } from '../files/output_paths.js';
@@ -12,7 +12,7 @@ import { readWeightFile, weightFormatOf } from '../formats/weight_file.js';
 import { findStateDict, stateDictKey } from './weights.js';
 
 export interface ConvertOptions {
-  /** Of the model's floats; everything else, the optimizer's state too, keeps its types. */
+  /** The type of the model's floats. Everything else, including the optimizer's state, keeps its types. */
   readonly dtype: 'keep' | FloatType;
   readonly weightsOnly: boolean;
 }
@@ -23,7 +23,7 @@ export interface ConvertReport {
   readonly weightBytes: { readonly before: number; readonly after: number };
   /** Bytes of the files. */
   readonly fileBytes: { readonly before: number; readonly after: number };
-  /** What of the first file the second does not have. */
+  /** Parts of the first file that the second does not have. */
   readonly leftOut: readonly string[];
   /** Tensors in which finite numbers became infinite. */
   readonly overflowed: readonly string[];
@@ -32,9 +32,9 @@ export interface ConvertReport {
 const FORMATS: Record<string, 'pth' | 'safetensors'> = { pth: 'pth', pt: 'pth', safetensors: 'safetensors' };
 
 /**
- * Writes the weight file `from` as `to`, in the format of its ending, one tensor in memory at a time; `to` is replaced as
- * a whole. Names stay. Throws ConfigError for an unknown ending or where both are one file, CheckpointError where `from`
- * cannot be read or `to` not be written.
+ * Writes the weight file `from` as `to`, in the format of its extension, with one tensor in memory at a time. Replaces `to` as
+ * a whole. Names stay. Throws ConfigError for an unknown extension or if both are one file, and CheckpointError if `from`
+ * cannot be read or `to` cannot be written.
  */
 export async function convertWeightFile(
   from: string,
@@ -46,7 +46,7 @@ export async function convertWeightFile(
   if (isSameFile(from, to)) {
     throw new ConfigError(`${to}: is the file to convert itself; give the new file another name`);
   }
-  const content = readWeightFile(from, true);
+  const content = readWeightFile(from, { keepFloats: true });
   const state = findStateDict(from, content);
   checkOutputFile(to, '<out>');
   const weights = castAll(state, dtype);
@@ -73,7 +73,7 @@ function isSameFile(from: string, to: string): boolean {
   return a.dev === b.dev && a.ino === b.ino;
 }
 
-/** Tensors that are one object stay so. */
+/** Casts the weights. Names that share a tensor object still share one. */
 function castAll(
   state: ReadonlyMap<string, HostTensor | null>,
   dtype: ConvertOptions['dtype'],
@@ -90,7 +90,7 @@ function castAll(
   return weights;
 }
 
-/** Names of all that a file holds beside the tensors of its state dict. */
+/** Names of everything in a file but the tensors of its state dict. */
 function besidesWeights(content: PyValue, state: ReadonlyMap<string, HostTensor | null>): string[] {
   const key = stateDictKey(content);
   const prefix = key === null ? '' : `${key}.`;
@@ -99,7 +99,7 @@ function besidesWeights(content: PyValue, state: ReadonlyMap<string, HostTensor 
   return [...outside.map(String), ...others];
 }
 
-/** The content with other weights; what no file of ours can hold is named in `leftOut` instead. */
+/** The content with other weights. Objects that we cannot write are added to `leftOut` instead. */
 function withWeights(content: PyDict, weights: ReadonlyMap<string, HostTensor>, leftOut: string[]): PyDict {
   const key = stateDictKey(content);
   const copy = (dict: PyDict, prefix: string, change: (name: PyValue, value: PyValue) => PyValue) => {

@@ -1,4 +1,4 @@
-/** @file What a weight file holds: its tensors with their sums, the state of training, checksums, what loading makes of it. */
+/** @file Describes a weight file: its tensors with their sums, the training state, checksums, and how it loads. */
 import { statSync } from 'node:fs';
 import { DamagedDataError } from '../formats/checksum.js';
 import { type DType, type HostTensor, isHostTensor, sizeOf } from '../formats/host_tensor.js';
@@ -10,15 +10,16 @@ import {
   type WeightFormat,
   weightFormatOf,
 } from '../formats/weight_file.js';
+import { firstNames } from '../util/text.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
 import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
-import { findStateDict, firstOf, isHead, plainNames, stateDictKey } from './weights.js';
+import { findStateDict, isHead, plainNames, stateDictKey } from './weights.js';
 
 export interface TensorDescription {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** null where the data are damaged. */
+  /** Null if the data are damaged. */
   readonly statistics: TensorStatistics | null;
 }
 
@@ -26,23 +27,23 @@ export interface CheckpointDescription {
   readonly path: string;
   readonly format: WeightFormat;
   readonly bytes: number;
-  /** The key under which the weights are; null where they are all that the file holds. */
+  /** The key of the weights; null if the file holds nothing else. */
   readonly weightsKey: string | null;
   /** The model's tensors in the file's order. */
   readonly tensors: readonly TensorDescription[];
   readonly elements: number;
-  /** Entries among the weights that are no tensors. */
+  /** Entries among the weights that are not tensors. */
   readonly noTensors: readonly string[];
-  /** What MODEL.WEIGHT does with the names, in sentences. */
+  /** Sentences on how MODEL.WEIGHT loads these names. */
   readonly loading: readonly string[];
-  /** How many of the tensors have names of the model, for each group that the file has something of. */
+  /** How many tensors have names of the model, for each group in the file. */
   readonly groups: readonly NamedGroup[];
-  /** Names of tensors that seem to belong to none of these, with N for the first number. */
+  /** Names of tensors that seem to belong to no group, with N for the first number. */
   readonly otherNames: readonly string[];
   readonly iteration: PyValue;
   readonly optimizer: OptimizerDescription | null;
   readonly scheduler: SchedulerDescription | null;
-  /** Everything else, in words by key. */
+  /** Descriptions of all other entries, by key. */
   readonly others: Readonly<Record<string, string>>;
   readonly checksums: ChecksumReport;
 }
@@ -71,8 +72,8 @@ export interface SchedulerDescription {
 }
 
 /**
- * Reads a whole file, piece by piece, and describes it. Damaged data do not end that; a wrong structure, or a file
- * without weights, is a CheckpointError.
+ * Reads a whole file, piece by piece, and describes it, even if data are damaged. Throws CheckpointError if its structure is
+ * wrong or it has no weights.
  */
 export function describeWeightFile(path: string): CheckpointDescription {
   const content = readWeightFile(path);
@@ -140,7 +141,7 @@ function kindsAmong(names: readonly string[]): string[] {
   return [...new Set(names.map((name) => kindOf(name).kind))];
 }
 
-/** As matchWeights takes the names. */
+/** Describes how matchWeights uses the names. */
 function describeLoading(keys: readonly string[], groups: readonly NamedGroup[]): string[] {
   const lines: string[] = [];
   const parallel = keys.every((key) => key.startsWith('module.'));
@@ -166,13 +167,8 @@ function describeUnknown({ group, tensors, known, unknown }: NamedGroup): string
   const others = tensors - known;
   return [
     `${group}: ${known} of the file's ${tensors} tensors have names of the model`,
-    `${group}: ${others} ${others === 1 ? 'has a name' : 'have names'} that the model does not have: ${firstNames(unknown)}`,
+    `${group}: ${others} ${others === 1 ? 'has a name' : 'have names'} that the model does not have: ${firstNames(unknown, MAX_NAMES)}`,
   ];
-}
-
-/** The first of many names. */
-export function firstNames(names: readonly string[]): string {
-  return firstOf(names, MOST_NAMES);
 }
 
 function describeOptimizer(value: PyValue | undefined): OptimizerDescription | null {
@@ -183,7 +179,7 @@ function describeOptimizer(value: PyValue | undefined): OptimizerDescription | n
   const has = (name: string) => first instanceof Map && first.has(name);
   let method = 'unknown';
   if (has('momentum')) method = 'SGD';
-  // Before PyTorch 2.7 both are saved alike.
+  // Before PyTorch 2.7 both are saved in the same form.
   else if (has('betas') && has('decoupled_weight_decay')) {
     method = first.get('decoupled_weight_decay') === true ? 'AdamW' : 'Adam';
   } else if (has('betas')) method = 'Adam or AdamW';
@@ -200,11 +196,12 @@ function describeScheduler(value: PyValue | undefined): SchedulerDescription | n
   return { schedule, position: value.get('last_epoch') ?? null };
 }
 
-const LONGEST_TEXT = 60;
-const MOST_ENTRIES = 8;
-const MOST_NAMES = 8;
+const MAX_TEXT = 60;
+const MAX_ENTRIES = 8;
+/** Unknown names that a description lists. */
+export const MAX_NAMES = 8;
 
-/** A value in a few words; small dicts of plain values are written out. */
+/** A value in a few words. Small dicts of plain values are written out. */
 function inWords(value: PyValue): string {
   if (value === null || typeof value !== 'object') return scalarText(value);
   if (isHostTensor(value)) return `a ${value.dtype} tensor [${value.shape.join(', ')}]`;
@@ -213,7 +210,7 @@ function inWords(value: PyValue): string {
   if (value instanceof Map) {
     const entries = [...value];
     const plain = entries.every(([, item]) => item === null || typeof item !== 'object');
-    if (entries.length > MOST_ENTRIES || !plain) return `a dict of ${entries.length}`;
+    if (entries.length > MAX_ENTRIES || !plain) return `a dict of ${entries.length}`;
     return `{${entries.map(([key, item]) => `${String(key)}: ${scalarText(item)}`).join(', ')}}`;
   }
   const items = value instanceof PyTuple ? value.items : (value as readonly PyValue[]);
@@ -222,5 +219,5 @@ function inWords(value: PyValue): string {
 
 function scalarText(value: PyValue): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 }

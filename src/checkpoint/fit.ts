@@ -1,4 +1,4 @@
-/** @file How a weight file fits a model, part by part: what of a group loads, and what the file has beyond the model. */
+/** @file How a weight file fits a model, part by part: which tensors load, and which the file has beyond the model. */
 import type { HostTensor } from '../formats/host_tensor.js';
 import {
   countRepetitions,
@@ -16,8 +16,8 @@ import { kindsOf, likelyRenamings, type Regrouping, type Renaming, regroupings }
 import { type LoadReport, type ModelShapes, plainNames } from './weights.js';
 
 /**
- * How much of the model a file must hold: whatever fits; groups (backbone, neck, head) that are whole and in this order,
- * of which the last ones may be left out; or all of it.
+ * How much of the model a file must hold: whatever fits; whole groups in the order backbone, neck, head, of which the last
+ * ones may be left out; or the whole model.
  */
 export type Coverage = 'any' | 'whole groups' | 'whole model';
 
@@ -36,7 +36,7 @@ export interface MisfitGroup {
   readonly loaded: number;
   readonly total: number;
   readonly incomplete: readonly IncompletePart[];
-  /** Names in the file that the model has no place for. */
+  /** Names in the file that the model does not have. */
   readonly surplus: readonly string[];
 }
 
@@ -53,18 +53,18 @@ export interface Misfit {
   readonly renamings: readonly Renaming[];
   readonly regroupings: readonly Regrouping[];
   readonly counts: readonly OtherCount[];
-  /** Other settings with which the model would have what the file has. */
+  /** Other settings with which the model would have the tensors of the file. */
   readonly settings: readonly string[];
 }
 
-/** Weights of a file, the model that they are for, and what matching them found. */
+/** Weights of a file, the model that they are for, and the result of matching them. */
 export interface Match {
   readonly state: ReadonlyMap<string, HostTensor | null>;
   readonly model: ModelShapes;
   readonly report: LoadReport;
 }
 
-/** Finds why a file does not fit; null if it holds all that it must, and nothing that the model has no place for. */
+/** Finds why a file does not fit; null if it holds all that it must and nothing else. */
 export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
   const unexpected = unexpectedTensors(match);
   const likely = likelyNames(match, unexpected);
@@ -100,8 +100,8 @@ function groupsToLoad({ model, report }: Match): Map<string, string[]> {
 }
 
 /**
- * The groups that must be whole: the first one and all up to the last of which something loads, since no trained head goes
- * with a neck at random; and a later one that the file seems to have under other names.
+ * The groups that must be whole: all up to the last of which a tensor loads, since a trained head needs a trained neck; and a
+ * later one that the file seems to have under other names.
  */
 function neededGroups(match: Match, coverage: Coverage, renamings: readonly Renaming[]): Set<string> {
   const groups = [...groupsToLoad(match)];
@@ -114,7 +114,7 @@ function neededGroups(match: Match, coverage: Coverage, renamings: readonly Rena
   return new Set(needed.map(([group]) => group));
 }
 
-/** Names and shapes for which the model has no place, without the prefixes that do not count. */
+/** Names and shapes that the model does not have, without the prefixes that do not count. */
 function unexpectedTensors({ state, report }: Match): Map<string, readonly number[]> {
   const nameByKey = new Map(Array.from(plainNames(state.keys()), ([name, key]) => [key, name]));
   const found = new Map<string, readonly number[]>();
@@ -161,7 +161,7 @@ function incompleteParts(names: readonly string[], missing: ReadonlySet<string>)
   }).filter((part) => part.missing.length > 0);
 }
 
-/** Only what has to do with groups that do not fit. */
+/** Keeps only the findings about groups that do not fit. */
 function relevantTo(
   groups: readonly MisfitGroup[],
   { renamings, regroupings }: Pick<Misfit, 'renamings' | 'regroupings'>,
@@ -179,7 +179,7 @@ function otherCounts(
   renamings: readonly Renaming[],
 ): OtherCount[] {
   const names = [...plainNames(state.keys()).keys()];
-  // Blocks under other names are blocks, too.
+  // Blocks under other names count as blocks, too.
   for (const { from, to } of renamings)
     names.push(...Array.from(from.shapes.keys(), (index) => to.name.replace(/\bN\b/, String(index))));
   return REPETITIONS.filter(({ group }) => groups.some(({ name }) => name === group)).flatMap(
@@ -192,7 +192,7 @@ function otherCounts(
   );
 }
 
-/** Settings that account for all that a group lacks, or for all that the file has beyond it, under whatever names. */
+/** Settings that explain all missing tensors of a group, or all that the file has beyond it, under any names. */
 function otherSettings(
   { incomplete, surplus }: MisfitGroup,
   { model, report }: Match,

@@ -1,5 +1,5 @@
-/** @file What is said of a weight file that fits a model in part: counts part by part, likely names, and what to do. */
-import { printable } from '../util/text.js';
+/** @file Messages about a weight file that fits a model in part: counts part by part, likely names, and what to do. */
+import { firstNames, printable } from '../util/text.js';
 import type { Coverage, IncompletePart, Misfit, MisfitGroup } from './fit.js';
 import { kindOf } from './model_parts.js';
 import {
@@ -9,9 +9,8 @@ import {
   type TensorKind,
   withoutSharedStart,
 } from './renaming.js';
-import { firstOf } from './weights.js';
 
-/** More renamings than this are shown by what they have in common. */
+/** Up to this number, renamings are listed; more are summarized by their common pattern. */
 const MAX_RENAMINGS = 8;
 
 /** The counts and the likely names, a line each, without the file's name and without advice. */
@@ -26,13 +25,13 @@ export function describeMisfit(misfit: Misfit): string {
   return lines.join('\n');
 }
 
-/** In a few words, what is wrong. */
+/** The misfit in a few words. */
 export function summarizeMisfit({ groups }: Misfit): string {
   const isLacking = groups.some(({ incomplete }) => incomplete.length > 0);
   return isLacking ? 'its weights fit the model only in part' : 'only a part of its weights fits the model';
 }
 
-/** Advice for the user; only training can go on with a part of the weights. */
+/** Advice for the user. Only training can continue with a part of the weights. */
 export function adviseOn(misfit: Misfit, coverage: Coverage, withFlag: (flag: string) => string): string {
   const { groups, renamings, regroupings, counts, settings } = misfit;
   const ways: string[] = [];
@@ -51,7 +50,7 @@ export function adviseOn(misfit: Misfit, coverage: Coverage, withFlag: (flag: st
   return `${[first[0].toUpperCase() + first.slice(1), ...others].join(', or ')}.`;
 }
 
-/** The likely names alone, for a file of which nothing loads. */
+/** Only the likely names, for a file of which nothing loads. */
 export function describeRenamings(renamings: readonly Renaming[]): string[] {
   if (renamings.length === 0) return [];
   const lines =
@@ -102,7 +101,7 @@ function describeRenaming(renaming: Renaming): string {
   return `${from} → ${to}${start === '' ? '' : ` (in ${place})`}`;
 }
 
-/** Many renamings by what differs in them: `layers.N.* → blocks.N.*`. */
+/** Summarizes many renamings by their pattern, e.g. `layers.N.* → blocks.N.*`. */
 function sharedRenamings(renamings: readonly Renaming[]): string[] {
   const shared = renamings.map((renaming) => {
     const shown = shownNames(renaming);
@@ -117,5 +116,5 @@ function sharedRenamings(renamings: readonly Renaming[]): string[] {
 }
 
 function some(names: readonly string[]): string {
-  return firstOf(names.map(printable));
+  return firstNames(names.map(printable));
 }

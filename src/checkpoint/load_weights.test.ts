@@ -45,7 +45,7 @@ const failure = (
 };
 
 describe('loading', () => {
-  test('converts the values and hands them over one by one', () => {
+  test('converts the values and passes them on one by one', () => {
     const file = new Map<string, HostTensor>([
       ['a', { dtype: 'bfloat16', shape: [2], bytes: () => Uint8Array.of(0x80, 0x3f, 0, 0x40) }],
     ]);
@@ -57,7 +57,7 @@ describe('loading', () => {
     expect(set).toEqual([['x.a', Float32Array.of(1, 2)]]);
   });
 
-  test('advises --no-head where the number of classes differs', () => {
+  test('advises --no-head if the number of classes differs', () => {
     const file = new Map([
       ['backbone.w', smallTensor(2)],
       ['stm_head.fc_action.weight', smallTensor(80, 4)],
@@ -73,7 +73,7 @@ describe('loading', () => {
     expect([...load(file, names, { noHead: true }).report.loaded.keys()]).toEqual(['backbone.w']);
   });
 
-  test('advises other settings where the size of the backbone differs', () => {
+  test('advises other settings if the size of the backbone differs', () => {
     const file = new Map([['backbone.w', smallTensor(3)], ...state('stm_head.w')]);
     expect(failure(file, model('backbone.w', 'stm_head.w'))).toMatch(/Set the sizes in the config/);
     const many = state('a', 'b', 'c', 'd', 'e', 'f');
@@ -81,7 +81,7 @@ describe('loading', () => {
     expect(failure(many, names)).toMatch(/6 tensors with .* \(and 2 more\)/);
   });
 
-  test('shows the names of both where nothing fits', () => {
+  test('shows the names of both if nothing fits', () => {
     for (const coverage of ['any', 'whole groups', 'whole model'] as const) {
       expect(failure(state('a', 'b', 'c', 'd'), model('x'), { coverage })).toBe(
         'f.pth: nothing in it fits the model. Its keys are: a, b, c, …; the model has: x',
@@ -134,12 +134,12 @@ describe('files of the official kinds', () => {
     expect(report.loaded.size).toBeGreaterThanOrEqual(28);
   });
 
-  test('the buffer of the loss may be missing, too', () => {
+  test('may lack the buffer of the loss', () => {
     const shapes = new Map([...whole, ['stm_head.criterion.empty_weight', smallTensor(2)]]);
     expect(load(whole, shapes).misfit).toBeNull();
   });
 
-  test('--no-head asks nothing of the head', () => {
+  test('need no head with --no-head', () => {
     const half = without(whole, /decoder_stages\.1\./);
     expect(load(half, whole, { noHead: true }).misfit).toBeNull();
     expect(
@@ -149,7 +149,7 @@ describe('files of the official kinds', () => {
 });
 
 describe('weights that fit in part', () => {
-  test("mmaction2's names are counted part by part, with the likely renaming", () => {
+  test("counts mmaction2's names part by part, with the likely renaming", () => {
     for (const file of [renamed(backbone, mmactionName), bare(renamed(backbone, mmactionName))]) {
       expect(failure(file, whole)).toBe(
         [
@@ -173,7 +173,7 @@ describe('weights that fit in part', () => {
     }
   });
 
-  test('a fused bias is named as such', () => {
+  test('names a fused bias', () => {
     const message = failure(without(withFusedBias(backbone), /^backbone\.norm\./), whole);
     expect(message).toContain('  backbone: 24 of 28 tensors load\n    blocks.N.attn.q_bias: 0 of 2\n');
     expect(message).toContain(
@@ -182,7 +182,7 @@ describe('weights that fit in part', () => {
     expect(message).toMatch(/^Split the biases in the file, or /m);
   });
 
-  test('projections that are split are named as such', () => {
+  test('names split projections', () => {
     const split = new Map(
       Array.from(backbone, ([name, tensor]) =>
         name.endsWith('qkv.weight')
@@ -197,7 +197,7 @@ describe('weights that fit in part', () => {
     expect(message).toMatch(/^Join the projections in the file, or /m);
   });
 
-  test('too few blocks: the counts, the blocks and the depth of the file', () => {
+  test('reports the counts, the blocks and the depth of a file with too few blocks', () => {
     const message = failure(backbone, modelTensors(deep));
     expect(message).toContain('  backbone: 30 of 56 tensors load');
     expect(message).toContain('    blocks.N.attn.qkv.weight: 2 of 4 (without N = 2, 3)');
@@ -205,7 +205,7 @@ describe('weights that fit in part', () => {
     expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 2), or');
   });
 
-  test('too many blocks: the network of the file would be cut', () => {
+  test('refuses to cut the network of a file with too many blocks', () => {
     const message = failure(modelTensors(deep), whole);
     expect(message).toContain(
       'f.pth: only a part of its weights fits the model\n  backbone: 30 of 30 tensors load',
@@ -214,7 +214,7 @@ describe('weights that fit in part', () => {
     expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 4), or');
   });
 
-  test('mmaction2 and too many blocks at once', () => {
+  test('reports mmaction2 names and too many blocks at once', () => {
     const message = failure(bare(renamed(modelTensors(deep), mmactionName)), whole);
     expect(message).toContain('mlp.layers.0.0.weight → mlp.fc1.weight');
     expect(message).toContain('(ViT.DEPTH 4)');
@@ -250,7 +250,7 @@ describe('weights that fit in part', () => {
     expect(message.includes('--no-head')).toBe(name.startsWith('stm_head.'));
   });
 
-  test('blocks of which some have another name or prefix', () => {
+  test('reports blocks of which some have another name or prefix', () => {
     const one = failure(
       renamed(whole, (name) => name.replace('blocks.1.norm1', 'blocks.1.ln1')),
       whole,
@@ -264,7 +264,7 @@ describe('weights that fit in part', () => {
     expect(failure(layers, whole)).toMatch(/ {4}layers\.\* → blocks\.\*\n.*\(ViT\.DEPTH 4\)/);
   });
 
-  test('a part of the last norm is no norm that was left out', () => {
+  test('does not take a part of the last norm for a norm that was left out', () => {
     expect(load(without(backbone, /^backbone\.norm\.bias$/), whole).misfit).toBeNull();
     expect(failure(only(backbone, /^backbone\.norm/), whole)).toContain('backbone: 2 of 30 tensors load');
   });
@@ -285,7 +285,7 @@ describe('weights that fit in part', () => {
     );
   });
 
-  test('a head without its neck, or without its backbone', () => {
+  test('refuses a head without its neck or its backbone', () => {
     const message = failure(without(whole, /^lateral_convs\./), whole);
     expect(message).toContain('  neck: 0 of 24 tensors load\n    level 0: 0 of 10\n');
     expect(message).not.toContain('  head:');
@@ -306,7 +306,7 @@ describe('weights that fit in part', () => {
     expect(message).toContain(`    ${theirs}.* → ${ours}.*`);
   });
 
-  test('settings that add tensors are named, whichever side has them', () => {
+  test('names settings that add tensors, on either side', () => {
     const other = (key: string, value: unknown) => modelTensors(tinyConfig({ [key]: value }));
     const layerScale = other('ViT.INIT_VALUES', 0.1);
     expect(failure(layerScale, whole)).toContain('(ViT.INIT_VALUES above 0)');
@@ -324,7 +324,7 @@ describe('weights that fit in part', () => {
     expect(failure(whole, hidden)).toContain('(a smaller MODEL.STM.NUM_CLS)');
   });
 
-  test('is let pass where the coverage is any, and told', () => {
+  test('accepts and reports a misfit if any coverage is allowed', () => {
     const { report, misfit } = load(renamed(backbone, mmactionName), whole, { coverage: 'any' });
     expect(report.loaded.size).toBe(20);
     expect(misfit).toMatch(/^its weights fit the model only in part\n {2}backbone: 20 of 30 tensors load\n/);
@@ -332,7 +332,7 @@ describe('weights that fit in part', () => {
     expect(load(modelTensors(deep), whole, { coverage: 'any' }).report.loaded.size).toBe(whole.size);
   });
 
-  test('names of the file cannot control the terminal', () => {
+  test('makes names from the file harmless for the terminal', () => {
     const file = new Map([...whole, ['stm_head.a\x1b[2J', smallTensor(1)]]);
     expect(failure(file, whole)).toContain('stm_head.a\\x1b[2J');
   });
@@ -341,14 +341,14 @@ describe('weights that fit in part', () => {
 describe('the whole model', () => {
   const coverage = 'whole model';
 
-  test('a file of a backbone lacks the rest', () => {
+  test('is more than a file of a backbone', () => {
     const message = failure(backbone, whole, { coverage });
     expect(message).toMatch(/^f\.pth: lacks 140 of the model's 170 weights \(lateral_convs\.0\.0\.weight, /);
     expect(message).toContain('  head: 0 of 116 tensors load');
     expect(message).not.toContain('--allow-partial');
   });
 
-  test('renamed tensors and cut networks are told as in training', () => {
+  test('reports renamed tensors and cut networks as in training', () => {
     expect(failure(renamed(whole, mmactionName), whole, { coverage })).toMatch(
       /backbone: 20 of 30 tensors load\n(.*\n)* {4}mlp\.layers\.1\.bias → mlp\.fc2\.bias/,
     );

@@ -1,9 +1,10 @@
-/** @file Loading the weights of a file into a model, and what is said where they do not fit. */
+/** @file Loads the weights of a file into a model, and reports weights that do not fit. */
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, toFloat32 } from '../formats/host_tensor.js';
+import { firstNames } from '../util/text.js';
 import { type Coverage, findMisfit, type Match, type Misfit } from './fit.js';
 import { adviseOn, describeMisfit, describeRenamings, summarizeMisfit } from './fit_text.js';
-import { describeMismatch, firstOf, type LoadReport, type ModelShapes, matchWeights } from './weights.js';
+import { describeMismatch, type LoadReport, type ModelShapes, matchWeights } from './weights.js';
 
 /** A weight file and its state dict. */
 export interface WeightSource {
@@ -26,8 +27,8 @@ export interface LoadedWeights {
 }
 
 /**
- * Hands the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
- * one if shapes differ, nothing fits or the file covers too little of the model; a damaged file may be noticed in the
+ * Passes the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
+ * one if shapes differ, nothing fits or the file covers too little of the model. Damaged data may be noticed only in the
  * middle.
  */
 export function loadWeights(
@@ -52,7 +53,7 @@ export function loadWeights(
 }
 
 function describeStranger(path: string, { state, model }: Match, misfit: Misfit | null): string {
-  const keys = `Its keys are: ${firstOf([...state.keys()])}; the model has: ${firstOf([...model.keys()])}`;
+  const keys = `Its keys are: ${firstNames([...state.keys()])}; the model has: ${firstNames([...model.keys()])}`;
   return [
     `${path}: nothing in it fits the model. ${keys}`,
     ...describeRenamings(misfit?.renamings ?? []),
@@ -65,7 +66,7 @@ function describeFailure(path: string, { model, report }: Match, misfit: Misfit,
   if (coverage === 'whole model') {
     summary =
       missing.length > 0
-        ? `lacks ${missing.length} of the model's ${model.size} weights (${firstOf(missing)}); it takes a checkpoint of the ` +
+        ? `lacks ${missing.length} of the model's ${model.size} weights (${firstNames(missing)}); it takes a checkpoint of the ` +
           'whole model, and the configuration that it was trained with'
         : 'holds more than the model; it takes the configuration that it was trained with';
   }

@@ -19,19 +19,19 @@ const CONFIGS: Config[] = [
 ];
 const names = CONFIGS.flatMap((cfg) => Array.from(new Detector(cfg).namedParameters(), ([name]) => name));
 
-test('every tensor of a model is in the list', () => {
+test('lists every tensor of a model', () => {
   expect([...names, BUFFER].filter((name) => !isKnownName(name))).toEqual([]);
   const bare = names.map((name) => name.replace(/^(backbone|stm_head)\./, ''));
   expect(bare.filter((name) => !isKnownName(name))).toEqual([]);
 });
 
-test('every name of the list is one of a model', () => {
+test('lists only names of models', () => {
   const patterns = TENSOR_NAMES.map((name) => new RegExp(`^${name.replaceAll('N', '\\d+')}$`));
   const unused = patterns.filter((pattern) => ![...names, BUFFER].some((name) => pattern.test(name)));
   expect(unused).toEqual([]);
 });
 
-test('other names are not', () => {
+test('does not know other names', () => {
   for (const name of [
     'patch_embed.projection.weight',
     'blocks.0.mlp.layers.0.0.weight',
@@ -47,7 +47,7 @@ test('other names are not', () => {
     expect(isKnownName(name), name).toBe(false);
 });
 
-test('groups, parts and kinds go by the names', () => {
+test('derives groups, parts and kinds from the names', () => {
   expect([...new Set(names.map(groupOf))]).toEqual(['backbone', 'neck', 'head']);
   const parts = new Set(names.map(partOf));
   for (const part of [

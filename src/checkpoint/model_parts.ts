@@ -11,13 +11,13 @@ const GROUPS = new Map([
 const BACKBONE_WORDS = ['patch_embed', 'pos_embed', 'blocks', 'norm'];
 const HEAD_WORDS = ['decoder_stages', 'init_spatial_queries', 'init_temporal_queries'];
 
-/** The group of a tensor of the model: backbone, neck or head; its first word where it is none of them. */
+/** The group of a tensor of the model: backbone, neck or head, or else the first word of its name. */
 export function groupOf(name: string): string {
   const [first] = name.split('.');
   return GROUPS.get(first) ?? first;
 }
 
-/** The group that a name of a file most likely belongs to, also behind a prefix; null where nothing tells. */
+/** The group that a name of a file most likely belongs to, also after a prefix; null if unknown. */
 export function likelyGroupOf(name: string): string | null {
   const words = name.split('.');
   if (BACKBONE_WORDS.includes(words[0])) return 'backbone';
@@ -26,8 +26,8 @@ export function likelyGroupOf(name: string): string | null {
 }
 
 /**
- * Whether a name of a file that the model does not have belongs to a network like this group. Of a backbone these are the
- * blocks only: a classifier and norms for it stand beside them in files of the official kinds.
+ * Whether a name of a file that the model does not have belongs to a network like this group. For a backbone only blocks
+ * count: official files also hold a classifier and its norms.
  */
 export function isPieceOf(group: string, name: string): boolean {
   const [first] = name.split('.');
@@ -35,7 +35,7 @@ export function isPieceOf(group: string, name: string): boolean {
   return GROUPS.get(first) === group || (group === 'head' && HEAD_WORDS.includes(first));
 }
 
-/** A kind of tensor, `backbone.blocks.N.norm1.weight`, and which of them a name is; -1 where there is only one. */
+/** A kind of tensor, `backbone.blocks.N.norm1.weight`, and the index of a name in it; -1 if there is only one. */
 export interface NumberedKind {
   readonly kind: string;
   readonly index: number;
@@ -50,7 +50,7 @@ export function kindOf(name: string): NumberedKind {
   return { kind: words.with(place, 'N').join('.'), index };
 }
 
-/** The part of the network, in words, that a tensor of the model belongs to. */
+/** The part of the network, in words, of a tensor of the model. */
 export function partOf(name: string): string {
   const words = name.split('.');
   if (words[0] === 'lateral_convs') return `level ${words[1]}`;
@@ -68,12 +68,12 @@ export function partOf(name: string): string {
   }
 }
 
-/** Whether a file of a whole backbone may lack the tensor: files that were fine-tuned for classes have `fc_norm` instead. */
+/** Whether a file of a whole backbone may lack the tensor: files fine-tuned for classes have `fc_norm` instead. */
 export function isOptional(name: string): boolean {
   return /^backbone\.norm\.(weight|bias)$/.test(name);
 }
 
-/** Whether a name of the model or of a file is that of a buffer, which is no weight of the network. */
+/** Whether a name of the model or of a file is that of a buffer, which is not a weight of the network. */
 export function isBuffer(name: string): boolean {
   return /^(module\.)?stm_head\.criterion\./.test(name);
 }
@@ -154,7 +154,7 @@ interface NamedSetting {
 const SETTINGS: readonly NamedSetting[] = [
   { names: /\.attn\.[qv]_bias$/, having: 'ViT.QKV_BIAS True', lacking: 'ViT.QKV_BIAS False' },
   { names: /\.gamma_[12]$/, having: 'ViT.INIT_VALUES above 0', lacking: 'ViT.INIT_VALUES 0' },
-  // A table of positions in the file is left out without a word.
+  // A table of positions in the file is left out without a message.
   { names: /\bpos_embed$/, lacking: 'ViT.USE_LEARNABLE_POS_EMB False' },
   ...Object.entries({
     'ffn_[st]': 'NUM_FCS',
@@ -178,14 +178,14 @@ export function settingsWithout(names: readonly string[]): string[] {
   return settingsOf(names).map(({ lacking }) => lacking);
 }
 
-/** None unless they account for every one of the names. */
+/** The settings if they explain every name, else none. */
 function settingsOf(names: readonly string[]): NamedSetting[] {
   const settings = SETTINGS.filter((setting) => names.some((name) => setting.names.test(name)));
   const isExplained = (name: string) => settings.some((setting) => setting.names.test(name));
   return names.every(isExplained) ? settings : [];
 }
 
-/** A piece that a model has several of, and the setting that says how many. */
+/** A part that a model has several of, and the setting for their number. */
 export interface Repetition {
   readonly group: string;
   readonly unit: string;
@@ -199,7 +199,7 @@ export const REPETITIONS: readonly Repetition[] = [
   { group: 'head', unit: 'decoder stage', setting: 'MODEL.STM.NUM_STAGES', container: 'decoder_stages' },
 ];
 
-/** How many of something there are by these names, or null where their numbers do not run from 0 without a gap. */
+/** The number of parts with these names; null if their numbers do not run from 0 without a gap. */
 export function countRepetitions({ container }: Repetition, names: Iterable<string>): number | null {
   const numbered = new RegExp(`^(?:backbone\\.|stm_head\\.)?${container}\\.(\\d+)\\.`);
   const found = new Set<number>();

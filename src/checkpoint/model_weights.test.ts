@@ -46,7 +46,7 @@ describe('loadModelWeights', () => {
     expect(Array.from(again.first.value.dataSync())).toEqual([1, 2]);
   });
 
-  it('does not go on with some of the weights, or none', () => {
+  it('refuses a file with some or none of the weights', () => {
     const fail = (weight: string, outputDir = folder) => {
       try {
         loadModelWeights(new Pair(), weight, outputDir);

@@ -1,4 +1,4 @@
-/** @file The weights of a trained model, for what only runs it: all of them, or an error. */
+/** @file Loads the weights of a trained model for evaluation and detection: all of them, or an error. */
 import { CheckpointError } from '../errors.js';
 import type { Module } from '../nn/module.js';
 import { loadCheckpoint } from './checkpoint_parts.js';
@@ -7,18 +7,18 @@ import { checkpointsIn } from './run_checkpoints.js';
 
 export interface WeightsOrigin {
   readonly path: string;
-  /** Training steps that the weights had seen; null where the file does not say. */
+  /** Training steps of the weights; null if unknown. */
   readonly iteration: number | null;
   /** How the file was found if MODEL.WEIGHT does not name it. */
   readonly note?: string;
-  /** Why it may not be the file that is meant. */
+  /** Why it may be the wrong file. */
   readonly warning?: string;
 }
 
 /**
- * Loads MODEL.WEIGHT (`weight`), or where that is empty the last checkpoint in `outputDir`. The folder of a run stands for its
- * best checkpoint, else its last. Throws CheckpointError if there
- * is no file, it cannot be read, or it is not exactly of this model: what another model would say is noise.
+ * Loads MODEL.WEIGHT (`weight`), or without it the last checkpoint in `outputDir`. The folder of a run stands for its best
+ * checkpoint, or else its last. Throws CheckpointError if there is no file, it cannot be read, or it is not exactly of this
+ * model.
  */
 export function loadModelWeights(model: Module, weight: string, outputDir: string): WeightsOrigin {
   const request = { weight, resume: false, transfer: false, noHead: false };

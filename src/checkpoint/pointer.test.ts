@@ -35,7 +35,7 @@ describe('the file beside the pointer', () => {
     expect(followPointer(run(pointer))).toEqual({ path: at('run', SEVEN) });
   });
 
-  it('comes before the one that the path names, which a copied folder was copied from', () => {
+  it('comes before the file at the path, from which the folder may have been copied', () => {
     const folder = run(at('run', SEVEN));
     cpSync(folder, at('copy'), { recursive: true });
     expect(followPointer(at('copy'))).toEqual({ path: at('copy', SEVEN) });
@@ -59,14 +59,14 @@ describe('a pointer that leads out of its folder', () => {
     expect(found?.warning).toContain(`${join(folder, 'last_checkpoint')} names ${named}, which lies outside`);
   });
 
-  it('may be relative to the folder, wherever the command is started', () => {
+  it('may be relative to the folder, whatever the working directory', () => {
     const folder = run('../official.pth');
     file('official.pth', '');
     expect(followPointer(folder)?.path).toBe(at('official.pth'));
     expect(followPointer(folder)?.warning).toContain('which lies outside');
   });
 
-  it('into a subfolder is another run as well', () => {
+  it('may lead into a subfolder, which is another run', () => {
     const folder = run(at('run', 'previous_run_1', 'old.pth'));
     cpSync(join(folder, SEVEN), at('run', 'previous_run_1', 'old.pth'), { recursive: true });
     expect(followPointer(folder)?.warning).toMatch(/outside/);
@@ -88,14 +88,14 @@ describe('a pointer that leads to nothing', () => {
     ['the root', '/', /names \/, which is a folder/],
     ['bytes that are no path', 'a\0b', /names a\\x00b, but/],
     ['two lines', `${SEVEN}\nmore`, /names model_0000007\.pth\\x0amore/],
-  ])('%s: says so', (_what, pointer, message) => {
+  ])('is an error with advice: %s', (_what, pointer, message) => {
     const follow = () => followPointer(run(pointer));
     expect(follow).toThrow(CheckpointError);
     expect(follow).toThrow(message);
     expect(follow).toThrow(advice);
   });
 
-  it('the checkpoint itself: is not read as a text', () => {
+  it('is not read if it is the checkpoint itself', () => {
     const folder = run('');
     truncateSync(join(folder, 'last_checkpoint'), 2 ** 33);
     expect(() => followPointer(folder)).toThrow(/is too large for the path of a checkpoint; write/);

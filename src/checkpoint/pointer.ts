@@ -1,4 +1,4 @@
-/** @file `last_checkpoint`: the text file of a run's folder that names the checkpoint to go on from. */
+/** @file `last_checkpoint`: the text file of a run's folder that names the checkpoint to continue from. */
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join, win32 } from 'node:path';
 import { CheckpointError } from '../errors.js';
@@ -17,9 +17,9 @@ export interface PointerTarget {
 }
 
 /**
- * Follows `last_checkpoint`; null without such a file. The file of the name beside it comes first, since the folder may have
- * been copied or moved, also from Windows; else the path is relative to the working directory, as in the official code, or to
- * the folder. Throws CheckpointError if it leads to no file.
+ * Follows `last_checkpoint`; null without such a file. A file of this name in the same folder comes first, since the folder may
+ * have been copied or moved, also from Windows. Else the path is relative to the working directory, as in the official code,
+ * or to the folder. Throws CheckpointError if there is no such file.
  */
 export function followPointer(folder: string): PointerTarget | null {
   const pointer = join(folder, LAST_CHECKPOINT);
@@ -52,7 +52,7 @@ function adviceFor(pointer: string): string {
 /** The path in a pointer without white space, byte order mark and quotes; null without the file. */
 function readPointer(pointer: string): string | null {
   try {
-    // A link from here to the checkpoint itself would be read as a text of gigabytes.
+    // A link to the checkpoint itself would be read as a text of gigabytes.
     if (statSync(pointer).size > MAX_BYTES) {
       throw new CheckpointError(
         `${pointer}: is too large for the path of a checkpoint; ${adviceFor(pointer)}`,
@@ -61,7 +61,7 @@ function readPointer(pointer: string): string | null {
     const bytes = readFileSync(pointer);
     // Windows PowerShell's `>` writes UTF-16.
     const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
-    // trim() takes the byte order mark away, too.
+    // trim() removes the byte order mark, too.
     const text = bytes.toString(isUtf16 ? 'utf16le' : 'utf8').trim();
     return /^(?<quote>["'])(.*)\k<quote>$/s.exec(text)?.[2].trim() ?? text;
   } catch (error) {

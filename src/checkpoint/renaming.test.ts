@@ -54,7 +54,7 @@ describe('tensors under other names', () => {
     expect(found(rename)).toEqual(kinds.map((name) => [rename(name), name]));
   });
 
-  test('are not found where shapes or numbers do not agree, or nothing is alike', () => {
+  test('are not found if shapes or numbers differ, or no name is similar', () => {
     const of = (name: string, ...shape: number[]) => kindsOf([[name, shape]]);
     const proj = of('backbone.patch_embed.proj.weight', 8, 3);
     expect(likelyRenamings(proj, of('backbone.patch_embed.projection.weight', 8, 4))).toEqual([]);
@@ -68,12 +68,12 @@ describe('tensors under other names', () => {
     expect(likelyRenamings(proj, of('stm_head.proj.weight', 8, 3))).toEqual([]);
   });
 
-  test('do not come from the decoder of a pre-training', () => {
+  test('are not taken from the decoder of pre-training', () => {
     const decoder = kindsOf(shapes.map(([name, shape]) => [name.replace('backbone', 'decoder'), shape]));
     expect(likelyRenamings(kindsOf(shapes, groupOf), decoder)).toEqual([]);
   });
 
-  test('are looked for in bounded time in a file of many', () => {
+  test('are found in bounded time in a file of many tensors', () => {
     const many = kindsOf(Array.from({ length: 200_000 }, (_, i) => [`x${i}.norm.weight`, [8]]));
     const begin = performance.now();
     likelyRenamings(kindsOf(shapes, groupOf), many);

@@ -1,14 +1,14 @@
-/** @file Which names of a weight file most likely stand for tensors that the model has under other names. */
+/** @file Finds names of a weight file that most likely belong to tensors with other names in the model. */
 import { distance } from 'fastest-levenshtein';
 import { sameShape } from '../formats/host_tensor.js';
 import { kindOf, likelyGroupOf } from './model_parts.js';
 
-/** Tensors of one kind: equal names but for the first number. */
+/** Tensors of one kind: their names differ in the first number only. */
 export interface TensorKind {
   readonly name: string;
-  /** By the first number in the name; -1 where there is none. */
+  /** Shapes by the first number in the name; -1 without one. */
   readonly shapes: ReadonlyMap<number, readonly number[]>;
-  /** backbone, neck or head; null where nothing tells. */
+  /** backbone, neck or head; null if unknown. */
   readonly group: string | null;
 }
 
@@ -17,7 +17,7 @@ export interface Renaming {
   readonly to: TensorKind;
 }
 
-/** Tensors that the file keeps together and the model apart, or the other way round. */
+/** Tensors that are joined in the file and separate in the model, or the other way round. */
 export interface Regrouping {
   readonly from: readonly TensorKind[];
   readonly to: readonly TensorKind[];
@@ -38,23 +38,23 @@ export function kindsOf(
   return [...kinds.values()];
 }
 
-/** More kinds than this in a file are not compared; a network has far fewer. */
+/** Maximum number of kinds in a file that is compared. A network has far fewer. */
 const MAX_KINDS = 2000;
 
-/** How alike two names have to be where the shape alone does not decide, from 0 to 1. */
+/** Minimum similarity of two names, from 0 to 1, if the shape alone does not decide. */
 const LIKENESS = 0.4;
 
-/** Two likenesses that differ by less than this are equal. */
+/** Similarities that differ by less count as equal. */
 const TIE = 0.01;
 
-/** A renaming that the shapes allow, and how alike the names are. */
+/** A renaming that the shapes allow, and the similarity of the names. */
 interface Candidate extends Renaming {
   readonly likeness: number;
 }
 
 /**
- * For kinds that the model lacks, kinds of the file with the same shapes, each used once and the most alike first. Two
- * matrices that fit only each other belong together whatever their names.
+ * Pairs missing kinds of the model with kinds of the file of the same shapes, each used once, the most similar first. Two
+ * matrices that fit only each other belong together under any names.
  */
 export function likelyRenamings(
   missing: readonly TensorKind[],
@@ -62,7 +62,7 @@ export function likelyRenamings(
 ): Renaming[] {
   const usable = unexpected.filter(({ name }) => !isOfPretraining(name)).slice(0, MAX_KINDS);
   const chosen = new Map<TensorKind, Candidate>();
-  // Matrices tell most by their shapes and biases least, which then go with the weights of their layers.
+  // Shapes of matrices are the most specific. Biases come last and follow the weights of their layers.
   for (const rank of [0, 1, 2]) {
     const taken = new Set(Array.from(chosen.values(), ({ from }) => from));
     const open = usable.filter((kind) => !taken.has(kind));
@@ -82,7 +82,7 @@ function rankOf(kind: TensorKind): number {
   return roleOf(kind.name) === 'weight' ? 1 : 2;
 }
 
-/** Twice as alike as names can be where other tensors of the same two layers belong together. */
+/** The similarity, which is twice the maximum if other tensors of the same two layers belong together. */
 function candidate(renaming: Renaming, layers: ReadonlySet<string>): Candidate {
   return { ...renaming, likeness: layers.has(layersOf(renaming)) ? 2 : likeness(renaming) };
 }
@@ -108,7 +108,7 @@ function chooseAmong(candidates: readonly Candidate[]): Candidate[] {
     });
 }
 
-/** Names that fit two kinds equally well, `layernorm_before` and `layernorm_after`, are taken in the order of the file. */
+/** Keeps the order of the file for names that fit two kinds equally, e.g. `layernorm_before` and `layernorm_after`. */
 function inOrder(
   choices: readonly Candidate[],
   missing: readonly TensorKind[],
@@ -134,7 +134,7 @@ function inOrder(
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Queries, keys and values that the file keeps together or apart otherwise than the model. */
+/** Queries, keys and values that are joined in the file and separate in the model, or the other way round. */
 export function regroupings(missing: readonly TensorKind[], unexpected: readonly TensorKind[]): Regrouping[] {
   const usable = unexpected.filter(
     ({ name, group }) => (group ?? 'backbone') === 'backbone' && !isOfPretraining(name),
@@ -142,7 +142,7 @@ export function regroupings(missing: readonly TensorKind[], unexpected: readonly
   return [...fusedBias(missing, usable), ...splitProjection(missing, usable)];
 }
 
-/** One bias for queries, keys and values, where the model has one for queries and one for values. */
+/** One bias for queries, keys and values in the file; the model has one for queries and one for values. */
 function fusedBias(missing: readonly TensorKind[], usable: readonly TensorKind[]): Regrouping[] {
   const query = missing.find(({ name }) => name.endsWith('.attn.q_bias'));
   const value = missing.find(({ name }) => name.endsWith('.attn.v_bias'));
@@ -159,7 +159,7 @@ const PROJECTIONS = ['q', 'k', 'v'].map(
     ),
 );
 
-/** Three projections where the model has one. */
+/** Three projections in the file for one in the model. */
 function splitProjection(missing: readonly TensorKind[], usable: readonly TensorKind[]): Regrouping[] {
   const joint = missing.find(({ name }) => name.endsWith('.attn.qkv.weight'));
   if (!joint) return [];
@@ -181,7 +181,7 @@ function isThrice(one: TensorKind, third: TensorKind): boolean {
   );
 }
 
-/** The decoder of a VideoMAE in pre-training has blocks of its own, which no detector takes. */
+/** Whether a name is of the decoder of VideoMAE's pre-training, whose blocks no detector has. */
 function isOfPretraining(name: string): boolean {
   return name.startsWith('decoder.');
 }
@@ -207,7 +207,7 @@ function isMatrix({ shapes }: TensorKind): boolean {
   return [...shapes.values()].every((shape) => shape.length > 1);
 }
 
-/** From 0 to 1, of what stands after the number of the block, where both have one. */
+/** The similarity of two names from 0 to 1; of their ends after the block number if both have one. */
 function likeness({ from, to }: Renaming): number {
   const [a, b] = [from.name.split(/\bN\./), to.name.split(/\bN\./)];
   const isNumbered = a.length === 2 && b.length === 2;
@@ -227,7 +227,7 @@ export function shownNames({ from, to }: Renaming): { from: string; to: string }
   return isPrefixed ? { from: from.name, to: to.name } : { from: bare(from.name), to: bare(to.name) };
 }
 
-/** Takes a start like `blocks.N.` away from both. */
+/** Removes a start like `blocks.N.` from both. */
 export function withoutSharedStart({ from, to }: { from: string; to: string }): {
   start: string;
   from: string;

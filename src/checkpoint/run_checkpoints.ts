@@ -1,4 +1,4 @@
-/** @file The checkpoints that lie in a run's folder, by their iterations. */
+/** @file The checkpoints in a run's folder, by their iterations. */
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
@@ -12,19 +12,19 @@ export interface FoundCheckpoint {
   readonly iteration: number;
 }
 
-/** The iteration that a weight file says it is of, or null. Throws CheckpointError if the file cannot be opened. */
+/** The iteration in a weight file, or null. Throws CheckpointError if the file cannot be opened. */
 export function iterationIn(path: string): number | null {
   const content = readWeightFile(path);
   const iteration = content instanceof Map ? content.get('iteration') : null;
   return typeof iteration === 'number' ? iteration : null;
 }
 
-/** The iteration of a weight file; null also where the file cannot be opened. */
+/** The iteration in a weight file; null also if the file cannot be opened. */
 export function readableIteration(path: string): number | null {
   return orNull(() => iterationIn(path));
 }
 
-/** The checkpoints of a folder that can be opened and name their iteration, newest first. */
+/** The checkpoints of a folder that can be opened and hold an iteration, newest first. */
 export function checkpointsIn(folder: string): FoundCheckpoint[] {
   const found = namesIn(folder)
     .filter(isCheckpointFile)
@@ -33,24 +33,24 @@ export function checkpointsIn(folder: string): FoundCheckpoint[] {
       const iteration = readableIteration(path);
       return iteration === null ? [] : [{ path, iteration }];
     });
-  // The numbered one comes first among equals: the others are second names.
+  // The numbered one comes first among equals, since the others are second names.
   return found.sort((a, b) => b.iteration - a.iteration || a.path.localeCompare(b.path));
 }
 
-/** The newest of the checkpoints after which a run may have been killed before it wrote its first `last_checkpoint`. */
+/** The newest checkpoint of a run that may have been killed before it wrote `last_checkpoint`. */
 export function newestCheckpoint(folder: string): string | null {
   const isOfRun = (name: string) => numberIn(name) !== null || name === `${LATEST_CHECKPOINT}.pth`;
   return checkpointsIn(folder).find(({ path }) => isOfRun(basename(path)))?.path ?? null;
 }
 
-/** Whether a file has the state of a training beside its weights; false also where it cannot be opened. */
+/** Whether a file holds a training state beside its weights; false also if it cannot be opened. */
 export function holdsTrainingState(path: string): boolean {
   const content = orNull(() => readWeightFile(path));
   const has = (key: string) => content instanceof Map && (content.get(key) ?? null) !== null;
   return ['optimizer', 'scheduler', 'iteration'].every(has);
 }
 
-/** The file that `last_checkpoint` leads to; null also where it leads to nothing. */
+/** The file that `last_checkpoint` names; null also if there is no such file. */
 export function lastCheckpointIn(folder: string): string | null {
   return orNull(() => followPointer(folder)?.path ?? null);
 }

@@ -1,7 +1,7 @@
-/** @file Sum, smallest and largest of a tensor, read piece by piece. */
+/** @file Sum, minimum and maximum of a tensor, read piece by piece. */
 import { DTYPE_BYTES, elementsOf, type HostTensor, piecesOf } from '../formats/host_tensor.js';
 
-/** Of the elements that are finite; null where there are none. */
+/** Figures of the finite elements; null if there are none. */
 export interface TensorStatistics {
   readonly sum: number | null;
   readonly min: number | null;
@@ -12,7 +12,7 @@ export interface TensorStatistics {
   readonly infinite: number;
 }
 
-/** In double precision and the tensor's order. Throws what reading it throws. */
+/** Computes the statistics in double precision, in the tensor's order. Throws if the tensor cannot be read. */
 export function statisticsOf(tensor: HostTensor): TensorStatistics {
   const { dtype } = tensor;
   let [sum, min, max] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];

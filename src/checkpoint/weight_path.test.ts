@@ -23,7 +23,7 @@ async function run(): Promise<string> {
 }
 
 describe('the folder of a run', () => {
-  it('stands for its best checkpoint, or the last one for continuing', async () => {
+  it('stands for its best checkpoint, or for the last one to continue', async () => {
     const folder = await run();
     expect(findWeights(folder, 'best')).toEqual({
       path: join(folder, 'model_best.pth'),
@@ -37,7 +37,7 @@ describe('the folder of a run', () => {
     });
   });
 
-  it('needs no last_checkpoint, nor one that leads anywhere', async () => {
+  it('needs no valid last_checkpoint', async () => {
     const folder = await run();
     for (const spoil of [
       () => writeFileSync(join(folder, 'last_checkpoint'), 'gone'),
@@ -48,7 +48,7 @@ describe('the folder of a run', () => {
     }
   });
 
-  it('warns where its last_checkpoint leads elsewhere', async () => {
+  it('warns if its last_checkpoint leads out of it', async () => {
     const folder = await run();
     mkdirSync(at('other'));
     writeFileSync(at('other', 'last_checkpoint'), join(folder, 'model_0000002.pth'));
@@ -70,7 +70,7 @@ describe('the folder of a run', () => {
 });
 
 describe('a folder that is no run', () => {
-  it('is a sentence with the weight files in it', async () => {
+  it('is an error that names the weight files in it', async () => {
     await writePth(at('model_final.pth'), { model });
     file('model.safetensors', '');
     file('notes.txt', '');
@@ -81,17 +81,17 @@ describe('a folder that is no run', () => {
     );
   });
 
-  it('says that there are none', () => {
+  it('is an error that says it has no weight files', () => {
     expect(() => findWeights(at(), 'last')).toThrow(/holds no run\. No weight file \(.*\) lies in it/);
   });
 });
 
 describe('a file', () => {
-  it('is taken as it is', () => {
+  it('stands for itself', () => {
     expect(findWeights(file('w.pth', ''), 'best')).toEqual({ path: at('w.pth') });
   });
 
-  it('that --overwrite has moved is named where it is now', () => {
+  it('is named at its new place after --overwrite moved it', () => {
     mkdirSync(at('previous_run_1'));
     file('previous_run_1/model_final.pth', '');
     expect(() => findWeights(at('model_final.pth'), 'best')).toThrow(

@@ -1,20 +1,19 @@
-/** @file Finding the weight file that a path stands for: the file itself, or a checkpoint of the run whose folder it is. */
+/** @file Finds the weight file for a path: the file itself, or a checkpoint of the run whose folder it is. */
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
 import { isFolder } from '../files/paths.js';
 import { systemErrorText } from '../files/system_errors.js';
-import { printable } from '../util/text.js';
+import { firstNames, printable } from '../util/text.js';
 import { BEST_CHECKPOINT, isCheckpointFile, LAST_CHECKPOINT, MOVED_RUN } from './checkpoint_names.js';
 import { followPointer, type PointerTarget } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn } from './run_checkpoints.js';
-import { firstOf } from './weights.js';
 
-/** The checkpoint of a run to take: the best is for using a model, the last for continuing its training. */
+/** The checkpoint of a run to take: the best to use a model, the last to continue its training. */
 export type Preference = 'best' | 'last';
 
-/** A weight file, and sentences about how it was found, where there is something to say. */
+/** A weight file, and sentences about how it was found, if any are needed. */
 export interface FoundWeights {
   readonly path: string;
   readonly note?: string;
@@ -22,11 +21,11 @@ export interface FoundWeights {
 }
 
 const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
-const MOST_NAMES = 8;
+const MAX_NAMES = 8;
 
 /**
- * The weight file that a path of the user stands for. The folder of a run, or its `last_checkpoint`, stands for one of its
- * checkpoints. Throws CheckpointError where there is no such file, or the folder is that of no run.
+ * The weight file for a path of the user. The folder of a run, or its `last_checkpoint`, stands for one of its checkpoints.
+ * Throws CheckpointError if there is no such file, or if the folder holds no run.
  */
 export function findWeights(path: string, preference: Preference): FoundWeights {
   if (isFolder(path)) return weightsOfFolder(path, preference);
@@ -65,8 +64,8 @@ function weightsOfFolder(folder: string, preference: Preference): FoundWeights {
 }
 
 /**
- * The best checkpoint of a run's folder, or the last one where that is preferred or there is no best; null where there is
- * neither. Throws CheckpointError if `last_checkpoint` leads to nothing and there is no other checkpoint.
+ * The best checkpoint of a run's folder, or the last one if that is preferred or there is no best; null if there is neither.
+ * Throws CheckpointError if `last_checkpoint` leads to nothing and there is no other checkpoint.
  */
 export function runCheckpoint(
   folder: string,
@@ -84,7 +83,7 @@ function weightsIn(folder: string): string {
     .filter((name) => WEIGHT_FILE.test(name) || isCheckpointFile(name))
     .sort();
   if (files.length === 0) return 'No weight file (.pth, .pt, .safetensors) lies in it; name a weight file';
-  return `Name one of the weight files in it: ${firstOf(files.map(printable), MOST_NAMES)}`;
+  return `Name one of the weight files in it: ${firstNames(files.map(printable), MAX_NAMES)}`;
 }
 
 function missingFile(path: string): CheckpointError {
@@ -92,7 +91,7 @@ function missingFile(path: string): CheckpointError {
   return new CheckpointError(`${path}: ${whyMissing(path)}${place}${movedTo(path)}`);
 }
 
-/** A file may also be hidden behind a folder that is closed to the user. */
+/** The reason why a file is not found, which may be a folder that the user cannot enter. */
 function whyMissing(path: string): string {
   try {
     statSync(path);
@@ -103,7 +102,7 @@ function whyMissing(path: string): string {
   }
 }
 
-/** Names the place to which `--overwrite` has moved a file that is not found. */
+/** Names the place to which `--overwrite` has moved a missing file. */
 function movedTo(path: string): string {
   const folders = namesIn(dirname(path)).filter((name) => name.startsWith(MOVED_RUN));
   const candidates = folders.map((name) => join(dirname(path), name, basename(path)));

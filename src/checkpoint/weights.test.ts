@@ -11,7 +11,7 @@ const state = (...keys: string[]) => new Map<string, HostTensor | null>(keys.map
 const model = (...names: string[]) => new Map(names.map((name) => [name, { shape: [2] }]));
 
 describe('matching', () => {
-  test('by the same name, in the order of the model', () => {
+  test('takes the same name, in the order of the model', () => {
     const report = matchWeights(state('b', 'a', 'x'), model('a', 'b', 'c'), false);
     expect(report).toEqual({
       loaded: new Map([
@@ -25,7 +25,7 @@ describe('matching', () => {
     });
   });
 
-  test('by the longest suffix, whole words only', () => {
+  test('takes the longest suffix of whole words', () => {
     const file = state('norm.weight', 'blocks.0.norm.weight', 'fc_norm.weight', 'eight', 'bias');
     const { loaded, unexpected } = matchWeights(
       file,
@@ -39,7 +39,7 @@ describe('matching', () => {
     expect(unexpected).toEqual(['fc_norm.weight', 'eight', 'bias']);
   });
 
-  test('one entry may serve several weights, a longer key of the file none', () => {
+  test('lets one entry serve several weights, and a longer key none', () => {
     const { loaded, unexpected } = matchWeights(
       state('head.weight', 'net.tail.weight'),
       model('a.head.weight', 'b.head.weight', 'tail.weight'),
@@ -49,7 +49,7 @@ describe('matching', () => {
     expect(unexpected).toEqual(['net.tail.weight']);
   });
 
-  test('`module.` counts for nothing if all have it', () => {
+  test('ignores `module.` if all keys have it', () => {
     const names = model('a.w', 'module.b.w');
     const all = matchWeights(state('module.a.w', 'module.b.w'), names, false);
     expect(Object.fromEntries(all.loaded)).toEqual({ 'a.w': 'module.a.w', 'module.b.w': 'module.b.w' });
@@ -57,7 +57,7 @@ describe('matching', () => {
     expect(Object.fromEntries(some.loaded)).toEqual({ 'module.b.w': 'b.w' });
   });
 
-  test('`encoder.` of pre-trained VideoMAE counts for nothing, unless there is the plain name too', () => {
+  test('ignores `encoder.` of pre-trained VideoMAE unless the plain name exists, too', () => {
     const { loaded, unexpected } = matchWeights(
       state('encoder.norm.weight', 'encoder.x', 'x', 'decoder.norm.bias'),
       model('backbone.norm.weight', 'backbone.norm.bias', 'backbone.x'),
@@ -70,7 +70,7 @@ describe('matching', () => {
     expect(unexpected).toEqual(['encoder.x', 'decoder.norm.bias']);
   });
 
-  test('without the head', () => {
+  test('leaves out the head on request', () => {
     const report = matchWeights(
       state('backbone.w', 'stm_head.w', 'stm_head.old', 'roi_heads.w', 'decoder.0.w', 'else'),
       model('backbone.w', 'stm_head.w', 'stm_head.decoder.0.w', 'stm_head.new'),
@@ -84,7 +84,7 @@ describe('matching', () => {
     expect(parallel.skipped).toEqual(['module.stm_head.w']);
   });
 
-  test('an entry that is no tensor fits nothing', () => {
+  test('matches no entry that is not a tensor', () => {
     const report = matchWeights(new Map([['a', null]]), model('a'), false);
     expect(report.missing).toEqual(['a']);
     expect(report.unexpected).toEqual(['a']);
@@ -112,7 +112,7 @@ describe('the summary', () => {
     );
   });
 
-  test('tells what a file of an official kind leaves out', () => {
+  test('names the parts that an official file leaves out', () => {
     const names = model(
       'backbone.blocks.0.w',
       'backbone.norm.weight',
@@ -135,7 +135,7 @@ describe('where the state dict is', () => {
   const dict = new Map<PyValue, PyValue>([['w', tensor(2)]]);
   const found = (value: PyValue) => [...findStateDict('f.pth', value).keys()];
 
-  test('under the usual keys, or the value itself', () => {
+  test('is under the usual keys, or the value itself', () => {
     expect(found(dict)).toEqual(['w']);
     for (const key of ['model', 'module', 'state_dict']) expect(found(new Map([[key, dict]]))).toEqual(['w']);
     const named = new Map<PyValue, PyValue>([

@@ -1,13 +1,14 @@
-/** @file Which tensor of a weight file belongs to which weight of the model, and a report about it. */
+/** @file Matches the tensors of a weight file with the weights of the model, and reports the result. */
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor, sameShape } from '../formats/host_tensor.js';
 import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { firstNames } from '../util/text.js';
 import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
 /** A file that can be read, but in which no weights were found. */
 export class NoWeightsError extends CheckpointError {}
 
-/** The weights of the model in PyTorch's order, as far as loading needs to know them. */
+/** The weights of the model in PyTorch's order, with their shapes. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 
 export interface Mismatch {
@@ -17,26 +18,26 @@ export interface Mismatch {
   readonly found: readonly number[];
 }
 
-/** What became of the model's weights (`name`) and the file's entries (`key`). */
+/** The result for each weight of the model (`name`) and each entry of the file (`key`). */
 export interface LoadReport {
   /** Name in the model → key in the file. */
   readonly loaded: ReadonlyMap<string, string>;
-  /** Names that the file has nothing for; they keep their values. */
+  /** Names that the file does not have; these weights keep their values. */
   readonly missing: readonly string[];
-  /** Keys that the model has no place for. */
+  /** Keys that the model does not have. */
   readonly unexpected: readonly string[];
   /** Keys left out because they belong to the head. */
   readonly skipped: readonly string[];
   readonly mismatched: readonly Mismatch[];
 }
 
-/** Parts of the model that `noHead` leaves alone: STMixer's head, and the name the official code looks for. */
+/** Parts of the model that `noHead` leaves out: STMixer's head, and the name the official code looks for. */
 const HEAD_PARTS = ['stm_head', 'roi_heads'];
 
 /** Keys under which trainers put the model's state dict: ours and the official one, VideoMAE V2, OpenMMLab. */
 const MODEL_KEYS = ['model', 'module', 'state_dict'];
 
-/** The key under which a weight file has its state dict; null where the file's value is the state dict. */
+/** The key of the state dict in a weight file; null if the file's value is the state dict. */
 export function stateDictKey(value: PyValue): string | null {
   if (!(value instanceof Map)) return null;
   const isModel = (candidate?: PyValue) => candidate instanceof Map || candidate instanceof PyOpaque;
@@ -44,7 +45,7 @@ export function stateDictKey(value: PyValue): string | null {
 }
 
 /**
- * The state dict in what a weight file holds: under one of MODEL_KEYS, or the value itself. Entries that are no tensors
+ * The state dict in the value of a weight file: under one of MODEL_KEYS, or the value itself. Entries that are not tensors
  * are null. Throws CheckpointError if there are no tensors.
  */
 export function findStateDict(path: string, value: PyValue): Map<string, HostTensor | null> {
@@ -61,15 +62,15 @@ export function findStateDict(path: string, value: PyValue): Map<string, HostTen
     for (const [key, tensor] of dict) state.set(String(key), isHostTensor(tensor) ? tensor : null);
   }
   if (![...state.values()].some(Boolean)) {
-    const found = value instanceof Map ? `; its keys are: ${firstOf([...value.keys()].map(String))}` : '';
+    const found = value instanceof Map ? `; its keys are: ${firstNames([...value.keys()].map(String))}` : '';
     throw new NoWeightsError(`${path}: holds no weights${found}`);
   }
   return state;
 }
 
 /**
- * The keys of a file by the names that count: without a `module.` before all of them (DistributedDataParallel), and without
- * an `encoder.` (VideoMAE's pre-training) unless there is a key without it.
+ * The keys of a file by their plain names: without a `module.` before all of them (DistributedDataParallel), and without an
+ * `encoder.` (VideoMAE's pre-training) unless there is a key without it.
  */
 export function plainNames(keys: Iterable<string>): Map<string, string> {
   const all = [...keys];
@@ -124,7 +125,7 @@ export function matchWeights(
   return { loaded, missing, unexpected, skipped: keys.filter((key) => skipped.has(key)), mismatched };
 }
 
-/** A few lines for the log: how many weights were loaded, the first names of those that were not, and parts left out. */
+/** A few lines for the log: the number of loaded weights, the first names of the others, and parts left out. */
 export function summarizeReport(path: string, report: LoadReport): string {
   const { loaded, missing, unexpected, skipped } = report;
   const lines = [`loaded ${tensors(loaded.size)} from ${path}`];
@@ -133,14 +134,15 @@ export function summarizeReport(path: string, report: LoadReport): string {
     const [name, key] = renamed[0];
     lines.push(`  under other names: ${renamed.length} (${key} → ${name}${renamed.length > 1 ? ', …' : ''})`);
   }
-  if (missing.length > 0) lines.push(`  not in the file: ${missing.length} (${firstOf(missing)})`);
-  if (unexpected.length > 0) lines.push(`  not in the model: ${unexpected.length} (${firstOf(unexpected)})`);
-  if (skipped.length > 0) lines.push(`  skipped, the head: ${skipped.length} (${firstOf(skipped)})`);
+  if (missing.length > 0) lines.push(`  not in the file: ${missing.length} (${firstNames(missing)})`);
+  if (unexpected.length > 0)
+    lines.push(`  not in the model: ${unexpected.length} (${firstNames(unexpected)})`);
+  if (skipped.length > 0) lines.push(`  skipped, the head: ${skipped.length} (${firstNames(skipped)})`);
   lines.push(...absentParts(report).map((part) => `  ${part}`));
   return lines.join('\n');
 }
 
-/** Tensors that this file leaves out, as files of the official kinds may. */
+/** Sentences on parts that the file leaves out, as official files may. */
 function absentParts({ loaded, missing }: LoadReport): string[] {
   const begun = new Set(Array.from(loaded.keys(), groupOf));
   const groups = new Set(missing.filter((name) => !isBuffer(name)).map(groupOf));
@@ -152,7 +154,7 @@ function absentParts({ loaded, missing }: LoadReport): string[] {
   return lines;
 }
 
-/** The sentences of the error for weights of other shapes; `noHeadFlag` is how the head is left out, where it can be. */
+/** The error message for weights of other shapes. `noHeadFlag` is the flag that leaves the head out, if there is one. */
 export function describeMismatch(
   path: string,
   { mismatched }: LoadReport,
@@ -187,9 +189,4 @@ export function isHead(name: string): boolean {
 
 function tensors(count: number): string {
   return count === 1 ? '1 tensor' : `${count} tensors`;
-}
-
-/** The first of some names. */
-export function firstOf(names: readonly string[], most = 3): string {
-  return names.slice(0, most).join(', ') + (names.length > most ? ', …' : '');
 }

@@ -2,12 +2,13 @@
 import {
   type CheckpointDescription,
   describeWeightFile,
-  firstNames,
+  MAX_NAMES,
   type TensorDescription,
 } from '../checkpoint/describe.js';
 import type { CheckpointError } from '../errors.js';
 import { damageError } from '../formats/weight_file.js';
-import { byteSize, printable, significant } from '../util/text.js';
+import { alignColumns } from '../util/table.js';
+import { byteSize, firstNames, printable, significant } from '../util/text.js';
 
 /** The description as a table and a summary, or as JSON; `error` where something in the file is damaged. */
 export function inspectCheckpoint(
@@ -42,7 +43,10 @@ function textOf(description: CheckpointDescription): string {
     ['weights', `${count(tensors.length)} tensors, ${count(elements)} elements${place}`],
     ['no tensors', noTensors.length > 0 ? noTensors.join(', ') : null],
     ...loading.map((line): [string, string] => ['loading', line]),
-    ['other names', otherNames.length > 0 ? `${firstNames(otherNames)}, which no model has` : null],
+    [
+      'other names',
+      otherNames.length > 0 ? `${firstNames(otherNames, MAX_NAMES)}, which no model has` : null,
+    ],
     ['iteration', iteration === null ? null : String(iteration)],
     [
       'optimizer',
@@ -86,14 +90,7 @@ function tableOf(tensors: readonly TensorDescription[]): string[] {
     return [printable(name), dtype, `[${shape.join(', ')}]`, ...figures, remarks.join(', ')];
   });
   const titles = ['tensor', 'type', 'shape', 'sum', 'min', 'max', ''];
-  const lines = [titles, ...rows];
-  const widths = titles.map((_, i) => lines.reduce((width, row) => Math.max(width, row[i].length), 0));
-  return lines.map((row) =>
-    row
-      .map((cell, i) => (i >= 3 && i < 6 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
-      .join('  ')
-      .trimEnd(),
-  );
+  return alignColumns([titles, ...rows], (column) => column >= 3 && column < 6);
 }
 
 function count(value: number): string {

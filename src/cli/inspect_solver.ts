@@ -5,6 +5,7 @@ import type { LrSchedule } from '../solver/lr_schedule.js';
 import { makeLrScheduler } from '../solver/make_lr_scheduler.js';
 import { type DetectorParameters, layerScalesOf, makeOptimizer } from '../solver/make_optimizer.js';
 import { hasLayers, type SolverConfig } from '../solver/solver_config.js';
+import { alignColumns } from '../util/table.js';
 
 /**
  * The parameter groups in optimizer order, as a table or as JSON
@@ -117,12 +118,6 @@ function short(value: number): string {
 
 /** Titles and rows in columns; columns of numbers are aligned to the right. */
 function table(titles: readonly string[], rows: readonly string[][]): string[] {
-  const widths = titles.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
   const isNumber = titles.map((_, i) => rows.every((row) => /^[\d.,e+-]+$|^–$/.test(row[i])));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
-      .join('  ')
-      .trimEnd();
-  return [titles, ...rows].map(line);
+  return alignColumns([titles, ...rows], (column) => isNumber[column]);
 }

@@ -1,4 +1,8 @@
-/** @file Replacing a file as a whole: whoever reads it, even after a crash, sees the old content or the new one. */
+/**
+ * @file Replaces a file as a whole: a reader sees the old content or the new one, even after a crash.
+ *
+ * Own code: no library streams gigabytes, syncs the folder and cleans up after a share that was away.
+ */
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -9,7 +13,7 @@ import { systemErrorText } from './system_errors.js';
 const BUFFER_BYTES = 1 << 20;
 const WRITE_CHUNK = 1 << 30;
 
-/** Appends to a file; small pieces are collected, large ones go out without a copy. */
+/** Appends to a file. Small pieces are collected; large ones are written without a copy. */
 export class FileSink {
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #buffered = 0;
@@ -22,7 +26,7 @@ export class FileSink {
     return this.#position;
   }
 
-  /** `bytes` may change again once the promise settles. */
+  /** Writes bytes, which must not change until the promise settles. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#position += bytes.length;
     if (this.#buffered + bytes.length > BUFFER_BYTES) await this.flush();
@@ -45,19 +49,19 @@ export class FileSink {
   }
 }
 
-/** Threads count for themselves, each in a range of its own. */
+/** The number of the next temporary file. Each thread counts in a range of its own. */
 let temporaries = threadId * 1e9;
 
-/** Temporary files in folders that went away while they were written: they are there again when the folder is. */
+/** Temporary files in folders that were unmounted during a write. They reappear with the folder. */
 const orphans = new Set<string>();
 
 /**
- * Writes `path` through a temporary file beside it, named `<path>.tmp-<pid>-<n>`, which is flushed to the disk before it
- * takes the place of `path`. Throws CheckpointError if the system refuses; then `path` is as it was and the temporary gone.
+ * Writes `path` through a temporary file in the same folder, `<path>.tmp-<pid>-<n>`, which is flushed to the disk before it
+ * replaces `path`. Throws CheckpointError if the system refuses; `path` is then unchanged and the temporary file deleted.
  */
 export function replaceFile(path: string, write: (sink: FileSink) => Promise<void>): Promise<void> {
   return replacePath(path, async (temporary) => {
-    // Not exclusively: a killed run may have left the file, and process numbers repeat, in containers always.
+    // Not exclusive: a killed run may have left the file, and process numbers repeat, above all in containers.
     const handle = await open(temporary, 'w');
     try {
       const sink = new FileSink(handle);
@@ -70,7 +74,7 @@ export function replaceFile(path: string, write: (sink: FileSink) => Promise<voi
   });
 }
 
-/** The same where `make` makes the temporary file by itself. */
+/** Replaces `path` as `replaceFile` does; `make` makes the temporary file itself. */
 export async function replacePath(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}-${temporaries++}`;
   try {
@@ -96,7 +100,7 @@ async function removeOrphans(folder: string): Promise<void> {
   }
 }
 
-/** Makes the rename itself survive a power cut. Systems that cannot sync a folder do without. */
+/** Makes the rename survive a power cut. Systems that cannot sync a folder skip this. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => null);
   await handle?.sync().catch(() => {});

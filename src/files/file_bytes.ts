@@ -1,4 +1,4 @@
-/** @file The bytes of a file at any offset, of which only as much is read as is asked for. */
+/** @file The bytes of a file at any offset, read in chunks on demand. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { READ } from './file_pieces.js';
 
@@ -7,7 +7,7 @@ export interface ByteSource {
   at(offset: number): number;
 }
 
-/** Embedded previews and profiles may stand before the size, so a file is read on until it is found. */
+/** Bytes per chunk. Embedded previews and profiles may come before the size, so reading continues until it is found. */
 const CHUNK_BYTES = 4096;
 
 /** Bytes of an open file, read in chunks. */
@@ -27,7 +27,7 @@ class FileBytes implements ByteSource {
   }
 }
 
-/** Calls `use` with the bytes of a file, which is open for that time. Throws the error of the system. */
+/** Calls `use` with the bytes of a file, which is open during the call. Throws the error of the system. */
 export function withFileBytes<T>(path: string, use: (bytes: ByteSource) => T): T {
   const fd = openSync(path, READ);
   try {

@@ -1,10 +1,10 @@
-/** @file Pieces of a file, read without waiting for what is no file. */
+/** @file Reads pieces of a file, and never waits for a pipe. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 
-/** Opening must not wait for the other end of a pipe. */
+/** Flags to open a file for reading. Opening must not wait for the other end of a pipe. */
 export const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** Up to `length` bytes of a file from `start` on. Throws the error of the system. */
+/** Reads up to `length` bytes of a file from `start`. Throws the error of the system. */
 export function readPiece(path: string, start: number, length: number): Buffer {
   const fd = openSync(path, READ);
   try {

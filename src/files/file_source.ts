@@ -26,8 +26,9 @@ export class FileSource {
     this.#identity = identityOf(stats);
   }
 
-  /** Runs `work` with the file kept open. */
+  /** Runs `work` with the file kept open. May be nested. */
   hold<T>(work: () => T): T {
+    if (this.#held !== null) return work();
     return this.#withDescriptor((fd) => {
       this.#held = fd;
       try {

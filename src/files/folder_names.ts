@@ -1,7 +1,7 @@
-/** @file The names in a folder, for whoever only wants to know what is there. */
+/** @file The names in a folder that may be missing. */
 import { readdirSync } from 'node:fs';
 
-/** Names of the files and folders in a folder; none where it is missing, no folder, or may not be listed. */
+/** Names of the files and folders in a folder; none if it is missing, is not a folder, or cannot be listed. */
 export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);

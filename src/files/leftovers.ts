@@ -8,12 +8,12 @@ import { namesIn } from './folder_names.js';
 
 const PREFIX = 'stmixer-frames';
 
-/** The beginning of the name of this process's temporary folders: it tells whose they are. */
+/** The beginning of the names of this process's temporary folders, which identifies the process. */
 export function temporaryPrefix(): string {
   return `${PREFIX}-${machine()}-${process.pid}-`;
 }
 
-/** Removes the folders in `place` whose processes, of this machine, have ended. */
+/** Removes temporary folders in `place` whose processes have ended, for processes of this machine only. */
 export function removeLeftovers(place: string): void {
   const pattern = new RegExp(`^${PREFIX}-${machine()}-(\\d+)-`);
   for (const name of namesIn(place)) {
@@ -22,18 +22,18 @@ export function removeLeftovers(place: string): void {
     try {
       rmSync(join(place, name), { recursive: true, force: true });
     } catch {
-      // Another user's, or busy: the next start tries again.
+      // The folder belongs to another user or is busy. The next start tries again.
     }
   }
 }
 
-/** Process ids mean something within one machine, or one container of it, but the folder may be shared by several. */
+/** Identifies the machine or container, as process ids are unique only there and the folder may be shared. */
 function machine(): string {
   let processes = '';
   try {
     processes = readlinkSync('/proc/self/ns/pid');
   } catch {
-    // Only Linux has such names.
+    // Only Linux has namespaces.
   }
   return createHash('sha256').update(`${hostname()} ${processes}`).digest('hex').slice(0, 8);
 }

@@ -13,7 +13,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-it('goes on after half a line that a killed run has left', () => {
+it('starts a new line after half a line from a killed run', () => {
   const path = join(folder, 'lines');
   writeFileSync(path, '{"a":1}\n{"a":');
   const file = new LineFile(path, vi.fn());

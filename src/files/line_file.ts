@@ -1,28 +1,28 @@
-/** @file Appending lines to a file on a disk that may be full or away for a while. */
+/** @file Appends lines to a file on a disk that may be full or unmounted for a while. */
 import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Lines that wait for the disk, at most; of more the oldest are dropped. */
+/** Maximum number of lines that wait for the disk. The oldest are dropped first. */
 const MAX_WAITING = 10_000;
 
-/** Appends a line, also after half a line, which a run that was killed may have left. */
+/** Appends a line. Half a line at the end, from a killed run, is closed first. */
 export function appendLine(path: string, line: string): void {
   appendFileSync(path, `${isTorn(path) ? '\n' : ''}${line}\n`);
 }
 
-/** A file of lines that is never worth losing a run for. */
+/** A file of lines whose failures must not end a run. */
 export class LineFile {
   #waiting: string[] = [];
   #failed = false;
   /** Whether the file may end in half a line: before the first line of this run, and after one that was refused. */
   #mayBeTorn = true;
 
-  /** `warn` is told when the disk refuses for the first time, and again after it took lines in between. */
+  /** `warn` is called when the disk refuses, once until it takes lines again. */
   constructor(
     readonly path: string,
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** Appends a line, or keeps it for the next call if the disk refuses. */
+  /** Appends a line, or holds it for the next call if the disk refuses. */
   append(line: string): void {
     this.#waiting.push(line);
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();

@@ -41,7 +41,7 @@ function refusal(action: () => void): string {
 }
 
 describe('makeOutputFolder', () => {
-  it.each(['new', 'folder', 'link', 'link/new', 'folder/a/b/c'])('makes or takes %s', (path) => {
+  it.each(['new', 'folder', 'link', 'link/new', 'folder/a/b/c'])('makes or accepts %s', (path) => {
     makeOutputFolder(join(home, path), 'OUTPUT_DIR');
     expect(readdirSync(join(home, path))).toEqual([]);
   });
@@ -59,14 +59,14 @@ describe('makeOutputFolder', () => {
 
   it.skipIf(process.platform !== 'linux')('refuses /proc, where nothing can be made, and returns', () => {
     expect(refusal(() => makeOutputFolder('/proc/x/y', 'OUTPUT_DIR'))).toMatch(
-      /^OUTPUT_DIR: \/proc\/x\/y: cannot be used for output: \/proc takes no folders$/,
+      /^OUTPUT_DIR: \/proc\/x\/y: cannot be used for output: \/proc accepts no folders$/,
     );
-    expect(refusal(() => makeOutputFolder('/proc', 'OUTPUT_DIR'))).toMatch(/\/proc takes no files$/);
+    expect(refusal(() => makeOutputFolder('/proc', 'OUTPUT_DIR'))).toMatch(/\/proc accepts no files$/);
   });
 });
 
 describe('checkOutputFile', () => {
-  it('makes the folder, not the file, and leaves a file that is there as it is', () => {
+  it('makes the folder, not the file, and leaves an existing file unchanged', () => {
     checkOutputFile(join(home, 'new', 'page.html'), '--out');
     expect(readdirSync(join(home, 'new'))).toEqual([]);
     checkOutputFile(join(home, 'file'), '--out');
@@ -90,14 +90,14 @@ const script = `
   }`;
 const program = [process.execPath, '--import', 'tsx', '--input-type', 'module', '-e', script];
 
-it('names a path that is empty, as from a variable that is not set', () => {
+it('refuses an empty path, as from an unset variable', () => {
   for (const use of [makeOutputFolder, checkOutputFile]) {
     expect(refusal(() => use('', '--out'))).toBe('--out: cannot be used for output: the path is empty');
   }
 });
 
 const hasNamespaces = spawnSync('unshare', ['-rm', 'true']).status === 0;
-it.skipIf(!hasNamespaces)('names a file system that is read-only', () => {
+it.skipIf(!hasNamespaces)('names a read-only file system', () => {
   const mount = 'mount -t tmpfs -o ro tmpfs "$0" && "$@" "$0"';
   const lines = execFileSync('unshare', ['-rm', 'sh', '-c', mount, join(home, 'folder'), ...program], {
     encoding: 'utf8',
@@ -109,7 +109,7 @@ it.skipIf(!hasNamespaces)('names a file system that is read-only', () => {
   expect(existsSync(join(home, 'folder', 'page.html'))).toBe(false);
 });
 
-it.skipIf(!hasNamespaces)('names a disk that is full', () => {
+it.skipIf(!hasNamespaces)('names a full disk', () => {
   const mount =
     'mount -t tmpfs -o size=64k tmpfs "$0"; head -c 100k /dev/zero > "$0/big" 2> /dev/null; "$@" "$0"; ls "$0"';
   const lines = execFileSync('unshare', ['-rm', 'sh', '-c', mount, join(home, 'folder'), ...program], {

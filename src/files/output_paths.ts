@@ -1,8 +1,7 @@
 /**
- * @file Paths that results are written to: made where they do not exist, and refused with the setting's name where nothing
- * can be written.
+ * @file Makes folders for results, and refuses paths that cannot be written, with the name of the setting.
  *
- * Node's recursive mkdir is not used: below /proc it never returns.
+ * Own code instead of Node's recursive mkdir, which never returns below /proc.
  */
 import {
   accessSync,
@@ -53,7 +52,7 @@ export function checkOutputFile(file: string, setting: string): void {
   }
 }
 
-/** An unset variable of a shell gives an empty path, which would be the working directory. */
+/** Refuses an empty path. It comes from an unset shell variable and would be the working directory. */
 function refuseEmpty(path: string): void {
   if (path === '') throw new Obstacle('the path is empty');
 }
@@ -62,13 +61,13 @@ function stateOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    // A folder of the path is a file, which is found when that folder's turn comes.
+    // A folder of the path is a file, which is found when that folder is checked.
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
     throw error;
   }
 }
 
-/** Why a path cannot be used, in words. */
+/** The reason why a path cannot be used, in words. */
 class Obstacle extends Error {}
 
 function makeFolders(path: string): void {
@@ -83,23 +82,23 @@ function makeFolders(path: string): void {
     mkdirSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Another process may have made it meanwhile.
+    // Another process may have made it in the meantime.
     if (code === 'EEXIST' && statSync(path).isDirectory()) return;
-    if (code === 'ENOENT') throw new Obstacle(`${parent} takes no folders`);
+    if (code === 'ENOENT') throw new Obstacle(`${parent} accepts no folders`);
     throw error;
   }
 }
 
 const PROBE_BYTES = 4096;
 
-/** Permission bits do not tell everything: file systems are read-only, and root may write anywhere. */
+/** Writes a test file. Permission bits are not enough: file systems may be read-only, and root may write anywhere. */
 function tryToWrite(folder: string): void {
   const probe = join(folder, `.stmixer-${process.pid}.tmp`);
   try {
-    // A full disk takes a file that is empty.
+    // A full disk accepts an empty file.
     writeFileSync(probe, Buffer.alloc(PROBE_BYTES));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Obstacle(`${folder} takes no files`);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Obstacle(`${folder} accepts no files`);
     throw error;
   } finally {
     rmSync(probe, { force: true });

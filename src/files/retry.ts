@@ -1,14 +1,14 @@
-/** @file Trying again where a disk refuses: full ones are cleared, shares come back. */
+/** @file Repeats work that a disk refuses: full disks are cleared, and network shares come back. */
 import { setTimeout } from 'node:timers/promises';
 import { CheckpointError } from '../errors.js';
 
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 15_000;
+const MAX_PAUSE_MS = 15_000;
 
-/** Refusals that waiting does not change. */
+/** Errors that do not go away by waiting. */
 const PERMANENT = new Set(['EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'EXDEV']);
 
-/** Whether another try may go better. */
+/** Whether another try may succeed. */
 function isPassing(error: unknown): error is CheckpointError {
   if (!(error instanceof CheckpointError)) return false;
   const { code = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
@@ -16,8 +16,8 @@ function isPassing(error: unknown): error is CheckpointError {
 }
 
 /**
- * The result of `work`, which is repeated for `seconds` while it fails with a CheckpointError that may pass, after pauses
- * that become longer. `onFailure` is told of every failure after which there is another try. Throws the last error.
+ * Runs `work`, and repeats it for `seconds`, with growing pauses, while it fails with a CheckpointError that may pass.
+ * `onFailure` is called with each error after which there is another try. Throws the last error.
  */
 export async function retry<T>(
   work: () => Promise<T>,
@@ -25,7 +25,7 @@ export async function retry<T>(
   onFailure: (error: CheckpointError) => void,
 ): Promise<T> {
   const end = performance.now() + 1000 * seconds;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
     try {
       return await work();
     } catch (error) {

@@ -1,7 +1,7 @@
-/** @file Paths that lead to one file. */
+/** @file Finds paths that lead to the same file. */
 import { statSync } from 'node:fs';
 
-/** Pairs of paths that lead to one file, each with the earlier path first. */
+/** Pairs of paths that lead to the same file, each with the earlier path first. */
 export function sameFiles(paths: readonly string[]): [string, string][] {
   const seen = new Map<string, string>();
   return paths.flatMap((path): [string, string][] => {

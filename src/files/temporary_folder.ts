@@ -1,4 +1,4 @@
-/** @file The system's temporary folder, which TMPDIR names: it may be missing, full or read-only. */
+/** @file The system's temporary folder, named by TMPDIR. It may be missing, full or read-only. */
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,7 @@ import { removeLeftovers, temporaryPrefix } from './leftovers.js';
 import { systemErrorText } from './system_errors.js';
 
 /**
- * Makes a new folder for `content`, such as "the frames of the video". Throws ConfigError, which names TMPDIR, where none can be
- * made.
+ * Makes a new folder for `content`, such as "the frames of the video". Throws ConfigError, which names TMPDIR, if that fails.
  */
 export function makeTemporaryFolder(content: string): string {
   try {
@@ -19,11 +18,11 @@ export function makeTemporaryFolder(content: string): string {
   }
 }
 
-/** An error for what could not be written there. */
+/** The error for content that could not be written to the temporary folder. */
 export function temporaryFolderError(content: string, error: unknown): ConfigError {
   const place = tmpdir();
   const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-  const missing = existsSync(place) ? 'the folder takes no files' : 'there is no such folder';
+  const missing = existsSync(place) ? 'it accepts no files' : 'there is no such folder';
   const why = isMissing ? missing : systemErrorText(error);
   return new ConfigError(
     `${variable()}: ${place}: ${content} cannot be stored there: ${why}; set TMPDIR to a folder with room for them`,

@@ -46,7 +46,7 @@ describe('twinClause', () => {
     expect(twinClause(at(missing))).toBe(`, but there is ${at(there)}, which differs only in ${how}`);
   });
 
-  it('is empty where nothing is like it, and where the path is there', () => {
+  it('is empty if no name is similar, or if the path exists', () => {
     make('f/v/v_000001.jpg');
     for (const path of [
       'f/v/v_000002.jpg',
@@ -59,7 +59,7 @@ describe('twinClause', () => {
     }
   });
 
-  it('takes the one that is most like it', () => {
+  it('takes the most similar name', () => {
     make('f/A_01.jpg', 'f/a_01.png', 'f/a_1.png');
     expect(twinClause(at('f', 'a_01.jpg'))).toContain(
       `${at('f', 'A_01.jpg')}, which differs only in letter case`,

@@ -1,9 +1,9 @@
-/** @file Names that are nearly the one that was asked for: what a path or a name would have to be to be found. */
+/** @file Finds names that are almost the requested one, so that a message can suggest them. */
 import { existsSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { namesIn } from './folder_names.js';
 
-/** A difference between two spellings of one name; `apply` makes those alike that differ in nothing else. */
+/** A difference between two spellings of a name. `apply` makes names equal that differ in nothing else. */
 interface Difference {
   readonly what: string;
   apply(name: string): string;
@@ -23,7 +23,7 @@ const DIFFERENCES: readonly Difference[] = [
   { what: 'its ending', apply: (name) => name.replace(PICTURE, '').replace(VIDEO, '') },
 ];
 
-/** Every choice of differences, those of few first. */
+/** All combinations of differences, small ones first. */
 const CHOICES: readonly (readonly Difference[])[] = Array.from(
   { length: 2 ** DIFFERENCES.length },
   (_, bits) => DIFFERENCES.filter((_, i) => bits & (1 << i)),
@@ -33,15 +33,15 @@ function spell(name: string, differences: readonly Difference[]): string {
   return differences.reduce((text, { apply }) => apply(text), name);
 }
 
-/** The fewest differences that make the names alike, or null where there are others. */
+/** The smallest combination that makes the names equal, or null if there is none. */
 function differencesOf(a: string, b: string): readonly Difference[] | null {
   return CHOICES.find((choice) => spell(a, choice) === spell(b, choice)) ?? null;
 }
 
-/** The name that differs least from the one asked for. */
+/** The name that differs least from the requested one. */
 export interface TwinName {
   readonly name: string;
-  /** In words, e.g. `letter case and leading zeros`. */
+  /** The differences in words, e.g. `letter case and leading zeros`. */
   readonly how: string;
 }
 
@@ -50,7 +50,7 @@ interface NearName {
   readonly differences: readonly Difference[];
 }
 
-/** Names that can be looked up by what is like them. */
+/** Names that can be looked up by similar spellings. */
 export class Names {
   readonly #byKey = new Map<string, string[]>();
 
@@ -63,7 +63,7 @@ export class Names {
     }
   }
 
-  /** The one that differs from `name` in spelling alone, or null. */
+  /** The name that differs from `name` only in spelling, or null. */
   twinOf(name: string): TwinName | null {
     const near = this.near(name);
     return near && { name: near.name, how: inWords(near.differences) };
@@ -85,16 +85,16 @@ function inWords(differences: readonly Difference[]): string {
     .join(' and ');
 }
 
-/** Folders whose names are kept: those of the paths that are asked for one after the other. */
+/** Number of folders whose listings are cached. */
 const KEPT_FOLDERS = 8;
 
-/** Finds files and folders under nearly the same path; keeps the listings of the folders it looked at last. */
+/** Finds files and folders under almost the same path. Caches the listings of the latest folders. */
 export class Twins {
   readonly #folders = new Map<string, Names>();
 
   /**
-   * A clause about the file or folder that is there in place of the missing `path`, and what to do; empty where there is none.
-   * It goes behind "there is no such file".
+   * A clause about the file or folder that exists in place of the missing `path`, and what to do; empty if there is none. It
+   * follows "there is no such file".
    */
   clause(path: string): string {
     const twin = this.#find(path);

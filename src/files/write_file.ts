@@ -1,4 +1,4 @@
-/** @file Writing a result so that a disk that is full neither damages the file before it nor leaves half of the new one. */
+/** @file Writes a result so that a full disk neither damages the earlier file nor leaves half of the new one. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UserError } from '../errors.js';
 import { systemErrorText } from './system_errors.js';

@@ -37,13 +37,13 @@ describe.each(['float16', 'bfloat16'] as const)('%s', (type) => {
     return finite[down < up || (down === up && low % 2 === 0) ? low : high];
   }
 
-  test('its own values stay, as float32 and as float64, NaN included', () => {
+  test('keeps values of the type itself, from float32 and float64, including NaN', () => {
     for (const wide of [float32Tensor([1 << 16], values), doubles(...values)]) {
       expect(toFloat32(new CastTensor(wide, type))).toEqual(values);
     }
   });
 
-  test('every place half way between two values goes to the even one, its neighbours to the near one', () => {
+  test('rounds a midpoint to the even value, and its neighbours to the nearest one', () => {
     const places: number[] = [];
     for (let i = 0; i + 1 < finite.length; i++) places.push((finite[i] + finite[i + 1]) / 2);
     places.push((finite.at(-1)! + beyond) / 2);
@@ -54,7 +54,7 @@ describe.each(['float16', 'bfloat16'] as const)('%s', (type) => {
     expect(cast(singles(...places), type)).toEqual(places.map((x) => nearest(Math.fround(x))));
   });
 
-  test('any number goes to the nearest', () => {
+  test('rounds any number to the nearest value', () => {
     fc.assert(
       fc.property(
         fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -69,7 +69,7 @@ describe.each(['float16', 'bfloat16'] as const)('%s', (type) => {
   });
 });
 
-test('finite numbers that become infinite are noticed once they are read; infinite ones are no news', () => {
+test('reports finite numbers that become infinite once they are read, but not infinite ones', () => {
   const cases: [HostTensor, FloatType, boolean][] = [
     [singles(65519, 1), 'float16', false],
     [singles(1, 65520), 'float16', true],
@@ -87,7 +87,7 @@ test('finite numbers that become infinite are noticed once they are read; infini
   }
 });
 
-test('pieces are converted one by one', () => {
+test('converts pieces one by one', () => {
   const pieces = [singles(1, 2), singles(3)].map((tensor) => tensor.bytes());
   const source: HostTensor = {
     dtype: 'float32',

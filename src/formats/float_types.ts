@@ -1,6 +1,6 @@
 /**
- * @file Tensors of floats seen as another type of floats, rounded to nearest, ties to even. PyTorch gives the same but from
- * float64 to 16 bits, where it rounds twice, by way of float32.
+ * @file Converts tensors of floats to other float types, rounding to nearest, ties to even. PyTorch gives the same, except
+ * from float64 to 16 bits, where it rounds twice, through float32. Own code, since Float16Array needs Node 24.
  */
 import { DTYPE_BYTES, type Elements, elementsOf, type HostTensor, piecesOf } from './host_tensor.js';
 
@@ -12,7 +12,7 @@ export function isFloat({ dtype }: HostTensor): boolean {
   return FLOATS.has(dtype);
 }
 
-/** A tensor of floats as another type, converted when its bytes are asked for, piece by piece where it can be. */
+/** A tensor of floats as another type. Its bytes are converted on demand, piece by piece if possible. */
 export class CastTensor implements HostTensor {
   readonly shape: readonly number[];
   #overflowed = false;
@@ -24,7 +24,7 @@ export class CastTensor implements HostTensor {
     this.shape = source.shape;
   }
 
-  /** Whether, in what was read so far, a finite number became infinite. */
+  /** Whether a finite number became infinite in the bytes read so far. */
   get overflowed(): boolean {
     return this.#overflowed;
   }
@@ -58,7 +58,7 @@ function castElements(from: Elements, type: FloatType): Float32Array | Uint16Arr
   return to;
 }
 
-/** To float32 such that rounding once more, to fewer digits, gives what rounding once would: inexact ones are odd. */
+/** Rounds to float32 so that a second rounding to fewer digits equals a single one: inexact results are made odd. */
 function toOdd(from: Float64Array): Float32Array {
   const to = Float32Array.from(from);
   const bits = new Uint32Array(to.buffer);
@@ -70,7 +70,7 @@ function toOdd(from: Float64Array): Float32Array {
   return to;
 }
 
-/** The bits of a float32 to those of the nearest float16. */
+/** Converts the bits of a float32 to those of the nearest float16. */
 function float16Bits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const size = bits & 0x7fffffff;
@@ -84,11 +84,11 @@ function float16Bits(bits: number): number {
     const shift = 126 - exponent;
     return sign | ((digits + (1 << (shift - 1)) - 1 + ((digits >>> shift) & 1)) >>> shift);
   }
-  // 13 digits less, an exponent that begins 112 later; a carry leads into the exponent, and into infinity.
+  // Float16 has 13 digits fewer, and its exponent begins 112 later. A carry goes into the exponent, and to infinity.
   return sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
 }
 
-/** The bits of a float32 to those of the nearest bfloat16. */
+/** Converts the bits of a float32 to those of the nearest bfloat16. */
 function bfloat16Bits(bits: number): number {
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;

@@ -170,7 +170,7 @@ fuzz(
 
 fuzz('safetensors files that lie', safetensorsFile, (bytes) => bytes);
 
-test('there are files of each kind to start from', () => {
+test('starts from files of each kind', () => {
   expect(zipped.length).toBeGreaterThan(2);
   expect(legacy.length).toBeGreaterThan(0);
   for (const bytes of [...golden.values(), ourPth, ourSafetensors, foreignSafetensors]) {

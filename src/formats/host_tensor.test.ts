@@ -14,7 +14,7 @@ function tensorOf(dtype: DType, shape: number[], data: ArrayBufferView) {
   return { dtype, shape, bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
-test('every type is converted to float32', () => {
+test('converts every type to float32', () => {
   const cases: [DType, ArrayBufferView, number[]][] = [
     ['float64', Float64Array.of(0.1, -1e300), [Math.fround(0.1), -Infinity]],
     ['float32', Float32Array.of(1.5, -0), [1.5, -0]],
@@ -33,19 +33,19 @@ test('every type is converted to float32', () => {
   }
 });
 
-test('special half-precision values', () => {
+test('converts special values of half precision', () => {
   const bits = Uint16Array.of(0x0001, 0x83ff, 0x7bff, 0x7c00, 0xfc00, 0x7e00, 0x8000);
   const expected = [2 ** -24, -1023 * 2 ** -24, 65504, Infinity, -Infinity, Number.NaN, -0];
   expect(Array.from(toFloat32(tensorOf('float16', [7], bits)))).toEqual(expected);
 });
 
-test('bytes at an odd address are read as well', () => {
+test('reads bytes at an odd address', () => {
   const odd = new Uint8Array(9);
   odd.set(new Uint8Array(Float64Array.of(2.5).buffer), 1);
   expect(elementsOf(tensorOf('float64', [], odd.subarray(1)))).toEqual(Float64Array.of(2.5));
 });
 
-test('wrapping checks the number of elements, and shares the memory', () => {
+test('wraps data without a copy, and checks the number of elements', () => {
   const data = Float32Array.of(1, 2);
   expect(() => float32Tensor([3], data)).toThrow(RangeError);
   const tensor = float32Tensor([2, 1], data);
@@ -53,7 +53,7 @@ test('wrapping checks the number of elements, and shares the memory', () => {
   expect(sizeOf([2, 3, 0])).toBe(0);
 });
 
-test('what is a tensor', () => {
+test('recognizes tensors', () => {
   expect(isHostTensor(float32Tensor([], Float32Array.of(1)))).toBe(true);
   for (const other of [null, 1, {}, new Map(), { dtype: 'x', shape: [], bytes: 1 }]) {
     expect(isHostTensor(other)).toBe(false);

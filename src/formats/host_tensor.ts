@@ -1,4 +1,4 @@
-/** @file Tensors outside any engine: a dtype, a shape and bytes that are read when asked for. */
+/** @file Tensors outside any engine: a dtype, a shape and bytes that are read on demand. */
 
 export const DTYPE_BYTES = {
   float64: 8,
@@ -19,15 +19,15 @@ export type DType = keyof typeof DTYPE_BYTES;
 export interface HostTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** The elements, little-endian; a view that the caller must not modify. */
+  /** The elements, little-endian, as a view that the caller must not modify. */
   bytes(): Uint8Array;
-  /** The same in memory that nothing else uses; absent where that would take a copy. */
+  /** The bytes in memory that nothing else uses; absent if that would need a copy. */
   ownBytes?(): Uint8Array;
-  /** The same bytes in pieces of whole elements, each valid until the next; absent where `bytes()` costs no memory. */
+  /** The bytes in pieces of whole elements, each valid until the next; absent if `bytes()` needs no memory. */
   pieces?(): Iterable<Uint8Array>;
 }
 
-/** A tensor's bytes, in pieces where it can be read so. An error may come after pieces that were already given. */
+/** The bytes of a tensor, in pieces if possible. An error may come after some pieces. */
 export function piecesOf(tensor: HostTensor): Iterable<Uint8Array> {
   return tensor.pieces?.() ?? [tensor.bytes()];
 }
@@ -71,7 +71,7 @@ export type Elements =
   | Int8Array
   | Uint8Array;
 
-/** The elements in order, as a view where JavaScript has the type; 16-bit floats widened to float32. */
+/** The elements in order, as a view if JavaScript has the type. 16-bit floats are widened to float32. */
 export function elementsOf(tensor: HostTensor): Elements {
   const raw = tensor.bytes();
   const count = sizeOf(tensor.shape);
@@ -109,7 +109,7 @@ export function elementsOf(tensor: HostTensor): Elements {
   }
 }
 
-/** The elements as float32 (64-bit types are rounded); shape is the caller's to keep. */
+/** The elements as float32. 64-bit types are rounded. */
 export function toFloat32(tensor: HostTensor): Float32Array {
   const elements = elementsOf(tensor);
   if (elements instanceof Float32Array) return elements;
@@ -117,10 +117,10 @@ export function toFloat32(tensor: HostTensor): Float32Array {
   return new Float32Array(elements);
 }
 
-/** All 65,536 values, made when first needed: decoding bit by bit is ten times slower. */
+/** All 65,536 values of float16, made when first needed. Decoding bit by bit is ten times slower. */
 let float16Table: Float32Array | undefined;
 
-/** IEEE 754 binary16 bits to a number. */
+/** Converts IEEE 754 binary16 bits to a number. */
 function float16ToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;

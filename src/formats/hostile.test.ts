@@ -81,7 +81,7 @@ const repeat = (count: number, ...parts: Part[]) => {
 const length4 = (n: number) => [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >>> 24) & 255];
 
 describe('pickles', () => {
-  test('calls of os.system and its like are data, in a whole file as in a pickle', async () => {
+  test('reads calls such as os.system as data, in a file and in a pickle', async () => {
     const marker = join(folder, 'executed');
     const command = `touch ${marker}`;
     const calls: Part[][] = [
@@ -209,7 +209,7 @@ describe('pickles', () => {
     return Array.from({ length: count }, (_, i) => pickleOf('M', [i & 255, i >> 8], 'N'));
   }
 
-  test('lists of lists of lists … twice each: whoever walks them ends', async () => {
+  test('walks lists that contain the same list twice, at every level, in bounded time', async () => {
     const parts: Part[] = ['](', one, 'ep0\n'];
     for (let i = 1; i <= 100; i++) parts.push(`0](g${i - 1}\ng${i - 1}\nep${i}\n`);
     const path = await pickled('}(', text('model'), '}', text('w'), one, 's', text('laughs'), ...parts, 'u.');
@@ -221,7 +221,7 @@ describe('pickles', () => {
     expect(namedTensors(readPth(join(folder, 'laughs.pth'))).size).toBe(2);
   });
 
-  test('a text in a file of holes that no string can hold', () => {
+  test('refuses a text that is too long for a string, in a sparse file', () => {
     const path = join(folder, 'sparse.pth');
     const head = pickleOf([
       0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e,
@@ -236,7 +236,7 @@ describe('pickles', () => {
 });
 
 describe('tensors', () => {
-  test('a list of sizes that changes after the tensor was made of it', async () => {
+  test('keeps the shape of a tensor whose list of sizes changes later', async () => {
     // The sizes [2] are remembered, and then get another item, of 2^31.
     const pickle = pickleOf(
       '(](K',
@@ -282,7 +282,7 @@ describe('tensors', () => {
     );
   });
 
-  test('many expanded ones: 250 MiB each out of 4 bytes', async () => {
+  test('refuses many tensors that expand 4 bytes to 250 MiB each', async () => {
     const large = tensorPickle({ length: 2, size: [2 ** 16 * 1000], stride: [0] });
     await expectRefused(await pickled('(', repeat(10, large), 't.'), /claim more than 16 times/);
   });
@@ -388,14 +388,14 @@ describe('zip archives', () => {
     zip.writeUInt16LE(entries, zip.length - 22 + 10);
   }
 
-  test('two pickles to choose from', async () => {
+  test('refuses an archive with two pickles', async () => {
     const zip = await zipOf({ ...entries(), 'n/data.pkl': pickleOf('N.') });
     await expectRefused(fileWith(zip), /holds both m\/data\.pkl and n\/data\.pkl/);
   });
 });
 
 describe('whole files', () => {
-  test('a legacy file that lists a storage twice', () => {
+  test('refuses a legacy file that lists a storage twice', () => {
     const head = pickleOf(
       [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e],
       'M',
@@ -407,7 +407,7 @@ describe('whole files', () => {
     expect(() => readPth(path)).toThrow(/storage 0 is listed twice/);
   });
 
-  test('a safetensors header of 300,000 tensors', async () => {
+  test('reads a safetensors header of 300,000 tensors in bounded time', async () => {
     const entry = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
     const header = Buffer.from(`{${Array.from({ length: 300_000 }, (_, i) => `"${i}":${entry}`).join(',')}}`);
     const size = Buffer.alloc(8);

@@ -99,7 +99,7 @@ describe('verifyWeightFile', () => {
     }
   });
 
-  test('counts what has no checksum', async () => {
+  test('counts parts without a checksum', async () => {
     const path = join(folder, 'without.pth');
     const zip = await pthOf(pickleOf(tensorPickle({ length: 1, size: [1], stride: [1] }), '.'), {
       0: floats(1),
@@ -124,20 +124,20 @@ describe('tensors that are parts of a storage', () => {
   }
   const read = (path: string) => readPth(path) as Map<string, HostTensor>;
 
-  test('are read, whole and in pieces', async () => {
+  test('can be read whole and in pieces', async () => {
     const second = read(await rows()).get('second')!;
     expect(Buffer.from(second.bytes()).equals(floats(4, 5, 6))).toBe(true);
     expect(Buffer.concat([...piecesOf(second)]).equals(floats(4, 5, 6))).toBe(true);
   });
 
-  test('are refused where another part of the storage is damaged', async () => {
+  test('are refused if another part of the storage is damaged', async () => {
     const changed = withDamage(await rows(), 'archive/data/0');
     const second = read(changed).get('second')!;
     expect(() => second.bytes()).toThrow(/storage 0 do not match their checksum/);
     expect(() => [...piecesOf(second)]).toThrow(/storage 0 do not match their checksum/);
   });
 
-  test('cost one look at the whole storage, not one each', async () => {
+  test('need the whole storage to be read only once', async () => {
     const path = await rows();
     let looks = 0;
     const { pieces } = FileSource.prototype;
@@ -156,7 +156,7 @@ describe('tensors that are parts of a storage', () => {
   });
 });
 
-test('a tensor longer than a piece is read in pieces, and damage at its end shows after them', async () => {
+test('reads a long tensor in pieces, and reports damage at its end after them', async () => {
   const path = join(folder, 'long.pth');
   const data = Float32Array.from({ length: 2_500_000 }, (_, i) => i);
   await writePth(path, float32Tensor([2_500_000], data));

@@ -1,32 +1,42 @@
-/** @file Opening a weight file of either format, and looking through the whole of one for damage. */
+/** @file Opens a weight file of any format, and checks a whole one for damage. */
 import { CheckpointError } from '../errors.js';
 import { FileSource } from '../files/file_source.js';
+import { firstNames } from '../util/text.js';
 import { crc32OfRange, DamagedDataError } from './checksum.js';
 import { piecesOf } from './host_tensor.js';
+import type { ReadOptions } from './pickle/unpickler.js';
 import { namedTensors } from './pickle/walk_values.js';
-import { readPth } from './pth/pth_reader.js';
+import { readPthFrom } from './pth/pth_reader.js';
 import { storageKeyOf } from './pth/torch_storage.js';
 import type { PyValue } from './python/values.js';
-import { looksLikeSafetensors, openSafetensors } from './safetensors/safetensors_reader.js';
+import { looksLikeSafetensors, openSafetensorsFrom } from './safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory } from './zip/zip_reader.js';
 
-/** The legacy format is PyTorch's before 1.6. */
+/** A format of weight files. The legacy one is PyTorch's before 1.6. */
 export type WeightFormat = 'pth' | 'legacy pth' | 'safetensors';
 
-/** Which format a file has, by its first bytes; what is none of them counts as legacy. */
+/** The format of a file, by its first bytes. Anything unknown counts as legacy. */
 export function weightFormatOf(path: string): WeightFormat {
+  return formatOf(new FileSource(path));
+}
+
+function formatOf(file: FileSource): WeightFormat {
+  return file.hold(() => {
+    if (looksLikeSafetensors(file)) return 'safetensors';
+    return looksLikeZip(file) ? 'pth' : 'legacy pth';
+  });
+}
+
+/** The content of a weight file of any format; its first bytes decide, not its name. See readPth. */
+export function readWeightFile(path: string, options: ReadOptions = {}): PyValue {
   const file = new FileSource(path);
-  if (looksLikeSafetensors(file)) return 'safetensors';
-  return file.hold(() => looksLikeZip(file)) ? 'pth' : 'legacy pth';
+  return file.hold(() => {
+    if (formatOf(file) === 'safetensors') return new Map(openSafetensorsFrom(file).tensors);
+    return readPthFrom(file, options);
+  });
 }
 
-/** The content of a weight file, .pth or .safetensors; which of them it is, its first bytes tell. See readPth. */
-export function readWeightFile(path: string, keepFloats = false): PyValue {
-  if (weightFormatOf(path) === 'safetensors') return new Map(openSafetensors(path).tensors);
-  return readPth(path, keepFloats);
-}
-
-/** What reading a whole file said of its checksums, which are of parts of it: entries or tensors. */
+/** The checksums of a file's parts, which are entries or tensors. */
 export interface ChecksumReport {
   /** Parts whose checksum is right. */
   readonly good: number;
@@ -37,64 +47,61 @@ export interface ChecksumReport {
 }
 
 /**
- * Reads a weight file once, piece by piece, and compares every checksum in it. Throws CheckpointError where the file is
- * cut off or its structure is wrong.
+ * Reads a weight file once, piece by piece, and compares every checksum in it. Throws CheckpointError if the file is cut
+ * off or its structure is wrong.
  */
 export function checkWeightFile(path: string): ChecksumReport {
-  switch (weightFormatOf(path)) {
-    case 'safetensors':
-      return checkSafetensors(path);
-    case 'pth':
-      return checkZip(path);
-    case 'legacy pth': {
-      const tensors = namedTensors(readPth(path));
-      return { good: 0, unchecked: tensors.size, damaged: [] };
+  const file = new FileSource(path);
+  return file.hold(() => {
+    switch (formatOf(file)) {
+      case 'safetensors':
+        return checkSafetensors(file);
+      case 'pth':
+        return checkZip(file);
+      case 'legacy pth':
+        return { good: 0, unchecked: namedTensors(readPthFrom(file)).size, damaged: [] };
     }
-  }
+  });
 }
 
 /**
- * Reads a weight file once, in bounded memory, and throws CheckpointError, which names the file and what is damaged, if
- * a checksum is wrong, something is missing or the structure is wrong.
+ * Reads a weight file once, in bounded memory. Throws CheckpointError, which names the file and the damage, if a checksum
+ * is wrong, a part is missing or the structure is wrong.
  */
 export function verifyWeightFile(path: string): void {
   const error = damageError(path, checkWeightFile(path));
   if (error) throw error;
 }
 
-/** The error that says what a report found damaged; null where it found nothing. */
+/** The error for the damage in a report; null if there is none. */
 export function damageError(path: string, { damaged }: ChecksumReport): CheckpointError | null {
   if (damaged.length === 0) return null;
-  const rest = damaged.length > 3 ? `, … (${damaged.length} in all)` : '';
-  const some = damaged.slice(0, 3).join(', ') + rest;
-  return new CheckpointError(`${path}: damaged: not what its checksum says: ${some}`);
+  const count = damaged.length > 3 ? ` (${damaged.length} in all)` : '';
+  const what = firstNames(damaged) + count;
+  return new CheckpointError(`${path}: damaged: not what its checksum says: ${what}`);
 }
 
-/** Every entry of the archive, also those of no tensor; data of a tensor are named by it. */
-function checkZip(path: string): ChecksumReport {
-  const tensors = namedTensors(readPth(path));
+/** Checks every entry of the archive, also those of no tensor. Data of a tensor go by its name. */
+function checkZip(file: FileSource): ChecksumReport {
   const names = new Map<string, string>();
-  for (const [name, tensor] of tensors) {
+  for (const [name, tensor] of namedTensors(readPthFrom(file))) {
     const key = storageKeyOf(tensor)!;
     if (!names.has(key)) names.set(key, name);
   }
-  const file = new FileSource(path);
-  return file.hold(() => {
-    const damaged: string[] = [];
-    let good = 0;
-    let unchecked = 0;
-    for (const entry of readZipDirectory(file).values()) {
-      const start = findEntryData(file, entry);
-      if (entry.crc32 === 0 && entry.size > 0) unchecked++;
-      else if (crc32OfRange(file, start, entry.size) === entry.crc32) good++;
-      else damaged.push(names.get(entry.name.replace(/^[^/]+\/data\//, '')) ?? entry.name);
-    }
-    return { good, unchecked, damaged };
-  });
+  const damaged: string[] = [];
+  let good = 0;
+  let unchecked = 0;
+  for (const entry of readZipDirectory(file).values()) {
+    const start = findEntryData(file, entry);
+    if (entry.crc32 === 0 && entry.size > 0) unchecked++;
+    else if (crc32OfRange(file, start, entry.size) === entry.crc32) good++;
+    else damaged.push(names.get(entry.name.replace(/^[^/]+\/data\//, '')) ?? entry.name);
+  }
+  return { good, unchecked, damaged };
 }
 
-function checkSafetensors(path: string): ChecksumReport {
-  const { tensors, checked } = openSafetensors(path);
+function checkSafetensors(file: FileSource): ChecksumReport {
+  const { tensors, checked } = openSafetensorsFrom(file);
   if (!checked) return { good: 0, unchecked: tensors.size, damaged: [] };
   const damaged: string[] = [];
   for (const [name, tensor] of tensors) {

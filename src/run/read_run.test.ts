@@ -34,7 +34,7 @@ describe('readRun', () => {
     expect(trainingSeconds(run)).toBeLessThan(0.9 * 240 + 6);
   });
 
-  it('an empty folder is a run without anything, but not one to report', () => {
+  it('reads an empty folder as an empty run, which has no report', () => {
     const run = readRun(folder);
     expect(run).toMatchObject({
       metrics: [],
@@ -49,14 +49,14 @@ describe('readRun', () => {
     expect(() => readRun(join(folder, 'file'))).toThrow(/this is not a folder/);
   });
 
-  it('passes over the last line while it is being written, and says which others are damaged', () => {
+  it('skips an unfinished last line, and names other damaged lines', () => {
     write('metrics.jsonl', `${metricsLine(1)}{"iteration": 5,\n[1]\n${metricsLine(10)}{"iteration": 20, "lo`);
     const run = readRun(folder);
     expect(run.metrics.map(({ iteration }) => iteration)).toEqual([1, 10]);
     expect(run.notes).toEqual(['metrics.jsonl: 2 lines are not readable and left out (first: line 2).']);
   });
 
-  it('takes lines of unknown shape for what they hold', () => {
+  it('reads the known fields of lines of unknown form', () => {
     write(
       'metrics.jsonl',
       '{"iteration":3}\n{"loss":1}\n{"iteration":4,"loss":"x","losses":[1],"lr":[1,null,"2"],"seconds":null}\n',
@@ -106,7 +106,7 @@ describe('readRun', () => {
     expect(config?.problem).toMatch(/NO_SUCH_KEY/);
   });
 
-  it('finds the engine, warnings and the end by an error in the log', () => {
+  it('finds the engine, warnings and the final error in the log', () => {
     const log = [
       { level: 30, time: 1, engine: { description: 'onnx on CPU' }, msg: 'engine: onnx on CPU' },
       { level: 30, time: 2, msg: 'iter 10/20' },
@@ -124,7 +124,7 @@ describe('readRun', () => {
 });
 
 describe('runSignature', () => {
-  it('changes with the files', () => {
+  it('changes if a file changes', () => {
     const empty = runSignature(folder);
     write('metrics.jsonl', metricsLine(1));
     const one = runSignature(folder);

@@ -1,4 +1,4 @@
-/** @file The weights that a run's own config.yaml stands for: the best or the last of that run. */
+/** @file The weights for a run's own config.yaml: the best or the last of that run. */
 import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isCheckpointFile, LAST_CHECKPOINT } from '../checkpoint/checkpoint_names.js';
@@ -6,18 +6,18 @@ import { runCheckpoint } from '../checkpoint/weight_path.js';
 import type { Config, LoadedConfig } from '../config/index.js';
 import { CONFIG, LOG } from './run_folder.js';
 
-/** A configuration to evaluate or to detect with, and sentences about its weights where there is something to say. */
+/** A configuration for evaluation or detection, and sentences about its weights, if any are needed. */
 export interface ConfigToUse {
   readonly config: Config;
   readonly note: string | null;
-  /** Why the weights may be those of another run. */
+  /** Why the weights may belong to another run. */
   readonly warning?: string;
 }
 
 /**
- * The config.yaml of a run says in MODEL.WEIGHT what the run started from. For evaluation and detection, this replaces it by
- * what the run has learned: its best checkpoint, or else the last one. OUTPUT_DIR becomes the folder of the file, which may
- * have been moved. Settings of the command line stay as they are.
+ * Replaces MODEL.WEIGHT in a run's own config.yaml, which names the weights that the run started from, by its best checkpoint,
+ * or else its last one. OUTPUT_DIR becomes the folder of the file, which may have been moved. Settings of the command line
+ * stay unchanged.
  */
 export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse {
   const folder = runFolder(origins);
@@ -38,7 +38,7 @@ export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse 
   };
 }
 
-/** The folder of the run whose config.yaml was loaded; null where it was another file. */
+/** The folder of the run whose config.yaml was loaded; null if another file was loaded. */
 function runFolder(origins: LoadedConfig['origins']): string | null {
   const given = [...origins.values()].find(({ source }) => source === 'file')?.file;
   if (given === undefined) return null;

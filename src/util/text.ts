@@ -1,4 +1,4 @@
-/** @file Numbers as people read them. */
+/** @file Numbers and names as people read them. */
 
 /** Seconds as h:mm:ss, with days in front where there are any. */
 export function duration(seconds: number): string {
@@ -42,4 +42,9 @@ export function printable(text: string): string {
 /** A text as one word of a shell's command, in quotes where it needs them. */
 export function shellWord(text: string): string {
   return /^[\w./:+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The first of many names, e.g. `a, b, c, …`. */
+export function firstNames(names: readonly string[], max = 3): string {
+  return names.slice(0, max).join(', ') + (names.length > max ? ', …' : '');
 }

@@ -50,7 +50,7 @@ const OBSTACLES: [string, string, RegExp][] = [
   ['a link that leads nowhere', 'dangling', /dangling is a link to nowhere, which does not exist/],
 ];
 if (process.platform === 'linux') {
-  OBSTACLES.push(['a place where nothing can be made', '/proc/x', /\/proc takes no folders/]);
+  OBSTACLES.push(['a place where nothing can be made', '/proc/x', /\/proc accepts no folders/]);
 }
 
 describe.each(COMMANDS)('%s', (_, setting, args) => {

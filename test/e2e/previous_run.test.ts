@@ -214,7 +214,7 @@ describe('a run that starts afresh in the folder of another one', () => {
       { encoding: 'utf8' },
     );
     expect(stderr).toMatch(
-      /^stmixer: OUTPUT_DIR: .*mounted: the run there cannot be moved .* report: it is in use/,
+      /^stmixer: OUTPUT_DIR: .*mounted: the run there cannot be moved .* report: the path is in use/,
     );
     expect(status).toBe(2);
     expect(readdirSync(at(folder)).sort()).toEqual([...FIRST_RUN, 'report'].sort());

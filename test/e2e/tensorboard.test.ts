@@ -90,7 +90,7 @@ describe.skipIf(found.status !== 0)(title, () => {
     for (const [i, value] of [0, 0.25, -3, Number.NaN, Number.POSITIVE_INFINITY].entries())
       kinds.scalar('train/loss', value, i + 1);
     kinds.scalar('val_AP/bend/bow (at the waist)', 0.5, 7);
-    kinds.image('val_detections/v, second 902', picture, 40, 30, 7);
+    kinds.image('val_detections/v, second 902', { png: picture, width: 40, height: 30 }, 7);
     kinds.histogram('weights/a.b', Float32Array.of(-1, 0.5, 0.5, 0.5), 8);
     kinds.text('config', '```yaml\nSOLVER:\n  BASE_LR: 0.5\n```', 1);
     kinds.close();

@@ -2,6 +2,7 @@
 import type { ActionLabel } from '../../data/datasets/label_map.js';
 import { quote } from '../../data/text_lines.js';
 import { count } from '../../util/progress.js';
+import { firstNames } from '../../util/text.js';
 import type { BoxTable } from '../ava_csv.js';
 import type { RowSummary } from '../row_summary.js';
 
@@ -38,7 +39,7 @@ export function listIds(ids: Iterable<number>): string {
 }
 
 function listed(texts: readonly string[]): string {
-  return texts.slice(0, SHOWN).join(', ') + (texts.length > SHOWN ? ', …' : '');
+  return firstNames(texts, SHOWN);
 }
 
 /** `3 of 1,200` */

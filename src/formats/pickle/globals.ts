@@ -9,7 +9,7 @@ const RENAMED = new Map([
   ['numpy._core.multiarray', 'numpy.core.multiarray'],
 ]);
 
-/** A class or function, by name. In the result of a file (say `torch.float32`) it is an inert object. */
+/** A class or function, by name. In the result of a file, for example `torch.float32`, it is an inert object. */
 export class PyGlobal extends PyOpaque {
   constructor(module: string, name: string) {
     super(`${RENAMED.get(module) ?? module}.${name}`, []);
@@ -25,7 +25,7 @@ const FROM_TYPE = 'torch._tensor._rebuild_from_type_v2';
 
 type Handler = (args: readonly PyValue[]) => PyValue | undefined;
 
-/** What each known callable gives; undefined: not with these arguments, so the call stays an inert object. */
+/** The result of each known callable; undefined if it does not take these arguments, so that the call stays inert. */
 const HANDLERS = new Map<string, Handler>([
   ['torch._utils._rebuild_tensor', (args) => rebuildTensor(args)],
   ['torch._utils._rebuild_tensor_v2', (args) => rebuildTensor(args)],
@@ -37,7 +37,7 @@ const HANDLERS = new Map<string, Handler>([
   [
     FROM_TYPE,
     ([callee, , args]) =>
-      // Not itself: a file could nest it deeper than our stack.
+      // A direct recursion could be nested deeper than our stack by a file.
       callee instanceof PyGlobal && callee.className !== FROM_TYPE && args instanceof PyTuple
         ? callGlobal(callee, args.items)
         : undefined,
@@ -59,12 +59,12 @@ const HANDLERS = new Map<string, Handler>([
   ],
 ]);
 
-/** The value of calling a class or function: known ones are made, all others become inert objects. */
+/** The value of calling a class or function. Unknown ones become inert objects. */
 export function callGlobal(callee: PyGlobal, args: readonly PyValue[]): PyValue {
   return HANDLERS.get(callee.className)?.(args) ?? new PyOpaque(callee.className, args);
 }
 
-/** Takes over the attributes that a pickle sets; false where the value can have none. */
+/** Sets the attributes that a pickle gives a value; false if the value can have none. */
 export function setState(target: PyValue, state: PyValue): boolean {
   if (target instanceof NumpyDtype) {
     target.bigEndian = state instanceof PyTuple && state.items[1] === '>';
@@ -81,10 +81,10 @@ export function setState(target: PyValue, state: PyValue): boolean {
 
 function rebuildTensor([storage, offset, size, stride]: readonly PyValue[], dtype?: DType | null) {
   if (!(storage instanceof Storage) || dtype === null) return undefined;
-  return makeTensor(storage, offset, size, stride, dtype) ?? undefined;
+  return makeTensor(storage, { offset, size, stride, dtype }) ?? undefined;
 }
 
-/** Null for a type that we have no tensors of. */
+/** The type of a tensor; null for types that we have no tensors of. */
 function torchDtype(value: PyValue): DType | null {
   const name = value instanceof PyGlobal && /^torch\.(\w+)$/.exec(value.className)?.[1];
   return (name && TORCH_DTYPES.get(name)) || null;
@@ -105,7 +105,7 @@ function itemsOf(value: PyValue | undefined): readonly PyValue[] | undefined {
   return Array.isArray(value) ? (value as PyValue[]) : undefined;
 }
 
-/** From nothing, a dict, or a list of pairs (as Python 2 pickled an OrderedDict). */
+/** A dict made from nothing, a dict, or a list of pairs, as Python 2 pickled an OrderedDict. */
 function dictOf(source: PyValue | undefined): PyDict | undefined {
   if (source === undefined) return new Map();
   if (source instanceof Map) return new Map(source);
@@ -119,10 +119,10 @@ function dictOf(source: PyValue | undefined): PyDict | undefined {
   return dict;
 }
 
-/** More than any real index. Below it, few numbers share a place in a Map. */
+/** A bound above any real index. Below it, few numbers share a bucket of a Map. */
 export const MAX_SMALL_INTEGER = 2 ** 24;
 
-/** Numbers other than small whole ones. */
+/** Whether a value is a number other than a small whole one. */
 export function isOddNumber(value: PyValue): boolean {
   if (typeof value === 'bigint') return true;
   return typeof value === 'number' && !(Number.isInteger(value) && Math.abs(value) < MAX_SMALL_INTEGER);
@@ -176,7 +176,7 @@ function numpyScalar(dtype: PyValue | undefined, data: PyValue | undefined): PyV
   return undefined;
 }
 
-/** A plain number wherever it holds the value exactly. */
+/** The value as a plain number if that is exact. */
 export function narrow(value: bigint): number | bigint {
   const plain = Number(value);
   return Number.isSafeInteger(plain) ? plain : value;

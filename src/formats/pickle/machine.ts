@@ -5,19 +5,19 @@ import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './globals.js';
 
 /**
- * Rough bytes of JavaScript values that one pickle may make; its tensors' data do not count. With the costs below it also
- * keeps every Map under the 2^24 entries that JavaScript allows.
+ * Approximate bytes of JavaScript values that one pickle may make, without the data of its tensors. With the costs below it
+ * also keeps every Map under the 2^24 entries that JavaScript allows.
  */
 const MAX_MEMORY = 256 * 1024 * 1024;
 
-/** Of numbers that are no small integers; their places in a Map can be foreseen, and so made to collide. */
+/** Numbers that are not small integers in one pickle. Their buckets in a Map can be predicted, and so made to collide. */
 const MAX_ODD_KEYS = 1000;
 
 export const COST = { value: 16, string: 32, list: 72, dict: 240, object: 96, memo: 72 } as const;
 
 export class PickleMachine {
   readonly #stack: PyValue[] = [];
-  /** Heights of the stack where MARK stood; nothing below the last one may be taken. */
+  /** Heights of the stack at each MARK. Nothing below the last one may be taken. */
   readonly #marks: number[] = [];
   #fence = 0;
   readonly #memo = new Map<number, PyValue>();
@@ -48,7 +48,7 @@ export class PickleMachine {
     this.push(text, COST.string + 2 * text.length);
   }
 
-  /** The next `length` bytes, which are UTF-8. */
+  /** Reads the next `length` bytes as UTF-8. */
   pushText(length: number): void {
     this.#claim(COST.string + 2 * length, length);
     this.#stack.push(this.reader.take(length).toString('utf8'));
@@ -60,7 +60,7 @@ export class PickleMachine {
     this.#stack.push(Uint8Array.from(this.reader.take(length)));
   }
 
-  /** Spends before anything is read; what is not there to be read fails when it is taken. */
+  /** Spends memory before anything is read. Missing bytes fail when they are taken. */
   #claim(bytes: number, length: number): void {
     if (length <= this.reader.remaining) this.#spend(bytes);
   }
@@ -86,7 +86,7 @@ export class PickleMachine {
     this.#marks.push(this.#fence);
   }
 
-  /** Everything above the last mark. */
+  /** Takes everything above the last mark. */
   popMark(): PyValue[] {
     const start = this.#marks.pop() ?? this.reader.fail('a mark is missing');
     this.#fence = this.#marks.at(-1) ?? 0;
@@ -105,7 +105,7 @@ export class PickleMachine {
     this.push(value);
   }
 
-  /** Remembers the topmost value. Pickles count from 0; indexes from all over make a Map slow on purpose. */
+  /** Stores the topmost value in the memo. Pickles count from 0; scattered indices are an attack that makes a Map slow. */
   put(index: number): void {
     this.#spend(COST.memo);
     if (!(index >= 0 && index < MAX_SMALL_INTEGER)) this.reader.fail(`memo index ${index}`);
@@ -116,7 +116,7 @@ export class PickleMachine {
     this.put(this.#memo.size);
   }
 
-  /** Adds items to the list on top of the stack, or to an object that is a list or set of a kind. */
+  /** Adds items to the list on top of the stack, or to an object of a subclass of list or set. */
   append(items: PyValue[]): void {
     const target = this.top();
     if (target instanceof PyOpaque && !(target instanceof PyGlobal)) target.contents ??= [];
@@ -125,7 +125,7 @@ export class PickleMachine {
     for (const item of items) list.push(item);
   }
 
-  /** Adds keys and values, in turn, to the dict on top of the stack, or to an object that is a dict of a kind. */
+  /** Adds alternating keys and values to the dict on top of the stack, or to an object of a subclass of dict. */
   setItems(items: PyValue[]): void {
     const target = this.top();
     if (target instanceof PyOpaque && !(target instanceof PyGlobal)) target.contents ??= new Map();
@@ -156,7 +156,7 @@ export class PickleMachine {
   }
 }
 
-/** What a call may copy of its arguments, and of arguments in an argument (see `_rebuild_from_type_v2`). */
+/** Approximate bytes that a call may copy of its arguments, and of arguments in an argument: see `_rebuild_from_type_v2`. */
 function weightOf(args: readonly PyValue[], levels: number): number {
   let weight = 0;
   for (const value of args) {

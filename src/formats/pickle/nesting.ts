@@ -1,15 +1,15 @@
 /** @file Bounds on how Python values may contain one another. */
 import { type PyDict, PyTuple, type PyValue } from '../python/values.js';
 
-/** Lists in lists, tuples, dicts: as deep as a checkpoint may nest. Code that walks values may recurse this far. */
+/** Maximum nesting of lists, tuples and dicts in a checkpoint. Code that walks values may recurse this far. */
 export const MAX_NESTING = 200;
 
 /**
- * Refuses values that nest too deep or contain themselves, so that code walking them ends. PyOpaque objects are not
- * entered: nobody walks them, and object graphs do have cycles.
+ * Refuses values that nest too deep or contain themselves, so that code that walks them ends. PyOpaque objects are not
+ * entered: no code walks them, and object graphs have cycles.
  */
 export function checkNesting(root: PyValue, fail: (why: string) => never): void {
-  /** Height of each container that is done; OPEN while its items are being looked at. */
+  /** Height of each finished container; OPEN while its items are being visited. */
   const heights = new Map<object, number>();
   const OPEN = -1;
   const stack: { container: object; items: Iterator<PyValue>; height: number }[] = [];

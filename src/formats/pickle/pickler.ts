@@ -1,4 +1,8 @@
-/** @file Writing Python values as a pickle of protocol 2, in the subset that torch.load(weights_only=True) accepts. */
+/**
+ * @file Writes Python values as a pickle of protocol 2, in the subset that torch.load(weights_only=True) accepts.
+ *
+ * Own code: no library writes tensors as PyTorch does.
+ */
 import { CheckpointError } from '../../errors.js';
 import { type HostTensor, isHostTensor, sizeOf } from '../host_tensor.js';
 import { STORAGE_CLASS } from '../pth/torch_storage.js';
@@ -6,12 +10,12 @@ import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { MAX_NESTING } from './nesting.js';
 import { OP } from './opcodes.js';
 
-/** Bytes of an integer that the one instruction for them holds. */
+/** Maximum bytes of a long integer in one instruction. */
 const MAX_INTEGER_BYTES = 255;
 
 /**
- * The pickle of a value, and its tensors: number n stands in the pickle as the whole of the storage with key n. Strings,
- * containers and tensors that occur again are written once. Throws CheckpointError for what no checkpoint can hold: inert
+ * The pickle of a value, and its tensors. Tensor n is the whole of the storage with key n in the pickle. Strings, containers
+ * and tensors that occur again are written once. Throws CheckpointError for a value that no checkpoint can hold: inert
  * objects of other classes, values that contain themselves or nest deeper than MAX_NESTING, integers over 255 bytes.
  */
 export function pickle(value: PyValue): { bytes: Buffer; tensors: HostTensor[] } {
@@ -26,7 +30,7 @@ class Pickler {
   readonly tensors: HostTensor[] = [];
   #buffer = Buffer.alloc(1 << 16);
   #length = 0;
-  /** Index in the reader's memo of every string, global and object that is written. */
+  /** Memo index of every string, global and object that was written. */
   readonly #memo = new Map<unknown, number>();
   readonly #open = new Set<object>();
 
@@ -102,7 +106,7 @@ class Pickler {
     this.tensors.push(tensor);
   }
 
-  /** Protocol 2 has no bytes; Python writes them as text with one character for each. */
+  /** Protocol 2 has no bytes, so Python writes them as text with one character per byte. */
   #bytes(bytes: Uint8Array): void {
     this.#global('_codecs', 'encode');
     this.op(OP.MARK);
@@ -117,7 +121,7 @@ class Pickler {
     this.op(OP.TUPLE);
   }
 
-  /** Whole numbers become ints as far as they are exact, everything else floats. */
+  /** Writes exact whole numbers as ints and all others as floats. */
   #number(value: number): void {
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) this.#float(value);
     else if (value >= 0 && value < 0x100) this.op(OP.BININT1, value);
@@ -188,7 +192,7 @@ class Pickler {
     }
   }
 
-  /** Makes room for `count` more bytes and returns where they go. */
+  /** Makes room for `count` more bytes and returns their offset. */
   #grow(count: number): number {
     const at = this.#length;
     this.#length += count;

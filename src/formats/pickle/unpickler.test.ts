@@ -90,7 +90,7 @@ describe('instructions', () => {
     expect(plain(load(...parts))).toEqual(expected);
   });
 
-  test('the memo gives back the same object', () => {
+  test('returns the same object from the memo', () => {
     const [a, b, c, d] = load(
       '(]q',
       [7],
@@ -110,7 +110,7 @@ describe('instructions', () => {
     expect(f).toBe(e);
   });
 
-  test('objects of unknown classes stay inert, with their arguments, attributes and items', () => {
+  test('keeps objects of unknown classes inert, with their arguments, attributes and items', () => {
     const made = { className: 'a.b.C', args: [], state: null, contents: null };
     expect(plain(load('ca.b\nC\n)', [0x81], '.'))).toEqual(made);
     expect(plain(load(text('a.b'), text('C'), [0x93], ')', [0x81], '.'))).toEqual(made);
@@ -140,7 +140,7 @@ describe('instructions', () => {
     });
   });
 
-  test('an object may contain itself, and what a class means stays open', () => {
+  test('allows an inert object to contain itself', () => {
     const object = load('ca\nC\n)', [0x81], 'q', [0], '}', text('self'), 'h', [0], 'sb.') as PyOpaque;
     expect((object.state as Map<PyValue, PyValue>).get('self')).toBe(object);
     expect(plain(load('ctorch\nfloat32\n.'))).toMatchObject({ className: 'torch.float32' });
@@ -189,7 +189,7 @@ describe('known callables', () => {
       'tR.',
     );
 
-  test('numpy scalars become numbers', () => {
+  test('converts numpy scalars to numbers', () => {
     expect(scalar('f8', '<', ...doubleOf(0.1).reverse())).toBe(0.1);
     expect(scalar('f8', '>', ...doubleOf(0.1))).toBe(0.1);
     expect(scalar('f4', '<', 0, 0, 0xc0, 0x3f)).toBe(1.5);
@@ -250,7 +250,7 @@ describe('hostile pickles', () => {
     expect(error.message).toMatch(/x\.pkl/);
   });
 
-  test('depth that grows from the outside in is found as well', () => {
+  test('refuses nesting that grows from the outside in', () => {
     // Each list gets its only item after it is itself an item: l0 = [l1], l1 = [l2], …
     const parts: Part[] = [']p0\n'];
     for (let i = 1; i <= MAX_NESTING + 5; i++) parts.push(`g${i - 1}\n]p${i}\na0`);
@@ -258,7 +258,7 @@ describe('hostile pickles', () => {
     expect(() => load(...parts)).toThrow(/nest more than/);
   });
 
-  test('as deep as allowed is fine, shared parts are counted once', () => {
+  test('allows the maximum nesting, and counts shared parts once', () => {
     load(']'.repeat(MAX_NESTING), 'a'.repeat(MAX_NESTING - 1), '.');
     // 100 lists of twice the one before: 2^100 paths.
     const parts: Part[] = [']p0\n'];
@@ -266,18 +266,18 @@ describe('hostile pickles', () => {
     expect(load(...parts, '.')).toHaveLength(2);
   });
 
-  test('calls nested in the arguments of a tensor of a subclass do not exhaust the stack', () => {
+  test('survives nested calls in the arguments of a tensor subclass', () => {
     const open = 'ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._tensor\n_rebuild_from_type_v2\nN(';
     const depth = 20_000;
     const value = load(open.repeat(depth), 'ttR'.repeat(depth), '.');
     expect(value).toBeInstanceOf(PyOpaque);
   });
 
-  test('more values than memory should hold', () => {
+  test('refuses more values than memory should hold', () => {
     expect(() => load('N', 'q\0'.repeat(4_000_000), '.')).toThrow(/too much memory/);
   });
 
-  test('nothing is run', () => {
+  test('runs no code', () => {
     const marker = join(folder, 'executed');
     const command = `touch ${marker}`;
     const calls: Part[][] = [

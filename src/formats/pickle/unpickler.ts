@@ -1,9 +1,10 @@
 /**
- * @file Reading Python pickles (protocols 0 to 5) without running anything of them.
+ * @file Reads Python pickles (protocols 0 to 5) without running any code of them.
  *
  * A pickle is a program for a small stack machine. Here its instructions only build data: names of classes and functions
- * stay names, and calling one gives what `callGlobal` makes of it (a handful of known PyTorch and NumPy helpers) or an
- * inert PyOpaque. Files come from the internet, so the memory a pickle may claim and the nesting of its result are bounded.
+ * stay names, and calling one gives the result of `callGlobal` for a few known PyTorch and NumPy helpers, or else an inert
+ * PyOpaque. Files come from the internet, so the memory of a pickle and the nesting of its result are bounded. Own code,
+ * since no library has these bounds.
  */
 
 import type { ByteReader } from '../byte_reader.js';
@@ -15,17 +16,22 @@ import { OP } from './opcodes.js';
 
 const MAX_PROTOCOL = 5;
 
-/** Digits of an integer in text form, and bytes of a binary one: converting is quadratic in places. */
+/** Maximum digits of an integer in text form, and bytes of a binary one: conversion takes quadratic time. */
 const MAX_INTEGER_BYTES = 4096;
 
+export interface ReadOptions {
+  /** Returns floats that are whole numbers as PyFloat, so that the value can be written again. */
+  readonly keepFloats?: boolean;
+}
+
 /**
- * Reads one pickle from where `reader` stands; it stands behind it afterwards. With `keepFloats` floats that are whole
- * numbers become PyFloat. Throws CheckpointError.
+ * Reads one pickle from the position of `reader`, which is then after the pickle. Throws
+ * CheckpointError.
  */
 export function unpickle(
   reader: ByteReader,
   persistentLoad: (id: PyValue) => PyValue,
-  keepFloats = false,
+  { keepFloats = false }: ReadOptions = {},
 ): PyValue {
   const machine = new PickleMachine(reader, persistentLoad, keepFloats);
   for (let op = reader.byte(); op !== STOP; op = reader.byte()) {
@@ -74,7 +80,7 @@ const INSTRUCTIONS: Partial<Record<keyof typeof OP, Instruction>> = {
   BINUNICODE: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
   SHORT_BINUNICODE: (machine, reader) => machine.pushText(reader.byte()),
   BINUNICODE8: (machine, reader) => machine.pushText(length8(reader)),
-  // Python 2's strings; PyTorch takes them as UTF-8 too.
+  // PyTorch, too, reads strings of Python 2 as UTF-8.
   BINSTRING: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
   SHORT_BINSTRING: (machine, reader) => machine.pushText(reader.byte()),
   UNICODE: (machine, reader) => machine.pushString(unescapeUnicode(lineOf(reader))),
@@ -171,7 +177,7 @@ function pushLong(machine: PickleMachine, reader: ByteReader, length: number): v
   machine.push(decodeLong(reader.take(length)), COST.value + length);
 }
 
-/** Two's complement, little-endian. */
+/** A number in two's complement, little-endian. */
 function decodeLong(bytes: Buffer): number | bigint {
   if (bytes.length === 0) return 0;
   if (bytes.length <= 6) return bytes.readIntLE(0, bytes.length);
@@ -190,7 +196,7 @@ function parseFloatText(text: string, reader: ByteReader): number {
   return Number.isNaN(value) ? reader.fail('a float that is none') : value;
 }
 
-/** Python's raw-unicode-escape. */
+/** Decodes Python's raw-unicode-escape. */
 function unescapeUnicode(text: string): string {
   return text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (whole, short, long) => {
     const code = Number.parseInt(short ?? long, 16);
@@ -200,7 +206,7 @@ function unescapeUnicode(text: string): string {
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' };
 
-/** The escapes of Python 2's repr of a string. */
+/** Decodes the escapes of a string's repr in Python 2. */
 function unescapeString(text: string): string {
   return text.replace(/\\x([0-9a-fA-F]{2})|\\(.)/g, (_, hex, character) =>
     hex ? String.fromCharCode(Number.parseInt(hex, 16)) : (ESCAPES[character] ?? character),

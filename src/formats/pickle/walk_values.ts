@@ -1,8 +1,8 @@
-/** @file Walking what a checkpoint holds: tensors with their names, and what cannot be written again. */
+/** @file Walks the values of a checkpoint: tensors with their names, and objects that cannot be written again. */
 import { type HostTensor, isHostTensor } from '../host_tensor.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 
-/** Every tensor once, under the path at which it comes first: `optimizer.state.0.exp_avg`. Inert objects stay closed. */
+/** Every tensor once, under its first path, e.g. `optimizer.state.0.exp_avg`. Inert objects are not entered. */
 export function namedTensors(value: PyValue): Map<string, HostTensor> {
   const named = new Map<string, HostTensor>();
   for (const [path, part] of parts(value)) if (isHostTensor(part)) named.set(path, part);
@@ -15,7 +15,7 @@ export function firstOpaque(value: PyValue): PyOpaque | null {
   return null;
 }
 
-/** The value and all that it contains, each object once however often it occurs: there may be 2^100 ways to it. */
+/** The value and everything in it. Each object comes once, since there may be 2^100 paths to it. */
 function* parts(value: PyValue, path = '', seen = new Set<object>()): Generator<[string, PyValue]> {
   if (typeof value === 'object' && value !== null) {
     if (seen.has(value)) return;

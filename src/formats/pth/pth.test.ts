@@ -89,7 +89,7 @@ describe('writing and reading', () => {
     ),
   }));
 
-  test('any value comes back as it was', async () => {
+  test('returns any value unchanged', async () => {
     await fc.assert(
       fc.asyncProperty(value, async (original) => {
         expect(plain(await roundTrip(original))).toEqual(plain(original));
@@ -98,7 +98,7 @@ describe('writing and reading', () => {
     );
   });
 
-  test('whole numbers are ints, PyFloat makes them floats, large ones stay exact', async () => {
+  test('writes whole numbers as ints or, with PyFloat, as floats, and keeps large ones exact', async () => {
     const path = join(folder, 'numbers.pth');
     await writePth(path, [1, new PyFloat(1), -0, 2 ** 53, 2n ** 64n]);
     const file = readFileSync(path);
@@ -106,7 +106,7 @@ describe('writing and reading', () => {
     expect(readPth(path)).toEqual([1, 1, -0, 2 ** 53, 2n ** 64n]);
   });
 
-  test('a tensor that occurs twice is stored once and stays one object', async () => {
+  test('stores a tensor that occurs twice once, and returns one object', async () => {
     let asked = 0;
     const data = floats(1, 2);
     const shared: HostTensor = {
@@ -123,7 +123,7 @@ describe('writing and reading', () => {
     expect(bytesOf(a)).toEqual([1, 2]);
   });
 
-  test('tensors are asked for their bytes in order, one at a time', async () => {
+  test('asks tensors for their bytes in order, one at a time', async () => {
     const asked: number[] = [];
     const tensors = [0, 1, 2, 3].map((i) => ({
       dtype: 'float32' as const,
@@ -137,7 +137,7 @@ describe('writing and reading', () => {
     expect(asked).toEqual([0, 1, 2, 3]);
   });
 
-  test('data begin at multiples of 64 bytes', async () => {
+  test('aligns data to 64 bytes', async () => {
     const path = join(folder, 'aligned.pth');
     const marker = (i: number) => Uint8Array.from({ length: 8 + i }, () => 0xa0 + i);
     const tensors = [0, 1, 2].map((i) => ({
@@ -153,14 +153,14 @@ describe('writing and reading', () => {
     }
   });
 
-  test('equal values give equal files, whatever they are called', async () => {
+  test('writes equal files for equal values, under any name', async () => {
     const model = () => ({ w: float32Tensor([2], Float32Array.of(1, 2)), n: 1 });
     await writePth(join(folder, 'one.pth'), model());
     await writePth(join(folder, 'two.pth'), model());
     expect(readFileSync(join(folder, 'one.pth')).equals(readFileSync(join(folder, 'two.pth')))).toBe(true);
   });
 
-  test('more entries than a zip without zip64 has', async () => {
+  test('writes more entries than a zip without zip64 can have', async () => {
     const count = 70_000;
     const one = floats(1);
     const many = Array.from({ length: count }, () => ({
@@ -184,7 +184,7 @@ describe('writing and reading', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test('neither loops nor endless nesting are written', async () => {
+  test('refuses loops and deep nesting', async () => {
     const loop: PyValue[] = [];
     loop.push([loop]);
     await expect(roundTrip(loop)).rejects.toThrow(/contains itself/);
@@ -193,17 +193,17 @@ describe('writing and reading', () => {
     await expect(roundTrip(deep)).rejects.toThrow(/nest more than/);
   });
 
-  test('parts that occur often are written once', async () => {
+  test('writes repeated parts once', async () => {
     let value: PyValue = ['leaf'];
     for (let i = 0; i < 100; i++) value = [value, value];
     expect(await roundTrip(value)).toHaveLength(2);
   });
 });
 
-describe('a file is replaced as a whole', () => {
+describe('replacing a file', () => {
   const leftovers = () => readdirSync(folder).filter((name) => name.includes('.tmp-'));
 
-  test('the old file stays if writing fails, and nothing else', async () => {
+  test('leaves only the old file if writing fails', async () => {
     const path = join(folder, 'kept.pth');
     await writePth(path, 'old');
     const broken: HostTensor = {
@@ -223,7 +223,7 @@ describe('a file is replaced as a whole', () => {
     expect(readPth(path)).toBe('new');
   });
 
-  test('what a killed run left behind is no obstacle', async () => {
+  test('replaces the temporary file of a killed run', async () => {
     const path = join(folder, 'again.pth');
     const names: string[] = [];
     const look = async (sink: { write(bytes: Uint8Array): Promise<void> }) => {
@@ -239,7 +239,7 @@ describe('a file is replaced as a whole', () => {
     expect(existsSync(next)).toBe(false);
   });
 
-  test('a folder that goes away for a while comes back with nothing that is left of the try', async () => {
+  test('leaves no temporary file in a folder that was away for a while', async () => {
     const [here, away] = [join(folder, 'share'), join(folder, 'away')];
     mkdirSync(here);
     const path = join(here, 'saved.pth');
@@ -254,7 +254,7 @@ describe('a file is replaced as a whole', () => {
     expect(readFileSync(path, 'utf8')).toBe('whole');
   });
 
-  test('a missing folder, a file for a folder, a folder for a file', async () => {
+  test('names a missing folder, a file in place of a folder, and a folder in place of a file', async () => {
     const missing = join(folder, 'missing', 'x.pth');
     await expect(writePth(missing, 1)).rejects.toThrow(
       /x\.pth: cannot be written: the folder .*missing does not exist/,
@@ -273,7 +273,7 @@ describe('a file is replaced as a whole', () => {
     chmodSync(locked, 0o700);
   });
 
-  test('a full disk', async () => {
+  test('names a full disk', async () => {
     const path = join(folder, 'full.pth');
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
       code: 'ENOSPC',
@@ -337,7 +337,7 @@ describe('tensors of a storage', () => {
     await expect(read(spec)).rejects.toThrow(CheckpointError);
   });
 
-  test('types that we have no tensors of stay inert', async () => {
+  test('keeps tensors of unsupported types inert', async () => {
     const value = await read({ type: 'ComplexFloatStorage', length: 3, size: [3] });
     expect(value).toMatchObject({ className: 'torch._utils._rebuild_tensor_v2' });
     const unknown = await read({ type: 'FutureStorage', length: 3, size: [3] });
@@ -367,14 +367,14 @@ describe('files that are no checkpoints', () => {
     expect(error.message).toContain(path);
   });
 
-  test('a missing file, a folder, a device', () => {
+  test('refuses a missing file, a folder and a device', () => {
     expect(() => readPth(join(folder, 'none.pth'))).toThrow(/none\.pth: cannot be read: no such file/);
     expect(() => readPth(join(fileWith('', 'file'), 'none.pth'))).toThrow(CheckpointError);
     expect(() => readPth(folder)).toThrow(/is a folder, not a file/);
     if (existsSync('/dev/zero')) expect(() => readPth('/dev/zero')).toThrow(/not a regular file/);
   });
 
-  test('other zip archives', async () => {
+  test('refuses other zip archives', async () => {
     const pickle = pickleOf('N.');
     const cases: [Record<string, Uint8Array | string>, RegExp][] = [
       [{ 'a.txt': 'x' }, /no data\.pkl/],
@@ -435,20 +435,20 @@ describe('damaged zip files', () => {
     expect(error.message).toMatch(message);
   });
 
-  test('the same name twice', async () => {
+  test('refuses a name that occurs twice', async () => {
     const zip = await zipOf({ 'm/data.pkl': pickleOf('N.'), 'm/data/0': '', 'm/data/1': '' });
     zip[zip.lastIndexOf('m/data/1') + 7] = 0x30;
     expect(() => readPth(fileWith(zip))).toThrow(/"m\/data\/0" is in it twice/);
   });
 
-  test('a pickle that does not match its checksum', async () => {
+  test('refuses a pickle that does not match its checksum', async () => {
     const path = await damaged((zip) => {
       zip[zip.indexOf('FloatStorage')] ^= 1;
     });
     expect(() => readPth(path)).toThrow(/pickle does not match its checksum/);
   });
 
-  test('zip64 numbers that lie', async () => {
+  test('refuses zip64 numbers that contradict the file', async () => {
     const zip = await pthOf(pickleOf('N.'));
     const end64 = zip.length - 98;
     const end = zip.length - 22;
@@ -475,14 +475,14 @@ describe('damaged zip files', () => {
     }
   });
 
-  test('without checksums (PyTorch can leave them out) data are read as they are', async () => {
+  test('reads data without checksums, which PyTorch can leave out', async () => {
     const path = await damaged((zip, central) => {
       zip.writeUInt32LE(0, central + 16);
     });
     expect(bytesOf(readPth(path))).toEqual([1, 2]);
   });
 
-  test('cut anywhere', async () => {
+  test('refuses a file that is cut off at any byte', async () => {
     const zip = await pthOf(pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.'), {
       0: floats(1, 2),
     });
@@ -491,7 +491,7 @@ describe('damaged zip files', () => {
     }
   });
 
-  test('a file that is replaced between opening and reading', async () => {
+  test('refuses a file that was replaced between opening and reading', async () => {
     const path = join(folder, 'replaced.pth');
     await writePth(path, [float32Tensor([1], Float32Array.of(1))]);
     const [tensor] = readPth(path) as HostTensor[];
@@ -523,11 +523,11 @@ describe('the legacy format', () => {
   const keys = pickleOf('](', text('0'), 'e.');
   const whole = () => legacy(one, keys, length(2), floats(3, 4));
 
-  test('is read', () => {
+  test('can be read', () => {
     expect(bytesOf(readPth(fileWith(whole())))).toEqual([3, 4]);
   });
 
-  test('views of storages', () => {
+  test('has views of storages', () => {
     const view = pickleOf(
       'ctorch._utils\n_rebuild_tensor\n((',
       text('storage'),
@@ -551,7 +551,7 @@ describe('the legacy format', () => {
     expect(bytesOf(readPth(path))).toEqual([2, 3]);
   });
 
-  test('cut anywhere', () => {
+  test('refuses a file that is cut off at any byte', () => {
     const file = whole();
     for (let end = 0; end < file.length; end++) {
       expect(() => readPth(fileWith(file.subarray(0, end))), `${end} bytes`).toThrow(CheckpointError);

@@ -1,10 +1,10 @@
-/** @file Reading PyTorch's .pth files: the zip format and the legacy stream, without running anything of them. */
+/** @file Reads PyTorch's .pth files, in the zip format and the legacy one, without running any code of them. */
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
 import { ByteReader } from '../byte_reader.js';
 import { crc32OfRange } from '../checksum.js';
 import { PyGlobal } from '../pickle/globals.js';
-import { unpickle } from '../pickle/unpickler.js';
+import { type ReadOptions, unpickle } from '../pickle/unpickler.js';
 import { PyTuple, type PyValue } from '../python/values.js';
 import { looksLikeSafetensors } from '../safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory, type ZipEntry } from '../zip/zip_reader.js';
@@ -15,23 +15,29 @@ const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
 /**
- * What `torch.save` wrote. Tensors know their place in the file and read their data on `bytes()`, so a file of any size
- * opens at once; it must stay as it is until then. Lists, dicts and tuples never contain themselves and nest at most
- * MAX_NESTING deep. For writing the value again, `keepFloats` gives whole numbers that are floats as PyFloat.
- * Throws CheckpointError on any file that is not a whole and sound checkpoint.
+ * The value that `torch.save` wrote. Tensors read their data on `bytes()`, so a file of any size opens at once; it must not
+ * change until then. Lists, dicts and tuples never contain themselves and nest at most MAX_NESTING deep. Throws
+ * CheckpointError if the file is not a whole and sound checkpoint.
  */
-export function readPth(path: string, keepFloats = false): PyValue {
-  const file = new FileSource(path);
+export function readPth(path: string, options: ReadOptions = {}): PyValue {
+  return readPthFrom(new FileSource(path), options);
+}
+
+/** Reads an open file as `readPth` does. */
+export function readPthFrom(file: FileSource, options: ReadOptions = {}): PyValue {
   return file.hold(() => {
-    if (looksLikeZip(file)) return readZip(file, keepFloats);
+    if (looksLikeZip(file)) return readZip(file, options);
     // A pickle of protocol 2 and up begins with 0x80, the magic number in text form with L.
-    if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file, keepFloats);
-    throw new CheckpointError(`${path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
+    if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file, options);
+    throw new CheckpointError(`${file.path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
   });
 }
 
-function readZip(file: FileSource, keepFloats: boolean): PyValue {
-  const entries = readZipDirectory(file);
+/** The pickle of an archive and the folder of its entries. Throws CheckpointError if torch.save did not write it. */
+function findPickle(
+  file: FileSource,
+  entries: ReadonlyMap<string, ZipEntry>,
+): { root: string; pickle: ZipEntry } {
   const [pickle, another] = [...entries.values()].filter(({ name }) => /^[^/]+\/data\.pkl$/.test(name));
   if (another) {
     throw new CheckpointError(`${file.path}: damaged: holds both ${pickle.name} and ${another.name}`);
@@ -55,6 +61,12 @@ function readZip(file: FileSource, keepFloats: boolean): PyValue {
   if (pickle.size > MAX_PICKLE_BYTES) {
     throw new CheckpointError(`${file.path}: damaged: its pickle claims ${pickle.size} bytes`);
   }
+  return { root, pickle };
+}
+
+function readZip(file: FileSource, options: ReadOptions): PyValue {
+  const entries = readZipDirectory(file);
+  const { root, pickle } = findPickle(file, entries);
   const start = findEntryData(file, pickle);
   if (pickle.crc32 !== 0 && crc32OfRange(file, start, pickle.size) !== pickle.crc32) {
     throw new CheckpointError(`${file.path}: damaged: its pickle does not match its checksum`);
@@ -78,7 +90,7 @@ function readZip(file: FileSource, keepFloats: boolean): PyValue {
     storages.set(key, storage);
     return storage;
   };
-  return unpickle(reader, load, keepFloats);
+  return unpickle(reader, load, options);
 }
 
 function readEntry(file: FileSource, entry: ZipEntry): Buffer {
@@ -101,7 +113,7 @@ function placeOf(file: FileSource, entry: ZipEntry): () => StoragePlace {
  * The format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
  * then for each key its length and its data.
  */
-function readLegacy(file: FileSource, keepFloats: boolean): PyValue {
+function readLegacy(file: FileSource, options: ReadOptions): PyValue {
   const reader = new ByteReader(file, 0, file.size);
   const noStorages = (): never => reader.fail('storages where there should be none');
   if (unpickle(reader, noStorages) !== LEGACY_MAGIC) {
@@ -137,10 +149,19 @@ function readLegacy(file: FileSource, keepFloats: boolean): PyValue {
     }
     return new Storage(className, key, viewLength, storage.source, start);
   };
-  const value = unpickle(reader, load, keepFloats);
+  const value = unpickle(reader, load, options);
+  findPlaces(reader, storages, places);
+  return value;
+}
 
-  const keys = unpickle(reader, noStorages);
-  if (!Array.isArray(keys)) return reader.fail('the list of its storages is missing');
+/** Reads the keys of the storages, and the length of the data of each, from the end of a legacy file. */
+function findPlaces(
+  reader: ByteReader,
+  storages: ReadonlyMap<string, Storage>,
+  places: Map<string, StoragePlace>,
+): void {
+  const keys = unpickle(reader, () => reader.fail('storages where there should be none'));
+  if (!Array.isArray(keys)) reader.fail('the list of its storages is missing');
   for (const key of keys as PyValue[]) {
     const storage = storages.get(String(key)) ?? reader.fail(`storage ${String(key)} belongs to nothing`);
     if (reader.remaining < 8) reader.fail(`the data of storage ${storage.key} are missing`);
@@ -155,7 +176,6 @@ function readLegacy(file: FileSource, keepFloats: boolean): PyValue {
   for (const key of storages.keys()) {
     if (!places.has(key)) reader.fail(`the data of storage ${key} are missing`);
   }
-  return value;
 }
 
 /** ('storage', class, key, device, number of elements[, view]) */
@@ -172,7 +192,7 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** What a file that is no checkpoint seems to be, and what to do about it. */
+/** Describes a file that is no checkpoint, and what to do about it. */
 function describeContents(file: FileSource): string {
   if (file.size === 0) return 'the file is empty';
   const start = file.read(0, Math.min(file.size, 512));

@@ -1,4 +1,4 @@
-/** @file Writing .pth files that torch.load(weights_only=True) reads, of any size without holding them in memory. */
+/** @file Writes .pth files of any size that torch.load(weights_only=True) reads. */
 import { createHash } from 'node:crypto';
 import { replaceFile } from '../../files/atomic_file.js';
 import { DTYPE_BYTES, type HostTensor, sizeOf } from '../host_tensor.js';
@@ -10,18 +10,18 @@ import { ZipWriter } from '../zip/zip_writer.js';
 const ROOT = 'archive';
 
 /**
- * Writes a value as `torch.save` would, in place of `path` once it is complete (see replaceFile). Tensors are taken one
- * after the other, each `bytes()` called once; they must not change until the promise settles. A tensor object that
+ * Writes a value as `torch.save` does, and replaces `path` when the file is complete: see replaceFile. Tensors are written
+ * one after the other, with one call of `bytes()` each, and must not change until the promise settles. A tensor object that
  * occurs twice is stored once. Throws CheckpointError if the value or the disk does not allow it.
  *
- * Of PyTorch's records two are left out: `.format_version` and `.storage_alignment` promise its exact layout, so that
- * offsets can be computed instead of looked up, and ours has no data descriptors.
+ * Two of PyTorch's records are left out, `.format_version` and `.storage_alignment`. They promise a layout in which offsets
+ * can be computed, and this one has no data descriptors.
  */
 export async function writePth(path: string, value: PyValue): Promise<void> {
   await writePickled(path, pickle(value));
 }
 
-/** The same for a value that is a pickle already, with the tensors that it refers to. */
+/** Writes a pickled value, with the tensors that it refers to, as `writePth` does. */
 export async function writePickled(
   path: string,
   { bytes, tensors }: { bytes: Uint8Array; tensors: readonly HostTensor[] },
@@ -44,7 +44,7 @@ export async function writePickled(
       await add(`data/${key}`, data);
     }
     await add('version', Buffer.from('3\n'));
-    // 40 digits that tell files of different content apart, as PyTorch makes them (by a hash of its own).
+    // 40 digits that differ with the content. PyTorch makes them by another hash.
     const id = BigInt(`0x${hash.digest('hex')}`) % 10n ** 40n;
     await zip.add(`${ROOT}/.data/serialization_id`, Buffer.from(String(id).padStart(40, '0')));
     await zip.finish();

@@ -5,7 +5,7 @@ import { crc32, crc32OfRange, DamagedDataError } from '../checksum.js';
 import { DTYPE_BYTES, type DType, type HostTensor, sizeOf } from '../host_tensor.js';
 import { PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 
-/** Element types by the class of their storage; types that we have no tensors of have only a size. */
+/** Element types by the class of their storage. Types that we have no tensors of have only a size. */
 const STORAGES = new Map<string, { bytes: number; dtype?: DType }>([
   ...(
     [
@@ -42,20 +42,20 @@ export function storageType(className: string): { bytes: number; dtype?: DType }
   return (root === 'torch' && STORAGES.get(path.at(-1) ?? '')) || null;
 }
 
-/** Where the data of a storage lie in the file. */
+/** The place of a storage's data in the file. */
 export interface StoragePlace {
   readonly offset: number;
-  /** In bytes; what `crc32` is of. */
+  /** Bytes of the data that `crc32` covers. */
   readonly length: number;
-  /** null where none was recorded. */
+  /** Null if none was recorded. */
   readonly crc32: number | null;
 }
 
-/** How far the tensors of one file may exceed, in all, what is stored: they may share it, and be expanded. */
+/** Bounds on the bytes of all tensors of a file, which may share stored data and expand it. */
 const MAX_SHARING = 16;
 const MAX_EXPANSION = 512 * 1024 * 1024;
 
-/** Counts the bytes of a file's tensors, so that whoever reads them all does so in bounded time. */
+/** Counts the bytes of a file's tensors, so that reading all of them takes bounded time. */
 export class TensorBudget {
   #left: number;
 
@@ -77,21 +77,21 @@ export interface StorageSource {
   readonly budget: TensorBudget;
   readonly elementBytes: number;
   readonly elementType: DType | undefined;
-  /** Asked only when data are read: in the legacy format the place is known after all pickles. */
+  /** Called only when data are read: in the legacy format the place is known after all pickles. */
   readonly place: () => StoragePlace;
 }
 
-/** A storage of a checkpoint file. It is an inert object for everything but the tensors made of it. */
+/** A storage of a checkpoint file. Apart from the tensors made of it, it is an inert object. */
 export class Storage extends PyOpaque {
   #sound = false;
 
   constructor(
     className: string,
     readonly key: string,
-    /** In elements. */
+    /** Number of elements. */
     readonly length: number,
     readonly source: StorageSource,
-    /** First element of the storage in the one that is stored (the legacy format has views of storages). */
+    /** The first element within the stored storage: the legacy format has views of storages. */
     readonly start = 0,
   ) {
     super(className, [key]);
@@ -101,7 +101,7 @@ export class Storage extends PyOpaque {
     return this.length * this.source.elementBytes;
   }
 
-  /** Throws CheckpointError if the stored data do not have this checksum, where one was recorded. */
+  /** Throws CheckpointError if a checksum was recorded and differs from this one. */
   compare(crc: number): void {
     const expected = this.source.place().crc32;
     if (expected === null || crc === expected) return;
@@ -110,7 +110,7 @@ export class Storage extends PyOpaque {
     );
   }
 
-  /** Reads the whole storage, the first time, to compare it with its checksum. */
+  /** Compares the whole storage with its checksum, once. */
   verify(): void {
     const { offset, length, crc32: expected } = this.source.place();
     if (this.#sound || expected === null) return;
@@ -121,19 +121,25 @@ export class Storage extends PyOpaque {
 
 const MAX_RANK = 64;
 
-/** A tensor with stride 0 may be larger than what is stored, but nobody saves a huge one on purpose. */
+/** Maximum bytes of a tensor that is larger than its storage because of a stride of 0. */
 const MAX_EXPANDED_BYTES = 256 * 1024 * 1024;
+
+/** The arguments of PyTorch's function that makes a tensor of a storage, unchecked. */
+interface TensorArgs {
+  readonly offset: PyValue;
+  readonly size: PyValue;
+  readonly stride: PyValue;
+  /** Replaces the type of the storage. */
+  readonly dtype?: DType;
+}
 
 /**
  * The tensor [size] with the given strides, in elements, from `offset` of the storage; `dtype` replaces the storage's.
- * Null where we have no such type of tensor. Throws CheckpointError where it does not fit the storage.
+ * Null if we have no such type of tensor. Throws CheckpointError if it does not fit the storage.
  */
 export function makeTensor(
   storage: Storage,
-  offset: PyValue,
-  size: PyValue,
-  stride: PyValue,
-  dtype: DType | undefined = storage.source.elementType,
+  { offset, size, stride, dtype = storage.source.elementType }: TensorArgs,
 ): HostTensor | null {
   if (!dtype) return null;
   const fail = (why: string): never => {
@@ -158,7 +164,7 @@ export function makeTensor(
     fail(`would be ${bytes} bytes, of ${storage.byteLength} stored ones`);
   }
   storage.source.budget.spend(bytes);
-  return new StoredTensor(storage, dtype, shape, strides, offset, last);
+  return new StoredTensor(storage, dtype, shape, { strides, first: offset, last });
 }
 
 /** The key of the storage that a tensor of a .pth file is a view of. */
@@ -175,9 +181,7 @@ class StoredTensor implements HostTensor {
     readonly storage: Storage,
     readonly dtype: DType,
     readonly shape: readonly number[],
-    strides: readonly number[],
-    first: number,
-    last: number,
+    { strides, first, last }: { strides: readonly number[]; first: number; last: number },
   ) {
     this.#strides = strides;
     this.#first = first;
@@ -195,7 +199,7 @@ class StoredTensor implements HostTensor {
     return gather(bytes, this.shape, this.#strides, DTYPE_BYTES[this.dtype]);
   }
 
-  /** Of a view with other strides than its shape's (a transposed matrix, say) there is one piece. */
+  /** The bytes in pieces. A view with other strides, such as a transposed matrix, comes in one piece. */
   *pieces(): Generator<Uint8Array> {
     if (sizeOf(this.shape) === 0) return;
     if (!isDense(this.shape, this.#strides)) {
@@ -212,7 +216,7 @@ class StoredTensor implements HostTensor {
     if (whole) this.storage.compare(crc);
   }
 
-  /** What the tensor covers in the file, in bytes, and whether that is all that the storage's checksum is of. */
+  /** The bytes of the file that the tensor covers, and whether the storage's checksum is of exactly these. */
   #range(): { offset: number; length: number; whole: boolean } {
     const { place, elementBytes } = this.storage.source;
     const { offset, length: stored } = place();
@@ -232,7 +236,7 @@ function isDense(shape: readonly number[], strides: readonly number[]): boolean 
   return true;
 }
 
-/** Row-major copy of a strided view whose first element is the first of `source`. */
+/** A row-major copy of a strided view whose first element is the first of `source`. */
 function gather(
   source: Buffer,
   shape: readonly number[],
@@ -263,7 +267,7 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** A copy: the list in the pickle may change after the tensor was made of it. */
+/** Copies the sizes, since the pickle may change the list after the tensor was made. */
 function asSizes(value: PyValue): number[] | null {
   const items = value instanceof PyTuple ? value.items : value;
   if (!Array.isArray(items) || items.length > MAX_RANK) return null;

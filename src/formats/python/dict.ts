@@ -1,4 +1,4 @@
-/** @file Typed access to the values of a checkpoint; whatever has another type is a CheckpointError. */
+/** @file Typed access to the values of a checkpoint. A value of another type is a CheckpointError. */
 import { CheckpointError } from '../../errors.js';
 import { type HostTensor, isHostTensor, toFloat32 } from '../host_tensor.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from './values.js';
@@ -19,7 +19,7 @@ function unexpected(what: string, expected: string, value: PyValue | undefined):
   return new CheckpointError(`the checkpoint's ${what}: expected ${expected}, found ${kindOf(value)}`);
 }
 
-/** A dictionary's entries; plain objects are taken as well as Maps. */
+/** The entries of a dictionary, which may be a Map or a plain object. */
 export function asDict(value: PyValue | undefined, what: string): ReadonlyMap<PyValue, PyValue> {
   if (value instanceof Map) return value;
   if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
@@ -28,14 +28,14 @@ export function asDict(value: PyValue | undefined, what: string): ReadonlyMap<Py
   throw unexpected(what, 'a dictionary', value);
 }
 
-/** A list's or tuple's items. */
+/** The items of a list or tuple. */
 export function asList(value: PyValue | undefined, what: string): readonly PyValue[] {
   if (value instanceof PyTuple) return value.items;
   if (Array.isArray(value)) return value;
   throw unexpected(what, 'a list', value);
 }
 
-/** A number, also one that was saved as a tensor without dimensions (`step` of newer PyTorch versions). */
+/** A number, or a tensor without dimensions, as newer PyTorch versions save `step`. */
 export function asNumber(value: PyValue | undefined, what: string): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
@@ -48,7 +48,7 @@ export function asNumbers(value: PyValue | undefined, what: string): number[] {
   return asList(value, what).map((item) => asNumber(item, what));
 }
 
-/** A count: a whole number from 0. */
+/** A whole number from 0. */
 export function asCount(value: PyValue | undefined, what: string): number {
   const count = asNumber(value, what);
   if (!Number.isSafeInteger(count) || count < 0) {

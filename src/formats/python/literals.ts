@@ -1,13 +1,13 @@
-/** @file Python literals as text: reading them as `ast.literal_eval` does, and writing them. */
+/** @file Reads Python literals as `ast.literal_eval` does, and writes them. */
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from './values.js';
 
-/** Brackets inside brackets; Python gives up at about 200. */
+/** Maximum nesting of brackets. Python fails at about 200. */
 const MAX_DEPTH = 100;
 
 /**
  * The value of a Python literal: None, booleans, ints, floats (always a PyFloat), strings, tuples, lists and dicts,
- * nested as you like; `5, 8` without brackets is a tuple. Undefined for any other text, among it bytes, sets and
- * complex numbers, which have no place in a configuration.
+ * at any nesting; `5, 8` without brackets is a tuple. Undefined for any other text, including bytes, sets and complex
+ * numbers, which no configuration has.
  */
 export function parsePythonLiteral(text: string): PyValue | undefined {
   try {
@@ -27,9 +27,9 @@ const INT = /0[xX](?:_?[\da-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|0(?:_?0)*
 const NAME = /[\p{L}_][\p{L}\p{N}_]*/uy;
 const STRING_START = /([rRuU]?)("""|'''|"|')/y;
 const BLANKS = /[ \t\f]*/y;
-/** Inside brackets and around the whole literal, line ends and comments count as blanks. */
+/** Blanks, which include line ends and comments inside brackets and around the whole literal. */
 const BLANK_LINES = /(?:[ \t\f\r\n]+|#[^\r\n]*)*/y;
-/** Longer decimal ints are an error in Python too. */
+/** Maximum digits of a decimal int, as in Python. */
 const MAX_DIGITS = 4300;
 
 class Parser {
@@ -70,7 +70,7 @@ class Parser {
     return value;
   }
 
-  /** After `(`: a tuple, or one value in brackets. */
+  /** Reads a tuple, or one value in brackets, after `(`. */
   #parenthesised(): PyValue {
     this.#take(BLANK_LINES);
     if (this.#skip(')')) return new PyTuple([]);
@@ -81,7 +81,7 @@ class Parser {
     return new PyTuple([first, ...this.#items(')')]);
   }
 
-  /** Values with commas between and perhaps behind them, up to `end` ('' stands for the end of the text). */
+  /** Reads values separated by commas, with an optional last comma, up to `end` ('' is the end of the text). */
   #items(end: string): PyValue[] {
     const items: PyValue[] = [];
     for (;;) {
@@ -131,7 +131,7 @@ class Parser {
     return Number.isSafeInteger(Number(big)) ? Number(big) : big;
   }
 
-  /** One string, or several that stand side by side and count as one. */
+  /** Reads one string, or adjacent strings, which count as one. */
   #strings(): string | undefined {
     let whole: string | undefined;
     for (;;) {
@@ -159,7 +159,7 @@ class Parser {
     throw new NotALiteral();
   }
 
-  /** What a backslash and the characters behind it stand for. */
+  /** Reads the characters after a backslash and returns their meaning. */
   #escape(): string {
     const char = this.text[this.#at++];
     switch (char) {
@@ -199,7 +199,7 @@ class Parser {
     return match;
   }
 
-  /** The text that a sticky pattern matches here, which is passed over; '' where it does not match. */
+  /** Takes the text that a sticky pattern matches here; '' if it does not match. */
   #take(pattern: RegExp): string {
     return this.#match(pattern)?.[0] ?? '';
   }
@@ -251,12 +251,12 @@ function formatInteger(value: number): string {
   return Object.is(value, -0) ? '0' : String(BigInt(value));
 }
 
-/** Shortest digits that read back the same, always recognisable as a float: `1.0`, `1.0e-05`. */
+/** The shortest digits that read back as the same number, always recognizable as a float: `1.0`, `1.0e-05`. */
 export function formatFloat(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
   if (Object.is(value, -0)) return '-0.0';
-  // Python turns to exponents below 1e-4 and from 1e16 on.
+  // Python writes exponents below 1e-4 and from 1e16 on.
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-4 || size >= 1e16) ? value.toExponential() : String(value);
   const [digits, exponent] = text.split('e');

@@ -20,7 +20,7 @@ it.each([
   expect(pythonFloat(value)).toBe(text);
 });
 
-it('lists and sets', () => {
+it('prints lists and sets as Python does', () => {
   expect(pythonFloatList([0.75, 1])).toBe('[0.75, 1.0]');
   expect(pythonStringSet(new Set(['pos_embed', 'x']))).toBe("{'pos_embed', 'x'}");
   expect(pythonStringSet(new Set())).toBe('set()');

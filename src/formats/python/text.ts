@@ -13,12 +13,12 @@ export function pythonFloat(value: number): string {
   return text.includes('.') ? text : `${text}.0`;
 }
 
-/** A list of floats: `[0.75, 1.0]`. */
+/** The repr of a list of floats, e.g. `[0.75, 1.0]`. */
 export function pythonFloatList(values: readonly number[]): string {
   return `[${values.map(pythonFloat).join(', ')}]`;
 }
 
-/** A set of strings: `{'pos_embed'}`, empty: `set()`. */
+/** The repr of a set of strings, e.g. `{'pos_embed'}`, or `set()` if it is empty. */
 export function pythonStringSet(values: ReadonlySet<string>): string {
   return values.size === 0 ? 'set()' : `{${Array.from(values, (value) => `'${value}'`).join(', ')}}`;
 }

@@ -1,7 +1,7 @@
-/** @file How Python values of a checkpoint look in TypeScript. */
+/** @file Python values of a checkpoint as TypeScript types. */
 import type { HostTensor } from '../host_tensor.js';
 
-/** A number that must be a Python float even where it is whole (`1.0`); plain whole numbers become ints. */
+/** A number that must be a Python float even if it is whole, e.g. `1.0`. Plain whole numbers become ints. */
 export class PyFloat {
   constructor(readonly value: number) {}
 }
@@ -13,8 +13,8 @@ export class PyTuple {
 
 /**
  * An instance of a class (or a function's result, or the class itself) that is never imported or executed, e.g. the
- * official trainer's MemoryPool. It only records what the file says: the constructor's arguments, the attributes that
- * were to be set (`state`), and the items of a subclass of list or dict (`contents`).
+ * official trainer's MemoryPool. It only holds data of the file: the constructor's arguments, the attributes to set
+ * (`state`), and the items of a subclass of list or dict (`contents`).
  */
 export class PyOpaque {
   contents: PyValue[] | PyDict | null = null;
@@ -27,7 +27,7 @@ export class PyOpaque {
 }
 
 /**
- * Dicts are read as `Map`; for writing a plain object works as well (its keys become strings).
+ * A value in a checkpoint. Dicts are read as `Map`. A plain object can be written too; its keys become strings.
  * Reading gives plain numbers for ints and floats, and bigint for ints beyond 2^53.
  */
 export type PyValue =

@@ -47,7 +47,7 @@ function someTensors(): Map<string, HostTensor> {
 }
 
 describe('written files', () => {
-  test('come back as they were, larger elements first, aligned, in pieces too', async () => {
+  test('return the same tensors, larger elements first, aligned, also in pieces', async () => {
     const path = join(folder, 'all.safetensors');
     const tensors = someTensors();
     await writeSafetensors(path, tensors);
@@ -68,7 +68,7 @@ describe('written files', () => {
     expect(readFileSync(path).readBigUInt64LE() % 8n).toBe(0n);
   });
 
-  test('a change of any byte is noticed', async () => {
+  test('show a change of any byte', async () => {
     const path = join(folder, 'small.safetensors');
     const w = float32Tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6));
     await writeSafetensors(
@@ -95,7 +95,7 @@ describe('written files', () => {
     }
   });
 
-  test('damaged data are named, and the others can be read', async () => {
+  test('name damaged data, and return the others', async () => {
     const path = join(folder, 'damaged.safetensors');
     const good = float32Tensor([1], Float32Array.of(5));
     await writeSafetensors(
@@ -116,7 +116,7 @@ describe('written files', () => {
     expect(() => verifyWeightFile(path)).toThrow(`${path}: damaged: not what its checksum says: bad`);
   });
 
-  test('a tensor of another size than its shape, or called as the metadata is, is refused', async () => {
+  test('cannot hold a tensor whose size contradicts its shape, or with the name of the metadata', async () => {
     const path = join(folder, 'refused.safetensors');
     const wrong: HostTensor = { dtype: 'float32', shape: [2], bytes: () => new Uint8Array(4) };
     await expect(writeSafetensors(path, new Map([['w', wrong]]))).rejects.toThrow(/"w" \[2\] has 4 bytes/);
@@ -134,7 +134,7 @@ function problemOf(work: () => void): unknown {
   }
 }
 
-test('tensors in the order of the file', () => {
+test('returns tensors in the order of the file', () => {
   const data = new Uint8Array(Float32Array.of(1, 2, 3).buffer);
   const path = fileOf(
     {
@@ -221,7 +221,7 @@ describe('refused', () => {
     expect(error.message).toContain(path);
   });
 
-  test('files that are too short or missing', () => {
+  test('refuses files that are too short or missing', () => {
     const path = join(folder, 'short.safetensors');
     writeFileSync(path, 'abc');
     expect(() => readSafetensors(path)).toThrow(/shorter than its header/);

@@ -1,4 +1,8 @@
-/** @file Reading .safetensors files, as strictly as the reference library, and their checksums where we wrote them. */
+/**
+ * @file Reads .safetensors files as strictly as the reference library, and checks the checksums that we write.
+ *
+ * Own code: no library for Node reads tensors piece by piece or checks what a header claims.
+ */
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
 import { crc32, DamagedDataError } from '../checksum.js';
@@ -23,19 +27,19 @@ const DTYPES = new Map<unknown, DType>(
   Object.entries(SAFETENSORS_DTYPE).map(([dtype, code]) => [code, dtype as DType]),
 );
 
-/** The name of the object of strings in the header that describes no tensor. */
+/** The key of the metadata, an object of strings, in the header. */
 export const METADATA = '__metadata__';
 
 /**
- * Our entry in the metadata: checksums as 8 hexadecimal digits each, first the one of `headerText`, then those of the
- * tensors in the header's order.
+ * Our entry in the metadata: checksums of 8 hexadecimal digits each, first that of `headerText`, then those of the tensors
+ * in the header's order.
  */
 export const CHECKSUMS = 'stmixer.crc32';
 
 /** The reference library's limit. */
 const MAX_HEADER_BYTES = 100 * 1024 * 1024;
 
-/** Where a tensor stands in a file, its offsets counted from the end of the header. */
+/** The place of a tensor in a file. Offsets count from the end of the header. */
 export interface SafetensorsEntry {
   readonly name: string;
   readonly dtype: DType;
@@ -45,7 +49,7 @@ export interface SafetensorsEntry {
 }
 
 export interface SafetensorsFile {
-  /** By name, in the header's order; bytes are read from disk when asked for, and compared with their checksum. */
+  /** Tensors by name, in the header's order. Bytes are read on demand and compared with their checksum. */
   readonly tensors: Map<string, HostTensor>;
   readonly metadata: ReadonlyMap<string, string>;
   /** Whether the file has checksums. */
@@ -65,14 +69,18 @@ export function readSafetensors(path: string): Map<string, HostTensor> {
 }
 
 /**
- * Opens a safetensors file. Throws CheckpointError where its header does not describe its contents to the last byte:
- * names twice, tensors that overlap, holes between them, bytes of none.
+ * Opens a safetensors file. Throws CheckpointError unless its header describes its content to the last byte: no name twice,
+ * no overlap, no hole, no spare bytes.
  */
 export function openSafetensors(path: string): SafetensorsFile {
+  return openSafetensorsFrom(new FileSource(path));
+}
+
+/** Reads the header of an open file as `openSafetensors` does. */
+export function openSafetensorsFrom(file: FileSource): SafetensorsFile {
   const fail = (why: string): never => {
-    throw new CheckpointError(`${path}: not a valid safetensors file: ${why}`);
+    throw new CheckpointError(`${file.path}: not a valid safetensors file: ${why}`);
   };
-  const file = new FileSource(path);
   if (file.size < 8) fail('shorter than its header');
   const headerBytes = Number(file.read(0, 8).readBigUInt64LE());
   if (headerBytes > file.size - 8) fail(`a header of ${headerBytes} bytes in a file of ${file.size}`);
@@ -92,7 +100,7 @@ export function openSafetensors(path: string): SafetensorsFile {
   return { tensors, metadata, checked: checksums !== null };
 }
 
-/** What the header says of the tensors, in a form that does not depend on how the JSON is written. */
+/** The tensors in the header, in a form that does not depend on how the JSON is written. */
 export function headerText(entries: readonly SafetensorsEntry[]): string {
   return JSON.stringify(
     entries.map(({ name, dtype, shape, begin, end }) => [name, dtype, shape, begin, end]),
@@ -135,7 +143,7 @@ function parseEntry(name: string, entry: JsonValue, fail: Fail): SafetensorsEntr
   return { name, dtype, shape, begin, end };
 }
 
-/** Tensors must lie one behind the other and fill the file. */
+/** Checks that the tensors lie one after the other and fill the file. */
 function checkPlaces(entries: readonly SafetensorsEntry[], dataBytes: number, fail: Fail): void {
   let at = 0;
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {

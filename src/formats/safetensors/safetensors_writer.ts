@@ -1,4 +1,4 @@
-/** @file Writing .safetensors files that the reference library reads, with a checksum for each tensor. */
+/** @file Writes .safetensors files that the reference library reads, with a checksum for each tensor. */
 import { CheckpointError } from '../../errors.js';
 import { replaceFile } from '../../files/atomic_file.js';
 import { crc32 } from '../checksum.js';
@@ -11,13 +11,13 @@ import {
   type SafetensorsEntry,
 } from './safetensors_reader.js';
 
-/** The reference library pads headers so that data begin at multiples of it. */
+/** Data begin at multiples of this number of bytes, as in the reference library. */
 const ALIGNMENT = 8;
 
 /**
- * Writes tensors by name in place of `path` once the file is complete (see replaceFile), one after the other and, where
- * they can be read so, piece by piece. Types with larger elements come first, as readers want them aligned, else the
- * order stays. Throws CheckpointError if the disk refuses or a tensor cannot be read.
+ * Writes tensors by name, one after the other and piece by piece if possible, and replaces `path` when the file is complete:
+ * see replaceFile. Types with larger elements come first, so that all are aligned; otherwise the order stays. Throws
+ * CheckpointError if the disk refuses or a tensor cannot be read.
  */
 export async function writeSafetensors(
   path: string,
@@ -52,7 +52,7 @@ export async function writeSafetensors(
       }
       sums.push(crc);
     }
-    // The checksums are known only now; there are as many digits of them as before.
+    // The checksums are known only now. They take as many digits as the placeholders.
     await sink.flush();
     const header = headerOf(entries, digits());
     await sink.handle.write(header, 0, header.length, 0);

@@ -1,14 +1,18 @@
-/** @file JSON as a file header from anywhere needs it: no name twice in an object, little nesting, bounded memory. */
+/**
+ * @file A strict JSON parser for headers of files from anywhere: no name twice in an object, little nesting, bounded memory.
+ *
+ * Own code: JSON.parse takes the last of two equal names, and has no bounds.
+ */
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | Map<string, JsonValue>;
 
 const MAX_DEPTH = 8;
-/** Values in all; a tensor in a header takes 8 to 12. */
+/** Maximum number of values. A tensor in a header takes 8 to 12. */
 const MAX_VALUES = 2_000_000;
 
 /**
- * Parses a text that is one JSON value. Objects become Maps in the text's order; numbers other than whole ones written
- * with digits alone become NaN. Throws SyntaxError, which says what is wrong and where.
+ * Parses a text that is one JSON value. Objects become Maps in the text's order. Numbers with a fraction or an exponent
+ * become NaN. Throws SyntaxError, which names the fault and its position.
  */
 export function parseStrictJson(text: string): JsonValue {
   const parser = new Parser(text);

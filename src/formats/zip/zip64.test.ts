@@ -44,7 +44,7 @@ async function writeSparse(path: string, write: (zip: ZipWriter, sink: SparseSin
 const pickle = pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.');
 const data = new Uint8Array(Float32Array.of(1, 2).buffer);
 
-test('entries that begin beyond 4 GiB', async () => {
+test('reads entries that begin beyond 4 GiB', async () => {
   const path = join(folder, 'far.pth');
   await writeSparse(path, async (zip, sink) => {
     await zip.add('m/data.pkl', pickle);
@@ -60,7 +60,7 @@ test('entries that begin beyond 4 GiB', async () => {
 });
 
 describe.skipIf(!process.env.STMIXER_LONG_TESTS)('long', () => {
-  test('an entry of 4 GiB', async () => {
+  test('reads an entry of 4 GiB', async () => {
     const path = join(folder, 'large.pth');
     await writeSparse(path, async (zip) => {
       await zip.add('m/data.pkl', pickle);

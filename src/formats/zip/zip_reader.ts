@@ -1,8 +1,8 @@
 /**
- * @file The directory of a zip archive of uncompressed entries, as PyTorch writes it, zip64 included.
+ * @file Reads the directory of a zip archive of uncompressed entries, as PyTorch writes it, zip64 included.
  *
  * Own code instead of a zip library: checkpoints are read synchronously and by position, nothing is ever extracted, and
- * every number of a file that may lie is checked here against the size of the file.
+ * every number in the file is checked against the size of the file.
  */
 
 import { CheckpointError } from '../../errors.js';
@@ -23,16 +23,16 @@ export const SIGNATURE = {
   locator64: 0x07064b50,
 } as const;
 
-/** A million storages take less. */
+/** Maximum size of a directory. One of a million storages is smaller. */
 const MAX_DIRECTORY_BYTES = 128 * 1024 * 1024;
 
 export interface ZipEntry {
   readonly name: string;
   readonly size: number;
-  /** Of the data; PyTorch can be told not to compute it, and then writes 0. */
+  /** The checksum of the data; 0 if PyTorch was told not to compute it. */
   readonly crc32: number;
   readonly headerOffset: number;
-  /** Where the next entry, or the directory, begins: header and data end before it. */
+  /** The offset of the next entry or of the directory. Header and data end before it. */
   readonly limit: number;
 }
 
@@ -40,7 +40,7 @@ export function looksLikeZip(file: FileSource): boolean {
   return file.size >= 4 && file.read(0, 4).readUInt32LE() === SIGNATURE.local;
 }
 
-/** The entries by name, in the archive's order. Throws CheckpointError on anything that does not fit together. */
+/** The entries by name, in the archive's order. Throws CheckpointError on any inconsistency. */
 export function readZipDirectory(file: FileSource): Map<string, ZipEntry> {
   const { count, offset, size } = findDirectory(file);
   const directory = file.read(offset, size);
@@ -80,7 +80,7 @@ export function readZipDirectory(file: FileSource): Map<string, ZipEntry> {
   return withLimits(file, found, offset);
 }
 
-/** Refuses entries that overlap: a small archive could then hold any amount of data. */
+/** Refuses entries that overlap, since a small archive could then hold any amount of data. */
 function withLimits(
   file: FileSource,
   found: readonly Omit<ZipEntry, 'limit'>[],
@@ -98,13 +98,13 @@ function withLimits(
   return new Map(found.map((entry) => [entry.name, { ...entry, limit: limits.get(entry.name)! }]));
 }
 
-/** Nothing is ever extracted; but such names are in no checkpoint. */
+/** Whether a name is relative and has no `..`. Nothing is ever extracted, but no checkpoint has other names. */
 function isPlainName(name: string): boolean {
   const parts = name.split(/[/\\]/);
   return parts[0] !== '' && !/^[a-z]:/i.test(name) && !parts.includes('..') && !name.includes('\0');
 }
 
-/** Where the data of an entry begin in the file. */
+/** The offset of an entry's data in the file. */
 export function findEntryData(file: FileSource, entry: ZipEntry): number {
   const { name, size, headerOffset, limit } = entry;
   const header = file.read(headerOffset, LOCAL_BYTES);
@@ -172,7 +172,7 @@ interface Directory {
   readonly size: number;
 }
 
-/** `end`: where the record begins that comes right behind the directory. */
+/** Checks the bounds of a directory. `end` is the offset of the record after it. */
 function checkEnd(file: FileSource, directory: Directory, end: number): Directory {
   const { offset, size } = directory;
   if (size > MAX_DIRECTORY_BYTES) return fail(file, `a directory of ${size} bytes`);
@@ -181,12 +181,12 @@ function checkEnd(file: FileSource, directory: Directory, end: number): Director
   return directory;
 }
 
-/** Whether a field and its 64-bit value are the same, the short one being full where the value does not fit. */
+/** Whether a field agrees with its 64-bit value. A field is full if the value does not fit. */
 function agree(short: number, long: number, full: number): boolean {
   return short === full || short === long;
 }
 
-/** Replaces 32-bit fields that are full by their 64-bit values from the extra field, which come in the same order. */
+/** Replaces full 32-bit fields by their 64-bit values from the extra field, which has them in the same order. */
 function zip64Fields(fields: number[], extra: Buffer): number[] {
   let at = 0;
   while (at + 4 <= extra.length) {

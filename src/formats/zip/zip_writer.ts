@@ -1,8 +1,8 @@
 /**
- * @file Writing a zip archive as PyTorch does: plain entries whose data begin at multiples of 64 bytes, zip64 throughout.
+ * @file Writes a zip archive as PyTorch does: plain entries whose data begin at multiples of 64 bytes, and zip64.
  *
- * Own code instead of a zip library: none lets the data of an entry be aligned (torch.load(mmap=True) and other readers
- * want that), and an entry's data come from a tensor in one piece, so size and CRC are known before its header is written.
+ * Own code instead of a zip library: none aligns the data of an entry, which torch.load(mmap=True) needs. The data of an
+ * entry come from a tensor in one piece, so size and CRC are known before its header is written.
  */
 import type { FileSink } from '../../files/atomic_file.js';
 import { crc32 } from '../checksum.js';

@@ -68,7 +68,7 @@ function kills(folder: string, work: () => void): string[] {
 }
 
 describe('a kill', () => {
-  it('while the old run is moved aside: --resume finds nothing of it, and it is whole', async () => {
+  it('while a run is moved aside leaves it whole in the subfolder, and nothing for --resume', async () => {
     const folder = await oldRun();
     // Before the first of them, which makes the journal, nothing has been done.
     const [untouched, ...left] = kills(folder, () => clear(folder, AFRESH));
@@ -83,7 +83,7 @@ describe('a kill', () => {
     }
   });
 
-  it('while it is moved back for a run that failed: it is back', async () => {
+  it('while a run is moved back leaves it in its place', async () => {
     const folder = await oldRun();
     const { restore } = clear(folder, AFRESH);
     writeFileSync(join(folder, 'log.jsonl'), 'new\n');
@@ -97,7 +97,7 @@ describe('a kill', () => {
   });
 });
 
-it('takes a journal that cannot be read for none', async () => {
+it('ignores a journal that cannot be read', async () => {
   const folder = await oldRun();
   writeFileSync(join(folder, '.stmixer-moving.json'), '{"folder": "../elsewhere", "direction": "aside"}');
   clear(folder, RESUME);

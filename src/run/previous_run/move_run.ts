@@ -1,8 +1,8 @@
 /**
- * @file Moving a run's files into a subfolder of its folder, and back.
+ * @file Moves a run's files into a subfolder of its folder, and back.
  *
- * A kill may come between two files. A journal in the folder says what is being done, so that the next run finishes it: no
- * run is ever resumed from the part of another one that had not been moved yet.
+ * A kill may come between two files. A journal in the folder records the move, so that the next run finishes it. No run is
+ * ever resumed from files of another one that had not been moved yet.
  */
 import {
   existsSync,
@@ -30,8 +30,8 @@ interface Move {
 }
 
 /**
- * Moves files of a run into a new subfolder, where they are a whole run again; returns its path. Throws ConfigError, with
- * everything as it was, where the system refuses.
+ * Moves the files of a run into a new subfolder, where they are a whole run again, and returns its path. If the system
+ * refuses, it undoes the move and throws ConfigError.
  */
 export function moveAside(outputDir: string, names: readonly string[]): string {
   const folder = unusedFolder(outputDir);
@@ -54,7 +54,7 @@ export function moveAside(outputDir: string, names: readonly string[]): string {
   }
 }
 
-/** Puts a run that was moved aside into its place again, instead of what a new one has written. */
+/** Moves a run back into its place. Files that a new run wrote are replaced. */
 export function moveBack(outputDir: string, folder: string): void {
   if (existsSync(folder)) {
     try {
@@ -72,7 +72,7 @@ export function moveBack(outputDir: string, folder: string): void {
 }
 
 /**
- * Finishes a move in which a run was killed; `namesOfRun` lists what of a run lies in the folder. Returns the subfolder that
+ * Finishes a move in which a run was killed. `namesOfRun` lists the files of a run in the folder. Returns the subfolder that
  * now holds the run, or null if nothing was moved.
  */
 export function finishMove(outputDir: string, namesOfRun: () => readonly string[]): string | null {

@@ -1,4 +1,4 @@
-/** @file The run that an output folder holds already: found, and moved aside for a run that starts afresh. */
+/** @file Finds the run that an output folder already holds, and moves it aside for a new one. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { isCheckpointFile, LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
@@ -18,29 +18,29 @@ import { isWrittenByRun } from '../config.js';
 import { CONFIG, ENVIRONMENT, EVALUATIONS, isOfRun, METRICS, RUN_FILES } from '../run_folder.js';
 import { finishMove, moveAside, moveBack, movedRuns } from './move_run.js';
 
-/** Flags that decide about a run that is there already. */
+/** Flags that decide what happens to an earlier run. */
 export interface FolderRequest {
   readonly resume: boolean;
   readonly transfer: boolean;
-  /** Start afresh, and move the other run aside. */
+  /** Starts a new run and moves the other one aside. */
   readonly overwrite?: boolean;
 }
 
 /** An output folder without files of other runs. */
 export interface ClearedFolder {
-  /** The configuration; MODEL.WEIGHT names a file, and has followed it. */
+  /** The configuration. MODEL.WEIGHT names a file, also after a move. */
   readonly config: Config;
-  /** A sentence about the file that MODEL.WEIGHT stands for, if it is not that file. */
+  /** A sentence about the weight file, if MODEL.WEIGHT does not name it directly. */
   readonly note?: string;
-  /** Sentences about runs that were moved, now or before, and about weights that may be of another run. */
+  /** Sentences about runs that were moved, now or earlier, and about weights that may belong to another run. */
   readonly warnings: readonly string[];
-  /** Undoes the move, for a run that fails before it has begun. */
+  /** Undoes the move for a run that fails before it begins. */
   restore(): void;
 }
 
 /**
- * Makes sure that OUTPUT_DIR holds no run but the one that this run continues. The files of another run are moved into a
- * subfolder if `--overwrite` asks for it, or if that run saved nothing. Otherwise this throws ConfigError.
+ * Makes sure that OUTPUT_DIR holds no run but the one that this run continues. Moves the files of another run into a
+ * subfolder if `--overwrite` asks for it, or if that run saved nothing. Throws ConfigError otherwise.
  */
 export function clearOutputDir({ config, origins }: LoadedConfig, request: FolderRequest): ClearedFolder {
   const { OUTPUT_DIR } = config;
@@ -68,14 +68,14 @@ export function clearOutputDir({ config, origins }: LoadedConfig, request: Folde
   };
 }
 
-/** The configuration with the file that MODEL.WEIGHT stands for, unless the run does not look at MODEL.WEIGHT. */
+/** The configuration with the weight file for MODEL.WEIGHT, unless the run ignores MODEL.WEIGHT. */
 function withWeightFile(
   cfg: Config,
   { resume, transfer }: FolderRequest,
 ): { cfg: Config; note?: string; warnings: string[] } {
   const { WEIGHT } = cfg.MODEL;
   const isIgnored = resume && new Checkpointer(cfg.OUTPUT_DIR).canResume();
-  // A file that is missing is an error where it is loaded.
+  // A missing file is an error when it is loaded.
   if (isIgnored || !existsSync(WEIGHT)) return { cfg, warnings: [] };
   const { path, note, warning } = locateWeight(WEIGHT, preferenceFor(transfer));
   const warnings = warning === undefined ? [] : [warning];
@@ -86,14 +86,14 @@ function movedTo(outputDir: string, folder: string): string {
   return `the run that was in ${outputDir} is in ${folder} now`;
 }
 
-/** A sentence for a run that finds nothing to resume where another one was moved aside. */
+/** A sentence for a run that finds nothing to resume, because another one was moved aside. */
 function nothingToResume(outputDir: string): string[] {
   const moved = movedRuns(outputDir);
   if (moved.length === 0) return [];
   return [`nothing in ${outputDir} can be resumed; earlier runs are in its subfolders ${moved.join(', ')}`];
 }
 
-/** Throws ConfigError where a folder has the name of a file that a run writes, which it would notice hours later. */
+/** Throws ConfigError if a folder has the name of a file that a run writes. The run would notice it hours later. */
 export function refuseObstacles(outputDir: string): void {
   for (const name of RUN_FILES) {
     const path = join(outputDir, name);
@@ -104,7 +104,7 @@ export function refuseObstacles(outputDir: string): void {
   }
 }
 
-/** Whether a run goes on from a checkpoint of the run in its folder, so that both are one. */
+/** Whether a run continues from a checkpoint of the run in its folder, so that both are one run. */
 function continuesIn({ OUTPUT_DIR, MODEL }: Config, { resume, transfer, overwrite }: FolderRequest): boolean {
   if (overwrite) return false;
   if (resume && new Checkpointer(OUTPUT_DIR).canResume()) return true;
@@ -113,12 +113,12 @@ function continuesIn({ OUTPUT_DIR, MODEL }: Config, { resume, transfer, overwrit
   return isOwn && !transfer && (iterationIn(MODEL.WEIGHT) ?? 0) > 0;
 }
 
-/** A run writes its settings as config.yaml; a file of that name that somebody wrote by hand must not be lost. */
+/** Refuses to replace a config.yaml that a user wrote by hand. */
 function protectConfigFile(outputDir: string, origins: LoadedConfig['origins']): void {
   const target = join(outputDir, CONFIG);
   if (!existsSync(target)) return;
   const file = [...origins.values()].find(({ source }) => source === 'file')?.file ?? '';
-  // One that a newer version wrote may not be readable here; its run has left other files.
+  // A file of a newer version may not be readable here, but its run has left other files.
   const isOfRun = resolve(file) !== resolve(target) && existsSync(join(outputDir, ENVIRONMENT));
   if (isOfRun || isWrittenByRun(target)) return;
   throw new ConfigError(
@@ -131,11 +131,11 @@ function protectConfigFile(outputDir: string, origins: LoadedConfig['origins']):
 export interface PreviousRun {
   /** The names of its files and folders. */
   readonly files: readonly string[];
-  /** The first file that is worth keeping: a checkpoint or evaluations. Null if there is none. */
+  /** The first result: a checkpoint or evaluations. Null if there is none. */
   readonly result: string | null;
 }
 
-/** The run that a folder holds; null if no iteration of one was logged and nothing of it was kept. */
+/** The run that a folder holds; null if no iteration was logged and there is no result. */
 export function findPreviousRun(outputDir: string): PreviousRun | null {
   const files = existsSync(outputDir) ? namesOfRun(outputDir) : [];
   const isResult = (name: string) =>
@@ -146,7 +146,7 @@ export function findPreviousRun(outputDir: string): PreviousRun | null {
   return result !== null || hasMetrics ? { files, result } : null;
 }
 
-/** What of a run lies in a folder, and the file that its `last_checkpoint` names, whatever it is called. */
+/** The files of a run in a folder, and the file that its `last_checkpoint` names, under any name. */
 function namesOfRun(outputDir: string): string[] {
   const last = lastCheckpointIn(outputDir);
   const named = last !== null && isIn(last, outputDir) ? basename(last) : null;
@@ -160,7 +160,7 @@ function usedFolder(outputDir: string, result: string, { resume }: FolderRequest
   );
 }
 
-/** How the run of a folder is continued, as the beginning of a sentence; empty where nothing can be. */
+/** A sentence on how to continue the run of a folder; empty if it cannot be continued. */
 function wayToContinue(outputDir: string): string {
   const last = lastCheckpointIn(outputDir) ?? newestCheckpoint(outputDir);
   if (last !== null && holdsTrainingState(last)) return 'To continue that run, use --resume. ';
@@ -170,7 +170,7 @@ function wayToContinue(outputDir: string): string {
   return `To continue that run, write the path of its checkpoint into ${pointer} and use --resume. `;
 }
 
-/** Where a file of a run that was moved lies now; other paths stay. */
+/** The new path of a file whose run was moved. Other paths stay. */
 function pathAfterMove(path: string, outputDir: string, folder: string): string {
   const moved = join(folder, basename(path));
   return isIn(path, outputDir) && existsSync(moved) ? moved : path;

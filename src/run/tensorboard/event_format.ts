@@ -1,6 +1,6 @@
 /**
  * @file The part of TensorBoard's events (event.proto, summary.proto) that we write, with protobufjs. Scalars, images and
- * histograms have the form with fields of their own: every reader knows it, and TensorBoard turns it into tensors itself.
+ * histograms use the older fields, which every reader knows and TensorBoard converts to tensors.
  */
 import protobuf from 'protobufjs';
 
@@ -30,7 +30,7 @@ const { root } = protobuf.parse(
 );
 export const EventMessage = root.lookupType('Event');
 
-/** Of the first record of every file; with it readers take steps away only where a session log says so. */
+/** The version in the first record of a file. With it, readers drop steps only if a session log says so. */
 export const FILE_VERSION = 'brain.Event:2';
 
 /** TensorFlow's numbers: SessionLog.START, DataClass.TENSOR, DataType.DT_STRING, and three colour channels. */
@@ -45,7 +45,7 @@ export interface HistogramValue {
   num: number;
   sum: number;
   sum_squares: number;
-  /** Upper ends, which do not belong to their buckets, and the counts. */
+  /** Upper limits of the buckets, exclusive, and the counts. */
   bucket_limit: number[];
   bucket: number[];
 }
@@ -66,10 +66,17 @@ export type EventContent =
 
 export type Event = Readonly<{ wall_time: number; step: number }> & EventContent;
 
-/** What a new run in an old folder begins with: what earlier files hold from its step on does not count any more. */
+/** The start of a session. From its step on, earlier files of the folder no longer count. */
 export const SESSION_START = { session_log: { status: START } };
 
-export function imageValue(tag: string, png: Uint8Array, width: number, height: number): SummaryValue {
+/** A PNG image and its size. */
+export interface EventImage {
+  readonly png: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function imageValue(tag: string, { png, width, height }: EventImage): SummaryValue {
   return { tag, image: { height, width, colorspace: RGB, encoded_image_string: png } };
 }
 

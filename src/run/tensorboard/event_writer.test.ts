@@ -29,7 +29,7 @@ describe('EventWriter', () => {
     expect(events()[0].wall_time).toBeGreaterThanOrEqual(before / 1000);
   });
 
-  it('has every scalar in the file when the call returns, whatever its value', () => {
+  it('has every scalar, of any value, in the file when the call returns', () => {
     const { writer, events } = open();
     const values = [0, 0.25, -3, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const [i, value] of values.entries()) {
@@ -45,7 +45,7 @@ describe('EventWriter', () => {
   it('writes images, histograms and texts', () => {
     const { writer, events } = open();
     const png = Uint8Array.of(1, 2, 3);
-    writer.image('picture', png, 40, 30, 5);
+    writer.image('picture', { png, width: 40, height: 30 }, 5);
     writer.histogram('weights', Float32Array.of(-1, 0.5), 6);
     writer.text('config', '# Title', 7);
     expect(valuesOf(events())).toMatchObject([
@@ -64,7 +64,7 @@ describe('EventWriter', () => {
     ]);
   });
 
-  it('makes a file of its own each time', () => {
+  it('makes a new file each time', () => {
     const { folder, writer } = open();
     writer.scalar('a', 1, 1);
     const again = new EventWriter(folder, 2);
@@ -72,7 +72,7 @@ describe('EventWriter', () => {
     expect(eventFiles(folder).map((path) => scalarsOf(readEvents(path)).a)).toEqual([[[1, 1]], [[2, 2]]]);
   });
 
-  it('leaves a file that can be read up to the last whole record, wherever it breaks off', () => {
+  it('leaves a file that is readable up to the last whole record, wherever it is cut', () => {
     const { writer, path } = open();
     for (let step = 1; step <= 3; step++) writer.scalar('a', step, step);
     const whole = readFileSync(path);
@@ -87,7 +87,7 @@ describe('EventWriter', () => {
     expect(() => readEvents(path)).toThrow('wrong checksum');
   });
 
-  it('says what is wrong with a folder', () => {
+  it('throws the error of the system for a folder it cannot make', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     expect(() => new EventWriter(join(folder, 'file'), 1)).toThrow('EEXIST');

@@ -1,9 +1,10 @@
-/** @file Writes an event file of TensorBoard, every record at once. */
+/** @file Writes an event file of TensorBoard, one record at a time. */
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
   type EventContent,
+  type EventImage,
   encodeEvent,
   FILE_VERSION,
   imageValue,
@@ -15,8 +16,8 @@ import { makeHistogram } from './histogram.js';
 import { frameRecord } from './records.js';
 
 /**
- * Appends records to a file of its own in a folder. When a call returns, its record is in the file as a whole, whatever
- * becomes of the process then. A call that throws (a full disk) leaves the file as it was, and later ones may succeed.
+ * Appends records to a new file in a folder. When a call returns, its record is complete in the file, even if the process is
+ * killed then. A call that throws, for example on a full disk, leaves the file unchanged, and later calls may succeed.
  */
 export class EventWriter {
   readonly #file: number;
@@ -37,9 +38,9 @@ export class EventWriter {
     this.#summary({ tag, simple_value: value }, step);
   }
 
-  /** An RGB picture. */
-  image(tag: string, png: Uint8Array, width: number, height: number, step: number): void {
-    this.#summary(imageValue(tag, png, width, height), step);
+  /** Writes an RGB image. */
+  image(tag: string, image: EventImage, step: number): void {
+    this.#summary(imageValue(tag, image), step);
   }
 
   histogram(tag: string, values: Float32Array, step: number): void {
@@ -50,7 +51,7 @@ export class EventWriter {
     this.#summary(textValue(tag, markdown), step);
   }
 
-  /** Waits until all is on the disk, so that a failing machine does not lose it either. */
+  /** Waits until everything is on the disk, so that a power cut cannot lose it. */
   flush(): void {
     fsyncSync(this.#file);
   }
@@ -70,7 +71,7 @@ export class EventWriter {
         done += writeSync(this.#file, record, done, record.length - done, this.#size + done);
       }
     } catch (error) {
-      // Readers stop for good at half a record, so it must not stay in the middle of the file.
+      // Readers stop at half a record, so it must not stay in the middle of the file.
       ftruncateSync(this.#file, this.#size);
       throw error;
     }
@@ -78,7 +79,7 @@ export class EventWriter {
   }
 }
 
-/** Readers take the files of a folder in the order of their names, hence the time; the last number makes it a new file. */
+/** Makes a new file. Its name has the time, since readers sort by name, and a number that makes it unique. */
 function createFile(folder: string): number {
   const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
   for (let count = 0; ; count++) {

@@ -13,7 +13,7 @@ function bucketOf(value: number): { low: number; high: number } {
 }
 
 describe('makeHistogram', () => {
-  it('puts every value between the ends of its bucket, which are a tenth apart', () => {
+  it('puts every value between the limits of its bucket, which are a tenth apart', () => {
     const sizes = [0, 1e-40, 1e-13, 2e-12];
     for (let limit = 1e-12; limit < 9e19; limit *= 1.1) {
       // Just below the end of a bucket, just above it, or at it, as it rounds; and amid the bucket.
@@ -26,19 +26,19 @@ describe('makeHistogram', () => {
     }
   });
 
-  it('knows numbers beyond the last limit', () => {
+  it('counts numbers beyond the last limit', () => {
     expect(bucketOf(1e30).high).toBe(Number.MAX_VALUE);
     expect(histogram(-1e30, -3e38, -1).bucket).toEqual([2, 0, 1]);
   });
 
-  it('sums up, and leaves out what is not finite', () => {
+  it('sums up finite values and leaves out the others', () => {
     const values = [-1, 2, 2, Number.NaN, Number.POSITIVE_INFINITY, 3];
     expect(histogram(...values)).toMatchObject({ min: -1, max: 3, num: 4, sum: 6, sum_squares: 18 });
     expect(histogram(...values).bucket.filter((count) => count > 0)).toEqual([1, 2, 1]);
     expect(histogram(Number.NaN)).toMatchObject({ min: 0, max: 0, num: 0, bucket: [] });
   });
 
-  it('keeps empty buckets once, and none at the ends', () => {
+  it('merges empty buckets, and drops those at the ends', () => {
     const { bucket, bucket_limit: limits } = histogram(-5, 1, 1, 100);
     expect(bucket).toEqual([1, 0, 2, 0, 1]);
     expect(limits).toEqual([...limits].sort((a, b) => a - b));

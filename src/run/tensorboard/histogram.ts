@@ -1,25 +1,25 @@
 /** @file Histograms in TensorFlow's buckets: limits that grow by a tenth, on both sides of zero. */
 import type { HistogramValue } from './event_format.js';
 
-/** 1e-12 · 1.1ⁱ below 1e20, then the largest number. */
+/** Positive limits: 1e-12 · 1.1ⁱ below 1e20, then the largest number. */
 const POSITIVE: readonly number[] = (() => {
   const limits: number[] = [];
   for (let limit = 1e-12; limit < 1e20; limit *= 1.1) limits.push(limit);
   return [...limits, Number.MAX_VALUE];
 })();
 
-/** Bucket i holds what is below limit i and not below limit i − 1. */
+/** Limits of the buckets. Bucket i holds values from limit i − 1, inclusive, to limit i. */
 const LIMITS = Float64Array.from([...POSITIVE.map((limit) => -limit).reverse(), 0, ...POSITIVE]);
 
-/** Bits of a float32 that are all ones where it is not finite, and those that `firstBuckets` leaves out. */
+/** Bits of a float32 that are all ones if it is not finite, and the number of low bits that `firstBuckets` ignores. */
 const EXPONENT = 0x7f800000;
 const LOW_BITS = 16;
 
 let buckets: Uint16Array | undefined;
 
 /**
- * The bucket of the smallest number with these upper 16 bits. Such numbers lie within one percent, so that theirs is
- * this bucket or the next: a search among all would take most of the time that a large model's weights need.
+ * The bucket of the smallest number with these upper 16 bits. Numbers that share them lie within one percent, so they are in
+ * this bucket or the next. A search among all buckets would take most of the time for a large model.
  */
 function firstBuckets(): Uint16Array {
   if (buckets) return buckets;
@@ -36,7 +36,7 @@ function firstBuckets(): Uint16Array {
   return buckets;
 }
 
-/** Counts `values`; those that are not finite belong to no bucket and are left out. */
+/** Counts the finite values; the others belong to no bucket. */
 export function makeHistogram(values: Float32Array): HistogramValue {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const first = firstBuckets();
@@ -59,8 +59,8 @@ export function makeHistogram(values: Float32Array): HistogramValue {
 }
 
 /**
- * Neighbouring empty buckets become one. Those at the ends are left out: TensorBoard takes the smallest value for the
- * lower end of the first bucket and the largest for the upper end of the last.
+ * Merges neighbouring empty buckets and drops those at the ends: TensorBoard uses the smallest value as the lower limit of
+ * the first bucket and the largest as the upper limit of the last.
  */
 function withoutEmptyRuns(counts: Float64Array): Pick<HistogramValue, 'bucket_limit' | 'bucket'> {
   const limits: number[] = [];

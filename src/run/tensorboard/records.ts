@@ -1,4 +1,4 @@
-/** @file TFRecord framing: length, checksum, data, checksum. */
+/** @file TFRecord framing: length, checksum, data, checksum. Own code, as zlib has no CRC-32C. */
 
 /** Castagnoli's polynomial, its bits reversed. */
 const POLYNOMIAL = 0x82f63b78;
@@ -16,13 +16,13 @@ export function crc32c(data: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** As it stands in records: a checksum over data that contains checksums would be weak, so it is rotated and shifted. */
+/** The checksum in a record. It is rotated and shifted, since a checksum over data with checksums would be weak. */
 export function maskedCrc32c(data: Uint8Array): number {
   const crc = crc32c(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
-/** Bytes before and after the data of a record. */
+/** Numbers of bytes before and after the data of a record. */
 export const HEADER_BYTES = 12;
 export const FOOTER_BYTES = 4;
 

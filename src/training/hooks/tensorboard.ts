@@ -128,7 +128,7 @@ export class TensorBoardHook implements Hook {
     if (!testSet) return;
     for (const { caption, path, boxes } of exampleDetections(testSet, clips, results.perClass, PICTURES)) {
       const { png, width, height } = await drawBoxes(path, boxes, { caption });
-      this.#writer.image(`val_detections/${caption}`, png, width, height, iteration);
+      this.#writer.image(`val_detections/${caption}`, { png, width, height }, iteration);
     }
     this.#writer.flush();
   }

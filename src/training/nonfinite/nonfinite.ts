@@ -2,6 +2,7 @@
 import type { ClipInfo } from '../../data/clip/clip.js';
 import { UserError } from '../../errors.js';
 import type { MicroBatch } from '../../model/dropout.js';
+import { firstNames } from '../../util/text.js';
 
 /** What was not finite in a step. */
 export interface NonFinite {
@@ -48,9 +49,8 @@ export function describeNonFinite({
     const bad = [...terms].flatMap(([name, term]) => (Number.isFinite(term) ? [] : [`${name} = ${term}`]));
     return `the loss is not finite (${bad.join(', ') || 'its sum overflowed'})${from}`;
   }
-  const names = parameters.slice(0, MAX_NAMES).join(', ') + (parameters.length > MAX_NAMES ? ', …' : '');
   return (
     `the loss is ${total}, but the gradients of ${parameters.length} of ${numParameters} parameters are not ` +
-    `finite (${names})${from}`
+    `finite (${firstNames(parameters, MAX_NAMES)})${from}`
   );
 }

@@ -1,4 +1,6 @@
 /** @file What a replayed step did, as text. */
+
+import { alignColumns } from '../../util/table.js';
 import { significant } from '../../util/text.js';
 import { describeNonFinite } from './nonfinite.js';
 import type { Replay } from './replay.js';
@@ -59,15 +61,6 @@ function number(value: number | undefined): string {
   return value === undefined ? '–' : significant(value, 6);
 }
 
-/** Columns of equal width, the first to the left. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c].length)));
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c])))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return alignColumns([head, ...rows], (column) => column > 0).join('\n');
 }

@@ -2,13 +2,13 @@
 import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
 import type { LoadPlan } from '../../checkpoint/checkpointer.js';
 import { isBuffer } from '../../checkpoint/model_parts.js';
-import { firstOf } from '../../checkpoint/weights.js';
 import type { Config } from '../../config/index.js';
 import { CheckpointError, ConfigError } from '../../errors.js';
 import { isIn } from '../../files/paths.js';
 import { unpackRunState } from '../../run/resume_state.js';
 import type { Optimizer } from '../../solver/index.js';
 import { optimizerGap, parametersWithoutState, scheduleGap } from '../../solver/state_gaps.js';
+import { firstNames } from '../../util/text.js';
 
 /** A checkpoint that lacks a part of the training's state. */
 export class IncompleteStateError extends CheckpointError {}
@@ -31,7 +31,10 @@ export function findGaps(loaded: LoadedCheckpoint, optimizer: Optimizer, adjustL
   const gaps = parts.flatMap((what): Gap[] => (what === null ? [] : [{ what, isBridgeable: false }]));
   const missing = loaded.report.missing.filter((name) => !isBuffer(name));
   if (missing.length > 0) {
-    gaps.push({ what: `${missing.length} of the model's weights (${firstOf(missing)})`, isBridgeable: true });
+    gaps.push({
+      what: `${missing.length} of the model's weights (${firstNames(missing)})`,
+      isBridgeable: true,
+    });
   }
   if (parts[0] === null && wasUpdated(loaded)) gaps.push(...stateGaps(loaded, optimizer));
   return gaps;
@@ -54,7 +57,9 @@ function stateGaps({ optimizer: state, run }: LoadedCheckpoint, optimizer: Optim
   if (names.length === 0) return [];
   const all = optimizer.paramGroups.reduce((sum, { params }) => sum + params.length, 0);
   const count = names.length === all ? `all ${all}` : `${names.length} of ${all}`;
-  return [{ what: `the optimizer's state of ${count} parameters (${firstOf(names)})`, isBridgeable: true }];
+  return [
+    { what: `the optimizer's state of ${count} parameters (${firstNames(names)})`, isBridgeable: true },
+  ];
 }
 
 /** The error for a checkpoint with gaps; it names no remedies. */
