@@ -214,7 +214,7 @@ describe('one process', () => {
     await expect(start({ threads: 3 })).rejects.toThrow(
       /tensorflow engine already runs with 2 threads .* cannot change to 3 .*start another process/,
     );
-    await expect(start({ verbose: true })).rejects.toThrow(/without --verbose.*start another process/);
+    await expect(start({ verbose: true })).rejects.toThrow(/loaded silently.*start another process/);
     await expect(start({ threads: 3 })).rejects.toThrow(EngineError);
   });
 

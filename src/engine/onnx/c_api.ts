@@ -114,27 +114,39 @@ export function loadOrtApi(path: string): OrtApi {
   // When a handle is garbage-collected, it closes the library, and its functions crash.
   loadedLibraries.push(library);
   const base = library.func('void *OrtGetApiBase()')() as Pointer;
-  const pointerAt = (table: Pointer, position: number) =>
-    koffi.decode(table, position * koffi.sizeof('void *'), 'void *') as Pointer;
-  const functionAt = (table: Pointer, position: number, result: string, parameters: readonly string[]) =>
-    koffi.decode(
-      pointerAt(table, position),
-      koffi.proto(result, [...parameters].map(parameterType)),
-    ) as KoffiFunction;
-
   const version = functionAt(base, 1, 'str', [])() as string;
   if (version !== ORT_VERSION) {
     throw new EngineError(
       `onnxruntime-node holds ONNX Runtime ${version}, this needs ${ORT_VERSION}: run npm ci`,
     );
   }
-  const table = functionAt(base, 0, 'void *', ['uint32_t'])(API_VERSION) as Pointer;
-  const release = {} as ReleaseFunctions;
-  for (const [name, position] of Object.entries(RELEASE_FUNCTIONS)) {
-    release[name as keyof ReleaseFunctions] = functionAt(table, position, 'void', ['void *']) as (
-      p: Pointer,
-    ) => void;
-  }
+  return apiOf(functionAt(base, 0, 'void *', ['uint32_t'])(API_VERSION) as Pointer);
+}
+
+function functionAt(
+  table: Pointer,
+  position: number,
+  result: string,
+  parameters: readonly string[],
+): KoffiFunction {
+  const address = koffi.decode(table, position * koffi.sizeof('void *'), 'void *') as Pointer;
+  return koffi.decode(address, koffi.proto(result, parameters.map(parameterType))) as KoffiFunction;
+}
+
+/** The functions of OrtApi's table. */
+function apiOf(table: Pointer): OrtApi {
+  const release = Object.fromEntries(
+    Object.entries(RELEASE_FUNCTIONS).map(([name, position]) => [
+      name,
+      functionAt(table, position, 'void', ['void *']),
+    ]),
+  ) as Record<keyof ReleaseFunctions, KoffiFunction>;
+  const natives = Object.fromEntries(
+    Object.entries(STATUS_FUNCTIONS).map(([name, [position, parameters]]) => [
+      name,
+      functionAt(table, position, 'void *', parameters),
+    ]),
+  ) as Record<StatusName, KoffiFunction>;
   const errorMessage = functionAt(table, GET_ERROR_MESSAGE, 'str', ['void *']);
   const check = (status: Pointer | null): void => {
     if (!status) return;
@@ -142,35 +154,35 @@ export function loadOrtApi(path: string): OrtApi {
     release.ReleaseStatus(status);
     throw new OrtError(message);
   };
-  const status = {} as StatusFunctions;
-  const natives = {} as Record<keyof StatusFunctions, KoffiFunction>;
-  for (const [name, [position, parameters]] of Object.entries(STATUS_FUNCTIONS)) {
-    const native = functionAt(table, position, 'void *', parameters);
-    natives[name as keyof StatusFunctions] = native;
-    status[name as keyof StatusFunctions] = (...args) => check(native(...args) as Pointer | null);
-  }
-  return {
-    ...status,
-    ...release,
-    runAsync: (...args) =>
-      new Promise((resolve, reject) => {
-        natives.Run.async(...args, (error: Error | null, result: Pointer | null) => {
-          try {
-            if (error) throw error;
-            check(result);
-            resolve();
-          } catch (failure) {
-            reject(failure);
-          }
-        });
-      }),
-    create(make) {
-      const out: (Pointer | null)[] = [null];
-      make(out);
-      if (!out[0]) throw new OrtError('ONNX Runtime returned no object');
-      return out[0];
-    },
-  };
+  const checked = Object.fromEntries(
+    Object.entries(natives).map(([name, native]) => [
+      name,
+      (...args: unknown[]) => check(native(...args) as Pointer | null),
+    ]),
+  ) as StatusFunctions;
+  return { ...checked, ...release, runAsync: asyncRun(natives.Run, check), create };
+}
+
+function asyncRun(run: KoffiFunction, check: (status: Pointer | null) => void): OrtApi['runAsync'] {
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      run.async(...args, (error: Error | null, status: Pointer | null) => {
+        try {
+          if (error) throw error;
+          check(status);
+          resolve();
+        } catch (failure) {
+          reject(failure);
+        }
+      });
+    });
+}
+
+function create(make: (out: (Pointer | null)[]) => void): Pointer {
+  const out: (Pointer | null)[] = [null];
+  make(out);
+  if (!out[0]) throw new OrtError('ONNX Runtime returned no object');
+  return out[0];
 }
 
 /**

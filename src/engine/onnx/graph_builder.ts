@@ -24,27 +24,26 @@ export class GraphBuilder {
   /** The operation that later nodes belong to, for the runtime's error messages. */
   label = '';
 
-  /** Adds an operator with one result. */
+  /** Adds an operator with one result; an input '' is left out. */
   op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.ops(op, inputs, 1, attributes)[0];
+    return this.#add({ op, domain: '', inputs, attributes }, 1)[0];
   }
 
-  /** Adds an operator with several results; an input '' is left out. */
-  ops(
-    op: string,
-    inputs: readonly string[],
-    results: number,
-    attributes: Attributes = {},
-    domain = '',
-  ): string[] {
-    const outputs = Array.from({ length: results }, (_, i) => `v${this.nodes.length}_${i}`);
-    this.nodes.push({ name: `${this.label} #${this.nodes.length}`, op, domain, inputs, outputs, attributes });
-    return outputs;
+  /** Adds an operator with several results. */
+  ops(op: string, inputs: readonly string[], results: number, attributes: Attributes = {}): string[] {
+    return this.#add({ op, domain: '', inputs, attributes }, results);
   }
 
   /** Adds an operator that only ONNX Runtime has, with one result. */
   contrib(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.ops(op, inputs, 1, attributes, CONTRIB)[0];
+    return this.#add({ op, domain: CONTRIB, inputs, attributes }, 1)[0];
+  }
+
+  #add(node: Omit<OnnxNode, 'name' | 'outputs'>, results: number): string[] {
+    const number = this.nodes.length;
+    const outputs = Array.from({ length: results }, (_, i) => `v${number}_${i}`);
+    this.nodes.push({ ...node, name: `${this.label} #${number}`, outputs });
+    return outputs;
   }
 
   /** A scalar constant. */

@@ -91,7 +91,7 @@ export class TensorflowRuntime {
     refuseOtherThreads('tensorflow', running.threads, resolveThreads(threads, this.probe.env));
     if (verbose && !running.verbose)
       throw new EngineInUseError(
-        'TensorFlow was loaded without --verbose in this process, and stays silent: start another process',
+        'TensorFlow was loaded silently in this process, and cannot become verbose: start another process',
       );
   }
 }
