@@ -34,7 +34,14 @@ it('infers for every result the size that the kernel recorded', async () => {
     const filter = tf.randomNormal([3, 3, 3, 8, 4]);
     const y = tf.tidy(() => {
       const conv = tf.conv3d(x as tf.Tensor5D, filter as tf.Tensor5D, 2, 'same');
-      return tf.softmax(conv.reshape([-1, 4])).pad([[0, 0], [1, 2]]).transpose().slice([1, 0], [2, -1]);
+      return tf
+        .softmax(conv.reshape([-1, 4]))
+        .pad([
+          [0, 0],
+          [1, 2],
+        ])
+        .transpose()
+        .slice([1, 0], [2, -1]);
     });
     expect(await y.data()).toHaveLength(y.size);
     tf.dispose([x, filter, y]);
