@@ -91,7 +91,7 @@ describe('a run that needs more memory than there is', () => {
     const path = await saveUntrained('large', overrides);
     before = readFileSync(path);
     failure = await failureOf(run('large', overrides, { resume: true }));
-  }, 120_000);
+  }, 600_000);
 
   it('says at its start what it will take', () => {
     const [sound, large] = ['small', 'large'].map((output) =>

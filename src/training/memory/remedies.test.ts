@@ -33,7 +33,7 @@ describe('memoryRemedies', () => {
     const checkpointed = tinyConfig({ ...LARGE, 'ViT.USE_CHECKPOINT': true });
     const { peak } = await estimateMemory(checkpointed, facts);
     expect(remedies[0]).toContain(`(about ${(peak / 2 ** 30).toFixed(2)} GiB)`);
-    expect(unmeasuredRemedies(checkpointed)[0]).toMatch(/^SOLVER/);
+    expect(unmeasuredRemedies(checkpointed)).not.toContain('ViT.USE_CHECKPOINT True');
   });
 
   it('changes no more than what is needed to fit', async () => {

@@ -44,7 +44,9 @@ export class CountedTensor implements EngineTensor {
     const size = sizeOf(this.shape);
     if (this.dtype === 'bool') return new Uint8Array(size);
     if (this.dtype === 'int32') return new Int32Array(size);
-    return Float32Array.from({ length: size }, (_, i) => (1 + (i % PERIOD)) / PERIOD);
+    const values = new Float32Array(size);
+    for (let i = 0; i < size; i++) values[i] = (1 + (i % PERIOD)) / PERIOD;
+    return values;
   }
 
   write(): void {}
