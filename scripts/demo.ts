@@ -5,6 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import './typescript_threads.mjs';
 import { reportError } from '../src/cli/errors.js';
 import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';

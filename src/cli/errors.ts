@@ -1,6 +1,6 @@
 /** @file What a user sees of an error, and the exit code. */
-import { partFailure } from '../../bin/load_failure.js';
 import { UserError } from '../errors.js';
+import { partFailure } from './process/load_failure.js';
 
 /** An error of the operating system as people say it. */
 export function systemErrorText({ code, message }: NodeJS.ErrnoException): string {

@@ -1,7 +1,7 @@
 /** @file Makes tfjs-node real: libtensorflow, the native binding, a trial of both, and one training step. */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Probe } from '../../src/engine/probe.js';
 import { cudaProblems } from '../../src/engine/tensorflow/cuda.js';
@@ -184,9 +184,9 @@ function trialDevice(probe: Probe, gpu: boolean, say: Say): DeviceName {
 
 /** In a process of its own: a library that breaks takes only that one down. */
 async function tryOut(install: TensorflowInstall, device: DeviceName, say: Say): Promise<void> {
-  const trial = fileURLToPath(new URL('trial.ts', import.meta.url));
-  const args = ['--import', import.meta.resolve('tsx'), trial, install.name, device];
-  const result = await runCommand(process.execPath, args);
+  // Either all files are TypeScript, or all are built; the options of this process bring the loader of TypeScript along.
+  const trial = fileURLToPath(new URL(`trial${extname(import.meta.url)}`, import.meta.url));
+  const result = await runCommand(process.execPath, [...process.execArgv, trial, install.name, device]);
   if (result.code !== 0) {
     const how =
       result.signal === 'SIGILL' ? 'this processor lacks instructions that libtensorflow was built for' : '';
