@@ -1,10 +1,10 @@
-/** @file Writes the table of configuration keys into a file: `config-reference.ts README.md`, or --check if it is current. */
+/** @file Writes the table of configuration keys into a file: `config-reference.ts README.md`. With --check, only compares. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { insertReference } from '../src/config/reference.js';
 
-const words = process.argv.slice(2);
-const check = words.includes('--check');
-const [file, ...rest] = words.filter((word) => word !== '--check');
+const args = process.argv.slice(2);
+const check = args.includes('--check');
+const [file, ...rest] = args.filter((arg) => arg !== '--check');
 if (!file || rest.length) {
   console.error('usage: config-reference.ts FILE [--check]');
   process.exit(2);
@@ -14,7 +14,7 @@ try {
   const after = insertReference(before);
   if (before !== after && check) {
     console.error(
-      `${file}: the table of configuration keys is not that of the schema; run this without --check`,
+      `${file}: the table of configuration keys differs from the schema; run this without --check`,
     );
     process.exitCode = 1;
   } else if (before !== after) {
