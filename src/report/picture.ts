@@ -14,6 +14,7 @@ const SIZES = {
 const FONT_SIZE = 12;
 const TITLE_SIZE = 16;
 const MARGIN = 20;
+const NOTE_HEIGHT = 34;
 const LEGEND_HEIGHT = 26;
 /** Length of the line that stands for a curve in the legend. */
 const KEY_WIDTH = 18;
@@ -25,7 +26,7 @@ export function figureSvg(figure: Figure, pen: Pen = SVG_PEN): string {
   const { title, note, plot, share } = figure;
   const drawn = drawPlot(plot, { ...SIZES[share], fontSize: FONT_SIZE }, pen);
   const legend = plot.kind === 'lines' ? legendOf(plot) : [];
-  const top = MARGIN + TITLE_SIZE + LEGEND_HEIGHT + (legend.length > 0 ? LEGEND_HEIGHT : 0);
+  const top = MARGIN + TITLE_SIZE + NOTE_HEIGHT + (legend.length > 0 ? LEGEND_HEIGHT : 0);
   const [width, height] = [drawn.width + 2 * MARGIN, Math.ceil(top + drawn.height + MARGIN)];
   const words = { x: MARGIN, y: MARGIN + TITLE_SIZE - 2 };
   return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif">
