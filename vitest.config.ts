@@ -2,7 +2,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Trainings and other processes first: they take longest, and two workers are to end at the same time. */
+/** Runs end-to-end tests first: they take longest, and this way both workers end at about the same time. */
 class EndToEndFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
@@ -14,7 +14,7 @@ class EndToEndFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'],
-    // Native addons (sharp, tfjs-node) want a process of their own.
+    // Native addons (sharp, tfjs-node) need a process of their own.
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: EndToEndFirst },
@@ -22,7 +22,7 @@ export default defineConfig({
     setupFiles: ['test/support/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Two workers on two cores: threads that wait for each other on a busy core are slow.
+    // With two workers on two cores, threads that wait for each other on a busy core would be slow.
     env: { STMIXER_THREADS: process.env.STMIXER_THREADS ?? '1' },
   },
 });

@@ -1,7 +1,7 @@
 /**
- * @file `npm run bench:evaluator [-- DIR]`: AVA's evaluator on a validation set of AVA's size, 57,000 key frames with 20
- * detections each, and how long it looks for what is wrong with predictions that name frames instead of seconds and videos
- * with their endings. The csv files stay in DIR, so that `bench/official_evaluator.py` can be timed on the same ones.
+ * @file `npm run bench:evaluator [-- DIR]`: times AVA's evaluator on a validation set of AVA's size, 57,000 key frames with 20
+ * detections each, and the search for the cause if predictions name frames instead of seconds and videos with extensions.
+ * The csv files stay in DIR, so that `bench/official_evaluator.py` can be timed on the same ones.
  */
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -45,7 +45,7 @@ function timed(predictions: string) {
   return { results, seconds: (performance.now() - begin) / 1000 };
 }
 
-/** Truths, and detections around them or anywhere, with scores of many ties. */
+/** Ground truth, and detections around it or anywhere, with many tied scores. */
 function writeFiles(target: string): void {
   mkdirSync(target, { recursive: true });
   const rng = Rng.forName(0, 'evaluator');

@@ -1,8 +1,8 @@
-/** @file The arithmetic that a training step cannot do without: multiply-adds of its matrix products, counted as two. */
+/** @file Floating-point operations of the matrix products of a training step; a multiply-add counts as two. */
 import type { Config } from '../src/config/index.js';
 import { NECK_LEVELS } from '../src/model/neck.js';
 
-/** A gradient for the input and one for the weight, each as much work as the product itself. */
+/** A product and its two gradients, for the input and the weight, each as much work as the product. */
 const FORWARD_AND_BACKWARD = 3;
 /** The first layer's input needs no gradient. */
 const FORWARD_AND_WEIGHT = 2;

@@ -1,10 +1,11 @@
-/** @file Clips per second of the loader on AVA-sized pictures, what it costs the main thread, and how long a step waits. */
+/** @file Measures the loader on images of AVA's size: clips per second, work of the main thread, and how long a step waits. */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
+import '../scripts/typescript_threads.mjs';
 import { type Config, configFromOverrides } from '../src/config/index.js';
 import { createTrainLoader } from '../src/data/loading/loader.js';
 
@@ -13,7 +14,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '0,1,2,4' },
     clips: { type: 'string', default: '60' },
     batch: { type: 'string', default: '2' },
-    /** Seconds that simulated steps take: one on a GPU, one on a CPU. */
+    /** Seconds per simulated step: one on a GPU, one on a CPU. */
     steps: { type: 'string', default: '0.5,13' },
   },
 });
@@ -21,12 +22,12 @@ const numbers = (text: string) => text.split(',').map(Number);
 const NUM_CLIPS = Number(values.clips);
 const BATCH = Number(values.batch);
 
-// AVA's pictures: 340 pixels high, here 16:12 as the sample is; key frames a second apart at 30 frames per second.
+// AVA's images: 340 pixels high, here 16:12 as the sample is; key frames a second apart at 30 frames per second.
 const [HEIGHT, WIDTH] = [340, 453];
 const SECONDS = 60;
 const FPS = 30;
 
-/** The sample's frames, scaled, in turn, as one video of a minute. */
+/** A video of one minute, made of the sample's frames, scaled and repeated. */
 async function makeData(folder: string): Promise<string[]> {
   const source = join(import.meta.dirname, '../sample/frames');
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) =>
@@ -40,7 +41,7 @@ async function makeData(folder: string): Promise<string[]> {
   const paths: string[] = [];
   for (let frame = 0; frame < SECONDS * FPS; frame++) {
     const name = `v_${String(frame + 1).padStart(6, '0')}.jpg`;
-    // A tenth of the content suffices; every frame is a file of its own.
+    // A tenth of the content is enough, because every frame is a file of its own.
     if (frame % 10 === 0) {
       const input = join(source, files[(frame / 10) % files.length]);
       await sharp(input).resize(WIDTH, HEIGHT, { fit: 'fill' }).jpeg({ quality: 90 }).toFile(scaled);
@@ -74,13 +75,13 @@ function config(folder: string, workers: number): Config {
   });
 }
 
-/** Milliseconds of processor time, of all threads, since `before`. */
+/** Milliseconds of processor time that all threads took since `before`. */
 function cpuMs(before: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
 }
 
-/** Decoding alone: one picture after the other, as many as `NUM_CLIPS` clips have. */
+/** Decodes the images of `NUM_CLIPS` clips one after the other, and does nothing else. */
 async function decoding(paths: readonly string[]) {
   const count = 16 * NUM_CLIPS;
   const before = process.cpuUsage();
@@ -92,10 +93,10 @@ async function decoding(paths: readonly string[]) {
   return { clipsPerSecond: (NUM_CLIPS * 1000) / (performance.now() - start), cpu: cpuMs(before) / NUM_CLIPS };
 }
 
-/** Loads as fast as it can: clips a second, and what the main thread works for each batch. */
+/** Loads as fast as possible: clips per second, and work of the main thread per batch. */
 async function throughput(folder: string, workers: number) {
   const loader = createTrainLoader(config(folder, workers), { seed: 0 });
-  // Threads have started and memory is there.
+  // By now the threads have started and memory is allocated.
   for (let i = 0; i < 4; i++) await loader.next();
   const count = Math.ceil(NUM_CLIPS / BATCH);
   const start = performance.now();
@@ -109,7 +110,7 @@ async function throughput(folder: string, workers: number) {
   return { clipsPerSecond: (count * BATCH) / seconds, cpu, mainMs: active / count };
 }
 
-/** Milliseconds that a step which itself takes `seconds` waits for its batch: the mean and the longest, after the first. */
+/** Mean and maximum time in ms that a step of `seconds` waits for its batch; the first step does not count. */
 async function waits(folder: string, workers: number, seconds: number, blocking: boolean) {
   const loader = createTrainLoader(config(folder, workers), { seed: 0 });
   const waited: number[] = [];
@@ -119,7 +120,7 @@ async function waits(folder: string, workers: number, seconds: number, blocking:
     await loader.next();
     waited.push(performance.now() - start);
     const end = performance.now() + seconds * 1000;
-    // An engine may hold the main thread for the whole step; otherwise the event loop lives.
+    // Some engines block the main thread for the whole step; with others the event loop goes on.
     if (blocking) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
     else await new Promise((resolve) => setTimeout(resolve, end - performance.now()));
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,15 +1,15 @@
-/** @file What this machine can do at best, to compare with: its matrix products and copies on the engine in use. */
+/** @file Peak rates of this machine for comparison: matrix products and copies on the engine in use. */
 import * as tf from '@tensorflow/tfjs';
 
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Seconds of each of `count` runs of `compute`, after one that is not counted. */
+/** Seconds of each of `count` calls of `compute`; one call before them is not counted. */
 export function timeRuns(compute: () => tf.Tensor | tf.Tensor[], count: number): number[] {
   const run = () => {
     const start = performance.now();
     const results = [tf.tidy(compute)].flat();
-    // Reading one element waits for an engine that works ahead; its copy is small.
+    // Engines work asynchronously; reading one element waits for the result and copies little.
     for (const result of results) tf.tidy(() => result.flatten().slice([0], [1])).dataSync();
     tf.dispose(results);
     return (performance.now() - start) / 1000;
@@ -18,7 +18,7 @@ export function timeRuns(compute: () => tf.Tensor | tf.Tensor[], count: number):
   return Array.from({ length: count }, run);
 }
 
-/** GFLOP/s of the product [2816, 768]·[768, 768], the best of several. */
+/** Best GFLOP/s of several products [2816, 768]·[768, 768]. */
 export function matMulRate(): number {
   const [rows, inner, columns] = [2816, 768, 768];
   return tf.tidy(() => {
@@ -28,7 +28,7 @@ export function matMulRate(): number {
   });
 }
 
-/** GB/s, read and written together, of an addition to 64 MiB: the best of several. */
+/** Best GB/s, read and written together, of several additions to 64 MiB. */
 export function copyRate(): number {
   const size = 2 ** 24;
   return tf.tidy(() => {

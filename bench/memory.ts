@@ -4,6 +4,7 @@
  *   npm run bench:memory -- --config-file F [--minutes M] [--batch B] [--sizes N] [KEY VALUE …]
  */
 import { Command } from 'commander';
+import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
 import { lazyStatistics } from '../src/engine/lazy_hints.js';

@@ -2,7 +2,7 @@
 import type { Batch } from '../src/data/loading/collate.js';
 import { Rng } from '../src/util/random.js';
 
-/** Clips of noise with boxes spread over them. */
+/** Clips of noise with random boxes and actions. */
 export function randomBatch(
   B: number,
   T: number,

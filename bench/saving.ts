@@ -1,5 +1,5 @@
 /**
- * @file What a checkpoint costs a run: the time for which the step waits, and steps beside the writing.
+ * @file Measures the cost of a checkpoint: how long the step waits, and how long steps take while it is written.
  *
  *   npm run bench:saving -- --config-file F [--height H] [--width W] [--steps N] [--folder DIR] [KEY VALUE …]
  */
@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import '../scripts/typescript_threads.mjs';
 import { Checkpointer } from '../src/checkpoint/checkpointer.js';
 
 import { loadConfig } from '../src/config/index.js';

@@ -6,6 +6,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
+import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
@@ -66,7 +67,7 @@ const data = randomBatch(
 
 const matMul = matMulRate();
 const flops = necessaryFlops(config, batch, height, width);
-/** One step's cost: seconds in all, inside compiled graphs, compiling; graphs, nodes; seconds by part. */
+/** Cost of one step: seconds in total, in compiled graphs and in compilation; graphs, nodes; seconds by part. */
 const steps: { whole: number; work: LazyStatistics | null; parts: Record<string, number> }[] = [];
 for (let i = 0; i <= iters; i++) {
   const before = lazyStatistics();
@@ -99,7 +100,7 @@ const result = {
   peak_bytes: process.resourceUsage().maxRSS * 1024,
   first_seconds: first.whole,
   first_compile_seconds: first.work?.compileSeconds ?? null,
-  /** JavaScript: tracing, planning, feeding. */
+  /** Time in JavaScript: tracing, planning, feeding. */
   javascript_seconds: of(({ whole, work }) =>
     work ? whole - work.runSeconds - work.compileSeconds : undefined,
   ),
@@ -111,7 +112,7 @@ const result = {
 };
 console.log(flags.json ? JSON.stringify(result) : result);
 
-/** What happened between two readings. */
+/** The difference between two readings. */
 function difference(after: LazyStatistics | null, before: LazyStatistics | null): LazyStatistics | null {
   if (!after || !before) return null;
   const less = (a: Record<string, number>, b: Record<string, number>) =>

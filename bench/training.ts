@@ -1,4 +1,4 @@
-/** @file What the benchmarks of training share: a model with random weights, and its steps. */
+/** @file A model with random weights and its training steps, for benchmarks. */
 import type { Config } from '../src/config/index.js';
 import type { Batch } from '../src/data/loading/collate.js';
 import { initializeParameters } from '../src/nn/module.js';
@@ -11,12 +11,12 @@ export function makeTrainingState(config: Config): TrainingState {
   return state;
 }
 
-/** Returns a function that makes one whole training step, done when it resolves, and returns the loss. */
+/** Returns a function that runs one whole training step and resolves to its loss once the engine has finished. */
 export function stepOf(state: TrainingState, options: StepOptions = {}): (batch: Batch) => Promise<number> {
   let step = 0;
   return async (batch) => {
     const { total } = await trainStep(state, batch, stepRng(0, step++), options);
-    // Reading a weight waits for an engine that works on its own.
+    // Engines work asynchronously; reading a weight waits for the update.
     state.model.parameters()[0].value.dataSync();
     return total;
   };

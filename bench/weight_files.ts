@@ -1,5 +1,5 @@
 /**
- * @file Time and memory of converting, describing and verifying a weight file, each in a process of its own.
+ * @file Measures time and memory to convert, describe and verify a weight file, each in a process of its own.
  *
  *   npm run bench:files -- [--mib 1024] [--tensors 16]
  */

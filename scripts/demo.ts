@@ -5,6 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import './typescript_threads.mjs';
 import { openConsoleLog } from '../src/cli/console.js';
 import { reportError } from '../src/cli/errors.js';
 import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
@@ -22,7 +23,7 @@ import { train } from '../src/training/train.js';
 const OUTPUT_DIR = join('output', process.argv.includes('--long') ? 'demo-long' : 'demo');
 const root = fileURLToPath(new URL('..', import.meta.url));
 const ENGINE = { engine: 'auto', device: 'auto', verbose: false } as const;
-/** What the weights in checkpoints/ were made with: the same configuration, 3,000 iterations. */
+/** Settings that made the weights in checkpoints/: the same configuration, 3,000 iterations. */
 const LONG =
   'SOLVER.MAX_EPOCH 200 SOLVER.SCHEDULER half_period_cosine SOLVER.CHECKPOINT_PERIOD 50 SOLVER.EVAL_PERIOD 20'.split(
     ' ',
@@ -44,7 +45,7 @@ async function demo(args: string[]): Promise<number> {
   const configure = (...more: string[]) =>
     loadConfig(file, [...overrides, 'OUTPUT_DIR', OUTPUT_DIR, ...more]);
 
-  // A demo starts afresh. What it made in a minute is made again; what took half an hour stays.
+  // The short demo starts anew; results of the long one, which takes half an hour, are kept.
   if (!long) rmSync(OUTPUT_DIR, { recursive: true, force: true });
   const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
   const { signal } = stop;
@@ -70,7 +71,7 @@ async function demo(args: string[]): Promise<number> {
   return 0;
 }
 
-/** How well the model knows what it was trained on: with 30 key frames from one camera that is what it can learn. */
+/** Tests on the training frames: 30 key frames from one camera are too few to learn more. */
 async function testOnTrainingFrames(
   configure: (...more: string[]) => LoadedConfig,
   weights: string,
@@ -86,7 +87,7 @@ async function testOnTrainingFrames(
   if (report) console.log(resultsTable(report.results));
 }
 
-/** Draws detections in the validation clip, writes the report, and says where they are. */
+/** Draws detections in the validation clip, writes the report, and prints the paths. */
 async function show(loaded: LoadedConfig): Promise<void> {
   const { config } = loaded;
   const frames = join(config.DATA.PATH_TO_DATA_DIR, config.AVA.FRAME_DIR);
@@ -123,7 +124,7 @@ async function show(loaded: LoadedConfig): Promise<void> {
 
 function showTrained(): void {
   console.log(
-    '\nA minute is too short to learn it. What the long run (--long) made is in the repository:\n' +
+    '\nA minute of training is too short. The weights of the long run (--long) are in the repository:\n' +
       '  npx stmixer detect --config-file config_files/sample.yaml --input sample/frames/vtest_train \\\n' +
       '      --out output/detections MODEL.WEIGHT checkpoints/sample.pth',
   );

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Trains on this machine, or as a Slurm job that may be requeued: it continues from the last checkpoint of its
-# OUTPUT_DIR where there is one. Five minutes before the time limit it saves and ends. The first argument is the
-# configuration; flags and KEY VALUE pairs follow.
+# Trains on this machine, or as a Slurm job that may be requeued: continues from the last checkpoint in OUTPUT_DIR, if
+# there is one, and saves and ends five minutes before the time limit. The first argument is the configuration; flags
+# and KEY VALUE pairs follow.
 #
 #   scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
 #   sbatch scripts/train.sh config_files/my_VMAEv2-ViTB-16x4.yaml --transfer --no-head MODEL.WEIGHT weights.pth
@@ -21,11 +21,11 @@ fi
 cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")/..}"
 config=$1
 shift
-# Under nohup, or where SIGHUP is ignored otherwise, a hang-up must not end the training; Node cannot tell by itself.
+# If SIGHUP is ignored, as under nohup, a hang-up must not end the training. Node cannot find that out by itself.
 if [ -n "$(trap -p HUP)" ]; then export STMIXER_IGNORE_SIGHUP=1; fi
-# Pictures are decoded in libuv's pool, which otherwise has four threads.
+# Images are decoded in libuv's thread pool, which has four threads by default.
 export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-$(getconf _NPROCESSORS_ONLN)}"
-# --overwrite starts afresh, which is the opposite of --resume.
+# --overwrite starts anew, which excludes --resume.
 resume=--resume
 for word in "$@"; do
   if [ "$word" = --overwrite ]; then resume=; fi

@@ -1,6 +1,7 @@
 /** @file What the package offers to programs; the command line is the other way in. */
 
 export { type Config, defaultConfig, type LoadedConfig, loadConfig } from './config/index.js';
+export type { Batch } from './data/loading/collate.js';
 export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loading/loader.js';
 export { type DetectOptions, type DetectReporter, type DetectSummary, detect } from './detect/detect.js';
 export { drawBoxes } from './drawing/draw_boxes.js';
@@ -26,3 +27,4 @@ export {
 } from './solver/index.js';
 export { computeGradients } from './training/step.js';
 export { type TrainOptions, train } from './training/train.js';
+export { Rng } from './util/random.js';

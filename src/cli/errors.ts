@@ -1,7 +1,7 @@
 /** @file What a user sees of an error, and the exit code. */
-import { partFailure } from '../../bin/load_failure.js';
 import { UserError } from '../errors.js';
 import { systemErrorMeaning } from '../files/system_errors.js';
+import { partFailure } from './process/load_failure.js';
 
 /** Prints the error to standard error; returns the exit code. `verbose` adds the stack trace. */
 export function reportError(error: unknown, verbose: boolean): number {

@@ -15,9 +15,6 @@ import { reportCommand } from './report.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
 
-// For the launcher, which holds signals back until the program is loaded.
-export { HANG_UP_IS_IGNORED, holdSignals, reportError };
-
 const USAGE_ERROR = 2;
 
 /** Runs `stmixer <argv…>` and sets the exit code of the process; never throws. */

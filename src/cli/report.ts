@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { goOnWithoutOutput } from './output.js';
 import { print } from './process/print.js';
+import { StopSignals } from './process/signals.js';
 import { endingOnSignals } from './signals.js';
 
 interface Flags {
@@ -17,18 +18,17 @@ export function reportCommand(): Command {
     .addOption(
       new Option(
         '--out <file>',
-        'the page, with a folder of curves beside it; OUTPUT_DIR/report/index.html without it',
+        'file of the page, with a folder of curves beside it (default: OUTPUT_DIR/report/index.html)',
       ).conflicts(['watch', 'port']),
     )
     .option('--watch', 'serve the page to this machine and keep it up to date; writes nothing')
-    .addOption(new Option('--port <number>', 'of --watch; any free one without it').argParser(parsePort))
+    .addOption(new Option('--port <number>', 'port for --watch (default: any free one)').argParser(parsePort))
     .option('--verbose', 'show where errors come from')
-    .action(async (outputDir: string, { out, watch, port }: Flags, command: Command) => {
-      if (port !== undefined && !watch) command.error('error: --port needs --watch');
-      if (watch) {
-        goOnWithoutOutput('the report is served until a signal ends it');
-        const { watchRun } = await import('../report/watch.js');
-        process.exitCode = await watchRun(outputDir, port ?? 0);
+    .action(async (outputDir: string, flags: Flags, command: Command) => {
+      const { out, port } = flags;
+      if (port !== undefined && !flags.watch) command.error('error: --port needs --watch');
+      if (flags.watch) {
+        await watch(outputDir, port ?? 0);
         return;
       }
       // Loaded late, so that --help is answered at once.
@@ -36,6 +36,20 @@ export function reportCommand(): Command {
       const { html, folder, curves } = await endingOnSignals(() => writeReport(outputDir, { html: out }));
       print(`${html}: the report, and ${curves.size} curves as SVG and PNG in ${folder}\n`);
     });
+}
+
+/** Serves the report until a signal comes. */
+async function watch(outputDir: string, port: number): Promise<void> {
+  goOnWithoutOutput('the report is served until a signal ends it');
+  const { watchRun } = await import('../report/watch.js');
+  const signals = new StopSignals((name) => name);
+  try {
+    const onListening = (url: string) => print(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
+    await watchRun(outputDir, { port, signal: signals.signal, onListening });
+    process.exitCode = signals.exitCode;
+  } finally {
+    signals.close();
+  }
 }
 
 function parsePort(text: string): number {

@@ -1,35 +1,34 @@
-/** @file The plots of a run: which curves there are, from its metrics and evaluations. */
-
+/** @file The figures of a run, from its metrics and evaluations. */
 import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
 import { significant } from '../util/text.js';
 import type { Bar, Line, Plot } from './plot.js';
 import { type Point, quantile, smooth, thin } from './series.js';
 
-/** A plot with its words. */
+/** A plot with its title and a note. */
 export interface Figure {
-  /** Of its files, and its id in the page. */
+  /** Name of its files, and its id in the page. */
   readonly name: string;
   readonly title: string;
-  /** A sentence on what is shown. */
+  /** A sentence that says what the plot shows. */
   readonly note: string;
   readonly plot: Plot;
-  /** How much of a wide page it takes. */
+  /** Width of the figure in a wide page. */
   readonly share: 'whole' | 'half' | 'third' | 'quarter';
 }
 
-/** With more classes than this the bars show the best and the worst only, so many of each. */
-const MOST_BARS = 20;
+/** With more classes than this, the bars show only the best and the worst. */
+const MAX_BARS = 20;
 const BARS_OF_EACH = 10;
 
-/** Steps that took this many times as long as most others lie above the plot, or nothing else could be read. */
+/** Steps that took this many times longer than 90 % of all are left out: they would flatten the rest of the plot. */
 const OUTLIER = 3;
-/** From this ratio on rates are plotted logarithmically. */
+/** If the highest learning rate is this many times the lowest one, the axis is logarithmic. */
 const LOGARITHMIC_FROM = 20;
 
 const GIB = 2 ** 30;
 
-/** The loss: the mean between logged lines, and a line through it. */
+/** The loss as logged, and smoothed. */
 export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {
   const points = thin(
     metrics.map(({ iteration, lossAverage, loss }) => ({ x: iteration, y: lossAverage ?? loss })),
@@ -42,13 +41,12 @@ export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {
   return {
     name: 'loss',
     title: 'Training loss',
-    note: 'What is minimised: the mean of all terms, averaged since the line before.',
+    note: 'The mean of all loss terms, averaged since the previous logged line.',
     share: 'whole',
     plot: {
       kind: 'lines',
       ...ITERATIONS,
       yTitle: 'loss',
-      yFormat: '~g',
       lines: isNoisy
         ? [logged, { name: 'smoothed', points: smoothed, colour: 'blue', width: 2.5 }]
         : [single],
@@ -63,9 +61,9 @@ const TERM_TITLES: Record<string, string> = {
   loss_bbox: 'Boxes, L1',
 };
 
-/** The terms of the loss, each in all stages of the decoder. */
+/** One figure per term of the loss, with a line per decoder stage. */
 export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
-  // Stage by stage as the names tell: `loss_ce_0` is the first stage's, `loss_ce` the last one's.
+  // `loss_ce_0` belongs to the first stage, `loss_ce` to the last one.
   const stages = new Map<string, Map<number, string>>();
   for (const name of new Set(metrics.flatMap(({ losses }) => [...losses.keys()]))) {
     const [, term, stage] = /^(.*?)(?:_(\d+))?$/.exec(name)!;
@@ -94,7 +92,6 @@ export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
           kind: 'lines' as const,
           ...ITERATIONS,
           yTitle: '',
-          yFormat: '~g',
           lines: lines.filter(({ points }) => hasValues(points)),
         },
       };
@@ -102,10 +99,10 @@ export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
     .filter(({ plot }) => plot.lines.length > 0);
 }
 
-const ITERATIONS = { xTitle: 'iteration', xFormat: ',d' };
+const ITERATIONS = { xTitle: 'iteration' };
 
-/** The learning rates; groups with the same rates share a line. */
-export function rateFigure(metrics: readonly MetricsLine[]): Figure | null {
+/** The learning rates; parameter groups with the same learning rates share a line. */
+export function lrFigure(metrics: readonly MetricsLine[]): Figure | null {
   const groups = Math.max(0, ...metrics.map(({ lr }) => lr.length));
   const byValues = new Map<string, { points: Point[]; groups: number[] }>();
   for (let group = 0; group < groups; group++) {
@@ -116,22 +113,22 @@ export function rateFigure(metrics: readonly MetricsLine[]): Figure | null {
   }
   const curves = [...byValues.values()];
   if (curves.length === 0) return null;
-  const rates = curves.flatMap(({ points }) => points.flatMap(({ y }) => y ?? []));
-  const [low, high] = [Math.min(...rates), Math.max(...rates)];
+  const values = curves.flatMap(({ points }) => points.flatMap(({ y }) => y ?? []));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
   const colours = ['blue', 'orange', 'green', 'ink', 'muted'] as const;
   return {
     name: 'learning_rate',
     title: 'Learning rate',
-    note: `${curves.length === 1 ? 'The same for all parameter groups' : 'By parameter group'}, before layer decay.`,
+    note: `${curves.length === 1 ? 'All parameter groups' : 'By parameter group'}, before layer decay.`,
     share: 'third',
     plot: {
       kind: 'lines',
       ...ITERATIONS,
-      yTitle: 'rate',
-      yFormat: '~e',
+      yTitle: 'lr',
+      yText: (value) => (value === 0 ? '0' : Number(value.toPrecision(6)).toExponential()),
       logarithmic: low > 0 && high / low >= LOGARITHMIC_FROM,
       lines: curves.map(({ points, groups: members }, i) => ({
-        name: curves.length === 1 ? 'rate' : `group ${members.join(', ')}`,
+        name: curves.length === 1 ? 'lr' : `group ${members.join(', ')}`,
         points,
         colour: colours[i % colours.length],
         width: 2,
@@ -140,7 +137,7 @@ export function rateFigure(metrics: readonly MetricsLine[]): Figure | null {
   };
 }
 
-/** Seconds per step, and how many of them were spent waiting for data. */
+/** Seconds per step, and the part of them that the step waited for data. */
 export function timeFigure(metrics: readonly MetricsLine[]): Figure | null {
   const usual = quantile(
     metrics.map(({ seconds }) => seconds),
@@ -157,13 +154,12 @@ export function timeFigure(metrics: readonly MetricsLine[]): Figure | null {
   return {
     name: 'step_time',
     title: 'Seconds per step',
-    note: `With the part that was spent waiting for data.${left}`,
+    note: `Including the time spent waiting for data.${left}`,
     share: 'third',
     plot: {
       kind: 'lines',
       ...ITERATIONS,
       yTitle: 'seconds',
-      yFormat: '~g',
       lines: [
         { name: 'step', points: series(({ seconds }) => seconds), colour: 'blue', width: 2, area: true },
         {
@@ -178,7 +174,7 @@ export function timeFigure(metrics: readonly MetricsLine[]): Figure | null {
   };
 }
 
-/** Memory of the process. */
+/** Resident memory of the process. */
 export function memoryFigure(metrics: readonly MetricsLine[]): Figure | null {
   const points = thin(
     metrics.map(({ iteration, memoryBytes }) => ({
@@ -190,19 +186,18 @@ export function memoryFigure(metrics: readonly MetricsLine[]): Figure | null {
   return {
     name: 'memory',
     title: 'Memory',
-    note: 'Of the process that trains, resident.',
+    note: 'Resident memory of the training process.',
     share: 'third',
     plot: {
       kind: 'lines',
       ...ITERATIONS,
       yTitle: 'GiB',
-      yFormat: '~g',
       lines: [{ name: 'memory', points, colour: 'green', width: 2, area: true }],
     },
   };
 }
 
-/** Mean average precision over the iterations, the best marked. */
+/** Mean average precision over the iterations, with the best one marked. */
 export function mapFigure(evaluations: readonly Evaluation[]): Figure | null {
   const points = thin(evaluations.map(({ iteration, mAP }) => ({ x: iteration, y: mAP })));
   const best = bestEvaluation(evaluations);
@@ -210,25 +205,24 @@ export function mapFigure(evaluations: readonly Evaluation[]): Figure | null {
   return {
     name: 'map',
     title: 'Mean average precision',
-    note: 'On the test lists, at IoU 0.5; the best is marked.',
+    note: 'On the test lists, at IoU 0.5. The ring marks the best.',
     share: isLong(evaluations[evaluations.length - 1]) ? 'whole' : 'half',
     plot: {
       kind: 'lines',
       ...ITERATIONS,
       yTitle: 'mAP',
-      yFormat: '~g',
       lines: [{ name: 'mAP', points, colour: 'blue', width: 2, dots: points.length <= 60 }],
       marked: { x: best.iteration, y: best.mAP, text: `best ${significant(best.mAP, 3)}` },
     },
   };
 }
 
-/** Whether there are too many classes for bars of all. */
+/** Whether there are more classes than bars. */
 function isLong({ perClass }: Evaluation): boolean {
-  return rankedClasses(perClass).length > MOST_BARS;
+  return rankedClasses(perClass).length > MAX_BARS;
 }
 
-/** Average precision of the classes: of all, or of the best and the worst where there are many. */
+/** Average precision of all classes, or of the best and the worst if there are many. */
 export function classFigures(evaluation: Evaluation): Figure[] {
   const ranked = rankedClasses(evaluation.perClass);
   const figure = (name: string, title: string, note: string, classes: readonly RankedClass[]): Figure => ({
@@ -241,14 +235,14 @@ export function classFigures(evaluation: Evaluation): Figure[] {
   if (ranked.length === 0) return [];
   if (!isLong(evaluation)) {
     return [
-      figure('class_ap', 'Average precision by class', 'Best first; n is the number of true boxes.', ranked),
+      figure('class_ap', 'Average precision by class', 'Best first. n is the number of true boxes.', ranked),
     ];
   }
   return [
     figure(
       'class_ap_best',
       `The ${BARS_OF_EACH} best classes`,
-      'Average precision; n is the number of true boxes.',
+      'Average precision. n is the number of true boxes.',
       ranked.slice(0, BARS_OF_EACH),
     ),
     figure(
@@ -271,8 +265,8 @@ function toBar({ name, ap, groundTruth }: RankedClass): Bar {
   return { name, value: ap, note: `${ap.toFixed(3)} · n ${groundTruth.toLocaleString('en')}` };
 }
 
-/** How many precision-recall curves are drawn: of the classes with the most ground truth, whose curves are smoothest. */
-const MOST_CURVES = 8;
+/** Number of precision-recall curves. The classes with the most ground truth have the smoothest ones. */
+const MAX_CURVES = 8;
 
 /** Precision over recall of the classes with the most ground truth. */
 export function precisionRecallFigures(
@@ -283,7 +277,7 @@ export function precisionRecallFigures(
   return curves
     .filter(({ id }) => byId.get(id)?.ap != null)
     .sort((a, b) => byId.get(b.id)!.groundTruth - byId.get(a.id)!.groundTruth)
-    .slice(0, MOST_CURVES)
+    .slice(0, MAX_CURVES)
     .map(({ id, name, precision, recall }, i) => ({
       name: `precision_recall_${i + 1}`,
       title: name,
@@ -293,8 +287,6 @@ export function precisionRecallFigures(
         kind: 'lines' as const,
         xTitle: 'recall',
         yTitle: 'precision',
-        xFormat: '~g',
-        yFormat: '~g',
         xDomain: [0, 1] as const,
         yDomain: [0, 1] as const,
         lines: [

@@ -1,4 +1,4 @@
-/** @file A few clips out of a csv of detections, however large: AVA's has more rows than a report would want to read. */
+/** @file Reads a few clips from a csv of detections without reading all of it: AVA's has millions of rows. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { splitCsv } from '../evaluation/ava_csv.js';
 
@@ -16,12 +16,12 @@ export interface CsvClip {
 }
 
 const CHUNK = 1 << 18;
-/** More than any clip has: 100 persons with 80 actions are half a megabyte. */
+/** Upper bound for the rows of a clip: 100 persons with 80 actions take half a megabyte. */
 const MAX_CLIP_BYTES = 1 << 23;
 
 /**
- * Up to `count` clips, evenly spaced in the file, whose rows `video,second,x1,y1,x2,y2,action id,score` stand clip by
- * clip. Rows that are none are passed over. Throws the error of the operating system where the file cannot be read.
+ * Reads up to `count` clips, evenly spaced in the file. Rows are `video,second,x1,y1,x2,y2,action id,score`, and those of a
+ * clip follow each other; other rows are skipped. Throws the error of the operating system if the file cannot be read.
  */
 export function pickClips(file: string, count: number): CsvClip[] {
   const descriptor = openSync(file, 'r');
@@ -38,7 +38,7 @@ export function pickClips(file: string, count: number): CsvClip[] {
   }
 }
 
-/** The first clip that begins at or after a byte; null behind the last. */
+/** The first clip that begins at or after a byte offset; null if there is none. */
 function clipAfter(descriptor: number, offset: number, size: number): CsvClip | null {
   const buffers: Buffer[] = [];
   for (let read = 0; read < MAX_CLIP_BYTES; read += CHUNK) {
@@ -47,11 +47,11 @@ function clipAfter(descriptor: number, offset: number, size: number): CsvClip | 
     buffers.push(chunk);
     const isEnd = offset + read + chunk.length >= size;
     const rows = Buffer.concat(buffers).toString('utf8').split('\n');
-    // In the middle of a file the first row is cut, and so is the last one of what was read.
+    // The first and the last row may be cut off, unless they are at the ends of the file.
     const parsed = rows
       .slice(offset === 0 ? 0 : 1, isEnd ? undefined : -1)
       .flatMap((row) => parseRow(row) ?? []);
-    // The clip that the offset falls into may have begun before it.
+    // The clip at the offset may have begun before it.
     const begin = offset === 0 ? 0 : parsed.findIndex((row) => row.key !== parsed[0].key);
     const clip = begin < 0 ? [] : parsed.slice(begin).filter(({ key }) => key === parsed[begin].key);
     if (clip.length > 0 && (isEnd || begin + clip.length < parsed.length)) return toClip(clip);

@@ -1,4 +1,4 @@
-/** @file Pictures of the test clips for the page: what is true beside what the last evaluation found. */
+/** @file Draws example clips of the last evaluation for the page: true boxes beside detections. */
 import sharp from 'sharp';
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
@@ -14,7 +14,7 @@ import type { Run } from '../run/read_run.js';
 import { type CsvClip, pickClips } from './detections_csv.js';
 import { type ExamplePicture, exampleDetections } from './examples.js';
 
-/** A key frame drawn twice; pictures are data URIs. */
+/** A key frame drawn twice, with the true boxes and with the detections. */
 export interface ExampleFigure {
   readonly caption: string;
   readonly truth: EmbeddedPicture;
@@ -22,19 +22,20 @@ export interface ExampleFigure {
 }
 
 export interface EmbeddedPicture {
+  /** Data URI. */
   readonly uri: string;
   readonly width: number;
   readonly height: number;
-  /** What is to be seen, in words. */
+  /** Description of the image. */
   readonly alt: string;
 }
 
 const COUNT = 4;
-/** Pictures are as wide as they are shown on a desktop, and small enough to be embedded. */
+/** Width in pixels on a desktop; small enough to be embedded. */
 const WIDTH = 800;
 const QUALITY = 62;
 
-/** The pictures of an evaluation, or a sentence why there are none. */
+/** Examples of an evaluation, or a sentence that says why there are none. */
 export async function examplePictures(run: Run, evaluation: Evaluation): Promise<ExampleFigure[] | string> {
   const file = evaluationFile(run.folder, evaluation, DETECTIONS);
   if (file === null || !run.config?.config) {
@@ -89,7 +90,7 @@ function toClipDetections(
     clip: { clipId, videoIndex: dataset.keyFrames[clipId].videoIndex, videoName: video, second },
     detections: {
       boxes: Float32Array.from(persons.flatMap(({ box }) => box)),
-      // AVA's csv has no probability of being a person.
+      // AVA's csv has no person scores.
       personScores: new Float32Array(persons.length).fill(Number.NaN),
       actionScores,
     },
@@ -108,7 +109,7 @@ async function drawExample({ caption, path, boxes }: ExamplePicture): Promise<Ex
       uri: `data:image/webp;base64,${data.toString('base64')}`,
       width: info.width,
       height: info.height,
-      alt: `${caption}: ${shown.map(({ labels }) => labels.join(' and ') || 'person').join('; ') || 'nobody'}`,
+      alt: `${caption}: ${shown.map(({ labels }) => labels.join(' and ') || 'person').join('; ') || 'no person'}`,
     };
   };
   return { caption, truth: await draw('truth'), found: await draw('detection') };

@@ -1,26 +1,26 @@
-/** @file A few clips of an evaluation as pictures to draw: the true boxes beside the detections. */
+/** @file Chooses a few clips of an evaluation as examples, with their true boxes and detections. */
 import type { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { ActionLabel } from '../data/datasets/label_map.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { namePeople, personBox } from '../evaluation/people.js';
 import type { ClipDetections } from '../evaluation/types.js';
 
-/** Actions from this probability on are named, the likeliest first, and not more of them than fit beside a box. */
+/** Minimum probability of the actions that are named, and how many of them fit beside a box. */
 const ACTION_THRESHOLD = 0.3;
 const MAX_ACTIONS = 3;
 
 export interface ExamplePicture {
   readonly caption: string;
-  /** The key frame's picture. */
+  /** Image file of the key frame. */
   readonly path: string;
-  /** Truth first, so that detections lie on top. */
+  /** True boxes first, so that detections are drawn on top. */
   readonly boxes: readonly DrawnBox[];
 }
 
 /**
- * `count` of the clips, evenly spaced and the same ones in every evaluation, each with its truth and its detections,
- * which are those that count: persons above the threshold of the evaluation. Actions that `labels` leaves out are not
- * named, as they do not count either.
+ * Chooses `count` of the clips, evenly spaced and the same in every evaluation, each with its true boxes and the detections
+ * above the person threshold of the evaluation. Actions that `labels` does not hold are not named, because they do not
+ * count either.
  */
 export function exampleDetections(
   dataset: AvaDataset,

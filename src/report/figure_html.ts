@@ -1,12 +1,13 @@
-/** @file A figure in the page: drawn for wide and for narrow screens, with its legend, a sentence, and its numbers. */
+/** @file A figure in the page: drawings for wide and narrow screens, the legend, and a table of its numbers. */
 import { significant } from '../util/text.js';
 import type { Figure } from './curves.js';
-import { Html, html } from './markup.js';
-import { colour } from './palette.js';
+import { type Html, html } from './markup.js';
+import { variableColour } from './palette.js';
+import { PAGE_PEN } from './pen.js';
 import { legendOf } from './picture.js';
 import { type DrawnPlot, drawPlot, type LinePlot, type PlotSize } from './plot.js';
 
-/** By the class of the drawing, of which the style sheet shows the one that fits; letters never get too small. */
+/** Sizes by CSS class. The style sheet shows the drawing that fits, so that letters never get too small. */
 const SIZES: Record<Figure['share'], Record<string, PlotSize>> = {
   whole: {
     narrow: { width: 334, height: 250, fontSize: 12 },
@@ -30,13 +31,12 @@ const SIZES: Record<Figure['share'], Record<string, PlotSize>> = {
 };
 
 /** The figure as HTML. */
-export async function figureHtml(figure: Figure): Promise<Html> {
+export function figureHtml(figure: Figure): Html {
   const { name, title, note, plot, share } = figure;
   const label = `${title}. ${describe(figure)}`;
-  const drawings: Html[] = [];
-  for (const [kind, size] of Object.entries(SIZES[share])) {
-    drawings.push(svgElement(kind, label, await drawPlot(plot, size)));
-  }
+  const drawings = Object.entries(SIZES[share]).map(([kind, size]) =>
+    svgElement(kind, label, drawPlot(plot, size, PAGE_PEN)),
+  );
   const [legend, numbers] =
     plot.kind === 'lines' ? [legendHtml(plot), numbersHtml(figure, plot)] : [null, null];
   return html`<figure class="card ${share}" id="${name}">
@@ -48,7 +48,7 @@ ${numbers}</figure>
 
 function svgElement(kind: string, label: string, { width, height, body, frame }: DrawnPlot): Html {
   const numbers = [frame.left, frame.right, frame.top, frame.bottom, frame.from, frame.to].join(' ');
-  return html`<svg class="${kind}" role="img" aria-label="${label}" viewBox="0 0 ${width} ${height}" data-frame="${numbers}">${new Html(body)}</svg>`;
+  return html`<svg class="${kind}" role="img" aria-label="${label}" viewBox="0 0 ${width} ${height}" data-frame="${numbers}">${body}</svg>`;
 }
 
 function legendHtml(plot: LinePlot): Html | null {
@@ -56,13 +56,13 @@ function legendHtml(plot: LinePlot): Html | null {
   if (lines.length === 0) return null;
   const items = lines.map(
     (line) =>
-      html`<li><svg class="key" viewBox="0 0 18 8" aria-hidden="true"><path d="M0 4h18" stroke="${colour(line.colour)}" stroke-width="${line.width + 0.75}" opacity="${line.opacity ?? 1}"/></svg>${line.name}</li>`,
+      html`<li><svg class="key" viewBox="0 0 18 8" aria-hidden="true"><path d="M0 4h18" stroke="${variableColour(line.colour)}" stroke-width="${line.width + 0.75}" opacity="${line.opacity ?? 1}"/></svg>${line.name}</li>`,
   );
   return html`<ul class="legend">${items}</ul>
 `;
 }
 
-/** The numbers of the lines, one row per point; the page's script reads them for what it shows at the pointer. */
+/** The numbers of the lines, one row per point. The script of the page shows the row at the pointer. */
 function numbersHtml({ title }: Figure, { xTitle, lines }: LinePlot): Html {
   const columns = lines.map(({ points }) => new Map(points.map(({ x, y }) => [x, y])));
   const places = [...new Set(lines.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) => a - b);
@@ -86,7 +86,7 @@ function value(y: number | null | undefined): string {
   return y === null || y === undefined ? '–' : significant(y, 4);
 }
 
-/** What a reader who cannot see the plot learns from it. */
+/** Describes the plot for readers who cannot see it. */
 function describe({ plot }: Figure): string {
   if (plot.kind === 'bars')
     return plot.bars.map(({ name, value }) => `${name} ${value.toFixed(2)}`).join(', ');

@@ -1,27 +1,27 @@
-/** @file The page: valid, complete, self-contained, and nothing in a run becomes markup. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** @file The page and the figures of the report. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HtmlValidate } from 'html-validate';
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { evaluationLine, metricsLine, writeRunFolder } from '../../test/support/run_folder.js';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { readRun } from '../run/read_run.js';
+import type { Figure } from './curves.js';
 import { figuresOf, reportHtml } from './html.js';
-import { figureSvg, svgToPng } from './picture.js';
+import { PNG_PEN } from './pen.js';
+import { figurePng, figureSvg } from './picture.js';
 import { examplesOf, writeReport } from './write.js';
 
 const THREE = ['stand', 'walk', 'carry/hold (an object)'];
 const SIXTY = [...THREE, ...Array.from({ length: 57 }, (_, i) => `class & number ${i}`)];
 const HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">';
 
+const { at } = temporaryFiles();
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-report-'));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = at();
 });
 
 async function report(): Promise<string> {
@@ -29,7 +29,7 @@ async function report(): Promise<string> {
   return reportHtml(run, { figures: figuresOf(run), examples: await examplesOf(run) });
 }
 
-/** What a validator says; style is not its business here. */
+/** Findings of the validator. */
 async function problemsOf(page: string): Promise<string[]> {
   const validator = new HtmlValidate({
     extends: ['html-validate:standard', 'html-validate:a11y'],
@@ -41,7 +41,7 @@ async function problemsOf(page: string): Promise<string[]> {
   );
 }
 
-/** Addresses that a browser would load; those of names (xmlns) and in text are none. */
+/** Addresses that a browser would load. Namespaces (xmlns) and addresses in text are not among them. */
 function addresses(page: string): string[] {
   const attributes = [...page.matchAll(/\b(?:src|href|xlink:href|action|data|poster|srcset)="([^"]*)"/g)].map(
     ([, at]) => at,
@@ -89,7 +89,7 @@ describe('the page', () => {
     expect(page.length).toBeLessThan(2_000_000);
   });
 
-  it('says in words what is missing', async () => {
+  it('says which parts of a run are missing', async () => {
     writeFileSync(join(folder, 'metrics.jsonl'), metricsLine(1));
     const page = await report();
     expect(await problemsOf(page)).toEqual([]);
@@ -100,7 +100,7 @@ describe('the page', () => {
     expect(await report()).toContain('No examples');
   });
 
-  it('says where data are not reachable', async () => {
+  it('says that the test data cannot be read', async () => {
     writeRunFolder(folder, { iterations: 60, names: THREE });
     const file = join(folder, 'config.yaml');
     const text = readFileSync(file, 'utf8').replace(
@@ -134,8 +134,8 @@ describe('the page', () => {
   });
 });
 
-describe('the curves', () => {
-  it('stand beside the page as SVG and PNG in colours of their own', async () => {
+describe('the figures', () => {
+  it('are written beside the page as SVG and PNG, with fixed colours', async () => {
     writeRunFolder(folder, { iterations: 600, names: THREE });
     const { curves } = await writeReport(folder, { html: join(folder, 'elsewhere', 'page.html') });
     expect([...curves.keys()]).toEqual([
@@ -164,16 +164,17 @@ describe('the curves', () => {
     expect(readFileSync(join(folder, 'elsewhere', 'page.html'), 'utf8')).toContain('<title>');
   });
 
-  it('need no font of the machine', async () => {
-    const svg = await figureSvg({
+  it('are drawn without fonts of the machine', async () => {
+    const figure: Figure = {
       name: 'x',
       title: 'A <title> & more',
       note: '',
       share: 'half',
       plot: { kind: 'bars', bars: [{ name: '"quoted"', value: 0.5, note: '' }], colour: 'blue' },
-    });
-    expect(svg).toContain('A &lt;title&gt; &amp; more');
-    const { data, info } = await sharp(await svgToPng(svg))
+    };
+    expect(figureSvg(figure)).toContain('A &lt;title&gt; &amp; more');
+    expect(figureSvg(figure, PNG_PEN)).not.toContain('<text');
+    const { data, info } = await sharp(await figurePng(figure))
       .greyscale()
       .raw()
       .toBuffer({ resolveWithObject: true });

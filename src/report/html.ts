@@ -1,5 +1,6 @@
-/** @file The report of a run as one HTML page that needs nothing else. */
+/** @file The report of a run as one HTML page that loads nothing else. */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { readPrecisionRecall } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
@@ -7,17 +8,17 @@ import {
   classFigures,
   type Figure,
   lossFigure,
+  lrFigure,
   mapFigure,
   memoryFigure,
   precisionRecallFigures,
-  rateFigure,
   termFigures,
   timeFigure,
 } from './curves.js';
 import type { ExampleFigure } from './example_pictures.js';
 import { figureHtml } from './figure_html.js';
 import { Html, html } from './markup.js';
-import { LIVE_SCRIPT, POINTER_SCRIPT } from './script.js';
+import { paletteCss } from './palette.js';
 import {
   classTable,
   configSection,
@@ -30,9 +31,8 @@ import {
   sentence,
   summarySection,
 } from './sections.js';
-import { STYLE } from './style.js';
 
-/** The plots of a run by the section that they stand in. */
+/** The figures of a run by section of the page. */
 export interface Figures {
   readonly loss: readonly Figure[];
   readonly terms: readonly Figure[];
@@ -48,7 +48,7 @@ export function figuresOf(run: Run): Figures {
   return {
     loss: some(lossFigure(metrics)),
     terms: termFigures(metrics),
-    pace: some(rateFigure(metrics), timeFigure(metrics), memoryFigure(metrics)),
+    pace: some(lrFigure(metrics), timeFigure(metrics), memoryFigure(metrics)),
     evaluation: last ? [...some(mapFigure(evaluations)), ...classFigures(last)] : [],
     precisionRecall: last ? precisionRecallFigures(readPrecisionRecall(run.folder, last), last) : [],
   };
@@ -57,17 +57,17 @@ export function figuresOf(run: Run): Figures {
 export interface PageOptions {
   readonly figures: Figures;
   readonly examples: readonly ExampleFigure[] | string;
-  /** Of a page that asks the server that it came from for news: the state of the files that it shows. */
+  /** State of the files that the page shows. Such a page asks the server that it came from for changes. */
   readonly version?: string;
 }
 
 /** The whole page. */
-export async function reportHtml(run: Run, { figures, examples, version }: PageOptions): Promise<string> {
+export function reportHtml(run: Run, { figures, examples, version }: PageOptions): string {
   const name = basename(resolve(run.folder));
-  const sections = await sectionsOf(run, figures, examples);
+  const sections = sectionsOf(run, figures, examples);
   const live = version !== undefined;
-  const script = live ? `${POINTER_SCRIPT}${LIVE_SCRIPT}` : POINTER_SCRIPT;
-  // Whatever a name or a setting might smuggle in: the browser runs this one script and loads nothing.
+  const script = asset('page.js');
+  // The browser runs this one script and loads nothing, whatever a name or a setting may contain.
   const policy = [
     "default-src 'none'",
     'img-src data:',
@@ -85,7 +85,7 @@ export async function reportHtml(run: Run, { figures, examples, version }: PageO
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${name}: stmixer run</title>
 <link rel="icon" href="data:,">
-<style>${new Html(STYLE)}</style>
+<style>${new Html(paletteCss() + asset('page.css'))}</style>
 ${live ? html`<noscript><meta http-equiv="refresh" content="20"></noscript>` : null}
 </head>
 <body>
@@ -116,7 +116,7 @@ ${content}
   return text;
 }
 
-async function sectionsOf(run: Run, figures: Figures, examples: PageOptions['examples']): Promise<Section[]> {
+function sectionsOf(run: Run, figures: Figures, examples: PageOptions['examples']): Section[] {
   const last = run.evaluations.at(-1);
   const waiting = 'Waiting for the first line of metrics.jsonl.';
   const notEvaluated =
@@ -129,27 +129,27 @@ async function sectionsOf(run: Run, figures: Figures, examples: PageOptions['exa
       id: 'losses',
       title: 'Loss',
       content: figures.loss.length
-        ? html`${await draw(figures.loss)}${await termsHtml(figures.terms)}`
+        ? html`${draw(figures.loss)}${termsHtml(figures.terms)}`
         : sentence(waiting),
     },
     {
       id: 'pace',
-      title: 'Rate and pace',
-      content: figures.pace.length ? await draw(figures.pace) : sentence(waiting),
+      title: 'Learning rate and pace',
+      content: figures.pace.length ? draw(figures.pace) : sentence(waiting),
     },
     {
       id: 'evaluation',
       title: 'Evaluation',
       content: last
-        ? html`${evaluationSentence(last)}${await draw(figures.evaluation)}${classTable(last)}`
+        ? html`${evaluationSentence(last)}${draw(figures.evaluation)}${classTable(last)}`
         : sentence(notEvaluated),
     },
     {
       id: 'precision-recall',
       title: 'Precision and recall',
       content: figures.precisionRecall.length
-        ? html`<p>Of the classes with the most true boxes.</p>
-${await draw(figures.precisionRecall)}`
+        ? html`<p>Classes with the most true boxes.</p>
+${draw(figures.precisionRecall)}`
         : sentence(
             last
               ? `There are no curves in ${last.folder || 'the folder of the evaluation'}.`
@@ -162,15 +162,18 @@ ${await draw(figures.precisionRecall)}`
   ];
 }
 
-async function termsHtml(terms: readonly Figure[]): Promise<Html | null> {
+function termsHtml(terms: readonly Figure[]): Html | null {
   if (terms.length === 0) return null;
-  return html`<p class="lead">Its terms, smoothed: <b class="last">last stage</b> of the decoder over <b class="earlier">earlier stages</b>, the fainter the earlier.</p>
-${await draw(terms)}`;
+  return html`<p class="lead">Terms of the loss, smoothed: <b class="last">last stage</b> of the decoder over <b class="earlier">earlier stages</b>, earlier ones fainter.</p>
+${draw(terms)}`;
 }
 
-async function draw(figures: readonly Figure[]): Promise<Html> {
-  const drawn: Html[] = [];
-  for (const figure of figures) drawn.push(await figureHtml(figure));
-  return html`<div class="grid">${drawn}</div>
+function draw(figures: readonly Figure[]): Html {
+  return html`<div class="grid">${figures.map(figureHtml)}</div>
 `;
+}
+
+/** The text of a file that becomes part of the page. */
+function asset(name: string): string {
+  return readFileSync(new URL(`assets/${name}`, import.meta.url), 'utf8');
 }

@@ -1,4 +1,4 @@
-/** @file HTML from template strings in which every value is escaped: names and settings of a run are never markup. */
+/** @file HTML and SVG from template strings that escape every value: names and settings of a run never become markup. */
 
 /** Text that is HTML already. */
 export class Html {
@@ -7,7 +7,7 @@ export class Html {
 
 type Value = Html | string | number | null | readonly Value[];
 
-/** HTML with the values as text; `Html` stays what it is, lists are joined, null is nothing. */
+/** Template tag: escapes values, except `Html`; joins lists; omits null. */
 export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(parts.reduce((text, part, i) => text + render(values[i - 1]) + part));
 }

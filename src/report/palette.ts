@@ -1,4 +1,4 @@
-/** @file Colours of the report: CSS variables in the page, so that light and dark follow the reader, fixed ones in files. */
+/** @file Colours of the report: CSS variables in the page, so that it can be light or dark, and fixed ones in files. */
 
 interface Palette {
   readonly background: string;
@@ -15,7 +15,7 @@ interface Palette {
 
 export type ColourName = keyof Palette;
 
-/** Text has a contrast of at least 4.5 to surface and background, the lines of curves at least 3. */
+/** Both palettes: text has a contrast of at least 4.5 to surface and background, lines of plots at least 3. */
 const LIGHT: Palette = {
   background: '#f5f6f4',
   surface: '#ffffff',
@@ -42,21 +42,21 @@ const DARK: Palette = {
   warning: '#f2a05c',
 };
 
-/** A colour as plots and styles name it. */
-export function colour(name: ColourName): string {
+/** The CSS variable of a colour. */
+export function variableColour(name: ColourName): string {
   return `var(--${name})`;
 }
 
-/** The declarations of both palettes, for a style sheet. */
+/** The colour of the light palette. */
+export function fixedColour(name: ColourName): string {
+  return LIGHT[name];
+}
+
+/** Declarations of both palettes for a style sheet; the reader's system chooses. */
 export function paletteCss(): string {
   const declare = (palette: Palette) =>
     Object.entries(palette)
       .map(([name, value]) => `--${name}:${value}`)
       .join(';');
-  return `:root{color-scheme:light dark;${declare(LIGHT)}}\n@media(prefers-color-scheme:dark){:root{${declare(DARK)}}}`;
-}
-
-/** The same text with the light palette's colours in the place of variables. */
-export function withFixedColours(svg: string): string {
-  return svg.replace(/var\(--(\w+)\)/g, (_, name: ColourName) => LIGHT[name]);
+  return `:root{color-scheme:light dark;${declare(LIGHT)}}\n@media(prefers-color-scheme:dark){:root{${declare(DARK)}}}\n`;
 }

@@ -1,9 +1,9 @@
-/** @file A figure as a picture of its own: SVG with title and legend in fixed colours, and PNG without need of a font. */
+/** @file A figure as a picture of its own: SVG with title and legend, and PNG. */
 import sharp from 'sharp';
-import { textPath, textWidth } from '../drawing/text.js';
 import type { Figure } from './curves.js';
-import { type ColourName, colour, withFixedColours } from './palette.js';
-import { drawPlot, type LinePlot } from './plot.js';
+import { type Html, html } from './markup.js';
+import { type Pen, PNG_PEN, SVG_PEN } from './pen.js';
+import { drawPlot, type LinePlot, textRoom } from './plot.js';
 
 const SIZES = {
   whole: { width: 800, height: 300 },
@@ -14,73 +14,52 @@ const SIZES = {
 const FONT_SIZE = 12;
 const TITLE_SIZE = 16;
 const MARGIN = 20;
+const NOTE_HEIGHT = 34;
+const LEGEND_HEIGHT = 26;
+/** Length of the line that stands for a curve in the legend. */
+const KEY_WIDTH = 18;
 /** Pixels of the PNG per unit of the SVG. */
 const PNG_SCALE = 2;
 
 /** The figure as an SVG document. */
-export async function figureSvg({ title, note, plot, share }: Figure): Promise<string> {
-  const drawn = await drawPlot(plot, { ...SIZES[share], fontSize: FONT_SIZE });
+export function figureSvg(figure: Figure, pen: Pen = SVG_PEN): string {
+  const { title, note, plot, share } = figure;
+  const drawn = drawPlot(plot, { ...SIZES[share], fontSize: FONT_SIZE }, pen);
   const legend = plot.kind === 'lines' ? legendOf(plot) : [];
-  const top = MARGIN + TITLE_SIZE + 26 + (legend.length > 0 ? 26 : 0);
-  const [width, height] = [drawn.width + 2 * MARGIN, top + drawn.height + MARGIN];
-  const words = (x: number, y: number, size: number, ink: ColourName, content: string, weight = '') =>
-    `<text transform="translate(${x},${y})" font-family="sans-serif" font-size="${size}px"${weight} fill="${colour(ink)}">${escapeXml(content)}</text>`;
-  let x = MARGIN;
-  const keys = legend.map(({ name, ...line }) => {
-    const key =
-      `<line x1="${x}" x2="${x + 18}" y1="${top - 14}" y2="${top - 14}" stroke="${colour(line.colour)}" ` +
-      `stroke-width="${line.width}" opacity="${line.opacity ?? 1}"/>` +
-      words(x + 24, top - 10, FONT_SIZE, 'muted', name);
-    x += Math.ceil(24 + textWidth(name, FONT_SIZE) * 1.15 + 18);
-    return key;
-  });
-  return withFixedColours(
-    [
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
-      `<title>${escapeXml(title)}</title>`,
-      `<rect width="${width}" height="${height}" fill="${colour('surface')}"/>`,
-      words(MARGIN, MARGIN + TITLE_SIZE - 2, TITLE_SIZE, 'ink', title, ' font-weight="bold"'),
-      words(MARGIN, MARGIN + TITLE_SIZE + 18, FONT_SIZE, 'muted', note),
-      ...keys,
-      `<g transform="translate(${MARGIN},${top})">${drawn.body}</g>`,
-      '</svg>',
-      '',
-    ].join('\n'),
-  );
+  const top = MARGIN + TITLE_SIZE + NOTE_HEIGHT + (legend.length > 0 ? LEGEND_HEIGHT : 0);
+  const [width, height] = [drawn.width + 2 * MARGIN, Math.ceil(top + drawn.height + MARGIN)];
+  const words = { x: MARGIN, y: MARGIN + TITLE_SIZE - 2 };
+  return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif">
+<title>${title}</title>
+<rect width="${width}" height="${height}" fill="${pen.colour('surface')}"/>
+${pen.text({ ...words, text: title, size: TITLE_SIZE, colour: 'ink', bold: true })}
+${pen.text({ ...words, y: words.y + 20, text: note, size: FONT_SIZE, colour: 'muted' })}
+${legendKeys(legend, top - 14, pen)}
+<g transform="translate(${MARGIN},${top})">${drawn.body}</g>
+</svg>
+`.text;
 }
 
-/** The lines that a legend has to name; none where one line says what it is by the title. */
+function legendKeys(lines: LinePlot['lines'], y: number, pen: Pen): Html[] {
+  let x = MARGIN;
+  return lines.map(({ name, colour, width, opacity = 1 }) => {
+    const text = x + KEY_WIDTH + FONT_SIZE / 2;
+    const key = html`<path d="M${x} ${y}h${KEY_WIDTH}" stroke="${pen.colour(colour)}" stroke-width="${width}" opacity="${opacity}"/>${pen.text(
+      { x: text, y: y + FONT_SIZE / 3, text: name, size: FONT_SIZE, colour: 'muted' },
+    )}`;
+    x = Math.ceil(text + textRoom(name, FONT_SIZE) + KEY_WIDTH);
+    return key;
+  });
+}
+
+/** The lines that a legend has to name; none if there is one line, which the title names. */
 export function legendOf({ lines }: LinePlot): LinePlot['lines'] {
   return lines.length > 1 ? lines : [];
 }
 
-/** An SVG document of `figureSvg` as PNG. Letters become outlines first: a bare machine has no fonts to draw them with. */
-export function svgToPng(svg: string): Promise<Buffer> {
-  const outlined = svg.replace(/<text ([^>]*)>([^<]*)<\/text>/g, (_, attributes: string, content: string) => {
-    const size = Number(/font-size="([\d.]+)px"/.exec(attributes)?.[1] ?? FONT_SIZE);
-    const text = unescapeXml(content);
-    const shift = { middle: -0.5, end: -1 }[/text-anchor="(\w+)"/.exec(attributes)?.[1] ?? ''] ?? 0;
-    // The font has one weight; a line around the letters makes them bold.
-    const bold = attributes.includes('font-weight="bold"')
-      ? ` stroke="${/fill="([^"]*)"/.exec(attributes)?.[1]}" stroke-width="${size * 0.03}"`
-      : '';
-    const kept = attributes.replace(/(?:text-anchor|font-[a-z]+)="[^"]*"/g, '');
-    return `<path ${kept}${bold} d="${textPath(text, shift * textWidth(text, size), 0, size)}"/>`;
-  });
-  return sharp(Buffer.from(outlined), { density: 72 * PNG_SCALE })
+/** The figure as a PNG file. */
+export function figurePng(figure: Figure): Promise<Buffer> {
+  return sharp(Buffer.from(figureSvg(figure, PNG_PEN)), { density: 72 * PNG_SCALE })
     .png()
     .toBuffer();
-}
-
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-
-function escapeXml(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => ENTITIES[character]);
-}
-
-function unescapeXml(text: string): string {
-  return text.replace(
-    /&(?:amp|lt|gt|quot|#39);/g,
-    (entity) => ({ '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"' })[entity] ?? "'",
-  );
 }

@@ -1,7 +1,9 @@
-/** @file Plots as SVG, drawn by Vega: lines over an axis, and bars of named values. */
-import { type Axis, Error as LOG_ERRORS, type Mark, parse, type Scale, type Spec, View } from 'vega';
-import { fitText } from '../drawing/text.js';
-import { type ColourName, colour } from './palette.js';
+/** @file Plots as SVG: lines over an axis, and bars of named values. */
+import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from 'd3-scale';
+import { area as areaPath, line as linePath } from 'd3-shape';
+import { type Html, html } from './markup.js';
+import type { ColourName } from './palette.js';
+import type { Label, Pen } from './pen.js';
 import type { Point } from './series.js';
 
 export interface Line {
@@ -14,23 +16,20 @@ export interface Line {
   readonly area?: boolean;
   /** A dot at every point. */
   readonly dots?: boolean;
-  /** Not named in the legend and the table. */
-  readonly silent?: boolean;
 }
 
 export interface LinePlot {
   readonly kind: 'lines';
   readonly xTitle: string;
   readonly yTitle: string;
-  /** As d3-format writes it; of the axes. */
-  readonly xFormat: string;
-  readonly yFormat: string;
-  /** The range of the axes; without it that of the points, y from 0. */
+  /** Text of a number at the y axis; the plain number without it. */
+  readonly yText?: (value: number) => string;
+  /** Ranges of the axes; without them those of the points, y from 0. */
   readonly xDomain?: readonly [number, number];
   readonly yDomain?: readonly [number, number];
   readonly logarithmic?: boolean;
   readonly lines: readonly Line[];
-  /** A point with a ring around it and words beside it. */
+  /** A point with a ring around it and words above it. */
   readonly marked?: { readonly x: number; readonly y: number; readonly text: string };
 }
 
@@ -49,15 +48,15 @@ export interface BarPlot {
 
 export type Plot = LinePlot | BarPlot;
 
-/** How large a plot is drawn. */
+/** Size of a drawing, in units of the SVG. */
 export interface PlotSize {
   readonly width: number;
-  /** Of line plots; bars take what they need. */
+  /** Height of line plots; the height of bars follows from their number. */
   readonly height: number;
   readonly fontSize: number;
 }
 
-/** Where the axes lie in the drawing, and the values at both ends of the horizontal one. */
+/** The place of the axes in the drawing, and the values at both ends of the horizontal one. */
 export interface PlotFrame {
   readonly left: number;
   readonly right: number;
@@ -70,239 +69,139 @@ export interface PlotFrame {
 export interface DrawnPlot {
   readonly width: number;
   readonly height: number;
-  /** The contents of an `svg` element of this width and height; colours are variables. */
-  readonly body: string;
+  /** Contents of an `svg` element of this width and height. */
+  readonly body: Html;
   readonly frame: PlotFrame;
 }
 
-const FONT = 'sans-serif';
+/** Heights and widths in em, as in a style sheet. */
+const LINE_HEIGHT = 1.5;
+const GAP = 0.5;
+/** Mean width of a character: the font is the reader's, so that text cannot be measured. */
+const CHARACTER_WIDTH = 0.55;
+
+const MAX_X_TICKS = 10;
+const LINES_PER_Y_TICK = 3;
 
 /** Draws a plot. */
-export async function drawPlot(plot: Plot, size: PlotSize): Promise<DrawnPlot> {
-  const { spec, frame } = plot.kind === 'lines' ? lineSpec(plot, size) : barSpec(plot, size);
-  const view = new View(parse(spec), { renderer: 'none', logLevel: LOG_ERRORS });
-  try {
-    const svg = await view.toSVG();
-    return { width: size.width, height: frame.bottom + bottomMargin(plot, size), body: contents(svg), frame };
-  } finally {
-    view.finalize();
+export function drawPlot(plot: Plot, size: PlotSize, pen: Pen): DrawnPlot {
+  return plot.kind === 'lines' ? drawLines(plot, size, pen) : drawBars(plot, size, pen);
+}
+
+type Scale = ScaleContinuousNumeric<number, number>;
+
+interface Axis {
+  readonly scale: Scale;
+  readonly ticks: readonly { readonly value: number; readonly text: string }[];
+}
+
+function drawLines(plot: LinePlot, size: PlotSize, pen: Pen): DrawnPlot {
+  const { width, height, fontSize } = size;
+  const line = LINE_HEIGHT * fontSize;
+  const [top, bottom] = [round(line + fontSize), round(height - 2 * line)];
+  const y = yAxis(plot, size, [bottom, top]);
+  const widest = Math.max(...y.ticks.map(({ text }) => textRoom(text, fontSize)));
+  const [left, right] = [round(widest + GAP * fontSize), round(width - GAP * fontSize)];
+  const x = xAxis(plot, size, [left, right]);
+  const label = (at: Pick<Label, 'x' | 'y' | 'text' | 'anchor'>) =>
+    pen.text({ ...at, size: fontSize, colour: 'muted' });
+  const body = html`${y.ticks.map(({ value, text }) => {
+    const at = round(y.scale(value));
+    return html`<path d="M${left} ${at}H${right}" stroke="${pen.colour('grid')}"/>${label({
+      x: round(left - GAP * fontSize),
+      y: round(at + fontSize / 3),
+      text,
+      anchor: 'end',
+    })}`;
+  })}<path d="M${left} ${bottom}H${right}" stroke="${pen.colour('muted')}"/>${x.ticks.map(({ value, text }) =>
+    label({ ...anchored(x.scale(value), text, size), y: round(bottom + fontSize * 1.4), text }),
+  )}${label({ x: 0, y: fontSize, text: plot.yTitle })}${label({
+    x: right,
+    y: round(height - GAP * fontSize),
+    text: plot.xTitle,
+    anchor: 'end',
+  })}${plot.lines.map((one) => lineMarks(one, x.scale, y.scale, pen))}${
+    plot.marked ? markedPoint(plot.marked, { x: x.scale, y: y.scale, size }, pen) : null
+  }`;
+  const [from, to] = x.scale.domain();
+  return { width, height, body, frame: { left, right, top, bottom, from, to } };
+}
+
+function yAxis(plot: LinePlot, { fontSize }: PlotSize, range: [number, number]): Axis {
+  const toText = plot.yText ?? plainNumber;
+  const toTicks = (values: readonly number[]) => values.map((value) => ({ value, text: toText(value) }));
+  if (plot.logarithmic) {
+    const scale = scaleLog(yRange(plot), range).nice();
+    // Between the powers of ten there is no room for numbers.
+    return { scale, ticks: toTicks(scale.ticks().filter((value) => Number.isInteger(Math.log10(value)))) };
   }
+  const count = Math.max(2, (range[0] - range[1]) / (LINES_PER_Y_TICK * LINE_HEIGHT * fontSize));
+  const scale = plot.yDomain
+    ? scaleLinear(plot.yDomain, range)
+    : scaleLinear(yRange(plot), range).nice(count);
+  return { scale, ticks: toTicks(scale.ticks(count)) };
 }
 
-/** What is between the tags of the `svg` element, without what neither shows nor says anything. */
-function contents(svg: string): string {
-  return svg
-    .replace(/^[\s\S]*?<svg[^>]*>/, '')
-    .replace(/<\/svg>\s*$/, '')
-    .replace(/<path class="(?:background|foreground)"[^>]*\/>/g, '')
-    .replace(
-      / (?:class|role|pointer-events|aria-[a-z]+|stroke-miterlimit|opacity|stroke-width)="([^"]*)"/g,
-      (text) => (/ (?:opacity|stroke-width)="(?!1")/.test(text) ? text : ''),
-    )
-    .replace(/<g><\/g>/g, '');
+/** The axis with as many numbers as fit beside each other. */
+function xAxis(plot: LinePlot, { fontSize }: PlotSize, range: [number, number]): Axis {
+  const scale = scaleLinear(plot.xDomain ?? xRange(plot.lines), range);
+  let ticks: Axis['ticks'] = [];
+  for (let count = MAX_X_TICKS; count > 0; count--) {
+    ticks = scale.ticks(count).map((value) => ({ value, text: plainNumber(value) }));
+    const room = Math.max(...ticks.map(({ text }) => textRoom(text, fontSize)));
+    if (ticks.length * (room + 2 * fontSize) <= range[1] - range[0]) break;
+  }
+  return { scale, ticks };
 }
 
-const leftMargin = ({ fontSize }: PlotSize) => Math.round(fontSize * 3.4);
-const topMargin = ({ fontSize }: PlotSize) => Math.round(fontSize * 2.1);
-const bottomMargin = (plot: Plot, { fontSize }: PlotSize) =>
-  plot.kind === 'lines' ? Math.round(fontSize * 3.1) : 2;
+function lineMarks(line: Line, x: Scale, y: Scale, pen: Pen): Html {
+  const { points, area, dots, width, opacity = 1 } = line;
+  const paint = pen.colour(line.colour);
+  const isKnown = (point: Point) => point.y !== null;
+  const atX = (point: Point) => x(point.x);
+  const atY = (point: Point) => y(point.y!);
+  const top = linePath<Point>(atX, atY).defined(isKnown).digits(1)(points as Point[]);
+  const filled = areaPath<Point>(atX, y.range()[0], atY).defined(isKnown).digits(1);
+  return html`<g opacity="${opacity}">${
+    area ? html`<path d="${filled(points as Point[])}" fill="${paint}" fill-opacity="0.2"/>` : null
+  }<path d="${top}" fill="none" stroke="${paint}" stroke-width="${width}" stroke-linejoin="round"/>${
+    dots
+      ? points
+          .filter(isKnown)
+          .map(
+            (point) =>
+              html`<circle cx="${round(atX(point))}" cy="${round(atY(point))}" r="3" fill="${paint}"/>`,
+          )
+      : null
+  }</g>`;
+}
 
-function lineSpec(plot: LinePlot, size: PlotSize): { spec: Spec; frame: PlotFrame } {
-  const { fontSize } = size;
-  const [xDomain, yDomain] = [plot.xDomain ?? xRange(plot.lines), plot.yDomain ?? yRange(plot)];
-  const frame = {
-    left: leftMargin(size),
-    right: size.width - Math.round(fontSize * 0.9),
-    top: topMargin(size),
-    bottom: size.height - bottomMargin(plot, size),
-    from: xDomain[0],
-    to: xDomain[1],
-  };
-  const [width, height] = [frame.right - frame.left, frame.bottom - frame.top];
-  const scales: Scale[] = [
-    { name: 'x', type: 'linear', domain: [...xDomain], range: 'width', zero: false },
-    plot.logarithmic
-      ? { name: 'y', type: 'log', domain: [...yDomain], range: 'height' }
-      : {
-          name: 'y',
-          type: 'linear',
-          domain: [...yDomain],
-          range: 'height',
-          nice: !plot.yDomain,
-          zero: false,
-        },
-  ];
-  const text = (x: number, y: number, words: string, align: 'left' | 'right'): Mark => ({
-    type: 'text',
-    aria: false,
-    encode: {
-      enter: {
-        x: { value: x },
-        y: { value: y },
-        text: { value: words },
-        align: { value: align },
-        fill: { value: colour('muted') },
-        fontSize: { value: fontSize },
-        font: { value: FONT },
-      },
-    },
+interface Coordinates {
+  readonly x: Scale;
+  readonly y: Scale;
+  readonly size: PlotSize;
+}
+
+function markedPoint({ x, y, text }: NonNullable<LinePlot['marked']>, scales: Coordinates, pen: Pen): Html {
+  const { size } = scales;
+  const [cx, cy] = [round(scales.x(x)), round(scales.y(y))];
+  const label = pen.text({
+    ...anchored(cx, text, size),
+    y: round(cy - size.fontSize),
+    text,
+    size: size.fontSize,
+    colour: 'ink',
+    bold: true,
   });
-  const spec: Spec = {
-    width,
-    height,
-    autosize: 'none',
-    padding: margins(frame, size),
-    data: plot.lines.map(({ points }, i) => ({
-      name: `line${i}`,
-      values: points.map(({ x, y }) => ({ x, y })),
-    })),
-    scales,
-    axes: axes(plot, yDomain, size, width, height),
-    marks: [
-      text(-frame.left, -Math.round(fontSize * 1.1), plot.yTitle, 'left'),
-      text(width, height + Math.round(fontSize * 2.7), plot.xTitle, 'right'),
-      ...plot.lines.flatMap((line, i) => lineMarks(line, `line${i}`)),
-      ...(plot.marked ? markedPoint(plot.marked, xDomain, fontSize) : []),
-    ],
-  };
-  return { spec, frame };
+  return html`<circle cx="${cx}" cy="${cy}" r="6" fill="none" stroke="${pen.colour('ink')}" stroke-width="2"/>${label}`;
 }
 
-function margins({ left, right, top, bottom }: PlotFrame, { width }: PlotSize) {
-  return { left, top, right: width - right, bottom };
-}
-
-function axes(
-  plot: LinePlot,
-  yDomain: readonly number[],
-  size: PlotSize,
-  width: number,
-  height: number,
-): Axis[] {
-  const { fontSize } = size;
-  const common: Partial<Axis> = {
-    ticks: false,
-    aria: false,
-    labelFont: FONT,
-    labelFontSize: fontSize,
-    labelColor: colour('muted'),
-    labelPadding: Math.round(fontSize * 0.6),
-  };
-  return [
-    {
-      ...common,
-      scale: 'y',
-      orient: 'left',
-      domain: false,
-      grid: true,
-      gridColor: colour('grid'),
-      encode: labels(plot.yFormat),
-      // Between the powers of ten the labels of a logarithmic axis would only crowd it.
-      ...(plot.logarithmic
-        ? { values: powersOfTen(yDomain) }
-        : { tickCount: Math.max(2, Math.round(height / (fontSize * 4))) }),
-    },
-    {
-      ...common,
-      scale: 'x',
-      orient: 'bottom',
-      domainColor: colour('muted'),
-      encode: labels(plot.xFormat),
-      tickCount: Math.max(2, Math.min(10, Math.round(width / (fontSize * 5.5)))),
-      labelFlush: true,
-      labelOverlap: 'greedy',
-    },
-  ];
-}
-
-/** Zero is 0 in every format. */
-function labels(format: string): Axis['encode'] {
-  return {
-    labels: { update: { text: { signal: `datum.value === 0 ? '0' : format(datum.value, '${format}')` } } },
-  };
-}
-
-function powersOfTen([low, high]: readonly number[]): number[] {
-  const from = Math.ceil(Math.log10(low) - 1e-9);
-  const to = Math.floor(Math.log10(high) + 1e-9);
-  return Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
-}
-
-function lineMarks(line: Line, data: string): Mark[] {
-  const at = {
-    x: { scale: 'x', field: 'x' },
-    y: { scale: 'y', field: 'y' },
-    defined: { signal: 'isValid(datum.y)' },
-    opacity: { value: line.opacity ?? 1 },
-  };
-  const paint = { value: colour(line.colour) };
-  const marks: Mark[] = [];
-  if (line.area) {
-    marks.push({
-      type: 'area',
-      aria: false,
-      from: { data },
-      encode: { enter: { ...at, y2: { scale: 'y', value: 0 }, fill: paint, fillOpacity: { value: 0.2 } } },
-    });
-  }
-  marks.push({
-    type: 'line',
-    aria: false,
-    from: { data },
-    encode: {
-      enter: { ...at, stroke: paint, strokeWidth: { value: line.width }, strokeJoin: { value: 'round' } },
-    },
-  });
-  if (line.dots) {
-    const { defined, ...place } = at;
-    marks.push({
-      type: 'symbol',
-      aria: false,
-      from: { data },
-      encode: { enter: { ...place, size: [{ test: defined.signal, value: 28 }, { value: 0 }], fill: paint } },
-    });
-  }
-  return marks;
-}
-
-function markedPoint(
-  { x, y, text }: NonNullable<LinePlot['marked']>,
-  [from, to]: readonly [number, number],
-  fontSize: number,
-): Mark[] {
-  const place = { x: { scale: 'x', value: x }, y: { scale: 'y', value: y } };
-  const share = to > from ? (x - from) / (to - from) : 0;
-  const align = share < 0.2 ? 'left' : share > 0.8 ? 'right' : 'center';
-  return [
-    {
-      type: 'symbol',
-      aria: false,
-      encode: {
-        enter: {
-          ...place,
-          size: { value: 110 },
-          stroke: { value: colour('ink') },
-          strokeWidth: { value: 2 },
-        },
-      },
-    },
-    {
-      type: 'text',
-      aria: false,
-      encode: {
-        enter: {
-          ...place,
-          dy: { value: -fontSize },
-          text: { value: text },
-          align: { value: align },
-          fill: { value: colour('ink') },
-          font: { value: FONT },
-          fontSize: { value: fontSize },
-          fontWeight: { value: 'bold' },
-        },
-      },
-    },
-  ];
+/** A place for text that is centred at x unless it would leave the drawing. */
+function anchored(x: number, text: string, { width, fontSize }: PlotSize): Pick<Label, 'x' | 'anchor'> {
+  const half = textRoom(text, fontSize) / 2;
+  if (x < half) return { x: 0, anchor: 'start' };
+  if (x > width - half) return { x: width, anchor: 'end' };
+  return { x: round(x), anchor: 'middle' };
 }
 
 function xRange(lines: readonly Line[]): [number, number] {
@@ -312,69 +211,47 @@ function xRange(lines: readonly Line[]): [number, number] {
 }
 
 function yRange({ lines, logarithmic, marked }: LinePlot): [number, number] {
-  const values = lines.flatMap(({ points }) => points.flatMap(({ y }) => (y === null ? [] : [y])));
+  const values = lines.flatMap(({ points }) => points.flatMap(({ y }) => y ?? []));
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (logarithmic) return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high))];
-  // Room above for the words beside the marked point.
+  if (logarithmic) return [low, high];
+  // Room above for the words at the marked point.
   const top = marked ? high * 1.18 : high;
   return [Math.min(0, low), top > 0 ? top : 1];
 }
 
-/** Each bar with its name and value above it, so that long names have room on a narrow screen. */
-function barSpec({ bars, colour: paint }: BarPlot, size: PlotSize): { spec: Spec; frame: PlotFrame } {
-  const { width, fontSize } = size;
-  const row = Math.round(fontSize * 2.9);
-  const thickness = Math.round(fontSize * 0.6);
-  const height = row * bars.length;
-  const values = bars.map(({ name, value, note }, i) => ({
-    name: fitText(name, fontSize * 1.1, width * 0.68),
-    value,
-    note,
-    y: i * row,
-  }));
-  const text = (field: string, x: number, align: 'left' | 'right', ink: ColourName): Mark => ({
-    type: 'text',
-    aria: false,
-    from: { data: 'bars' },
-    encode: {
-      enter: {
-        x: { value: x },
-        y: { field: 'y', offset: Math.round(fontSize * 1.1) },
-        text: { field },
-        align: { value: align },
-        fill: { value: colour(ink) },
-        font: { value: FONT },
-        fontSize: { value: fontSize },
-      },
-    },
-  });
-  const bar = (x2: object, fill: ColourName): Mark => ({
-    type: 'rect',
-    aria: false,
-    from: { data: 'bars' },
-    encode: {
-      enter: {
-        x: { value: 0 },
-        x2,
-        y: { field: 'y', offset: Math.round(fontSize * 1.6) },
-        height: { value: thickness },
-        cornerRadius: { value: 2 },
-        fill: { value: colour(fill) },
-      },
-    },
-  });
-  const spec: Spec = {
-    width,
-    height,
-    autosize: 'none',
-    data: [{ name: 'bars', values }],
-    scales: [{ name: 'x', type: 'linear', domain: [0, 1], range: 'width' }],
-    marks: [
-      text('name', 0, 'left', 'ink'),
-      text('note', width, 'right', 'muted'),
-      bar({ value: width }, 'grid'),
-      bar({ scale: 'x', field: 'value' }, paint),
-    ],
-  };
-  return { spec, frame: { left: 0, right: width, top: 0, bottom: height, from: 0, to: 1 } };
+/** Draws each bar with its name and value above it, so that long names have room on a narrow screen. */
+function drawBars({ bars, colour }: BarPlot, { width, fontSize }: PlotSize, pen: Pen): DrawnPlot {
+  const row = 2 * LINE_HEIGHT * fontSize;
+  const x = scaleLinear([0, 1], [0, width]);
+  const bar = (y: number, to: number, paint: ColourName) =>
+    html`<rect y="${y}" width="${round(x(to))}" height="${round(GAP * fontSize)}" rx="2" fill="${pen.colour(paint)}"/>`;
+  const body = html`${bars.map(({ name, value, note }, i) => {
+    const baseline = round(i * row + fontSize);
+    const y = round(i * row + LINE_HEIGHT * fontSize);
+    const room = width - textRoom(note, fontSize) - fontSize;
+    return html`${pen.text({ x: 0, y: baseline, text: shorten(name, room, fontSize), size: fontSize, colour: 'ink' })}${pen.text(
+      { x: width, y: baseline, text: note, size: fontSize, colour: 'muted', anchor: 'end' },
+    )}${bar(y, 1, 'grid')}${bar(y, value, colour)}`;
+  })}`;
+  const height = round(row * bars.length);
+  return { width, height, body, frame: { left: 0, right: width, top: 0, bottom: height, from: 0, to: 1 } };
+}
+
+/** The width that text may take. */
+export function textRoom(text: string, fontSize: number): number {
+  return text.length * CHARACTER_WIDTH * fontSize;
+}
+
+/** The text, or as much of its beginning as has room. */
+function shorten(text: string, room: number, fontSize: number): string {
+  const count = Math.floor(room / (CHARACTER_WIDTH * fontSize));
+  return text.length <= count ? text : `${text.slice(0, count - 1).trimEnd()}…`;
+}
+
+function plainNumber(value: number): string {
+  return value.toLocaleString('en', { maximumSignificantDigits: 6 });
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
 }

@@ -1,4 +1,4 @@
-/** @file The sections of the page that are words and tables. */
+/** @file The sections of the page that consist of text and tables. */
 import { configLines } from '../config/dump.js';
 import { type Config, defaultConfig } from '../config/index.js';
 import type { RunConfig } from '../run/config.js';
@@ -11,7 +11,7 @@ import type { EmbeddedPicture, ExampleFigure } from './example_pictures.js';
 import { type Html, html } from './markup.js';
 import { headlines } from './summary.js';
 
-/** A part of the page with its heading. */
+/** A section of the page with its heading. */
 export interface Section {
   readonly id: string;
   readonly title: string;
@@ -40,7 +40,7 @@ export function summarySection(run: Run): Section {
   return { id: 'summary', title: 'Summary', content: html`<dl class="tiles">${tiles}</dl>` };
 }
 
-/** All classes of an evaluation in a table. */
+/** A table of all classes of an evaluation. */
 export function classTable(evaluation: Evaluation): Html {
   const ranks = new Map(rankedClasses(evaluation.perClass).map(({ id }, i) => [id, i]));
   const rankOf = ({ id }: { id: number }) => ranks.get(id) ?? ranks.size;
@@ -57,7 +57,7 @@ export function classTable(evaluation: Evaluation): Html {
 `;
 }
 
-/** When and on what the numbers of an evaluation were found. */
+/** A sentence about the evaluation: iteration, number of clips, time, and result. */
 export function evaluationSentence({ iteration, clips, seconds, mAP }: Evaluation): Html {
   const amount = clips === null ? '' : ` on ${clips.toLocaleString('en')} clips`;
   const took = seconds === null ? '' : ` in ${duration(seconds)}`;
@@ -104,7 +104,7 @@ export function configSection(config: RunConfig | null): Section {
 ${whole}`);
 }
 
-/** The settings that are not the defaults, as YAML has them. */
+/** The settings that differ from the defaults, as YAML writes them. */
 export function changedSettings(config: Config): { key: string; value: string; usual: string }[] {
   const textOf = (line: { text: string }) => line.text.slice(line.text.indexOf(': ') + 2);
   const usual = new Map(configLines(defaultConfig()).map((line) => [line.key, textOf(line)]));
@@ -165,7 +165,7 @@ function environmentRows(environment: Json): [string, Html | string][] {
   return rows;
 }
 
-/** Warnings of the run, and what of its files could not be read; null where there is nothing to say. */
+/** Warnings of the run, and notes on files that could not be read; null if there are none. */
 export function messagesSection({ messages, notes }: Run): Section | null {
   if (messages.length + notes.length === 0) return null;
   const items = [
@@ -184,7 +184,7 @@ export function messagesSection({ messages, notes }: Run): Section | null {
   return { id: 'messages', title: 'Warnings', content: html`<ul class="card messages">${items}</ul>` };
 }
 
-/** A time of day in the time zone of this machine. */
+/** Date and time in the time zone of this machine. */
 export function moment(milliseconds: number): string {
   const date = new Date(milliseconds);
   const two = (n: number) => String(n).padStart(2, '0');

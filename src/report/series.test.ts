@@ -1,4 +1,4 @@
-/** @file Thinning and smoothing. */
+/** @file Thinning, smoothing, and summaries of series. */
 import { describe, expect, it } from 'vitest';
 import { mean, quantile, smooth, thin } from './series.js';
 
@@ -6,7 +6,7 @@ const line = (n: number, f: (x: number) => number | null) =>
   Array.from({ length: n }, (_, x) => ({ x, y: f(x) }));
 
 describe('thin', () => {
-  it('keeps short series, and the ends and means of long ones', () => {
+  it('keeps short series, and the ends and group means of long ones', () => {
     expect(
       thin(
         line(5, (x) => x),
@@ -34,12 +34,12 @@ describe('thin', () => {
 });
 
 describe('smooth', () => {
-  it('leaves a straight line as it is, its ends included', () => {
+  it('does not change a straight line, not even at its ends', () => {
     const off = smooth(line(100, (x) => 3 - x / 50)).map(({ x, y }) => Math.abs(y! - (3 - x / 50)));
     expect(Math.max(...off)).toBeLessThan(1e-10);
   });
 
-  it('takes most of the noise away', () => {
+  it('removes most of the noise', () => {
     const noisy = line(200, (x) => 1 + (x % 2 ? 0.5 : -0.5));
     const rest = smooth(noisy)
       .slice(10, -10)
@@ -47,7 +47,7 @@ describe('smooth', () => {
     expect(Math.max(...rest)).toBeLessThan(0.05);
   });
 
-  it('passes over unknown values and does nothing to a few points', () => {
+  it('skips unknown values and returns short series unchanged', () => {
     expect(smooth(line(5, (x) => (x === 2 ? null : x)))).toHaveLength(4);
     expect(smooth(line(60, (x) => (x === 30 ? null : 1)))).toHaveLength(59);
     expect(smooth([])).toEqual([]);
@@ -55,7 +55,7 @@ describe('smooth', () => {
 });
 
 describe('mean and quantile', () => {
-  it('are of the known values', () => {
+  it('ignore unknown values', () => {
     expect(mean([1, null, 3])).toBe(2);
     expect(mean([null])).toBeNull();
     expect(quantile([5, null, 1, 3], 0.5)).toBe(3);

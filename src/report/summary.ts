@@ -7,19 +7,19 @@ import { isObject, numberOrNull, stringOr } from '../util/json.js';
 import { duration, gib, significant } from '../util/text.js';
 import { quantile } from './series.js';
 
-/** A number with what it is, and a line that puts it into proportion. */
+/** A number with its label and a note. */
 export interface Headline {
   readonly label: string;
   readonly value: string;
   readonly note: string;
-  /** From 0 to 1, where there is an end to reach. */
+  /** Finished share from 0 to 1, if the end is known. */
   readonly progress?: number;
 }
 
-/** Lines at the end whose mean is called the final loss. */
+/** Number of last lines whose mean is the final loss. */
 const FINAL_LINES = 5;
 
-/** How long the steps of the run took together, in seconds. */
+/** Total time of all steps of the run, in seconds. */
 export function trainingSeconds({ metrics }: Run): number {
   // A line holds the mean of the steps since the line before it.
   return metrics.reduce(
@@ -28,7 +28,7 @@ export function trainingSeconds({ metrics }: Run): number {
   );
 }
 
-/** Iterations of the whole run, as far as the configuration is known. */
+/** Iterations of the whole run; null if the configuration is unknown. */
 export function maxIterations({ config }: Run): number | null {
   const solver = config?.config?.SOLVER;
   return solver ? solver.MAX_EPOCH * solver.ITER_PER_EPOCH : null;
@@ -40,16 +40,16 @@ export function headlines(run: Run): Headline[] {
 
 function iterations(run: Run): Headline {
   const done = run.metrics.at(-1)?.iteration ?? 0;
-  const most = maxIterations(run);
-  if (most === null) return { label: 'Iterations', value: done.toLocaleString('en'), note: '' };
+  const max = maxIterations(run);
+  if (max === null) return { label: 'Iterations', value: done.toLocaleString('en'), note: '' };
   return {
     label: 'Iterations',
     value: done.toLocaleString('en'),
     note:
-      done >= most
-        ? `all of ${most.toLocaleString('en')}`
-        : `of ${most.toLocaleString('en')}, ${Math.floor((100 * done) / most)} %`,
-    progress: Math.min(1, done / most),
+      done >= max
+        ? `all of ${max.toLocaleString('en')}`
+        : `of ${max.toLocaleString('en')}, ${Math.floor((100 * done) / max)} %`,
+    progress: Math.min(1, done / max),
   };
 }
 

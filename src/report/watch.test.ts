@@ -1,30 +1,31 @@
-/** @file The server of a watched run: who it answers to, what it answers, and when it speaks up. */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** @file The server of a watched run: its answers, its events, and its end. */
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stmixer } from '../../test/support/cli.js';
 import { metricsLine } from '../../test/support/run_folder.js';
+import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { reportCommand } from '../cli/report.js';
 import { DataError } from '../errors.js';
 import { RunWatch, watchRun } from './watch.js';
 import { writeReport } from './write.js';
 
+const { at } = temporaryFiles();
 let folder: string;
 let watch: RunWatch;
 let url: URL;
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-watch-'));
+  folder = at('run');
+  mkdirSync(folder);
   watch = new RunWatch(folder);
   url = new URL(await watch.listen(0));
 });
 afterEach(async () => {
   await watch.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 interface Answer {
@@ -66,7 +67,7 @@ async function* events(): AsyncGenerator<string> {
 const append = (text: string) => appendFileSync(join(folder, 'metrics.jsonl'), text);
 
 describe('a watched run', () => {
-  it('is served to this machine only, under names of this machine', async () => {
+  it('is served only to requests that name this machine', async () => {
     expect(url.hostname).toBe('127.0.0.1');
     for (const host of ['localhost', `127.0.0.1:${url.port}`, 'LOCALHOST:9999', '[::1]:80']) {
       expect((await ask('/', { host })).status).toBe(200);
@@ -81,7 +82,7 @@ describe('a watched run', () => {
     }
   });
 
-  it('has no other addresses, whatever they look like', async () => {
+  it('has no addresses but its page and its events', async () => {
     writeFileSync(join(folder, 'secret.txt'), 'secret');
     const paths = [
       '/secret.txt',
@@ -102,7 +103,7 @@ describe('a watched run', () => {
     expect(await ask('/', {}, 'HEAD')).toMatchObject({ status: 200, text: '' });
   });
 
-  it('waits for the first line, and passes over half a line', async () => {
+  it('waits for the first line, and skips a line that is half written', async () => {
     const first = await ask('/');
     expect(first.headers['content-type']).toBe('text/html; charset=utf-8');
     expect(first.headers['cache-control']).toBe('no-store');
@@ -114,7 +115,7 @@ describe('a watched run', () => {
     expect(text).not.toContain('not readable');
   });
 
-  it('tells open pages when files change, are replaced, and are gone', async () => {
+  it('notifies open pages when files change, are replaced, or are removed', async () => {
     const stream = events();
     const next = async () => (await stream.next()).value as string;
     const seen = [await next()];
@@ -129,7 +130,7 @@ describe('a watched run', () => {
     expect((await ask('/')).text).toContain('Waiting for the first line');
   });
 
-  it('says that the folder is gone, and comes back with it', async () => {
+  it('says that the folder is missing', async () => {
     rmSync(folder, { recursive: true });
     expect(await ask('/')).toMatchObject({
       status: 503,
@@ -137,7 +138,7 @@ describe('a watched run', () => {
     });
   });
 
-  it('ends its connections when it ends', async () => {
+  it('closes its connections when it ends', async () => {
     const socket = connect(Number(url.port), url.hostname);
     await new Promise((resolve) => socket.once('connect', resolve));
     const stream = events();
@@ -150,24 +151,25 @@ describe('a watched run', () => {
     await watch.listen(0);
   });
 
-  it('says which port is taken', async () => {
+  it('names a port that is in use', async () => {
     const second = new RunWatch(folder);
     await expect(second.listen(Number(url.port))).rejects.toThrow(`port ${url.port} is in use`);
   });
 });
 
 describe('stmixer report', () => {
-  it('names folders without a run, exit code 3', async () => {
+  it('names a folder without a run and exits with 3', async () => {
     const none = join(folder, 'none');
     expect(await stmixer(['report', none])).toMatchObject({
       code: 3,
       stderr: expect.stringContaining('there is no such folder'),
     });
-    await expect(watchRun(none, 0)).rejects.toThrow(DataError);
+    const options = { port: 0, signal: AbortSignal.abort(), onListening: () => {} };
+    await expect(watchRun(none, options)).rejects.toThrow(DataError);
     await expect(writeReport(folder)).rejects.toThrow(/there is no run in this folder/);
   });
 
-  it('refuses flags that do not go together', async () => {
+  it('refuses flags that exclude each other', async () => {
     for (const flags of [
       ['--port', '80'],
       ['--watch', '--out', 'x.html'],

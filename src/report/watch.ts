@@ -1,9 +1,8 @@
-/** @file Serves the report of a run to this machine while it trains, and tells open pages when there is something new. */
+/** @file Serves the report of a run to this machine while it trains, and notifies open pages of changes. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { StopSignals } from '../cli/process/signals.js';
 import { UserError } from '../errors.js';
 import { checkFolder, readRun, runSignature } from '../run/read_run.js';
 import type { ExampleFigure } from './example_pictures.js';
@@ -11,21 +10,29 @@ import { figuresOf, reportHtml } from './html.js';
 import { examplesOf } from './write.js';
 
 const ADDRESS = '127.0.0.1';
-/** Between two looks at the files; a page is made at most this often. */
+/** Time between two looks at the files, and the shortest time between two pages. */
 const POLL_MS = 1000;
-/** Comments that keep connections through tunnels open. */
+/** Time between comments that keep connections through tunnels open. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** Serves until Ctrl-C; returns the exit code. Throws DataError where there is no such folder. */
-export async function watchRun(outputDir: string, port: number): Promise<number> {
+export interface WatchOptions {
+  /** Port to listen at; 0 for any free one. */
+  readonly port: number;
+  /** Ends the server. */
+  readonly signal: AbortSignal;
+  /** Receives the address of the page. */
+  readonly onListening: (url: string) => void;
+}
+
+/** Serves the run in `outputDir` until `signal` aborts. Throws DataError if there is no such folder. */
+export async function watchRun(
+  outputDir: string,
+  { port, signal, onListening }: WatchOptions,
+): Promise<void> {
   const watch = new RunWatch(outputDir);
-  const signals = new StopSignals((signal) => signal);
-  const url = await watch.listen(port);
-  process.stdout.write(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
-  if (!signals.signal.aborted) await once(signals.signal, 'abort');
+  onListening(await watch.listen(port));
+  if (!signal.aborted) await once(signal, 'abort');
   await watch.close();
-  signals.close();
-  return signals.exitCode;
 }
 
 /** The server of a run. */
@@ -76,7 +83,7 @@ export class RunWatch {
     for (const listener of this.#listeners) listener.write(text);
   }
 
-  /** Names the state of the files. A folder that is gone for a moment, as while a run is started anew, has none. */
+  /** Names the state of the files. While a run is started anew, its folder may be missing for a moment. */
   #version(): string {
     try {
       return createHash('sha256').update(runSignature(this.folder)).digest('hex').slice(0, 16);
@@ -86,17 +93,17 @@ export class RunWatch {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A page of another site whose name leads to this machine must not read what the run shows (DNS rebinding).
+    // DNS rebinding: a page of another site, whose name then points to this machine, must not read the run.
     if (!isLocal(request.headers.host))
-      return answer(response, 403, 'This server answers to localhost only.\n');
+      return answer(response, 403, 'This server answers only requests to localhost.\n');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
-      return answer(response, 405, 'This server only shows.\n');
+      return answer(response, 405, 'This server is read-only.\n');
     }
-    // There are two addresses, and no part of them is ever a path in the file system.
+    // There are two addresses. No part of an address is ever used as a path in the file system.
     const [address] = (request.url ?? '').split('?');
     if (address === '/events') return this.#listen(request, response);
-    if (address !== '/') return answer(response, 404, 'There is only /.\n');
+    if (address !== '/') return answer(response, 404, 'There is no such page; the report is at /.\n');
     try {
       answer(response, 200, await this.#html(), 'text/html');
     } catch (error) {
@@ -113,17 +120,17 @@ export class RunWatch {
     }
     this.#listeners.add(response);
     response.on('close', () => this.#listeners.delete(response));
-    // The files may have changed between the page and this connection, as after a restart of the server.
+    // The files may have changed since the page was loaded, for example if the server was restarted.
     response.write(changeEvent(this.#version()));
   }
 
-  /** The page of the files as they are now; made once for as long as they stay the same. */
+  /** The page of the current files; made once for each state of them. */
   #html(): Promise<string> {
     const version = this.#version();
     if (this.#page?.version !== version) {
       const html = this.#makeHtml(version);
       this.#page = { version, html };
-      // What went wrong may be over at the next request.
+      // The next request tries again.
       html.catch(() => {
         this.#page = null;
       });
@@ -134,7 +141,7 @@ export class RunWatch {
   async #makeHtml(version: string): Promise<string> {
     const run = readRun(this.folder);
     const last = run.evaluations.at(-1);
-    // Reading data and drawing pictures takes a while; they change with the evaluation only.
+    // Reading the data and drawing the examples takes a while, and they change only with the evaluation.
     const key = JSON.stringify(last ?? null);
     if (this.#examples?.key !== key) this.#examples = { key, found: examplesOf(run) };
     return reportHtml(run, { figures: figuresOf(run), examples: await this.#examples.found, version });
@@ -153,11 +160,11 @@ function changeEvent(version: string): string {
 
 function answer(response: ServerResponse, status: number, text: string, type = 'text/plain'): void {
   response.writeHead(status, { ...HEADERS, 'content-type': `${type}; charset=utf-8` });
-  // Node leaves out the body of an answer to HEAD.
+  // Node omits the body in answers to HEAD.
   response.end(text);
 }
 
-/** Whether a Host header names this machine; the port may be another one, as behind `ssh -L`. */
+/** Whether a Host header names this machine. The port may differ, for example behind `ssh -L`. */
 function isLocal(host: string | undefined): boolean {
   return /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(host ?? '');
 }
@@ -165,10 +172,10 @@ function isLocal(host: string | undefined): boolean {
 function listenError(error: NodeJS.ErrnoException, port: number): Error {
   if (error.code === 'EADDRINUSE') {
     return new UserError(
-      `port ${port} is in use by another program; choose another one, or leave out --port for any free one`,
+      `port ${port} is in use by another program; choose another one, or omit --port to use any free one`,
     );
   }
   if (error.code === 'EACCES')
-    return new UserError(`port ${port} is reserved for the system; choose one from 1024 on`);
+    return new UserError(`port ${port} is reserved for the system; choose 1024 or higher`);
   return error;
 }

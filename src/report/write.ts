@@ -1,4 +1,4 @@
-/** @file Writes the report of a run: the page, and every curve as SVG and PNG. */
+/** @file Writes the report of a run: the page, and every figure as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
@@ -7,26 +7,24 @@ import { checkIsRun, type Run, readRun } from '../run/read_run.js';
 import { REPORT_FOLDER } from '../run/run_folder.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
-import { figureSvg, svgToPng } from './picture.js';
+import { figurePng, figureSvg } from './picture.js';
 
 export interface ReportOptions {
-  /**
-   * Where the page goes, with the curves in a folder beside it; the default is `report/index.html` in the folder of the run.
-   */
+  /** File of the page, with the curves in a folder beside it; `report/index.html` in the folder of the run without it. */
   readonly html?: string;
 }
 
 export interface WrittenReport {
   readonly html: string;
-  /** The folder of the curves. */
+  /** Folder of the curves. */
   readonly folder: string;
-  /** By the name of the curve, such as `loss`: its files. */
+  /** Files by the name of the curve, such as `loss`. */
   readonly curves: ReadonlyMap<string, { readonly svg: string; readonly png: string }>;
 }
 
 /**
- * Writes the report of the run in `outputDir`. Throws DataError where there is none, ConfigError where nothing can be written;
- * with `html` nothing is written into the folder of the run.
+ * Writes the report of the run in `outputDir`; with `html`, nothing is written into that folder. Throws DataError if there is no
+ * run, ConfigError if the report cannot be written.
  */
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
   checkIsRun(outputDir);
@@ -42,14 +40,13 @@ export async function writeReport(outputDir: string, options: ReportOptions = {}
 async function writeFiles(outputDir: string, { html, folder }: OutputPaths): Promise<WrittenReport> {
   const run = readRun(outputDir);
   const figures = figuresOf(run);
-  await writeFile(html, await reportHtml(run, { figures, examples: await examplesOf(run) }));
+  await writeFile(html, reportHtml(run, { figures, examples: await examplesOf(run) }));
 
   const curves = new Map<string, { svg: string; png: string }>();
   for (const figure of Object.values(figures).flat()) {
     const files = { svg: join(folder, `${figure.name}.svg`), png: join(folder, `${figure.name}.png`) };
-    const svg = await figureSvg(figure);
-    await writeFile(files.svg, svg);
-    await writeFile(files.png, await svgToPng(svg));
+    await writeFile(files.svg, figureSvg(figure));
+    await writeFile(files.png, await figurePng(figure));
     curves.set(figure.name, files);
   }
   return { html, folder, curves };
@@ -57,7 +54,7 @@ async function writeFiles(outputDir: string, { html, folder }: OutputPaths): Pro
 
 type OutputPaths = Pick<WrittenReport, 'html' | 'folder'>;
 
-/** Makes the folders that files will go to. */
+/** Makes the folders that the files go to. */
 function outputPaths(outputDir: string, { html }: ReportOptions): OutputPaths {
   if (html === undefined) {
     const folder = join(outputDir, REPORT_FOLDER);
@@ -70,7 +67,7 @@ function outputPaths(outputDir: string, { html }: ReportOptions): OutputPaths {
   return { html, folder };
 }
 
-/** The examples of the last evaluation, or a sentence why there are none. */
+/** Examples of the last evaluation, or a sentence that says why there are none. */
 export async function examplesOf(run: Run): Promise<ExampleFigure[] | string> {
   const last = run.evaluations.at(-1);
   return last ? examplePictures(run, last) : 'Not evaluated yet.';

@@ -1,22 +1,16 @@
-/** @file Worker threads of this program, built or from its sources. */
+/** @file Worker threads of this program. */
 import { extname } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
-/** Of this file and so of all the others: '.js' once they are built, else '.ts'. */
+/** Extension of this file and so of all others: '.js' in the built program, '.ts' in tests and benchmarks. */
 export const EXTENSION = extname(new URL(import.meta.url).pathname);
 
-/** Starts a thread that runs `program`; its `workerData` has the fields of `data`. */
+/** Starts a thread that runs `entry`; its `workerData` has the fields of `data`. */
 export function startThread(
-  program: URL,
+  entry: URL,
   data: object = {},
-  limits?: WorkerOptions['resourceLimits'],
+  resourceLimits?: WorkerOptions['resourceLimits'],
 ): Worker {
-  // Options of the main thread (of tsx, of a test runner) are not for this one.
-  const options = { execArgv: [], resourceLimits: limits };
-  return extname(program.pathname) === '.ts'
-    ? new Worker(new URL('./thread_from_source.mjs', import.meta.url), {
-        ...options,
-        workerData: { ...data, program: program.href },
-      })
-    : new Worker(program, { ...options, workerData: data });
+  // Node refuses some options of the main thread for others, such as --input-type.
+  return new Worker(entry, { workerData: data, resourceLimits, execArgv: [] });
 }

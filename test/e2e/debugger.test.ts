@@ -1,4 +1,4 @@
-/** @file SIGUSR1 never opens Node's debugger, whatever command runs and however early it comes. */
+/** @file SIGUSR1 never leaves Node's debugger open, whichever command runs and however early the signal comes. */
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -17,14 +17,14 @@ import { temporaryFiles } from '../support/temporary_files.js';
 
 const { at, file } = temporaryFiles();
 
-/** Whether a process has a port at which it listens. */
+/** Whether a process listens at a port. */
 function listens(pid: number): boolean {
   const sockets = new Set<string>();
   for (const name of readdirSync(`/proc/${pid}/fd`)) {
     try {
       sockets.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1] ?? '');
     } catch {
-      // Closed meanwhile.
+      // The file was closed in the meantime.
     }
   }
   const LISTEN = '0A';
@@ -36,25 +36,25 @@ function listens(pid: number): boolean {
   );
 }
 
-/** A pipe at which a command waits for as long as a test wants. */
+/** Makes a pipe, at which a command waits until the test writes. */
 function pipe(name: string): string {
   execFileSync('mkfifo', [at(name)]);
   return at(name);
 }
 
-/** Sends SIGUSR1 to `stmixer <words>` while it reads from a pipe, and expects that nothing but the command goes on. */
-async function signalAtWork(words: string[], waitsAt: string): Promise<void> {
-  const { child, finished } = start(words, { PATH: `${at('bin')}${delimiter}${process.env.PATH}` });
+/** Sends SIGUSR1 to `stmixer <args>` while it reads from a pipe, and expects that no debugger opens. */
+async function signalAtWork(args: string[], waitsAt: string): Promise<void> {
+  const { child, finished } = start(args, { PATH: `${at('bin')}${delimiter}${process.env.PATH}` });
   onTestFinished(() => void child.kill('SIGKILL'));
-  // Answered when the command has opened the other end.
+  // Resolves when the command has opened the other end.
   const writer = await open(waitsAt, 'w');
   child.kill('SIGUSR1');
-  // Whoever opens it again must not wait.
+  // A file in its place keeps later readers from waiting.
   rmSync(waitsAt);
   writeFileSync(waitsAt, '');
   await writer.close();
   const { stderr } = await finished;
-  expect(stderr, words.join(' ')).not.toContain('Debugger');
+  expect(stderr, args.join(' ')).not.toContain('Debugger');
 }
 
 describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
@@ -68,9 +68,9 @@ describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
     const labels = 'sample/annotations/label_map.pbtxt';
     const configured = ['test', 'data check'];
     const commands: [string[], string][] = [
-      ...configured.map((words, i): [string[], string] => {
+      ...configured.map((args, i): [string[], string] => {
         const config = pipe(`config_${i}.yaml`);
-        return [[...words.split(' '), '--config-file', config], config];
+        return [[...args.split(' '), '--config-file', config], config];
       }),
       [['data', 'prepare', '--videos', at('videos'), '--out', at('frames')], ffmpeg],
       [
@@ -78,20 +78,20 @@ describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
         pipe('c.csv'),
       ],
     ];
-    await Promise.all(commands.map(([words, waitsAt]) => signalAtWork(words, waitsAt)));
+    await Promise.all(commands.map(([args, waitsAt]) => signalAtWork(args, waitsAt)));
   }, 60_000);
 
   it('leaves no port open when it comes before the first line of the program', async () => {
     const labels = pipe('labels');
-    const words = ['evaluate', '--ground-truth', 'x', '--predictions', 'x', '--label-map', labels];
-    const child = spawn(process.execPath, ['test/support/launcher.js', ...words]);
+    const args = ['evaluate', '--ground-truth', 'x', '--predictions', 'x', '--label-map', labels];
+    const child = spawn(process.execPath, ['test/support/launcher.js', ...args]);
     onTestFinished(() => void child.kill('SIGKILL'));
     let stderr = '';
     child.stderr.on('data', (text) => {
       stderr += text;
     });
     const ended = new Promise((resolve) => child.on('close', resolve));
-    // Node's own handler, or that of the launcher where this looks late.
+    // The handler is Node's, or the launcher's if the process is already further.
     const SIGUSR1_BIT = 0x200n;
     const isHandled = () => {
       const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'));

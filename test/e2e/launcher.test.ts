@@ -1,17 +1,31 @@
 /** @file The launcher, on a Node that is too old and on this one. */
 import { spawnSync } from 'node:child_process';
-import { expect, it } from 'vitest';
+import { cpSync, rmSync, symlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { beforeEach, expect, it } from 'vitest';
+import { temporaryFiles } from '../support/temporary_files.js';
 
-/** Runs bin/stmixer.js after pretending that this is another release of Node. */
+const { at, file } = temporaryFiles();
+
+beforeEach(() => {
+  file('package.json', '{ "type": "module" }');
+  cpSync('bin', at('bin'), { recursive: true });
+  // Stands for the build, which tests do not need.
+  symlinkSync(resolve('.vitest'), at('dist'), 'junction');
+});
+
+/** Runs the launcher, which is made to believe that this is another release of Node. */
 function launchOn(version: string) {
   const pretend = `
     Object.defineProperty(process, 'version', { value: 'v${version}' });
     Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } });`;
   const first = `data:text/javascript,${encodeURIComponent(pretend)}`;
-  return spawnSync(process.execPath, ['--import', first, 'bin/stmixer.js', 'train'], { encoding: 'utf8' });
+  return spawnSync(process.execPath, ['--import', first, at('bin', 'stmixer.js'), 'train'], {
+    encoding: 'utf8',
+  });
 }
 
-it.each(['18.20.8', '8.17.0'])('says what it needs on Node %s, whatever the command', (version) => {
+it.each(['18.20.8', '8.17.0'])('names the oldest Node that it supports on Node %s', (version) => {
   expect(launchOn(version)).toMatchObject({
     status: 1,
     stdout: '',
@@ -23,4 +37,12 @@ it('starts on Node 20', () => {
   const { status, stderr } = launchOn('20.0.0');
   expect(stderr).toMatch(/required option '--config-file <file>' not specified/);
   expect(status).toBe(2);
+});
+
+it('says how to build a program that has not been built', () => {
+  rmSync(at('dist'));
+  const { status, stderr } = launchOn('20.0.0');
+  expect(stderr).toMatch(/^stmixer cannot start: Cannot find module .*start\.js/);
+  expect(stderr).toContain('In a clone, run: npm run build.');
+  expect(status).toBe(1);
 });

@@ -1,15 +1,19 @@
-/** @file A program that cannot be loaded says why in a sentence, and what to do. */
+/** @file The sentence that explains why the program cannot be loaded, and what to do. */
 import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadFailure, partFailure } from '../../bin/load_failure.js';
+import { loadFailure, partFailure } from '../../src/cli/process/load_failure.js';
 import { launch } from '../support/cli.js';
 import { temporaryFiles } from '../support/temporary_files.js';
 
 const { file } = temporaryFiles();
 
+/** The module as test/support/build.ts has compiled it, for a process that starts plain Node. */
+const BUILT = resolve('.vitest/cli/process/load_failure.js');
+
 const failure = (message: string, code?: string) => Object.assign(new Error(message), { code });
 
-describe('a part of the program that cannot be loaded', () => {
+describe('loadFailure', () => {
   it.each<[string, Error, RegExp]>([
     [
       'too many open files',
@@ -17,7 +21,7 @@ describe('a part of the program that cannot be loaded', () => {
       /\(ulimit -n\)\. Start it from a new shell after: ulimit -n 1024 /,
     ],
     [
-      'the same, which Node takes for a file that is missing',
+      'too many open files that Node reports as a missing package',
       failure(`Cannot find package '${process.execPath}'`, 'ERR_MODULE_NOT_FOUND'),
       /^too many open files/,
     ],
@@ -44,7 +48,7 @@ describe('a part of the program that cannot be loaded', () => {
     [
       'sharp without its library',
       failure('Could not load the "sharp" module using the linux-x64 runtime\nPossible solutions:'),
-      /^a native library .*runtime\. To mend it, run npm ci/,
+      /^a native library .*runtime\. To fix it, run npm ci/,
     ],
     [
       'no memory',
@@ -62,19 +66,19 @@ describe('a part of the program that cannot be loaded', () => {
       /^permission denied: \/x\/dist\/a\.js\. .*chmod -R a\+rX \//,
     ],
     [
-      'anything else',
-      failure('what nobody thought of'),
-      /^the program cannot be loaded: what nobody thought of\. To mend it, run npm run build/,
+      'an unknown error',
+      failure('something new'),
+      /^the program cannot be loaded: something new\. To fix it, run npm run build/,
     ],
-  ])('%s', (_, error, sentence) => {
+  ])('explains %s', (_, error, sentence) => {
     expect(loadFailure(error)).toMatch(sentence);
     expect(loadFailure(error)).not.toContain('\n');
   });
 
-  it('is named where its code is cut off or of another version', () => {
+  it('names a file that is cut off or belongs to another version', () => {
     const run = (name: string, text: string) => {
       const program = `import(${JSON.stringify(file(name, text))}).catch(async (error) => {
-        console.log((await import(${JSON.stringify(`${process.cwd()}/bin/load_failure.js`)})).loadFailure(error)); })`;
+        console.log((await import(${JSON.stringify(BUILT)})).loadFailure(error)); })`;
       return spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' }).stdout;
     };
     expect(run('cut.mjs', 'export function f() {\n  return [1,')).toMatch(
@@ -82,11 +86,11 @@ describe('a part of the program that cannot be loaded', () => {
     );
     expect(run('cut.cjs', 'module.exports = [1,')).toMatch(/^\/.*cut\.cjs is damaged \(Unexpected/);
     expect(run('mixed.mjs', "import { none } from 'node:fs'; none();")).toMatch(
-      /^the program is not whole \(.*none.*\): run npm run build/,
+      /^the program is incomplete \(.*none.*\): run npm run build/,
     );
   });
 
-  it('is not blamed for faults in data', () => {
+  it('leaves errors in data to others', () => {
     for (const error of [failure('x'), new RangeError('x'), null, 'x']) expect(partFailure(error)).toBeNull();
     let error: unknown;
     try {
@@ -98,8 +102,8 @@ describe('a part of the program that cannot be loaded', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32')('few open files', () => {
-  it.each([20, 64, 128])('ulimit -n %i ends with a sentence, or the command works', (limit) => {
+describe.skipIf(process.platform === 'win32')('with few open files', () => {
+  it.each([20, 64, 128])('the command works or explains the limit: ulimit -n %i', (limit) => {
     const { program, words } = launch(['inspect', 'model', '--config-file', 'config_files/tiny.yaml']);
     const script = `ulimit -n ${limit}; exec "$@"`;
     const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', program, ...words], {

@@ -1,16 +1,16 @@
 /** @file The report in a real browser: on phone and desktop, light and dark, and live. */
-import { accessSync, appendFileSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { accessSync, appendFileSync, constants, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { figuresOf, reportHtml } from '../../src/report/html.js';
 import { RunWatch } from '../../src/report/watch.js';
 import { examplesOf, writeReport } from '../../src/report/write.js';
 import { readRun } from '../../src/run/read_run.js';
 import { start, stmixer } from '../support/cli.js';
 import { metricsLine, writeRunFolder } from '../support/run_folder.js';
+import { temporaryFiles } from '../support/temporary_files.js';
 
 const FLAGS = [
   '--no-sandbox',
@@ -54,10 +54,11 @@ function findChromium(): string | null {
 }
 const executablePath = findChromium();
 
+const { at } = temporaryFiles();
 let browser: Browser;
 let folder: string;
 
-/** A page, and what went wrong on it or left this machine. */
+/** Opens a page and collects its errors and its requests to other hosts. */
 async function open(url: string, width = 1280, height = 900) {
   const context = await browser.newContext({ viewport: { width, height } });
   const page = await context.newPage();
@@ -74,7 +75,7 @@ async function open(url: string, width = 1280, height = 900) {
   return { page, problems };
 }
 
-/** Texts whose contrast to the ground behind them is below WCAG's 4.5, in the browser's own colours. */
+/** Texts whose contrast to their background, as the browser computes both, is below WCAG's 4.5. */
 const LOW_CONTRAST = `(() => {
   const channels = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
   const luminance = (rgb) => {
@@ -101,7 +102,7 @@ const LOW_CONTRAST = `(() => {
   return found;
 })()`;
 
-/** Letters of plots that are drawn too small to be read, in pixels. */
+/** Sizes in pixels of letters in plots that are too small to be read. */
 const SMALL_TEXT = `[...document.querySelectorAll('.plot > svg')].filter((svg) => svg.getClientRects().length).flatMap((svg) => {
   const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
   return [...svg.querySelectorAll('text')].map((text) => parseFloat(text.getAttribute('font-size')) * scale).filter((size) => size < 10);
@@ -125,13 +126,10 @@ describe.skipIf(!executablePath)(
     });
     afterAll(() => browser?.close());
     beforeEach(() => {
-      folder = mkdtempSync(join(tmpdir(), 'stmixer-browser-'));
-    });
-    afterEach(() => {
-      rmSync(folder, { recursive: true, force: true });
+      folder = at();
     });
 
-    it('is readable on phone and desktop, light and dark, and needs nothing else', async () => {
+    it('is readable on phone and desktop, in light and dark, and loads nothing else', async () => {
       writeRunFolder(folder, { iterations: 600, names: NAMES });
       const run = readRun(folder);
       const file = join(folder, 'index.html');
@@ -159,7 +157,7 @@ describe.skipIf(!executablePath)(
       expect(problems).toEqual([]);
     });
 
-    it('shows the numbers at the pointer', async () => {
+    it('shows the numbers of the point nearest to the pointer', async () => {
       writeRunFolder(folder, { iterations: 100 });
       const { page, problems } = await open(pathToFileURL((await writeReport(folder)).html).href);
       const plot = page.locator('#loss svg.wide');
@@ -173,7 +171,7 @@ describe.skipIf(!executablePath)(
       expect(problems).toEqual([]);
     });
 
-    it('follows a run that is watched, from before its first line', async () => {
+    it('follows a watched run from before its first logged line', async () => {
       const watch = new RunWatch(folder);
       try {
         const { page, problems } = await open(await watch.listen(0), 390, 844);
@@ -188,7 +186,7 @@ describe.skipIf(!executablePath)(
         await page.locator('#loss summary').click();
         append(20);
         await expect.poll(() => iterations.textContent(), { timeout: 20_000 }).toBe('20');
-        // What the reader has unfolded stays so.
+        // Opened details stay open.
         expect(await page.locator('#loss tbody tr').last().isVisible()).toBe(true);
         // The run starts anew.
         writeFileSync(join(folder, 'metrics.jsonl'), metricsLine(1));
@@ -210,8 +208,8 @@ describe.skipIf(!executablePath)(
 );
 
 describe('stmixer report --watch', () => {
-  it('prints its address and ends with Ctrl-C', async () => {
-    const run = mkdtempSync(join(tmpdir(), 'stmixer-browser-'));
+  it('prints its address, and ends on Ctrl-C with exit code 130', async () => {
+    const run = at();
     const { child, finished } = start(['report', run, '--watch']);
     const url = await new Promise<string>((resolve) => {
       child.stdout!.on('data', (chunk) => {
@@ -228,6 +226,5 @@ describe('stmixer report --watch', () => {
     });
     child.kill('SIGINT');
     expect((await finished).code).toBe(130);
-    rmSync(run, { recursive: true });
   });
 });

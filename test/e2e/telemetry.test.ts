@@ -1,4 +1,4 @@
-/** @file A run tells nobody of itself: no host is looked up, and nothing is stored beside its results. */
+/** @file A run contacts no host and stores nothing but its results. */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ afterAll(() => {
   rmSync(home, { recursive: true, force: true });
 });
 
-/** Trains with a home folder that is empty, under another program if one is given. */
+/** Trains with an empty home folder, under the program `wrapper` if there is one. */
 async function train(wrapper: string[]): Promise<void> {
   const { program, words } = launch([
     ...['train', '--config-file', 'config_files/tiny.yaml', '--engine', 'onnx'],
@@ -30,7 +30,7 @@ async function train(wrapper: string[]): Promise<void> {
   ]);
   const [first, ...rest] = [...wrapper, program, ...words];
   const env: NodeJS.ProcessEnv = { ...process.env, HOME: home, XDG_CACHE_HOME: join(home, '.cache') };
-  // Where this is set the library is silent by itself.
+  // The library sends nothing if one of these is set.
   for (const name of ['CI', 'ORT_DISABLE_TELEMETRY', 'ORT_RUNNING_UNIT_TESTS']) delete env[name];
   await promisify(execFile)(first, rest, { env });
 }
@@ -44,7 +44,7 @@ it('stores nothing in the home folder', () => {
 
 it.skipIf(!hasStrace)('opens no connection and looks up no host (needs strace)', () => {
   const calls = readFileSync(trace, 'utf8').split('\n');
-  // The trace is one of the library at work.
+  // Makes sure that the trace shows the library at work.
   expect(calls.some((call) => /openat\(.*libonnxruntime\.so/.test(call))).toBe(true);
   expect(calls.filter((call) => /AF_INET|resolv\.conf|nsswitch\.conf|\/etc\/hosts/.test(call))).toEqual([]);
   expect(calls.filter((call) => /\.ses"|deviceid|onnxruntime\.db/.test(call))).toEqual([]);

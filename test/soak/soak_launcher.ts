@@ -7,19 +7,16 @@ import workerThreads, { type Worker, type WorkerOptions } from 'node:worker_thre
 import type { ThreadData } from '../../src/data/loading/worker_loop.js';
 
 const CLIP_WORKER = /\/data\/loading\/worker\.ts$/;
-const SLOW_WORKER = new URL('soak_clip_worker.ts', import.meta.url).href;
+const SLOW_WORKER = new URL('soak_clip_worker.ts', import.meta.url);
 
 const clipWorkers = new Map<Worker, ThreadData>();
 
 workerThreads.Worker = class extends workerThreads.Worker {
   constructor(program: string | URL, options: WorkerOptions = {}) {
-    const data = options.workerData as (ThreadData & { program?: string }) | undefined;
-    if (!data?.program || !CLIP_WORKER.test(data.program)) {
-      super(program, options);
-      return;
-    }
-    super(program, { ...options, workerData: { ...data, program: SLOW_WORKER } });
-    clipWorkers.set(this, data);
+    const isClipWorker = CLIP_WORKER.test(String(program));
+    super(isClipWorker ? SLOW_WORKER : program, options);
+    if (!isClipWorker) return;
+    clipWorkers.set(this, options.workerData as ThreadData);
     this.on('exit', () => clipWorkers.delete(this));
   }
 };

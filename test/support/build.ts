@@ -1,12 +1,10 @@
-/**
- * @file Compiles the sources once before all tests, so that the processes which tests start need not do it, each anew. Types
- * are not checked.
- */
+/** @file Compiles the sources once before all tests, for the processes that tests start. Does not check types. */
 import { readdirSync } from 'node:fs';
 import { build } from 'esbuild';
 import type { TestProject } from 'vitest/node';
+import { copyAssets } from '../../scripts/assets.js';
 
-/** A folder of the repository's root, as `dist` is, so that the program finds package.json. */
+/** Lies in the repository's root, like `dist`, so that the program finds package.json. */
 const BUILT = '.vitest';
 
 async function compile(): Promise<void> {
@@ -22,6 +20,7 @@ async function compile(): Promise<void> {
     target: 'node20',
     logLevel: 'warning',
   });
+  copyAssets(BUILT);
 }
 
 /** Called by the test runner before the first test. */

@@ -1,4 +1,4 @@
-/** @file Runs the command line as a process of its own. */
+/** @file Runs the command line, in a process of its own or in this one. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
@@ -13,7 +13,7 @@ export interface Finished {
   stderr: string;
 }
 
-/** The process that is `stmixer <args>`; `file` is another program, in TypeScript, that does that and more. */
+/** Program and arguments that run `stmixer <args>`; `file` may be another launcher, also in TypeScript. */
 export function launch(args: string[], file = launcher): { program: string; words: string[] } {
   const loader = file.endsWith('.ts') ? ['--import', 'tsx'] : [];
   return { program: process.execPath, words: [...loader, file, ...args] };
@@ -49,7 +49,7 @@ export function stmixer(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Fi
   return start(args, env).finished;
 }
 
-/** Runs the command line in this process, which is quicker where nothing is about processes. */
+/** Runs the command line in this process, which is faster if the test does not concern processes. */
 export async function stmixerHere(args: string[]): Promise<Finished> {
   const written = { stdout: '', stderr: '' };
   const spies = (['stdout', 'stderr'] as const).map((name) =>

@@ -1,8 +1,8 @@
-/** @file The command line as test/build.ts has compiled it, started as bin/stmixer.js starts it. */
-import { start } from '../../bin/start.js';
+/** @file Starts the command line as test/support/build.ts has compiled it, in the way of bin/stmixer.js. */
+import { start } from '../../.vitest/cli/process/start.js';
 
 const received = [];
 const hold = (signal) => received.push(signal);
 process.on('SIGUSR1', hold);
 process.on('SIGHUP', hold);
-await start({ received, hold, load: () => import('../../.vitest/cli/main.js') });
+await start({ received, hold });

@@ -1,5 +1,6 @@
 /** @file Selects the engine that the tests run on: STMIXER_TEST_ENGINE, `onnx` unless set. */
 import { beforeAll, expect } from 'vitest';
+import '../../scripts/typescript_threads.mjs';
 
 /** Folders whose tests compute nothing on an engine; starting one takes a second for each file. */
 const WITHOUT_ENGINE = /[\\/]src[\\/](config|data|data_tools|drawing|files|formats|media|util)[\\/]/;

@@ -1,4 +1,4 @@
-/** @file Compiles tfjs-node's binding, and our helper beside it, against Node's headers and libtensorflow. */
+/** @file Compiles the binding of tfjs-node, and a helper of stmixer, against the headers of Node and libtensorflow. */
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -7,13 +7,13 @@ import type { TensorflowInstall } from '../../src/engine/tensorflow/install.js';
 import { EngineError } from '../../src/errors.js';
 import { errorLines, runCommand } from './command.js';
 
-/** libtensorflow opens these by name: the loader finds them if the binding has brought them along. */
+/** Libraries that libtensorflow opens by name: the loader finds them if the binding is linked to them. */
 const CUDA_LIBRARIES =
   /^lib(cudart|cublas|cublasLt|cudnn|cufft|curand|cusolver|cusparse|cupti|nccl|nvrtc|nvJitLink)\.so\.\d[.\d]*$/;
 
 /**
- * A tensor's number is a 32-bit counter in tfjs-node 4.22, and numbers below zero are never freed: after 2^31 tensors,
- * a few days of training, memory would run full. Ours begins again at 0 and passes over those in use.
+ * In tfjs-node 4.22 the number of a tensor is a 32-bit counter, and negative numbers are never freed: after 2^31 tensors, a few
+ * days of training, memory would run out. The patched counter starts again at 0 and skips numbers that are in use.
  */
 const TENSOR_NUMBER = {
   before: 'std::make_pair(next_tensor_id_++, tfe_handle)',
@@ -29,7 +29,7 @@ static int32_t NextFreeNumber(const Map &in_use, int32_t *next) {
 `,
 };
 
-/** Builds the native module in place. Throws EngineError with the compiler's words. */
+/** Builds the native modules in place. Throws EngineError with the messages of the compiler. */
 export async function buildBinding(
   install: TensorflowInstall,
   compiler: string,
@@ -67,13 +67,13 @@ export async function buildBinding(
   const helper = join(scratch, 'stmixer_helper.node');
   await compile(compiler, [...common, nativeSource('helper.cc'), '-o', helper]);
 
-  // Renamed, never overwritten: a process that runs on the old file keeps it.
+  // Renaming keeps the old file for processes that use it.
   await rename(binding, install.binding);
   await rename(helper, install.helper);
   await rm(scratch, { recursive: true });
 }
 
-/** tfjs_backend.cc with the one change described above. Throws EngineError where it is another version's. */
+/** tfjs_backend.cc with the change of TENSOR_NUMBER. Throws EngineError if the source belongs to another version. */
 export function patchedBackend(source: string): string {
   const insert = 'namespace tfnodejs {';
   if (!source.includes(TENSOR_NUMBER.before) || !source.includes(insert))
@@ -85,7 +85,7 @@ export function patchedBackend(source: string): string {
     .replace(insert, `${insert}\n${TENSOR_NUMBER.helper}`);
 }
 
-/** Makes the binding depend on the CUDA libraries that came as wheels, wherever the package lies. */
+/** Flags that link the binding to the CUDA libraries from wheels, by paths relative to it. */
 export function cudaLinkFlags(deps: string, out: string): string[] {
   const nvidia = join(deps, 'nvidia');
   if (!existsSync(nvidia)) return [];

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 
 export interface CommandResult {
-  /** Exit code; null where a signal ended it or it could not be started. */
+  /** Exit code; null if a signal ended the program or it could not be started. */
   code: number | null;
   signal: NodeJS.Signals | null;
   stdout: string;
@@ -12,7 +12,7 @@ export interface CommandResult {
 export interface CommandOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
-  /** Lets standard output through to the terminal instead of collecting it. */
+  /** Passes standard output on to the terminal instead of collecting it. */
   show?: boolean;
 }
 
@@ -39,7 +39,7 @@ export function runCommand(
   });
 }
 
-/** The lines that speak of an error, or else the last ones, for an error message of ours. */
+/** Lines that mention an error, or else the last lines, indented for an error message. */
 export function errorLines(text: string, count = 6): string {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const errors = lines.filter((line) => /(^|\s)\w*error:/i.test(line));

@@ -12,19 +12,19 @@ const MIB = 2 ** 20;
 
 export type Say = (line: string) => void;
 
-/** Room that fetching and unpacking takes: wheels and what is in them. */
+/** Disk space in bytes for wheels and their contents. */
 export function wheelSpace(gpu: boolean): number {
   return gpu ? 10_000 * MIB : 1_300 * MIB;
 }
 
-/** The wheel that holds libtensorflow: Intel and AMD have one without CUDA, which is half the size. */
+/** The wheel that holds libtensorflow. For x64 there is one without CUDA, of half the size. */
 export function wheelRequirement(gpu: boolean, arch: string = process.arch): string {
   return `${gpu || arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu'}==${TENSORFLOW_VERSION}`;
 }
 
 /**
- * From the package index, through pip; the wheels are deleted once they are unpacked. Like the other two, it returns
- * whether libtensorflow was built with CUDA, and throws EngineError.
+ * Gets the libraries from the package index through pip; deletes the wheels once they are unpacked. Returns whether
+ * libtensorflow was built with CUDA. Throws EngineError.
  */
 export async function librariesFromPip(
   python: string,
@@ -47,7 +47,7 @@ export async function librariesFromPip(
   return cuda;
 }
 
-/** From wheel files: tensorflow's own and, for a GPU, NVIDIA's. */
+/** Gets the libraries from wheel files: tensorflow's and, for a GPU, NVIDIA's. Returns whether they were built with CUDA. */
 export async function librariesFromWheels(wheels: string[], deps: string, say: Say): Promise<boolean> {
   const main = wheels.find((file) => /^tensorflow(_cpu)?-\d/.test(basename(file)));
   if (!main) {
@@ -114,7 +114,7 @@ export async function librariesFrom(path: string, deps: string, say: Say): Promi
   return hasCuda(join(deps, 'lib'));
 }
 
-/** `tensorflow/include/x` → `include/x`, and the two libraries → `lib/`. Of the headers only what the C API takes. */
+/** Picks `tensorflow/include/x` → `include/x` for the headers of the C API, and the two libraries → `lib/`. */
 export const pickTensorflow: EntryPicker = (name) => {
   const library = /^tensorflow\/(libtensorflow_(?:cc|framework)\.so[.\d]*)$/.exec(name);
   if (library) return join('lib', library[1]);
@@ -124,7 +124,7 @@ export const pickTensorflow: EntryPicker = (name) => {
   return header ? header[1] : null;
 };
 
-/** `nvidia/cublas/lib/libcublas.so.12` and the few programs and data files beside them; no headers. */
+/** Picks files such as `nvidia/cublas/lib/libcublas.so.12` and the few programs and data beside them; no headers. */
 export const pickNvidia: EntryPicker = (name) =>
   /^nvidia\/[^/]+\/(lib|bin|nvvm)\/.*[^/]$/.test(name) && !name.endsWith('.py') ? name : null;
 
@@ -139,7 +139,7 @@ function libraryNames(folder: string): string[] {
   return readdirSync(folder).filter((file) => /^libtensorflow[\w]*\.so[.\d]*$/.test(file));
 }
 
-/** The linker looks for libtensorflow.so and libtensorflow_framework.so; wheels name them otherwise. */
+/** Links libtensorflow.so and libtensorflow_framework.so, which the linker looks for, to the names in wheels. */
 async function addPlainNames(lib: string): Promise<void> {
   const names = libraryNames(lib);
   for (const [plain, pattern] of [
@@ -156,7 +156,7 @@ async function link(target: string, path: string): Promise<void> {
   await symlink(target, path);
 }
 
-/** Whether the libraries hold TensorFlow's cuDNN code, which a build without CUDA leaves out. */
+/** Whether the libraries hold TensorFlow's cuDNN code, which a build without CUDA does not have. */
 async function hasCuda(lib: string): Promise<boolean> {
   const marker = 'CudnnSupport';
   for (const name of libraryNames(lib).filter((file) => !file.endsWith('.so'))) {

@@ -1,4 +1,4 @@
-/** @file What the set-up of tfjs-node needs on the machine, found or asked for before anything is downloaded. */
+/** @file Finds the programs and files that the set-up needs on this machine, before anything is downloaded. */
 import { statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,10 +8,10 @@ import { runCommand } from './command.js';
 
 const GIB = 2 ** 30;
 
-/** A way that is closed on this machine; another may be open. */
+/** Thrown if a way of setting up is impossible on this machine; another may be possible. */
 export class ClosedWayError extends EngineError {}
 
-/** Throws ClosedWayError where no wheel and no libtensorflow of this kind exist. */
+/** Throws ClosedWayError if there is no wheel for this platform. */
 export function checkPlatform({ platform, arch }: Probe, gpu: boolean): void {
   if (platform !== 'linux' || !(arch === 'x64' || (arch === 'arm64' && !gpu))) {
     throw new ClosedWayError(
@@ -68,7 +68,7 @@ export async function findPython(): Promise<string> {
   );
 }
 
-/** Throws EngineError where the file system of `folder` has less than `bytes` left. */
+/** Throws EngineError if the file system of `folder` has less than `bytes` left. */
 export async function checkFreeSpace(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= bytes) return;

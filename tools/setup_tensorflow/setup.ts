@@ -1,7 +1,7 @@
-/** @file Makes tfjs-node real: libtensorflow, the native binding, a trial of both, and one training step. */
+/** @file Sets up tfjs-node: libtensorflow, the native binding, a trial of both, and one training step. */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Probe } from '../../src/engine/probe.js';
 import { cudaProblems } from '../../src/engine/tensorflow/cuda.js';
@@ -31,19 +31,19 @@ import {
 } from './requirements.js';
 
 export interface SetupOptions {
-  /** The package for CUDA instead of the one for the CPU. */
+  /** Sets up the package for CUDA instead of the one for the CPU. */
   gpu: boolean;
-  /** A folder with libtensorflow or with wheels, or a wheel. */
+  /** Folder with libtensorflow or with wheels, or a wheel. */
   from?: string;
-  /** The npm package's own download. */
+  /** Uses the npm package's own download. */
   download: boolean;
-  /** Everything anew. */
+  /** Repeats all steps, even those that are done. */
   force: boolean;
 }
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Does what is missing and nothing twice. Throws EngineError with what stopped it and what to do. */
+/** Does the steps that are missing. Throws EngineError with the cause and what to do. */
 export async function setupTensorflow(probe: Probe, options: SetupOptions, say: Say): Promise<void> {
   const name = options.gpu ? GPU_PACKAGE : CPU_PACKAGE;
   const install = findInstall(probe, name);
@@ -84,7 +84,7 @@ function sourceName({ gpu, from, download }: SetupOptions): string {
   return from === undefined ? `pip wheel ${wheelRequirement(gpu)}` : resolve(from);
 }
 
-/** From pip where nothing else is asked for and, where that way is closed, from the npm package's own download. */
+/** Builds from pip's libraries or `--from`; for a CPU falls back to the npm package's own download. */
 async function build(
   probe: Probe,
   install: TensorflowInstall,
@@ -94,17 +94,17 @@ async function build(
   try {
     await buildFromLibraries(probe, install, options, say);
   } catch (error) {
-    // Not for a GPU: what would come is of 2022, for CUDA 11.2, and knows no GPU that is newer.
+    // For a GPU the download is useless: it dates from 2022, is made for CUDA 11.2, and supports no newer GPU.
     if (!(error instanceof ClosedWayError) || options.from !== undefined || options.gpu) throw error;
     say(error.message);
-    say('so the other way:');
+    say("using the npm package's own download instead:");
     await runOwnDownload(install, options.gpu, say).catch((second: Error) => {
       throw new EngineError(`${error.message}\n  and ${second.message}`);
     });
   }
 }
 
-/** Libraries from pip or a folder, then the binding. What an interrupted run left whole is not fetched again. */
+/** Puts the libraries in place and builds the binding. Keeps complete files of an interrupted set-up. */
 async function buildFromLibraries(
   probe: Probe,
   install: TensorflowInstall,
@@ -140,7 +140,7 @@ async function buildFromLibraries(
   await buildBinding(install, compiler, headers);
 }
 
-/** Clears what another source left; what an interrupted run of the same source left stays. */
+/** Removes the files of another source; keeps those of an interrupted set-up from the same source. */
 async function startOver(install: TensorflowInstall, deps: string, source: string): Promise<void> {
   const note = join(deps, 'source.txt');
   if (!existsSync(note) || readFileSync(note, 'utf8') !== source)
@@ -154,7 +154,7 @@ function writeRecord(install: TensorflowInstall, record: SetupRecord): Promise<v
   return writeFile(recordFile(install.folder), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** The install script of the npm package, as npm would have run it. */
+/** Runs the install script of the npm package as npm would have done. */
 async function runOwnDownload(install: TensorflowInstall, gpu: boolean, say: Say): Promise<void> {
   say("running the npm package's own install script");
   const bin = [join(install.folder, 'node_modules', '.bin'), join(install.folder, '..', '..', '.bin')];
@@ -173,7 +173,7 @@ async function runOwnDownload(install: TensorflowInstall, gpu: boolean, say: Say
   await writeRecord(install, { source: sourceName({ gpu, download: true, force: false }), cuda: gpu });
 }
 
-/** A GPU build can be made where no GPU is, as on a cluster's login node: then it is tried on the CPU. */
+/** The device of the trial: the CPU if this machine has no GPU, such as the login node of a cluster. */
 function trialDevice(probe: Probe, gpu: boolean, say: Say): DeviceName {
   if (!gpu) return 'cpu';
   const problems = cudaProblems(probe);
@@ -183,11 +183,11 @@ function trialDevice(probe: Probe, gpu: boolean, say: Say): DeviceName {
   return 'cpu';
 }
 
-/** In a process of its own: a library that breaks takes only that one down. */
+/** Tries the package in a process of its own, because a broken library ends the process. */
 async function tryOut(install: TensorflowInstall, device: DeviceName, say: Say): Promise<void> {
-  const trial = fileURLToPath(new URL('trial.ts', import.meta.url));
-  const args = ['--import', import.meta.resolve('tsx'), trial, install.name, device];
-  const result = await runCommand(process.execPath, args);
+  // Either all files are TypeScript, or all are built; the options of this process bring the loader of TypeScript along.
+  const trial = fileURLToPath(new URL(`trial${extname(import.meta.url)}`, import.meta.url));
+  const result = await runCommand(process.execPath, [...process.execArgv, trial, install.name, device]);
   if (result.code !== 0) {
     const how =
       result.signal === 'SIGILL' ? 'this processor lacks instructions that libtensorflow was built for' : '';
@@ -204,7 +204,7 @@ async function tryOut(install: TensorflowInstall, device: DeviceName, say: Say):
   );
 }
 
-/** The whole program once: one iteration of tiny.yaml on the engine that has just been set up. */
+/** Runs one iteration of tiny.yaml on the engine that has just been set up. */
 async function trainOneStep(device: DeviceName, say: Say): Promise<void> {
   const output = makeTemporaryFolder('the results of a trial run');
   try {

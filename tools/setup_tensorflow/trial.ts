@@ -1,4 +1,4 @@
-/** @file One matrix product and its gradient on the installed TensorFlow, checked; run in a process of its own. */
+/** @file Checks one matrix product and its gradient on the installed TensorFlow; runs in a process of its own. */
 import * as tf from '@tensorflow/tfjs';
 import { machineProbe } from '../../src/engine/probe.js';
 import { findInstall, type TensorflowPackage } from '../../src/engine/tensorflow/install.js';
@@ -10,7 +10,7 @@ import { UserError } from '../../src/errors.js';
 const SIZE = 512;
 const REPEATS = 5;
 
-/** Entries that float32 holds exactly, so that the result has to equal the whole numbers below. */
+/** Entries that float32 holds exactly, so that the results must equal the integers that JavaScript computes. */
 function pattern(step: number, modulus: number): Float32Array {
   return Float32Array.from({ length: SIZE * SIZE }, (_, i) => ((i * step) % modulus) - (modulus >> 1));
 }

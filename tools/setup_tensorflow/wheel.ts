@@ -9,7 +9,7 @@ import { errorLines, runCommand } from './command.js';
 import { ClosedWayError } from './requirements.js';
 import { ZipFile } from './zip.js';
 
-/** Where the Python in use is one that the wheel was not made for: pip then takes the wheel for these instead. */
+/** Python versions to ask pip for if there is no wheel for the Python in use. */
 const PYTHON_VERSIONS = ['3.12', '3.11', '3.10'];
 
 /**
@@ -49,7 +49,7 @@ export async function fetchWheel(python: string, requirement: string, folder: st
     const [wheel] = await wheels();
     if (result.code === 0 && wheel) return join(folder, wheel);
     first ??= errorLines(result.stderr);
-    // Another Python version helps only where pip found the package, but nothing for this one.
+    // Another Python version helps only if pip found the package, but no wheel for this version.
     if (!/no matching distribution|could not find a version/i.test(result.stderr)) break;
   }
   throw new ClosedWayError(
@@ -82,7 +82,7 @@ export async function unpackWheel(wheel: string, folder: string, pick: EntryPick
   });
 }
 
-/** What a wheel requires (`Requires-Dist` lines of its METADATA). */
+/** Requirements of a wheel (`Requires-Dist` lines of its METADATA). */
 export async function wheelRequirements(wheel: string): Promise<string[]> {
   const metadata = await withWheel(wheel, async (zip) => {
     const entry = zip.entries.find(({ name }) => /^[^/]+\.dist-info\/METADATA$/.test(name));
@@ -91,7 +91,7 @@ export async function wheelRequirements(wheel: string): Promise<string[]> {
   return [...metadata.matchAll(/^Requires-Dist: (.+)$/gm)].map(([, line]) => line.trim());
 }
 
-/** What `pip install tensorflow[and-cuda]` would add: name and version bounds, as pip takes them. */
+/** Packages that `pip install tensorflow[and-cuda]` would add: name and version bounds, as pip takes them. */
 export function cudaRequirements(requires: string[]): string[] {
   return requires
     .filter((line) => /extra == ["']and-cuda["']/.test(line))
@@ -105,7 +105,7 @@ async function fileSize(path: string): Promise<number | null> {
   );
 }
 
-/** Opens the wheel, hands it over and closes it. Errors name it. */
+/** Opens the wheel, calls `use` and closes it. Errors name the wheel. */
 async function withWheel<T>(wheel: string, use: (zip: ZipFile) => Promise<T>): Promise<T> {
   let zip: ZipFile | undefined;
   try {

@@ -1,15 +1,15 @@
-/** @file Streams files out of a zip archive, as pip wheels are. */
+/** @file Streams files out of a zip archive, such as a pip wheel. */
 import type { Readable } from 'node:stream';
 import yauzl from 'yauzl';
 
 export interface ZipEntry {
   name: string;
-  /** Unpacked, in bytes. */
+  /** Unpacked size in bytes. */
   size: number;
   raw: yauzl.Entry;
 }
 
-/** An open archive. Errors say what is wrong with the file, not which file it is. */
+/** An open archive. Errors describe the fault, but do not name the file. */
 export class ZipFile {
   private constructor(
     private readonly file: yauzl.ZipFile,
@@ -44,7 +44,7 @@ export class ZipFile {
     this.file.close();
   }
 
-  /** The content of an entry. */
+  /** Streams the content of an entry. */
   read({ raw }: ZipEntry): Promise<Readable> {
     return new Promise((resolve, reject) =>
       this.file.openReadStream(raw, (error, stream) => (error ? reject(error) : resolve(stream))),

@@ -1,8 +1,8 @@
-/** @file Closes the debugger that Node has opened on a SIGUSR1 which came before the first line of JavaScript. */
+/** @file Closes the debugger that Node opens if a SIGUSR1 comes before the first line of JavaScript. */
 import { setImmediate } from 'node:timers/promises';
 
-/** Closes it and returns whether it was open. A debugger that was asked for with `--inspect` is left alone. */
-export async function closeDebugger() {
+/** Closes the debugger; returns whether it was open. A debugger that was asked for with `--inspect` stays open. */
+export async function closeDebugger(): Promise<boolean> {
   const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
   if (/--inspect(?!-port|-publish)/.test(options)) return false;
   // Some builds of Node have no debugger.

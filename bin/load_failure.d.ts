@@ -1,2 +1,0 @@
-export function loadFailure(error: unknown): string;
-export function partFailure(error: unknown): string | null;
