@@ -21,13 +21,13 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 
-const second = (name: string, kind: 'video' | 'folder' | 'picture', frames = 40) => {
+const second = (name: string, kind: 'video' | 'folder' | 'image', frames = 40) => {
   const cfg = tinyConfig({ 'DATA.PATH_TO_DATA_DIR': data });
   return firstSecondOf(cfg, { name, kind, fps: 10, paths: Array(frames).fill('') });
 };
 
 it('is not known for what the data set does not have', () => {
-  expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'picture')]).toEqual([
+  expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'image')]).toEqual([
     null,
     null,
     null,

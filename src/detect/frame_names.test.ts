@@ -17,7 +17,7 @@ it.each([
   ['the layout of AVA', numbered(range(1, 40), '-5KQ66BBWC4_')],
   ['a cut that begins later', numbered(range(27001, 40))],
   ['a number that all have', range(1, 12).map((n) => `cam2_${n}_1080p.jpg`)],
-  ['one picture', ['cover.jpg']],
+  ['one image', ['cover.jpg']],
 ])('says nothing about %s', (_, files) => {
   expect(warnings(files)).toEqual([]);
 });
@@ -42,7 +42,7 @@ it('says what a constant step means for AVA.FPS', () => {
   expect(warnings(numbered(range(0, 9, 7)))).toEqual([expect.stringMatching(/1\/7 of its rate$/)]);
   expect(orderFrames(numbered(range(1, 9, 5)), 6)).toMatchObject({
     notes: [
-      expect.stringMatching(/in steps of 5 .*AVA\.FPS 6 is right for one in 5 frames of a video of 30/),
+      expect.stringMatching(/in steps of 5 .*AVA\.FPS 6 is correct for one in 5 frames of a video with 30/),
     ],
     warnings: [],
   });
@@ -54,7 +54,7 @@ it('says what a constant step means for AVA.FPS', () => {
 
 it('says that times cannot be told from uneven numbers', () => {
   expect(warnings(numbered([1000, 1033, 1066, 1101, 1133, 1170]))).toEqual([
-    expect.stringMatching(/go up unevenly \(e\.g\. frame_001000\.jpg, frame_001033\.jpg\)/),
+    expect.stringMatching(/increase unevenly \(e\.g\. frame_001000\.jpg, frame_001033\.jpg\)/),
   ]);
 });
 
@@ -65,9 +65,9 @@ it('tells several videos in one folder', () => {
   ]);
 });
 
-it('names pictures without a number', () => {
+it('names images without a number', () => {
   expect(warnings([...numbered(range(1, 5)), 'cover.jpg'])).toEqual([
-    expect.stringMatching(/^1 picture has no number in the name \(first: cover\.jpg\)/),
+    expect.stringMatching(/^1 image has no number in the name \(first: cover\.jpg\)/),
   ]);
   expect(warnings(['b.jpg', 'a.jpg'])).toEqual([expect.stringMatching(/alphabetical order/)]);
 });

@@ -5,10 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { DataError } from '../errors.js';
 import { bestSoFar, readEvaluations, recordEvaluation } from '../run/evaluations.js';
-import { fiveDecimals, readDetections, readExclusions, readGroundTruth, writeDetections } from './ava_csv.js';
+import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
 import { AvaEvaluator } from './ava_evaluator.js';
-import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
-import { evaluateFiles, readTruth, truthNotes } from './evaluate_files.js';
+import { averagePrecision, descendingOrder, precisionRecall } from './average_precision.js';
+import { fiveDecimals, writeDetections } from './detections_csv.js';
+import { evaluateFiles, groundTruthNotes, readGroundTruth } from './evaluate_files.js';
 import { resultsTable, summary, writeResults } from './results.js';
 import type { AvaResults, ClipDetections } from './types.js';
 
@@ -22,7 +23,7 @@ describe('reading', () => {
       'gt.csv',
       'v,0902,0,0,0.5,0.5,1,0\nv,902,0,0,1,1,2,1\nv,903,0,0,1,1,3,0\nv,904,0,0,1,1,,0\n',
     );
-    const table = readGroundTruth([path], CLASSES);
+    const table = readGroundTruthBoxes([path], CLASSES);
     expect([...table.keys()]).toEqual(['v,0902']);
     expect(table.get('v,0902')).toEqual({
       boxes: [0, 0, 0.5, 0.5, 0, 0, 1, 1],
@@ -48,7 +49,7 @@ describe('reading', () => {
   it.each([
     ['v,902,0,0,1,1,1,nan', /p\.csv:2: the score must be a finite number, found "nan"/],
     ['v,902,0,0,1,1,1,inf', /the score must be a finite number/],
-    ['v,902,0,NaN,1,1,1,0.5', /a coordinate must be a finite number, found "NaN"/],
+    ['v,902,0,NaN,1,1,1,0.5', /y1 must be a number from 0 to 1, found "NaN"/],
     ['v,902,0,0,1,1', /expected 7 or 8 columns/],
     ['v,x,0,0,1,1,1,0.5', /the second must be a number/],
     ['v,902,0,0,1,1,1.5,0.5', /the action id must be a whole number/],
@@ -60,7 +61,7 @@ describe('reading', () => {
   });
 
   it('refuses inverted true boxes and lists of exclusions with other columns', () => {
-    expect(() => readGroundTruth([file('gt.csv', 'v,902,0.6,0,0.5,1,1,0\n')], CLASSES)).toThrow(
+    expect(() => readGroundTruthBoxes([file('gt.csv', 'v,902,0.6,0,0.5,1,1,0\n')], CLASSES)).toThrow(
       /gt\.csv:1: inverted/,
     );
     expect(() => readExclusions(file('e.csv', 'v,902\nv\n'))).toThrow(/e\.csv:2: expected "video,second"/);
@@ -69,7 +70,7 @@ describe('reading', () => {
   const ROW = 'v,902,0,0,1,1,1,0.5';
   const readers: [name: string, read: (text: string) => unknown, row: string][] = [
     ['predictions', (text) => readDetections(file('a.csv', text), CLASSES), ROW],
-    ['ground truth', (text) => readGroundTruth([file('a.csv', text)], CLASSES), ROW],
+    ['ground truth', (text) => readGroundTruthBoxes([file('a.csv', text)], CLASSES), ROW],
     ['exclusions', (text) => readExclusions(file('a.csv', text)), 'v,902'],
   ];
 
@@ -135,7 +136,7 @@ describe('reading', () => {
       const exclude = file('none.csv', text);
       const note = `${exclude}: the list of exclusions is empty, so every key frame counts`;
       expect(evaluateFiles({ ...files, exclude }, predictions).notes).toEqual([note]);
-      expect(truthNotes(readTruth({ ...files, exclude }))).toEqual([note]);
+      expect(groundTruthNotes(readGroundTruth({ ...files, exclude }))).toEqual([note]);
     }
     expect(evaluateFiles(files, predictions).notes).toEqual([]);
   });
@@ -170,7 +171,7 @@ describe('five decimals', () => {
 
 describe('average precision', () => {
   it('of equal scores takes the later first', () => {
-    expect([...fallingOrder([0.5, 0.9, 0.5, 0.9])]).toEqual([3, 1, 2, 0]);
+    expect([...descendingOrder([0.5, 0.9, 0.5, 0.9])]).toEqual([3, 1, 2, 0]);
   });
 
   it('is the area under the raised curve', () => {
@@ -192,7 +193,7 @@ function evaluate(truth: string, detections: string, excluded?: string): AvaResu
   const classes = new Set(LABELS.map(({ id }) => id));
   const evaluator = new AvaEvaluator({
     labels: LABELS,
-    boxes: readGroundTruth([file('gt.csv', truth)], classes),
+    boxes: readGroundTruthBoxes([file('gt.csv', truth)], classes),
     excluded: excluded === undefined ? new Set() : readExclusions(file('e.csv', excluded)),
   });
   for (const [key, image] of readDetections(file('p.csv', detections), classes)) evaluator.add(key, image);

@@ -1,7 +1,16 @@
 /** @file The bytes of a file at any offset, of which only as much is read as is asked for. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { ByteSource } from '../media/image_header.js';
 import { READ } from './file_pieces.js';
+
+/** Bytes at any offset; beyond the end they read as 0. */
+export interface ByteSource {
+  at(offset: number): number;
+}
+
+/** Bytes in memory as a source. */
+export function bytesOf(buffer: Uint8Array): ByteSource {
+  return { at: (offset) => buffer[offset] ?? 0 };
+}
 
 /** Embedded previews and profiles may stand before the size, so a file is read on until it is found. */
 const CHUNK_BYTES = 4096;

@@ -1,5 +1,5 @@
 /** @file The names in a folder, for whoever only wants to know what is there. */
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 
 /** Names of the files and folders in a folder; none where it is missing, no folder, or may not be listed. */
 export function namesIn(folder: string): string[] {
@@ -8,4 +8,9 @@ export function namesIn(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** The entries of a folder, sorted by name. Throws the error of the operating system. */
+export function sortedEntries(folder: string): Dirent[] {
+  return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

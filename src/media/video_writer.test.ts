@@ -1,4 +1,4 @@
-/** @file Videos out of pictures, and the choice of an encoder. */
+/** @file Videos out of images, and the choice of an encoder. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ async function writeVideo(path: string): Promise<void> {
 }
 
 describe.skipIf(!hasFfmpeg)('VideoWriter (needs ffmpeg)', () => {
-  it('writes every picture, of odd sizes too', async () => {
+  it('writes every image, of odd sizes too', async () => {
     const path = join(folder, 'odd.mp4');
     await writeVideo(path);
     const flags = ['-f', 'rawvideo', '-pix_fmt', 'gray', 'pipe:1'];

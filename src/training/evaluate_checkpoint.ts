@@ -8,7 +8,7 @@ import { weightsOfOwnRun } from '../checkpoint/run_weights.js';
 import { onceMore, StopSignals } from '../cli/process/signals.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
-import { TestSet } from '../evaluation/evaluation_set.js';
+import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import { resultsTable } from '../evaluation/results.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
@@ -59,7 +59,7 @@ async function testLocked(
   { config: cfg, note, warning }: ReturnType<typeof weightsOfOwnRun>,
   { warnings, stop, hear, ...options }: LockedOptions,
 ): Promise<number> {
-  const testSet = new TestSet(cfg);
+  const testSet = new EvaluationSet(cfg);
   const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
   const { log, bars } = openLog(cfg.OUTPUT_DIR, options.verbose);
   hear(log);
@@ -79,8 +79,7 @@ async function testLocked(
   const isForeign = holdsRun && !isIn(path, cfg.OUTPUT_DIR);
   // A run's own file says on which machine it was trained.
   if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
-  const shouldStop = () => stop.received;
-  const context = { testSet, log, bars, shouldStop };
+  const context = { testSet, log, bars, signal: stop.signal };
   const steps = iteration ?? 0;
   const folder = evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps);
   const report = await evaluateModel(context, model, {

@@ -1,6 +1,6 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
-import type { EvaluationRun, TestSet } from '../evaluation/evaluation_set.js';
+import type { EvaluationRun, EvaluationSet } from '../evaluation/evaluation_set.js';
 import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
@@ -12,10 +12,10 @@ import { duration, significant } from '../util/text.js';
 const LINE_PERIOD = 30;
 
 export interface EvaluationContext {
-  readonly testSet: TestSet;
+  readonly testSet: EvaluationSet;
   readonly log: Logger;
   readonly bars: ProgressBars | null;
-  shouldStop(): boolean;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -23,7 +23,7 @@ export interface EvaluationContext {
  * it is recorded.
  */
 export async function evaluateModel(
-  { testSet, log, bars, shouldStop }: EvaluationContext,
+  { testSet, log, bars, signal }: EvaluationContext,
   model: Detector,
   { iteration, best, folder }: Pick<EvaluationRun, 'iteration' | 'best' | 'folder'>,
 ): Promise<EvaluationReport | null> {
@@ -45,7 +45,7 @@ export async function evaluateModel(
       folder,
       warn: (message) => log.warn(message),
       progress,
-      shouldStop,
+      signal,
     });
     if (report === null) {
       log.info('evaluation stopped');

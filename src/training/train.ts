@@ -13,12 +13,12 @@ import { CheckpointSaver } from '../checkpoint/saver.js';
 import { onceMore, StopSignals } from '../cli/process/signals.js';
 import { type Config, dumpConfig, type LoadedConfig } from '../config/index.js';
 import { clipsPerStep } from '../data/data_config.js';
+import { describeDataPasses } from '../data/loading/data_passes.js';
 import { type BatchLoader, createTrainLoader } from '../data/loading/loader.js';
-import { describePasses } from '../data/loading/passes.js';
 import type { TrainSampler } from '../data/loading/sampler.js';
 import { type EngineInfo, type EngineRequest, engineMemory, selectEngine } from '../engine/index.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
-import { TestSet } from '../evaluation/evaluation_set.js';
+import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { SetCriterion } from '../loss/criterion.js';
@@ -120,9 +120,9 @@ export async function train(loaded: LoadedConfig, options: TrainOptions): Promis
   }
 }
 
-function outcome({ received, signal, exitCode }: StopSignals): TrainOutcome {
+function outcome({ received, name, exitCode }: StopSignals): TrainOutcome {
   // Slurm's "time is nearly up" is no failure: the run has saved all that it did.
-  return { exitCode: signal === 'SIGUSR1' ? 0 : exitCode, stopped: received };
+  return { exitCode: name === 'SIGUSR1' ? 0 : exitCode, stopped: received };
 }
 
 /** Throws ConfigError while a test runs in the folder: it would write the results of the old run among those of the new one. */
@@ -365,7 +365,7 @@ function openTrainingData(
 
 /** How often an epoch passes over the data, which ITER_PER_EPOCH alone decides. */
 function logPasses({ SOLVER }: Config, sampler: TrainSampler, log: Logger): void {
-  const { line, warning } = describePasses(sampler, SOLVER.ITER_PER_EPOCH);
+  const { line, warning } = describeDataPasses(sampler, SOLVER.ITER_PER_EPOCH);
   log.info(line);
   if (warning !== null) log.warn(warning);
 }
@@ -375,7 +375,7 @@ interface ValidationContext extends Pick<Surroundings, 'log' | 'bars' | 'stop'> 
   options: TrainOptions;
   start: RunStart;
   maxIterations: number;
-  testSet: TestSet;
+  testSet: EvaluationSet;
   model: Detector;
 }
 
@@ -385,7 +385,7 @@ function makeValidation(
   saveBest: (iteration: number) => Promise<void>,
 ): ValidationHook {
   const { SOLVER, OUTPUT_DIR: outputDir } = cfg;
-  const shouldStop = () => stop.received;
+  const { signal } = stop;
   let best = bestSoFar(outputDir, start.iteration);
   // A run that goes back to an earlier checkpoint may never be as good again.
   const kept = keptPrecision(outputDir);
@@ -404,7 +404,7 @@ function makeValidation(
       if (stop.received) return null;
       try {
         const folder = evaluationFolder(outputDir, iteration);
-        return await evaluateModel({ testSet, log, bars, shouldStop }, model, { iteration, best, folder });
+        return await evaluateModel({ testSet, log, bars, signal }, model, { iteration, best, folder });
       } catch (error) {
         // A disk that is full or away must not cost more than this evaluation.
         if (!(error as NodeJS.ErrnoException).syscall) throw error;
@@ -438,14 +438,19 @@ function keptPrecision(outputDir: string): number {
 }
 
 /** What evaluations of this run need, opened before hours of training are spent; null where there will be none. */
-function openTestSet(cfg: Config, options: TrainOptions, maxIterations: number, log: Logger): TestSet | null {
+function openTestSet(
+  cfg: Config,
+  options: TrainOptions,
+  maxIterations: number,
+  log: Logger,
+): EvaluationSet | null {
   const { EVAL_AFTER, EVAL_PERIOD, ITER_PER_EPOCH, MAX_EPOCH } = cfg.SOLVER;
   const first = EVAL_PERIOD * (Math.floor(EVAL_AFTER / EVAL_PERIOD) + 1);
   const validates = !options.skipValidation && first <= MAX_EPOCH;
   if (!validates && options.skipFinalTest) return null;
-  let testSet: TestSet;
+  let testSet: EvaluationSet;
   try {
-    testSet = new TestSet(cfg);
+    testSet = new EvaluationSet(cfg);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     throw new DataError(

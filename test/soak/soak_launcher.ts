@@ -4,16 +4,16 @@
  */
 import { syncBuiltinESMExports } from 'node:module';
 import workerThreads, { type Worker, type WorkerOptions } from 'node:worker_threads';
-import type { ThreadData } from '../../src/data/loading/worker_loop.js';
+import type { WorkerData } from '../../src/data/loading/worker_loop.js';
 
 const CLIP_WORKER = /\/data\/loading\/worker\.ts$/;
 const SLOW_WORKER = new URL('soak_clip_worker.ts', import.meta.url).href;
 
-const clipWorkers = new Map<Worker, ThreadData>();
+const clipWorkers = new Map<Worker, WorkerData>();
 
 workerThreads.Worker = class extends workerThreads.Worker {
   constructor(program: string | URL, options: WorkerOptions = {}) {
-    const data = options.workerData as (ThreadData & { program?: string }) | undefined;
+    const data = options.workerData as (WorkerData & { program?: string }) | undefined;
     if (!data?.program || !CLIP_WORKER.test(data.program)) {
       super(program, options);
       return;
@@ -25,7 +25,7 @@ workerThreads.Worker = class extends workerThreads.Worker {
 };
 syncBuiltinESMExports();
 
-const isAtWork = ({ loading }: ThreadData) => Atomics.load(loading, 0) !== 0;
+const isAtWork = ({ loading }: WorkerData) => Atomics.load(loading, 0) !== 0;
 
 process.on('SIGWINCH', () => {
   const all = [...clipWorkers];

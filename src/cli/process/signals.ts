@@ -33,6 +33,7 @@ function letEchoesArrive(): void {
 /** Watches for signals that ask the run to end. */
 export class StopSignals {
   #received: StopSignal | null = null;
+  readonly #abort = new AbortController();
   readonly #listeners = new Map<StopSignal, () => void>();
   #resolve: (value: null) => void = () => {};
 
@@ -51,14 +52,17 @@ export class StopSignals {
     }
   }
 
+  /** Name of the first signal, or null. */
+  get name(): StopSignal | null {
+    return this.#received;
+  }
+
   get received(): boolean {
     return this.#received !== null;
   }
 
-  /** The first signal, or null. */
-  get signal(): StopSignal | null {
-    return this.#received;
-  }
+  /** Aborted by the first signal. */
+  readonly signal: AbortSignal = this.#abort.signal;
 
   /** The exit code that the shell expects, 0 where no signal came. */
   get exitCode(): number {
@@ -81,6 +85,7 @@ export class StopSignals {
       releaseSignal(other);
     }
     announce(signal);
+    this.#abort.abort();
     this.#resolve(null);
   }
 

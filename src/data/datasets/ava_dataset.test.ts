@@ -91,8 +91,8 @@ describe('AvaDataset.open', () => {
     const ava = await make();
     renameSync(join(ava.folder, 'frames', 'b'), join(ava.folder, 'frames', 'c'));
     expect(() => open(ava)).toThrow(refused(/frames\/b: .*the folder is missing; extract/));
-    expect(() => open(ava, { 'AVA.FRAME_DIR': 'pictures' })).toThrow(
-      refused(/pictures: there is no such folder; DATA\.PATH_TO_DATA_DIR/),
+    expect(() => open(ava, { 'AVA.FRAME_DIR': 'images' })).toThrow(
+      refused(/images: there is no such folder; DATA\.PATH_TO_DATA_DIR/),
     );
   });
 
@@ -132,7 +132,7 @@ describe('AvaDataset.open', () => {
       expect.stringMatching(
         /^1 annotation row repeats the box and action of an earlier one \(first: \S+train_v2\.2\.csv:2\) and adds nothing$/,
       ),
-      '1 of 3 boxes have no action and count as persons alone (first: video a, second 905)',
+      '1 of 3 boxes have no action and count as persons only (first: video a, second 905)',
     ]);
   });
 
@@ -201,7 +201,7 @@ describe('AvaDataset.load', () => {
     const second = 'a_000001\\.jpg: video a, second 902: ';
     writeFileSync(path, whole.subarray(0, whole.length - 80));
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
-      refused(new RegExp(`${second}the JPEG picture is cut off`)),
+      refused(new RegExp(`${second}the JPEG image is truncated`)),
     );
     writeFileSync(path, '');
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
@@ -271,7 +271,7 @@ describe('data that are there under nearly the same name', () => {
       'another name of a video',
       (ava) => ava.write('annotations_v2.2/ava_train_v2.2.csv', `a.mp4,902,${BOX},1,0\n`),
       {},
-      /video a\.mp4 \(1 row\) .*; they have a, which differs only in its ending: write the name alike in both$/,
+      /video a\.mp4 \(1 row\) .*; they have a, which differs only in its ending: write the name the same way in both$/,
     ],
   ])('are shown: %s', async (_, damage, changes, message) => {
     const ava = await make();

@@ -11,7 +11,7 @@ import { AvaDataset } from '../datasets/ava_dataset.js';
 import type { Batch } from './collate.js';
 import { BatchLoader, createTestLoader, createTrainLoader } from './loader.js';
 import { SequentialSampler } from './sampler.js';
-import { ClipThreads } from './worker_pool.js';
+import { WorkerPool } from './worker_pool.js';
 
 const make = () =>
   makeAvaFolder({
@@ -64,7 +64,7 @@ describe('createTrainLoader', () => {
       clipIds.push(...clips.map((clip) => clip.clipId));
     }
     expect(clipIds).toHaveLength(12);
-    // 9 clips make 4 batches per pass, one clip is left out.
+    // 9 clips make 4 batches per data pass, one clip is left out.
     expect(new Set(clipIds.slice(0, 8)).size).toBe(8);
   });
 
@@ -208,7 +208,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     expect(warnings).toHaveLength(4);
     expect(new Set(warnings.map((message) => message.slice(0, 19))).size).toBe(4);
     expect(warnings[0]).toMatch(
-      /^video b, second 90\d: another clip takes its place: \S*b_00000\d\.jpg: .*it is no JPEG/,
+      /^video b, second 90\d: another clip takes its place: \S*b_00000\d\.jpg: .*it is not a JPEG/,
     );
     expect(await take(open(5), 7)).toEqual(batches.slice(5));
   });
@@ -221,7 +221,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     await expect(loader.next()).rejects.toThrow(
       expect.objectContaining({
         name: 'DataError',
-        message: expect.stringMatching(/^11 clips, one in place of the other, could not be loaded/),
+        message: expect.stringMatching(/^a clip and 10 replacements could not be loaded/),
       }),
     );
     expect((await loader.next()).done).toBe(true);
@@ -260,7 +260,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     const run = (onError: 'stop' | 'skip') => {
       const options = { seed: 0, start: 0, numWorkers: 2, sizeDivisibility: 32, onError, warn() {} };
       const sampler = new SequentialSampler(new Uint8Array(2), 2);
-      return new BatchLoader(dataset, sampler, options, new ClipThreads(2, dataset.transforms, program));
+      return new BatchLoader(dataset, sampler, options, new WorkerPool(2, dataset.transforms, program));
     };
     const skipping = run('skip');
     expect((await take(skipping)).map(({ clips }) => clips.map((clip) => clip.videoName))).toEqual([['a']]);

@@ -4,8 +4,8 @@ import { makeAvaFolder } from '../../../test/support/ava_folder.js';
 import { Rng } from '../../util/random.js';
 import { drawAugmentation } from '../clip/transforms.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
-import { type ClipReader, LocalReader } from './clip_loader.js';
-import { ClipThreads } from './worker_pool.js';
+import { type ClipLoader, LocalClipLoader } from './clip_loader.js';
+import { WorkerPool } from './worker_pool.js';
 
 const FAULTY = new URL('../../../test/support/faulty_clip_worker.ts', import.meta.url);
 
@@ -18,21 +18,21 @@ async function open(...videos: string[]) {
   return AvaDataset.open(ava.config(), 'train');
 }
 
-function threads(dataset: AvaDataset, count: number, program?: URL): ClipThreads {
-  const reader = new ClipThreads(count, dataset.transforms, program);
+function threads(dataset: AvaDataset, count: number, program?: URL): WorkerPool {
+  const reader = new WorkerPool(count, dataset.transforms, program);
   onTestFinished(() => reader.close());
   reader.setAwaited(true);
   return reader;
 }
 
-const load = (reader: ClipReader, dataset: AvaDataset, index: number) =>
+const load = (reader: ClipLoader, dataset: AvaDataset, index: number) =>
   reader.load({
     source: dataset.source(index),
     augmentation: drawAugmentation(dataset.transforms, new Rng(index)),
   });
 
 /** Pixels of a clip, padded to 32×64, behind one number that must stay as it is. */
-async function pixels(reader: ClipReader, dataset: AvaDataset, index: number) {
+async function pixels(reader: ClipLoader, dataset: AvaDataset, index: number) {
   const video = reader.allocate(1 + 4 * 32 * 64 * 3).fill(9);
   const clip = await load(reader, dataset, index);
   await clip.write(video, { offset: 1, height: 32, width: 64 });
@@ -48,7 +48,7 @@ const ended = (video: string, why: string) =>
     ),
   });
 
-describe('ClipThreads', () => {
+describe('WorkerPool', () => {
   it.each([
     ['EMFILE: too many open files', /ulimit -n 4096$/],
     ['Worker initialization failure: EAGAIN', /Set DATALOADER\.NUM_WORKERS to a smaller number$/],
@@ -61,11 +61,11 @@ describe('ClipThreads', () => {
   it('give the clips that one thread gives', async () => {
     const dataset = await open('a', 'b', 'c');
     const reader = threads(dataset, 2);
-    const local = new LocalReader(dataset.transforms);
+    const local = new LocalClipLoader(dataset.transforms);
     const all = [0, 1, 2].map(async (index) => {
       expect(await pixels(reader, dataset, index)).toEqual(await pixels(local, dataset, index));
-      const { facts } = await load(reader, dataset, index);
-      expect((await load(local, dataset, index)).facts).toMatchObject(facts);
+      const { metadata } = await load(reader, dataset, index);
+      expect((await load(local, dataset, index)).metadata).toMatchObject(metadata);
     });
     await Promise.all(all);
   });
@@ -73,14 +73,14 @@ describe('ClipThreads', () => {
   it('name the clip at which one of them ends, and go on with all the others', async () => {
     const dataset = await open('a', 'exits', 'b', 'throws', 'c');
     const reader = threads(dataset, 1, FAULTY);
-    const expected = await pixels(new LocalReader(dataset.transforms), dataset, 0);
+    const expected = await pixels(new LocalClipLoader(dataset.transforms), dataset, 0);
     // The pixels of this one are lost with the thread and have to be loaded again.
     const first = await load(reader, dataset, 0);
     const rest = [1, 2, 3, 4].map((index) => load(reader, dataset, index));
     await expect(rest[0]).rejects.toThrow(ended('exits', 'exit code 7'));
-    expect((await rest[1]).facts.info.videoName).toBe('b');
+    expect((await rest[1]).metadata.info.videoName).toBe('b');
     await expect(rest[2]).rejects.toThrow(ended('throws', 'thrown beside the clip'));
-    expect((await rest[3]).facts.info.videoName).toBe('c');
+    expect((await rest[3]).metadata.info.videoName).toBe('c');
     const video = reader.allocate(4 * 32 * 64 * 3);
     await first.write(video, { offset: 0, height: 32, width: 64 });
     expect(Array.from(video)).toEqual(expected.slice(1));
@@ -91,7 +91,7 @@ describe('ClipThreads', () => {
     const reader = threads(dataset, 1, FAULTY);
     const both = [0, 1].map((index) => load(reader, dataset, index));
     await expect(both[0]).rejects.toThrow(ended('grows', 'memory'));
-    expect((await both[1]).facts.info.videoName).toBe('a');
+    expect((await both[1]).metadata.info.videoName).toBe('a');
   });
 
   it('tell mistakes of the program from broken data', async () => {
@@ -124,11 +124,11 @@ describe('ClipThreads', () => {
       await new Promise((resolve) => setTimeout(resolve, pause));
       await reader.close();
       for (const outcome of await outcomes) {
-        if (outcome.status === 'rejected') expect(outcome.reason.message).toBe('the reader is closed');
+        if (outcome.status === 'rejected') expect(outcome.reason.message).toBe('the loader is closed');
       }
-      await expect(load(reader, dataset, 0)).rejects.toThrow('the reader is closed');
+      await expect(load(reader, dataset, 0)).rejects.toThrow('the loader is closed');
       const written = done?.write(reader.allocate(1), { offset: 0, height: 1, width: 1 });
-      if (written) await expect(written).rejects.toThrow('the reader is closed');
+      if (written) await expect(written).rejects.toThrow('the loader is closed');
     }
   });
 });

@@ -13,25 +13,28 @@ import {
 
 describe('boxes', () => {
   it.each<[string, number, number, string]>([
-    ['pixels', 320, 240, "look like pixels: divide x by the picture's width and y by its height"],
+    ['pixels', 320, 240, "look like pixels: divide x by the image's width and y by its height"],
     ['percent', 100, 100, 'look like percent: divide them by 100'],
     ['thousandths', 1000, 1000, 'look like thousandths: divide them by 1000'],
-    ['pixels of a large picture', 1920, 1080, 'look like pixels'],
+    ['pixels of a large image', 1920, 1080, 'look like pixels'],
   ])('in %s are recognised on either side, and fit if divided', (_, width, height, advice) => {
-    for (const side of ['predictions', 'truth'] as const) {
+    for (const side of ['predictions', 'groundTruth'] as const) {
       const files = changed(fitting(), { [side]: scaled(width, height) });
       const [warning, ...others] = warningsOf(files);
       expect(others).toEqual([]);
-      const name = side === 'truth' ? 'ground truth' : 'predictions';
+      const name = side === 'groundTruth' ? 'ground truth' : 'predictions';
       expect(warning).toMatch(new RegExp(`^the boxes of the ${name} reach from -?[\\d.]+ to \\d{2}`));
-      expect(warning).toContain("coordinates must be fractions of the picture's width and height");
+      expect(warning).toContain("coordinates must be fractions of the image's width and height");
       expect(warning).toContain(advice);
       expect(warningsOf(changed(files, { [side]: scaled(1 / width, 1 / height) }))).toEqual([]);
     }
   });
 
   it('in pixels are told from their reach where nothing else fits', () => {
-    const files = changed(fitting(['v']), { predictions: scaled(319, 239), truth: names(() => 'other') });
+    const files = changed(fitting(['v']), {
+      predictions: scaled(319, 239),
+      groundTruth: names(() => 'other'),
+    });
     expect(warningsOf(files)[1]).toContain('these look like pixels');
   });
 
@@ -65,7 +68,7 @@ describe('boxes', () => {
   ])('as %s are recognised by what they would find', (_, change, columns) => {
     const warnings = warningsOf(changed(fitting(), { predictions: boxes(change) }));
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: read so, `);
+    expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: with this reading, `);
   });
 
   it('as x, y, width, height in pixels are recognised at once', () => {
@@ -91,22 +94,24 @@ describe('boxes', () => {
       i < 5 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
     );
     expect(warningsOf({ ...files, predictions })).toEqual([
-      '5 of 174 boxes of the predictions have no area (x2 ≤ x1 or y2 ≤ y1) and count for nothing',
+      '5 of 174 boxes of the predictions have no area (x2 ≤ x1 or y2 ≤ y1) and are not evaluated',
     ]);
   });
 
-  it('of the truth without an area are counted, and inverted ones are an error as before', () => {
+  it('of the groundTruth without an area are counted, and inverted ones are an error as before', () => {
     const files = fitting();
-    const flat = files.truth.map((row, i) => (i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row));
-    expect(warningsOf({ ...files, truth: flat })).toEqual([
+    const flat = files.groundTruth.map((row, i) =>
+      i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row,
+    );
+    expect(warningsOf({ ...files, groundTruth: flat })).toEqual([
       expect.stringContaining(
         '1 of 174 boxes of the ground truth have no area (x2 ≤ x1 or y2 ≤ y1) and can never be found',
       ),
     ]);
-    const inverted = files.truth.map((row, i) =>
+    const inverted = files.groundTruth.map((row, i) =>
       i === 0 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
     );
-    expect(() => warningsOf({ ...files, truth: inverted })).toThrow(/gt\.csv:1: inverted box/);
+    expect(() => warningsOf({ ...files, groundTruth: inverted })).toThrow(/gt\.csv:1: inverted box/);
   });
 
   it('are compared where names and seconds would fit', () => {

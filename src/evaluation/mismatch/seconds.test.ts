@@ -30,7 +30,7 @@ describe('seconds', () => {
   it('of a single key frame are enough', () => {
     const files = changed(fitting(['v'], [902]), { predictions: seconds(() => 2) });
     expect(warningsOf(files)).toEqual([
-      'the seconds do not meet (0 of 1 key frame in common): predictions 2, ground truth 902; with 900 added to the ' +
+      'the seconds do not match (0 of 1 key frame in common): predictions 2, ground truth 902; with 900 added to the ' +
         'predictions 1 of 1 key frame would fit: --second-offset 900',
     ]);
   });
@@ -131,8 +131,8 @@ describe('seconds', () => {
     expect(warningsOf({ ...mended, secondOffset: proposedOffset(warning) })).toEqual([]);
   });
 
-  it('of the truth may be the frames', () => {
-    const files = changed(fitting(), { truth: seconds((second) => second * 30) });
+  it('of the groundTruth may be the frames', () => {
+    const files = changed(fitting(), { groundTruth: seconds((second) => second * 30) });
     expect(warningsOf(files)[0]).toContain('the numbers of the ground truth look like frame numbers');
   });
 
@@ -147,7 +147,7 @@ describe('seconds', () => {
     const files = changed(fitting(videos), { predictions: shift });
     const [warning, ...others] = warningsOf(files);
     expect(others).toEqual([]);
-    expect(warning).toContain('in 9 of 10 videos ("film1", "film2", "film3", …) the seconds do not meet');
+    expect(warning).toContain('in 9 of 10 videos ("film1", "film2", "film3", …) the seconds do not match');
     expect(warning).toContain(
       'with 900 added to the predictions of these videos 261 of 261 key frames would fit',
     );
@@ -157,20 +157,20 @@ describe('seconds', () => {
   it('that no offset brings together are shown as they are', () => {
     const squares = SECONDS.map((_, i) => i * i * 7 + 11);
     const files = changed(fitting(['v']), { predictions: seconds((second) => squares[second - 902]) });
-    expect(warningsOf(files)[0]).toMatch(/the seconds do not meet .* no whole number of seconds/);
+    expect(warningsOf(files)[0]).toMatch(/the seconds do not match .* no whole number of seconds/);
   });
 
-  it('of most predictions without truth are counted', () => {
+  it('of most predictions without groundTruth are counted', () => {
     const files = fitting();
     const more = [1000, 1100, 1200].flatMap((off) =>
       files.predictions.map((row) => ({ ...row, second: Number(row.second) + off })),
     );
     expect(warningsOf({ ...files, predictions: [...files.predictions, ...more] })).toEqual([
-      '261 of 348 key frames with predictions have no ground truth, and all that is predicted there counts as false',
+      '261 of 348 key frames with predictions have no ground truth, so all of their predictions count as false',
     ]);
   });
 
-  it('of most truths without predictions are counted', () => {
+  it('of most trueBoxes without predictions are counted', () => {
     const files = fitting();
     const predictions = files.predictions.filter(({ second }) => Number(second) % 4 === 0);
     expect(warningsOf({ ...files, predictions })[0]).toMatch(

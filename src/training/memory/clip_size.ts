@@ -1,10 +1,11 @@
 /** @file The largest clip that a data set gives, from the headers of a few pictures. */
 
-import { readPictureSize } from '../../data/clip/image_size.js';
-import { type Size, scaledSize } from '../../data/clip/transforms.js';
+import { readImageSize } from '../../data/clip/image_size.js';
+import { scaledSize } from '../../data/clip/transforms.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { batchShape } from '../../data/loading/collate.js';
 import { DataError } from '../../errors.js';
+import type { Size } from '../../media/image_header.js';
 
 /** Pictures looked at, one of each video: a video's frames have one size, and most videos have that of others. */
 const MOST_PICTURES = 64;
@@ -50,7 +51,7 @@ function samplePictures(dataset: AvaDataset): Size[] {
   const sizes: Size[] = [];
   for (let i = 0; i < frames.length; i += step) {
     try {
-      sizes.push(readPictureSize(dataset.keyFramePath(frames[Math.floor(i)]), 'a key frame'));
+      sizes.push(readImageSize(dataset.keyFramePath(frames[Math.floor(i)]), 'a key frame'));
     } catch (error) {
       // Its format may be one whose header is not known here, or it is broken, which is for the loader to say.
       if (!(error instanceof DataError)) throw error;

@@ -9,7 +9,7 @@ import { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
-import { findPeople } from './find_people.js';
+import { detectPeople } from './detect_people.js';
 
 const batch: Batch = {
   video: Float32Array.from(normals([2, 4, 64, 64, 3], new Rng(1)).data),
@@ -20,7 +20,7 @@ const batch: Batch = {
   clips: [0, 1].map((clipId) => ({ clipId, videoIndex: 0, videoName: 'v', second: clipId })),
 };
 
-describe('findPeople', () => {
+describe('detectPeople', () => {
   let model: Detector;
 
   beforeAll(() => {
@@ -41,13 +41,13 @@ describe('findPeople', () => {
     const threshold = Math.min(...best);
     const expected = toDetections(stages.at(-1)!, batch.whwh, threshold);
     const before = tf.memory().numTensors;
-    const found = await findPeople(model, batch, threshold, false);
+    const found = await detectPeople(model, batch, { personThreshold: threshold, withSamples: false });
     expect(found.map(({ detections }) => detections)).toEqual(expected);
     expect(found.map(({ samples, notFinite }) => [samples, notFinite])).toEqual([
       [null, 0],
       [null, 0],
     ]);
-    const nobody = await findPeople(model, batch, 1, false);
+    const nobody = await detectPeople(model, batch, { personThreshold: 1, withSamples: false });
     expect(nobody.map(({ detections }) => detections.boxes.length)).toEqual([0, 0]);
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose(stages);
@@ -55,7 +55,7 @@ describe('findPeople', () => {
 
   it('tells for each of them where the stages sampled', async () => {
     const before = tf.memory().numTensors;
-    const found = await findPeople(model, batch, 0, true);
+    const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     expect(tf.memory().numTensors).toBe(before);
     for (const { detections, samples } of found) {
       expect(samples!.length).toBe(detections.personScores.length);
@@ -73,7 +73,7 @@ describe('findPeople', () => {
     const head = model.stm_head.decoder_stages[1].fc_action.bias!;
     const values = Float32Array.from(head.value.dataSync());
     head.set(Float32Array.from(values, () => Number.NaN));
-    const found = await findPeople(model, batch, 0, false);
+    const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: false });
     head.set(values);
     expect(found.map(({ notFinite, detections }) => [notFinite, detections.personScores.length])).toEqual([
       [5, 0],
@@ -83,15 +83,15 @@ describe('findPeople', () => {
 });
 
 describe('boxes without an area', () => {
-  it('beside the picture are counted and left out', async () => {
+  it('beside the image are counted and left out', async () => {
     const model = new Detector(tinyConfig()).train(false);
     initializeParameters(model, 3);
-    const [before] = await findPeople(model, batch, 0, true);
+    const [before] = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     expect(before.withoutArea).toBe(0);
     // Every box of the last stage is moved to the right, by many times its own width.
     const move = model.stm_head.decoder_stages[1].fc_reg.bias!;
     move.set(Float32Array.of(100, 0, 0, 0));
-    const found = await findPeople(model, batch, 0, true);
+    const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     model.dispose();
     for (const { detections, samples, withoutArea } of found) {
       expect([detections.boxes.length, samples!.length, withoutArea]).toEqual([0, 0, 5]);

@@ -22,7 +22,7 @@ describe('videos', () => {
     expect(warning).toContain('"a_one"');
     expect(warning).toContain(JSON.stringify(change('a_one')));
     expect(warning).toContain(advice);
-    // The advice followed: the names of the predictions become those of the truth.
+    // The advice followed: the names of the predictions become those of the groundTruth.
     expect(warningsOf(fitting())).toEqual([]);
   });
 
@@ -32,14 +32,14 @@ describe('videos', () => {
     ['Film A', 'film_a', 'in lower case and without spaces, "_" and "-"'],
   ])('%s and %s are seen to be one', (labelled, predicted, advice) => {
     const files = changed(fitting(['v']), {
-      truth: names(() => labelled),
+      groundTruth: names(() => labelled),
       predictions: names(() => predicted),
     });
     expect(warningsOf(files)).toEqual([expect.stringContaining(`${advice} 1 of 1 name would fit`)]);
   });
 
-  it('of which the truth has the longer name are found too', () => {
-    const files = changed(fitting(), { truth: names((name) => `${name}.avi`) });
+  it('of which the groundTruth has the longer name are found too', () => {
+    const files = changed(fitting(), { groundTruth: names((name) => `${name}.avi`) });
     expect(warningsOf(files)[0]).toContain('without ".avi" 3 of 3 names would fit');
   });
 

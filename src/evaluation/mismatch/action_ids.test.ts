@@ -13,19 +13,19 @@ describe('ids', () => {
   it('that the label map lacks are counted on both sides', () => {
     const files = changed(fitting(), {
       predictions: ids((id) => (id === 3 ? 99 : id)),
-      truth: ids((id) => (id === 3 ? 7 : id)),
+      groundTruth: ids((id) => (id === 3 ? 7 : id)),
     });
     const rows = (side: Row[], id: number) => side.filter((row) => row.id === id).length;
     const [warning] = warningsOf(files);
     expect(warning).toBe(
       `the label map, which has 3 ids (1 to 3), lacks id 99 of the predictions, in ${rows(files.predictions, 99)} of ` +
-        `174 rows and id 7 of the ground truth, in ${rows(files.truth, 7)} of 174 rows: these rows count for nothing`,
+        `174 rows and id 7 of the ground truth, in ${rows(files.groundTruth, 7)} of 174 rows: these rows are not evaluated`,
     );
   });
 
-  it.each(['predictions', 'truth'] as const)('from 0 in the %s fit with 1 added', (side) => {
+  it.each(['predictions', 'groundTruth'] as const)('from 0 in the %s fit with 1 added', (side) => {
     const files = changed(fitting(), { [side]: ids((id) => id - 1) });
-    const name = side === 'truth' ? 'ground truth' : 'predictions';
+    const name = side === 'groundTruth' ? 'ground truth' : 'predictions';
     const warnings = warningsOf(files);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(`lacks id 0 of the ${name}`);
@@ -34,7 +34,7 @@ describe('ids', () => {
   });
 
   it('one off that are all in the label map are recognised by the boxes', () => {
-    const files = changed({ ...fitting(), labels: [1, 2, 3, 4, 5] }, { truth: ids((id) => id + 1) });
+    const files = changed({ ...fitting(), labels: [1, 2, 3, 4, 5] }, { groundTruth: ids((id) => id + 1) });
     const [warning, ...others] = warningsOf(files);
     expect(others).toEqual([]);
     expect(warning).toContain('with 1 added to every id of the predictions');
@@ -43,7 +43,7 @@ describe('ids', () => {
 
   it('that are places in the label map are recognised', () => {
     const labels = [12, 14, 17];
-    const files = changed({ ...fitting(), labels }, { truth: ids((id) => labels[id - 1]) });
+    const files = changed({ ...fitting(), labels }, { groundTruth: ids((id) => labels[id - 1]) });
     expect(warningsOf(files)[0]).toContain(
       'in this place of the label map, counted from 1, instead of every id',
     );
@@ -60,7 +60,7 @@ describe('ids', () => {
     expect(evaluate({ ...fitting(), labels: [101, 105] }).mAP).toBeNull();
   });
 
-  it('with truth but without predictions are named', () => {
+  it('with groundTruth but without predictions are named', () => {
     const files = fitting();
     const predictions = files.predictions.filter(({ id }) => id === 1);
     const warnings = warningsOf({ ...files, predictions });
