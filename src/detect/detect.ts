@@ -17,7 +17,13 @@ import { type Frames, openInput, requireInput, requireRoomFor } from './input.js
 import { KeyFrameDetection } from './key_frame_detection.js';
 import { listKeyFrames } from './key_frames.js';
 import { type DetectOptions, type ResolvedOptions, withDefaults } from './options.js';
-import { oldResults, removeOldResults, VIDEO_FILE, writeResultFiles } from './result_files.js';
+import {
+  type DetectionFile,
+  oldResults,
+  removeOldResults,
+  VIDEO_FILE,
+  writeResultFiles,
+} from './result_files.js';
 import { VideoOfResults } from './video_of_results.js';
 
 export interface DetectSummary {
@@ -111,7 +117,7 @@ async function detectFrames(
   report.info(
     `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
   );
-  const firstSecond = chooseFirstSecond(cfg, frames, options);
+  const head = describeRun({ origin, frames }, chooseFirstSecond(cfg, frames, options), options);
   const names = readLabelNames(cfg);
   if (names === null) report.warn(noLabelMap(cfg));
   removeOldResults(out);
@@ -127,22 +133,8 @@ async function detectFrames(
     // After an error in the middle, the results so far are kept; without any, no file is written.
     const { results, detections } = detection;
     const complete = results.length === keyFrames.length;
-    if (complete || results.length > 0) {
-      const file = {
-        input: options.input,
-        kind: frames.kind === 'image' ? ('picture' as const) : frames.kind,
-        fps: frames.fps,
-        numFrames: frames.paths.length,
-        firstSecond,
-        weights: origin.path,
-        iteration: origin.iteration,
-        personThreshold: options.personThreshold,
-        actionThreshold: options.actionThreshold,
-        complete,
-        keyFrames: results,
-      };
-      writeResultFiles(out, file, frames.name, detections);
-    }
+    if (complete || results.length > 0)
+      writeResultFiles(out, { ...head, complete, keyFrames: results }, frames.name, detections);
     await video?.close();
   }
   return {
@@ -150,6 +142,25 @@ async function detectFrames(
     people: detection.results.reduce((sum, { people }) => sum + people.length, 0),
     seconds: (performance.now() - begin) / 1000,
     stopped: options.signal.aborted,
+  };
+}
+
+/** The part of detections.json that is known before the detection. */
+function describeRun(
+  { origin, frames }: Omit<Subject, 'model'>,
+  firstSecond: number,
+  { input, personThreshold, actionThreshold }: ResolvedOptions,
+): Omit<DetectionFile, 'complete' | 'keyFrames'> {
+  return {
+    input,
+    kind: frames.kind === 'image' ? 'picture' : frames.kind,
+    fps: frames.fps,
+    numFrames: frames.paths.length,
+    firstSecond,
+    weights: origin.path,
+    iteration: origin.iteration,
+    personThreshold,
+    actionThreshold,
   };
 }
 

@@ -31,7 +31,7 @@ describe('detectPeople', () => {
 
   afterAll(() => model.dispose());
 
-  it('finds what evaluation finds, and nobody where nobody is likely enough', async () => {
+  it('returns the detections of an evaluation, or none if no query reaches the threshold', async () => {
     const stages = tf.tidy(() =>
       model.forward(tf.tensor(batch.video, [...batch.shape]), tf.tensor2d(batch.whwh, [2, 4])),
     );
@@ -53,7 +53,7 @@ describe('detectPeople', () => {
     tf.dispose(stages);
   });
 
-  it('tells for each of them where the stages sampled', async () => {
+  it('returns the sampling points of each person', async () => {
     const before = tf.memory().numTensors;
     const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     expect(tf.memory().numTensors).toBe(before);
@@ -69,7 +69,7 @@ describe('detectPeople', () => {
     }
   });
 
-  it('counts predictions that are not finite and leaves them out', async () => {
+  it('counts and leaves out predictions that are not finite', async () => {
     const head = model.stm_head.decoder_stages[1].fc_action.bias!;
     const values = Float32Array.from(head.value.dataSync());
     head.set(Float32Array.from(values, () => Number.NaN));
@@ -82,8 +82,8 @@ describe('detectPeople', () => {
   });
 });
 
-describe('boxes without an area', () => {
-  it('beside the image are counted and left out', async () => {
+describe('boxes outside the image', () => {
+  it('are counted and left out', async () => {
     const model = new Detector(tinyConfig()).train(false);
     initializeParameters(model, 3);
     const [before] = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
@@ -99,7 +99,7 @@ describe('boxes without an area', () => {
   });
 });
 
-describe('people', () => {
+describe('distinctPeople and namePeople', () => {
   const detections: Detections = {
     boxes: Float32Array.of(0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.95, 1),
     personScores: Float32Array.of(0.7, 0.75, 0.9),
@@ -110,17 +110,17 @@ describe('people', () => {
     [2, 'walk'],
   ]);
 
-  it('are the best of boxes that overlap', () => {
+  it('keep the best of overlapping boxes', () => {
     expect(distinctPeople(detections)).toEqual([2, 0]);
   });
 
-  it('have a box with an area, in the five decimals that are written', () => {
+  it('leave out boxes without an area in five decimals', () => {
     const boxes = Float32Array.of(0.5, 0, 0.5, 1, 0, 0.2, 1, 0.1, 0.3, 0, 0.300001, 1, 0.3, 0, 0.30002, 1);
     const scores = Float32Array.of(0.9, 0.8, 0.7, 0.6);
     expect(distinctPeople({ boxes, personScores: scores, actionScores: new Float32Array(4) })).toEqual([3]);
   });
 
-  it('have their likeliest actions, by name or number', () => {
+  it('return the most likely actions, by name or number', () => {
     const [best, other] = namePeople(detections, [2, 0], { names, threshold: 0.3, top: 3 });
     expect(best.actions.map(({ name }) => name)).toEqual(['walk', 'stand']);
     expect(other.actions.map(({ id }) => id)).toEqual([2]);

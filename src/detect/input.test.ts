@@ -39,7 +39,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('openInput', () => {
-  it('sorts a folder by name, numbers by value, and leaves out what is no image', async () => {
+  it('sorts a folder by name, numbers by value, and leaves out other files', async () => {
     const frames = join(folder, 'my.clip');
     mkdirSync(join(frames, 'more.jpg'), { recursive: true });
     for (const name of ['f10.jpg', 'f9.JPG', 'f1.jpeg', '.f0.jpg']) copyFileSync(image, join(frames, name));
@@ -49,7 +49,7 @@ describe('openInput', () => {
     expect(opened.paths.map((path) => basename(path))).toEqual(['f1.jpeg', 'f9.JPG', 'f10.jpg']);
   });
 
-  it('says what else is in a folder of frames, and what its numbers tell', async () => {
+  it('reports other files in a folder of frames, and problems of its numbers', async () => {
     const frames = join(folder, 'gaps');
     mkdirSync(join(frames, 'deeper'), { recursive: true });
     for (const n of [1, 2, 5]) copyFileSync(image, join(frames, `f_${n}.jpg`));
@@ -79,7 +79,7 @@ describe('openInput', () => {
     );
   });
 
-  it('shows the way to images in a deeper folder and to videos', async () => {
+  it('proposes images in a subfolder, and videos', async () => {
     const outer = join(folder, 'outer');
     mkdirSync(join(outer, 'inner'), { recursive: true });
     copyFileSync(image, join(outer, 'inner', 'f_1.jpg'));
@@ -90,12 +90,12 @@ describe('openInput', () => {
     await expect(openInput(outer, options)).rejects.toThrow(/--input .*outer\/film\.mp4$/);
   });
 
-  it('takes a GIF of one image as a still', async () => {
+  it('opens a GIF with one image as a still', async () => {
     await writeImages(join(folder, 'still.gif'), 1);
     expect(await openInput(join(folder, 'still.gif'), options)).toMatchObject({ kind: 'image' });
   });
 
-  it.skipIf(!hasFfmpeg)('takes an animated GIF or PNG as a video (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('opens an animated GIF or PNG as a video (needs ffmpeg)', async () => {
     const gif = join(folder, 'moving.gif');
     await writeImages(gif, 3);
     const png = join(folder, 'moving.png');
@@ -161,7 +161,7 @@ describe('openInput', () => {
     },
   );
 
-  it.skipIf(!hasFfmpeg)('warns where HDR cannot become SDR (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('warns if HDR cannot be mapped to SDR (needs ffmpeg)', async () => {
     const hdr = join(folder, 'hdr.mkv');
     const tags = ['-color_primaries', 'bt2020', '-color_trc', 'smpte2084', '-colorspace', 'bt2020nc'];
     execFileSync('ffmpeg', [
@@ -185,7 +185,7 @@ describe('openInput', () => {
     ]);
   });
 
-  it('takes one image as a still', async () => {
+  it('opens an image as a still', async () => {
     expect(await openInput(image, options)).toMatchObject({
       kind: 'image',
       name: 'vtest_val_000001',
@@ -193,7 +193,7 @@ describe('openInput', () => {
     });
   });
 
-  it('shows the input that is meant in place of one that is missing', async () => {
+  it('proposes a similar name for a missing input', async () => {
     const there = join(folder, 'Film_01.jpg');
     copyFileSync(image, there);
     await expect(openInput(join(folder, 'film_1.jpg'), options)).rejects.toThrow(
@@ -210,7 +210,7 @@ describe('openInput', () => {
     await expect(openInput(empty, options)).rejects.toThrow(/empty: there are no images in this folder/);
   });
 
-  it.skipIf(!hasFfmpeg)('names TMPDIR where frames cannot be stored in it (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('names TMPDIR if frames cannot be stored there (needs ffmpeg)', async () => {
     const video = join(folder, 'short.avi');
     execFileSync('ffmpeg', ['-loglevel', 'error', '-i', image, '-c:v', 'mjpeg', video]);
     vi.stubEnv('TMPDIR', join(folder, 'none'));

@@ -74,7 +74,7 @@ describe('reading', () => {
     ['exclusions', (text) => readExclusions(file('a.csv', text)), 'v,902'],
   ];
 
-  it.each(readers)('says that a line of %s is a header, wherever it stands', (_, read, row) => {
+  it.each(readers)('reports a header line of %s anywhere in the file', (_, read, row) => {
     const columns = row.split(',').length;
     const header = (names: string) => names.split(',').slice(0, columns).join();
     expect(() => read(`${header('"name","t","a","b","c","d","e","f"')}\n${row}\n`)).toThrow(
@@ -86,11 +86,11 @@ describe('reading', () => {
     expect(() => read(`${row}\n${row}\n`)).not.toThrow();
   });
 
-  it.each(readers)('says once how the columns of %s are separated', (_, read, row) => {
+  it.each(readers)('reports the separator of the columns of %s once', (_, read, row) => {
     for (const [mark, name] of [
       [';', '";"'],
       ['\t', 'tabs'],
-      [' ', 'blanks'],
+      [' ', 'spaces'],
       ['|', '"|"'],
     ]) {
       const header = 'video,second,x1,y1,x2,y2,id,score'.split(',').slice(0, row.split(',').length);
@@ -104,7 +104,7 @@ describe('reading', () => {
     }
   });
 
-  it('sees commas that stand for points beside other separators', () => {
+  it('recognises decimal commas beside other separators', () => {
     const path = file('p.csv', 'v;902;0,1;0,1;0,9;0,9;1;0,5\n');
     expect(() => readDetections(path, CLASSES)).toThrow(
       /p\.csv: columns are separated by ";" .*commas between columns and points in numbers$/,
@@ -203,7 +203,7 @@ function evaluate(truth: string, detections: string, excluded?: string): AvaResu
 const TRUTH = 'v,902,0,0,0.5,1,1,0\nv,902,0,0,0.5,1,2,0\nv,903,0,0,0.5,1,1,0\n';
 
 describe('the evaluator', () => {
-  it('counts a truth once, and classes without truth not at all', () => {
+  it('counts a true box once, and ignores classes without true boxes', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,902,0,0,0.5,1,1,0.8\nv,903,0,0,0.5,1,1,0.7\n');
     const [walk, stand, never] = results.perClass;
     expect(walk.ap).toBeCloseTo(0.5 + 0.5 * (2 / 3), 15);
@@ -212,27 +212,27 @@ describe('the evaluator', () => {
     expect(results.mAP).toBeCloseTo((walk.ap as number) / 2, 15);
   });
 
-  it('leaves out excluded key frames, truths and detections', () => {
+  it('leaves out true boxes and detections of excluded key frames', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,903,0.9,0,1,1,1,0.8\n', 'v,0903\n');
     expect(results.perClass[0]).toMatchObject({ ap: 1, numGroundTruth: 1 });
   });
 
-  it('has no mean where nothing is true, and the table says so in words', () => {
+  it('has no mean without true boxes, which the table says', () => {
     const results = evaluate('', 'v,902,0,0,1,1,1,0.5\n');
     expect(results.mAP).toBeNull();
     expect(summary(results)).toBe('mAP@0.5 is not defined: no class of the label map has ground truth');
     expect(resultsTable(results)).toContain(summary(results));
   });
 
-  it('takes an IoU of one half', () => {
+  it('accepts an IoU of exactly one half', () => {
     const results = evaluate('v,902,0,0,1,1,1,0\n', 'v,902,0,0,0.5,1,1,0.9\n');
     expect(results.perClass[0].ap).toBe(1);
     expect(evaluate('v,902,0,0,1,1,1,0\n', 'v,902,0,0,0.49999,1,1,0.9\n').perClass[0].ap).toBe(0);
   });
 });
 
-describe('results', () => {
-  it('are written as JSON and csv, with null and nothing for a class without truth', () => {
+describe('writeResults', () => {
+  it('writes JSON and csv, with an empty AP for a class without true boxes', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\n');
     writeResults(at('out'), results);
     const read = (name: string) => readFileSync(at('out', name), 'utf8');
@@ -260,7 +260,7 @@ describe('results', () => {
     expect(summary(results)).toBe('mAP@0.5 0.2500 over 2 classes (1 without ground truth are left out)');
   });
 
-  it('keep at most 200 points of a curve, its ends among them', () => {
+  it('keeps at most 200 points of a curve, including its ends', () => {
     const rows = Array.from({ length: 1000 }, (_, i) => `v,${902 + i},0,0,1,1,1,${i / 1000}`);
     writeResults(at(), evaluate(TRUTH, rows.join('\n')));
     const { scores } = JSON.parse(readFileSync(at('precision_recall.json'), 'utf8'))['1'];
@@ -270,7 +270,7 @@ describe('results', () => {
 });
 
 describe('the evaluations of a run', () => {
-  it('are found again; of one iteration the last counts, and a line cut short is none', () => {
+  it('are read back: the last one of an iteration counts, and a truncated line is ignored', () => {
     const record = (iteration: number, mAP: number) =>
       recordEvaluation(at(), {
         iteration,

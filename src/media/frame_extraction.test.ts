@@ -87,7 +87,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
     expect(await error(taken, () => 1)).toBeLessThan(0.15);
   });
 
-  it('shows at --start the image that is to be seen then, not the next one', async () => {
+  it('begins with the frame that is visible at --start, not the next one', async () => {
     const greys = await Promise.all(
       (await frames(await unevenly('a.gif'), { start: 0.3, fps: 10 })).map(grey),
     );
@@ -102,7 +102,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
     ]);
   });
 
-  it('does not begin anew where the images change their size', async () => {
+  it('continues when the frame size changes', async () => {
     const [small, large] = ['64x48', '128x96'].map((size) =>
       readFileSync(clock(`${size}.mjpeg`, '-r', '25', '-s', size, '-q:v', '2')),
     );
@@ -115,7 +115,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
 });
 
 describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
-  it('makes pixels square, also in a turned video', async () => {
+  it('makes pixels square, also in a rotated video', async () => {
     const wide = clock('wide.mp4', '-vf', 'setsar=2', '-pix_fmt', 'yuv420p');
     expect(await sizes(await frames(wide))).toEqual(['128×48']);
     expect(await sizes(await frames(wide, { shortSide: 24 }))).toEqual(['64×24']);
@@ -132,7 +132,7 @@ describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
     expect(await sizes(await frames(clock('odd.mkv', '-s', '63x47', '-c:v', 'ffv1')))).toEqual(['63×47']);
   });
 
-  it('takes the combs out of interlaced images', async () => {
+  it('deinterlaces frames', async () => {
     // A bright bar that moves 4 pixels from field to field.
     const source = "color=black:d=1:s=64x48:r=50,geq=lum='if(between(X,4*N,4*N+16),200,20)':cb=128:cr=128";
     const flags = [
@@ -210,7 +210,7 @@ describe.skipIf(!hasFfmpeg)('colours (needs ffmpeg)', () => {
   });
 });
 
-it('knows from the list of filters which ones HDR lacks', async () => {
+it('lists the missing HDR filters', async () => {
   const pretend = (list: string) => {
     writeFileSync(at('ffmpeg'), `#!/bin/sh\ncat <<'END'\n${list}\nEND\n`);
     chmodSync(at('ffmpeg'), 0o755);

@@ -32,12 +32,12 @@ it.each([
   expect([kind, duration]).toEqual(['video', length]);
 });
 
-it('knows what cannot be jumped in', () => {
+it('recognises videos without seeking', () => {
   expect(metadata('h264', 'N/A, bitrate: N/A').seekable).toBe(false);
   expect(metadata('mpegts', '00:15:00.00, start: 1.400000').seekable).toBe(true);
 });
 
-it('tells HDR from SDR by the transfer function', () => {
+it('distinguishes HDR from SDR by the transfer function', () => {
   const colours = (format: string) =>
     metadata('mov', 'N/A', `Stream #0:0: Video: hevc (Main 10), ${format}, 64x48`).hdr;
   const wide = { matrix: 'bt2020nc', primaries: 'bt2020' };
@@ -54,7 +54,7 @@ it('tells HDR from SDR by the transfer function', () => {
   expect(colours('yuv420p(tv, bt709)')).toBeNull();
 });
 
-it('tells interlaced video', () => {
+it('recognises interlaced video', () => {
   const interlaced = (order: string) =>
     metadata('mov', 'N/A', `Stream #0:0: Video: h264, yuv420p(tv, bt709, ${order}), 64x48`).interlaced;
   expect(['top first', 'bottom coded first (swapped)', 'progressive'].map(interlaced)).toEqual([
@@ -81,7 +81,7 @@ it.each([
   expect(parseMetadata(lines)).toMatchObject({ kind, problem: expect.stringMatching(/./) });
 });
 
-it('takes a GIF of one image for an image', async () => {
+it('reports a GIF with one image as an image', async () => {
   const background = { r: 1, g: 2, b: 3 };
   await sharp({ create: { width: 8, height: 8, channels: 3, background } }).toFile(at('a.gif'));
   expect(await probeVideo(at('a.gif'), new AbortController().signal)).toMatchObject({ kind: 'image' });

@@ -77,7 +77,7 @@ describe('a file that is not a complete image', () => {
     },
   );
 
-  it('says one sentence for each of them', async () => {
+  it('has a different sentence for each content', async () => {
     const sentences = new Set<string>();
     for (const [, bytes] of CONTENTS) {
       writeFileSync(at('a.jpg'), bytes);
@@ -86,7 +86,7 @@ describe('a file that is not a complete image', () => {
     expect(sentences.size).toBe(CONTENTS.length);
   });
 
-  it('is told apart from what is no file, without waiting for a pipe', async () => {
+  it('is distinguished from paths that are not files, without waiting for a pipe', async () => {
     const { execFileSync } = await import('node:child_process');
     mkdirSync(at('folder.jpg'));
     symlinkSync('nowhere.jpg', at('link.jpg'));
@@ -107,7 +107,7 @@ describe('a file that is not a complete image', () => {
     }
   });
 
-  it('is told apart from one that may not be read, or a disk that fails', async () => {
+  it('is distinguished from unreadable files and failing disks', async () => {
     const path = file("it's.jpg", 'anything');
     const failure = (code: string) => Object.assign(new Error(`${code}: open`), { code });
     expect(imageError(path, 'v', failure('EACCES')).message).toBe(
@@ -188,7 +188,7 @@ describe('a frame of a data set that is not a complete image', () => {
     },
   );
 
-  it('may be a link to an image', async () => {
+  it('is not reported for a link to an image', async () => {
     const ava = await make();
     const path = ava.framePath('a', 2);
     writeFileSync(at('elsewhere.jpg'), readFileSync(path));

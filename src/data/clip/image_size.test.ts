@@ -28,7 +28,7 @@ describe('readImageSize', () => {
     expect(readImageSize(path, 'video v')).toEqual({ width: info.width, height: info.height });
   });
 
-  it('finds the size behind segments longer than what is read at once', async () => {
+  it('finds the size after segments longer than one read', async () => {
     const path = join(temporaryFolder(), 'image.jpg');
     const jpeg = await image().jpeg().toBuffer();
     const comment = Buffer.alloc(60_000);
@@ -37,7 +37,7 @@ describe('readImageSize', () => {
     expect(readImageSize(path, 'video v')).toEqual({ width: 50, height: 30 });
   });
 
-  it('refuses what it does not know, cannot read, or is cut off, by name', async () => {
+  it('names files of unknown format, unreadable files and truncated files', async () => {
     const path = join(temporaryFolder(), 'image');
     const refused = expect.objectContaining({ name: 'DataError', message: expect.stringContaining(path) });
     expect(() => readImageSize(path, 'video v')).toThrow(refused);

@@ -136,7 +136,7 @@ describe('AvaDataset.open', () => {
     ]);
   });
 
-  it('warns of lists that are named twice, by a link too', async () => {
+  it('warns about lists that are named twice, also by a link', async () => {
     const ava = await make();
     symlinkSync('train.csv', join(ava.folder, 'frame_lists/link.csv'));
     const changes = {
@@ -162,7 +162,7 @@ describe('AvaDataset.open', () => {
 });
 
 describe('AvaDataset.load', () => {
-  it('gives pixels, boxes and labels of one clip, the same for the same stream', async () => {
+  it('returns the same pixels, boxes and labels for the same random stream', async () => {
     const dataset = open(await make());
     const clip = await dataset.load(0, new Rng(4));
     expect(clip).toEqual(await dataset.load(0, new Rng(4)));
@@ -219,7 +219,7 @@ describe('AvaDataset.load', () => {
   });
 });
 
-describe('data that are there under nearly the same name', () => {
+describe('missing data with a similar name', () => {
   const LIST = 'frame_lists/train.csv';
   const editList = (ava: AvaFolder, change: (text: string) => string) =>
     ava.write(LIST, change(readFileSync(join(ava.folder, LIST), 'utf8')));
@@ -279,7 +279,7 @@ describe('data that are there under nearly the same name', () => {
     expect(() => open(ava, changes)).toThrow(refused(message));
   });
 
-  it('are a link that leads nowhere where they are a list', async () => {
+  it('reports a list that is a broken link', async () => {
     const ava = await make();
     rmSync(join(ava.folder, LIST));
     symlinkSync('other.csv', join(ava.folder, LIST));

@@ -58,7 +58,7 @@ describe('WorkerPool', () => {
     await expect(load(threads(dataset, 1, program), dataset, 0)).rejects.toThrow(remedy);
   });
 
-  it('give the clips that one thread gives', async () => {
+  it('loads the same clips as a single thread', async () => {
     const dataset = await open('a', 'b', 'c');
     const reader = threads(dataset, 2);
     const local = new LocalClipLoader(dataset.transforms);
@@ -70,7 +70,7 @@ describe('WorkerPool', () => {
     await Promise.all(all);
   });
 
-  it('name the clip at which one of them ends, and go on with all the others', async () => {
+  it('names the clip at which a worker died, and loads all other clips', async () => {
     const dataset = await open('a', 'exits', 'b', 'throws', 'c');
     const reader = threads(dataset, 1, FAULTY);
     const expected = await pixels(new LocalClipLoader(dataset.transforms), dataset, 0);
@@ -86,7 +86,7 @@ describe('WorkerPool', () => {
     expect(Array.from(video)).toEqual(expected.slice(1));
   });
 
-  it('name the clip that takes all memory', async () => {
+  it('names the clip that uses up all memory', async () => {
     const dataset = await open('grows', 'a');
     const reader = threads(dataset, 1, FAULTY);
     const both = [0, 1].map((index) => load(reader, dataset, index));
@@ -94,7 +94,7 @@ describe('WorkerPool', () => {
     expect((await both[1]).metadata.info.videoName).toBe('a');
   });
 
-  it('tell mistakes of the program from broken data', async () => {
+  it('distinguishes program errors from broken data', async () => {
     const dataset = await open('bug');
     const reader = threads(dataset, 1, FAULTY);
     await expect(load(reader, dataset, 0)).rejects.toThrow(
@@ -102,7 +102,7 @@ describe('WorkerPool', () => {
     );
   });
 
-  it('give up after some deaths, and when they cannot even start', async () => {
+  it('stops after several deaths, and if workers cannot start', async () => {
     const dataset = await open('a');
     const reader = threads(dataset, 2, new URL('file:///nowhere/program.ts'));
     const failed = expect.objectContaining({
@@ -114,7 +114,7 @@ describe('WorkerPool', () => {
     await expect(load(reader, dataset, 0)).rejects.toThrow(failed);
   });
 
-  it('end when they are closed, whatever they do', async () => {
+  it('ends all workers on close, whatever they are doing', async () => {
     const dataset = await open('a', 'hangs', 'b');
     for (const pause of [0, 5, 50, 400]) {
       const reader = threads(dataset, 2, FAULTY);

@@ -76,7 +76,7 @@ const pretend = (
 *) printf '${about}\\n' >&2; echo '  Stream #0:0: Video: h264' >&2; exit 1;;
 esac`);
 
-describe('what is refused before anything is made', () => {
+describe('refuses before creating any file', () => {
   const cases: [string, string[], RegExp][] = [
     [
       'no videos',
@@ -92,7 +92,7 @@ describe('what is refused before anything is made', () => {
     expect(() => findCandidates(files(temporaryFolder(), names))).toThrow(expect.objectContaining(refused));
   });
 
-  it('a folder that is not there', () => {
+  it('a missing folder', () => {
     expect(() => findCandidates(join(temporaryFolder(), 'none'))).toThrow(/none: .*there is no such folder/);
   });
 
@@ -132,7 +132,7 @@ describe('what is refused before anything is made', () => {
   });
 });
 
-describe('what is taken out of a folder', () => {
+describe('videos of a folder', () => {
   const VIDEO = metadata('mov', 'Video: h264, yuv420p, 64x48');
   /** The names of the videos, and lines about what is not taken; `answers` are ffmpeg's about files that it is asked about. */
   const look = (folder: string, answers: Record<string, VideoMetadata> = {}, except: string[] = []) => {
@@ -149,7 +149,7 @@ describe('what is taken out of a folder', () => {
     };
   };
 
-  it('takes videos of all depths; the folder at the top is the list', () => {
+  it('finds videos at all depths; the top folder names the list', () => {
     const folder = files(temporaryFolder(), ['val/x.divx', 'train/walk/a.avi', 'train/run/far/b.vob']);
     expect(look(folder).videos.map(({ list, name }) => `${list}/${name}`)).toEqual([
       'train/b',
@@ -168,7 +168,7 @@ describe('what is taken out of a folder', () => {
     expect(lines).toContain('note: skipped: 1 folder that a link leads to again (latest)');
   });
 
-  it('asks ffmpeg about files whose names and first bytes do not tell', () => {
+  it('asks ffmpeg about files of unknown name and content', () => {
     const folder = files(temporaryFolder(), ['a.mp4']);
     for (const name of ['clip', 'tune.xyz', 'noise.bin']) writeFileSync(join(folder, name), Buffer.alloc(9));
     const { videos, lines } = look(folder, {
@@ -193,7 +193,7 @@ describe('what is taken out of a folder', () => {
     expect(skipped.describe()).toEqual([`1 image (${join(folder, 'still.png')})`]);
   });
 
-  it('counts all that it does not take, with the first of each kind', () => {
+  it('counts skipped files, and names the first of each kind', () => {
     const names = [
       't/a.mp4',
       't/1.jpg',

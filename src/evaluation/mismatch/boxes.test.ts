@@ -11,7 +11,7 @@ import {
   warningsOf,
 } from '../../../test/support/mismatched_files.js';
 
-describe('boxes', () => {
+describe('warnings about boxes', () => {
   it.each<[string, number, number, string]>([
     ['pixels', 320, 240, "look like pixels: divide x by the image's width and y by its height"],
     ['percent', 100, 100, 'look like percent: divide them by 100'],
@@ -30,7 +30,7 @@ describe('boxes', () => {
     }
   });
 
-  it('in pixels are told from their reach where nothing else fits', () => {
+  it('recognise pixels by their range if nothing else matches', () => {
     const files = changed(fitting(['v']), {
       predictions: scaled(319, 239),
       groundTruth: names(() => 'other'),
@@ -38,7 +38,7 @@ describe('boxes', () => {
     expect(warningsOf(files)[1]).toContain('these look like pixels');
   });
 
-  it('in pixels in a few rows are counted', () => {
+  it('count a few rows in pixels', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) => (i % 10 === 0 ? scaled(320, 240)(row) : row));
     expect(warningsOf({ ...files, predictions })[0]).toContain(
@@ -71,14 +71,14 @@ describe('boxes', () => {
     expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: with this reading, `);
   });
 
-  it('as x, y, width, height in pixels are recognised at once', () => {
+  it('recognise x, y, width, height in pixels', () => {
     const sizes = boxes(([x1, y1, x2, y2]) => [x1 * 320, y1 * 240, (x2 - x1) * 320, (y2 - y1) * 240]);
     const warnings = warningsOf(changed(fitting(), { predictions: sizes }));
     expect(warnings[0]).toContain('these look like pixels');
     expect(warnings[1]).toContain('the columns of the predictions look like x, y, width, height');
   });
 
-  it('that reach a little too far are counted, and not taken for another unit', () => {
+  it('count boxes slightly outside the image without proposing another unit', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) =>
       i === 0 ? { ...row, box: [0.1, 0.1, 2.5, 0.9] as Box } : row,
@@ -88,7 +88,7 @@ describe('boxes', () => {
     expect(warning).toMatch(/and height, which those of 1 of 174 boxes are not$/);
   });
 
-  it('without an area are counted', () => {
+  it('count boxes without an area', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) =>
       i < 5 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
@@ -98,7 +98,7 @@ describe('boxes', () => {
     ]);
   });
 
-  it('of the groundTruth without an area are counted, and inverted ones are an error as before', () => {
+  it('count true boxes without an area; inverted ones are an error', () => {
     const files = fitting();
     const flat = files.groundTruth.map((row, i) =>
       i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row,
@@ -114,7 +114,7 @@ describe('boxes', () => {
     expect(() => warningsOf({ ...files, groundTruth: inverted })).toThrow(/gt\.csv:1: inverted box/);
   });
 
-  it('are compared where names and seconds would fit', () => {
+  it('compare boxes at key frames that match after corrections', () => {
     const files = changed(fitting(), {
       predictions: (row) => scaled(320, 240)(names((name) => `${name}.mp4`)(seconds((s) => s - 900)(row))),
     });

@@ -14,8 +14,8 @@ import {
 } from '../../../test/support/mismatched_files.js';
 import { evaluateFiles } from '../evaluate_files.js';
 
-describe('rows', () => {
-  it('that are not there at all are said for each file', () => {
+describe('warnings about rows', () => {
+  it('name each file without rows', () => {
     const files = fitting();
     expect(warningsOf({ ...files, predictions: [] })).toEqual([
       `${at('p.csv')} (predictions) has no rows: there are no detections`,
@@ -28,7 +28,7 @@ describe('rows', () => {
     expect(warningsOf({ ...files, groundTruth: [], predictions: [] })).toHaveLength(1);
   });
 
-  it('that are missing in one of several files of groundTruth are said', () => {
+  it('name an empty file among several ground truth files', () => {
     const files = fitting();
     const { groundTruth, labelMap } = truthFiles(files);
     const predictions = file('p.csv', lines(csv(files.predictions)));
@@ -38,12 +38,12 @@ describe('rows', () => {
     ]);
   });
 
-  it('without an action in the groundTruth are said', () => {
+  it('report ground truth without actions', () => {
     const files = changed(fitting(), { groundTruth: (row) => ({ ...row, id: '' }) });
     expect(warningsOf(files)[0]).toContain('no row of the ground truth (174 rows) has an action id');
   });
 
-  it('without a score, or with 0 everywhere, are said', () => {
+  it('report missing scores, and scores that are all 0', () => {
     const without = changed(fitting(), { predictions: (row) => ({ ...row, last: undefined }) });
     expect(warningsOf(without)).toEqual([
       expect.stringContaining('174 of 174 rows of the predictions have no score (the eighth column)'),
@@ -54,7 +54,7 @@ describe('rows', () => {
     ]);
   });
 
-  it('of swapped files are recognised, and right if exchanged', () => {
+  it('recognise swapped files, and vanish when they are exchanged', () => {
     const { groundTruth, predictions, labels } = fitting();
     const [warning] = warningsOf({ groundTruth: predictions, predictions: groundTruth, labels });
     expect(warning).toContain('the files look swapped; exchange --ground-truth and --predictions');
@@ -62,12 +62,12 @@ describe('rows', () => {
   });
 });
 
-describe('exclusions', () => {
+describe('warnings about exclusions', () => {
   const keys = (rows: readonly Row[]) => [
     ...new Set(rows.map(({ video, second }) => `${video},${second}\n`)),
   ];
 
-  it('of all or most key frames are said', () => {
+  it('report lists that exclude all or most key frames', () => {
     const files = fitting();
     const all = evaluate({ ...files, excluded: keys(files.groundTruth).join('') });
     expect(all.warnings).toEqual([
@@ -123,7 +123,7 @@ describe('exclusions', () => {
     expect(warning).toContain(advice);
   });
 
-  it('have an effect when that advice is followed', () => {
+  it('give advice with which the list has an effect', () => {
     const { excluded, ...files } = { ...fitting(), excluded: 'a_one,0910\n' };
     expect(warningsOf({ ...files, excluded })).toEqual([]);
     expect(evaluate({ ...files, excluded }).notes).toEqual([
@@ -132,14 +132,14 @@ describe('exclusions', () => {
     ]);
   });
 
-  it('misspelled for some videos are said', () => {
+  it('report names that are misspelled for some videos', () => {
     expect(warningsOf({ ...fitting(), excluded: 'a_one,0910\nb_two.mp4,0910\nelsewhere,0902\n' })).toEqual([
       'the list of exclusions has no effect for 2 of 3 videos ("b_two.mp4", "elsewhere"); without ".mp4" 1 of 2 names of ' +
         'the list would fit',
     ]);
   });
 
-  it('make up for videos that only one side has', () => {
+  it('ignore excluded videos that only one side has', () => {
     const files = fitting();
     const groundTruth = files.groundTruth.filter(({ video }) => video !== 'b_two');
     const excluded = keys(files.groundTruth.filter(({ video }) => video === 'b_two')).join('');
