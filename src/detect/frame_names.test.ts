@@ -61,7 +61,7 @@ it('warns about uneven numbers', () => {
 it('recognises several videos in one folder', () => {
   const files = [...numbered(range(1, 5), 'cam1_'), ...numbered(range(1, 7), 'cam2_')];
   expect(warnings(files)).toEqual([
-    expect.stringMatching(/2 numbered series \(cam1_#: 5, cam2_#: 7\).* a folder of its own$/),
+    expect.stringMatching(/2 numbered series \(cam1_#: 5, cam2_#: 7\).* its own folder$/),
   ]);
 });
 
@@ -77,13 +77,13 @@ it('uses one file of a frame with two extensions', () => {
   expect(names).toEqual(numbered(range(1, 4)));
   expect(warnings).toEqual([
     expect.stringMatching(
-      /^1 frame is there .*first: frame_000002\.jpg, frame_000002\.png\); .*taken \(frame_000002\.jpg\)/,
+      /^1 frame has several files .*first: frame_000002\.jpg, frame_000002\.png\); .*used \(frame_000002\.jpg\)/,
     ),
   ]);
 });
 
 it('names duplicate numbers', () => {
   expect(warnings(['f_1.jpg', 'f_01.jpg', 'f_2.jpg'])).toEqual([
-    expect.stringMatching(/^1 number is there twice \(first: f_0?1\.jpg, f_0?1\.jpg\)/),
+    expect.stringMatching(/^1 number occurs twice \(first: f_0?1\.jpg, f_0?1\.jpg\)/),
   ]);
 });

@@ -71,7 +71,7 @@ describe('openInput', () => {
     for (const n of [1, 2, 3]) copyFileSync(image, join(frames, `f_${n}.jpg`));
     writeFileSync(join(frames, 'f_4.jpg'), 'no image');
     await expect(openInput(frames, options)).rejects.toThrow(
-      /odd: 1 of 4 images cannot be read: .*f_4\.jpg: image 4: it is not a JPEG.*; or move what is no frame out/,
+      /odd: 1 of 4 images cannot be read: .*f_4\.jpg: image 4: it is not a JPEG.*; or move files that are not frames out/,
     );
     await writeImages(join(frames, 'f_4.jpg'), 1);
     await expect(openInput(frames, options)).rejects.toThrow(

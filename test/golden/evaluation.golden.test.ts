@@ -67,7 +67,7 @@ describe.skipIf(cases.length === 0)('detections in csv files', () => {
     const expected = [
       ...expectCount(count(detections, isFlat), /^(\d+) of \d+ boxes of the predictions have no area/),
       ...expectCount(count(detections, unknown), /lacks .* of the predictions, in (\d+) of/),
-      ...expectCount(numRepeated, /^(\d+) of \d+ rows of the predictions that count repeat/),
+      ...expectCount(numRepeated, /^(\d+) of \d+ evaluated rows of the predictions repeat/),
     ];
     const { warnings } = evaluateFiles(truth, detections);
     expect(warnings).toEqual(expected.map(([, pattern]) => expect.stringMatching(pattern)));

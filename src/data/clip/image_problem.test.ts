@@ -58,7 +58,7 @@ const sentenceOf = (error: unknown) => String((error as Error).message).replace(
 
 describe('a file that is not a complete image', () => {
   it.each(CONTENTS)(
-    'but %s is called so by the reader, the drawer and whoever asks for sizes',
+    'but %s is named by decoding, drawing and reading of sizes',
     async (_, bytes, sentence) => {
       const path = at('frame_000001.jpg');
       writeFileSync(path, bytes);
@@ -69,7 +69,7 @@ describe('a file that is not a complete image', () => {
       const drawn = await drawBoxes(path, []).catch((e) => e);
       expect(sentenceOf(drawn)).toBe(sentenceOf(error));
       // A cut image may well have a header.
-      if (!/cut off/.test(error.message)) {
+      if (!/truncated/.test(error.message)) {
         expect(() => readImageSize(path, 'video v')).toThrow(
           expect.objectContaining({ message: `${path}: video v: ${sentenceOf(error)}` }),
         );

@@ -28,9 +28,9 @@ describe('describeDataPasses', () => {
     );
   });
 
-  it('warns of an epoch of less than a tenth of a pass', () => {
+  it('warns about an epoch of less than a tenth of a data pass', () => {
     expect(passesOf(640, 8, 7).warning).toContain(
-      '0.0875 times per epoch; set SOLVER.ITER_PER_EPOCH 80 for one pass',
+      '0.0875 times per epoch; set SOLVER.ITER_PER_EPOCH 80 for one data pass',
     );
   });
 
@@ -40,7 +40,7 @@ describe('describeDataPasses', () => {
     [16, '2 times', false],
     [1, '0.125 times', false],
   ])(
-    'warns of an epoch of %s iterations, which is %s, only if it is far from one pass',
+    'warns about an epoch of %s iterations (%s) only if it is far from one data pass',
     (iterations, times, warns) => {
       const { line, warning } = passesOf(64, 8, iterations);
       expect(line).toContain(`passes over the data ${times}`);
@@ -48,7 +48,7 @@ describe('describeDataPasses', () => {
       expect(warning).toContain(
         `SOLVER.ITER_PER_EPOCH ${iterations} passes over the data ${times} per epoch`,
       );
-      const [, proposed] = /set SOLVER\.ITER_PER_EPOCH (\d+) for one pass/.exec(warning!)!;
+      const [, proposed] = /set SOLVER\.ITER_PER_EPOCH (\d+) for one data pass/.exec(warning!)!;
       expect(passesOf(64, 8, Number(proposed)).line).toContain('once');
     },
   );

@@ -268,7 +268,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     await expect(run('stop').next()).rejects.toThrow(
       expect.objectContaining({
         name: 'DataError',
-        message: expect.stringMatching(/ended while it had video exits, second 902: exit code 7$/),
+        message: expect.stringMatching(/ended while loading video exits, second 902: exit code 7$/),
       }),
     );
   });

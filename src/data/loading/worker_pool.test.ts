@@ -44,7 +44,7 @@ const ended = (video: string, why: string) =>
   expect.objectContaining({
     name: 'DataError',
     message: expect.stringMatching(
-      new RegExp(`^a thread .* ended while it had video ${video}, second 902: .*${why}`),
+      new RegExp(`^a worker .* ended while loading video ${video}, second 902: .*${why}`),
     ),
   });
 
@@ -106,9 +106,9 @@ describe('WorkerPool', () => {
     const dataset = await open('a');
     const reader = threads(dataset, 2, new URL('file:///nowhere/program.ts'));
     const failed = expect.objectContaining({
-      name: 'ThreadsFailedError',
+      name: 'WorkersFailedError',
       exitCode: 3,
-      message: expect.stringMatching(/ended while it had no clip: .*program\.ts.*10 times before/s),
+      message: expect.stringMatching(/ended while loading no clip: .*program\.ts.*10 times before/s),
     });
     await expect(load(reader, dataset, 0)).rejects.toThrow(failed);
     await expect(load(reader, dataset, 0)).rejects.toThrow(failed);

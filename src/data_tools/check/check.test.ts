@@ -215,7 +215,7 @@ const DAMAGES: Damage[] = [
     changes: { 'AVA.TEST_GT_BOX_LISTS': ['ava_val_v2.2.csv', 'ava_val_v2.2.csv'] },
     finds: 'same-file',
     severity: 'warning',
-    example: /is given twice as ground truth: its boxes count twice/,
+    example: /is given twice as ground truth: each box counts twice/,
   },
   {
     does: 'excludes a key frame',

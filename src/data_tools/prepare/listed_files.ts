@@ -63,7 +63,7 @@ class Walk implements ListedFiles {
   #enter(folder: string, entries: readonly Dirent[], topFolder: string | null): void {
     for (const entry of entries) {
       const path = join(folder, entry.name);
-      if (entry.name.startsWith('..')) this.skipped.add('hidden', path);
+      if (entry.name.startsWith('.')) this.skipped.add('hidden', path);
       else if (entry.isDirectory()) this.#enterFolder(path, topFolder ?? entry.name);
       else if (entry.isSymbolicLink()) this.#follow(path, topFolder);
       else if (entry.isFile()) this.#addFile(path, topFolder);

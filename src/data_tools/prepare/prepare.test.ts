@@ -278,7 +278,7 @@ describe('a script in place of ffmpeg', () => {
     expect(run.code).toBe(3);
     for (const sentence of [
       /page\.mp4: it is a web page \(HTML\), which a server sent in place of the video; download it again/,
-      /pointer\.mkv: it is a Git LFS pointer, which stands for a video that .*; run git lfs pull/,
+      /pointer\.mkv: it is a Git LFS pointer: the video itself .*; run git lfs pull/,
       /zeros\.avi: the file holds nothing but zeros, .*; copy or download the video again/,
       /broken\.mov: moov atom not found/,
     ])
@@ -297,7 +297,7 @@ describe('a script in place of ffmpeg', () => {
     const run = await prepare(videos, temporaryFolder(), [], pretend('true', 'Input #0, mpeg, from x:'));
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(
-      /a\.vob: it has no frames after second 900 \(--start\)\n.*--start 0 takes videos from/,
+      /a\.vob: it has no frames after second 900 \(--start\)\n.*--start 0 extracts frames from/,
     );
   });
 
