@@ -173,7 +173,7 @@ export const DATA: readonly Advice[] = [
     right: (text) => ({ 'AVA.FPS': Number(found(text, /AVA\.FPS (\d+) would fit all/)) }),
   }),
   finding(
-    'now boxes are shown on the wrong frames',
+    'boxes are shown on the wrong frames',
     async () => {
       const ava = await dataSet();
       const note = { start: 0, end: 900, fps: 2, shortSide: 340, frames: 8, source: 'a.mp4', bytes: 1 };
@@ -225,7 +225,7 @@ export const DATA: readonly Advice[] = [
       ),
   },
   preparing('must come after --start', '--start 5 --end 5', () => '--start 0 --end 5'),
-  preparing('--start 0 takes videos from their beginning', '', () => '--start 0'),
+  preparing('--start 0 extracts frames from the beginning of the videos', '', () => '--start 0'),
   {
     says: 'use the same flags, choose another --out, or delete the folder',
     meet: async (folder) => {
@@ -296,7 +296,7 @@ export const DATA: readonly Advice[] = [
     follow: (folder) => open(folder, folder),
   },
   {
-    says: 'is not on the PATH. Get it with',
+    says: 'is not on the PATH. Install it with',
     meet: async (folder) => {
       await prepare(folder, '--start 0');
       rmSync(join(folder, 'data'), { recursive: true });
