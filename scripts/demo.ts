@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import './typescript_threads.mjs';
 import { openConsoleLog } from '../src/cli/console.js';
+import { ConsoleReporter } from '../src/cli/console_reporter.js';
 import { reportError } from '../src/cli/errors.js';
 import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
 import { onceMore, StopSignals } from '../src/cli/process/signals.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
-import { DetectConsole } from '../src/detect/console.js';
 import { detect } from '../src/detect/detect.js';
 import { selectEngine } from '../src/engine/index.js';
 import { resultsTable } from '../src/evaluation/results.js';
@@ -93,22 +93,11 @@ async function show(loaded: LoadedConfig): Promise<void> {
   const frames = join(config.DATA.PATH_TO_DATA_DIR, config.AVA.FRAME_DIR);
   const input = join(frames, readdirSync(frames).find((name) => name.endsWith('_val'))!);
   const out = join(OUTPUT_DIR, 'detections');
-  const progress = new DetectConsole();
+  const report = new ConsoleReporter();
   console.log('\nPeople and actions in the validation clip:');
-  const summary = await detect(config, {
-    ...ENGINE,
-    input,
-    out,
-    step: 1,
-    personThreshold: config.MODEL.STM.PERSON_THRESHOLD,
-    actionThreshold: 0.3,
-    topActions: 3,
-    showSampling: false,
-    video: true,
-    signal: new AbortController().signal,
-    report: progress,
-  });
-  progress.done(summary, out);
+  const { people, keyFrames } = await detect(config, { ...ENGINE, input, out, report });
+  report.close();
+  console.log(`${people} people at ${keyFrames} key frames; see ${out}`);
   const { html } = await writeReport(OUTPUT_DIR);
   const mAP = readEvaluations(OUTPUT_DIR).at(-1)?.mAP ?? 0;
   console.log(

@@ -3,7 +3,8 @@
 export { type Config, defaultConfig, type LoadedConfig, loadConfig } from './config/index.js';
 export type { Batch } from './data/loading/collate.js';
 export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loading/loader.js';
-export { type DetectOptions, type DetectReporter, type DetectSummary, detect } from './detect/detect.js';
+export { type DetectSummary, detect } from './detect/detect.js';
+export type { DetectOptions } from './detect/options.js';
 export { drawBoxes } from './drawing/draw_boxes.js';
 export type { DrawnBox } from './drawing/types.js';
 export { type Engine, type EngineInfo, type EngineRequest, selectEngine } from './engine/index.js';
@@ -27,4 +28,5 @@ export {
 } from './solver/index.js';
 export { computeGradients } from './training/step.js';
 export { type TrainOptions, train } from './training/train.js';
+export type { Log, ProgressReporter, Reporter } from './util/log.js';
 export { Rng } from './util/random.js';

@@ -22,7 +22,7 @@ export function dataShowCommand(): Command {
     .option('--augmented', 'as the model sees them: resized, flipped, with changed colours')
     .action(async (overrides: string[], flags: Flags) => {
       const { config } = loadConfig(flags.configFile, overrides);
-      goOnWithoutOutput(`the pictures are written into ${flags.out}`);
+      goOnWithoutOutput(`the images are written into ${flags.out}`);
       const { showClips } = await import('../data_tools/show_clips.js');
       await endingOnSignals(() =>
         showClips(config, {

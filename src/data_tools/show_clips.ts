@@ -1,22 +1,22 @@
-/** @file Clips of a data set as pictures: what is in the files, or what training makes of it. */
+/** @file `stmixer data show`: clips of a data set as images, from the files or as training transforms them. */
 import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import type { Config } from '../config/index.js';
 import { type Clip, loadClip, writeVideo } from '../data/clip/clip.js';
-import { decodePicture } from '../data/clip/frames.js';
+import { decodeImage } from '../data/clip/frames.js';
 import { type Augmentation, drawAugmentation, type TransformSettings } from '../data/clip/transforms.js';
 import type { Split } from '../data/data_config.js';
 import { AvaDataset } from '../data/datasets/ava_dataset.js';
 import { actionName, readLabelNames } from '../data/datasets/label_names.js';
-import { type ClipPictures, drawClip } from '../drawing/clip_sheet.js';
+import { type ClipImages, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { Rng } from '../util/random.js';
 
-/** How many clips, evenly spaced over the data set, or which ones. */
+/** A number of clips, evenly spaced over the data set, or a list of clips. */
 export type ClipChoice = number | readonly { readonly video: string; readonly second: number }[];
 
 export interface ShowOptions {
@@ -24,11 +24,11 @@ export interface ShowOptions {
   readonly clips: ClipChoice;
   readonly augmented: boolean;
   readonly out: string;
-  /** Told about every picture that is written. */
+  /** Called after each image is written. */
   readonly written?: (path: string) => void;
 }
 
-/** Draws clips into PNG files. Throws DataError for clips that are not there. */
+/** Draws clips into PNG files. Throws DataError for clips that do not exist. */
 export async function showClips(cfg: Config, options: ShowOptions): Promise<void> {
   makeOutputFolder(options.out, '--out');
   const lock = await FolderLock.acquire(options.out, commandLock('data show'));
@@ -44,13 +44,12 @@ async function drawClips(cfg: Config, options: ShowOptions): Promise<void> {
   const names = readLabelNames(cfg);
   const indices = chooseClips(dataset, options.clips);
   for (const index of indices) {
-    const pictures = options.augmented
-      ? await augmentedPictures(dataset, index, names)
-      : await originalPictures(dataset, index, names);
+    const draw = options.augmented ? augmentedImages : originalImages;
+    const images = await draw(dataset, index, names);
     const { videoName, second } = dataset.source(index).info;
     const name = `${videoName.replace(/[^\p{L}\p{N}._-]+/gu, '_')}_${String(second).padStart(4, '0')}.png`;
     const path = join(options.out, name);
-    writeFileSync(path, (await drawClip(pictures)).png);
+    writeFileSync(path, (await drawClip(images)).png);
     options.written?.(path);
   }
 }
@@ -60,58 +59,58 @@ function chooseClips(dataset: AvaDataset, choice: ClipChoice): number[] {
     const count = Math.min(choice, dataset.length);
     return Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * dataset.length) / count));
   }
-  return choice.map(({ video, second }) => {
-    const videoIndex = dataset.videos.findIndex(({ name }) => name === video);
-    if (videoIndex < 0) {
-      const some = dataset.videos.slice(0, 3).map(({ name }) => name);
-      throw new DataError(
-        `--clips: there is no video ${video} in the ${dataset.split} lists; they have ${some.join(', ')}` +
-          (dataset.videos.length > some.length ? ', …' : ''),
-      );
-    }
-    const seconds = dataset.keyFrames.filter((keyFrame) => keyFrame.videoIndex === videoIndex);
-    const found = dataset.keyFrames.findIndex(
-      (keyFrame) => keyFrame.videoIndex === videoIndex && keyFrame.second === second,
-    );
-    if (found < 0) {
-      const range =
-        seconds.length > 0 ? `${seconds[0].second} to ${seconds.at(-1)!.second}` : 'none in this video';
-      throw new DataError(`--clips: video ${video} has no key frame at second ${second} (it has ${range})`);
-    }
-    return found;
-  });
+  return choice.map(({ video, second }) => findClip(dataset, video, second));
 }
 
-/** The files as they are. */
-async function originalPictures(
+function findClip(dataset: AvaDataset, video: string, second: number): number {
+  const videoIndex = dataset.videos.findIndex(({ name }) => name === video);
+  if (videoIndex < 0) {
+    const some = dataset.videos.slice(0, 3).map(({ name }) => name);
+    throw new DataError(
+      `--clips: there is no video ${video} in the ${dataset.split} lists; they have ${some.join(', ')}` +
+        (dataset.videos.length > some.length ? ', …' : ''),
+    );
+  }
+  const found = dataset.keyFrames.findIndex(
+    (keyFrame) => keyFrame.videoIndex === videoIndex && keyFrame.second === second,
+  );
+  if (found >= 0) return found;
+  const seconds = dataset.keyFrames.filter((keyFrame) => keyFrame.videoIndex === videoIndex);
+  const range =
+    seconds.length > 0 ? `${seconds[0].second} to ${seconds.at(-1)!.second}` : 'none in this video';
+  throw new DataError(`--clips: video ${video} has no key frame at second ${second} (it has ${range})`);
+}
+
+/** The frames in the files. */
+async function originalImages(
   dataset: AvaDataset,
   index: number,
   names: ReadonlyMap<number, string> | null,
-): Promise<ClipPictures> {
+): Promise<ClipImages> {
   const { info, paths, boxes, labels } = dataset.source(index);
   const key = Math.floor(paths.length / 2);
-  const size = await decodePicture(paths[key], `video ${info.videoName}, second ${info.second}`);
+  const size = await decodeImage(paths[key], `video ${info.videoName}, second ${info.second}`);
   return {
-    frames: paths.map((path) => ({ picture: path, name: frameNumber(path) })),
+    frames: paths.map((path) => ({ image: path, name: frameNumber(path) })),
     key,
-    boxes: boxes.map((box, i) => truth(box, labels[i], names)),
+    boxes: boxes.map((box, i) => trueBox(box, labels[i], names)),
     caption: caption(info, size, boxes.length),
   };
 }
 
-/** The clip as the model gets it, back from its numbers to colours. */
-async function augmentedPictures(
+/** The clip as the model sees it, converted back to colours. */
+async function augmentedImages(
   dataset: AvaDataset,
   index: number,
   names: ReadonlyMap<number, string> | null,
-): Promise<ClipPictures> {
+): Promise<ClipImages> {
   const source = dataset.source(index);
   const settings = dataset.transforms;
   const augmentation = drawAugmentation(settings, Rng.forName(0, `shown clip ${index}`));
   const clip = await loadClip(source, settings, augmentation);
   const { width, height } = clip;
-  const pictures = await Promise.all(
-    modelPictures(clip, settings).map((data) =>
+  const images = await Promise.all(
+    modelImages(clip, settings).map((data) =>
       sharp(data, { raw: { width, height, channels: 3 } })
         .png()
         .toBuffer(),
@@ -120,33 +119,33 @@ async function augmentedPictures(
   const boxes = source.boxes.map((_, i) => {
     const corners = Array.from(clip.boxes.subarray(4 * i, 4 * i + 4));
     const fractions = corners.map((value, side) => value / (side % 2 === 0 ? width : height));
-    return truth(fractions, source.labels[i], names);
+    return trueBox(fractions, source.labels[i], names);
   });
   return {
-    frames: pictures.map((picture, t) => ({ picture, name: frameNumber(source.paths[t]) })),
+    frames: images.map((image, t) => ({ image, name: frameNumber(source.paths[t]) })),
     key: Math.floor(source.paths.length / 2),
     boxes,
     caption: `${caption(source.info, clip, boxes.length)} · ${describe(augmentation)}`,
   };
 }
 
-/** RGB pictures of the model's input: normalisation undone, colour augmentation kept. */
-function modelPictures(clip: Clip, { mean, std, bgr }: TransformSettings): Buffer[] {
+/** RGB images of the model's input, without its normalisation but with its colour augmentation. */
+function modelImages(clip: Clip, { mean, std, bgr }: TransformSettings): Buffer[] {
   const size = clip.width * clip.height * 3;
   const video = new Float32Array(clip.numFrames * size);
-  writeVideo(clip, video, 0, clip.height, clip.width);
+  writeVideo(clip, video, { offset: 0, height: clip.height, width: clip.width });
   return Array.from({ length: clip.numFrames }, (_, t) => {
-    const picture = Buffer.alloc(size);
+    const image = Buffer.alloc(size);
     for (let i = 0; i < size; i++) {
       const blueFirst = bgr ? i % 3 : 2 - (i % 3);
       const value = (video[t * size + i] * std[blueFirst] + mean[blueFirst]) * 255;
-      picture[bgr ? i - (i % 3) + 2 - (i % 3) : i] = Math.min(255, Math.max(0, Math.round(value)));
+      image[bgr ? i - (i % 3) + 2 - (i % 3) : i] = Math.min(255, Math.max(0, Math.round(value)));
     }
-    return picture;
+    return image;
   });
 }
 
-function truth(
+function trueBox(
   box: ArrayLike<number>,
   labels: readonly number[],
   names: ReadonlyMap<number, string> | null,
@@ -170,7 +169,7 @@ function describe({ flip, jitter, lighting }: Augmentation): string {
   return [flip ? 'flipped' : 'not flipped', ...colours.filter(Boolean)].join(', ');
 }
 
-/** The number at the end of a file's name, or the name. */
+/** The number at the end of a file's name, or the name if it has none. */
 function frameNumber(path: string): string {
   const name = basename(path);
   return /(\d+)\.\w+$/.exec(name)?.[1].replace(/^0+(?=\d)/, '') ?? name;

@@ -1,27 +1,23 @@
-/** @file Looking for people and their actions in a video or in pictures, and writing down and drawing what is found. */
+/** @file Detecting people and their actions in a video or in images, and writing and drawing the results. */
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadModelWeights } from '../checkpoint/model_weights.js';
+import { loadModelWeights, type WeightsOrigin } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
 import { noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
-import { drawBoxes } from '../drawing/draw_boxes.js';
-import { drawSamplePoints } from '../drawing/sample_points.js';
-import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
-import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
-import { writeResult } from '../files/write_file.js';
 import { findEncoder } from '../media/video_writer.js';
 import { Detector } from '../model/detector.js';
-import type { Detections } from '../model/inference.js';
-import { type FoundPeople, findPeople, type StageSamples } from './find_people.js';
+import type { Reporter } from '../util/log.js';
 import { firstSecondOf } from './first_second.js';
 import { type Frames, openInput, requireInput, requireRoomFor } from './input.js';
-import { type KeyFrame, listKeyFrames, loadBatch } from './key_frames.js';
+import { KeyFrameDetection } from './key_frame_detection.js';
+import { listKeyFrames } from './key_frames.js';
+import { type DetectOptions, type ResolvedOptions, withDefaults } from './options.js';
 import {
   type DetectionFile,
-  type KeyFrameResult,
   oldResults,
   removeOldResults,
   VIDEO_FILE,
@@ -29,211 +25,157 @@ import {
 } from './result_files.js';
 import { VideoOfResults } from './video_of_results.js';
 
-export interface DetectOptions extends EngineRequest {
-  /** A video, a folder of frames or a picture. */
-  readonly input: string;
-  /** The folder of the results. */
-  readonly out: string;
-  /**
-   * The second that detections.csv gives to the beginning of the input; null: that of the data set's annotations, see
-   * firstSecondOf.
-   */
-  readonly firstSecond?: number | null;
-  /** Seconds from one key frame to the next. */
-  readonly step: number;
-  /** Person score from which a box counts. */
-  readonly personThreshold: number;
-  /** Score from which an action is named, and how many of one person at most. */
-  readonly actionThreshold: number;
-  readonly topActions: number;
-  readonly showSampling: boolean;
-  readonly video: boolean;
-  /** Ends the work; what was done until then is written. */
-  readonly signal: AbortSignal;
-  readonly report: DetectReporter;
-}
-
-/** Whoever wants to know how far it is. */
-export interface DetectReporter {
-  info(message: string): void;
-  warn(message: string): void;
-  /** `total` is null where it is not known. */
-  progress(done: number, total: number | null, what: 'frames extracted' | 'key frames'): void;
-}
-
 export interface DetectSummary {
+  /** Number of key frames done. */
   readonly keyFrames: number;
   readonly people: number;
-  /** Of loading, running the model and drawing. */
+  /** Time for loading clips, running the model and drawing. */
   readonly seconds: number;
   readonly stopped: boolean;
 }
 
 /**
- * Loads the weights that the configuration names and looks at the input. Throws CheckpointError without usable weights,
- * DataError without usable input.
+ * Loads the weights of a model and runs it on the key frames of the input. Throws CheckpointError without usable weights, DataError
+ * without usable input, or the reason of an abort before the first key frame.
  */
 export async function detect(cfg: Config, options: DetectOptions): Promise<DetectSummary> {
-  const { report, signal, out } = options;
-  // What takes no time to notice is noticed first.
-  requireInput(options.input);
+  const { input, out } = options;
+  const resolved = withDefaults(cfg, options);
+  const { signal, report } = resolved;
+  // Quick checks come first.
+  requireInput(input);
   makeOutputFolder(out, '--out');
-  refuseOwnInput(options.input, out);
-  requireRoomFor(options.input);
+  refuseOwnInput(input, out);
+  requireRoomFor(input);
   const wait = (message: string) => report.info(message);
   const lock = await FolderLock.acquire(out, commandLock('detect'), { wait, signal });
   if (!lock) throw signal.reason;
   try {
-    return await detectLocked(cfg, options);
+    return await detectLocked(cfg, resolved);
   } finally {
     lock.release();
   }
 }
 
-async function detectLocked(cfg: Config, options: DetectOptions): Promise<DetectSummary> {
-  const { report, signal } = options;
-  const engine = await selectEngine({ ...options, threads: cfg.ENGINE.THREADS });
-  report.info(`engine: ${engine.description}`);
-  const model = new Detector(cfg).train(false);
-  const origin = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
-  if (origin.note !== undefined) report.info(origin.note);
-  if (origin.warning !== undefined) report.warn(origin.warning);
-  report.info(
-    `weights: ${origin.path}${origin.iteration === null ? '' : ` (iteration ${origin.iteration})`}`,
+/** Throws ConfigError if results would be mixed with the frames of the input, or replace the input itself. */
+function refuseOwnInput(input: string, out: string): void {
+  const real = realpathSync(input);
+  const isInput = (path: string) => existsSync(path) && realpathSync(path) === real;
+  if (![out, ...oldResults(out)].some(isInput)) return;
+  throw new ConfigError(
+    `--out: ${out}: results there would be mixed with the input ${input} or replace it; choose another folder`,
   );
+}
+
+async function detectLocked(cfg: Config, options: ResolvedOptions): Promise<DetectSummary> {
+  const { report, signal } = options;
+  const { engine, device } = options;
+  const { description } = await selectEngine({ engine, device, threads: cfg.ENGINE.THREADS });
+  report.info(`engine: ${description}`);
+  const model = new Detector(cfg).train(false);
+  const origin = loadModelWeights(model, options.weights ?? cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  reportWeights(origin, report);
   const frames = await openInput(options.input, {
     fps: cfg.AVA.FPS,
     signal,
     extracted: (done, total) => report.progress(done, total, 'frames extracted'),
   });
   try {
-    for (const note of frames.notes) report.info(`note: ${note}`);
-    for (const warning of frames.warnings) report.warn(warning);
-    const keyFrames = listKeyFrames(frames.paths.length, frames.fps, options.step);
-    report.info(
-      `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
-    );
-    const known = firstSecondOf(cfg, frames);
-    const firstSecond = options.firstSecond ?? known ?? 0;
-    if (known !== null) {
-      const like = known === firstSecond ? ', as in the annotations' : '';
-      report.info(`detections.csv: the beginning of ${frames.name} is second ${firstSecond}${like}`);
-    }
-    const head = {
-      input: options.input,
-      kind: frames.kind,
-      fps: frames.fps,
-      numFrames: frames.paths.length,
-      firstSecond,
-      weights: origin.path,
-      iteration: origin.iteration,
-      personThreshold: options.personThreshold,
-      actionThreshold: options.actionThreshold,
-    };
-    return await detectIn(cfg, model, frames, keyFrames, head, options);
+    reportInput(frames, report);
+    return await detectFrames(cfg, { model, origin, frames }, options);
   } finally {
     frames.close();
     model.dispose();
   }
 }
 
-/** Throws ConfigError where results would be among the frames of the input, or take the place of the input itself. */
-function refuseOwnInput(input: string, out: string): void {
-  const real = realpathSync(input);
-  const isInput = (path: string) => existsSync(path) && realpathSync(path) === real;
-  if (![out, ...oldResults(out)].some(isInput)) return;
-  throw new ConfigError(
-    `--out: ${out}: results there would be mixed with the input ${input} or take its place; choose another folder`,
-  );
+function reportWeights({ path, iteration, note, warning }: WeightsOrigin, report: Reporter): void {
+  if (note !== undefined) report.info(note);
+  if (warning !== undefined) report.warn(warning);
+  report.info(`weights: ${path}${iteration === null ? '' : ` (iteration ${iteration})`}`);
 }
 
-async function detectIn(
+function reportInput(frames: Frames, report: Reporter): void {
+  for (const note of frames.notes) report.info(`note: ${note}`);
+  for (const warning of frames.warnings) report.warn(warning);
+}
+
+interface Subject {
+  readonly model: Detector;
+  readonly origin: WeightsOrigin;
+  readonly frames: Frames;
+}
+
+async function detectFrames(
   cfg: Config,
-  model: Detector,
-  frames: Frames,
-  keyFrames: readonly KeyFrame[],
-  head: Omit<DetectionFile, 'keyFrames' | 'complete'>,
-  options: DetectOptions,
+  { model, origin, frames }: Subject,
+  options: ResolvedOptions,
 ): Promise<DetectSummary> {
-  const { report, signal, out } = options;
+  const { out, report } = options;
+  const keyFrames = listKeyFrames(frames.paths.length, frames.fps, options.step);
+  report.info(
+    `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
+  );
+  const head = describeRun({ origin, frames }, chooseFirstSecond(cfg, frames, options), options);
   const names = readLabelNames(cfg);
   if (names === null) report.warn(noLabelMap(cfg));
-  const choice = { names, threshold: options.actionThreshold, top: options.topActions };
   removeOldResults(out);
-  const video = await openVideo(frames, keyFrames, options);
-  const results: KeyFrameResult[] = [];
-  const detections: Detections[] = [];
   const begin = performance.now();
+  const video = await openVideo(frames, options);
+  const detection = new KeyFrameDetection({ cfg, model, frames, names, options });
   try {
-    for await (const [keyFrame, found] of findAll(cfg, model, frames, keyFrames, options)) {
-      const rows = distinctPeople(found.detections);
-      const people = namePeople(found.detections, rows, choice);
-      const boxes = people.map(personBox);
-      const picture = `key_${String(keyFrame.frame + 1).padStart(6, '0')}.png`;
-      const path = frames.paths[keyFrame.frame];
-      const caption = captionOf(frames, keyFrame, people.length);
-      writeResult(join(out, picture), (await drawBoxes(path, boxes, { caption })).png);
-      for (const warning of omissions(keyFrame, found)) report.warn(warning);
-      const { samples } = found;
-      if (samples) {
-        const sheet = await drawSamplePoints(path, byStage(rows.map((row) => samples[row])), boxes, caption);
-        writeResult(join(out, picture.replace('key_', 'sampling_')), sheet.png);
-      }
-      const { notFinite, withoutArea } = found;
-      results.push({ ...keyFrame, picture, people, notFinite, withoutArea });
-      detections.push(found.detections);
-      await video?.add(boxes);
-      report.progress(results.length, keyFrames.length, 'key frames');
+    for await (const { keyFrame, boxes } of detection.run(keyFrames)) {
+      await video?.add(boxes, keyFrame, keyFrames[detection.results.length]);
+      report.progress(detection.results.length, keyFrames.length, 'key frames');
     }
   } finally {
-    // Also after an error in the middle: what was found is kept, but nothing is no result.
+    // After an error in the middle, the results so far are kept; without any, no file is written.
+    const { results, detections } = detection;
     const complete = results.length === keyFrames.length;
     if (complete || results.length > 0)
       writeResultFiles(out, { ...head, complete, keyFrames: results }, frames.name, detections);
     await video?.close();
   }
   return {
-    keyFrames: results.length,
-    people: results.reduce((sum, { people }) => sum + people.length, 0),
+    keyFrames: detection.results.length,
+    people: detection.results.reduce((sum, { people }) => sum + people.length, 0),
     seconds: (performance.now() - begin) / 1000,
-    stopped: signal.aborted,
+    stopped: options.signal.aborted,
   };
 }
 
-/** Key frames with what the model finds, until the end or until the signal; the next batch loads while one is computed. */
-async function* findAll(
-  cfg: Config,
-  model: Detector,
-  frames: Frames,
-  keyFrames: readonly KeyFrame[],
-  { personThreshold, showSampling, signal }: DetectOptions,
-): AsyncGenerator<[KeyFrame, FoundPeople]> {
-  const size = cfg.TEST.VIDEOS_PER_BATCH;
-  const chunks = Array.from({ length: Math.ceil(keyFrames.length / size) }, (_, i) =>
-    keyFrames.slice(i * size, (i + 1) * size),
-  );
-  const load = (i: number) => {
-    const batch = i < chunks.length ? loadBatch(cfg, frames, chunks[i]) : null;
-    // The error is for whoever waits for this batch, which is not yet anybody.
-    batch?.catch(() => {});
-    return batch;
+/** The part of detections.json that is known before the detection. */
+function describeRun(
+  { origin, frames }: Omit<Subject, 'model'>,
+  firstSecond: number,
+  { input, personThreshold, actionThreshold }: ResolvedOptions,
+): Omit<DetectionFile, 'complete' | 'keyFrames'> {
+  return {
+    input,
+    kind: frames.kind === 'image' ? 'picture' : frames.kind,
+    fps: frames.fps,
+    numFrames: frames.paths.length,
+    firstSecond,
+    weights: origin.path,
+    iteration: origin.iteration,
+    personThreshold,
+    actionThreshold,
   };
-  let next = load(0);
-  for (const [i, chunk] of chunks.entries()) {
-    const batch = await next!;
-    next = load(i + 1);
-    const found = await findPeople(model, batch, personThreshold, showSampling);
-    for (const [k, keyFrame] of chunk.entries()) {
-      if (signal.aborted) return;
-      yield [keyFrame, found[k]];
-    }
+}
+
+function chooseFirstSecond(cfg: Config, frames: Frames, { firstSecond, report }: ResolvedOptions): number {
+  const known = firstSecondOf(cfg, frames);
+  const chosen = firstSecond ?? known ?? 0;
+  if (known !== null) {
+    const like = known === chosen ? ', like in the annotations' : '';
+    report.info(`detections.csv: the beginning of ${frames.name} is second ${chosen}${like}`);
   }
+  return chosen;
 }
 
 async function openVideo(
   frames: Frames,
-  keyFrames: readonly KeyFrame[],
-  { video, out, report }: DetectOptions,
+  { video, out, report }: ResolvedOptions,
 ): Promise<VideoOfResults | null> {
   if (!video || frames.paths.length === 1) return null;
   const found = await findEncoder();
@@ -246,29 +188,11 @@ async function openVideo(
       `this ffmpeg cannot write H.264; detections.mp4 is ${found.encoder}, which browsers do not play`,
     );
   }
-  return new VideoOfResults(join(out, VIDEO_FILE), found.encoder, frames, keyFrames);
-}
-
-function omissions({ second }: KeyFrame, { notFinite, withoutArea }: FoundPeople): string[] {
-  const lines: string[] = [];
-  if (notFinite > 0) lines.push(`second ${second}: ${notFinite} predictions are not finite and left out`);
-  if (withoutArea > 0) lines.push(`second ${second}: ${withoutArea} boxes have no area and are left out`);
-  return lines;
+  return new VideoOfResults(join(out, VIDEO_FILE), found.encoder, frames);
 }
 
 function describeInput({ kind, paths, fps }: Frames): string {
-  if (kind === 'picture') return 'one picture, shown to the model as a still';
+  if (kind === 'image') return 'one image, shown to the model as a still';
   const count = `${paths.length} frames at ${fps} per second`;
   return kind === 'video' ? `a video, ${count}` : `a folder with ${count}`;
-}
-
-function captionOf({ name, kind }: Frames, { second, frame }: KeyFrame, people: number): string {
-  const when = kind === 'picture' ? '' : ` · second ${second} · frame ${frame + 1}`;
-  return `${name}${when} · ${people === 0 ? 'nobody' : `${people} ${people === 1 ? 'person' : 'people'}`}`;
-}
-
-/** Person → stage turned into stage → person. */
-function byStage(samples: readonly (readonly StageSamples[])[]): StageSamples[][] {
-  const numStages = samples[0]?.length ?? 0;
-  return Array.from({ length: numStages }, (_, s) => samples.map((person) => person[s]));
 }

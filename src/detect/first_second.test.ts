@@ -21,30 +21,30 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 
-const second = (name: string, kind: 'video' | 'folder' | 'picture', frames = 40) => {
+const second = (name: string, kind: 'video' | 'folder' | 'image', frames = 40) => {
   const cfg = tinyConfig({ 'DATA.PATH_TO_DATA_DIR': data });
   return firstSecondOf(cfg, { name, kind, fps: 10, paths: Array(frames).fill('') });
 };
 
-it('is not known for what the data set does not have', () => {
-  expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'picture')]).toEqual([
+it('returns null for inputs that are not in the data set', () => {
+  expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'image')]).toEqual([
     null,
     null,
     null,
   ]);
 });
 
-it('is 900 for frames of the data set', () => {
+it('returns 900 for frames of the data set', () => {
   expect([second('old', 'folder'), second('mine', 'folder'), second('movie', 'folder')]).toEqual([
     900, 900, 900,
   ]);
 });
 
-it('follows from the second at which `data prepare` began in a video', () => {
+it('uses the start second in the note of `data prepare`', () => {
   expect([second('mine', 'video'), second('movie', 'video')]).toEqual([900, 0]);
 });
 
-it('is 900 for a video of other origin that is as long as its frames, and 0 for a longer one', () => {
+it('returns 900 for a video without a note that is as long as its frames, and 0 for a longer one', () => {
   expect([second('old', 'video'), second('old', 'video', 50), second('old', 'video', 400)]).toEqual([
     900, 900, 0,
   ]);

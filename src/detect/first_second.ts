@@ -1,18 +1,18 @@
-/** @file Which second of the data set's annotations the first frame of an input is. */
+/** @file The second of the data set's annotations at which an input begins. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/index.js';
 import { SECOND_OF_FRAME_0 } from '../data/datasets/ava_annotations.js';
-import { readNote } from '../data_tools/prepare/prepared_video.js';
+import { readNote } from '../data/datasets/preparation_note.js';
 import type { Frames } from './input.js';
 
 /**
- * The second at which the annotations of the data set put the beginning of the input, so that detections.csv can be
- * evaluated against them; null for an input that the data set does not have.
+ * The second of the beginning of the input in the data set's annotations, with which detections.csv can be evaluated against them;
+ * null for an input that is not in the data set.
  *
- * The first frame that a data set has of a video is second 900. Where the frames begin in the video stands in the note of
- * `stmixer data prepare`. Without a note, a video that is longer than its frames is taken for a film of AVA, whose own seconds
- * are those of the annotations.
+ * The first frame of a video in a data set is second 900. The note of `stmixer data prepare` says where in the video the frames
+ * begin. Without a note, a video that is longer than its frames counts as a film of AVA, whose seconds are those of the
+ * annotations.
  */
 export function firstSecondOf(
   { DATA, AVA }: Config,

@@ -1,73 +1,74 @@
-/** @file A folder of frames: its pictures in order, whether they go together, and what else lies in it. */
+/** @file A folder of frames: its images in order, whether they belong together, and other files in it. */
 import { type Dirent, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import sharp from 'sharp';
-import { pictureError } from '../data/clip/image_problem.js';
-import { readPictureSize } from '../data/clip/image_size.js';
-import { kindOf, sortedEntries } from '../data_tools/prepare/listed_files.js';
-import { PassedOver, type PassedOverKind } from '../data_tools/prepare/passed_over.js';
-import { NOTE } from '../data_tools/prepare/prepared_video.js';
+import { imageError } from '../data/clip/image_problem.js';
+import { readImageSize } from '../data/clip/image_size.js';
+import { NOTE } from '../data/datasets/preparation_note.js';
 import { DataError } from '../errors.js';
-import { namesIn } from '../files/folder_names.js';
-import { isAnimated, isAnimatedPictureName } from '../media/moving_pictures.js';
+import { namesIn, sortedEntries } from '../files/folder_names.js';
+import { isAnimated, mayBeAnimated } from '../media/animated_images.js';
+import { fileKind } from '../media/file_kinds.js';
+import { SkippedFiles, type SkippedKind } from '../media/skipped_files.js';
 import { countOf } from '../util/progress.js';
 import { orderFrames } from './frame_names.js';
 
-const PICTURES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
+const IMAGES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));
 
-/** Whether a file is a picture by its ending. */
-export function isPicture(file: string): boolean {
-  return PICTURES.has(extname(file).toLowerCase());
+/** Whether a file has the extension of an image. */
+export function isImage(file: string): boolean {
+  return IMAGES.has(extname(file).toLowerCase());
 }
 
 export interface FrameFolder {
-  /** The files of the frames, in order. */
+  /** Paths of the frames, in order. */
   readonly paths: readonly string[];
-  /** Sentences about what is not taken, and about what may be wrong. */
+  /** Sentences about skipped files and other facts. */
   readonly notes: readonly string[];
+  /** Sentences about possible problems. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Looks through a folder of frames, which will follow each other at `fps`. Throws DataError without pictures, and for
- * pictures that cannot be read or have different sizes; or the reason of the abort.
+ * Reads a folder of frames with the rate `fps`. Throws DataError if there are no images, or images cannot be read or have different
+ * sizes; or the reason of the abort.
  */
 export async function openFrameFolder(
   folder: string,
   fps: number,
   signal: AbortSignal,
 ): Promise<FrameFolder> {
-  const { pictures, others } = await look(folder);
-  if (pictures.length === 0) throw withoutPictures(folder, others);
-  const { names, notes, warnings } = orderFrames(pictures, fps);
-  await checkPictures(folder, names, signal);
-  const left = others.describe();
+  const { images, skipped } = await listImages(folder);
+  if (images.length === 0) throw noImages(folder, skipped);
+  const { names, notes, warnings } = orderFrames(images, fps);
+  await checkImages(folder, names, signal);
+  const others = skipped.describe();
   const withFolder = (remark: string) => `${folder}: ${remark}`;
   return {
     paths: names.map((name) => join(folder, name)),
     notes: [
-      ...(left.length > 0 ? [`not taken from ${folder}: ${left.join(', ')}`] : []),
+      ...(others.length > 0 ? [`skipped in ${folder}: ${others.join(', ')}`] : []),
       ...notes.map(withFolder),
     ],
     warnings: warnings.map(withFolder),
   };
 }
 
-async function look(folder: string): Promise<{ pictures: string[]; others: PassedOver }> {
-  const others = new PassedOver();
-  const pictures: string[] = [];
+async function listImages(folder: string): Promise<{ images: string[]; skipped: SkippedFiles }> {
+  const skipped = new SkippedFiles();
+  const images: string[] = [];
   for (const entry of sortedEntries(folder)) {
     if (entry.name === NOTE) continue;
     const path = join(folder, entry.name);
-    if (entry.name.startsWith('.')) others.add('hidden', path);
-    else if (isFolder(entry, path)) others.add('folder', path);
-    else if (!isPicture(entry.name)) others.add(otherKind(path), path);
-    else if (!/\.png$/i.test(path) && isAnimatedPictureName(path) && (await isAnimated(path)))
-      others.add('animated', path);
-    else pictures.push(entry.name);
+    if (entry.name.startsWith('.')) skipped.add('hidden', path);
+    else if (isFolder(entry, path)) skipped.add('folder', path);
+    else if (!isImage(entry.name)) skipped.add(otherKind(path), path);
+    else if (!/\.png$/i.test(path) && mayBeAnimated(path) && (await isAnimated(path)))
+      skipped.add('animated', path);
+    else images.push(entry.name);
   }
-  return { pictures, others };
+  return { images, skipped };
 }
 
 function isFolder(entry: Dirent, path: string): boolean {
@@ -75,37 +76,37 @@ function isFolder(entry: Dirent, path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-function otherKind(path: string): PassedOverKind {
+function otherKind(path: string): SkippedKind {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (!stats) return 'danglingLink';
   if (!stats.isFile()) return 'special';
-  const kind = kindOf(path);
+  const kind = fileKind(path);
   return kind === 'ask' ? 'other' : kind;
 }
 
-function withoutPictures(folder: string, others: PassedOver): DataError {
-  const found = others.describe();
-  const single = others.first('video') ?? others.first('animated');
-  const deeper = others.first('folder');
-  const hint = single ?? (deeper !== null && namesIn(deeper).some(isPicture) ? deeper : null);
+function noImages(folder: string, skipped: SkippedFiles): DataError {
+  const found = skipped.describe();
+  const single = skipped.first('video') ?? skipped.first('animated');
+  const deeper = skipped.first('folder');
+  const hint = single ?? (deeper !== null && namesIn(deeper).some(isImage) ? deeper : null);
   return new DataError(
-    `--input: ${folder}: there are no pictures in this folder (${[...PICTURES].join(' ')})` +
+    `--input: ${folder}: there are no images in this folder (${[...IMAGES].join(' ')})` +
       `${found.length > 0 ? `, but ${found.join(', ')}` : ''}${hint === null ? '' : `; try --input ${hint}`}`,
   );
 }
 
-/** Pictures whose headers are read before the event loop gets a turn. */
+/** Number of headers that are read between two turns of the event loop. */
 const AT_A_TIME = 256;
 
-/** Throws DataError unless all headers can be read and tell one size. */
-async function checkPictures(folder: string, names: readonly string[], signal: AbortSignal): Promise<void> {
+/** Throws DataError unless all headers can be read and have the same size. */
+async function checkImages(folder: string, names: readonly string[], signal: AbortSignal): Promise<void> {
   const sizes = new Map<string, { number: number; first: string }>();
   const broken: string[] = [];
   for (const [i, name] of names.entries()) {
     if (i % AT_A_TIME === 0) await nextTurn();
     signal.throwIfAborted();
     try {
-      const size = await sizeOf(join(folder, name), `picture ${i + 1}`);
+      const size = await sizeOf(join(folder, name), `image ${i + 1}`);
       const entry = sizes.get(size);
       if (entry) entry.number++;
       else sizes.set(size, { number: 1, first: name });
@@ -116,41 +117,41 @@ async function checkPictures(folder: string, names: readonly string[], signal: A
   }
   if (broken.length > 0) {
     throw new DataError(
-      `--input: ${folder}: ${broken.length} of ${countOf(names.length, 'picture')} cannot be read${
+      `--input: ${folder}: ${broken.length} of ${countOf(names.length, 'image')} cannot be read${
         broken.length > 1 ? ', first' : ''
-      }: ${broken[0]}; or move what is no frame out of the folder`,
+      }: ${broken[0]}; or move files that are not frames out of the folder`,
     );
   }
-  if (sizes.size > 1) throw ofDifferentSizes(folder, sizes);
+  if (sizes.size > 1) throw differentSizes(folder, sizes);
 }
 
-/** Width×height as the picture is shown. Throws DataError that says why it cannot be read. */
+/** Size of the image as it is shown, `width×height`. Throws DataError if it cannot be read. */
 async function sizeOf(path: string, what: string): Promise<string> {
   try {
-    const { width, height } = readPictureSize(path, what);
+    const { width, height } = readImageSize(path, what);
     return `${width}×${height}`;
   } catch {
-    // Formats other than JPEG and PNG, whatever the ending.
+    // The file is neither JPEG nor PNG, whatever its extension.
     const { autoOrient } = await sharp(path)
       .metadata()
-      .catch((error) => Promise.reject(pictureError(path, what, error)));
+      .catch((error) => Promise.reject(imageError(path, what, error)));
     return `${autoOrient.width}×${autoOrient.height}`;
   }
 }
 
 const SHOWN = 3;
 
-function ofDifferentSizes(
+function differentSizes(
   folder: string,
   sizes: ReadonlyMap<string, { number: number; first: string }>,
 ): DataError {
   const list = [...sizes]
     .sort(([, a], [, b]) => b.number - a.number)
     .slice(0, SHOWN)
-    .map(([size, { number, first }]) => `${size} (${countOf(number, 'picture')}, first: ${first})`);
+    .map(([size, { number, first }]) => `${size} (${countOf(number, 'image')}, first: ${first})`);
   const more = sizes.size > SHOWN ? ` and ${sizes.size - SHOWN} more sizes` : '';
   return new DataError(
-    `--input: ${folder}: the pictures have different sizes: ${list.join(', ')}${more}. The frames of a video have one size: ` +
-      'move others out of the folder, and give pictures that are no frames one by one',
+    `--input: ${folder}: the images have different sizes: ${list.join(', ')}${more}. The frames of a video have one size: ` +
+      'move other images out of the folder, and give images that are not frames one by one',
   );
 }

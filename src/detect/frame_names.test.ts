@@ -8,7 +8,7 @@ const range = (from: number, count: number, step = 1) =>
   Array.from({ length: count }, (_, i) => from + i * step);
 const warnings = (files: readonly string[], fps = 30) => orderFrames(files, fps).warnings;
 
-it('sorts numbers by value and says nothing about frames without gaps', () => {
+it('sorts numbers by value, without warnings about frames without gaps', () => {
   const { names, warnings } = orderFrames(['f10.jpg', 'f9.jpg', 'f11.jpg'], 10);
   expect([names, warnings]).toEqual([['f9.jpg', 'f10.jpg', 'f11.jpg'], []]);
 });
@@ -17,12 +17,12 @@ it.each([
   ['the layout of AVA', numbered(range(1, 40), '-5KQ66BBWC4_')],
   ['a cut that begins later', numbered(range(27001, 40))],
   ['a number that all have', range(1, 12).map((n) => `cam2_${n}_1080p.jpg`)],
-  ['one picture', ['cover.jpg']],
+  ['one image', ['cover.jpg']],
 ])('says nothing about %s', (_, files) => {
   expect(warnings(files)).toEqual([]);
 });
 
-it('counts missing numbers and says what they mean for the time', () => {
+it('counts missing numbers and reports their effect on time', () => {
   expect(warnings(numbered([1, 2, 5]), 10)).toEqual([
     expect.stringMatching(
       /^2 numbers are missing .*\(gap: frame_000002\.jpg, frame_000005\.jpg\): .*consecutive.* too early, by 0\.2 s/,
@@ -33,7 +33,7 @@ it('counts missing numbers and says what they mean for the time', () => {
   ]);
 });
 
-it('says what a constant step means for AVA.FPS', () => {
+it('reports the AVA.FPS that a constant step requires', () => {
   expect(warnings(numbered(range(1, 9, 5)))).toEqual([
     expect.stringMatching(
       /in steps of 5 \(frame_000001\.jpg, frame_000006\.jpg\): .*1\/5 of its rate, e\.g\. AVA\.FPS 6 for 30 frames per second$/,
@@ -42,7 +42,7 @@ it('says what a constant step means for AVA.FPS', () => {
   expect(warnings(numbered(range(0, 9, 7)))).toEqual([expect.stringMatching(/1\/7 of its rate$/)]);
   expect(orderFrames(numbered(range(1, 9, 5)), 6)).toMatchObject({
     notes: [
-      expect.stringMatching(/in steps of 5 .*AVA\.FPS 6 is right for one in 5 frames of a video of 30/),
+      expect.stringMatching(/in steps of 5 .*AVA\.FPS 6 is correct for one in 5 frames of a video with 30/),
     ],
     warnings: [],
   });
@@ -52,38 +52,38 @@ it('says what a constant step means for AVA.FPS', () => {
   ]);
 });
 
-it('says that times cannot be told from uneven numbers', () => {
+it('warns about uneven numbers', () => {
   expect(warnings(numbered([1000, 1033, 1066, 1101, 1133, 1170]))).toEqual([
-    expect.stringMatching(/go up unevenly \(e\.g\. frame_001000\.jpg, frame_001033\.jpg\)/),
+    expect.stringMatching(/increase unevenly \(e\.g\. frame_001000\.jpg, frame_001033\.jpg\)/),
   ]);
 });
 
-it('tells several videos in one folder', () => {
+it('recognises several videos in one folder', () => {
   const files = [...numbered(range(1, 5), 'cam1_'), ...numbered(range(1, 7), 'cam2_')];
   expect(warnings(files)).toEqual([
-    expect.stringMatching(/2 numbered series \(cam1_#: 5, cam2_#: 7\).* a folder of its own$/),
+    expect.stringMatching(/2 numbered series \(cam1_#: 5, cam2_#: 7\).* its own folder$/),
   ]);
 });
 
-it('names pictures without a number', () => {
+it('names images without a number', () => {
   expect(warnings([...numbered(range(1, 5)), 'cover.jpg'])).toEqual([
-    expect.stringMatching(/^1 picture has no number in the name \(first: cover\.jpg\)/),
+    expect.stringMatching(/^1 image has no number in the name \(first: cover\.jpg\)/),
   ]);
   expect(warnings(['b.jpg', 'a.jpg'])).toEqual([expect.stringMatching(/alphabetical order/)]);
 });
 
-it('takes one file of a frame that is there with two endings', () => {
+it('uses one file of a frame with two extensions', () => {
   const { names, warnings } = orderFrames([...numbered(range(1, 4)), 'frame_000002.png'], 10);
   expect(names).toEqual(numbered(range(1, 4)));
   expect(warnings).toEqual([
     expect.stringMatching(
-      /^1 frame is there .*first: frame_000002\.jpg, frame_000002\.png\); .*taken \(frame_000002\.jpg\)/,
+      /^1 frame has several files .*first: frame_000002\.jpg, frame_000002\.png\); .*used \(frame_000002\.jpg\)/,
     ),
   ]);
 });
 
-it('names numbers that are there twice', () => {
+it('names duplicate numbers', () => {
   expect(warnings(['f_1.jpg', 'f_01.jpg', 'f_2.jpg'])).toEqual([
-    expect.stringMatching(/^1 number is there twice \(first: f_0?1\.jpg, f_0?1\.jpg\)/),
+    expect.stringMatching(/^1 number occurs twice \(first: f_0?1\.jpg, f_0?1\.jpg\)/),
   ]);
 });

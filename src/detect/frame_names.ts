@@ -1,11 +1,12 @@
-/** @file The order of frames by their file names, and what is odd about the numbers in them. */
+/** @file The order of frames by their file names, and problems of the numbers in the names. */
 import { extname } from 'node:path';
 import { count, countOf } from '../util/progress.js';
 import { significant } from '../util/text.js';
 
-/** Sentences about what is so, and about what may be wrong. */
 interface Remarks {
+  /** Sentences about facts. */
   readonly notes: readonly string[];
+  /** Sentences about possible problems. */
   readonly warnings: readonly string[];
 }
 
@@ -15,19 +16,19 @@ export interface OrderedFrames extends Remarks {
 
 /** File names that differ in one number only. */
 interface Series {
-  /** The common name, with # for the number. */
+  /** The common name, with # in place of the number. */
   readonly pattern: string;
   readonly frames: { readonly name: string; readonly number: number }[];
 }
 
 /**
- * Sorts files by name, numbers by value: frame_2 comes before frame_10. Files that differ in their ending only are one
- * frame, of which one file is taken. `fps` is the rate at which the frames will follow each other.
+ * Sorts files by name, numbers by value: frame_2 comes before frame_10. Files that differ only in their extension are one frame;
+ * one of the files is used. `fps` is the rate of the frames.
  */
 export function orderFrames(files: readonly string[], fps: number): OrderedFrames {
   const { compare } = new Intl.Collator('en', { numeric: true });
   const sorted = [...files].sort((a, b) => compare(a, b) || (a < b ? -1 : 1));
-  const [names, twice] = oneOfEach(sorted);
+  const [names, twice] = oneFilePerFrame(sorted);
   if (names.length < 2) return { names, notes: [], warnings: twice };
   const unnumbered = names.filter((name) => !/\d/.test(stemOf(name)));
   const series = findSeries(names.filter((name) => /\d/.test(stemOf(name))));
@@ -43,17 +44,17 @@ function stemOf(name: string): string {
   return name.slice(0, name.length - extname(name).length);
 }
 
-/** One file of each frame: where there are several, the one with the ending that most files have. */
-function oneOfEach(sorted: readonly string[]): [names: string[], warnings: string[]] {
-  const endings = new Map<string, number>();
+/** One file of each frame; of several files, the one with the most common extension. */
+function oneFilePerFrame(sorted: readonly string[]): [names: string[], warnings: string[]] {
+  const extensions = new Map<string, number>();
   const byStem = new Map<string, string[]>();
   for (const name of sorted) {
-    endings.set(extname(name), (endings.get(extname(name)) ?? 0) + 1);
+    extensions.set(extname(name), (extensions.get(extname(name)) ?? 0) + 1);
     const stem = stemOf(name);
     addTo(byStem, stem, name);
   }
   const repeated = [...byStem.values()].filter((names) => names.length > 1);
-  const number = (name: string) => endings.get(extname(name))!;
+  const number = (name: string) => extensions.get(extname(name))!;
   const names = [...byStem.values()].map((same) => same.reduce((a, b) => (number(b) > number(a) ? b : a)));
   if (repeated.length === 0) return [names, []];
   const [first] = repeated;
@@ -61,8 +62,8 @@ function oneOfEach(sorted: readonly string[]): [names: string[], warnings: strin
   return [
     names,
     [
-      `${countOf(repeated.length, 'frame is', 'frames are')} there with different endings (first: ${first.join(', ')}); ` +
-        `one file of each is taken (${kept})`,
+      `${countOf(repeated.length, 'frame has', 'frames have')} several files with different extensions (first: ` +
+        `${first.join(', ')}); one file of each is used (${kept})`,
     ],
   ];
 }
@@ -73,7 +74,7 @@ function addTo<T>(groups: Map<string, T[]>, key: string, item: T): void {
   else groups.set(key, [item]);
 }
 
-/** Puts names together whose parts between the numbers agree and that differ in one of the numbers. */
+/** Groups names that differ in one number only. */
 function findSeries(names: readonly string[]): Series[] {
   const shapes = new Map<string, { name: string; parts: string[] }[]>();
   for (const name of names) {
@@ -94,7 +95,7 @@ function findSeries(names: readonly string[]): Series[] {
   return [...series.values()];
 }
 
-/** The number that takes the most values; the last of several. */
+/** The number with the most values; the last one if there are several. */
 function countingColumn(names: readonly (readonly string[])[]): number {
   let best = { column: 1, values: 0 };
   for (let column = 1; column < names[0].length; column += 2) {
@@ -107,11 +108,11 @@ function countingColumn(names: readonly (readonly string[])[]): number {
 function aboutUnnumbered(names: readonly string[], total: number): string[] {
   if (names.length === 0) return [];
   if (names.length === total) {
-    return ['the names of the frames have no numbers: the frames are taken in alphabetical order'];
+    return ['the names of the frames have no numbers: the frames are used in alphabetical order'];
   }
   return [
-    `${countOf(names.length, 'picture has', 'pictures have')} no number in the name (first: ${names[0]}); move what is no ` +
-      'frame out of the folder',
+    `${countOf(names.length, 'image has', 'images have')} no number in the name (first: ${names[0]}); move files that ` +
+      'are not frames out of the folder',
   ];
 }
 
@@ -124,8 +125,8 @@ function aboutSeries(series: readonly Series[]): string {
     .join(', ');
   const more = series.length > SHOWN ? `, and ${count(series.length - SHOWN)} more` : '';
   return (
-    `the names make up ${count(series.length)} numbered series (${shown}${more}), which are taken one after the other as ` +
-    'one video; give each video a folder of its own'
+    `the names form ${count(series.length)} numbered series (${shown}${more}), which are used one after the other as ` +
+    'one video; give each video its own folder'
   );
 }
 
@@ -139,7 +140,7 @@ function aboutRepeated({ frames }: Series): string[] {
   }
   if (repeated.length === 0) return [];
   return [
-    `${countOf(repeated.length, 'number is', 'numbers are')} there twice (first: ${repeated[0]}); both files are taken as ` +
+    `${countOf(repeated.length, 'number occurs', 'numbers occur')} twice (first: ${repeated[0]}); both files are used as ` +
       'frames. Move one of them out of the folder',
   ];
 }
@@ -161,8 +162,8 @@ function aboutSteps({ frames }: Series, fps: number): Remarks {
   const [usual, share] = usualStep(steps);
   if (share < 0.5 || steps.some(({ size }) => size % usual !== 0)) {
     const warning =
-      `the numbers of the frames go up unevenly (e.g. ${steps[0].from}, ${steps[0].to}): ${CONSECUTIVE}, at AVA.FPS ` +
-      `(${fps}), so their seconds are right only if they are equally far apart in time`;
+      `the numbers of the frames increase unevenly (e.g. ${steps[0].from}, ${steps[0].to}): ${CONSECUTIVE}, at AVA.FPS ` +
+      `(${fps}), so their seconds are correct only if the frames are evenly spaced in time`;
     return { notes: [], warnings: [warning] };
   }
   const gaps = steps.filter(({ size }) => size > usual);
@@ -173,11 +174,11 @@ function aboutSteps({ frames }: Series, fps: number): Remarks {
   };
 }
 
-const CONSECUTIVE = 'the frames are taken as consecutive';
+const CONSECUTIVE = 'the frames are used as consecutive ones';
 
-/** The step that most pairs of neighbours have, and the share of those pairs. */
+/** The most common step between neighbours, and the fraction of pairs that have it. */
 function usualStep(steps: readonly Step[]): [step: number, share: number] {
-  // Numbers between only two frames are more likely missing than meant to be left out.
+  // If there are only two frames, the numbers between them are probably missing.
   if (steps.length === 1) return [1, 1];
   const times = new Map<number, number>();
   for (const { size } of steps) times.set(size, (times.get(size) ?? 0) + 1);
@@ -185,20 +186,20 @@ function usualStep(steps: readonly Step[]): [step: number, share: number] {
   return [step, number / steps.length];
 }
 
-/** Rates of most videos. */
-const USUAL_RATES = [30, 25, 24];
+/** Common rates of videos. */
+const COMMON_RATES = [30, 25, 24];
 
 function aboutStride({ from, to }: Step, step: number, fps: number): Remarks {
-  const found = `the numbers of the frames go up in steps of ${step} (${from}, ${to})`;
-  if (USUAL_RATES.includes(fps * step)) {
-    const note = `${found}; AVA.FPS ${fps} is right for one in ${step} frames of a video of ${fps * step} frames per second`;
+  const found = `the numbers of the frames increase in steps of ${step} (${from}, ${to})`;
+  if (COMMON_RATES.includes(fps * step)) {
+    const note = `${found}; AVA.FPS ${fps} is correct for one in ${step} frames of a video with ${fps * step} frames per second`;
     return { notes: [note], warnings: [] };
   }
-  const video = USUAL_RATES.find((rate) => rate % step === 0);
+  const video = COMMON_RATES.find((rate) => rate % step === 0);
   const example = video === undefined ? '' : `, e.g. AVA.FPS ${video / step} for ${video} frames per second`;
   const warning =
     `${found}: ${CONSECUTIVE}, 1/${fps} s apart (AVA.FPS ${fps}). If only one in ${step} frames of a video was kept, AVA.FPS ` +
-    `has to be 1/${step} of its rate${example}`;
+    `must be 1/${step} of its rate${example}`;
   return { notes: [], warnings: [warning] };
 }
 
@@ -209,6 +210,6 @@ function aboutGaps(gaps: readonly Step[], usual: number, fps: number): string[] 
   return [
     `${countOf(missing, 'number is', 'numbers are')} missing among the frames (${gaps.length > 1 ? 'first gap' : 'gap'}: ` +
       `${from}, ${to}): ${CONSECUTIVE}, so seconds after a gap are too early, by ${significant(missing / fps, 3)} s at the ` +
-      'end. Extract the frames again if these belong to them',
+      'end. If these frames should exist, extract the frames again',
   ];
 }

@@ -10,19 +10,19 @@ import * as extraction from '../media/frame_extraction.js';
 import { openInput, requireRoomFor } from './input.js';
 
 const options = { fps: 10, signal: new AbortController().signal };
-const picture = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
+const image = new URL('../../sample/frames/vtest_val/vtest_val_000001.jpg', import.meta.url).pathname;
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 let folder: string;
 
-/** Writes a picture of 8×8 pixels, or an animation of several, half a second each. */
-async function writePictures(path: string, count: number): Promise<void> {
+/** Writes an image of 8×8 pixels, or an animation of several, half a second each. */
+async function writeImages(path: string, count: number): Promise<void> {
   const greys = Array.from({ length: count }, (_, i) => ({ r: 40 + 80 * i, g: 90, b: 90 }));
-  const pictures = greys.map((background) =>
+  const images = greys.map((background) =>
     sharp({ create: { width: 8, height: 8, channels: 3, background } })
       .png()
       .toBuffer(),
   );
-  const input = await Promise.all(pictures);
+  const input = await Promise.all(images);
   const image = count === 1 ? sharp(input[0]) : sharp(input, { join: { animated: true } });
   await (path.endsWith('.gif')
     ? image.gif({ delay: Array(count).fill(500) })
@@ -39,65 +39,65 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('openInput', () => {
-  it('sorts a folder by name, numbers by value, and leaves out what is no picture', async () => {
+  it('sorts a folder by name, numbers by value, and leaves out other files', async () => {
     const frames = join(folder, 'my.clip');
     mkdirSync(join(frames, 'more.jpg'), { recursive: true });
-    for (const name of ['f10.jpg', 'f9.JPG', 'f1.jpeg', '.f0.jpg']) copyFileSync(picture, join(frames, name));
+    for (const name of ['f10.jpg', 'f9.JPG', 'f1.jpeg', '.f0.jpg']) copyFileSync(image, join(frames, name));
     writeFileSync(join(frames, 'notes.txt'), '');
     const opened = await openInput(frames, options);
     expect(opened).toMatchObject({ kind: 'folder', name: 'my.clip', fps: 10 });
     expect(opened.paths.map((path) => basename(path))).toEqual(['f1.jpeg', 'f9.JPG', 'f10.jpg']);
   });
 
-  it('says what else is in a folder of frames, and what its numbers tell', async () => {
+  it('reports other files in a folder of frames, and problems of its numbers', async () => {
     const frames = join(folder, 'gaps');
     mkdirSync(join(frames, 'deeper'), { recursive: true });
-    for (const n of [1, 2, 5]) copyFileSync(picture, join(frames, `f_${n}.jpg`));
-    await writePictures(join(frames, 'moving.gif'), 2);
+    for (const n of [1, 2, 5]) copyFileSync(image, join(frames, `f_${n}.jpg`));
+    await writeImages(join(frames, 'moving.gif'), 2);
     for (const name of ['list.csv', 'film.mp4', '.prepared.json', '.hidden'])
       writeFileSync(join(frames, name), 'text');
     const { paths, notes, warnings } = await openInput(frames, options);
     expect(paths).toHaveLength(3);
     expect(notes.map((note) => note.replaceAll(`${frames}/`, ''))).toEqual([
-      `not taken from ${frames}: 1 video (film.mp4), 1 animated picture (moving.gif), 1 text or document (list.csv), ` +
+      `skipped in ${frames}: 1 video (film.mp4), 1 animated image (moving.gif), 1 text or document (list.csv), ` +
         '1 hidden file or folder (.hidden), 1 folder (deeper)',
     ]);
     expect(warnings).toEqual([expect.stringMatching(/gaps: 2 numbers are missing .*f_2\.jpg, f_5\.jpg/)]);
   });
 
-  it('refuses pictures that cannot be read and those of different sizes', async () => {
+  it('refuses images that cannot be read and those of different sizes', async () => {
     const frames = join(folder, 'odd');
     mkdirSync(frames);
-    for (const n of [1, 2, 3]) copyFileSync(picture, join(frames, `f_${n}.jpg`));
-    writeFileSync(join(frames, 'f_4.jpg'), 'no picture');
+    for (const n of [1, 2, 3]) copyFileSync(image, join(frames, `f_${n}.jpg`));
+    writeFileSync(join(frames, 'f_4.jpg'), 'no image');
     await expect(openInput(frames, options)).rejects.toThrow(
-      /odd: 1 of 4 pictures cannot be read: .*f_4\.jpg: picture 4: it is no JPEG.*; or move what is no frame out/,
+      /odd: 1 of 4 images cannot be read: .*f_4\.jpg: image 4: it is not a JPEG.*; or move files that are not frames out/,
     );
-    await writePictures(join(frames, 'f_4.jpg'), 1);
+    await writeImages(join(frames, 'f_4.jpg'), 1);
     await expect(openInput(frames, options)).rejects.toThrow(
-      /odd: .*different sizes: \d+×\d+ \(3 pictures, first: f_1\.jpg\), 8×8 \(1 picture, first: f_4\.jpg\)/,
+      /odd: .*different sizes: \d+×\d+ \(3 images, first: f_1\.jpg\), 8×8 \(1 image, first: f_4\.jpg\)/,
     );
   });
 
-  it('shows the way to pictures in a deeper folder and to videos', async () => {
+  it('proposes images in a subfolder, and videos', async () => {
     const outer = join(folder, 'outer');
     mkdirSync(join(outer, 'inner'), { recursive: true });
-    copyFileSync(picture, join(outer, 'inner', 'f_1.jpg'));
+    copyFileSync(image, join(outer, 'inner', 'f_1.jpg'));
     await expect(openInput(outer, options)).rejects.toThrow(
-      /no pictures in this folder .*1 folder .*--input .*outer\/inner$/,
+      /no images in this folder .*1 folder .*--input .*outer\/inner$/,
     );
     writeFileSync(join(outer, 'film.mp4'), 'film');
     await expect(openInput(outer, options)).rejects.toThrow(/--input .*outer\/film\.mp4$/);
   });
 
-  it('takes a GIF of one picture as a still', async () => {
-    await writePictures(join(folder, 'still.gif'), 1);
-    expect(await openInput(join(folder, 'still.gif'), options)).toMatchObject({ kind: 'picture' });
+  it('opens a GIF with one image as a still', async () => {
+    await writeImages(join(folder, 'still.gif'), 1);
+    expect(await openInput(join(folder, 'still.gif'), options)).toMatchObject({ kind: 'image' });
   });
 
-  it.skipIf(!hasFfmpeg)('takes an animated GIF or PNG as a video (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('opens an animated GIF or PNG as a video (needs ffmpeg)', async () => {
     const gif = join(folder, 'moving.gif');
-    await writePictures(gif, 3);
+    await writeImages(gif, 3);
     const png = join(folder, 'moving.png');
     execFileSync('ffmpeg', ['-loglevel', 'error', '-i', gif, '-f', 'apng', png]);
     for (const input of [gif, png]) {
@@ -132,7 +132,7 @@ describe('openInput', () => {
     const left = join(folder, 'temporary', temporaryPrefix().replace(`-${process.pid}-`, `-${killed}-`));
     mkdirSync(left, { recursive: true });
     const film = join(folder, 'film.gif');
-    await writePictures(film, 2);
+    await writeImages(film, 2);
     const opened = await openInput(film, options);
     expect(existsSync(left)).toBe(false);
     opened.close();
@@ -142,7 +142,7 @@ describe('openInput', () => {
     'says that this ffmpeg cannot read an animated WebP, or reads it (needs ffmpeg)',
     async () => {
       const webp = join(folder, 'moving.webp');
-      await writePictures(webp, 3);
+      await writeImages(webp, 3);
       const opened = await openInput(webp, options).catch((error: Error) => error.message);
       if (typeof opened !== 'string') return opened.close();
       expect(opened).toMatch(
@@ -152,23 +152,23 @@ describe('openInput', () => {
   );
 
   it.skipIf(!hasFfmpeg)(
-    'takes a picture of a format that only ffmpeg reads as a still (needs ffmpeg)',
+    'takes an image of a format that only ffmpeg reads as a still (needs ffmpeg)',
     async () => {
-      execFileSync('ffmpeg', ['-loglevel', 'error', '-i', picture, join(folder, 'a.bmp')]);
+      execFileSync('ffmpeg', ['-loglevel', 'error', '-i', image, join(folder, 'a.bmp')]);
       const opened = await openInput(join(folder, 'a.bmp'), options);
       opened.close();
-      expect(opened).toMatchObject({ kind: 'picture', paths: { length: 1 } });
+      expect(opened).toMatchObject({ kind: 'image', paths: { length: 1 } });
     },
   );
 
-  it.skipIf(!hasFfmpeg)('warns where HDR cannot become SDR (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('warns if HDR cannot be mapped to SDR (needs ffmpeg)', async () => {
     const hdr = join(folder, 'hdr.mkv');
     const tags = ['-color_primaries', 'bt2020', '-color_trc', 'smpte2084', '-colorspace', 'bt2020nc'];
     execFileSync('ffmpeg', [
       '-loglevel',
       'error',
       '-i',
-      picture,
+      image,
       '-pix_fmt',
       'yuv420p10le',
       '-c:v',
@@ -185,17 +185,17 @@ describe('openInput', () => {
     ]);
   });
 
-  it('takes one picture as a still', async () => {
-    expect(await openInput(picture, options)).toMatchObject({
-      kind: 'picture',
+  it('opens an image as a still', async () => {
+    expect(await openInput(image, options)).toMatchObject({
+      kind: 'image',
       name: 'vtest_val_000001',
-      paths: [picture],
+      paths: [image],
     });
   });
 
-  it('shows the input that is meant in place of one that is missing', async () => {
+  it('proposes a similar name for a missing input', async () => {
     const there = join(folder, 'Film_01.jpg');
-    copyFileSync(picture, there);
+    copyFileSync(image, there);
     await expect(openInput(join(folder, 'film_1.jpg'), options)).rejects.toThrow(
       `there is no such file or folder, but there is ${there}, which differs only in letter case and leading zeros`,
     );
@@ -207,12 +207,12 @@ describe('openInput', () => {
     );
     const empty = join(folder, 'empty');
     mkdirSync(empty);
-    await expect(openInput(empty, options)).rejects.toThrow(/empty: there are no pictures in this folder/);
+    await expect(openInput(empty, options)).rejects.toThrow(/empty: there are no images in this folder/);
   });
 
-  it.skipIf(!hasFfmpeg)('names TMPDIR where frames cannot be stored in it (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('names TMPDIR if frames cannot be stored there (needs ffmpeg)', async () => {
     const video = join(folder, 'short.avi');
-    execFileSync('ffmpeg', ['-loglevel', 'error', '-i', picture, '-c:v', 'mjpeg', video]);
+    execFileSync('ffmpeg', ['-loglevel', 'error', '-i', image, '-c:v', 'mjpeg', video]);
     vi.stubEnv('TMPDIR', join(folder, 'none'));
     onTestFinished(() => void vi.unstubAllEnvs());
     await expect(openInput(video, options)).rejects.toThrow(
@@ -220,13 +220,13 @@ describe('openInput', () => {
     );
   });
 
-  it('needs room for the frames of a video before anything else, and none for pictures', () => {
+  it('needs room for the frames of a video before anything else, and none for images', () => {
     vi.stubEnv('TMPDIR', join(folder, 'none'));
     onTestFinished(() => void vi.unstubAllEnvs());
     const video = join(folder, 'any.avi');
     writeFileSync(video, '');
     expect(() => requireRoomFor(video)).toThrow(/^TMPDIR: .*none: .* there is no such folder; set TMPDIR to/);
-    expect(() => requireRoomFor(picture)).not.toThrow();
+    expect(() => requireRoomFor(image)).not.toThrow();
     expect(() => requireRoomFor(folder)).not.toThrow();
   });
 });

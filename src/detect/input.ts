@@ -1,63 +1,64 @@
-/** @file What people are looked for in: the frames of a video, a folder of pictures, or one picture. */
+/** @file The input of a detection: the frames of a video, a folder of images, or one image. */
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, parse, resolve } from 'node:path';
 import { DataError } from '../errors.js';
 import { makeTemporaryFolder, temporaryFolderError } from '../files/temporary_folder.js';
 import { twinClause } from '../files/twins.js';
-import { isDiskFull, lastWords, requireFfmpeg, runFfmpeg } from '../media/ffmpeg.js';
-import { extractionArguments, missingHdrFilters, washedOut } from '../media/frame_extraction.js';
-import { isAnimated, isAnimatedPictureName } from '../media/moving_pictures.js';
-import { probeVideo } from '../media/video_facts.js';
-import { isPicture, openFrameFolder } from './frame_folder.js';
+import { isAnimated, mayBeAnimated } from '../media/animated_images.js';
+import { ffmpegError, isDiskFull, requireFfmpeg, runFfmpeg } from '../media/ffmpeg.js';
+import { extractionArgs, missingHdrFilters, washedOut } from '../media/frame_extraction.js';
+import { probeVideo, type VideoMetadata } from '../media/video_metadata.js';
+import { isImage, openFrameFolder } from './frame_folder.js';
 
 export interface Frames {
-  readonly kind: 'video' | 'folder' | 'picture';
-  /** The name of the file or folder, without an ending. */
+  readonly kind: 'video' | 'folder' | 'image';
+  /** Name of the file or folder, without an extension. */
   readonly name: string;
-  /** The files of the frames, in order. */
+  /** Paths of the frames, in order. */
   readonly paths: readonly string[];
   readonly fps: number;
-  /** Sentences about what is not taken, and about what may be wrong with the frames. */
+  /** Sentences about skipped files and other facts. */
   readonly notes: readonly string[];
+  /** Sentences about possible problems of the frames. */
   readonly warnings: readonly string[];
-  /** Removes what was made for reading them. */
+  /** Removes temporary files. */
   close(): void;
 }
 
 export interface InputOptions {
-  /** Videos are taken apart at this rate, and pictures of a folder follow each other at it. */
+  /** Rate at which the frames of a video are extracted; also the rate of the images in a folder. */
   readonly fps: number;
   readonly signal: AbortSignal;
-  /** Told how many frames of a video are out so far, and of how many, where that is known. */
+  /** Called with the number of frames extracted so far, and the total if it is known. */
   readonly extracted?: (frames: number, total: number | null) => void;
 }
 
-/** Throws DataError where there is no such file or folder. */
+/** Throws DataError if there is no such file or folder. */
 export function requireInput(input: string): void {
   if (existsSync(input)) return;
   throw new DataError(`--input: ${input}: there is no such file or folder${twinClause(resolve(input))}`);
 }
 
-/** Throws DataError where the input is not there or has no pictures, UserError where a video needs ffmpeg. */
-export async function openInput(input: string, { fps, signal, extracted }: InputOptions): Promise<Frames> {
+/** Throws DataError if the input does not exist or has no images, UserError if a video needs ffmpeg. */
+export async function openInput(input: string, options: InputOptions): Promise<Frames> {
   requireInput(input);
-  const name = parse(resolve(input)).name;
-  const still = { name, fps, notes: [], warnings: [], close() {} };
+  const { fps, signal } = options;
+  const still = { name: parse(resolve(input)).name, fps, notes: [], warnings: [], close() {} };
   if (statSync(input).isDirectory()) {
     const folder = await openFrameFolder(input, fps, signal);
     return { ...still, ...folder, kind: 'folder', name: basename(resolve(input)) };
   }
-  const moves = isAnimatedPictureName(input) && (await isAnimated(input));
-  if (isPicture(input) && !moves) return { ...still, kind: 'picture', paths: [input] };
-  return extract(input, name, { fps, signal, extracted });
+  const moves = mayBeAnimated(input) && (await isAnimated(input));
+  if (isImage(input) && !moves) return { ...still, kind: 'image', paths: [input] };
+  return extract(input, options);
 }
 
 /**
- * Checks what takes no time, before anything that does: a video needs room for its frames. Throws ConfigError, which names TMPDIR,
- * where nothing can be stored there.
+ * Checks early whether there is room for the frames of a video. Throws ConfigError, which names TMPDIR, if nothing can be written to
+ * the temporary folder.
  */
 export function requireRoomFor(input: string): void {
-  if (statSync(input).isDirectory() || isPicture(input)) return;
+  if (statSync(input).isDirectory() || isImage(input)) return;
   const folder = makeTemporaryFolder(FRAMES);
   try {
     writeFileSync(join(folder, 'room'), Buffer.alloc(ROOM_BYTES));
@@ -68,59 +69,79 @@ export function requireRoomFor(input: string): void {
   }
 }
 
-/** What is stored in the temporary folder, and a few frames of it, in bytes. */
+/** Content of the temporary folder, for messages. */
 const FRAMES = 'the frames of the video';
+/** Size of a few frames. */
 const ROOM_BYTES = 2 ** 20;
 
-/** Takes a video apart into a temporary folder. */
-async function extract(
-  path: string,
-  name: string,
-  { fps, signal, extracted }: InputOptions,
-): Promise<Frames> {
+/** Extracts the frames of a video into a temporary folder. */
+async function extract(path: string, options: InputOptions): Promise<Frames> {
   await requireFfmpeg();
-  const facts = await probeVideo(path, signal);
-  const { kind, duration, problem } = facts;
+  const metadata = await probeVideo(path, options.signal);
+  const { kind, problem } = metadata;
   if (statSync(path).size === 0) throw new DataError(`--input: ${path}: the file is empty (0 bytes)`);
-  if (problem !== null && kind !== 'picture')
-    throw new DataError(`--input: ${path}: this is no video that ffmpeg can read: ${problem}`);
-  const missing = facts.hdr === null ? [] : await missingHdrFilters(signal);
+  if (problem !== null && kind !== 'image')
+    throw new DataError(`--input: ${path}: this is not a video that ffmpeg can read: ${problem}`);
+  const missing = metadata.hdr === null ? [] : await missingHdrFilters(options.signal);
   const folder = makeTemporaryFolder(FRAMES);
   const close = () => {
     process.off('exit', close);
     rmSync(folder, { recursive: true, force: true });
   };
-  // For exits that do not wait, such as that of a second Ctrl-C.
+  // Covers exits that do not wait, such as the one after a second Ctrl-C.
   process.on('exit', close);
   try {
-    const total = duration === null ? null : Math.round(duration * fps);
-    const mapHdr = missing.length === 0;
-    const whole = { start: 0, maxFrames: null, shortSide: null, threads: null };
-    const args = extractionArguments(path, 'frame', { ...whole, fps, facts, mapHdr });
-    const run = await runFfmpeg(args, {
-      cwd: folder,
-      signal,
-      onFrames: (frames) => extracted?.(frames, total),
-    });
-    if (isDiskFull(run.lines))
-      throw new DataError(
-        `${folder}: there is no space left for the frames of ${path}; set TMPDIR to a folder with room for them`,
-      );
-    const paths = readdirSync(folder)
-      .sort()
-      .map((file) => join(folder, file));
-    if (paths.length === 0) {
-      throw new DataError(
-        `--input: ${path}: no frames can be taken out of this video: ${lastWords(run.lines)}`,
-      );
-    }
     const warnings = missing.length > 0 ? [washedOut([path], missing)] : [];
-    // A video that breaks off still has what comes before.
-    if (run.lines.length > 0) warnings.push(`ffmpeg says about ${path}: ${lastWords(run.lines)}`);
-    const still = kind === 'picture';
-    return { kind: still ? 'picture' : 'video', name, paths, fps, notes: [], warnings, close };
+    const job = { path, folder, metadata, mapHdr: missing.length === 0 };
+    const { paths, complaint } = await extractInto(job, options);
+    if (complaint !== null) warnings.push(`ffmpeg says about ${path}: ${complaint}`);
+    return {
+      kind: kind === 'image' ? 'image' : 'video',
+      name: parse(resolve(path)).name,
+      paths,
+      fps: options.fps,
+      notes: [],
+      warnings,
+      close,
+    };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+interface ExtractionJob {
+  readonly path: string;
+  readonly folder: string;
+  readonly metadata: VideoMetadata;
+  readonly mapHdr: boolean;
+}
+
+/** Extracts frames; a broken video may still have some, so ffmpeg's complaint is returned beside them. */
+async function extractInto(
+  { path, folder, metadata, mapHdr }: ExtractionJob,
+  { fps, signal, extracted }: InputOptions,
+): Promise<{ paths: string[]; complaint: string | null }> {
+  const total = metadata.duration === null ? null : Math.round(metadata.duration * fps);
+  const whole = { start: 0, maxFrames: null, shortSide: null, threads: null };
+  const { lines } = await runFfmpeg(extractionArgs(path, 'frame', { ...whole, fps, metadata, mapHdr }), {
+    cwd: folder,
+    signal,
+    onFrames: (frames) => extracted?.(frames, total),
+  });
+  if (isDiskFull(lines)) {
+    throw new DataError(
+      `${folder}: there is no space left for the frames of ${path}; set TMPDIR to a folder with room for them`,
+    );
+  }
+  const files = readdirSync(folder).sort();
+  if (files.length === 0) {
+    throw new DataError(
+      `--input: ${path}: no frames can be extracted from this video: ${ffmpegError(lines)}`,
+    );
+  }
+  return {
+    paths: files.map((file) => join(folder, file)),
+    complaint: lines.length > 0 ? ffmpegError(lines) : null,
+  };
 }

@@ -22,7 +22,7 @@ const frames: Frames = {
 };
 
 describe('listKeyFrames', () => {
-  it('has one every step, from the first frame on', () => {
+  it('lists a key frame every step, from the first frame on', () => {
     expect(listKeyFrames(25, 10, 1)).toEqual([
       { second: 0, frame: 0 },
       { second: 1, frame: 10 },
@@ -32,7 +32,7 @@ describe('listKeyFrames', () => {
     expect(listKeyFrames(1, 30, 1)).toEqual([{ second: 0, frame: 0 }]);
   });
 
-  it('has no frame twice, however small the step', () => {
+  it('lists no frame twice for small steps', () => {
     expect(listKeyFrames(3, 10, 0.02).map(({ frame }) => frame)).toEqual([0, 1, 2]);
   });
 });
@@ -40,7 +40,7 @@ describe('listKeyFrames', () => {
 describe('loadBatch', () => {
   const cfg = tinyConfig({ 'DATA.NUM_FRAMES': 4, 'DATA.SAMPLING_RATE': 3, 'DATA.TEST_MIN_SCALES': [40] });
 
-  it('makes clips as evaluation does, clamped at the ends', async () => {
+  it('makes clips like an evaluation, clamped at the ends', async () => {
     const batch = await loadBatch(cfg, frames, [
       { second: 0, frame: 0 },
       { second: 0.7, frame: 7 },

@@ -1,4 +1,4 @@
-/** @file Which frames are looked at, and the clips around them, made as evaluation makes them. */
+/** @file The key frames of an input, and the clips around them, which are made like those of an evaluation. */
 import type { Config } from '../config/index.js';
 import { type Clip, type ClipSource, loadClip, writeVideo } from '../data/clip/clip.js';
 import { getSequence } from '../data/clip/frames.js';
@@ -7,17 +7,17 @@ import { type Batch, batchShape, makeBatch } from '../data/loading/collate.js';
 import type { Frames } from './input.js';
 
 export interface KeyFrame {
-  /** From the beginning of the input. */
+  /** Seconds from the beginning of the input. */
   readonly second: number;
-  /** The place of its picture among the frames. */
+  /** Index among the frames. */
   readonly frame: number;
 }
 
-/** One every `step` seconds from the beginning. */
+/** Lists a key frame every `step` seconds from the beginning. */
 export function listKeyFrames(numFrames: number, fps: number, step: number): KeyFrame[] {
   const keyFrames: KeyFrame[] = [];
   for (let i = 0; ; i++) {
-    // Rounded, as 3 · 0.1 is not 0.3.
+    // 3 · 0.1 is not exactly 0.3.
     const second = Number((i * step).toFixed(6));
     const frame = Math.round(second * fps);
     if (frame >= numFrames) return keyFrames;
@@ -25,10 +25,10 @@ export function listKeyFrames(numFrames: number, fps: number, step: number): Key
   }
 }
 
-/** Loads the clips of some key frames as one batch. Throws DataError that names a broken frame. */
+/** Loads the clips of the key frames as one batch. Throws DataError that names a broken frame. */
 export async function loadBatch(cfg: Config, frames: Frames, keyFrames: readonly KeyFrame[]): Promise<Batch> {
   const settings = transformSettings(cfg, 'test');
-  // Boxes are for the pictures as they are: no flip, whatever evaluation is told.
+  // The boxes are drawn on the original images, so the clips are not flipped, unlike in an evaluation with TEST_FORCE_FLIP.
   const augmentation: Augmentation = {
     minScale: settings.minScales[0],
     flip: false,
@@ -46,7 +46,7 @@ function clipSource(cfg: Config, frames: Frames, { second, frame }: KeyFrame, cl
   const sequence = getSequence(frame, half, SAMPLING_RATE, frames.paths.length);
   return {
     info: { clipId, videoIndex: 0, videoName: frames.name, second },
-    paths: sequence.map((place) => frames.paths[place]),
+    paths: sequence.map((index) => frames.paths[index]),
     boxes: [],
     labels: [],
     numClasses: cfg.MODEL.STM.ACTION_CLASSES,
@@ -59,7 +59,7 @@ function batchOf(clips: readonly Clip[], sizeDivisibility: number): Batch {
   const clipLength = numFrames * height * width * 3;
   const video = new Float32Array(clips.length * clipLength);
   clips.forEach((clip, i) => {
-    writeVideo(clip, video, i * clipLength, height, width);
+    writeVideo(clip, video, { offset: i * clipLength, height, width });
   });
   return makeBatch(clips, shape, video);
 }

@@ -1,23 +1,23 @@
-/** @file detections.json and detections.csv. */
+/** @file Result files of a detection: detections.json and detections.csv. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDetections } from '../evaluation/ava_csv.js';
+import { writeDetections } from '../evaluation/detections_csv.js';
 import type { FoundPerson } from '../evaluation/people.js';
 import { writeResult } from '../files/write_file.js';
 import type { Detections } from '../model/inference.js';
 
-/** What was found at one key frame. */
+/** Detections at one key frame, an entry of detections.json. */
 export interface KeyFrameResult {
-  /** From the beginning of the input. */
+  /** Seconds from the beginning of the input. */
   readonly second: number;
-  /** The number of its frame, from 0. */
+  /** Index of its frame. */
   readonly frame: number;
-  /** The drawn picture, beside detections.json. */
+  /** Name of the drawn image, which is beside detections.json. */
   readonly picture: string;
   readonly people: readonly FoundPerson[];
-  /** Predictions that were left out because they are not finite. */
+  /** Number of predictions that were left out because they are not finite. */
   readonly notFinite: number;
-  /** People who were left out because their box has no area. */
+  /** Number of people who were left out because their box has no area. */
   readonly withoutArea: number;
 }
 
@@ -27,10 +27,10 @@ export interface DetectionFile {
   readonly kind: 'video' | 'folder' | 'picture';
   readonly fps: number;
   readonly numFrames: number;
-  /** The second that detections.csv gives to the beginning of the input. */
+  /** The second of the beginning of the input in detections.csv. */
   readonly firstSecond: number;
   readonly weights: string;
-  /** Training steps that the weights had seen; null where they do not say. */
+  /** Number of training steps of the weights; null if unknown. */
   readonly iteration: number | null;
   readonly personThreshold: number;
   readonly actionThreshold: number;
@@ -43,24 +43,24 @@ const JSON_FILE = 'detections.json';
 const CSV_FILE = 'detections.csv';
 /** The frames of the input with boxes, as a video. */
 export const VIDEO_FILE = 'detections.mp4';
-const PICTURE = /^(?:key|sampling)_\d{6,}\.png$/;
+const IMAGE = /^(?:key|sampling)_\d{6,}\.png$/;
 
-/** The files in a folder that a detection has left or would replace. */
+/** Paths of existing files in a folder that a detection would replace. */
 export function oldResults(folder: string): string[] {
-  const isOld = (name: string) => [JSON_FILE, CSV_FILE, VIDEO_FILE].includes(name) || PICTURE.test(name);
+  const isOld = (name: string) => [JSON_FILE, CSV_FILE, VIDEO_FILE].includes(name) || IMAGE.test(name);
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => !entry.isDirectory() && isOld(entry.name))
     .map((entry) => join(folder, entry.name));
 }
 
-/** Deletes the results of an earlier detection: its pictures would look like those of this one. */
+/** Deletes the results of an earlier detection, whose images would be mixed with those of this one. */
 export function removeOldResults(folder: string): void {
   for (const path of oldResults(folder)) rmSync(path, { force: true });
 }
 
 /**
- * Writes both files. The csv has AVA's form and, as evaluation wants it, every box above the threshold with the scores of
- * all actions; its seconds count from `firstSecond`.
+ * Writes both files. The csv is in AVA's format, for evaluation: it has every box above the threshold with the scores of all
+ * actions, and its seconds count from `firstSecond`.
  */
 export function writeResultFiles(
   folder: string,
@@ -82,7 +82,7 @@ export function writeResultFiles(
   writeDetections(join(folder, CSV_FILE), clips);
 }
 
-/** Boxes as lists, and numbers without the noise of float32: it begins after five decimals. */
+/** Replaces typed arrays with lists, and rounds numbers to five decimals, which float32 represents. */
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Float32Array) return Array.from(value);
   return typeof value === 'number' ? Number(value.toFixed(5)) : value;

@@ -20,12 +20,12 @@ describe('shownFrames', () => {
 
 describe('drawClip', () => {
   it('has the key frame above rows of frames', async () => {
-    const picture = (grey: number) =>
+    const image = (grey: number) =>
       sharp({ create: { width: 100, height: 50, channels: 3, background: { r: grey, g: grey, b: grey } } })
         .png()
         .toBuffer();
     const frames = await Promise.all(
-      Array.from({ length: 10 }, async (_, i) => ({ picture: await picture(20 * i), name: String(i) })),
+      Array.from({ length: 10 }, async (_, i) => ({ image: await image(20 * i), name: String(i) })),
     );
     const { png, width, height } = await drawClip({ frames, key: 5, boxes: [], caption: 'ten' });
     const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });

@@ -1,31 +1,32 @@
-/** @file A clip on one sheet: its key frame with boxes, large, and all of its frames below, small. */
+/** @file A clip on one sheet: its large key frame with boxes, and a strip of small frames below. */
 import sharp from 'sharp';
-import { type DrawnPicture, drawBoxes, pixelsOf } from './draw_boxes.js';
+import { type DrawnImage, drawBoxes, pixelsOf } from './draw_boxes.js';
 import { arrange } from './sheet.js';
 import { textPath } from './text.js';
 import type { DrawnBox } from './types.js';
 
 const GAP = 4;
-/** Frames in a row of the strip, and rows at most; of longer clips evenly spaced ones are shown. */
+/** Frames in a row of the strip. */
 const PER_ROW = 8;
+/** Maximum number of frames in the strip; of longer clips, evenly spaced frames are shown. */
 const MAX_FRAMES = 2 * PER_ROW;
 const KEY_COLOUR = '#ffd23f';
 
 export interface ClipFrame {
-  readonly picture: string | Buffer;
-  /** What stands in its corner, such as its number. */
+  readonly image: string | Buffer;
+  /** Text in its corner, such as its number. */
   readonly name: string;
 }
 
-export interface ClipPictures {
+export interface ClipImages {
   readonly frames: readonly ClipFrame[];
-  /** The place of the key frame among them. */
+  /** Index of the key frame. */
   readonly key: number;
   readonly boxes: readonly DrawnBox[];
   readonly caption: string;
 }
 
-/** Which of `count` frames the strip shows; the key frame is always among them. */
+/** Indices of the frames in the strip, which always include the key frame. */
 export function shownFrames(count: number, key: number): number[] {
   if (count <= MAX_FRAMES) return Array.from({ length: count }, (_, i) => i);
   const step = count / MAX_FRAMES;
@@ -34,20 +35,25 @@ export function shownFrames(count: number, key: number): number[] {
   return shown.filter((frame) => frame < count);
 }
 
-/** Draws the sheet. Throws DataError that names a picture that cannot be decoded. */
-export async function drawClip({ frames, key, boxes, caption }: ClipPictures): Promise<DrawnPicture> {
-  const large = await drawBoxes(frames[key].picture, boxes, { caption });
+/** Draws the sheet. Throws DataError that names an undecodable image. */
+export async function drawClip({ frames, key, boxes, caption }: ClipImages): Promise<DrawnImage> {
+  const large = await drawBoxes(frames[key].image, boxes, { caption });
   const shown = shownFrames(frames.length, key);
   const perRow = Math.min(shown.length, PER_ROW);
   const width = Math.floor((large.width - (perRow - 1) * GAP) / perRow);
-  const small = await Promise.all(shown.map((frame) => thumbnail(frames[frame], width, frame === key)));
-  const rows: DrawnPicture[][] = [];
+  const small = await Promise.all(
+    shown.map((frame) => thumbnail(frames[frame], { width, isKey: frame === key })),
+  );
+  const rows: DrawnImage[][] = [];
   for (let start = 0; start < small.length; start += perRow) rows.push(small.slice(start, start + perRow));
   return arrange([[large], ...rows], GAP);
 }
 
-async function thumbnail({ picture, name }: ClipFrame, width: number, isKey: boolean): Promise<DrawnPicture> {
-  const pixels = await pixelsOf(picture);
+async function thumbnail(
+  { image, name }: ClipFrame,
+  { width, isKey }: { width: number; isKey: boolean },
+): Promise<DrawnImage> {
+  const pixels = await pixelsOf(image);
   const { data, info } = await sharp(pixels.data, {
     raw: { width: pixels.width, height: pixels.height, channels: 3 },
   })

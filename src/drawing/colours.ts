@@ -1,6 +1,5 @@
-/** @file A colour per person: bright ones, apart from each other and readable on the dark plates of labels. */
-import type { Rect } from './layout.js';
-import { overlapArea } from './layout.js';
+/** @file Colours of people: bright, distinct, and readable on the dark plates of labels. */
+import { overlapArea, type Rect } from './layout.js';
 import type { DrawnBox } from './types.js';
 
 export const PALETTE = [
@@ -16,7 +15,7 @@ export const PALETTE = [
   '#ffffff',
 ];
 
-/** From this overlap on, a detection and a true box are the same person. */
+/** Minimum overlap of a detection and a true box of the same person. */
 const SAME_PERSON = 0.5;
 
 function intersectionOverUnion(a: Rect, b: Rect): number {
@@ -25,7 +24,7 @@ function intersectionOverUnion(a: Rect, b: Rect): number {
   return both === 0 ? 0 : both / (area(a) + area(b) - both);
 }
 
-/** Colours in the order of the boxes; a true box shares that of the detection which finds it. */
+/** The colour of each box; a true box and its detection share one. */
 export function coloursOf(boxes: readonly DrawnBox[], rects: readonly Rect[]): string[] {
   const colours: (string | undefined)[] = boxes.map(() => undefined);
   const partnered = new Set<number>();

@@ -1,4 +1,4 @@
-/** @file Pictures with boxes and labels, by their pixels. */
+/** @file Images with boxes and labels, by their pixels. */
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../errors.js';
@@ -34,7 +34,7 @@ function whites(data: Buffer): number {
 }
 
 describe('drawBoxes', () => {
-  it('enlarges small pictures and draws a coloured line where the box is', async () => {
+  it('enlarges small images and draws a coloured line where the box is', async () => {
     const drawn = await drawBoxes(await ground(320, 240), [box([])]);
     expect([drawn.width, drawn.height]).toEqual([960, 720]);
     const { at, width, height } = await pixelsOf(drawn.png);
@@ -52,7 +52,7 @@ describe('drawBoxes', () => {
     expect(at(100, 100)).toEqual([128, 128, 128]);
   });
 
-  it('leaves large pictures at their size, and any at the scale that is asked for', async () => {
+  it('leaves large images at their size, and any at the scale that is asked for', async () => {
     expect(await drawBoxes(await ground(1280, 720), [])).toMatchObject({ width: 1280, height: 720 });
     expect(await drawBoxes(await ground(300, 200), [], { scale: 1 })).toMatchObject({
       width: 300,
@@ -61,9 +61,8 @@ describe('drawBoxes', () => {
   });
 
   it('draws the text of labels, each in its own letters', async () => {
-    const picture = await ground(320, 240);
-    const draw = async (label: string) =>
-      (await pixelsOf((await drawBoxes(picture, [box([label])])).png)).data;
+    const image = await ground(320, 240);
+    const draw = async (label: string) => (await pixelsOf((await drawBoxes(image, [box([label])])).png)).data;
     const [walk, sit, blank] = [await draw('walk 0.92'), await draw('sit! 0.87'), await draw(' ')];
     expect(whites(blank)).toBe(0);
     expect(whites(walk)).toBeGreaterThan(100);
@@ -72,16 +71,16 @@ describe('drawBoxes', () => {
   });
 
   it('takes names that are markup as text', async () => {
-    const picture = await ground(320, 240);
-    const plain = await drawBoxes(picture, [box(['a b'])]);
-    const odd = await drawBoxes(picture, [box(['<svg>&amp;"\'/></svg>'])], { caption: '</svg><rect/>' });
+    const image = await ground(320, 240);
+    const plain = await drawBoxes(image, [box(['a b'])]);
+    const odd = await drawBoxes(image, [box(['<svg>&amp;"\'/></svg>'])], { caption: '</svg><rect/>' });
     expect(whites((await pixelsOf(odd.png)).data)).toBeGreaterThan(whites((await pixelsOf(plain.png)).data));
   });
 
   it('draws truth dashed, detections solid, and one person in one colour', async () => {
-    const picture = await ground(320, 240);
+    const image = await ground(320, 240);
     const gaps = async (kind: DrawnBox['kind']) => {
-      const { at } = await pixelsOf((await drawBoxes(picture, [box([], kind)])).png);
+      const { at } = await pixelsOf((await drawBoxes(image, [box([], kind)])).png);
       return Array.from({ length: 160 }, (_, i) => at(280 + i, 360)).filter(([r, , b]) => r - b < 60).length;
     };
     expect(await gaps('detection')).toBe(0);
@@ -89,7 +88,7 @@ describe('drawBoxes', () => {
 
     const moved = { ...box([], 'truth'), box: [0.26, 0.5, 0.52, 0.75] };
     const other = { ...box([]), box: [0.7, 0.1, 0.8, 0.4] };
-    const { at } = await pixelsOf((await drawBoxes(picture, [box([]), other, moved])).png);
+    const { at } = await pixelsOf((await drawBoxes(image, [box([]), other, moved])).png);
     const first = at(240, 450);
     const colours = Array.from({ length: 60 }, (_, i) => at(499, 420 + i));
     expect(colours).toContainEqual(first);
@@ -97,8 +96,8 @@ describe('drawBoxes', () => {
   });
 
   it('adds a bar with the caption', async () => {
-    const picture = await ground(320, 240);
-    const drawn = await drawBoxes(picture, [], { caption: 'second 902' });
+    const image = await ground(320, 240);
+    const drawn = await drawBoxes(image, [], { caption: 'second 902' });
     expect(drawn.width).toBe(960);
     expect(drawn.height).toBeGreaterThan(740);
     const { data, at } = await pixelsOf(drawn.png);
@@ -107,12 +106,12 @@ describe('drawBoxes', () => {
     expect(Math.max(...at(950, 725))).toBeLessThan(40);
   });
 
-  it('draws boxes beyond the picture at its edge and leaves out what is not finite', async () => {
-    const picture = await ground(320, 240);
-    const beyond = await drawBoxes(picture, [{ box: [-3, -1, 5, 2], labels: ['walk'], kind: 'detection' }]);
+  it('draws boxes beyond the image at its edge and leaves out what is not finite', async () => {
+    const image = await ground(320, 240);
+    const beyond = await drawBoxes(image, [{ box: [-3, -1, 5, 2], labels: ['walk'], kind: 'detection' }]);
     const { at } = await pixelsOf(beyond.png);
     expect(at(0, 600)).not.toEqual([128, 128, 128]);
-    const none = await drawBoxes(picture, [
+    const none = await drawBoxes(image, [
       { box: [0.1, Number.NaN, 0.5, 0.5], labels: ['walk'], kind: 'detection' },
     ]);
     expect((await pixelsOf(none.png)).data.every((value) => value === 128)).toBe(true);
@@ -127,14 +126,14 @@ describe('drawBoxes', () => {
     expect(at(5, 715)).toEqual([128, 128, 128]);
   });
 
-  it('is the same picture each time', async () => {
-    const picture = await ground(200, 150);
+  it('is the same image each time', async () => {
+    const image = await ground(200, 150);
     const boxes = [box(['walk 0.9']), { ...box(['stand']), box: [0.3, 0.5, 0.55, 0.8] }];
-    expect((await drawBoxes(picture, boxes)).png.equals((await drawBoxes(picture, boxes)).png)).toBe(true);
+    expect((await drawBoxes(image, boxes)).png.equals((await drawBoxes(image, boxes)).png)).toBe(true);
   });
 
-  it('names a picture that cannot be decoded', async () => {
-    await expect(drawBoxes('no/such.jpg', [])).rejects.toThrow(/^no\/such\.jpg: the picture to draw on/);
-    await expect(drawBoxes(Buffer.from('no picture'), [])).rejects.toThrow(DataError);
+  it('names an image that cannot be decoded', async () => {
+    await expect(drawBoxes('no/such.jpg', [])).rejects.toThrow(/^no\/such\.jpg: the image to draw on/);
+    await expect(drawBoxes(Buffer.from('no image'), [])).rejects.toThrow(DataError);
   });
 });

@@ -1,14 +1,15 @@
-/** @file Boxes and labels of people on a picture: an SVG overlay, put onto the picture by sharp. */
+/** @file Drawing boxes and labels of people on an image, with an SVG overlay that sharp composites. */
 import sharp, { type OverlayOptions, type Sharp } from 'sharp';
-import { decodeBytes, decodePicture, type Picture } from '../data/clip/frames.js';
+import { decodeBytes, decodeImage, type RgbImage } from '../data/clip/frames.js';
 import { DataError } from '../errors.js';
 import { coloursOf } from './colours.js';
 import { type PlateSize, placePlates, type Rect } from './layout.js';
 import { ASCENT, DESCENT, fitText, textPath, textWidth } from './text.js';
 import type { DrawnBox } from './types.js';
 
-/** Smaller pictures are enlarged by a whole number, up to this one, until they are about so many pixels wide or high. */
+/** Size, in pixels of the longer side, up to which smaller images are enlarged by a whole number. */
 const LARGE = 900;
+/** Maximum enlargement. */
 const MAX_SCALE = 6;
 
 const PLATE = '#101418';
@@ -16,31 +17,31 @@ const PLATE_OPACITY = 0.82;
 const TEXT = '#ffffff';
 
 export interface DrawOptions {
-  /** Enlarges the picture; without it small pictures are enlarged until labels are readable. */
+  /** Enlargement; by default, small images are enlarged until labels are readable. */
   readonly scale?: number;
-  /** A line below the picture. */
+  /** Text below the image. */
   readonly caption?: string;
 }
 
-export interface DrawnPicture {
+export interface DrawnImage {
   readonly png: Buffer;
   readonly width: number;
   readonly height: number;
 }
 
-/** The picture with its boxes, as PNG. Boxes with coordinates that are not finite are left out. */
+/** Draws boxes on an image, except boxes with coordinates that are not finite. Throws DataError for an unreadable image. */
 export async function drawBoxes(
-  picture: string | Buffer,
+  image: string | Buffer,
   boxes: readonly DrawnBox[],
   options: DrawOptions = {},
-): Promise<DrawnPicture> {
-  const decoded = await decode(picture);
+): Promise<DrawnImage> {
+  const decoded = await decode(image);
   const overlay = new Overlay(decoded.info, boxes, options);
   const png = await overlay.on(decoded).png({ compressionLevel: 6 }).toBuffer();
   return { png, width: overlay.width, height: overlay.height };
 }
 
-/** The same boxes on one picture after the other, all of one size: they are laid out and drawn once. */
+/** Draws the same boxes on several images of one size; layout and overlay are made once. */
 export class BoxesOnVideo {
   #overlay: Overlay | undefined;
   #pixels: Promise<Buffer> | undefined;
@@ -50,7 +51,7 @@ export class BoxesOnVideo {
     private readonly options: DrawOptions = {},
   ) {}
 
-  /** RGB pixels of the drawn picture. */
+  /** Draws on an image file; returns RGB pixels. */
   async draw(path: string): Promise<{ data: Buffer; width: number; height: number }> {
     const decoded = await decode(path);
     this.#overlay ??= new Overlay(decoded.info, this.boxes, this.options);
@@ -61,27 +62,29 @@ export class BoxesOnVideo {
   }
 }
 
-/** Boxes and caption laid out for pictures of one size. */
+/** Overlay with boxes and caption for images of one size. */
 class Overlay {
-  /** Of the result. */
+  /** Size of the result, including the caption. */
   readonly width: number;
   readonly height: number;
   readonly svg: string;
-  readonly #pictureHeight: number;
+  readonly #imageHeight: number;
 
   constructor(size: PlateSize, boxes: readonly DrawnBox[], { scale, caption }: DrawOptions) {
     const factor = scale ?? defaultScale(size.width, size.height);
     this.width = Math.round(size.width * factor);
-    this.#pictureHeight = Math.round(size.height * factor);
-    const bar = caption === undefined ? 0 : captionHeight(this.width, this.#pictureHeight);
-    this.height = this.#pictureHeight + bar;
-    this.svg = overlaySvg(this.width, this.#pictureHeight, bar, boxes, caption);
+    this.#imageHeight = Math.round(size.height * factor);
+    const image = { width: this.width, height: this.#imageHeight };
+    const captionHeight = caption === undefined ? 0 : Math.round(textSize(image) * 2);
+    this.height = this.#imageHeight + captionHeight;
+    this.svg = overlaySvg(image, captionHeight, boxes, caption);
   }
 
+  /** Composites the overlay on an image. */
   on({ data, info }: Decoded, overlay: OverlayOptions = { input: Buffer.from(this.svg) }): Sharp {
     return sharp(data, { raw: info })
-      .resize(this.width, this.#pictureHeight, { fit: 'fill', kernel: 'cubic' })
-      .extend({ bottom: this.height - this.#pictureHeight, background: PLATE })
+      .resize(this.width, this.#imageHeight, { fit: 'fill', kernel: 'cubic' })
+      .extend({ bottom: this.height - this.#imageHeight, background: PLATE })
       .composite([overlay])
       .removeAlpha();
   }
@@ -89,17 +92,17 @@ class Overlay {
 
 type Decoded = Awaited<ReturnType<typeof decode>>;
 
-async function decode(picture: string | Buffer) {
-  const { data, width, height } = await pixelsOf(picture);
+async function decode(image: string | Buffer) {
+  const { data, width, height } = await pixelsOf(image);
   return { data, info: { width, height, channels: 3 as const } };
 }
 
-/** The pixels as the model sees them; Buffers are pictures that were made here. Throws DataError that names the file. */
-export async function pixelsOf(picture: string | Buffer): Promise<Picture> {
-  const what = 'the picture to draw on';
-  if (typeof picture === 'string') return decodePicture(picture, what);
+/** Decodes an image file, or an encoded image in memory, like the model's input. Throws DataError that names the file. */
+export async function pixelsOf(image: string | Buffer): Promise<RgbImage> {
+  const what = 'the image to draw on';
+  if (typeof image === 'string') return decodeImage(image, what);
   try {
-    return await decodeBytes(picture);
+    return await decodeBytes(image);
   } catch (error) {
     throw new DataError(`${what} cannot be decoded: ${(error as Error).message.trim()}`, { cause: error });
   }
@@ -109,50 +112,48 @@ function defaultScale(width: number, height: number): number {
   return Math.max(1, Math.min(MAX_SCALE, Math.ceil(LARGE / Math.max(width, height))));
 }
 
-/** The size of text on a picture of this size. */
-function textSize(width: number, height: number): number {
+/** Font size for an image of this size. */
+function textSize({ width, height }: PlateSize): number {
   return Math.max(11, Math.min(30, Math.round(Math.min(width * 0.75, height) * 0.024)));
 }
 
-function captionHeight(width: number, height: number): number {
-  return Math.round(textSize(width, height) * 2);
-}
-
-/** What is drawn onto a picture of width × height and the bar of the caption below it. */
+/** The overlay of an image and the caption below it. */
 function overlaySvg(
-  width: number,
-  height: number,
-  bar: number,
+  image: PlateSize,
+  captionHeight: number,
   boxes: readonly DrawnBox[],
   caption: string | undefined,
 ): string {
-  const size = textSize(width, height);
+  const { width, height } = image;
+  const size = textSize(image);
   const line = Math.max(2, size / 7);
   const finite = boxes.filter(({ box }) => Array.from(box).every(Number.isFinite));
   const rects = finite.map(({ box }) => toPixels(box, width, height, line));
   const colours = coloursOf(finite, rects);
   const plates = finite.map(({ labels }) => makePlate(labels, size, width, height));
-  const places = placePlates(rects, plates, { width, height }, line);
+  const positions = placePlates(rects, plates, image, line);
 
-  const parts = [`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + bar}">`];
+  const parts = [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + captionHeight}">`,
+  ];
   finite.forEach(({ kind }, i) => {
     parts.push(outline(rects[i], kind, colours[i], line));
   });
-  places.forEach((place, i) => {
+  positions.forEach((position, i) => {
     const plate = plates[i];
-    if (place && plate)
-      parts.push(leader(place, rects[i], colours[i], line), drawPlate(place, plate, colours[i], size));
+    if (position && plate)
+      parts.push(leader(position, rects[i], colours[i], line), drawPlate(position, plate, colours[i], size));
   });
   if (caption !== undefined) {
     const text = fitText(caption, size, width - 2 * size);
-    const baseline = height + bar / 2 + ((ASCENT - DESCENT) * size) / 2;
+    const baseline = height + captionHeight / 2 + ((ASCENT - DESCENT) * size) / 2;
     parts.push(`<path fill="${TEXT}" d="${textPath(text, size, baseline, size)}"/>`);
   }
   parts.push('</svg>');
   return parts.join('');
 }
 
-/** The box in pixels, cut so that its line stays inside the picture. */
+/** The box in pixels, clipped so that its line stays inside the image. */
 function toPixels(box: ArrayLike<number>, width: number, height: number, line: number): Rect {
   const inside = (value: number, size: number) => Math.min(Math.max(value * size, line / 2), size - line / 2);
   return {
@@ -163,7 +164,7 @@ function toPixels(box: ArrayLike<number>, width: number, height: number, line: n
   };
 }
 
-/** A coloured line with a dark one below it, so that it shows on every ground. */
+/** A coloured line over a wider dark one, which makes it visible on every background. */
 function outline({ x1, y1, x2, y2 }: Rect, kind: DrawnBox['kind'], colour: string, line: number): string {
   const shape = `x="${x1}" y="${y1}" width="${Math.max(0, x2 - x1)}" height="${Math.max(0, y2 - y1)}" fill="none"`;
   const dash = kind === 'truth' ? ` stroke-dasharray="${line * 4} ${line * 2.5}"` : '';
@@ -177,7 +178,7 @@ interface Plate extends PlateSize {
   readonly lines: readonly string[];
 }
 
-/** The lines that fit on a plate for one box, and its size; null where there is nothing to say. */
+/** The plate with the labels that fit; null without labels. */
 function makePlate(labels: readonly string[], size: number, width: number, height: number): Plate | null {
   if (labels.length === 0) return null;
   const maxLines = Math.max(1, Math.floor((height * 0.45) / lineHeight(size)));
@@ -213,16 +214,16 @@ function drawPlate({ x1, y1 }: Rect, plate: Plate, colour: string, size: number)
   );
 }
 
-/** A line to the box from a plate that had to move away from it. */
-function leader(place: Rect, box: Rect, colour: string, line: number): string {
+/** A line from a plate to its box; empty if the plate is close to the box. */
+function leader(plate: Rect, box: Rect, colour: string, line: number): string {
   const nearest = (low: number, high: number, from: number, to: number) => {
     const start = Math.max(low, from);
     const end = Math.min(high, to);
     if (start <= end) return [(start + end) / 2, (start + end) / 2];
     return low > to ? [low, to] : [high, from];
   };
-  const [px, bx] = nearest(place.x1, place.x2, box.x1, box.x2);
-  const [py, by] = nearest(place.y1, place.y2, box.y1, box.y2);
+  const [px, bx] = nearest(plate.x1, plate.x2, box.x1, box.x2);
+  const [py, by] = nearest(plate.y1, plate.y2, box.y1, box.y2);
   if (Math.hypot(px - bx, py - by) <= line * 2) return '';
   const points = `x1="${px}" y1="${py}" x2="${bx}" y2="${by}"`;
   return (

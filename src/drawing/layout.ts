@@ -1,4 +1,4 @@
-/** @file Where labels go: near their box, inside the picture, off each other and off the people. */
+/** @file Layout of labels: near their box, inside the image, and not over each other or over people. */
 
 /** Corners in pixels. */
 export interface Rect {
@@ -13,17 +13,17 @@ export interface PlateSize {
   readonly height: number;
 }
 
-// What a position costs, per pixel of area and of distance. Text over text is unreadable, text over a head hides what
-// the picture is about, and text on legs or far away is merely less nice.
+// Costs of a position, per pixel of area and of distance. Text over text is unreadable, text over a head hides what
+// matters, and text over legs or far away is merely less nice.
 const OVER_PLATE = 30;
 const OVER_HEAD = 4;
 const OVER_BODY = 1.5;
 const AWAY = 8;
 
-/** The upper part of a box that holds the head. */
+/** Fraction of a box, from its top, that holds the head. */
 const HEAD = 0.35;
-/** How often all plates are placed anew, each knowing where the others are. */
-const PASSES = 4;
+/** Maximum number of rounds in which each plate is placed again, given the positions of the others. */
+const MAX_ROUNDS = 4;
 
 export function overlapArea(a: Rect, b: Rect): number {
   const width = Math.min(a.x2, b.x2) - Math.max(a.x1, b.x1);
@@ -31,7 +31,7 @@ export function overlapArea(a: Rect, b: Rect): number {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
-/** The gap between two rectangles, 0 where they touch. */
+/** The distance between two rectangles, 0 if they touch. */
 function distance(a: Rect, b: Rect): number {
   const dx = Math.max(0, a.x1 - b.x2, b.x1 - a.x2);
   const dy = Math.max(0, a.y1 - b.y2, b.y1 - a.y2);
@@ -42,11 +42,11 @@ function headOf(box: Rect): Rect {
   return { ...box, y2: box.y1 + (box.y2 - box.y1) * HEAD };
 }
 
-/** Positions of a plate around its box, nearest first, each moved into the picture. */
-function candidates(box: Rect, { width, height }: PlateSize, picture: PlateSize, gap: number): Rect[] {
+/** Positions of a plate around its box, nearest first, each moved into the image. */
+function candidates(box: Rect, { width, height }: PlateSize, image: PlateSize, gap: number): Rect[] {
   const at = (x: number, y: number): Rect => {
-    const x1 = Math.max(0, Math.min(x, picture.width - width));
-    const y1 = Math.max(0, Math.min(y, picture.height - height));
+    const x1 = Math.max(0, Math.min(x, image.width - width));
+    const y1 = Math.max(0, Math.min(y, image.height - height));
     return { x1, y1, x2: x1 + width, y2: y1 + height };
   };
   const found: Rect[] = [];
@@ -55,7 +55,7 @@ function candidates(box: Rect, { width, height }: PlateSize, picture: PlateSize,
     const away = gap + ring * step;
     const [left, right] = [box.x1 - away - width, box.x2 + away];
     const [top, bottom] = [box.y1 - away - height, box.y2 + away];
-    // Above and below: flush left, flush right, centred, and sliding along with the ring.
+    // Above and below the box: flush left, flush right, centred, and shifted with the ring.
     for (const x of [
       box.x1,
       box.x2 - width,
@@ -81,42 +81,42 @@ function candidates(box: Rect, { width, height }: PlateSize, picture: PlateSize,
 }
 
 /**
- * A place for the plate of each box; null where a box has none. Greedy, then improved by placing each again: with the
- * few people of a picture that is as good as an exact search, and always the same.
+ * Positions of the plates; null for a box without one. Plates are placed greedily, then each is placed again. For the few people
+ * of an image that is as good as an exact search, and it is deterministic.
  */
 export function placePlates(
   boxes: readonly Rect[],
   sizes: readonly (PlateSize | null)[],
-  picture: PlateSize,
+  image: PlateSize,
   gap: number,
 ): (Rect | null)[] {
-  const places: (Rect | null)[] = boxes.map(() => null);
-  const cost = (place: Rect, owner: number) => {
-    let sum = AWAY * Math.max(0, distance(place, boxes[owner]) - gap) * (place.y2 - place.y1);
+  const positions: (Rect | null)[] = boxes.map(() => null);
+  const cost = (position: Rect, owner: number) => {
+    let sum = AWAY * Math.max(0, distance(position, boxes[owner]) - gap) * (position.y2 - position.y1);
     boxes.forEach((box, i) => {
-      sum += OVER_BODY * overlapArea(place, box) + OVER_HEAD * overlapArea(place, headOf(box));
-      const other = places[i];
-      if (other && i !== owner) sum += OVER_PLATE * overlapArea(place, other);
+      sum += OVER_BODY * overlapArea(position, box) + OVER_HEAD * overlapArea(position, headOf(box));
+      const other = positions[i];
+      if (other && i !== owner) sum += OVER_PLATE * overlapArea(position, other);
     });
     return sum;
   };
   const options = boxes.map((box, i) => {
     const size = sizes[i];
-    return size ? candidates(box, size, picture, gap) : [];
+    return size ? candidates(box, size, image, gap) : [];
   });
-  for (let pass = 0; pass < PASSES; pass++) {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     let moved = false;
     options.forEach((rects, i) => {
-      let best = places[i];
+      let best = positions[i];
       let lowest = best ? cost(best, i) : Number.POSITIVE_INFINITY;
       for (const rect of rects) {
         const value = cost(rect, i);
         if (value >= lowest) continue;
         [best, lowest, moved] = [rect, value, true];
       }
-      places[i] = best;
+      positions[i] = best;
     });
     if (!moved) break;
   }
-  return places;
+  return positions;
 }

@@ -1,44 +1,44 @@
-/** @file Where a decoder's stages sample the picture for each person: a panel per stage. */
+/** @file The points that the decoder's stages sample for each person, with a panel per stage. */
 import sharp from 'sharp';
 import { PALETTE } from './colours.js';
-import { type DrawnPicture, drawBoxes, pixelsOf } from './draw_boxes.js';
+import { type DrawnImage, drawBoxes, pixelsOf } from './draw_boxes.js';
 import { arrange } from './sheet.js';
 import { ASCENT, textPath, textWidth } from './text.js';
 import type { DrawnBox } from './types.js';
 
-/** What one stage does for one person. */
+/** The points that one stage samples for one person. */
 export interface SampledPerson {
-  /** The box that the stage starts from, corners as fractions of the picture. */
+  /** Box at the start of the stage; corners as fractions of the image. */
   readonly box: readonly number[];
-  /** x and y as fractions of the picture and the level of the pyramid, one after the other. */
+  /** x and y as fractions of the image, and the level of the pyramid, one point after the other. */
   readonly points: ArrayLike<number>;
 }
 
 const GAP = 6;
 const LINE = '#101418';
-/** Radius of a point on the finest level of the pyramid; each coarser one adds a step. */
+/** Radius of a point on the finest level of the pyramid; each coarser level adds a step. */
 const FINEST_RADIUS = 1.6;
 const RADIUS_STEP = 1.5;
 const LEVELS = 4;
 
-/** `stages[s][p]` is person p in stage s; `found` are the boxes after the last stage. */
+/** Draws the stages; `stages[s][p]` is person p in stage s, `found` are the boxes after the last stage. */
 export async function drawSamplePoints(
-  picture: string,
+  image: string,
   stages: readonly (readonly SampledPerson[])[],
   found: readonly DrawnBox[],
   caption: string,
-): Promise<DrawnPicture> {
-  const { height, width } = await pixelsOf(picture);
+): Promise<DrawnImage> {
+  const { height, width } = await pixelsOf(image);
   const panels = await Promise.all(
     stages.map(async (people, s) => {
       const outside = countOutside(people);
-      const beyond = outside > 0 ? ` · ${outside} points beyond the picture` : '';
+      const beyond = outside > 0 ? ` · ${outside} points beyond the image` : '';
       const title = `stage ${s + 1}: its boxes and where it looks${beyond}`;
       const boxes = people.map(({ box }) => ({ box, labels: [], kind: 'detection' as const }));
-      return withPoints(await drawBoxes(picture, boxes, { caption: title }), height / width, people);
+      return withPoints(await drawBoxes(image, boxes, { caption: title }), height / width, people);
     }),
   );
-  const result = await drawBoxes(picture, found, { caption });
+  const result = await drawBoxes(image, found, { caption });
   const all = [...panels, result];
   const columns = Math.ceil(Math.sqrt(all.length));
   const rows = Array.from({ length: Math.ceil(all.length / columns) }, (_, r) =>
@@ -63,12 +63,12 @@ function countOutside(people: readonly SampledPerson[]): number {
   return count;
 }
 
-/** `shape` is the picture's height over its width; below it `drawn` has a caption. */
+/** Draws points on an image that has a caption below it; `shape` is the height of the image itself over its width. */
 async function withPoints(
-  drawn: DrawnPicture,
+  drawn: DrawnImage,
   shape: number,
   people: readonly SampledPerson[],
-): Promise<DrawnPicture> {
+): Promise<DrawnImage> {
   const height = drawn.width * shape;
   const dots: string[] = [];
   people.forEach(({ points }, person) => {
@@ -94,8 +94,8 @@ function dot(x: number, y: number, level: number, colour: string): string {
   );
 }
 
-/** What the sizes of the points mean. */
-async function legend(width: number): Promise<DrawnPicture> {
+/** The legend that explains the sizes of the points. */
+async function legend(width: number): Promise<DrawnImage> {
   const size = 15;
   const height = size * 2;
   const middle = height / 2;

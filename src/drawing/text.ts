@@ -1,14 +1,14 @@
-/** @file Text as outlines of a font that npm installs: a picture needs no fonts of the machine and is the same on all. */
+/** @file Text as outlines of a font from npm, so that images need no fonts of the machine and are the same everywhere. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import opentype from 'opentype.js';
 
-/** The parts of the font, by script; a part is read when a character asks for it. */
+/** The parts of the font, by script; a part is loaded when a character needs it. */
 const PARTS = ['latin', 'latin-ext', 'greek', 'cyrillic', 'cyrillic-ext', 'vietnamese'];
 const WEIGHT = 500;
 const ELLIPSIS = '…';
 
-/** Heights above and below the baseline that a line of text takes, in units of its size. */
+/** Heights of a line of text above and below the baseline, in units of the font size. */
 export const ASCENT = 0.93;
 export const DESCENT = 0.25;
 
@@ -28,7 +28,7 @@ function readPart(part: string): opentype.Font {
   return opentype.parse(buffer.slice(byteOffset, byteOffset + byteLength));
 }
 
-/** The outline of a character; an empty frame where no part of the font has it. */
+/** The outline of a character; an empty box if no part of the font has it. */
 function glyphOf(character: string): PlacedGlyph {
   for (let i = 0; i < PARTS.length; i++) {
     fonts[i] ??= readPart(PARTS[i]);
@@ -38,7 +38,7 @@ function glyphOf(character: string): PlacedGlyph {
   return { glyph: fonts[0].glyphs.get(0), scale: 1 / fonts[0].unitsPerEm };
 }
 
-/** One glyph per code point: no shaping, which the names of actions in European scripts do without. */
+/** One glyph per code point, without shaping, which European scripts do not need. */
 function glyphsOf(text: string): PlacedGlyph[] {
   return Array.from(text.normalize('NFC').replace(/\s/g, ' '), glyphOf);
 }
@@ -52,7 +52,7 @@ export function textWidth(text: string, size: number): number {
   return glyphsOf(text).reduce((width, glyph) => width + advance(glyph, size), 0);
 }
 
-/** The text, or as much of its beginning as fits into `maxWidth`, with an ellipsis. */
+/** The text, or a prefix with an ellipsis that fits into `maxWidth`. */
 export function fitText(text: string, size: number, maxWidth: number): string {
   if (textWidth(text, size) <= maxWidth) return text;
   const characters = Array.from(text);
@@ -64,7 +64,7 @@ export function fitText(text: string, size: number, maxWidth: number): string {
   return ELLIPSIS;
 }
 
-/** The text as the `d` of an SVG path, from x on the baseline y. */
+/** The text as the `d` attribute of an SVG path that begins at x on the baseline y. */
 export function textPath(text: string, x: number, y: number, size: number): string {
   let path = '';
   for (const placed of glyphsOf(text)) {

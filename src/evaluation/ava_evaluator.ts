@@ -1,52 +1,52 @@
 /** @file AVA's mean average precision at IoU 0.5, with the results of the official evaluator. */
 import type { ActionLabel } from '../data/datasets/label_map.js';
-import { type BoxTable, fiveDecimals, type ImageBoxes, imageKey } from './ava_csv.js';
-import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
-import { hasArea, iou } from './overlap.js';
+import { type BoxTable, type ImageBoxes, imageKey } from './ava_csv.js';
+import { averagePrecision, descendingOrder, precisionRecall } from './average_precision.js';
+import { fiveDecimals } from './detections_csv.js';
+import { avaIou, hasArea } from './overlap.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
 const IOU_THRESHOLD = 0.5;
-/** The official evaluator looks at no more detections of one class in one image. */
-const MOST_PER_IMAGE = 10_000;
+/** Maximum number of detections of one class in one image, as in the official evaluator. */
+const MAX_PER_IMAGE = 10_000;
 
-/** Detections of one class so far, in the order of the images: their scores, and 1 where a truth was found. */
+/** Detections of one class so far, in the order of the images: scores, and 1 for a true positive. */
 interface ClassDetections {
   readonly scores: number[];
   readonly isTrue: number[];
 }
 
-/** What detections are compared with. */
+/** The annotations that detections are compared with. */
 export interface GroundTruth {
   readonly labels: readonly ActionLabel[];
-  /** Boxes of these classes only. */
+  /** Boxes of the classes in `labels`. */
   readonly boxes: BoxTable;
-  /** Images that count neither as truth nor as detections. */
+  /** Keys of images whose annotations and detections are not evaluated. */
   readonly excluded: ReadonlySet<string>;
 }
 
-/** Takes the detections of one image after the other. */
+/** Evaluates the detections of one image after the other. */
 export class AvaEvaluator {
-  /** Class → its entry. */
   readonly #classes: Map<number, ClassDetections>;
 
-  constructor(private readonly truth: GroundTruth) {
-    this.#classes = new Map(truth.labels.map(({ id }) => [id, { scores: [], isTrue: [] }]));
+  constructor(private readonly groundTruth: GroundTruth) {
+    this.#classes = new Map(groundTruth.labels.map(({ id }) => [id, { scores: [], isTrue: [] }]));
   }
 
-  /** All detections of one image, which must not come again. Boxes without an area are left out. */
+  /** Adds all detections of one image. Each image may be added once. Boxes without an area are left out. */
   add(key: string, detections: ImageBoxes): void {
-    if (this.truth.excluded.has(key)) return;
-    const truth = this.truth.boxes.get(key);
+    if (this.groundTruth.excluded.has(key)) return;
+    const image = this.groundTruth.boxes.get(key);
     for (const [id, rows] of rowsByClass(detections.classes)) {
       const entry = this.#classes.get(id);
       if (!entry) continue;
       const valid = rows.filter((row) => hasArea(detections.boxes, row));
       const scores = valid.map((row) => detections.scores[row]);
-      const truthRows = truth ? truth.classes.flatMap((other, row) => (other === id ? [row] : [])) : [];
+      const trueRows = image ? image.classes.flatMap((other, row) => (other === id ? [row] : [])) : [];
       const taken = new Set<number>();
-      for (const index of fallingOrder(scores).subarray(0, MOST_PER_IMAGE)) {
-        // A detection tries only the truth that it overlaps most.
-        const [best, overlap] = closest(detections.boxes, valid[index], truth?.boxes, truthRows);
+      for (const index of descendingOrder(scores).subarray(0, MAX_PER_IMAGE)) {
+        // A detection can match only the true box with the largest overlap.
+        const [best, overlap] = closest(detections.boxes, valid[index], image?.boxes, trueRows);
         const hit = overlap >= IOU_THRESHOLD && !taken.has(best);
         if (hit) taken.add(best);
         entry.scores.push(scores[index]);
@@ -55,14 +55,14 @@ export class AvaEvaluator {
     }
   }
 
-  /** The detections of a clip with every action's score, rounded as AVA's csv rounds them. */
+  /** Adds the detections of a clip with the scores of all actions, rounded like numbers in AVA's csv. */
   addClip({ clip, detections }: ClipDetections): void {
     const { boxes, personScores, actionScores } = detections;
     const numClasses = personScores.length ? actionScores.length / personScores.length : 0;
     const rows: ImageBoxes = { boxes: [], classes: [], scores: [] };
     for (let person = 0; person < personScores.length; person++) {
       const box = Array.from(boxes.subarray(4 * person, 4 * person + 4), fiveDecimals);
-      for (const { id } of this.truth.labels) {
+      for (const { id } of this.groundTruth.labels) {
         if (id > numClasses) continue;
         rows.boxes.push(box[0], box[1], box[2], box[3]);
         rows.classes.push(id);
@@ -74,11 +74,11 @@ export class AvaEvaluator {
 
   results(): AvaResults {
     const counts = new Map<number, number>();
-    for (const [key, { classes }] of this.truth.boxes) {
-      if (this.truth.excluded.has(key)) continue;
+    for (const [key, { classes }] of this.groundTruth.boxes) {
+      if (this.groundTruth.excluded.has(key)) continue;
       for (const id of classes) counts.set(id, (counts.get(id) ?? 0) + 1);
     }
-    const perClass = this.truth.labels.map(({ id, name }): ClassResult => {
+    const perClass = this.groundTruth.labels.map(({ id, name }): ClassResult => {
       const numGroundTruth = counts.get(id) ?? 0;
       const { scores, isTrue } = this.#classes.get(id)!;
       const curve = precisionRecall(scores, isTrue, numGroundTruth);
@@ -100,17 +100,17 @@ function rowsByClass(classes: readonly number[]): Map<number, number[]> {
   return rows;
 }
 
-/** The first of the `rows` of `truth` with the largest overlap, and that overlap. */
+/** The first of `trueRows` with the largest overlap, and that overlap. */
 function closest(
   boxes: readonly number[],
   row: number,
-  truth: readonly number[] | undefined,
-  rows: readonly number[],
+  trueBoxes: readonly number[] | undefined,
+  trueRows: readonly number[],
 ): [number, number] {
   let best = -1;
   let largest = -1;
-  for (const other of rows) {
-    const overlap = iou(boxes, 4 * row, truth!, 4 * other);
+  for (const other of trueRows) {
+    const overlap = avaIou(boxes, 4 * row, trueBoxes!, 4 * other);
     if (overlap > largest) [best, largest] = [other, overlap];
   }
   return [best, largest];

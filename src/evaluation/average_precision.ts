@@ -1,29 +1,26 @@
 /** @file Precision, recall and average precision, as the Pascal VOC development kit defines them. */
 
 export interface PrecisionRecall {
-  /** One entry per detection, in order of falling score. */
+  /** One entry per detection, in descending order of scores. */
   readonly scores: Float64Array;
   readonly precision: Float64Array;
   readonly recall: Float64Array;
 }
 
-/**
- * Indices of `scores` from the highest to the lowest; of equal scores the later one comes first. That is numpy's
- * argsort, reversed, where its sort is stable.
- */
-export function fallingOrder(scores: ArrayLike<number>): Uint32Array {
+/** Indices of `scores` in descending order; of equal scores the later one comes first, like numpy's reversed stable argsort. */
+export function descendingOrder(scores: ArrayLike<number>): Uint32Array {
   const order = new Uint32Array(scores.length);
   for (let i = 0; i < order.length; i++) order[i] = i;
   return order.sort((a, b) => scores[b] - scores[a] || b - a);
 }
 
-/** The curve of a class from its detections in the order in which they were found, and the number of its truths. */
+/** The curve of a class from its detections in any order and the number of its true boxes. */
 export function precisionRecall(
   scores: ArrayLike<number>,
   isTrue: ArrayLike<number>,
   numGroundTruth: number,
 ): PrecisionRecall {
-  const order = fallingOrder(scores);
+  const order = descendingOrder(scores);
   const curve = {
     scores: new Float64Array(order.length),
     precision: new Float64Array(order.length),
@@ -39,7 +36,7 @@ export function precisionRecall(
   return curve;
 }
 
-/** Area under the curve after every precision was raised to the highest one at its recall or beyond. */
+/** Area under the curve, with every precision raised to the highest one at the same or a higher recall. */
 export function averagePrecision({
   precision,
   recall,

@@ -42,7 +42,7 @@ describe('detections', () => {
     const settings = { personThreshold: 0.5, mirrored: false };
     const [straight] = await detectBatch(model([8, 4, 24, 20]), batch(), settings);
     expect([...straight.detections.boxes]).toEqual([8 / 64, 4 / 32, 24 / 64, 20 / 32]);
-    // Pixel x of a mirrored picture is pixel 63 − x of the picture.
+    // Pixel x of a mirrored image is pixel 63 − x of the image.
     const [back] = await detectBatch(model([39, 4, 55, 20]), batch(), { ...settings, mirrored: true });
     expect([...back.detections.boxes]).toEqual([8 / 64, 4 / 32, 24 / 64, 20 / 32]);
   });
@@ -66,11 +66,11 @@ describe('detections', () => {
       expect(detector.training).toBe(false);
       seen.push(clips);
     };
-    const found = await detectAll(detector, batches(), settings, { progress });
+    const found = await detectAll(detector, batches(), { ...settings, progress });
     expect(found?.map(({ clip }) => clip.clipId)).toEqual([0, 1]);
     expect(seen).toEqual([1, 2]);
     expect(detector.training).toBe(true);
-    const stopped = await detectAll(detector, batches(), settings, { signal: AbortSignal.abort() });
+    const stopped = await detectAll(detector, batches(), { ...settings, signal: AbortSignal.abort() });
     expect(stopped).toBeNull();
   });
 });

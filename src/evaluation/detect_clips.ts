@@ -1,4 +1,4 @@
-/** @file What a model finds in clips. */
+/** @file Running a model on clips. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
 import { sync } from '../engine/lazy_hints.js';
@@ -7,21 +7,18 @@ import type { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';
 import type { ClipDetections } from './types.js';
 
-export interface DetectionSettings {
+export interface DetectionOptions {
   /** MODEL.STM.PERSON_THRESHOLD. */
   readonly personThreshold: number;
   /** Whether the clips are mirrored (AVA.TEST_FORCE_FLIP); the detections are then mirrored back. */
   readonly mirrored: boolean;
 }
 
-/**
- * The model's detections in every clip of a batch, in its order. Throws DataError that names the clips with a
- * prediction that is not finite.
- */
+/** The model's detections in each clip of a batch. Throws DataError that names the clips with predictions that are not finite. */
 export async function detectBatch(
   model: Detector,
   batch: Batch,
-  { personThreshold, mirrored }: DetectionSettings,
+  { personThreshold, mirrored }: DetectionOptions,
 ): Promise<ClipDetections[]> {
   const video = tf.tensor(batch.video, [...batch.shape]);
   const whwh = tf.tensor2d(batch.whwh, [batch.clips.length, 4]);
@@ -47,7 +44,7 @@ function allFinite({ boxes, personScores, actionScores }: Detections): boolean {
   return [boxes, personScores, actionScores].every((values) => values.every(Number.isFinite));
 }
 
-/** Mirrors boxes, fractions of a width in pixels, left to right: pixel x becomes width − 1 − x. */
+/** Mirrors boxes, which are fractions of `width`, left to right: pixel x becomes width − 1 − x. */
 function mirror(boxes: Float32Array, width: number): void {
   for (let i = 0; i < boxes.length; i += 4) {
     const [left, right] = [boxes[i], boxes[i + 2]];
@@ -57,20 +54,23 @@ function mirror(boxes: Float32Array, width: number): void {
 }
 
 export interface EvaluationProgress {
-  /** Clips done so far. */
+  /** Number of clips done so far. */
   readonly clips: number;
   readonly seconds: number;
 }
 
-/**
- * Runs the model over all batches, in evaluation mode, and returns its detections; null if `signal` was aborted
- * before the last batch. `progress` is told after every batch.
- */
+export interface DetectAllOptions extends DetectionOptions {
+  /** Called after every batch. */
+  progress?(done: EvaluationProgress): void;
+  /** Ends the run after the current batch. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs the model on all batches, in evaluation mode, and returns its detections; null after an abort. */
 export async function detectAll(
   model: Detector,
   batches: AsyncIterable<Batch>,
-  settings: DetectionSettings,
-  { progress, signal }: { progress?(done: EvaluationProgress): void; readonly signal?: AbortSignal } = {},
+  options: DetectAllOptions,
 ): Promise<ClipDetections[] | null> {
   const begin = performance.now();
   const found: ClipDetections[] = [];
@@ -78,9 +78,9 @@ export async function detectAll(
   model.train(false);
   try {
     for await (const batch of batches) {
-      found.push(...(await detectBatch(model, batch, settings)));
-      progress?.({ clips: found.length, seconds: (performance.now() - begin) / 1000 });
-      if (signal?.aborted) return null;
+      found.push(...(await detectBatch(model, batch, options)));
+      options.progress?.({ clips: found.length, seconds: (performance.now() - begin) / 1000 });
+      if (options.signal?.aborted) return null;
     }
   } finally {
     model.train(wasTraining);

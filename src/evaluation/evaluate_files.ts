@@ -1,20 +1,18 @@
-/** @file Detections in a csv file against ground truth in another. */
+/** @file Evaluation of detections in a csv file against ground truth in csv files. */
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
 import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
 import { countOf } from '../util/progress.js';
-import { readDetections, readExclusions, readGroundTruth } from './ava_csv.js';
+import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
-import { shareOf } from './mismatch/comparison.js';
+import { type Comparison, type Side, shareOf } from './mismatch/comparison.js';
 import { exclusionNote } from './mismatch/exclusions.js';
 import {
-  type Comparison,
   findMismatches,
   findRepeats,
+  groundTruthMismatches,
   nothingFoundSentence,
-  type Side,
-  truthMismatches,
-} from './mismatch/find.js';
+} from './mismatch/find_mismatches.js';
 import { RowSummary } from './row_summary.js';
 import type { AvaResults } from './types.js';
 
@@ -22,21 +20,21 @@ export interface EvaluationFiles {
   /** AVA's csv files of boxes and actions. */
   readonly groundTruth: readonly string[];
   readonly labelMap: string;
-  /** Key frames that do not count. */
+  /** List of key frames to leave out. */
   readonly exclude?: string;
 }
 
-/** The ground truth, with a summary of its files before anything was left out. */
-export interface Truth extends GroundTruth {
+/** Ground truth with a summary of its files that includes rows which are not evaluated. */
+export interface SummarizedGroundTruth extends GroundTruth {
   readonly summary: RowSummary;
-  /** The list of exclusions, or null without one. */
+  /** Path of the list of exclusions, or null without one. */
   readonly exclusionFile: string | null;
 }
 
 export interface FileResults extends AvaResults {
-  /** A sentence for each misfit between the files. */
+  /** Mismatches between the files, one sentence each. */
   readonly warnings: readonly string[];
-  /** Counts of what is left out on purpose. */
+  /** Counts of data that is left out on purpose. */
   readonly notes: readonly string[];
 }
 
@@ -45,8 +43,8 @@ export interface FileOptions {
   readonly secondOffset?: number;
 }
 
-/** The files that a configuration evaluates with. */
-export function truthFilesOf(cfg: Config): EvaluationFiles {
+/** The ground truth files of a configuration. */
+export function groundTruthFiles(cfg: Config): EvaluationFiles {
   const { TEST_GT_BOX_LISTS, LABEL_MAP_FILE, EXCLUSION_FILE } = cfg.AVA;
   const path = (name: string) => annotationPath(cfg, name);
   return {
@@ -56,23 +54,23 @@ export function truthFilesOf(cfg: Config): EvaluationFiles {
   };
 }
 
-/** Reads what detections are compared with. Throws DataError with file and line. */
-export function readTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): Truth {
+/** Reads ground truth, label map and exclusions. Throws DataError with file and line. */
+export function readGroundTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): SummarizedGroundTruth {
   const labels = readLabelMap(labelMap);
   const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude);
   const summary = new RowSummary();
-  const boxes = readGroundTruth(groundTruth, idsOf(labels), summary);
+  const boxes = readGroundTruthBoxes(groundTruth, idsOf(labels), summary);
   return { labels, boxes, excluded, exclusionFile: exclude ?? null, summary };
 }
 
-/** Returns a sentence for each misfit between ground truth, label map and exclusions. */
-export function truthWarnings(truth: Truth): string[] {
-  return truthMismatches({ ...truth, truth: truthSide(truth) });
+/** Mismatches between ground truth, label map and exclusions, one sentence each. */
+export function groundTruthWarnings(groundTruth: SummarizedGroundTruth): string[] {
+  return groundTruthMismatches({ ...groundTruth, groundTruth: groundTruthSide(groundTruth) });
 }
 
-/** Returns counts of what a ground truth's label map and exclusions leave out on purpose. */
-export function truthNotes(truth: Truth): string[] {
-  const { summary, labels } = truth;
+/** Counts of rows and key frames that label map and exclusions leave out on purpose. */
+export function groundTruthNotes(groundTruth: SummarizedGroundTruth): string[] {
+  const { summary, labels } = groundTruth;
   const known = new Set(labels.map(({ id }) => id));
   const others = [...summary.ids].filter(([id]) => !known.has(id));
   const rows = others.reduce((sum, [, count]) => sum + count, 0);
@@ -88,12 +86,15 @@ export function truthNotes(truth: Truth): string[] {
             'the label map does not have, and are not evaluated',
         ]
       : []),
-    ...exclusionNotes(truth, [truthSide(truth)]),
+    ...exclusionNotes(groundTruth, [groundTruthSide(groundTruth)]),
   ];
 }
 
-/** Says what the list of exclusions leaves out of the sides, or that it is empty; nothing without a list. */
-function exclusionNotes({ excluded, exclusionFile }: Truth, sides: readonly Side[]): string[] {
+/** Notes about the key frames that the list of exclusions leaves out, or that the list is empty. */
+function exclusionNotes(
+  { excluded, exclusionFile }: SummarizedGroundTruth,
+  sides: readonly Side[],
+): string[] {
   if (exclusionFile !== null && excluded.size === 0)
     return [`${exclusionFile}: the list of exclusions is empty, so every key frame counts`];
   const note = exclusionNote(sides, excluded);
@@ -106,27 +107,28 @@ export function evaluateFiles(
   predictions: string,
   { secondOffset = 0 }: FileOptions = {},
 ): FileResults {
-  const truth = readTruth(files);
+  const groundTruth = readGroundTruth(files);
   const summary = new RowSummary();
-  const boxes = readDetections(predictions, idsOf(truth.labels), { secondOffset, summary });
+  const boxes = readDetections(predictions, idsOf(groundTruth.labels), { secondOffset, summary });
   const comparison: Comparison = {
-    truth: truthSide(truth),
+    groundTruth: groundTruthSide(groundTruth),
     predictions: { name: 'predictions', summary, boxes },
-    labels: truth.labels,
-    excluded: truth.excluded,
+    labels: groundTruth.labels,
+    excluded: groundTruth.excluded,
     secondOffset,
   };
   const warnings = findMismatches(comparison);
-  const evaluator = new AvaEvaluator(truth);
+  const evaluator = new AvaEvaluator(groundTruth);
   for (const [key, image] of boxes) evaluator.add(key, image);
   const results = evaluator.results();
   if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
   warnings.push(...findRepeats(comparison));
-  return { ...results, warnings, notes: exclusionNotes(truth, [comparison.predictions, comparison.truth]) };
+  const sides = [comparison.predictions, comparison.groundTruth];
+  return { ...results, warnings, notes: exclusionNotes(groundTruth, sides) };
 }
 
-/** The ground truth as the search for misfits sees it. */
-export function truthSide({ summary, boxes }: Truth): Side {
+/** The ground truth as one side of a comparison. */
+export function groundTruthSide({ summary, boxes }: SummarizedGroundTruth): Side {
   return { name: 'ground truth', summary, boxes };
 }
 

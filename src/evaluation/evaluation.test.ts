@@ -5,10 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { DataError } from '../errors.js';
 import { bestSoFar, readEvaluations, recordEvaluation } from '../run/evaluations.js';
-import { fiveDecimals, readDetections, readExclusions, readGroundTruth, writeDetections } from './ava_csv.js';
+import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
 import { AvaEvaluator } from './ava_evaluator.js';
-import { averagePrecision, fallingOrder, precisionRecall } from './average_precision.js';
-import { evaluateFiles, readTruth, truthNotes } from './evaluate_files.js';
+import { averagePrecision, descendingOrder, precisionRecall } from './average_precision.js';
+import { fiveDecimals, writeDetections } from './detections_csv.js';
+import { evaluateFiles, groundTruthNotes, readGroundTruth } from './evaluate_files.js';
 import { resultsTable, summary, writeResults } from './results.js';
 import type { AvaResults, ClipDetections } from './types.js';
 
@@ -22,7 +23,7 @@ describe('reading', () => {
       'gt.csv',
       'v,0902,0,0,0.5,0.5,1,0\nv,902,0,0,1,1,2,1\nv,903,0,0,1,1,3,0\nv,904,0,0,1,1,,0\n',
     );
-    const table = readGroundTruth([path], CLASSES);
+    const table = readGroundTruthBoxes([path], CLASSES);
     expect([...table.keys()]).toEqual(['v,0902']);
     expect(table.get('v,0902')).toEqual({
       boxes: [0, 0, 0.5, 0.5, 0, 0, 1, 1],
@@ -48,7 +49,7 @@ describe('reading', () => {
   it.each([
     ['v,902,0,0,1,1,1,nan', /p\.csv:2: the score must be a finite number, found "nan"/],
     ['v,902,0,0,1,1,1,inf', /the score must be a finite number/],
-    ['v,902,0,NaN,1,1,1,0.5', /a coordinate must be a finite number, found "NaN"/],
+    ['v,902,0,NaN,1,1,1,0.5', /y1 must be a number from 0 to 1, found "NaN"/],
     ['v,902,0,0,1,1', /expected 7 or 8 columns/],
     ['v,x,0,0,1,1,1,0.5', /the second must be a number/],
     ['v,902,0,0,1,1,1.5,0.5', /the action id must be a whole number/],
@@ -60,7 +61,7 @@ describe('reading', () => {
   });
 
   it('refuses inverted true boxes and lists of exclusions with other columns', () => {
-    expect(() => readGroundTruth([file('gt.csv', 'v,902,0.6,0,0.5,1,1,0\n')], CLASSES)).toThrow(
+    expect(() => readGroundTruthBoxes([file('gt.csv', 'v,902,0.6,0,0.5,1,1,0\n')], CLASSES)).toThrow(
       /gt\.csv:1: inverted/,
     );
     expect(() => readExclusions(file('e.csv', 'v,902\nv\n'))).toThrow(/e\.csv:2: expected "video,second"/);
@@ -69,11 +70,11 @@ describe('reading', () => {
   const ROW = 'v,902,0,0,1,1,1,0.5';
   const readers: [name: string, read: (text: string) => unknown, row: string][] = [
     ['predictions', (text) => readDetections(file('a.csv', text), CLASSES), ROW],
-    ['ground truth', (text) => readGroundTruth([file('a.csv', text)], CLASSES), ROW],
+    ['ground truth', (text) => readGroundTruthBoxes([file('a.csv', text)], CLASSES), ROW],
     ['exclusions', (text) => readExclusions(file('a.csv', text)), 'v,902'],
   ];
 
-  it.each(readers)('says that a line of %s is a header, wherever it stands', (_, read, row) => {
+  it.each(readers)('reports a header line of %s anywhere in the file', (_, read, row) => {
     const columns = row.split(',').length;
     const header = (names: string) => names.split(',').slice(0, columns).join();
     expect(() => read(`${header('"name","t","a","b","c","d","e","f"')}\n${row}\n`)).toThrow(
@@ -85,11 +86,11 @@ describe('reading', () => {
     expect(() => read(`${row}\n${row}\n`)).not.toThrow();
   });
 
-  it.each(readers)('says once how the columns of %s are separated', (_, read, row) => {
+  it.each(readers)('reports the separator of the columns of %s once', (_, read, row) => {
     for (const [mark, name] of [
       [';', '";"'],
       ['\t', 'tabs'],
-      [' ', 'blanks'],
+      [' ', 'spaces'],
       ['|', '"|"'],
     ]) {
       const header = 'video,second,x1,y1,x2,y2,id,score'.split(',').slice(0, row.split(',').length);
@@ -103,7 +104,7 @@ describe('reading', () => {
     }
   });
 
-  it('sees commas that stand for points beside other separators', () => {
+  it('recognises decimal commas beside other separators', () => {
     const path = file('p.csv', 'v;902;0,1;0,1;0,9;0,9;1;0,5\n');
     expect(() => readDetections(path, CLASSES)).toThrow(
       /p\.csv: columns are separated by ";" .*commas between columns and points in numbers$/,
@@ -135,7 +136,7 @@ describe('reading', () => {
       const exclude = file('none.csv', text);
       const note = `${exclude}: the list of exclusions is empty, so every key frame counts`;
       expect(evaluateFiles({ ...files, exclude }, predictions).notes).toEqual([note]);
-      expect(truthNotes(readTruth({ ...files, exclude }))).toEqual([note]);
+      expect(groundTruthNotes(readGroundTruth({ ...files, exclude }))).toEqual([note]);
     }
     expect(evaluateFiles(files, predictions).notes).toEqual([]);
   });
@@ -170,7 +171,7 @@ describe('five decimals', () => {
 
 describe('average precision', () => {
   it('of equal scores takes the later first', () => {
-    expect([...fallingOrder([0.5, 0.9, 0.5, 0.9])]).toEqual([3, 1, 2, 0]);
+    expect([...descendingOrder([0.5, 0.9, 0.5, 0.9])]).toEqual([3, 1, 2, 0]);
   });
 
   it('is the area under the raised curve', () => {
@@ -192,7 +193,7 @@ function evaluate(truth: string, detections: string, excluded?: string): AvaResu
   const classes = new Set(LABELS.map(({ id }) => id));
   const evaluator = new AvaEvaluator({
     labels: LABELS,
-    boxes: readGroundTruth([file('gt.csv', truth)], classes),
+    boxes: readGroundTruthBoxes([file('gt.csv', truth)], classes),
     excluded: excluded === undefined ? new Set() : readExclusions(file('e.csv', excluded)),
   });
   for (const [key, image] of readDetections(file('p.csv', detections), classes)) evaluator.add(key, image);
@@ -202,7 +203,7 @@ function evaluate(truth: string, detections: string, excluded?: string): AvaResu
 const TRUTH = 'v,902,0,0,0.5,1,1,0\nv,902,0,0,0.5,1,2,0\nv,903,0,0,0.5,1,1,0\n';
 
 describe('the evaluator', () => {
-  it('counts a truth once, and classes without truth not at all', () => {
+  it('counts a true box once, and ignores classes without true boxes', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,902,0,0,0.5,1,1,0.8\nv,903,0,0,0.5,1,1,0.7\n');
     const [walk, stand, never] = results.perClass;
     expect(walk.ap).toBeCloseTo(0.5 + 0.5 * (2 / 3), 15);
@@ -211,27 +212,27 @@ describe('the evaluator', () => {
     expect(results.mAP).toBeCloseTo((walk.ap as number) / 2, 15);
   });
 
-  it('leaves out excluded key frames, truths and detections', () => {
+  it('leaves out true boxes and detections of excluded key frames', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,903,0.9,0,1,1,1,0.8\n', 'v,0903\n');
     expect(results.perClass[0]).toMatchObject({ ap: 1, numGroundTruth: 1 });
   });
 
-  it('has no mean where nothing is true, and the table says so in words', () => {
+  it('has no mean without true boxes, which the table says', () => {
     const results = evaluate('', 'v,902,0,0,1,1,1,0.5\n');
     expect(results.mAP).toBeNull();
     expect(summary(results)).toBe('mAP@0.5 is not defined: no class of the label map has ground truth');
     expect(resultsTable(results)).toContain(summary(results));
   });
 
-  it('takes an IoU of one half', () => {
+  it('accepts an IoU of exactly one half', () => {
     const results = evaluate('v,902,0,0,1,1,1,0\n', 'v,902,0,0,0.5,1,1,0.9\n');
     expect(results.perClass[0].ap).toBe(1);
     expect(evaluate('v,902,0,0,1,1,1,0\n', 'v,902,0,0,0.49999,1,1,0.9\n').perClass[0].ap).toBe(0);
   });
 });
 
-describe('results', () => {
-  it('are written as JSON and csv, with null and nothing for a class without truth', () => {
+describe('writeResults', () => {
+  it('writes JSON and csv, with an empty AP for a class without true boxes', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\n');
     writeResults(at('out'), results);
     const read = (name: string) => readFileSync(at('out', name), 'utf8');
@@ -259,7 +260,7 @@ describe('results', () => {
     expect(summary(results)).toBe('mAP@0.5 0.2500 over 2 classes (1 without ground truth are left out)');
   });
 
-  it('keep at most 200 points of a curve, its ends among them', () => {
+  it('keeps at most 200 points of a curve, including its ends', () => {
     const rows = Array.from({ length: 1000 }, (_, i) => `v,${902 + i},0,0,1,1,1,${i / 1000}`);
     writeResults(at(), evaluate(TRUTH, rows.join('\n')));
     const { scores } = JSON.parse(readFileSync(at('precision_recall.json'), 'utf8'))['1'];
@@ -269,7 +270,7 @@ describe('results', () => {
 });
 
 describe('the evaluations of a run', () => {
-  it('are found again; of one iteration the last counts, and a line cut short is none', () => {
+  it('are read back: the last one of an iteration counts, and a truncated line is ignored', () => {
     const record = (iteration: number, mAP: number) =>
       recordEvaluation(at(), {
         iteration,

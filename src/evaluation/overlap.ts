@@ -1,7 +1,7 @@
-/** @file Overlap of boxes as AVA's evaluation has it: without the guard against small areas that the loss has. */
+/** @file Overlap of boxes in AVA's evaluation, which has no guard against small areas, unlike the loss. */
 
-/** Intersection over union of the box x1, y1, x2, y2 at a[i…i+3] and the one at b[j…j+3]; 0 where they do not touch. */
-export function iou(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: number): number {
+/** Intersection over union of the box x1, y1, x2, y2 at a[i…i+3] and the one at b[j…j+3]; 0 if they do not touch. */
+export function avaIou(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: number): number {
   const width = Math.max(0, Math.min(a[i + 2], b[j + 2]) - Math.max(a[i], b[j]));
   const height = Math.max(0, Math.min(a[i + 3], b[j + 3]) - Math.max(a[i + 1], b[j + 1]));
   const inside = width * height;

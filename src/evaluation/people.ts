@@ -1,8 +1,8 @@
-/** @file Detections as people with named actions: what is written as JSON and drawn. */
+/** @file Detections as people with named actions, for JSON files and drawings. */
 import type { DrawnBox } from '../drawing/types.js';
 import type { Detections } from '../model/inference.js';
-import { fiveDecimals } from './ava_csv.js';
-import { hasArea, iou } from './overlap.js';
+import { fiveDecimals } from './detections_csv.js';
+import { avaIou, hasArea } from './overlap.js';
 
 export interface FoundAction {
   /** 1-based, as in the label map. */
@@ -12,28 +12,28 @@ export interface FoundAction {
 }
 
 export interface FoundPerson {
-  /** x1, y1, x2, y2 as fractions of the picture's width and height. */
+  /** x1, y1, x2, y2 as fractions of the image's width and height. */
   readonly box: Float32Array;
-  /** Probability of being a person; NaN where it is not known. */
+  /** Probability of being a person; NaN if unknown. */
   readonly score: number;
-  /** The likeliest actions above the threshold, best first. */
+  /** The most likely actions above the threshold, in descending order of scores. */
   readonly actions: readonly FoundAction[];
 }
 
 export interface ActionChoice {
-  /** Action id → name; actions without a name are left out. Null names all by their number. */
+  /** Action id → name; actions without a name are left out. Null to name all actions by number. */
   readonly names: ReadonlyMap<number, string> | null;
   readonly threshold: number;
-  /** Actions of one person at most. */
+  /** Maximum number of actions per person. */
   readonly top: number;
 }
 
-/** From this overlap on (intersection over union) two boxes are one person, as they are the same to AVA's evaluation. */
+/** Minimum overlap (intersection over union) of two boxes of one person, as in AVA's evaluation. */
 const SAME_PERSON = 0.5;
 
 /**
- * The rows of the detections that are one person each. Several queries of the model may find the same person; evaluation
- * counts them all, but people who look at pictures want one box: that with the best score.
+ * Rows of the detections with one row per person, the one with the best score. Several queries of the model may find the same
+ * person; evaluation counts them all, but a drawing should show one box.
  */
 export function distinctPeople({ boxes, personScores }: Detections): number[] {
   const best = Array.from(personScores.keys())
@@ -41,20 +41,17 @@ export function distinctPeople({ boxes, personScores }: Detections): number[] {
     .sort((a, b) => personScores[b] - personScores[a]);
   const kept: number[] = [];
   for (const row of best) {
-    if (kept.every((other) => iou(boxes, 4 * row, boxes, 4 * other) < SAME_PERSON)) kept.push(row);
+    if (kept.every((other) => avaIou(boxes, 4 * row, boxes, 4 * other) < SAME_PERSON)) kept.push(row);
   }
   return kept;
 }
 
-/**
- * Whether a box has an area in the five decimals of AVA's csv; others count for nothing in evaluation, and nobody could see
- * them in a picture.
- */
+/** Whether a box has an area in the five decimals of AVA's csv. Evaluation ignores other boxes, and they would be invisible. */
 export function isVisible(boxes: Float32Array, row: number): boolean {
   return hasArea(Array.from(boxes.subarray(4 * row, 4 * row + 4), fiveDecimals), 0);
 }
 
-/** The people in some rows of the detections. */
+/** The people in the given rows of the detections. */
 export function namePeople(
   { boxes, personScores, actionScores }: Detections,
   rows: readonly number[],

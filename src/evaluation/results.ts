@@ -1,20 +1,21 @@
 /** @file Results of an evaluation as JSON, CSV and text. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { csvField } from '../data/datasets/csv.js';
 import { writeResult } from '../files/write_file.js';
-import { csvField, writeDetections } from './ava_csv.js';
+import { writeDetections } from './detections_csv.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
 /** The file with the precision-recall curves of an evaluation, and the one with its detections. */
 export const PRECISION_RECALL = 'precision_recall.json';
 export const DETECTIONS = 'detections.csv';
 
-/** Points of a precision-recall curve that are kept in a file. */
-const CURVE_POINTS = 200;
-/** Classes in the summary from either end. */
+/** Maximum number of points of a precision-recall curve in a file. */
+const MAX_CURVE_POINTS = 200;
+/** Number of best and of worst classes in the summary. */
 const EXTREMES = 3;
 
-/** What results.json holds, and what `--json` prints. */
+/** Content of results.json and of the output of `--json`. */
 export interface ResultsJson {
   mAP: number | null;
   per_class: { id: number; name: string; ap: number | null; num_ground_truth: number }[];
@@ -32,10 +33,7 @@ export function resultsJson({ mAP, perClass }: AvaResults): ResultsJson {
   };
 }
 
-/**
- * Writes results.json, per_class.csv, precision_recall.json and, where clips are given, detections.csv (AVA's form)
- * into the folder, which is made if need be.
- */
+/** Writes results.json, per_class.csv, precision_recall.json and, if clips are given, detections.csv; creates the folder. */
 export function writeResults(folder: string, results: AvaResults, clips?: readonly ClipDetections[]): void {
   mkdirSync(folder, { recursive: true });
   const write = (name: string, text: string) => writeResult(join(folder, name), text);
@@ -49,9 +47,9 @@ export function writeResults(folder: string, results: AvaResults, clips?: readon
   if (clips) writeDetections(join(folder, DETECTIONS), clips);
 }
 
-/** The curve at evenly spaced points, its ends among them. */
+/** The curve at evenly spaced points, including its ends. */
 function thinned({ scores, precision, recall }: ClassResult['curve']) {
-  const count = Math.min(scores.length, CURVE_POINTS);
+  const count = Math.min(scores.length, MAX_CURVE_POINTS);
   const step = count > 1 ? (scores.length - 1) / (count - 1) : 0;
   const pick = (values: Float64Array) =>
     Array.from({ length: count }, (_, i) => values[Math.round(i * step)]);
@@ -60,23 +58,25 @@ function thinned({ scores, precision, recall }: ClassResult['curve']) {
 
 const score = (ap: number | null) => (ap === null ? '–' : ap.toFixed(4));
 
-/** A table of all classes, and below it the mean. */
+/** A table of all classes, with the mean below it. */
 export function resultsTable({ mAP, perClass }: AvaResults): string {
   const width = Math.max(5, ...perClass.map(({ name }) => name.length));
-  const line = (id: string, name: string, ap: string, truths: string, found: string) =>
-    `${id.padStart(4)}  ${name.padEnd(width)}  ${ap.padStart(7)}  ${truths.padStart(7)}  ${found.padStart(10)}`;
+  const line = ([id, name, ap, truths, found]: readonly (string | number)[]) =>
+    [
+      String(id).padStart(4),
+      String(name).padEnd(width),
+      String(ap).padStart(7),
+      String(truths).padStart(7),
+      String(found).padStart(10),
+    ].join('  ');
   const rows = perClass.map(({ id, name, ap, numGroundTruth, curve }) =>
-    line(String(id), name, score(ap), String(numGroundTruth), String(curve.scores.length)),
+    line([id, name, score(ap), numGroundTruth, curve.scores.length]),
   );
-  return [
-    line('id', 'class', 'AP@0.5', 'truths', 'detections'),
-    ...rows,
-    '',
-    summary({ mAP, perClass }),
-  ].join('\n');
+  const title = line(['id', 'class', 'AP@0.5', 'truths', 'detections']);
+  return [title, ...rows, '', summary({ mAP, perClass })].join('\n');
 }
 
-/** The mean, and the best and worst classes where there are many, in one line. */
+/** The mean and, if there are many classes, the best and worst ones, in one line. */
 export function summary({ mAP, perClass }: AvaResults): string {
   const known = perClass
     .filter((entry): entry is ClassResult & { ap: number } => entry.ap !== null)

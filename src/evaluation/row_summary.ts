@@ -1,6 +1,6 @@
-/** @file Facts about a csv file of boxes, gathered row by row before anything is left out. */
-import { HIGHEST_COORDINATE, LOWEST_COORDINATE } from '../data/datasets/ava_annotations.js';
-import type { BoxRow } from './ava_csv.js';
+/** @file Summary of the rows in csv files of boxes, including rows that the evaluation leaves out. */
+import { MAX_COORDINATE, MIN_COORDINATE } from '../data/datasets/ava_annotations.js';
+import type { AvaRow } from '../data/datasets/ava_row.js';
 
 /** Rows of one video. */
 export interface VideoSummary {
@@ -9,30 +9,31 @@ export interface VideoSummary {
   readonly seconds: Map<number, number>;
 }
 
-/** Holds something for each video, key frame and id, but nothing for each row: files have millions. */
+/** Stores data per video, key frame and id, but none per row, because files have millions of rows. */
 export class RowSummary {
   readonly files: { path: string; rows: number }[] = [];
   readonly videos = new Map<string, VideoSummary>();
-  /** Action id → its rows. */
+  /** Action id → number of its rows. */
   readonly ids = new Map<number, number>();
   rows = 0;
   /** Rows whose box has no area. */
   rowsWithoutArea = 0;
-  /** Rows with a coordinate that is no fraction of a picture's size. */
-  rowsBeyondPicture = 0;
-  /** Rows that share a whole second with rows of another second, as 2.5 does with 2. */
+  /** Rows with a coordinate that is not a fraction of an image's size. */
+  rowsBeyondImage = 0;
+  /** Rows that share a whole second with rows of a different second, like 2.5 and 2. */
   rowsOfMixedSeconds = 0;
-  /** The smallest and largest coordinates of either axis. */
+  /** Range of the coordinates along each axis. */
   minX = Number.POSITIVE_INFINITY;
   maxX = Number.NEGATIVE_INFINITY;
   minY = Number.POSITIVE_INFINITY;
   maxY = Number.NEGATIVE_INFINITY;
   rowsWithoutScore = 0;
   rowsWithScore = 0;
-  /** Whether there is a score other than 0, and one that is no whole number. */
+  /** Whether a score is not 0. */
   hasScores = false;
+  /** Whether a score is not a whole number. */
   hasFractionAsScore = false;
-  /** Rows of a ground truth whose last column has a fraction, which person ids do not have. */
+  /** Rows of ground truth whose last column has a fraction, unlike a person id. */
   rowsWithFractionAsPerson = 0;
 
   #lastVideo = '';
@@ -43,7 +44,7 @@ export class RowSummary {
     this.files.push({ path, rows: 0 });
   }
 
-  add({ video, second, box, action }: BoxRow): void {
+  add({ video, second, box, action }: AvaRow): void {
     this.rows++;
     this.files[this.files.length - 1].rows++;
     this.#addKeyFrame(video, second);
@@ -62,7 +63,7 @@ export class RowSummary {
   }
 
   addPerson(text: string | undefined): void {
-    // Most ids have no point, and are not worth parsing.
+    // Most ids have no point, so they need no parsing.
     if (text?.includes('.') && Number(text) % 1 !== 0) this.rowsWithFractionAsPerson++;
   }
 
@@ -90,7 +91,7 @@ export class RowSummary {
     this.#lastSecond = second;
   }
 
-  #addBox([x1, y1, x2, y2]: BoxRow['box']): void {
+  #addBox([x1, y1, x2, y2]: AvaRow['box']): void {
     if (!(x1 < x2 && y1 < y2)) this.rowsWithoutArea++;
     const lowX = Math.min(x1, x2);
     const highX = Math.max(x1, x2);
@@ -100,8 +101,8 @@ export class RowSummary {
     if (highX > this.maxX) this.maxX = highX;
     if (lowY < this.minY) this.minY = lowY;
     if (highY > this.maxY) this.maxY = highY;
-    if (Math.min(lowX, lowY) < LOWEST_COORDINATE || Math.max(highX, highY) > HIGHEST_COORDINATE) {
-      this.rowsBeyondPicture++;
+    if (Math.min(lowX, lowY) < MIN_COORDINATE || Math.max(highX, highY) > MAX_COORDINATE) {
+      this.rowsBeyondImage++;
     }
   }
 }

@@ -1,4 +1,4 @@
-/** @file What an evaluation says, shared by everything that computes, writes or shows it. */
+/** @file Results of an evaluation, for all code that computes, writes or shows them. */
 import type { ClipInfo } from '../data/clip/clip.js';
 import type { Detections } from '../model/inference.js';
 
@@ -7,10 +7,10 @@ export interface ClassResult {
   /** 1-based, as in the label map. */
   readonly id: number;
   readonly name: string;
-  /** Average precision at IoU 0.5; null where the class has no ground truth. */
+  /** Average precision at IoU 0.5; null if the class has no ground truth. */
   readonly ap: number | null;
   readonly numGroundTruth: number;
-  /** The precision-recall curve, one point per detection in order of falling score. */
+  /** The precision-recall curve, one point per detection in descending order of scores. */
   readonly curve: {
     readonly scores: Float64Array;
     readonly precision: Float64Array;
@@ -19,13 +19,13 @@ export interface ClassResult {
 }
 
 export interface AvaResults {
-  /** Mean of the classes that have ground truth; null where none has. */
+  /** Mean over the classes with ground truth; null if there are none. */
   readonly mAP: number | null;
-  /** In the order of the label map. */
+  /** Classes in the order of the label map. */
   readonly perClass: readonly ClassResult[];
 }
 
-/** What the model found in one clip. */
+/** The model's detections in one clip. */
 export interface ClipDetections {
   readonly clip: ClipInfo;
   readonly detections: Detections;
@@ -33,13 +33,13 @@ export interface ClipDetections {
 
 /** One evaluation of a model on the test lists. */
 export interface EvaluationReport {
-  /** Training steps that the model had seen. */
+  /** Number of training steps of the model. */
   readonly iteration: number;
   readonly results: AvaResults;
   readonly clips: readonly ClipDetections[];
   readonly seconds: number;
   /** Whether it is the best of the run so far. */
   readonly best: boolean;
-  /** The folder that detections.csv, results.json and the other files of this evaluation are in. */
+  /** Folder of detections.csv, results.json and the other files of this evaluation. */
   readonly folder: string;
 }

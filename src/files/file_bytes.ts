@@ -2,12 +2,17 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { READ } from './file_pieces.js';
 
-/** Bytes of a file at any offset; 0 after its end. */
+/** Bytes at any offset; beyond the end they read as 0. */
 export interface ByteSource {
   at(offset: number): number;
 }
 
-/** Bytes per chunk. Embedded previews and profiles may come before the size, so reading continues until it is found. */
+/** Bytes in memory as a source. */
+export function bytesOf(buffer: Uint8Array): ByteSource {
+  return { at: (offset) => buffer[offset] ?? 0 };
+}
+
+/** Embedded previews and profiles may stand before the size, so a file is read on until it is found. */
 const CHUNK_BYTES = 4096;
 
 /** Bytes of an open file, read in chunks. */

@@ -1,5 +1,5 @@
 /** @file The names in a folder that may be missing. */
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 
 /** Names of the files and folders in a folder; none if it is missing, is not a folder, or cannot be listed. */
 export function namesIn(folder: string): string[] {
@@ -8,4 +8,9 @@ export function namesIn(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** The entries of a folder, sorted by name. Throws the error of the operating system. */
+export function sortedEntries(folder: string): Dirent[] {
+  return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,10 +1,10 @@
-/** @file Running ffmpeg: whether it is there, its last words, and its end with this process. */
+/** @file Running ffmpeg: its output, its error messages, and its end with this process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../errors.js';
 
-/** Throws UserError where there is no ffmpeg that runs. */
+/** Throws UserError unless ffmpeg can be run. */
 export async function requireFfmpeg(): Promise<void> {
   const { code, lines } = await runFfmpeg(['-version']);
   if (code === 0) return;
@@ -18,24 +18,25 @@ export function fileUrl(path: string): string {
 
 export interface FfmpegRun {
   readonly code: number | null;
-  /** Standard error, the newest lines. */
+  /** The last lines of standard error. */
   readonly lines: readonly string[];
 }
 
 const KEPT_LINES = 200;
+/** Time that ffmpeg has to end after SIGTERM. */
 const PATIENCE_MS = 3000;
-/** What ffmpeg exits with after a signal. */
+/** Exit code of ffmpeg after a signal. */
 const STOPPED = 255;
 
 const running = new Set<ChildProcess>();
-// For exits that do not wait, such as that of a second Ctrl-C.
+// Covers exits that do not wait, such as the one after a second Ctrl-C.
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
 /**
- * Runs ffmpeg to its end; `onFrames` is told how many frames are written. An abort stops it and is thrown as the
- * signal's reason.
+ * Runs ffmpeg to its end; `onFrames` gets the number of frames written so far. After an abort it stops ffmpeg and throws
+ * the signal's reason.
  */
 export async function runFfmpeg(
   args: readonly string[],
@@ -53,7 +54,7 @@ export async function runFfmpeg(
   signal?.addEventListener('abort', stop);
   try {
     const run = await finished(child, options.onFrames);
-    // Ctrl-C in a terminal reaches ffmpeg too, and perhaps first.
+    // Ctrl-C in a terminal also reaches ffmpeg, perhaps before us.
     if (signal && (run.code === null || run.code === STOPPED)) await delay(100);
     signal?.throwIfAborted();
     return run;
@@ -100,7 +101,7 @@ function forEachLine(stream: NodeJS.ReadableStream, use: (line: string) => void)
 function cannotStart(error: NodeJS.ErrnoException): UserError {
   const why =
     error.code === 'ENOENT'
-      ? 'ffmpeg, which takes the frames out of the videos, is not on the PATH. Get it with\n' +
+      ? 'ffmpeg, which extracts the frames of videos, is not on the PATH. Install it with\n' +
         '  apt-get install ffmpeg                  Debian, Ubuntu\n' +
         '  brew install ffmpeg                     macOS\n' +
         '  winget install ffmpeg                   Windows\n' +
@@ -110,19 +111,19 @@ function cannotStart(error: NodeJS.ErrnoException): UserError {
   return new UserError(why, { cause: error });
 }
 
-/** Closing lines that only repeat that something went wrong. */
+/** Closing lines that only say that something went wrong. */
 const CLOSING = /^(At least one output file must|Error opening input file|Conversion failed|Exiting with)/;
 
-/** The line that says what went wrong, without the path and without the address of the part of ffmpeg that says it. */
-export function lastWords(lines: readonly string[]): string {
-  const telling = lines.map((line) => line.trim()).filter((line) => !CLOSING.test(line));
+/** The line of ffmpeg's output that says what went wrong, without paths and addresses. */
+export function ffmpegError(lines: readonly string[]): string {
+  const specific = lines.map((line) => line.trim()).filter((line) => !CLOSING.test(line));
   // "file:…: Invalid data found" says less than the line of the demuxer before it.
-  if (telling.at(-1)?.startsWith('file:') && telling.at(-2)?.startsWith('[')) telling.pop();
-  const last = telling.at(-1) ?? 'ffmpeg does not say why';
+  if (specific.at(-1)?.startsWith('file:') && specific.at(-2)?.startsWith('[')) specific.pop();
+  const last = specific.at(-1) ?? 'ffmpeg does not say why';
   return last.replace(/\[[^\]]* @ [^\]]*\] */g, '').replace(/file:\S*\//g, '');
 }
 
-/** Whether a run failed because nothing more can be written. */
+/** Whether a run failed because the disk is full. */
 export function isDiskFull(lines: readonly string[]): boolean {
   return lines.some((line) => /No space left on device|Disk quota exceeded/i.test(line));
 }

@@ -6,8 +6,8 @@ import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { runFfmpeg } from './ffmpeg.js';
-import { type Extraction, extractionArguments, missingHdrFilters } from './frame_extraction.js';
-import { probeVideo } from './video_facts.js';
+import { type Extraction, extractionArgs, missingHdrFilters } from './frame_extraction.js';
+import { probeVideo } from './video_metadata.js';
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 const encoders = hasFfmpeg ? execFileSync('ffmpeg', ['-hide_banner', '-encoders'], { encoding: 'utf8' }) : '';
@@ -34,11 +34,11 @@ function clock(name: string, ...flags: string[]): string {
 
 /** The files of the frames of a video. */
 async function frames(video: string, options: Partial<Extraction> = {}): Promise<string[]> {
-  const facts = await probeVideo(video, signal);
-  expect(facts.problem).toBeNull();
+  const metadata = await probeVideo(video, signal);
+  expect(metadata.problem).toBeNull();
   const folder = mkdtempSync(at('frames-'));
-  const all = { start: 0, fps: 10, maxFrames: null, shortSide: null, mapHdr: MAP, threads: null, facts };
-  const { code, lines } = await runFfmpeg(extractionArguments(video, 'f', { ...all, ...options }), {
+  const all = { start: 0, fps: 10, maxFrames: null, shortSide: null, mapHdr: MAP, threads: null, metadata };
+  const { code, lines } = await runFfmpeg(extractionArgs(video, 'f', { ...all, ...options }), {
     cwd: folder,
   });
   expect({ code, lines }).toMatchObject({ code: 0 });
@@ -62,14 +62,14 @@ async function sizes(paths: readonly string[]): Promise<string[]> {
   return [...new Set(all.map(({ width, height }) => `${width}×${height}`))];
 }
 
-/** A GIF or WebP of four grey pictures, shown for 0.1, 0.5, 0.3 and 1 s. */
+/** A GIF or WebP of four grey images, shown for 0.1, 0.5, 0.3 and 1 s. */
 async function unevenly(name: string): Promise<string> {
   const one = (g: number) =>
     sharp({ create: { width: 32, height: 32, channels: 3, background: { r: g, g, b: g } } })
       .png()
       .toBuffer();
-  const pictures = await Promise.all([20, 80, 140, 200].map(one));
-  await sharp(pictures, { join: { animated: true } })
+  const images = await Promise.all([20, 80, 140, 200].map(one));
+  await sharp(images, { join: { animated: true } })
     .toFormat(name.endsWith('.gif') ? 'gif' : 'webp', { delay: [100, 500, 300, 1000] })
     .toFile(at(name));
   return at(name);
@@ -87,7 +87,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
     expect(await error(taken, () => 1)).toBeLessThan(0.15);
   });
 
-  it('shows at --start the picture that is to be seen then, not the next one', async () => {
+  it('begins with the frame that is visible at --start, not the next one', async () => {
     const greys = await Promise.all(
       (await frames(await unevenly('a.gif'), { start: 0.3, fps: 10 })).map(grey),
     );
@@ -102,7 +102,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
     ]);
   });
 
-  it('does not begin anew where the pictures change their size', async () => {
+  it('continues when the frame size changes', async () => {
     const [small, large] = ['64x48', '128x96'].map((size) =>
       readFileSync(clock(`${size}.mjpeg`, '-r', '25', '-s', size, '-q:v', '2')),
     );
@@ -115,7 +115,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
 });
 
 describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
-  it('makes pixels square, also in a turned video', async () => {
+  it('makes pixels square, also in a rotated video', async () => {
     const wide = clock('wide.mp4', '-vf', 'setsar=2', '-pix_fmt', 'yuv420p');
     expect(await sizes(await frames(wide))).toEqual(['128×48']);
     expect(await sizes(await frames(wide, { shortSide: 24 }))).toEqual(['64×24']);
@@ -132,7 +132,7 @@ describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
     expect(await sizes(await frames(clock('odd.mkv', '-s', '63x47', '-c:v', 'ffv1')))).toEqual(['63×47']);
   });
 
-  it('takes the combs out of interlaced pictures', async () => {
+  it('deinterlaces frames', async () => {
     // A bright bar that moves 4 pixels from field to field.
     const source = "color=black:d=1:s=64x48:r=50,geq=lum='if(between(X,4*N,4*N+16),200,20)':cb=128:cr=128";
     const flags = [
@@ -210,7 +210,7 @@ describe.skipIf(!hasFfmpeg)('colours (needs ffmpeg)', () => {
   });
 });
 
-it('knows from the list of filters which ones HDR lacks', async () => {
+it('lists the missing HDR filters', async () => {
   const pretend = (list: string) => {
     writeFileSync(at('ffmpeg'), `#!/bin/sh\ncat <<'END'\n${list}\nEND\n`);
     chmodSync(at('ffmpeg'), 0o755);

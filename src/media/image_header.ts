@@ -1,67 +1,60 @@
-/** @file The first bytes of a picture file: which format it has, how large it is and how its pixels are stored. */
-import type { Size } from '../data/clip/transforms.js';
+/**
+ * @file Headers of JPEG and PNG files: size, channels, animation. Own code instead of sharp's `metadata()`, because loaders read
+ * thousands of headers synchronously (0.08 ms per file against 0.5 ms), and libvips does not know animated PNGs.
+ */
 import type { ByteSource } from '../files/file_bytes.js';
 
-/** The formats that frames may have, whatever their names end in. */
-export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'tiff' | 'gif' | 'avif';
-
-export function bytesOf(buffer: Uint8Array): ByteSource {
-  return { at: (offset) => buffer[offset] ?? 0 };
+export interface Size {
+  readonly height: number;
+  readonly width: number;
 }
 
-function numberAt(bytes: ByteSource, offset: number, length: number, littleEndian = false): number {
+type ReadNumber = (bytes: ByteSource, offset: number, length: number) => number;
+
+const bigEndian: ReadNumber = (bytes, offset, length) => {
   let value = 0;
-  for (let i = 0; i < length; i++)
-    value = value * 256 + bytes.at(offset + (littleEndian ? length - 1 - i : i));
+  for (let i = 0; i < length; i++) value = value * 256 + bytes.at(offset + i);
   return value;
-}
+};
+
+const littleEndian: ReadNumber = (bytes, offset, length) => {
+  let value = 0;
+  for (let i = length - 1; i >= 0; i--) value = value * 256 + bytes.at(offset + i);
+  return value;
+};
 
 function textAt(bytes: ByteSource, offset: number, length: number): string {
   return String.fromCharCode(...Array.from({ length }, (_, i) => bytes.at(offset + i)));
 }
 
-const AVIF_BRANDS = new Set(['avif', 'avis', 'mif1']);
-
-/** The format that a file's first bytes say it has, or null for any other file. */
-export function pictureFormat(bytes: ByteSource): PictureFormat | null {
-  const start = textAt(bytes, 0, 4);
-  if (start.startsWith('\xff\xd8\xff')) return 'jpeg';
-  if (start === '\x89PNG') return 'png';
-  if (start === 'RIFF' && textAt(bytes, 8, 4) === 'WEBP') return 'webp';
-  if (['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(start)) return 'tiff';
-  if (start === 'GIF8') return 'gif';
-  if (textAt(bytes, 4, 4) === 'ftyp' && AVIF_BRANDS.has(textAt(bytes, 8, 4))) return 'avif';
-  return null;
-}
-
-/** Facts in the header of a JPEG file. */
+/** Metadata in the header of a JPEG file. */
 export interface JpegHeader {
-  /** As the picture is shown, that is, after an EXIF rotation. */
+  /** Size of the image as it is shown, after an EXIF rotation. */
   readonly size: Size;
   /** Colour channels: 1, 3, or 4 for CMYK and YCCK. */
   readonly channels: number;
 }
 
-/** Reads the segments up to the start of the frame; null where there is none. */
+/** Reads the segments up to the start of the frame; null if there is none. */
 export function readJpegHeader(bytes: ByteSource): JpegHeader | null {
-  let turned = false;
+  let rotated = false;
   for (let at = 2; bytes.at(at) === 0xff; ) {
     const marker = bytes.at(at + 1);
     if (marker === 0xff) {
-      // A marker may have any number of these before it.
+      // Any number of these bytes may stand before a marker.
       at++;
       continue;
     }
     const data = at + 4;
-    const length = numberAt(bytes, at + 2, 2);
-    // Start of frame 0…15, without the tables that have numbers among them.
+    const length = bigEndian(bytes, at + 2, 2);
+    // Start of frame 0…15; three numbers among them belong to tables.
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
-      const size = { height: numberAt(bytes, data + 1, 2), width: numberAt(bytes, data + 3, 2) };
-      return { size: turned ? swapped(size) : size, channels: bytes.at(data + 5) };
+      const size = { height: bigEndian(bytes, data + 1, 2), width: bigEndian(bytes, data + 3, 2) };
+      return { size: rotated ? swapped(size) : size, channels: bytes.at(data + 5) };
     }
-    // Beyond the start of the scan, or a segment without a length, there is nothing to be found.
+    // No header follows the start of the scan, or a segment without a length.
     if (marker === 0xda || length < 2) return null;
-    if (marker === 0xe1 && textAt(bytes, data, 4) === 'Exif') turned ||= isTurned(bytes, data + 6);
+    if (marker === 0xe1 && textAt(bytes, data, 4) === 'Exif') rotated ||= isRotated(bytes, data + 6);
     at += 2 + length;
   }
   return null;
@@ -70,7 +63,7 @@ export function readJpegHeader(bytes: ByteSource): JpegHeader | null {
 /** Chunks of a PNG file before its pixels, each with its kind and the offset of its data. */
 function* pngChunks(bytes: ByteSource): Generator<{ kind: string; data: number }> {
   for (let at = PNG_SIGNATURE.length; ; ) {
-    const length = numberAt(bytes, at, 4);
+    const length = bigEndian(bytes, at, 4);
     const kind = textAt(bytes, at + 4, 4);
     if (kind === 'IDAT' || !/^[A-Za-z]{4}$/.test(kind)) return;
     yield { kind, data: at + 8 };
@@ -80,16 +73,16 @@ function* pngChunks(bytes: ByteSource): Generator<{ kind: string; data: number }
 
 const PNG_SIGNATURE = '\x89PNG\r\n\x1a\n';
 
-/** The size of a PNG file as it is shown: after the rotation in an eXIf chunk before its pixels. */
+/** Size of a PNG image as it is shown, after the rotation in an eXIf chunk before its pixels. */
 export function readPngSize(bytes: ByteSource): Size {
   // The first chunk is IHDR.
-  const size = { width: numberAt(bytes, 16, 4), height: numberAt(bytes, 20, 4) };
+  const size = { width: bigEndian(bytes, 16, 4), height: bigEndian(bytes, 20, 4) };
   for (const { kind, data } of pngChunks(bytes))
-    if (kind === 'eXIf') return isTurned(bytes, data) ? swapped(size) : size;
+    if (kind === 'eXIf') return isRotated(bytes, data) ? swapped(size) : size;
   return size;
 }
 
-/** Whether a file is an animated PNG: a chunk before the pixels says so. */
+/** Whether a file is an animated PNG, which has an acTL chunk before its pixels. */
 export function isAnimatedPng(bytes: ByteSource): boolean {
   if (textAt(bytes, 0, PNG_SIGNATURE.length) !== PNG_SIGNATURE) return false;
   for (const { kind } of pngChunks(bytes)) if (kind === 'acTL') return true;
@@ -102,17 +95,15 @@ function swapped({ height, width }: Size): Size {
 
 const EXIF_ORIENTATION = 0x0112;
 
-/** Whether the EXIF data at `tiff` turn the picture by a quarter, that is, swap its sides. */
-function isTurned(bytes: ByteSource, tiff: number): boolean {
-  const little = numberAt(bytes, tiff, 2) === 0x4949;
-  const directory = tiff + numberAt(bytes, tiff + 4, 4, little);
-  const entries = numberAt(bytes, directory, 2, little);
+/** Whether the EXIF data at `tiff` rotate the image by a quarter, which swaps its sides. */
+function isRotated(bytes: ByteSource, tiff: number): boolean {
+  const read = textAt(bytes, tiff, 2) === 'II' ? littleEndian : bigEndian;
+  const directory = tiff + read(bytes, tiff + 4, 4);
+  const entries = read(bytes, directory, 2);
   for (let i = 0; i < entries; i++) {
     const entry = directory + 2 + 12 * i;
-    // Orientations 5…8 are those that swap the sides.
-    if (numberAt(bytes, entry, 2, little) === EXIF_ORIENTATION) {
-      return numberAt(bytes, entry + 8, 2, little) >= 5;
-    }
+    // Orientations 5…8 swap the sides.
+    if (read(bytes, entry, 2) === EXIF_ORIENTATION) return read(bytes, entry + 8, 2) >= 5;
   }
   return false;
 }

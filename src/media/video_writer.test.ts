@@ -1,4 +1,4 @@
-/** @file Videos out of pictures, and the choice of an encoder. */
+/** @file Videos out of images, and the choice of an encoder. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ async function writeVideo(path: string): Promise<void> {
 }
 
 describe.skipIf(!hasFfmpeg)('VideoWriter (needs ffmpeg)', () => {
-  it('writes every picture, of odd sizes too', async () => {
+  it('writes every frame, also of odd sizes', async () => {
     const path = join(folder, 'odd.mp4');
     await writeVideo(path);
     const flags = ['-f', 'rawvideo', '-pix_fmt', 'gray', 'pipe:1'];
@@ -37,7 +37,7 @@ describe.skipIf(!hasFfmpeg)('VideoWriter (needs ffmpeg)', () => {
     });
   });
 
-  it('says why it cannot', async () => {
+  it('reports why it cannot write', async () => {
     const path = join(folder, 'no', 'such.mp4');
     await expect(writeVideo(path)).rejects.toThrow(/such\.mp4: the video cannot be written: .*No such file/);
   });

@@ -1,21 +1,21 @@
-/** @file Drawn frames as a video, through ffmpeg. */
+/** @file Writing drawn frames as a video with ffmpeg. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DataError } from '../errors.js';
-import { lastWords } from './ffmpeg.js';
+import { ffmpegError } from './ffmpeg.js';
 
-/** By preference: H.264 plays everywhere, but not every ffmpeg can write it. */
+/** Encoders in order of preference: H.264 plays everywhere, but not every ffmpeg can write it. */
 const ENCODERS = ['libx264', 'libopenh264', 'h264_videotoolbox', 'h264_mf', 'mpeg4'];
 
-/** The best of the encoders in what `ffmpeg -encoders` prints, or null. */
+/** The best of the encoders that `ffmpeg -encoders` lists, or null. */
 export function chooseEncoder(list: string): string | null {
   const names = new Set(list.split('\n').map((line) => /^\s*V[\w.]{5}\s+(\S+)/.exec(line)?.[1]));
   return ENCODERS.find((name) => names.has(name)) ?? null;
 }
 
-/** The encoder that this machine's ffmpeg has, or why there is none. */
+/** The best encoder of this machine's ffmpeg, or the reason why there is none. */
 export async function findEncoder(): Promise<{ encoder: string } | { problem: string }> {
   try {
     const { stdout } = await promisify(execFile)('ffmpeg', ['-hide_banner', '-encoders']);
@@ -27,7 +27,7 @@ export async function findEncoder(): Promise<{ encoder: string } | { problem: st
   }
 }
 
-/** Pictures of one size, RGB, become a video. */
+/** Writes RGB frames of one size into a video file. */
 export class VideoWriter {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | null>;
@@ -39,13 +39,13 @@ export class VideoWriter {
     { encoder, fps, width, height }: { encoder: string; fps: number; width: number; height: number },
   ) {
     const quality = encoder === 'libx264' ? ['-preset', 'veryfast', '-crf', '20'] : ['-b:v', '4M'];
-    // Ctrl-C is for us alone: a process group of its own lets ffmpeg finish a video that can be played.
+    // With a process group of its own, ffmpeg does not receive Ctrl-C and can finish a playable file.
     this.#child = spawn(
       'ffmpeg',
       [
         ...['-hide_banner', '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24'],
         ...['-video_size', `${width}x${height}`, '-framerate', String(fps), '-i', 'pipe:0'],
-        // This way of storing colours halves both sides, so they have to be even.
+        // yuv420p halves both sides for colours, so they have to be even.
         ...['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', encoder, ...quality, '-pix_fmt', 'yuv420p'],
         ...['-movflags', '+faststart', `file:${resolve(path)}`],
       ],
@@ -54,7 +54,7 @@ export class VideoWriter {
     this.#child.stderr!.setEncoding('utf8').on('data', (text) => {
       this.#messages += text;
     });
-    // An ffmpeg that gave up closes the pipe; its exit code and last words say more than that.
+    // An ffmpeg that failed closes the pipe; its exit code and messages say more than this error.
     this.#child.stdin!.on('error', () => {
       this.#failed = true;
     });
@@ -70,12 +70,12 @@ export class VideoWriter {
     await Promise.race([once(stdin!, 'drain').catch(() => {}), this.#ended]);
   }
 
-  /** Completes the file. Throws DataError with ffmpeg's last words where that fails. */
+  /** Completes the file. Throws DataError with ffmpeg's message if that fails. */
   async close(): Promise<void> {
     this.#child.stdin!.end();
     const code = await this.#ended;
     if (code === 0) return;
     const lines = this.#messages.split('\n').filter((line) => line.trim() !== '');
-    throw new DataError(`${this.path}: the video cannot be written: ${lastWords(lines)}`);
+    throw new DataError(`${this.path}: the video cannot be written: ${ffmpegError(lines)}`);
   }
 }

@@ -1,6 +1,7 @@
 /** @file Reads a few clips from a csv of detections without reading all of it: AVA's has millions of rows. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { splitCsv } from '../evaluation/ava_csv.js';
+import { parseAvaRow } from '../data/datasets/ava_row.js';
+import { parseDecimal, splitCsv } from '../data/datasets/csv.js';
 
 /** A person in a csv of detections. */
 export interface CsvPerson {
@@ -69,13 +70,12 @@ interface CsvRow {
   readonly score: number;
 }
 
-function parseRow(row: string): CsvRow | null {
-  const fields = splitCsv(row.trimEnd());
-  const [video] = fields;
-  const [second, x1, y1, x2, y2, action, score] = fields.slice(1).map(Number);
-  if (fields.length !== 8 || video === '' || ![second, x1, y1, x2, y2, action, score].every(Number.isFinite))
-    return null;
-  return { key: `${video},${second}`, video, second, box: [x1, y1, x2, y2], action, score };
+function parseRow(line: string): CsvRow | null {
+  const row = parseAvaRow(splitCsv(line.trimEnd()));
+  if ('kind' in row || row.video === '' || row.action === null) return null;
+  const { video, second, box, action } = row;
+  const score = parseDecimal(row.last ?? '');
+  return Number.isNaN(score) ? null : { key: `${video},${second}`, video, second, box, action, score };
 }
 
 function toClip(rows: readonly CsvRow[]): CsvClip {

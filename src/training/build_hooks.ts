@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { type Config, dumpConfig } from '../config/index.js';
 import type { Engine } from '../engine/index.js';
-import type { TestSet } from '../evaluation/evaluation_set.js';
+import type { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { Logger } from '../run/log.js';
 import { METRICS, TENSORBOARD_FOLDER } from '../run/run_folder.js';
 import type { Hook } from './hook.js';
@@ -27,7 +27,7 @@ export interface HookContext {
   readonly startIteration: number;
   /** Whether the run goes on from its own folder's last checkpoint. */
   readonly isContinued: boolean;
-  readonly evaluationSet: TestSet | null;
+  readonly evaluationSet: EvaluationSet | null;
 }
 
 /** Returns the hooks in the order in which they are called. Throws UserError if a file cannot be written. */

@@ -5,7 +5,7 @@ import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
 import { loadModelWeights } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
-import { TestSet } from '../evaluation/evaluation_set.js';
+import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
@@ -60,7 +60,7 @@ async function evaluateLocked(
   options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
 ): Promise<EvaluationReport | null> {
   const { engine: name = 'auto', device = 'auto', verbose, signal } = options;
-  const evaluationSet = new TestSet(cfg);
+  const evaluationSet = new EvaluationSet(cfg);
   const engine = await selectEngine({ engine: name, device, verbose, threads: cfg.ENGINE.THREADS });
   options.log.open(cfg.OUTPUT_DIR);
   const log = options.log.logger;

@@ -1,7 +1,7 @@
 /** @file The test lists of a run, opened before hours of training are spent, and when they are evaluated. */
 import type { Config } from '../config/index.js';
 import { DataError } from '../errors.js';
-import { TestSet } from '../evaluation/evaluation_set.js';
+import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { Logger } from '../run/log.js';
 import type { ValidationOptions } from './hooks/validation.js';
 
@@ -21,7 +21,7 @@ export function validationSchedule({ SOLVER }: Config, flags: EvaluationFlags): 
 }
 
 /** Opens what the evaluations of a run need; null if there will be none. Logs when they will be. Throws DataError. */
-export function openEvaluationSet(cfg: Config, flags: EvaluationFlags, log: Logger): TestSet | null {
+export function openEvaluationSet(cfg: Config, flags: EvaluationFlags, log: Logger): EvaluationSet | null {
   const { EVAL_AFTER, EVAL_PERIOD, ITER_PER_EPOCH, MAX_EPOCH } = cfg.SOLVER;
   const first = EVAL_PERIOD * (Math.floor(EVAL_AFTER / EVAL_PERIOD) + 1);
   const validates = !flags.skipValidation && first <= MAX_EPOCH;
@@ -36,9 +36,9 @@ export function openEvaluationSet(cfg: Config, flags: EvaluationFlags, log: Logg
   return evaluationSet;
 }
 
-function open(cfg: Config): TestSet {
+function open(cfg: Config): EvaluationSet {
   try {
-    return new TestSet(cfg);
+    return new EvaluationSet(cfg);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     throw new DataError(

@@ -1,6 +1,6 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
-import type { EvaluationRun, TestSet } from '../evaluation/evaluation_set.js';
+import type { EvaluationRun, EvaluationSet } from '../evaluation/evaluation_set.js';
 import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
@@ -20,7 +20,7 @@ export interface EvaluationBar {
 export type ShowEvaluation = (total: number) => EvaluationBar;
 
 export interface EvaluationContext {
-  readonly evaluationSet: TestSet;
+  readonly evaluationSet: EvaluationSet;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Shows the progress; without it, lines in the log do. */

@@ -5,7 +5,7 @@ import { Checkpointer } from '../checkpoint/checkpointer.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/loading/collate.js';
 import type { Engine } from '../engine/index.js';
-import type { TestSet } from '../evaluation/evaluation_set.js';
+import type { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Logger } from '../run/log.js';
 import { RunLog } from '../run/log.js';
@@ -70,7 +70,7 @@ export class Trainer implements TrainingRun {
   readonly #processBytes: number;
   #isPrepared = false;
   #data: TrainingData | null = null;
-  #evaluationSet: TestSet | null = null;
+  #evaluationSet: EvaluationSet | null = null;
   #saved: { readonly path: string; readonly iteration: number } | null = null;
   #losses = { firstLoss: Number.NaN, lastLoss: Number.NaN };
 

@@ -3,8 +3,8 @@ import type { Config } from '../config/index.js';
 import type { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { Batch } from '../data/loading/collate.js';
 import { dataIdentity } from '../data/loading/data_identity.js';
+import { describeDataPasses } from '../data/loading/data_passes.js';
 import { createTrainLoader } from '../data/loading/loader.js';
-import { describePasses } from '../data/loading/passes.js';
 import type { Logger } from '../run/log.js';
 import type { RunState } from '../run/resume_state.js';
 import type { DataOrder, TrainingState } from './training_state.js';
@@ -35,7 +35,7 @@ export function openTrainingData(
   for (const warning of dataset.warnings) log.warn(warning);
   log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
   for (const note of dataset.notes) log.info(`data: ${note}`);
-  const { line, warning } = describePasses(sampler, cfg.SOLVER.ITER_PER_EPOCH);
+  const { line, warning } = describeDataPasses(sampler, cfg.SOLVER.ITER_PER_EPOCH);
   log.info(line);
   if (warning !== null) log.warn(warning);
   const identity = dataIdentity(batches);

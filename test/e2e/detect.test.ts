@@ -97,7 +97,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(run.stderr).toBe('');
     expect(run.code).toBe(0);
     expect(run.stdout).toMatch(/weights: .*tiny\.pth \(iteration 7\)/);
-    expect(run.stdout).toMatch(/note: not taken from .*walkers: 1 text or document \(.*notes\.txt\)/);
+    expect(run.stdout).toMatch(/note: skipped in .*walkers: 1 text or document \(.*notes\.txt\)/);
     expect(run.stdout).toMatch(/a folder with 21 frames at 10 per second; 3 key frames/);
     expect(run.stdout).toMatch(/done: \d+ people at 3 key frames in .* clips per second/);
 
@@ -177,7 +177,9 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     writeFileSync(video, 'this is no video');
     const run = await stmixerHere(args(video, 'broken'));
     expect(run.code).toBe(3);
-    expect(run.stderr).toMatch(/^stmixer: --input: .*broken\.mp4: this is no video that ffmpeg can read: /);
+    expect(run.stderr).toMatch(
+      /^stmixer: --input: .*broken\.mp4: this is not a video that ffmpeg can read: /,
+    );
     expect(run.stderr.trim().split('\n').length).toBe(1);
   });
 
@@ -281,7 +283,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
       ...['MODEL.WEIGHT', 'checkpoints/sample.pth'],
     ]);
     expect(run.stdout).toMatch(
-      /detections\.csv: the beginning of vtest_train is second 900, as in the annotations/,
+      /detections\.csv: the beginning of vtest_train is second 900, like in the annotations/,
     );
     const { firstSecond, keyFrames } = results('train');
     expect([firstSecond, ...keyFrames.map(({ second }) => second)]).toEqual([900, 0, 8, 16, 24, 32]);
@@ -302,7 +304,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     child.kill('SIGINT');
     const run = await finished;
     expect(run.code).toBe(130);
-    expect(run.stdout).toMatch(/SIGINT: finishing what is begun/);
+    expect(run.stdout).toMatch(/SIGINT: finishing the current key frame/);
     expect(run.stdout).toMatch(/stopped: \d+ people at \d+ key frames/);
     const { keyFrames, complete } = results('stopped');
     expect(complete).toBe(false);

@@ -125,7 +125,7 @@ describe('stmixer evaluate of files that do not fit', () => {
     expect(await stmixerHere([...command, '--second-offset', 'x'])).toMatchObject({ code: 2, stdout: '' });
   });
 
-  it('counts what a list of exclusions takes out, on standard error and in the JSON', async () => {
+  it('counts what a list of exclusions removes, on standard error and in the JSON', async () => {
     const rows = (last: string) => [902, 903].map((s) => `v,${s},0.1,0.1,0.5,0.9,1,${last}\n`).join('');
     const excluded = join(folder, 'one.csv');
     writeFileSync(excluded, 'v,0903\n');

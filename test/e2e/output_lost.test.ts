@@ -16,7 +16,7 @@ import { MICRO } from '../support/tiny_config.js';
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml', '--engine', 'onnx'];
 const SAME_FILE =
-  'warning: sample/annotations/val.csv is given as ground truth and as predictions: the result says nothing; give two files\n';
+  'warning: sample/annotations/val.csv is given as ground truth and as predictions: the result is meaningless; give two files\n';
 const TRUTH = [
   '--ground-truth',
   'sample/annotations/val.csv',

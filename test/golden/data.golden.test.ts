@@ -2,7 +2,7 @@
 import { relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Clip, writeVideo } from '../../src/data/clip/clip.js';
-import { decodePicture, getSequence } from '../../src/data/clip/frames.js';
+import { decodeImage, getSequence } from '../../src/data/clip/frames.js';
 import { Resizer } from '../../src/data/clip/resize.js';
 import { scaledSize } from '../../src/data/clip/transforms.js';
 import { readAnnotations } from '../../src/data/datasets/ava_annotations.js';
@@ -54,7 +54,7 @@ function collate(clips: readonly Clip[], sizeDivisibility: number, memory?: Floa
   const [, numFrames, height, width] = shape;
   const clipLength = numFrames * height * width * 3;
   const video = memory?.subarray(0, clips.length * clipLength) ?? new Float32Array(clips.length * clipLength);
-  for (const [i, clip] of clips.entries()) writeVideo(clip, video, i * clipLength, height, width);
+  for (const [i, clip] of clips.entries()) writeVideo(clip, video, { offset: i * clipLength, height, width });
   return makeBatch(clips, shape, video);
 }
 
@@ -135,15 +135,15 @@ describe.skipIf(!present).each(cases)('AVA data, %s', (name, { config, items, ba
       const source = dataset.source(Number(index));
       compared++;
       if (what === 'raw_frame0_bgr_u8') {
-        const picture = await decodePicture(source.paths[0], key);
+        const picture = await decodeImage(source.paths[0], key);
         expect([picture.height, picture.width, 3]).toEqual(tensor.shape);
         expect(reversed(picture.data)).toEqual(bytes(tensor));
       } else if (what === 'resized_frame0_bgr_u8') {
-        const picture = await decodePicture(source.paths[0], key);
+        const picture = await decodeImage(source.paths[0], key);
         const { height, width } = scaledSize(picture, configOf(config).DATA.TEST_MIN_SCALES[0]);
         expect([height, width, 3]).toEqual(tensor.shape);
         const resized = new Uint8Array(height * width * 3);
-        new Resizer(picture.height, picture.width, height, width).resize(picture.data, resized);
+        new Resizer(picture, { height, width }).resize(picture.data, resized);
         expect(reversed(resized)).toEqual(bytes(tensor));
       } else if (what === 'frames0_7_last') {
         // [C, 3, H, W]: the first, the eighth and the last frame.
@@ -241,7 +241,10 @@ describe.skipIf(!present)('AVA data, single functions', () => {
     const from = tensors.get('resize.in_u8')!;
     const want = tensors.get(key)!;
     const to = new Uint8Array(want.data.length);
-    new Resizer(from.shape[0], from.shape[1], want.shape[0], want.shape[1]).resize(bytes(from), to);
+    new Resizer(
+      { height: from.shape[0], width: from.shape[1] },
+      { height: want.shape[0], width: want.shape[1] },
+    ).resize(bytes(from), to);
     expect(to).toEqual(bytes(want));
   });
 });

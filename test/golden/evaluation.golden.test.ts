@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readLabelMap } from '../../src/data/datasets/label_map.js';
-import { writeDetections } from '../../src/evaluation/ava_csv.js';
 import { AvaEvaluator } from '../../src/evaluation/ava_evaluator.js';
-import { evaluateFiles, readTruth } from '../../src/evaluation/evaluate_files.js';
+import { writeDetections } from '../../src/evaluation/detections_csv.js';
+import { evaluateFiles, readGroundTruth } from '../../src/evaluation/evaluate_files.js';
 import type { AvaResults, ClipDetections } from '../../src/evaluation/types.js';
 import { goldenExists, goldenJson, goldenPath, goldenTensors } from './golden.js';
 
@@ -67,7 +67,7 @@ describe.skipIf(cases.length === 0)('detections in csv files', () => {
     const expected = [
       ...expectCount(count(detections, isFlat), /^(\d+) of \d+ boxes of the predictions have no area/),
       ...expectCount(count(detections, unknown), /lacks .* of the predictions, in (\d+) of/),
-      ...expectCount(numRepeated, /^(\d+) of \d+ rows of the predictions that count repeat/),
+      ...expectCount(numRepeated, /^(\d+) of \d+ evaluated rows of the predictions repeat/),
     ];
     const { warnings } = evaluateFiles(truth, detections);
     expect(warnings).toEqual(expected.map(([, pattern]) => expect.stringMatching(pattern)));
@@ -133,7 +133,7 @@ describe.skipIf(!goldenExists(PREDICTIONS))('predictions of a model', () => {
   });
 
   it('are evaluated as if they had been through the csv', () => {
-    const evaluator = new AvaEvaluator(readTruth(files('predictions').files));
+    const evaluator = new AvaEvaluator(readGroundTruth(files('predictions').files));
     for (const clip of clips()) evaluator.addClip(clip);
     expectMetrics(evaluator.results(), goldenJson(`${FOLDER}/predictions/expected.json`).metrics);
   });

@@ -147,7 +147,7 @@ async function killThread(run: SoakedRun): Promise<void> {
     run.note('at work');
     await current.expectEnd(
       3,
-      /killed a thread at work\nstmixer: a thread that loads clips ended while it had video/,
+      /killed a thread at work\nstmixer: a worker that loads clips ended while loading video/,
     );
   } else {
     await current.advance(10);
@@ -161,7 +161,7 @@ async function killBusyThread({ current, slow }: SoakedRun, rng: Rng): Promise<v
   current.send('SIGWINCH');
   await current.expectEnd(
     3,
-    /killed a thread at work\nstmixer: a thread that loads clips ended while it had video/,
+    /killed a thread at work\nstmixer: a worker that loads clips ended while loading video/,
   );
   rmSync(slow);
 }

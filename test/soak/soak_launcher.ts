@@ -4,25 +4,25 @@
  */
 import { syncBuiltinESMExports } from 'node:module';
 import workerThreads, { type Worker, type WorkerOptions } from 'node:worker_threads';
-import type { ThreadData } from '../../src/data/loading/worker_loop.js';
+import type { WorkerData } from '../../src/data/loading/worker_loop.js';
 
 const CLIP_WORKER = /\/data\/loading\/worker\.ts$/;
 const SLOW_WORKER = new URL('soak_clip_worker.ts', import.meta.url);
 
-const clipWorkers = new Map<Worker, ThreadData>();
+const clipWorkers = new Map<Worker, WorkerData>();
 
 workerThreads.Worker = class extends workerThreads.Worker {
   constructor(program: string | URL, options: WorkerOptions = {}) {
     const isClipWorker = CLIP_WORKER.test(String(program));
     super(isClipWorker ? SLOW_WORKER : program, options);
     if (!isClipWorker) return;
-    clipWorkers.set(this, options.workerData as ThreadData);
+    clipWorkers.set(this, options.workerData as WorkerData);
     this.on('exit', () => clipWorkers.delete(this));
   }
 };
 syncBuiltinESMExports();
 
-const isAtWork = ({ loading }: ThreadData) => Atomics.load(loading, 0) !== 0;
+const isAtWork = ({ loading }: WorkerData) => Atomics.load(loading, 0) !== 0;
 
 process.on('SIGWINCH', () => {
   const all = [...clipWorkers];

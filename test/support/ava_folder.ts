@@ -29,7 +29,7 @@ export interface AvaFolder {
   framePath(video: string, frame: number): string;
 }
 
-/** Videos of numbered one-colour-per-frame JPEG pictures with noise, at one frame per second, beside lists for both splits. */
+/** Videos of numbered one-colour-per-frame JPEG images with noise, at one frame per second, beside lists for both splits. */
 export async function makeAvaFolder(options: {
   videos: Record<string, { frames: number; width: number; height: number }>;
   annotations: string[];

@@ -16,7 +16,7 @@ export interface Row {
 }
 
 export interface Files {
-  truth: Row[];
+  groundTruth: Row[];
   predictions: Row[];
   labels: number[];
   excluded?: string;
@@ -31,9 +31,9 @@ export const csv = (rows: readonly Row[]) =>
   );
 export const lines = (rows: readonly string[]) => rows.map((row) => `${row}\n`).join('');
 
-export function truthFiles({ truth, labels, excluded }: Files) {
+export function truthFiles({ groundTruth, labels, excluded }: Files) {
   return {
-    groundTruth: [file('gt.csv', lines(csv(truth)))],
+    groundTruth: [file('gt.csv', lines(csv(groundTruth)))],
     labelMap: file('map.pbtxt', labels.map((id) => `item { name: "action ${id}" id: ${id} }\n`).join('')),
     exclude: excluded === undefined ? undefined : file('excluded.csv', excluded),
   };
@@ -52,7 +52,7 @@ export const SECONDS = Array.from({ length: 29 }, (_, i) => 902 + i);
 /** Three videos of 29 key frames with two people, and predictions near them that find most. */
 export function fitting(videos: readonly string[] = VIDEOS, seconds: readonly number[] = SECONDS): Files {
   const rng = Rng.forName(0, 'mismatch');
-  const truth: Row[] = [];
+  const groundTruth: Row[] = [];
   const predictions: Row[] = [];
   for (const video of videos) {
     for (const second of seconds) {
@@ -60,27 +60,27 @@ export function fitting(videos: readonly string[] = VIDEOS, seconds: readonly nu
         const [x, y] = [rng.uniformBetween(0, 0.6), rng.uniformBetween(0, 0.4)];
         const box = rounded([x, y, x + rng.uniformBetween(0.15, 0.4), y + rng.uniformBetween(0.3, 0.6)]);
         const id = 1 + rng.int(3);
-        truth.push({ video, second, box, id, last: person });
+        groundTruth.push({ video, second, box, id, last: person });
         const near = rounded(box.map((value) => value + rng.uniformBetween(-0.01, 0.01)));
         predictions.push({ video, second, box: near, id, last: rng.uniform().toFixed(5) });
       }
     }
   }
-  return { truth, predictions, labels: [1, 2, 3] };
+  return { groundTruth, predictions, labels: [1, 2, 3] };
 }
 
 export const rounded = (box: number[]) => box.map((value) => Number(value.toFixed(5))) as Box;
 
-/** The files with changed predictions or truth. */
+/** The files with changed predictions or groundTruth. */
 export function changed(
   files: Files,
-  changes: { predictions?: (row: Row) => Row; truth?: (row: Row) => Row },
+  changes: { predictions?: (row: Row) => Row; groundTruth?: (row: Row) => Row },
 ): Files {
   const same = (row: Row) => row;
   return {
     ...files,
     predictions: files.predictions.map(changes.predictions ?? same),
-    truth: files.truth.map(changes.truth ?? same),
+    groundTruth: files.groundTruth.map(changes.groundTruth ?? same),
   };
 }
 

@@ -5,10 +5,10 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../../test/support/ava_folder.js';
-import { cmykJpeg, cmykTiff } from '../../../test/support/pictures.js';
+import { cmykJpeg, cmykTiff } from '../../../test/support/images.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
 import { type ClipSource, loadClip } from './clip.js';
-import { decodePicture, getSequence } from './frames.js';
+import { decodeImage, getSequence } from './frames.js';
 import type { TransformSettings } from './transforms.js';
 
 describe('getSequence', () => {
@@ -41,14 +41,14 @@ const source = () => sharp(rgb, { raw: { width, height, channels: 3 } });
 async function decode(name: string, bytes: Uint8Array) {
   const path = join(temporaryFolder(), name);
   writeFileSync(path, bytes);
-  return decodePicture(path, 'video v, second 902');
+  return decodeImage(path, 'video v, second 902');
 }
 
-describe('decodePicture', () => {
+describe('decodeImage', () => {
   it('reads RGB', async () => {
-    const picture = await decode('a.png', await source().png().toBuffer());
-    expect([picture.height, picture.width]).toEqual([height, width]);
-    expect([...picture.data]).toEqual([...rgb]);
+    const image = await decode('a.png', await source().png().toBuffer());
+    expect([image.height, image.width]).toEqual([height, width]);
+    expect([...image.data]).toEqual([...rgb]);
   });
 
   it('drops alpha without blending', async () => {
@@ -90,13 +90,13 @@ describe('decodePicture', () => {
 
   it('applies the EXIF orientation', async () => {
     const turned = await source().withMetadata({ orientation: 6 }).png().toBuffer();
-    const picture = await decode('a.png', turned);
-    expect([picture.height, picture.width]).toEqual([width, height]);
+    const image = await decode('a.png', turned);
+    expect([image.height, image.width]).toEqual([width, height]);
     // A quarter turn clockwise: the first row of the result is the first column of the file, from the bottom up.
     const column = Array.from({ length: height }, (_, y) => [
       ...rgb.subarray((height - 1 - y) * width * 3).subarray(0, 3),
     ]);
-    expect([...picture.data.subarray(0, height * 3)]).toEqual(column.flat());
+    expect([...image.data.subarray(0, height * 3)]).toEqual(column.flat());
   });
 
   it('ignores colour profiles', async () => {
@@ -145,7 +145,7 @@ describe('decodePicture', () => {
   });
 });
 
-describe('a clip of pictures that are stored in different ways', () => {
+describe('a clip of images that are stored in different ways', () => {
   const size = 8;
   const pixels = Uint8Array.from({ length: size * size * 3 }, (_, i) => (i * 29) & 255);
   const grey = Uint8Array.from({ length: size * size }, (_, i) => i * 4);

@@ -1,11 +1,13 @@
-/** @file Which frames make up a clip, and reading them from picture files. */
+/** @file The frame numbers of a clip, and decoding of image files. */
 import { open } from 'node:fs/promises';
 import sharp from 'sharp';
+import { bytesOf } from '../../files/file_bytes.js';
 import { READ } from '../../files/file_pieces.js';
-import { bytesOf, type PictureFormat, pictureFormat, readJpegHeader } from '../../media/image_header.js';
-import { pictureError } from './image_problem.js';
+import { readJpegHeader } from '../../media/image_header.js';
+import { type ImageFormat, imageFormat } from '../../media/signatures.js';
+import { imageError } from './image_problem.js';
 
-// Many pictures are decoded at once, so one thread each is fastest.
+// Many images are decoded at the same time, so one thread per image is fastest.
 sharp.concurrency(1);
 
 /**
@@ -20,41 +22,41 @@ export function getSequence(center: number, halfLength: number, rate: number, nu
   return sequence;
 }
 
-export interface Picture {
+export interface RgbImage {
   readonly height: number;
   readonly width: number;
   /** RGB, [height, width, 3]. */
   readonly data: Uint8Array;
 }
 
-// Embedded colour profiles are ignored and the EXIF orientation is applied: what cv2.imread does.
+// Like cv2.imread, ignore embedded colour profiles and apply the EXIF orientation.
 const INPUT = { ignoreIcc: true, autoOrient: true } as const;
 
-/** Most frames are not larger, so they are read at once. */
+/** Most frames are smaller, so one read is enough for them. */
 const FIRST_BYTES = 64 * 1024;
 
 /**
- * Decodes a picture file to RGB with the very bytes of cv2.imread: grey becomes three equal channels, alpha is dropped,
- * 16 bits are cut to 8. Throws DataError that names the file and `what`, e.g. the video and second it belongs to, and
- * says what the file is where it is no whole picture.
+ * Decodes an image file to RGB with exactly the bytes of cv2.imread: grey becomes three equal channels, alpha is dropped,
+ * 16 bits are cut to 8. Throws DataError, which names the file and `what` (e.g. the video and second it belongs to) and
+ * says what is wrong with the file.
  */
-export async function decodePicture(path: string, what: string): Promise<Picture> {
+export async function decodeImage(path: string, what: string): Promise<RgbImage> {
   try {
-    return await decodeBytes(await readPicture(path));
+    return await decodeBytes(await readImage(path));
   } catch (error) {
-    throw pictureError(path, what, error);
+    throw imageError(path, what, error);
   }
 }
 
-/** All bytes of a picture file; an Error for what is no picture, before the rest of it is read. */
-async function readPicture(path: string): Promise<Buffer> {
+/** All bytes of an image file. Throws Error for any other file before reading the rest of it. */
+async function readImage(path: string): Promise<Buffer> {
   const file = await open(path, READ);
   try {
     const stats = await file.stat();
-    if (!stats.isFile()) throw new Error('it is no file');
+    if (!stats.isFile()) throw new Error('it is not a file');
     const bytes = Buffer.allocUnsafe(Math.min(stats.size, FIRST_BYTES));
     const { bytesRead } = await file.read(bytes, 0, bytes.length, null);
-    if (pictureFormat(bytesOf(bytes.subarray(0, bytesRead))) === null) throw new Error('it is no picture');
+    if (imageFormat(bytesOf(bytes.subarray(0, bytesRead))) === null) throw new Error('it is not an image');
     if (stats.size <= FIRST_BYTES) return bytes.subarray(0, bytesRead);
     return Buffer.concat([bytes.subarray(0, bytesRead), await file.readFile()]);
   } finally {
@@ -62,9 +64,9 @@ async function readPicture(path: string): Promise<Buffer> {
   }
 }
 
-/** Decodes the bytes of a picture file as `decodePicture` does. Throws the decoder's Error. */
-export async function decodeBytes(bytes: Buffer): Promise<Picture> {
-  const format = pictureFormat(bytesOf(bytes));
+/** Decodes the bytes of an image file as `decodeImage` does. Throws the decoder's Error. */
+export async function decodeBytes(bytes: Buffer): Promise<RgbImage> {
+  const format = imageFormat(bytesOf(bytes));
   const isCmyk = await hasInk(bytes, format);
   const image = sharp(bytes, INPUT);
   const pipeline = isCmyk
@@ -76,14 +78,14 @@ export async function decodeBytes(bytes: Buffer): Promise<Picture> {
   return { height, width, data: isCmyk ? inkToRgb(data, format) : data };
 }
 
-/** Whether the pixels are CMYK or YCCK, which each file says for itself. */
-async function hasInk(bytes: Buffer, format: PictureFormat | null): Promise<boolean> {
+/** Whether the pixels are CMYK or YCCK. */
+async function hasInk(bytes: Buffer, format: ImageFormat | null): Promise<boolean> {
   if (format === 'jpeg') return readJpegHeader(bytesOf(bytes))?.channels === 4;
   return format === 'tiff' && (await sharp(bytes, INPUT).metadata()).space === 'cmyk';
 }
 
-/** OpenCV's conversions of CMYK, one for each format; sharp goes through a colour profile, which gives other colours. */
-function inkToRgb(cmyk: Uint8Array, format: PictureFormat | null): Uint8Array {
+/** Converts CMYK like OpenCV, which has one formula per format; sharp uses a colour profile, which gives other colours. */
+function inkToRgb(cmyk: Uint8Array, format: ImageFormat | null): Uint8Array {
   const rgb = new Uint8Array((cmyk.length / 4) * 3);
   const mix =
     format === 'tiff'

@@ -1,4 +1,4 @@
-/** @file What is said of files that are no whole pictures: one sentence each, wherever they are read. */
+/** @file What is said of files that are no whole images: one sentence each, wherever they are read. */
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import sharp from 'sharp';
@@ -10,27 +10,23 @@ import { showClips } from '../../data_tools/show_clips.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
 import { Rng } from '../../util/random.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
-import { decodePicture } from './frames.js';
-import { pictureError } from './image_problem.js';
-import { readPictureSize } from './image_size.js';
+import { decodeImage } from './frames.js';
+import { imageError } from './image_problem.js';
+import { readImageSize } from './image_size.js';
 
 const { at, file } = temporaryFiles();
 
 const noise = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * i * 7) & 255);
-const picture = () => sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
+const image = () => sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
 const cut = (bytes: Buffer) => bytes.subarray(0, Math.floor(bytes.length * 0.6));
 const latin = (text: string) => Buffer.from(text, 'latin1');
 
 const CONTENTS: [name: string, bytes: Uint8Array, sentence: RegExp][] = [
   ['nothing', Buffer.alloc(0), /^the file is empty \(0 bytes\), .*; extract this frame again$/],
   ['zeros', Buffer.alloc(900), /^the file holds nothing but zeros, .*; extract this frame again$/],
-  [
-    'a cut JPEG',
-    cut(await picture().jpeg().toBuffer()),
-    /^the JPEG picture is cut off: .* \d+ bytes.*again$/,
-  ],
-  ['a cut PNG', cut(await picture().png().toBuffer()), /^the PNG picture is cut off/],
-  ['a cut WebP', cut(await picture().webp().toBuffer()), /^the WebP picture is cut off/],
+  ['a cut JPEG', cut(await image().jpeg().toBuffer()), /^the JPEG image is truncated: .* \d+ bytes.*again$/],
+  ['a cut PNG', cut(await image().png().toBuffer()), /^the PNG image is truncated/],
+  ['a cut WebP', cut(await image().webp().toBuffer()), /^the WebP image is truncated/],
   [
     'a web page',
     latin('\n<!DOCTYPE html>\n<html>404</html>'),
@@ -44,14 +40,10 @@ const CONTENTS: [name: string, bytes: Uint8Array, sentence: RegExp][] = [
     /Git LFS pointer.*run git lfs pull/,
   ],
   ['a pointer of annex', latin('/annex/objects/SHA256E-s1\n'), /git-annex pointer.*run git annex get/],
-  ['text', latin('Not found.\n'), /^it is no JPEG, PNG.* but a text that begins with "Not found\.\\n"/],
-  [
-    'a BMP',
-    latin('BM\x36\x10\x0e\0'),
-    /^it is a BMP picture, which cannot be read; convert it to JPEG or PNG/,
-  ],
+  ['text', latin('Not found.\n'), /^it is not a JPEG, PNG.* but a text that begins with "Not found\.\\n"/],
+  ['a BMP', latin('BM\x36\x10\x0e\0'), /^it is a BMP image, which cannot be read; convert it to JPEG or PNG/],
   ['an SVG', latin('<svg xmlns="http://www.w3.org/2000/svg"/>'), /^it is an SVG drawing/],
-  ['a HEIC', latin('\0\0\0\x18ftypheic\0\0\0\0'), /^it is a HEIC picture/],
+  ['a HEIC', latin('\0\0\0\x18ftypheic\0\0\0\0'), /^it is a HEIC image/],
   [
     'a video',
     latin('\0\0\0\x18ftypisom\0\0\0\0'),
@@ -64,75 +56,75 @@ const CONTENTS: [name: string, bytes: Uint8Array, sentence: RegExp][] = [
 
 const sentenceOf = (error: unknown) => String((error as Error).message).replace(/^\S+: [^:]+: /, '');
 
-describe('a file that is no whole picture', () => {
+describe('a file that is not a complete image', () => {
   it.each(CONTENTS)(
-    'but %s is called so by the reader, the drawer and whoever asks for sizes',
+    'but %s is named by decoding, drawing and reading of sizes',
     async (_, bytes, sentence) => {
       const path = at('frame_000001.jpg');
       writeFileSync(path, bytes);
-      const error = await decodePicture(path, 'video v, second 902').catch((e) => e);
+      const error = await decodeImage(path, 'video v, second 902').catch((e) => e);
       expect(error).toMatchObject({ name: 'DataError', exitCode: 3 });
       expect(error.message.startsWith(`${path}: video v, second 902: `)).toBe(true);
       expect(sentenceOf(error)).toMatch(sentence);
       const drawn = await drawBoxes(path, []).catch((e) => e);
       expect(sentenceOf(drawn)).toBe(sentenceOf(error));
-      // A cut picture may well have a header.
-      if (!/cut off/.test(error.message)) {
-        expect(() => readPictureSize(path, 'video v')).toThrow(
+      // A cut image may well have a header.
+      if (!/truncated/.test(error.message)) {
+        expect(() => readImageSize(path, 'video v')).toThrow(
           expect.objectContaining({ message: `${path}: video v: ${sentenceOf(error)}` }),
         );
       }
     },
   );
 
-  it('says one sentence for each of them', async () => {
+  it('has a different sentence for each content', async () => {
     const sentences = new Set<string>();
     for (const [, bytes] of CONTENTS) {
       writeFileSync(at('a.jpg'), bytes);
-      sentences.add(sentenceOf(await decodePicture(at('a.jpg'), 'v').catch((e) => e)));
+      sentences.add(sentenceOf(await decodeImage(at('a.jpg'), 'v').catch((e) => e)));
     }
     expect(sentences.size).toBe(CONTENTS.length);
   });
 
-  it('is told apart from what is no file, without waiting for a pipe', async () => {
+  it('is distinguished from paths that are not files, without waiting for a pipe', async () => {
     const { execFileSync } = await import('node:child_process');
     mkdirSync(at('folder.jpg'));
     symlinkSync('nowhere.jpg', at('link.jpg'));
     execFileSync('mkfifo', [at('pipe.jpg')]);
     const expected = {
       'folder.jpg':
-        'it is a folder, not a picture; extract this frame again under this name, or list the files in the folder',
+        'it is a folder, not an image; extract this frame again under this name, or list the files in the folder',
       'link.jpg':
-        'it is a link to nowhere.jpg, which is missing; put the file there, or replace the link by the file',
-      'pipe.jpg': 'it is a pipe, not a picture; extract this frame again under this name',
+        'it is a link to nowhere.jpg, which is missing; put the file there, or replace the link with the file',
+      'pipe.jpg': 'it is a pipe, not an image; extract this frame again under this name',
       'gone.jpg':
         'the file is missing; extract this frame again, or correct its path in the list that names it',
     };
     for (const [name, sentence] of Object.entries(expected)) {
-      const error = await decodePicture(at(name), 'v').catch((e) => e);
+      const error = await decodeImage(at(name), 'v').catch((e) => e);
       expect(error.message).toBe(`${at(name)}: v: ${sentence}`);
-      expect(() => readPictureSize(at(name), 'v')).toThrow(error.message);
+      expect(() => readImageSize(at(name), 'v')).toThrow(error.message);
     }
   });
 
-  it('is told apart from one that may not be read, or a disk that fails', async () => {
+  it('is distinguished from unreadable files and failing disks', async () => {
     const path = file("it's.jpg", 'anything');
     const failure = (code: string) => Object.assign(new Error(`${code}: open`), { code });
-    expect(pictureError(path, 'v', failure('EACCES')).message).toBe(
+    expect(imageError(path, 'v', failure('EACCES')).message).toBe(
       `${path}: v: you have no permission to read it; let its owner run: chmod a+r '${path.replace("'", "'\\''")}'`,
     );
     mkdirSync(at('closed'));
-    expect(pictureError(at('closed', 'a.jpg'), 'v', failure('EACCES')).message).toContain(
+    expect(imageError(at('closed', 'a.jpg'), 'v', failure('EACCES')).message).toContain(
       `enter ${at('closed')}; let its owner run: chmod a+rx ${at('closed')}`,
     );
-    writeFileSync(path, await picture().jpeg().toBuffer());
-    expect(pictureError(path, 'v', failure('EIO')).message).toBe(
-      `${path}: v: the file cannot be read: EIO: open; see that its disk or network share is in order`,
+    writeFileSync(path, await image().jpeg().toBuffer());
+    expect(imageError(path, 'v', failure('EIO')).message).toBe(
+      `${path}: v: the file cannot be read: EIO: open; check its disk or network share`,
     );
   });
 });
 
-describe('a frame of a data set that is no whole picture', () => {
+describe('a frame of a data set that is not a complete image', () => {
   const BOX = '0.1,0.2,0.5,0.8';
   const make = () =>
     makeAvaFolder({
@@ -165,7 +157,7 @@ describe('a frame of a data set that is no whole picture', () => {
         rmSync(path);
         mkdirSync(path);
       },
-      'it is a folder, not a picture',
+      'it is a folder, not an image',
     ],
   ];
 
@@ -186,7 +178,7 @@ describe('a frame of a data set that is no whole picture', () => {
       damage(ava.framePath('a', 2));
       const said = await saidByTraining(ava);
       expect(said.startsWith(sentence)).toBe(true);
-      const { findings } = await checkData(ava.config(), true, { begin() {}, advance() {} });
+      const { findings } = await checkData(ava.config(), { deep: true });
       const errors = findings.filter(({ kind, split }) => split === 'train' && /frame|picture/.test(kind));
       expect(
         errors.flatMap(({ examples }) => examples.map((example) => sentenceOf({ message: example }))),
@@ -196,7 +188,7 @@ describe('a frame of a data set that is no whole picture', () => {
     },
   );
 
-  it('may be a link to a picture', async () => {
+  it('is not reported for a link to an image', async () => {
     const ava = await make();
     const path = ava.framePath('a', 2);
     writeFileSync(at('elsewhere.jpg'), readFileSync(path));

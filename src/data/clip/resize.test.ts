@@ -14,11 +14,11 @@ function resized(
   mirror = false,
 ): Uint8Array {
   const to = new Uint8Array(toH * toW * 3);
-  new Resizer(h, w, toH, toW, mirror).resize(from, to);
+  new Resizer({ height: h, width: w }, { height: toH, width: toW }, { mirror }).resize(from, to);
   return to;
 }
 
-const pictures = fc
+const images = fc
   .tuple(sizes, sizes, sizes, sizes)
   .chain(([h, w, toH, toW]) =>
     fc.tuple(
@@ -51,7 +51,7 @@ function exact(from: Uint8Array, h: number, w: number, toH: number, toW: number)
 describe('Resizer', () => {
   it('is within one grey level of exact interpolation', () => {
     fc.assert(
-      fc.property(pictures, ([[h, w, toH, toW], from]) => {
+      fc.property(images, ([[h, w, toH, toW], from]) => {
         const ours = resized(from, h, w, toH, toW);
         const want = exact(from, h, w, toH, toW);
         for (let i = 0; i < ours.length; i++) expect(Math.abs(ours[i] - want[i])).toBeLessThanOrEqual(1);
@@ -59,7 +59,7 @@ describe('Resizer', () => {
     );
   });
 
-  it('keeps a flat picture flat, black and white included', () => {
+  it('keeps a flat image flat, black and white included', () => {
     fc.assert(
       fc.property(sizes, sizes, sizes, sizes, fc.integer({ min: 0, max: 255 }), (h, w, toH, toW, value) => {
         const flat = resized(new Uint8Array(h * w * 3).fill(value), h, w, toH, toW);
@@ -68,9 +68,9 @@ describe('Resizer', () => {
     );
   });
 
-  it('mirrors the resized picture, and twice is none', () => {
+  it('mirrors the resized image, and twice is none', () => {
     fc.assert(
-      fc.property(pictures, ([[h, w, toH, toW], from]) => {
+      fc.property(images, ([[h, w, toH, toW], from]) => {
         const plain = resized(from, h, w, toH, toW);
         const mirrored = resized(from, h, w, toH, toW, true);
         for (let y = 0; y < toH; y++) {
@@ -88,16 +88,16 @@ describe('Resizer', () => {
 
   it('copies equal sizes', () => {
     fc.assert(
-      fc.property(pictures, ([[h, w], from]) => {
+      fc.property(images, ([[h, w], from]) => {
         expect(resized(from, h, w, h, w)).toEqual(from);
       }),
     );
   });
 
-  it('gives the same picture again from the same resizer, at an offset', () => {
+  it('gives the same image again from the same resizer, at an offset', () => {
     const from = Uint8Array.from({ length: 7 * 5 * 3 }, (_, i) => (i * 73) & 255);
     const other = from.map((value) => 255 - value);
-    const resizer = new Resizer(7, 5, 9, 11);
+    const resizer = new Resizer({ height: 7, width: 5 }, { height: 9, width: 11 });
     const bytes = 9 * 11 * 3;
     const to = new Uint8Array(3 * bytes);
     resizer.resize(from, to, 0);

@@ -1,7 +1,8 @@
-/** @file Bilinear resizing of 8-bit pictures with the very numbers of OpenCV's INTER_LINEAR. */
+/** @file Bilinear resizing of 8-bit images with exactly the numbers of OpenCV's INTER_LINEAR. */
+import type { Size } from '../../media/image_header.js';
 
-// OpenCV's fixed point for 8-bit pictures: weights have 11 bits; 4 bits of a horizontal sum are dropped before it is
-// multiplied by the vertical weight, then 16 of the product, and 2 (rounded) of the sum of both rows.
+// OpenCV's fixed point for 8-bit images: weights have 11 bits; a horizontal sum loses 4 bits before its multiplication
+// with the vertical weight, the product loses 16, and the sum of both rows loses 2 (rounded).
 const WEIGHT_ONE = 2048;
 
 /** Source positions and weights of one axis. */
@@ -21,7 +22,7 @@ function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-function makeAxis(from: number, to: number, clampFraction: boolean): Axis {
+function makeAxis(kind: 'rows' | 'columns', from: number, to: number): Axis {
   const axis = {
     first: new Int32Array(to),
     second: new Int32Array(to),
@@ -33,8 +34,8 @@ function makeAxis(from: number, to: number, clampFraction: boolean): Axis {
     const position = Math.fround((i + 0.5) * scale - 0.5);
     let index = Math.floor(position);
     let fraction = Math.fround(position - index);
-    // Columns take the border pixel alone; rows keep their weights, and both of their indices end at the border.
-    if (clampFraction && (index < 0 || index >= from - 1)) {
+    // Columns at the border use the border pixel only; rows keep their weights, with both indices at the border.
+    if (kind === 'columns' && (index < 0 || index >= from - 1)) {
       index = index < 0 ? 0 : from - 1;
       fraction = 0;
     }
@@ -47,7 +48,7 @@ function makeAxis(from: number, to: number, clampFraction: boolean): Axis {
 }
 
 /**
- * Resizes pictures of one size to another, optionally mirrored left to right; equal sizes copy exactly. Tables and row
+ * Resizes images from one size to another, optionally mirrored left to right; equal sizes copy exactly. Its tables and row
  * buffers are made once, so use one resizer for all frames of a clip.
  */
 export class Resizer {
@@ -58,61 +59,62 @@ export class Resizer {
   readonly #secondWeight: Int32Array;
   readonly #sums: [Int32Array, Int32Array];
 
+  readonly #mirror: boolean;
+
   constructor(
-    readonly fromHeight: number,
-    readonly fromWidth: number,
-    readonly toHeight: number,
-    readonly toWidth: number,
-    readonly mirror = false,
+    readonly from: Size,
+    readonly to: Size,
+    { mirror = false }: { mirror?: boolean } = {},
   ) {
-    this.#rows = makeAxis(fromHeight, toHeight, false);
-    const columns = makeAxis(fromWidth, toWidth, true);
+    this.#mirror = mirror;
+    this.#rows = makeAxis('rows', from.height, to.height);
+    const columns = makeAxis('columns', from.width, to.width);
     const order = <T extends Int32Array>(values: T): T => (mirror ? values.reverse() : values);
     this.#firstOffset = order(columns.first.map((column) => column * 3));
     this.#secondOffset = order(columns.second.map((column) => column * 3));
     this.#firstWeight = order(columns.firstWeight);
     this.#secondWeight = order(columns.secondWeight);
-    this.#sums = [new Int32Array(toWidth * 3), new Int32Array(toWidth * 3)];
+    this.#sums = [new Int32Array(to.width * 3), new Int32Array(to.width * 3)];
   }
 
-  /** Reads a picture [fromHeight, fromWidth, 3] and writes [toHeight, toWidth, 3] into `to` at `offset`. */
-  resize(from: Uint8Array, to: Uint8Array, offset = 0): void {
-    if (this.fromHeight === this.toHeight && this.fromWidth === this.toWidth) {
-      this.#copy(from, to, offset);
+  /** Reads an image [from.height, from.width, 3] and writes [to.height, to.width, 3] into `result` at `offset`. */
+  resize(image: Uint8Array, result: Uint8Array, offset = 0): void {
+    if (this.from.height === this.to.height && this.from.width === this.to.width) {
+      this.#copy(image, result, offset);
       return;
     }
     const { first, second, firstWeight, secondWeight } = this.#rows;
     let [upper, lower] = this.#sums;
-    // Which source rows the two buffers hold the horizontal sums of.
+    // Source rows whose horizontal sums are in the two buffers.
     let upperRow = -1;
     let lowerRow = -1;
-    const rowBytes = this.toWidth * 3;
+    const rowBytes = this.to.width * 3;
     let out = offset;
-    for (let y = 0; y < this.toHeight; y++) {
+    for (let y = 0; y < this.to.height; y++) {
       if (first[y] === lowerRow) {
         [upper, lower] = [lower, upper];
         [upperRow, lowerRow] = [lowerRow, upperRow];
       }
       if (first[y] !== upperRow) {
-        this.#sumRow(from, first[y], upper);
+        this.#sumRow(image, first[y], upper);
         upperRow = first[y];
       }
       if (second[y] !== lowerRow) {
-        this.#sumRow(from, second[y], lower);
+        this.#sumRow(image, second[y], lower);
         lowerRow = second[y];
       }
       const b0 = firstWeight[y];
       const b1 = secondWeight[y];
       for (let i = 0; i < rowBytes; i++) {
-        to[out++] = (((b0 * (upper[i] >> 4)) >> 16) + ((b1 * (lower[i] >> 4)) >> 16) + 2) >> 2;
+        result[out++] = (((b0 * (upper[i] >> 4)) >> 16) + ((b1 * (lower[i] >> 4)) >> 16) + 2) >> 2;
       }
     }
   }
 
   /** The horizontal sums of source row `y`, shifted left by 11 bits. */
-  #sumRow(from: Uint8Array, y: number, sums: Int32Array): void {
-    const row = y * this.fromWidth * 3;
-    const width = this.toWidth;
+  #sumRow(image: Uint8Array, y: number, sums: Int32Array): void {
+    const row = y * this.from.width * 3;
+    const width = this.to.width;
     const firstOffset = this.#firstOffset;
     const secondOffset = this.#secondOffset;
     const firstWeight = this.#firstWeight;
@@ -122,24 +124,24 @@ export class Resizer {
       const b = row + secondOffset[x];
       const wa = firstWeight[x];
       const wb = secondWeight[x];
-      sums[i] = from[a] * wa + from[b] * wb;
-      sums[i + 1] = from[a + 1] * wa + from[b + 1] * wb;
-      sums[i + 2] = from[a + 2] * wa + from[b + 2] * wb;
+      sums[i] = image[a] * wa + image[b] * wb;
+      sums[i + 1] = image[a + 1] * wa + image[b + 1] * wb;
+      sums[i + 2] = image[a + 2] * wa + image[b + 2] * wb;
     }
   }
 
-  #copy(from: Uint8Array, to: Uint8Array, offset: number): void {
-    if (!this.mirror) {
-      to.set(from, offset);
+  #copy(image: Uint8Array, result: Uint8Array, offset: number): void {
+    if (!this.#mirror) {
+      result.set(image, offset);
       return;
     }
-    const rowBytes = this.toWidth * 3;
+    const rowBytes = this.to.width * 3;
     let out = offset;
-    for (let y = 0; y < this.toHeight; y++) {
+    for (let y = 0; y < this.to.height; y++) {
       for (let at = (y + 1) * rowBytes - 3; at >= y * rowBytes; at -= 3, out += 3) {
-        to[out] = from[at];
-        to[out + 1] = from[at + 1];
-        to[out + 2] = from[at + 2];
+        result[out] = image[at];
+        result[out + 1] = image[at + 1];
+        result[out + 2] = image[at + 2];
       }
     }
   }

@@ -34,7 +34,7 @@ describe('transformBoxes', () => {
     .tuple(...[0, 1, 2, 3].map(() => fc.double({ min: -1, max: 2, noNaN: true })))
     .map(([a, b, c, d]) => [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)]);
 
-  it('keeps boxes inside the picture and their corners in order', () => {
+  it('keeps boxes inside the image and their corners in order', () => {
     fc.assert(
       fc.property(
         size,
@@ -43,7 +43,7 @@ describe('transformBoxes', () => {
         fc.boolean(),
         (from, scale, boxes, flip) => {
           const to = scaledSize(from, scale);
-          const result = transformBoxes(boxes, from, to, flip);
+          const result = transformBoxes(boxes, { from, to, flip });
           expect(result.length).toBe(boxes.length * 4);
           for (let i = 0; i < result.length; i += 4) {
             const [x1, y1, x2, y2] = result.subarray(i, i + 4);
@@ -57,19 +57,18 @@ describe('transformBoxes', () => {
 
   it('flips x to width − x − 1', () => {
     const from = { height: 100, width: 200 };
-    const plain = transformBoxes([[0.1, 0.2, 0.3, 0.4]], from, from, false);
-    const flipped = transformBoxes([[0.1, 0.2, 0.3, 0.4]], from, from, true);
+    const plain = transformBoxes([[0.1, 0.2, 0.3, 0.4]], { from, to: from, flip: false });
+    const flipped = transformBoxes([[0.1, 0.2, 0.3, 0.4]], { from, to: from, flip: true });
     expect([...plain]).toEqual([20, 20, 60, 40]);
     expect([...flipped]).toEqual([139, 20, 179, 40]);
   });
 
   it('scales both axes by the ratio of the short side', () => {
-    const boxes = transformBoxes(
-      [[0, 0, 0.5, 0.5]],
-      { height: 48, width: 64 },
-      { height: 32, width: 43 },
-      false,
-    );
+    const boxes = transformBoxes([[0, 0, 0.5, 0.5]], {
+      from: { height: 48, width: 64 },
+      to: { height: 32, width: 43 },
+      flip: false,
+    });
     expect([...boxes]).toEqual([0, 0, (32 * 32) / 48, 16].map(Math.fround));
   });
 });
@@ -115,25 +114,25 @@ describe('drawAugmentation', () => {
   });
 });
 
-/** The official steps one after the other on a float picture in B, G, R order, [pixels][3]. */
+/** The official steps one after the other on a float image in B, G, R order, [pixels][3]. */
 function stepByStep(frame: Uint8Array, settings: TransformSettings, augmentation: Augmentation): number[][] {
-  let picture: number[][] = [];
+  let image: number[][] = [];
   for (let i = 0; i < frame.length; i += 3)
-    picture.push([frame[i + 2], frame[i + 1], frame[i]].map((v) => v / 255));
+    image.push([frame[i + 2], frame[i + 1], frame[i]].map((v) => v / 255));
   const grey = (pixel: number[]) => 0.299 * pixel[2] + 0.587 * pixel[1] + 0.114 * pixel[0];
   for (const { kind, alpha } of augmentation.jitter) {
-    const mean = picture.reduce((sum, pixel) => sum + grey(pixel), 0) / picture.length;
-    picture = picture.map((pixel) => {
+    const mean = image.reduce((sum, pixel) => sum + grey(pixel), 0) / image.length;
+    image = image.map((pixel) => {
       const other = kind === 'brightness' ? 0 : kind === 'contrast' ? mean : grey(pixel);
       return pixel.map((value) => value * alpha + other * (1 - alpha));
     });
   }
-  picture = picture.map((pixel) =>
+  image = image.map((pixel) =>
     pixel.map(
       (value, c) => (value + (augmentation.lighting?.[2 - c] ?? 0) - settings.mean[c]) / settings.std[c],
     ),
   );
-  return settings.bgr ? picture : picture.map((pixel) => pixel.reverse());
+  return settings.bgr ? image : image.map((pixel) => pixel.reverse());
 }
 
 describe('colours', () => {
@@ -158,7 +157,7 @@ describe('colours', () => {
       const augmentation = drawAugmentation(settings, new Rng(seed));
       const colours = makeColourMap(settings, augmentation, frames, numFrames);
       const video = new Float32Array(frames.length);
-      writeVideo({ numFrames, height, width, frames, colours } as Clip, video, 0, height, width);
+      writeVideo({ numFrames, height, width, frames, colours } as Clip, video, { offset: 0, height, width });
       const bytes = height * width * 3;
       const want = [0, 1].flatMap((t) =>
         stepByStep(frames.subarray(t * bytes, (t + 1) * bytes), settings, augmentation),

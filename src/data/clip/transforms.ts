@@ -1,4 +1,5 @@
-/** @file What happens to a clip between decoding and the model: size, flip, colours, normalisation, and its boxes. */
+/** @file Transforms of a clip between decoding and the model: size, flip, colours, normalisation, and its boxes. */
+import type { Size } from '../../media/image_header.js';
 import type { Rng } from '../../util/random.js';
 import type { DataConfig, Split } from '../data_config.js';
 
@@ -17,10 +18,10 @@ export interface TransformSettings {
     readonly eigenvalues: readonly number[];
     readonly eigenvectors: readonly (readonly number[])[];
   } | null;
-  /** In BGR order, whatever the order of the result. */
+  /** Mean and standard deviation in BGR order, whatever the order of the result. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** The result's channels are B, G, R. */
+  /** Whether the channels of the result are B, G, R. */
   readonly bgr: boolean;
 }
 
@@ -46,9 +47,9 @@ type JitterStep = { readonly kind: 'brightness' | 'contrast' | 'saturation'; rea
 export interface Augmentation {
   readonly minScale: number;
   readonly flip: boolean;
-  /** In the order of application. */
+  /** Steps in the order of application. */
   readonly jitter: readonly JitterStep[];
-  /** What PCA lighting adds to R, G, B in 0…1. */
+  /** Values that PCA lighting adds to R, G, B in 0…1. */
   readonly lighting: readonly number[] | null;
 }
 
@@ -71,26 +72,19 @@ export function drawAugmentation(settings: TransformSettings, rng: Rng): Augment
   return { minScale, flip, jitter, lighting };
 }
 
-export interface Size {
-  readonly height: number;
-  readonly width: number;
-}
-
-/** The size whose short side is `minScale`; the long side is rounded to the nearest. */
+/** The size whose short side is `minScale`; the long side is rounded. */
 export function scaledSize({ height, width }: Size, minScale: number): Size {
   return width < height
     ? { height: Math.floor((height / width) * minScale + 0.5), width: minScale }
     : { height: minScale, width: Math.floor((width / height) * minScale + 0.5) };
 }
 
-/** Boxes in fractions of the picture → pixels x1, y1, x2, y2 of the resized, perhaps mirrored picture, [n, 4]. */
+/** Boxes in fractions of the image → pixels x1, y1, x2, y2 of the resized and perhaps flipped image, [n, 4]. */
 export function transformBoxes(
   boxes: readonly (readonly number[])[],
-  from: Size,
-  to: Size,
-  flip: boolean,
+  { from, to, flip }: { readonly from: Size; readonly to: Size; readonly flip: boolean },
 ): Float32Array {
-  // One ratio for both axes, that of the short side, though the long side was rounded: so the official code.
+  // Like the official code, use the ratio of the short side for both axes, although the long side was rounded.
   const [numerator, denominator] =
     from.width < from.height ? [to.width, from.width] : [to.height, from.height];
   const clip = (value: number, size: number) => Math.min(size - 1, Math.max(0, value));
@@ -112,16 +106,16 @@ export function transformBoxes(
 }
 
 /**
- * From an 8-bit RGB pixel to the model's input. Either a table of 256 values per channel of the result, or, where
- * contrast or saturation mix the channels, a matrix for all frames and an offset per frame.
+ * Map from an 8-bit RGB pixel to the model's input: a table of 256 values per channel of the result or, if jitter mixes the
+ * channels, a matrix for all frames and an offset per frame.
  */
 export type ColourMap =
   | { readonly kind: 'table'; readonly order: readonly number[]; readonly table: Float32Array }
   | { readonly kind: 'affine'; readonly matrix: Float64Array; readonly offsets: Float64Array };
 
 /**
- * Colour jitter, PCA lighting and normalisation of a clip in one map.
- * @param frames RGB, [numFrames, height, width, 3]; read only where the jitter needs each frame's mean.
+ * Combines colour jitter, PCA lighting and normalisation of a clip.
+ * @param frames RGB, [numFrames, height, width, 3]; read only if the jitter needs the mean of each frame.
  */
 export function makeColourMap(
   settings: TransformSettings,
@@ -151,7 +145,7 @@ export function makeColourMap(
   return { kind: 'affine', matrix, offsets };
 }
 
-/** float32 rounding after each operation, as numpy does it. */
+/** The table of a map without jitter, rounded to float32 after each operation like numpy. */
 function makeTable(
   order: readonly number[],
   mean: readonly number[],
@@ -169,7 +163,7 @@ function makeTable(
   return table;
 }
 
-/** Mean of R, G, B in 0…1. */
+/** Means of R, G, B in 0…1. */
 function channelMeans(frame: Uint8Array): number[] {
   let red = 0;
   let green = 0;
@@ -194,7 +188,7 @@ function composeJitter(steps: readonly JitterStep[], means: readonly number[]) {
   ];
   let offset = [0, 0, 0];
   for (const { kind, alpha } of steps) {
-    // Each blends the picture with another: black, its mean grey, or its grey version.
+    // Each step blends the image with black, with its mean grey, or with its grey version.
     const rest = 1 - alpha;
     const greyRow = [0, 1, 2].map((k) => luma(linear.map((row) => row[k])));
     const greyOffset = luma(offset);

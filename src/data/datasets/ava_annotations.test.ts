@@ -76,7 +76,7 @@ describe('readAnnotations', () => {
     [
       'pixels',
       'v,0902,10,20,100,200,5,1',
-      /fractions of the picture's size, from 0 to 1; 10 is none \(box 10,20,100,200\)/,
+      /fractions of the image's size, from 0 to 1; 10 is not \(box 10,20,100,200\)/,
     ],
     ['action 0', 'v,0902,0.1,0.1,0.9,0.9,0,1', /action id must be a whole number from 1 to 80 .*found "0"/],
     ['action 81', 'v,0902,0.1,0.1,0.9,0.9,81,1', /from 1 to 80/],

@@ -1,29 +1,24 @@
-/** @file AVA box annotations: csv files, and the key frames that follow from them. */
+/** @file AVA's box annotations: csv files, and the key frames that they define. */
 import { countOf } from '../../util/progress.js';
 import { annotationPath, type DataConfig, type Split } from '../data_config.js';
-import {
-  collectUnreadable,
-  type ProblemKind,
-  type ProblemSink,
-  Problems,
-  quote,
-  readLines,
-} from '../text_lines.js';
-import { headerProblem, separatorProblem } from './csv_form.js';
+import { collectUnreadable, type ProblemKind, type ProblemSink, Problems, quote } from '../problems.js';
+import { readLines } from '../read_lines.js';
+import { AVA_COLUMNS, parseAvaRow } from './ava_row.js';
+import { headerProblem, separatorProblem, splitCsv } from './csv.js';
 
 /** AVA annotates the seconds 902…1798 of a film; frame 0 of a frame list is second 900. */
 export const FIRST_SECOND = 902;
 export const LAST_SECOND = 1798;
 export const SECOND_OF_FRAME_0 = 900;
 
-/** Farther outside the picture than this, coordinates are no fractions of its size but something else. */
-export const LOWEST_COORDINATE = -1;
-export const HIGHEST_COORDINATE = 2;
+/** Coordinates beyond these are not fractions of an image's size but something else. */
+export const MIN_COORDINATE = -1;
+export const MAX_COORDINATE = 2;
 
 export interface AnnotatedBox {
-  /** x1, y1, x2, y2 as fractions of the picture's width and height; may reach beyond 0…1. */
+  /** x1, y1, x2, y2 as fractions of the image's width and height; may reach beyond 0…1. */
   readonly coordinates: readonly [number, number, number, number];
-  /** Action ids, 1-based, each once; none for a person without a listed action. */
+  /** Distinct 1-based action ids; empty for a person without a listed action. */
   readonly labels: number[];
 }
 
@@ -44,8 +39,8 @@ export interface Annotations {
 }
 
 /**
- * Reads the box lists of a split: `video,second,x1,y1,x2,y2,action id[,person id]`, no header. Rows whose four
- * coordinates have the same text are one box with several labels. Throws DataError with file and line.
+ * Reads the box lists of a split: `video,second,x1,y1,x2,y2,action id[,person id]`, no header. Rows with the same text of
+ * all four coordinates are one box with several labels. Throws DataError with file and line.
  */
 export function readAnnotations(cfg: DataConfig, split: Split): Annotations {
   const problems = new Problems();
@@ -63,185 +58,190 @@ export function annotationFiles(cfg: DataConfig, split: Split): { key: string; f
   return { key, files: names.map((name) => annotationPath(cfg, name)) };
 }
 
-/**
- * The same for files with mistakes: they go to `problems`, and what is right is returned. `onRow` sees the rows that
- * could be read, also those that are skipped.
- */
+/** How a row is used: `repeated` adds nothing to an earlier row, `outside` is skipped because of its second. */
+export type RowUse = 'new' | 'repeated' | 'outside';
+
+export interface AnnotationRow {
+  readonly video: string;
+  readonly second: number;
+  readonly boxText: string;
+  readonly coordinates: readonly [number, number, number, number];
+  readonly label: number | null;
+  /** Text of the eighth column. */
+  readonly person: string | undefined;
+}
+
+/** Called for each row that can be read, including skipped ones; `at` is its `file:line`. */
+export type OnAnnotationRow = (row: AnnotationRow, use: RowUse, at: string) => void;
+
+/** Reads the box lists of a split, reports mistakes to `problems` and returns the correct rows. */
 export function scanAnnotations(
   cfg: DataConfig,
   split: Split,
   problems: ProblemSink,
-  onRow?: (row: AnnotationRow, use: RowUse, file: string, lineNumber: number) => void,
+  onRow?: OnAnnotationRow,
 ): Annotations {
   const { key, files } = annotationFiles(cfg, split);
-  const numClasses = cfg.MODEL.STM.ACTION_CLASSES;
-  const videos = new Map<string, VideoAnnotations & { rows: number }>();
-  const warnings: string[] = [];
-  let outside = 0;
-  let firstOutside = '';
-  let repeats = 0;
-  let firstRepeat = '';
-  const readFile = (file: string) => {
+  const scanner = new AnnotationScanner(cfg.MODEL.STM.ACTION_CLASSES, problems, onRow);
+  for (const file of files) collectUnreadable(problems, () => scanner.read(file, key));
+  return scanner.finish(files);
+}
+
+const RANGE = `${FIRST_SECOND}…${LAST_SECOND}`;
+
+/** A number of rows, and where the first of them is. */
+interface Occurrences {
+  count: number;
+  first: string;
+}
+
+function addTo(occurrences: Occurrences, at: string): void {
+  if (occurrences.count++ === 0) occurrences.first = at;
+}
+
+class AnnotationScanner {
+  readonly #videos = new Map<string, VideoAnnotations & { rows: number }>();
+  readonly #outside: Occurrences = { count: 0, first: '' };
+  readonly #repeats: Occurrences = { count: 0, first: '' };
+
+  constructor(
+    private readonly numClasses: number,
+    private readonly problems: ProblemSink,
+    private readonly onRow?: OnAnnotationRow,
+  ) {}
+
+  /** Reads a file; `key` is the setting that names it. */
+  read(file: string, key: string): void {
     let lineNumber = 0;
-    let rows = 0;
+    let isEmpty = true;
     let hasGoodRow = false;
     for (const line of readLines(file, `annotation file (${key})`)) {
       lineNumber++;
       const text = line.trim();
       if (text === '') continue;
-      rows++;
-      const row = parseRow(text, numClasses);
-      if ('kind' in row) {
-        const separators = hasGoodRow ? null : separatorProblem(text, [7, 8]);
-        if (separators !== null) {
-          problems.add(`${file}: ${separators}`, 'columns');
-          return;
-        }
-        const header = headerProblem(text, lineNumber);
-        problems.add(`${file}:${lineNumber}: ${header ?? row.message}`, header ? 'columns' : row.kind);
+      isEmpty = false;
+      const row = parseRow(text, this.numClasses);
+      if (!('kind' in row)) {
+        hasGoodRow = true;
+        this.#add(row, `${file}:${lineNumber}`);
         continue;
       }
-      hasGoodRow = true;
-      if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {
-        if (outside++ === 0) firstOutside = `${file}:${lineNumber}`;
-        onRow?.(row, 'outside', file, lineNumber);
-        continue;
+      const separators = hasGoodRow ? null : separatorProblem(text, AVA_COLUMNS);
+      if (separators !== null) {
+        this.problems.add(`${file}: ${separators}`, 'columns');
+        return;
       }
-      let video = videos.get(row.video);
-      if (!video) {
-        video = { seconds: new Map(), where: `${file}:${lineNumber}`, rows: 0 };
-        videos.set(row.video, video);
-      }
-      video.rows++;
-      let boxes = video.seconds.get(row.second);
-      if (!boxes) {
-        boxes = new Map();
-        video.seconds.set(row.second, boxes);
-      }
-      let box = boxes.get(row.boxText);
-      const repeated = box && (row.label === null || box.labels.includes(row.label));
-      if (repeated && repeats++ === 0) firstRepeat = `${file}:${lineNumber}`;
-      onRow?.(row, repeated ? 'repeated' : 'new', file, lineNumber);
-      if (!box) {
-        box = { coordinates: row.coordinates, labels: [] };
-        boxes.set(row.boxText, box);
-      }
-      if (row.label !== null && !repeated) box.labels.push(row.label);
+      const header = headerProblem(text, lineNumber);
+      this.problems.add(`${file}:${lineNumber}: ${header ?? row.message}`, header ? 'columns' : row.kind);
     }
-    if (rows === 0) problems.add(`${file}: the annotation file (${key}) is empty`, 'empty');
-  };
-  for (const file of files) collectUnreadable(problems, () => readFile(file));
-  const range = `${FIRST_SECOND}…${LAST_SECOND}`;
-  if (videos.size === 0 && problems.count === 0) {
-    problems.add(
-      `${files.join(', ')}: no row has a second inside ${range}, AVA's annotated range (first: ${firstOutside}); ` +
-        `frame 0 of a frame list is second ${SECOND_OF_FRAME_0}`,
-      'out-of-range',
-    );
+    if (isEmpty) this.problems.add(`${file}: the annotation file (${key}) is empty`, 'empty');
   }
-  if (outside > 0) {
-    warnings.push(
-      `${outside} annotation ${outside === 1 ? 'row' : 'rows'} skipped: the second is outside ${range} ` +
-        `(first: ${firstOutside})`,
-    );
+
+  #add(row: AnnotationRow, at: string): void {
+    if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {
+      addTo(this.#outside, at);
+      this.onRow?.(row, 'outside', at);
+      return;
+    }
+    const boxes = this.#boxesOf(row, at);
+    const box = boxes.get(row.boxText);
+    const isRepeated = box !== undefined && (row.label === null || box.labels.includes(row.label));
+    if (isRepeated) addTo(this.#repeats, at);
+    else if (!box)
+      boxes.set(row.boxText, {
+        coordinates: row.coordinates,
+        labels: row.label === null ? [] : [row.label],
+      });
+    else if (row.label !== null) box.labels.push(row.label);
+    this.onRow?.(row, isRepeated ? 'repeated' : 'new', at);
   }
-  const notes =
-    repeats > 0
-      ? [
-          `${countOf(repeats, 'annotation row')} ${repeats === 1 ? 'repeats' : 'repeat'} the box and action of an earlier one (first: ${firstRepeat}) and ${repeats === 1 ? 'adds' : 'add'} nothing`,
-        ]
-      : [];
-  return { videos, files, warnings, notes };
-}
 
-/** What becomes of a row: `repeated` adds nothing to an earlier one, `outside` is skipped for its second. */
-export type RowUse = 'new' | 'repeated' | 'outside';
+  /** The boxes of the row's key frame. */
+  #boxesOf(row: AnnotationRow, at: string): Map<string, AnnotatedBox> {
+    let video = this.#videos.get(row.video);
+    if (!video) {
+      video = { seconds: new Map(), where: at, rows: 0 };
+      this.#videos.set(row.video, video);
+    }
+    video.rows++;
+    let boxes = video.seconds.get(row.second);
+    if (!boxes) {
+      boxes = new Map();
+      video.seconds.set(row.second, boxes);
+    }
+    return boxes;
+  }
 
-export interface AnnotationRow {
-  /** The eighth column as it stands there. */
-  person: string | undefined;
-  video: string;
-  second: number;
-  boxText: string;
-  coordinates: [number, number, number, number];
-  label: number | null;
+  finish(files: string[]): Annotations {
+    const [outside, repeats] = [this.#outside, this.#repeats];
+    if (this.#videos.size === 0 && this.problems.count === 0) {
+      this.problems.add(
+        `${files.join(', ')}: no row has a second inside ${RANGE}, AVA's annotated range (first: ${outside.first}); ` +
+          `frame 0 of a frame list is second ${SECOND_OF_FRAME_0}`,
+        'out-of-range',
+      );
+    }
+    const warnings =
+      outside.count > 0
+        ? [
+            `${outside.count} annotation ${outside.count === 1 ? 'row' : 'rows'} skipped: the second is outside ` +
+              `${RANGE} (first: ${outside.first})`,
+          ]
+        : [];
+    const [repeat, add] = repeats.count === 1 ? ['repeats', 'adds'] : ['repeat', 'add'];
+    const notes =
+      repeats.count > 0
+        ? [
+            `${countOf(repeats.count, 'annotation row')} ${repeat} the box and action of an earlier one ` +
+              `(first: ${repeats.first}) and ${add} nothing`,
+          ]
+        : [];
+    return { videos: this.#videos, files, warnings, notes };
+  }
 }
 
 interface RowProblem {
-  kind: ProblemKind;
-  message: string;
+  readonly kind: ProblemKind;
+  readonly message: string;
 }
 
-/** A row, or what is wrong with it. */
+/** A row of annotations, or what is wrong with it. */
 function parseRow(text: string, numClasses: number): AnnotationRow | RowProblem {
-  const wrong = (kind: ProblemKind, message: string): RowProblem => ({ kind, message });
-  const fields = text.split(',');
-  if (text.includes('"'))
-    for (let i = 0; i < fields.length; i++) fields[i] = fields[i].replace(/^"(.*)"$/, '$1');
-  if (fields.length !== 7 && fields.length !== 8) {
-    return wrong(
-      'columns',
-      'expected 8 columns separated by commas (video, second, x1, y1, x2, y2, action id, person id), found ' +
-        `${fields.length}: ${quote(text)}`,
-    );
+  const fields = splitCsv(text);
+  const row = parseAvaRow(fields);
+  if ('kind' in row) return row;
+  const { video, second, box, action } = row;
+  if (video === '') return { kind: 'columns', message: 'the first column, the name of the video, is empty' };
+  if (!Number.isInteger(second))
+    return { kind: 'columns', message: `the second must be a whole number, found ${quote(fields[1])}` };
+  const boxText = fields.slice(2, 6).join();
+  const problem = boxProblem(box);
+  if (problem) return { kind: 'box', message: `${problem} (box ${boxText})` };
+  if (action !== null && (action < 1 || action > numClasses)) {
+    const message =
+      `the action id must be a whole number from 1 to ${numClasses} (MODEL.STM.ACTION_CLASSES), or empty, found ` +
+      quote(fields[6].trim());
+    return { kind: 'label', message };
   }
-  const video = fields[0];
-  if (video === '') return wrong('columns', 'the first column, the name of the video, is empty');
-  const second = parseNumber(fields[1]);
-  if (!Number.isInteger(second)) {
-    return wrong('columns', `the second must be a whole number, found ${quote(fields[1])}`);
-  }
-  const boxText = `${fields[2]},${fields[3]},${fields[4]},${fields[5]}`;
-  const coordinates: [number, number, number, number] = [0, 0, 0, 0];
-  for (let i = 0; i < 4; i++) {
-    coordinates[i] = parseNumber(fields[2 + i]);
-    if (Number.isNaN(coordinates[i])) {
-      return wrong('box', `${COORDINATES[i]} must be a number from 0 to 1, found ${quote(fields[2 + i])}`);
-    }
-  }
-  const problem = boxProblem(coordinates);
-  if (problem) return wrong('box', `${problem} (box ${boxText})`);
-  let label: number | null = null;
-  const labelText = fields[6].trim();
-  if (labelText !== '') {
-    label = parseNumber(labelText);
-    // The official parser stores "no action" as -1, so a file may hold that as well as an empty column.
-    if (label === -1) label = null;
-    else if (!Number.isInteger(label) || label < 1 || label > numClasses) {
-      return wrong(
-        'label',
-        `the action id must be a whole number from 1 to ${numClasses} (MODEL.STM.ACTION_CLASSES), or empty, found ` +
-          quote(labelText),
-      );
-    }
-  }
-  return { video, second, boxText, coordinates, label, person: fields[7] };
+  return { video, second, boxText, coordinates: box, label: action, person: row.last };
 }
 
-const COORDINATES = ['x1', 'y1', 'x2', 'y2'];
-
-/** What is wrong with a box, or null; boxes partly outside the picture are right, they are clipped later. */
-function boxProblem([x1, y1, x2, y2]: readonly [number, number, number, number]): string | null {
+/** Says what is wrong with a box, or returns null. Boxes partly outside the image are correct; they are clipped later. */
+function boxProblem([x1, y1, x2, y2]: AnnotationRow['coordinates']): string | null {
   for (const value of [x1, y1, x2, y2]) {
-    if (value < LOWEST_COORDINATE || value > HIGHEST_COORDINATE) {
-      return `coordinates are fractions of the picture's size, from 0 to 1; ${value} is none`;
-    }
+    if (value < MIN_COORDINATE || value > MAX_COORDINATE)
+      return `coordinates are fractions of the image's size, from 0 to 1; ${value} is not`;
   }
   if (x2 <= x1) return `inverted box: x2 must be greater than x1, found x1 = ${x1}, x2 = ${x2}`;
   if (y2 <= y1) return `inverted box: y2 must be greater than y1, found y1 = ${y1}, y2 = ${y2}`;
-  if (x2 <= 0 || y2 <= 0 || x1 >= 1 || y1 >= 1) return 'the box lies wholly outside the picture';
+  if (x2 <= 0 || y2 <= 0 || x1 >= 1 || y1 >= 1) return 'the box lies wholly outside the image';
   return null;
-}
-
-/** A decimal number as Python's float() reads it, or NaN; JavaScript's Number() takes '' and '0x10' too. */
-function parseNumber(text: string): number {
-  return /^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$/.test(text) ? Number(text) : Number.NaN;
 }
 
 /** One annotated second of a video. */
 export interface KeyFrame {
   readonly videoIndex: number;
-  /** Counts the key frames of the video. */
+  /** Index among the key frames of the video. */
   readonly secondIndex: number;
   readonly second: number;
   /** The frame in the middle of the clip; may lie beyond the end of the video. */
@@ -249,27 +249,19 @@ export interface KeyFrame {
   readonly boxes: readonly AnnotatedBox[];
 }
 
-/** The key frames in the order of `videoNames`, then of time; videos without annotations have none. */
+/** Key frames in the order of `videoNames`, then of time; videos without annotations have none. */
 export function listKeyFrames(
   videoNames: readonly string[],
   annotations: Annotations,
   fps: number,
 ): KeyFrame[] {
-  const keyFrames: KeyFrame[] = [];
-  videoNames.forEach((name, videoIndex) => {
+  return videoNames.flatMap((name, videoIndex) => {
     const seconds = annotations.videos.get(name)?.seconds ?? new Map<number, Map<string, AnnotatedBox>>();
-    [...seconds.keys()]
-      .sort((a, b) => a - b)
-      .forEach((second, secondIndex) => {
+    return [...seconds]
+      .sort(([a], [b]) => a - b)
+      .map(([second, boxes], secondIndex) => {
         const center = Math.round((second - SECOND_OF_FRAME_0) * fps);
-        keyFrames.push({
-          videoIndex,
-          secondIndex,
-          second,
-          center,
-          boxes: [...seconds.get(second)!.values()],
-        });
+        return { videoIndex, secondIndex, second, center, boxes: [...boxes.values()] };
       });
   });
-  return keyFrames;
 }

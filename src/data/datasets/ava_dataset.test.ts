@@ -91,8 +91,8 @@ describe('AvaDataset.open', () => {
     const ava = await make();
     renameSync(join(ava.folder, 'frames', 'b'), join(ava.folder, 'frames', 'c'));
     expect(() => open(ava)).toThrow(refused(/frames\/b: .*the folder is missing; extract/));
-    expect(() => open(ava, { 'AVA.FRAME_DIR': 'pictures' })).toThrow(
-      refused(/pictures: there is no such folder; DATA\.PATH_TO_DATA_DIR/),
+    expect(() => open(ava, { 'AVA.FRAME_DIR': 'images' })).toThrow(
+      refused(/images: there is no such folder; DATA\.PATH_TO_DATA_DIR/),
     );
   });
 
@@ -132,11 +132,11 @@ describe('AvaDataset.open', () => {
       expect.stringMatching(
         /^1 annotation row repeats the box and action of an earlier one \(first: \S+train_v2\.2\.csv:2\) and adds nothing$/,
       ),
-      '1 of 3 boxes have no action and count as persons alone (first: video a, second 905)',
+      '1 of 3 boxes have no action and count as persons only (first: video a, second 905)',
     ]);
   });
 
-  it('warns of lists that are named twice, by a link too', async () => {
+  it('warns about lists that are named twice, also by a link', async () => {
     const ava = await make();
     symlinkSync('train.csv', join(ava.folder, 'frame_lists/link.csv'));
     const changes = {
@@ -162,7 +162,7 @@ describe('AvaDataset.open', () => {
 });
 
 describe('AvaDataset.load', () => {
-  it('gives pixels, boxes and labels of one clip, the same for the same stream', async () => {
+  it('returns the same pixels, boxes and labels for the same random stream', async () => {
     const dataset = open(await make());
     const clip = await dataset.load(0, new Rng(4));
     expect(clip).toEqual(await dataset.load(0, new Rng(4)));
@@ -201,7 +201,7 @@ describe('AvaDataset.load', () => {
     const second = 'a_000001\\.jpg: video a, second 902: ';
     writeFileSync(path, whole.subarray(0, whole.length - 80));
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
-      refused(new RegExp(`${second}the JPEG picture is cut off`)),
+      refused(new RegExp(`${second}the JPEG image is truncated`)),
     );
     writeFileSync(path, '');
     await expect(dataset.load(0, new Rng(0))).rejects.toThrow(
@@ -219,7 +219,7 @@ describe('AvaDataset.load', () => {
   });
 });
 
-describe('data that are there under nearly the same name', () => {
+describe('missing data with a similar name', () => {
   const LIST = 'frame_lists/train.csv';
   const editList = (ava: AvaFolder, change: (text: string) => string) =>
     ava.write(LIST, change(readFileSync(join(ava.folder, LIST), 'utf8')));
@@ -271,7 +271,7 @@ describe('data that are there under nearly the same name', () => {
       'another name of a video',
       (ava) => ava.write('annotations_v2.2/ava_train_v2.2.csv', `a.mp4,902,${BOX},1,0\n`),
       {},
-      /video a\.mp4 \(1 row\) .*; they have a, which differs only in its ending: write the name alike in both$/,
+      /video a\.mp4 \(1 row\) .*; they have a, which differs only in its ending: write the name the same way in both$/,
     ],
   ])('are shown: %s', async (_, damage, changes, message) => {
     const ava = await make();
@@ -279,7 +279,7 @@ describe('data that are there under nearly the same name', () => {
     expect(() => open(ava, changes)).toThrow(refused(message));
   });
 
-  it('are a link that leads nowhere where they are a list', async () => {
+  it('reports a list that is a broken link', async () => {
     const ava = await make();
     rmSync(join(ava.folder, LIST));
     symlinkSync('other.csv', join(ava.folder, LIST));

@@ -1,4 +1,4 @@
-/** @file The AVA data set: key frames, the frames around them, and the checks before the first of them is used. */
+/** @file The AVA data set: key frames, the frames around them, and the checks before the first one is used. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../errors.js';
@@ -10,7 +10,7 @@ import { type Clip, type ClipSource, loadClip } from '../clip/clip.js';
 import { getSequence } from '../clip/frames.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from '../clip/transforms.js';
 import type { DataConfig, Split } from '../data_config.js';
-import { type ProblemSink, Problems } from '../text_lines.js';
+import { type ProblemSink, Problems } from '../problems.js';
 import {
   type Annotations,
   annotationFiles,
@@ -25,20 +25,33 @@ export class AvaDataset {
   readonly frameFolder: string;
   readonly transforms: TransformSettings;
   readonly numClasses: number;
+  readonly videos: readonly Video[];
+  /** Key frames in the order of the videos, then of time. The index of a clip is its index here. */
+  readonly keyFrames: readonly KeyFrame[];
+  /** Oddities that do not prevent the use of the data, one line each. */
+  readonly warnings: readonly string[];
+  /** Counts of data that is left out or merged, or has nothing to learn from, one line each. */
+  readonly notes: readonly string[];
   readonly #numFrames: number;
   readonly #samplingRate: number;
 
   private constructor(
     cfg: DataConfig,
     readonly split: Split,
-    readonly videos: readonly Video[],
-    /** In the order of the videos, then of time; a clip's index is its place here. */
-    readonly keyFrames: readonly KeyFrame[],
-    /** What is odd but does not keep the data from being used; one line each. */
-    readonly warnings: readonly string[],
-    /** Counts of what is left out or merged, or has nothing to learn from; one line each. */
-    readonly notes: readonly string[],
+    lists: FrameLists,
+    annotations: Annotations,
   ) {
+    this.videos = lists.videos;
+    const names = this.videos.map((video) => video.name);
+    this.keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
+    this.warnings = [
+      ...lists.warnings,
+      ...annotations.warnings,
+      ...filesListedTwice(cfg, split),
+      ...videoWarnings(names, annotations),
+      ...lateWarnings(this.keyFrames, this.videos, cfg.AVA.FPS),
+    ];
+    this.notes = [...annotations.notes, ...boxNotes(this.keyFrames, this.videos)];
     this.frameFolder = resolve(cfg.DATA.PATH_TO_DATA_DIR, cfg.AVA.FRAME_DIR);
     this.transforms = transformSettings(cfg, split);
     this.numClasses = cfg.MODEL.STM.ACTION_CLASSES;
@@ -47,13 +60,13 @@ export class AvaDataset {
   }
 
   /**
-   * Reads lists and annotations and checks them and that every frame which a clip uses exists (one listing per folder).
-   * Throws DataError with file and line, ConfigError for a kind of data that is not supported.
+   * Reads and checks lists and annotations, and checks that every frame of a clip exists (one listing per folder). Throws
+   * DataError with file and line, ConfigError for an unsupported kind of data.
    */
   static open(cfg: DataConfig, split: Split): AvaDataset {
     if (cfg.DATA.DATASETS[0] === 'ava_kinetics') {
       throw new ConfigError(
-        'DATA.DATASETS: ava_kinetics is not supported; use ava_v2.2, or any other name of AVA',
+        'DATA.DATASETS: ava_kinetics is not supported; use ava_v2.2, or any other version of AVA',
       );
     }
     const lists = readFrameLists(cfg, split);
@@ -68,30 +81,9 @@ export class AvaDataset {
     return dataset;
   }
 
-  /** The data set of lists and annotations as they are; nothing is checked. */
+  /** Combines lists and annotations without checking them. */
   static assemble(cfg: DataConfig, split: Split, lists: FrameLists, annotations: Annotations): AvaDataset {
-    const names = lists.videos.map((video) => video.name);
-    const keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
-    const warnings = [...lists.warnings, ...annotations.warnings, ...filesListedTwice(cfg, split)];
-    const idle = names.filter((name) => !annotations.videos.has(name));
-    if (idle.length > 0) {
-      warnings.push(
-        `${idle.length} of ${names.length} videos in the frame lists have no annotation (first: ${idle[0]})`,
-      );
-    }
-    const late = keyFrames.filter(
-      ({ videoIndex, center }) => center >= lists.videos[videoIndex].frames.length,
-    );
-    if (late.length > 0) {
-      const { videoIndex, second, center } = late[0];
-      const { name, frames } = lists.videos[videoIndex];
-      warnings.push(
-        `${late.length} key frames lie beyond the end of their video and show its last frame (first: video ${name}, ` +
-          `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${cfg.AVA.FPS})`,
-      );
-    }
-    const notes = [...annotations.notes, ...boxNotes(keyFrames, lists.videos)];
-    return new AvaDataset(cfg, split, lists.videos, keyFrames, warnings, notes);
+    return new AvaDataset(cfg, split, lists, annotations);
   }
 
   /** The number of clips. */
@@ -103,13 +95,13 @@ export class AvaDataset {
     return this.keyFrames.reduce((sum, keyFrame) => sum + keyFrame.boxes.length, 0);
   }
 
-  /** The numbers of the frames of a clip within its video. */
+  /** The frame numbers of a clip within its video. */
   sequence({ videoIndex, center }: KeyFrame): number[] {
     const halfLength = Math.floor((this.#numFrames * this.#samplingRate) / 2);
     return getSequence(center, halfLength, this.#samplingRate, this.videos[videoIndex].frames.length);
   }
 
-  /** What it takes to load clip `index`, as plain data. */
+  /** Everything needed to load clip `index`, as plain data. */
   source(index: number): ClipSource {
     const keyFrame = this.keyFrames[index];
     const { videoIndex, second, boxes } = keyFrame;
@@ -123,7 +115,7 @@ export class AvaDataset {
     };
   }
 
-  /** The file of a clip's middle frame. */
+  /** Path of the middle frame of a clip. */
   keyFramePath({ videoIndex, center }: KeyFrame): string {
     const { frames } = this.videos[videoIndex];
     return resolve(this.frameFolder, frames.at(Math.min(center, frames.length - 1)));
@@ -134,7 +126,7 @@ export class AvaDataset {
     return loadClip(this.source(index), this.transforms, drawAugmentation(this.transforms, rng));
   }
 
-  /** Adds the frames that a clip uses and that do not exist. */
+  /** Reports the frames of clips that do not exist. */
   findMissingFrames(problems: ProblemSink): void {
     if (!mayBeFolder(this.frameFolder)) {
       const twin = twinClause(this.frameFolder);
@@ -147,7 +139,7 @@ export class AvaDataset {
     let checked = new Set<number>();
     let videoIndex = -1;
     for (const keyFrame of this.keyFrames) {
-      // Key frames come video by video, so what is known about the last one is enough.
+      // Key frames come video by video, so only the frames of the current video need to be remembered.
       if (keyFrame.videoIndex !== videoIndex) {
         videoIndex = keyFrame.videoIndex;
         checked = new Set();
@@ -169,7 +161,7 @@ export class AvaDataset {
   }
 }
 
-/** Whether there is a folder, as far as this user may know; one that may not be entered is named with its frames. */
+/** Whether the folder may exist; true without permission to look, because the error about its frames says more. */
 function mayBeFolder(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -179,19 +171,41 @@ function mayBeFolder(path: string): boolean {
 }
 
 /**
- * A sentence for each list that a setting names twice, by one path, two paths or a link. Box lists of the test split are left to the
- * evaluation, where their boxes count.
+ * Warnings about lists that a setting names twice, by one path, two paths or a link. The evaluation reports box lists of the test
+ * split itself, because there their boxes count twice.
  */
 export function filesListedTwice(cfg: DataConfig, split: Split): string[] {
-  const of = ({ key, files }: { key: string; files: string[] }, effect: string) =>
+  const warningsAbout = ({ key, files }: { key: string; files: string[] }, effect: string) =>
     sameFiles(files).map(([path, other]) => {
       const fact = path === other ? `${path} twice` : `${path} and ${other}, which are one file`;
       return `${key} names ${fact}: ${effect}; name it once`;
     });
-  const frames = 'its frames follow each other twice, so clips at the end of a video go on at its beginning';
+  const frames =
+    'its frames follow each other twice, so clips at the end of a video continue at its beginning';
   return [
-    ...of(frameListFiles(cfg, split), frames),
-    ...(split === 'train' ? of(annotationFiles(cfg, split), 'its rows add nothing') : []),
+    ...warningsAbout(frameListFiles(cfg, split), frames),
+    ...(split === 'train' ? warningsAbout(annotationFiles(cfg, split), 'its rows add nothing') : []),
+  ];
+}
+
+/** Warns about videos without annotations. */
+function videoWarnings(names: readonly string[], annotations: Annotations): string[] {
+  const idle = names.filter((name) => !annotations.videos.has(name));
+  if (idle.length === 0) return [];
+  return [
+    `${idle.length} of ${names.length} videos in the frame lists have no annotation (first: ${idle[0]})`,
+  ];
+}
+
+/** Warns about key frames beyond the end of their video. */
+function lateWarnings(keyFrames: readonly KeyFrame[], videos: readonly Video[], fps: number): string[] {
+  const late = keyFrames.filter(({ videoIndex, center }) => center >= videos[videoIndex].frames.length);
+  if (late.length === 0) return [];
+  const { videoIndex, second, center } = late[0];
+  const { name, frames } = videos[videoIndex];
+  return [
+    `${late.length} key frames lie beyond the end of their video and show its last frame (first: video ${name}, ` +
+      `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${fps})`,
   ];
 }
 
@@ -210,11 +224,11 @@ function boxNotes(keyFrames: readonly KeyFrame[], videos: readonly Video[]): str
   if (first === null) return [];
   const where = `video ${videos[first.videoIndex].name}, second ${first.second}`;
   return [
-    `${idle} of ${countOf(boxes, 'box', 'boxes')} have no action and count as persons alone (first: ${where})`,
+    `${idle} of ${countOf(boxes, 'box', 'boxes')} have no action and count as persons only (first: ${where})`,
   ];
 }
 
-/** Adds the annotated videos that are in none of the frame lists. */
+/** Reports the annotated videos that are in none of the frame lists. */
 export function findUnknownVideos(lists: FrameLists, annotations: Annotations, problems: ProblemSink): void {
   const known = new Set(lists.videos.map((video) => video.name));
   let names: Names | null = null;
@@ -223,7 +237,7 @@ export function findUnknownVideos(lists: FrameLists, annotations: Annotations, p
     names ??= new Names(known);
     const twin = names.twinOf(name);
     const remedy = twin
-      ? `they have ${twin.name}, which differs only in ${twin.how}: write the name alike in both`
+      ? `they have ${twin.name}, which differs only in ${twin.how}: write the name the same way in both`
       : 'add its frames there, or remove its rows';
     problems.add(
       `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +

@@ -1,24 +1,24 @@
-/** @file Which files the folders of frames have: one listing per folder. */
+/** @file Looking up files in folders of frames with one listing per folder. */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Twins } from '../../files/twins.js';
 import { shellWord } from '../../util/text.js';
-import { fileProblem, missingPicture } from '../clip/image_problem.js';
+import { fileProblem, missingImage } from '../clip/image_problem.js';
 
-/** What a name in a folder of frames leads to. */
+/** What a path names: `odd` is a folder, or a link that leads to no file. */
 export type FrameEntry = 'file' | 'missing' | 'odd';
 
-/** Looks files up by their path; paths of one folder should come together, since only its listing is kept. */
+/** Looks files up by path. It keeps the listing of one folder, so paths of a folder should come together. */
 export class FrameFolders {
-  /** Folders that could not be listed, each with the reason as a clause. */
+  /** Folders that could not be listed → the reason. */
   readonly unreadable = new Map<string, string>();
   readonly #twins = new Twins();
   #folder = '';
   #listing: Listing = { files: new Set(), others: new Set() };
 
   /**
-   * `file` for a file, `odd` for what only seems one (a folder, a link that leads to no file), `unknown` where the folder cannot be
-   * listed. Only links are looked at one by one, since data sets have millions of files.
+   * Looks up a path; `unknown` if its folder cannot be listed. Only links are opened one by one, because data sets have
+   * millions of files.
    */
   find(path: string): FrameEntry | 'unknown' {
     const folder = dirname(path);
@@ -32,14 +32,14 @@ export class FrameFolders {
     return this.unreadable.has(folder) ? 'unknown' : 'missing';
   }
 
-  /** What is wrong with a file that `find` calls missing or odd, and what to do. */
+  /** Says what is wrong with a file that `find` calls missing or odd, and what to do. */
   problemOf(path: string, entry: FrameEntry): string {
     return entry === 'odd'
-      ? (fileProblem(path) ?? 'it is no file')
-      : missingPicture(this.#twins.clause(path));
+      ? (fileProblem(path) ?? 'it is not a file')
+      : missingImage(this.#twins.clause(path));
   }
 
-  /** The names of the files in a folder; none, and an entry in `unreadable`, where it cannot be listed. */
+  /** Names of the files in a folder. If it cannot be listed, the result is empty and `unreadable` has the reason. */
   list(folder: string): ReadonlySet<string> {
     const { files, others } = this.#read(folder);
     const linked = [...others].filter((name) => isFile(join(folder, name)));
@@ -68,13 +68,13 @@ export class FrameFolders {
     if (code === 'EACCES' || code === 'EPERM') {
       return `you have no permission to list it; let its owner run: chmod a+rx ${shellWord(folder)}`;
     }
-    return `it cannot be listed: ${message}; see that its disk or network share is in order`;
+    return `it cannot be listed: ${message}; check its disk or network share`;
   }
 }
 
 interface Listing {
   readonly files: ReadonlySet<string>;
-  /** Links, folders and whatever else is no file. */
+  /** Links, folders and everything else that is not a plain file. */
   readonly others: ReadonlySet<string>;
 }
 

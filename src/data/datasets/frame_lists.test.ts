@@ -99,7 +99,7 @@ describe('readFrameLists', () => {
     [
       'a list separated by commas, once',
       `${HEADER}${'v,0,0,v/0.jpg,""\n'.repeat(9)}`,
-      /^\S*0\.csv: columns are separated by "," instead of blanks; write the file again with blanks$/,
+      /^\S*0\.csv: columns are separated by "," instead of spaces; write the file again with spaces$/,
     ],
     [
       'a comma-separated line among others',

@@ -1,9 +1,10 @@
-/** @file Frame lists: which picture files make up each video. */
+/** @file Frame lists: the image files of each video. */
 import { resolve } from 'node:path';
 import type { DataConfig, Split } from '../data_config.js';
-import { collectUnreadable, type ProblemSink, Problems, readLines } from '../text_lines.js';
+import { collectUnreadable, type ProblemSink, Problems } from '../problems.js';
+import { readLines } from '../read_lines.js';
 
-/** Consecutive paths that differ only by a number counting up, e.g. `vid/vid_000001.jpg` and the following. */
+/** Consecutive paths that differ only by a number that counts up, e.g. `vid/vid_000001.jpg` and the following. */
 interface Run {
   readonly start: number;
   readonly prefix: string;
@@ -13,7 +14,7 @@ interface Run {
   count: number;
 }
 
-/** The paths of a video's frames in order; a video of any length costs a few bytes if its files are numbered. */
+/** The paths of a video's frames in order. A video of any length takes a few bytes if its files are numbered. */
 export class FramePaths {
   readonly #runs: Run[] = [];
   #length = 0;
@@ -46,7 +47,7 @@ export class FramePaths {
 }
 
 function startRun(path: string, start: number): Run {
-  // Beyond nine digits numbers stop being exact somewhere; such a name stands for itself (no digits at all).
+  // Longer numbers may not be exact, so such a path forms a run of its own, without digits.
   const match = /^(.*?)(\d{1,9})(\D*)$/.exec(path);
   if (!match || /\d$/.test(match[1])) {
     return { start, prefix: path, firstNumber: 0, digits: 0, suffix: '', count: 1 };
@@ -62,14 +63,14 @@ function pathInRun(run: Run, offset: number): string {
 
 export interface Video {
   readonly name: string;
-  /** Relative to the frame folder, or absolute, as the list has them. */
+  /** Paths as in the list, relative to the frame folder or absolute. */
   readonly frames: FramePaths;
 }
 
 export interface FrameLists {
-  /** In order of first appearance. */
+  /** Videos in order of first appearance. */
   readonly videos: Video[];
-  /** Where the lists are, for messages. */
+  /** Paths of the lists, for messages. */
   readonly files: string[];
   readonly warnings: string[];
 }
@@ -77,16 +78,18 @@ export interface FrameLists {
 /** One line of a frame list. */
 export interface FrameLine {
   readonly video: Video;
-  /** What the column says; the frame's number is `video.frames.length - 1` whatever it is. */
+  /** Text of the frame_id column; the frame's number is `video.frames.length - 1` in any case. */
   readonly frameId: string;
   readonly path: string;
-  /** Whether the file's number follows that of the video's frame before it. */
+  /** Whether the file's number follows that of the video's previous frame. */
   readonly follows: boolean;
+  readonly file: string;
+  readonly lineNumber: number;
 }
 
 /**
  * Reads the frame lists of a split: one header line, then `original_video_id video_id frame_id path labels` separated
- * by blanks; a frame's number is its place in the list. Throws DataError with file and line.
+ * by spaces; a frame's number is its position in the list. Throws DataError with file and line.
  */
 export function readFrameLists(cfg: DataConfig, split: Split): FrameLists {
   const problems = new Problems();
@@ -104,67 +107,92 @@ export function frameListFiles({ AVA, DATA }: DataConfig, split: Split): { key: 
 
 const HEADER = 'original_video_id video_id frame_id path labels';
 
-/** The same for lists with mistakes: they go to `problems`, and what is right is returned; `onFrame` sees its lines. */
+/**
+ * Reads the frame lists of a split, reports mistakes to `problems` and returns the correct lines. `onFrame` is called for each of
+ * them.
+ */
 export function scanFrameLists(
   cfg: DataConfig,
   split: Split,
   problems: ProblemSink,
-  onFrame?: (line: FrameLine, file: string, lineNumber: number) => void,
+  onFrame?: (line: FrameLine) => void,
 ): FrameLists {
   const { key, files } = frameListFiles(cfg, split);
-  const videos = new Map<string, Video>();
-  const warnings: string[] = [];
-  const readList = (file: string) => {
-    const problemsBefore = problems.count;
+  const scanner = new FrameListScanner(problems, onFrame);
+  for (const file of files) collectUnreadable(problems, () => scanner.read(file, key));
+  return { videos: scanner.videos, files, warnings: scanner.warnings };
+}
+
+class FrameListScanner {
+  readonly warnings: string[] = [];
+  readonly #videos = new Map<string, Video>();
+
+  constructor(
+    private readonly problems: ProblemSink,
+    private readonly onFrame?: (line: FrameLine) => void,
+  ) {}
+
+  get videos(): Video[] {
+    return [...this.#videos.values()];
+  }
+
+  /** Reads a list; `key` is the setting that names it. */
+  read(file: string, key: string): void {
+    const problemsBefore = this.problems.count;
     let lineNumber = 0;
     let frames = 0;
     for (const line of readLines(file, `frame list (${key})`)) {
       lineNumber++;
-      let fields = line.split(' ');
-      if (fields.length !== 5 || fields.includes('')) fields = line.trim().split(/\s+/);
-      if (lineNumber === 1) {
-        if (fields.length === 5 && /^\d+$/.test(fields[2])) {
-          warnings.push(
-            `${file}:1: the first line is taken as the header, but looks like a frame; it is not used: put the line ` +
-              `"${HEADER}" before it`,
-          );
-        }
-        continue;
-      }
-      if (fields.length === 1 && fields[0] === '') continue;
-      if (fields.length !== 5) {
-        const separator = [',', ';'].find((mark) => line.split(mark).length === 5);
-        if (frames === 0 && separator !== undefined) {
-          problems.add(
-            `${file}: columns are separated by "${separator}" instead of blanks; write the file again with blanks`,
-            'columns',
-          );
+      const fields = fieldsOf(line);
+      if (lineNumber === 1) this.#checkHeader(file, fields);
+      else if (fields.length === 5) {
+        this.#add(fields, file, lineNumber);
+        frames++;
+      } else if (fields.length > 1 || fields[0] !== '') {
+        const separator = frames === 0 ? otherSeparator(line) : undefined;
+        if (separator !== undefined) {
+          const message = `columns are separated by "${separator}" instead of spaces; write the file again with spaces`;
+          this.problems.add(`${file}: ${message}`, 'columns');
           return;
         }
-        problems.add(
-          `${file}:${lineNumber}: expected 5 columns separated by blanks (original_video_id video_id frame_id path ` +
-            `labels; paths without blanks), found ${fields.length}`,
-          'columns',
-        );
-        continue;
+        this.problems.add(`${file}:${lineNumber}: ${EXPECTED}, found ${fields.length}`, 'columns');
       }
-      const [name, , frameId, path] = fields;
-      let video = videos.get(name);
-      if (!video) {
-        video = { name, frames: new FramePaths() };
-        videos.set(name, video);
-      }
-      const follows = video.frames.add(path);
-      frames++;
-      onFrame?.({ video, frameId, path, follows }, file, lineNumber);
     }
-    if (frames === 0 && problems.count === problemsBefore) {
-      problems.add(
+    if (frames === 0 && this.problems.count === problemsBefore) {
+      this.problems.add(
         `${file}: the frame list (${key}) names no frames; it needs a header line and a line per frame`,
         'empty',
       );
     }
-  };
-  for (const file of files) collectUnreadable(problems, () => readList(file));
-  return { videos: [...videos.values()], files, warnings };
+  }
+
+  #checkHeader(file: string, fields: readonly string[]): void {
+    if (fields.length !== 5 || !/^\d+$/.test(fields[2])) return;
+    this.warnings.push(
+      `${file}:1: the first line counts as the header, but looks like a frame; it is not used: put the line ` +
+        `"${HEADER}" before it`,
+    );
+  }
+
+  #add([name, , frameId, path]: readonly string[], file: string, lineNumber: number): void {
+    let video = this.#videos.get(name);
+    if (!video) {
+      video = { name, frames: new FramePaths() };
+      this.#videos.set(name, video);
+    }
+    const follows = video.frames.add(path);
+    this.onFrame?.({ video, frameId, path, follows, file, lineNumber });
+  }
+}
+
+const EXPECTED =
+  'expected 5 columns separated by spaces (original_video_id video_id frame_id path labels; paths without spaces)';
+
+function fieldsOf(line: string): string[] {
+  const fields = line.split(' ');
+  return fields.length === 5 && !fields.includes('') ? fields : line.trim().split(/\s+/);
+}
+
+function otherSeparator(line: string): string | undefined {
+  return [',', ';'].find((separator) => line.split(separator).length === 5);
 }

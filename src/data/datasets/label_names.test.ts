@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { makeAvaFolder } from '../../../test/support/ava_folder.js';
 import { noLabelMap, readLabelNames } from './label_names.js';
 
-it('a label map under nearly the same name is shown where there is none', async () => {
+it('names a label map with a similar name if the label map is missing', async () => {
   const ava = await makeAvaFolder({ videos: {}, annotations: [] });
   const cfg = ava.config({ 'AVA.LABEL_MAP_FILE': 'Labels.pbtxt' });
   expect(readLabelNames(cfg)).toBeNull();

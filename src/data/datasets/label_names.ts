@@ -1,28 +1,26 @@
-/** @file Names of the actions for people, where there is a label map. */
+/** @file Names of the actions for people to read, from the label map if there is one. */
 import { existsSync } from 'node:fs';
+import type { Config } from '../../config/index.js';
 import { twinClause } from '../../files/twins.js';
 import { annotationPath } from '../data_config.js';
 import { readLabelMap } from './label_map.js';
 
-export interface LabelNamesConfig {
-  readonly DATA: { readonly PATH_TO_DATA_DIR: string };
-  readonly AVA: { readonly ANNOTATION_DIR: string; readonly LABEL_MAP_FILE: string };
-}
+type LabelNamesConfig = Pick<Config, 'DATA' | 'AVA'>;
 
-/** Action id → name, or null where the data set has no label map. Throws DataError where it has a broken one. */
+/** Action id → name; null if the data set has no label map. Throws DataError if it is broken. */
 export function readLabelNames(cfg: LabelNamesConfig): Map<number, string> | null {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
   if (!existsSync(path)) return null;
   return new Map(readLabelMap(path).map(({ id, name }) => [id, name]));
 }
 
-/** Says that the data set has no label map, and which file seems to be meant. */
+/** Warns that the data set has no label map, and names a file that may be meant. */
 export function noLabelMap(cfg: LabelNamesConfig): string {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
   return `there is no label map ${path}${twinClause(path)} (AVA.LABEL_MAP_FILE): actions have numbers instead of names`;
 }
 
-/** What to call an action; its number where it has no name. */
+/** The name of an action, or its number if it has none. */
 export function actionName(names: ReadonlyMap<number, string> | null, id: number): string {
   return names?.get(id) ?? `action ${id}`;
 }

@@ -1,40 +1,40 @@
-/** @file Who loads clips: the contract, and the reader that does it in this thread. */
-import { type Clip, type ClipFacts, type ClipSource, loadClip, writeVideo } from '../clip/clip.js';
+/** @file Interface of objects that load clips, and the one that does it in the calling thread. */
+import {
+  type Clip,
+  type ClipMetadata,
+  type ClipSource,
+  loadClip,
+  type Region,
+  writeVideo,
+} from '../clip/clip.js';
 import type { Augmentation, TransformSettings } from '../clip/transforms.js';
 
-/** One clip as it is to be loaded. */
+/** A clip to load. */
 export interface ClipTask {
   readonly source: ClipSource;
   readonly augmentation: Augmentation;
 }
 
-/** Where in a batch's video the pixels of a clip belong, see `writeVideo`. */
-export interface Region {
-  readonly offset: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-/** A clip whose pixels its reader keeps until they are written, once. */
+/** A clip whose loader holds the pixels until they are written, once. */
 export interface LoadedClip {
-  readonly facts: ClipFacts;
+  readonly metadata: ClipMetadata;
   write(video: Float32Array, region: Region): Promise<void>;
 }
 
-/** Loads clips in the order in which it is asked. */
-export interface ClipReader {
-  /** Memory for at least `length` numbers that `write` can reach. */
+/** Loads clips in the order of the calls. */
+export interface ClipLoader {
+  /** Allocates memory for at least `length` numbers that `write` can reach. */
   allocate(length: number): Float32Array;
-  /** Throws DataError where a clip cannot be loaded. */
+  /** Throws DataError if the clip cannot be loaded. */
   load(task: ClipTask): Promise<LoadedClip>;
-  /** Whether somebody waits for clips: only then does reading keep the process alive. */
+  /** Sets whether somebody waits for clips; only then do pending clips keep the process alive. */
   setAwaited(awaited: boolean): void;
-  /** Ends reading; what was asked for and is not there yet fails. */
+  /** Stops loading; clips that are not loaded yet fail. */
   close(): Promise<void>;
 }
 
-/** Loads one clip after the other in the thread that asks. */
-export class LocalReader implements ClipReader {
+/** Loads one clip after the other in the calling thread. */
+export class LocalClipLoader implements ClipLoader {
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -46,8 +46,8 @@ export class LocalReader implements ClipReader {
 
   load({ source, augmentation }: ClipTask): Promise<LoadedClip> {
     const loaded = this.#last.then(async () => {
-      if (this.#closed) throw new Error('the reader is closed');
-      return local(await loadClip(source, this.settings, augmentation));
+      if (this.#closed) throw new Error('the loader is closed');
+      return toLoaded(await loadClip(source, this.settings, augmentation));
     });
     this.#last = loaded.catch(() => {});
     return loaded;
@@ -61,11 +61,6 @@ export class LocalReader implements ClipReader {
   }
 }
 
-function local(clip: Clip): LoadedClip {
-  return {
-    facts: clip,
-    async write(video, { offset, height, width }) {
-      writeVideo(clip, video, offset, height, width);
-    },
-  };
+function toLoaded(clip: Clip): LoadedClip {
+  return { metadata: clip, write: async (video, region) => writeVideo(clip, video, region) };
 }

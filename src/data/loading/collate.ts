@@ -1,15 +1,15 @@
-/** @file Clips of different sizes in one batch. */
-import type { ClipFacts, ClipInfo } from '../clip/clip.js';
+/** @file Batches of clips of different sizes. */
+import type { ClipInfo, ClipMetadata } from '../clip/clip.js';
 
 export interface Batch {
-  /** [B, T, H, W, 3], normalised, zeros right of and below each clip; may lie in memory that threads share. */
+  /** [B, T, H, W, 3], normalised, zeros right of and below each clip; may lie in shared memory. */
   readonly video: Float32Array;
   readonly shape: readonly [number, number, number, number, number];
   /** Sizes before padding, w, h, w, h: [B, 4]. */
   readonly whwh: Float32Array;
-  /** Per clip, in pixels x1, y1, x2, y2: [n, 4]. */
+  /** Boxes of each clip in pixels, x1, y1, x2, y2: [n, 4]. */
   readonly boxes: readonly Float32Array[];
-  /** Per clip, multi-hot: [n, numClasses]. */
+  /** Labels of each clip, multi-hot: [n, numClasses]. */
   readonly labels: readonly Float32Array[];
   readonly clips: readonly ClipInfo[];
 }
@@ -19,7 +19,7 @@ export interface Batch {
  * to a multiple of `sizeDivisibility` (0: not rounded).
  */
 export function batchShape(
-  clips: readonly Pick<ClipFacts, 'numFrames' | 'height' | 'width'>[],
+  clips: readonly Pick<ClipMetadata, 'numFrames' | 'height' | 'width'>[],
   sizeDivisibility: number,
 ): Batch['shape'] {
   const roundUp = (size: number) =>
@@ -30,7 +30,7 @@ export function batchShape(
 }
 
 /** The batch of `clips`, whose pixels are in `video`. */
-export function makeBatch(clips: readonly ClipFacts[], shape: Batch['shape'], video: Float32Array): Batch {
+export function makeBatch(clips: readonly ClipMetadata[], shape: Batch['shape'], video: Float32Array): Batch {
   const whwh = new Float32Array(clips.length * 4);
   clips.forEach((clip, i) => {
     whwh.set(clip.whwh, i * 4);

@@ -11,7 +11,7 @@ import { AvaDataset } from '../datasets/ava_dataset.js';
 import type { Batch } from './collate.js';
 import { BatchLoader, createTestLoader, createTrainLoader } from './loader.js';
 import { SequentialSampler } from './sampler.js';
-import { ClipThreads } from './worker_pool.js';
+import { WorkerPool } from './worker_pool.js';
 
 const make = () =>
   makeAvaFolder({
@@ -50,7 +50,7 @@ afterEach(async () => {
 });
 
 describe('createTrainLoader', () => {
-  it('gives MAX_EPOCH · ITER_PER_EPOCH full batches with the shapes they state', async () => {
+  it('yields MAX_EPOCH · ITER_PER_EPOCH full batches of the stated shapes', async () => {
     const ava = await make();
     const clipIds: number[] = [];
     const loader = createTrainLoader(ava.config({ 'SOLVER.ITER_PER_EPOCH': 3 }), { seed: 1 });
@@ -64,11 +64,11 @@ describe('createTrainLoader', () => {
       clipIds.push(...clips.map((clip) => clip.clipId));
     }
     expect(clipIds).toHaveLength(12);
-    // 9 clips make 4 batches per pass, one clip is left out.
+    // 9 clips make 4 batches per data pass, one clip is left out.
     expect(new Set(clipIds.slice(0, 8)).size).toBe(8);
   });
 
-  it('depends on the seed, not on how many threads there are', async () => {
+  it('depends on the seed, not on the number of workers', async () => {
     const ava = await make();
     const colours = { 'AVA.TRAIN_USE_COLOR_AUGMENTATION': true, 'AVA.TRAIN_PCA_JITTER_ONLY': false };
     const run = (workers: number, seed: number) =>
@@ -78,7 +78,7 @@ describe('createTrainLoader', () => {
     expect(await run(0, 2)).not.toEqual(one);
   });
 
-  it('continues at an iteration exactly as if it had never stopped', async () => {
+  it('continues at any iteration exactly like an uninterrupted loader', async () => {
     const ava = await make();
     const whole = await take(createTrainLoader(ava.config(), { seed: 9 }), 9);
     const resumed = await take(createTrainLoader(ava.config(), { seed: 9, startIteration: 5 }), 4);
@@ -86,7 +86,7 @@ describe('createTrainLoader', () => {
     expect(await take(createTrainLoader(ava.config(), { seed: 9, startIteration: 20 }))).toEqual([]);
   });
 
-  it('makes the batch of all that one iteration accumulates, also in the middle of a run', async () => {
+  it('makes batches of all clips that one iteration accumulates, also in the middle of a run', async () => {
     const ava = await make();
     const whole = await take(createTrainLoader(ava.config({ 'SOLVER.VIDEOS_PER_BATCH': 4 }), { seed: 9 }), 5);
     const accumulated = ava.config({ 'SOLVER.VIDEOS_PER_BATCH': 2, 'SOLVER.ACCUMULATE': 2 });
@@ -95,7 +95,7 @@ describe('createTrainLoader', () => {
     expect(parts).toEqual(whole.slice(2));
   });
 
-  it('draws a clip anew in every pass', async () => {
+  it('augments a clip differently in every data pass', async () => {
     const ava = await make();
     const batches = await take(
       createTrainLoader(ava.config({ 'SOLVER.VIDEOS_PER_BATCH': 9 }), { seed: 3 }),
@@ -107,7 +107,7 @@ describe('createTrainLoader', () => {
     expect(sizes.size).toBeGreaterThan(9);
   });
 
-  it('reports a broken frame at its batch, by name, and ends', async () => {
+  it('names a broken frame when its batch is requested, and ends', async () => {
     const ava = await make();
     const order = await take(createTrainLoader(ava.config(), { seed: 4 }), 4);
     const loader = createTrainLoader(ava.config(), { seed: 4 });
@@ -123,7 +123,7 @@ describe('createTrainLoader', () => {
     expect(await loader.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('stays silent about errors in batches that nobody asks for', async () => {
+  it('does not report errors in batches that are never requested', async () => {
     const ava = await make();
     const loader = createTrainLoader(ava.config(), { seed: 4 });
     for (const video of ['a', 'b']) {
@@ -133,7 +133,7 @@ describe('createTrainLoader', () => {
     loader.close();
   });
 
-  it('ends when it is closed, also while a batch is awaited and when a loop is left', async () => {
+  it('ends on close, also while a batch is awaited, and when a loop is left', async () => {
     const ava = await make();
     for (const workers of [0, 1]) {
       const loader = createTrainLoader(ava.config({ 'DATALOADER.NUM_WORKERS': workers }), { seed: 4 });
@@ -187,7 +187,7 @@ function breakVideo(ava: AvaFolder, video: string) {
 }
 
 describe('DATALOADER.ON_ERROR skip', () => {
-  it.each([0, 2])('trains on other clips instead, the same ones every time (%i threads)', async (workers) => {
+  it.each([0, 2])('replaces broken clips, always with the same ones (%i workers)', async (workers) => {
     const ava = await make();
     const warnings: string[] = [];
     const config = ava.config({ 'DATALOADER.ON_ERROR': 'skip', 'DATALOADER.NUM_WORKERS': workers });
@@ -208,12 +208,12 @@ describe('DATALOADER.ON_ERROR skip', () => {
     expect(warnings).toHaveLength(4);
     expect(new Set(warnings.map((message) => message.slice(0, 19))).size).toBe(4);
     expect(warnings[0]).toMatch(
-      /^video b, second 90\d: another clip takes its place: \S*b_00000\d\.jpg: .*it is no JPEG/,
+      /^video b, second 90\d: another clip takes its place: \S*b_00000\d\.jpg: .*it is not a JPEG/,
     );
     expect(await take(open(5), 7)).toEqual(batches.slice(5));
   });
 
-  it('ends where one clip after the other cannot be loaded', async () => {
+  it('fails if too many replacements cannot be loaded', async () => {
     const ava = await make();
     const loader = createTrainLoader(ava.config({ 'DATALOADER.ON_ERROR': 'skip' }), { seed: 4, warn() {} });
     breakVideo(ava, 'a');
@@ -221,13 +221,13 @@ describe('DATALOADER.ON_ERROR skip', () => {
     await expect(loader.next()).rejects.toThrow(
       expect.objectContaining({
         name: 'DataError',
-        message: expect.stringMatching(/^11 clips, one in place of the other, could not be loaded/),
+        message: expect.stringMatching(/^a clip and 10 replacements could not be loaded/),
       }),
     );
     expect((await loader.next()).done).toBe(true);
   });
 
-  it('leaves clips out of the evaluation, and batches that have no other', async () => {
+  it('leaves broken clips, and batches without other clips, out of the evaluation', async () => {
     const ava = await make();
     const warnings: string[] = [];
     const loader = createTestLoader(
@@ -247,7 +247,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     expect(warnings[0]).toMatch(/^video b, second 903: it is left out: /);
   });
 
-  it('does without clips that end a thread', async () => {
+  it('skips clips that kill a worker', async () => {
     const ava = await makeAvaFolder({
       videos: {
         a: { frames: 4, width: 40, height: 24 },
@@ -260,7 +260,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
     const run = (onError: 'stop' | 'skip') => {
       const options = { seed: 0, start: 0, numWorkers: 2, sizeDivisibility: 32, onError, warn() {} };
       const sampler = new SequentialSampler(new Uint8Array(2), 2);
-      return new BatchLoader(dataset, sampler, options, new ClipThreads(2, dataset.transforms, program));
+      return new BatchLoader(dataset, sampler, options, new WorkerPool(2, dataset.transforms, program));
     };
     const skipping = run('skip');
     expect((await take(skipping)).map(({ clips }) => clips.map((clip) => clip.videoName))).toEqual([['a']]);
@@ -268,14 +268,14 @@ describe('DATALOADER.ON_ERROR skip', () => {
     await expect(run('stop').next()).rejects.toThrow(
       expect.objectContaining({
         name: 'DataError',
-        message: expect.stringMatching(/ended while it had video exits, second 902: exit code 7$/),
+        message: expect.stringMatching(/ended while loading video exits, second 902: exit code 7$/),
       }),
     );
   });
 });
 
 describe('DATALOADER.ASPECT_RATIO_GROUPING', () => {
-  it('keeps wide and high clips apart, in training and in evaluation', async () => {
+  it('never mixes wide and high clips in training or evaluation', async () => {
     const ava = await make();
     const config = ava.config({ 'DATALOADER.ASPECT_RATIO_GROUPING': true, 'TEST.VIDEOS_PER_BATCH': 2 });
     const videos = (batches: { clips: readonly ClipInfo[] }[]) =>
@@ -290,7 +290,7 @@ describe('DATALOADER.ASPECT_RATIO_GROUPING', () => {
     expect(videos(await take(createTestLoader(config)))).toEqual(['aa', 'aa', 'a', 'bb', 'bb']);
   });
 
-  it('names a frame whose size cannot be told', async () => {
+  it('names a frame of unknown size', async () => {
     const ava = await make();
     writeFileSync(ava.framePath('b', 3), 'broken');
     const config = ava.config({ 'DATALOADER.ASPECT_RATIO_GROUPING': true });
@@ -323,16 +323,16 @@ describe('a process with a loader', () => {
     return run(process.execPath, ['--import', 'tsx', script, folder, way], { timeout: 50_000 });
   };
 
-  it.each(['unused', 'left open'])('ends by itself though the loader is %s', async (way) => {
+  it.each(['unused', 'left open'])('ends by itself if the loader is %s', async (way) => {
     expect(await start(way)).toEqual({ stdout: '', stderr: '' });
   });
 
-  it('lives while a batch is awaited and while threads are ending', async () => {
+  it('stays alive while a batch is awaited and while workers are ending', async () => {
     expect((await start('awaits')).stdout).toBe('awaited\n');
     expect((await start('closes')).stdout).toBe('closed true\n');
   });
 
-  it('can end while threads are at work', async () => {
+  it('can exit while workers are busy', async () => {
     await expect(start('exits')).rejects.toMatchObject({ code: 5, signal: null, stderr: '' });
   });
 });

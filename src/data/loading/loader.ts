@@ -1,26 +1,52 @@
-/** @file Batches in order, read ahead while the model computes. */
+/** @file Batch loaders: batches in order, loaded ahead while the model computes. */
 import { DataError } from '../../errors.js';
 import { Rng } from '../../util/random.js';
 import type { ClipInfo } from '../clip/clip.js';
-import { groupByShape } from '../clip/image_size.js';
 import { drawAugmentation } from '../clip/transforms.js';
 import { clipsPerStep, type DataConfig } from '../data_config.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
-import { type ClipReader, type LoadedClip, LocalReader } from './clip_loader.js';
+import { groupByShape } from './aspect_ratio_grouping.js';
+import { type ClipLoader, type LoadedClip, LocalClipLoader } from './clip_loader.js';
 import { type Batch, batchShape, makeBatch } from './collate.js';
 import { type BatchSampler, SequentialSampler, TrainSampler } from './sampler.js';
-import { ClipThreads, ThreadsFailedError } from './worker_pool.js';
+import { WorkerPool, WorkersFailedError } from './worker_pool.js';
 
-/** Batches that are loaded or being loaded beside the one that is asked for, at least. */
+/** Minimum number of batches that are loaded ahead of the requested one. */
 const BATCHES_AHEAD = 2;
-/** Clips that a thread has before it, so that it need not wait for the main thread. */
-const CLIPS_PER_THREAD = 2;
-/** How many others are tried in place of a clip that cannot be loaded. */
+/** Clips assigned to a worker in advance, so that it need not wait for the main thread. */
+const CLIPS_PER_WORKER = 2;
+/** Number of clips that are tried in place of one that cannot be loaded. */
 const REPLACEMENTS = 10;
+
+export interface LoaderOptions {
+  readonly seed: number;
+  /** Number of the first batch. */
+  readonly start: number;
+  /** Worker threads that load clips; 0 to load them in the calling thread. */
+  readonly numWorkers: number;
+  readonly sizeDivisibility: number;
+  /** Whether a clip that cannot be loaded stops the loader or is skipped. */
+  readonly onError: 'stop' | 'skip';
+  /** Called once for every skipped clip. */
+  readonly warn: (message: string) => void;
+}
+
+/** Memory for the video of one batch, used by one batch after the other. */
+interface Slot {
+  memory: Float32Array | null;
+  /** Resolves when the current batch no longer needs the memory. */
+  free: Promise<void>;
+}
+
+/** A batch in the making; `content` is null if none of its clips can be loaded. */
+interface Pending {
+  readonly content: Promise<Batch | null>;
+  readonly release: () => void;
+}
 
 /** How many batches a loader has memory for, and how many are being read ahead. */
 export function loaderBuffers(numWorkers: number, batchSize: number): { slots: number; ahead: number } {
-  const clipsAhead = CLIPS_PER_THREAD * numWorkers;
+  const clipsAhead = CLIPS_PER_WORKER * numWorkers;
   return {
     // Threads fill a second slot while the first is in use; the thread that asks gains nothing by it.
     slots: numWorkers > 0 ? 2 : 1,
@@ -28,35 +54,9 @@ export function loaderBuffers(numWorkers: number, batchSize: number): { slots: n
   };
 }
 
-export interface LoaderOptions {
-  readonly seed: number;
-  /** The number of the first batch. */
-  readonly start: number;
-  /** Threads that load clips; 0: the one that asks does it. */
-  readonly numWorkers: number;
-  readonly sizeDivisibility: number;
-  /** What becomes of a clip that cannot be loaded. */
-  readonly onError: 'stop' | 'skip';
-  /** Told about every clip that is skipped, once. */
-  readonly warn: (message: string) => void;
-}
-
-/** Memory for the video of one batch; batches take turns. */
-interface Slot {
-  memory: Float32Array | null;
-  /** When the batch that has it is not needed any more. */
-  free: Promise<void>;
-}
-
-/** A batch that is being made. `content` is null where none of its clips could be loaded. */
-interface Pending {
-  readonly content: Promise<Batch | null>;
-  readonly release: () => void;
-}
-
 /**
- * The batches of a sampler, one after the other. A clip's random choices depend on the seed and its place in the order
- * alone, so neither timing, nor the number of threads, nor the batch that a run was resumed at changes them.
+ * The batches of a sampler, one after the other. A clip's random choices depend only on the seed and on its position in the
+ * run, not on timing, the number of workers, or the batch at which a run was resumed.
  */
 export class BatchLoader<S extends BatchSampler = BatchSampler> implements AsyncIterableIterator<Batch> {
   readonly #queue: Pending[] = [];
@@ -71,9 +71,9 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
     readonly dataset: AvaDataset,
     readonly sampler: S,
     private readonly options: LoaderOptions,
-    private readonly reader: ClipReader = options.numWorkers > 0
-      ? new ClipThreads(options.numWorkers, dataset.transforms)
-      : new LocalReader(dataset.transforms),
+    private readonly clips: ClipLoader = options.numWorkers > 0
+      ? new WorkerPool(options.numWorkers, dataset.transforms)
+      : new LocalClipLoader(dataset.transforms),
   ) {
     this.#nextBatch = options.start;
     const { slots, ahead } = loaderBuffers(options.numWorkers, sampler.batchSize);
@@ -81,12 +81,12 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
     this.#ahead = ahead;
   }
 
-  /** The number of batches of the whole run, those before `start` included. */
+  /** Number of batches of the whole run, including those before `start`. */
   get numBatches(): number {
     return this.sampler.numBatches;
   }
 
-  /** The clips that could not be loaded so far, by index, where errors do not stop. */
+  /** Clips that were skipped so far, sorted by index. */
   get skipped(): readonly ClipInfo[] {
     return [...this.#skipped.values()].sort((a, b) => a.clipId - b.clipId);
   }
@@ -96,13 +96,13 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
   }
 
   /**
-   * The next batch; its `video` is overwritten by the following call. Throws DataError where a clip of this batch
-   * cannot be loaded and errors stop, and is done after that, as it is after `close`. Where errors are skipped, a
-   * sampler that knows a replacement keeps its batches full; the batches of one that does not lack the clip.
+   * The next batch; the following call overwrites its `video`. Throws DataError if a clip of this batch cannot be loaded and
+   * `onError` is `stop`; the loader is closed then. With `skip`, another clip takes the place of a broken one if the sampler
+   * offers a replacement; otherwise the batch is smaller.
    */
   async next(): Promise<IteratorResult<Batch, undefined>> {
     this.#releaseLast();
-    this.reader.setAwaited(true);
+    this.clips.setAwaited(true);
     try {
       for (;;) {
         this.#fill();
@@ -126,7 +126,7 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
       await this.close();
       throw error;
     } finally {
-      this.reader.setAwaited(false);
+      this.clips.setAwaited(false);
     }
   }
 
@@ -135,13 +135,13 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
     return { done: true, value: undefined };
   }
 
-  /** Stops reading ahead and lets go of what was read; the threads have ended when it resolves. */
+  /** Stops loading and releases the memory; all workers have ended when it resolves. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#releaseLast();
     for (const { release } of this.#queue.splice(0)) release();
     for (const slot of this.#slots) slot.memory = null;
-    await this.reader.close();
+    await this.clips.close();
   }
 
   #fill(): void {
@@ -154,59 +154,63 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
         release = resolve;
       });
       const content = this.#make(number, slot, free);
-      // The error is for whoever asks for this batch, which may be much later or never.
+      // `next` reports the error when it gets to this batch, which may be much later or never.
       content.catch(() => {});
       this.#queue.push({ content, release });
     }
   }
 
   async #make(number: number, slot: Slot, free: Promise<void>): Promise<Batch | null> {
-    const place = number * this.sampler.batchSize;
-    const loading = this.sampler.batch(number).map((index, i) => this.#load(index, place + i));
+    const position = number * this.sampler.batchSize;
+    const loading = this.sampler.batch(number).map((index, i) => this.#load(index, position + i));
     const clips = (await Promise.all(loading)).filter((clip) => clip !== null);
     await free;
     if (this.#closed || clips.length === 0) return null;
-    const facts = clips.map((clip) => clip.facts);
-    const shape = batchShape(facts, this.options.sizeDivisibility);
+    const metadata = clips.map((clip) => clip.metadata);
+    const shape = batchShape(metadata, this.options.sizeDivisibility);
     const [, numFrames, height, width] = shape;
     const clipLength = numFrames * height * width * 3;
     const length = clips.length * clipLength;
-    // Fresh memory of this size costs more than filling it.
-    if (!slot.memory || slot.memory.length < length) slot.memory = this.reader.allocate(length);
+    // Allocating memory of this size takes longer than filling it.
+    if (!slot.memory || slot.memory.length < length) slot.memory = this.clips.allocate(length);
     const video = slot.memory.subarray(0, length);
     await Promise.all(clips.map((clip, i) => clip.write(video, { offset: i * clipLength, height, width })));
-    return makeBatch(facts, shape, video);
+    return makeBatch(metadata, shape, video);
   }
 
-  /** Clip `index`, or its replacement where it is skipped, or null where there is none. */
-  async #load(index: number, place: number): Promise<LoadedClip | null> {
-    const { seed, onError } = this.options;
+  /** Loads clip `index` or, if it is skipped, its replacement; null if the sampler has none. */
+  async #load(index: number, position: number): Promise<LoadedClip | null> {
+    const { seed } = this.options;
     const augmentation = drawAugmentation(
       this.dataset.transforms,
-      Rng.forName(seed, `clip at place ${place}`),
+      Rng.forName(seed, `clip at place ${position}`),
     );
     let last: unknown;
     let candidate = index;
     for (let attempt = 0; attempt <= REPLACEMENTS; attempt++) {
       if (attempt > 0) {
         if (!this.sampler.replacement) return null;
-        candidate = this.sampler.replacement(index, Rng.forName(seed, `replacement ${attempt} at ${place}`));
+        const rng = Rng.forName(seed, `replacement ${attempt} at ${position}`);
+        candidate = this.sampler.replacement(index, rng);
       }
-      // It failed before, and may have cost a thread its life.
+      // A clip that failed before may even have killed a worker.
       if (this.#skipped.has(candidate)) continue;
       try {
-        return await this.reader.load({ source: this.dataset.source(candidate), augmentation });
+        return await this.clips.load({ source: this.dataset.source(candidate), augmentation });
       } catch (error) {
-        const skip =
-          onError === 'skip' && error instanceof DataError && !(error instanceof ThreadsFailedError);
-        if (!skip || this.#closed) throw error;
+        if (!this.#maySkip(error)) throw error;
         this.#skip(candidate, error);
         last = error;
       }
     }
     throw new DataError(
-      `${REPLACEMENTS + 1} clips, one in place of the other, could not be loaded${last ? `; the last: ${(last as Error).message}` : ''}`,
+      `a clip and ${REPLACEMENTS} replacements could not be loaded${last ? `; the last error: ${(last as Error).message}` : ''}`,
     );
+  }
+
+  #maySkip(error: unknown): error is DataError {
+    const isClipError = error instanceof DataError && !(error instanceof WorkersFailedError);
+    return this.options.onError === 'skip' && isClipError && !this.#closed;
   }
 
   #skip(index: number, error: DataError): void {
@@ -220,14 +224,14 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
 
 export interface TrainLoaderOptions {
   readonly seed: number;
-  /** The number of the first batch, 0 for a new run. */
+  /** Number of the first batch, 0 for a new run. */
   readonly startIteration?: number;
   readonly warn?: (message: string) => void;
 }
 
 /**
- * The training batches: MAX_EPOCH · ITER_PER_EPOCH of VIDEOS_PER_BATCH · ACCUMULATE clips, from number `startIteration`. Opens and
- * checks the data first: DataError, ConfigError.
+ * Loads the training batches: MAX_EPOCH · ITER_PER_EPOCH batches of VIDEOS_PER_BATCH · ACCUMULATE clips, beginning with number
+ * `startIteration`. Opens and checks the data first. Throws DataError, ConfigError.
  */
 export function createTrainLoader(
   cfg: DataConfig,
@@ -237,35 +241,37 @@ export function createTrainLoader(
   const { MAX_EPOCH, ITER_PER_EPOCH } = cfg.SOLVER;
   const numBatches = MAX_EPOCH * ITER_PER_EPOCH;
   const sampler = new TrainSampler(groupsOf(dataset, cfg), clipsPerStep(cfg), numBatches, seed);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, startIteration, warn));
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: startIteration, warn }));
 }
 
 export interface TestLoaderOptions {
-  /** The test split, if it was opened before. */
+  /** The test split if it is open already. */
   readonly dataset?: AvaDataset;
   readonly seed?: number;
   readonly warn?: (message: string) => void;
 }
 
-/** The evaluation batches: every key frame of the test lists once; in order, unless they are grouped by shape. */
+/** Loads the evaluation batches: every key frame of the test lists once, in order unless they are grouped by shape. */
 export function createTestLoader(
   cfg: DataConfig,
   { dataset = AvaDataset.open(cfg, 'test'), seed = 0, warn }: TestLoaderOptions = {},
 ): BatchLoader {
   const sampler = new SequentialSampler(groupsOf(dataset, cfg), cfg.TEST.VIDEOS_PER_BATCH);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, seed, 0, warn));
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: 0, warn }));
 }
 
-/** The group of every clip: clips of different groups are never in one batch. */
+/** The group of every clip; clips of different groups are never in one batch. */
 function groupsOf(dataset: AvaDataset, cfg: DataConfig): Uint8Array {
   return cfg.DATALOADER.ASPECT_RATIO_GROUPING ? groupByShape(dataset) : new Uint8Array(dataset.length);
 }
 
 function loaderOptions(
   { DATALOADER }: DataConfig,
-  seed: number,
-  start: number,
-  warn: LoaderOptions['warn'] = (message) => process.emitWarning(message),
+  {
+    seed,
+    start,
+    warn = (message) => process.emitWarning(message),
+  }: Pick<LoaderOptions, 'seed' | 'start'> & Partial<Pick<LoaderOptions, 'warn'>>,
 ): LoaderOptions {
   return {
     seed,

@@ -15,7 +15,7 @@ describe('TrainSampler', () => {
       fc.record({ size: fc.constant(size), length: fc.integer({ min: size, max: 60 }), seed: fc.nat() }),
     );
 
-  it('visits every clip at most once per pass, all but an incomplete last batch', () => {
+  it('visits every clip at most once per data pass, all but an incomplete last batch', () => {
     fc.assert(
       fc.property(setting, ({ size, length, seed }) => {
         const perPass = Math.floor(length / size);

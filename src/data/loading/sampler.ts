@@ -1,21 +1,21 @@
-/** @file Which clips make up which batch. */
+/** @file Samplers: which clips form which batch. */
 import { DataError } from '../../errors.js';
 import { Rng } from '../../util/random.js';
 
 /** Batches by number, so that a run can begin at any of them. */
 export interface BatchSampler {
   readonly numBatches: number;
-  /** Clips of a batch, at most. */
+  /** Maximum number of clips in a batch. */
   readonly batchSize: number;
   /** Indices of the clips of batch `number`, 0 ≤ number < numBatches. */
   batch(number: number): readonly number[];
-  /** A clip to use in place of `index`, drawn at random; not there where each clip stands for itself. */
+  /** A random clip to use in place of `index`; undefined if no clip may replace another. */
   replacement?(index: number, rng: Rng): number;
 }
 
 /**
- * Cuts an order of clips into batches whose clips are of one group each, as maskrcnn-benchmark does: clips keep their
- * order within a group, batches are in the order of their first clips. The last batch of each group may be smaller.
+ * Cuts an order of clips into batches whose clips are of one group, like maskrcnn-benchmark: clips stay in order within a
+ * group, batches are in the order of their first clips. The last batch of each group may be smaller.
  */
 export function cutIntoBatches(
   order: Iterable<number>,
@@ -36,31 +36,32 @@ export function cutIntoBatches(
   return batches;
 }
 
-/** The order of all clips in one pass over the data. */
+/** The order of all clips in one data pass. */
 export interface PassOrder {
+  /** Number of the data pass, from 0. */
   readonly pass: number;
-  /** Every clip once. */
+  /** Indices of all clips. */
   readonly order: Int32Array;
 }
 
-/** A place between two batches. */
+/** A position between two batches. */
 export interface SamplerPosition extends PassOrder {
-  /** Number of the next batch within the pass. */
+  /** Number of the next batch within the data pass. */
   readonly batch: number;
 }
 
 /**
- * Batches for training: every pass over the data has a random order of its own, which depends on the seed and the
- * number of the pass alone; clips that do not fill a last batch are left out of that pass.
+ * Batches for training. Every data pass has its own random order, which depends only on the seed and the number of the pass.
+ * Clips that do not fill a last batch are left out of that pass.
  */
 export class TrainSampler implements BatchSampler {
   readonly #members = new Map<number, number[]>();
-  /** Whole batches that one pass over the data has. */
+  /** Full batches in one data pass. */
   readonly batchesPerPass: number;
   #resumed: PassOrder | null = null;
   #pass: { number: number; batches: number[][] } | null = null;
 
-  /** `groups` has the group of every clip. Throws DataError where no group has the clips of one batch. */
+  /** `groups` has the group of every clip. Throws DataError if no group fills one batch. */
   constructor(
     readonly groups: ArrayLike<number>,
     readonly batchSize: number,
@@ -75,11 +76,11 @@ export class TrainSampler implements BatchSampler {
     const sizes = [...this.#members.values()].map((members) => members.length);
     this.batchesPerPass = sizes.reduce((sum, size) => sum + Math.floor(size / batchSize), 0);
     if (this.batchesPerPass === 0) {
-      const most = Math.max(0, ...sizes);
+      const max = Math.max(0, ...sizes);
       const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
       throw new DataError(
-        `the training data has ${most} key ${most === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
-          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most ${most} or add annotations`,
+        `the training data has ${max} key ${max === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
+          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most ${max} or add annotations`,
       );
     }
   }
@@ -93,13 +94,13 @@ export class TrainSampler implements BatchSampler {
     return this.#pass.batches[number % this.batchesPerPass];
   }
 
-  /** Where the run is before batch `number`. */
+  /** The position before batch `number`. */
   positionOf(number: number): SamplerPosition {
     const pass = Math.floor(number / this.batchesPerPass);
     return { pass, batch: number % this.batchesPerPass, order: this.#orderOf(pass) };
   }
 
-  /** Takes over the order of a pass that an earlier run had begun, whatever it was made by. */
+  /** Continues a data pass of an earlier run in its order, even if that run had another seed. */
   resume(order: PassOrder): void {
     this.#resumed = order;
     this.#pass = null;
@@ -110,14 +111,14 @@ export class TrainSampler implements BatchSampler {
     return Int32Array.from(Rng.forName(this.seed, `order of pass ${pass}`).permutation(this.groups.length));
   }
 
-  /** Any clip of the same group: the next one would mostly be of the same video, and that may be broken as a whole. */
+  /** Any clip of the same group. The next clip is usually of the same video, which may be broken as a whole. */
   replacement(index: number, rng: Rng): number {
     const members = this.#members.get(this.groups[index]) as number[];
     return members[rng.int(members.length)];
   }
 }
 
-/** Batches for evaluation: every clip once; in order, if they are all of one group. */
+/** Batches for evaluation with every clip once, in order if all clips are of one group. */
 export class SequentialSampler implements BatchSampler {
   readonly #batches: number[][];
 

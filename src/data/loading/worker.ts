@@ -1,4 +1,4 @@
-/** @file The program of a worker thread that loads clips. */
+/** @file Entry of a worker thread that loads clips. */
 import { loadClip } from '../clip/clip.js';
 import { serveClips } from './worker_loop.js';
 

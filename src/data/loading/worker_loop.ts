@@ -1,20 +1,19 @@
-/** @file What runs inside a worker thread: loads clips one at a time, keeps their pixels, writes them into batches. */
+/** @file The loop of a worker thread: loads clips one at a time, holds their pixels, and writes them into batches. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import sharp from 'sharp';
 import { DataError } from '../../errors.js';
-import type { Clip, ClipFacts, loadClip } from '../clip/clip.js';
-import { writeVideo } from '../clip/clip.js';
+import { type Clip, type ClipMetadata, type loadClip, type Region, writeVideo } from '../clip/clip.js';
 import type { TransformSettings } from '../clip/transforms.js';
-import type { ClipTask, Region } from './clip_loader.js';
+import type { ClipTask } from './clip_loader.js';
 
-/** What a thread is started with. */
-export interface ThreadData {
+/** Data that a worker is started with. */
+export interface WorkerData {
   readonly settings: TransformSettings;
-  /** One number: the ticket of the clip being loaded, or 0. It can be read when the thread is gone. */
+  /** One number in shared memory: the ticket of the clip being loaded, or 0. It outlives the worker. */
   readonly loading: Int32Array;
 }
 
-/** Asked of a thread; `ticket` counts from 1 and names a clip from its loading to its writing. */
+/** A request to a worker; `ticket` counts from 1 and identifies a clip from its loading to its writing. */
 export type Request =
   | { readonly kind: 'load'; readonly ticket: number; readonly task: ClipTask }
   | {
@@ -24,18 +23,23 @@ export type Request =
       readonly region: Region;
     };
 
-/** Answered by it. `broken`: the data is at fault, not the program. */
+/** A reply of a worker; `isDataError` if the data is at fault, not the program. */
 export type Reply =
-  | { readonly kind: 'loaded'; readonly ticket: number; readonly facts: ClipFacts }
-  | { readonly kind: 'failed'; readonly ticket: number; readonly message: string; readonly broken: boolean }
+  | { readonly kind: 'loaded'; readonly ticket: number; readonly metadata: ClipMetadata }
+  | {
+      readonly kind: 'failed';
+      readonly ticket: number;
+      readonly message: string;
+      readonly isDataError: boolean;
+    }
   | { readonly kind: 'written'; readonly ticket: number };
 
-/** Answers the requests of the thread that started this one. */
+/** Serves the requests of the thread that started this one. */
 export function serveClips(load: typeof loadClip): void {
-  // Neighbouring clips share few frames, so a cache of decoded ones would only cost memory.
+  // Neighbouring clips share few frames, so a cache of decoded frames would only cost memory.
   sharp.cache(false);
   const port = parentPort as MessagePort;
-  const { settings, loading } = workerData as ThreadData;
+  const { settings, loading } = workerData as WorkerData;
   const clips = new Map<number, Clip>();
   const reply = (message: Reply) => port.postMessage(message);
 
@@ -44,12 +48,12 @@ export function serveClips(load: typeof loadClip): void {
     try {
       const clip = await load(source, settings, augmentation);
       clips.set(ticket, clip);
-      const { frames: _, colours: __, ...facts } = clip;
-      reply({ kind: 'loaded', ticket, facts });
+      const { frames: _, colours: __, ...metadata } = clip;
+      reply({ kind: 'loaded', ticket, metadata });
     } catch (error) {
-      const broken = error instanceof DataError;
-      const message = broken ? error.message : String((error as Error).stack);
-      reply({ kind: 'failed', ticket, message, broken });
+      const isDataError = error instanceof DataError;
+      const message = isDataError ? error.message : String((error as Error).stack);
+      reply({ kind: 'failed', ticket, message, isDataError });
     }
     Atomics.store(loading, 0, 0);
   };
@@ -58,11 +62,10 @@ export function serveClips(load: typeof loadClip): void {
   port.on('message', (request: Request) => {
     const { ticket } = request;
     if (request.kind === 'load') {
-      // One at a time: a thread that dies has one clip to blame, and holds the frames of one in memory.
+      // One clip at a time: if the worker dies, one clip is to blame, and only its frames are in memory.
       last = last.then(() => loadOne(ticket, request.task));
     } else {
-      const { offset, height, width } = request.region;
-      writeVideo(clips.get(ticket) as Clip, request.video, offset, height, width);
+      writeVideo(clips.get(ticket) as Clip, request.video, request.region);
       clips.delete(ticket);
       reply({ kind: 'written', ticket });
     }

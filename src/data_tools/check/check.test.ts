@@ -7,7 +7,7 @@ import { type AvaFolder, makeAvaFolder } from '../../../test/support/ava_folder.
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { createTestLoader, createTrainLoader } from '../../data/loading/loader.js';
 import { DataError } from '../../errors.js';
-import { readTruth } from '../../evaluation/evaluate_files.js';
+import { readGroundTruth } from '../../evaluation/evaluate_files.js';
 import { Rng } from '../../util/random.js';
 import { checkData, hasErrors } from './check.js';
 import { checkJson, checkText } from './check_report.js';
@@ -20,7 +20,6 @@ const TEST = 'annotations_v2.2/ava_val_v2.2.csv';
 const LABEL_MAP = 'annotations_v2.2/ava_action_list_v2.2_for_activitynet_2019.pbtxt';
 const EXCLUSIONS = 'annotations_v2.2/ava_val_excluded_timestamps_v2.2.csv';
 const LIST = 'frame_lists/train.csv';
-const quiet = { begin() {}, advance() {} };
 
 /** A folder with nothing wrong in it but that both splits have the same videos. */
 async function make(): Promise<AvaFolder> {
@@ -37,7 +36,7 @@ const config = (ava: AvaFolder, changes: Record<string, unknown> = {}) =>
   ava.config({ 'MODEL.STM.ACTION_CLASSES': 3, 'DATALOADER.NUM_WORKERS': 0, ...changes });
 
 const check = (ava: AvaFolder, changes: Record<string, unknown> = {}) =>
-  checkData(config(ava, changes), true, quiet);
+  checkData(config(ava, changes), { deep: true });
 
 /** Whether the loaders, every clip or the evaluator throw. */
 async function trainingFails(ava: AvaFolder, changes: Record<string, unknown>): Promise<boolean> {
@@ -45,7 +44,7 @@ async function trainingFails(ava: AvaFolder, changes: Record<string, unknown>): 
   try {
     createTrainLoader(cfg, { seed: 0 }).close();
     createTestLoader(cfg).close();
-    readTruth({
+    readGroundTruth({
       groundTruth: [join(ava.folder, TEST)],
       labelMap: join(ava.folder, LABEL_MAP),
       exclude: join(ava.folder, EXCLUSIONS),
@@ -216,7 +215,7 @@ const DAMAGES: Damage[] = [
     changes: { 'AVA.TEST_GT_BOX_LISTS': ['ava_val_v2.2.csv', 'ava_val_v2.2.csv'] },
     finds: 'same-file',
     severity: 'warning',
-    example: /is given twice as ground truth: its boxes count twice/,
+    example: /is given twice as ground truth: each box counts twice/,
   },
   {
     does: 'excludes a key frame',
@@ -237,7 +236,7 @@ const DAMAGES: Damage[] = [
     damage: (ava) => ava.write(EXCLUSIONS, 'a,902\na,905\nb,903\n'),
     finds: 'idle-exclusions',
     severity: 'warning',
-    example: /takes out 3 of 3 key frames of the ground truth: it must name the key frames to leave out/,
+    example: /removes 3 of 3 key frames of the ground truth: it must name the key frames to leave out/,
   },
   {
     does: 'gives two actions one name',
@@ -265,7 +264,7 @@ const DAMAGES: Damage[] = [
     severity: 'error',
   },
   {
-    does: 'writes a box that reaches beyond the picture',
+    does: 'writes a box that reaches beyond the image',
     damage: addRow(TRAIN, 'a,904,-0.1,0.2,0.5,1.2,1,0'),
     finds: 'outside',
     severity: 'warning',
@@ -384,7 +383,7 @@ const DAMAGES: Damage[] = [
     damage: (ava) => cut(ava.framePath('a', 2)),
     finds: 'broken-picture',
     severity: 'error',
-    example: /a_000002\.jpg: video a, frame 2: the JPEG picture is cut off/,
+    example: /a_000002\.jpg: video a, frame 2: the JPEG image is truncated/,
   },
   {
     does: 'empties a frame',
@@ -394,7 +393,7 @@ const DAMAGES: Damage[] = [
   },
   {
     does: 'makes a text of the frame that tells the shape',
-    damage: (ava) => writeFileSync(ava.framePath('a', 2), 'no picture'),
+    damage: (ava) => writeFileSync(ava.framePath('a', 2), 'no image'),
     changes: { 'DATALOADER.ASPECT_RATIO_GROUPING': true, 'SOLVER.VIDEOS_PER_BATCH': 1 },
     finds: 'no-shape',
     severity: 'error',

@@ -1,4 +1,4 @@
-/** @file `stmixer data check`: everything about a data set that would go wrong later, in one report. */
+/** @file `stmixer data check`: everything in a data set that would cause trouble later, in one report. */
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/index.js';
 import { annotationPath, type Split } from '../../data/data_config.js';
@@ -6,13 +6,14 @@ import { AvaDataset, filesListedTwice, findUnknownVideos } from '../../data/data
 import { type ActionLabel, readLabelMap } from '../../data/datasets/label_map.js';
 import { DataError } from '../../errors.js';
 import { readExclusions } from '../../evaluation/ava_csv.js';
-import { readTruth, truthFilesOf, truthSide } from '../../evaluation/evaluate_files.js';
+import { groundTruthFiles, groundTruthSide, readGroundTruth } from '../../evaluation/evaluate_files.js';
 import { exclusionNote, exclusionSentence } from '../../evaluation/mismatch/exclusions.js';
 import { labelNameSentence, sameFileSentence } from '../../evaluation/mismatch/repeats.js';
+import type { ProgressReporter } from '../../util/log.js';
 import { checkAnnotationFiles, checkKeyFrames } from './check_annotations.js';
 import { checkFrameFiles, checkFrameLists, checkPreparedRate } from './check_frames.js';
-import { checkPictures, numPictures } from './check_images.js';
-import { type Finding, type FindingKind, Findings } from './findings.js';
+import { checkImages, planSample } from './check_images.js';
+import { bySeverity, type Finding, type FindingKind, Findings } from './findings.js';
 
 export interface SplitNumbers {
   readonly videos: number;
@@ -23,7 +24,7 @@ export interface SplitNumbers {
   readonly labels: number;
 }
 
-/** Boxes of one action; the name is null where the label map does not have it. */
+/** Numbers of boxes of one action; the name is null if the label map lacks it. */
 export interface ClassNumbers {
   readonly id: number;
   readonly name: string | null;
@@ -33,17 +34,16 @@ export interface ClassNumbers {
 
 export interface CheckReport {
   readonly splits: Readonly<Record<Split, SplitNumbers>>;
-  /** Those of the label map, and others that occur. */
+  /** Classes of the label map, and other classes of the annotations. */
   readonly classes: readonly ClassNumbers[];
-  /** The gravest first. */
+  /** Findings by severity, errors first. */
   readonly findings: readonly Finding[];
 }
 
-/** What a long check tells about itself. */
-export interface CheckProgress {
-  /** A part of the work begins, of so many steps where that is known. */
-  begin(what: string, total?: number): void;
-  advance(steps: number): void;
+export interface CheckOptions {
+  /** Whether to decode every frame that clips use instead of a sample. */
+  readonly deep?: boolean;
+  readonly report?: ProgressReporter;
 }
 
 /** Whether training or its evaluation would end with a DataError. */
@@ -51,42 +51,40 @@ export function hasErrors({ findings }: CheckReport): boolean {
   return findings.some(({ severity }) => severity === 'error');
 }
 
-/** Checks both splits; `deep` decodes every frame that clips use instead of a sample. */
-export async function checkData(cfg: Config, deep: boolean, progress: CheckProgress): Promise<CheckReport> {
-  // Such clips are left out then.
-  const findings = new Findings(cfg.DATALOADER.ON_ERROR === 'skip' ? ['broken-picture', 'mixed-clip'] : []);
-  const labelMap = checkLabelMap(cfg, findings);
-  checkExclusions(cfg, findings);
-  const train = await checkSplit(cfg, 'train', labelMap, deep, findings, progress);
-  const test = await checkSplit(cfg, 'test', labelMap, deep, findings, progress);
-  checkTruth(cfg, findings);
+/** Checks both splits of a data set. */
+export async function checkData(cfg: Config, options: CheckOptions = {}): Promise<CheckReport> {
+  const common = new Findings(null);
+  const labelMap = checkLabelMap(cfg, common);
+  checkExclusions(cfg, common);
+  const train = await new SplitCheck(cfg, 'train', labelMap, options).run();
+  const test = await new SplitCheck(cfg, 'test', labelMap, options).run();
+  checkGroundTruth(cfg, test.findings);
   for (const name of train.annotated) {
-    if (test.annotated.has(name)) findings.add('overlap', null, `video ${name}`);
+    if (test.annotated.has(name)) common.add('overlap', `video ${name}`);
   }
   return {
     splits: { train: train.numbers, test: test.numbers },
-    classes: checkClasses(labelMap, train.labels, test.labels, findings),
-    findings: findings.sorted(),
+    classes: checkClasses(labelMap, train, test),
+    findings: bySeverity([...common.all, ...train.findings.all, ...test.findings.all]),
   };
 }
 
 function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
-  const labels = orFinding(
+  const labels = attempt(
     () => readLabelMap(path),
-    (message) => findings.add('label-map', null, message),
+    (message) => findings.add('label-map', message),
   );
   if (!labels) return null;
   const classes = cfg.MODEL.STM.ACTION_CLASSES;
   const sameName = labelNameSentence(labels);
-  if (sameName !== null) findings.add('same-name', null, sameName);
+  if (sameName !== null) findings.add('same-name', sameName);
   for (const { id, name } of labels) {
-    if (id > classes) findings.add('map-beyond-classes', null, `${id} ${name}, of ${classes}`);
+    if (id > classes) findings.add('map-beyond-classes', `${id} ${name}, of ${classes}`);
   }
   if (classes > labels.length && labels.every(({ id }) => id <= classes)) {
     findings.add(
       'more-classes',
-      null,
       `MODEL.STM.ACTION_CLASSES is ${classes}, the label map has ${labels.length}`,
     );
   }
@@ -96,30 +94,31 @@ function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
 function checkExclusions(cfg: Config, findings: Findings): void {
   if (cfg.AVA.EXCLUSION_FILE === '') return;
   const path = annotationPath(cfg, cfg.AVA.EXCLUSION_FILE);
-  const keys = orFinding(
+  const keys = attempt(
     () => readExclusions(path),
-    (message) => findings.add('exclusions', null, message),
+    (message) => findings.add('exclusions', message),
   );
-  if (keys?.size === 0) findings.add('no-exclusions', null, path);
+  if (keys?.size === 0) findings.add('no-exclusions', path);
 }
 
-/** What the evaluation says about its files and exclusions; files that cannot be read were reported before. */
-function checkTruth(cfg: Config, findings: Findings): void {
-  const truth = orFinding(
-    () => readTruth(truthFilesOf(cfg)),
+/** Adds the evaluation's warnings about its files and exclusions. Files that cannot be read were reported before. */
+function checkGroundTruth(cfg: Config, findings: Findings): void {
+  const groundTruth = attempt(
+    () => readGroundTruth(groundTruthFiles(cfg)),
     () => {},
   );
-  if (!truth) return;
-  const side = truthSide(truth);
+  if (!groundTruth) return;
+  const side = groundTruthSide(groundTruth);
   const add = (kind: FindingKind, sentence: string | null) => {
-    if (sentence !== null) findings.add(kind, 'test', sentence);
+    if (sentence !== null) findings.add(kind, sentence);
   };
   add('same-file', sameFileSentence(side, null));
-  add('idle-exclusions', exclusionSentence([side], truth.excluded));
-  add('excluded', exclusionNote([side], truth.excluded));
+  add('idle-exclusions', exclusionSentence([side], groundTruth.excluded));
+  add('excluded', exclusionNote([side], groundTruth.excluded));
 }
 
-function orFinding<T>(read: () => T, report: (message: string) => void): T | null {
+/** The result of `read`, or null after reporting its DataError. */
+function attempt<T>(read: () => T, report: (message: string) => void): T | null {
   try {
     return read();
   } catch (error) {
@@ -130,68 +129,111 @@ function orFinding<T>(read: () => T, report: (message: string) => void): T | nul
 }
 
 interface SplitResult {
+  readonly findings: Findings;
   readonly numbers: SplitNumbers;
+  /** Names of annotated videos. */
   readonly annotated: ReadonlySet<string>;
-  /** Boxes by action id. */
+  /** Action id → number of its boxes. */
   readonly labels: ReadonlyMap<number, number>;
 }
 
-async function checkSplit(
-  cfg: Config,
-  split: Split,
-  labelMap: readonly ActionLabel[] | null,
-  deep: boolean,
-  findings: Findings,
-  progress: CheckProgress,
-): Promise<SplitResult> {
-  const known = labelMap && new Set(labelMap.map(({ id }) => id));
-  for (const sentence of filesListedTwice(cfg, split)) findings.add('same-file', split, sentence);
-  progress.begin(`${split}: reading frame lists`);
-  const lists = checkFrameLists(cfg, split, findings);
-  progress.begin(`${split}: reading annotations`);
-  const annotations = checkAnnotationFiles(cfg, split, known && ((id) => known.has(id)), findings);
-  // Without any list, the missing list is the finding, not every video.
-  if (lists.videos.length > 0) findUnknownVideos(lists, annotations, findings.sink(split));
-  const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
-  const frames = dataset.videos.reduce((sum, video) => sum + video.frames.length, 0);
-  if (annotations.videos.size > 0) checkKeyFrames(cfg, dataset, split, findings);
-  if (frames > 0) {
-    progress.begin(`${split}: looking for the frames`, frames);
-    dataset.findMissingFrames(findings.sink(split));
-    if (existsSync(dataset.frameFolder)) {
-      checkPreparedRate(cfg, dataset, split, findings);
-      const flags = checkFrameFiles(dataset, split, findings, (done) => progress.advance(done));
-      progress.begin(`${split}: decoding frames`, numPictures(flags, deep));
-      await checkPictures(dataset, flags, split, deep, findings, () => progress.advance(1));
-    }
+/** The check of one split. */
+class SplitCheck {
+  readonly #findings: Findings;
+
+  constructor(
+    private readonly cfg: Config,
+    private readonly split: Split,
+    private readonly labelMap: readonly ActionLabel[] | null,
+    private readonly options: CheckOptions,
+  ) {
+    // The loader skips such clips with ON_ERROR skip, so training does not fail.
+    const isTolerant = cfg.DATALOADER.ON_ERROR === 'skip';
+    this.#findings = new Findings(split, isTolerant ? ['broken-picture', 'mixed-clip'] : []);
   }
+
+  async run(): Promise<SplitResult> {
+    const { cfg, split } = this;
+    const findings = this.#findings;
+    for (const sentence of filesListedTwice(cfg, split)) findings.add('same-file', sentence);
+    this.#progress(0, null, 'reading frame lists');
+    const lists = checkFrameLists(cfg, split, findings);
+    this.#progress(0, null, 'reading annotations');
+    const known = this.labelMap && new Set(this.labelMap.map(({ id }) => id));
+    const annotations = checkAnnotationFiles(cfg, split, known, findings);
+    // Without frame lists, report the missing lists only, not every video.
+    if (lists.videos.length > 0) findUnknownVideos(lists, annotations, findings.sink());
+    const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
+    if (annotations.videos.size > 0) checkKeyFrames(cfg, dataset, findings);
+    const numbers = countAll(dataset);
+    if (numbers.frames > 0) await this.#checkFrames(dataset, numbers.frames);
+    return {
+      findings,
+      numbers,
+      annotated: new Set(annotations.videos.keys()),
+      labels: countLabels(dataset),
+    };
+  }
+
+  async #checkFrames(dataset: AvaDataset, numFrames: number): Promise<void> {
+    const findings = this.#findings;
+    const looking = 'looking for the frames';
+    this.#progress(0, numFrames, looking);
+    dataset.findMissingFrames(findings.sink());
+    if (!existsSync(dataset.frameFolder)) return;
+    checkPreparedRate(this.cfg.AVA.FPS, dataset, findings);
+    let found = 0;
+    const flags = checkFrameFiles(dataset, findings, (frames) => {
+      found += frames;
+      this.#progress(found, numFrames, looking);
+    });
+    const sample = planSample(flags, { deep: this.options.deep ?? false });
+    let decoded = 0;
+    const onImage = () => this.#progress(++decoded, sample.size, 'decoding frames');
+    await checkImages(dataset, flags, sample, { findings, onImage });
+  }
+
+  #progress(done: number, total: number | null, what: string): void {
+    this.options.report?.progress(done, total, `${this.split}: ${what}`);
+  }
+}
+
+function countAll(dataset: AvaDataset): SplitNumbers {
+  return {
+    videos: dataset.videos.length,
+    frames: dataset.videos.reduce((sum, video) => sum + video.frames.length, 0),
+    keyFrames: dataset.length,
+    boxes: dataset.numBoxes,
+    labels: [...countLabels(dataset).values()].reduce((sum, count) => sum + count, 0),
+  };
+}
+
+function countLabels(dataset: AvaDataset): Map<number, number> {
   const labels = new Map<number, number>();
   for (const { boxes } of dataset.keyFrames) {
     for (const box of boxes) for (const id of box.labels) labels.set(id, (labels.get(id) ?? 0) + 1);
   }
-  const numbers = {
-    videos: dataset.videos.length,
-    frames,
-    keyFrames: dataset.length,
-    boxes: dataset.numBoxes,
-    labels: [...labels.values()].reduce((sum, count) => sum + count, 0),
-  };
-  return { numbers, annotated: new Set(annotations.videos.keys()), labels };
+  return labels;
 }
 
 function checkClasses(
   labelMap: readonly ActionLabel[] | null,
-  train: ReadonlyMap<number, number>,
-  test: ReadonlyMap<number, number>,
-  findings: Findings,
+  train: SplitResult,
+  test: SplitResult,
 ): ClassNumbers[] {
   const names = new Map(labelMap?.map(({ id, name }) => [id, name]));
   for (const [id, name] of names) {
-    if (train.size > 0 && !train.has(id)) findings.add('untrained-class', 'train', `${id} ${name}`);
-    if (test.size > 0 && !test.has(id)) findings.add('untested-class', 'test', `${id} ${name}`);
+    if (train.labels.size > 0 && !train.labels.has(id))
+      train.findings.add('untrained-class', `${id} ${name}`);
+    if (test.labels.size > 0 && !test.labels.has(id)) test.findings.add('untested-class', `${id} ${name}`);
   }
-  const ids = new Set([...names.keys(), ...train.keys(), ...test.keys()]);
+  const ids = new Set([...names.keys(), ...train.labels.keys(), ...test.labels.keys()]);
   return [...ids]
     .sort((a, b) => a - b)
-    .map((id) => ({ id, name: names.get(id) ?? null, train: train.get(id) ?? 0, test: test.get(id) ?? 0 }));
+    .map((id) => ({
+      id,
+      name: names.get(id) ?? null,
+      train: train.labels.get(id) ?? 0,
+      test: test.labels.get(id) ?? 0,
+    }));
 }

@@ -9,48 +9,50 @@ import {
   scanFrameLists,
   type Video,
 } from '../../data/datasets/frame_lists.js';
-import { readNote } from '../prepare/prepared_video.js';
+import { readNote } from '../../data/datasets/preparation_note.js';
 import type { Findings } from './findings.js';
 
-/** Reads the frame lists of a split and reports mistakes and oddities of their lines. */
+/** Reads the frame lists of a split and reports mistakes in their lines. */
 export function checkFrameLists(cfg: DataConfig, split: Split, findings: Findings): FrameLists {
   const lastIds = new Map<Video, number>();
-  const check = ({ video, frameId, path, follows }: FrameLine, file: string, line: number) => {
+  const check = (line: FrameLine) => {
+    const { video, frameId, follows } = line;
     const id = Number(frameId);
     const lastId = lastIds.get(video);
     lastIds.set(video, id);
-    // Nearly always, and lists have millions of lines.
+    // Lists have millions of lines, and nearly all of them are in order.
     if (follows && id === lastId! + 1) return;
-    const at = () => `${file}:${line}: video ${video.name}`;
-    if (lastId === undefined) {
-      const first = numberOf(path);
-      if (first === 0) findings.add('from-0', split, () => `${at()}: ${path}`);
-      else if (first !== null && first > 1) findings.add('late-start', split, () => `${at()}: ${path}`);
-      return;
-    }
-    if (follows) {
-      findings.add('order', split, () => `${at()}: frame_id ${frameId} comes after ${lastId}`);
-      return;
-    }
-    const before = video.frames.at(video.frames.length - 2);
-    const [number, numberBefore] = [numberOf(path), numberOf(before)];
-    // Files without numbers have any order.
-    if (number === null || numberBefore === null) return;
-    const missing = number - numberBefore - 1;
-    if (missing > 0 && dirname(path) === dirname(before)) {
-      findings.add(
-        'gap',
-        split,
-        () => `${at()}: ${path} comes after ${before}: ${missing} left out`,
-        missing,
-      );
-    } else {
-      findings.add('order', split, () => `${at()}: ${path} comes after ${before}`);
-    }
+    if (lastId === undefined) checkFirst(line, findings);
+    else if (follows)
+      findings.add('order', () => `${where(line)}: frame_id ${frameId} comes after ${lastId}`);
+    else checkOrder(line, findings);
   };
-  const lists = scanFrameLists(cfg, split, findings.sink(split), check);
-  for (const warning of lists.warnings) findings.add('header', split, warning);
+  const lists = scanFrameLists(cfg, split, findings.sink(), check);
+  for (const warning of lists.warnings) findings.add('header', warning);
   return lists;
+}
+
+function where({ file, lineNumber, video }: FrameLine): string {
+  return `${file}:${lineNumber}: video ${video.name}`;
+}
+
+function checkFirst(line: FrameLine, findings: Findings): void {
+  const first = numberOf(line.path);
+  if (first === 0) findings.add('from-0', () => `${where(line)}: ${line.path}`);
+  else if (first !== null && first > 1) findings.add('late-start', () => `${where(line)}: ${line.path}`);
+}
+
+function checkOrder(line: FrameLine, findings: Findings): void {
+  const { video, path } = line;
+  const before = video.frames.at(video.frames.length - 2);
+  const [number, numberBefore] = [numberOf(path), numberOf(before)];
+  // Files without numbers may come in any order.
+  if (number === null || numberBefore === null) return;
+  const missing = number - numberBefore - 1;
+  const order = () => `${where(line)}: ${path} comes after ${before}`;
+  if (missing > 0 && dirname(path) === dirname(before))
+    findings.add('gap', () => `${order()}: ${missing} left out`, missing);
+  else findings.add('order', order);
 }
 
 /** The last number in a file's name. */
@@ -59,18 +61,18 @@ function numberOf(path: string): number | null {
   return match ? Number(match[1]) : null;
 }
 
-/** What is known of each frame of a video, by its number. */
+/** Flags of a frame. */
 export const USED = 1;
 export const MISSING = 2;
+/** The flags of each frame of a video. */
 export type FrameFlags = Uint8Array;
 
 /**
- * Compares every listed frame with the files that are there. Returns the flags of each video's frames, USED for those
- * that a clip uses; the missing ones among them are not reported here.
+ * Compares every listed frame with the existing files. Returns the flags of each video's frames, USED for frames of clips; it does
+ * not report missing frames of clips.
  */
 export function checkFrameFiles(
   dataset: AvaDataset,
-  split: Split,
   findings: Findings,
   onVideo: (frames: number) => void,
 ): FrameFlags[] {
@@ -80,50 +82,56 @@ export function checkFrameFiles(
   }
   const folders = new FrameFolders();
   dataset.videos.forEach((video, v) => {
-    let folder = '';
-    let files: ReadonlySet<string> = new Set();
-    const listed = new Set<string>();
-    for (let frame = 0; frame < video.frames.length; frame++) {
-      const path = video.frames.at(frame);
-      const cut = path.lastIndexOf('/');
-      const itsFolder = path.slice(0, Math.max(0, cut));
-      if (frame === 0 || itsFolder !== folder) {
-        if (frame > 0) reportUnlisted(folder, files, listed, split, findings);
-        listed.clear();
-        folder = itsFolder;
-        files = folders.list(resolve(dataset.frameFolder, folder));
-      }
-      const name = path.slice(cut + 1);
-      listed.add(name);
-      if (files.has(name)) continue;
-      // Of a folder that is missing as a whole, clips' frames tell.
-      if (!(flags[v][frame] & USED) && files.size > 0) {
-        findings.add('unused-missing', split, () => resolve(dataset.frameFolder, path));
-      }
-      flags[v][frame] |= MISSING;
-    }
+    const lastFolder = flagMissing(dataset.frameFolder, video, flags[v], { folders, findings });
     if (!flags[v].some((flag) => flag !== MISSING)) {
       findings.add(
         'unused-missing',
-        split,
-        `${resolve(dataset.frameFolder, folder)}: all ${video.frames.length} of video ${video.name}`,
+        `${resolve(dataset.frameFolder, lastFolder)}: all ${video.frames.length} of video ${video.name}`,
         video.frames.length,
       );
     }
-    reportUnlisted(folder, files, listed, split, findings);
     onVideo(video.frames.length);
   });
   return flags;
 }
 
-/** Reports the numbered pictures of a folder that look like the listed ones and are not among them. */
-function reportUnlisted(
-  folder: string,
-  files: ReadonlySet<string>,
-  listed: ReadonlySet<string>,
-  split: Split,
-  findings: Findings,
-): void {
+/** The frames of one folder: existing files and listed names. */
+interface FolderFrames {
+  readonly folder: string;
+  readonly files: ReadonlySet<string>;
+  readonly listed: Set<string>;
+}
+
+/** Flags the missing frames of a video, and reports missing and unlisted ones. Returns the folder of the last frame. */
+function flagMissing(
+  frameFolder: string,
+  video: Video,
+  flags: FrameFlags,
+  { folders, findings }: { folders: FrameFolders; findings: Findings },
+): string {
+  let current = null as FolderFrames | null;
+  for (let frame = 0; frame < video.frames.length; frame++) {
+    const path = video.frames.at(frame);
+    const cut = path.lastIndexOf('/');
+    const folder = path.slice(0, Math.max(0, cut));
+    if (current === null || current.folder !== folder) {
+      if (current) reportUnlisted(current, findings);
+      current = { folder, files: folders.list(resolve(frameFolder, folder)), listed: new Set() };
+    }
+    const name = path.slice(cut + 1);
+    current.listed.add(name);
+    if (current.files.has(name)) continue;
+    // If the whole folder is missing, the frames of clips are reported instead.
+    if (!(flags[frame] & USED) && current.files.size > 0)
+      findings.add('unused-missing', () => resolve(frameFolder, path));
+    flags[frame] |= MISSING;
+  }
+  if (current) reportUnlisted(current, findings);
+  return current?.folder ?? '';
+}
+
+/** Reports numbered images of a folder that are named like the listed ones but are not listed. */
+function reportUnlisted({ folder, files, listed }: FolderFrames, findings: Findings): void {
   if (files.size <= listed.size && [...files].every((file) => listed.has(file))) return;
   const first = listed.values().next().value as string;
   const pattern = /^(.*?)\d+(\D*)$/.exec(first);
@@ -132,21 +140,16 @@ function reportUnlisted(
   for (const file of files) {
     if (listed.has(file) || !file.startsWith(prefix) || !file.endsWith(suffix)) continue;
     if (!/^\d+$/.test(file.slice(prefix.length, file.length - suffix.length))) continue;
-    findings.add('unlisted', split, folder === '' ? file : `${folder}/${file}`);
+    findings.add('unlisted', folder === '' ? file : `${folder}/${file}`);
   }
 }
 
-/** Compares the rate that `stmixer data prepare` noted beside the frames with the configuration's. */
-export function checkPreparedRate(
-  cfg: DataConfig,
-  dataset: AvaDataset,
-  split: Split,
-  findings: Findings,
-): void {
+/** Compares AVA.FPS with the rate that `stmixer data prepare` noted beside the frames. */
+export function checkPreparedRate(fps: number, dataset: AvaDataset, findings: Findings): void {
   for (const { name, frames } of dataset.videos) {
     const note = readNote(dirname(resolve(dataset.frameFolder, frames.at(0))));
-    if (!note || note.fps === cfg.AVA.FPS) continue;
-    findings.add('fps', split, `video ${name} has ${note.fps} frames per second, AVA.FPS is ${cfg.AVA.FPS}`);
-    findings.advise('fps', split, `set AVA.FPS ${note.fps}; now boxes are shown on the wrong frames`);
+    if (!note || note.fps === fps) continue;
+    findings.add('fps', `video ${name} has ${note.fps} frames per second, AVA.FPS is ${fps}`);
+    findings.advise('fps', `set AVA.FPS ${note.fps}; with ${fps}, boxes are shown on the wrong frames`);
   }
 }

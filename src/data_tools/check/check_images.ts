@@ -1,84 +1,85 @@
-/** @file Decoding frames to see whether they are whole and of one size. */
+/** @file Decoding frames to check whether they are complete and of one size. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { decodePicture } from '../../data/clip/frames.js';
-import type { Split } from '../../data/data_config.js';
+import { decodeImage } from '../../data/clip/frames.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { DataError } from '../../errors.js';
 import { count } from '../../util/progress.js';
 import { type FrameFlags, USED } from './check_frames.js';
 import type { Findings } from './findings.js';
 
-/** Frames of a split that are decoded without --deep; smaller data sets are looked at whole. */
+/** Number of frames of a split that are decoded without --deep; smaller data sets are decoded completely. */
 const SAMPLE = 2000;
 
-/** How many frames of a split `checkPictures` will decode. */
-export function numPictures(flags: readonly FrameFlags[], deep: boolean): number {
-  return Math.ceil(usedFrames(flags) / stepOf(flags, deep));
+/** A sample of the frames that clips use. */
+export interface FrameSample {
+  /** Number of frames that clips use. */
+  readonly used: number;
+  /** Every `step`-th of them is decoded. */
+  readonly step: number;
+  /** Number of frames in the sample. */
+  readonly size: number;
 }
 
-function usedFrames(flags: readonly FrameFlags[]): number {
+/** Plans which frames to decode; `deep` takes all of them. */
+export function planSample(flags: readonly FrameFlags[], { deep }: { deep: boolean }): FrameSample {
   let used = 0;
   for (const video of flags) for (const flag of video) if (flag === USED) used++;
-  return used;
+  const step = deep ? 1 : Math.max(1, Math.ceil(used / SAMPLE));
+  return { used, step, size: Math.ceil(used / step) };
 }
 
-function stepOf(flags: readonly FrameFlags[], deep: boolean): number {
-  return deep ? 1 : Math.max(1, Math.ceil(usedFrames(flags) / SAMPLE));
-}
-
-/** Decodes the frames that clips use, or a sample spread evenly over them. */
-export async function checkPictures(
+/** Decodes the frames of a sample; calls `onImage` after each of them. */
+export async function checkImages(
   dataset: AvaDataset,
   flags: readonly FrameFlags[],
-  split: Split,
-  deep: boolean,
-  findings: Findings,
-  onPicture: () => void,
+  { used, step, size }: FrameSample,
+  { findings, onImage }: { findings: Findings; onImage: () => void },
 ): Promise<void> {
-  const step = stepOf(flags, deep);
-  let used = 0;
-  for (const [v, video] of dataset.videos.entries()) {
+  let position = 0;
+  for (const v of dataset.videos.keys()) {
     const chosen: number[] = [];
     flags[v].forEach((flag, frame) => {
-      if (flag === USED && used++ % step === 0) chosen.push(frame);
+      if (flag === USED && position++ % step === 0) chosen.push(frame);
     });
-    const sizes = new Map<number, string>();
-    const look = async (frame: number) => {
+    const sizes = await decodeFrames(dataset, v, chosen, { findings, onImage });
+    checkSizes(dataset, v, sizes, findings);
+  }
+  if (step > 1) findings.add('sampled', `${count(size)} of ${count(used)} frames that clips use`);
+}
+
+/** Frame number → its size as text. */
+type FrameSizes = ReadonlyMap<number, string>;
+
+/** Decodes frames of a video, several at a time, and reports broken ones. */
+async function decodeFrames(
+  dataset: AvaDataset,
+  videoIndex: number,
+  frames: readonly number[],
+  { findings, onImage }: { findings: Findings; onImage: () => void },
+): Promise<FrameSizes> {
+  const video = dataset.videos[videoIndex];
+  const sizes = new Map<number, string>();
+  const queue = frames.values();
+  const work = async () => {
+    for (const frame of queue) {
       const path = resolve(dataset.frameFolder, video.frames.at(frame));
-      const what = `video ${video.name}, frame ${frame}`;
       try {
-        const { width, height } = await decodePicture(path, what);
+        const { width, height } = await decodeImage(path, `video ${video.name}, frame ${frame}`);
         sizes.set(frame, `${width}×${height}`);
       } catch (error) {
         if (!(error instanceof DataError)) throw error;
-        findings.add('broken-picture', split, error.message);
+        findings.add('broken-picture', error.message);
       }
-      onPicture();
-    };
-    const queue = chosen.values();
-    const worker = async () => {
-      for (const frame of queue) await look(frame);
-    };
-    await Promise.all(Array.from({ length: availableParallelism() }, worker));
-    checkSizes(dataset, v, sizes, split, findings);
-  }
-  if (step > 1) {
-    findings.add(
-      'sampled',
-      split,
-      `${count(Math.ceil(used / step))} of ${count(used)} frames that clips use`,
-    );
-  }
+      onImage();
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return sizes;
 }
 
-function checkSizes(
-  dataset: AvaDataset,
-  videoIndex: number,
-  sizes: ReadonlyMap<number, string>,
-  split: Split,
-  findings: Findings,
-): void {
+/** Reports frames of different sizes in a clip or, if no clip has them, in a video. */
+function checkSizes(dataset: AvaDataset, videoIndex: number, sizes: FrameSizes, findings: Findings): void {
   const { name } = dataset.videos[videoIndex];
   if (new Set(sizes.values()).size < 2) return;
   let mixed = 0;
@@ -87,13 +88,12 @@ function checkSizes(
     const inClip = new Set(dataset.sequence(keyFrame).flatMap((frame) => sizes.get(frame) ?? []));
     if (inClip.size < 2) continue;
     mixed++;
-    findings.add('mixed-clip', split, `video ${name}, second ${keyFrame.second}: ${[...inClip].join(', ')}`);
+    findings.add('mixed-clip', `video ${name}, second ${keyFrame.second}: ${[...inClip].join(', ')}`);
   }
-  if (mixed === 0) {
-    findings.add('mixed-video', split, () => {
-      const [[first, size], ...rest] = [...sizes].sort(([a], [b]) => a - b);
-      const [other, otherSize] = rest.find(([, candidate]) => candidate !== size)!;
-      return `video ${name}: frame ${first} has ${size} pixels, frame ${other} has ${otherSize}`;
-    });
-  }
+  if (mixed > 0) return;
+  findings.add('mixed-video', () => {
+    const [[first, size], ...rest] = [...sizes].sort(([a], [b]) => a - b);
+    const [other, otherSize] = rest.find(([, candidate]) => candidate !== size)!;
+    return `video ${name}: frame ${first} has ${size} pixels, frame ${other} has ${otherSize}`;
+  });
 }

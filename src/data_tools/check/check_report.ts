@@ -1,5 +1,5 @@
-/** @file A check's report as text and as JSON. */
-
+/** @file The report of a data set check as text and as JSON. */
+import { styleText } from 'node:util';
 import { count } from '../../util/progress.js';
 import { type CheckReport, type ClassNumbers, hasErrors } from './check.js';
 import type { Finding, Severity } from './findings.js';
@@ -18,16 +18,21 @@ export function checkJson(report: CheckReport): string {
   );
 }
 
-const COLOURS: Record<Severity, number> = { error: 31, warning: 33, note: 36 };
+const COLOURS = { error: 'red', warning: 'yellow', note: 'cyan' } as const;
 
-/** The report for people. */
-export function checkText(
-  report: CheckReport,
-  { colour, width }: { colour: boolean; width: number },
-): string {
+export interface TextOptions {
+  /** Whether to colour severities. */
+  readonly colour: boolean;
+  /** Columns of the terminal. */
+  readonly width: number;
+}
+
+/** The report for people to read. */
+export function checkText(report: CheckReport, options: TextOptions): string {
+  const { width } = options;
   const lines = [...splitTable(report), ''];
   if (report.classes.length > 0) lines.push(...classTable(report.classes, width), '');
-  for (const finding of report.findings) lines.push(...describe(finding, colour), '');
+  for (const finding of report.findings) lines.push(...describe(finding, options), '');
   const number = (severity: Severity) => report.findings.filter((f) => f.severity === severity).length;
   const sums = (['error', 'warning', 'note'] as const)
     .map((severity) => ({ severity, n: number(severity) }))
@@ -91,9 +96,9 @@ function classTable(classes: readonly ClassNumbers[], width: number): string[] {
 
 function describe(
   { severity, split, message, count: n, examples, advice }: Finding,
-  colour: boolean,
+  { colour }: TextOptions,
 ): string[] {
-  const label = colour ? `\x1b[${COLOURS[severity]}m${severity}\x1b[0m` : severity;
+  const label = colour ? styleText(COLOURS[severity], severity, { validateStream: false }) : severity;
   const head = `${label}${split ? ` ${split}` : ''}: ${message}${n > 1 ? ` (${count(n)})` : ''}`;
   const more = n - examples.length;
   return [

@@ -1,27 +1,28 @@
-/** @file All files below a folder: those that may be videos, and the number of others by kind. */
-import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+/** @file Listing all files below a folder: possible videos, and the number of other files by kind. */
+import { type Dirent, realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DataError } from '../../errors.js';
-import { type FileKind, kindOfFile } from './file_kinds.js';
-import { PassedOver } from './passed_over.js';
+import { sortedEntries } from '../../files/folder_names.js';
+import { fileKind } from '../../media/file_kinds.js';
+import { SkippedFiles } from '../../media/skipped_files.js';
 
 export interface ListedFile {
   readonly path: string;
   readonly bytes: number;
-  /** The folder directly in the one that was looked through; null for files that are in none. */
+  /** The subfolder of the listed folder that contains the file, directly or not; null for a file in none. */
   readonly topFolder: string | null;
-  /** The reason why a video, as which its name has it, cannot be read; null otherwise. */
+  /** The reason why a file with the name of a video cannot be read, or null. */
   readonly problem: string | null;
 }
 
 export interface ListedFiles {
   readonly videos: readonly ListedFile[];
-  /** Files that may be anything, sorted like the videos. */
+  /** Files of unknown kind, sorted like the videos. */
   readonly unknown: readonly ListedFile[];
-  readonly passedOver: PassedOver;
+  readonly skipped: SkippedFiles;
 }
 
-/** Lists a folder and all folders in it, but none of `except`. Throws DataError for a folder that cannot be listed. */
+/** Lists a folder and all folders below it, except `except`. Throws DataError for a folder that cannot be listed. */
 export function listFiles(folder: string, except: readonly string[]): ListedFiles {
   let entries: Dirent[];
   try {
@@ -35,16 +36,11 @@ export function listFiles(folder: string, except: readonly string[]): ListedFile
   return new Walk(folder, except).run(entries);
 }
 
-/** What lies in a folder, by name. Throws the error of the system. */
-export function sortedEntries(folder: string): Dirent[] {
-  return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
 class Walk implements ListedFiles {
   readonly videos: ListedFile[] = [];
   readonly unknown: ListedFile[] = [];
-  readonly passedOver = new PassedOver();
-  /** Real paths: links may lead to a folder twice, or in a circle. */
+  readonly skipped = new SkippedFiles();
+  /** Real paths of visited folders: links may lead to a folder twice, or in a circle. */
   readonly #seen = new Set<string>();
   readonly #except: ReadonlySet<string>;
   readonly #links: { readonly path: string; readonly topFolder: string }[] = [];
@@ -59,7 +55,7 @@ class Walk implements ListedFiles {
 
   run(entries: readonly Dirent[]): this {
     this.#enter(this.folder, entries, null);
-    // Last, so that a folder of the tree belongs to the list of its own name.
+    // Links come last, so that a real folder belongs to the list of its own name.
     for (const { path, topFolder } of this.#links) this.#enterFolder(path, topFolder);
     return this;
   }
@@ -67,11 +63,11 @@ class Walk implements ListedFiles {
   #enter(folder: string, entries: readonly Dirent[], topFolder: string | null): void {
     for (const entry of entries) {
       const path = join(folder, entry.name);
-      if (entry.name.startsWith('.')) this.passedOver.add('hidden', path);
+      if (entry.name.startsWith('.')) this.skipped.add('hidden', path);
       else if (entry.isDirectory()) this.#enterFolder(path, topFolder ?? entry.name);
       else if (entry.isSymbolicLink()) this.#follow(path, topFolder);
       else if (entry.isFile()) this.#addFile(path, topFolder);
-      else this.passedOver.add('special', path);
+      else this.skipped.add('special', path);
     }
   }
 
@@ -79,18 +75,18 @@ class Walk implements ListedFiles {
     const real = realPath(path);
     if (real !== null && this.#except.has(real)) return;
     if (real !== null && this.#seen.has(real)) {
-      this.passedOver.add('circle', path);
+      this.skipped.add('circle', path);
       return;
     }
     let entries: Dirent[];
     try {
       entries = sortedEntries(path);
     } catch {
-      this.passedOver.add('unreadableFolder', path);
+      this.skipped.add('unreadableFolder', path);
       return;
     }
     this.#seen.add(real ?? path);
-    if (entries.length === 0) this.passedOver.add('emptyFolder', path);
+    if (entries.length === 0) this.skipped.add('emptyFolder', path);
     this.#enter(path, entries, topFolder);
   }
 
@@ -98,17 +94,17 @@ class Walk implements ListedFiles {
     const stats = statOf(path);
     if (typeof stats === 'string' || stats.isFile()) this.#addFile(path, topFolder);
     else if (stats.isDirectory()) this.#links.push({ path, topFolder: topFolder ?? basename(path) });
-    else this.passedOver.add('special', path);
+    else this.skipped.add('special', path);
   }
 
   #addFile(path: string, topFolder: string | null): void {
-    const kind = kindOf(path);
+    const kind = fileKind(path);
     const stats = statOf(path);
     if (kind === 'video') this.videos.push({ path, topFolder, ...sizeOf(stats) });
-    else if (typeof stats === 'string') this.passedOver.add(stats, path);
-    else if (stats.size === 0) this.passedOver.add('emptyFile', path);
+    else if (typeof stats === 'string') this.skipped.add(stats, path);
+    else if (stats.size === 0) this.skipped.add('emptyFile', path);
     else if (kind === 'ask') this.unknown.push({ path, topFolder, ...sizeOf(stats) });
-    else this.passedOver.add(kind, path);
+    else this.skipped.add(kind, path);
   }
 }
 
@@ -116,21 +112,12 @@ type Unavailable = 'danglingLink' | 'unreadable';
 
 const PROBLEMS: Record<Unavailable, string> = {
   danglingLink: 'it is a link to a file that does not exist',
-  unreadable: 'it cannot be opened; look at the permissions of the file and its folders',
+  unreadable: 'it cannot be opened; check the permissions of the file and its folders',
 };
 
 function sizeOf(stats: Stats | Unavailable): { bytes: number; problem: string | null } {
   if (typeof stats === 'string') return { bytes: 0, problem: PROBLEMS[stats] };
   return { bytes: stats.size, problem: stats.size === 0 ? 'the file is empty (0 bytes)' : null };
-}
-
-/** The kind of a file, also of one that cannot be read. */
-export function kindOf(path: string): FileKind {
-  try {
-    return kindOfFile(path);
-  } catch {
-    return 'unreadable';
-  }
 }
 
 function statOf(path: string): Stats | Unavailable {

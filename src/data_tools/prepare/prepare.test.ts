@@ -16,8 +16,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
 import { type Finished, start, stmixerHere } from '../../../test/support/cli.js';
 import { readFrameLists } from '../../data/datasets/frame_lists.js';
-import { lastWords } from '../../media/ffmpeg.js';
-import { factsOf, type VideoFacts } from '../../media/video_facts.js';
+import { ffmpegError } from '../../media/ffmpeg.js';
+import { parseMetadata, type VideoMetadata } from '../../media/video_metadata.js';
 import { chooseVideos, findCandidates, type VideoFile } from './videos.js';
 
 const hasFfmpeg = (process.env.PATH ?? '')
@@ -31,9 +31,9 @@ const prepare = (videos: string, out: string, flags: string[] = [], path?: strin
   return stmixerHere(['data', 'prepare', '--videos', videos, '--out', out, ...flags]);
 };
 
-/** The facts about a file of one stream. */
-const facts = (format: string, stream: string) =>
-  factsOf([`Input #0, ${format}, from x:`, `  Stream #0:0: ${stream}`]);
+/** The metadata of a file of one stream. */
+const metadata = (format: string, stream: string) =>
+  parseMetadata([`Input #0, ${format}, from x:`, `  Stream #0:0: ${stream}`]);
 
 function files(folder: string, names: readonly string[]): string {
   for (const name of names) {
@@ -76,14 +76,14 @@ const pretend = (
 *) printf '${about}\\n' >&2; echo '  Stream #0:0: Video: h264' >&2; exit 1;;
 esac`);
 
-describe('what is refused before anything is made', () => {
+describe('refuses before creating any file', () => {
   const cases: [string, string[], RegExp][] = [
     [
       'no videos',
       ['notes.txt', 'a/b.jpg'],
-      /there are no videos in this folder .*there are 1 picture \(.*b\.jpg\), 1 text/,
+      /there are no videos in this folder .*there are 1 image \(.*b\.jpg\), 1 text/,
     ],
-    ['a blank in a name', ['my film.mp4'], /my film\.mp4: .*cannot have blanks.*e\.g\. to my_film\.mp4/],
+    ['a blank in a name', ['my film.mp4'], /my film\.mp4: .*cannot have spaces.*e\.g\. to my_film\.mp4/],
     ['one name twice', ['train/a.mp4', 'val/a.mkv'], /train\/a\.mp4 and .*val\/a\.mkv would both be video a/],
     ['videos beside folders', ['a.mp4', 'val/b.mp4'], /a\.mp4\) beside folders with videos/],
   ];
@@ -92,7 +92,7 @@ describe('what is refused before anything is made', () => {
     expect(() => findCandidates(files(temporaryFolder(), names))).toThrow(expect.objectContaining(refused));
   });
 
-  it('a folder that is not there', () => {
+  it('a missing folder', () => {
     expect(() => findCandidates(join(temporaryFolder(), 'none'))).toThrow(/none: .*there is no such folder/);
   });
 
@@ -109,7 +109,7 @@ describe('what is refused before anything is made', () => {
   it('no ffmpeg: says how to get it', async () => {
     const run = await prepare(files(temporaryFolder(), ['a.mp4']), temporaryFolder(), [], temporaryFolder());
     expect(run.code).toBe(1);
-    expect(run.stderr).toMatch(/ffmpeg, which takes .* is not on the PATH[\s\S]*apt-get install ffmpeg/);
+    expect(run.stderr).toMatch(/ffmpeg, which extracts .* is not on the PATH[\s\S]*apt-get install ffmpeg/);
   });
 
   it('an ffmpeg that does not run', async () => {
@@ -132,19 +132,24 @@ describe('what is refused before anything is made', () => {
   });
 });
 
-describe('what is taken out of a folder', () => {
-  const VIDEO = facts('mov', 'Video: h264, yuv420p, 64x48');
+describe('videos of a folder', () => {
+  const VIDEO = metadata('mov', 'Video: h264, yuv420p, 64x48');
   /** The names of the videos, and lines about what is not taken; `answers` are ffmpeg's about files that it is asked about. */
-  const look = (folder: string, answers: Record<string, VideoFacts> = {}, except: string[] = []) => {
+  const look = (folder: string, answers: Record<string, VideoMetadata> = {}, except: string[] = []) => {
     const candidates = findCandidates(folder, except);
     const asked = new Map(
-      candidates.unknown.map((file) => [file, answers[file.name]] as [VideoFile, VideoFacts]),
+      candidates.unknown.map((file) => [file, answers[file.name]] as [VideoFile, VideoMetadata]),
     );
     const videos = chooseVideos(candidates, asked);
-    return { videos, lines: candidates.passedOver.lines().map((line) => line.replaceAll(`${folder}/`, '')) };
+    return {
+      videos,
+      lines: candidates.skipped
+        .messages()
+        .map(({ severity, text }) => `${severity}: ${text}`.replaceAll(`${folder}/`, '')),
+    };
   };
 
-  it('takes videos of all depths; the folder at the top is the list', () => {
+  it('finds videos at all depths; the top folder names the list', () => {
     const folder = files(temporaryFolder(), ['val/x.divx', 'train/walk/a.avi', 'train/run/far/b.vob']);
     expect(look(folder).videos.map(({ list, name }) => `${list}/${name}`)).toEqual([
       'train/b',
@@ -160,21 +165,21 @@ describe('what is taken out of a folder', () => {
     symlinkSync(elsewhere, join(folder, 'test/more'));
     const { videos, lines } = look(folder);
     expect(videos.map(({ list, name }) => `${list}/${name}`)).toEqual(['test/b', 'val/a']);
-    expect(lines).toContain('note: not taken: 1 folder that links lead to once more (latest)');
+    expect(lines).toContain('note: skipped: 1 folder that a link leads to again (latest)');
   });
 
-  it('asks ffmpeg about files whose names and first bytes do not tell', () => {
+  it('asks ffmpeg about files of unknown name and content', () => {
     const folder = files(temporaryFolder(), ['a.mp4']);
     for (const name of ['clip', 'tune.xyz', 'noise.bin']) writeFileSync(join(folder, name), Buffer.alloc(9));
     const { videos, lines } = look(folder, {
       clip: VIDEO,
-      tune: facts('ogg', 'Audio: vorbis'),
-      noise: factsOf(['a: Invalid data found when processing input']),
+      tune: metadata('ogg', 'Audio: vorbis'),
+      noise: parseMetadata(['a: Invalid data found when processing input']),
     });
     expect(videos.map(({ name }) => name)).toEqual(['a', 'clip']);
     expect(lines).toEqual([
-      'note: not taken: 1 file that ffmpeg cannot read (noise.bin)',
-      'note: not taken: 1 sound file (tune.xyz)',
+      'note: skipped: 1 file that ffmpeg cannot read (noise.bin)',
+      'note: skipped: 1 sound file (tune.xyz)',
     ]);
   });
 
@@ -183,12 +188,12 @@ describe('what is taken out of a folder', () => {
     writeFileSync(join(folder, 'still.png'), png('IHDR', 'iCCP', 'IDAT', 'acTL'));
     writeFileSync(join(folder, 'moving.png'), png('IHDR', 'iCCP', 'acTL', 'IDAT'));
     writeFileSync(join(folder, 'nameless'), png('IHDR', 'acTL', 'IDAT'));
-    const { unknown, passedOver } = findCandidates(folder);
+    const { unknown, skipped } = findCandidates(folder);
     expect(unknown.map((file) => file.name)).toEqual(['moving', 'nameless']);
-    expect(passedOver.describe()).toEqual([`1 picture (${join(folder, 'still.png')})`]);
+    expect(skipped.describe()).toEqual([`1 image (${join(folder, 'still.png')})`]);
   });
 
-  it('counts all that it does not take, with the first of each kind', () => {
+  it('counts skipped files, and names the first of each kind', () => {
     const names = [
       't/a.mp4',
       't/1.jpg',
@@ -210,17 +215,17 @@ describe('what is taken out of a folder', () => {
     const { videos, lines } = look(folder);
     expect(videos.map(({ name }) => name)).toEqual(['a']);
     expect(lines).toEqual([
-      'warning: not taken: 1 link to nothing (lost)',
-      'note: not taken: 1 empty file (0 bytes) (nothing)',
-      'warning: not taken: 1 unfinished download (t/b.mp4.part)',
-      'note: not taken: 1 subtitle file (t/a.srt)',
-      'note: not taken: 3 pictures (first: jpeg)',
-      'note: not taken: 2 texts or documents (first: notes)',
-      'note: not taken: 1 archive or data file (t/c.zip)',
-      'note: not taken: 1 pipe, socket or device (pipe.mp4)',
-      'note: not taken: 1 hidden file or folder (.DS_Store)',
-      'note: not taken: 1 folder that links lead to once more (t/up)',
-      'note: not taken: 1 empty folder (empty/inner)',
+      'warning: skipped: 1 broken link (lost)',
+      'note: skipped: 1 empty file (0 bytes) (nothing)',
+      'warning: skipped: 1 unfinished download (t/b.mp4.part)',
+      'note: skipped: 1 subtitle file (t/a.srt)',
+      'note: skipped: 3 images (first: jpeg)',
+      'note: skipped: 2 texts or documents (first: notes)',
+      'note: skipped: 1 archive or data file (t/c.zip)',
+      'note: skipped: 1 pipe, socket or device (pipe.mp4)',
+      'note: skipped: 1 hidden file or folder (.DS_Store)',
+      'note: skipped: 1 folder that a link leads to again (t/up)',
+      'note: skipped: 1 empty folder (empty/inner)',
     ]);
   });
 
@@ -230,8 +235,8 @@ describe('what is taken out of a folder', () => {
     const { lines } = look(folder);
     chmodSync(join(folder, 'closed'), 0o700);
     expect(lines).toEqual([
-      'warning: not taken: 1 folder that cannot be opened (closed)',
-      'warning: not taken: 1 file that cannot be opened (closed.bin)',
+      'warning: skipped: 1 folder that cannot be opened (closed)',
+      'warning: skipped: 1 file that cannot be opened (closed.bin)',
     ]);
   });
 
@@ -246,7 +251,7 @@ describe('what is taken out of a folder', () => {
 });
 
 describe('a script in place of ffmpeg', () => {
-  it('names videos that are empty or links to nothing, and does the others', async () => {
+  it('names videos that are empty or broken links, and does the others', async () => {
     const videos = files(temporaryFolder(), ['good.mp4', 'notes.txt']);
     writeFileSync(join(videos, 'empty.mp4'), '');
     symlinkSync('nowhere', join(videos, 'lost.mp4'));
@@ -256,7 +261,7 @@ describe('a script in place of ffmpeg', () => {
       /empty\.mp4: the file is empty \(0 bytes\)\n.*lost\.mp4: it is a link to a file that does/,
     );
     expect(run.stdout).toMatch(/^good: 1 frame/m);
-    expect(run.stdout).toMatch(/^note: not taken: 1 text or document \(.*notes\.txt\)$/m);
+    expect(run.stdout).toMatch(/^note: skipped: 1 text or document \(.*notes\.txt\)$/m);
   });
 
   it('says what a file is that only bears the name of a video', async () => {
@@ -272,8 +277,8 @@ describe('a script in place of ffmpeg', () => {
     const run = await prepare(videos, temporaryFolder(), ['--start', '0'], path);
     expect(run.code).toBe(3);
     for (const sentence of [
-      /page\.mp4: it is a web page \(HTML\), such as a server sends in place of a video; download it again/,
-      /pointer\.mkv: it is a Git LFS pointer, which stands for a video that .*; run git lfs pull/,
+      /page\.mp4: it is a web page \(HTML\), which a server sent in place of the video; download it again/,
+      /pointer\.mkv: it is a Git LFS pointer: the video itself .*; run git lfs pull/,
       /zeros\.avi: the file holds nothing but zeros, .*; copy or download the video again/,
       /broken\.mov: moov atom not found/,
     ])
@@ -292,7 +297,7 @@ describe('a script in place of ffmpeg', () => {
     const run = await prepare(videos, temporaryFolder(), [], pretend('true', 'Input #0, mpeg, from x:'));
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(
-      /a\.vob: it has no pictures after second 900 \(--start\)\n.*--start 0 takes videos from/,
+      /a\.vob: it has no frames after second 900 \(--start\)\n.*--start 0 extracts frames from/,
     );
   });
 
@@ -326,7 +331,7 @@ describe('a script in place of ffmpeg', () => {
     const run = await prepare(videos, out, ['--start', '0'], path);
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(/bad\.mp4: moov atom not found\n.*1 of 2 videos failed/);
-    expect(run.stdout).toMatch(/^good: 1 frame; warning: 4 s fewer than the file says/m);
+    expect(run.stdout).toMatch(/^good: 1 frame; warning: 4 s less than the length stated in the file/m);
     expect(readdirSync(join(out, 'frames'))).toEqual(['good']);
     expect(readFileSync(join(out, 'frame_lists/all.csv'), 'utf8').split('\n')).toEqual([
       'original_vido_id video_id frame_id path labels',
@@ -365,7 +370,7 @@ describe('a script in place of ffmpeg', () => {
     const run = await prepare(videos, foreign, ['--start', '0'], path);
     expect(run).toMatchObject({
       code: 3,
-      stderr: expect.stringMatching(/frames\/a is there already and was not made/),
+      stderr: expect.stringMatching(/frames\/a exists already and was not made/),
     });
   });
 
@@ -392,7 +397,7 @@ describe('a script in place of ffmpeg', () => {
     child.kill('SIGINT');
     const run = await finished;
     expect(run).toMatchObject({ code: 130, stderr: '' });
-    expect(run.stdout).toMatch(/stopped; 1 video of 2 done\. The same command goes on from here/);
+    expect(run.stdout).toMatch(/stopped; 1 video of 2 done\. The same command continues from here/);
     expect(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0)).toThrow();
     expect(readdirSync(join(out, 'frames'))).toEqual(['a']);
     expect((await prepare(videos, out, ['--start', '0'], pretend('echo x > "$out"'))).stdout).toMatch(
@@ -401,11 +406,11 @@ describe('a script in place of ffmpeg', () => {
   });
 
   it('quotes what matters of several lines', () => {
-    expect(lastWords(['[mov,mp4 @ 0x5] moov atom not found', 'file:/x/a.mp4: Invalid data found'])).toBe(
+    expect(ffmpegError(['[mov,mp4 @ 0x5] moov atom not found', 'file:/x/a.mp4: Invalid data found'])).toBe(
       'moov atom not found',
     );
-    expect(lastWords(['file:/x/a.mp4: Invalid data found'])).toBe('a.mp4: Invalid data found');
-    expect(lastWords([])).toBe('ffmpeg does not say why');
+    expect(ffmpegError(['file:/x/a.mp4: Invalid data found'])).toBe('a.mp4: Invalid data found');
+    expect(ffmpegError([])).toBe('ffmpeg does not say why');
   });
 });
 
@@ -459,9 +464,9 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
     expect(statSync(frame(out, 'größe', 1)).mtimeMs).toBe(before);
   });
 
-  it('keeps time: frame n shows second n / fps, also where pictures begin late or come irregularly', async () => {
+  it('keeps time: frame n shows second n / fps, also where images begin late or come irregularly', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
-    // The grey level is 20 · time. Sound begins at 0, pictures half a second later and at uneven times.
+    // The grey level is 20 · time. Sound begins at 0, images half a second later and at uneven times.
     const grey = "color=black:d=6:s=64x64:r=50,geq=lum='20*T+16':cb=128:cr=128";
     const inputs = ['-f', 'lavfi', '-i', grey, '-f', 'lavfi', '-i', 'sine=d=6'];
     const codecs = [
@@ -480,12 +485,12 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
       const { data } = await sharp(frame(out, 'a', second * 10 + 1))
         .raw()
         .toBuffer({ resolveWithObject: true });
-      // Full range: 255 / 219 of the limited one. Pictures are at most 0.12 s apart.
+      // Full range: 255 / 219 of the limited one. Images are at most 0.12 s apart.
       expect(Math.abs(data[0] / (20 * (255 / 219)) - second)).toBeLessThan(0.3);
     }
   });
 
-  it('does not enlarge, and turns pictures as the file says', async () => {
+  it('does not enlarge, and turns images as the file says', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     film(join(videos, 'small.mp4'), 'testsrc=d=1:s=162x122:r=10');
     const flat = join(temporaryFolder(), 'flat.mp4');
@@ -509,7 +514,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
     expect([`120×160`, `160×120`]).toContain(`${width}×${height}`);
   });
 
-  it('goes on after a broken video and one without pictures', async () => {
+  it('goes on after a broken video and one without images', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     film(join(videos, 'good.mp4'), 'testsrc=d=1:s=64x64:r=10');
     writeFileSync(join(videos, 'cut.mp4'), readFileSync(join(videos, 'good.mp4')).subarray(0, 2000));
@@ -526,7 +531,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
     const run = await prepare(videos, out, ['--start', '0', '--fps', '10']);
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(/cut\.mp4: moov atom not found\n/);
-    expect(run.stderr).toMatch(/sound\.mp4: it has no pictures/);
+    expect(run.stderr).toMatch(/sound\.mp4: it has no images/);
     expect(run.stdout).toMatch(/^good: 10 frames$/m);
   });
 });

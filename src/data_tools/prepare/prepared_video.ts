@@ -1,43 +1,21 @@
 /**
- * @file The frames of one video: extracted into a temporary folder that takes its place when complete, with a note of
- * the settings in it. A folder under its final name is therefore always whole.
+ * @file Extracting the frames of one video. They are written into a temporary folder, which is renamed when it is complete, so a
+ * folder under its final name always has all frames and a note of their settings.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { type PreparationNote, readNote, writeNote } from '../../data/datasets/preparation_note.js';
 import { DataError, UserError } from '../../errors.js';
-import { isDiskFull, lastWords, runFfmpeg } from '../../media/ffmpeg.js';
-import { type ExtractionSettings, extractionArguments } from '../../media/frame_extraction.js';
-import type { VideoFacts } from '../../media/video_facts.js';
+import { ffmpegError, isDiskFull, runFfmpeg } from '../../media/ffmpeg.js';
+import { type ExtractionSettings, extractionArgs } from '../../media/frame_extraction.js';
+import type { VideoMetadata } from '../../media/video_metadata.js';
 import type { VideoFile } from './videos.js';
 
-/** Written beside the frames; a name with a point is no frame. */
-export const NOTE = '.prepared.json';
-
-/** How a folder of frames came about. */
-export interface PreparationNote extends ExtractionSettings {
-  readonly frames: number;
-  /** The video file's name and size. */
-  readonly source: string;
-  readonly bytes: number;
-  /** True for frames of an HDR video that were not mapped to SDR. */
-  readonly washedOut?: boolean;
-}
-
-/** The note in a folder of frames; null where it was not made by `prepare`, or is not whole. */
-export function readNote(folder: string): PreparationNote | null {
-  try {
-    const note = JSON.parse(readFileSync(join(folder, NOTE), 'utf8')) as PreparationNote;
-    return Number.isInteger(note.frames) && Number.isInteger(note.fps) ? note : null;
-  } catch {
-    return null;
-  }
-}
-
 /**
- * The note of a video that is done with these settings, or null where it is still to be done. Throws DataError where its
- * folder holds something else.
+ * The note of a video that was prepared with these settings, or null if it still has to be. Throws DataError if its folder holds
+ * something else.
  */
-export function noteOfDone(
+export function noteOfPrepared(
   frameFolder: string,
   video: VideoFile,
   settings: ExtractionSettings,
@@ -47,27 +25,27 @@ export function noteOfDone(
   const note = readNote(folder);
   if (!note) {
     throw new DataError(
-      `${folder} is there already and was not made by this command; move it away, or choose another --out`,
+      `${folder} exists already and was not made by this command; move it away, or choose another --out`,
     );
   }
   const before = describeSettings(note);
   if (before !== describeSettings(settings)) {
     throw new DataError(
-      `${folder} was made with ${before}, not ${describeSettings(settings)}; frames of both kinds would not go ` +
-        'together: take the same flags, choose another --out, or delete what is there',
+      `${folder} was made with ${before}, not ${describeSettings(settings)}, and such frames cannot be mixed: use the ` +
+        'same flags, choose another --out, or delete the folder',
     );
   }
-  return isOf(note, video) ? note : null;
+  return isFrom(video, note) ? note : null;
 }
 
-/** Whether there are frames of this very file, of whatever settings. */
-export function hasFrames(frameFolder: string, video: VideoFile): boolean {
+/** Whether this file was prepared before, with any settings. */
+export function isPrepared(frameFolder: string, video: VideoFile): boolean {
   const note = readNote(join(frameFolder, video.name));
-  return note !== null && isOf(note, video);
+  return note !== null && isFrom(video, note);
 }
 
-/** False for another file under the same name, e.g. a download that is complete by now. */
-function isOf(note: PreparationNote, video: VideoFile): boolean {
+/** False for another file with the same name, such as a download that has been completed. */
+function isFrom(video: VideoFile, note: PreparationNote): boolean {
   return note.source === basename(video.path) && note.bytes === video.bytes;
 }
 
@@ -75,23 +53,25 @@ function describeSettings({ start, end, fps, shortSide }: ExtractionSettings): s
   return `--start ${start} --end ${end} --fps ${fps} --short-side ${shortSide}`;
 }
 
-/** A video whose frames cannot be had; the others can. */
+/** A problem of one video, which does not affect the others. */
 export class VideoError extends DataError {}
 
-/** A video that has no pictures after --start. */
+/** A video without frames after --start. */
 export class TooShortError extends VideoError {}
 
 export interface ExtractionJob {
-  readonly facts: VideoFacts;
+  readonly settings: ExtractionSettings;
+  readonly metadata: VideoMetadata;
   readonly mapHdr: boolean;
   readonly threads: number;
   readonly signal: AbortSignal;
+  /** Called with the number of frames extracted so far. */
   onFrames(frames: number): void;
 }
 
 export interface Extracted {
   readonly frames: number;
-  /** What ffmpeg complained about and went on, or null. */
+  /** An error that ffmpeg reported without stopping, or null. */
   readonly complaint: string | null;
 }
 
@@ -99,7 +79,6 @@ export interface Extracted {
 export async function extractFrames(
   frameFolder: string,
   video: VideoFile,
-  settings: ExtractionSettings,
   job: ExtractionJob,
 ): Promise<Extracted> {
   const partial = join(frameFolder, `.${video.name}.partial`);
@@ -107,45 +86,49 @@ export async function extractFrames(
   try {
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(partial, { recursive: true });
-    const { start, end, fps, shortSide } = settings;
-    const maxFrames = (end - start) * fps;
-    const args = extractionArguments(video.path, video.name, { start, fps, maxFrames, shortSide, ...job });
-    const { code, lines } = await runFfmpeg(args, { ...job, cwd: partial });
-    if (isDiskFull(lines)) throw new UserError(DISK_FULL(frameFolder));
-    if (code !== 0) throw new VideoError(lastWords(lines));
-    const frames = countFrames(partial, video.name);
-    if (frames === 0) throw withoutFrames(start, lines);
-    const source = basename(video.path);
-    const washedOut = job.facts.hdr !== null && !job.mapHdr;
-    const note: PreparationNote = {
-      start,
-      end,
-      fps,
-      shortSide,
-      frames,
-      source,
+    const extracted = await extractInto(partial, video, job);
+    writeNote(partial, {
+      ...pickSettings(job.settings),
+      frames: extracted.frames,
+      source: basename(video.path),
       bytes: video.bytes,
-      washedOut,
-    };
-    writeFileSync(join(partial, NOTE), `${JSON.stringify(note)}\n`);
+      washedOut: job.metadata.hdr !== null && !job.mapHdr,
+    });
     rmSync(folder, { recursive: true, force: true });
     renameSync(partial, folder);
-    return { frames, complaint: lines.length > 0 ? lastWords(lines) : null };
+    return extracted;
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOSPC' || code === 'EDQUOT') throw new UserError(DISK_FULL(frameFolder), { cause: error });
+    if (error instanceof DiskFull || code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new UserError(
+        `there is no space left for the frames in ${frameFolder}; free some space and run the same command again: it ` +
+          'continues where it stopped',
+        { cause: error },
+      );
+    }
     throw error;
   }
 }
 
-function withoutFrames(start: number, lines: readonly string[]): VideoError {
-  if (start > 0) return new TooShortError(`it has no pictures after second ${start} (--start)`);
-  return new VideoError(`no pictures can be taken out of it: ${lastWords(lines)}`);
+class DiskFull extends Error {}
+
+async function extractInto(folder: string, video: VideoFile, job: ExtractionJob): Promise<Extracted> {
+  const { start, end, fps, shortSide } = job.settings;
+  const maxFrames = (end - start) * fps;
+  const args = extractionArgs(video.path, video.name, { ...job, start, fps, maxFrames, shortSide });
+  const { code, lines } = await runFfmpeg(args, { ...job, cwd: folder });
+  if (isDiskFull(lines)) throw new DiskFull();
+  if (code !== 0) throw new VideoError(ffmpegError(lines));
+  const frames = countFrames(folder, video.name);
+  if (frames > 0) return { frames, complaint: lines.length > 0 ? ffmpegError(lines) : null };
+  if (start > 0) throw new TooShortError(`it has no frames after second ${start} (--start)`);
+  throw new VideoError(`no frames can be extracted from it: ${ffmpegError(lines)}`);
 }
 
-const DISK_FULL = (folder: string) =>
-  `there is no space left for the frames in ${folder}; make room, and the same command goes on where it was`;
+function pickSettings({ start, end, fps, shortSide }: ExtractionSettings): ExtractionSettings {
+  return { start, end, fps, shortSide };
+}
 
 function countFrames(folder: string, name: string): number {
   const files = new Set(readdirSync(folder));
@@ -154,7 +137,7 @@ function countFrames(folder: string, name: string): number {
   return count;
 }
 
-/** The file of frame `index`, counted from 0; as in AVA, files count from 1. */
+/** The file name of frame `index`, which counts from 0; as in AVA, names count from 1. */
 export function frameName(video: string, index: number): string {
   return `${video}_${String(index + 1).padStart(6, '0')}.jpg`;
 }

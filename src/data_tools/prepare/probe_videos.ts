@@ -2,105 +2,112 @@
 import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { DataError } from '../../errors.js';
 import type { ExtractionSettings } from '../../media/frame_extraction.js';
-import { probeVideo, type VideoFacts } from '../../media/video_facts.js';
+import { probeVideo, type VideoMetadata } from '../../media/video_metadata.js';
 import { inParallel } from '../../util/in_parallel.js';
-import { countOf, Progress } from '../../util/progress.js';
-import { hasFrames } from './prepared_video.js';
+import type { Reporter } from '../../util/log.js';
+import { countOf } from '../../util/progress.js';
+import { isPrepared } from './prepared_video.js';
 import type { VideoFile } from './videos.js';
 
-/** The videos that failed, each with the reason. */
+/** Videos that failed → the reason. */
 export type Failures = Map<VideoFile, string>;
 
-/** A video that is still to be done. */
+/** A video whose frames are still to be extracted. */
 export interface Pending {
   readonly video: VideoFile;
-  readonly facts: VideoFacts;
-  /** Null where the file does not state its length. */
+  readonly metadata: VideoMetadata;
+  /** Null if the file does not state its length. */
   readonly expectedFrames: number | null;
 }
 
 export const ADVICE_FOR_START =
-  "The default, seconds 900 to 1800, is for AVA's movies: --start 0 takes videos from their beginning, and second 900 of " +
-  'the annotations is then second 0 of the video';
+  "The default, seconds 900 to 1800, is for AVA's films: --start 0 extracts frames from the beginning of the videos; " +
+  'second 900 of the annotations is then second 0 of the video';
 
-/**
- * Asks about files whose names do not tell what they are; those that were prepared before are left out. Throws the reason of
- * the abort.
- */
-export async function askAbout(
+/** Resources of the work on many videos. */
+export interface Parallel {
+  /** Number of videos at a time. */
+  readonly jobs: number;
+  readonly abort: AbortController;
+  readonly report: Reporter;
+}
+
+/** Asks about files whose kind is unknown, except those that were prepared before. Throws the reason of the abort. */
+export async function probeUnknown(
   files: readonly VideoFile[],
   frameFolder: string,
-  jobs: number,
-  abort: AbortController,
-): Promise<Map<VideoFile, VideoFacts>> {
-  const facts = new Map<VideoFile, VideoFacts>();
-  const asked = files.filter((file) => !hasFrames(frameFolder, file));
-  if (asked.length === 0) return facts;
-  const progress = new Progress(asked.length, 'files of unknown kind looked at');
-  try {
-    await inParallel(asked, { jobs, abort }, async (file) => {
-      facts.set(file, await probeVideo(file.path, abort.signal));
-      progress.update(facts.size);
-    });
-  } finally {
-    progress.close();
-  }
-  return facts;
+  { jobs, abort, report }: Parallel,
+): Promise<Map<VideoFile, VideoMetadata>> {
+  const found = new Map<VideoFile, VideoMetadata>();
+  const asked = files.filter((file) => !isPrepared(frameFolder, file));
+  await inParallel(asked, { jobs, abort }, async (file) => {
+    found.set(file, await probeVideo(file.path, abort.signal));
+    report.progress(found.size, asked.length, 'files of unknown kind checked');
+  });
+  return found;
 }
 
 /**
- * Asks each video for its length. Those without usable pictures become failures. Throws DataError if all end before --start,
- * or the reason of the abort.
+ * Asks about each video. Adds videos without usable frames to `failures`. Throws DataError if all videos end before --start, or the
+ * reason of the abort.
  */
 export async function probeAll(
   videos: readonly VideoFile[],
-  options: ExtractionSettings & { jobs: number },
-  { failures, abort }: { failures: Failures; abort: AbortController },
+  settings: ExtractionSettings,
+  { jobs, abort, report, failures }: Parallel & { failures: Failures },
 ): Promise<Pending[]> {
-  const { start } = options;
-  const found = new Map<VideoFile, VideoFacts>();
-  const short: VideoFile[] = [];
-  await inParallel(videos, { jobs: options.jobs, abort }, async (video) => {
-    const facts =
-      video.problem === null ? (video.facts ?? (await probeVideo(video.path, abort.signal))) : null;
-    const problem = video.problem ?? facts?.problem ?? null;
-    if (facts === null || problem !== null) {
+  const found = new Map<VideoFile, VideoMetadata>();
+  const short = new Set<VideoFile>();
+  await inParallel(videos, { jobs, abort }, async (video) => {
+    const metadata =
+      video.problem === null ? (video.metadata ?? (await probeVideo(video.path, abort.signal))) : null;
+    const problem = video.problem ?? metadata?.problem ?? null;
+    if (metadata === null || problem !== null) {
       failures.set(video, problem!);
-    } else if (facts.duration !== null && facts.duration <= start) {
-      short.push(video);
-      failures.set(video, `it ends after ${facts.duration.toFixed(1)} s, before --start ${start}`);
+    } else if (metadata.duration !== null && metadata.duration <= settings.start) {
+      short.add(video);
+      const seconds = metadata.duration.toFixed(1);
+      failures.set(video, `it ends after ${seconds} s, before --start ${settings.start}`);
     } else {
-      found.set(video, facts);
+      found.set(video, metadata);
     }
   });
-  if (short.length > 0 && found.size === 0) {
-    const first = videos.find((video) => short.includes(video))!;
-    throw new DataError(
-      `${first.path}: ${failures.get(first)}${short.length > 1 ? `, as do the other ${short.length - 1}` : ''}. ` +
-        ADVICE_FOR_START,
-    );
-  }
-  sayWhatGoesOn(found, options);
+  if (short.size > 0 && found.size === 0) throw allTooShort(videos, short, failures);
+  noteLongVideos(found, settings, report);
   return videos.flatMap((video) => {
-    const facts = found.get(video);
-    return facts ? [{ video, facts, expectedFrames: expectedFrames(facts, options) }] : [];
+    const metadata = found.get(video);
+    return metadata ? [{ video, metadata, expectedFrames: expectedFrames(metadata, settings) }] : [];
   });
 }
 
-function expectedFrames({ duration }: VideoFacts, { start, end, fps }: ExtractionSettings): number | null {
+function allTooShort(
+  videos: readonly VideoFile[],
+  short: ReadonlySet<VideoFile>,
+  failures: Failures,
+): DataError {
+  const first = videos.find((video) => short.has(video))!;
+  const others = short.size > 1 ? `, as do the other ${short.size - 1}` : '';
+  return new DataError(`${first.path}: ${failures.get(first)}${others}. ${ADVICE_FOR_START}`);
+}
+
+function expectedFrames({ duration }: VideoMetadata, { start, end, fps }: ExtractionSettings): number | null {
   return duration === null ? null : Math.max(1, Math.round((Math.min(end, duration) - start) * fps));
 }
 
-/** A note about videos that are longer than what is taken of them. */
-function sayWhatGoesOn(found: ReadonlyMap<VideoFile, VideoFacts>, { start, end }: ExtractionSettings): void {
-  // AVA's movies all go on; with other videos it may be forgotten.
+/** Reports videos that continue after --end. */
+function noteLongVideos(
+  found: ReadonlyMap<VideoFile, VideoMetadata>,
+  { start, end }: ExtractionSettings,
+  report: Reporter,
+): void {
+  // All of AVA's films continue; for other videos it may be a mistake.
   if (start === SECOND_OF_FRAME_0) return;
   const beyond = [...found].filter(([, { duration }]) => duration !== null && duration > end + 1);
   if (beyond.length === 0) return;
   const first = beyond.map(([video]) => video.path).sort()[0];
-  process.stdout.write(
-    `note: ${countOf(beyond.length, 'video goes', 'videos go')} on after second ${end} (--end; first: ` +
-      `${first}), and what follows is left out. Annotations reach ${LAST_SECOND - SECOND_OF_FRAME_0} s after --start; cut ` +
-      'longer videos into several files\n',
+  report.info(
+    `note: ${countOf(beyond.length, 'video continues', 'videos continue')} after second ${end} (--end; first: ` +
+      `${first}); the rest is left out. Annotations reach ${LAST_SECOND - SECOND_OF_FRAME_0} s after --start; cut ` +
+      'longer videos into several files',
   );
 }

@@ -1,58 +1,58 @@
-/** @file The videos of a folder: their names in the data set, and the frame list that each belongs to. */
+/** @file The videos of a folder: their names in the data set, and the frame list of each. */
 import { parse } from 'node:path';
-import { Problems } from '../../data/text_lines.js';
+import { Problems } from '../../data/problems.js';
 import { DataError } from '../../errors.js';
-import type { VideoFacts } from '../../media/video_facts.js';
+import type { SkippedFiles } from '../../media/skipped_files.js';
+import type { VideoMetadata } from '../../media/video_metadata.js';
 import { type ListedFile, listFiles } from './listed_files.js';
-import type { PassedOver } from './passed_over.js';
 
 export interface VideoFile extends ListedFile {
-  /** The file's name without its ending: what frame lists and annotations call the video. */
+  /** Name of the video in frame lists and annotations: the name of the file without its extension. */
   readonly name: string;
-  /** The frame list that names it, without `.csv`. */
+  /** Name of its frame list, without `.csv`. */
   readonly list: string;
-  /** What ffmpeg says about it; null where ffmpeg was not asked. */
-  readonly facts: VideoFacts | null;
+  /** Null if ffmpeg has not been asked. */
+  readonly metadata: VideoMetadata | null;
 }
 
-/** The list of videos that lie in no subfolder. */
+/** The frame list of videos that are in no subfolder. */
 export const LIST_OF_ALL = 'all';
 
-/** The files of a folder that may be videos. */
+/** Files of a folder that may be videos. */
 export interface Candidates {
   readonly folder: string;
-  /** Videos by their names. */
+  /** Files with the name of a video. */
   readonly videos: readonly VideoFile[];
-  /** Files that may be anything. */
+  /** Files of unknown kind. */
   readonly unknown: readonly VideoFile[];
-  readonly passedOver: PassedOver;
+  readonly skipped: SkippedFiles;
 }
 
 /**
- * Looks through `folder` and all folders in it, but not into those in `except`. Throws DataError where there is nothing that
- * could be a video, or videos that cannot be prepared under their names.
+ * Searches `folder` and all folders below it, except those in `except`. Throws DataError if there are no possible videos, or videos
+ * whose names cannot be used.
  */
 export function findCandidates(folder: string, except: readonly string[] = []): Candidates {
-  const { videos, unknown, passedOver } = listFiles(folder, except);
-  const candidates = { folder, videos: videos.map(toVideo), unknown: unknown.map(toVideo), passedOver };
+  const { videos, unknown, skipped } = listFiles(folder, except);
+  const candidates = { folder, videos: videos.map(toVideo), unknown: unknown.map(toVideo), skipped };
   if (unknown.length === 0) requireVideos(candidates, candidates.videos);
   checkVideos(folder, candidates.videos);
   return candidates;
 }
 
 /**
- * The videos among the candidates, sorted by list and name; `facts` are ffmpeg's answers about the unknown ones. All others
- * are counted as passed over. Throws DataError where there is none, or names do not go together.
+ * The videos among the candidates, sorted by list and name; `metadata` has ffmpeg's answers about the unknown files. All other files
+ * count as skipped. Throws DataError if there are no videos, or their names cannot be used.
  */
 export function chooseVideos(
   candidates: Candidates,
-  facts: ReadonlyMap<VideoFile, VideoFacts>,
+  metadata: ReadonlyMap<VideoFile, VideoMetadata>,
 ): readonly VideoFile[] {
   const found: VideoFile[] = [];
   for (const file of candidates.unknown) {
-    const known = facts.get(file);
-    if (known && known.kind !== 'video') candidates.passedOver.add(known.kind, file.path);
-    else found.push({ ...file, facts: known ?? null });
+    const known = metadata.get(file);
+    if (known && known.kind !== 'video') candidates.skipped.add(known.kind, file.path);
+    else found.push({ ...file, metadata: known ?? null });
   }
   const videos = [...candidates.videos, ...found].sort(
     (a, b) => compare(a.list, b.list) || compare(a.path, b.path),
@@ -67,19 +67,19 @@ function compare(a: string, b: string): number {
 }
 
 function toVideo(file: ListedFile): VideoFile {
-  return { ...file, name: parse(file.path).name, list: file.topFolder ?? LIST_OF_ALL, facts: null };
+  return { ...file, name: parse(file.path).name, list: file.topFolder ?? LIST_OF_ALL, metadata: null };
 }
 
-function requireVideos({ folder, passedOver }: Candidates, videos: readonly VideoFile[]): void {
+function requireVideos({ folder, skipped }: Candidates, videos: readonly VideoFile[]): void {
   if (videos.length > 0) return;
-  const others = passedOver.describe();
+  const others = skipped.describe();
   throw new DataError(
-    `${folder}: there are no videos in this folder or in folders in it; ` +
+    `${folder}: there are no videos in this folder or in folders below it; ` +
       (others.length > 0 ? `there are ${others.join(', ')}` : 'it is empty'),
   );
 }
 
-/** Throws DataError for everything that cannot be prepared. */
+/** Throws DataError for videos that cannot be prepared together. */
 function checkVideos(folder: string, videos: readonly VideoFile[]): void {
   const direct = videos.find(({ topFolder }) => topFolder === null);
   const nested = videos.find(({ topFolder }) => topFolder !== null);
@@ -93,15 +93,15 @@ function checkVideos(folder: string, videos: readonly VideoFile[]): void {
 }
 
 /**
- * A name stands in lists separated by blanks, in annotations separated by commas, and in file names. A name that cannot
- * is refused, not changed: the annotations would still have the old one.
+ * Names occur in lists separated by spaces, in annotations separated by commas, and in file names. Names that do not fit are refused
+ * and not changed, because the annotations would still have the old ones.
  */
 function checkNames(videos: readonly VideoFile[]): void {
   const problems = new Problems();
   const first = new Map<string, VideoFile>();
   const complain = (path: string, what: string, name: string) =>
     problems.add(
-      `${path}: ${what} cannot have blanks, commas or quotes, which separate the columns of frame lists and ` +
+      `${path}: ${what} cannot have spaces, commas or quotes, which separate the columns of frame lists and ` +
         `annotations; rename it, e.g. to ${name.trim().replace(/[\s,"]+/g, '_')}`,
     );
   for (const video of videos) {

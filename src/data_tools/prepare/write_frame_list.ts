@@ -1,12 +1,12 @@
-/** @file Writing frame lists in AVA's form. */
+/** @file Writing frame lists in the format of AVA. */
 import { closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { frameName } from './prepared_video.js';
 
-/** The official header, misspelling included. */
+/** The official header, including its misspelling. */
 const HEADER = 'original_vido_id video_id frame_id path labels';
 
-/** Writes a frame list of whole videos; whoever reads the file sees the old list or the new one. */
+/** Writes a frame list of complete videos. A reader of the file sees either the old list or the new one. */
 export function writeFrameList(
   file: string,
   videos: readonly { readonly name: string; readonly frames: number }[],

@@ -11,31 +11,34 @@ import {
   warningsOf,
 } from '../../../test/support/mismatched_files.js';
 
-describe('boxes', () => {
+describe('warnings about boxes', () => {
   it.each<[string, number, number, string]>([
-    ['pixels', 320, 240, "look like pixels: divide x by the picture's width and y by its height"],
+    ['pixels', 320, 240, "look like pixels: divide x by the image's width and y by its height"],
     ['percent', 100, 100, 'look like percent: divide them by 100'],
     ['thousandths', 1000, 1000, 'look like thousandths: divide them by 1000'],
-    ['pixels of a large picture', 1920, 1080, 'look like pixels'],
+    ['pixels of a large image', 1920, 1080, 'look like pixels'],
   ])('in %s are recognised on either side, and fit if divided', (_, width, height, advice) => {
-    for (const side of ['predictions', 'truth'] as const) {
+    for (const side of ['predictions', 'groundTruth'] as const) {
       const files = changed(fitting(), { [side]: scaled(width, height) });
       const [warning, ...others] = warningsOf(files);
       expect(others).toEqual([]);
-      const name = side === 'truth' ? 'ground truth' : 'predictions';
+      const name = side === 'groundTruth' ? 'ground truth' : 'predictions';
       expect(warning).toMatch(new RegExp(`^the boxes of the ${name} reach from -?[\\d.]+ to \\d{2}`));
-      expect(warning).toContain("coordinates must be fractions of the picture's width and height");
+      expect(warning).toContain("coordinates must be fractions of the image's width and height");
       expect(warning).toContain(advice);
       expect(warningsOf(changed(files, { [side]: scaled(1 / width, 1 / height) }))).toEqual([]);
     }
   });
 
-  it('in pixels are told from their reach where nothing else fits', () => {
-    const files = changed(fitting(['v']), { predictions: scaled(319, 239), truth: names(() => 'other') });
+  it('recognise pixels by their range if nothing else matches', () => {
+    const files = changed(fitting(['v']), {
+      predictions: scaled(319, 239),
+      groundTruth: names(() => 'other'),
+    });
     expect(warningsOf(files)[1]).toContain('these look like pixels');
   });
 
-  it('in pixels in a few rows are counted', () => {
+  it('count a few rows in pixels', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) => (i % 10 === 0 ? scaled(320, 240)(row) : row));
     expect(warningsOf({ ...files, predictions })[0]).toContain(
@@ -65,17 +68,17 @@ describe('boxes', () => {
   ])('as %s are recognised by what they would find', (_, change, columns) => {
     const warnings = warningsOf(changed(fitting(), { predictions: boxes(change) }));
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: read so, `);
+    expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: with this reading, `);
   });
 
-  it('as x, y, width, height in pixels are recognised at once', () => {
+  it('recognise x, y, width, height in pixels', () => {
     const sizes = boxes(([x1, y1, x2, y2]) => [x1 * 320, y1 * 240, (x2 - x1) * 320, (y2 - y1) * 240]);
     const warnings = warningsOf(changed(fitting(), { predictions: sizes }));
     expect(warnings[0]).toContain('these look like pixels');
     expect(warnings[1]).toContain('the columns of the predictions look like x, y, width, height');
   });
 
-  it('that reach a little too far are counted, and not taken for another unit', () => {
+  it('count boxes slightly outside the image without proposing another unit', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) =>
       i === 0 ? { ...row, box: [0.1, 0.1, 2.5, 0.9] as Box } : row,
@@ -85,31 +88,33 @@ describe('boxes', () => {
     expect(warning).toMatch(/and height, which those of 1 of 174 boxes are not$/);
   });
 
-  it('without an area are counted', () => {
+  it('count boxes without an area', () => {
     const files = fitting();
     const predictions = files.predictions.map((row, i) =>
       i < 5 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
     );
     expect(warningsOf({ ...files, predictions })).toEqual([
-      '5 of 174 boxes of the predictions have no area (x2 ≤ x1 or y2 ≤ y1) and count for nothing',
+      '5 of 174 boxes of the predictions have no area (x2 ≤ x1 or y2 ≤ y1) and are not evaluated',
     ]);
   });
 
-  it('of the truth without an area are counted, and inverted ones are an error as before', () => {
+  it('count true boxes without an area; inverted ones are an error', () => {
     const files = fitting();
-    const flat = files.truth.map((row, i) => (i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row));
-    expect(warningsOf({ ...files, truth: flat })).toEqual([
+    const flat = files.groundTruth.map((row, i) =>
+      i === 0 ? { ...row, box: [0.4, 0.1, 0.4, 0.9] as Box } : row,
+    );
+    expect(warningsOf({ ...files, groundTruth: flat })).toEqual([
       expect.stringContaining(
         '1 of 174 boxes of the ground truth have no area (x2 ≤ x1 or y2 ≤ y1) and can never be found',
       ),
     ]);
-    const inverted = files.truth.map((row, i) =>
+    const inverted = files.groundTruth.map((row, i) =>
       i === 0 ? { ...row, box: [0.5, 0.1, 0.4, 0.9] as Box } : row,
     );
-    expect(() => warningsOf({ ...files, truth: inverted })).toThrow(/gt\.csv:1: inverted box/);
+    expect(() => warningsOf({ ...files, groundTruth: inverted })).toThrow(/gt\.csv:1: inverted box/);
   });
 
-  it('are compared where names and seconds would fit', () => {
+  it('compare boxes at key frames that match after corrections', () => {
     const files = changed(fitting(), {
       predictions: (row) => scaled(320, 240)(names((name) => `${name}.mp4`)(seconds((s) => s - 900)(row))),
     });

@@ -1,20 +1,20 @@
-/** @file Boxes in another unit or with other columns than x1, y1, x2, y2 as fractions of the picture. */
+/** @file Boxes in other units than fractions of the image, or in other columns than x1, y1, x2, y2. */
 import type { ImageBoxes } from '../ava_csv.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, rangeText, type Side, type SideName, share, shareOf } from './comparison.js';
 import { type KeyPair, type ReadBox, type Trial, type TrialResult, trialOf, tryReading } from './trial.js';
 
-/** Part of the true boxes that another reading must find to be likely. */
+/** Fraction of the true boxes that another reading must find to be plausible. */
 const LIKELY = 0.5;
-/** Factor by which it must find more of them than the boxes as they are. */
+/** Factor by which it must find more true boxes than the boxes as they are. */
 const CLEARLY_MORE = 3;
-/** True boxes that it must find where nothing else speaks for it. */
+/** True boxes that it must find if there is no other evidence for it. */
 const MIN_FOUND = 3;
-/** A later reading must be better than an earlier one by this factor, since the likely ones come first. */
+/** Factor by which a later reading must be better than an earlier one, because the likely ones come first. */
 const CLEARLY_BETTER = 1.1;
-/** Boxes in another unit reach at least so far. */
+/** Minimum of the largest coordinate of boxes in another unit. */
 const MIN_REACH = 10;
-/** Sides whose coordinates reach no more than this apart are in the same unit. */
+/** Maximum factor between the largest coordinates of two sides in the same unit. */
 const SAME_REACH = 2;
 
 interface Layout {
@@ -23,7 +23,7 @@ interface Layout {
 }
 
 const CORNERS: Layout = { what: 'x1, y1, x2, y2', read: (...box) => box };
-/** Contents of the four columns in the files of other tools. */
+/** Layouts of the four columns in files of other tools. */
 const LAYOUTS: readonly Layout[] = [
   { what: 'x, y, width, height', read: (x, y, width, height) => [x, y, x + width, y + height] },
   {
@@ -54,15 +54,15 @@ const THOUSANDTHS: Unit = {
   height: 1000,
 };
 
-/** The size of the picture is not known; 1 stands for it. */
+/** Pixels of an image of unknown size, which 1 stands for. */
 const PIXELS: Unit = {
   what: 'pixels',
-  remedy: "divide x by the picture's width and y by its height",
+  remedy: "divide x by the image's width and y by its height",
   width: 1,
   height: 1,
 };
 
-/** Another way to read the boxes of one side, and what it would find. */
+/** Another reading of the boxes of one side, and its result. */
 interface Guess {
   readonly side: SideName;
   readonly unit: Unit;
@@ -70,52 +70,52 @@ interface Guess {
   readonly result: TrialResult;
 }
 
-/** Says which boxes have no area, which are no fractions of the picture, and what they seem to be. */
+/** Warns about boxes without an area and boxes that are not fractions of the image, and says what they seem to be. */
 export function fitBoxes(comparison: Comparison, keyPairs: readonly KeyPair[]): string[] {
-  const { predictions, truth } = comparison;
+  const { predictions, groundTruth } = comparison;
   const trial = trialOf(comparison, keyPairs);
-  const beyond = sideInOtherUnits(predictions.summary, truth.summary);
+  const beyond = sideInOtherUnits(predictions.summary, groundTruth.summary);
   const now = tryReading(trial);
   const guess = bestGuess(comparison, trial, now, beyond);
   const warnings: string[] = [];
   if (beyond) warnings.push(unitSentence(comparison, beyond, guess));
-  const flat = [predictions, truth].filter(({ summary }) => summary.rowsWithoutArea > 0);
+  const flat = [predictions, groundTruth].filter(({ summary }) => summary.rowsWithoutArea > 0);
   const layout = guess && guess.layout !== CORNERS ? guess : null;
   if (flat.length > 0) warnings.push(flatSentence(flat, layout, keyPairs.length));
   else if (layout) {
     warnings.push(
-      `the boxes hardly meet (${shareOf(now.found, now.truths, 'true box', 'true boxes')} found at the key frames ` +
-        `compared): ${layoutAdvice(layout)}`,
+      `the boxes hardly overlap (${shareOf(now.found, now.trueBoxes, 'true box', 'true boxes')} found at the compared ` +
+        `key frames): ${layoutAdvice(layout)}`,
     );
   }
   return warnings;
 }
 
-/** The side whose coordinates are no fractions of the picture; null where both are, or both are in the same unit. */
-function sideInOtherUnits(predictions: RowSummary, truth: RowSummary): SideName | null {
-  const [a, b] = [reach(predictions), reach(truth)];
+/** The side whose coordinates are not fractions of the image; null if both are, or both are in the same unit. */
+function sideInOtherUnits(predictions: RowSummary, groundTruth: RowSummary): SideName | null {
+  const [a, b] = [reach(predictions), reach(groundTruth)];
   const isFar = (i: 0 | 1) => a[i] > SAME_REACH * b[i] || b[i] > SAME_REACH * a[i];
-  const predictionsBeyond = predictions.rowsBeyondPicture > 0;
-  const truthBeyond = truth.rowsBeyondPicture > 0;
-  if (!predictionsBeyond && !truthBeyond) return null;
-  if (predictionsBeyond !== truthBeyond) return predictionsBeyond ? 'predictions' : 'ground truth';
+  const predictionsBeyond = predictions.rowsBeyondImage > 0;
+  const groundTruthBeyond = groundTruth.rowsBeyondImage > 0;
+  if (!predictionsBeyond && !groundTruthBeyond) return null;
+  if (predictionsBeyond !== groundTruthBeyond) return predictionsBeyond ? 'predictions' : 'ground truth';
   if (!isFar(0) && !isFar(1)) return null;
   return a[0] > b[0] ? 'predictions' : 'ground truth';
 }
 
-/** How far coordinates reach from the corner, along either axis. */
+/** Largest distance of coordinates from the corner along each axis. */
 function reach({ minX, maxX, minY, maxY }: RowSummary): [number, number] {
   return [Math.max(-minX, maxX), Math.max(-minY, maxY)];
 }
 
-/** The reading that finds most true boxes, if it finds clearly more than the boxes as they are. */
+/** The reading that finds the most true boxes, if it finds clearly more than the boxes as they are. */
 function bestGuess(
   comparison: Comparison,
   trial: Trial,
   now: TrialResult,
   beyond: SideName | null,
 ): Guess | null {
-  if (now.truths === 0 || now.found * CLEARLY_MORE > now.truths) return null;
+  if (now.trueBoxes === 0 || now.found * CLEARLY_MORE > now.trueBoxes) return null;
   let best: Guess | null = null;
   const sides: SideName[] = beyond ? [beyond] : ['predictions', 'ground truth'];
   for (const side of sides) {
@@ -126,7 +126,7 @@ function bestGuess(
       }
     }
   }
-  if (!best || best.result.found < LIKELY * now.truths) return null;
+  if (!best || best.result.found < LIKELY * now.trueBoxes) return null;
   const isShown = beyond !== null || sideOf(comparison, best.side).summary.rowsWithoutArea > 0;
   if (!isShown && best.result.found < MIN_FOUND) return null;
   return best.result.found >= CLEARLY_MORE * now.found ? best : null;
@@ -137,20 +137,20 @@ function readingOf(side: SideName, { width, height }: Unit, { read }: Layout) {
     const [x1, y1, x2, y2] = read(a, b, c, d);
     return [x1 / width, y1 / height, x2 / width, y2 / height];
   };
-  return side === 'predictions' ? { predictions: convert } : { truth: convert };
+  return side === 'predictions' ? { predictions: convert } : { groundTruth: convert };
 }
 
-/** Units that the boxes of a side may be in, where pictures are about as large as the boxes of both sides reach. */
-function unitsOf({ pairs, predictions, truth }: Trial, side: SideName, { read }: Layout): Unit[] {
+/** Possible units of the boxes of a side, assuming that the boxes of both sides reach equally far in the image. */
+function unitsOf({ pairs, predictions, groundTruth }: Trial, side: SideName, { read }: Layout): Unit[] {
   const predicted = pairs.map(([key]) => predictions.get(key));
-  const labelled = pairs.map(([, key]) => truth.get(key));
+  const labelled = pairs.map(([, key]) => groundTruth.get(key));
   const [mine, other] = side === 'predictions' ? [predicted, labelled] : [labelled, predicted];
   const [width, height] = reachOf(mine, read);
   const [otherWidth, otherHeight] = reachOf(other, CORNERS.read);
   return [PERCENT, THOUSANDTHS, { ...PIXELS, width: width / otherWidth, height: height / otherHeight }];
 }
 
-/** The largest x and y of boxes that are read in some way. */
+/** The largest x and y of boxes in the given reading. */
 function reachOf(images: readonly (ImageBoxes | undefined)[], read: ReadBox): [number, number] {
   let [x, y] = [0, 0];
   for (const image of images) {
@@ -164,32 +164,32 @@ function reachOf(images: readonly (ImageBoxes | undefined)[], read: ReadBox): [n
   return [x, y];
 }
 
-/** The unit that coordinates of such a reach most often are in. */
+/** The most common unit of coordinates that reach so far. */
 function usualUnit([x, y]: readonly [number, number]): Unit {
   if (Math.max(x, y) <= PERCENT.width) return PERCENT;
   const isSquare = [x, y].every((value) => value > 0.9 * THOUSANDTHS.width && value <= THOUSANDTHS.width);
   return isSquare ? THOUSANDTHS : PIXELS;
 }
 
-function sideOf({ predictions, truth }: Comparison, name: SideName): Side {
-  return name === 'predictions' ? predictions : truth;
+function sideOf({ predictions, groundTruth }: Comparison, name: SideName): Side {
+  return name === 'predictions' ? predictions : groundTruth;
 }
 
 function unitSentence(comparison: Comparison, name: SideName, guess: Guess | null): string {
   const { summary } = sideOf(comparison, name);
-  const other = name === 'predictions' ? comparison.truth : comparison.predictions;
+  const other = name === 'predictions' ? comparison.groundTruth : comparison.predictions;
   const outside =
-    summary.rowsBeyondPicture < summary.rows
-      ? `, which those of ${shareOf(summary.rowsBeyondPicture, summary.rows, 'box', 'boxes')} are not`
+    summary.rowsBeyondImage < summary.rows
+      ? `, which those of ${shareOf(summary.rowsBeyondImage, summary.rows, 'box', 'boxes')} are not`
       : '';
   return (
     `the boxes of the ${name} reach from ${coordinates(summary)}, those of the ${other.name} from ` +
-    `${coordinates(other.summary)}: coordinates must be fractions of the picture's width and height${outside}` +
+    `${coordinates(other.summary)}: coordinates must be fractions of the image's width and height${outside}` +
     unitAdvice(reach(summary), guess)
   );
 }
 
-/** Guesses the unit; null if just a box or two reach a little too far. */
+/** Advice about the unit; empty if the coordinates reach only a little too far. */
 function unitAdvice(reached: readonly [number, number], guess: Guess | null): string {
   if (!guess && Math.max(...reached) < MIN_REACH) return '';
   const unit = guess?.unit ?? usualUnit(reached);
@@ -201,14 +201,14 @@ function coordinates({ minX, maxX, minY, maxY }: RowSummary): string {
 }
 
 function foundText({ result }: Guess): string {
-  return `${shareOf(result.found, result.truths, 'true box', 'true boxes')} would be found at the key frames compared`;
+  return `${shareOf(result.found, result.trueBoxes, 'true box', 'true boxes')} would be found at the compared key frames`;
 }
 
 function flatSentence(sides: readonly Side[], layout: Guess | null, comparedKeyFrames: number): string {
   const facts = sides.map(
     ({ name, summary }) =>
       `${share(summary.rowsWithoutArea, summary.rows)} boxes of the ${name} have no area (x2 ≤ x1 or y2 ≤ y1) and ` +
-      (name === 'predictions' ? 'count for nothing' : 'can never be found'),
+      (name === 'predictions' ? 'are not evaluated' : 'can never be found'),
   );
   const text = facts.join('; ');
   if (layout) return `${text}: ${layoutAdvice(layout)}`;
@@ -217,5 +217,5 @@ function flatSentence(sides: readonly Side[], layout: Guess | null, comparedKeyF
 }
 
 function layoutAdvice(guess: Guess): string {
-  return `the columns of the ${guess.side} look like ${guess.layout.what}: read so, ${foundText(guess)}`;
+  return `the columns of the ${guess.side} look like ${guess.layout.what}: with this reading, ${foundText(guess)}`;
 }

@@ -1,6 +1,6 @@
-/** @file The two sides of an evaluation as the search for misfits sees them, and how its sentences name things. */
+/** @file The two sides of an evaluation for the search for mismatches, and phrases of its sentences. */
 import type { ActionLabel } from '../../data/datasets/label_map.js';
-import { quote } from '../../data/text_lines.js';
+import { quote } from '../../data/problems.js';
 import { count } from '../../util/progress.js';
 import { firstNames } from '../../util/text.js';
 import type { BoxTable } from '../ava_csv.js';
@@ -16,16 +16,16 @@ export interface Side {
 }
 
 export interface Comparison {
-  readonly truth: Side;
+  readonly groundTruth: Side;
   readonly predictions: Side;
   readonly labels: readonly ActionLabel[];
-  /** Key frames that do not count. */
+  /** Key frames that are left out. */
   readonly excluded: ReadonlySet<string>;
-  /** Was added to the seconds of the predictions. */
+  /** Offset that was added to the seconds of the predictions. */
   readonly secondOffset: number;
 }
 
-/** Entries of a long list that are shown. */
+/** Maximum number of entries of a list that are shown. */
 const SHOWN = 3;
 
 /** `"a", "b", "c", …` */
@@ -52,7 +52,7 @@ export function shareOf(part: number, whole: number, one: string, many = `${one}
   return `${share(part, whole)} ${whole === 1 ? one : many}`;
 }
 
-/** `902 to 930`, or the one number that there is. */
+/** `902 to 930`, or `902` if both ends are equal. */
 export function rangeText(smallest: number, largest: number): string {
   const text = (value: number) => String(Number(value.toFixed(3)));
   return smallest === largest ? text(smallest) : `${text(smallest)} to ${text(largest)}`;

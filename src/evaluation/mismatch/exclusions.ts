@@ -1,13 +1,13 @@
-/** @file A list of excluded key frames that leaves nothing out, or nearly everything. */
+/** @file Lists of excluded key frames that leave out nothing, or nearly everything. */
 import { SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
-import { quote } from '../../data/text_lines.js';
+import { quote } from '../../data/problems.js';
 import { countOf } from '../../util/progress.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, listNames, rangeText, type Side, share, shareOf } from './comparison.js';
-import { type Respelling, respell } from './names.js';
 import { bestOffsets } from './offset.js';
+import { type Respelling, respell } from './video_names.js';
 
-/** Says where the list has no effect although it should have one, or leaves out most of a side; null where it is right. */
+/** Warns about a list that has no effect or leaves out most of a side; null if it is correct. */
 export function exclusionSentence(sides: readonly Side[], excluded: Comparison['excluded']): string | null {
   if (excluded.size === 0) return null;
   const keys = [...excluded].map(splitKey);
@@ -16,7 +16,7 @@ export function exclusionSentence(sides: readonly Side[], excluded: Comparison['
     return 2 * out > total ? [`${share(out, total)} key frames of the ${side.name}`] : [];
   });
   if (taken.length > 0) {
-    return `the list of exclusions takes out ${taken.join(' and ')}: it must name the key frames to leave out, not those to keep`;
+    return `the list of exclusions removes ${taken.join(' and ')}: it must name the key frames to leave out, not those to keep`;
   }
   if (sides.some(({ summary }) => keys.some((key) => isPlausible(key, summary))))
     return misspelled(keys, sides);
@@ -26,11 +26,11 @@ export function exclusionSentence(sides: readonly Side[], excluded: Comparison['
     ({ name, summary }) =>
       `the ${name} ${listNames(summary.videos.keys())} at ${secondsOf(keyFrames(summary))}`,
   );
-  const facts = `the list of exclusions has no effect, as none of its key frames is in the files: ${list}, ${files.join(', ')}`;
+  const facts = `the list of exclusions has no effect, because none of its key frames is in the files: ${list}, ${files.join(', ')}`;
   return facts + adviceFor(keys, sides);
 }
 
-/** Counts what a list that is right takes out; null without one. */
+/** Counts the key frames that a correct list leaves out; null without one. */
 export function exclusionNote(sides: readonly Side[], excluded: Comparison['excluded']): string | null {
   if (excluded.size === 0 || exclusionSentence(sides, excluded) !== null) return null;
   const keys = [...excluded].map(splitKey);
@@ -42,7 +42,7 @@ export function exclusionNote(sides: readonly Side[], excluded: Comparison['excl
   return `the list of exclusions has ${countOf(keys.length, 'key frame')} and leaves out ${counts.join(' and ')}`;
 }
 
-/** Key frames of a side that the list takes out, and the first of them. */
+/** Number of key frames that the list removes from a side, and the first of them. */
 function countTaken(
   { summary }: Side,
   keys: readonly KeyFrame[],
@@ -59,13 +59,13 @@ function videosOf(sides: readonly Side[]): string[] {
   return [...new Set(sides.flatMap(({ summary }) => [...summary.videos.keys()]))];
 }
 
-/** Says which names of a list that is right for other videos would have to be spelled otherwise. */
+/** Warns about misspelled videos in a list that is correct for other videos. */
 function misspelled(keys: readonly KeyFrame[], sides: readonly Side[]): string | null {
   const videos = videosOf(sides);
   const names = namesOf(keys);
   const known = new Set(videos);
   const unknown = names.filter((name) => !known.has(name));
-  // Lists of exclusions often cover more than one set of data: only names that differ in spelling are odd.
+  // Lists of exclusions often cover more than one data set, so only names that differ in spelling are suspicious.
   const respelling = unknown.length > 0 ? respell(unknown, videos) : null;
   if (!respelling) return null;
   return (
@@ -74,7 +74,7 @@ function misspelled(keys: readonly KeyFrame[], sides: readonly Side[]): string |
   );
 }
 
-/** What would have to change for a list without effect to have one, as far as can be told. */
+/** Says how a list without effect could be corrected. */
 function adviceFor(keys: readonly KeyFrame[], sides: readonly Side[]): string {
   const videos = videosOf(sides);
   const names = namesOf(keys);
@@ -85,16 +85,16 @@ function adviceFor(keys: readonly KeyFrame[], sides: readonly Side[]): string {
     ...(respelling ? [spellingAdvice(respelling, names)] : []),
     ...(offset === 0 ? [] : [`with ${offset} added to its seconds they would fit`]),
   ];
-  if (advice.length === 0) advice.push('it seems to belong to other data');
+  if (advice.length === 0) advice.push('it seems to belong to another data set');
   return `; ${advice.join('; ')}`;
 }
 
-/** Says how the videos of the list would have to be spelled. */
+/** Says how the names of videos in the list should be spelled. */
 function spellingAdvice({ how, pairs }: Respelling, names: readonly string[]): string {
   return `${how} ${shareOf(pairs.size, names.length, 'name')} of the list would fit`;
 }
 
-/** Whole seconds that bring most of the list to key frames of its videos; 0 where none do. */
+/** The offset, in whole seconds, with which most of the list matches key frames of its videos; 0 if there is none. */
 function offsetOf(
   keys: readonly KeyFrame[],
   sides: readonly Side[],
@@ -106,9 +106,9 @@ function offsetOf(
   }));
   const usual = [0, SECOND_OF_FRAME_0, -SECOND_OF_FRAME_0];
   const offsets = bestOffsets(pairs, usual).filter(({ fits }) => 2 * fits >= keys.length);
-  const most = Math.max(...offsets.map(({ fits }) => fits));
-  const best = offsets.filter(({ fits }) => fits === most).map(({ seconds }) => seconds);
-  // Short lists fit in many places.
+  const max = Math.max(...offsets.map(({ fits }) => fits));
+  const best = offsets.filter(({ fits }) => fits === max).map(({ seconds }) => seconds);
+  // Short lists fit with many offsets, so usual ones come first.
   return usual.find((seconds) => best.includes(seconds)) ?? best[0] ?? 0;
 }
 
@@ -132,7 +132,7 @@ function countKeyFrames({ videos }: RowSummary): number {
   return total;
 }
 
-/** Whether an excluded key frame lies among those of its video: AVA excludes some that nobody is labelled at. */
+/** Whether an excluded key frame lies between those of its video: AVA excludes some key frames without annotations. */
 function isPlausible({ video, second }: KeyFrame, { videos }: RowSummary): boolean {
   const seconds = videos.get(video)?.seconds;
   if (!seconds) return false;

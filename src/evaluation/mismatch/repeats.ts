@@ -1,13 +1,13 @@
-/** @file Rows, files and names that are given more than once, or contradict each other. */
-
+/** @file Rows, files and names that are given more than once or contradict each other. */
+import type { AvaRow } from '../../data/datasets/ava_row.js';
 import { sameFiles } from '../../files/same_files.js';
 import { countOf } from '../../util/progress.js';
-import { addSeconds, type BoxRow, type BoxTable, findRows, type ImageBoxes, imageKey } from '../ava_csv.js';
+import { addSeconds, type BoxTable, findRows, type ImageBoxes, imageKey } from '../ava_csv.js';
 import { type Comparison, listIds, type Side, share } from './comparison.js';
 
-/** Predictions may repeat others by chance, as boxes do that fill the picture; from this part of all rows on it is said. */
+/** Minimum fraction of repeated predictions to report; some repeat by chance, such as boxes that fill the image. */
 const MIN_REPEATED = 0.01;
-/** Key frames that are searched for repeated predictions; only if there are enough, all are. */
+/** Number of key frames that are searched for repeated predictions before all of them are. */
 const FIRST_KEY_FRAMES = 300;
 
 /** One row of a table. */
@@ -17,23 +17,25 @@ interface RowFound {
   readonly action: number;
 }
 
-/** Rows with the key frame, box and action of an earlier one. */
+/** Numbers of rows with the key frame, box and action of an earlier row. */
 interface Repeats {
+  /** All rows. */
   rows: number;
-  /** With the same score as the earlier row, or with another one. */
+  /** Repeats with the same score as the earlier row. */
   same: number;
+  /** Repeats with another score. */
   otherScore: number;
   firstSame: RowFound | null;
   firstOther: RowFound | null;
 }
 
-/** Says which rows are there more than once; `secondOffset` was added to the seconds of the predictions. Null where none is. */
+/** Warns about repeated rows, or returns null; `secondOffset` was added to the seconds of the predictions. */
 export function repeatedSentence(sides: readonly Side[], secondOffset = 0): string | null {
   const found = sides.map((side) => ({ side, repeats: countRepeats(side) }));
   const list = (count: (repeats: Repeats) => number, first: (repeats: Repeats) => RowFound | null) => {
     const some = found.filter(({ side, repeats }) => isWorthSaying(side, count(repeats), repeats.rows));
     const facts = some.map(
-      ({ side, repeats }) => `${share(count(repeats), repeats.rows)} rows of the ${side.name} that count`,
+      ({ side, repeats }) => `${share(count(repeats), repeats.rows)} evaluated rows of the ${side.name}`,
     );
     const places = some.map(({ side, repeats }) => placesOf(side, first(repeats)!, secondOffset));
     return { facts: facts.join(' and '), first: `first: ${places.join(' and ')}` };
@@ -49,7 +51,7 @@ export function repeatedSentence(sides: readonly Side[], secondOffset = 0): stri
   const parts: string[] = [];
   if (same.facts !== '') {
     parts.push(
-      `${same.facts} repeat an earlier row (${same.first}): the boxes count again, and only one of each can match`,
+      `${same.facts} repeat an earlier row (${same.first}): each box counts again, and only one can match`,
     );
   }
   if (other.facts !== '') {
@@ -58,29 +60,29 @@ export function repeatedSentence(sides: readonly Side[], secondOffset = 0): stri
         'only the one with the highest score can match',
     );
   }
-  return parts.length > 0 ? `${parts.join('; ')}; leave one of each` : null;
+  return parts.length > 0 ? `${parts.join('; ')}; keep one of each` : null;
 }
 
 function isWorthSaying({ name }: Side, count: number, rows: number): boolean {
   return count > 0 && (name === 'ground truth' || count >= MIN_REPEATED * rows);
 }
 
-/** Lines of the first repeated row and the one that it repeats. */
+/** Positions of the first repeated row and of the row that it repeats. */
 function placesOf(side: Side, row: RowFound, secondOffset: number): string {
   const offset = side.name === 'predictions' ? secondOffset : 0;
   const [earlier, later] = linesOf(side, row, offset, (read) => read.action === row.action);
-  return `${later}, as ${earlier}`;
+  return `${later}, like ${earlier}`;
 }
 
-/** The first two lines with the box of a row that `isLike` is true for. */
+/** Positions of the first two rows with the box of a given row for which `isLike` is true. */
 function linesOf(
   { summary }: Side,
   { key, box }: RowFound,
   secondOffset: number,
-  isLike: (row: BoxRow) => boolean,
+  isLike: (row: AvaRow) => boolean,
 ): string[] {
   const files = summary.files.map(({ path }) => path);
-  const matches = (row: BoxRow) =>
+  const matches = (row: AvaRow) =>
     isLike(row) &&
     row.box.every((value, i) => value === box[i]) &&
     imageKey(row.video, secondOffset === 0 ? row.second : addSeconds(row.second, secondOffset)) === key;
@@ -89,7 +91,7 @@ function linesOf(
 
 function countRepeats(side: Side): Repeats {
   const repeats = countAll(side);
-  // Key frames that fall together, as 2.5 does with 2, bring boxes of different times together.
+  // If seconds like 2.5 and 2 become one key frame, its boxes are of different times.
   return side.summary.rowsOfMixedSeconds > 0 ? { ...repeats, otherScore: 0 } : repeats;
 }
 
@@ -104,9 +106,9 @@ function countAll({ name, boxes: table }: Side): Repeats {
 /** Counts in every `step`-th key frame. */
 function countIn(table: BoxTable, step: number): Repeats {
   const repeats: Repeats = { rows: 0, same: 0, otherScore: 0, firstSame: null, firstOther: null };
-  let place = 0;
+  let position = 0;
   for (const [key, image] of table) {
-    if (place++ % step === 0) countInImage(key, image, repeats);
+    if (position++ % step === 0) countInImage(key, image, repeats);
   }
   return repeats;
 }
@@ -117,7 +119,7 @@ function countInImage(key: string, image: ImageBoxes, repeats: Repeats): void {
   const seenWithScore = new Map<number, number>();
   repeats.rows += classes.length;
   for (let row = 0; row < classes.length; row++) {
-    // Different rows hardly ever have the same sum; where they do, one that is repeated may be missed.
+    // Different rows hardly ever have the same sum; if they do, a repeat may be missed.
     const sum = cornerSum(image, row) + 101.3 * classes[row];
     const withScore = sum + 0.071 * scores[row];
     const same = seenWithScore.get(withScore);
@@ -151,13 +153,13 @@ function rowOf(key: string, { boxes, classes }: ImageBoxes, row: number): RowFou
   return { key, box: boxes.slice(4 * row, 4 * row + 4), action: classes[row] };
 }
 
-/** Says which true boxes are given to several persons; null where none is. */
-export function personSentence(truth: Side): string | null {
-  // Fractions are scores, which means that the files are swapped.
-  if (truth.summary.rowsWithFractionAsPerson > 0) return null;
+/** Warns about true boxes with several person ids, or returns null. */
+export function personSentence(groundTruth: Side): string | null {
+  // Fractions are scores: the files are swapped.
+  if (groundTruth.summary.rowsWithFractionAsPerson > 0) return null;
   let boxes = 0;
   let first: { row: RowFound; persons: readonly [number, number] } | null = null;
-  for (const [key, image] of truth.boxes) {
+  for (const [key, image] of groundTruth.boxes) {
     for (const [row, other] of contradictions(image)) {
       boxes++;
       first ??= { row: rowOf(key, image, row), persons: [image.persons![row], image.persons![other]] };
@@ -166,16 +168,16 @@ export function personSentence(truth: Side): string | null {
   if (first === null) return null;
   const { row, persons } = first;
   const places = persons.map(
-    (person) => linesOf(truth, row, 0, ({ last }) => last !== undefined && Number(last) === person)[0],
+    (person) => linesOf(groundTruth, row, 0, ({ last }) => last !== undefined && Number(last) === person)[0],
   );
   return (
     `${countOf(boxes, 'box has', 'boxes have')} several person ids in one key frame of the ground truth (first: ${places[1]} ` +
-    `says ${persons[1]}, ${places[0]} says ${persons[0]}): the ids are not evaluated, and each row counts as a box of its ` +
-    'action; give a box one id'
+    `has ${persons[1]}, ${places[0]} has ${persons[0]}): the ids are not evaluated, and each row counts as a box of its ` +
+    'action; give each box one id'
   );
 }
 
-/** For each box of an image that has several person ids: a row with another id, and the first row of the box. */
+/** Pairs of rows for each box with several person ids: a row with another id, and the first row of the box. */
 function contradictions(image: ImageBoxes): [row: number, first: number][] {
   const { persons } = image;
   if (!persons) return [];
@@ -193,7 +195,7 @@ function contradictions(image: ImageBoxes): [row: number, first: number][] {
   return Array.from(found, ([first, row]) => [row, first]);
 }
 
-/** Says which names stand for several ids; null where none does. */
+/** Warns about names with several ids, or returns null. */
 export function labelNameSentence(labels: Comparison['labels']): string | null {
   const ids = new Map<string, number[]>();
   for (const { id, name } of labels) ids.set(name, [...(ids.get(name) ?? []), id]);
@@ -202,22 +204,22 @@ export function labelNameSentence(labels: Comparison['labels']): string | null {
   const [[name, list]] = several;
   return (
     `the label map gives ${countOf(several.length, 'name')} to several ids (first: ${JSON.stringify(name)} to ${listIds(list)}): ` +
-    'each id is a class of its own in the mean; give each a name of its own'
+    'each id is a separate class in the mean; give each its own name'
   );
 }
 
-/** Says which files are given twice, by one path, two paths or a link; null where none is. */
-export function sameFileSentence({ summary: truth }: Side, predictions: Side | null): string | null {
-  const twice = sameFiles(truth.files.map(({ path }) => path));
+/** Warns about files that are given twice, by one path, two paths or a link; or returns null. */
+export function sameFileSentence({ summary: groundTruth }: Side, predictions: Side | null): string | null {
+  const twice = sameFiles(groundTruth.files.map(({ path }) => path));
   if (twice.length > 0) {
     const [[path, other]] = twice;
     const fact = path === other ? `${path} is given twice` : `${path} and ${other} are one file`;
-    return `${fact} as ground truth: its boxes count twice, and only one of each can match; give it once`;
+    return `${fact} as ground truth: each box counts twice, and only one can match; give it once`;
   }
   const both = predictions?.summary.files.find(
-    ({ path }) => sameFiles([...truth.files.map((file) => file.path), path]).length > 0,
+    ({ path }) => sameFiles([...groundTruth.files.map((file) => file.path), path]).length > 0,
   );
   return both
-    ? `${both.path} is given as ground truth and as predictions: the result says nothing; give two files`
+    ? `${both.path} is given as ground truth and as predictions: the result is meaningless; give two files`
     : null;
 }

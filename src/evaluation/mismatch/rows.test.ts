@@ -14,21 +14,21 @@ import {
 } from '../../../test/support/mismatched_files.js';
 import { evaluateFiles } from '../evaluate_files.js';
 
-describe('rows', () => {
-  it('that are not there at all are said for each file', () => {
+describe('warnings about rows', () => {
+  it('name each file without rows', () => {
     const files = fitting();
     expect(warningsOf({ ...files, predictions: [] })).toEqual([
-      `${at('p.csv')} (predictions) has no rows: nobody is found`,
+      `${at('p.csv')} (predictions) has no rows: there are no detections`,
     ]);
-    const noTruth = evaluate({ ...files, truth: [] });
+    const noTruth = evaluate({ ...files, groundTruth: [] });
     expect(noTruth.warnings).toEqual([
       `${at('gt.csv')} (ground truth) has no rows: there is nothing to compare with`,
     ]);
     expect(noTruth.mAP).toBeNull();
-    expect(warningsOf({ ...files, truth: [], predictions: [] })).toHaveLength(1);
+    expect(warningsOf({ ...files, groundTruth: [], predictions: [] })).toHaveLength(1);
   });
 
-  it('that are missing in one of several files of truth are said', () => {
+  it('name an empty file among several ground truth files', () => {
     const files = fitting();
     const { groundTruth, labelMap } = truthFiles(files);
     const predictions = file('p.csv', lines(csv(files.predictions)));
@@ -38,12 +38,12 @@ describe('rows', () => {
     ]);
   });
 
-  it('without an action in the truth are said', () => {
-    const files = changed(fitting(), { truth: (row) => ({ ...row, id: '' }) });
+  it('report ground truth without actions', () => {
+    const files = changed(fitting(), { groundTruth: (row) => ({ ...row, id: '' }) });
     expect(warningsOf(files)[0]).toContain('no row of the ground truth (174 rows) has an action id');
   });
 
-  it('without a score, or with 0 everywhere, are said', () => {
+  it('report missing scores, and scores that are all 0', () => {
     const without = changed(fitting(), { predictions: (row) => ({ ...row, last: undefined }) });
     expect(warningsOf(without)).toEqual([
       expect.stringContaining('174 of 174 rows of the predictions have no score (the eighth column)'),
@@ -54,31 +54,31 @@ describe('rows', () => {
     ]);
   });
 
-  it('of swapped files are recognised, and right if exchanged', () => {
-    const { truth, predictions, labels } = fitting();
-    const [warning] = warningsOf({ truth: predictions, predictions: truth, labels });
+  it('recognise swapped files, and vanish when they are exchanged', () => {
+    const { groundTruth, predictions, labels } = fitting();
+    const [warning] = warningsOf({ groundTruth: predictions, predictions: groundTruth, labels });
     expect(warning).toContain('the files look swapped; exchange --ground-truth and --predictions');
-    expect(warningsOf({ truth, predictions, labels })).toEqual([]);
+    expect(warningsOf({ groundTruth, predictions, labels })).toEqual([]);
   });
 });
 
-describe('exclusions', () => {
+describe('warnings about exclusions', () => {
   const keys = (rows: readonly Row[]) => [
     ...new Set(rows.map(({ video, second }) => `${video},${second}\n`)),
   ];
 
-  it('of all or most key frames are said', () => {
+  it('report lists that exclude all or most key frames', () => {
     const files = fitting();
-    const all = evaluate({ ...files, excluded: keys(files.truth).join('') });
+    const all = evaluate({ ...files, excluded: keys(files.groundTruth).join('') });
     expect(all.warnings).toEqual([
-      'the list of exclusions takes out 87 of 87 key frames of the predictions and 87 of 87 key frames of the ground truth: ' +
+      'the list of exclusions removes 87 of 87 key frames of the predictions and 87 of 87 key frames of the ground truth: ' +
         'it must name the key frames to leave out, not those to keep',
     ]);
     expect(all.mAP).toBeNull();
-    expect(warningsOf({ ...files, excluded: keys(files.truth).slice(0, 60).join('') })[0]).toContain(
+    expect(warningsOf({ ...files, excluded: keys(files.groundTruth).slice(0, 60).join('') })[0]).toContain(
       '60 of 87',
     );
-    expect(warningsOf({ ...files, excluded: keys(files.truth).slice(0, 20).join('') })).toEqual([]);
+    expect(warningsOf({ ...files, excluded: keys(files.groundTruth).slice(0, 20).join('') })).toEqual([]);
   });
 
   it.each([
@@ -112,18 +112,18 @@ describe('exclusions', () => {
     [
       'the data',
       (row: Row) => `film ${row.video.length},${row.second}\n`,
-      'it seems to belong to other data',
+      'it seems to belong to another data set',
     ],
   ])('without effect say how they would fit where they differ in %s', (_, spell, advice) => {
     const files = fitting();
-    const rows = files.truth.filter(({ second }) => Number(second) < 914);
+    const rows = files.groundTruth.filter(({ second }) => Number(second) < 914);
     const [warning, ...others] = warningsOf({ ...files, excluded: [...new Set(rows.map(spell))].join('') });
     expect(others).toEqual([]);
     expect(warning).toMatch(/^the list of exclusions has no effect, .*/);
     expect(warning).toContain(advice);
   });
 
-  it('have an effect when that advice is followed', () => {
+  it('give advice with which the list has an effect', () => {
     const { excluded, ...files } = { ...fitting(), excluded: 'a_one,0910\n' };
     expect(warningsOf({ ...files, excluded })).toEqual([]);
     expect(evaluate({ ...files, excluded }).notes).toEqual([
@@ -132,17 +132,17 @@ describe('exclusions', () => {
     ]);
   });
 
-  it('misspelled for some videos are said', () => {
+  it('report names that are misspelled for some videos', () => {
     expect(warningsOf({ ...fitting(), excluded: 'a_one,0910\nb_two.mp4,0910\nelsewhere,0902\n' })).toEqual([
       'the list of exclusions has no effect for 2 of 3 videos ("b_two.mp4", "elsewhere"); without ".mp4" 1 of 2 names of ' +
         'the list would fit',
     ]);
   });
 
-  it('make up for videos that only one side has', () => {
+  it('ignore excluded videos that only one side has', () => {
     const files = fitting();
-    const truth = files.truth.filter(({ video }) => video !== 'b_two');
-    const excluded = keys(files.truth.filter(({ video }) => video === 'b_two')).join('');
-    expect(warningsOf({ ...files, truth, excluded })).toEqual([]);
+    const groundTruth = files.groundTruth.filter(({ video }) => video !== 'b_two');
+    const excluded = keys(files.groundTruth.filter(({ video }) => video === 'b_two')).join('');
+    expect(warningsOf({ ...files, groundTruth, excluded })).toEqual([]);
   });
 });

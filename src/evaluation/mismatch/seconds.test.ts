@@ -12,7 +12,7 @@ import {
   warningsOf,
 } from '../../../test/support/mismatched_files.js';
 
-describe('seconds', () => {
+describe('warnings about seconds', () => {
   it.each([-900, -901, 37, 5000])(
     'that are off by %d draw the offset that fits, and with it no warning',
     (off) => {
@@ -27,15 +27,15 @@ describe('seconds', () => {
     },
   );
 
-  it('of a single key frame are enough', () => {
+  it('need only a single key frame', () => {
     const files = changed(fitting(['v'], [902]), { predictions: seconds(() => 2) });
     expect(warningsOf(files)).toEqual([
-      'the seconds do not meet (0 of 1 key frame in common): predictions 2, ground truth 902; with 900 added to the ' +
+      'the seconds do not match (0 of 1 key frame in common): predictions 2, ground truth 902; with 900 added to the ' +
         'predictions 1 of 1 key frame would fit: --second-offset 900',
     ]);
   });
 
-  it('that several offsets bring together are decided by the boxes', () => {
+  it('let boxes decide among several offsets', () => {
     const files = changed(
       fitting(
         VIDEOS,
@@ -49,7 +49,7 @@ describe('seconds', () => {
     expect(warningsOf({ ...files, predictions })[0]).toContain('--second-offset 950');
   });
 
-  it('are 900 off where boxes say nothing', () => {
+  it('prefer an offset of 900 if the boxes do not decide', () => {
     const files = changed(
       fitting(
         VIDEOS,
@@ -63,14 +63,14 @@ describe('seconds', () => {
     expect(warningsOf({ ...files, predictions })[0]).toContain('--second-offset 900');
   });
 
-  it('that meet in a few key frames only are off too', () => {
+  it('propose an offset if only a few key frames match', () => {
     const files = changed(fitting(), { predictions: seconds((second) => second + 25) });
     const [warning] = warningsOf(files);
     expect(warning).toContain('(12 of 87 key frames in common)');
     expect(warningsOf({ ...files, secondOffset: proposedOffset(warning) })).toEqual([]);
   });
 
-  it.each([1, -1, 4])('that are off by %d, which the boxes tell, draw the offset too', (off) => {
+  it.each([1, -1, 4])('propose an offset of %d that only the boxes show', (off) => {
     const files = changed(fitting(), { predictions: seconds((second) => second + off) });
     const [warning, ...others] = warningsOf(files);
     expect(others).toEqual([]);
@@ -79,14 +79,14 @@ describe('seconds', () => {
     expect(warningsOf({ ...files, secondOffset: -off })).toEqual([]);
   });
 
-  it('with an offset given already draw the sum', () => {
+  it('propose the sum with an offset that is given already', () => {
     const files = changed(fitting(), { predictions: seconds((second) => second - 900) });
     const [warning] = warningsOf({ ...files, secondOffset: 100 });
     expect(warning).toContain('predictions 102 to 130 (after 100 was added), ground truth 902 to 930');
     expect(proposedOffset(warning)).toBe(900);
   });
 
-  it('that are frames, with an offset given already, draw the offset that is right after the division', () => {
+  it('propose the offset after the division of frame numbers if an offset is given already', () => {
     const files = changed(fitting(), { predictions: seconds((second) => (second - 900) * 30) });
     const mended = changed(files, { predictions: seconds((number) => number / 30) });
     const [other] = warningsOf({ ...files, secondOffset: 300 });
@@ -123,7 +123,7 @@ describe('seconds', () => {
     expect(warningsOf(mended)).toEqual([]);
   });
 
-  it('that are frames of a clip which begins at 900 need the offset too', () => {
+  it('propose units and an offset for frame numbers of a clip that begins at 900', () => {
     const files = changed(fitting(), { predictions: seconds((second) => (second - 900) * 24) });
     const [warning] = warningsOf(files);
     expect(warning).toContain('divided by 24, and then with 900 added to the predictions, 87 of 87');
@@ -131,46 +131,46 @@ describe('seconds', () => {
     expect(warningsOf({ ...mended, secondOffset: proposedOffset(warning) })).toEqual([]);
   });
 
-  it('of the truth may be the frames', () => {
-    const files = changed(fitting(), { truth: seconds((second) => second * 30) });
+  it('recognise frame numbers in the ground truth', () => {
+    const files = changed(fitting(), { groundTruth: seconds((second) => second * 30) });
     expect(warningsOf(files)[0]).toContain('the numbers of the ground truth look like frame numbers');
   });
 
-  it('of single frames are recognised', () => {
+  it('recognise numbers of single frames', () => {
     const files = changed(fitting(['v'], [902]), { predictions: seconds((second) => second * 30) });
     expect(warningsOf(files)[0]).toContain('divided by 30');
   });
 
-  it('that are off in nine of ten videos are to be changed there only', () => {
+  it('advise changes for the affected videos only', () => {
     const videos = Array.from({ length: 10 }, (_, i) => `film${i}`);
     const shift = (row: Row) => (row.video === 'film0' ? row : { ...row, second: Number(row.second) - 900 });
     const files = changed(fitting(videos), { predictions: shift });
     const [warning, ...others] = warningsOf(files);
     expect(others).toEqual([]);
-    expect(warning).toContain('in 9 of 10 videos ("film1", "film2", "film3", …) the seconds do not meet');
+    expect(warning).toContain('in 9 of 10 videos ("film1", "film2", "film3", …) the seconds do not match');
     expect(warning).toContain(
       'with 900 added to the predictions of these videos 261 of 261 key frames would fit',
     );
     expect(warning).not.toContain('--second-offset');
   });
 
-  it('that no offset brings together are shown as they are', () => {
+  it('show both ranges if no offset helps', () => {
     const squares = SECONDS.map((_, i) => i * i * 7 + 11);
     const files = changed(fitting(['v']), { predictions: seconds((second) => squares[second - 902]) });
-    expect(warningsOf(files)[0]).toMatch(/the seconds do not meet .* no whole number of seconds/);
+    expect(warningsOf(files)[0]).toMatch(/the seconds do not match .* no whole number of seconds/);
   });
 
-  it('of most predictions without truth are counted', () => {
+  it('count predictions without ground truth if they are the majority', () => {
     const files = fitting();
     const more = [1000, 1100, 1200].flatMap((off) =>
       files.predictions.map((row) => ({ ...row, second: Number(row.second) + off })),
     );
     expect(warningsOf({ ...files, predictions: [...files.predictions, ...more] })).toEqual([
-      '261 of 348 key frames with predictions have no ground truth, and all that is predicted there counts as false',
+      '261 of 348 key frames with predictions have no ground truth, so all of their predictions count as false',
     ]);
   });
 
-  it('of most truths without predictions are counted', () => {
+  it('count ground truth without predictions if it is the majority', () => {
     const files = fitting();
     const predictions = files.predictions.filter(({ second }) => Number(second) % 4 === 0);
     expect(warningsOf({ ...files, predictions })[0]).toMatch(
@@ -178,7 +178,7 @@ describe('seconds', () => {
     );
   });
 
-  it('with fractions that fall together are said', () => {
+  it('report seconds with fractions that become one key frame', () => {
     const files = fitting();
     const between = files.predictions.map((row) => ({ ...row, second: `${row.second}.5`, last: 0.1 }));
     expect(warningsOf({ ...files, predictions: [...files.predictions, ...between] })).toEqual([

@@ -1,4 +1,4 @@
-/** @file Key frames that do not meet because their seconds are counted in another way. */
+/** @file Key frames that do not match because the two sides count seconds differently. */
 import { count } from '../../util/progress.js';
 import { imageKey } from '../ava_csv.js';
 import { type Comparison, listNames, rangeText, share, shareOf } from './comparison.js';
@@ -15,22 +15,22 @@ import {
 } from './seconds_remedy.js';
 import { type KeyPair, trialOf, tryReading } from './trial.js';
 
-/** Fewer key frames that do not meet may be chance, while others do. */
+/** Minimum number of key frames without a match that is reported while others match; fewer may be chance. */
 const MIN_KEY_FRAMES = 3;
-/** Offsets with which most key frames still meet, so that only boxes tell them from none; small ones first. */
+/** Offsets with which most key frames still match, so only boxes can confirm them; small ones first. */
 const NEARBY_OFFSETS = [1, -1, 2, -2, 3, -3, 4, -4, 5, -5];
-/** True boxes that such an offset must find to be likely. */
+/** True boxes that a nearby offset must find to be plausible. */
 const MIN_FOUND = 3;
-/** Factor by which it must find more of them than no offset. */
+/** Factor by which it must find more true boxes than no offset. */
 const CLEARLY_MORE = 3;
 
 export interface SecondsFit {
-  /** Key frames of the predictions and those of the ground truth that they are or seem to be. */
+  /** Key frames of the predictions, each with the key frame of the ground truth that it matches or seems to mean. */
   readonly keyPairs: readonly KeyPair[];
   readonly warning: string | null;
 }
 
-/** Compares the key frames of videos that are known to be the same, and pairs up to `limit` of them. */
+/** Compares the key frames of matching videos, and pairs up to `limit` of them. */
 export function fitSeconds(
   comparison: Comparison,
   videos: ReadonlyMap<string, string>,
@@ -55,34 +55,38 @@ export function fitSeconds(
   };
 }
 
-function pairOf({ predictions, truth }: Comparison, predictedName: string, labelledName: string): VideoPair {
+function pairOf(
+  { predictions, groundTruth }: Comparison,
+  predictedName: string,
+  labelledName: string,
+): VideoPair {
   const predicted = [...predictions.summary.videos.get(predictedName)!.seconds.keys()];
-  const labelled = new Set(truth.summary.videos.get(labelledName)!.seconds.keys());
+  const labelled = new Set(groundTruth.summary.videos.get(labelledName)!.seconds.keys());
   const fits = countFits([{ predicted, labelled }], 0);
   return { predictedName, labelledName, predicted, labelled, fits };
 }
 
-/** Whether fewer than half of the key frames that could meet do so. */
+/** Whether fewer than half of the key frames that could match do so. */
 function isMisfit(pair: VideoPair): boolean {
   return 2 * pair.fits < smaller([pair]);
 }
 
-/** Looks whether the boxes fit those of a few seconds before or after, where most key frames meet anyway. */
+/** Checks whether the boxes fit those of a few seconds before or after; most key frames match in any case. */
 function fitNearby(comparison: Comparison, pairs: readonly VideoPair[], limit: number): SecondsFit | null {
   const tryOffset = (offset: number) => {
     const keyPairs = pickKeyPairs(pairs, { units: null, offset, fits: countFits(pairs, offset) }, limit);
     return { offset, keyPairs, result: tryReading(trialOf(comparison, keyPairs)) };
   };
   const now = tryOffset(0).result;
-  if (CLEARLY_MORE * now.found >= now.truths) return null;
+  if (CLEARLY_MORE * now.found >= now.trueBoxes) return null;
   const trials = NEARBY_OFFSETS.map(tryOffset);
   const best = trials.reduce((a, b) => (b.result.found > a.result.found ? b : a));
-  const { found, truths } = best.result;
-  if (found < MIN_FOUND || 2 * found < truths || found < CLEARLY_MORE * now.found) return null;
+  const { found, trueBoxes } = best.result;
+  if (found < MIN_FOUND || 2 * found < trueBoxes || found < CLEARLY_MORE * now.found) return null;
   const boxes = (part: number, whole: number) => shareOf(part, whole, 'true box', 'true boxes');
   const warning =
-    `the boxes do not fit those of the same seconds (${boxes(now.found, now.truths)} found at the key frames compared): ` +
-    `with ${addedText(best.offset)} the predictions ${boxes(found, truths)} would be found: ` +
+    `the boxes do not fit those of the same seconds (${boxes(now.found, now.trueBoxes)} found at the compared key frames): ` +
+    `with ${addedText(best.offset)} the predictions ${boxes(found, trueBoxes)} would be found: ` +
     `--second-offset ${comparison.secondOffset + best.offset}`;
   return { keyPairs: best.keyPairs, warning };
 }
@@ -100,7 +104,7 @@ function misfitSentence(
   const [predicted, labelled] = ranges(misfits);
   const given = secondOffset === 0 ? '' : ` (after ${secondOffset} was added)`;
   const facts =
-    `${where}the seconds do not meet (${shareOf(fits, possible, 'key frame')} in common): ` +
+    `${where}the seconds do not match (${shareOf(fits, possible, 'key frame')} in common): ` +
     `predictions ${rangeText(...predicted)}${given}, ground truth ${rangeText(...labelled)}`;
   if (!remedy) {
     return `${facts}; no whole number of seconds added to the predictions would make half of them fit`;
@@ -109,7 +113,7 @@ function misfitSentence(
   return `${facts}; ${everywhere ? flagAdvice(remedy, mended, secondOffset) : rowAdvice(remedy, mended, secondOffset)}`;
 }
 
-/** Advice where all videos are off: the flag helps. */
+/** Advice if all videos are affected, so that the flag helps. */
 function flagAdvice(remedy: Remedy, mended: string, secondOffset: number): string {
   const total = totalOffset(remedy, secondOffset);
   const isNew = total !== secondOffset;
@@ -119,7 +123,7 @@ function flagAdvice(remedy: Remedy, mended: string, secondOffset: number): strin
   return `${unitsAdvice(remedy.units)}${rest} ${mended}${flag}`;
 }
 
-/** Advice where some videos are right, which the flag would spoil. */
+/** Advice if some videos are correct, which the flag would break. */
 function rowAdvice(remedy: Remedy, mended: string, secondOffset: number): string {
   const added = totalOffset(remedy, secondOffset) - secondOffset;
   const rows = `${addedText(added)} the predictions of these videos`;
@@ -127,7 +131,7 @@ function rowAdvice(remedy: Remedy, mended: string, secondOffset: number): string
   return `${unitsAdvice(remedy.units)}${added === 0 ? '' : `, and then with ${rows},`} ${mended}`;
 }
 
-/** The offset that the flag has to add, after the numbers in the file were divided. */
+/** The value of --second-offset, after the numbers in the file were divided. */
 function totalOffset({ units, offset }: Remedy, secondOffset: number): number {
   const given = units?.side === 'predictions' ? secondOffset / units.perSecond : secondOffset;
   return Number((offset + given).toFixed(6));
@@ -143,29 +147,29 @@ function unitsAdvice({ side, perSecond, first }: NonNullable<Remedy['units']>): 
   return `the numbers of the ${side} look like ${what}: with ${start}every one divided by ${perSecond}`;
 }
 
-/** Says where most key frames of one side have nothing on the other, which is right for a sparse list only. */
+/** Warns if most key frames of one side have no counterpart, which is correct for a sparse list only. */
 function sparseWarning({ excluded }: Comparison, pairs: readonly VideoPair[]): string | null {
-  // Making the names of all key frames is slow, and in most files few are without counterpart.
+  // Making the names of all key frames is slow, and in most files few of them have no counterpart.
   const rough = countAlone(pairs, () => true);
   if (rough.every(({ alone, total }) => 2 * alone <= total - excluded.size)) return null;
   const [predicted, labelled] = countAlone(pairs, (name, second) => !excluded.has(imageKey(name, second)));
   const facts: string[] = [];
   if (2 * predicted.alone > predicted.total) {
     facts.push(
-      `${share(predicted.alone, predicted.total)} key frames with predictions have no ground truth, and all that is ` +
-        'predicted there counts as false',
+      `${share(predicted.alone, predicted.total)} key frames with predictions have no ground truth, so all of their ` +
+        'predictions count as false',
     );
   }
   if (2 * labelled.alone > labelled.total) {
     facts.push(
-      `${share(labelled.alone, labelled.total)} key frames of the ground truth have no predictions, and nobody is ` +
-        'found there',
+      `${share(labelled.alone, labelled.total)} key frames of the ground truth have no predictions, so all of their ` +
+        'people count as missed',
     );
   }
   return facts.length > 0 ? facts.join('; ') : null;
 }
 
-/** Key frames of the predictions and of the ground truth, and those that the other side does not have. */
+/** Numbers of key frames of the predictions and of the ground truth, in total and without a counterpart. */
 function countAlone(pairs: readonly VideoPair[], counts: (name: string, second: number) => boolean) {
   const numbers = [
     { alone: 0, total: 0 },

@@ -1,4 +1,4 @@
-/** @file What brings key frames together whose seconds are counted in another way. */
+/** @file Remedies for key frames whose seconds are counted differently: an offset, or a division into seconds. */
 import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { imageKey } from '../ava_csv.js';
 import type { Comparison, SideName } from './comparison.js';
@@ -6,24 +6,24 @@ import { bestOffsets, countFits, type Offset, type SecondsPair } from './offset.
 import { type KeyPair, trialOf, tryReading } from './trial.js';
 
 export const MILLISECONDS = 1000;
-/** Units that seconds are often written in, as parts of a second: milliseconds, and frames at common rates. */
+/** Units per second that files often count in: milliseconds, and frames at common rates. */
 const COMMON_UNITS = [MILLISECONDS, 30, 25, 24, 60, 50, 15, 12, 10, 29.97, 23.976, 59.94, 48, 20, 120, 100];
-/** Key frames on which boxes decide among offsets that fit equally well. */
+/** Number of key frames whose boxes decide among offsets that fit equally well. */
 const DECIDING_KEY_FRAMES = 20;
-/** Mean overlap of boxes from which on they decide. */
+/** Minimum mean overlap of boxes that decides. */
 const DECIDING_OVERLAP = 0.3;
-/** Factor by which it must be larger than with the offset that is preferred otherwise. */
+/** Factor by which it must exceed the overlap with the offset that is preferred otherwise. */
 const CLEARLY_LARGER = 1.2;
 
-/** A video of both sides. */
+/** A video that both sides have. */
 export interface VideoPair extends SecondsPair {
   readonly predictedName: string;
   readonly labelledName: string;
-  /** Key frames in common. */
+  /** Number of key frames in common. */
   readonly fits: number;
 }
 
-/** Units in which a side may count time instead of seconds. */
+/** Units, other than seconds, in which a side counts time. */
 export interface Units {
   readonly side: SideName;
   readonly perSecond: number;
@@ -33,7 +33,7 @@ export interface Units {
 
 /** A way to bring the seconds of both sides together. */
 export interface Remedy {
-  /** Null where both sides are in seconds. */
+  /** Null if both sides are in seconds. */
   readonly units: Units | null;
   /** Added to the predictions. */
   readonly offset: number;
@@ -44,12 +44,12 @@ export function sumOf(pairs: readonly VideoPair[], value: (pair: VideoPair) => n
   return pairs.reduce((sum, pair) => sum + value(pair), 0);
 }
 
-/** Key frames that could meet: those of the side that has fewer, video by video. */
+/** Number of key frames that could match: those of the side with fewer, video by video. */
 export function smaller(pairs: readonly VideoPair[]): number {
   return sumOf(pairs, ({ predicted, labelled }) => Math.min(predicted.length, labelled.size));
 }
 
-/** Finds what brings at least half of the key frames together, and more than twice as many as now. */
+/** Finds a remedy with which at least half of the key frames match, and more than twice as many as without it. */
 export function findRemedy(comparison: Comparison, pairs: readonly VideoPair[]): Remedy | null {
   const now = sumOf(pairs, ({ fits }) => fits);
   const enough = Math.max(smaller(pairs) / 2, 2 * now + 1);
@@ -59,14 +59,14 @@ export function findRemedy(comparison: Comparison, pairs: readonly VideoPair[]):
   return better && better.fits >= enough ? better : null;
 }
 
-/** If both remedies are equally good, other units are likelier where AVA has no such seconds. */
+/** Whether units explain the numbers better than an offset. Between equal remedies, seconds beyond AVA's range decide for units. */
 function isBetter(units: Remedy, offset: Remedy, pairs: readonly VideoPair[]): boolean {
   if (units.fits !== offset.fits) return units.fits > offset.fits;
   const [predicted, labelled] = ranges(pairs);
   return (units.units!.side === 'predictions' ? predicted : labelled)[1] > LAST_SECOND;
 }
 
-/** The best offset, where the seconds are in the units given. */
+/** The best offset for seconds in the given units. */
 function withOffset(comparison: Comparison, pairs: readonly VideoPair[], units: Units | null): Remedy | null {
   const converted = units ? pairs.map((pair) => convert(pair, units)) : pairs;
   const offsets = bestOffsets(converted, [0, SECOND_OF_FRAME_0]).sort(byPreference);
@@ -84,7 +84,7 @@ function withOffset(comparison: Comparison, pairs: readonly VideoPair[], units: 
   return remedy(clear ? offsets[overlaps.indexOf(largest)] : first);
 }
 
-/** More fits first; then none at all, AVA's second of frame 0, and small ones. */
+/** Sorts offsets by the number of fits; then 0, AVA's second of frame 0, and small ones come first. */
 function byPreference(a: Offset, b: Offset): number {
   const rank = ({ seconds }: Offset) => (seconds === 0 ? 0 : seconds === SECOND_OF_FRAME_0 ? 1 : 2);
   return b.fits - a.fits || rank(a) - rank(b) || Math.abs(a.seconds) - Math.abs(b.seconds);
@@ -99,12 +99,12 @@ function inOtherUnits(comparison: Comparison, pairs: readonly VideoPair[]): Reme
       for (const first of [0, 1] as const) {
         const units = { side, perSecond, first };
         const converted = pairs.map((pair) => convert(pair, units));
-        // Most numbers in other units are no whole seconds; then they are not in these units.
+        // If most numbers are not whole seconds in these units, the units are wrong.
         if (2 * smaller(converted) < goal) continue;
         const plain = { units, offset: 0, fits: countFits(converted, 0) };
         const shifted = plain.fits === goal ? plain : withOffset(comparison, pairs, units);
         const found = shifted && shifted.fits > plain.fits ? shifted : plain;
-        // An offset beside the units is one more thing that would have to be true.
+        // Units without an offset are the simpler explanation.
         const isMore = best === null || found.fits > best.fits;
         const isSimpler = best?.fits === found.fits && best.offset !== 0 && found.offset === 0;
         if (found.fits > 0 && (isMore || isSimpler)) best = found;
@@ -114,14 +114,14 @@ function inOtherUnits(comparison: Comparison, pairs: readonly VideoPair[]): Reme
   return best;
 }
 
-/** Units that the ends of both ranges suggest. */
+/** Units per second that the ends of both ranges suggest. */
 function ratios(pairs: readonly VideoPair[]): number[] {
   const [[minA, maxA], [minB, maxB]] = ranges(pairs);
   const found = [maxA / maxB, maxB / maxA, minA / minB, minB / minA].map(Math.round);
   return found.filter((ratio) => Number.isFinite(ratio) && ratio > 1);
 }
 
-/** The seconds of one side divided; those that are no whole seconds then are left out. */
+/** Converts the numbers of one side to seconds; numbers between two seconds are left out. */
 function convert(pair: VideoPair, units: Units): VideoPair {
   const divided = (numbers: Iterable<number>) => {
     const seconds = new Set<number>();
@@ -136,32 +136,32 @@ function convert(pair: VideoPair, units: Units): VideoPair {
     : { ...pair, labelled: divided(pair.labelled) };
 }
 
-/** The second that a number stands for, or null where a frame lies between two seconds. */
+/** The second that a number stands for, or null for a frame between two seconds. */
 function wholeSecond(number: number, { perSecond, first }: Omit<Units, 'side'>): number | null {
-  // Fractions of a second are cut off, so that all milliseconds of a second are good.
+  // Fractions of a second are cut off, so every millisecond belongs to a second.
   if (perSecond === MILLISECONDS) return Math.trunc(number / MILLISECONDS);
   const second = Math.round((number - first) / perSecond);
   return Math.round(second * perSecond) === number - first ? second : null;
 }
 
-/** Pairs of key frames that are the same with the remedy, evenly spread over all where there are more than the limit. */
+/** Pairs of key frames that match with the remedy; evenly spaced ones if there are more than the limit. */
 export function pickKeyPairs(pairs: readonly VideoPair[], remedy: Remedy | null, limit: number): KeyPair[] {
   const total = remedy ? remedy.fits : sumOf(pairs, ({ fits }) => fits);
   const step = Math.max(1, Math.ceil(total / limit));
   const picked: KeyPair[] = [];
-  let place = 0;
+  let position = 0;
   for (const pair of pairs) {
     const labelled = remedy?.units?.side === 'ground truth' ? bySecond(pair.labelled, remedy.units) : null;
     for (const second of pair.predicted) {
       const other = counterpart(second, pair, labelled, remedy);
-      if (other === undefined || place++ % step !== 0) continue;
+      if (other === undefined || position++ % step !== 0) continue;
       picked.push([imageKey(pair.predictedName, second), imageKey(pair.labelledName, other)]);
     }
   }
   return picked;
 }
 
-/** The number that the ground truth has for a number of the predictions, if it has one. */
+/** The number in the ground truth that corresponds to a number in the predictions, if there is one. */
 function counterpart(
   number: number,
   pair: VideoPair,

@@ -1,62 +1,62 @@
-/** @file How well the boxes of key frames fit each other if they are read in another way. */
+/** @file Trials: how well the boxes of both sides fit in another reading. */
 import type { BoxTable, ImageBoxes } from '../ava_csv.js';
-import { hasArea, iou } from '../overlap.js';
+import { avaIou, hasArea } from '../overlap.js';
 import type { Comparison } from './comparison.js';
 
 const IOU_THRESHOLD = 0.5;
 
-/** A key frame of the predictions and the one of the ground truth that it is. */
+/** A key frame of the predictions and the matching one of the ground truth. */
 export type KeyPair = readonly [predicted: string, labelled: string];
 
-/** Another way to read a box. */
+/** Converts the four columns of a box to x1, y1, x2, y2. */
 export type ReadBox = (a: number, b: number, c: number, d: number) => readonly number[];
 
 export interface Trial {
   readonly pairs: readonly KeyPair[];
   readonly predictions: BoxTable;
-  readonly truth: BoxTable;
+  readonly groundTruth: BoxTable;
 }
 
-export function trialOf({ predictions, truth }: Comparison, pairs: readonly KeyPair[]): Trial {
-  return { pairs, predictions: predictions.boxes, truth: truth.boxes };
+export function trialOf({ predictions, groundTruth }: Comparison, pairs: readonly KeyPair[]): Trial {
+  return { pairs, predictions: predictions.boxes, groundTruth: groundTruth.boxes };
 }
 
 export interface Reading {
-  /** Other ways to read the boxes of either side. */
+  /** Conversions of the boxes of each side. */
   readonly predictions?: ReadBox;
-  readonly truth?: ReadBox;
-  /** Adds to the ids of the predictions, and lets only boxes of equal ids match. */
+  readonly groundTruth?: ReadBox;
+  /** Added to the ids of the predictions; if it is given, only boxes with equal ids match. */
   readonly idOffset?: number;
 }
 
 export interface TrialResult {
-  /** True boxes at the key frames. */
-  readonly truths: number;
-  /** Those that a prediction overlaps by half or more. */
+  /** Number of true boxes at the key frames. */
+  readonly trueBoxes: number;
+  /** Number of true boxes that a prediction overlaps by half or more. */
   readonly found: number;
   /** Mean of the largest overlap of each true box. */
   readonly overlap: number;
 }
 
-export function tryReading({ pairs, predictions, truth }: Trial, reading: Reading = {}): TrialResult {
-  let [truths, found, sum] = [0, 0, 0];
+export function tryReading({ pairs, predictions, groundTruth }: Trial, reading: Reading = {}): TrialResult {
+  let [trueBoxes, found, sum] = [0, 0, 0];
   for (const [predicted, labelled] of pairs) {
-    const [detections, image] = [predictions.get(predicted), truth.get(labelled)];
+    const [detections, image] = [predictions.get(predicted), groundTruth.get(labelled)];
     if (!detections || !image) continue;
     const boxes = readBoxes(detections, reading.predictions);
-    const trueBoxes = readBoxes(image, reading.truth);
+    const labelledBoxes = readBoxes(image, reading.groundTruth);
     for (let row = 0; row < image.classes.length; row++) {
-      const largest = largestOverlap(trueBoxes, row, boxes, (other) =>
+      const largest = largestOverlap(labelledBoxes, row, boxes, (other) =>
         reading.idOffset === undefined
           ? true
           : detections.classes[other] + reading.idOffset === image.classes[row],
       );
-      truths++;
+      trueBoxes++;
       sum += largest;
       if (largest >= IOU_THRESHOLD) found++;
     }
   }
-  return { truths, found, overlap: truths > 0 ? sum / truths : 0 };
+  return { trueBoxes, found, overlap: trueBoxes > 0 ? sum / trueBoxes : 0 };
 }
 
 function readBoxes({ boxes }: ImageBoxes, read: ReadBox | undefined): readonly number[] {
@@ -69,7 +69,7 @@ function readBoxes({ boxes }: ImageBoxes, read: ReadBox | undefined): readonly n
 }
 
 function largestOverlap(
-  truth: readonly number[],
+  labelledBoxes: readonly number[],
   row: number,
   boxes: readonly number[],
   matches: (other: number) => boolean,
@@ -77,7 +77,7 @@ function largestOverlap(
   let largest = 0;
   for (let other = 0; 4 * other < boxes.length; other++) {
     if (!hasArea(boxes, other) || !matches(other)) continue;
-    largest = Math.max(largest, iou(truth, 4 * row, boxes, 4 * other));
+    largest = Math.max(largest, avaIou(labelledBoxes, 4 * row, boxes, 4 * other));
   }
   return largest;
 }

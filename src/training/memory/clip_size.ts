@@ -1,10 +1,11 @@
 /** @file The largest clip of a data set, from the headers of a few images. */
 
-import { readPictureSize } from '../../data/clip/image_size.js';
-import { type Size, scaledSize } from '../../data/clip/transforms.js';
+import { readImageSize } from '../../data/clip/image_size.js';
+import { scaledSize } from '../../data/clip/transforms.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { batchShape } from '../../data/loading/collate.js';
 import { DataError } from '../../errors.js';
+import type { Size } from '../../media/image_header.js';
 
 /** Maximum number of images to read, one per video: a video's frames share one size, and many videos do too. */
 const MAX_IMAGES = 64;
@@ -50,7 +51,7 @@ function sampleImages(dataset: AvaDataset): Size[] {
   const sizes: Size[] = [];
   for (let i = 0; i < frames.length; i += step) {
     try {
-      sizes.push(readPictureSize(dataset.keyFramePath(frames[Math.floor(i)]), 'a key frame'));
+      sizes.push(readImageSize(dataset.keyFramePath(frames[Math.floor(i)]), 'a key frame'));
     } catch (error) {
       // The header may be of an unknown format, or broken, which the loader will report.
       if (!(error instanceof DataError)) throw error;

@@ -1,10 +1,10 @@
 /** @file The tensors of a run at its fullest moments, from a training step and an evaluation that compute nothing. */
 import type { Config } from '../../config/index.js';
-import type { Size } from '../../data/clip/transforms.js';
 import type { Batch } from '../../data/loading/collate.js';
 import { blankTensor, dryRun, type MemoryMoment } from '../../engine/onnx/dry_run/dry_run.js';
 import { detectBatch } from '../../evaluation/detect_clips.js';
 import { SetCriterion } from '../../loss/criterion.js';
+import type { Size } from '../../media/image_header.js';
 import { Detector } from '../../model/detector.js';
 import { makeOptimizer } from '../../solver/index.js';
 import { stepRng, trainStep } from '../step.js';

@@ -1,8 +1,8 @@
 /** @file The memory that a run on the `onnx` engine takes at its peak, before anything is allocated. */
 import type { Config } from '../../config/index.js';
-import type { Size } from '../../data/clip/transforms.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import { loaderBuffers } from '../../data/loading/loader.js';
+import type { Size } from '../../media/image_header.js';
 import { type DryRunOptions, type RunTensors, runTensors, type TensorBytes } from './dry_run.js';
 
 const FLOAT_BYTES = 4;

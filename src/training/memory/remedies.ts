@@ -1,7 +1,7 @@
 /** @file Settings with which a run takes less memory, the cheapest first, each with the peak that it would have. */
 import type { Config } from '../../config/index.js';
-import type { Size } from '../../data/clip/transforms.js';
 import { clipsPerStep } from '../../data/data_config.js';
+import type { Size } from '../../media/image_header.js';
 import { gib } from '../../util/text.js';
 import { runTensors } from './dry_run.js';
 import { estimateFrom, type MemoryFacts } from './estimate.js';

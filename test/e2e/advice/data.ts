@@ -50,9 +50,8 @@ function check(
   how: 'deep' | 'sample' = 'deep',
 ): Promise<Outcome> {
   const cfg = ava.config({ 'MODEL.STM.ACTION_CLASSES': 3, ...changes });
-  const quiet = { begin() {}, advance() {} };
   return outcomeOf(async () =>
-    checkText(await checkData(cfg, how === 'deep', quiet), { colour: false, width: 100 }),
+    checkText(await checkData(cfg, { deep: how === 'deep' }), { colour: false, width: 100 }),
   );
 }
 
@@ -174,7 +173,7 @@ export const DATA: readonly Advice[] = [
     right: (text) => ({ 'AVA.FPS': Number(found(text, /AVA\.FPS (\d+) would fit all/)) }),
   }),
   finding(
-    'now boxes are shown on the wrong frames',
+    'boxes are shown on the wrong frames',
     async () => {
       const ava = await dataSet();
       const note = { start: 0, end: 900, fps: 2, shortSide: 340, frames: 8, source: 'a.mp4', bytes: 1 };
@@ -210,7 +209,7 @@ export const DATA: readonly Advice[] = [
     },
   ),
   {
-    says: '--deep decodes all',
+    says: '--deep decodes all of them',
     meet: async () => check(await longVideo(), { 'AVA.FPS': 30, 'DATA.NUM_FRAMES': 32 }, 'sample'),
     follow: async () => check(await longVideo(), { 'AVA.FPS': 30, 'DATA.NUM_FRAMES': 32 }, 'deep'),
   },
@@ -226,9 +225,9 @@ export const DATA: readonly Advice[] = [
       ),
   },
   preparing('must come after --start', '--start 5 --end 5', () => '--start 0 --end 5'),
-  preparing('--start 0 takes videos from their beginning', '', () => '--start 0'),
+  preparing('--start 0 extracts frames from the beginning of the videos', '', () => '--start 0'),
   {
-    says: 'take the same flags, choose another --out, or delete what is there',
+    says: 'use the same flags, choose another --out, or delete the folder',
     meet: async (folder) => {
       await prepare(folder, '--start 0');
       return prepare(folder, '--start 0 --fps 10');
@@ -268,12 +267,12 @@ export const DATA: readonly Advice[] = [
     follow: (_, text) => openFrames(found(text, /try --input (\S+)/)),
   },
   {
-    says: 'AVA.FPS has to be 1/',
+    says: 'AVA.FPS must be 1/',
     meet: (folder) => openFrames(numbered(folder, [1, 6, 11, 16])),
     follow: (folder, text) => openFrames(folder, Number(found(text, /e\.g\. AVA\.FPS (\d+)/))),
   },
   {
-    says: 'or move what is no frame out of the folder',
+    says: 'or move files that are not frames out of the folder',
     meet: (folder) => {
       writeFileSync(join(numbered(folder, [1, 2]), 'frame_3.jpg'), 'no picture');
       return openFrames(folder);
@@ -284,7 +283,7 @@ export const DATA: readonly Advice[] = [
     },
   },
   {
-    says: 'give pictures that are no frames one by one',
+    says: 'give images that are not frames one by one',
     meet: async (folder) => {
       await otherPicture(join(numbered(folder, [1, 2]), 'frame_3.jpg'));
       return openFrames(folder);
@@ -297,7 +296,7 @@ export const DATA: readonly Advice[] = [
     follow: (folder) => open(folder, folder),
   },
   {
-    says: 'is not on the PATH. Get it with',
+    says: 'is not on the PATH. Install it with',
     meet: async (folder) => {
       await prepare(folder, '--start 0');
       rmSync(join(folder, 'data'), { recursive: true });

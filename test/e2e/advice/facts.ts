@@ -4,7 +4,7 @@
 const STATEMENTS = [
   'MODEL.WEIGHT is what it started from',
   'evaluations run every SOLVER.EVAL_PERIOD epochs',
-  'and what follows is left out. Annotations reach',
+  'the rest is left out. Annotations reach',
   // Differences between a checkpoint and the configuration, with the rates that both ways lead to.
   ' (checkpoint: ',
   ' × SOLVER.ITER_PER_EPOCH ',
@@ -13,11 +13,11 @@ const STATEMENTS = [
   ': the run there cannot be moved into a subfolder: ',
   ' lie beyond the end of their video and show its last frame',
   'MODEL.STM.ACTION_CLASSES is ',
-  'the numbers of the frames go up unevenly',
-  ' is right for one in ',
+  'the numbers of the frames increase unevenly',
+  ' is correct for one in ',
 ];
 
-/** Advice to install something; set-up says these, which takes minutes and a network. */
+/** Advice to install something; set-up says these, which extracts minutes and a network. */
 const INSTALLATIONS = [
   'onnxruntime-node holds ONNX Runtime ',
   'already set up (--force does it anew)',

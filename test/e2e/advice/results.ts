@@ -28,7 +28,7 @@ function offset(says: string, files: () => Files): Advice {
   };
 }
 
-const { truth, predictions, labels } = fitting();
+const { groundTruth, predictions, labels } = fitting();
 
 /** A run that a report can show. */
 function runFolder(folder: string): string {
@@ -68,8 +68,8 @@ export const RESULTS: readonly Advice[] = [
   },
   {
     says: 'exchange --ground-truth and --predictions',
-    meet: () => warningsOf({ truth: predictions, predictions: truth, labels }),
-    follow: () => warningsOf({ truth, predictions, labels }),
+    meet: () => warningsOf({ groundTruth: predictions, predictions: groundTruth, labels }),
+    follow: () => warningsOf({ groundTruth, predictions, labels }),
   },
   offset('would fit: --second-offset', () =>
     changed(fitting(), { predictions: seconds((second) => second - 900) }),

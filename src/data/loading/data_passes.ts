@@ -1,28 +1,28 @@
-/** @file How often the epochs of a training pass over its data. */
+/** @file Data passes: how often an epoch of training passes over its data. */
 import { count, countOf } from '../../util/progress.js';
 import { significant } from '../../util/text.js';
 import type { TrainSampler } from './sampler.js';
 
-/** Fewer or more passes per epoch than these are hardly meant; short epochs may be there for the sake of evaluations. */
-const FEWEST = 0.1;
-const MOST = 2;
+/** Usual numbers of data passes per epoch; short epochs may be meant for frequent evaluations. */
+const MIN_PASSES = 0.1;
+const MAX_PASSES = 2;
 
-/** Sentences that a run says about its passes at its start. */
-export interface Passes {
+/** Log lines about data passes. */
+export interface DataPasses {
   readonly line: string;
-  /** Null where an epoch is not far from one pass. */
+  /** Null if an epoch is close to one data pass. */
   readonly warning: string | null;
 }
 
 /** Describes how the iterations of an epoch (SOLVER.ITER_PER_EPOCH) relate to one pass over the clips of a sampler. */
-export function describePasses(
+export function describeDataPasses(
   {
     groups,
     batchSize,
     batchesPerPass,
   }: Pick<TrainSampler, 'batchSize' | 'batchesPerPass'> & { readonly groups: { readonly length: number } },
   iterPerEpoch: number,
-): Passes {
+): DataPasses {
   const left = groups.length - batchesPerPass * batchSize;
   const leftOut =
     left > 0
@@ -31,14 +31,14 @@ export function describePasses(
   const passes = iterPerEpoch / batchesPerPass;
   const line =
     `data: ${countOf(groups.length, 'clip')}, ${count(batchSize)} per iteration: ` +
-    `${countOf(batchesPerPass, 'iteration')} per pass${leftOut}; an epoch of ${countOf(iterPerEpoch, 'iteration')} passes over ` +
-    `the data ${times(passes)}`;
-  if (passes >= FEWEST && passes <= MOST) return { line, warning: null };
+    `${countOf(batchesPerPass, 'iteration')} per data pass${leftOut}; an epoch of ${countOf(iterPerEpoch, 'iteration')} passes ` +
+    `over the data ${times(passes)}`;
+  if (passes >= MIN_PASSES && passes <= MAX_PASSES) return { line, warning: null };
   return {
     line,
     warning:
       `SOLVER.ITER_PER_EPOCH ${iterPerEpoch} passes over the data ${times(passes)} per epoch; set SOLVER.ITER_PER_EPOCH ` +
-      `${batchesPerPass} for one pass (epochs are what SOLVER.MAX_EPOCH, the schedule, checkpoints and evaluations count)`,
+      `${batchesPerPass} for one data pass (SOLVER.MAX_EPOCH, the schedule, checkpoints and evaluations count epochs)`,
   };
 }
 

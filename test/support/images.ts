@@ -1,4 +1,4 @@
-/** @file Pictures that sharp cannot make. */
+/** @file Images that sharp cannot make. */
 
 const bytes = Buffer.from(
   '/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwANCQoLCggNCwoLDg4NDxMgFRMSEhMnHB4XIC4pMTAuKS0sMzpKPjM2RjcsLUBXQUZMTlJTUjI+WmFa' +
@@ -9,7 +9,7 @@ const bytes = Buffer.from(
 const asYcck = Buffer.from(bytes);
 asYcck[asYcck.indexOf('Adobe') + 11] = 2;
 
-/** A CMYK picture of 8×8 pixels in two colours, all rows alike, with what cv2.imread makes of it. */
+/** A CMYK image of 8×8 pixels in two colours, all rows alike, with what cv2.imread makes of it. */
 export const cmykJpeg = {
   bytes,
   /** Without the segment that begins at the third byte and is 16 bytes long. */

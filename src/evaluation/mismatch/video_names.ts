@@ -1,10 +1,10 @@
-/** @file Videos that have one name in the predictions and another in the ground truth. */
+/** @file Videos with different names in the predictions and in the ground truth. */
 import { countOf } from '../../util/progress.js';
 import { imageKey } from '../ava_csv.js';
 import type { VideoSummary } from '../row_summary.js';
 import { type Comparison, listNames, share, shareOf } from './comparison.js';
 
-/** A way to write names, so that those that differ only in it become the same. */
+/** A normalisation of names, which makes names equal that differ only in it. */
 interface Spelling {
   readonly how: string;
   apply(name: string): string;
@@ -21,11 +21,11 @@ const SPELLINGS: readonly Spelling[] = [
   { how: 'in one Unicode form (NFC)', apply: (name) => name.normalize('NFC') },
 ];
 
-/** Names of so many videos decide how all of them are spelled. */
+/** Maximum number of names that are compared to find the spelling of all. */
 const MAX_NAMES = 2000;
-/** Videos whose names are compared letter by letter with all others. */
+/** Number of names that are searched for each name of the other side. */
 const AFFIX_TRIALS = 10;
-/** A shorter name lies in too many others by chance. */
+/** Minimum length of a name that is searched for in others; shorter ones occur by chance. */
 const MIN_CORE = 3;
 
 export interface Respelling {
@@ -35,7 +35,7 @@ export interface Respelling {
   readonly pairs: ReadonlyMap<string, string>;
 }
 
-/** The spelling with which most names of both lists are the same, or null where none helps. */
+/** The spelling with which most names of both lists match, or null if none helps. */
 export function respell(from: readonly string[], to: readonly string[]): Respelling | null {
   const [someFrom, someTo] = [from.slice(0, MAX_NAMES), to.slice(0, MAX_NAMES)];
   const goal = Math.min(someFrom.length, someTo.length);
@@ -52,7 +52,7 @@ export function respell(from: readonly string[], to: readonly string[]): Respell
   return { how: describe(best.spellings, [...pairs].flat()), pairs };
 }
 
-/** Every choice of spellings, those of few first. */
+/** All combinations of spellings, short ones first. */
 function combinations(): Spelling[][] {
   const all = Array.from({ length: 2 ** SPELLINGS.length - 1 }, (_, bits) =>
     SPELLINGS.filter((_, i) => (bits + 1) & (1 << i)),
@@ -60,7 +60,7 @@ function combinations(): Spelling[][] {
   return all.sort((a, b) => a.length - b.length);
 }
 
-/** Pairs of names that are spelled alike; names that become the same on one side are in none. */
+/** Pairs of names with the same spelling, except names that become equal to others on their own side. */
 function pairUp(
   from: readonly string[],
   to: readonly string[],
@@ -76,7 +76,7 @@ function pairUp(
   return pairs;
 }
 
-/** Spelled name → the name, or null where several are spelled so. */
+/** Spelled name → the name, or null if several names have this spelling. */
 function bySpelling(names: readonly string[], spell: (name: string) => string): Map<string, string | null> {
   const found = new Map<string, string | null>();
   for (const name of names) {
@@ -86,7 +86,7 @@ function bySpelling(names: readonly string[], spell: (name: string) => string): 
   return found;
 }
 
-/** Letters around the names of one side that the names of the other do not have, and how many names then fit. */
+/** Finds text around the names of one side that the names of the other lack, and counts the names that match without it. */
 function commonAffix(
   from: readonly string[],
   to: readonly string[],
@@ -130,7 +130,7 @@ function describe(spellings: readonly Spelling[], names: readonly string[]): str
   return parts.join(' and ');
 }
 
-/** Names the piece that a spelling takes away, where it is the same one everywhere. */
+/** Names the text that a spelling removes, if it is the same for all names. */
 function removed({ apply }: Spelling, names: readonly string[], many: string): string {
   const pieces = new Set(names.map((name) => name.replace(apply(name), '')));
   pieces.delete('');
@@ -138,15 +138,15 @@ function removed({ apply }: Spelling, names: readonly string[], many: string): s
 }
 
 export interface VideoFit {
-  /** Video of the predictions → video of the ground truth that it is or seems to be. */
+  /** Video of the predictions → video of the ground truth that it matches or seems to mean. */
   readonly pairs: ReadonlyMap<string, string>;
   readonly warning: string | null;
 }
 
-/** Pairs up the videos of both sides, and says which have no partner. */
+/** Pairs the videos of both sides, and warns about those without a partner. */
 export function fitVideos(comparison: Comparison): VideoFit {
   const predicted = comparison.predictions.summary.videos;
-  const labelled = comparison.truth.summary.videos;
+  const labelled = comparison.groundTruth.summary.videos;
   const pairs = new Map<string, string>();
   for (const name of predicted.keys()) if (labelled.has(name)) pairs.set(name, name);
   const onlyPredicted = missing(predicted, labelled, comparison.excluded);
@@ -166,7 +166,7 @@ export function fitVideos(comparison: Comparison): VideoFit {
   return { pairs, warning: `${facts}; ${advice}` };
 }
 
-/** Videos of one side that the other does not have; those of which all key frames are excluded do not matter. */
+/** Videos that the other side lacks, except those whose key frames are all excluded. */
 function missing(
   videos: ReadonlyMap<string, VideoSummary>,
   others: ReadonlyMap<string, VideoSummary>,
@@ -180,7 +180,7 @@ function missing(
 }
 
 function partly(
-  { predictions, truth }: Comparison,
+  { predictions, groundTruth }: Comparison,
   onlyPredicted: readonly string[],
   onlyLabelled: readonly string[],
 ): string {
@@ -191,12 +191,12 @@ function partly(
     facts.push(
       `${shareOf(onlyPredicted.length, videos.size, 'video')} of the predictions ` +
         `${onlyPredicted.length === 1 ? 'is' : 'are'} not in the ground truth (${listNames(onlyPredicted)}), and ` +
-        `${countOf(rows, 'row')} there can match nothing`,
+        `${countOf(rows, 'row')} there cannot match anything`,
     );
   }
   if (onlyLabelled.length > 0) {
     facts.push(
-      `${share(onlyLabelled.length, truth.summary.videos.size)} ${truth.summary.videos.size === 1 ? 'video' : 'videos'} ` +
+      `${share(onlyLabelled.length, groundTruth.summary.videos.size)} ${groundTruth.summary.videos.size === 1 ? 'video' : 'videos'} ` +
         `of the ground truth ${onlyLabelled.length === 1 ? 'has' : 'have'} no predictions (${listNames(onlyLabelled)})`,
     );
   }

@@ -9,7 +9,7 @@ import { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
-import { findPeople } from './find_people.js';
+import { detectPeople } from './detect_people.js';
 
 const batch: Batch = {
   video: Float32Array.from(normals([2, 4, 64, 64, 3], new Rng(1)).data),
@@ -20,7 +20,7 @@ const batch: Batch = {
   clips: [0, 1].map((clipId) => ({ clipId, videoIndex: 0, videoName: 'v', second: clipId })),
 };
 
-describe('findPeople', () => {
+describe('detectPeople', () => {
   let model: Detector;
 
   beforeAll(() => {
@@ -31,7 +31,7 @@ describe('findPeople', () => {
 
   afterAll(() => model.dispose());
 
-  it('finds what evaluation finds, and nobody where nobody is likely enough', async () => {
+  it('returns the detections of an evaluation, or none if no query reaches the threshold', async () => {
     const stages = tf.tidy(() =>
       model.forward(tf.tensor(batch.video, [...batch.shape]), tf.tensor2d(batch.whwh, [2, 4])),
     );
@@ -41,21 +41,21 @@ describe('findPeople', () => {
     const threshold = Math.min(...best);
     const expected = toDetections(stages.at(-1)!, batch.whwh, threshold);
     const before = tf.memory().numTensors;
-    const found = await findPeople(model, batch, threshold, false);
+    const found = await detectPeople(model, batch, { personThreshold: threshold, withSamples: false });
     expect(found.map(({ detections }) => detections)).toEqual(expected);
     expect(found.map(({ samples, notFinite }) => [samples, notFinite])).toEqual([
       [null, 0],
       [null, 0],
     ]);
-    const nobody = await findPeople(model, batch, 1, false);
+    const nobody = await detectPeople(model, batch, { personThreshold: 1, withSamples: false });
     expect(nobody.map(({ detections }) => detections.boxes.length)).toEqual([0, 0]);
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose(stages);
   });
 
-  it('tells for each of them where the stages sampled', async () => {
+  it('returns the sampling points of each person', async () => {
     const before = tf.memory().numTensors;
-    const found = await findPeople(model, batch, 0, true);
+    const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     expect(tf.memory().numTensors).toBe(before);
     for (const { detections, samples } of found) {
       expect(samples!.length).toBe(detections.personScores.length);
@@ -69,11 +69,11 @@ describe('findPeople', () => {
     }
   });
 
-  it('counts predictions that are not finite and leaves them out', async () => {
+  it('counts and leaves out predictions that are not finite', async () => {
     const head = model.stm_head.decoder_stages[1].fc_action.bias!;
     const values = Float32Array.from(head.value.dataSync());
     head.set(Float32Array.from(values, () => Number.NaN));
-    const found = await findPeople(model, batch, 0, false);
+    const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: false });
     head.set(values);
     expect(found.map(({ notFinite, detections }) => [notFinite, detections.personScores.length])).toEqual([
       [5, 0],
@@ -82,16 +82,16 @@ describe('findPeople', () => {
   });
 });
 
-describe('boxes without an area', () => {
-  it('beside the picture are counted and left out', async () => {
+describe('boxes outside the image', () => {
+  it('are counted and left out', async () => {
     const model = new Detector(tinyConfig()).train(false);
     initializeParameters(model, 3);
-    const [before] = await findPeople(model, batch, 0, true);
+    const [before] = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     expect(before.withoutArea).toBe(0);
     // Every box of the last stage is moved to the right, by many times its own width.
     const move = model.stm_head.decoder_stages[1].fc_reg.bias!;
     move.set(Float32Array.of(100, 0, 0, 0));
-    const found = await findPeople(model, batch, 0, true);
+    const found = await detectPeople(model, batch, { personThreshold: 0, withSamples: true });
     model.dispose();
     for (const { detections, samples, withoutArea } of found) {
       expect([detections.boxes.length, samples!.length, withoutArea]).toEqual([0, 0, 5]);
@@ -99,7 +99,7 @@ describe('boxes without an area', () => {
   });
 });
 
-describe('people', () => {
+describe('distinctPeople and namePeople', () => {
   const detections: Detections = {
     boxes: Float32Array.of(0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.95, 1),
     personScores: Float32Array.of(0.7, 0.75, 0.9),
@@ -110,17 +110,17 @@ describe('people', () => {
     [2, 'walk'],
   ]);
 
-  it('are the best of boxes that overlap', () => {
+  it('keep the best of overlapping boxes', () => {
     expect(distinctPeople(detections)).toEqual([2, 0]);
   });
 
-  it('have a box with an area, in the five decimals that are written', () => {
+  it('leave out boxes without an area in five decimals', () => {
     const boxes = Float32Array.of(0.5, 0, 0.5, 1, 0, 0.2, 1, 0.1, 0.3, 0, 0.300001, 1, 0.3, 0, 0.30002, 1);
     const scores = Float32Array.of(0.9, 0.8, 0.7, 0.6);
     expect(distinctPeople({ boxes, personScores: scores, actionScores: new Float32Array(4) })).toEqual([3]);
   });
 
-  it('have their likeliest actions, by name or number', () => {
+  it('return the most likely actions, by name or number', () => {
     const [best, other] = namePeople(detections, [2, 0], { names, threshold: 0.3, top: 3 });
     expect(best.actions.map(({ name }) => name)).toEqual(['walk', 'stand']);
     expect(other.actions.map(({ id }) => id)).toEqual([2]);

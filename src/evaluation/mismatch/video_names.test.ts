@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { changed, fitting, names, warningsOf } from '../../../test/support/mismatched_files.js';
 
-describe('videos', () => {
+describe('warnings about video names', () => {
   it.each<[string, (name: string) => string, string]>([
     ['an extension', (name) => `${name}.mp4`, 'without ".mp4" 3 of 3 names would fit'],
     ['a folder', (name) => `data/val/${name}`, 'without "data/val/" 3 of 3 names would fit'],
@@ -22,7 +22,7 @@ describe('videos', () => {
     expect(warning).toContain('"a_one"');
     expect(warning).toContain(JSON.stringify(change('a_one')));
     expect(warning).toContain(advice);
-    // The advice followed: the names of the predictions become those of the truth.
+    // The advice followed: the names of the predictions become those of the groundTruth.
     expect(warningsOf(fitting())).toEqual([]);
   });
 
@@ -32,25 +32,25 @@ describe('videos', () => {
     ['Film A', 'film_a', 'in lower case and without spaces, "_" and "-"'],
   ])('%s and %s are seen to be one', (labelled, predicted, advice) => {
     const files = changed(fitting(['v']), {
-      truth: names(() => labelled),
+      groundTruth: names(() => labelled),
       predictions: names(() => predicted),
     });
     expect(warningsOf(files)).toEqual([expect.stringContaining(`${advice} 1 of 1 name would fit`)]);
   });
 
-  it('of which the truth has the longer name are found too', () => {
-    const files = changed(fitting(), { truth: names((name) => `${name}.avi`) });
+  it('recognise longer names in the ground truth', () => {
+    const files = changed(fitting(), { groundTruth: names((name) => `${name}.avi`) });
     expect(warningsOf(files)[0]).toContain('without ".avi" 3 of 3 names would fit');
   });
 
-  it('that have nothing in common are shown from both sides', () => {
+  it('show the names of both sides if nothing matches', () => {
     const files = changed(fitting(), { predictions: names((name) => `x${name.length}`) });
     expect(warningsOf(files)).toEqual([
       'no video is in both files: the predictions have "x5", "x7", the ground truth "a_one", "b_two", "c_three"',
     ]);
   });
 
-  it('are counted if one fits and nine do not', () => {
+  it('count the names that do not match', () => {
     const videos = Array.from({ length: 10 }, (_, i) => `film${i}`);
     const files = changed(fitting(videos), {
       predictions: names((name) => (name === 'film0' ? name : `${name}.mp4`)),
@@ -62,7 +62,7 @@ describe('videos', () => {
     expect(warning).toContain('without ".mp4" 9 of 9 names would fit');
   });
 
-  it('without predictions are named', () => {
+  it('name videos without predictions', () => {
     const files = fitting();
     const predictions = files.predictions.filter(({ video }) => video !== 'b_two');
     expect(warningsOf({ ...files, predictions })).toEqual([

@@ -16,15 +16,15 @@ import {
   VIDEOS,
   warningsOf,
 } from '../../../test/support/mismatched_files.js';
-import { readTruth, truthWarnings } from '../evaluate_files.js';
+import { groundTruthWarnings, readGroundTruth } from '../evaluate_files.js';
 
-describe('files that fit', () => {
-  it('draw no warning', () => {
+describe('matching files', () => {
+  it('cause no warning', () => {
     expect(evaluate(fitting())).toMatchObject({ warnings: [] });
     expect(evaluate(fitting()).mAP).toBeGreaterThan(0.9);
   });
 
-  it('draw none if the detector also looks at seconds and boxes that have no truth', () => {
+  it('cause no warning if the predictions also have seconds and boxes without ground truth', () => {
     const files = fitting();
     const extra = files.predictions.flatMap((row) => {
       const other = { ...row, box: rounded(row.box.map((value) => value / 3)), last: 0.1 };
@@ -33,22 +33,24 @@ describe('files that fit', () => {
     expect(warningsOf({ ...files, predictions: [...files.predictions, ...extra] })).toEqual([]);
   });
 
-  it('draw none if both sides are in pixels, which overlap the same', () => {
-    const files = changed(fitting(), { predictions: scaled(320, 240), truth: scaled(320, 240) });
+  it('cause no warning if both sides are in pixels', () => {
+    const files = changed(fitting(), { predictions: scaled(320, 240), groundTruth: scaled(320, 240) });
     expect(warningsOf(files)).toEqual([]);
   });
 
-  it("draw none for AVA's 80 actions of which the label map has 60", () => {
+  it("cause no warning for AVA's 80 actions and its label map of 60", () => {
     const left = [2, 16, 18, 19, 21, 23, 25, 31, 32, 33, 35, 39, 40, 42, 44, 50, 53, 55, 71, 75];
     const labels = Array.from({ length: 80 }, (_, i) => i + 1).filter((id) => !left.includes(id));
     const files = fitting();
-    const rows = files.truth.map((row, i) => ({ ...row, id: 1 + (i % 80) }));
+    const rows = files.groundTruth.map((row, i) => ({ ...row, id: 1 + (i % 80) }));
     const predictions = files.predictions.map((row, i) => ({ ...row, id: 1 + (i % 80) }));
-    expect(warningsOf({ truth: rows, predictions, labels })).toEqual([]);
-    expect(truthWarnings(readTruth(truthFiles({ truth: rows, predictions, labels })))).toEqual([]);
+    expect(warningsOf({ groundTruth: rows, predictions, labels })).toEqual([]);
+    expect(
+      groundTruthWarnings(readGroundTruth(truthFiles({ groundTruth: rows, predictions, labels }))),
+    ).toEqual([]);
   });
 
-  it('draw none if a model scores 80 classes of which the label map has three', () => {
+  it('cause no warning if a model scores 80 classes and the label map has three', () => {
     const files = fitting(['v'], SECONDS);
     const predictions = files.predictions.flatMap((row) =>
       Array.from({ length: 80 }, (_, i) => ({ ...row, id: i + 1, last: i === row.id ? 0.9 : (i + 1) / 100 })),
@@ -56,7 +58,7 @@ describe('files that fit', () => {
     expect(warningsOf({ ...files, predictions })).toEqual([]);
   });
 
-  it('draw none for exclusions of seconds that nobody is labelled at', () => {
+  it('cause no warning for exclusions of seconds without annotations', () => {
     const files = fitting(
       VIDEOS,
       SECONDS.filter((second) => second !== 910),
@@ -66,8 +68,8 @@ describe('files that fit', () => {
   });
 });
 
-describe('files with every fault at once', () => {
-  it('fit when all that is advised is done', () => {
+describe('files with all mismatches at once', () => {
+  it('match after all advice is followed', () => {
     const files = changed(fitting(), {
       predictions: (row) =>
         [
@@ -81,7 +83,7 @@ describe('files with every fault at once', () => {
     expect(warnings).toHaveLength(4);
     expect(warnings[0]).toContain('without ".mp4" and without "v/" 3 of 3 names would fit');
     expect(warnings[1]).toContain('divided by 25, and then with 900 added to the predictions');
-    expect(warnings[2]).toContain("divide x by the picture's width and y by its height");
+    expect(warnings[2]).toContain("divide x by the image's width and y by its height");
     expect(warnings[3]).toContain('with 1 added to every id of the predictions');
     const mended = changed(files, {
       predictions: (row) =>
@@ -97,7 +99,7 @@ describe('files with every fault at once', () => {
 });
 
 describe('an evaluation in which nothing matches', () => {
-  it('says so with what was compared, if nothing else is wrong', () => {
+  it('describes both sides if nothing else is wrong', () => {
     const files = changed(fitting(), {
       predictions: (row) => ({ ...row, box: rounded(row.box.map((v) => 0.94 + v / 20)) }),
     });
@@ -110,12 +112,13 @@ describe('an evaluation in which nothing matches', () => {
 });
 
 describe('the ground truth alone', () => {
-  it('draws warnings about its rows, ids and exclusions', () => {
+  it('causes warnings about its rows, ids and exclusions', () => {
     const files = fitting();
-    const of = (changes: Partial<Files>) => truthWarnings(readTruth(truthFiles({ ...files, ...changes })));
+    const of = (changes: Partial<Files>) =>
+      groundTruthWarnings(readGroundTruth(truthFiles({ ...files, ...changes })));
     expect(of({})).toEqual([]);
     expect(of({ labels: [1, 2] })).toEqual([expect.stringContaining('lacks id 3 of the ground truth')]);
-    expect(of({ truth: [] })).toEqual([expect.stringContaining('has no rows')]);
+    expect(of({ groundTruth: [] })).toEqual([expect.stringContaining('has no rows')]);
     expect(of({ excluded: 'other,1\n' })).toEqual([expect.stringContaining('has no effect')]);
   });
 });

@@ -1,0 +1,75 @@
+/** @file Csv lists without a header, as AVA publishes them: fields, numbers, and what is wrong with a list as a whole. */
+import { quote } from '../problems.js';
+
+/** The fields of a line; quotes as Python's csv module writes them. */
+export function splitCsv(line: string): string[] {
+  if (!line.includes('"')) return line.split(',');
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
+    quoted === undefined ? plain : quoted.replaceAll('""', '"'),
+  );
+}
+
+/** A text as one field of a line, quoted if necessary. */
+export function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** A finite decimal number as Python's float() reads it, or NaN; JavaScript's Number() also reads '' and '0x10'. */
+export function parseDecimal(text: string): number {
+  const trimmed = text.trim();
+  if (trimmed === '' || /^0[box]/i.test(trimmed)) return Number.NaN;
+  const value = Number(trimmed);
+  return Number.isFinite(value) ? value : Number.NaN;
+}
+
+const NUMBER = /^[+-]?(?:\d+[.,]?\d*|[.,]\d+|nan|inf(?:inity)?)(?:e[+-]?\d+)?$/i;
+
+function fieldsBetween(separator: string | RegExp, line: string): string[] {
+  return line
+    .trim()
+    .split(separator)
+    .map((field) => field.trim().replace(/^"(.*)"$/, '$1'));
+}
+
+/** Whether a field is the name of the column with the seconds. */
+function namesSecond(field: string): boolean {
+  return /sec|time|frame/i.test(field);
+}
+
+/**
+ * Says that an unreadable line looks like a header; null if it does not. On the first line any words may be a header; on other
+ * lines the second column must be named like a time.
+ */
+export function headerProblem(line: string, lineNumber: number): string | null {
+  const [video, second, ...others] = fieldsBetween(',', line);
+  if (!video || !second || [second, ...others].some((field) => NUMBER.test(field))) return null;
+  if (lineNumber !== 1 && !namesSecond(second)) return null;
+  return `the line looks like a header: ${quote(line)}; remove it, because AVA's files have none`;
+}
+
+const SEPARATORS: readonly (readonly [string, string | RegExp])[] = [
+  ['";"', ';'],
+  ['tabs', '\t'],
+  ['"|"', '|'],
+  ['spaces', /\s+/],
+];
+
+/**
+ * Names the separator of an unreadable line if it is not a comma; null if it is unknown. `counts` are the numbers of columns that a
+ * line may have; the second column holds seconds.
+ */
+export function separatorProblem(line: string, counts: readonly number[]): string | null {
+  if (counts.includes(fieldsBetween(',', line).length)) return null;
+  for (const [name, separator] of SEPARATORS) {
+    const fields = fieldsBetween(separator, line);
+    if (!counts.includes(fields.length) || !(NUMBER.test(fields[1]) || namesSecond(fields[1]))) continue;
+    const decimalCommas = fields.slice(1).some((field) => field.includes(',') && NUMBER.test(field));
+    return (
+      `columns are separated by ${name} instead of commas` +
+      (decimalCommas
+        ? ', and numbers have commas instead of points; write the file again with commas between columns and points in numbers'
+        : '; write the file again with commas')
+    );
+  }
+  return null;
+}

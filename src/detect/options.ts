@@ -1,0 +1,50 @@
+/** @file Options of a detection, and their defaults. */
+import type { Config } from '../config/index.js';
+import type { EngineRequest } from '../engine/index.js';
+import { type Reporter, SILENT } from '../util/log.js';
+
+export interface DetectOptions extends Partial<Pick<EngineRequest, 'engine' | 'device'>> {
+  /** A video, a folder of frames or an image. */
+  readonly input: string;
+  /** Folder of the results. */
+  readonly out: string;
+  /** Checkpoint file; MODEL.WEIGHT by default. */
+  readonly weights?: string;
+  /** Second of the beginning of the input in detections.csv; by default that of the data set's annotations, else 0. */
+  readonly firstSecond?: number;
+  /** Seconds from one key frame to the next; 1 by default. */
+  readonly step?: number;
+  /** Minimum score of a person; MODEL.STM.PERSON_THRESHOLD by default. */
+  readonly personThreshold?: number;
+  /** Minimum score of an action; 0.3 by default. */
+  readonly actionThreshold?: number;
+  /** Maximum number of actions per person; 3 by default. */
+  readonly topActions?: number;
+  /** Whether to draw the sampling points of the decoder's stages; off by default. */
+  readonly showSampling?: boolean;
+  /** Whether to write detections.mp4; on by default. */
+  readonly video?: boolean;
+  /** Ends the work; results so far are written. */
+  readonly signal?: AbortSignal;
+  readonly report?: Reporter;
+}
+
+export type ResolvedOptions = Required<Omit<DetectOptions, 'firstSecond' | 'weights'>> &
+  Pick<DetectOptions, 'firstSecond' | 'weights'>;
+
+/** The options with defaults for all that are not given. */
+export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptions {
+  return {
+    ...options,
+    step: options.step ?? 1,
+    personThreshold: options.personThreshold ?? cfg.MODEL.STM.PERSON_THRESHOLD,
+    actionThreshold: options.actionThreshold ?? 0.3,
+    topActions: options.topActions ?? 3,
+    showSampling: options.showSampling ?? false,
+    video: options.video ?? true,
+    engine: options.engine ?? 'auto',
+    device: options.device ?? 'auto',
+    signal: options.signal ?? new AbortController().signal,
+    report: options.report ?? SILENT,
+  };
+}
