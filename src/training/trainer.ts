@@ -28,7 +28,7 @@ import { stepRng, trainStep } from './step.js';
 import { openTrainingData, type TrainingData } from './training_data.js';
 import { TrainingState } from './training_state.js';
 
-/** Milliseconds that a run which was told to stop waits for its loader. */
+/** Milliseconds that an aborted run waits for its loader. */
 const CLOSING_MS = 1000;
 
 export interface TrainerOptions extends Partial<RestoreRequest>, HookOptions {
