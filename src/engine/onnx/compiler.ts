@@ -1,11 +1,12 @@
 /** @file Compiles graphs to sessions of ONNX Runtime. */
 import { EngineError } from '../../errors.js';
-import type { Compiler, Executable, Graph, GraphNode } from '../lazy/graph.js';
+import type { Compiler, Executable, Graph, GraphNode } from '../lazy/compiler.js';
 import { OrtError } from './c_api.js';
 import { GraphBuilder } from './graph_builder.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxGraph, type OnnxNode } from './model_format.js';
-import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
+import type { OrtTensor } from './ort_tensor.js';
+import type { OrtRuntime, OrtSession } from './runtime.js';
 
 /** The stream of kernels that give wrong results on more than one thread. */
 export const SERIAL_STREAM = 1;

@@ -9,10 +9,10 @@ import {
   type KernelSignature,
   type ResultsOf,
 } from '../kernel_contract.js';
-import type { GraphNode } from '../lazy/graph.js';
+import type { GraphNode } from '../lazy/compiler.js';
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import type { GraphBuilder, Operand } from './graph_builder.js';
-import type { HostArray } from './runtime.js';
+import type { HostArray } from './tensor.js';
 
 /** Adds the operators of a recorded operation to a graph and returns the names of its results. */
 export type Lowering = (

@@ -7,9 +7,11 @@ import type { CompositeKernel, FusedKernel, Kernel, Lowering } from './kernel.js
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
 import { attentionGradKernels, selfAttention, selfAttentionGrad } from './kernels/attention.js';
+import { constantKernels } from './kernels/constants.js';
 import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
 import { conv3dKernels } from './kernels/conv3d.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
+import { indexingKernels } from './kernels/indexing.js';
 import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
 import { linear, linearGrad } from './kernels/linear.js';
 import { matMul } from './kernels/matmul.js';
@@ -52,6 +54,8 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
   ...elementwiseKernels,
   ...reduceKernels,
   ...shapeKernels,
+  ...indexingKernels,
+  ...constantKernels,
   ...conv3dKernels,
   matMul,
 ];

@@ -1,14 +1,13 @@
 /** @file The onnx engine without its runtime: records and plans as it does, computes nothing, and counts memory. */
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../../../formats/host_tensor.js';
-import type { Compiler, Executable, Graph } from '../../lazy/graph.js';
+import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import { OnnxBackend } from '../backend.js';
 import { lowerGraph } from '../compiler.js';
 import type { Lowering } from '../kernel.js';
 import { FUSED_NAMES, LOWERINGS, registerKernels } from '../registration.js';
-import type { HostArray } from '../runtime.js';
-import type { EngineTensor, TensorMemory } from '../tensor.js';
+import type { EngineTensor, HostArray, TensorMemory } from '../tensor.js';
 import { workingMemory } from './working_memory.js';
 
 /** tfjs's name of the dry run. */

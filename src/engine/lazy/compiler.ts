@@ -1,0 +1,34 @@
+/** @file The contract between the lazy graph and a compiler: the graphs to compile, and executables. */
+import type { Buffer, ValueInfo } from './value.js';
+
+/** Where an input of a graph's node comes from. */
+export type Source = { readonly input: number } | { readonly node: number; readonly output: number };
+
+export interface GraphNode {
+  readonly op: string;
+  readonly attributes: object;
+  /** `shape` is the shape in which the node reads the source, which may have another one with as many elements. */
+  readonly inputs: readonly { readonly source: Source; readonly shape: readonly number[] }[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** A graph to compile; its nodes are in an order in which they can run. */
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  readonly inputs: readonly ValueInfo[];
+  /** The results that the executable returns. */
+  readonly outputs: readonly { readonly node: number; readonly output: number }[];
+  readonly stream: number;
+}
+
+/** A compiled graph. */
+export interface Executable<B extends Buffer> {
+  run(inputs: readonly B[]): B[];
+  /** Runs without blocking this thread. */
+  runAsync(inputs: readonly B[]): Promise<B[]>;
+  release(): void;
+}
+
+export interface Compiler<B extends Buffer> {
+  compile(graph: Graph): Executable<B>;
+}
