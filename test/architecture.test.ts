@@ -41,7 +41,7 @@ const MAX_FUNCTION_LINES = 60;
 const MAX_PARAMETERS = 4;
 const MAX_FOLDER_LINES = 2_500;
 
-/** Names by the reason why the rule does not hold for them yet. */
+/** Names by the reason why the rule does not hold for them. */
 type Exceptions = Readonly<Record<string, readonly string[]>>;
 
 /** Importing file → imported folder. */
@@ -51,7 +51,10 @@ const IMPORT_EXCEPTIONS: Exceptions = {};
 const LENGTH_EXCEPTIONS: Exceptions = {};
 
 /** File: function. */
-const PARAMETER_EXCEPTIONS: Exceptions = {};
+const PARAMETER_EXCEPTIONS: Exceptions = {
+  "a method of tfjs's backends, which tfjs calls": ['engine/onnx/backend.ts: OnnxBackend.move'],
+  'to take an options object': ['training/step.ts: addGradients', 'training/step.ts: computeGradients'],
+};
 
 const FOLDER_EXCEPTIONS: Exceptions = {};
 

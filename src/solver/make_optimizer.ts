@@ -2,6 +2,7 @@
 import { OPTIMIZERS, type OptimizerName } from '../config/schema/choices.js';
 import { ConfigError } from '../errors.js';
 import { pythonFloat, pythonFloatList, pythonStringSet } from '../formats/python/text.js';
+import { type Log, SILENT } from '../util/log.js';
 import { Adam, type AdamOptions } from './adam.js';
 import { AdamW } from './adamw.js';
 import { LayerDecayValueAssigner } from './layer_decay.js';
@@ -41,8 +42,6 @@ export interface DetectorParameters extends ParameterSource {
   readonly backbone: ParameterSource;
 }
 
-export type LogLine = (line: string) => void;
-
 const BACKBONE_PREFIX = 'backbone.';
 
 /**
@@ -52,7 +51,7 @@ const BACKBONE_PREFIX = 'backbone.';
 export function makeOptimizer(
   cfg: SolverConfig,
   model: DetectorParameters,
-  log: LogLine = () => {},
+  log: Pick<Log, 'info'> = SILENT,
 ): Optimizer {
   const groups = hasLayers(cfg) ? vitGroups(cfg, model, log) : batchNormGroups(cfg, model);
   const method = cfg.SOLVER.OPTIMIZING_METHOD.toLowerCase();
@@ -71,11 +70,11 @@ export function layerScalesOf(cfg: SolverConfig): readonly number[] | null {
 }
 
 /** The backbone's groups, then `rest`: every parameter without `backbone` in its name, biases and norms included. */
-function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: LogLine): ParameterGroup[] {
+function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: Pick<Log, 'info'>): ParameterGroup[] {
   const assigner = usesLayerDecay(cfg) ? LayerDecayValueAssigner.fromConfig(cfg) : null;
-  if (assigner) log(`Assigned values = ${pythonFloatList(assigner.values)}`);
+  if (assigner) log.info(`Assigned values = ${pythonFloatList(assigner.values)}`);
   const skipList = new Set(cfg.ViT.NO_WEIGHT_DECAY);
-  log(`Skip weight decay list: ${pythonStringSet(skipList)}`);
+  log.info(`Skip weight decay list: ${pythonStringSet(skipList)}`);
   const backboneGroups = getParameterGroups(model.backbone, {
     weightDecay: cfg.ViT.WEIGHT_DECAY,
     skipList,
@@ -85,7 +84,7 @@ function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: LogLine): 
     }),
     prefix: BACKBONE_PREFIX,
   });
-  log(`Param groups = ${describeGroups(backboneGroups)}`);
+  log.info(`Param groups = ${describeGroups(backboneGroups)}`);
   const rest = trainable(model).filter(({ name }) => !name.includes('backbone'));
   return [...backboneGroups, { name: 'rest', params: rest }];
 }

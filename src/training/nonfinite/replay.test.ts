@@ -13,7 +13,7 @@ import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
 import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
-import type { LineLog } from '../../run/log.js';
+import type { Log } from '../../util/log.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { type ReplayRequest, replay, replayStep } from './replay.js';
@@ -54,7 +54,7 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
 /** Runs the command's function; what it says, line by line. */
 async function say(cfg: Config, file: string, flags: Pick<ReplayRequest, 'allowPartial'> = {}) {
   const [lines, warnings]: string[][] = [[], []];
-  const log: LineLog = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
+  const log: Log = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
   const code = await replay(cfg, file, { engine: ENGINE, device: 'cpu', ...flags }, log);
   return { code, text: lines.join('\n'), warnings };
 }

@@ -9,8 +9,8 @@ import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
 import { noGrad } from '../../nn/tape.js';
-import type { LineLog } from '../../run/log.js';
 import type { Optimizer } from '../../solver/index.js';
+import type { Log } from '../../util/log.js';
 import { largest, norms, totalNorm } from '../grad_norm.js';
 import { clipsOf, partsOf } from '../micro_batch.js';
 import { type RestoreRequest, restoreState } from '../restore/restore.js';
@@ -53,12 +53,7 @@ export interface Replay {
  * Prints what the step of a saved batch does with the weights that it was saved with, or the nearest there are. Changes
  * nothing and writes nothing. Returns the exit code: 0 where all is finite.
  */
-export async function replay(
-  cfg: Config,
-  file: string,
-  request: ReplayRequest,
-  log: LineLog,
-): Promise<number> {
+export async function replay(cfg: Config, file: string, request: ReplayRequest, log: Log): Promise<number> {
   const saved = readBatch(file);
   checkFits(cfg, saved, file);
   const engine = await selectEngine({ ...request, threads: cfg.ENGINE.THREADS });
@@ -155,7 +150,7 @@ function loadWeights(
   state: TrainingState,
   cfg: Config,
   { iteration, seed }: SavedBatch,
-  { allowPartial, log }: Pick<ReplayRequest, 'allowPartial'> & { log: LineLog },
+  { allowPartial, log }: Pick<ReplayRequest, 'allowPartial'> & { log: Log },
 ): void {
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
   const exact = checkpointer.pathOf(checkpointName(iteration - 1));
