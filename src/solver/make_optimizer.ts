@@ -37,7 +37,7 @@ function adamOptions(solver: SolverConfig['SOLVER']): AdamOptions {
   return { ...commonOptions(solver), betas: [solver.BETAS[0], solver.BETAS[1]] };
 }
 
-/** A model as the solver sees it: all its parameters, and those of its backbone. */
+/** The parameters of a detector, and those of its backbone. */
 export interface DetectorParameters extends ParameterSource {
   readonly backbone: ParameterSource;
 }
@@ -45,8 +45,8 @@ export interface DetectorParameters extends ParameterSource {
 const BACKBONE_PREFIX = 'backbone.';
 
 /**
- * The optimizer of SOLVER.OPTIMIZING_METHOD over all parameters that need a gradient. The parameters need no values
- * yet. What the groups are made of goes to `log`.
+ * Makes the optimizer of SOLVER.OPTIMIZING_METHOD for all parameters that need a gradient; they need no values yet. Logs the
+ * groups. Throws ConfigError on invalid settings.
  */
 export function makeOptimizer(
   cfg: SolverConfig,
@@ -64,12 +64,12 @@ export function makeOptimizer(
   return make(groups, cfg.SOLVER);
 }
 
-/** Factors of the learning rate by layer of the backbone, or null without layer decay. */
+/** Returns the factor of the learning rate for each layer of the backbone; null without layer decay. */
 export function layerScalesOf(cfg: SolverConfig): readonly number[] | null {
   return usesLayerDecay(cfg) ? LayerDecayValueAssigner.fromConfig(cfg).values : null;
 }
 
-/** The backbone's groups, then `rest`: every parameter without `backbone` in its name, biases and norms included. */
+/** Makes the groups of the backbone, then `rest` with every parameter without `backbone` in its name. */
 function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: Pick<Log, 'info'>): ParameterGroup[] {
   const assigner = usesLayerDecay(cfg) ? LayerDecayValueAssigner.fromConfig(cfg) : null;
   if (assigner) log.info(`Assigned values = ${pythonFloatList(assigner.values)}`);
@@ -89,7 +89,7 @@ function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: Pick<Log, 
   return [...backboneGroups, { name: 'rest', params: rest }];
 }
 
-/** Groups for a convolutional backbone: its batch norms, then everything else. */
+/** Makes the groups for a convolutional backbone: its batch norms, then everything else. */
 function batchNormGroups(cfg: SolverConfig, model: ParameterSource): ParameterGroup[] {
   const isNorm = ({ name }: NamedParameter) => name.includes('backbone') && name.includes('bn');
   const all = trainable(model);
@@ -105,7 +105,7 @@ function trainable(model: ParameterSource): NamedParameter[] {
   );
 }
 
-/** The groups in the layout of the official code's print-out, names relative to the backbone. */
+/** Formats the groups as the official code prints them, with names relative to the backbone. */
 function describeGroups(groups: readonly DecayGroup[]): string {
   const entries = groups.map(({ name, weight_decay, params, lr_scale }) => {
     const names = params.map((param) => `      ${JSON.stringify(param.name.slice(BACKBONE_PREFIX.length))}`);
