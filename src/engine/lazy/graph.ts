@@ -17,6 +17,7 @@ interface Run<B extends Buffer> {
   finish(results: readonly B[], start: number): void;
 }
 
+/** Records operations, and computes values when they are read. */
 export class LazyGraph<B extends Buffer> {
   readonly statistics: LazyStatistics = {
     recorded: 0,
@@ -38,13 +39,13 @@ export class LazyGraph<B extends Buffer> {
   readonly #executables = new Map<string, Executable<B>>();
   #running: Promise<unknown> | null = null;
 
-  /** Keeps up to `maxExecutables`, and releases the least recently used first. */
+  /** Keeps at most `maxExecutables`; the least recently used is released first. */
   constructor(
     private readonly compiler: Compiler<B>,
     private readonly maxExecutables = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** Makes a value of known content. */
+  /** Makes a value with known content. */
   known(info: ValueInfo, buffer: B): Value<B> {
     const value = new Value<B>(info.shape, info.dtype);
     value.buffer = buffer;
@@ -59,9 +60,9 @@ export class LazyGraph<B extends Buffer> {
   }
 
   /**
-   * Operations recorded from here on run in graphs of their own, after the earlier ones. A good place is one where few
-   * values are alive: later graphs can use the memory of the earlier ones, and equal layers of a model become equal
-   * graphs, which are compiled once. `region` names the operations to come in the statistics.
+   * Ends the current graphs: operations recorded from now on run in other graphs, after the earlier ones. A good place has few
+   * live values. Later graphs can then use the memory of earlier ones, and equal layers of a model become equal graphs, which
+   * are compiled once. `region` names the next operations in the statistics.
    */
   graphBreak(region = this.#region): void {
     this.#region = region;

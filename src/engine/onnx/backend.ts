@@ -25,7 +25,7 @@ function maxExecutables(): number {
 
 type DataId = Value<EngineTensor>;
 
-/** A tfjs DataId is a value of the graph. */
+/** The onnx backend. Its DataIds are values of the lazy graph. */
 export class OnnxBackend
   extends tf.KernelBackend
   implements LazyBackend, FusedBackend, Recorder, CopyingBackend

@@ -1,4 +1,4 @@
-/** @file The onnx engine as a provider of the selection. */
+/** @file The engine provider of the onnx engine. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import { countThreads, refuseOtherThreads } from '../in_use.js';
@@ -36,7 +36,7 @@ export class OnnxEngine implements EngineProvider {
   }
 
   async start({ threads: requested = 0, verbose = false }: StartOptions): Promise<Omit<EngineInfo, 'notes'>> {
-    // ONNX Runtime has one environment with one pool of threads in a process, and so does tfjs one backend of a name.
+    // A process has one environment of ONNX Runtime with one pool of threads, and one onnx backend.
     const running = runningRuntime();
     if (running) refuseOtherThreads('onnx', running.threads, resolveThreads(requested, this.probe.env));
     const runtime = running ?? startRuntime(this.probe, { threads: requested, verbose });

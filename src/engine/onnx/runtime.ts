@@ -9,15 +9,15 @@ import { ELEMENT_TYPE, encodeModel } from './model_format.js';
 import { OrtTensor } from './ort_tensor.js';
 import type { TensorMemory } from './tensor.js';
 
-/** Severity from which on the library writes to standard error. Errors reach us as statuses, so normally only fatal ones. */
+/** Severities at which the library writes to standard error. Errors are returned as statuses, so FATAL is enough. */
 const LOG_FATAL = 4;
 const LOG_WARNING = 2;
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
-/** Our graphs are fused already, and folding constants would keep large tensors in memory that are made of a scalar. */
+/** Graphs arrive fused, and constant folding would keep large tensors of one repeated scalar in memory. */
 const OPTIMIZE_NOTHING = 0;
 /**
- * Fraction of the memory that this process may use for which the arena reserves one region of addresses. Only pages in use
+ * The region of addresses that the arena reserves, as a fraction of the memory that this process may use. Only used pages
  * take memory, plus 1/32 of the region for the arena's own lists.
  */
 const REGION_FRACTION = 0.75;
@@ -26,7 +26,7 @@ const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
 const HUGE_PAGE_BYTES = 2 ** 21;
 
-/** Shape and type of one of a session's outputs. */
+/** Shape and type of an output of a session. */
 export interface OutputInfo {
   shape: readonly number[];
   dtype: LazyDtype;
@@ -102,6 +102,7 @@ function identityModel(): Uint8Array {
 
 const severityOf = (verbose: boolean) => (verbose ? LOG_WARNING : LOG_FATAL);
 
+/** ONNX Runtime. Make only one in a process. */
 export class OrtRuntime implements TensorMemory {
   readonly #env: Pointer;
   readonly #memoryInfo: Pointer;
@@ -129,15 +130,15 @@ export class OrtRuntime implements TensorMemory {
     this.#reserve();
   }
 
-  /** Lets the library write warnings about later sessions and runs to standard error, or not. */
+  /** Whether the library writes warnings about later sessions and runs to standard error. */
   setVerbose(verbose: boolean): void {
     this.#severity = severityOf(verbose);
     this.api.RunOptionsSetRunLogSeverityLevel(this.#runOptions, this.#severity);
   }
 
   /**
-   * Makes the arena one large region of addresses, in which neighbouring free blocks are joined: a tensor of that size is
-   * made and released. If the system refuses even smaller regions, the arena grows by what is requested.
+   * Makes the arena one large region of addresses, in which neighbouring free blocks are joined, by making and releasing a
+   * tensor of that size. If the system refuses even smaller regions, the arena grows with each request.
    */
   #reserve(): void {
     const { totalBytes } = machineMemory();

@@ -1,4 +1,4 @@
-/** @file What the backend needs of a tensor that a runtime holds. */
+/** @file The interfaces of tensors and their memory that the backend uses. */
 import type { Buffer, LazyDtype } from '../lazy/value.js';
 
 /** The content of a tensor on the host: float32, int32, and bool as 0 and 1. */
