@@ -97,7 +97,7 @@ describe('other settings', () => {
   it('another kind of schedule: the rate until now is that of the old one', () => {
     const cosine = { ...STEPS, 'SOLVER.SCHEDULER': 'half_period_cosine', 'SOLVER.BASE_LR': 0.002 };
     expect(said(STEPS, cosine, 3)).toMatch(
-      /configuration's schedule with the base rate and the warm-up of the checkpoint.* It was 0\.001 in iteration 3, and is 0\.0008536 in iteration 4/,
+      /configuration's schedule with the base learning rate and the warm-up of the checkpoint.* It was 0\.001 in iteration 3, and is 0\.0008536 in iteration 4/,
     );
   });
 

@@ -17,9 +17,11 @@ export function significant(value: number, digits: number): string {
   return String(Number(value.toPrecision(digits)));
 }
 
+export const GIB = 2 ** 30;
+
 /** Bytes in GiB. */
 export function gib(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  return `${(bytes / GIB).toFixed(2)} GiB`;
 }
 
 /** Bytes in the unit that suits them, e.g. `97.1 MiB`. */
