@@ -9,7 +9,7 @@ import './typescript_threads.mjs';
 import { openConsoleLog } from '../src/cli/console.js';
 import { ConsoleReporter } from '../src/cli/console_reporter.js';
 import { reportError } from '../src/cli/errors.js';
-import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
+import { continueWithoutOutput, watchOutput } from '../src/cli/output.js';
 import { onceMore, StopSignals } from '../src/cli/process/signals.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
 import { detect } from '../src/detect/detect.js';
@@ -120,7 +120,7 @@ function showTrained(): void {
 }
 
 watchOutput();
-goOnWithoutOutput(`what it makes is in ${OUTPUT_DIR}`);
+continueWithoutOutput(`what it makes is in ${OUTPUT_DIR}`);
 try {
   process.exitCode = await demo(process.argv.slice(2));
 } catch (error) {

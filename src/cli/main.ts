@@ -1,4 +1,4 @@
-/** @file The command line: its commands, and what becomes of their errors. */
+/** @file The command line: its commands, and the handling of their errors. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { convertCommand } from './convert.js';

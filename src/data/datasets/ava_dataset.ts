@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import { sameFiles } from '../../files/same_files.js';
 import { Names, twinClause } from '../../files/twins.js';
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import type { Rng } from '../../util/random.js';
 import { type Clip, type ClipSource, loadClip } from '../clip/clip.js';
 import { getSequence } from '../clip/frames.js';
