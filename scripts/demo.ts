@@ -10,7 +10,7 @@ import { openConsoleLog } from '../src/cli/console.js';
 import { ConsoleReporter } from '../src/cli/console_reporter.js';
 import { reportError } from '../src/cli/errors.js';
 import { continueWithoutOutput, watchOutput } from '../src/cli/output.js';
-import { onceMore, StopSignals } from '../src/cli/process/signals.js';
+import { againHint, StopSignals } from '../src/cli/process/signals.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
 import { detect } from '../src/detect/detect.js';
 import { selectEngine } from '../src/engine/index.js';
@@ -47,7 +47,7 @@ async function demo(args: string[]): Promise<number> {
 
   // The short demo starts anew; results of the long one, which takes half an hour, are kept.
   if (!long) rmSync(OUTPUT_DIR, { recursive: true, force: true });
-  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
+  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
   const { signal } = stop;
   const { bars, log } = openConsoleLog(false);
   const hooks = bars ? [bars] : [];

@@ -41,53 +41,43 @@ export function detectCommand(): Command {
     .option('--top <number>', 'maximum number of actions per person', wholeNumber({ min: 1 }), 3)
     .option('--show-sampling', "also draw the sampling points of the decoder's stages")
     .option('--no-video', 'do not write detections.mp4');
-  return addEngineOptions(command).action(async (overrides: string[], flags: Flags) => {
-    const loaded = loadConfig(flags.configFile, overrides);
-    continueWithoutOutput(`the results are written into ${flags.out}`);
-    // Late imports make --help and errors in the configuration fast.
-    const [{ detect }, { ConsoleReporter }, { onceMore, StopSignals }] = await Promise.all([
-      import('../detect/detect.js'),
-      import('./console_reporter.js'),
-      import('./process/signals.js'),
-    ]);
-    const report = new ConsoleReporter();
-    for (const warning of loaded.warnings) report.warn(warning);
-    const { config, note, warning } = weightsOfOwnRun(loaded);
-    if (note !== null) report.info(note);
-    if (warning !== undefined) report.warn(warning);
-    const stop = new StopSignals((signal) => {
-      const text = `${signal}: finishing the current key frame${onceMore(signal)}`;
-      report.info(text);
-      return text;
-    });
-    try {
-      const summary = await detect(config, {
-        input: flags.input,
-        out: flags.out,
-        step: flags.step,
-        firstSecond: flags.firstSecond,
-        personThreshold: flags.threshold,
-        actionThreshold: flags.actionThreshold,
-        topActions: flags.top,
-        showSampling: flags.showSampling,
-        video: flags.video,
-        engine: flags.engine,
-        device: flags.device,
-        signal: stop.signal,
-        report,
-      });
-      report.close();
-      report.info(describe(summary, flags.out));
-    } catch (error) {
-      if (error !== stop.signal.reason) throw error;
-      report.close();
-      report.info(NOTHING);
-    } finally {
-      report.close();
-      stop.close();
-    }
-    process.exitCode = stop.exitCode;
+  return addEngineOptions(command).action(detectAction);
+}
+
+async function detectAction(overrides: string[], flags: Flags): Promise<void> {
+  const loaded = loadConfig(flags.configFile, overrides);
+  continueWithoutOutput(`the results are written into ${flags.out}`);
+  // Late imports make --help and errors in the configuration fast.
+  const [{ detect }, { ConsoleReporter }, { againHint, StopSignals }] = await Promise.all([
+    import('../detect/detect.js'),
+    import('./console_reporter.js'),
+    import('./process/signals.js'),
+  ]);
+  const report = new ConsoleReporter();
+  for (const warning of loaded.warnings) report.warn(warning);
+  const { config, note, warning } = weightsOfOwnRun(loaded);
+  if (note !== null) report.info(note);
+  if (warning !== undefined) report.warn(warning);
+  const stop = new StopSignals((signal) => {
+    const text = `${signal}: finishing the current key frame${againHint(signal)}`;
+    report.info(text);
+    return text;
   });
+  try {
+    const { signal } = stop;
+    const { threshold: personThreshold, top: topActions } = flags;
+    const summary = await detect(config, { ...flags, personThreshold, topActions, signal, report });
+    report.close();
+    report.info(describe(summary, flags.out));
+  } catch (error) {
+    if (error !== stop.signal.reason) throw error;
+    report.close();
+    report.info(NOTHING);
+  } finally {
+    report.close();
+    stop.close();
+  }
+  process.exitCode = stop.exitCode;
 }
 
 const NOTHING = 'stopped before the first key frame: nothing is written';

@@ -9,7 +9,7 @@ import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
-import { onceMore, StopSignals } from './process/signals.js';
+import { againHint, StopSignals } from './process/signals.js';
 
 type Flags = ConfigOptions & Pick<EngineRequest, 'engine' | 'device'>;
 
@@ -20,7 +20,7 @@ export function testCommand(): Command {
       const loaded = loadConfig(configFile, overrides);
       continueWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
       const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
-      const stop = new StopSignals((signal) => `${signal}: ending after this batch${onceMore(signal)}`);
+      const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
       try {
         const { log, bars } = openConsoleLog(verbose);
         const report = await evaluateCheckpoint(loaded, {

@@ -11,7 +11,7 @@ import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
 import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
-import { onceMore, StopSignals } from './process/signals.js';
+import { againHint, StopSignals } from './process/signals.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -93,7 +93,7 @@ export function trainCommand(): Command {
 async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
   // A late import makes --help and errors in the configuration fast.
   const { train } = await import('../training/train.js');
-  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
+  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
   const { log, bars } = openConsoleLog(flags.verbose ?? false);
   try {
     await train(loaded, {

@@ -15,7 +15,7 @@ export type StopSignal = (typeof STOP_SIGNALS)[number];
 const REPEATED: ReadonlySet<StopSignal> = new Set(['SIGHUP', 'SIGXCPU']);
 
 /** Hint about a second signal, for the end of a message. Empty for signals that the system repeats. */
-export function onceMore(signal: StopSignal): string {
+export function againHint(signal: StopSignal): string {
   return REPEATED.has(signal) ? '' : '; send it again to quit at once';
 }
 
