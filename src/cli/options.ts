@@ -13,7 +13,7 @@ export function configCommand(name: string): Command {
       '[overrides...]',
       'KEY VALUE pairs that override the file, e.g. SOLVER.BASE_LR 2e-5 MODEL.WEIGHT w.pth',
     )
-    .requiredOption('--config-file <file>', 'the YAML configuration')
+    .requiredOption('--config-file <file>', 'YAML file with the configuration')
     .option('--verbose', 'print more details, and the stack trace of an error');
 }
 
