@@ -23,6 +23,8 @@ const STATEMENTS = [
 /** Messages of the set-up of libtensorflow, which takes minutes and needs a network. */
 const INSTALLATIONS = [
   'onnxruntime-node holds ONNX Runtime ',
+  'Sets up the tensorflow engine: ',
+  '--from and --download exclude each other',
   'already set up (--force does it anew)',
   ' was built without CUDA: --gpu takes the wheel named tensorflow',
   "running the npm package's own install script",
