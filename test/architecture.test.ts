@@ -106,6 +106,23 @@ function importsOf({ path, nodes }: SourceFile): string[] {
 
 const placeOf = (path: string) => ORDER.indexOf(path.split('/')[0]);
 
+/** Uses of the process that belong to the command line: its streams, its exit and its signals. */
+function processUsesOf({ path, nodes }: SourceFile): string[] {
+  return nodes.flatMap((node) => {
+    if (!ts.isPropertyAccessExpression(node)) return [];
+    const text = node.getText();
+    const isStream = /^(process\.(stdout|stderr|exitCode|exit)|console\.(log|info|warn|error|debug))$/.test(
+      text,
+    );
+    const call = node.parent;
+    const isHandler =
+      /^process\.(on|once|off)$/.test(text) &&
+      ts.isCallExpression(call) &&
+      call.arguments[0].getText() !== "'exit'";
+    return isStream || isHandler ? [`${path}: ${text}`] : [];
+  });
+}
+
 /** The functions of a file with their names, which include those of their classes. */
 function functionsOf({ path, nodes }: SourceFile) {
   return nodes.filter(isFunction).map((node) => ({ node, name: `${path}: ${nameOf(node)}` }));
@@ -149,6 +166,11 @@ describe('the sources', () => {
         .map((imported) => `${file.path} → ${imported.split('/')[0]}`),
     );
     expectExactly(upward, IMPORT_EXCEPTIONS);
+  });
+
+  it('leave streams, exit codes and signals to the command line', () => {
+    const outside = files.filter(({ path }) => !path.startsWith('cli/'));
+    expect(outside.flatMap(processUsesOf)).toEqual([]);
   });
 
   it(`have functions of at most ${MAX_FUNCTION_LINES} lines`, () => {

@@ -1,4 +1,4 @@
-/** @file The command line: its commands, and what becomes of their errors. */
+/** @file The command line: its commands, and the handling of their errors. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../util/package_version.js';
 import { convertCommand } from './convert.js';
