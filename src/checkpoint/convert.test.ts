@@ -1,19 +1,10 @@
 /** @file Tests of converting weight files: formats, precision, what is left out, and what never happens to the input. */
-import {
-  existsSync,
-  linkSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, linkSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { plain } from '../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { summaryOf, warningOf } from '../cli/convert.js';
 import { ConfigError } from '../errors.js';
 import { float32Tensor, type HostTensor, toFloat32 } from '../formats/host_tensor.js';
@@ -29,9 +20,8 @@ const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', impo
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-convert-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const at = (name: string) => join(folder, name);
 const convert = (from: string, to: string, options: Partial<ConvertOptions> = {}) =>

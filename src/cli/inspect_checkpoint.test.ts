@@ -1,10 +1,9 @@
 /** @file Tests of `inspect checkpoint` and of the command line of `convert`, in this process. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   mmactionName,
   modelTensors,
@@ -13,6 +12,7 @@ import {
   type StateDict,
   withFusedBias,
 } from '../../test/support/model_tensors.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
@@ -22,9 +22,8 @@ const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', impo
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-inspect-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
   process.exitCode = undefined;
   vi.restoreAllMocks();

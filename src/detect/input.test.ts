@@ -1,10 +1,10 @@
 /** @file What can be looked at: kinds of input, order of frames. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { temporaryPrefix } from '../files/leftovers.js';
 import * as extraction from '../media/frame_extraction.js';
 import { openInput, requireRoomFor } from './input.js';
@@ -33,10 +33,8 @@ async function writeImages(path: string, count: number): Promise<void> {
 }
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-input-'));
+  folder = temporaryFolderOfFile();
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('openInput', () => {
   it('sorts a folder by name, numbers by value, and leaves out other files', async () => {

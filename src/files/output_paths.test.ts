@@ -1,33 +1,22 @@
 /** @file Output paths that can be used, and what is said of those that cannot. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { ConfigError } from '../errors.js';
 import { checkOutputFile, makeOutputFolder } from './output_paths.js';
 
 let home: string;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-paths-'));
+  home = temporaryFolder();
   writeFileSync(join(home, 'file'), 'content');
   mkdirSync(join(home, 'folder'));
   symlinkSync('nowhere', join(home, 'dangling'));
   symlinkSync('folder', join(home, 'link'));
   symlinkSync('circle', join(home, 'circle'));
-});
-afterEach(() => {
-  rmSync(home, { recursive: true, force: true });
 });
 
 function refusal(action: () => void): string {

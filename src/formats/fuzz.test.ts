@@ -2,16 +2,16 @@
  * @file Fuzzing of the readers: whatever a file holds, reading and verifying it gives a value or a CheckpointError, soon,
  * in little memory, and writes nothing. 2,000 files; 100,000 where STMIXER_LONG_TESTS is set.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { pthOf, walk } from '../../test/support/checkpoint_files.js';
 import { mutate, mutations } from '../../test/support/file_mutations.js';
 import { pickleProgram } from '../../test/support/pickle_programs.js';
 import { safetensorsFile } from '../../test/support/safetensors_structures.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { zipStructure } from '../../test/support/zip_structures.js';
 import { CheckpointError } from '../errors.js';
 import { FileSource } from '../files/file_source.js';
@@ -50,7 +50,7 @@ let ourSafetensors: Buffer;
 const foreignSafetensors = readFileSync(join(GOLDEN, 'model_weights.safetensors'));
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-fuzz-'));
+  folder = temporaryFolderOfFile();
   path = join(folder, 'x');
   const tensors = new Map<string, HostTensor>([
     ['a.weight', float32Tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6))],
@@ -66,7 +66,6 @@ beforeAll(async () => {
   await writeSafetensors(path, tensors);
   ourSafetensors = readFileSync(path);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Reads everything there is to read, in both ways, and verifies the file. Whether it is sound. */
 function examine(bytes: Uint8Array): boolean {

@@ -3,16 +3,13 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
-  mkdtempSync,
   openSync,
   readdirSync,
-  rmSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   errorOf,
   int,
@@ -23,6 +20,7 @@ import {
   walk,
   zipOf,
 } from '../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { convertWeightFile } from '../checkpoint/convert.js';
 import { inspectCheckpoint } from '../cli/inspect_checkpoint.js';
 import { CheckpointError } from '../errors.js';
@@ -34,9 +32,8 @@ import { checkWeightFile, readWeightFile } from './weight_file.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-hostile-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const MIB = 2 ** 20;
 

@@ -1,10 +1,10 @@
 /** @file Tests of verifying whole weight files, and of checksums while tensors are read. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf, pickleOf, pthOf, tensorPickle, text } from '../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { CheckpointError } from '../errors.js';
 import { FileSource } from '../files/file_source.js';
 import { float32Tensor, type HostTensor, piecesOf } from './host_tensor.js';
@@ -17,9 +17,8 @@ const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', impo
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-verify-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
 

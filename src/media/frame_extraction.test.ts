@@ -1,10 +1,10 @@
 /** @file Frames as ffmpeg takes them out of videos of many kinds: their times, shapes and colours. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { temporaryFiles } from '../../test/support/temporary_files.js';
+import { temporaryFiles, temporaryFolder } from '../../test/support/temporary_files.js';
 import { runFfmpeg } from './ffmpeg.js';
 import { type Extraction, extractionArgs, missingHdrFilters } from './frame_extraction.js';
 import { probeVideo } from './video_metadata.js';
@@ -36,7 +36,7 @@ function clock(name: string, ...flags: string[]): string {
 async function frames(video: string, options: Partial<Extraction> = {}): Promise<string[]> {
   const metadata = await probeVideo(video, signal);
   expect(metadata.problem).toBeNull();
-  const folder = mkdtempSync(at('frames-'));
+  const folder = temporaryFolder();
   const all = { start: 0, fps: 10, maxFrames: null, shortSide: null, mapHdr: MAP, threads: null, metadata };
   const { code, lines } = await runFfmpeg(extractionArgs(video, 'f', { ...all, ...options }), {
     cwd: folder,

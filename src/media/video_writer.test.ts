@@ -1,9 +1,8 @@
 /** @file Videos out of images, and the choice of an encoder. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { chooseEncoder, findEncoder, VideoWriter } from './video_writer.js';
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
@@ -11,10 +10,8 @@ const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 let folder: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-video-'));
+  folder = temporaryFolderOfFile();
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function writeVideo(path: string): Promise<void> {
   const found = await findEncoder();

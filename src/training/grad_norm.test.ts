@@ -1,7 +1,6 @@
 /** @file Norms and clipping against PyTorch: numbers that it computed, and itself where it is there. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../test/support/ava_folder.js';
 import { runPython, torchTitle, torchVersion } from '../../test/support/torch.js';
 import { clipFactor, largest, norms, totalNorm } from './grad_norm.js';
 
@@ -27,6 +26,8 @@ for most in [1e-3, 1.0, 100.0, 1e6]:
     norm = torch.nn.utils.clip_grad_norm_(parameters, most)
     out.append({'most': most, 'norm': norm.item(), 'sums': [p.grad.double().abs().sum().item() for p in parameters]})
 print(json.dumps(out))`;
+
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 
 interface Clipped {
   most: number;

@@ -1,6 +1,7 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { TEST_ENGINE } from '../../test/support/engine.js';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
@@ -190,7 +191,7 @@ describe('clipping', () => {
 });
 
 describe('on an engine that works ahead', () => {
-  it.skipIf(process.env.STMIXER_TEST_ENGINE === 'cpu' || process.env.STMIXER_TEST_ENGINE === 'tensorflow')(
+  it.skipIf(TEST_ENGINE !== 'onnx')(
     'the event loop lives in the forward pass too, and no step compiles what an earlier one has',
     async () => {
       const training = state();

@@ -1,8 +1,6 @@
 /** @file Follows the advice of every message that proposes a command or a setting, and looks for messages that none follows. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../support/temporary_files.js';
 import type { Advice } from './advice/advice.js';
 import { CHECKPOINTS } from './advice/checkpoints.js';
 import { CONFIGURATION } from './advice/configuration.js';
@@ -31,17 +29,13 @@ const printed: string[] = [];
 
 describe.each(Object.entries(AREAS))('%s', (_, cases) => {
   it.each(cases)('$says', async ({ says, meet, follow }) => {
-    const folder = mkdtempSync(join(tmpdir(), 'stmixer-test-'));
-    try {
-      const { text } = await meet(folder);
-      expect(text).toContain(says);
-      printed.push(text);
-      const after = await follow(folder, text);
-      expect(after.failed, after.text).toBe(false);
-      expect(after.text).not.toContain(says);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const folder = temporaryFolder();
+    const { text } = await meet(folder);
+    expect(text).toContain(says);
+    printed.push(text);
+    const after = await follow(folder, text);
+    expect(after.failed, after.text).toBe(false);
+    expect(after.text).not.toContain(says);
   });
 });
 

@@ -4,17 +4,15 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
 import type { DetectionFile } from '../../src/detect/result_files.js';
 import { float32Tensor } from '../../src/formats/host_tensor.js';
@@ -23,9 +21,10 @@ import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { Rng } from '../../src/util/random.js';
 import { start, stmixer, stmixerHere } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
 import { randomize } from '../support/finite_difference.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 const CONFIG = 'config_files/tiny.yaml';
 const FRAMES = 'sample/frames/vtest_val';
 const QUERIES = 10;
@@ -35,7 +34,7 @@ let folder: string;
 let weights: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-detect-'));
+  folder = temporaryFolderOfFile();
   weights = join(folder, 'tiny.pth');
   const model = new Detector(loadConfig(CONFIG).config);
   initializeParameters(model, 0);
@@ -48,10 +47,8 @@ beforeAll(async () => {
   model.dispose();
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
 function args(input: string, out: string, flags = '', overrides = ''): string[] {
-  const words = `${flags} --engine ${ENGINE} MODEL.WEIGHT ${weights} ${overrides}`.trim().split(/ +/);
+  const words = `${flags} --engine ${TEST_ENGINE} MODEL.WEIGHT ${weights} ${overrides}`.trim().split(/ +/);
   return ['detect', '--config-file', CONFIG, '--input', input, '--out', join(folder, out), ...words];
 }
 
@@ -279,7 +276,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
   it('counts the seconds of a video of the data set as its annotations do, so that evaluation finds them', async () => {
     const run = await stmixerHere([
       ...['detect', '--config-file', 'config_files/sample.yaml', '--input', 'sample/frames/vtest_train'],
-      ...['--out', join(folder, 'train'), '--step', '8', '--no-video', '--engine', ENGINE],
+      ...['--out', join(folder, 'train'), '--step', '8', '--no-video', '--engine', TEST_ENGINE],
       ...['MODEL.WEIGHT', 'checkpoints/sample.pth'],
     ]);
     expect(run.stdout).toMatch(

@@ -1,37 +1,33 @@
 /** @file Evaluation from the command line: `evaluate`, validation in training, the final test, `test`. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { ResultsJson } from '../../src/evaluation/results.js';
 import type { EvaluationLine } from '../../src/run/evaluations.js';
 import { type Finished, start, stmixer, stmixerHere } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { readJsonLines } from '../support/json_lines.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 const ANNOTATIONS = 'sample/annotations';
 const TRUTH = ['--ground-truth', `${ANNOTATIONS}/val.csv`, '--label-map', `${ANNOTATIONS}/label_map.pbtxt`];
 
 let folder: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluate-'));
-});
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = temporaryFolderOfFile();
 });
 
 function args(command: string, output: string, overrides = '', flags: string[] = []): string[] {
   const words = `${MICRO} OUTPUT_DIR ${join(folder, output)} ${overrides}`.trim().split(/ +/);
-  return [command, '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE, ...flags, ...words];
+  return [command, '--config-file', 'config_files/tiny.yaml', '--engine', TEST_ENGINE, ...flags, ...words];
 }
 
 const read = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8');
 
 function evaluations(output: string): EvaluationLine[] {
-  const lines = read(output, 'evaluations.jsonl').trim().split('\n');
-  return lines.map((line) => JSON.parse(line));
+  return readJsonLines(join(folder, output, 'evaluations.jsonl'));
 }
 
 describe('stmixer evaluate', () => {

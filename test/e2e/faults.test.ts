@@ -1,21 +1,19 @@
 /** @file A run as a process meets the world: signals in every phase, two runs in one folder, disks that are full or away. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { launch, start, stmixer } from '../support/cli.js';
+import { readJsonLines } from '../support/json_lines.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const STALLED_FRAMES = new URL('../support/stalled_frames.mjs', import.meta.url).href;
 
 let home: string;
 beforeAll(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-faults-'));
-});
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
+  home = temporaryFolderOfFile();
 });
 
 /** A run that ends only if it is told to, unless `overrides` say otherwise. */
@@ -79,10 +77,8 @@ describe('a run in a folder', () => {
     const iteration = Number(/stopped after iteration (\d+)/.exec(stdout)![1]);
     expect(iterationOf(readFileSync(join(home, 'shared', 'last_checkpoint'), 'utf8'))).toBe(iteration);
     // The lines that met no folder are there too.
-    const log = readFileSync(join(home, 'shared', 'log.jsonl'), 'utf8')
-      .trim()
-      .split('\n');
-    expect(log.map((line) => JSON.parse(line).msg).join('\n')).toMatch(/SIGUSR1: finishing this step/);
+    const log = readJsonLines<{ msg: string }>(join(home, 'shared', 'log.jsonl'));
+    expect(log.map(({ msg }) => msg).join('\n')).toMatch(/SIGUSR1: finishing this step/);
     expect(readdirSync(join(home, 'shared')).filter((name) => /lock|tmp/.test(name))).toEqual([]);
   }, 120_000);
 
@@ -141,7 +137,8 @@ const hasNamespaces = (() => {
 })();
 
 it.skipIf(!hasNamespaces)('a full disk: exit code 4, and the checkpoint before is whole', async () => {
-  const disk = mkdtempSync(join(home, 'disk-'));
+  const disk = join(home, 'disk');
+  mkdirSync(disk);
   const output = join(disk, 'output');
   const { program, words } = launch(
     args(

@@ -1,9 +1,8 @@
 /** @file Allocations that really fail: a single tensor larger than any machine has room for. */
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type LoadedConfig, loadConfig } from '../../src/config/index.js';
 import { selectEngine } from '../../src/engine/index.js';
 import { OutOfMemoryError } from '../../src/errors.js';
@@ -11,15 +10,16 @@ import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { TrainingState } from '../../src/training/training_state.js';
+import { readJsonLines } from '../support/json_lines.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 import { TinyTraining, train as trainTiny } from '../support/tiny_training.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-memory-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const OPTIONS: TrainOptions = {
   engine: 'onnx',
@@ -66,11 +66,7 @@ interface LogLine {
   level: number;
   msg: string;
 }
-const logOf = (output: string): LogLine[] =>
-  readFileSync(join(folder, output, 'log.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+const logOf = (output: string) => readJsonLines<LogLine>(join(folder, output, 'log.jsonl'));
 
 const failureOf = async (work: Promise<unknown>): Promise<Error> => {
   try {

@@ -1,8 +1,7 @@
 /** @file Commands whose output is no longer taken: a reader that ended, a full disk, a terminal that hung up. */
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
@@ -12,6 +11,7 @@ import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { launch } from '../support/cli.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml', '--engine', 'onnx'];
@@ -26,7 +26,7 @@ const TRUTH = [
 
 let home: string;
 beforeAll(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-output-'));
+  home = temporaryFolderOfFile();
 });
 /** Leaders of process groups. */
 const started: number[] = [];
@@ -38,7 +38,6 @@ afterAll(() => {
       // It has ended, as it should.
     }
   }
-  rmSync(home, { recursive: true, force: true });
 });
 
 const words = (folder: string, more = '') =>

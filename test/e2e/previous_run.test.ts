@@ -4,30 +4,30 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
-import type { EngineRequest } from '../../src/engine/index.js';
 import { ConfigError } from '../../src/errors.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
 import { weightsOfOwnRun } from '../../src/run/run_weights.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate_checkpoint.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { launch } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { readJsonLines } from '../support/json_lines.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const ENGINE = {
-  engine: (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'],
+  engine: TEST_ENGINE,
   device: 'cpu',
 } as const;
 const SETTINGS = `${MICRO} SOLVER.MAX_EPOCH 2 SOLVER.EVAL_PERIOD 1 SOLVER.EVAL_AFTER 0 SOLVER.BASE_LR 1e-3`;
@@ -50,7 +50,7 @@ const hasNamespaces = spawnSync('unshare', ['-rm', 'true']).status === 0;
 let home: string;
 let output: string[];
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-previous-'));
+  home = temporaryFolderOfFile();
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     output.push(String(text));
     return true;
@@ -63,7 +63,6 @@ beforeEach(() => {
 });
 afterAll(() => {
   vi.restoreAllMocks();
-  rmSync(home, { recursive: true, force: true });
 });
 
 const at = (...names: string[]) => join(home, ...names);
@@ -262,7 +261,7 @@ describe('a run that starts afresh in the folder of another one', () => {
 
   it('does not replace a better model_best.pth by going back to an earlier checkpoint', async () => {
     const folder = copy('went-back');
-    const line = JSON.parse(readFileSync(at(folder, 'evaluations.jsonl'), 'utf8').trim().split('\n').at(-1)!);
+    const line = readJsonLines<object>(at(folder, 'evaluations.jsonl')).at(-1)!;
     writeFileSync(at(folder, 'evaluations.jsonl'), `${JSON.stringify({ ...line, mAP: 0.9 })}\n`);
     rmSync(at(folder, 'model_best.pth'));
     cpSync(at(folder, 'model_0000004.pth'), at(folder, 'model_best.pth'));

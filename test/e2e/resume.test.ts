@@ -2,7 +2,6 @@
 import {
   cpSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,11 +9,9 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
-import type { EngineRequest } from '../../src/engine/index.js';
 import { isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
@@ -22,9 +19,10 @@ import { readEvaluations } from '../../src/run/evaluations.js';
 import { RunLog } from '../../src/run/log.js';
 import type { Hook, StepReport } from '../../src/training/hook.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 /**
  * Epochs end after 3, 6, 9; the warm-up after 3; evaluations and checkpoints come after 6; a pass over the data ends
  * after every fourth batch of two clips, and both schedule steps lie inside.
@@ -33,7 +31,7 @@ const SETTINGS =
   `${MICRO} SOLVER.ITER_PER_EPOCH 3 SOLVER.MAX_EPOCH 3 SOLVER.VIDEOS_PER_BATCH 2 SOLVER.WARMUP_EPOCH 1 ` +
   'SOLVER.STEPS (1,2) SOLVER.CHECKPOINT_PERIOD 2 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.BASE_LR 1e-3 ViT.DROP_PATH_RATE 0.3';
 const LAST = 9;
-const OPTIONS: TrainOptions = { engine: ENGINE, device: 'cpu', resume: true, skipFinalTest: true };
+const OPTIONS: TrainOptions = { engine: TEST_ENGINE, device: 'cpu', resume: true, skipFinalTest: true };
 
 let home: string;
 let reports: StepReport[] = [];
@@ -99,7 +97,7 @@ const facts = (all: StepReport[]) =>
   }));
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-resume-'));
+  home = temporaryFolderOfFile();
   expect(await run('whole', { seed: 7 })).toBe(true);
   whole = {
     losses: facts(reports),
@@ -108,10 +106,6 @@ beforeAll(async () => {
   };
   expect(whole.losses).toHaveLength(LAST);
 }, 120_000);
-
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
-});
 
 // The seed is given only once: it stands in the checkpoint.
 it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 5, 6, 7])(

@@ -1,11 +1,11 @@
 /** @file A run contacts no host and stores nothing but its results. */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { launch } from '../support/cli.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const hasStrace = spawnSync('strace', ['-f', 'true']).status === 0;
@@ -13,13 +13,10 @@ let home: string;
 let trace: string;
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-telemetry-'));
+  home = temporaryFolderOfFile();
   trace = join(home, 'trace');
   await train(hasStrace ? ['strace', '-f', '-e', 'trace=network,openat', '-o', trace] : []);
 }, 120_000);
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
-});
 
 /** Trains with an empty home folder, under the program `wrapper` if there is one. */
 async function train(wrapper: string[]): Promise<void> {

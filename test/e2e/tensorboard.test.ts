@@ -4,8 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +12,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EventWriter } from '../../src/run/tensorboard/event_writer.js';
 import { eventFiles, readEvents, scalarsOf } from '../support/event_file.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 
 const SCRIPT = fileURLToPath(new URL('../support/tensorboard_process.ts', import.meta.url));
 const PYTHON = process.env.STMIXER_PYTHON ?? 'python3';
@@ -30,9 +30,8 @@ const title =
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-tensorboard-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** The last `[step, value]` of the losses in a folder's only file. */
 function lastLoss(run: string) {

@@ -3,10 +3,8 @@
  * Without a Python that has torch these tests are skipped.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { convertWeightFile } from '../../src/checkpoint/convert.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
@@ -15,13 +13,13 @@ import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../../src/formats/pyth
 import { Rng } from '../../src/util/random.js';
 import { plain } from '../support/checkpoint_files.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { runPython, torchTitle as title, torchVersion as version } from '../support/torch.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-torch-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const python = (script: string) => runPython(script, folder);
 

@@ -3,8 +3,7 @@
  * here, in both directions, against six. And a checkpoint of the whole detector, continued by PyTorch's optimizer.
  */
 
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
@@ -22,6 +21,7 @@ import { TrainingState } from '../../src/training/training_state.js';
 import { expectClose, GRADIENT, goldenExists, goldenJson, goldenTensors, WEIGHTS } from '../golden/golden.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { plain } from '../support/solver_fixtures.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { runPythonFile, torchTitle, torchVersion } from '../support/torch.js';
 import { CASES, type Case, SmallTraining } from './interchange/small_training.js';
 
@@ -100,7 +100,7 @@ describe.skipIf(!torchVersion?.startsWith('2'))(`a run that changes over, ${torc
   const hasDetector = goldenExists('e2e.json');
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'stmixer-changed-over-'));
+    folder = temporaryFolderOfFile();
     runPythonFile(PROGRAM, ['train', folder], folder);
     for (const name of NAMES) {
       const start = join(folder, `${name}_start.pth`);
@@ -120,7 +120,6 @@ describe.skipIf(!torchVersion?.startsWith('2'))(`a run that changes over, ${torc
 
   afterAll(() => {
     for (const training of own.values()) training.dispose();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   it.each(NAMES)('%s: three steps there, three here are six there', (name) => {

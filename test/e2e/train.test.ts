@@ -1,25 +1,22 @@
 /** @file Training from the command line: what it writes, that it repeats itself, and how it ends. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { start, stmixer, stmixerHere } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { readJsonLines } from '../support/json_lines.js';
 import { mmactionName, modelTensors, only, renamed } from '../support/model_tensors.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 let folder: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-train-'));
-});
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = temporaryFolderOfFile();
 });
 
 const NO_EVALUATION = ['--skip-val-in-train', '--skip-final-test'];
@@ -31,7 +28,7 @@ function args(output: string, overrides = '', flags: string[] = [], evaluation =
     '--config-file',
     'config_files/tiny.yaml',
     '--engine',
-    ENGINE,
+    TEST_ENGINE,
     ...flags,
     ...evaluation,
     ...words,
@@ -50,12 +47,11 @@ interface JsonLine {
 }
 
 function metrics(output: string): JsonLine[] {
-  const text = readFileSync(join(folder, output, 'metrics.jsonl'), 'utf8');
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  return readJsonLines(join(folder, output, 'metrics.jsonl'));
 }
+
+const logOf = (output: string) =>
+  readJsonLines<{ msg: string; err?: { message: string } }>(join(folder, output, 'log.jsonl'));
 
 function checkpoint(output: string, name: string): Map<string, unknown> {
   return readPth(join(folder, output, `${name}.pth`)) as Map<string, unknown>;
@@ -116,11 +112,7 @@ describe('a whole run', () => {
 
   it("prints the document's lines, the groups in full in log.jsonl", () => {
     expect(stdout).toContain("Skip weight decay list: {'pos_embed'}");
-    const log = readFileSync(join(folder, 'whole', 'log.jsonl'), 'utf8');
-    const messages = log
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line).msg as string);
+    const messages = logOf('whole').map(({ msg }) => msg);
     const groups = messages.find((message) => message.startsWith('Param groups = '));
     expect(JSON.parse(groups!.slice('Param groups = '.length))).toHaveProperty('decay_others');
   });
@@ -282,8 +274,7 @@ describe('what cannot work', () => {
     const run = await stmixerHere(args('diverged', 'SOLVER.BASE_LR 1e30 SOLVER.WARMUP_ON False'));
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/not finite/);
-    const log = readFileSync(join(folder, 'diverged', 'log.jsonl'), 'utf8');
-    expect(JSON.parse(log.trim().split('\n').at(-1)!).err.message).toMatch(/not finite/);
+    expect(logOf('diverged').at(-1)!.err!.message).toMatch(/not finite/);
 
     const batch = join(folder, 'diverged', 'nonfinite_0000002.pth');
     for (const file of [join(folder, 'diverged', 'model_0000001.pth'), batch])

@@ -1,14 +1,13 @@
 /** @file Checkpoint files that PyTorch wrote, read and loaded as the official code does: golden checkpoints/. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCheckpoint } from '../../src/checkpoint/checkpoint_parts.js';
 import { elementsOf, float32Tensor, type HostTensor, isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { PyOpaque, PyTuple, type PyValue } from '../../src/formats/python/values.js';
 import { readSafetensors } from '../../src/formats/safetensors/safetensors_reader.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { goldenExists, goldenJson, goldenPath } from './golden.js';
 
 const EXPECTED = 'checkpoints/expected.json';
@@ -79,10 +78,9 @@ describe.skipIf(!goldenExists(EXPECTED))('checkpoints of PyTorch', () => {
   let weights: Map<string, HostTensor>;
 
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'stmixer-golden-'));
+    folder = temporaryFolderOfFile();
     weights = readSafetensors(goldenPath('checkpoints', 'model_weights.safetensors'));
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
 
   test('there are files', () => expect(files.length).toBeGreaterThan(0));
 

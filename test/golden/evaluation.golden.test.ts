@@ -1,6 +1,5 @@
 /** @file AVA's mean average precision against the official evaluator: goldens, and a public case where it is there. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +8,7 @@ import { AvaEvaluator } from '../../src/evaluation/ava_evaluator.js';
 import { writeDetections } from '../../src/evaluation/detections_csv.js';
 import { evaluateFiles, readGroundTruth } from '../../src/evaluation/evaluate_files.js';
 import type { AvaResults, ClipDetections } from '../../src/evaluation/types.js';
+import { temporaryFolder } from '../support/temporary_files.js';
 import { goldenExists, goldenJson, goldenPath, goldenTensors } from './golden.js';
 
 const FOLDER = 'ava_eval';
@@ -117,19 +117,13 @@ describe.skipIf(!goldenExists(PREDICTIONS))('predictions of a model', () => {
   };
 
   it('are written as the official csv, byte for byte', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluation-'));
-    try {
-      writeDetections(join(folder, 'detections.csv'), clips());
-      const written = readFileSync(join(folder, 'detections.csv'), 'utf8');
-      const { detections } = files('predictions');
-      // The reference's ends of lines may have been changed on the way here.
-      expect(written.replaceAll('\r\n', '\n')).toBe(
-        readFileSync(detections, 'utf8').replaceAll('\r\n', '\n'),
-      );
-      expect(written.endsWith('\r\n')).toBe(true);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const folder = temporaryFolder();
+    writeDetections(join(folder, 'detections.csv'), clips());
+    const written = readFileSync(join(folder, 'detections.csv'), 'utf8');
+    const { detections } = files('predictions');
+    // The reference's ends of lines may have been changed on the way here.
+    expect(written.replaceAll('\r\n', '\n')).toBe(readFileSync(detections, 'utf8').replaceAll('\r\n', '\n'));
+    expect(written.endsWith('\r\n')).toBe(true);
   });
 
   it('are evaluated as if they had been through the csv', () => {

@@ -1,17 +1,9 @@
 /** @file libtensorflow from folders and wheels of every layout, and what the binding is then built from. */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/errors.js';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { writeZip } from '../../test/support/zip_file.js';
 import { cudaLinkFlags, patchedBackend } from './build.js';
 import { librariesFrom, pickNvidia, pickTensorflow, wheelRequirement } from './libraries.js';
@@ -19,10 +11,9 @@ import { librariesFrom, pickNvidia, pickTensorflow, wheelRequirement } from './l
 let root: string;
 let deps: string;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'stmixer-libraries-'));
+  root = temporaryFolder();
   deps = join(root, 'deps');
 });
-afterEach(() => rmSync(root, { recursive: true }));
 
 function put(files: Record<string, string>): void {
   for (const [name, content] of Object.entries(files)) {

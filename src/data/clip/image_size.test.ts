@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { readImageSize } from './image_size.js';
 
 const image = () => sharp({ create: { width: 50, height: 30, channels: 3, background: 'teal' } });

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { dataConfig } from '../../../test/support/ava_folder.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { FramePaths, readFrameLists } from './frame_lists.js';
 
 function read(...lists: string[]) {

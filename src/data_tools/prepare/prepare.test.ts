@@ -13,8 +13,9 @@ import {
 import { delimiter, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { dataConfig } from '../../../test/support/ava_folder.js';
 import { type Finished, start, stmixerHere } from '../../../test/support/cli.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { readFrameLists } from '../../data/datasets/frame_lists.js';
 import { ffmpegError } from '../../media/ffmpeg.js';
 import { parseMetadata, type VideoMetadata } from '../../media/video_metadata.js';

@@ -1,9 +1,9 @@
 /** @file Tests of the unpickler: every instruction, known callables, and pickles that mean harm. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf, pickleOf, plain, text, walk } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
 import { ByteReader } from '../byte_reader.js';
@@ -13,9 +13,8 @@ import { unpickle } from './unpickler.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-pickle-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 type Part = string | number[] | Uint8Array;
 

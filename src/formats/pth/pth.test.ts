@@ -3,17 +3,15 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   errorOf,
   int,
@@ -24,6 +22,7 @@ import {
   text,
   zipOf,
 } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import { replaceFile } from '../../files/atomic_file.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor, sizeOf } from '../host_tensor.js';
@@ -33,9 +32,8 @@ import { writePth } from './pth_writer.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-pth-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 function fileWith(bytes: Uint8Array | string, name = 'x.pth'): string {
   const path = join(folder, name);

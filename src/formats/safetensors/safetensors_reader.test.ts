@@ -1,9 +1,9 @@
 /** @file Tests of the safetensors reader and writer: what they take, what is refused, checksums. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import {
   DTYPE_BYTES,
@@ -20,9 +20,8 @@ import { writeSafetensors } from './safetensors_writer.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-safetensors-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0), headerBytes?: bigint): string {
   const isText = typeof header === 'string' || Buffer.isBuffer(header);

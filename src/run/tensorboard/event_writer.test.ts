@@ -3,8 +3,8 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
 import { eventFiles, readEvents, scalarsOf, valuesOf } from '../../../test/support/event_file.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { EventWriter } from './event_writer.js';
 
 /** A writer in a new folder, and a look at its file, which is never closed before. */

@@ -2,12 +2,13 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { TEST_ENGINE } from '../../../test/support/engine.js';
 import { eventFiles, readEvents, scalarsOf } from '../../../test/support/event_file.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Batch } from '../../data/loading/collate.js';
-import { type EngineRequest, selectEngine } from '../../engine/index.js';
+import { selectEngine } from '../../engine/index.js';
 import type { Logger } from '../../run/log.js';
 import { mergeMetrics } from '../../run/metrics.js';
 import { parseJsonLines } from '../../util/json.js';
@@ -17,7 +18,6 @@ import { Trainer } from '../trainer.js';
 import { type GuardedRun, guardStep } from './nonfinite_guard.js';
 import { readBatch } from './saved_batch.js';
 
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 const CHANGES = {
   'ViT.DROP_PATH_RATE': 0.3,
   'SOLVER.BASE_LR': 1e-3,
@@ -127,7 +127,7 @@ it('skip: nothing but the schedule moves on, every hook hears of it, and metrics
     'SOLVER.ITER_PER_EPOCH': 6,
   });
   const trainer = new Trainer(cfg, {
-    engine: await selectEngine({ engine: ENGINE, device: 'cpu' }),
+    engine: await selectEngine({ engine: TEST_ENGINE, device: 'cpu' }),
     seed: 3,
     skipFinalTest: true,
     skipValidation: true,

@@ -4,14 +4,14 @@ import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { TEST_ENGINE } from '../../../test/support/engine.js';
 import { mmactionName, modelTensors, renamed } from '../../../test/support/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
-import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import type { LineLog } from '../../run/log.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
@@ -20,7 +20,6 @@ import { type ReplayRequest, replay, replayStep } from './replay.js';
 import { readBatch, type SavedBatch, saveBatch } from './saved_batch.js';
 
 const CHANGES = { 'ViT.DROP_PATH_RATE': 0.4, 'MODEL.STM.DROPOUT': 0.3 };
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 const SEED = 3;
 const ITERATION = 8;
 
@@ -55,7 +54,7 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
 async function say(cfg: Config, file: string, flags: Pick<ReplayRequest, 'allowPartial'> = {}) {
   const [lines, warnings]: string[][] = [[], []];
   const log: LineLog = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
-  const code = await replay(cfg, file, { engine: ENGINE, device: 'cpu', ...flags }, log);
+  const code = await replay(cfg, file, { engine: TEST_ENGINE, device: 'cpu', ...flags }, log);
   return { code, text: lines.join('\n'), warnings };
 }
 

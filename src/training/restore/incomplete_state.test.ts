@@ -1,11 +1,10 @@
 /** @file Checkpoints that lack a part of a training's state: an older whole one takes their place, or they are named. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
-import { temporaryFiles } from '../../../test/support/temporary_files.js';
+import { temporaryFiles, temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { TinyTraining } from '../../../test/support/tiny_training.js';
 import { Checkpointer } from '../../checkpoint/checkpointer.js';
@@ -32,13 +31,12 @@ let log: string[];
 beforeAll(async () => {
   training = new TinyTraining();
   await training.step(32, 32);
-  home = mkdtempSync(join(tmpdir(), 'stmixer-incomplete-'));
+  home = temporaryFolderOfFile();
   training.state.iteration = 2;
   whole = await saveCheckpoint(home, 'whole', training.state.checkpoint());
 });
 afterAll(() => {
   training.dispose();
-  rmSync(home, { recursive: true });
 });
 beforeEach(() => {
   log = [];
