@@ -49,7 +49,7 @@ async function checkpoint(name = 'whole.pth'): Promise<string> {
   return at(name);
 }
 
-describe('formats', () => {
+describe('converting between formats', () => {
   test('keeps weights and names from .pth to .safetensors and back', async () => {
     for (const name of [
       'a_model_0000002.pth',
@@ -106,7 +106,7 @@ describe('formats', () => {
   });
 });
 
-describe('precision', () => {
+describe('converting the precision', () => {
   test("changes the model's floats only, and keeps shared tensors shared", async () => {
     const report = await convert(await checkpoint(), at('half.pth'), { dtype: 'bfloat16' });
     expect(report.weightBytes).toEqual({ before: 32, after: 20 });
@@ -151,8 +151,8 @@ describe('precision', () => {
   });
 });
 
-describe('refused', () => {
-  test('is the file itself, under any name', async () => {
+describe('a conversion is refused', () => {
+  test('if the output is the input file, under any name', async () => {
     const path = await checkpoint('self.pth');
     const before = readFileSync(path);
     symlinkSync(path, at('link.pth'));
@@ -166,7 +166,7 @@ describe('refused', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('are other extensions, missing and damaged files, with nothing left behind', async () => {
+  test('for other extensions, missing and damaged files, and leaves nothing behind', async () => {
     const path = await checkpoint();
     const names = () => readdirSync(folder).sort();
     const before = names();
@@ -191,7 +191,7 @@ describe('refused', () => {
     expect(names().filter((name) => name.includes('.tmp-'))).toEqual([]);
   });
 
-  test('is a file without weights', async () => {
+  test('if the file has no weights', async () => {
     await writePth(at('none.pth'), { iteration: 3 });
     await expect(convert(at('none.pth'), at('x.pth'))).rejects.toThrow(
       /holds no weights; its keys are: iteration/,

@@ -169,7 +169,7 @@ fuzz(
 
 fuzz('safetensors files that lie', safetensorsFile, (bytes) => bytes);
 
-test('starts from files of each kind', () => {
+test('accepts every file that the changes start from', () => {
   expect(zipped.length).toBeGreaterThan(2);
   expect(legacy.length).toBeGreaterThan(0);
   for (const bytes of [...golden.values(), ourPth, ourSafetensors, foreignSafetensors]) {

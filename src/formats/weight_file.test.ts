@@ -43,7 +43,7 @@ function withDamage(path: string, entryName: string): string {
 }
 
 describe('verifyWeightFile', () => {
-  test('says nothing of sound files of each format', async () => {
+  test('accepts intact files of each format', async () => {
     for (const name of [
       'a_model_0000002.pth',
       'c_legacy.pth',
@@ -58,7 +58,7 @@ describe('verifyWeightFile', () => {
     expect(report).toEqual({ good: 6, unchecked: 0, damaged: [] });
   });
 
-  test('finds a changed bit in any entry, named by its tensor or itself', async () => {
+  test('finds a changed bit in any entry, and names the tensor or the entry', async () => {
     const path = await smallFile();
     const names: Record<string, RegExp> = {
       'archive/data.pkl': /its pickle does not match its checksum/,
@@ -76,14 +76,14 @@ describe('verifyWeightFile', () => {
     }
   });
 
-  test('finds damage in the storage of no tensor', async () => {
+  test('finds damage in a storage without a tensor', async () => {
     const path = join(folder, 'more.pth');
     writeFileSync(path, await pthOf(pickleOf('N.'), { 5: floats(1) }));
     verifyWeightFile(path);
     expect(() => verifyWeightFile(withDamage(path, 'archive/data/5'))).toThrow(/archive\/data\/5/);
   });
 
-  test('finds a cut anywhere, in every format', async () => {
+  test('finds that a file is cut off anywhere, in every format', async () => {
     const small = await smallFile();
     const legacy = join(GOLDEN, 'f_storages_legacy.pth');
     const safetensors = join(GOLDEN, 'model_weights.safetensors');
@@ -112,7 +112,7 @@ describe('verifyWeightFile', () => {
   });
 });
 
-describe('tensors that are parts of a storage', () => {
+describe('a tensor that is part of a storage', () => {
   /** Rows of a stored matrix [2, 3], of which each is a tensor. */
   async function rows(): Promise<string> {
     const row = (offset: number) => tensorPickle({ length: 6, offset, size: [3], stride: [1] });
@@ -129,14 +129,14 @@ describe('tensors that are parts of a storage', () => {
     expect(Buffer.concat([...piecesOf(second)]).equals(floats(4, 5, 6))).toBe(true);
   });
 
-  test('are refused if another part of the storage is damaged', async () => {
+  test('is refused if another part of the storage is damaged', async () => {
     const changed = withDamage(await rows(), 'archive/data/0');
     const second = read(changed).get('second')!;
     expect(() => second.bytes()).toThrow(/storage 0 do not match their checksum/);
     expect(() => [...piecesOf(second)]).toThrow(/storage 0 do not match their checksum/);
   });
 
-  test('need the whole storage to be read only once', async () => {
+  test('needs the whole storage to be read only once', async () => {
     const path = await rows();
     let looks = 0;
     const { pieces } = FileSource.prototype;

@@ -21,7 +21,7 @@ describe('readImageSize', () => {
     ]),
   ];
 
-  it.each(files)('%s', async (_, make) => {
+  it.each(files)('returns the size of a %s', async (_, make) => {
     const path = join(temporaryFolder(), 'image');
     await make().toFile(path);
     const { info } = await sharp(path, { autoOrient: true }).raw().toBuffer({ resolveWithObject: true });

@@ -12,7 +12,7 @@ function read(text: string) {
 }
 
 describe('readLabelMap', () => {
-  it('reads both of the forms that AVA publishes', () => {
+  it('reads both forms that AVA publishes', () => {
     expect(
       read(
         'item {\n  name: "bend/bow (at the waist)"\n  id: 1\n}\nitem {\n  name: "crouch/kneel"\n  id: 2\n}\n',

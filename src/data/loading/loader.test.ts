@@ -154,7 +154,7 @@ describe('createTrainLoader', () => {
   it.each([
     [0, 1],
     [2, 2],
-  ])('with %i threads writes all batches of one size into %i places', async (workers, places) => {
+  ])('writes all batches of one size into fixed buffers (%i threads, %i buffers)', async (workers, places) => {
     const ava = await make();
     const loader = createTrainLoader(
       ava.config({ 'DATALOADER.NUM_WORKERS': workers, 'DATA.TRAIN_MIN_SCALES': [24] }),

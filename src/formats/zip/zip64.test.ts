@@ -57,8 +57,8 @@ test('reads entries that begin beyond 4 GiB', async () => {
   expect((readPth(path) as HostTensor).bytes()).toEqual(Buffer.from(data));
 });
 
-describe.skipIf(!process.env.STMIXER_LONG_TESTS)('long', () => {
-  test('reads an entry of 4 GiB', async () => {
+describe.skipIf(!process.env.STMIXER_LONG_TESTS)('a long zip64 archive', () => {
+  test('may hold an entry of 4 GiB', async () => {
     const path = join(folder, 'large.pth');
     await writeSparse(path, async (zip) => {
       await zip.add('m/data.pkl', pickle);
