@@ -297,14 +297,17 @@ describe('a file whose weights fit in part', () => {
   test.each([
     ['neck', 'lateral_convs', 'fpn'],
     ['head', 'stm_head', 'roi_head'],
-  ])('is reported if it has a %s under another name, which does not count as left out', (group, ours, theirs) => {
-    const message = failure(
-      renamed(whole, (name) => name.replace(ours, theirs)),
-      whole,
-    );
-    expect(message).toContain(`  ${group}: 0 of`);
-    expect(message).toContain(`    ${theirs}.* → ${ours}.*`);
-  });
+  ])(
+    'is reported if it has a %s under another name, which does not count as left out',
+    (group, ours, theirs) => {
+      const message = failure(
+        renamed(whole, (name) => name.replace(ours, theirs)),
+        whole,
+      );
+      expect(message).toContain(`  ${group}: 0 of`);
+      expect(message).toContain(`    ${theirs}.* → ${ours}.*`);
+    },
+  );
 
   test('is reported with the settings that add tensors, on either side', () => {
     const other = (key: string, value: unknown) => modelTensors(tinyConfig({ [key]: value }));

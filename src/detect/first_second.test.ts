@@ -25,7 +25,7 @@ const second = (name: string, kind: 'video' | 'folder' | 'image', frames = 40) =
   return firstSecondOf(cfg, { name, kind, fps: 10, paths: Array(frames).fill('') });
 };
 
-it('returns null for inputs that are not in the data set', () => {
+it('returns null if an input is not in the data set', () => {
   expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'image')]).toEqual([
     null,
     null,

@@ -105,7 +105,7 @@ describe('openInput', () => {
     }
   });
 
-  it.skipIf(!hasFfmpeg)('says that a file is empty (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('reports that a file is empty (needs ffmpeg)', async () => {
     writeFileSync(join(folder, 'empty.mp4'), '');
     await expect(openInput(join(folder, 'empty.mp4'), options)).rejects.toThrow(
       /empty\.mp4: the file is empty/,
@@ -113,7 +113,7 @@ describe('openInput', () => {
   });
 
   it.skipIf(!hasFfmpeg)(
-    'says what a file is that only bears the name of a video (needs ffmpeg)',
+    'reports the real type of a file that only has the name of a video (needs ffmpeg)',
     async () => {
       const page = join(folder, 'page.mp4');
       writeFileSync(page, '<html>Not found</html>');
@@ -137,7 +137,7 @@ describe('openInput', () => {
   });
 
   it.skipIf(!hasFfmpeg)(
-    'says that this ffmpeg cannot read an animated WebP, or reads it (needs ffmpeg)',
+    'reports that this ffmpeg cannot read an animated WebP, or reads it (needs ffmpeg)',
     async () => {
       const webp = join(folder, 'moving.webp');
       await writeImages(webp, 3);
@@ -199,7 +199,7 @@ describe('openInput', () => {
     );
   });
 
-  it('says what is wrong', async () => {
+  it('explains why an input is refused', async () => {
     await expect(openInput(join(folder, 'none.mp4'), options)).rejects.toThrow(
       /none\.mp4: there is no such file/,
     );
@@ -218,7 +218,7 @@ describe('openInput', () => {
     );
   });
 
-  it('needs room for the frames of a video before anything else, and none for images', () => {
+  it('checks the room for the frames of a video before anything else, and needs none for images', () => {
     vi.stubEnv('TMPDIR', join(folder, 'none'));
     onTestFinished(() => void vi.unstubAllEnvs());
     const video = join(folder, 'any.avi');

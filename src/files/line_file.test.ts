@@ -19,7 +19,7 @@ it('starts a new line after half a line from a killed run', () => {
   expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"a":\n2\n3\n');
 });
 
-it('keeps lines while the folder is away, and says so once each time', () => {
+it('keeps lines while the folder is missing, and reports that once each time', () => {
   const warn = vi.fn();
   const away = join(folder, 'away');
   const here = join(folder, 'here');

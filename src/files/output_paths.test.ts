@@ -30,7 +30,7 @@ function refusal(action: () => void): string {
 }
 
 describe('makeOutputFolder', () => {
-  it.each(['new', 'folder', 'link', 'link/new', 'folder/a/b/c'])('makes or accepts %s', (path) => {
+  it.each(['new', 'folder', 'link', 'link/new', 'folder/a/b/c'])('creates or accepts %s', (path) => {
     makeOutputFolder(join(home, path), 'OUTPUT_DIR');
     expect(readdirSync(join(home, path))).toEqual([]);
   });
@@ -46,7 +46,7 @@ describe('makeOutputFolder', () => {
     expect(refusal(() => makeOutputFolder(join(home, path), '--out'))).toMatch(message);
   });
 
-  it.skipIf(process.platform !== 'linux')('refuses /proc, where nothing can be made, and returns', () => {
+  it.skipIf(process.platform !== 'linux')('refuses /proc, where nothing can be created, and returns', () => {
     expect(refusal(() => makeOutputFolder('/proc/x/y', 'OUTPUT_DIR'))).toMatch(
       /^OUTPUT_DIR: \/proc\/x\/y: cannot be used for output: \/proc accepts no folders$/,
     );
@@ -55,7 +55,7 @@ describe('makeOutputFolder', () => {
 });
 
 describe('checkOutputFile', () => {
-  it('makes the folder, not the file, and leaves an existing file unchanged', () => {
+  it('creates the folder, not the file, and leaves an existing file unchanged', () => {
     checkOutputFile(join(home, 'new', 'page.html'), '--out');
     expect(readdirSync(join(home, 'new'))).toEqual([]);
     checkOutputFile(join(home, 'file'), '--out');

@@ -198,9 +198,12 @@ describe('a hostile pickle', () => {
     ['marks alone', () => [repeat(17 * MILLION, '('), '.'], /too much memory/],
     ['tuples of marks', () => [repeat(3.2 * MILLION, '(t'), '.'], /too much memory/],
   ];
-  test.skipIf(!process.env.STMIXER_LONG_TESTS).each(more)('is refused if it holds %s (long)', async (_, parts, message) => {
-    await expectRefused(await pickled(...parts()), message);
-  });
+  test.skipIf(!process.env.STMIXER_LONG_TESTS).each(more)(
+    'is refused if it holds %s (long)',
+    async (_, parts, message) => {
+      await expectRefused(await pickled(...parts()), message);
+    },
+  );
 
   function numbered(count: number): Part[] {
     return Array.from({ length: count }, (_, i) => pickleOf('M', [i & 255, i >> 8], 'N'));

@@ -43,7 +43,7 @@ describe.skipIf(!hasFfmpeg)('VideoWriter (needs ffmpeg)', () => {
 describe('chooseEncoder', () => {
   const line = (name: string) => ` V....D ${name}              words about ${name}`;
 
-  it('prefers H.264 and falls back', () => {
+  it('prefers H.264 and falls back to other encoders', () => {
     expect(chooseEncoder([line('mpeg4'), line('libx264rgb'), line('libx264')].join('\n'))).toBe('libx264');
     expect(chooseEncoder([line('mpeg4'), line('libopenh264')].join('\n'))).toBe('libopenh264');
     expect(chooseEncoder([line('libx264rgb'), line('mpeg4')].join('\n'))).toBe('mpeg4');

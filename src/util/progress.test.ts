@@ -15,7 +15,7 @@ function terminal(): { stream: NodeJS.WriteStream; written: () => string } {
   return { stream: Object.assign(stream, { isTTY: true, columns: 80 }) as never, written: () => text };
 }
 
-it('never hides the cursor: a process that is killed could not show it again', () => {
+it('never hides the cursor, because a killed process could not show it again', () => {
   const { stream, written } = terminal();
   const progress = new Progress(10, 'frames', stream);
   progress.update(5);
@@ -25,7 +25,7 @@ it('never hides the cursor: a process that is killed could not show it again', (
   expect(written()).not.toContain('\x1b[?25l');
 });
 
-it('counts without a total where there is none', () => {
+it('counts without a total if there is none', () => {
   const { stream, written } = terminal();
   const progress = new Progress(null, 'frames', stream);
   progress.update(1234);

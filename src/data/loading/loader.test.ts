@@ -154,24 +154,27 @@ describe('createTrainLoader', () => {
   it.each([
     [0, 1],
     [2, 2],
-  ])('writes all batches of one size into fixed buffers (%i threads, %i buffers)', async (workers, places) => {
-    const ava = await make();
-    const loader = createTrainLoader(
-      ava.config({ 'DATALOADER.NUM_WORKERS': workers, 'DATA.TRAIN_MIN_SCALES': [24] }),
-      { seed: 4 },
-    );
-    const buffers = new Set<ArrayBufferLike>();
-    for (let i = 0; i < 8; i++) {
-      const { video } = (await loader.next()).value!;
-      buffers.add(video.buffer);
-      // What was given out stays as it is until the next one is asked for, however long that takes.
-      const before = video.slice();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      expect(video).toEqual(before);
-    }
-    await loader.close();
-    expect(buffers.size).toBeLessThanOrEqual(places * 2);
-  });
+  ])(
+    'writes all batches of one size into fixed buffers (%i threads, %i buffers)',
+    async (workers, places) => {
+      const ava = await make();
+      const loader = createTrainLoader(
+        ava.config({ 'DATALOADER.NUM_WORKERS': workers, 'DATA.TRAIN_MIN_SCALES': [24] }),
+        { seed: 4 },
+      );
+      const buffers = new Set<ArrayBufferLike>();
+      for (let i = 0; i < 8; i++) {
+        const { video } = (await loader.next()).value!;
+        buffers.add(video.buffer);
+        // What was given out stays as it is until the next one is asked for, however long that takes.
+        const before = video.slice();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        expect(video).toEqual(before);
+      }
+      await loader.close();
+      expect(buffers.size).toBeLessThanOrEqual(places * 2);
+    },
+  );
 
   it('refuses data smaller than a batch', async () => {
     const ava = await make();

@@ -230,16 +230,19 @@ describe('findCandidates', () => {
     ]);
   });
 
-  it.skipIf(process.getuid?.() === 0)('warns about files and folders that cannot be opened (not as root)', () => {
-    const folder = files(temporaryFolder(), ['a.mp4', 'closed/b.mp4', 'closed.bin']);
-    for (const name of ['closed', 'closed.bin']) chmodSync(join(folder, name), 0);
-    const { lines } = look(folder);
-    chmodSync(join(folder, 'closed'), 0o700);
-    expect(lines).toEqual([
-      'warning: skipped: 1 folder that cannot be opened (closed)',
-      'warning: skipped: 1 file that cannot be opened (closed.bin)',
-    ]);
-  });
+  it.skipIf(process.getuid?.() === 0)(
+    'warns about files and folders that cannot be opened (not as root)',
+    () => {
+      const folder = files(temporaryFolder(), ['a.mp4', 'closed/b.mp4', 'closed.bin']);
+      for (const name of ['closed', 'closed.bin']) chmodSync(join(folder, name), 0);
+      const { lines } = look(folder);
+      chmodSync(join(folder, 'closed'), 0o700);
+      expect(lines).toEqual([
+        'warning: skipped: 1 folder that cannot be opened (closed)',
+        'warning: skipped: 1 file that cannot be opened (closed.bin)',
+      ]);
+    },
+  );
 
   it('leaves out the folders of its own results', () => {
     const folder = files(temporaryFolder(), [

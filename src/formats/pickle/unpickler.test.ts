@@ -167,7 +167,9 @@ describe('a call of a known function', () => {
     ['empty bytes', ['c__builtin__\nbytes\n)R.'], { bytes: [] }],
     ['bytearray', ['c__builtin__\nbytearray\n(', text('ÿ'), text('latin-1'), 'tR.'], { bytes: [255] }],
   ];
-  test.each(cases)('returns a value: %s', (_, parts, expected) => expect(plain(load(...parts))).toEqual(expected));
+  test.each(cases)('returns a value: %s', (_, parts, expected) =>
+    expect(plain(load(...parts))).toEqual(expected),
+  );
 
   const scalar = (code: string, order: string, ...bytes: number[]) =>
     load(

@@ -264,12 +264,15 @@ describe('replacing a file', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('reports missing permission in a read-only folder', async () => {
-    const locked = join(folder, 'locked');
-    mkdirSync(locked, { mode: 0o500 });
-    await expect(writePth(join(locked, 'x.pth'), 1)).rejects.toThrow(/permission denied/);
-    chmodSync(locked, 0o700);
-  });
+  test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
+    'reports missing permission in a read-only folder',
+    async () => {
+      const locked = join(folder, 'locked');
+      mkdirSync(locked, { mode: 0o500 });
+      await expect(writePth(join(locked, 'x.pth'), 1)).rejects.toThrow(/permission denied/);
+      chmodSync(locked, 0o700);
+    },
+  );
 
   test('names a full disk', async () => {
     const path = join(folder, 'full.pth');

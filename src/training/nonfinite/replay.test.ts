@@ -87,7 +87,7 @@ it('repeats a finite step to the last bit, from the file alone, and writes nothi
   expect(contents(state)).toEqual(weights);
 });
 
-it('repeats what was not finite, and names the first part of the network', async () => {
+it('repeats a step that was not finite, and names the first part of the network that was not', async () => {
   const cfg = config();
   const batch = noiseBatch(cfg, [2, 1, 1]);
   batch.video[batch.video.length - 5] = Number.NaN;
@@ -139,7 +139,7 @@ it('finds weights that overflow, and gradients that do', async () => {
   expect(late.outputs.every(({ largest }) => Number.isFinite(largest))).toBe(true);
 });
 
-it('says which weights it takes where those of the step are not there', async () => {
+it('reports which weights it takes if those of the step are missing', async () => {
   const cfg = config();
   const { file, folder } = await interrupted(cfg, noiseBatch(cfg, [1]), 5);
   const last = await say(cfg, file);
@@ -153,7 +153,7 @@ it('says which weights it takes where those of the step are not there', async ()
   expect(named.text).toContain(elsewhere);
 });
 
-it('takes weights that fit in part only where that is asked for', async () => {
+it('accepts weights that fit in part only with --allow-partial', async () => {
   const cfg = config();
   const { file } = await interrupted(cfg, noiseBatch(cfg, [1]));
   const weights = join(temporaryFolder(), 'mmaction2.pth');
