@@ -27,8 +27,8 @@ const MESSAGES = proposingMessages('src', 'bin');
 /** Everything that was printed before advice was followed. */
 const printed: string[] = [];
 
-describe.each(Object.entries(AREAS))('%s', (_, cases) => {
-  it.each(cases)('$says', async ({ says, meet, follow }) => {
+describe.each(Object.entries(AREAS))('the advice about %s', (_, cases) => {
+  it.each(cases)('works once it is followed: "$says"', async ({ says, meet, follow }) => {
     const folder = temporaryFolder();
     const { text } = await meet(folder);
     expect(text).toContain(says);
@@ -39,7 +39,7 @@ describe.each(Object.entries(AREAS))('%s', (_, cases) => {
   });
 });
 
-it('every message that proposes something is followed above, or states a fact', () => {
+it('every message that proposes something is followed above or states a fact', () => {
   const left = MESSAGES.filter(
     (message) =>
       !printed.some((text) => contains(text, message)) &&
@@ -48,7 +48,7 @@ it('every message that proposes something is followed above, or states a fact', 
   expect(left.map(({ place, parts }) => `${place}: ${parts.join('…')}`)).toEqual([]);
 });
 
-it('a fact that no message states any more is not listed', () => {
+it('every listed fact is still part of a message', () => {
   const parts = MESSAGES.flatMap((message) => message.parts);
   expect(FACTS.filter((fact) => !parts.some((part) => part.includes(fact)))).toEqual([]);
 });

@@ -58,7 +58,7 @@ async function signalAtWork(args: string[], waitsAt: string): Promise<void> {
 }
 
 describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
-  it('opens no debugger while a command is at work', async () => {
+  it('opens no debugger while a command is working', async () => {
     mkdirSync(at('bin'));
     mkdirSync(at('videos'));
     file('videos/a.mp4', '');
@@ -81,7 +81,7 @@ describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
     await Promise.all(commands.map(([args, waitsAt]) => signalAtWork(args, waitsAt)));
   }, 60_000);
 
-  it('leaves no port open when it comes before the first line of the program', async () => {
+  it('leaves no port open if it arrives before the first line of the program', async () => {
     const labels = pipe('labels');
     const args = ['evaluate', '--ground-truth', 'x', '--predictions', 'x', '--label-map', labels];
     const child = spawn(process.execPath, ['test/support/launcher.js', ...args]);

@@ -39,22 +39,22 @@ beforeAll(async () => {
   first = await run();
 });
 
-it('changes its weights in every step, and every loss is a number', () => {
+it('training changes its weights in every step, and every loss is a number', () => {
   expect(first.losses).toHaveLength(STEPS);
   expect(first.losses.flat().every(Number.isFinite)).toBe(true);
   expect(new Set(first.losses.map(([total]) => total)).size).toBe(STEPS);
 });
 
-it('is the same again in the same process', async () => {
+it('training gives the same bits again in the same process', async () => {
   expect(await run()).toEqual(first);
 });
 
-it('is the same in other processes, also when they compete for the processors', async () => {
+it('training gives the same bits in other processes, also when they compete for the processors', async () => {
   const others = await Promise.all([runElsewhere(), runElsewhere()]);
   expect(others).toEqual([first, first]);
 });
 
-it('is the same with a restart from a checkpoint in its middle', async () => {
+it('training gives the same bits with a restart from a checkpoint halfway', async () => {
   const folder = temporaryFolder();
   const begun = new TinyTraining();
   const losses = await train(begun, 2);

@@ -36,7 +36,7 @@ async function saveUntilKilled(folder: string, first: number, milliseconds: numb
 }
 
 it(
-  `leaves a whole checkpoint, ${KILLS} times`,
+  `a killed run leaves a whole checkpoint, ${KILLS} times`,
   async () => {
     const folder = temporaryFolder();
     const rng = new Rng(1);

@@ -77,7 +77,7 @@ const failureOf = async (work: Promise<unknown>): Promise<Error> => {
   throw new Error('it did not fail');
 };
 
-describe('a run that needs more memory than there is', () => {
+describe('a run that needs more memory than the machine has', () => {
   let before: Uint8Array;
   let failure: Error;
 
@@ -89,7 +89,7 @@ describe('a run that needs more memory than there is', () => {
     failure = await failureOf(run('large', overrides, { resume: true }));
   }, 600_000);
 
-  it('says at its start what it will take', () => {
+  it('estimates its memory at the start', () => {
     const [sound, large] = ['small', 'large'].map((output) =>
       logOf(output).find(({ msg }) => msg.startsWith('memory: about')),
     ) as [LogLine, LogLine];
@@ -103,7 +103,7 @@ describe('a run that needs more memory than there is', () => {
     );
   });
 
-  it('ends with how much was asked for, what there is, and what helps', () => {
+  it('ends with the amount requested, the amount available, and what helps', () => {
     expect(failure).toBeInstanceOf(OutOfMemoryError);
     expect(failure).toMatchObject({ exitCode: 1 });
     expect(failure.message).toMatch(
@@ -115,14 +115,14 @@ describe('a run that needs more memory than there is', () => {
     expect(failure.message).toContain('SOLVER.VIDEOS_PER_BATCH 1 SOLVER.ACCUMULATE 2');
   });
 
-  it('names the last checkpoint, which is what it was', () => {
+  it('names the last checkpoint, which is unchanged', () => {
     const path = join(folder, 'large', 'model_0000000.pth');
     expect(failure.message).toContain(`The last checkpoint, ${path}, is as it was`);
     expect(readFileSync(path).equals(before)).toBe(true);
     expect((readPth(path) as Map<string, unknown>).get('iteration')).toBe(0);
   });
 
-  it('leaves the engine able to go on', async () => {
+  it('leaves the engine able to continue', async () => {
     const training = new TinyTraining();
     const [first] = await trainTiny(training, 1);
     expect(first.every(Number.isFinite)).toBe(true);
@@ -140,7 +140,7 @@ const tensorflow = await selectEngine({ engine: 'tensorflow', device: 'cpu' }).t
 await selectEngine({ engine: 'onnx', device: 'cpu' });
 
 it.skipIf(tensorflow !== null)(
-  'tensorflow: the same, with the shape of the tensor',
+  'a tensorflow run that needs too much memory also names the shape of the tensor',
   async () => {
     const failure = await failureOf(
       run('tensorflow', `MODEL.STM.NUM_QUERIES ${QUERIES}`, { engine: 'tensorflow' }),

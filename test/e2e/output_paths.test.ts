@@ -52,7 +52,7 @@ if (process.platform === 'linux') {
   OBSTACLES.push(['a place where nothing can be made', '/proc/x', /\/proc accepts no folders/]);
 }
 
-describe.each(COMMANDS)('%s', (_, setting, args) => {
+describe.each(COMMANDS)('stmixer %s', (_, setting, args) => {
   it.each(OBSTACLES)('refuses %s', async (_what, path, why) => {
     const target = resolve(home, path);
     const { code, stderr } = await stmixerHere(args(target));
@@ -62,7 +62,7 @@ describe.each(COMMANDS)('%s', (_, setting, args) => {
   });
 });
 
-it('a report that is written elsewhere leaves the folder of the run as it is', async () => {
+it('stmixer report writes a page elsewhere without changing the run folder', async () => {
   const before = readdirSync(join(home, 'run'));
   await stmixerHere(['report', join(home, 'run'), '--out', join(home, 'elsewhere', 'page.html')]);
   expect(existsSync(join(home, 'elsewhere', 'page.html'))).toBe(true);

@@ -32,14 +32,14 @@ async function train(wrapper: string[]): Promise<void> {
   await promisify(execFile)(first, rest, { env });
 }
 
-it('stores nothing in the home folder', () => {
+it('stmixer stores nothing in the home folder', () => {
   expect(readdirSync(home).filter((name) => join(home, name) !== trace)).toEqual(['output']);
   const stored = readdirSync(join(home, 'output'), { recursive: true }).map(String);
   expect(stored).toContain('model_final.pth');
   expect(stored.filter((name) => /\.ses$|\.db/.test(name))).toEqual([]);
 });
 
-it.skipIf(!hasStrace)('opens no connection and looks up no host (needs strace)', () => {
+it.skipIf(!hasStrace)('stmixer opens no connection and looks up no host (needs strace)', () => {
   const calls = readFileSync(trace, 'utf8').split('\n');
   // Makes sure that the trace shows the library at work.
   expect(calls.some((call) => /openat\(.*libonnxruntime\.so/.test(call))).toBe(true);

@@ -50,7 +50,7 @@ json.dump([[k, v.tolist()] for k, v in torch.load('weights.pth', weights_only=Tr
     ]);
   });
 
-  test('converted files: torch rounds the same way, and safetensors reads them where it is installed', async () => {
+  test('torch rounds as our converted files do, and safetensors reads them if it is installed', async () => {
     const random = new Rng(5);
     const word = () => random.int(2 ** 32);
     const bits = Uint32Array.from({ length: 20_000 }, word);

@@ -86,95 +86,98 @@ function continueHere(name: Case, folder: string): void {
   training.dispose();
 }
 
-it('goes on from a checkpoint that PyTorch wrote (kept in test/e2e/interchange)', () => {
+it('a run continues from a checkpoint that PyTorch wrote (kept in test/e2e/interchange)', () => {
   continueHere('multi_step', KEPT);
 });
 
-describe.skipIf(!torchVersion?.startsWith('2'))(`a run that changes over, ${torchTitle}`, () => {
-  let folder: string;
-  /** This package's own six steps, after three of which it saved what PyTorch continues. */
-  const own = new Map<Case, SmallTraining>();
-  /** What a later version of this package, or anybody else, may save beside the official entries. */
-  const more: PyValue = { iteration: 3, seen: [1, 2], text: 'é', tensor: null };
-  let detector: Awaited<ReturnType<typeof trainDetector>>;
-  const hasDetector = goldenExists('e2e.json');
+describe.skipIf(!torchVersion?.startsWith('2'))(
+  `a run that changes between PyTorch and this package, ${torchTitle}`,
+  () => {
+    let folder: string;
+    /** This package's own six steps, after three of which it saved what PyTorch continues. */
+    const own = new Map<Case, SmallTraining>();
+    /** What a later version of this package, or anybody else, may save beside the official entries. */
+    const more: PyValue = { iteration: 3, seen: [1, 2], text: 'é', tensor: null };
+    let detector: Awaited<ReturnType<typeof trainDetector>>;
+    const hasDetector = goldenExists('e2e.json');
 
-  beforeAll(async () => {
-    folder = temporaryFolderOfFile();
-    runPythonFile(PROGRAM, ['train', folder], folder);
-    for (const name of NAMES) {
-      const start = join(folder, `${name}_start.pth`);
-      const training = new SmallTraining(name).load(start);
-      training.train(3, read(start));
-      const state = training.state();
-      const path = await saveCheckpoint(folder, `${name}_plain`, state);
-      const extra = { ...(more as object), tensor: state.model.get('head.bias')! };
-      if (name === 'cosine') await writePth(join(folder, `${name}_ours.pth`), { ...state, stmixer: extra });
-      else copyFileSync(path, join(folder, `${name}_ours.pth`));
-      training.train(6, read(start));
-      own.set(name, training);
-    }
-    if (hasDetector) detector = await trainDetector(folder);
-    runPythonFile(PROGRAM, ['continue', folder], folder);
-  }, 120_000);
+    beforeAll(async () => {
+      folder = temporaryFolderOfFile();
+      runPythonFile(PROGRAM, ['train', folder], folder);
+      for (const name of NAMES) {
+        const start = join(folder, `${name}_start.pth`);
+        const training = new SmallTraining(name).load(start);
+        training.train(3, read(start));
+        const state = training.state();
+        const path = await saveCheckpoint(folder, `${name}_plain`, state);
+        const extra = { ...(more as object), tensor: state.model.get('head.bias')! };
+        if (name === 'cosine') await writePth(join(folder, `${name}_ours.pth`), { ...state, stmixer: extra });
+        else copyFileSync(path, join(folder, `${name}_ours.pth`));
+        training.train(6, read(start));
+        own.set(name, training);
+      }
+      if (hasDetector) detector = await trainDetector(folder);
+      runPythonFile(PROGRAM, ['continue', folder], folder);
+    }, 120_000);
 
-  afterAll(() => {
-    for (const training of own.values()) training.dispose();
-  });
-
-  it.each(NAMES)('%s: three steps there, three here are six there', (name) => {
-    continueHere(name, folder);
-  });
-
-  it.each(NAMES)('%s: three steps here, three there are six there, and six here', (name) => {
-    const continued = read(join(folder, `${name}_continued.pth`));
-    const six = read(join(folder, `${name}_six.pth`));
-    expect(plain(continued.get('rates')!)).toEqual(closeTo(plain(six.get('rates')!)));
-    expectSame(own.get(name)!.state(), six);
-    expectSame(own.get(name)!.state(), continued);
-    const loaded = new SmallTraining(name).load(join(folder, `${name}_continued.pth`));
-    expectSame(loaded.state(), six);
-    loaded.dispose();
-  });
-
-  it('an entry that PyTorch does not know comes back unchanged, in a file that loads', () => {
-    const written = read(join(folder, 'cosine_ours.pth'));
-    const continued = read(join(folder, 'cosine_continued.pth'));
-    expect(continued.get('iteration')).toBe(6);
-    expect(plain(continued.get('stmixer')!)).toEqual(plain(written.get('stmixer')!));
-    expect(plain(continued.get('stmixer')!)).toMatchObject({ iteration: 3, seen: [1, 2], text: 'é' });
-    const loaded = new SmallTraining('cosine').load(join(folder, 'cosine_continued.pth'));
-    expect(loaded.iteration).toBe(6);
-    loaded.dispose();
-  });
-
-  describe.skipIf(!hasDetector)('the whole detector', () => {
-    const result = () =>
-      JSON.parse(readFileSync(join(folder, 'detector.json'), 'utf8')) as {
-        shapes: [string, number[]][];
-        iteration: number;
-        rates: number[][];
-        weights: Record<string, number[]>;
-      };
-
-    it('has the keys and shapes of the original state dict', () => {
-      const { shapes, iteration } = result();
-      const expected = Array.from(goldenTensors('e2e_weights.safetensors'), ([name, { shape }]) => [
-        name,
-        shape,
-      ]);
-      expect(shapes.toSorted()).toEqual(expected.toSorted());
-      expect(shapes.at(-1)![0]).toBe('stm_head.criterion.empty_weight');
-      expect(iteration).toBe(3);
+    afterAll(() => {
+      for (const training of own.values()) training.dispose();
     });
 
-    it('continues with the same rates to the same weights', () => {
-      const { rates, weights } = result();
-      expect(rates).toEqual(closeTo(detector.rates));
-      for (const [name, expected] of detector.weights) expectClose(weights[name], expected, WEIGHTS, name);
+    it.each(NAMES)('gives the weights of six steps there after three there and three here: %s', (name) => {
+      continueHere(name, folder);
     });
-  });
-});
+
+    it.each(NAMES)('gives the weights of six steps after three here and three there: %s', (name) => {
+      const continued = read(join(folder, `${name}_continued.pth`));
+      const six = read(join(folder, `${name}_six.pth`));
+      expect(plain(continued.get('rates')!)).toEqual(closeTo(plain(six.get('rates')!)));
+      expectSame(own.get(name)!.state(), six);
+      expectSame(own.get(name)!.state(), continued);
+      const loaded = new SmallTraining(name).load(join(folder, `${name}_continued.pth`));
+      expectSame(loaded.state(), six);
+      loaded.dispose();
+    });
+
+    it('keeps an entry that PyTorch does not know, in a file that loads', () => {
+      const written = read(join(folder, 'cosine_ours.pth'));
+      const continued = read(join(folder, 'cosine_continued.pth'));
+      expect(continued.get('iteration')).toBe(6);
+      expect(plain(continued.get('stmixer')!)).toEqual(plain(written.get('stmixer')!));
+      expect(plain(continued.get('stmixer')!)).toMatchObject({ iteration: 3, seen: [1, 2], text: 'é' });
+      const loaded = new SmallTraining('cosine').load(join(folder, 'cosine_continued.pth'));
+      expect(loaded.iteration).toBe(6);
+      loaded.dispose();
+    });
+
+    describe.skipIf(!hasDetector)('the whole detector in both', () => {
+      const result = () =>
+        JSON.parse(readFileSync(join(folder, 'detector.json'), 'utf8')) as {
+          shapes: [string, number[]][];
+          iteration: number;
+          rates: number[][];
+          weights: Record<string, number[]>;
+        };
+
+      it('has the keys and shapes of the original state dict', () => {
+        const { shapes, iteration } = result();
+        const expected = Array.from(goldenTensors('e2e_weights.safetensors'), ([name, { shape }]) => [
+          name,
+          shape,
+        ]);
+        expect(shapes.toSorted()).toEqual(expected.toSorted());
+        expect(shapes.at(-1)![0]).toBe('stm_head.criterion.empty_weight');
+        expect(iteration).toBe(3);
+      });
+
+      it('continues with the same learning rates to the same weights', () => {
+        const { rates, weights } = result();
+        expect(rates).toEqual(closeTo(detector.rates));
+        for (const [name, expected] of detector.weights) expectClose(weights[name], expected, WEIGHTS, name);
+      });
+    });
+  },
+);
 
 /** Six steps of the detector with gradients that are made up; what it is after three goes to detector.pth. */
 async function trainDetector(folder: string) {

@@ -100,7 +100,7 @@ describe.skipIf(!present)('the detector end to end', () => {
     });
   });
 
-  it('keeps the same detections in evaluation', () => {
+  it('returns the same detections in evaluation', () => {
     const found = tf.tidy(() => {
       const last = model.train(false).forward(video, sizes).at(-1)!;
       model.train(true);
@@ -119,7 +119,7 @@ describe.skipIf(!present)('the detector end to end', () => {
     }
   });
 
-  it('matches, loses, differentiates and steps the same', () => {
+  it('gives the same matches, losses, gradients and steps', () => {
     const optimizer = makeOptimizer(cfg, model);
     const scheduler = makeLrScheduler(cfg, optimizer);
     const parameters = model.parameters();

@@ -376,7 +376,7 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
   },
 };
 
-describe.skipIf(!present)('submodules', () => {
+describe.skipIf(!present)('the parts of the model and of the loss', () => {
   it.each(Object.entries(cases as Record<string, Settings>))(
     'give the values and gradients of PyTorch: %s',
     (name, settings) => {

@@ -30,7 +30,7 @@ const MINUTES = 60_000;
 
 const seed = Number(process.env.STMIXER_SOAK_SEED ?? 1);
 
-describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () => {
+describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps with faults', () => {
   let home: string;
   let canMount = true;
   const diary: string[] = [];
@@ -127,7 +127,7 @@ describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () 
     }));
 
   it(
-    'end with the weights, the state, the losses and the evaluations of a run without any',
+    'end with the weights, the state, the losses and the evaluations of a run without faults',
     async () => {
       const whole = path('whole');
       const begin = performance.now();

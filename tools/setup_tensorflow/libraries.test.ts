@@ -41,20 +41,23 @@ describe('librariesFrom', () => {
     );
   });
 
-  it.each(['site-packages', 'site-packages/tensorflow'])("links a Python's tensorflow: %s", async (path) => {
-    put({
-      'site-packages/tensorflow/include/tensorflow/c/c_api.h': '',
-      'site-packages/tensorflow/libtensorflow_cc.so.2': 'no such code',
-      'site-packages/tensorflow/libtensorflow_framework.so.2': '',
-      'site-packages/nvidia/cudnn/lib/libcudnn.so.9': '',
-    });
-    expect(await librariesFrom(join(root, path), deps, quiet)).toBe(false);
-    expect(readlinkSync(join(deps, 'lib', 'libtensorflow.so'))).toBe('libtensorflow_cc.so.2');
-    expect(existsSync(join(deps, 'include', 'tensorflow', 'c', 'c_api.h'))).toBe(true);
-    expect(existsSync(join(deps, 'nvidia', 'cudnn', 'lib', 'libcudnn.so.9'))).toBe(true);
-  });
+  it.each(['site-packages', 'site-packages/tensorflow'])(
+    'links the tensorflow of a Python: %s',
+    async (path) => {
+      put({
+        'site-packages/tensorflow/include/tensorflow/c/c_api.h': '',
+        'site-packages/tensorflow/libtensorflow_cc.so.2': 'no such code',
+        'site-packages/tensorflow/libtensorflow_framework.so.2': '',
+        'site-packages/nvidia/cudnn/lib/libcudnn.so.9': '',
+      });
+      expect(await librariesFrom(join(root, path), deps, quiet)).toBe(false);
+      expect(readlinkSync(join(deps, 'lib', 'libtensorflow.so'))).toBe('libtensorflow_cc.so.2');
+      expect(existsSync(join(deps, 'include', 'tensorflow', 'c', 'c_api.h'))).toBe(true);
+      expect(existsSync(join(deps, 'nvidia', 'cudnn', 'lib', 'libcudnn.so.9'))).toBe(true);
+    },
+  );
 
-  it('unpacks a folder of wheels, CUDA and all', async () => {
+  it('unpacks a folder of wheels, including CUDA', async () => {
     mkdirSync(join(root, 'wheels'));
     writeZip(join(root, 'wheels', 'tensorflow-2.21.0-cp311-linux.whl'), {
       'tensorflow/libtensorflow_cc.so.2': WITH_CUDA,
@@ -73,7 +76,7 @@ describe('librariesFrom', () => {
     expect(existsSync(join(deps, 'python'))).toBe(false);
   });
 
-  it('says what is missing', async () => {
+  it('names what is missing', async () => {
     put({
       'half/lib/libtensorflow.so.2': '',
       'half/lib/libtensorflow_framework.so.2': '',
@@ -97,7 +100,7 @@ describe('librariesFrom', () => {
   });
 });
 
-describe('what is taken from wheels', () => {
+describe('unpacking a wheel', () => {
   it.each([
     ['tensorflow/libtensorflow_cc.so.2', 'lib/libtensorflow_cc.so.2'],
     ['tensorflow/include/tensorflow/c/eager/c_api.h', 'include/tensorflow/c/eager/c_api.h'],
@@ -105,7 +108,7 @@ describe('what is taken from wheels', () => {
     ['tensorflow/include/xla/tsl/c/tsl_status.h', 'include/xla/tsl/c/tsl_status.h'],
     ['tensorflow/include/external/llvm-project/x.h', null],
     ['tensorflow/python/lib_pywrap_tensorflow_common.so', null],
-  ])('%s', (name, target) => {
+  ])('finds the right target, or none, for %s', (name, target) => {
     expect(pickTensorflow(name)).toBe(target);
   });
 
@@ -116,11 +119,11 @@ describe('what is taken from wheels', () => {
     ['nvidia/cublas/lib/__init__.py', false],
     ['nvidia/cublas/include/cublas.h', false],
     ['nvidia/cublas/lib/', false],
-  ])('%s', (name, isTaken) => {
+  ])('takes or skips the file of an NVIDIA wheel: %s', (name, isTaken) => {
     expect(pickNvidia(name)).toBe(isTaken ? name : null);
   });
 
-  it('is the wheel without CUDA where there is one', () => {
+  it('uses the wheel without CUDA if there is one', () => {
     expect(wheelRequirement(false, 'x64')).toMatch(/^tensorflow-cpu==/);
     expect(wheelRequirement(true, 'x64')).toMatch(/^tensorflow==/);
     expect(wheelRequirement(false, 'arm64')).toMatch(/^tensorflow==/);
@@ -128,7 +131,7 @@ describe('what is taken from wheels', () => {
 });
 
 describe('the binding', () => {
-  it('depends on the CUDA libraries that TensorFlow opens by name, wherever the package lies', () => {
+  it('links the CUDA libraries that TensorFlow opens by name, wherever the package is', () => {
     put({
       'deps/nvidia/cublas/lib/libcublas.so.12': '',
       'deps/nvidia/cublas/lib/libnvblas.so.12': '',
@@ -142,7 +145,7 @@ describe('the binding', () => {
     expect(cudaLinkFlags(join(root, 'none'), root)).toEqual([]);
   });
 
-  it('is built from the source that npm installed, with tensor numbers that begin again', () => {
+  it('is built from the source that npm installed, with tensor numbers that start again', () => {
     const source = new URL(
       '../../node_modules/@tensorflow/tfjs-node/binding/tfjs_backend.cc',
       import.meta.url,
