@@ -112,25 +112,25 @@ function fuzz<T>(
       verdicts[examine(await make(file)) ? 'sound' : 'refused']++;
     });
     await fc.assert(check, { numRuns });
-    // Neither so wild that nothing gets past the first look, nor so tame that nothing is wrong.
+    // The changes must leave some files readable and damage others.
     expect(verdicts.sound).toBeGreaterThan(numRuns / 100);
     expect(verdicts.refused).toBeGreaterThan(numRuns / 100);
   };
-  test(kind, body, TIMEOUT_MS);
+  test(`reads or refuses ${kind}`, body, TIMEOUT_MS);
 }
 
-/** Names and not bytes, so that a failure can be read. */
+/** Draws names instead of bytes, so that a failure is readable. */
 const from = (names: readonly string[]) =>
   fc.tuple(fc.constantFrom(...names), mutations, fc.constantFrom(...names));
 const bytesOf = (name: string) => golden.get(name)!;
 
 for (const [kind, names] of [
-  ['zip files of PyTorch, changed', zipped],
-  ['legacy files, changed', legacy],
+  ['changed zip files of PyTorch', zipped],
+  ['changed legacy files', legacy],
 ] as const) {
   fuzz(kind, from(names), ([name, how, other]) => mutate(bytesOf(name), how, bytesOf(other)));
 }
-fuzz('zip files of ours, changed', mutations, (how) => mutate(ourPth, how, bytesOf(zipped[0])));
+fuzz('changed zip files of ours', mutations, (how) => mutate(ourPth, how, bytesOf(zipped[0])));
 
 /** The pickle and the storages of a zip file. */
 function unpacked(bytes: Buffer): { pickle: Buffer; storages: Record<string, Uint8Array> } {
@@ -155,10 +155,10 @@ fuzz('changed pickles in sound zip files', from(zipped), ([name, how, other]) =>
 const STORAGES = { 0: new Uint8Array(16), 1: new Uint8Array(16) };
 fuzz('pickles of any instructions in sound zip files', pickleProgram, (pickle) => pthOf(pickle, STORAGES));
 
-fuzz('zip archives that lie', zipStructure, (bytes) => bytes);
+fuzz('zip archives with false numbers', zipStructure, (bytes) => bytes);
 
 fuzz(
-  'safetensors files, changed',
+  'changed safetensors files',
   fc.tuple(mutations, fc.boolean(), fc.boolean()),
   ([how, ours, headerOnly]) => {
     const bytes = ours ? ourSafetensors : foreignSafetensors;
@@ -167,7 +167,7 @@ fuzz(
   },
 );
 
-fuzz('safetensors files that lie', safetensorsFile, (bytes) => bytes);
+fuzz('safetensors files with false numbers', safetensorsFile, (bytes) => bytes);
 
 test('accepts every file that the changes start from', () => {
   expect(zipped.length).toBeGreaterThan(2);

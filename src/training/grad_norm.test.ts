@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { runPython, torchTitle, torchVersion } from '../../test/support/torch.js';
-import { clipFactor, largest, norms, totalNorm } from './grad_norm.js';
+import { clipFactor, gradNorms, maxAbs, totalNorm } from './grad_norm.js';
 
 /** The same gradients in both languages. */
 const SHAPES = [[7], [3, 5], [2, 3, 4], [1], [40, 50]];
@@ -79,7 +79,7 @@ const make = () =>
 
 async function expectClipped({ most, norm, sums }: Clipped): Promise<void> {
   const grads = make();
-  const ours = totalNorm(await norms(grads));
+  const ours = totalNorm(await gradNorms(grads));
   expect(Math.abs(ours - norm) / norm).toBeLessThan(1e-6);
   const factor = clipFactor(ours, most);
   for (const [t, grad] of grads.entries()) {
@@ -112,10 +112,10 @@ describe('gradient norms', () => {
       tf.tensor1d([0, 0]),
     ];
     const before = tf.memory().numTensors;
-    const [huge, ...others] = await norms(tensors);
+    const [huge, ...others] = await gradNorms(tensors);
     expect(huge / (3e38 * Math.SQRT2)).toBeCloseTo(1, 5);
     expect(others).toEqual([Number.NaN, Number.POSITIVE_INFINITY, 5, 0]);
-    expect([...(await largest(tensors))]).toEqual([
+    expect([...(await maxAbs(tensors))]).toEqual([
       Math.fround(3e38),
       Number.NaN,
       Number.POSITIVE_INFINITY,
@@ -127,7 +127,7 @@ describe('gradient norms', () => {
   });
 
   it('are empty for an empty list', async () => {
-    expect([...(await norms([]))]).toEqual([]);
+    expect([...(await gradNorms([]))]).toEqual([]);
     expect(totalNorm([])).toBe(0);
   });
 
@@ -139,7 +139,7 @@ describe('gradient norms', () => {
         (_, i) => ((i * 7919) % 1000) / 1000 - 0.3,
       );
       const x = tf.tensor(data, shape);
-      const [norm] = await norms([x]);
+      const [norm] = await gradNorms([x]);
       const exact = Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
       expect(Math.abs(norm - exact) / exact).toBeLessThan(1e-6);
       x.dispose();

@@ -176,7 +176,11 @@ export class Trainer implements TrainingRun {
     for (const hook of hooks) await hook.beforeStep?.(this, batch);
     const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
     const losses = await guardStep(this, batch, () =>
-      trainStep(state, batch, stepRng(state.seed, state.iteration + 1), { microBatchSize, clipGradNorm }),
+      trainStep(state, batch, {
+        rng: stepRng(state.seed, state.iteration + 1),
+        microBatchSize,
+        clipGradNorm,
+      }),
     );
     const iteration = ++state.iteration;
     if (!losses.skipped) {

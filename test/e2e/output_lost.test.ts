@@ -105,7 +105,7 @@ describe.skipIf(process.platform === 'win32')(
       const { code, stderr } = await inShell('exec "$@" > /dev/full', training('full', 'SOLVER.MAX_EPOCH 1'))
         .finished;
       expect(code).toBe(0);
-      expect(stderr).toMatch(/no space left on the device; going on without it: the log is in/);
+      expect(stderr).toMatch(/no space left on the disk; going on without it: the log is in/);
       expect(existsSync(join(home, 'full', 'model_final.pth'))).toBe(true);
     });
 
@@ -132,7 +132,7 @@ describe.skipIf(process.platform === 'win32')(
       expect(await full.finished).toEqual({
         code: 1,
         stdout: '',
-        stderr: `${SAME_FILE}stmixer: standard output: there is no space left on the device\n`,
+        stderr: `${SAME_FILE}stmixer: standard output: no space left on the disk\n`,
       });
     });
   },

@@ -11,8 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
@@ -20,6 +19,7 @@ import { readEvaluations } from '../../src/run/evaluations.js';
 import { weightsOfOwnRun } from '../../src/run/run_weights.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate_checkpoint.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
+import { capturedLog } from '../support/captured_log.js';
 import { launch } from '../support/cli.js';
 import { TEST_ENGINE } from '../support/engine.js';
 import { readJsonLines } from '../support/json_lines.js';
@@ -31,19 +31,7 @@ const ENGINE = {
   device: 'cpu',
 } as const;
 const SETTINGS = `${MICRO} SOLVER.MAX_EPOCH 2 SOLVER.EVAL_PERIOD 1 SOLVER.EVAL_AFTER 0 SOLVER.BASE_LR 1e-3`;
-const OPTIONS: TrainOptions = {
-  ...ENGINE,
-  transfer: false,
-  noHead: false,
-  adjustLr: false,
-  resume: false,
-  seed: null,
-  verbose: false,
-  tensorBoard: false,
-  tensorBoardHistograms: null,
-  skipFinalTest: true,
-  skipValidation: true,
-};
+const OPTIONS: TrainOptions = { ...ENGINE, skipFinalTest: true, skipValidation: true };
 
 const hasNamespaces = spawnSync('unshare', ['-rm', 'true']).status === 0;
 
@@ -51,18 +39,11 @@ let home: string;
 let output: string[];
 beforeAll(async () => {
   home = temporaryFolderOfFile();
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    output.push(String(text));
-    return true;
-  });
   output = [];
   await run('first', '', { skipValidation: false });
 }, 120_000);
 beforeEach(() => {
   output = [];
-});
-afterAll(() => {
-  vi.restoreAllMocks();
 });
 
 const at = (...names: string[]) => join(home, ...names);
@@ -72,8 +53,10 @@ const load = (folder: string, overrides = '') =>
     `${SETTINGS} OUTPUT_DIR ${at(folder)} ${overrides}`.trim().split(/ +/),
   );
 
+const capture = () => capturedLog((text) => void output.push(text));
+
 function run(folder: string, overrides = '', changes: Partial<TrainOptions> = {}) {
-  return train(load(folder, overrides), { ...OPTIONS, ...changes });
+  return train(load(folder, overrides), { ...OPTIONS, log: capture(), ...changes });
 }
 
 /** A copy of the first run's folder. */
@@ -242,16 +225,10 @@ describe('a run that starts afresh in the folder of another run', () => {
 
   it('resumes from the checkpoint that it went back to, also if it was killed before it saved anything', async () => {
     const folder = copy('killed-after-going-back');
-    const pointTo = vi.spyOn(Checkpointer.prototype, 'pointTo').mockImplementation(async function (
-      this: Checkpointer,
-      path,
-    ) {
-      pointTo.mockRestore();
-      await this.pointTo(path);
-      process.emit('SIGTERM', 'SIGTERM');
-    });
+    const stopping = new AbortController();
+    const hooks = [{ beforeTraining: () => stopping.abort(new Error('stopping')) }];
     const weights = `MODEL.WEIGHT ${at(folder, 'model_0000002.pth')} SOLVER.MAX_EPOCH 3`;
-    expect(await run(folder, weights)).toMatchObject({ stopped: true });
+    expect(await run(folder, weights, { hooks, signal: stopping.signal })).toMatchObject({ isStopped: true });
     expect(iterationIn(at(folder, 'model_final.pth'))).toBe(4);
     output = [];
     await run(folder, weights, { resume: true });
@@ -323,7 +300,7 @@ describe('weights of a finished training', () => {
 
   it('are no error if the same command runs again, except with --no-head', async () => {
     const folder = copy('again');
-    expect(await run(folder)).toEqual({ exitCode: 0, stopped: false });
+    expect(await run(folder)).toMatchObject({ isStopped: false });
     await expect(run(folder, '', { noHead: true, skipFinalTest: false })).rejects.toThrow(
       /^--no-head: the training in .*again has done its 4 iterations/,
     );
@@ -373,11 +350,13 @@ describe('the config.yaml of a run', () => {
   it('is what stmixer test evaluates, and other weights do not count as an evaluation of the run', async () => {
     const folder = copy('tested');
     const lines = readEvaluations(at(folder)).length;
-    expect(await evaluateCheckpoint(loadConfig(at(folder, 'config.yaml')), ENGINE)).not.toBeNull();
+    expect(
+      await evaluateCheckpoint(loadConfig(at(folder, 'config.yaml')), { ...ENGINE, log: capture() }),
+    ).not.toBeNull();
     expect(output.join('')).toMatch(/weights: .*tested\/model_best\.pth/);
     const before = readFileSync(at(folder, 'evaluations.jsonl'), 'utf8');
     const other = loadConfig(at(folder, 'config.yaml'), ['MODEL.WEIGHT', at('first', 'model_0000002.pth')]);
-    expect(await evaluateCheckpoint(other, ENGINE)).not.toBeNull();
+    expect(await evaluateCheckpoint(other, { ...ENGINE, log: capture() })).not.toBeNull();
     expect(readFileSync(at(folder, 'evaluations.jsonl'), 'utf8')).toBe(before);
     expect(existsSync(at(folder, 'evaluation', 'of_first_model_0000002', 'results.json'))).toBe(true);
     expect(readEvaluations(at(folder))).toHaveLength(lines);
@@ -388,7 +367,7 @@ describe('the config.yaml of a run', () => {
     cpSync('config_files/tiny.yaml', join(folder, 'config.yaml'), { recursive: true });
     const before = readFileSync(join(folder, 'config.yaml'), 'utf8');
     const loaded = loadConfig(join(folder, 'config.yaml'), `${SETTINGS} OUTPUT_DIR ${folder}`.split(' '));
-    await expect(train(loaded, OPTIONS)).rejects.toThrow(
+    await expect(train(loaded, { ...OPTIONS, log: capture() })).rejects.toThrow(
       /by-hand: the run would replace .*config\.yaml by its own/,
     );
     expect(readFileSync(join(folder, 'config.yaml'), 'utf8')).toBe(before);
@@ -402,7 +381,7 @@ describe('the config.yaml of a run', () => {
       'SOLVER.MAX_EPOCH',
       '3',
     ]);
-    await train(own, { ...OPTIONS, resume: true });
+    await train(own, { ...OPTIONS, log: capture(), resume: true });
     expect(loadConfig(at('own', 'config.yaml')).config.SOLVER.MAX_EPOCH).toBe(3);
   });
 });
@@ -417,9 +396,10 @@ it('a run refuses a folder in the place of a file that it writes before it train
 });
 
 it('a run that is stopped before its first step reports that nothing was saved', async () => {
-  const running = run('early');
-  process.emit('SIGTERM');
-  expect(await running).toMatchObject({ exitCode: 143, stopped: true });
+  const stopping = new AbortController();
+  const running = run('early', '', { signal: stopping.signal });
+  stopping.abort(new Error('stopping'));
+  expect(await running).toMatchObject({ isStopped: true });
   expect(output.join('')).toContain(
     'stopped before the first step: nothing was trained, and nothing is saved',
   );

@@ -75,8 +75,8 @@ function closeTo(value: unknown): unknown {
   return typeof value === 'number' ? expect.closeTo(value, 12) : value;
 }
 
-/** Continues `three` here and compares with `six`; returns this run's rates. */
-function continueHere(name: Case, folder: string): void {
+/** Continues from the third step here, and compares with the state after six steps there. */
+function expectSameAfterContinuing(name: Case, folder: string): void {
   const training = new SmallTraining(name).load(join(folder, `${name}_three.pth`));
   expect(training.iteration).toBe(3);
   const rates = training.train(6, read(join(folder, `${name}_start.pth`)));
@@ -87,7 +87,7 @@ function continueHere(name: Case, folder: string): void {
 }
 
 it('a run continues from a checkpoint that PyTorch wrote (kept in test/e2e/interchange)', () => {
-  continueHere('multi_step', KEPT);
+  expectSameAfterContinuing('multi_step', KEPT);
 });
 
 describe.skipIf(!torchVersion?.startsWith('2'))(
@@ -125,7 +125,7 @@ describe.skipIf(!torchVersion?.startsWith('2'))(
     });
 
     it.each(NAMES)('gives the weights of six steps there after three there and three here: %s', (name) => {
-      continueHere(name, folder);
+      expectSameAfterContinuing(name, folder);
     });
 
     it.each(NAMES)('gives the weights of six steps after three here and three there: %s', (name) => {

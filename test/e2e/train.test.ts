@@ -121,7 +121,7 @@ describe('a whole run', () => {
     expect(stdout).toContain(
       'data: 30 clips, 1 per iteration: 30 iterations per data pass; an epoch of 2 iterations passes over the data 0.0667 times',
     );
-    expect(stdout).toContain('set SOLVER.ITER_PER_EPOCH 30 for one pass');
+    expect(stdout).toContain('set SOLVER.ITER_PER_EPOCH 30 for one data pass');
   });
 
   it('leaves no temporary file', () => {

@@ -42,7 +42,12 @@ describe.skipIf(!present)('the detector end to end', () => {
   let video: tf.Tensor;
   let sizes: tf.Tensor;
 
-  function compare(key: string, actual: tf.Tensor, expected: Golden | undefined, tolerance: number): void {
+  function expectGolden(
+    key: string,
+    actual: tf.Tensor,
+    expected: Golden | undefined,
+    tolerance: number,
+  ): void {
     if (!expected) throw new Error(`no reference for ${key}`);
     expect(actual.size, key).toBe(expected.data.length);
     expectClose(actual.dataSync(), expected.data, tolerance, key, e2e.noise_floor[key]);
@@ -79,9 +84,9 @@ describe.skipIf(!present)('the detector end to end', () => {
     tf.tidy(() => {
       const { backbone, maps } = model.features(video);
       const toFirst = (x: tf.Tensor) => x.transpose([0, 4, 1, 2, 3]);
-      compare('out.backbone', toFirst(backbone), io.get('out.backbone'), FORWARD);
+      expectGolden('out.backbone', toFirst(backbone), io.get('out.backbone'), FORWARD);
       for (const [l, map] of maps.entries()) {
-        compare(`out.mapped.${l}`, toFirst(map), io.get(`out.mapped.${l}`), FORWARD);
+        expectGolden(`out.mapped.${l}`, toFirst(map), io.get(`out.mapped.${l}`), FORWARD);
       }
       for (const [s, stage] of model.forward(video, sizes).entries()) {
         const named = {
@@ -94,7 +99,7 @@ describe.skipIf(!present)('the detector end to end', () => {
           boxes: stage.boxes,
         };
         for (const [name, value] of Object.entries(named)) {
-          compare(`out.stage${s}.${name}`, value, io.get(`out.stage${s}.${name}`), FORWARD);
+          expectGolden(`out.stage${s}.${name}`, value, io.get(`out.stage${s}.${name}`), FORWARD);
         }
       }
     });

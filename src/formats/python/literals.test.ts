@@ -145,7 +145,7 @@ describe('parsePythonLiteral', () => {
     });
     fc.assert(
       fc.property(text, (word) => {
-        parsePythonLiteral(word);
+        expect(() => parsePythonLiteral(word)).not.toThrow();
       }),
       { numRuns: 2000 },
     );
