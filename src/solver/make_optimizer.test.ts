@@ -50,7 +50,7 @@ describe('makeOptimizer with a ViT', () => {
     expect(layerScalesOf(cfg)).toBeNull();
   });
 
-  it('logs what the groups are made of, as the official code prints it', () => {
+  it('logs the groups as the official code prints them', () => {
     const lines: string[] = [];
     const cfg = solverConfig({ 'ViT.DEPTH': 1, 'ViT.LAYER_DECAY': 0.5 });
     makeOptimizer(cfg, tinyModel(), { info: (line) => lines.push(line) });
@@ -71,7 +71,7 @@ describe('makeOptimizer with a ViT', () => {
     expect(lines.length).toBe(3);
   });
 
-  it('says nothing of assigned values without layer decay', () => {
+  it('logs no assigned values without layer decay', () => {
     const lines: string[] = [];
     makeOptimizer(solverConfig({ 'ViT.LAYER_DECAY': 1 }), tinyModel(), { info: (line) => lines.push(line) });
     expect(lines.map((line) => line.split(/[=:]/)[0].trim())).toEqual([
@@ -123,14 +123,14 @@ describe('makeOptimizer without a ViT', () => {
   });
 });
 
-describe('the method', () => {
+describe('SOLVER.OPTIMIZING_METHOD', () => {
   it.each([
     ['sgd', SGD],
     ['SGD', SGD],
     ['Adam', Adam],
     ['AdamW', AdamW],
     ['adamW', AdamW],
-  ])('%s', (method, kind) => {
+  ])('selects the optimizer and its settings: %s', (method, kind) => {
     const cfg = solverConfig({
       'SOLVER.OPTIMIZING_METHOD': method,
       'SOLVER.MOMENTUM': 0.7,
@@ -155,7 +155,7 @@ describe('the method', () => {
     [{ 'SOLVER.OPTIMIZING_METHOD': 'sgd', 'SOLVER.MOMENTUM': -1 }, /momentum -1/],
     [{ 'SOLVER.OPTIMIZING_METHOD': 'sgd', 'SOLVER.NESTEROV': true, 'SOLVER.MOMENTUM': 0 }, /NESTEROV/],
     [{ 'SOLVER.OPTIMIZING_METHOD': 'sgd', 'SOLVER.NESTEROV': true, 'SOLVER.DAMPENING': 0.1 }, /DAMPENING 0/],
-  ])('refuses %j', (changes, message) => {
+  ])('refuses invalid settings: %j', (changes, message) => {
     const make = () => makeOptimizer(solverConfig(changes), tinyModel());
     expect(make).toThrow(ConfigError);
     expect(make).toThrow(message);
@@ -191,7 +191,7 @@ describe('layer decay', () => {
     expect(trained({ 'ViT.LAYER_DECAY': 1 })).toEqual([first, last]);
   });
 
-  it('scales the decoupled weight decay too', () => {
+  it('scales the decoupled weight decay, too', () => {
     const weight = parameterOf([1], [1, 1]);
     const cfg = solverConfig({
       'ViT.DEPTH': 1,

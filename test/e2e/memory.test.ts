@@ -59,7 +59,7 @@ function collectGarbage(): void {
   runInNewContext('gc')();
 }
 
-it('keeps the same tensors, executables and memory for 60 steps', async () => {
+it('training keeps the same tensors, executables and memory for 60 steps', async () => {
   const nativeTensors = countNativeTensors();
   const before = tf.memory().numTensors;
   const training = new TinyTraining();

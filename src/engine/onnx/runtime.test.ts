@@ -48,7 +48,7 @@ describe('a tensor', () => {
     ['float32', Float32Array.of(1.5, -2, Number.NaN, 3e38, -0, Number.NEGATIVE_INFINITY)],
     ['int32', Int32Array.of(1, -2, 2 ** 31 - 1, -(2 ** 31), 16_777_217, 0)],
     ['bool', Uint8Array.of(1, 0, 1, 1, 0, 0)],
-  ])('of %s keeps what is written', (dtype, data) => {
+  ])('of type %s keeps what is written', (dtype, data) => {
     const made = runtime.allocate([2, 3], dtype);
     made.write(data);
     expect(made.read()).toEqual(data);
@@ -98,7 +98,7 @@ describe('a tensor', () => {
       expect(use).toThrow('a native tensor was used after its release');
   });
 
-  it('is copied when it is read', () => {
+  it('is copied on each read', () => {
     const made = tensor([1, 2, 3]);
     const copy = made.read();
     copy[0] = 7;
@@ -388,7 +388,7 @@ describe('a compiled graph', () => {
   const compile = (graph: Graph) => new OrtCompiler(runtime, lowerings).compile(graph);
   const operands = (places: number[]) => [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor(places, [4], 'int32')];
 
-  it.each([0, SERIAL_STREAM])('computes in stream %i, synchronously and asynchronously', async (stream) => {
+  it.each([0, SERIAL_STREAM])('runs in stream %i, synchronously and asynchronously', async (stream) => {
     const executable = compile(lookup(stream));
     const inputs = operands([2, 0, 0, 1]);
     const results = [...executable.run(inputs), ...(await executable.runAsync(inputs))];
@@ -426,7 +426,7 @@ describe('a compiled graph', () => {
     ['operands of a wrong type', (g, [x]) => g.op('And', [x.name, x.name])],
     ['operands of a wrong shape', (g, [x]) => g.op('Transpose', [x.name], { perm: [2, 0, 1] })],
     ['shapes that do not fit', (g, [x, y]) => g.op('Add', [x.name, g.cast(y.name, 'float32')])],
-  ])('that ONNX Runtime refuses for %s names the operation, and no other', (_, broken) => {
+  ])('names the operation, and no other, if ONNX Runtime refuses %s', (_, broken) => {
     const graph = lookup();
     const compiler = new OrtCompiler(runtime, new Map([...lowerings, ['Pick', broken]]));
     const failure = () => compiler.compile(graph);
