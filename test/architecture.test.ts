@@ -53,7 +53,6 @@ const LENGTH_EXCEPTIONS: Exceptions = {};
 /** File: function. */
 const PARAMETER_EXCEPTIONS: Exceptions = {
   "a method of tfjs's backends, which tfjs calls": ['engine/onnx/backend.ts: OnnxBackend.move'],
-  'to take an options object': ['training/step.ts: addGradients', 'training/step.ts: computeGradients'],
 };
 
 const FOLDER_EXCEPTIONS: Exceptions = {};

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { temporaryFolder } from '../../test/support/ava_folder.js';
 import { disposeState, noiseBatch } from '../../test/support/noise_batch.js';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import type { Batch } from '../data/loading/collate.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
