@@ -8,7 +8,7 @@ export const ones: Initializer = (data) => {
   data.fill(1);
 };
 
-/** The same value everywhere. */
+/** Fills the weight with one value. */
 export function constant(value: number): Initializer {
   return (data) => {
     data.fill(value);

@@ -16,9 +16,9 @@ const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
 /**
- * The value that `torch.save` wrote. Tensors read their data on `bytes()`, so a file of any size opens at once; it must not
- * change until then. Lists, dicts and tuples never contain themselves and nest at most MAX_NESTING deep. Throws
- * CheckpointError if the file is not a whole and sound checkpoint.
+ * Reads the value that `torch.save` wrote. Tensors read their data in `bytes()`, so a file of any size opens at once; it must
+ * not change until then. Lists, dicts and tuples never contain themselves and nest at most MAX_NESTING deep. Throws
+ * CheckpointError if the file is incomplete, damaged or no checkpoint.
  */
 export function readPth(path: string, options: ReadOptions = {}): PyValue {
   return readPthFrom(new FileSource(path), options);
@@ -111,7 +111,7 @@ function placeOf(file: FileSource, entry: ZipEntry): () => StoragePlace {
 }
 
 /**
- * The format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
+ * Reads the format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
  * then for each key its length and its data.
  */
 function readLegacy(file: FileSource, options: ReadOptions): PyValue {
@@ -189,7 +189,7 @@ function parseStorageId(id: PyValue, reader: ByteReader) {
   return { className: type.className, key: String(key), length, view };
 }
 
-/** Describes a file that is no checkpoint, and what to do about it. */
+/** Describes a file that is no checkpoint, with advice. */
 function describeContents(file: FileSource): string {
   if (file.size === 0) return 'the file is empty';
   const start = file.read(0, Math.min(file.size, 512));
