@@ -1,4 +1,5 @@
 /** @file Test runner settings: unit tests beside the code, goldens and end-to-end tests under test/. */
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -12,6 +13,8 @@ class EndToEndFirst extends BaseSequencer {
 }
 
 export default defineConfig({
+  // The examples import the package by its name.
+  resolve: { alias: { stmixer: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'],
     // Native addons (sharp, tfjs-node) need a process of their own.

@@ -15,7 +15,7 @@ export function makeTrainingState(config: Config): TrainingState {
 export function stepOf(state: TrainingState, options: StepOptions = {}): (batch: Batch) => Promise<number> {
   let step = 0;
   return async (batch) => {
-    const { total } = await trainStep(state, batch, stepRng(0, step++), options);
+    const { total } = await trainStep(state, batch, { rng: stepRng(0, step++), ...options });
     // Engines work asynchronously; reading a weight waits for the update.
     state.model.parameters()[0].value.dataSync();
     return total;

@@ -11,7 +11,7 @@ import {
   loadConfig,
   loadModelWeights,
   SetCriterion,
-  saveWeights,
+  saveModelWeights,
   selectEngine,
   stepRng,
 } from 'stmixer';
@@ -24,18 +24,16 @@ const { config } = loadConfig('config_files/sample.yaml', [
   '3',
 ]);
 await selectEngine({ engine: 'auto', device: 'auto' });
-
 const model = new Detector(config).train();
 loadModelWeights(model, weights);
 const criterion = new SetCriterion(config.MODEL.STM);
 const optimizer = new AdamW(model.parameters(), { lr: 1e-5, weightDecay: 1e-4 });
-
 let iteration = 0;
 for await (const batch of createTrainLoader(config, { seed: 0 })) {
-  const rng = stepRng(0, ++iteration);
-  const { total, gradNorm } = await computeGradients({ model, criterion }, batch, { rng });
+  const options = { rng: stepRng(0, ++iteration) };
+  const { total, gradNorm } = await computeGradients({ model, criterion }, batch, options);
   optimizer.step();
   optimizer.zeroGrad();
   console.log(`iteration ${iteration}: loss ${total.toFixed(3)}, gradient norm ${gradNorm.toFixed(2)}`);
 }
-await saveWeights(model, output);
+await saveModelWeights(model, output);

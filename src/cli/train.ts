@@ -1,7 +1,7 @@
 /** @file `stmixer train`: flags, signals and exit codes. */
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { type LoadedConfig, loadConfig } from '../config/index.js';
+import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
@@ -80,8 +80,7 @@ export function trainCommand(): Command {
       refuseSeveralProcesses();
       const loaded = loadConfig(flags.configFile, overrides);
       if (flags.replay !== undefined) {
-        const { replay } = await import('../training/nonfinite/replay.js');
-        process.exitCode = await replay(loaded.config, flags.replay, flags, CONSOLE);
+        process.exitCode = await runReplay(loaded.config, flags.replay, flags);
         return;
       }
       continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
@@ -123,6 +122,17 @@ async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
   const exitCode = stop.name === 'SIGUSR1' ? 0 : stop.exitCode;
   if (stop.received) await exitAtOnce(exitCode);
   process.exitCode = exitCode;
+}
+
+/** Prints the replay of a saved batch. Returns the exit code, 0 if all values are finite. */
+async function runReplay(cfg: Config, file: string, flags: Flags): Promise<number> {
+  const [{ replay }, { formatReplay }] = await Promise.all([
+    import('../training/nonfinite/replay.js'),
+    import('../training/nonfinite/replay_table.js'),
+  ]);
+  const { saved, result } = await replay(cfg, file, flags, CONSOLE);
+  print(`${formatReplay(result, saved)}\n`);
+  return result.nonFinite === null ? 0 : 1;
 }
 
 /** Log of a command that writes no log file. */

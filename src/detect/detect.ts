@@ -18,6 +18,7 @@ import { listKeyFrames } from './key_frames.js';
 import { type DetectOptions, type ResolvedOptions, withDefaults } from './options.js';
 import {
   type DetectionFile,
+  type KeyFrameResult,
   oldResults,
   removeOldResults,
   VIDEO_FILE,
@@ -32,6 +33,8 @@ export interface DetectSummary {
   /** Time for loading clips, running the model and drawing. */
   readonly seconds: number;
   readonly stopped: boolean;
+  /** Results of the key frames, in order. */
+  readonly results: readonly KeyFrameResult[];
 }
 
 /**
@@ -141,6 +144,7 @@ async function detectFrames(
     people: detection.results.reduce((sum, { people }) => sum + people.length, 0),
     seconds: (performance.now() - begin) / 1000,
     stopped: options.signal.aborted,
+    results: detection.results,
   };
 }
 

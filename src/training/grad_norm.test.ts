@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../test/support/ava_folder.js';
 import { runPython, torchTitle, torchVersion } from '../../test/support/torch.js';
-import { clipFactor, largest, norms, totalNorm } from './grad_norm.js';
+import { clipFactor, gradNorms, maxAbs, totalNorm } from './grad_norm.js';
 
 /** The same gradients in both languages. */
 const SHAPES = [[7], [3, 5], [2, 3, 4], [1], [40, 50]];
@@ -78,7 +78,7 @@ const make = () =>
 
 async function expectClipped({ most, norm, sums }: Clipped): Promise<void> {
   const grads = make();
-  const ours = totalNorm(await norms(grads));
+  const ours = totalNorm(await gradNorms(grads));
   expect(Math.abs(ours - norm) / norm).toBeLessThan(1e-6);
   const factor = clipFactor(ours, most);
   for (const [t, grad] of grads.entries()) {
@@ -111,10 +111,10 @@ describe('norms', () => {
       tf.tensor1d([0, 0]),
     ];
     const before = tf.memory().numTensors;
-    const [huge, ...others] = await norms(tensors);
+    const [huge, ...others] = await gradNorms(tensors);
     expect(huge / (3e38 * Math.SQRT2)).toBeCloseTo(1, 5);
     expect(others).toEqual([Number.NaN, Number.POSITIVE_INFINITY, 5, 0]);
-    expect([...(await largest(tensors))]).toEqual([
+    expect([...(await maxAbs(tensors))]).toEqual([
       Math.fround(3e38),
       Number.NaN,
       Number.POSITIVE_INFINITY,
@@ -126,7 +126,7 @@ describe('norms', () => {
   });
 
   it('of nothing are nothing', async () => {
-    expect([...(await norms([]))]).toEqual([]);
+    expect([...(await gradNorms([]))]).toEqual([]);
     expect(totalNorm([])).toBe(0);
   });
 
@@ -138,7 +138,7 @@ describe('norms', () => {
         (_, i) => ((i * 7919) % 1000) / 1000 - 0.3,
       );
       const x = tf.tensor(data, shape);
-      const [norm] = await norms([x]);
+      const [norm] = await gradNorms([x]);
       const exact = Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
       expect(Math.abs(norm - exact) / exact).toBeLessThan(1e-6);
       x.dispose();

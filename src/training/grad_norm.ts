@@ -1,14 +1,14 @@
-/** @file How large tensors are: norms of gradients, with what is not finite found by the same look, and clipping. */
+/** @file Norms of gradients, and clipping. The norms also show which gradients are not finite. */
 import * as tf from '@tensorflow/tfjs';
 
-/** Squares of a tensor that is scaled by this do not overflow. */
+/** Factor by which tensors are scaled whose squares would overflow. */
 const SCALE = 2 ** -96;
 
 /**
- * The L2 norm of every tensor; not finite where, and only where, an element is not. One number for each tensor is read, all
- * at once, without blocking this thread on an engine that works ahead.
+ * Returns the L2 norm of every tensor. A norm is not finite if and only if an element is not. Reads one number per tensor,
+ * all at once, and does not block the event loop on the lazy engine.
  */
-export async function norms(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
+export async function gradNorms(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
   const squares = await read(tensors, (x) => squareSum(x));
   const result = Float64Array.from(squares, Math.sqrt);
   // Squares of finite numbers may overflow.
@@ -22,32 +22,32 @@ export async function norms(tensors: readonly tf.Tensor[]): Promise<Float64Array
   return result;
 }
 
-/** The largest |x| of every tensor; not finite where an element is not. */
-export async function largest(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
+/** Returns the largest absolute value of every tensor; not finite if an element is not. */
+export async function maxAbs(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
   // Not every engine's maximum is NaN where an element is.
-  const sizes = await norms(tensors);
-  const most = await read(tensors, (x) => x.abs().max());
-  return sizes.map((norm, i) => (Number.isFinite(norm) ? most[i] : norm));
+  const norms = await gradNorms(tensors);
+  const maxima = await read(tensors, (x) => x.abs().max());
+  return norms.map((norm, i) => (Number.isFinite(norm) ? maxima[i] : norm));
 }
 
-/** The norm of all elements of tensors with these norms, as torch.nn.utils.get_total_norm. */
+/** Returns the norm of all tensors together, as torch.nn.utils.get_total_norm. */
 export function totalNorm(norms: ArrayLike<number>): number {
   return Math.sqrt(Array.from(norms, (norm) => norm * norm).reduce((sum, square) => sum + square, 0));
 }
 
-/** What torch.nn.utils.clip_grad_norm_ multiplies gradients of this total norm by. */
-export function clipFactor(norm: number, most: number): number {
-  return Math.min(1, most / (norm + 1e-6));
+/** Returns the factor that torch.nn.utils.clip_grad_norm_ applies to gradients with this total norm. */
+export function clipFactor(totalNorm: number, maxNorm: number): number {
+  return Math.min(1, maxNorm / (totalNorm + 1e-6));
 }
 
-/** Squares of so few numbers are added up in one operation. */
-const SHORT = 4096;
-/** Added up in one row: longer ones lose digits, a million of numbers four of seven. */
+/** Number of squares that one operation adds up. */
+const MAX_SHORT = 4096;
+/** Length of a row in a longer sum. A sum of a million numbers in one row would lose four of seven digits. */
 const ROW = 256;
 
 /** The sum of all squares, accurate for any number of them. */
 function squareSum(x: tf.Tensor): tf.Tensor {
-  if (x.size <= SHORT) return tf.matMul(x.reshape([1, x.size]), x.reshape([x.size, 1]));
+  if (x.size <= MAX_SHORT) return tf.matMul(x.reshape([1, x.size]), x.reshape([x.size, 1]));
   const squares = x.square();
   let sums = x.size % ROW === 0 || x.rank < 2 ? squares : squares.sum(-1);
   while (sums.size > ROW && sums.size % ROW === 0) sums = sums.reshape([sums.size / ROW, ROW]).sum(1);

@@ -1,17 +1,17 @@
-/** @file A batch in parts that are computed one after the other: SOLVER.ACCUMULATE. */
+/** @file Micro-batches: pieces of a batch that are computed one after the other (gradient accumulation). */
 import type { Batch } from '../data/loading/collate.js';
 import type { MicroBatch } from '../model/dropout.js';
 
-/** The parts of a batch of `batchSize` clips, `atOnce` clips each; the last may have fewer. */
-export function partsOf(batchSize: number, atOnce: number): MicroBatch[] {
-  return Array.from({ length: Math.ceil(batchSize / atOnce) }, (_, i) => {
-    const first = i * atOnce;
-    return { first, count: Math.min(atOnce, batchSize - first), batchSize };
+/** Splits a batch of `batchSize` clips into micro-batches of `microBatchSize`; the last may have fewer clips. */
+export function microBatches(batchSize: number, microBatchSize: number): MicroBatch[] {
+  return Array.from({ length: Math.ceil(batchSize / microBatchSize) }, (_, i) => {
+    const first = i * microBatchSize;
+    return { first, count: Math.min(microBatchSize, batchSize - first), batchSize };
   });
 }
 
-/** These clips of a batch, padded as they are in it; a view. */
-export function clipsOf(batch: Batch, { first, count }: MicroBatch): Batch {
+/** Returns a view of the clips of a micro-batch, padded as they are in the batch. */
+export function sliceBatch(batch: Batch, { first, count }: MicroBatch): Batch {
   const { video, shape, whwh, boxes, labels, clips } = batch;
   const [B, ...clipShape] = shape;
   const size = video.length / B;

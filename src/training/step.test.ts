@@ -30,7 +30,10 @@ function state(cfg = CFG) {
 async function gradients(options: StepOptions) {
   const training = makeState(CFG);
   const { model, criterion } = training;
-  const losses = await computeGradients(model, criterion, noiseBatch(CFG, COUNTS), stepRng(3, 7), options);
+  const losses = await computeGradients({ model, criterion }, noiseBatch(CFG, COUNTS), {
+    rng: stepRng(3, 7),
+    ...options,
+  });
   const grads = new Map(
     [...model.namedParameters()].map(([name, { grad }]) => [name, grad!.dataSync().slice() as Float32Array]),
   );
@@ -69,7 +72,10 @@ describe('a batch in parts', () => {
   it('would have another loss with other masks', async () => {
     const { model, criterion } = state();
     const batch = noiseBatch(CFG, COUNTS);
-    const { total } = await computeGradients(model, criterion, batch, stepRng(3, 8), { microBatchSize: 2 });
+    const { total } = await computeGradients({ model, criterion }, batch, {
+      rng: stepRng(3, 8),
+      microBatchSize: 2,
+    });
     expect(Math.abs(total - whole.total)).toBeGreaterThan(1e-3);
   });
 
@@ -78,8 +84,8 @@ describe('a batch in parts', () => {
     const cfg = { ...CFG, SOLVER: { ...CFG.SOLVER, OPTIMIZING_METHOD: 'sgd' as const } };
     const [before, whole, parts] = [state(cfg), state(cfg), state(cfg)];
     const batch = noiseBatch(cfg, COUNTS);
-    await trainStep(whole, batch, stepRng(3, 7));
-    await trainStep(parts, batch, stepRng(3, 7), { microBatchSize: 2 });
+    await trainStep(whole, batch, { rng: stepRng(3, 7) });
+    await trainStep(parts, batch, { rng: stepRng(3, 7), microBatchSize: 2 });
     const changes = (after: TrainingState) => {
       const start = contents(before);
       return [...contents(after)].flatMap(([name, x]) =>
@@ -105,14 +111,14 @@ describe('what is not finite', () => {
   it('in the loss: the terms and the clip, before anything changes', async () => {
     const training = state();
     const batch = noiseBatch(CFG, COUNTS);
-    await trainStep(training, batch, stepRng(3, 1));
+    await trainStep(training, batch, { rng: stepRng(3, 1) });
     const before = contents(training);
     const tensors = tf.memory().numTensors;
     const size = batch.video.length / COUNTS.length;
     batch.video[3 * size + 17] = Number.NaN;
-    const { facts, message } = await failure(trainStep(training, batch, stepRng(3, 2)));
-    expect(facts).toMatchObject({ what: 'loss', clips: [{ videoName: 'video3', second: 903 }] });
-    expect(facts.terms.get('loss_ce')).toBeNaN();
+    const { details, message } = await failure(trainStep(training, batch, { rng: stepRng(3, 2) }));
+    expect(details).toMatchObject({ what: 'loss', clips: [{ videoName: 'video3', second: 903 }] });
+    expect(details.terms.get('loss_ce')).toBeNaN();
     expect(message).toMatch(
       /^the loss is not finite \(loss_bce = NaN, .*\) for video3 at second 903\. The weights/,
     );
@@ -126,11 +132,11 @@ describe('what is not finite', () => {
     const before = contents(training);
     const tensors = tf.memory().numTensors;
     batch.boxes[2][1] = Number.NaN;
-    const step = trainStep(training, batch, stepRng(3, 2), { microBatchSize: 2 });
-    const { facts } = await failure(step);
-    expect(facts).toMatchObject({
+    const step = trainStep(training, batch, { rng: stepRng(3, 2), microBatchSize: 2 });
+    const { details } = await failure(step);
+    expect(details).toMatchObject({
       what: 'loss',
-      part: { first: 2, count: 2, batchSize: 5 },
+      microBatch: { first: 2, count: 2, batchSize: 5 },
       clips: [{ clipId: 2 }],
     });
     expect(contents(training)).toEqual(before);
@@ -147,11 +153,13 @@ describe('what is not finite', () => {
     }
     const before = contents(training);
     const tensors = tf.memory().numTensors;
-    const { facts, message } = await failure(trainStep(training, noiseBatch(cfg, [1, 2]), stepRng(3, 2)));
-    expect(facts.what).toBe('gradients');
-    expect(Number.isFinite(facts.total)).toBe(true);
-    expect(facts.parameters).toContain('backbone.blocks.0.attn.qkv.weight');
-    expect(facts.parameters).not.toContain('stm_head.decoder_stages.1.human_fc_cls.weight');
+    const { details, message } = await failure(
+      trainStep(training, noiseBatch(cfg, [1, 2]), { rng: stepRng(3, 2) }),
+    );
+    expect(details.what).toBe('gradients');
+    expect(Number.isFinite(details.total)).toBe(true);
+    expect(details.parameters).toContain('backbone.blocks.0.attn.qkv.weight');
+    expect(details.parameters).not.toContain('stm_head.decoder_stages.1.human_fc_cls.weight');
     expect(message).toMatch(
       /gradients of \d+ of \d+ parameters are not finite \(.*, …\) for video0 at second 900; video1/,
     );
@@ -172,7 +180,7 @@ describe('clipping', () => {
       const training = state(cfg);
       for (const group of training.optimizer.paramGroups) Object.assign(group, { lr: 1, weight_decay: 0 });
       const before = contents(training);
-      const { gradNorm } = await trainStep(training, batch, stepRng(3, 2), { clipGradNorm });
+      const { gradNorm } = await trainStep(training, batch, { rng: stepRng(3, 2), clipGradNorm });
       const after = contents(training);
       const norms = [...before].map(([name, x]) =>
         Math.hypot(...x.map((old, i) => old - after.get(name)![i])),
@@ -209,15 +217,15 @@ describe('on an engine that works ahead', () => {
         return evaluate(...args);
       };
       setImmediate(turn);
-      await trainStep(training, batch, stepRng(3, 1));
+      await trainStep(training, batch, { rng: stepRng(3, 1) });
       running = false;
       expect(seen).toBeGreaterThan(0);
       const options = { microBatchSize: 2, clipGradNorm: 1e-3 };
       // The second step is the first that finds the optimizer's state.
-      for (const n of [2, 3]) await trainStep(training, batch, stepRng(3, n), options);
+      for (const n of [2, 3]) await trainStep(training, batch, { rng: stepRng(3, n), ...options });
       const { compiled } = lazyStatistics()!;
       for (const n of [4, 5])
-        await trainStep(training, batch, stepRng(3, n), { ...options, clipGradNorm: n });
+        await trainStep(training, batch, { rng: stepRng(3, n), ...options, clipGradNorm: n });
       expect(lazyStatistics()!.compiled).toBe(compiled);
     },
   );

@@ -9,71 +9,82 @@ import type { Parameter } from '../nn/module.js';
 import { Tape } from '../nn/tape.js';
 import type { Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
-import { clipFactor, norms, totalNorm } from './grad_norm.js';
-import { clipsOf, partsOf } from './micro_batch.js';
-import { NonFiniteError } from './nonfinite/nonfinite.js';
+import { clipFactor, gradNorms, totalNorm } from './grad_norm.js';
+import { microBatches, sliceBatch } from './micro_batch.js';
+import { type NonFinite, NonFiniteError } from './nonfinite/nonfinite.js';
 
-/** The loss of one batch. */
-export interface StepLosses {
-  /** Weighted terms by name, in PyTorch's order. */
-  terms: ReadonlyMap<string, number>;
-  /** Their mean, which is what is minimised. */
-  total: number;
-  /** L2 norm of all gradients together, before clipping. */
-  gradNorm: number;
+/** A model and its loss. */
+export interface ModelAndLoss {
+  readonly model: Detector;
+  readonly criterion: SetCriterion;
 }
 
-export interface StepOptions {
-  /** Clips whose activations are in memory together; all of the batch unless given. The results are the same. */
+/** Loss of one batch. */
+export interface StepLosses {
+  /** Weighted terms by name, in PyTorch's order. */
+  readonly terms: ReadonlyMap<string, number>;
+  /** Mean of the terms, which is minimised. */
+  readonly total: number;
+  /** L2 norm of all gradients together, before clipping. */
+  readonly gradNorm: number;
+}
+
+export interface GradientOptions {
+  /** Random numbers for drop path and dropout; by default those of seed 0. */
+  readonly rng?: Rng;
+  /** Clips whose activations are in memory together, by default all. The gradients are the same. */
   readonly microBatchSize?: number;
-  /** Gradients of a larger total norm are scaled down to it; 0: never. */
+}
+
+export interface StepOptions extends GradientOptions {
+  /** Total norm to which larger gradients are scaled down; 0 = never. */
   readonly clipGradNorm?: number;
 }
 
-/** The stream of drop path and dropout of an iteration: a resumed run draws the same without any state to restore. */
+/** Random numbers of an iteration. They depend on nothing else, so a resumed run draws the same ones. */
 export function stepRng(seed: number, iteration: number): Rng {
   return Rng.forName(seed, `step ${iteration}`);
 }
 
 /**
- * Computes the loss of a batch and sets the gradient of every trainable parameter; weights stay as they are. `rng` draws
- * drop path and dropout. The event loop lives meanwhile on an engine that works ahead. Throws NonFiniteError where the
- * loss or a gradient is not finite; what gradients there are then are left for a look at them.
+ * Computes the loss of a batch and sets the gradient of every trainable parameter; the weights stay as they are. On the
+ * lazy engine this does not block the event loop. Throws NonFiniteError if the loss or a gradient is not finite; the
+ * gradients computed so far are then kept for inspection.
  */
 export async function computeGradients(
-  model: Detector,
-  criterion: SetCriterion,
+  { model, criterion }: ModelAndLoss,
   batch: Batch,
-  rng: Rng,
-  { microBatchSize = batch.shape[0] }: StepOptions = {},
+  { rng = new Rng(0), microBatchSize = batch.shape[0] }: GradientOptions = {},
 ): Promise<StepLosses> {
-  const parameters = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+  const parameters = trainableParameters(model);
   zeroGradients(parameters);
-  const targets = targetsOf(batch);
+  const step = { model, criterion, batch, targets: targetsOf(batch), rng, parameters };
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
-  for (const part of partsOf(batch.shape[0], microBatchSize)) {
-    const losses = await addGradients(model, criterion, batch, part, targets, rng, parameters);
-    // Read part by part: what is bad is found where it came from, and the memory of each part is given back.
-    gradNorm = await checkGradients(parameters, { ...losses, part, clips: clipsOf(batch, part).clips });
+  for (const microBatch of microBatches(batch.shape[0], microBatchSize)) {
+    const losses = await addGradients(step, microBatch);
+    // Checked for each micro-batch, so that the error names its clips and its memory is released before the next one.
+    gradNorm = await checkGradients(parameters, { ...losses, microBatch, clips: clipsOf(batch, microBatch) });
     for (const [name, term] of losses.terms) terms.set(name, (terms.get(name) ?? 0) + term);
     total += losses.total;
   }
   return { terms, total, gradNorm };
 }
 
-/** The whole step: gradients, clipping, the optimizer's update, and the end of all work on the engine. */
+/**
+ * Does a whole step: gradients, clipping, the optimizer's update. Resolves when the engine has done all of it. Throws
+ * NonFiniteError, before the update, if the loss or a gradient is not finite.
+ */
 export async function trainStep(
-  { model, criterion, optimizer }: { model: Detector; criterion: SetCriterion; optimizer: Optimizer },
+  { optimizer, ...model }: ModelAndLoss & { readonly optimizer: Optimizer },
   batch: Batch,
-  rng: Rng,
-  options: StepOptions = {},
+  { clipGradNorm = 0, ...options }: StepOptions = {},
 ): Promise<StepLosses> {
-  const { clipGradNorm = 0 } = options;
   try {
-    const losses = await computeGradients(model, criterion, batch, rng, options);
+    const losses = await computeGradients(model, batch, options);
     optimizer.step(clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {});
+    // Releases the gradients before `sync` runs the update, so that it need not keep them.
     optimizer.zeroGrad();
     await sync();
     return losses;
@@ -84,46 +95,34 @@ export async function trainStep(
 
 type NamedParameters = readonly (readonly [name: string, parameter: Parameter])[];
 
-/** Adds the gradients of a part's share of the batch's loss to those that the parameters have. */
+/** Data that all micro-batches of a step share. */
+interface Step extends ModelAndLoss {
+  readonly batch: Batch;
+  /** Targets of all clips of the batch: the loss is normalised by their number. */
+  readonly targets: readonly Target[];
+  readonly rng: Rng;
+  readonly parameters: NamedParameters;
+}
+
+/** Adds the gradients of a micro-batch's share of the loss to those of the parameters. */
 async function addGradients(
-  model: Detector,
-  criterion: SetCriterion,
-  batch: Batch,
-  part: MicroBatch,
-  batchTargets: readonly Target[],
-  rng: Rng,
-  parameters: NamedParameters,
+  { model, criterion, batch, targets, rng, parameters }: Step,
+  microBatch: MicroBatch,
 ): Promise<{ terms: Map<string, number>; total: number }> {
-  const { video, shape, whwh, clips } = clipsOf(batch, part);
-  // The same stream for every part, each of which takes its own clips' numbers.
+  const { video, shape, whwh } = sliceBatch(batch, microBatch);
+  // Every micro-batch starts from the same state and takes the numbers of its own clips.
   const stream = Rng.fromState(rng.getState());
-  const masks: MaskSource = { uniform: () => stream.uniform(), microBatch: part };
-  const tape = new Tape(() =>
-    criterion.gather(model.forward(tf.tensor(video, [...shape]), tf.tensor2d(whwh, [part.count, 4]), masks)),
-  );
+  const masks: MaskSource = { uniform: () => stream.uniform(), microBatch };
+  const tape = new Tape(() => {
+    const size = tf.tensor2d(whwh, [microBatch.count, 4]);
+    return criterion.gather(model.forward(tf.tensor(video, [...shape]), size, masks));
+  });
   try {
-    const { value } = tape;
-    const predictions = (await value.data()) as Float32Array;
-    const targets = batchTargets.slice(part.first, part.first + part.count);
-    const { terms, total, notFinite, gradient } = criterion.evaluate(
-      predictions,
-      value.shape,
-      targets,
-      batchTargets,
-    );
-    if (!Number.isFinite(total)) {
-      const blamed = notFinite.length > 0 ? notFinite.map((b) => clips[b]) : clips;
-      throw new NonFiniteError({
-        what: 'loss',
-        part,
-        terms,
-        total,
-        parameters: [],
-        numParameters: parameters.length,
-        clips: blamed.filter((clip) => clip !== undefined),
-      });
-    }
-    const dy = tf.tensor(gradient, value.shape);
+    const predictions = (await tape.value.data()) as Float32Array;
+    const own = targets.slice(microBatch.first, microBatch.first + microBatch.count);
+    const losses = criterion.evaluate(predictions, tape.value.shape, own, targets);
+    checkLoss(losses, microBatch, { batch, numParameters: parameters.length });
+    const dy = tf.tensor(losses.gradient, tape.value.shape);
     const grads = tape.backward(
       dy,
       parameters.map(([, parameter]) => parameter.value),
@@ -131,32 +130,45 @@ async function addGradients(
     );
     dy.dispose();
     for (const [i, [, parameter]] of parameters.entries()) parameter.grad = grads[i];
-    return { terms, total };
+    return losses;
   } finally {
     tape.dispose();
   }
 }
 
-/** The total norm of the gradients. Throws NonFiniteError, which tells `facts`, where one is not finite. */
+/** Throws NonFiniteError if the loss is not finite. */
+function checkLoss(
+  { terms, total, notFinite }: ReturnType<SetCriterion['evaluate']>,
+  microBatch: MicroBatch,
+  { batch, numParameters }: { readonly batch: Batch; readonly numParameters: number },
+): void {
+  if (Number.isFinite(total)) return;
+  const all = clipsOf(batch, microBatch);
+  const blamed = notFinite.length > 0 ? notFinite.map((b) => all[b]) : all;
+  const clips = blamed.filter((clip) => clip !== undefined);
+  throw new NonFiniteError({ what: 'loss', microBatch, terms, total, parameters: [], numParameters, clips });
+}
+
+/** Returns the total norm of the gradients. Throws NonFiniteError, with `metadata`, if one is not finite. */
 async function checkGradients(
   parameters: NamedParameters,
-  facts: Pick<NonFiniteError['facts'], 'part' | 'terms' | 'total' | 'clips'>,
+  metadata: Pick<NonFinite, 'microBatch' | 'terms' | 'total' | 'clips'>,
 ): Promise<number> {
   const withGradient = parameters.flatMap(([name, { grad }]) => (grad ? [{ name, grad }] : []));
-  // Apart from the backward pass, so that clips of another size find the same graph.
+  // Separate from the backward pass, so that clips of another size use the same graph.
   graphBreak('optimizer');
-  const sizes = await norms(withGradient.map(({ grad }) => grad));
-  const bad = withGradient.filter((_, i) => !Number.isFinite(sizes[i]));
+  const norms = await gradNorms(withGradient.map(({ grad }) => grad));
+  const bad = withGradient.filter((_, i) => !Number.isFinite(norms[i]));
   if (bad.length > 0) {
     const names = bad.map(({ name }) => name);
-    throw new NonFiniteError({
-      what: 'gradients',
-      ...facts,
-      parameters: names,
-      numParameters: withGradient.length,
-    });
+    const numParameters = withGradient.length;
+    throw new NonFiniteError({ what: 'gradients', ...metadata, parameters: names, numParameters });
   }
-  return totalNorm(sizes);
+  return totalNorm(norms);
+}
+
+function trainableParameters(model: Detector): NamedParameters {
+  return [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
 }
 
 function zeroGradients(parameters: NamedParameters): void {
@@ -164,6 +176,10 @@ function zeroGradients(parameters: NamedParameters): void {
     parameter.grad?.dispose();
     parameter.grad = null;
   }
+}
+
+function clipsOf({ clips }: Batch, { first, count }: MicroBatch): Batch['clips'] {
+  return clips.slice(first, first + count);
 }
 
 function targetsOf({ boxes, labels, whwh }: Batch): Target[] {

@@ -42,10 +42,6 @@ export async function train(loaded: LoadedConfig, options: TrainOptions = {}): P
     makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
     lock = await FolderLock.acquire(OUTPUT_DIR, RUN_LOCK, { wait: (line) => log.warn(line), signal });
     return lock ? await trainLocked(loaded, runLog, options) : NOT_BEGUN;
-  } catch (error) {
-    // The caller reports it; here it is kept with the run.
-    logFailure(log, error);
-    throw error;
   } finally {
     lock?.release();
     signal.removeEventListener('abort', announce);
@@ -80,7 +76,11 @@ async function trainLocked(
     cleared = null;
     return await trainer.run();
   } catch (error) {
-    if (!signal.aborted || error !== signal.reason) throw error;
+    if (!signal.aborted || error !== signal.reason) {
+      // The caller reports it; here it is kept with the run.
+      logFailure(runLog.logger, error);
+      throw error;
+    }
     runLog.logger.warn('stopped before the first step: nothing was trained, and nothing is saved');
     return NOT_BEGUN;
   } finally {

@@ -28,7 +28,7 @@ import { stepRng, trainStep } from './step.js';
 import { openTrainingData, type TrainingData } from './training_data.js';
 import { TrainingState } from './training_state.js';
 
-/** Milliseconds that a run which was told to stop waits for its loader. */
+/** Milliseconds that an aborted run waits for its loader. */
 const CLOSING_MS = 1000;
 
 export interface TrainerOptions extends Partial<RestoreRequest>, HookOptions {
@@ -176,7 +176,11 @@ export class Trainer implements TrainingRun {
     for (const hook of hooks) await hook.beforeStep?.(this, batch);
     const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
     const losses = await guardStep(this, batch, () =>
-      trainStep(state, batch, stepRng(state.seed, state.iteration + 1), { microBatchSize, clipGradNorm }),
+      trainStep(state, batch, {
+        rng: stepRng(state.seed, state.iteration + 1),
+        microBatchSize,
+        clipGradNorm,
+      }),
     );
     const iteration = ++state.iteration;
     if (!losses.skipped) {

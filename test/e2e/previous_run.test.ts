@@ -13,8 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
 import type { EngineRequest } from '../../src/engine/index.js';
@@ -23,6 +22,7 @@ import { readEvaluations } from '../../src/run/evaluations.js';
 import { weightsOfOwnRun } from '../../src/run/run_weights.js';
 import { evaluateCheckpoint } from '../../src/training/evaluate_checkpoint.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
+import { capturedLog } from '../support/captured_log.js';
 import { launch } from '../support/cli.js';
 import { MICRO } from '../support/tiny_config.js';
 
@@ -31,19 +31,7 @@ const ENGINE = {
   device: 'cpu',
 } as const;
 const SETTINGS = `${MICRO} SOLVER.MAX_EPOCH 2 SOLVER.EVAL_PERIOD 1 SOLVER.EVAL_AFTER 0 SOLVER.BASE_LR 1e-3`;
-const OPTIONS: TrainOptions = {
-  ...ENGINE,
-  transfer: false,
-  noHead: false,
-  adjustLr: false,
-  resume: false,
-  seed: null,
-  verbose: false,
-  tensorBoard: false,
-  tensorBoardHistograms: null,
-  skipFinalTest: true,
-  skipValidation: true,
-};
+const OPTIONS: TrainOptions = { ...ENGINE, skipFinalTest: true, skipValidation: true };
 
 const hasNamespaces = spawnSync('unshare', ['-rm', 'true']).status === 0;
 
@@ -51,10 +39,6 @@ let home: string;
 let output: string[];
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'stmixer-previous-'));
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    output.push(String(text));
-    return true;
-  });
   output = [];
   await run('first', '', { skipValidation: false });
 }, 120_000);
@@ -62,7 +46,6 @@ beforeEach(() => {
   output = [];
 });
 afterAll(() => {
-  vi.restoreAllMocks();
   rmSync(home, { recursive: true, force: true });
 });
 
@@ -73,8 +56,10 @@ const load = (folder: string, overrides = '') =>
     `${SETTINGS} OUTPUT_DIR ${at(folder)} ${overrides}`.trim().split(/ +/),
   );
 
+const capture = () => capturedLog((text) => void output.push(text));
+
 function run(folder: string, overrides = '', changes: Partial<TrainOptions> = {}) {
-  return train(load(folder, overrides), { ...OPTIONS, ...changes });
+  return train(load(folder, overrides), { ...OPTIONS, log: capture(), ...changes });
 }
 
 /** A copy of the first run's folder. */
@@ -243,16 +228,10 @@ describe('a run that starts afresh in the folder of another one', () => {
 
   it('is resumed from the checkpoint that it went back to, also if it was killed before it saved anything', async () => {
     const folder = copy('killed-after-going-back');
-    const pointTo = vi.spyOn(Checkpointer.prototype, 'pointTo').mockImplementation(async function (
-      this: Checkpointer,
-      path,
-    ) {
-      pointTo.mockRestore();
-      await this.pointTo(path);
-      process.emit('SIGTERM', 'SIGTERM');
-    });
+    const stopping = new AbortController();
+    const hooks = [{ beforeTraining: () => stopping.abort(new Error('stopping')) }];
     const weights = `MODEL.WEIGHT ${at(folder, 'model_0000002.pth')} SOLVER.MAX_EPOCH 3`;
-    expect(await run(folder, weights)).toMatchObject({ stopped: true });
+    expect(await run(folder, weights, { hooks, signal: stopping.signal })).toMatchObject({ isStopped: true });
     expect(iterationIn(at(folder, 'model_final.pth'))).toBe(4);
     output = [];
     await run(folder, weights, { resume: true });
@@ -324,7 +303,7 @@ describe('weights that are the end of a training', () => {
 
   it('are no error where the same command runs again, but with --no-head they are', async () => {
     const folder = copy('again');
-    expect(await run(folder)).toEqual({ exitCode: 0, stopped: false });
+    expect(await run(folder)).toMatchObject({ isStopped: false });
     await expect(run(folder, '', { noHead: true, skipFinalTest: false })).rejects.toThrow(
       /^--no-head: the training in .*again has done its 4 iterations/,
     );
@@ -374,11 +353,13 @@ describe("a run's own config.yaml", () => {
   it('is what `test` evaluates; other weights are no evaluation of the run', async () => {
     const folder = copy('tested');
     const lines = readEvaluations(at(folder)).length;
-    expect(await evaluateCheckpoint(loadConfig(at(folder, 'config.yaml')), ENGINE)).not.toBeNull();
+    expect(
+      await evaluateCheckpoint(loadConfig(at(folder, 'config.yaml')), { ...ENGINE, log: capture() }),
+    ).not.toBeNull();
     expect(output.join('')).toMatch(/weights: .*tested\/model_best\.pth/);
     const before = readFileSync(at(folder, 'evaluations.jsonl'), 'utf8');
     const other = loadConfig(at(folder, 'config.yaml'), ['MODEL.WEIGHT', at('first', 'model_0000002.pth')]);
-    expect(await evaluateCheckpoint(other, ENGINE)).not.toBeNull();
+    expect(await evaluateCheckpoint(other, { ...ENGINE, log: capture() })).not.toBeNull();
     expect(readFileSync(at(folder, 'evaluations.jsonl'), 'utf8')).toBe(before);
     expect(existsSync(at(folder, 'evaluation', 'of_first_model_0000002', 'results.json'))).toBe(true);
     expect(readEvaluations(at(folder))).toHaveLength(lines);
@@ -389,7 +370,7 @@ describe("a run's own config.yaml", () => {
     cpSync('config_files/tiny.yaml', join(folder, 'config.yaml'), { recursive: true });
     const before = readFileSync(join(folder, 'config.yaml'), 'utf8');
     const loaded = loadConfig(join(folder, 'config.yaml'), `${SETTINGS} OUTPUT_DIR ${folder}`.split(' '));
-    await expect(train(loaded, OPTIONS)).rejects.toThrow(
+    await expect(train(loaded, { ...OPTIONS, log: capture() })).rejects.toThrow(
       /by-hand: the run would replace .*config\.yaml by its own/,
     );
     expect(readFileSync(join(folder, 'config.yaml'), 'utf8')).toBe(before);
@@ -403,7 +384,7 @@ describe("a run's own config.yaml", () => {
       'SOLVER.MAX_EPOCH',
       '3',
     ]);
-    await train(own, { ...OPTIONS, resume: true });
+    await train(own, { ...OPTIONS, log: capture(), resume: true });
     expect(loadConfig(at('own', 'config.yaml')).config.SOLVER.MAX_EPOCH).toBe(3);
   });
 });
@@ -418,9 +399,10 @@ it('a folder in the place of a file that the run writes is refused before anythi
 });
 
 it('a run that is stopped before its first step says that nothing was saved', async () => {
-  const running = run('early');
-  process.emit('SIGTERM');
-  expect(await running).toMatchObject({ exitCode: 143, stopped: true });
+  const stopping = new AbortController();
+  const running = run('early', '', { signal: stopping.signal });
+  stopping.abort(new Error('stopping'));
+  expect(await running).toMatchObject({ isStopped: true });
   expect(output.join('')).toContain(
     'stopped before the first step: nothing was trained, and nothing is saved',
   );

@@ -19,9 +19,9 @@ import { isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
-import { RunLog } from '../../src/run/log.js';
 import type { Hook, StepReport } from '../../src/training/hook.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
+import { capturedLog } from '../support/captured_log.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
@@ -40,16 +40,10 @@ let reports: StepReport[] = [];
 let printed = '';
 let whole: { losses: unknown[]; final: unknown; evaluations: unknown };
 
-/** A log whose readable lines are added to `printed`. */
-function printingLog(): RunLog {
-  return new RunLog({
-    console: {
-      write(text) {
-        printed += text;
-      },
-    },
+const printingLog = () =>
+  capturedLog((text) => {
+    printed += text;
   });
-}
 
 /** Trains in this process, and is told to stop during step `stop`. Returns whether it reached its end. */
 async function run(

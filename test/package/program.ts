@@ -42,8 +42,8 @@ function randomBatch(size: number): Batch {
 const batch = randomBatch(64);
 const losses: number[] = [];
 for (let step = 0; step < 3; step++) {
-  const { total } = await computeGradients(model, criterion, batch, rng);
-  optimizer.step(null);
+  const { total } = await computeGradients({ model, criterion }, batch, { rng });
+  optimizer.step();
   scheduler.step();
   losses.push(total);
 }

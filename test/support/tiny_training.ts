@@ -54,7 +54,7 @@ export class TinyTraining {
     const iteration = ++this.state.iteration;
     const clip = noise(iteration, height, width, DATA.NUM_FRAMES, MODEL.STM.ACTION_CLASSES);
     const rng = Rng.forName(SEED, `step ${iteration}`);
-    const losses = await trainStep(this.state, clip, rng);
+    const losses = await trainStep(this.state, clip, { rng });
     this.state.scheduler.step();
     return losses;
   }

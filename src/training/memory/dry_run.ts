@@ -54,7 +54,7 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
     const step = async (clips: number, size: Size) => {
       const state = { model, optimizer, criterion: new SetCriterion(cfg.MODEL.STM) };
       const options = { clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH, clipGradNorm: cfg.SOLVER.CLIP_GRAD_NORM };
-      await trainStep(state, blankBatch(cfg, clips, size), stepRng(0, 0), options);
+      await trainStep(state, blankBatch(cfg, clips, size), { rng: stepRng(0, 0), ...options });
     };
     // The first step makes the optimizer's state, which exists during every other step.
     await step(1, SMALLEST);

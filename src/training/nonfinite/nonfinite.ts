@@ -1,38 +1,39 @@
-/** @file A loss or gradients that are not finite: the facts of one step, and the error that tells them. */
+/** @file A step whose loss or gradients are not finite: its description and its error. */
 import type { ClipInfo } from '../../data/clip/clip.js';
 import { UserError } from '../../errors.js';
 import type { MicroBatch } from '../../model/dropout.js';
 import { firstNames } from '../../util/text.js';
 
-/** What was not finite in a step. */
+/** Description of a step whose loss or gradients are not finite. */
 export interface NonFinite {
   readonly what: 'loss' | 'gradients';
-  /** The clips that it was computed from, and which of the batch they were. */
-  readonly part: MicroBatch;
-  /** The loss terms of these clips, and their mean. */
+  /** Micro-batch in which it happened. */
+  readonly microBatch: MicroBatch;
+  /** Loss terms of these clips, and their mean. */
   readonly terms: ReadonlyMap<string, number>;
   readonly total: number;
-  /** The parameters whose gradients were not finite, and how many have one; none where it was the loss. */
+  /** Parameters whose gradients are not finite; empty if the loss is not. */
   readonly parameters: readonly string[];
+  /** Number of parameters with a gradient. */
   readonly numParameters: number;
-  /** The clips that are to blame, as far as that can be told. */
+  /** Clips that caused it, or all of the micro-batch if that is not known. */
   readonly clips: readonly ClipInfo[];
 }
 
-/** A step that did not change the weights, because its loss or gradients were not finite: exit code 1. */
+/** A step that changed no weight because its loss or gradients are not finite: exit code 1. */
 export class NonFiniteError extends UserError {
   constructor(
-    readonly facts: NonFinite,
-    message = `${describeNonFinite(facts)}. The weights were not changed by this step.`,
+    readonly details: NonFinite,
+    message = `${describeNonFinite(details)}. The weights were not changed by this step.`,
   ) {
     super(message);
   }
 }
 
-/** Parameters that are named; where many are bad, the first tell what the others would. */
+/** Maximum number of parameters that a message names. */
 const MAX_NAMES = 5;
 
-/** One sentence, without its full stop. */
+/** Describes the step in one sentence without a full stop. */
 export function describeNonFinite({
   what,
   terms,

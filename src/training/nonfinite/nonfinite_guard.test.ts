@@ -66,7 +66,9 @@ async function run({ bad, iterations, outputDir = temporaryFolder(), changes = {
   const train = async () => {
     for (let n = 1; n <= iterations; n++) {
       const batch = batchOf(n, bad);
-      await guardStep(guarded, batch, () => trainStep(state, batch, stepRng(3, n), { microBatchSize: 1 }));
+      await guardStep(guarded, batch, () =>
+        trainStep(state, batch, { rng: stepRng(3, n), microBatchSize: 1 }),
+      );
       state.iteration++;
       steps.push(contents(state));
     }
@@ -219,7 +221,7 @@ it('keeps the newest three batches', async () => {
   ]);
   const { batch, ...facts } = readBatch(join(outputDir, 'nonfinite_0000005.pth'));
   expect(batch).toEqual(batchOf(5, [5]));
-  expect(facts).toMatchObject({ iteration: 5, seed: 3, clipsAtOnce: 1, first: 1, parameters: [] });
+  expect(facts).toMatchObject({ iteration: 5, seed: 3, microBatchSize: 1, first: 1, parameters: [] });
   expect(facts.terms.get('loss_ce')).toBeNaN();
 });
 

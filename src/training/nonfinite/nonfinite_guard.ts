@@ -1,4 +1,4 @@
-/** @file What a run does about a loss or gradients that are not finite: SOLVER.ON_NONFINITE. */
+/** @file Handles steps whose loss or gradients are not finite, as SOLVER.ON_NONFINITE says. */
 import type { Batch } from '../../data/loading/collate.js';
 import type { Logger } from '../../run/log.js';
 import type { GuardedLosses, TrainingRun } from '../hook.js';
@@ -6,7 +6,7 @@ import type { StepLosses } from '../step.js';
 import { describeNonFinite, type NonFinite, NonFiniteError } from './nonfinite.js';
 import { saveBatch } from './saved_batch.js';
 
-/** What the guard needs of a run. */
+/** Members of a run that the guard uses. */
 export type GuardedRun = Pick<TrainingRun, 'cfg' | 'log' | 'state' | 'save'>;
 
 /**
@@ -28,34 +28,34 @@ export async function guardStep(
   }
 }
 
-async function handle({ facts }: NonFiniteError, run: GuardedRun, batch: Batch): Promise<GuardedLosses> {
+async function handle({ details }: NonFiniteError, run: GuardedRun, batch: Batch): Promise<GuardedLosses> {
   const { cfg, log, state } = run;
   const { ON_NONFINITE, NONFINITE_LIMIT } = cfg.SOLVER;
   const iteration = state.iteration + 1;
-  const what = `iteration ${iteration}: ${describeNonFinite(facts)}`;
-  const file = await attempt(log, 'the batch', () => saveBatchOf(run, facts, batch));
+  const what = `iteration ${iteration}: ${describeNonFinite(details)}`;
+  const file = await attempt(log, 'the batch', () => saveBatchOf(run, details, batch));
   const inARow = state.nonFiniteInARow + 1;
   if (ON_NONFINITE === 'skip' && inARow < NONFINITE_LIMIT) {
     state.nonFiniteInARow = inARow;
     const saved = file === null ? '' : `; the batch is in ${file}`;
     log.warn(
-      { skipped: skippedFields(facts) },
+      { skipped: skippedFields(details) },
       `${what}. Skipped: the weights stay as they were (${inARow} in a row, ${NONFINITE_LIMIT} end the run)${saved}`,
     );
-    return { terms: facts.terms, total: Number.NaN, gradNorm: Number.NaN, skipped: facts };
+    return { terms: details.terms, total: Number.NaN, gradNorm: Number.NaN, skipped: details };
   }
   const checkpoint = await attempt(log, 'the state before it', () => run.save());
-  throw new NonFiniteError(facts, message(what, ON_NONFINITE === 'skip' ? inARow : 0, checkpoint, file));
+  throw new NonFiniteError(details, message(what, ON_NONFINITE === 'skip' ? inARow : 0, checkpoint, file));
 }
 
-function saveBatchOf({ cfg, state }: GuardedRun, facts: NonFinite, batch: Batch): Promise<string> {
-  const { terms, parameters, part } = facts;
+function saveBatchOf({ cfg, state }: GuardedRun, details: NonFinite, batch: Batch): Promise<string> {
+  const { terms, parameters, microBatch } = details;
   return saveBatch(cfg.OUTPUT_DIR, {
     batch,
     iteration: state.iteration + 1,
     seed: state.seed,
-    clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH,
-    first: part.first,
+    microBatchSize: cfg.SOLVER.VIDEOS_PER_BATCH,
+    first: microBatch.first,
     terms,
     parameters,
   });
@@ -71,7 +71,7 @@ async function attempt(log: Logger, what: string, save: () => Promise<string>): 
   }
 }
 
-/** The facts as they stand in metrics.jsonl and log.jsonl, where JSON has no number for what is not finite. */
+/** The details as they stand in metrics.jsonl and log.jsonl, where JSON has no number for what is not finite. */
 export function skippedFields({ what, terms, parameters, clips }: NonFinite) {
   return {
     not_finite: what,

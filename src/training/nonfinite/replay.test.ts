@@ -13,10 +13,11 @@ import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
 import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
-import type { LineLog } from '../../run/log.js';
+import type { Log } from '../../util/log.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { type ReplayRequest, replay, replayStep } from './replay.js';
+import { formatReplay } from './replay_table.js';
 import { readBatch, type SavedBatch, saveBatch } from './saved_batch.js';
 
 const CHANGES = { 'ViT.DROP_PATH_RATE': 0.4, 'MODEL.STM.DROPOUT': 0.3 };
@@ -33,20 +34,21 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
   state.iteration = atIteration - 1;
   await saveCheckpoint(folder, `model_${String(atIteration - 1).padStart(7, '0')}`, state.checkpoint());
   const options = { microBatchSize: 2 };
-  const losses = await computeGradients(model, criterion, batch, stepRng(SEED, ITERATION), options).catch(
-    (error) => {
-      if (error instanceof NonFiniteError) return error.facts;
-      throw error;
-    },
-  );
+  const losses = await computeGradients({ model, criterion }, batch, {
+    rng: stepRng(SEED, ITERATION),
+    ...options,
+  }).catch((error) => {
+    if (error instanceof NonFiniteError) return error.details;
+    throw error;
+  });
   const saved: SavedBatch = {
     batch,
     iteration: ITERATION,
     seed: SEED,
-    clipsAtOnce: 2,
-    first: 'part' in losses ? losses.part.first : 0,
+    microBatchSize: 2,
+    first: 'microBatch' in losses ? losses.microBatch.first : 0,
     terms: losses.terms,
-    parameters: 'part' in losses ? losses.parameters : [],
+    parameters: 'microBatch' in losses ? losses.parameters : [],
   };
   return { state, losses, file: await saveBatch(folder, saved), folder };
 }
@@ -54,9 +56,10 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
 /** Runs the command's function; what it says, line by line. */
 async function say(cfg: Config, file: string, flags: Pick<ReplayRequest, 'allowPartial'> = {}) {
   const [lines, warnings]: string[][] = [[], []];
-  const log: LineLog = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
-  const code = await replay(cfg, file, { engine: ENGINE, device: 'cpu', ...flags }, log);
-  return { code, text: lines.join('\n'), warnings };
+  const log: Log = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
+  const { saved, result } = await replay(cfg, file, { engine: ENGINE, device: 'cpu', ...flags }, log);
+  lines.push(formatReplay(result, saved));
+  return { allFinite: result.nonFinite === null, text: lines.join('\n'), warnings };
 }
 
 const config = (changes: Record<string, unknown> = {}) =>
@@ -69,8 +72,8 @@ it('repeats a finite step to the last bit, from the file alone, and writes nothi
   const other = makeState(cfg, 99);
   onTestFinished(() => disposeState(other));
   const before = tf.memory().numTensors;
-  const { code, text, warnings } = await say(cfg, file);
-  expect({ code, warnings }).toEqual({ code: 0, warnings: [] });
+  const { allFinite, text, warnings } = await say(cfg, file);
+  expect({ allFinite, warnings }).toEqual({ allFinite: true, warnings: [] });
   expect(text).toContain(join(folder, 'model_0000007.pth'));
   expect(text).toMatch(/loss +then +now\nloss_bce +(\S+) +\1\nloss_ce +(\S+) +\2\n/);
   expect(text).toMatch(/gradients of group +norm +largest\n\w+ +\d/);
@@ -93,8 +96,8 @@ it('repeats what was not finite, and names the first part of the network', async
   const batch = noiseBatch(cfg, [2, 1, 1]);
   batch.video[batch.video.length - 5] = Number.NaN;
   const { losses, file, state } = await interrupted(cfg, batch);
-  const { code, text } = await say(cfg, file);
-  expect(code).toBe(1);
+  const { allFinite, text } = await say(cfg, file);
+  expect(allFinite).toBe(false);
   expect(text).toMatch(/loss_bce +NaN +NaN/);
   expect(text).toMatch(
     /the loss is not finite \(loss_bce = NaN, .*\) for video2 at second 902 \(clips 3 to 3 of 3\)\./,
@@ -111,7 +114,7 @@ it('repeats what was not finite, and names the first part of the network', async
       ['spatial', 'temporal', 'logits', 'boxes', 'actions'].map((name) => `decoder stage ${s}, ${name}`),
     ),
   ]);
-  expect(outputs.every(({ largest }) => Number.isNaN(largest))).toBe(true);
+  expect(outputs.every(({ maxAbs }) => Number.isNaN(maxAbs))).toBe(true);
 });
 
 it('finds weights that overflow, and gradients that do', async () => {
@@ -127,17 +130,17 @@ it('finds weights that overflow, and gradients that do', async () => {
   const neck = await replayStep(state, saved);
   expect(neck.nonFinite?.what).toBe('loss');
   expect(neck.groups).toEqual([]);
-  expect(neck.outputs.find(({ largest }) => !Number.isFinite(largest))?.name).toBe('neck, level 3');
+  expect(neck.outputs.find(({ maxAbs }) => !Number.isFinite(maxAbs))?.name).toBe('neck, level 3');
   scale('lateral_convs.3.3.weight', 1e-39);
 
   state.criterion.weights.loss_bce = 3e38;
   scale('1.fc_action.weight', 100);
   const late = await replayStep(state, saved);
   expect(late.nonFinite?.what).toBe('gradients');
-  expect(late.groups.some(({ norm, largest }) => !Number.isFinite(norm) && !Number.isFinite(largest))).toBe(
+  expect(late.groups.some(({ norm, maxAbs }) => !Number.isFinite(norm) && !Number.isFinite(maxAbs))).toBe(
     true,
   );
-  expect(late.outputs.every(({ largest }) => Number.isFinite(largest))).toBe(true);
+  expect(late.outputs.every(({ maxAbs }) => Number.isFinite(maxAbs))).toBe(true);
 });
 
 it('says which weights it takes where those of the step are not there', async () => {

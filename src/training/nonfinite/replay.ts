@@ -1,96 +1,93 @@
-/** @file `stmixer train --replay`: the step of a saved batch once more, with a look at what is not finite, and no update. */
+/** @file Repeating the step of a saved batch, without its update, to find the values that are not finite. */
 import { existsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { checkpointName } from '../../checkpoint/checkpoint_names.js';
 import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import { iterationIn } from '../../checkpoint/run_checkpoints.js';
 import type { Config } from '../../config/index.js';
+import type { Batch } from '../../data/loading/collate.js';
 import { type EngineRequest, selectEngine } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
+import type { MaskSource } from '../../model/dropout.js';
 import { noGrad } from '../../nn/tape.js';
-import type { LineLog } from '../../run/log.js';
 import type { Optimizer } from '../../solver/index.js';
-import { largest, norms, totalNorm } from '../grad_norm.js';
-import { clipsOf, partsOf } from '../micro_batch.js';
+import type { Log } from '../../util/log.js';
+import { gradNorms, maxAbs, totalNorm } from '../grad_norm.js';
+import { microBatches, sliceBatch } from '../micro_batch.js';
 import { type RestoreRequest, restoreState } from '../restore/restore.js';
 import { computeGradients, stepRng } from '../step.js';
 import { TrainingState } from '../training_state.js';
 import { type NonFinite, NonFiniteError } from './nonfinite.js';
-import { formatReplay } from './replay_table.js';
 import { readBatch, type SavedBatch } from './saved_batch.js';
 
-/** A part of the network in the order in which it is computed. */
-export interface PartOutput {
+/** Output of a piece of the network, in the order of computation. */
+export interface ModuleOutput {
   readonly name: string;
-  /** The largest |x| of its output; not finite where an element is not. */
-  readonly largest: number;
+  /** Largest absolute value; not finite if an element is not. */
+  readonly maxAbs: number;
 }
 
 export interface GroupGradients {
   readonly name: string;
-  /** L2 norm and largest |g| of the gradients of the group; not finite where an element is not. */
+  /** L2 norm and largest absolute value of the group's gradients; not finite if an element is not. */
   readonly norm: number;
-  readonly largest: number;
+  readonly maxAbs: number;
 }
 
-/** Flags of the command line. */
 export type ReplayRequest = EngineRequest & Pick<RestoreRequest, 'allowPartial'>;
 
-/** What the step of a batch does. */
+/** Outcome of the repeated step of a saved batch. */
 export interface Replay {
-  /** Of the whole batch, or where something is not finite, of the clips that were computed then. */
+  /** Loss terms and their mean, of the whole batch or, if a value is not finite, of the micro-batch that has it. */
   readonly terms: ReadonlyMap<string, number>;
   readonly total: number;
-  /** Null where all is finite. */
+  /** Null if all values are finite. */
   readonly nonFinite: NonFinite | null;
-  readonly outputs: readonly PartOutput[];
-  /** None where the loss is not finite, for then they are not computed. */
+  readonly outputs: readonly ModuleOutput[];
+  /** Empty if the loss is not finite, because the gradients are then not computed. */
   readonly groups: readonly GroupGradients[];
 }
 
 /**
- * Prints what the step of a saved batch does with the weights that it was saved with, or the nearest there are. Changes
- * nothing and writes nothing. Returns the exit code: 0 where all is finite.
+ * Repeats the step of a saved batch with the weights from before it, or the closest ones that exist. Changes and writes
+ * nothing. Logs which engine and weights are used. Throws ConfigError and CheckpointError.
  */
 export async function replay(
   cfg: Config,
   file: string,
   request: ReplayRequest,
-  log: LineLog,
-): Promise<number> {
+  log: Log,
+): Promise<{ readonly saved: SavedBatch; readonly result: Replay }> {
   const saved = readBatch(file);
   checkFits(cfg, saved, file);
   const engine = await selectEngine({ ...request, threads: cfg.ENGINE.THREADS });
   log.info(`engine: ${engine.description}`);
   const state = TrainingState.build(cfg);
-  loadWeights(state, cfg, saved, { ...request, log });
-  const result = await replayStep(state, saved);
-  log.info(formatReplay(result, saved));
-  return result.nonFinite === null ? 0 : 1;
+  loadWeights(state, cfg, saved, { allowPartial: request.allowPartial, log });
+  return { saved, result: await replayStep(state, saved) };
 }
 
-/** The step of a batch without its update; the gradients are gone afterwards. */
+/** Repeats the step of a batch without its update, and releases the gradients. */
 export async function replayStep(
   { model, criterion, optimizer }: Pick<TrainingState, 'model' | 'criterion' | 'optimizer'>,
   saved: SavedBatch,
 ): Promise<Replay> {
-  const { batch, seed, iteration, clipsAtOnce } = saved;
+  const { batch, seed, iteration, microBatchSize } = saved;
   model.train();
   let nonFinite: NonFinite | null = null;
   let losses: Pick<Replay, 'terms' | 'total'>;
   try {
-    losses = await computeGradients(model, criterion, batch, stepRng(seed, iteration), {
-      microBatchSize: clipsAtOnce,
-    });
+    const options = { rng: stepRng(seed, iteration), microBatchSize };
+    losses = await computeGradients({ model, criterion }, batch, options);
   } catch (error) {
     if (!(error instanceof NonFiniteError)) throw error;
-    nonFinite = error.facts;
-    losses = error.facts;
+    nonFinite = error.details;
+    losses = error.details;
   }
   const groups = nonFinite?.what === 'loss' ? [] : await groupGradients(optimizer);
   optimizer.zeroGrad();
-  const outputs = await partOutputs(model, saved, nonFinite);
+  const outputs = await moduleOutputs(model, saved, nonFinite);
   return { terms: losses.terms, total: losses.total, nonFinite, outputs, groups };
 }
 
@@ -98,76 +95,76 @@ async function groupGradients({ paramGroups }: Optimizer): Promise<GroupGradient
   const groups: GroupGradients[] = [];
   for (const { name, params } of paramGroups) {
     const grads = params.flatMap(({ parameter }) => parameter.grad ?? []);
-    const most = await largest(grads);
-    groups.push({ name, norm: totalNorm(await norms(grads)), largest: extreme(most) });
+    const norm = totalNorm(await gradNorms(grads));
+    groups.push({ name, norm, maxAbs: maxOf(await maxAbs(grads)) });
   }
   return groups;
 }
 
-/** The largest of non-negative numbers, NaN where one is. */
-function extreme(values: Iterable<number>): number {
+/** Returns the maximum of non-negative numbers, or NaN if one of them is NaN. */
+function maxOf(values: Iterable<number>): number {
   return Math.max(0, ...values);
 }
 
-/** What the parts of the network make of the clips that went wrong, or of the whole batch where none did. */
-async function partOutputs(
+/** Measures the network's outputs for the micro-batch that failed, or for the whole batch if none did. */
+async function moduleOutputs(
   model: Detector,
   saved: SavedBatch,
   nonFinite: NonFinite | null,
-): Promise<PartOutput[]> {
-  const { batch, seed, iteration, clipsAtOnce } = saved;
-  const parts = nonFinite ? [nonFinite.part] : partsOf(batch.shape[0], clipsAtOnce);
+): Promise<ModuleOutput[]> {
+  const { batch, seed, iteration, microBatchSize } = saved;
+  const failed = nonFinite ? [nonFinite.microBatch] : microBatches(batch.shape[0], microBatchSize);
   const outputs = new Map<string, number>();
-  for (const part of parts) {
-    const { video, shape, whwh } = clipsOf(batch, part);
+  for (const microBatch of failed) {
     const stream = stepRng(seed, iteration);
-    const masks = { uniform: () => stream.uniform(), microBatch: part };
-    const made = tf.tidy(() =>
-      noGrad(() => {
-        const input = tf.tensor(video, [...shape]);
-        const { backbone, maps } = model.features(input, masks);
-        const stages = model.stm_head.forward(maps, tf.tensor2d(whwh, [part.count, 4]), masks);
-        return {
-          video: input,
-          backbone,
-          ...Object.fromEntries(maps.map((map, level) => [`neck, level ${level}`, map])),
-          ...Object.fromEntries(
-            stages.flatMap(({ spatial, temporal, logits, boxes, actions }, s) =>
-              Object.entries({ spatial, temporal, logits, boxes, actions }).map(([name, x]) => [
-                `decoder stage ${s}, ${name}`,
-                x,
-              ]),
-            ),
-          ),
-        } as Record<string, tf.Tensor>;
-      }),
-    );
-    const sizes = await largest(Object.values(made));
-    tf.dispose(made);
-    for (const [i, name] of Object.keys(made).entries())
-      outputs.set(name, extreme([outputs.get(name) ?? 0, sizes[i]]));
+    const masks = { uniform: () => stream.uniform(), microBatch };
+    const tensors = tf.tidy(() => noGrad(() => forward(model, sliceBatch(batch, microBatch), masks)));
+    const maxima = await maxAbs(Object.values(tensors));
+    tf.dispose(tensors);
+    for (const [i, name] of Object.keys(tensors).entries())
+      outputs.set(name, maxOf([outputs.get(name) ?? 0, maxima[i]]));
   }
-  return Array.from(outputs, ([name, size]) => ({ name, largest: size }));
+  return Array.from(outputs, ([name, value]) => ({ name, maxAbs: value }));
 }
 
-/** Weights of the checkpoint before the batch's iteration where there is one, else those that training would start from. */
+/** Runs the network and returns the output of each of its pieces by name. */
+function forward(
+  model: Detector,
+  { video, shape, whwh }: Batch,
+  masks: MaskSource,
+): Record<string, tf.Tensor> {
+  const input = tf.tensor(video, [...shape]);
+  const { backbone, maps } = model.features(input, masks);
+  const stages = model.stm_head.forward(maps, tf.tensor2d(whwh, [shape[0], 4]), masks);
+  return {
+    video: input,
+    backbone,
+    ...Object.fromEntries(maps.map((map, level) => [`neck, level ${level}`, map])),
+    ...Object.fromEntries(
+      stages.flatMap(({ spatial, temporal, logits, boxes, actions }, s) =>
+        Object.entries({ spatial, temporal, logits, boxes, actions }).map(([name, x]) => [
+          `decoder stage ${s}, ${name}`,
+          x,
+        ]),
+      ),
+    ),
+  };
+}
+
+/** Loads the checkpoint from before the batch's iteration if there is one, else the weights that training would start from. */
 function loadWeights(
   state: TrainingState,
   cfg: Config,
   { iteration, seed }: SavedBatch,
-  { allowPartial, log }: Pick<ReplayRequest, 'allowPartial'> & { log: LineLog },
+  { allowPartial, log }: Pick<ReplayRequest, 'allowPartial'> & { readonly log: Log },
 ): void {
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
   const exact = checkpointer.pathOf(checkpointName(iteration - 1));
   const request = { transfer: true, noHead: false, adjustLr: false, resume: false, allowPartial, seed };
   const path = existsSync(exact) ? exact : checkpointer.plan({ ...request, weight: cfg.MODEL.WEIGHT })?.path;
   const done = path === undefined ? 0 : iterationIn(path);
-  restoreState(state, {
-    checkpointer,
-    cfg: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path ?? '' } },
-    request,
-    log,
-  });
+  const MODEL = { ...cfg.MODEL, WEIGHT: path ?? '' };
+  restoreState(state, { checkpointer, cfg: { ...cfg, MODEL }, request, log });
   if (done === iteration - 1) return;
   const are = done === null ? 'come from an unknown iteration' : `are those after iteration ${done}`;
   log.warn(

@@ -1,4 +1,4 @@
-/** @file What a replayed step did, as text. */
+/** @file The result of a replayed step as text. */
 
 import { alignColumns } from '../../util/table.js';
 import { significant } from '../../util/text.js';
@@ -6,16 +6,16 @@ import { describeNonFinite } from './nonfinite.js';
 import type { Replay } from './replay.js';
 import type { SavedBatch } from './saved_batch.js';
 
-/** Tables of the loss, the outputs of the network's parts, and the gradients; then what is not finite, and where it begins. */
+/** Formats tables of losses, outputs and gradients, followed by the values that are not finite and the first output that has them. */
 export function formatReplay(
   { terms, total, nonFinite, outputs, groups }: Replay,
   saved: SavedBatch,
 ): string {
-  const { batch, iteration, seed, clipsAtOnce } = saved;
+  const { batch, iteration, seed, microBatchSize } = saved;
   const clips = batch.clips.map(({ videoName, second }) => `${videoName} at second ${second}`);
   const sections = [
     `iteration ${iteration}, seed ${seed}: ${batch.shape[0]} clips of ${batch.shape.slice(1, 4).join('×')}, ` +
-      `${clipsAtOnce} at once${clips.length ? `: ${clips.join('; ')}` : ''}`,
+      `${microBatchSize} at once${clips.length ? `: ${clips.join('; ')}` : ''}`,
     table(
       ['loss', 'then', 'now'],
       [
@@ -25,14 +25,14 @@ export function formatReplay(
     ),
     table(
       ['output of', 'largest'],
-      outputs.map(({ name, largest }) => [name, number(largest)]),
+      outputs.map(({ name, maxAbs }) => [name, number(maxAbs)]),
     ),
   ];
   if (groups.length > 0) {
     sections.push(
       table(
         ['gradients of group', 'norm', 'largest'],
-        groups.map(({ name, norm, largest }) => [name, number(norm), number(largest)]),
+        groups.map(({ name, norm, maxAbs }) => [name, number(norm), number(maxAbs)]),
       ),
     );
   }
@@ -41,15 +41,13 @@ export function formatReplay(
 }
 
 function conclusion(nonFinite: Replay['nonFinite'], outputs: Replay['outputs']): string[] {
-  const first = outputs.find(({ largest }) => !Number.isFinite(largest));
-  if (nonFinite === null) return ['All is finite.'];
-  const { part, parameters } = nonFinite;
-  const of =
-    part.count === part.batchSize
-      ? ''
-      : ` (clips ${part.first + 1} to ${part.first + part.count} of ${part.batchSize})`;
+  const first = outputs.find(({ maxAbs }) => !Number.isFinite(maxAbs));
+  if (nonFinite === null) return ['All values are finite.'];
+  const { microBatch, parameters } = nonFinite;
+  const { first: start, count, batchSize } = microBatch;
+  const range = count === batchSize ? '' : ` (clips ${start + 1} to ${start + count} of ${batchSize})`;
   return [
-    `${describeNonFinite(nonFinite)}${of}.`,
+    `${describeNonFinite(nonFinite)}${range}.`,
     ...(parameters.length > 0
       ? [`Gradients that are not finite:\n${parameters.map((name) => `  ${name}`).join('\n')}`]
       : []),

@@ -1,4 +1,4 @@
-/** @file A batch on the disk, with all that is needed to compute its step again: OUTPUT_DIR/nonfinite_<iteration>.pth. */
+/** @file Saved batches, OUTPUT_DIR/nonfinite_<iteration>.pth: a batch with everything that is needed to repeat its step. */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClipInfo } from '../../data/clip/clip.js';
@@ -10,16 +10,17 @@ import { writePth } from '../../formats/pth/pth_writer.js';
 import { type PyDict, PyFloat, type PyValue } from '../../formats/python/values.js';
 import { isSavedBatch, savedBatchName } from '../../run/run_folder.js';
 
-/** Files that are kept in a folder; a batch may be large, and the latest tell enough. */
-const KEPT = 3;
+/** Number of saved batches that are kept in a folder, newest first. */
+const MAX_FILES = 3;
 
-/** A step's batch, and what the step was. */
+/** A batch and its step. */
 export interface SavedBatch {
   readonly batch: Batch;
   readonly iteration: number;
   readonly seed: number;
-  /** Clips that were computed together, and the first of those that went wrong. */
-  readonly clipsAtOnce: number;
+  /** Clips that were computed together. */
+  readonly microBatchSize: number;
+  /** Index of the first clip of the micro-batch that failed. */
   readonly first: number;
   /** Loss terms of those clips. */
   readonly terms: ReadonlyMap<string, number>;
@@ -29,10 +30,10 @@ export interface SavedBatch {
 
 /**
  * Writes the batch into a folder and removes all but the newest files of this kind there. Returns its path. Throws
- * CheckpointError where the disk refuses.
+ * CheckpointError if the disk refuses.
  */
 export async function saveBatch(folder: string, saved: SavedBatch): Promise<string> {
-  const { batch, iteration, seed, clipsAtOnce, first, terms, parameters } = saved;
+  const { batch, iteration, seed, microBatchSize, first, terms, parameters } = saved;
   const name = savedBatchName(iteration);
   const rows = (arrays: readonly Float32Array[], width: number) =>
     arrays.map((array) => float32Tensor([array.length / width, width], array));
@@ -54,7 +55,7 @@ export async function saveBatch(folder: string, saved: SavedBatch): Promise<stri
     })),
     iteration,
     seed,
-    clips_at_once: clipsAtOnce,
+    clips_at_once: microBatchSize,
     first_clip: first,
     terms: new Map(Array.from(terms, ([term, value]) => [term, new PyFloat(value)])),
     parameters,
@@ -69,7 +70,7 @@ function removeOlder(folder: string, newest: string): void {
     .map((name) => join(folder, name))
     .map((path) => ({ path, written: statSync(path).mtimeMs }))
     .sort((a, b) => b.written - a.written);
-  for (const { path } of others.slice(KEPT - 1)) rmSync(path, { force: true });
+  for (const { path } of others.slice(MAX_FILES - 1)) rmSync(path, { force: true });
 }
 
 /** Reads a file of `saveBatch`. Throws CheckpointError where it is none. */
@@ -111,7 +112,7 @@ export function readBatch(path: string): SavedBatch {
     batch,
     iteration: number('iteration'),
     seed: number('seed'),
-    clipsAtOnce: number('clips_at_once'),
+    microBatchSize: number('clips_at_once'),
     first: number('first_clip'),
     terms: terms as ReadonlyMap<PyValue, PyValue> as ReadonlyMap<string, number>,
     parameters: list('parameters').map(String),
