@@ -53,8 +53,9 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
     const weights = counter.now.bytes;
     const step = async (clips: number, size: Size) => {
       const state = { model, optimizer, criterion: new SetCriterion(cfg.MODEL.STM) };
-      const options = { clipsAtOnce: cfg.SOLVER.VIDEOS_PER_BATCH, clipGradNorm: cfg.SOLVER.CLIP_GRAD_NORM };
-      await trainStep(state, blankBatch(cfg, clips, size), { rng: stepRng(0, 0), ...options });
+      const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
+      const options = { rng: stepRng(0, 0), microBatchSize, clipGradNorm };
+      await trainStep(state, blankBatch(cfg, clips, size), options);
     };
     // The first step makes the optimizer's state, which exists during every other step.
     await step(1, SMALLEST);
