@@ -153,7 +153,7 @@ for (const { name, flops, bytes, inputs, f, backwardWork } of cases) {
       let y: tf.Tensor | undefined;
       const { grads } = backward(() => {
         y = tf.keep(f(...inputs));
-        // A loss whose gradient for y is there already.
+        // A loss whose gradient for y already exists.
         return differentiable(
           [y],
           () => tf.scalar(0),

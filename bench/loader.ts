@@ -120,7 +120,7 @@ async function waits(folder: string, workers: number, seconds: number, blocking:
     await loader.next();
     waited.push(performance.now() - start);
     const end = performance.now() + seconds * 1000;
-    // Some engines block the main thread for the whole step; with others the event loop goes on.
+    // Some engines block the main thread for the whole step; others leave the event loop running.
     if (blocking) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
     else await new Promise((resolve) => setTimeout(resolve, end - performance.now()));
     await new Promise((resolve) => setImmediate(resolve));

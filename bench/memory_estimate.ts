@@ -17,7 +17,7 @@ interface Run {
   name: string;
   config: string;
   overrides: string;
-  /** Whether the constants of the estimate were fitted to it; the other runs only check them. */
+  /** Whether the constants of the estimate were fitted to this run. The other runs only check them. */
   fitted: boolean;
   /** Resident memory of the process before it held weights, and at its peak. */
   processBytes: number;

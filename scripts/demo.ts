@@ -9,8 +9,8 @@ import './typescript_threads.mjs';
 import { openConsoleLog } from '../src/cli/console.js';
 import { ConsoleReporter } from '../src/cli/console_reporter.js';
 import { reportError } from '../src/cli/errors.js';
-import { goOnWithoutOutput, watchOutput } from '../src/cli/output.js';
-import { onceMore, StopSignals } from '../src/cli/process/signals.js';
+import { continueWithoutOutput, watchOutput } from '../src/cli/output.js';
+import { againHint, StopSignals } from '../src/cli/process/signals.js';
 import { type LoadedConfig, loadConfig } from '../src/config/index.js';
 import { detect } from '../src/detect/detect.js';
 import { selectEngine } from '../src/engine/index.js';
@@ -36,7 +36,7 @@ async function demo(args: string[]): Promise<number> {
   if (small) {
     console.log(
       'No fast engine runs here, so this demo trains a tiny model for a few steps in plain JavaScript.\n' +
-        '`npx stmixer train --engine onnx …` says what is missing.\n',
+        '`npx stmixer train --engine onnx …` shows what is missing.\n',
     );
   }
   const file = join(root, 'config_files', small ? 'tiny.yaml' : 'sample.yaml');
@@ -45,9 +45,9 @@ async function demo(args: string[]): Promise<number> {
   const configure = (...more: string[]) =>
     loadConfig(file, [...overrides, 'OUTPUT_DIR', OUTPUT_DIR, ...more]);
 
-  // The short demo starts anew; results of the long one, which takes half an hour, are kept.
+  // The short demo starts over. The long one takes half an hour, so its earlier results are kept.
   if (!long) rmSync(OUTPUT_DIR, { recursive: true, force: true });
-  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
+  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
   const { signal } = stop;
   const { bars, log } = openConsoleLog(false);
   const hooks = bars ? [bars] : [];
@@ -71,7 +71,7 @@ async function demo(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Tests on the training frames: 30 key frames from one camera are too few to learn more. */
+/** Evaluates on the training frames as well: 30 key frames from one camera are too few to do well on others. */
 async function testOnTrainingFrames(
   configure: (...more: string[]) => LoadedConfig,
   weights: string,
@@ -120,7 +120,7 @@ function showTrained(): void {
 }
 
 watchOutput();
-goOnWithoutOutput(`what it makes is in ${OUTPUT_DIR}`);
+continueWithoutOutput(`the results are in ${OUTPUT_DIR}`);
 try {
   process.exitCode = await demo(process.argv.slice(2));
 } catch (error) {

@@ -1,6 +1,6 @@
 /** @file Errors that a user can act on, each with the exit code of the command line. */
 
-/** An error whose message is written for the user; the command line prints it without a stack trace. */
+/** An error with a message for the user. The command line prints it without a stack trace. */
 export class UserError extends Error {
   readonly exitCode: number = 1;
 
@@ -25,8 +25,8 @@ export class CheckpointError extends UserError {
   override readonly exitCode = 4;
 }
 
-/** An engine or device that is not there: exit code 1. */
+/** An engine or device that is not available: exit code 1. */
 export class EngineError extends UserError {}
 
-/** Memory that could not be had while a model was at work: exit code 1. */
+/** Memory that could not be allocated while a model was running: exit code 1. */
 export class OutOfMemoryError extends UserError {}

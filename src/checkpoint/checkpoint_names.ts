@@ -1,11 +1,11 @@
 /** @file The names of a run's checkpoints, which are the official trainer's. */
 
-/** An iteration as it stands in names of files: seven digits, or more if it has more. */
+/** Formats an iteration for names of files, with at least seven digits. */
 export function iterationDigits(iteration: number): string {
   return String(iteration).padStart(7, '0');
 }
 
-/** The name, without folder and extension, of the checkpoint after an iteration. */
+/** Returns the name of the checkpoint after an iteration, without folder and extension. */
 export function checkpointName(iteration: number): string {
   return `model_${iterationDigits(iteration)}`;
 }
@@ -16,13 +16,13 @@ export const FINAL_CHECKPOINT = 'model_final';
 /** The checkpoint with the best evaluation. */
 export const BEST_CHECKPOINT = 'model_best';
 
-/** The checkpoint that is saved by time. Each one replaces the one before. */
+/** The checkpoint that is saved at intervals of time. Each one replaces the previous one. */
 export const LATEST_CHECKPOINT = 'model_latest';
 
 /** The text file that names the checkpoint to continue from. */
 export const LAST_CHECKPOINT = 'last_checkpoint';
 
-/** The beginning of the names of subfolders with runs that were moved aside. */
+/** Prefix of the names of subfolders with runs that were moved aside. */
 export const MOVED_RUN = 'previous_run_';
 
 const NUMBERED = /^model_(\d{7,})\.pth$/;
@@ -34,7 +34,7 @@ export function isCheckpointFile(name: string): boolean {
   return NUMBERED.test(name) || NAMED.includes(name);
 }
 
-/** The iteration in the name of a numbered checkpoint; null for other names. */
+/** Returns the iteration in the name of a numbered checkpoint; null for other names. */
 export function numberIn(name: string): number | null {
   const number = NUMBERED.exec(name)?.[1];
   return number === undefined ? null : Number(number);

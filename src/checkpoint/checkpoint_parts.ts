@@ -1,4 +1,4 @@
-/** @file The parts of a training checkpoint: packed for writing and taken from a file, as the official trainer has them. */
+/** @file Packs the parts of a training checkpoint and takes them from a file, in the form of the official trainer. */
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../formats/host_tensor.js';
 import type { PyValue } from '../formats/python/values.js';
@@ -7,10 +7,10 @@ import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
 import { findStateDict, type ModelShapes } from './weights.js';
 
-/** The only key that the official trainer does not have. It carries the value along unchanged. */
+/** The only key that the official trainer does not have. That trainer keeps its value unchanged. */
 const RUN_KEY = 'stmixer';
 
-/** What a checkpoint holds. */
+/** The content of a checkpoint. */
 export interface CheckpointParts {
   /** All parameters under PyTorch's names and in its order, then the buffers. */
   readonly model: ReadonlyMap<string, HostTensor>;
@@ -19,11 +19,11 @@ export interface CheckpointParts {
   readonly scheduler: PyValue;
   /** Iterations done so far. */
   readonly iteration: number;
-  /** State of the run that PyTorch's checkpoints have no place for: see run/resume_state.ts. */
+  /** State of the run beyond PyTorch's (run/resume_state.ts). */
   readonly run?: PyValue;
 }
 
-/** The parts as one value, with the official trainer's keys in its order. */
+/** Packs the parts as one value, with the official trainer's keys in its order. */
 export function packParts({ model, optimizer, scheduler, iteration, run }: CheckpointParts): PyValue {
   return { model: new Map(model), optimizer, scheduler, iteration, ...(run && { [RUN_KEY]: run }) };
 }
@@ -34,14 +34,15 @@ export interface LoadSource {
   /** Weights only: neither optimizer, schedule nor iteration. */
   readonly transfer: boolean;
   readonly noHead: boolean;
-  /** How much of the model the file must hold; by default whatever fits. */
+  /** How much of the model the file must hold; by default anything that fits. */
   readonly coverage?: Coverage;
-  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
+  /** Returns how to add a flag of `stmixer train` to the command, for messages; by default the flag itself. */
   withFlag?(flag: string): string;
 }
 
+/** The parts of a loaded file. */
 export interface LoadedCheckpoint extends LoadedWeights {
-  /** As in the file; null if it has none, or if only weights were asked for. */
+  /** Null if the file has none, or if only weights were requested. */
   readonly optimizer: PyValue;
   readonly scheduler: PyValue;
   readonly iteration: number | null;

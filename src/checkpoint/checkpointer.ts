@@ -1,4 +1,4 @@
-/** @file The checkpoints of a run: saves them beside the training, and finds the one to start from. */
+/** @file Saves the checkpoints of a run during the training, and finds the one to start from. */
 import { existsSync, rmSync } from 'node:fs';
 import { copyFile, link, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -28,42 +28,42 @@ import {
 export const COPY_SHARE = 0.8;
 
 export interface CheckpointerOptions {
-  /** For how long a save is tried again while the disk refuses, in seconds (SOLVER.CHECKPOINT_RETRY). */
+  /** How long a failed save is repeated, in seconds (SOLVER.CHECKPOINT_RETRY). */
   readonly retrySeconds?: number;
   /** How many numbered checkpoints to keep, newest first; 0 for all (SOLVER.CHECKPOINT_KEEP). */
   readonly keep?: number;
   readonly log?: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
-  /** Bytes of memory that the machine has left. */
+  /** Returns the bytes of free memory. */
   freeMemory?(): number;
 }
 
 export interface SaveOptions {
-  /** Whether a run continues from this file by itself. */
+  /** Whether `--resume` continues from this file. */
   readonly isLast: boolean;
 }
 
-/** What the command line and the config say about loading. */
+/** The options of the command line and the configuration for loading. */
 export interface LoadRequest {
   /** MODEL.WEIGHT; empty for none. */
   readonly weight: string;
-  /** Takes the last checkpoint of the run rather than MODEL.WEIGHT, and all of it. */
+  /** Loads the whole last checkpoint of the run, and not MODEL.WEIGHT. */
   readonly resume: boolean;
   /** Weights only: neither optimizer, schedule nor iteration. */
   readonly transfer: boolean;
   readonly noHead: boolean;
-  /** A checkpoint of the run to continue from in place of the last one. */
+  /** The checkpoint of the run to load instead of the last one. */
   readonly fallback?: string;
 }
 
-/** The file to start from, and how. */
+/** The file to start from, and how to load it. */
 export interface LoadPlan {
   readonly path: string;
   readonly source: 'MODEL.WEIGHT' | typeof LAST_CHECKPOINT;
   readonly transfer: boolean;
   readonly noHead: boolean;
-  /** How the file was found, in a sentence, if it is not the one that was named. */
+  /** A sentence on how the file was found, if the user named another path. */
   readonly note?: string;
-  /** Why it may be the wrong file. */
+  /** A sentence on why it may be the wrong file. */
   readonly warning?: string;
 }
 
@@ -88,10 +88,9 @@ export class Checkpointer {
   }
 
   /**
-   * Copies the state, which may change afterwards, and starts a thread that writes `<name>.pth` and then, if it is the last
-   * checkpoint, its path into `last_checkpoint`. Waits for an earlier save first. Without memory for a copy it returns only
-   * when the file is written. Returns the path. Throws CheckpointError for a state that no checkpoint can hold, or if the
-   * earlier save failed.
+   * Waits for an earlier save, copies the state and starts a thread that writes `<name>.pth` and, if it is the last checkpoint,
+   * its path into `last_checkpoint`. The state may change afterwards. Without memory for a copy, it returns when the file is
+   * written. Returns the path. Throws CheckpointError if no checkpoint can hold the state, or if the earlier save failed.
    */
   async save(
     name: string,
@@ -116,8 +115,8 @@ export class Checkpointer {
   }
 
   /**
-   * Gives a saved checkpoint a second name, as a hard link where the file system has them. A file of that name is replaced.
-   * Throws CheckpointError if the disk refuses.
+   * Gives a saved checkpoint a second name, as a hard link if the file system has them or else as a copy. Replaces a file of
+   * that name. Throws CheckpointError if the disk refuses.
    */
   async alias(path: string, name: string): Promise<void> {
     await this.settle();
@@ -134,20 +133,20 @@ export class Checkpointer {
     await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
   }
 
-  /** Throws the error of a save that failed, once. */
+  /** Throws the error of a failed save, once. */
   check(): void {
     const failure = this.#failure;
     this.#failure = null;
     if (failure !== null) throw failure;
   }
 
-  /** Waits until everything is written. Throws CheckpointError if that failed. */
+  /** Waits for the current save. Throws CheckpointError if it failed. */
   async settle(): Promise<void> {
     await this.#work;
     this.check();
   }
 
-  /** Waits until everything is written and logs a failure. */
+  /** Waits for the current save, and logs its failure. */
   async close(): Promise<void> {
     try {
       await this.settle();
@@ -162,10 +161,10 @@ export class Checkpointer {
   }
 
   /**
-   * The file to start from, or null for a fresh start: MODEL.WEIGHT, or without it the last checkpoint. With `resume` the
-   * last checkpoint comes first, so that a requeued job can use the same command line. A run that was killed between its
-   * first checkpoint and `last_checkpoint` resumes from that checkpoint. If MODEL.WEIGHT is the folder of a run,
-   * `preference` chooses the checkpoint. Throws CheckpointError if the chosen file does not exist.
+   * Finds the file to start from: MODEL.WEIGHT, or else the last checkpoint; null for a new training. With `resume` the last
+   * checkpoint comes first, so that a requeued job can use the same command line. A run that was killed between its first
+   * checkpoint and `last_checkpoint` resumes from that checkpoint. If MODEL.WEIGHT is the folder of a run, `preference` chooses
+   * the checkpoint. Throws CheckpointError if the chosen file does not exist.
    */
   plan(
     { weight, resume, transfer, noHead, fallback }: LoadRequest,
@@ -193,14 +192,14 @@ export class Checkpointer {
     return existsSync(join(this.outputDir, LAST_CHECKPOINT)) || newestCheckpoint(this.outputDir) !== null;
   }
 
-  /** The checkpoint that `last_checkpoint` names; null if it names none that exists. */
+  /** Returns the checkpoint that `last_checkpoint` names; null if there is no such file. */
   latest(): string | null {
     return lastCheckpointIn(this.outputDir);
   }
 
   /**
-   * The other checkpoints that can be opened, newest first, for one that cannot be used. If that one has its iteration in
-   * its name, later ones are left out: the run may have gone back from them.
+   * Returns the checkpoints that may replace one that cannot be used, newest first. If its name has an iteration, later
+   * checkpoints are left out, because the run may have gone back from them.
    */
   fallbacks(path: string): string[] {
     const number = numberIn(basename(path)) ?? Number.POSITIVE_INFINITY;
@@ -229,7 +228,7 @@ export class Checkpointer {
     if (existsSync(path) && (readableIteration(path) ?? 0) <= iteration) remove(path);
   }
 
-  /** Deletes all but the newest numbered checkpoints up to `iteration`. Later ones belong to another run. */
+  /** Deletes old numbered checkpoints up to `iteration`. Later ones belong to another run. */
   #prune(iteration: number): void {
     const { keep, log } = this.#options;
     if (keep === 0) return;
@@ -252,7 +251,7 @@ export class Checkpointer {
     );
   }
 
-  /** Tries again for some time, and logs each new reason once. */
+  /** Repeats a save for some time, and logs each new reason once. */
   #patience(): Patience {
     const { retrySeconds, log } = this.#options;
     let last = '';
@@ -265,7 +264,7 @@ export class Checkpointer {
   }
 }
 
-/** Deletes a file; returns whether it is gone. */
+/** Deletes a file. Returns whether it no longer exists. */
 function remove(path: string): boolean {
   try {
     rmSync(path, { force: true });

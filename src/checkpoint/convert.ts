@@ -1,4 +1,4 @@
-/** @file Converts weight files: to the other format, to another float type, to the weights alone. */
+/** @file Converts weight files to another format or float type, or to the weights alone. */
 import { existsSync, statSync } from 'node:fs';
 import { ConfigError } from '../errors.js';
 import { checkOutputFile } from '../files/output_paths.js';
@@ -12,7 +12,7 @@ import { readWeightFile, weightFormatOf } from '../formats/weight_file.js';
 import { findStateDict, stateDictKey } from './weights.js';
 
 export interface ConvertOptions {
-  /** The type of the model's floats. Everything else, including the optimizer's state, keeps its types. */
+  /** The float type of the model's weights. Everything else, such as the optimizer's state, keeps its type. */
   readonly dtype: 'keep' | FloatType;
   readonly weightsOnly: boolean;
 }
@@ -23,7 +23,7 @@ export interface ConvertReport {
   readonly weightBytes: { readonly before: number; readonly after: number };
   /** Bytes of the files. */
   readonly fileBytes: { readonly before: number; readonly after: number };
-  /** Parts of the first file that the second does not have. */
+  /** Parts of the old file that the new one does not have. */
   readonly leftOut: readonly string[];
   /** Tensors in which finite numbers became infinite. */
   readonly overflowed: readonly string[];
@@ -32,9 +32,9 @@ export interface ConvertReport {
 const FORMATS: Record<string, 'pth' | 'safetensors'> = { pth: 'pth', pt: 'pth', safetensors: 'safetensors' };
 
 /**
- * Writes the weight file `from` as `to`, in the format of its extension, with one tensor in memory at a time. Replaces `to` as
- * a whole. Names stay. Throws ConfigError for an unknown extension or if both are one file, and CheckpointError if `from`
- * cannot be read or `to` cannot be written.
+ * Writes the weight file `from` as `to`, in the format of its extension, with one tensor in memory at a time and under the same
+ * names. Replaces `to` as a whole. Throws ConfigError for an unknown extension or if both are one file, and CheckpointError if
+ * `from` cannot be read or `to` cannot be written.
  */
 export async function convertWeightFile(
   from: string,
@@ -73,7 +73,7 @@ function isSameFile(from: string, to: string): boolean {
   return a.dev === b.dev && a.ino === b.ino;
 }
 
-/** Casts the weights. Names that share a tensor object still share one. */
+/** Casts the weights. Names that share a tensor share the cast tensor, too. */
 function castAll(
   state: ReadonlyMap<string, HostTensor | null>,
   dtype: ConvertOptions['dtype'],
@@ -90,7 +90,7 @@ function castAll(
   return weights;
 }
 
-/** Names of everything in a file but the tensors of its state dict. */
+/** Returns the names of everything in a file except the tensors of its state dict. */
 function besidesWeights(content: PyValue, state: ReadonlyMap<string, HostTensor | null>): string[] {
   const key = stateDictKey(content);
   const prefix = key === null ? '' : `${key}.`;
@@ -99,7 +99,7 @@ function besidesWeights(content: PyValue, state: ReadonlyMap<string, HostTensor 
   return [...outside.map(String), ...others];
 }
 
-/** The content with other weights. Objects that we cannot write are added to `leftOut` instead. */
+/** Copies the content with other weights. Adds objects that cannot be written to `leftOut` instead. */
 function withWeights(content: PyDict, weights: ReadonlyMap<string, HostTensor>, leftOut: string[]): PyDict {
   const key = stateDictKey(content);
   const copy = (dict: PyDict, prefix: string, change: (name: PyValue, value: PyValue) => PyValue) => {

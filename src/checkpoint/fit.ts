@@ -1,4 +1,4 @@
-/** @file How a weight file fits a model, part by part: which tensors load, and which the file has beyond the model. */
+/** @file Finds the parts of a model that a weight file does not fit: missing tensors, and tensors beyond the model. */
 import type { HostTensor } from '../formats/host_tensor.js';
 import {
   countRepetitions,
@@ -16,12 +16,12 @@ import { kindsOf, likelyRenamings, type Regrouping, type Renaming, regroupings }
 import { type LoadReport, type ModelShapes, plainNames } from './weights.js';
 
 /**
- * How much of the model a file must hold: whatever fits; whole groups in the order backbone, neck, head, of which the last
- * ones may be left out; or the whole model.
+ * How much of the model a file must hold: anything that fits; whole groups in the order backbone, neck, head, of which the
+ * last ones may be missing; or the whole model.
  */
 export type Coverage = 'any' | 'whole groups' | 'whole model';
 
-/** A part of a group of which not all tensors load. */
+/** A part of a group with tensors that do not load. */
 export interface IncompletePart {
   readonly name: string;
   readonly loaded: number;
@@ -30,7 +30,7 @@ export interface IncompletePart {
   readonly missing: readonly string[];
 }
 
-/** A group of which some tensors do not load, or of which the file has more than the model. */
+/** A group with tensors that do not load, or with tensors of the file beyond the model. */
 export interface MisfitGroup {
   readonly name: string;
   readonly loaded: number;
@@ -40,7 +40,7 @@ export interface MisfitGroup {
   readonly surplus: readonly string[];
 }
 
-/** Numbers of blocks or decoder stages that differ. */
+/** Different numbers of blocks or decoder stages in the file and in the model. */
 export interface OtherCount {
   readonly unit: string;
   readonly setting: string;
@@ -48,6 +48,7 @@ export interface OtherCount {
   readonly inModel: number;
 }
 
+/** The reasons why a file does not fit a model. */
 export interface Misfit {
   readonly groups: readonly MisfitGroup[];
   readonly renamings: readonly Renaming[];
@@ -64,7 +65,7 @@ export interface Match {
   readonly report: LoadReport;
 }
 
-/** Finds why a file does not fit; null if it holds all that it must and nothing else. */
+/** Finds the reasons why a file does not fit; null if it holds everything that it must and nothing else. */
 export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
   const unexpected = unexpectedTensors(match);
   const likely = likelyNames(match, unexpected);
@@ -88,7 +89,7 @@ export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
   return { groups, ...relevant, counts: otherCounts(match, groups, relevant.renamings), settings };
 }
 
-/** The names of the model's weights by groups, without a head that is left out. */
+/** Returns the names of the model's weights by groups, without a head that is left out. */
 function groupsToLoad({ model, report }: Match): Map<string, string[]> {
   const missing = new Set(report.missing);
   const groups = new Map<string, string[]>();
@@ -100,8 +101,8 @@ function groupsToLoad({ model, report }: Match): Map<string, string[]> {
 }
 
 /**
- * The groups that must be whole: all up to the last of which a tensor loads, since a trained head needs a trained neck; and a
- * later one that the file seems to have under other names.
+ * Returns the groups that must be whole: all up to the last one with a tensor that loads, because a trained head needs a
+ * trained neck; and later ones that the file seems to hold under other names.
  */
 function neededGroups(match: Match, coverage: Coverage, renamings: readonly Renaming[]): Set<string> {
   const groups = [...groupsToLoad(match)];
@@ -114,7 +115,7 @@ function neededGroups(match: Match, coverage: Coverage, renamings: readonly Rena
   return new Set(needed.map(([group]) => group));
 }
 
-/** Names and shapes that the model does not have, without the prefixes that do not count. */
+/** Returns names and shapes of the file that the model does not have, without the prefixes that do not count. */
 function unexpectedTensors({ state, report }: Match): Map<string, readonly number[]> {
   const nameByKey = new Map(Array.from(plainNames(state.keys()), ([name, key]) => [key, name]));
   const found = new Map<string, readonly number[]>();
@@ -179,7 +180,7 @@ function otherCounts(
   renamings: readonly Renaming[],
 ): OtherCount[] {
   const names = [...plainNames(state.keys()).keys()];
-  // Blocks under other names count as blocks, too.
+  // Blocks under other names are blocks, too.
   for (const { from, to } of renamings)
     names.push(...Array.from(from.shapes.keys(), (index) => to.name.replace(/\bN\b/, String(index))));
   return REPETITIONS.filter(({ group }) => groups.some(({ name }) => name === group)).flatMap(
@@ -192,7 +193,7 @@ function otherCounts(
   );
 }
 
-/** Settings that explain all missing tensors of a group, or all that the file has beyond it, under any names. */
+/** Returns settings that explain all missing tensors of a group, or all tensors that the file has beyond the model. */
 function otherSettings(
   { incomplete, surplus }: MisfitGroup,
   { model, report }: Match,

@@ -16,20 +16,19 @@ export interface LoadOptions {
   /** Leaves the head out. */
   readonly noHead: boolean;
   readonly coverage: Coverage;
-  /** How the user gives a flag of `stmixer train` that loads fewer weights; by default by adding it. */
+  /** Returns how to add a flag of `stmixer train` to the command, for messages; by default the flag itself. */
   withFlag?(flag: string): string;
 }
 
 export interface LoadedWeights {
   readonly report: LoadReport;
-  /** A description, part by part, of a misfit that `coverage` let pass; null if everything fits. */
+  /** Describes a misfit that `coverage` allows, part by part; null if everything fits. */
   readonly misfit: string | null;
 }
 
 /**
  * Passes the weights to `set` one after the other, so that only one is in memory. Throws CheckpointError before the first
- * one if shapes differ, nothing fits or the file covers too little of the model. Damaged data may be noticed only in the
- * middle.
+ * call if shapes differ, nothing fits or the file covers too little of the model, and in the middle if data are damaged.
  */
 export function loadWeights(
   { path, state }: WeightSource,

@@ -9,7 +9,7 @@ import { LAST_CHECKPOINT } from './checkpoint_names.js';
 
 const MAX_BYTES = 1 << 16;
 
-/** The checkpoint that a folder's `last_checkpoint` leads to. */
+/** The checkpoint that a folder's `last_checkpoint` names. */
 export interface PointerTarget {
   readonly path: string;
   /** A sentence for the user if the file lies outside the folder. */
@@ -17,9 +17,9 @@ export interface PointerTarget {
 }
 
 /**
- * Follows `last_checkpoint`; null without such a file. A file of this name in the same folder comes first, since the folder may
- * have been copied or moved, also from Windows. Else the path is relative to the working directory, as in the official code,
- * or to the folder. Throws CheckpointError if there is no such file.
+ * Finds the checkpoint that `last_checkpoint` in a folder names; null without such a file. A checkpoint of that name in the same
+ * folder comes first, since the folder may have been copied or moved, even from Windows. Otherwise the path is relative to the
+ * working directory, as in the official code, or to the folder. Throws CheckpointError if the checkpoint does not exist.
  */
 export function followPointer(folder: string): PointerTarget | null {
   const pointer = join(folder, LAST_CHECKPOINT);

@@ -1,4 +1,4 @@
-/** @file The checkpoints in a run's folder, by their iterations. */
+/** @file Finds the checkpoints in a run's folder. */
 import { basename, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
@@ -33,7 +33,7 @@ export function checkpointsIn(folder: string): FoundCheckpoint[] {
       const iteration = readableIteration(path);
       return iteration === null ? [] : [{ path, iteration }];
     });
-  // The numbered one comes first among equals, since the others are second names.
+  // Of equal iterations the numbered checkpoint comes first, because the others are second names.
   return found.sort((a, b) => b.iteration - a.iteration || a.path.localeCompare(b.path));
 }
 

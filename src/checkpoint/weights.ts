@@ -5,7 +5,7 @@ import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js
 import { firstNames } from '../util/text.js';
 import { groupOf, isBuffer, isOptional } from './model_parts.js';
 
-/** A file that can be read, but in which no weights were found. */
+/** A readable file without weights. */
 export class NoWeightsError extends CheckpointError {}
 
 /** The weights of the model in PyTorch's order, with their shapes. */
@@ -87,9 +87,9 @@ export function plainNames(keys: Iterable<string>): Map<string, string> {
 }
 
 /**
- * Finds for each weight of the model the longest key that is its name or ends it after a dot, so `blocks.0.norm1.weight`
- * serves `backbone.blocks.0.norm1.weight`. A `module.` (DistributedDataParallel) or `encoder.` (VideoMAE's pre-training)
- * before the file's keys does not count.
+ * Finds for each weight of the model the longest key that equals its name or the end of its name after a dot, so the key
+ * `blocks.0.norm1.weight` loads into `backbone.blocks.0.norm1.weight`. A prefix `module.` (DistributedDataParallel) or
+ * `encoder.` (VideoMAE's pre-training) of the keys does not count.
  */
 export function matchWeights(
   state: ReadonlyMap<string, HostTensor | null>,

@@ -1,4 +1,4 @@
-/** @file Writes a packed checkpoint to the disk, in this thread or in another one, and is patient with the disk. */
+/** @file Writes a packed checkpoint to the disk, in this thread or another one, and repeats failed writes. */
 import { CheckpointError } from '../errors.js';
 import { replaceFile } from '../files/atomic_file.js';
 import { retry } from '../files/retry.js';
@@ -23,18 +23,20 @@ export interface CopiedCheckpoint extends Omit<PackedCheckpoint, 'tensors'> {
   readonly tensors: readonly { dtype: DType; shape: readonly number[]; data: Uint8Array }[];
 }
 
+/** How a failed write is repeated. */
 export interface Patience {
-  /** For how long a write is tried again while the disk refuses, in seconds. */
+  /** How long a failed write is repeated, in seconds. */
   readonly retrySeconds: number;
-  /** Called with each error after which there is another try. */
+  /** Called with the error before each new try. */
   onRetry(error: CheckpointError): void;
 }
 
+/** Copies all data of a checkpoint. */
 export function copyCheckpoint({ bytes, tensors, ...rest }: PackedCheckpoint): CopiedCheckpoint {
   return {
     ...rest,
     bytes: bytes.slice(),
-    // An engine may return memory that it continues to use.
+    // `bytes` may return memory that the engine still uses.
     tensors: tensors.map((tensor) => ({
       dtype: tensor.dtype,
       shape: tensor.shape,

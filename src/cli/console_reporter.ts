@@ -1,6 +1,6 @@
-/** @file Reports of long work on standard output: lines, with a progress bar below them on a terminal. */
+/** @file A reporter that writes to standard output: lines, with a progress bar below them on a terminal. */
 import type { Reporter } from '../util/log.js';
-import { Progress } from '../util/progress.js';
+import { Progress } from './progress.js';
 
 export class ConsoleReporter implements Reporter {
   #progress: Progress | null = null;

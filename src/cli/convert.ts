@@ -1,21 +1,24 @@
-/** @file `stmixer convert`: its flags, and a summary of what became of the file. */
+/** @file `stmixer convert`: flags, and a summary of the conversion. */
 import { Command, Option } from 'commander';
 import type { ConvertOptions, ConvertReport } from '../checkpoint/convert.js';
-import { byteSize, printable } from '../util/text.js';
+import { byteSize, count, printable } from '../util/text.js';
+import { printNote } from './output.js';
 import { print } from './process/print.js';
 
 export function convertCommand(): Command {
   return new Command('convert')
-    .description('a weight file as .pth or .safetensors, whole or the weights alone, in another precision')
-    .argument('<in>', 'the weight file (its content tells the format), or the folder of a run')
-    .argument('<out>', 'the new file; its ending, .pth or .safetensors, chooses the format')
+    .description(
+      'convert a weight file to .pth or .safetensors, to another precision, or to the weights alone',
+    )
+    .argument('<in>', 'a weight file (the format is detected from its content), or the folder of a run')
+    .argument('<out>', 'the new file; its extension, .pth or .safetensors, sets the format')
     .addOption(
-      new Option('--dtype <type>', "what the model's floating point numbers become")
+      new Option('--dtype <type>', "type of the model's floating-point numbers")
         .choices(['keep', 'float32', 'float16', 'bfloat16'])
         .default('keep'),
     )
-    .option('--weights-only', 'leave out optimizer, schedule and everything else; .safetensors always does')
-    .option('--verbose', 'show where errors come from')
+    .option('--weights-only', 'leave out optimizer, schedule and everything else (always so in .safetensors)')
+    .option('--verbose', 'print the stack trace of an error')
     .action(async (from: string, to: string, { dtype, weightsOnly }: Partial<ConvertOptions>) => {
       const [{ convertWeightFile }, { weightsToRead }] = await Promise.all([
         import('../checkpoint/convert.js'),
@@ -28,30 +31,30 @@ export function convertCommand(): Command {
       });
       print(`${summaryOf(source, to, report)}\n`);
       const warning = warningOf(report);
-      if (warning) process.stderr.write(`${warning}\n`);
+      if (warning) printNote(warning);
     });
 }
 
-/** A few lines about a conversion. */
+/** Summary of a conversion, in a few lines. */
 export function summaryOf(from: string, to: string, report: ConvertReport): string {
   const { tensors, weightBytes, fileBytes, leftOut } = report;
   const change = ({ before, after }: ConvertReport['fileBytes']) =>
     `${byteSize(before)} → ${byteSize(after)}`;
   return [
     `${from} → ${to}`,
-    `  tensors:   ${tensors.toLocaleString('en')}, ${change(weightBytes)}`,
+    `  tensors:   ${count(tensors)}, ${change(weightBytes)}`,
     `  file:      ${change(fileBytes)}`,
     ...(leftOut.length > 0 ? [`  left out:  ${listed(leftOut, 12)}`] : []),
   ].join('\n');
 }
 
-/** Names the tensors whose numbers the new type cannot hold; null without any. */
+/** Warning that names the tensors with numbers too large for the new type, or null. */
 export function warningOf({ overflowed }: ConvertReport): string | null {
   if (overflowed.length === 0) return null;
   return `warning: numbers too large for the new type became infinite in ${listed(overflowed, 12)}`;
 }
 
-function listed(names: readonly string[], most: number): string {
-  const rest = names.length > most ? `, … (${names.length} in all)` : '';
-  return names.slice(0, most).map(printable).join(', ') + rest;
+function listed(names: readonly string[], max: number): string {
+  const rest = names.length > max ? `, … (${names.length} in all)` : '';
+  return names.slice(0, max).map(printable).join(', ') + rest;
 }

@@ -1,11 +1,11 @@
-/** @file `stmixer data check`: its flags and its output. */
+/** @file `stmixer data check`: flags and output. */
 import { clearLine, cursorTo } from 'node:readline';
 import type { Command } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { ProgressReporter } from '../util/log.js';
-import { Progress } from '../util/progress.js';
 import { type ConfigOptions, configCommand } from './options.js';
 import { print } from './process/print.js';
+import { Progress } from './progress.js';
 
 type Flags = ConfigOptions & { deep?: boolean; json?: boolean };
 
@@ -14,9 +14,9 @@ const DEFAULT_WIDTH = 110;
 
 export function dataCheckCommand(): Command {
   return configCommand('check')
-    .description('report everything in a data set that would go wrong in training and evaluation')
-    .option('--deep', 'decode every frame that clips use, not a sample')
-    .option('--json', 'machine-readable output')
+    .description('report everything in a data set that would fail in training or evaluation')
+    .option('--deep', 'decode all frames that clips use, not only a sample')
+    .option('--json', 'print JSON')
     .action(async (overrides: string[], flags: Flags) => {
       const { config } = loadConfig(flags.configFile, overrides);
       const [{ checkData, hasErrors }, { checkJson, checkText }] = await Promise.all([
@@ -34,7 +34,7 @@ export function dataCheckCommand(): Command {
     });
 }
 
-/** Shows the current step of the check on standard error if it is a terminal; a check is short. */
+/** Shows the current step of the check on standard error, if that is a terminal. */
 class CheckStatus implements ProgressReporter {
   #what = '';
   #bar: Progress | null = null;

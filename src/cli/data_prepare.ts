@@ -1,9 +1,11 @@
-/** @file `stmixer data prepare`: its flags and its output. */
-import { Command, InvalidArgumentError } from 'commander';
+/** @file `stmixer data prepare`: flags and output. */
+import { Command } from 'commander';
 import type { PrepareResult } from '../data_tools/prepare/prepare.js';
 import { ConfigError } from '../errors.js';
-import { countOf } from '../util/progress.js';
-import { goOnWithoutOutput } from './output.js';
+import { countOf } from '../util/text.js';
+
+import { continueWithoutOutput, printNote } from './output.js';
+import { wholeNumber } from './parsers.js';
 
 interface Flags {
   videos: string;
@@ -26,30 +28,39 @@ export function dataPrepareCommand(): Command {
     .description("extract the frames of videos with ffmpeg, into AVA's layout")
     .requiredOption(
       '--videos <folder>',
-      'folder of the videos; subfolders such as train/ and val/ get a frame list each',
+      'folder of the videos; each subfolder, such as train/ and val/, gets its own frame list',
     )
     .requiredOption(
       '--out <folder>',
-      'output folder for frames/ and frame_lists/; an interrupted command continues there',
+      'output folder for frames/ and frame_lists/; run the same command again to continue after an interruption',
     )
     .option(
       '--start <second>',
-      'first second of each video; 0 for videos that are not films of AVA',
-      whole(0),
+      'first second of each video; use 0 for your own videos',
+      wholeNumber({ min: 0 }),
       START,
     )
-    .option('--end <second>', `last second (default: ${LENGTH} seconds after --start)`, whole(1))
-    .option('--fps <number>', 'frames per second; also AVA.FPS of the configuration', whole(1), 30)
-    .option('--short-side <pixels>', 'scale larger frames down to this size', whole(16), 340)
-    .option('--jobs <number>', 'videos at a time (default: one per core)', whole(1))
-    .option('--verbose', 'show where errors come from')
+    .option(
+      '--end <second>',
+      `last second (default: ${LENGTH} seconds after --start)`,
+      wholeNumber({ min: 1 }),
+    )
+    .option(
+      '--fps <number>',
+      'frames per second; set AVA.FPS to the same number',
+      wholeNumber({ min: 1 }),
+      30,
+    )
+    .option('--short-side <pixels>', 'scale larger frames down to this size', wholeNumber({ min: 16 }), 340)
+    .option('--jobs <number>', 'number of videos at a time (default: one per core)', wholeNumber({ min: 1 }))
+    .option('--verbose', 'print the stack trace of an error')
     .action(prepareAction);
 }
 
 async function prepareAction(flags: Flags): Promise<void> {
   const end = flags.end ?? flags.start + LENGTH;
   if (end <= flags.start) throw new ConfigError(`--end ${end} must come after --start ${flags.start}`);
-  goOnWithoutOutput(`frames and lists are written into ${flags.out}`);
+  continueWithoutOutput(`frames and lists are written into ${flags.out}`);
   const [{ prepare }, { ConsoleReporter }, { StopSignals }] = await Promise.all([
     import('../data_tools/prepare/prepare.js'),
     import('./console_reporter.js'),
@@ -74,25 +85,14 @@ async function prepareAction(flags: Flags): Promise<void> {
 function printResult({ videos, done, failures, advice, stopped }: PrepareResult): void {
   if (stopped) {
     process.stdout.write(
-      `stopped; ${countOf(done, 'video')} of ${videos} done. The same command continues from here\n`,
+      `stopped; ${countOf(done, 'video')} of ${videos} done. Run the same command again to continue\n`,
     );
     return;
   }
   if (failures.length === 0) return;
-  for (const { path, reason } of failures) process.stderr.write(`stmixer: ${path}: ${reason}\n`);
-  process.stderr.write(
-    `stmixer: ${failures.length} of ${countOf(videos, 'video')} failed (named above) and are in no list; the ` +
-      `same command tries them again${advice === null ? '' : `. ${advice}`}\n`,
+  for (const { path, reason } of failures) printNote(`stmixer: ${path}: ${reason}`);
+  printNote(
+    `stmixer: ${failures.length} of ${countOf(videos, 'video')} failed (named above) and are in no list; run ` +
+      `the same command again to retry them${advice === null ? '' : `. ${advice}`}`,
   );
-}
-
-/** A parser of whole numbers that are at least `min`. */
-function whole(min: number): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!Number.isSafeInteger(value) || value < min) {
-      throw new InvalidArgumentError(`expected a whole number from ${min}.`);
-    }
-    return value;
-  };
 }

@@ -1,9 +1,9 @@
-/** @file `stmixer data show`: its flags. */
+/** @file `stmixer data show`: flags. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { ClipChoice } from '../data_tools/show_clips.js';
 import { type ConfigOptions, configCommand } from './options.js';
-import { goOnWithoutOutput } from './output.js';
+import { continueWithoutOutput, printNote } from './output.js';
 import { endingOnSignals } from './signals.js';
 
 type Flags = ConfigOptions & { out: string; split: 'train' | 'test'; clips: ClipChoice; augmented?: boolean };
@@ -11,18 +11,22 @@ type Flags = ConfigOptions & { out: string; split: 'train' | 'test'; clips: Clip
 export function dataShowCommand(): Command {
   return configCommand('show')
     .description('draw clips with their boxes and labels')
-    .requiredOption('--out <folder>', 'gets a PNG for each clip')
-    .addOption(new Option('--split <name>', 'which lists').choices(['train', 'test']).default('train'))
+    .requiredOption('--out <folder>', 'output folder for one PNG per clip')
+    .addOption(
+      new Option('--split <name>', 'lists to take the clips from')
+        .choices(['train', 'test'])
+        .default('train'),
+    )
     .option(
       '--clips <which>',
-      'how many, evenly spaced, or which: video:second,video:second,…',
+      'number of clips, evenly spaced, or a list of clips: video:second,video:second,…',
       parseClips,
       8 as ClipChoice,
     )
-    .option('--augmented', 'as the model sees them: resized, flipped, with changed colours')
+    .option('--augmented', 'draw the clips as the model sees them: resized, flipped, with changed colours')
     .action(async (overrides: string[], flags: Flags) => {
       const { config } = loadConfig(flags.configFile, overrides);
-      goOnWithoutOutput(`the images are written into ${flags.out}`);
+      continueWithoutOutput(`the images are written into ${flags.out}`);
       const { showClips } = await import('../data_tools/show_clips.js');
       await endingOnSignals(() =>
         showClips(config, {
@@ -31,6 +35,7 @@ export function dataShowCommand(): Command {
           augmented: flags.augmented ?? false,
           out: flags.out,
           written: (path) => process.stdout.write(`${path}\n`),
+          wait: printNote,
         }),
       );
     });

@@ -1,22 +1,22 @@
-/** @file `stmixer doctor`: what this machine has for training, and which limits hold. */
+/** @file `stmixer doctor`: engine, threads, memory and limits of this machine. */
 import { Command } from 'commander';
 import { print } from './process/print.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description(
-      'show what this machine has for training: engine, threads, memory, limits and where they come from',
+      'show the engine, threads and memory that a training would use, and the limits of this machine',
     )
-    .option('--json', 'machine-readable output')
-    .option('--verbose', 'show where errors come from')
+    .option('--json', 'print JSON')
+    .option('--verbose', 'print the stack trace of an error')
     .action(async ({ json }: { json?: boolean }) => {
-      // Loaded late, so that --help is answered at once.
+      // A late import makes --help fast.
       const { machineReport } = await import('../engine/machine_report.js');
-      const facts = await machineReport();
-      const lines = facts.map(
+      const entries = await machineReport();
+      const lines = entries.map(
         ({ name, text, failed }) => `${name.padEnd(14)} ${failed ? 'FAILED: ' : ''}${text}`,
       );
-      print(`${json ? JSON.stringify(facts, null, 2) : lines.join('\n')}\n`);
-      if (facts.some(({ failed }) => failed)) process.exitCode = 1;
+      print(`${json ? JSON.stringify(entries, null, 2) : lines.join('\n')}\n`);
+      if (entries.some(({ failed }) => failed)) process.exitCode = 1;
     });
 }

@@ -1,4 +1,4 @@
-/** @file What a user sees of an error, and the exit code. */
+/** @file Error messages and exit codes. */
 import { UserError } from '../errors.js';
 import { systemErrorMeaning } from '../files/system_errors.js';
 import { partFailure } from './process/load_failure.js';
@@ -21,5 +21,5 @@ function describe(error: unknown): { message: string; exitCode: number } {
     return { message: `${meaning}${path ? `: ${path}` : ''}`, exitCode: 1 };
   }
   const text = error instanceof Error ? error.message : String(error);
-  return { message: `unexpected error: ${text} (--verbose shows where it came from)`, exitCode: 1 };
+  return { message: `unexpected error: ${text} (--verbose prints the stack trace)`, exitCode: 1 };
 }

@@ -1,4 +1,4 @@
-/** @file `stmixer evaluate`: mAP of detections from anywhere, in AVA's csv form. */
+/** @file `stmixer evaluate`: mAP of detections from any program, in AVA's CSV format. */
 import { Command } from 'commander';
 import { evaluateFiles } from '../evaluation/evaluate_files.js';
 import { resultsJson, resultsTable, writeResults } from '../evaluation/results.js';
@@ -6,7 +6,8 @@ import type { AvaResults } from '../evaluation/types.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { printable } from '../util/text.js';
-import { finiteNumber } from './options.js';
+import { printNote } from './output.js';
+import { number } from './parsers.js';
 import { print } from './process/print.js';
 
 interface Flags {
@@ -21,24 +22,28 @@ interface Flags {
 
 export function evaluateCommand(): Command {
   return new Command('evaluate')
-    .description("mean average precision (IoU 0.5) of detections in AVA's csv form")
-    .requiredOption('--ground-truth <files...>', 'csv: video, second, x1, y1, x2, y2, action id, person id')
-    .requiredOption('--predictions <file>', 'csv: video, second, x1, y1, x2, y2, action id, score')
-    .requiredOption('--label-map <file>', 'pbtxt with the names and ids of the classes that count')
-    .option('--exclude <file>', 'csv with the key frames that do not count: video, second')
-    .option('--second-offset <seconds>', 'add this to the seconds of the predictions', finiteNumber, 0)
-    .option('--out <folder>', 'write results.json, per_class.csv and precision_recall.json there')
-    .option('--json', 'machine-readable output')
-    .option('--verbose', 'show where errors come from')
+    .description("compute the mean average precision (IoU 0.5) of detections in AVA's CSV format")
+    .requiredOption('--ground-truth <files...>', 'CSV: video, second, x1, y1, x2, y2, action id, person id')
+    .requiredOption('--predictions <file>', 'CSV: video, second, x1, y1, x2, y2, action id, score')
+    .requiredOption(
+      '--label-map <file>',
+      'label map (pbtxt) with the ids and names of the classes to evaluate',
+    )
+    .option('--exclude <file>', 'CSV of key frames to leave out: video, second')
+    .option('--second-offset <seconds>', 'number to add to the seconds of the predictions', number(), 0)
+    .option('--out <folder>', 'output folder for results.json, per_class.csv and precision_recall.json')
+    .option('--json', 'print JSON')
+    .option('--verbose', 'print the stack trace of an error')
     .action(async (flags: Flags) => {
       if (flags.out !== undefined) {
         makeOutputFolder(flags.out, '--out');
-        // Refused before the work, but held while files are written only: Ctrl-C during the work is to leave no lock.
+        // A folder in use is refused before the work. The lock is held only while files are written, so that Ctrl-C
+        // during the work leaves no lock behind.
         (await lockFolder(flags.out)).release();
       }
       const { warnings, notes, ...results } = evaluateFiles(flags, flags.predictions, flags);
-      for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
-      for (const note of notes) process.stderr.write(`note: ${printable(note)}\n`);
+      for (const warning of warnings) printNote(`warning: ${printable(warning)}`);
+      for (const note of notes) printNote(`note: ${printable(note)}`);
       if (flags.out !== undefined) await writeInto(flags.out, results);
       const text = flags.json
         ? JSON.stringify({ ...resultsJson(results), warnings, ...(notes.length > 0 && { notes }) }, null, 2)
@@ -48,7 +53,7 @@ export function evaluateCommand(): Command {
 }
 
 function lockFolder(out: string): Promise<FolderLock> {
-  return FolderLock.acquire(out, commandLock('evaluate'));
+  return FolderLock.acquire(out, commandLock('evaluate'), { wait: printNote });
 }
 
 async function writeInto(out: string, results: AvaResults): Promise<void> {

@@ -1,4 +1,4 @@
-/** @file `stmixer inspect checkpoint`: the tensors of a weight file and everything else that it holds. */
+/** @file `stmixer inspect checkpoint`: the tensors of a weight file and its other content. */
 import {
   type CheckpointDescription,
   describeWeightFile,
@@ -8,9 +8,9 @@ import {
 import type { CheckpointError } from '../errors.js';
 import { damageError } from '../formats/weight_file.js';
 import { alignColumns } from '../util/table.js';
-import { byteSize, firstNames, printable, significant } from '../util/text.js';
+import { byteSize, count, firstNames, printable, significant } from '../util/text.js';
 
-/** The description as a table and a summary, or as JSON; `error` where something in the file is damaged. */
+/** Describes a file as a table and a summary, or as JSON. `error` is not null if something in the file is damaged. */
 export function inspectCheckpoint(
   path: string,
   json: boolean,
@@ -38,7 +38,7 @@ function textOf(description: CheckpointDescription): string {
   const { iteration, optimizer, scheduler, others } = description;
   const { good, unchecked, damaged } = checksums;
   const place = weightsKey === null ? '' : ` under "${weightsKey}"`;
-  const facts: [string, string | null][] = [
+  const entries: [string, string | null][] = [
     ['file', `${FORMATS[format]}, ${byteSize(bytes)}`],
     ['weights', `${count(tensors.length)} tensors, ${count(elements)} elements${place}`],
     ['no tensors', noTensors.length > 0 ? noTensors.join(', ') : null],
@@ -63,7 +63,7 @@ function textOf(description: CheckpointDescription): string {
     ],
     ['DAMAGED', damaged.length > 0 ? damaged.join(', ') : null],
   ];
-  const shown = facts.filter((fact): fact is [string, string] => fact[1] !== null);
+  const shown = entries.filter((entry): entry is [string, string] => entry[1] !== null);
   const width = Math.max(...shown.map(([name]) => name.length));
   return [
     ...tableOf(tensors),
@@ -91,8 +91,4 @@ function tableOf(tensors: readonly TensorDescription[]): string[] {
   });
   const titles = ['tensor', 'type', 'shape', 'sum', 'min', 'max', ''];
   return alignColumns([titles, ...rows], (column) => column >= 3 && column < 6);
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en');
 }

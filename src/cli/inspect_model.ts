@@ -1,9 +1,10 @@
-/** @file `stmixer inspect model`: the parameters as PyTorch names them. */
+/** @file `stmixer inspect model`: names and shapes of the parameters. */
 import type { Module } from '../nn/module.js';
+import { count } from '../util/text.js';
 
 /**
- * Names, shapes and the total, in PyTorch's order. JSON: `{"parameters": [{"name", "shape"}], "total"}`. The weights
- * need no memory.
+ * Lists names, shapes and the total number of parameters, in PyTorch's order. The JSON is
+ * `{"parameters": [{"name", "shape"}], "total"}`. No memory is allocated for the weights.
  */
 export function inspectModel(model: Module, json: boolean): string {
   const parameters = Array.from(model.namedParameters(), ([name, { shape, size }]) => ({
@@ -18,21 +19,18 @@ export function inspectModel(model: Module, json: boolean): string {
   }
   const width = Math.max(...parameters.map(({ name }) => name.length));
   const lines = parameters.map(
-    ({ name, shape, size }) =>
-      `${name.padEnd(width)}  ${size.toLocaleString('en').padStart(12)}  [${shape.join(', ')}]`,
+    ({ name, shape, size }) => `${name.padEnd(width)}  ${count(size).padStart(12)}  [${shape.join(', ')}]`,
   );
   const parts = new Map<string, number>();
   for (const { name, size } of parameters) {
     const part = name.split('.')[0];
     parts.set(part, (parts.get(part) ?? 0) + size);
   }
-  const sums = [...parts].map(
-    ([part, size]) => `${part.padEnd(width)}  ${size.toLocaleString('en').padStart(12)}`,
-  );
+  const sums = [...parts].map(([part, size]) => `${part.padEnd(width)}  ${count(size).padStart(12)}`);
   return [
     ...lines,
     '',
     ...sums,
-    `${'total'.padEnd(width)}  ${total.toLocaleString('en').padStart(12)}  in ${parameters.length} tensors`,
+    `${'total'.padEnd(width)}  ${count(total).padStart(12)}  in ${parameters.length} tensors`,
   ].join('\n');
 }

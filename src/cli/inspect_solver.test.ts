@@ -74,10 +74,10 @@ describe('inspectLrSchedule', () => {
 
   it('prints a table, with the range of learning rates under layer decay', () => {
     const lines = inspectLrSchedule(cfg, model, [10], false).split('\n');
-    expect(lines[2]).toBe('iterations done  epochs  rate  × smallest lr_scale  × largest');
+    expect(lines[2]).toBe('iterations done  epochs   lr  × smallest lr_scale  × largest');
     expect(lines[3].trim().split(/ +/)).toEqual(['10', '1.00', '1.0', '0.25', '1.0']);
     const plain = inspectLrSchedule(solverConfig(), model, [0], false).split('\n');
-    expect(plain[2]).toBe('iterations done  epochs   rate');
+    expect(plain[2]).toBe('iterations done  epochs     lr');
     expect(plain[3].trim().split(/ +/)).toEqual(['0', '0.00', '1e-06']);
   });
 });

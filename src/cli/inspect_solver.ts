@@ -1,14 +1,14 @@
-/** @file `stmixer inspect param-groups` and `inspect lr-schedule`: what the solver would do, without weights. */
-
+/** @file `stmixer inspect param-groups` and `stmixer inspect lr-schedule`: groups and learning rates, without weights. */
 import { pythonFloat } from '../formats/python/text.js';
 import type { LrSchedule } from '../solver/lr_schedule.js';
 import { makeLrScheduler } from '../solver/make_lr_scheduler.js';
 import { type DetectorParameters, layerScalesOf, makeOptimizer } from '../solver/make_optimizer.js';
 import { hasLayers, type SolverConfig } from '../solver/solver_config.js';
 import { alignColumns } from '../util/table.js';
+import { count } from '../util/text.js';
 
 /**
- * The parameter groups in optimizer order, as a table or as JSON
+ * Lists the parameter groups in optimizer order, as a table or as JSON
  * `{ layer_scales, skip_weight_decay, groups: [{ name, weight_decay, lr_scale, params }] }`.
  */
 export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters, json: boolean): string {
@@ -48,7 +48,7 @@ export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters,
     `Without weight decay by name: ${skipped.join(', ') || 'none'}`,
     '',
     ...table(
-      ['group', 'tensors', 'parameters', 'weight decay', 'lr_scale', 'rate at BASE_LR', 'first parameter'],
+      ['group', 'tensors', 'parameters', 'weight decay', 'lr_scale', 'lr at BASE_LR', 'first parameter'],
       rows,
     ),
     '',
@@ -57,8 +57,9 @@ export function inspectParamGroups(cfg: SolverConfig, model: DetectorParameters,
 }
 
 /**
- * The rates of the groups after so many iterations (values of `last_epoch`), as a table or as JSON `{ iters, lr }`.
- * JSON has the rates that the groups hold, without `lr_scale`. Null asks for the iterations where the schedule bends.
+ * Lists the learning rates after each number of iterations in `iters` (values of `last_epoch`), as a table or as JSON
+ * `{ iters, lr }`. The JSON has the learning rates of all groups, without `lr_scale`. If `iters` is null, the iterations
+ * at which the schedule changes are shown.
  */
 export function inspectLrSchedule(
   cfg: SolverConfig,
@@ -71,29 +72,24 @@ export function inspectLrSchedule(
   const shown = iters ?? landmarks(cfg, schedule);
   const lr = shown.map((iteration) => schedule.lrAt(iteration));
   if (json) return JSON.stringify({ iters: shown, lr });
-  // Every group starts from BASE_LR, so the rates of a row differ by lr_scale only.
+  // Every group starts from BASE_LR, so the learning rates of a row differ by lr_scale only.
   const factors = optimizer.paramGroups.map((group) => optimizer.effectiveLr({ ...group, lr: 1 }));
-  const [lowest, highest] = [Math.min(...factors), Math.max(...factors)];
-  const scaled = lowest !== highest;
+  const [min, max] = [Math.min(...factors), Math.max(...factors)];
+  const scaled = min !== max;
   const rows = shown.map((iteration, i) => {
-    const [rate] = lr[i];
-    const row = [String(iteration), (iteration / cfg.SOLVER.ITER_PER_EPOCH).toFixed(2), short(rate)];
-    return scaled ? [...row, short(rate * lowest), short(rate * highest)] : row;
+    const [base] = lr[i];
+    const row = [String(iteration), (iteration / cfg.SOLVER.ITER_PER_EPOCH).toFixed(2), short(base)];
+    return scaled ? [...row, short(base * min), short(base * max)] : row;
   });
-  const titles = [
-    'iterations done',
-    'epochs',
-    'rate',
-    ...(scaled ? ['× smallest lr_scale', '× largest'] : []),
-  ];
+  const titles = ['iterations done', 'epochs', 'lr', ...(scaled ? ['× smallest lr_scale', '× largest'] : [])];
   return [
-    `Schedule: ${cfg.SOLVER.SCHEDULER}, the rate of the iteration that comes next`,
+    `Schedule: ${cfg.SOLVER.SCHEDULER}, learning rate of the next iteration`,
     '',
     ...table(titles, rows),
   ].join('\n');
 }
 
-/** Start and end of training, every epoch, and both sides of each bend. */
+/** Iterations at the start and the end of training, at every epoch, and on both sides of each change of the schedule. */
 function landmarks({ SOLVER }: SolverConfig, schedule: LrSchedule): number[] {
   const { ITER_PER_EPOCH, MAX_EPOCH } = SOLVER;
   const end = MAX_EPOCH * ITER_PER_EPOCH;
@@ -107,16 +103,12 @@ function landmarks({ SOLVER }: SolverConfig, schedule: LrSchedule): number[] {
   return [...points].filter((point) => point >= 0 && point < end).sort((a, b) => a - b);
 }
 
-function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-/** Six digits, as Python prints them. */
+/** Formats a number with six digits, as Python does. */
 function short(value: number): string {
   return pythonFloat(Number(value.toPrecision(6)));
 }
 
-/** Titles and rows in columns; columns of numbers are aligned to the right. */
+/** Aligns titles and rows in columns, numbers to the right. */
 function table(titles: readonly string[], rows: readonly string[][]): string[] {
   const isNumber = titles.map((_, i) => rows.every((row) => /^[\d.,e+-]+$|^–$/.test(row[i])));
   return alignColumns([titles, ...rows], (column) => isNumber[column]);

@@ -1,36 +1,31 @@
-/** @file What several commands share: the configuration file and the trailing `KEY VALUE …` words. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+/** @file Options that several commands share: the configuration file, `KEY VALUE …` arguments, engine and device. */
+import { Command, Option } from 'commander';
 
 export interface ConfigOptions {
   configFile: string;
   verbose?: boolean;
 }
 
-/** A command that takes `--config-file F [KEY VALUE …]`. */
+/** Creates a command that takes `--config-file F [KEY VALUE …]`. */
 export function configCommand(name: string): Command {
   return new Command(name)
     .argument(
       '[overrides...]',
-      'settings that win over the file, e.g. SOLVER.BASE_LR 2e-5 MODEL.WEIGHT w.pth',
+      'KEY VALUE pairs that override the file, e.g. SOLVER.BASE_LR 2e-5 MODEL.WEIGHT w.pth',
     )
-    .requiredOption('--config-file <file>', 'the YAML configuration')
-    .option('--verbose', 'show more, and where errors come from');
+    .requiredOption('--config-file <file>', 'YAML file with the configuration')
+    .option('--verbose', 'print more details, and the stack trace of an error');
 }
 
-/** `--engine` and `--device`. */
+/** Adds `--engine` and `--device`. */
 export function addEngineOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--engine <name>', 'what runs the tensors')
+      new Option('--engine <name>', 'engine that computes')
         .choices(['auto', 'onnx', 'tensorflow', 'cpu'])
         .default('auto'),
     )
-    .addOption(new Option('--device <name>', 'where').choices(['auto', 'cpu', 'cuda']).default('auto'));
-}
-
-/** The value of an option that takes any number, also a negative one. */
-export function finiteNumber(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (!Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
-  return value;
+    .addOption(
+      new Option('--device <name>', 'device to run on').choices(['auto', 'cpu', 'cuda']).default('auto'),
+    );
 }

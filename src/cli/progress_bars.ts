@@ -1,17 +1,17 @@
-/** @file Progress bars below the log, on a terminal. */
+/** @file Progress bars below the log of a run, on a terminal. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Console } from '../run/log.js';
 import type { Hook, StepReport, TrainingRun } from '../training/hook.js';
 import type { EvaluationBar } from '../training/run_evaluation.js';
-import { BAR_OPTIONS } from '../util/progress.js';
 import { duration, significant } from '../util/text.js';
+import { BAR_OPTIONS } from './progress.js';
 
 const TRAINING = '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}';
 const EVALUATION = '{bar} {percentage}%  {value}/{total} clips  {rate} clips/s  eta {remaining}';
 
 /**
- * Standard output with bars at the bottom while something runs; lines written through it appear above. As a hook of a
- * training it shows the bar of the steps.
+ * Standard output with progress bars at the bottom. Lines written through it appear above the bars. As a hook of a
+ * training it shows the progress of the steps.
  */
 export class ProgressBars implements Console, Hook {
   #bars: MultiBar | undefined;
@@ -40,7 +40,7 @@ export class ProgressBars implements Console, Hook {
     this.#training = undefined;
   }
 
-  /** Shows a bar for `total` clips, until its `close`. */
+  /** Shows a bar for `total` clips until the bar is closed. */
   evaluation(total: number): EvaluationBar {
     const bar = this.#add(EVALUATION, total, 0);
     return {

@@ -1,6 +1,7 @@
-/** @file `stmixer report`: its flags. */
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { goOnWithoutOutput } from './output.js';
+/** @file `stmixer report`: flags and output. */
+import { Command, Option } from 'commander';
+import { continueWithoutOutput, printNote } from './output.js';
+import { wholeNumber } from './parsers.js';
 import { print } from './process/print.js';
 import { StopSignals } from './process/signals.js';
 import { endingOnSignals } from './signals.js';
@@ -13,17 +14,21 @@ interface Flags {
 
 export function reportCommand(): Command {
   return new Command('report')
-    .description('show a run as one HTML page, or watch it while it trains')
-    .argument('<output-dir>', 'the OUTPUT_DIR of the training')
+    .description('write a run as an HTML page, or serve that page while the run trains')
+    .argument('<output-dir>', 'OUTPUT_DIR of the run')
     .addOption(
       new Option(
         '--out <file>',
-        'file of the page, with a folder of curves beside it (default: OUTPUT_DIR/report/index.html)',
+        'the HTML file to write, with a folder of curves beside it (default: OUTPUT_DIR/report/index.html)',
       ).conflicts(['watch', 'port']),
     )
-    .option('--watch', 'serve the page to this machine and keep it up to date; writes nothing')
-    .addOption(new Option('--port <number>', 'port for --watch (default: any free one)').argParser(parsePort))
-    .option('--verbose', 'show where errors come from')
+    .option('--watch', 'serve the page on this machine and keep it up to date; write no files')
+    .option(
+      '--port <number>',
+      'port for --watch (default: any free port)',
+      wholeNumber({ min: 1, max: 65535 }),
+    )
+    .option('--verbose', 'print the stack trace of an error')
     .action(async (outputDir: string, flags: Flags, command: Command) => {
       const { out, port } = flags;
       if (port !== undefined && !flags.watch) command.error('error: --port needs --watch');
@@ -31,16 +36,18 @@ export function reportCommand(): Command {
         await watch(outputDir, port ?? 0);
         return;
       }
-      // Loaded late, so that --help is answered at once.
+      // A late import makes --help fast.
       const { writeReport } = await import('../report/write.js');
-      const { html, folder, curves } = await endingOnSignals(() => writeReport(outputDir, { html: out }));
+      const { html, folder, curves } = await endingOnSignals(() =>
+        writeReport(outputDir, { html: out, wait: printNote }),
+      );
       print(`${html}: the report, and ${curves.size} curves as SVG and PNG in ${folder}\n`);
     });
 }
 
-/** Serves the report until a signal comes. */
+/** Serves the report until a signal arrives. */
 async function watch(outputDir: string, port: number): Promise<void> {
-  goOnWithoutOutput('the report is served until a signal ends it');
+  continueWithoutOutput('the report is served until a signal ends it');
   const { watchRun } = await import('../report/watch.js');
   const signals = new StopSignals((name) => name);
   try {
@@ -50,12 +57,4 @@ async function watch(outputDir: string, port: number): Promise<void> {
   } finally {
     signals.close();
   }
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
-    throw new InvalidArgumentError('expected a port from 1 to 65535.');
-  }
-  return port;
 }

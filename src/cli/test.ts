@@ -1,4 +1,4 @@
-/** @file `stmixer test`: its flags. */
+/** @file `stmixer test`: flags, signals and exit codes. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config/index.js';
@@ -7,20 +7,20 @@ import { resultsTable } from '../evaluation/results.js';
 import { EVALUATION_FOLDER } from '../run/run_folder.js';
 import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
-import { goOnWithoutOutput } from './output.js';
+import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
-import { onceMore, StopSignals } from './process/signals.js';
+import { againHint, StopSignals } from './process/signals.js';
 
 type Flags = ConfigOptions & Pick<EngineRequest, 'engine' | 'device'>;
 
 export function testCommand(): Command {
   return addEngineOptions(configCommand('test'))
-    .description('evaluate MODEL.WEIGHT (or the last checkpoint in OUTPUT_DIR) on the test lists')
+    .description('evaluate MODEL.WEIGHT, or the last checkpoint in OUTPUT_DIR, on the test lists')
     .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
       const loaded = loadConfig(configFile, overrides);
-      goOnWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
+      continueWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
       const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
-      const stop = new StopSignals((signal) => `${signal}: ending after this batch${onceMore(signal)}`);
+      const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
       try {
         const { log, bars } = openConsoleLog(verbose);
         const report = await evaluateCheckpoint(loaded, {

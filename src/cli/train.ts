@@ -1,16 +1,17 @@
-/** @file `stmixer train`: its flags. */
+/** @file `stmixer train`: flags, signals and exit codes. */
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
 import { openConsoleLog } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
-import { goOnWithoutOutput } from './output.js';
+import { continueWithoutOutput } from './output.js';
+import { wholeNumber } from './parsers.js';
 import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
-import { onceMore, StopSignals } from './process/signals.js';
+import { againHint, StopSignals } from './process/signals.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -32,63 +33,68 @@ type Flags = ConfigOptions & {
 export function trainCommand(): Command {
   return addEngineOptions(configCommand('train'))
     .description('train a model')
-    .option('--transfer', 'take only the weights from MODEL.WEIGHT: no optimizer, schedule or iteration')
+    .option('--transfer', 'load only the weights of MODEL.WEIGHT, not its optimizer, schedule and iteration')
     .option('--no-head', 'do not load the weights of the head (stm_head.*)')
     .option(
       '--allow-partial',
-      "train also where only a part of the backbone, the neck, the head or the optimizer's moments loads; the rest starts anew",
+      "train even if only a part of the backbone, the neck, the head or the optimizer's moments loads; the rest is initialised",
     )
     .option(
       '--adjust-lr',
-      "on resuming, take the schedule's position from the file but this configuration's settings",
+      'on resuming, take the position in the schedule from the checkpoint and everything else from this configuration',
     )
     .option(
       '--resume',
-      "continue from OUTPUT_DIR's last checkpoint where there is one, else start as without it",
+      'continue from the last checkpoint in OUTPUT_DIR; if there is none, start as without this flag',
     )
     .addOption(
       new Option(
         '--overwrite',
-        'start afresh in an OUTPUT_DIR that holds a run; its files are moved into OUTPUT_DIR/previous_run_1 (2, 3, …)',
+        'start over in an OUTPUT_DIR that holds a run, and move its files into OUTPUT_DIR/previous_run_1 (2, 3, …)',
       ).conflicts('resume'),
     )
     .option(
       '--seed <number>',
-      'fixes initial weights, data order, augmentation and dropout (default: 0, or that of the run that is resumed)',
-      parseSeed,
+      'seed of initial weights, data order, augmentation and dropout (default: 0, or the seed of the resumed run)',
+      wholeNumber(),
     )
     .option(
       '--replay <file>',
-      'train nothing: compute the step of a batch that was saved because something was not finite, and show what is',
+      're-run the step of a batch saved as nonfinite_*.pth and show which values are not finite; changes nothing',
     )
     .option('--use-tfboard', 'write TensorBoard events into OUTPUT_DIR/tensorboard')
     .option(
       '--tfboard-histograms <iterations>',
-      'with --use-tfboard: histograms of all weights every so many iterations',
-      parsePeriod,
+      'with --use-tfboard: iterations between histograms of all weights',
+      wholeNumber({ min: 1 }),
     )
-    .option('--skip-final-test', 'no evaluation after training')
-    .option('--skip-val-in-train', 'no evaluation during training')
+    .option('--skip-final-test', 'do not evaluate after training')
+    .option('--skip-val-in-train', 'do not evaluate during training')
     .addOption(
-      new Option('--local_rank <number>', 'set by torch.distributed.launch; one process only').default(0),
+      new Option(
+        '--local_rank <number>',
+        'ignored; torch.distributed.launch sets it (one process only)',
+      ).default(0),
     )
-    .action(async (overrides: string[], flags: Flags) => {
-      refuseSeveralProcesses();
-      const loaded = loadConfig(flags.configFile, overrides);
-      if (flags.replay !== undefined) {
-        process.exitCode = await runReplay(loaded.config, flags.replay, flags);
-        return;
-      }
-      goOnWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
-      await runTraining(loaded, flags);
-    });
+    .action(trainAction);
+}
+
+async function trainAction(overrides: string[], flags: Flags): Promise<void> {
+  refuseSeveralProcesses();
+  const loaded = loadConfig(flags.configFile, overrides);
+  if (flags.replay !== undefined) {
+    process.exitCode = await runReplay(loaded.config, flags.replay, flags);
+    return;
+  }
+  continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
+  await runTraining(loaded, flags);
 }
 
 /** Trains until the end or the first signal, and sets the exit code of the process. */
 async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
-  // Loaded late, so that --help and a wrong configuration are answered at once.
+  // A late import makes --help and errors in the configuration fast.
   const { train } = await import('../training/train.js');
-  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${onceMore(signal)}`);
+  const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
   const { log, bars } = openConsoleLog(flags.verbose ?? false);
   try {
     await train(loaded, {
@@ -114,7 +120,7 @@ async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
   } finally {
     stop.close();
   }
-  // Slurm's "time is nearly up" is no failure: the run has saved all that it did.
+  // Slurm sends SIGUSR1 before the time limit. That is no failure: the run has saved everything.
   const exitCode = stop.name === 'SIGUSR1' ? 0 : stop.exitCode;
   if (stop.received) await exitAtOnce(exitCode);
   process.exitCode = exitCode;
@@ -131,33 +137,19 @@ async function runReplay(cfg: Config, file: string, flags: Flags): Promise<numbe
   return result.nonFinite === null ? 0 : 1;
 }
 
-/** A command that keeps no log. */
+/** Log of a command that writes no log file. */
 const CONSOLE = {
   info: (line: string) => print(`${line}\n`),
   warn: (line: string) => print(`warning: ${line}\n`),
 };
 
-function parseSeed(text: string): number {
-  const seed = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(seed))
-    throw new InvalidArgumentError('expected a whole number.');
-  return seed;
-}
-
-function parsePeriod(text: string): number {
-  const period = Number(text);
-  if (!Number.isSafeInteger(period) || period < 1)
-    throw new InvalidArgumentError('expected a whole number from 1.');
-  return period;
-}
-
-/** A launcher that starts a process per GPU would get as many identical runs. */
+/** Throws ConfigError under a launcher that starts a process per GPU, since all processes would do the same run. */
 function refuseSeveralProcesses(): void {
   const worldSize = process.env.WORLD_SIZE;
   if (worldSize !== undefined && Number(worldSize) !== 1) {
     throw new ConfigError(
-      `WORLD_SIZE is ${worldSize}: training on several processes is not there yet, and this would be ${worldSize} ` +
-        'times the same run. Start one process, without the launcher (or with --nproc_per_node=1).',
+      `WORLD_SIZE is ${worldSize}: training on several processes is not supported yet, and this would do the same ` +
+        `run ${worldSize} times. Start one process, without the launcher (or with --nproc_per_node=1).`,
     );
   }
 }

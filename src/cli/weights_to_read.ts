@@ -1,13 +1,14 @@
-/** @file The weight file that a command only reads, and what is said about it on standard error. */
+/** @file Finds the weight file that a command reads. */
 import { findWeights } from '../checkpoint/weight_path.js';
+import { printNote } from './output.js';
 
 /**
- * The file that an argument names; the folder of a run stands for its best checkpoint, else its last. Throws CheckpointError
- * where there is none.
+ * Finds the file that an argument names; for the folder of a run, its best checkpoint, else its last. Reports the choice on
+ * standard error. Throws CheckpointError if there is none.
  */
 export function weightsToRead(argument: string): string {
   const { path, note, warning } = findWeights(argument, 'best');
-  if (note !== undefined) process.stderr.write(`${note}\n`);
-  if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
+  if (note !== undefined) printNote(note);
+  if (warning !== undefined) printNote(`warning: ${warning}`);
   return path;
 }

@@ -1,4 +1,4 @@
-/** @file Making a configuration from plain values, for programs. */
+/** @file Makes a configuration from plain values, for programs. */
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import type { LoadedConfig } from './load.js';
 import { describeValue, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
@@ -14,7 +14,7 @@ export type ConfigValues<T = Config> = {
 
 const origin: Origin = { source: 'program' };
 
-/** Values over the official defaults, whose backbone cannot be built: a ViT-B on clips of 16 frames, every 4th of the video. */
+/** Changes to the official defaults, whose backbone cannot be built: a ViT-B on clips of 16 frames, every 4th of the video. */
 const BASE = { 'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B', 'DATA.NUM_FRAMES': 16, 'DATA.SAMPLING_RATE': 4 };
 
 /**
@@ -76,7 +76,7 @@ function flatten(values: ConfigValues): { assignments: Assignment[]; problems: P
   return { assignments, problems };
 }
 
-/** A string as a literal, so that it is not read as the number or list that it looks like. */
+/** Quotes a string, so that it is not decoded to the number or list that it looks like. */
 function undecoded(value: unknown): unknown {
   return typeof value === 'string' ? formatPythonLiteral(value) : value;
 }

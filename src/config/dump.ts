@@ -1,9 +1,9 @@
-/** @file A configuration as YAML text that reads back as the same configuration, here and by the official code. */
+/** @file Writes a configuration as YAML that stmixer and the official code read back as the same configuration. */
 import type { TSchema } from '@sinclair/typebox';
 import { formatFloat, formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
 import { type Config, ConfigSchema, getValue, isSection } from './schema/index.js';
 
-/** The whole configuration. */
+/** Formats the whole configuration as YAML. */
 export function dumpConfig(config: Config): string {
   return configLines(config)
     .map(({ text }) => `${text}\n`)

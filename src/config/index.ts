@@ -1,4 +1,4 @@
-/** @file What other folders use of the configuration. */
+/** @file The parts of this folder that other folders use. */
 export { type ConfigValues, configFromOverrides, defineConfig } from './define.js';
 export { dumpConfig } from './dump.js';
 export { type LoadedConfig, loadConfig } from './load.js';

@@ -1,4 +1,4 @@
-/** @file Loading a configuration: a YAML file over the defaults, and `KEY VALUE …` arguments over the file. */
+/** @file Loads a configuration: defaults, overridden by a YAML file, overridden by `KEY VALUE …` arguments. */
 import { describeValue, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
 import { type Assignment, parseOverrides } from './overrides.js';
 import { assign, checkRules } from './resolve.js';
@@ -38,10 +38,10 @@ export function loadConfig(file: string, overrides: readonly string[] = []): Loa
   return { config, origins, warnings: findWarnings(config, origins) };
 }
 
-/** Number of problems after which no nearest key is looked for, which takes long. Such a file is not a configuration. */
+/** Number of problems after which no nearest keys are suggested, because finding them is slow. Such a file is no configuration. */
 const MAX_SUGGESTIONS = 100;
 
-/** Returns the assignments in a file, and problems: unknown keys, repeated keys, and sections that are no mappings. */
+/** Returns the assignments in a file, and its problems: unknown keys, repeated keys, and sections that are no mappings. */
 function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; problems: Problem[] } {
   const assignments: Assignment[] = [];
   const problems: Problem[] = [];

@@ -1,4 +1,4 @@
-/** @file Texts of configuration errors: place, key, what was expected, what was found, and the nearest known name. */
+/** @file Messages of configuration errors: origin, key, expected and found value, and the nearest known name. */
 import type { TSchema } from '@sinclair/typebox';
 import { distance } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.js';
@@ -49,7 +49,7 @@ export function throwProblems(problems: readonly Problem[]): never {
 
 const MAX_VALUE_LENGTH = 80;
 
-/** A value as Python would print it, shortened if it is long. */
+/** Formats a value as Python would print it, shortened if it is long. */
 export function describeValue(value: unknown): string {
   const text = formatPythonLiteral(value);
   return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
@@ -64,7 +64,7 @@ function describeRange(schema: TSchema): string {
   return above === undefined ? '' : ` > ${above}`;
 }
 
-/** Short description of the values that a key accepts, e.g. `int ≥ 1`, `float in [0, 1)`, `'linear' or 'constant'`. */
+/** Describes the values that a key accepts, e.g. `int ≥ 1`, `float in [0, 1)`, `'linear' or 'constant'`. */
 export function describeType(schema: TSchema): string {
   if (schema.anyOf) return schema.anyOf.map(describeType).join(' or ');
   if (schema.enum) {
@@ -107,10 +107,10 @@ function difference(a: string, b: string): number {
   return distance(a.toLowerCase(), b.toLowerCase()) / length;
 }
 
-/** Length from which a name is no typing mistake. Comparing longer names would take long. */
+/** Number of characters of a name that are compared. Comparing more would be slow. */
 const MAX_NAME_LENGTH = 200;
 
-/** Difference from which two names are not the same name with a typing mistake. */
+/** Difference from which two names are too different for a typing mistake. */
 const MAX_DIFFERENCE = 0.4;
 
 /**
@@ -150,7 +150,7 @@ function lastOf(path: string): string {
   return path.slice(path.lastIndexOf('.') + 1);
 }
 
-/** Keys with which configurations of other programs include another file. */
+/** Keys by which configurations of other programs include a file. */
 const BASE_FILE = /^_*(base|include|inherit)_*$/i;
 
 export function unknownKey(path: string): string {

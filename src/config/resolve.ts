@@ -1,4 +1,4 @@
-/** @file From assignments to a configuration: decode and convert values, check every key, then the rules across keys. */
+/** @file Turns assignments into a configuration: decodes values, checks every key, then the rules across keys. */
 import type { TSchema } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
 import { formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
@@ -43,7 +43,7 @@ export function assign(
   return { config, origins, problems };
 }
 
-/** A value that was set, and the text it was read from, if any. */
+/** A value that was set, and the text from which it was read, if any. */
 interface Found {
   value: unknown;
   written?: string;
@@ -93,7 +93,7 @@ function mismatch(schema: TSchema, { value, written = describeValue(value) }: Fo
     parts.push(`write it as a list: "${formatPythonLiteral(listed(value))}"`);
   if (schema.type === 'array' && schema.items.type === 'string' && hasNumbers(value))
     parts.push(`write a name that looks like a number in two kinds of quotes, as in ["'01'"]`);
-  if (schema.ofFractions && value instanceof PyFloat) parts.push(schema.ofFractions);
+  if (schema.wholeNumberAdvice && value instanceof PyFloat) parts.push(schema.wholeNumberAdvice);
   if (value === null) parts.push(`omit the key to use its default, ${describeDefault(schema)}`);
   return parts.join('; ');
 }

@@ -1,4 +1,4 @@
-/** @file Rules across the keys of a configuration, without which it cannot run. Ranges of single keys are in the schema. */
+/** @file Rules across keys that a configuration must satisfy to run. Ranges of single keys are in the schema. */
 import { nearestWord } from './messages.js';
 import { BACKBONES, type Config, DATASET_NAMES } from './schema/index.js';
 
@@ -16,9 +16,9 @@ const divides = (divisor: number, value: number) => value % divisor === 0;
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 /** Least common multiple. */
 const lcm = (a: number, b: number) => (a / gcd(a, b)) * b;
-/** Number of which ViT.EMBED_DIM must be a multiple, by all rules together. */
+/** Divisor of ViT.EMBED_DIM that all rules together require. */
 const embedStep = ({ ViT }: Config) => lcm(4, ViT.NUM_HEADS);
-/** Number of which MODEL.STM.HIDDEN_DIM must be a multiple, by all rules together. */
+/** Divisor of MODEL.STM.HIDDEN_DIM that all rules together require. */
 const hiddenStep = ({ MODEL: { STM } }: Config) => lcm(lcm(8, STM.NUM_HEADS), STM.N_GROUPS);
 const multiples = (step: number, value: number) => {
   const below = Math.floor(value / step) * step;

@@ -1,4 +1,4 @@
-/** @file Reading a YAML file as PyYAML would, with the line of every key. */
+/** @file Reads a YAML file as PyYAML does, with the line of every key. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import yaml from 'js-yaml';
@@ -7,7 +7,7 @@ import { formatPythonLiteral } from '../formats/python/literals.js';
 import { PyFloat } from '../formats/python/values.js';
 import type { Problem } from './messages.js';
 
-/** Maximum size of a configuration, which has some kilobytes. A larger file is something else, or an attack. */
+/** Maximum size of a file. Configurations have a few kilobytes; a larger file is something else, or an attack. */
 const MAX_BYTES = 1024 * 1024;
 /** Maximum number of values after all aliases are expanded. */
 const MAX_NODES = 100_000;
@@ -202,7 +202,7 @@ const INT = /^[-+]?(?:0b[01_]+|0[0-7_]+|0x[\da-fA-F_]+|0|[1-9][\d_]*(?::[0-5]?\d
 const FLOAT =
   /^(?:[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]\d+)?|\.\d[\d_]*(?:[eE][-+]\d+)?|\d[\d_]*(?::[0-5]?\d)+\.[\d_]*|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN))$/;
 
-/** YAML 1.1: `0b1`, `0x1`, `017` (octal) and `1:30` (base 60). */
+/** Reads an int of YAML 1.1, e.g. `0b1`, `0x1`, `017` (octal) and `1:30` (base 60). */
 function constructInt(text: string): number | bigint {
   const digits = text.replace(/[-+_]/g, '');
   let value: bigint;

@@ -26,12 +26,14 @@ export interface ShowOptions {
   readonly out: string;
   /** Called after each image is written. */
   readonly written?: (path: string) => void;
+  /** Receives the reason if the folder may be in use and the command has to wait. */
+  readonly wait?: (message: string) => void;
 }
 
 /** Draws clips into PNG files. Throws DataError for clips that do not exist. */
 export async function showClips(cfg: Config, options: ShowOptions): Promise<void> {
   makeOutputFolder(options.out, '--out');
-  const lock = await FolderLock.acquire(options.out, commandLock('data show'));
+  const lock = await FolderLock.acquire(options.out, commandLock('data show'), { wait: options.wait });
   try {
     await drawClips(cfg, options);
   } finally {

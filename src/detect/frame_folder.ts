@@ -11,7 +11,7 @@ import { namesIn, sortedEntries } from '../files/folder_names.js';
 import { isAnimated, mayBeAnimated } from '../media/animated_images.js';
 import { fileKind } from '../media/file_kinds.js';
 import { SkippedFiles, type SkippedKind } from '../media/skipped_files.js';
-import { countOf } from '../util/progress.js';
+import { countOf } from '../util/text.js';
 import { orderFrames } from './frame_names.js';
 
 const IMAGES = new Set('.jpg .jpeg .png .webp .tif .tiff .gif .avif'.split(' '));

@@ -1,7 +1,6 @@
 /** @file The order of frames by their file names, and problems of the numbers in the names. */
 import { extname } from 'node:path';
-import { count, countOf } from '../util/progress.js';
-import { significant } from '../util/text.js';
+import { count, countOf, significant } from '../util/text.js';
 
 interface Remarks {
   /** Sentences about facts. */

@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
 import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
-import { countOf } from '../util/progress.js';
+import { countOf } from '../util/text.js';
 import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
 import { type Comparison, type Side, shareOf } from './mismatch/comparison.js';

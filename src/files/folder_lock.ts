@@ -58,14 +58,12 @@ interface Holder {
 }
 
 export interface LockOptions {
-  /** Receives the reason for a wait; by default standard error does. */
+  /** Receives the reason for a wait. */
   wait?(message: string): void;
   /** Ends a wait: `acquire` then returns null. */
   readonly signal?: AbortSignal;
   readonly silenceMs?: number;
 }
-
-const toStandardError = (message: string) => void process.stderr.write(`${message}\n`);
 
 /** A lock that this process holds until `release`. */
 export class FolderLock {
@@ -169,7 +167,7 @@ async function isAlive(
   path: string,
   text: string,
   { holder }: LockKind,
-  { wait = toStandardError, signal, silenceMs = SILENCE_MS }: LockOptions,
+  { wait, signal, silenceMs = SILENCE_MS }: LockOptions,
 ): Promise<boolean | null> {
   const { host, pid, began } = parseHolder(text);
   if (host === hostname() && pid !== null) {
@@ -183,7 +181,7 @@ async function isAlive(
   const patience = text.trim() === '' ? Math.min(silenceMs, EMPTY_MS) : silenceMs;
   if (patience === silenceMs) {
     const owner = `a ${holder} on ${host || 'an unknown machine'}`;
-    wait(`${path}: ${owner} had this folder; waiting ${silenceMs / 1000} s to see whether it is alive`);
+    wait?.(`${path}: ${owner} had this folder; waiting ${silenceMs / 1000} s to see whether it is alive`);
   }
   // Clocks of machines differ, so the beats are only compared with each other.
   const before = modified(path);

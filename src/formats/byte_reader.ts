@@ -1,4 +1,4 @@
-/** @file Walks through a range of a file byte by byte, with a window of it in memory. */
+/** @file Reads a range of a file from begin to end, with a window of it in memory. */
 import { CheckpointError } from '../errors.js';
 import type { FileSource } from '../files/file_source.js';
 
@@ -30,6 +30,7 @@ export class ByteReader {
     return this.#end - this.position;
   }
 
+  /** Throws CheckpointError, with the current position. */
   fail(why: string): never {
     throw new CheckpointError(
       `${this.file.path}: damaged or not a checkpoint: ${why} (at byte ${this.position})`,
@@ -41,7 +42,7 @@ export class ByteReader {
     return this.#window[this.#at++];
   }
 
-  /** Takes the next `count` bytes, which stay valid. */
+  /** Returns the next `count` bytes, which stay valid. */
   take(count: number): Buffer {
     if (this.#at + count > this.#window.length) this.#load(count);
     const bytes = this.#window.subarray(this.#at, this.#at + count);
@@ -61,7 +62,7 @@ export class ByteReader {
     }
   }
 
-  /** Takes the bytes up to the next newline, without it. */
+  /** Returns the bytes up to the next newline, without it. */
   line(): Buffer {
     for (let length = 256; ; length *= 4) {
       if (this.#at + length > this.#window.length) this.#load(Math.min(length, this.remaining));

@@ -7,7 +7,7 @@ import * as zlib from 'node:zlib';
 import { CheckpointError } from '../errors.js';
 import type { FileSource } from '../files/file_source.js';
 
-/** Data that do not have the checksum recorded for them. */
+/** Data do not match their recorded checksum. */
 export class DamagedDataError extends CheckpointError {}
 
 type Crc32 = (data: Uint8Array, start?: number) => number;

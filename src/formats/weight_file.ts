@@ -7,7 +7,7 @@ import { piecesOf } from './host_tensor.js';
 import type { ReadOptions } from './pickle/unpickler.js';
 import { namedTensors } from './pickle/walk_values.js';
 import { readPthFrom } from './pth/pth_reader.js';
-import { storageKeyOf } from './pth/torch_storage.js';
+import { storageKeyOf } from './pth/stored_tensor.js';
 import type { PyValue } from './python/values.js';
 import { looksLikeSafetensors, openSafetensorsFrom } from './safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory } from './zip/zip_reader.js';
@@ -15,7 +15,7 @@ import { findEntryData, looksLikeZip, readZipDirectory } from './zip/zip_reader.
 /** A format of weight files. The legacy one is PyTorch's before 1.6. */
 export type WeightFormat = 'pth' | 'legacy pth' | 'safetensors';
 
-/** The format of a file, by its first bytes. Anything unknown counts as legacy. */
+/** Returns the format of a file by its first bytes. An unknown one counts as legacy. */
 export function weightFormatOf(path: string): WeightFormat {
   return formatOf(new FileSource(path));
 }
@@ -27,7 +27,7 @@ function formatOf(file: FileSource): WeightFormat {
   });
 }
 
-/** The content of a weight file of any format; its first bytes decide, not its name. See readPth. */
+/** Reads a weight file. Its first bytes decide on the format, and not its name. Throws CheckpointError, as `readPth` does. */
 export function readWeightFile(path: string, options: ReadOptions = {}): PyValue {
   const file = new FileSource(path);
   return file.hold(() => {
@@ -73,7 +73,7 @@ export function verifyWeightFile(path: string): void {
   if (error) throw error;
 }
 
-/** The error for the damage in a report; null if there is none. */
+/** Returns the error for the damage in a report; null if there is none. */
 export function damageError(path: string, { damaged }: ChecksumReport): CheckpointError | null {
   if (damaged.length === 0) return null;
   const count = damaged.length > 3 ? ` (${damaged.length} in all)` : '';
@@ -81,7 +81,7 @@ export function damageError(path: string, { damaged }: ChecksumReport): Checkpoi
   return new CheckpointError(`${path}: damaged: not what its checksum says: ${what}`);
 }
 
-/** Checks every entry of the archive, also those of no tensor. Data of a tensor go by its name. */
+/** Checks every entry of the archive, even those without a tensor. Reports the data of a tensor under its name. */
 function checkZip(file: FileSource): ChecksumReport {
   const names = new Map<string, string>();
   for (const [name, tensor] of namedTensors(readPthFrom(file))) {

@@ -1,7 +1,8 @@
 /** @file Matching: the assignment against all permutations, ties, costs, errors. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assign, matchClip } from './matcher.js';
+import { assign } from './assignment.js';
+import { matchClip } from './matcher.js';
 
 /** The least total cost over all ways to give each row of the smaller side a partner of its own. */
 function leastCost(cost: number[], rows: number, columns: number): number {

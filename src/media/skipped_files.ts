@@ -1,6 +1,5 @@
 /** @file Files and folders that are skipped: how many of each kind, and the first of them. */
-import { countOf } from '../util/progress.js';
-import { printable } from '../util/text.js';
+import { countOf, printable } from '../util/text.js';
 
 /** Kinds, in the singular and the plural. The first ones may be videos that the user misses. */
 const KINDS = {

@@ -12,6 +12,8 @@ import { figurePng, figureSvg } from './picture.js';
 export interface ReportOptions {
   /** File of the page, with the curves in a folder beside it; `report/index.html` in the folder of the run without it. */
   readonly html?: string;
+  /** Receives the reason if the folder may be in use and the report has to wait. */
+  readonly wait?: (message: string) => void;
 }
 
 export interface WrittenReport {
@@ -29,7 +31,7 @@ export interface WrittenReport {
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
   checkIsRun(outputDir);
   const paths = outputPaths(outputDir, options);
-  const lock = await FolderLock.acquire(paths.folder, commandLock('report'));
+  const lock = await FolderLock.acquire(paths.folder, commandLock('report'), { wait: options.wait });
   try {
     return await writeFiles(outputDir, paths);
   } finally {

@@ -53,7 +53,7 @@ describe('makeOptimizer with a ViT', () => {
   it('logs the groups as the official code prints them', () => {
     const lines: string[] = [];
     const cfg = solverConfig({ 'ViT.DEPTH': 1, 'ViT.LAYER_DECAY': 0.5 });
-    makeOptimizer(cfg, tinyModel(), (line) => lines.push(line));
+    makeOptimizer(cfg, tinyModel(), { info: (line) => lines.push(line) });
     expect(lines.slice(0, 2)).toEqual([
       'Assigned values = [0.25, 0.5, 1.0]',
       "Skip weight decay list: {'pos_embed'}",
@@ -73,7 +73,7 @@ describe('makeOptimizer with a ViT', () => {
 
   it('logs no assigned values without layer decay', () => {
     const lines: string[] = [];
-    makeOptimizer(solverConfig({ 'ViT.LAYER_DECAY': 1 }), tinyModel(), (line) => lines.push(line));
+    makeOptimizer(solverConfig({ 'ViT.LAYER_DECAY': 1 }), tinyModel(), { info: (line) => lines.push(line) });
     expect(lines.map((line) => line.split(/[=:]/)[0].trim())).toEqual([
       'Skip weight decay list',
       'Param groups',
@@ -114,7 +114,7 @@ describe('makeOptimizer without a ViT', () => {
       'SOLVER.WEIGHT_DECAY': 0.2,
       'SOLVER.WEIGHT_DECAY_BN': 0.01,
     });
-    expect(layout(makeOptimizer(cfg, model, (line) => lines.push(line)))).toEqual([
+    expect(layout(makeOptimizer(cfg, model, { info: (line) => lines.push(line) }))).toEqual([
       ['backbone_bn', 0.01, undefined, ['backbone.bn1.weight', 'backbone.bn1.bias']],
       ['rest', 0.2, undefined, ['backbone.conv1.weight', 'stm_head.bn.weight', 'stm_head.fc.bias']],
     ]);

@@ -97,7 +97,7 @@ describe('a resumed run with other settings', () => {
   it('reports the learning rate of the old schedule if the kind of schedule changed', () => {
     const cosine = { ...STEPS, 'SOLVER.SCHEDULER': 'half_period_cosine', 'SOLVER.BASE_LR': 0.002 };
     expect(said(STEPS, cosine, 3)).toMatch(
-      /configuration's schedule with the base rate and the warm-up of the checkpoint.* It was 0\.001 in iteration 3, and is 0\.0008536 in iteration 4/,
+      /configuration's schedule with the base learning rate and the warm-up of the checkpoint.* It was 0\.001 in iteration 3, and is 0\.0008536 in iteration 4/,
     );
   });
 

@@ -19,7 +19,7 @@ export interface HookOptions extends EvaluationFlags {
   readonly tensorBoardHistograms?: number | null;
 }
 
-/** Where a run starts, as its hooks need to know. */
+/** Start of a run, from which its hooks are built. */
 export interface HookContext {
   readonly cfg: Config;
   readonly log: Logger;

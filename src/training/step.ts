@@ -95,7 +95,7 @@ export async function trainStep(
 
 type NamedParameters = readonly (readonly [name: string, parameter: Parameter])[];
 
-/** What all micro-batches of a step share. */
+/** Data that all micro-batches of a step share. */
 interface Step extends ModelAndLoss {
   readonly batch: Batch;
   /** Targets of all clips of the batch: the loss is normalised by their number. */

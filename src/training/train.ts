@@ -55,7 +55,7 @@ async function trainLocked(
 ): Promise<TrainingResult> {
   const { OUTPUT_DIR, ENGINE } = loaded.config;
   const { overwrite = false, resume = false, transfer = false, signal = NEVER_ABORTED } = options;
-  if (overwrite) await refuseDuringTest(OUTPUT_DIR);
+  if (overwrite) await refuseDuringTest(OUTPUT_DIR, (line) => runLog.logger.warn(line));
   /** Null from the moment on when there is no way back to the run that was in the folder. */
   let cleared: ClearedFolder | null = clearOutputDir(loaded, { resume, transfer, overwrite });
   try {
@@ -89,8 +89,8 @@ async function trainLocked(
 }
 
 /** Throws ConfigError while a test runs in the folder: it would write the results of the old run among those of the new one. */
-async function refuseDuringTest(outputDir: string): Promise<void> {
-  const lock = await FolderLock.acquire(outputDir, TEST_LOCK);
+async function refuseDuringTest(outputDir: string, wait: (line: string) => void): Promise<void> {
+  const lock = await FolderLock.acquire(outputDir, TEST_LOCK, { wait });
   lock.release();
 }
 

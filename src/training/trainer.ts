@@ -28,7 +28,7 @@ import { stepRng, trainStep } from './step.js';
 import { openTrainingData, type TrainingData } from './training_data.js';
 import { TrainingState } from './training_state.js';
 
-/** Milliseconds that a run which was told to stop waits for its loader. */
+/** Milliseconds that an aborted run waits for its loader. */
 const CLOSING_MS = 1000;
 
 export interface TrainerOptions extends Partial<RestoreRequest>, HookOptions {
@@ -91,7 +91,9 @@ export class Trainer implements TrainingRun {
       seed: null,
       ...options,
     };
-    this.state = TrainingState.build(cfg, (line) => logPrintedLine(line, this.log));
+    this.state = TrainingState.build(cfg, {
+      info: (line) => logPrintedLine(line, this.log),
+    });
     logGroups(this.state.optimizer, this.log);
     for (const warning of skipNameWarnings(cfg, this.state.model)) this.log.warn(warning);
     this.#checkpointer = new Checkpointer(OUTPUT_DIR, {

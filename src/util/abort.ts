@@ -1,11 +1,11 @@
-/** @file Waiting that an AbortSignal can end. */
+/** @file Helpers for AbortSignal. */
 
 /** A signal that is never aborted. */
 export const NEVER_ABORTED: AbortSignal = new AbortController().signal;
 
 /**
- * Resolves to the result of `work`, or to null as soon as `signal` is aborted; the work itself goes on. Rejects where
- * `work` does.
+ * Resolves to the result of `work`, or to null as soon as `signal` is aborted. The work itself continues. Rejects if `work`
+ * rejects.
  */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
   let stop = () => {};
@@ -21,7 +21,7 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
   }
 }
 
-/** The sentence that whoever aborted gave as the reason. */
+/** Message of the reason for which the signal was aborted. */
 export function abortText(signal: AbortSignal): string {
   const { reason } = signal;
   return reason instanceof Error ? reason.message : String(reason);

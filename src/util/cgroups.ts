@@ -1,24 +1,24 @@
 /**
- * @file Limits that Linux sets for groups of processes (cgroups, versions 1 and 2): containers, batch systems and systemd use them.
+ * @file Limits of Linux control groups (cgroups, versions 1 and 2), which containers, batch systems and systemd set.
  *
- * A limit of any group above the own one counts too, and the smallest counts. Where nothing can be read there is no limit.
+ * The limits of all groups above a process apply too; the smallest one wins. If nothing can be read, there is no limit.
  */
 import { join } from 'node:path';
 import { readText } from './read_text.js';
 
-/** Returns the text of a file, or null where it cannot be read. */
+/** Returns the text of a file, or null if it cannot be read. */
 export type Read = (path: string) => string | null;
 
 export interface Limit {
   /** Processors, possibly a fraction, or bytes. */
   readonly value: number;
-  /** File that says so. */
+  /** File that sets the limit. */
   readonly path: string;
 }
 
 type Controller = 'cpu' | 'cpuset' | 'memory';
 
-/** A mounted hierarchy: the group `root` of it is seen at `point`. */
+/** A mounted hierarchy, whose group `root` is visible at `point`. */
 interface Mount {
   readonly version: 1 | 2;
   readonly root: string;
@@ -27,13 +27,13 @@ interface Mount {
   readonly options: readonly string[];
 }
 
-/** Folder of a group, the own one or one above it. */
+/** A group of this process: its own, or one above. */
 interface Group {
   readonly version: 1 | 2;
   readonly folder: string;
 }
 
-/** The share of time on the processors: a quota of 0.5 is half of one. Null without a limit. */
+/** Limit on processor time; 0.5 is half of one processor. Null if there is none. */
 export function cpuQuota(read: Read = readText): Limit | null {
   return smallest(
     groups('cpu', read).map(({ version, folder }) => {
@@ -46,7 +46,7 @@ export function cpuQuota(read: Read = readText): Limit | null {
   );
 }
 
-/** Processors on which the group may run. Null without a limit. */
+/** Number of processors on which the group may run. Null if there is no limit. */
 export function cpusetSize(read: Read = readText): Limit | null {
   return smallest(
     groups('cpuset', read).flatMap(({ folder }) =>
@@ -58,12 +58,12 @@ export function cpusetSize(read: Read = readText): Limit | null {
   );
 }
 
-/** Bytes of memory of the group. Null without a limit. */
+/** Limit on memory, in bytes. Null if there is none. */
 export function memoryLimit(read: Read = readText): Limit | null {
   return smallest(memoryLimits(read));
 }
 
-/** Bytes that the group may still take, or could by giving up files that are kept in memory. Null without a limit. */
+/** Bytes that the group may still allocate, including memory of cached files, which can be freed. Null without a limit. */
 export function memoryLeft(read: Read = readText): Limit | null {
   return smallest(
     memoryLimits(read).map(({ value, path, group }) => {
@@ -73,15 +73,15 @@ export function memoryLeft(read: Read = readText): Limit | null {
       const name = group.version === 2 ? 'inactive_file' : 'total_inactive_file';
       const stat = read(join(group.folder, 'memory.stat')) ?? '';
       const cache = Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
-      // A group beyond its limit has nothing left, which still is a limit.
+      // A group above its limit has no memory left, and `smallest` ignores limits of 0.
       return { value: Math.max(1, value - usage + cache), path };
     }),
   );
 }
 
-/** Microseconds. */
+/** Period of the quota in microseconds, if the file names none. */
 const DEFAULT_PERIOD = 100_000;
-/** Version 1 says "no limit" with the largest multiple of a page. */
+/** Bytes from which a limit means "no limit". Version 1 writes the largest multiple of a page. */
 const NO_LIMIT = 2 ** 60;
 
 function memoryLimits(read: Read): (Limit & { readonly group: Group })[] {
@@ -91,7 +91,7 @@ function memoryLimits(read: Read): (Limit & { readonly group: Group })[] {
       return { value: numbers(read(path))[0], path, group };
     }),
   );
-  // Version 1 tells the smallest limit of the groups above here only, which may lie outside a container.
+  // Version 1 reports the smallest limit of the groups above only here. They may lie outside the container.
   const above = groups('memory', read)
     .filter(({ version }) => version === 1)
     .map((group) => {
@@ -105,19 +105,16 @@ function memoryLimits(read: Read): (Limit & { readonly group: Group })[] {
 /** The smallest of the limits that are positive numbers. */
 function smallest(limits: readonly Limit[]): Limit | null {
   const real = limits.filter(({ value }) => value > 0 && Number.isFinite(value));
-  return real.reduce<Limit | null>(
-    (least, limit) => (least && least.value <= limit.value ? least : limit),
-    null,
-  );
+  return real.reduce<Limit | null>((min, limit) => (min && min.value <= limit.value ? min : limit), null);
 }
 
-/** The words of a file as numbers; NaN for "max" and what is no number. */
+/** Parses the words of a file as numbers. "max" and other words are NaN. */
 function numbers(text: string | null): number[] {
   const words = (text ?? '').trim().split(/\s+/);
   return words.map((word) => (/^\d+$/.test(word) ? Number(word) : Number.NaN));
 }
 
-/** The length of a list such as `0-3,8`; 0 where it is none. */
+/** Counts the elements of a list such as `0-3,8`. Returns 0 for any other text. */
 function listSize(text: string): number {
   const parts = text.trim().split(',');
   if (!parts.every((part) => /^\d+(-\d+)?$/.test(part))) return 0;
@@ -127,7 +124,7 @@ function listSize(text: string): number {
   }, 0);
 }
 
-/** The groups of this process that a controller may limit, from its own up to the highest that is visible here. */
+/** Groups of this process for a controller, from its own up to the highest visible one. */
 function groups(controller: Controller, read: Read): Group[] {
   const mounts = mountsOf(read('/proc/self/mountinfo'));
   const paths = (read('/proc/self/cgroup') ?? '').split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
@@ -141,7 +138,7 @@ function groups(controller: Controller, read: Read): Group[] {
   });
 }
 
-/** The folder of a group and those above it, as far as a mount shows them. */
+/** Folders of a group and of the groups above it, as far as a mount shows them. */
 function foldersOf(group: string, mounts: readonly Mount[]): string[] {
   const isBelow = ({ root }: Mount) => root === '/' || group === root || group.startsWith(`${root}/`);
   // In a container the path may be that of the host, while the mount shows the container's own group at its top.
@@ -156,7 +153,7 @@ function foldersOf(group: string, mounts: readonly Mount[]): string[] {
   );
 }
 
-/** Places at which systems mount the hierarchies, for where /proc does not tell. */
+/** Usual mount points of the hierarchies, for systems without /proc/self/mountinfo. */
 const USUAL_MOUNTS: readonly Mount[] = [
   { version: 2, root: '/', point: '/sys/fs/cgroup', options: [] },
   ...['cpu', 'cpuset', 'memory'].map(
@@ -176,7 +173,7 @@ function mountsOf(mountinfo: string | null): readonly Mount[] {
   });
 }
 
-/** Spaces and their like are octal numbers in mountinfo. */
+/** Decodes a path in mountinfo, in which blanks and some other characters are octal numbers. */
 function unescaped(path: string): string {
   return path.replace(/\\(\d{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }

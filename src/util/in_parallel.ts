@@ -1,6 +1,6 @@
-/** @file Work on many items, some at a time. */
+/** @file Works on many items, several at a time. */
 
-/** Works on the items, `jobs` at a time; the first error stops the others, and is thrown when they have ended. */
+/** Works on the items, `jobs` at a time. The first error aborts the others and is thrown once they have ended. */
 export async function inParallel<T>(
   items: readonly T[],
   { jobs, abort }: { jobs: number; abort: AbortController },

@@ -1,4 +1,4 @@
-/** @file JSON that may be half written, damaged or of another version: reads what it can and never throws. */
+/** @file Reads JSON that may be incomplete, damaged or of another version. Never throws. */
 
 /** An object read from JSON whose fields have not been checked. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export function parseJsonLines(text: string): JsonLines {
   return { objects, broken };
 }
 
-/** The object that a JSON text holds, or null for anything else. */
+/** Returns the object in a JSON text, or null for anything else. */
 export function parseObject(text: string): Json | null {
   try {
     const value: unknown = JSON.parse(text);
@@ -37,7 +37,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value if it is a finite number. JSON has null for the others. */
+/** Returns the value if it is a finite number, else null, as JSON does. */
 export function numberOrNull(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
@@ -46,7 +46,7 @@ export function stringOr(value: unknown, fallback: string): string {
   return typeof value === 'string' ? value : fallback;
 }
 
-/** The finite numbers in an array; none if the value is no array. */
+/** Returns the finite numbers in an array. Any other value has none. */
 export function numbersOf(value: unknown): number[] {
   return Array.isArray(value) ? value.filter((item) => numberOrNull(item) !== null) : [];
 }

@@ -1,15 +1,15 @@
-/** @file How much memory this process has, and may still take. */
+/** @file Memory that this process uses and may still allocate. */
 import { freemem } from 'node:os';
 import { memoryLeft, type Read } from './cgroups.js';
 
-/** Bytes that are left, within the limits of all control groups. `read` is for tests. */
+/** Bytes that may still be allocated, within the limits of all control groups. Tests replace `read`. */
 export function availableMemory(read?: Read): number {
-  // Node has had this since 20.13; without /proc it is 0.
+  // Node has this function since 20.13. Without /proc it returns 0.
   const free = process.availableMemory?.() || freemem();
   return Math.min(free, memoryLeft(read)?.value ?? free);
 }
 
-/** Bytes of main memory that this process holds; without /proc the most that it has held so far. */
+/** Bytes of main memory that this process uses; without /proc, the maximum so far. */
 export function residentMemory(): number {
   try {
     return process.memoryUsage.rss();

@@ -1,4 +1,4 @@
-/** @file Whether a process runs, and facts about it that Linux keeps in /proc. */
+/** @file Whether a process is running, and its metadata in /proc. */
 import { readText } from './read_text.js';
 
 export interface ProcessStat {
@@ -7,11 +7,11 @@ export interface ProcessStat {
   readonly state: string;
   readonly parent: number;
   readonly session: number;
-  /** When it began, in clock ticks from the start of the machine. */
+  /** Start of the process, in clock ticks since the machine started. */
   readonly began: string;
 }
 
-/** The facts, or null where there is no such process or no /proc. `read` returns the text of a file or null. */
+/** Reads the metadata of a process. Returns null if there is no such process or no /proc. Tests replace `read`. */
 export function processStat(
   pid: number,
   read: (path: string) => string | null = readText,
@@ -24,7 +24,7 @@ export function processStat(
   return { pid, state, parent: Number(parent), session: Number(session), began: fields[19] };
 }
 
-/** Whether there is a process of this number, be it another user's. */
+/** Whether a process with this number exists, including those of other users. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,4 +1,4 @@
-/** @file Seeded random numbers with a state that can be saved: sampler, transforms, initialisation, drop path. */
+/** @file Seeded random numbers with a state that can be saved, for sampler, transforms, initial weights and drop path. */
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 
@@ -8,36 +8,36 @@ export class Rng {
   #spareNormal: number | null = null;
 
   constructor(seed: number) {
-    // The generator is linear in its state: unless every word is a hash of the seed, neighbouring seeds stay related.
+    // The generator is linear in its state. Neighbouring seeds would stay correlated if the words were not hashes.
     this.#generator = xoroshiro128plusFromState(
       [1, 2, 3, 4].map((word) => mix(seed + Math.imul(word, 0x9e3779b9))),
     );
   }
 
-  /** A stream for one named purpose, so that drawing from one leaves the others as they were. */
+  /** Creates a stream for one named purpose. Streams of different names do not affect each other. */
   static forName(seed: number, name: string): Rng {
-    // FNV-1a, then the seed: well spread is all that is asked of it.
+    // FNV-1a, then the seed. It only has to spread well.
     let hash = 0x811c9dc5;
     for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
     return new Rng(Math.imul(hash ^ seed, 0x9e3779b1) ^ (hash >>> 15));
   }
 
-  /** Uniform in [0, 1), 24 bits: every value is exact in float32. */
+  /** Draws uniformly from [0, 1), with 24 bits, so that every value is exact in float32. */
   uniform(): number {
     return (this.#generator.next() >>> 8) * 2 ** -24;
   }
 
-  /** Uniform in [low, high). */
+  /** Draws uniformly from [low, high). */
   uniformBetween(low: number, high: number): number {
     return low + (high - low) * this.uniform();
   }
 
-  /** A whole number in [0, n). */
+  /** Draws a whole number from [0, n). */
   int(n: number): number {
     return Math.floor(((this.#generator.next() >>> 0) * n) / 2 ** 32);
   }
 
-  /** Standard normal (Marsaglia's polar method). */
+  /** Draws from the standard normal distribution (Marsaglia's polar method). */
   normal(): number {
     if (this.#spareNormal !== null) {
       const spare = this.#spareNormal;
@@ -55,7 +55,7 @@ export class Rng {
     }
   }
 
-  /** A random order of 0…n−1 (Fisher–Yates). */
+  /** Draws a random order of 0…n−1 (Fisher–Yates). */
   permutation(n: number): number[] {
     const order = Array.from({ length: n }, (_, i) => i);
     for (let i = n - 1; i > 0; i--) {
@@ -65,7 +65,7 @@ export class Rng {
     return order;
   }
 
-  /** Everything that `fromState` needs to continue this stream. */
+  /** State from which `fromState` continues this stream. */
   getState(): { generator: readonly number[]; spareNormal: number | null } {
     return { generator: this.#generator.getState(), spareNormal: this.#spareNormal };
   }
@@ -78,7 +78,7 @@ export class Rng {
   }
 }
 
-/** Spreads 32 bits over 32 bits, one to one (the finaliser of MurmurHash3). */
+/** Maps 32 bits to 32 well-mixed bits, one to one (the finaliser of MurmurHash3). */
 function mix(x: number): number {
   let hash = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);

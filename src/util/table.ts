@@ -1,6 +1,6 @@
 /** @file Text tables. */
 
-/** Lines with columns of equal width, two spaces apart. `isRight` chooses the columns that are aligned to the right. */
+/** Aligns rows in columns, two spaces apart. Columns for which `isRight` returns true are aligned to the right. */
 export function alignColumns(
   rows: readonly (readonly string[])[],
   isRight: (column: number) => boolean,

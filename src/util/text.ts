@@ -1,6 +1,6 @@
-/** @file Numbers and names as people read them. */
+/** @file Formats numbers and names for people. */
 
-/** Seconds as h:mm:ss, with days in front where there are any. */
+/** Formats seconds as h:mm:ss, after the days if there are any. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const [days, hours, minutes] = [
@@ -12,17 +12,19 @@ export function duration(seconds: number): string {
   return `${days ? `${days} d ` : ''}${hours}:${two(minutes)}:${two(whole % 60)}`;
 }
 
-/** A number with so many significant digits, without trailing zeros. */
+/** Formats a number with `digits` significant digits, without trailing zeros. */
 export function significant(value: number, digits: number): string {
   return String(Number(value.toPrecision(digits)));
 }
 
-/** Bytes in GiB. */
+export const GIB = 2 ** 30;
+
+/** Formats bytes in GiB. */
 export function gib(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  return `${(bytes / GIB).toFixed(2)} GiB`;
 }
 
-/** Bytes in the unit that suits them, e.g. `97.1 MiB`. */
+/** Formats bytes in a suitable unit, e.g. `97.1 MiB`. */
 export function byteSize(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let unit = 0;
@@ -31,7 +33,7 @@ export function byteSize(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Text out of a file for a terminal: characters that would control it are written as `\x1b`. */
+/** Makes text from a file safe for a terminal: control characters are written as `\x1b`. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0)!;
@@ -39,12 +41,22 @@ export function printable(text: string): string {
   });
 }
 
-/** A text as one word of a shell's command, in quotes where it needs them. */
+/** Quotes a text as one word of a shell command, if necessary. */
 export function shellWord(text: string): string {
   return /^[\w./:+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The first of many names, e.g. `a, b, c, …`. */
+/** Lists the first names of many, e.g. `a, b, c, …`. */
 export function firstNames(names: readonly string[], max = 3): string {
   return names.slice(0, max).join(', ') + (names.length > max ? ', …' : '');
+}
+
+/** Formats a number with thousands separators. */
+export function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+/** Formats a number with its unit, e.g. `1 frame`, `27,000 frames`. */
+export function countOf(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
 }

@@ -22,7 +22,7 @@ const AREAS: Record<string, readonly Advice[]> = {
   training: TRAINING,
 };
 
-const MESSAGES = proposingMessages('src', 'bin');
+const MESSAGES = proposingMessages('src', 'bin', 'tools/setup_tensorflow');
 
 /** Everything that was printed before advice was followed. */
 const printed: string[] = [];

@@ -225,7 +225,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
       4,
       /blocks\.N\.norm1\.weight: 2 of 3 \(without N = 2\)\n(.*\n)+.*\(ViT\.DEPTH 2\)\.\n$/,
     ],
-    ['a threshold above 1', FRAMES, '--threshold 1.5', '', 2, /expected 0 to 1/],
+    ['a threshold above 1', FRAMES, '--threshold 1.5', '', 2, /expected a number from 0 to 1/],
   ])('ends with a readable error for %s', async (_, input, flags, overrides, code, message) => {
     const words = args(input, 'wrong', flags, overrides).map((word) => (word === '""' ? '' : word));
     const run = await stmixerHere(words);

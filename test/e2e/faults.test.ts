@@ -88,7 +88,7 @@ describe('a run in a folder', () => {
     renameSync(join(home, 'twice'), join(home, 'twice-away'));
     await run.says(/trying again/);
     run.child.kill('SIGTERM');
-    await run.says(/SIGTERM: finishing this step and saving; once more to quit at once/);
+    await run.says(/SIGTERM: finishing this step and saving; send it again to quit at once/);
     run.child.kill('SIGTERM');
     // As the system reports it; a shell says 143.
     expect(await run.ended).toBe('SIGTERM');

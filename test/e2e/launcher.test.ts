@@ -25,23 +25,23 @@ function launchOn(version: string) {
   });
 }
 
-it.each(['18.20.8', '8.17.0'])('the launcher names the minimum version on Node %s', (version) => {
+it.each(['20.11.1', '18.20.8', '8.17.0'])('the launcher names the minimum version on Node %s', (version) => {
   expect(launchOn(version)).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: `stmixer needs Node 20 or later; this is v${version}\n`,
+    stderr: `stmixer needs Node 20.12 or later; this is v${version}\n`,
   });
 });
 
-it('the launcher starts on Node 20', () => {
-  const { status, stderr } = launchOn('20.0.0');
+it.each(['20.12.0', '22.0.0'])('the launcher starts on Node %s', (version) => {
+  const { status, stderr } = launchOn(version);
   expect(stderr).toMatch(/required option '--config-file <file>' not specified/);
   expect(status).toBe(2);
 });
 
 it('the launcher explains how to build a program that has not been built', () => {
   rmSync(at('dist'));
-  const { status, stderr } = launchOn('20.0.0');
+  const { status, stderr } = launchOn('20.12.0');
   expect(stderr).toMatch(/^stmixer cannot start: Cannot find module .*start\.js/);
   expect(stderr).toContain('In a clone, run: npm run build.');
   expect(status).toBe(1);

@@ -96,7 +96,7 @@ describe.skipIf(process.platform === 'win32')(
       const { code, stderr } = await finished;
       expect(code).toBe(130);
       expect(stderr).toMatch(
-        /^stmixer: standard output cannot be written: its reader has ended; going on without it: the log is in .*piped\/log\.jsonl\n$/,
+        /^stmixer: cannot write to standard output: its reader has ended; continuing without it: the log is in .*piped\/log\.jsonl\n$/,
       );
       expect(lastIteration('piped')).toBe(loggedIterations('piped'));
     });
@@ -105,7 +105,7 @@ describe.skipIf(process.platform === 'win32')(
       const { code, stderr } = await inShell('exec "$@" > /dev/full', training('full', 'SOLVER.MAX_EPOCH 1'))
         .finished;
       expect(code).toBe(0);
-      expect(stderr).toMatch(/no space left on the disk; going on without it: the log is in/);
+      expect(stderr).toMatch(/no space left on the disk; continuing without it: the log is in/);
       expect(existsSync(join(home, 'full', 'model_final.pth'))).toBe(true);
     });
 

@@ -22,7 +22,7 @@ describe('configReference', () => {
 
   it('shows type, default and meaning', () => {
     expect(table).toContain(
-      '| `SOLVER.GAMMA` | float > 0 | `0.1` | Factor on the learning rate at each of STEPS. |',
+      '| `SOLVER.GAMMA` | float > 0 | `0.1` | Factor on the learning rate at each epoch in STEPS. |',
     );
     expect(table).toContain('| `ViT.QK_SCALE` | float > 0 or None | `None` | ');
   });

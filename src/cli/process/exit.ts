@@ -1,8 +1,8 @@
-/** @file Ending the process while the system still holds some of its threads. */
+/** @file Ends the process while some of its threads hang in the system. */
 
 /**
- * Ends the process at once. process.exit waits for reads that hang in the system, on a share that is away for example, and
- * a run that was told to stop has saved what it had.
+ * Ends the process at once. `process.exit` would wait for reads that hang in the system, for example on a network share
+ * that is unmounted. A run that was stopped has already saved everything.
  */
 export async function exitAtOnce(code: number): Promise<never> {
   if (process.platform === 'linux') {

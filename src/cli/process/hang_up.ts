@@ -1,8 +1,8 @@
 /**
- * @file Whether this process was started with SIGHUP ignored, as nohup does it: then a hang-up must not end it.
+ * @file Recognises whether this process was started with SIGHUP ignored, as by nohup. A hang-up must not end it then.
  *
- * Node sets every ignored signal back to its default before the first line of JavaScript, so this cannot be asked of the
- * system. Instead it is told from what nohup leaves behind and from the processes that started this one.
+ * Node resets every ignored signal to its default before the first line of JavaScript, so the system cannot be asked.
+ * The evidence is what nohup leaves behind, and the processes that started this one.
  */
 import { basename } from 'node:path';
 import { processStat } from '../../util/process_stat.js';
@@ -16,7 +16,7 @@ const WRITE_ONLY = 0o1;
 export interface ProcessTraces {
   readonly env: NodeJS.ProcessEnv;
   readonly pid: number;
-  /** A file below /proc; null where it cannot be read. */
+  /** Returns the text of a file below /proc, or null if it cannot be read. */
   read(path: string): string | null;
 }
 
@@ -30,22 +30,22 @@ const ownTraces: ProcessTraces = {
 export function ignoresHangUp(traces: ProcessTraces = ownTraces): boolean {
   const { env } = traces;
   if (env.STMIXER_IGNORE_SIGHUP) return env.STMIXER_IGNORE_SIGHUP !== '0';
-  // bash and zsh put the program that they start into this variable.
+  // bash and zsh set this variable to the program that they start.
   return basename(env._ ?? '') === 'nohup' || hasInputOfNohup(traces) || isStartedByOneThatIgnores(traces);
 }
 
-/** Asked at once, since whoever started this process may end before it. */
+/** Result at the start of this process, because its parent may end at any time. */
 export const HANG_UP_IS_IGNORED = ignoresHangUp();
 
-/** GNU nohup replaces a terminal at standard input by a file that cannot be read. */
+/** Whether standard input is a file that cannot be read, by which GNU nohup replaces a terminal. */
 function hasInputOfNohup({ read }: ProcessTraces): boolean {
   const flags = /^flags:\s*([0-7]+)$/m.exec(read('/proc/self/fdinfo/0') ?? '')?.[1];
   return flags !== undefined && (Number.parseInt(flags, 8) & ACCESS_MODE) === WRITE_ONLY;
 }
 
 /**
- * Whether a process above this one ignores SIGHUP, up to the leader of the session: children inherit that. Sessions end
- * with their terminal, so what is above them does not matter.
+ * Whether a process above this one ignores SIGHUP, which children inherit. Looks no further than the leader of the session,
+ * because a session ends with its terminal.
  */
 function isStartedByOneThatIgnores({ pid, read }: ProcessTraces): boolean {
   let current = processStat(pid, read);

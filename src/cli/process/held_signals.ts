@@ -1,7 +1,7 @@
 /**
- * @file SIGUSR1 while no command listens for it: kept for a command that will, ignored by all others.
+ * @file Holds SIGUSR1 until a command listens for it. Commands that do not listen ignore it.
  *
- * Without a listener Node would open its debugger on a port, through which other users of the machine could run code.
+ * Without a listener, Node would open its debugger on a port through which other users of the machine could run code.
  */
 const HELD = 'SIGUSR1';
 
@@ -10,19 +10,19 @@ const hold = () => {
   isHeld = true;
 };
 
-/** Holds the signal from now on; `received` are the signals that came before. */
+/** Holds the signal from now on. `received` has the signals that arrived earlier. */
 export function holdSignals(received: readonly string[] = []): void {
   if (received.includes(HELD)) isHeld = true;
-  // Never without a listener, not even for a moment: a signal that is on its way would be lost.
+  // There must be a listener at every moment, or a signal that is on its way is lost.
   if (!process.listeners(HELD).includes(hold)) process.on(HELD, hold);
 }
 
-/** Gives the signal back to the system, which ends the process on it. */
+/** Restores the system's handling of the signal, which ends the process. */
 export function releaseSignal(signal: NodeJS.Signals): void {
   if (signal === HELD) process.off(HELD, hold);
 }
 
-/** Whether a signal came while nobody listened for it; asked once, since it then belongs to who asked. */
+/** Returns whether the signal was held, and forgets it. */
 export function takeHeldSignal(signal: NodeJS.Signals): boolean {
   if (signal !== HELD || !isHeld) return false;
   isHeld = false;

@@ -11,16 +11,16 @@ const BUILD = isClone ? `run npm run build in ${ROOT}` : INSTALL;
 /** Advice if the damaged file may belong to stmixer or to a package. */
 const REPAIR = isClone ? `run npm ci and npm run build in ${ROOT}` : INSTALL;
 
-/** Words of the system, Node and V8 for an allocation that failed. */
+/** Wordings of the system, Node and V8 for a failed allocation. */
 const NO_MEMORY = /out of memory|cannot allocate memory|allocation failed|failed to map segment/i;
-/** Words of dynamic linkers, sharp and koffi for a library that is damaged or made for another machine. */
+/** Wordings of dynamic linkers, sharp and koffi for a library that is damaged or built for another machine. */
 const BROKEN_LIBRARY =
   /could not load the "sharp"|native koffi module|invalid elf header|file too short|wrong elf class|cannot open shared object|not a mach-o|version `?glibc|undefined symbol/i;
 
 /** Properties that errors of Node and of the system may have. */
 type Failure = Partial<NodeJS.ErrnoException> & { readonly exitCode?: unknown };
 
-/** Cause and remedy of an error that came while the program was loaded, in one sentence. */
+/** Explains the cause and the remedy of an error that occurred while the program was loaded, in one sentence. */
 export function loadFailure(error: unknown): string {
   const cause = partFailure(error);
   if (cause) return cause;
@@ -31,7 +31,7 @@ export function loadFailure(error: unknown): string {
   return `the program cannot be loaded: ${first}. To fix it, ${BUILD}`;
 }
 
-/** Explains an error that may come at any time; null unless a part of the program, or room for it, is missing. */
+/** Explains an error that may occur at any time. Returns null unless a part of the program, or memory for it, is missing. */
 export function partFailure(error: unknown): string | null {
   const first = firstLine(error);
   const { code = '', exitCode } = asFailure(error);

@@ -1,12 +1,12 @@
-/** @file Printing a result so that none of it is lost without a word. */
+/** @file Prints results, and reports if some of the output is lost. */
 import { fstatSync, writeSync } from 'node:fs';
 import { UserError } from '../../errors.js';
 
 const STDOUT = 1;
 
 /**
- * Prints the result of a command. A disk may take a part of a text only, and Node's own streams do not notice that. Throws
- * UserError where a file does not take all of it.
+ * Prints the result of a command. A disk may accept only a part of a text, which Node's own streams do not notice. Throws
+ * UserError if standard output is a file that cannot take the whole text.
  */
 export function print(text: string): void {
   if (!fstatSync(STDOUT).isFile()) {

@@ -1,4 +1,4 @@
-/** @file Ctrl-C and its relatives: the first ends the run in order, the second at once. */
+/** @file Ctrl-C and similar signals. The first one ends a command in order, the second one at once. */
 import { constants } from 'node:os';
 import { HANG_UP_IS_IGNORED } from './hang_up.js';
 import { releaseSignal, takeHeldSignal } from './held_signals.js';
@@ -9,37 +9,37 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGU
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
 /**
- * Signals that the system repeats by itself, so that a second one is nobody's wish to end at once: a hang-up comes from the
- * shell and from the system, and SIGXCPU once a second as soon as the limit of `ulimit -t` is reached.
+ * Signals that the system repeats by itself, so that a second one does not mean "end at once". Both the shell and the
+ * system send SIGHUP. SIGXCPU is sent every second once the limit of `ulimit -t` is reached.
  */
 const REPEATED: ReadonlySet<StopSignal> = new Set(['SIGHUP', 'SIGXCPU']);
 
-/** The end of an announcement: a second hang-up changes nothing. */
-export function onceMore(signal: StopSignal): string {
-  return REPEATED.has(signal) ? '' : '; once more to quit at once';
+/** Hint about a second signal, for the end of a message. Empty for signals that the system repeats. */
+export function againHint(signal: StopSignal): string {
+  return REPEATED.has(signal) ? '' : '; send it again to quit at once';
 }
 
-/** For how long a second signal counts as the first one. */
+/** Milliseconds during which a second signal counts as an echo of the first. */
 const ECHO_MS = 50;
 
 /**
- * Waits, without a turn of the event loop, for a signal that was sent twice: `timeout` sends its signal to the process and to
- * its group, and npm passes on a Ctrl-C that the terminal has sent to everybody.
+ * Waits, without a turn of the event loop, for a signal that is sent twice. `timeout` sends its signal to the process and to
+ * its group. npm forwards a Ctrl-C that the terminal has already sent to the whole group.
  */
 function letEchoesArrive(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ECHO_MS);
 }
 
-/** Watches for signals that ask the run to end. */
+/** Listens for signals that ask a command to end. */
 export class StopSignals {
   #received: StopSignal | null = null;
   readonly #listeners = new Map<StopSignal, () => void>();
   readonly #controller = new AbortController();
 
-  /** Aborted by the first signal; the reason is an Error with the text of `describe`. */
+  /** Aborted by the first signal. The reason is an Error with the text of `describe`. */
   readonly signal: AbortSignal = this.#controller.signal;
 
-  /** `describe` says, for the reason, what the first signal does; it is called when that comes. */
+  /** `describe` is called with the first signal and returns what the command does about it. */
   constructor(private readonly describe: (signal: StopSignal) => string) {
     for (const signal of STOP_SIGNALS) {
       const listener = () => this.#receive(signal);
@@ -58,7 +58,7 @@ export class StopSignals {
     return this.#received;
   }
 
-  /** The exit code that the shell expects, 0 where no signal came. */
+  /** Exit code that shells expect after the signal, or 0 if there was none. */
   get exitCode(): number {
     return this.#received ? 128 + constants.signals[this.#received] : 0;
   }
@@ -71,8 +71,8 @@ export class StopSignals {
     if (this.received || (signal === 'SIGHUP' && HANG_UP_IS_IGNORED)) return;
     this.#received = signal;
     letEchoesArrive();
-    // With the system's own handling back in place the next signal needs no turn of the event loop, which a step of
-    // a large model may hold for seconds.
+    // With the system's own handling restored, the next signal needs no turn of the event loop, which a step of a large
+    // model may block for seconds.
     for (const other of STOP_SIGNALS) {
       if (REPEATED.has(other)) continue;
       this.#unwatch(other);

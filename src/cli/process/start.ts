@@ -1,15 +1,15 @@
-/** @file Loads and runs the program; explains why if it cannot be loaded. */
+/** @file Loads and runs the program, and explains why if it cannot be loaded. */
 import { closeDebugger } from './close_debugger.js';
 import { loadFailure } from './load_failure.js';
 
-/** Signals that came before the program was loaded. */
+/** Signals that arrived before the program was loaded. */
 export interface EarlySignals {
   readonly received: NodeJS.Signals[];
   /** The listener that collects them. */
   readonly hold: (signal: NodeJS.Signals) => void;
 }
 
-/** Everything that may be missing or damaged, so that a failure can still be explained. */
+/** Loads the modules that may be missing or damaged, late enough that a failure can be explained. */
 async function loadProgram() {
   const { main } = await import('../main.js');
   const { reportError } = await import('../errors.js');
@@ -18,7 +18,7 @@ async function loadProgram() {
   return { main, reportError, HANG_UP_IS_IGNORED, holdSignals };
 }
 
-/** Runs the command line of this process; sets its exit code. */
+/** Runs the command line of this process and sets its exit code. */
 export async function start({ received, hold }: EarlySignals): Promise<void> {
   if (await closeDebugger()) received.push('SIGUSR1');
   let program: Awaited<ReturnType<typeof loadProgram>>;

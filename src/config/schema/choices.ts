@@ -1,14 +1,14 @@
-/** @file The words that settings with a fixed choice may have. */
+/** @file Allowed values of the keys with a fixed choice. */
 
-/** SOLVER.OPTIMIZING_METHOD, in any letter case. */
+/** Values of SOLVER.OPTIMIZING_METHOD, in any letter case. */
 export const OPTIMIZERS = ['adamw', 'adam', 'sgd'] as const;
 export type OptimizerName = (typeof OPTIMIZERS)[number];
 
-/** SOLVER.SCHEDULER. */
+/** Values of SOLVER.SCHEDULER. */
 export const SCHEDULERS = ['warmup_multi_step', 'half_period_cosine'] as const;
 export type SchedulerName = (typeof SCHEDULERS)[number];
 
-/** SOLVER.WARMUP_METHOD. */
+/** Values of SOLVER.WARMUP_METHOD. */
 export const WARMUP_METHODS = ['linear', 'constant'] as const;
 export type WarmupMethod = (typeof WARMUP_METHODS)[number];
 

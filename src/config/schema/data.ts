@@ -1,4 +1,4 @@
-/** @file Schema of DATA, AVA and DATALOADER: where clips come from and how they are prepared. */
+/** @file Schema of DATA, AVA and DATALOADER (source and preparation of clips), KINETICS, AK, TEST and OUTPUT_DIR. */
 import {
   AT_LEAST_ONE,
   bool,
@@ -128,7 +128,7 @@ export const AVA = section('Files of the data set in AVA layout, and augmentatio
   }),
   FPS: int(30, 'Frame rate of the frames on disk, per second (not in the official code, which assumes 30).', {
     ...AT_LEAST_ONE,
-    ofFractions:
+    wholeNumberAdvice:
       'extract the frames at a whole number per second (`stmixer data prepare --fps 30` does) and set AVA.FPS to that number',
   }),
 });

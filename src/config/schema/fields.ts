@@ -10,11 +10,11 @@ interface FieldOptions {
   /** Reason why the key is accepted but never read. A value other than the default gets a warning. */
   noEffect?: string;
   /** Advice for a number that is not whole, appended to the error. */
-  ofFractions?: string;
+  wholeNumberAdvice?: string;
 }
 
 /** Keywords that JSON Schema does not have. */
-export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'ofFractions'];
+export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'wholeNumberAdvice'];
 
 export const POSITIVE = { exclusiveMinimum: 0 };
 export const NOT_NEGATIVE = { minimum: 0 };

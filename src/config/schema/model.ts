@@ -118,7 +118,7 @@ const STM = section('The STMixer decoder, its losses and its output.', {
 export const MODEL = section('The model.', {
   WEIGHT: text(
     '',
-    'Weight file to start from, or the folder of a run. If empty, the newest checkpoint in OUTPUT_DIR, or random weights.',
+    'Weight file to start from, or the folder of a run. If empty, a run starts from the newest checkpoint in OUTPUT_DIR, or from random weights.',
   ),
   BACKBONE,
   NONLOCAL: MODEL_NONLOCAL,

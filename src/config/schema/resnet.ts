@@ -1,4 +1,4 @@
-/** @file Schema of the keys of ResNet backbones. They cannot be built here; the keys are accepted so that official files load. */
+/** @file Schema of the keys of ResNet backbones, which cannot be built. The keys are accepted so that official files load. */
 import {
   AT_LEAST_ONE,
   bool,

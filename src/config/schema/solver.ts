@@ -30,9 +30,9 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
   SCHEDULER: word(
     SCHEDULERS,
     'warmup_multi_step',
-    'Schedule of the learning rate: steps down at STEPS, or half a cosine down to zero.',
+    'Learning rate schedule: steps down at the epochs in STEPS, or half a cosine down to zero.',
   ),
-  GAMMA: float(0.1, 'Factor on the learning rate at each of STEPS.', POSITIVE),
+  GAMMA: float(0.1, 'Factor on the learning rate at each epoch in STEPS.', POSITIVE),
   STEPS: list(
     item.float(NOT_NEGATIVE),
     [5, 8],
@@ -44,7 +44,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
   WARMUP_METHOD: word(
     WARMUP_METHODS,
     'linear',
-    'Rise linearly during the warm-up, or stay at WARMUP_FACTOR until it ends.',
+    'Shape of the warm-up: a linear rise, or WARMUP_FACTOR until its end.',
   ),
   CHECKPOINT_PERIOD: int(1, 'Epochs between checkpoints.', AT_LEAST_ONE),
   CHECKPOINT_MINUTES: float(
@@ -66,7 +66,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
     NOT_NEGATIVE,
   ),
   EVAL_PERIOD: int(1, 'Epochs between evaluations.', AT_LEAST_ONE),
-  EVAL_AFTER: int(2, 'Epochs before the first evaluation.', NOT_NEGATIVE),
+  EVAL_AFTER: int(2, 'Epochs after which evaluations begin.', NOT_NEGATIVE),
   VIDEOS_PER_BATCH: int(16, 'Clips per training batch, on all devices together.', AT_LEAST_ONE),
   ACCUMULATE: int(
     1,
@@ -105,10 +105,10 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
   ),
 });
 
-export const ENGINE = section('The engine that computes (not in the official code).', {
+export const ENGINE = section('Engine (not in the official code).', {
   THREADS: int(
     0,
-    'Threads that one operation may use. 0 means one per core. The environment variable STMIXER_THREADS wins.',
+    'Threads of one operation. 0 means one per core. The environment variable STMIXER_THREADS takes precedence.',
     NOT_NEGATIVE,
   ),
 });

@@ -1,5 +1,5 @@
 /** @file AVA's box annotations: csv files, and the key frames that they define. */
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import { annotationPath, type DataConfig, type Split } from '../data_config.js';
 import { collectUnreadable, type ProblemKind, type ProblemSink, Problems, quote } from '../problems.js';
 import { readLines } from '../read_lines.js';

@@ -1,6 +1,5 @@
 /** @file Data passes: how often an epoch of training passes over its data. */
-import { count, countOf } from '../../util/progress.js';
-import { significant } from '../../util/text.js';
+import { count, countOf, significant } from '../../util/text.js';
 import type { TrainSampler } from './sampler.js';
 
 /** Usual numbers of data passes per epoch; short epochs may be meant for frequent evaluations. */

@@ -46,7 +46,7 @@ beforeEach(() => {
   process.on('unhandledRejection', note);
 });
 afterEach(async () => {
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await setTimeout(50);
   process.off('unhandledRejection', note);
   expect(unhandled).toEqual([]);
 });
@@ -176,7 +176,7 @@ describe('createTrainLoader', () => {
         buffers.add(video.buffer);
         // What was given out stays as it is until the next one is asked for, however long that takes.
         const before = video.slice();
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await setTimeout(20);
         expect(video).toEqual(before);
       }
       await loader.close();

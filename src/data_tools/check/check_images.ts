@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { decodeImage } from '../../data/clip/frames.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { DataError } from '../../errors.js';
-import { count } from '../../util/progress.js';
+import { count } from '../../util/text.js';
 import { type FrameFlags, USED } from './check_frames.js';
 import type { Findings } from './findings.js';
 

@@ -1,6 +1,6 @@
 /** @file The report of a data set check as text and as JSON. */
 import { styleText } from 'node:util';
-import { count } from '../../util/progress.js';
+import { count } from '../../util/text.js';
 import { type CheckReport, type ClassNumbers, hasErrors } from './check.js';
 import type { Finding, Severity } from './findings.js';
 

@@ -401,7 +401,7 @@ describe('data prepare with a script in place of ffmpeg', () => {
     child.kill('SIGINT');
     const run = await finished;
     expect(run).toMatchObject({ code: 130, stderr: '' });
-    expect(run.stdout).toMatch(/stopped; 1 video of 2 done\. The same command continues from here/);
+    expect(run.stdout).toMatch(/stopped; 1 video of 2 done\. Run the same command again to continue/);
     expect(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0)).toThrow();
     expect(readdirSync(join(out, 'frames'))).toEqual(['a']);
     expect((await prepare(videos, out, ['--start', '0'], pretend('echo x > "$out"'))).stdout).toMatch(

@@ -10,8 +10,7 @@ import { requireFfmpeg } from '../../media/ffmpeg.js';
 import { type ExtractionSettings, missingHdrFilters, washedOut } from '../../media/frame_extraction.js';
 import { inParallel } from '../../util/in_parallel.js';
 import { type Reporter, SILENT } from '../../util/log.js';
-import { count, countOf } from '../../util/progress.js';
-import { shellWord } from '../../util/text.js';
+import { count, countOf, shellWord } from '../../util/text.js';
 import { ExtractionProgress } from './extraction_progress.js';
 import {
   type Extracted,
@@ -58,7 +57,8 @@ export async function prepare(options: PrepareOptions): Promise<PrepareResult> {
   const candidates = findCandidates(options.videos, [frameFolder, join(out, 'frame_lists')]);
   makeOutputFolder(out, '--out');
   await requireFfmpeg();
-  const lock = await FolderLock.acquire(out, commandLock('data prepare'), { signal });
+  const wait = (message: string) => options.report?.info(message);
+  const lock = await FolderLock.acquire(out, commandLock('data prepare'), { wait, signal });
   if (!lock) throw signal!.reason;
   const preparation = new Preparation(options, frameFolder);
   try {

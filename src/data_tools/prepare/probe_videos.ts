@@ -5,7 +5,7 @@ import type { ExtractionSettings } from '../../media/frame_extraction.js';
 import { probeVideo, type VideoMetadata } from '../../media/video_metadata.js';
 import { inParallel } from '../../util/in_parallel.js';
 import type { Reporter } from '../../util/log.js';
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import { isPrepared } from './prepared_video.js';
 import type { VideoFile } from './videos.js';
 

@@ -4,14 +4,16 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../errors.js';
-import type { Graph, GraphNode } from '../lazy/graph.js';
-import type { ValueInfo } from '../lazy/value.js';
+import type { Graph, GraphNode } from '../lazy/compiler.js';
+import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import { machineProbe } from '../probe.js';
 import { libraryPath, loadOrtApi, OrtError } from './c_api.js';
 import { OrtCompiler, SERIAL_STREAM } from './compiler.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxNode } from './model_format.js';
-import { type HostArray, type OrtDtype, OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+import type { OrtTensor } from './ort_tensor.js';
+import { OrtRuntime, type OrtSession } from './runtime.js';
+import type { HostArray } from './tensor.js';
 
 let runtime: OrtRuntime;
 
@@ -35,14 +37,14 @@ function collectGarbage(): void {
 
 const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
-function tensor(numbers: ArrayLike<number>, shape = [numbers.length], dtype: OrtDtype = 'float32') {
+function tensor(numbers: ArrayLike<number>, shape = [numbers.length], dtype: LazyDtype = 'float32') {
   const made = runtime.allocate(shape, dtype);
   made.write(ARRAY[dtype].from(numbers));
   return made;
 }
 
 describe('a tensor', () => {
-  it.each<[OrtDtype, HostArray]>([
+  it.each<[LazyDtype, HostArray]>([
     ['float32', Float32Array.of(1.5, -2, Number.NaN, 3e38, -0, Number.NEGATIVE_INFINITY)],
     ['int32', Int32Array.of(1, -2, 2 ** 31 - 1, -(2 ** 31), 16_777_217, 0)],
     ['bool', Uint8Array.of(1, 0, 1, 1, 0, 0)],

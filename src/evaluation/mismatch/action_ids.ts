@@ -1,6 +1,6 @@
 /** @file Action ids that the label map lacks, and classes that one side lacks. */
 import { quote } from '../../data/problems.js';
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, listIds, rangeText, type Side, share, shareOf } from './comparison.js';
 import { type KeyPair, type TrialResult, trialOf, tryReading } from './trial.js';

@@ -1,8 +1,7 @@
 /** @file The two sides of an evaluation for the search for mismatches, and phrases of its sentences. */
 import type { ActionLabel } from '../../data/datasets/label_map.js';
 import { quote } from '../../data/problems.js';
-import { count } from '../../util/progress.js';
-import { firstNames } from '../../util/text.js';
+import { count, firstNames } from '../../util/text.js';
 import type { BoxTable } from '../ava_csv.js';
 import type { RowSummary } from '../row_summary.js';
 

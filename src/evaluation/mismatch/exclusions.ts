@@ -1,7 +1,7 @@
 /** @file Lists of excluded key frames that leave out nothing, or nearly everything. */
 import { SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { quote } from '../../data/problems.js';
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, listNames, rangeText, type Side, share, shareOf } from './comparison.js';
 import { bestOffsets } from './offset.js';

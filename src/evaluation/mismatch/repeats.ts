@@ -1,7 +1,7 @@
 /** @file Rows, files and names that are given more than once or contradict each other. */
 import type { AvaRow } from '../../data/datasets/ava_row.js';
 import { sameFiles } from '../../files/same_files.js';
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import { addSeconds, type BoxTable, findRows, type ImageBoxes, imageKey } from '../ava_csv.js';
 import { type Comparison, listIds, type Side, share } from './comparison.js';
 

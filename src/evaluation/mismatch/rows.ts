@@ -1,5 +1,5 @@
 /** @file Rows that are missing, without a score or an action, or in the wrong file. */
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import { type Comparison, type Side, shareOf } from './comparison.js';
 
 /** Warns about files without rows. */

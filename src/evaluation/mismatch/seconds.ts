@@ -1,5 +1,5 @@
 /** @file Key frames that do not match because the two sides count seconds differently. */
-import { count } from '../../util/progress.js';
+import { count } from '../../util/text.js';
 import { imageKey } from '../ava_csv.js';
 import { type Comparison, listNames, rangeText, share, shareOf } from './comparison.js';
 import { countFits } from './offset.js';

@@ -1,5 +1,5 @@
 /** @file Videos with different names in the predictions and in the ground truth. */
-import { countOf } from '../../util/progress.js';
+import { countOf } from '../../util/text.js';
 import { imageKey } from '../ava_csv.js';
 import type { VideoSummary } from '../row_summary.js';
 import { type Comparison, listNames, share, shareOf } from './comparison.js';

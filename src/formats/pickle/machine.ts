@@ -1,5 +1,4 @@
-/** @file The stack machine that a pickle is written for: stack, marks and memo, with bounds on what a file may claim. */
-
+/** @file The stack machine that runs a pickle: stack, marks and memo, with bounds on the memory that a file may take. */
 import type { ByteReader } from '../byte_reader.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './globals.js';
@@ -17,7 +16,7 @@ export const COST = { value: 16, string: 32, list: 72, dict: 240, object: 96, me
 
 export class PickleMachine {
   readonly #stack: PyValue[] = [];
-  /** Heights of the stack at each MARK. Nothing below the last one may be taken. */
+  /** Heights of the stack at each MARK. Values below the last one cannot be taken. */
   readonly #marks: number[] = [];
   #fence = 0;
   readonly #memo = new Map<number, PyValue>();
@@ -93,7 +92,7 @@ export class PickleMachine {
     return this.#stack.splice(start);
   }
 
-  /** Drops the topmost value, or the mark if that is on top, as Python does. */
+  /** Removes the topmost value or mark, as Python does. */
   drop(): void {
     if (this.#stack.length > this.#fence) this.pop();
     else this.popMark();
@@ -146,7 +145,7 @@ export class PickleMachine {
     this.push(new PyGlobal(module, name), COST.object + 2 * (module.length + name.length));
   }
 
-  /** "Calls" a class or function: see callGlobal. */
+  /** Pushes the result of a call, which `callGlobal` imitates without running code. */
   call(callee: PyValue, args: PyValue | readonly PyValue[]): void {
     if (!(callee instanceof PyGlobal)) this.reader.fail('a call of something that is no function');
     const items = args instanceof PyTuple ? args.items : args;

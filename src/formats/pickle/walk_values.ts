@@ -1,21 +1,21 @@
-/** @file Walks the values of a checkpoint: tensors with their names, and objects that cannot be written again. */
+/** @file Searches the values of a checkpoint for tensors and inert objects. */
 import { type HostTensor, isHostTensor } from '../host_tensor.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 
-/** Every tensor once, under its first path, e.g. `optimizer.state.0.exp_avg`. Inert objects are not entered. */
+/** Returns every tensor once, under its first path, e.g. `optimizer.state.0.exp_avg`. Does not search inert objects. */
 export function namedTensors(value: PyValue): Map<string, HostTensor> {
   const named = new Map<string, HostTensor>();
   for (const [path, part] of parts(value)) if (isHostTensor(part)) named.set(path, part);
   return named;
 }
 
-/** The first inert object in a value, or null. */
+/** Returns the first inert object in a value, or null. */
 export function firstOpaque(value: PyValue): PyOpaque | null {
   for (const [, part] of parts(value)) if (part instanceof PyOpaque) return part;
   return null;
 }
 
-/** The value and everything in it. Each object comes once, since there may be 2^100 paths to it. */
+/** Yields a value and everything in it with their paths. Each object comes once, since there may be 2^100 paths to it. */
 function* parts(value: PyValue, path = '', seen = new Set<object>()): Generator<[string, PyValue]> {
   if (typeof value === 'object' && value !== null) {
     if (seen.has(value)) return;

@@ -8,6 +8,7 @@ import { type ReadOptions, unpickle } from '../pickle/unpickler.js';
 import { PyTuple, type PyValue } from '../python/values.js';
 import { looksLikeSafetensors } from '../safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory, type ZipEntry } from '../zip/zip_reader.js';
+import { isSize } from './stored_tensor.js';
 import { Storage, type StoragePlace, storageType, TensorBudget } from './torch_storage.js';
 
 const MAX_PICKLE_BYTES = 512 * 1024 * 1024;
@@ -15,9 +16,9 @@ const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
 /**
- * The value that `torch.save` wrote. Tensors read their data on `bytes()`, so a file of any size opens at once; it must not
- * change until then. Lists, dicts and tuples never contain themselves and nest at most MAX_NESTING deep. Throws
- * CheckpointError if the file is not a whole and sound checkpoint.
+ * Reads the value that `torch.save` wrote. Tensors read their data in `bytes()`, so a file of any size opens at once; it must
+ * not change until then. Lists, dicts and tuples never contain themselves and nest at most MAX_NESTING deep. Throws
+ * CheckpointError if the file is incomplete, damaged or no checkpoint.
  */
 export function readPth(path: string, options: ReadOptions = {}): PyValue {
   return readPthFrom(new FileSource(path), options);
@@ -83,7 +84,7 @@ function readZip(file: FileSource, options: ReadOptions): PyValue {
     const type = storageType(className);
     const place = placeOf(file, entry);
     const source = { file, budget, elementBytes: type?.bytes ?? 0, elementType: type?.dtype, place };
-    const storage = new Storage(className, key, length, source);
+    const storage = new Storage(className, { key, length, source });
     if (storage.byteLength > entry.size) {
       reader.fail(`storage ${key} has ${entry.size} bytes instead of ${storage.byteLength}`);
     }
@@ -110,7 +111,7 @@ function placeOf(file: FileSource, entry: ZipEntry): () => StoragePlace {
 }
 
 /**
- * The format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
+ * Reads the format before PyTorch 1.6: five pickles (magic number, protocol, machine, the value, the keys of the storages),
  * then for each key its length and its data.
  */
 function readLegacy(file: FileSource, options: ReadOptions): PyValue {
@@ -138,7 +139,7 @@ function readLegacy(file: FileSource, options: ReadOptions): PyValue {
       const type = storageType(className) ?? reader.fail(`storages of type ${className} are unknown`);
       const place = () => places.get(key)!;
       const source = { file, budget, elementBytes: type.bytes, elementType: type.dtype, place };
-      storage = new Storage(className, key, length, source);
+      storage = new Storage(className, { key, length, source });
       if (storage.byteLength > file.size) reader.fail(`storage ${key} claims ${storage.byteLength} bytes`);
       storages.set(key, storage);
     }
@@ -147,7 +148,7 @@ function readLegacy(file: FileSource, options: ReadOptions): PyValue {
     if (!isSize(start) || !isSize(viewLength) || start + viewLength > storage.length) {
       return reader.fail(`a view of storage ${key} lies outside it`);
     }
-    return new Storage(className, key, viewLength, storage.source, start);
+    return new Storage(className, { key, length: viewLength, source: storage.source, start });
   };
   const value = unpickle(reader, load, options);
   findPlaces(reader, storages, places);
@@ -188,11 +189,7 @@ function parseStorageId(id: PyValue, reader: ByteReader) {
   return { className: type.className, key: String(key), length, view };
 }
 
-function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** Describes a file that is no checkpoint, and what to do about it. */
+/** Describes a file that is no checkpoint, with advice. */
 function describeContents(file: FileSource): string {
   if (file.size === 0) return 'the file is empty';
   const start = file.read(0, Math.min(file.size, 512));

@@ -10,7 +10,7 @@ import { ZipWriter } from '../zip/zip_writer.js';
 const ROOT = 'archive';
 
 /**
- * Writes a value as `torch.save` does, and replaces `path` when the file is complete: see replaceFile. Tensors are written
+ * Writes a value as `torch.save` does, and replaces `path` when the file is complete. Tensors are written
  * one after the other, with one call of `bytes()` each, and must not change until the promise settles. A tensor object that
  * occurs twice is stored once. Throws CheckpointError if the value or the disk does not allow it.
  *

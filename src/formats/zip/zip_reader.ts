@@ -23,7 +23,7 @@ export const SIGNATURE = {
   locator64: 0x07064b50,
 } as const;
 
-/** Maximum size of a directory. One of a million storages is smaller. */
+/** Maximum size of a directory, which is enough for a million storages. */
 const MAX_DIRECTORY_BYTES = 128 * 1024 * 1024;
 
 export interface ZipEntry {
@@ -40,7 +40,7 @@ export function looksLikeZip(file: FileSource): boolean {
   return file.size >= 4 && file.read(0, 4).readUInt32LE() === SIGNATURE.local;
 }
 
-/** The entries by name, in the archive's order. Throws CheckpointError on any inconsistency. */
+/** Reads the entries by name, in the archive's order. Throws CheckpointError on any inconsistency. */
 export function readZipDirectory(file: FileSource): Map<string, ZipEntry> {
   const { count, offset, size } = findDirectory(file);
   const directory = file.read(offset, size);

@@ -1,4 +1,4 @@
-/** @file Events for TensorBoard: curves, detections of validation as pictures, the configuration, histograms of weights. */
+/** @file Events for TensorBoard: curves, images of detections in validation, the configuration, histograms of weights. */
 import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
@@ -12,27 +12,27 @@ import { EventWriter } from '../../run/tensorboard/event_writer.js';
 import type { Hook, StepReport, TrainingRun } from '../hook.js';
 import { LOG_PERIOD } from './metrics.js';
 
-/** Clips of validation that are drawn. */
-const PICTURES = 4;
+/** Number of validation clips that are drawn. */
+const NUM_IMAGES = 4;
 
 export interface TensorBoardOptions {
-  /** Gets one more event file; made where it is not there. */
+  /** Folder that gets one more event file; created if it does not exist. */
   folder: string;
   log: Pick<Logger, 'warn'>;
-  /** The configuration, shown as it is. */
+  /** Configuration, shown as it is. */
   configYaml: string;
   startIteration: number;
   /** Iterations between two histograms of every weight; null for none, since all weights have to be read for them. */
   histogramPeriod: number | null;
   memory(): EngineMemory;
-  /** The clips that evaluations are about; null where there will be none. */
+  /** Clips of the evaluations; null if there are none. */
   testSet: AvaDataset | null;
 }
 
 /**
- * Logs as often as the metrics do; losses and times are means since the last point. Tags before the slash are
- * TensorBoard's groups, so what is many (classes, earlier stages) has groups of its own. A plot is not worth a run: what
- * cannot be written later is said once, and training goes on.
+ * Logs as often as the metrics do; losses and times are means since the last point. The part of a tag before the slash is
+ * TensorBoard's group: classes and earlier decoder stages have groups of their own. A failed write does not end the run:
+ * it is logged once, and training continues.
  */
 export class TensorBoardHook implements Hook {
   readonly #writer: EventWriter;
@@ -41,7 +41,7 @@ export class TensorBoardHook implements Hook {
   #steps = 0;
   #lr: readonly number[] = [];
 
-  /** Throws UserError where the folder cannot be written to: before training that is soon mended. */
+  /** Throws UserError if the folder cannot be written to, since that is easy to fix before training. */
   constructor(private readonly options: TensorBoardOptions) {
     const firstStep = options.startIteration + 1;
     try {
@@ -81,7 +81,7 @@ export class TensorBoardHook implements Hook {
       ...results.perClass.map(({ name, ap }): [string, number | null] => [`val_AP/${name}`, ap]),
     ];
     await this.#attempt(() => this.#scalars(points, iteration));
-    await this.#attempt(() => this.#pictures(report));
+    await this.#attempt(() => this.#images(report));
   }
 
   async afterTraining(run: TrainingRun): Promise<void> {
@@ -99,14 +99,14 @@ export class TensorBoardHook implements Hook {
     }
   }
 
-  /** Means of the steps since the last point, and what is as it is at the moment. */
+  /** Writes the means of the steps since the last point, and the current learning rates and memory. */
   #point({ cfg }: TrainingRun, iteration: number): void {
     const [sums, steps, lr] = [this.#sums, this.#steps, this.#lr];
     this.#sums = new Map();
     this.#steps = 0;
     for (const [tag, mean] of sums) this.#writer.scalar(tag, mean.sum / mean.steps, iteration);
     const { rssBytes, bytes, gpuBytes } = this.options.memory();
-    // Groups differ in their rate where the configuration treats biases apart.
+    // Learning rates differ between groups if the configuration sets another one for biases.
     const [lowest, highest] = [Math.min(...lr), Math.max(...lr)];
     const now: [string, number | null][] = [
       ['time/clips_per_second', (clipsPerStep(cfg) * steps) / (sums.get(STEP_SECONDS)?.sum as number)],
@@ -123,10 +123,10 @@ export class TensorBoardHook implements Hook {
     for (const [tag, value] of points) if (value !== null) this.#writer.scalar(tag, value, step);
   }
 
-  async #pictures({ iteration, clips, results }: EvaluationReport): Promise<void> {
+  async #images({ iteration, clips, results }: EvaluationReport): Promise<void> {
     const { testSet } = this.options;
     if (!testSet) return;
-    for (const { caption, path, boxes } of exampleDetections(testSet, clips, results.perClass, PICTURES)) {
+    for (const { caption, path, boxes } of exampleDetections(testSet, clips, results.perClass, NUM_IMAGES)) {
       const { png, width, height } = await drawBoxes(path, boxes, { caption });
       this.#writer.image(`val_detections/${caption}`, { png, width, height }, iteration);
     }
@@ -159,10 +159,7 @@ export class TensorBoardHook implements Hook {
 
 const STEP_SECONDS = 'time/step_seconds';
 
-/**
- * What is averaged. Terms with a number belong to the stages before the last. A skipped step counts for
- * the times only.
- */
+/** Yields the values that are averaged. Numbered terms belong to earlier decoder stages. A skipped step counts only for the times. */
 function* measured(report: StepReport): Generator<[string, number]> {
   const { total, terms, gradNorm, seconds, dataSeconds, skipped } = report;
   if (!skipped) {

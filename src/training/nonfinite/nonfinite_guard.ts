@@ -6,7 +6,7 @@ import type { StepLosses } from '../step.js';
 import { describeNonFinite, type NonFinite, NonFiniteError } from './nonfinite.js';
 import { saveBatch } from './saved_batch.js';
 
-/** What the guard needs of a run. */
+/** Members of a run that the guard uses. */
 export type GuardedRun = Pick<TrainingRun, 'cfg' | 'log' | 'state' | 'save'>;
 
 /**

@@ -1,4 +1,4 @@
-/** @file Parts of messages that name something to type but propose nothing, or nothing that a test can do. */
+/** @file Parts of messages that name something to type, but propose nothing that a test can do. */
 
 /** Statements about a run or its settings. */
 const STATEMENTS = [
@@ -15,18 +15,23 @@ const STATEMENTS = [
   'MODEL.STM.ACTION_CLASSES is ',
   'the numbers of the frames increase unevenly',
   ' is correct for one in ',
+  'set by TF_NUM_INTRAOP_THREADS',
+  // A check of the configuration reports the same earlier.
+  'MODEL.BACKBONE.CONV_BODY: expected ',
 ];
 
-/** Advice to install something; set-up says these, which extracts minutes and a network. */
+/** Messages of the set-up of libtensorflow, which takes minutes and needs a network. */
 const INSTALLATIONS = [
   'onnxruntime-node holds ONNX Runtime ',
+  'Sets up the tensorflow engine: ',
+  '--from and --download exclude each other',
   'already set up (--force does it anew)',
   ' was built without CUDA: --gpu takes the wheel named tensorflow',
   "running the npm package's own install script",
   'it trains: loss ',
 ];
 
-/** Limits of the system, and a program that is not whole: what a test cannot bring about and mend. */
+/** Limits of the system, and an incomplete program, which a test cannot provoke and repair. */
 const LIMITS = [
   'Set DATALOADER.NUM_WORKERS to a smaller number',
   'run npm ci in ',
@@ -37,7 +42,8 @@ const LIMITS = [
   'for example with: ulimit -u 4096',
   'stmixer needs Node ',
   'stmixer cannot start: ',
-  'Too many open files: start it from a new shell',
+  'In a clone, run: npm run build. Otherwise install the package again.',
+  'Too many files are open: start it from a new shell',
 ];
 
 export const FACTS: readonly string[] = [...STATEMENTS, ...INSTALLATIONS, ...LIMITS];

@@ -58,7 +58,7 @@ function unexpected(verbose: boolean): Outcome {
 
 export const RESULTS: readonly Advice[] = [
   {
-    says: '(--verbose shows where it came from)\n',
+    says: '(--verbose prints the stack trace)\n',
     meet: () => unexpected(false),
     follow: () => {
       const { text, failed } = unexpected(true);

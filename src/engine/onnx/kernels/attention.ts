@@ -79,7 +79,7 @@ function splitMask(g: GraphBuilder, mask: string, [B, H, N]: readonly number[]):
   return g.split(whole, new Array(H).fill(1), 1).map((head) => g.reshape(head, [B, N, N]));
 }
 
-/** What the gradient of one head, or of several side by side, is computed from. */
+/** The operands of the gradient of one head, or of several side by side. */
 interface HeadOperands {
   q: string;
   k: string;

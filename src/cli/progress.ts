@@ -1,15 +1,15 @@
-/** @file How far a long command is: a bar below the lines on a terminal, now and then a line elsewhere. */
+/** @file Progress of a long command: a bar below the output on a terminal, otherwise a line every 30 seconds. */
 import { MultiBar, type Options, Presets, type SingleBar } from 'cli-progress';
-import { duration } from './text.js';
+import { count, duration } from '../util/text.js';
 
 const LINE_EVERY_MS = 30_000;
 
-/** What all bars of the program have in common. */
+/** Options of all progress bars. */
 export const BAR_OPTIONS: Options = {
-  // A process that is killed could not show it again.
+  // A process that is killed could not show the cursor again.
   hideCursor: false,
   clearOnComplete: true,
-  // Else the lines above are cut at the terminal's width too.
+  // Without this, the lines above are cut at the terminal's width too.
   linewrap: true,
   gracefulExit: false,
   barsize: 24,
@@ -21,7 +21,7 @@ export class Progress {
   readonly #begin = performance.now();
   #lastLine = performance.now();
 
-  /** Counts up to `total` of `unit`, e.g. frames; null where nobody knows how many there are. */
+  /** Counts up to `total`, which is null if it is unknown. `unit` names what is counted, e.g. frames. */
   constructor(
     private readonly total: number | null,
     private readonly unit: string,
@@ -33,7 +33,7 @@ export class Progress {
     this.#bar = this.#bars?.create(total ?? 0, 0, this.#fields(0)) ?? null;
   }
 
-  /** Tells how much is done in all; less than `total` may be all there is. */
+  /** Sets the number of units that are done. The work may end before `total`. */
   update(done: number): void {
     this.#bar?.update(Math.min(done, this.total ?? 0), this.#fields(done));
     if (this.#bar || performance.now() - this.#lastLine < LINE_EVERY_MS) return;
@@ -44,7 +44,7 @@ export class Progress {
     );
   }
 
-  /** A line above the bar. */
+  /** Writes a line above the bar. */
   log(line: string): void {
     if (!this.#bars) {
       this.stream.write(`${line}\n`);
@@ -54,7 +54,7 @@ export class Progress {
     this.#bars.update();
   }
 
-  /** Takes the bar away. */
+  /** Removes the bar. */
   close(): void {
     this.#bars?.stop();
   }
@@ -71,14 +71,4 @@ export class Progress {
     const rest = Number.isNaN(left) ? '' : `${duration(left)} left`;
     return { done: count(done), whole: this.total === null ? '' : count(this.total), rest };
   }
-}
-
-/** A number with separators of thousands, for people. */
-export function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-/** `1 frame`, `27,000 frames`. */
-export function countOf(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
 }

@@ -1,4 +1,4 @@
-/** @file What a progress bar writes to a terminal. */
+/** @file Output of a progress bar. */
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { Progress } from './progress.js';
@@ -25,7 +25,7 @@ it('never hides the cursor, because a killed process could not show it again', (
   expect(written()).not.toContain('\x1b[?25l');
 });
 
-it('counts without a total if there is none', () => {
+it('shows only the count if the total is unknown', () => {
   const { stream, written } = terminal();
   const progress = new Progress(null, 'frames', stream);
   progress.update(1234);
