@@ -1,8 +1,9 @@
 /** @file Tests of the loader: order, seeds, resuming, errors, closing. */
+
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -137,7 +138,7 @@ describe('createTrainLoader', () => {
     await expect(loader.next()).rejects.toThrow(DataError);
     loader.close();
     // Node reports unhandled rejections after the microtasks. The batches behind the first fail meanwhile, too.
-    await sleep(200);
+    await setTimeout(200);
     expect(unhandled).not.toHaveBeenCalled();
   });
 
