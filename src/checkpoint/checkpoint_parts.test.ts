@@ -41,7 +41,7 @@ describe('loadCheckpoint', () => {
     expect(iteration).toBe(5);
   });
 
-  it('takes iteration 0 for an iteration', async () => {
+  it('accepts iteration 0', async () => {
     expect(load(await saveCheckpoint(at(), 'first', parts(0))).iteration).toBe(0);
   });
 

@@ -49,7 +49,7 @@ const saved = (name: string) => {
 };
 const pointer = () => readFileSync(join(folder, 'last_checkpoint'), 'utf8');
 
-it('uses the names of the official trainer', () => {
+it('uses the file names of the official trainer', () => {
   expect(checkpointName(23048)).toBe('model_0023048');
   expect(FINAL_CHECKPOINT).toBe('model_final');
 });
@@ -104,7 +104,7 @@ describe('save', () => {
   it.each([
     ['while training continues', {}],
     ['while training waits', { freeMemory: () => 0 }],
-  ])('waits for a folder that is away, %s', async (_, options) => {
+  ])('waits if the folder is missing, %s', async (_, options) => {
     const messages = log();
     const checkpointer = open({ ...options, log: messages });
     renameSync(folder, `${folder}-away`);
@@ -120,7 +120,7 @@ describe('save', () => {
     );
   });
 
-  it('fails after its time with a checkpoint error that names what is left', async () => {
+  it('fails after the retry time with a checkpoint error that names the last checkpoint', async () => {
     const checkpointer = open({ retrySeconds: 0.2 });
     await checkpointer.save('model_0000001', parts(1));
     await checkpointer.settle();
@@ -200,7 +200,7 @@ describe('plan', () => {
     expect(checkpointer.plan({ ...flags, weight, resume: true })).toEqual(fromLast);
   });
 
-  it('takes another checkpoint of the run in place of the last one', async () => {
+  it('takes a given checkpoint of the run in place of the last one', async () => {
     const older = await saveCheckpoint(folder, 'model_0000001', parts(1));
     const last = await saveCheckpoint(folder, 'model_0000002', parts(2));
     const checkpointer = open();
@@ -209,7 +209,7 @@ describe('plan', () => {
     expect(checkpointer.plan({ ...plain, resume: true, fallback: older })?.path).toBe(older);
   });
 
-  it('follows a path that is relative to the working directory, or else beside last_checkpoint', async () => {
+  it('follows a path relative to the working directory, or else the file beside last_checkpoint', async () => {
     process.chdir(realpathSync(at()));
     const path = await saveCheckpoint('output', 'model_final', parts(1));
     expect(path).toBe(join('output', 'model_final.pth'));

@@ -1,19 +1,10 @@
 /** @file Tests of converting weight files: formats, precision, what is left out, and what never happens to the input. */
-import {
-  existsSync,
-  linkSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, linkSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { plain } from '../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { summaryOf, warningOf } from '../cli/convert.js';
 import { ConfigError } from '../errors.js';
 import { float32Tensor, type HostTensor, toFloat32 } from '../formats/host_tensor.js';
@@ -29,9 +20,8 @@ const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', impo
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-convert-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const at = (name: string) => join(folder, name);
 const convert = (from: string, to: string, options: Partial<ConvertOptions> = {}) =>
@@ -59,7 +49,7 @@ async function checkpoint(name = 'whole.pth'): Promise<string> {
   return at(name);
 }
 
-describe('formats', () => {
+describe('converting between formats', () => {
   test('keeps weights and names from .pth to .safetensors and back', async () => {
     for (const name of [
       'a_model_0000002.pth',
@@ -116,7 +106,7 @@ describe('formats', () => {
   });
 });
 
-describe('precision', () => {
+describe('converting the precision', () => {
   test("changes the model's floats only, and keeps shared tensors shared", async () => {
     const report = await convert(await checkpoint(), at('half.pth'), { dtype: 'bfloat16' });
     expect(report.weightBytes).toEqual({ before: 32, after: 20 });
@@ -161,8 +151,8 @@ describe('precision', () => {
   });
 });
 
-describe('refused', () => {
-  test('is the file itself, under any name', async () => {
+describe('a conversion is refused', () => {
+  test('if the output is the input file, under any name', async () => {
     const path = await checkpoint('self.pth');
     const before = readFileSync(path);
     symlinkSync(path, at('link.pth'));
@@ -176,7 +166,7 @@ describe('refused', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('are other extensions, missing and damaged files, with nothing left behind', async () => {
+  test('for other extensions, missing and damaged files, and leaves nothing behind', async () => {
     const path = await checkpoint();
     const names = () => readdirSync(folder).sort();
     const before = names();
@@ -201,7 +191,7 @@ describe('refused', () => {
     expect(names().filter((name) => name.includes('.tmp-'))).toEqual([]);
   });
 
-  test('is a file without weights', async () => {
+  test('if the file has no weights', async () => {
     await writePth(at('none.pth'), { iteration: 3 });
     await expect(convert(at('none.pth'), at('x.pth'))).rejects.toThrow(
       /holds no weights; its keys are: iteration/,

@@ -44,7 +44,7 @@ const failure = (
   return error.message;
 };
 
-describe('loading', () => {
+describe('loadWeights', () => {
   test('converts the values and passes them on one by one', () => {
     const file = new Map<string, HostTensor>([
       ['a', { dtype: 'bfloat16', shape: [2], bytes: () => Uint8Array.of(0x80, 0x3f, 0, 0x40) }],
@@ -95,7 +95,7 @@ const backbone = only(whole, /^backbone\./);
 const bare = (file: StateDict) => renamed(file, (name) => name.replace(/^backbone\./, ''));
 const deep = tinyConfig({ 'ViT.DEPTH': 4 });
 
-describe('files of the official kinds', () => {
+describe('a file of an official kind', () => {
   test.each<[string, StateDict]>([
     ['a whole detector', whole],
     ['a backbone', backbone],
@@ -128,7 +128,7 @@ describe('files of the official kinds', () => {
       'a table of positions beside the blocks',
       new Map([...backbone, ['backbone.pos_embed', smallTensor(1, 8, 8)]]),
     ],
-  ])('%s loads without a word', (_, file) => {
+  ])('loads without a warning: %s', (_, file) => {
     const { report, misfit } = load(file, whole);
     expect(misfit).toBeNull();
     expect(report.loaded.size).toBeGreaterThanOrEqual(28);
@@ -139,7 +139,7 @@ describe('files of the official kinds', () => {
     expect(load(whole, shapes).misfit).toBeNull();
   });
 
-  test('need no head with --no-head', () => {
+  test('needs no head with --no-head', () => {
     const half = without(whole, /decoder_stages\.1\./);
     expect(load(half, whole, { noHead: true }).misfit).toBeNull();
     expect(
@@ -148,8 +148,8 @@ describe('files of the official kinds', () => {
   });
 });
 
-describe('weights that fit in part', () => {
-  test("counts mmaction2's names part by part, with the likely renaming", () => {
+describe('a file whose weights fit in part', () => {
+  test('is reported with counts and the likely renaming if its names are those of mmaction2', () => {
     for (const file of [renamed(backbone, mmactionName), bare(renamed(backbone, mmactionName))]) {
       expect(failure(file, whole)).toBe(
         [
@@ -173,7 +173,7 @@ describe('weights that fit in part', () => {
     }
   });
 
-  test('names a fused bias', () => {
+  test('is reported with its fused bias', () => {
     const message = failure(without(withFusedBias(backbone), /^backbone\.norm\./), whole);
     expect(message).toContain('  backbone: 24 of 28 tensors load\n    blocks.N.attn.q_bias: 0 of 2\n');
     expect(message).toContain(
@@ -182,7 +182,7 @@ describe('weights that fit in part', () => {
     expect(message).toMatch(/^Split the biases in the file, or /m);
   });
 
-  test('names split projections', () => {
+  test('is reported with its split projections', () => {
     const split = new Map(
       Array.from(backbone, ([name, tensor]) =>
         name.endsWith('qkv.weight')
@@ -197,7 +197,7 @@ describe('weights that fit in part', () => {
     expect(message).toMatch(/^Join the projections in the file, or /m);
   });
 
-  test('reports the counts, the blocks and the depth of a file with too few blocks', () => {
+  test('is reported with counts, blocks and depth if it has too few blocks', () => {
     const message = failure(backbone, modelTensors(deep));
     expect(message).toContain('  backbone: 30 of 56 tensors load');
     expect(message).toContain('    blocks.N.attn.qkv.weight: 2 of 4 (without N = 2, 3)');
@@ -205,7 +205,7 @@ describe('weights that fit in part', () => {
     expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 2), or');
   });
 
-  test('refuses to cut the network of a file with too many blocks', () => {
+  test('is refused if it has too many blocks, instead of cutting the network', () => {
     const message = failure(modelTensors(deep), whole);
     expect(message).toContain(
       'f.pth: only a part of its weights fits the model\n  backbone: 30 of 30 tensors load',
@@ -214,7 +214,7 @@ describe('weights that fit in part', () => {
     expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 4), or');
   });
 
-  test('reports mmaction2 names and too many blocks at once', () => {
+  test('is reported with both if it has mmaction2 names and too many blocks', () => {
     const message = failure(bare(renamed(modelTensors(deep), mmactionName)), whole);
     expect(message).toContain('mlp.layers.0.0.weight → mlp.fc1.weight');
     expect(message).toContain('(ViT.DEPTH 4)');
@@ -242,7 +242,7 @@ describe('weights that fit in part', () => {
       '  head: 115 of 116',
       '    decoder stage 1: 56 of 57 (without stm_',
     ],
-  ])('one missing tensor, %s', (name, ...lines) => {
+  ])('is reported if it lacks the one tensor %s', (name, ...lines) => {
     const file = new Map(whole);
     file.delete(name);
     const message = failure(file, whole);
@@ -250,7 +250,7 @@ describe('weights that fit in part', () => {
     expect(message.includes('--no-head')).toBe(name.startsWith('stm_head.'));
   });
 
-  test('reports blocks of which some have another name or prefix', () => {
+  test('is reported if some blocks have another name or prefix', () => {
     const one = failure(
       renamed(whole, (name) => name.replace('blocks.1.norm1', 'blocks.1.ln1')),
       whole,
@@ -264,7 +264,7 @@ describe('weights that fit in part', () => {
     expect(failure(layers, whole)).toMatch(/ {4}layers\.\* → blocks\.\*\n.*\(ViT\.DEPTH 4\)/);
   });
 
-  test('does not take a part of the last norm for a norm that was left out', () => {
+  test('is not excused for a part of the last norm that is missing', () => {
     expect(load(without(backbone, /^backbone\.norm\.bias$/), whole).misfit).toBeNull();
     expect(failure(only(backbone, /^backbone\.norm/), whole)).toContain('backbone: 2 of 30 tensors load');
   });
@@ -276,7 +276,7 @@ describe('weights that fit in part', () => {
       2,
       'its weights fit the model only in part\n  head: 59 of 116 tensors load\n    decoder stage 1: 0 of 57',
     ],
-  ])('a head with %i decoder stages for a model with %i', (stages, inModel, counts) => {
+  ])('is reported if its head has %i decoder stages and the model %i', (stages, inModel, counts) => {
     const file = modelTensors(tinyConfig({ 'MODEL.STM.NUM_STAGES': stages }));
     const message = failure(file, modelTensors(tinyConfig({ 'MODEL.STM.NUM_STAGES': inModel })));
     expect(message).toContain(counts);
@@ -285,7 +285,7 @@ describe('weights that fit in part', () => {
     );
   });
 
-  test('refuses a head without its neck or its backbone', () => {
+  test('is refused if it has a head without neck or backbone', () => {
     const message = failure(without(whole, /^lateral_convs\./), whole);
     expect(message).toContain('  neck: 0 of 24 tensors load\n    level 0: 0 of 10\n');
     expect(message).not.toContain('  head:');
@@ -297,16 +297,19 @@ describe('weights that fit in part', () => {
   test.each([
     ['neck', 'lateral_convs', 'fpn'],
     ['head', 'stm_head', 'roi_head'],
-  ])('a %s under another name does not count as left out', (group, ours, theirs) => {
-    const message = failure(
-      renamed(whole, (name) => name.replace(ours, theirs)),
-      whole,
-    );
-    expect(message).toContain(`  ${group}: 0 of`);
-    expect(message).toContain(`    ${theirs}.* → ${ours}.*`);
-  });
+  ])(
+    'is reported if it has a %s under another name, which does not count as left out',
+    (group, ours, theirs) => {
+      const message = failure(
+        renamed(whole, (name) => name.replace(ours, theirs)),
+        whole,
+      );
+      expect(message).toContain(`  ${group}: 0 of`);
+      expect(message).toContain(`    ${theirs}.* → ${ours}.*`);
+    },
+  );
 
-  test('names settings that add tensors, on either side', () => {
+  test('is reported with the settings that add tensors, on either side', () => {
     const other = (key: string, value: unknown) => modelTensors(tinyConfig({ [key]: value }));
     const layerScale = other('ViT.INIT_VALUES', 0.1);
     expect(failure(layerScale, whole)).toContain('(ViT.INIT_VALUES above 0)');
@@ -324,7 +327,7 @@ describe('weights that fit in part', () => {
     expect(failure(whole, hidden)).toContain('(a smaller MODEL.STM.NUM_CLS)');
   });
 
-  test('accepts and reports a misfit if any coverage is allowed', () => {
+  test('is loaded and reported if any coverage is allowed', () => {
     const { report, misfit } = load(renamed(backbone, mmactionName), whole, { coverage: 'any' });
     expect(report.loaded.size).toBe(20);
     expect(misfit).toMatch(/^its weights fit the model only in part\n {2}backbone: 20 of 30 tensors load\n/);
@@ -332,16 +335,16 @@ describe('weights that fit in part', () => {
     expect(load(modelTensors(deep), whole, { coverage: 'any' }).report.loaded.size).toBe(whole.size);
   });
 
-  test('makes names from the file harmless for the terminal', () => {
+  test('is reported with names that are harmless for the terminal', () => {
     const file = new Map([...whole, ['stm_head.a\x1b[2J', smallTensor(1)]]);
     expect(failure(file, whole)).toContain('stm_head.a\\x1b[2J');
   });
 });
 
-describe('the whole model', () => {
+describe('loading with the whole model', () => {
   const coverage = 'whole model';
 
-  test('is more than a file of a backbone', () => {
+  test('reports a file of a backbone as incomplete', () => {
     const message = failure(backbone, whole, { coverage });
     expect(message).toMatch(/^f\.pth: lacks 140 of the model's 170 weights \(lateral_convs\.0\.0\.weight, /);
     expect(message).toContain('  head: 0 of 116 tensors load');

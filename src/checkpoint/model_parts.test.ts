@@ -31,7 +31,7 @@ test('lists only names of models', () => {
   expect(unused).toEqual([]);
 });
 
-test('does not know other names', () => {
+test('recognises no other names', () => {
   for (const name of [
     'patch_embed.projection.weight',
     'blocks.0.mlp.layers.0.0.weight',

@@ -1,8 +1,8 @@
 /** @file Loading all weights of a model, and what is said where that cannot be done. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { CheckpointError } from '../errors.js';
 import { float32Tensor } from '../formats/host_tensor.js';
 import { writePth } from '../formats/pth/pth_writer.js';
@@ -19,7 +19,7 @@ let folder: string;
 let whole: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-weights-'));
+  folder = temporaryFolderOfFile();
   whole = join(folder, 'whole.pth');
   const model = new Map([
     ['first', float32Tensor([2], Float32Array.of(1, 2))],
@@ -29,8 +29,6 @@ beforeAll(async () => {
   await writePth(whole, { model, iteration: 12 });
   await writePth(join(folder, 'half.pth'), { model: new Map([...model].slice(0, 1)) });
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('loadModelWeights', () => {
   it('loads a file, or the last checkpoint of a folder', () => {

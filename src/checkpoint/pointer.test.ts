@@ -35,7 +35,7 @@ describe('the file beside the pointer', () => {
     expect(followPointer(run(pointer))).toEqual({ path: at('run', SEVEN) });
   });
 
-  it('comes before the file at the path, from which the folder may have been copied', () => {
+  it('takes precedence over the file at the path, from which the folder may have been copied', () => {
     const folder = run(at('run', SEVEN));
     cpSync(folder, at('copy'), { recursive: true });
     expect(followPointer(at('copy'))).toEqual({ path: at('copy', SEVEN) });
@@ -73,7 +73,7 @@ describe('a pointer that leads out of its folder', () => {
   });
 });
 
-describe('a pointer that leads to nothing', () => {
+describe('a useless pointer', () => {
   const advice = /; write the path of the checkpoint to go on from into .*last_checkpoint$/;
 
   it.each([
@@ -101,7 +101,7 @@ describe('a pointer that leads to nothing', () => {
     expect(() => followPointer(folder)).toThrow(/is too large for the path of a checkpoint; write/);
   });
 
-  it('is null without a pointer', () => {
+  it('returns null if the pointer is missing', () => {
     expect(followPointer(at())).toBeNull();
   });
 });

@@ -22,7 +22,7 @@ async function run(): Promise<string> {
   return at('run');
 }
 
-describe('the folder of a run', () => {
+describe('a run folder', () => {
   it('stands for its best checkpoint, or for the last one to continue', async () => {
     const folder = await run();
     expect(findWeights(folder, 'best')).toEqual({
@@ -86,12 +86,12 @@ describe('a folder that is no run', () => {
   });
 });
 
-describe('a file', () => {
+describe('a file as the weight path', () => {
   it('stands for itself', () => {
     expect(findWeights(file('w.pth', ''), 'best')).toEqual({ path: at('w.pth') });
   });
 
-  it('is named at its new place after --overwrite moved it', () => {
+  it('is named at its new path after --overwrite moved it', () => {
     mkdirSync(at('previous_run_1'));
     file('previous_run_1/model_final.pth', '');
     expect(() => findWeights(at('model_final.pth'), 'best')).toThrow(

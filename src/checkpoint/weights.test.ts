@@ -10,8 +10,8 @@ const tensor = (...shape: number[]) =>
 const state = (...keys: string[]) => new Map<string, HostTensor | null>(keys.map((key) => [key, tensor(2)]));
 const model = (...names: string[]) => new Map(names.map((name) => [name, { shape: [2] }]));
 
-describe('matching', () => {
-  test('takes the same name, in the order of the model', () => {
+describe('matching names', () => {
+  test('pairs equal names, in the order of the model', () => {
     const report = matchWeights(state('b', 'a', 'x'), model('a', 'b', 'c'), false);
     expect(report).toEqual({
       loaded: new Map([
@@ -25,7 +25,7 @@ describe('matching', () => {
     });
   });
 
-  test('takes the longest suffix of whole words', () => {
+  test('pairs the longest suffix of whole words', () => {
     const file = state('norm.weight', 'blocks.0.norm.weight', 'fc_norm.weight', 'eight', 'bias');
     const { loaded, unexpected } = matchWeights(
       file,
@@ -91,7 +91,7 @@ describe('matching', () => {
   });
 });
 
-describe('the summary', () => {
+describe('the summary of a match', () => {
   test('is short', () => {
     const report = matchWeights(
       state('norm.weight', 'head.weight', 'head.bias', 'stm_head.a'),
@@ -131,11 +131,11 @@ describe('the summary', () => {
   });
 });
 
-describe('where the state dict is', () => {
+describe('the state dict', () => {
   const dict = new Map<PyValue, PyValue>([['w', tensor(2)]]);
   const found = (value: PyValue) => [...findStateDict('f.pth', value).keys()];
 
-  test('is under the usual keys, or the value itself', () => {
+  test('is found under the usual keys, or is the value itself', () => {
     expect(found(dict)).toEqual(['w']);
     for (const key of ['model', 'module', 'state_dict']) expect(found(new Map([[key, dict]]))).toEqual(['w']);
     const named = new Map<PyValue, PyValue>([
@@ -155,7 +155,7 @@ describe('where the state dict is', () => {
     ['a whole model inside', new Map([['model', new PyOpaque('my.Net', [])]]), /object of class my\.Net/],
     ['no tensors', new Map<PyValue, PyValue>([['epoch', 1]]), /holds no weights; its keys are: epoch/],
     ['a list', [1], /holds no weights$/],
-  ])('%s', (_, value, message) => {
+  ])('is refused if the value is %s', (_, value, message) => {
     expect(() => findStateDict('f.pth', value)).toThrow(message);
     expect(() => findStateDict('f.pth', value)).toThrow(CheckpointError);
   });

@@ -1,10 +1,9 @@
 /** @file Tests of `inspect checkpoint` and of the command line of `convert`, in this process. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   mmactionName,
   modelTensors,
@@ -13,6 +12,7 @@ import {
   type StateDict,
   withFusedBias,
 } from '../../test/support/model_tensors.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
@@ -22,9 +22,8 @@ const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', impo
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-inspect-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
   process.exitCode = undefined;
   vi.restoreAllMocks();
@@ -52,8 +51,8 @@ const tensorOf = (dtype: HostTensor['dtype'], data: ArrayBufferView, shape: numb
   bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
 });
 
-describe('what a file holds', () => {
-  test("a run's checkpoint that PyTorch wrote", () => {
+describe('inspectCheckpoint', () => {
+  test('describes a checkpoint of a run that PyTorch wrote', () => {
     const path = join(GOLDEN, 'a_model_0000002.pth');
     const facts = JSON.parse(readFileSync(join(GOLDEN, 'expected.json'), 'utf8')).files[
       'a_model_0000002.pth'
@@ -77,7 +76,7 @@ describe('what a file holds', () => {
     }
   });
 
-  test('numbers of every kind, with NaN and infinities counted', async () => {
+  test('describes numbers of every kind, and counts NaN and infinities', async () => {
     const path = join(folder, 'numbers.pth');
     const weights = {
       floats: float32Tensor([6], Float32Array.of(-1, 2.5, Number.NaN, Infinity, -Infinity, Number.NaN)),
@@ -110,7 +109,7 @@ describe('what a file holds', () => {
     );
   });
 
-  test('what loading makes of the names', () => {
+  test('reports which names loading accepts', () => {
     expect(json(join(GOLDEN, 'e_ddp_prefix.pth')).loading[0]).toMatch(
       /"module\." before every name does not count/,
     );
@@ -126,7 +125,7 @@ describe('what a file holds', () => {
     expect(json(join(GOLDEN, 'c_legacy.pth')).format).toBe('legacy pth');
   });
 
-  test('how many tensors have names of the model, group by group', async () => {
+  test('counts the tensors that have names of the model, group by group', async () => {
     const describe = async (name: string, state: StateDict) => {
       const path = join(folder, name);
       await writePth(path, { model: state });
@@ -135,7 +134,7 @@ describe('what a file holds', () => {
     const whole = modelTensors();
     const backbone = only(whole, /^backbone\./);
 
-    const theirs = await describe('theirs.pth', renamed(backbone, mmactionName));
+    const theirs = await describe('for theirs.pth', renamed(backbone, mmactionName));
     const unknown = ['patch_embed.projection', 'blocks.N.mlp.layers.0.0', 'blocks.N.mlp.layers.1'].flatMap(
       (layer) => [`backbone.${layer}.weight`, `backbone.${layer}.bias`],
     );
@@ -146,14 +145,14 @@ describe('what a file holds', () => {
     );
 
     const bare = renamed(withFusedBias(backbone), (name) => name.replace('backbone.', ''));
-    expect((await describe('bare.pth', bare)).loading).toEqual([
+    expect((await describe('for bare.pth', bare)).loading).toEqual([
       'names of a backbone alone: it loads into backbone.*',
       "backbone: 26 of the file's 28 tensors have names of the model",
       'backbone: 2 have names that the model does not have: blocks.N.attn.qkv.bias',
     ]);
 
     const mixed = renamed(whole, (name) => name.replace('lateral_convs', 'fpn').replace('fc_reg', 'reg'));
-    const { groups, otherNames, text } = await describe('mixed.pth', mixed);
+    const { groups, otherNames, text } = await describe('for mixed.pth', mixed);
     expect(groups.map(({ group, known }: { group: string; known: number }) => [group, known])).toEqual([
       ['backbone', 30],
       ['head', 112],
@@ -162,14 +161,14 @@ describe('what a file holds', () => {
     expect(text).toMatch(/^other names: fpn\.N\.0\.weight, .*, which no model has$/m);
   });
 
-  test('names from the file cannot control the terminal', async () => {
+  test('keeps names in the file from controlling the terminal', async () => {
     const path = join(folder, 'names.pth');
     await writePth(path, { 'a\x1b[2J\u202eb': float32Tensor([1], Float32Array.of(1)) });
     expect(inspectCheckpoint(path, false).text).toContain('a\\x1b[2J\\u{202e}b');
   });
 });
 
-test('the command line: a table, damaged tensors by name with exit code 4, files that are none', async () => {
+test('prints a table, names damaged tensors with exit code 4, and refuses files that are not weights', async () => {
   const path = join(folder, 'damaged.pth');
   const tensor = (value: number) => float32Tensor([2], Float32Array.of(value, value));
   await writePth(path, {
@@ -195,7 +194,7 @@ test('the command line: a table, damaged tensors by name with exit code 4, files
   expect((await stmixer('inspect', 'checkpoint', path, '--json')).code).toBe(4);
 });
 
-test('the command line of convert: a summary, a warning, and errors in sentences', async () => {
+test('prints a summary, a warning and readable errors for convert', async () => {
   const from = join(folder, 'large.pth');
   await writePth(from, { model: { w: float32Tensor([2], Float32Array.of(1, 1e6)) }, iteration: 3 });
   const to = join(folder, 'half.safetensors');
@@ -213,7 +212,7 @@ test('the command line of convert: a summary, a warning, and errors in sentences
   expect((await stmixer('convert', from, to, '--dtype', 'int8')).code).toBe(2);
 });
 
-test('neither command loads the tensor library', async () => {
+test('does not load the tensor library, and neither does convert', async () => {
   const { metafile } = await build({
     entryPoints: ['inspect_checkpoint.ts', '../checkpoint/convert.ts'].map((name) =>
       fileURLToPath(new URL(name, import.meta.url)),

@@ -8,7 +8,7 @@ const FILE = fileURLToPath(new URL('../../config_files/my_VMAEv2-ViTB-16x4.yaml'
 const loaded = loadConfig(FILE, ['SOLVER.BASE_LR', '2e-5']);
 
 describe('inspectConfig', () => {
-  it('is the saved configuration with the origin of each value', () => {
+  it('prints the saved configuration with the origin of each value', () => {
     const text = inspectConfig(loaded, false);
     expect(text.replaceAll(/ +# .*$/gm, '')).toBe(dumpConfig(loaded.config));
     expect(text).toMatch(/^ {2}BASE_LR: 2\.0e-05 +# command line$/m);
@@ -16,7 +16,7 @@ describe('inspectConfig', () => {
     expect(text).toMatch(/^ {4}CONV_BODY: "MAE-ViT-B" +# .*my_VMAEv2-ViTB-16x4\.yaml:\d+$/m);
   });
 
-  it('as JSON has the values and the origins by full path', () => {
+  it('prints values and origins by full path as JSON', () => {
     const { config, origins } = JSON.parse(inspectConfig(loaded, true));
     expect(config).toEqual(loaded.config);
     expect(origins['SOLVER.BASE_LR']).toEqual({ source: 'override' });

@@ -10,7 +10,7 @@ const model = fakeModel([
 const decayed = { 'ViT.DEPTH': 1, 'ViT.LAYER_DECAY': 0.5, 'SOLVER.WEIGHT_DECAY': 0.2, 'SOLVER.BASE_LR': 1 };
 
 describe('inspectParamGroups', () => {
-  it('JSON', () => {
+  it('prints the groups as JSON', () => {
     expect(JSON.parse(inspectParamGroups(solverConfig(decayed), model, true))).toEqual({
       layer_scales: [0.25, 0.5, 1],
       skip_weight_decay: ['pos_embed'],
@@ -34,7 +34,7 @@ describe('inspectParamGroups', () => {
     });
   });
 
-  it('table', () => {
+  it('prints the groups as a table', () => {
     const lines = inspectParamGroups(solverConfig(decayed), model, false).split('\n');
     expect(lines[0]).toBe('adamw: 8,104 parameters in 3 tensors and 3 groups');
     expect(lines).toContain('Layer scales: 0.25, 0.5, 1.0');
@@ -60,19 +60,19 @@ describe('inspectLrSchedule', () => {
     'SOLVER.WARMUP_EPOCH': 1,
   });
 
-  it('JSON has the rates of the groups, without lr_scale', () => {
+  it('prints the learning rates of the groups as JSON, without lr_scale', () => {
     const { iters, lr } = JSON.parse(inspectLrSchedule(cfg, model, [25, 0, 10], true));
     expect(iters).toEqual([25, 0, 10]);
     expect(lr).toEqual([0.1, 0.1, 1].map((rate) => [rate, rate, rate]));
   });
 
-  it('shows where the schedule bends by default', () => {
+  it('shows where the schedule changes by default', () => {
     expect(JSON.parse(inspectLrSchedule(cfg, model, null, true)).iters).toEqual([
       0, 1, 9, 10, 19, 20, 30, 32, 33, 39,
     ]);
   });
 
-  it('table, with the range of rates under layer decay', () => {
+  it('prints a table, with the range of learning rates under layer decay', () => {
     const lines = inspectLrSchedule(cfg, model, [10], false).split('\n');
     expect(lines[2]).toBe('iterations done  epochs   lr  × smallest lr_scale  × largest');
     expect(lines[3].trim().split(/ +/)).toEqual(['10', '1.00', '1.0', '0.25', '1.0']);

@@ -1,6 +1,6 @@
 /** @file The command line: its commands, and the handling of their errors. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../util/package_version.js';
 import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
@@ -19,10 +19,9 @@ const USAGE_ERROR = 2;
 
 /** Runs `stmixer <argv…>` and sets the exit code of the process; never throws. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const program = new Command('stmixer')
     .description('Train STMixer, a one-stage spatio-temporal action detector (ViT backbone, AVA data).')
-    .version(version)
+    .version(packageVersion())
     .showHelpAfterError('(stmixer --help lists the commands)')
     .addCommand(trainCommand())
     .addCommand(testCommand())

@@ -15,7 +15,7 @@ function terminal(): { stream: NodeJS.WriteStream; written: () => string } {
   return { stream: Object.assign(stream, { isTTY: true, columns: 80 }) as never, written: () => text };
 }
 
-it('never hides the cursor: a process that is killed could not show it again', () => {
+it('never hides the cursor, because a killed process could not show it again', () => {
   const { stream, written } = terminal();
   const progress = new Progress(10, 'frames', stream);
   progress.update(5);

@@ -76,16 +76,18 @@ export function trainCommand(): Command {
         'ignored; torch.distributed.launch sets it (one process only)',
       ).default(0),
     )
-    .action(async (overrides: string[], flags: Flags) => {
-      refuseSeveralProcesses();
-      const loaded = loadConfig(flags.configFile, overrides);
-      if (flags.replay !== undefined) {
-        process.exitCode = await runReplay(loaded.config, flags.replay, flags);
-        return;
-      }
-      continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
-      await runTraining(loaded, flags);
-    });
+    .action(trainAction);
+}
+
+async function trainAction(overrides: string[], flags: Flags): Promise<void> {
+  refuseSeveralProcesses();
+  const loaded = loadConfig(flags.configFile, overrides);
+  if (flags.replay !== undefined) {
+    process.exitCode = await runReplay(loaded.config, flags.replay, flags);
+    return;
+  }
+  continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
+  await runTraining(loaded, flags);
 }
 
 /** Trains until the end or the first signal, and sets the exit code of the process. */
@@ -124,7 +126,7 @@ async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
   process.exitCode = exitCode;
 }
 
-/** Prints the replay of a saved batch. Returns the exit code, 0 if all values are finite. */
+/** Prints the replay of a saved batch; returns the exit code, 0 if all values are finite. */
 async function runReplay(cfg: Config, file: string, flags: Flags): Promise<number> {
   const [{ replay }, { formatReplay }] = await Promise.all([
     import('../training/nonfinite/replay.js'),

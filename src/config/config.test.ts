@@ -45,7 +45,7 @@ describe('precedence and origins', () => {
     expect([...origins.keys()]).toEqual([...FIELDS.keys()]);
   });
 
-  it('takes a section without keys as unchanged', () => {
+  it('leaves everything unchanged for a section without keys', () => {
     expect(load(`${BASE}\nSOLVER:\n  # BASE_LR: 1\nViT: {}\n`).config.SOLVER).toEqual(defaultConfig().SOLVER);
   });
 });
@@ -63,7 +63,7 @@ const BLOCKS = `MODEL:
   STM:
     TEMPORAL_POINTS: 2`;
 
-describe('values', () => {
+describe('loadConfig', () => {
   it.each<[string, string, unknown]>([
     ['SOLVER.BASE_LR', '1e-4', 1e-4],
     ['SOLVER.BASE_LR', '1', 1],
@@ -108,7 +108,7 @@ describe('values', () => {
   });
 });
 
-describe('mistakes in single keys', () => {
+describe('a mistake in a single key', () => {
   it.each<[string, string, string]>([
     ['ViT.DEPTH', '0', 'expected int ≥ 1, found 0'],
     ['ViT.DEPTH', '12.0', 'expected int ≥ 1, found 12.0'],
@@ -154,11 +154,11 @@ describe('mistakes in single keys', () => {
     ],
     ['MODEL.STM.PERSON_THRESHOLD', '1.5', 'expected float in [0, 1], found 1.5'],
     ['MODEL.STM.ACTIVATION', 'GELU', "expected 'ReLU', found 'GELU'; nearest: ReLU"],
-  ])('refuses %s %s', (path, text, message) => {
+  ])('is refused: %s %s', (path, text, message) => {
     expect(errorOf(BASE, path, text)).toBe(`command line: ${path}: ${message}`);
   });
 
-  it('shortens long values', () => {
+  it('is reported with long values shortened', () => {
     expect(errorOf(BASE, 'ViT.DEPTH', 'x'.repeat(5000)).length).toBeLessThan(200);
   });
 });
@@ -205,15 +205,15 @@ _BASE_: other.yaml
     expect(errorOf('A: [')).toMatch(/^config\.yaml:\d+: not valid YAML: /);
   });
 
-  it('counts many unknown keys instead of listing them all', () => {
+  it('are counted and not listed if many keys are unknown', () => {
     const message = errorOf(`${BASE}\n${Array.from({ length: 20_000 }, (_, i) => `K${i}: 1`).join('\n')}`);
     expect(message.split('\n')).toHaveLength(102);
     expect(message).toMatch(/^20000 problems .*… and 19900 more$/s);
   });
 });
 
-describe('rules between keys', () => {
-  it('refuses the default backbone, which cannot be built', () => {
+describe('the rules between keys', () => {
+  it('refuse the default backbone, which cannot be built', () => {
     expect(errorOf('SOLVER: {BASE_LR: 1}', 'MODEL.STM.TEMPORAL_POINTS', '2')).toBe(
       "config.yaml: MODEL.BACKBONE.CONV_BODY: expected MAE-ViT-B or MAE-ViT-L, the only backbones that can be built so far (the default cannot be built); found 'Slowfast-Resnet50' (default)",
     );
@@ -310,7 +310,7 @@ describe('defineConfig', () => {
     });
   });
 
-  it('takes values as they are, and derives the time steps', () => {
+  it('accepts values as they are, and derives the time steps', () => {
     const { config, origins } = defineConfig({
       DATA: { NUM_FRAMES: 8 },
       SOLVER: { STEPS: [3, 5], OPTIMIZING_METHOD: 'sgd', BASE_LR: undefined },
@@ -338,7 +338,7 @@ describe('defineConfig', () => {
     );
   });
 
-  it('refuses a number of frames that gives no whole number of time steps', () => {
+  it('refuses a number of frames that is not a whole number of time steps', () => {
     expect(() => defineConfig({ DATA: { NUM_FRAMES: 5 } })).toThrow(
       'DATA.NUM_FRAMES: expected a multiple of 4',
     );
@@ -353,7 +353,7 @@ describe('configFromOverrides', () => {
     expect(base.SOLVER.STEPS).toEqual([5, 8]);
   });
 
-  it('checks keys and values, but no rules', () => {
+  it('checks keys and values, but not the rules between keys', () => {
     expect(configFromOverrides({ 'ViT.EMBED_DIM': 100 }).ViT.EMBED_DIM).toBe(100);
     expect(() => configFromOverrides({ 'ViT.DEPTH': 0, 'ViT.X': 1, 'SOLVER.GAMMA': true })).toThrow(
       /3 problems .*ViT\.X: unknown key.*ViT\.DEPTH: expected int ≥ 1, found 0.*SOLVER\.GAMMA: expected float > 0, found True/s,
@@ -361,7 +361,7 @@ describe('configFromOverrides', () => {
   });
 });
 
-describe('an assignment', () => {
+describe('an assignment of a random text', () => {
   const value = fc.oneof(
     fc.integer({ min: -3, max: 40 }),
     fc.double().map((number) => new PyFloat(number)),

@@ -16,7 +16,7 @@ describe('warnings', () => {
     expect(loadConfig(`${FILES}${name}`).warnings).toEqual([]);
   });
 
-  it('say where and why', () => {
+  it('name the place and the reason', () => {
     expect(warningsOf('DATA.TRAIN_MAX_SCALE', '600')).toEqual([
       'command line: DATA.TRAIN_MAX_SCALE 600: has no effect: the official code does not apply it either',
     ]);

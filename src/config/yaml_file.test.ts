@@ -32,7 +32,7 @@ function problem(text: string | Uint8Array) {
   return result.problem;
 }
 
-describe('scalars are those of PyYAML', () => {
+describe('scalars are read as PyYAML reads them', () => {
   it.each<[string, unknown]>([
     ['yes', true],
     ['Off', false],
@@ -65,12 +65,12 @@ describe('scalars are those of PyYAML', () => {
     ['None', 'None'],
     ['2024-01-01', '2024-01-01'],
     ['[1, 2.0, a]', [1, new PyFloat(2), 'a']],
-  ])('reads %j', (text, value) => {
+  ])('for %j', (text, value) => {
     expect(entries(`K: ${text}`)).toStrictEqual([['K', 1, value]]);
   });
 });
 
-describe('lines', () => {
+describe('the line numbers of keys', () => {
   it('are right for nested keys in any layout', () => {
     const text = [
       '# a comment',
@@ -140,7 +140,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('fall back to the line of the mapping if keys have no values', () => {
+  it('are those of the mapping if keys have no values', () => {
     expect(entries('A:\n  {X, Y: 1,\n  Z}')).toStrictEqual([
       ['A', 1, 'mapping'],
       ['A.X', 1, null],
@@ -192,7 +192,7 @@ describe('readYamlFile', () => {
     expect(problem(lines.join('\n')).message).toMatch(/aliases .* expand to more than 100000 values/);
   });
 
-  it('reports a file that is missing, a folder or unreadable', () => {
+  it('reports a missing file, a folder and an unreadable file', () => {
     const problemOf = (file: string) => {
       const result = readYamlFile(file);
       return 'problem' in result ? result.problem : expect.fail('was read');

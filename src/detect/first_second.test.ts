@@ -1,14 +1,14 @@
 /** @file Which second the beginning of an input is. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { firstSecondOf } from './first_second.js';
 
 let data: string;
 beforeAll(() => {
-  data = mkdtempSync(join(tmpdir(), 'stmixer-data-'));
+  data = temporaryFolderOfFile();
   for (const name of ['old', 'mine', 'movie']) mkdirSync(join(data, 'frames', name), { recursive: true });
   for (let n = 0; n < 40; n++) writeFileSync(join(data, 'frames', 'old', `old_${n}.jpg`), '');
   const note = { end: 1800, fps: 10, shortSide: 340, frames: 40, source: 'x.mp4', bytes: 1 };
@@ -19,14 +19,13 @@ beforeAll(() => {
     writeFileSync(join(data, 'frames', name, '.prepared.json'), JSON.stringify({ ...note, start }));
   }
 });
-afterAll(() => rmSync(data, { recursive: true, force: true }));
 
 const second = (name: string, kind: 'video' | 'folder' | 'image', frames = 40) => {
   const cfg = tinyConfig({ 'DATA.PATH_TO_DATA_DIR': data });
   return firstSecondOf(cfg, { name, kind, fps: 10, paths: Array(frames).fill('') });
 };
 
-it('returns null for inputs that are not in the data set', () => {
+it('returns null if an input is not in the data set', () => {
   expect([second('other', 'video'), second('other', 'folder'), second('old_000001', 'image')]).toEqual([
     null,
     null,

@@ -8,7 +8,7 @@ const range = (from: number, count: number, step = 1) =>
   Array.from({ length: count }, (_, i) => from + i * step);
 const warnings = (files: readonly string[], fps = 30) => orderFrames(files, fps).warnings;
 
-it('sorts numbers by value, without warnings about frames without gaps', () => {
+it('sorts numbers by value, without warnings if there are no gaps', () => {
   const { names, warnings } = orderFrames(['f10.jpg', 'f9.jpg', 'f11.jpg'], 10);
   expect([names, warnings]).toEqual([['f9.jpg', 'f10.jpg', 'f11.jpg'], []]);
 });
@@ -18,7 +18,7 @@ it.each([
   ['a cut that begins later', numbered(range(27001, 40))],
   ['a number that all have', range(1, 12).map((n) => `cam2_${n}_1080p.jpg`)],
   ['one image', ['cover.jpg']],
-])('says nothing about %s', (_, files) => {
+])('reports nothing about %s', (_, files) => {
   expect(warnings(files)).toEqual([]);
 });
 

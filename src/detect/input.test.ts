@@ -1,10 +1,10 @@
 /** @file What can be looked at: kinds of input, order of frames. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { temporaryPrefix } from '../files/leftovers.js';
 import * as extraction from '../media/frame_extraction.js';
 import { openInput, requireRoomFor } from './input.js';
@@ -33,10 +33,8 @@ async function writeImages(path: string, count: number): Promise<void> {
 }
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-input-'));
+  folder = temporaryFolderOfFile();
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('openInput', () => {
   it('sorts a folder by name, numbers by value, and leaves out other files', async () => {
@@ -107,7 +105,7 @@ describe('openInput', () => {
     }
   });
 
-  it.skipIf(!hasFfmpeg)('says that a file is empty (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('reports that a file is empty (needs ffmpeg)', async () => {
     writeFileSync(join(folder, 'empty.mp4'), '');
     await expect(openInput(join(folder, 'empty.mp4'), options)).rejects.toThrow(
       /empty\.mp4: the file is empty/,
@@ -115,7 +113,7 @@ describe('openInput', () => {
   });
 
   it.skipIf(!hasFfmpeg)(
-    'says what a file is that only bears the name of a video (needs ffmpeg)',
+    'reports the real type of a file that only has the name of a video (needs ffmpeg)',
     async () => {
       const page = join(folder, 'page.mp4');
       writeFileSync(page, '<html>Not found</html>');
@@ -139,7 +137,7 @@ describe('openInput', () => {
   });
 
   it.skipIf(!hasFfmpeg)(
-    'says that this ffmpeg cannot read an animated WebP, or reads it (needs ffmpeg)',
+    'reports that this ffmpeg cannot read an animated WebP, or reads it (needs ffmpeg)',
     async () => {
       const webp = join(folder, 'moving.webp');
       await writeImages(webp, 3);
@@ -201,7 +199,7 @@ describe('openInput', () => {
     );
   });
 
-  it('says what is wrong', async () => {
+  it('explains why an input is refused', async () => {
     await expect(openInput(join(folder, 'none.mp4'), options)).rejects.toThrow(
       /none\.mp4: there is no such file/,
     );
@@ -220,7 +218,7 @@ describe('openInput', () => {
     );
   });
 
-  it('needs room for the frames of a video before anything else, and none for images', () => {
+  it('checks the room for the frames of a video before anything else, and needs none for images', () => {
     vi.stubEnv('TMPDIR', join(folder, 'none'));
     onTestFinished(() => void vi.unstubAllEnvs());
     const video = join(folder, 'any.avi');

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { drawClip, shownFrames } from './clip_sheet.js';
 
 describe('shownFrames', () => {
-  it('are all of a short clip, evenly spaced ones of a long one, and always the key frame', () => {
+  it('returns all frames of a short clip, evenly spaced ones of a long clip, and always the key frame', () => {
     expect(shownFrames(4, 2)).toEqual([0, 1, 2, 3]);
     const long = shownFrames(64, 32);
     expect(long).toEqual(Array.from({ length: 16 }, (_, i) => 4 * i));
@@ -19,7 +19,7 @@ describe('shownFrames', () => {
 });
 
 describe('drawClip', () => {
-  it('has the key frame above rows of frames', async () => {
+  it('draws the key frame above rows of frames', async () => {
     const image = (grey: number) =>
       sharp({ create: { width: 100, height: 50, channels: 3, background: { r: grey, g: grey, b: grey } } })
         .png()

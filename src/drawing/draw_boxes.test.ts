@@ -52,7 +52,7 @@ describe('drawBoxes', () => {
     expect(at(100, 100)).toEqual([128, 128, 128]);
   });
 
-  it('leaves large images at their size, and any at the scale that is asked for', async () => {
+  it('leaves large images at their size, and scales any image on request', async () => {
     expect(await drawBoxes(await ground(1280, 720), [])).toMatchObject({ width: 1280, height: 720 });
     expect(await drawBoxes(await ground(300, 200), [], { scale: 1 })).toMatchObject({
       width: 300,
@@ -70,14 +70,14 @@ describe('drawBoxes', () => {
     expect(walk.equals(sit)).toBe(false);
   });
 
-  it('takes names that are markup as text', async () => {
+  it('treats names that look like markup as text', async () => {
     const image = await ground(320, 240);
     const plain = await drawBoxes(image, [box(['a b'])]);
     const odd = await drawBoxes(image, [box(['<svg>&amp;"\'/></svg>'])], { caption: '</svg><rect/>' });
     expect(whites((await pixelsOf(odd.png)).data)).toBeGreaterThan(whites((await pixelsOf(plain.png)).data));
   });
 
-  it('draws truth dashed, detections solid, and one person in one colour', async () => {
+  it('draws ground truth dashed, detections solid, and each person in one colour', async () => {
     const image = await ground(320, 240);
     const gaps = async (kind: DrawnBox['kind']) => {
       const { at } = await pixelsOf((await drawBoxes(image, [box([], kind)])).png);
@@ -106,7 +106,7 @@ describe('drawBoxes', () => {
     expect(Math.max(...at(950, 725))).toBeLessThan(40);
   });
 
-  it('draws boxes beyond the image at its edge and leaves out what is not finite', async () => {
+  it('draws boxes beyond the image at its edge and leaves out boxes that are not finite', async () => {
     const image = await ground(320, 240);
     const beyond = await drawBoxes(image, [{ box: [-3, -1, 5, 2], labels: ['walk'], kind: 'detection' }]);
     const { at } = await pixelsOf(beyond.png);
@@ -126,7 +126,7 @@ describe('drawBoxes', () => {
     expect(at(5, 715)).toEqual([128, 128, 128]);
   });
 
-  it('is the same image each time', async () => {
+  it('draws the same image each time', async () => {
     const image = await ground(200, 150);
     const boxes = [box(['walk 0.9']), { ...box(['stand']), box: [0.3, 0.5, 0.55, 0.8] }];
     expect((await drawBoxes(image, boxes)).png.equals((await drawBoxes(image, boxes)).png)).toBe(true);

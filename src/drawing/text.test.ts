@@ -16,7 +16,7 @@ async function ink(text: string): Promise<boolean[][]> {
 const count = (rows: boolean[][]) => rows.flat().filter(Boolean).length;
 
 describe('text', () => {
-  it('inks the place between its start and its width, on the baseline', async () => {
+  it('covers the area between its start and its width, on the baseline', async () => {
     const rows = await ink('walk 0.92');
     expect(count(rows)).toBeGreaterThan(250);
     const columns = rows[0].map((_, x) => rows.some((row) => row[x]));
@@ -35,7 +35,7 @@ describe('text', () => {
     expect(count(await ink(character))).toBeGreaterThan(10);
   });
 
-  it('draws a frame for what the font lacks, and a letter with a mark as one', async () => {
+  it('draws a frame for a character that the font lacks, and a letter with a mark as one', async () => {
     expect(count(await ink('中'))).toBeGreaterThan(10);
     expect(textPath('e\u0301', 0, 0, 20)).toBe(textPath('é', 0, 0, 20));
   });

@@ -1,8 +1,8 @@
-/** @file The engine that a program has selected. */
+/** @file The engine that runs the tensors. */
 import { type EngineMemory, GpuMemory, tensorAndProcessMemory } from './memory.js';
 import type { DeviceName, EngineInfo, EngineName, GpuInfo } from './types.js';
 
-/** The current engine. Its fields are facts for the log and for environment.json. */
+/** The current engine. Its fields go to the log and to environment.json. */
 export class Engine implements EngineInfo {
   readonly engine: EngineName;
   readonly device: DeviceName;
@@ -26,7 +26,7 @@ export class Engine implements EngineInfo {
     this.#gpuMemory?.latest();
   }
 
-  /** Memory that this process and, on a GPU, all processes together use. */
+  /** Returns the memory that this process uses and, on a GPU, that all processes use together. */
   memory(): EngineMemory {
     const gpuBytes = this.#gpuMemory?.latest();
     return { ...tensorAndProcessMemory(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };

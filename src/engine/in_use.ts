@@ -1,9 +1,9 @@
-/** @file Limits of a second start in one process: native libraries keep the arguments of their first start. */
+/** @file Refuses a second start with other arguments in one process, because native libraries keep those of the first. */
 import { EngineError } from '../errors.js';
 import type { ThreadChoice } from './threads.js';
 import type { EngineName } from './types.js';
 
-/** The engine already runs in this process, with other arguments. No other engine is tried instead. */
+/** The engine already runs in this process with other arguments. The selection then tries no other engine. */
 export class EngineInUseError extends EngineError {}
 
 /** Throws EngineInUseError if `requested` is another number of threads than the engine runs with. */

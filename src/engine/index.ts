@@ -1,4 +1,4 @@
-/** @file Selects the engine that runs the tensors; nothing outside this folder imports a backend. */
+/** @file Selects the engine that runs the tensors. Nothing outside of this folder imports a backend. */
 import type { Engine } from './engine.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
@@ -12,8 +12,8 @@ export type { DeviceName, EngineInfo, EngineName, EngineRequest, GpuInfo } from 
 const engines = new EngineSelector(machineProbe());
 
 /**
- * Makes the requested engine current. Throws EngineError if it cannot run here, with what is missing and how to get it, or
- * if it already runs in this process with other threads.
+ * Makes the requested engine current. Throws EngineError if it cannot run here, and names the missing parts and their remedy,
+ * or if it already runs in this process with another number of threads.
  */
 export async function selectEngine(request: EngineRequest): Promise<Engine> {
   return engines.select(request);

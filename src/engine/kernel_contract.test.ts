@@ -54,13 +54,13 @@ describe('fused', () => {
   });
 });
 
-it('names the scalars of an Adam update in their order', () => {
+it('names the scalars of an Adam update in order', () => {
   const named = nameAdamScalars(ADAM_SCALARS.map((_, i) => i));
   expect(Object.keys(named)).toEqual([...ADAM_SCALARS]);
   expect(named).toMatchObject({ decay: 0, stepSize: ADAM_SCALARS.length - 1 });
 });
 
-it('makes calls and lowerings that do not fit compile errors', () => {
+it('reports calls and lowerings that do not fit as compile errors', () => {
   // Only compiled: `tsc` reports each `@ts-expect-error` whose line compiles.
   const mistakes = (x: tf.Tensor, composed: () => [tf.Tensor]) => {
     // @ts-expect-error: no kernel has this name.

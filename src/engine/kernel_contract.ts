@@ -1,9 +1,9 @@
 /**
- * @file Contract of the fused kernels: formulas that an engine may compute as one operation. nn/fused.ts calls them, and
- * an engine's lowerings implement them; both take names, inputs, attributes and results from here.
+ * @file The contract of the fused kernels, formulas that an engine may compute as one operation: their names, inputs,
+ * attributes and results. nn/fused.ts calls the kernels, and the lowerings of an engine implement them.
  */
 
-/** Types of a kernel: names of its inputs, its attributes, and its results in order. */
+/** The types of a kernel's inputs, attributes and results. */
 export interface KernelSignature {
   readonly inputs: string;
   /** Names of inputs that may be left out. */
@@ -45,7 +45,7 @@ interface Signature<
 
 interface NormAttributes {
   readonly eps: number;
-  /** Elements of one row, which is normalised as a whole. */
+  /** Number of elements that are normalised together. */
   readonly width: number;
 }
 
@@ -62,7 +62,7 @@ export interface FusedKernels {
   GeluGrad: Signature<'dy' | 'x', [dx: unknown]>;
   /** dy where y = max(x, 0) is positive, else 0. */
   ReluGrad: Signature<'dy' | 'y', [dx: unknown]>;
-  /** Normalises rows of `width` elements; weight and bias [C] apply to the last axis and come together or not at all. */
+  /** Normalises rows of `width` elements. Weight and bias [C] apply to the last axis; there are both or neither. */
   LayerNorm: Signature<'x', [y: unknown], NormAttributes, 'weight' | 'bias'>;
   /** The last two results exist only with a weight. */
   LayerNormGrad: Signature<
@@ -97,7 +97,7 @@ export interface FusedKernels {
     { readonly shape: readonly number[] }
   >;
   WeightedRowSumGradWeight: Signature<'table' | 'index' | 'dy', [dweight: unknown]>;
-  /** One update of Adam, or with `decoupled` of AdamW; `scalars` holds ADAM_SCALARS. */
+  /** One update of Adam, or of AdamW if `decoupled`; `scalars` holds ADAM_SCALARS. */
   AdamUpdate: Signature<
     'weight' | 'grad' | 'exp_avg' | 'exp_avg_sq' | 'scalars',
     [weight: unknown, exp_avg: unknown, exp_avg_sq: unknown],
@@ -141,9 +141,9 @@ export const FUSED_KERNELS: { readonly [K in FusedKernelName]: InputTable<FusedK
   },
 };
 
-/** A tfjs backend that runs fused kernels. For the others nn/fused.ts composes them of tfjs's operations. */
+/** A tfjs backend with fused kernels. For other backends, nn/fused.ts composes them of tfjs's operations. */
 export interface FusedBackend {
-  /** The kernels that the backend runs; each must be registered with tfjs. */
+  /** The kernels that the backend has; each must be registered with tfjs. */
   readonly fusedKernels: ReadonlySet<FusedKernelName>;
 }
 

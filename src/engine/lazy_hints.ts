@@ -31,8 +31,8 @@ function lazyBackend(): LazyBackend | null {
 }
 
 /**
- * Separates the operations before from those after into different graphs, so that the memory of the first is released
- * before the second begin. Best placed where few tensors are alive.
+ * Separates earlier operations from later ones: they run in different graphs, and the memory of the first is released before
+ * the second begin. The best place has few live tensors.
  */
 export function graphBreak(region?: string): void {
   lazyBackend()?.graphBreak(region);
@@ -43,7 +43,7 @@ export async function sync(): Promise<void> {
   await lazyBackend()?.sync();
 }
 
-/** A copy of the current engine's statistics, null if it is not lazy. */
+/** Returns a copy of the current engine's statistics; null if it is not lazy. */
 export function lazyStatistics(): LazyStatistics | null {
   const backend = lazyBackend();
   return backend ? structuredClone(backend.statistics) : null;

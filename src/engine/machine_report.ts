@@ -1,4 +1,4 @@
-/** @file Facts about the machine that decide whether and how fast a training runs here. */
+/** @file Examines the parts of the machine that decide whether and how fast a training runs. */
 import { existsSync, statfsSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { EngineError } from '../errors.js';
@@ -8,14 +8,15 @@ import { machineMemory } from './memory.js';
 import { machineProbe, type Probe } from './probe.js';
 import { chooseCoreThreads, usableCores } from './threads.js';
 
+/** One line of the report. */
 export interface MachineFact {
   readonly name: string;
   readonly text: string;
-  /** Whether this keeps a training from running. */
+  /** Whether a training cannot run because of it. */
   readonly failed: boolean;
 }
 
-/** With fewer open files the program and its threads cannot be loaded. */
+/** Number of open files that the program and its threads need. */
 const MIN_FILES = 256;
 
 /** Examines the machine and starts the engine that `auto` selects. `probe` is for tests. */

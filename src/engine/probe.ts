@@ -1,10 +1,11 @@
-/** @file Facts about the machine that the engines need, behind one interface that tests replace. */
+/** @file Access to the machine for the engines, behind an interface that tests replace. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 
+/** Access to the machine. */
 export interface Probe {
   readonly platform: string;
   readonly arch: string;

@@ -129,24 +129,27 @@ const table: Record<string, Record<string, Outcome>> = {
 
 afterAll(forgetTensorflow);
 
-describe.each(Object.keys(machines))('%s', (name) => {
-  it.each(Object.entries(table[name]))('%s', async (requested, outcome) => {
-    const [engine, device] = requested.split(' ') as [EngineRequest['engine'], EngineRequest['device']];
-    const selector = new EngineSelector(fakeProbe(machines[name]));
-    const result = selector.select({ engine, device });
-    if (outcome instanceof RegExp) {
-      await expect(result).rejects.toThrow(EngineError);
-      await expect(result).rejects.toThrow(outcome);
-    } else {
-      const info = await result;
-      expect(`${info.engine}/${info.device}`).toBe(outcome);
-      expect(tf.getBackend()).toBe(info.engine);
-      expect(info.description).toContain(info.version);
-    }
-  });
+describe.each(Object.keys(machines))('on the machine "%s"', (name) => {
+  it.each(Object.entries(table[name]))(
+    'a request of "%s" selects the right engine or explains why it cannot',
+    async (requested, outcome) => {
+      const [engine, device] = requested.split(' ') as [EngineRequest['engine'], EngineRequest['device']];
+      const selector = new EngineSelector(fakeProbe(machines[name]));
+      const result = selector.select({ engine, device });
+      if (outcome instanceof RegExp) {
+        await expect(result).rejects.toThrow(EngineError);
+        await expect(result).rejects.toThrow(outcome);
+      } else {
+        const info = await result;
+        expect(`${info.engine}/${info.device}`).toBe(outcome);
+        expect(tf.getBackend()).toBe(info.engine);
+        expect(info.description).toContain(info.version);
+      }
+    },
+  );
 });
 
-describe('description and notes', () => {
+describe('the description of an engine', () => {
   const describeOn = async (name: string, request: EngineRequest = { engine: 'auto', device: 'auto' }) =>
     new EngineSelector(fakeProbe(machines[name])).select(request);
 
@@ -245,7 +248,7 @@ describe('one process', () => {
   );
 });
 
-describe('this machine', () => {
+describe('on this machine', () => {
   it('refuses to change the threads of a running onnx, also for auto', async () => {
     const running = await new EngineSelector(machineProbe()).select({ engine: 'onnx', device: 'cpu' });
     const selector = new EngineSelector({ ...machineProbe(), env: {} });
@@ -259,7 +262,7 @@ describe('this machine', () => {
     expect((await selector.select({ engine: 'onnx', device: 'cpu' })).threads).toBe(running.threads);
   });
 
-  it('has only the facts of an engine in its JSON', async () => {
+  it('describes an engine in JSON without anything else', async () => {
     const engine = await new EngineSelector(machineProbe()).select({ engine: 'onnx', device: 'cpu' });
     expect(Object.keys(JSON.parse(JSON.stringify(engine)))).toEqual([
       'engine',

@@ -9,7 +9,7 @@ import { TensorflowRuntime } from './tensorflow/runtime.js';
 import { resolveThreads } from './threads.js';
 import type { EngineInfo, EngineProvider, EngineRequest, Problem, StartOptions } from './types.js';
 
-/** The engines of one process. */
+/** Selects among the engines of one process. */
 export class EngineSelector {
   /** In the order in which `auto` tries them. */
   readonly #providers: EngineProvider[];
@@ -26,7 +26,7 @@ export class EngineSelector {
 
   /** Makes the first engine current that fits the request and works. Throws EngineError. */
   async select(request: EngineRequest): Promise<Engine> {
-    // A wrong STMIXER_THREADS is an error, and no reason to try another engine.
+    // An invalid STMIXER_THREADS is an error for every engine.
     resolveThreads(request.threads ?? 0, this.probe.env);
     // In production mode tfjs prints no advertisements on standard error.
     tf.env().set('PROD', !request.verbose);
@@ -77,7 +77,7 @@ async function attempt(
   }
 }
 
-/** The JavaScript kernels of tfjs: they run everywhere, and tests compare the other engines with them. */
+/** The JavaScript kernels of tfjs, which run everywhere. Tests compare the other engines with them. */
 const plainProvider: EngineProvider = {
   engine: 'cpu',
   device: 'cpu',

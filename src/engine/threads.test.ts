@@ -15,7 +15,7 @@ it.each([
   [{ TF_NUM_INTRAOP_THREADS: '5' }, '', 5],
   [{ STMIXER_THREADS: '3', TF_NUM_INTRAOP_THREADS: '5' }, '', 3],
   [{ STMIXER_THREADS: '', TF_NUM_INTRAOP_THREADS: '0' }, '', 8],
-])('with %j and cpu.max %j uses %i threads', (env, quota, expected) => {
+])('with %j and cpu.max %j, uses %i threads', (env, quota, expected) => {
   const files: Record<string, string> = quota ? { [CGROUP]: quota } : {};
   expect(chooseThreads(fakeProbe({ env, files, processors: 8 })).threads).toBe(expected);
 });
@@ -31,7 +31,7 @@ it.each([
   ['one to a core', { cpu0: '0', cpu1: '1', cpu2: '2', cpu3: '3' }, {}, 4],
   ['a system that does not say', {}, {}, 4],
   ['a setting', { cpu0: '0-1', cpu1: '0-1' }, { STMIXER_THREADS: '4' }, 4],
-])('uses one thread for each core: %s', (_, siblings, env, expected) => {
+])('uses one thread for each core: with %s', (_, siblings, env, expected) => {
   const folder = '/sys/devices/system/cpu';
   const files = Object.fromEntries(
     Object.entries(siblings).map(([cpu, list]) => [

@@ -32,8 +32,8 @@ function isThreadCount(text: string): boolean {
 }
 
 /**
- * The threads that the user set, else one for each processor that this process may use. The limits of its control groups
- * count, which the libraries ignore: 64 threads on 2 processors are slow. Throws EngineError.
+ * Returns the number of threads that the user set, or else one for each processor that this process may use. It respects the
+ * limits of control groups, which the libraries ignore: 64 threads on 2 processors are slow. Throws EngineError.
  */
 export function chooseThreads(probe: Probe, requested = 0): ThreadChoice {
   return resolveThreads(requested, probe.env) ?? usableProcessors(probe);
@@ -47,7 +47,7 @@ export function chooseCoreThreads(probe: Probe, requested = 0): ThreadChoice {
   return resolveThreads(requested, probe.env) ?? usableCores(probe);
 }
 
-/** Processors that this process may keep busy, at least 1, whatever the user set. */
+/** Returns the number of processors that this process may use, at least 1. Ignores the user's settings. */
 export function usableProcessors(probe: Probe): ThreadChoice {
   const read = (path: string) => probe.readText(path);
   const choices: ThreadChoice[] = [
@@ -58,7 +58,7 @@ export function usableProcessors(probe: Probe): ThreadChoice {
   return choices.reduce((min, choice) => (choice.threads < min.threads ? choice : min));
 }
 
-/** Cores that this process may keep busy, at least 1, whatever the user set. */
+/** Returns the number of cores that this process may use, at least 1. Ignores the user's settings. */
 export function usableCores(probe: Probe): ThreadChoice {
   const processors = usableProcessors(probe);
   const threads = coreCount(probe);

@@ -1,12 +1,13 @@
-/** @file Types of requests to engines, facts about engines, and engine providers. */
+/** @file The types of engine requests, descriptions of engines, and engine providers. */
 
 export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'cpu';
 
+/** The engine that a program asks for. */
 export interface EngineRequest {
   engine: 'auto' | EngineName;
   device: 'auto' | DeviceName;
-  /** Threads that one operation may use; 0 leaves it to the machine. STMIXER_THREADS wins. */
+  /** Threads that one operation may use; 0 for one per core or processor. STMIXER_THREADS overrides it. */
   threads?: number;
   /** Lets the native libraries write to standard error. */
   verbose?: boolean;
@@ -19,6 +20,7 @@ export interface GpuInfo {
   driver: string;
 }
 
+/** Describes a running engine. */
 export interface EngineInfo {
   engine: EngineName;
   device: DeviceName;
@@ -35,9 +37,9 @@ export interface EngineInfo {
 
 /** A reason why an engine cannot run. */
 export interface Problem {
-  /** What is missing or wrong. */
+  /** The missing or faulty part. */
   what: string;
-  /** How to get it. */
+  /** A way to fix it. */
   remedy: string;
 }
 
@@ -48,9 +50,9 @@ export type StartOptions = Pick<EngineRequest, 'threads' | 'verbose'>;
 export interface EngineProvider {
   engine: EngineName;
   device: DeviceName;
-  /** Finds what is missing without loading or changing anything. */
+  /** Finds the reasons why the engine cannot run, without loading or changing anything. */
   problems(): Problem[];
-  /** Whether a user who left the choice to us should learn what kept this engine from running. */
+  /** Whether the log should say why `auto` skipped this engine. */
   isWorthANote(): boolean;
   /** Makes the engine current. Throws EngineError. */
   start(options: StartOptions): Promise<Omit<EngineInfo, 'notes'>>;

@@ -37,8 +37,8 @@ function model(box: number[], action = 0): Detector {
   return fake as unknown as Detector;
 }
 
-describe('detections', () => {
-  it('of mirrored clips are mirrored back', async () => {
+describe('detectClips', () => {
+  it('mirrors the detections of mirrored clips back', async () => {
     const settings = { personThreshold: 0.5, mirrored: false };
     const [straight] = await detectBatch(model([8, 4, 24, 20]), batch(), settings);
     expect([...straight.detections.boxes]).toEqual([8 / 64, 4 / 32, 24 / 64, 20 / 32]);
@@ -47,14 +47,14 @@ describe('detections', () => {
     expect([...back.detections.boxes]).toEqual([8 / 64, 4 / 32, 24 / 64, 20 / 32]);
   });
 
-  it('that are not finite are an error that names the clip', async () => {
+  it('throws an error that names the clip if detections are not finite', async () => {
     const settings = { personThreshold: 0.5, mirrored: false };
     await expect(detectBatch(model([8, 4, 24, 20], Number.NaN), batch(3), settings)).rejects.toThrow(
       /not finite for film at second 905/,
     );
   });
 
-  it('of all batches come in order, in evaluation mode, which ends with them; stopping gives none', async () => {
+  it('returns all batches in order, in evaluation mode, which it then leaves, and nothing if it is stopped', async () => {
     async function* batches() {
       yield batch(0);
       yield batch(1);

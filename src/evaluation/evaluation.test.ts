@@ -17,7 +17,7 @@ const { at, file } = temporaryFiles();
 
 const CLASSES = new Set([1, 2]);
 
-describe('reading', () => {
+describe('reading the rows of a file', () => {
   it('groups boxes by key frame, and leaves out other classes and persons without an action', () => {
     const path = file(
       'gt.csv',
@@ -54,7 +54,7 @@ describe('reading', () => {
     ['v,x,0,0,1,1,1,0.5', /the second must be a number/],
     ['v,902,0,0,1,1,1.5,0.5', /the action id must be a whole number/],
     ['v,902,0,0,1,1,,0.5', /the action id is empty/],
-  ])('names the line of %s', (line, message) => {
+  ])('names the line of an invalid row: %s', (line, message) => {
     const path = file('p.csv', `v,902,0,0,1,1,1,0.5\n${line}\n`);
     expect(() => readDetections(path, CLASSES)).toThrow(message);
     expect(() => readDetections(path, CLASSES)).toThrow(DataError);
@@ -122,11 +122,11 @@ describe('reading', () => {
     ['a word', 'v,x', /found "v,x": the second must be a number/],
     ['three columns', 'v,902,1', /found "v,902,1", which has 3 columns/],
     ['a fraction', 'v,902.5', /:2: the second must be a whole number, found "902\.5"/],
-  ])('says what is wrong with an exclusion of %s', (_, line, message) => {
+  ])('explains what is wrong with the exclusion %s', (_, line, message) => {
     expect(() => readExclusions(file('e.csv', `v,902.0\n${line}\n`))).toThrow(message);
   });
 
-  it('notes that a list of exclusions is empty', () => {
+  it('reports an empty list of exclusions', () => {
     const files = {
       groundTruth: [file('gt.csv', 'v,902,0,0,1,1,1,0\n')],
       labelMap: file('labels.pbtxt', 'item { name: "walk" id: 1 }\n'),
@@ -142,8 +142,8 @@ describe('reading', () => {
   });
 });
 
-describe('five decimals', () => {
-  it('rounds the exact value, ties to even', () => {
+describe('a number with five decimals', () => {
+  it('is the exact value, rounded with ties to even', () => {
     // 2^-6 and 3 · 2^-6 lie exactly between two numbers of five decimals.
     expect(fiveDecimals(0.015625)).toBe(0.01562);
     expect(fiveDecimals(0.046875)).toBe(0.04688);
@@ -152,7 +152,7 @@ describe('five decimals', () => {
     expect(fiveDecimals(0)).toBe(0);
   });
 
-  it('is the number that the csv says', () => {
+  it('is the number that the CSV file holds', () => {
     const scores = Float32Array.from({ length: 500 }, (_, i) => Math.sin(i) ** 2);
     const clip: ClipDetections = {
       clip: { clipId: 0, videoIndex: 0, videoName: 'a,b', second: 902 },
@@ -170,11 +170,11 @@ describe('five decimals', () => {
 });
 
 describe('average precision', () => {
-  it('of equal scores takes the later first', () => {
+  it('takes the later of equal scores first', () => {
     expect([...descendingOrder([0.5, 0.9, 0.5, 0.9])]).toEqual([3, 1, 2, 0]);
   });
 
-  it('is the area under the raised curve', () => {
+  it('is the area under the raised precision curve', () => {
     // Hits at ranks 1 and 3 of 4 truths: recall ¼ at precision 1, ½ at ⅔.
     const curve = precisionRecall([0.9, 0.8, 0.7], [1, 0, 1], 4);
     expect([...curve.recall]).toEqual([0.25, 0.25, 0.5]);
@@ -202,7 +202,7 @@ function evaluate(truth: string, detections: string, excluded?: string): AvaResu
 
 const TRUTH = 'v,902,0,0,0.5,1,1,0\nv,902,0,0,0.5,1,2,0\nv,903,0,0,0.5,1,1,0\n';
 
-describe('the evaluator', () => {
+describe('AvaEvaluator', () => {
   it('counts a true box once, and ignores classes without true boxes', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,902,0,0,0.5,1,1,0.8\nv,903,0,0,0.5,1,1,0.7\n');
     const [walk, stand, never] = results.perClass;
@@ -217,7 +217,7 @@ describe('the evaluator', () => {
     expect(results.perClass[0]).toMatchObject({ ap: 1, numGroundTruth: 1 });
   });
 
-  it('has no mean without true boxes, which the table says', () => {
+  it('returns no mean if there are no true boxes, and the table says so', () => {
     const results = evaluate('', 'v,902,0,0,1,1,1,0.5\n');
     expect(results.mAP).toBeNull();
     expect(summary(results)).toBe('mAP@0.5 is not defined: no class of the label map has ground truth');

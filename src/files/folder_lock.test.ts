@@ -89,7 +89,7 @@ it('takes over from a dead holder that is still a zombie', async () => {
   parent.kill();
 });
 
-it('takes over from another machine after a silence, and refuses at a sign of life', async () => {
+it('takes over from another machine after a silence, and refuses if there is a sign of life', async () => {
   holder({ host: 'elsewhere', pid: 1 });
   const waiting = options();
   const held = await acquire(waiting);
@@ -128,7 +128,7 @@ it('takes over an empty lock, which a full disk has left, after two seconds', as
   taken?.release();
 });
 
-it('names what is in the way of the lock, and does not try forever', async () => {
+it('names what is in the way of the lock, and does not retry forever', async () => {
   mkdirSync(lock);
   await expect(acquire()).rejects.toThrow(
     /run\.lock: is in the way of the file that keeps a second run out, and cannot be read as one; delete it/,

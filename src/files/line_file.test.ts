@@ -1,16 +1,13 @@
 /** @file Lines on a disk that refuses, and after half a line. */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { LineFile } from './line_file.js';
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-lines-'));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
+  folder = temporaryFolder();
 });
 
 it('starts a new line after half a line from a killed run', () => {
@@ -22,7 +19,7 @@ it('starts a new line after half a line from a killed run', () => {
   expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"a":\n2\n3\n');
 });
 
-it('keeps lines while the folder is away, and says so once each time', () => {
+it('keeps lines while the folder is missing, and reports that once each time', () => {
   const warn = vi.fn();
   const away = join(folder, 'away');
   const here = join(folder, 'here');

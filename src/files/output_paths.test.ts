@@ -1,33 +1,22 @@
 /** @file Output paths that can be used, and what is said of those that cannot. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { ConfigError } from '../errors.js';
 import { checkOutputFile, makeOutputFolder } from './output_paths.js';
 
 let home: string;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-paths-'));
+  home = temporaryFolder();
   writeFileSync(join(home, 'file'), 'content');
   mkdirSync(join(home, 'folder'));
   symlinkSync('nowhere', join(home, 'dangling'));
   symlinkSync('folder', join(home, 'link'));
   symlinkSync('circle', join(home, 'circle'));
-});
-afterEach(() => {
-  rmSync(home, { recursive: true, force: true });
 });
 
 function refusal(action: () => void): string {
@@ -41,7 +30,7 @@ function refusal(action: () => void): string {
 }
 
 describe('makeOutputFolder', () => {
-  it.each(['new', 'folder', 'link', 'link/new', 'folder/a/b/c'])('makes or accepts %s', (path) => {
+  it.each(['new', 'folder', 'link', 'link/new', 'folder/a/b/c'])('creates or accepts %s', (path) => {
     makeOutputFolder(join(home, path), 'OUTPUT_DIR');
     expect(readdirSync(join(home, path))).toEqual([]);
   });
@@ -57,7 +46,7 @@ describe('makeOutputFolder', () => {
     expect(refusal(() => makeOutputFolder(join(home, path), '--out'))).toMatch(message);
   });
 
-  it.skipIf(process.platform !== 'linux')('refuses /proc, where nothing can be made, and returns', () => {
+  it.skipIf(process.platform !== 'linux')('refuses /proc, where nothing can be created, and returns', () => {
     expect(refusal(() => makeOutputFolder('/proc/x/y', 'OUTPUT_DIR'))).toMatch(
       /^OUTPUT_DIR: \/proc\/x\/y: cannot be used for output: \/proc accepts no folders$/,
     );
@@ -66,7 +55,7 @@ describe('makeOutputFolder', () => {
 });
 
 describe('checkOutputFile', () => {
-  it('makes the folder, not the file, and leaves an existing file unchanged', () => {
+  it('creates the folder, not the file, and leaves an existing file unchanged', () => {
     checkOutputFile(join(home, 'new', 'page.html'), '--out');
     expect(readdirSync(join(home, 'new'))).toEqual([]);
     checkOutputFile(join(home, 'file'), '--out');

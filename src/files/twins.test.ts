@@ -41,12 +41,12 @@ describe('twinClause', () => {
       'f\\v\\v_1.jpg',
       '"\\" in place of "/" and letter case and leading zeros and its ending: write that path, with "/"',
     ],
-  ])('shows the twin that differs in %s', (_, there, missing, how) => {
+  ])('names a similar path that differs in %s', (_, there, missing, how) => {
     make(there);
     expect(twinClause(at(missing))).toBe(`, but there is ${at(there)}, which differs only in ${how}`);
   });
 
-  it('is empty if no name is similar, or if the path exists', () => {
+  it('returns an empty text if no name is similar, or if the path exists', () => {
     make('f/v/v_000001.jpg');
     for (const path of [
       'f/v/v_000002.jpg',

@@ -18,7 +18,7 @@ function everyValue(dtype: 'float16' | 'bfloat16'): HostTensor {
   return { dtype, shape: [1 << 16], bytes: () => new Uint8Array(bits.buffer) };
 }
 
-describe.each(['float16', 'bfloat16'] as const)('%s', (type) => {
+describe.each(['float16', 'bfloat16'] as const)('the type %s', (type) => {
   const values = toFloat32(everyValue(type));
   /** Zero and the positive finite values in order; the number of one is its bits, so even numbers are even mantissas. */
   const finite = values.subarray(0, type === 'float16' ? 0x7c00 : 0x7f80);
@@ -37,7 +37,7 @@ describe.each(['float16', 'bfloat16'] as const)('%s', (type) => {
     return finite[down < up || (down === up && low % 2 === 0) ? low : high];
   }
 
-  test('keeps values of the type itself, from float32 and float64, including NaN', () => {
+  test('keeps its own values, from float32 and float64, including NaN', () => {
     for (const wide of [float32Tensor([1 << 16], values), doubles(...values)]) {
       expect(toFloat32(new CastTensor(wide, type))).toEqual(values);
     }

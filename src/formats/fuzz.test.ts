@@ -2,16 +2,16 @@
  * @file Fuzzing of the readers: whatever a file holds, reading and verifying it gives a value or a CheckpointError, soon,
  * in little memory, and writes nothing. 2,000 files; 100,000 where STMIXER_LONG_TESTS is set.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { pthOf, walk } from '../../test/support/checkpoint_files.js';
 import { mutate, mutations } from '../../test/support/file_mutations.js';
 import { pickleProgram } from '../../test/support/pickle_programs.js';
 import { safetensorsFile } from '../../test/support/safetensors_structures.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { zipStructure } from '../../test/support/zip_structures.js';
 import { CheckpointError } from '../errors.js';
 import { FileSource } from '../files/file_source.js';
@@ -50,7 +50,7 @@ let ourSafetensors: Buffer;
 const foreignSafetensors = readFileSync(join(GOLDEN, 'model_weights.safetensors'));
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-fuzz-'));
+  folder = temporaryFolderOfFile();
   path = join(folder, 'x');
   const tensors = new Map<string, HostTensor>([
     ['a.weight', float32Tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6))],
@@ -66,7 +66,6 @@ beforeAll(async () => {
   await writeSafetensors(path, tensors);
   ourSafetensors = readFileSync(path);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Reads everything there is to read, in both ways, and verifies the file. Whether it is sound. */
 function examine(bytes: Uint8Array): boolean {
@@ -113,25 +112,25 @@ function fuzz<T>(
       verdicts[examine(await make(file)) ? 'sound' : 'refused']++;
     });
     await fc.assert(check, { numRuns });
-    // Neither so wild that nothing gets past the first look, nor so tame that nothing is wrong.
+    // The changes must leave some files readable and damage others.
     expect(verdicts.sound).toBeGreaterThan(numRuns / 100);
     expect(verdicts.refused).toBeGreaterThan(numRuns / 100);
   };
-  test(kind, body, TIMEOUT_MS);
+  test(`reads or refuses ${kind}`, body, TIMEOUT_MS);
 }
 
-/** Names and not bytes, so that a failure can be read. */
+/** Draws names instead of bytes, so that a failure is readable. */
 const from = (names: readonly string[]) =>
   fc.tuple(fc.constantFrom(...names), mutations, fc.constantFrom(...names));
 const bytesOf = (name: string) => golden.get(name)!;
 
 for (const [kind, names] of [
-  ['zip files of PyTorch, changed', zipped],
-  ['legacy files, changed', legacy],
+  ['changed zip files of PyTorch', zipped],
+  ['changed legacy files', legacy],
 ] as const) {
   fuzz(kind, from(names), ([name, how, other]) => mutate(bytesOf(name), how, bytesOf(other)));
 }
-fuzz('zip files of ours, changed', mutations, (how) => mutate(ourPth, how, bytesOf(zipped[0])));
+fuzz('changed zip files of ours', mutations, (how) => mutate(ourPth, how, bytesOf(zipped[0])));
 
 /** The pickle and the storages of a zip file. */
 function unpacked(bytes: Buffer): { pickle: Buffer; storages: Record<string, Uint8Array> } {
@@ -156,10 +155,10 @@ fuzz('changed pickles in sound zip files', from(zipped), ([name, how, other]) =>
 const STORAGES = { 0: new Uint8Array(16), 1: new Uint8Array(16) };
 fuzz('pickles of any instructions in sound zip files', pickleProgram, (pickle) => pthOf(pickle, STORAGES));
 
-fuzz('zip archives that lie', zipStructure, (bytes) => bytes);
+fuzz('zip archives with false numbers', zipStructure, (bytes) => bytes);
 
 fuzz(
-  'safetensors files, changed',
+  'changed safetensors files',
   fc.tuple(mutations, fc.boolean(), fc.boolean()),
   ([how, ours, headerOnly]) => {
     const bytes = ours ? ourSafetensors : foreignSafetensors;
@@ -168,9 +167,9 @@ fuzz(
   },
 );
 
-fuzz('safetensors files that lie', safetensorsFile, (bytes) => bytes);
+fuzz('safetensors files with false numbers', safetensorsFile, (bytes) => bytes);
 
-test('starts from files of each kind', () => {
+test('accepts every file that the changes start from', () => {
   expect(zipped.length).toBeGreaterThan(2);
   expect(legacy.length).toBeGreaterThan(0);
   for (const bytes of [...golden.values(), ourPth, ourSafetensors, foreignSafetensors]) {

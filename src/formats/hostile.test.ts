@@ -3,16 +3,13 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
-  mkdtempSync,
   openSync,
   readdirSync,
-  rmSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   errorOf,
   int,
@@ -23,6 +20,7 @@ import {
   walk,
   zipOf,
 } from '../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { convertWeightFile } from '../checkpoint/convert.js';
 import { inspectCheckpoint } from '../cli/inspect_checkpoint.js';
 import { CheckpointError } from '../errors.js';
@@ -34,9 +32,8 @@ import { checkWeightFile, readWeightFile } from './weight_file.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-hostile-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const MIB = 2 ** 20;
 
@@ -80,8 +77,8 @@ const repeat = (count: number, ...parts: Part[]) => {
 };
 const length4 = (n: number) => [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >>> 24) & 255];
 
-describe('pickles', () => {
-  test('reads calls such as os.system as data, in a file and in a pickle', async () => {
+describe('a hostile pickle', () => {
+  test('is read as data, even if it calls os.system', async () => {
     const marker = join(folder, 'executed');
     const command = `touch ${marker}`;
     const calls: Part[][] = [
@@ -181,7 +178,7 @@ describe('pickles', () => {
     ['bytes of 2^64 bytes', () => [[0x8e], new Uint8Array(8).fill(255), 'a.'], /ends in the middle/],
     ['an integer of 4 GB', () => [[0x8b], length4(-1), 'a.'], /integer of 4294967295 bytes/],
   ];
-  test.each(bombs)('%s', async (_, parts, message) => {
+  test.each(bombs)('is refused if it holds %s', async (_, parts, message) => {
     await expectRefused(await pickled(...parts()), message);
   });
 
@@ -201,15 +198,18 @@ describe('pickles', () => {
     ['marks alone', () => [repeat(17 * MILLION, '('), '.'], /too much memory/],
     ['tuples of marks', () => [repeat(3.2 * MILLION, '(t'), '.'], /too much memory/],
   ];
-  test.skipIf(!process.env.STMIXER_LONG_TESTS).each(more)('%s (long)', async (_, parts, message) => {
-    await expectRefused(await pickled(...parts()), message);
-  });
+  test.skipIf(!process.env.STMIXER_LONG_TESTS).each(more)(
+    'is refused if it holds %s (long)',
+    async (_, parts, message) => {
+      await expectRefused(await pickled(...parts()), message);
+    },
+  );
 
   function numbered(count: number): Part[] {
     return Array.from({ length: count }, (_, i) => pickleOf('M', [i & 255, i >> 8], 'N'));
   }
 
-  test('walks lists that contain the same list twice, at every level, in bounded time', async () => {
+  test('is read in bounded time if its lists contain the same list twice, at every level', async () => {
     const parts: Part[] = ['](', one, 'ep0\n'];
     for (let i = 1; i <= 100; i++) parts.push(`0](g${i - 1}\ng${i - 1}\nep${i}\n`);
     const path = await pickled('}(', text('model'), '}', text('w'), one, 's', text('laughs'), ...parts, 'u.');
@@ -221,7 +221,7 @@ describe('pickles', () => {
     expect(namedTensors(readPth(join(folder, 'laughs.pth'))).size).toBe(2);
   });
 
-  test('refuses a text that is too long for a string, in a sparse file', () => {
+  test('is refused for a text that is too long for a string, in a sparse file', () => {
     const path = join(folder, 'sparse.pth');
     const head = pickleOf([
       0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e,
@@ -235,8 +235,8 @@ describe('pickles', () => {
   });
 });
 
-describe('tensors', () => {
-  test('keeps the shape of a tensor whose list of sizes changes later', async () => {
+describe('a hostile tensor', () => {
+  test('keeps its shape if its list of sizes changes later', async () => {
     // The sizes [2] are remembered, and then get another item, of 2^31.
     const pickle = pickleOf(
       '(](K',
@@ -275,20 +275,20 @@ describe('tensors', () => {
     ],
     ['strides that overflow', { size: [2, 2], stride: [2 ** 52, 2 ** 52] }, /reaches beyond/],
     ['a terabyte out of 4 bytes', { size: [2 ** 38], stride: [0] }, /would be/],
-  ])('%s', async (_, spec, message) => {
+  ])('is refused if it claims %s', async (_, spec, message) => {
     await expectRefused(
       await pickled(tensorPickle({ length: 2, size: [2], stride: [1], ...spec }), '.'),
       message,
     );
   });
 
-  test('refuses many tensors that expand 4 bytes to 250 MiB each', async () => {
+  test('is refused if many of them expand 4 bytes to 250 MiB each', async () => {
     const large = tensorPickle({ length: 2, size: [2 ** 16 * 1000], stride: [0] });
     await expectRefused(await pickled('(', repeat(10, large), 't.'), /claim more than 16 times/);
   });
 });
 
-describe('zip archives', () => {
+describe('a hostile zip archive', () => {
   const entries = () => ({
     'm/data.pkl': pickleOf(one, '.'),
     'm/data/0': new Uint8Array(8),
@@ -298,7 +298,7 @@ describe('zip archives', () => {
   const local = (zip: Buffer, name: string) => zip.indexOf(name) - 30;
 
   test.each(['../x', 'm/../../x', '/etc/x', '\\x', 'm\\..\\x', 'C:/x', 'm/\0x'])(
-    'an entry called %j',
+    'is refused for an entry called %j',
     async (name) => {
       await expectRefused(fileWith(await zipOf({ ...entries(), [name]: 'x' })), /is no name for an entry/);
     },
@@ -376,7 +376,7 @@ describe('zip archives', () => {
       (zip) => Buffer.concat([zip.subarray(0, -98), Buffer.alloc(30), zip.subarray(-98)]),
       /zip64 directory is missing|does not end/,
     ],
-  ])('%s', async (_, change, message) => {
+  ])('is refused if it has %s', async (_, change, message) => {
     const zip = await zipOf(entries());
     const changed = change(zip);
     const read = (path: string) => (readPth(path) as HostTensor).bytes();
@@ -388,14 +388,14 @@ describe('zip archives', () => {
     zip.writeUInt16LE(entries, zip.length - 22 + 10);
   }
 
-  test('refuses an archive with two pickles', async () => {
+  test('is refused for a second pickle', async () => {
     const zip = await zipOf({ ...entries(), 'n/data.pkl': pickleOf('N.') });
     await expectRefused(fileWith(zip), /holds both m\/data\.pkl and n\/data\.pkl/);
   });
 });
 
-describe('whole files', () => {
-  test('refuses a legacy file that lists a storage twice', () => {
+describe('a hostile file', () => {
+  test('is refused if it is a legacy file that lists a storage twice', () => {
     const head = pickleOf(
       [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e],
       'M',
@@ -407,7 +407,7 @@ describe('whole files', () => {
     expect(() => readPth(path)).toThrow(/storage 0 is listed twice/);
   });
 
-  test('reads a safetensors header of 300,000 tensors in bounded time', async () => {
+  test('is read in bounded time if it is a safetensors header of 300,000 tensors', async () => {
     const entry = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
     const header = Buffer.from(`{${Array.from({ length: 300_000 }, (_, i) => `"${i}":${entry}`).join(',')}}`);
     const size = Buffer.alloc(8);

@@ -1,10 +1,10 @@
 /** @file Tests of verifying whole weight files, and of checksums while tensors are read. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf, pickleOf, pthOf, tensorPickle, text } from '../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { CheckpointError } from '../errors.js';
 import { FileSource } from '../files/file_source.js';
 import { float32Tensor, type HostTensor, piecesOf } from './host_tensor.js';
@@ -17,9 +17,8 @@ const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', impo
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-verify-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
 
@@ -44,7 +43,7 @@ function withDamage(path: string, entryName: string): string {
 }
 
 describe('verifyWeightFile', () => {
-  test('says nothing of sound files of each format', async () => {
+  test('accepts intact files of each format', async () => {
     for (const name of [
       'a_model_0000002.pth',
       'c_legacy.pth',
@@ -59,7 +58,7 @@ describe('verifyWeightFile', () => {
     expect(report).toEqual({ good: 6, unchecked: 0, damaged: [] });
   });
 
-  test('finds a changed bit in any entry, named by its tensor or itself', async () => {
+  test('finds a changed bit in any entry, and names the tensor or the entry', async () => {
     const path = await smallFile();
     const names: Record<string, RegExp> = {
       'archive/data.pkl': /its pickle does not match its checksum/,
@@ -77,14 +76,14 @@ describe('verifyWeightFile', () => {
     }
   });
 
-  test('finds damage in the storage of no tensor', async () => {
+  test('finds damage in a storage without a tensor', async () => {
     const path = join(folder, 'more.pth');
     writeFileSync(path, await pthOf(pickleOf('N.'), { 5: floats(1) }));
     verifyWeightFile(path);
     expect(() => verifyWeightFile(withDamage(path, 'archive/data/5'))).toThrow(/archive\/data\/5/);
   });
 
-  test('finds a cut anywhere, in every format', async () => {
+  test('finds that a file is cut off anywhere, in every format', async () => {
     const small = await smallFile();
     const legacy = join(GOLDEN, 'f_storages_legacy.pth');
     const safetensors = join(GOLDEN, 'model_weights.safetensors');
@@ -113,7 +112,7 @@ describe('verifyWeightFile', () => {
   });
 });
 
-describe('tensors that are parts of a storage', () => {
+describe('a tensor that is part of a storage', () => {
   /** Rows of a stored matrix [2, 3], of which each is a tensor. */
   async function rows(): Promise<string> {
     const row = (offset: number) => tensorPickle({ length: 6, offset, size: [3], stride: [1] });
@@ -130,14 +129,14 @@ describe('tensors that are parts of a storage', () => {
     expect(Buffer.concat([...piecesOf(second)]).equals(floats(4, 5, 6))).toBe(true);
   });
 
-  test('are refused if another part of the storage is damaged', async () => {
+  test('is refused if another part of the storage is damaged', async () => {
     const changed = withDamage(await rows(), 'archive/data/0');
     const second = read(changed).get('second')!;
     expect(() => second.bytes()).toThrow(/storage 0 do not match their checksum/);
     expect(() => [...piecesOf(second)]).toThrow(/storage 0 do not match their checksum/);
   });
 
-  test('need the whole storage to be read only once', async () => {
+  test('needs the whole storage to be read only once', async () => {
     const path = await rows();
     let looks = 0;
     const { pieces } = FileSource.prototype;

@@ -7,7 +7,7 @@ import { piecesOf } from './host_tensor.js';
 import type { ReadOptions } from './pickle/unpickler.js';
 import { namedTensors } from './pickle/walk_values.js';
 import { readPthFrom } from './pth/pth_reader.js';
-import { storageKeyOf } from './pth/torch_storage.js';
+import { storageKeyOf } from './pth/stored_tensor.js';
 import type { PyValue } from './python/values.js';
 import { looksLikeSafetensors, openSafetensorsFrom } from './safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory } from './zip/zip_reader.js';

@@ -150,7 +150,7 @@ describe('SetCriterion', () => {
     },
   );
 
-  it('is finite for a batch without any target, and asks for background', () => {
+  it('is finite for a batch without any target, and rewards background', () => {
     const stages = randomStages(2, 2, 3);
     const result = evaluate(makeCriterion(), stages, randomTargets([0, 0], 1));
     expectReference(result, stages, randomTargets([0, 0], 1));
@@ -163,7 +163,7 @@ describe('SetCriterion', () => {
     for (const gradients of [actions, boxes]) expect(gradients!.every((x) => x === 0)).toBe(true);
   });
 
-  it('reads no box that is not matched', () => {
+  it('ignores boxes that are not matched', () => {
     // The first clip has no targets; its first box is finite, but its area is not in single precision.
     const [stages, targets] = [randomStages(1, 2, 4), randomTargets([0, 3], 5)];
     stages[0].boxes.data.set([-1e19, -1e19, 1e19, 1e19]);
@@ -189,7 +189,7 @@ describe('SetCriterion', () => {
     ]);
   });
 
-  it('looks at the last stage only without intermediate supervision', () => {
+  it('uses only the last stage without intermediate supervision', () => {
     const [stages, targets] = [randomStages(3, 2, 10), randomTargets([2, 1], 11)];
     const whole = evaluate(makeCriterion(), stages, targets);
     const single = evaluate(makeCriterion(false), stages, targets);
@@ -244,14 +244,14 @@ describe('SetCriterion', () => {
     expect(matched).toEqual([-1, 1].map((sign) => expect.closeTo((sign * WEIGHTS.loss_bce) / K / 4, 5)));
   });
 
-  it('keeps no tensors', () => {
+  it('leaves no tensors behind', () => {
     const [stages, targets] = [randomStages(2, 2, 16), randomTargets([2, 1], 17)];
     const before = tf.memory().numTensors;
     evaluate(makeCriterion(), stages, targets);
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it.each(['logits', 'boxes', 'actions'] as const)('names the clip whose %s are not numbers', (part) => {
+  it.each(['logits', 'boxes', 'actions'] as const)('names the clip if its %s are not finite', (part) => {
     const [stages, targets] = [randomStages(2, 3, 18), randomTargets([1, 2, 1], 19)];
     const { data } = stages[1][part];
     data.fill(Number.NaN, data.length / 3, (2 * data.length) / 3);
@@ -286,7 +286,7 @@ describe('SetCriterion', () => {
       [0, 0],
       [1, 1],
     ],
-  ])('gives the parts of a batch with %j boxes their shares', (counts, sizes) => {
+  ])('gives micro-batches with %j boxes their shares of the loss', (counts, sizes) => {
     const criterion = makeCriterion();
     const [B, S, width] = [counts.length, 2, 2 + 4 + K];
     const rng = new Rng(30);

@@ -1,5 +1,5 @@
 /**
- * @file The training loss: per stage, matching and four terms, with their gradient, in double precision on the host.
+ * @file The training loss: matching and four terms for each stage, with their gradient, in double precision on the host.
  *
  * Shapes: B clips, Q queries, K actions.
  */
@@ -9,19 +9,21 @@ import { differentiable } from '../nn/tape.js';
 import { type Match, matchClip } from './matcher.js';
 import { generalizedIouGradient } from './overlap.js';
 
-/** The predictions of a decoder stage that the loss needs. */
+/** The predictions of one decoder stage that the loss needs. */
 export interface Prediction {
-  /** Person and background, [B, Q, 2]. */
+  /** Logits of person and background, [B, Q, 2]. */
   logits: tf.Tensor;
-  /** [B, Q, K]. */
+  /** Logits of the actions, [B, Q, K]. */
   actions: tf.Tensor;
   /** Corners in pixels, [B, Q, 4]. */
   boxes: tf.Tensor;
 }
 
-/** One clip's targets: n boxes as corners in pixels [n, 4], their actions [n, K] as 0 and 1. */
+/** The targets of one clip with n people. */
 export interface Target {
+  /** Corners in pixels, [n, 4]. */
   boxes: ArrayLike<number>;
+  /** Actions as 0 and 1, [n, K]. */
   labels: ArrayLike<number>;
   /** Width, height, width, height of the clip before padding. */
   whwh: ArrayLike<number>;
@@ -29,15 +31,15 @@ export interface Target {
 
 export type LossName = 'loss_ce' | 'loss_bbox' | 'loss_giou' | 'loss_bce';
 
-/** The loss of a batch, or a micro-batch's share of it. */
+/** The loss of a batch, or the share of one micro-batch in it. */
 export interface Losses {
   /** Weighted terms by name, in PyTorch's order. */
   terms: Map<string, number>;
-  /** Mean of the terms, which training minimises. */
+  /** Mean of the terms; training minimises it. */
   total: number;
-  /** The matched pairs per stage and clip; none for a clip that is in `notFinite`. */
+  /** Matched pairs by stage and clip; empty for the clips in `notFinite`. */
   matches: Match[][][];
-  /** Clips with a non-finite prediction, or that could not be matched; the loss is then NaN. */
+  /** Indices of clips with predictions that are not finite or cannot be matched; the loss is NaN if there are any. */
   notFinite: number[];
 }
 
@@ -45,7 +47,7 @@ type Terms = Record<LossName, number>;
 
 const PERSON = 0;
 
-/** Terms of a decoder stage in which a clip could not be matched. */
+/** The terms of a decoder stage with a clip that cannot be matched. */
 const UNDEFINED_TERMS: Terms = {
   loss_ce: Number.NaN,
   loss_bbox: Number.NaN,
@@ -100,7 +102,7 @@ export class SetCriterion {
     this.#intermediate = stm.INTERMEDIATE_SUPERVISION;
   }
 
-  /** The loss as `evaluate` computes it, and as a differentiable tensor. */
+  /** Computes the loss as `evaluate` does, and as a differentiable scalar. */
   losses(stages: readonly Prediction[], targets: readonly Target[]): Losses & { loss: tf.Scalar } {
     const all = this.gather(stages);
     const { gradient, ...losses } = this.evaluate(all.dataSync() as Float32Array, all.shape, targets);
@@ -113,8 +115,8 @@ export class SetCriterion {
   }
 
   /**
-   * The predictions that the loss depends on: for each supervised stage, clip and query a row of logits, box and actions,
-   * [stages · B, Q, classes + 4 + K]. One tensor needs one read, and one gradient to hand back.
+   * Gathers the predictions that the loss depends on: one row of logits, box and actions for each supervised stage, clip and
+   * query, [stages · B, Q, classes + 4 + K]. A single tensor needs one read from the engine, and one gradient.
    */
   gather(stages: readonly Prediction[]): tf.Tensor3D {
     const supervised = this.#intermediate ? stages : stages.slice(-1);
@@ -125,10 +127,11 @@ export class SetCriterion {
   }
 
   /**
-   * The weighted loss terms of all stages: `loss_bce`, `loss_ce`, `loss_giou`, `loss_bbox` of the last, then with the
-   * suffix `_i` those of stage i; and the derivatives of their mean, in the layout of `predictions`, `gather`'s.
-   * For a micro-batch, `batchTargets` has the targets of the whole batch: terms and derivatives are then the clips' share
-   * of the batch's, and add up to them.
+   * Computes the weighted loss terms of all stages and the derivatives of their mean. `predictions` is the content of
+   * `gather`'s result, and the gradient has the same layout. The terms are `loss_bce`, `loss_ce`, `loss_giou` and
+   * `loss_bbox` for the last stage, then the same names with the suffix `_i` for stage i. For a micro-batch,
+   * `batchTargets` are the targets of the whole batch; the terms and gradients of all micro-batches then add up to those
+   * of the batch.
    */
   evaluate(
     predictions: Float32Array,
@@ -144,8 +147,13 @@ export class SetCriterion {
     const gradient = new Float32Array(predictions.length);
     const notFinite = new Set<number>();
     const results = Array.from({ length: numStages }, (_, s) => {
-      const ofStage = (array: Float32Array) => array.subarray(s * stageSize, (s + 1) * stageSize);
-      const stage = { predictions: ofStage(predictions), gradient: ofStage(gradient), numQueries, layout };
+      const rowsOfStage = (array: Float32Array) => array.subarray(s * stageSize, (s + 1) * stageSize);
+      const stage = {
+        predictions: rowsOfStage(predictions),
+        gradient: rowsOfStage(gradient),
+        numQueries,
+        layout,
+      };
       const found = this.#match(stage, targets);
       for (const [b, clip] of found.entries()) if (clip === null) notFinite.add(b);
       const matches = found.map((clip) => clip ?? []);
@@ -164,8 +172,8 @@ export class SetCriterion {
   }
 
   /**
-   * Factors of every stage's terms: weights over normalisers. The number of matched queries is enough for them, and the
-   * targets determine it: min(Q, n) of each clip.
+   * Factors of the terms in every stage: weights over normalisers. They depend only on the number of matched queries, which
+   * is min(Q, n) for a clip with n targets.
    */
   #factors(targets: readonly Target[], numQueries: number, numActions: number): Terms {
     const { classWeights, weights } = this;
@@ -182,7 +190,7 @@ export class SetCriterion {
     };
   }
 
-  /** One stage's matched pairs by clip; null for a clip that cannot be matched. */
+  /** Matches one stage. Returns the pairs of each clip, or null for a clip that cannot be matched. */
   #match({ predictions, numQueries, layout }: StageRows, targets: readonly Target[]): (Match[] | null)[] {
     const { weights } = this;
     const { numClasses, box, width } = layout;
@@ -191,15 +199,15 @@ export class SetCriterion {
       const person = new Float32Array(numQueries);
       const predicted = new Float32Array(4 * numQueries);
       for (let q = 0; q < numQueries; q++) {
-        const row = predictions.subarray((b * numQueries + q) * width);
-        person[q] = Math.exp(row[PERSON] - logSumExp(row.subarray(0, numClasses)));
-        predicted.set(row.subarray(box, box + 4), 4 * q);
+        const offset = (b * numQueries + q) * width;
+        person[q] = Math.exp(predictions[offset + PERSON] - logSumExp(predictions, offset, numClasses));
+        for (let c = 0; c < 4; c++) predicted[4 * q + c] = predictions[offset + box + c];
       }
       return matchClip({ person, boxes: predicted }, boxes, whwh, cost);
     });
   }
 
-  /** One stage's terms; adds the derivatives of their sum to the stage's gradient. */
+  /** Computes the terms of one stage, and adds the derivatives of their sum to the stage's gradient. */
   #terms(stage: StageRows, targets: readonly Target[], matches: readonly Match[][], factors: Terms): Terms {
     const terms = {
       loss_ce: this.#classTerm(stage, matches, factors),
@@ -217,7 +225,7 @@ export class SetCriterion {
     return terms;
   }
 
-  /** Cross entropy of person and background over all queries, `loss_ce`. */
+  /** Computes `loss_ce`, the cross entropy of person and background over all queries, and adds its derivatives. */
   #classTerm(
     { predictions, gradient, numQueries, layout }: StageRows,
     matches: readonly Match[][],
@@ -228,20 +236,21 @@ export class SetCriterion {
     for (const [b, clip] of matches.entries())
       for (const { query } of clip) classes[b * numQueries + query] = PERSON;
     let term = 0;
-    for (const [row, label] of classes.entries()) {
-      const offset = row * width;
+    for (let row = 0; row < classes.length; row++) {
+      const [label, offset] = [classes[row], row * width];
       const factor = factors.loss_ce * this.classWeights[label];
-      const logits = predictions.subarray(offset, offset + numClasses);
-      const normaliser = logSumExp(logits);
-      term += factor * (normaliser - logits[label]);
-      for (const [c, x] of logits.entries())
-        gradient[offset + c] += factor * (Math.exp(x - normaliser) - (c === label ? 1 : 0));
+      const normaliser = logSumExp(predictions, offset, numClasses);
+      term += factor * (normaliser - predictions[offset + label]);
+      for (let c = 0; c < numClasses; c++) {
+        const probability = Math.exp(predictions[offset + c] - normaliser);
+        gradient[offset + c] += factor * (probability - (c === label ? 1 : 0));
+      }
     }
     return term;
   }
 }
 
-/** A matched target: box and labels number `index` of a clip; its terms are added to `terms`. */
+/** Target number `index` of a clip, and the terms to which its own are added. */
 interface MatchedTarget {
   readonly target: Target;
   readonly index: number;
@@ -280,13 +289,16 @@ function addActionTerm(
   }
 }
 
-/** log Σ exp x, safe for large x. */
-function logSumExp(xs: Float32Array): number {
-  const max = Math.max(...xs);
-  return max + Math.log(xs.reduce((sum, x) => sum + Math.exp(x - max), 0));
+/** log Σ exp x over `count` elements from `offset`, safe for large x; NaN if any element is NaN. */
+function logSumExp(xs: Float32Array, offset: number, count: number): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = offset; i < offset + count; i++) max = Math.max(max, xs[i]);
+  let sum = 0;
+  for (let i = offset; i < offset + count; i++) sum += Math.exp(xs[i] - max);
+  return max + Math.log(sum);
 }
 
-/** Names the terms of all decoder stages, the last stage first. */
+/** Names the terms of all decoder stages in PyTorch's order, the last stage first. */
 function inPyTorchOrder(stages: readonly Record<LossName, number>[]): Map<string, number> {
   const last = stages.length - 1;
   const terms = new Map<string, number>();

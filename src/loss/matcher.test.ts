@@ -1,7 +1,8 @@
 /** @file Matching: the assignment against all permutations, ties, costs, errors. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assign, matchClip } from './matcher.js';
+import { assign } from './assignment.js';
+import { matchClip } from './matcher.js';
 
 /** The least total cost over all ways to give each row of the smaller side a partner of its own. */
 function leastCost(cost: number[], rows: number, columns: number): number {
@@ -45,7 +46,7 @@ const matrices = (value: fc.Arbitrary<number>) =>
     });
 
 describe('assign', () => {
-  it('finds the least total cost of any matrix', () => {
+  it('finds the minimum total cost of any matrix', () => {
     const value = fc.double({ min: -1e3, max: 1e3, noNaN: true });
     fc.assert(
       fc.property(matrices(value), ({ rows, columns, cost }) => {
@@ -56,7 +57,7 @@ describe('assign', () => {
     );
   });
 
-  it('finds it among many equal costs', () => {
+  it('finds the minimum among many equal costs', () => {
     fc.assert(
       fc.property(matrices(fc.integer({ min: -1, max: 1 })), ({ rows, columns, cost }) => {
         const total = costOf(assign(Float64Array.from(cost), rows, columns), cost, rows, columns);
@@ -66,7 +67,7 @@ describe('assign', () => {
     );
   });
 
-  it('finds it where costs differ by many orders of magnitude', () => {
+  it('finds the minimum if costs differ by many orders of magnitude', () => {
     const value = fc
       .integer({ min: -12, max: 12 })
       .map((exponent) => Math.sign(exponent) * 10 ** Math.abs(exponent));
@@ -82,7 +83,7 @@ describe('assign', () => {
     );
   });
 
-  it('matches nothing where a side is empty', () => {
+  it('matches nothing if one side is empty', () => {
     expect(assign(new Float64Array(0), 0, 5)).toEqual([]);
     expect(assign(new Float64Array(0), 5, 0)).toEqual([]);
     expect(assign(new Float64Array(0), 0, 0)).toEqual([]);
@@ -110,7 +111,7 @@ describe('matchClip', () => {
   const whwh = [100, 50, 100, 50];
   const weights = { l1: 2, object: 2, giou: 2 };
 
-  it('matches by place, and by score where places are equal', () => {
+  it('matches by position, and by score if positions are equal', () => {
     const boxes = Float32Array.of(0, 0, 10, 10, 50, 20, 80, 45, 50, 20, 80, 45, 0, 0, 99, 49);
     const person = Float32Array.of(0.1, 0.3, 0.6, 0.9);
     const targets = [52, 20, 80, 44, 1, 0, 11, 9];
@@ -120,7 +121,7 @@ describe('matchClip', () => {
     ]);
   });
 
-  it('weighs its three costs as told', () => {
+  it('applies the weights of its three costs', () => {
     // Query 0 overlaps well, query 1 has the score.
     const boxes = Float32Array.of(10, 10, 30, 30, 60, 10, 80, 30);
     const person = Float32Array.of(0.2, 0.7);
@@ -138,7 +139,7 @@ describe('matchClip', () => {
     expect(matched({ giou: 1, object: 2.9 })).toBe(1);
   });
 
-  it('matches the best queries where there are more targets, and none without target', () => {
+  it('matches the best queries if there are more targets, and nothing without a target', () => {
     const boxes = Float32Array.of(0, 0, 10, 10, 50, 20, 80, 45);
     const person = Float32Array.of(0.5, 0.5);
     const targets = [0, 0, 99, 49, 51, 20, 80, 45, 0, 0, 10, 11];
@@ -157,7 +158,7 @@ describe('matchClip', () => {
       Float32Array.of(0.5),
       Float32Array.of(Number.NEGATIVE_INFINITY, 0, Number.POSITIVE_INFINITY, 1),
     ],
-  ])('matches nothing at %s', (_, person, boxes) => {
+  ])('matches nothing for %s', (_, person, boxes) => {
     expect(matchClip({ person, boxes }, [0, 0, 10, 10], whwh, weights)).toBeNull();
   });
 });

@@ -20,7 +20,7 @@ describe('iou and generalizedIou', () => {
     ['touching boxes', [0, 0, 2, 2], [2, 0, 4, 2], 0, 0],
     ['distant boxes', [0, 0, 1, 1], [3, 0, 4, 1], 0, -0.5],
     ['an empty box inside', [0, 0, 2, 2], [1, 1, 1, 1], 0, 0],
-  ])('of %s', (_, a, b, expected, generalized) => {
+  ])('have the known values for %s', (_, a, b, expected, generalized) => {
     for (const [p, q] of [
       [a, b],
       [b, a],
@@ -31,7 +31,7 @@ describe('iou and generalizedIou', () => {
     }
   });
 
-  it('lie in their ranges, are symmetric, and do not change with place and scale', () => {
+  it('lie in their ranges, are symmetric, and do not change with position and scale', () => {
     fc.assert(
       fc.property(box, box, (a, b) => {
         const both = [...a, ...b];
@@ -50,7 +50,7 @@ describe('iou and generalizedIou', () => {
 });
 
 describe('generalizedIouGradient', () => {
-  it('has the derivatives of the value, for boxes that meet, contain each other, or do not meet', () => {
+  it('has the derivatives of the value, for boxes that overlap, contain each other, or do not overlap', () => {
     const step = 1e-3;
     fc.assert(
       fc.property(box, box, (first, b) => {
@@ -72,7 +72,7 @@ describe('generalizedIouGradient', () => {
     );
   });
 
-  it('halves the derivative where edges are equal, as PyTorch does', () => {
+  it('halves the derivative if edges are equal, as PyTorch does', () => {
     // IoU = 4/8 and no waste. With shares of ½ at the equal edges x1, x2, y1 and a whole one at y2:
     // d(inter) = −½·2 dx1 − ½·2 dy1 + ½·2 dx2 + 2 dy2; d(area) = −2 dx1 − 2 dy1 + 2 dx2 + 2 dy2;
     // d(union) = d(area) − d(inter); d(enclosing) = −½·4 dx1 − ½·2 dy1 + ½·4 dx2;
@@ -93,7 +93,7 @@ describe('generalizedIouGradient', () => {
     expect(gradient[2]).toBeCloseTo(2 / 8 + (2 - 2) / 8, 12);
   });
 
-  it('is finite where both boxes are empty in area but not in what encloses them', () => {
+  it('is finite if both boxes have no area, but the box around them does', () => {
     const { value, gradient } = generalizedIouGradient([0, 0, 0, 2], 0, [1, 0, 1, 2], 0);
     expect([value, ...gradient].every(Number.isFinite)).toBe(true);
   });

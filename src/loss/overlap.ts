@@ -3,7 +3,7 @@
 /** Guards the division if both boxes are empty. */
 const AREA_EPS = 1e-6;
 
-/** IoU (guarded against a union of 0) and union of the box at a[i…i+3] and the one at b[j…j+3]. */
+/** IoU and union of the boxes at a[i…i+3] and b[j…j+3]; the IoU is 0 if both are empty. */
 export function iouAndUnion(
   a: ArrayLike<number>,
   i: number,
@@ -18,7 +18,10 @@ export function iouAndUnion(
   return { iou: (w * h) / Math.max(union, AREA_EPS), union };
 }
 
-/** Generalised IoU (Rezatofighi et al., 2019): IoU minus the share of the enclosing box that neither box covers. */
+/**
+ * Generalised IoU of the boxes at a[i…i+3] and b[j…j+3] (Rezatofighi et al., 2019): IoU minus the share of the enclosing box
+ * that neither box covers.
+ */
 export function generalizedIou(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: number): number {
   const overlap = iouAndUnion(a, i, b, j);
   const w = Math.max(a[i + 2], b[j + 2]) - Math.min(a[i], b[j]);
@@ -27,8 +30,8 @@ export function generalizedIou(a: ArrayLike<number>, i: number, b: ArrayLike<num
 }
 
 /**
- * Generalised IoU and its derivatives by the four corners of the box at a[i…i+3]. As in PyTorch, equal edges share the derivative in halves,
- * and an intersection of width 0 passes it on.
+ * Generalised IoU and its derivatives with respect to the four coordinates of the box at a[i…i+3]. As in PyTorch, two equal
+ * edges get half of the derivative each, and an intersection of width 0 passes it on.
  */
 export function generalizedIouGradient(
   a: ArrayLike<number>,
@@ -39,14 +42,14 @@ export function generalizedIouGradient(
   const axes = [0, 1].map((axis) => {
     const [a1, a2, b1, b2] = [a[i + axis], a[i + axis + 2], b[j + axis], b[j + axis + 2]];
     const width = Math.min(a2, b2) - Math.max(a1, b1);
-    /** Shares of box a in the later start and in the earlier end. */
+    /** Derivatives of the later start and of the earlier end with respect to those of box a. */
     const [start, end] = [share(a1, b1), share(b2, a2)];
     const isInside = width >= 0 ? 1 : 0;
     return {
       size: a2 - a1,
       common: Math.max(0, width),
       around: Math.max(a2, b2) - Math.min(a1, b1),
-      /** Derivatives of `common` and `around` by the start and end of box a. */
+      /** Derivatives of `common` and `around` with respect to the start and end of box a. */
       dCommon: [-start * isInside, end * isInside],
       dAround: [start - 1, 1 - end],
     };
@@ -71,7 +74,7 @@ export function generalizedIouGradient(
   };
 }
 
-/** Derivative of max(p, q) by p: 1 if p is larger, ½ if both are equal, else 0. */
+/** Derivative of max(p, q) with respect to p: 1 if p is larger, ½ if both are equal, else 0. */
 function share(p: number, q: number): number {
   return (Math.sign(p - q) + 1) / 2;
 }

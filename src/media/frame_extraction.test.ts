@@ -1,10 +1,10 @@
 /** @file Frames as ffmpeg takes them out of videos of many kinds: their times, shapes and colours. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { temporaryFiles } from '../../test/support/temporary_files.js';
+import { temporaryFiles, temporaryFolder } from '../../test/support/temporary_files.js';
 import { runFfmpeg } from './ffmpeg.js';
 import { type Extraction, extractionArgs, missingHdrFilters } from './frame_extraction.js';
 import { probeVideo } from './video_metadata.js';
@@ -36,7 +36,7 @@ function clock(name: string, ...flags: string[]): string {
 async function frames(video: string, options: Partial<Extraction> = {}): Promise<string[]> {
   const metadata = await probeVideo(video, signal);
   expect(metadata.problem).toBeNull();
-  const folder = mkdtempSync(at('frames-'));
+  const folder = temporaryFolder();
   const all = { start: 0, fps: 10, maxFrames: null, shortSide: null, mapHdr: MAP, threads: null, metadata };
   const { code, lines } = await runFfmpeg(extractionArgs(video, 'f', { ...all, ...options }), {
     cwd: folder,
@@ -75,19 +75,19 @@ async function unevenly(name: string): Promise<string> {
   return at(name);
 }
 
-describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
+describe.skipIf(!hasFfmpeg)('the times of extracted frames (needs ffmpeg)', () => {
   it.for<[string, string[]]>([
     ['raw.h264', ['-c:v', 'libx264', '-qp', '4', '-pix_fmt', 'yuv420p']],
     ['late.ts', ['-c:v', 'mpeg2video', '-q:v', '2', '-r', '25', '-output_ts_offset', '100']],
     ['late.mkv', ['-c:v', 'mpeg4', '-q:v', '2', '-output_ts_offset', '100']],
-  ])('frame n of %s is that of second n / fps after --start', async ([name, flags], { skip }) => {
+  ])('are right for %s: frame n shows second n / fps after --start', async ([name, flags], { skip }) => {
     if (!canEncode(flags)) skip();
     const taken = await frames(clock(name, ...flags), { start: 1 });
     expect(taken).toHaveLength(10);
     expect(await error(taken, () => 1)).toBeLessThan(0.15);
   });
 
-  it('begins with the frame that is visible at --start, not the next one', async () => {
+  it('start with the frame that is visible at --start, not the next one', async () => {
     const greys = await Promise.all(
       (await frames(await unevenly('a.gif'), { start: 0.3, fps: 10 })).map(grey),
     );
@@ -102,7 +102,7 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
     ]);
   });
 
-  it('continues when the frame size changes', async () => {
+  it('continue when the frame size changes', async () => {
     const [small, large] = ['64x48', '128x96'].map((size) =>
       readFileSync(clock(`${size}.mjpeg`, '-r', '25', '-s', size, '-q:v', '2')),
     );
@@ -114,8 +114,8 @@ describe.skipIf(!hasFfmpeg)('times (needs ffmpeg)', () => {
   });
 });
 
-describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
-  it('makes pixels square, also in a rotated video', async () => {
+describe.skipIf(!hasFfmpeg)('the shapes of extracted frames (needs ffmpeg)', () => {
+  it('have square pixels, also in a rotated video', async () => {
     const wide = clock('wide.mp4', '-vf', 'setsar=2', '-pix_fmt', 'yuv420p');
     expect(await sizes(await frames(wide))).toEqual(['128×48']);
     expect(await sizes(await frames(wide, { shortSide: 24 }))).toEqual(['64×24']);
@@ -128,11 +128,11 @@ describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
     expect(await sizes(await frames(at('turned.mp4')))).toEqual(['48×128']);
   });
 
-  it('keeps odd sizes', async () => {
+  it('keep odd sizes', async () => {
     expect(await sizes(await frames(clock('odd.mkv', '-s', '63x47', '-c:v', 'ffv1')))).toEqual(['63×47']);
   });
 
-  it('deinterlaces frames', async () => {
+  it('are deinterlaced', async () => {
     // A bright bar that moves 4 pixels from field to field.
     const source = "color=black:d=1:s=64x48:r=50,geq=lum='if(between(X,4*N,4*N+16),200,20)':cb=128:cr=128";
     const flags = [
@@ -159,7 +159,7 @@ describe.skipIf(!hasFfmpeg)('shapes (needs ffmpeg)', () => {
   });
 });
 
-describe.skipIf(!hasFfmpeg)('colours (needs ffmpeg)', () => {
+describe.skipIf(!hasFfmpeg)('the colours of extracted frames (needs ffmpeg)', () => {
   it.for<[string, string, string[]]>([
     [
       'full range',
@@ -168,49 +168,53 @@ describe.skipIf(!hasFfmpeg)('colours (needs ffmpeg)', () => {
     ],
     ['ten bits', 'c.mkv', ['-c:v', 'ffv1', '-pix_fmt', 'yuv420p10le']],
     ['transparency', 'd.webm', ['-c:v', 'libvpx-vp9', '-lossless', '1', '-pix_fmt', 'yuva420p']],
-  ])('keeps brightness with %s', async ([, name, flags], { skip }) => {
+  ])('keep their brightness with %s', async ([, name, flags], { skip }) => {
     if (!canEncode(flags)) skip();
     expect(await error(await frames(clock(name, ...flags)))).toBeLessThan(0.15);
   });
 
-  it.skipIf(!MAP).each(['smpte2084', 'arib-std-b67'])('turns HDR (%s) into SDR', async (transfer) => {
-    const bars = 'smptebars=d=0.2:s=161x91:r=10';
-    const sdr = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv,format=yuv444p', '-c:v', 'ffv1'];
-    const tags = (primaries: string, trc: string, matrix: string) => [
-      '-color_primaries',
-      primaries,
-      '-color_trc',
-      trc,
-      '-colorspace',
-      matrix,
-      '-color_range',
-      'tv',
-    ];
-    ffmpeg('-f', 'lavfi', '-i', bars, ...sdr, ...tags('bt709', 'bt709', 'bt709'), at('sdr.mkv'));
-    const toHdr =
-      'zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=2020,' +
-      `zscale=t=${transfer}:m=2020_ncl:r=tv:npl=203,format=yuv444p10le`;
-    const hdr = [
-      '-vf',
-      toHdr,
-      '-c:v',
-      'ffv1',
-      '-pix_fmt',
-      'yuv420p10le',
-      ...tags('bt2020', transfer, 'bt2020nc'),
-    ];
-    ffmpeg('-i', at('sdr.mkv'), ...hdr, at('hdr.mkv'));
-    const mean = async (path: string) => (await sharp(path).stats()).channels.map((channel) => channel.mean);
-    const wanted = await mean((await frames(at('sdr.mkv')))[0]);
-    const distance = async (path: string) =>
-      Math.max(...(await mean(path)).map((value, i) => Math.abs(value - wanted[i])));
-    const mapped = await frames(at('hdr.mkv'));
-    expect(await sizes(mapped)).toEqual(['161×91']);
-    expect(await distance(mapped[0])).toBeLessThan(8);
-  });
+  it.skipIf(!MAP).each(['smpte2084', 'arib-std-b67'])(
+    'are SDR if the video is HDR (%s)',
+    async (transfer) => {
+      const bars = 'smptebars=d=0.2:s=161x91:r=10';
+      const sdr = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv,format=yuv444p', '-c:v', 'ffv1'];
+      const tags = (primaries: string, trc: string, matrix: string) => [
+        '-color_primaries',
+        primaries,
+        '-color_trc',
+        trc,
+        '-colorspace',
+        matrix,
+        '-color_range',
+        'tv',
+      ];
+      ffmpeg('-f', 'lavfi', '-i', bars, ...sdr, ...tags('bt709', 'bt709', 'bt709'), at('sdr.mkv'));
+      const toHdr =
+        'zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=2020,' +
+        `zscale=t=${transfer}:m=2020_ncl:r=tv:npl=203,format=yuv444p10le`;
+      const hdr = [
+        '-vf',
+        toHdr,
+        '-c:v',
+        'ffv1',
+        '-pix_fmt',
+        'yuv420p10le',
+        ...tags('bt2020', transfer, 'bt2020nc'),
+      ];
+      ffmpeg('-i', at('sdr.mkv'), ...hdr, at('hdr.mkv'));
+      const mean = async (path: string) =>
+        (await sharp(path).stats()).channels.map((channel) => channel.mean);
+      const wanted = await mean((await frames(at('sdr.mkv')))[0]);
+      const distance = async (path: string) =>
+        Math.max(...(await mean(path)).map((value, i) => Math.abs(value - wanted[i])));
+      const mapped = await frames(at('hdr.mkv'));
+      expect(await sizes(mapped)).toEqual(['161×91']);
+      expect(await distance(mapped[0])).toBeLessThan(8);
+    },
+  );
 });
 
-it('lists the missing HDR filters', async () => {
+it('missing HDR filters are listed', async () => {
   const pretend = (list: string) => {
     writeFileSync(at('ffmpeg'), `#!/bin/sh\ncat <<'END'\n${list}\nEND\n`);
     chmodSync(at('ffmpeg'), 0o755);

@@ -77,7 +77,7 @@ it.each([
   ['image', ['Input #0, bmp_pipe, from x:', '  Stream #0:0: Video: bmp, bgr24, 64x48']],
   ['unknown', ['Input #0, tty, from x:', '  Stream #0:0: Video: ansi, pal8, 640x400, 25 fps']],
   ['unknown', ['file:/x/a: Invalid data found when processing input']],
-])('takes no video from %s', (kind, lines) => {
+])('finds no video in %s', (kind, lines) => {
   expect(parseMetadata(lines)).toMatchObject({ kind, problem: expect.stringMatching(/./) });
 });
 

@@ -1,9 +1,8 @@
 /** @file Videos out of images, and the choice of an encoder. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { chooseEncoder, findEncoder, VideoWriter } from './video_writer.js';
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
@@ -11,10 +10,8 @@ const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 let folder: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-video-'));
+  folder = temporaryFolderOfFile();
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function writeVideo(path: string): Promise<void> {
   const found = await findEncoder();
@@ -46,7 +43,7 @@ describe.skipIf(!hasFfmpeg)('VideoWriter (needs ffmpeg)', () => {
 describe('chooseEncoder', () => {
   const line = (name: string) => ` V....D ${name}              words about ${name}`;
 
-  it('prefers H.264 and falls back', () => {
+  it('prefers H.264 and falls back to other encoders', () => {
     expect(chooseEncoder([line('mpeg4'), line('libx264rgb'), line('libx264')].join('\n'))).toBe('libx264');
     expect(chooseEncoder([line('mpeg4'), line('libopenh264')].join('\n'))).toBe('libopenh264');
     expect(chooseEncoder([line('libx264rgb'), line('mpeg4')].join('\n'))).toBe('mpeg4');

@@ -7,13 +7,13 @@ import { vit } from './vit.js';
 
 const REGISTRY: Readonly<Record<BackboneName, BackboneKind>> = { 'MAE-ViT-B': vit, 'MAE-ViT-L': vit };
 
-/** The kind of the configured backbone; null if it cannot be built. */
+/** Returns the kind of the configured backbone; null if it is unknown. */
 export function backboneKind({ MODEL }: Pick<Config, 'MODEL'>): BackboneKind | null {
   const { CONV_BODY } = MODEL.BACKBONE;
   return CONV_BODY in REGISTRY ? REGISTRY[CONV_BODY as BackboneName] : null;
 }
 
-/** Builds the configured backbone. Throws ConfigError if it cannot be built. */
+/** Makes the configured backbone. Throws ConfigError if its kind is unknown. */
 export function makeBackbone(cfg: ModelConfig): Backbone {
   const kind = backboneKind(cfg);
   if (!kind)

@@ -59,7 +59,7 @@ describe('decodeBoxes and refineBoxes', () => {
     );
   });
 
-  it('leave a box where it is for a delta of zero, and move by its size', () => {
+  it('leave a box in place for a delta of zero, and move it relative to its size', () => {
     expect(read(() => refineBoxes(tf.tensor([[5, 6, 3, 1]]), tf.zeros([1, 4])))).toEqual([5, 6, 3, 1]);
     const moved = read(() => refineBoxes(tf.tensor([[5, 6, 3, 1]]), tf.tensor([[1, -0.5, 2, -1]])));
     for (const [i, x] of [13, 2, 5, 0].entries()) expect(moved[i]).toBeCloseTo(x, 5);

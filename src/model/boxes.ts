@@ -1,6 +1,6 @@
 /**
- * @file The decoder's boxes. A query's box is xyzr = (cx, cy, z, r) with z = log2 √(w·h) and r = log2(h/w), in pixels;
- * elsewhere boxes are corners (x1, y1, x2, y2).
+ * @file The boxes of the decoder. A query has its box as xyzr = (cx, cy, z, r) in pixels, with z = log2 √(w·h) and
+ * r = log2(h/w). All other boxes are corners (x1, y1, x2, y2).
  */
 import * as tf from '@tensorflow/tfjs';
 import { exp2 } from '../nn/functional.js';
@@ -8,18 +8,18 @@ import { exp2 } from '../nn/functional.js';
 /** Guards the division by a box's area. */
 const AREA_EPS = 1e-6;
 
-/** The four columns of [..., 4], each [..., 1]. */
+/** Splits boxes [..., 4] into their four columns, each [..., 1]. */
 export function columns(boxes: tf.Tensor): tf.Tensor[] {
   return tf.split(boxes, 4, boxes.rank - 1);
 }
 
-/** Width and height of xyzr boxes, each [..., 1]. */
+/** Returns width and height of xyzr boxes, each [..., 1]. */
 export function boxSize(z: tf.Tensor, r: tf.Tensor): { w: tf.Tensor; h: tf.Tensor } {
   const half = r.mul(0.5);
   return { w: exp2(z.sub(half)), h: exp2(z.add(half)) };
 }
 
-/** xyzr [..., 4] to corners [..., 4]. */
+/** Converts xyzr [..., 4] to corners [..., 4]. */
 export function decodeBoxes(xyzr: tf.Tensor): tf.Tensor {
   const [x, y, z, r] = columns(xyzr);
   const { w, h } = boxSize(z, r);
@@ -35,9 +35,7 @@ export function refineBoxes(xyzr: tf.Tensor, delta: tf.Tensor): tf.Tensor {
   return tf.concat([x.add(dx.mul(size)), y.add(dy.mul(size)), z.add(dz), r.add(dr)], -1);
 }
 
-/**
- * intersection(i, j)/area(i) for corners a, b [B, Q, 4]. Returns [B, Q, Q]. Not differentiable: call it within noGrad.
- */
+/** Returns intersection(i, j)/area(i), [B, Q, Q], for corners a, b [B, Q, 4]. Call it within noGrad. */
 export function intersectionOverFirst(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const [ax1, ay1, ax2, ay2] = columns(a);
   const [bx1, by1, bx2, by2] = columns(b).map((column) => column.transpose([0, 2, 1]));

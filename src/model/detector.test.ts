@@ -85,7 +85,7 @@ describe('Detector', () => {
     }
   });
 
-  it.each([false, true])('keeps no tensors from step to step, USE_CHECKPOINT %s', (flag) => {
+  it.each([false, true])('leaves no tensors behind from step to step, USE_CHECKPOINT %s', (flag) => {
     const model = makeDetector({ 'ViT.USE_CHECKPOINT': flag, 'ViT.DROP_PATH_RATE': 0.5 });
     train(model, 1);
     const before = tf.memory();
@@ -108,14 +108,14 @@ describe('Detector', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('is the same in training without drop path as in evaluation', () => {
+  it('returns the same in training without drop path as in evaluation', () => {
     const model = makeDetector({ 'ViT.DROP_PATH_RATE': 0.5 });
     const calm = predict(model, video, whwh);
     expect(predict(model.train(false), video, whwh)).toEqual(calm);
     model.dispose();
   });
 
-  it('finds in a clip what it finds in it alone, whatever else is in the batch', () => {
+  it('finds the same in a clip alone as in any batch', () => {
     const model = makeDetector();
     randomize(model, new Rng(5), 0.3);
     const together = predict(model, video, whwh);
@@ -166,7 +166,7 @@ describe('Detector', () => {
     model.dispose();
   });
 
-  it('tells afterwards where its stages sampled, and keeps nothing for it', () => {
+  it('reports where its stages sampled, and leaves no tensors behind', () => {
     const model = makeDetector();
     randomize(model, new Rng(8), 0.3);
     const used: Float32Array[] = [];
@@ -194,7 +194,7 @@ describe('Detector', () => {
     model.dispose();
   });
 
-  it('has maps at strides 4, 8, 16 and 32', () => {
+  it('has feature maps at strides 4, 8, 16 and 32', () => {
     const model = makeDetector();
     const maps = tf.tidy(() => model.features(tensor(normals([1, 4, 64, 96, 3], new Rng(7)))).maps);
     expect(maps.map(({ shape }) => shape)).toEqual(

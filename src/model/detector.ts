@@ -1,4 +1,4 @@
-/** @file The whole detector: backbone, neck, decoder. */
+/** @file The complete detector: backbone, neck and decoder. */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
 import { normal } from '../nn/init.js';
@@ -14,15 +14,15 @@ import { initialQueries, type Queries } from './queries.js';
 import { makeFeatureTable } from './sampling.js';
 import { DecoderStage, type StageOutput } from './stage.js';
 
-/** One stage's predictions; B clips, Q queries. */
+/** The predictions of one decoder stage; B clips, Q queries. */
 export type StagePrediction = StageOutput & {
   /** Refined boxes [B, Q, 4] as xyzr. */
   xyzr: tf.Tensor;
-  /** Refined boxes as corners in pixels of the clip. */
+  /** Refined boxes [B, Q, 4] as corners in pixels of the clip. */
   boxes: tf.Tensor;
 };
 
-/** Query embeddings of the decoder: `stm_head.init_spatial_queries.weight` and its temporal twin. */
+/** Initial embeddings of the queries, `init_spatial_queries` or `init_temporal_queries` (torch.nn.Embedding). */
 class Embedding extends Module {
   readonly weight: Parameter;
 
@@ -32,6 +32,7 @@ class Embedding extends Module {
   }
 }
 
+/** The decoder: a sequence of stages that refine the boxes and the embeddings of the queries. */
 class Decoder extends Module {
   readonly init_spatial_queries: Embedding;
   readonly init_temporal_queries: Embedding;
@@ -61,6 +62,7 @@ class Decoder extends Module {
     });
   }
 
+  /** The points that each stage samples, each [B, Q, G·P, 3]. */
   points(predictions: readonly StagePrediction[], whwh: tf.Tensor): tf.Tensor[] {
     const queries = [this.#initialQueries(whwh), ...predictions];
     return this.decoder_stages.map((stage, i) => stage.points(queries[i]));
@@ -91,7 +93,7 @@ export class Detector extends Module {
     this.stm_head = new Decoder(STM);
   }
 
-  /** The backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the pyramid made of it. */
+  /** Computes the backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the feature pyramid made from it. */
   features(video: tf.Tensor, masks?: MaskSource): { backbone: tf.Tensor; maps: tf.Tensor[] } {
     const backbone = withGraphBreak(this.backbone.forward(video, masks), {
       before: 'backbone',
@@ -104,17 +106,17 @@ export class Detector extends Module {
   }
 
   /**
-   * Predictions of every stage, last stage last. video [B, T, H, W, 3] is normalised and padded to multiples of 32;
-   * whwh [B, 4] has each clip's size before padding; `masks` draws drop path and dropout in
-   * training; without it nothing is dropped.
+   * Returns the predictions of all decoder stages, in order. video [B, T, H, W, 3] is normalised and padded to multiples of
+   * 32; whwh [B, 4] is the size of each clip before padding. In training `masks` draws drop path and dropout; without it,
+   * nothing is dropped.
    */
   forward(video: tf.Tensor, whwh: tf.Tensor, masks?: MaskSource): StagePrediction[] {
     return tf.tidy(() => this.stm_head.forward(this.features(video, masks).maps, whwh, masks));
   }
 
   /**
-   * Points that each decoder stage sampled for `predictions` (those of `forward`), [B, Q, groups · points, 3] = (x, y in pixels,
-   * level). Computed anew from the queries, so that training keeps nothing for it.
+   * Returns the points that each decoder stage sampled for `predictions` of `forward`, [B, Q, groups · points, 3] = (x, y in
+   * pixels, level). They are computed again from the queries, so that training need not store them.
    */
   samplePoints(predictions: readonly StagePrediction[], whwh: tf.Tensor): tf.Tensor[] {
     return tf.tidy(() => noGrad(() => this.stm_head.points(predictions, whwh)));

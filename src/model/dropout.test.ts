@@ -178,7 +178,7 @@ describe('drop path', () => {
     model.dispose();
   });
 
-  it('is right in expectation: the mean over many draws is the output without it', () => {
+  it('has the output without it as the mean over many draws', () => {
     // Of the MLP's branch: what follows the other branch is not linear in its mask.
     const block = makeBlock(0.4);
     const x = normals([1, 2, 6], new Rng(9), 0.5);

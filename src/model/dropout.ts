@@ -1,4 +1,4 @@
-/** @file Masks of drop path and dropout, drawn on the host so that a seed fixes them on every engine. */
+/** @file Masks of drop path and dropout, drawn on the host so that a seed gives the same masks on every engine. */
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../formats/host_tensor.js';
 
@@ -11,8 +11,8 @@ export interface MicroBatch {
 }
 
 /**
- * Random numbers for masks. If `microBatch` is given, each of its clips gets the masks that it would have if the whole
- * batch were computed at once.
+ * Random numbers for masks. With a `microBatch`, each of its clips gets the masks that it would have if the whole batch were
+ * computed at once.
  */
 export interface MaskSource {
   /** Draws a number in [0, 1). */
@@ -23,8 +23,8 @@ export interface MaskSource {
 const ALL_CLIPS: MicroBatch = { first: 0, count: 1, batchSize: 1 };
 
 /**
- * Draws a mask: 0 with probability `rate`, else 1/(1 − rate). Undefined if nothing is dropped. The first axis counts
- * clips, or a fixed number of items for each clip.
+ * Draws a mask with elements 0, with probability `rate`, and 1/(1 − rate). Returns undefined if nothing is dropped. The first
+ * axis holds the clips, or a fixed number of items for each clip.
  */
 export function dropMask(
   shape: number[],
@@ -37,14 +37,14 @@ export function dropMask(
   const size = sizeOf(shape);
   const perClip = size / count;
   const mask = new Float32Array(size);
-  // Numbers of other clips are drawn and not used.
+  // The numbers of the other clips are drawn, but not used.
   for (let i = 0; i < perClip * first; i++) source.uniform();
   for (let i = 0; i < size; i++) mask[i] = source.uniform() < rate ? 0 : kept;
   for (let i = perClip * (first + count); i < perClip * batchSize; i++) source.uniform();
   return tf.tensor(mask, shape);
 }
 
-/** x · mask, or x if there is no mask. */
+/** Returns x · mask, or x without a mask. */
 export function dropped(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
   return mask ? x.mul(mask) : x;
 }

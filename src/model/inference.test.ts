@@ -57,7 +57,7 @@ describe('toDetections', () => {
     expect(queries(second)).toEqual([4]);
   });
 
-  it('keeps all queries where there are fewer than three', () => {
+  it('keeps all queries if there are fewer than three', () => {
     expect(queries(detect([[0.1, 0.2]], 0.6)[0])).toEqual([1, 0]);
   });
 
@@ -65,7 +65,7 @@ describe('toDetections', () => {
     expect(queries(detect([[0.2, 0.3, 0.3, 0.3, 0.3]], 0.6)[0])).toEqual([1, 2, 3]);
   });
 
-  it('counts a score that is the threshold', () => {
+  it('keeps a query whose score equals the threshold', () => {
     // Softmax of equal logits is ½ exactly.
     expect(queries(detect([[0.5, 0.4, 0.5, 0.3]], 0.5)[0])).toEqual([0, 2]);
   });
@@ -77,7 +77,7 @@ describe('toDetections', () => {
     expect(queries(detect([[0.7, 0.1, 0.2, 0.3]], score + 1e-6)[0]).length).toBe(3);
   });
 
-  it('gives actions as sigmoids of the kept queries', () => {
+  it('returns actions as sigmoids of the kept queries', () => {
     const [, second] = detect(
       [
         [0.9, 0.1],

@@ -1,8 +1,8 @@
-/** @file From the last stage's predictions to detections. */
+/** @file Makes detections from the predictions of the last decoder stage. */
 import * as tf from '@tensorflow/tfjs';
 import type { StagePrediction } from './detector.js';
 
-/** A clip's detections: n persons, as the last stage sees them. */
+/** The detections in a clip: n people. */
 export interface Detections {
   /** Corners as fractions of the clip's width and height, [n, 4]. */
   boxes: Float32Array;
@@ -12,17 +12,17 @@ export interface Detections {
   actionScores: Float32Array;
 }
 
-/** How many queries stay where none reaches the threshold. */
+/** Number of detections in a clip in which no query reaches the threshold. */
 const FALLBACK_COUNT = 3;
 
-/** A box cut to the pixels of an image: x to [0, width − 1], y to [0, height − 1]. */
+/** Clips a box [4] to the pixels of an image: x to [0, width − 1], y to [0, height − 1]. */
 export function clipBox(box: ArrayLike<number>, width: number, height: number): number[] {
   const clip = (value: number, last: number) => Math.min(Math.max(value, 0), last);
   const [right, bottom] = [width - 1, height - 1];
   return [clip(box[0], right), clip(box[1], bottom), clip(box[2], right), clip(box[3], bottom)];
 }
 
-/** The last stage's predictions on the host; row b·numQueries + q of each list is query q of clip b. */
+/** The predictions of the last stage on the host. Row b·numQueries + q belongs to query q of clip b. */
 export interface Predictions {
   readonly numClips: number;
   readonly numQueries: number;
@@ -35,6 +35,7 @@ export interface Predictions {
   readonly boxes: Float32Array;
 }
 
+/** Reads the predictions of a stage from the engine. */
 export function readPredictions({
   logits,
   actions,
@@ -58,18 +59,18 @@ function read(compute: () => tf.Tensor): Float32Array {
   return data;
 }
 
-/** The rows of a clip. */
+/** Returns the rows of a clip. */
 export function rowsOf({ numQueries }: Predictions, clip: number): number[] {
   return Array.from({ length: numQueries }, (_, q) => clip * numQueries + q);
 }
 
-/** Some of the rows whose person score reaches the threshold. */
+/** Returns those of `rows` whose person score reaches the threshold. */
 export function confidentRows({ person }: Predictions, rows: readonly number[], threshold: number): number[] {
-  // Scores are float32, and so is the threshold that PyTorch compares them with.
+  // PyTorch compares the float32 scores with a float32 threshold.
   return rows.filter((row) => person[row] >= Math.fround(threshold));
 }
 
-/** Rows of a clip as its detections; boxes are clipped to its `width` and `height`. */
+/** Makes detections of some rows of a clip. Boxes are clipped to its `width` and `height`, in pixels. */
 export function detectionsOf(
   { numActions, person, actions, boxes }: Predictions,
   rows: readonly number[],
@@ -89,8 +90,8 @@ export function detectionsOf(
 }
 
 /**
- * Keeps the queries whose person score reaches the threshold, in query order, else the best three by score; clips
- * their boxes to the image. `whwh` is [B, 4] on the host.
+ * Makes the detections of each clip: the queries whose person score reaches the threshold, in their order, or else the three
+ * with the best scores. Boxes are clipped to the image. `whwh` [B, 4] is the size of each clip before padding.
  */
 export function toDetections(
   stage: Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>,

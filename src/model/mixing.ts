@@ -1,4 +1,4 @@
-/** @file Adaptive mixing: sampled features are mixed by matrices that the query generates. */
+/** @file Adaptive mixing: each query generates the matrices that mix its sampled features. */
 import * as tf from '@tensorflow/tfjs';
 import { layerNorm, relu } from '../nn/functional.js';
 import { xavierUniform, zeros } from '../nn/init.js';
@@ -7,7 +7,7 @@ import { Module } from '../nn/module.js';
 
 const NORM_EPS = 1e-5;
 
-/** Shapes: R = B·Q query rows, G groups of D features, P points in, O points out. */
+/** Mixes channels, then points. Shapes: R = B·Q query rows, G groups of D features, P points in, O points out. */
 export class AdaptiveMixing extends Module {
   readonly parameter_generator: Sequential;
   readonly out_proj: Linear;
@@ -25,7 +25,7 @@ export class AdaptiveMixing extends Module {
     this.out_proj = new Linear(outPoints * dim, dim, { weight: xavierUniform });
   }
 
-  /** x [R·G, P, D] and query [B, Q, dim] to [B, Q, dim]. */
+  /** Adds the mixed samples x [R·G, P, D] to the queries [B, Q, dim]. Returns [B, Q, dim]. */
   forward(x: tf.Tensor, query: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
       const [B, Q, dim] = query.shape;

@@ -7,7 +7,7 @@ import { conv1x1x1, conv3x3x3, convTranspose1x2x2, maxPool1x2x2 } from '../nn/sp
 
 const NORM_EPS = 1e-6;
 
-/** Scale of each level relative to the backbone's map, and the stride in pixels that results. */
+/** Scale of each level relative to the backbone's map, and its stride in pixels. */
 export const NECK_LEVELS = [
   { scale: 4, stride: 4 },
   { scale: 2, stride: 8 },
@@ -40,6 +40,7 @@ class Downsample extends Layer {
   }
 }
 
+/** Convolution without bias, with kernel 1×1×1 or 3×3×3. */
 class Conv extends Layer {
   readonly weight: Parameter;
 
@@ -58,7 +59,7 @@ class Conv extends Layer {
   }
 }
 
-/** One level: maps [B, t, h, w, inChannels] to [B, t, scale·h, scale·w, outChannels]. */
+/** Makes one level, which turns a map [B, t, h, w, inChannels] into [B, t, scale·h, scale·w, outChannels]. */
 export function makeNeckLevel(scale: number, inChannels: number, outChannels: number): Sequential {
   const [half, quarter] = [inChannels / 2, inChannels / 4];
   let rescale: Layer[] = [];

@@ -34,7 +34,7 @@ describe('cubicMatrix', () => {
     [14, 22],
     [2, 5],
     [1, 3],
-  ])('from %i to %i: weights of a row sum to one, both ends mirror each other', (from, to) => {
+  ])('has rows that sum to one and mirrored ends, from %i to %i', (from, to) => {
     const matrix = cubicMatrix(from, to);
     for (let i = 0; i < to; i++) {
       const row = Array.from(matrix.subarray(i * from, (i + 1) * from));
@@ -44,12 +44,12 @@ describe('cubicMatrix', () => {
     }
   });
 
-  it('is the identity where nothing changes', () => {
+  it('is the identity if the size stays the same', () => {
     const matrix = cubicMatrix(5, 5);
     for (const [i, weight] of matrix.entries()) expect(weight).toBeCloseTo(i % 6 === 0 ? 1 : 0, 7);
   });
 
-  it('takes the weights of the cubic kernel with a = −0.75', () => {
+  it('uses the cubic kernel with a = −0.75', () => {
     // Output 2 of 8 from 4 lies at (2 + ½)/2 − ½ = 0.75: distances 1.75, 0.75, 0.25, 1.25 to 0 (twice, the edge), 1, 2.
     const row = cubicMatrix(4, 8).subarray(2 * 4, 3 * 4);
     const a = -0.75;
@@ -68,11 +68,11 @@ describe('resizePositions', () => {
     [1, 4],
     [4, 1],
     [2, 4],
-  ])('to %i×%i has the right gradient', (h, w) => {
+  ])('has the right gradient to %i×%i', (h, w) => {
     expectGradients((table) => resizePositions(table, 2, h, w), [normals([3 * 4, 2], rng)]);
   });
 
-  it('resizes height and width, not the one for the other, and no time step into another', () => {
+  it('resizes height and width separately, and mixes no time steps', () => {
     const [T, grid, h, w] = [2, 3, 2, 5];
     // 100·time + row for every column: after resizing, columns stay equal, rows differ.
     const rows = Float32Array.from(

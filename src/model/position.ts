@@ -1,9 +1,9 @@
-/** @file Position tables of the backbone: sinusoids over tubelets, resized to the grid of the clip. */
+/** @file Position tables of the backbone, and how they are resized to the token grid of a clip. */
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * The fixed sinusoid table [positions, features], row-major: position/10000^(2⌊j/2⌋/features), sine for even j,
- * cosine for odd j.
+ * Makes the fixed table [positions, features], row-major: sine (even j) or cosine (odd j) of
+ * position/10000^(2⌊j/2⌋/features).
  */
 export function sinusoidTable(positions: number, features: number): Float32Array {
   const table = new Float32Array(positions * features);
@@ -16,8 +16,8 @@ export function sinusoidTable(positions: number, features: number): Float32Array
 }
 
 /**
- * The matrix [to, from] that resizes one axis by cubic convolution with a = −0.75, edges repeated and
- * align_corners false: what torch.nn.functional.interpolate(mode='bicubic') does per axis.
+ * Makes the matrix [to, from] that resizes one axis as torch.nn.functional.interpolate(mode='bicubic') does: by cubic
+ * convolution with a = −0.75, with repeated edges and without align_corners.
  */
 export function cubicMatrix(from: number, to: number): Float32Array {
   const a = -0.75;
@@ -37,7 +37,7 @@ export function cubicMatrix(from: number, to: number): Float32Array {
   return matrix;
 }
 
-/** Resizes a table [T·grid·grid, C] to [T·h·w, C], each time step by itself; differentiable. */
+/** Resizes a table [T·grid·grid, C] to [T·h·w, C], separately for each time step; differentiable. */
 export function resizePositions(table: tf.Tensor, grid: number, h: number, w: number): tf.Tensor {
   if (h === grid && w === grid) return table;
   const [rows, C] = table.shape;

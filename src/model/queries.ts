@@ -1,10 +1,11 @@
-/** @file The decoder's queries at the start, and the embedding of their boxes. */
+/** @file The initial queries of the decoder, and the embedding of their boxes. */
 import * as tf from '@tensorflow/tfjs';
 import { layerNorm } from '../nn/functional.js';
 
 const NORM_EPS = 1e-5;
 const TEMPERATURE = 10000;
 
+/** The queries between two decoder stages. */
 export interface Queries {
   /** Boxes [B, Q, 4] as xyzr. */
   xyzr: tf.Tensor;
@@ -14,7 +15,10 @@ export interface Queries {
   temporal: tf.Tensor;
 }
 
-/** Every query starts from the whole image; whwh [B, 4] is the size of each clip before padding. */
+/**
+ * Makes the initial queries from the embeddings [Q, C]. Their boxes cover the whole image; whwh [B, 4] is the size of each
+ * clip before padding.
+ */
 export function initialQueries(whwh: tf.Tensor, spatial: tf.Tensor, temporal: tf.Tensor): Queries {
   const [B] = whwh.shape;
   const [Q, C] = spatial.shape;
@@ -29,7 +33,7 @@ export function initialQueries(whwh: tf.Tensor, spatial: tf.Tensor, temporal: tf
   };
 }
 
-/** Sines and cosines of xyzr/(1000, 1000, 1, 1), `features` per coordinate: [B, Q, 4] to [B, Q, 4·features]. */
+/** Embeds xyzr [B, Q, 4] as sines and cosines of xyzr/(1000, 1000, 1, 1). Returns [B, Q, 4·features]. */
 export function positionEmbedding(xyzr: tf.Tensor, features: number): tf.Tensor {
   const [B, Q] = xyzr.shape;
   const frequencies = Array.from({ length: features / 2 }, (_, i) => TEMPERATURE ** ((-2 * i) / features));

@@ -151,7 +151,7 @@ describe('samplePoints', () => {
     expectGradients(f, [offsets, boxes], { step: 2e-3 });
   });
 
-  it('lets a point that is not a number spoil itself only', () => {
+  it('confines a NaN point to its own sample', () => {
     const points = new Float32Array(B * Q * G * P * 3).fill(5);
     points.fill(Number.NaN, 3, 6);
     points.fill(1e30, 6, 8);

@@ -1,8 +1,8 @@
 /**
- * @file Sampling of the feature pyramid at points that the queries choose.
+ * @file Samples the feature pyramid at points that the queries choose.
  *
- * All time steps share a point, so the maps are kept as rows [B·G·S, T·D]: S positions of all levels, G channel groups
- * of D features. A point then is one weighted sum of 4 levels × 4 neighbouring rows.
+ * A point is the same at all time steps, so the maps are stored as rows [B·G·S, T·D]: S positions of all levels, G channel
+ * groups of D features. The sample at a point is then one weighted sum of 4 levels × 4 neighbouring rows.
  * Shapes: B clips, Q queries, P points of a group.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -10,10 +10,11 @@ import { weightedRowSum } from '../nn/spatial.js';
 import { noGrad } from '../nn/tape.js';
 import { boxSize, columns } from './boxes.js';
 
-/** How sharply a point keeps to its level, and the level at which a box of 2³ pixels side is sampled. */
+/** Width of the distribution over levels, and the z of a box that is sampled at level 0. */
 const LEVEL_TAU = 2;
 const LEVEL_OFFSET = 3;
 
+/** One level of the pyramid. */
 interface Level {
   height: number;
   width: number;
@@ -22,7 +23,7 @@ interface Level {
   start: number;
 }
 
-/** The pyramid as a table of rows, made once per forward pass and used by every stage. */
+/** The pyramid as a table of rows. It is made once per forward pass, and all decoder stages use it. */
 export interface FeatureTable {
   rows: tf.Tensor;
   levels: Level[];
@@ -32,7 +33,7 @@ export interface FeatureTable {
   timeSteps: number;
 }
 
-/** Maps [B, T, H_l, W_l, C] of the levels to one table. */
+/** Joins the maps [B, T, H_l, W_l, C] of all levels in one table. */
 export function makeFeatureTable(
   maps: readonly tf.Tensor[],
   strides: readonly number[],
@@ -41,19 +42,19 @@ export function makeFeatureTable(
   const [B, T, , , C] = maps[0].shape;
   const levels: Level[] = [];
   let positions = 0;
-  const parts = maps.map((map, l) => {
+  const tables = maps.map((map, l) => {
     const [, , height, width] = map.shape;
     levels.push({ height, width, stride: strides[l], start: positions });
     positions += height * width;
     return map.reshape([B, T, height * width, groups, C / groups]).transpose([0, 3, 2, 1, 4]);
   });
-  const rows = tf.concat(parts, 2).reshape([B * groups * positions, (T * C) / groups]);
+  const rows = tf.concat(tables, 2).reshape([B * groups * positions, (T * C) / groups]);
   return { rows, levels, positions, batch: B, groups, timeSteps: T };
 }
 
 /**
- * Points [B, Q, G·P, 3] = (x, y, level) from offsets [B, Q, G·P·3] in units of the box's size, and boxes xyzr
- * [B, Q, 4]. x and y are pixels; level is log2 of a size in pixels.
+ * Makes points [B, Q, G·P, 3] = (x, y, level) from boxes xyzr [B, Q, 4] and offsets [B, Q, G·P·3] in units of the box's size.
+ * x and y are in pixels; level is log2 of a size in pixels.
  */
 export function makeSamplePoints(offsets: tf.Tensor, xyzr: tf.Tensor): tf.Tensor {
   const [B, Q, width] = offsets.shape;
@@ -67,15 +68,15 @@ export function makeSamplePoints(offsets: tf.Tensor, xyzr: tf.Tensor): tf.Tensor
     .add(centre);
 }
 
-/** softmax over levels l of −(level − 3 − l)²/2 for levels of points [N, 1]. Returns [N, levels]. */
+/** Weights of the levels l for points with these levels [N, 1]: the softmax of −(level − 3 − l)²/2. Returns [N, levels]. */
 export function levelWeights(level: tf.Tensor, levels: number): tf.Tensor {
   const distance = level.sub(LEVEL_OFFSET).sub(tf.range(0, levels).reshape([1, levels]));
   return tf.softmax(distance.square().div(-LEVEL_TAU));
 }
 
 /**
- * Bilinear samples, zero outside the map, of every level at `points` [B, Q, G·P, 3], weighted over the levels.
- * Returns [B·Q·G, P, T, D].
+ * Samples every level bilinearly at `points` [B, Q, G·P, 3], with zeros outside of the map, and sums over the levels with
+ * their weights. Returns [B·Q·G, P, T, D].
  */
 export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor {
   const { levels, groups: G, timeSteps: T } = table;
@@ -84,7 +85,7 @@ export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor 
   const L = levels.length;
   const [xy, level] = tf.split(points.reshape([N, 3]), [2, 1], 1);
 
-  // [axis x or y, near or far position, level, point]: long rows, which engines are fast with.
+  // [axis x or y, near or far position, level, point]: engines are fast with long rows.
   const perLevel = (value: (level: Level) => number, dtype: 'float32' | 'int32' = 'float32') =>
     tf.tensor(levels.map(value), [1, 1, L, 1], dtype);
   const extent = tf.tensor(
@@ -105,7 +106,7 @@ export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor 
   const isInside = noGrad(() => position.greaterEqual(0).logicalAnd(position.less(extent)).toFloat());
   // The near position has weight 1 − fraction, the far one the fraction.
   const weight = at.sub(first).mul(sides(-1, 1)).add(sides(1, 0)).mul(isInside);
-  // The second bound is for NaN, which survives the first and must not become an address.
+  // The second bound catches NaN, which passes the first one and must not become an index.
   const inRange = noGrad(() =>
     position.maximum(0).minimum(extent.sub(1)).toInt().maximum(tf.scalar(0, 'int32')),
   );
@@ -127,7 +128,7 @@ export function samplePoints(table: FeatureTable, points: tf.Tensor): tf.Tensor 
   return weightedRowSum(table.rows, indices, weights).reshape([B * Q * G, GP / G, T, -1]);
 }
 
-/** The table's first row for the clip and group of every point, [B, Q, G, P] (int32). */
+/** Returns the first row in the table for the clip and group of every point, [B, Q, G, P] (int32). */
 function firstRows({ batch: B, groups: G, positions }: FeatureTable, Q: number, GP: number): tf.Tensor {
   return tf
     .range(0, B * G, 1, 'int32')

@@ -54,7 +54,7 @@ function numbers(xyzr: Float32Array, dropout?: Rng): number[] {
 afterAll(() => stage.dispose());
 
 describe('DecoderStage', () => {
-  it('sees the boxes in position embedding and attention bias, but sends no gradient that way', () => {
+  it('uses the boxes in position embedding and attention bias, but passes no gradient to them', () => {
     // Features are zero, so sampling does not depend on the boxes.
     const moved = inputs.xyzr.data.map((x) => x + 0.5);
     expect(numbers(moved)).not.toEqual(numbers(inputs.xyzr.data));
@@ -113,7 +113,7 @@ describe('initial sample points', () => {
     return Array.from({ length: groups * points }, (_, n) => data.slice(3 * n, 3 * n + 3));
   }
 
-  it('form a regular grid over the box where their number is a square', () => {
+  it('form a regular grid over the box if their number is a square', () => {
     const all = offsets(9, 2, 1);
     for (const group of [all.slice(0, 9), all.slice(9)]) {
       const places = group.map((point) => point.map((x) => Math.round(x * 3)).join()).sort();
@@ -138,8 +138,8 @@ describe('initial sample points', () => {
   });
 });
 
-describe('parts', () => {
-  it('FeedForward has the right gradients', () => {
+describe('the parts of a decoder stage', () => {
+  it('have the right gradients: FeedForward', () => {
     const module = new FeedForward(4, 6, 3);
     expect(Array.from(module.namedParameters(), ([name, { shape }]) => [name, shape])).toEqual([
       ['layers.0.0.weight', [6, 4]],
@@ -156,7 +156,7 @@ describe('parts', () => {
     module.dispose();
   });
 
-  it('ResidualAttention has the right gradients', () => {
+  it('have the right gradients: ResidualAttention', () => {
     const module = new ResidualAttention(4, 2);
     randomize(module, rng);
     expectGradients(

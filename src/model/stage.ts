@@ -1,4 +1,4 @@
-/** @file One stage of the decoder: attention among queries, sampling, mixing, feed-forward, heads. */
+/** @file One stage of the decoder: attention among the queries, sampling, mixing, feed-forward networks and heads. */
 import * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
 import { mean } from '../nn/functional.js';
@@ -14,12 +14,12 @@ import { type FeatureTable, makeSamplePoints, samplePoints } from './sampling.js
 
 type Stm = Config['MODEL']['STM'];
 
-/** Keeps log(iof) finite if boxes do not meet. */
+/** Keeps log(iof) finite if two boxes do not overlap. */
 const IOF_EPS = 1e-7;
-/** Probability of an action before training, as focal losses start from. */
+/** Probability of an action before training (Lin et al., 2017). */
 const ACTION_PRIOR = 0.01;
 
-/** The feed-forward part with its identity (mmcv's FFN). */
+/** A feed-forward network with a residual connection (mmcv's FFN). */
 export class FeedForward extends Module {
   readonly layers: (Sequential | Linear)[];
 
@@ -39,7 +39,7 @@ export class FeedForward extends Module {
   }
 }
 
-/** Self-attention with its identity (mmcv's MultiheadAttention). */
+/** Self-attention with a residual connection (mmcv's MultiheadAttention). */
 export class ResidualAttention extends Module {
   readonly attn: MultiheadAttention;
 
@@ -48,13 +48,13 @@ export class ResidualAttention extends Module {
     this.attn = new MultiheadAttention(dim, heads);
   }
 
-  /** x [B, Q, C]; bias and dropout mask [B·heads, Q, Q]. */
+  /** x [B, Q, C]; bias and dropout mask [B·heads, Q, Q]. Returns [B, Q, C]. */
   forward(x: tf.Tensor, bias?: tf.Tensor, mask?: tf.Tensor): tf.Tensor {
     return tf.tidy(() => x.add(this.attn.forward(x, bias, mask)));
   }
 }
 
-/** Start of each point of a group, in units of the box: a regular grid, or random if P is no square. */
+/** Initial offsets of a group's points, in units of the box: a regular grid, or random if their number is no square. */
 function offsetBias(groups: number, points: number): Initializer {
   const side = Math.round(Math.sqrt(points));
   return (data, _shape, rng) => {
@@ -68,7 +68,7 @@ function offsetBias(groups: number, points: number): Initializer {
   };
 }
 
-/** Samples the pyramid at points chosen by the spatial queries and mixes the samples into both kinds of queries. */
+/** Samples the pyramid at points that the spatial queries choose, and mixes the samples into both kinds of queries. */
 class SamplingMixing extends Module {
   readonly offset_generator: Sequential;
   readonly norm_s: LayerNorm;
@@ -87,7 +87,7 @@ class SamplingMixing extends Module {
     this.adaptive_mixing_t = new AdaptiveMixing(C, T, T * OUT_MULTIPLIER, G);
   }
 
-  /** Points that the queries sample, [B, Q, G·P, 3] = (x, y, level). */
+  /** Returns the points that the queries sample, [B, Q, G·P, 3] = (x, y, level). */
   points({ xyzr, spatial }: Queries): tf.Tensor {
     return makeSamplePoints(this.offset_generator.forward(spatial), xyzr);
   }
@@ -102,7 +102,7 @@ class SamplingMixing extends Module {
   }
 }
 
-/** `count` times linear, normalisation, ReLU: what precedes each head. */
+/** The layers in front of a head: `count` times a linear layer, normalisation and ReLU. */
 function headLayers(dim: number, count: number): Sequential {
   return new Sequential(
     Array.from({ length: count }, () => [
@@ -113,7 +113,7 @@ function headLayers(dim: number, count: number): Sequential {
   );
 }
 
-/** Output of one decoder stage: B clips, Q queries. */
+/** The output of one decoder stage; B clips, Q queries. */
 export type StageOutput = {
   /** Logits of person and background, [B, Q, OBJECT_CLASSES + 1]. */
   logits: tf.Tensor;
@@ -126,6 +126,7 @@ export type StageOutput = {
   temporal: tf.Tensor;
 };
 
+/** One stage of the decoder, with parameters named as in the PyTorch original. */
 export class DecoderStage extends Module {
   readonly iof_tau: Parameter;
   readonly attention_s: ResidualAttention;
@@ -168,7 +169,7 @@ export class DecoderStage extends Module {
     this.fc_action = new Linear(2 * C, stm.ACTION_CLASSES, { weight: xavierUniform, bias: prior });
   }
 
-  /** `masks` draws dropout on the attention weights, in training. */
+  /** Refines the queries. In training, `masks` draws dropout on the attention weights. */
   forward(table: FeatureTable, queries: Queries, masks?: MaskSource): StageOutput {
     return tf.tidy(() => {
       const mixed = this.samplingmixing.forward(table, this.#attend(queries, masks));
@@ -182,12 +183,12 @@ export class DecoderStage extends Module {
     });
   }
 
-  /** Points that the stage samples for these queries, [B, Q, G·P, 3] = (x, y, level), computed anew for inspection. */
+  /** Computes the points that the stage samples for these queries, [B, Q, G·P, 3] = (x, y, level). */
   points(queries: Queries): tf.Tensor {
     return tf.tidy(() => this.samplingmixing.points(this.#attend(queries)));
   }
 
-  /** The queries after attention among them, biased towards those whose boxes overlap. */
+  /** Applies attention among the queries, biased towards those whose boxes overlap. */
   #attend({ xyzr, spatial, temporal }: Queries, masks?: MaskSource): Queries {
     const [B, Q] = xyzr.shape;
     const { NUM_HEADS: H, HIDDEN_DIM: C, DROPOUT } = this.#stm;

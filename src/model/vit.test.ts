@@ -102,7 +102,7 @@ describe('Block', () => {
     tf.dispose(Object.values(masks));
   });
 
-  it('names the parameters that its options make', () => {
+  it('names the parameters that its options create', () => {
     const names = (changes: Partial<BlockOptions>) =>
       Array.from(new Block({ ...plain, ...changes }).namedParameters(), ([name]) => name);
     const rest = names({ qkvBias: false });
@@ -137,7 +137,7 @@ describe('VisionTransformer', () => {
     return result;
   }
 
-  it('computes the same values and gradients with USE_CHECKPOINT, all masks on', () => {
+  it('computes the same values and gradients with USE_CHECKPOINT and all masks', () => {
     const changes = {
       'ViT.DROP_PATH_RATE': 0.5,
       'ViT.DROP_RATE': 0.2,
@@ -160,7 +160,7 @@ describe('VisionTransformer', () => {
     recomputed.dispose();
   });
 
-  it('has no memory that grows', () => {
+  it('uses no growing memory', () => {
     for (const flag of [false, true]) {
       const model = makeBackbone({ 'ViT.USE_CHECKPOINT': flag, 'ViT.DROP_PATH_RATE': 0.5 });
       gradientsOf(model, video, 1);
@@ -189,7 +189,7 @@ describe('VisionTransformer', () => {
     learned.dispose();
   });
 
-  it('equals the fixed table where the learned one holds its sines', () => {
+  it('equals the fixed table if the learned one holds its sines', () => {
     const [fixed, learned] = [makeBackbone(), makeBackbone({ 'ViT.USE_LEARNABLE_POS_EMB': true })];
     learned.pos_embed!.set(sinusoidTable(8, 8));
     expect(outputOf(learned, video)).toEqual(outputOf(fixed, video));
@@ -222,7 +222,7 @@ describe('VisionTransformer', () => {
     [8, 2],
     [6, 3],
     [8, 4],
-  ])('takes %i frames in tubelets of %i', (frames, tubelet) => {
+  ])('accepts %i frames in tubelets of %i', (frames, tubelet) => {
     const model = makeBackbone({ 'DATA.NUM_FRAMES': frames, 'ViT.TUBELET_SIZE': tubelet });
     const clip = normals([1, frames, 32, 48, 3], new Rng(16));
     const y = tf.tidy(() => model.forward(tensor(clip)));

@@ -18,7 +18,7 @@ import { resizePositions, sinusoidTable } from './position.js';
 
 const NORM_EPS = 1e-6;
 
-/** Conv3d whose kernel equals its stride, as a linear map of flattened tubelets. */
+/** Tubelet embedding: a Conv3d whose kernel equals its stride, as a linear layer on flattened tubelets. */
 export class PatchEmbed extends Module {
   readonly proj: { weight: Parameter; bias: Parameter };
 
@@ -41,12 +41,12 @@ export class PatchEmbed extends Module {
     yield ['proj.bias', this.proj.bias];
   }
 
-  /** Video [B, T, H, W, channels] to features [B, t, h, w, C]. */
+  /** Embeds a video [B, T, H, W, channels]. Returns [B, t, h, w, C]. */
   forward(video: tf.Tensor): tf.Tensor {
     const { tubelet, patch } = this;
     const [B, T, H, W, channels] = video.shape;
     const [t, h, w] = [T / tubelet, H / patch, W / patch];
-    // Columns and channels stay together, which keeps the transposition at rank 6.
+    // Columns and channels stay in one axis, so that the transposition has only six.
     const tubelets = video
       .reshape([B * t, tubelet, h, patch, w, patch * channels])
       .transpose([0, 2, 4, 1, 3, 5])
@@ -71,7 +71,7 @@ export interface BlockOptions {
   dropPath: number;
 }
 
-/** Self-attention of the backbone: one projection without bias, `q_bias` and `v_bias` apart, none for keys. */
+/** Self-attention of the backbone: a joint projection, with separate biases for queries and values and none for keys. */
 class Attention extends Module {
   readonly q_bias?: Parameter;
   readonly v_bias?: Parameter;
@@ -115,7 +115,7 @@ class Mlp extends Module {
   }
 }
 
-/** Random masks of one block for one forward pass; what is not dropped has none. */
+/** Random masks of one block for one forward pass; absent if nothing is dropped there. */
 export interface BlockMasks {
   probabilities?: tf.Tensor;
   projection?: tf.Tensor;
@@ -124,7 +124,7 @@ export interface BlockMasks {
   mlpPath?: tf.Tensor;
 }
 
-/** One pre-norm transformer block, with optional layer scale. */
+/** A pre-norm transformer block with optional layer scale. */
 export class Block extends Module {
   readonly gamma_1?: Parameter;
   readonly gamma_2?: Parameter;
@@ -146,7 +146,7 @@ export class Block extends Module {
     this.mlp = new Mlp(dim, Math.floor(dim * mlpRatio));
   }
 
-  /** Draws this block's masks for an input [B, N, C]; none in evaluation. */
+  /** Draws the masks of this block for an input [B, N, C]; none in evaluation mode. */
   drawMasks([B, N, C]: number[], source?: MaskSource): BlockMasks {
     const { heads, drop, attnDrop, dropPath } = this.options;
     const random = this.training ? source : undefined;
@@ -159,7 +159,7 @@ export class Block extends Module {
     };
   }
 
-  /** x [B, N, C] to [B, N, C]. */
+  /** Applies the block to x [B, N, C]. Returns [B, N, C]. */
   forward(x_BNC: tf.Tensor, masks: BlockMasks = {}): tf.Tensor {
     return tf.tidy(() => {
       const residual = (x: tf.Tensor, branch: tf.Tensor, gamma?: Parameter, path?: tf.Tensor) =>
@@ -175,7 +175,7 @@ export class Block extends Module {
   }
 }
 
-/** The backbone: video [B, T, H, W, 3] to one map of features [B, t, h, w, C]. */
+/** The ViT backbone, which turns a video [B, T, H, W, 3] into a map of features [B, t, h, w, C]. */
 export class VisionTransformer extends Module implements Backbone {
   readonly channels: number;
   readonly pos_embed?: Parameter;
@@ -185,7 +185,7 @@ export class VisionTransformer extends Module implements Backbone {
   readonly #vit: Config['ViT'];
   readonly #timeSteps: number;
   readonly #grid: number;
-  /** The fixed position table on the host, made when it is first needed. */
+  /** The fixed position table on the host, made at its first use. */
   #sinusoids: Float32Array | undefined;
 
   constructor(cfg: Pick<Config, 'ViT' | 'DATA'>) {
@@ -231,7 +231,7 @@ export class VisionTransformer extends Module implements Backbone {
     });
   }
 
-  /** The position table for this grid, [N, C]. */
+  /** Returns the position table for a token grid, [N, C]. */
   #positions(h: number, w: number): tf.Tensor {
     const rows = this.#timeSteps * this.#grid ** 2;
     const C = this.#vit.EMBED_DIM;
@@ -240,6 +240,7 @@ export class VisionTransformer extends Module implements Backbone {
     return resizePositions(tf.tensor2d(this.#sinusoids, [rows, C]), this.#grid, h, w);
   }
 
+  /** Runs a block, with activation checkpointing if it is configured. */
   #run(block: Block, x_BNC: tf.Tensor, source?: MaskSource): tf.Tensor {
     const masks = block.drawMasks(x_BNC.shape, source);
     if (!this.training || !this.#vit.USE_CHECKPOINT) return block.forward(x_BNC, masks);
@@ -256,8 +257,8 @@ export class VisionTransformer extends Module implements Backbone {
 const FIRST_LAYER_NAMES = new Set(['cls_token', 'mask_token', 'pos_embed']);
 
 /**
- * Layer of a backbone parameter among `count` layers: 0 = embeddings, i + 1 = block i, the last one = everything after
- * the blocks. A leading `backbone.` is ignored.
+ * Returns the layer of a parameter of the backbone among `count` layers: 0 for the embeddings, i + 1 for block i, and the last
+ * layer for everything after the blocks. Ignores a leading `backbone.`.
  */
 export function getNumLayerForVit(varName: string, count: number): number {
   const name = varName.startsWith('backbone.') ? varName.slice('backbone.'.length) : varName;

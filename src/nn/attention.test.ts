@@ -56,7 +56,7 @@ describe.each(VARIANTS)('attention %s', (_, withBias, withMask) => {
     maxScores,
   });
 
-  it('is softmax(scale·q·kᵀ + bias)·v', () => {
+  it('computes softmax(scale·q·kᵀ + bias)·v', () => {
     const y = tf.tidy(() =>
       attention(tensor(q), tensor(k), tensor(v), options(withBias ? tensor(bias) : undefined)),
     );
@@ -119,7 +119,7 @@ describe.each(VARIANTS)('selfAttention %s', (_, withBias, withMask) => {
     expectGradients((...x) => selfAttention(x[0], heads, options(x[1])), inputs);
   });
 
-  it('is attention of each head, joined', () => {
+  it('equals the attention of each head, joined', () => {
     const [whole, parts] = tf.tidy(() => {
       const b = withBias ? tensor(added) : undefined;
       const split = splitHeads(tensor(qkv), heads);

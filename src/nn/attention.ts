@@ -8,19 +8,19 @@ import { hasFusedKernel, runFusedKernel } from './fused.js';
 import { differentiable } from './tape.js';
 
 /**
- * Maximum number of scores computed at a time, 32 MiB of float32. The system hands out larger blocks as fresh pages each
- * time, which is slow.
+ * Maximum number of scores computed at a time, 32 MiB of float32. Larger blocks are slow, because the system allocates fresh
+ * pages for them each time.
  */
 const MAX_SCORES = 2 ** 23;
 
 export interface AttentionOptions {
   /** Factor on the queries, usually D^-0.5. */
   scale: number;
-  /** Added to the scores, [S, N, M]; gets a gradient. */
+  /** Added to the scores, [S, N, M]; differentiable. */
   bias?: tf.Tensor;
-  /** Dropout mask on the probabilities, [S, N, M], already divided by the keep rate; no gradient. */
+  /** Dropout mask on the probabilities, [S, N, M], already divided by the keep rate; a constant. */
   mask?: tf.Tensor;
-  /** Maximum number of scores computed at a time; a lower limit takes less memory and changes nothing else. */
+  /** Maximum number of scores computed at a time. A lower limit takes less memory and gives the same result. */
   maxScores?: number;
 }
 
@@ -67,8 +67,8 @@ export function attention(
 }
 
 /**
- * Self-attention from joint projections [B, N, 3·C], queries, keys and values one after the other, each split over the
- * heads. Returns [B, N, C].
+ * Self-attention from joint projections [B, N, 3·C]: queries, then keys, then values, each split over the heads. Returns
+ * [B, N, C].
  */
 export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionOptions): tf.Tensor {
   const [B, N] = qkv.shape;
@@ -97,12 +97,13 @@ export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionO
 export function splitHeads(qkv: tf.Tensor, heads: number): [tf.Tensor, tf.Tensor, tf.Tensor] {
   const [B, N, width] = qkv.shape;
   const D = width / 3 / heads;
-  const parts = qkv
+  const projections = qkv
     .reshape([B, N, 3, heads, D])
     .transpose([2, 0, 3, 1, 4])
     .reshape([3, B * heads, N, D]);
-  const part = (i: number) => parts.slice([i, 0, 0, 0], [1, -1, -1, -1]).reshape([B * heads, N, D]);
-  return [part(0), part(1), part(2)];
+  const projection = (i: number) =>
+    projections.slice([i, 0, 0, 0], [1, -1, -1, -1]).reshape([B * heads, N, D]);
+  return [projection(0), projection(1), projection(2)];
 }
 
 /** Joins heads [B·heads, N, D] to [B, N, heads·D]. */
@@ -114,6 +115,7 @@ export function joinHeads(x_SND: tf.Tensor, B: number, N: number): tf.Tensor {
     .reshape([B, N, (S / B) * D]);
 }
 
+/** softmax(q·kᵀ + bias) for scaled queries. */
 function probabilities(scaledQ: tf.Tensor, k: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const scores = tf.matMul(scaledQ, k, false, true);
   return tf.softmax(bias ? scores.add(bias) : scores);
@@ -123,14 +125,14 @@ function probabilities(scaledQ: tf.Tensor, k: tf.Tensor, bias?: tf.Tensor): tf.T
 function overHeads(tensors: tf.Tensor[], step: number, f: (slices: tf.Tensor[]) => tf.Tensor[]): tf.Tensor[] {
   const [S] = tensors[0].shape;
   if (step >= S) return f(tensors);
-  const parts: tf.Tensor[][] = [];
+  const chunks: tf.Tensor[][] = [];
   for (let i = 0; i < S; i += step) {
     const count = Math.min(step, S - i);
-    parts.push(
+    chunks.push(
       tf.tidy(() =>
         f(tensors.map((t) => t.slice([i, ...t.shape.slice(1).map(() => 0)], [count, ...t.shape.slice(1)]))),
       ),
     );
   }
-  return parts[0].map((_, n) => tf.concat(parts.map((part) => part[n])));
+  return chunks[0].map((_, n) => tf.concat(chunks.map((chunk) => chunk[n])));
 }

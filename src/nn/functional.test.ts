@@ -70,7 +70,7 @@ describe('layerNorm', () => {
     expectGradients((x) => layerNorm(x, 1e-5, { axes: 2 }), [normals([3, 2, 4], rng)]);
   });
 
-  it('has the right gradients where eps is as large as the variance', () => {
+  it('has the right gradients if eps is as large as the variance', () => {
     expectGradients((x) => layerNorm(x, 1), [normals([4, 5], rng)]);
   });
 
@@ -92,7 +92,7 @@ describe('layerNorm', () => {
   });
 });
 
-describe('elementwise functions', () => {
+describe('the elementwise function', () => {
   const rng = new Rng(3);
 
   it('gelu has the right gradient and the values of the error function', () => {
@@ -121,7 +121,7 @@ describe('elementwise functions', () => {
 });
 
 describe('mean', () => {
-  it.each([0, 1, 2])('over axis %i has the right value and gradient', (axis) => {
+  it.each([0, 1, 2])('has the right value and gradient over axis %i', (axis) => {
     const shape = [2, 3, 4];
     const x = normals(shape, new Rng(5));
     expectGradients((t) => mean(t, axis), [x]);

@@ -1,5 +1,5 @@
 /**
- * @file Differentiable functions of the layers; each saves for the backward pass only what it needs.
+ * @file Differentiable functions that the layers are made of. Each saves only what its backward pass needs.
  *
  * Features are last in every tensor; weights have PyTorch's layouts.
  */
@@ -95,7 +95,7 @@ export function gelu(x: tf.Tensor): tf.Tensor {
   );
 }
 
-/** Mean over one axis, which the result loses. */
+/** Mean over one axis, which is removed. */
 export function mean(x: tf.Tensor, axis: number): tf.Tensor {
   const count = x.shape[axis];
   return differentiable(

@@ -1,4 +1,4 @@
-/** @file Calls of the fused kernels, and their replacement on engines that have none. */
+/** @file Calls fused kernels, or composes them of other operations on engines that lack them. */
 import * as tf from '@tensorflow/tfjs';
 import type {
   FusedAttributes,
@@ -8,15 +8,15 @@ import type {
   FusedResults,
 } from '../engine/kernel_contract.js';
 
-/** Whether the current engine runs the kernel. */
+/** Whether the current engine has the fused kernel. */
 export function hasFusedKernel(name: FusedKernelName): boolean {
   const { fusedKernels } = tf.backend() as unknown as Partial<FusedBackend>;
   return fusedKernels?.has(name) ?? false;
 }
 
 /**
- * Runs a fused kernel, or `composed` on an engine that does not list it. For use inside `differentiable` only: the
- * kernels have no gradient of their own.
+ * Runs a fused kernel, or `composed` on an engine that does not list it. Call it only inside `differentiable`, because the
+ * kernels have no gradients of their own.
  */
 export function fused<K extends FusedKernelName>(
   name: K,
@@ -27,7 +27,7 @@ export function fused<K extends FusedKernelName>(
   return hasFusedKernel(name) ? runFusedKernel(name, inputs, attributes) : composed();
 }
 
-/** Runs a fused kernel. Throws if the current engine has none of that name. */
+/** Runs a fused kernel. Throws if the current engine does not have it. */
 export function runFusedKernel<K extends FusedKernelName>(
   name: K,
   inputs: FusedInputs<K, tf.Tensor>,

@@ -8,6 +8,7 @@ export const ones: Initializer = (data) => {
   data.fill(1);
 };
 
+/** The same value everywhere. */
 export function constant(value: number): Initializer {
   return (data) => {
     data.fill(value);
@@ -34,7 +35,7 @@ export const xavierUniform: Initializer = (data, shape, rng) => {
   uniform(-bound, bound)(data, shape, rng);
 };
 
-/** U(±1/√fan_in), the initial weights and biases of torch.nn.Linear and the convolutions. */
+/** U(±1/√fanIn), the initial weights and biases of torch.nn.Linear and of the convolutions. */
 export function fanInUniform(fanIn: number): Initializer {
   const bound = 1 / Math.sqrt(fanIn);
   return uniform(-bound, bound);

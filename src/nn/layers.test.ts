@@ -82,7 +82,7 @@ describe('initial values', () => {
     ['xavierUniform of a matrix', xavierUniform, [40, 56], -0.25, 0.25],
     ['xavierUniform of a 2×2 kernel', xavierUniform, [16, 8, 1, 2, 2], -0.25, 0.25],
     ['fanInUniform(16)', fanInUniform(16), [40, 50], -0.25, 0.25],
-  ])('%s fills its range evenly', (_, init, shape, low, high) => {
+  ])('of %s fill their range evenly', (_, init, shape, low, high) => {
     const data = filled(init, shape as number[]);
     const quarters = [0, 0, 0, 0];
     expect(data.every((x) => x >= (low as number) && x <= (high as number))).toBe(true);
@@ -95,7 +95,7 @@ describe('initial values', () => {
     }
   });
 
-  it('constant fills everything', () => {
+  it('of constant are equal everywhere', () => {
     expect(Array.from(filled(constant(0.25), [3]))).toEqual([0.25, 0.25, 0.25]);
   });
 

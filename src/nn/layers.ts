@@ -5,7 +5,7 @@ import { gelu, layerNorm, linear, relu } from './functional.js';
 import { fanInUniform, ones, xavierUniform, zeros } from './init.js';
 import { type Initializer, Module, Parameter } from './module.js';
 
-/** A module with one input and one output. */
+/** A module with one tensor as input and one as output. */
 export abstract class Layer extends Module {
   abstract forward(x: tf.Tensor): tf.Tensor;
 }
@@ -66,7 +66,7 @@ export class MultiheadAttention extends Module {
     this.out_proj = new Linear(features, features, { weight: xavierUniform, bias: zeros });
   }
 
-  /** x [B, N, C]; bias on the scores and dropout mask of the probabilities [B·heads, N, N]. Returns [B, N, C]. */
+  /** Attention of x [B, N, C], with a bias on the scores and a dropout mask, [B·heads, N, N] each. Returns [B, N, C]. */
   forward(x: tf.Tensor, bias?: tf.Tensor, mask?: tf.Tensor): tf.Tensor {
     const D = this.features / this.heads;
     const qkv = linear(x, this.in_proj_weight.value, this.in_proj_bias.value);
@@ -74,19 +74,21 @@ export class MultiheadAttention extends Module {
   }
 }
 
+/** max(x, 0) (torch.nn.ReLU). */
 export class Relu extends Layer {
   override forward(x: tf.Tensor): tf.Tensor {
     return relu(x);
   }
 }
 
+/** Exact GELU (torch.nn.GELU). */
 export class Gelu extends Layer {
   override forward(x: tf.Tensor): tf.Tensor {
     return gelu(x);
   }
 }
 
-/** Layers that run one after the other, named by their index (torch.nn.Sequential). */
+/** Layers that run one after the other; their index is their name (torch.nn.Sequential). */
 export class Sequential extends Layer {
   constructor(readonly layers: readonly Layer[]) {
     super();

@@ -55,7 +55,7 @@ describe('Module', () => {
 });
 
 describe('initializeParameters', () => {
-  it('depends on the seed and the name of a parameter, and on nothing else', () => {
+  it('depends on the seed and the name of a parameter only', () => {
     const [tree, again, other, leaf] = [new Tree(), new Tree(), new Tree(), new Leaf(true)];
     initializeParameters(tree, 7);
     initializeParameters(again, 7);

@@ -6,11 +6,11 @@ import { Rng } from '../util/random.js';
 /** Fills a new weight; `rng` belongs to this parameter alone. */
 export type Initializer = (data: Float32Array, shape: readonly number[], rng: Rng) => void;
 
-/** A trainable weight. It has a shape from the start, and memory on the engine once it is initialised. */
+/** A trainable weight. It has its shape from the start, and memory on the engine once it is initialised. */
 export class Parameter {
-  /** Whether the parameter is trained. Frozen ones get no gradient and are left out of the optimizer. */
+  /** Whether the parameter is trained. A frozen one gets no gradient, and the optimizer skips it. */
   requiresGrad = true;
-  /** d(loss)/d(this) of the last backward pass, or null. The code that runs the backward pass owns it. */
+  /** Gradient of the last backward pass, or null. The code that runs the backward pass owns it. */
   grad: tf.Tensor | null = null;
   #value: tf.Variable | null = null;
 
@@ -27,16 +27,16 @@ export class Parameter {
     return this.#value !== null;
   }
 
-  /** The weight on the engine. Throws before `set` or `initializeParameters`. */
+  /** The weight on the engine. Throws if the parameter is not initialised. */
   get value(): tf.Variable {
     if (!this.#value) throw new Error('a parameter was used before it was initialised');
     return this.#value;
   }
 
-  /** Copies `data` (row-major, PyTorch's layout) into the weight. */
+  /** Copies `data` (row-major, PyTorch's layout) into the weight. Throws RangeError if the size is wrong. */
   set(data: Float32Array): void {
     if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
-    // The cpu engine keeps the array that it is given.
+    // The cpu engine uses the array itself, so it gets a copy.
     this.setTensor(tf.tensor(data.slice(), [...this.shape], 'float32'));
   }
 
@@ -56,14 +56,14 @@ export class Parameter {
 }
 
 /**
- * A part of the network. Its children are the fields that hold a Parameter, a Module or an array of them, in the order of
- * declaration, which therefore has to be PyTorch's.
+ * A part of the network. Its children are the fields that hold a Parameter, a Module or an array of them. Subclasses declare
+ * these fields in PyTorch's order.
  */
 export abstract class Module {
-  /** Training mode: drop path and dropout act. */
+  /** Whether drop path and dropout are active. */
   training = true;
 
-  /** Parameters and sub-modules of this module, named as in PyTorch, in order. */
+  /** Yields the direct children with their names, in PyTorch's order. */
   protected *children(): Generator<[string, Parameter | Module]> {
     for (const [name, field] of Object.entries(this)) {
       if (field instanceof Parameter || field instanceof Module) yield [name, field];
@@ -75,7 +75,7 @@ export abstract class Module {
     }
   }
 
-  /** All parameters with their full names, e.g. `backbone.blocks.0.attn.qkv.weight`. */
+  /** Yields all parameters with their full names, e.g. `backbone.blocks.0.attn.qkv.weight`. */
   *namedParameters(prefix = ''): Generator<[string, Parameter]> {
     for (const [name, child] of this.children()) {
       if (child instanceof Parameter) yield [prefix + name, child];
@@ -87,7 +87,7 @@ export abstract class Module {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter);
   }
 
-  /** Training (default) or evaluation mode, for this module and all below it. */
+  /** Sets this module and all below it to training mode (default) or evaluation mode. */
   train(mode = true): this {
     this.training = mode;
     for (const [, child] of this.children()) if (child instanceof Module) child.train(mode);
@@ -99,7 +99,7 @@ export abstract class Module {
   }
 }
 
-/** Sets every parameter without a value to its initial value, which depends only on the seed and the parameter's name. */
+/** Initialises every parameter that has no value. The value depends only on the seed and the parameter's name. */
 export function initializeParameters(module: Module, seed: number): void {
   for (const [name, parameter] of module.namedParameters()) {
     if (parameter.isInitialized) continue;

@@ -23,7 +23,7 @@ describe('conv3x3x3', () => {
   it.each([
     ['several of every axis', [2, 3, 2, 4, 2]],
     ['one time step, one row', [1, 1, 1, 3, 2]],
-  ])('is a cross-correlation with zeros around it: %s', (_, shape) => {
+  ])('computes a cross-correlation with zero padding: %s', (_, shape) => {
     const rng = new Rng(7);
     const [B, T, H, W, C] = shape;
     const O = 3;
@@ -105,7 +105,7 @@ describe('maxPool1x2x2', () => {
     [4, 2],
     [5, 3],
     [2, 7],
-  ])('takes the largest of each 2×2 positions of %i×%i, leaving out an odd last one', (H, W) => {
+  ])('takes the largest of each 2×2 positions of %i×%i, without an odd last one', (H, W) => {
     const [B, T, C] = [2, 2, 2];
     const order = new Rng(10).permutation(B * T * H * W * C);
     // Distinct values 0.2 apart: no step of the gradient check changes which one is largest.

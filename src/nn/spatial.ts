@@ -1,6 +1,4 @@
-/**
- * @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows.
- */
+/** @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows. */
 import * as tf from '@tensorflow/tfjs';
 import { linear } from './functional.js';
 import { fused } from './fused.js';
@@ -41,8 +39,8 @@ export function conv1x1x1(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
 }
 
 /**
- * Transposed convolution with kernel and stride (1, 2, 2): every position becomes a 2×2 patch.
- * weight [in, out, 1, 2, 2], bias [out]; doubles H and W (torch.nn.ConvTranspose3d).
+ * Transposed convolution with kernel and stride (1, 2, 2), which turns every position into a 2×2 patch and doubles H and W;
+ * weight [in, out, 1, 2, 2], bias [out] (torch.nn.ConvTranspose3d).
  */
 export function convTranspose1x2x2(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {
   const [B, T, H, W] = x.shape;
@@ -57,7 +55,7 @@ export function convTranspose1x2x2(x: tf.Tensor, weight: tf.Tensor, bias: tf.Ten
     .reshape([B, T, 2 * H, 2 * W, outChannels]);
 }
 
-/** Maximum over 2×2 positions of each time step. As in PyTorch, the first of equal values gets the gradient. */
+/** Maximum over 2×2 positions of each time step; halves H and W. As in PyTorch, the first of equal values gets the gradient. */
 export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
   const [B, T, H, W, C] = x.shape;
   const [h, w] = [Math.floor(H / 2), Math.floor(W / 2)];
@@ -83,11 +81,11 @@ export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
 
 /**
  * y[n] = Σ_k weight[n, k] · table[index[n, k]] for table [R, D], index [N, K] (int32, in range) and weight [N, K].
- * The sampling uses one row sum for all positions and feature levels of a point. Returns [N, D].
+ * Returns [N, D]. The decoder samples all levels at all points with one such sum.
  */
 export function weightedRowSum(table: tf.Tensor, index: tf.Tensor, weight: tf.Tensor): tf.Tensor {
   const [N, K] = index.shape;
-  // Column by column, so that no more than one [N, D] product exists at a time.
+  // The columns follow each other, so that only one [N, D] product exists at a time.
   const column = (t: tf.Tensor, k: number) => t.slice([0, k], [N, 1]);
   const rowsAt = (t: tf.Tensor, indices: tf.Tensor, k: number) =>
     tf.gather(t, column(indices, k).reshape([N]));

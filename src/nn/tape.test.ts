@@ -18,7 +18,7 @@ function gradients(loss: () => tf.Tensor, variables: tf.Tensor[]) {
 }
 
 describe('backward', () => {
-  it('gives null for variables that the loss does not depend on, and keeps the order', () => {
+  it('returns null for variables that the loss does not depend on, and keeps the order', () => {
     const [a, b, c] = [tf.scalar(2), tf.scalar(3), tf.scalar(5)];
     const { value, grads } = gradients(() => c.mul(a).mul(a), [a, b, c]);
     expect(value).toBe(20);
@@ -63,7 +63,7 @@ describe('backward', () => {
 describe('Tape', () => {
   const make = () => [tf.tensor1d([1, -2, 3]), tf.tensor1d([0.5, 4, -1]), tf.scalar(7)] as const;
 
-  it('gives the gradients later, added to sums, after other operations have run in between', async () => {
+  it('returns the gradients later, added to sums, after other operations have run', async () => {
     const [a, b, c] = make();
     const before = tf.memory().numTensors;
     const tape = new Tape(() => gelu(a.mul(b)).add(a));
@@ -335,7 +335,7 @@ describe('activationCheckpoint', () => {
     );
   });
 
-  it('gives zeros for parameters that the function does not use', () => {
+  it('returns zeros for parameters that the function does not use', () => {
     const [x, unused] = [tf.tensor1d([1, 2]), tf.tensor1d([5, 5, 5])];
     const { grads } = gradients(
       () => activationCheckpoint((t) => t.square(), x, [unused]).sum(),
@@ -348,7 +348,7 @@ describe('activationCheckpoint', () => {
     tf.dispose([x, unused]);
   });
 
-  it('works inside another one', () => {
+  it('works inside another activation checkpoint', () => {
     const x = tf.tensor1d([1, 2]);
     const w = tf.tensor1d([3, 4]);
     const inner = (t: tf.Tensor) => activationCheckpoint((u) => u.square().mul(w), t, [w]);

@@ -1,4 +1,4 @@
-/** @file A tape that releases memory early, custom gradients, no-grad and activation checkpointing, on top of tfjs's tape. */
+/** @file Custom gradients, no-grad, activation checkpointing and a tape that frees memory early, on top of tfjs's tape. */
 import * as tf from '@tensorflow/tfjs';
 import { graphBreak } from '../engine/lazy_hints.js';
 
@@ -6,8 +6,8 @@ type Save = (tensors: tf.Tensor[]) => void;
 
 /**
  * Records `forward` as one operation of the tape. `vjp(dy, saved)` receives the tensors that `forward` passed to `save` and
- * returns one gradient per input, in order; its temporaries are freed at once. Inputs must be float tensors. Integer
- * operands belong in the closure and, since they must outlive the forward pass, in `save`.
+ * returns one gradient per input, in order; its temporaries are freed at once. Inputs must be float tensors. `forward` takes
+ * integer operands from its closure, and saves them if `vjp` needs them.
  */
 export function differentiable(
   inputs: tf.Tensor[],
@@ -41,9 +41,9 @@ export function withGraphBreak(
   );
 }
 
-/** Runs `compute` without the tape: its results are constants to it, as under `torch.no_grad()`. */
+/** Runs `compute` without recording it on the tape, as `torch.no_grad()` does. */
 export function noGrad<T>(compute: () => T): T {
-  // tfjs puts operations on the tape at kernel depth 0 only.
+  // tfjs records operations only at kernel depth 0.
   const { state } = tf.engine();
   state.kernelDepth++;
   try {
@@ -66,15 +66,15 @@ interface TapeNode {
 type Gradients = (tf.Tensor | null)[];
 
 /**
- * The operations of a computation, so that its gradients can be computed later; use it outside of any tf.tidy. Unlike
- * tf.grads it frees the saved tensors of an operation and the gradient of its result as soon as the operation has been
- * differentiated, which more than halves the peak of memory. Either `backward` or `dispose` ends it.
+ * The recorded operations of a computation, for its gradients. As soon as an operation has been differentiated, its saved
+ * tensors and the gradient of its result are freed, which more than halves the peak memory of tf.grads. Use a tape outside of
+ * any tf.tidy, and end it with `backward` or `dispose`.
  */
 export class Tape {
   readonly value: tf.Tensor;
   readonly #nodes: TapeNode[];
 
-  /** Runs `f` with a tape of its own, whether or not another one is active. */
+  /** Runs `f` and records it here, even if another tape is active. */
   constructor(f: () => tf.Tensor) {
     const { state } = tf.engine();
     const outer = state.activeTape;
@@ -94,8 +94,8 @@ export class Tape {
   }
 
   /**
-   * Gradients of `sum(value · dy)` with respect to `xs`, null where the value does not depend on one of them, added to
-   * `sums`, which are consumed. Disposes the value; the caller disposes dy and the gradients.
+   * Computes the gradients of `sum(value · dy)` with respect to `xs` and adds them to `sums`, which are consumed. A gradient
+   * is null if the value does not depend on that tensor. Disposes the value; the caller disposes dy and the gradients.
    */
   backward(dy: tf.Tensor, xs: readonly tf.Tensor[], sums?: Readonly<Gradients>): Gradients {
     try {
@@ -105,7 +105,7 @@ export class Tape {
     }
   }
 
-  /** Like `backward`, but keeps the value, which may be one of the tensors that `f` got. */
+  /** Like `backward`, but does not dispose the value, which may be one of the inputs of `f`. */
   vjp(dy: tf.Tensor, xs: readonly tf.Tensor[], sums: Readonly<Gradients> = []): Gradients {
     try {
       // tf.tidy accepts null in a result, but its type does not.
@@ -144,7 +144,7 @@ export class Tape {
     return xs.map((x) => gradients.get(x.id) ?? null);
   }
 
-  /** Ids of the tensors that depend on those of `ids`, these included. */
+  /** Returns `ids` and the ids of all tensors that depend on them. */
   #dependents(ids: ReadonlySet<number>): Set<number> {
     const dependent = new Set(ids);
     for (const { inputs, outputs } of this.#nodes) {
@@ -159,7 +159,7 @@ function release(nodes: readonly TapeNode[]): void {
   for (const { saved } of nodes) if (saved) tf.dispose(saved);
 }
 
-/** Adds the gradients of a node's inputs to `gradients`, for inputs in `dependent`. */
+/** Adds the gradients of those inputs of a node that are in `dependent` to `gradients`. */
 function addVjps(
   { kernelName, inputs, saved = [], gradient }: TapeNode,
   dys: Gradients,
@@ -167,14 +167,14 @@ function addVjps(
   gradients: Map<number, tf.Tensor>,
 ): void {
   if (!gradient) throw new Error(`${kernelName} has no gradient`);
-  const targets = Object.entries(inputs).filter(([, x]) => dependent.has(x.id));
+  const wanted = Object.entries(inputs).filter(([, x]) => dependent.has(x.id));
   const found = tf.tidy(() => {
     const terms = gradient(dys);
-    return targets.map(([name]) => terms[name]());
+    return wanted.map(([name]) => terms[name]());
   });
-  // Two inputs may get one tensor as their gradient, or dy itself; but every entry of the map is disposed by itself.
+  // A vjp may return one tensor for two inputs, or dy itself, but every entry of the map is disposed separately.
   const shared = new Set([...dys, ...saved]);
-  for (const [i, [, x]] of targets.entries()) {
+  for (const [i, [, x]] of wanted.entries()) {
     tf.util.assertShapesMatch(found[i].shape, x.shape, `gradient of ${kernelName}: `);
     const dx = shared.has(found[i]) ? found[i].clone() : found[i];
     shared.add(found[i]);
@@ -185,8 +185,8 @@ function addVjps(
 }
 
 /**
- * Gradients of a scalar loss with respect to `variables`: tensors in their order, null where the loss does not depend
- * on one. The caller disposes the loss and the gradients.
+ * Computes a scalar loss and its gradients with respect to `variables`, in their order. A gradient is null if the loss does
+ * not depend on that variable. The caller disposes the loss and the gradients.
  */
 export function backward(
   loss: () => tf.Scalar,
@@ -195,7 +195,7 @@ export function backward(
   return differentiate(loss, variables) as { value: tf.Scalar; grads: Gradients };
 }
 
-/** The value of `f` and the gradients of `sum(f() · dy)`; dy is 1 unless given. */
+/** Computes the value of `f` and the gradients of `sum(f() · dy)` with respect to `xs`; dy is 1 by default. */
 function differentiate(
   f: () => tf.Tensor,
   xs: readonly tf.Tensor[],
@@ -210,8 +210,8 @@ function differentiate(
 }
 
 /**
- * Activation checkpointing: computes `f(x)` and saves only `x` and `constants`; the backward pass computes `f` again.
- * `parameters` are the weights that `f` uses; `constants` (such as masks) are passed to it.
+ * Activation checkpointing: computes `f(x, constants)` and saves only its arguments; the backward pass computes `f` again.
+ * `parameters` are the weights that `f` uses; `constants`, such as masks, get no gradient.
  */
 export function activationCheckpoint(
   f: (x: tf.Tensor, constants: tf.Tensor[]) => tf.Tensor,

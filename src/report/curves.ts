@@ -1,7 +1,7 @@
 /** @file The figures of a run, from its metrics and evaluations. */
 import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
-import { significant } from '../util/text.js';
+import { GIB, significant } from '../util/text.js';
 import type { Bar, Line, Plot } from './plot.js';
 import { type Point, quantile, smooth, thin } from './series.js';
 
@@ -25,8 +25,6 @@ const BARS_OF_EACH = 10;
 const OUTLIER = 3;
 /** If the highest learning rate is this many times the lowest one, the axis is logarithmic. */
 const LOGARITHMIC_FROM = 20;
-
-const GIB = 2 ** 30;
 
 /** The loss as logged, and smoothed. */
 export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {

@@ -1,17 +1,14 @@
 /** @file Clips picked out of a csv of detections. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { pickClips } from './detections_csv.js';
 
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-csv-'));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = temporaryFolder();
 });
 
 function write(text: string): string {
@@ -58,7 +55,7 @@ describe('pickClips', () => {
     expect(seconds.every((second, i) => Math.abs(second - 900 - 200 * i) < 12)).toBe(true);
   });
 
-  it('takes a clip that is larger than what is read at once', () => {
+  it('takes a clip that is larger than one read', () => {
     const many = Array.from({ length: 8_000 }, (_, i) => `v,902,0.1,0.1,0.5,0.${i + 10_000},1,0.5\n`).join(
       '',
     );
@@ -66,7 +63,7 @@ describe('pickClips', () => {
     expect(picked[0].persons).toHaveLength(8_000);
   });
 
-  it('reads names in quotes and passes over rows that are none', () => {
+  it('reads names in quotes and skips invalid rows', () => {
     const picked = pickClips(write('junk\n"a, ""b""",902,0.1,0.1,0.5,0.5,1,0.5\n,,,\nv,x,0,0,1,1,1,1\n'), 2);
     expect(picked.map(({ video }) => video)).toEqual(['a, "b"']);
     expect(pickClips(write(''), 3)).toEqual([]);

@@ -39,7 +39,7 @@ function found(dataset: AvaDataset, index: number, persons: { person: number; ac
 }
 
 describe('exampleDetections', () => {
-  it('shows the truth of the key frame and the likely actions of each detection', async () => {
+  it('shows the ground truth of the key frame and the likely actions of each detection', async () => {
     const { ava, dataset } = await openFolder();
     const clips = [
       found(dataset, 0, [
@@ -65,7 +65,7 @@ describe('exampleDetections', () => {
     ]);
   });
 
-  it('spreads the pictures over the clips', async () => {
+  it('spreads the images over the clips', async () => {
     const { dataset } = await openFolder();
     const clips = [0, 1, 2].map((index) => found(dataset, index, []));
     const captions = (count: number) =>

@@ -56,7 +56,7 @@ describe('the page', () => {
     ['with 60 classes', { iterations: 600, names: SIXTY }],
     ['without an evaluation', { iterations: 40 }],
     ['without metrics', { iterations: 0 }],
-  ])('%s is valid and loads nothing', async (_, options) => {
+  ])('is valid and loads nothing: %s', async (_, options) => {
     writeRunFolder(folder, options);
     const page = await report();
     expect(await problemsOf(page)).toEqual([]);
@@ -89,7 +89,7 @@ describe('the page', () => {
     expect(page.length).toBeLessThan(2_000_000);
   });
 
-  it('says which parts of a run are missing', async () => {
+  it('reports which parts of a run are missing', async () => {
     writeFileSync(join(folder, 'metrics.jsonl'), metricsLine(1));
     const page = await report();
     expect(await problemsOf(page)).toEqual([]);
@@ -100,7 +100,7 @@ describe('the page', () => {
     expect(await report()).toContain('No examples');
   });
 
-  it('says that the test data cannot be read', async () => {
+  it('reports that the test data cannot be read', async () => {
     writeRunFolder(folder, { iterations: 60, names: THREE });
     const file = join(folder, 'config.yaml');
     const text = readFileSync(file, 'utf8').replace(

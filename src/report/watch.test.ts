@@ -103,7 +103,7 @@ describe('a watched run', () => {
     expect(await ask('/', {}, 'HEAD')).toMatchObject({ status: 200, text: '' });
   });
 
-  it('waits for the first line, and skips a line that is half written', async () => {
+  it('waits for the first line, and skips an unfinished line', async () => {
     const first = await ask('/');
     expect(first.headers['content-type']).toBe('text/html; charset=utf-8');
     expect(first.headers['cache-control']).toBe('no-store');
@@ -130,7 +130,7 @@ describe('a watched run', () => {
     expect((await ask('/')).text).toContain('Waiting for the first line');
   });
 
-  it('says that the folder is missing', async () => {
+  it('reports that the folder is missing', async () => {
     rmSync(folder, { recursive: true });
     expect(await ask('/')).toMatchObject({
       status: 503,

@@ -1,8 +1,9 @@
 /** @file environment.json: the machine, the versions and the command line of a run. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { type EngineInfo, machineMemory } from '../engine/index.js';
+import { packageVersion } from '../util/package_version.js';
 import { ENVIRONMENT } from './run_folder.js';
 
 /** Content of environment.json. */
@@ -23,12 +24,11 @@ export interface Environment {
 }
 
 export function writeEnvironment(outputDir: string, engine: EngineInfo): void {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const { totalBytes, limitedBy } = machineMemory();
   const environment: Environment = {
     started: new Date().toISOString(),
     command: ['stmixer', ...process.argv.slice(2)],
-    version,
+    version: packageVersion(),
     node: process.version,
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',

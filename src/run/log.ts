@@ -10,12 +10,6 @@ import { LOG } from './run_folder.js';
 
 export type Logger = pino.Logger;
 
-/** A log that takes sentences only: a Logger, or the console of a command that writes no log file. */
-export interface LineLog {
-  info(line: string): void;
-  warn(line: string): void;
-}
-
 /** Where the readable lines go. Progress bars put themselves in between to stay below them. */
 export interface Console {
   write(text: string): void;

@@ -1,9 +1,9 @@
 /** @file What is read of a run's folder, whole or damaged. */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { evaluationLine, metricsLine, writeRunFolder } from '../../test/support/run_folder.js';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { maxIterations, trainingSeconds } from '../report/summary.js';
 import { bestEvaluation, evaluationFile, readPrecisionRecall } from './evaluations.js';
 import { checkIsRun, readRun, runSignature } from './read_run.js';
@@ -12,10 +12,7 @@ let folder: string;
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-run-'));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = temporaryFolder();
 });
 
 describe('readRun', () => {

@@ -12,7 +12,7 @@ export interface AdamSettings extends GroupSettings {
   eps: number;
 }
 
-/** PyTorch's arguments. */
+/** Options of Adam and AdamW, which are PyTorch's arguments. */
 export interface AdamOptions {
   /** Learning rate; default 1e-3. */
   readonly lr?: number;
@@ -22,10 +22,11 @@ export interface AdamOptions {
   readonly eps?: number;
   /** Default 0 for Adam, 0.01 for AdamW. */
   readonly weightDecay?: number;
-  /** Whether the groups' `lr_scale` is multiplied in at the step; default true. */
+  /** Whether a step multiplies the learning rates by the groups' `lr_scale`; default true. */
   readonly applyLrScale?: boolean;
 }
 
+/** Adam. Throws ConfigError on settings that PyTorch refuses. */
 export class Adam extends Optimizer<AdamSettings> {
   constructor(
     params: OptimizerParams,
@@ -37,7 +38,7 @@ export class Adam extends Optimizer<AdamSettings> {
   readonly method: string = 'adam';
   readonly bufferNames = ['exp_avg', 'exp_avg_sq'];
   readonly countsSteps = true;
-  /** Weight decay shrinks the weights themselves, apart from the gradient (AdamW). */
+  /** Whether weight decay shrinks the weights directly, apart from the gradient (AdamW). */
   protected readonly decoupled: boolean = false;
 
   get fixedSettings(): Record<string, boolean | null> {
@@ -68,7 +69,7 @@ export class Adam extends Optimizer<AdamSettings> {
   protected update(input: UpdateInput<AdamSettings>): UpdateResult {
     const { buffers, step, lr, group } = input;
     const [beta1, beta2] = group.betas;
-    // In double precision: in single precision 1 − 0.999^t has three digits left at the first steps.
+    // In single precision, 1 − 0.999^t would have only three digits at the first steps.
     const stepSize = lr / (1 - beta1 ** step);
     const correction2Root = Math.sqrt(1 - beta2 ** step);
     const { weight, grad } = input;

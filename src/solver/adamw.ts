@@ -2,6 +2,7 @@
 import { Adam, type AdamOptions } from './adam.js';
 import type { OptimizerParams } from './param_groups.js';
 
+/** AdamW. Throws ConfigError on settings that PyTorch refuses. */
 export class AdamW extends Adam {
   override readonly method = 'adamw';
   protected override readonly decoupled = true;

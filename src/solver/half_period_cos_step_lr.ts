@@ -11,16 +11,16 @@ import {
 export interface HalfPeriodCosOptions extends WarmupOptions {
   /** Iteration at which the learning rates reach 0. */
   readonly maxIters: number;
-  /** Iterations done; default −1: the schedule starts. */
+  /** Iterations done; default −1, which starts the schedule. */
   readonly lastEpoch?: number;
 }
 
-/** Names are those of the official state dicts. */
+/** Settings under the names of the official state dicts. */
 export type HalfPeriodCosSettings = WarmupSettings & {
   max_iters: number;
 };
 
-/** Throws ConfigError on unknown warm-up methods. */
+/** Half a period of the cosine, down to 0. Throws ConfigError on unknown warm-up methods. */
 export class HalfPeriodCosStepLR extends LrSchedule<HalfPeriodCosSettings> {
   constructor(optimizer: LrHolder, { maxIters, lastEpoch, ...warmup }: HalfPeriodCosOptions) {
     super(optimizer, { max_iters: maxIters, ...warmupSettings(warmup) }, lastEpoch);
@@ -33,7 +33,7 @@ export class HalfPeriodCosStepLR extends LrSchedule<HalfPeriodCosSettings> {
     return warmupProblem(settings);
   }
 
-  /** The cosine starts at iteration 0, not at the end of the warm-up, where the learning rates fall abruptly. */
+  /** The cosine starts at iteration 0, so the learning rates drop abruptly at the end of the warm-up. */
   lrAt(iterations: number): number[] {
     const { max_iters, warmup_iters } = this.settings;
     const factor =

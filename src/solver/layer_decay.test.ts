@@ -23,7 +23,7 @@ describe('getNumLayerForVit', () => {
     ['pos_embed.weight', 13],
     ['blocks.last.weight', 13],
     ['my_blocks.3.weight', 13],
-  ])('%s is in layer %i of 14', (name, layer) => {
+  ])('puts %s into layer %i of 14', (name, layer) => {
     expect(getNumLayerForVit(name, 14)).toBe(layer);
     expect(getNumLayerForVit(`backbone.${name}`, 14)).toBe(layer);
   });

@@ -4,14 +4,14 @@ import { backboneKind } from '../model/backbones.js';
 import { getNumLayerForVit } from '../model/vit.js';
 import type { SolverConfig } from './solver_config.js';
 
-/** Factors of the learning rate by layer. */
+/** Assigns a factor of the learning rate to each layer. */
 export class LayerDecayValueAssigner {
   constructor(
     readonly values: readonly number[],
     private readonly layerOf: BackboneLayers['layerOf'] = getNumLayerForVit,
   ) {}
 
-  /** Factors decay^(n − 1 − i) for the layers i = 0 … n − 1 of the backbone. Throws if it has no layers. */
+  /** Uses the factors decay^(n − 1 − i) for layers i = 0 … n − 1 of the backbone. Throws if it has no layers. */
   static fromConfig(cfg: SolverConfig): LayerDecayValueAssigner {
     const layers = backboneKind(cfg)?.layers;
     if (!layers) throw new Error(`${cfg.MODEL.BACKBONE.CONV_BODY} has no layers`);
@@ -20,6 +20,7 @@ export class LayerDecayValueAssigner {
     return new LayerDecayValueAssigner(values, layers.layerOf);
   }
 
+  /** Returns the factor of a layer. Throws RangeError if there is no such layer. */
   getScale(layerId: number): number {
     const scale = this.values[layerId];
     if (scale === undefined) {
@@ -28,6 +29,7 @@ export class LayerDecayValueAssigner {
     return scale;
   }
 
+  /** Returns the layer of a parameter, whose name is relative to the backbone. */
   getLayerId(varName: string): number {
     return this.layerOf(varName, this.values.length);
   }

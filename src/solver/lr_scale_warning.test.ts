@@ -23,18 +23,18 @@ const decayed = (apply: boolean) =>
   solverConfig({ 'ViT.DEPTH': 1, 'ViT.LAYER_DECAY': 0.5, 'SOLVER.APPLY_LR_SCALE': apply });
 
 describe('lrScaleWarning', () => {
-  it('warns where an official run goes on with layer decay, whose factors are those of the file', () => {
+  it('warns if an official run continues with layer decay, whose factors are those of the file', () => {
     expect(lrScaleWarning(decayed(true), official)).toMatch(
       /official code.*LAYER_DECAY 0.5 this run multiplies .* by 0.500 to 1.00. Set SOLVER.APPLY_LR_SCALE False/,
     );
   });
 
-  it('warns where the switch was turned', () => {
+  it('warns if APPLY_LR_SCALE was changed', () => {
     expect(lrScaleWarning(decayed(true), ours(false))).toMatch(/trained with SOLVER.APPLY_LR_SCALE False/);
     expect(lrScaleWarning(decayed(false), ours(true))).toMatch(/no longer multiplies.*APPLY_LR_SCALE True/);
   });
 
-  it('is silent where the rates stay what they were', () => {
+  it('returns nothing if the learning rates stay the same', () => {
     expect(lrScaleWarning(decayed(false), official)).toBeNull();
     expect(lrScaleWarning(decayed(true), ours(true))).toBeNull();
     expect(lrScaleWarning(decayed(false), ours(false))).toBeNull();
@@ -55,21 +55,21 @@ describe('settingDifferences', () => {
     ]);
   });
 
-  it('names no groups where all changed, and nothing where none did', () => {
+  it('names no groups if all changed, and returns nothing if none did', () => {
     expect(settingDifferences(named(1, 1), named(2, 2)).map(describeDifference)).toEqual([
       'weight_decay is 2 from the checkpoint; the configuration asks for 1',
     ]);
     expect(settingDifferences(named(1, 1), named(1, 1))).toEqual([]);
   });
 
-  it('shortens lists of equal numbers, such as the base rates', () => {
+  it('shortens lists of equal numbers, such as the base learning rates', () => {
     const rates = (...base_lrs: number[]) => [{ name: 'schedule', settings: { base_lrs } }];
     expect(settingDifferences(rates(1, 1, 1), rates(1, 1, 2)).map(describeDifference)).toEqual([
       'base_lrs is [1, 1, 2] from the checkpoint; the configuration asks for 3 × 1',
     ]);
   });
 
-  it('tells unset from set', () => {
+  it('distinguishes unset from set', () => {
     const [difference] = settingDifferences(
       [{ name: 'a', settings: { lr_scale: undefined } }],
       [{ name: 'a', settings: { lr_scale: 1 } }],

@@ -1,5 +1,4 @@
-/** @file What to tell a user whose run continues from a checkpoint. */
-
+/** @file Warns if a continued run treats `lr_scale` differently than before. */
 import { asDict, asList, asNumber } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
 import { LayerDecayValueAssigner } from './layer_decay.js';
@@ -7,8 +6,8 @@ import { APPLY_LR_SCALE_KEY } from './optimizer_state.js';
 import { type SolverConfig, usesLayerDecay } from './solver_config.js';
 
 /**
- * A warning if the run that saved this optimizer state trained the backbone's layers at other learning rates than this run
- * will: the official code never applies `lr_scale`, and our own switch may have been turned. Null where nothing changes.
+ * Returns a warning if the layers of the backbone had other learning rates in the run that saved this optimizer state: the
+ * official code never applies `lr_scale`, and SOLVER.APPLY_LR_SCALE may have changed. Returns null if nothing changes.
  */
 export function lrScaleWarning(cfg: SolverConfig, optimizerState: PyValue): string | null {
   if (!usesLayerDecay(cfg)) return null;
@@ -33,7 +32,7 @@ export function lrScaleWarning(cfg: SolverConfig, optimizerState: PyValue): stri
   );
 }
 
-/** The factors that the groups of a file bring along, which replace those of the configuration; null without any. */
+/** Returns the factors in the groups of a file, which replace those of the configuration; null if there are none. */
 function scalesIn(groups: readonly ReadonlyMap<PyValue, PyValue>[]): number[] | null {
   const scales = groups.map((group) => group.get('lr_scale') ?? null).filter((scale) => scale !== null);
   return scales.length === 0

@@ -27,8 +27,8 @@ const settings = fc.record({
   position: fc.integer({ min: 0, max: 100 }),
 });
 
-describe('rates', () => {
-  it('multi step equals its formula', () => {
+describe('the learning rates', () => {
+  it('follow the formula of the multi-step schedule', () => {
     fc.assert(
       fc.property(
         settings,
@@ -54,7 +54,7 @@ describe('rates', () => {
     );
   });
 
-  it('half a cosine equals its formula, and jumps at the end of the warm-up', () => {
+  it('follow the formula of half a cosine, and jump at the end of the warm-up', () => {
     fc.assert(
       fc.property(settings, fc.integer({ min: 1, max: 100 }), (s, maxIters) => {
         const schedule = new HalfPeriodCosStepLR(holder(s.base), {
@@ -87,8 +87,8 @@ describe('rates', () => {
   });
 });
 
-describe('the position', () => {
-  it('starts at the first rate and moves with every step', () => {
+describe('the position of a schedule', () => {
+  it('starts at the first learning rate and moves with every step', () => {
     const optimizer = holder(1, 10);
     const schedule = new WarmupMultiStepLR(optimizer, steps);
     expect(lrsIn(optimizer)).toEqual([0.1, 1]);
@@ -102,13 +102,13 @@ describe('the position', () => {
     expect(schedule.lastEpoch).toBe(4);
   });
 
-  it('starts from an initial_lr that is there already', () => {
+  it('starts from an initial_lr that is already set', () => {
     const optimizer = holder(0.3);
     optimizer.paramGroups[0].initial_lr = 1;
     expect(new WarmupMultiStepLR(optimizer, steps).baseLrs).toEqual([1]);
   });
 
-  it('can be given, as PyTorch has it', () => {
+  it('can be given, as in PyTorch', () => {
     const optimizer = holder(0.3);
     expect(() => new WarmupMultiStepLR(optimizer, { ...steps, lastEpoch: 5 })).toThrow(
       /"group 0" has no initial_lr/,
@@ -120,7 +120,7 @@ describe('the position', () => {
   });
 });
 
-describe('state dict', () => {
+describe('the state dict of a schedule', () => {
   it('has the entries and types of the official classes', () => {
     const multiStep = new WarmupMultiStepLR(holder(1), { ...steps, gamma: 1 });
     multiStep.step();
@@ -146,7 +146,7 @@ describe('state dict', () => {
     ]);
   });
 
-  it('brings position and settings, and names the settings that it changed', () => {
+  it('restores position and settings, and names the settings that it changed', () => {
     const saved = new WarmupMultiStepLR(holder(1), { ...steps, gamma: 0.1 });
     for (let i = 0; i < 7; i++) saved.step();
     const optimizer = holder(2);
@@ -168,7 +168,7 @@ describe('state dict', () => {
     ]);
   });
 
-  it('adoptPosition takes the position only', () => {
+  it('restores only the position with adoptPosition', () => {
     const saved = new WarmupMultiStepLR(holder(1), { ...steps, gamma: 0.1 });
     for (let i = 0; i < 7; i++) saved.step();
     const optimizer = holder(2);
@@ -181,7 +181,7 @@ describe('state dict', () => {
     expect(plain(schedule.stateDict())).toMatchObject({ _step_count: 8, milestones: [7], gamma: 0.5 });
   });
 
-  it('goes on with the configured settings of another schedule than the saved one', () => {
+  it('continues with the configured settings if another kind of schedule was saved', () => {
     const saved = new HalfPeriodCosStepLR(holder(1), { maxIters: 12, ...warmup, warmupIters: 1 });
     saved.step();
     const schedule = new WarmupMultiStepLR(holder(1), steps);

@@ -1,4 +1,4 @@
-/** @file The base of all learning rate schedules: the position, PyTorch's state dict, and loading both from a file. */
+/** @file The base class of all learning rate schedules, with PyTorch's state dict. */
 import { CheckpointError, ConfigError } from '../errors.js';
 import { asCount, asDict, asNumber, asNumbers, asString } from '../formats/python/dict.js';
 import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
@@ -9,12 +9,13 @@ export interface LrHolder {
   readonly paramGroups: readonly { readonly name: string; lr: number; initial_lr?: number }[];
 }
 
+/** Settings of a schedule under the names of the official state dicts. */
 export type ScheduleSettings = Record<string, number | string | readonly number[]>;
 
-/** Settings that are floats in Python even where they are whole numbers. */
+/** Settings that Python holds as floats, even if they are whole numbers. */
 const FLOAT_SETTINGS = new Set(['gamma', 'warmup_factor']);
 
-/** Entries of a state dict that are read by name or made anew, and so are not carried along. */
+/** Entries of a state dict that this class reads or writes itself. All others are saved again unchanged. */
 const KNOWN_ENTRIES = new Set([
   'base_lrs',
   'last_epoch',
@@ -28,7 +29,7 @@ const KNOWN_ENTRIES = new Set([
 export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> {
   /** Learning rate of each group before the schedule changes it. */
   baseLrs: number[];
-  /** Iterations done. The learning rates belong to the next iteration. */
+  /** Iterations done. The optimizer's learning rates are those of the next iteration. */
   lastEpoch: number;
   settings: S;
   #stepCount = 0;
@@ -36,8 +37,9 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
   #extra = new Map<string, PyValue>();
 
   /**
-   * Sets the optimizer's learning rates to the first of the schedule, or with a `lastEpoch` other than −1 to those after
-   * that iteration, for which its groups need an `initial_lr`.
+   * Sets the optimizer's learning rates to the first ones of the schedule. With a `lastEpoch` other than −1 it continues after
+   * that iteration, and every group of the optimizer needs an `initial_lr`. Throws ConfigError on invalid settings, and
+   * CheckpointError if an `initial_lr` is missing.
    */
   constructor(
     readonly optimizer: LrHolder,
@@ -60,23 +62,23 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     this.step();
   }
 
-  /** Learning rates of the groups when `iterations` are done; changes nothing. */
+  /** Returns the learning rates of the groups after `iterations` iterations, and changes nothing. */
   abstract lrAt(iterations: number): number[];
 
-  /** Returns the problem with settings, or null; may not use fields of subclasses. */
+  /** Returns the problem with settings, or null. Runs before the fields of subclasses exist. */
   protected abstract problemWith(settings: S): string | null;
 
-  /** Learning rates of the groups at the present position. */
+  /** Returns the learning rates of the groups at the current position. */
   getLr(): number[] {
     return this.lrAt(this.lastEpoch);
   }
 
-  /** The learning rates that the optimizer got last. */
+  /** Returns the learning rates that the schedule last set. */
   getLastLr(): readonly number[] {
     return this.#lastLr;
   }
 
-  /** Moves on by one iteration; call it after the optimizer's step. */
+  /** Advances by one iteration. Call it after the optimizer's step. */
   step(): void {
     this.#stepCount++;
     this.lastEpoch++;
@@ -89,7 +91,7 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     this.#lastLr = lrs;
   }
 
-  /** PyTorch's state dict, with the entries of the official classes. */
+  /** Returns PyTorch's state dict, with the entries of the official classes. */
   stateDict(): PyDict {
     const entries = new Map<PyValue, PyValue>();
     for (const [name, value] of Object.entries(this.settings)) {
@@ -107,9 +109,9 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
   }
 
   /**
-   * Continues from a state dict of this class or the official one: its position, and as in PyTorch also its settings.
-   * Returns the settings that changed. The optimizer's learning rates come with its own state.
-   * Throws CheckpointError, with nothing changed, if the file does not fit.
+   * Continues from a state dict of this class or the official one: takes over its position and, as PyTorch does, its
+   * settings. Returns the settings that changed. The learning rates themselves come with the optimizer's state. Throws
+   * CheckpointError and changes nothing if the file does not fit.
    */
   loadStateDict(state: PyValue): SettingDifference[] {
     const dict = asDict(state, 'schedule');
@@ -117,7 +119,7 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     for (const [name, configured] of Object.entries(this.settings)) {
       const value = dict.get(name);
       const what = `schedule, ${name}`;
-      // A file of another schedule lacks some settings and PyTorch then goes on with the configured ones.
+      // A file of another schedule lacks some settings. As in PyTorch, the configured ones stay.
       if (value === undefined) continue;
       if (typeof configured === 'number') settings[name] = asNumber(value, what);
       else settings[name] = typeof configured === 'string' ? asString(value, what) : asNumbers(value, what);
@@ -142,7 +144,7 @@ export abstract class LrSchedule<S extends ScheduleSettings = ScheduleSettings> 
     return settingDifferences([before], [this.#namedSettings()]);
   }
 
-  /** `--adjust-lr`: takes a state dict's position and keeps the configured settings and base learning rates. */
+  /** Takes over only the position of a state dict, for --adjust-lr: settings and base learning rates stay as configured. */
   adoptPosition(state: PyValue): void {
     const { lastEpoch, stepCount } = readPosition(asDict(state, 'schedule'));
     this.lastEpoch = lastEpoch;

@@ -10,7 +10,7 @@ import type { WarmupOptions } from './warmup.js';
 import { WarmupMultiStepLR } from './warmup_multi_step_lr.js';
 
 interface ScheduleEntry {
-  /** A setting that the saved state of this schedule has, and of no other. */
+  /** A setting that only the saved state of this schedule has. */
   readonly mark: string;
   make(optimizer: LrHolder, solver: SolverConfig['SOLVER'], warmup: WarmupOptions): LrSchedule;
 }
@@ -31,13 +31,13 @@ const REGISTRY: Readonly<Record<SchedulerName, ScheduleEntry>> = {
   },
 };
 
-/** SOLVER.SCHEDULER of the run that saved a schedule's state; null if nothing in it says so. */
+/** Returns the SOLVER.SCHEDULER of the run that saved a schedule's state; null if it cannot be inferred. */
 export function scheduleKindOf(state: PyValue): SchedulerName | null {
   const dict = asDict(state, 'schedule');
   return SCHEDULERS.find((name) => dict.has(REGISTRY[name].mark)) ?? null;
 }
 
-/** Sets the optimizer's learning rates to those of the first iteration. Throws ConfigError on an unknown SOLVER.SCHEDULER. */
+/** Makes the configured schedule and sets the optimizer's first learning rates. Throws ConfigError on invalid settings. */
 export function makeLrScheduler({ SOLVER }: SolverConfig, optimizer: LrHolder): LrSchedule {
   const { ITER_PER_EPOCH, WARMUP_ON, WARMUP_EPOCH, WARMUP_FACTOR, WARMUP_METHOD, SCHEDULER } = SOLVER;
   if (!(SCHEDULER in REGISTRY))

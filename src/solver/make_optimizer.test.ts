@@ -50,10 +50,10 @@ describe('makeOptimizer with a ViT', () => {
     expect(layerScalesOf(cfg)).toBeNull();
   });
 
-  it('logs what the groups are made of, as the official code prints it', () => {
+  it('logs the groups as the official code prints them', () => {
     const lines: string[] = [];
     const cfg = solverConfig({ 'ViT.DEPTH': 1, 'ViT.LAYER_DECAY': 0.5 });
-    makeOptimizer(cfg, tinyModel(), (line) => lines.push(line));
+    makeOptimizer(cfg, tinyModel(), { info: (line) => lines.push(line) });
     expect(lines.slice(0, 2)).toEqual([
       'Assigned values = [0.25, 0.5, 1.0]',
       "Skip weight decay list: {'pos_embed'}",
@@ -71,9 +71,9 @@ describe('makeOptimizer with a ViT', () => {
     expect(lines.length).toBe(3);
   });
 
-  it('says nothing of assigned values without layer decay', () => {
+  it('logs no assigned values without layer decay', () => {
     const lines: string[] = [];
-    makeOptimizer(solverConfig({ 'ViT.LAYER_DECAY': 1 }), tinyModel(), (line) => lines.push(line));
+    makeOptimizer(solverConfig({ 'ViT.LAYER_DECAY': 1 }), tinyModel(), { info: (line) => lines.push(line) });
     expect(lines.map((line) => line.split(/[=:]/)[0].trim())).toEqual([
       'Skip weight decay list',
       'Param groups',
@@ -114,7 +114,7 @@ describe('makeOptimizer without a ViT', () => {
       'SOLVER.WEIGHT_DECAY': 0.2,
       'SOLVER.WEIGHT_DECAY_BN': 0.01,
     });
-    expect(layout(makeOptimizer(cfg, model, (line) => lines.push(line)))).toEqual([
+    expect(layout(makeOptimizer(cfg, model, { info: (line) => lines.push(line) }))).toEqual([
       ['backbone_bn', 0.01, undefined, ['backbone.bn1.weight', 'backbone.bn1.bias']],
       ['rest', 0.2, undefined, ['backbone.conv1.weight', 'stm_head.bn.weight', 'stm_head.fc.bias']],
     ]);
@@ -123,14 +123,14 @@ describe('makeOptimizer without a ViT', () => {
   });
 });
 
-describe('the method', () => {
+describe('SOLVER.OPTIMIZING_METHOD', () => {
   it.each([
     ['sgd', SGD],
     ['SGD', SGD],
     ['Adam', Adam],
     ['AdamW', AdamW],
     ['adamW', AdamW],
-  ])('%s', (method, kind) => {
+  ])('selects the optimizer and its settings: %s', (method, kind) => {
     const cfg = solverConfig({
       'SOLVER.OPTIMIZING_METHOD': method,
       'SOLVER.MOMENTUM': 0.7,
@@ -155,7 +155,7 @@ describe('the method', () => {
     [{ 'SOLVER.OPTIMIZING_METHOD': 'sgd', 'SOLVER.MOMENTUM': -1 }, /momentum -1/],
     [{ 'SOLVER.OPTIMIZING_METHOD': 'sgd', 'SOLVER.NESTEROV': true, 'SOLVER.MOMENTUM': 0 }, /NESTEROV/],
     [{ 'SOLVER.OPTIMIZING_METHOD': 'sgd', 'SOLVER.NESTEROV': true, 'SOLVER.DAMPENING': 0.1 }, /DAMPENING 0/],
-  ])('refuses %j', (changes, message) => {
+  ])('refuses invalid settings: %j', (changes, message) => {
     const make = () => makeOptimizer(solverConfig(changes), tinyModel());
     expect(make).toThrow(ConfigError);
     expect(make).toThrow(message);
@@ -191,7 +191,7 @@ describe('layer decay', () => {
     expect(trained({ 'ViT.LAYER_DECAY': 1 })).toEqual([first, last]);
   });
 
-  it('scales the decoupled weight decay too', () => {
+  it('scales the decoupled weight decay, too', () => {
     const weight = parameterOf([1], [1, 1]);
     const cfg = solverConfig({
       'ViT.DEPTH': 1,

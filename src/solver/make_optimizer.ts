@@ -2,6 +2,7 @@
 import { OPTIMIZERS, type OptimizerName } from '../config/schema/choices.js';
 import { ConfigError } from '../errors.js';
 import { pythonFloat, pythonFloatList, pythonStringSet } from '../formats/python/text.js';
+import { type Log, SILENT } from '../util/log.js';
 import { Adam, type AdamOptions } from './adam.js';
 import { AdamW } from './adamw.js';
 import { LayerDecayValueAssigner } from './layer_decay.js';
@@ -36,23 +37,21 @@ function adamOptions(solver: SolverConfig['SOLVER']): AdamOptions {
   return { ...commonOptions(solver), betas: [solver.BETAS[0], solver.BETAS[1]] };
 }
 
-/** A model as the solver sees it: all its parameters, and those of its backbone. */
+/** The parameters of a detector, and those of its backbone. */
 export interface DetectorParameters extends ParameterSource {
   readonly backbone: ParameterSource;
 }
 
-export type LogLine = (line: string) => void;
-
 const BACKBONE_PREFIX = 'backbone.';
 
 /**
- * The optimizer of SOLVER.OPTIMIZING_METHOD over all parameters that need a gradient. The parameters need no values
- * yet. What the groups are made of goes to `log`.
+ * Makes the optimizer of SOLVER.OPTIMIZING_METHOD for all parameters that need a gradient; they need no values yet. Logs the
+ * groups. Throws ConfigError on invalid settings.
  */
 export function makeOptimizer(
   cfg: SolverConfig,
   model: DetectorParameters,
-  log: LogLine = () => {},
+  log: Pick<Log, 'info'> = SILENT,
 ): Optimizer {
   const groups = hasLayers(cfg) ? vitGroups(cfg, model, log) : batchNormGroups(cfg, model);
   const method = cfg.SOLVER.OPTIMIZING_METHOD.toLowerCase();
@@ -65,17 +64,17 @@ export function makeOptimizer(
   return make(groups, cfg.SOLVER);
 }
 
-/** Factors of the learning rate by layer of the backbone, or null without layer decay. */
+/** Returns the factor of the learning rate for each layer of the backbone; null without layer decay. */
 export function layerScalesOf(cfg: SolverConfig): readonly number[] | null {
   return usesLayerDecay(cfg) ? LayerDecayValueAssigner.fromConfig(cfg).values : null;
 }
 
-/** The backbone's groups, then `rest`: every parameter without `backbone` in its name, biases and norms included. */
-function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: LogLine): ParameterGroup[] {
+/** Makes the groups of the backbone, then `rest` with every parameter without `backbone` in its name. */
+function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: Pick<Log, 'info'>): ParameterGroup[] {
   const assigner = usesLayerDecay(cfg) ? LayerDecayValueAssigner.fromConfig(cfg) : null;
-  if (assigner) log(`Assigned values = ${pythonFloatList(assigner.values)}`);
+  if (assigner) log.info(`Assigned values = ${pythonFloatList(assigner.values)}`);
   const skipList = new Set(cfg.ViT.NO_WEIGHT_DECAY);
-  log(`Skip weight decay list: ${pythonStringSet(skipList)}`);
+  log.info(`Skip weight decay list: ${pythonStringSet(skipList)}`);
   const backboneGroups = getParameterGroups(model.backbone, {
     weightDecay: cfg.ViT.WEIGHT_DECAY,
     skipList,
@@ -85,12 +84,12 @@ function vitGroups(cfg: SolverConfig, model: DetectorParameters, log: LogLine): 
     }),
     prefix: BACKBONE_PREFIX,
   });
-  log(`Param groups = ${describeGroups(backboneGroups)}`);
+  log.info(`Param groups = ${describeGroups(backboneGroups)}`);
   const rest = trainable(model).filter(({ name }) => !name.includes('backbone'));
   return [...backboneGroups, { name: 'rest', params: rest }];
 }
 
-/** Groups for a convolutional backbone: its batch norms, then everything else. */
+/** Makes the groups for a convolutional backbone: its batch norms, then everything else. */
 function batchNormGroups(cfg: SolverConfig, model: ParameterSource): ParameterGroup[] {
   const isNorm = ({ name }: NamedParameter) => name.includes('backbone') && name.includes('bn');
   const all = trainable(model);
@@ -106,7 +105,7 @@ function trainable(model: ParameterSource): NamedParameter[] {
   );
 }
 
-/** The groups in the layout of the official code's print-out, names relative to the backbone. */
+/** Formats the groups as the official code prints them, with names relative to the backbone. */
 function describeGroups(groups: readonly DecayGroup[]): string {
   const entries = groups.map(({ name, weight_decay, params, lr_scale }) => {
     const names = params.map((param) => `      ${JSON.stringify(param.name.slice(BACKBONE_PREFIX.length))}`);

@@ -75,8 +75,8 @@ function train(optimizer: Optimizer, parameter: Parameter, grads: number[]): num
   return value;
 }
 
-describe('update rules against double precision', () => {
-  it.each([true, false])('Adam, decoupled: %s', (decoupled) => {
+describe('an optimizer in double precision', () => {
+  it.each([true, false])('gives the same weights as Adam with decoupled weight decay: %s', (decoupled) => {
     fc.assert(
       fc.property(runs, fc.constantFrom(0, 0.5, 0.9), ({ start, grads, lr, decay }, beta1) => {
         const betas = [beta1, 0.999] as const;
@@ -90,7 +90,7 @@ describe('update rules against double precision', () => {
     );
   });
 
-  it('SGD', () => {
+  it('gives the same weights as SGD', () => {
     fc.assert(
       fc.property(
         runs,
@@ -108,8 +108,8 @@ describe('update rules against double precision', () => {
   });
 });
 
-describe('the constructor', () => {
-  it('takes a plain list of parameters, with the defaults of PyTorch', () => {
+describe('the constructor of an optimizer', () => {
+  it('accepts a plain list of parameters, with the defaults of PyTorch', () => {
     const parameters = [parameterOf([1]), parameterOf([2])];
     const optimizer = new AdamW(parameters);
     expect(optimizer.defaults).toEqual({ lr: 1e-3, weight_decay: 0.01, betas: [0.9, 0.999], eps: 1e-8 });
@@ -120,7 +120,7 @@ describe('the constructor', () => {
     expect(new SGD(parameters).defaults).toEqual(plain);
   });
 
-  it('takes groups with settings of their own', () => {
+  it('accepts groups with settings of their own', () => {
     const [a, b] = [parameterOf([1]), parameterOf([2])];
     const optimizer = new SGD(
       [
@@ -140,7 +140,7 @@ describe('the constructor', () => {
   });
 });
 
-describe('a step', () => {
+describe('a step of an optimizer', () => {
   it('moves by the learning rate at first, however small the gradient (AdamW)', () => {
     const parameter = parameterOf([0, 0, 0]);
     const optimizer = new AdamW([group(parameter)], { ...ADAM, weightDecay: 0 });
@@ -152,7 +152,7 @@ describe('a step', () => {
     expect(still).toBe(0);
   });
 
-  it('takes the current learning rate and weight decay from the group', () => {
+  it('uses the current learning rate and weight decay of the group', () => {
     const parameter = parameterOf([1]);
     const optimizer = new SGD([group(parameter)], { ...MOMENTUM, momentum: 0, weightDecay: 0 });
     const [settings] = optimizer.paramGroups;
@@ -166,7 +166,7 @@ describe('a step', () => {
     expect(values(parameter)[0]).toBeCloseTo(-0.5, 6);
   });
 
-  it('multiplies lr_scale in, unless told not to, and leaves the group as it is', () => {
+  it('multiplies by lr_scale unless that is switched off, and leaves the group unchanged', () => {
     for (const [apply, expected] of [
       [true, -0.05],
       [false, -0.1],
@@ -182,7 +182,7 @@ describe('a step', () => {
     }
   });
 
-  it.each(['adamw', 'sgd'])('does not touch a parameter without gradient, nor its state (%s)', (method) => {
+  it.each(['adamw', 'sgd'])('changes neither a parameter without gradient nor its state (%s)', (method) => {
     const [a, b] = [parameterOf([1]), parameterOf([1])];
     const groups = [group(a, b)];
     const optimizer = method === 'adamw' ? new AdamW(groups, ADAM) : new SGD(groups, MOMENTUM);
@@ -199,7 +199,7 @@ describe('a step', () => {
     expect(values(b)[0]).not.toBe(1);
   });
 
-  it('uses no gradient of another shape', () => {
+  it('refuses a gradient of another shape', () => {
     const parameter = parameterOf([1, 1]);
     const optimizer = new AdamW([group(parameter)], ADAM);
     parameter.grad = tf.tensor([1, 1, 1, 1], [2, 2]);
@@ -239,7 +239,7 @@ describe('a step', () => {
     }
   });
 
-  it('leaves the gradients alone', () => {
+  it('leaves the gradients unchanged', () => {
     const parameter = parameterOf([1]);
     const optimizer = new SGD([group(parameter)], { ...MOMENTUM, weightDecay: 0 });
     setGrad(parameter, [3]);

@@ -1,4 +1,4 @@
-/** @file What all optimizers share: parameter groups, the walk over gradients, PyTorch's state dict. */
+/** @file The base class of all optimizers: parameter groups, the step over all parameters, PyTorch's state dict. */
 import * as tf from '@tensorflow/tfjs';
 import { graphBreak } from '../engine/lazy_hints.js';
 import { CheckpointError, ConfigError } from '../errors.js';
@@ -10,7 +10,7 @@ import type { GroupSettings, OptimizerView, ParameterState, ParamGroup } from '.
 import { type OptimizerParams, toGroups } from './param_groups.js';
 import { type NamedSettings, type SettingDifference, settingDifferences } from './setting_differences.js';
 
-/** One parameter's update, all on the engine. */
+/** The input of one parameter's update. All tensors are on the engine. */
 export interface UpdateInput<S extends GroupSettings> {
   readonly weight: tf.Tensor;
   readonly grad: tf.Tensor;
@@ -18,10 +18,10 @@ export interface UpdateInput<S extends GroupSettings> {
   readonly buffers: Readonly<Record<string, tf.Tensor>>;
   /** Number of this update, from 1. */
   readonly step: number;
-  /** Learning rate with everything multiplied in. */
+  /** Learning rate, already multiplied by `lr_scale`. */
   readonly lr: number;
   readonly group: ParamGroup<S>;
-  /** Host numbers as a tensor; equal ones are one tensor for all parameters of the step. */
+  /** Makes a tensor of host numbers. All parameters of a step share the tensors of equal numbers. */
   vector(values: readonly number[]): tf.Tensor1D;
 }
 
@@ -30,22 +30,23 @@ export interface UpdateResult {
   readonly buffers: Record<string, tf.Tensor>;
 }
 
-/** Parameters updated together, in elements (64 MiB of each tensor). */
+/** Maximum number of elements updated in one graph: 64 MiB for each kind of tensor. */
 const MAX_ELEMENTS_AT_ONCE = 2 ** 24;
 
 /** Settings of a new optimizer. */
 export interface OptimizerSettings<S extends GroupSettings> {
-  /** Settings of the groups that have none of their own. */
+  /** Settings of groups that do not set their own. */
   readonly defaults: S;
-  /** Whether `lr_scale` is multiplied in at the step; default true. */
+  /** Whether a step multiplies the learning rates by `lr_scale`; default true. */
   readonly applyLrScale?: boolean;
 }
 
 export interface OptimizerStepOptions {
-  /** Factor of all gradients; none by default. */
+  /** Factor of all gradients, such as that of gradient clipping; none by default. */
   readonly gradScale?: number;
 }
 
+/** Updates parameters by their gradients, and saves and loads its state in PyTorch's form. */
 export abstract class Optimizer<S extends GroupSettings = GroupSettings> implements OptimizerView<S> {
   readonly paramGroups: ParamGroup<S>[];
   readonly defaults: S;
@@ -62,8 +63,8 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
   }
 
   /**
-   * Takes parameters, or groups of them. Allocates nothing on the engine: state comes into being with a parameter's
-   * first gradient. Throws ConfigError on settings that PyTorch refuses.
+   * Takes parameters or groups of them. Allocates nothing on the engine yet: a parameter gets its state at the first step in
+   * which it has a gradient. Throws ConfigError on settings that PyTorch refuses.
    */
   constructor(params: OptimizerParams, { defaults, applyLrScale = true }: OptimizerSettings<S>) {
     this.defaults = defaults;
@@ -86,30 +87,30 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
       throw new ConfigError('the optimizer got no parameters: is every one of them frozen?');
   }
 
-  /** Returns the problem with a group's settings, or null; may not use fields of subclasses. */
+  /** Returns the problem with a group's settings, or null. Runs before the fields of subclasses exist. */
   protected problemWith({ lr, weight_decay }: S): string | null {
     if (!(lr >= 0)) return `learning rate ${lr}: expected a number from 0 (SOLVER.BASE_LR)`;
     if (!(weight_decay >= 0)) return `weight decay ${weight_decay}: expected a number from 0`;
     return null;
   }
 
-  /** State before the first update, where there is any; each buffer a tensor of its own. */
+  /** Makes the buffers that exist before the first update; each is a new tensor. */
   protected initialBuffers(_weight: tf.Tensor): Record<string, tf.Tensor> {
     return {};
   }
 
-  /** The update rule, inside a tf.tidy; every buffer of the result is a tensor of its own. */
+  /** Computes an update, inside a tf.tidy. Every buffer of the result is a new tensor. */
   protected abstract update(input: UpdateInput<S>): UpdateResult;
 
-  /** The learning rate that a group trains with: the schedule's, times `lr_scale` unless that is switched off. */
+  /** Returns the learning rate that a step uses for a group: the schedule's, times `lr_scale` if that is applied. */
   effectiveLr(group: ParamGroup<S>): number {
     return this.applyLrScale ? group.lr * (group.lr_scale ?? 1) : group.lr;
   }
 
-  /** Updates every parameter that has a gradient; the others and their state stay as they are. */
+  /** Updates every parameter that has a gradient. Parameters without one keep their value and state. */
   step({ gradScale }: OptimizerStepOptions = {}): void {
-    // Shared by all parameters of this step. Tensors rather than attributes of ops: an engine that keeps compiled
-    // graphs can then run the same one with the next step's numbers.
+    // The numbers are tensors and not attributes of operations, so that a lazy engine can run its compiled graph again with
+    // the numbers of the next step.
     const vectors = new Map<string, tf.Tensor1D>();
     const vector = (values: readonly number[]) => {
       const key = values.join();
@@ -124,7 +125,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
         const lr = this.effectiveLr(group);
         for (const { parameter } of group.params) {
           if (!parameter.grad) continue;
-          // Old and new state of one piece are in memory together.
+          // The old and the new state of a graph's parameters are in memory together.
           if (elements === 0 || elements + parameter.size > MAX_ELEMENTS_AT_ONCE) {
             graphBreak('optimizer');
             elements = 0;
@@ -138,7 +139,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     }
   }
 
-  /** Apart from the updates, so that an engine that keeps compiled graphs finds the first step's like any other. */
+  /** Makes missing states in a graph of their own, so that the graphs of the first step equal those of later steps. */
   #initializeStates(): void {
     graphBreak('optimizer');
     for (const { params } of this.paramGroups) {
@@ -161,7 +162,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     const buffers = tf.tidy(() => {
       const result = this.update({
         weight: parameter.value,
-        // Here rather than all at once before: a second set of gradients would be in memory.
+        // Scaling all gradients beforehand would take the memory of a second set of gradients.
         grad: gradScale === undefined ? grad : grad.mul(vector([gradScale]).reshape([])),
         buffers: before?.buffers ?? {},
         step,
@@ -177,7 +178,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     this.#states.set(parameter, { steps: step, buffers });
   }
 
-  /** Forgets the gradients. */
+  /** Disposes all gradients. */
   zeroGrad(): void {
     for (const { params } of this.paramGroups) {
       for (const { parameter } of params) {
@@ -192,17 +193,17 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
   }
 
   /**
-   * PyTorch's state dict; learning rates are without `lr_scale`. Tensors are read from the engine when their bytes are asked
-   * for, which has to be before the next step.
+   * Returns PyTorch's state dict; its learning rates do not include `lr_scale`. Tensors are read from the engine when their
+   * bytes are requested, which must happen before the next step.
    */
   stateDict(): PyDict {
     return packOptimizer(this);
   }
 
   /**
-   * Continues from a state dict of this class or PyTorch's. As in PyTorch the file's learning rates, betas, eps and weight
-   * decays replace those of the configuration; the settings for which that changed something are returned.
-   * Throws CheckpointError, with nothing changed, where the file does not fit.
+   * Continues from a state dict of this class or PyTorch's. As in PyTorch, the learning rates, betas, eps and weight decays of
+   * the file replace those of the configuration. Returns the settings that changed. Throws CheckpointError and changes
+   * nothing if the file does not fit.
    */
   loadStateDict(state: PyValue): SettingDifference[] {
     const { groups, states } = unpackOptimizer(this, state);
@@ -217,7 +218,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
         buffers[name] = tf.keep(tf.tensor(toFloat32(tensor), [...parameter.shape], 'float32'));
       }
       this.#states.set(parameter, { steps, buffers });
-      // One by one, so that there are never two whole states on the engine.
+      // Disposing one at a time avoids two complete states on the engine.
       disposeState(previous.get(parameter));
       previous.delete(parameter);
     }
@@ -233,7 +234,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     return { ...next, name, params };
   }
 
-  /** Settings without the current learning rate, which belongs to the schedule's position. */
+  /** Returns the settings without the current learning rate, which depends on the position in the schedule. */
   #groupSettings(): NamedSettings[] {
     const names = Object.keys(this.defaults).filter((name) => name !== 'lr') as (keyof S)[];
     return this.paramGroups.map((group) => ({
@@ -246,7 +247,7 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     }));
   }
 
-  /** Frees the state (not the parameters). */
+  /** Disposes the state, but not the parameters. */
   dispose(): void {
     for (const state of this.#states.values()) disposeState(state);
     this.#states.clear();

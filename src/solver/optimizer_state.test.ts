@@ -63,7 +63,7 @@ function torchState(changes: { group?: Record<string, PyValue>; entry?: Record<s
   ]);
 }
 
-describe('state dict', () => {
+describe('the state dict of an optimizer', () => {
   it("has PyTorch's entries and types (AdamW)", () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
@@ -100,7 +100,7 @@ describe('state dict', () => {
     expect(entries.get(1)!.exp_avg.bytes().byteLength).toBe(4);
   });
 
-  it('keeps momentum only where there is one (SGD)', () => {
+  it('holds momentum only if there is any (SGD)', () => {
     for (const momentum of [0, 0.5]) {
       const parameters = makeParameters();
       const optimizer = new SGD(groupsOf(parameters), { ...sgdSettings, momentum });
@@ -111,7 +111,7 @@ describe('state dict', () => {
     }
   });
 
-  it('is read from the engine when asked for, and not after the next step', () => {
+  it('is read from the engine on request, and not after the next step', () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
     stepOnce(optimizer, parameters);
@@ -147,7 +147,7 @@ describe('state dict', () => {
 });
 
 describe("loading PyTorch's state", () => {
-  it("takes the file's settings and state, and names the settings", () => {
+  it('restores the settings and the state of the file, and names the settings', () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
     const differences = optimizer.loadStateDict(torchState());
@@ -171,7 +171,7 @@ describe("loading PyTorch's state", () => {
     ]);
   });
 
-  it('replaces state that was there, without leaving tensors behind', () => {
+  it('replaces existing state, without leaving tensors behind', () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
     const before = tf.memory().numTensors;
@@ -203,7 +203,7 @@ describe("loading PyTorch's state", () => {
     expect(optimizer.stateOf(parameters[0])!.steps).toBe(3);
   });
 
-  it('pairs parameters by their place in the groups', () => {
+  it('pairs parameters by their position in the groups', () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
     const state = torchState();
@@ -218,7 +218,7 @@ describe("loading PyTorch's state", () => {
     expect(optimizer.stateOf(parameters[1])).toBeUndefined();
   });
 
-  it('saves entries that it does not know again', () => {
+  it('saves unknown entries again', () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
     optimizer.loadStateDict(torchState({ group: { foreach: true, from_elsewhere: 'kept' } }));
@@ -226,7 +226,7 @@ describe("loading PyTorch's state", () => {
     expect(groups[1]).toMatchObject({ foreach: true, from_elsewhere: 'kept', name: 'rest' });
   });
 
-  it('keeps the configured lr_scale where the file has none', () => {
+  it('keeps the configured lr_scale if the file has none', () => {
     const optimizer = new AdamW(groupsOf(makeParameters()), adamSettings);
     const state = torchState();
     (state.get('param_groups') as Map<PyValue, PyValue>[])[0].delete('lr_scale');
@@ -234,7 +234,7 @@ describe("loading PyTorch's state", () => {
     expect(optimizer.paramGroups[0].lr_scale).toBe(0.5);
   });
 
-  it('takes an empty momentum buffer of PyTorch 1.13 as none', () => {
+  it('treats an empty momentum buffer of PyTorch 1.13 as missing', () => {
     const parameters = makeParameters();
     const optimizer = new SGD(groupsOf(parameters), sgdSettings);
     stepOnce(optimizer, parameters);
@@ -246,7 +246,7 @@ describe("loading PyTorch's state", () => {
   });
 });
 
-describe('state that does not fit', () => {
+describe('a state that does not fit', () => {
   const cases: [string, () => PyValue, RegExp][] = [
     ['no dictionary', () => [], /optimizer state: expected a dictionary, found a list/],
     ['no groups', () => new Map([['state', new Map()]]), /param_groups: expected a list, found nothing/],
@@ -293,7 +293,7 @@ describe('state that does not fit', () => {
     ['amsgrad', () => torchState({ group: { amsgrad: true } }), /amsgrad, which is not supported/],
     ['maximize', () => torchState({ group: { maximize: true } }), /maximize, which is not supported/],
   ];
-  it.each(cases)('%s', (_, state, message) => {
+  it.each(cases)('is refused for %s, and changes nothing', (_, state, message) => {
     const parameters = makeParameters();
     const optimizer = new AdamW(groupsOf(parameters), adamSettings);
     stepOnce(optimizer, parameters);
@@ -304,7 +304,7 @@ describe('state that does not fit', () => {
     expect(plain(optimizer.stateDict())).toEqual(before);
   });
 
-  it('another kind of optimizer', () => {
+  it('is refused if it belongs to another kind of optimizer', () => {
     const sgd = new SGD(groupsOf(makeParameters()), sgdSettings);
     expect(() => sgd.loadStateDict(torchState())).toThrow(
       /has no "momentum", which SOLVER.OPTIMIZING_METHOD sgd needs/,

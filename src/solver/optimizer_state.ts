@@ -1,4 +1,4 @@
-/** @file An optimizer's state in PyTorch's format, both ways. */
+/** @file Converts an optimizer's state to PyTorch's format and back. */
 import { hostTensor } from '../engine/to_host.js';
 import { CheckpointError } from '../errors.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
@@ -17,10 +17,10 @@ import type { Parameter } from '../nn/module.js';
 import type { GroupSettings, OptimizerView } from './optimizer_view.js';
 import type { NamedParameter } from './param_groups.js';
 
-/** Our own entry of a saved group: whether `lr_scale` acted on the learning rates. The official code does not write it. */
+/** Key of a saved group that says whether `lr_scale` was applied. The official code does not write it. */
 export const APPLY_LR_SCALE_KEY = 'apply_lr_scale';
 
-/** Entries of a saved group that are read by name or made anew, and so are not carried along. */
+/** Entries of a saved group that this module reads or writes itself. All others are saved again unchanged. */
 const KNOWN_ENTRIES = new Set([
   'name',
   'params',
@@ -28,10 +28,11 @@ const KNOWN_ENTRIES = new Set([
   'lr_scale',
   'initial_lr',
   APPLY_LR_SCALE_KEY,
-  // The class decides: PyTorch's AdamW sets it whatever the file says.
+  // It depends on the class: PyTorch's AdamW always sets it and ignores the file.
   'decoupled_weight_decay',
 ]);
 
+/** The settings of a parameter group in a file. */
 export interface UnpackedGroup {
   settings: Record<string, number | boolean | number[]>;
   initial_lr: number | undefined;
@@ -39,12 +40,13 @@ export interface UnpackedGroup {
   extra: Map<string, PyValue>;
 }
 
+/** The state of a parameter in a file. */
 export interface UnpackedState {
   steps: number;
   tensors: Record<string, HostTensor>;
 }
 
-/** The state dict; indices count the parameters over all groups. */
+/** Makes the state dict. Its indices count the parameters over all groups. */
 export function packOptimizer<S extends GroupSettings>(optimizer: OptimizerView<S>): PyDict {
   const state = new Map<PyValue, PyValue>();
   const groups: PyValue[] = [];
@@ -84,7 +86,7 @@ function packState<S extends GroupSettings>(
   const state = optimizer.stateOf(parameter);
   if (!state || Object.keys(state.buffers).length === 0) return null;
   const entries: Record<string, PyValue> = {};
-  // PyTorch counts in a float32 tensor without dimensions.
+  // PyTorch saves the count as a float32 tensor without dimensions.
   if (optimizer.countsSteps) entries.step = float32Tensor([], Float32Array.of(state.steps));
   for (const [name, tensor] of Object.entries(state.buffers)) {
     entries[name] = hostTensor(tensor, parameter.shape);
@@ -92,7 +94,7 @@ function packState<S extends GroupSettings>(
   return entries;
 }
 
-/** Reads and checks a state dict for this optimizer; tensors stay where they are until asked for. */
+/** Reads and checks a state dict for this optimizer, without the data of its tensors. Throws CheckpointError. */
 export function unpackOptimizer<S extends GroupSettings>(
   optimizer: OptimizerView<S>,
   value: PyValue,
@@ -113,13 +115,16 @@ export function unpackOptimizer<S extends GroupSettings>(
   return { groups, states };
 }
 
-/** A parameter of this run, and the group of the file that has it. */
+/** A parameter of this run, and its group in the file. */
 interface PairedParameter {
   readonly named: NamedParameter;
   readonly fileGroup: ReadonlyMap<PyValue, PyValue>;
 }
 
-/** The groups of a file, and by the file's numbers the parameters of this run. Throws CheckpointError if they do not fit. */
+/**
+ * Pairs the parameters of a file with those of this run. `byIndex` maps the indices in the file. Throws CheckpointError if
+ * they do not fit.
+ */
 export function pairParameters(
   { paramGroups }: Pick<OptimizerView, 'paramGroups'>,
   dict: ReadonlyMap<PyValue, PyValue>,
@@ -133,7 +138,7 @@ export function pairParameters(
         `(${paramGroups.map(({ name }) => name).join(', ')})`,
     );
   }
-  // The file's numbering need not be 0, 1, 2, …: PyTorch pairs parameters by their place.
+  // The indices in a file need not be 0, 1, 2, …: PyTorch pairs parameters by their order.
   const byIndex = new Map<number, PairedParameter>();
   for (const [i, fileGroup] of fileGroups.entries()) {
     const { name, params } = paramGroups[i];
@@ -144,7 +149,7 @@ export function pairParameters(
       );
     }
     checkNames(fileGroup.get('param_names'), params, name);
-    for (const [place, index] of indices.entries()) byIndex.set(index, { named: params[place], fileGroup });
+    for (const [n, index] of indices.entries()) byIndex.set(index, { named: params[n], fileGroup });
   }
   return { fileGroups, byIndex };
 }
@@ -205,6 +210,6 @@ function unpackState<S extends GroupSettings>(
     else if (countsSteps && entries.size > 0) throw misfit(`the ${what} lacks ${name}`);
   }
   if (Object.keys(tensors).length === 0) return null;
-  // Without a count of its own, any number but 0 says that there was a step.
+  // An optimizer that does not count its steps needs any number but 0 after the first one.
   return { steps: countsSteps ? asCount(entries.get('step'), `${what}, step`) : 1, tensors };
 }

@@ -1,4 +1,4 @@
-/** @file An optimizer as its state dict sees it: parameter groups, settings, and the state of each parameter. */
+/** @file The part of an optimizer that its state dict is made from: groups, settings and the state of each parameter. */
 import type * as tf from '@tensorflow/tfjs';
 import type { PyValue } from '../formats/python/values.js';
 import type { Parameter } from '../nn/module.js';
@@ -15,17 +15,17 @@ export interface GroupSettings {
 export interface GroupIdentity {
   readonly name: string;
   readonly params: readonly NamedParameter[];
-  /** Factor of `lr` at the step; absent = 1. */
+  /** Factor of `lr` at a step; 1 if absent. */
   lr_scale?: number;
   /** Learning rate that the schedule starts from; the schedule sets it. */
   initial_lr?: number;
-  /** Entries of a loaded state dict that mean nothing here; saved again as they are. */
+  /** Entries of a loaded state dict without a meaning here; they are saved again unchanged. */
   extra: ReadonlyMap<string, PyValue>;
 }
 
 export type ParamGroup<S extends GroupSettings = GroupSettings> = S & GroupIdentity;
 
-/** The state that an optimizer keeps of one parameter. */
+/** The state of one parameter. */
 export interface ParameterState {
   /** Updates so far. */
   steps: number;
@@ -33,21 +33,22 @@ export interface ParameterState {
   buffers: Readonly<Record<string, tf.Tensor>>;
 }
 
+/** An optimizer as its state dict needs it. */
 export interface OptimizerView<S extends GroupSettings = GroupSettings> {
   /** The optimizer's name in SOLVER.OPTIMIZING_METHOD. */
   readonly method: string;
   readonly paramGroups: readonly ParamGroup<S>[];
   readonly defaults: S;
-  /** Entries that PyTorch keeps in each group and that have one value here. */
+  /** Entries of PyTorch's groups that always have the same value here. */
   readonly fixedSettings: Readonly<Record<string, boolean | null>>;
   /** Tensors of a parameter's state, by PyTorch's names. */
   readonly bufferNames: readonly string[];
-  /** Whether a state without these tensors is broken, and counts its steps. */
+  /** Whether a parameter's state counts its steps, and is broken without its tensors. */
   readonly countsSteps: boolean;
-  /** Whether `lr_scale` is multiplied in at the step. */
+  /** Whether a step multiplies the learning rates by `lr_scale`. */
   readonly applyLrScale: boolean;
-  /** Whether a parameter keeps a state from step to step, by the saved settings of its group. */
+  /** Whether parameters of a saved group have a state, according to the group's settings. */
   keepsState(fileGroup: ReadonlyMap<PyValue, PyValue>): boolean;
-  /** A parameter's state; valid until the next step. */
+  /** Returns a parameter's state, which is valid until the next step. */
   stateOf(parameter: Parameter): ParameterState | undefined;
 }

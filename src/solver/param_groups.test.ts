@@ -15,7 +15,7 @@ const names = (groups: ReturnType<typeof getParameterGroups>) =>
   groups.map((group) => [group.name, group.params.map((param) => param.name)]);
 
 describe('getParameterGroups', () => {
-  it('spares biases, one-dimensional weights and listed names, in order of first use', () => {
+  it('exempts biases, one-dimensional weights and listed names from weight decay, in order of first use', () => {
     const groups = getParameterGroups(
       source({
         pos_embed: [1, 4, 8],
@@ -38,7 +38,7 @@ describe('getParameterGroups', () => {
     ]);
   });
 
-  it('keeps an encoder apart, which lrScale does not reach', () => {
+  it('keeps an encoder apart, which lrScale does not change', () => {
     const groups = getParameterGroups(
       source({
         'encoder.w': [2, 2],
@@ -57,7 +57,7 @@ describe('getParameterGroups', () => {
     ]);
   });
 
-  it('makes a group per layer and multiplies its factor in', () => {
+  it('creates a group per layer and multiplies its factor in', () => {
     const groups = getParameterGroups(source({ 'a.w': [1, 1], 'b.w': [1, 1], 'a.bias': [1] }), {
       ...options,
       getNumLayer: (name) => (name.startsWith('a') ? 0 : 3),
@@ -71,7 +71,7 @@ describe('getParameterGroups', () => {
     ]);
   });
 
-  it('leaves frozen parameters out and gives full names', () => {
+  it('leaves frozen parameters out and returns full names', () => {
     class Toy extends Module {
       weight = bareParameter([2, 2]);
       frozen = bareParameter([2, 2]);

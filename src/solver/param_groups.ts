@@ -1,4 +1,4 @@
-/** @file Sorting parameters into groups that share a weight decay and a factor of the learning rate. */
+/** @file Sorts parameters into groups that share a weight decay and a factor of the learning rate. */
 import { Parameter } from '../nn/module.js';
 
 /** A weight with its full name, e.g. `backbone.blocks.0.attn.qkv.weight`. */
@@ -7,7 +7,7 @@ export interface NamedParameter {
   readonly parameter: Parameter;
 }
 
-/** A group of parameters; settings that are absent take the optimizer's own. */
+/** A group of parameters. Absent settings default to the optimizer's. */
 export interface ParameterGroup {
   /** Default: the group's index. */
   readonly name?: string;
@@ -18,10 +18,10 @@ export interface ParameterGroup {
   readonly lr_scale?: number;
 }
 
-/** Parameters for one optimizer: a list, which is one group, or several groups. */
+/** Parameters for one optimizer: a list, which becomes one group, or several groups. */
 export type OptimizerParams = readonly (Parameter | NamedParameter)[] | readonly ParameterGroup[];
 
-/** Groups in which everything has a name; parameters without one are called by their index. */
+/** Gives every group and parameter a name; the default is its index. */
 export function toGroups(
   params: OptimizerParams,
 ): (ParameterGroup & { name: string; params: NamedParameter[] })[] {
@@ -40,12 +40,12 @@ export function toGroups(
   }));
 }
 
-/** A Module, or anything else that knows its parameters. */
+/** A Module, or anything else with named parameters. */
 export interface ParameterSource {
   namedParameters(): Iterable<[string, Parameter]>;
 }
 
-/** A group by weight decay and layer. */
+/** A group of parameters with the same weight decay and layer. */
 export interface DecayGroup {
   readonly name: string;
   readonly params: NamedParameter[];
@@ -54,7 +54,7 @@ export interface DecayGroup {
 }
 
 export interface ParameterGroupOptions {
-  /** Weight decay of everything that is neither a bias, one-dimensional, nor in `skipList`. */
+  /** Weight decay of all parameters, except biases, one-dimensional ones and those in `skipList`. */
   weightDecay: number;
   /** Names, relative to the module, of further parameters without weight decay. */
   skipList: ReadonlySet<string>;
@@ -64,13 +64,13 @@ export interface ParameterGroupOptions {
   getLayerScale?: (layerId: number) => number;
   /** Factor of the learning rate of everything outside `encoder.`. */
   lrScale?: number;
-  /** Put before the names to make them full names. */
+  /** Prefix that makes the names full names. */
   prefix?: string;
 }
 
 /**
- * Groups of the parameters that need a gradient, in order of first use: `decay_encoder`, `no_decay_encoder`,
- * `decay_others`, `no_decay_others`, with `layer_<id>_` in front where `getNumLayer` is given.
+ * Groups the parameters that need a gradient, in the order of first use: `decay_encoder`, `no_decay_encoder`,
+ * `decay_others`, `no_decay_others`, with the prefix `layer_<id>_` if there is a `getNumLayer`.
  */
 export function getParameterGroups(
   module: ParameterSource,

@@ -33,10 +33,10 @@ function said(first: object, second: object, done: number, adjustLr = false): st
   return describeSchedules({ cfg, configured, saved, past, savedKind, adjustLr, done });
 }
 
-describe('more epochs with the cosine', () => {
+describe('a resumed run with a longer cosine schedule', () => {
   const longer = { ...COSINE, 'SOLVER.MAX_EPOCH': 4 };
 
-  it('after its end: the rate rises again, and what --adjust-lr would do', () => {
+  it('reports that the learning rate rises again after the end, and what --adjust-lr would do', () => {
     expect(said(COSINE, longer, 4)).toBe(
       "the learning rate goes on with the checkpoint's schedule, as in the official code. Settings that differ: " +
         'SOLVER.MAX_EPOCH 4 × SOLVER.ITER_PER_EPOCH 2 = 8 iterations (checkpoint: 4 iterations). ' +
@@ -46,26 +46,26 @@ describe('more epochs with the cosine', () => {
     );
   });
 
-  it('with --adjust-lr: the other way round', () => {
+  it('reports with --adjust-lr what the learning rate follows', () => {
     expect(said(COSINE, longer, 4, true)).toMatch(
       /^--adjust-lr: from here on the learning rate follows the configuration, not the checkpoint: .* is 0\.0005 in iteration 5, falling to 0\.00003806 in iteration 8\. Without --adjust-lr it would go on with the checkpoint's schedule: 0 in iteration 5, rising/,
     );
   });
 
-  it('before its end: falls first, and rises then', () => {
+  it('reports that the learning rate first falls and then rises, if it resumes before the end', () => {
     expect(said(COSINE, longer, 2)).toMatch(
       /It was 0\.0008536 in iteration 2, and is 0\.0005 in iteration 3, falling to 0 in iteration 5, rising to 0\.0008536 in iteration 8/,
     );
   });
 
-  it('long after its end', () => {
+  it('reports that the learning rate has been rising, if it resumes long after the end', () => {
     expect(said(COSINE, { ...COSINE, 'SOLVER.MAX_EPOCH': 5 }, 6)).toMatch(
       /is 0\.0005 in iteration 7, rising to 0\.001 in iteration 9, falling to .*has been rising again since/,
     );
   });
 });
 
-describe('other settings', () => {
+describe('a resumed run with other settings', () => {
   it.each([
     ['STEPS', { 'SOLVER.STEPS': [3] }, /SOLVER\.STEPS \(3\), after iterations 6 \(checkpoint: 4, 8\)/],
     ['GAMMA', { 'SOLVER.GAMMA': 0.5 }, /SOLVER\.GAMMA 0\.5 \(checkpoint: 0\.1\)/],
@@ -86,7 +86,7 @@ describe('other settings', () => {
       { 'SOLVER.SCHEDULER': 'half_period_cosine' },
       /SOLVER\.SCHEDULER half_period_cosine \(checkpoint: warmup_multi_step\)/,
     ],
-  ])('%s is named with both values', (_name, change, message) => {
+  ])('names %s with both values', (_name, change, message) => {
     for (const adjust of [false, true]) {
       const text = said(STEPS, { ...STEPS, ...change }, 3, adjust);
       expect(text).toMatch(message);
@@ -94,25 +94,25 @@ describe('other settings', () => {
     }
   });
 
-  it('another kind of schedule: the rate until now is that of the old one', () => {
+  it('reports the learning rate of the old schedule if the kind of schedule changed', () => {
     const cosine = { ...STEPS, 'SOLVER.SCHEDULER': 'half_period_cosine', 'SOLVER.BASE_LR': 0.002 };
     expect(said(STEPS, cosine, 3)).toMatch(
-      /configuration's schedule with the base rate and the warm-up of the checkpoint.* It was 0\.001 in iteration 3, and is 0\.0008536 in iteration 4/,
+      /configuration's schedule with the base learning rate and the warm-up of the checkpoint.* It was 0\.001 in iteration 3, and is 0\.0008536 in iteration 4/,
     );
   });
 
-  it('a warm-up that was switched off', () => {
+  it('reports a warm-up that was switched off', () => {
     const warm = { ...STEPS, 'SOLVER.WARMUP_ON': true, 'SOLVER.WARMUP_EPOCH': 3 };
     expect(said(warm, STEPS, 2)).toMatch(/SOLVER\.WARMUP_ON False \(checkpoint: a warm-up of 6 iterations\)/);
   });
 
-  it('that make no difference any more', () => {
+  it('reports changes without effect as such', () => {
     expect(said(STEPS, { ...STEPS, 'SOLVER.WARMUP_FACTOR': 0.5 }, 3)).toMatch(
       /It was 0\.001 in iteration 3, and is 0\.001 in iteration 4, falling to 0\.00001 in iteration 9, with and without --adjust-lr$/,
     );
   });
 
-  it('the same: nothing; more epochs with steps: nothing either', () => {
+  it('reports nothing if settings are the same or only add epochs to a step schedule', () => {
     expect(said(STEPS, STEPS, 3)).toBeNull();
     expect(said(STEPS, { ...STEPS, 'SOLVER.MAX_EPOCH': 9 }, 3)).toBeNull();
   });

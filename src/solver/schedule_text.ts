@@ -7,11 +7,11 @@ import type { SolverConfig } from './solver_config.js';
 /** The two schedules that a resumed run may follow. */
 export interface ScheduleChoice {
   readonly cfg: SolverConfig;
-  /** As the configuration has it. */
+  /** The schedule of the configuration. */
   readonly configured: LrSchedule;
-  /** As it goes on from the checkpoint without --adjust-lr. */
+  /** The schedule that continues from the checkpoint without --adjust-lr. */
   readonly saved: LrSchedule;
-  /** As it was until now. */
+  /** The schedule up to now. */
   readonly past: LrSchedule;
   /** SOLVER.SCHEDULER of the checkpoint. */
   readonly savedKind: string;
@@ -20,7 +20,7 @@ export interface ScheduleChoice {
   readonly done: number;
 }
 
-/** Describes the choice in settings and learning rates; null if both schedules have the same settings. */
+/** Describes the choice by settings and learning rates; null if both schedules have the same settings. */
 export function describeSchedules(choice: ScheduleChoice): string | null {
   const { cfg, configured, saved, past, savedKind, adjustLr, done } = choice;
   const changed = changedSettings(choice);
@@ -29,7 +29,7 @@ export function describeSchedules(choice: ScheduleChoice): string | null {
   const fromCheckpoint =
     savedKind === cfg.SOLVER.SCHEDULER
       ? "the checkpoint's schedule"
-      : "the configuration's schedule with the base rate and the warm-up of the checkpoint";
+      : "the configuration's schedule with the base learning rate and the warm-up of the checkpoint";
   const head = adjustLr
     ? `--adjust-lr: from here on the learning rate follows the configuration, not the checkpoint: ${changed.join('; ')}`
     : `the learning rate goes on with ${fromCheckpoint}, as in the official code. ` +
@@ -87,23 +87,23 @@ function listed(iterations: readonly number[]): string {
   return iterations.length > 0 ? iterations.join(', ') : 'none';
 }
 
-const MOST_TURNS = 4;
+const MAX_TURNS = 4;
 
-/** Learning rates from the iteration after `done` to the last one, `end`, in words. */
+/** Describes the learning rates from the iteration after `done` to the last one, `end`. */
 function course(schedule: LrSchedule, done: number, end: number): string {
   const points = turns(schedule, done, end);
   const at = (position: number) => `${lrText(schedule, position)} in iteration ${position + 1}`;
-  const shown = points.slice(0, MOST_TURNS);
+  const shown = points.slice(0, MAX_TURNS);
   const parts = shown.map((position, i) => {
     if (i === 0) return at(position);
     return `${maxLr(schedule, position) < maxLr(schedule, shown[i - 1]) ? 'falling' : 'rising'} to ${at(position)}`;
   });
   if (points.length === 1 && end - done > 1) parts.push(`and the same up to iteration ${end}`);
-  if (points.length > MOST_TURNS) parts.push('and so on');
+  if (points.length > MAX_TURNS) parts.push('and so on');
   return parts.join(', ') + whyRising(schedule, done, end);
 }
 
-/** The official cosine has no end: after its half period it comes back. */
+/** Explains a learning rate that rises: the official cosine continues after its half period. */
 function whyRising(schedule: LrSchedule, done: number, end: number): string {
   if (!(schedule instanceof HalfPeriodCosStepLR)) return '';
   const { max_iters } = schedule.settings;
@@ -113,7 +113,7 @@ function whyRising(schedule: LrSchedule, done: number, end: number): string {
     : ` (the cosine ends after iteration ${max_iters}, and rises again from there)`;
 }
 
-/** Positions (iterations done before) of the first learning rate, of each turn between rising and falling, and of the last one. */
+/** Returns the positions, in iterations done, of the first learning rate, of each turn, and of the last change. */
 function turns(schedule: LrSchedule, done: number, end: number): number[] {
   const found = [done];
   let direction = 0;
@@ -129,12 +129,12 @@ function turns(schedule: LrSchedule, done: number, end: number): number[] {
     }
     before = now;
   }
-  // A learning rate that stays to the end is named at its first iteration.
+  // A learning rate that stays until the end is reported at its first iteration.
   if (direction !== 0) found.push(changed);
   return found;
 }
 
-/** The groups differ in the factors of layer decay, which the log does not count either. */
+/** The learning rate without layer decay, as in the log. */
 function maxLr(schedule: LrSchedule, position: number): number {
   return Math.max(...schedule.lrAt(position));
 }

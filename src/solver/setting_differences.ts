@@ -10,17 +10,17 @@ export interface NamedSettings {
 
 /** A setting that loading a checkpoint changed. */
 export interface SettingDifference {
-  /** As PyTorch calls it: `weight_decay`, `gamma`, … */
+  /** PyTorch's name: `weight_decay`, `gamma`, … */
   readonly setting: string;
   readonly configured: string;
   readonly loaded: string;
   /** The parameter groups (or the schedule) where it changed. */
   readonly names: readonly string[];
-  /** Whether it changed everywhere. */
+  /** Whether it changed in all of them. */
   readonly everywhere: boolean;
 }
 
-/** Changes from `before` to `after`, which hold the same groups in the same order; equal changes are merged. */
+/** Returns the changes from `before` to `after`, which hold the same groups in the same order. Merges equal changes. */
 export function settingDifferences(
   before: readonly NamedSettings[],
   after: readonly NamedSettings[],
@@ -43,7 +43,7 @@ export function settingDifferences(
   }));
 }
 
-/** One line for the log. */
+/** Describes a difference in one line for the log. */
 export function describeDifference({
   setting,
   configured,
@@ -59,7 +59,7 @@ export function describeDifference({
 function settingText(value: SettingValue): string {
   if (value === undefined) return 'unset';
   if (typeof value !== 'object') return String(value);
-  // There is one base learning rate per group, and most are equal.
+  // Each group has its base learning rate, and most of them are equal.
   if (value.length > 2 && value.every((item) => item === value[0])) return `${value.length} × ${value[0]}`;
   return `[${value.join(', ')}]`;
 }

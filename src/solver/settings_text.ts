@@ -1,4 +1,4 @@
-/** @file Names optimizer settings that stay as the checkpoint has them, by their configuration keys. */
+/** @file Reports optimizer settings of the checkpoint that override the configuration, under their configuration keys. */
 import { describeDifference, type SettingDifference } from './setting_differences.js';
 
 const NAMES: Record<string, string> = {
@@ -8,15 +8,15 @@ const NAMES: Record<string, string> = {
   nesterov: 'SOLVER.NESTEROV',
 };
 
-/** The schedule owns the base learning rates, although the optimizer's groups have them too. */
-const OF_SCHEDULE = 'initial_lr';
+/** The base learning rate, which is reported with the schedule. */
+const BASE_LR = 'initial_lr';
 
 /**
- * A sentence about the settings in which an optimizer state differs from the configuration; null without any. The
- * checkpoint's settings are in force, with --adjust-lr too.
+ * Describes the settings in which an optimizer state differs from the configuration; null if there are none. The settings of
+ * the checkpoint apply, even with --adjust-lr.
  */
 export function describeOptimizerSettings(differences: readonly SettingDifference[]): string | null {
-  const shown = differences.filter(({ setting }) => setting !== OF_SCHEDULE);
+  const shown = differences.filter(({ setting }) => setting !== BASE_LR);
   if (shown.length === 0) return null;
   const scales = shown.filter(({ setting }) => setting === 'lr_scale');
   const texts = shown.filter(({ setting }) => setting !== 'lr_scale').map(differenceText);
@@ -32,7 +32,7 @@ function differenceText(difference: SettingDifference): string {
     : `${name} ${configured} has no effect (checkpoint: ${loaded})`;
 }
 
-/** The setting that gives groups their weight decay. */
+/** Returns the configuration keys of the groups' weight decay. */
 function decayName({ names }: SettingDifference): string {
   const found = names.map((name) => {
     if (name === 'rest') return 'SOLVER.WEIGHT_DECAY';
@@ -41,7 +41,7 @@ function decayName({ names }: SettingDifference): string {
   return [...new Set(found)].join(' and ');
 }
 
-/** Layer decay gives each layer a factor of its own. */
+/** Describes changed factors of layer decay by the first group; each layer has its own factor. */
 function scaleText(scales: readonly SettingDifference[]): string {
   const [{ configured, loaded, names }] = scales;
   const more = scales.length > 1 ? `, and so on in ${scales.length} kinds of groups` : '';

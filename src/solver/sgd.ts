@@ -13,22 +13,23 @@ export interface SgdSettings extends GroupSettings {
   nesterov: boolean;
 }
 
-/** PyTorch's arguments. */
+/** Options of SGD, which are PyTorch's arguments. */
 export interface SgdOptions {
   /** Learning rate; default 1e-3. */
   readonly lr?: number;
   /** Default 0: no momentum. */
   readonly momentum?: number;
-  /** Share of the gradient that does not enter the momentum; default 0. */
+  /** Fraction of the gradient that does not enter the momentum; default 0. */
   readonly dampening?: number;
   /** Default 0. */
   readonly weightDecay?: number;
   /** Nesterov's form of momentum; default false. */
   readonly nesterov?: boolean;
-  /** Whether the groups' `lr_scale` is multiplied in at the step; default true. */
+  /** Whether a step multiplies the learning rates by the groups' `lr_scale`; default true. */
   readonly applyLrScale?: boolean;
 }
 
+/** SGD. Throws ConfigError on settings that PyTorch refuses. */
 export class SGD extends Optimizer<SgdSettings> {
   constructor(
     params: OptimizerParams,
@@ -74,7 +75,7 @@ export class SGD extends Optimizer<SgdSettings> {
     let direction = weight_decay === 0 ? grad : tf.add(grad, tf.mul(weight, scalar(weight_decay)));
     const next: Record<string, tf.Tensor> = {};
     if (momentum !== 0) {
-      // The first velocity is the gradient itself, without dampening.
+      // As in PyTorch, the first velocity is the gradient itself, without dampening.
       const velocity = buffers.momentum_buffer
         ? tf.add(tf.mul(buffers.momentum_buffer, scalar(momentum)), tf.mul(direction, scalar(1 - dampening)))
         : tf.clone(direction);

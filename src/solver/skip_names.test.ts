@@ -15,7 +15,7 @@ const warnings = (...names: string[]) => {
 };
 
 describe('skipNameWarnings', () => {
-  it('is silent about names of parameters, and about the official one', () => {
+  it('returns nothing for names of parameters, and for the official name', () => {
     expect(warnings('pos_embed', 'blocks.0.attn.qkv.weight', 'patch_embed.proj.weight')).toEqual([]);
   });
 
@@ -24,7 +24,7 @@ describe('skipNameWarnings', () => {
     ['blocks.0.atn.qkv.weigth', 'nearest are blocks.0.attn.qkv.weight, '],
     ['qkv.weight', 'nearest are blocks.0.attn.qkv.weight, blocks.1.attn.qkv.weight'],
     ['blocks.0.*', 'nearest are blocks.0.'],
-  ])('shows what is near %s', (name, near) => {
+  ])('shows similar names for %s', (name, near) => {
     const [warning, ...others] = warnings(name);
     expect(others).toEqual([]);
     expect(warning).toContain(

@@ -3,11 +3,11 @@ import { distance } from 'fastest-levenshtein';
 import type { DetectorParameters } from './make_optimizer.js';
 import { hasLayers, type SolverConfig } from './solver_config.js';
 
-/** The official list holds it for backbones whose position embedding is learnt. */
+/** A name in the default list, which only backbones with a learnable position embedding have. */
 const OFFICIAL = 'pos_embed';
 const SHOWN = 3;
 
-/** A sentence for each name that keeps no parameter of the backbone from weight decay, with the names that are near. */
+/** Returns a warning for each name that matches no parameter of the backbone, with the most similar names. */
 export function skipNameWarnings(cfg: SolverConfig, model: DetectorParameters): string[] {
   if (!hasLayers(cfg)) return [];
   const names = Array.from(model.backbone.namedParameters(), ([name]) => name);
@@ -24,13 +24,13 @@ export function skipNameWarnings(cfg: SolverConfig, model: DetectorParameters): 
     });
 }
 
-/** The parameter of that name, or parameters whose names contain it, or else those with the most similar names. */
+/** Returns the parameter of that name, or those whose names contain it, or else those with the most similar names. */
 function nearNames(name: string, names: readonly string[]): string[] {
   const inside = name.replace(/^(module\.)?backbone\./, '');
   if (names.includes(inside)) return [inside];
   const pattern = inside.replace(/[.*]+$/, '').replace(/^[.*]+/, '');
-  const parts = pattern === '' ? [] : names.filter((other) => `.${other}.`.includes(`.${pattern}.`));
-  if (parts.length > 0) return parts;
-  const far = new Map(names.map((other) => [other, distance(other, inside)]));
-  return names.toSorted((a, b) => far.get(a)! - far.get(b)!).slice(0, SHOWN);
+  const containing = pattern === '' ? [] : names.filter((other) => `.${other}.`.includes(`.${pattern}.`));
+  if (containing.length > 0) return containing;
+  const distances = new Map(names.map((other) => [other, distance(other, inside)]));
+  return names.toSorted((a, b) => distances.get(a)! - distances.get(b)!).slice(0, SHOWN);
 }

@@ -4,12 +4,12 @@ import { backboneKind } from '../model/backbones.js';
 
 export type SolverConfig = Pick<Config, 'MODEL' | 'ViT' | 'SOLVER'>;
 
-/** Whether the backbone has layers, whose learning rates may decay. */
+/** Whether the backbone has layers for layer decay. */
 export function hasLayers(cfg: SolverConfig): boolean {
   return backboneKind(cfg)?.layers !== undefined;
 }
 
-/** Whether the configuration asks for learning rates that fall from the last layer to the first. */
+/** Whether the configuration reduces the learning rate from the last layer to the first. */
 export function usesLayerDecay(cfg: SolverConfig): boolean {
   return hasLayers(cfg) && cfg.ViT.LAYER_DECAY < 1;
 }

@@ -29,19 +29,19 @@ const without = (state: PyDict, index: number) => {
 };
 
 describe('parametersWithoutState', () => {
-  it('finds none in a whole state', () => {
+  it('returns nothing for a complete state', () => {
     const parameters = pair();
     for (const optimizer of [adam(parameters), sgd(parameters, 0.5)])
       expect(parametersWithoutState(optimizer, stepped(optimizer, parameters))).toEqual([]);
   });
 
-  it('finds one that lacks its moments, or its velocity', () => {
+  it('returns a parameter that lacks its moments, or its velocity', () => {
     const parameters = pair();
     for (const optimizer of [adam(parameters), sgd(parameters, 0.5)])
       expect(parametersWithoutState(optimizer, without(stepped(optimizer, parameters), 1))).toEqual(['b']);
   });
 
-  it('takes None for no velocity', () => {
+  it('accepts None as a missing velocity', () => {
     const parameters = pair();
     const optimizer = sgd(parameters, 0.5);
     const state = stepped(optimizer, parameters);
@@ -49,13 +49,13 @@ describe('parametersWithoutState', () => {
     expect(parametersWithoutState(optimizer, state)).toEqual(['a']);
   });
 
-  it('asks for none without momentum, by the settings of the file, which are the ones in force', () => {
+  it('requires no velocity without momentum, according to the settings of the file, which apply', () => {
     const parameters = pair();
     const state = stepped(sgd(parameters, 0), parameters);
     for (const momentum of [0, 0.5]) expect(parametersWithoutState(sgd(pair(), momentum), state)).toEqual([]);
   });
 
-  it('leaves the state of another optimizer to who loads it', () => {
+  it('ignores the state of another optimizer, which loading refuses', () => {
     const parameters = pair();
     const state = stepped(sgd(parameters, 0.5), parameters);
     expect(parametersWithoutState(adam(pair()), state)).toEqual([]);
@@ -66,7 +66,7 @@ describe('parametersWithoutState', () => {
 });
 
 describe('describeOptimizerSettings', () => {
-  it("uses the configuration's names, and is silent about base rates, which the schedule decides", () => {
+  it('uses the names of the configuration, and leaves out base learning rates, which the schedule sets', () => {
     const saved = adam(pair(), 0.8);
     saved.paramGroups[0].weight_decay = 0.5;
     saved.paramGroups[0].initial_lr = 3;
@@ -81,7 +81,7 @@ describe('describeOptimizerSettings', () => {
     ).toBeNull();
   });
 
-  it('tells the decay of the backbone from that of the rest, and layer decay in one sentence', () => {
+  it('distinguishes the decay of the backbone from that of the rest, and describes layer decay in one sentence', () => {
     const difference = (setting: string, names: string[]) => ({
       setting,
       configured: '1',

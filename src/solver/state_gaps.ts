@@ -1,16 +1,15 @@
-/** @file Names the entries that a saved state of optimizer and schedule lacks. */
-
+/** @file Finds the entries that are missing in a saved state of optimizer and schedule. */
 import { asDict } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
 import { pairParameters } from './optimizer_state.js';
 import type { OptimizerView } from './optimizer_view.js';
 
-/** The entries that an optimizer's state dict lacks, in words; null if all are there. */
+/** Describes the entries that are missing in an optimizer's state dict; null if it is complete. */
 export function optimizerGap(optimizer: PyValue): string | null {
   return lacking(optimizer, "the optimizer's state", ['param_groups', 'state']);
 }
 
-/** The entries that a schedule's state dict lacks, in words; of its settings only those that no configuration has. */
+/** Describes the entries that are missing in a schedule's state dict and in every configuration; null if it is complete. */
 export function scheduleGap(schedule: PyValue, { positionOnly }: { positionOnly: boolean }): string | null {
   return lacking(schedule, 'the schedule', positionOnly ? ['last_epoch'] : ['last_epoch', 'base_lrs']);
 }
@@ -24,9 +23,9 @@ function lacking(value: PyValue, what: string, keys: readonly string[]): string 
 }
 
 /**
- * Names of the parameters whose state is missing, or incomplete, in an optimizer's state dict that has been trained with. A
- * parameter without a gradient has no state in PyTorch, so only the caller knows which of them matter. Throws
- * CheckpointError if the groups are not those of this run.
+ * Returns the names of the parameters whose state is missing or incomplete in an optimizer's state dict after training. In
+ * PyTorch a parameter without a gradient has no state, so the caller decides which of them matter. Throws CheckpointError if
+ * the groups are not those of this run.
  */
 export function parametersWithoutState(optimizer: OptimizerView, state: PyValue): string[] {
   const dict = asDict(state, 'optimizer state');
@@ -41,7 +40,7 @@ export function parametersWithoutState(optimizer: OptimizerView, state: PyValue)
     return needed.every((key) => (found.get(key) ?? null) !== null);
   };
   const { fileGroups, byIndex } = pairParameters(optimizer, dict);
-  // The state of another kind of optimizer does not fit, which is another fault.
+  // The state of another kind of optimizer is reported elsewhere.
   const isOfMethod = fileGroups.every((group) =>
     Object.keys(optimizer.defaults).every((key) => group.has(key)),
   );

@@ -1,17 +1,17 @@
-/** @file The warm-up that every schedule begins with. */
+/** @file The warm-up at the start of every schedule. */
 import { WARMUP_METHODS, type WarmupMethod } from '../config/schema/choices.js';
 import type { ScheduleSettings } from './lr_schedule.js';
 
 export interface WarmupOptions {
-  /** Iterations until the learning rates are whole; default 0: no warm-up. */
+  /** Iterations of the warm-up; default 0 for none. */
   readonly warmupIters?: number;
   /** Factor of the learning rates at the first iteration; default 1/3, as in PyTorch's LinearLR. */
   readonly warmupFactor?: number;
-  /** Rise in a line (default), or stay at the factor until the end of the warm-up. */
+  /** `linear` (default) rises in a straight line; `constant` stays at the factor until the end of the warm-up. */
   readonly warmupMethod?: WarmupMethod;
 }
 
-/** Settings of a warm-up from its options. */
+/** Converts options to settings, with the defaults filled in. */
 export function warmupSettings({
   warmupIters = 0,
   warmupFactor = 1 / 3,
@@ -20,11 +20,11 @@ export function warmupSettings({
   return { warmup_factor: warmupFactor, warmup_iters: warmupIters, warmup_method: warmupMethod };
 }
 
-/** Names are those of the official state dicts. A type, so that it is a `ScheduleSettings`. */
+/** Settings under the names of the official state dicts. */
 export type WarmupSettings = ScheduleSettings & {
   /** Factor of the learning rates at the first iteration. */
   warmup_factor: number;
-  /** Iterations until the learning rates are whole; 0 = no warm-up. */
+  /** Iterations of the warm-up; 0 for none. */
   warmup_iters: number;
   warmup_method: string;
 };
@@ -41,7 +41,7 @@ export function warmupProblem({ warmup_method, warmup_iters, warmup_factor }: Wa
   return null;
 }
 
-/** Factor of the learning rates when `iterations` are done: 1 from the end of the warm-up. */
+/** Factor of the learning rates after `iterations` iterations; 1 from the end of the warm-up. */
 export function warmupFactorAt(
   iterations: number,
   { warmup_factor, warmup_iters, warmup_method }: WarmupSettings,

@@ -13,17 +13,17 @@ export interface WarmupMultiStepOptions extends WarmupOptions {
   readonly milestones: readonly number[];
   /** Default 0.1. */
   readonly gamma?: number;
-  /** Iterations done; default −1: the schedule starts. */
+  /** Iterations done; default −1, which starts the schedule. */
   readonly lastEpoch?: number;
 }
 
-/** Names are those of the official state dicts. */
+/** Settings under the names of the official state dicts. */
 export type WarmupMultiStepSettings = WarmupSettings & {
   milestones: readonly number[];
   gamma: number;
 };
 
-/** Throws ConfigError on milestones out of order and unknown warm-up methods. */
+/** Learning rates times `gamma` at each milestone. Throws ConfigError on unordered milestones and unknown warm-up methods. */
 export class WarmupMultiStepLR extends LrSchedule<WarmupMultiStepSettings> {
   constructor(
     optimizer: LrHolder,

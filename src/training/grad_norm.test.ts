@@ -1,7 +1,6 @@
 /** @file Norms and clipping against PyTorch: numbers that it computed, and itself where it is there. */
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../test/support/ava_folder.js';
 import { runPython, torchTitle, torchVersion } from '../../test/support/torch.js';
 import { clipFactor, gradNorms, maxAbs, totalNorm } from './grad_norm.js';
 
@@ -27,6 +26,8 @@ for most in [1e-3, 1.0, 100.0, 1e6]:
     norm = torch.nn.utils.clip_grad_norm_(parameters, most)
     out.append({'most': most, 'norm': norm.item(), 'sums': [p.grad.double().abs().sum().item() for p in parameters]})
 print(json.dumps(out))`;
+
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 
 interface Clipped {
   most: number;
@@ -91,18 +92,18 @@ async function expectClipped({ most, norm, sums }: Clipped): Promise<void> {
   tf.dispose(grads);
 }
 
-describe('clipping', () => {
+describe('clipping the gradient norm', () => {
   it.each(EXPECTED)('gives the numbers of torch.nn.utils.clip_grad_norm_ at $most', expectClipped);
 
-  it.skipIf(!torchVersion)(`gives what it gives, ${torchTitle}`, async () => {
+  it.skipIf(!torchVersion)(`gives the numbers that PyTorch gives, ${torchTitle}`, async () => {
     const found = runPython(PYTHON, temporaryFolder()) as Clipped[];
     expect(found.map(({ most }) => most)).toEqual(EXPECTED.map(({ most }) => most));
     for (const clipped of found) await expectClipped(clipped);
   });
 });
 
-describe('norms', () => {
-  it('are not finite where an element is not, and only there', async () => {
+describe('gradient norms', () => {
+  it('are not finite exactly if an element is not', async () => {
     const tensors = [
       tf.tensor1d([3e38, -3e38, 1]),
       tf.tensor1d([1, Number.NaN, 2]),
@@ -125,13 +126,13 @@ describe('norms', () => {
     tf.dispose(tensors);
   });
 
-  it('of nothing are nothing', async () => {
+  it('are empty for an empty list', async () => {
     expect([...(await gradNorms([]))]).toEqual([]);
     expect(totalNorm([])).toBe(0);
   });
 
   it.each([[[2048, 1024]], [[2049, 1027]]])(
-    'of many numbers, %j, are as accurate as of few',
+    'are as accurate for many numbers, %j, as for few',
     async (shape) => {
       const data = Float32Array.from(
         { length: shape[0] * shape[1] },

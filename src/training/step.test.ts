@@ -1,6 +1,7 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { TEST_ENGINE } from '../../test/support/engine.js';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
@@ -41,7 +42,7 @@ async function gradients(options: StepOptions) {
   return { ...losses, grads };
 }
 
-describe('a batch in parts', () => {
+describe('a batch in micro-batches', () => {
   let whole: Awaited<ReturnType<typeof gradients>>;
 
   beforeAll(async () => {
@@ -49,7 +50,7 @@ describe('a batch in parts', () => {
   });
 
   it.each([1, 2, 4])(
-    'has the loss and the gradients of the whole, %i clips at once',
+    'has the loss and the gradients of the whole batch, %i clips per micro-batch',
     async (microBatchSize) => {
       const parts = await gradients({ microBatchSize });
       expect([...parts.terms.keys()]).toEqual([...whole.terms.keys()]);
@@ -69,7 +70,7 @@ describe('a batch in parts', () => {
     },
   );
 
-  it('would have another loss with other masks', async () => {
+  it('has another loss with other masks', async () => {
     const { model, criterion } = state();
     const batch = noiseBatch(CFG, COUNTS);
     const { total } = await computeGradients({ model, criterion }, batch, {
@@ -79,7 +80,7 @@ describe('a batch in parts', () => {
     expect(Math.abs(total - whole.total)).toBeGreaterThan(1e-3);
   });
 
-  it('makes the same weights', async () => {
+  it('gives the same weights', async () => {
     // Adam's first step is the sign of a gradient, also of one that is but rounding.
     const cfg = { ...CFG, SOLVER: { ...CFG.SOLVER, OPTIMIZING_METHOD: 'sgd' as const } };
     const [before, whole, parts] = [state(cfg), state(cfg), state(cfg)];
@@ -98,7 +99,7 @@ describe('a batch in parts', () => {
   });
 });
 
-describe('what is not finite', () => {
+describe('an error about values that are not finite', () => {
   async function failure(step: Promise<unknown>): Promise<NonFiniteError> {
     const error = await step.then(
       () => null,
@@ -108,7 +109,7 @@ describe('what is not finite', () => {
     return error;
   }
 
-  it('in the loss: the terms and the clip, before anything changes', async () => {
+  it('names the terms and the clip for a loss, before anything changes', async () => {
     const training = state();
     const batch = noiseBatch(CFG, COUNTS);
     await trainStep(training, batch, { rng: stepRng(3, 1) });
@@ -126,7 +127,7 @@ describe('what is not finite', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
-  it('names the micro-batch with a non-finite loss, though earlier ones had gradients', async () => {
+  it('names the micro-batch for a loss, though earlier ones had gradients', async () => {
     const training = state();
     const batch = noiseBatch(CFG, COUNTS);
     const before = contents(training);
@@ -143,7 +144,7 @@ describe('what is not finite', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
-  it('in the gradients alone: the parameters and the clips', async () => {
+  it('names the parameters and the clips if only gradients are affected', async () => {
     // The loss fits into single precision, its derivatives times the weights do not.
     const cfg = tinyConfig({ 'MODEL.STM.ACTION_WEIGHT': 3e38 });
     const training = state(cfg);
@@ -168,8 +169,8 @@ describe('what is not finite', () => {
   });
 });
 
-describe('clipping', () => {
-  it('scales what the optimizer gets, and tells the norm before it', async () => {
+describe('gradient clipping', () => {
+  it('scales the gradients that the optimizer gets, and returns the norm before it', async () => {
     const cfg = tinyConfig({
       'SOLVER.OPTIMIZING_METHOD': 'sgd',
       'SOLVER.MOMENTUM': 0,
@@ -197,9 +198,9 @@ describe('clipping', () => {
   });
 });
 
-describe('on an engine that works ahead', () => {
-  it.skipIf(process.env.STMIXER_TEST_ENGINE === 'cpu' || process.env.STMIXER_TEST_ENGINE === 'tensorflow')(
-    'the event loop lives in the forward pass too, and no step compiles what an earlier one has',
+describe('an engine that works asynchronously', () => {
+  it.skipIf(TEST_ENGINE !== 'onnx')(
+    'leaves the event loop free in the forward pass, and compiles nothing twice',
     async () => {
       const training = state();
       const { criterion } = training;

@@ -91,7 +91,9 @@ export class Trainer implements TrainingRun {
       seed: null,
       ...options,
     };
-    this.state = TrainingState.build(cfg, (line) => logPrintedLine(line, this.log));
+    this.state = TrainingState.build(cfg, {
+      info: (line) => logPrintedLine(line, this.log),
+    });
     logGroups(this.state.optimizer, this.log);
     for (const warning of skipNameWarnings(cfg, this.state.model)) this.log.warn(warning);
     this.#checkpointer = new Checkpointer(OUTPUT_DIR, {

@@ -8,6 +8,7 @@ import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
 import { packRunState } from '../run/resume_state.js';
 import { type LrSchedule, makeLrScheduler, makeOptimizer, type Optimizer } from '../solver/index.js';
+import type { Log } from '../util/log.js';
 
 /** Name of the only buffer of the PyTorch model; it comes last in the state dict. */
 export const CLASS_WEIGHTS = 'stm_head.criterion.empty_weight';
@@ -42,7 +43,7 @@ export class TrainingState {
    * Builds the model, its loss, optimizer and schedule. The weights have no values yet: see `initializeParameters` and
    * `restoreState`. `log` gets one line per parameter group.
    */
-  static build(cfg: Config, log?: (line: string) => void): TrainingState {
+  static build(cfg: Config, log?: Pick<Log, 'info'>): TrainingState {
     const model = new Detector(cfg);
     const optimizer = makeOptimizer(cfg, model, log);
     return new TrainingState(

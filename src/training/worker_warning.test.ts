@@ -7,7 +7,7 @@ import { workerWarnings } from './worker_warning.js';
 
 const { at } = temporaryFiles();
 
-it('says how many cores there are, where that comes from, and what to set', () => {
+it('names the number of cores, its source, and the setting to change', () => {
   const files = { '/sys/fs/cgroup/cpu.max': '150000 100000' };
   expect(workerWarnings(4, fakeProbe({ files, processors: 8 }))).toEqual([
     'DATALOADER.NUM_WORKERS 4 starts more threads than the 2 that can run at once (the CPU quota in ' +
@@ -18,19 +18,19 @@ it('says how many cores there are, where that comes from, and what to set', () =
   );
 });
 
-it('counts cores, whatever number of threads an operation may use', () => {
+it('counts cores, whatever the number of threads of an operation', () => {
   const siblings = (cpu: number) => `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`;
   const files = { [siblings(0)]: '0-1', [siblings(1)]: '0-1' };
   const probe = fakeProbe({ files, processors: 2, env: { STMIXER_THREADS: '8' } });
   expect(workerWarnings(2, probe)[0]).toContain('than the 1 that can run at once (one for each core). Set');
 });
 
-it('says nothing about as many threads as cores, or none', () => {
+it('warns about neither as many workers as cores nor none', () => {
   expect(workerWarnings(8, fakeProbe({ processors: 8 }))).toEqual([]);
   expect(workerWarnings(0, fakeProbe({ processors: 1 }))).toEqual([]);
 });
 
-it('comes once when a training starts', async () => {
+it('is printed once when a training starts', async () => {
   const overrides = [
     'DATALOADER.NUM_WORKERS',
     '5000',

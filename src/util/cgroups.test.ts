@@ -19,7 +19,7 @@ const v2 = (root = '/', point = '/sys/fs/cgroup') =>
 const v1 = (controllers: string, root = '/') =>
   `33 25 0:29 ${root} /sys/fs/cgroup/${controllers} rw,nosuid shared:9 - cgroup cgroup rw,${controllers}`;
 
-describe('the CPU quota', () => {
+describe('cpuQuota', () => {
   it.each<[string, ReturnType<typeof reader>, number | null, string?]>([
     [
       'of version 1',
@@ -84,7 +84,7 @@ describe('the CPU quota', () => {
       }),
       1,
     ],
-    ['that is none', reader('0::/', [v2()], { '/sys/fs/cgroup/cpu.max': 'max 100000' }), null],
+    ['without a limit', reader('0::/', [v2()], { '/sys/fs/cgroup/cpu.max': 'max 100000' }), null],
     [
       'of zero or in words',
       reader('0::/a', [v2()], { '/sys/fs/cgroup/a/cpu.max': '0 0', '/sys/fs/cgroup/cpu.max': 'x' }),
@@ -97,7 +97,7 @@ describe('the CPU quota', () => {
     ],
     ['on a system without control groups', reader('', [], {}), null],
     ['where /proc cannot be read', () => null as string | null, null],
-  ])('%s', (_, read, value, path) => {
+  ])('finds the right quota: one %s', (_, read, value, path) => {
     expect(cpuQuota(read)?.value ?? null).toBe(value);
     if (path) expect(cpuQuota(read)?.path).toBe(path);
   });
@@ -108,14 +108,14 @@ it.each([
   ['2', 1],
   ['', null],
   ['0-x', null],
-])('a cpuset is a list of processors: %j', (list, size) => {
+])('the size of the cpuset %j is its number of processors', (list, size) => {
   const read = reader('3:cpuset:/job', [v1('cpuset')], {
     '/sys/fs/cgroup/cpuset/job/cpuset.effective_cpus': list,
   });
   expect(cpusetSize(read)?.value ?? null).toBe(size);
 });
 
-describe('the limit of memory', () => {
+describe('memoryLimit', () => {
   it.each<[string, ReturnType<typeof reader>, number | null]>([
     [
       'of version 2 is memory.max or memory.high, whichever is smaller',
@@ -134,7 +134,7 @@ describe('the limit of memory', () => {
       2 * GIB,
     ],
     [
-      'of version 1 may be that of a group above the container, which only its statistics tell',
+      'of version 1 may be that of a group above the container, which only its statistics show',
       reader('4:memory:/docker/abc', [v1('memory', '/docker/abc')], {
         '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712',
         '/sys/fs/cgroup/memory/memory.stat': `cache 5\nhierarchical_memory_limit ${3 * GIB}\n`,
@@ -142,7 +142,7 @@ describe('the limit of memory', () => {
       3 * GIB,
     ],
     [
-      'of version 1 too',
+      'of version 1 may be that of the group above',
       reader('4:memory:/slice/job', [v1('memory')], {
         '/sys/fs/cgroup/memory/slice/job/memory.limit_in_bytes': '9223372036854771712',
         '/sys/fs/cgroup/memory/slice/memory.limit_in_bytes': `${GIB}`,
@@ -150,17 +150,17 @@ describe('the limit of memory', () => {
       GIB,
     ],
     [
-      'of version 1 is none where it is the largest number',
+      'of version 1 is missing if it is the largest number',
       reader('4:memory:/', [v1('memory')], {
         '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712',
       }),
       null,
     ],
-  ])('%s', (_, read, value) => {
+  ])('finds the right limit: the limit %s', (_, read, value) => {
     expect(memoryLimit(read)?.value ?? null).toBe(value);
   });
 
-  it('leaves what the fullest group has left, without files that are only kept there', () => {
+  it('memoryLeft returns what the fullest group has left, not counting cached files', () => {
     const read = reader('0::/slice/job', [v2()], {
       '/sys/fs/cgroup/slice/job/memory.max': `${4 * GIB}`,
       '/sys/fs/cgroup/slice/job/memory.current': `${GIB}`,

@@ -85,7 +85,7 @@ describe('Rng', () => {
     expect(chiSquare([...counts.values()])).toBeLessThan(23 + 6 * Math.sqrt(46));
   });
 
-  it('repeats itself for the same seed and goes on from a state', () => {
+  it('repeats itself for the same seed and continues from a state', () => {
     expect(draw(new Rng(9), 5)).toEqual(draw(new Rng(9), 5));
     fc.assert(
       fc.property(fc.integer(), fc.nat(20), fc.nat(5), (seed, uniforms, normals) => {
@@ -104,7 +104,7 @@ describe('Rng', () => {
   });
 });
 
-describe('streams of neighbouring seeds and names', () => {
+describe('random streams of neighbouring seeds and names', () => {
   const count = 2000;
   const names = [
     'sampler',

@@ -17,9 +17,11 @@ export function significant(value: number, digits: number): string {
   return String(Number(value.toPrecision(digits)));
 }
 
+export const GIB = 2 ** 30;
+
 /** Formats bytes in GiB. */
 export function gib(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  return `${(bytes / GIB).toFixed(2)} GiB`;
 }
 
 /** Formats bytes in a suitable unit, e.g. `97.1 MiB`. */

@@ -2,6 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { setTestEnvs } from '@tensorflow/tfjs-core/dist/jasmine_util.js';
 import { type EngineName, selectEngine } from '../../src/engine/index.js';
+import { lowerGraph, OrtCompiler } from '../../src/engine/onnx/compiler.js';
+import { workingMemory } from '../../src/engine/onnx/dry_run/working_memory.js';
+import { LOWERINGS } from '../../src/engine/onnx/registration.js';
 
 /** What tfjs-core's suites add to their names. */
 export const NAME_SUFFIX = ' backend {}';
@@ -9,6 +12,16 @@ export const NAME_SUFFIX = ' backend {}';
 /** Tests defined from now on run on the engine. Returns its description. */
 export async function useEngine(engine: EngineName): Promise<string> {
   const { description } = await selectEngine({ engine, device: 'cpu' });
+  planEveryGraph();
   setTestEnvs([{ name: 'backend', backendName: tf.getBackend(), flags: {}, isDataSync: true }]);
   return description;
+}
+
+/** Fails every test with a graph whose memory the dry run of the onnx engine cannot plan, such as one with an unknown operator. */
+function planEveryGraph(): void {
+  const { compile } = OrtCompiler.prototype;
+  OrtCompiler.prototype.compile = function (graph) {
+    workingMemory(lowerGraph(graph, LOWERINGS));
+    return compile.call(this, graph);
+  };
 }

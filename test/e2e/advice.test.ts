@@ -1,8 +1,6 @@
 /** @file Follows the advice of every message that proposes a command or a setting, and looks for messages that none follows. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../support/temporary_files.js';
 import type { Advice } from './advice/advice.js';
 import { CHECKPOINTS } from './advice/checkpoints.js';
 import { CONFIGURATION } from './advice/configuration.js';
@@ -29,23 +27,19 @@ const MESSAGES = proposingMessages('src', 'bin', 'tools/setup_tensorflow');
 /** Everything that was printed before advice was followed. */
 const printed: string[] = [];
 
-describe.each(Object.entries(AREAS))('%s', (_, cases) => {
-  it.each(cases)('$says', async ({ says, meet, follow }) => {
-    const folder = mkdtempSync(join(tmpdir(), 'stmixer-test-'));
-    try {
-      const { text } = await meet(folder);
-      expect(text).toContain(says);
-      printed.push(text);
-      const after = await follow(folder, text);
-      expect(after.failed, after.text).toBe(false);
-      expect(after.text).not.toContain(says);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+describe.each(Object.entries(AREAS))('the advice about %s', (_, cases) => {
+  it.each(cases)('works once it is followed: "$says"', async ({ says, meet, follow }) => {
+    const folder = temporaryFolder();
+    const { text } = await meet(folder);
+    expect(text).toContain(says);
+    printed.push(text);
+    const after = await follow(folder, text);
+    expect(after.failed, after.text).toBe(false);
+    expect(after.text).not.toContain(says);
   });
 });
 
-it('every message that proposes something is followed above, or states a fact', () => {
+it('every message that proposes something is followed above or states a fact', () => {
   const left = MESSAGES.filter(
     (message) =>
       !printed.some((text) => contains(text, message)) &&
@@ -54,7 +48,7 @@ it('every message that proposes something is followed above, or states a fact', 
   expect(left.map(({ place, parts }) => `${place}: ${parts.join('…')}`)).toEqual([]);
 });
 
-it('a fact that no message states any more is not listed', () => {
+it('every listed fact is still part of a message', () => {
   const parts = MESSAGES.flatMap((message) => message.parts);
   expect(FACTS.filter((fact) => !parts.some((part) => part.includes(fact)))).toEqual([]);
 });

@@ -4,17 +4,15 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
 import type { DetectionFile } from '../../src/detect/result_files.js';
 import { float32Tensor } from '../../src/formats/host_tensor.js';
@@ -23,9 +21,10 @@ import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { Rng } from '../../src/util/random.js';
 import { start, stmixer, stmixerHere } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
 import { randomize } from '../support/finite_difference.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 const CONFIG = 'config_files/tiny.yaml';
 const FRAMES = 'sample/frames/vtest_val';
 const QUERIES = 10;
@@ -35,7 +34,7 @@ let folder: string;
 let weights: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-detect-'));
+  folder = temporaryFolderOfFile();
   weights = join(folder, 'tiny.pth');
   const model = new Detector(loadConfig(CONFIG).config);
   initializeParameters(model, 0);
@@ -48,10 +47,8 @@ beforeAll(async () => {
   model.dispose();
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
 function args(input: string, out: string, flags = '', overrides = ''): string[] {
-  const words = `${flags} --engine ${ENGINE} MODEL.WEIGHT ${weights} ${overrides}`.trim().split(/ +/);
+  const words = `${flags} --engine ${TEST_ENGINE} MODEL.WEIGHT ${weights} ${overrides}`.trim().split(/ +/);
   return ['detect', '--config-file', CONFIG, '--input', input, '--out', join(folder, out), ...words];
 }
 
@@ -88,7 +85,7 @@ function decoded(video: string): { width: number; height: number; frames: number
 }
 
 describe('stmixer detect', { timeout: 180_000 }, () => {
-  it('finds everybody in a folder of frames', async () => {
+  it('finds every person in a folder of frames', async () => {
     const input = someFrames('walkers', 21);
     writeFileSync(join(input, 'notes.txt'), 'notes');
     const run = await stmixerHere(
@@ -140,7 +137,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(existsSync(join(folder, 'frames', 'detections.mp4'))).toBe(false);
   });
 
-  it('takes a picture as a still, and draws nobody where nobody reaches the threshold', async () => {
+  it('opens an image as a still, and draws nobody if no query reaches the threshold', async () => {
     const input = join(FRAMES, 'vtest_val_000060.jpg');
     const run = await stmixerHere(args(input, 'still', '--threshold 1'));
     expect(run.stderr).toBe('');
@@ -155,24 +152,27 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     ]);
   });
 
-  it.skipIf(!hasFfmpeg)('takes a video apart and makes one (needs ffmpeg)', async () => {
-    const video = join(folder, 'walkers.mp4');
-    const pictures = join(FRAMES, 'vtest_val_%06d.jpg');
-    const encoding = ['-frames:v', '25', '-c:v', 'mjpeg', '-f', 'avi'];
-    execFileSync('ffmpeg', ['-loglevel', 'error', '-framerate', '10', '-i', pictures, ...encoding, video]);
-    const run = await stmixerHere(args(video, 'video', '--threshold 0 --step 0.5', 'AVA.FPS 5'));
-    expect(run.stderr).toBe('');
-    expect(run.code).toBe(0);
-    const file = results('video');
-    expect(file).toMatchObject({ kind: 'video', fps: 5 });
-    expect(Math.abs(file.numFrames - 12.5)).toBeLessThan(1);
-    expect(file.keyFrames.map(({ second }) => second)).toEqual([0, 0.5, 1, 1.5, 2]);
-    const made = decoded(join(folder, 'video', 'detections.mp4'));
-    expect(made).toEqual({ width: 960, height: 720, frames: file.numFrames });
-    expect(run.stdout).not.toContain('warning');
-  });
+  it.skipIf(!hasFfmpeg)(
+    'extracts the frames of a video and writes one with the results (needs ffmpeg)',
+    async () => {
+      const video = join(folder, 'walkers.mp4');
+      const pictures = join(FRAMES, 'vtest_val_%06d.jpg');
+      const encoding = ['-frames:v', '25', '-c:v', 'mjpeg', '-f', 'avi'];
+      execFileSync('ffmpeg', ['-loglevel', 'error', '-framerate', '10', '-i', pictures, ...encoding, video]);
+      const run = await stmixerHere(args(video, 'video', '--threshold 0 --step 0.5', 'AVA.FPS 5'));
+      expect(run.stderr).toBe('');
+      expect(run.code).toBe(0);
+      const file = results('video');
+      expect(file).toMatchObject({ kind: 'video', fps: 5 });
+      expect(Math.abs(file.numFrames - 12.5)).toBeLessThan(1);
+      expect(file.keyFrames.map(({ second }) => second)).toEqual([0, 0.5, 1, 1.5, 2]);
+      const made = decoded(join(folder, 'video', 'detections.mp4'));
+      expect(made).toEqual({ width: 960, height: 720, frames: file.numFrames });
+      expect(run.stdout).not.toContain('warning');
+    },
+  );
 
-  it.skipIf(!hasFfmpeg)('says that a video is none (needs ffmpeg)', async () => {
+  it.skipIf(!hasFfmpeg)('reports that a file is not a video (needs ffmpeg)', async () => {
     const video = join(folder, 'broken.mp4');
     writeFileSync(video, 'this is no video');
     const run = await stmixerHere(args(video, 'broken'));
@@ -183,7 +183,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(run.stderr.trim().split('\n').length).toBe(1);
   });
 
-  it('says what to install for videos, and does without a video of the results', async () => {
+  it('explains what to install for videos, and skips the video of the results', async () => {
     const video = join(folder, 'some.mp4');
     writeFileSync(video, '');
     const env = { PATH: folder };
@@ -226,7 +226,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
       /blocks\.N\.norm1\.weight: 2 of 3 \(without N = 2\)\n(.*\n)+.*\(ViT\.DEPTH 2\)\.\n$/,
     ],
     ['a threshold above 1', FRAMES, '--threshold 1.5', '', 2, /expected a number from 0 to 1/],
-  ])('ends with a sentence for %s', async (_, input, flags, overrides, code, message) => {
+  ])('ends with a readable error for %s', async (_, input, flags, overrides, code, message) => {
     const words = args(input, 'wrong', flags, overrides).map((word) => (word === '""' ? '' : word));
     const run = await stmixerHere(words);
     expect(run.stderr).toMatch(message);
@@ -234,7 +234,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(run.code).toBe(code);
   });
 
-  it('ends with a sentence where a file is in the place of the folder', async () => {
+  it('ends with a readable error if a file is in the place of the folder', async () => {
     const run = await stmixerHere(args(FRAMES, 'tiny.pth/results'));
     expect(run.code).toBe(2);
     expect(run.stderr).toMatch(
@@ -255,7 +255,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(readdirSync(input)).toHaveLength(3);
   });
 
-  it('leaves nothing of an earlier detection in the folder, and nothing else out of it', async () => {
+  it('removes the results of an earlier detection from the folder, and nothing else', async () => {
     const input = someFrames('one', 1);
     const out = join(folder, 'used');
     mkdirSync(out);
@@ -279,7 +279,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
   it('counts the seconds of a video of the data set as its annotations do, so that evaluation finds them', async () => {
     const run = await stmixerHere([
       ...['detect', '--config-file', 'config_files/sample.yaml', '--input', 'sample/frames/vtest_train'],
-      ...['--out', join(folder, 'train'), '--step', '8', '--no-video', '--engine', ENGINE],
+      ...['--out', join(folder, 'train'), '--step', '8', '--no-video', '--engine', TEST_ENGINE],
       ...['MODEL.WEIGHT', 'checkpoints/sample.pth'],
     ]);
     expect(run.stdout).toMatch(
@@ -296,7 +296,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     expect(JSON.parse(evaluated.stdout).mAP).toBeGreaterThan(0.05);
   });
 
-  it('keeps what was done at Ctrl-C', async () => {
+  it('keeps the finished results at Ctrl-C', async () => {
     const { child, finished } = start(
       args(FRAMES, 'stopped', '--step 0.1 --threshold 0 --no-video', 'TEST.VIDEOS_PER_BATCH 1'),
     );
@@ -350,7 +350,7 @@ describe('stmixer data show', { timeout: 180_000 }, () => {
     ['vtest_val:902', 3, /there is no video vtest_val in the train lists; they have vtest_train/],
     ['vtest_train:800', 3, /video vtest_train has no key frame at second 800 \(it has 902 to 931\)/],
     ['0', 2, /expected a number from 1, or video:second/],
-  ])('ends with a sentence for --clips %s', async (clips, code, message) => {
+  ])('ends with a readable error for --clips %s', async (clips, code, message) => {
     const run = await show('--out', join(folder, 'no'), '--clips', clips);
     expect(run.stderr).toMatch(message);
     expect(run.code).toBe(code);

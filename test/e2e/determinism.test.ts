@@ -1,12 +1,10 @@
 /** @file Training on `onnx` repeats itself to the last bit: again, in another process, and after a restart. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/index.js';
+import { temporaryFolder } from '../support/temporary_files.js';
 import { TinyTraining, train } from '../support/tiny_training.js';
 
 /** Several, so that threads can come in different orders; the same in all processes, since they share out sums. */
@@ -41,24 +39,23 @@ beforeAll(async () => {
   first = await run();
 });
 
-it('changes its weights in every step, and every loss is a number', () => {
+it('training changes its weights in every step, and every loss is a number', () => {
   expect(first.losses).toHaveLength(STEPS);
   expect(first.losses.flat().every(Number.isFinite)).toBe(true);
   expect(new Set(first.losses.map(([total]) => total)).size).toBe(STEPS);
 });
 
-it('is the same again in the same process', async () => {
+it('training gives the same bits again in the same process', async () => {
   expect(await run()).toEqual(first);
 });
 
-it('is the same in other processes, also when they compete for the processors', async () => {
+it('training gives the same bits in other processes, also when they compete for the processors', async () => {
   const others = await Promise.all([runElsewhere(), runElsewhere()]);
   expect(others).toEqual([first, first]);
 });
 
-it('is the same with a restart from a checkpoint in its middle', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'stmixer-determinism-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+it('training gives the same bits with a restart from a checkpoint halfway', async () => {
+  const folder = temporaryFolder();
   const begun = new TinyTraining();
   const losses = await train(begun, 2);
   const path = await begun.save(folder);

@@ -4,7 +4,7 @@ import { machineReport } from '../../src/engine/machine_report.js';
 import { stmixerHere } from '../support/cli.js';
 import { fakeProbe } from '../support/fake_probe.js';
 
-it('prints the conditions of a training as lines or JSON, and exits with 0', async () => {
+it('stmixer doctor prints the conditions for training as lines or JSON, and exits with 0', async () => {
   const plain = await stmixerHere(['doctor']);
   const names = [
     'Node',
@@ -27,7 +27,7 @@ it('prints the conditions of a training as lines or JSON, and exits with 0', asy
   ]);
 });
 
-it('names the limits that apply, and those that may be too low', async () => {
+it('stmixer doctor names the limits that apply, and those that may be too low', async () => {
   const files = {
     '/proc/self/cgroup': '4:cpu:/job\n',
     '/proc/self/mountinfo': '33 25 0:29 / /cg rw - cgroup cgroup rw,cpu\n',
@@ -45,7 +45,7 @@ it('names the limits that apply, and those that may be too low', async () => {
   expect(text('ffmpeg')).toBe('not on the PATH; only videos need it');
 });
 
-it('exits with 1 if training is impossible', async () => {
+it('stmixer doctor exits with 1 if training is impossible', async () => {
   vi.stubEnv('STMIXER_THREADS', 'many');
   const { code, stdout } = await stmixerHere(['doctor']).finally(() => vi.unstubAllEnvs());
   expect(stdout).toMatch(/^threads +FAILED: STMIXER_THREADS is 'many'/m);

@@ -1,41 +1,37 @@
 /** @file Evaluation from the command line: `evaluate`, validation in training, the final test, `test`. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { ResultsJson } from '../../src/evaluation/results.js';
 import type { EvaluationLine } from '../../src/run/evaluations.js';
 import { type Finished, start, stmixer, stmixerHere } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { readJsonLines } from '../support/json_lines.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 const ANNOTATIONS = 'sample/annotations';
 const TRUTH = ['--ground-truth', `${ANNOTATIONS}/val.csv`, '--label-map', `${ANNOTATIONS}/label_map.pbtxt`];
 
 let folder: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluate-'));
-});
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = temporaryFolderOfFile();
 });
 
 function args(command: string, output: string, overrides = '', flags: string[] = []): string[] {
   const words = `${MICRO} OUTPUT_DIR ${join(folder, output)} ${overrides}`.trim().split(/ +/);
-  return [command, '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE, ...flags, ...words];
+  return [command, '--config-file', 'config_files/tiny.yaml', '--engine', TEST_ENGINE, ...flags, ...words];
 }
 
 const read = (...parts: string[]) => readFileSync(join(folder, ...parts), 'utf8');
 
 function evaluations(output: string): EvaluationLine[] {
-  const lines = read(output, 'evaluations.jsonl').trim().split('\n');
-  return lines.map((line) => JSON.parse(line));
+  return readJsonLines(join(folder, output, 'evaluations.jsonl'));
 }
 
 describe('stmixer evaluate', () => {
-  it('finds the truth itself perfect, as JSON of the documented form', async () => {
+  it('finds the ground truth itself perfect, as JSON of the documented form', async () => {
     const predictions = join(folder, 'perfect.csv');
     const rows = readFileSync(`${ANNOTATIONS}/val.csv`, 'utf8').trim().split('\n');
     writeFileSync(predictions, rows.map((row) => row.replace(/,[^,]*$/, ',0.9')).join('\n'));
@@ -65,7 +61,7 @@ describe('stmixer evaluate', () => {
   });
 });
 
-describe('stmixer evaluate of files that do not fit', () => {
+describe('stmixer evaluate with files that do not match', () => {
   const label = 'item { name: "walk" id: 1 }\n';
 
   /** The words of the command for the files with these texts. */
@@ -81,7 +77,7 @@ describe('stmixer evaluate of files that do not fit', () => {
     ];
   }
 
-  it('says so on standard error and in the JSON, and keeps number and exit code', async () => {
+  it('warns on standard error and in the JSON, and keeps number and exit code', async () => {
     const command = words('name', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v.mp4,902,32,24,160,216,1,0.9\n');
     const run = await stmixerHere([...command, '--json']);
     expect(run.code).toBe(0);
@@ -99,7 +95,7 @@ describe('stmixer evaluate of files that do not fit', () => {
     expect(warnings[1]).toContain('look like pixels');
   });
 
-  it('proposes a --second-offset that leads past the warning, also a negative one', async () => {
+  it('proposes a --second-offset that removes the warning, also a negative one', async () => {
     const truth = (second: number) => `v,${second},0.1,0.1,0.5,0.9,1,0\n`;
     const rows = (second: number) => `v,${second},0.1,0.1,0.5,0.9,1,0.9\n`;
     for (const [predicted, labelled, offset] of [
@@ -118,7 +114,7 @@ describe('stmixer evaluate of files that do not fit', () => {
     }
   });
 
-  it('adds a --second-offset with a fraction, and refuses one that is no number', async () => {
+  it('adds a --second-offset with a fraction, and refuses one that is not a number', async () => {
     const command = words('half', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v,901.7,0.1,0.1,0.5,0.9,1,0.9\n');
     const run = await stmixerHere([...command, '--second-offset', '0.3']);
     expect(run.stdout).toContain('mAP@0.5 1.0000');
@@ -140,7 +136,7 @@ describe('stmixer evaluate of files that do not fit', () => {
     expect(run.stderr).toBe(`note: ${notes[0]}\n`);
   });
 
-  it('shows the file that is meant in place of one that is missing', async () => {
+  it('proposes the file that is meant if one is missing', async () => {
     const command = words('twin', 'v,902,0.1,0.1,0.5,0.9,1,0\n', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n');
     const asked = command.map((word) => word.replace('twin_map.pbtxt', 'Twin_map.pbtxt'));
     const run = await stmixerHere(asked);
@@ -151,7 +147,7 @@ describe('stmixer evaluate of files that do not fit', () => {
     });
   });
 
-  it('says in words that there is no mean without ground truth', async () => {
+  it('explains that there is no mean without ground truth', async () => {
     const run = await stmixerHere(words('empty', '', 'v,902,0.1,0.1,0.5,0.9,1,0.9\n'));
     expect(run.code).toBe(0);
     expect(run.stdout).toContain('mAP@0.5 is not defined: no class of the label map has ground truth');
@@ -175,7 +171,7 @@ describe('a run with validation', () => {
     expect(existsSync(join(folder, 'run', 'tensorboard'))).toBe(true);
   });
 
-  it('marks the best: its line, and model_best.pth', () => {
+  it('marks the best weights: in the log, and as model_best.pth', () => {
     const [first, second] = evaluations('run');
     expect(first.best).toBe(true);
     expect(second.best).toBe((second.mAP as number) > (first.mAP as number));
@@ -195,7 +191,7 @@ describe('a run with validation', () => {
     expect(warnings.filter((warning) => !warning.includes('no prediction overlaps'))).toEqual([]);
   });
 
-  it('`stmixer test` finds the same with the final weights', async () => {
+  it('finds the same with the final weights in stmixer test', async () => {
     const weights = join(folder, 'run', 'model_final.pth');
     const excluded = join(folder, 'excluded.csv');
     writeFileSync(excluded, 'vtest_val.mp4,0903\n');
@@ -217,7 +213,7 @@ describe('a run with validation', () => {
     expect(read('tested', line.folder, 'detections.csv')).toBe(read('run', name, 'detections.csv'));
   });
 
-  it('`stmixer test` refuses the final weights for another depth', async () => {
+  it('refuses the final weights in stmixer test if the depth differs', async () => {
     const weights = join(folder, 'run', 'model_final.pth');
     const refused = await stmixerHere(args('test', 'deeper', `MODEL.WEIGHT ${weights} ViT.DEPTH 2`));
     expect(refused.code).toBe(4);
@@ -226,7 +222,7 @@ describe('a run with validation', () => {
     expect(refused.stderr).toContain('ViT.DEPTH 1');
   });
 
-  it('ends while it evaluates on SIGINT, after the batch, with all weights saved', async () => {
+  it('ends during evaluation on SIGINT, after the batch, with all weights saved', async () => {
     const { child, finished } = start(
       args('train', 'stopped', 'SOLVER.MAX_EPOCH 1 TEST.VIDEOS_PER_BATCH 1 DATALOADER.NUM_WORKERS 2'),
     );
@@ -241,10 +237,10 @@ describe('a run with validation', () => {
   });
 });
 
-describe('what is missing for an evaluation', () => {
+describe('missing files for the evaluation', () => {
   const noTruth = "AVA.TEST_GT_BOX_LISTS ['nowhere.csv'] SOLVER.MAX_EPOCH 1";
 
-  it('is said before training, with the flags that do without', async () => {
+  it('are reported before training, with the flags to train without them', async () => {
     const run = await stmixerHere(args('train', 'no-truth', noTruth));
     expect(run.code).toBe(3);
     expect(run.stderr).toContain('nowhere.csv');
@@ -252,14 +248,14 @@ describe('what is missing for an evaluation', () => {
     expect(existsSync(join(folder, 'no-truth', 'metrics.jsonl'))).toBe(false);
   });
 
-  it('does not matter to a run without evaluation', async () => {
+  it('do not matter to a run without evaluation', async () => {
     const flags = ['--skip-val-in-train', '--skip-final-test'];
     const run = await stmixerHere(args('train', 'without', noTruth, flags));
     expect(run).toMatchObject({ code: 0, stderr: '' });
     expect(existsSync(join(folder, 'without', 'evaluations.jsonl'))).toBe(false);
   });
 
-  it('weights: exit code 4', async () => {
+  it('end stmixer test with exit code 4 if they are the weights', async () => {
     const run = await stmixerHere(args('test', 'no-weights'));
     expect(run.code).toBe(4);
     expect(run.stderr).toContain('MODEL.WEIGHT is empty');

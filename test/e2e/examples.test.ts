@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { temporaryFolder } from '../support/ava_folder.js';
+import { temporaryFolder } from '../support/temporary_files.js';
 
 let printed: string[];
 

@@ -1,21 +1,19 @@
 /** @file A run as a process meets the world: signals in every phase, two runs in one folder, disks that are full or away. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { launch, start, stmixer } from '../support/cli.js';
+import { readJsonLines } from '../support/json_lines.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const STALLED_FRAMES = new URL('../support/stalled_frames.mjs', import.meta.url).href;
 
 let home: string;
 beforeAll(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-faults-'));
-});
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
+  home = temporaryFolderOfFile();
 });
 
 /** A run that ends only if it is told to, unless `overrides` say otherwise. */
@@ -58,7 +56,7 @@ function watched(words: string[], env: NodeJS.ProcessEnv = {}) {
 const iterationOf = (path: string) => (readPth(path) as Map<string, unknown>).get('iteration');
 
 describe('a run in a folder', () => {
-  it('refuses a second one, waits for a folder that is away, and ends on SIGUSR1 with 0, all saved', async () => {
+  it('refuses a second run, waits while the folder is missing, and on SIGUSR1 saves everything and exits with 0', async () => {
     const run = watched(args('shared'));
     await run.says(/saved .*model_0000002\.pth/);
     const second = await stmixer(args('shared'));
@@ -79,14 +77,12 @@ describe('a run in a folder', () => {
     const iteration = Number(/stopped after iteration (\d+)/.exec(stdout)![1]);
     expect(iterationOf(readFileSync(join(home, 'shared', 'last_checkpoint'), 'utf8'))).toBe(iteration);
     // The lines that met no folder are there too.
-    const log = readFileSync(join(home, 'shared', 'log.jsonl'), 'utf8')
-      .trim()
-      .split('\n');
-    expect(log.map((line) => JSON.parse(line).msg).join('\n')).toMatch(/SIGUSR1: finishing this step/);
+    const log = readJsonLines<{ msg: string }>(join(home, 'shared', 'log.jsonl'));
+    expect(log.map(({ msg }) => msg).join('\n')).toMatch(/SIGUSR1: finishing this step/);
     expect(readdirSync(join(home, 'shared')).filter((name) => /lock|tmp/.test(name))).toEqual([]);
   }, 120_000);
 
-  it('ends at once on a second signal while it saves; the next one takes over its lock and goes on', async () => {
+  it('ends at once if a second signal comes while it saves, and the next run takes over its lock and continues', async () => {
     const run = watched(args('twice'));
     await run.says(/saved .*model_0000002\.pth/);
     renameSync(join(home, 'twice'), join(home, 'twice-away'));
@@ -107,7 +103,7 @@ describe('a run in a folder', () => {
 });
 
 describe('SIGTERM', () => {
-  it.each([0, 1])('while a frame does not come, with %i threads: ends with 143', async (threads) => {
+  it.each([0, 1])('ends the run with 143 if a frame does not arrive, with %i threads', async (threads) => {
     const pipe = join(home, `pipe-${threads}`);
     execFileSync('mkfifo', [pipe]);
     const env = { NODE_OPTIONS: `--import ${STALLED_FRAMES}`, STALLED_PIPE: pipe };
@@ -118,7 +114,7 @@ describe('SIGTERM', () => {
     expect(readdirSync(join(home, `stalled-${threads}`)).filter((name) => /pth|lock/.test(name))).toEqual([]);
   });
 
-  it('while the first step is compiled: finishes it, saves, ends with 143', async () => {
+  it('lets the first step finish if it comes during compilation, saves and exits with 143', async () => {
     const run = watched(args('compiling'));
     await run.says(/memory: about/);
     // From here on the first graphs are built and compiled, for more than half a second.
@@ -140,27 +136,31 @@ const hasNamespaces = (() => {
   }
 })();
 
-it.skipIf(!hasNamespaces)('a full disk: exit code 4, and the checkpoint before is whole', async () => {
-  const disk = mkdtempSync(join(home, 'disk-'));
-  const output = join(disk, 'output');
-  const { program, words } = launch(
-    args(
-      output.slice(home.length + 1),
-      'SOLVER.MAX_EPOCH 4 SOLVER.CHECKPOINT_KEEP 0 SOLVER.CHECKPOINT_RETRY 1',
-    ),
-  );
-  // A disk with room for one checkpoint, seen by these processes only; the results are copied off it.
-  const script = `mount -t tmpfs -o size=2m tmpfs "$0" && "$@"; code=$?; cp -r "$0/output" "$0.copy"; exit $code`;
-  const child = spawn('unshare', ['-rm', 'sh', '-c', script, disk, program, ...words]);
-  let stderr = '';
-  child.stderr.on('data', (text) => {
-    stderr += text;
-  });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  expect(stderr).toMatch(
-    /model_0000004\.pth: cannot be written: no space left on the disk; tried for 0:00:01 .* can go on from .*model_0000002\.pth, which is whole/,
-  );
-  expect(code).toBe(4);
-  expect(iterationOf(join(`${disk}.copy`, 'model_0000002.pth'))).toBe(2);
-  expect(readdirSync(`${disk}.copy`).filter((name) => /tmp|0004/.test(name))).toEqual([]);
-});
+it.skipIf(!hasNamespaces)(
+  'a run on a full disk exits with 4, and the previous checkpoint is whole',
+  async () => {
+    const disk = join(home, 'disk');
+    mkdirSync(disk);
+    const output = join(disk, 'output');
+    const { program, words } = launch(
+      args(
+        output.slice(home.length + 1),
+        'SOLVER.MAX_EPOCH 4 SOLVER.CHECKPOINT_KEEP 0 SOLVER.CHECKPOINT_RETRY 1',
+      ),
+    );
+    // A disk with room for one checkpoint, seen by these processes only; the results are copied off it.
+    const script = `mount -t tmpfs -o size=2m tmpfs "$0" && "$@"; code=$?; cp -r "$0/output" "$0.copy"; exit $code`;
+    const child = spawn('unshare', ['-rm', 'sh', '-c', script, disk, program, ...words]);
+    let stderr = '';
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(stderr).toMatch(
+      /model_0000004\.pth: cannot be written: no space left on the disk; tried for 0:00:01 .* can go on from .*model_0000002\.pth, which is whole/,
+    );
+    expect(code).toBe(4);
+    expect(iterationOf(join(`${disk}.copy`, 'model_0000002.pth'))).toBe(2);
+    expect(readdirSync(`${disk}.copy`).filter((name) => /tmp|0004/.test(name))).toEqual([]);
+  },
+);

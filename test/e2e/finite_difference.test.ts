@@ -21,7 +21,7 @@ function square(gradient: (x: tf.Tensor, dy: tf.Tensor) => tf.Tensor) {
 describe('expectGradients', () => {
   const x = normals([4, 5], new Rng(1));
 
-  it('passes a right gradient', () => {
+  it('accepts a right gradient', () => {
     expectGradients(
       square((t, dy) => dy.mul(t).mul(2)),
       [x],
@@ -57,7 +57,7 @@ describe('expectGradients', () => {
     mask.dispose();
   });
 
-  it('fails for a gradient where there must be none, and the other way round', () => {
+  it('fails for a gradient where there must be none, and vice versa', () => {
     expect(() => expectGradients((t) => t.square(), [x], { constant: [0] })).toThrow(/constant/);
     expect(() => expectGradients((t) => noGrad(() => t.clone()).square(), [x])).toThrow(/no gradient/);
   });

@@ -1,16 +1,16 @@
 /** @file SIGKILL while checkpoints are being written: what is left is whole, and the next run goes on from it. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { verifyWeightFile } from '../../src/formats/weight_file.js';
 import { Rng } from '../../src/util/random.js';
+import { temporaryFolder } from '../support/temporary_files.js';
 
 const PROGRAM = fileURLToPath(new URL('../support/saving_process.ts', import.meta.url));
 const KILLS = process.env.STMIXER_LONG_TESTS ? 200 : 10;
@@ -36,10 +36,9 @@ async function saveUntilKilled(folder: string, first: number, milliseconds: numb
 }
 
 it(
-  `leaves a whole checkpoint, ${KILLS} times`,
+  `a killed run leaves a whole checkpoint, ${KILLS} times`,
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'stmixer-kill-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFolder();
     const rng = new Rng(1);
     let interrupted = 0;
     let next = 1;

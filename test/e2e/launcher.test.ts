@@ -25,7 +25,7 @@ function launchOn(version: string) {
   });
 }
 
-it.each(['20.11.1', '18.20.8', '8.17.0'])('names the oldest Node that it supports on Node %s', (version) => {
+it.each(['20.11.1', '18.20.8', '8.17.0'])('the launcher names the minimum version on Node %s', (version) => {
   expect(launchOn(version)).toMatchObject({
     status: 1,
     stdout: '',
@@ -33,13 +33,13 @@ it.each(['20.11.1', '18.20.8', '8.17.0'])('names the oldest Node that it support
   });
 });
 
-it.each(['20.12.0', '22.0.0'])('starts on Node %s', (version) => {
+it.each(['20.12.0', '22.0.0'])('the launcher starts on Node %s', (version) => {
   const { status, stderr } = launchOn(version);
   expect(stderr).toMatch(/required option '--config-file <file>' not specified/);
   expect(status).toBe(2);
 });
 
-it('says how to build a program that has not been built', () => {
+it('the launcher explains how to build a program that has not been built', () => {
   rmSync(at('dist'));
   const { status, stderr } = launchOn('20.12.0');
   expect(stderr).toMatch(/^stmixer cannot start: Cannot find module .*start\.js/);

@@ -90,7 +90,7 @@ describe('loadFailure', () => {
     );
   });
 
-  it('leaves errors in data to others', () => {
+  it('ignores errors in data', () => {
     for (const error of [failure('x'), new RangeError('x'), null, 'x']) expect(partFailure(error)).toBeNull();
     let error: unknown;
     try {
@@ -102,8 +102,8 @@ describe('loadFailure', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32')('with few open files', () => {
-  it.each([20, 64, 128])('the command works or explains the limit: ulimit -n %i', (limit) => {
+describe.skipIf(process.platform === 'win32')('a command with few open files', () => {
+  it.each([20, 64, 128])('works or explains the limit with ulimit -n %i', (limit) => {
     const { program, words } = launch(['inspect', 'model', '--config-file', 'config_files/tiny.yaml']);
     const script = `ulimit -n ${limit}; exec "$@"`;
     const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', program, ...words], {

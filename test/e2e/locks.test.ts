@@ -48,7 +48,7 @@ describe('a folder that another process writes into', () => {
     ['detect.lock', '`stmixer detect`', '--out', () => [...DETECT, at('used'), ...CONFIG]],
     ['evaluate.lock', '`stmixer evaluate`', '--out', () => [...EVALUATE, at('used')]],
     ['show.lock', '`stmixer data show`', '--out', () => ['data', 'show', ...CONFIG, '--out', at('used')]],
-  ])('is refused: %s', async (name, who, setting, words) => {
+  ])('is refused if it has a %s', async (name, who, setting, words) => {
     const holder = lockedBy(at('used'), name);
     const { code, stdout, stderr } = await stmixerHere(words());
     expect(stderr).toBe(
@@ -59,14 +59,14 @@ describe('a folder that another process writes into', () => {
     expect(readdirSync(at('used'))).toEqual([name]);
   });
 
-  it('is refused to a new run while a test of the run before goes on', async () => {
+  it('is refused to a new run while a test of the earlier run continues', async () => {
     const holder = lockedBy(at('used'), 'test.lock');
     const { code, stderr } = await stmixerHere(['train', ...CONFIG, '--overwrite', ...overrides()]);
     expect(stderr).toContain(`another \`stmixer test\` is writing here ${holder}`);
     expect(code).toBe(2);
   });
 
-  it('is no obstacle to commands that write other files: a report of a run that trains', async () => {
+  it('does not stop commands that write other files: a report of a run that trains', async () => {
     lockedBy(at('used'), 'run.lock');
     lockedBy(at('used'), 'test.lock');
     writeRunFolder(at('used'), { iterations: 0 });
@@ -87,8 +87,8 @@ describe('a folder that another process writes into', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32')('two `data prepare`', () => {
-  it('never work in one folder, and the one that a signal ends gives it back', async () => {
+describe.skipIf(process.platform === 'win32')('two data prepare commands', () => {
+  it('never work in one folder, and a signal that ends one releases the folder', async () => {
     const pipe = slowFfmpeg();
     mkdirSync(at('videos'));
     file('videos/a.mp4', 'x');

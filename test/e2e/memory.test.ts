@@ -5,7 +5,8 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type Engine, selectEngine } from '../../src/engine/index.js';
 import { lazyStatistics } from '../../src/engine/lazy_hints.js';
-import { OrtRuntime, OrtTensor } from '../../src/engine/onnx/runtime.js';
+import { OrtTensor } from '../../src/engine/onnx/ort_tensor.js';
+import { OrtRuntime } from '../../src/engine/onnx/runtime.js';
 import { TinyTraining } from '../support/tiny_training.js';
 
 const SIZES = [
@@ -58,7 +59,7 @@ function collectGarbage(): void {
   runInNewContext('gc')();
 }
 
-it('keeps the same tensors, executables and memory for 60 steps', async () => {
+it('training keeps the same tensors, executables and memory for 60 steps', async () => {
   const nativeTensors = countNativeTensors();
   const before = tf.memory().numTensors;
   const training = new TinyTraining();

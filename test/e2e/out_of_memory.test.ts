@@ -1,9 +1,8 @@
 /** @file Allocations that really fail: a single tensor larger than any machine has room for. */
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type LoadedConfig, loadConfig } from '../../src/config/index.js';
 import { selectEngine } from '../../src/engine/index.js';
 import { OutOfMemoryError } from '../../src/errors.js';
@@ -11,15 +10,16 @@ import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { TrainingState } from '../../src/training/training_state.js';
+import { readJsonLines } from '../support/json_lines.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 import { TinyTraining, train as trainTiny } from '../support/tiny_training.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-memory-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const OPTIONS: TrainOptions = {
   engine: 'onnx',
@@ -66,11 +66,7 @@ interface LogLine {
   level: number;
   msg: string;
 }
-const logOf = (output: string): LogLine[] =>
-  readFileSync(join(folder, output, 'log.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+const logOf = (output: string) => readJsonLines<LogLine>(join(folder, output, 'log.jsonl'));
 
 const failureOf = async (work: Promise<unknown>): Promise<Error> => {
   try {
@@ -81,7 +77,7 @@ const failureOf = async (work: Promise<unknown>): Promise<Error> => {
   throw new Error('it did not fail');
 };
 
-describe('a run that needs more memory than there is', () => {
+describe('a run that needs more memory than the machine has', () => {
   let before: Uint8Array;
   let failure: Error;
 
@@ -93,7 +89,7 @@ describe('a run that needs more memory than there is', () => {
     failure = await failureOf(run('large', overrides, { resume: true }));
   }, 600_000);
 
-  it('says at its start what it will take', () => {
+  it('estimates its memory at the start', () => {
     const [sound, large] = ['small', 'large'].map((output) =>
       logOf(output).find(({ msg }) => msg.startsWith('memory: about')),
     ) as [LogLine, LogLine];
@@ -107,7 +103,7 @@ describe('a run that needs more memory than there is', () => {
     );
   });
 
-  it('ends with how much was asked for, what there is, and what helps', () => {
+  it('ends with the amount requested, the amount available, and what helps', () => {
     expect(failure).toBeInstanceOf(OutOfMemoryError);
     expect(failure).toMatchObject({ exitCode: 1 });
     expect(failure.message).toMatch(
@@ -119,14 +115,14 @@ describe('a run that needs more memory than there is', () => {
     expect(failure.message).toContain('SOLVER.VIDEOS_PER_BATCH 1 SOLVER.ACCUMULATE 2');
   });
 
-  it('names the last checkpoint, which is what it was', () => {
+  it('names the last checkpoint, which is unchanged', () => {
     const path = join(folder, 'large', 'model_0000000.pth');
     expect(failure.message).toContain(`The last checkpoint, ${path}, is as it was`);
     expect(readFileSync(path).equals(before)).toBe(true);
     expect((readPth(path) as Map<string, unknown>).get('iteration')).toBe(0);
   });
 
-  it('leaves the engine able to go on', async () => {
+  it('leaves the engine able to continue', async () => {
     const training = new TinyTraining();
     const [first] = await trainTiny(training, 1);
     expect(first.every(Number.isFinite)).toBe(true);
@@ -144,7 +140,7 @@ const tensorflow = await selectEngine({ engine: 'tensorflow', device: 'cpu' }).t
 await selectEngine({ engine: 'onnx', device: 'cpu' });
 
 it.skipIf(tensorflow !== null)(
-  'tensorflow: the same, with the shape of the tensor',
+  'a tensorflow run that needs too much memory also names the shape of the tensor',
   async () => {
     const failure = await failureOf(
       run('tensorflow', `MODEL.STM.NUM_QUERIES ${QUERIES}`, { engine: 'tensorflow' }),

@@ -1,8 +1,7 @@
 /** @file Commands whose output is no longer taken: a reader that ended, a full disk, a terminal that hung up. */
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
@@ -12,6 +11,7 @@ import { Detector } from '../../src/model/detector.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import { launch } from '../support/cli.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml', '--engine', 'onnx'];
@@ -26,7 +26,7 @@ const TRUTH = [
 
 let home: string;
 beforeAll(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-output-'));
+  home = temporaryFolderOfFile();
 });
 /** Leaders of process groups. */
 const started: number[] = [];
@@ -38,7 +38,6 @@ afterAll(() => {
       // It has ended, as it should.
     }
   }
-  rmSync(home, { recursive: true, force: true });
 });
 
 const words = (folder: string, more = '') =>
@@ -86,10 +85,10 @@ const loggedIterations = (folder: string) =>
   Number(/stopped after iteration (\d+)/.exec(readFileSync(join(home, folder, 'log.jsonl'), 'utf8'))?.[1]);
 
 describe.skipIf(process.platform === 'win32')(
-  'a command whose output is not taken',
+  'a command whose output nobody reads',
   { timeout: 120_000 },
   () => {
-    it('trains on when its reader ends, saves at Ctrl-C, and exits with 130', async () => {
+    it('continues training when its reader ends, saves at Ctrl-C, and exits with 130', async () => {
       // exec, so that the signal reaches the program itself.
       const { child, finished } = inShell('exec "$@" > >(head -n 1)', training('piped'));
       await untilSaved('piped');
@@ -102,7 +101,7 @@ describe.skipIf(process.platform === 'win32')(
       expect(lastIteration('piped')).toBe(loggedIterations('piped'));
     });
 
-    it('trains to the end when its output goes to a full disk', async () => {
+    it('trains to the end if its output goes to a full disk', async () => {
       const { code, stderr } = await inShell('exec "$@" > /dev/full', training('full', 'SOLVER.MAX_EPOCH 1'))
         .finished;
       expect(code).toBe(0);
@@ -125,7 +124,7 @@ describe.skipIf(process.platform === 'win32')(
       expect(existsSync(join(home, 'found', 'detections.json'))).toBe(true);
     });
 
-    it('ends without a word where it only prints and its reader has seen enough, with an error on a full disk', async () => {
+    it('ends silently if it only prints and its reader has ended, and with an error on a full disk', async () => {
       const args = ['evaluate', ...TRUTH, '--predictions', 'sample/annotations/val.csv'];
       const piped = inShell('set -o pipefail; "$@" | true', args);
       const full = inShell('exec "$@" > /dev/full', args);
@@ -140,7 +139,7 @@ describe.skipIf(process.platform === 'win32')(
 );
 
 describe.skipIf(process.platform === 'win32')('a hang-up', { timeout: 120_000 }, () => {
-  it('saves and ends with 129, also when it comes twice', async () => {
+  it('saves and ends the run with 129, also if it comes twice', async () => {
     const { child, finished, stdout } = inShell('exec "$@"', training('hung-up'));
     await untilSaved('hung-up');
     child.kill('SIGHUP');

@@ -1,15 +1,15 @@
 /** @file Every command that writes names the setting and the path of an output that cannot be, and ends with 2. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { stmixerHere } from '../support/cli.js';
 import { writeRunFolder } from '../support/run_folder.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 let home: string;
 beforeAll(() => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-outputs-'));
+  home = temporaryFolderOfFile();
   writeFileSync(join(home, 'file'), 'content');
   symlinkSync('nowhere', join(home, 'dangling'));
   mkdirSync(join(home, 'run'));
@@ -17,7 +17,6 @@ beforeAll(() => {
   mkdirSync(join(home, 'videos'));
   writeFileSync(join(home, 'videos', 'v.mp4'), '');
 });
-afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml'];
 const outputDir = (path: string) => [...`${MICRO} OUTPUT_DIR`.split(' '), path];
@@ -53,7 +52,7 @@ if (process.platform === 'linux') {
   OBSTACLES.push(['a place where nothing can be made', '/proc/x', /\/proc accepts no folders/]);
 }
 
-describe.each(COMMANDS)('%s', (_, setting, args) => {
+describe.each(COMMANDS)('stmixer %s', (_, setting, args) => {
   it.each(OBSTACLES)('refuses %s', async (_what, path, why) => {
     const target = resolve(home, path);
     const { code, stderr } = await stmixerHere(args(target));
@@ -63,7 +62,7 @@ describe.each(COMMANDS)('%s', (_, setting, args) => {
   });
 });
 
-it('a report that is written elsewhere leaves the folder of the run as it is', async () => {
+it('stmixer report writes a page elsewhere without changing the run folder', async () => {
   const before = readdirSync(join(home, 'run'));
   await stmixerHere(['report', join(home, 'run'), '--out', join(home, 'elsewhere', 'page.html')]);
   expect(existsSync(join(home, 'elsewhere', 'page.html'))).toBe(true);

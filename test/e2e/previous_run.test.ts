@@ -4,19 +4,16 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { iterationIn } from '../../src/checkpoint/run_checkpoints.js';
 import { loadConfig } from '../../src/config/index.js';
-import type { EngineRequest } from '../../src/engine/index.js';
 import { ConfigError } from '../../src/errors.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
 import { weightsOfOwnRun } from '../../src/run/run_weights.js';
@@ -24,10 +21,13 @@ import { evaluateCheckpoint } from '../../src/training/evaluate_checkpoint.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { capturedLog } from '../support/captured_log.js';
 import { launch } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { readJsonLines } from '../support/json_lines.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const ENGINE = {
-  engine: (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'],
+  engine: TEST_ENGINE,
   device: 'cpu',
 } as const;
 const SETTINGS = `${MICRO} SOLVER.MAX_EPOCH 2 SOLVER.EVAL_PERIOD 1 SOLVER.EVAL_AFTER 0 SOLVER.BASE_LR 1e-3`;
@@ -38,15 +38,12 @@ const hasNamespaces = spawnSync('unshare', ['-rm', 'true']).status === 0;
 let home: string;
 let output: string[];
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-previous-'));
+  home = temporaryFolderOfFile();
   output = [];
   await run('first', '', { skipValidation: false });
 }, 120_000);
 beforeEach(() => {
   output = [];
-});
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
 });
 
 const at = (...names: string[]) => join(home, ...names);
@@ -82,8 +79,8 @@ const FIRST_RUN = [
   'model_final.pth',
 ];
 
-describe('a run that starts afresh in the folder of another one', () => {
-  it('is refused, and the other run stays as it is', async () => {
+describe('a run that starts afresh in the folder of another run', () => {
+  it('is refused, and the other run stays unchanged', async () => {
     const folder = copy('used');
     const weights = `MODEL.WEIGHT ${at('first', 'model_final.pth')}`;
     const before = readdirSync(at(folder), { recursive: true });
@@ -108,7 +105,7 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(iterationIn(at(folder, 'model_final.pth'))).toBe(6);
   });
 
-  it('continues it with --resume, as the error says', async () => {
+  it('continues it with --resume, as the error proposes', async () => {
     const folder = copy('resumed');
     await run(folder, `MODEL.WEIGHT ${at('first', 'model_final.pth')} SOLVER.MAX_EPOCH 3`, {
       transfer: true,
@@ -119,7 +116,7 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(output.join('')).toContain(`loading ${at(folder, 'model_final.pth')} (last_checkpoint)`);
   });
 
-  it('is refused also where only a last_checkpoint lies, which --resume would follow to another run', async () => {
+  it('is also refused if the folder has only a last_checkpoint, which --resume would follow to another run', async () => {
     const pointer = at('pointer-only', 'last_checkpoint');
     mkdirSync(at('pointer-only'));
     writeFileSync(pointer, at('first', 'model_final.pth'));
@@ -136,7 +133,7 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(iterationIn(at('pointer-only', 'model_final.pth'))).toBe(2);
   });
 
-  it('has nothing to continue where the folder holds evaluations of other weights only', async () => {
+  it('has nothing to continue if the folder holds only evaluations of other weights', async () => {
     const folder = at('only-tested');
     mkdirSync(folder);
     cpSync(at('first', 'evaluations.jsonl'), join(folder, 'evaluations.jsonl'));
@@ -145,7 +142,7 @@ describe('a run that starts afresh in the folder of another one', () => {
     );
   });
 
-  it('moves it aside with --overwrite, as the error says, and takes its weights from there', async () => {
+  it('moves it aside with --overwrite, as the error proposes, and takes its weights from there', async () => {
     const folder = copy('overwritten');
     const weights = `MODEL.WEIGHT ${at(folder, 'model_final.pth')} SOLVER.MAX_EPOCH 1`;
     await run(folder, weights, { transfer: true, overwrite: true });
@@ -173,7 +170,7 @@ describe('a run that starts afresh in the folder of another one', () => {
   it.each([
     ['weights', 'MODEL.WEIGHT nowhere.pth', /nowhere\.pth: no such file/],
     ['data', 'DATA.PATH_TO_DATA_DIR nowhere', /nowhere/],
-  ])('puts the other run back where the new one fails for its %s', async (what, overrides, message) => {
+  ])('restores the other run if the new one fails for its %s', async (what, overrides, message) => {
     const folder = copy(`failed-${what}`);
     const before = readdirSync(at(folder)).sort();
     await expect(run(folder, overrides, { overwrite: true })).rejects.toThrow(message);
@@ -185,7 +182,7 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(output.join('')).toMatch(/continuing after iteration 4/);
   });
 
-  it.skipIf(!hasNamespaces)('leaves the other run whole where a part of it cannot be moved', () => {
+  it.skipIf(!hasNamespaces)('leaves the other run whole if a part of it cannot be moved', () => {
     const folder = copy('mounted');
     mkdirSync(at(folder, 'report'));
     const { program, words } = launch([
@@ -205,7 +202,7 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(readdirSync(at(folder)).sort()).toEqual([...FIRST_RUN, 'report'].sort());
   });
 
-  it('moves aside what a run left that saved nothing, without being asked', async () => {
+  it('moves aside, without being asked, what a run without checkpoints left', async () => {
     const folder = copy('nothing-saved');
     for (const name of FIRST_RUN.filter((file) => /pth$|checkpoint|evaluation/.test(file)))
       rmSync(at(folder, name), { recursive: true });
@@ -219,14 +216,14 @@ describe('a run that starts afresh in the folder of another one', () => {
     expect(iterationIn(at(folder, 'model_final.pth'))).toBe(2);
   });
 
-  it('is continued from its newest checkpoint where a kill came before last_checkpoint was written', async () => {
+  it('continues from its newest checkpoint if a kill came before last_checkpoint was written', async () => {
     const folder = copy('no-pointer');
     for (const name of ['last_checkpoint', 'model_final.pth', 'model_0000004.pth']) rmSync(at(folder, name));
     await run(folder, '', { resume: true });
     expect(output.join('')).toMatch(/continuing after iteration 2/);
   });
 
-  it('is resumed from the checkpoint that it went back to, also if it was killed before it saved anything', async () => {
+  it('resumes from the checkpoint that it went back to, also if it was killed before it saved anything', async () => {
     const folder = copy('killed-after-going-back');
     const stopping = new AbortController();
     const hooks = [{ beforeTraining: () => stopping.abort(new Error('stopping')) }];
@@ -241,7 +238,7 @@ describe('a run that starts afresh in the folder of another one', () => {
 
   it('does not replace a better model_best.pth by going back to an earlier checkpoint', async () => {
     const folder = copy('went-back');
-    const line = JSON.parse(readFileSync(at(folder, 'evaluations.jsonl'), 'utf8').trim().split('\n').at(-1)!);
+    const line = readJsonLines<object>(at(folder, 'evaluations.jsonl')).at(-1)!;
     writeFileSync(at(folder, 'evaluations.jsonl'), `${JSON.stringify({ ...line, mAP: 0.9 })}\n`);
     rmSync(at(folder, 'model_best.pth'));
     cpSync(at(folder, 'model_0000004.pth'), at(folder, 'model_best.pth'));
@@ -253,8 +250,8 @@ describe('a run that starts afresh in the folder of another one', () => {
   });
 });
 
-describe("a run's folder as MODEL.WEIGHT", () => {
-  it('stands for its best checkpoint with --transfer, which log and config.yaml name', async () => {
+describe('a run folder as MODEL.WEIGHT', () => {
+  it('means its best checkpoint with --transfer, which log and config.yaml name', async () => {
     await run('from-folder', `MODEL.WEIGHT ${at('first')} SOLVER.MAX_EPOCH 1`, { transfer: true });
     const best = at('first', 'model_best.pth');
     expect(output.join('')).toContain(
@@ -263,7 +260,7 @@ describe("a run's folder as MODEL.WEIGHT", () => {
     expect(readFileSync(at('from-folder', 'config.yaml'), 'utf8')).toContain(best);
   });
 
-  it('stands for its last checkpoint without, and follows a run that is moved', async () => {
+  it('means its last checkpoint otherwise, and follows a run that is moved', async () => {
     await expect(run('on-from-folder', `MODEL.WEIGHT ${at('first')}`)).rejects.toThrow(
       /MODEL\.WEIGHT: .*first\/model_final\.pth is the state of a training after iteration 4/,
     );
@@ -274,7 +271,7 @@ describe("a run's folder as MODEL.WEIGHT", () => {
     );
   });
 
-  it('is not looked at where --resume finds a run, and is named where it is no run', async () => {
+  it('is ignored if --resume finds a run, and is named if it is not a run', async () => {
     mkdirSync(at('no-run'));
     const weights = `MODEL.WEIGHT ${at('no-run')}`;
     await run(copy('resumed-anyway'), weights, { resume: true });
@@ -285,7 +282,7 @@ describe("a run's folder as MODEL.WEIGHT", () => {
   });
 });
 
-describe('weights that are the end of a training', () => {
+describe('weights of a finished training', () => {
   const weights = (folder: string) => `MODEL.WEIGHT ${at(folder, 'model_final.pth')}`;
 
   it.each([false, true])(
@@ -301,7 +298,7 @@ describe('weights that are the end of a training', () => {
     },
   );
 
-  it('are no error where the same command runs again, but with --no-head they are', async () => {
+  it('are no error if the same command runs again, except with --no-head', async () => {
     const folder = copy('again');
     expect(await run(folder)).toMatchObject({ isStopped: false });
     await expect(run(folder, '', { noHead: true, skipFinalTest: false })).rejects.toThrow(
@@ -309,17 +306,17 @@ describe('weights that are the end of a training', () => {
     );
   });
 
-  it('say how to start a new training where there is something left', async () => {
+  it('are an error that explains how to start a new training if iterations remain', async () => {
     await run('longer', `${weights('first')} SOLVER.MAX_EPOCH 3`);
     expect(output.join('')).toMatch(/continuing after iteration 4 .*with --transfer a new training starts/);
   });
 });
 
-describe("a run's own config.yaml", () => {
+describe('the config.yaml of a run', () => {
   /** The configuration that `test` and `detect` use for a file. */
   const use = (file: string, overrides: string[] = []) => weightsOfOwnRun(loadConfig(file, overrides));
 
-  it('means its best weights, else its last ones, and the folder that it is in', () => {
+  it('means its best weights, else its last ones, and its own folder', () => {
     const folder = copy('moved');
     const best = use(at(folder, 'config.yaml'));
     expect(best.config).toMatchObject({
@@ -341,7 +338,7 @@ describe("a run's own config.yaml", () => {
     );
   });
 
-  it('gives way to the command line, and other files mean what they say', () => {
+  it('is overridden by the command line, and other files mean what they contain', () => {
     const given = use(at('first', 'config.yaml'), ['MODEL.WEIGHT', 'mine.pth', 'OUTPUT_DIR', 'there']);
     expect(given.config).toMatchObject({ OUTPUT_DIR: 'there', MODEL: { WEIGHT: 'mine.pth' } });
     expect(use('config_files/tiny.yaml')).toEqual({
@@ -350,7 +347,7 @@ describe("a run's own config.yaml", () => {
     });
   });
 
-  it('is what `test` evaluates; other weights are no evaluation of the run', async () => {
+  it('is what stmixer test evaluates, and other weights do not count as an evaluation of the run', async () => {
     const folder = copy('tested');
     const lines = readEvaluations(at(folder)).length;
     expect(
@@ -365,7 +362,7 @@ describe("a run's own config.yaml", () => {
     expect(readEvaluations(at(folder))).toHaveLength(lines);
   });
 
-  it('is not written over one that somebody wrote by hand', async () => {
+  it('does not replace one that was written by hand', async () => {
     const folder = at('by-hand');
     cpSync('config_files/tiny.yaml', join(folder, 'config.yaml'), { recursive: true });
     const before = readFileSync(join(folder, 'config.yaml'), 'utf8');
@@ -389,7 +386,7 @@ describe("a run's own config.yaml", () => {
   });
 });
 
-it('a folder in the place of a file that the run writes is refused before anything is trained', async () => {
+it('a run refuses a folder in the place of a file that it writes before it trains', async () => {
   copy('obstacle');
   rmSync(at('obstacle', 'last_checkpoint'));
   mkdirSync(at('obstacle', 'last_checkpoint'));
@@ -398,7 +395,7 @@ it('a folder in the place of a file that the run writes is refused before anythi
   );
 });
 
-it('a run that is stopped before its first step says that nothing was saved', async () => {
+it('a run that is stopped before its first step reports that nothing was saved', async () => {
   const stopping = new AbortController();
   const running = run('early', '', { signal: stopping.signal });
   stopping.abort(new Error('stopping'));

@@ -119,7 +119,7 @@ async function expectGood(page: Page): Promise<void> {
 }
 
 describe.skipIf(!executablePath)(
-  `in Chromium${executablePath ? '' : ' (skipped: there is none; STMIXER_CHROMIUM names one)'}`,
+  `the report in Chromium${executablePath ? '' : ' (skipped: not found; STMIXER_CHROMIUM names one)'}`,
   () => {
     beforeAll(async () => {
       browser = await chromium.launch({ executablePath: executablePath!, args: FLAGS });
@@ -129,7 +129,7 @@ describe.skipIf(!executablePath)(
       folder = at();
     });
 
-    it('is readable on phone and desktop, in light and dark, and loads nothing else', async () => {
+    it('is readable on phone and desktop, in light and dark mode, and loads nothing else', async () => {
       writeRunFolder(folder, { iterations: 600, names: NAMES });
       const run = readRun(folder);
       const file = join(folder, 'index.html');

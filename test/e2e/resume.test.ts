@@ -2,7 +2,6 @@
 import {
   cpSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,11 +9,9 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
-import type { EngineRequest } from '../../src/engine/index.js';
 import { isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
@@ -22,9 +19,10 @@ import { readEvaluations } from '../../src/run/evaluations.js';
 import type { Hook, StepReport } from '../../src/training/hook.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { capturedLog } from '../support/captured_log.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 /**
  * Epochs end after 3, 6, 9; the warm-up after 3; evaluations and checkpoints come after 6; a pass over the data ends
  * after every fourth batch of two clips, and both schedule steps lie inside.
@@ -33,7 +31,7 @@ const SETTINGS =
   `${MICRO} SOLVER.ITER_PER_EPOCH 3 SOLVER.MAX_EPOCH 3 SOLVER.VIDEOS_PER_BATCH 2 SOLVER.WARMUP_EPOCH 1 ` +
   'SOLVER.STEPS (1,2) SOLVER.CHECKPOINT_PERIOD 2 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.BASE_LR 1e-3 ViT.DROP_PATH_RATE 0.3';
 const LAST = 9;
-const OPTIONS: TrainOptions = { engine: ENGINE, device: 'cpu', resume: true, skipFinalTest: true };
+const OPTIONS: TrainOptions = { engine: TEST_ENGINE, device: 'cpu', resume: true, skipFinalTest: true };
 
 let home: string;
 let reports: StepReport[] = [];
@@ -93,7 +91,7 @@ const facts = (all: StepReport[]) =>
   }));
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-resume-'));
+  home = temporaryFolderOfFile();
   expect(await run('whole', { seed: 7 })).toBe(true);
   whole = {
     losses: facts(reports),
@@ -103,13 +101,9 @@ beforeAll(async () => {
   expect(whole.losses).toHaveLength(LAST);
 }, 120_000);
 
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
-});
-
 // The seed is given only once: it stands in the checkpoint.
 it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 5, 6, 7])(
-  'stopped in step %i',
+  'a run stopped in step %i continues bit for bit',
   async (k) => {
     const folder = `stopped-${k}`;
     reports = [];
@@ -122,7 +116,7 @@ it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 3, 4, 5,
   },
 );
 
-describe('a state that is not of this checkpoint', () => {
+describe('a state that does not belong to its checkpoint', () => {
   /** The checkpoint after the sixth step, rewritten as `change` says, in a folder of its own. */
   async function changed(folder: string, change: (content: Map<unknown, unknown>) => void): Promise<void> {
     cpSync(join(home, 'whole', 'model_0000006.pth'), join(home, folder, 'old.pth'), { recursive: true });
@@ -135,7 +129,7 @@ describe('a state that is not of this checkpoint', () => {
   }
   const output = () => printed;
 
-  it('is not used where the official trainer has carried it along from another iteration', async () => {
+  it('is ignored if the official trainer has copied it from another iteration', async () => {
     await changed('stale', (value) => (value.get('stmixer') as Map<string, number>).set('iteration', 5));
     // As PyTorch's own checkpoints, it knows no seed.
     expect(await run('stale', { seed: 7 })).toBe(true);
@@ -144,20 +138,20 @@ describe('a state that is not of this checkpoint', () => {
     expect(facts(reports)).toEqual(whole.losses.slice(6));
   });
 
-  it('is not needed', async () => {
+  it('may be missing', async () => {
     await changed('none', (value) => value.delete('stmixer'));
     expect(await run('none', { seed: 7 })).toBe(true);
     expect(facts(reports)).toEqual(whole.losses.slice(6));
   });
 
-  it('gives way to a seed of the command line', async () => {
+  it('is overridden by a seed on the command line', async () => {
     await changed('seed', () => {});
     expect(await run('seed', { seed: 8 })).toBe(true);
     expect(output()).toMatch(/--seed 8: the run was made with 7/);
     expect(facts(reports)).not.toEqual(whole.losses.slice(6));
   });
 
-  it('keeps the order of the pass that it was saved in, whatever made it', async () => {
+  it('keeps the order of the data pass that it was saved in, whatever made it', async () => {
     await changed('order', (value) => {
       const sampler = (value.get('stmixer') as Map<string, Map<string, never>>).get('sampler')!;
       const order = sampler.get('order') as unknown as { bytes(): Uint8Array; shape: number[] };
@@ -173,7 +167,7 @@ describe('a state that is not of this checkpoint', () => {
   });
 });
 
-describe('a last checkpoint that is damaged', () => {
+describe('a damaged last checkpoint', () => {
   /** A copy of a whole run's folder whose last checkpoint is the one after step 6, and older ones besides. */
   function copied(folder: string): string {
     cpSync(join(home, 'stopped-7'), join(home, folder), { recursive: true });
@@ -195,7 +189,7 @@ describe('a last checkpoint that is damaged', () => {
         return bytes;
       },
     ],
-  ])('%s: is named, and the newest one that is whole continues the run', async (what, damage) => {
+  ])('is named if it is %s, and the newest whole checkpoint continues the run', async (what, damage) => {
     const path = copied(what.replaceAll(' ', '-'));
     writeFileSync(path, damage(readFileSync(path)));
     expect(await run(what.replaceAll(' ', '-'))).toBe(true);
@@ -206,14 +200,14 @@ describe('a last checkpoint that is damaged', () => {
     expect(facts(reports)).toEqual(whole.losses.slice(6));
   });
 
-  it('gone: likewise', async () => {
+  it('is named if it is missing, and the newest whole checkpoint continues the run', async () => {
     rmSync(copied('gone'));
     expect(await run('gone')).toBe(true);
     expect(output()).toMatch(/names .*model_0000007\.pth, but neither that nor/);
     expect(facts(reports)).toEqual(whole.losses.slice(6));
   });
 
-  it('does not lead to an older one where it is only not of this model', async () => {
+  it('is not replaced by an older one if it only belongs to another model', async () => {
     copied('other');
     const words = `${SETTINGS} MODEL.STM.HIDDEN_DIM 32 OUTPUT_DIR ${join(home, 'other')}`.split(' ');
     const other = train(loadConfig('config_files/tiny.yaml', words), { ...OPTIONS, log: printingLog() });
@@ -221,7 +215,7 @@ describe('a last checkpoint that is damaged', () => {
     expect(output()).not.toContain('going on from');
   });
 
-  it('with no other: the run does not start afresh by itself', async () => {
+  it('does not make the run start afresh if no other checkpoint is whole', async () => {
     const path = copied('alone');
     for (const file of readdirSync(join(home, 'alone'))) {
       if (file.endsWith('.pth')) truncateSync(join(home, 'alone', file), 1000);
@@ -233,7 +227,7 @@ describe('a last checkpoint that is damaged', () => {
   });
 });
 
-it('keeps as many checkpoints as it is told to, the best and the final one', async () => {
+it('a run keeps as many checkpoints as configured, the best and the final one', async () => {
   const words = `${SETTINGS} SOLVER.CHECKPOINT_PERIOD 1 SOLVER.CHECKPOINT_KEEP 1 OUTPUT_DIR ${join(home, 'few')}`;
   writeLeftovers(join(home, 'few'));
   await train(loadConfig('config_files/tiny.yaml', words.split(' ')), { ...OPTIONS, seed: 7 });
@@ -254,7 +248,7 @@ function writeLeftovers(folder: string): void {
   writeFileSync(join(folder, 'my_model_1.pth'), '');
 }
 
-it('leaves nothing but whole files', () => {
+it('a run leaves nothing but whole files', () => {
   const known = /^(model_\w+\.pth|last_checkpoint|config\.yaml|\w+\.jsonl|environment\.json|evaluation)$/;
   expect(readdirSync(join(home, 'stopped-4')).filter((name) => !known.test(name))).toEqual([]);
 });

@@ -1,11 +1,11 @@
 /** @file A run contacts no host and stores nothing but its results. */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { launch } from '../support/cli.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
 const hasStrace = spawnSync('strace', ['-f', 'true']).status === 0;
@@ -13,13 +13,10 @@ let home: string;
 let trace: string;
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), 'stmixer-telemetry-'));
+  home = temporaryFolderOfFile();
   trace = join(home, 'trace');
   await train(hasStrace ? ['strace', '-f', '-e', 'trace=network,openat', '-o', trace] : []);
 }, 120_000);
-afterAll(() => {
-  rmSync(home, { recursive: true, force: true });
-});
 
 /** Trains with an empty home folder, under the program `wrapper` if there is one. */
 async function train(wrapper: string[]): Promise<void> {
@@ -35,14 +32,14 @@ async function train(wrapper: string[]): Promise<void> {
   await promisify(execFile)(first, rest, { env });
 }
 
-it('stores nothing in the home folder', () => {
+it('stmixer stores nothing in the home folder', () => {
   expect(readdirSync(home).filter((name) => join(home, name) !== trace)).toEqual(['output']);
   const stored = readdirSync(join(home, 'output'), { recursive: true }).map(String);
   expect(stored).toContain('model_final.pth');
   expect(stored.filter((name) => /\.ses$|\.db/.test(name))).toEqual([]);
 });
 
-it.skipIf(!hasStrace)('opens no connection and looks up no host (needs strace)', () => {
+it.skipIf(!hasStrace)('stmixer opens no connection and looks up no host (needs strace)', () => {
   const calls = readFileSync(trace, 'utf8').split('\n');
   // Makes sure that the trace shows the library at work.
   expect(calls.some((call) => /openat\(.*libonnxruntime\.so/.test(call))).toBe(true);

@@ -4,8 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +12,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EventWriter } from '../../src/run/tensorboard/event_writer.js';
 import { eventFiles, readEvents, scalarsOf } from '../support/event_file.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 
 const SCRIPT = fileURLToPath(new URL('../support/tensorboard_process.ts', import.meta.url));
 const PYTHON = process.env.STMIXER_PYTHON ?? 'python3';
@@ -30,9 +30,8 @@ const title =
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-tensorboard-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** The last `[step, value]` of the losses in a folder's only file. */
 function lastLoss(run: string) {
@@ -41,7 +40,7 @@ function lastLoss(run: string) {
 }
 
 describe('a process', () => {
-  test('that is killed leaves everything that it had logged', async () => {
+  test('leaves everything that it had logged if it is killed', async () => {
     const run = join(folder, 'killed');
     const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, run, '1e9'], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -58,7 +57,7 @@ describe('a process', () => {
     expect(value).toBe(step - 4.5);
   });
 
-  test('whose disk is full says so once and goes on', () => {
+  test('reports a full disk once and continues', () => {
     const run = join(folder, 'full');
     // The kernel refuses files of more than 8 blocks, as it does on a full disk, in the middle of a write as well.
     const { stdout, status } = spawnSync(
@@ -147,7 +146,7 @@ describe.skipIf(found.status !== 0)(title, () => {
     const data = (path: string) =>
       expect.poll(async () => (await get(path)).json().catch(() => null), { timeout: 40_000, interval: 200 });
 
-    test('shows scalars, not finite ones included', async () => {
+    test('shows scalars, including values that are not finite', async () => {
       const values = [
         [0, 1],
         [0.25, 2],
@@ -163,7 +162,7 @@ describe.skipIf(found.status !== 0)(title, () => {
       });
     });
 
-    test('shows pictures', async () => {
+    test('shows images', async () => {
       const query = `run=kinds&tag=${encodeURIComponent('val_detections/v, second 902')}&sample=0`;
       await data(`images/images?${query}`).toMatchObject([{ step: 7 }]);
       const [{ query: image }] = await (await get(`images/images?${query}`)).json();
@@ -188,7 +187,7 @@ describe.skipIf(found.status !== 0)(title, () => {
       ]);
     });
 
-    test('forgets the steps that a resumed run did again', async () => {
+    test('forgets the steps that a resumed run repeated', async () => {
       const points = [1, 2, 3, 4, 5, 6, 7].map((step) => [expect.any(Number), step, step < 5 ? 1 : 2]);
       await data('scalars/scalars?run=resumed&tag=train%2Floss').toEqual(points);
     });

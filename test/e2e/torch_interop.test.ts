@@ -3,10 +3,8 @@
  * Without a Python that has torch these tests are skipped.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { convertWeightFile } from '../../src/checkpoint/convert.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
@@ -15,13 +13,13 @@ import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../../src/formats/pyth
 import { Rng } from '../../src/util/random.js';
 import { plain } from '../support/checkpoint_files.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { runPython, torchTitle as title, torchVersion as version } from '../support/torch.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-torch-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const python = (script: string) => runPython(script, folder);
 
@@ -52,7 +50,7 @@ json.dump([[k, v.tolist()] for k, v in torch.load('weights.pth', weights_only=Tr
     ]);
   });
 
-  test('converted files: torch rounds the same way, and safetensors reads them where it is installed', async () => {
+  test('torch rounds as our converted files do, and safetensors reads them if it is installed', async () => {
     const random = new Rng(5);
     const word = () => random.int(2 ** 32);
     const bits = Uint32Array.from({ length: 20_000 }, word);

@@ -3,8 +3,7 @@
  * here, in both directions, against six. And a checkpoint of the whole detector, continued by PyTorch's optimizer.
  */
 
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
@@ -22,6 +21,7 @@ import { TrainingState } from '../../src/training/training_state.js';
 import { expectClose, GRADIENT, goldenExists, goldenJson, goldenTensors, WEIGHTS } from '../golden/golden.js';
 import { saveCheckpoint } from '../support/save_checkpoint.js';
 import { plain } from '../support/solver_fixtures.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { runPythonFile, torchTitle, torchVersion } from '../support/torch.js';
 import { CASES, type Case, SmallTraining } from './interchange/small_training.js';
 
@@ -75,8 +75,8 @@ function closeTo(value: unknown): unknown {
   return typeof value === 'number' ? expect.closeTo(value, 12) : value;
 }
 
-/** Continues `three` here and compares with `six`; returns this run's rates. */
-function continueHere(name: Case, folder: string): void {
+/** Continues from the third step here, and compares with the state after six steps there. */
+function expectSameAfterContinuing(name: Case, folder: string): void {
   const training = new SmallTraining(name).load(join(folder, `${name}_three.pth`));
   expect(training.iteration).toBe(3);
   const rates = training.train(6, read(join(folder, `${name}_start.pth`)));
@@ -86,96 +86,98 @@ function continueHere(name: Case, folder: string): void {
   training.dispose();
 }
 
-it('goes on from a checkpoint that PyTorch wrote (kept in test/e2e/interchange)', () => {
-  continueHere('multi_step', KEPT);
+it('a run continues from a checkpoint that PyTorch wrote (kept in test/e2e/interchange)', () => {
+  expectSameAfterContinuing('multi_step', KEPT);
 });
 
-describe.skipIf(!torchVersion?.startsWith('2'))(`a run that changes over, ${torchTitle}`, () => {
-  let folder: string;
-  /** This package's own six steps, after three of which it saved what PyTorch continues. */
-  const own = new Map<Case, SmallTraining>();
-  /** What a later version of this package, or anybody else, may save beside the official entries. */
-  const more: PyValue = { iteration: 3, seen: [1, 2], text: 'é', tensor: null };
-  let detector: Awaited<ReturnType<typeof trainDetector>>;
-  const hasDetector = goldenExists('e2e.json');
+describe.skipIf(!torchVersion?.startsWith('2'))(
+  `a run that changes between PyTorch and this package, ${torchTitle}`,
+  () => {
+    let folder: string;
+    /** This package's own six steps, after three of which it saved what PyTorch continues. */
+    const own = new Map<Case, SmallTraining>();
+    /** What a later version of this package, or anybody else, may save beside the official entries. */
+    const more: PyValue = { iteration: 3, seen: [1, 2], text: 'é', tensor: null };
+    let detector: Awaited<ReturnType<typeof trainDetector>>;
+    const hasDetector = goldenExists('e2e.json');
 
-  beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'stmixer-changed-over-'));
-    runPythonFile(PROGRAM, ['train', folder], folder);
-    for (const name of NAMES) {
-      const start = join(folder, `${name}_start.pth`);
-      const training = new SmallTraining(name).load(start);
-      training.train(3, read(start));
-      const state = training.state();
-      const path = await saveCheckpoint(folder, `${name}_plain`, state);
-      const extra = { ...(more as object), tensor: state.model.get('head.bias')! };
-      if (name === 'cosine') await writePth(join(folder, `${name}_ours.pth`), { ...state, stmixer: extra });
-      else copyFileSync(path, join(folder, `${name}_ours.pth`));
-      training.train(6, read(start));
-      own.set(name, training);
-    }
-    if (hasDetector) detector = await trainDetector(folder);
-    runPythonFile(PROGRAM, ['continue', folder], folder);
-  }, 120_000);
+    beforeAll(async () => {
+      folder = temporaryFolderOfFile();
+      runPythonFile(PROGRAM, ['train', folder], folder);
+      for (const name of NAMES) {
+        const start = join(folder, `${name}_start.pth`);
+        const training = new SmallTraining(name).load(start);
+        training.train(3, read(start));
+        const state = training.state();
+        const path = await saveCheckpoint(folder, `${name}_plain`, state);
+        const extra = { ...(more as object), tensor: state.model.get('head.bias')! };
+        if (name === 'cosine') await writePth(join(folder, `${name}_ours.pth`), { ...state, stmixer: extra });
+        else copyFileSync(path, join(folder, `${name}_ours.pth`));
+        training.train(6, read(start));
+        own.set(name, training);
+      }
+      if (hasDetector) detector = await trainDetector(folder);
+      runPythonFile(PROGRAM, ['continue', folder], folder);
+    }, 120_000);
 
-  afterAll(() => {
-    for (const training of own.values()) training.dispose();
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  it.each(NAMES)('%s: three steps there, three here are six there', (name) => {
-    continueHere(name, folder);
-  });
-
-  it.each(NAMES)('%s: three steps here, three there are six there, and six here', (name) => {
-    const continued = read(join(folder, `${name}_continued.pth`));
-    const six = read(join(folder, `${name}_six.pth`));
-    expect(plain(continued.get('rates')!)).toEqual(closeTo(plain(six.get('rates')!)));
-    expectSame(own.get(name)!.state(), six);
-    expectSame(own.get(name)!.state(), continued);
-    const loaded = new SmallTraining(name).load(join(folder, `${name}_continued.pth`));
-    expectSame(loaded.state(), six);
-    loaded.dispose();
-  });
-
-  it('an entry that PyTorch does not know comes back unchanged, in a file that loads', () => {
-    const written = read(join(folder, 'cosine_ours.pth'));
-    const continued = read(join(folder, 'cosine_continued.pth'));
-    expect(continued.get('iteration')).toBe(6);
-    expect(plain(continued.get('stmixer')!)).toEqual(plain(written.get('stmixer')!));
-    expect(plain(continued.get('stmixer')!)).toMatchObject({ iteration: 3, seen: [1, 2], text: 'é' });
-    const loaded = new SmallTraining('cosine').load(join(folder, 'cosine_continued.pth'));
-    expect(loaded.iteration).toBe(6);
-    loaded.dispose();
-  });
-
-  describe.skipIf(!hasDetector)('the whole detector', () => {
-    const result = () =>
-      JSON.parse(readFileSync(join(folder, 'detector.json'), 'utf8')) as {
-        shapes: [string, number[]][];
-        iteration: number;
-        rates: number[][];
-        weights: Record<string, number[]>;
-      };
-
-    it('has the keys and shapes of the original state dict', () => {
-      const { shapes, iteration } = result();
-      const expected = Array.from(goldenTensors('e2e_weights.safetensors'), ([name, { shape }]) => [
-        name,
-        shape,
-      ]);
-      expect(shapes.toSorted()).toEqual(expected.toSorted());
-      expect(shapes.at(-1)![0]).toBe('stm_head.criterion.empty_weight');
-      expect(iteration).toBe(3);
+    afterAll(() => {
+      for (const training of own.values()) training.dispose();
     });
 
-    it('continues with the same rates to the same weights', () => {
-      const { rates, weights } = result();
-      expect(rates).toEqual(closeTo(detector.rates));
-      for (const [name, expected] of detector.weights) expectClose(weights[name], expected, WEIGHTS, name);
+    it.each(NAMES)('gives the weights of six steps there after three there and three here: %s', (name) => {
+      expectSameAfterContinuing(name, folder);
     });
-  });
-});
+
+    it.each(NAMES)('gives the weights of six steps after three here and three there: %s', (name) => {
+      const continued = read(join(folder, `${name}_continued.pth`));
+      const six = read(join(folder, `${name}_six.pth`));
+      expect(plain(continued.get('rates')!)).toEqual(closeTo(plain(six.get('rates')!)));
+      expectSame(own.get(name)!.state(), six);
+      expectSame(own.get(name)!.state(), continued);
+      const loaded = new SmallTraining(name).load(join(folder, `${name}_continued.pth`));
+      expectSame(loaded.state(), six);
+      loaded.dispose();
+    });
+
+    it('keeps an entry that PyTorch does not know, in a file that loads', () => {
+      const written = read(join(folder, 'cosine_ours.pth'));
+      const continued = read(join(folder, 'cosine_continued.pth'));
+      expect(continued.get('iteration')).toBe(6);
+      expect(plain(continued.get('stmixer')!)).toEqual(plain(written.get('stmixer')!));
+      expect(plain(continued.get('stmixer')!)).toMatchObject({ iteration: 3, seen: [1, 2], text: 'é' });
+      const loaded = new SmallTraining('cosine').load(join(folder, 'cosine_continued.pth'));
+      expect(loaded.iteration).toBe(6);
+      loaded.dispose();
+    });
+
+    describe.skipIf(!hasDetector)('the whole detector in both', () => {
+      const result = () =>
+        JSON.parse(readFileSync(join(folder, 'detector.json'), 'utf8')) as {
+          shapes: [string, number[]][];
+          iteration: number;
+          rates: number[][];
+          weights: Record<string, number[]>;
+        };
+
+      it('has the keys and shapes of the original state dict', () => {
+        const { shapes, iteration } = result();
+        const expected = Array.from(goldenTensors('e2e_weights.safetensors'), ([name, { shape }]) => [
+          name,
+          shape,
+        ]);
+        expect(shapes.toSorted()).toEqual(expected.toSorted());
+        expect(shapes.at(-1)![0]).toBe('stm_head.criterion.empty_weight');
+        expect(iteration).toBe(3);
+      });
+
+      it('continues with the same learning rates to the same weights', () => {
+        const { rates, weights } = result();
+        expect(rates).toEqual(closeTo(detector.rates));
+        for (const [name, expected] of detector.weights) expectClose(weights[name], expected, WEIGHTS, name);
+      });
+    });
+  },
+);
 
 /** Six steps of the detector with gradients that are made up; what it is after three goes to detector.pth. */
 async function trainDetector(folder: string) {

@@ -1,25 +1,22 @@
 /** @file Training from the command line: what it writes, that it repeats itself, and how it ends. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { start, stmixer, stmixerHere } from '../support/cli.js';
+import { TEST_ENGINE } from '../support/engine.js';
+import { readJsonLines } from '../support/json_lines.js';
 import { mmactionName, modelTensors, only, renamed } from '../support/model_tensors.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 let folder: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-train-'));
-});
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
+  folder = temporaryFolderOfFile();
 });
 
 const NO_EVALUATION = ['--skip-val-in-train', '--skip-final-test'];
@@ -31,7 +28,7 @@ function args(output: string, overrides = '', flags: string[] = [], evaluation =
     '--config-file',
     'config_files/tiny.yaml',
     '--engine',
-    ENGINE,
+    TEST_ENGINE,
     ...flags,
     ...evaluation,
     ...words,
@@ -50,12 +47,11 @@ interface JsonLine {
 }
 
 function metrics(output: string): JsonLine[] {
-  const text = readFileSync(join(folder, output, 'metrics.jsonl'), 'utf8');
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  return readJsonLines(join(folder, output, 'metrics.jsonl'));
 }
+
+const logOf = (output: string) =>
+  readJsonLines<{ msg: string; err?: { message: string } }>(join(folder, output, 'log.jsonl'));
 
 function checkpoint(output: string, name: string): Map<string, unknown> {
   return readPth(join(folder, output, `${name}.pth`)) as Map<string, unknown>;
@@ -100,7 +96,7 @@ describe('a whole run', () => {
     expect(checkpoint('whole', 'model_final').get('iteration')).toBe(4);
   });
 
-  it('logs every term of the loss, the rates and the times', () => {
+  it('logs every term of the loss, the learning rates and the times', () => {
     const lines = metrics('whole');
     expect(lines.map((line) => line.iteration)).toEqual([1, 4]);
     for (const line of lines) {
@@ -114,22 +110,18 @@ describe('a whole run', () => {
     expect(stdout).toMatch(/iter 4\/4 .*loss_ce_0 .*lr .*time .*data .*mem .*eta 0:00:00/);
   });
 
-  it("prints the document's lines, the groups in full in log.jsonl", () => {
+  it('prints the official lines, and logs the groups in full in log.jsonl', () => {
     expect(stdout).toContain("Skip weight decay list: {'pos_embed'}");
-    const log = readFileSync(join(folder, 'whole', 'log.jsonl'), 'utf8');
-    const messages = log
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line).msg as string);
+    const messages = logOf('whole').map(({ msg }) => msg);
     const groups = messages.find((message) => message.startsWith('Param groups = '));
     expect(JSON.parse(groups!.slice('Param groups = '.length))).toHaveProperty('decay_others');
   });
 
-  it('says how often an epoch passes over the data, and what to set for one pass', () => {
+  it('reports how often an epoch passes over the data, and what to set for one data pass', () => {
     expect(stdout).toContain(
       'data: 30 clips, 1 per iteration: 30 iterations per data pass; an epoch of 2 iterations passes over the data 0.0667 times',
     );
-    expect(stdout).toContain('set SOLVER.ITER_PER_EPOCH 30 for one pass');
+    expect(stdout).toContain('set SOLVER.ITER_PER_EPOCH 30 for one data pass');
   });
 
   it('leaves no temporary file', () => {
@@ -139,7 +131,7 @@ describe('a whole run', () => {
     expect(found.filter((name) => !known.test(name))).toEqual([]);
   });
 
-  it('is the same again with the same seed, and not with another', async () => {
+  it('gives the same with the same seed, and not with another', async () => {
     const again = await stmixerHere(args('again'));
     const other = await stmixerHere(args('other', '', ['--seed', '1']));
     expect([again.code, other.code]).toEqual([0, 0]);
@@ -159,13 +151,13 @@ describe('a whole run', () => {
     expect(bits('continued', 'model_final')).toEqual(bits('whole', 'model_final'));
   });
 
-  it('has nothing to do where last_checkpoint is the end of the run, and goes on with more epochs', async () => {
+  it('does nothing if last_checkpoint is the end of the run, and continues with more epochs', async () => {
     const finished = await stmixerHere(args('whole'));
     expect(finished.stdout).toContain('nothing left to train');
     expect(finished.code).toBe(0);
   });
 
-  it('transfers weights without iteration, and leaves out the head when asked', async () => {
+  it('transfers weights without the iteration, and leaves out the head on request', async () => {
     const weight = join(folder, 'whole', 'model_final.pth');
     const flags = ['--transfer', '--no-head'];
     const run = await stmixerHere(args('transferred', `MODEL.WEIGHT ${weight} SOLVER.BASE_LR 1e-12`, flags));
@@ -178,7 +170,7 @@ describe('a whole run', () => {
     expect(near('stm_head.init_spatial_queries.weight')).toBe(false);
   });
 
-  it('takes last_checkpoint before MODEL.WEIGHT with --resume, and MODEL.WEIGHT where there is none', async () => {
+  it('prefers last_checkpoint to MODEL.WEIGHT with --resume, and uses MODEL.WEIGHT if it is missing', async () => {
     const weight = join(folder, 'whole', 'model_0000002.pth');
     const resumed = await stmixerHere(
       args('whole', `MODEL.WEIGHT ${weight} SOLVER.MAX_EPOCH 3`, ['--resume', '--no-head']),
@@ -208,7 +200,7 @@ describe('a whole run', () => {
   });
 });
 
-describe('what cannot work', () => {
+describe('a command that cannot work', () => {
   it.each([
     ['an unknown flag', ['train', '--config-file', 'config_files/tiny.yaml', '--nonsense'], 2, /nonsense/],
     ['no configuration', ['train'], 2, /--config-file/],
@@ -227,21 +219,21 @@ describe('what cannot work', () => {
     ],
     ['a broken seed', ['train', '--config-file', 'config_files/tiny.yaml', '--seed', 'x'], 2, /whole number/],
     ['an unknown command', ['tarin'], 2, /train/],
-  ])('%s: a sentence and exit code 2', async (_what, words, code, message) => {
+  ])('ends with a readable error and exit code 2 for %s', async (_what, words, code, message) => {
     const run = await stmixerHere(words);
     expect(run.code).toBe(code);
     expect(run.stderr).toMatch(message);
     expect(run.stderr).not.toMatch(/\n {4}at /);
   });
 
-  it('data that is not there: exit code 3', async () => {
+  it('exits with 3 if data are missing', async () => {
     const run = await stmixerHere(args('no-data', `DATA.PATH_TO_DATA_DIR ${join(folder, 'nowhere')}`));
     expect(run.code).toBe(3);
     expect(run.stderr).toContain('nowhere');
     expect(run.stderr).not.toMatch(/\n {4}at /);
   });
 
-  it('a weight file that is none: exit code 4', async () => {
+  it('exits with 4 if the weight file is not one', async () => {
     const file = join(folder, 'broken.pth');
     writeFileSync(file, '<html>not found</html>');
     const run = await stmixerHere(args('no-weights', `MODEL.WEIGHT ${file}`));
@@ -249,7 +241,7 @@ describe('what cannot work', () => {
     expect(run.stderr).toContain('broken.pth');
   });
 
-  it('weights that fit in part: exit code 4, and a warning with --allow-partial', async () => {
+  it('exits with 4 if weights fit in part, and warns with --allow-partial', async () => {
     const words = MICRO.split(' ');
     const state = modelTensors(loadConfig('config_files/tiny.yaml', words).config);
     const file = join(folder, 'mmaction2.pth');
@@ -271,19 +263,18 @@ describe('what cannot work', () => {
     expect(existsSync(join(folder, 'allowed', 'model_final.pth'))).toBe(true);
   });
 
-  it('several processes: refused with exit code 2', async () => {
+  it('exits with 2 if it is started as several processes', async () => {
     const run = await stmixer(args('parallel'), { WORLD_SIZE: '4' });
     expect(run.code).toBe(2);
     expect(run.stderr).toContain('WORLD_SIZE is 4');
     expect(existsSync(join(folder, 'parallel'))).toBe(false);
   });
 
-  it('a loss that is not finite: exit code 1, with the terms and the clips', async () => {
+  it('exits with 1 if a loss is not finite, and names the terms and the clips', async () => {
     const run = await stmixerHere(args('diverged', 'SOLVER.BASE_LR 1e30 SOLVER.WARMUP_ON False'));
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/not finite/);
-    const log = readFileSync(join(folder, 'diverged', 'log.jsonl'), 'utf8');
-    expect(JSON.parse(log.trim().split('\n').at(-1)!).err.message).toMatch(/not finite/);
+    expect(logOf('diverged').at(-1)!.err!.message).toMatch(/not finite/);
 
     const batch = join(folder, 'diverged', 'nonfinite_0000002.pth');
     for (const file of [join(folder, 'diverged', 'model_0000001.pth'), batch])
@@ -299,7 +290,7 @@ describe('what cannot work', () => {
   });
 });
 
-describe('inspect', () => {
+describe('stmixer inspect', () => {
   const inspect = async (what: string, ...words: string[]) => {
     const run = await stmixerHere([
       'inspect',
@@ -314,14 +305,14 @@ describe('inspect', () => {
     return JSON.parse(run.stdout);
   };
 
-  it('model: every parameter of the full model', async () => {
+  it('model lists every parameter of the full model', async () => {
     const { parameters, total } = await inspect('model');
     expect(parameters).toHaveLength(528);
     expect(parameters[0]).toEqual({ name: 'backbone.patch_embed.proj.weight', shape: [768, 3, 2, 16, 16] });
     expect(total).toBe(255_856_372);
   });
 
-  it('param-groups: in the optimizer order, `rest` last', async () => {
+  it('param-groups lists the groups in the order of the optimizer, `rest` last', async () => {
     const { layer_scales, groups } = await inspect('param-groups', 'ViT.LAYER_DECAY', '0.75');
     expect(layer_scales).toHaveLength(14);
     expect(groups[0]).toEqual({
@@ -333,7 +324,7 @@ describe('inspect', () => {
     expect(groups.at(-1)).toMatchObject({ name: 'rest', weight_decay: 1e-4, lr_scale: null });
   });
 
-  it('param-groups: names that keep nothing from weight decay', async () => {
+  it('param-groups warns about names that exempt nothing from weight decay', async () => {
     const command = ['inspect', 'param-groups', '--config-file', 'config_files/tiny.yaml', '--json'];
     const run = await stmixerHere([
       ...command,
@@ -348,7 +339,7 @@ describe('inspect', () => {
     expect(mended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('lr-schedule: the rates at given iterations', async () => {
+  it('lr-schedule prints the learning rates at given iterations', async () => {
     const { iters, lr } = await inspect('lr-schedule', '--iters', '0,46096,115240,184384');
     expect(iters).toEqual([0, 46096, 115240, 184384]);
     expect(lr.map((rates: number[]) => rates[0])).toEqual(

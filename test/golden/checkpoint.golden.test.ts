@@ -1,14 +1,13 @@
 /** @file Checkpoint files that PyTorch wrote, read and loaded as the official code does: golden checkpoints/. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCheckpoint } from '../../src/checkpoint/checkpoint_parts.js';
 import { elementsOf, float32Tensor, type HostTensor, isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { PyOpaque, PyTuple, type PyValue } from '../../src/formats/python/values.js';
 import { readSafetensors } from '../../src/formats/safetensors/safetensors_reader.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { goldenExists, goldenJson, goldenPath } from './golden.js';
 
 const EXPECTED = 'checkpoints/expected.json';
@@ -73,20 +72,19 @@ function expectLike(value: PyValue | undefined, facts: unknown, what: string): v
   } else expect(typeof value === 'bigint' ? String(value) : value, what).toEqual(facts);
 }
 
-describe.skipIf(!goldenExists(EXPECTED))('checkpoints of PyTorch', () => {
+describe.skipIf(!goldenExists(EXPECTED))('the checkpoints of PyTorch', () => {
   const files: [string, Facts][] = goldenExists(EXPECTED) ? Object.entries(goldenJson(EXPECTED).files) : [];
   let folder: string;
   let weights: Map<string, HostTensor>;
 
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'stmixer-golden-'));
+    folder = temporaryFolderOfFile();
     weights = readSafetensors(goldenPath('checkpoints', 'model_weights.safetensors'));
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('there are files', () => expect(files.length).toBeGreaterThan(0));
+  test('exist', () => expect(files.length).toBeGreaterThan(0));
 
-  test.each(files)('%s is read', (name, facts) => {
+  test.each(files)('are read: %s', (name, facts) => {
     const value = readPth(goldenPath('checkpoints', name));
     const top = value as Map<PyValue, PyValue>;
     if (facts.top_keys) expect([...top.keys()]).toEqual(facts.top_keys);
@@ -105,42 +103,46 @@ describe.skipIf(!goldenExists(EXPECTED))('checkpoints of PyTorch', () => {
     for (const [key, tensor] of state) expectTensor(tensor, expected[key], key);
   });
 
-  test.each(files.filter(([, facts]) => facts.official_load))('%s is loaded as officially', (name, facts) => {
-    const { every_key_loaded_from_same_name, not_loaded, loaded_from, after_load } = facts.official_load;
-    const path = goldenPath('checkpoints', name);
-    const set = new Map<string, HostTensor>();
-    const { report, misfit, iteration } = loadCheckpoint(
-      { path, transfer: false, noHead: false, coverage: 'whole groups' },
-      weights,
-      (key, data) => {
-        set.set(key, float32Tensor(weights.get(key)!.shape, data));
-      },
-    );
-    expect(misfit).toBeNull();
-    expect([...report.missing].sort()).toEqual([...not_loaded].sort());
-    expect([...set.keys()]).toEqual([...report.loaded.keys()]);
-    expect(set.size + report.missing.length).toBe(weights.size);
-    if (every_key_loaded_from_same_name) {
-      for (const [key, from] of report.loaded) expect([key, `module.${key}`]).toContain(from);
-    }
-    // The official names are those of the model after its own renaming: the file's key is their end.
-    for (const [key, from] of Object.entries<string>(loaded_from ?? {})) {
-      expect(from.endsWith(report.loaded.get(key)!), `${key} from ${report.loaded.get(key)}`).toBe(true);
-    }
-    if (loaded_from) expect([...report.loaded.keys()].sort()).toEqual(Object.keys(loaded_from).sort());
-    const source: Record<string, TensorFacts> = facts.module ?? facts.model;
-    for (const [key, tensor] of set) {
-      const expected = after_load?.[key] ?? source[report.loaded.get(key)!];
-      expectTensor(tensor, expected, key);
-      // Where the file holds the reference weights, every single value must be right.
-      const reference = weights.get(key)!;
-      if (closeTo(sumOf(reference), expected)) expect(elementsOf(tensor), key).toEqual(elementsOf(reference));
-    }
-    expect(iteration).toBe(facts.iteration ?? null);
-  });
+  test.each(files.filter(([, facts]) => facts.official_load))(
+    'are loaded as in the official code: %s',
+    (name, facts) => {
+      const { every_key_loaded_from_same_name, not_loaded, loaded_from, after_load } = facts.official_load;
+      const path = goldenPath('checkpoints', name);
+      const set = new Map<string, HostTensor>();
+      const { report, misfit, iteration } = loadCheckpoint(
+        { path, transfer: false, noHead: false, coverage: 'whole groups' },
+        weights,
+        (key, data) => {
+          set.set(key, float32Tensor(weights.get(key)!.shape, data));
+        },
+      );
+      expect(misfit).toBeNull();
+      expect([...report.missing].sort()).toEqual([...not_loaded].sort());
+      expect([...set.keys()]).toEqual([...report.loaded.keys()]);
+      expect(set.size + report.missing.length).toBe(weights.size);
+      if (every_key_loaded_from_same_name) {
+        for (const [key, from] of report.loaded) expect([key, `module.${key}`]).toContain(from);
+      }
+      // The official names are those of the model after its own renaming: the file's key is their end.
+      for (const [key, from] of Object.entries<string>(loaded_from ?? {})) {
+        expect(from.endsWith(report.loaded.get(key)!), `${key} from ${report.loaded.get(key)}`).toBe(true);
+      }
+      if (loaded_from) expect([...report.loaded.keys()].sort()).toEqual(Object.keys(loaded_from).sort());
+      const source: Record<string, TensorFacts> = facts.module ?? facts.model;
+      for (const [key, tensor] of set) {
+        const expected = after_load?.[key] ?? source[report.loaded.get(key)!];
+        expectTensor(tensor, expected, key);
+        // Where the file holds the reference weights, every single value must be right.
+        const reference = weights.get(key)!;
+        if (closeTo(sumOf(reference), expected))
+          expect(elementsOf(tensor), key).toEqual(elementsOf(reference));
+      }
+      expect(iteration).toBe(facts.iteration ?? null);
+    },
+  );
 
   test.each(files.filter(([, facts]) => facts.official_load_error))(
-    '%s, which the official code cannot load, is loaded',
+    'are loaded even if the official code cannot load them: %s',
     (name, facts) => {
       const loaded: string[] = [];
       const { report } = loadCheckpoint(
@@ -156,7 +158,7 @@ describe.skipIf(!goldenExists(EXPECTED))('checkpoints of PyTorch', () => {
     },
   );
 
-  test.each(files)('%s is the same after writing and reading it again', async (name, facts) => {
+  test.each(files)('are the same after writing and reading them again: %s', async (name, facts) => {
     const value = readPth(goldenPath('checkpoints', name));
     const copy = join(folder, name);
     await writePth(copy, withoutObjects(value));

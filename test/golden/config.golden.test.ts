@@ -37,8 +37,8 @@ function resolve(overrides: Overrides): Config {
   return loadConfig(BASE, words).config;
 }
 
-describe.skipIf(!goldenExists('e2e.json'))('e2e configuration', () => {
-  it('is that of the official code', () => {
+describe.skipIf(!goldenExists('e2e.json'))('the configuration of e2e.json', () => {
+  it('equals that of the official code', () => {
     const { config: official, config_overrides: overrides } = goldenJson('e2e.json');
     const ours = resolve(overrides);
     for (const path of FIELDS.keys()) {
@@ -69,16 +69,16 @@ function configsIn(value: unknown, place: string): [string, Overrides][] {
 const files = ['param_groups.json', 'lr_schedule.json', 'ava_data_expected.json'].filter(goldenExists);
 const cases = files.flatMap((file) => configsIn(goldenJson(file), file));
 
-describe.skipIf(cases.length === 0)('configurations of the other cases', () => {
-  it.each(cases)('%s is valid', (_, overrides) => {
+describe.skipIf(cases.length === 0)('the configurations of the other cases', () => {
+  it.each(cases)('are valid: %s', (_, overrides) => {
     const config = resolve(overrides);
     for (const [path, value] of Object.entries(overrides))
       expect(getValue(config, path), path).toEqual(value);
   });
 });
 
-describe('shipped configurations', () => {
-  it('VideoMAE and VideoMAE V2 differ in the weight of the action loss and in file names only', () => {
+describe('the shipped configurations', () => {
+  it('differ between VideoMAE and VideoMAE V2 only in the weight of the action loss and in file names', () => {
     const [first, second] = [loadConfig(`${FILES}VMAE-ViTB-16x4.yaml`), loadConfig(BASE)];
     const differing = [...FIELDS.keys()].filter(
       (path) =>
@@ -88,7 +88,7 @@ describe('shipped configurations', () => {
     expect(first.config.MODEL.STM.ACTION_WEIGHT).toBe(24);
   });
 
-  it('tiny stays under 1 GFLOP per step', () => {
+  it('stay under 1 GFLOP per step for tiny', () => {
     // Frames of the sample are 320×240; short side 32 makes 43×32, padded to 64×32.
     const flops = stepFlops(loadConfig(`${FILES}tiny.yaml`).config, 32, 64);
     expect(flops).toBeLessThan(1e9);

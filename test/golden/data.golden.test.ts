@@ -126,7 +126,7 @@ describe.skipIf(!present).each(cases)('AVA data, %s', (name, { config, items, ba
     expect(Math.abs(absoluteSum - item.tensor_abssum)).toBeLessThan(1e-6 * item.tensor_abssum);
   });
 
-  it('gives the pixels of cv2, decoded, resized and normalised, bit for bit', async () => {
+  it('returns the pixels of cv2, decoded, resized and normalised, bit for bit', async () => {
     let compared = 0;
     for (const [key, tensor] of tensors) {
       const [, caseName, index, what] = /^(.+)\.item(\d+)\.(.+)$/.exec(key) ?? [];
@@ -166,7 +166,7 @@ describe.skipIf(!present).each(cases)('AVA data, %s', (name, { config, items, ba
   });
 
   it.each((batches as BatchCase[]).map((batch) => [batch.indices, batch] as const))(
-    'collates %j',
+    'collates the clips %j',
     (indices, batch) => {
       const dirty = new Float32Array(batch.slow_shape.reduce((a, b) => a * b)).fill(7);
       const members = indices.map((index) => clips.get(index)!);
@@ -198,7 +198,7 @@ describe.skipIf(!present).each(cases)('AVA data, %s', (name, { config, items, ba
     },
   );
 
-  it('does not round the size up where divisibility is 0', () => {
+  it('does not round the size up if divisibility is 0', () => {
     const want = channelsLast(facts.batch_no_divisibility_shape);
     const pairs = [...clips.values()].flatMap((a) => [...clips.values()].map((b) => [a, b] as const));
     const pair = pairs.find(
@@ -209,15 +209,15 @@ describe.skipIf(!present).each(cases)('AVA data, %s', (name, { config, items, ba
   });
 });
 
-describe.skipIf(!present)('AVA data, single functions', () => {
-  it('samples frame numbers as the official get_sequence', () => {
+describe.skipIf(!present)('the functions of the AVA data', () => {
+  it('sample frame numbers as the official get_sequence does', () => {
     for (const { args, out } of expected.get_sequence ?? []) {
       expect(getSequence(...(args as [number, number, number, number]))).toEqual(out);
     }
   });
 
   it.skipIf(!goldenExists(`${FOLDER}/annotations/ava_val_out_of_range.csv`))(
-    'skips and counts the row on which the official parser stops',
+    'skip and count the row on which the official parser stops',
     () => {
       const annotations = readAnnotations(
         configOf({
@@ -237,7 +237,7 @@ describe.skipIf(!present)('AVA data, single functions', () => {
   );
 
   const resizes = [...tensors.keys()].filter((key) => /^resize\.out_\d+x\d+_u8$/.test(key));
-  it.each(resizes)('%s equals cv2.resize', (key) => {
+  it.each(resizes)('resize as cv2.resize does: %s', (key) => {
     const from = tensors.get('resize.in_u8')!;
     const want = tensors.get(key)!;
     const to = new Uint8Array(want.data.length);

@@ -42,7 +42,12 @@ describe.skipIf(!present)('the detector end to end', () => {
   let video: tf.Tensor;
   let sizes: tf.Tensor;
 
-  function compare(key: string, actual: tf.Tensor, expected: Golden | undefined, tolerance: number): void {
+  function expectGolden(
+    key: string,
+    actual: tf.Tensor,
+    expected: Golden | undefined,
+    tolerance: number,
+  ): void {
     if (!expected) throw new Error(`no reference for ${key}`);
     expect(actual.size, key).toBe(expected.data.length);
     expectClose(actual.dataSync(), expected.data, tolerance, key, e2e.noise_floor[key]);
@@ -79,9 +84,9 @@ describe.skipIf(!present)('the detector end to end', () => {
     tf.tidy(() => {
       const { backbone, maps } = model.features(video);
       const toFirst = (x: tf.Tensor) => x.transpose([0, 4, 1, 2, 3]);
-      compare('out.backbone', toFirst(backbone), io.get('out.backbone'), FORWARD);
+      expectGolden('out.backbone', toFirst(backbone), io.get('out.backbone'), FORWARD);
       for (const [l, map] of maps.entries()) {
-        compare(`out.mapped.${l}`, toFirst(map), io.get(`out.mapped.${l}`), FORWARD);
+        expectGolden(`out.mapped.${l}`, toFirst(map), io.get(`out.mapped.${l}`), FORWARD);
       }
       for (const [s, stage] of model.forward(video, sizes).entries()) {
         const named = {
@@ -94,13 +99,13 @@ describe.skipIf(!present)('the detector end to end', () => {
           boxes: stage.boxes,
         };
         for (const [name, value] of Object.entries(named)) {
-          compare(`out.stage${s}.${name}`, value, io.get(`out.stage${s}.${name}`), FORWARD);
+          expectGolden(`out.stage${s}.${name}`, value, io.get(`out.stage${s}.${name}`), FORWARD);
         }
       }
     });
   });
 
-  it('keeps the same detections in evaluation', () => {
+  it('returns the same detections in evaluation', () => {
     const found = tf.tidy(() => {
       const last = model.train(false).forward(video, sizes).at(-1)!;
       model.train(true);
@@ -119,7 +124,7 @@ describe.skipIf(!present)('the detector end to end', () => {
     }
   });
 
-  it('matches, loses, differentiates and steps the same', () => {
+  it('gives the same matches, losses, gradients and steps', () => {
     const optimizer = makeOptimizer(cfg, model);
     const scheduler = makeLrScheduler(cfg, optimizer);
     const parameters = model.parameters();

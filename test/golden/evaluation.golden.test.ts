@@ -1,6 +1,5 @@
 /** @file AVA's mean average precision against the official evaluator: goldens, and a public case where it is there. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +8,7 @@ import { AvaEvaluator } from '../../src/evaluation/ava_evaluator.js';
 import { writeDetections } from '../../src/evaluation/detections_csv.js';
 import { evaluateFiles, readGroundTruth } from '../../src/evaluation/evaluate_files.js';
 import type { AvaResults, ClipDetections } from '../../src/evaluation/types.js';
+import { temporaryFolder } from '../support/temporary_files.js';
 import { goldenExists, goldenJson, goldenPath, goldenTensors } from './golden.js';
 
 const FOLDER = 'ava_eval';
@@ -44,13 +44,13 @@ function expectCount(number: number, pattern: RegExp): [number, RegExp][] {
   return number > 0 ? [[number, pattern]] : [];
 }
 
-describe.skipIf(cases.length === 0)('detections in csv files', () => {
-  it.each(cases)('%s: mean and every class', (name) => {
+describe.skipIf(cases.length === 0)('the evaluation of CSV files', () => {
+  it.each(cases)('gives the mean and the AP of every class: %s', (name) => {
     const { files: truth, detections } = files(name);
     expectMetrics(evaluateFiles(truth, detections), goldenJson(`${FOLDER}/${name}/expected.json`).metrics);
   });
 
-  it.each(cases)('%s: warnings about rows that count for nothing, and no others', (name) => {
+  it.each(cases)('warns about rows without effect, and nothing else: %s', (name) => {
     const { files: truth, detections } = files(name);
     const rows = (file: string) =>
       readFileSync(file, 'utf8')
@@ -76,7 +76,7 @@ describe.skipIf(cases.length === 0)('detections in csv files', () => {
     });
   });
 
-  it.each(cases)('%s: number of truths, scores and hits of every class', (name) => {
+  it.each(cases)('counts ground truth, scores and hits of every class: %s', (name) => {
     const expected = goldenJson(`${FOLDER}/${name}/expected.json`).per_class;
     if (!expected) return;
     const { files: truth, detections } = files(name);
@@ -99,7 +99,7 @@ describe.skipIf(cases.length === 0)('detections in csv files', () => {
 
 const PREDICTIONS = `${FOLDER}/predictions/predictions.safetensors`;
 
-describe.skipIf(!goldenExists(PREDICTIONS))('predictions of a model', () => {
+describe.skipIf(!goldenExists(PREDICTIONS))('the predictions of a model', () => {
   const clips = (): ClipDetections[] => {
     const tensors = goldenTensors(PREDICTIONS);
     const keyframes: [string, number][] = goldenJson(`${FOLDER}/predictions/expected.json`).keyframes;
@@ -116,23 +116,17 @@ describe.skipIf(!goldenExists(PREDICTIONS))('predictions of a model', () => {
     });
   };
 
-  it('are written as the official csv, byte for byte', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'stmixer-evaluation-'));
-    try {
-      writeDetections(join(folder, 'detections.csv'), clips());
-      const written = readFileSync(join(folder, 'detections.csv'), 'utf8');
-      const { detections } = files('predictions');
-      // The reference's ends of lines may have been changed on the way here.
-      expect(written.replaceAll('\r\n', '\n')).toBe(
-        readFileSync(detections, 'utf8').replaceAll('\r\n', '\n'),
-      );
-      expect(written.endsWith('\r\n')).toBe(true);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  it('are written as the official CSV, byte for byte', () => {
+    const folder = temporaryFolder();
+    writeDetections(join(folder, 'detections.csv'), clips());
+    const written = readFileSync(join(folder, 'detections.csv'), 'utf8');
+    const { detections } = files('predictions');
+    // The reference's ends of lines may have been changed on the way here.
+    expect(written.replaceAll('\r\n', '\n')).toBe(readFileSync(detections, 'utf8').replaceAll('\r\n', '\n'));
+    expect(written.endsWith('\r\n')).toBe(true);
   });
 
-  it('are evaluated as if they had been through the csv', () => {
+  it('are evaluated as if they had been read from the CSV', () => {
     const evaluator = new AvaEvaluator(readGroundTruth(files('predictions').files));
     for (const clip of clips()) evaluator.addClip(clip);
     expectMetrics(evaluator.results(), goldenJson(`${FOLDER}/predictions/expected.json`).metrics);
@@ -141,8 +135,8 @@ describe.skipIf(!goldenExists(PREDICTIONS))('predictions of a model', () => {
 
 const PUBLIC = fileURLToPath(new URL('../../../shared/public/ava_eval_mmaction2', import.meta.url));
 
-describe.skipIf(!existsSync(PUBLIC))("mmaction2's evaluation test", () => {
-  it('has the values of the official evaluator', () => {
+describe.skipIf(!existsSync(PUBLIC))('the evaluation test of mmaction2', () => {
+  it('gives the values of the official evaluator', () => {
     const { mAP, perClass, warnings } = evaluateFiles(
       { groundTruth: [join(PUBLIC, 'gt.csv')], labelMap: join(PUBLIC, 'action_list.txt') },
       join(PUBLIC, 'pred.csv'),

@@ -18,7 +18,7 @@ function makeDetector(changes: Record<string, unknown> = {}): Detector {
 const shapesOf = (model: Detector) =>
   Array.from(model.namedParameters(), ([name, { shape }]) => [name, shape] as [string, readonly number[]]);
 
-describe.skipIf(!goldenExists('param_groups.json'))('parameters', () => {
+describe.skipIf(!goldenExists('param_groups.json'))('the parameters', () => {
   // biome-ignore lint/suspicious/noExplicitAny: settings as they stand in the file
   const cases: [string, any][] = goldenExists('param_groups.json')
     ? Object.entries(goldenJson('param_groups.json'))
@@ -120,7 +120,7 @@ function initial(name: string, { shape, size, init }: Parameter): Float32Array {
   return data;
 }
 
-describe.skipIf(!goldenExists('init_stats_full.json'))('initial values', () => {
+describe.skipIf(!goldenExists('init_stats_full.json'))('the initial values', () => {
   const { params, pos_embed_table_shape: table } = goldenExists('init_stats_full.json')
     ? goldenJson('init_stats_full.json')
     : { params: {}, pos_embed_table_shape: [] };

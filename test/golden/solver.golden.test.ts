@@ -23,12 +23,15 @@ import { expectClose, goldenExists, goldenJson, goldenTensors, WEIGHTS } from '.
 
 const SCHEDULE_TOLERANCE = 1e-12;
 
-it.skipIf(process.env.STMIXER_GOLDEN_DIR !== undefined)("the repository's own goldens are all there", () => {
-  const files = ['optimizer.json', 'optimizer.safetensors', 'lr_schedule.json', 'param_groups.json'];
-  expect(files.filter((file) => !goldenExists(file))).toEqual([]);
-});
+it.skipIf(process.env.STMIXER_GOLDEN_DIR !== undefined)(
+  'the repository has all golden files of the solver',
+  () => {
+    const files = ['optimizer.json', 'optimizer.safetensors', 'lr_schedule.json', 'param_groups.json'];
+    expect(files.filter((file) => !goldenExists(file))).toEqual([]);
+  },
+);
 
-describe.skipIf(!goldenExists('optimizer.json'))('optimizers', () => {
+describe.skipIf(!goldenExists('optimizer.json'))('the optimizer', () => {
   interface Variant {
     class: string;
     defaults: Record<string, never>;
@@ -67,7 +70,7 @@ describe.skipIf(!goldenExists('optimizer.json'))('optimizers', () => {
   for (const [name, variant] of Object.entries(golden.variants as Record<string, Variant>)) {
     // Saving and loading after any step must not change the steps after it.
     for (const reload of [false, true]) {
-      it(`${name}: every step${reload ? ', saved and loaded in between' : ''}`, () => {
+      it(`${name} gives the weights and state of every step${reload ? ', saved and loaded in between' : ''}`, () => {
         const tensors = goldenTensors('optimizer.safetensors');
         const parameters = makeParameters(tensors);
         let optimizer = makeVariant(variant, parameters);
@@ -105,7 +108,7 @@ describe.skipIf(!goldenExists('optimizer.json'))('optimizers', () => {
   }
 });
 
-describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
+describe.skipIf(!goldenExists('lr_schedule.json'))('the schedule', () => {
   interface Case {
     config: Record<string, unknown>;
     base_lrs: number[];
@@ -138,7 +141,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
   for (const [name, { config, base_lrs, lr_at, state_dict_end }] of Object.entries(
     golden.small as Record<string, Case & { lr_at: number[][]; state_dict_end: Record<string, unknown> }>,
   )) {
-    it(`small, ${name}`, () => {
+    it(`${name} gives the learning rates and the state of a small run`, () => {
       const holder = holderOf(base_lrs);
       const schedule = makeLrScheduler(solverConfig(config), holder);
       for (const [k, expected] of lr_at.entries()) {
@@ -154,7 +157,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
   for (const [name, { config, base_lrs, lr_at }] of Object.entries(
     golden.big as Record<string, Case & { lr_at: [number, number[]][] }>,
   )) {
-    it(`big, ${name}`, () => {
+    it(`${name} gives the learning rates of a big run`, () => {
       const schedule = makeLrScheduler(solverConfig(config), holderOf(base_lrs));
       for (const [k, expected] of lr_at) expectLrs(schedule.lrAt(k), expected, `after ${k} steps`);
     });
@@ -170,7 +173,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
     adjust: [number, number[]][];
   }
   for (const [name, c] of Object.entries(golden.resume as Record<string, ResumeCase>)) {
-    it(`saving, ${name}`, () => {
+    it(`${name} saves its state`, () => {
       const holder = holderOf(c.base_lrs);
       const schedule = makeLrScheduler(solverConfig(c.config), holder);
       for (let i = 0; i < c.saved_after_steps; i++) schedule.step();
@@ -178,7 +181,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
       expectState(plain(schedule.stateDict()), c.saved_scheduler_state);
     });
     for (const way of ['resume', 'adjust'] as const) {
-      it(`${way}, ${name}`, () => {
+      it(`${name} continues with the learning rates of ${way}`, () => {
         const holder = holderOf(c.base_lrs_after_resume);
         const schedule = makeLrScheduler(solverConfig(c.config_after_resume), holder);
         // As the optimizer's own state would set them.
@@ -195,7 +198,7 @@ describe.skipIf(!goldenExists('lr_schedule.json'))('schedules', () => {
   }
 });
 
-describe.skipIf(!goldenExists('param_groups.json'))('parameter groups', () => {
+describe.skipIf(!goldenExists('param_groups.json'))('the parameter groups', () => {
   interface Group {
     names: string[];
     weight_decay: number;
@@ -223,7 +226,7 @@ describe.skipIf(!goldenExists('param_groups.json'))('parameter groups', () => {
   }
 
   for (const [name, c] of Object.entries(golden as Record<string, Case>)) {
-    it(name, () => {
+    it(`equal those of PyTorch: ${name}`, () => {
       const cfg = solverConfig({ ...c.config, 'SOLVER.APPLY_LR_SCALE': false });
       const model = fakeModel(parametersOf(c).map(([p, shape]) => [p, bareParameter(shape)]));
       const optimizer = makeOptimizer(cfg, model);

@@ -23,7 +23,7 @@ import {
   goldenTensors,
 } from './golden.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: the settings differ from kind to kind
+// biome-ignore lint/suspicious/noExplicitAny: each kind has its own settings
 type Settings = any;
 
 const present = goldenExists('submodules.json');
@@ -32,7 +32,7 @@ const { cases, noise_floor: noiseFloor } = present
   : { cases: {}, noise_floor: {} };
 const tensors = present ? goldenTensors('submodules.safetensors') : new Map<string, Golden>();
 
-/** The tensors of one case, by what follows its name. */
+/** The settings and tensors of one case. Keys of tensors do not repeat the name of the case. */
 class Case {
   constructor(
     readonly name: string,
@@ -59,6 +59,12 @@ class Case {
     return [...tensors.keys()].filter((key) => key.startsWith(start)).map((key) => key.slice(start.length));
   }
 
+  /** Number of linear layers under a prefix: their weights are matrices, those of norms are vectors. */
+  countLinear(prefix: string): number {
+    const weights = this.names(prefix).filter((name) => name.endsWith('weight'));
+    return weights.filter((name) => this.raw(`${prefix}${name}`).shape.length === 2).length;
+  }
+
   compare(key: string, actual: tf.Tensor, tolerance: number): void {
     const expected = this.raw(key);
     expect(actual.size, `${this.name}/${key} shape ${actual.shape} for ${expected.shape}`).toBe(
@@ -73,7 +79,7 @@ class Case {
     );
   }
 
-  /** Loads `w.*` into the module; every parameter must have its weight and the other way round. */
+  /** Loads `w.*` into the module; every parameter must have its weight and vice versa. */
   load<M extends Module>(module: M): M {
     const parameters = new Map(module.namedParameters());
     expect([...parameters.keys()].sort()).toEqual(this.names('w.').sort());
@@ -234,7 +240,7 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
     c.compare('out.iou', tf.tensor(pairs), FORWARD);
   },
   giou(c) {
-    // Of the symmetric function's two gradients the criterion uses the first; with a and b exchanged it is the other.
+    // Our function returns the gradient of its first box only. A second call with the boxes exchanged gives the other.
     const [a, b] = [c.raw('in.a'), c.raw('in.b')];
     const [N, M] = [a.shape[0], b.shape[0]];
     const upstream = c.raw('gout.y').data;
@@ -275,9 +281,8 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
     );
   },
   ffn(c) {
-    const layers = c.names('w.layers.').filter((name) => name.endsWith('weight')).length;
     const [hidden, dim] = c.raw('w.layers.0.0.weight').shape;
-    const module = c.load(new FeedForward(dim, hidden, layers));
+    const module = c.load(new FeedForward(dim, hidden, c.countLinear('w.layers.')));
     c.check(['x'], ({ x }) => ({ y: module.forward(x) }), module);
   },
   amstage(c, s) {
@@ -286,10 +291,10 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
         HIDDEN_DIM: s.query_dim,
         NUM_HEADS: s.num_heads,
         DIM_FEEDFORWARD: s.feedforward_channels,
-        NUM_FCS: 2,
-        NUM_CLS: 1,
-        NUM_REG: 1,
-        NUM_ACT: 1,
+        NUM_FCS: c.countLinear('w.ffn_s.layers.'),
+        NUM_CLS: c.countLinear('w.human_cls_fcs.'),
+        NUM_REG: c.countLinear('w.reg_fcs.'),
+        NUM_ACT: c.countLinear('w.action_cls_fcs.'),
         DROPOUT: 0,
         SPATIAL_POINTS: s.spatial_points,
         TEMPORAL_POINTS: s.temporal_points,
@@ -327,13 +332,13 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
       whwh: whwh.subarray(4 * b, 4 * b + 4),
     }));
     const criterion = new SetCriterion({
-      OBJECT_CLASSES: 1,
+      OBJECT_CLASSES: c.raw('in.logits0').shape.at(-1)! - 1,
       OBJECT_WEIGHT: s.weights.ce,
       L1_WEIGHT: s.weights.bbox,
       GIOU_WEIGHT: s.weights.giou,
       ACTION_WEIGHT: s.weights.bce,
       BACKGROUND_WEIGHT: s.weights.eos,
-      INTERMEDIATE_SUPERVISION: true,
+      INTERMEDIATE_SUPERVISION: s.loss_key_order.includes('loss_ce_0'),
     } as ConstructorParameters<typeof SetCriterion>[0]);
     c.check(
       stages.flatMap((i) => [`logits${i}`, `boxes${i}`, `actions${i}`]),
@@ -371,10 +376,13 @@ const kinds: Record<string, (c: Case, s: Settings) => void> = {
   },
 };
 
-describe.skipIf(!present)('submodules', () => {
-  it.each(Object.entries(cases as Record<string, Settings>))('%s', (name, settings) => {
-    const run = kinds[settings.kind];
-    expect(run, `a comparison for kind ${settings.kind}`).toBeDefined();
-    tf.tidy(() => run(new Case(name, settings), settings));
-  });
+describe.skipIf(!present)('the parts of the model and of the loss', () => {
+  it.each(Object.entries(cases as Record<string, Settings>))(
+    'give the values and gradients of PyTorch: %s',
+    (name, settings) => {
+      const run = kinds[settings.kind];
+      expect(run, `a comparison for kind ${settings.kind}`).toBeDefined();
+      tf.tidy(() => run(new Case(name, settings), settings));
+    },
+  );
 });

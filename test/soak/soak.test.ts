@@ -4,8 +4,7 @@
  * functions of a seed, which it prints and STMIXER_SOAK_SEED sets.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
@@ -13,6 +12,7 @@ import { AvaDataset } from '../../src/data/datasets/ava_dataset.js';
 import { readEvaluations } from '../../src/run/evaluations.js';
 import { parseJsonLines } from '../../src/util/json.js';
 import { stmixer } from '../support/cli.js';
+import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { inflict, type SoakedRun } from './soak_faults.js';
 import { SoakProcess } from './soak_process.js';
 import { drawSchedule, FAULT_KINDS } from './soak_schedule.js';
@@ -30,7 +30,7 @@ const MINUTES = 60_000;
 
 const seed = Number(process.env.STMIXER_SOAK_SEED ?? 1);
 
-describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () => {
+describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps with faults', () => {
   let home: string;
   let canMount = true;
   const diary: string[] = [];
@@ -38,7 +38,7 @@ describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () 
   const path = (name: string) => join(home, name);
 
   beforeAll(() => {
-    home = mkdtempSync(join(tmpdir(), 'stmixer-soak-'));
+    home = temporaryFolderOfFile();
     cpSync('sample', path('data'), { recursive: true });
     mkdirSync(path('disk'));
     try {
@@ -54,7 +54,6 @@ describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () 
   afterAll(async () => {
     for (const process of processes) await process.kill();
     if (canMount) execFileSync('umount', ['-l', path('disk')]);
-    rmSync(home, { recursive: true, force: true });
   });
 
   const overrides = (outputDir: string) =>
@@ -128,7 +127,7 @@ describe.skipIf(!process.env.STMIXER_LONG_TESTS)('2,000 steps among faults', () 
     }));
 
   it(
-    'end with the weights, the state, the losses and the evaluations of a run without any',
+    'end with the weights, the state, the losses and the evaluations of a run without faults',
     async () => {
       const whole = path('whole');
       const begin = performance.now();

@@ -1,10 +1,9 @@
 /** @file A configuration for tests of the data code, and small AVA folders made on the spot. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { onTestFinished } from 'vitest';
 import { type Config, configFromOverrides } from '../../src/config/index.js';
+import { temporaryFolder } from './temporary_files.js';
 
 /** The official defaults with `KEY.PATH: value` changes on top. */
 export function dataConfig(changes: Record<string, unknown> = {}): Config {
@@ -14,12 +13,6 @@ export function dataConfig(changes: Record<string, unknown> = {}): Config {
     'SOLVER.VIDEOS_PER_BATCH': 2,
     ...changes,
   });
-}
-
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'stmixer-data-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 export interface AvaFolder {

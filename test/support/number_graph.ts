@@ -2,7 +2,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Compiler, type Executable, type Graph, LazyGraph } from '../../src/engine/lazy/graph.js';
+import type { Compiler, Executable, Graph } from '../../src/engine/lazy/compiler.js';
+import { LazyGraph } from '../../src/engine/lazy/graph.js';
 import type { Buffer, LazyDtype, Value } from '../../src/engine/lazy/value.js';
 
 /** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */

@@ -1,4 +1,4 @@
-/** @file Selects the engine that the tests run on: STMIXER_TEST_ENGINE, `onnx` unless set. */
+/** @file Selects the engine for each test file. */
 import { beforeAll, expect } from 'vitest';
 import '../../scripts/typescript_threads.mjs';
 
@@ -8,8 +8,7 @@ const WITHOUT_ENGINE = /[\\/]src[\\/](config|data|data_tools|drawing|files|forma
 beforeAll(async () => {
   if (WITHOUT_ENGINE.test(expect.getState().testPath ?? '')) return;
   const { selectEngine } = await import('../../src/engine/index.js');
-  const engine = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
-  if (engine !== 'onnx' && engine !== 'cpu' && engine !== 'tensorflow')
-    throw new Error(`STMIXER_TEST_ENGINE=${engine}: onnx, cpu or tensorflow`);
-  await selectEngine({ engine, device: 'cpu' });
+  // Loaded here because a test file may have set STMIXER_TEST_ENGINE.
+  const { TEST_ENGINE } = await import('./engine.js');
+  await selectEngine({ engine: TEST_ENGINE, device: 'cpu' });
 });

@@ -55,7 +55,7 @@ describe('flagsTable', () => {
 });
 
 describe('fillTables', () => {
-  it('replaces what is between the markers, and only that', () => {
+  it('replaces the text between the markers, and nothing else', () => {
     const block = (text: string) =>
       `a\n<!-- generated: config-reference -->\n${text}<!-- /generated -->\nb\n`;
     const after = fillTables(block('old\n'));
@@ -89,7 +89,7 @@ describe('deadReferences', () => {
     'npm run docs',
     '`src/**/*.test.ts` `output/gone.ts x`',
     '```sh\ncat `src/gone.ts`\n```',
-  ])('is silent about what exists and what is no path: %s', (text) => {
+  ])('accepts what exists and what is not a path: %s', (text) => {
     expect(problemsOf(text)).toEqual([]);
   });
 

@@ -1,17 +1,9 @@
 /** @file libtensorflow from folders and wheels of every layout, and what the binding is then built from. */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/errors.js';
+import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { writeZip } from '../../test/support/zip_file.js';
 import { cudaLinkFlags, patchedBackend } from './build.js';
 import { librariesFrom, pickNvidia, pickTensorflow, wheelRequirement } from './libraries.js';
@@ -19,10 +11,9 @@ import { librariesFrom, pickNvidia, pickTensorflow, wheelRequirement } from './l
 let root: string;
 let deps: string;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'stmixer-libraries-'));
+  root = temporaryFolder();
   deps = join(root, 'deps');
 });
-afterEach(() => rmSync(root, { recursive: true }));
 
 function put(files: Record<string, string>): void {
   for (const [name, content] of Object.entries(files)) {
@@ -50,20 +41,23 @@ describe('librariesFrom', () => {
     );
   });
 
-  it.each(['site-packages', 'site-packages/tensorflow'])("links a Python's tensorflow: %s", async (path) => {
-    put({
-      'site-packages/tensorflow/include/tensorflow/c/c_api.h': '',
-      'site-packages/tensorflow/libtensorflow_cc.so.2': 'no such code',
-      'site-packages/tensorflow/libtensorflow_framework.so.2': '',
-      'site-packages/nvidia/cudnn/lib/libcudnn.so.9': '',
-    });
-    expect(await librariesFrom(join(root, path), deps, quiet)).toBe(false);
-    expect(readlinkSync(join(deps, 'lib', 'libtensorflow.so'))).toBe('libtensorflow_cc.so.2');
-    expect(existsSync(join(deps, 'include', 'tensorflow', 'c', 'c_api.h'))).toBe(true);
-    expect(existsSync(join(deps, 'nvidia', 'cudnn', 'lib', 'libcudnn.so.9'))).toBe(true);
-  });
+  it.each(['site-packages', 'site-packages/tensorflow'])(
+    'links the tensorflow of a Python: %s',
+    async (path) => {
+      put({
+        'site-packages/tensorflow/include/tensorflow/c/c_api.h': '',
+        'site-packages/tensorflow/libtensorflow_cc.so.2': 'no such code',
+        'site-packages/tensorflow/libtensorflow_framework.so.2': '',
+        'site-packages/nvidia/cudnn/lib/libcudnn.so.9': '',
+      });
+      expect(await librariesFrom(join(root, path), deps, quiet)).toBe(false);
+      expect(readlinkSync(join(deps, 'lib', 'libtensorflow.so'))).toBe('libtensorflow_cc.so.2');
+      expect(existsSync(join(deps, 'include', 'tensorflow', 'c', 'c_api.h'))).toBe(true);
+      expect(existsSync(join(deps, 'nvidia', 'cudnn', 'lib', 'libcudnn.so.9'))).toBe(true);
+    },
+  );
 
-  it('unpacks a folder of wheels, CUDA and all', async () => {
+  it('unpacks a folder of wheels, including CUDA', async () => {
     mkdirSync(join(root, 'wheels'));
     writeZip(join(root, 'wheels', 'tensorflow-2.21.0-cp311-linux.whl'), {
       'tensorflow/libtensorflow_cc.so.2': WITH_CUDA,
@@ -82,7 +76,7 @@ describe('librariesFrom', () => {
     expect(existsSync(join(deps, 'python'))).toBe(false);
   });
 
-  it('says what is missing', async () => {
+  it('names what is missing', async () => {
     put({
       'half/lib/libtensorflow.so.2': '',
       'half/lib/libtensorflow_framework.so.2': '',
@@ -106,7 +100,7 @@ describe('librariesFrom', () => {
   });
 });
 
-describe('what is taken from wheels', () => {
+describe('unpacking a wheel', () => {
   it.each([
     ['tensorflow/libtensorflow_cc.so.2', 'lib/libtensorflow_cc.so.2'],
     ['tensorflow/include/tensorflow/c/eager/c_api.h', 'include/tensorflow/c/eager/c_api.h'],
@@ -114,7 +108,7 @@ describe('what is taken from wheels', () => {
     ['tensorflow/include/xla/tsl/c/tsl_status.h', 'include/xla/tsl/c/tsl_status.h'],
     ['tensorflow/include/external/llvm-project/x.h', null],
     ['tensorflow/python/lib_pywrap_tensorflow_common.so', null],
-  ])('%s', (name, target) => {
+  ])('finds the right target, or none, for %s', (name, target) => {
     expect(pickTensorflow(name)).toBe(target);
   });
 
@@ -125,11 +119,11 @@ describe('what is taken from wheels', () => {
     ['nvidia/cublas/lib/__init__.py', false],
     ['nvidia/cublas/include/cublas.h', false],
     ['nvidia/cublas/lib/', false],
-  ])('%s', (name, isTaken) => {
+  ])('takes or skips the file of an NVIDIA wheel: %s', (name, isTaken) => {
     expect(pickNvidia(name)).toBe(isTaken ? name : null);
   });
 
-  it('is the wheel without CUDA where there is one', () => {
+  it('uses the wheel without CUDA if there is one', () => {
     expect(wheelRequirement(false, 'x64')).toMatch(/^tensorflow-cpu==/);
     expect(wheelRequirement(true, 'x64')).toMatch(/^tensorflow==/);
     expect(wheelRequirement(false, 'arm64')).toMatch(/^tensorflow==/);
@@ -137,7 +131,7 @@ describe('what is taken from wheels', () => {
 });
 
 describe('the binding', () => {
-  it('depends on the CUDA libraries that TensorFlow opens by name, wherever the package lies', () => {
+  it('links the CUDA libraries that TensorFlow opens by name, wherever the package is', () => {
     put({
       'deps/nvidia/cublas/lib/libcublas.so.12': '',
       'deps/nvidia/cublas/lib/libnvblas.so.12': '',
@@ -151,7 +145,7 @@ describe('the binding', () => {
     expect(cudaLinkFlags(join(root, 'none'), root)).toEqual([]);
   });
 
-  it('is built from the source that npm installed, with tensor numbers that begin again', () => {
+  it('is built from the source that npm installed, with tensor numbers that start again', () => {
     const source = new URL(
       '../../node_modules/@tensorflow/tfjs-node/binding/tfjs_backend.cc',
       import.meta.url,

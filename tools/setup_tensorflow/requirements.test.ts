@@ -10,8 +10,8 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe('requirements', () => {
-  it('platform', () => {
+describe('the requirements', () => {
+  it('name the platforms that are supported', () => {
     const check = (platform: string, arch: string, gpu: boolean) => () =>
       checkPlatform(fakeProbe({ platform, arch }), gpu);
     expect(check('linux', 'x64', true)).not.toThrow();
@@ -20,14 +20,14 @@ describe('requirements', () => {
     expect(check('darwin', 'arm64', false)).toThrow(/for darwin arm64 .*--download.*--engine cpu/);
   });
 
-  it('disk space', async () => {
+  it('name the disk space that is missing', async () => {
     await checkFreeSpace(tmpdir(), 1);
     await expect(checkFreeSpace(tmpdir(), 2 ** 60)).rejects.toThrow(
       /1073741824\.0 GiB are needed in .* GiB are free/,
     );
   });
 
-  it('compiler and Python', async () => {
+  it('name a missing compiler or Python', async () => {
     vi.stubEnv('PATH', '/nowhere');
     await expect(findCompiler()).rejects.toThrow(
       /no C\+\+ compiler \(looked for .*g\+\+.*apt-get install g\+\+/,
@@ -39,7 +39,7 @@ describe('requirements', () => {
     await expect(findPython()).rejects.toThrow(/has no pip: install it/);
   });
 
-  it("Node's headers: beside Node, in nodedir, in node-gyp's cache, in the npm package", () => {
+  it("accept Node's headers beside Node, in nodedir, in node-gyp's cache, or in the npm package", () => {
     const find = (files: Record<string, string>, env = {}) =>
       findNodeHeaders(fakeProbe({ files, env }), '/opt/node/bin/node');
     expect(find({ '/opt/node/include/node/node_api.h': '' })).toBe('/opt/node/include/node');
@@ -52,7 +52,7 @@ describe('requirements', () => {
   });
 });
 
-it('a package that is not installed ends the set-up with what to do', async () => {
+it('a package that is not installed ends the set-up with advice', async () => {
   const lines: string[] = [];
   const options = { gpu: true, download: false, force: false };
   await expect(setupTensorflow(fakeProbe(), options, (line) => lines.push(line))).rejects.toThrow(
@@ -62,7 +62,7 @@ it('a package that is not installed ends the set-up with what to do', async () =
 });
 
 describe('runCommand', () => {
-  it('collects what a program says', async () => {
+  it('collects the output of a program', async () => {
     const script = "console.log('out'); console.error('err'); process.exitCode = 3";
     expect(await runCommand(process.execPath, ['-e', script])).toMatchObject({
       code: 3,
@@ -71,13 +71,13 @@ describe('runCommand', () => {
     });
   });
 
-  it('says that a program is missing', async () => {
+  it('reports a missing program', async () => {
     const { code, stderr } = await runCommand('/nowhere/program', []);
     expect(code).toBeNull();
     expect(stderr).toContain('ENOENT');
   });
 
-  it('picks the lines that speak of an error', () => {
+  it('picks the lines that mention an error', () => {
     expect(errorLines('a\nfatal error: x.h\nWARNING: y\n')).toBe('    fatal error: x.h');
     expect(errorLines('a\n\nb\n', 1)).toBe('    b');
   });

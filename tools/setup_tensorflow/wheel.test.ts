@@ -2,27 +2,24 @@
 import {
   chmodSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { writeZip } from '../../test/support/zip_file.js';
 import { ClosedWayError } from './requirements.js';
 import { cudaRequirements, fetchWheel, unpackWheel, wheelRequirements } from './wheel.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-wheel-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A program that answers `-m pip download … --dest DIR NAME`. */
 function standInForPip(name: string, script: string): string {
@@ -38,7 +35,7 @@ function standInForPip(name: string, script: string): string {
 describe('fetchWheel', () => {
   const save = 'echo wheel > "$dest/tensorflow_cpu-2.21.0-cp311-cp311-linux.whl"';
 
-  it('lets pip fetch it, once', async () => {
+  it('lets pip fetch the wheel once', async () => {
     const target = join(folder, 'once');
     const pip = standInForPip('pip-once', `echo called >> ${folder}/calls; ${save}`);
     const wheel = await fetchWheel(pip, 'tensorflow-cpu==2.21.0', target);
@@ -47,7 +44,7 @@ describe('fetchWheel', () => {
     expect(readFileSync(join(folder, 'calls'), 'utf8')).toBe('called\n');
   });
 
-  it('asks for the wheel of another Python where there is none for this one', async () => {
+  it('asks for the wheel of another Python if there is none for this one', async () => {
     const pip = standInForPip(
       'pip-other',
       `case "$args" in *"--python-version 3.12"*--platform*) ${save};; *) echo 'ERROR: No matching distribution found' >&2; exit 1;; esac`,
@@ -55,7 +52,7 @@ describe('fetchWheel', () => {
     expect(await fetchWheel(pip, 'tensorflow-cpu==2.21.0', join(folder, 'other'))).toMatch(/\.whl$/);
   });
 
-  it("passes pip's error on, with what to do", async () => {
+  it("passes pip's error on, with advice", async () => {
     const pip = standInForPip(
       'pip-fails',
       "echo 'WARNING: retrying' >&2; echo 'ERROR: disk quota' >&2; exit 2",
@@ -76,7 +73,7 @@ describe('unpackWheel', () => {
   };
   const pick = (name: string) => (name.endsWith('.so') ? name.replace('tensorflow', 'lib') : null);
 
-  it.each([0, 8] as const)('takes the picked files out (method %i)', async (method) => {
+  it.each([0, 8] as const)('unpacks the picked files (method %i)', async (method) => {
     const [wheel, target] = [join(folder, `m${method}.whl`), join(folder, `m${method}`)];
     writeZip(wheel, files, method);
     await unpackWheel(wheel, target, pick);
@@ -85,7 +82,7 @@ describe('unpackWheel', () => {
     expect(readFileSync(join(target, 'lib', 'c.so')).equals(files['tensorflow/c.so'])).toBe(true);
   });
 
-  it('goes on where it was interrupted: whole files stay, halves are written anew', async () => {
+  it('continues where it was interrupted: keeps whole files and writes partial ones again', async () => {
     const [wheel, target] = [join(folder, 'resume.whl'), join(folder, 'resume')];
     writeZip(wheel, files);
     await unpackWheel(wheel, target, pick);
@@ -106,7 +103,7 @@ describe('unpackWheel', () => {
     );
   });
 
-  it('names the file that is broken', async () => {
+  it('names the broken file', async () => {
     const wheel = join(folder, 'cut.whl');
     writeZip(wheel, files);
     truncateSync(wheel, 60);
@@ -125,7 +122,7 @@ describe('unpackWheel', () => {
   });
 });
 
-it('knows which CUDA packages a tensorflow wheel wants', async () => {
+it('cudaRequirements lists the CUDA packages that a tensorflow wheel needs', async () => {
   const wheel = join(folder, 'meta.whl');
   mkdirSync(join(folder, 'x'), { recursive: true });
   writeZip(wheel, {

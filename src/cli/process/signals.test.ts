@@ -26,7 +26,7 @@ async function start() {
 }
 
 describe.skipIf(process.platform === 'win32')('a second signal', () => {
-  it('ends the process, if it was not sent twice at once', async () => {
+  it('ends the process if it was not sent twice at once', async () => {
     const both = async (signal: NodeJS.Signals) => {
       const { child, ended, says } = await start();
       child.kill(signal);
@@ -42,7 +42,7 @@ describe.skipIf(process.platform === 'win32')('a second signal', () => {
     await Promise.all((['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const).map(both));
   });
 
-  it('changes nothing if the system repeats it by itself, and ends the process if it is another one', async () => {
+  it('changes nothing if the system repeats it, and ends the process if it is another signal', async () => {
     const both = async (signal: NodeJS.Signals) => {
       const { child, ended, says } = await start();
       child.kill(signal);
@@ -78,7 +78,7 @@ describe('the first signal', () => {
     expect(stop.signal.reason).toEqual(new Error(`${signal}: stopping`));
   });
 
-  it('may be a SIGUSR1 that came before anything listened for it', async () => {
+  it('may be a SIGUSR1 that arrived before anything listened for it', async () => {
     holdSignals(['SIGHUP', 'SIGUSR1']);
     const stop = new StopSignals((name) => name);
     if (!stop.signal.aborted) await once(stop.signal, 'abort');
@@ -91,7 +91,7 @@ describe('the first signal', () => {
     next.close();
   });
 
-  it('always finds a listener if it is SIGUSR1, also while it is held anew', () => {
+  it('always finds a listener if it is SIGUSR1, also while a new one is installed', () => {
     holdSignals();
     const removed = vi.fn();
     process.on('removeListener', removed);
@@ -101,7 +101,7 @@ describe('the first signal', () => {
     releaseSignal('SIGUSR1');
   });
 
-  it('is ignored after the end of what it could stop, if it is SIGUSR1', () => {
+  it('is ignored if it is SIGUSR1 and the work that it could stop has ended', () => {
     holdSignals();
     new StopSignals((name) => name).close();
     expect(process.listenerCount('SIGUSR1')).toBe(1);

@@ -6,13 +6,13 @@ import { ConfigSchema, defaultConfig, FIELDS, getValue, OWN_KEYWORDS, SECTIONS }
 const ajv = new Ajv().addVocabulary(OWN_KEYWORDS);
 
 describe('schema', () => {
-  it.each([...FIELDS])('%s has a description and a valid default', (path, schema) => {
+  it.each([...FIELDS])('gives %s a description and a valid default', (path, schema) => {
     expect(schema.description).toMatch(/^[A-Z0-9].{4,}\.$/s);
     expect(schema).toHaveProperty('default');
     expect(ajv.validate(schema, schema.default), path).toBe(true);
   });
 
-  it.each([...SECTIONS])('section %s has a description and no unknown keys', (_, schema) => {
+  it.each([...SECTIONS])('gives the section %s a description and no unknown keys', (_, schema) => {
     expect(schema.description).toMatch(/^[A-Z].{4,}\.$/);
     expect(schema.additionalProperties).toBe(false);
   });

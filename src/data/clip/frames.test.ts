@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
 import { cmykJpeg, cmykTiff } from '../../../test/support/images.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
 import { type ClipSource, loadClip } from './clip.js';
 import { decodeImage, getSequence } from './frames.js';
 import type { TransformSettings } from './transforms.js';
 
 describe('getSequence', () => {
-  it('has one frame per step, rising, inside the video', () => {
+  it('returns one frame per step, rising, inside the video', () => {
     const numbers = [
       fc.nat(3000),
       fc.integer({ min: 1, max: 32 }),
@@ -127,7 +127,7 @@ describe('decodeImage', () => {
     expect(data.reduce((total, value) => total + value, 0)).toBe(sum);
   });
 
-  it('reads CMYK in a TIFF file as cv2 does: its ink takes the light away', async () => {
+  it('reads CMYK in a TIFF file as cv2 does, with ink that takes the light away', async () => {
     const cmyk = Uint8Array.from({ length: width * height * 4 }, (_, i) => (i * 37) & 255);
     const tiff = cmykTiff(cmyk, width, height);
     const light = (i: number) => Math.floor(((255 - cmyk[i]) * (255 - cmyk[(i & ~3) + 3])) / 255);
@@ -135,7 +135,7 @@ describe('decodeImage', () => {
     expect([...(await decode('a.tif', tiff)).data]).toEqual(expected);
   });
 
-  it('reads a file that is larger than what is read at once', async () => {
+  it('reads a file that is larger than one read', async () => {
     const pixels = Uint8Array.from({ length: 300 * 200 * 3 }, (_, i) => (i * i * 7 + (i >> 4)) & 255);
     const png = await sharp(pixels, { raw: { width: 300, height: 200, channels: 3 } })
       .png({ compressionLevel: 0 })
@@ -181,7 +181,7 @@ describe('a clip of images that are stored in different ways', () => {
     ]).flat();
   }
 
-  it('has the right colours in each of them, whichever comes first', async () => {
+  it('has the right colours in each of them, in any order', async () => {
     const folder = temporaryFolder();
     const files = await kinds();
     for (const [name, [bytes]] of Object.entries(files)) writeFileSync(join(folder, name), bytes);

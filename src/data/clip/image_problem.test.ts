@@ -22,8 +22,8 @@ const cut = (bytes: Buffer) => bytes.subarray(0, Math.floor(bytes.length * 0.6))
 const latin = (text: string) => Buffer.from(text, 'latin1');
 
 const CONTENTS: [name: string, bytes: Uint8Array, sentence: RegExp][] = [
-  ['nothing', Buffer.alloc(0), /^the file is empty \(0 bytes\), .*; extract this frame again$/],
-  ['zeros', Buffer.alloc(900), /^the file holds nothing but zeros, .*; extract this frame again$/],
+  ['an empty file', Buffer.alloc(0), /^the file is empty \(0 bytes\), .*; extract this frame again$/],
+  ['a file of zeros', Buffer.alloc(900), /^the file holds nothing but zeros, .*; extract this frame again$/],
   ['a cut JPEG', cut(await image().jpeg().toBuffer()), /^the JPEG image is truncated: .* \d+ bytes.*again$/],
   ['a cut PNG', cut(await image().png().toBuffer()), /^the PNG image is truncated/],
   ['a cut WebP', cut(await image().webp().toBuffer()), /^the WebP image is truncated/],
@@ -35,11 +35,11 @@ const CONTENTS: [name: string, bytes: Uint8Array, sentence: RegExp][] = [
   ['XML', latin('<?xml version="1.0"?><Error>'), /^it is an XML text.*download it again/],
   ['JSON', latin('{"error": "not found"}'), /^it is a JSON text.*download it again/],
   [
-    'a pointer of LFS',
+    'a Git LFS pointer',
     latin('version https://git-lfs.github.com/spec/v1\noid'),
     /Git LFS pointer.*run git lfs pull/,
   ],
-  ['a pointer of annex', latin('/annex/objects/SHA256E-s1\n'), /git-annex pointer.*run git annex get/],
+  ['a git-annex pointer', latin('/annex/objects/SHA256E-s1\n'), /git-annex pointer.*run git annex get/],
   ['text', latin('Not found.\n'), /^it is not a JPEG, PNG.* but a text that begins with "Not found\.\\n"/],
   ['a BMP', latin('BM\x36\x10\x0e\0'), /^it is a BMP image, which cannot be read; convert it to JPEG or PNG/],
   ['an SVG', latin('<svg xmlns="http://www.w3.org/2000/svg"/>'), /^it is an SVG drawing/],
@@ -58,7 +58,7 @@ const sentenceOf = (error: unknown) => String((error as Error).message).replace(
 
 describe('a file that is not a complete image', () => {
   it.each(CONTENTS)(
-    'but %s is named by decoding, drawing and reading of sizes',
+    'is named by decoding, drawing and reading of sizes if it is %s',
     async (_, bytes, sentence) => {
       const path = at('frame_000001.jpg');
       writeFileSync(path, bytes);
@@ -172,7 +172,7 @@ describe('a frame of a data set that is not a complete image', () => {
   }
 
   it.each(damages)(
-    '%s is called the same by training, data check and data show',
+    'is reported alike by training, data check and data show: one %s',
     async (_, damage, sentence) => {
       const ava = await make();
       damage(ava.framePath('a', 2));

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { readImageSize } from './image_size.js';
 
 const image = () => sharp({ create: { width: 50, height: 30, channels: 3, background: 'teal' } });
@@ -21,7 +21,7 @@ describe('readImageSize', () => {
     ]),
   ];
 
-  it.each(files)('%s', async (_, make) => {
+  it.each(files)('returns the size of a %s', async (_, make) => {
     const path = join(temporaryFolder(), 'image');
     await make().toFile(path);
     const { info } = await sharp(path, { autoOrient: true }).raw().toBuffer({ resolveWithObject: true });

@@ -49,7 +49,7 @@ function exact(from: Uint8Array, h: number, w: number, toH: number, toW: number)
 }
 
 describe('Resizer', () => {
-  it('is within one grey level of exact interpolation', () => {
+  it('differs from exact interpolation by at most one grey level', () => {
     fc.assert(
       fc.property(images, ([[h, w, toH, toW], from]) => {
         const ours = resized(from, h, w, toH, toW);
@@ -68,7 +68,7 @@ describe('Resizer', () => {
     );
   });
 
-  it('mirrors the resized image, and twice is none', () => {
+  it('mirrors the resized image, and mirroring twice changes nothing', () => {
     fc.assert(
       fc.property(images, ([[h, w, toH, toW], from]) => {
         const plain = resized(from, h, w, toH, toW);
@@ -86,7 +86,7 @@ describe('Resizer', () => {
     );
   });
 
-  it('copies equal sizes', () => {
+  it('copies an image that has the size already', () => {
     fc.assert(
       fc.property(images, ([[h, w], from]) => {
         expect(resized(from, h, w, h, w)).toEqual(from);
@@ -94,7 +94,7 @@ describe('Resizer', () => {
     );
   });
 
-  it('gives the same image again from the same resizer, at an offset', () => {
+  it('returns the same image again from the same resizer, at an offset', () => {
     const from = Uint8Array.from({ length: 7 * 5 * 3 }, (_, i) => (i * 73) & 255);
     const other = from.map((value) => 255 - value);
     const resizer = new Resizer({ height: 7, width: 5 }, { height: 9, width: 11 });

@@ -17,7 +17,7 @@ import {
 const FULL_COLOUR = { 'AVA.TRAIN_USE_COLOR_AUGMENTATION': true, 'AVA.TRAIN_PCA_JITTER_ONLY': false };
 
 describe('scaledSize', () => {
-  it('makes the short side the given one and rounds the long one', () => {
+  it('gives the short side the requested length and rounds the long one', () => {
     expect(scaledSize({ height: 256, width: 340 }, 256)).toEqual({ height: 256, width: 340 });
     expect(scaledSize({ height: 48, width: 64 }, 32)).toEqual({ height: 32, width: 43 });
     expect(scaledSize({ height: 56, width: 40 }, 32)).toEqual({ height: 45, width: 32 });
@@ -77,7 +77,7 @@ describe('drawAugmentation', () => {
   const draw = (changes: Record<string, unknown>, split: 'train' | 'test', seed: number) =>
     drawAugmentation(transformSettings(dataConfig(changes), split), new Rng(seed));
 
-  it('depends on the stream alone', () => {
+  it('depends on nothing but the random stream', () => {
     expect(draw(FULL_COLOUR, 'train', 5)).toEqual(draw(FULL_COLOUR, 'train', 5));
     expect(draw(FULL_COLOUR, 'train', 5)).not.toEqual(draw(FULL_COLOUR, 'train', 6));
   });
@@ -135,7 +135,7 @@ function stepByStep(frame: Uint8Array, settings: TransformSettings, augmentation
   return settings.bgr ? image : image.map((pixel) => pixel.reverse());
 }
 
-describe('colours', () => {
+describe('the colour augmentation', () => {
   const [numFrames, height, width] = [2, 3, 4];
   const frames = Uint8Array.from(
     { length: numFrames * height * width * 3 },
@@ -150,7 +150,7 @@ describe('colours', () => {
     ['PCA lighting', { 'AVA.TRAIN_USE_COLOR_AUGMENTATION': true }],
     ['jitter and lighting', FULL_COLOUR],
     ['jitter and lighting, BGR', { ...FULL_COLOUR, 'AVA.BGR': true }],
-  ])('equal the steps one by one: %s', (_, changes) => {
+  ])('equals its steps one by one: %s', (_, changes) => {
     const config = dataConfig({ 'DATA.MEAN': [0.4, 0.45, 0.5], 'DATA.STD': [0.2, 0.225, 0.25], ...changes });
     const settings = transformSettings(config, 'train');
     for (let seed = 0; seed < 12; seed++) {

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { dataConfig } from '../../../test/support/ava_folder.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { listKeyFrames, readAnnotations } from './ava_annotations.js';
 
 function read(text: string, changes: Record<string, unknown> = {}) {
@@ -18,7 +19,7 @@ function read(text: string, changes: Record<string, unknown> = {}) {
 }
 
 describe('readAnnotations', () => {
-  it('takes the text of the coordinates as the identity of a box', () => {
+  it('identifies a box by the text of its coordinates', () => {
     const { videos } = read(
       'v,902,0.5,0.5,0.75,0.75,3,0\nv,0902,0.500,0.5,0.75,0.75,4,0\nv,902,0.5,0.5,0.75,0.75,7,0\n' +
         'v,902,0.5,0.5,0.75,0.75,3,0\nv,902,0.1,0.1,0.2,0.2,,0\nv,902,.1,1e-1,2E-1,0.2,-1\n',
@@ -37,7 +38,7 @@ describe('readAnnotations', () => {
     expect(boxes).toEqual([{ coordinates: [0.1, 0.1, 0.9, 0.9], labels: [5] }]);
   });
 
-  it('skips seconds outside 902…1798 and says how many', () => {
+  it('skips seconds outside 902…1798 and counts them', () => {
     const { videos, warnings } = read(
       'v,0901,0.1,0.1,0.9,0.9,5,1\nv,0902,0.1,0.1,0.9,0.9,5,1\nv,1798,0.1,0.1,0.9,0.9,5,1\nw,1799,0.1,0.1,0.9,0.9,5,1\n',
     );
@@ -89,19 +90,19 @@ describe('readAnnotations', () => {
     expect(() => read(`${good}${line}\n${good}`)).toThrow(/boxes\.csv:2: /);
   });
 
-  it('says that the first line is a header', () => {
+  it('reports that the first line is a header', () => {
     expect(() => read(`name,ts,l,t,r,b,act,who\n${good}`)).toThrow(
       /boxes\.csv:1: the line looks like a header: "name,ts,.*; remove it, because AVA's files have none$/,
     );
   });
 
-  it('says once how columns are separated', () => {
+  it('reports once how columns are separated', () => {
     expect(() => read(good.replaceAll(',', '\t').repeat(20))).toThrow(
       /^\S*boxes\.csv: columns are separated by tabs instead of commas; write the file again with commas$/,
     );
   });
 
-  it('knows as many actions as MODEL.STM.ACTION_CLASSES', () => {
+  it('accepts as many actions as MODEL.STM.ACTION_CLASSES', () => {
     const line = 'v,0902,0.1,0.1,0.9,0.9,81,1';
     expect(() => read(line, { 'MODEL.STM.ACTION_CLASSES': 81 })).not.toThrow();
     expect(() => read(line, { 'MODEL.STM.ACTION_CLASSES': 3 })).toThrow(/from 1 to 3/);
@@ -117,7 +118,7 @@ describe('readAnnotations', () => {
 });
 
 describe('listKeyFrames', () => {
-  it('orders by video, then by second, and places frames by the frame rate', () => {
+  it('orders by video, then by second, and locates frames by the frame rate', () => {
     const annotations = read(
       'b,905,0.1,0.1,0.9,0.9,5,1\nb,903,0.1,0.1,0.9,0.9,5,1\na,904,0.1,0.1,0.9,0.9,5,1\n',
     );

@@ -273,7 +273,7 @@ describe('missing data with a similar name', () => {
       {},
       /video a\.mp4 \(1 row\) .*; they have a, which differs only in its ending: write the name the same way in both$/,
     ],
-  ])('are shown: %s', async (_, damage, changes, message) => {
+  ])('is reported with that name: %s', async (_, damage, changes, message) => {
     const ava = await make();
     damage(ava);
     expect(() => open(ava, changes)).toThrow(refused(message));

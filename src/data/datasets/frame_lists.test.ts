@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { dataConfig } from '../../../test/support/ava_folder.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { FramePaths, readFrameLists } from './frame_lists.js';
 
 function read(...lists: string[]) {
@@ -22,7 +23,7 @@ function read(...lists: string[]) {
 const HEADER = 'original_vido_id video_id frame_id path labels\n';
 
 describe('FramePaths', () => {
-  it('gives back the paths it was given, whatever they look like', () => {
+  it('returns the paths that it was given, whatever they look like', () => {
     const name = fc.oneof(
       fc.string({ maxLength: 6 }),
       fc
@@ -48,7 +49,7 @@ describe('FramePaths', () => {
     );
   });
 
-  it('follows numbers over a change of digits', () => {
+  it('continues numbers when their count of digits changes', () => {
     const frames = new FramePaths();
     const paths = Array.from({ length: 1200 }, (_, i) => `v/v_${String(i + 1).padStart(3, '0')}.jpg`);
     for (const path of paths) frames.add(path);
@@ -82,7 +83,7 @@ describe('readFrameLists', () => {
     expect(videos[0].frames.at(8999)).toBe('vidéo/26997.jpg');
   });
 
-  it('warns where the header is missing', () => {
+  it('warns if the header is missing', () => {
     const { videos, warnings } = read('v 0 0 v/0.jpg ""\nv 0 1 v/1.jpg ""\n');
     expect(videos[0].frames.length).toBe(1);
     expect(warnings[0]).toMatch(

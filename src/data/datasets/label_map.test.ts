@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { readLabelMap } from './label_map.js';
 
 function read(text: string) {
@@ -12,7 +12,7 @@ function read(text: string) {
 }
 
 describe('readLabelMap', () => {
-  it('reads both of the forms that AVA publishes', () => {
+  it('reads both forms that AVA publishes', () => {
     expect(
       read(
         'item {\n  name: "bend/bow (at the waist)"\n  id: 1\n}\nitem {\n  name: "crouch/kneel"\n  id: 2\n}\n',

@@ -30,7 +30,7 @@ describe('TrainSampler', () => {
     );
   });
 
-  it('continues at any batch as if it had come from the start', () => {
+  it('continues at any batch as if it had started at the first', () => {
     fc.assert(
       fc.property(setting, fc.nat(40), ({ size, length, seed }, start) => {
         const whole = new TrainSampler(alike(length), size, 100, seed);
@@ -41,7 +41,7 @@ describe('TrainSampler', () => {
     );
   });
 
-  it('shuffles differently in every pass and for every seed, and reaches clips that an earlier pass left out', () => {
+  it('shuffles differently in every data pass and for every seed, and reaches clips that an earlier pass left out', () => {
     const sampler = new TrainSampler(alike(50), 8, 600, 3);
     const pass = (number: number) => range(6).flatMap((i) => sampler.batch(number * 6 + i));
     expect(pass(0)).not.toEqual(pass(1));
@@ -72,14 +72,14 @@ describe('SequentialSampler', () => {
   });
 });
 
-describe('groups', () => {
+describe('aspect-ratio groups', () => {
   const grouped = fc.record({
     size: fc.integer({ min: 1, max: 5 }),
     groups: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 20, maxLength: 60 }),
     seed: fc.nat(),
   });
 
-  it('are never mixed, keep their order, and batches follow their first clips', () => {
+  it('are never mixed, keep their order, and form batches in the order of their first clips', () => {
     expect(cutIntoBatches([3, 0, 4, 1, 5, 2, 6], [0, 0, 0, 1, 1, 1, 1], 2)).toEqual([
       [3, 4],
       [0, 1],
@@ -106,7 +106,7 @@ describe('groups', () => {
     );
   });
 
-  it('give full batches in training, the same whatever batch a run begins at', () => {
+  it('form full batches in training, the same whatever batch a run starts at', () => {
     fc.assert(
       fc.property(grouped, fc.nat(60), ({ size, groups, seed }, start) => {
         const whole = new TrainSampler(groups, size, 1000, seed);
@@ -119,7 +119,7 @@ describe('groups', () => {
     );
   });
 
-  it('replace a clip by one of its own', () => {
+  it('replace a clip by one of the same group', () => {
     const groups = [0, 1, 0, 1, 1, 0];
     const sampler = new TrainSampler(groups, 2, 10, 0);
     const drawn = range(60).map((seed) => sampler.replacement(1, new Rng(seed)));
@@ -131,7 +131,7 @@ describe('groups', () => {
     expect(range(sampler.numBatches).map((i) => sampler.batch(i))).toEqual([[0, 1], [2, 4], [3], [5, 6]]);
   });
 
-  it('too small for one batch are refused', () => {
+  it('are refused if they are too small for one batch', () => {
     expect(() => new TrainSampler([0, 1, 0, 1, 0], 4, 100, 0)).toThrow(
       /has 3 key frames of one shape \(DATALOADER\.ASPECT_RATIO_GROUPING\), fewer than one batch of 4/,
     );

@@ -52,7 +52,7 @@ describe('WorkerPool', () => {
   it.each([
     ['EMFILE: too many open files', /ulimit -n 4096$/],
     ['Worker initialization failure: EAGAIN', /Set DATALOADER\.NUM_WORKERS to a smaller number$/],
-  ])('say what helps where the system refuses what they need: %s', async (why, remedy) => {
+  ])('reports what helps if the system refuses a resource: %s', async (why, remedy) => {
     const dataset = await open('a');
     const program = new URL(`data:text/javascript,throw new Error(${JSON.stringify(why)})`);
     await expect(load(threads(dataset, 1, program), dataset, 0)).rejects.toThrow(remedy);

@@ -433,7 +433,7 @@ async function resize(path: string): Promise<void> {
 }
 
 describe('checkData', () => {
-  it('finds nothing grave in whole data', async () => {
+  it('finds no serious problem in intact data', async () => {
     const report = await check(await make());
     expect(report.findings.map(({ kind }) => kind)).toEqual(['overlap', 'from-0', 'from-0', 'excluded']);
     expect(hasErrors(report)).toBe(false);
@@ -446,7 +446,7 @@ describe('checkData', () => {
     ]);
   });
 
-  it.each(DAMAGES)('agrees with training where something $does: $finds', async (testCase) => {
+  it.each(DAMAGES)('agrees with training if something $does: $finds', async (testCase) => {
     const ava = await make();
     await testCase.damage(ava);
     const report = await check(ava, testCase.changes);
@@ -495,7 +495,7 @@ describe('checkData', () => {
     ]);
   });
 
-  it('tolerates broken frames where training skips them', async () => {
+  it('tolerates broken frames if training skips them', async () => {
     const ava = await make();
     cut(ava.framePath('a', 2));
     const report = await check(ava, { 'DATALOADER.ON_ERROR': 'skip' });
@@ -503,7 +503,7 @@ describe('checkData', () => {
     expect(report.findings.find(({ kind }) => kind === 'broken-picture')?.severity).toBe('warning');
   });
 
-  it('proposes a rate where frames end before the annotations', async () => {
+  it('proposes a frame rate if frames end before the annotations', async () => {
     const ava = await makeAvaFolder({
       videos: { a: { frames: 60, width: 32, height: 24 } },
       annotations: [`a,902,${BOX},1,0`, `a,905,${BOX},1,0`],
@@ -518,7 +518,7 @@ describe('checkData', () => {
     );
   });
 
-  it('knows the rate that frames were prepared with', async () => {
+  it('recognises the frame rate that frames were prepared with', async () => {
     const ava = await make();
     ava.write(
       'frames/a/.prepared.json',
@@ -529,8 +529,8 @@ describe('checkData', () => {
   });
 });
 
-describe('the report', () => {
-  it('as JSON', async () => {
+describe('the report of data check', () => {
+  it('is complete as JSON', async () => {
     const ava = await make();
     rmSync(ava.framePath('a', 3));
     const json = JSON.parse(checkJson(await check(ava)));
@@ -555,7 +555,7 @@ describe('the report', () => {
     });
   });
 
-  it('as text', async () => {
+  it('is readable as text', async () => {
     const ava = await make();
     rmSync(ava.framePath('a', 3));
     const text = checkText(await check(ava), { colour: false, width: 60 });

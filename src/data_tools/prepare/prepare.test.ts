@@ -13,8 +13,9 @@ import {
 import { delimiter, dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { dataConfig, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { dataConfig } from '../../../test/support/ava_folder.js';
 import { type Finished, start, stmixerHere } from '../../../test/support/cli.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { readFrameLists } from '../../data/datasets/frame_lists.js';
 import { ffmpegError } from '../../media/ffmpeg.js';
 import { parseMetadata, type VideoMetadata } from '../../media/video_metadata.js';
@@ -76,7 +77,7 @@ const pretend = (
 *) printf '${about}\\n' >&2; echo '  Stream #0:0: Video: h264' >&2; exit 1;;
 esac`);
 
-describe('refuses before creating any file', () => {
+describe('before it creates any file, data prepare', () => {
   const cases: [string, string[], RegExp][] = [
     [
       'no videos',
@@ -87,16 +88,16 @@ describe('refuses before creating any file', () => {
     ['one name twice', ['train/a.mp4', 'val/a.mkv'], /train\/a\.mp4 and .*val\/a\.mkv would both be video a/],
     ['videos beside folders', ['a.mp4', 'val/b.mp4'], /a\.mp4\) beside folders with videos/],
   ];
-  it.each(cases)('%s', (_, names, message) => {
+  it.each(cases)('refuses a folder of videos with %s', (_, names, message) => {
     const refused = { exitCode: 3, message: expect.stringMatching(message) };
     expect(() => findCandidates(files(temporaryFolder(), names))).toThrow(expect.objectContaining(refused));
   });
 
-  it('a missing folder', () => {
+  it('refuses a missing folder', () => {
     expect(() => findCandidates(join(temporaryFolder(), 'none'))).toThrow(/none: .*there is no such folder/);
   });
 
-  it('an end before the start', async () => {
+  it('refuses an end before the start', async () => {
     const out = join(temporaryFolder(), 'out');
     const run = await prepare(files(temporaryFolder(), ['a.mp4']), out, ['--end', '800']);
     expect(run).toMatchObject({
@@ -106,19 +107,19 @@ describe('refuses before creating any file', () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  it('no ffmpeg: says how to get it', async () => {
+  it('explains how to get ffmpeg if it is missing', async () => {
     const run = await prepare(files(temporaryFolder(), ['a.mp4']), temporaryFolder(), [], temporaryFolder());
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/ffmpeg, which extracts .* is not on the PATH[\s\S]*apt-get install ffmpeg/);
   });
 
-  it('an ffmpeg that does not run', async () => {
+  it('reports an ffmpeg that does not run', async () => {
     const path = fakeFfmpeg('echo "libx.so: cannot open shared object file" >&2; exit 127');
     const run = await prepare(files(temporaryFolder(), ['a.mp4']), temporaryFolder(), [], path);
     expect(run).toMatchObject({ code: 1, stderr: expect.stringMatching(/does not run: libx\.so/) });
   });
 
-  it('videos that end before --start', async () => {
+  it('refuses videos that end before --start', async () => {
     const run = await prepare(
       files(temporaryFolder(), ['a.mp4', 'b.mp4']),
       temporaryFolder(),
@@ -132,7 +133,7 @@ describe('refuses before creating any file', () => {
   });
 });
 
-describe('videos of a folder', () => {
+describe('findCandidates', () => {
   const VIDEO = metadata('mov', 'Video: h264, yuv420p, 64x48');
   /** The names of the videos, and lines about what is not taken; `answers` are ffmpeg's about files that it is asked about. */
   const look = (folder: string, answers: Record<string, VideoMetadata> = {}, except: string[] = []) => {
@@ -149,7 +150,7 @@ describe('videos of a folder', () => {
     };
   };
 
-  it('finds videos at all depths; the top folder names the list', () => {
+  it('finds videos at all depths, and names each list after the top folder', () => {
     const folder = files(temporaryFolder(), ['val/x.divx', 'train/walk/a.avi', 'train/run/far/b.vob']);
     expect(look(folder).videos.map(({ list, name }) => `${list}/${name}`)).toEqual([
       'train/b',
@@ -183,7 +184,7 @@ describe('videos of a folder', () => {
     ]);
   });
 
-  it('asks ffmpeg about a PNG that is animated, however long the chunks before say so', () => {
+  it('asks ffmpeg about an animated PNG, however late its chunks show that', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'still.png'), png('IHDR', 'iCCP', 'IDAT', 'acTL'));
     writeFileSync(join(folder, 'moving.png'), png('IHDR', 'iCCP', 'acTL', 'IDAT'));
@@ -229,16 +230,19 @@ describe('videos of a folder', () => {
     ]);
   });
 
-  it.skipIf(process.getuid?.() === 0)('warns about what cannot be opened (not as root)', () => {
-    const folder = files(temporaryFolder(), ['a.mp4', 'closed/b.mp4', 'closed.bin']);
-    for (const name of ['closed', 'closed.bin']) chmodSync(join(folder, name), 0);
-    const { lines } = look(folder);
-    chmodSync(join(folder, 'closed'), 0o700);
-    expect(lines).toEqual([
-      'warning: skipped: 1 folder that cannot be opened (closed)',
-      'warning: skipped: 1 file that cannot be opened (closed.bin)',
-    ]);
-  });
+  it.skipIf(process.getuid?.() === 0)(
+    'warns about files and folders that cannot be opened (not as root)',
+    () => {
+      const folder = files(temporaryFolder(), ['a.mp4', 'closed/b.mp4', 'closed.bin']);
+      for (const name of ['closed', 'closed.bin']) chmodSync(join(folder, name), 0);
+      const { lines } = look(folder);
+      chmodSync(join(folder, 'closed'), 0o700);
+      expect(lines).toEqual([
+        'warning: skipped: 1 folder that cannot be opened (closed)',
+        'warning: skipped: 1 file that cannot be opened (closed.bin)',
+      ]);
+    },
+  );
 
   it('leaves out the folders of its own results', () => {
     const folder = files(temporaryFolder(), [
@@ -250,8 +254,8 @@ describe('videos of a folder', () => {
   });
 });
 
-describe('a script in place of ffmpeg', () => {
-  it('names videos that are empty or broken links, and does the others', async () => {
+describe('data prepare with a script in place of ffmpeg', () => {
+  it('names videos that are empty or broken links, and prepares the others', async () => {
     const videos = files(temporaryFolder(), ['good.mp4', 'notes.txt']);
     writeFileSync(join(videos, 'empty.mp4'), '');
     symlinkSync('nowhere', join(videos, 'lost.mp4'));
@@ -264,7 +268,7 @@ describe('a script in place of ffmpeg', () => {
     expect(run.stdout).toMatch(/^note: skipped: 1 text or document \(.*notes\.txt\)$/m);
   });
 
-  it('says what a file is that only bears the name of a video', async () => {
+  it('reports the real type of a file that only has the name of a video', async () => {
     const videos = temporaryFolder();
     const contents = {
       'page.mp4': '<!DOCTYPE html>\n<html>Not found</html>',
@@ -285,14 +289,14 @@ describe('a script in place of ffmpeg', () => {
       expect(run.stderr).toMatch(sentence);
   });
 
-  it('compares with no length that is only a guess', async () => {
+  it('does not compare with a length that is only an estimate', async () => {
     const videos = files(temporaryFolder(), ['a.vob']);
     const path = pretend('echo x > "$out"', 'Input #0, mpeg, from x:\\n  Duration: 00:15:00.00, start: 0.5');
     const run = await prepare(videos, temporaryFolder(), ['--start', '0'], path);
     expect(run.stdout).toMatch(/^a: 1 frame$/m);
   });
 
-  it('says what to do if only ffmpeg finds that all videos end before --start', async () => {
+  it('explains what to do if only ffmpeg finds that all videos end before --start', async () => {
     const videos = files(temporaryFolder(), ['a.vob']);
     const run = await prepare(videos, temporaryFolder(), [], pretend('true', 'Input #0, mpeg, from x:'));
     expect(run.code).toBe(3);
@@ -301,7 +305,7 @@ describe('a script in place of ffmpeg', () => {
     );
   });
 
-  it('says whose colours are washed out without zscale, and makes those frames again with it', async () => {
+  it('names videos with washed-out colours if zscale is missing, and prepares them again once it is there', async () => {
     const videos = files(temporaryFolder(), ['a.mp4', 'b.mp4']);
     const out = temporaryFolder();
     const hdr =
@@ -322,7 +326,7 @@ describe('a script in place of ffmpeg', () => {
     expect(readFileSync(join(out, 'frames/a/a_000001.jpg'), 'utf8')).toBe('y\n');
   });
 
-  it('names a video that fails with the last line, does the others, and tries again', async () => {
+  it("names a video that fails, with ffmpeg's last line, prepares the others, and tries again", async () => {
     const videos = files(temporaryFolder(), ['bad.mp4', 'good.mp4']);
     const out = temporaryFolder();
     const path = pretend(`case "$*" in
@@ -346,7 +350,7 @@ describe('a script in place of ffmpeg', () => {
     expect(readdirSync(join(out, 'frames'))).toEqual(['bad', 'good']);
   });
 
-  it('stops where the disk is full', async () => {
+  it('stops if the disk is full', async () => {
     const videos = files(temporaryFolder(), ['a.mp4', 'b.mp4', 'c.mp4']);
     const out = temporaryFolder();
     const path = pretend('echo "av_interleaved_write_frame(): No space left on device" >&2; exit 1');
@@ -374,7 +378,7 @@ describe('a script in place of ffmpeg', () => {
     });
   });
 
-  it('does a video again whose file has changed', async () => {
+  it('prepares a video again if its file has changed', async () => {
     const videos = files(temporaryFolder(), ['a.mp4']);
     const out = temporaryFolder();
     await prepare(videos, out, ['--start', '0'], pretend('echo old > "$out"'));
@@ -383,7 +387,7 @@ describe('a script in place of ffmpeg', () => {
     expect(readFileSync(join(out, 'frames/a/a_000001.jpg'), 'utf8')).toBe('new\n');
   });
 
-  it('ends its children on a signal, and goes on from there', async () => {
+  it('ends its child processes on a signal, and continues from there', async () => {
     const videos = files(temporaryFolder(), ['a.mp4', 'b.mp4']);
     const out = temporaryFolder();
     const pidFile = join(temporaryFolder(), 'pid');
@@ -405,7 +409,7 @@ describe('a script in place of ffmpeg', () => {
     );
   });
 
-  it('quotes what matters of several lines', () => {
+  it('quotes the relevant part of several lines', () => {
     expect(ffmpegError(['[mov,mp4 @ 0x5] moov atom not found', 'file:/x/a.mp4: Invalid data found'])).toBe(
       'moov atom not found',
     );
@@ -414,7 +418,7 @@ describe('a script in place of ffmpeg', () => {
   });
 });
 
-describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () => {
+describe.skipIf(!hasFfmpeg)('data prepare with ffmpeg (skipped if it is not on the PATH)', () => {
   const film = (file: string, source: string, ...flags: string[]) => {
     mkdirSync(dirname(file), { recursive: true });
     const input = ['-nostdin', '-loglevel', 'error', '-f', 'lavfi', '-i', source];
@@ -423,7 +427,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
   const frame = (out: string, video: string, number: number) =>
     join(out, 'frames', video, `${video}_${String(number).padStart(6, '0')}.jpg`);
 
-  it('makes lists and frames that the data set reads', async () => {
+  it('writes lists and frames that the data set reads', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     film(join(videos, 'train/größe.mp4'), 'testsrc=d=4:s=640x480:r=25');
     film(join(videos, 'train/100%.mkv'), 'testsrc=d=3:s=322x242:r=24');
@@ -464,7 +468,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
     expect(statSync(frame(out, 'größe', 1)).mtimeMs).toBe(before);
   });
 
-  it('keeps time: frame n shows second n / fps, also where images begin late or come irregularly', async () => {
+  it('keeps the time: frame n shows second n / fps, also if images start late or come irregularly', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     // The grey level is 20 · time. Sound begins at 0, images half a second later and at uneven times.
     const grey = "color=black:d=6:s=64x64:r=50,geq=lum='20*T+16':cb=128:cr=128";
@@ -490,7 +494,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
     }
   });
 
-  it('does not enlarge, and turns images as the file says', async () => {
+  it('does not enlarge images, and rotates them as the file requires', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     film(join(videos, 'small.mp4'), 'testsrc=d=1:s=162x122:r=10');
     const flat = join(temporaryFolder(), 'flat.mp4');
@@ -514,7 +518,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg (skipped where it is not on the PATH)', () =
     expect([`120×160`, `160×120`]).toContain(`${width}×${height}`);
   });
 
-  it('goes on after a broken video and one without images', async () => {
+  it('continues after a broken video and one without images', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     film(join(videos, 'good.mp4'), 'testsrc=d=1:s=64x64:r=10');
     writeFileSync(join(videos, 'cut.mp4'), readFileSync(join(videos, 'good.mp4')).subarray(0, 2000));

@@ -10,7 +10,7 @@ import {
 } from '../../../test/support/number_graph.js';
 import type { LazyDtype } from './value.js';
 
-describe('memory', () => {
+describe('the memory of the lazy graph', () => {
   it('frees a known value with its last handle', () => {
     const { interpreter, graph, known } = makeGraph();
     const a = known(1);
@@ -122,7 +122,7 @@ describe('memory', () => {
   });
 });
 
-describe('a read', () => {
+describe('a read of a value', () => {
   it('runs the operations that the value depends on, in their order and in one graph', () => {
     const { interpreter, known, call, read, ran } = makeGraph();
     const [a, b] = [known(1), known(2)];
@@ -157,7 +157,7 @@ describe('a read', () => {
     expect(interpreter.alive.size).toBe(4); // a, held, target, later
   });
 
-  it('tells the compiler in which shape an operand is read', () => {
+  it('passes the shape in which an operand is read to the compiler', () => {
     const { interpreter, known, call, read } = makeGraph();
     read(call('f', [known(1, [2, 3])], { view: [6], shape: [1] }));
     expect(interpreter.compiled[0].inputs).toEqual([{ shape: [2, 3], dtype: 'float32' }]);
@@ -213,7 +213,7 @@ describe('executables', () => {
     ['stream', { changes: { stream: 1 } }],
     ['shape that an operand is read in', { changes: { view: [1, 2] } }],
     ['shape that an operand is read in, of no axes', { changes: { view: [] } }],
-  ])('are compiled anew for another %s', (_, variation) => {
+  ])('are compiled again for another %s', (_, variation) => {
     const made = makeGraph();
     runOne(made);
     const before = made.interpreter.compiled.length;

@@ -4,50 +4,10 @@
  * A `Compiler` turns a graph into an executable, once for each structural key: operations, attributes, shapes and wiring.
  * Values are inputs and never part of the key.
  */
-import { sameShape } from '../../formats/host_tensor.js';
 import type { LazyStatistics } from '../lazy_hints.js';
-import { type Buffer, type Call, Node, type Operand, Value, type ValueInfo } from './value.js';
-
-/** Where an input of a graph's node comes from. */
-export type Source = { readonly input: number } | { readonly node: number; readonly output: number };
-
-export interface GraphNode {
-  readonly op: string;
-  readonly attributes: object;
-  /** `shape` is the shape in which the node reads the source, which may have another one with as many elements. */
-  readonly inputs: readonly { readonly source: Source; readonly shape: readonly number[] }[];
-  readonly outputs: readonly ValueInfo[];
-}
-
-/** A graph to compile; its nodes are in an order in which they can run. */
-export interface Graph {
-  readonly nodes: readonly GraphNode[];
-  readonly inputs: readonly ValueInfo[];
-  /** The results that the executable returns. */
-  readonly outputs: readonly { readonly node: number; readonly output: number }[];
-  readonly stream: number;
-}
-
-/** A compiled graph. */
-export interface Executable<B extends Buffer> {
-  run(inputs: readonly B[]): B[];
-  /** Runs without blocking this thread. */
-  runAsync(inputs: readonly B[]): Promise<B[]>;
-  release(): void;
-}
-
-export interface Compiler<B extends Buffer> {
-  compile(graph: Graph): Executable<B>;
-}
-
-/** Inputs and wiring of a segment. */
-interface Wiring<B extends Buffer> {
-  /** Identifies equal segments, apart from their stream and the results that are kept. */
-  key: string;
-  inputs: Value<B>[];
-  /** How many operands inside the segment refer to a value. */
-  usesInside: Map<Value<B>, number>;
-}
+import type { Compiler, Executable, Graph } from './compiler.js';
+import { cutIntoSegments, describeSegment, keptOutputs, pendingNodes, wiringOf } from './segments.js';
+import { type Buffer, type Call, Node, Value, type ValueInfo } from './value.js';
 
 /** A segment that is about to run. */
 interface Run<B extends Buffer> {
@@ -57,6 +17,7 @@ interface Run<B extends Buffer> {
   finish(results: readonly B[], start: number): void;
 }
 
+/** Records operations, and computes values when they are read. */
 export class LazyGraph<B extends Buffer> {
   readonly statistics: LazyStatistics = {
     recorded: 0,
@@ -78,13 +39,13 @@ export class LazyGraph<B extends Buffer> {
   readonly #executables = new Map<string, Executable<B>>();
   #running: Promise<unknown> | null = null;
 
-  /** Keeps up to `maxExecutables`, and releases the least recently used first. */
+  /** Keeps at most `maxExecutables`; the least recently used is released first. */
   constructor(
     private readonly compiler: Compiler<B>,
     private readonly maxExecutables = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** Makes a value of known content. */
+  /** Makes a value with known content. */
   known(info: ValueInfo, buffer: B): Value<B> {
     const value = new Value<B>(info.shape, info.dtype);
     value.buffer = buffer;
@@ -99,9 +60,9 @@ export class LazyGraph<B extends Buffer> {
   }
 
   /**
-   * Operations recorded from here on run in graphs of their own, after the earlier ones. A good place is one where few
-   * values are alive: later graphs can use the memory of the earlier ones, and equal layers of a model become equal
-   * graphs, which are compiled once. `region` names the operations to come in the statistics.
+   * Ends the current graphs: operations recorded from now on run in other graphs, after the earlier ones. A good place has few
+   * live values. Later graphs can then use the memory of earlier ones, and equal layers of a model become equal graphs, which
+   * are compiled once. `region` names the next operations in the statistics.
    */
   graphBreak(region = this.#region): void {
     this.#region = region;
@@ -205,7 +166,7 @@ export class LazyGraph<B extends Buffer> {
     if (kept.length === 0) return null;
     const fullKey = `${segment[0].stream}\n${key}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
     return {
-      executable: this.#executable(fullKey, () => describe(segment, inputs, kept)),
+      executable: this.#executable(fullKey, () => describeSegment(segment, inputs, kept)),
       inputs: inputs.map(contentOf),
       finish: (results, start) => {
         this.#count(segment, (performance.now() - start) / 1000);
@@ -251,109 +212,4 @@ export class LazyGraph<B extends Buffer> {
 function contentOf<B extends Buffer>(value: Value<B>): B {
   if (!value.buffer) throw new Error('a tensor was used after its disposal');
   return value.buffer;
-}
-
-/** Everything that has to run for `targets`, in the order of recording. */
-function pendingNodes<B extends Buffer>(targets: readonly Value<B>[]): Node<B>[] {
-  const found = new Set<Node<B>>();
-  const open = targets.flatMap(({ producer }) => producer ?? []);
-  for (let node = open.pop(); node; node = open.pop()) {
-    if (found.has(node)) continue;
-    found.add(node);
-    for (const { value } of node.call.inputs) if (value.producer) open.push(value.producer);
-  }
-  return [...found].sort((a, b) => a.id - b.id);
-}
-
-/**
- * Cuts nodes into segments that run one after the other, each as one graph. Nodes after a graph break follow all nodes
- * before it; between two breaks the streams alternate as often as the dependencies require.
- */
-function cutIntoSegments<B extends Buffer>(nodes: readonly Node<B>[]): Node<B>[][] {
-  const segments: Node<B>[][] = [];
-  let breaks = -1;
-  let first = 0;
-  const sinceBreak = new Set<Node<B>>();
-  for (const node of nodes) {
-    if (node.breaks !== breaks) {
-      breaks = node.breaks;
-      first = segments.length;
-      sinceBreak.clear();
-    }
-    sinceBreak.add(node);
-    let segment = first;
-    for (const { value } of node.call.inputs) {
-      const { producer } = value;
-      if (!producer || !sinceBreak.has(producer)) continue;
-      segment = Math.max(segment, producer.segment + (producer.stream === node.stream ? 0 : 1));
-    }
-    // The first segment of this stream that is late enough.
-    while (segment < segments.length && segments[segment][0].stream !== node.stream) segment++;
-    node.segment = segment;
-    if (segment === segments.length) segments.push([]);
-    segments[segment].push(node);
-  }
-  return segments;
-}
-
-function wiringOf<B extends Buffer>(segment: readonly Node<B>[]): Wiring<B> {
-  /** Names of values in the key. */
-  const names = new Map<Value<B>, string>();
-  const inputs: Value<B>[] = [];
-  const usesInside = new Map<Value<B>, number>();
-  const keys: string[] = [];
-  for (const [n, node] of segment.entries()) {
-    let key = node.signature;
-    for (const { value, shape } of node.call.inputs) {
-      let name = names.get(value);
-      if (name === undefined) {
-        name = `i${inputs.length}:${value.dtype}[${value.shape}]`;
-        inputs.push(value);
-        names.set(value, name);
-      }
-      if (value.producer) usesInside.set(value, (usesInside.get(value) ?? 0) + 1);
-      key += sameShape(shape, value.shape) ? ` ${name}` : ` ${name}>${shape}`;
-    }
-    for (const [o, output] of node.outputs.entries()) names.set(output, `n${n}.${o}`);
-    keys.push(key);
-  }
-  return { key: keys.join('\n'), inputs, usesInside };
-}
-
-/** The results that something outside of the segment refers to. */
-function keptOutputs<B extends Buffer>(
-  segment: readonly Node<B>[],
-  usesInside: ReadonlyMap<Value<B>, number>,
-): Graph['outputs'] {
-  const kept: { node: number; output: number }[] = [];
-  for (const [node, { outputs }] of segment.entries()) {
-    for (const [output, value] of outputs.entries()) {
-      const isUsedOutside = value.uses > (usesInside.get(value) ?? 0);
-      if (value.handles > 0 || isUsedOutside) kept.push({ node, output });
-    }
-  }
-  return kept;
-}
-
-function describe<B extends Buffer>(
-  segment: readonly Node<B>[],
-  inputs: readonly Value<B>[],
-  outputs: Graph['outputs'],
-): Graph {
-  const sources = new Map<Value<B>, Source>(inputs.map((value, input) => [value, { input }]));
-  for (const [n, node] of segment.entries()) {
-    for (const [output, value] of node.outputs.entries()) sources.set(value, { node: n, output });
-  }
-  const read = ({ value, shape }: Operand<B>) => ({ source: sources.get(value) as Source, shape });
-  return {
-    nodes: segment.map(({ call: { op, attributes, inputs, outputs } }) => ({
-      op,
-      attributes,
-      inputs: inputs.map(read),
-      outputs,
-    })),
-    inputs: inputs.map(({ shape, dtype }) => ({ shape, dtype })),
-    outputs,
-    stream: segment[0].stream,
-  };
 }

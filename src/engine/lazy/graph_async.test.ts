@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { hold, makeGraph, result } from '../../../test/support/number_graph.js';
 
 describe('asynchronous reads', () => {
-  it('wait for each other and give the values', async () => {
+  it('wait for each other and return the values', async () => {
     const { interpreter, known, call, readAsync } = makeGraph();
     const a = known(1);
     const [b, c] = [call('b', [a]), call('c', [a])];

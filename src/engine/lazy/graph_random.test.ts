@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Handle, makeGraph, result } from '../../../test/support/number_graph.js';
-import type { GraphNode } from './graph.js';
+import type { GraphNode } from './compiler.js';
 
 /** Anything that can be done to a graph; numbers pick among what there is. */
 type Command =

@@ -1,4 +1,4 @@
-/** @file Values and nodes of the lazy graph, and when they are no longer needed. */
+/** @file Values and nodes of the lazy graph, with their reference counts. */
 
 export type LazyDtype = 'float32' | 'int32' | 'bool';
 
@@ -40,7 +40,7 @@ export class Value<B extends Buffer> {
   }
 }
 
-/** A value as an operation reads it: the same elements, possibly in another shape. */
+/** A value that an operation reads, possibly in another shape with as many elements. */
 export interface Operand<B extends Buffer> {
   readonly value: Value<B>;
   readonly shape: readonly number[];
@@ -49,7 +49,7 @@ export interface Operand<B extends Buffer> {
 /** An operation to compute; `op` and `attributes` identify it. */
 export interface Call<B extends Buffer> {
   readonly op: string;
-  /** Part of the structural key: never values that change from step to step. */
+  /** Part of the structural key, so it must not hold numbers that change from step to step. */
   readonly attributes: object;
   readonly inputs: readonly Operand<B>[];
   readonly outputs: readonly ValueInfo[];
@@ -69,7 +69,7 @@ function attributesText(attributes: object): string {
   return '{}';
 }
 
-/** Where a node was recorded. */
+/** The position of a node in the recording. */
 interface Place {
   readonly id: number;
   /** Graph breaks before it. */
@@ -124,7 +124,7 @@ export class Node<B extends Buffer> {
 
   /** Takes the node out of the graph, after it has run or because nothing refers to its results. */
   detach(): void {
-    // No recursion: a chain of thousands of nodes may end here.
+    // Recursion could overflow the stack, because chains have thousands of nodes.
     const ends: Node<B>[] = [this];
     for (let node = ends.pop(); node; node = ends.pop()) {
       node.pending.delete(node);

@@ -1,14 +1,14 @@
 /** @file The tfjs backend `onnx`: records kernels on a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
 import type { FusedBackend, FusedKernelName } from '../kernel_contract.js';
-import { type Compiler, LazyGraph } from '../lazy/graph.js';
+import type { Compiler } from '../lazy/compiler.js';
+import { LazyGraph } from '../lazy/graph.js';
 import { type Operand, Value } from '../lazy/value.js';
 import type { LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { CopyingBackend } from '../to_host.js';
 import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
-import type { HostArray } from './runtime.js';
-import type { EngineTensor, TensorMemory } from './tensor.js';
+import type { EngineTensor, HostArray, TensorMemory } from './tensor.js';
 
 export const BACKEND_NAME = 'onnx';
 
@@ -25,7 +25,7 @@ function maxExecutables(): number {
 
 type DataId = Value<EngineTensor>;
 
-/** A tfjs DataId is a value of the graph. */
+/** The onnx backend. Its DataIds are values of the lazy graph. */
 export class OnnxBackend
   extends tf.KernelBackend
   implements LazyBackend, FusedBackend, Recorder, CopyingBackend

@@ -1,15 +1,17 @@
 /** @file Compiles graphs to sessions of ONNX Runtime. */
 import { EngineError } from '../../errors.js';
-import type { Compiler, Executable, Graph, GraphNode } from '../lazy/graph.js';
+import type { Compiler, Executable, Graph, GraphNode } from '../lazy/compiler.js';
 import { OrtError } from './c_api.js';
 import { GraphBuilder } from './graph_builder.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxGraph, type OnnxNode } from './model_format.js';
-import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
+import type { OrtTensor } from './ort_tensor.js';
+import type { OrtRuntime, OrtSession } from './runtime.js';
 
-/** The stream of kernels that give wrong results on more than one thread. */
+/** The stream of kernels that are only correct on one thread. */
 export const SERIAL_STREAM = 1;
 
+/** Compiles graphs. Throws EngineError, which names the failed operations. */
 export class OrtCompiler implements Compiler<OrtTensor> {
   constructor(
     private readonly runtime: OrtRuntime,
@@ -79,7 +81,7 @@ export function lowerGraph(graph: Graph, lowerings: ReadonlyMap<string, Lowering
   };
 }
 
-/** Renames the results that are kept to o0, o1, …; a result that has such a name already is copied. */
+/** Renames the results that are kept to o0, o1, …. A result that is kept twice, or is an input, is copied. */
 function nameOutputs(nodes: readonly OnnxNode[], results: readonly string[]): OnnxNode[] {
   const made = new Set(nodes.flatMap(({ outputs }) => outputs));
   const names = new Map<string, string>();
@@ -99,7 +101,7 @@ function nameOutputs(nodes: readonly OnnxNode[], results: readonly string[]): On
   ];
 }
 
-/** Adds to the runtime's error the operation that it names, or else all, with their shapes. */
+/** Adds the operation that the runtime's error names, or else the first twenty, with their shapes. */
 function explained(error: unknown, graph: Graph): unknown {
   if (!(error instanceof OrtError)) return error;
   const named = /\b\w+ (\d+) #\d/.exec(error.message);

@@ -1,4 +1,4 @@
-/** @file The onnx engine as a provider of the selection. */
+/** @file The engine provider of the onnx engine. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import { countThreads, refuseOtherThreads } from '../in_use.js';
@@ -36,8 +36,8 @@ export class OnnxEngine implements EngineProvider {
   }
 
   async start({ threads: requested = 0, verbose = false }: StartOptions): Promise<Omit<EngineInfo, 'notes'>> {
-    // ONNX Runtime has one environment with one pool of threads in a process, and so does tfjs one backend of a name.
-    const running = (tf.findBackend(BACKEND_NAME) as OnnxBackend | null)?.tensors as OrtRuntime | undefined;
+    // A process has one environment of ONNX Runtime with one pool of threads, and one onnx backend.
+    const running = runningRuntime();
     if (running) refuseOtherThreads('onnx', running.threads, resolveThreads(requested, this.probe.env));
     const runtime = running ?? startRuntime(this.probe, { threads: requested, verbose });
     runtime.setVerbose(verbose);
@@ -51,6 +51,14 @@ export class OnnxEngine implements EngineProvider {
     const description = `onnx on CPU, ${countThreads(threads)} (${reason}; ONNX Runtime ${ORT_VERSION})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }
+}
+
+/** The runtime of this process's onnx backend; null before the first start. */
+function runningRuntime(): OrtRuntime | null {
+  const backend: tf.KernelBackend | null = tf.findBackend(BACKEND_NAME);
+  if (backend === null) return null;
+  if (backend instanceof OnnxBackend && backend.tensors instanceof OrtRuntime) return backend.tensors;
+  throw new EngineError(`another backend is registered with tfjs as "${BACKEND_NAME}"`);
 }
 
 /** Loads ONNX Runtime. Throws EngineError. */

@@ -63,16 +63,16 @@ export class GraphBuilder {
 
   /** Reads a value in another shape with as many elements. */
   reshape(name: string, shape: readonly number[]): string {
-    // A dimension of 0 means "as before" unless allowzero says otherwise.
+    // Without allowzero, an extent of 0 would stand for the extent of the input.
     return this.op('Reshape', [name, this.ints(shape)], { allowzero: 1 });
   }
 
-  /** Like `reshape`, but made once for each name and shape. */
+  /** Like `reshape`, but returns the same operator for equal names and shapes. */
   view(name: string, shape: readonly number[]): string {
     return this.once(`${name}>${shape}`, () => this.reshape(name, shape));
   }
 
-  /** The result of the first `make` for this key. For small values only, because they stay in memory while the graph runs. */
+  /** Calls `make` once for each key. Use it for small values only, because they stay in memory while the graph runs. */
   once<T extends string | string[]>(key: string, make: () => T): T {
     const made = (this.#made.get(key) as T | undefined) ?? make();
     this.#made.set(key, made);
@@ -85,8 +85,8 @@ export class GraphBuilder {
   }
 
   /** The inverse of `split`. */
-  concat(parts: readonly string[], axis: number): string {
-    return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
+  concat(chunks: readonly string[], axis: number): string {
+    return chunks.length === 1 ? chunks[0] : this.op('Concat', chunks, { axis });
   }
 
   /** Converts a value to another type; true becomes 1. */

@@ -1,4 +1,4 @@
-/** @file The kernels of the onnx engine: what each records on the lazy graph, and how that becomes ONNX. */
+/** @file The kernels of the onnx engine: the operation that each records on the lazy graph, and its lowering to ONNX. */
 import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs';
 import {
   FUSED_KERNELS,
@@ -9,10 +9,10 @@ import {
   type KernelSignature,
   type ResultsOf,
 } from '../kernel_contract.js';
-import type { GraphNode } from '../lazy/graph.js';
+import type { GraphNode } from '../lazy/compiler.js';
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import type { GraphBuilder, Operand } from './graph_builder.js';
-import type { HostArray } from './runtime.js';
+import type { HostArray } from './tensor.js';
 
 /** Adds the operators of a recorded operation to a graph and returns the names of its results. */
 export type Lowering = (
@@ -21,7 +21,7 @@ export type Lowering = (
   node: GraphNode,
 ) => string | string[];
 
-/** A result. Where `view` is given, tfjs sees the elements in that shape and the graph in `shape`, without a copy. */
+/** A result. With a `view`, tfjs sees the elements in that shape and the graph in `shape`, without a copy. */
 export interface KernelResult extends ValueInfo {
   view?: readonly number[];
 }
@@ -52,7 +52,7 @@ export interface Kernel<Inputs = NamedInputs, Attributes = NamedAttrMap> {
   readonly stream?: number;
 }
 
-/** A kernel with named inputs, the results of which follow from a signature. */
+/** The results and the lowering of a kernel with a signature. */
 export interface KernelDefinition<S extends KernelSignature> {
   results(inputs: InputsOf<S, TensorInfo>, attributes: S['attributes']): Readonly<ResultsOf<S, KernelResult>>;
   lower(
@@ -88,8 +88,8 @@ export interface CompositeKernel<K extends FusedKernelName> {
 }
 
 /**
- * A kernel of a signature. `inputs` gives the order in which the inputs become operands of the graph; the node's attributes
- * are the kernel's and, if there are any, the names of the inputs that are missing.
+ * Makes a kernel with a signature. The order of `inputs` is the order of the operands in the graph. The attributes of the node
+ * are those of the kernel and, if inputs are missing, their names.
  */
 export function signatureKernel<S extends KernelSignature>(
   name: string,
@@ -118,7 +118,7 @@ export function signatureKernel<S extends KernelSignature>(
   };
 }
 
-/** The lowering of a kernel of the contract. */
+/** Makes a kernel of the contract. */
 export function fusedKernel<K extends FusedKernelName>(
   name: K,
   definition: KernelDefinition<FusedKernels[K]>,
@@ -126,7 +126,7 @@ export function fusedKernel<K extends FusedKernelName>(
   return { ...signatureKernel(name, FUSED_KERNELS[name], definition), name };
 }
 
-/** The type of a tensor as the graph knows it. Throws for types that no kernel here takes. */
+/** Returns the type of a tensor. Throws for types that the engine does not have. */
 export function dtypeOf({ dtype }: { dtype: string }): LazyDtype {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
   throw new Error(`the onnx engine has no tensors of type ${dtype}`);

@@ -7,9 +7,11 @@ import type { CompositeKernel, FusedKernel, Kernel, Lowering } from './kernel.js
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
 import { attentionGradKernels, selfAttention, selfAttentionGrad } from './kernels/attention.js';
+import { constantKernels } from './kernels/constants.js';
 import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
 import { conv3dKernels } from './kernels/conv3d.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
+import { indexingKernels } from './kernels/indexing.js';
 import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
 import { linear, linearGrad } from './kernels/linear.js';
 import { matMul } from './kernels/matmul.js';
@@ -22,7 +24,7 @@ type AnyFusedKernel =
   | Kernel<never, never>
   | { readonly name: string; run(recorder: OnnxBackend, inputs: never, attributes: never): tf.TensorInfo[] };
 
-/** The fused kernels, all of them: nn/ composes none on this engine. */
+/** The fused kernels. This engine has all of them. */
 const FUSED: { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> } = {
   Gelu: gelu,
   GeluGrad: geluGrad,
@@ -52,6 +54,8 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
   ...elementwiseKernels,
   ...reduceKernels,
   ...shapeKernels,
+  ...indexingKernels,
+  ...constantKernels,
   ...conv3dKernels,
   matMul,
 ];
@@ -68,12 +72,12 @@ export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map(
   RECORDED_KERNELS.map(({ name, lower }) => [name, lower]),
 );
 
-/** The kernels whose result is a list to tfjs, however long. */
+/** Kernels whose result is always a list in tfjs, even of one tensor. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
 
 type Alias = (x: tf.TensorInfo, attrs: tf.NamedAttrMap) => readonly number[] | null;
 
-/** Kernels whose result may share the operand's data: they return the shape in which to see it, or else null. */
+/** Kernels whose result may share the operand's data. They return the shape of that view, or null if it cannot. */
 const ALIASES: Readonly<Record<string, Alias>> = {
   Identity: (x) => x.shape,
   Reshape: (x, { shape }) => {
@@ -86,7 +90,7 @@ const ALIASES: Readonly<Record<string, Alias>> = {
     return inferred;
   },
   ExpandDims: (x, { dim }) => withAxis(x.shape, dim as number).shape,
-  // tfjs's gradients cast to float32 even what is float32 already.
+  // tfjs's gradients cast tensors to float32 that already are float32.
   Cast: (x, { dtype }) => (x.dtype === dtype ? x.shape : null),
   Tile: (x, { reps }) => ((reps as number[]).every((count) => count === 1) ? x.shape : null),
 };
@@ -110,7 +114,7 @@ type KernelFunction = (
   attrs: tf.NamedAttrMap,
 ) => tf.TensorInfo | tf.TensorInfo[];
 
-/** Calls `kernel`, unless `aliasOf` finds that the operand's data will do. */
+/** Calls `kernel`, unless `aliasOf` returns a view of the operand. */
 function tfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: Alias): KernelFunction {
   const isList = LIST_KERNELS.includes(name);
   return (backend, inputs, attrs) => {

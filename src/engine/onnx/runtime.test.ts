@@ -4,14 +4,16 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../errors.js';
-import type { Graph, GraphNode } from '../lazy/graph.js';
-import type { ValueInfo } from '../lazy/value.js';
+import type { Graph, GraphNode } from '../lazy/compiler.js';
+import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import { machineProbe } from '../probe.js';
 import { libraryPath, loadOrtApi, OrtError } from './c_api.js';
 import { OrtCompiler, SERIAL_STREAM } from './compiler.js';
 import type { Lowering } from './kernel.js';
 import { encodeModel, type OnnxNode } from './model_format.js';
-import { type HostArray, type OrtDtype, OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+import type { OrtTensor } from './ort_tensor.js';
+import { OrtRuntime, type OrtSession } from './runtime.js';
+import type { HostArray } from './tensor.js';
 
 let runtime: OrtRuntime;
 
@@ -35,18 +37,18 @@ function collectGarbage(): void {
 
 const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
-function tensor(numbers: ArrayLike<number>, shape = [numbers.length], dtype: OrtDtype = 'float32') {
+function tensor(numbers: ArrayLike<number>, shape = [numbers.length], dtype: LazyDtype = 'float32') {
   const made = runtime.allocate(shape, dtype);
   made.write(ARRAY[dtype].from(numbers));
   return made;
 }
 
 describe('a tensor', () => {
-  it.each<[OrtDtype, HostArray]>([
+  it.each<[LazyDtype, HostArray]>([
     ['float32', Float32Array.of(1.5, -2, Number.NaN, 3e38, -0, Number.NEGATIVE_INFINITY)],
     ['int32', Int32Array.of(1, -2, 2 ** 31 - 1, -(2 ** 31), 16_777_217, 0)],
     ['bool', Uint8Array.of(1, 0, 1, 1, 0, 0)],
-  ])('of %s keeps what is written', (dtype, data) => {
+  ])('of type %s keeps what is written', (dtype, data) => {
     const made = runtime.allocate([2, 3], dtype);
     made.write(data);
     expect(made.read()).toEqual(data);
@@ -96,7 +98,7 @@ describe('a tensor', () => {
       expect(use).toThrow('a native tensor was used after its release');
   });
 
-  it('is copied when it is read', () => {
+  it('is copied on each read', () => {
     const made = tensor([1, 2, 3]);
     const copy = made.read();
     copy[0] = 7;
@@ -386,7 +388,7 @@ describe('a compiled graph', () => {
   const compile = (graph: Graph) => new OrtCompiler(runtime, lowerings).compile(graph);
   const operands = (places: number[]) => [tensor([1, 2, 3, 4, 5, 6], [3, 2]), tensor(places, [4], 'int32')];
 
-  it.each([0, SERIAL_STREAM])('computes in stream %i, synchronously and asynchronously', async (stream) => {
+  it.each([0, SERIAL_STREAM])('runs in stream %i, synchronously and asynchronously', async (stream) => {
     const executable = compile(lookup(stream));
     const inputs = operands([2, 0, 0, 1]);
     const results = [...executable.run(inputs), ...(await executable.runAsync(inputs))];
@@ -424,7 +426,7 @@ describe('a compiled graph', () => {
     ['operands of a wrong type', (g, [x]) => g.op('And', [x.name, x.name])],
     ['operands of a wrong shape', (g, [x]) => g.op('Transpose', [x.name], { perm: [2, 0, 1] })],
     ['shapes that do not fit', (g, [x, y]) => g.op('Add', [x.name, g.cast(y.name, 'float32')])],
-  ])('that ONNX Runtime refuses for %s names the operation, and no other', (_, broken) => {
+  ])('names the operation, and no other, if ONNX Runtime refuses %s', (_, broken) => {
     const graph = lookup();
     const compiler = new OrtCompiler(runtime, new Map([...lowerings, ['Pick', broken]]));
     const failure = () => compiler.compile(graph);

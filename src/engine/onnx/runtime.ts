@@ -1,25 +1,23 @@
-/** @file ONNX Runtime in this process: one environment with one arena and one pool of threads, its tensors and sessions. */
+/** @file ONNX Runtime in this process: one environment with one arena and one pool of threads, and its sessions. */
 import koffi from 'koffi';
-import { sizeOf } from '../../formats/host_tensor.js';
+import type { LazyDtype } from '../lazy/value.js';
 import { machineMemory } from '../memory.js';
 import type { ThreadChoice } from '../threads.js';
+import { addresses, NameTable } from './addresses.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';
+import { OrtTensor } from './ort_tensor.js';
+import type { TensorMemory } from './tensor.js';
 
-export type OrtDtype = 'float32' | 'int32' | 'bool';
-export type HostArray = Float32Array | Int32Array | Uint8Array;
-
-const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
-
-/** Severity from which on the library writes to standard error. Errors reach us as statuses, so normally only fatal ones. */
+/** Severities at which the library writes to standard error. Errors are returned as statuses, so FATAL is enough. */
 const LOG_FATAL = 4;
 const LOG_WARNING = 2;
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
-/** Our graphs are fused already, and folding constants would keep large tensors in memory that are made of a scalar. */
+/** Graphs arrive fused, and constant folding would keep large tensors of one repeated scalar in memory. */
 const OPTIMIZE_NOTHING = 0;
 /**
- * Fraction of the memory that this process may use for which the arena reserves one region of addresses. Only pages in use
+ * The region of addresses that the arena reserves, as a fraction of the memory that this process may use. Only used pages
  * take memory, plus 1/32 of the region for the arena's own lists.
  */
 const REGION_FRACTION = 0.75;
@@ -28,76 +26,10 @@ const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
 const HUGE_PAGE_BYTES = 2 ** 21;
 
-/**
- * A tensor in the arena. This object owns the memory and gives the only access to it. Use after release and double release
- * throw.
- */
-export class OrtTensor {
-  #value: Pointer;
-  readonly #api: OrtApi;
-
-  constructor(
-    api: OrtApi,
-    value: Pointer,
-    readonly shape: readonly number[],
-    readonly dtype: OrtDtype,
-  ) {
-    this.#api = api;
-    this.#value = value;
-  }
-
-  get size(): number {
-    return sizeOf(this.shape);
-  }
-
-  get bytes(): number {
-    return this.size * ARRAY[this.dtype].BYTES_PER_ELEMENT;
-  }
-
-  get isReleased(): boolean {
-    return this.#value === 0n;
-  }
-
-  /** The OrtValue. Throws after `release`. */
-  get pointer(): Pointer {
-    if (this.isReleased) throw new Error('a native tensor was used after its release');
-    return this.#value;
-  }
-
-  /** A copy of the content. */
-  read(): HostArray {
-    return this.#view().slice();
-  }
-
-  /** Copies `data` into the tensor. */
-  write(data: HostArray): void {
-    if (!(data instanceof ARRAY[this.dtype]) || data.length !== this.size)
-      throw new TypeError(
-        `${data.constructor.name}(${data.length}) for a tensor ${this.dtype} [${this.shape}]`,
-      );
-    this.#view().set(data);
-  }
-
-  /** Frees the memory. Throws the second time. */
-  release(): void {
-    this.#api.ReleaseValue(this.pointer);
-    this.#value = 0n;
-  }
-
-  /** The memory itself. Never returned to callers, because it would outlive `release`. */
-  #view(): HostArray {
-    const Type = ARRAY[this.dtype];
-    const value = this.pointer;
-    if (this.size === 0) return new Type(0);
-    const address = this.#api.create((out) => this.#api.GetTensorMutableData(value, out));
-    return new Type(koffi.view(address, this.bytes));
-  }
-}
-
-/** Shape and type of one of a session's outputs. */
+/** Shape and type of an output of a session. */
 export interface OutputInfo {
   shape: readonly number[];
-  dtype: OrtDtype;
+  dtype: LazyDtype;
 }
 
 /** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
@@ -120,42 +52,6 @@ export class OrtSession {
   release(): void {
     this.api.ReleaseSession(this.pointer);
     this.#session = 0n;
-  }
-}
-
-/**
- * An array of addresses for native code. The garbage collector moves small typed arrays on the JavaScript heap, but not
- * those made on an ArrayBuffer.
- */
-function addresses(count: number): BigUint64Array {
-  return new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
-}
-
-/**
- * Addresses of the names i0, i1, … or o0, o1, … as C strings, which `Run` takes. They are made once, because koffi would
- * otherwise encode sixty strings for each run.
- */
-class NameTable {
-  #pointers = addresses(0);
-  #texts: Uint8Array[] = [];
-
-  constructor(private readonly prefix: string) {}
-
-  /** Addresses of at least the first `count` names. */
-  first(count: number): BigUint64Array {
-    if (this.#texts.length < count) {
-      const grown = addresses(Math.max(64, 2 * count));
-      const added = new Uint8Array(new ArrayBuffer(16 * grown.length));
-      for (let i = 0; i < grown.length; i++) {
-        const text = `${this.prefix}${i}`;
-        for (let c = 0; c < text.length; c++) added[16 * i + c] = text.charCodeAt(c);
-      }
-      const base = koffi.address(added);
-      for (let i = 0; i < grown.length; i++) grown[i] = base + BigInt(16 * i);
-      this.#texts = Array.from({ length: grown.length }, () => added);
-      this.#pointers = grown;
-    }
-    return this.#pointers;
   }
 }
 
@@ -206,7 +102,8 @@ function identityModel(): Uint8Array {
 
 const severityOf = (verbose: boolean) => (verbose ? LOG_WARNING : LOG_FATAL);
 
-export class OrtRuntime {
+/** ONNX Runtime. Make only one in a process. */
+export class OrtRuntime implements TensorMemory {
   readonly #env: Pointer;
   readonly #memoryInfo: Pointer;
   readonly #allocator: Pointer;
@@ -233,15 +130,15 @@ export class OrtRuntime {
     this.#reserve();
   }
 
-  /** Lets the library write warnings about later sessions and runs to standard error, or not. */
+  /** Whether the library writes warnings about later sessions and runs to standard error. */
   setVerbose(verbose: boolean): void {
     this.#severity = severityOf(verbose);
     this.api.RunOptionsSetRunLogSeverityLevel(this.#runOptions, this.#severity);
   }
 
   /**
-   * Makes the arena one large region of addresses, in which neighbouring free blocks are joined: a tensor of that size is
-   * made and released. If the system refuses even smaller regions, the arena grows by what is requested.
+   * Makes the arena one large region of addresses, in which neighbouring free blocks are joined, by making and releasing a
+   * tensor of that size. If the system refuses even smaller regions, the arena grows with each request.
    */
   #reserve(): void {
     const { totalBytes } = machineMemory();
@@ -260,7 +157,7 @@ export class OrtRuntime {
   }
 
   /** Makes a tensor of undefined content. */
-  allocate(shape: readonly number[], dtype: OrtDtype): OrtTensor {
+  allocate(shape: readonly number[], dtype: LazyDtype): OrtTensor {
     const { api } = this;
     const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
     const value = api.create((out) =>

@@ -51,7 +51,7 @@ describe.each([
           updates.reshape([N / 2, 2 * D]).slice([0, 0], [N / 2, D]),
         ),
     ],
-  ])('are all counted by %s', (name, compute) => {
+  ])('are complete in %s', (name, compute) => {
     const wanted = name.endsWith('weightedRowSum') ? new Float32Array(rows * D) : expected;
     if (wanted !== expected) {
       for (let i = 0; i < N * D; i++) {

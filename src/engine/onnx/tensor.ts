@@ -1,6 +1,8 @@
-/** @file What the backend needs of a tensor that a runtime holds. */
+/** @file The interfaces of tensors and their memory that the backend uses. */
 import type { Buffer, LazyDtype } from '../lazy/value.js';
-import type { HostArray } from './runtime.js';
+
+/** The content of a tensor on the host: float32, int32, and bool as 0 and 1. */
+export type HostArray = Float32Array | Int32Array | Uint8Array;
 
 /** A tensor in a runtime's memory. */
 export interface EngineTensor extends Buffer {

@@ -32,7 +32,7 @@ function without(pattern: RegExp, change: Partial<FakeMachine> = {}): string[] {
 const NOTHING = /^$/;
 
 describe('cudaProblems', () => {
-  it('finds none on a complete machine', () => {
+  it('finds no problem on a complete machine', () => {
     expect(without(NOTHING)).toEqual([]);
   });
 
@@ -53,7 +53,7 @@ describe('cudaProblems', () => {
     ['no libtensorflow', without(/libtensorflow/), /libtensorflow is missing.*--gpu/],
     ['no cuDNN', without(/libcudnn/), /CUDA libraries are not found: libcudnn\.so.*LD_LIBRARY_PATH/],
     ['no CUDA runtime, no cuFFT', without(/libcudart|libcufft/), /libcudart\.so, libcufft\.so/],
-  ])('%s', (_, problems, text) => {
+  ])('explains %s', (_, problems, text) => {
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(text);
   });
@@ -69,11 +69,11 @@ describe('cudaProblems', () => {
   it.each([
     ['1, GPU-1, Tesla K80, 3.7, 470.82\n', /Tesla K80 has compute capability 3\.7; libtensorflow needs 6\.0/],
     ['0, GPU-1, NVIDIA A100, 8.0, 470.82.01\n', /driver 470\.82\.01 is too old for CUDA 12/],
-  ])('GPU or driver too old: %s', (nvidiaSmi, text) => {
+  ])('reports a GPU or driver that is too old: %s', (nvidiaSmi, text) => {
     expect(without(NOTHING, { nvidiaSmi }).join('\n')).toMatch(text);
   });
 
-  it.each(['', '-1'])("CUDA_VISIBLE_DEVICES='%s' hides the GPUs", (value) => {
+  it.each(['', '-1'])("reports that CUDA_VISIBLE_DEVICES='%s' hides the GPUs", (value) => {
     expect(without(NOTHING, { env: { CUDA_VISIBLE_DEVICES: value } })[0]).toMatch(/hides every GPU/);
   });
 
@@ -105,7 +105,7 @@ describe('visibleGpu', () => {
     ['1', 'NVIDIA H100'],
     ['1,0', 'NVIDIA H100'],
     ['GPU-bb', 'NVIDIA H100'],
-  ])('CUDA_VISIBLE_DEVICES=%s', (value, name) => {
+  ])('is found with CUDA_VISIBLE_DEVICES=%s', (value, name) => {
     const probe = fakeProbe({ nvidiaSmi, env: { CUDA_VISIBLE_DEVICES: value } });
     expect(visibleGpu(probe)?.name).toBe(name);
     expect(firstVisibleDevice(probe)).toBe(value?.split(',')[0] ?? null);

@@ -1,4 +1,4 @@
-/** @file Checks each requirement of a GPU run, so that a missing one can be named. */
+/** @file Checks the requirements of TensorFlow on a GPU one by one. */
 import { join } from 'node:path';
 import type { Probe } from '../probe.js';
 import type { GpuInfo, Problem } from '../types.js';
@@ -28,7 +28,7 @@ const CUDA_LIBRARIES = [
   'libcudnn',
 ];
 
-/** Finds what keeps TensorFlow from computing on an NVIDIA GPU here, without loading anything. */
+/** Finds the reasons why TensorFlow cannot compute on an NVIDIA GPU here, without loading anything. */
 export function cudaProblems(probe: Probe): Problem[] {
   if (probe.platform !== 'linux' || probe.arch !== 'x64') {
     const what = `CUDA runs on Linux x64 only; this is ${probe.platform} ${probe.arch}`;

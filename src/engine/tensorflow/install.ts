@@ -11,7 +11,7 @@ export const GPU_PACKAGE: TensorflowPackage = '@tensorflow/tfjs-node-gpu';
 
 /** Content of `deps/stmixer.json`, which our set-up writes; absent if the package installed its own libraries. */
 export interface SetupRecord {
-  /** Origin of libtensorflow, in words. */
+  /** Describes the origin of libtensorflow. */
   source: string;
   /** Whether it was built with CUDA. */
   cuda: boolean;
@@ -53,7 +53,7 @@ export function recordFile(folder: string): string {
   return join(folder, 'deps', 'stmixer.json');
 }
 
-/** Finds what keeps the package's native parts from loading, without loading anything. */
+/** Finds the reasons why the package's native parts cannot load, without loading anything. */
 export function installProblems(probe: Probe, name: TensorflowPackage): Problem[] {
   const remedy = `run: ${setupCommand(name)}`;
   const install = findInstall(probe, name);

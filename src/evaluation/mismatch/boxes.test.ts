@@ -17,7 +17,7 @@ describe('warnings about boxes', () => {
     ['percent', 100, 100, 'look like percent: divide them by 100'],
     ['thousandths', 1000, 1000, 'look like thousandths: divide them by 1000'],
     ['pixels of a large image', 1920, 1080, 'look like pixels'],
-  ])('in %s are recognised on either side, and fit if divided', (_, width, height, advice) => {
+  ])('recognise %s on either side, and vanish if the boxes are divided', (_, width, height, advice) => {
     for (const side of ['predictions', 'groundTruth'] as const) {
       const files = changed(fitting(), { [side]: scaled(width, height) });
       const [warning, ...others] = warningsOf(files);
@@ -65,7 +65,7 @@ describe('warnings about boxes', () => {
     ],
     ['y before x', ([x1, y1, x2, y2]) => [y1, x1, y2, x2], 'y1, x1, y2, x2'],
     ['both x first', ([x1, y1, x2, y2]) => [x1, x2, y1, y2], 'x1, x2, y1, y2'],
-  ])('as %s are recognised by what they would find', (_, change, columns) => {
+  ])('recognise %s by the matches that they would give', (_, change, columns) => {
     const warnings = warningsOf(changed(fitting(), { predictions: boxes(change) }));
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(`the columns of the predictions look like ${columns}: with this reading, `);

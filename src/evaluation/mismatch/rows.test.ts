@@ -84,7 +84,7 @@ describe('warnings about exclusions', () => {
   it.each([
     ['other names', 'a_one.mp4,0910\n', '"a_one.mp4" at 910'],
     ['other seconds', 'a_one,10\nb_two,12\n', '"a_one", "b_two" at 10 to 12'],
-  ])('without effect for %s are said', (_, excluded, shown) => {
+  ])('report a list of exclusions without effect because of %s', (_, excluded, shown) => {
     const [warning, ...others] = warningsOf({ ...fitting(), excluded });
     expect(others).toEqual([]);
     expect(warning).toContain('the list of exclusions has no effect');
@@ -114,7 +114,7 @@ describe('warnings about exclusions', () => {
       (row: Row) => `film ${row.video.length},${row.second}\n`,
       'it seems to belong to another data set',
     ],
-  ])('without effect say how they would fit where they differ in %s', (_, spell, advice) => {
+  ])('propose how a list of exclusions would fit if it differs in %s', (_, spell, advice) => {
     const files = fitting();
     const rows = files.groundTruth.filter(({ second }) => Number(second) < 914);
     const [warning, ...others] = warningsOf({ ...files, excluded: [...new Set(rows.map(spell))].join('') });
@@ -123,7 +123,7 @@ describe('warnings about exclusions', () => {
     expect(warning).toContain(advice);
   });
 
-  it('give advice with which the list has an effect', () => {
+  it('give advice after which the list of exclusions has an effect', () => {
     const { excluded, ...files } = { ...fitting(), excluded: 'a_one,0910\n' };
     expect(warningsOf({ ...files, excluded })).toEqual([]);
     expect(evaluate({ ...files, excluded }).notes).toEqual([

@@ -14,7 +14,7 @@ import {
 
 describe('warnings about seconds', () => {
   it.each([-900, -901, 37, 5000])(
-    'that are off by %d draw the offset that fits, and with it no warning',
+    'propose the offset that fits seconds that are off by %d, and vanish with it',
     (off) => {
       const files = changed(fitting(), { predictions: seconds((second) => second + off) });
       const [warning, ...others] = warningsOf(files);
@@ -113,7 +113,7 @@ describe('warnings about seconds', () => {
     ['frames at 25 a second', 25, (s) => s * 25, /frame numbers: with every one divided by 25 87 of 87/],
     ['frames at an odd rate', 17, (s) => s * 17, /frame numbers: with every one divided by 17 87 of 87/],
     ['frames at 29.97 a second', 29.97, (s) => Math.round(s * 29.97), /divided by 29.97 87 of 87/],
-  ])('that are %s are recognised, and fit if divided', (_, unit, change, advice) => {
+  ])('recognise %s, and vanish if the seconds are divided', (_, unit, change, advice) => {
     const files = changed(fitting(), { predictions: seconds(change) });
     const [warning, ...others] = warningsOf(files);
     expect(others).toEqual([]);

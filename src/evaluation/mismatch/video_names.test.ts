@@ -15,7 +15,7 @@ describe('warnings about video names', () => {
     ['hyphens', (name) => name.replace('_', '-'), 'without spaces, "_" and "-" 3 of 3 names would fit'],
     ['no underscores', (name) => name.replace('_', ''), 'without spaces, "_" and "-" 3 of 3 names would fit'],
     ['an addition', (name) => `clip:${name}@30`, 'without "clip:" and "@30" 3 of 3 names would fit'],
-  ])('that differ in %s are named with what would fit, and fit then', (_, change, advice) => {
+  ])('propose what would fit if names differ in %s, and vanish with it', (_, change, advice) => {
     const [warning, ...others] = warningsOf(changed(fitting(), { predictions: names(change) }));
     expect(others).toEqual([]);
     expect(warning).toContain('no video is in both files');
@@ -30,7 +30,7 @@ describe('warnings about video names', () => {
     ['video1', 'video001', 'without leading zeros of numbers'],
     ['caf\u00e9', 'cafe\u0301', 'in one Unicode form (NFC)'],
     ['Film A', 'film_a', 'in lower case and without spaces, "_" and "-"'],
-  ])('%s and %s are seen to be one', (labelled, predicted, advice) => {
+  ])('recognise %s and %s as one name', (labelled, predicted, advice) => {
     const files = changed(fitting(['v']), {
       groundTruth: names(() => labelled),
       predictions: names(() => predicted),

@@ -1,6 +1,7 @@
 /** @file The few Python classes and functions that a checkpoint's pickle may "call", as plain data transformations. */
 import { type DType, isHostTensor } from '../host_tensor.js';
-import { makeTensor, Storage } from '../pth/torch_storage.js';
+import { makeTensor } from '../pth/stored_tensor.js';
+import { Storage } from '../pth/torch_storage.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 
 const RENAMED = new Map([

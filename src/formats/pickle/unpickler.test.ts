@@ -1,9 +1,9 @@
 /** @file Tests of the unpickler: every instruction, known callables, and pickles that mean harm. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf, pickleOf, plain, text, walk } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
 import { ByteReader } from '../byte_reader.js';
@@ -13,9 +13,8 @@ import { unpickle } from './unpickler.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-pickle-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 type Part = string | number[] | Uint8Array;
 
@@ -33,7 +32,7 @@ const doubleOf = (value: number) => {
   return bytes;
 };
 
-describe('instructions', () => {
+describe('a pickle', () => {
   const cases: [string, Part[], unknown][] = [
     ['None, True, False', ['(N', [0x88, 0x89], 't.'], { tuple: [null, true, false] }],
     ['BININT', ['J', [0xfe, 0xff, 0xff, 0xff], '.'], -2],
@@ -86,7 +85,7 @@ describe('instructions', () => {
     ['BINPERSID', ['K', [1], 'Q.'], { className: 'persistent', args: [1], state: null, contents: null }],
     ['PERSID', ['Pabc\n.'], { className: 'persistent', args: ['abc'], state: null, contents: null }],
   ];
-  test.each(cases)('%s', (_, parts, expected) => {
+  test.each(cases)('loads %s', (_, parts, expected) => {
     expect(plain(load(...parts))).toEqual(expected);
   });
 
@@ -140,14 +139,14 @@ describe('instructions', () => {
     });
   });
 
-  test('allows an inert object to contain itself', () => {
+  test('may hold an inert object that contains itself', () => {
     const object = load('ca\nC\n)', [0x81], 'q', [0], '}', text('self'), 'h', [0], 'sb.') as PyOpaque;
     expect((object.state as Map<PyValue, PyValue>).get('self')).toBe(object);
     expect(plain(load('ctorch\nfloat32\n.'))).toMatchObject({ className: 'torch.float32' });
   });
 });
 
-describe('known callables', () => {
+describe('a call of a known function', () => {
   const cases: [string, Part[], unknown][] = [
     ['OrderedDict', ['ccollections\nOrderedDict\n)R(', text('a'), 'Nu}b.'], { dict: [['a', null]] }],
     [
@@ -168,7 +167,9 @@ describe('known callables', () => {
     ['empty bytes', ['c__builtin__\nbytes\n)R.'], { bytes: [] }],
     ['bytearray', ['c__builtin__\nbytearray\n(', text('ÿ'), text('latin-1'), 'tR.'], { bytes: [255] }],
   ];
-  test.each(cases)('%s', (_, parts, expected) => expect(plain(load(...parts))).toEqual(expected));
+  test.each(cases)('returns a value: %s', (_, parts, expected) =>
+    expect(plain(load(...parts))).toEqual(expected),
+  );
 
   const scalar = (code: string, order: string, ...bytes: number[]) =>
     load(
@@ -207,7 +208,7 @@ describe('known callables', () => {
   });
 });
 
-describe('hostile pickles', () => {
+describe('a hostile pickle', () => {
   const refused: [string, Part[], RegExp][] = [
     ['nothing', [''], /ends in the middle/],
     ['no end', ['N'], /ends in the middle/],
@@ -243,14 +244,14 @@ describe('hostile pickles', () => {
     ['very deep lists', [']'.repeat(50_000), 'a'.repeat(49_999), '.'], /nest more than/],
     ['deep tuples', [')', new Uint8Array(50_000).fill(0x85), '.'], /nest more than/],
   ];
-  test.each(refused)('%s', (_, parts, message) => {
+  test.each(refused)('is refused if it is %s', (_, parts, message) => {
     const error = errorOf(() => load(...parts));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(message);
     expect(error.message).toMatch(/x\.pkl/);
   });
 
-  test('refuses nesting that grows from the outside in', () => {
+  test('is refused if its nesting grows from the outside in', () => {
     // Each list gets its only item after it is itself an item: l0 = [l1], l1 = [l2], …
     const parts: Part[] = [']p0\n'];
     for (let i = 1; i <= MAX_NESTING + 5; i++) parts.push(`g${i - 1}\n]p${i}\na0`);
@@ -258,7 +259,7 @@ describe('hostile pickles', () => {
     expect(() => load(...parts)).toThrow(/nest more than/);
   });
 
-  test('allows the maximum nesting, and counts shared parts once', () => {
+  test('may nest to the maximum, and shared parts count once', () => {
     load(']'.repeat(MAX_NESTING), 'a'.repeat(MAX_NESTING - 1), '.');
     // 100 lists of twice the one before: 2^100 paths.
     const parts: Part[] = [']p0\n'];
@@ -266,14 +267,14 @@ describe('hostile pickles', () => {
     expect(load(...parts, '.')).toHaveLength(2);
   });
 
-  test('survives nested calls in the arguments of a tensor subclass', () => {
+  test('may nest calls in the arguments of a tensor subclass', () => {
     const open = 'ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._tensor\n_rebuild_from_type_v2\nN(';
     const depth = 20_000;
     const value = load(open.repeat(depth), 'ttR'.repeat(depth), '.');
     expect(value).toBeInstanceOf(PyOpaque);
   });
 
-  test('refuses more values than memory should hold', () => {
+  test('is refused for more values than memory should hold', () => {
     expect(() => load('N', 'q\0'.repeat(4_000_000), '.')).toThrow(/too much memory/);
   });
 

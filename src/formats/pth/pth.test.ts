@@ -3,17 +3,15 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   errorOf,
   int,
@@ -24,6 +22,7 @@ import {
   text,
   zipOf,
 } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import { replaceFile } from '../../files/atomic_file.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor, sizeOf } from '../host_tensor.js';
@@ -33,9 +32,8 @@ import { writePth } from './pth_writer.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-pth-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 function fileWith(bytes: Uint8Array | string, name = 'x.pth'): string {
   const path = join(folder, name);
@@ -53,7 +51,7 @@ async function roundTrip(value: PyValue): Promise<PyValue> {
   return readPth(path);
 }
 
-describe('writing and reading', () => {
+describe('a value that is written and read', () => {
   const tensor = fc
     .record({
       dtype: fc.constantFrom(...(Object.keys(DTYPE_BYTES) as DType[])),
@@ -89,7 +87,7 @@ describe('writing and reading', () => {
     ),
   }));
 
-  test('returns any value unchanged', async () => {
+  test('returns unchanged, whatever it is', async () => {
     await fc.assert(
       fc.asyncProperty(value, async (original) => {
         expect(plain(await roundTrip(original))).toEqual(plain(original));
@@ -98,7 +96,7 @@ describe('writing and reading', () => {
     );
   });
 
-  test('writes whole numbers as ints or, with PyFloat, as floats, and keeps large ones exact', async () => {
+  test('keeps whole numbers as ints or, with PyFloat, as floats, and large ones exact', async () => {
     const path = join(folder, 'numbers.pth');
     await writePth(path, [1, new PyFloat(1), -0, 2 ** 53, 2n ** 64n]);
     const file = readFileSync(path);
@@ -123,7 +121,7 @@ describe('writing and reading', () => {
     expect(bytesOf(a)).toEqual([1, 2]);
   });
 
-  test('asks tensors for their bytes in order, one at a time', async () => {
+  test('is asked for the bytes of its tensors in order, one at a time', async () => {
     const asked: number[] = [];
     const tensors = [0, 1, 2, 3].map((i) => ({
       dtype: 'float32' as const,
@@ -137,7 +135,7 @@ describe('writing and reading', () => {
     expect(asked).toEqual([0, 1, 2, 3]);
   });
 
-  test('aligns data to 64 bytes', async () => {
+  test('has its tensor data aligned to 64 bytes', async () => {
     const path = join(folder, 'aligned.pth');
     const marker = (i: number) => Uint8Array.from({ length: 8 + i }, () => 0xa0 + i);
     const tensors = [0, 1, 2].map((i) => ({
@@ -153,14 +151,14 @@ describe('writing and reading', () => {
     }
   });
 
-  test('writes equal files for equal values, under any name', async () => {
+  test('makes equal files for equal values, under any name', async () => {
     const model = () => ({ w: float32Tensor([2], Float32Array.of(1, 2)), n: 1 });
     await writePth(join(folder, 'one.pth'), model());
     await writePth(join(folder, 'two.pth'), model());
     expect(readFileSync(join(folder, 'one.pth')).equals(readFileSync(join(folder, 'two.pth')))).toBe(true);
   });
 
-  test('writes more entries than a zip without zip64 can have', async () => {
+  test('may have more entries than a zip without zip64 can have', async () => {
     const count = 70_000;
     const one = floats(1);
     const many = Array.from({ length: count }, () => ({
@@ -177,14 +175,14 @@ describe('writing and reading', () => {
     ['an inert object', { a: [new PyOpaque('x.Y', [])] }, /the value\['a'\]\[0\] is an object of class x\.Y/],
     ['undefined', { a: undefined as unknown as null }, /\['a'\] is undefined/],
     ['an enormous integer', [2n ** 2039n], /\[0\] is an integer of 256 bytes/],
-  ])('%s cannot be written, and says where it is', async (_, value, message) => {
+  ])('is refused, with its place, if it holds %s', async (_, value, message) => {
     const path = join(folder, 'refused.pth');
     await expect(writePth(path, value)).rejects.toThrow(message);
     await expect(writePth(path, value)).rejects.toThrow(CheckpointError);
     expect(existsSync(path)).toBe(false);
   });
 
-  test('refuses loops and deep nesting', async () => {
+  test('is refused if it contains itself or nests too deeply', async () => {
     const loop: PyValue[] = [];
     loop.push([loop]);
     await expect(roundTrip(loop)).rejects.toThrow(/contains itself/);
@@ -193,7 +191,7 @@ describe('writing and reading', () => {
     await expect(roundTrip(deep)).rejects.toThrow(/nest more than/);
   });
 
-  test('writes repeated parts once', async () => {
+  test('has its repeated parts written once', async () => {
     let value: PyValue = ['leaf'];
     for (let i = 0; i < 100; i++) value = [value, value];
     expect(await roundTrip(value)).toHaveLength(2);
@@ -239,7 +237,7 @@ describe('replacing a file', () => {
     expect(existsSync(next)).toBe(false);
   });
 
-  test('leaves no temporary file in a folder that was away for a while', async () => {
+  test('leaves no temporary file in a folder that was missing for a while', async () => {
     const [here, away] = [join(folder, 'share'), join(folder, 'away')];
     mkdirSync(here);
     const path = join(here, 'saved.pth');
@@ -266,12 +264,15 @@ describe('replacing a file', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('a read-only folder', async () => {
-    const locked = join(folder, 'locked');
-    mkdirSync(locked, { mode: 0o500 });
-    await expect(writePth(join(locked, 'x.pth'), 1)).rejects.toThrow(/permission denied/);
-    chmodSync(locked, 0o700);
-  });
+  test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
+    'reports missing permission in a read-only folder',
+    async () => {
+      const locked = join(folder, 'locked');
+      mkdirSync(locked, { mode: 0o500 });
+      await expect(writePth(join(locked, 'x.pth'), 1)).rejects.toThrow(/permission denied/);
+      chmodSync(locked, 0o700);
+    },
+  );
 
   test('names a full disk', async () => {
     const path = join(folder, 'full.pth');
@@ -290,7 +291,7 @@ describe('replacing a file', () => {
   });
 });
 
-describe('tensors of a storage', () => {
+describe('a tensor that is part of a storage', () => {
   const storage = floats(0, 1, 2, 3, 4, 5);
   const read = async (spec: Partial<Parameters<typeof tensorPickle>[0]>, data: Uint8Array = storage) =>
     readPth(
@@ -312,7 +313,7 @@ describe('tensors of a storage', () => {
     ['expanded', { size: [2, 2], stride: [0, 1], offset: 4 }, [4, 5, 4, 5]],
     ['a scalar', { size: [], stride: [], offset: 5 }, [5]],
     ['nothing', { size: [2, 0], stride: [1, 1], offset: 6 }, []],
-  ])('%s', async (_, spec, expected) => {
+  ])('has the right elements: %s', async (_, spec, expected) => {
     const tensor = (await read(spec)) as HostTensor;
     expect(tensor.shape).toEqual(spec?.size ?? [6]);
     expect(bytesOf(tensor)).toEqual(expected);
@@ -332,12 +333,12 @@ describe('tensors of a storage', () => {
     ['a storage without data', { key: 'x' }, /storage x are missing/],
     ['a storage longer than its data', { length: 7 }, /has 24 bytes instead of 28/],
     ['a negative length', { length: -1 }, /no storage/],
-  ])('%s is refused', async (_, spec, message) => {
+  ])('is refused if it has %s', async (_, spec, message) => {
     await expect(read(spec)).rejects.toThrow(message);
     await expect(read(spec)).rejects.toThrow(CheckpointError);
   });
 
-  test('keeps tensors of unsupported types inert', async () => {
+  test('stays inert if its type is unsupported', async () => {
     const value = await read({ type: 'ComplexFloatStorage', length: 3, size: [3] });
     expect(value).toMatchObject({ className: 'torch._utils._rebuild_tensor_v2' });
     const unknown = await read({ type: 'FutureStorage', length: 3, size: [3] });
@@ -345,7 +346,7 @@ describe('tensors of a storage', () => {
   });
 });
 
-describe('files that are no checkpoints', () => {
+describe('a file that is not a checkpoint', () => {
   test.each<[string, Uint8Array | string, RegExp]>([
     ['empty', '', /is empty/],
     ['a web page', '\n<!DOCTYPE html><html></html>', /web page/],
@@ -359,7 +360,7 @@ describe('files that are no checkpoints', () => {
     ['another pickle', pickleOf([0x80, 2], 'N.'), /pickle, but not one that torch\.save/],
     ['two bytes of zip', 'PK', /first bytes/],
     ['the start of a zip', 'PK\x03\x04', /incomplete/],
-  ])('%s', (_, bytes, message) => {
+  ])('is refused with an explanation if it is %s', (_, bytes, message) => {
     const path = fileWith(bytes);
     const error = errorOf(() => readPth(path));
     expect(error).toBeInstanceOf(CheckpointError);
@@ -367,14 +368,14 @@ describe('files that are no checkpoints', () => {
     expect(error.message).toContain(path);
   });
 
-  test('refuses a missing file, a folder and a device', () => {
+  test('is refused if it is missing, a folder or a device', () => {
     expect(() => readPth(join(folder, 'none.pth'))).toThrow(/none\.pth: cannot be read: no such file/);
     expect(() => readPth(join(fileWith('', 'file'), 'none.pth'))).toThrow(CheckpointError);
     expect(() => readPth(folder)).toThrow(/is a folder, not a file/);
     if (existsSync('/dev/zero')) expect(() => readPth('/dev/zero')).toThrow(/not a regular file/);
   });
 
-  test('refuses other zip archives', async () => {
+  test('is refused if it is another zip archive', async () => {
     const pickle = pickleOf('N.');
     const cases: [Record<string, Uint8Array | string>, RegExp][] = [
       [{ 'a.txt': 'x' }, /no data\.pkl/],
@@ -392,7 +393,7 @@ describe('files that are no checkpoints', () => {
   });
 });
 
-describe('damaged zip files', () => {
+describe('a damaged zip file', () => {
   /** Changes bytes of the directory entry, or of the local header, of an entry; returns the file. */
   async function damaged(
     change: (zip: Buffer, central: number, local: number) => void,
@@ -428,27 +429,27 @@ describe('damaged zip files', () => {
       },
       /data of storage 0 do not match their checksum/,
     ],
-  ])('%s', async (_, change, message) => {
+  ])('is refused if it has %s', async (_, change, message) => {
     const path = await damaged(change);
     const error = errorOf(() => (readPth(path) as HostTensor).bytes());
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(message);
   });
 
-  test('refuses a name that occurs twice', async () => {
+  test('is refused for a name that occurs twice', async () => {
     const zip = await zipOf({ 'm/data.pkl': pickleOf('N.'), 'm/data/0': '', 'm/data/1': '' });
     zip[zip.lastIndexOf('m/data/1') + 7] = 0x30;
     expect(() => readPth(fileWith(zip))).toThrow(/"m\/data\/0" is in it twice/);
   });
 
-  test('refuses a pickle that does not match its checksum', async () => {
+  test('is refused if a pickle does not match its checksum', async () => {
     const path = await damaged((zip) => {
       zip[zip.indexOf('FloatStorage')] ^= 1;
     });
     expect(() => readPth(path)).toThrow(/pickle does not match its checksum/);
   });
 
-  test('refuses zip64 numbers that contradict the file', async () => {
+  test('is refused if its zip64 numbers contradict the file', async () => {
     const zip = await pthOf(pickleOf('N.'));
     const end64 = zip.length - 98;
     const end = zip.length - 22;
@@ -475,14 +476,14 @@ describe('damaged zip files', () => {
     }
   });
 
-  test('reads data without checksums, which PyTorch can leave out', async () => {
+  test('is read if it has no checksums, which PyTorch can leave out', async () => {
     const path = await damaged((zip, central) => {
       zip.writeUInt32LE(0, central + 16);
     });
     expect(bytesOf(readPth(path))).toEqual([1, 2]);
   });
 
-  test('refuses a file that is cut off at any byte', async () => {
+  test('is refused if it is cut off at any byte', async () => {
     const zip = await pthOf(pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.'), {
       0: floats(1, 2),
     });
@@ -491,7 +492,7 @@ describe('damaged zip files', () => {
     }
   });
 
-  test('refuses a file that was replaced between opening and reading', async () => {
+  test('is refused if it was replaced between opening and reading', async () => {
     const path = join(folder, 'replaced.pth');
     await writePth(path, [float32Tensor([1], Float32Array.of(1))]);
     const [tensor] = readPth(path) as HostTensor[];
@@ -502,7 +503,7 @@ describe('damaged zip files', () => {
   });
 });
 
-describe('the legacy format', () => {
+describe('a file of the legacy format', () => {
   const MAGIC = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
   const system = (little: boolean) =>
     pickleOf([0x80, 2], '}', text('little_endian'), [little ? 0x88 : 0x89], 's.');
@@ -523,11 +524,11 @@ describe('the legacy format', () => {
   const keys = pickleOf('](', text('0'), 'e.');
   const whole = () => legacy(one, keys, length(2), floats(3, 4));
 
-  test('can be read', () => {
+  test('is read', () => {
     expect(bytesOf(readPth(fileWith(whole())))).toEqual([3, 4]);
   });
 
-  test('has views of storages', () => {
+  test('may hold views of storages', () => {
     const view = pickleOf(
       'ctorch._utils\n_rebuild_tensor\n((',
       text('storage'),
@@ -551,7 +552,7 @@ describe('the legacy format', () => {
     expect(bytesOf(readPth(path))).toEqual([2, 3]);
   });
 
-  test('refuses a file that is cut off at any byte', () => {
+  test('is refused if it is cut off at any byte', () => {
     const file = whole();
     for (let end = 0; end < file.length; end++) {
       expect(() => readPth(fileWith(file.subarray(0, end))), `${end} bytes`).toThrow(CheckpointError);
@@ -584,7 +585,7 @@ describe('the legacy format', () => {
       /big-endian/,
     ],
     ['another protocol', () => Buffer.concat([Buffer.from(MAGIC), pickleOf('K', [1], '.')]), /protocol is 1/],
-  ])('%s', (_, make, message) => {
+  ])('is refused if it has %s', (_, make, message) => {
     const error = errorOf(() => readPth(fileWith(make())));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(message);

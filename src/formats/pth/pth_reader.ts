@@ -8,6 +8,7 @@ import { type ReadOptions, unpickle } from '../pickle/unpickler.js';
 import { PyTuple, type PyValue } from '../python/values.js';
 import { looksLikeSafetensors } from '../safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory, type ZipEntry } from '../zip/zip_reader.js';
+import { isSize } from './stored_tensor.js';
 import { Storage, type StoragePlace, storageType, TensorBudget } from './torch_storage.js';
 
 const MAX_PICKLE_BYTES = 512 * 1024 * 1024;
@@ -83,7 +84,7 @@ function readZip(file: FileSource, options: ReadOptions): PyValue {
     const type = storageType(className);
     const place = placeOf(file, entry);
     const source = { file, budget, elementBytes: type?.bytes ?? 0, elementType: type?.dtype, place };
-    const storage = new Storage(className, key, length, source);
+    const storage = new Storage(className, { key, length, source });
     if (storage.byteLength > entry.size) {
       reader.fail(`storage ${key} has ${entry.size} bytes instead of ${storage.byteLength}`);
     }
@@ -138,7 +139,7 @@ function readLegacy(file: FileSource, options: ReadOptions): PyValue {
       const type = storageType(className) ?? reader.fail(`storages of type ${className} are unknown`);
       const place = () => places.get(key)!;
       const source = { file, budget, elementBytes: type.bytes, elementType: type.dtype, place };
-      storage = new Storage(className, key, length, source);
+      storage = new Storage(className, { key, length, source });
       if (storage.byteLength > file.size) reader.fail(`storage ${key} claims ${storage.byteLength} bytes`);
       storages.set(key, storage);
     }
@@ -147,7 +148,7 @@ function readLegacy(file: FileSource, options: ReadOptions): PyValue {
     if (!isSize(start) || !isSize(viewLength) || start + viewLength > storage.length) {
       return reader.fail(`a view of storage ${key} lies outside it`);
     }
-    return new Storage(className, key, viewLength, storage.source, start);
+    return new Storage(className, { key, length: viewLength, source: storage.source, start });
   };
   const value = unpickle(reader, load, options);
   findPlaces(reader, storages, places);
@@ -186,10 +187,6 @@ function parseStorageId(id: PyValue, reader: ByteReader) {
   }
   if (typeof key !== 'string' && typeof key !== 'number') return reader.fail('a storage without a key');
   return { className: type.className, key: String(key), length, view };
-}
-
-function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Describes a file that is no checkpoint, and what to do about it. */

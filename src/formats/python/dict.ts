@@ -1,6 +1,6 @@
 /** @file Typed access to the values of a checkpoint. A value of another type is a CheckpointError. */
 import { CheckpointError } from '../../errors.js';
-import { type HostTensor, isHostTensor, toFloat32 } from '../host_tensor.js';
+import { type HostTensor, isHostTensor, sameShape, toFloat32 } from '../host_tensor.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from './values.js';
 
 function kindOf(value: PyValue | undefined): string {
@@ -69,9 +69,6 @@ export function asString(value: PyValue | undefined, what: string): string {
 
 /** A tensor of exactly this shape. */
 export function asTensor(value: PyValue | undefined, shape: readonly number[], what: string): HostTensor {
-  if (!isHostTensor(value)) throw unexpected(what, `a tensor of shape [${shape}]`, value);
-  if (value.shape.length !== shape.length || value.shape.some((extent, i) => extent !== shape[i])) {
-    throw unexpected(what, `a tensor of shape [${shape}]`, value as PyValue);
-  }
-  return value;
+  if (isHostTensor(value) && sameShape(value.shape, shape)) return value;
+  throw unexpected(what, `a tensor of shape [${shape}]`, value);
 }

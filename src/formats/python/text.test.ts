@@ -16,7 +16,7 @@ it.each([
   [1.2345e100, '1.2345e+100'],
   [Number.NaN, 'nan'],
   [Number.NEGATIVE_INFINITY, '-inf'],
-])('float %d', (value, text) => {
+])('prints the float %d as Python does', (value, text) => {
   expect(pythonFloat(value)).toBe(text);
 });
 

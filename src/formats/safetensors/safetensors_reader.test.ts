@@ -1,9 +1,9 @@
 /** @file Tests of the safetensors reader and writer: what they take, what is refused, checksums. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import {
   DTYPE_BYTES,
@@ -20,9 +20,8 @@ import { writeSafetensors } from './safetensors_writer.js';
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-safetensors-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0), headerBytes?: bigint): string {
   const isText = typeof header === 'string' || Buffer.isBuffer(header);
@@ -46,8 +45,8 @@ function someTensors(): Map<string, HostTensor> {
   return tensors.set('__proto__', tensors.get('uint8 "3"')!).set('7', tensors.get('int8 "3"')!);
 }
 
-describe('written files', () => {
-  test('return the same tensors, larger elements first, aligned, also in pieces', async () => {
+describe('a written file', () => {
+  test('returns the same tensors, larger elements first, aligned, also in pieces', async () => {
     const path = join(folder, 'all.safetensors');
     const tensors = someTensors();
     await writeSafetensors(path, tensors);
@@ -68,7 +67,7 @@ describe('written files', () => {
     expect(readFileSync(path).readBigUInt64LE() % 8n).toBe(0n);
   });
 
-  test('show a change of any byte', async () => {
+  test('shows a change of any byte', async () => {
     const path = join(folder, 'small.safetensors');
     const w = float32Tensor([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6));
     await writeSafetensors(
@@ -95,7 +94,7 @@ describe('written files', () => {
     }
   });
 
-  test('name damaged data, and return the others', async () => {
+  test('names damaged data and returns the other tensors', async () => {
     const path = join(folder, 'damaged.safetensors');
     const good = float32Tensor([1], Float32Array.of(5));
     await writeSafetensors(
@@ -116,7 +115,7 @@ describe('written files', () => {
     expect(() => verifyWeightFile(path)).toThrow(`${path}: damaged: not what its checksum says: bad`);
   });
 
-  test('cannot hold a tensor whose size contradicts its shape, or with the name of the metadata', async () => {
+  test('cannot hold a tensor whose size contradicts its shape, or one with the name of the metadata', async () => {
     const path = join(folder, 'refused.safetensors');
     const wrong: HostTensor = { dtype: 'float32', shape: [2], bytes: () => new Uint8Array(4) };
     await expect(writeSafetensors(path, new Map([['w', wrong]]))).rejects.toThrow(/"w" \[2\] has 4 bytes/);
@@ -150,7 +149,7 @@ test('returns tensors in the order of the file', () => {
   expect(Array.from(tensors.values(), (tensor) => Array.from(toFloat32(tensor)))).toEqual([[2, 3], [1], []]);
 });
 
-describe('refused', () => {
+describe('a file that breaks the format', () => {
   const entry = { dtype: 'F32', shape: [1], data_offsets: [0, 4] };
   const data = new Uint8Array(4);
   const data8 = new Uint8Array(8);
@@ -213,7 +212,7 @@ describe('refused', () => {
       () => fileOf({ __metadata__: { [CHECKSUMS]: '00000000' } }),
       /does not match/,
     ],
-  ])('%s', (_, make, message) => {
+  ])('is refused if it has %s', (_, make, message) => {
     const path = make();
     const error = errorOf(() => readSafetensors(path));
     expect(error).toBeInstanceOf(CheckpointError);
@@ -221,7 +220,7 @@ describe('refused', () => {
     expect(error.message).toContain(path);
   });
 
-  test('refuses files that are too short or missing', () => {
+  test('is refused if it is too short or missing', () => {
     const path = join(folder, 'short.safetensors');
     writeFileSync(path, 'abc');
     expect(() => readSafetensors(path)).toThrow(/shorter than its header/);

@@ -1,10 +1,9 @@
 /** @file Tests of archives beyond 4 GiB, in files that are mostly holes. */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { pickleOf, tensorPickle } from '../../../test/support/checkpoint_files.js';
+import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { FileSource } from '../../files/file_source.js';
 import { crc32OfRange } from '../checksum.js';
 import type { HostTensor } from '../host_tensor.js';
@@ -16,9 +15,8 @@ const GIB = 2 ** 30;
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'stmixer-zip64-'));
+  folder = temporaryFolderOfFile();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Writes to a file, but leaves holes for large pieces, which the tests have all zero. */
 class SparseSink {
@@ -59,8 +57,8 @@ test('reads entries that begin beyond 4 GiB', async () => {
   expect((readPth(path) as HostTensor).bytes()).toEqual(Buffer.from(data));
 });
 
-describe.skipIf(!process.env.STMIXER_LONG_TESTS)('long', () => {
-  test('reads an entry of 4 GiB', async () => {
+describe.skipIf(!process.env.STMIXER_LONG_TESTS)('a long zip64 archive', () => {
+  test('may hold an entry of 4 GiB', async () => {
     const path = join(folder, 'large.pth');
     await writeSparse(path, async (zip) => {
       await zip.add('m/data.pkl', pickle);

@@ -67,8 +67,8 @@ function kills(folder: string, work: () => void): string[] {
   return left;
 }
 
-describe('a kill', () => {
-  it('while a run is moved aside leaves it whole in the subfolder, and nothing for --resume', async () => {
+describe('a kill while a run is moved', () => {
+  it('leaves it whole in the subfolder, and nothing for --resume', async () => {
     const folder = await oldRun();
     // Before the first of them, which makes the journal, nothing has been done.
     const [untouched, ...left] = kills(folder, () => clear(folder, AFRESH));
@@ -83,7 +83,7 @@ describe('a kill', () => {
     }
   });
 
-  it('while a run is moved back leaves it in its place', async () => {
+  it('leaves it in its place if it was being moved back', async () => {
     const folder = await oldRun();
     const { restore } = clear(folder, AFRESH);
     writeFileSync(join(folder, 'log.jsonl'), 'new\n');

@@ -4,7 +4,7 @@ import { encodeEvent } from './event_format.js';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-it("has the fields' numbers from TensorBoard", () => {
+it('has the field numbers of TensorBoard', () => {
   expect(hex(encodeEvent({ wall_time: 1.5, step: 0, file_version: 'brain.Event:2' }))).toMatch(
     /^09000000000000f83f(1000)?1a0d627261696e2e4576656e743a32$/,
   );

@@ -3,8 +3,8 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
 import { eventFiles, readEvents, scalarsOf, valuesOf } from '../../../test/support/event_file.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { EventWriter } from './event_writer.js';
 
 /** A writer in a new folder, and a look at its file, which is never closed before. */
@@ -17,7 +17,7 @@ function open(firstStep = 1) {
 }
 
 describe('EventWriter', () => {
-  it('names its file as TensorBoard wants it and begins with version and session', () => {
+  it('names its file as TensorBoard expects and starts with version and session', () => {
     const { path, before, events } = open(21);
     const [, seconds, rest] = /^events\.out\.tfevents\.(\d{10})\.(.*)$/.exec(basename(path))!;
     expect(Number(seconds)).toBeGreaterThanOrEqual(Math.floor(before / 1000));
@@ -29,7 +29,7 @@ describe('EventWriter', () => {
     expect(events()[0].wall_time).toBeGreaterThanOrEqual(before / 1000);
   });
 
-  it('has every scalar, of any value, in the file when the call returns', () => {
+  it('has written every scalar, of any value, when the call returns', () => {
     const { writer, events } = open();
     const values = [0, 0.25, -3, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const [i, value] of values.entries()) {
@@ -64,7 +64,7 @@ describe('EventWriter', () => {
     ]);
   });
 
-  it('makes a new file each time', () => {
+  it('creates a new file each time', () => {
     const { folder, writer } = open();
     writer.scalar('a', 1, 1);
     const again = new EventWriter(folder, 2);
@@ -72,7 +72,7 @@ describe('EventWriter', () => {
     expect(eventFiles(folder).map((path) => scalarsOf(readEvents(path)).a)).toEqual([[[1, 1]], [[2, 2]]]);
   });
 
-  it('leaves a file that is readable up to the last whole record, wherever it is cut', () => {
+  it('leaves a file that is readable up to the last whole record if it is cut off anywhere', () => {
     const { writer, path } = open();
     for (let step = 1; step <= 3; step++) writer.scalar('a', step, step);
     const whole = readFileSync(path);
@@ -87,7 +87,7 @@ describe('EventWriter', () => {
     expect(() => readEvents(path)).toThrow('wrong checksum');
   });
 
-  it('throws the error of the system for a folder it cannot make', () => {
+  it("throws the system's error for a folder that it cannot create", () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     expect(() => new EventWriter(join(folder, 'file'), 1)).toThrow('EEXIST');

@@ -31,7 +31,7 @@ describe('makeHistogram', () => {
     expect(histogram(-1e30, -3e38, -1).bucket).toEqual([2, 0, 1]);
   });
 
-  it('sums up finite values and leaves out the others', () => {
+  it('sums finite values and leaves out the others', () => {
     const values = [-1, 2, 2, Number.NaN, Number.POSITIVE_INFINITY, 3];
     expect(histogram(...values)).toMatchObject({ min: -1, max: 3, num: 4, sum: 6, sum_squares: 18 });
     expect(histogram(...values).bucket.filter((count) => count > 0)).toEqual([1, 2, 1]);

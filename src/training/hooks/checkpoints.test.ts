@@ -39,23 +39,23 @@ async function train(hook: CheckpointHook, first: number, last: number): Promise
 }
 
 describe('between the checkpoints of the period', () => {
-  it('the state is saved under one name as soon as the time is over', async () => {
+  it('the hook saves the state under one name as soon as the time has passed', async () => {
     await train(makeHook(), 1, 7);
     expect(saved).toEqual(['model_latest after 3', 'model_latest after 6']);
   });
 
-  it('the time begins anew with every checkpoint', async () => {
+  it('the hook measures the time from every checkpoint anew', async () => {
     await train(makeHook({ period: 2 }), 1, 6);
     expect(saved).toEqual(['model_0000002 after 2', 'model_0000004 after 4', 'model_0000006 after 6']);
   });
 
-  it('nothing is saved where the time is 0', async () => {
+  it('the hook saves nothing if the time is 0', async () => {
     await train(makeHook({ seconds: 0 }), 1, 90);
     expect(saved).toEqual([]);
   });
 });
 
-it('a run that ends saves its final state', async () => {
+it('the hook saves the final state when the run ends', async () => {
   const hook = makeHook({ seconds: 0 });
   await train(hook, 999, 1000);
   await hook.afterTraining(run);

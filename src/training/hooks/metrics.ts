@@ -1,8 +1,8 @@
 /** @file Logs losses, rates, times and memory every few iterations, and writes them to metrics.jsonl. */
 import type { EngineMemory } from '../../engine/index.js';
 import { LineFile } from '../../files/line_file.js';
-import type { LineLog } from '../../run/log.js';
 import { type MetricsLine, metricsJson } from '../../run/metrics.js';
+import type { Log } from '../../util/log.js';
 import { duration, gib, significant } from '../../util/text.js';
 import type { Hook, StepReport, TrainingRun } from '../hook.js';
 import { skippedFields } from '../nonfinite/nonfinite_guard.js';
@@ -24,7 +24,7 @@ export class MetricsHook implements Hook {
 
   constructor(
     private readonly options: MetricsOptions,
-    log: LineLog,
+    log: Log,
   ) {
     this.#lines = new LineFile(options.file, (message) => log.warn(message));
   }

@@ -3,8 +3,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { makeAvaFolder, temporaryFolder } from '../../../test/support/ava_folder.js';
+import { makeAvaFolder } from '../../../test/support/ava_folder.js';
 import { eventFiles, readEvents, scalarsOf, valuesOf } from '../../../test/support/event_file.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
@@ -80,7 +81,7 @@ function evaluation(dataset: AvaDataset): EvaluationReport {
 }
 
 describe('TensorBoardHook', () => {
-  it('writes the first step, then means of ten, then what is left at the end', async () => {
+  it('writes the first step, then means of ten, then the rest at the end', async () => {
     const { hook, scalars } = open();
     for (let iteration = 1; iteration <= 23; iteration++) {
       await hook.afterStep(runOf(), step(iteration));
@@ -109,7 +110,7 @@ describe('TensorBoardHook', () => {
     });
   });
 
-  it('shows where groups differ in their rate, and the memory of a GPU', async () => {
+  it('shows where groups differ in their learning rate, and the memory of a GPU', async () => {
     const { hook, scalars } = open({
       memory: () => ({ bytes: 0, tensors: 0, rssBytes: 0, peakBytes: 0, gpuBytes: 2 ** 30 }),
     });
@@ -134,7 +135,7 @@ describe('TensorBoardHook', () => {
     expect(String(tensor.string_val[0])).toBe('```yaml\nSOLVER:\n  BASE_LR: 0.5\n\n```');
   });
 
-  it('counts the weights as often as asked', async () => {
+  it('counts the weights as often as configured', async () => {
     const model = new Weights();
     model.a.set(Float32Array.of(-1, 2, 3));
     const { hook, events } = open({ histogramPeriod: 3 });
@@ -148,7 +149,7 @@ describe('TensorBoardHook', () => {
     ]);
   });
 
-  it('shows an evaluation: mAP, classes that have truth, pictures', async () => {
+  it('shows an evaluation: mAP, classes that have ground truth, images', async () => {
     const ava = await makeAvaFolder({
       videos: { v: { frames: 20, width: 32, height: 24 } },
       annotations: [2, 3, 4, 5, 6, 7].map((second) => `v,090${second},0,0,1,1,1,7`),
@@ -173,7 +174,7 @@ describe('TensorBoardHook', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('says once what cannot be drawn and goes on', async () => {
+  it('reports once what cannot be drawn and continues', async () => {
     const ava = await makeAvaFolder({
       videos: { v: { frames: 9, width: 32, height: 24 } },
       annotations: ['v,0902,0,0,1,1,1,7'],
@@ -189,7 +190,7 @@ describe('TensorBoardHook', () => {
     expect(scalars()).toMatchObject({ 'val/mAP': [{}, {}], 'train/loss': [[1, 1]] });
   });
 
-  it('refuses a folder that cannot be made', () => {
+  it('refuses a folder that cannot be created', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     expect(() => open({ folder: join(folder, 'file', 'tensorboard') })).toThrow(

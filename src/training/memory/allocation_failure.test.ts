@@ -23,11 +23,11 @@ describe('allocationFailure', () => {
     ['CUDA out of memory', null],
     ['RESOURCE_EXHAUSTED: out of memory while computing', null],
     ['spawn ENOMEM', null],
-  ])('%s', (message, what) => {
+  ])('recognises the message: %s', (message, what) => {
     expect(allocationFailure(new Error(message))).toEqual({ what });
   });
 
-  it("knows JavaScript's own", () => {
+  it("recognises JavaScript's own errors", () => {
     const caught = (work: () => unknown) => {
       try {
         work();
@@ -44,13 +44,13 @@ describe('allocationFailure', () => {
     expect(allocationFailure(caught(() => new Float32Array(-1)))).toBeNull();
   });
 
-  it('looks at causes, and takes the one that says how much', () => {
+  it('looks at causes, and returns the one that names an amount', () => {
     const cause = new Error('Failed to allocate memory for requested buffer of size 1073741824');
     expect(allocationFailure(new Error('out of memory', { cause }))).toEqual({ what: '1.00 GiB' });
     expect(allocationFailure(new Error('the step failed', { cause }))).toEqual({ what: '1.00 GiB' });
   });
 
-  it('leaves other errors alone', () => {
+  it('ignores other errors', () => {
     // The engine's own guess, for a session that failed over a shape.
     const guess = new EngineError('ONNX Runtime failed: out of memory? the memory pattern does not fit');
     for (const error of [

@@ -18,7 +18,7 @@ async function dataset(videos: Record<string, { width: number; height: number }>
 }
 
 describe('largestClip', () => {
-  it('is that of the widest picture at the largest scale, padded', async () => {
+  it('returns the clip of the widest image at the largest scale, padded', async () => {
     const data = await dataset({ wide: { width: 80, height: 40 }, narrow: { width: 50, height: 40 } });
     expect(largestClip(data, options)).toEqual({ height: 64, width: 128 });
     expect(largestClip(data, { ...options, scales: [24] })).toEqual({ height: 32, width: 64 });
@@ -28,13 +28,13 @@ describe('largestClip', () => {
     });
   });
 
-  it('is as wide and as high as any where clips of both kinds meet in a batch', async () => {
+  it('returns the maximum width and height if clips of both kinds share a batch', async () => {
     const data = await dataset({ wide: { width: 80, height: 40 }, high: { width: 40, height: 60 } });
     expect(largestClip(data, options)).toEqual({ height: 64, width: 128 });
     expect(largestClip(data, { ...options, mixed: true })).toEqual({ height: 96, width: 128 });
   });
 
-  it('passes over pictures that it cannot read, and assumes 16:9 where it can read none', async () => {
+  it('skips images that it cannot read, and assumes 16:9 if it can read none', async () => {
     const some = await dataset({ broken: { width: 80, height: 40 }, good: { width: 48, height: 48 } });
     expect(largestClip(some, options)).toEqual({ height: 64, width: 64 });
     const none = await dataset({ broken: { width: 80, height: 40 } });

@@ -63,7 +63,7 @@ describe('estimateMemory', () => {
   it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
     ['frames', { 'DATA.NUM_FRAMES': 4 }, { 'DATA.NUM_FRAMES': 8, 'MODEL.STM.TEMPORAL_POINTS': 4 }],
     ['clips', {}, { 'SOLVER.VIDEOS_PER_BATCH': 32 }],
-    ['parts of a batch', {}, { 'SOLVER.ACCUMULATE': 2 }],
+    ['micro-batches', {}, { 'SOLVER.ACCUMULATE': 2 }],
     ['width', {}, { 'ViT.EMBED_DIM': 16 }],
     ['blocks', {}, { 'ViT.DEPTH': 3 }],
     ['hidden layers', {}, { 'ViT.MLP_RATIO': 4 }],
@@ -116,8 +116,8 @@ const measured = JSON.parse(
   readFileSync(new URL('../../../bench/memory_peaks.json', import.meta.url), 'utf8'),
 ) as { runs: Measured[] };
 
-describe('beside measured peaks of resident memory', () => {
-  it.each(measured.runs)('$name: within 15 %', async ({ config, overrides, processBytes, peakBytes }) => {
+describe('the estimate beside measured peaks of resident memory', () => {
+  it.each(measured.runs)('is within 15 %: $name', async ({ config, overrides, processBytes, peakBytes }) => {
     const words = overrides.split(' ').filter((word) => word !== '');
     const { config: cfg } = loadConfig(`config_files/${config}.yaml`, words);
     const scale = Math.max(...cfg.DATA.TRAIN_MIN_SCALES) / SAMPLE.height;

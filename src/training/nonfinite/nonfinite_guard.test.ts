@@ -2,12 +2,13 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { TEST_ENGINE } from '../../../test/support/engine.js';
 import { eventFiles, readEvents, scalarsOf } from '../../../test/support/event_file.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Batch } from '../../data/loading/collate.js';
-import { type EngineRequest, selectEngine } from '../../engine/index.js';
+import { selectEngine } from '../../engine/index.js';
 import type { Logger } from '../../run/log.js';
 import { mergeMetrics } from '../../run/metrics.js';
 import { parseJsonLines } from '../../util/json.js';
@@ -17,7 +18,6 @@ import { Trainer } from '../trainer.js';
 import { type GuardedRun, guardStep } from './nonfinite_guard.js';
 import { readBatch } from './saved_batch.js';
 
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 const CHANGES = {
   'ViT.DROP_PATH_RATE': 0.3,
   'SOLVER.BASE_LR': 1e-3,
@@ -83,7 +83,7 @@ async function run({ bad, iterations, outputDir = temporaryFolder(), changes = {
   return { error, warnings, saved, steps, batches: batches.sort(), outputDir, guarded };
 }
 
-it('stop: the error names iteration, terms, clip and files, and the state before the step is saved', async () => {
+it('stop ends the run with an error that names iteration, terms, clip and files, and saves the state before the step', async () => {
   const { error, saved, batches, outputDir, steps, warnings } = await run({
     bad: [2],
     iterations: 4,
@@ -106,7 +106,7 @@ it('stop: the error names iteration, terms, clip and files, and the state before
   expect(steps).toHaveLength(2);
 });
 
-it('skip: nothing but the schedule moves on, every hook hears of it, and metrics say so', async () => {
+it('skip changes only the schedule, informs every hook, and marks the metrics', async () => {
   const outputDir = temporaryFolder();
   const file = join(outputDir, 'metrics.jsonl');
   const [lines, warnings]: string[][] = [[], []];
@@ -129,7 +129,7 @@ it('skip: nothing but the schedule moves on, every hook hears of it, and metrics
     'SOLVER.ITER_PER_EPOCH': 6,
   });
   const trainer = new Trainer(cfg, {
-    engine: await selectEngine({ engine: ENGINE, device: 'cpu' }),
+    engine: await selectEngine({ engine: TEST_ENGINE, device: 'cpu' }),
     seed: 3,
     skipFinalTest: true,
     skipValidation: true,
@@ -186,7 +186,7 @@ it('skip: nothing but the schedule moves on, every hook hears of it, and metrics
   expect(scalars['train/grad_norm'][0][1]).toBeGreaterThan(0);
 });
 
-it('skip: so many in a row end the run, counted from where it was resumed', async () => {
+it('skip ends the run after too many steps in a row, counted from where it was resumed', async () => {
   const { error, saved, guarded, warnings } = await run({ bad: [1, 2, 4, 5, 6], iterations: 9 });
   expect(error!.message).toMatch(
     /^iteration 6: .* It was the last of 3 in a row \(SOLVER\.NONFINITE_LIMIT\)/,
@@ -225,7 +225,7 @@ it('keeps the newest three batches', async () => {
   expect(facts.terms.get('loss_ce')).toBeNaN();
 });
 
-it('says what the disk refuses, and still what happened to the step', async () => {
+it('reports that the disk refuses the batch, and still what happened to the step', async () => {
   const outputDir = join(temporaryFolder(), 'gone');
   const save = () => Promise.reject(new Error('no space'));
   const { error, warnings } = await run({
@@ -244,7 +244,7 @@ it('says what the disk refuses, and still what happened to the step', async () =
   ]);
 });
 
-it('lets other errors pass', async () => {
+it('passes other errors on', async () => {
   const { guarded } = await run({ bad: [], iterations: 0 });
   await expect(
     guardStep(guarded, batchOf(1, []), () => Promise.reject(new Error('another'))),

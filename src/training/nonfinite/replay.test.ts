@@ -4,14 +4,14 @@ import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished } from 'vitest';
-import { temporaryFolder } from '../../../test/support/ava_folder.js';
+import { TEST_ENGINE } from '../../../test/support/engine.js';
 import { mmactionName, modelTensors, renamed } from '../../../test/support/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
+import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
-import type { EngineRequest } from '../../engine/index.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import type { Log } from '../../util/log.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';
@@ -21,7 +21,6 @@ import { formatReplay } from './replay_table.js';
 import { readBatch, type SavedBatch, saveBatch } from './saved_batch.js';
 
 const CHANGES = { 'ViT.DROP_PATH_RATE': 0.4, 'MODEL.STM.DROPOUT': 0.3 };
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 const SEED = 3;
 const ITERATION = 8;
 
@@ -57,7 +56,7 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
 async function say(cfg: Config, file: string, flags: Pick<ReplayRequest, 'allowPartial'> = {}) {
   const [lines, warnings]: string[][] = [[], []];
   const log: Log = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
-  const { saved, result } = await replay(cfg, file, { engine: ENGINE, device: 'cpu', ...flags }, log);
+  const { saved, result } = await replay(cfg, file, { engine: TEST_ENGINE, device: 'cpu', ...flags }, log);
   lines.push(formatReplay(result, saved));
   return { allFinite: result.nonFinite === null, text: lines.join('\n'), warnings };
 }
@@ -91,7 +90,7 @@ it('repeats a finite step to the last bit, from the file alone, and writes nothi
   expect(contents(state)).toEqual(weights);
 });
 
-it('repeats what was not finite, and names the first part of the network', async () => {
+it('repeats a step that was not finite, and names the first part of the network that was not', async () => {
   const cfg = config();
   const batch = noiseBatch(cfg, [2, 1, 1]);
   batch.video[batch.video.length - 5] = Number.NaN;
@@ -143,7 +142,7 @@ it('finds weights that overflow, and gradients that do', async () => {
   expect(late.outputs.every(({ maxAbs }) => Number.isFinite(maxAbs))).toBe(true);
 });
 
-it('says which weights it takes where those of the step are not there', async () => {
+it('reports which weights it takes if those of the step are missing', async () => {
   const cfg = config();
   const { file, folder } = await interrupted(cfg, noiseBatch(cfg, [1]), 5);
   const last = await say(cfg, file);
@@ -157,7 +156,7 @@ it('says which weights it takes where those of the step are not there', async ()
   expect(named.text).toContain(elsewhere);
 });
 
-it('takes weights that fit in part only where that is asked for', async () => {
+it('accepts weights that fit in part only with --allow-partial', async () => {
   const cfg = config();
   const { file } = await interrupted(cfg, noiseBatch(cfg, [1]));
   const weights = join(temporaryFolder(), 'mmaction2.pth');

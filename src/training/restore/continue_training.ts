@@ -1,16 +1,16 @@
-/** @file Restoring optimizer and schedule from a checkpoint, and saying which settings and rates that means. */
+/** @file Restores optimizer and schedule from a checkpoint, and reports the settings and learning rates that follow. */
 import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
 import type { LoadPlan } from '../../checkpoint/checkpointer.js';
 import type { Config } from '../../config/index.js';
 import { CheckpointError } from '../../errors.js';
 import { DamagedDataError } from '../../formats/checksum.js';
 import type { PyValue } from '../../formats/python/values.js';
-import type { LineLog } from '../../run/log.js';
 import { lrScaleWarning, makeLrScheduler } from '../../solver/index.js';
 import type { LrHolder, LrSchedule } from '../../solver/lr_schedule.js';
 import { scheduleKindOf } from '../../solver/make_lr_scheduler.js';
 import { describeSchedules, type ScheduleChoice } from '../../solver/schedule_text.js';
 import { describeOptimizerSettings } from '../../solver/settings_text.js';
+import type { Log } from '../../util/log.js';
 import type { TrainingState } from '../training_state.js';
 import { findGaps, IncompleteStateError, incompleteState, weightsOnlyWay } from './whole_state.js';
 
@@ -20,12 +20,12 @@ export interface ContinueRequest {
   readonly resume: boolean;
   readonly adjustLr: boolean;
   readonly allowPartial?: boolean;
-  readonly log: LineLog;
+  readonly log: Log;
 }
 
 /**
  * Restores optimizer and schedule. Throws IncompleteStateError if the checkpoint lacks a part of the state, and
- * CheckpointError, with what can be done, if it does not fit the run.
+ * CheckpointError with advice if it does not fit the run.
  */
 export function continueTraining(
   loaded: LoadedCheckpoint,
@@ -49,7 +49,7 @@ export function continueTraining(
   }
 }
 
-/** Goes on without some parts with --allow-partial. */
+/** Throws IncompleteStateError if something is missing. With --allow-partial, some parts may be. */
 function checkWhole(
   loaded: LoadedCheckpoint,
   { optimizer }: TrainingState,
@@ -92,7 +92,7 @@ function restoreSchedule(
   if (text) log.warn(text);
 }
 
-/** The schedules that the run may follow and the one it had; null where --adjust-lr goes on from a state that none takes. */
+/** The two schedules that the run may follow and the one it had; null if none of them can take the saved state. */
 function schedulesFor(
   state: PyValue,
   scheduler: LrSchedule,

@@ -1,11 +1,10 @@
 /** @file Checkpoints that lack a part of a training's state: an older whole one takes their place, or they are named. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
-import { temporaryFiles } from '../../../test/support/temporary_files.js';
+import { temporaryFiles, temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { TinyTraining } from '../../../test/support/tiny_training.js';
 import { Checkpointer } from '../../checkpoint/checkpointer.js';
@@ -32,13 +31,12 @@ let log: string[];
 beforeAll(async () => {
   training = new TinyTraining();
   await training.step(32, 32);
-  home = mkdtempSync(join(tmpdir(), 'stmixer-incomplete-'));
+  home = temporaryFolderOfFile();
   training.state.iteration = 2;
   whole = await saveCheckpoint(home, 'whole', training.state.checkpoint());
 });
 afterAll(() => {
   training.dispose();
-  rmSync(home, { recursive: true });
 });
 beforeEach(() => {
   log = [];
@@ -145,8 +143,8 @@ const GAPS: [string, Change, RegExp][] = [
 
 const some = (...names: string[]) => GAPS.filter(([name]) => names.includes(name));
 
-describe('the last checkpoint with', () => {
-  it.each(GAPS)('%s: the run goes on from the older one, and says why', async (_what, change, message) => {
+describe('resuming from a checkpoint with', () => {
+  it.each(GAPS)('%s continues from the older one and explains why', async (_what, change, message) => {
     const folder = await folderWith(change);
     expect(restore(folder).iteration).toBe(1);
     expect(log[0]).toMatch(message);
@@ -155,7 +153,7 @@ describe('the last checkpoint with', () => {
   });
 
   it.each(some('only weights', 'no schedule', 'no moments'))(
-    '%s, alone: ends with what works',
+    '%s and no other checkpoint ends with advice that works',
     async (_what, change, message) => {
       const folder = await folderWith(change, false);
       const fail = () => restore(folder);
@@ -175,7 +173,7 @@ describe('the last checkpoint with', () => {
   );
 });
 
-it('says that schedule and iteration contradict each other', async () => {
+it('reports that schedule and iteration contradict each other', async () => {
   const folder = await folderWith((content) => {
     dict(content, 'scheduler').set('last_epoch', 99);
   }, false);
@@ -187,7 +185,7 @@ it('says that schedule and iteration contradict each other', async () => {
 
 describe('MODEL.WEIGHT with', () => {
   it.each(some('no optimizer', 'no iteration', 'moments of all parameters but two'))(
-    '%s: a part of a state is an error that names --transfer',
+    '%s is an error that names --transfer',
     async (_what, change, message) => {
       const weight = join(await folderWith(change), 'changed.pth');
       const fail = () => restore(at('new'), { resume: false }, weight);
@@ -200,7 +198,7 @@ describe('MODEL.WEIGHT with', () => {
     },
   );
 
-  it.each(GAPS.slice(0, 2))('%s: is taken as it is', async (_what, change) => {
+  it.each(GAPS.slice(0, 2))('%s is loaded without a warning', async (_what, change) => {
     const weight = join(await folderWith(change), 'changed.pth');
     expect(restore(at('new'), { resume: false }, weight)).toMatchObject({
       iteration: 0,
@@ -209,7 +207,7 @@ describe('MODEL.WEIGHT with', () => {
     expect(log).toEqual([]);
   });
 
-  it('weights and an iteration only, as published checkpoints have', async () => {
+  it('weights and an iteration only, as in published checkpoints, is an error', async () => {
     const weight = join(
       await folderWith((content) => new Map([...content].filter(([key]) => /model|iteration/.test(key)))),
       'changed.pth',
@@ -218,8 +216,8 @@ describe('MODEL.WEIGHT with', () => {
   });
 });
 
-describe('no gap is', () => {
-  it('a state of no iteration', async () => {
+describe('a complete state', () => {
+  it('needs no moments before the first iteration', async () => {
     const folder = await folderWith((content) => {
       dict(content, 'optimizer').set('state', new Map());
       content.set('iteration', 0);
@@ -229,14 +227,14 @@ describe('no gap is', () => {
     expect(log).toEqual([]);
   });
 
-  it('the base rates of a schedule whose position alone is taken', async () => {
+  it('needs no base learning rates if only the position of the schedule is used', async () => {
     const folder = await folderWith((content) => dict(content, 'scheduler').delete('base_lrs'));
     expect(restore(folder, { adjustLr: true }).iteration).toBe(2);
     expect(restore(folder).iteration).toBe(1);
   });
 });
 
-it('goes on without moments where --allow-partial asks for it, but not without the iteration', async () => {
+it('continues without moments if --allow-partial is given', async () => {
   const folder = await folderWith((content) => statesOf(content).delete(3));
   expect(restore(folder, { allowPartial: true }).iteration).toBe(2);
   expect(log[0]).toMatch(
@@ -264,7 +262,7 @@ describe('a checkpoint of another model', () => {
     expect(log).toEqual([]);
   });
 
-  it('with another head: --no-head is proposed with what makes it work', async () => {
+  it('gets --no-head proposed, with what makes it work, if its head differs', async () => {
     const folder = await folderWith((content) => {
       const model = content.get('model') as Map<string, HostTensor>;
       const name = [...model.keys()].find((key) => /stm_head.*fc_cls|stm_head.*cls.*weight/.test(key))!;

@@ -1,28 +1,33 @@
-/** @file Loading the checkpoint that a run asks for, or where the last one is no good, the newest one that is. */
+/** @file Loads the checkpoint that a run asks for, or the newest sound one if the last one cannot be used. */
 import { LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
 import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
 import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { NoWeightsError } from '../../checkpoint/weights.js';
 import { CheckpointError } from '../../errors.js';
 import { verifyWeightFile } from '../../formats/weight_file.js';
-import type { LineLog } from '../../run/log.js';
+import type { Log } from '../../util/log.js';
 import { IncompleteStateError, weightsOnlyWay } from './whole_state.js';
 
-type Load = (plan: LoadPlan) => LoadedCheckpoint;
+/** A request to load, and the means to fulfil it. */
+interface LoadJob {
+  readonly checkpointer: Checkpointer;
+  readonly request: LoadRequest;
+  /** Loads the file of a plan into the training. Throws CheckpointError. */
+  load(plan: LoadPlan): LoadedCheckpoint;
+  readonly log: Log;
+}
+
 interface Loaded extends Pick<LoadPlan, 'path' | 'source'> {
   readonly loaded: LoadedCheckpoint;
 }
 
 /**
- * Loads the file that the request asks for; null without one. A last checkpoint that is damaged, gone or incomplete is
- * replaced by the newest one that is whole. Throws CheckpointError if there is none, or the file is only not of this model.
+ * Loads the file that the request asks for; null if it asks for none. If the last checkpoint is damaged, missing or
+ * incomplete, the newest complete one replaces it. Throws CheckpointError if no checkpoint is complete, or if the file is
+ * sound but belongs to another model.
  */
-export function loadFirst(
-  checkpointer: Checkpointer,
-  request: LoadRequest,
-  load: Load,
-  log: LineLog,
-): Loaded | null {
+export function loadFirst(job: LoadJob): Loaded | null {
+  const { checkpointer, request, load, log } = job;
   let plan: LoadPlan | null = null;
   let fault: CheckpointError;
   try {
@@ -37,18 +42,13 @@ export function loadFirst(
     fault = error;
   }
   log.warn(fault.message);
-  const older = loadOlder(checkpointer, plan?.path ?? '', request, load, log);
+  const older = loadOlder(plan?.path ?? '', job);
   if (older) return older;
-  throw noneIsWhole(fault, plan, checkpointer, request);
+  throw noneIsComplete(fault, plan, job);
 }
 
-function loadOlder(
-  checkpointer: Checkpointer,
-  last: string,
-  request: LoadRequest,
-  load: Load,
-  log: LineLog,
-): Loaded | null {
+/** Loads the newest complete checkpoint beside `last`; null if there is none. */
+function loadOlder(last: string, { checkpointer, request, load, log }: LoadJob): Loaded | null {
   for (const path of checkpointer.fallbacks(last)) {
     const damage = damageOf(path);
     if (damage) {
@@ -68,17 +68,17 @@ function loadOlder(
   return null;
 }
 
-/** Whether an error with a checkpoint is the fault of the file, and not of a configuration for another model. */
+/** Whether the file itself is at fault, and not a configuration for another model. */
 function isFaulty(path: string, error: CheckpointError): boolean {
   return lacksPart(error) || damageOf(path) !== null;
 }
 
-/** Whether the fault of a file is that something is missing in it. */
+/** Whether the error says that something is missing in the file. */
 function lacksPart(error: unknown): error is CheckpointError {
   return error instanceof IncompleteStateError || error instanceof NoWeightsError;
 }
 
-/** Finds what is wrong with a file in itself; null where it is only not the one that this model needs. */
+/** Returns the error for a damaged file; null for a sound one. */
 function damageOf(path: string): CheckpointError | null {
   try {
     verifyWeightFile(path);
@@ -100,11 +100,10 @@ function incompleteWeights(
   });
 }
 
-function noneIsWhole(
+function noneIsComplete(
   fault: CheckpointError,
   plan: LoadPlan | null,
-  { outputDir }: Checkpointer,
-  { resume }: LoadRequest,
+  { checkpointer: { outputDir }, request: { resume } }: LoadJob,
 ): CheckpointError {
   const instead = resume ? ' instead of --resume' : '';
   const way =

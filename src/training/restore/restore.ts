@@ -1,4 +1,4 @@
-/** @file Between the run in memory and checkpoint files. */
+/** @file Restores a training from a checkpoint file, or starts it with random weights. */
 import { type LoadedCheckpoint, loadCheckpoint } from '../../checkpoint/checkpoint_parts.js';
 import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
 import { summarizeReport } from '../../checkpoint/weights.js';
@@ -6,8 +6,8 @@ import type { Config } from '../../config/index.js';
 import { isIn } from '../../files/paths.js';
 import type { SetCriterion } from '../../loss/criterion.js';
 import { initializeParameters } from '../../nn/module.js';
-import type { LineLog } from '../../run/log.js';
 import { type RunState, unpackRunState } from '../../run/resume_state.js';
+import type { Log } from '../../util/log.js';
 import { CLASS_WEIGHTS, type TrainingState } from '../training_state.js';
 import { continueTraining } from './continue_training.js';
 import { loadFirst } from './load_first.js';
@@ -15,31 +15,35 @@ import { holdsOnlyWeights, weightsWithFlag } from './whole_state.js';
 
 export interface RestoreRequest extends Omit<LoadRequest, 'weight'> {
   readonly adjustLr: boolean;
-  /** Goes on where the file holds a group of the network only in part, with the rest at random. */
+  /** Accepts a file that holds only a part of the weights or of the state; the rest starts at random. */
   readonly allowPartial?: boolean;
-  /** Null: that of the run which is continued, 0 for a new one. */
+  /** Null takes the seed of the run that continues, or 0 for a new run. */
   readonly seed: number | null;
 }
 
-/** Where a run begins. */
+/** The start of a run. */
 export interface RunStart {
   /** The kind of file that it starts from, or null for random weights. */
   readonly source: LoadPlan['source'] | null;
-  /** Note of a run of ours for its continuation, or null. */
+  /** The state of the run in the file; null if the file has none, as those of the official code. */
   readonly resume: RunState | null;
 }
 
 /**
- * Gives every weight its value, from the file that the request points to or freshly drawn, and on resuming restores
- * optimizer, schedule, iteration and seed. A damaged last checkpoint is replaced by the newest whole one. Logs what came
- * from where. Throws CheckpointError.
+ * Sets every weight, from the file that the request points to or at random. A run that continues also gets its optimizer,
+ * schedule, iteration and seed back. If the last checkpoint is damaged, the newest complete one replaces it. Logs the origin
+ * of everything. Throws CheckpointError.
  */
 export function restoreState(
   state: TrainingState,
   { checkpointer, cfg, request, log }: RestoreContext,
 ): RunStart {
-  const load = (plan: LoadPlan) => loadParts(plan, state, cfg, request, log);
-  const found = loadFirst(checkpointer, { ...request, weight: cfg.MODEL.WEIGHT }, load, log);
+  const found = loadFirst({
+    checkpointer,
+    request: { ...request, weight: cfg.MODEL.WEIGHT },
+    load: (plan) => loadParts(plan, state, { cfg, request, log }),
+    log,
+  });
   if (!found) {
     state.seed = request.seed ?? 0;
     log.info(`no weights to load: starting from random ones (seed ${state.seed})`);
@@ -68,7 +72,7 @@ export interface RestoreContext {
   readonly checkpointer: Checkpointer;
   readonly cfg: Config;
   readonly request: RestoreRequest;
-  readonly log: LineLog;
+  readonly log: Log;
 }
 
 function logStart(
@@ -85,19 +89,18 @@ function logStart(
   log.info(`continuing after iteration ${iteration} (seed ${seed})${reminder(source, cfg)}`);
 }
 
-/** A file of another training is continued as well, which is easily done by mistake. */
+/** Names --transfer if the run continues another training from MODEL.WEIGHT, which is often a mistake. */
 function reminder(source: LoadPlan['source'], { MODEL, OUTPUT_DIR }: Config): string {
   if (source !== 'MODEL.WEIGHT') return '';
   const place = isIn(MODEL.WEIGHT, OUTPUT_DIR) ? ', in another OUTPUT_DIR,' : '';
   return `; with --transfer a new training starts${place} from the weights in MODEL.WEIGHT`;
 }
 
+/** Loads the file of a plan into the training. Throws CheckpointError. */
 function loadParts(
   plan: LoadPlan,
   state: TrainingState,
-  cfg: Config,
-  request: RestoreRequest,
-  log: LineLog,
+  { cfg, request, log }: Pick<RestoreContext, 'cfg' | 'request' | 'log'>,
 ): LoadedCheckpoint {
   const { model, criterion } = state;
   const { resume, allowPartial = false } = request;
@@ -123,8 +126,8 @@ function loadParts(
   return loaded;
 }
 
-/** PyTorch restores this buffer with the weights, so the file wins over BACKGROUND_WEIGHT there, and here. */
-function setClassWeights(criterion: SetCriterion, data: Float32Array, log: LineLog): void {
+/** Takes the class weights of the file instead of BACKGROUND_WEIGHT, as PyTorch does with a buffer. */
+function setClassWeights(criterion: SetCriterion, data: Float32Array, log: Log): void {
   if (data.some((weight, i) => weight !== criterion.classWeights[i])) {
     log.warn(
       `class weights are [${data.join(', ')}] from the checkpoint; ` +
@@ -135,8 +138,8 @@ function setClassWeights(criterion: SetCriterion, data: Float32Array, log: LineL
 }
 
 /**
- * Makes `last_checkpoint` name the file that the run starts from if it goes back to an earlier checkpoint of its folder:
- * then it is resumed from there, also if it is killed before it saves anything. Throws CheckpointError if the disk refuses.
+ * Makes `last_checkpoint` name the file that the run starts from, if that is an earlier checkpoint of its own folder. A run
+ * that is killed before its first save then resumes from there. Throws CheckpointError if the disk refuses.
  */
 export async function pointToStart(
   source: LoadPlan['source'] | null,

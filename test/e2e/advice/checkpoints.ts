@@ -7,11 +7,12 @@ import { writePth } from '../../../src/formats/pth/pth_writer.js';
 import type { PyValue } from '../../../src/formats/python/values.js';
 import { makeLrScheduler, makeOptimizer } from '../../../src/solver/index.js';
 import { lrScaleWarning } from '../../../src/solver/lr_scale_warning.js';
+import { TEST_ENGINE } from '../../support/engine.js';
 import { modelTensors } from '../../support/model_tensors.js';
 import { bareParameter, fakeModel, solverConfig } from '../../support/solver_fixtures.js';
 import { tinyConfig } from '../../support/tiny_config.js';
 import { type Advice, commandLine, found, type Outcome, outcomeOf } from './advice.js';
-import { afterFirst, copyFirst, ENGINE, SETTINGS, train } from './training.js';
+import { afterFirst, copyFirst, SETTINGS, train } from './training.js';
 
 const first = (folder: string) => join(folder, 'run', 'model_final.pth');
 
@@ -86,7 +87,7 @@ function scaled(apply: boolean) {
 /** `stmixer test` of a run's folder. */
 function test(folder: string, ...words: string[]): Promise<Outcome> {
   const settings = [...SETTINGS, 'OUTPUT_DIR', join(folder, 'tested'), ...words];
-  return commandLine('test', '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE, ...settings);
+  return commandLine('test', '--config-file', 'config_files/tiny.yaml', '--engine', TEST_ENGINE, ...settings);
 }
 
 export const CHECKPOINTS: readonly Advice[] = [

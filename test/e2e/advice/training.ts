@@ -3,10 +3,9 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmeasuredRemedies } from '../../../src/training/memory/remedies.js';
+import { TEST_ENGINE } from '../../support/engine.js';
 import { MICRO, tinyConfig } from '../../support/tiny_config.js';
 import { type Advice, commandLine, found, type Outcome, outcomeOf, withEnv } from './advice.js';
-
-export const ENGINE = process.env.STMIXER_TEST_ENGINE ?? 'onnx';
 
 /** One iteration of the smallest model. */
 export const SETTINGS: readonly string[] = `${MICRO} SOLVER.ITER_PER_EPOCH 1 SOLVER.MAX_EPOCH 1`.split(' ');
@@ -17,7 +16,7 @@ export function train(folder: string, words = ''): Promise<Outcome> {
   const settings = all.findIndex((word) => /^[A-Za-z]+(\.|_DIR$)/.test(word));
   const [flags, rest] = settings < 0 ? [all, []] : [all.slice(0, settings), all.slice(settings)];
   return commandLine(
-    ...['train', '--config-file', 'config_files/tiny.yaml', '--engine', ENGINE],
+    ...['train', '--config-file', 'config_files/tiny.yaml', '--engine', TEST_ENGINE],
     ...['--skip-val-in-train', '--skip-final-test', ...flags],
     ...SETTINGS,
     ...['OUTPUT_DIR', join(folder, 'run')],

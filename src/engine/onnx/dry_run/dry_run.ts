@@ -1,32 +1,35 @@
-/** @file The onnx engine without its runtime: records and plans as it does, computes nothing, and counts memory. */
+/**
+ * @file A dry run of the onnx engine: it records operations and plans graphs as the engine does, but computes nothing and
+ * only counts the memory.
+ */
 import * as tf from '@tensorflow/tfjs';
 import { sizeOf } from '../../../formats/host_tensor.js';
-import type { Compiler, Executable, Graph } from '../../lazy/graph.js';
+import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import { OnnxBackend } from '../backend.js';
 import { lowerGraph } from '../compiler.js';
 import type { Lowering } from '../kernel.js';
 import { FUSED_NAMES, LOWERINGS, registerKernels } from '../registration.js';
-import type { HostArray } from '../runtime.js';
-import type { EngineTensor, TensorMemory } from '../tensor.js';
+import type { EngineTensor, HostArray, TensorMemory } from '../tensor.js';
 import { workingMemory } from './working_memory.js';
 
-/** tfjs's name of the dry run. */
+/** The name of the dry run's backend in tfjs. */
 const NAME = 'onnx-dry-run';
 const BYTES: Readonly<Record<LazyDtype, number>> = { float32: 4, int32: 4, bool: 1 };
-/** Period of the numbers that a tensor seems to hold; a prime, so that rows of predictions differ. */
+/** Period of the numbers that a read returns. It is a prime, so that rows of predictions differ. */
 const PERIOD = 997;
 
-/** Tensors in memory at one moment. */
+/** The memory at one moment. */
 export interface MemoryMoment {
-  /** Tensors that were there before the running graph, with their shapes. */
+  /** Tensors outside of the running graph. */
   readonly tensors: readonly CountedTensor[];
   /** Bytes of the running graph's results and temporaries. */
   readonly working: number;
+  /** Bytes of both. */
   readonly bytes: number;
 }
 
-/** A tensor of which only shape and type are known. */
+/** A tensor without content. */
 export class CountedTensor implements EngineTensor {
   readonly bytes: number;
 
@@ -39,13 +42,14 @@ export class CountedTensor implements EngineTensor {
     counter.add(this);
   }
 
-  /** Numbers in (0, 1] that are the same each time, so that a loss of them is finite; zeros if they are not floats. */
+  /** Returns fixed numbers in (0, 1] for floats, so that a loss of them is finite, and zeros for other types. */
   read(): HostArray {
     const size = sizeOf(this.shape);
     if (this.dtype === 'bool') return new Uint8Array(size);
     if (this.dtype === 'int32') return new Int32Array(size);
     const values = new Float32Array(size);
-    for (let i = 0; i < size; i++) values[i] = (1 + (i % PERIOD)) / PERIOD;
+    for (let i = 0; i < Math.min(PERIOD, size); i++) values[i] = (1 + i) / PERIOD;
+    for (let filled = PERIOD; filled < size; filled *= 2) values.copyWithin(filled, 0, filled);
     return values;
   }
 
@@ -56,13 +60,13 @@ export class CountedTensor implements EngineTensor {
   }
 }
 
-/** Follows the tensors that are in memory, and the fullest moment. */
+/** Counts the tensors in memory, and remembers the fullest moment. */
 export class MemoryCounter implements TensorMemory {
   readonly #tensors = new Set<CountedTensor>();
   #bytes = 0;
   #fullest: MemoryMoment = { tensors: [], working: 0, bytes: 0 };
 
-  /** The tensors that exist now, while no graph runs. */
+  /** The current tensors, while no graph runs. */
   get now(): MemoryMoment {
     return { tensors: [...this.#tensors], working: 0, bytes: this.#bytes };
   }
@@ -72,6 +76,7 @@ export class MemoryCounter implements TensorMemory {
     return this.#fullest;
   }
 
+  /** Begins a new search for the fullest moment. */
   forget(): void {
     this.#fullest = { tensors: [], working: 0, bytes: 0 };
   }
@@ -91,14 +96,14 @@ export class MemoryCounter implements TensorMemory {
     if (this.#tensors.delete(tensor)) this.#bytes -= tensor.bytes;
   }
 
-  /** Notes that a graph needs this much beside the tensors that exist. */
+  /** Counts the run of a graph that needs `working` bytes beside the current tensors. */
   use(working: number): void {
     const bytes = this.#bytes + working;
     if (bytes > this.#fullest.bytes) this.#fullest = { ...this.now, working, bytes };
   }
 }
 
-/** Makes executables that only count what they need. */
+/** Compiles graphs to executables that only count their memory. */
 class CountingCompiler implements Compiler<CountedTensor> {
   constructor(
     private readonly counter: MemoryCounter,
@@ -117,8 +122,8 @@ class CountingCompiler implements Compiler<CountedTensor> {
 }
 
 /**
- * Runs `work` on an engine that only counts, and makes the current engine current again. All that the dry run makes
- * the caller wait for is there already, so no event of the process comes in between. `work` must dispose its tensors.
+ * Runs `work` on the dry run's backend and then makes the current engine current again. `work` must dispose its tensors, and
+ * no other work may use the engine until the promise settles.
  */
 export async function dryRun<T>(work: (counter: MemoryCounter) => Promise<T>): Promise<T> {
   const current = tf.getBackend() as string | undefined;
@@ -137,7 +142,7 @@ export async function dryRun<T>(work: (counter: MemoryCounter) => Promise<T>): P
   }
 }
 
-/** A float32 tensor of the current engine with undefined content, which takes no memory of the host in a dry run. */
+/** Makes a float32 tensor of undefined content on the current engine. In a dry run it takes no memory of the host. */
 export function blankTensor(shape: readonly number[]): tf.Tensor {
   const info = { shape: [...shape], dtype: 'float32' as const };
   return tf

@@ -1,24 +1,25 @@
 /** @file Shape and type inference for the ONNX operators that the kernels' lowerings use. */
 import { ELEMENT_TYPE, type ElementType, type OnnxNode } from '../model_format.js';
 
-/** Shape and type of a value; `ints` is the content of a constant list of integers. */
+/** Shape and type of a value in an ONNX graph. */
 export interface OnnxInfo {
   readonly shape: readonly number[];
   readonly type: ElementType;
+  /** The content, for constant lists of integers: shapes, axes, bounds. */
   readonly ints?: readonly number[];
 }
 
 type Inputs = readonly OnnxInfo[];
 type Rule = (inputs: Inputs, node: OnnxNode) => OnnxInfo[];
 
-/** The results' shapes and types. Throws if the operator is not known here. */
+/** Returns the shapes and types of a node's results. Throws if there is no rule for its operator. */
 export function inferResults(node: OnnxNode, inputs: Inputs): OnnxInfo[] {
   const rule = RULES[node.op];
   if (!rule) throw new Error(`no shape inference for the ONNX operator ${node.op}`);
   return rule(inputs, node);
 }
 
-/** Shape of a broadcast, as in numpy. */
+/** Returns the shape of a broadcast, by NumPy's rules. */
 function broadcast(shapes: readonly (readonly number[])[]): number[] {
   const rank = Math.max(...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, axis) => {
@@ -27,6 +28,7 @@ function broadcast(shapes: readonly (readonly number[])[]): number[] {
   });
 }
 
+/** A single result. */
 const one = (shape: readonly number[], type: ElementType): OnnxInfo[] => [{ shape, type }];
 const likeFirst: Rule = ([x]) => one(x.shape, x.type);
 const elementwise: Rule = (inputs) => one(broadcast(inputs.map(({ shape }) => shape)), inputs[0].type);
@@ -107,35 +109,23 @@ const convTranspose: Rule = ([x, filter], node) => {
   return one([x.shape[0], filter.shape[1], ...extents], x.type);
 };
 
+/** Operators whose result has shape and type of the first operand. */
+const LIKE_FIRST =
+  'Abs Cos Erf Exp Floor Gelu Identity Log Neg Not Reciprocal Relu ScatterND Sign Sin Softmax Sqrt'.split(
+    ' ',
+  );
+/** Operators on numbers, with broadcasting. */
+const ARITHMETIC = 'Add Div Max Min Mod Mul Pow Sub Sum'.split(' ');
+/** Operators with a boolean result, with broadcasting. */
+const LOGICAL = 'And Equal Greater GreaterOrEqual IsNaN Less LessOrEqual Or'.split(' ');
+
+const shared = (names: readonly string[], rule: Rule) =>
+  Object.fromEntries(names.map((name) => [name, rule]));
+
 const RULES: Readonly<Record<string, Rule>> = {
-  ...Object.fromEntries(
-    [
-      'Abs',
-      'Erf',
-      'Exp',
-      'Floor',
-      'Gelu',
-      'Identity',
-      'Log',
-      'Neg',
-      'Reciprocal',
-      'Relu',
-      'Sign',
-      'Sin',
-      'Cos',
-    ]
-      .concat(['Sqrt', 'Softmax', 'Not', 'ScatterND'])
-      .map((op) => [op, likeFirst]),
-  ),
-  ...Object.fromEntries(
-    ['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Mod', 'Pow', 'Sum'].map((op) => [op, elementwise]),
-  ),
-  ...Object.fromEntries(
-    ['And', 'Or', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'IsNaN'].map((op) => [
-      op,
-      toBool,
-    ]),
-  ),
+  ...shared(LIKE_FIRST, likeFirst),
+  ...shared(ARITHMETIC, elementwise),
+  ...shared(LOGICAL, toBool),
   Where: (inputs) => one(broadcast(inputs.map(({ shape }) => shape)), inputs[1].type),
   Cast: cast,
   MatMul: matMul,

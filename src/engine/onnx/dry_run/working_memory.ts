@@ -1,42 +1,27 @@
-/** @file Memory that ONNX Runtime needs while it runs a graph, from the graph alone. */
+/** @file Computes from a graph how much memory ONNX Runtime needs to run it. */
 import { sizeOf } from '../../../formats/host_tensor.js';
 import type { ElementType, OnnxConstant, OnnxGraph, OnnxNode } from '../model_format.js';
 import { inferResults, type OnnxInfo } from './shapes.js';
 
 const BYTES: Readonly<Record<ElementType, number>> = { float32: 4, int32: 4, int64: 8, bool: 1, float64: 8 };
 
-/** Operators whose result is the first operand's memory. */
+/** Operators whose result is a view of the first operand. */
 const VIEWS = new Set(['Reshape', 'Identity']);
-/** Operators that the runtime lets write over an operand of the result's size that nothing else reads. */
-const IN_PLACE = new Set([
-  ...[
-    'Abs',
-    'Add',
-    'Div',
-    'Erf',
-    'Exp',
-    'Floor',
-    'Log',
-    'Mul',
-    'Neg',
-    'Reciprocal',
-    'ScatterND',
-    'Sign',
-    'Softmax',
-  ],
-  ...['Sqrt', 'Sub', 'Sum', 'Not'],
-]);
+/** Operators whose result may overwrite an operand of the same size that nothing else reads. */
+const IN_PLACE = new Set(
+  'Abs Add Div Erf Exp Floor Log Mul Neg Not Reciprocal ScatterND Sign Softmax Sqrt Sub Sum'.split(' '),
+);
 
-/** A block of memory from the first value that is written into it to the last read. */
+/** A block of memory, used from node `begin` to node `end`, by one value after the other. */
 interface Block {
   readonly bytes: number;
   readonly begin: number;
   end: number;
-  /** Values in it that are still to be read. */
+  /** Number of values in it that are still needed. */
   readers: number;
 }
 
-/** Bytes of the results and of all temporaries at a graph's fullest moment; operands and constants are not among them. */
+/** Returns the bytes of a graph's results and temporaries at its fullest moment, without operands and constants. */
 export function workingMemory(graph: OnnxGraph): number {
   const changes = new Float64Array(graph.nodes.length + 2);
   for (const { bytes, begin, end } of new BlockPlan(graph).blocks) {
@@ -51,7 +36,10 @@ export function workingMemory(graph: OnnxGraph): number {
   return max;
 }
 
-/** Assigns values to blocks as the runtime's allocation planner does: views, in place, a free block of that size, a new one. */
+/**
+ * Assigns values to blocks as the runtime's allocation planner does: a result is a view of an operand, overwrites one, takes
+ * a free block of its size, or gets a new block.
+ */
 class BlockPlan {
   readonly blocks: Block[] = [];
   readonly #infos = new Map<string, OnnxInfo>();
@@ -77,19 +65,21 @@ class BlockPlan {
       const name = node.outputs[i];
       const expected = this.#sizes.get(name);
       if (expected !== undefined && expected !== sizeOf(info.shape))
-        throw new Error(`the shape inference of ${node.op} gives [${info.shape}] for ${expected} elements`);
+        throw new Error(
+          `the inferred shape of ${node.op} is [${info.shape}], but the kernel recorded ${expected} elements`,
+        );
       this.#infos.set(name, info);
       const bytes = sizeOf(info.shape) * BYTES[info.type];
       const isResult = this.#sizes.has(name);
       const block = isResult ? null : this.#reusable(n, node, bytes);
       if (block === 'operand') continue;
-      this.#place(name, block ?? this.#newBlock(bytes, n), isResult ? end : (this.#lastUse.get(name) ?? n));
+      this.#assign(name, block ?? this.#newBlock(bytes, n), isResult ? end : (this.#lastUse.get(name) ?? n));
     }
     for (const name of new Set(node.inputs)) if (this.#lastUse.get(name) === n) this.#leave(name);
     for (const name of node.outputs) if (!this.#lastUse.has(name)) this.#leave(name);
   }
 
-  /** A block that the result of a node may be written to; 'operand' for a view of memory that is none of the graph's. */
+  /** Finds a block for the result of a node; 'operand' if it is a view of an operand or constant of the graph. */
   #reusable(n: number, { op, inputs }: OnnxNode, bytes: number): Block | 'operand' | undefined {
     if (VIEWS.has(op)) return this.#blockOf.get(inputs[0]) ?? 'operand';
     if (IN_PLACE.has(op)) {
@@ -108,13 +98,13 @@ class BlockPlan {
     return block;
   }
 
-  #place(name: string, block: Block, last: number): void {
+  #assign(name: string, block: Block, last: number): void {
     block.end = Math.max(block.end, last);
     block.readers++;
     this.#blockOf.set(name, block);
   }
 
-  /** Frees a value's block if no other value is in it. */
+  /** Frees the block of a value that is no longer needed, unless another value in it is. */
   #leave(name: string): void {
     const block = this.#blockOf.get(name);
     if (!block || this.#sizes.has(name) || --block.readers > 0) return;

@@ -70,7 +70,7 @@ describe.each([
   });
 });
 
-describe('convolution of a large map', () => {
+describe('the convolution of a large map', () => {
   // 2·45·45 tiles, in chunks of 256 and 512; one of two layers of tiles reaches beyond the map.
   const size = { T: 3, H: 90, W: 90 };
 

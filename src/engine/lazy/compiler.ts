@@ -1,0 +1,36 @@
+/** @file The contract between the lazy graph and a compiler: the graphs to compile, and executables. */
+import type { Buffer, ValueInfo } from './value.js';
+
+/** The origin of a node's input: an input of the graph, or a result of another node. */
+export type Source = { readonly input: number } | { readonly node: number; readonly output: number };
+
+/** An operation in a graph. */
+export interface GraphNode {
+  readonly op: string;
+  readonly attributes: object;
+  /** `shape` is the shape in which the node reads the source; the source may have another one with as many elements. */
+  readonly inputs: readonly { readonly source: Source; readonly shape: readonly number[] }[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** A graph to compile. Its nodes are in an order in which they can run. */
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  readonly inputs: readonly ValueInfo[];
+  /** The results that the executable returns. */
+  readonly outputs: readonly { readonly node: number; readonly output: number }[];
+  readonly stream: number;
+}
+
+/** A compiled graph. */
+export interface Executable<B extends Buffer> {
+  run(inputs: readonly B[]): B[];
+  /** Runs without blocking this thread. */
+  runAsync(inputs: readonly B[]): Promise<B[]>;
+  release(): void;
+}
+
+/** Compiles graphs. Throws if a graph cannot be compiled. */
+export interface Compiler<B extends Buffer> {
+  compile(graph: Graph): Executable<B>;
+}

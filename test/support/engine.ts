@@ -1,0 +1,12 @@
+/** @file The engine that the tests run on. */
+
+const ENGINES = ['onnx', 'cpu', 'tensorflow'] as const;
+
+/** STMIXER_TEST_ENGINE, `onnx` unless set. */
+export const TEST_ENGINE = engineNamed(process.env.STMIXER_TEST_ENGINE ?? 'onnx');
+
+function engineNamed(name: string): (typeof ENGINES)[number] {
+  const engine = ENGINES.find((known) => known === name);
+  if (!engine) throw new Error(`STMIXER_TEST_ENGINE=${name}: must be one of ${ENGINES.join(', ')}`);
+  return engine;
+}
