@@ -179,7 +179,8 @@ describe('gradient clipping', () => {
     const batch = noiseBatch(cfg, [1, 2]);
     const change = async (clipGradNorm: number) => {
       const training = state(cfg);
-      for (const group of training.optimizer.paramGroups) Object.assign(group, { lr: 1, weight_decay: 0 });
+      for (const group of training.optimizer.paramGroups)
+        Object.assign(group, { lr: 1, weight_decay: 0, lr_scale: 1 });
       const before = contents(training);
       const { gradNorm } = await trainStep(training, batch, { rng: stepRng(3, 2), clipGradNorm });
       const after = contents(training);

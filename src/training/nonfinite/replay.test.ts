@@ -76,7 +76,7 @@ it('repeats a finite step to the last bit, from the file alone, and writes nothi
   expect(text).toContain(join(folder, 'model_0000007.pth'));
   expect(text).toMatch(/loss +then +now\nloss_bce +(\S+) +\1\nloss_ce +(\S+) +\2\n/);
   expect(text).toMatch(/gradients of group +norm +largest\n\w+ +\d/);
-  expect(text).toMatch(/All is finite\.$/);
+  expect(text).toMatch(/All values are finite\.$/);
   expect(readdirSync(folder)).toEqual(files);
   // The command ends with its process; the model is all that it leaves.
   expect(tf.memory().numTensors - before).toBe(other.model.parameters().length);
