@@ -1,7 +1,13 @@
 /** @file The tensors of a run at its fullest moments, from a training step and an evaluation that compute nothing. */
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
-import { blankTensor, dryRun, type MemoryMoment } from '../../engine/onnx/dry_run/dry_run.js';
+import { machineMemory } from '../../engine/memory.js';
+import {
+  blankTensor,
+  dryRun,
+  MemoryLimitError,
+  type MemoryMoment,
+} from '../../engine/onnx/dry_run/dry_run.js';
 import { detectBatch } from '../../evaluation/detect_clips.js';
 import { SetCriterion } from '../../loss/criterion.js';
 import type { Size } from '../../media/image_header.js';
@@ -41,8 +47,13 @@ export interface RunTensors {
 /** A clip that every model takes: the stride of the coarsest map. */
 const SMALLEST: Size = { height: 32, width: 32 };
 
+/** Multiple of the machine's memory at which a dry run stops. */
+const BEYOND = 16;
+
 /** Records a step and an evaluation of the configured model, and plans them as the `onnx` engine does. */
 export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOptions): Promise<RunTensors> {
+  // A model far beyond the machine need not be followed to its end: its estimate is then a lower bound.
+  const limits = { maxBytes: BEYOND * machineMemory().totalBytes };
   return dryRun(async (counter) => {
     const model = new Detector(cfg);
     for (const [name, parameter] of model.namedParameters()) {
@@ -58,7 +69,7 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
       await trainStep(state, blankBatch(cfg, clips, size), options);
     };
     // The first step makes the optimizer's state, which exists during every other step.
-    await step(1, SMALLEST);
+    await untilFull(() => step(1, SMALLEST));
     const trained = new Set(
       optimizer.paramGroups.flatMap(({ params }) => params.map(({ parameter }) => `${parameter.shape}`)),
     );
@@ -66,7 +77,7 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
     /** Bytes at the fullest moment of `work`, by what they are for. */
     const during = async (work: () => Promise<unknown>): Promise<TensorBytes> => {
       counter.forget();
-      await work();
+      await untilFull(work);
       const { fullest } = counter;
       const { working, bytes } = fullest;
       const gradients = bytesOfShapes(fullest, trained) - bytesOfShapes(atRest, trained);
@@ -80,7 +91,16 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
     model.dispose();
     optimizer.dispose();
     return { training, evaluation };
-  });
+  }, limits);
+}
+
+/** Does `work`, or as much of it as the dry run follows. */
+async function untilFull(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof MemoryLimitError)) throw error;
+  }
 }
 
 function bytesOfShapes({ tensors }: MemoryMoment, shapes: ReadonlySet<string>): number {

@@ -40,6 +40,8 @@ interface Forecast {
 export class MemoryGuard {
   /** Null on engines whose memory cannot be estimated, and before `announce`. */
   #forecast: Forecast | null = null;
+  /** Remedies that the start of the run has found. */
+  #found: string | null = null;
 
   constructor(private readonly options: MemoryGuardOptions) {}
 
@@ -64,7 +66,10 @@ export class MemoryGuard {
     const line = `memory: about ${gib(estimate.peak)} at the peak (${describe(estimate)}); ${gib(totalBytes)} here${here}`;
     const fields = { memory: estimate, processBytes: facts.processBytes };
     if (estimate.peak <= room) log.info(fields, line);
-    else log.warn(fields, `${line}. This will most likely not fit. ${await this.#remedies(room)}`);
+    else {
+      this.#found = await this.#remedies(room);
+      log.warn(fields, `${line}. This will most likely not fit. ${this.#found}`);
+    }
   }
 
   /**
@@ -82,7 +87,7 @@ export class MemoryGuard {
         `of ${gib(totalBytes)} here ${gib(Math.max(0, room - rssBytes))} are free`,
       shape && this.#describeBatch(shape),
       this.#lastCheckpoint(),
-      await this.#remedies(room),
+      this.#found ?? (await this.#remedies(room)),
     ];
     return new OutOfMemoryError(sentences.filter((sentence) => sentence).join('. '), { cause: error });
   }

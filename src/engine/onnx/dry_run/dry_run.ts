@@ -60,11 +60,16 @@ export class CountedTensor implements EngineTensor {
   }
 }
 
+/** Work that needs more memory than a dry run was asked to follow. */
+export class MemoryLimitError extends Error {}
+
 /** Counts the tensors in memory, and remembers the fullest moment. */
 export class MemoryCounter implements TensorMemory {
   readonly #tensors = new Set<CountedTensor>();
   #bytes = 0;
   #fullest: MemoryMoment = { tensors: [], working: 0, bytes: 0 };
+
+  constructor(private readonly maxBytes: number) {}
 
   /** The current tensors, while no graph runs. */
   get now(): MemoryMoment {
@@ -96,10 +101,11 @@ export class MemoryCounter implements TensorMemory {
     if (this.#tensors.delete(tensor)) this.#bytes -= tensor.bytes;
   }
 
-  /** Counts the run of a graph that needs `working` bytes beside the current tensors. */
+  /** Counts the run of a graph that needs `working` bytes beside the current tensors. Throws MemoryLimitError. */
   use(working: number): void {
     const bytes = this.#bytes + working;
     if (bytes > this.#fullest.bytes) this.#fullest = { ...this.now, working, bytes };
+    if (bytes > this.maxBytes) throw new MemoryLimitError(`more than ${this.maxBytes} bytes`);
   }
 }
 
@@ -125,9 +131,12 @@ class CountingCompiler implements Compiler<CountedTensor> {
  * Runs `work` on the dry run's backend and then makes the current engine current again. `work` must dispose its tensors, and
  * no other work may use the engine until the promise settles.
  */
-export async function dryRun<T>(work: (counter: MemoryCounter) => Promise<T>): Promise<T> {
+export async function dryRun<T>(
+  work: (counter: MemoryCounter) => Promise<T>,
+  { maxBytes = Number.POSITIVE_INFINITY }: { readonly maxBytes?: number } = {},
+): Promise<T> {
   const current = tf.getBackend() as string | undefined;
-  const counter = new MemoryCounter();
+  const counter = new MemoryCounter(maxBytes);
   tf.registerBackend(
     NAME,
     () => new OnnxBackend(counter, new CountingCompiler(counter, LOWERINGS), FUSED_NAMES),
