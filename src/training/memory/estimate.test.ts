@@ -6,7 +6,7 @@ import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { loadConfig } from '../../config/index.js';
 import { Detector } from '../../model/detector.js';
 import type { Parameter } from '../../nn/module.js';
-import { estimateMemory, type MemoryFacts } from './estimate.js';
+import { estimateMemory, type MemoryEstimate, type MemoryFacts } from './estimate.js';
 
 /** Size of the sample's images. */
 const SAMPLE = { height: 240, width: 320 };
@@ -14,8 +14,15 @@ const SAMPLE = { height: 240, width: 320 };
 const factsOf = (more: Partial<MemoryFacts> = {}) =>
   memoryFacts({ clip: { height: 64, width: 96 }, processBytes: 5e8, ...more });
 
-const estimate = (changes: Record<string, unknown> = {}, more: Partial<MemoryFacts> = {}) =>
-  estimateMemory(tinyConfig(changes), factsOf(more));
+const estimates = new Map<string, Promise<MemoryEstimate>>();
+
+/** Estimates each run once. */
+function estimate(changes: Record<string, unknown> = {}, more: Partial<MemoryFacts> = {}) {
+  const key = JSON.stringify([changes, more]);
+  const made = estimates.get(key) ?? estimateMemory(tinyConfig(changes), factsOf(more));
+  estimates.set(key, made);
+  return made;
+}
 
 const bytesOf = (parameters: readonly Parameter[]) => parameters.reduce((sum, { size }) => sum + 4 * size, 0);
 
