@@ -16,7 +16,10 @@ if [ "$size" -gt 2000000 ]; then
 fi
 npm init --yes >/dev/null
 npm pkg set type=module
-npm install --silent --ignore-scripts --no-audit --no-fund "./$tarball"
+# Runs the README's commands for the package as they stand there.
+readme=$(sed -n '/^npm install --ignore-scripts/,/^```/p' "$root/README.md" | sed '/^```/d')
+test -n "$readme"
+bash -eo pipefail -c "$readme"
 package=node_modules/stmixer
 
 npx --no-install stmixer train --engine onnx --config-file $package/config_files/tiny.yaml \
