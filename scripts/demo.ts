@@ -6,7 +6,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import './typescript_threads.mjs';
-import { openConsoleLog } from '../src/cli/console.js';
+import { openConsole } from '../src/cli/console.js';
 import { ConsoleReporter } from '../src/cli/console_reporter.js';
 import { reportError } from '../src/cli/errors.js';
 import { continueWithoutOutput, watchOutput } from '../src/cli/output.js';
@@ -48,18 +48,13 @@ async function demo(args: string[]): Promise<number> {
   // The short demo starts over. The long one takes half an hour, so its earlier results are kept.
   if (!long) rmSync(OUTPUT_DIR, { recursive: true, force: true });
   const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
-  const { signal } = stop;
-  const { bars, log } = openConsoleLog(false);
-  const hooks = bars ? [bars] : [];
   await train(configure(), {
     ...ENGINE,
-    log,
+    ...openConsole(false),
     overwrite: true,
     seed: 0,
     skipValidation: !long,
-    signal,
-    hooks,
-    showEvaluation: bars?.evaluation.bind(bars),
+    signal: stop.signal,
   });
   stop.close();
   if (stop.received) return stop.exitCode;
@@ -79,7 +74,7 @@ async function testOnTrainingFrames(
   console.log('\nOn the key frames that it was trained on:');
   const split = ['AVA.TEST_LISTS', "['train.csv']", 'AVA.TEST_GT_BOX_LISTS', "['train.csv']"];
   const output = ['OUTPUT_DIR', join(OUTPUT_DIR, 'on_training_frames')];
-  const { log } = openConsoleLog(false);
+  const { log } = openConsole(false);
   const report = await evaluateCheckpoint(configure('MODEL.WEIGHT', weights, ...split, ...output), {
     ...ENGINE,
     log,

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { resultsTable } from '../evaluation/results.js';
 import { EVALUATION_FOLDER } from '../run/run_folder.js';
-import { openConsoleLog } from './console.js';
+import { openConsole } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
@@ -22,14 +22,14 @@ export function testCommand(): Command {
       const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
       const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
       try {
-        const { log, bars } = openConsoleLog(verbose);
+        const { log, showEvaluation } = openConsole(verbose);
         const report = await evaluateCheckpoint(loaded, {
           engine,
           device,
           verbose,
           log,
           signal: stop.signal,
-          showEvaluation: bars?.evaluation.bind(bars),
+          showEvaluation,
         });
         if (report) print(`${resultsTable(report.results)}\n`);
       } finally {

@@ -5,7 +5,7 @@ import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
-import { openConsoleLog } from './console.js';
+import { openConsole } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
@@ -95,7 +95,6 @@ async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
   // A late import makes --help and errors in the configuration fast.
   const { train } = await import('../training/train.js');
   const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
-  const { log, bars } = openConsoleLog(flags.verbose ?? false);
   try {
     await train(loaded, {
       transfer: flags.transfer ?? false,
@@ -112,10 +111,8 @@ async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
       tensorBoardHistograms: flags.tfboardHistograms ?? null,
       skipFinalTest: flags.skipFinalTest ?? false,
       skipValidation: flags.skipValInTrain ?? false,
-      log,
+      ...openConsole(flags.verbose ?? false),
       signal: stop.signal,
-      hooks: bars ? [bars] : [],
-      showEvaluation: bars?.evaluation.bind(bars),
     });
   } finally {
     stop.close();

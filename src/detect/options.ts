@@ -3,7 +3,7 @@ import type { Config } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { type Reporter, SILENT } from '../util/log.js';
 
-export interface DetectOptions extends Partial<Pick<EngineRequest, 'engine' | 'device'>> {
+export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> {
   /** A video, a folder of frames or an image. */
   readonly input: string;
   /** Folder of the results. */
@@ -29,8 +29,9 @@ export interface DetectOptions extends Partial<Pick<EngineRequest, 'engine' | 'd
   readonly report?: Reporter;
 }
 
-export type ResolvedOptions = Required<Omit<DetectOptions, 'firstSecond' | 'weights'>> &
-  Pick<DetectOptions, 'firstSecond' | 'weights'>;
+export type ResolvedOptions = Required<Omit<DetectOptions, Optional>> & Pick<DetectOptions, Optional>;
+
+type Optional = 'firstSecond' | 'weights' | 'engine' | 'device';
 
 /** The options with defaults for all that are not given. */
 export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptions {
@@ -42,8 +43,6 @@ export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptio
     topActions: options.topActions ?? 3,
     showSampling: options.showSampling ?? false,
     video: options.video ?? true,
-    engine: options.engine ?? 'auto',
-    device: options.device ?? 'auto',
     signal: options.signal ?? new AbortController().signal,
     report: options.report ?? SILENT,
   };

@@ -15,6 +15,6 @@ const engines = new EngineSelector(machineProbe());
  * Makes the requested engine current. Throws EngineError if it cannot run here, and names the missing parts and their remedy,
  * or if it already runs in this process with another number of threads.
  */
-export async function selectEngine(request: EngineRequest): Promise<Engine> {
+export async function selectEngine(request: EngineRequest = {}): Promise<Engine> {
   return engines.select(request);
 }

@@ -43,7 +43,7 @@ function good(name: string, text: string): MachineFact {
 
 async function engine(): Promise<MachineFact> {
   try {
-    const { description } = await selectEngine({ engine: 'auto', device: 'auto' });
+    const { description } = await selectEngine();
     return good('engine', description);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;

@@ -9,6 +9,8 @@ import { TensorflowRuntime } from './tensorflow/runtime.js';
 import { resolveThreads } from './threads.js';
 import type { EngineInfo, EngineProvider, EngineRequest, Problem, StartOptions } from './types.js';
 
+type Choice = Required<Pick<EngineRequest, 'engine' | 'device'>>;
+
 /** Selects among the engines of one process. */
 export class EngineSelector {
   /** In the order in which `auto` tries them. */
@@ -25,7 +27,8 @@ export class EngineSelector {
   }
 
   /** Makes the first engine current that fits the request and works. Throws EngineError. */
-  async select(request: EngineRequest): Promise<Engine> {
+  async select({ engine = 'auto', device = 'auto', ...options }: EngineRequest): Promise<Engine> {
+    const request = { engine, device, ...options };
     // An invalid STMIXER_THREADS is an error for every engine.
     resolveThreads(request.threads ?? 0, this.probe.env);
     // In production mode tfjs prints no advertisements on standard error.
@@ -54,7 +57,7 @@ export class EngineSelector {
     return new Engine({ ...info, notes, description }, this.probe.env);
   }
 
-  #impossible({ engine, device }: EngineRequest): string {
+  #impossible({ engine, device }: Choice): string {
     const devices = this.#providers.filter((other) => other.engine === engine).map((other) => other.device);
     const others = this.#providers.filter((other) => other.device === device).map((other) => other.engine);
     return (
@@ -95,7 +98,7 @@ function sentence({ what, remedy }: Problem): string {
   return `${what} (${remedy})`;
 }
 
-function failureText({ engine, device }: EngineRequest, failures: string[]): string {
+function failureText({ engine, device }: Choice, failures: string[]): string {
   const asked = [
     engine === 'auto' ? '' : `--engine ${engine}`,
     device === 'auto' ? '' : `--device ${device}`,

@@ -5,8 +5,10 @@ export type DeviceName = 'cuda' | 'cpu';
 
 /** The engine that a program asks for. */
 export interface EngineRequest {
-  engine: 'auto' | EngineName;
-  device: 'auto' | DeviceName;
+  /** Default `auto`: the fastest engine that works here. */
+  engine?: 'auto' | EngineName;
+  /** Default `auto`. */
+  device?: 'auto' | DeviceName;
   /** Threads that one operation may use; 0 for one per core or processor. STMIXER_THREADS overrides it. */
   threads?: number;
   /** Lets the native libraries write to standard error. */

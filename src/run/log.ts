@@ -15,6 +15,9 @@ export interface Console {
   write(text: string): void;
 }
 
+/** A log that drops everything. */
+export const SILENT_LOGGER: Logger = pino({ level: 'silent' });
+
 export interface RunLogOptions {
   /** Destination of the readable lines; none without it. */
   readonly console?: Console;

@@ -7,8 +7,6 @@ import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
-import { FolderLock } from '../files/folder_lock.js';
-import { makeOutputFolder } from '../files/output_paths.js';
 import { isIn } from '../files/paths.js';
 import { Detector } from '../model/detector.js';
 import { writeEnvironment } from '../run/environment.js';
@@ -16,11 +14,12 @@ import { bestSoFar, recordEvaluation } from '../run/evaluations.js';
 import { logEngine, RunLog } from '../run/log.js';
 import { evaluationFolder, TEST_LOCK } from '../run/run_folder.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
-import { abortText, NEVER_ABORTED } from '../util/abort.js';
+import { NEVER_ABORTED } from '../util/abort.js';
+import { inOutputDir } from './in_output_dir.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
-export interface TestOptions extends Partial<EngineRequest> {
+export interface TestOptions extends EngineRequest {
   /** Log of the evaluation; by default only log.jsonl gets it. */
   readonly log?: RunLog;
   /** Ends the evaluation after the batch; its reason is logged. */
@@ -37,21 +36,12 @@ export async function evaluateCheckpoint(
   loaded: LoadedConfig,
   options: TestOptions = {},
 ): Promise<EvaluationReport | null> {
-  const { OUTPUT_DIR } = loaded.config;
-  const { log: runLog = new RunLog(), signal = NEVER_ABORTED } = options;
-  const log = runLog.logger;
-  const announce = () => log.warn(abortText(signal));
-  signal.addEventListener('abort', announce, { once: true });
-  let lock: FolderLock | null = null;
-  try {
-    const own = weightsOfOwnRun(loaded);
-    makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(OUTPUT_DIR, TEST_LOCK, { wait: (line) => log.warn(line), signal });
-    return lock && (await evaluateLocked(own, loaded.warnings, { ...options, log: runLog, signal }));
-  } finally {
-    lock?.release();
-    signal.removeEventListener('abort', announce);
-  }
+  const { log = new RunLog(), signal = NEVER_ABORTED } = options;
+  const own = weightsOfOwnRun(loaded);
+  const place = { lock: TEST_LOCK, log: log.logger, signal };
+  return await inOutputDir(loaded.config.OUTPUT_DIR, place, () =>
+    evaluateLocked(own, loaded.warnings, { ...options, log, signal }),
+  );
 }
 
 async function evaluateLocked(
@@ -59,7 +49,7 @@ async function evaluateLocked(
   warnings: LoadedConfig['warnings'],
   options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
 ): Promise<EvaluationReport | null> {
-  const { engine: name = 'auto', device = 'auto', verbose, signal } = options;
+  const { engine: name, device, verbose, signal } = options;
   const evaluationSet = new EvaluationSet(cfg);
   const engine = await selectEngine({ engine: name, device, verbose, threads: cfg.ENGINE.THREADS });
   options.log.open(cfg.OUTPUT_DIR);

@@ -2,17 +2,17 @@
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { FolderLock } from '../files/folder_lock.js';
-import { makeOutputFolder } from '../files/output_paths.js';
 import { writeRunConfig } from '../run/config.js';
 import { writeEnvironment } from '../run/environment.js';
 import { logEngine, logFailure, RunLog } from '../run/log.js';
 import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run/previous_run.js';
 import { RUN_LOCK, TEST_LOCK } from '../run/run_folder.js';
-import { abortText, NEVER_ABORTED } from '../util/abort.js';
+import { NEVER_ABORTED } from '../util/abort.js';
+import { inOutputDir } from './in_output_dir.js';
 import { Trainer, type TrainerOptions, type TrainingResult } from './trainer.js';
 import { workerWarnings } from './worker_warning.js';
 
-export interface TrainOptions extends Omit<TrainerOptions, 'engine' | 'log'>, Partial<EngineRequest> {
+export interface TrainOptions extends Omit<TrainerOptions, 'engine' | 'log'>, EngineRequest {
   /** Moves the files of another run in OUTPUT_DIR into a subfolder and starts afresh. */
   readonly overwrite?: boolean;
   /** Log of the run; by default only log.jsonl gets it. */
@@ -33,19 +33,9 @@ const NOT_BEGUN: TrainingResult = {
  */
 export async function train(loaded: LoadedConfig, options: TrainOptions = {}): Promise<TrainingResult> {
   const { log: runLog = new RunLog(), signal = NEVER_ABORTED } = options;
+  const place = { lock: RUN_LOCK, log: runLog.logger, signal };
   const { OUTPUT_DIR } = loaded.config;
-  const log = runLog.logger;
-  const announce = () => log.warn(abortText(signal));
-  signal.addEventListener('abort', announce, { once: true });
-  let lock: FolderLock | null = null;
-  try {
-    makeOutputFolder(OUTPUT_DIR, 'OUTPUT_DIR');
-    lock = await FolderLock.acquire(OUTPUT_DIR, RUN_LOCK, { wait: (line) => log.warn(line), signal });
-    return lock ? await trainLocked(loaded, runLog, options) : NOT_BEGUN;
-  } finally {
-    lock?.release();
-    signal.removeEventListener('abort', announce);
-  }
+  return (await inOutputDir(OUTPUT_DIR, place, () => trainLocked(loaded, runLog, options))) ?? NOT_BEGUN;
 }
 
 async function trainLocked(
@@ -60,7 +50,7 @@ async function trainLocked(
   let cleared: ClearedFolder | null = clearOutputDir(loaded, { resume, transfer, overwrite });
   try {
     refuseObstacles(OUTPUT_DIR);
-    const { engine: name = 'auto', device = 'auto', verbose } = options;
+    const { engine: name, device, verbose } = options;
     const engine = await selectEngine({ engine: name, device, verbose, threads: ENGINE.THREADS });
     runLog.open(OUTPUT_DIR);
     const log = runLog.logger;

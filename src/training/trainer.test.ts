@@ -1,5 +1,5 @@
 /** @file Tests of a Trainer on batches of its own: hooks, their order, and how a run ends. */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { disposeState, noiseBatch } from '../../test/support/noise_batch.js';
@@ -104,6 +104,13 @@ it('closes its hooks and returns the batches after an error in a hook', async ()
   await expect(trainer.run()).rejects.toThrow('broken hook');
   expect(calls.at(-1)).toBe('closed');
   expect(calls).not.toContain('trained to 1');
+  expect(batches.returned).toBe(1);
+});
+
+it('returns the batches if it fails before the first step', async () => {
+  const { trainer, batches, file } = await makeTrainer({ tensorBoard: true });
+  writeFileSync(file('tensorboard'), '');
+  await expect(trainer.run()).rejects.toThrow(/^--use-tfboard: cannot write events/);
   expect(batches.returned).toBe(1);
 });
 

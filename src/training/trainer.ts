@@ -7,8 +7,7 @@ import type { Batch } from '../data/loading/collate.js';
 import type { Engine } from '../engine/index.js';
 import type { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
-import type { Logger } from '../run/log.js';
-import { RunLog } from '../run/log.js';
+import { type Logger, SILENT_LOGGER } from '../run/log.js';
 import { evaluationFolder } from '../run/run_folder.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
 import { NEVER_ABORTED, unlessAborted } from '../util/abort.js';
@@ -80,7 +79,7 @@ export class Trainer implements TrainingRun {
     private readonly options: TrainerOptions,
   ) {
     const { SOLVER, OUTPUT_DIR } = cfg;
-    this.log = options.log ?? new RunLog().logger;
+    this.log = options.log ?? SILENT_LOGGER;
     this.signal = options.signal ?? NEVER_ABORTED;
     this.maxIterations = SOLVER.MAX_EPOCH * SOLVER.ITER_PER_EPOCH;
     this.#restore = {
@@ -109,6 +108,15 @@ export class Trainer implements TrainingRun {
    * Throws ConfigError, DataError, CheckpointError or the signal's reason.
    */
   async prepare(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
     const { cfg, log, state, options } = this;
     this.#checkpointer.removeLeftovers();
     const context = { checkpointer: this.#checkpointer, cfg, request: this.#restore, log };
@@ -145,9 +153,9 @@ export class Trainer implements TrainingRun {
   async #train(data: TrainingData): Promise<void> {
     const { hooks, state, signal } = this;
     const memory = this.#watchMemory(data);
-    await memory.announce(this.log);
     let batch: Batch | null = null;
     try {
+      await memory.announce(this.log);
       state.model.train();
       for (const hook of hooks) await hook.beforeTraining?.(this);
       while (!this.#isDone && !signal.aborted) {
@@ -167,7 +175,7 @@ export class Trainer implements TrainingRun {
     } catch (error) {
       throw await memory.explained(error, batch?.shape ?? null);
     } finally {
-      await this.#close(data);
+      await this.#close();
     }
   }
 
@@ -263,15 +271,15 @@ export class Trainer implements TrainingRun {
     try {
       for (const hook of this.hooks) await hook.afterTraining?.(this);
     } finally {
-      for (const hook of this.hooks) hook.close?.();
+      await this.#close();
     }
   }
 
-  async #close({ batches }: TrainingData): Promise<void> {
+  async #close(): Promise<void> {
     for (const hook of this.hooks) hook.close?.();
     // A read that hangs in the kernel would also block us here, so a stopped run gives up after CLOSING_MS.
     const patience = this.signal.aborted ? [setTimeout(CLOSING_MS)] : [];
-    await Promise.race([batches.return?.(), ...patience]);
+    await Promise.race([this.#data?.batches.return?.(), ...patience]);
   }
 
   /** Throws the signal's reason if it was aborted, also while the event loop was blocked. */
