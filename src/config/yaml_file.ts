@@ -14,7 +14,7 @@ const MAX_NODES = 100_000;
 const MAX_NESTING = 50;
 
 /** A key of a mapping. `value` is a YamlMapping if the file has a mapping there. */
-export interface YamlEntry {
+interface YamlEntry {
   key: string;
   line: number;
   value: unknown;

@@ -1,5 +1,6 @@
 /** @file Refuses a second start with other arguments in one process, because native libraries keep those of the first. */
 import { EngineError } from '../errors.js';
+import { countOf } from '../util/text.js';
 import type { ThreadChoice } from './threads.js';
 import type { EngineName } from './types.js';
 
@@ -14,11 +15,7 @@ export function refuseOtherThreads(
 ): void {
   if (requested === null || requested.threads === running.threads) return;
   throw new EngineInUseError(
-    `the ${engine} engine already runs with ${countThreads(running.threads)} in this process, and cannot change to ` +
+    `the ${engine} engine already runs with ${countOf(running.threads, 'thread')} in this process, and cannot change to ` +
       `${requested.threads} (${requested.reason}): start another process`,
   );
-}
-
-export function countThreads(threads: number): string {
-  return `${threads} thread${threads === 1 ? '' : 's'}`;
 }

@@ -12,7 +12,7 @@ import {
   tensorflowFiles,
 } from '../../test/support/fake_probe.js';
 import { EngineError } from '../errors.js';
-import { countThreads } from './in_use.js';
+import { countOf } from '../util/text.js';
 import { ORT_VERSION } from './onnx/c_api.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
@@ -254,7 +254,7 @@ describe('on this machine', () => {
     const selector = new EngineSelector({ ...machineProbe(), env: {} });
     const threads = running.threads + 1;
     await expect(selector.select({ engine: 'auto', device: 'cpu', threads })).rejects.toThrow(
-      `already runs with ${countThreads(running.threads)} in this process, and cannot change to ${threads}`,
+      `already runs with ${countOf(running.threads, 'thread')} in this process, and cannot change to ${threads}`,
     );
     const again = await selector.select({ engine: 'onnx', device: 'cpu', threads: running.threads });
     expect(again.threads).toBe(running.threads);

@@ -4,6 +4,7 @@
  * Features are last in every tensor; weights have PyTorch's layouts.
  */
 import * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../formats/host_tensor.js';
 import { fused } from './fused.js';
 import { differentiable } from './tape.js';
 
@@ -42,7 +43,7 @@ export function layerNorm(
   eps: number,
   { weight, bias, axes = 1 }: { weight?: tf.Tensor; bias?: tf.Tensor; axes?: number } = {},
 ): tf.Tensor {
-  const width = x.shape.slice(-axes).reduce((a, b) => a * b, 1);
+  const width = sizeOf(x.shape.slice(-axes));
   const affine = weight !== undefined && bias !== undefined;
   const normalized = (x_NC: tf.Tensor) => {
     const centred = x_NC.sub(x_NC.mean(1, true));

@@ -1,5 +1,6 @@
 /** @file Compiles graphs to sessions of ONNX Runtime. */
 import { EngineError } from '../../errors.js';
+import { sameShape } from '../../formats/host_tensor.js';
 import type { Compiler, Executable, Graph, GraphNode } from '../lazy/compiler.js';
 import { OrtError } from './c_api.js';
 import { GraphBuilder } from './graph_builder.js';
@@ -58,7 +59,7 @@ export function lowerGraph(graph: Graph, lowerings: ReadonlyMap<string, Lowering
       const isInput = 'input' in source;
       const info = isInput ? graph.inputs[source.input] : graph.nodes[source.node].outputs[source.output];
       const name = isInput ? `i${source.input}` : results[source.node][source.output];
-      const isView = `${shape}` !== `${info.shape}`;
+      const isView = !sameShape(shape, info.shape);
       return { name: isView ? builder.view(name, shape) : name, shape, dtype: info.dtype };
     });
     const lower = lowerings.get(node.op);

@@ -1,7 +1,8 @@
 /** @file The engine provider of the onnx engine. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
-import { countThreads, refuseOtherThreads } from '../in_use.js';
+import { countOf } from '../../util/text.js';
+import { refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';
 import { chooseCoreThreads, resolveThreads } from '../threads.js';
 import type { EngineInfo, EngineProvider, Problem, StartOptions } from '../types.js';
@@ -48,7 +49,7 @@ export class OnnxEngine implements EngineProvider {
     }
     await tf.setBackend(BACKEND_NAME);
     const { threads, reason } = runtime.threads;
-    const description = `onnx on CPU, ${countThreads(threads)} (${reason}; ONNX Runtime ${ORT_VERSION})`;
+    const description = `onnx on CPU, ${countOf(threads, 'thread')} (${reason}; ONNX Runtime ${ORT_VERSION})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }
 }

@@ -61,7 +61,7 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
 ];
 
 /** All kernels that can be recorded on the graph. */
-export const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
+const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
   ...TFJS_KERNELS,
   ...fused.filter((kernel) => 'record' in kernel),
   ...attentionGradKernels,

@@ -1,6 +1,6 @@
 /** @file ONNX Runtime in this process: one environment with one arena and one pool of threads, and its sessions. */
 import koffi from 'koffi';
-import type { LazyDtype } from '../lazy/value.js';
+import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import { machineMemory } from '../memory.js';
 import type { ThreadChoice } from '../threads.js';
 import { addresses, NameTable } from './addresses.js';
@@ -26,12 +26,6 @@ const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
 const HUGE_PAGE_BYTES = 2 ** 21;
 
-/** Shape and type of an output of a session. */
-export interface OutputInfo {
-  shape: readonly number[];
-  dtype: LazyDtype;
-}
-
 /** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
 export class OrtSession {
   #session: Pointer;
@@ -39,7 +33,7 @@ export class OrtSession {
   constructor(
     private readonly api: OrtApi,
     session: Pointer,
-    readonly outputs: readonly OutputInfo[],
+    readonly outputs: readonly ValueInfo[],
   ) {
     this.#session = session;
   }
@@ -169,7 +163,7 @@ export class OrtRuntime implements TensorMemory {
   /** Compiles a model; `threading: 'single'` runs each of its kernels on one thread. Throws OrtError. */
   createSession(
     model: Uint8Array,
-    outputs: readonly OutputInfo[],
+    outputs: readonly ValueInfo[],
     { threading = 'pool' }: { threading?: 'pool' | 'single' } = {},
   ): OrtSession {
     const { api } = this;

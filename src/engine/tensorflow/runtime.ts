@@ -1,7 +1,8 @@
 /** @file The tensorflow engine: its two providers, for CUDA and the CPU, on one loaded package. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
-import { countThreads, EngineInUseError, refuseOtherThreads } from '../in_use.js';
+import { countOf } from '../../util/text.js';
+import { EngineInUseError, refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';
 import { chooseThreads, resolveThreads, type ThreadChoice } from '../threads.js';
 import type { DeviceName, EngineInfo, EngineProvider, GpuInfo, Problem, StartOptions } from '../types.js';
@@ -72,7 +73,7 @@ export class TensorflowRuntime {
     const where =
       device === 'cuda'
         ? `CUDA, ${gpuText(gpu)}`
-        : `CPU, ${countThreads(threads.threads)}: ${threads.reason}`;
+        : `CPU, ${countOf(threads.threads, 'thread')}: ${threads.reason}`;
     const description = `tensorflow on ${where} (libtensorflow ${version}, ${install.name} ${install.version})`;
     return { engine: 'tensorflow', device, description, version, threads: threads.threads, gpu };
   }

@@ -1,5 +1,5 @@
 /** @file Recognises failed allocations by the messages of the libraries. */
-import { gib } from '../../util/text.js';
+import { count, gib } from '../../util/text.js';
 
 /** If JavaScript refuses a smaller length, the program is at fault, not the memory. */
 const LARGE_LENGTH = 2 ** 28;
@@ -61,5 +61,5 @@ function failureIn({ message }: Error): AllocationFailure | null {
     if (match) return { what: what(match) };
   }
   const length = Number(TOO_LONG.exec(message)?.[1] ?? 0);
-  return length >= LARGE_LENGTH ? { what: `an array of ${length.toLocaleString('en')} elements` } : null;
+  return length >= LARGE_LENGTH ? { what: `an array of ${count(length)} elements` } : null;
 }

@@ -36,7 +36,7 @@ export function largestClip(dataset: AvaDataset, { scales, sizeDivisibility, mix
 }
 
 /** The size of a batch of clips of these sizes. */
-export function paddedSize(clips: readonly Size[], sizeDivisibility: number): Size {
+function paddedSize(clips: readonly Size[], sizeDivisibility: number): Size {
   const [, , height, width] = batchShape(
     clips.map((size) => ({ ...size, numFrames: 1 })),
     sizeDivisibility,

@@ -5,14 +5,16 @@ import { machineMemory } from '../../engine/memory.js';
 import {
   blankTensor,
   dryRun,
+  type MemoryCounter,
   MemoryLimitError,
   type MemoryMoment,
 } from '../../engine/onnx/dry_run/dry_run.js';
 import { detectBatch } from '../../evaluation/detect_clips.js';
+import { sizeOf } from '../../formats/host_tensor.js';
 import { SetCriterion } from '../../loss/criterion.js';
 import type { Size } from '../../media/image_header.js';
 import { Detector } from '../../model/detector.js';
-import { makeOptimizer } from '../../solver/index.js';
+import { makeOptimizer, type Optimizer } from '../../solver/index.js';
 import { stepRng, trainStep } from '../step.js';
 
 /** Everything beside the configuration that determines a run's tensors. */
@@ -56,42 +58,54 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
   const limits = { maxBytes: BEYOND * machineMemory().totalBytes };
   return dryRun(async (counter) => {
     const model = new Detector(cfg);
-    for (const [name, parameter] of model.namedParameters()) {
-      parameter.requiresGrad = !frozen.includes(name);
-      parameter.setTensor(blankTensor(parameter.shape));
-    }
+    for (const [name, parameter] of model.namedParameters()) parameter.requiresGrad = !frozen.includes(name);
     const optimizer = makeOptimizer(cfg, model);
-    const weights = counter.now.bytes;
-    const step = async (clips: number, size: Size) => {
-      const state = { model, optimizer, criterion: new SetCriterion(cfg.MODEL.STM) };
-      const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
-      const options = { rng: stepRng(0, 0), microBatchSize, clipGradNorm };
-      await trainStep(state, blankBatch(cfg, clips, size), options);
-    };
-    // The first step makes the optimizer's state, which exists during every other step.
-    await untilFull(() => step(1, SMALLEST));
-    const trained = new Set(
-      optimizer.paramGroups.flatMap(({ params }) => params.map(({ parameter }) => `${parameter.shape}`)),
-    );
-    const atRest = counter.now;
-    /** Bytes at the fullest moment of `work`, by what they are for. */
-    const during = async (work: () => Promise<unknown>): Promise<TensorBytes> => {
-      counter.forget();
-      await untilFull(work);
-      const { fullest } = counter;
-      const { working, bytes } = fullest;
-      const gradients = bytesOfShapes(fullest, trained) - bytesOfShapes(atRest, trained);
-      const activations = bytes - working - gradients - atRest.bytes;
-      return { weights, optimizer: atRest.bytes - weights, gradients, activations, working };
-    };
-    // The second micro-batch adds to the gradients of the first; all others are like it.
-    const clips = cfg.SOLVER.VIDEOS_PER_BATCH * Math.min(2, cfg.SOLVER.ACCUMULATE);
-    const training = await during(() => step(clips, clip));
-    const evaluation = testClip && (await during(() => evaluate(model, cfg, testClip)));
-    model.dispose();
-    optimizer.dispose();
-    return { training, evaluation };
+    try {
+      for (const parameter of model.parameters()) parameter.setTensor(blankTensor(parameter.shape));
+      return await follow({ model, optimizer, counter, cfg, clip, testClip });
+    } finally {
+      model.dispose();
+      optimizer.dispose();
+    }
   }, limits);
+}
+
+interface Job extends Omit<DryRunOptions, 'frozen'> {
+  readonly cfg: Config;
+  readonly model: Detector;
+  readonly optimizer: Optimizer;
+  readonly counter: MemoryCounter;
+}
+
+async function follow({ model, optimizer, counter, cfg, clip, testClip }: Job): Promise<RunTensors> {
+  const weights = counter.now.bytes;
+  const step = async (clips: number, size: Size) => {
+    const state = { model, optimizer, criterion: new SetCriterion(cfg.MODEL.STM) };
+    const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
+    const options = { rng: stepRng(0, 0), microBatchSize, clipGradNorm };
+    await trainStep(state, blankBatch(cfg, clips, size), options);
+  };
+  // The first step makes the optimizer's state, which exists during every other step.
+  await untilFull(() => step(1, SMALLEST));
+  const trained = new Set(
+    optimizer.paramGroups.flatMap(({ params }) => params.map(({ parameter }) => `${parameter.shape}`)),
+  );
+  const atRest = counter.now;
+  /** Bytes at the fullest moment of `work`, by what they are for. */
+  const during = async (work: () => Promise<unknown>): Promise<TensorBytes> => {
+    counter.forget();
+    await untilFull(work);
+    const { fullest } = counter;
+    const { working, bytes } = fullest;
+    const gradients = bytesOfShapes(fullest, trained) - bytesOfShapes(atRest, trained);
+    const activations = bytes - working - gradients - atRest.bytes;
+    return { weights, optimizer: atRest.bytes - weights, gradients, activations, working };
+  };
+  // The second micro-batch adds to the gradients of the first; all others are like it.
+  const clips = cfg.SOLVER.VIDEOS_PER_BATCH * Math.min(2, cfg.SOLVER.ACCUMULATE);
+  const training = await during(() => step(clips, clip));
+  const evaluation = testClip && (await during(() => evaluate(model, cfg, testClip)));
+  return { training, evaluation };
 }
 
 /** Does `work`, or as much of it as the dry run follows. */
@@ -118,7 +132,7 @@ function blankBatch({ DATA, MODEL }: Config, clips: number, { height, width }: S
   const shape = [clips, DATA.NUM_FRAMES, height, width, 3] as const;
   const each = <T>(value: T) => Array.from({ length: clips }, () => value);
   return {
-    video: new Float32Array(shape.reduce((size, extent) => size * extent)),
+    video: new Float32Array(sizeOf(shape)),
     shape,
     whwh: Float32Array.from(each([width, height, width, height]).flat()),
     boxes: each(Float32Array.of(0, 0, width / 2, height / 2)),

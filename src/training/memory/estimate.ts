@@ -2,10 +2,9 @@
 import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import { loaderBuffers } from '../../data/loading/loader.js';
+import { DTYPE_BYTES } from '../../formats/host_tensor.js';
 import type { Size } from '../../media/image_header.js';
 import { type DryRunOptions, type RunTensors, runTensors, type TensorBytes } from './dry_run.js';
-
-const FLOAT_BYTES = 4;
 
 /** Input of the estimate beside the configuration. */
 export interface MemoryFacts extends DryRunOptions {
@@ -79,5 +78,5 @@ function dataBytes({ DATA, DATALOADER }: Config, clips: number, { height, width 
   const { NUM_WORKERS } = DATALOADER;
   const { slots, ahead } = loaderBuffers(NUM_WORKERS, clips);
   const values = clips * DATA.NUM_FRAMES * height * width * 3;
-  return (FLOAT_BYTES * slots + ahead) * values + NUM_WORKERS * THREAD_BYTES;
+  return (DTYPE_BYTES.float32 * slots + ahead) * values + NUM_WORKERS * THREAD_BYTES;
 }

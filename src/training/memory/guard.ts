@@ -10,10 +10,10 @@ import { OutOfMemoryError } from '../../errors.js';
 import type { Module } from '../../nn/module.js';
 import type { Logger } from '../../run/log.js';
 import { residentMemory } from '../../util/memory.js';
-import { gib } from '../../util/text.js';
+import { countOf, gib } from '../../util/text.js';
 import { allocationFailure } from './allocation_failure.js';
 import { largestClip } from './clip_size.js';
-import { runTensors } from './dry_run.js';
+import { type RunTensors, runTensors } from './dry_run.js';
 import { estimateFrom, type MemoryEstimate, type MemoryFacts } from './estimate.js';
 import { memoryRemedies, unmeasuredRemedies } from './remedies.js';
 
@@ -33,6 +33,7 @@ export interface MemoryGuardOptions {
 /** The estimate of a run's memory and its input. */
 interface Forecast {
   facts: MemoryFacts;
+  tensors: RunTensors;
   estimate: MemoryEstimate;
 }
 
@@ -98,7 +99,7 @@ export class MemoryGuard {
     const expected = estimate
       ? `; the run was expected to take ${gib(estimate.peak)} (${describe(estimate)})`
       : '';
-    return `The batch was ${clips} ${clips === 1 ? 'clip' : 'clips'} of ${frames} frames, ${height}×${width}${expected}`;
+    return `The batch was ${countOf(clips, 'clip')} of ${frames} frames, ${height}×${width}${expected}`;
   }
 
   async #remedies(room: number): Promise<string> {
@@ -106,7 +107,7 @@ export class MemoryGuard {
     const unmeasured = () => unmeasuredRemedies(cfg);
     // After a failed allocation there may be no memory for a dry run either.
     const remedies = this.#forecast
-      ? await memoryRemedies(cfg, this.#forecast.facts, room).catch(unmeasured)
+      ? await memoryRemedies(cfg, this.#forecast, room).catch(unmeasured)
       : unmeasured();
     return remedies.length > 0 ? `These settings take less:\n  ${remedies.join('\n  ')}` : '';
   }
@@ -141,9 +142,9 @@ async function forecast(options: MemoryGuardOptions, data: AvaDataset): Promise<
   const estimate = estimateFrom(tensors, cfg, facts);
   // The saver makes a copy if there is room for it beside the step.
   const left = roomHere().room - estimate.peak;
-  if (estimate.weights + estimate.optimizer > COPY_SHARE * left) return { facts, estimate };
+  if (estimate.weights + estimate.optimizer > COPY_SHARE * left) return { facts, tensors, estimate };
   const saving = { ...facts, savesBesideTraining: true };
-  return { facts: saving, estimate: estimateFrom(tensors, cfg, saving) };
+  return { facts: saving, tensors, estimate: estimateFrom(tensors, cfg, saving) };
 }
 
 /** The parts that matter, in GiB, the largest first. */

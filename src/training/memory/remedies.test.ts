@@ -2,6 +2,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { memoryFacts } from '../../../test/support/memory_facts.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
+import type { Config } from '../../config/index.js';
+import { runTensors } from './dry_run.js';
 import { estimateMemory, type MemoryFacts } from './estimate.js';
 import { memoryRemedies, unmeasuredRemedies } from './remedies.js';
 
@@ -19,11 +21,14 @@ const LARGE = {
 const factsOf = (more: Partial<MemoryFacts> = {}) =>
   memoryFacts({ clip: { height: 128, width: 160 }, processBytes: 0, ...more });
 
+const remediesOf = async (cfg: Config, facts: MemoryFacts, room: number) =>
+  memoryRemedies(cfg, { facts, tensors: await runTensors(cfg, facts) }, room);
+
 describe('memoryRemedies', () => {
   it('names settings from the cheapest on, each with what it would take', async () => {
     const cfg = tinyConfig(LARGE);
     const facts = factsOf();
-    const remedies = await memoryRemedies(cfg, facts, 0);
+    const remedies = await remediesOf(cfg, facts, 0);
     expect(remedies.map((remedy) => remedy.replace(/\d+\.\d\d/, '#'))).toEqual([
       'ViT.USE_CHECKPOINT True (about # GiB)',
       'SOLVER.VIDEOS_PER_BATCH 1 SOLVER.ACCUMULATE 2, which computes the same (about # GiB)',
@@ -42,7 +47,7 @@ describe('memoryRemedies', () => {
     const halved = { ...LARGE, 'SOLVER.VIDEOS_PER_BATCH': 2, 'SOLVER.ACCUMULATE': 2 };
     const { peak } = await estimateMemory(tinyConfig(halved), facts);
     const accumulation = async (room: number) =>
-      (await memoryRemedies(cfg, facts, room)).find((remedy) => /ACCUMULATE/.test(remedy));
+      (await remediesOf(cfg, facts, room)).find((remedy) => /ACCUMULATE/.test(remedy));
     expect(await accumulation(peak)).toMatch(/VIDEOS_PER_BATCH 2 SOLVER\.ACCUMULATE 2,/);
     expect(await accumulation(peak - 1)).toMatch(/VIDEOS_PER_BATCH 1 SOLVER\.ACCUMULATE 4,/);
   });
@@ -51,7 +56,7 @@ describe('memoryRemedies', () => {
     const cfg = tinyConfig({ ...LARGE, 'TEST.VIDEOS_PER_BATCH': 16 });
     const facts = factsOf({ testClip: { height: 256, width: 512 } });
     expect(await estimateMemory(cfg, facts)).toMatchObject({ during: 'evaluation' });
-    const remedies = (await memoryRemedies(cfg, facts, 0)).join('\n');
+    const remedies = (await remediesOf(cfg, facts, 0)).join('\n');
     expect(remedies).toMatch(/^TEST\.VIDEOS_PER_BATCH 1 /);
     expect(remedies).not.toMatch(/CHECKPOINT/);
     const least = tinyConfig({
@@ -60,7 +65,7 @@ describe('memoryRemedies', () => {
       'DATA.TRAIN_MIN_SCALES': [32],
       'DATALOADER.NUM_WORKERS': 0,
     });
-    expect(await memoryRemedies(least, factsOf(), 0)).toEqual([]);
+    expect(await remediesOf(least, factsOf(), 0)).toEqual([]);
   });
 });
 

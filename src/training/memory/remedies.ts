@@ -3,8 +3,8 @@ import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import type { Size } from '../../media/image_header.js';
 import { gib } from '../../util/text.js';
-import { runTensors } from './dry_run.js';
-import { estimateFrom, type MemoryFacts } from './estimate.js';
+import { type RunTensors, runTensors } from './dry_run.js';
+import { estimateFrom, type MemoryEstimate, type MemoryFacts } from './estimate.js';
 
 /** Step in which images get smaller, in pixels: the stride of the coarsest map. */
 const PIXELS = 32;
@@ -18,6 +18,8 @@ interface Change {
   facts?: Partial<MemoryFacts>;
   /** Whether the run's tensors stay as they are. */
   sameTensors?: boolean;
+  /** The work that the change makes smaller, if it is one of them alone. */
+  during?: MemoryEstimate['during'];
 }
 
 /** Settings that may help, in words, for an engine whose memory cannot be estimated. */
@@ -26,12 +28,15 @@ export function unmeasuredRemedies(cfg: Config): string[] {
 }
 
 /**
- * Settings that help, in words, each with the peak that the run would have. `room` is the available
- * memory in bytes: of several values the first that fits is named.
+ * Settings that help, in words, each with the peak that the run would have. `tensors` are those of the run as it is
+ * configured. `room` is the available memory in bytes: of several values the first that fits is named.
  */
-export async function memoryRemedies(cfg: Config, facts: MemoryFacts, room: number): Promise<string[]> {
-  const tensors = await runTensors(cfg, facts);
-  const { peak: now } = estimateFrom(tensors, cfg, facts);
+export async function memoryRemedies(
+  cfg: Config,
+  { facts, tensors }: { readonly facts: MemoryFacts; readonly tensors: RunTensors },
+  room: number,
+): Promise<string[]> {
+  const { peak: now, during } = estimateFrom(tensors, cfg, facts);
   const peakOf = async (change: Change) => {
     const changed = { ...facts, ...change.facts };
     const own = change.sameTensors ? tensors : await runTensors(change.cfg, changed);
@@ -39,6 +44,8 @@ export async function memoryRemedies(cfg: Config, facts: MemoryFacts, room: numb
   };
   const remedies: string[] = [];
   for (const values of changesOf(cfg, facts.clip)) {
+    // A change of the other work leaves the peak where it is.
+    if ((values[0].during ?? during) !== during) continue;
     const { words, peak } = await firstThatFits(values, peakOf, room);
     if (peak <= (1 - WORTH_IT) * now) remedies.push(`${words} (about ${gib(peak)})`);
   }
@@ -72,7 +79,8 @@ async function firstThatFits(
 
 function checkpointing(cfg: Config): Change[] {
   if (cfg.ViT.USE_CHECKPOINT) return [];
-  return [{ words: 'ViT.USE_CHECKPOINT True', cfg: changed(cfg, 'ViT', { USE_CHECKPOINT: true }) }];
+  const cfgWith = changed(cfg, 'ViT', { USE_CHECKPOINT: true });
+  return [{ words: 'ViT.USE_CHECKPOINT True', cfg: cfgWith, during: 'training' }];
 }
 
 /** More and smaller micro-batches of the same clips, the fewest first. */
@@ -82,6 +90,7 @@ function smallerMicroBatch(cfg: Config): Change[] {
     return {
       words: `SOLVER.VIDEOS_PER_BATCH ${clips} SOLVER.ACCUMULATE ${count}, which computes the same`,
       cfg: changed(cfg, 'SOLVER', { VIDEOS_PER_BATCH: clips, ACCUMULATE: count }),
+      during: 'training',
     };
   });
 }
@@ -90,6 +99,7 @@ function smallerTestBatch(cfg: Config): Change[] {
   return divisorsBelow(cfg.TEST.VIDEOS_PER_BATCH).map((clips) => ({
     words: `TEST.VIDEOS_PER_BATCH ${clips}`,
     cfg: changed(cfg, 'TEST', { VIDEOS_PER_BATCH: clips }),
+    during: 'evaluation',
   }));
 }
 

@@ -3,7 +3,7 @@
  * only counts the memory.
  */
 import * as tf from '@tensorflow/tfjs';
-import { sizeOf } from '../../../formats/host_tensor.js';
+import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import { OnnxBackend } from '../backend.js';
@@ -15,7 +15,6 @@ import { workingMemory } from './working_memory.js';
 
 /** The name of the dry run's backend in tfjs. */
 const NAME = 'onnx-dry-run';
-const BYTES: Readonly<Record<LazyDtype, number>> = { float32: 4, int32: 4, bool: 1 };
 /** Period of the numbers that a read returns. It is a prime, so that rows of predictions differ. */
 const PERIOD = 997;
 
@@ -38,7 +37,7 @@ export class CountedTensor implements EngineTensor {
     readonly shape: readonly number[],
     readonly dtype: LazyDtype,
   ) {
-    this.bytes = sizeOf(shape) * BYTES[dtype];
+    this.bytes = sizeOf(shape) * DTYPE_BYTES[dtype];
     counter.add(this);
   }
 
@@ -144,8 +143,11 @@ export async function dryRun<T>(
   if (tf.getKernelsForBackend(NAME).length === 0) registerKernels(NAME);
   try {
     await tf.setBackend(NAME);
+    tf.engine().startScope('dry run');
     return await work(counter);
   } finally {
+    // Disposes the tensors that an error has left.
+    if (tf.getBackend() === NAME) tf.engine().endScope();
     if (current) await tf.setBackend(current);
     tf.removeBackend(NAME);
   }

@@ -85,15 +85,9 @@ const layerNormalization: Rule = ([x], node) => {
 
 /** Extents of [B, C, D, H, W] after a convolution. */
 const conv: Rule = ([x, filter], node) => {
-  const {
-    strides = [1, 1, 1],
-    dilations = [1, 1, 1],
-    pads = [0, 0, 0, 0, 0, 0],
-  } = {
-    strides: list(node, 'strides'),
-    dilations: list(node, 'dilations'),
-    pads: list(node, 'pads'),
-  };
+  const strides = list(node, 'strides') ?? [1, 1, 1];
+  const dilations = list(node, 'dilations') ?? [1, 1, 1];
+  const pads = list(node, 'pads') ?? [0, 0, 0, 0, 0, 0];
   const extents = x.shape.slice(2).map((extent, i) => {
     const reach = dilations[i] * (filter.shape[i + 2] - 1);
     return Math.floor((extent + pads[i] + pads[i + 3] - reach - 1) / strides[i]) + 1;

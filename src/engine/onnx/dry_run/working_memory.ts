@@ -1,9 +1,7 @@
 /** @file Computes from a graph how much memory ONNX Runtime needs to run it. */
-import { sizeOf } from '../../../formats/host_tensor.js';
-import type { ElementType, OnnxConstant, OnnxGraph, OnnxNode } from '../model_format.js';
+import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
+import type { OnnxConstant, OnnxGraph, OnnxNode } from '../model_format.js';
 import { inferResults, type OnnxInfo } from './shapes.js';
-
-const BYTES: Readonly<Record<ElementType, number>> = { float32: 4, int32: 4, int64: 8, bool: 1, float64: 8 };
 
 /** Operators whose result is a view of the first operand. */
 const VIEWS = new Set(['Reshape', 'Identity']);
@@ -69,7 +67,7 @@ class BlockPlan {
           `the inferred shape of ${node.op} is [${info.shape}], but the kernel recorded ${expected} elements`,
         );
       this.#infos.set(name, info);
-      const bytes = sizeOf(info.shape) * BYTES[info.type];
+      const bytes = sizeOf(info.shape) * DTYPE_BYTES[info.type];
       const isResult = this.#sizes.has(name);
       const block = isResult ? null : this.#reusable(n, node, bytes);
       if (block === 'operand') continue;

@@ -4,7 +4,12 @@
  * Shapes: B clips, H heads, N tokens, D features of a head, S = B·H. Projections are [B, N, 3·H·D] with queries, keys and
  * values one after the other, results [B, N, H·D].
  */
-import type { AttentionAttributes, KernelSignature } from '../../kernel_contract.js';
+import {
+  type AttentionAttributes,
+  FUSED_KERNELS,
+  type FusedKernels,
+  type KernelSignature,
+} from '../../kernel_contract.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
 import {
   type CompositeKernel,
@@ -110,17 +115,10 @@ function innerProducts(g: GraphBuilder, out: Operand, dy: Operand, shape: readon
   return g.op('ReduceSum', [product, g.ints([3])], { keepdims: 1 });
 }
 
-interface GradSignature extends KernelSignature {
-  inputs: 'dy' | 'qkv' | 'out';
-  optional: 'bias' | 'mask';
-  attributes: AttentionAttributes;
-  results: [dqkv: unknown, dbias?: unknown];
-}
-
 /** The gradient of all heads together. */
-const gradTogether = signatureKernel<GradSignature>(
+const gradTogether = signatureKernel<FusedKernels['SelfAttentionGrad']>(
   'SelfAttentionGradTogether',
-  { dy: 'required', qkv: 'required', out: 'required', bias: 'optional', mask: 'optional' },
+  FUSED_KERNELS.SelfAttentionGrad,
   {
     results: ({ qkv, bias }, { heads }) => {
       const { B, N, H, D } = sizes(qkv, heads);
@@ -208,7 +206,12 @@ const gradJoin: Kernel<ListInputs, object> = {
 };
 
 /** The kernels that `selfAttentionGrad` records. */
-export const attentionGradKernels = [gradTogether, gradSplit, gradHead, gradJoin];
+export const attentionGradKernels: readonly Kernel<never, never>[] = [
+  gradTogether,
+  gradSplit,
+  gradHead,
+  gradJoin,
+];
 
 /**
  * The gradient of SelfAttention. Many scores are computed head by head, in graphs of their own: so the scores of two heads
