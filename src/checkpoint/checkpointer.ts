@@ -4,16 +4,16 @@ import { copyFile, link, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Logger } from 'pino';
 import { CheckpointError } from '../errors.js';
-import { replaceFile, replacePath } from '../files/atomic_file.js';
+import { replacePath } from '../files/atomic_file.js';
 import { namesIn } from '../files/folder_names.js';
 import { retry } from '../files/retry.js';
-import { DTYPE_BYTES, sizeOf } from '../formats/host_tensor.js';
+import { byteLengthOf } from '../formats/host_tensor.js';
 import { pickle } from '../formats/pickle/pickler.js';
 import { availableMemory } from '../util/memory.js';
 import { duration, gib } from '../util/text.js';
 import { isLeftover, LAST_CHECKPOINT, LATEST_CHECKPOINT, numberIn } from './checkpoint_names.js';
 import { type CheckpointParts, packParts } from './checkpoint_parts.js';
-import { followPointer, type PointerTarget } from './pointer.js';
+import { followPointer, type PointerTarget, writePointer } from './pointer.js';
 import { checkpointsIn, lastCheckpointIn, newestCheckpoint, readableIteration } from './run_checkpoints.js';
 import { locateWeight, type Preference, preferenceFor } from './weight_path.js';
 import {
@@ -100,10 +100,7 @@ export class Checkpointer {
     await this.settle();
     const pointer = isLast ? join(this.outputDir, LAST_CHECKPOINT) : null;
     const packed = { path: this.pathOf(name), ...pickle(packParts(parts)), pointer };
-    const bytes = packed.tensors.reduce(
-      (sum, { dtype, shape }) => sum + sizeOf(shape) * DTYPE_BYTES[dtype],
-      0,
-    );
+    const bytes = packed.tensors.reduce((sum, tensor) => sum + byteLengthOf(tensor), 0);
     if (bytes <= COPY_SHARE * this.#options.freeMemory()) {
       this.#start(packed, parts.iteration, writeInThread(copyCheckpoint(packed), this.#patience()));
     } else {
@@ -130,7 +127,7 @@ export class Checkpointer {
 
   /** Makes a file the one that `--resume` continues from. Throws CheckpointError if the disk refuses. */
   async pointTo(path: string): Promise<void> {
-    await replaceFile(join(this.outputDir, LAST_CHECKPOINT), (sink) => sink.write(Buffer.from(path)));
+    await writePointer(join(this.outputDir, LAST_CHECKPOINT), path);
   }
 
   /** Throws the error of a failed save, once. */

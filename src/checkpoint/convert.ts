@@ -1,9 +1,10 @@
 /** @file Converts weight files to another format or float type, or to the weights alone. */
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { ConfigError } from '../errors.js';
 import { checkOutputFile } from '../files/output_paths.js';
+import { sameFiles } from '../files/same_files.js';
 import { CastTensor, type FloatType, isFloat } from '../formats/float_types.js';
-import { DTYPE_BYTES, type HostTensor, isHostTensor, sizeOf } from '../formats/host_tensor.js';
+import { byteLengthOf, type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { firstOpaque } from '../formats/pickle/walk_values.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
@@ -43,7 +44,7 @@ export async function convertWeightFile(
 ): Promise<ConvertReport> {
   const format = FORMATS[/\.([^./\\]+)$/.exec(to)?.[1].toLowerCase() ?? ''];
   if (!format) throw new ConfigError(`${to}: the new file's name has to end in .pth, .pt or .safetensors`);
-  if (isSameFile(from, to)) {
+  if (sameFiles([from, to]).length > 0) {
     throw new ConfigError(`${to}: is the file to convert itself; give the new file another name`);
   }
   const content = readWeightFile(from, { keepFloats: true });
@@ -65,12 +66,6 @@ export async function convertWeightFile(
     leftOut,
     overflowed: overflowed.map(([name]) => name),
   };
-}
-
-function isSameFile(from: string, to: string): boolean {
-  if (!existsSync(from) || !existsSync(to)) return false;
-  const [a, b] = [from, to].map((path) => statSync(path));
-  return a.dev === b.dev && a.ino === b.ino;
 }
 
 /** Casts the weights. Names that share a tensor share the cast tensor, too. */
@@ -120,6 +115,6 @@ function withWeights(content: PyDict, weights: ReadonlyMap<string, HostTensor>, 
 
 function bytesOf(tensors: Iterable<HostTensor | null>): number {
   let bytes = 0;
-  for (const tensor of tensors) if (tensor) bytes += sizeOf(tensor.shape) * DTYPE_BYTES[tensor.dtype];
+  for (const tensor of tensors) if (tensor) bytes += byteLengthOf(tensor);
   return bytes;
 }

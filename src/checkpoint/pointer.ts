@@ -1,7 +1,9 @@
 /** @file `last_checkpoint`: the text file of a run's folder that names the checkpoint to continue from. */
+
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join, win32 } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { replaceFile } from '../files/atomic_file.js';
 import { isFile, isFolder, isIn } from '../files/paths.js';
 import { systemErrorText } from '../files/system_errors.js';
 import { printable } from '../util/text.js';
@@ -69,4 +71,9 @@ function readPointer(pointer: string): string | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw new CheckpointError(`${pointer}: cannot be read: ${systemErrorText(error)}`, { cause: error });
   }
+}
+
+/** Writes the path of a checkpoint as a pointer. Throws CheckpointError if the disk refuses. */
+export async function writePointer(pointer: string, path: string): Promise<void> {
+  await replaceFile(pointer, (sink) => sink.write(Buffer.from(path)));
 }

@@ -1,10 +1,11 @@
 /** @file Writes a packed checkpoint to the disk, in this thread or another one, and repeats failed writes. */
+
 import { CheckpointError } from '../errors.js';
-import { replaceFile } from '../files/atomic_file.js';
 import { retry } from '../files/retry.js';
 import type { DType, HostTensor } from '../formats/host_tensor.js';
 import { writePickled } from '../formats/pth/pth_writer.js';
 import { EXTENSION, startThread } from '../util/threads.js';
+import { writePointer } from './pointer.js';
 
 const THREAD = new URL(`./writer_thread${EXTENSION}`, import.meta.url);
 
@@ -55,7 +56,7 @@ export function writeCheckpoint(
 ): Promise<void> {
   const write = async () => {
     await writePickled(path, { bytes, tensors });
-    if (pointer !== null) await replaceFile(pointer, (sink) => sink.write(Buffer.from(path)));
+    if (pointer !== null) await writePointer(pointer, path);
   };
   return retry(write, retrySeconds, onRetry);
 }

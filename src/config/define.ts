@@ -1,11 +1,10 @@
 /** @file Makes a configuration from plain values, for programs. */
 import { formatPythonLiteral } from '../formats/python/literals.js';
-import type { LoadedConfig } from './load.js';
+import { finishConfig, type LoadedConfig } from './load.js';
 import { describeValue, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
 import type { Assignment } from './overrides.js';
-import { assign, checkRules } from './resolve.js';
+import { assign } from './resolve.js';
 import { type Config, defaultConfig, FIELDS, SECTIONS, setValue } from './schema/index.js';
-import { findWarnings } from './warnings.js';
 
 /** Sections with some of their keys. Lists are given whole. */
 export type ConfigValues<T = Config> = {
@@ -25,13 +24,11 @@ const BASE = { 'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B', 'DATA.NUM_FRAMES': 16, '
  */
 export function defineConfig(values: ConfigValues = {}): LoadedConfig {
   const given = flatten(values);
-  const { config, origins, problems } = assign(configFromOverrides(BASE), given.assignments);
+  const assigned = assign(configFromOverrides(BASE), given.assignments);
+  const { config, origins } = assigned;
   if (origins.get('MODEL.STM.TEMPORAL_POINTS')!.source === 'default')
     setValue(config, 'MODEL.STM.TEMPORAL_POINTS', config.DATA.NUM_FRAMES / config.ViT.TUBELET_SIZE);
-  const wrong = new Set(problems.map(({ key }) => key));
-  const all = [...given.problems, ...problems, ...checkRules(config, origins, wrong, origin)];
-  if (all.length) throwProblems(all);
-  return { config, origins, warnings: findWarnings(config, origins) };
+  return finishConfig(assigned, given.problems, origin);
 }
 
 /**

@@ -23,17 +23,26 @@ export function loadConfig(file: string, overrides: readonly string[] = []): Loa
   if ('problem' in read) throwProblems([read.problem]);
   const fromFile = flatten(read.mapping, file);
   const fromArgs = parseOverrides(overrides);
-  const { config, origins, problems } = assign(defaultConfig(), [
-    ...fromFile.assignments,
-    ...fromArgs.assignments,
-  ]);
+  const assigned = assign(defaultConfig(), [...fromFile.assignments, ...fromArgs.assignments]);
+  return finishConfig(assigned, [...fromFile.problems, ...fromArgs.problems], { source: 'file', file });
+}
+
+/** The YAML file that a configuration was loaded from; undefined if no value comes from one. */
+export function configFileOf(origins: LoadedConfig['origins']): string | undefined {
+  return [...origins.values()].find(({ source }) => source === 'file')?.file;
+}
+
+/**
+ * Checks the rules across keys. `fallback` is the origin of problems with values that nobody set. Throws a ConfigError that
+ * lists the earlier problems and all others.
+ */
+export function finishConfig(
+  { config, origins, problems }: ReturnType<typeof assign>,
+  earlier: readonly Problem[],
+  fallback: Origin,
+): LoadedConfig {
   const wrong = new Set(problems.map(({ key }) => key));
-  const all = [
-    ...fromFile.problems,
-    ...fromArgs.problems,
-    ...problems,
-    ...checkRules(config, origins, wrong, { source: 'file', file }),
-  ];
+  const all = [...earlier, ...problems, ...checkRules(config, origins, wrong, fallback)];
   if (all.length) throwProblems(all);
   return { config, origins, warnings: findWarnings(config, origins) };
 }

@@ -60,7 +60,7 @@ function unreadable(path: string, what: string, error: unknown): DataError {
 
 function reason(path: string, { code, message }: NodeJS.ErrnoException): string {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    const link = lstatSync(path, { throwIfNoEntry: false });
+    const link = code === 'ENOENT' ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
     if (link?.isSymbolicLink())
       return `it is a link to ${readlinkSync(path)}, which is missing; put the file there`;
     return `there is no such file${twinClause(path)}`;

@@ -1,5 +1,5 @@
 /** @file Questions about paths, for any string a user may give. */
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /** Whether a file lies directly in a folder. */
@@ -23,8 +23,8 @@ export function isFolder(path: string): boolean {
   return stateOf(path)?.isDirectory() === true;
 }
 
-/** Undefined also for paths that no system can have, such as those with a NUL. */
-function stateOf(path: string) {
+/** Undefined also for paths that no system can have, such as those with a NUL, and for links in a circle. */
+export function stateOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch {

@@ -37,6 +37,11 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+/** Bytes of a tensor's data. */
+export function byteLengthOf({ dtype, shape }: Pick<HostTensor, 'dtype' | 'shape'>): number {
+  return sizeOf(shape) * DTYPE_BYTES[dtype];
+}
+
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }

@@ -5,7 +5,7 @@ import { type FileFormat, formatOf } from './signatures.js';
 export type Expected = 'image' | 'video';
 
 /** What to do about a file that has to be made again. */
-const AGAIN: Record<Expected, string> = {
+export const REMAKE: Record<Expected, string> = {
   image: 'extract this frame again',
   video: 'copy or download the video again',
 };
@@ -23,14 +23,15 @@ const REMEDIES: Readonly<Record<string, string>> = {
   archive: 'unpack it',
 };
 
-const NAMES: Record<Expected, string> = {
+/** Names of the expected kinds in messages. */
+export const EXPECTED_NAMES: Record<Expected, string> = {
   image: 'JPEG, PNG, WebP, TIFF, GIF or AVIF image',
   video: 'video',
 };
 
 /** Describes a file that cannot be read as `expected` by its first bytes; null if they say nothing. */
 export function foreignContent(head: Buffer, expected: Expected): string | null {
-  const again = AGAIN[expected];
+  const again = REMAKE[expected];
   if (head.every((byte) => byte === 0))
     return `the file holds nothing but zeros, as after a crash or a full disk; ${again}`;
   const format = formatOf(head);
@@ -46,7 +47,7 @@ export function foreignContent(head: Buffer, expected: Expected): string | null 
     return 'it is a video; extract its frames with stmixer data prepare';
   const text = head.toString('latin1');
   if (!/^[\t\n\r\x20-\x7e]+$/.test(text)) return null;
-  return `it is not a ${NAMES[expected]} but a text that begins with ${JSON.stringify(text.slice(0, 40))}; ${again}`;
+  return `it is not a ${EXPECTED_NAMES[expected]} but a text that begins with ${JSON.stringify(text.slice(0, 40))}; ${again}`;
 }
 
 function isConvertible({ id, group }: FileFormat): boolean {

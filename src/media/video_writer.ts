@@ -1,10 +1,9 @@
 /** @file Writing drawn frames as a video with ffmpeg. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { DataError } from '../errors.js';
-import { ffmpegError } from './ffmpeg.js';
+import { ffmpegError, fileUrl } from './ffmpeg.js';
 
 /** Encoders in order of preference: H.264 plays everywhere, but not every ffmpeg can write it. */
 const ENCODERS = ['libx264', 'libopenh264', 'h264_videotoolbox', 'h264_mf', 'mpeg4'];
@@ -47,7 +46,7 @@ export class VideoWriter {
         ...['-video_size', `${width}x${height}`, '-framerate', String(fps), '-i', 'pipe:0'],
         // yuv420p halves both sides for colours, so they have to be even.
         ...['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', encoder, ...quality, '-pix_fmt', 'yuv420p'],
-        ...['-movflags', '+faststart', `file:${resolve(path)}`],
+        ...['-movflags', '+faststart', fileUrl(path)],
       ],
       { stdio: ['pipe', 'ignore', 'pipe'], detached: true },
     );

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { isCheckpointFile, LAST_CHECKPOINT } from '../checkpoint/checkpoint_names.js';
 import { runCheckpoint } from '../checkpoint/weight_path.js';
-import type { Config, LoadedConfig } from '../config/index.js';
+import { type Config, configFileOf, type LoadedConfig } from '../config/index.js';
 import { CONFIG, LOG } from './run_folder.js';
 
 /** A configuration for evaluation or detection, and sentences about its weights, if any are needed. */
@@ -40,7 +40,7 @@ export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse 
 
 /** The folder of the run whose config.yaml was loaded; null if another file was loaded. */
 function runFolder(origins: LoadedConfig['origins']): string | null {
-  const given = [...origins.values()].find(({ source }) => source === 'file')?.file;
+  const given = configFileOf(origins);
   if (given === undefined) return null;
   const file = lstatSync(given).isSymbolicLink() ? realpathSync(given) : given;
   if (basename(file) !== CONFIG) return null;

@@ -90,10 +90,13 @@ describe('a file that is not a complete image', () => {
     const { execFileSync } = await import('node:child_process');
     mkdirSync(at('folder.jpg'));
     symlinkSync('nowhere.jpg', at('link.jpg'));
+    symlinkSync('circle.jpg', at('circle.jpg'));
     execFileSync('mkfifo', [at('pipe.jpg')]);
     const expected = {
       'folder.jpg':
         'it is a folder, not an image; extract this frame again under this name, or list the files in the folder',
+      'circle.jpg':
+        'it is a link to circle.jpg, which is missing; put the file there, or replace the link with the file',
       'link.jpg':
         'it is a link to nowhere.jpg, which is missing; put the file there, or replace the link with the file',
       'pipe.jpg': 'it is a pipe, not an image; extract this frame again under this name',

@@ -4,16 +4,15 @@ import { dirname } from 'node:path';
 import { DataError } from '../../errors.js';
 import { bytesOf } from '../../files/file_bytes.js';
 import { readPiece } from '../../files/file_pieces.js';
+import { stateOf } from '../../files/paths.js';
 import { twinClause } from '../../files/twins.js';
-import { foreignContent } from '../../media/foreign_content.js';
+import { EXPECTED_NAMES, foreignContent, REMAKE } from '../../media/foreign_content.js';
 import { type ImageFormat, imageFormat } from '../../media/signatures.js';
 import { shellWord } from '../../util/text.js';
 
-const AGAIN = 'extract this frame again';
-
 /** The clause about a missing frame; `twin` is the result of `Twins.clause` for it. */
 export function missingImage(twin: string): string {
-  return `the file is missing${twin || `; ${AGAIN}, or correct its path in the list that names it`}`;
+  return `the file is missing${twin || `; ${REMAKE.image}, or correct its path in the list that names it`}`;
 }
 
 /** The error about an unreadable image file, which names the file and `what`, e.g. the video and second it belongs to. */
@@ -34,7 +33,7 @@ function imageProblem(path: string, error: unknown): string {
 
 function undecodable(code: string | undefined, message: string): string {
   if (code === 'EACCES' || code === 'EPERM') return 'you have no permission to read it; allow it with chmod';
-  if (code === undefined) return `the image cannot be decoded (${message.trim()}); ${AGAIN}`;
+  if (code === undefined) return `the image cannot be decoded (${message.trim()}); ${REMAKE.image}`;
   return `the file cannot be read: ${message}; check its disk or network share`;
 }
 
@@ -60,15 +59,15 @@ function isVisible(path: string): boolean {
 export function fileProblem(path: string): string | null {
   const entry = lstatSync(path, { throwIfNoEntry: false });
   if (!entry) return missingImage(twinClause(path));
-  const file = statSync(path, { throwIfNoEntry: false });
+  const file = stateOf(path);
   if (!file) {
     return `it is a link to ${readlinkSync(path)}, which is missing; put the file there, or replace the link with the file`;
   }
   if (file.isDirectory())
-    return `it is a folder, not an image; ${AGAIN} under this name, or list the files in the folder`;
-  if (!file.isFile()) return `it is ${special(file)}, not an image; ${AGAIN} under this name`;
+    return `it is a folder, not an image; ${REMAKE.image} under this name, or list the files in the folder`;
+  if (!file.isFile()) return `it is ${special(file)}, not an image; ${REMAKE.image} under this name`;
   if (file.size === 0)
-    return `the file is empty (0 bytes), as after a full disk or an interrupted copy; ${AGAIN}`;
+    return `the file is empty (0 bytes), as after a full disk or an interrupted copy; ${REMAKE.image}`;
   return null;
 }
 
@@ -88,7 +87,7 @@ function contentProblem(path: string, message: string): string | null {
   const tail = readPiece(path, Math.max(0, size - TAIL_BYTES), TAIL_BYTES);
   if (!/premature end|truncated|unexpected end/i.test(message) && !endsEarly(format, head, tail, size))
     return null;
-  return `the ${NAMES[format]} image is truncated: the file ends after ${size} bytes, before the image does; ${AGAIN}`;
+  return `the ${NAMES[format]} image is truncated: the file ends after ${size} bytes, before the image does; ${REMAKE.image}`;
 }
 
 const NAMES: Record<ImageFormat, string> = {
@@ -110,5 +109,5 @@ function endsEarly(format: ImageFormat, head: Buffer, tail: Buffer, size: number
 }
 
 function unknownContent(head: Buffer): string {
-  return `it is not a JPEG, PNG, WebP, TIFF, GIF or AVIF image: it begins with the bytes ${head.subarray(0, 8).toString('hex')}; ${AGAIN}`;
+  return `it is not a ${EXPECTED_NAMES.image}: it begins with the bytes ${head.subarray(0, 8).toString('hex')}; ${REMAKE.image}`;
 }

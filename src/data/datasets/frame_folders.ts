@@ -1,6 +1,7 @@
 /** @file Looking up files in folders of frames with one listing per folder. */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isFile } from '../../files/paths.js';
 import { Twins } from '../../files/twins.js';
 import { shellWord } from '../../util/text.js';
 import { fileProblem, missingImage } from '../clip/image_problem.js';
@@ -76,8 +77,4 @@ interface Listing {
   readonly files: ReadonlySet<string>;
   /** Links, folders and everything else that is not a plain file. */
   readonly others: ReadonlySet<string>;
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }

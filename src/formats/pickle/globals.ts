@@ -1,5 +1,5 @@
 /** @file The few Python classes and functions that a checkpoint's pickle may "call", as plain data transformations. */
-import { type DType, isHostTensor } from '../host_tensor.js';
+import { DTYPE_BYTES, type DType, isHostTensor } from '../host_tensor.js';
 import { makeTensor } from '../pth/stored_tensor.js';
 import { Storage } from '../pth/torch_storage.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
@@ -88,14 +88,8 @@ function rebuildTensor([storage, offset, size, stride]: readonly PyValue[], dtyp
 /** The type of a tensor; null for types that we have no tensors of. */
 function torchDtype(value: PyValue): DType | null {
   const name = value instanceof PyGlobal && /^torch\.(\w+)$/.exec(value.className)?.[1];
-  return (name && TORCH_DTYPES.get(name)) || null;
+  return name && Object.hasOwn(DTYPE_BYTES, name) ? (name as DType) : null;
 }
-
-const TORCH_DTYPES = new Map<string, DType>(
-  (
-    ['float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool'] as const
-  ).map((name) => [name, name]),
-);
 
 function onlyTensor([tensor]: readonly PyValue[]): PyValue | undefined {
   return isHostTensor(tensor) ? tensor : undefined;

@@ -1,7 +1,7 @@
 /** @file Writes .pth files of any size that torch.load(weights_only=True) reads. */
 import { createHash } from 'node:crypto';
 import { replaceFile } from '../../files/atomic_file.js';
-import { DTYPE_BYTES, type HostTensor, sizeOf } from '../host_tensor.js';
+import { byteLengthOf, type HostTensor } from '../host_tensor.js';
 import { pickle } from '../pickle/pickler.js';
 import type { PyValue } from '../python/values.js';
 import { ZipWriter } from '../zip/zip_writer.js';
@@ -37,7 +37,7 @@ export async function writePickled(
     await add('byteorder', Buffer.from('little'));
     for (const [key, tensor] of tensors.entries()) {
       const data = tensor.bytes();
-      const expected = sizeOf(tensor.shape) * DTYPE_BYTES[tensor.dtype];
+      const expected = byteLengthOf(tensor);
       if (data.length !== expected) {
         throw new RangeError(`a ${tensor.dtype} tensor [${tensor.shape}] has ${data.length} bytes`);
       }

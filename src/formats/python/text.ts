@@ -1,16 +1,9 @@
 /** @file Numbers and collections as Python prints them, so that logs compare with the official code's. */
+import { formatFloat } from './literals.js';
 
 /** `repr` of a float: 1 → `1.0`, 0.00001 → `1e-05`. */
 export function pythonFloat(value: number): string {
-  if (Number.isNaN(value)) return 'nan';
-  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
-  const [mantissa, exponentText] = value.toExponential().split('e');
-  const exponent = Number(exponentText);
-  if (exponent < -4 || exponent >= 16) {
-    return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
-  }
-  const text = String(value);
-  return text.includes('.') ? text : `${text}.0`;
+  return formatFloat(value).replace('.0e', 'e');
 }
 
 /** The repr of a list of floats, e.g. `[0.75, 1.0]`. */

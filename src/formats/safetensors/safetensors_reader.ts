@@ -6,7 +6,7 @@
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
 import { crc32, DamagedDataError } from '../checksum.js';
-import { DTYPE_BYTES, type DType, type HostTensor, sizeOf } from '../host_tensor.js';
+import { byteLengthOf, type DType, type HostTensor } from '../host_tensor.js';
 import { type JsonValue, parseStrictJson } from './strict_json.js';
 
 /** The format's names of our types. */
@@ -137,7 +137,7 @@ function parseEntry(name: string, entry: JsonValue, fail: Fail): SafetensorsEntr
   const offsets = field('data_offsets');
   if (!isSizes(offsets) || offsets.length !== 2) return fail(`"${name}" has no place in the file`);
   const [begin, end] = offsets;
-  if (end - begin !== sizeOf(shape) * DTYPE_BYTES[dtype]) {
+  if (end - begin !== byteLengthOf({ dtype, shape })) {
     return fail(`"${name}" [${shape}] does not fit its place in the file`);
   }
   return { name, dtype, shape, begin, end };

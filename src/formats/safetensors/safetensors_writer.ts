@@ -2,7 +2,7 @@
 import { CheckpointError } from '../../errors.js';
 import { replaceFile } from '../../files/atomic_file.js';
 import { crc32 } from '../checksum.js';
-import { DTYPE_BYTES, type HostTensor, piecesOf, sizeOf } from '../host_tensor.js';
+import { byteLengthOf, DTYPE_BYTES, type HostTensor, piecesOf } from '../host_tensor.js';
 import {
   CHECKSUMS,
   headerText,
@@ -28,7 +28,7 @@ export async function writeSafetensors(
   let end = 0;
   const entries = order.map(([name, { dtype, shape }]): SafetensorsEntry => {
     const begin = end;
-    end += sizeOf(shape) * DTYPE_BYTES[dtype];
+    end += byteLengthOf({ dtype, shape });
     return { name, dtype, shape, begin, end };
   });
   const sums = [crc32(Buffer.from(headerText(entries)))];

@@ -11,7 +11,7 @@ import {
   newestCheckpoint,
 } from '../../checkpoint/run_checkpoints.js';
 import { locateWeight, preferenceFor } from '../../checkpoint/weight_path.js';
-import type { Config, LoadedConfig } from '../../config/index.js';
+import { type Config, configFileOf, type LoadedConfig } from '../../config/index.js';
 import { ConfigError } from '../../errors.js';
 import { isIn } from '../../files/paths.js';
 import { isWrittenByRun } from '../config.js';
@@ -117,7 +117,7 @@ function continuesIn({ OUTPUT_DIR, MODEL }: Config, { resume, transfer, overwrit
 function protectConfigFile(outputDir: string, origins: LoadedConfig['origins']): void {
   const target = join(outputDir, CONFIG);
   if (!existsSync(target)) return;
-  const file = [...origins.values()].find(({ source }) => source === 'file')?.file ?? '';
+  const file = configFileOf(origins) ?? '';
   // A file of a newer version may not be readable here, but its run has left other files.
   const isOfRun = resolve(file) !== resolve(target) && existsSync(join(outputDir, ENVIRONMENT));
   if (isOfRun || isWrittenByRun(target)) return;
