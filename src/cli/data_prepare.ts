@@ -74,7 +74,7 @@ async function prepareAction(flags: Flags): Promise<void> {
     printResult(result);
     process.exitCode = stop.received ? stop.exitCode : result.failures.length > 0 ? DATA_EXIT_CODE : 0;
   } catch (error) {
-    if (!stop.received) throw error;
+    if (error !== stop.signal.reason) throw error;
     process.exitCode = stop.exitCode;
   } finally {
     report.close();

@@ -51,7 +51,8 @@ async function watch(outputDir: string, port: number): Promise<void> {
   const { watchRun } = await import('../report/watch.js');
   const signals = new StopSignals((name) => name);
   try {
-    const onListening = (url: string) => print(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
+    const onListening = (url: string) =>
+      void process.stdout.write(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
     await watchRun(outputDir, { port, signal: signals.signal, onListening });
     process.exitCode = signals.exitCode;
   } finally {

@@ -5,7 +5,6 @@ import { loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { resultsTable } from '../evaluation/results.js';
 import { EVALUATION_FOLDER } from '../run/run_folder.js';
-import { openConsole } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
@@ -19,7 +18,10 @@ export function testCommand(): Command {
     .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
       const loaded = loadConfig(configFile, overrides);
       continueWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
-      const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
+      const [{ evaluateCheckpoint }, { openConsole }] = await Promise.all([
+        import('../training/evaluate_checkpoint.js'),
+        import('./console.js'),
+      ]);
       const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
       try {
         const { log, showEvaluation } = openConsole(verbose);

@@ -5,7 +5,6 @@ import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
-import { openConsole } from './console.js';
 import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
@@ -92,8 +91,11 @@ async function trainAction(overrides: string[], flags: Flags): Promise<void> {
 
 /** Trains until the end or the first signal, and sets the exit code of the process. */
 async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
-  // A late import makes --help and errors in the configuration fast.
-  const { train } = await import('../training/train.js');
+  // Late imports make --help and errors in the configuration fast.
+  const [{ train }, { openConsole }] = await Promise.all([
+    import('../training/train.js'),
+    import('./console.js'),
+  ]);
   const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
   try {
     await train(loaded, {

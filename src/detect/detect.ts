@@ -123,8 +123,8 @@ async function detectFrames(
   const names = readLabelNames(cfg);
   if (names === null) report.warn(noLabelMap(cfg));
   removeOldResults(out);
-  const begin = performance.now();
   const video = await openVideo(frames, options);
+  const begin = performance.now();
   const detection = new KeyFrameDetection({ cfg, model, frames, names, options });
   try {
     for await (const { keyFrame, boxes } of detection.run(keyFrames)) {
@@ -135,9 +135,12 @@ async function detectFrames(
     // After an error in the middle, the results so far are kept; without any, no file is written.
     const { results, detections } = detection;
     const complete = results.length === keyFrames.length;
-    if (complete || results.length > 0)
-      writeResultFiles(out, { ...head, complete, keyFrames: results }, frames.name, detections);
-    await video?.close();
+    try {
+      if (complete || results.length > 0)
+        writeResultFiles(out, { ...head, complete, keyFrames: results }, frames.name, detections);
+    } finally {
+      await video?.close();
+    }
   }
   return {
     keyFrames: detection.results.length,

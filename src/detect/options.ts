@@ -1,6 +1,7 @@
 /** @file Options of a detection, and their defaults. */
 import type { Config } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
+import { NEVER_ABORTED } from '../util/abort.js';
 import { type Reporter, SILENT } from '../util/log.js';
 
 export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> {
@@ -43,7 +44,7 @@ export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptio
     topActions: options.topActions ?? 3,
     showSampling: options.showSampling ?? false,
     video: options.video ?? true,
-    signal: options.signal ?? new AbortController().signal,
+    signal: options.signal ?? NEVER_ABORTED,
     report: options.report ?? SILENT,
   };
 }

@@ -1,5 +1,5 @@
 /** @file Writing detections as a csv file in AVA's format. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { csvField } from '../data/datasets/csv.js';
 import type { ClipDetections } from './types.js';
 
@@ -24,11 +24,12 @@ export function writeDetections(file: string, clips: Iterable<ClipDetections>): 
       for (const rows of personRows(clip)) {
         text += rows;
         if (text.length <= WRITE_BYTES) continue;
-        writeSync(fd, text);
+        // Unlike writeSync, this writes all of it or throws.
+        writeFileSync(fd, text);
         text = '';
       }
     }
-    writeSync(fd, text);
+    writeFileSync(fd, text);
   } finally {
     closeSync(fd);
   }

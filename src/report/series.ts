@@ -6,7 +6,7 @@ export interface Point {
 }
 
 /** Maximum number of points of a line in the report. */
-export const MAX_POINTS = 300;
+const MAX_POINTS = 300;
 
 /** Width of the smoothing window as a share of the points. */
 const WINDOW_SHARE = 0.07;

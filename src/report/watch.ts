@@ -30,9 +30,12 @@ export async function watchRun(
   { port, signal, onListening }: WatchOptions,
 ): Promise<void> {
   const watch = new RunWatch(outputDir);
-  onListening(await watch.listen(port));
-  if (!signal.aborted) await once(signal, 'abort');
-  await watch.close();
+  try {
+    onListening(await watch.listen(port));
+    if (!signal.aborted) await once(signal, 'abort');
+  } finally {
+    await watch.close();
+  }
 }
 
 /** The server of a run. */

@@ -63,7 +63,7 @@ function numberOf(path: string): number | null {
 
 /** Flags of a frame. */
 export const USED = 1;
-export const MISSING = 2;
+const MISSING = 2;
 /** The flags of each frame of a video. */
 export type FrameFlags = Uint8Array;
 

@@ -1,5 +1,7 @@
 /** @file The report of a data set check as text and as JSON. */
+
 import { styleText } from 'node:util';
+import { alignColumns } from '../../util/table.js';
 import { count } from '../../util/text.js';
 import { type CheckReport, type ClassNumbers, hasErrors } from './check.js';
 import type { Finding, Severity } from './findings.js';
@@ -49,10 +51,7 @@ function splitTable({ splits }: CheckReport): string[] {
     split,
     ...[n.videos, n.frames, n.keyFrames, n.boxes, n.labels].map(count),
   ]);
-  const widths = titles.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
-  return [titles, ...rows].map((row) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '),
-  );
+  return alignColumns([titles, ...rows], (column) => column > 0);
 }
 
 const LONGEST_NAME = 40;
