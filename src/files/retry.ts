@@ -1,4 +1,8 @@
-/** @file Repeats work that a disk refuses: full disks are cleared, and network shares come back. */
+/**
+ * @file Repeats work that a disk refuses: full disks are cleared, and network shares come back.
+ *
+ * Own code instead of a retry library: which errors of the system can pass is the larger part of it.
+ */
 import { setTimeout } from 'node:timers/promises';
 import { CheckpointError } from '../errors.js';
 

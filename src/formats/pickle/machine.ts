@@ -1,4 +1,8 @@
-/** @file The stack machine that runs a pickle: stack, marks and memo, with bounds on the memory that a file may take. */
+/**
+ * @file The stack machine that runs a pickle: stack, marks and memo, with bounds on the memory that a file may take.
+ *
+ * Own code instead of a pickle library: none bounds the memory and nesting of a hostile file, and none leaves classes uncalled.
+ */
 import type { ByteReader } from '../byte_reader.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './globals.js';
