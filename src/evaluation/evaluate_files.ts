@@ -2,6 +2,7 @@
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
 import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
+import type { LeftOut } from '../data/datasets/missing_data.js';
 import { KeyFrameTimes } from '../data/time.js';
 import { countOf } from '../util/text.js';
 import { type GroundTruthOptions, readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
@@ -69,6 +70,20 @@ export function readGroundTruth(
   const boxes = readGroundTruthBoxes(groundTruth, idsOf(labels), { summary, times, keep });
   const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude, times);
   return { labels, boxes, times, excluded, exclusionFile: exclude ?? null, summary };
+}
+
+/** Reads ground truth and exclusions without the videos and key frames that a data set leaves out. */
+export function readPresentGroundTruth(files: EvaluationFiles, leftOut: LeftOut): SummarizedGroundTruth {
+  const videos = new Set([...leftOut.withoutFrames, ...leftOut.unlisted]);
+  const keep = (video: string, second: number) =>
+    !videos.has(video) && !leftOut.clips.get(video)?.has(second);
+  const groundTruth = readGroundTruth(files, keep);
+  const excluded = new Set(
+    [...groundTruth.excluded].filter((key) => !videos.has(key.slice(0, key.lastIndexOf(',')))),
+  );
+  // A list that names only missing videos is not empty, and nothing has to be said about it.
+  const isIdle = excluded.size === 0 && groundTruth.excluded.size > 0;
+  return { ...groundTruth, excluded, exclusionFile: isIdle ? null : groundTruth.exclusionFile };
 }
 
 /** Mismatches between ground truth, label map and exclusions, one sentence each. */
