@@ -16,6 +16,7 @@ const PLACES = ['DATA.PATH_TO_DATA_DIR', 'MODEL.WEIGHT'];
 /** Not in the official code. */
 const EXTRA = [
   'AVA.FPS',
+  'MODEL.WEIGHT_KEY',
   'DATALOADER.ON_ERROR',
   'SOLVER.MOMENTUM',
   'SOLVER.DAMPENING',
