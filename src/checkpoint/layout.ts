@@ -1,4 +1,5 @@
 /** @file Finds out how the tensors of a file are named: by which code base, and with which prefix. */
+import { isPartOfHead } from './model_parts.js';
 import { ORIGINS, type OriginNames } from './origins/index.js';
 
 /** How the tensors of a file are named. */
@@ -30,6 +31,8 @@ export function layoutOf(names: readonly string[]): Layout {
   const counts = new Map<string, number[]>();
   for (const name of names.slice(0, MAX_NAMES)) {
     for (const { prefix, rest } of startsOf(name)) {
+      // A head alone is no network: its name must not become a prefix that takes the place of the backbone's.
+      if (prefix !== '' && isPartOfHead(rest)) continue;
       for (const [i, origin] of ORIGINS.entries()) {
         if (origin.rename(rest) === null && (i === 0 || ORIGINS[0].rename(rest) === null)) continue;
         const count = counts.get(prefix) ?? ORIGINS.map(() => 0);

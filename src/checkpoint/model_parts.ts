@@ -35,6 +35,11 @@ export function isPieceOf(group: string, name: string): boolean {
   return GROUPS.get(first) === group || (group === 'head' && HEAD_WORDS.includes(first));
 }
 
+/** Whether a name is that of a tensor of the head without the word for the head. */
+export function isPartOfHead(name: string): boolean {
+  return HEAD_WORDS.includes(name.split('.')[0]);
+}
+
 /** The name that a tensor of a backbone or a head alone has in a whole model; other names stay. */
 export function officialName(name: string): string {
   if (!isKnownName(name)) return name;

@@ -124,7 +124,8 @@ function dictsWithTensors(value: PyValue): Found[] {
       if (dict === null || seen.size > MAX_DICTS) continue;
       const isNew = !seen.has(dict);
       seen.add(dict);
-      if ([...dict.values()].some(isHostTensor)) found.push(foundAt(place, dict));
+      if (!Array.isArray(place.value) && [...dict.values()].some(isHostTensor))
+        found.push(foundAt(place, dict));
       if (isNew) next.push(...childrenOf(place, dict));
     }
     level = next;

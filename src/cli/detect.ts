@@ -106,7 +106,7 @@ interface Settings {
 
 /** The configuration of the file, or else of the weights. */
 function settingsFor({ configFile, weights }: Flags, overrides: readonly string[]): Settings {
-  const named = valueOf('MODEL.WEIGHT', overrides);
+  const named = overrideOf('MODEL.WEIGHT', overrides);
   if (weights !== undefined && named !== undefined)
     throw new ConfigError('--weights and MODEL.WEIGHT both name the weights; give only one of them');
   const all = weights === undefined ? overrides : withWeights(weights, overrides);
@@ -128,7 +128,7 @@ function settingsFor({ configFile, weights }: Flags, overrides: readonly string[
 /** Settings that say where a label map is. */
 const LABEL_MAP_KEYS = ['AVA.LABEL_MAP_FILE', 'AVA.ANNOTATION_DIR', 'DATA.PATH_TO_DATA_DIR'];
 
-function valueOf(key: string, overrides: readonly string[]): string | undefined {
+function overrideOf(key: string, overrides: readonly string[]): string | undefined {
   const place = overrides.lastIndexOf(key);
   return place < 0 ? undefined : overrides[place + 1];
 }

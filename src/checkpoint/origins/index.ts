@@ -10,7 +10,7 @@ import { timm } from './timm.js';
 /** Our own names come first: of tables that know equally many names of a file, the first one counts. */
 export const ORIGINS: readonly OriginNames[] = [
   stmixer,
-  ...[huggingFace, openMmlab, timm, maeSt, clip].map(prepare),
+  ...[timm, huggingFace, openMmlab, maeSt, clip].map(prepare),
 ];
 
 export type { OriginNames } from './origin.js';
