@@ -6,15 +6,27 @@ export interface ConfigOptions {
   verbose?: boolean;
 }
 
+const CONFIG_FILE = ['--config-file <file>', 'YAML file with the configuration'] as const;
+
 /** Creates a command that takes `--config-file F [KEY VALUE …]`. */
 export function configCommand(name: string): Command {
-  return new Command(name)
-    .argument(
-      '[overrides...]',
-      'KEY VALUE pairs that override the file, e.g. SOLVER.BASE_LR 2e-5 MODEL.WEIGHT w.pth',
-    )
-    .requiredOption('--config-file <file>', 'YAML file with the configuration')
-    .option('--verbose', 'print more details, and the stack trace of an error');
+  return withVerbose(withOverrides(name).requiredOption(...CONFIG_FILE));
+}
+
+/** Creates a command that takes `[--config-file F] [KEY VALUE …]`. */
+export function optionalConfigCommand(name: string): Command {
+  return withVerbose(withOverrides(name).option(...CONFIG_FILE));
+}
+
+function withOverrides(name: string): Command {
+  return new Command(name).argument(
+    '[overrides...]',
+    'KEY VALUE pairs that override the file, e.g. SOLVER.BASE_LR 2e-5 MODEL.WEIGHT w.pth',
+  );
+}
+
+function withVerbose(command: Command): Command {
+  return command.option('--verbose', 'print more details, and the stack trace of an error');
 }
 
 /** Adds `--engine` and `--device`. */

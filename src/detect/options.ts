@@ -11,6 +11,8 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
   readonly out: string;
   /** Checkpoint file; MODEL.WEIGHT by default. */
   readonly weights?: string;
+  /** Action id → name; by default those of the label map, else those in the checkpoint. */
+  readonly classNames?: ReadonlyMap<number, string>;
   /** Second of the beginning of the input in detections.csv; by default that of the data set's annotations, else 0. */
   readonly firstSecond?: number;
   /** Seconds from one key frame to the next; AVA.KEY_FRAME_STEP by default. */
@@ -32,7 +34,7 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
 
 export type ResolvedOptions = Required<Omit<DetectOptions, Optional>> & Pick<DetectOptions, Optional>;
 
-type Optional = 'firstSecond' | 'weights' | 'engine' | 'device';
+type Optional = 'firstSecond' | 'weights' | 'classNames' | 'engine' | 'device';
 
 /** The options with defaults for all that are not given. */
 export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptions {

@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
-import { loadModelWeights } from '../checkpoint/model_weights.js';
+import { readModelInfo } from '../checkpoint/model_info.js';
+import { contradiction, findModelWeights, loadModelWeights, requestOf } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { EvaluationSet } from '../evaluation/evaluation_set.js';
@@ -50,6 +51,8 @@ async function evaluateLocked(
   options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
 ): Promise<EvaluationReport | null> {
   const { engine: name, device, verbose, signal } = options;
+  const request = requestOf(cfg);
+  const { path: weightFile } = findModelWeights(request);
   const evaluationSet = new EvaluationSet(cfg);
   const engine = await selectEngine({ engine: name, device, verbose, threads: cfg.ENGINE.THREADS });
   options.log.open(cfg.OUTPUT_DIR);
@@ -61,9 +64,12 @@ async function evaluateLocked(
   for (const line of [...warnings, ...tooManyWorkers, ...evaluationSet.warnings]) log.warn(line);
   for (const line of evaluationSet.notes) log.info(`evaluation: ${line}`);
   const model = new Detector(cfg);
-  const { path, iteration, ...found } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  const difference = contradiction(weightFile, readModelInfo(weightFile), cfg);
+  if (difference !== null) log.warn(difference);
+  const { path, iteration, ...found } = loadModelWeights(model, request);
   if (found.note !== undefined) log.info(found.note);
   if (found.warning !== undefined) log.warn(found.warning);
+  for (const warning of found.warnings) log.warn(`${path}: ${warning}`);
   log.info(`weights: ${path}`);
   // Results of other weights are no evaluations of the run in the folder.
   const holdsRun = readdirSync(cfg.OUTPUT_DIR).some(isCheckpointFile);

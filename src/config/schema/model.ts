@@ -120,6 +120,10 @@ export const MODEL = section('The model.', {
     '',
     'Weight file to start from, or the folder of a run. If empty, a run starts from the newest checkpoint in OUTPUT_DIR, or from random weights.',
   ),
+  WEIGHT_KEY: text(
+    '',
+    'Which weights to take from MODEL.WEIGHT if the file holds several, e.g. teacher or model.ema: the keys that lead to them, with dots between them (not in the official code).',
+  ),
   BACKBONE,
   NONLOCAL: MODEL_NONLOCAL,
   STM,
