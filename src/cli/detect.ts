@@ -5,7 +5,7 @@ import type { DetectSummary } from '../detect/detect.js';
 import type { DetectOptions } from '../detect/options.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
 import { duration } from '../util/text.js';
-import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { addEngineOptions, type ConfigOptions, configCommand, FONT_OPTION } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { number, wholeNumber } from './parsers.js';
 
@@ -19,7 +19,7 @@ type Flags = ConfigOptions & {
   top: number;
   showSampling?: boolean;
   video: boolean;
-} & Pick<DetectOptions, 'engine' | 'device'>;
+} & Pick<DetectOptions, 'engine' | 'device' | 'font'>;
 
 export function detectCommand(): Command {
   const command = configCommand('detect')
@@ -40,7 +40,8 @@ export function detectCommand(): Command {
     .option('--action-threshold <score>', 'minimum action score', number({ min: 0, max: 1 }), 0.3)
     .option('--top <number>', 'maximum number of actions per person', wholeNumber({ min: 1 }), 3)
     .option('--show-sampling', "also draw the sampling points of the decoder's stages")
-    .option('--no-video', 'do not write detections.mp4');
+    .option('--no-video', 'do not write detections.mp4')
+    .option(...FONT_OPTION);
   return addEngineOptions(command).action(detectAction);
 }
 

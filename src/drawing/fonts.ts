@@ -50,6 +50,12 @@ function mainFontFor(characters: readonly string[]): OutlineFont | null {
   return firstWith(packagedFonts(MAIN_FONT), characters);
 }
 
+/** Whether the main font has all characters of the text. */
+export function needsMainFontOnly(text: string): boolean {
+  if (ASCII.test(text)) return true;
+  return graphemesOf(text).every((grapheme) => mainFontFor(Array.from(grapheme)) !== null);
+}
+
 function otherFontFor(characters: readonly string[]): OutlineFont | null {
   if (ofUser !== null && hasAll(ofUser, characters)) return ofUser;
   return (
@@ -83,6 +89,9 @@ export interface FontChoice {
   readonly font: OutlineFont | null;
 }
 
+/** Characters that the first part of the main font has; most text has no others. */
+const ASCII = /^[ -~]*$/;
+
 const segmenter = new Intl.Segmenter('und', { granularity: 'grapheme' });
 
 /** The characters as readers count them: a letter with its marks is one. */
@@ -92,15 +101,19 @@ export function graphemesOf(text: string): string[] {
 
 /** Chooses a font for each character. One font draws all that the main font lacks, if there is such a font: letters join. */
 export function chooseFonts(text: string): FontChoice[] {
+  if (ASCII.test(text)) return [{ text, font: mainFontFor([]) }];
   const graphemes = graphemesOf(text).map((grapheme) => {
     const characters = Array.from(grapheme);
     return { characters, font: mainFontFor(characters) };
   });
   const foreign = new Set(graphemes.flatMap(({ font, characters }) => (font === null ? characters : [])));
-  if (foreign.size === 0) return graphemes.map(({ characters, font }) => ({ text: characters.join(''), font }));
+  if (foreign.size === 0)
+    return graphemes.map(({ characters, font }) => ({ text: characters.join(''), font }));
   const common = otherFontFor([...foreign]);
   return graphemes.flatMap(({ characters, font }) =>
-    font === null && common === null ? chooseSingly(characters) : [{ text: characters.join(''), font: font ?? common }],
+    font === null && common === null
+      ? chooseSingly(characters)
+      : [{ text: characters.join(''), font: font ?? common }],
   );
 }
 

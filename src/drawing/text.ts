@@ -1,8 +1,8 @@
 /** @file Text as outlines of fonts, shaped and ordered for every script, so that images need no program that draws text. */
 import bidiFactory from 'bidi-js';
-import { Buffer as GlyphBuffer, Direction, shape } from 'harfbuzzjs';
+import { Direction, Buffer as GlyphBuffer, shape } from 'harfbuzzjs';
 import type { OutlineFont } from './font_file.js';
-import { chooseFonts, fontsVersion, graphemesOf } from './fonts.js';
+import { chooseFonts, fontsVersion, graphemesOf, needsMainFontOnly } from './fonts.js';
 
 const ELLIPSIS = '…';
 /** Stands for a character that no font has. */
@@ -33,10 +33,12 @@ interface Run {
   text: string;
 }
 
-const bidi = bidiFactory();
+// The types describe an ES module, but Node loads the CommonJS one, whose export is the factory itself.
+const bidi = (bidiFactory as unknown as typeof bidiFactory.default)();
 const buffer = new GlyphBuffer();
 /** Scripts from right to left and the marks that change the direction. */
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const RIGHT_TO_LEFT =
+  /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 const MAX_CACHED = 2000;
 const cache = new Map<string, ShapedText>();
@@ -118,12 +120,15 @@ export function textWidth(text: string, size: number): number {
 export function fitText(text: string, size: number, maxWidth: number): string {
   if (textWidth(text, size) <= maxWidth) return text;
   const characters = graphemesOf(text);
-  while (characters.length > 0) {
-    characters.pop();
-    const shorter = characters.join('').trimEnd() + ELLIPSIS;
-    if (textWidth(shorter, size) <= maxWidth) return shorter;
+  const prefix = (length: number) => characters.slice(0, length).join('').trimEnd() + ELLIPSIS;
+  // More characters are wider, so the longest prefix is found by halving.
+  let [fits, tooLong] = [0, characters.length];
+  while (tooLong - fits > 1) {
+    const length = Math.floor((fits + tooLong) / 2);
+    if (textWidth(prefix(length), size) <= maxWidth) fits = length;
+    else tooLong = length;
   }
-  return ELLIPSIS;
+  return prefix(fits);
 }
 
 /** The text as the `d` attribute of an SVG path that begins at x on the baseline y. */
@@ -142,13 +147,17 @@ export function textPath(text: string, x: number, y: number, size: number): stri
   return path;
 }
 
+/** Whether the main font has all characters of the text: letters of Europe. */
+export function isInMainFont(text: string): boolean {
+  return needsMainFontOnly(plain(text));
+}
+
 /** Whether fonts have all characters of the text, and it shows at least one. */
 export function canDraw(text: string): boolean {
   const line = plain(text);
-  return line.trim() !== '' && chooseFonts(line).every(({ font }) => font !== null) && textPath(line, 0, 0, 1) !== '';
-}
-
-/** The name of a class as images show it: its id, such as `#12`, if no font can draw the name. */
-export function drawnName(id: number, name: string): string {
-  return canDraw(name) ? name : `#${id}`;
+  return (
+    line.trim() !== '' &&
+    chooseFonts(line).every(({ font }) => font !== null) &&
+    textPath(line, 0, 0, 1) !== ''
+  );
 }

@@ -1,6 +1,7 @@
 /** @file Chooses a few clips of an evaluation as examples, with their true boxes and detections. */
 import type { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { ActionLabel } from '../data/datasets/label_map.js';
+import { drawnName } from '../drawing/names.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { namePeople, personBox } from '../evaluation/people.js';
 import type { ClipDetections } from '../evaluation/types.js';
@@ -37,7 +38,10 @@ export function exampleDetections(
     const rows = [...detections.personScores.keys()];
     const truth = boxes.map((box, b) => ({
       box,
-      labels: actions[b].flatMap((id) => names.get(id) ?? []),
+      labels: actions[b].flatMap((id) => {
+        const name = names.get(id);
+        return name === undefined ? [] : [drawnName(id, name)];
+      }),
       kind: 'truth' as const,
     }));
     return {
