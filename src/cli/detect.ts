@@ -11,7 +11,7 @@ import { formatPythonLiteral } from '../formats/python/literals.js';
 import { CONFIG } from '../run/run_folder.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
 import { duration } from '../util/text.js';
-import { addEngineOptions, type ConfigOptions, optionalConfigCommand } from './options.js';
+import { addEngineOptions, type ConfigOptions, FONT_OPTION, optionalConfigCommand } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { number, wholeNumber } from './parsers.js';
 import { weightsToRead } from './weights_to_read.js';
@@ -28,7 +28,7 @@ type Flags = Omit<ConfigOptions, 'configFile'> & {
   top: number;
   showSampling?: boolean;
   video: boolean;
-} & Pick<DetectOptions, 'engine' | 'device'>;
+} & Pick<DetectOptions, 'engine' | 'device' | 'font'>;
 
 export function detectCommand(): Command {
   const command = optionalConfigCommand('detect')
@@ -60,7 +60,8 @@ export function detectCommand(): Command {
     .option('--action-threshold <score>', 'minimum action score', number({ min: 0, max: 1 }), 0.3)
     .option('--top <number>', 'maximum number of actions per person', wholeNumber({ min: 1 }), 3)
     .option('--show-sampling', "also draw the sampling points of the decoder's stages")
-    .option('--no-video', 'do not write detections.mp4');
+    .option('--no-video', 'do not write detections.mp4')
+    .option(...FONT_OPTION);
   return addEngineOptions(command).action(detectAction);
 }
 

@@ -29,6 +29,12 @@ function withVerbose(command: Command): Command {
   return command.option('--verbose', 'print more details, and the stack trace of an error');
 }
 
+/** Flag and description of `--font`. */
+export const FONT_OPTION = [
+  '--font <file>',
+  'font for names in scripts that the built-in fonts lack (.ttf, .otf, .ttc or .woff)',
+] as const;
+
 /** Adds `--engine` and `--device`. */
 export function addEngineOptions(command: Command): Command {
   return command

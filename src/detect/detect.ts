@@ -12,6 +12,8 @@ import {
 } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
 import { noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
+import { setUserFont } from '../drawing/fonts.js';
+import { undrawnNamesHint } from '../drawing/names.js';
 import { selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
@@ -55,6 +57,7 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   const { signal, report } = resolved;
   // Quick checks come first.
   requireInput(input);
+  setUserFont(resolved.font);
   makeOutputFolder(out, '--out');
   refuseOwnInput(input, out);
   requireRoomFor(input);
@@ -142,6 +145,8 @@ async function detectFrames(
   const head = describeRun({ origin, frames }, chooseFirstSecond(cfg, frames, options), options);
   const names = options.classNames ?? readLabelNames(cfg) ?? origin.info?.classNames ?? null;
   if (names === null) report.warn(noLabelMap(cfg));
+  const undrawn = undrawnNamesHint(names ?? []);
+  if (undrawn !== null) report.warn(undrawn);
   removeOldResults(out);
   const video = await openVideo(frames, options);
   const begin = performance.now();

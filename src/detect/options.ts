@@ -27,6 +27,8 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
   readonly showSampling?: boolean;
   /** Whether to write detections.mp4; on by default. */
   readonly video?: boolean;
+  /** Font file for characters that the package's fonts lack. */
+  readonly font?: string;
   /** Ends the work; results so far are written. */
   readonly signal?: AbortSignal;
   readonly report?: Reporter;
@@ -34,7 +36,7 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
 
 export type ResolvedOptions = Required<Omit<DetectOptions, Optional>> & Pick<DetectOptions, Optional>;
 
-type Optional = 'firstSecond' | 'weights' | 'classNames' | 'engine' | 'device';
+type Optional = 'firstSecond' | 'weights' | 'classNames' | 'engine' | 'device' | 'font';
 
 /** The options with defaults for all that are not given. */
 export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptions {
