@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModelWeights, type WeightsOrigin } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
-import { noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
+import { labelMapNote, noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
 import { selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
@@ -121,7 +121,9 @@ async function detectFrames(
   );
   const head = describeRun({ origin, frames }, chooseFirstSecond(cfg, frames, options), options);
   const names = readLabelNames(cfg);
+  const labelNote = labelMapNote(cfg);
   if (names === null) report.warn(noLabelMap(cfg));
+  else if (labelNote !== null) report.info(`note: ${labelNote}`);
   removeOldResults(out);
   const video = await openVideo(frames, options);
   const begin = performance.now();

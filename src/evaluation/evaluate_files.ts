@@ -1,7 +1,7 @@
 /** @file Evaluation of detections in a csv file against ground truth in csv files. */
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
-import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
+import { type ActionLabel, readLabelMapFile } from '../data/datasets/label_map.js';
 import { countOf } from '../util/text.js';
 import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
@@ -27,6 +27,8 @@ export interface EvaluationFiles {
 /** Ground truth with a summary of its files that includes rows which are not evaluated. */
 export interface SummarizedGroundTruth extends GroundTruth {
   readonly summary: RowSummary;
+  /** A sentence about ids that the label map does not state, or null. */
+  readonly labelNote: string | null;
   /** Path of the list of exclusions, or null without one. */
   readonly exclusionFile: string | null;
 }
@@ -56,11 +58,11 @@ export function groundTruthFiles(cfg: Config): EvaluationFiles {
 
 /** Reads ground truth, label map and exclusions. Throws DataError with file and line. */
 export function readGroundTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): SummarizedGroundTruth {
-  const labels = readLabelMap(labelMap);
+  const { labels, note: labelNote } = readLabelMapFile(labelMap);
   const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude);
   const summary = new RowSummary();
   const boxes = readGroundTruthBoxes(groundTruth, idsOf(labels), summary);
-  return { labels, boxes, excluded, exclusionFile: exclude ?? null, summary };
+  return { labels, labelNote, boxes, excluded, exclusionFile: exclude ?? null, summary };
 }
 
 /** Mismatches between ground truth, label map and exclusions, one sentence each. */
@@ -77,6 +79,7 @@ export function groundTruthNotes(groundTruth: SummarizedGroundTruth): string[] {
   const withAction = [...summary.ids.values()].reduce((sum, count) => sum + count, 0);
   const without = summary.rows - withAction;
   return [
+    ...(groundTruth.labelNote === null ? [] : [groundTruth.labelNote]),
     ...(without > 0
       ? [`${shareOf(without, summary.rows, 'row')} of the ground truth have no action and are not evaluated`]
       : []),
@@ -124,7 +127,12 @@ export function evaluateFiles(
   if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
   warnings.push(...findRepeats(comparison));
   const sides = [comparison.predictions, comparison.groundTruth];
-  return { ...results, warnings, notes: exclusionNotes(groundTruth, sides) };
+  const notes = exclusionNotes(groundTruth, sides);
+  return {
+    ...results,
+    warnings,
+    notes: groundTruth.labelNote === null ? notes : [groundTruth.labelNote, ...notes],
+  };
 }
 
 /** The ground truth as one side of a comparison. */
