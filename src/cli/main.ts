@@ -12,6 +12,7 @@ import { watchOutput } from './output.js';
 import { HANG_UP_IS_IGNORED } from './process/hang_up.js';
 import { holdSignals } from './process/held_signals.js';
 import { reportCommand } from './report.js';
+import { everyCommand, suggestOnErrors } from './suggestions.js';
 import { testCommand } from './test.js';
 import { trainCommand } from './train.js';
 
@@ -33,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addCommand(reportCommand())
     .addCommand(doctorCommand());
   for (const command of everyCommand(program)) command.exitOverride();
+  suggestOnErrors(program);
   watchOutput();
   holdSignals();
   if (HANG_UP_IS_IGNORED) process.on('SIGHUP', () => {});
@@ -42,8 +44,4 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
     else process.exitCode = reportError(error, argv.includes('--verbose'));
   }
-}
-
-function everyCommand(command: Command): Command[] {
-  return [command, ...command.commands.flatMap(everyCommand)];
 }

@@ -5,7 +5,7 @@ import { annotationPath, type Split } from '../../data/data_config.js';
 import type { Annotations } from '../../data/datasets/ava_annotations.js';
 import { AvaDataset, filesListedTwice, findUnknownVideos } from '../../data/datasets/ava_dataset.js';
 import type { FrameLists } from '../../data/datasets/frame_lists.js';
-import { type ActionLabel, readLabelMap } from '../../data/datasets/label_map.js';
+import { type ActionLabel, readLabelMapFile } from '../../data/datasets/label_map.js';
 import { leftOutSentence } from '../../data/datasets/missing_data.js';
 import { DataError } from '../../errors.js';
 import { readExclusions } from '../../evaluation/ava_csv.js';
@@ -74,11 +74,13 @@ export async function checkData(cfg: Config, options: CheckOptions = {}): Promis
 
 function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
-  const labels = attempt(
-    () => readLabelMap(path),
+  const read = attempt(
+    () => readLabelMapFile(path),
     (message) => findings.add('label-map', message),
   );
-  if (!labels) return null;
+  if (!read) return null;
+  const { labels, note } = read;
+  if (note !== null) findings.add('counted-labels', note);
   const classes = cfg.MODEL.STM.ACTION_CLASSES;
   const sameName = labelNameSentence(labels);
   if (sameName !== null) findings.add('same-name', sameName);

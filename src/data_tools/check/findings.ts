@@ -87,6 +87,10 @@ const KINDS = {
     message: 'a box has several person ids in one key frame',
     advice: 'training and evaluation count one person and ignore the ids: give each box one id',
   },
+  'counted-labels': {
+    severity: 'note',
+    message: 'the label map has no ids, so its names are counted from 1',
+  },
   'same-file': { severity: 'warning', message: 'a file is given twice' },
   'same-name': { severity: 'warning', message: 'a name in the label map has several ids' },
   'idle-exclusions': {
