@@ -4,8 +4,8 @@ import { loadConfig } from '../config/index.js';
 import type { DetectSummary } from '../detect/detect.js';
 import type { DetectOptions } from '../detect/options.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
-import { duration } from '../util/text.js';
-import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { roughDuration } from '../util/text.js';
+import { addEngineOptions, type ConfigOptions, configCommand, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { number, wholeNumber } from './parsers.js';
 
@@ -19,6 +19,7 @@ type Flags = ConfigOptions & {
   top: number;
   showSampling?: boolean;
   video: boolean;
+  quiet?: boolean;
 } & Pick<DetectOptions, 'engine' | 'device'>;
 
 export function detectCommand(): Command {
@@ -40,7 +41,8 @@ export function detectCommand(): Command {
     .option('--action-threshold <score>', 'minimum action score', number({ min: 0, max: 1 }), 0.3)
     .option('--top <number>', 'maximum number of actions per person', wholeNumber({ min: 1 }), 3)
     .option('--show-sampling', "also draw the sampling points of the decoder's stages")
-    .option('--no-video', 'do not write detections.mp4');
+    .option('--no-video', 'do not write detections.mp4')
+    .addOption(quietOption());
   return addEngineOptions(command).action(detectAction);
 }
 
@@ -53,7 +55,7 @@ async function detectAction(overrides: string[], flags: Flags): Promise<void> {
     import('./console_reporter.js'),
     import('./process/signals.js'),
   ]);
-  const report = new ConsoleReporter();
+  const report = new ConsoleReporter({ quiet: flags.quiet });
   for (const warning of loaded.warnings) report.warn(warning);
   const { config, note, warning } = weightsOfOwnRun(loaded);
   if (note !== null) report.info(note);
@@ -68,11 +70,11 @@ async function detectAction(overrides: string[], flags: Flags): Promise<void> {
     const { threshold: personThreshold, top: topActions } = flags;
     const summary = await detect(config, { ...flags, personThreshold, topActions, signal, report });
     report.close();
-    report.info(describe(summary, flags.out));
+    report.result(describe(summary, flags.out));
   } catch (error) {
     if (error !== stop.signal.reason) throw error;
     report.close();
-    report.info(NOTHING);
+    report.result(NOTHING);
   } finally {
     report.close();
     stop.close();
@@ -88,6 +90,6 @@ function describe({ keyFrames, people, seconds, stopped }: DetectSummary, out: s
   const rate = seconds > 0 ? ` (${(keyFrames / seconds).toFixed(2)} clips per second)` : '';
   return (
     `${stopped ? 'stopped' : 'done'}: ${people} ${people === 1 ? 'person' : 'people'} at ${keyFrames} key ` +
-    `${keyFrames === 1 ? 'frame' : 'frames'} in ${duration(seconds)}${rate}; see ${out}`
+    `${keyFrames === 1 ? 'frame' : 'frames'} in ${roughDuration(seconds)}${rate}; see ${out}`
   );
 }

@@ -1,5 +1,6 @@
 /** @file Options that several commands share: the configuration file, `KEY VALUE …` arguments, engine and device. */
 import { Command, Option } from 'commander';
+import { packageVersion } from '../util/package_version.js';
 
 export interface ConfigOptions {
   configFile: string;
@@ -15,6 +16,14 @@ export function configCommand(name: string): Command {
     )
     .requiredOption('--config-file <file>', 'YAML file with the configuration')
     .option('--verbose', 'print more details, and the stack trace of an error');
+}
+
+/** The first line of a command that computes: it appears before the parts of the program that take long to load. */
+export const LOADING = `stmixer ${packageVersion()}: loading the program …`;
+
+/** `--quiet`. */
+export function quietOption(): Option {
+  return new Option('--quiet', 'print only warnings, errors and the final result').conflicts('verbose');
 }
 
 /** Adds `--engine` and `--device`. */

@@ -17,14 +17,14 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and fourteen more', () => {
+  it('has exactly the official keys and fifteen more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/golden/config.golden.test.ts.
-    expect(FIELDS.size).toBe(171);
+    expect(FIELDS.size).toBe(172);
     expect(defaultConfig()).toMatchObject({
       AVA: { FPS: 30 },
       SOLVER: {
@@ -33,6 +33,7 @@ describe('schema', () => {
         NESTEROV: false,
         APPLY_LR_SCALE: true,
         CHECKPOINT_MINUTES: 30,
+        LOG_PERIOD: 10,
         ACCUMULATE: 1,
         CLIP_GRAD_NORM: 0,
         ON_NONFINITE: 'stop',
