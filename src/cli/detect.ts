@@ -10,8 +10,14 @@ import { CheckpointError, ConfigError } from '../errors.js';
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { CONFIG } from '../run/run_folder.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
-import { duration } from '../util/text.js';
-import { addEngineOptions, type ConfigOptions, FONT_OPTION, optionalConfigCommand } from './options.js';
+import { roughDuration } from '../util/text.js';
+import {
+  addEngineOptions,
+  type ConfigOptions,
+  FONT_OPTION,
+  optionalConfigCommand,
+  quietOption,
+} from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { number, wholeNumber } from './parsers.js';
 import { weightsToRead } from './weights_to_read.js';
@@ -28,6 +34,7 @@ type Flags = Omit<ConfigOptions, 'configFile'> & {
   top: number;
   showSampling?: boolean;
   video: boolean;
+  quiet?: boolean;
 } & Pick<DetectOptions, 'engine' | 'device' | 'font'>;
 
 export function detectCommand(): Command {
@@ -61,7 +68,8 @@ export function detectCommand(): Command {
     .option('--top <number>', 'maximum number of actions per person', wholeNumber({ min: 1 }), 3)
     .option('--show-sampling', "also draw the sampling points of the decoder's stages")
     .option('--no-video', 'do not write detections.mp4')
-    .option(...FONT_OPTION);
+    .option(...FONT_OPTION)
+    .addOption(quietOption());
   return addEngineOptions(command).action(detectAction);
 }
 
@@ -75,7 +83,7 @@ async function detectAction(overrides: string[], flags: Flags): Promise<void> {
     import('./console_reporter.js'),
     import('./process/signals.js'),
   ]);
-  const report = new ConsoleReporter();
+  const report = new ConsoleReporter({ quiet: flags.quiet });
   for (const warning of loaded.warnings) report.warn(warning);
   const { config, note, warning } = weightsOfOwnRun(loaded);
   if (note !== null) report.info(note);
@@ -91,11 +99,11 @@ async function detectAction(overrides: string[], flags: Flags): Promise<void> {
     const options = { ...flags, out, weights: undefined, classNames, personThreshold, topActions };
     const summary = await detect(config, { ...options, signal, report });
     report.close();
-    report.info(describe(summary, out));
+    report.result(describe(summary, out));
   } catch (error) {
     if (error !== stop.signal.reason) throw error;
     report.close();
-    report.info(NOTHING);
+    report.result(NOTHING);
   } finally {
     report.close();
     stop.close();
@@ -158,6 +166,6 @@ function describe({ keyFrames, people, seconds, stopped }: DetectSummary, out: s
   const rate = seconds > 0 ? ` (${(keyFrames / seconds).toFixed(2)} clips per second)` : '';
   return (
     `${stopped ? 'stopped' : 'done'}: ${people} ${people === 1 ? 'person' : 'people'} at ${keyFrames} key ` +
-    `${keyFrames === 1 ? 'frame' : 'frames'} in ${duration(seconds)}${rate}; see ${out}`
+    `${keyFrames === 1 ? 'frame' : 'frames'} in ${roughDuration(seconds)}${rate}; see ${out}`
   );
 }

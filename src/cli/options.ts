@@ -1,5 +1,6 @@
 /** @file Options that several commands share: the configuration file, `KEY VALUE …` arguments, engine and device. */
 import { Command, Option } from 'commander';
+import { packageVersion } from '../util/package_version.js';
 
 export interface ConfigOptions {
   configFile: string;
@@ -34,6 +35,14 @@ export const FONT_OPTION = [
   '--font <file>',
   'font for names in scripts that the built-in fonts lack (.ttf, .otf, .ttc or .woff)',
 ] as const;
+
+/** The first line of a command that computes: it appears before the parts of the program that take long to load. */
+export const LOADING = `stmixer ${packageVersion()}: loading the program …`;
+
+/** `--quiet`. */
+export function quietOption(): Option {
+  return new Option('--quiet', 'print only warnings, errors and the final result').conflicts('verbose');
+}
 
 /** Adds `--engine` and `--device`. */
 export function addEngineOptions(command: Command): Command {

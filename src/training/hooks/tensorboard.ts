@@ -11,7 +11,6 @@ import { exampleDetections } from '../../report/examples.js';
 import type { Logger } from '../../run/log.js';
 import { EventWriter } from '../../run/tensorboard/event_writer.js';
 import type { Hook, StepReport, TrainingRun } from '../hook.js';
-import { LOG_PERIOD } from './metrics.js';
 
 /** Number of validation clips that are drawn. */
 const NUM_IMAGES = 4;
@@ -66,7 +65,7 @@ export class TensorBoardHook implements Hook {
     this.#steps++;
     this.#lr = report.lr;
     // The first step pays for everything that is made once, and is a point of its own.
-    if (iteration % LOG_PERIOD === 0 || iteration === run.startIteration + 1) {
+    if (iteration % run.cfg.SOLVER.LOG_PERIOD === 0 || iteration === run.startIteration + 1) {
       await this.#attempt(() => this.#point(run, iteration));
     }
     if (histogramPeriod !== null && iteration % histogramPeriod === 0) {
