@@ -135,7 +135,7 @@ function boxesAt({
   for (let t = firstIndexFrom(times, keys[0].at - tolerance); t < times.length && times[t] <= last; t++) {
     while (index + 1 < keys.length && keys[index + 1].at <= times[t] + SAME) index++;
     const box = boxAt(keys, index, times[t], { end, tolerance });
-    if (box) found.push({ at: times[t], ...box });
+    if (box) found.push({ ...box, at: times[t] });
   }
   return found;
 }
