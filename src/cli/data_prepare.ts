@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.js';
 import { countOf } from '../util/text.js';
 
 import { continueWithoutOutput, printNote } from './output.js';
-import { wholeNumber } from './parsers.js';
+import { number, wholeNumber } from './parsers.js';
 
 interface Flags {
   videos: string;
@@ -36,15 +36,11 @@ export function dataPrepareCommand(): Command {
     )
     .option(
       '--start <second>',
-      'first second of each video; use 0 for your own videos',
-      wholeNumber({ min: 0 }),
+      'first second of each video; use 0 for your own videos, and set AVA.FIRST_SECOND to the same number',
+      number({ min: 0 }),
       START,
     )
-    .option(
-      '--end <second>',
-      `last second (default: ${LENGTH} seconds after --start)`,
-      wholeNumber({ min: 1 }),
-    )
+    .option('--end <second>', `last second (default: ${LENGTH} seconds after --start)`, number({ min: 0 }))
     .option(
       '--fps <number>',
       'frames per second; set AVA.FPS to the same number',

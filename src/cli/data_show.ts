@@ -44,7 +44,7 @@ export function dataShowCommand(): Command {
 function parseClips(text: string): ClipChoice {
   if (/^[1-9]\d*$/.test(text)) return Number(text);
   return text.split(',').map((entry) => {
-    const match = /^(.+):0*(\d+)$/.exec(entry.trim());
+    const match = /^(.+):(-?\d+(?:\.\d+)?)$/.exec(entry.trim());
     if (!match) throw new InvalidArgumentError('expected a number from 1, or video:second,video:second,…');
     return { video: match[1], second: Number(match[2]) };
   });

@@ -12,7 +12,7 @@ import { number, wholeNumber } from './parsers.js';
 type Flags = ConfigOptions & {
   input: string;
   out: string;
-  step: number;
+  step?: number;
   firstSecond?: number;
   threshold?: number;
   actionThreshold: number;
@@ -26,7 +26,11 @@ export function detectCommand(): Command {
     .description('detect people and their actions in a video, a folder of frames or an image')
     .requiredOption('--input <path>', 'a video (needs ffmpeg), a folder of frames, or an image')
     .requiredOption('--out <folder>', 'output folder for detections.json, detections.csv, images and a video')
-    .option('--step <seconds>', 'time from one key frame to the next', number({ min: 0.001 }), 1)
+    .option(
+      '--step <seconds>',
+      'time from one key frame to the next (default: AVA.KEY_FRAME_STEP)',
+      number({ min: 0.001 }),
+    )
     .option(
       '--first-second <second>',
       'second of the first frame in detections.csv (default: as in the annotations if the data set has the video, else 0)',

@@ -242,6 +242,7 @@ describe('the rules between keys', () => {
     ['MODEL.STM.MEM_ACTIVE', ['MODEL.STM.MEM_ACTIVE', 'True']],
     ['DATALOADER.SIZE_DIVISIBILITY', ['DATALOADER.SIZE_DIVISIBILITY', '48']],
     ['DATA.DATASETS', ['DATA.DATASETS', "['ava_kinetics']"]],
+    ['AVA.LAST_SECOND', ['AVA.FIRST_SECOND', '2000']],
     ['SOLVER.STEPS', ['SOLVER.STEPS', '(8, 5)']],
     [
       'SOLVER.NESTEROV',

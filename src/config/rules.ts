@@ -123,6 +123,12 @@ export const RULES: readonly Rule[] = [
           'use one of these names for your own data in AVA layout too; its files are set under AVA',
   },
   {
+    keys: ['AVA.LAST_SECOND', 'AVA.FIRST_SECOND'],
+    holds: ({ AVA }) => AVA.LAST_SECOND >= AVA.FIRST_SECOND,
+    expected: ({ AVA }) =>
+      `expected AVA.FIRST_SECOND ${AVA.FIRST_SECOND} or more, because key frames cannot lie before the first frame`,
+  },
+  {
     keys: ['SOLVER.STEPS'],
     holds: ({ SOLVER: { STEPS } }) => STEPS.every((step, i) => i === 0 || STEPS[i - 1] <= step),
     expected: ({ SOLVER: { STEPS } }) =>

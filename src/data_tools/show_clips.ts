@@ -9,6 +9,7 @@ import { type Augmentation, drawAugmentation, type TransformSettings } from '../
 import type { Split } from '../data/data_config.js';
 import { AvaDataset } from '../data/datasets/ava_dataset.js';
 import { actionName, readLabelNames } from '../data/datasets/label_names.js';
+import { isSameTime, readableTime, timeText } from '../data/time.js';
 import { type ClipImages, drawClip } from '../drawing/clip_sheet.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
@@ -49,7 +50,7 @@ async function drawClips(cfg: Config, options: ShowOptions): Promise<void> {
     const draw = options.augmented ? augmentedImages : originalImages;
     const images = await draw(dataset, index, names);
     const { videoName, second } = dataset.source(index).info;
-    const name = `${videoName.replace(/[^\p{L}\p{N}._-]+/gu, '_')}_${String(second).padStart(4, '0')}.png`;
+    const name = `${videoName.replace(/[^\p{L}\p{N}._-]+/gu, '_')}_${timeText(second)}.png`;
     const path = join(options.out, name);
     writeFileSync(path, (await drawClip(images)).png);
     options.written?.(path);
@@ -74,13 +75,17 @@ function findClip(dataset: AvaDataset, video: string, second: number): number {
     );
   }
   const found = dataset.keyFrames.findIndex(
-    (keyFrame) => keyFrame.videoIndex === videoIndex && keyFrame.second === second,
+    (keyFrame) => keyFrame.videoIndex === videoIndex && isSameTime(keyFrame.second, second),
   );
   if (found >= 0) return found;
   const seconds = dataset.keyFrames.filter((keyFrame) => keyFrame.videoIndex === videoIndex);
   const range =
-    seconds.length > 0 ? `${seconds[0].second} to ${seconds.at(-1)!.second}` : 'none in this video';
-  throw new DataError(`--clips: video ${video} has no key frame at second ${second} (it has ${range})`);
+    seconds.length > 0
+      ? `${readableTime(seconds[0].second)} to ${readableTime(seconds.at(-1)!.second)}`
+      : 'none in this video';
+  throw new DataError(
+    `--clips: video ${video} has no key frame at second ${readableTime(second)} (it has ${range})`,
+  );
 }
 
 /** The frames in the files. */
@@ -91,7 +96,7 @@ async function originalImages(
 ): Promise<ClipImages> {
   const { info, paths, boxes, labels } = dataset.source(index);
   const key = Math.floor(paths.length / 2);
-  const size = await decodeImage(paths[key], `video ${info.videoName}, second ${info.second}`);
+  const size = await decodeImage(paths[key], `video ${info.videoName}, second ${readableTime(info.second)}`);
   return {
     frames: paths.map((path) => ({ image: path, name: frameNumber(path) })),
     key,
@@ -160,7 +165,7 @@ function caption(
   { width, height }: { width: number; height: number },
   people: number,
 ): string {
-  return `${videoName} · second ${second} · ${width}×${height} · ${people} ${people === 1 ? 'person' : 'people'}`;
+  return `${videoName} · second ${readableTime(second)} · ${width}×${height} · ${people} ${people === 1 ? 'person' : 'people'}`;
 }
 
 function describe({ flip, jitter, lighting }: Augmentation): string {

@@ -20,8 +20,8 @@ beforeAll(() => {
   }
 });
 
-const second = (name: string, kind: 'video' | 'folder' | 'image', frames = 40) => {
-  const cfg = tinyConfig({ 'DATA.PATH_TO_DATA_DIR': data });
+const second = (name: string, kind: 'video' | 'folder' | 'image', frames = 40, firstSecond = 900) => {
+  const cfg = tinyConfig({ 'DATA.PATH_TO_DATA_DIR': data, 'AVA.FIRST_SECOND': firstSecond });
   return firstSecondOf(cfg, { name, kind, fps: 10, paths: Array(frames).fill('') });
 };
 
@@ -47,4 +47,10 @@ it('returns 900 for a video without a note that is as long as its frames, and 0 
   expect([second('old', 'video'), second('old', 'video', 50), second('old', 'video', 400)]).toEqual([
     900, 900, 0,
   ]);
+});
+
+it('uses the time base of the data set', () => {
+  expect([second('old', 'folder', 40, 0), second('old', 'video', 40, 0)]).toEqual([0, 0]);
+  expect([second('mine', 'folder', 40, 0), second('mine', 'video', 40, 0)]).toEqual([0, 0]);
+  expect([second('movie', 'folder', 40, 12.5), second('mine', 'video', 40, 12.5)]).toEqual([12.5, 12.5]);
 });

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/index.js';
-import { SECOND_OF_FRAME_0 } from '../data/datasets/ava_annotations.js';
 import { readNote } from '../data/datasets/preparation_note.js';
 import type { Frames } from './input.js';
 
@@ -10,9 +9,9 @@ import type { Frames } from './input.js';
  * The second of the beginning of the input in the data set's annotations, with which detections.csv can be evaluated against them;
  * null for an input that is not in the data set.
  *
- * The first frame of a video in a data set is second 900. The note of `stmixer data prepare` says where in the video the frames
- * begin. Without a note, a video that is longer than its frames counts as a film of AVA, whose seconds are those of the
- * annotations.
+ * The first frame of a video in a data set is AVA.FIRST_SECOND. The note of `stmixer data prepare` says where in the video the frames
+ * begin. Without a note, a video that is longer than its frames counts as a film whose seconds are those of the annotations, as
+ * in AVA.
  */
 export function firstSecondOf(
   { DATA, AVA }: Config,
@@ -20,9 +19,9 @@ export function firstSecondOf(
 ): number | null {
   const folder = join(DATA.PATH_TO_DATA_DIR, AVA.FRAME_DIR, name);
   if (name === '' || !existsSync(folder)) return null;
-  if (kind !== 'video') return SECOND_OF_FRAME_0;
+  if (kind !== 'video') return AVA.FIRST_SECOND;
   const note = readNote(folder);
-  if (note !== null) return SECOND_OF_FRAME_0 - note.start;
+  if (note !== null) return AVA.FIRST_SECOND - note.start;
   const isLonger = paths.length > readdirSync(folder).length + fps;
-  return isLonger ? 0 : SECOND_OF_FRAME_0;
+  return isLonger ? 0 : AVA.FIRST_SECOND;
 }

@@ -1,6 +1,7 @@
 /** @file Running the model on key frames, and drawing the results. */
 import { join } from 'node:path';
 import type { Config } from '../config/index.js';
+import { readableTime } from '../data/time.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import { drawSamplePoints } from '../drawing/sample_points.js';
 import type { DrawnBox } from '../drawing/types.js';
@@ -92,13 +93,15 @@ export class KeyFrameDetection {
 
 function omissions({ second }: KeyFrame, { notFinite, withoutArea }: FoundPeople): string[] {
   const lines: string[] = [];
-  if (notFinite > 0) lines.push(`second ${second}: ${notFinite} predictions are not finite and left out`);
-  if (withoutArea > 0) lines.push(`second ${second}: ${withoutArea} boxes have no area and are left out`);
+  if (notFinite > 0)
+    lines.push(`second ${readableTime(second)}: ${notFinite} predictions are not finite and left out`);
+  if (withoutArea > 0)
+    lines.push(`second ${readableTime(second)}: ${withoutArea} boxes have no area and are left out`);
   return lines;
 }
 
 function captionOf({ name, kind }: Frames, { second, frame }: KeyFrame, people: number): string {
-  const when = kind === 'image' ? '' : ` · second ${second} · frame ${frame + 1}`;
+  const when = kind === 'image' ? '' : ` · second ${readableTime(second)} · frame ${frame + 1}`;
   return `${name}${when} · ${people === 0 ? 'nobody' : `${people} ${people === 1 ? 'person' : 'people'}`}`;
 }
 

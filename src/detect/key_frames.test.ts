@@ -32,6 +32,18 @@ describe('listKeyFrames', () => {
     expect(listKeyFrames(1, 30, 1)).toEqual([{ second: 0, frame: 0 }]);
   });
 
+  it('lists every frame at its own time for a step that is a rounded time of one frame', () => {
+    const keyFrames = listKeyFrames(3000, 30, 0.033);
+    expect(keyFrames).toHaveLength(3000);
+    expect(keyFrames.at(-1)).toEqual({ second: 99.966667, frame: 2999 });
+    expect(listKeyFrames(50, 25, 0.5).map(({ second, frame }) => [second, frame])).toEqual([
+      [0, 0],
+      [0.5, 13],
+      [1, 25],
+      [1.5, 38],
+    ]);
+  });
+
   it('lists no frame twice for small steps', () => {
     expect(listKeyFrames(3, 10, 0.02).map(({ frame }) => frame)).toEqual([0, 1, 2]);
   });

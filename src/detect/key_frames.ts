@@ -4,6 +4,7 @@ import { type Clip, type ClipSource, loadClip, writeVideo } from '../data/clip/c
 import { getSequence } from '../data/clip/frames.js';
 import { type Augmentation, transformSettings } from '../data/clip/transforms.js';
 import { type Batch, batchShape, makeBatch } from '../data/loading/collate.js';
+import { exactStep, exactTime, frameOf } from '../data/time.js';
 import type { Frames } from './input.js';
 
 export interface KeyFrame {
@@ -13,13 +14,14 @@ export interface KeyFrame {
   readonly frame: number;
 }
 
-/** Lists a key frame every `step` seconds from the beginning. */
+/** Lists a key frame every `step` seconds from the beginning; a step like 0.033 at 30 fps means every frame. */
 export function listKeyFrames(numFrames: number, fps: number, step: number): KeyFrame[] {
   const keyFrames: KeyFrame[] = [];
+  const exact = exactStep(step, fps);
   for (let i = 0; ; i++) {
     // 3 · 0.1 is not exactly 0.3.
-    const second = Number((i * step).toFixed(6));
-    const frame = Math.round(second * fps);
+    const second = exactTime(i * exact);
+    const frame = frameOf(second, { first: 0, fps });
     if (frame >= numFrames) return keyFrames;
     if (frame !== keyFrames.at(-1)?.frame) keyFrames.push({ second, frame });
   }

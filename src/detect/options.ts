@@ -13,7 +13,7 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
   readonly weights?: string;
   /** Second of the beginning of the input in detections.csv; by default that of the data set's annotations, else 0. */
   readonly firstSecond?: number;
-  /** Seconds from one key frame to the next; 1 by default. */
+  /** Seconds from one key frame to the next; AVA.KEY_FRAME_STEP by default. */
   readonly step?: number;
   /** Minimum score of a person; MODEL.STM.PERSON_THRESHOLD by default. */
   readonly personThreshold?: number;
@@ -38,7 +38,7 @@ type Optional = 'firstSecond' | 'weights' | 'engine' | 'device';
 export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptions {
   return {
     ...options,
-    step: options.step ?? 1,
+    step: options.step ?? cfg.AVA.KEY_FRAME_STEP,
     personThreshold: options.personThreshold ?? cfg.MODEL.STM.PERSON_THRESHOLD,
     actionThreshold: options.actionThreshold ?? 0.3,
     topActions: options.topActions ?? 3,

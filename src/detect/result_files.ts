@@ -1,6 +1,7 @@
 /** @file Result files of a detection: detections.json and detections.csv. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { exactTime } from '../data/time.js';
 import { writeDetections } from '../evaluation/detections_csv.js';
 import type { FoundPerson } from '../evaluation/people.js';
 import { writeResult } from '../files/write_file.js';
@@ -75,7 +76,7 @@ export function writeResultFiles(
       clipId,
       videoIndex: 0,
       videoName,
-      second: Number((file.firstSecond + file.keyFrames[clipId].second).toFixed(6)),
+      second: exactTime(file.firstSecond + file.keyFrames[clipId].second),
     },
     detections: found,
   }));

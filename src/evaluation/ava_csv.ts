@@ -3,6 +3,7 @@ import { AVA_COLUMNS, type AvaRow, parseAvaRow } from '../data/datasets/ava_row.
 import { headerProblem, parseDecimal, separatorProblem, splitCsv } from '../data/datasets/csv.js';
 import { Problems, quote } from '../data/problems.js';
 import { readLines } from '../data/read_lines.js';
+import { exactTime, isSameTime, KeyFrameTimes, timeText } from '../data/time.js';
 import { RowSummary } from './row_summary.js';
 
 /** Boxes of one key frame; index i of every list belongs to the same box. */
@@ -19,9 +20,22 @@ export interface ImageBoxes {
 /** Key frame → its boxes, in the order in which the file first names the key frames. */
 export type BoxTable = Map<string, ImageBoxes>;
 
-/** The official evaluator's name of a key frame. */
+/** The name of a key frame: that of the official evaluator for whole seconds, `v,0902`. A fraction makes another one, `v,0902.5`. */
 export function imageKey(video: string, second: number): string {
-  return `${video},${String(Math.trunc(second)).padStart(4, '0')}`;
+  return `${video},${timeText(second)}`;
+}
+
+/** What the files of an evaluation have in common. */
+export interface CsvOptions {
+  /** Counts every row, including skipped ones. */
+  readonly summary?: RowSummary;
+  /** The key frames of the files that were read before: a time that is written in another way belongs to them. */
+  readonly times?: KeyFrameTimes;
+}
+
+export interface GroundTruthOptions extends CsvOptions {
+  /** Whether the rows of a key frame count; the others are not even counted in the summary. */
+  readonly keep?: (video: string, second: number) => boolean;
 }
 
 /**
@@ -32,20 +46,22 @@ export function imageKey(video: string, second: number): string {
 export function readGroundTruthBoxes(
   files: readonly string[],
   classes: ReadonlySet<number>,
-  summary = new RowSummary(),
+  { summary = new RowSummary(), times = new KeyFrameTimes(), keep }: GroundTruthOptions = {},
 ): BoxTable {
   const table: BoxTable = new Map();
   const problems = new Problems();
-  const keyOf = keyMaker();
+  const keyOf = keyMaker(times);
   for (const file of files) {
     summary.beginFile(file);
     readRows({ file, what: 'ground truth', columns: AVA_COLUMNS, problems }, (row) => {
       const { box, action, last } = row;
-      summary.add(row);
+      const { key, second } = keyOf(row);
+      if (keep && !keep(row.video, second)) return null;
+      summary.add(row, second);
       summary.addPerson(last);
       if (action === null || !classes.has(action)) return null;
       if (box[0] > box[2] || box[1] > box[3]) return `inverted box ${box.join(', ')}`;
-      addBox(table, keyOf(row), { box, action, score: 1, person: parseDecimal(last ?? '') });
+      addBox(table, key, { box, action, score: 1, person: parseDecimal(last ?? '') });
       return null;
     });
   }
@@ -72,11 +88,9 @@ export function findRows(
   return found;
 }
 
-export interface DetectionOptions {
+export interface DetectionOptions extends CsvOptions {
   /** Added to the second of every row. */
   readonly secondOffset?: number;
-  /** Counts every row, including skipped ones. */
-  readonly summary?: RowSummary;
 }
 
 /**
@@ -86,57 +100,62 @@ export interface DetectionOptions {
 export function readDetections(
   file: string,
   classes: ReadonlySet<number>,
-  { secondOffset = 0, summary = new RowSummary() }: DetectionOptions = {},
+  { secondOffset = 0, summary = new RowSummary(), times = new KeyFrameTimes() }: DetectionOptions = {},
 ): BoxTable {
   const table: BoxTable = new Map();
   const problems = new Problems();
-  const keyOf = keyMaker();
+  const keyOf = keyMaker(times, secondOffset);
   summary.beginFile(file);
-  readRows({ file, what: 'predictions', columns: AVA_COLUMNS, problems }, (read) => {
-    const { box, action, last } = read;
+  readRows({ file, what: 'predictions', columns: AVA_COLUMNS, problems }, (row) => {
+    const { box, action, last } = row;
     if (action === null) return 'the action id is empty';
     const score = last === undefined ? 1 : parseDecimal(last);
     if (Number.isNaN(score)) return `the score must be a finite number, found ${JSON.stringify(last)}`;
-    const row = secondOffset === 0 ? read : { ...read, second: addSeconds(read.second, secondOffset) };
-    summary.add(row);
+    const { key, second } = keyOf(row);
+    summary.add(row, second);
     summary.addScore(last === undefined ? null : score);
-    if (classes.has(action)) addBox(table, keyOf(row), { box, action, score });
+    if (classes.has(action)) addBox(table, key, { box, action, score });
     return null;
   });
   problems.throwIfAny();
   return table;
 }
 
-/** A sum without binary rounding: 901.7 + 0.3 is 902, which would otherwise be truncated to 901. */
-export function addSeconds(second: number, offset: number): number {
-  return Math.round((second + offset) * 1e6) / 1e6;
+/** Whether a row, with an offset added to its second, belongs to a key frame. */
+export function isAtKeyFrame({ video, second }: AvaRow, key: string, offset = 0): boolean {
+  const comma = key.lastIndexOf(',');
+  return video === key.slice(0, comma) && isSameTime(second + offset, Number(key.slice(comma + 1)));
 }
 
-/** Returns a function like `imageKey` that makes the key once for consecutive rows of one key frame. */
-function keyMaker(): (row: AvaRow) => string {
+/** The key frame of a row: its name, and its time in the first file that has it. */
+interface RowKey {
+  readonly key: string;
+  readonly second: number;
+}
+
+/** Returns a function that finds the key frame of a row, once for consecutive rows of one key frame. */
+function keyMaker(times: KeyFrameTimes, offset = 0): (row: AvaRow) => RowKey {
   let video = '';
   let second = Number.NaN;
-  let key = '';
+  let found: RowKey = { key: '', second };
   return (row) => {
     if (row.second !== second || row.video !== video) {
       video = row.video;
       second = row.second;
-      key = imageKey(video, second);
+      const time = times.timeOf(video, offset === 0 ? second : exactTime(second + offset));
+      found = { key: imageKey(video, time), second: time };
     }
-    return key;
+    return found;
   };
 }
 
-/**
- * Reads `video,second` of the key frames to leave out. Throws DataError with file and line, also for a second with a fraction,
- * which the official code refuses too.
- */
-export function readExclusions(file: string): Set<string> {
+/** Reads `video,second` of the key frames to leave out. Throws DataError with file and line. */
+export function readExclusions(file: string, times = new KeyFrameTimes()): Set<string> {
   const keys = new Set<string>();
   const problems = new Problems();
   readCsv({ file, what: 'list of excluded key frames', columns: [2], problems }, (fields, line) => {
     const problem = exclusionProblem(fields, line);
-    if (problem === null) keys.add(imageKey(fields[0], Number(fields[1])));
+    if (problem === null) keys.add(imageKey(fields[0], times.timeOf(fields[0], Number(fields[1]))));
     return problem;
   });
   problems.throwIfAny();
@@ -150,10 +169,7 @@ function exclusionProblem(fields: readonly string[], line: string): string | nul
   if (text.trim() === '')
     return `${expected}: the second is missing; write a line with video and second for each key frame to leave out`;
   if (video.trim() === '') return `${expected}: the name of the video is missing`;
-  const second = parseDecimal(text);
-  if (Number.isNaN(second)) return `${expected}: the second must be a number`;
-  if (!Number.isInteger(second)) return `the second must be a whole number, found ${quote(text)}`;
-  return null;
+  return Number.isNaN(parseDecimal(text)) ? `${expected}: the second must be a number` : null;
 }
 
 interface CsvFile {

@@ -1,5 +1,6 @@
 /** @file AVA's mean average precision at IoU 0.5, with the results of the official evaluator. */
 import type { ActionLabel } from '../data/datasets/label_map.js';
+import type { KeyFrameTimes } from '../data/time.js';
 import { type BoxTable, type ImageBoxes, imageKey } from './ava_csv.js';
 import { averagePrecision, descendingOrder, precisionRecall } from './average_precision.js';
 import { fiveDecimals } from './detections_csv.js';
@@ -21,6 +22,8 @@ export interface GroundTruth {
   readonly labels: readonly ActionLabel[];
   /** Boxes of the classes in `labels`. */
   readonly boxes: BoxTable;
+  /** The times that name the key frames of `boxes` and `excluded`. */
+  readonly times: KeyFrameTimes;
   /** Keys of images whose annotations and detections are not evaluated. */
   readonly excluded: ReadonlySet<string>;
 }
@@ -69,7 +72,8 @@ export class AvaEvaluator {
         rows.scores.push(fiveDecimals(actionScores[person * numClasses + id - 1]));
       }
     }
-    this.add(imageKey(clip.videoName, clip.second), rows);
+    const { videoName } = clip;
+    this.add(imageKey(videoName, this.groundTruth.times.timeOf(videoName, clip.second)), rows);
   }
 
   results(): AvaResults {

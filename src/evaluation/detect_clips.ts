@@ -1,6 +1,7 @@
 /** @file Running a model on clips. */
 import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
+import { readableTime } from '../data/time.js';
 import { sync } from '../engine/lazy_hints.js';
 import { DataError } from '../errors.js';
 import type { Detector } from '../model/detector.js';
@@ -29,7 +30,7 @@ export async function detectBatch(
   const clips = batch.clips.map((clip, i) => ({ clip, detections: detections[i] }));
   const broken = clips.filter((entry) => !allFinite(entry.detections));
   if (broken.length > 0) {
-    const names = broken.map(({ clip }) => `${clip.videoName} at second ${clip.second}`);
+    const names = broken.map(({ clip }) => `${clip.videoName} at second ${readableTime(clip.second)}`);
     throw new DataError(
       `the model's predictions are not finite for ${names.join('; ')}; its weights are broken, or the training diverged`,
     );

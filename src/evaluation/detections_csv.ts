@@ -1,6 +1,7 @@
 /** @file Writing detections as a csv file in AVA's format. */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { csvField } from '../data/datasets/csv.js';
+import { timeText } from '../data/time.js';
 import type { ClipDetections } from './types.js';
 
 /** A float32 number rounded to five decimals, ties to even, like a number in AVA's csv. */
@@ -38,7 +39,7 @@ export function writeDetections(file: string, clips: Iterable<ClipDetections>): 
 /** The rows of each person, as one text. */
 function* personRows({ clip, detections }: ClipDetections): Generator<string> {
   const { boxes, personScores, actionScores } = detections;
-  const keyFrame = `${csvField(clip.videoName)},${String(clip.second).padStart(4, '0')}`;
+  const keyFrame = `${csvField(clip.videoName)},${timeText(clip.second)}`;
   const numClasses = personScores.length ? actionScores.length / personScores.length : 0;
   for (let person = 0; person < personScores.length; person++) {
     const box = [...boxes.subarray(4 * person, 4 * person + 4)].map(decimals).join();

@@ -2,8 +2,9 @@
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
 import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
+import { KeyFrameTimes } from '../data/time.js';
 import { countOf } from '../util/text.js';
-import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
+import { type GroundTruthOptions, readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
 import { AvaEvaluator, type GroundTruth } from './ava_evaluator.js';
 import { type Comparison, type Side, shareOf } from './mismatch/comparison.js';
 import { exclusionNote } from './mismatch/exclusions.js';
@@ -54,13 +55,20 @@ export function groundTruthFiles(cfg: Config): EvaluationFiles {
   };
 }
 
-/** Reads ground truth, label map and exclusions. Throws DataError with file and line. */
-export function readGroundTruth({ groundTruth, labelMap, exclude }: EvaluationFiles): SummarizedGroundTruth {
+/**
+ * Reads ground truth, label map and exclusions; only key frames for which `keep` is true count. Throws DataError with file and
+ * line.
+ */
+export function readGroundTruth(
+  { groundTruth, labelMap, exclude }: EvaluationFiles,
+  keep?: GroundTruthOptions['keep'],
+): SummarizedGroundTruth {
   const labels = readLabelMap(labelMap);
-  const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude);
   const summary = new RowSummary();
-  const boxes = readGroundTruthBoxes(groundTruth, idsOf(labels), summary);
-  return { labels, boxes, excluded, exclusionFile: exclude ?? null, summary };
+  const times = new KeyFrameTimes();
+  const boxes = readGroundTruthBoxes(groundTruth, idsOf(labels), { summary, times, keep });
+  const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude, times);
+  return { labels, boxes, times, excluded, exclusionFile: exclude ?? null, summary };
 }
 
 /** Mismatches between ground truth, label map and exclusions, one sentence each. */
@@ -109,11 +117,12 @@ export function evaluateFiles(
 ): FileResults {
   const groundTruth = readGroundTruth(files);
   const summary = new RowSummary();
-  const boxes = readDetections(predictions, idsOf(groundTruth.labels), { secondOffset, summary });
+  const { labels, times } = groundTruth;
+  const boxes = readDetections(predictions, idsOf(labels), { secondOffset, summary, times });
   const comparison: Comparison = {
     groundTruth: groundTruthSide(groundTruth),
     predictions: { name: 'predictions', summary, boxes },
-    labels: groundTruth.labels,
+    labels,
     excluded: groundTruth.excluded,
     secondOffset,
   };

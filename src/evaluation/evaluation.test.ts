@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
+import { KeyFrameTimes } from '../data/time.js';
 import { DataError } from '../errors.js';
 import { bestSoFar, readEvaluations, recordEvaluation } from '../run/evaluations.js';
 import { readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
@@ -42,8 +43,8 @@ describe('reading the rows of a file', () => {
 
   it('adds an offset to the seconds of detections, without the noise of binary fractions', () => {
     const path = file('p.csv', 'v,2,0,0,1,1,1,0.5\nv,901.7,0,0,1,1,1,0.5\n');
-    expect([...readDetections(path, CLASSES, { secondOffset: 900 }).keys()]).toEqual(['v,0902', 'v,1801']);
-    expect([...readDetections(path, CLASSES, { secondOffset: 0.3 }).keys()]).toEqual(['v,0002', 'v,0902']);
+    expect([...readDetections(path, CLASSES, { secondOffset: 900 }).keys()]).toEqual(['v,0902', 'v,1801.7']);
+    expect([...readDetections(path, CLASSES, { secondOffset: 0.3 }).keys()]).toEqual(['v,0002.3', 'v,0902']);
   });
 
   it.each([
@@ -121,7 +122,6 @@ describe('reading the rows of a file', () => {
     ['no video', ',902', /found ",902": the name of the video is missing/],
     ['a word', 'v,x', /found "v,x": the second must be a number/],
     ['three columns', 'v,902,1', /found "v,902,1", which has 3 columns/],
-    ['a fraction', 'v,902.5', /:2: the second must be a whole number, found "902\.5"/],
   ])('explains what is wrong with the exclusion %s', (_, line, message) => {
     expect(() => readExclusions(file('e.csv', `v,902.0\n${line}\n`))).toThrow(message);
   });
@@ -191,12 +191,15 @@ const LABELS = [
 
 function evaluate(truth: string, detections: string, excluded?: string): AvaResults {
   const classes = new Set(LABELS.map(({ id }) => id));
+  const times = new KeyFrameTimes();
   const evaluator = new AvaEvaluator({
     labels: LABELS,
-    boxes: readGroundTruthBoxes([file('gt.csv', truth)], classes),
-    excluded: excluded === undefined ? new Set() : readExclusions(file('e.csv', excluded)),
+    boxes: readGroundTruthBoxes([file('gt.csv', truth)], classes, { times }),
+    times,
+    excluded: excluded === undefined ? new Set() : readExclusions(file('e.csv', excluded), times),
   });
-  for (const [key, image] of readDetections(file('p.csv', detections), classes)) evaluator.add(key, image);
+  const found = readDetections(file('p.csv', detections), classes, { times });
+  for (const [key, image] of found) evaluator.add(key, image);
   return evaluator.results();
 }
 
@@ -215,6 +218,20 @@ describe('AvaEvaluator', () => {
   it('leaves out true boxes and detections of excluded key frames', () => {
     const results = evaluate(TRUTH, 'v,902,0,0,0.5,1,1,0.9\nv,903,0.9,0,1,1,1,0.8\n', 'v,0903\n');
     expect(results.perClass[0]).toMatchObject({ ap: 1, numGroundTruth: 1 });
+  });
+
+  it('matches at the same time only, and takes times that are written with other digits for the same', () => {
+    const truth = 'v,91.5,0,0,0.5,1,1,0\nv,92.033,0,0,0.5,1,1,0\n';
+    const found = (time: string) =>
+      evaluate(truth, `v,${time},0,0,0.5,1,1,0.9\n`).perClass[0].curve.recall.at(-1);
+    expect(['91.0', '91', '91.4', '92', '92.067'].map(found)).toEqual([0, 0, 0, 0, 0]);
+    expect(['91.5', '91.500', '92.0333333', '92.0325'].map(found)).toEqual([0.5, 0.5, 0.5, 0.5]);
+  });
+
+  it('excludes the key frame at a time, and not the others of that second', () => {
+    const truth = 'v,91,0,0,0.5,1,1,0\nv,91.5,0,0,0.5,1,1,0\nv,91.967,0,0,0.5,1,1,0\n';
+    const results = evaluate(truth, 'v,91.5,0,0,0.5,1,1,0.9\n', 'v,91.5\nv,91.9667\n');
+    expect(results.perClass[0]).toMatchObject({ ap: 0, numGroundTruth: 1 });
   });
 
   it('returns no mean if there are no true boxes, and the table says so', () => {

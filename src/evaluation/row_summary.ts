@@ -5,8 +5,8 @@ import type { AvaRow } from '../data/datasets/ava_row.js';
 /** Rows of one video. */
 export interface VideoSummary {
   rows: number;
-  /** Whole second → the second of its first row, which may have a fraction. */
-  readonly seconds: Map<number, number>;
+  /** The times of its key frames. */
+  readonly seconds: Set<number>;
 }
 
 /** Stores data per video, key frame and id, but none per row, because files have millions of rows. */
@@ -20,8 +20,6 @@ export class RowSummary {
   rowsWithoutArea = 0;
   /** Rows with a coordinate that is not a fraction of an image's size. */
   rowsBeyondImage = 0;
-  /** Rows that share a whole second with rows of a different second, like 2.5 and 2. */
-  rowsOfMixedSeconds = 0;
   /** Range of the coordinates along each axis. */
   minX = Number.POSITIVE_INFINITY;
   maxX = Number.NEGATIVE_INFINITY;
@@ -38,13 +36,13 @@ export class RowSummary {
 
   #lastVideo = '';
   #lastEntry: VideoSummary | undefined;
-  #lastSecond = Number.NaN;
 
   beginFile(path: string): void {
     this.files.push({ path, rows: 0 });
   }
 
-  add({ video, second, box, action }: AvaRow): void {
+  /** Adds a row; `second` is the time of its key frame. */
+  add({ video, box, action }: AvaRow, second: number): void {
     this.rows++;
     this.files[this.files.length - 1].rows++;
     this.#addKeyFrame(video, second);
@@ -72,23 +70,14 @@ export class RowSummary {
     if (entry === undefined || video !== this.#lastVideo) {
       entry = this.videos.get(video);
       if (!entry) {
-        entry = { rows: 0, seconds: new Map() };
+        entry = { rows: 0, seconds: new Set() };
         this.videos.set(video, entry);
       }
       this.#lastVideo = video;
       this.#lastEntry = entry;
-      this.#lastSecond = Number.NaN;
     }
     entry.rows++;
-    if (second === this.#lastSecond) return;
-    const whole = Math.trunc(second);
-    const first = entry.seconds.get(whole);
-    if (first === undefined) entry.seconds.set(whole, second);
-    else if (first !== second) {
-      this.rowsOfMixedSeconds++;
-      return;
-    }
-    this.#lastSecond = second;
+    entry.seconds.add(second);
   }
 
   #addBox([x1, y1, x2, y2]: AvaRow['box']): void {

@@ -7,6 +7,7 @@ import { readLabelMap } from '../data/datasets/label_map.js';
 import { drawBoxes } from '../drawing/draw_boxes.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { UserError } from '../errors.js';
+import { imageKey } from '../evaluation/ava_csv.js';
 import { DETECTIONS } from '../evaluation/results.js';
 import type { ClipDetections } from '../evaluation/types.js';
 import { type Evaluation, evaluationFile } from '../run/evaluations.js';
@@ -66,10 +67,13 @@ function openExamples(cfg: Config, clips: readonly CsvClip[]): ExamplePicture[] 
   const dataset = AvaDataset.open(cfg, 'test');
   const labels = readLabelMap(annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE));
   const clipIds = new Map(
-    dataset.keyFrames.map(({ videoIndex, second }, i) => [`${dataset.videos[videoIndex].name},${second}`, i]),
+    dataset.keyFrames.map(({ videoIndex, second }, i) => [
+      imageKey(dataset.videos[videoIndex].name, second),
+      i,
+    ]),
   );
   const known = clips.flatMap((clip) => {
-    const clipId = clipIds.get(`${clip.video},${clip.second}`);
+    const clipId = clipIds.get(imageKey(clip.video, clip.second));
     return clipId === undefined ? [] : [toClipDetections(clip, clipId, dataset)];
   });
   return exampleDetections(dataset, known, labels, COUNT);

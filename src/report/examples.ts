@@ -1,6 +1,7 @@
 /** @file Chooses a few clips of an evaluation as examples, with their true boxes and detections. */
 import type { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { ActionLabel } from '../data/datasets/label_map.js';
+import { readableTime } from '../data/time.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { namePeople, personBox } from '../evaluation/people.js';
 import type { ClipDetections } from '../evaluation/types.js';
@@ -41,7 +42,7 @@ export function exampleDetections(
       kind: 'truth' as const,
     }));
     return {
-      caption: `${clip.videoName}, second ${clip.second}`,
+      caption: `${clip.videoName}, second ${readableTime(clip.second)}`,
       path: paths[Math.floor(paths.length / 2)],
       boxes: [...truth, ...namePeople(detections, rows, choice).map(personBox)],
     };

@@ -16,6 +16,9 @@ const PLACES = ['DATA.PATH_TO_DATA_DIR', 'MODEL.WEIGHT'];
 /** Not in the official code. */
 const EXTRA = [
   'AVA.FPS',
+  'AVA.FIRST_SECOND',
+  'AVA.LAST_SECOND',
+  'AVA.KEY_FRAME_STEP',
   'DATALOADER.ON_ERROR',
   'SOLVER.MOMENTUM',
   'SOLVER.DAMPENING',

@@ -2,6 +2,7 @@
 import {
   AT_LEAST_ONE,
   bool,
+  float,
   int,
   item,
   list,
@@ -131,6 +132,22 @@ export const AVA = section('Files of the data set in AVA layout, and augmentatio
     wholeNumberAdvice:
       'extract the frames at a whole number per second (`stmixer data prepare --fps 30` does) and set AVA.FPS to that number',
   }),
+  FIRST_SECOND: float(
+    900,
+    'Time of the first frame of each video, in the seconds of the annotations; 0 for your own videos. With 900, key ' +
+      'frames begin at 902, as in AVA (not in the official code).',
+  ),
+  LAST_SECOND: float(
+    1798,
+    'Last time of a key frame, in the seconds of the annotations. Later rows are left out with a warning (not in the ' +
+      'official code).',
+  ),
+  KEY_FRAME_STEP: float(
+    1,
+    'Time from one key frame to the next, in seconds: the default of `detect --step`. `data check` reports key frames ' +
+      'at other times (not in the official code).',
+    { minimum: 0.001 },
+  ),
 });
 
 export const DATALOADER = section('Loading of batches.', {

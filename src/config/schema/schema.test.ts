@@ -17,16 +17,16 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and fourteen more', () => {
+  it('has exactly the official keys and seventeen more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/golden/config.golden.test.ts.
-    expect(FIELDS.size).toBe(171);
+    expect(FIELDS.size).toBe(174);
     expect(defaultConfig()).toMatchObject({
-      AVA: { FPS: 30 },
+      AVA: { FPS: 30, FIRST_SECOND: 900, LAST_SECOND: 1798, KEY_FRAME_STEP: 1 },
       SOLVER: {
         MOMENTUM: 0.9,
         DAMPENING: 0,

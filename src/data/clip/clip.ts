@@ -1,6 +1,7 @@
 /** @file One clip: its decoded and resized frames, its boxes and labels, and its part of the model's input. */
 import { DataError } from '../../errors.js';
 import type { Size } from '../../media/image_header.js';
+import { readableTime } from '../time.js';
 import { decodeImage, type RgbImage } from './frames.js';
 import { Resizer } from './resize.js';
 import {
@@ -18,6 +19,7 @@ export interface ClipInfo {
   readonly clipId: number;
   readonly videoIndex: number;
   readonly videoName: string;
+  /** The time of the key frame in the data set's time base; may have a fraction. */
   readonly second: number;
 }
 
@@ -92,7 +94,7 @@ function multiHot({ labels, numClasses }: ClipSource): Float32Array {
 
 /** Loads the frames [numFrames, height, width, 3]; each file is decoded once. */
 async function loadFrames({ info, paths }: ClipSource, { minScale, flip }: Augmentation) {
-  const what = `video ${info.videoName}, second ${info.second}`;
+  const what = `video ${info.videoName}, second ${readableTime(info.second)}`;
   const [[firstPath, firstIndices], ...others] = indicesByPath(paths);
   const firstImage = await decodeImage(firstPath, what);
   const { height, width } = firstImage;

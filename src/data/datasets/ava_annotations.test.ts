@@ -45,8 +45,41 @@ describe('readAnnotations', () => {
     expect([...videos.keys()]).toEqual(['v']);
     expect([...videos.get('v')!.seconds.keys()]).toEqual([902, 1798]);
     expect(warnings).toEqual([
-      expect.stringMatching(/^2 annotation rows skipped: .*902…1798 \(first: .*boxes\.csv:1\)$/),
+      expect.stringMatching(
+        /^2 annotation rows skipped: .*902…1798; as in the official code, the first two seconds .*; set AVA\.LAST_SECOND 1799 .* \(first: .*boxes\.csv:1\)$/,
+      ),
     ]);
+  });
+
+  it('reads times with fractions from AVA.FIRST_SECOND to AVA.LAST_SECOND, and names the setting for others', () => {
+    const rows = [-1, 0, 0.5, 12.25, 12.5].map((time) => `v,${time},0.1,0.1,0.9,0.9,5,1\n`).join('');
+    const { videos, warnings } = read(rows, { 'AVA.FIRST_SECOND': 0, 'AVA.LAST_SECOND': 12.25 });
+    expect([...videos.get('v')!.seconds.keys()]).toEqual([0, 0.5, 12.25]);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^2 annotation rows skipped: .* 0…12\.25; .*set AVA\.FIRST_SECOND -1 if .*; set AVA\.LAST_SECOND 13 to use rows up to second 12\.5 \(first: .*\)$/,
+      ),
+    ]);
+  });
+
+  it('takes times that differ by a thousandth for one key frame', () => {
+    const { videos } = read(
+      'v,902.033,0.1,0.1,0.9,0.9,5,1\nv,902.0333333,0.1,0.1,0.9,0.9,6,1\nv,902.067,0.1,0.1,0.9,0.9,5,1\nv,902.0666,0,0,0.5,0.5,5,1\n',
+    );
+    const { seconds } = videos.get('v')!;
+    expect([...seconds].map(([time, boxes]) => [time, boxes.size])).toEqual([
+      [902.033, 1],
+      [902.067, 2],
+    ]);
+    expect([...seconds.get(902.0333)!.values()][0].labels).toEqual([5, 6]);
+  });
+
+  it('names the setting that reads seconds from the beginning of a video', () => {
+    const rows = 'v,0,0.1,0.1,0.9,0.9,5,1\nv,1.5,0.1,0.1,0.9,0.9,5,1\n';
+    expect(() => read(rows)).toThrow(
+      /no row has a second inside 902…1798 .*set AVA\.FIRST_SECOND 0 if the first frame/,
+    );
+    expect(read(rows, { 'AVA.FIRST_SECOND': 0 }).videos.get('v')!.seconds.size).toBe(2);
   });
 
   it('keeps boxes that are partly outside', () => {
@@ -60,7 +93,6 @@ describe('readAnnotations', () => {
     ['too many columns', 'v,0902,0.1,0.1,0.9,0.9,5,1,0.7', /found 9/],
     ['a header', 'video,second,x1,y1,x2,y2,action,person', /the line looks like a header: "video,second,/],
     ['no video name', ',0902,0.1,0.1,0.9,0.9,5,1', /name of the video, is empty/],
-    ['half a second', 'v,902.5,0.1,0.1,0.9,0.9,5,1', /second must be a whole number, found "902\.5"/],
     ['words for numbers', 'v,0902,0.1,left,0.9,0.9,5,1', /y1 must be a number from 0 to 1, found "left"/],
     ['an empty coordinate', 'v,0902,,0.1,0.9,0.9,5,1', /x1 must be a number from 0 to 1, found ""/],
     ['nan', 'v,0902,nan,0.1,0.9,0.9,5,1', /x1 must be a number/],
@@ -123,7 +155,7 @@ describe('listKeyFrames', () => {
       'b,905,0.1,0.1,0.9,0.9,5,1\nb,903,0.1,0.1,0.9,0.9,5,1\na,904,0.1,0.1,0.9,0.9,5,1\n',
     );
     const at = (fps: number) =>
-      listKeyFrames(['x', 'a', 'b'], annotations, fps).map((k) => [
+      listKeyFrames(['x', 'a', 'b'], annotations, { first: 900, fps }).map((k) => [
         k.videoIndex,
         k.secondIndex,
         k.second,
@@ -136,5 +168,22 @@ describe('listKeyFrames', () => {
     ]);
     expect(at(29.97).map((k) => k[3])).toEqual([120, 90, 150]);
     expect(at(10).map((k) => k[3])).toEqual([40, 30, 50]);
+  });
+
+  it('locates fractions of a second, from AVA.FIRST_SECOND on', () => {
+    const annotations = read(
+      [0, 0.033, 0.5, 0.3, 0.7].map((time) => `v,${time},0.1,0.1,0.9,0.9,5,1\n`).join(''),
+      { 'AVA.FIRST_SECOND': 0 },
+    );
+    const at = (fps: number) =>
+      listKeyFrames(['v'], annotations, { first: 0, fps }).map((k) => [k.second, k.center]);
+    expect(at(30)).toEqual([
+      [0, 0],
+      [0.033, 1],
+      [0.3, 9],
+      [0.5, 15],
+      [0.7, 21],
+    ]);
+    expect(at(25).map(([, frame]) => frame)).toEqual([0, 1, 8, 13, 18]);
   });
 });

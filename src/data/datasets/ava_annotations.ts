@@ -3,13 +3,17 @@ import { countOf } from '../../util/text.js';
 import { annotationPath, type DataConfig, type Split } from '../data_config.js';
 import { collectUnreadable, type ProblemKind, type ProblemSink, Problems, quote } from '../problems.js';
 import { readLines } from '../read_lines.js';
+import {
+  adviceForOutside,
+  frameOf,
+  isInRange,
+  rangeOf,
+  type TimeBase,
+  TimeMap,
+  timeBaseOf,
+} from '../time.js';
 import { AVA_COLUMNS, parseAvaRow } from './ava_row.js';
 import { headerProblem, separatorProblem, splitCsv } from './csv.js';
-
-/** AVA annotates the seconds 902…1798 of a film; frame 0 of a frame list is second 900. */
-export const FIRST_SECOND = 902;
-export const LAST_SECOND = 1798;
-export const SECOND_OF_FRAME_0 = 900;
 
 /** Coordinates beyond these are not fractions of an image's size but something else. */
 export const MIN_COORDINATE = -1;
@@ -23,8 +27,8 @@ export interface AnnotatedBox {
 }
 
 export interface VideoAnnotations {
-  /** Second → text of the coordinates → box; in order of appearance. */
-  readonly seconds: Map<number, Map<string, AnnotatedBox>>;
+  /** Time of a key frame, in seconds → text of the coordinates → box; in order of appearance. */
+  readonly seconds: TimeMap<Map<string, AnnotatedBox>>;
   /** `file:line` of the first row of this video. */
   readonly where: string;
   readonly rows: number;
@@ -63,6 +67,7 @@ export type RowUse = 'new' | 'repeated' | 'outside';
 
 export interface AnnotationRow {
   readonly video: string;
+  /** May have a fraction. */
   readonly second: number;
   readonly boxText: string;
   readonly coordinates: readonly [number, number, number, number];
@@ -82,12 +87,10 @@ export function scanAnnotations(
   onRow?: OnAnnotationRow,
 ): Annotations {
   const { key, files } = annotationFiles(cfg, split);
-  const scanner = new AnnotationScanner(cfg.MODEL.STM.ACTION_CLASSES, problems, onRow);
+  const scanner = new AnnotationScanner(cfg, split, problems, onRow);
   for (const file of files) collectUnreadable(problems, () => scanner.read(file, key));
   return scanner.finish(files);
 }
-
-const RANGE = `${FIRST_SECOND}…${LAST_SECOND}`;
 
 /** A number of rows, and where the first of them is. */
 interface Occurrences {
@@ -101,14 +104,20 @@ function addTo(occurrences: Occurrences, at: string): void {
 
 class AnnotationScanner {
   readonly #videos = new Map<string, VideoAnnotations & { rows: number }>();
-  readonly #outside: Occurrences = { count: 0, first: '' };
+  readonly #numClasses: number;
+  readonly #timeBase: TimeBase;
+  readonly #outside = { count: 0, first: '', min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
   readonly #repeats: Occurrences = { count: 0, first: '' };
 
   constructor(
-    private readonly numClasses: number,
+    cfg: DataConfig,
+    private readonly split: Split,
     private readonly problems: ProblemSink,
     private readonly onRow?: OnAnnotationRow,
-  ) {}
+  ) {
+    this.#numClasses = cfg.MODEL.STM.ACTION_CLASSES;
+    this.#timeBase = timeBaseOf(cfg.AVA);
+  }
 
   /** Reads a file; `key` is the setting that names it. */
   read(file: string, key: string): void {
@@ -120,7 +129,7 @@ class AnnotationScanner {
       const text = line.trim();
       if (text === '') continue;
       isEmpty = false;
-      const row = parseRow(text, this.numClasses);
+      const row = parseRow(text, this.#numClasses);
       if (!('kind' in row)) {
         hasGoodRow = true;
         this.#add(row, `${file}:${lineNumber}`);
@@ -138,8 +147,11 @@ class AnnotationScanner {
   }
 
   #add(row: AnnotationRow, at: string): void {
-    if (row.second < FIRST_SECOND || row.second > LAST_SECOND) {
-      addTo(this.#outside, at);
+    if (!isInRange(row.second, this.#timeBase)) {
+      const outside = this.#outside;
+      addTo(outside, at);
+      outside.min = Math.min(outside.min, row.second);
+      outside.max = Math.max(outside.max, row.second);
       this.onRow?.(row, 'outside', at);
       return;
     }
@@ -160,7 +172,7 @@ class AnnotationScanner {
   #boxesOf(row: AnnotationRow, at: string): Map<string, AnnotatedBox> {
     let video = this.#videos.get(row.video);
     if (!video) {
-      video = { seconds: new Map(), where: at, rows: 0 };
+      video = { seconds: new TimeMap(), where: at, rows: 0 };
       this.#videos.set(row.video, video);
     }
     video.rows++;
@@ -176,16 +188,17 @@ class AnnotationScanner {
     const [outside, repeats] = [this.#outside, this.#repeats];
     if (this.#videos.size === 0 && this.problems.count === 0) {
       this.problems.add(
-        `${files.join(', ')}: no row has a second inside ${RANGE}, AVA's annotated range (first: ${outside.first}); ` +
-          `frame 0 of a frame list is second ${SECOND_OF_FRAME_0}`,
+        `${files.join(', ')}: no row has a second inside ${rangeOf(this.#timeBase)} (first: ${outside.first}); ` +
+          this.#adviceForOutside(),
         'out-of-range',
       );
     }
+    const missed = this.split === 'test' ? ', and the evaluation counts their people as missed' : '';
     const warnings =
       outside.count > 0
         ? [
-            `${outside.count} annotation ${outside.count === 1 ? 'row' : 'rows'} skipped: the second is outside ` +
-              `${RANGE} (first: ${outside.first})`,
+            `${countOf(outside.count, 'annotation row')} skipped: the second is outside ` +
+              `${rangeOf(this.#timeBase)}${missed}; ${this.#adviceForOutside()} (first: ${outside.first})`,
           ]
         : [];
     const [repeat, add] = repeats.count === 1 ? ['repeats', 'adds'] : ['repeat', 'add'];
@@ -197,6 +210,10 @@ class AnnotationScanner {
           ]
         : [];
     return { videos: this.#videos, files, warnings, notes };
+  }
+
+  #adviceForOutside(): string {
+    return adviceForOutside(this.#timeBase, this.#outside.min, this.#outside.max);
   }
 }
 
@@ -212,8 +229,6 @@ function parseRow(text: string, numClasses: number): AnnotationRow | RowProblem 
   if ('kind' in row) return row;
   const { video, second, box, action } = row;
   if (video === '') return { kind: 'columns', message: 'the first column, the name of the video, is empty' };
-  if (!Number.isInteger(second))
-    return { kind: 'columns', message: `the second must be a whole number, found ${quote(fields[1])}` };
   const boxText = fields.slice(2, 6).join();
   const problem = boxProblem(box);
   if (problem) return { kind: 'box', message: `${problem} (box ${boxText})` };
@@ -238,11 +253,12 @@ function boxProblem([x1, y1, x2, y2]: AnnotationRow['coordinates']): string | nu
   return null;
 }
 
-/** One annotated second of a video. */
+/** An annotated time of a video. */
 export interface KeyFrame {
   readonly videoIndex: number;
   /** Index among the key frames of the video. */
   readonly secondIndex: number;
+  /** The time in the data set's time base; may have a fraction. */
   readonly second: number;
   /** The frame in the middle of the clip; may lie beyond the end of the video. */
   readonly center: number;
@@ -253,15 +269,14 @@ export interface KeyFrame {
 export function listKeyFrames(
   videoNames: readonly string[],
   annotations: Annotations,
-  fps: number,
+  timeBase: Pick<TimeBase, 'first' | 'fps'>,
 ): KeyFrame[] {
-  return videoNames.flatMap((name, videoIndex) => {
-    const seconds = annotations.videos.get(name)?.seconds ?? new Map<number, Map<string, AnnotatedBox>>();
-    return [...seconds]
+  return videoNames.flatMap((name, videoIndex) =>
+    [...(annotations.videos.get(name)?.seconds ?? [])]
       .sort(([a], [b]) => a - b)
       .map(([second, boxes], secondIndex) => {
-        const center = Math.round((second - SECOND_OF_FRAME_0) * fps);
+        const center = frameOf(second, timeBase);
         return { videoIndex, secondIndex, second, center, boxes: [...boxes.values()] };
-      });
-  });
+      }),
+  );
 }

@@ -11,6 +11,7 @@ import { getSequence } from '../clip/frames.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from '../clip/transforms.js';
 import type { DataConfig, Split } from '../data_config.js';
 import { type ProblemSink, Problems } from '../problems.js';
+import { readableTime, type TimeBase, timeBaseOf } from '../time.js';
 import {
   type Annotations,
   annotationFiles,
@@ -25,6 +26,7 @@ export class AvaDataset {
   readonly frameFolder: string;
   readonly transforms: TransformSettings;
   readonly numClasses: number;
+  readonly timeBase: TimeBase;
   readonly videos: readonly Video[];
   /** Key frames in the order of the videos, then of time. The index of a clip is its index here. */
   readonly keyFrames: readonly KeyFrame[];
@@ -43,7 +45,8 @@ export class AvaDataset {
   ) {
     this.videos = lists.videos;
     const names = this.videos.map((video) => video.name);
-    this.keyFrames = listKeyFrames(names, annotations, cfg.AVA.FPS);
+    this.timeBase = timeBaseOf(cfg.AVA);
+    this.keyFrames = listKeyFrames(names, annotations, this.timeBase);
     this.warnings = [
       ...lists.warnings,
       ...annotations.warnings,
@@ -151,7 +154,7 @@ export class AvaDataset {
         const path = resolve(this.frameFolder, video.frames.at(frame));
         const entry = folders.find(path);
         if (entry === 'file' || entry === 'unknown') continue;
-        const where = `video ${video.name}, second ${keyFrame.second}`;
+        const where = `video ${video.name}, second ${readableTime(keyFrame.second)}`;
         problems.add(`${path}: ${where}: ${folders.problemOf(path, entry)}`, 'missing-frame');
       }
     }
@@ -205,7 +208,7 @@ function lateWarnings(keyFrames: readonly KeyFrame[], videos: readonly Video[], 
   const { name, frames } = videos[videoIndex];
   return [
     `${late.length} key frames lie beyond the end of their video and show its last frame (first: video ${name}, ` +
-      `second ${second} is frame ${center} of ${frames.length} at AVA.FPS ${fps})`,
+      `second ${readableTime(second)} is frame ${center} of ${frames.length} at AVA.FPS ${fps})`,
   ];
 }
 
@@ -222,7 +225,7 @@ function boxNotes(keyFrames: readonly KeyFrame[], videos: readonly Video[]): str
     }
   }
   if (first === null) return [];
-  const where = `video ${videos[first.videoIndex].name}, second ${first.second}`;
+  const where = `video ${videos[first.videoIndex].name}, second ${readableTime(first.second)}`;
   return [
     `${idle} of ${countOf(boxes, 'box', 'boxes')} have no action and count as persons only (first: ${where})`,
   ];

@@ -5,6 +5,7 @@ import type { ClipInfo } from '../clip/clip.js';
 import { drawAugmentation } from '../clip/transforms.js';
 import { clipsPerStep, type DataConfig } from '../data_config.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
+import { readableTime } from '../time.js';
 import { groupByShape } from './aspect_ratio_grouping.js';
 import { type ClipLoader, type LoadedClip, LocalClipLoader } from './clip_loader.js';
 import { type Batch, batchShape, makeBatch } from './collate.js';
@@ -218,7 +219,9 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
     const { info } = this.dataset.source(index);
     this.#skipped.set(index, info);
     const instead = this.sampler.replacement ? 'another clip takes its place' : 'it is left out';
-    this.options.warn(`video ${info.videoName}, second ${info.second}: ${instead}: ${error.message}`);
+    this.options.warn(
+      `video ${info.videoName}, second ${readableTime(info.second)}: ${instead}: ${error.message}`,
+    );
   }
 }
 

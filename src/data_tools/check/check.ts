@@ -164,7 +164,7 @@ class SplitCheck {
     // Without frame lists, report the missing lists only, not every video.
     if (lists.videos.length > 0) findUnknownVideos(lists, annotations, findings.sink());
     const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
-    if (annotations.videos.size > 0) checkKeyFrames(cfg, dataset, findings);
+    if (annotations.videos.size > 0) checkKeyFrames(cfg, dataset, annotations, findings);
     const numbers = countAll(dataset);
     if (numbers.frames > 0) await this.#checkFrames(dataset, numbers.frames);
     return {

@@ -22,7 +22,7 @@ export function checkFrameLists(cfg: DataConfig, split: Split, findings: Finding
     lastIds.set(video, id);
     // Lists have millions of lines, and nearly all of them are in order.
     if (follows && id === lastId! + 1) return;
-    if (lastId === undefined) checkFirst(line, findings);
+    if (lastId === undefined) checkFirst(line, cfg.AVA.FIRST_SECOND, findings);
     else if (follows)
       findings.add('order', () => `${where(line)}: frame_id ${frameId} comes after ${lastId}`);
     else checkOrder(line, findings);
@@ -36,10 +36,16 @@ function where({ file, lineNumber, video }: FrameLine): string {
   return `${file}:${lineNumber}: video ${video.name}`;
 }
 
-function checkFirst(line: FrameLine, findings: Findings): void {
+function checkFirst(line: FrameLine, firstSecond: number, findings: Findings): void {
   const first = numberOf(line.path);
   if (first === 0) findings.add('from-0', () => `${where(line)}: ${line.path}`);
-  else if (first !== null && first > 1) findings.add('late-start', () => `${where(line)}: ${line.path}`);
+  if (first === null || first <= 1) return;
+  findings.add('late-start', () => `${where(line)}: ${line.path}`);
+  findings.advise(
+    'late-start',
+    `the first frame of the list is second ${firstSecond} (AVA.FIRST_SECOND), whatever its number: list the frames before ` +
+      'it as well',
+  );
 }
 
 function checkOrder(line: FrameLine, findings: Findings): void {

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { decodeImage } from '../../data/clip/frames.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
+import { readableTime } from '../../data/time.js';
 import { DataError } from '../../errors.js';
 import { count } from '../../util/text.js';
 import { type FrameFlags, USED } from './check_frames.js';
@@ -88,7 +89,10 @@ function checkSizes(dataset: AvaDataset, videoIndex: number, sizes: FrameSizes, 
     const inClip = new Set(dataset.sequence(keyFrame).flatMap((frame) => sizes.get(frame) ?? []));
     if (inClip.size < 2) continue;
     mixed++;
-    findings.add('mixed-clip', `video ${name}, second ${keyFrame.second}: ${[...inClip].join(', ')}`);
+    findings.add(
+      'mixed-clip',
+      `video ${name}, second ${readableTime(keyFrame.second)}: ${[...inClip].join(', ')}`,
+    );
   }
   if (mixed > 0) return;
   findings.add('mixed-video', () => {

@@ -18,11 +18,7 @@ const KINDS = {
   empty: { severity: 'error', message: 'a file is empty' },
   box: { severity: 'error', message: 'a box is wrong' },
   label: { severity: 'error', message: 'an action id is beyond the classes of the model' },
-  'out-of-range': {
-    severity: 'error',
-    message: 'no row can be used',
-    advice: 'second 900 is the first frame: add 900 to seconds that count from the first frame',
-  },
+  'out-of-range': { severity: 'error', message: 'no row can be used' },
   'unknown-video': { severity: 'error', message: 'an annotated video has no frame list' },
   'missing-frame': { severity: 'error', message: 'a frame that a clip uses is missing' },
   'frame-folder': { severity: 'error', message: 'a folder of frames is missing' },
@@ -55,8 +51,6 @@ const KINDS = {
   'late-start': {
     severity: 'warning',
     message: 'the frame numbers of a video begin above 1',
-    advice:
-      'the first frame of the list is second 900, whatever its number: list the frames before it as well',
   },
   'unused-missing': { severity: 'warning', message: 'a frame that no clip uses is listed and missing' },
   'mixed-video': {
@@ -71,8 +65,11 @@ const KINDS = {
   },
   skipped: {
     severity: 'warning',
-    message: 'rows are skipped, because their second is outside 902…1798',
-    advice: 'AVA annotates only these seconds; in your own videos, second 900 is the first frame',
+    message: 'rows are skipped, because their second is not in the range of key frames',
+  },
+  'off-grid': {
+    severity: 'warning',
+    message: 'key frames are not a whole number of steps (AVA.KEY_FRAME_STEP) after AVA.FIRST_SECOND',
   },
   repeated: {
     severity: 'warning',

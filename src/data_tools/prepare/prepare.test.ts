@@ -444,7 +444,7 @@ describe.skipIf(!hasFfmpeg)('data prepare with ffmpeg (skipped if it is not on t
     ]);
     expect(run).toMatchObject({ code: 0, stderr: '' });
     expect(run.stdout).toMatch(
-      /AVA\.FPS 10\n.*Second 900 .* is second 1 of the video .* annotated at t \+ 899/,
+      /AVA\.FPS 10 AVA\.FIRST_SECOND 1\n.*first frame is second 1 .*any time from 1 to 1798, also with a fraction, such as 1\.5/,
     );
     const cfg = dataConfig({ 'DATA.PATH_TO_DATA_DIR': out });
     const lists = (split: 'train' | 'test') =>

@@ -1,7 +1,13 @@
 /** @file `stmixer data prepare`: makes frames and frame lists from a folder of videos. */
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
-import { FIRST_SECOND, LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
+import {
+  AVA_FIRST_SECOND,
+  AVA_LAST_SECOND,
+  readableTime,
+  type TimeBase,
+  timeBaseOf,
+} from '../../data/time.js';
 import { machineProbe } from '../../engine/probe.js';
 import { usableProcessors } from '../../engine/threads.js';
 import { commandLock, FolderLock } from '../../files/folder_lock.js';
@@ -216,30 +222,59 @@ class Preparation {
       const total = listed.reduce((sum, video) => sum + video.frames, 0);
       return `${file}: ${countOf(listed.length, 'video')}, ${countOf(total, 'frame')}`;
     });
+    this.#warnOfUnusable();
     return [...lines, '', ...nextSteps(names, this.options.out, this.#settings)];
   }
+
+  /** Warns of videos that end before the first time that a key frame may have. */
+  #warnOfUnusable(): void {
+    const { start, fps } = this.#settings;
+    const { firstKeyFrame } = timeBaseFor(this.#settings);
+    const lastSecond = (frames: number) => start + (frames - 1) / fps;
+    const unusable = [...this.#frames].filter(([, frames]) => lastSecond(frames) < firstKeyFrame);
+    if (unusable.length === 0) return;
+    const [[{ path }, frames]] = unusable;
+    const have = unusable.length === 1 ? 'video has' : 'videos have';
+    this.report.warn(
+      `${count(unusable.length)} ${have} no usable key frame (first: ${path}, whose last frame is second ` +
+        `${readableTime(lastSecond(frames))}): as in AVA, key frames begin at ${firstKeyFrame} if the first frame is second ` +
+        `${start}. With any other --start, key frames begin at the first frame`,
+    );
+  }
+}
+
+/** The time base in which the seconds of the annotations are those of the videos. */
+function timeBaseFor({ start, end, fps }: Pick<ExtractionSettings, 'start' | 'end' | 'fps'>): TimeBase {
+  const LAST_SECOND = Math.max(AVA_LAST_SECOND, end);
+  // AVA's own films continue after the last annotated second.
+  const isAva = start === AVA_FIRST_SECOND && end === start + DEFAULT_LENGTH;
+  return timeBaseOf({
+    FIRST_SECOND: start,
+    LAST_SECOND: isAva ? AVA_LAST_SECOND : LAST_SECOND,
+    FPS: fps,
+  });
 }
 
 function nextSteps(
   lists: readonly string[],
   out: string,
-  { start, fps }: Pick<ExtractionSettings, 'start' | 'fps'>,
+  extraction: Pick<ExtractionSettings, 'start' | 'end' | 'fps'>,
 ): string[] {
+  const { fps } = extraction;
+  const { first, firstKeyFrame, last } = timeBaseFor(extraction);
   const settings = [`DATA.PATH_TO_DATA_DIR ${shellWord(out)}`, `AVA.FPS ${fps}`];
+  if (first !== AVA_FIRST_SECOND) settings.push(`AVA.FIRST_SECOND ${first}`);
+  if (last !== AVA_LAST_SECOND) settings.push(`AVA.LAST_SECOND ${last}`);
   const list = (key: string, names: readonly string[]) => {
     const name = names.find((candidate) => lists.includes(candidate));
     if (name !== undefined && name !== names[0]) settings.push(`${key} "['${name}.csv']"`);
   };
   list('AVA.TRAIN_LISTS', ['train', 'trainval', LIST_OF_ALL]);
   list('AVA.TEST_LISTS', ['val', 'test', LIST_OF_ALL]);
-  const clock =
-    start === SECOND_OF_FRAME_0
-      ? 'As in AVA, seconds of the annotations are seconds of the video.'
-      : `Second ${SECOND_OF_FRAME_0} of the annotations is second ${start} of the video (--start): an event at second t is ` +
-        `annotated at t + ${SECOND_OF_FRAME_0 - start}.`;
   return [
     `Settings for this data: ${settings.join(' ')}`,
-    `${clock} Seconds ${FIRST_SECOND} to ${LAST_SECOND} of the annotations are used.`,
+    `Seconds of the annotations are seconds of the video: the first frame is second ${first} (--start). Key frames may have ` +
+      `any time from ${firstKeyFrame} to ${last}, also with a fraction, such as ${Math.ceil(firstKeyFrame) + 0.5}.`,
     'When the annotations are in place, check the data set with `stmixer data check`.',
   ];
 }

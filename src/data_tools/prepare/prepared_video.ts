@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type PreparationNote, readNote, writeNote } from '../../data/datasets/preparation_note.js';
+import { exactTime } from '../../data/time.js';
 import { DataError, UserError } from '../../errors.js';
 import { ffmpegError, isDiskFull, runFfmpeg } from '../../media/ffmpeg.js';
 import { type ExtractionSettings, extractionArgs } from '../../media/frame_extraction.js';
@@ -116,7 +117,7 @@ class DiskFull extends Error {}
 
 async function extractInto(folder: string, video: VideoFile, job: ExtractionJob): Promise<Extracted> {
   const { start, end, fps, shortSide } = job.settings;
-  const maxFrames = (end - start) * fps;
+  const maxFrames = Math.ceil(exactTime((end - start) * fps));
   const args = extractionArgs(video.path, video.name, { ...job, start, fps, maxFrames, shortSide });
   const { code, lines } = await runFfmpeg(args, { ...job, cwd: folder });
   if (isDiskFull(lines)) throw new DiskFull();

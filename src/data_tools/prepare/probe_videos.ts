@@ -1,5 +1,5 @@
 /** @file Asking ffmpeg about many files before frames are extracted. */
-import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
+import { AVA_FIRST_SECOND } from '../../data/time.js';
 import { DataError } from '../../errors.js';
 import type { ExtractionSettings } from '../../media/frame_extraction.js';
 import { probeVideo, type VideoMetadata } from '../../media/video_metadata.js';
@@ -101,13 +101,12 @@ function noteLongVideos(
   report: Reporter,
 ): void {
   // All of AVA's films continue; for other videos it may be a mistake.
-  if (start === SECOND_OF_FRAME_0) return;
+  if (start === AVA_FIRST_SECOND) return;
   const beyond = [...found].filter(([, { duration }]) => duration !== null && duration > end + 1);
   if (beyond.length === 0) return;
   const first = beyond.map(([video]) => video.path).sort()[0];
   report.info(
     `note: ${countOf(beyond.length, 'video continues', 'videos continue')} after second ${end} (--end; first: ` +
-      `${first}); the rest is left out. Annotations reach ${LAST_SECOND - SECOND_OF_FRAME_0} s after --start; cut ` +
-      'longer videos into several files',
+      `${first}); the rest is left out, unless you give a later --end`,
   );
 }

@@ -1,6 +1,6 @@
 /** @file Lists of excluded key frames that leave out nothing, or nearly everything. */
-import { SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
 import { quote } from '../../data/problems.js';
+import { AVA_FIRST_SECOND, isSameTime, readableTime, timeSet } from '../../data/time.js';
 import { countOf } from '../../util/text.js';
 import type { RowSummary } from '../row_summary.js';
 import { type Comparison, listNames, rangeText, type Side, share, shareOf } from './comparison.js';
@@ -36,7 +36,7 @@ export function exclusionNote(sides: readonly Side[], excluded: Comparison['excl
   const keys = [...excluded].map(splitKey);
   const counts = sides.map((side) => {
     const { out, total, first } = countTaken(side, keys);
-    const example = first ? ` (first: ${quote(first.video)} at ${first.second})` : '';
+    const example = first ? ` (first: ${quote(first.video)} at ${readableTime(first.second)})` : '';
     return `${share(out, total)} of the ${side.name}${example}`;
   });
   return `the list of exclusions has ${countOf(keys.length, 'key frame')} and leaves out ${counts.join(' and ')}`;
@@ -47,7 +47,11 @@ function countTaken(
   { summary }: Side,
   keys: readonly KeyFrame[],
 ): { out: number; total: number; first: KeyFrame | null } {
-  const taken = keys.filter(({ video, second }) => summary.videos.get(video)?.seconds.has(second));
+  const listed = new Set(keys.map(({ video }) => video));
+  const times = new Map(
+    [...listed].map((video) => [video, timeSet(summary.videos.get(video)?.seconds ?? [])]),
+  );
+  const taken = keys.filter(({ video, second }) => times.get(video)!.has(second));
   return { out: taken.length, total: countKeyFrames(summary), first: taken[0] ?? null };
 }
 
@@ -94,7 +98,7 @@ function spellingAdvice({ how, pairs }: Respelling, names: readonly string[]): s
   return `${how} ${shareOf(pairs.size, names.length, 'name')} of the list would fit`;
 }
 
-/** The offset, in whole seconds, with which most of the list matches key frames of its videos; 0 if there is none. */
+/** The offset, in seconds, with which most of the list matches key frames of its videos; 0 if there is none. */
 function offsetOf(
   keys: readonly KeyFrame[],
   sides: readonly Side[],
@@ -102,9 +106,9 @@ function offsetOf(
 ): number {
   const pairs = [...videos].map(([listed, video]) => ({
     predicted: keys.filter((key) => key.video === listed).map(({ second }) => second),
-    labelled: new Set(sides.flatMap(({ summary }) => [...(summary.videos.get(video)?.seconds.keys() ?? [])])),
+    labelled: timeSet(sides.flatMap(({ summary }) => [...(summary.videos.get(video)?.seconds ?? [])])),
   }));
-  const usual = [0, SECOND_OF_FRAME_0, -SECOND_OF_FRAME_0];
+  const usual = [0, AVA_FIRST_SECOND, -AVA_FIRST_SECOND];
   const offsets = bestOffsets(pairs, usual).filter(({ fits }) => 2 * fits >= keys.length);
   const max = Math.max(...offsets.map(({ fits }) => fits));
   const best = offsets.filter(({ fits }) => fits === max).map(({ seconds }) => seconds);
@@ -123,7 +127,7 @@ function splitKey(key: string): KeyFrame {
 }
 
 function* keyFrames({ videos }: RowSummary): Generator<KeyFrame> {
-  for (const [video, { seconds }] of videos) for (const second of seconds.keys()) yield { video, second };
+  for (const [video, { seconds }] of videos) for (const second of seconds) yield { video, second };
 }
 
 function countKeyFrames({ videos }: RowSummary): number {
@@ -136,9 +140,9 @@ function countKeyFrames({ videos }: RowSummary): number {
 function isPlausible({ video, second }: KeyFrame, { videos }: RowSummary): boolean {
   const seconds = videos.get(video)?.seconds;
   if (!seconds) return false;
-  if (seconds.has(second)) return true;
   let [before, after] = [false, false];
-  for (const other of seconds.keys()) {
+  for (const other of seconds) {
+    if (isSameTime(other, second)) return true;
     if (other < second) before = true;
     else after = true;
     if (before && after) return true;

@@ -6,7 +6,7 @@ import { fitBoxes } from './boxes.js';
 import { type Comparison, rangeText, type Side, share } from './comparison.js';
 import { exclusionSentence } from './exclusions.js';
 import { labelNameSentence, personSentence, repeatedSentence, sameFileSentence } from './repeats.js';
-import { actionSentence, emptySentence, fractionSentence, scoreSentence, swapSentence } from './rows.js';
+import { actionSentence, emptySentence, scoreSentence, swapSentence } from './rows.js';
 import { fitSeconds } from './seconds.js';
 import { fitVideos } from './video_names.js';
 
@@ -32,7 +32,6 @@ export function findMismatches(comparison: Comparison): string[] {
     ...one(swapped),
     ...one(videos.warning),
     ...one(seconds.warning),
-    ...one(fractionSentence(sides)),
     ...fitBoxes(comparison, seconds.keyPairs),
     ...one(actionSentence(groundTruth)),
     ...fitIds(comparison, seconds.keyPairs),
@@ -90,7 +89,7 @@ export function nothingFoundSentence({ predictions, groundTruth }: Comparison): 
 
 function keysOf({ videos }: RowSummary): string[] {
   return [...videos].flatMap(([video, { seconds }]) =>
-    Array.from(seconds.keys(), (second) => imageKey(video, second)),
+    Array.from(seconds, (second) => imageKey(video, second)),
   );
 }
 

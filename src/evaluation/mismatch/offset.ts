@@ -1,9 +1,10 @@
-/** @file The offset, in whole seconds, with which most key frames of two lists match. */
+/** @file The offset, in seconds, with which most key frames of two lists match. */
+import type { TimeMap } from '../../data/time.js';
 
 /** Key frames of one video on each side. */
 export interface SecondsPair {
   readonly predicted: readonly number[];
-  readonly labelled: ReadonlySet<number>;
+  readonly labelled: TimeMap<true>;
 }
 
 export interface Offset {
@@ -48,7 +49,10 @@ function differences(pairs: readonly SecondsPair[]): Map<number, number> {
   for (const { predicted, labelled } of pairs) {
     for (const second of predicted) {
       if (position++ % step !== 0) continue;
-      for (const other of labelled) counts.set(other - second, (counts.get(other - second) ?? 0) + 1);
+      for (const other of labelled.keys()) {
+        const difference = Math.round((other - second) * 1000) / 1000;
+        counts.set(difference, (counts.get(difference) ?? 0) + 1);
+      }
     }
   }
   return counts;

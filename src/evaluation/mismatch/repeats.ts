@@ -2,7 +2,7 @@
 import type { AvaRow } from '../../data/datasets/ava_row.js';
 import { sameFiles } from '../../files/same_files.js';
 import { countOf } from '../../util/text.js';
-import { addSeconds, type BoxTable, findRows, type ImageBoxes, imageKey } from '../ava_csv.js';
+import { type BoxTable, findRows, type ImageBoxes, isAtKeyFrame } from '../ava_csv.js';
 import { type Comparison, listIds, type Side, share } from './comparison.js';
 
 /** Minimum fraction of repeated predictions to report; some repeat by chance, such as boxes that fill the image. */
@@ -83,19 +83,11 @@ function linesOf(
 ): string[] {
   const files = summary.files.map(({ path }) => path);
   const matches = (row: AvaRow) =>
-    isLike(row) &&
-    row.box.every((value, i) => value === box[i]) &&
-    imageKey(row.video, secondOffset === 0 ? row.second : addSeconds(row.second, secondOffset)) === key;
+    isLike(row) && row.box.every((value, i) => value === box[i]) && isAtKeyFrame(row, key, secondOffset);
   return findRows(files, matches, 2);
 }
 
-function countRepeats(side: Side): Repeats {
-  const repeats = countAll(side);
-  // If seconds like 2.5 and 2 become one key frame, its boxes are of different times.
-  return side.summary.rowsOfMixedSeconds > 0 ? { ...repeats, otherScore: 0 } : repeats;
-}
-
-function countAll({ name, boxes: table }: Side): Repeats {
+function countRepeats({ name, boxes: table }: Side): Repeats {
   const step = name === 'predictions' ? Math.max(1, Math.floor(table.size / FIRST_KEY_FRAMES)) : 1;
   const tried = countIn(table, step);
   const few = Math.max(tried.same, tried.otherScore) < MIN_REPEATED * tried.rows;

@@ -52,16 +52,3 @@ export function scoreSentence({ summary }: Side): string | null {
     'order of the scores, and equal scores have no order'
   );
 }
-
-/** Warns if seconds with fractions become the same key frame. */
-export function fractionSentence(sides: readonly Side[]): string | null {
-  const mixed = sides.filter(({ summary }) => summary.rowsOfMixedSeconds > 0);
-  if (mixed.length === 0) return null;
-  const facts = mixed.map(
-    ({ name, summary }) => `${shareOf(summary.rowsOfMixedSeconds, summary.rows, 'row')} of the ${name}`,
-  );
-  return (
-    `fractions of seconds are cut off, so ${facts.join(' and ')} fall into the key frame of another second (like 2.5 ` +
-    'and 2); keep one second for each key frame'
-  );
-}

@@ -1,4 +1,5 @@
 /** @file Key frames that do not match because the two sides count seconds differently. */
+import { timeSet } from '../../data/time.js';
 import { count } from '../../util/text.js';
 import { imageKey } from '../ava_csv.js';
 import { type Comparison, listNames, rangeText, share, shareOf } from './comparison.js';
@@ -60,8 +61,8 @@ function pairOf(
   predictedName: string,
   labelledName: string,
 ): VideoPair {
-  const predicted = [...predictions.summary.videos.get(predictedName)!.seconds.keys()];
-  const labelled = new Set(groundTruth.summary.videos.get(labelledName)!.seconds.keys());
+  const predicted = [...predictions.summary.videos.get(predictedName)!.seconds];
+  const labelled = timeSet(groundTruth.summary.videos.get(labelledName)!.seconds);
   const fits = countFits([{ predicted, labelled }], 0);
   return { predictedName, labelledName, predicted, labelled, fits };
 }
@@ -107,7 +108,7 @@ function misfitSentence(
     `${where}the seconds do not match (${shareOf(fits, possible, 'key frame')} in common): ` +
     `predictions ${rangeText(...predicted)}${given}, ground truth ${rangeText(...labelled)}`;
   if (!remedy) {
-    return `${facts}; no whole number of seconds added to the predictions would make half of them fit`;
+    return `${facts}; no number of seconds added to the predictions would make half of them fit`;
   }
   const mended = `${shareOf(remedy.fits, possible, 'key frame')} would fit`;
   return `${facts}; ${everywhere ? flagAdvice(remedy, mended, secondOffset) : rowAdvice(remedy, mended, secondOffset)}`;
@@ -176,12 +177,12 @@ function countAlone(pairs: readonly VideoPair[], counts: (name: string, second: 
     { alone: 0, total: 0 },
   ];
   for (const { predictedName, labelledName, predicted, labelled } of pairs) {
-    const known = new Set(predicted);
+    const known = timeSet(predicted);
     for (const [side, name, seconds, others] of [
       [numbers[0], predictedName, known, labelled],
       [numbers[1], labelledName, labelled, known],
     ] as const) {
-      for (const second of seconds) {
+      for (const second of seconds.keys()) {
         if (!counts(name, second)) continue;
         side.total++;
         if (!others.has(second)) side.alone++;

@@ -1,5 +1,5 @@
 /** @file Remedies for key frames whose seconds are counted differently: an offset, or a division into seconds. */
-import { LAST_SECOND, SECOND_OF_FRAME_0 } from '../../data/datasets/ava_annotations.js';
+import { AVA_FIRST_SECOND, AVA_LAST_SECOND, isSameTime, TimeMap, timeSet } from '../../data/time.js';
 import { imageKey } from '../ava_csv.js';
 import type { Comparison, SideName } from './comparison.js';
 import { bestOffsets, countFits, type Offset, type SecondsPair } from './offset.js';
@@ -29,6 +29,8 @@ export interface Units {
   readonly perSecond: number;
   /** The number of the first frame. */
   readonly first: 0 | 1;
+  /** Whether times between two seconds count, because the other side has some. */
+  readonly fractions: boolean;
 }
 
 /** A way to bring the seconds of both sides together. */
@@ -63,13 +65,13 @@ export function findRemedy(comparison: Comparison, pairs: readonly VideoPair[]):
 function isBetter(units: Remedy, offset: Remedy, pairs: readonly VideoPair[]): boolean {
   if (units.fits !== offset.fits) return units.fits > offset.fits;
   const [predicted, labelled] = ranges(pairs);
-  return (units.units!.side === 'predictions' ? predicted : labelled)[1] > LAST_SECOND;
+  return (units.units!.side === 'predictions' ? predicted : labelled)[1] > AVA_LAST_SECOND;
 }
 
 /** The best offset for seconds in the given units. */
 function withOffset(comparison: Comparison, pairs: readonly VideoPair[], units: Units | null): Remedy | null {
   const converted = units ? pairs.map((pair) => convert(pair, units)) : pairs;
-  const offsets = bestOffsets(converted, [0, SECOND_OF_FRAME_0]).sort(byPreference);
+  const offsets = bestOffsets(converted, [0, AVA_FIRST_SECOND]).sort(byPreference);
   if (offsets.length === 0) return null;
   const [first] = offsets;
   const remedy = ({ seconds, fits }: Offset): Remedy => ({ units, offset: seconds, fits });
@@ -86,7 +88,7 @@ function withOffset(comparison: Comparison, pairs: readonly VideoPair[], units: 
 
 /** Sorts offsets by the number of fits; then 0, AVA's second of frame 0, and small ones come first. */
 function byPreference(a: Offset, b: Offset): number {
-  const rank = ({ seconds }: Offset) => (seconds === 0 ? 0 : seconds === SECOND_OF_FRAME_0 ? 1 : 2);
+  const rank = ({ seconds }: Offset) => (seconds === 0 ? 0 : seconds === AVA_FIRST_SECOND ? 1 : 2);
   return b.fits - a.fits || rank(a) - rank(b) || Math.abs(a.seconds) - Math.abs(b.seconds);
 }
 
@@ -94,10 +96,14 @@ function byPreference(a: Offset, b: Offset): number {
 function inOtherUnits(comparison: Comparison, pairs: readonly VideoPair[]): Remedy | null {
   let best: Remedy | null = null;
   const goal = smaller(pairs);
+  const fractions = {
+    predictions: pairs.some(({ labelled }) => hasFractions(labelled.keys())),
+    'ground truth': pairs.some(({ predicted }) => hasFractions(predicted)),
+  };
   for (const perSecond of new Set([...COMMON_UNITS, ...ratios(pairs)])) {
     for (const side of ['predictions', 'ground truth'] as const) {
       for (const first of [0, 1] as const) {
-        const units = { side, perSecond, first };
+        const units = { side, perSecond, first, fractions: fractions[side] };
         const converted = pairs.map((pair) => convert(pair, units));
         // If most numbers are not whole seconds in these units, the units are wrong.
         if (2 * smaller(converted) < goal) continue;
@@ -114,6 +120,11 @@ function inOtherUnits(comparison: Comparison, pairs: readonly VideoPair[]): Reme
   return best;
 }
 
+function hasFractions(seconds: Iterable<number>): boolean {
+  for (const second of seconds) if (!Number.isInteger(second)) return true;
+  return false;
+}
+
 /** Units per second that the ends of both ranges suggest. */
 function ratios(pairs: readonly VideoPair[]): number[] {
   const [[minA, maxA], [minB, maxB]] = ranges(pairs);
@@ -121,27 +132,23 @@ function ratios(pairs: readonly VideoPair[]): number[] {
   return found.filter((ratio) => Number.isFinite(ratio) && ratio > 1);
 }
 
-/** Converts the numbers of one side to seconds; numbers between two seconds are left out. */
+/** Converts the numbers of one side to seconds; numbers that stand for no time are left out. */
 function convert(pair: VideoPair, units: Units): VideoPair {
-  const divided = (numbers: Iterable<number>) => {
-    const seconds = new Set<number>();
-    for (const number of numbers) {
-      const second = wholeSecond(number, units);
-      if (second !== null) seconds.add(second);
-    }
-    return seconds;
-  };
+  const divided = (numbers: Iterable<number>) => timeSet(bySecond(numbers, units).keys());
   return units.side === 'predictions'
-    ? { ...pair, predicted: [...divided(pair.predicted)] }
-    : { ...pair, labelled: divided(pair.labelled) };
+    ? { ...pair, predicted: [...divided(pair.predicted).keys()] }
+    : { ...pair, labelled: divided(pair.labelled.keys()) };
 }
 
-/** The second that a number stands for, or null for a frame between two seconds. */
-function wholeSecond(number: number, { perSecond, first }: Omit<Units, 'side'>): number | null {
-  // Fractions of a second are cut off, so every millisecond belongs to a second.
-  if (perSecond === MILLISECONDS) return Math.trunc(number / MILLISECONDS);
-  const second = Math.round((number - first) / perSecond);
-  return Math.round(second * perSecond) === number - first ? second : null;
+/** The time that a number stands for; null for a number between two seconds, unless fractions count. */
+function timeOf(number: number, { perSecond, first, fractions }: Units): number | null {
+  const time = (number - first) / perSecond;
+  const whole = Math.round(time);
+  // Frame numbers are rounded: at 29.97 frames per second, second 902 is frame 27033.
+  const isWhole =
+    perSecond === MILLISECONDS ? isSameTime(time, whole) : Math.round(whole * perSecond) === number - first;
+  if (isWhole) return whole;
+  return fractions ? time : null;
 }
 
 /** Pairs of key frames that match with the remedy; evenly spaced ones if there are more than the limit. */
@@ -151,7 +158,8 @@ export function pickKeyPairs(pairs: readonly VideoPair[], remedy: Remedy | null,
   const picked: KeyPair[] = [];
   let position = 0;
   for (const pair of pairs) {
-    const labelled = remedy?.units?.side === 'ground truth' ? bySecond(pair.labelled, remedy.units) : null;
+    const labelled =
+      remedy?.units?.side === 'ground truth' ? bySecond(pair.labelled.keys(), remedy.units) : null;
     for (const second of pair.predicted) {
       const other = counterpart(second, pair, labelled, remedy);
       if (other === undefined || position++ % step !== 0) continue;
@@ -165,22 +173,22 @@ export function pickKeyPairs(pairs: readonly VideoPair[], remedy: Remedy | null,
 function counterpart(
   number: number,
   pair: VideoPair,
-  labelled: ReadonlyMap<number, number> | null,
+  labelled: TimeMap<number> | null,
   remedy: Remedy | null,
 ): number | undefined {
   const units = remedy?.units;
-  const real = units?.side === 'predictions' ? wholeSecond(number, units) : number;
+  const real = units?.side === 'predictions' ? timeOf(number, units) : number;
   if (real === null) return undefined;
   const second = real + (remedy?.offset ?? 0);
   if (labelled) return labelled.get(second);
-  return pair.labelled.has(second) ? second : undefined;
+  return pair.labelled.timeOf(second);
 }
 
-/** Second → the number that stands for it. */
-function bySecond(numbers: Iterable<number>, units: Units): Map<number, number> {
-  const found = new Map<number, number>();
+/** Time → the number that stands for it. */
+function bySecond(numbers: Iterable<number>, units: Units): TimeMap<number> {
+  const found = new TimeMap<number>();
   for (const number of numbers) {
-    const second = wholeSecond(number, units);
+    const second = timeOf(number, units);
     if (second !== null) found.set(second, number);
   }
   return found;
@@ -198,5 +206,8 @@ export function ranges(pairs: readonly VideoPair[]): [[number, number], [number,
     }
     return [smallest, largest];
   };
-  return [ends(pairs.map(({ predicted }) => predicted)), ends(pairs.map(({ labelled }) => labelled))];
+  return [
+    ends(pairs.map(({ predicted }) => [...predicted])),
+    ends(pairs.map(({ labelled }) => [...labelled.keys()])),
+  ];
 }

@@ -174,7 +174,7 @@ function missing(
 ): string[] {
   return [...videos.keys()].filter((name) => {
     if (others.has(name)) return false;
-    const seconds = [...videos.get(name)!.seconds.keys()];
+    const seconds = [...videos.get(name)!.seconds];
     return excluded.size === 0 || seconds.some((second) => !excluded.has(imageKey(name, second)));
   });
 }
