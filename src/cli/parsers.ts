@@ -27,6 +27,13 @@ export function wholeNumbers(text: string): number[] {
   return values;
 }
 
+/** Parses names separated by commas. */
+export function names(text: string): string[] {
+  const found = text.split(',').map((name) => name.trim());
+  if (found.includes('')) throw new InvalidArgumentError('expected names separated by commas.');
+  return found;
+}
+
 function toNumber(text: string): number {
   return text.trim() === '' ? Number.NaN : Number(text);
 }

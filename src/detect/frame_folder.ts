@@ -55,7 +55,8 @@ export async function openFrameFolder(
   };
 }
 
-async function listImages(folder: string): Promise<{ images: string[]; skipped: SkippedFiles }> {
+/** The images in a folder that are not animated, and everything else in it. Throws the error of the operating system. */
+export async function listImages(folder: string): Promise<{ images: string[]; skipped: SkippedFiles }> {
   const skipped = new SkippedFiles();
   const images: string[] = [];
   for (const entry of sortedEntries(folder)) {

@@ -35,6 +35,11 @@ const AMBIGUOUS = new Set(['ts', 'mts']);
 /** A kind that is skipped; `video` for a video by its name; `ask` if only ffmpeg can tell. */
 export type FileKind = SkippedKind | 'video' | 'ask';
 
+/** Whether a file has the extension of a video. */
+export function hasVideoName(path: string): boolean {
+  return VIDEOS.has(extname(path).slice(1).toLowerCase());
+}
+
 /** The kind of a file; `unreadable` if its bytes are needed and cannot be read. */
 export function fileKind(path: string): FileKind {
   try {

@@ -24,6 +24,7 @@ import {
   noteOfPrepared,
   TooShortError,
   VideoError,
+  withPaths,
 } from './prepared_video.js';
 import { ADVICE_FOR_START, type Failures, type Pending, probeAll, probeUnknown } from './probe_videos.js';
 import { chooseVideos, findCandidates, LIST_OF_ALL, type VideoFile } from './videos.js';
@@ -217,7 +218,7 @@ class Preparation {
         return video.list === list && frames !== undefined ? [{ name: video.name, frames }] : [];
       });
       const file = join(this.options.out, 'frame_lists', `${list}.csv`);
-      writeFrameList(file, listed);
+      writeFrameList(file, withPaths(listed));
       const total = listed.reduce((sum, video) => sum + video.frames, 0);
       return `${file}: ${countOf(listed.length, 'video')}, ${countOf(total, 'frame')}`;
     });

@@ -11,6 +11,7 @@ import { ffmpegError, isDiskFull, runFfmpeg } from '../../media/ffmpeg.js';
 import { type ExtractionSettings, extractionArgs } from '../../media/frame_extraction.js';
 import type { VideoMetadata } from '../../media/video_metadata.js';
 import type { VideoFile } from './videos.js';
+import type { ListedVideo } from './write_frame_list.js';
 
 /**
  * The note of a video that was prepared with these settings, or null if it still has to be. Throws DataError if its folder holds
@@ -136,6 +137,16 @@ function countFrames(folder: string, name: string): number {
   let count = 0;
   while (files.has(frameName(name, count))) count++;
   return count;
+}
+
+/** The rows of a frame list, one video at a time. */
+export function* withPaths(
+  videos: Iterable<{ readonly name: string; readonly frames: number }>,
+): Generator<ListedVideo> {
+  for (const { name, frames } of videos) {
+    const paths = Array.from({ length: frames }, (_, frame) => `${name}/${frameName(name, frame)}`);
+    yield { name, paths };
+  }
 }
 
 /** The file name of frame `index`, which counts from 0; as in AVA, names count from 1. */

@@ -1,0 +1,107 @@
+/** @file The folder annotations/ of a data set: names and texts of its files, and templates for annotating by hand. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeResult } from '../files/write_file.js';
+import { readText } from '../util/read_text.js';
+
+export const ANNOTATION_FOLDER = 'annotations';
+export const LABEL_MAP = 'label_map.pbtxt';
+export const EXCLUDED = 'excluded.csv';
+const README = 'README.md';
+
+/** The text of a label map; the ids are 1, 2, 3 … unless `ids` gives others. */
+export function labelMapText(labels: readonly { readonly id: number; readonly name: string }[]): string {
+  const quoted = (name: string) => `"${name.replace(/[\\"]/g, '\\$&')}"`;
+  return labels.map(({ id, name }) => `item {\n  name: ${quoted(name)}\n  id: ${id}\n}\n`).join('');
+}
+
+const TEMPLATE_LABELS = labelMapText([
+  { id: 1, name: 'walk' },
+  { id: 2, name: 'sit' },
+]);
+
+/** Rows of the template after the name of the video: two people, the first of whom does two things. */
+const TEMPLATE_ROWS = [
+  '0.100,0.200,0.400,0.900,1,0',
+  '0.100,0.200,0.400,0.900,2,0',
+  '0.550,0.250,0.800,0.950,1,1',
+];
+
+function templateRows(video: string, second: number): string {
+  return TEMPLATE_ROWS.map((row) => `${video},${second},${row}\n`).join('');
+}
+
+/** Whether a file of annotations still is the template. */
+export function isTemplate(text: string): boolean {
+  if (text === TEMPLATE_LABELS) return true;
+  const rows = text.split('\n').slice(0, -1);
+  return rows.length > 0 && rows.every((row) => TEMPLATE_ROWS.some((end) => row.endsWith(`,${end}`)));
+}
+
+/** A frame list, and a video in it for the example rows. */
+export interface TemplateList {
+  /** Name of the list, without `.csv`. */
+  readonly name: string;
+  readonly video: string;
+  /** A time with a frame. */
+  readonly second: number;
+}
+
+/**
+ * Writes templates of the annotations, the label map and the excluded key frames, with a page that explains them. Writes nothing if
+ * there are annotations already. Returns the paths of the new files.
+ */
+export function writeTemplates(out: string, lists: readonly TemplateList[]): string[] {
+  const folder = join(out, ANNOTATION_FOLDER);
+  const files: [name: string, text: string][] = [
+    ...lists.map(({ name, video, second }): [string, string] => [`${name}.csv`, templateRows(video, second)]),
+    [LABEL_MAP, TEMPLATE_LABELS],
+    [EXCLUDED, ''],
+    [README, readme(lists.map(({ name }) => `${name}.csv`))],
+  ];
+  if (files.some(([name]) => existsSync(join(folder, name)))) return [];
+  mkdirSync(folder, { recursive: true });
+  return files.map(([name, text]) => {
+    writeResult(join(folder, name), text);
+    return join(folder, name);
+  });
+}
+
+/** The annotation files in a folder that still are templates. */
+export function templatesIn(folder: string, names: readonly string[]): string[] {
+  return names.map((name) => join(folder, name)).filter((path) => isTemplate(readText(path) ?? ''));
+}
+
+function readme(lists: readonly string[]): string {
+  return `# Annotations
+
+The rows in ${lists.join(' and ')} and the classes in ${LABEL_MAP} are examples: replace them with your own.
+\`stmixer data import\` writes all of these files from the annotations of VIA, CVAT, COCO or Label Studio.
+
+## ${lists.join(', ')}
+
+Boxes and actions. There is no header. A row is one action of one person at one time:
+
+    video,second,x1,y1,x2,y2,action,person
+
+| column | holds |
+| --- | --- |
+| video | the name of the video, as in the frame list: the name of its folder in frames/ |
+| second | the time of the key frame, counted as AVA.FIRST_SECOND says; fractions such as 12.5 are allowed |
+| x1, y1 | the upper left corner of the box, as fractions of the width and height of the image, from 0 to 1 |
+| x2, y2 | the lower right corner, in the same way |
+| action | the id of the action in ${LABEL_MAP}; empty for a person who does none of them |
+| person | a whole number for each person in the video |
+
+A person who does two things has two rows with the same box. Annotate every person in a key frame: one without a box
+counts as background.
+
+## ${LABEL_MAP}
+
+The classes: an id from 1 and a name each. MODEL.STM.ACTION_CLASSES is the largest id.
+
+## ${EXCLUDED}
+
+Key frames that evaluation leaves out, one \`video,second\` per row. It may stay empty.
+`;
+}

@@ -1,0 +1,96 @@
+/** @file The formats that `stmixer data import` reads, and how a file shows which one it has. */
+import { parseAvaRow } from '../../data/datasets/ava_row.js';
+import { splitCsv } from '../../data/datasets/csv.js';
+import { DataError } from '../../errors.js';
+import { isCoco, readCoco } from './coco.js';
+import { isCvat, readCvat } from './cvat.js';
+import type { FormatName } from './format_names.js';
+import { isLabelStudio, readLabelStudio } from './label_studio.js';
+import type { Imported } from './model.js';
+import { objectOr, parseJson, readAnnotationText } from './read_file.js';
+import { isVia2Csv, isVia2Json, readVia2Csv, readVia2Json } from './via2.js';
+import { isVia3Csv, isVia3Project, readVia3Csv, readVia3Project } from './via3.js';
+
+interface Content {
+  readonly path: string;
+  readonly text: string;
+  /** The value of a JSON file; undefined for other files. */
+  readonly json: unknown;
+}
+
+interface Format {
+  readonly name: FormatName;
+  /** For messages. */
+  readonly title: string;
+  fits(content: Content): boolean;
+  read(content: Content): Imported;
+}
+
+/** A format fits if its own fields are there, so the order does not matter much; COCO's fields are the least special. */
+const FORMATS: readonly Format[] = [
+  {
+    name: 'via',
+    title: 'VIA 3 project',
+    fits: ({ json }) => isVia3Project(objectOr(json)),
+    read: ({ path, json }) => readVia3Project(path, objectOr(json)),
+  },
+  {
+    name: 'via',
+    title: 'VIA 2 json',
+    fits: ({ json }) => isVia2Json(objectOr(json)),
+    read: ({ path, json }) => readVia2Json(path, objectOr(json)),
+  },
+  {
+    name: 'via',
+    title: 'VIA 3 csv',
+    fits: ({ json, text }) => json === undefined && isVia3Csv(text),
+    read: ({ path, text }) => readVia3Csv(path, text),
+  },
+  {
+    name: 'via',
+    title: 'VIA 2 csv',
+    fits: ({ json, text }) => json === undefined && isVia2Csv(text),
+    read: ({ path, text }) => readVia2Csv(path, text),
+  },
+  {
+    name: 'cvat',
+    title: 'CVAT XML',
+    fits: ({ json, text }) => json === undefined && isCvat(text),
+    read: ({ path, text }) => readCvat(path, text),
+  },
+  {
+    name: 'label-studio',
+    title: 'Label Studio json',
+    fits: ({ json }) => isLabelStudio(json),
+    read: ({ path, json }) => readLabelStudio(path, json),
+  },
+  {
+    name: 'coco',
+    title: 'COCO json',
+    fits: ({ json }) => isCoco(objectOr(json)),
+    read: ({ path, json }) => readCoco(path, objectOr(json)),
+  },
+];
+
+/** Reads an annotation file; its content tells the format unless `format` does. Throws DataError if it is none of them. */
+export function readAnnotationFile(path: string, format?: FormatName): { imported: Imported; title: string } {
+  const text = readAnnotationText(path);
+  const json = /^\s*[[{]/.test(text.replace(/^\ufeff/, '')) ? parseJson(path, text) : undefined;
+  const content = { path, text, json };
+  const found = FORMATS.find((candidate) => candidate.fits(content));
+  if (found && (format === undefined || found.name === format))
+    return { imported: found.read(content), title: found.title };
+  const wanted = format === undefined ? '' : ` (--format ${format})`;
+  if (found)
+    throw new DataError(`${path}: it is a ${found.title}, which is --format ${found.name}, not ${format}`);
+  throw new DataError(
+    `${path}: ${isAva(text) ? "it is AVA's csv already, which needs no import" : `it is none of the files that can be imported${wanted}: ${EXPECTED}`}`,
+  );
+}
+
+const EXPECTED =
+  "VIA's project (json) or csv export, CVAT's XML, COCO's json with images, annotations and frame numbers, or Label Studio's json";
+
+function isAva(text: string): boolean {
+  return !('kind' in parseAvaRow(splitCsv(text.trimStart().split(/\r?\n/, 1)[0])));
+}

@@ -1,0 +1,45 @@
+/** @file The settings to train with after an import. */
+import { shellWord } from '../../util/text.js';
+import { ANNOTATION_FOLDER, EXCLUDED, LABEL_MAP } from '../annotation_folder.js';
+import type { ImportedVideoBoxes, ImportOptions } from './options.js';
+import { listOf, type Split } from './splitting.js';
+
+/** The last time of a key frame unless AVA.LAST_SECOND is set. */
+const LAST_SECOND = 1798;
+
+/** Lines with the settings that differ from the defaults. */
+export function settingsFor(
+  videos: readonly ImportedVideoBoxes[],
+  { split, labels, options }: { split: Split; labels: readonly { id: number }[]; options: ImportOptions },
+): string[] {
+  const { out, step } = options;
+  const prepared = videos.find(({ known }) => known.note !== null)?.known.note;
+  const first = options.firstSecond ?? prepared?.start ?? 0;
+  const last = videos.reduce(
+    (max, { boxes }) => boxes.reduce((a, { second }) => Math.max(a, second), max),
+    0,
+  );
+  const name = (wanted: string) => (split.has(wanted) ? wanted : 'all');
+  const frameList = (wanted: string) => (split.has(wanted) ? wanted : (listOf(out, videos[0].name) ?? 'all'));
+  const settings = [
+    `DATA.PATH_TO_DATA_DIR ${shellWord(out)}`,
+    `AVA.ANNOTATION_DIR ${ANNOTATION_FOLDER}/`,
+    `AVA.TRAIN_LISTS "['${frameList('train')}.csv']"`,
+    `AVA.TEST_LISTS "['${frameList('val')}.csv']"`,
+    `AVA.TRAIN_GT_BOX_LISTS "['${name('train')}.csv']"`,
+    `AVA.TEST_GT_BOX_LISTS "['${name('val')}.csv']"`,
+    `AVA.LABEL_MAP_FILE ${LABEL_MAP}`,
+    `AVA.EXCLUSION_FILE ${EXCLUDED}`,
+    `AVA.FIRST_SECOND ${first}`,
+    ...(last > LAST_SECOND ? [`AVA.LAST_SECOND ${Math.ceil(last)}`] : []),
+    ...(step === undefined || step === 1 ? [] : [`AVA.KEY_FRAME_STEP ${step}`]),
+    ...(prepared ? [`AVA.FPS ${prepared.fps}`] : []),
+    `MODEL.STM.ACTION_CLASSES ${labels.reduce((max, { id }) => Math.max(max, id), 1)}`,
+  ];
+  const warning = split.has('all')
+    ? [
+        'All videos are in one list, for training and evaluation alike: --val-videos or --val-fraction divides them.',
+      ]
+    : [];
+  return ['', `Settings for this data: ${settings.join(' ')}`, ...warning];
+}
