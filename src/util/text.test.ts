@@ -13,6 +13,7 @@ it.each([
   [97_200, '1 day 3 h'],
   [172_800, '2 days'],
   [1_000_000, '11 days 14 h'],
+  [40_000_000, '462 days'],
   [Number.NaN, '–'],
 ])('%s seconds are %s', (seconds, text) => {
   expect(roughDuration(seconds)).toBe(text);

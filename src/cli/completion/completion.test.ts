@@ -24,8 +24,8 @@ beforeAll(async () => {
 /** What bash offers for the last word. */
 function offered(...words: string[]): string[] {
   const ask =
-    'source "$0"; cd "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _stmixer; ' +
-    'printf "%s\\n" "${COMPREPLY[@]}"';
+    'source "$0"; cd "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _stmixer; ' +
+    `printf '%s\\n' "\${COMPREPLY[@]}"`;
   const run = spawnSync('bash', ['-c', ask, join(folder, 'bash'), folder, 'stmixer', ...words], {
     encoding: 'utf8',
   });
