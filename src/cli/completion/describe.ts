@@ -66,6 +66,18 @@ export function stepsOf(commands: readonly Described[]): string[] {
   return commands.flatMap(({ path, children }) => children.map(({ name }) => `${path}|${name}`));
 }
 
+/** Branches of a `case "$at|$prev"` that complete the value of each flag, for bash and zsh. */
+export function valueCases(commands: readonly Described[], complete: (values: Values) => string): string {
+  const lines = commands.flatMap(({ path, flags }) =>
+    flags.flatMap(({ names, values }) => {
+      if (values === null) return [];
+      const patterns = names.map((name) => quoted(`${path}|${name}`)).join('|');
+      return [`    ${patterns}) ${complete(values)}; return ;;`];
+    }),
+  );
+  return lines.join('\n');
+}
+
 /** Quotes a text for a shell in which only the single quote ends a quoted text. */
 export function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
