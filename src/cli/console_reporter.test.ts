@@ -43,7 +43,14 @@ it.each([
 
 it('a quiet evaluation of files that are missing still says what is wrong', async () => {
   const folder = temporaryFolder();
-  const words = ['--ground-truth', `${folder}/x`, '--predictions', `${folder}/y`, '--label-map', `${folder}/z`];
+  const words = [
+    '--ground-truth',
+    `${folder}/x`,
+    '--predictions',
+    `${folder}/y`,
+    '--label-map',
+    `${folder}/z`,
+  ];
   const { code, stderr } = await stmixerHere(['evaluate', ...words, '--quiet']);
   expect(code).toBe(3);
   expect(stderr).toContain(folder);
