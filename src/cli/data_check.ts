@@ -6,6 +6,7 @@ import type { ProgressReporter } from '../util/log.js';
 import { type ConfigOptions, configCommand } from './options.js';
 import { print } from './process/print.js';
 import { Progress } from './progress.js';
+import { showsColours } from './terminal.js';
 
 type Flags = ConfigOptions & { deep?: boolean; json?: boolean };
 
@@ -27,7 +28,7 @@ export function dataCheckCommand(): Command {
       const report = await checkData(config, { deep: flags.deep, report: status }).finally(() =>
         status.close(),
       );
-      const colour = process.stdout.isTTY === true && !process.env.NO_COLOR;
+      const colour = showsColours(process.stdout);
       const width = process.stdout.columns ?? DEFAULT_WIDTH;
       print(`${flags.json ? checkJson(report) : checkText(report, { colour, width })}\n`);
       if (hasErrors(report)) process.exitCode = DATA_EXIT_CODE;

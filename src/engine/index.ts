@@ -6,7 +6,14 @@ import type { EngineAvailability, EngineRequest } from './types.js';
 
 export type { Engine } from './engine.js';
 export { type EngineMemory, type MachineMemory, machineMemory } from './memory.js';
-export type { DeviceName, EngineAvailability, EngineInfo, EngineName, EngineRequest, GpuInfo } from './types.js';
+export type {
+  DeviceName,
+  EngineAvailability,
+  EngineInfo,
+  EngineName,
+  EngineRequest,
+  GpuInfo,
+} from './types.js';
 
 /** The native libraries of a process are loaded once, so there is one selector. */
 const engines = new EngineSelector(machineProbe());

@@ -38,7 +38,10 @@ export async function machineReport(probe: Probe = machineProbe()): Promise<Mach
   const facts = [
     good('stmixer', packageVersion()),
     good('Node', process.version),
-    good('libraries', ['onnxruntime-node', '@tensorflow/tfjs'].map((name) => library(probe, name)).join(', ')),
+    good(
+      'libraries',
+      ['onnxruntime-node', '@tensorflow/tfjs'].map((name) => library(probe, name)).join(', '),
+    ),
     good('system', system(probe)),
     good('processor', processor(probe)),
     await engine(),
@@ -62,7 +65,10 @@ export async function machineReport(probe: Probe = machineProbe()): Promise<Mach
 }
 
 /** Replaces home folders, the names of the user and of the machine, and identifiers of containers. */
-export function withoutPrivateData(text: string, owner = { home: homedir(), host: hostname(), user: userName() }): string {
+export function withoutPrivateData(
+  text: string,
+  owner = { home: homedir(), host: hostname(), user: userName() },
+): string {
   const { home, host, user } = owner;
   const known: [name: string, pattern: (name: string) => RegExp, replacement: string][] = [
     [home === '/root' ? '' : home, (name) => new RegExp(`${name}(?![\\w-])`, 'g'), '~'],

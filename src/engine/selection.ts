@@ -7,7 +7,14 @@ import { OnnxEngine } from './onnx/engine.js';
 import type { Probe } from './probe.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
 import { resolveThreads } from './threads.js';
-import type { EngineAvailability, EngineInfo, EngineProvider, EngineRequest, Problem, StartOptions } from './types.js';
+import type {
+  EngineAvailability,
+  EngineInfo,
+  EngineProvider,
+  EngineRequest,
+  Problem,
+  StartOptions,
+} from './types.js';
 
 type Choice = Required<Pick<EngineRequest, 'engine' | 'device'>>;
 

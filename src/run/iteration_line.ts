@@ -43,7 +43,7 @@ export function iterationColumns(line: MetricsLine, maxIterations: number, width
     ['iter', [column('iter', Math.max(4, 2 * counter + 1), `${line.iteration}/${maxIterations}`)]],
     ['loss', [column('loss', 6, decimals(line.loss))]],
     ['terms', lastStageTerms(line.losses).map(([name, value]) => column(name, 6, decimals(value)))],
-    ['lr', [column('lr', 7, rate(line.lr))]],
+    ['lr', [column('lr', 8, rate(line.lr))]],
     ['s/it', [column('s/it', 6, seconds(line.seconds))]],
     ['data s', [column('data s', 6, seconds(line.dataSeconds))]],
     ['mem GiB', [column('mem GiB', 7, memory(line))]],

@@ -324,9 +324,10 @@ export class Trainer implements TrainingRun {
   #logEnd(seconds: number): void {
     const { iteration } = this.state;
     const { firstLoss, lastLoss } = this.#losses;
+    const steps = iteration - this.startIteration;
     const ended = this.#isDone ? 'done' : `stopped after iteration ${iteration}`;
     this.log.info(
-      `${ended}: ${iteration - this.startIteration} iterations in ${roughDuration(seconds)}; ` +
+      `${ended}: ${steps} ${steps === 1 ? 'iteration' : 'iterations'} in ${roughDuration(seconds)}; ` +
         `loss ${significant(firstLoss, 4)} → ${significant(lastLoss, 4)}; ` +
         `peak memory ${gib(process.resourceUsage().maxRSS * 1024)}; see ${this.cfg.OUTPUT_DIR}`,
     );

@@ -26,6 +26,7 @@ export function roughDuration(seconds: number): string {
   if (hours < 24) return twoUnits(`${hours} h`, minutes % 60, 'min');
   const allHours = Math.round(minutes / 60);
   const days = Math.floor(allHours / 24);
+  if (days >= 100) return `${days} days`;
   return twoUnits(days === 1 ? '1 day' : `${days} days`, allHours % 24, 'h');
 }
 

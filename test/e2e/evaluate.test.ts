@@ -52,6 +52,22 @@ describe('stmixer evaluate', () => {
     expect(JSON.parse(read('perfect', 'results.json'))).toEqual(results);
   });
 
+  it('exits with 5 if the mAP is lower than --min-map, and says so', async () => {
+    const predictions = join(folder, 'one.csv');
+    const [first] = readFileSync(`${ANNOTATIONS}/val.csv`, 'utf8').split('\n');
+    writeFileSync(predictions, `${first.replace(/,[^,]*$/, ',0.9')}\n`);
+    const evaluate = (...flags: string[]) =>
+      stmixerHere(['evaluate', ...TRUTH, '--predictions', predictions, '--quiet', ...flags]);
+    const low = await evaluate('--min-map', '0.5');
+    expect(low.code).toBe(5);
+    expect(low.stderr).toMatch(/^stmixer: the mAP of 0\.0\d+ is lower than --min-map 0\.5$/m);
+    expect(low.stdout).toMatch(/12 {2}stand/);
+    expect((await evaluate('--min-map', '0')).code).toBe(0);
+    const wrong = await evaluate('--min-map', '30');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('from 0 to 1');
+  });
+
   it('names file and line of a prediction that is not finite, and exits with 3', async () => {
     const predictions = join(folder, 'nan.csv');
     writeFileSync(predictions, 'vtest_val,0902,0,0,1,1,12,nan\n');
@@ -211,6 +227,35 @@ describe('a run with validation', () => {
       per_class,
     });
     expect(read('tested', line.folder, 'detections.csv')).toBe(read('run', name, 'detections.csv'));
+  });
+
+  it('prints only JSON to standard output with test --json, and exits with 5 below --min-map', async () => {
+    const weights = `MODEL.WEIGHT ${join(folder, 'run', 'model_final.pth')}`;
+    const flags = ['--json', '--min-map', '1', '--local_rank', '0'];
+    const tested = await stmixerHere(args('test', 'as-json', weights, flags));
+    const { mAP, per_class } = evaluations('run')[1];
+    expect(JSON.parse(tested.stdout)).toEqual({
+      iteration: 6,
+      mAP,
+      per_class,
+      clips: 10,
+      seconds: expect.any(Number),
+      folder: expect.stringContaining('iteration_0000006'),
+    });
+    expect(tested.stderr).toMatch(/loading the program …\n/);
+    expect(tested.stderr).toMatch(/evaluating 10 clips/);
+    expect(tested.stderr).toMatch(/is lower than --min-map 1\n$/);
+    expect(tested.code).toBe(5);
+  });
+
+  it('prints only the end of a training with --quiet: the best checkpoint, and what to do next', async () => {
+    const epochs = 'SOLVER.MAX_EPOCH 3 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.CHECKPOINT_PERIOD 3';
+    const again = await stmixerHere(args('train', 'run', epochs, ['--quiet']));
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    const output = again.stdout.split('\n').filter((line) => !line.includes('WARN'));
+    expect(output.join('\n')).toMatch(
+      /^\nBest checkpoint: {2}\S+model_best\.pth \(mAP [\d.]+ after iteration [46]\)\nTotal time: .*\nNext:\n( {2}stmixer .*\n){3}$/,
+    );
   });
 
   it('refuses the final weights in stmixer test if the depth differs', async () => {

@@ -1,7 +1,7 @@
 /** @file Training from the command line: what it writes, that it repeats itself, and how it ends. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/index.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
@@ -113,6 +113,20 @@ describe('a whole run', () => {
     expect(stdout).not.toContain('\x1b');
   });
 
+  it('shows at once that it works: what is loaded, built and compiled', () => {
+    const said = [
+      'loading the program',
+      'starting the engine',
+      'building the model',
+      'reading the training lists',
+    ];
+    const first = ['first iteration: loading', 'first iteration: compiling', ' 1/4 '];
+    const places = [...said, ...first].map((text) => stdout.indexOf(text));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places[0]).toBeLessThan(80);
+  });
+
   it('prints the official lines, and logs the groups in full in log.jsonl', () => {
     expect(stdout).toContain("Skip weight decay list: {'pos_embed'}");
     const messages = logOf('whole').map(({ msg }) => msg);
@@ -197,6 +211,9 @@ describe('a whole run', () => {
     const run = await finished;
     expect(run.code).toBe(130);
     expect(run.stdout).toMatch(/SIGINT: finishing this step/);
+    expect(run.stdout).toMatch(
+      /\nTo continue:\n {2}stmixer train --config-file config_files\/tiny\.yaml .*--resume .*\n$/,
+    );
     const saved = /stopped after iteration (\d+)/.exec(run.stdout);
     const name = `model_${saved![1].padStart(7, '0')}`;
     expect(checkpoint('stopped', name).get('iteration')).toBe(Number(saved![1]));
@@ -271,6 +288,18 @@ describe('a command that cannot work', () => {
     expect(run.code).toBe(2);
     expect(run.stderr).toContain('WORLD_SIZE is 4');
     expect(existsSync(join(folder, 'parallel'))).toBe(false);
+  });
+
+  it('accepts the --local_rank of the launcher in test, and refuses several processes there too', async () => {
+    const words = ['test', '--config-file', 'nowhere.yaml', '--local_rank', '0'];
+    expect((await stmixerHere(words)).stderr).toContain('nowhere.yaml');
+    expect((await stmixerHere(words.map((word) => word.replace('_', '-')))).stderr).toContain('nowhere.yaml');
+    vi.stubEnv('WORLD_SIZE', '4');
+    const run = await stmixerHere(words).finally(() => vi.unstubAllEnvs());
+    expect(run.code).toBe(2);
+    expect(run.stderr).toMatch(
+      /WORLD_SIZE is 4: an evaluation on several processes .* same evaluation 4 times/,
+    );
   });
 
   it('exits with 1 if a loss is not finite, and names the terms and the clips', async () => {

@@ -27,7 +27,10 @@ const PATHS = /file|folder|path|dir|^in$|^out$/i;
 
 /** Describes a command and all below it. */
 export function describeAll(command: Command, parents: readonly string[] = []): Described[] {
-  const children = command.commands.map((child) => ({ name: child.name(), description: child.description() }));
+  const children = command.commands.map((child) => ({
+    name: child.name(),
+    description: child.description(),
+  }));
   const [argument] = command.registeredArguments;
   return [
     {
@@ -61,6 +64,18 @@ function valuesOf(argument: Argument): Values {
 /** Paths of all commands but the program, which lead from one word to the next: `|train`, `data|check`. */
 export function stepsOf(commands: readonly Described[]): string[] {
   return commands.flatMap(({ path, children }) => children.map(({ name }) => `${path}|${name}`));
+}
+
+/** Branches of a `case "$at|$prev"` that complete the value of each flag, for bash and zsh. */
+export function valueCases(commands: readonly Described[], complete: (values: Values) => string): string {
+  const lines = commands.flatMap(({ path, flags }) =>
+    flags.flatMap(({ names, values }) => {
+      if (values === null) return [];
+      const patterns = names.map((name) => quoted(`${path}|${name}`)).join('|');
+      return [`    ${patterns}) ${complete(values)}; return ;;`];
+    }),
+  );
+  return lines.join('\n');
 }
 
 /** Quotes a text for a shell in which only the single quote ends a quoted text. */

@@ -16,8 +16,18 @@ const STATEMENTS = [
   'the numbers of the frames increase unevenly',
   ' is correct for one in ',
   'set by TF_NUM_INTRAOP_THREADS',
+  'the mAP of ',
   // A check of the configuration reports the same earlier.
   'MODEL.BACKBONE.CONV_BODY: expected ',
+];
+
+/** Examples in the help of commands, which another test parses. */
+const EXAMPLES = [
+  '--config-file my.yaml',
+  '--config-file output/run/config.yaml',
+  ' --out clips',
+  'convert output/run',
+  'report output/run',
 ];
 
 /** Messages of the set-up of libtensorflow, which takes minutes and needs a network. */
@@ -46,4 +56,4 @@ const LIMITS = [
   'Too many files are open: start it from a new shell',
 ];
 
-export const FACTS: readonly string[] = [...STATEMENTS, ...INSTALLATIONS, ...LIMITS];
+export const FACTS: readonly string[] = [...STATEMENTS, ...EXAMPLES, ...INSTALLATIONS, ...LIMITS];
