@@ -16,7 +16,7 @@ const IMAGES: [id: string, head: string, name: string, command: string][] = [
   ['tga', `\0\0\x0a${zeros(9)}\x40\x01\xf0\0\x20\x08${zeros(40)}`, 'a TGA image', 'ffmpeg -i FILE'],
   [
     'ico',
-    `\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0` + zeros(9),
+    `\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x68\x04\0\0\x16\0\0\0${zeros(9)}`,
     'an icon or cursor (ICO)',
     'magick FILE',
   ],

@@ -10,6 +10,7 @@ import { type Clip, type ClipSource, loadClip } from '../clip/clip.js';
 import { getSequence } from '../clip/frames.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from '../clip/transforms.js';
 import type { DataConfig, Split } from '../data_config.js';
+import { requireDataFolders } from '../data_folders.js';
 import { type ProblemSink, Problems } from '../problems.js';
 import {
   type Annotations,
@@ -69,6 +70,7 @@ export class AvaDataset {
         'DATA.DATASETS: ava_kinetics is not supported; use ava_v2.2, or any other version of AVA',
       );
     }
+    requireDataFolders(cfg);
     const lists = readFrameLists(cfg, split);
     const annotations = readAnnotations(cfg, split);
     const unknown = new Problems();
