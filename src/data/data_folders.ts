@@ -89,17 +89,21 @@ function namesOf(parts: readonly Part[]): string {
 /** What is wrong with folders inside the data set, one line for each. */
 function partProblem({ DATA }: FolderConfig, parts: readonly Part[]): string | null {
   const lines = parts.flatMap(({ key, name }) => {
-    const path = resolve(DATA.PATH_TO_DATA_DIR, name);
-    const state = stateOf(path);
-    if (state === 'folder') return [];
     const address = addressProblem(name, 'folder');
     if (address !== null) return [`${key}: ${withoutPassword(name)}: ${address}`];
-    if (state === 'other')
-      return [`${key}: ${path}: it is a file, not a folder; name the folder that it lies in`];
-    return [`${key}: ${path}: there is no such folder${twinClause(path) || likelyClause(path)}`];
+    return folderProblem(key, resolve(DATA.PATH_TO_DATA_DIR, name)) ?? [];
   });
   if (lines.length < 2) return lines[0] ?? null;
   return `${lines.length} folders of the data set are wrong:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}
+
+/** What is wrong with one folder in the data set, which a key names; null if it is there. */
+export function folderProblem(key: Part['key'], path: string): string | null {
+  const state = stateOf(path);
+  if (state === 'folder') return null;
+  if (state === 'other')
+    return `${key}: ${path}: it is a file, not a folder; name the folder that it lies in`;
+  return `${key}: ${path}: there is no such folder${twinClause(path) || likelyClause(path)}`;
 }
 
 /** Names a folder beside a missing one that begins alike, such as `annotations` for `annotations_v2.2`. */

@@ -1,16 +1,15 @@
 /** @file The AVA data set: key frames, the frames around them, and the checks before the first one is used. */
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import { sameFiles } from '../../files/same_files.js';
-import { Names, twinClause } from '../../files/twins.js';
+import { Names } from '../../files/twins.js';
 import type { Rng } from '../../util/random.js';
 import { countOf } from '../../util/text.js';
 import { type Clip, type ClipSource, loadClip } from '../clip/clip.js';
 import { getSequence } from '../clip/frames.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from '../clip/transforms.js';
 import type { DataConfig, Split } from '../data_config.js';
-import { requireDataFolders } from '../data_folders.js';
+import { folderProblem, requireDataFolders } from '../data_folders.js';
 import { type ProblemSink, Problems } from '../problems.js';
 import {
   type Annotations,
@@ -130,11 +129,9 @@ export class AvaDataset {
 
   /** Reports the frames of clips that do not exist. */
   findMissingFrames(problems: ProblemSink): void {
-    if (!mayBeFolder(this.frameFolder)) {
-      const twin = twinClause(this.frameFolder);
-      const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
-      const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
-      problems.add(`${this.frameFolder}: there is no such folder${remedy}`, 'frame-folder');
+    const problem = folderProblem('AVA.FRAME_DIR', this.frameFolder);
+    if (problem !== null) {
+      problems.add(problem, 'frame-folder');
       return;
     }
     const folders = new FrameFolders();
@@ -160,15 +157,6 @@ export class AvaDataset {
     for (const [folder, why] of folders.unreadable) {
       problems.add(`${folder}: the frame list names files in this folder, but ${why}`, 'frame-folder');
     }
-  }
-}
-
-/** Whether the folder may exist; true without permission to look, because the error about its frames says more. */
-function mayBeFolder(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch {
-    return true;
   }
 }
 

@@ -55,8 +55,8 @@ function tooFewClips(sizes: readonly number[], batchSize: number): string {
   const max = Math.max(0, ...sizes);
   if (max === 0) {
     return (
-      'the training data has no key frames: no annotated second of a video in the frame lists can be used; ' +
-      'run stmixer data check, which says why'
+      'the training data has no key frames: no annotated second of a video in the frame lists can be used ' +
+      '(stmixer data check says why)'
     );
   }
   const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';

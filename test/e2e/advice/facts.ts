@@ -20,6 +20,13 @@ const STATEMENTS = [
   'MODEL.BACKBONE.CONV_BODY: expected ',
 ];
 
+/** Keys by which configurations of other programs are recognised. */
+const OTHER_KEYS = [
+  'TRAIN.ENABLE TRAIN.DATASET',
+  'MODEL.ROI_ACTION_HEAD MODEL.IA_STRUCTURE',
+  'MODEL.META_ARCHITECTURE MODEL.WEIGHTS',
+];
+
 /** Messages of the set-up of libtensorflow, which takes minutes and needs a network. */
 const INSTALLATIONS = [
   'onnxruntime-node holds ONNX Runtime ',
@@ -46,4 +53,4 @@ const LIMITS = [
   'Too many files are open: start it from a new shell',
 ];
 
-export const FACTS: readonly string[] = [...STATEMENTS, ...INSTALLATIONS, ...LIMITS];
+export const FACTS: readonly string[] = [...STATEMENTS, ...OTHER_KEYS, ...INSTALLATIONS, ...LIMITS];
