@@ -9,7 +9,7 @@ import { NOTE } from '../data/datasets/preparation_note.js';
 import { DataError } from '../errors.js';
 import { namesIn, sortedEntries } from '../files/folder_names.js';
 import { isAnimated, mayBeAnimated } from '../media/animated_images.js';
-import { fileKind } from '../media/file_kinds.js';
+import { fileKind, unsupportedImageFile } from '../media/file_kinds.js';
 import { SkippedFiles, type SkippedKind } from '../media/skipped_files.js';
 import { countOf } from '../util/text.js';
 import { orderFrames } from './frame_names.js';
@@ -90,6 +90,13 @@ function noImages(folder: string, skipped: SkippedFiles): DataError {
   const single = skipped.first('video') ?? skipped.first('animated');
   const deeper = skipped.first('folder');
   const hint = single ?? (deeper !== null && namesIn(deeper).some(isImage) ? deeper : null);
+  const other = skipped.first('image');
+  const unsupported = other === null ? null : unsupportedImageFile(other);
+  if (unsupported !== null) {
+    return new DataError(
+      `--input: ${folder}: there are no frames in this folder that can be read, but ${found.join(', ')}: ${unsupported.sentence}`,
+    );
+  }
   return new DataError(
     `--input: ${folder}: there are no images in this folder (${[...IMAGES].join(' ')})` +
       `${found.length > 0 ? `, but ${found.join(', ')}` : ''}${hint === null ? '' : `; try --input ${hint}`}`,

@@ -5,7 +5,9 @@ import { DataError } from '../errors.js';
 import { makeTemporaryFolder, temporaryFolderError } from '../files/temporary_folder.js';
 import { twinClause } from '../files/twins.js';
 import { isAnimated, mayBeAnimated } from '../media/animated_images.js';
-import { ffmpegError, isDiskFull, requireFfmpeg, runFfmpeg } from '../media/ffmpeg.js';
+import { ffmpegError, fileUrl, isDiskFull, requireFfmpeg, runFfmpeg } from '../media/ffmpeg.js';
+import { unsupportedImageFile } from '../media/file_kinds.js';
+import type { UnsupportedImage } from '../media/foreign_content.js';
 import { extractionArgs, missingHdrFilters, washedOut } from '../media/frame_extraction.js';
 import { probeVideo, type VideoMetadata } from '../media/video_metadata.js';
 import { addressProblem, withoutPassword } from '../util/addresses.js';
@@ -56,6 +58,8 @@ export async function openInput(input: string, options: InputOptions): Promise<F
     const folder = await openFrameFolder(input, fps, signal);
     return { ...still, ...folder, kind: 'folder', name: basename(resolve(input)) };
   }
+  const unsupported = unsupportedImageFile(input);
+  if (unsupported !== null) return convertImage(input, unsupported, still, signal);
   const moves = mayBeAnimated(input) && (await isAnimated(input));
   if (isImage(input) && !moves) return { ...still, kind: 'image', paths: [input] };
   return extract(input, options);
@@ -82,6 +86,45 @@ const FRAMES = 'the frames of the video';
 /** Size of a few frames. */
 const ROOM_BYTES = 2 ** 20;
 
+/** Converts an image in a format that frames may not have with ffmpeg. Throws DataError with the way to convert it if that fails. */
+async function convertImage(
+  path: string,
+  { isConvertible, sentence }: UnsupportedImage,
+  still: Pick<Frames, 'name' | 'fps' | 'warnings'>,
+  signal: AbortSignal,
+): Promise<Frames> {
+  const refusal = new DataError(`--input: ${path}: ${sentence}`);
+  if (!isConvertible) throw refusal;
+  const { folder, close } = temporaryFrames();
+  const args = ['-hide_banner', '-nostdin', '-loglevel', 'error', '-i', fileUrl(path)];
+  const output = ['-frames:v', '1', '-pix_fmt', 'rgb24', '-f', 'image2', 'frame.png'];
+  try {
+    await runFfmpeg([...args, ...output], { cwd: folder, signal });
+  } catch (error) {
+    close();
+    // Without ffmpeg, the user converts the image.
+    if (signal.aborted) throw error;
+    throw refusal;
+  }
+  const frame = join(folder, 'frame.png');
+  if (existsSync(frame))
+    return { ...still, kind: 'image', paths: [frame], notes: [`${path} was converted by ffmpeg`], close };
+  close();
+  throw refusal;
+}
+
+/** A temporary folder for frames, which `close` removes. */
+function temporaryFrames(): { folder: string; close: () => void } {
+  const folder = makeTemporaryFolder(FRAMES);
+  const close = () => {
+    process.off('exit', close);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  // Covers exits that do not wait, such as the one after a second Ctrl-C.
+  process.on('exit', close);
+  return { folder, close };
+}
+
 /** Extracts the frames of a video into a temporary folder. */
 async function extract(path: string, options: InputOptions): Promise<Frames> {
   await requireFfmpeg();
@@ -91,13 +134,7 @@ async function extract(path: string, options: InputOptions): Promise<Frames> {
   if (problem !== null && kind !== 'image')
     throw new DataError(`--input: ${path}: this is not a video that ffmpeg can read: ${problem}`);
   const missing = metadata.hdr === null ? [] : await missingHdrFilters(options.signal);
-  const folder = makeTemporaryFolder(FRAMES);
-  const close = () => {
-    process.off('exit', close);
-    rmSync(folder, { recursive: true, force: true });
-  };
-  // Covers exits that do not wait, such as the one after a second Ctrl-C.
-  process.on('exit', close);
+  const { folder, close } = temporaryFrames();
   try {
     const warnings = missing.length > 0 ? [washedOut([path], missing)] : [];
     const job = { path, folder, metadata, mapHdr: missing.length === 0 };

@@ -1,5 +1,6 @@
 /** @file The evaluation set: the test lists, opened once, and the evaluation of models on them. */
 import type { Config } from '../config/index.js';
+import { requireDataFolders } from '../data/data_folders.js';
 import { AvaDataset } from '../data/datasets/ava_dataset.js';
 import { createTestLoader } from '../data/loading/loader.js';
 import type { Detector } from '../model/detector.js';
@@ -40,6 +41,7 @@ export class EvaluationSet {
 
   /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
   constructor(private readonly cfg: Config) {
+    requireDataFolders(cfg);
     const files = groundTruthFiles(cfg);
     const all = readGroundTruth(files);
     this.dataset = AvaDataset.open(cfg, 'test');

@@ -1,7 +1,9 @@
 /** @file What a file holds, judged by its name and first bytes: most files need not be shown to ffmpeg. */
+import { statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { readPiece } from '../files/file_pieces.js';
 import { isAnimatedPngFile } from './animated_images.js';
+import { type UnsupportedImage, unsupportedImage } from './foreign_content.js';
 import { formatOf } from './signatures.js';
 import type { SkippedKind } from './skipped_files.js';
 
@@ -66,6 +68,21 @@ export function readStart(path: string): Buffer {
   return readPiece(path, 0, START_BYTES);
 }
 
+/** Extensions of raw images that begin like other TIFF files. */
+const RAW_TIFF = /\.(?:nef|arw|dng|pef|srw|sr2|3fr|erf|kdc|mef|mos|nrw)$/i;
+
+/** Recognises a file with an image that frames may not be; null for all else, and for a file that cannot be read. */
+export function unsupportedImageFile(path: string): UnsupportedImage | null {
+  try {
+    if (!statSync(path).isFile()) return null;
+    const start = readStart(path);
+    const isRaw = RAW_TIFF.test(path) && formatOf(start)?.id === 'tiff';
+    return isRaw ? unsupportedImage(Buffer.from('IIRO')) : unsupportedImage(start);
+  } catch {
+    return null;
+  }
+}
+
 /** Position of the byte in a WebP file with the bit that marks an animation. */
 const WEBP_FLAGS = 20;
 const WEBP_ANIMATED = 2;
@@ -78,6 +95,8 @@ function kindOfBytes(start: Buffer): FileKind {
     case 'archive':
     case 'data':
       return 'data';
+    case 'unsupported image':
+      return 'image';
     case 'document':
       return 'text';
   }

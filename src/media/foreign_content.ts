@@ -23,6 +23,52 @@ const REMEDIES: Readonly<Record<string, string>> = {
   archive: 'unpack it',
 };
 
+/** Commands that convert images, by the id of their format. */
+const CONVERTERS: Readonly<Record<string, string>> = {
+  heic: 'heif-convert FILE frame.jpg',
+  raw: 'darktable-cli FILE frame.jpg',
+  svg: 'rsvg-convert -o frame.png FILE',
+  numpy: "python -c \"import cv2, numpy; cv2.imwrite('frame.png', numpy.load('FILE'))\"",
+  djvu: 'ddjvu -format=tiff FILE frame.tif',
+};
+/** Formats that ImageMagick converts better than ffmpeg: drawings, layers, and brightness that must be mapped. */
+const FOR_MAGICK = new Set('exr hdr pfm psd ico dicom xcf jxr wmf eps xpm dds fits'.split(' '));
+/** Formats that neither converts everywhere. */
+const WITHOUT_CONVERTER = new Set(['bpg']);
+
+/** The command that converts an image of this format; empty if none is common. */
+function converter(id: string): string {
+  if (WITHOUT_CONVERTER.has(id)) return '';
+  const command =
+    CONVERTERS[id] ?? (FOR_MAGICK.has(id) ? 'magick FILE frame.png' : 'ffmpeg -i FILE frame.png');
+  return `, e.g. with: ${command}`;
+}
+
+/** Formats of images that ffmpeg decodes with the right colours. */
+const FFMPEG_DECODES = new Set('bmp tga pnm jp2 jxl pcx sgi ras qoi xbm ico svg dds psd'.split(' '));
+
+/** An image that is no frame as it is. */
+export interface UnsupportedImage {
+  /** Whether ffmpeg can convert it. */
+  readonly isConvertible: boolean;
+  /** The sentence about it. */
+  readonly sentence: string;
+}
+
+/** Recognises an image in a format that frames may not have; null for all else. */
+export function unsupportedImage(head: Buffer): UnsupportedImage | null {
+  const format = formatOf(head);
+  if (format?.group !== 'unsupported image') return null;
+  return { isConvertible: FFMPEG_DECODES.has(format.id), sentence: unsupportedSentence(format) };
+}
+
+function unsupportedSentence({ id, name }: FileFormat): string {
+  return (
+    `it is ${name}, which cannot be read; convert it to JPEG or PNG${converter(id)} ` +
+    '(it may keep its name: the content decides)'
+  );
+}
+
 /** Names of the expected kinds in messages. */
 export const EXPECTED_NAMES: Record<Expected, string> = {
   image: 'JPEG, PNG, WebP, TIFF, GIF or AVIF image',
@@ -36,9 +82,7 @@ export function foreignContent(head: Buffer, expected: Expected): string | null 
     return `the file holds nothing but zeros, as after a crash or a full disk; ${again}`;
   const format = formatOf(head);
   if (format && isConvertible(format)) {
-    return expected === 'video'
-      ? `it is ${format.name}, not a video; ${again}`
-      : `it is ${format.name}, which cannot be read; convert it to JPEG or PNG (it may keep its name: the content decides)`;
+    return expected === 'video' ? `it is ${format.name}, not a video; ${again}` : unsupportedSentence(format);
   }
   if (format && format.id in REMEDIES)
     return `it is ${format.name}; ${REMEDIES[format.id]}`.replaceAll('{}', expected);

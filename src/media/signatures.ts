@@ -34,21 +34,85 @@ const mp4 =
   (head) =>
     head.startsWith('ftyp', 4) && (brands.length === 0 || brands.some((brand) => head.startsWith(brand, 8)));
 
+/** An image of the HEIF family, which names its codec among its brands. */
+const heif =
+  (...brands: readonly string[]): Test =>
+  (head) =>
+    mp4('mif1', 'msf1', 'mif2')(head) && brands.some((brand) => head.slice(8, HEIF_BRANDS).includes(brand));
+/** Bytes that may hold the brands. */
+const HEIF_BRANDS = 40;
+
+/** Icons and cursors: a kind and a number of images, neither of them zero. */
+const isIcon: Test = (head) =>
+  (head.startsWith('\0\0\x01\0') || head.startsWith('\0\0\x02\0')) &&
+  head.length > 22 &&
+  head.charCodeAt(4) > 0 &&
+  head[5] === '\0' &&
+  head[9] === '\0' &&
+  head.slice(20, 22) === '\0\0';
+
+/** TGA has no signature, but a header of small numbers that fit each other. */
+const isTga: Test = (head) => {
+  const [, map, kind] = [...head.slice(0, 3)].map((letter) => letter.charCodeAt(0));
+  const number = (at: number) => head.charCodeAt(at) + 256 * head.charCodeAt(at + 1);
+  const isKind =
+    map === 0
+      ? [2, 3, 10, 11].includes(kind) && head.slice(3, 8) === '\0\0\0\0\0'
+      : map === 1 && [1, 9].includes(kind);
+  return (
+    isKind &&
+    head.length > 18 &&
+    number(12) > 0 &&
+    number(14) > 0 &&
+    [8, 15, 16, 24, 32].includes(head.charCodeAt(16))
+  );
+};
+
 /** Known formats. The first one that fits counts, so specific tests stand before general ones. */
 const FORMATS: readonly (readonly [id: string, group: Group, name: string, test: Test])[] = [
   ['jpeg', 'image', 'a JPEG image', begins('\xff\xd8\xff')],
   ['png', 'image', 'a PNG image', begins('\x89PNG')],
   ['webp', 'image', 'a WebP image', riff('WEBP')],
+  [
+    'raw',
+    'unsupported image',
+    'a raw image of a camera',
+    (head) => /^(?:II\*\0[\s\S]{4}CR|IIU\0|IIRO|IIRS|MMOR|FUJIFILMCCD-RAW)/.test(head) || mp4('crx ')(head),
+  ],
   ['tiff', 'image', 'a TIFF image', begins('II*\0', 'MM\0*', 'II+\0', 'MM\0+')],
   ['gif', 'image', 'a GIF image', begins('GIF8')],
-  ['avif', 'image', 'an AVIF image', mp4('avif', 'avis', 'mif1')],
+  ['avif', 'image', 'an AVIF image', (head) => mp4('avif', 'avis')(head) || heif('avif', 'avis')(head)],
 
-  ['bmp', 'unsupported image', 'a BMP image', begins('BM')],
+  // The names of videos may begin with these letters.
+  [
+    'bmp',
+    'unsupported image',
+    'a BMP image',
+    (head) => head.startsWith('BM') && head.slice(2, 14).includes('\0'),
+  ],
   ['jp2', 'unsupported image', 'a JPEG 2000 image', begins('\0\0\0\x0cjP', '\xff\x4f\xff\x51')],
   ['jxl', 'unsupported image', 'a JPEG XL image', begins('\xff\x0a', '\0\0\0\x0cJXL')],
-  ['heic', 'unsupported image', 'a HEIC image', mp4('hei', 'hev', 'msf1')],
+  ['heic', 'unsupported image', 'a HEIC image', mp4('hei', 'hev', 'mif', 'msf1')],
   ['psd', 'unsupported image', 'a Photoshop image', begins('8BPS')],
-  ['pnm', 'unsupported image', 'a PPM or PGM image', matches(/^P[1-6]\s/)],
+  ['pnm', 'unsupported image', 'a PPM or PGM image', matches(/^P[1-7]\s/)],
+  ['ico', 'unsupported image', 'an icon or cursor (ICO)', isIcon],
+  ['qoi', 'unsupported image', 'a QOI image', begins('qoif')],
+  ['dds', 'unsupported image', 'a DDS texture', begins('DDS ')],
+  ['sgi', 'unsupported image', 'an SGI image', begins('\x01\xda\0', '\x01\xda\x01')],
+  ['ras', 'unsupported image', 'a Sun raster image', begins('\x59\xa6\x6a\x95')],
+  ['pcx', 'unsupported image', 'a PCX image', begins('\x0a\x05\x01', '\x0a\x03\x01', '\x0a\x02\x01')],
+  ['xbm', 'unsupported image', 'an XBM image', matches(/^\s*#define \w+_width /)],
+  ['xpm', 'unsupported image', 'an XPM image', begins('/* XPM */')],
+  ['hdr', 'unsupported image', 'a Radiance HDR image', begins('#?RADIANCE', '#?RGBE')],
+  ['pfm', 'unsupported image', 'a PFM image', matches(/^P[Ff]\s/)],
+  ['fits', 'unsupported image', 'a FITS image', begins('SIMPLE  =')],
+  ['dicom', 'unsupported image', 'a DICOM image', (head) => head.startsWith('DICM', 128)],
+  ['xcf', 'unsupported image', 'a GIMP image', begins('gimp xcf')],
+  ['djvu', 'unsupported image', 'a DjVu document', begins('AT&TFORM')],
+  ['jxr', 'unsupported image', 'a JPEG XR image', begins('II\xbc')],
+  ['wmf', 'unsupported image', 'a WMF drawing', begins('\xd7\xcd\xc6\x9a')],
+  ['bpg', 'unsupported image', 'a BPG image', begins('BPG\xfb')],
+  ['eps', 'unsupported image', 'a PostScript drawing', begins('%!PS', '\xc5\xd0\xd3\xc6')],
   ['exr', 'unsupported image', 'an OpenEXR image', begins('\x76\x2f\x31\x01')],
   ['svg', 'unsupported image', 'an SVG drawing', matches(/^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<svg/is)],
 
@@ -111,6 +175,7 @@ const FORMATS: readonly (readonly [id: string, group: Group, name: string, test:
   ['flv', 'video', 'a video', begins('FLV\x01')],
   ['mpeg', 'video', 'a video', begins('\0\0\x01\xba')],
   ['y4m', 'video', 'a video', begins('YUV4MPEG2')],
+  ['tga', 'unsupported image', 'a TGA image', isTga],
 ];
 
 /** The format of a file that begins with these bytes, or null if it is unknown. */
@@ -120,13 +185,14 @@ export function formatOf(head: Buffer): FileFormat | null {
   return found ? { id: found[0], group: found[1], name: found[2] } : null;
 }
 
-const IMAGES = FORMATS.filter(([, group]) => group === 'image');
+/** Images, and the raw images that begin like TIFF. */
+const IMAGES = FORMATS.filter(([id, group]) => group === 'image' || id === 'raw');
 /** Bytes that the tests of images look at. */
-const IMAGE_HEAD = 12;
+const IMAGE_HEAD = HEIF_BRANDS;
 
 /** The image format of a file, or null if it is none of those that frames may have. */
 export function imageFormat(bytes: ByteSource): ImageFormat | null {
   const head = String.fromCharCode(...Array.from({ length: IMAGE_HEAD }, (_, i) => bytes.at(i)));
   const found = IMAGES.find(([, , , test]) => test(head));
-  return found ? (found[0] as ImageFormat) : null;
+  return found?.[1] === 'image' ? (found[0] as ImageFormat) : null;
 }

@@ -5,6 +5,7 @@ import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
 import { readModelInfo } from '../checkpoint/model_info.js';
 import { contradiction, findModelWeights, loadModelWeights, requestOf } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
+import { requireDataFolders } from '../data/data_folders.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
@@ -39,6 +40,7 @@ export async function evaluateCheckpoint(
   options: TestOptions = {},
 ): Promise<EvaluationReport | null> {
   const { log = new RunLog(), signal = NEVER_ABORTED } = options;
+  requireDataFolders(loaded.config);
   const own = weightsOfOwnRun(loaded);
   const place = { lock: TEST_LOCK, log: log.logger, signal };
   return await inOutputDir(loaded.config.OUTPUT_DIR, place, () =>

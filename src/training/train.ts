@@ -1,5 +1,6 @@
 /** @file Training in OUTPUT_DIR: its lock, the run that was there before, the engine, the log, and then a Trainer. */
 import type { LoadedConfig } from '../config/index.js';
+import { requireDataFolders } from '../data/data_folders.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { writeRunConfig } from '../run/config.js';
@@ -38,6 +39,8 @@ export async function train(loaded: LoadedConfig, options: TrainOptions = {}): P
   const { log: runLog = new RunLog(), signal = NEVER_ABORTED } = options;
   const place = { lock: RUN_LOCK, log: runLog.logger, signal };
   const { OUTPUT_DIR } = loaded.config;
+  // A wrong folder is reported before anything is moved, locked or built.
+  if (options.data === undefined) requireDataFolders(loaded.config);
   return (await inOutputDir(OUTPUT_DIR, place, () => trainLocked(loaded, runLog, options))) ?? NOT_BEGUN;
 }
 

@@ -1,15 +1,15 @@
 /** @file The AVA data set: key frames, the frames around them, and the checks before the first one is used. */
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import { sameFiles } from '../../files/same_files.js';
-import { Names, twinClause } from '../../files/twins.js';
+import { Names } from '../../files/twins.js';
 import type { Rng } from '../../util/random.js';
 import { countOf } from '../../util/text.js';
 import { type Clip, type ClipSource, loadClip } from '../clip/clip.js';
 import { getSequence } from '../clip/frames.js';
 import { drawAugmentation, type TransformSettings, transformSettings } from '../clip/transforms.js';
 import type { DataConfig, Split } from '../data_config.js';
+import { folderProblem, requireDataFolders } from '../data_folders.js';
 import { type ProblemSink, Problems } from '../problems.js';
 import { readableTime, type TimeBase, timeBaseOf } from '../time.js';
 import {
@@ -86,6 +86,7 @@ export class AvaDataset {
         'DATA.DATASETS: ava_kinetics is not supported; use ava_v2.2, or any other version of AVA',
       );
     }
+    requireDataFolders(cfg);
     const lists = readFrameLists(cfg, split);
     const annotations = readAnnotations(cfg, split);
     const problems = new Problems();
@@ -102,7 +103,7 @@ export class AvaDataset {
     problems.throwIfAny();
     const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
     dataset.findMissingFrames(problems);
-    problems.throwIfAny(mayBeFolder(dataset.frameFolder) ? LEAVE_OUT : undefined);
+    problems.throwIfAny(LEAVE_OUT);
     return dataset;
   }
 
@@ -178,20 +179,9 @@ export class AvaDataset {
 
   /** Reports that there is no folder of frames at all; returns whether that is so. */
   #reportNoFolder(problems: ProblemSink): boolean {
-    if (mayBeFolder(this.frameFolder)) return false;
-    const twin = twinClause(this.frameFolder);
-    const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
-    const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
-    problems.add(`${this.frameFolder}: there is no such folder${remedy}`, 'frame-folder');
-    return true;
-  }
-}
-
-/** Whether the folder may exist; true without permission to look, because the error about its frames says more. */
-function mayBeFolder(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch {
+    const problem = folderProblem('AVA.FRAME_DIR', this.frameFolder);
+    if (problem === null) return false;
+    problems.add(problem, 'frame-folder');
     return true;
   }
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../../config/index.js';
 import { twinClause } from '../../files/twins.js';
 import { annotationPath } from '../data_config.js';
+import { labelFolderProblem } from '../data_folders.js';
 import { readLabelMap, readLabelMapFile } from './label_map.js';
 
 type LabelNamesConfig = Pick<Config, 'DATA' | 'AVA'>;
@@ -23,6 +24,8 @@ export function labelMapNote(cfg: LabelNamesConfig): string | null {
 /** Warns that the data set has no label map, and names a file that may be meant. */
 export function noLabelMap(cfg: LabelNamesConfig): string {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
+  const folder = labelFolderProblem(cfg);
+  if (folder !== null) return `${folder}. Without a label map, actions have numbers instead of names`;
   return `there is no label map ${path}${twinClause(path)} (AVA.LABEL_MAP_FILE): actions have numbers instead of names`;
 }
 

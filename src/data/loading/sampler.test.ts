@@ -15,6 +15,12 @@ describe('TrainSampler', () => {
       fc.record({ size: fc.constant(size), length: fc.integer({ min: size, max: 60 }), seed: fc.nat() }),
     );
 
+  it('asks for no batch of 0 clips if there are no clips', () => {
+    expect(() => new TrainSampler(new Uint8Array(0), 8, 1, 0)).toThrow(
+      /^the training data has no key frames: (?!.*at most)/,
+    );
+  });
+
   it('visits every clip at most once per data pass, all but an incomplete last batch', () => {
     fc.assert(
       fc.property(setting, ({ size, length, seed }) => {

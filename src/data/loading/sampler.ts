@@ -50,6 +50,22 @@ export interface SamplerPosition extends PassOrder {
   readonly batch: number;
 }
 
+/** Says that no group of clips fills a batch; `sizes` are those of the groups. */
+function tooFewClips(sizes: readonly number[], batchSize: number): string {
+  const max = Math.max(0, ...sizes);
+  if (max === 0) {
+    return (
+      'the training data has no key frames: no annotated second of a video in the frame lists can be used ' +
+      '(stmixer data check says why)'
+    );
+  }
+  const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
+  return (
+    `the training data has ${max} key ${max === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
+    `${batchSize}; set SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most ${max} or add annotations`
+  );
+}
+
 /**
  * Batches for training. Every data pass has its own random order, which depends only on the seed and the number of the pass.
  * Clips that do not fill a last batch are left out of that pass.
@@ -76,12 +92,7 @@ export class TrainSampler implements BatchSampler {
     const sizes = [...this.#members.values()].map((members) => members.length);
     this.batchesPerPass = sizes.reduce((sum, size) => sum + Math.floor(size / batchSize), 0);
     if (this.batchesPerPass === 0) {
-      const max = Math.max(0, ...sizes);
-      const shape = sizes.length > 1 ? ' of one shape (DATALOADER.ASPECT_RATIO_GROUPING)' : '';
-      throw new DataError(
-        `the training data has ${max} key ${max === 1 ? 'frame' : 'frames'}${shape}, fewer than one batch of ` +
-          `${batchSize}; set SOLVER.VIDEOS_PER_BATCH · SOLVER.ACCUMULATE to at most ${max} or add annotations`,
-      );
+      throw new DataError(tooFewClips(sizes, batchSize));
     }
   }
 

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/index.js';
 import { annotationPath, type Split } from '../../data/data_config.js';
+import { requireDataFolders } from '../../data/data_folders.js';
 import type { Annotations } from '../../data/datasets/ava_annotations.js';
 import { AvaDataset, filesListedTwice, findUnknownVideos } from '../../data/datasets/ava_dataset.js';
 import type { FrameLists } from '../../data/datasets/frame_lists.js';
@@ -54,8 +55,9 @@ export function hasErrors({ findings }: CheckReport): boolean {
   return findings.some(({ severity }) => severity === 'error');
 }
 
-/** Checks both splits of a data set. */
+/** Checks both splits of a data set. Throws DataError if its folders are missing, apart from that of the frames. */
 export async function checkData(cfg: Config, options: CheckOptions = {}): Promise<CheckReport> {
+  requireDataFolders(cfg, { frames: false });
   const common = new Findings(null);
   const labelMap = checkLabelMap(cfg, common);
   checkExclusions(cfg, common);

@@ -42,7 +42,23 @@ function solver(says: string, wrong: Record<string, unknown>, right: Record<stri
   return { says, meet: () => make(wrong), follow: () => make(right) };
 }
 
+/** Weights that are given as the configuration. */
+const WEIGHTS_AS_CONFIG: Advice = {
+  says: 'is a weight file, not a configuration',
+  meet: (folder) => {
+    const path = join(folder, 'best.safetensors');
+    writeFileSync(path, Buffer.from('\x12\0\0\0\0\0\0\0{"__metadata__":{}}', 'latin1'));
+    return outcomeOf(() => loadConfig(path));
+  },
+  follow: (_, text) => {
+    const start = found(text, /start from (\S+)/);
+    const words = found(text, /give the weights after it: (.*)$/).split(' ');
+    return outcomeOf(() => loadConfig(start, words).config.MODEL.WEIGHT);
+  },
+};
+
 export const CONFIGURATION: readonly Advice[] = [
+  WEIGHTS_AS_CONFIG,
   set('multiple of ViT.NUM_HEADS', 'ViT.EMBED_DIM 100', (text) => `ViT.EMBED_DIM ${example(text)}`),
   set(
     'expected a multiple of 4 (',
@@ -78,8 +94,8 @@ export const CONFIGURATION: readonly Advice[] = [
   ),
   set(
     'a sine and a cosine for each of the 4 box coordinates',
-    'MODEL.STM.HIDDEN_DIM 20',
-    (text) => `MODEL.STM.HIDDEN_DIM ${example(text)}`,
+    'MODEL.STM.HIDDEN_DIM 20 MODEL.STM.NUM_HEADS 4',
+    (text) => `MODEL.STM.HIDDEN_DIM ${example(text)} MODEL.STM.NUM_HEADS 4`,
   ),
   set(
     'Nesterov momentum needs',

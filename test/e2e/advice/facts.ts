@@ -30,6 +30,13 @@ const EXAMPLES = [
   'report output/run',
 ];
 
+/** Keys by which configurations of other programs are recognised. */
+const OTHER_KEYS = [
+  'TRAIN.ENABLE TRAIN.DATASET',
+  'MODEL.ROI_ACTION_HEAD MODEL.IA_STRUCTURE',
+  'MODEL.META_ARCHITECTURE MODEL.WEIGHTS',
+];
+
 /** Messages of the set-up of libtensorflow, which takes minutes and needs a network. */
 const INSTALLATIONS = [
   'onnxruntime-node holds ONNX Runtime ',
@@ -56,4 +63,10 @@ const LIMITS = [
   'Too many files are open: start it from a new shell',
 ];
 
-export const FACTS: readonly string[] = [...STATEMENTS, ...EXAMPLES, ...INSTALLATIONS, ...LIMITS];
+export const FACTS: readonly string[] = [
+  ...STATEMENTS,
+  ...EXAMPLES,
+  ...OTHER_KEYS,
+  ...INSTALLATIONS,
+  ...LIMITS,
+];

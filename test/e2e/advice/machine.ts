@@ -71,7 +71,7 @@ export const MACHINE: readonly Advice[] = [
     follow: (folder) => report(folder),
   },
   {
-    says: 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR must lead to the frames',
+    says: 'there is no such folder; it must lie in the folder of the data set, DATA.PATH_TO_DATA_DIR',
     meet: () => openFrames({ 'AVA.FRAME_DIR': 'pictures-of-videos' }),
     follow: () => openFrames({ 'AVA.FRAME_DIR': 'frames' }),
   },
