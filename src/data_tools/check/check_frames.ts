@@ -150,6 +150,16 @@ function reportUnlisted({ folder, files, listed }: FolderFrames, findings: Findi
   }
 }
 
+/** The rate that `stmixer data prepare` noted beside the frames of all videos; null if it did not, or there are several. */
+export function preparedRate(datasets: readonly AvaDataset[]): number | null {
+  const rates = new Set<number | undefined>();
+  for (const { videos, frameFolder } of datasets) {
+    for (const { frames } of videos) rates.add(readNote(dirname(resolve(frameFolder, frames.at(0))))?.fps);
+  }
+  const [rate] = rates;
+  return rates.size === 1 && rate !== undefined ? rate : null;
+}
+
 /** Compares AVA.FPS with the rate that `stmixer data prepare` noted beside the frames. */
 export function checkPreparedRate(fps: number, dataset: AvaDataset, findings: Findings): void {
   for (const { name, frames } of dataset.videos) {

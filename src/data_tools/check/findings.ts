@@ -107,6 +107,7 @@ const KINDS = {
     message: 'key frames have more boxes than the model has queries (MODEL.STM.NUM_QUERIES)',
     advice: 'raise MODEL.STM.NUM_QUERIES, or some boxes are never learned',
   },
+  epoch: { severity: 'warning', message: 'an epoch is far from one data pass' },
   overlap: {
     severity: 'warning',
     message: 'videos are annotated for training and for evaluation',
@@ -138,6 +139,10 @@ const KINDS = {
     message: 'the model has more classes than the label map',
     advice:
       'that is correct for AVA, which trains 80 classes and evaluates 60; the other scores are not used',
+  },
+  'unused-classes': {
+    severity: 'warning',
+    message: 'the model has classes that neither the label map nor the annotations have',
   },
   'untested-class': {
     severity: 'note',
