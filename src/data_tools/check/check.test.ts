@@ -666,6 +666,24 @@ describe('the settings to train with', () => {
     expect(again.settings).toEqual(right);
   });
 
+  it('begin where the frames were extracted', async () => {
+    const ava = await makeAvaFolder({
+      videos: { a: { frames: 8, width: 40, height: 24 } },
+      annotations: [5, 6.5, 7].map((time) => `a,${time},${BOX},1,0`),
+    });
+    const note = { start: 5, end: 20, fps: 1, shortSide: 340, frames: 8, source: 'x.mp4', bytes: 1 };
+    ava.write('frames/a/.prepared.json', JSON.stringify(note));
+    expect((await check(ava)).settings?.AVA.FIRST_SECOND).toBe(5);
+    const { findings, settings } = await check(ava, { 'AVA.FIRST_SECOND': 0 });
+    expect(findings.find(({ kind }) => kind === 'first-second')).toMatchObject({
+      examples: ['the frames of video a begin at second 5, AVA.FIRST_SECOND is 0'],
+      advice: expect.stringMatching(/^set AVA\.FIRST_SECOND 5,/),
+    });
+    expect(settings?.AVA.FIRST_SECOND).toBe(5);
+    const right = await check(ava, { 'AVA.FIRST_SECOND': 5 });
+    expect(right.findings.map(({ kind }) => kind)).not.toContain('first-second');
+  });
+
   it('reach the last time within a video, and not one beyond its end', async () => {
     const ava = await makeAvaFolder({
       videos: { a: { frames: 8, width: 40, height: 24 } },

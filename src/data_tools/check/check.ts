@@ -15,7 +15,7 @@ import { exclusionNote, exclusionSentence } from '../../evaluation/mismatch/excl
 import { labelNameSentence, sameFileSentence } from '../../evaluation/mismatch/repeats.js';
 import type { ProgressReporter } from '../../util/log.js';
 import { checkAnnotationFiles, checkKeyFrames } from './check_annotations.js';
-import { checkFrameFiles, checkFrameLists, checkPreparedRate } from './check_frames.js';
+import { checkFrameFiles, checkFrameLists, checkPrepared } from './check_frames.js';
 import { checkImages, planSample } from './check_images.js';
 import { bySeverity, type Finding, type FindingKind, Findings } from './findings.js';
 import { type SplitData, suggestSettings } from './suggested_settings.js';
@@ -221,7 +221,7 @@ class SplitCheck {
     this.#progress(0, numFrames, looking);
     if (this.cfg.DATA.MISSING === 'stop') dataset.findMissingFrames(findings.sink());
     if (!existsSync(dataset.frameFolder)) return;
-    checkPreparedRate(this.cfg.AVA.FPS, dataset, findings);
+    checkPrepared(dataset, findings);
     let found = 0;
     const flags = checkFrameFiles(dataset, findings, (frames) => {
       found += frames;

@@ -69,6 +69,10 @@ const KINDS = {
     severity: 'warning',
     message: 'frames were extracted at a rate other than AVA.FPS',
   },
+  'first-second': {
+    severity: 'warning',
+    message: 'frames begin at a time other than AVA.FIRST_SECOND',
+  },
   skipped: {
     severity: 'warning',
     message: 'rows are skipped, because their second is not in the range of key frames',

@@ -8,8 +8,9 @@ import type { FrameLists } from '../../data/datasets/frame_lists.js';
 import type { ActionLabel } from '../../data/datasets/label_map.js';
 import { groupByShape } from '../../data/loading/aspect_ratio_grouping.js';
 import { Problems } from '../../data/problems.js';
+import { AVA_FIRST_SECOND } from '../../data/time.js';
 import { DataError } from '../../errors.js';
-import { preparedRate } from './check_frames.js';
+import { preparedNumbers } from './check_frames.js';
 import { fittingStep } from './check_grid.js';
 import { rateOfFrames } from './check_rate.js';
 import type { RowTimes } from './row_times.js';
@@ -30,11 +31,14 @@ export function suggestSettings(
 ): Config | null {
   const suggested = structuredClone(cfg);
   const set = (key: string, value: unknown) => setValue(suggested, key, value);
-  const first = train.times.firstSecond;
+  const prepared = preparedNumbers([train.dataset, test.dataset]);
+  const counted = train.times.firstSecond;
+  // Annotations that count from 900 may do so wherever the frames begin.
+  const first = counted === AVA_FIRST_SECOND ? counted : (prepared.start ?? counted);
   set('AVA.FIRST_SECOND', first);
   const last = [train, test].map(({ times, lists }) => times.lastSecond(first, lists));
   set('AVA.LAST_SECOND', Math.max(...last));
-  set('AVA.FPS', preparedRate([train.dataset, test.dataset]) ?? rateOfFrames(train.dataset) ?? cfg.AVA.FPS);
+  set('AVA.FPS', prepared.fps ?? rateOfFrames(train.dataset) ?? cfg.AVA.FPS);
   const ids = [...(labelMap ?? []).map(({ id }) => id), train.times.maxId, test.times.maxId];
   const maxId = Math.max(0, ...ids);
   if (maxId > 0) set('MODEL.STM.ACTION_CLASSES', maxId);

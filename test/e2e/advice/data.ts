@@ -222,6 +222,19 @@ export const DATA: readonly Advice[] = [
       right: (text) => ({ 'AVA.KEY_FRAME_STEP': Number(found(text, /set AVA\.KEY_FRAME_STEP (\S+),/)) }),
     },
   ),
+  finding(
+    'if the annotations have seconds of the video',
+    async () => {
+      const ava = await dataSet([`a,2,${BOX},1,0`, `b,3,${BOX},1,0`]);
+      const note = { start: 1, end: 9, fps: 1, shortSide: 340, frames: 8, source: 'a.mp4', bytes: 1 };
+      for (const video of ['a', 'b']) ava.write(`frames/${video}/.prepared.json`, JSON.stringify(note));
+      return ava;
+    },
+    {
+      wrong: { 'AVA.FIRST_SECOND': 0 },
+      right: (text) => ({ 'AVA.FIRST_SECOND': Number(found(text, /set AVA\.FIRST_SECOND (\d+),/)) }),
+    },
+  ),
   finding('raise MODEL.STM.NUM_QUERIES', () => dataSet([`a,902,${BOX},1,0`, `a,902,0.2,0.2,0.6,0.9,1,1`]), {
     wrong: { 'MODEL.STM.NUM_QUERIES': 1 },
     right: () => ({ 'MODEL.STM.NUM_QUERIES': 2 }),
