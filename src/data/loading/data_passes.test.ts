@@ -28,7 +28,7 @@ describe('describeDataPasses', () => {
     );
   });
 
-  it('warns about an epoch of less than a tenth of a data pass', () => {
+  it('warns about an epoch of less than half a data pass', () => {
     expect(passesOf(640, 8, 7).warning).toContain(
       '0.0875 times per epoch; set SOLVER.ITER_PER_EPOCH 80 for one data pass',
     );
@@ -38,7 +38,9 @@ describe('describeDataPasses', () => {
     [100, '12.5 times', true],
     [17, '2.13 times', true],
     [16, '2 times', false],
-    [1, '0.125 times', false],
+    [4, '0.5 times', false],
+    [3, '0.375 times', true],
+    [1, '0.125 times', true],
   ])(
     'warns about an epoch of %s iterations (%s) only if it is far from one data pass',
     (iterations, times, warns) => {

@@ -2,8 +2,8 @@
 import { count, countOf, significant } from '../../util/text.js';
 import type { TrainSampler } from './sampler.js';
 
-/** Usual numbers of data passes per epoch; short epochs may be meant for frequent evaluations. */
-const MIN_PASSES = 0.1;
+/** Usual numbers of data passes per epoch. */
+const MIN_PASSES = 0.5;
 const MAX_PASSES = 2;
 
 /** Log lines about data passes. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { type AvaFolder, makeAvaFolder } from '../../../test/support/ava_folder.js';
+import { loadConfig } from '../../config/index.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { createTestLoader, createTrainLoader } from '../../data/loading/loader.js';
 import { DataError } from '../../errors.js';
@@ -33,7 +34,12 @@ async function make(): Promise<AvaFolder> {
 }
 
 const config = (ava: AvaFolder, changes: Record<string, unknown> = {}) =>
-  ava.config({ 'MODEL.STM.ACTION_CLASSES': 3, 'DATALOADER.NUM_WORKERS': 0, ...changes });
+  ava.config({
+    'MODEL.STM.ACTION_CLASSES': 3,
+    'DATALOADER.NUM_WORKERS': 0,
+    'SOLVER.ITER_PER_EPOCH': 1,
+    ...changes,
+  });
 
 const check = (ava: AvaFolder, changes: Record<string, unknown> = {}) =>
   checkData(config(ava, changes), { deep: true });
@@ -75,6 +81,21 @@ interface Damage {
   finds: FindingKind;
   severity: Severity;
   example?: RegExp;
+}
+
+/** Sixty labels with some names of AVA. */
+function avaLabelMap(): string {
+  const names = new Map([
+    [1, 'bend/bow (at the waist)'],
+    [8, 'lie/sleep'],
+    [10, 'run/jog'],
+    [11, 'sit'],
+    [12, 'stand'],
+    [14, 'walk'],
+    [80, 'watch (a person)'],
+  ]);
+  const ids = [...Array(59).keys()].map((i) => i + 1).concat(80);
+  return ids.map((id) => `item { name: "${names.get(id) ?? `action ${id}`}" id: ${id} }\n`).join('');
 }
 
 const DAMAGES: Damage[] = [
@@ -288,8 +309,31 @@ const DAMAGES: Damage[] = [
     does: 'has more classes than the label map',
     damage: () => {},
     changes: { 'MODEL.STM.ACTION_CLASSES': 80 },
+    finds: 'unused-classes',
+    severity: 'warning',
+    example: /ACTION_CLASSES is 80, the label map has 3/,
+  },
+  {
+    does: "has AVA's label map of 60 classes and the 80 classes of AVA",
+    damage: (ava) => ava.write(LABEL_MAP, avaLabelMap()),
+    changes: { 'MODEL.STM.ACTION_CLASSES': 80 },
     finds: 'more-classes',
     severity: 'note',
+  },
+  {
+    does: 'has an epoch of many data passes',
+    damage: () => {},
+    changes: { 'SOLVER.ITER_PER_EPOCH': 23048 },
+    finds: 'epoch',
+    severity: 'warning',
+    example: /set SOLVER\.ITER_PER_EPOCH 1 for one data pass/,
+  },
+  {
+    does: 'has a key frame between the steps',
+    damage: addRow(TRAIN, `a,904.37,${BOX},1,0`),
+    finds: 'off-grid',
+    severity: 'warning',
+    example: /video a, second 904\.37/,
   },
   {
     does: 'has a label map beyond the classes',
@@ -518,6 +562,38 @@ describe('checkData', () => {
     );
   });
 
+  it('names late rows instead of proposing a frame rate that they do not show', async () => {
+    const seconds = [902, 903, 904, 905, 906, 907, 908, 909];
+    const at = async (late: readonly number[]) => {
+      const ava = await makeAvaFolder({
+        videos: { a: { frames: 10, width: 32, height: 24 } },
+        annotations: [...seconds, ...late].map((second) => `a,${second},${BOX},1,0`),
+      });
+      return (await check(ava)).findings.find(({ kind }) => kind === 'beyond-end');
+    };
+    const one = await at([912]);
+    expect(one?.examples).toEqual([
+      expect.stringMatching(/train_v2\.2\.csv:9: video a, second 912 is frame 12 of 10$/),
+    ]);
+    expect(one?.advice).toMatch(/correct the second of this row/);
+    expect((await at([950, 951, 952]))?.advice).toMatch(/correct the seconds of these rows/);
+  });
+
+  it('proposes a frame rate if the end of most videos comes early, but not one that frames were prepared with', async () => {
+    const ava = await makeAvaFolder({
+      videos: { a: { frames: 50, width: 32, height: 24 } },
+      annotations: [902, 903, 904, 905, 906, 907, 908, 909].map((second) => `a,${second},${BOX},1,0`),
+    });
+    const advice = async () =>
+      (await check(ava, { 'AVA.FPS': 8 })).findings.find(({ kind }) => kind === 'beyond-end')?.advice;
+    expect(await advice()).toMatch(/AVA\.FPS 5 would fit all/);
+    ava.write(
+      'frames/a/.prepared.json',
+      JSON.stringify({ start: 0, end: 900, fps: 8, shortSide: 340, frames: 50 }),
+    );
+    expect(await advice()).toMatch(/extract them again/);
+  });
+
   it('recognises the frame rate that frames were prepared with', async () => {
     const ava = await make();
     ava.write(
@@ -526,6 +602,95 @@ describe('checkData', () => {
     );
     const finding = (await check(ava)).findings.find(({ kind }) => kind === 'fps');
     expect(finding).toMatchObject({ severity: 'warning', advice: expect.stringContaining('AVA.FPS 25') });
+  });
+});
+
+describe('the settings to train with', () => {
+  /** Writes the settings that a report ends with into a file, and loads it. */
+  const pasted = (ava: AvaFolder, text: string) => {
+    const yaml = text.slice(text.indexOf('# settings to train with'));
+    const model = 'MAE-ViT-B';
+    const file = ava.write(
+      'pasted.yaml',
+      yaml.replace('MODEL:\n', `MODEL:\n  BACKBONE: {CONV_BODY: ${model}}\n`),
+    );
+    return loadConfig(file, [
+      'DATA.NUM_FRAMES',
+      '4',
+      'MODEL.STM.TEMPORAL_POINTS',
+      '2',
+      'DATA.SAMPLING_RATE',
+      '1',
+    ]).config;
+  };
+
+  it('are those of the configuration if they fit', async () => {
+    const ava = await make();
+    const report = await check(ava);
+    expect(report.settings).toEqual(config(ava));
+    expect(JSON.parse(checkJson(report)).settings).toMatchObject({
+      'DATA.PATH_TO_DATA_DIR': ava.folder,
+      'AVA.FPS': 1,
+      'SOLVER.ITER_PER_EPOCH': 1,
+    });
+  });
+
+  it('fit own data that begin at 0, with key frames at every half second, and a check with them finds nothing wrong', async () => {
+    const times = [0, 0.5, 1, 1.5, 2, 2.5, 3];
+    const video = { frames: 8, width: 40, height: 24 };
+    const ava = await makeAvaFolder({
+      videos: { a: video, b: video },
+      annotations: times.flatMap((time) => [`a,${time},${BOX},1,0`, `b,${time},${BOX},2,0`]),
+    });
+    ava.write(LABEL_MAP, 'item { name: "run" id: 1 }\nitem { name: "fall" id: 2 }\n');
+    for (const name of ['a', 'b']) {
+      const note = { start: 0, end: 900, fps: 2, shortSide: 340, frames: 8, source: 'x.mp4', bytes: 1 };
+      ava.write(`frames/${name}/.prepared.json`, JSON.stringify(note));
+    }
+    const wrong = { 'AVA.FPS': 30, 'MODEL.STM.ACTION_CLASSES': 80, 'SOLVER.VIDEOS_PER_BATCH': 16 };
+    const report = await check(ava, { ...wrong, 'SOLVER.ITER_PER_EPOCH': 23048 });
+    expect(hasErrors(report)).toBe(true);
+    const text = checkText(report, { colour: false, width: 100 });
+    expect(text).toContain(
+      '# settings to train with, once the errors are corrected\nDATA:\n  PATH_TO_DATA_DIR: ',
+    );
+    const right = pasted(ava, text);
+    expect(right).toMatchObject({
+      AVA: { FPS: 2, FIRST_SECOND: 0, LAST_SECOND: 1798, KEY_FRAME_STEP: 0.5, EXCLUSION_FILE: '' },
+      MODEL: { STM: { ACTION_CLASSES: 2 } },
+      SOLVER: { VIDEOS_PER_BATCH: 14, ITER_PER_EPOCH: 1 },
+    });
+    const again = await checkData(right);
+    const wrongs = again.findings.filter(({ severity }) => severity !== 'note');
+    expect(wrongs.map(({ kind }) => kind)).toEqual(['overlap']);
+    expect(again.settings).toEqual(right);
+  });
+
+  it('begin where the frames were extracted', async () => {
+    const ava = await makeAvaFolder({
+      videos: { a: { frames: 8, width: 40, height: 24 } },
+      annotations: [5, 6.5, 7].map((time) => `a,${time},${BOX},1,0`),
+    });
+    const note = { start: 5, end: 20, fps: 1, shortSide: 340, frames: 8, source: 'x.mp4', bytes: 1 };
+    ava.write('frames/a/.prepared.json', JSON.stringify(note));
+    expect((await check(ava)).settings?.AVA.FIRST_SECOND).toBe(5);
+    const { findings, settings } = await check(ava, { 'AVA.FIRST_SECOND': 0 });
+    expect(findings.find(({ kind }) => kind === 'first-second')).toMatchObject({
+      examples: ['the frames of video a begin at second 5, AVA.FIRST_SECOND is 0'],
+      advice: expect.stringMatching(/^set AVA\.FIRST_SECOND 5,/),
+    });
+    expect(settings?.AVA.FIRST_SECOND).toBe(5);
+    const right = await check(ava, { 'AVA.FIRST_SECOND': 5 });
+    expect(right.findings.map(({ kind }) => kind)).not.toContain('first-second');
+  });
+
+  it('reach the last time within a video, and not one beyond its end', async () => {
+    const ava = await makeAvaFolder({
+      videos: { a: { frames: 8, width: 40, height: 24 } },
+      annotations: [0, 5.5, 100].map((time) => `a,${time},${BOX},1,0`),
+    });
+    const { settings } = await check(ava, { 'AVA.FIRST_SECOND': 0, 'AVA.LAST_SECOND': 3 });
+    expect(settings?.AVA).toMatchObject({ FIRST_SECOND: 0, LAST_SECOND: 6 });
   });
 });
 
@@ -567,6 +732,6 @@ describe('the report of data check', () => {
     );
     expect(text).toMatch(/^error train: a frame that a clip uses is missing\n {2}\S*a_000003\.jpg: video a/m);
     expect(text).toMatch(/^warning: videos are annotated .* \(2\)\n {2}video a\n {2}video b\n {2}→ /m);
-    expect(text).toMatch(/training or its evaluation would fail: 2 errors, 1 warning, 3 notes$/);
+    expect(text).toMatch(/training or its evaluation would fail: 2 errors, 1 warning, 3 notes$/m);
   });
 });

@@ -5,6 +5,7 @@ import { annotationPath, type Split } from '../../data/data_config.js';
 import { requireDataFolders } from '../../data/data_folders.js';
 import type { Annotations } from '../../data/datasets/ava_annotations.js';
 import { AvaDataset, filesListedTwice, findUnknownVideos } from '../../data/datasets/ava_dataset.js';
+import { AVA_CLASSES, isAvaLabelMap } from '../../data/datasets/ava_label_map.js';
 import type { FrameLists } from '../../data/datasets/frame_lists.js';
 import { type ActionLabel, readLabelMapFile } from '../../data/datasets/label_map.js';
 import { leftOutSentence } from '../../data/datasets/missing_data.js';
@@ -15,9 +16,10 @@ import { exclusionNote, exclusionSentence } from '../../evaluation/mismatch/excl
 import { labelNameSentence, sameFileSentence } from '../../evaluation/mismatch/repeats.js';
 import type { ProgressReporter } from '../../util/log.js';
 import { checkAnnotationFiles, checkKeyFrames } from './check_annotations.js';
-import { checkFrameFiles, checkFrameLists, checkPreparedRate } from './check_frames.js';
+import { checkFrameFiles, checkFrameLists, checkPrepared } from './check_frames.js';
 import { checkImages, planSample } from './check_images.js';
 import { bySeverity, type Finding, type FindingKind, Findings } from './findings.js';
+import { type SplitData, suggestSettings } from './suggested_settings.js';
 
 export interface SplitNumbers {
   readonly videos: number;
@@ -42,6 +44,8 @@ export interface CheckReport {
   readonly classes: readonly ClassNumbers[];
   /** Findings by severity, errors first. */
   readonly findings: readonly Finding[];
+  /** The configuration with settings that fit the data; null if there is nothing to train on. */
+  readonly settings: Config | null;
 }
 
 export interface CheckOptions {
@@ -63,6 +67,10 @@ export async function checkData(cfg: Config, options: CheckOptions = {}): Promis
   checkExclusions(cfg, common);
   const train = await new SplitCheck(cfg, 'train', labelMap, options).run();
   const test = await new SplitCheck(cfg, 'test', labelMap, options).run();
+  if (labelMap) {
+    const maxId = Math.max(train.data.times.maxId, test.data.times.maxId);
+    checkNumberOfClasses(cfg, labelMap, maxId, common);
+  }
   checkGroundTruth(cfg, test.findings);
   for (const name of train.annotated) {
     if (test.annotated.has(name)) common.add('overlap', `video ${name}`);
@@ -71,6 +79,7 @@ export async function checkData(cfg: Config, options: CheckOptions = {}): Promis
     splits: { train: train.numbers, test: test.numbers },
     classes: checkClasses(labelMap, train, test),
     findings: bySeverity([...common.all, ...train.findings.all, ...test.findings.all]),
+    settings: suggestSettings(cfg, { train: train.data, test: test.data }, labelMap),
   };
 }
 
@@ -89,13 +98,25 @@ function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
   for (const { id, name } of labels) {
     if (id > classes) findings.add('map-beyond-classes', `${id} ${name}, of ${classes}`);
   }
-  if (classes > labels.length && labels.every(({ id }) => id <= classes)) {
-    findings.add(
-      'more-classes',
-      `MODEL.STM.ACTION_CLASSES is ${classes}, the label map has ${labels.length}`,
-    );
-  }
   return labels;
+}
+
+/** Reports classes of the model that the data do not have. AVA's classes without evaluation are correct. */
+function checkNumberOfClasses(
+  cfg: Config,
+  labels: readonly ActionLabel[],
+  maxId: number,
+  findings: Findings,
+): void {
+  const classes = cfg.MODEL.STM.ACTION_CLASSES;
+  const highest = Math.max(maxId, ...labels.map(({ id }) => id));
+  const numbers = `MODEL.STM.ACTION_CLASSES is ${classes}, the label map has ${labels.length}`;
+  if (classes === AVA_CLASSES && isAvaLabelMap(labels)) {
+    if (labels.length < classes) findings.add('more-classes', numbers);
+  } else if (classes > highest) {
+    findings.add('unused-classes', numbers);
+    findings.advise('unused-classes', `set MODEL.STM.ACTION_CLASSES ${highest}, the highest action id`);
+  }
 }
 
 function checkExclusions(cfg: Config, findings: Findings): void {
@@ -142,6 +163,7 @@ interface SplitResult {
   readonly annotated: ReadonlySet<string>;
   /** Action id → number of its boxes. */
   readonly labels: ReadonlyMap<number, number>;
+  readonly data: SplitData;
 }
 
 /** The check of one split. */
@@ -167,7 +189,7 @@ class SplitCheck {
     const lists = checkFrameLists(cfg, split, findings);
     this.#progress(0, null, 'reading annotations');
     const known = this.labelMap && new Set(this.labelMap.map(({ id }) => id));
-    const annotations = checkAnnotationFiles(cfg, split, known, findings);
+    const { annotations, times } = checkAnnotationFiles(cfg, split, known, findings);
     const dataset = this.#assemble(lists, annotations);
     if (annotations.videos.size > 0) checkKeyFrames(cfg, dataset, annotations, findings);
     const numbers = countAll(dataset);
@@ -177,6 +199,7 @@ class SplitCheck {
       numbers,
       annotated: new Set(annotations.videos.keys()),
       labels: countLabels(dataset),
+      data: { lists, annotations, dataset, times },
     };
   }
 
@@ -202,7 +225,7 @@ class SplitCheck {
     this.#progress(0, numFrames, looking);
     if (this.cfg.DATA.MISSING === 'stop') dataset.findMissingFrames(findings.sink());
     if (!existsSync(dataset.frameFolder)) return;
-    checkPreparedRate(this.cfg.AVA.FPS, dataset, findings);
+    checkPrepared(dataset, findings);
     let found = 0;
     const flags = checkFrameFiles(dataset, findings, (frames) => {
       found += frames;

@@ -10,12 +10,14 @@ import {
 } from '../../data/datasets/ava_annotations.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { groupByShape } from '../../data/loading/aspect_ratio_grouping.js';
+import { describeDataPasses } from '../../data/loading/data_passes.js';
 import { TrainSampler } from '../../data/loading/sampler.js';
 import { adviceForOutside, rangeOf, readableTime, timeBaseOf } from '../../data/time.js';
 import { DataError } from '../../errors.js';
 import { checkGrid } from './check_grid.js';
 import { checkRate } from './check_rate.js';
 import type { Findings } from './findings.js';
+import { RowTimes } from './row_times.js';
 
 /** Reads the annotations of a split and reports mistakes in their rows. `knownIds` are the ids of the label map, if there is one. */
 export function checkAnnotationFiles(
@@ -23,10 +25,12 @@ export function checkAnnotationFiles(
   split: Split,
   knownIds: ReadonlySet<number> | null,
   findings: Findings,
-): Annotations {
+): { annotations: Annotations; times: RowTimes } {
   const persons = new Persons();
   const outside = new Range();
+  const times = new RowTimes(cfg);
   const check: OnAnnotationRow = (row, use, at) => {
+    times.add(row);
     const where = () => `${at}: video ${row.video}, second ${readableTime(row.second)}`;
     const other = persons.contradicts(row);
     if (other !== null) {
@@ -52,7 +56,7 @@ export function checkAnnotationFiles(
   const base = timeBaseOf(cfg.AVA);
   const advice = adviceForOutside(base, outside.min, outside.max);
   findings.advise('skipped', `key frames are in ${rangeOf(base)}: ${advice}`);
-  return annotations;
+  return { annotations, times };
 }
 
 class Range {
@@ -126,7 +130,9 @@ function checkBatches(cfg: Config, dataset: AvaDataset, findings: Findings): voi
   }
   if (dataset.split === 'test') return;
   try {
-    new TrainSampler(groups, clipsPerStep(cfg), 1, 0);
+    const sampler = new TrainSampler(groups, clipsPerStep(cfg), 1, 0);
+    const { warning } = describeDataPasses(sampler, cfg.SOLVER.ITER_PER_EPOCH);
+    if (warning !== null) findings.add('epoch', warning);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     findings.add('small-data', error.message);

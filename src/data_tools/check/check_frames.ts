@@ -10,6 +10,7 @@ import {
   type Video,
 } from '../../data/datasets/frame_lists.js';
 import { readNote } from '../../data/datasets/preparation_note.js';
+import { AVA_FIRST_SECOND } from '../../data/time.js';
 import type { Findings } from './findings.js';
 
 /** Reads the frame lists of a split and reports mistakes in their lines. */
@@ -150,12 +151,41 @@ function reportUnlisted({ folder, files, listed }: FolderFrames, findings: Findi
   }
 }
 
-/** Compares AVA.FPS with the rate that `stmixer data prepare` noted beside the frames. */
-export function checkPreparedRate(fps: number, dataset: AvaDataset, findings: Findings): void {
+/** What `stmixer data prepare` noted beside the frames of all videos; null for a number that it did not note for all of them. */
+export function preparedNumbers(datasets: readonly AvaDataset[]): {
+  fps: number | null;
+  start: number | null;
+} {
+  const notes = datasets.flatMap(({ videos, frameFolder }) =>
+    videos.map(({ frames }) => readNote(dirname(resolve(frameFolder, frames.at(0))))),
+  );
+  const common = (key: 'fps' | 'start') => {
+    const numbers = new Set(notes.map((note) => note?.[key]));
+    return numbers.size === 1 ? ([...numbers][0] ?? null) : null;
+  };
+  return { fps: common('fps'), start: common('start') };
+}
+
+/** Compares AVA.FPS and AVA.FIRST_SECOND with what `stmixer data prepare` noted beside the frames. */
+export function checkPrepared(dataset: AvaDataset, findings: Findings): void {
+  const { fps, first } = dataset.timeBase;
   for (const { name, frames } of dataset.videos) {
     const note = readNote(dirname(resolve(dataset.frameFolder, frames.at(0))));
-    if (!note || note.fps === fps) continue;
-    findings.add('fps', `video ${name} has ${note.fps} frames per second, AVA.FPS is ${fps}`);
-    findings.advise('fps', `set AVA.FPS ${note.fps}; with ${fps}, boxes are shown on the wrong frames`);
+    if (!note) continue;
+    if (note.fps !== fps) {
+      findings.add('fps', `video ${name} has ${note.fps} frames per second, AVA.FPS is ${fps}`);
+      findings.advise('fps', `set AVA.FPS ${note.fps}; with ${fps}, boxes are shown on the wrong frames`);
+    }
+    // Annotations may count from 900 wherever the frames begin.
+    if (note.start !== first && first !== AVA_FIRST_SECOND) {
+      findings.add(
+        'first-second',
+        `the frames of video ${name} begin at second ${note.start}, AVA.FIRST_SECOND is ${first}`,
+      );
+      findings.advise(
+        'first-second',
+        `set AVA.FIRST_SECOND ${note.start}, if the annotations have seconds of the video`,
+      );
+    }
   }
 }

@@ -5,6 +5,7 @@ import { alignColumns } from '../../util/table.js';
 import { count } from '../../util/text.js';
 import { type CheckReport, type ClassNumbers, hasErrors } from './check.js';
 import type { Finding, Severity } from './findings.js';
+import { settingsObject, settingsYaml } from './suggested_settings.js';
 
 /** The report as one JSON object, keys in snake case. */
 export function checkJson(report: CheckReport): string {
@@ -12,9 +13,15 @@ export function checkJson(report: CheckReport): string {
     split,
     { ...numbers, key_frames: keyFrames },
   ]);
-  const { classes, findings } = report;
+  const { classes, findings, settings } = report;
   return JSON.stringify(
-    { ok: !hasErrors(report), splits: Object.fromEntries(splits), classes, findings },
+    {
+      ok: !hasErrors(report),
+      splits: Object.fromEntries(splits),
+      classes,
+      findings,
+      settings: settings && settingsObject(settings),
+    },
     null,
     2,
   );
@@ -42,6 +49,10 @@ export function checkText(report: CheckReport, options: TextOptions): string {
     .map(({ severity, n }) => `${n} ${severity}${n === 1 ? '' : 's'}`);
   const verdict = hasErrors(report) ? 'training or its evaluation would fail' : 'ready to train';
   lines.push(`${verdict}${sums.length ? `: ${sums.join(', ')}` : ''}`);
+  if (report.settings !== null) {
+    const when = hasErrors(report) ? ', once the errors are corrected' : '';
+    lines.push('', `# settings to train with${when}`, ...settingsYaml(report.settings));
+  }
   return lines.join('\n');
 }
 

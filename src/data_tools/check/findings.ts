@@ -69,6 +69,10 @@ const KINDS = {
     severity: 'warning',
     message: 'frames were extracted at a rate other than AVA.FPS',
   },
+  'first-second': {
+    severity: 'warning',
+    message: 'frames begin at a time other than AVA.FIRST_SECOND',
+  },
   skipped: {
     severity: 'warning',
     message: 'rows are skipped, because their second is not in the range of key frames',
@@ -111,6 +115,7 @@ const KINDS = {
     message: 'key frames have more boxes than the model has queries (MODEL.STM.NUM_QUERIES)',
     advice: 'raise MODEL.STM.NUM_QUERIES, or some boxes are never learned',
   },
+  epoch: { severity: 'warning', message: 'an epoch is far from one data pass' },
   overlap: {
     severity: 'warning',
     message: 'videos are annotated for training and for evaluation',
@@ -142,6 +147,10 @@ const KINDS = {
     message: 'the model has more classes than the label map',
     advice:
       'that is correct for AVA, which trains 80 classes and evaluates 60; the other scores are not used',
+  },
+  'unused-classes': {
+    severity: 'warning',
+    message: 'the model has classes that neither the label map nor the annotations have',
   },
   'untested-class': {
     severity: 'note',

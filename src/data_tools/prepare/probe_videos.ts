@@ -106,7 +106,7 @@ function noteLongVideos(
   if (beyond.length === 0) return;
   const first = beyond.map(([video]) => video.path).sort()[0];
   report.info(
-    `note: ${countOf(beyond.length, 'video continues', 'videos continue')} after second ${end} (--end; first: ` +
-      `${first}); the rest is left out, unless you give a later --end`,
+    `note: ${countOf(beyond.length, 'video continues', 'videos continue')} after second ${end} (first: ${first}); ` +
+      'the rest is left out, because of --end',
   );
 }

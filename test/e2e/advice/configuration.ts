@@ -103,6 +103,11 @@ export const CONFIGURATION: readonly Advice[] = [
     () => 'SOLVER.OPTIMIZING_METHOD sgd SOLVER.NESTEROV True SOLVER.MOMENTUM 0.9 SOLVER.DAMPENING 0',
   ),
   set(
+    'because key frames cannot lie before the first frame',
+    'AVA.FIRST_SECOND 2000',
+    (text) => `AVA.FIRST_SECOND 2000 AVA.LAST_SECOND ${found(text, /expected AVA\.FIRST_SECOND (\d+)/)}`,
+  ),
+  set(
     'expected epochs in ascending order',
     'SOLVER.STEPS (4,2)',
     (text) => `SOLVER.STEPS ${found(text, /e\.g\. (\([\d, ]+\))/).replaceAll(' ', '')}`,

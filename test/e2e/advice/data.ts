@@ -49,7 +49,7 @@ function check(
   changes: Record<string, unknown>,
   how: 'deep' | 'sample' = 'deep',
 ): Promise<Outcome> {
-  const cfg = ava.config({ 'MODEL.STM.ACTION_CLASSES': 3, ...changes });
+  const cfg = ava.config({ 'MODEL.STM.ACTION_CLASSES': 3, 'SOLVER.ITER_PER_EPOCH': 1, ...changes });
   return outcomeOf(async () =>
     checkText(await checkData(cfg, { deep: how === 'deep' }), { colour: false, width: 100 }),
   );
@@ -190,7 +190,12 @@ export const DATA: readonly Advice[] = [
       finding(
         says,
         async () => {
-          const ava = await dataSet([`a,902,${BOX},1,0`, `b,903,${BOX},1,0`, `a,904,${BOX},1,0`, `d,903,${BOX},1,0`]);
+          const ava = await dataSet([
+            `a,902,${BOX},1,0`,
+            `b,903,${BOX},1,0`,
+            `a,904,${BOX},1,0`,
+            `d,903,${BOX},1,0`,
+          ]);
           rmSync(ava.framePath('b', 3));
           return ava;
         },
@@ -209,13 +214,42 @@ export const DATA: readonly Advice[] = [
     wrong: {},
     right: (text) => ({ 'AVA.LAST_SECOND': Number(found(text, /set AVA\.LAST_SECOND (\d+)/)) }),
   }),
-  finding('so that `stmixer detect` looks at the same times', () => dataSet([902, 902.5, 903.5].map((t) => `a,${t},${BOX},1,0`)), {
-    wrong: {},
-    right: (text) => ({ 'AVA.KEY_FRAME_STEP': Number(found(text, /set AVA\.KEY_FRAME_STEP (\S+),/)) }),
-  }),
+  finding(
+    'so that `stmixer detect` looks at the same times',
+    () => dataSet([902, 902.5, 903.5].map((t) => `a,${t},${BOX},1,0`)),
+    {
+      wrong: {},
+      right: (text) => ({ 'AVA.KEY_FRAME_STEP': Number(found(text, /set AVA\.KEY_FRAME_STEP (\S+),/)) }),
+    },
+  ),
+  finding(
+    'if the annotations have seconds of the video',
+    async () => {
+      const ava = await dataSet([`a,2,${BOX},1,0`, `b,3,${BOX},1,0`]);
+      const note = { start: 1, end: 9, fps: 1, shortSide: 340, frames: 8, source: 'a.mp4', bytes: 1 };
+      for (const video of ['a', 'b']) ava.write(`frames/${video}/.prepared.json`, JSON.stringify(note));
+      return ava;
+    },
+    {
+      wrong: { 'AVA.FIRST_SECOND': 0 },
+      right: (text) => ({ 'AVA.FIRST_SECOND': Number(found(text, /set AVA\.FIRST_SECOND (\d+),/)) }),
+    },
+  ),
   finding('raise MODEL.STM.NUM_QUERIES', () => dataSet([`a,902,${BOX},1,0`, `a,902,0.2,0.2,0.6,0.9,1,1`]), {
     wrong: { 'MODEL.STM.NUM_QUERIES': 1 },
     right: () => ({ 'MODEL.STM.NUM_QUERIES': 2 }),
+  }),
+  finding('the highest action id', dataSet, {
+    wrong: { 'MODEL.STM.ACTION_CLASSES': 80 },
+    right: (text) => ({
+      'MODEL.STM.ACTION_CLASSES': Number(found(text, /set MODEL\.STM\.ACTION_CLASSES (\d+),/)),
+    }),
+  }),
+  finding('for one data pass', dataSet, {
+    wrong: { 'SOLVER.ITER_PER_EPOCH': 100 },
+    right: (text) => ({
+      'SOLVER.ITER_PER_EPOCH': Number(found(text, /set SOLVER\.ITER_PER_EPOCH (\d+) for/)),
+    }),
   }),
   finding('set MODEL.STM.ACTION_CLASSES to the highest id', dataSet, {
     wrong: { 'MODEL.STM.ACTION_CLASSES': 2 },

@@ -4,7 +4,6 @@
 const STATEMENTS = [
   'MODEL.WEIGHT is what it started from',
   'evaluations run every SOLVER.EVAL_PERIOD epochs',
-  'the rest is left out. Annotations reach',
   // Differences between a checkpoint and the configuration, with the rates that both ways lead to.
   ' (checkpoint: ',
   ' × SOLVER.ITER_PER_EPOCH ',
