@@ -13,7 +13,7 @@ import {
 import { firstNames } from '../util/text.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
-import { describeOrigin, type NamedWeights, nameWeights } from './named_weights.js';
+import { describeOrigin, type NamedWeights, nameWeights } from './origins/named_weights.js';
 import { AmbiguousWeightsError, type Candidate, findStateDict, type StateDict } from './state_dict.js';
 import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
 import { isHead } from './weights.js';

@@ -13,8 +13,8 @@ import {
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../formats/host_tensor.js';
-import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
+import type { Coverage } from './misfit/fit.js';
 import type { ModelShapes } from './weights.js';
 
 const state = (...keys: string[]) =>

@@ -4,7 +4,7 @@ import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { namedTensors } from '../formats/pickle/walk_values.js';
 import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
 import { count, firstNames, printable } from '../util/text.js';
-import { type Layout, layoutOf } from './layout.js';
+import { type Layout, layoutOf } from './origins/layout.js';
 
 /** A file with several state dicts, of which the user must choose one. */
 export class AmbiguousWeightsError extends CheckpointError {

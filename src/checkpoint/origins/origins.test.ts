@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { modelTensors, only } from '../../../test/support/model_tensors.js';
 import { elementsOf, float32Tensor, type HostTensor, sizeOf } from '../../formats/host_tensor.js';
 import { loadWeights } from '../load_weights.js';
-import { nameWeights } from '../named_weights.js';
+import { nameWeights } from './named_weights.js';
 
 const shapes = only(modelTensors(), /^backbone\./);
 const bare = (name: string) => name.replace('backbone.', '');

@@ -1,6 +1,6 @@
 /** @file Finds out how the tensors of a file are named: by which code base, and with which prefix. */
-import { isPartOfHead } from './model_parts.js';
-import { ORIGINS, type OriginNames } from './origins/index.js';
+import { isPartOfHead } from '../model_parts.js';
+import { ORIGINS, type OriginNames } from './index.js';
 
 /** How the tensors of a file are named. */
 export interface Layout {

@@ -1,8 +1,8 @@
 /** @file Recognises weights of another network: an image model, a ViT of another size, or no ViT at all. */
-import { sizeOf } from '../formats/host_tensor.js';
-import { count, printable } from '../util/text.js';
-import type { NamedWeights } from './named_weights.js';
-import type { LoadReport, ModelShapes } from './weights.js';
+import { sizeOf } from '../../formats/host_tensor.js';
+import { count, printable } from '../../util/text.js';
+import type { NamedWeights } from '../origins/named_weights.js';
+import type { LoadReport, ModelShapes } from '../weights.js';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 

@@ -1,10 +1,10 @@
 /** @file Tests of what is said of weights of another network. */
 import { describe, expect, test } from 'vitest';
-import { errorOf } from '../../test/support/checkpoint_files.js';
-import { modelTensors, only, type StateDict, smallTensor } from '../../test/support/model_tensors.js';
-import { tinyConfig } from '../../test/support/tiny_config.js';
-import type { HostTensor } from '../formats/host_tensor.js';
-import { loadWeights } from './load_weights.js';
+import { errorOf } from '../../../test/support/checkpoint_files.js';
+import { modelTensors, only, type StateDict, smallTensor } from '../../../test/support/model_tensors.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
+import type { HostTensor } from '../../formats/host_tensor.js';
+import { loadWeights } from '../load_weights.js';
 
 const model = modelTensors();
 const backbone = only(model, /^backbone\./);

@@ -1,8 +1,8 @@
 /** @file Gives the tensors of a file this model's names, and splits and joins those that it has in other pieces. */
-import { joined, rowsOf } from '../formats/derived_tensor.js';
-import { elementsOf, type HostTensor, sameShape } from '../formats/host_tensor.js';
+import { joined, rowsOf } from '../../formats/derived_tensor.js';
+import { elementsOf, type HostTensor, sameShape } from '../../formats/host_tensor.js';
+import { type OriginNames, stmixer } from './index.js';
 import { layoutOf } from './layout.js';
-import { type OriginNames, stmixer } from './origins/index.js';
 
 /** The tensors of a file under this model's names. */
 export interface NamedWeights {
