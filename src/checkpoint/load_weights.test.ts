@@ -7,6 +7,7 @@ import {
   renamed,
   type StateDict,
   smallTensor,
+  strangeName,
   withFusedBias,
   without,
 } from '../../test/support/model_tensors.js';
@@ -89,14 +90,6 @@ describe('loadWeights', () => {
     }
   });
 });
-
-/** Names that no table knows. */
-function strangeName(name: string): string {
-  return name
-    .replace('patch_embed.proj', 'patch_embed.conv')
-    .replace('mlp.fc1', 'mlp.lin1')
-    .replace('mlp.fc2', 'mlp.lin2');
-}
 
 const whole = modelTensors();
 const backbone = only(whole, /^backbone\./);

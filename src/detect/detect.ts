@@ -55,10 +55,10 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   const { signal, report } = resolved;
   // Quick checks come first.
   requireInput(input);
+  findModelWeights(weightsFor(cfg, options));
   makeOutputFolder(out, '--out');
   refuseOwnInput(input, out);
   requireRoomFor(input);
-  findModelWeights(weightsFor(cfg, options));
   const wait = (message: string) => report.info(message);
   const lock = await FolderLock.acquire(out, commandLock('detect'), { wait, signal });
   if (!lock) throw signal.reason;

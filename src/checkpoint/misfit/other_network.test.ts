@@ -56,6 +56,7 @@ describe('weights of another network', () => {
     ['an MViT', 'blocks.0.attn.pool_q.weight', 'patch_embed.proj.weight'],
     ['a TimeSformer', 'blocks.0.temporal_attn.qkv.weight', 'patch_embed.proj.weight'],
     ['a SlowFast network', 's1.pathway0_stem.conv.weight', 's2.pathway0_res0.branch1.weight'],
+    ['a SlowFast network', 'backbone.slow.res_nl1.0.conv1.weight', 'backbone.slow.conv1.weight'],
     ['a ResNet', 'layer1.0.conv1.weight', 'conv1.weight'],
     ['a ResNet', 'backbone.layer4.2.bn1.weight', 'backbone.conv1.weight'],
     ['an I3D', 'Mixed_3b.branch_0.conv3d.weight', 'Conv3d_1a_7x7.conv3d.weight'],

@@ -204,6 +204,19 @@ describe.each(Object.entries(LAYOUTS))('names of %s', (_, [title, layout]) => {
     }
   });
 
+  test('load if parts were compiled or wrapped on their own', () => {
+    const inserted = new Map(
+      Array.from(layout, ([name, tensor]) => {
+        const [first, ...rest] = name.split('.');
+        return [
+          [first, '_orig_mod', ...rest.slice(0, -1), '_fsdp_wrapped_module', rest.at(-1)].join('.'),
+          tensor,
+        ];
+      }),
+    );
+    expect(load(inserted).loaded).toEqual(values);
+  });
+
   test('load if the prefix stands before the names of the network only', () => {
     const isOther = (name: string) => OTHERS.includes(name);
     const renamed = new Map(
