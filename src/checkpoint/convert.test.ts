@@ -12,7 +12,7 @@ import { readPth } from '../formats/pth/pth_reader.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
 import { openSafetensors, readSafetensors } from '../formats/safetensors/safetensors_reader.js';
-import { verifyWeightFile } from '../formats/weight_file.js';
+import { readWeightFile, verifyWeightFile } from '../formats/weight_file.js';
 import { type ConvertOptions, convertWeightFile } from './convert.js';
 import { findStateDict } from './state_dict.js';
 
@@ -148,6 +148,63 @@ describe('converting the precision', () => {
     expect(summaryOf('a', 'b', report)).toMatch(
       /^a → b\n +tensors: +3, 32 B → 20 B\n +file: +[\d.]+ KiB → \d+ B\n +left out: +optimizer, scheduler, iteration$/,
     );
+  });
+});
+
+describe('converting the names', () => {
+  const part = (value: number) => float32Tensor([2, 2], Float32Array.of(value, 2, 3, 4));
+  const bias = float32Tensor([2], Float32Array.of(1, -1));
+  const start = 'videomae.encoder.layer.0.attention.attention';
+  const theirs = () => ({
+    [`${start}.query.weight`]: part(1),
+    [`${start}.key.weight`]: part(5),
+    [`${start}.value.weight`]: part(9),
+    [`${start}.query.bias`]: bias,
+    [`${start}.key.bias`]: bias,
+    [`${start}.value.bias`]: bias,
+    'classifier.weight': bias,
+  });
+
+  test.each(['pth', 'safetensors'])(
+    'writes the official ones as .%s, with joined tensors',
+    async (ending) => {
+      await writePth(at('theirs.bin'), { state_dict: theirs(), epoch: 3 });
+      const report = await convert(at('theirs.bin'), at(`ours.${ending}`), { names: 'official' });
+      const { state } = findStateDict('', readWeightFile(at(`ours.${ending}`)));
+      expect(
+        Object.fromEntries(Array.from(state, ([name, tensor]) => [name, tensor && [...toFloat32(tensor)]])),
+      ).toEqual({
+        'classifier.weight': [1, -1],
+        'backbone.blocks.0.attn.qkv.weight': [1, 2, 3, 4, 5, 2, 3, 4, 9, 2, 3, 4],
+        'backbone.blocks.0.attn.q_bias': [1, -1],
+        'backbone.blocks.0.attn.v_bias': [1, -1],
+      });
+      expect(report).toMatchObject({
+        leftOut: ['epoch'],
+        origin: 'names of Hugging Face transformers, after "videomae.", which does not count',
+        warnings: [
+          expect.stringMatching(/^the biases of the keys are not 0 \(up to 1\.00 in videomae\..*key\.bias\)/),
+        ],
+      });
+      expect(summaryOf('a', 'b', report)).toMatch(
+        /^ {2}names: +official ones; the file has names of Hugging Face/m,
+      );
+    },
+  );
+
+  test('keeps them by default, and takes the chosen weights of a file that holds several', async () => {
+    await writePth(at('two.pth'), { student: { w: weight }, teacher: { w: bias }, epoch: 3 });
+    await expect(convert(at('two.pth'), at('x.pth'))).rejects.toThrow(/with --weight-key student/);
+    const { origin } = await convert(at('two.pth'), at('x.safetensors'), { weightKey: 'teacher' });
+    expect(origin).toBeNull();
+    expect([...toFloat32(readSafetensors(at('x.safetensors')).get('w')!)]).toEqual([1, -1]);
+    await convert(at('two.pth'), at('x.pth'), { weightKey: 'teacher', dtype: 'float16' });
+    const copy = readPth(at('x.pth')) as PyDict;
+    expect([...copy.keys()]).toEqual(['student', 'teacher', 'epoch']);
+    const dtypes = ['student', 'teacher'].map(
+      (key) => ((copy.get(key) as PyDict).get('w') as HostTensor).dtype,
+    );
+    expect(dtypes).toEqual(['float32', 'float16']);
   });
 });
 

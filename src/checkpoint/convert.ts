@@ -12,7 +12,7 @@ import { writeSafetensors } from '../formats/safetensors/safetensors_writer.js';
 import { readWeightFile, weightFormatOf } from '../formats/weight_file.js';
 import { MODEL_INFO, metadataOf, modelInfoOf, packModelInfo } from './model_info.js';
 import { officialName } from './model_parts.js';
-import { describeOrigin, keyBiasWarning, type NamedWeights, nameWeights } from './named_weights.js';
+import { describeOrigin, keyBiasWarning, type NamedWeights, nameWeights } from './origins/named_weights.js';
 import { findStateDict, type StateDict } from './state_dict.js';
 
 export interface ConvertOptions {

@@ -13,7 +13,8 @@ import {
 import { firstNames } from '../util/text.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
-import { describeOrigin, type NamedWeights, nameWeights } from './named_weights.js';
+import { plainName } from './origins/layout.js';
+import { describeOrigin, type NamedWeights, nameWeights } from './origins/named_weights.js';
 import { AmbiguousWeightsError, type Candidate, findStateDict, type StateDict } from './state_dict.js';
 import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
 import { isHead } from './weights.js';
@@ -185,7 +186,7 @@ function describeLoading(
   const names = [...keyByName.keys()];
   const keys = [...keyByName.values()];
   if (prefix !== '') {
-    const count = keys.filter((key) => key.startsWith(prefix)).length;
+    const count = keys.filter((key) => plainName(key).startsWith(prefix)).length;
     const which = count === keys.length ? 'every name' : `${count} of ${keys.length} names`;
     lines.push(`"${prefix}" before ${which} does not count`);
   }

@@ -7,14 +7,15 @@ import {
   renamed,
   type StateDict,
   smallTensor,
+  strangeName,
   withFusedBias,
   without,
 } from '../../test/support/model_tensors.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../formats/host_tensor.js';
-import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
+import type { Coverage } from './misfit/fit.js';
 import type { ModelShapes } from './weights.js';
 
 const state = (...keys: string[]) =>
@@ -89,14 +90,6 @@ describe('loadWeights', () => {
     }
   });
 });
-
-/** Names that no table knows. */
-function strangeName(name: string): string {
-  return name
-    .replace('patch_embed.proj', 'patch_embed.conv')
-    .replace('mlp.fc1', 'mlp.lin1')
-    .replace('mlp.fc2', 'mlp.lin2');
-}
 
 const whole = modelTensors();
 const backbone = only(whole, /^backbone\./);

@@ -2,10 +2,10 @@
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, toFloat32 } from '../formats/host_tensor.js';
 import { firstNames } from '../util/text.js';
-import { type Coverage, findMisfit, type Match, type Misfit } from './fit.js';
-import { adviseOn, describeMisfit, describeRenamings, summarizeMisfit } from './fit_text.js';
-import { keyBiasWarning, type NamedWeights, nameWeights } from './named_weights.js';
-import { describeOtherNetwork } from './other_network.js';
+import { type Coverage, findMisfit, type Match, type Misfit } from './misfit/fit.js';
+import { adviseOn, describeMisfit, describeRenamings, summarizeMisfit } from './misfit/fit_text.js';
+import { describeOtherNetwork } from './misfit/other_network.js';
+import { keyBiasWarning, type NamedWeights, nameWeights } from './origins/named_weights.js';
 import {
   describeMismatch,
   type LoadReport,

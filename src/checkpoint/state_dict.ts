@@ -4,7 +4,7 @@ import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { namedTensors } from '../formats/pickle/walk_values.js';
 import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
 import { count, firstNames, printable } from '../util/text.js';
-import { type Layout, layoutOf } from './layout.js';
+import { type Layout, layoutOf, plainName } from './origins/layout.js';
 
 /** A file with several state dicts, of which the user must choose one. */
 export class AmbiguousWeightsError extends CheckpointError {
@@ -175,7 +175,8 @@ function partsOf(found: Found): Found[] {
 }
 
 function partUnder({ key, state, dict, parents }: Found, prefix: string): Found {
-  const ofPart = [...state].filter(([name]) => name.startsWith(prefix));
+  const plain = Array.from(state, ([name, tensor]) => [plainName(name), tensor] as const);
+  const ofPart = plain.filter(([name]) => name.startsWith(prefix));
   const name = prefix.replace(/\.$/, '');
   return withCounts({
     key: key === '' ? name : `${key}.${name}`,

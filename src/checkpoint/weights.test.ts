@@ -1,7 +1,7 @@
 /** @file Tests of matching file entries with the model's weights, and of what the report says. */
 import { describe, expect, test } from 'vitest';
 import { float32Tensor, type HostTensor, sizeOf } from '../formats/host_tensor.js';
-import { nameWeights } from './named_weights.js';
+import { nameWeights } from './origins/named_weights.js';
 import { type LoadReport, type ModelShapes, matchWeights, summarizeReport } from './weights.js';
 
 const tensor = (...shape: number[]) =>

@@ -2,7 +2,7 @@
 import { sameShape } from '../formats/host_tensor.js';
 import { firstNames } from '../util/text.js';
 import { groupOf, isBuffer, isClassifier, isOptional } from './model_parts.js';
-import type { NamedWeights } from './named_weights.js';
+import type { NamedWeights } from './origins/named_weights.js';
 
 /** The weights of the model in PyTorch's order, with their shapes. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;

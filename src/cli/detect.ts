@@ -75,7 +75,7 @@ export function detectCommand(): Command {
 
 async function detectAction(overrides: string[], flags: Flags): Promise<void> {
   const { loaded, classNames } = settingsFor(flags, overrides);
-  const out = flags.out ?? `detections_${parse(resolve(flags.input)).name}`;
+  const out = flags.out ?? defaultOut(flags.input);
   continueWithoutOutput(`the results are written into ${out}`);
   // Late imports make --help and errors in the configuration fast.
   const [{ detect }, { ConsoleReporter }, { againHint, StopSignals }] = await Promise.all([
@@ -109,6 +109,11 @@ async function detectAction(overrides: string[], flags: Flags): Promise<void> {
     stop.close();
   }
   process.exitCode = stop.exitCode;
+}
+
+/** The folder of the results of an input, in the working directory. */
+export function defaultOut(input: string): string {
+  return `detections_${parse(resolve(input)).name}`;
 }
 
 interface Settings {

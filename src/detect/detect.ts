@@ -58,10 +58,10 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   // Quick checks come first.
   requireInput(input);
   setUserFont(resolved.font);
+  findModelWeights(weightsFor(cfg, options));
   makeOutputFolder(out, '--out');
   refuseOwnInput(input, out);
   requireRoomFor(input);
-  findModelWeights(weightsFor(cfg, options));
   const wait = (message: string) => report.info(message);
   const lock = await FolderLock.acquire(out, commandLock('detect'), { wait, signal });
   if (!lock) throw signal.reason;

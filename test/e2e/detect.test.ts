@@ -13,6 +13,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { saveModelWeights } from '../../src/checkpoint/model_weights.js';
+import { defaultOut } from '../../src/cli/detect.js';
 import { loadConfig } from '../../src/config/index.js';
 import type { DetectionFile } from '../../src/detect/result_files.js';
 import { float32Tensor } from '../../src/formats/host_tensor.js';
@@ -82,6 +84,91 @@ function decoded(video: string): { width: number; height: number; frames: number
   const files = readdirSync(frames);
   const [, width, height] = /^P6\s+(\d+)\s+(\d+)/.exec(readFileSync(join(frames, files[0]), 'latin1'))!;
   return { width: Number(width), height: Number(height), frames: files.length };
+}
+
+describe('stmixer detect without a configuration file', { timeout: 180_000 }, () => {
+  let own: string;
+  let input: string;
+  beforeAll(async () => {
+    own = join(folder, 'own.pth');
+    input = someFrames('two', 2);
+    const model = new Detector(loadConfig(CONFIG).config);
+    initializeParameters(model, 0);
+    await saveModelWeights(model, own);
+    model.dispose();
+  });
+
+  const detect = (out: string, words: string) =>
+    stmixerHere([
+      'detect',
+      ...`--input ${input} --out ${join(folder, out)} --engine ${TEST_ENGINE} --no-video`.split(' '),
+      ...`--threshold 0 --action-threshold 0 ${words}`.split(' '),
+    ]);
+  const actions = (out: string) =>
+    new Set(
+      results(out).keyFrames.flatMap(({ people }) =>
+        people.flatMap((person) => person.actions.map((a) => a.name)),
+      ),
+    );
+  const NAMES = new Set(['stand', 'walk', 'carry/hold (an object)']);
+
+  it('takes settings and class names from the weights, and settings of the command line on top', async () => {
+    const run = await detect('bare', `--weights ${own} AVA.FPS 2`);
+    expect(run.stderr).toBe('');
+    expect(run.code).toBe(0);
+    expect(results('bare')).toMatchObject({ weights: own, fps: 2, complete: true });
+    expect(actions('bare')).toEqual(NAMES);
+    expect((await detect('key', `MODEL.WEIGHT ${own}`)).code).toBe(0);
+  });
+
+  it('follows a configuration file that is given, and says what contradicts the weights', async () => {
+    const run = await detect(
+      'both',
+      `--config-file ${CONFIG} --weights ${own} DATA.SAMPLING_RATE 2 AVA.LABEL_MAP_FILE none.pbtxt`,
+    );
+    expect(run.stdout).toMatch(
+      /warning: the configuration contradicts .*own\.pth, whose weights were trained with DATA\.SAMPLING_RATE 1 \(here 2\)\n/,
+    );
+    expect(run.stdout).not.toContain('label map');
+    expect(actions('both')).toEqual(NAMES);
+  });
+
+  it.each([
+    [
+      'weights that do not say for which model they are',
+      '--weights {}/tiny.pth',
+      4,
+      /tiny\.pth: does not say for which model/,
+    ],
+    [
+      'neither weights nor a configuration',
+      'AVA.FPS 2',
+      2,
+      /name the weights of a trained model with --weights FILE, or/,
+    ],
+    ['weights that are not there', '--weights {}/none.pth', 4, /none\.pth: no such file/],
+    ['two names for the weights', '--weights {}/own.pth MODEL.WEIGHT x.pth', 2, /both name the weights/],
+    [
+      'another number of classes',
+      '--weights {}/own.pth MODEL.STM.ACTION_CLASSES 5',
+      4,
+      /the weights have 80 action classes/,
+    ],
+  ])('ends with a readable error for %s, and leaves nothing behind', async (_, words, code, message) => {
+    const run = await detect('nothing', words.replaceAll('{}', folder));
+    expect(run.stderr).toMatch(message);
+    expect(run.code).toBe(code);
+    expect(readdirIfThere('nothing')).toEqual([]);
+  });
+
+  it('writes into a folder named after the input if no other is named', () => {
+    expect(defaultOut('/videos/street.mp4')).toBe('detections_street');
+    expect(defaultOut('frames/')).toBe('detections_frames');
+  });
+});
+
+function readdirIfThere(name: string): string[] {
+  return existsSync(join(folder, name)) ? readdirSync(join(folder, name)) : [];
 }
 
 describe('stmixer detect', { timeout: 180_000 }, () => {

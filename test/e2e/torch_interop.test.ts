@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { convertWeightFile } from '../../src/checkpoint/convert.js';
+import { MODEL_INFO, packModelInfo } from '../../src/checkpoint/model_info.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../src/formats/pth/pth_writer.js';
@@ -47,6 +48,31 @@ json.dump([[k, v.tolist()] for k, v in torch.load('weights.pth', weights_only=Tr
     expect(python(script)).toEqual([
       ['backbone.w', [[1, 2]]],
       ['head.b', 3],
+    ]);
+  });
+
+  test('torch reads weights that say which model they are for, with weights_only=True', async () => {
+    const info = {
+      settings: new Map<string, unknown>([
+        ['ViT.DEPTH', 2],
+        ['ViT.QK_SCALE', null],
+        ['DATA.MEAN', [0.5, 1, 0.25]],
+        ['MODEL.BACKBONE.CONV_BODY', 'MAE-ViT-B'],
+      ]),
+      classNames: new Map([[12, 'bend/bow']]),
+    };
+    const model = new Map([['w', float32Tensor([1], Float32Array.of(3))]]);
+    await writePth(join(folder, 'info.pth'), { model, [MODEL_INFO]: packModelInfo(info) });
+    const script = `
+import torch, json, sys
+content = torch.load('info.pth', ${LOADING})
+info = content['${MODEL_INFO}']
+json.dump([list(content), info['settings'], info['class_names'][12], type(info).__name__], sys.stdout)`;
+    expect(python(script)).toEqual([
+      ['model', MODEL_INFO],
+      Object.fromEntries(info.settings),
+      'bend/bow',
+      'dict',
     ]);
   });
 

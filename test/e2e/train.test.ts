@@ -9,7 +9,7 @@ import { writePth } from '../../src/formats/pth/pth_writer.js';
 import { start, stmixer, stmixerHere } from '../support/cli.js';
 import { TEST_ENGINE } from '../support/engine.js';
 import { readJsonLines } from '../support/json_lines.js';
-import { mmactionName, modelTensors, only, renamed } from '../support/model_tensors.js';
+import { modelTensors, only, renamed, strangeName } from '../support/model_tensors.js';
 import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
@@ -264,12 +264,12 @@ describe('a command that cannot work', () => {
   it('exits with 4 if weights fit in part, and warns with --allow-partial', async () => {
     const words = MICRO.split(' ');
     const state = modelTensors(loadConfig('config_files/tiny.yaml', words).config);
-    const file = join(folder, 'mmaction2.pth');
-    await writePth(file, { state_dict: renamed(only(state, /^backbone\./), mmactionName) });
+    const file = join(folder, 'strange.pth');
+    await writePth(file, { state_dict: renamed(only(state, /^backbone\./), strangeName) });
     const refused = await stmixerHere(args('in-part', `MODEL.WEIGHT ${file}`, ['--transfer']));
     expect(refused.code).toBe(4);
     const counts = /backbone: 11 of 17 tensors load\n +patch embedding: 0 of 2\n/;
-    const renaming = /mlp\.layers\.0\.0\.weight → mlp\.fc1\.weight/;
+    const renaming = /mlp\.lin1\.weight → mlp\.fc1\.weight/;
     for (const message of [counts, renaming, /--allow-partial/]) expect(refused.stderr).toMatch(message);
     expect(refused.stderr).not.toMatch(/\n {4}at /);
     expect(existsSync(join(folder, 'in-part', 'model_final.pth'))).toBe(false);
@@ -278,7 +278,7 @@ describe('a command that cannot work', () => {
       args('allowed', `MODEL.WEIGHT ${file}`, ['--transfer', '--no-head', '--allow-partial']),
     );
     expect(allowed).toMatchObject({ code: 0, stderr: '' });
-    expect(allowed.stdout).toMatch(/WARN.*mmaction2\.pth: its weights fit the model only in part\n/);
+    expect(allowed.stdout).toMatch(/WARN.*strange\.pth: its weights fit the model only in part\n/);
     for (const message of [counts, renaming]) expect(allowed.stdout).toMatch(message);
     expect(existsSync(join(folder, 'allowed', 'model_final.pth'))).toBe(true);
   });

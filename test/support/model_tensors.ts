@@ -41,6 +41,14 @@ export function mmactionName(name: string): string {
     .replace('mlp.fc2', 'mlp.layers.1');
 }
 
+/** Names of a VideoMAE that no table of names has. */
+export function strangeName(name: string): string {
+  return name
+    .replace('patch_embed.proj', 'patch_embed.conv')
+    .replace('mlp.fc1', 'mlp.lin1')
+    .replace('mlp.fc2', 'mlp.lin2');
+}
+
 /** With `attn.qkv.bias` in place of the biases of queries and values. */
 export function withFusedBias(state: StateDict): StateDict {
   const fused = renamed(state, (name) => name.replace('q_bias', 'qkv.bias'));

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { modelTensors, only } from '../../../test/support/model_tensors.js';
 import { elementsOf, float32Tensor, type HostTensor, sizeOf } from '../../formats/host_tensor.js';
 import { loadWeights } from '../load_weights.js';
-import { nameWeights } from '../named_weights.js';
+import { nameWeights } from './named_weights.js';
 
 const shapes = only(modelTensors(), /^backbone\./);
 const bare = (name: string) => name.replace('backbone.', '');
@@ -202,6 +202,19 @@ describe.each(Object.entries(LAYOUTS))('names of %s', (_, [title, layout]) => {
       expect(loaded, prefix).toEqual(values);
       expect(nameWeights(renamed).origin?.title).toBe(title);
     }
+  });
+
+  test('load if parts were compiled or wrapped on their own', () => {
+    const inserted = new Map(
+      Array.from(layout, ([name, tensor]) => {
+        const [first, ...rest] = name.split('.');
+        return [
+          [first, '_orig_mod', ...rest.slice(0, -1), '_fsdp_wrapped_module', rest.at(-1)].join('.'),
+          tensor,
+        ];
+      }),
+    );
+    expect(load(inserted).loaded).toEqual(values);
   });
 
   test('load if the prefix stands before the names of the network only', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished } from 'vitest';
 import { TEST_ENGINE } from '../../../test/support/engine.js';
-import { mmactionName, modelTensors, renamed } from '../../../test/support/model_tensors.js';
+import { modelTensors, renamed, strangeName } from '../../../test/support/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
 import { temporaryFolder } from '../../../test/support/temporary_files.js';
@@ -159,12 +159,12 @@ it('reports which weights it takes if those of the step are missing', async () =
 it('accepts weights that fit in part only with --allow-partial', async () => {
   const cfg = config();
   const { file } = await interrupted(cfg, noiseBatch(cfg, [1]));
-  const weights = join(temporaryFolder(), 'mmaction2.pth');
-  await writePth(weights, renamed(modelTensors(cfg), mmactionName));
+  const weights = join(temporaryFolder(), 'strange.pth');
+  await writePth(weights, renamed(modelTensors(cfg), strangeName));
   const other = config({ 'MODEL.WEIGHT': weights });
   await expect(say(other, file)).rejects.toThrow(/backbone: 20 of 30 tensors load/);
   const { warnings } = await say(other, file, { allowPartial: true });
-  expect(warnings[0]).toMatch(/mmaction2\.pth: its weights fit the model only in part\n/);
+  expect(warnings[0]).toMatch(/strange\.pth: its weights fit the model only in part\n/);
   expect(warnings[0]).toMatch(/\n--allow-partial: training goes on with what loads, and the rest at random$/);
 });
 

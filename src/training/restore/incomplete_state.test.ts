@@ -89,7 +89,11 @@ const GAPS: [string, Change, RegExp][] = [
     (content) => content.get('model') as unknown as Content,
     /lacks the optimizer's state, the schedule and the iteration$/,
   ],
-  ['no model', (content) => content.delete('model'), /changed\.pth: holds no weights; its keys are: /],
+  [
+    'no model',
+    (content) => content.delete('model'),
+    /changed\.pth: holds \d+ tensors, but no state dict, .*: optimizer\.state/,
+  ],
   ['no optimizer', (content) => content.delete('optimizer'), /lacks the optimizer's state$/],
   ['None as optimizer', (content) => content.set('optimizer', null), /lacks the optimizer's state$/],
   [

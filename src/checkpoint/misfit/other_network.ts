@@ -1,8 +1,8 @@
 /** @file Recognises weights of another network: an image model, a ViT of another size, or no ViT at all. */
-import { sizeOf } from '../formats/host_tensor.js';
-import { count, printable } from '../util/text.js';
-import type { NamedWeights } from './named_weights.js';
-import type { LoadReport, ModelShapes } from './weights.js';
+import { type HostTensor, sizeOf } from '../../formats/host_tensor.js';
+import { count, printable } from '../../util/text.js';
+import type { NamedWeights } from '../origins/named_weights.js';
+import type { LoadReport, ModelShapes } from '../weights.js';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
@@ -21,7 +21,7 @@ export function describeOtherNetwork(
     (name) => !name.startsWith('backbone.') || report.loaded.has(name),
   );
   if (isComplete) return null;
-  return otherArchitecture(inFile) ?? imageModel(inFile, inModel) ?? otherSizes(inFile, inModel);
+  return otherArchitecture(weights.state) ?? imageModel(inFile, inModel) ?? otherSizes(inFile, inModel);
 }
 
 /** Shapes by names without `backbone.`. */
@@ -52,22 +52,21 @@ const ARCHITECTURES: readonly (readonly [names: RegExp, title: string])[] = [
   [/(^|\.)layers\.\d+\.(blocks\.\d+\.attn|downsample)\./, 'a Swin transformer'],
   [/\.attn\.(pool|norm)_[qkv]\.|\.attn\.rel_pos_[hwt]$/, 'an MViT'],
   [/\.(temporal_(attn|fc|norm1)|attentions\.1)\./, 'a TimeSformer'],
-  [/(^|\.)(s\d|res\d)\.pathway\d_|(^|\.)(slow|fast)_?(path|pathway|res\d|conv1)\b/, 'a SlowFast network'],
+  [/(^|\.)(s\d|res\d)\.pathway\d_|(^|\.)(slow|fast)(_?path(way)?)?\.(conv1|res|layer)/, 'a SlowFast network'],
   [/(^|\.)(layer[1-4]|res[2-5]|blocks\.\d+\.res_blocks)\.\d+\.|pathway0_/, 'a ResNet'],
   [/(^|\.)(Mixed_\d[a-f]|Conv3d_\d[a-c]_)/, 'an I3D'],
   [/(^|\.)stages\.\d+\.(\d+|blocks\.\d+)\./, 'a network of stages, such as ConvNeXt'],
   [/(^|\.)blocks[1-4]\.\d+\./, 'a UniFormer'],
 ];
 
-function otherArchitecture(inFile: Shapes): string | null {
-  const names = [...inFile.keys()];
-  const [, title] = ARCHITECTURES.find(([pattern]) => names.some((name) => pattern.test(name))) ?? [];
+function otherArchitecture(state: NamedWeights['state']): string | null {
+  const tensors = [...state].filter((entry): entry is [string, HostTensor] => entry[1] !== null);
+  const [, title] = ARCHITECTURES.find(([pattern]) => tensors.some(([name]) => pattern.test(name))) ?? [];
   if (title === undefined) return null;
-  let numbers = 0;
-  for (const shape of inFile.values()) numbers += sizeOf(shape);
-  const [name, shape] = [...inFile].find(([, { length }]) => length >= IMAGE_AXES) ?? [...inFile][0];
+  const numbers = tensors.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
+  const [name, { shape }] = tensors.find(([, tensor]) => tensor.shape.length >= IMAGE_AXES) ?? tensors[0];
   return (
-    `is of ${title}, not of a ViT: it has ${count(inFile.size)} tensors with ${count(numbers)} numbers, the first kernel is ` +
+    `is of ${title}, not of a ViT: it has ${count(tensors.length)} tensors with ${count(numbers)} numbers, the first kernel is ` +
     `${printable(name)} [${shape}]. Use weights of a ViT that was pre-trained on video, such as VideoMAE's`
   );
 }

@@ -10,10 +10,10 @@ import {
   REPETITIONS,
   settingsWith,
   settingsWithout,
-} from './model_parts.js';
-import type { NamedWeights } from './named_weights.js';
+} from '../model_parts.js';
+import type { NamedWeights } from '../origins/named_weights.js';
+import type { LoadReport, ModelShapes } from '../weights.js';
 import { kindsOf, likelyRenamings, type Renaming, type TensorKind } from './renaming.js';
-import type { LoadReport, ModelShapes } from './weights.js';
 
 /**
  * How much of the model a file must hold: anything that fits; whole groups in the order backbone, neck, head, of which the

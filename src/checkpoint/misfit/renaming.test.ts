@@ -1,8 +1,8 @@
 /** @file Tests of finding tensors under other names by their shapes and the likeness of the names. */
 import { describe, expect, test } from 'vitest';
-import { modelTensors, only } from '../../test/support/model_tensors.js';
-import { tinyConfig } from '../../test/support/tiny_config.js';
-import { groupOf } from './model_parts.js';
+import { modelTensors, only } from '../../../test/support/model_tensors.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
+import { groupOf } from '../model_parts.js';
 import { kindsOf, likelyRenamings } from './renaming.js';
 
 const blocks = only(modelTensors(tinyConfig({ 'ViT.DEPTH': 3 })), /^backbone\.(patch_embed|blocks)/);

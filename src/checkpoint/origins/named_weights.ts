@@ -1,8 +1,8 @@
 /** @file Gives the tensors of a file this model's names, and splits and joins those that it has in other pieces. */
-import { joined, rowsOf } from '../formats/derived_tensor.js';
-import { elementsOf, type HostTensor, sameShape } from '../formats/host_tensor.js';
-import { layoutOf } from './layout.js';
-import { type OriginNames, stmixer } from './origins/index.js';
+import { joined, rowsOf } from '../../formats/derived_tensor.js';
+import { elementsOf, type HostTensor, sameShape } from '../../formats/host_tensor.js';
+import { type OriginNames, stmixer } from './index.js';
+import { layoutOf, plainName } from './layout.js';
 
 /** The tensors of a file under this model's names. */
 export interface NamedWeights {
@@ -22,10 +22,11 @@ export interface NamedWeights {
 export function nameWeights(state: ReadonlyMap<string, HostTensor | null>): NamedWeights {
   const { origin, prefix } = layoutOf([...state].flatMap(([key, tensor]) => (tensor ? [key] : [])));
   const keyByName = new Map<string, string>();
-  for (const key of state.keys()) if (!key.startsWith(prefix)) keyByName.set(key, key);
-  for (const key of state.keys()) {
-    if (!key.startsWith(prefix)) continue;
-    const name = key.slice(prefix.length);
+  const plain = Array.from(state.keys(), (key) => ({ key, name: plainName(key) }));
+  for (const { key, name } of plain) if (!name.startsWith(prefix)) keyByName.set(name, key);
+  for (const { key, name: whole } of plain) {
+    if (!whole.startsWith(prefix)) continue;
+    const name = whole.slice(prefix.length);
     const ours = origin && (origin.rename(name) ?? stmixer.rename(name));
     // A plain name comes first, unless only the one with the prefix is a name of the network.
     if (ours !== null || !keyByName.has(name)) keyByName.set(ours ?? name, key);

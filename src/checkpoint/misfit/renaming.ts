@@ -1,7 +1,7 @@
 /** @file Finds names of a weight file that most likely belong to tensors with other names in the model. */
 import { distance } from 'fastest-levenshtein';
-import { sameShape } from '../formats/host_tensor.js';
-import { kindOf, likelyGroupOf } from './model_parts.js';
+import { sameShape } from '../../formats/host_tensor.js';
+import { kindOf, likelyGroupOf } from '../model_parts.js';
 
 /** Tensors of one kind: their names differ in the first number only. */
 export interface TensorKind {

@@ -1,7 +1,7 @@
 /** @file Messages about a weight file that fits a model in part: counts part by part, likely names, and what to do. */
-import { firstNames, printable } from '../util/text.js';
+import { firstNames, printable } from '../../util/text.js';
+import { kindOf } from '../model_parts.js';
 import type { Coverage, IncompletePart, Misfit, MisfitGroup } from './fit.js';
-import { kindOf } from './model_parts.js';
 import { type Renaming, shownNames, withoutSharedStart } from './renaming.js';
 
 /** Up to this number, renamings are listed; more are summarized by their common pattern. */

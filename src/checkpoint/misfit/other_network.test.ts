@@ -1,10 +1,10 @@
 /** @file Tests of what is said of weights of another network. */
 import { describe, expect, test } from 'vitest';
-import { errorOf } from '../../test/support/checkpoint_files.js';
-import { modelTensors, only, type StateDict, smallTensor } from '../../test/support/model_tensors.js';
-import { tinyConfig } from '../../test/support/tiny_config.js';
-import type { HostTensor } from '../formats/host_tensor.js';
-import { loadWeights } from './load_weights.js';
+import { errorOf } from '../../../test/support/checkpoint_files.js';
+import { modelTensors, only, type StateDict, smallTensor } from '../../../test/support/model_tensors.js';
+import { tinyConfig } from '../../../test/support/tiny_config.js';
+import type { HostTensor } from '../../formats/host_tensor.js';
+import { loadWeights } from '../load_weights.js';
 
 const model = modelTensors();
 const backbone = only(model, /^backbone\./);
@@ -56,6 +56,7 @@ describe('weights of another network', () => {
     ['an MViT', 'blocks.0.attn.pool_q.weight', 'patch_embed.proj.weight'],
     ['a TimeSformer', 'blocks.0.temporal_attn.qkv.weight', 'patch_embed.proj.weight'],
     ['a SlowFast network', 's1.pathway0_stem.conv.weight', 's2.pathway0_res0.branch1.weight'],
+    ['a SlowFast network', 'backbone.slow.res_nl1.0.conv1.weight', 'backbone.slow.conv1.weight'],
     ['a ResNet', 'layer1.0.conv1.weight', 'conv1.weight'],
     ['a ResNet', 'backbone.layer4.2.bn1.weight', 'backbone.conv1.weight'],
     ['an I3D', 'Mixed_3b.branch_0.conv3d.weight', 'Conv3d_1a_7x7.conv3d.weight'],

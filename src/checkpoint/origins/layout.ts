@@ -1,12 +1,12 @@
 /** @file Finds out how the tensors of a file are named: by which code base, and with which prefix. */
-import { isPartOfHead } from './model_parts.js';
-import { ORIGINS, type OriginNames } from './origins/index.js';
+import { isPartOfHead } from '../model_parts.js';
+import { ORIGINS, type OriginNames } from './index.js';
 
 /** How the tensors of a file are named. */
 export interface Layout {
   /** The code base; null if no table knows a name. */
   readonly origin: OriginNames | null;
-  /** The start of the names that does not count, e.g. `module.`; empty if there is none. */
+  /** The start of the plain names that does not count, e.g. `module.`; empty if there is none. */
   readonly prefix: string;
   /** How many names the table knows. */
   readonly known: number;
@@ -18,16 +18,25 @@ export interface Layout {
 const MAX_WORDS = 6;
 
 /** Names that are looked at. A network has far fewer. */
-const MAX_NAMES = 20_000;
+const MAX_NAMES = 5000;
+
+/** Words that PyTorch's compiler and its wrappers put anywhere into names. */
+const INSERTED = /(^|\.)((_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+/g;
+
+/** A name without the words that PyTorch inserts, wherever they stand. */
+export function plainName(name: string): string {
+  return name.replace(INSERTED, '$1');
+}
 
 /** Words that programs put before every name, for files whose names no table knows. */
-const WRAPPERS = ['module', '_orig_mod', 'model', 'net'];
+const WRAPPERS = ['module', 'model', 'net'];
 
 /**
  * Finds the prefix and the table of names that together know the most names. Names of VideoMAE's decoder, which no detector
  * has, do not count.
  */
-export function layoutOf(names: readonly string[]): Layout {
+export function layoutOf(keys: readonly string[]): Layout {
+  const names = keys.map(plainName);
   const counts = new Map<string, number[]>();
   for (const name of names.slice(0, MAX_NAMES)) {
     for (const { prefix, rest } of startsOf(name)) {
