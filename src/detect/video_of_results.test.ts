@@ -15,6 +15,8 @@ import { videoOfResults } from './video_of_results.js';
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 const FPS = 10;
 const STEP = 0.5;
+/** The last key frame of these short videos, at 1 s; its boxes are shown to the end. */
+const LAST = 2;
 
 const { at } = temporaryFiles();
 let input: string;
@@ -30,8 +32,8 @@ function ffmpeg(...args: string[]): Buffer {
   return execFileSync('ffmpeg', ['-loglevel', 'error', '-y', ...args.flatMap((words) => words.split(' '))]);
 }
 
-const black = (rate: string, seconds = 1.2, size = '64x48') =>
-  `-f lavfi -i color=black:size=${size}:rate=${rate}:duration=${seconds}`;
+const black = (rate: string, seconds = 1.2) =>
+  `-f lavfi -i color=black:size=64x48:rate=${rate}:duration=${seconds}`;
 const tone = (seconds = 1.2) => `-f lavfi -i sine=frequency=440:duration=${seconds}`;
 
 /** Makes the video of the input, with one box in key frames of odd number. */
@@ -76,7 +78,7 @@ function streamsOf(path: string): string {
 const samplesOf = (path: string) => ffmpeg(`-i ${path} -vn -f s16le -ac 1 -`);
 
 /** Boxes are shown from the middle before their key frame to the middle after it. */
-const isShownAt = (time: number) => Math.floor((time + STEP / 2) / STEP) % 2 === 1;
+const isShownAt = (time: number) => Math.min(LAST, Math.floor((time + STEP / 2) / STEP)) % 2 === 1;
 
 describe.skipIf(!hasFfmpeg)('the video of the results of a video (needs ffmpeg)', () => {
   it.each([
@@ -112,7 +114,7 @@ describe.skipIf(!hasFfmpeg)('the video of the results of a video (needs ffmpeg)'
 
   it('turns a video that is stored on its side, and evens odd sizes', async () => {
     const stored = at('stored.mp4');
-    ffmpeg(black('10', 1, '65x49'), `-c:v mjpeg -f avi ${stored}`);
+    ffmpeg(black('10', 1), `-vf scale=65:49,format=yuvj444p -c:v mjpeg -f avi ${stored}`);
     ffmpeg(`-i ${stored} -c copy -metadata:s:v rotate=90 ${input}`);
     await makeVideo();
     const frame = await sharp(ffmpeg(`-i ${output} -frames:v 1 -c:v png -f image2pipe -`)).metadata();
