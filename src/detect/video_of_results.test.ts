@@ -37,7 +37,10 @@ const black = (rate: string, seconds = 1.2) =>
 const tone = (seconds = 1.2) => `-f lavfi -i sine=frequency=440:duration=${seconds}`;
 
 /** Makes the video of the input, with one box in key frames of odd number. */
-async function makeVideo(signal = NEVER_ABORTED, doneKeyFrames = Number.POSITIVE_INFINITY): Promise<string[]> {
+async function makeVideo(
+  signal = NEVER_ABORTED,
+  doneKeyFrames = Number.POSITIVE_INFINITY,
+): Promise<string[]> {
   const warnings: string[] = [];
   const report = { ...SILENT, warn: (text: string) => void warnings.push(text) };
   const frames = await openInput(input, { fps: FPS, signal: NEVER_ABORTED });
@@ -92,7 +95,8 @@ describe.skipIf(!hasFfmpeg)('the video of the results of a video (needs ffmpeg)'
     expect(frames.map(({ time }) => time)).toEqual(framesOf(input).map(({ time }) => time));
     expect(frames).toHaveLength(Math.round(1.2 * fps));
     const atEdge = (time: number) => Math.abs(((time + STEP / 2) % STEP) - 0) < 1e-4;
-    for (const { time, hasBox } of frames) if (!atEdge(time)) expect([time, hasBox]).toEqual([time, isShownAt(time)]);
+    for (const { time, hasBox } of frames)
+      if (!atEdge(time)) expect([time, hasBox]).toEqual([time, isShownAt(time)]);
     expect(samplesOf(output).equals(samplesOf(input))).toBe(true);
     expect(streamsOf(output)).toMatch(new RegExp(`${fps === 30000 / 1001 ? '29.97' : rate} fps`));
   });
@@ -101,7 +105,9 @@ describe.skipIf(!hasFfmpeg)('the video of the results of a video (needs ffmpeg)'
     const uneven = "setpts='(N+floor(N/5)*3)/30/TB'";
     ffmpeg(black('30', 1), '-vf', uneven, `-vsync passthrough ${input}`);
     const times = framesOf(input).map(({ time }) => time);
-    expect(new Set(times.slice(1).map((time, i) => Math.round(1000 * (time - times[i])))).size).toBeGreaterThan(1);
+    expect(
+      new Set(times.slice(1).map((time, i) => Math.round(1000 * (time - times[i])))).size,
+    ).toBeGreaterThan(1);
     await makeVideo();
     const frames = framesOf(output);
     expect(frames).toHaveLength(times.length);

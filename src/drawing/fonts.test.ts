@@ -71,7 +71,9 @@ describe('--font', () => {
 
   it('names a file that is missing or no font', () => {
     mkdirSync(at('folder'));
-    const woff2 = createRequire(import.meta.url).resolve('@fontsource/alef/files/alef-hebrew-400-normal.woff2');
+    const woff2 = createRequire(import.meta.url).resolve(
+      '@fontsource/alef/files/alef-hebrew-400-normal.woff2',
+    );
     for (const [file, why] of [
       [at('none.ttf'), 'there is no such file'],
       [at('folder'), 'this is a folder'],

@@ -57,7 +57,8 @@ describe('text', () => {
   });
 
   it('joins Arabic letters, and stacks what Devanagari stacks', () => {
-    const apart = (text: string) => Array.from(text, (letter) => textWidth(letter, 20)).reduce((a, b) => a + b);
+    const apart = (text: string) =>
+      Array.from(text, (letter) => textWidth(letter, 20)).reduce((a, b) => a + b);
     expect(textWidth('حركة', 20)).toBeLessThan(apart('حركة') * 0.95);
     expect(textWidth('क्षत्रिय', 20)).toBeLessThan(apart('क्षत्रिय') * 0.95);
   });

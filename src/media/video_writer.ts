@@ -49,7 +49,15 @@ export class VideoWriter {
         ...['-hide_banner', '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24'],
         ...['-video_size', `${width}x${height}`, '-framerate', String(fps), '-i', 'pipe:0'],
         // yuv420p halves both sides for colours, so they have to be even.
-        ...['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', encoder, ...qualityArgs(encoder), '-pix_fmt', 'yuv420p'],
+        ...[
+          '-vf',
+          'pad=ceil(iw/2)*2:ceil(ih/2)*2',
+          '-c:v',
+          encoder,
+          ...qualityArgs(encoder),
+          '-pix_fmt',
+          'yuv420p',
+        ],
         ...['-movflags', '+faststart', fileUrl(path)],
       ],
       { stdio: ['pipe', 'ignore', 'pipe'], detached: true },

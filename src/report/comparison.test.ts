@@ -21,7 +21,8 @@ beforeEach(() => {
 
 /** The text of the cells of each row of the table with a label. */
 function rowsOf(page: string, label: string): string[][] {
-  const [, body] = new RegExp(`aria-label="${label}"><table[^>]*>[^]*?<tbody>([^]*?)</tbody>`).exec(page)!;
+  const table = page.slice(page.indexOf(`aria-label="${label}"><table`));
+  const body = table.slice(table.indexOf('<tbody>'), table.indexOf('</tbody>'));
   return [...body.matchAll(/<tr>(.*?)<\/tr>/g)].map(([, row]) =>
     [...row.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, cell]) => cell),
   );
@@ -36,11 +37,12 @@ async function compare(): Promise<string> {
 describe('the comparison of runs', () => {
   it('draws the curves of all runs over each other, with their names', async () => {
     const page = await compare();
-    const [figure] = /<figure [^>]*id="loss"[^]*?<\/figure>/.exec(page)!;
+    const [figure] = /<figure [^>]*id="loss"[\s\S]*?<\/figure>/.exec(page)!;
     const [legend] = /<ul class="legend">.*<\/ul>/.exec(figure)!;
     expect(legend.replaceAll(/<svg.*?<\/svg>/g, '').match(/<li>\w+/g)).toEqual(['<li>a', '<li>b']);
     expect(new Set(legend.match(/var\(--\w+\)/g)).size).toBe(2);
-    for (const id of ['loss_bce', 'learning_rate', 'step_time', 'memory']) expect(page).toContain(`id="${id}"`);
+    for (const id of ['loss_bce', 'learning_rate', 'step_time', 'memory'])
+      expect(page).toContain(`id="${id}"`);
     const report = await new HtmlValidate({
       extends: ['html-validate:standard', 'html-validate:a11y'],
       rules: { 'long-title': 'off', 'no-inline-style': 'off' },
@@ -53,7 +55,10 @@ describe('the comparison of runs', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace(/BASE_LR: .*/, 'BASE_LR: 0.125'));
     const classOf = (id: number, name: string, ap: number) => ({ id, name, ap, num_ground_truth: 3 });
     const evaluate = (run: string, iteration: number, mAP: number, classes: object[]) =>
-      writeFileSync(join(run, 'evaluations.jsonl'), evaluationLine(iteration, [], { mAP, per_class: classes }));
+      writeFileSync(
+        join(run, 'evaluations.jsonl'),
+        evaluationLine(iteration, [], { mAP, per_class: classes }),
+      );
     evaluate(runs[0], 60, 0.5, [classOf(1, 'sit', 0.5), classOf(2, 'walk', 0.5)]);
     evaluate(runs[1], 120, 0.45, [classOf(1, 'sit', 0.6), classOf(2, 'walk', 0.3), classOf(3, '<b>', 0.1)]);
     const page = await compare();
@@ -77,7 +82,10 @@ describe('the comparison of runs', () => {
     }
     const page = await compare();
     expect(rowsOf(page, 'The runs').map(([name]) => name)).toEqual(['a/same', 'b/same']);
-    for (const words of ['No run has been evaluated yet', 'There is no config.yaml that this version can read in a/same'])
+    for (const words of [
+      'No run has been evaluated yet',
+      'There is no config.yaml that this version can read in a/same',
+    ])
       expect(page).toContain(words);
   });
 

@@ -32,7 +32,12 @@ export function comparisonHtml(runs: readonly Run[]): string {
     where: html`${named.map(({ run }, i) => html`${i > 0 ? ' · ' : null}<code>${run.folder}</code>`)}`,
     sections: [
       summarySection(named),
-      curvesSection({ id: 'losses', title: 'Loss', figures: lossFigures(named), empty: 'No run has logged a loss yet.' }),
+      curvesSection({
+        id: 'losses',
+        title: 'Loss',
+        figures: lossFigures(named),
+        empty: 'No run has logged a loss yet.',
+      }),
       curvesSection({
         id: 'pace',
         title: 'Learning rate and pace',
@@ -54,7 +59,10 @@ function nameRuns(runs: readonly Run[]): NamedRun[] {
     const end = (path: readonly string[]) => path.slice(-length).join('/');
     const isShared = () => paths.some((path, j) => j !== i && end(path) === end(paths[i]));
     while (length < paths[i].length && isShared()) length++;
-    const style = { colour: COLOURS[i % COLOURS.length], dash: DASHES[Math.floor(i / COLOURS.length) % DASHES.length] };
+    const style = {
+      colour: COLOURS[i % COLOURS.length],
+      dash: DASHES[Math.floor(i / COLOURS.length) % DASHES.length],
+    };
     return { run, name: end(paths[i]), style };
   });
 }
@@ -73,7 +81,10 @@ function table({ label, columns, rows, words = false }: TableOptions): Html {
   return html`<div class="card scroll" tabindex="0" role="group" aria-label="${label}"><table${words ? html` class="sides"` : null}>
 <thead><tr><th scope="col">${first}</th>${others.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
 <tbody>${rows.map(
-    ([heading, ...cells]) => html`<tr><th scope="row">${heading}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
+    ([
+      heading,
+      ...cells
+    ]) => html`<tr><th scope="row">${heading}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
 `,
   )}</tbody></table></div>
 `;
@@ -91,7 +102,14 @@ function summarySection(runs: readonly NamedRun[]): Section {
       duration(trainingSeconds(run)),
     ];
   });
-  const columns = ['run', 'iterations', 'last loss of the curve', 'best mAP', 'last mAP', 'time in training steps'];
+  const columns = [
+    'run',
+    'iterations',
+    'last loss of the curve',
+    'best mAP',
+    'last mAP',
+    'time in training steps',
+  ];
   return { id: 'summary', title: 'Summary', content: table({ label: 'The runs', columns, rows }) };
 }
 
@@ -127,7 +145,8 @@ const valuesOf = (pick: (line: MetricsLine) => number | null) => (run: Run) =>
 
 function lossFigures(runs: readonly NamedRun[]): Figure[] {
   const terms = new Set(runs.flatMap(({ run }) => run.metrics.flatMap(({ losses }) => [...losses.keys()])));
-  const smoothed = (pick: (line: MetricsLine) => number | null) => (run: Run) => smooth(thin(valuesOf(pick)(run)));
+  const smoothed = (pick: (line: MetricsLine) => number | null) => (run: Run) =>
+    smooth(thin(valuesOf(pick)(run)));
   return [
     ...figureOf(runs, {
       name: 'loss',
@@ -184,7 +203,9 @@ function paceFigures(runs: readonly NamedRun[]): Figure[] {
 
 function evaluationSection(runs: readonly NamedRun[]): Section {
   const section = (content: Html) => ({ id: 'evaluation', title: 'Evaluation', content });
-  const iterations = [...new Set(runs.flatMap(({ run }) => run.evaluations.map(({ iteration }) => iteration)))];
+  const iterations = [
+    ...new Set(runs.flatMap(({ run }) => run.evaluations.map(({ iteration }) => iteration))),
+  ];
   if (iterations.length === 0) return section(sentence('No run has been evaluated yet.'));
   const figures = figureOf(runs, {
     name: 'map',
@@ -226,8 +247,15 @@ function classSection(runs: readonly NamedRun[]): Section {
     })
     .sort((a, b) => b.largest - a.largest)
     .map(({ cells }) => cells);
-  const columns = ['class', 'id', first.name, ...others.flatMap(({ name }) => [name, `${name} − ${first.name}`])];
-  const when = evaluated.map(({ name, last }) => `${name} after iteration ${last.iteration.toLocaleString('en')}`);
+  const columns = [
+    'class',
+    'id',
+    first.name,
+    ...others.flatMap(({ name }) => [name, `${name} − ${first.name}`]),
+  ];
+  const when = evaluated.map(
+    ({ name, last }) => `${name} after iteration ${last.iteration.toLocaleString('en')}`,
+  );
   return section(html`<p>The latest evaluations: ${when.join(', ')}. The classes that differ most from ${first.name} come first.</p>
 ${table({ label: 'Average precision by class', columns, rows })}`);
 }
@@ -245,7 +273,9 @@ function settingsSection(runs: readonly NamedRun[]): Section {
   });
   const unknown = runs.filter(({ run }) => !run.config?.config).map(({ name }) => name);
   const note =
-    unknown.length === 0 ? null : sentence(`There is no config.yaml that this version can read in ${unknown.join(', ')}.`);
+    unknown.length === 0
+      ? null
+      : sentence(`There is no config.yaml that this version can read in ${unknown.join(', ')}.`);
   if (known.length < 2) return section(note ?? sentence('There is nothing to compare.'));
   const keys = [...new Set(known.flatMap(({ settings }) => [...settings.keys()]))];
   const rows = keys

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { HtmlValidate } from 'html-validate';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { evaluationFolder, evaluationLine, metricsLine, writeRunFolder } from '../../test/support/run_folder.js';
+import {
+  evaluationFolder,
+  evaluationLine,
+  metricsLine,
+  writeRunFolder,
+} from '../../test/support/run_folder.js';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { readRun } from '../run/read_run.js';
 import type { Figure } from './curves.js';
@@ -126,17 +131,24 @@ describe('the page', () => {
       JSON.stringify({ 12: { name: names[0], ...curve }, 13: { name: names[1], ...curve } }),
     );
     const page = await report();
-    const plot = /<svg class="wide"[^]*?<\/svg>/.exec(page.slice(page.indexOf('id="map"')))![0];
-    const numbers = [...plot.matchAll(/text-anchor="(?:middle|start|end)">([\d,]+)<\/text>/g)].map(([, text]) => text);
+    const plot = /<svg class="wide"[\s\S]*?<\/svg>/.exec(page.slice(page.indexOf('id="map"')))![0];
+    const numbers = [...plot.matchAll(/text-anchor="(?:middle|start|end)">([\d,]+)<\/text>/g)].map(
+      ([, text]) => text,
+    );
     expect(numbers.filter((text) => Number(text) > 1)).toEqual(['74', '75', '76']);
     expect(page).toContain('no detection');
-    const svgs = page.match(/<svg[^]*?<\/svg>/g)!.join('').replaceAll(/aria-label="[^"]*"/g, '');
+    const svgs = page
+      .match(/<svg[\s\S]*?<\/svg>/g)!
+      .join('')
+      .replaceAll(/aria-label="[^"]*"/g, '');
     expect(svgs).not.toContain('行');
     expect(svgs).toContain('>#13<');
     const warnings: string[] = [];
     await writeReport(folder, { warn: (text) => warnings.push(text) });
     expect(warnings).toEqual([expect.stringMatching(/"行走": images show #13 instead; .* --font FILE/)]);
-    expect(readFileSync(join(folder, 'report', 'precision_recall_2.svg'), 'utf8')).not.toMatch(/>行走<\/text>/);
+    expect(readFileSync(join(folder, 'report', 'precision_recall_2.svg'), 'utf8')).not.toMatch(
+      />行走<\/text>/,
+    );
   });
 
   it('says what the loss in the summary is: the last point of the curve', async () => {

@@ -16,7 +16,6 @@ export interface Headline {
   readonly progress?: number;
 }
 
-
 /** Total time of all steps of the run, in seconds. */
 export function trainingSeconds({ metrics }: Run): number {
   // A line holds the mean of the steps since the line before it.
@@ -58,14 +57,19 @@ function loss({ metrics }: Run): Headline {
   const before = points.at(-2)?.iteration ?? last.iteration - 1;
   const number = (iteration: number) => iteration.toLocaleString('en');
   const isMean = last.iteration - before > 1;
-  const of = isMean ? `mean of iterations ${number(before + 1)} to ${number(last.iteration)}` : `at iteration ${number(last.iteration)}`;
+  const of = isMean
+    ? `mean of iterations ${number(before + 1)} to ${number(last.iteration)}`
+    : `at iteration ${number(last.iteration)}`;
   const single = isMean && last.single !== null ? `; ${last.single.toFixed(3)} in the last one` : '';
-  const first = points.length > 1 ? `; ${points[0].value.toFixed(3)} at iteration ${number(points[0].iteration)}` : '';
+  const first =
+    points.length > 1 ? `; ${points[0].value.toFixed(3)} at iteration ${number(points[0].iteration)}` : '';
   return { label: 'Loss', value: last.value.toFixed(3), note: `${of}${single}${first}` };
 }
 
 /** The points of the loss curve: means since the previous line, beside the loss of the iteration itself. */
-export function lossPoints(metrics: Run['metrics']): { iteration: number; value: number; single: number | null }[] {
+export function lossPoints(
+  metrics: Run['metrics'],
+): { iteration: number; value: number; single: number | null }[] {
   return metrics.flatMap(({ iteration, lossAverage, loss: single }) => {
     const value = lossAverage ?? single;
     return value === null ? [] : [{ iteration, value, single }];

@@ -132,7 +132,10 @@ describe('a watched run', () => {
 
   it('waits for a folder that does not exist yet', async () => {
     rmSync(folder, { recursive: true });
-    expect(await ask('/')).toMatchObject({ status: 200, text: expect.stringContaining('There is no such folder yet') });
+    expect(await ask('/')).toMatchObject({
+      status: 200,
+      text: expect.stringContaining('There is no such folder yet'),
+    });
     const stream = events();
     await stream.next();
     mkdirSync(folder);
@@ -172,7 +175,12 @@ describe('stmixer report', () => {
 
   it('notes once that it waits for a folder or for a run in it, and refuses a file', async () => {
     const notes: string[] = [];
-    const options = { port: 0, signal: AbortSignal.abort(), onListening: () => {}, note: (text: string) => void notes.push(text) };
+    const options = {
+      port: 0,
+      signal: AbortSignal.abort(),
+      onListening: () => {},
+      note: (text: string) => void notes.push(text),
+    };
     const [none, file] = [join(folder, 'none'), join(folder, 'file')];
     await watchRun(none, options);
     mkdirSync(none);

@@ -46,8 +46,10 @@ export async function watchRun(
   const watch = new RunWatch(outputDir, note);
   try {
     onListening(await watch.listen(port));
-    if (!existsSync(outputDir)) note?.(`${outputDir}: there is no such folder yet; waiting for the run to start`);
-    else if (runSignature(outputDir) === '') note?.(`${outputDir}: there is no run in this folder yet; waiting for it to start`);
+    if (!existsSync(outputDir))
+      note?.(`${outputDir}: there is no such folder yet; waiting for the run to start`);
+    else if (runSignature(outputDir) === '')
+      note?.(`${outputDir}: there is no run in this folder yet; waiting for it to start`);
     if (!signal.aborted) await once(signal, 'abort');
   } finally {
     await watch.close();

@@ -28,11 +28,17 @@ export interface ReportOptions {
  * Writes one page that compares the runs: `report/comparison.html` in the folder of the first one, or the file `html`. Returns its
  * path. Throws DataError if there is no run in one of the folders, ConfigError if the page cannot be written.
  */
-export async function writeComparison(folders: readonly string[], options: ReportOptions = {}): Promise<string> {
+export async function writeComparison(
+  folders: readonly string[],
+  options: ReportOptions = {},
+): Promise<string> {
   setUserFont(options.font);
   for (const folder of folders) checkIsRun(folder);
-  const twice = folders.find((folder, i) => folders.slice(0, i).some((other) => resolve(other) === resolve(folder)));
-  if (twice !== undefined) throw new ConfigError(`${twice}: this run is named twice; a comparison needs different runs`);
+  const twice = folders.find((folder, i) =>
+    folders.slice(0, i).some((other) => resolve(other) === resolve(folder)),
+  );
+  if (twice !== undefined)
+    throw new ConfigError(`${twice}: this run is named twice; a comparison needs different runs`);
   const html = options.html ?? join(folders[0], REPORT_FOLDER, 'comparison.html');
   if (options.html === undefined) makeOutputFolder(dirname(html), 'report (--out writes it elsewhere)');
   else checkOutputFile(html, '--out');
