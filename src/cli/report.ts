@@ -1,5 +1,6 @@
 /** @file `stmixer report`: flags and output. */
 import { Command, Option } from 'commander';
+import { FONT_OPTION } from './options.js';
 import { continueWithoutOutput, printNote } from './output.js';
 import { wholeNumber } from './parsers.js';
 import { print } from './process/print.js';
@@ -10,16 +11,17 @@ interface Flags {
   out?: string;
   watch?: boolean;
   port?: number;
+  font?: string;
 }
 
 export function reportCommand(): Command {
   return new Command('report')
-    .description('write a run as an HTML page, or serve that page while the run trains')
-    .argument('<output-dir>', 'OUTPUT_DIR of the run')
+    .description('write a run as an HTML page, compare runs on one page, or serve a run while it trains')
+    .argument('<output-dir...>', 'OUTPUT_DIR of the run; several are compared')
     .addOption(
       new Option(
         '--out <file>',
-        'the HTML file to write, with a folder of curves beside it (default: OUTPUT_DIR/report/index.html)',
+        'the HTML file to write, with a folder of curves beside it (default: OUTPUT_DIR/report/index.html; for several runs comparison.html there)',
       ).conflicts(['watch', 'port']),
     )
     .option('--watch', 'serve the page on this machine and keep it up to date; write no files')
@@ -28,32 +30,39 @@ export function reportCommand(): Command {
       'port for --watch (default: any free port)',
       wholeNumber({ min: 1, max: 65535 }),
     )
+    .option(...FONT_OPTION)
     .option('--verbose', 'print the stack trace of an error')
-    .action(async (outputDir: string, flags: Flags, command: Command) => {
-      const { out, port } = flags;
-      if (port !== undefined && !flags.watch) command.error('error: --port needs --watch');
-      if (flags.watch) {
-        await watch(outputDir, port ?? 0);
-        return;
-      }
-      // A late import makes --help fast.
-      const { writeReport } = await import('../report/write.js');
-      const { html, folder, curves } = await endingOnSignals(() =>
-        writeReport(outputDir, { html: out, wait: printNote }),
-      );
-      print(`${html}: the report, and ${curves.size} curves as SVG and PNG in ${folder}\n`);
+    .action(async (outputDirs: string[], flags: Flags, command: Command) => {
+      if (flags.port !== undefined && !flags.watch) command.error('error: --port needs --watch');
+      if (!flags.watch) await write(outputDirs, flags);
+      else if (outputDirs.length === 1) await watch(outputDirs[0], flags);
+      else command.error('error: --watch serves one run; without it, several runs are compared');
     });
 }
 
+async function write(outputDirs: readonly string[], { out, font }: Flags): Promise<void> {
+  // A late import makes --help fast.
+  const { writeComparison, writeReport } = await import('../report/write.js');
+  const options = { html: out, font, wait: printNote, warn: (text: string) => printNote(`warning: ${text}`) };
+  await endingOnSignals(async () => {
+    if (outputDirs.length > 1) {
+      print(`${await writeComparison(outputDirs, options)}: the comparison of ${outputDirs.length} runs\n`);
+      return;
+    }
+    const { html, folder, curves } = await writeReport(outputDirs[0], options);
+    print(`${html}: the report, and ${curves.size} curves as SVG and PNG in ${folder}\n`);
+  });
+}
+
 /** Serves the report until a signal arrives. */
-async function watch(outputDir: string, port: number): Promise<void> {
+async function watch(outputDir: string, { port = 0, font }: Flags): Promise<void> {
   continueWithoutOutput('the report is served until a signal ends it');
   const { watchRun } = await import('../report/watch.js');
   const signals = new StopSignals((name) => name);
   try {
     const onListening = (url: string) =>
       void process.stdout.write(`${outputDir}: watching at ${url} (Ctrl-C ends it)\n`);
-    await watchRun(outputDir, { port, signal: signals.signal, onListening });
+    await watchRun(outputDir, { port, font, signal: signals.signal, onListening, note: printNote });
     process.exitCode = signals.exitCode;
   } finally {
     signals.close();

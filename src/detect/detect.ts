@@ -34,7 +34,7 @@ import {
   VIDEO_FILE,
   writeResultFiles,
 } from './result_files.js';
-import { VideoOfResults } from './video_of_results.js';
+import { type VideoOfResults, videoOfResults } from './video_of_results.js';
 
 export interface DetectSummary {
   /** Number of key frames done. */
@@ -210,7 +210,7 @@ function chooseFirstSecond(cfg: Config, frames: Frames, { firstSecond, report }:
 
 async function openVideo(
   frames: Frames,
-  { video, out, report }: ResolvedOptions,
+  { video, out, step, report, signal }: ResolvedOptions,
 ): Promise<VideoOfResults | null> {
   if (!video || frames.paths.length === 1) return null;
   const found = await findEncoder();
@@ -223,7 +223,8 @@ async function openVideo(
       `this ffmpeg cannot write H.264; detections.mp4 is ${found.encoder}, which browsers do not play`,
     );
   }
-  return new VideoOfResults(join(out, VIDEO_FILE), found.encoder, frames);
+  const path = join(out, VIDEO_FILE);
+  return videoOfResults({ path, encoder: found.encoder, frames, step, report, signal });
 }
 
 function describeInput({ kind, paths, fps }: Frames): string {

@@ -9,6 +9,7 @@ import { ffmpegError, fileUrl, isDiskFull, requireFfmpeg, runFfmpeg } from '../m
 import { unsupportedImageFile } from '../media/file_kinds.js';
 import type { UnsupportedImage } from '../media/foreign_content.js';
 import { extractionArgs, missingHdrFilters, washedOut } from '../media/frame_extraction.js';
+import type { VideoSource } from '../media/overlay_video.js';
 import { probeVideo, type VideoMetadata } from '../media/video_metadata.js';
 import { addressProblem, withoutPassword } from '../util/addresses.js';
 import { isImage, openFrameFolder } from './frame_folder.js';
@@ -20,6 +21,8 @@ export interface Frames {
   /** Paths of the frames, in order. */
   readonly paths: readonly string[];
   readonly fps: number;
+  /** The video of which the frames are, with a folder for temporary files; null for images. */
+  readonly video: (VideoSource & { readonly folder: string }) | null;
   /** Sentences about skipped files and other facts. */
   readonly notes: readonly string[];
   /** Sentences about possible problems of the frames. */
@@ -53,7 +56,14 @@ function isDevice(path: string): boolean {
 export async function openInput(input: string, options: InputOptions): Promise<Frames> {
   requireInput(input);
   const { fps, signal } = options;
-  const still = { name: parse(resolve(input)).name, fps, notes: [], warnings: [], close() {} };
+  const still = {
+    name: parse(resolve(input)).name,
+    fps,
+    video: null,
+    notes: [],
+    warnings: [],
+    close() {},
+  };
   if (statSync(input).isDirectory()) {
     const folder = await openFrameFolder(input, fps, signal);
     return { ...still, ...folder, kind: 'folder', name: basename(resolve(input)) };
@@ -145,6 +155,7 @@ async function extract(path: string, options: InputOptions): Promise<Frames> {
       name: parse(resolve(path)).name,
       paths,
       fps: options.fps,
+      video: { path, folder, metadata, mapHdr: job.mapHdr },
       notes: [],
       warnings,
       close,

@@ -16,6 +16,7 @@ const frames: Frames = {
   name: 'walkers',
   paths,
   fps: 10,
+  video: null,
   notes: [],
   warnings: [],
   close() {},

@@ -2,7 +2,7 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../errors.js';
-import { drawBoxes } from './draw_boxes.js';
+import { drawBoxes, textSize } from './draw_boxes.js';
 import type { DrawnBox } from './types.js';
 
 const GREY = { r: 128, g: 128, b: 128 };
@@ -58,6 +58,37 @@ describe('drawBoxes', () => {
       width: 300,
       height: 200,
     });
+  });
+
+  it('sizes letters and lines by the image, so that they are readable and hide little', () => {
+    for (const [width, height] of [
+      [3840, 2160],
+      [7680, 4320],
+      [1080, 1920],
+      [4000, 700],
+    ]) {
+      const shrunk = Math.min(1280 / width, 720 / height);
+      expect(textSize({ width, height }) * shrunk).toBeGreaterThan(12);
+    }
+    for (const [width, height] of [
+      [160, 120],
+      [120, 160],
+      [258, 192],
+      [4000, 500],
+    ]) {
+      expect(textSize({ width, height })).toBeLessThan(Math.max(8.1, 0.06 * Math.min(width, height)));
+    }
+    expect(textSize({ width: 960, height: 720 })).toBe(17);
+  });
+
+  it('draws a person in the colour that the box names', async () => {
+    const image = await ground(320, 240);
+    const lineOf = async (colour?: number) => {
+      const drawn = await drawBoxes(image, [{ ...box([]), ...(colour === undefined ? {} : { colour }) }]);
+      return (await pixelsOf(drawn.png)).at(240, 450);
+    };
+    expect(await lineOf(0)).toEqual(await lineOf());
+    expect(await lineOf(3)).not.toEqual(await lineOf());
   });
 
   it('draws the text of labels, each in its own letters', async () => {

@@ -62,6 +62,12 @@ export class BoxesOnVideo {
   }
 }
 
+/** The boxes alone on a transparent image, as large as `drawBoxes` draws an image of this size. */
+export async function drawBoxesAlone(size: PlateSize, boxes: readonly DrawnBox[]): Promise<DrawnImage> {
+  const { svg, width, height } = new Overlay(size, boxes, {});
+  return { png: await sharp(Buffer.from(svg)).ensureAlpha().png().toBuffer(), width, height };
+}
+
 /** Overlay with boxes and caption for images of one size. */
 class Overlay {
   /** Size of the result, including the caption. */

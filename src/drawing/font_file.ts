@@ -78,6 +78,14 @@ const WOFF_ENTRY = 20;
 
 /** The font in a WOFF file, whose tables are compressed one by one (W3C WOFF 1.0). */
 function unpackWoff(woff: Buffer): Buffer {
+  try {
+    return unpackTables(woff);
+  } catch (error) {
+    throw new Error('it is damaged', { cause: error });
+  }
+}
+
+function unpackTables(woff: Buffer): Buffer {
   const count = woff.readUInt16BE(12);
   const directory = Buffer.alloc(12 + 16 * count);
   woff.copy(directory, 0, 4, 8);

@@ -1,7 +1,10 @@
 /** @file Outlines of text: widths, shortening, and that they stand where they should. */
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { fitText, textPath, textWidth } from './text.js';
+import { canDraw, fitText, textPath, textWidth } from './text.js';
+
+/** A character for private use, which no font draws. */
+const NOWHERE = '\u{10fff0}';
 
 /** Whether each pixel of a line of text, drawn at (10, 30) in 20 pixels, is inked. */
 async function ink(text: string): Promise<boolean[][]> {
@@ -31,13 +34,48 @@ describe('text', () => {
   });
 
   it.each(['l', 'ł', 'Ж', 'λ', 'ệ', 'ь'])('has an outline of its own for %s', async (character) => {
-    expect(textPath(character, 0, 0, 20)).not.toBe(textPath('中', 0, 0, 20));
+    expect(textPath(character, 0, 0, 20)).not.toBe(textPath(NOWHERE, 0, 0, 20));
     expect(count(await ink(character))).toBeGreaterThan(10);
   });
 
-  it('draws a frame for a character that the font lacks, and a letter with a mark as one', async () => {
-    expect(count(await ink('中'))).toBeGreaterThan(10);
+  it('draws a letter with a mark as one', () => {
     expect(textPath('e\u0301', 0, 0, 20)).toBe(textPath('é', 0, 0, 20));
+  });
+
+  it.each([
+    ['Arabic', 'حركة سريعة'],
+    ['Persian', 'پیاده‌روی'],
+    ['Hindi', 'हिन्दी क्षत्रिय'],
+    ['Hebrew', 'הליכה שָׁלוֹם'],
+    ['Thai', 'เดินที่น้ำ'],
+    ['Russian', 'Прогулка'],
+    ['Greek', 'Περπάτημα'],
+    ['Vietnamese', 'Đi bộ ệ'],
+  ])('draws %s with the fonts of the package', async (_, text) => {
+    expect(canDraw(text)).toBe(true);
+    expect(count(await ink(text))).toBeGreaterThan(50);
+  });
+
+  it('joins Arabic letters, and stacks what Devanagari stacks', () => {
+    const apart = (text: string) =>
+      Array.from(text, (letter) => textWidth(letter, 20)).reduce((a, b) => a + b);
+    expect(textWidth('حركة', 20)).toBeLessThan(apart('حركة') * 0.95);
+    expect(textWidth('क्षत्रिय', 20)).toBeLessThan(apart('क्षत्रिय') * 0.95);
+  });
+
+  it('writes from right to left, numbers and words of other scripts from left to right', async () => {
+    // The first letter, alif, is a plain stroke; the rest of the word is left of it.
+    const columns = (rows: boolean[][]) => rows[0].map((_, x) => rows.some((row) => row[x]));
+    const [rows, alif] = [await ink('اسس'), await ink('ا')];
+    const [last, stroke] = [columns(rows).lastIndexOf(true), columns(alif).filter(Boolean).length];
+    expect(rows.filter((row) => row.slice(last - stroke + 1).some(Boolean)).length).toBeGreaterThan(10);
+    expect(textPath('ab ا', 0, 0, 20).startsWith(textPath('ab', 0, 0, 20))).toBe(true);
+  });
+
+  it('draws a question mark for a character that no font has', () => {
+    expect(textPath(NOWHERE, 0, 0, 20)).toBe(textPath('?', 0, 0, 20));
+    expect(canDraw(NOWHERE)).toBe(false);
+    expect(canDraw(' \u200b\n')).toBe(false);
   });
 
   it('is shortened to a width', () => {
@@ -47,5 +85,7 @@ describe('text', () => {
     expect(short).toMatch(/^talk to .*\S…$/);
     expect(textWidth(short, 15)).toBeLessThanOrEqual(100);
     expect(fitText(text, 15, 1)).toBe('…');
+    // A letter keeps its marks.
+    expect(fitText('e\u0323\u0302xxx', 20, textWidth('ệ…', 20))).toBe('e\u0323\u0302…');
   });
 });

@@ -48,14 +48,28 @@ function filtersOf({ start, fps, shortSide, metadata, mapHdr }: Extraction): str
   // ffmpeg cannot seek in raw streams; they are decoded from the beginning.
   const skipped = metadata.seekable ? 0 : start;
   return [
-    // All frames get the size of the first one, because yadif requires a constant size.
-    ...(metadata.interlaced ? ['scale=iw:ih', 'yadif=deint=interlaced'] : []),
+    ...deinterlacing(metadata),
     // A first frame that comes late is shown from the start on; otherwise every later frame would be early.
     `fps=fps=${fps}:start_time=${skipped}${isShorterThanFrame(metadata, fps) ? ':eof_action=pass' : ''}`,
     ...(skipped > 0 ? [`setpts=PTS-${skipped}/TB`] : []),
-    scaling(shortSide),
-    ...(metadata.hdr && mapHdr ? toneMapping(metadata.hdr) : []),
+    ...shapeAndColours({ shortSide, metadata, mapHdr }),
   ].join(',');
+}
+
+type Picture = Pick<Extraction, 'shortSide' | 'metadata' | 'mapHdr'>;
+
+/** The filters that make frames of the shape and colours of extracted ones, at the video's own times. */
+export function pictureFilters(picture: Picture): string[] {
+  return [...deinterlacing(picture.metadata), ...shapeAndColours(picture)];
+}
+
+function deinterlacing({ interlaced }: VideoMetadata): string[] {
+  // All frames get the size of the first one, because yadif requires a constant size.
+  return interlaced ? ['scale=iw:ih', 'yadif=deint=interlaced'] : [];
+}
+
+function shapeAndColours({ shortSide, metadata, mapHdr }: Picture): string[] {
+  return [scaling(shortSide), ...(metadata.hdr && mapHdr ? toneMapping(metadata.hdr) : [])];
 }
 
 /** Whether the video is so short that the frame rate filter would drop its only frame. */

@@ -22,6 +22,8 @@ export interface VideoMetadata {
   /** Null for a video of ordinary colours (SDR). */
   readonly hdr: HdrColours | null;
   readonly interlaced: boolean;
+  /** Codecs of the streams of sound, by ffmpeg's names. */
+  readonly audio: readonly string[];
   /** The reason why no frames can be extracted, or null. */
   readonly problem: string | null;
 }
@@ -32,6 +34,7 @@ const NO_VIDEO: VideoMetadata = {
   seekable: false,
   hdr: null,
   interlaced: false,
+  audio: [],
   problem: null,
 };
 
@@ -89,6 +92,7 @@ export function parseMetadata(lines: readonly string[]): VideoMetadata {
     seekable: stated !== undefined,
     hdr: hdrOf(video),
     interlaced: /\b(?:top|bottom) (?:coded )?first\b/.test(video),
+    audio: streams.flatMap((line) => /: Audio: (\w+)/.exec(line)?.[1] ?? []),
     problem: null,
   };
 }

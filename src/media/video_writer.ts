@@ -26,6 +26,11 @@ export async function findEncoder(): Promise<{ encoder: string } | { problem: st
   }
 }
 
+/** The options of an encoder for a good quality. */
+export function qualityArgs(encoder: string): string[] {
+  return encoder === 'libx264' ? ['-preset', 'veryfast', '-crf', '20'] : ['-b:v', '4M'];
+}
+
 /** Writes RGB frames of one size into a video file. */
 export class VideoWriter {
   readonly #child: ChildProcess;
@@ -37,7 +42,6 @@ export class VideoWriter {
     private readonly path: string,
     { encoder, fps, width, height }: { encoder: string; fps: number; width: number; height: number },
   ) {
-    const quality = encoder === 'libx264' ? ['-preset', 'veryfast', '-crf', '20'] : ['-b:v', '4M'];
     // With a process group of its own, ffmpeg does not receive Ctrl-C and can finish a playable file.
     this.#child = spawn(
       'ffmpeg',
@@ -45,7 +49,15 @@ export class VideoWriter {
         ...['-hide_banner', '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24'],
         ...['-video_size', `${width}x${height}`, '-framerate', String(fps), '-i', 'pipe:0'],
         // yuv420p halves both sides for colours, so they have to be even.
-        ...['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', '-c:v', encoder, ...quality, '-pix_fmt', 'yuv420p'],
+        ...[
+          '-vf',
+          'pad=ceil(iw/2)*2:ceil(ih/2)*2',
+          '-c:v',
+          encoder,
+          ...qualityArgs(encoder),
+          '-pix_fmt',
+          'yuv420p',
+        ],
         ...['-movflags', '+faststart', fileUrl(path)],
       ],
       { stdio: ['pipe', 'ignore', 'pipe'], detached: true },

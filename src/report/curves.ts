@@ -55,7 +55,8 @@ export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {
   };
 }
 
-const TERM_TITLES: Record<string, string> = {
+/** Titles of the terms of the loss. */
+export const TERM_TITLES: Record<string, string> = {
   loss_bce: 'Actions',
   loss_ce: 'Person or not',
   loss_giou: 'Boxes, GIoU',
@@ -100,7 +101,7 @@ export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
     .filter(({ plot }) => plot.lines.length > 0);
 }
 
-const ITERATIONS = { xTitle: 'iteration' };
+const ITERATIONS = { xTitle: 'iteration', wholeX: true };
 
 /** The learning rates; parameter groups with the same learning rates share a line. */
 export function lrFigure(metrics: readonly MetricsLine[]): Figure | null {
@@ -285,7 +286,7 @@ export function precisionRecallFigures(
     .slice(0, MAX_CURVES)
     .map(({ id, name, precision, recall }, i) => ({
       name: `precision_recall_${i + 1}`,
-      title: name,
+      title: drawnName(id, name) === name ? name : `${name} (#${id})`,
       drawnTitle: drawnName(id, name),
       note: `AP ${byId.get(id)!.ap!.toFixed(3)}, n ${byId.get(id)!.groundTruth.toLocaleString('en')}`,
       share: 'quarter' as const,
@@ -295,6 +296,7 @@ export function precisionRecallFigures(
         yTitle: 'precision',
         xDomain: [0, 1] as const,
         yDomain: [0, 1] as const,
+        remark: byId.get(id)!.ap === 0 ? 'AP 0: no detection matches a true box' : undefined,
         lines: [
           {
             name: 'precision',

@@ -56,7 +56,7 @@ function legendHtml(plot: LinePlot): Html | null {
   if (lines.length === 0) return null;
   const items = lines.map(
     (line) =>
-      html`<li><svg class="key" viewBox="0 0 18 8" aria-hidden="true"><path d="M0 4h18" stroke="${variableColour(line.colour)}" stroke-width="${line.width + 0.75}" opacity="${line.opacity ?? 1}"/></svg>${line.name}</li>`,
+      html`<li><svg class="key" viewBox="0 0 18 8" aria-hidden="true"><path d="M0 4h18" stroke="${variableColour(line.colour)}" stroke-width="${line.width + 0.75}" opacity="${line.opacity ?? 1}"${line.dash === undefined ? null : html` stroke-dasharray="${line.dash}"`}/></svg>${line.name}</li>`,
   );
   return html`<ul class="legend">${items}</ul>
 `;

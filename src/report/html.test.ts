@@ -1,10 +1,15 @@
 /** @file The page and the figures of the report. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HtmlValidate } from 'html-validate';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { evaluationLine, metricsLine, writeRunFolder } from '../../test/support/run_folder.js';
+import {
+  evaluationFolder,
+  evaluationLine,
+  metricsLine,
+  writeRunFolder,
+} from '../../test/support/run_folder.js';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { readRun } from '../run/read_run.js';
 import type { Figure } from './curves.js';
@@ -110,6 +115,51 @@ describe('the page', () => {
     writeFileSync(file, text);
     expect(await report()).toMatch(
       /No examples: the test data cannot be read from here \(.*no\/such\/folder/,
+    );
+  });
+
+  it('has distinct whole numbers at the axis of a single evaluation, and says that an AP is 0', async () => {
+    const names = ['stand', '行走'];
+    const perClass = names.map((name, i) => ({ id: 12 + i, name, ap: 0, num_ground_truth: 4 }));
+    writeFileSync(join(folder, 'metrics.jsonl'), metricsLine(75));
+    writeFileSync(join(folder, 'evaluations.jsonl'), evaluationLine(75, [], { mAP: 0, per_class: perClass }));
+    const files = join(folder, evaluationFolder(75));
+    mkdirSync(files, { recursive: true });
+    const curve = { precision: [0], recall: [0] };
+    writeFileSync(
+      join(files, 'precision_recall.json'),
+      JSON.stringify({ 12: { name: names[0], ...curve }, 13: { name: names[1], ...curve } }),
+    );
+    const page = await report();
+    const plot = /<svg class="wide"[\s\S]*?<\/svg>/.exec(page.slice(page.indexOf('id="map"')))![0];
+    const numbers = [...plot.matchAll(/text-anchor="(?:middle|start|end)">([\d,]+)<\/text>/g)].map(
+      ([, text]) => text,
+    );
+    expect(numbers.filter((text) => Number(text) > 1)).toEqual(['74', '75', '76']);
+    expect(page).toContain('no detection');
+    const svgs = page
+      .match(/<svg[\s\S]*?<\/svg>/g)!
+      .join('')
+      .replaceAll(/aria-label="[^"]*"/g, '');
+    expect(svgs).not.toContain('行');
+    expect(svgs).toContain('>#13<');
+    const warnings: string[] = [];
+    await writeReport(folder, { warn: (text) => warnings.push(text) });
+    expect(warnings).toEqual([expect.stringMatching(/"行走": images show #13 instead; .* --font FILE/)]);
+    expect(readFileSync(join(folder, 'report', 'precision_recall_2.svg'), 'utf8')).not.toMatch(
+      />行走<\/text>/,
+    );
+  });
+
+  it('says what the loss in the summary is: the last point of the curve', async () => {
+    const lines = [
+      metricsLine(1, { loss: 5, loss_average: 5 }),
+      metricsLine(10, { loss: 3, loss_average: 3.5 }),
+      metricsLine(20, { loss: 1.314, loss_average: 1.5 }),
+    ];
+    writeFileSync(join(folder, 'metrics.jsonl'), lines.join(''));
+    expect(await report()).toContain(
+      '<strong>1.500</strong><span>mean of iterations 11 to 20; 1.314 in the last one; 5.000 at iteration 1</span>',
     );
   });
 

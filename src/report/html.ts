@@ -61,10 +61,30 @@ export interface PageOptions {
   readonly version?: string;
 }
 
-/** The whole page. */
+/** The page of a run. */
 export function reportHtml(run: Run, { figures, examples, version }: PageOptions): string {
-  const name = basename(resolve(run.folder));
-  const sections = sectionsOf(run, figures, examples);
+  const changed = run.changed > 0 ? ` · last change ${moment(run.changed)}` : '';
+  return pageHtml({
+    kind: 'stmixer run',
+    name: basename(resolve(run.folder)),
+    where: html`<code>${run.folder}</code>${changed}`,
+    sections: sectionsOf(run, figures, examples),
+    version,
+  });
+}
+
+export interface Page {
+  /** What the page shows, such as a run. */
+  readonly kind: string;
+  readonly name: string;
+  /** The folders that it shows. */
+  readonly where: Html;
+  readonly sections: readonly Section[];
+  readonly version?: string;
+}
+
+/** A whole page, which loads nothing else. */
+export function pageHtml({ kind, name, where, sections, version }: Page): string {
   const live = version !== undefined;
   const script = asset('page.js');
   // The browser runs this one script and loads nothing, whatever a name or a setting may contain.
@@ -83,7 +103,7 @@ export function reportHtml(run: Run, { figures, examples, version }: PageOptions
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${name}: stmixer run</title>
+<title>${name}: ${kind}</title>
 <link rel="icon" href="data:,">
 <style>${new Html(paletteCss() + asset('page.css'))}</style>
 ${live ? html`<noscript><meta http-equiv="refresh" content="20"></noscript>` : null}
@@ -92,11 +112,9 @@ ${live ? html`<noscript><meta http-equiv="refresh" content="20"></noscript>` : n
 <a class="skip" href="#summary">Skip to the numbers</a>
 <div id="page"${version === undefined ? null : html` data-version="${version}"`}>
 <header>
-<p class="kind">stmixer run</p>
+<p class="kind">${kind}</p>
 <h1>${name}</h1>
-<p class="where"><code>${run.folder}</code>${run.changed > 0 ? ` · last change ${moment(run.changed)}` : ''}${
-    live ? html` · <span id="state" role="status">live</span>` : null
-  }</p>
+<p class="where">${where}${live ? html` · <span id="state" role="status">live</span>` : null}</p>
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
 </header>
 <main>
@@ -168,7 +186,8 @@ function termsHtml(terms: readonly Figure[]): Html | null {
 ${draw(terms)}`;
 }
 
-function draw(figures: readonly Figure[]): Html {
+/** The figures in a grid. */
+export function draw(figures: readonly Figure[]): Html {
   return html`<div class="grid">${figures.map(figureHtml)}</div>
 `;
 }

@@ -9,6 +9,8 @@ interface Palette {
   readonly blue: string;
   readonly orange: string;
   readonly green: string;
+  readonly purple: string;
+  readonly red: string;
   readonly good: string;
   readonly warning: string;
 }
@@ -25,6 +27,8 @@ const LIGHT: Palette = {
   blue: '#1264b3',
   orange: '#b9500b',
   green: '#137a5b',
+  purple: '#7a3fb0',
+  red: '#b3261e',
   good: '#137a5b',
   warning: '#9a4a00',
 };
@@ -38,6 +42,8 @@ const DARK: Palette = {
   blue: '#6db3f5',
   orange: '#f2a05c',
   green: '#5fcfa5',
+  purple: '#c39bf0',
+  red: '#f28b82',
   good: '#5fcfa5',
   warning: '#f2a05c',
 };

@@ -15,6 +15,8 @@ export interface Line {
   readonly opacity?: number;
   /** Filled down to the axis. */
   readonly area?: boolean;
+  /** Lengths of strokes and gaps of a dashed line. */
+  readonly dash?: string;
   /** A dot at every point. */
   readonly dots?: boolean;
 }
@@ -22,6 +24,8 @@ export interface Line {
 export interface LinePlot {
   readonly kind: 'lines';
   readonly xTitle: string;
+  /** Whether x counts something, so that its axis has whole numbers only. */
+  readonly wholeX?: boolean;
   readonly yTitle: string;
   /** Text of a number at the y axis; the plain number without it. */
   readonly yText?: (value: number) => string;
@@ -32,6 +36,8 @@ export interface LinePlot {
   readonly lines: readonly Line[];
   /** A point with a ring around it and words above it. */
   readonly marked?: { readonly x: number; readonly y: number; readonly text: string };
+  /** A sentence in the plot that says why it looks empty. */
+  readonly remark?: string;
 }
 
 export interface Bar {
@@ -123,7 +129,7 @@ function drawLines(plot: LinePlot, size: PlotSize, pen: Pen): DrawnPlot {
     anchor: 'end',
   })}${plot.lines.map((one) => lineMarks(one, x.scale, y.scale, pen))}${
     plot.marked ? markedPoint(plot.marked, { x: x.scale, y: y.scale, size }, pen) : null
-  }`;
+  }${plot.remark === undefined ? null : remark(plot.remark, { left, right, y: top + (bottom - top) * 0.3 }, { size, pen })}`;
   const [from, to] = x.scale.domain();
   return { width, height, body, frame: { left, right, top, bottom, from, to } };
 }
@@ -146,13 +152,50 @@ function yAxis(plot: LinePlot, { fontSize }: PlotSize, range: [number, number]):
 /** The axis with as many numbers as fit beside each other. */
 function xAxis(plot: LinePlot, { fontSize }: PlotSize, range: [number, number]): Axis {
   const scale = scaleLinear(plot.xDomain ?? xRange(plot.lines), range);
+  const isShown = (value: number) => !plot.wholeX || Number.isInteger(value);
   let ticks: Axis['ticks'] = [];
   for (let count = MAX_X_TICKS; count > 0; count--) {
-    ticks = scale.ticks(count).map((value) => ({ value, text: plainNumber(value) }));
+    ticks = scale
+      .ticks(count)
+      .filter(isShown)
+      .map((value) => ({ value, text: plainNumber(value) }));
+    // Between two neighbouring iterations there may be none.
+    if (ticks.length === 0) ticks = ends(plot).map((value) => ({ value, text: plainNumber(value) }));
     const room = Math.max(...ticks.map(({ text }) => textRoom(text, fontSize)));
     if (ticks.length * (room + 2 * fontSize) <= range[1] - range[0]) break;
   }
   return { scale, ticks };
+}
+
+/** The first and the last x of the points. */
+function ends({ lines }: LinePlot): number[] {
+  const values = lines.flatMap(({ points }) => points.map(({ x }) => x));
+  return [...new Set([Math.min(...values), Math.max(...values)])];
+}
+
+/** Words in the plot, on as many lines as they need. */
+function remark(
+  text: string,
+  { left, right, y }: { left: number; right: number; y: number },
+  { size: { fontSize }, pen }: { size: PlotSize; pen: Pen },
+): Html {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && textRoom(longer, fontSize) <= right - left) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  const first = y - ((lines.length - 1) / 2) * LINE_HEIGHT * fontSize;
+  return html`${lines.map((line, i) =>
+    pen.text({
+      x: round((left + right) / 2),
+      y: round(first + i * LINE_HEIGHT * fontSize),
+      text: line,
+      size: fontSize,
+      colour: 'muted',
+      anchor: 'middle',
+    }),
+  )}`;
 }
 
 function lineMarks(line: Line, x: Scale, y: Scale, pen: Pen): Html {
@@ -165,7 +208,7 @@ function lineMarks(line: Line, x: Scale, y: Scale, pen: Pen): Html {
   const filled = areaPath<Point>(atX, y.range()[0], atY).defined(isKnown).digits(1);
   return html`<g opacity="${opacity}">${
     area ? html`<path d="${filled(points as Point[])}" fill="${paint}" fill-opacity="0.2"/>` : null
-  }<path d="${top}" fill="none" stroke="${paint}" stroke-width="${width}" stroke-linejoin="round"/>${
+  }<path d="${top}" fill="none" stroke="${paint}" stroke-width="${width}"${line.dash === undefined ? null : html` stroke-dasharray="${line.dash}"`} stroke-linejoin="round"/>${
     dots
       ? points
           .filter(isKnown)
@@ -252,7 +295,8 @@ function shorten(text: string, room: number, fontSize: number): string {
 }
 
 function plainNumber(value: number): string {
-  return value.toLocaleString('en', { maximumSignificantDigits: 6 });
+  // Whole numbers have all their digits: neighbouring iterations of a long run differ in the last.
+  return value.toLocaleString('en', Number.isInteger(value) ? {} : { maximumSignificantDigits: 6 });
 }
 
 function round(value: number): number {

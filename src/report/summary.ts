@@ -16,9 +16,6 @@ export interface Headline {
   readonly progress?: number;
 }
 
-/** Number of last lines whose mean is the final loss. */
-const FINAL_LINES = 5;
-
 /** Total time of all steps of the run, in seconds. */
 export function trainingSeconds({ metrics }: Run): number {
   // A line holds the mean of the steps since the line before it.
@@ -54,15 +51,29 @@ function iterations(run: Run): Headline {
 }
 
 function loss({ metrics }: Run): Headline {
-  const known = metrics.flatMap(({ lossAverage, loss: single }) => lossAverage ?? single ?? []);
-  if (known.length === 0) return { label: 'Loss', value: '–', note: 'nothing logged yet' };
-  const recent = known.slice(-FINAL_LINES);
-  const value = recent.reduce((sum, one) => sum + one, 0) / recent.length;
-  return {
-    label: 'Loss',
-    value: value.toFixed(3),
-    note: `mean of the last lines; ${significant(known[0], 4)} at first`,
-  };
+  const points = lossPoints(metrics);
+  const last = points.at(-1);
+  if (last === undefined) return { label: 'Loss', value: '–', note: 'nothing logged yet' };
+  const before = points.at(-2)?.iteration ?? last.iteration - 1;
+  const number = (iteration: number) => iteration.toLocaleString('en');
+  const isMean = last.iteration - before > 1;
+  const of = isMean
+    ? `mean of iterations ${number(before + 1)} to ${number(last.iteration)}`
+    : `at iteration ${number(last.iteration)}`;
+  const single = isMean && last.single !== null ? `; ${last.single.toFixed(3)} in the last one` : '';
+  const first =
+    points.length > 1 ? `; ${points[0].value.toFixed(3)} at iteration ${number(points[0].iteration)}` : '';
+  return { label: 'Loss', value: last.value.toFixed(3), note: `${of}${single}${first}` };
+}
+
+/** The points of the loss curve: means since the previous line, beside the loss of the iteration itself. */
+export function lossPoints(
+  metrics: Run['metrics'],
+): { iteration: number; value: number; single: number | null }[] {
+  return metrics.flatMap(({ iteration, lossAverage, loss: single }) => {
+    const value = lossAverage ?? single;
+    return value === null ? [] : [{ iteration, value, single }];
+  });
 }
 
 function meanPrecision({ evaluations }: Run): Headline {

@@ -130,12 +130,18 @@ describe('a watched run', () => {
     expect((await ask('/')).text).toContain('Waiting for the first line');
   });
 
-  it('reports that the folder is missing', async () => {
+  it('waits for a folder that does not exist yet', async () => {
     rmSync(folder, { recursive: true });
     expect(await ask('/')).toMatchObject({
-      status: 503,
-      text: expect.stringContaining('there is no such folder'),
+      status: 200,
+      text: expect.stringContaining('There is no such folder yet'),
     });
+    const stream = events();
+    await stream.next();
+    mkdirSync(folder);
+    append(metricsLine(1));
+    await stream.next();
+    expect((await ask('/')).text).toContain('id="loss"');
   });
 
   it('closes its connections when it ends', async () => {
@@ -164,9 +170,27 @@ describe('stmixer report', () => {
       code: 3,
       stderr: expect.stringContaining('there is no such folder'),
     });
-    const options = { port: 0, signal: AbortSignal.abort(), onListening: () => {} };
-    await expect(watchRun(none, options)).rejects.toThrow(DataError);
     await expect(writeReport(folder)).rejects.toThrow(/there is no run in this folder/);
+  });
+
+  it('notes once that it waits for a folder or for a run in it, and refuses a file', async () => {
+    const notes: string[] = [];
+    const options = {
+      port: 0,
+      signal: AbortSignal.abort(),
+      onListening: () => {},
+      note: (text: string) => void notes.push(text),
+    };
+    const [none, file] = [join(folder, 'none'), join(folder, 'file')];
+    await watchRun(none, options);
+    mkdirSync(none);
+    await watchRun(none, options);
+    expect(notes).toEqual([
+      `${none}: there is no such folder yet; waiting for the run to start`,
+      `${none}: there is no run in this folder yet; waiting for it to start`,
+    ]);
+    writeFileSync(file, '');
+    await expect(watchRun(file, options)).rejects.toThrow(DataError);
   });
 
   it('refuses flags that exclude each other', async () => {
@@ -174,6 +198,7 @@ describe('stmixer report', () => {
       ['--port', '80'],
       ['--watch', '--out', 'x.html'],
       ['--watch', '--port', '70000'],
+      ['another-run', '--watch'],
     ]) {
       const command = reportCommand()
         .exitOverride()

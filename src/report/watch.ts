@@ -1,13 +1,19 @@
 /** @file Serves the report of a run to this machine while it trains, and notifies open pages of changes. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { basename, resolve } from 'node:path';
+import { setUserFont } from '../drawing/fonts.js';
+import { undrawnNamesHint } from '../drawing/names.js';
 import { UserError } from '../errors.js';
 import { checkFolder, readRun, runSignature } from '../run/read_run.js';
 import type { ExampleFigure } from './example_pictures.js';
-import { figuresOf, reportHtml } from './html.js';
-import { examplesOf } from './write.js';
+import { figuresOf, pageHtml, reportHtml } from './html.js';
+import { html } from './markup.js';
+import { sentence } from './sections.js';
+import { classesOf, examplesOf } from './write.js';
 
 const ADDRESS = '127.0.0.1';
 /** Time between two looks at the files, and the shortest time between two pages. */
@@ -20,18 +26,30 @@ export interface WatchOptions {
   readonly port: number;
   /** Ends the server. */
   readonly signal: AbortSignal;
+  /** Font file for characters that the package's fonts lack. */
+  readonly font?: string;
   /** Receives the address of the page. */
   readonly onListening: (url: string) => void;
+  /** Receives a sentence about what the page waits for or cannot show. */
+  readonly note?: (message: string) => void;
 }
 
-/** Serves the run in `outputDir` until `signal` aborts. Throws DataError if there is no such folder. */
+/**
+ * Serves the run in `outputDir` until `signal` aborts. A folder that does not exist yet is waited for, on the page as well. Throws
+ * DataError if something else has its name.
+ */
 export async function watchRun(
   outputDir: string,
-  { port, signal, onListening }: WatchOptions,
+  { port, signal, font, onListening, note }: WatchOptions,
 ): Promise<void> {
-  const watch = new RunWatch(outputDir);
+  setUserFont(font);
+  const watch = new RunWatch(outputDir, note);
   try {
     onListening(await watch.listen(port));
+    if (!existsSync(outputDir))
+      note?.(`${outputDir}: there is no such folder yet; waiting for the run to start`);
+    else if (runSignature(outputDir) === '')
+      note?.(`${outputDir}: there is no run in this folder yet; waiting for it to start`);
     if (!signal.aborted) await once(signal, 'abort');
   } finally {
     await watch.close();
@@ -46,9 +64,13 @@ export class RunWatch {
   #page: { version: string; html: Promise<string> } | null = null;
   #examples: { key: string; found: Promise<ExampleFigure[] | string> } | null = null;
   #announced: string;
+  #undrawn: string | null = null;
 
-  constructor(private readonly folder: string) {
-    checkFolder(folder);
+  constructor(
+    private readonly folder: string,
+    private readonly note?: (message: string) => void,
+  ) {
+    if (existsSync(folder)) checkFolder(folder);
     this.#announced = this.#version();
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
@@ -142,13 +164,34 @@ export class RunWatch {
   }
 
   async #makeHtml(version: string): Promise<string> {
+    if (!existsSync(this.folder)) return waitingHtml(this.folder, version);
     const run = readRun(this.folder);
     const last = run.evaluations.at(-1);
+    const undrawn = undrawnNamesHint(classesOf([run]));
+    if (undrawn !== this.#undrawn && undrawn !== null) this.note?.(`warning: ${undrawn}`);
+    this.#undrawn = undrawn;
     // Reading the data and drawing the examples takes a while, and they change only with the evaluation.
     const key = JSON.stringify(last ?? null);
     if (this.#examples?.key !== key) this.#examples = { key, found: examplesOf(run) };
     return reportHtml(run, { figures: figuresOf(run), examples: await this.#examples.found, version });
   }
+}
+
+/** The page of a run whose folder does not exist yet. */
+function waitingHtml(folder: string, version: string): string {
+  return pageHtml({
+    kind: 'stmixer run',
+    name: basename(resolve(folder)),
+    where: html`<code>${folder}</code>`,
+    sections: [
+      {
+        id: 'summary',
+        title: 'Summary',
+        content: sentence('There is no such folder yet. The run appears here as soon as it starts.'),
+      },
+    ],
+    version,
+  });
 }
 
 const HEADERS = {

@@ -1,12 +1,14 @@
 /** @file Writes the report of a run: the page, and every figure as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
-import { dirname, join, parse } from 'node:path';
+import { dirname, join, parse, resolve } from 'node:path';
 import { setUserFont } from '../drawing/fonts.js';
 import { undrawnNamesHint } from '../drawing/names.js';
+import { ConfigError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { checkOutputFile, makeOutputFolder } from '../files/output_paths.js';
 import { checkIsRun, type Run, readRun } from '../run/read_run.js';
 import { REPORT_FOLDER } from '../run/run_folder.js';
+import { comparisonHtml } from './comparison.js';
 import { type ExampleFigure, examplePictures } from './example_pictures.js';
 import { figuresOf, reportHtml } from './html.js';
 import { figurePng, figureSvg } from './picture.js';
@@ -20,6 +22,28 @@ export interface ReportOptions {
   readonly warn?: (message: string) => void;
   /** Receives the reason if the folder may be in use and the report has to wait. */
   readonly wait?: (message: string) => void;
+}
+
+/**
+ * Writes one page that compares the runs: `report/comparison.html` in the folder of the first one, or the file `html`. Returns its
+ * path. Throws DataError if there is no run in one of the folders, ConfigError if the page cannot be written.
+ */
+export async function writeComparison(
+  folders: readonly string[],
+  options: ReportOptions = {},
+): Promise<string> {
+  setUserFont(options.font);
+  for (const folder of folders) checkIsRun(folder);
+  const twice = folders.find((folder, i) =>
+    folders.slice(0, i).some((other) => resolve(other) === resolve(folder)),
+  );
+  if (twice !== undefined)
+    throw new ConfigError(`${twice}: this run is named twice; a comparison needs different runs`);
+  const html = options.html ?? join(folders[0], REPORT_FOLDER, 'comparison.html');
+  if (options.html === undefined) makeOutputFolder(dirname(html), 'report (--out writes it elsewhere)');
+  else checkOutputFile(html, '--out');
+  await writeFile(html, comparisonHtml(folders.map(readRun)));
+  return html;
 }
 
 export interface WrittenReport {

@@ -1,10 +1,12 @@
 /** @file Advice about comparing detections with true boxes, and about reports. */
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { reportError } from '../../../src/cli/errors.js';
+import { setUserFont } from '../../../src/drawing/fonts.js';
+import { undrawnNamesHint } from '../../../src/drawing/names.js';
 import { RunWatch } from '../../../src/report/watch.js';
 import {
   changed,
@@ -15,6 +17,7 @@ import {
   seconds,
 } from '../../support/mismatched_files.js';
 import { writeRunFolder } from '../../support/run_folder.js';
+import { squaresFont } from '../../support/squares_font.js';
 import { type Advice, commandLine, type Outcome, outcomeOf } from './advice.js';
 
 const warningsOf = (files: Files) => outcomeOf(() => evaluate(files).warnings.join('\n'));
@@ -42,6 +45,15 @@ function runFolder(folder: string): string {
 async function servesReport(folder: string, port: number): Promise<void> {
   const watch = new RunWatch(folder);
   await watch.listen(port).finally(() => watch.close());
+}
+
+/** What is said about a name in characters that only a made font has, after `--font` names a file. */
+function namesDrawnWith(name: string | null, folder: string): string {
+  writeFileSync(join(folder, 'font.otf'), squaresFont(['\u{10fff0}']));
+  setUserFont(name === null ? undefined : join(folder, name));
+  const text = undrawnNamesHint([[1, '\u{10fff0}']]) ?? '';
+  setUserFont(undefined);
+  return text;
 }
 
 /** An error that no part of the program expects, as the command line shows it. */
@@ -81,6 +93,21 @@ export const RESULTS: readonly Advice[] = [
     says: 'there is no run in this folder',
     meet: (folder) => commandLine('report', folder),
     follow: (folder) => commandLine('report', runFolder(folder)),
+  },
+  {
+    says: 'give a font that has them: --font FILE',
+    meet: (folder) => outcomeOf(() => namesDrawnWith(null, folder)),
+    follow: (folder) => outcomeOf(() => namesDrawnWith('font.otf', folder)),
+  },
+  {
+    says: 'give a font file (.ttf, .otf, .ttc or .woff)',
+    meet: (folder) => outcomeOf(() => namesDrawnWith('none.otf', folder)),
+    follow: (folder) => outcomeOf(() => namesDrawnWith('font.otf', folder)),
+  },
+  {
+    says: '--watch serves one run',
+    meet: (folder) => commandLine('report', runFolder(folder), folder, '--watch'),
+    follow: (folder) => outcomeOf(() => servesReport(runFolder(folder), 0)),
   },
   {
     says: '--port needs --watch',
