@@ -5,9 +5,11 @@ import type { PyValue } from '../formats/python/values.js';
 import { readWeightFile } from '../formats/weight_file.js';
 import type { Coverage } from './fit.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
-import { findStateDict, type ModelShapes } from './weights.js';
+import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
+import { findStateDict } from './state_dict.js';
+import type { ModelShapes } from './weights.js';
 
-/** The only key that the official trainer does not have. That trainer keeps its value unchanged. */
+/** A key that the official trainer does not have. That trainer keeps its value unchanged. */
 const RUN_KEY = 'stmixer';
 
 /** The content of a checkpoint. */
@@ -21,16 +23,27 @@ export interface CheckpointParts {
   readonly iteration: number;
   /** State of the run beyond PyTorch's (run/resume_state.ts). */
   readonly run?: PyValue;
+  /** What detection needs to know of the model (model_info.ts). */
+  readonly info?: PyValue;
 }
 
 /** Packs the parts as one value, with the official trainer's keys in its order. */
-export function packParts({ model, optimizer, scheduler, iteration, run }: CheckpointParts): PyValue {
-  return { model: new Map(model), optimizer, scheduler, iteration, ...(run && { [RUN_KEY]: run }) };
+export function packParts({ model, optimizer, scheduler, iteration, run, info }: CheckpointParts): PyValue {
+  return {
+    model: new Map(model),
+    optimizer,
+    scheduler,
+    iteration,
+    ...(run && { [RUN_KEY]: run }),
+    ...(info && { [MODEL_INFO]: info }),
+  };
 }
 
 /** The file to load, and how. */
 export interface LoadSource {
   readonly path: string;
+  /** MODEL.WEIGHT_KEY; empty for no choice. */
+  readonly weightKey?: string;
   /** Weights only: neither optimizer, schedule nor iteration. */
   readonly transfer: boolean;
   readonly noHead: boolean;
@@ -38,6 +51,8 @@ export interface LoadSource {
   readonly coverage?: Coverage;
   /** Returns how to add a flag of `stmixer train` to the command, for messages; by default the flag itself. */
   withFlag?(flag: string): string;
+  /** How to take only the weights into a new run, for messages; absent if the file is not loaded for training. */
+  readonly weightsOnlyWay?: string;
 }
 
 /** The parts of a loaded file. */
@@ -47,6 +62,8 @@ export interface LoadedCheckpoint extends LoadedWeights {
   readonly scheduler: PyValue;
   readonly iteration: number | null;
   readonly run: PyValue;
+  /** What the file says of its model; null if it says nothing. */
+  readonly info: ModelInfo | null;
 }
 
 /**
@@ -54,23 +71,31 @@ export interface LoadedCheckpoint extends LoadedWeights {
  * are. Throws CheckpointError if the file cannot be read or does not fit the model.
  */
 export function loadCheckpoint(
-  { path, transfer, noHead, coverage = 'any', withFlag = (flag) => flag }: LoadSource,
+  { path, weightKey = '', transfer, noHead, coverage = 'any', withFlag, weightsOnlyWay }: LoadSource,
   model: ModelShapes,
   set: (name: string, data: Float32Array) => void,
 ): LoadedCheckpoint {
   const content = readWeightFile(path);
-  const state = findStateDict(path, content);
+  const { state, key: weightsKey } = findStateDict(path, content, {
+    key: weightKey,
+    option: 'MODEL.WEIGHT_KEY',
+  });
   const part = (key: string): PyValue =>
-    !transfer && content instanceof Map && content.has('model') ? (content.get(key) ?? null) : null;
+    !transfer && content instanceof Map && weightsKey === 'model' ? (content.get(key) ?? null) : null;
   const iteration = part('iteration');
   if (iteration !== null && !(Number.isSafeInteger(iteration) && (iteration as number) >= 0)) {
     throw new CheckpointError(`${path}: its iteration is ${String(iteration)}, not a whole number`);
   }
+  const [optimizer, scheduler] = [part('optimizer'), part('scheduler')];
+  const isForTraining = weightsOnlyWay !== undefined;
+  const newClassifiers = isForTraining && (transfer || (optimizer === null && scheduler === null));
+  const options = { noHead, coverage, withFlag, weightsOnlyWay, newClassifiers };
   return {
-    ...loadWeights({ path, state }, model, { noHead, coverage, withFlag }, set),
-    optimizer: part('optimizer'),
-    scheduler: part('scheduler'),
+    ...loadWeights({ path, state }, model, options, set),
+    optimizer,
+    scheduler,
     iteration: iteration as number | null,
     run: part(RUN_KEY),
+    info: modelInfoOf(path, content),
   };
 }

@@ -46,6 +46,8 @@ export interface SaveOptions {
 export interface LoadRequest {
   /** MODEL.WEIGHT; empty for none. */
   readonly weight: string;
+  /** MODEL.WEIGHT_KEY; empty for no choice. */
+  readonly weightKey?: string;
   /** Loads the whole last checkpoint of the run, and not MODEL.WEIGHT. */
   readonly resume: boolean;
   /** Weights only: neither optimizer, schedule nor iteration. */
@@ -58,6 +60,8 @@ export interface LoadRequest {
 /** The file to start from, and how to load it. */
 export interface LoadPlan {
   readonly path: string;
+  /** MODEL.WEIGHT_KEY, if it concerns this file. */
+  readonly weightKey?: string;
   readonly source: 'MODEL.WEIGHT' | typeof LAST_CHECKPOINT;
   readonly transfer: boolean;
   readonly noHead: boolean;
@@ -164,7 +168,7 @@ export class Checkpointer {
    * the checkpoint. Throws CheckpointError if the chosen file does not exist.
    */
   plan(
-    { weight, resume, transfer, noHead, fallback }: LoadRequest,
+    { weight, weightKey, resume, transfer, noHead, fallback }: LoadRequest,
     preference: Preference = preferenceFor(transfer),
   ): LoadPlan | null {
     const last = fallback !== undefined ? { path: fallback } : this.#lastFor(weight, resume);
@@ -173,7 +177,7 @@ export class Checkpointer {
       return { ...last, source: LAST_CHECKPOINT, ...whole };
     }
     if (weight === '') return null;
-    return { ...locateWeight(weight, preference), source: 'MODEL.WEIGHT', transfer, noHead };
+    return { ...locateWeight(weight, preference), weightKey, source: 'MODEL.WEIGHT', transfer, noHead };
   }
 
   #lastFor(weight: string, resume: boolean): PointerTarget | null {

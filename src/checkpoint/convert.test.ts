@@ -14,7 +14,7 @@ import { type PyDict, PyFloat, PyTuple, type PyValue } from '../formats/python/v
 import { openSafetensors, readSafetensors } from '../formats/safetensors/safetensors_reader.js';
 import { verifyWeightFile } from '../formats/weight_file.js';
 import { type ConvertOptions, convertWeightFile } from './convert.js';
-import { findStateDict } from './weights.js';
+import { findStateDict } from './state_dict.js';
 
 const GOLDEN = fileURLToPath(new URL('../../test/golden/data/checkpoints/', import.meta.url));
 
@@ -26,7 +26,7 @@ beforeAll(() => {
 const at = (name: string) => join(folder, name);
 const convert = (from: string, to: string, options: Partial<ConvertOptions> = {}) =>
   convertWeightFile(from, to, { dtype: 'keep', weightsOnly: false, ...options });
-const stateOf = (path: string) => plain(new Map([...findStateDict(path, readPth(path))]) as PyDict);
+const stateOf = (path: string) => plain(new Map(findStateDict(path, readPth(path)).state) as PyDict);
 
 const steps: HostTensor = {
   dtype: 'int64',
@@ -61,7 +61,7 @@ describe('converting between formats', () => {
       const report = await convert(join(GOLDEN, name), at('there.safetensors'));
       verifyWeightFile(at('there.safetensors'));
       await convert(at('there.safetensors'), at('back.pth'));
-      const original = findStateDict(name, readPth(join(GOLDEN, name)));
+      const original = findStateDict(name, readPth(join(GOLDEN, name))).state;
       const back = (readPth(at('back.pth')) as PyDict).get('model') as PyDict;
       expect(report.tensors, name).toBe(back.size);
       for (const [key, tensor] of original) {
@@ -138,7 +138,7 @@ describe('converting the precision', () => {
     const from = join(GOLDEN, 'd_half_bf16.pth');
     await convert(from, at('float.safetensors'), { dtype: 'float32' });
     const floats = openSafetensors(at('float.safetensors')).tensors;
-    for (const [key, tensor] of findStateDict(from, readPth(from))) {
+    for (const [key, tensor] of findStateDict(from, readPth(from)).state) {
       if (tensor) expect(toFloat32(floats.get(key)!)).toEqual(toFloat32(tensor));
     }
   });

@@ -11,9 +11,12 @@ import {
   weightFormatOf,
 } from '../formats/weight_file.js';
 import { firstNames } from '../util/text.js';
+import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
+import { describeOrigin, type NamedWeights, nameWeights } from './named_weights.js';
+import { AmbiguousWeightsError, type Candidate, findStateDict, type StateDict } from './state_dict.js';
 import { statisticsOf, type TensorStatistics } from './tensor_statistics.js';
-import { findStateDict, isHead, plainNames, stateDictKey } from './weights.js';
+import { isHead } from './weights.js';
 
 export interface TensorDescription {
   readonly name: string;
@@ -27,8 +30,16 @@ export interface CheckpointDescription {
   readonly path: string;
   readonly format: WeightFormat;
   readonly bytes: number;
-  /** The key of the weights; null if the file holds nothing else. */
+  /** The keys that lead to the weights, with dots between them; null if the file holds nothing else. */
   readonly weightsKey: string | null;
+  /** All sets of weights in the file. */
+  readonly candidates: readonly Candidate[];
+  /** Whether MODEL.WEIGHT_KEY must choose one of them. */
+  readonly needsKey: boolean;
+  /** The code base whose names the tensors have, in words. */
+  readonly origin: string;
+  /** What the file says of its model. */
+  readonly info: ModelInfo | null;
   /** The model's tensors in the file's order. */
   readonly tensors: readonly TensorDescription[];
   readonly elements: number;
@@ -77,36 +88,61 @@ export interface SchedulerDescription {
  */
 export function describeWeightFile(path: string): CheckpointDescription {
   const content = readWeightFile(path);
-  const state = findStateDict(path, content);
-  const weightsKey = stateDictKey(content);
+  const { chosen, needsKey } = stateDictToShow(path, content);
+  const { state, key } = chosen;
   const tensors: TensorDescription[] = [];
   for (const [name, tensor] of state) if (tensor) tensors.push(describeTensor(name, tensor));
-  const { groups, otherNames } = sortNames(tensors.map(({ name }) => name));
-  const entries = weightsKey === null ? new Map() : new Map(content as Map<PyValue, PyValue>);
-  entries.delete(weightsKey);
+  const weights = nameWeights(state);
+  const { groups, otherNames } = sortNames(weights);
+  return {
+    path,
+    format: weightFormatOf(path),
+    bytes: statSync(path).size,
+    weightsKey: key === '' ? null : key,
+    candidates: chosen.candidates,
+    needsKey,
+    origin: describeOrigin(weights),
+    info: modelInfoOf(path, content),
+    tensors,
+    elements: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    noTensors: [...state].filter(([, tensor]) => tensor === null).map(([name]) => name),
+    loading: describeLoading(weights, groups),
+    groups,
+    otherNames,
+    ...describeOthers(content, chosen),
+    checksums: checkWeightFile(path),
+  };
+}
+
+/** The state dict that loading takes, or the largest if the user must choose one. */
+function stateDictToShow(path: string, content: PyValue): { chosen: StateDict; needsKey: boolean } {
+  try {
+    return { chosen: findStateDict(path, content), needsKey: false };
+  } catch (error) {
+    if (!(error instanceof AmbiguousWeightsError)) throw error;
+    const [{ key }] = error.candidates
+      .filter(({ key }) => key !== '')
+      .toSorted((a, b) => b.tensors - a.tensors);
+    return { chosen: findStateDict(path, content, { key, option: 'MODEL.WEIGHT_KEY' }), needsKey: true };
+  }
+}
+
+/** Describes what a file holds beside its weights. */
+function describeOthers(
+  content: PyValue,
+  { dict, parents }: StateDict,
+): Pick<CheckpointDescription, 'iteration' | 'optimizer' | 'scheduler' | 'others'> {
+  const isOfWeights = (value: PyValue) => value === dict || parents.includes(value);
+  const entries = new Map(content instanceof Map && content !== dict ? content : []);
+  for (const [key, value] of entries) if (key === MODEL_INFO || isOfWeights(value)) entries.delete(key);
   const iteration = entries.get('iteration') ?? null;
   const optimizer = describeOptimizer(entries.get('optimizer'));
   const scheduler = describeScheduler(entries.get('scheduler'));
   for (const [key, described] of Object.entries({ iteration, optimizer, scheduler })) {
     if (described !== null) entries.delete(key);
   }
-  return {
-    path,
-    format: weightFormatOf(path),
-    bytes: statSync(path).size,
-    weightsKey,
-    tensors,
-    elements: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
-    noTensors: [...state].filter(([, tensor]) => tensor === null).map(([name]) => name),
-    loading: describeLoading([...state.keys()], groups),
-    groups,
-    otherNames,
-    iteration,
-    optimizer,
-    scheduler,
-    others: Object.fromEntries(Array.from(entries, ([key, value]) => [String(key), inWords(value)])),
-    checksums: checkWeightFile(path),
-  };
+  const others = Object.fromEntries(Array.from(entries, ([key, value]) => [String(key), inWords(value)]));
+  return { iteration, optimizer, scheduler, others };
 }
 
 function describeTensor(name: string, tensor: HostTensor): TensorDescription {
@@ -121,9 +157,8 @@ function describeTensor(name: string, tensor: HostTensor): TensorDescription {
 
 const GROUPS = ['backbone', 'neck', 'head'];
 
-function sortNames(keys: readonly string[]): Pick<CheckpointDescription, 'groups' | 'otherNames'> {
-  const nameByKey = new Map(Array.from(plainNames(keys), ([name, key]) => [key, name]));
-  const names = [...nameByKey.values()];
+function sortNames({ state, keyByName }: NamedWeights): Pick<CheckpointDescription, 'groups' | 'otherNames'> {
+  const names = [...keyByName].flatMap(([name, key]) => (state.get(key) ? [name] : []));
   const groupOfName = (name: string) => (isHead(name) ? 'head' : likelyGroupOf(name));
   const groups = GROUPS.map((group) => {
     const ofGroup = names.filter((name) => groupOfName(name) === group);
@@ -142,19 +177,25 @@ function kindsAmong(names: readonly string[]): string[] {
 }
 
 /** Describes how matchWeights uses the names. */
-function describeLoading(keys: readonly string[], groups: readonly NamedGroup[]): string[] {
+function describeLoading(
+  { keyByName, keyBiases, prefix }: NamedWeights,
+  groups: readonly NamedGroup[],
+): string[] {
   const lines: string[] = [];
-  const parallel = keys.every((key) => key.startsWith('module.'));
-  if (parallel) lines.push('"module." before every name does not count');
-  const names = parallel ? keys.map((key) => key.slice('module.'.length)) : keys;
-  const starting = (prefix: string) => names.filter((name) => name.startsWith(prefix)).length;
-  const encoder = starting('encoder.');
-  if (encoder > 0) lines.push(`"encoder." before ${encoder} names does not count (pre-training)`);
+  const names = [...keyByName.keys()];
+  const keys = [...keyByName.values()];
+  if (prefix !== '') {
+    const count = keys.filter((key) => key.startsWith(prefix)).length;
+    const which = count === keys.length ? 'every name' : `${count} of ${keys.length} names`;
+    lines.push(`"${prefix}" before ${which} does not count`);
+  }
   const backbone = groups.find(({ group }) => group === 'backbone');
-  const isAlone = starting('backbone.') === 0 && (encoder > 0 || starting('blocks.') > 0);
-  if (isAlone) lines.push('names of a backbone alone: it loads into backbone.*');
+  const starting = (word: string) => names.some((name) => name.startsWith(word));
+  if (!starting('backbone.') && starting('blocks.'))
+    lines.push('names of a backbone alone: it loads into backbone.*');
   else if (backbone?.unknown.length === 0)
     lines.push(`${backbone.tensors} tensors of the backbone, all with names of the model`);
+  if (keyBiases.size > 0) lines.push(`${keyBiases.size} biases of the keys are left out: the model has none`);
   for (const group of groups) lines.push(...describeUnknown(group));
   const head = names.filter(isHead).length;
   if (head > 0) lines.push(`${head} tensors of the head, which --no-head leaves out`);

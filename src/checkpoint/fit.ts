@@ -1,5 +1,4 @@
 /** @file Finds the parts of a model that a weight file does not fit: missing tensors, and tensors beyond the model. */
-import type { HostTensor } from '../formats/host_tensor.js';
 import {
   countRepetitions,
   groupOf,
@@ -12,8 +11,9 @@ import {
   settingsWith,
   settingsWithout,
 } from './model_parts.js';
-import { kindsOf, likelyRenamings, type Regrouping, type Renaming, regroupings } from './renaming.js';
-import { type LoadReport, type ModelShapes, plainNames } from './weights.js';
+import type { NamedWeights } from './named_weights.js';
+import { kindsOf, likelyRenamings, type Renaming, type TensorKind } from './renaming.js';
+import type { LoadReport, ModelShapes } from './weights.js';
 
 /**
  * How much of the model a file must hold: anything that fits; whole groups in the order backbone, neck, head, of which the
@@ -52,7 +52,6 @@ export interface OtherCount {
 export interface Misfit {
   readonly groups: readonly MisfitGroup[];
   readonly renamings: readonly Renaming[];
-  readonly regroupings: readonly Regrouping[];
   readonly counts: readonly OtherCount[];
   /** Other settings with which the model would have the tensors of the file. */
   readonly settings: readonly string[];
@@ -60,7 +59,7 @@ export interface Misfit {
 
 /** Weights of a file, the model that they are for, and the result of matching them. */
 export interface Match {
-  readonly state: ReadonlyMap<string, HostTensor | null>;
+  readonly weights: NamedWeights;
   readonly model: ModelShapes;
   readonly report: LoadReport;
 }
@@ -69,7 +68,7 @@ export interface Match {
 export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
   const unexpected = unexpectedTensors(match);
   const likely = likelyNames(match, unexpected);
-  const needed = neededGroups(match, coverage, likely.renamings);
+  const needed = neededGroups(match, coverage, likely);
   const groups = Array.from(groupsToLoad(match), ([name, tensors]): MisfitGroup => {
     const missing = new Set(match.report.missing);
     const isRequired = (tensor: string) =>
@@ -84,9 +83,9 @@ export function findMisfit(match: Match, coverage: Coverage): Misfit | null {
     };
   }).filter(({ incomplete, surplus }) => incomplete.length > 0 || surplus.length > 0);
   if (groups.length === 0) return null;
-  const relevant = relevantTo(groups, likely);
-  const settings = [...new Set(groups.flatMap((group) => otherSettings(group, match, relevant)))];
-  return { groups, ...relevant, counts: otherCounts(match, groups, relevant.renamings), settings };
+  const renamings = relevantTo(groups, likely);
+  const settings = [...new Set(groups.flatMap((group) => otherSettings(group, match, renamings)))];
+  return { groups, renamings, counts: otherCounts(match, groups, renamings), settings };
 }
 
 /** Returns the names of the model's weights by groups, without a head that is left out. */
@@ -116,8 +115,9 @@ function neededGroups(match: Match, coverage: Coverage, renamings: readonly Rena
 }
 
 /** Returns names and shapes of the file that the model does not have, without the prefixes that do not count. */
-function unexpectedTensors({ state, report }: Match): Map<string, readonly number[]> {
-  const nameByKey = new Map(Array.from(plainNames(state.keys()), ([name, key]) => [key, name]));
+function unexpectedTensors({ weights, report }: Match): Map<string, readonly number[]> {
+  const { state, keyByName } = weights;
+  const nameByKey = new Map(Array.from(keyByName, ([name, key]) => [key, name]));
   const found = new Map<string, readonly number[]>();
   for (const key of report.unexpected) {
     const tensor = state.get(key);
@@ -130,19 +130,18 @@ function unexpectedTensors({ state, report }: Match): Map<string, readonly numbe
 function likelyNames(
   { model, report }: Match,
   unexpected: ReadonlyMap<string, readonly number[]>,
-): Pick<Misfit, 'renamings' | 'regroupings'> {
+): Renaming[] {
   const required = report.missing.filter((name) => !isBuffer(name) && !isOptional(name));
   const missing = kindsOf(
     required.map((name) => [name, model.get(name)!.shape]),
     groupOf,
   );
   const found = kindsOf(unexpected);
-  const regrouped = regroupings(missing, found);
-  const explained = new Set(regrouped.flatMap(({ from, to }) => [...from, ...to]));
+  const explained = new Set<TensorKind>();
   const renamings: Renaming[] = [];
   // Group by group, because the backbone of a file without a head must not lose names to that head.
   for (const group of new Set(missing.map((kind) => kind.group))) {
-    const lacking = missing.filter((kind) => kind.group === group && !explained.has(kind));
+    const lacking = missing.filter((kind) => kind.group === group);
     const likely = likelyRenamings(
       lacking,
       found.filter((kind) => !explained.has(kind)),
@@ -150,7 +149,7 @@ function likelyNames(
     for (const { from } of likely) explained.add(from);
     renamings.push(...likely);
   }
-  return { renamings, regroupings: regrouped };
+  return renamings;
 }
 
 function incompleteParts(names: readonly string[], missing: ReadonlySet<string>): IncompletePart[] {
@@ -162,24 +161,18 @@ function incompleteParts(names: readonly string[], missing: ReadonlySet<string>)
   }).filter((part) => part.missing.length > 0);
 }
 
-/** Keeps only the findings about groups that do not fit. */
-function relevantTo(
-  groups: readonly MisfitGroup[],
-  { renamings, regroupings }: Pick<Misfit, 'renamings' | 'regroupings'>,
-): Pick<Misfit, 'renamings' | 'regroupings'> {
+/** Keeps only the renamings in groups that do not fit. */
+function relevantTo(groups: readonly MisfitGroup[], renamings: readonly Renaming[]): Renaming[] {
   const lacking = new Set(groups.flatMap(({ name, incomplete }) => (incomplete.length > 0 ? [name] : [])));
-  return {
-    renamings: renamings.filter(({ to }) => lacking.has(to.group ?? '')),
-    regroupings: regroupings.filter(({ to }) => lacking.has(to[0].group ?? '')),
-  };
+  return renamings.filter(({ to }) => lacking.has(to.group ?? ''));
 }
 
 function otherCounts(
-  { state, model }: Match,
+  { weights, model }: Match,
   groups: readonly MisfitGroup[],
   renamings: readonly Renaming[],
 ): OtherCount[] {
-  const names = [...plainNames(state.keys()).keys()];
+  const names = [...weights.keyByName.keys()];
   // Blocks under other names are blocks, too.
   for (const { from, to } of renamings)
     names.push(...Array.from(from.shapes.keys(), (index) => to.name.replace(/\bN\b/, String(index))));
@@ -197,17 +190,11 @@ function otherCounts(
 function otherSettings(
   { incomplete, surplus }: MisfitGroup,
   { model, report }: Match,
-  { renamings, regroupings }: Pick<Misfit, 'renamings' | 'regroupings'>,
+  renamings: readonly Renaming[],
 ): string[] {
   const bare = (name: string) => kindOf(name).kind.replace(/^(backbone|stm_head)\./, '');
-  const found = new Set(
-    [...renamings.map(({ to }) => to), ...regroupings.flatMap(({ to }) => to)].map(({ name }) => bare(name)),
-  );
-  const used = new Set(
-    [...renamings.map(({ from }) => from), ...regroupings.flatMap(({ from }) => from)].map(
-      ({ name }) => name,
-    ),
-  );
+  const found = new Set(renamings.map(({ to }) => bare(to.name)));
+  const used = new Set(renamings.map(({ from }) => from.name));
   const loaded = new Set(Array.from(report.loaded.keys(), bare));
   const known = new Set(Array.from(model.keys(), bare));
   const lacking = incomplete.flatMap(({ missing }) => missing).filter((name) => !found.has(bare(name)));

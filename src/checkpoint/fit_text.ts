@@ -2,13 +2,7 @@
 import { firstNames, printable } from '../util/text.js';
 import type { Coverage, IncompletePart, Misfit, MisfitGroup } from './fit.js';
 import { kindOf } from './model_parts.js';
-import {
-  type Regrouping,
-  type Renaming,
-  shownNames,
-  type TensorKind,
-  withoutSharedStart,
-} from './renaming.js';
+import { type Renaming, shownNames, withoutSharedStart } from './renaming.js';
 
 /** Up to this number, renamings are listed; more are summarized by their common pattern. */
 const MAX_RENAMINGS = 8;
@@ -20,7 +14,6 @@ export function describeMisfit(misfit: Misfit): string {
     lines.push(
       `  the file has ${inFile} ${unit}${inFile === 1 ? '' : 's'}, the model ${inModel} (${setting})`,
     );
-  lines.push(...misfit.regroupings.map((regrouping) => `  ${describeRegrouping(regrouping)}`));
   lines.push(...describeRenamings(misfit.renamings));
   return lines.join('\n');
 }
@@ -33,11 +26,9 @@ export function summarizeMisfit({ groups }: Misfit): string {
 
 /** Advice for the user. Only training can continue with a part of the weights. */
 export function adviseOn(misfit: Misfit, coverage: Coverage, withFlag: (flag: string) => string): string {
-  const { groups, renamings, regroupings, counts, settings } = misfit;
+  const { groups, renamings, counts, settings } = misfit;
   const ways: string[] = [];
   if (renamings.length > 0) ways.push('rename the tensors in the file');
-  for (const { from } of regroupings)
-    ways.push(from.length === 1 ? 'split the biases in the file' : 'join the projections in the file');
   const fitting = [...counts.map(({ setting, inFile }) => `${setting} ${inFile}`), ...settings];
   if (fitting.length > 0) ways.push(`use the configuration that fits the file (${fitting.join(', ')})`);
   if (ways.length === 0) ways.push('use a file and a configuration that fit each other');
@@ -79,19 +70,9 @@ function describePart({ name, loaded, total, missing }: IncompletePart): string 
 }
 
 /** Names of the file that are not among the likely names. */
-function unexplained({ surplus }: MisfitGroup, { renamings, regroupings }: Misfit): string[] {
-  const found = [...renamings.map(({ from }) => from), ...regroupings.flatMap(({ from }) => from)];
-  const explained = new Set(found.map(({ name }) => name));
+function unexplained({ surplus }: MisfitGroup, { renamings }: Misfit): string[] {
+  const explained = new Set(renamings.map(({ from }) => from.name));
   return surplus.filter((key) => !explained.has(kindOf(key).kind));
-}
-
-function describeRegrouping({ from, to }: Regrouping): string {
-  const bare = ({ name }: TensorKind) => printable(name.replace(/^(backbone\.)?(blocks\.N\.)?/, ''));
-  const theirs = from.map(bare);
-  const ours = to.map(bare).join(' and ');
-  if (from.length === 1)
-    return `${theirs[0]} holds the biases of q, k and v in one tensor; the model has ${ours} (its first and its last third)`;
-  return `${theirs.join(', ')} hold q, k and v apart; the model has them, one after the other, in ${ours}`;
 }
 
 function describeRenaming(renaming: Renaming): string {

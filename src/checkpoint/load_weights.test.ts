@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { errorOf } from '../../test/support/checkpoint_files.js';
 import {
-  mmactionName,
   modelTensors,
   only,
   renamed,
@@ -57,18 +56,19 @@ describe('loadWeights', () => {
     expect(set).toEqual([['x.a', Float32Array.of(1, 2)]]);
   });
 
-  test('advises --no-head if the number of classes differs', () => {
+  test('advises --no-head if the sizes of the head differ', () => {
     const file = new Map([
       ['backbone.w', smallTensor(2)],
-      ['stm_head.fc_action.weight', smallTensor(80, 4)],
+      ['stm_head.fc_reg.weight', smallTensor(80, 4)],
     ]);
     const names = new Map([
       ['backbone.w', { shape: [2] }],
-      ['stm_head.fc_action.weight', { shape: [3, 4] }],
+      ['stm_head.fc_reg.weight', { shape: [3, 4] }],
     ]);
     expect(failure(file, names)).toBe(
-      'f.pth: 1 tensor with another shape than in the model: stm_head.fc_action.weight is [80,4] in the file and [3,4] ' +
-        'in the model. Use --no-head to load everything but the head, for instance for another number of action classes.',
+      'f.pth: 1 tensor with another shape than in the model: stm_head.fc_reg.weight is [80,4] in the file and [3,4] in ' +
+        'the model. Use --no-head to load everything but the head, or set the sizes of the head (MODEL.STM.*) to those of ' +
+        'the file.',
     );
     expect([...load(file, names, { noHead: true }).report.loaded.keys()]).toEqual(['backbone.w']);
   });
@@ -89,6 +89,14 @@ describe('loadWeights', () => {
     }
   });
 });
+
+/** Names that no table knows. */
+function strangeName(name: string): string {
+  return name
+    .replace('patch_embed.proj', 'patch_embed.conv')
+    .replace('mlp.fc1', 'mlp.lin1')
+    .replace('mlp.fc2', 'mlp.lin2');
+}
 
 const whole = modelTensors();
 const backbone = only(whole, /^backbone\./);
@@ -149,8 +157,8 @@ describe('a file of an official kind', () => {
 });
 
 describe('a file whose weights fit in part', () => {
-  test('is reported with counts and the likely renaming if its names are those of mmaction2', () => {
-    for (const file of [renamed(backbone, mmactionName), bare(renamed(backbone, mmactionName))]) {
+  test('is reported with counts and the likely renaming if no table knows its names', () => {
+    for (const file of [renamed(backbone, strangeName), bare(renamed(backbone, strangeName))]) {
       expect(failure(file, whole)).toBe(
         [
           'f.pth: its weights fit the model only in part',
@@ -161,40 +169,16 @@ describe('a file whose weights fit in part', () => {
           '    blocks.N.mlp.fc2.weight: 0 of 2',
           '    blocks.N.mlp.fc2.bias: 0 of 2',
           '  most likely these are the same under other names, file → model:',
-          '    patch_embed.projection.weight → patch_embed.proj.weight',
-          '    patch_embed.projection.bias → patch_embed.proj.bias',
-          '    mlp.layers.0.0.weight → mlp.fc1.weight (in blocks.N)',
-          '    mlp.layers.0.0.bias → mlp.fc1.bias (in blocks.N)',
-          '    mlp.layers.1.weight → mlp.fc2.weight (in blocks.N)',
-          '    mlp.layers.1.bias → mlp.fc2.bias (in blocks.N)',
+          '    patch_embed.conv.weight → patch_embed.proj.weight',
+          '    patch_embed.conv.bias → patch_embed.proj.bias',
+          '    mlp.lin1.weight → mlp.fc1.weight (in blocks.N)',
+          '    mlp.lin1.bias → mlp.fc1.bias (in blocks.N)',
+          '    mlp.lin2.weight → mlp.fc2.weight (in blocks.N)',
+          '    mlp.lin2.bias → mlp.fc2.bias (in blocks.N)',
           'Rename the tensors in the file, or use --allow-partial to train with what loads, and the rest at random.',
         ].join('\n'),
       );
     }
-  });
-
-  test('is reported with its fused bias', () => {
-    const message = failure(without(withFusedBias(backbone), /^backbone\.norm\./), whole);
-    expect(message).toContain('  backbone: 24 of 28 tensors load\n    blocks.N.attn.q_bias: 0 of 2\n');
-    expect(message).toContain(
-      'attn.qkv.bias holds the biases of q, k and v in one tensor; the model has attn.q_bias and attn.v_bias',
-    );
-    expect(message).toMatch(/^Split the biases in the file, or /m);
-  });
-
-  test('is reported with its split projections', () => {
-    const split = new Map(
-      Array.from(backbone, ([name, tensor]) =>
-        name.endsWith('qkv.weight')
-          ? ['q', 'k', 'v'].map((letter) => [name.replace('qkv', letter), smallTensor(8, 8)] as const)
-          : [[name, tensor] as const],
-      ).flat(),
-    );
-    const message = failure(split, whole);
-    expect(message).toContain(
-      'attn.q.weight, attn.k.weight, attn.v.weight hold q, k and v apart; the model has them, one after the other, in attn.qkv.weight',
-    );
-    expect(message).toMatch(/^Join the projections in the file, or /m);
   });
 
   test('is reported with counts, blocks and depth if it has too few blocks', () => {
@@ -214,9 +198,9 @@ describe('a file whose weights fit in part', () => {
     expect(message).toContain('Use the configuration that fits the file (ViT.DEPTH 4), or');
   });
 
-  test('is reported with both if it has mmaction2 names and too many blocks', () => {
-    const message = failure(bare(renamed(modelTensors(deep), mmactionName)), whole);
-    expect(message).toContain('mlp.layers.0.0.weight → mlp.fc1.weight');
+  test('is reported with both if it has unknown names and too many blocks', () => {
+    const message = failure(bare(renamed(modelTensors(deep), strangeName)), whole);
+    expect(message).toContain('mlp.lin1.weight → mlp.fc1.weight');
     expect(message).toContain('(ViT.DEPTH 4)');
   });
 
@@ -252,16 +236,16 @@ describe('a file whose weights fit in part', () => {
 
   test('is reported if some blocks have another name or prefix', () => {
     const one = failure(
-      renamed(whole, (name) => name.replace('blocks.1.norm1', 'blocks.1.ln1')),
+      renamed(whole, (name) => name.replace('blocks.1.norm1', 'blocks.1.lnorm1')),
       whole,
     );
-    expect(one).toContain('    ln1.weight → norm1.weight (in blocks.1)');
+    expect(one).toContain('    lnorm1.weight → norm1.weight (in blocks.1)');
     const half = renamed(backbone, (name) => (name.includes('blocks.1') ? `module.${name}` : name));
     const message = failure(half, whole);
     expect(message).toContain('    module.* → *');
     expect(message).not.toContain('ViT.DEPTH');
-    const layers = renamed(modelTensors(deep), (name) => name.replace('backbone.blocks', 'layers'));
-    expect(failure(layers, whole)).toMatch(/ {4}layers\.\* → blocks\.\*\n.*\(ViT\.DEPTH 4\)/);
+    const layers = renamed(modelTensors(deep), (name) => name.replace('backbone.blocks', 'units'));
+    expect(failure(layers, whole)).toMatch(/ {4}units\.\* → blocks\.\*\n.*\(ViT\.DEPTH 4\)/);
   });
 
   test('is not excused for a part of the last norm that is missing', () => {
@@ -318,7 +302,7 @@ describe('a file whose weights fit in part', () => {
     expect(failure(whole, noBias)).toContain('(ViT.QKV_BIAS True)');
     expect(failure(noBias, whole)).toContain('(ViT.QKV_BIAS False)');
     expect(failure(withFusedBias(backbone), noBias)).toContain(
-      'in the model: 2 (backbone.blocks.0.attn.qkv.bias, ',
+      'in the model: 4 (backbone.blocks.0.attn.q_bias, ',
     );
     const positions = other('ViT.USE_LEARNABLE_POS_EMB', true);
     expect(failure(whole, positions)).toMatch(/position embedding: 0 of 1\n.*LEARNABLE_POS_EMB False/);
@@ -328,10 +312,10 @@ describe('a file whose weights fit in part', () => {
   });
 
   test('is loaded and reported if any coverage is allowed', () => {
-    const { report, misfit } = load(renamed(backbone, mmactionName), whole, { coverage: 'any' });
+    const { report, misfit } = load(renamed(backbone, strangeName), whole, { coverage: 'any' });
     expect(report.loaded.size).toBe(20);
     expect(misfit).toMatch(/^its weights fit the model only in part\n {2}backbone: 20 of 30 tensors load\n/);
-    expect(misfit).toContain('patch_embed.projection.weight → patch_embed.proj.weight');
+    expect(misfit).toContain('patch_embed.conv.weight → patch_embed.proj.weight');
     expect(load(modelTensors(deep), whole, { coverage: 'any' }).report.loaded.size).toBe(whole.size);
   });
 
@@ -352,14 +336,54 @@ describe('loading with the whole model', () => {
   });
 
   test('reports renamed tensors and cut networks as in training', () => {
-    expect(failure(renamed(whole, mmactionName), whole, { coverage })).toMatch(
-      /backbone: 20 of 30 tensors load\n(.*\n)* {4}mlp\.layers\.1\.bias → mlp\.fc2\.bias/,
+    expect(failure(renamed(whole, strangeName), whole, { coverage })).toMatch(
+      /backbone: 20 of 30 tensors load\n(.*\n)* {4}mlp\.lin2\.bias → mlp\.fc2\.bias/,
     );
     expect(failure(without(whole, /^backbone\.norm/), whole, { coverage })).toContain(
       '    norm after the last block: 0 of 2',
     );
     expect(failure(modelTensors(deep), whole, { coverage })).toMatch(
       /^f\.pth: holds more than the model(.*\n)+Use the configuration that fits the file \(ViT\.DEPTH 4\)\.$/,
+    );
+  });
+});
+
+describe('a file with another number of action classes', () => {
+  const many = modelTensors(tinyConfig({ 'MODEL.STM.ACTION_CLASSES': 7 }));
+  const classifiers = [0, 1].flatMap((stage) =>
+    ['weight', 'bias'].map((end) => `stm_head.decoder_stages.${stage}.fc_action.${end}`),
+  );
+  const options = { noHead: false, coverage: 'whole groups', newClassifiers: true } as const;
+
+  test('loads all but the action classifiers into a new training, and a warning names them', () => {
+    const set: string[] = [];
+    const loaded = loadWeights({ path: 'f.pth', state: many }, whole, options, (name) => set.push(name));
+    expect(loaded.misfit).toBeNull();
+    expect(set).toEqual([...whole.keys()].filter((name) => !classifiers.includes(name)));
+    expect(loaded.report.newClassifiers.map(({ name }) => name).toSorted()).toEqual(classifiers.toSorted());
+    expect(loaded.warnings).toEqual([
+      'the file has 7 action classes, and MODEL.STM.ACTION_CLASSES is 3: 4 tensors of the action classifiers start at random ' +
+        `(${loaded.report.newClassifiers.map(({ name }) => name).join(', ')}); everything else is loaded`,
+    ]);
+  });
+
+  test('is an error for test and detect, which says what to do', () => {
+    expect(failure(many, whole, { coverage: 'whole model' })).toBe(
+      'f.pth: the weights have 7 action classes, and MODEL.STM.ACTION_CLASSES is 3. Set MODEL.STM.ACTION_CLASSES 7 to use ' +
+        'them as they are. To have 3 classes, train from these weights first: stmixer train --transfer.',
+    );
+  });
+
+  test('is an error if another tensor has other sizes, too', () => {
+    const other = modelTensors(
+      tinyConfig({ 'MODEL.STM.ACTION_CLASSES': 7, 'MODEL.STM.DIM_FEEDFORWARD': 24 }),
+    );
+    const load = () => loadWeights({ path: 'f.pth', state: other }, whole, options, () => {});
+    expect(load).toThrow(/tensors with another shape than in the model/);
+    const wide = new Map(many);
+    for (const name of classifiers) wide.set(name, smallTensor(7, 5));
+    expect(() => loadWeights({ path: 'f.pth', state: wide }, whole, options, () => {})).toThrow(
+      /another shape/,
     );
   });
 });

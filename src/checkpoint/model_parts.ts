@@ -35,6 +35,19 @@ export function isPieceOf(group: string, name: string): boolean {
   return GROUPS.get(first) === group || (group === 'head' && HEAD_WORDS.includes(first));
 }
 
+/** Whether a name is that of a tensor of the head without the word for the head. */
+export function isPartOfHead(name: string): boolean {
+  return HEAD_WORDS.includes(name.split('.')[0]);
+}
+
+/** The name that a tensor of a backbone or a head alone has in a whole model; other names stay. */
+export function officialName(name: string): string {
+  if (!isKnownName(name)) return name;
+  const [first] = name.split('.');
+  if (BACKBONE_WORDS.includes(first)) return `backbone.${name}`;
+  return HEAD_WORDS.includes(first) ? `stm_head.${name}` : name;
+}
+
 /** A kind of tensor, `backbone.blocks.N.norm1.weight`, and the index of a name in it; -1 if there is only one. */
 export interface NumberedKind {
   readonly kind: string;
@@ -76,6 +89,11 @@ export function isOptional(name: string): boolean {
 /** Whether a name of the model or of a file is that of a buffer, which is not a weight of the network. */
 export function isBuffer(name: string): boolean {
   return /^(module\.)?stm_head\.criterion\./.test(name);
+}
+
+/** Whether a tensor belongs to an action classifier, whose rows are the classes. */
+export function isClassifier(name: string): boolean {
+  return /^stm_head\.decoder_stages\.\d+\.fc_action\.(weight|bias)$/.test(name);
 }
 
 const LINEAR = ['weight', 'bias'];

@@ -33,7 +33,12 @@ beforeAll(async () => {
 describe('loadModelWeights', () => {
   it('loads a file, or the last checkpoint of a folder', () => {
     const model = new Pair();
-    expect(loadModelWeights(model, whole, folder)).toEqual({ path: whole, iteration: 12 });
+    expect(loadModelWeights(model, whole, folder)).toEqual({
+      path: whole,
+      iteration: 12,
+      info: null,
+      warnings: [],
+    });
     expect(Array.from(model.first.value.dataSync())).toEqual([1, 2]);
     expect(Array.from(model.second.value.dataSync())).toEqual([3]);
 

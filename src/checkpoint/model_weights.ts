@@ -1,13 +1,17 @@
 /** @file Loads the weights of a trained model for evaluation and detection: all of them, or an error. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type Config, differingSettings } from '../config/index.js';
 import { hostTensor } from '../engine/to_host.js';
 import { CheckpointError } from '../errors.js';
 import { writePth } from '../formats/pth/pth_writer.js';
-import type { PyDict } from '../formats/python/values.js';
+import type { PyDict, PyValue } from '../formats/python/values.js';
+import { Detector } from '../model/detector.js';
 import type { Module } from '../nn/module.js';
 import { loadCheckpoint } from './checkpoint_parts.js';
-import { Checkpointer } from './checkpointer.js';
+import { Checkpointer, type LoadPlan } from './checkpointer.js';
+import { infoOfModel } from './info_of_model.js';
+import { MODEL_INFO, type ModelInfo, packModelInfo } from './model_info.js';
 import { checkpointsIn } from './run_checkpoints.js';
 
 export interface WeightsOrigin {
@@ -18,6 +22,45 @@ export interface WeightsOrigin {
   readonly note?: string;
   /** Why it may be the wrong file. */
   readonly warning?: string;
+  /** What the file says of its model; null if it says nothing. */
+  readonly info: ModelInfo | null;
+  /** Sentences on tensors of the file that are not used as they are. */
+  readonly warnings: readonly string[];
+}
+
+/** Where a command finds the weights of a trained model. */
+export interface WeightsRequest {
+  /** MODEL.WEIGHT: a file or the folder of a run; empty for the last checkpoint in `outputDir`. */
+  readonly weight: string;
+  /** MODEL.WEIGHT_KEY; empty for no choice. */
+  readonly weightKey?: string;
+  readonly outputDir?: string;
+}
+
+/** The request of a configuration. */
+export function requestOf({ MODEL, OUTPUT_DIR }: Pick<Config, 'MODEL' | 'OUTPUT_DIR'>): WeightsRequest {
+  return { weight: MODEL.WEIGHT, weightKey: MODEL.WEIGHT_KEY, outputDir: OUTPUT_DIR };
+}
+
+/**
+ * Finds the weight file of a request, and reads none of its data: a quick check before other work. Throws CheckpointError if
+ * there is no file.
+ */
+export function findModelWeights({ weight, weightKey, outputDir = '.' }: WeightsRequest): LoadPlan {
+  const request = { weight, weightKey, resume: false, transfer: false, noHead: false };
+  const plan = new Checkpointer(outputDir).plan(request, 'best');
+  if (plan !== null) return plan;
+  throw new CheckpointError(
+    `MODEL.WEIGHT is empty and ${outputDir} has no last_checkpoint: name the weights of a trained model, ` +
+      `for example MODEL.WEIGHT ${checkpointsIn(outputDir)[0]?.path ?? 'output/model_final.pth'}`,
+  );
+}
+
+/** A warning if weights were trained with other settings than those of a configuration; null if they were not. */
+export function contradiction(path: string, info: ModelInfo | null, config: Config): string | null {
+  const differing = info === null ? [] : differingSettings(info.settings, config);
+  if (differing.length === 0) return null;
+  return `the configuration contradicts ${path}, whose weights were trained with ${differing.join(', ')}`;
 }
 
 /**
@@ -25,30 +68,31 @@ export interface WeightsOrigin {
  * `weight` is empty, the last checkpoint in `outputDir` is loaded. Throws CheckpointError if there is no file, it cannot be
  * read, or its weights do not fit the model exactly.
  */
-export function loadModelWeights(model: Module, weight: string, outputDir = '.'): WeightsOrigin {
-  const request = { weight, resume: false, transfer: false, noHead: false };
-  const plan = new Checkpointer(outputDir).plan(request, 'best');
-  if (plan === null) {
-    throw new CheckpointError(
-      `MODEL.WEIGHT is empty and ${outputDir} has no last_checkpoint: name the weights of a trained model, ` +
-        `for example MODEL.WEIGHT ${checkpointsIn(outputDir)[0]?.path ?? 'output/model_final.pth'}`,
-    );
-  }
+export function loadModelWeights(
+  model: Module,
+  weight: string | WeightsRequest,
+  outputDir = '.',
+): WeightsOrigin {
+  const plan = findModelWeights(typeof weight === 'string' ? { weight, outputDir } : weight);
   const parameters = new Map(model.namedParameters());
-  const { iteration } = loadCheckpoint({ ...plan, coverage: 'whole model' }, parameters, (name, data) =>
+  const source = { ...plan, coverage: 'whole model' } as const;
+  const { iteration, info, warnings } = loadCheckpoint(source, parameters, (name, data) =>
     parameters.get(name)?.set(data),
   );
   const { path, note, warning } = plan;
-  return { path, iteration, note, warning };
+  return { path, iteration, note, warning, info, warnings };
 }
 
 /**
- * Writes the weights of a model as a .pth file that `loadModelWeights` and PyTorch read: `{ model: state dict }`. Creates the
- * folder. Throws CheckpointError if the disk refuses.
+ * Writes the weights of a model as a .pth file that `loadModelWeights` and PyTorch read: `{ model: state dict }`. The file of
+ * a Detector also says how to build it, so that `stmixer detect` needs no configuration file. Creates the folder. Throws
+ * CheckpointError if the disk refuses.
  */
 export async function saveModelWeights(model: Module, path: string): Promise<void> {
   const state: PyDict = new Map();
   for (const [name, { shape, value }] of model.namedParameters()) state.set(name, hostTensor(value, shape));
   mkdirSync(dirname(path), { recursive: true });
-  await writePth(path, new Map([['model', state]]));
+  const content: PyDict = new Map<PyValue, PyValue>([['model', state]]);
+  if (model instanceof Detector) content.set(MODEL_INFO, packModelInfo(infoOfModel(model.config)));
+  await writePth(path, content);
 }

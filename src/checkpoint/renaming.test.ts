@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { modelTensors, only } from '../../test/support/model_tensors.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { groupOf } from './model_parts.js';
-import { kindsOf, likelyRenamings, regroupings } from './renaming.js';
+import { kindsOf, likelyRenamings } from './renaming.js';
 
 const blocks = only(modelTensors(tinyConfig({ 'ViT.DEPTH': 3 })), /^backbone\.(patch_embed|blocks)/);
 const shapes = Array.from(blocks, ([name, { shape }]) => [name, shape] as const);
@@ -78,40 +78,5 @@ describe('tensors under other names', () => {
     const begin = performance.now();
     likelyRenamings(kindsOf(shapes, groupOf), many);
     expect(performance.now() - begin).toBeLessThan(5000);
-  });
-});
-
-describe('queries, keys and values', () => {
-  const lacking = (pattern: RegExp) =>
-    kindsOf(
-      shapes.filter(([name]) => pattern.test(name)),
-      groupOf,
-    );
-  const inEveryBlock = (name: string, ...shape: number[]) =>
-    kindsOf([0, 1, 2].map((n) => [name.replace('N', `${n}`), shape]));
-  const names = (found: ReturnType<typeof regroupings>) =>
-    found.map(({ from, to }) => [...from, ...to].map(({ name }) => name));
-
-  test('are found in a bias of thrice the size', () => {
-    const missing = lacking(/[qv]_bias/);
-    const both = ['backbone.blocks.N.attn.q_bias', 'backbone.blocks.N.attn.v_bias'];
-    for (const name of ['blocks.N.attn.qkv.bias', 'backbone.blocks.N.attn.in_proj_bias', 'layers.N.qkv_bias'])
-      expect(names(regroupings(missing, inEveryBlock(name, 24)))).toEqual([[name, ...both]]);
-    expect(regroupings(missing, inEveryBlock('blocks.N.attn.qkv.bias', 16))).toEqual([]);
-    expect(regroupings(missing.slice(1), inEveryBlock('blocks.N.attn.qkv.bias', 24))).toEqual([]);
-    expect(regroupings(missing, inEveryBlock('decoder.blocks.N.attn.qkv.bias', 24))).toEqual([]);
-  });
-
-  test.each([
-    ['q', 'k', 'v'],
-    ['query', 'key', 'value'],
-    ['q_proj', 'k_proj', 'v_proj'],
-  ])('are found in three projections, %s, %s, %s', (...words) => {
-    const missing = lacking(/attn\.qkv\.weight/);
-    const kinds = words.flatMap((word) => inEveryBlock(`layer.N.attention.${word}.weight`, 8, 8));
-    expect(names(regroupings(missing, kinds))).toEqual([
-      [...words.map((word) => `layer.N.attention.${word}.weight`), 'backbone.blocks.N.attn.qkv.weight'],
-    ]);
-    expect(regroupings(missing, kinds.slice(1))).toEqual([]);
   });
 });

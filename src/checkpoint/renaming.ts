@@ -17,12 +17,6 @@ export interface Renaming {
   readonly to: TensorKind;
 }
 
-/** Tensors that are joined in the file and separate in the model, or the other way round. */
-export interface Regrouping {
-  readonly from: readonly TensorKind[];
-  readonly to: readonly TensorKind[];
-}
-
 /** The kinds of some tensors, in their order. */
 export function kindsOf(
   tensors: Iterable<readonly [name: string, shape: readonly number[]]>,
@@ -133,53 +127,6 @@ function inOrder(
 }
 
 const NONE: ReadonlySet<string> = new Set();
-
-/** Queries, keys and values that are joined in the file and separate in the model, or the other way round. */
-export function regroupings(missing: readonly TensorKind[], unexpected: readonly TensorKind[]): Regrouping[] {
-  const usable = unexpected.filter(
-    ({ name, group }) => (group ?? 'backbone') === 'backbone' && !isOfPretraining(name),
-  );
-  return [...fusedBias(missing, usable), ...splitProjection(missing, usable)];
-}
-
-/** One bias for queries, keys and values in the file; the model has one for queries and one for values. */
-function fusedBias(missing: readonly TensorKind[], usable: readonly TensorKind[]): Regrouping[] {
-  const query = missing.find(({ name }) => name.endsWith('.attn.q_bias'));
-  const value = missing.find(({ name }) => name.endsWith('.attn.v_bias'));
-  if (!query || !value) return [];
-  const fused = usable.find((kind) => roleOf(kind.name) === 'bias' && isThrice(kind, query));
-  return fused ? [{ from: [fused], to: [query, value] }] : [];
-}
-
-/** Names that other codes give to the projections of queries, keys and values. */
-const PROJECTIONS = ['q', 'k', 'v'].map(
-  (letter, i) =>
-    new RegExp(
-      `\\b(${letter}|${['query', 'key', 'value'][i]}|${letter}_proj|to_${letter}|w${letter})\\.weight$`,
-    ),
-);
-
-/** Three projections in the file for one in the model. */
-function splitProjection(missing: readonly TensorKind[], usable: readonly TensorKind[]): Regrouping[] {
-  const joint = missing.find(({ name }) => name.endsWith('.attn.qkv.weight'));
-  if (!joint) return [];
-  const from = PROJECTIONS.flatMap(
-    (pattern) => usable.find((kind) => pattern.test(kind.name) && isThrice(joint, kind)) ?? [],
-  );
-  return from.length === PROJECTIONS.length ? [{ from, to: [joint] }] : [];
-}
-
-/** Whether three tensors of the second kind, one after the other, have the shape of one of the first. */
-function isThrice(one: TensorKind, third: TensorKind): boolean {
-  const shared = sharedNumbers(one, third);
-  return (
-    shared.length > 0 &&
-    shared.every((n) => {
-      const [rows, ...others] = third.shapes.get(n)!;
-      return sameShape(one.shapes.get(n)!, [3 * rows, ...others]);
-    })
-  );
-}
 
 /** Whether a name is of the decoder of VideoMAE's pre-training, whose blocks no detector has. */
 function isOfPretraining(name: string): boolean {

@@ -5,6 +5,7 @@ import { CheckpointError } from '../errors.js';
 import { namesIn } from '../files/folder_names.js';
 import { isFolder } from '../files/paths.js';
 import { systemErrorText } from '../files/system_errors.js';
+import { addressProblem, withoutPassword } from '../util/addresses.js';
 import { firstNames, printable } from '../util/text.js';
 import { BEST_CHECKPOINT, isCheckpointFile, LAST_CHECKPOINT, MOVED_RUN } from './checkpoint_names.js';
 import { followPointer, type PointerTarget } from './pointer.js';
@@ -87,6 +88,8 @@ function weightsIn(folder: string): string {
 }
 
 function missingFile(path: string): CheckpointError {
+  const address = addressProblem(path, 'weights');
+  if (address !== null) return new CheckpointError(`${withoutPassword(path)}: ${address}`);
   const place = resolve(path) === path ? '' : ` (looked for ${resolve(path)})`;
   return new CheckpointError(`${path}: ${whyMissing(path)}${place}${movedTo(path)}`);
 }

@@ -1,18 +1,22 @@
 /** @file Tests of matching file entries with the model's weights, and of what the report says. */
 import { describe, expect, test } from 'vitest';
-import { CheckpointError } from '../errors.js';
 import { float32Tensor, type HostTensor, sizeOf } from '../formats/host_tensor.js';
-import { PyOpaque, type PyValue } from '../formats/python/values.js';
-import { findStateDict, matchWeights, summarizeReport } from './weights.js';
+import { nameWeights } from './named_weights.js';
+import { type LoadReport, type ModelShapes, matchWeights, summarizeReport } from './weights.js';
 
 const tensor = (...shape: number[]) =>
   float32Tensor(shape, new Float32Array(sizeOf(shape)).fill(shape.length));
 const state = (...keys: string[]) => new Map<string, HostTensor | null>(keys.map((key) => [key, tensor(2)]));
+const match = (
+  file: ReadonlyMap<string, HostTensor | null>,
+  shapes: ModelShapes,
+  noHead: boolean,
+): LoadReport => matchWeights(nameWeights(file), shapes, noHead);
 const model = (...names: string[]) => new Map(names.map((name) => [name, { shape: [2] }]));
 
 describe('matching names', () => {
   test('pairs equal names, in the order of the model', () => {
-    const report = matchWeights(state('b', 'a', 'x'), model('a', 'b', 'c'), false);
+    const report = match(state('b', 'a', 'x'), model('a', 'b', 'c'), false);
     expect(report).toEqual({
       loaded: new Map([
         ['a', 'a'],
@@ -22,12 +26,13 @@ describe('matching names', () => {
       unexpected: ['x'],
       skipped: [],
       mismatched: [],
+      newClassifiers: [],
     });
   });
 
   test('pairs the longest suffix of whole words', () => {
     const file = state('norm.weight', 'blocks.0.norm.weight', 'fc_norm.weight', 'eight', 'bias');
-    const { loaded, unexpected } = matchWeights(
+    const { loaded, unexpected } = match(
       file,
       model('backbone.blocks.0.norm.weight', 'backbone.norm.weight', 'backbone.blocks.0.attn.q_bias'),
       false,
@@ -40,7 +45,7 @@ describe('matching names', () => {
   });
 
   test('lets one entry serve several weights, and a longer key none', () => {
-    const { loaded, unexpected } = matchWeights(
+    const { loaded, unexpected } = match(
       state('head.weight', 'net.tail.weight'),
       model('a.head.weight', 'b.head.weight', 'tail.weight'),
       false,
@@ -51,14 +56,14 @@ describe('matching names', () => {
 
   test('ignores `module.` if all keys have it', () => {
     const names = model('a.w', 'module.b.w');
-    const all = matchWeights(state('module.a.w', 'module.b.w'), names, false);
+    const all = match(state('module.a.w', 'module.b.w'), names, false);
     expect(Object.fromEntries(all.loaded)).toEqual({ 'a.w': 'module.a.w', 'module.b.w': 'module.b.w' });
-    const some = matchWeights(state('module.a.w', 'b.w'), names, false);
+    const some = match(state('module.a.w', 'b.w'), names, false);
     expect(Object.fromEntries(some.loaded)).toEqual({ 'module.b.w': 'b.w' });
   });
 
   test('ignores `encoder.` of pre-trained VideoMAE unless the plain name exists, too', () => {
-    const { loaded, unexpected } = matchWeights(
+    const { loaded, unexpected } = match(
       state('encoder.norm.weight', 'encoder.x', 'x', 'decoder.norm.bias'),
       model('backbone.norm.weight', 'backbone.norm.bias', 'backbone.x'),
       false,
@@ -71,7 +76,7 @@ describe('matching names', () => {
   });
 
   test('leaves out the head on request', () => {
-    const report = matchWeights(
+    const report = match(
       state('backbone.w', 'stm_head.w', 'stm_head.old', 'roi_heads.w', 'decoder.0.w', 'else'),
       model('backbone.w', 'stm_head.w', 'stm_head.decoder.0.w', 'stm_head.new'),
       true,
@@ -80,12 +85,12 @@ describe('matching names', () => {
     expect(report.skipped).toEqual(['stm_head.w', 'stm_head.old', 'roi_heads.w', 'decoder.0.w']);
     expect(report.missing).toEqual([]);
     expect(report.unexpected).toEqual(['else']);
-    const parallel = matchWeights(state('module.stm_head.w'), model('stm_head.w'), true);
+    const parallel = match(state('module.stm_head.w'), model('stm_head.w'), true);
     expect(parallel.skipped).toEqual(['module.stm_head.w']);
   });
 
   test('matches no entry that is not a tensor', () => {
-    const report = matchWeights(new Map([['a', null]]), model('a'), false);
+    const report = match(new Map([['a', null]]), model('a'), false);
     expect(report.missing).toEqual(['a']);
     expect(report.unexpected).toEqual(['a']);
   });
@@ -93,7 +98,7 @@ describe('matching names', () => {
 
 describe('the summary of a match', () => {
   test('is short', () => {
-    const report = matchWeights(
+    const report = match(
       state('norm.weight', 'head.weight', 'head.bias', 'stm_head.a'),
       model('backbone.norm.weight', 'm.1', 'm.2', 'm.3', 'm.4', 'stm_head.a'),
       true,
@@ -107,9 +112,7 @@ describe('the summary of a match', () => {
         '  skipped, the head: 1 (stm_head.a)',
       ].join('\n'),
     );
-    expect(summarizeReport('v.pth', matchWeights(state('a'), model('a'), false))).toBe(
-      'loaded 1 tensor from v.pth',
-    );
+    expect(summarizeReport('v.pth', match(state('a'), model('a'), false))).toBe('loaded 1 tensor from v.pth');
   });
 
   test('names the parts that an official file leaves out', () => {
@@ -120,43 +123,12 @@ describe('the summary of a match', () => {
       'stm_head.w',
       'stm_head.criterion.empty_weight',
     );
-    const summary = (...keys: string[]) =>
-      summarizeReport('v.pth', matchWeights(state(...keys), names, false));
+    const summary = (...keys: string[]) => summarizeReport('v.pth', match(state(...keys), names, false));
     expect(summary('backbone.blocks.0.w')).toMatch(
       /\n {2}the neck and the head are not in the file and start at random\n {2}backbone\.norm is not in the file and starts as ones and zeros$/,
     );
     const all = [...names.keys()];
     expect(summary(...all.slice(0, 3))).toMatch(/\n {2}the head is not in the file and starts at random$/);
     expect(summary(...all.slice(0, 4))).not.toContain('random');
-  });
-});
-
-describe('the state dict', () => {
-  const dict = new Map<PyValue, PyValue>([['w', tensor(2)]]);
-  const found = (value: PyValue) => [...findStateDict('f.pth', value).keys()];
-
-  test('is found under the usual keys, or is the value itself', () => {
-    expect(found(dict)).toEqual(['w']);
-    for (const key of ['model', 'module', 'state_dict']) expect(found(new Map([[key, dict]]))).toEqual(['w']);
-    const named = new Map<PyValue, PyValue>([
-      ['model', 'vit_base'],
-      ['state_dict', dict],
-    ]);
-    expect(found(named)).toEqual(['w']);
-    expect(found(new Map([['model', tensor(1)]]))).toEqual(['model']);
-  });
-
-  test.each<[string, PyValue, RegExp]>([
-    [
-      'a whole model',
-      new PyOpaque('torch.nn.Linear', []),
-      /object of class torch\.nn\.Linear.* state_dict\(\)/,
-    ],
-    ['a whole model inside', new Map([['model', new PyOpaque('my.Net', [])]]), /object of class my\.Net/],
-    ['no tensors', new Map<PyValue, PyValue>([['epoch', 1]]), /holds no weights; its keys are: epoch/],
-    ['a list', [1], /holds no weights$/],
-  ])('is refused if the value is %s', (_, value, message) => {
-    expect(() => findStateDict('f.pth', value)).toThrow(message);
-    expect(() => findStateDict('f.pth', value)).toThrow(CheckpointError);
   });
 });

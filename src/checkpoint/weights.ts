@@ -1,12 +1,8 @@
 /** @file Matches the tensors of a weight file with the weights of the model, and reports the result. */
-import { CheckpointError } from '../errors.js';
-import { type HostTensor, isHostTensor, sameShape } from '../formats/host_tensor.js';
-import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { sameShape } from '../formats/host_tensor.js';
 import { firstNames } from '../util/text.js';
-import { groupOf, isBuffer, isOptional } from './model_parts.js';
-
-/** A readable file without weights. */
-export class NoWeightsError extends CheckpointError {}
+import { groupOf, isBuffer, isClassifier, isOptional } from './model_parts.js';
+import type { NamedWeights } from './named_weights.js';
 
 /** The weights of the model in PyTorch's order, with their shapes. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -29,76 +25,23 @@ export interface LoadReport {
   /** Keys left out because they belong to the head. */
   readonly skipped: readonly string[];
   readonly mismatched: readonly Mismatch[];
+  /** Action classifiers of another number of classes, which keep their initial values. */
+  readonly newClassifiers: readonly Mismatch[];
 }
 
 /** Parts of the model that `noHead` leaves out: STMixer's head, and the name the official code looks for. */
 const HEAD_PARTS = ['stm_head', 'roi_heads'];
 
-/** Keys under which trainers put the model's state dict: ours and the official one, VideoMAE V2, OpenMMLab. */
-const MODEL_KEYS = ['model', 'module', 'state_dict'];
-
-/** The key of the state dict in a weight file; null if the file's value is the state dict. */
-export function stateDictKey(value: PyValue): string | null {
-  if (!(value instanceof Map)) return null;
-  const isModel = (candidate?: PyValue) => candidate instanceof Map || candidate instanceof PyOpaque;
-  return MODEL_KEYS.find((key) => isModel(value.get(key))) ?? null;
-}
-
-/**
- * The state dict in the value of a weight file: under one of MODEL_KEYS, or the value itself. Entries that are not tensors
- * are null. Throws CheckpointError if there are no tensors.
- */
-export function findStateDict(path: string, value: PyValue): Map<string, HostTensor | null> {
-  const key = stateDictKey(value);
-  const dict = key === null ? value : (value as PyDict).get(key)!;
-  if (dict instanceof PyOpaque) {
-    throw new CheckpointError(
-      `${path}: holds an object of class ${dict.className} instead of weights; ` +
-        'save its state_dict() with torch.save and load that file',
-    );
-  }
-  const state = new Map<string, HostTensor | null>();
-  if (dict instanceof Map) {
-    for (const [key, tensor] of dict) state.set(String(key), isHostTensor(tensor) ? tensor : null);
-  }
-  if (![...state.values()].some(Boolean)) {
-    const found = value instanceof Map ? `; its keys are: ${firstNames([...value.keys()].map(String))}` : '';
-    throw new NoWeightsError(`${path}: holds no weights${found}`);
-  }
-  return state;
-}
-
-/**
- * The keys of a file by their plain names: without a `module.` before all of them (DistributedDataParallel), and without an
- * `encoder.` (VideoMAE's pre-training) unless there is a key without it.
- */
-export function plainNames(keys: Iterable<string>): Map<string, string> {
-  const all = [...keys];
-  const parallel = all.every((key) => key.startsWith('module.'));
-  const keyByName = new Map<string, string>();
-  const encoderKeys = new Map<string, string>();
-  for (const key of all) {
-    const name = parallel ? key.slice('module.'.length) : key;
-    keyByName.set(name, key);
-    if (name.startsWith('encoder.')) encoderKeys.set(name.slice('encoder.'.length), key);
-  }
-  for (const [name, key] of encoderKeys) if (!keyByName.has(name)) keyByName.set(name, key);
-  return keyByName;
-}
-
 /**
  * Finds for each weight of the model the longest key that equals its name or the end of its name after a dot, so the key
- * `blocks.0.norm1.weight` loads into `backbone.blocks.0.norm1.weight`. A prefix `module.` (DistributedDataParallel) or
- * `encoder.` (VideoMAE's pre-training) of the keys does not count.
+ * `blocks.0.norm1.weight` loads into `backbone.blocks.0.norm1.weight`.
  */
 export function matchWeights(
-  state: ReadonlyMap<string, HostTensor | null>,
+  { state, keyByName }: Pick<NamedWeights, 'state' | 'keyByName'>,
   model: ModelShapes,
   noHead: boolean,
 ): LoadReport {
   const keys = [...state.keys()];
-  const keyByName = plainNames(keys);
-
   const loaded = new Map<string, string>();
   const missing: string[] = [];
   const skipped = new Set<string>();
@@ -122,7 +65,46 @@ export function matchWeights(
   if (noHead) for (const key of keys) if (isHead(key)) skipped.add(key);
   for (const key of used) skipped.delete(key);
   const unexpected = keys.filter((key) => !used.has(key) && !skipped.has(key));
-  return { loaded, missing, unexpected, skipped: keys.filter((key) => skipped.has(key)), mismatched };
+  return {
+    loaded,
+    missing,
+    unexpected,
+    skipped: keys.filter((key) => skipped.has(key)),
+    mismatched,
+    newClassifiers: [],
+  };
+}
+
+/** Numbers of action classes. */
+export interface OtherClasses {
+  readonly inFile: number;
+  readonly inModel: number;
+}
+
+/** The numbers of classes if the tensors of other shapes are action classifiers, and differ in nothing else; else null. */
+export function otherClasses({ mismatched }: Pick<LoadReport, 'mismatched'>): OtherClasses | null {
+  const counts = mismatched.map(({ name, expected: [inModel, ...rest], found: [inFile, ...others] }) =>
+    isClassifier(name) && sameShape(rest, others) ? { inFile, inModel } : null,
+  );
+  const [first] = counts;
+  const isSame = (other: OtherClasses | null) => other?.inFile === first?.inFile;
+  return first && counts.every(isSame) ? first : null;
+}
+
+/** The same report, with the classifiers of another number of classes among those that start anew. */
+export function withNewClassifiers(report: LoadReport): LoadReport {
+  return { ...report, mismatched: [], newClassifiers: report.mismatched };
+}
+
+/** The warning about classifiers that start anew; null if there are none. */
+export function newClassifiersWarning({ newClassifiers }: LoadReport): string | null {
+  const classes = otherClasses({ mismatched: newClassifiers });
+  if (classes === null) return null;
+  const names = newClassifiers.map(({ name }) => name).join(', ');
+  return (
+    `the file has ${classes.inFile} action classes, and MODEL.STM.ACTION_CLASSES is ${classes.inModel}: ` +
+    `${tensors(newClassifiers.length)} of the action classifiers start at random (${names}); everything else is loaded`
+  );
 }
 
 /** A few lines for the log: the number of loaded weights, the first names of the others, and parts left out. */
@@ -167,7 +149,7 @@ export function describeMismatch(
   const sizes = 'Set the sizes in the config (ViT.*, MODEL.STM.*) to those the weights were trained with';
   const advice =
     noHeadFlag !== null && mismatched.every(({ name }) => isHead(name))
-      ? `Use ${noHeadFlag} to load everything but the head, for instance for another number of action classes`
+      ? `Use ${noHeadFlag} to load everything but the head, or set the sizes of the head (MODEL.STM.*) to those of the file`
       : sizes;
   const count = tensors(mismatched.length);
   return `${path}: ${count} with another shape than in the model: ${some.join('; ')}${rest}. ${advice}.`;

@@ -6,16 +6,25 @@ export class ConsoleReporter implements Reporter {
   #progress: Progress | null = null;
   #what = '';
 
+  /** `quiet` leaves out everything but warnings and results. */
+  constructor(private readonly options: { readonly quiet?: boolean } = {}) {}
+
   info(message: string): void {
+    if (!this.options.quiet) this.result(message);
+  }
+
+  warn(message: string): void {
+    this.result(`warning: ${message}`);
+  }
+
+  /** Writes a line in any case. */
+  result(message: string): void {
     if (this.#progress) this.#progress.log(message);
     else process.stdout.write(`${message}\n`);
   }
 
-  warn(message: string): void {
-    this.info(`warning: ${message}`);
-  }
-
   progress(done: number, total: number | null, what: string): void {
+    if (this.options.quiet) return;
     if (!this.#progress || what !== this.#what) {
       this.close();
       this.#progress = new Progress(total, what);

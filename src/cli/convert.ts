@@ -17,33 +17,51 @@ export function convertCommand(): Command {
         .choices(['keep', 'float32', 'float16', 'bfloat16'])
         .default('keep'),
     )
+    .addOption(
+      new Option(
+        '--names <names>',
+        'names of the tensors: as in the file, or those of the official STMixer, with tensors split and joined as there (weights only)',
+      )
+        .choices(['keep', 'official'])
+        .default('keep'),
+    )
+    .option(
+      '--weight-key <key>',
+      'which weights to take if the file holds several: the keys that lead to them, with dots between them',
+    )
     .option('--weights-only', 'leave out optimizer, schedule and everything else (always so in .safetensors)')
     .option('--verbose', 'print the stack trace of an error')
-    .action(async (from: string, to: string, { dtype, weightsOnly }: Partial<ConvertOptions>) => {
-      const [{ convertWeightFile }, { weightsToRead }] = await Promise.all([
-        import('../checkpoint/convert.js'),
-        import('./weights_to_read.js'),
-      ]);
-      const source = weightsToRead(from);
-      const report = await convertWeightFile(source, to, {
-        dtype: dtype ?? 'keep',
-        weightsOnly: weightsOnly ?? false,
-      });
-      print(`${summaryOf(source, to, report)}\n`);
-      const warning = warningOf(report);
-      if (warning) printNote(warning);
-    });
+    .action(
+      async (from: string, to: string, { dtype, weightsOnly, names, weightKey }: Partial<ConvertOptions>) => {
+        const [{ convertWeightFile }, { weightsToRead }] = await Promise.all([
+          import('../checkpoint/convert.js'),
+          import('./weights_to_read.js'),
+        ]);
+        const source = weightsToRead(from);
+        const report = await convertWeightFile(source, to, {
+          dtype: dtype ?? 'keep',
+          weightsOnly: weightsOnly ?? false,
+          names,
+          weightKey,
+        });
+        print(`${summaryOf(source, to, report)}\n`);
+        const warning = warningOf(report);
+        if (warning) printNote(warning);
+        for (const text of report.warnings) printNote(`warning: ${source}: ${text}`);
+      },
+    );
 }
 
 /** Summary of a conversion, in a few lines. */
 export function summaryOf(from: string, to: string, report: ConvertReport): string {
-  const { tensors, weightBytes, fileBytes, leftOut } = report;
+  const { tensors, weightBytes, fileBytes, leftOut, origin } = report;
   const change = ({ before, after }: ConvertReport['fileBytes']) =>
     `${byteSize(before)} → ${byteSize(after)}`;
   return [
     `${from} → ${to}`,
     `  tensors:   ${count(tensors)}, ${change(weightBytes)}`,
     `  file:      ${change(fileBytes)}`,
+    ...(origin === null ? [] : [`  names:     official ones; the file has ${origin}`]),
     ...(leftOut.length > 0 ? [`  left out:  ${listed(leftOut, 12)}`] : []),
   ].join('\n');
 }

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { PrepareResult } from '../data_tools/prepare/prepare.js';
 import { ConfigError } from '../errors.js';
 import { countOf } from '../util/text.js';
-
+import { quietOption } from './options.js';
 import { continueWithoutOutput, printNote } from './output.js';
 import { number, wholeNumber } from './parsers.js';
 
@@ -15,6 +15,7 @@ interface Flags {
   fps: number;
   shortSide: number;
   jobs?: number;
+  quiet?: boolean;
 }
 
 /** AVA annotates the quarter of an hour after second 900. */
@@ -49,6 +50,7 @@ export function dataPrepareCommand(): Command {
     )
     .option('--short-side <pixels>', 'scale larger frames down to this size', wholeNumber({ min: 16 }), 340)
     .option('--jobs <number>', 'number of videos at a time (default: one per core)', wholeNumber({ min: 1 }))
+    .addOption(quietOption())
     .option('--verbose', 'print the stack trace of an error')
     .action(prepareAction);
 }
@@ -62,12 +64,13 @@ async function prepareAction(flags: Flags): Promise<void> {
     import('./console_reporter.js'),
     import('./process/signals.js'),
   ]);
-  const report = new ConsoleReporter();
+  const report = new ConsoleReporter({ quiet: flags.quiet });
   const stop = new StopSignals((name) => name);
   try {
     const result = await prepare({ ...flags, end, signal: stop.signal, report });
     report.close();
     printResult(result);
+    if (flags.quiet && !result.stopped) report.result(quietResult(result, flags.out));
     process.exitCode = stop.received ? stop.exitCode : result.failures.length > 0 ? DATA_EXIT_CODE : 0;
   } catch (error) {
     if (error !== stop.signal.reason) throw error;
@@ -76,6 +79,11 @@ async function prepareAction(flags: Flags): Promise<void> {
     report.close();
     stop.close();
   }
+}
+
+/** The only line of a `--quiet` command that succeeds. */
+function quietResult({ videos, failures }: PrepareResult, out: string): string {
+  return `${videos - failures.length} of ${countOf(videos, 'video')} prepared; see ${out}`;
 }
 
 function printResult({ videos, done, failures, advice, stopped }: PrepareResult): void {

@@ -2,11 +2,17 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/index.js';
 import type { ClipChoice } from '../data_tools/show_clips.js';
-import { type ConfigOptions, configCommand } from './options.js';
+import { type ConfigOptions, configCommand, FONT_OPTION } from './options.js';
 import { continueWithoutOutput, printNote } from './output.js';
 import { endingOnSignals } from './signals.js';
 
-type Flags = ConfigOptions & { out: string; split: 'train' | 'test'; clips: ClipChoice; augmented?: boolean };
+type Flags = ConfigOptions & {
+  out: string;
+  split: 'train' | 'test';
+  clips: ClipChoice;
+  augmented?: boolean;
+  font?: string;
+};
 
 export function dataShowCommand(): Command {
   return configCommand('show')
@@ -24,6 +30,7 @@ export function dataShowCommand(): Command {
       8 as ClipChoice,
     )
     .option('--augmented', 'draw the clips as the model sees them: resized, flipped, with changed colours')
+    .option(...FONT_OPTION)
     .action(async (overrides: string[], flags: Flags) => {
       const { config } = loadConfig(flags.configFile, overrides);
       continueWithoutOutput(`the images are written into ${flags.out}`);
@@ -34,8 +41,10 @@ export function dataShowCommand(): Command {
           clips: flags.clips,
           augmented: flags.augmented ?? false,
           out: flags.out,
+          font: flags.font,
           written: (path) => process.stdout.write(`${path}\n`),
           wait: printNote,
+          warn: (message) => printNote(`warning: ${message}`),
         }),
       );
     });

@@ -6,6 +6,8 @@ import type { AvaResults } from '../evaluation/types.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
 import { printable } from '../util/text.js';
+import { checkMinMap, minMapOption } from './min_map.js';
+import { quietOption } from './options.js';
 import { printNote } from './output.js';
 import { number } from './parsers.js';
 import { print } from './process/print.js';
@@ -18,6 +20,8 @@ interface Flags {
   exclude?: string;
   out?: string;
   json?: boolean;
+  minMap?: number;
+  quiet?: boolean;
 }
 
 export function evaluateCommand(): Command {
@@ -33,6 +37,8 @@ export function evaluateCommand(): Command {
     .option('--second-offset <seconds>', 'number to add to the seconds of the predictions', number(), 0)
     .option('--out <folder>', 'output folder for results.json, per_class.csv and precision_recall.json')
     .option('--json', 'print JSON')
+    .addOption(minMapOption())
+    .addOption(quietOption())
     .option('--verbose', 'print the stack trace of an error')
     .action(async (flags: Flags) => {
       if (flags.out !== undefined) {
@@ -43,12 +49,13 @@ export function evaluateCommand(): Command {
       }
       const { warnings, notes, ...results } = evaluateFiles(flags, flags.predictions, flags);
       for (const warning of warnings) printNote(`warning: ${printable(warning)}`);
-      for (const note of notes) printNote(`note: ${printable(note)}`);
+      if (!flags.quiet) for (const note of notes) printNote(`note: ${printable(note)}`);
       if (flags.out !== undefined) await writeInto(flags.out, results);
       const text = flags.json
         ? JSON.stringify({ ...resultsJson(results), warnings, ...(notes.length > 0 && { notes }) }, null, 2)
         : resultsTable(results);
       print(`${text}\n`);
+      process.exitCode = checkMinMap(results.mAP, flags.minMap);
     });
 }
 

@@ -13,6 +13,7 @@ import {
   withFusedBias,
 } from '../../test/support/model_tensors.js';
 import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
+import { MODEL_INFO, packModelInfo } from '../checkpoint/model_info.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
@@ -135,21 +136,26 @@ describe('inspectCheckpoint', () => {
     const backbone = only(whole, /^backbone\./);
 
     const theirs = await describe('for theirs.pth', renamed(backbone, mmactionName));
-    const unknown = ['patch_embed.projection', 'blocks.N.mlp.layers.0.0', 'blocks.N.mlp.layers.1'].flatMap(
-      (layer) => [`backbone.${layer}.weight`, `backbone.${layer}.bias`],
-    );
-    expect(theirs.groups).toEqual([{ group: 'backbone', tensors: 30, known: 20, unknown }]);
-    expect(theirs.text).toMatch(/^loading: +backbone: 20 of the file's 30 tensors have names of the model$/m);
-    expect(theirs.text).toContain(
-      `backbone: 10 have names that the model does not have: ${unknown.join(', ')}\n`,
+    expect(theirs.origin).toBe('names of OpenMMLab (mmaction2, mmpretrain)');
+    expect(theirs.groups).toEqual([{ group: 'backbone', tensors: 30, known: 30, unknown: [] }]);
+
+    const strange = (name: string) => name.replace('mlp.fc1', 'mlp.lin1');
+    const { text: unknownText, ...unknown } = await describe('for strange.pth', renamed(backbone, strange));
+    const lin1 = ['weight', 'bias'].map((end) => `backbone.blocks.N.mlp.lin1.${end}`);
+    expect(unknown.groups).toEqual([{ group: 'backbone', tensors: 30, known: 26, unknown: lin1 }]);
+    expect(unknownText).toMatch(/^loading: +backbone: 26 of the file's 30 tensors have names of the model$/m);
+    expect(unknownText).toContain(
+      `backbone: 4 have names that the model does not have: ${lin1.join(', ')}\n`,
     );
 
     const bare = renamed(withFusedBias(backbone), (name) => name.replace('backbone.', ''));
-    expect((await describe('for bare.pth', bare)).loading).toEqual([
-      'names of a backbone alone: it loads into backbone.*',
-      "backbone: 26 of the file's 28 tensors have names of the model",
-      'backbone: 2 have names that the model does not have: blocks.N.attn.qkv.bias',
-    ]);
+    expect(await describe('for bare.pth', bare)).toMatchObject({
+      origin: 'names of timm',
+      loading: [
+        'names of a backbone alone: it loads into backbone.*',
+        '2 biases of the keys are left out: the model has none',
+      ],
+    });
 
     const mixed = renamed(whole, (name) => name.replace('lateral_convs', 'fpn').replace('fc_reg', 'reg'));
     const { groups, otherNames, text } = await describe('for mixed.pth', mixed);
@@ -159,6 +165,27 @@ describe('inspectCheckpoint', () => {
     ]);
     expect(otherNames).toContain('fpn.N.0.weight');
     expect(text).toMatch(/^other names: fpn\.N\.0\.weight, .*, which no model has$/m);
+  });
+
+  test('names the sets of weights in a file, and what it says of its model', async () => {
+    const path = join(folder, 'several.pth');
+    const backbone = only(modelTensors(), /^backbone\./);
+    await writePth(path, { student: backbone, teacher: new Map([...backbone].slice(1)), epoch: 3 });
+    expect(json(path)).toMatchObject({
+      weightsKey: 'student',
+      needsKey: true,
+      candidates: [
+        { key: 'student', tensors: 30 },
+        { key: 'teacher', tensors: 29 },
+      ],
+    });
+    expect(inspectCheckpoint(path, false).text).toMatch(
+      /under "student"\ncandidates: student \(30 tensors\), teacher \(29 tensors\)\nchoose: +with MODEL\.WEIGHT_KEY/,
+    );
+    const info = { settings: new Map([['ViT.DEPTH', 2]]), classNames: new Map([[1, 'bend']]) };
+    await writePth(path, { model: backbone, [MODEL_INFO]: packModelInfo(info) });
+    expect(json(path).info).toEqual({ settings: { 'ViT.DEPTH': 2 }, classNames: { 1: 'bend' } });
+    expect(inspectCheckpoint(path, false).text).toMatch(/^classes: +1 \(bend\)\nsettings: +1, so that/m);
   });
 
   test('keeps names in the file from controlling the terminal', async () => {

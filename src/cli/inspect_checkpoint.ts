@@ -5,6 +5,8 @@ import {
   MAX_NAMES,
   type TensorDescription,
 } from '../checkpoint/describe.js';
+import type { ModelInfo } from '../checkpoint/model_info.js';
+import { listed } from '../checkpoint/state_dict.js';
 import type { CheckpointError } from '../errors.js';
 import { damageError } from '../formats/weight_file.js';
 import { alignColumns } from '../util/table.js';
@@ -20,33 +22,44 @@ export function inspectCheckpoint(
   return { text: json ? jsonOf(description) : textOf(description), error };
 }
 
-function jsonOf({ tensors, ...rest }: CheckpointDescription): string {
-  const listed = tensors.map(({ statistics, ...tensor }) => ({
+function jsonOf({ tensors, info, ...rest }: CheckpointDescription): string {
+  const described = tensors.map(({ statistics, ...tensor }) => ({
     ...tensor,
     damaged: statistics === null,
     ...statistics,
   }));
-  const text = JSON.stringify({ ...rest, tensors: listed }, (_, value) =>
+  const text = JSON.stringify({ ...rest, info: info && plainInfo(info), tensors: described }, (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   );
   return text;
 }
 
+function plainInfo({ settings, classNames }: ModelInfo): object {
+  return {
+    settings: Object.fromEntries(settings),
+    classNames: classNames && Object.fromEntries(classNames),
+  };
+}
+
 function textOf(description: CheckpointDescription): string {
   const { tensors, elements, format, bytes, weightsKey, noTensors, loading, otherNames, checksums } =
     description;
-  const { iteration, optimizer, scheduler, others } = description;
+  const { iteration, optimizer, scheduler, others, origin, candidates, needsKey, info } = description;
   const { good, unchecked, damaged } = checksums;
   const place = weightsKey === null ? '' : ` under "${weightsKey}"`;
   const entries: [string, string | null][] = [
     ['file', `${FORMATS[format]}, ${byteSize(bytes)}`],
     ['weights', `${count(tensors.length)} tensors, ${count(elements)} elements${place}`],
+    ['candidates', candidates.length > 1 ? listed(candidates) : null],
+    ['choose', needsKey ? 'with MODEL.WEIGHT_KEY; shown is the largest' : null],
+    ['origin', origin],
     ['no tensors', noTensors.length > 0 ? noTensors.join(', ') : null],
     ...loading.map((line): [string, string] => ['loading', line]),
     [
       'other names',
       otherNames.length > 0 ? `${firstNames(otherNames, MAX_NAMES)}, which no model has` : null,
     ],
+    ...describeInfo(info),
     ['iteration', iteration === null ? null : String(iteration)],
     [
       'optimizer',
@@ -70,6 +83,16 @@ function textOf(description: CheckpointDescription): string {
     '',
     ...shown.map(([name, value]) => printable(`${`${name}:`.padEnd(width + 1)} ${value}`)),
   ].join('\n');
+}
+
+/** What the file says of its model, in two lines. */
+function describeInfo(info: ModelInfo | null): [string, string | null][] {
+  if (info === null) return [];
+  const names = info.classNames && [...info.classNames.values()];
+  return [
+    ['classes', names && `${names.length} (${firstNames(names)})`],
+    ['settings', `${info.settings.size}, so that stmixer detect needs no --config-file`],
+  ];
 }
 
 const FORMATS = {

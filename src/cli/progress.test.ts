@@ -1,7 +1,10 @@
 /** @file Output of a progress bar. */
 import { Writable } from 'node:stream';
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Progress } from './progress.js';
+
+beforeEach(() => void vi.stubEnv('TERM', 'xterm'));
+afterEach(() => void vi.unstubAllEnvs());
 
 /** A terminal, and what was written to it. */
 function terminal(): { stream: NodeJS.WriteStream; written: () => string } {

@@ -1,6 +1,7 @@
 /** @file Progress of a long command: a bar below the output on a terminal, otherwise a line every 30 seconds. */
 import { MultiBar, type Options, Presets, type SingleBar } from 'cli-progress';
-import { count, duration } from '../util/text.js';
+import { count, roughDuration } from '../util/text.js';
+import { showsChanges } from './terminal.js';
 
 const LINE_EVERY_MS = 30_000;
 
@@ -27,7 +28,7 @@ export class Progress {
     private readonly unit: string,
     private readonly stream: NodeJS.WriteStream = process.stdout,
   ) {
-    this.#bars = stream.isTTY
+    this.#bars = showsChanges(stream)
       ? new MultiBar({ ...BAR_OPTIONS, stream, format: this.#format() }, Presets.shades_classic)
       : null;
     this.#bar = this.#bars?.create(total ?? 0, 0, this.#fields(0)) ?? null;
@@ -68,7 +69,7 @@ export class Progress {
     const seconds = (performance.now() - this.#begin) / 1000;
     const left =
       this.total !== null && done > 0 ? (seconds / done) * Math.max(0, this.total - done) : Number.NaN;
-    const rest = Number.isNaN(left) ? '' : `${duration(left)} left`;
+    const rest = Number.isNaN(left) ? '' : `${roughDuration(left)} left`;
     return { done: count(done), whole: this.total === null ? '' : count(this.total), rest };
   }
 }

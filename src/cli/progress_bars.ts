@@ -3,14 +3,14 @@ import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Console } from '../run/log.js';
 import type { Hook, StepReport, TrainingRun } from '../training/hook.js';
 import type { EvaluationBar } from '../training/run_evaluation.js';
-import { duration, significant } from '../util/text.js';
+import { roughDuration, significant } from '../util/text.js';
 import { BAR_OPTIONS } from './progress.js';
 
 const TRAINING = '{bar} {percentage}%  {value}/{total}  loss {loss}  eta {remaining}';
 const EVALUATION = '{bar} {percentage}%  {value}/{total} clips  {rate} clips/s  eta {remaining}';
 
 /**
- * Standard output with progress bars at the bottom. Lines written through it appear above the bars. As a hook of a
+ * A terminal with progress bars at the bottom. Lines written through it appear above the bars. As a hook of a
  * training it shows the progress of the steps.
  */
 export class ProgressBars implements Console, Hook {
@@ -18,9 +18,11 @@ export class ProgressBars implements Console, Hook {
   #training: SingleBar | undefined;
   #shown = 0;
 
+  constructor(private readonly stream: NodeJS.WriteStream) {}
+
   write(text: string): void {
     if (!this.#bars) {
-      process.stdout.write(text);
+      this.stream.write(text);
       return;
     }
     this.#bars.log(text);
@@ -31,7 +33,7 @@ export class ProgressBars implements Console, Hook {
     this.#training ??= this.#add(TRAINING, maxIterations, report.iteration);
     this.#training.update(report.iteration, {
       loss: report.skipped ? '–' : significant(report.total, 4),
-      remaining: duration(report.etaSeconds),
+      remaining: roughDuration(report.etaSeconds),
     });
   }
 
@@ -47,14 +49,14 @@ export class ProgressBars implements Console, Hook {
       update: (clips, seconds) =>
         bar.update(clips, {
           rate: significant(clips / seconds, 3),
-          remaining: duration(((total - clips) * seconds) / clips),
+          remaining: roughDuration(((total - clips) * seconds) / clips),
         }),
       close: () => this.#remove(bar),
     };
   }
 
   #add(format: string, total: number, value: number): SingleBar {
-    this.#bars ??= new MultiBar({ ...BAR_OPTIONS, stream: process.stdout }, Presets.shades_classic);
+    this.#bars ??= new MultiBar({ ...BAR_OPTIONS, stream: this.stream }, Presets.shades_classic);
     this.#shown++;
     return this.#bars.create(total, value, { loss: '–', rate: '–', remaining: '–' }, { format });
   }

@@ -1,42 +1,62 @@
 /** @file `stmixer test`: flags, signals and exit codes. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig } from '../config/index.js';
+import { type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
-import { resultsTable } from '../evaluation/results.js';
+import { resultsJson, resultsTable } from '../evaluation/results.js';
+import type { EvaluationReport } from '../evaluation/types.js';
 import { EVALUATION_FOLDER } from '../run/run_folder.js';
-import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { checkMinMap, minMapOption } from './min_map.js';
+import { addEngineOptions, type ConfigOptions, configCommand, LOADING, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
 import { againHint, StopSignals } from './process/signals.js';
+import { localRankOption, refuseSeveralProcesses } from './single_process.js';
 
-type Flags = ConfigOptions & Pick<EngineRequest, 'engine' | 'device'>;
+type Flags = ConfigOptions &
+  Pick<EngineRequest, 'engine' | 'device'> & { json?: boolean; quiet?: boolean; minMap?: number };
 
 export function testCommand(): Command {
   return addEngineOptions(configCommand('test'))
     .description('evaluate MODEL.WEIGHT, or the last checkpoint in OUTPUT_DIR, on the test lists')
-    .action(async (overrides: string[], { configFile, engine, device, verbose = false }: Flags) => {
-      const loaded = loadConfig(configFile, overrides);
+    .option('--json', 'print the results as JSON to standard output, and everything else to standard error')
+    .addOption(minMapOption())
+    .addOption(localRankOption())
+    .addOption(quietOption())
+    .action(async (overrides: string[], flags: Flags) => {
+      refuseSeveralProcesses('an evaluation', 'evaluation');
+      const loaded = loadConfig(flags.configFile, overrides);
       continueWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
-      const [{ evaluateCheckpoint }, { openConsole }] = await Promise.all([
-        import('../training/evaluate_checkpoint.js'),
-        import('./console.js'),
-      ]);
       const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
       try {
-        const { log, showEvaluation } = openConsole(verbose);
-        const report = await evaluateCheckpoint(loaded, {
-          engine,
-          device,
-          verbose,
-          log,
-          signal: stop.signal,
-          showEvaluation,
-        });
-        if (report) print(`${resultsTable(report.results)}\n`);
+        const report = await evaluate(loaded, flags, stop.signal);
+        if (report) print(`${flags.json ? reportJson(report) : resultsTable(report.results)}\n`);
+        process.exitCode = stop.exitCode || (report ? checkMinMap(report.results.mAP, flags.minMap) : 0);
       } finally {
         stop.close();
       }
-      process.exitCode = stop.exitCode;
     });
+}
+
+async function evaluate(
+  loaded: LoadedConfig,
+  { engine, device, verbose = false, quiet = false, json = false }: Flags,
+  signal: AbortSignal,
+): Promise<EvaluationReport | null> {
+  const { openConsole } = await import('./console.js');
+  const { log, showEvaluation } = openConsole(verbose, {
+    quiet,
+    stream: json ? process.stderr : process.stdout,
+  });
+  log.logger.info(LOADING);
+  const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
+  return await evaluateCheckpoint(loaded, { engine, device, verbose, log, signal, showEvaluation });
+}
+
+function reportJson({ results, iteration, clips, seconds, folder }: EvaluationReport): string {
+  return JSON.stringify(
+    { iteration, ...resultsJson(results), clips: clips.length, seconds, folder },
+    null,
+    2,
+  );
 }

@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { EngineRequest } from '../engine/index.js';
-import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
-import { addEngineOptions, type ConfigOptions, configCommand } from './options.js';
+import { endOfTraining, resumeCommand } from './next_commands.js';
+import { addEngineOptions, type ConfigOptions, configCommand, LOADING, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
 import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
 import { againHint, StopSignals } from './process/signals.js';
+import { localRankOption, refuseSeveralProcesses } from './single_process.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -25,6 +26,7 @@ type Flags = ConfigOptions & {
   skipValInTrain?: boolean;
   seed?: number;
   replay?: string;
+  quiet?: boolean;
   engine: EngineRequest['engine'];
   device: EngineRequest['device'];
 };
@@ -69,36 +71,33 @@ export function trainCommand(): Command {
     )
     .option('--skip-final-test', 'do not evaluate after training')
     .option('--skip-val-in-train', 'do not evaluate during training')
-    .addOption(
-      new Option(
-        '--local_rank <number>',
-        'ignored; torch.distributed.launch sets it (one process only)',
-      ).default(0),
-    )
+    .addOption(localRankOption())
+    .addOption(quietOption())
     .action(trainAction);
 }
 
-async function trainAction(overrides: string[], flags: Flags): Promise<void> {
-  refuseSeveralProcesses();
+async function trainAction(overrides: string[], flags: Flags, command: Command): Promise<void> {
+  refuseSeveralProcesses('training', 'run');
   const loaded = loadConfig(flags.configFile, overrides);
   if (flags.replay !== undefined) {
     process.exitCode = await runReplay(loaded.config, flags.replay, flags);
     return;
   }
   continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
-  await runTraining(loaded, flags);
+  await runTraining(loaded, flags, command);
 }
 
 /** Trains until the end or the first signal, and sets the exit code of the process. */
-async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
-  // Late imports make --help and errors in the configuration fast.
-  const [{ train }, { openConsole }] = await Promise.all([
-    import('../training/train.js'),
-    import('./console.js'),
-  ]);
+async function runTraining(loaded: LoadedConfig, flags: Flags, command: Command): Promise<void> {
+  const { quiet = false, verbose = false } = flags;
+  // Late imports make --help and errors in the configuration fast. The log comes first: the rest takes a while.
+  const { openConsole } = await import('./console.js');
+  const output = openConsole(verbose, { quiet });
+  output.log.logger.info(LOADING);
+  const { train } = await import('../training/train.js');
   const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
   try {
-    await train(loaded, {
+    const result = await train(loaded, {
       transfer: flags.transfer ?? false,
       noHead: !flags.head,
       allowPartial: flags.allowPartial ?? false,
@@ -108,14 +107,15 @@ async function runTraining(loaded: LoadedConfig, flags: Flags): Promise<void> {
       seed: flags.seed ?? null,
       engine: flags.engine,
       device: flags.device,
-      verbose: flags.verbose ?? false,
+      verbose,
       tensorBoard: flags.useTfboard ?? false,
       tensorBoardHistograms: flags.tfboardHistograms ?? null,
       skipFinalTest: flags.skipFinalTest ?? false,
       skipValidation: flags.skipValInTrain ?? false,
-      ...openConsole(flags.verbose ?? false),
+      ...output,
       signal: stop.signal,
     });
+    process.stdout.write(endOfTraining(result, loaded.config.OUTPUT_DIR, resumeCommand(command)));
   } finally {
     stop.close();
   }
@@ -141,14 +141,3 @@ const CONSOLE = {
   info: (line: string) => print(`${line}\n`),
   warn: (line: string) => print(`warning: ${line}\n`),
 };
-
-/** Throws ConfigError under a launcher that starts a process per GPU, since all processes would do the same run. */
-function refuseSeveralProcesses(): void {
-  const worldSize = process.env.WORLD_SIZE;
-  if (worldSize !== undefined && Number(worldSize) !== 1) {
-    throw new ConfigError(
-      `WORLD_SIZE is ${worldSize}: training on several processes is not supported yet, and this would do the same ` +
-        `run ${worldSize} times. Start one process, without the launcher (or with --nproc_per_node=1).`,
-    );
-  }
-}

@@ -1,10 +1,10 @@
 /** @file Makes a configuration from plain values, for programs. */
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { finishConfig, type LoadedConfig } from './load.js';
-import { describeValue, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
+import { describeValue, meantBy, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
 import type { Assignment } from './overrides.js';
 import { assign } from './resolve.js';
-import { type Config, defaultConfig, FIELDS, SECTIONS, setValue } from './schema/index.js';
+import { type Config, defaultConfig, FIELDS, SECTIONS } from './schema/index.js';
 
 /** Sections with some of their keys. Lists are given whole. */
 export type ConfigValues<T = Config> = {
@@ -25,9 +25,6 @@ const BASE = { 'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B', 'DATA.NUM_FRAMES': 16, '
 export function defineConfig(values: ConfigValues = {}): LoadedConfig {
   const given = flatten(values);
   const assigned = assign(configFromOverrides(BASE), given.assignments);
-  const { config, origins } = assigned;
-  if (origins.get('MODEL.STM.TEMPORAL_POINTS')!.source === 'default')
-    setValue(config, 'MODEL.STM.TEMPORAL_POINTS', config.DATA.NUM_FRAMES / config.ViT.TUBELET_SIZE);
   return finishConfig(assigned, given.problems, origin);
 }
 
@@ -59,7 +56,8 @@ function flatten(values: ConfigValues): { assignments: Assignment[]; problems: P
       const key = prefix + name;
       if (value === undefined) continue;
       if (FIELDS.has(key)) assignments.push({ key, value: undecoded(value), origin });
-      else if (!SECTIONS.has(key)) problems.push({ origin, key, message: unknownKey(key) });
+      else if (!SECTIONS.has(key))
+        problems.push({ origin, key, message: unknownKey(key), meant: meantBy(key) });
       else if (typeof value === 'object' && value !== null && !Array.isArray(value)) walk(value, `${key}.`);
       else
         problems.push({

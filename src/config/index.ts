@@ -4,3 +4,9 @@ export { dumpConfig } from './dump.js';
 export { configFileOf, type LoadedConfig, loadConfig } from './load.js';
 export type { Origin } from './messages.js';
 export { type Config, defaultConfig } from './schema/index.js';
+export {
+  configOfSettings,
+  differingSettings,
+  type StoredSettings,
+  settingsToStore,
+} from './stored.js';

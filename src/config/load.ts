@@ -1,10 +1,13 @@
 /** @file Loads a configuration: defaults, overridden by a YAML file, overridden by `KEY VALUE …` arguments. */
-import { describeValue, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
+import { foreignConfig } from './foreign/config.js';
+import { describeValue, meantBy, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
 import { type Assignment, parseOverrides } from './overrides.js';
 import { assign, checkRules } from './resolve.js';
-import { type Config, defaultConfig, FIELDS, SECTIONS } from './schema/index.js';
+import { derivedTimeSteps } from './rules.js';
+import { type Config, defaultConfig, FIELDS, SECTIONS, setValue } from './schema/index.js';
 import { findWarnings } from './warnings.js';
-import { readYamlFile, YamlMapping } from './yaml_file.js';
+import { readYamlFile } from './yaml_file.js';
+import { YamlMapping } from './yaml_mapping.js';
 
 export interface LoadedConfig {
   config: Config;
@@ -21,6 +24,8 @@ export interface LoadedConfig {
 export function loadConfig(file: string, overrides: readonly string[] = []): LoadedConfig {
   const read = readYamlFile(file);
   if ('problem' in read) throwProblems([read.problem]);
+  const foreign = foreignConfig(read.mapping);
+  if (foreign !== null) throwProblems([{ origin: { source: 'file', file }, message: foreign }]);
   const fromFile = flatten(read.mapping, file);
   const fromArgs = parseOverrides(overrides);
   const assigned = assign(defaultConfig(), [...fromFile.assignments, ...fromArgs.assignments]);
@@ -33,7 +38,7 @@ export function configFileOf(origins: LoadedConfig['origins']): string | undefin
 }
 
 /**
- * Checks the rules across keys. `fallback` is the origin of problems with values that nobody set. Throws a ConfigError that
+ * Checks the rules across keys, and sets the time steps of a ViT if nobody did. `fallback` is the origin of problems with values that nobody set. Throws a ConfigError that
  * lists the earlier problems and all others.
  */
 export function finishConfig(
@@ -41,10 +46,29 @@ export function finishConfig(
   earlier: readonly Problem[],
   fallback: Origin,
 ): LoadedConfig {
-  const wrong = new Set(problems.map(({ key }) => key));
+  const wrong = doubtfulKeys([...earlier, ...problems]);
+  const steps = derivedTimeSteps(config);
+  if (steps !== null && origins.get(TIME_STEPS)!.source === 'default' && !wrong.has(TIME_STEPS))
+    setValue(config, TIME_STEPS, steps);
   const all = [...earlier, ...problems, ...checkRules(config, origins, wrong, fallback)];
   if (all.length) throwProblems(all);
   return { config, origins, warnings: findWarnings(config, origins) };
+}
+
+/** The key that follows from the others, if it is left out. */
+const TIME_STEPS = 'MODEL.STM.TEMPORAL_POINTS';
+
+/** Keys whose values are wrong, or were meant to be set by something that is wrong. */
+function doubtfulKeys(problems: readonly Problem[]): Set<string> {
+  const doubtful = new Set<string>();
+  for (const { key, meant = [] } of problems) {
+    for (const name of key === undefined ? meant : [key, ...meant]) {
+      doubtful.add(name);
+      if (!SECTIONS.has(name)) continue;
+      for (const field of FIELDS.keys()) if (field.startsWith(`${name}.`)) doubtful.add(field);
+    }
+  }
+  return doubtful;
 }
 
 /** Number of problems after which no nearest keys are suggested, because finding them is slow. Such a file is no configuration. */
@@ -59,7 +83,8 @@ function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; 
     for (const { key: name, line, value, written } of mapping.entries) {
       const key = prefix + name;
       const origin: Origin = { source: 'file', file, line };
-      const complain = (message: string) => problems.push({ origin, key, message });
+      const complain = (message: string, meant: readonly string[] = []) =>
+        problems.push({ origin, key, message, meant });
       const earlier = first.get(name);
       first.set(name, line);
       if (earlier !== undefined) complain(`is set again here, after line ${earlier}; keep one of them`);
@@ -67,7 +92,8 @@ function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; 
         const plain = value instanceof YamlMapping ? toObject(value) : value;
         assignments.push({ key, value: plain, origin, written });
       } else if (!SECTIONS.has(key)) {
-        complain(problems.length < MAX_SUGGESTIONS ? unknownKey(key) : 'unknown key');
+        if (problems.length < MAX_SUGGESTIONS) complain(unknownKey(key), meantBy(key));
+        else complain('unknown key');
       } else if (value instanceof YamlMapping) {
         walk(value, `${key}.`);
       } else if (value !== null) {

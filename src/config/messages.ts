@@ -1,8 +1,8 @@
 /** @file Messages of configuration errors: origin, key, expected and found value, and the nearest known name. */
 import type { TSchema } from '@sinclair/typebox';
-import { distance } from 'fastest-levenshtein';
 import { ConfigError } from '../errors.js';
 import { formatFloat, formatPythonLiteral } from '../formats/python/literals.js';
+import { closeness, closestWord, plainName } from '../util/similar.js';
 import { FIELDS, SECTIONS } from './schema/index.js';
 
 /** Origin of a value. */
@@ -18,6 +18,8 @@ export interface Problem {
   /** Full path of the key, if the problem has one. */
   key?: string;
   message: string;
+  /** Known keys and sections that were probably meant. What depends on their values is not checked. */
+  meant?: readonly string[];
 }
 
 export function formatOrigin(origin: Origin): string {
@@ -101,45 +103,56 @@ export function describeDefault(schema: TSchema): string {
   return formatPythonLiteral(schema.default);
 }
 
-/** Distance between two names, from 0 (equal except for letter case) to 1. */
-function difference(a: string, b: string): number {
-  const length = Math.max(a.length, b.length, 1);
-  return distance(a.toLowerCase(), b.toLowerCase()) / length;
+/** How far a known key is from an unknown one: 0 is the same name; infinite if it is not close. */
+function distanceTo(candidate: string, wanted: string): number {
+  const [name, parent] = [lastOf(wanted), parentOf(wanted)];
+  if (plainName(candidate) === plainName(wanted)) return 0;
+  const names = closeness(lastOf(candidate), name);
+  if (parentOf(candidate) === parent) return names;
+  // Mistakes in the name of the section, and perhaps in the key too.
+  const sections = closeness(parentOf(candidate), parent) + names;
+  if (Number.isFinite(sections)) return sections;
+  // The key of another section, or one without its section: a name that is merely similar is not meant.
+  if (names === 0) return ELSEWHERE;
+  const joined = closeness(candidate, wanted);
+  return joined === 1 || (names === 1 && isSlip(lastOf(candidate), name))
+    ? ELSEWHERE + 1
+    : Number.POSITIVE_INFINITY;
 }
 
-/** Number of characters of a name that are compared. Comparing more would be slow. */
-const MAX_NAME_LENGTH = 200;
+/** Distance of a key with the same name in another section. */
+const ELSEWHERE = 2;
 
-/** Difference from which two names are too different for a typing mistake. */
-const MAX_DIFFERENCE = 0.4;
+/** Whether two names one edit apart differ by an exchanged, missing or doubled letter, not by another letter. */
+function isSlip(a: string, b: string): boolean {
+  const letters = (name: string) => [...plainName(name)].sort().join('');
+  return plainName(a).length !== plainName(b).length || letters(a) === letters(b);
+}
+
+/** Maximum number of keys that a message suggests. */
+const MAX_SUGGESTED = 3;
 
 /**
- * Finds the known key nearest to an unknown one: a similar name, or the same name in another section. Prefers keys that
- * have an effect. Returns null if no key is similar.
+ * The known keys nearest to an unknown one: similar names, or the same name in other sections. Prefers keys that have an
+ * effect. Empty if no key is close.
  */
-export function nearestKey(path: string): string | null {
-  const wanted = path.slice(0, MAX_NAME_LENGTH);
-  const parent = parentOf(wanted);
-  const name = lastOf(wanted);
-  let best: string | null = null;
-  let bestScore = MAX_DIFFERENCE;
+export function nearestKeys(path: string): string[] {
+  const parent = parentOf(path);
+  let best: string[] = [];
+  let bestScore = Number.POSITIVE_INFINITY;
   for (const [candidate, schema] of [...FIELDS, ...SECTIONS]) {
     if (candidate === parent) continue;
-    const elsewhere = parentOf(candidate) === parent ? 0 : 0.15;
-    const score =
-      Math.min(difference(candidate, wanted), difference(lastOf(candidate), name) + elsewhere) +
-      (schema.noEffect ? 0.1 : 0);
-    if (score < bestScore) {
-      bestScore = score;
-      best = candidate;
-    }
+    const score = distanceTo(candidate, path) + (schema.noEffect ? 0.5 : 0);
+    if (score < bestScore) [best, bestScore] = [[], score];
+    if (score === bestScore && Number.isFinite(score)) best.push(candidate);
   }
-  return best;
+  return best.length <= MAX_SUGGESTED ? best : [];
 }
 
-/** Returns the allowed word that is nearest to `word`. */
-export function nearestWord(word: string, words: readonly string[]): string {
-  return words.toSorted((a, b) => difference(a, word) - difference(b, word))[0];
+/** Names the allowed word that a mistyped one seems to mean; empty if none is close. */
+export function nearestClause(word: string, words: readonly string[]): string {
+  const nearest = closestWord(word, words);
+  return nearest === null ? '' : `nearest: ${nearest}`;
 }
 
 function parentOf(path: string): string {
@@ -156,8 +169,13 @@ const BASE_FILE = /^_*(base|include|inherit)_*$/i;
 export function unknownKey(path: string): string {
   if (BASE_FILE.test(path))
     return 'unknown key; a configuration cannot include another file: copy the settings of that file into this one';
-  const nearest = nearestKey(path);
-  return nearest
-    ? `unknown key; did you mean ${nearest}?`
+  const nearest = nearestKeys(path);
+  return nearest.length > 0
+    ? `unknown key; did you mean ${nearest.join(' or ')}?`
     : 'unknown key; docs/config-reference.md lists all keys';
+}
+
+/** The known keys and sections that an unknown or wrong key may stand for: itself if it is known, else the nearest. */
+export function meantBy(path: string): string[] {
+  return FIELDS.has(path) || SECTIONS.has(path) ? [path] : nearestKeys(path);
 }

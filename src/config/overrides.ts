@@ -1,6 +1,6 @@
 /** @file Parsing the `KEY VALUE …` arguments at the end of a command line. */
 import { shellWord } from '../util/text.js';
-import { nearestKey, type Origin, type Problem, unknownKey } from './messages.js';
+import { meantBy, nearestKeys, type Origin, type Problem, unknownKey } from './messages.js';
 import { FIELDS, SECTIONS } from './schema/index.js';
 
 const origin: Origin = { source: 'override' };
@@ -18,7 +18,8 @@ export interface Assignment {
 export function parseOverrides(args: readonly string[]): { assignments: Assignment[]; problems: Problem[] } {
   const assignments: Assignment[] = [];
   const problems: Problem[] = [];
-  const complain = (message: string, key?: string) => problems.push({ origin, key, message });
+  const complain = (message: string, key?: string) =>
+    problems.push({ origin, key, message, meant: key === undefined ? [] : meantBy(key) });
   for (let i = 0; i < args.length; i++) {
     const key = args[i];
     const value = args[i + 1];
@@ -51,8 +52,8 @@ function splitEquation(word: string): { key: string; value: string } | null {
   const match = /^([A-Za-z_][\w.]*)=(.*)$/s.exec(word);
   if (!match) return null;
   const [, name, value] = match;
-  const key = FIELDS.has(name) ? name : nearestKey(name);
-  return key === null ? null : { key, value };
+  const [key] = FIELDS.has(name) ? [name] : nearestKeys(name);
+  return key === undefined ? null : { key, value };
 }
 
 function firstField(section: string): string {

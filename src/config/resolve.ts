@@ -8,7 +8,7 @@ import {
   describeType,
   describeValue,
   formatOrigin,
-  nearestWord,
+  nearestClause,
   type Origin,
   type Problem,
 } from './messages.js';
@@ -85,7 +85,8 @@ function convert(value: unknown, schema: TSchema): unknown {
 
 function mismatch(schema: TSchema, { value, written = describeValue(value) }: Found): string {
   const parts = [`expected ${describeType(schema)}, found ${describeValue(value)}`];
-  if (schema.enum && typeof value === 'string') parts.push(`nearest: ${nearestWord(value, schema.enum)}`);
+  const nearest = schema.enum && typeof value === 'string' ? nearestClause(value, schema.enum) : '';
+  if (nearest !== '') parts.push(nearest);
   if (schema.type === 'string' && typeof value !== 'string' && value !== null && !/['"]/.test(written)) {
     parts.push(`to keep it as text, write it in two kinds of quotes: "'${written}'"`);
   }
@@ -114,24 +115,28 @@ function listed(text: string): string[] {
 }
 
 /**
- * Checks the rules across keys. Rules about keys in `wrong` are not checked. A rule that only defaults break is reported at
- * `fallback`.
+ * Checks the rules across keys. Rules about keys in `wrong` are not checked, and rules that follow from a broken one neither. A
+ * rule that only defaults break is reported, at `fallback`, only if it is `required`.
  */
 export function checkRules(
   config: Config,
   origins: ReadonlyMap<string, Origin>,
-  wrong: ReadonlySet<string | undefined>,
+  wrong: ReadonlySet<string>,
   fallback: Origin,
 ): Problem[] {
   const problems: Problem[] = [];
+  const doubtful = new Set(wrong);
   for (const rule of RULES) {
-    if (rule.keys.some((key) => wrong.has(key)) || rule.holds(config)) continue;
-    const [key] = rule.keys;
-    const found = rule.keys.map((name) => {
+    const { keys, needs = [], required } = rule;
+    if ([...keys, ...needs].some((key) => doubtful.has(key)) || rule.holds(config)) continue;
+    const [key] = keys;
+    doubtful.add(key);
+    const origin = origins.get(latest(keys, origins))!;
+    if (origin.source === 'default' && !required) continue;
+    const found = keys.map((name) => {
       const value = describeValue(getValue(config, name));
-      return `${rule.keys.length > 1 ? `${name} ` : ''}${value} (${formatOrigin(origins.get(name)!)})`;
+      return `${keys.length > 1 ? `${name} ` : ''}${value} (${formatOrigin(origins.get(name)!)})`;
     });
-    const origin = origins.get(latest(rule.keys, origins))!;
     problems.push({
       origin: origin.source === 'default' ? fallback : origin,
       key,

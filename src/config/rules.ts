@@ -1,10 +1,14 @@
 /** @file Rules across keys that a configuration must satisfy to run. Ranges of single keys are in the schema. */
-import { nearestWord } from './messages.js';
+import { nearestClause } from './messages.js';
 import { BACKBONES, type Config, DATASET_NAMES } from './schema/index.js';
 
 export interface Rule {
   /** The keys involved. The first one names the problem. The rule is checked only if all of them are valid. */
   keys: string[];
+  /** Other keys that must be valid for the rule to be checked. */
+  needs?: string[];
+  /** Whether the rule is reported although nobody has set its keys. Defaults that contradict each other are no mistake of the user. */
+  required?: true;
   holds(config: Config): boolean;
   /** Text of the error: what is expected, and why. */
   expected(config: Config): string;
@@ -25,79 +29,104 @@ const multiples = (step: number, value: number) => {
   return below > 0 ? `${below} or ${below + step}` : `${step}`;
 };
 
+const nearest = (name: string) => {
+  const clause = nearestClause(name, DATASET_NAMES);
+  return clause === '' ? '' : ` (${clause})`;
+};
+
+const BODY = 'MODEL.BACKBONE.CONV_BODY';
+const HIDDEN_NEEDS = ['MODEL.STM.NUM_HEADS', 'MODEL.STM.N_GROUPS'];
+
+/** A rule for ViT backbones only. */
+const vit = (rule: Rule): Rule => ({
+  ...rule,
+  needs: [...(rule.needs ?? []), BODY],
+  holds: (config) => !isViT(config) || rule.holds(config),
+});
+
+/** The number of time steps that the decoder must have, if the configuration does not set it; null without a ViT. */
+export function derivedTimeSteps(config: Config): number | null {
+  return isViT(config) && Number.isInteger(timeSteps(config)) ? timeSteps(config) : null;
+}
+
 export const RULES: readonly Rule[] = [
   {
-    keys: ['MODEL.BACKBONE.CONV_BODY'],
+    keys: [BODY],
+    required: true,
     holds: isViT,
     expected: () =>
       `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far (the default cannot be built)`,
   },
   {
-    keys: ['MODEL.BACKBONE.PATHWAYS', 'MODEL.BACKBONE.CONV_BODY'],
+    keys: ['MODEL.BACKBONE.PATHWAYS', BODY],
     holds: (config) => config.MODEL.BACKBONE.PATHWAYS === 1 || !isViT(config),
     expected: () => 'expected 1: a ViT has one pathway',
   },
-  {
+  vit({
     keys: ['ViT.EMBED_DIM', 'ViT.NUM_HEADS'],
     holds: ({ ViT }) => divides(ViT.NUM_HEADS, ViT.EMBED_DIM),
     expected: (config) =>
       `expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
-  },
-  {
+  }),
+  vit({
     keys: ['ViT.EMBED_DIM'],
+    needs: ['ViT.NUM_HEADS'],
     holds: ({ ViT }) => divides(4, ViT.EMBED_DIM),
     expected: (config) =>
       `expected a multiple of 4 (the finest feature map has a quarter of the channels), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
-  },
-  {
+  }),
+  vit({
     keys: ['ViT.PATCH_SIZE'],
     holds: ({ ViT }) => ViT.PATCH_SIZE === 16,
     expected: () => 'expected 16 (the feature maps have strides 4, 8, 16 and 32, made from one of stride 16)',
-  },
-  {
+  }),
+  vit({
     keys: ['ViT.IN_CHANS'],
     holds: ({ ViT }) => ViT.IN_CHANS === 3,
     expected: () => 'expected 3, the number of colour channels of the frames',
-  },
-  {
+  }),
+  vit({
     keys: ['ViT.PRETRAIN_IMG_SIZE', 'ViT.PATCH_SIZE'],
     holds: ({ ViT }) => divides(ViT.PATCH_SIZE, ViT.PRETRAIN_IMG_SIZE),
     expected: ({ ViT }) =>
       `expected a multiple of ViT.PATCH_SIZE, e.g. ${multiples(ViT.PATCH_SIZE, ViT.PRETRAIN_IMG_SIZE)}`,
-  },
-  {
+  }),
+  vit({
     keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
     holds: (config) => Number.isInteger(timeSteps(config)),
     expected: ({ ViT }) =>
       `expected a multiple of ${2 * ViT.TUBELET_SIZE}, so that there is an even number of time steps, each of ViT.TUBELET_SIZE ${ViT.TUBELET_SIZE} frames`,
-  },
-  {
+  }),
+  vit({
     keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
     holds: (config) => !Number.isInteger(timeSteps(config)) || divides(2, timeSteps(config)),
     expected: ({ ViT }) =>
       `expected an even number of time steps (NUM_FRAMES / TUBELET_SIZE), so a multiple of ${2 * ViT.TUBELET_SIZE} frames`,
-  },
-  {
+  }),
+  vit({
     keys: ['MODEL.STM.TEMPORAL_POINTS', 'DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
     holds: (config) =>
       !Number.isInteger(timeSteps(config)) || config.MODEL.STM.TEMPORAL_POINTS === timeSteps(config),
     expected: (config) =>
       `expected ${timeSteps(config)}, the number of time steps (NUM_FRAMES / TUBELET_SIZE)`,
-  },
+  }),
   {
     keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.NUM_HEADS'],
+    needs: HIDDEN_NEEDS,
     holds: ({ MODEL: { STM } }) => divides(STM.NUM_HEADS, STM.HIDDEN_DIM),
     expected: (config) =>
       `expected a multiple of MODEL.STM.NUM_HEADS (every head gets an equal part), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
   },
   {
     keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.N_GROUPS'],
+    needs: HIDDEN_NEEDS,
     holds: ({ MODEL: { STM } }) => divides(STM.N_GROUPS, STM.HIDDEN_DIM),
     expected: (config) =>
       `expected a multiple of MODEL.STM.N_GROUPS (every group gets an equal part), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
   },
   {
     keys: ['MODEL.STM.HIDDEN_DIM'],
+    needs: HIDDEN_NEEDS,
     holds: ({ MODEL: { STM } }) => divides(8, STM.HIDDEN_DIM),
     expected: (config) =>
       `expected a multiple of 8 (a sine and a cosine for each of the 4 box coordinates), e.g. ${multiples(hiddenStep(config), config.MODEL.STM.HIDDEN_DIM)}`,
@@ -119,7 +148,7 @@ export const RULES: readonly Rule[] = [
     expected: ({ DATA }) =>
       DATA.DATASETS[0] === 'ava_kinetics'
         ? `AVA-Kinetics cannot be read yet; expected ['${DATASET_NAMES[0]}']`
-        : `expected one of ${DATASET_NAMES.join(', ')} (nearest: ${nearestWord(DATA.DATASETS[0], DATASET_NAMES)}); ` +
+        : `expected one of ${DATASET_NAMES.join(', ')}${nearest(DATA.DATASETS[0])}; ` +
           'use one of these names for your own data in AVA layout too; its files are set under AVA',
   },
   {

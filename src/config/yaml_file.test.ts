@@ -3,7 +3,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { PyFloat } from '../formats/python/values.js';
-import { readYamlFile, YamlMapping } from './yaml_file.js';
+import { readYamlFile } from './yaml_file.js';
+import { YamlMapping } from './yaml_mapping.js';
 
 const { at } = temporaryFiles();
 
@@ -170,7 +171,7 @@ describe('readYamlFile', () => {
     ['an unknown tag', 'A: !!python/object:os.system x', /not valid YAML: unknown tag/, 1],
     ['an unknown alias', 'A: *b', /not valid YAML: unidentified alias/, 1],
     ['two documents', 'A: 1\n---\nB: 2', /not valid YAML: expected a single document/, undefined],
-    ['binary data', Uint8Array.of(0xff, 0xfe, 0x41, 0), /not a text file in UTF-8/, undefined],
+    ['binary data', Uint8Array.of(0xff, 0x41, 0xfe, 0x42), /not a text file in UTF-8/, undefined],
     ['a zero byte', 'A: \0', /not valid YAML: null byte/, undefined],
     ['a large file', `A: ${'x'.repeat(1024 * 1024)}`, /larger than 1 MiB/, undefined],
     ['deep nesting', `A: ${'['.repeat(9000)}`, /nest/, 1],

@@ -1,30 +1,22 @@
 /** @file Reads a YAML file as PyYAML does, with the line of every key. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import yaml from 'js-yaml';
 import { twinClause } from '../files/twins.js';
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { PyFloat } from '../formats/python/values.js';
+import { addressProblem } from '../util/addresses.js';
+import { encodingOf } from '../util/encoding.js';
+import { foreignBytes, foreignText } from './foreign/content.js';
+import { shippedClause } from './foreign/shipped.js';
 import type { Problem } from './messages.js';
+import { type YamlEntry, YamlMapping } from './yaml_mapping.js';
 
 /** Maximum size of a file. Configurations have a few kilobytes; a larger file is something else, or an attack. */
 const MAX_BYTES = 1024 * 1024;
 /** Maximum number of values after all aliases are expanded. */
 const MAX_NODES = 100_000;
 const MAX_NESTING = 50;
-
-/** A key of a mapping. `value` is a YamlMapping if the file has a mapping there. */
-interface YamlEntry {
-  key: string;
-  line: number;
-  value: unknown;
-  /** The value as the file writes it, if YAML does not read it as text. */
-  written?: string;
-}
-
-export class YamlMapping {
-  constructor(readonly entries: readonly YamlEntry[]) {}
-}
 
 /**
  * Reads the mapping in a file, or returns what is wrong with it. Scalars follow YAML 1.1, as in PyYAML. Floats are PyFloat,
@@ -33,23 +25,34 @@ export class YamlMapping {
 export function readYamlFile(file: string): { mapping: YamlMapping } | { problem: Problem } {
   const fail = (message: string, line?: number) =>
     ({ problem: { origin: { source: 'file', file, line }, message } }) as const;
+  const address = addressProblem(file, 'file');
+  if (address !== null) return fail(address);
   const bytes = readBytes(file);
   if (typeof bytes === 'string') return fail(bytes);
+  const foreign = foreignBytes(bytes, file);
+  if (foreign !== null) return fail(foreign);
   if (bytes.length > MAX_BYTES) return fail('is larger than 1 MiB, too large for a configuration file');
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return fail('is not a text file in UTF-8');
-  }
+  const text = decodeText(bytes);
+  if (text === null) return fail('is not a text file in UTF-8');
   let root: Node;
   try {
     root = parse(text);
   } catch (error) {
+    const seems = foreignText(text, file);
+    if (seems !== null) return fail(seems);
     if (error instanceof RangeError) return fail('nested too deeply');
     if (!(error instanceof yaml.YAMLException)) throw error;
     return fail(`not valid YAML: ${error.reason}`, error.mark ? error.mark.line + 1 : undefined);
   }
+  return mappingIn(root, text, { file, fail });
+}
+
+/** The mapping of a parsed file, or what is wrong with it. */
+function mappingIn<P>(
+  root: Node,
+  text: string,
+  { file, fail }: { file: string; fail: (message: string) => P },
+): { mapping: YamlMapping } | P {
   if (root.value === null || root.value === undefined)
     return fail('is empty: a configuration needs at least one section');
   const cost = new NodeCounter().count(root.value);
@@ -60,10 +63,22 @@ export function readYamlFile(file: string): { mapping: YamlMapping } | { problem
         : `its aliases (*name) expand to more than ${MAX_NODES} values`,
     );
   }
-  if (!isMapping(root.value)) {
-    return fail(`expected a mapping of sections (DATA:, MODEL:, …), found ${describeShort(root.value)}`);
+  if (isMapping(root.value)) return { mapping: toMapping(root, root.line) };
+  return fail(
+    foreignText(text, file) ??
+      `expected a mapping of sections (DATA:, MODEL:, …), found ${describeShort(root.value)}`,
+  );
+}
+
+/** The text of a file in UTF-8 or, as some editors on Windows save it, in UTF-16; null for anything else. */
+function decodeText(bytes: Uint8Array): string | null {
+  const encoding = encodingOf(bytes);
+  if (encoding === 'utf-32') return null;
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    return null;
   }
-  return { mapping: toMapping(root, root.line) };
 }
 
 function describeShort(value: unknown): string {
@@ -76,7 +91,8 @@ function readBytes(file: string): Uint8Array | string {
   let fd: number | undefined;
   try {
     fd = openSync(file, 'r');
-    if (fstatSync(fd).isDirectory()) return 'is a directory; expected a YAML file';
+    if (fstatSync(fd).isDirectory())
+      return `is a directory; expected a YAML file${ownConfigClause(file) || shippedClause(file)}`;
     const buffer = Buffer.alloc(MAX_BYTES + 1);
     let length = 0;
     for (;;) {
@@ -86,13 +102,19 @@ function readBytes(file: string): Uint8Array | string {
     }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return `no such file${twinClause(resolve(file))}`;
+    if (code === 'ENOENT') return `no such file${twinClause(resolve(file)) || shippedClause(file)}`;
     if (code === 'EACCES') return 'cannot be read: permission denied';
     if (code === undefined) throw error;
     return `cannot be read: ${message}`;
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** Names the configuration in the folder of a run. */
+function ownConfigClause(folder: string): string {
+  const path = join(folder, 'config.yaml');
+  return existsSync(path) ? `, such as ${path}` : '';
 }
 
 /** A node as the parser reports it: first line (from 1), value, and the nodes inside it. */

@@ -34,14 +34,16 @@ export class Problems implements ProblemSink {
     return this.#count;
   }
 
-  /** Throws one DataError with the first problems, if there are any. */
-  throwIfAny(): void {
+  /** Throws one DataError with the first problems, if there are any, and with advice that concerns all of them. */
+  throwIfAny(advice?: string): void {
     if (this.#count === 0) return;
-    if (this.#count === 1) throw new DataError(this.#shown[0]);
+    if (this.#count === 1)
+      throw new DataError(`${this.#shown[0]}${advice === undefined ? '' : `; ${advice}`}`);
     const more = this.#count - this.#shown.length;
     const list = this.#shown.map((message) => `\n  ${message}`).join('');
     throw new DataError(
-      `${this.#count} problems in the data:${list}${more > 0 ? `\n  and ${more} more` : ''}`,
+      `${this.#count} problems in the data:${list}${more > 0 ? `\n  and ${more} more` : ''}` +
+        (advice === undefined ? '' : `\n  → ${advice}`),
     );
   }
 }

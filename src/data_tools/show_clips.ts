@@ -11,6 +11,8 @@ import { AvaDataset } from '../data/datasets/ava_dataset.js';
 import { actionName, readLabelNames } from '../data/datasets/label_names.js';
 import { isSameTime, readableTime, timeText } from '../data/time.js';
 import { type ClipImages, drawClip } from '../drawing/clip_sheet.js';
+import { setUserFont } from '../drawing/fonts.js';
+import { drawnName, undrawnNamesHint } from '../drawing/names.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { DataError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
@@ -25,14 +27,19 @@ export interface ShowOptions {
   readonly clips: ClipChoice;
   readonly augmented: boolean;
   readonly out: string;
+  /** Font file for characters that the package's fonts lack. */
+  readonly font?: string;
   /** Called after each image is written. */
   readonly written?: (path: string) => void;
   /** Receives the reason if the folder may be in use and the command has to wait. */
   readonly wait?: (message: string) => void;
+  /** Receives a sentence about names that no font can draw. */
+  readonly warn?: (message: string) => void;
 }
 
-/** Draws clips into PNG files. Throws DataError for clips that do not exist. */
+/** Draws clips into PNG files. Throws DataError for clips that do not exist, ConfigError for an unusable font. */
 export async function showClips(cfg: Config, options: ShowOptions): Promise<void> {
+  setUserFont(options.font);
   makeOutputFolder(options.out, '--out');
   const lock = await FolderLock.acquire(options.out, commandLock('data show'), { wait: options.wait });
   try {
@@ -45,6 +52,8 @@ export async function showClips(cfg: Config, options: ShowOptions): Promise<void
 async function drawClips(cfg: Config, options: ShowOptions): Promise<void> {
   const dataset = AvaDataset.open(cfg, options.split);
   const names = readLabelNames(cfg);
+  const undrawn = undrawnNamesHint(names ?? []);
+  if (undrawn !== null) options.warn?.(undrawn);
   const indices = chooseClips(dataset, options.clips);
   for (const index of indices) {
     const draw = options.augmented ? augmentedImages : originalImages;
@@ -157,7 +166,7 @@ function trueBox(
   labels: readonly number[],
   names: ReadonlyMap<number, string> | null,
 ): DrawnBox {
-  return { box, labels: labels.map((id) => actionName(names, id)), kind: 'truth' };
+  return { box, labels: labels.map((id) => drawnName(id, actionName(names, id))), kind: 'truth' };
 }
 
 function caption(

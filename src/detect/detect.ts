@@ -1,9 +1,19 @@
 /** @file Detecting people and their actions in a video or in images, and writing and drawing the results. */
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadModelWeights, type WeightsOrigin } from '../checkpoint/model_weights.js';
+import { readModelInfo } from '../checkpoint/model_info.js';
+import {
+  contradiction,
+  findModelWeights,
+  loadModelWeights,
+  requestOf,
+  type WeightsOrigin,
+  type WeightsRequest,
+} from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
-import { noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
+import { labelMapNote, noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
+import { setUserFont } from '../drawing/fonts.js';
+import { undrawnNamesHint } from '../drawing/names.js';
 import { selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
@@ -47,9 +57,11 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   const { signal, report } = resolved;
   // Quick checks come first.
   requireInput(input);
+  setUserFont(resolved.font);
   makeOutputFolder(out, '--out');
   refuseOwnInput(input, out);
   requireRoomFor(input);
+  findModelWeights(weightsFor(cfg, options));
   const wait = (message: string) => report.info(message);
   const lock = await FolderLock.acquire(out, commandLock('detect'), { wait, signal });
   if (!lock) throw signal.reason;
@@ -58,6 +70,12 @@ export async function detect(cfg: Config, options: DetectOptions): Promise<Detec
   } finally {
     lock.release();
   }
+}
+
+/** The weights of the options, or those of the configuration. */
+function weightsFor(cfg: Config, { weights }: Pick<DetectOptions, 'weights'>): WeightsRequest {
+  const request = requestOf(cfg);
+  return { ...request, weight: weights ?? request.weight };
 }
 
 /** Throws ConfigError if results would be mixed with the frames of the input, or replace the input itself. */
@@ -75,8 +93,12 @@ async function detectLocked(cfg: Config, options: ResolvedOptions): Promise<Dete
   const { engine, device } = options;
   const { description } = await selectEngine({ engine, device, threads: cfg.ENGINE.THREADS });
   report.info(`engine: ${description}`);
+  const request = weightsFor(cfg, options);
+  const { path } = findModelWeights(request);
+  const difference = contradiction(path, readModelInfo(path), cfg);
+  if (difference !== null) report.warn(difference);
   const model = new Detector(cfg).train(false);
-  const origin = loadModelWeights(model, options.weights ?? cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  const origin = loadModelWeights(model, request);
   reportWeights(origin, report);
   const frames = await openInput(options.input, {
     fps: cfg.AVA.FPS,
@@ -92,9 +114,10 @@ async function detectLocked(cfg: Config, options: ResolvedOptions): Promise<Dete
   }
 }
 
-function reportWeights({ path, iteration, note, warning }: WeightsOrigin, report: Reporter): void {
+function reportWeights({ path, iteration, note, warning, warnings }: WeightsOrigin, report: Reporter): void {
   if (note !== undefined) report.info(note);
   if (warning !== undefined) report.warn(warning);
+  for (const text of warnings) report.warn(`${path}: ${text}`);
   report.info(`weights: ${path}${iteration === null ? '' : ` (iteration ${iteration})`}`);
 }
 
@@ -120,8 +143,13 @@ async function detectFrames(
     `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
   );
   const head = describeRun({ origin, frames }, chooseFirstSecond(cfg, frames, options), options);
-  const names = readLabelNames(cfg);
+  const labelMapNames = options.classNames ? null : readLabelNames(cfg);
+  const names = options.classNames ?? labelMapNames ?? origin.info?.classNames ?? null;
+  const labelNote = labelMapNames ? labelMapNote(cfg) : null;
   if (names === null) report.warn(noLabelMap(cfg));
+  if (labelNote !== null) report.info(`note: ${labelNote}`);
+  const undrawn = undrawnNamesHint(names ?? []);
+  if (undrawn !== null) report.warn(undrawn);
   removeOldResults(out);
   const video = await openVideo(frames, options);
   const begin = performance.now();

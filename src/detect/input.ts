@@ -8,6 +8,7 @@ import { isAnimated, mayBeAnimated } from '../media/animated_images.js';
 import { ffmpegError, isDiskFull, requireFfmpeg, runFfmpeg } from '../media/ffmpeg.js';
 import { extractionArgs, missingHdrFilters, washedOut } from '../media/frame_extraction.js';
 import { probeVideo, type VideoMetadata } from '../media/video_metadata.js';
+import { addressProblem, withoutPassword } from '../util/addresses.js';
 import { isImage, openFrameFolder } from './frame_folder.js';
 
 export interface Frames {
@@ -33,10 +34,17 @@ export interface InputOptions {
   readonly extracted?: (frames: number, total: number | null) => void;
 }
 
-/** Throws DataError if there is no such file or folder. */
+/** Throws DataError if there is no such file or folder; for an address or a camera it says that these are not read. */
 export function requireInput(input: string): void {
-  if (existsSync(input)) return;
+  const isThere = existsSync(input);
+  const address = isThere && !isDevice(input) ? null : addressProblem(input, 'video');
+  if (address !== null) throw new DataError(`--input: ${withoutPassword(input)}: ${address}`);
+  if (isThere) return;
   throw new DataError(`--input: ${input}: there is no such file or folder${twinClause(resolve(input))}`);
+}
+
+function isDevice(path: string): boolean {
+  return statSync(path).isCharacterDevice();
 }
 
 /** Throws DataError if the input does not exist or has no images, UserError if a video needs ffmpeg. */

@@ -13,6 +13,7 @@ import { detectPeople, type FoundPeople, type StageSamples } from './detect_peop
 import type { Frames } from './input.js';
 import { type KeyFrame, loadBatch } from './key_frames.js';
 import type { ResolvedOptions } from './options.js';
+import { PersonColours } from './person_colours.js';
 import type { KeyFrameResult } from './result_files.js';
 
 export interface DetectionContext {
@@ -29,6 +30,8 @@ export class KeyFrameDetection {
   readonly results: KeyFrameResult[] = [];
   /** All detections above the threshold, one entry per result. */
   readonly detections: Detections[] = [];
+
+  readonly #colours = new PersonColours();
 
   constructor(private readonly context: DetectionContext) {}
 
@@ -73,7 +76,8 @@ export class KeyFrameDetection {
     const { out, report, actionThreshold, topActions } = options;
     const rows = distinctPeople(found.detections);
     const people = namePeople(found.detections, rows, { names, threshold: actionThreshold, top: topActions });
-    const boxes = people.map(personBox);
+    const colours = this.#colours.assign(people.map(({ box }) => box));
+    const boxes = people.map((person, i) => ({ ...personBox(person), colour: colours[i] }));
     const picture = `key_${String(keyFrame.frame + 1).padStart(6, '0')}.png`;
     const path = frames.paths[keyFrame.frame];
     const caption = captionOf(frames, keyFrame, people.length);

@@ -11,6 +11,8 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
   readonly out: string;
   /** Checkpoint file; MODEL.WEIGHT by default. */
   readonly weights?: string;
+  /** Action id → name; by default those of the label map, else those in the checkpoint. */
+  readonly classNames?: ReadonlyMap<number, string>;
   /** Second of the beginning of the input in detections.csv; by default that of the data set's annotations, else 0. */
   readonly firstSecond?: number;
   /** Seconds from one key frame to the next; AVA.KEY_FRAME_STEP by default. */
@@ -25,6 +27,8 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
   readonly showSampling?: boolean;
   /** Whether to write detections.mp4; on by default. */
   readonly video?: boolean;
+  /** Font file for characters that the package's fonts lack. */
+  readonly font?: string;
   /** Ends the work; results so far are written. */
   readonly signal?: AbortSignal;
   readonly report?: Reporter;
@@ -32,7 +36,7 @@ export interface DetectOptions extends Pick<EngineRequest, 'engine' | 'device'> 
 
 export type ResolvedOptions = Required<Omit<DetectOptions, Optional>> & Pick<DetectOptions, Optional>;
 
-type Optional = 'firstSecond' | 'weights' | 'engine' | 'device';
+type Optional = 'firstSecond' | 'weights' | 'classNames' | 'engine' | 'device' | 'font';
 
 /** The options with defaults for all that are not given. */
 export function withDefaults(cfg: Config, options: DetectOptions): ResolvedOptions {

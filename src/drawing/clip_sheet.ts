@@ -2,7 +2,7 @@
 import sharp from 'sharp';
 import { type DrawnImage, drawBoxes, pixelsOf } from './draw_boxes.js';
 import { arrange } from './sheet.js';
-import { textPath } from './text.js';
+import { fitText, textPath } from './text.js';
 import type { DrawnBox } from './types.js';
 
 const GAP = 4;
@@ -61,11 +61,13 @@ async function thumbnail(
     .raw()
     .toBuffer({ resolveWithObject: true });
   const { height } = info;
-  const path = textPath(name, 4, 13, 12);
-  const frame = `<rect x="1.5" y="1.5" width="${width - 3}" height="${height - 3}" fill="none" stroke="${KEY_COLOUR}" stroke-width="3"/>`;
+  const size = Math.max(7, width / 9.5);
+  const line = size / 4;
+  const path = textPath(fitText(name, size, width - 2 * line), size / 3, size * 1.1, size);
+  const frame = `<rect x="${line / 2}" y="${line / 2}" width="${width - line}" height="${height - line}" fill="none" stroke="${KEY_COLOUR}" stroke-width="${line}"/>`;
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${isKey ? frame : ''}` +
-    `<path d="${path}" fill="none" stroke="#000" stroke-width="3" stroke-linejoin="round"/>` +
+    `<path d="${path}" fill="none" stroke="#000" stroke-width="${line}" stroke-linejoin="round"/>` +
     `<path d="${path}" fill="${isKey ? KEY_COLOUR : '#fff'}"/></svg>`;
   const png = await sharp(data, { raw: info })
     .composite([{ input: Buffer.from(svg) }])

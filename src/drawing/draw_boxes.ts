@@ -112,9 +112,15 @@ function defaultScale(width: number, height: number): number {
   return Math.max(1, Math.min(MAX_SCALE, Math.ceil(LARGE / Math.max(width, height))));
 }
 
-/** Font size for an image of this size. */
-function textSize({ width, height }: PlateSize): number {
-  return Math.max(11, Math.min(30, Math.round(Math.min(width * 0.75, height) * 0.024)));
+/** Screen on which the labels of a shrunk image are still readable, and the size that letters have there, in pixels. */
+const SCREEN = { width: 1280, height: 720, letters: 14 };
+
+/** Font size for an image of this size: readable when the image is shrunk to a screen, and small in small images. */
+export function textSize({ width, height }: PlateSize): number {
+  const share = Math.min(width * 0.75, height) * 0.024;
+  const onScreen = SCREEN.letters * Math.max(width / SCREEN.width, height / SCREEN.height);
+  const most = Math.min(width, height) * 0.055;
+  return Math.round(Math.max(8, Math.min(most, Math.max(11, share, onScreen))));
 }
 
 /** The overlay of an image and the caption below it. */
@@ -126,7 +132,7 @@ function overlaySvg(
 ): string {
   const { width, height } = image;
   const size = textSize(image);
-  const line = Math.max(2, size / 7);
+  const line = Math.max(1.5, size / 7);
   const finite = boxes.filter(({ box }) => Array.from(box).every(Number.isFinite));
   const rects = finite.map(({ box }) => toPixels(box, width, height, line));
   const colours = coloursOf(finite, rects);

@@ -1,7 +1,7 @@
 /** @file The points that the decoder's stages sample for each person, with a panel per stage. */
 import sharp from 'sharp';
-import { PALETTE } from './colours.js';
-import { type DrawnImage, drawBoxes, pixelsOf } from './draw_boxes.js';
+import { colourOf } from './colours.js';
+import { type DrawnImage, drawBoxes, pixelsOf, textSize } from './draw_boxes.js';
 import { arrange } from './sheet.js';
 import { ASCENT, textPath, textWidth } from './text.js';
 import type { DrawnBox } from './types.js';
@@ -34,8 +34,17 @@ export async function drawSamplePoints(
       const outside = countOutside(people);
       const beyond = outside > 0 ? ` · ${outside} points beyond the image` : '';
       const title = `stage ${s + 1}: its boxes and where it looks${beyond}`;
-      const boxes = people.map(({ box }) => ({ box, labels: [], kind: 'detection' as const }));
-      return withPoints(await drawBoxes(image, boxes, { caption: title }), height / width, people);
+      const boxes = people.map(({ box }, i) => ({
+        box,
+        labels: [],
+        kind: 'detection' as const,
+        colour: found[i].colour,
+      }));
+      const colours = found.map(({ colour }, i) => colourOf(colour ?? i));
+      return withPoints(await drawBoxes(image, boxes, { caption: title }), height / width, {
+        people,
+        colours,
+      });
     }),
   );
   const result = await drawBoxes(image, found, { caption });
@@ -44,7 +53,7 @@ export async function drawSamplePoints(
   const rows = Array.from({ length: Math.ceil(all.length / columns) }, (_, r) =>
     all.slice(r * columns, (r + 1) * columns),
   );
-  return arrange([...rows, [await legend(result.width)]], GAP);
+  return arrange([...rows, [await legend(result)]], GAP);
 }
 
 function radiusOf(level: number): number {
@@ -67,15 +76,21 @@ function countOutside(people: readonly SampledPerson[]): number {
 async function withPoints(
   drawn: DrawnImage,
   shape: number,
-  people: readonly SampledPerson[],
+  { people, colours }: { people: readonly SampledPerson[]; colours: readonly string[] },
 ): Promise<DrawnImage> {
   const height = drawn.width * shape;
+  const unit = unitOf({ width: drawn.width, height });
   const dots: string[] = [];
   people.forEach(({ points }, person) => {
-    const colour = PALETTE[person % PALETTE.length];
     for (let i = 0; i < points.length; i += 3) {
       if (!isInside(points[i], points[i + 1])) continue;
-      dots.push(dot(points[i] * drawn.width, points[i + 1] * height, points[i + 2], colour));
+      dots.push(
+        dot(
+          { x: points[i] * drawn.width, y: points[i + 1] * height, level: points[i + 2] },
+          colours[person],
+          unit,
+        ),
+      );
     }
   });
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${drawn.width}" height="${drawn.height}">${dots.join('')}</svg>`;
@@ -87,17 +102,23 @@ async function withPoints(
   return { ...drawn, png };
 }
 
-function dot(x: number, y: number, level: number, colour: string): string {
+/** Length that is one pixel in an image with letters of 17 pixels. */
+function unitOf(size: { width: number; height: number }): number {
+  return textSize(size) / 17;
+}
+
+function dot({ x, y, level }: { x: number; y: number; level: number }, colour: string, unit: number): string {
   return (
-    `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${radiusOf(level).toFixed(2)}" fill="${colour}" ` +
-    `fill-opacity="0.75" stroke="${LINE}" stroke-opacity="0.7" stroke-width="0.8"/>`
+    `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${(radiusOf(level) * unit).toFixed(2)}" fill="${colour}" ` +
+    `fill-opacity="0.75" stroke="${LINE}" stroke-opacity="0.7" stroke-width="${0.8 * unit}"/>`
   );
 }
 
 /** The legend that explains the sizes of the points. */
-async function legend(width: number): Promise<DrawnImage> {
-  const size = 15;
-  const height = size * 2;
+async function legend({ width, height: imageHeight }: DrawnImage): Promise<DrawnImage> {
+  const unit = unitOf({ width, height: imageHeight });
+  const size = 15 * unit;
+  const height = Math.round(size * 2);
   const middle = height / 2;
   const baseline = middle + (ASCENT / 2 - 0.1) * size;
   const parts: string[] = [];
@@ -108,8 +129,8 @@ async function legend(width: number): Promise<DrawnImage> {
   };
   write('points by level of the pyramid, in pixels of a map’s cell:');
   for (let level = 0; level < LEVELS; level++) {
-    parts.push(dot(x, middle, level, PALETTE[0]));
-    x += 2 * radiusOf(level) + 4;
+    parts.push(dot({ x, y: middle, level }, colourOf(0), unit));
+    x += (2 * radiusOf(level) + 4) * unit;
     write(String(4 * 2 ** level));
   }
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${parts.join('')}</svg>`;

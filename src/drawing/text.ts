@@ -1,75 +1,163 @@
-/** @file Text as outlines of a font from npm, so that images need no fonts of the machine and are the same everywhere. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import opentype from 'opentype.js';
+/** @file Text as outlines of fonts, shaped and ordered for every script, so that images need no program that draws text. */
+import bidiFactory from 'bidi-js';
+import { Direction, Buffer as GlyphBuffer, shape } from 'harfbuzzjs';
+import type { OutlineFont } from './font_file.js';
+import { chooseFonts, fontsVersion, graphemesOf, needsMainFontOnly } from './fonts.js';
 
-/** The parts of the font, by script; a part is loaded when a character needs it. */
-const PARTS = ['latin', 'latin-ext', 'greek', 'cyrillic', 'cyrillic-ext', 'vietnamese'];
-const WEIGHT = 500;
 const ELLIPSIS = '…';
+/** Stands for a character that no font has. */
+const UNKNOWN = '?';
 
 /** Heights of a line of text above and below the baseline, in units of the font size. */
 export const ASCENT = 0.93;
 export const DESCENT = 0.25;
 
+/** A glyph at a place on the line, in units of the font size. */
 interface PlacedGlyph {
-  readonly glyph: opentype.Glyph;
-  readonly scale: number;
+  readonly font: OutlineFont;
+  readonly glyph: number;
+  readonly x: number;
+  readonly y: number;
 }
 
-const require = createRequire(import.meta.url);
-const fonts: opentype.Font[] = [];
-
-function readPart(part: string): opentype.Font {
-  const path = require.resolve(
-    `@fontsource/roboto-condensed/files/roboto-condensed-${part}-${WEIGHT}-normal.woff`,
-  );
-  const { buffer, byteOffset, byteLength } = readFileSync(path);
-  return opentype.parse(buffer.slice(byteOffset, byteOffset + byteLength));
+interface ShapedText {
+  readonly glyphs: readonly PlacedGlyph[];
+  readonly width: number;
 }
 
-/** The outline of a character; an empty box if no part of the font has it. */
-function glyphOf(character: string): PlacedGlyph {
-  for (let i = 0; i < PARTS.length; i++) {
-    fonts[i] ??= readPart(PARTS[i]);
-    const glyph = fonts[i].charToGlyph(character);
-    if (glyph.index !== 0) return { glyph, scale: 1 / fonts[i].unitsPerEm };
+/** Text of one font and one direction. */
+interface Run {
+  readonly font: OutlineFont;
+  /** Odd from right to left, as in Unicode's algorithm for both directions (UAX #9). */
+  readonly level: number;
+  text: string;
+}
+
+// The types describe an ES module, but Node loads the CommonJS one, whose export is the factory itself.
+const bidi = (bidiFactory as unknown as typeof bidiFactory.default)();
+const buffer = new GlyphBuffer();
+/** Scripts from right to left and the marks that change the direction. */
+const RIGHT_TO_LEFT =
+  /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+const MAX_CACHED = 2000;
+const cache = new Map<string, ShapedText>();
+let cachedVersion = -1;
+
+function shapeText(text: string): ShapedText {
+  if (cachedVersion !== fontsVersion() || cache.size > MAX_CACHED) cache.clear();
+  cachedVersion = fontsVersion();
+  let shaped = cache.get(text);
+  if (shaped === undefined) {
+    shaped = place(visualOrder(runsOf(plain(text))));
+    cache.set(text, shaped);
   }
-  return { glyph: fonts[0].glyphs.get(0), scale: 1 / fonts[0].unitsPerEm };
+  return shaped;
 }
 
-/** One glyph per code point, without shaping, which European scripts do not need. */
-function glyphsOf(text: string): PlacedGlyph[] {
-  return Array.from(text.normalize('NFC').replace(/\s/g, ' '), glyphOf);
+function plain(text: string): string {
+  return text.normalize('NFC').replace(/[\s\p{Cc}]/gu, ' ');
 }
 
-function advance({ glyph, scale }: PlacedGlyph, size: number): number {
-  return (glyph.advanceWidth ?? 0) * scale * size;
+function runsOf(text: string): Run[] {
+  const drawn = chooseFonts(text).flatMap(({ text: piece, font }) =>
+    font === null ? chooseFonts(UNKNOWN) : [{ text: piece, font }],
+  );
+  const line = drawn.map(({ text: piece }) => piece).join('');
+  const levels = RIGHT_TO_LEFT.test(line) ? bidi.getEmbeddingLevels(line).levels : null;
+  const runs: Run[] = [];
+  let at = 0;
+  for (const { text: piece, font } of drawn) {
+    const level = levels?.[at] ?? 0;
+    const last = runs.at(-1);
+    if (last?.font === font && last.level === level) last.text += piece;
+    else runs.push({ font: font!, level, text: piece });
+    at += piece.length;
+  }
+  return runs;
+}
+
+/** The runs from left to right: rule L2 of UAX #9. */
+function visualOrder(runs: readonly Run[]): Run[] {
+  const ordered = [...runs];
+  const highest = Math.max(0, ...runs.map(({ level }) => level));
+  for (let level = highest; level > 0; level--) {
+    for (let start = 0; start < ordered.length; start++) {
+      let end = start;
+      while (end < ordered.length && ordered[end].level >= level) end++;
+      if (end === start) continue;
+      ordered.splice(start, end - start, ...ordered.slice(start, end).reverse());
+      start = end;
+    }
+  }
+  return ordered;
+}
+
+function place(runs: readonly Run[]): ShapedText {
+  const glyphs: PlacedGlyph[] = [];
+  let width = 0;
+  for (const { font, level, text } of runs) {
+    const em = font.unitsPerEm;
+    buffer.reset();
+    buffer.addText(text);
+    buffer.guessSegmentProperties();
+    buffer.setDirection(level % 2 === 1 ? Direction.RTL : Direction.LTR);
+    shape(font.font, buffer);
+    for (const { codepoint, xAdvance = 0, xOffset = 0, yOffset = 0 } of buffer.getGlyphInfosAndPositions()) {
+      glyphs.push({ font, glyph: codepoint, x: width + xOffset / em, y: yOffset / em });
+      width += xAdvance / em;
+    }
+  }
+  return { glyphs, width };
 }
 
 /** The width of a line of text. */
 export function textWidth(text: string, size: number): number {
-  return glyphsOf(text).reduce((width, glyph) => width + advance(glyph, size), 0);
+  return shapeText(text).width * size;
 }
 
 /** The text, or a prefix with an ellipsis that fits into `maxWidth`. */
 export function fitText(text: string, size: number, maxWidth: number): string {
   if (textWidth(text, size) <= maxWidth) return text;
-  const characters = Array.from(text);
-  while (characters.length > 0) {
-    characters.pop();
-    const shorter = characters.join('').trimEnd() + ELLIPSIS;
-    if (textWidth(shorter, size) <= maxWidth) return shorter;
+  const characters = graphemesOf(text);
+  const prefix = (length: number) => characters.slice(0, length).join('').trimEnd() + ELLIPSIS;
+  // More characters are wider, so the longest prefix is found by halving.
+  let [fits, tooLong] = [0, characters.length];
+  while (tooLong - fits > 1) {
+    const length = Math.floor((fits + tooLong) / 2);
+    if (textWidth(prefix(length), size) <= maxWidth) fits = length;
+    else tooLong = length;
   }
-  return ELLIPSIS;
+  return prefix(fits);
 }
 
 /** The text as the `d` attribute of an SVG path that begins at x on the baseline y. */
 export function textPath(text: string, x: number, y: number, size: number): string {
   let path = '';
-  for (const placed of glyphsOf(text)) {
-    path += placed.glyph.getPath(x, y, size).toPathData(2);
-    x += advance(placed, size);
+  for (const { font, glyph, x: left, y: up } of shapeText(text).glyphs) {
+    const scale = size / font.unitsPerEm;
+    const [originX, originY] = [x + left * size, y - up * size];
+    for (const { type, values } of font.outline(glyph)) {
+      const numbers = values.map((value, i) =>
+        i % 2 === 0 ? originX + value * scale : originY - value * scale,
+      );
+      path += type + numbers.map((number) => number.toFixed(2)).join(' ');
+    }
   }
   return path;
+}
+
+/** Whether the main font has all characters of the text: letters of Europe. */
+export function isInMainFont(text: string): boolean {
+  return needsMainFontOnly(plain(text));
+}
+
+/** Whether fonts have all characters of the text, and it shows at least one. */
+export function canDraw(text: string): boolean {
+  const line = plain(text);
+  return (
+    line.trim() !== '' &&
+    chooseFonts(line).every(({ font }) => font !== null) &&
+    textPath(line, 0, 0, 1) !== ''
+  );
 }

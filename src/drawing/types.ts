@@ -8,4 +8,6 @@ export interface DrawnBox {
   readonly labels: readonly string[];
   /** `truth` (ground truth) is drawn dashed, `detection` solid. */
   readonly kind: 'truth' | 'detection';
+  /** Index of the person's colour; by default, people get colours in the order of their boxes. */
+  readonly colour?: number;
 }

@@ -2,11 +2,11 @@
 import type { Engine } from './engine.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
-import type { EngineRequest } from './types.js';
+import type { EngineAvailability, EngineRequest } from './types.js';
 
 export type { Engine } from './engine.js';
 export { type EngineMemory, type MachineMemory, machineMemory } from './memory.js';
-export type { DeviceName, EngineInfo, EngineName, EngineRequest, GpuInfo } from './types.js';
+export type { DeviceName, EngineAvailability, EngineInfo, EngineName, EngineRequest, GpuInfo } from './types.js';
 
 /** The native libraries of a process are loaded once, so there is one selector. */
 const engines = new EngineSelector(machineProbe());
@@ -17,4 +17,9 @@ const engines = new EngineSelector(machineProbe());
  */
 export async function selectEngine(request: EngineRequest = {}): Promise<Engine> {
   return engines.select(request);
+}
+
+/** Every engine on every device, and why it cannot run here; loads and changes nothing. */
+export function engineAvailability(): EngineAvailability[] {
+  return engines.availability();
 }

@@ -1,14 +1,18 @@
 /** @file Examines the parts of the machine that decide whether and how fast a training runs. */
 import { existsSync, statfsSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, homedir, hostname, release, tmpdir, type, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { EngineError } from '../errors.js';
+import { cpuQuota, cpusetSize, memoryLimit } from '../util/cgroups.js';
+import { parseObject, stringOr } from '../util/json.js';
+import { packageVersion } from '../util/package_version.js';
 import { gib } from '../util/text.js';
-import { selectEngine } from './index.js';
+import { type EngineAvailability, engineAvailability, selectEngine } from './index.js';
 import { machineMemory } from './memory.js';
 import { machineProbe, type Probe } from './probe.js';
 import { chooseCoreThreads, usableCores } from './threads.js';
 
-/** One line of the report. */
+/** A line of the report. */
 export interface MachineFact {
   readonly name: string;
   readonly text: string;
@@ -19,11 +23,27 @@ export interface MachineFact {
 /** Number of open files that the program and its threads need. */
 const MIN_FILES = 256;
 
-/** Examines the machine and starts the engine that `auto` selects. `probe` is for tests. */
+/** Instruction sets on which the speed of an engine depends, as Linux names them. */
+const INSTRUCTION_SETS =
+  /^(avx|avx2|fma|f16c|avx512f|avx512_vnni|avx512_bf16|avx_vnni|amx_tile|amx_int8|amx_bf16|asimd|asimddp|bf16|i8mm|sve|sve2)$/;
+
+/** Video encoders that stmixer can use, and others that are common. */
+const VIDEO_ENCODERS = /\b(libx264|libopenh264|h264_\w+|mpeg4|libx265|libvpx-vp9|libsvtav1)\b/g;
+
+/**
+ * Examines the machine and starts the engine that `auto` selects. Contains no names of people, machines or folders in a home.
+ * `probe` is for tests.
+ */
 export async function machineReport(probe: Probe = machineProbe()): Promise<MachineFact[]> {
-  return [
+  const facts = [
+    good('stmixer', packageVersion()),
     good('Node', process.version),
+    good('libraries', ['onnxruntime-node', '@tensorflow/tfjs'].map((name) => library(probe, name)).join(', ')),
+    good('system', system(probe)),
+    good('processor', processor(probe)),
     await engine(),
+    ...engineAvailability().map(engineFact),
+    good('GPUs', gpus(probe)),
     threads(probe),
     good(
       'processors',
@@ -31,10 +51,91 @@ export async function machineReport(probe: Probe = machineProbe()): Promise<Mach
     ),
     good('control group', ownGroup(probe)),
     memory(),
+    good('current folder', freeSpace('.')),
     temporaryFolder(),
     openFiles(probe),
     ...['ffmpeg', 'ffprobe'].map((program) => version(probe, program)),
+    good('video encoders', encoders(probe)),
+    good('locale', locale(probe)),
   ];
+  return facts.map((fact) => ({ ...fact, text: withoutPrivateData(fact.text) }));
+}
+
+/** Replaces home folders, the names of the user and of the machine, and identifiers of containers. */
+export function withoutPrivateData(text: string, owner = { home: homedir(), host: hostname(), user: userName() }): string {
+  const { home, host, user } = owner;
+  const known: [name: string, pattern: (name: string) => RegExp, replacement: string][] = [
+    [home === '/root' ? '' : home, (name) => new RegExp(`${name}(?![\\w-])`, 'g'), '~'],
+    [host, (name) => new RegExp(`(?<![\\w.-])${name}(?![\\w-])`, 'g'), 'HOST'],
+    [user === 'root' ? '' : user, (name) => new RegExp(`(?<=[/\\\\])${name}(?![\\w-])`, 'g'), 'USER'],
+  ];
+  return known
+    .filter(([name]) => name.length > 1)
+    .reduce((result, [name, pattern, to]) => result.replaceAll(pattern(escaped(name)), to), text)
+    .replaceAll(/([/\\](?:home|Users)[/\\])[^/\\\s;,]+/g, '$1USER')
+    .replaceAll(/\b[0-9a-f]{12,}\b/g, 'ID');
+}
+
+function escaped(name: string): string {
+  return name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user without an entry in the system's list, as in many containers.
+    return '';
+  }
+}
+
+function library(probe: Probe, name: string): string {
+  const folder = probe.packageFolder(name);
+  const description = folder === null ? null : probe.readText(join(folder, 'package.json'));
+  return `${name} ${description === null ? 'not installed' : stringOr(parseObject(description)?.version, '?')}`;
+}
+
+function system(probe: Probe): string {
+  const name = /^PRETTY_NAME="?(.*?)"?$/m.exec(probe.readText('/etc/os-release') ?? '')?.[1];
+  return [`${type()} ${release()} ${probe.arch}`, ...(name ? [name] : [])].join(', ');
+}
+
+function processor(probe: Probe): string {
+  const info = probe.readText('/proc/cpuinfo') ?? '';
+  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1].split(/\s+/) ?? [];
+  const sets = [...new Set(flags.filter((flag) => INSTRUCTION_SETS.test(flag)))];
+  const model = cpus()[0]?.model.trim() || 'unknown model';
+  return `${model}, instruction sets: ${sets.length === 0 ? 'not known' : sets.join(' ')}`;
+}
+
+function engineFact({ engine: name, device, problems }: EngineAvailability): MachineFact {
+  return good(`  ${name}/${device}`, problems.length === 0 ? 'usable' : `not usable: ${problems.join('; ')}`);
+}
+
+function gpus(probe: Probe): string {
+  const query = '--query-gpu=name,memory.total,driver_version,compute_cap';
+  const lines = probe.run('nvidia-smi', [query, '--format=csv,noheader'])?.trim();
+  return lines ? lines.split('\n').join('; ') : 'none that nvidia-smi lists';
+}
+
+function freeSpace(folder: string): string {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return `${gib(bavail * bsize)} free`;
+  } catch (error) {
+    return `the free space is not known: ${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+function encoders(probe: Probe): string {
+  const found = probe.run('ffmpeg', ['-hide_banner', '-encoders'])?.match(VIDEO_ENCODERS) ?? [];
+  return found.length === 0 ? 'none' : [...new Set(found)].join(', ');
+}
+
+function locale(probe: Probe): string {
+  const { LC_ALL, LC_CTYPE, LANG } = probe.env;
+  const { locale: name, timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  return `${LC_ALL || LC_CTYPE || LANG || 'not set'}, ${name}, time zone ${timeZone}`;
 }
 
 function good(name: string, text: string): MachineFact {
@@ -61,10 +162,19 @@ function threads(probe: Probe): MachineFact {
   }
 }
 
+/** The group of this process, and the limits that it and the groups above set. */
 function ownGroup(probe: Probe): string {
   const lines = (probe.readText('/proc/self/cgroup') ?? '').trim().split('\n');
   const paths = new Set(lines.map((line) => line.split(':').slice(2).join(':')).filter(Boolean));
-  return paths.size === 0 ? 'none' : [...paths].join(', ');
+  if (paths.size === 0) return 'none';
+  const read = (path: string) => probe.readText(path);
+  const [quota, cpuset, bytes] = [cpuQuota(read), cpusetSize(read), memoryLimit(read)];
+  const limits = [
+    ...(quota ? [`CPU quota ${quota.value}`] : []),
+    ...(cpuset ? [`CPU set of ${cpuset.value}`] : []),
+    ...(bytes ? [`memory ${gib(bytes.value)}`] : []),
+  ];
+  return `${[...paths].join(', ')}; limits: ${limits.length === 0 ? 'none' : limits.join(', ')}`;
 }
 
 function memory(): MachineFact {
@@ -77,8 +187,7 @@ function temporaryFolder(): MachineFact {
   const folder = tmpdir();
   if (!existsSync(folder))
     return good('TMPDIR', `${folder} does not exist; detect needs it for videos: set TMPDIR`);
-  const { bavail, bsize } = statfsSync(folder);
-  return good('TMPDIR', `${folder}, ${gib(bavail * bsize)} free`);
+  return good('TMPDIR', `${folder}, ${freeSpace(folder)}`);
 }
 
 function openFiles(probe: Probe): MachineFact {

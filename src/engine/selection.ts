@@ -7,7 +7,7 @@ import { OnnxEngine } from './onnx/engine.js';
 import type { Probe } from './probe.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
 import { resolveThreads } from './threads.js';
-import type { EngineInfo, EngineProvider, EngineRequest, Problem, StartOptions } from './types.js';
+import type { EngineAvailability, EngineInfo, EngineProvider, EngineRequest, Problem, StartOptions } from './types.js';
 
 type Choice = Required<Pick<EngineRequest, 'engine' | 'device'>>;
 
@@ -50,6 +50,15 @@ export class EngineSelector {
       notes.push(`not on ${provider.engine}/${provider.device}: ${result.join('; ')}`);
     }
     throw new EngineError(failureText(request, failures));
+  }
+
+  /** All engines in the order in which `auto` tries them, with what they lack. */
+  availability(): EngineAvailability[] {
+    return this.#providers.map((provider) => ({
+      engine: provider.engine,
+      device: provider.device,
+      problems: provider.problems().map(sentence),
+    }));
   }
 
   #engine(info: Omit<EngineInfo, 'notes'>, notes: string[]): Engine {

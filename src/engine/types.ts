@@ -45,6 +45,14 @@ export interface Problem {
   remedy: string;
 }
 
+/** Whether an engine can run on a device of this machine. */
+export interface EngineAvailability {
+  readonly engine: EngineName;
+  readonly device: DeviceName;
+  /** Missing parts, each with a way to get it; empty if nothing is known to be missing. */
+  readonly problems: readonly string[];
+}
+
 /** The part of a request that matters to an engine's start. */
 export type StartOptions = Pick<EngineRequest, 'threads' | 'verbose'>;
 

@@ -1,6 +1,12 @@
 /** @file Reading the csv files of an evaluation: ground truth, detections, excluded key frames. */
 import { AVA_COLUMNS, type AvaRow, parseAvaRow } from '../data/datasets/ava_row.js';
-import { headerProblem, parseDecimal, separatorProblem, splitCsv } from '../data/datasets/csv.js';
+import {
+  headerProblem,
+  parseDecimal,
+  RowProblems,
+  separatorProblem,
+  splitCsv,
+} from '../data/datasets/csv.js';
 import { Problems, quote } from '../data/problems.js';
 import { readLines } from '../data/read_lines.js';
 import { exactTime, isSameTime, KeyFrameTimes, timeText } from '../data/time.js';
@@ -195,22 +201,25 @@ function readCsv(
   use: (fields: string[], line: string) => string | null,
 ): void {
   let lineNumber = 0;
-  let hasGoodLine = false;
+  const faults = new RowProblems<null>(file, (message) => problems.add(message));
   for (const line of readLines(file, what)) {
     lineNumber++;
     if (line === '' || line.trim() === '') continue;
     const problem = use(splitCsv(line), line);
     if (problem === null) {
-      hasGoodLine = true;
+      faults.good();
       continue;
     }
-    const separators = hasGoodLine ? null : separatorProblem(line, columns);
+    const separators = faults.hasGoodRow ? null : separatorProblem(line, columns);
     if (separators !== null) {
       problems.add(`${file}: ${separators}`);
       return;
     }
-    problems.add(`${file}:${lineNumber}: ${headerProblem(line, lineNumber) ?? problem}`);
+    const header = headerProblem(line, lineNumber);
+    if (header) problems.add(`${file}:${lineNumber}: ${header}`);
+    else faults.add(lineNumber, problem, null, !columns.includes(splitCsv(line).length));
   }
+  faults.finish();
 }
 
 interface Entry {

@@ -1,7 +1,8 @@
 /** @file Evaluation of detections in a csv file against ground truth in csv files. */
 import type { Config } from '../config/index.js';
 import { annotationPath } from '../data/data_config.js';
-import { type ActionLabel, readLabelMap } from '../data/datasets/label_map.js';
+import { type ActionLabel, readLabelMapFile } from '../data/datasets/label_map.js';
+import type { LeftOut } from '../data/datasets/missing_data.js';
 import { KeyFrameTimes } from '../data/time.js';
 import { countOf } from '../util/text.js';
 import { type GroundTruthOptions, readDetections, readExclusions, readGroundTruthBoxes } from './ava_csv.js';
@@ -28,6 +29,8 @@ export interface EvaluationFiles {
 /** Ground truth with a summary of its files that includes rows which are not evaluated. */
 export interface SummarizedGroundTruth extends GroundTruth {
   readonly summary: RowSummary;
+  /** A sentence about ids that the label map does not state, or null. */
+  readonly labelNote: string | null;
   /** Path of the list of exclusions, or null without one. */
   readonly exclusionFile: string | null;
 }
@@ -63,12 +66,26 @@ export function readGroundTruth(
   { groundTruth, labelMap, exclude }: EvaluationFiles,
   keep?: GroundTruthOptions['keep'],
 ): SummarizedGroundTruth {
-  const labels = readLabelMap(labelMap);
+  const { labels, note: labelNote } = readLabelMapFile(labelMap);
   const summary = new RowSummary();
   const times = new KeyFrameTimes();
   const boxes = readGroundTruthBoxes(groundTruth, idsOf(labels), { summary, times, keep });
   const excluded = exclude === undefined ? new Set<string>() : readExclusions(exclude, times);
-  return { labels, boxes, times, excluded, exclusionFile: exclude ?? null, summary };
+  return { labels, labelNote, boxes, times, excluded, exclusionFile: exclude ?? null, summary };
+}
+
+/** Reads ground truth and exclusions without the videos and key frames that a data set leaves out. */
+export function readPresentGroundTruth(files: EvaluationFiles, leftOut: LeftOut): SummarizedGroundTruth {
+  const videos = new Set([...leftOut.withoutFrames, ...leftOut.unlisted]);
+  const keep = (video: string, second: number) =>
+    !videos.has(video) && !leftOut.clips.get(video)?.has(second);
+  const groundTruth = readGroundTruth(files, keep);
+  const excluded = new Set(
+    [...groundTruth.excluded].filter((key) => !videos.has(key.slice(0, key.lastIndexOf(',')))),
+  );
+  // A list that names only missing videos is not empty, and nothing has to be said about it.
+  const isIdle = excluded.size === 0 && groundTruth.excluded.size > 0;
+  return { ...groundTruth, excluded, exclusionFile: isIdle ? null : groundTruth.exclusionFile };
 }
 
 /** Mismatches between ground truth, label map and exclusions, one sentence each. */
@@ -85,6 +102,7 @@ export function groundTruthNotes(groundTruth: SummarizedGroundTruth): string[] {
   const withAction = [...summary.ids.values()].reduce((sum, count) => sum + count, 0);
   const without = summary.rows - withAction;
   return [
+    ...(groundTruth.labelNote === null ? [] : [groundTruth.labelNote]),
     ...(without > 0
       ? [`${shareOf(without, summary.rows, 'row')} of the ground truth have no action and are not evaluated`]
       : []),
@@ -133,7 +151,12 @@ export function evaluateFiles(
   if (warnings.length === 0 && nothingFound(results)) warnings.push(nothingFoundSentence(comparison));
   warnings.push(...findRepeats(comparison));
   const sides = [comparison.predictions, comparison.groundTruth];
-  return { ...results, warnings, notes: exclusionNotes(groundTruth, sides) };
+  const notes = exclusionNotes(groundTruth, sides);
+  return {
+    ...results,
+    warnings,
+    notes: groundTruth.labelNote === null ? notes : [groundTruth.labelNote, ...notes],
+  };
 }
 
 /** The ground truth as one side of a comparison. */

@@ -10,6 +10,7 @@ import {
   groundTruthNotes,
   groundTruthWarnings,
   readGroundTruth,
+  readPresentGroundTruth,
   type SummarizedGroundTruth,
 } from './evaluate_files.js';
 import { writeResults } from './results.js';
@@ -39,8 +40,11 @@ export class EvaluationSet {
 
   /** Reads and checks lists, annotations, label map and exclusions. Throws DataError. */
   constructor(private readonly cfg: Config) {
-    this.#groundTruth = readGroundTruth(groundTruthFiles(cfg));
+    const files = groundTruthFiles(cfg);
+    const all = readGroundTruth(files);
     this.dataset = AvaDataset.open(cfg, 'test');
+    const { leftOut } = this.dataset;
+    this.#groundTruth = leftOut === null ? all : readPresentGroundTruth(files, leftOut);
     this.warnings = [...this.dataset.warnings, ...groundTruthWarnings(this.#groundTruth)];
     this.notes = groundTruthNotes(this.#groundTruth);
   }
@@ -63,7 +67,8 @@ export class EvaluationSet {
     clips.sort((a, b) => a.clip.clipId - b.clip.clipId);
     const evaluator = new AvaEvaluator(this.#groundTruth);
     for (const clip of clips) evaluator.addClip(clip);
-    const results = evaluator.results();
+    const { leftOut } = this.dataset;
+    const results = { ...evaluator.results(), ...(leftOut && { leftOut }) };
     writeResults(run.folder, results, clips);
     return {
       iteration: run.iteration,

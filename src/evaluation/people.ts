@@ -1,4 +1,5 @@
 /** @file Detections as people with named actions, for JSON files and drawings. */
+import { drawnName } from '../drawing/names.js';
 import type { DrawnBox } from '../drawing/types.js';
 import type { Detections } from '../model/inference.js';
 import { fiveDecimals } from './detections_csv.js';
@@ -72,7 +73,7 @@ export function namePeople(
 }
 
 export function personBox({ box, score, actions }: FoundPerson): DrawnBox {
-  const labels = actions.map((action) => `${action.name} ${action.score.toFixed(2)}`);
+  const labels = actions.map(({ id, name, score: own }) => `${drawnName(id, name)} ${own.toFixed(2)}`);
   if (labels.length === 0) labels.push(Number.isNaN(score) ? 'person' : `person ${score.toFixed(2)}`);
   return { box, labels, kind: 'detection' };
 }

@@ -2,7 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { csvField } from '../data/datasets/csv.js';
+import type { LeftOut, Share } from '../data/datasets/missing_data.js';
 import { writeResult } from '../files/write_file.js';
+import { count } from '../util/text.js';
 import { writeDetections } from './detections_csv.js';
 import type { AvaResults, ClassResult, ClipDetections } from './types.js';
 
@@ -19,9 +21,37 @@ const EXTREMES = 3;
 export interface ResultsJson {
   mAP: number | null;
   per_class: { id: number; name: string; ap: number | null; num_ground_truth: number }[];
+  /** What DATA.MISSING skip leaves out, if there is anything. */
+  left_out?: LeftOutJson;
 }
 
-export function resultsJson({ mAP, perClass }: AvaResults): ResultsJson {
+/** Numbers of annotated videos, key frames and boxes that are left out, the numbers of all, and the first names. */
+export interface LeftOutJson {
+  videos: number;
+  of_videos: number;
+  key_frames: number;
+  of_key_frames: number;
+  boxes: number;
+  of_boxes: number;
+  first_videos: string[];
+}
+
+/** Maximum number of names of videos in a file. */
+const NAMED_VIDEOS = 10;
+
+export function leftOutJson({ videos, keyFrames, boxes, withoutFrames, unlisted }: LeftOut): LeftOutJson {
+  return {
+    videos: videos.out,
+    of_videos: videos.of,
+    key_frames: keyFrames.out,
+    of_key_frames: keyFrames.of,
+    boxes: boxes.out,
+    of_boxes: boxes.of,
+    first_videos: [...withoutFrames, ...unlisted].slice(0, NAMED_VIDEOS),
+  };
+}
+
+export function resultsJson({ mAP, perClass, leftOut }: AvaResults): ResultsJson {
   return {
     mAP,
     per_class: perClass.map(({ id, name, ap, numGroundTruth }) => ({
@@ -30,6 +60,7 @@ export function resultsJson({ mAP, perClass }: AvaResults): ResultsJson {
       ap,
       num_ground_truth: numGroundTruth,
     })),
+    ...(leftOut && { left_out: leftOutJson(leftOut) }),
   };
 }
 
@@ -59,7 +90,8 @@ function thinned({ scores, precision, recall }: ClassResult['curve']) {
 const score = (ap: number | null) => (ap === null ? '–' : ap.toFixed(4));
 
 /** A table of all classes, with the mean below it. */
-export function resultsTable({ mAP, perClass }: AvaResults): string {
+export function resultsTable(results: AvaResults): string {
+  const { perClass } = results;
   const width = Math.max(5, ...perClass.map(({ name }) => name.length));
   const line = ([id, name, ap, truths, found]: readonly (string | number)[]) =>
     [
@@ -73,11 +105,11 @@ export function resultsTable({ mAP, perClass }: AvaResults): string {
     line([id, name, score(ap), numGroundTruth, curve.scores.length]),
   );
   const title = line(['id', 'class', 'AP@0.5', 'truths', 'detections']);
-  return [title, ...rows, '', summary({ mAP, perClass })].join('\n');
+  return [title, ...rows, '', summary(results)].join('\n');
 }
 
 /** The mean and, if there are many classes, the best and worst ones, in one line. */
-export function summary({ mAP, perClass }: AvaResults): string {
+export function summary({ mAP, perClass, leftOut }: AvaResults): string {
   const known = perClass
     .filter((entry): entry is ClassResult & { ap: number } => entry.ap !== null)
     .sort((a, b) => b.ap - a.ap);
@@ -90,6 +122,13 @@ export function summary({ mAP, perClass }: AvaResults): string {
   ];
   if (known.length > 2 * EXTREMES) {
     parts.push(`best: ${list(known.slice(0, EXTREMES))}`, `worst: ${list(known.slice(-EXTREMES).reverse())}`);
+  }
+  if (leftOut) {
+    const there = ({ out, of }: Share) => `${count(of - out)} of ${count(of)}`;
+    parts.push(
+      `only ${there(leftOut.videos)} videos and ${there(leftOut.keyFrames)} key frames are evaluated, because the others are ` +
+        'missing (DATA.MISSING skip)',
+    );
   }
   return parts.join('; ');
 }

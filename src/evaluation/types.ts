@@ -1,5 +1,6 @@
 /** @file Results of an evaluation, for all code that computes, writes or shows them. */
 import type { ClipInfo } from '../data/clip/clip.js';
+import type { LeftOut } from '../data/datasets/missing_data.js';
 import type { Detections } from '../model/inference.js';
 
 /** One action class. */
@@ -23,6 +24,8 @@ export interface AvaResults {
   readonly mAP: number | null;
   /** Classes in the order of the label map. */
   readonly perClass: readonly ClassResult[];
+  /** What the evaluation leaves out because it is missing (DATA.MISSING skip). */
+  readonly leftOut?: LeftOut;
 }
 
 /** The model's detections in one clip. */

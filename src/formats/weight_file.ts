@@ -36,6 +36,12 @@ export function readWeightFile(path: string, options: ReadOptions = {}): PyValue
   });
 }
 
+/** The metadata of a safetensors file; empty for a file of another format, which has none. */
+export function weightFileMetadata(path: string): ReadonlyMap<string, string> {
+  const file = new FileSource(path);
+  return file.hold(() => (formatOf(file) === 'safetensors' ? openSafetensorsFrom(file).metadata : new Map()));
+}
+
 /** The checksums of a file's parts, which are entries or tensors. */
 export interface ChecksumReport {
   /** Parts whose checksum is right. */

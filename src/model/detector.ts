@@ -82,15 +82,22 @@ export class Detector extends Module {
   readonly backbone: Backbone;
   readonly lateral_convs: Sequential[];
   readonly stm_head: Decoder;
+  readonly #config: ModelConfig;
 
   constructor(cfg: ModelConfig) {
     super();
+    this.#config = cfg;
     const { STM } = cfg.MODEL;
     this.backbone = makeBackbone(cfg);
     this.lateral_convs = NECK_LEVELS.map(({ scale }) =>
       makeNeckLevel(scale, this.backbone.channels, STM.HIDDEN_DIM),
     );
     this.stm_head = new Decoder(STM);
+  }
+
+  /** The configuration that the model was built from. */
+  get config(): ModelConfig {
+    return this.#config;
   }
 
   /** Computes the backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the feature pyramid made from it. */

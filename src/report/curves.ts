@@ -1,4 +1,5 @@
 /** @file The figures of a run, from its metrics and evaluations. */
+import { drawnName } from '../drawing/names.js';
 import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
 import { GIB, significant } from '../util/text.js';
@@ -10,6 +11,8 @@ export interface Figure {
   /** Name of its files, and its id in the page. */
   readonly name: string;
   readonly title: string;
+  /** The title in drawings, if fonts lack characters of it. */
+  readonly drawnTitle?: string;
   /** A sentence that says what the plot shows. */
   readonly note: string;
   readonly plot: Plot;
@@ -259,8 +262,12 @@ export function rankedClasses(perClass: readonly ClassAp[]): RankedClass[] {
   return perClass.filter((one): one is RankedClass => one.ap !== null).sort((a, b) => b.ap - a.ap);
 }
 
-function toBar({ name, ap, groundTruth }: RankedClass): Bar {
-  return { name, value: ap, note: `${ap.toFixed(3)} · n ${groundTruth.toLocaleString('en')}` };
+function toBar({ id, name, ap, groundTruth }: RankedClass): Bar {
+  return {
+    name: drawnName(id, name),
+    value: ap,
+    note: `${ap.toFixed(3)} · n ${groundTruth.toLocaleString('en')}`,
+  };
 }
 
 /** Number of precision-recall curves. The classes with the most ground truth have the smoothest ones. */
@@ -279,6 +286,7 @@ export function precisionRecallFigures(
     .map(({ id, name, precision, recall }, i) => ({
       name: `precision_recall_${i + 1}`,
       title: name,
+      drawnTitle: drawnName(id, name),
       note: `AP ${byId.get(id)!.ap!.toFixed(3)}, n ${byId.get(id)!.groundTruth.toLocaleString('en')}`,
       share: 'quarter' as const,
       plot: {

@@ -2,6 +2,7 @@
 import type { AvaDataset } from '../data/datasets/ava_dataset.js';
 import type { ActionLabel } from '../data/datasets/label_map.js';
 import { readableTime } from '../data/time.js';
+import { drawnName } from '../drawing/names.js';
 import type { DrawnBox } from '../drawing/types.js';
 import { namePeople, personBox } from '../evaluation/people.js';
 import type { ClipDetections } from '../evaluation/types.js';
@@ -38,7 +39,10 @@ export function exampleDetections(
     const rows = [...detections.personScores.keys()];
     const truth = boxes.map((box, b) => ({
       box,
-      labels: actions[b].flatMap((id) => names.get(id) ?? []),
+      labels: actions[b].flatMap((id) => {
+        const name = names.get(id);
+        return name === undefined ? [] : [drawnName(id, name)];
+      }),
       kind: 'truth' as const,
     }));
     return {

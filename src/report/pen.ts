@@ -1,5 +1,5 @@
 /** @file How plots get their colours and letters: in the page, in an SVG file, and in a PNG file. */
-import { textPath, textWidth } from '../drawing/text.js';
+import { isInMainFont, textPath, textWidth } from '../drawing/text.js';
 import { type Html, html } from './markup.js';
 import { type ColourName, fixedColour, variableColour } from './palette.js';
 
@@ -27,9 +27,12 @@ export const PAGE_PEN: Pen = { colour: variableColour, text: (label) => textElem
 export const SVG_PEN: Pen = { colour: fixedColour, text: (label) => textElement(label, fixedColour) };
 
 /** For PNG files: letters are outlines, because a bare machine has no fonts. */
-export const PNG_PEN: Pen = { colour: fixedColour, text: outlines };
+export const PNG_PEN: Pen = { colour: fixedColour, text: (label) => outlines(label, fixedColour) };
 
-function textElement({ x, y, text, size, colour, anchor, bold }: Label, paint: Pen['colour']): Html {
+/** Text for the reader's fonts, which have the letters of Europe; others are outlines. */
+function textElement(label: Label, paint: Pen['colour']): Html {
+  const { x, y, text, size, colour, anchor, bold } = label;
+  if (!isInMainFont(text)) return outlines(label, paint);
   return html`<text x="${x}" y="${y}" font-size="${size}" fill="${paint(colour)}"${
     anchor ? html` text-anchor="${anchor}"` : null
   }${bold ? html` font-weight="bold"` : null}>${text}</text>`;
@@ -37,8 +40,8 @@ function textElement({ x, y, text, size, colour, anchor, bold }: Label, paint: P
 
 const SHIFT = { start: 0, middle: -0.5, end: -1 };
 
-function outlines({ x, y, text, size, colour, anchor = 'start', bold }: Label): Html {
-  const paint = fixedColour(colour);
+function outlines({ x, y, text, size, colour, anchor = 'start', bold }: Label, toPaint: Pen['colour']): Html {
+  const paint = toPaint(colour);
   const d = textPath(text, x + SHIFT[anchor] * textWidth(text, size), y, size);
   // The font has one weight; a stroke around the letters makes them bold.
   const stroke = bold ? html` stroke="${paint}" stroke-width="${size * 0.03}"` : null;

@@ -23,7 +23,7 @@ const PNG_SCALE = 2;
 
 /** The figure as an SVG document. */
 export function figureSvg(figure: Figure, pen: Pen = SVG_PEN): string {
-  const { title, note, plot, share } = figure;
+  const { title, drawnTitle = title, note, plot, share } = figure;
   const drawn = drawPlot(plot, { ...SIZES[share], fontSize: FONT_SIZE }, pen);
   const legend = plot.kind === 'lines' ? legendOf(plot) : [];
   const top = MARGIN + TITLE_SIZE + NOTE_HEIGHT + (legend.length > 0 ? LEGEND_HEIGHT : 0);
@@ -32,7 +32,7 @@ export function figureSvg(figure: Figure, pen: Pen = SVG_PEN): string {
   return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif">
 <title>${title}</title>
 <rect width="${width}" height="${height}" fill="${pen.colour('surface')}"/>
-${pen.text({ ...words, text: title, size: TITLE_SIZE, colour: 'ink', bold: true })}
+${pen.text({ ...words, text: drawnTitle, size: TITLE_SIZE, colour: 'ink', bold: true })}
 ${pen.text({ ...words, y: words.y + 20, text: note, size: FONT_SIZE, colour: 'muted' })}
 ${legendKeys(legend, top - 14, pen)}
 <g transform="translate(${MARGIN},${top})">${drawn.body}</g>

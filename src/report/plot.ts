@@ -1,6 +1,7 @@
 /** @file Plots as SVG: lines over an axis, and bars of named values. */
 import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from 'd3-scale';
 import { area as areaPath, line as linePath } from 'd3-shape';
+import { fitText, isInMainFont, textWidth } from '../drawing/text.js';
 import { type Html, html } from './markup.js';
 import type { ColourName } from './palette.js';
 import type { Label, Pen } from './pen.js';
@@ -239,11 +240,13 @@ function drawBars({ bars, colour }: BarPlot, { width, fontSize }: PlotSize, pen:
 
 /** The width that text may take. */
 export function textRoom(text: string, fontSize: number): number {
+  if (!isInMainFont(text)) return textWidth(text, fontSize);
   return text.length * CHARACTER_WIDTH * fontSize;
 }
 
 /** The text, or as much of its beginning as has room. */
 function shorten(text: string, room: number, fontSize: number): string {
+  if (!isInMainFont(text)) return fitText(text, fontSize, room);
   const count = Math.floor(room / (CHARACTER_WIDTH * fontSize));
   return text.length <= count ? text : `${text.slice(0, count - 1).trimEnd()}…`;
 }

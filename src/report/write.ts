@@ -1,6 +1,8 @@
 /** @file Writes the report of a run: the page, and every figure as SVG and PNG. */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
+import { setUserFont } from '../drawing/fonts.js';
+import { undrawnNamesHint } from '../drawing/names.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { checkOutputFile, makeOutputFolder } from '../files/output_paths.js';
 import { checkIsRun, type Run, readRun } from '../run/read_run.js';
@@ -12,6 +14,10 @@ import { figurePng, figureSvg } from './picture.js';
 export interface ReportOptions {
   /** File of the page, with the curves in a folder beside it; `report/index.html` in the folder of the run without it. */
   readonly html?: string;
+  /** Font file for characters that the package's fonts lack. */
+  readonly font?: string;
+  /** Receives a sentence about names that no font can draw. */
+  readonly warn?: (message: string) => void;
   /** Receives the reason if the folder may be in use and the report has to wait. */
   readonly wait?: (message: string) => void;
 }
@@ -29,18 +35,25 @@ export interface WrittenReport {
  * run, ConfigError if the report cannot be written.
  */
 export async function writeReport(outputDir: string, options: ReportOptions = {}): Promise<WrittenReport> {
+  setUserFont(options.font);
   checkIsRun(outputDir);
   const paths = outputPaths(outputDir, options);
   const lock = await FolderLock.acquire(paths.folder, commandLock('report'), { wait: options.wait });
   try {
-    return await writeFiles(outputDir, paths);
+    return await writeFiles(outputDir, paths, options.warn);
   } finally {
     lock.release();
   }
 }
 
-async function writeFiles(outputDir: string, { html, folder }: OutputPaths): Promise<WrittenReport> {
+async function writeFiles(
+  outputDir: string,
+  { html, folder }: OutputPaths,
+  warn: ReportOptions['warn'],
+): Promise<WrittenReport> {
   const run = readRun(outputDir);
+  const undrawn = undrawnNamesHint(classesOf([run]));
+  if (undrawn !== null) warn?.(undrawn);
   const figures = figuresOf(run);
   await writeFile(html, reportHtml(run, { figures, examples: await examplesOf(run) }));
 
@@ -52,6 +65,13 @@ async function writeFiles(outputDir: string, { html, folder }: OutputPaths): Pro
     curves.set(figure.name, files);
   }
   return { html, folder, curves };
+}
+
+/** Ids and names of the classes of the last evaluations. */
+export function classesOf(runs: readonly Run[]): Map<number, string> {
+  return new Map(
+    runs.flatMap(({ evaluations }) => evaluations.at(-1)?.perClass ?? []).map(({ id, name }) => [id, name]),
+  );
 }
 
 type OutputPaths = Pick<WrittenReport, 'html' | 'folder'>;

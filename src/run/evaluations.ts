@@ -100,6 +100,11 @@ export function meanPrecisionAt(outputDir: string, iteration: number): number | 
   return readEvaluations(outputDir).find((line) => line.iteration === iteration)?.mAP ?? null;
 }
 
+/** Seconds of the evaluation of the latest iteration; null without one. */
+export function lastEvaluationSeconds(outputDir: string): number | null {
+  return readEvaluations(outputDir).at(-1)?.seconds ?? null;
+}
+
 /** The best mAP up to an iteration, or null. */
 export function bestSoFar(outputDir: string, iteration: number): number | null {
   const earlier = readEvaluations(outputDir).filter((line) => line.iteration <= iteration);

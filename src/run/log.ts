@@ -1,11 +1,10 @@
 /** @file The log of a command that works in OUTPUT_DIR: readable lines on a console, JSON lines in log.jsonl. */
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import pino from 'pino';
-import pretty from 'pino-pretty';
 import type { EngineInfo } from '../engine/index.js';
 import { LineFile } from '../files/line_file.js';
 import { isObject, numberOrNull, parseObject } from '../util/json.js';
+import { ConsoleLines, type ConsoleStyle } from './console_lines.js';
 import { LOG } from './run_folder.js';
 
 export type Logger = pino.Logger;
@@ -18,12 +17,13 @@ export interface Console {
 /** A log that drops everything. */
 export const SILENT_LOGGER: Logger = pino({ level: 'silent' });
 
-export interface RunLogOptions {
+export interface RunLogOptions extends Partial<ConsoleStyle> {
   /** Destination of the readable lines; none without it. */
   readonly console?: Console;
-  readonly color?: boolean;
   /** Shows debug messages on the console too; the file has them always. */
   readonly verbose?: boolean;
+  /** Shows only warnings and errors on the console. */
+  readonly quiet?: boolean;
 }
 
 /** The log of a run. Its file is opened once the folder is known and gets all lines from the start. */
@@ -34,13 +34,15 @@ export class RunLog {
   /** Lines from before the file was opened. */
   #early: string[] = [];
 
-  constructor({ console, color = false, verbose = false }: RunLogOptions = {}) {
+  constructor(options: RunLogOptions = {}) {
+    const { console, verbose = false, quiet = false } = options;
     this.#console = console ?? null;
     const streams: pino.StreamEntry[] = [
       { level: 'debug', stream: { write: (line: string) => this.#append(line.trimEnd()) } },
     ];
-    if (console) streams.unshift({ level: verbose ? 'debug' : 'info', stream: readable(console, color) });
-    this.logger = pino({ level: 'debug', base: null }, pino.multistream(streams));
+    const level = quiet ? 'warn' : verbose ? 'debug' : 'info';
+    if (console) streams.unshift({ level, stream: readable(console, options) });
+    this.logger = pino({ level: 'debug', base: null, timestamp: timeFields }, pino.multistream(streams));
   }
 
   /** Appends all lines to log.jsonl in a folder, which must exist. */
@@ -56,22 +58,16 @@ export class RunLog {
   }
 }
 
-function readable(console: Console, colorize: boolean): pino.DestinationStream {
-  const lines = new Writable({
-    write(chunk, _encoding, done) {
-      console.write(String(chunk));
-      done();
-    },
-  });
-  return pretty({
-    destination: lines,
-    sync: true,
-    colorize,
-    translateTime: 'SYS:HH:MM:ss',
-    // The message is complete; the fields are for the JSON lines.
-    hideObject: true,
-    ignore: 'pid,hostname',
-  });
+/** The time as a number for programs, and in UTC for people. */
+function timeFields(): string {
+  const now = new Date();
+  return `,"time":${now.getTime()},"date":"${now.toISOString()}"`;
+}
+
+function readable(console: Console, options: RunLogOptions): pino.DestinationStream {
+  const { color = false, dates = false, width = () => Number.POSITIVE_INFINITY } = options;
+  const lines = new ConsoleLines({ color, dates, width });
+  return { write: (json: string) => console.write(lines.format(json)) };
 }
 
 const ENDED_WITH_ERROR = 'the run ended with an error';

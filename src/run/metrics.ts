@@ -1,4 +1,4 @@
-/** @file metrics.jsonl: losses, times and memory of a run, one line every few iterations. */
+/** @file metrics.jsonl: losses, times and memory of a run, one line for each iteration. */
 import { isObject, type Json, numberOrNull, numbersOf } from '../util/json.js';
 
 /** One line. Numbers are null if they were not finite or, in a line that was read, are missing. */
@@ -7,18 +7,18 @@ export interface MetricsLine {
   readonly epoch: number | null;
   /** The minimised mean of the loss terms in this iteration. */
   readonly loss: number | null;
-  /** The mean of the loss since the last line. */
+  /** The mean of the loss over the latest iterations, SOLVER.LOG_PERIOD of them. */
   readonly lossAverage: number | null;
   readonly losses: ReadonlyMap<string, number | null>;
   /** L2 norm of all gradients together, before clipping. */
   readonly gradNorm: number | null;
   /** The learning rate of each parameter group. */
   readonly lr: readonly number[];
-  /** Seconds per iteration, averaged since the last line. */
+  /** Seconds per iteration; in the log, averaged since the last line. */
   readonly seconds: number | null;
-  /** Seconds per iteration spent waiting for data, averaged since the last line. */
+  /** Seconds of it spent waiting for data. */
   readonly dataSeconds: number | null;
-  /** Estimated seconds to the end of the run. */
+  /** Estimated seconds to the end of the run; null while they are not known. */
   readonly etaSeconds: number | null;
   /** Resident memory of the process. */
   readonly memoryBytes: number | null;
@@ -45,7 +45,7 @@ export function metricsJson(line: MetricsLine): Json {
 }
 
 /** A line of any version. Null without an iteration. */
-function parseMetrics(json: Json): MetricsLine | null {
+export function parseMetrics(json: Json): MetricsLine | null {
   const iteration = numberOrNull(json.iteration);
   if (iteration === null) return null;
   const losses = isObject(json.losses) ? json.losses : {};

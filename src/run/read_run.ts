@@ -2,17 +2,18 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
-import { type Json, parseJsonLines, parseObject } from '../util/json.js';
+import { type Json, type JsonLines, parseJsonLines, parseObject } from '../util/json.js';
 import { readText } from '../util/read_text.js';
 import { type RunConfig, readRunConfig } from './config.js';
 import { type Evaluation, parseEvaluations } from './evaluations.js';
 import { type LogSummary, summarizeLog } from './log.js';
 import { type MetricsLine, mergeMetrics } from './metrics.js';
+import { readMetricsFile } from './metrics_file.js';
 import { CONFIG, ENVIRONMENT, EVALUATIONS, LOG, METRICS } from './run_folder.js';
 
 export interface Run extends LogSummary {
   readonly folder: string;
-  /** By rising iteration, each iteration once. */
+  /** By rising iteration, each iteration at most once; those of a long run are thinned out. */
   readonly metrics: readonly MetricsLine[];
   readonly evaluations: readonly Evaluation[];
   readonly config: RunConfig | null;
@@ -26,7 +27,10 @@ export interface Run extends LogSummary {
 /** Files that the report is made of. */
 const SOURCES = [METRICS, EVALUATIONS, CONFIG, ENVIRONMENT, LOG];
 
-/** Iterations that an evaluation may be ahead of the metrics, which have a line every ten. A later one is of an earlier run. */
+/**
+ * Iterations that an evaluation may be ahead of the metrics: older versions wrote a line every ten. A later one is of an earlier
+ * run.
+ */
 const MAX_LEAD = 10;
 
 /** Reads a run. Files may be missing or damaged. Throws DataError if there is no such folder. */
@@ -34,12 +38,11 @@ export function readRun(folder: string): Run {
   checkFolder(folder);
   const notes: string[] = [];
   const read = (name: string) => readText(join(folder, name));
-  const readLines = (name: string) => {
-    const { objects, broken } = parseJsonLines(read(name) ?? '');
+  const objectsOf = (name: string, { objects, broken }: JsonLines) => {
     if (broken.length > 0) notes.push(brokenLines(name, broken));
     return objects;
   };
-  const metrics = mergeMetrics(readLines(METRICS));
+  const metrics = mergeMetrics(objectsOf(METRICS, readMetricsFile(join(folder, METRICS))));
   const last = metrics.at(-1)?.iteration ?? Number.POSITIVE_INFINITY;
   const environmentText = read(ENVIRONMENT);
   const environment = environmentText === null ? null : parseObject(environmentText);
@@ -47,7 +50,7 @@ export function readRun(folder: string): Run {
   return {
     folder,
     metrics,
-    evaluations: parseEvaluations(readLines(EVALUATIONS)).filter(
+    evaluations: parseEvaluations(objectsOf(EVALUATIONS, parseJsonLines(read(EVALUATIONS) ?? ''))).filter(
       ({ iteration }) => iteration < last + MAX_LEAD,
     ),
     config: readRunConfig(folder),

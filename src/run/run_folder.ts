@@ -9,7 +9,7 @@ export const CONFIG = 'config.yaml';
 export const ENVIRONMENT = 'environment.json';
 /** The log, one JSON object per line. */
 export const LOG = 'log.jsonl';
-/** Losses, times and memory, one line every few iterations. */
+/** Losses, times and memory, one line for each iteration. */
 export const METRICS = 'metrics.jsonl';
 /** Results of evaluations, one line each. */
 export const EVALUATIONS = 'evaluations.jsonl';

@@ -24,7 +24,10 @@ export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse 
   if (folder === null) return { config, note: null };
   const isGiven = (key: string) => origins.get(key)?.source === 'override';
   const OUTPUT_DIR = isGiven('OUTPUT_DIR') ? config.OUTPUT_DIR : folder;
-  if (isGiven('MODEL.WEIGHT')) return { config: { ...config, OUTPUT_DIR }, note: null };
+  // A run's own checkpoints hold one set of weights; the key in config.yaml is of the file that the run started from.
+  const WEIGHT_KEY = isGiven('MODEL.WEIGHT_KEY') ? config.MODEL.WEIGHT_KEY : '';
+  if (isGiven('MODEL.WEIGHT'))
+    return { config: { ...config, OUTPUT_DIR, MODEL: { ...config.MODEL, WEIGHT_KEY } }, note: null };
   const found = runCheckpoint(folder, 'best');
   if (found === null) {
     const note = `the run in ${folder} has no checkpoint yet: MODEL.WEIGHT is what it started from`;
@@ -32,7 +35,7 @@ export function weightsOfOwnRun({ config, origins }: LoadedConfig): ConfigToUse 
   }
   const { path, which, warning } = found;
   return {
-    config: { ...config, OUTPUT_DIR, MODEL: { ...config.MODEL, WEIGHT: path } },
+    config: { ...config, OUTPUT_DIR, MODEL: { ...config.MODEL, WEIGHT: path, WEIGHT_KEY } },
     note: `${path} holds the ${which} weights of the run in ${folder}`,
     warning,
   };

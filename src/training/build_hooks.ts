@@ -5,6 +5,7 @@ import type { Engine } from '../engine/index.js';
 import type { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { Logger } from '../run/log.js';
 import { METRICS, TENSORBOARD_FOLDER } from '../run/run_folder.js';
+import { residentMemory } from '../util/memory.js';
 import type { Hook } from './hook.js';
 import { CheckpointHook } from './hooks/checkpoints.js';
 import { MetricsHook } from './hooks/metrics.js';
@@ -36,7 +37,8 @@ export function buildHooks(context: HookContext, options: HookOptions): Hook[] {
   const { SOLVER, OUTPUT_DIR } = cfg;
   const memory = () => engine.memory();
   const hooks: Hook[] = [
-    new MetricsHook({ file: join(OUTPUT_DIR, METRICS), memory }, log),
+    // The engine's own report asks the GPU, which takes too long for every iteration.
+    new MetricsHook({ file: join(OUTPUT_DIR, METRICS), memory: () => ({ rssBytes: residentMemory() }) }, log),
     new CheckpointHook({
       period: SOLVER.CHECKPOINT_PERIOD * SOLVER.ITER_PER_EPOCH,
       seconds: 60 * SOLVER.CHECKPOINT_MINUTES,

@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
-import { loadModelWeights } from '../checkpoint/model_weights.js';
+import { readModelInfo } from '../checkpoint/model_info.js';
+import { contradiction, findModelWeights, loadModelWeights, requestOf } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
 import { EvaluationSet } from '../evaluation/evaluation_set.js';
@@ -15,6 +16,7 @@ import { logEngine, RunLog } from '../run/log.js';
 import { evaluationFolder, TEST_LOCK } from '../run/run_folder.js';
 import { weightsOfOwnRun } from '../run/run_weights.js';
 import { NEVER_ABORTED } from '../util/abort.js';
+import { announced, announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
@@ -50,20 +52,28 @@ async function evaluateLocked(
   options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
 ): Promise<EvaluationReport | null> {
   const { engine: name, device, verbose, signal } = options;
-  const evaluationSet = new EvaluationSet(cfg);
-  const engine = await selectEngine({ engine: name, device, verbose, threads: cfg.ENGINE.THREADS });
-  options.log.open(cfg.OUTPUT_DIR);
+  const weightsRequest = requestOf(cfg);
+  const { path: weightFile } = findModelWeights(weightsRequest);
   const log = options.log.logger;
+  const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
+  const request = { engine: name, device, verbose, threads: cfg.ENGINE.THREADS };
+  const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
+  options.log.open(cfg.OUTPUT_DIR);
   logEngine(log, engine);
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
   const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);
   for (const line of [...warnings, ...tooManyWorkers, ...evaluationSet.warnings]) log.warn(line);
   for (const line of evaluationSet.notes) log.info(`evaluation: ${line}`);
-  const model = new Detector(cfg);
-  const { path, iteration, ...found } = loadModelWeights(model, cfg.MODEL.WEIGHT, cfg.OUTPUT_DIR);
+  const model = announced(log, 'building the model', () => new Detector(cfg));
+  const difference = contradiction(weightFile, readModelInfo(weightFile), cfg);
+  if (difference !== null) log.warn(difference);
+  const { path, iteration, ...found } = announced(log, 'loading the weights', () =>
+    loadModelWeights(model, weightsRequest),
+  );
   if (found.note !== undefined) log.info(found.note);
   if (found.warning !== undefined) log.warn(found.warning);
+  for (const warning of found.warnings) log.warn(`${path}: ${warning}`);
   log.info(`weights: ${path}`);
   // Results of other weights are no evaluations of the run in the folder.
   const holdsRun = readdirSync(cfg.OUTPUT_DIR).some(isCheckpointFile);

@@ -5,7 +5,7 @@ import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import type { Detector } from '../model/detector.js';
 import type { Logger } from '../run/log.js';
-import { duration, significant } from '../util/text.js';
+import { roughDuration, significant } from '../util/text.js';
 
 /** Seconds between two lines of progress where there is no bar. */
 const LINE_PERIOD = 30;
@@ -44,7 +44,7 @@ export async function evaluateModel(
     bar?.update(clips, seconds);
     if (bar || seconds - lastLine < LINE_PERIOD || clips === numClips) return;
     lastLine = seconds;
-    const left = duration(((numClips - clips) * seconds) / clips);
+    const left = roughDuration(((numClips - clips) * seconds) / clips);
     log.info(`evaluated ${clips}/${numClips} clips  ${significant(clips / seconds, 3)} clips/s  eta ${left}`);
   };
   try {
@@ -67,7 +67,7 @@ export async function evaluateModel(
     log.info(
       { iteration, mAP: report.results.mAP },
       `${summary(report.results)}${report.best ? ' (best so far)' : ''}; ` +
-        `${report.clips.length} clips in ${duration(report.seconds)}, ${rate} clips/s; see ${report.folder}`,
+        `${report.clips.length} clips in ${roughDuration(report.seconds)}, ${rate} clips/s; see ${report.folder}`,
     );
     return report;
   } finally {

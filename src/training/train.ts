@@ -8,6 +8,7 @@ import { logEngine, logFailure, RunLog } from '../run/log.js';
 import { type ClearedFolder, clearOutputDir, refuseObstacles } from '../run/previous_run/previous_run.js';
 import { RUN_LOCK, TEST_LOCK } from '../run/run_folder.js';
 import { NEVER_ABORTED } from '../util/abort.js';
+import { announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
 import { Trainer, type TrainerOptions, type TrainingResult } from './trainer.js';
 import { workerWarnings } from './worker_warning.js';
@@ -25,6 +26,8 @@ const NOT_BEGUN: TrainingResult = {
   isStopped: true,
   firstLoss: Number.NaN,
   lastLoss: Number.NaN,
+  seconds: 0,
+  best: null,
 };
 
 /**
@@ -51,9 +54,10 @@ async function trainLocked(
   try {
     refuseObstacles(OUTPUT_DIR);
     const { engine: name, device, verbose } = options;
-    const engine = await selectEngine({ engine: name, device, verbose, threads: ENGINE.THREADS });
-    runLog.open(OUTPUT_DIR);
     const log = runLog.logger;
+    const request = { engine: name, device, verbose, threads: ENGINE.THREADS };
+    const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
+    runLog.open(OUTPUT_DIR);
     logEngine(log, engine);
     if (cleared.note !== undefined) log.info(cleared.note);
     writeEnvironment(OUTPUT_DIR, engine);

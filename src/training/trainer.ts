@@ -1,4 +1,5 @@
 /** @file A training run: restore, loop, step, hooks, save, evaluate. */
+import { existsSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { BEST_CHECKPOINT, checkpointName } from '../checkpoint/checkpoint_names.js';
 import { Checkpointer } from '../checkpoint/checkpointer.js';
@@ -7,19 +8,21 @@ import type { Batch } from '../data/loading/collate.js';
 import type { Engine } from '../engine/index.js';
 import type { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
+import { bestEvaluation, lastEvaluationSeconds, readEvaluations } from '../run/evaluations.js';
 import { type Logger, SILENT_LOGGER } from '../run/log.js';
 import { evaluationFolder } from '../run/run_folder.js';
 import { skipNameWarnings } from '../solver/skip_names.js';
 import { NEVER_ABORTED, unlessAborted } from '../util/abort.js';
 import { residentMemory } from '../util/memory.js';
-import { duration, gib, significant } from '../util/text.js';
+import { gib, roughDuration, significant } from '../util/text.js';
+import { announced } from './announced.js';
 import { buildHooks, type HookOptions } from './build_hooks.js';
 import { EtaEstimator } from './eta.js';
 import type { Hook, StepReport, TrainingRun } from './hook.js';
 import { logGroups, logPrintedLine } from './log_optimizer.js';
 import { MemoryGuard } from './memory/guard.js';
 import { guardStep } from './nonfinite/nonfinite_guard.js';
-import { openEvaluationSet } from './open_evaluation.js';
+import { evaluationsLeft, openEvaluationSet, validationSchedule } from './open_evaluation.js';
 import { pointToStart, type RestoreRequest, type RunStart, restoreState } from './restore/restore.js';
 import { refuseNothingToTrain } from './restore/whole_state.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
@@ -54,6 +57,10 @@ export interface TrainingResult {
   /** Loss of the first and of the latest step of this start, NaN if all were skipped. */
   readonly firstLoss: number;
   readonly lastLoss: number;
+  /** Seconds from the first step of this start to its end. */
+  readonly seconds: number;
+  /** The checkpoint of the best evaluation, with its iteration; null if no evaluation has kept one. */
+  readonly best: { readonly path: string; readonly mAP: number | null; readonly iteration: number } | null;
 }
 
 export class Trainer implements TrainingRun {
@@ -65,7 +72,7 @@ export class Trainer implements TrainingRun {
   startIteration = 0;
   readonly #restore: RestoreRequest;
   readonly #checkpointer: Checkpointer;
-  readonly #eta = new EtaEstimator();
+  #eta = new EtaEstimator();
   readonly #processBytes: number;
   #isPrepared = false;
   #data: TrainingData | null = null;
@@ -90,9 +97,9 @@ export class Trainer implements TrainingRun {
       seed: null,
       ...options,
     };
-    this.state = TrainingState.build(cfg, {
-      info: (line) => logPrintedLine(line, this.log),
-    });
+    this.state = announced(this.log, 'building the model', () =>
+      TrainingState.build(cfg, { info: (line) => logPrintedLine(line, this.log) }),
+    );
     logGroups(this.state.optimizer, this.log);
     for (const warning of skipNameWarnings(cfg, this.state.model)) this.log.warn(warning);
     this.#checkpointer = new Checkpointer(OUTPUT_DIR, {
@@ -125,6 +132,7 @@ export class Trainer implements TrainingRun {
     refuseNothingToTrain(state.iteration, start.source, { cfg, noHead: this.#restore.noHead });
     await this.#throwIfAborted();
     this.#evaluationSet = openEvaluationSet(cfg, options, log);
+    this.#eta = new EtaEstimator(this.#evaluationSet && lastEvaluationSeconds(cfg.OUTPUT_DIR));
     await this.#throwIfAborted();
     if (!this.#isDone) this.#openData(start);
     await this.#throwIfAborted();
@@ -145,8 +153,19 @@ export class Trainer implements TrainingRun {
     } finally {
       await this.#checkpointer.close();
     }
-    const { iteration } = this.state;
-    return { iteration, isStopped: this.signal.aborted && !this.#isDone, ...this.#losses };
+    return {
+      iteration: this.state.iteration,
+      isStopped: this.signal.aborted && !this.#isDone,
+      ...this.#losses,
+      seconds: (performance.now() - begin) / 1000,
+      best: this.#best(),
+    };
+  }
+
+  #best(): TrainingResult['best'] {
+    const path = this.#checkpointer.pathOf(BEST_CHECKPOINT);
+    const best = bestEvaluation(readEvaluations(this.cfg.OUTPUT_DIR));
+    return best && existsSync(path) ? { path, mAP: best.mAP, iteration: best.iteration } : null;
   }
 
   /** Runs the loop. Order of a step, as in the PyTorch original: loss, backward, optimizer, log, scheduler, save. */
@@ -160,9 +179,12 @@ export class Trainer implements TrainingRun {
       for (const hook of hooks) await hook.beforeTraining?.(this);
       while (!this.#isDone && !signal.aborted) {
         const begin = performance.now();
+        const isFirst = state.iteration === this.startIteration;
+        if (isFirst) this.log.info('first iteration: loading its clips …');
         const next = await unlessAborted(data.batches.next(), signal);
         if (next === null || next.done) break;
         batch = next.value;
+        if (isFirst) this.log.info('first iteration: compiling the step, which takes longer than a step …');
         const report = await this.#step(batch, begin);
         for (const hook of hooks) await hook.afterStep?.(this, report);
         state.scheduler.step();
@@ -201,7 +223,13 @@ export class Trainer implements TrainingRun {
       };
     }
     const seconds = (performance.now() - begin) / 1000;
-    const etaSeconds = this.#eta.afterStep(seconds, this.maxIterations - iteration);
+    const etaSeconds = this.#eta.afterStep(
+      seconds,
+      this.maxIterations - iteration,
+      this.#evaluationSet
+        ? evaluationsLeft(iteration, this.maxIterations, validationSchedule(cfg, this.options))
+        : 0,
+    );
     return { ...losses, iteration, lr, seconds, dataSeconds, etaSeconds };
   }
 
@@ -228,11 +256,13 @@ export class Trainer implements TrainingRun {
     if (this.#evaluationSet === null) return null;
     const { iteration, model } = this.state;
     const { log, signal, cfg } = this;
-    return await evaluateModel(
+    const report = await evaluateModel(
       { evaluationSet: this.#evaluationSet, log, signal, show: this.options.showEvaluation },
       model,
       { iteration, best, folder: evaluationFolder(cfg.OUTPUT_DIR, iteration) },
     );
+    if (report) this.#eta.afterEvaluation(report.seconds);
+    return report;
   }
 
   get #isDone(): boolean {
@@ -240,7 +270,10 @@ export class Trainer implements TrainingRun {
   }
 
   #openData({ resume }: RunStart): void {
-    this.#data = this.options.data ?? openTrainingData(this.cfg, this.state, resume, this.log);
+    const { cfg, state, log } = this;
+    this.#data =
+      this.options.data ??
+      announced(log, 'reading the training lists', () => openTrainingData(cfg, state, resume, log));
     this.state.order = this.#data.order;
   }
 
@@ -293,7 +326,7 @@ export class Trainer implements TrainingRun {
     const { firstLoss, lastLoss } = this.#losses;
     const ended = this.#isDone ? 'done' : `stopped after iteration ${iteration}`;
     this.log.info(
-      `${ended}: ${iteration - this.startIteration} iterations in ${duration(seconds)}; ` +
+      `${ended}: ${iteration - this.startIteration} iterations in ${roughDuration(seconds)}; ` +
         `loss ${significant(firstLoss, 4)} → ${significant(lastLoss, 4)}; ` +
         `peak memory ${gib(process.resourceUsage().maxRSS * 1024)}; see ${this.cfg.OUTPUT_DIR}`,
     );

@@ -7,6 +7,7 @@ import { describeDataPasses } from '../data/loading/data_passes.js';
 import { createTrainLoader } from '../data/loading/loader.js';
 import type { Logger } from '../run/log.js';
 import type { RunState } from '../run/resume_state.js';
+import { countOf } from '../util/text.js';
 import type { DataOrder, TrainingState } from './training_state.js';
 
 /** Batches to train on. A program may bring its own. */
@@ -33,7 +34,7 @@ export function openTrainingData(
   const batches = createTrainLoader(cfg, { seed, startIteration: iteration, warn });
   const { dataset, sampler } = batches;
   for (const warning of dataset.warnings) log.warn(warning);
-  log.info(`data: ${dataset.length} key frames in ${dataset.videos.length} videos`);
+  log.info(`data: ${countOf(dataset.length, 'key frame')} in ${countOf(dataset.videos.length, 'video')}`);
   for (const note of dataset.notes) log.info(`data: ${note}`);
   const { line, warning } = describeDataPasses(sampler, cfg.SOLVER.ITER_PER_EPOCH);
   log.info(line);

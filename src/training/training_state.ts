@@ -1,5 +1,7 @@
 /** @file The state of a training: everything that a step changes, and that resuming needs. */
 import type { CheckpointParts } from '../checkpoint/checkpoint_parts.js';
+import { infoOfModel } from '../checkpoint/info_of_model.js';
+import { type ModelInfo, packModelInfo } from '../checkpoint/model_info.js';
 import type { Config } from '../config/index.js';
 import type { SamplerPosition } from '../data/loading/sampler.js';
 import { hostTensor } from '../engine/to_host.js';
@@ -30,6 +32,8 @@ export class TrainingState {
   nonFiniteInARow = 0;
   /** Null until the training data is open; checkpoints hold no position then. */
   order: DataOrder | null = null;
+  /** What checkpoints say of the model. */
+  info: ModelInfo;
 
   constructor(
     readonly model: Detector,
@@ -37,7 +41,9 @@ export class TrainingState {
     readonly criterion: SetCriterion,
     readonly optimizer: Optimizer,
     readonly scheduler: LrSchedule,
-  ) {}
+  ) {
+    this.info = infoOfModel(model.config);
+  }
 
   /**
    * Builds the model, its loss, optimizer and schedule. The weights have no values yet: see `initializeParameters` and
@@ -66,7 +72,7 @@ export class TrainingState {
 
   /** Content of a checkpoint: PyTorch's parts, and what only a run of ours needs to go on exactly. */
   checkpoint(): CheckpointParts {
-    const { optimizer, scheduler, iteration, seed, nonFiniteInARow, order } = this;
+    const { optimizer, scheduler, iteration, seed, nonFiniteInARow, order, info } = this;
     return {
       model: this.modelState(),
       optimizer: optimizer.stateDict(),
@@ -82,6 +88,7 @@ export class TrainingState {
               position: order.positionOf(iteration),
               data: order.identity,
             }),
+      info: packModelInfo(info),
     };
   }
 }

@@ -12,6 +12,27 @@ export function duration(seconds: number): string {
   return `${days ? `${days} d ` : ''}${hours}:${two(minutes)}:${two(whole % 60)}`;
 }
 
+/**
+ * Formats seconds in the largest unit and the next smaller one, e.g. `1 day 3 h`, `3 h 5 min`, `12 min`, `40 s`. A dash
+ * stands for a time that is not known.
+ */
+export function roughDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.round(whole / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return twoUnits(`${hours} h`, minutes % 60, 'min');
+  const allHours = Math.round(minutes / 60);
+  const days = Math.floor(allHours / 24);
+  return twoUnits(days === 1 ? '1 day' : `${days} days`, allHours % 24, 'h');
+}
+
+function twoUnits(large: string, small: number, unit: string): string {
+  return small === 0 ? large : `${large} ${small} ${unit}`;
+}
+
 /** Formats a number with `digits` significant digits, without trailing zeros. */
 export function significant(value: number, digits: number): string {
   return String(Number(value.toPrecision(digits)));

@@ -165,7 +165,7 @@ describe.skipIf(found.status !== 0)(title, () => {
     test('shows images', async () => {
       const query = `run=kinds&tag=${encodeURIComponent('val_detections/v, second 902')}&sample=0`;
       await data(`images/images?${query}`).toMatchObject([{ step: 7 }]);
-      const [{ query: image }] = await (await get(`images/images?${query}`)).json();
+      const [{ query: image }] = (await (await get(`images/images?${query}`)).json()) as { query: string }[];
       const bytes = await (await get(`images/individualImage?${image}`)).arrayBuffer();
       expect(Buffer.from(bytes)).toEqual(picture);
     });

@@ -51,7 +51,7 @@ function metrics(output: string): JsonLine[] {
 }
 
 const logOf = (output: string) =>
-  readJsonLines<{ msg: string; err?: { message: string } }>(join(folder, output, 'log.jsonl'));
+  readJsonLines<{ msg: string; date: string; err?: { message: string } }>(join(folder, output, 'log.jsonl'));
 
 function checkpoint(output: string, name: string): Map<string, unknown> {
   return readPth(join(folder, output, `${name}.pth`)) as Map<string, unknown>;
@@ -98,7 +98,7 @@ describe('a whole run', () => {
 
   it('logs every term of the loss, the learning rates and the times', () => {
     const lines = metrics('whole');
-    expect(lines.map((line) => line.iteration)).toEqual([1, 4]);
+    expect(lines.map((line) => line.iteration)).toEqual([1, 2, 3, 4]);
     for (const line of lines) {
       const terms = Object.values(line.losses).map(Number);
       expect(terms).toHaveLength(8);
@@ -107,7 +107,10 @@ describe('a whole run', () => {
       expect(line.seconds).toBeGreaterThan(line.data_seconds);
       expect(line.memory_bytes).toBeGreaterThan(1e7);
     }
-    expect(stdout).toMatch(/iter 4\/4 .*loss_ce_0 .*lr .*time .*data .*mem .*eta 0:00:00/);
+    expect(stdout).toMatch(/ iter +loss +bce +ce +giou +bbox +lr +s\/it +data s +mem GiB +eta\n/);
+    expect(stdout).toMatch(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d +4\/4( +[\d.e-]+){9} +0 s$/m);
+    expect(logOf('whole').at(-1)!.date).toMatch(/^20\d\d-\d\d-\d\dT.*Z$/);
+    expect(stdout).not.toContain('\x1b');
   });
 
   it('prints the official lines, and logs the groups in full in log.jsonl', () => {
@@ -189,7 +192,7 @@ describe('a whole run', () => {
       args('stopped', 'SOLVER.MAX_EPOCH 500 SOLVER.CHECKPOINT_PERIOD 500 DATALOADER.NUM_WORKERS 2'),
     );
     child.stdout!.on('data', (chunk) => {
-      if (String(chunk).includes('iter 1/')) child.kill('SIGINT');
+      if (/ 1\/\d+ /.test(String(chunk))) child.kill('SIGINT');
     });
     const run = await finished;
     expect(run.code).toBe(130);

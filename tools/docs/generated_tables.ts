@@ -1,21 +1,8 @@
 /** @file Tables that the Markdown pages take from the sources: configuration keys, and the flags of each command. */
 import type { Argument, Command, Option } from 'commander';
-import { convertCommand } from '../../src/cli/convert.js';
-import { dataCommand } from '../../src/cli/data.js';
-import { detectCommand } from '../../src/cli/detect.js';
-import { doctorCommand } from '../../src/cli/doctor.js';
-import { evaluateCommand } from '../../src/cli/evaluate.js';
-import { inspectCommand } from '../../src/cli/inspect.js';
-import { reportCommand } from '../../src/cli/report.js';
-import { testCommand } from '../../src/cli/test.js';
-import { trainCommand } from '../../src/cli/train.js';
+import { allCommands } from '../../src/cli/commands.js';
 import { configReference } from './config_reference.js';
 import { code, markdownTable } from './markdown.js';
-
-const COMMANDS: readonly (() => Command)[] = [
-  ...[trainCommand, testCommand, evaluateCommand, detectCommand, dataCommand],
-  ...[inspectCommand, convertCommand, reportCommand, doctorCommand],
-];
 
 const BLOCK = /(<!-- generated: (.+?) -->\n)[\s\S]*?(<!-- \/generated -->)/g;
 
@@ -36,7 +23,7 @@ function table(name: string): string {
 }
 
 function findCommand([name, ...rest]: string[]): Command | undefined {
-  let command = COMMANDS.map((make) => make()).find((candidate) => candidate.name() === name);
+  let command = allCommands().find((candidate) => candidate.name() === name);
   for (const child of rest) command = command?.commands.find((candidate) => candidate.name() === child);
   return command;
 }

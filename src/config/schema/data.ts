@@ -71,6 +71,13 @@ export const DATA = section('Clips: number of frames, sizes, normalisation of pi
   DECODING_BACKEND: text('pyav', 'Library that decodes videos.', { noEffect: FRAMES_NOT_VIDEOS }),
   RANDOM_FLIP: bool(true, 'Flip half of the training clips horizontally.'),
   REVERSE_INPUT_CHANNEL: bool(false, 'Swap the first and the last colour channel again, as the last step.'),
+  MISSING: word(
+    ['stop', 'skip'],
+    'stop',
+    "What to do with annotated videos that have no frames or no frame list, and with clips that lack frames. 'stop' ends the " +
+      "run at its start. 'skip' leaves them out of training and evaluation, their ground truth included, and reports how many " +
+      'they are (not in the official code).',
+  ),
   DATASETS: list(item.text(), ['ava_v2.2'], 'Name of the data set. Only the first one is used.', {
     minItems: 1,
   }),
@@ -166,7 +173,7 @@ export const DATALOADER = section('Loading of batches.', {
   ON_ERROR: word(
     ['stop', 'skip'],
     'stop',
-    "What to do with a clip that cannot be loaded. 'stop' ends the run. 'skip' warns; training then takes another clip " +
+    "What to do with a clip that cannot be loaded, such as one with a broken frame. 'stop' ends the run. 'skip' warns; training then takes another clip " +
       'at random, and evaluation leaves the clip out (not in the official code).',
   ),
 });

@@ -96,7 +96,11 @@ const STM = section('The STMixer decoder, its losses and its output.', {
     anyCase: true,
   }),
   SPATIAL_POINTS: int(32, 'Points sampled for each query and group.', AT_LEAST_ONE),
-  TEMPORAL_POINTS: int(4, 'Time steps of the feature maps. Must be NUM_FRAMES / TUBELET_SIZE.', AT_LEAST_ONE),
+  TEMPORAL_POINTS: int(
+    4,
+    'Time steps of the feature maps. Must be NUM_FRAMES / TUBELET_SIZE, which a ViT takes if the key is left out.',
+    AT_LEAST_ONE,
+  ),
   OUT_MULTIPLIER: int(4, 'Points after mixing for each sampled point.', AT_LEAST_ONE),
   N_GROUPS: int(4, 'Channel groups in sampling and mixing.', AT_LEAST_ONE),
   NUM_CLS: int(1, 'Hidden layers of the person head.', NOT_NEGATIVE),
@@ -119,6 +123,10 @@ export const MODEL = section('The model.', {
   WEIGHT: text(
     '',
     'Weight file to start from, or the folder of a run. If empty, a run starts from the newest checkpoint in OUTPUT_DIR, or from random weights.',
+  ),
+  WEIGHT_KEY: text(
+    '',
+    'Which weights to take from MODEL.WEIGHT if the file holds several, e.g. teacher or model.ema: the keys that lead to them, with dots between them (not in the official code).',
   ),
   BACKBONE,
   NONLOCAL: MODEL_NONLOCAL,

@@ -17,15 +17,16 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and seventeen more', () => {
+  it('has exactly the official keys and nineteen more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/golden/config.golden.test.ts.
-    expect(FIELDS.size).toBe(174);
+    expect(FIELDS.size).toBe(176);
     expect(defaultConfig()).toMatchObject({
+      DATA: { MISSING: 'stop' },
       AVA: { FPS: 30, FIRST_SECOND: 900, LAST_SECOND: 1798, KEY_FRAME_STEP: 1 },
       SOLVER: {
         MOMENTUM: 0.9,
@@ -33,6 +34,7 @@ describe('schema', () => {
         NESTEROV: false,
         APPLY_LR_SCALE: true,
         CHECKPOINT_MINUTES: 30,
+        LOG_PERIOD: 10,
         ACCUMULATE: 1,
         CLIP_GRAD_NORM: 0,
         ON_NONFINITE: 'stop',

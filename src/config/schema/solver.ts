@@ -65,6 +65,12 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
       'code).',
     NOT_NEGATIVE,
   ),
+  LOG_PERIOD: int(
+    10,
+    'Iterations between two lines of the log, and between two points in TensorBoard. The first iterations are always in the ' +
+      'log, and metrics.jsonl has all (not in the official code, which prints every 10).',
+    AT_LEAST_ONE,
+  ),
   EVAL_PERIOD: int(1, 'Epochs between evaluations.', AT_LEAST_ONE),
   EVAL_AFTER: int(2, 'Epochs after which evaluations begin.', NOT_NEGATIVE),
   VIDEOS_PER_BATCH: int(16, 'Clips per training batch, on all devices together.', AT_LEAST_ONE),

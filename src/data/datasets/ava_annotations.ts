@@ -13,7 +13,7 @@ import {
   timeBaseOf,
 } from '../time.js';
 import { AVA_COLUMNS, parseAvaRow } from './ava_row.js';
-import { headerProblem, separatorProblem, splitCsv } from './csv.js';
+import { headerProblem, RowProblems, separatorProblem, splitCsv } from './csv.js';
 
 /** Coordinates beyond these are not fractions of an image's size but something else. */
 export const MIN_COORDINATE = -1;
@@ -123,7 +123,7 @@ class AnnotationScanner {
   read(file: string, key: string): void {
     let lineNumber = 0;
     let isEmpty = true;
-    let hasGoodRow = false;
+    const faults = new RowProblems<ProblemKind>(file, (message, kind) => this.problems.add(message, kind));
     for (const line of readLines(file, `annotation file (${key})`)) {
       lineNumber++;
       const text = line.trim();
@@ -131,18 +131,20 @@ class AnnotationScanner {
       isEmpty = false;
       const row = parseRow(text, this.#numClasses);
       if (!('kind' in row)) {
-        hasGoodRow = true;
+        faults.good();
         this.#add(row, `${file}:${lineNumber}`);
         continue;
       }
-      const separators = hasGoodRow ? null : separatorProblem(text, AVA_COLUMNS);
+      const separators = faults.hasGoodRow ? null : separatorProblem(text, AVA_COLUMNS);
       if (separators !== null) {
         this.problems.add(`${file}: ${separators}`, 'columns');
         return;
       }
       const header = headerProblem(text, lineNumber);
-      this.problems.add(`${file}:${lineNumber}: ${header ?? row.message}`, header ? 'columns' : row.kind);
+      if (header) this.problems.add(`${file}:${lineNumber}: ${header}`, 'columns');
+      else faults.add(lineNumber, row.message, row.kind, row.kind === 'columns');
     }
+    faults.finish();
     if (isEmpty) this.problems.add(`${file}: the annotation file (${key}) is empty`, 'empty');
   }
 

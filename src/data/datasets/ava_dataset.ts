@@ -21,6 +21,16 @@ import {
 } from './ava_annotations.js';
 import { FrameFolders } from './frame_folders.js';
 import { type FrameLists, frameListFiles, readFrameLists, type Video } from './frame_lists.js';
+import {
+  findMissing,
+  type LeftOut,
+  leaveOutMissing,
+  leftOutSentence,
+  type PresentData,
+} from './missing_data.js';
+
+/** Advice for frames that are missing. */
+export const LEAVE_OUT = 'DATA.MISSING skip leaves out what is missing and uses the rest';
 
 export class AvaDataset {
   readonly frameFolder: string;
@@ -34,20 +44,23 @@ export class AvaDataset {
   readonly warnings: readonly string[];
   /** Counts of data that is left out or merged, or has nothing to learn from, one line each. */
   readonly notes: readonly string[];
+  /** What DATA.MISSING skip leaves out; null if nothing is missing, or nothing may be. */
+  readonly leftOut: LeftOut | null;
   readonly #numFrames: number;
   readonly #samplingRate: number;
 
   private constructor(
     cfg: DataConfig,
     readonly split: Split,
-    lists: FrameLists,
-    annotations: Annotations,
+    { lists, annotations, leftOut }: PresentData,
   ) {
     this.videos = lists.videos;
+    this.leftOut = leftOut;
     const names = this.videos.map((video) => video.name);
     this.timeBase = timeBaseOf(cfg.AVA);
     this.keyFrames = listKeyFrames(names, annotations, this.timeBase);
     this.warnings = [
+      ...(leftOut === null ? [] : [leftOutSentence(leftOut, split)]),
       ...lists.warnings,
       ...annotations.warnings,
       ...filesListedTwice(cfg, split),
@@ -63,8 +76,9 @@ export class AvaDataset {
   }
 
   /**
-   * Reads and checks lists and annotations, and checks that every frame of a clip exists (one listing per folder). Throws
-   * DataError with file and line, ConfigError for an unsupported kind of data.
+   * Reads and checks lists and annotations, and checks that every frame of a clip exists (one listing per folder); with
+   * DATA.MISSING skip, clips without frames are left out. Throws DataError with file and line, ConfigError for an unsupported
+   * kind of data.
    */
   static open(cfg: DataConfig, split: Split): AvaDataset {
     if (cfg.DATA.DATASETS[0] === 'ava_kinetics') {
@@ -74,19 +88,37 @@ export class AvaDataset {
     }
     const lists = readFrameLists(cfg, split);
     const annotations = readAnnotations(cfg, split);
-    const unknown = new Problems();
-    findUnknownVideos(lists, annotations, unknown);
-    unknown.throwIfAny();
+    const problems = new Problems();
+    if (cfg.DATA.MISSING === 'skip') {
+      const part = AvaDataset.assemble(cfg, split, lists, annotations).present(
+        cfg,
+        { lists, annotations },
+        problems,
+      );
+      problems.throwIfAny();
+      return part;
+    }
+    findUnknownVideos(lists, annotations, problems);
+    problems.throwIfAny();
     const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
-    const missing = new Problems();
-    dataset.findMissingFrames(missing);
-    missing.throwIfAny();
+    dataset.findMissingFrames(problems);
+    problems.throwIfAny(mayBeFolder(dataset.frameFolder) ? LEAVE_OUT : undefined);
     return dataset;
   }
 
   /** Combines lists and annotations without checking them. */
   static assemble(cfg: DataConfig, split: Split, lists: FrameLists, annotations: Annotations): AvaDataset {
-    return new AvaDataset(cfg, split, lists, annotations);
+    return new AvaDataset(cfg, split, { lists, annotations, leftOut: null });
+  }
+
+  /** The part of this data set whose frames exist; reports why there is none. Needs what the data set was assembled from. */
+  present(
+    cfg: DataConfig,
+    from: { readonly lists: FrameLists; readonly annotations: Annotations },
+    problems: ProblemSink,
+  ): AvaDataset {
+    if (this.#reportNoFolder(problems)) return this;
+    return new AvaDataset(cfg, this.split, leaveOutMissing(this, from, problems));
   }
 
   /** The number of clips. */
@@ -99,10 +131,10 @@ export class AvaDataset {
   }
 
   /** The frame numbers of a clip within its video. */
-  sequence({ videoIndex, center }: KeyFrame): number[] {
+  readonly sequence = ({ videoIndex, center }: KeyFrame): number[] => {
     const halfLength = Math.floor((this.#numFrames * this.#samplingRate) / 2);
     return getSequence(center, halfLength, this.#samplingRate, this.videos[videoIndex].frames.length);
-  }
+  };
 
   /** Everything needed to load clip `index`, as plain data. */
   source(index: number): ClipSource {
@@ -131,36 +163,27 @@ export class AvaDataset {
 
   /** Reports the frames of clips that do not exist. */
   findMissingFrames(problems: ProblemSink): void {
-    if (!mayBeFolder(this.frameFolder)) {
-      const twin = twinClause(this.frameFolder);
-      const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
-      const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
-      problems.add(`${this.frameFolder}: there is no such folder${remedy}`, 'frame-folder');
-      return;
-    }
+    if (this.#reportNoFolder(problems)) return;
     const folders = new FrameFolders();
-    let checked = new Set<number>();
-    let videoIndex = -1;
-    for (const keyFrame of this.keyFrames) {
-      // Key frames come video by video, so only the frames of the current video need to be remembered.
-      if (keyFrame.videoIndex !== videoIndex) {
-        videoIndex = keyFrame.videoIndex;
-        checked = new Set();
-      }
-      const video = this.videos[videoIndex];
-      for (const frame of this.sequence(keyFrame)) {
-        if (checked.has(frame)) continue;
-        checked.add(frame);
-        const path = resolve(this.frameFolder, video.frames.at(frame));
-        const entry = folders.find(path);
-        if (entry === 'file' || entry === 'unknown') continue;
-        const where = `video ${video.name}, second ${readableTime(keyFrame.second)}`;
-        problems.add(`${path}: ${where}: ${folders.problemOf(path, entry)}`, 'missing-frame');
-      }
-    }
+    findMissing(this, folders, ({ keyFrame, path, entry, isNew }) => {
+      if (entry === 'unknown' || !isNew) return;
+      const { name } = this.videos[keyFrame.videoIndex];
+      const where = `video ${name}, second ${readableTime(keyFrame.second)}`;
+      problems.add(`${path}: ${where}: ${folders.problemOf(path, entry)}`, 'missing-frame');
+    });
     for (const [folder, why] of folders.unreadable) {
       problems.add(`${folder}: the frame list names files in this folder, but ${why}`, 'frame-folder');
     }
+  }
+
+  /** Reports that there is no folder of frames at all; returns whether that is so. */
+  #reportNoFolder(problems: ProblemSink): boolean {
+    if (mayBeFolder(this.frameFolder)) return false;
+    const twin = twinClause(this.frameFolder);
+    const settings = 'DATA.PATH_TO_DATA_DIR and AVA.FRAME_DIR';
+    const remedy = twin ? `${twin} (${settings})` : `; ${settings} must lead to the frames`;
+    problems.add(`${this.frameFolder}: there is no such folder${remedy}`, 'frame-folder');
+    return true;
   }
 }
 
@@ -241,7 +264,7 @@ export function findUnknownVideos(lists: FrameLists, annotations: Annotations, p
     const twin = names.twinOf(name);
     const remedy = twin
       ? `they have ${twin.name}, which differs only in ${twin.how}: write the name the same way in both`
-      : 'add its frames there, or remove its rows';
+      : 'add its frames there, remove its rows, or set DATA.MISSING skip to leave the video out';
     problems.add(
       `${where}: video ${name} (${rows} ${rows === 1 ? 'row' : 'rows'}) is in none of the frame lists ` +
         `(${lists.files.join(', ')}); ${remedy}`,

@@ -1,10 +1,20 @@
 /** @file Csv lists without a header, as AVA publishes them: fields, numbers, and what is wrong with a list as a whole. */
 import { quote } from '../problems.js';
 
-/** The fields of a line; quotes as Python's csv module writes them. */
+/**
+ * The fields of a line; quotes as Python's csv module writes them. Blanks around a quoted field are dropped. A line that is
+ * quoted as a whole, as some spreadsheets write it, is split like one without these quotes.
+ */
 export function splitCsv(line: string): string[] {
   if (!line.includes('"')) return line.split(',');
-  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
+  const fields = quotedFields(line);
+  return fields.length === 1 && fields[0].includes(',') && /^\s*"/.test(line)
+    ? quotedFields(fields[0])
+    : fields;
+}
+
+function quotedFields(line: string): string[] {
+  return [...`,${line}`.matchAll(/,(?:\s*"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))/g)].map(([, quoted, plain]) =>
     quoted === undefined ? plain : quoted.replaceAll('""', '"'),
   );
 }
@@ -28,7 +38,7 @@ function fieldsBetween(separator: string | RegExp, line: string): string[] {
   return line
     .trim()
     .split(separator)
-    .map((field) => field.trim().replace(/^"(.*)"$/, '$1'));
+    .map((field) => field.trim().replace(/^(["'])(.*)\1$/, '$2'));
 }
 
 /** Whether a field is the name of the column with the seconds. */
@@ -59,6 +69,8 @@ const SEPARATORS: readonly (readonly [string, string | RegExp])[] = [
  * line may have; the second column holds seconds.
  */
 export function separatorProblem(line: string, counts: readonly number[]): string | null {
+  if (/^\s*"?sep=.?"?\s*$/i.test(line))
+    return `the file begins with ${quote(line.trim())}, a line for spreadsheets; remove it, and separate columns by commas`;
   if (counts.includes(fieldsBetween(',', line).length)) return null;
   for (const [name, separator] of SEPARATORS) {
     const fields = fieldsBetween(separator, line);
@@ -73,3 +85,65 @@ export function separatorProblem(line: string, counts: readonly number[]): strin
   }
   return null;
 }
+
+/** What to do with a problem of a row; `kind` is known to the caller. */
+type Report<K> = (message: string, kind: K) => void;
+
+/**
+ * Collects the problems of a file's rows. As long as no row could be read, they are held back: if none can, the file is something
+ * else, which is reported once and not for every row.
+ */
+export class RowProblems<K> {
+  readonly #held: { line: number; message: string; kind: K }[] = [];
+  #bad = 0;
+  #hasGoodRow = false;
+
+  constructor(
+    private readonly file: string,
+    private readonly report: Report<K>,
+  ) {}
+
+  /** Whether a row could be read. */
+  get hasGoodRow(): boolean {
+    return this.#hasGoodRow;
+  }
+
+  /** Notes a row that could be read. */
+  good(): void {
+    if (this.#hasGoodRow) return;
+    this.#hasGoodRow = true;
+    this.#flush();
+  }
+
+  /** `isFormat` says that the row does not have the form of a row at all. */
+  add(line: number, message: string, kind: K, isFormat: boolean): void {
+    if (!isFormat) this.good();
+    if (this.#hasGoodRow) {
+      this.report(`${this.file}:${line}: ${message}`, kind);
+      return;
+    }
+    this.#bad++;
+    if (this.#held.length < HELD) this.#held.push({ line, message, kind });
+  }
+
+  /** Reports what is held back. */
+  finish(): void {
+    const [first] = this.#held;
+    if (this.#hasGoodRow || this.#bad < MANY) this.#flush();
+    else
+      this.report(
+        `${this.file}: none of its ${this.#bad} rows can be read; the first of them, line ${first.line}: ${first.message}`,
+        first.kind,
+      );
+  }
+
+  #flush(): void {
+    for (const { line, message, kind } of this.#held.splice(0))
+      this.report(`${this.file}:${line}: ${message}`, kind);
+  }
+}
+
+/** Number of problems that are kept until it is known whether the file has good rows. */
+const HELD = 1000;
+/** Number of rows from which on a file without a good row is reported as a whole. */
+const MANY = 4;

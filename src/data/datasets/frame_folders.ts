@@ -13,6 +13,8 @@ export type FrameEntry = 'file' | 'missing' | 'odd';
 export class FrameFolders {
   /** Folders that could not be listed → the reason. */
   readonly unreadable = new Map<string, string>();
+  /** Those of them that do not exist. */
+  readonly absent = new Set<string>();
   readonly #twins = new Twins();
   #folder = '';
   #listing: Listing = { files: new Set(), others: new Set() };
@@ -55,6 +57,7 @@ export class FrameFolders {
         (entry.isFile() ? files : others).add(entry.name);
       }
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.absent.add(folder);
       this.unreadable.set(folder, this.#folderProblem(folder, error as NodeJS.ErrnoException));
     }
     return { files, others };

@@ -129,9 +129,39 @@ describe('readFrameLists', () => {
   });
 
   it('names many mistakes at once', () => {
-    const text = HEADER + 'oops\n'.repeat(25);
+    const text = `${HEADER}v 0 0 v/0.jpg ""\n${'oops\n'.repeat(25)}`;
     expect(() => read(text)).toThrow(
-      /^25 problems in the data:\n.*0\.csv:2:[\s\S]*0\.csv:11:[\s\S]*and 15 more$/,
+      /^25 problems in the data:\n.*0\.csv:3:[\s\S]*0\.csv:12:[\s\S]*and 15 more$/,
+    );
+  });
+
+  it('names a list of another form once', () => {
+    expect(() => read(HEADER + 'v/0.jpg 12 3\n'.repeat(25))).toThrow(
+      /^\S*0\.csv: none of its 25 rows can be read; the first of them, line 2: expected 5 columns.*, found 3$/,
+    );
+  });
+
+  it.each([
+    ['quoted fields', 'v 0 0 "v/0.jpg" ""\n"v" "0" "1" "v/1.jpg" ""\n'],
+    ['quoted lines', '"v 0 0 v/0.jpg """""\n"v 0 1 v/1.jpg """""\n'],
+    ['tabs', 'v\t0\t0\tv/0.jpg\t""\nv\t0\t1\tv/1.jpg\t""\n'],
+    ['CR as line end', 'v 0 0 v/0.jpg ""\rv 0 1 v/1.jpg ""\r'],
+  ])('reads a list with %s', (_, lines) => {
+    const { videos } = read((HEADER + lines).replaceAll('\n', lines.includes('\r') ? '\r' : '\n'));
+    expect(videos.map(({ name, frames }) => [name, frames.length, frames.at(0), frames.at(1)])).toEqual([
+      ['v', 2, 'v/0.jpg', 'v/1.jpg'],
+    ]);
+  });
+
+  it('reads quoted names with blanks', () => {
+    const { videos } = read(`${HEADER}"my video" 0 0 "my video/0.jpg" ""\n`);
+    expect([videos[0].name, videos[0].frames.at(0)]).toEqual(['my video', 'my video/0.jpg']);
+  });
+
+  it.each([',', ';', '|'])('names the separator %s once', (separator) => {
+    const lines = ['a', 'b', 'c', 'd', 'e'].map((_, i) => ['v', 0, i, `v/${i}.jpg`, '""'].join(separator));
+    expect(() => read(`${HEADER.replaceAll(' ', separator)}${lines.join('\n')}`)).toThrow(
+      `0.csv: columns are separated by "${separator}" instead of spaces`,
     );
   });
 });

@@ -1,8 +1,9 @@
 /** @file Frame lists: the image files of each video. */
 import { resolve } from 'node:path';
 import type { DataConfig, Split } from '../data_config.js';
-import { collectUnreadable, type ProblemSink, Problems } from '../problems.js';
+import { collectUnreadable, type ProblemKind, type ProblemSink, Problems } from '../problems.js';
 import { readLines } from '../read_lines.js';
+import { RowProblems } from './csv.js';
 
 /** Consecutive paths that differ only by a number that counts up, e.g. `vid/vid_000001.jpg` and the following. */
 interface Run {
@@ -139,26 +140,27 @@ class FrameListScanner {
   /** Reads a list; `key` is the setting that names it. */
   read(file: string, key: string): void {
     const problemsBefore = this.problems.count;
+    const faults = new RowProblems<ProblemKind>(file, (message, kind) => this.problems.add(message, kind));
     let lineNumber = 0;
-    let frames = 0;
     for (const line of readLines(file, `frame list (${key})`)) {
       lineNumber++;
       const fields = fieldsOf(line);
       if (lineNumber === 1) this.#checkHeader(file, fields);
       else if (fields.length === 5) {
         this.#add(fields, file, lineNumber);
-        frames++;
+        faults.good();
       } else if (fields.length > 1 || fields[0] !== '') {
-        const separator = frames === 0 ? otherSeparator(line) : undefined;
+        const separator = faults.hasGoodRow ? undefined : otherSeparator(line);
         if (separator !== undefined) {
           const message = `columns are separated by "${separator}" instead of spaces; write the file again with spaces`;
           this.problems.add(`${file}: ${message}`, 'columns');
           return;
         }
-        this.problems.add(`${file}:${lineNumber}: ${EXPECTED}, found ${fields.length}`, 'columns');
+        faults.add(lineNumber, `${EXPECTED}, found ${fields.length}`, 'columns', true);
       }
     }
-    if (frames === 0 && this.problems.count === problemsBefore) {
+    faults.finish();
+    if (!faults.hasGoodRow && this.problems.count === problemsBefore) {
       this.problems.add(
         `${file}: the frame list (${key}) names no frames; it needs a header line and a line per frame`,
         'empty',
@@ -190,9 +192,29 @@ const EXPECTED =
 
 function fieldsOf(line: string): string[] {
   const fields = line.split(' ');
-  return fields.length === 5 && !fields.includes('') ? fields : line.trim().split(/\s+/);
+  const isPlain =
+    fields.length === 5 && !fields.includes('') && line.indexOf('"') >= line.length - QUOTED_LABELS;
+  if (isPlain) return fields;
+  const text = line.trim();
+  if (!text.includes('"')) return text.split(/\s+/);
+  // Some spreadsheets quote a whole line, and double the quotes in it.
+  const whole = /^"((?:[^"]|"")*\s(?:[^"]|"")*)"$/.exec(text)?.[1];
+  if (whole !== undefined && whole.trim().split(/\s+/).length >= 5)
+    return fieldsOf(whole.replaceAll('""', '"'));
+  return [...text.matchAll(/(?:"((?:[^"]|"")*)"|(\S+))(?=\s|$)/g)].map(([, quoted, plain]) =>
+    quoted === undefined ? plain : quoted.replaceAll('""', '"'),
+  );
 }
 
+/** Length of the column of labels, which is a pair of quotes in AVA's lists. */
+const QUOTED_LABELS = 2;
+
+/** Another separator of a line. Blanks may follow it, and every field may be quoted. */
 function otherSeparator(line: string): string | undefined {
-  return [',', ';'].find((separator) => line.split(separator).length === 5);
+  return [',', ';', '|'].find((separator) => splitAt(line, separator).length === 5);
+}
+
+function splitAt(line: string, separator: string): string[] {
+  const text = /^"[^"]*"$/.test(line.trim()) ? line.trim().slice(1, -1) : line;
+  return text.split(separator);
 }

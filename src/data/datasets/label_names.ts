@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../../config/index.js';
 import { twinClause } from '../../files/twins.js';
 import { annotationPath } from '../data_config.js';
-import { readLabelMap } from './label_map.js';
+import { readLabelMap, readLabelMapFile } from './label_map.js';
 
 type LabelNamesConfig = Pick<Config, 'DATA' | 'AVA'>;
 
@@ -12,6 +12,12 @@ export function readLabelNames(cfg: LabelNamesConfig): Map<number, string> | nul
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
   if (!existsSync(path)) return null;
   return new Map(readLabelMap(path).map(({ id, name }) => [id, name]));
+}
+
+/** A sentence about ids that the label map does not state; null if there is nothing to say, or no label map. */
+export function labelMapNote(cfg: LabelNamesConfig): string | null {
+  const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
+  return existsSync(path) ? readLabelMapFile(path).note : null;
 }
 
 /** Warns that the data set has no label map, and names a file that may be meant. */

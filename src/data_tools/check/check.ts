@@ -2,8 +2,11 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/index.js';
 import { annotationPath, type Split } from '../../data/data_config.js';
+import type { Annotations } from '../../data/datasets/ava_annotations.js';
 import { AvaDataset, filesListedTwice, findUnknownVideos } from '../../data/datasets/ava_dataset.js';
-import { type ActionLabel, readLabelMap } from '../../data/datasets/label_map.js';
+import type { FrameLists } from '../../data/datasets/frame_lists.js';
+import { type ActionLabel, readLabelMapFile } from '../../data/datasets/label_map.js';
+import { leftOutSentence } from '../../data/datasets/missing_data.js';
 import { DataError } from '../../errors.js';
 import { readExclusions } from '../../evaluation/ava_csv.js';
 import { groundTruthFiles, groundTruthSide, readGroundTruth } from '../../evaluation/evaluate_files.js';
@@ -71,11 +74,13 @@ export async function checkData(cfg: Config, options: CheckOptions = {}): Promis
 
 function checkLabelMap(cfg: Config, findings: Findings): ActionLabel[] | null {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
-  const labels = attempt(
-    () => readLabelMap(path),
+  const read = attempt(
+    () => readLabelMapFile(path),
     (message) => findings.add('label-map', message),
   );
-  if (!labels) return null;
+  if (!read) return null;
+  const { labels, note } = read;
+  if (note !== null) findings.add('counted-labels', note);
   const classes = cfg.MODEL.STM.ACTION_CLASSES;
   const sameName = labelNameSentence(labels);
   if (sameName !== null) findings.add('same-name', sameName);
@@ -161,9 +166,7 @@ class SplitCheck {
     this.#progress(0, null, 'reading annotations');
     const known = this.labelMap && new Set(this.labelMap.map(({ id }) => id));
     const annotations = checkAnnotationFiles(cfg, split, known, findings);
-    // Without frame lists, report the missing lists only, not every video.
-    if (lists.videos.length > 0) findUnknownVideos(lists, annotations, findings.sink());
-    const dataset = AvaDataset.assemble(cfg, split, lists, annotations);
+    const dataset = this.#assemble(lists, annotations);
     if (annotations.videos.size > 0) checkKeyFrames(cfg, dataset, annotations, findings);
     const numbers = countAll(dataset);
     if (numbers.frames > 0) await this.#checkFrames(dataset, numbers.frames);
@@ -175,11 +178,27 @@ class SplitCheck {
     };
   }
 
+  /** Combines lists and annotations; with DATA.MISSING skip, without what is missing. */
+  #assemble(lists: FrameLists, annotations: Annotations): AvaDataset {
+    const { cfg, split } = this;
+    const findings = this.#findings;
+    const whole = AvaDataset.assemble(cfg, split, lists, annotations);
+    // Without frame lists, report the missing lists only, not every video.
+    if (lists.videos.length === 0) return whole;
+    if (cfg.DATA.MISSING === 'stop') {
+      findUnknownVideos(lists, annotations, findings.sink());
+      return whole;
+    }
+    const present = whole.present(cfg, { lists, annotations }, findings.sink());
+    if (present.leftOut !== null) findings.add('left-out', leftOutSentence(present.leftOut, split));
+    return present;
+  }
+
   async #checkFrames(dataset: AvaDataset, numFrames: number): Promise<void> {
     const findings = this.#findings;
     const looking = 'looking for the frames';
     this.#progress(0, numFrames, looking);
-    dataset.findMissingFrames(findings.sink());
+    if (this.cfg.DATA.MISSING === 'stop') dataset.findMissingFrames(findings.sink());
     if (!existsSync(dataset.frameFolder)) return;
     checkPreparedRate(this.cfg.AVA.FPS, dataset, findings);
     let found = 0;

@@ -1,5 +1,6 @@
 /** @file Findings of a data set check: kinds, severities and advice. */
 import type { Split } from '../../data/data_config.js';
+import { LEAVE_OUT } from '../../data/datasets/ava_dataset.js';
 import type { ProblemKind, ProblemSink } from '../../data/problems.js';
 
 /** `error`: training or its evaluation would fail. `warning`: it would run, but probably not as intended. */
@@ -20,7 +21,11 @@ const KINDS = {
   label: { severity: 'error', message: 'an action id is beyond the classes of the model' },
   'out-of-range': { severity: 'error', message: 'no row can be used' },
   'unknown-video': { severity: 'error', message: 'an annotated video has no frame list' },
-  'missing-frame': { severity: 'error', message: 'a frame that a clip uses is missing' },
+  'missing-frame': {
+    severity: 'error',
+    message: 'a frame that a clip uses is missing',
+    advice: LEAVE_OUT,
+  },
   'frame-folder': { severity: 'error', message: 'a folder of frames is missing' },
   'broken-picture': { severity: 'error', message: 'a frame that a clip uses is not a complete image' },
   'mixed-clip': {
@@ -36,6 +41,7 @@ const KINDS = {
   'label-map': { severity: 'error', message: 'evaluation cannot read the label map (AVA.LABEL_MAP_FILE)' },
   exclusions: { severity: 'error', message: 'evaluation cannot read the exclusions (AVA.EXCLUSION_FILE)' },
 
+  'left-out': { severity: 'warning', message: 'a part of the data is missing and left out' },
   header: { severity: 'warning', message: 'a frame list has no header' },
   order: {
     severity: 'warning',
@@ -80,6 +86,10 @@ const KINDS = {
     severity: 'warning',
     message: 'a box has several person ids in one key frame',
     advice: 'training and evaluation count one person and ignore the ids: give each box one id',
+  },
+  'counted-labels': {
+    severity: 'note',
+    message: 'the label map has no ids, so its names are counted from 1',
   },
   'same-file': { severity: 'warning', message: 'a file is given twice' },
   'same-name': { severity: 'warning', message: 'a name in the label map has several ids' },

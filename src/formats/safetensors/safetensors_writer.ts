@@ -16,12 +16,13 @@ const ALIGNMENT = 8;
 
 /**
  * Writes tensors by name, one after the other and piece by piece if possible, and replaces `path` when the file is complete:
- * see replaceFile. Types with larger elements come first, so that all are aligned; otherwise the order stays. Throws
+ * see replaceFile. `metadata` is added to the header. Types with larger elements come first, so that all are aligned; otherwise the order stays. Throws
  * CheckpointError if the disk refuses or a tensor cannot be read.
  */
 export async function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, HostTensor>,
+  metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   if (tensors.has(METADATA)) throw new CheckpointError(`${path}: a tensor cannot be called ${METADATA}`);
   const order = [...tensors].sort(([, a], [, b]) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]);
@@ -36,8 +37,9 @@ export async function writeSafetensors(
     Array.from({ length: 1 + entries.length }, (_, i) => (sums[i] ?? 0).toString(16).padStart(8, '0')).join(
       '',
     );
+  const header = () => headerOf(entries, { format: 'pt', ...metadata, [CHECKSUMS]: digits() });
   await replaceFile(path, async (sink) => {
-    await sink.write(headerOf(entries, digits()));
+    await sink.write(header());
     for (const [i, [name, tensor]] of order.entries()) {
       let crc = 0;
       let length = 0;
@@ -54,19 +56,18 @@ export async function writeSafetensors(
     }
     // The checksums are known only now. They take as many digits as the placeholders.
     await sink.flush();
-    const header = headerOf(entries, digits());
-    await sink.handle.write(header, 0, header.length, 0);
+    const complete = header();
+    await sink.handle.write(complete, 0, complete.length, 0);
   });
 }
 
-function headerOf(entries: readonly SafetensorsEntry[], checksums: string): Buffer {
+function headerOf(entries: readonly SafetensorsEntry[], metadata: Readonly<Record<string, string>>): Buffer {
   // Names may be "__proto__": pairs, not properties.
   const pairs = entries.map(({ name, dtype, shape, begin, end }) => {
     const entry = { dtype: SAFETENSORS_DTYPE[dtype], shape, data_offsets: [begin, end] };
     return `${JSON.stringify(name)}:${JSON.stringify(entry)}`;
   });
-  const metadata = JSON.stringify({ format: 'pt', [CHECKSUMS]: checksums });
-  const text = Buffer.from(`{${[`"${METADATA}":${metadata}`, ...pairs].join(',')}}`);
+  const text = Buffer.from(`{${[`"${METADATA}":${JSON.stringify(metadata)}`, ...pairs].join(',')}}`);
   const padded = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
   const header = Buffer.alloc(8 + padded, ' ');
   header.writeBigUInt64LE(BigInt(padded));

@@ -68,15 +68,17 @@ export function clearOutputDir({ config, origins }: LoadedConfig, request: Folde
   };
 }
 
-/** The configuration with the weight file for MODEL.WEIGHT, unless the run ignores MODEL.WEIGHT. */
+/**
+ * The configuration with the weight file for MODEL.WEIGHT, unless the run ignores MODEL.WEIGHT. Throws CheckpointError if there
+ * is no such file.
+ */
 function withWeightFile(
   cfg: Config,
   { resume, transfer }: FolderRequest,
 ): { cfg: Config; note?: string; warnings: string[] } {
   const { WEIGHT } = cfg.MODEL;
   const isIgnored = resume && new Checkpointer(cfg.OUTPUT_DIR).canResume();
-  // A missing file is an error when it is loaded.
-  if (isIgnored || !existsSync(WEIGHT)) return { cfg, warnings: [] };
+  if (isIgnored || WEIGHT === '') return { cfg, warnings: [] };
   const { path, note, warning } = locateWeight(WEIGHT, preferenceFor(transfer));
   const warnings = warning === undefined ? [] : [warning];
   return { cfg: { ...cfg, MODEL: { ...cfg.MODEL, WEIGHT: path } }, note, warnings };

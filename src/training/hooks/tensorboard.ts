@@ -2,6 +2,7 @@
 import { clipsPerStep } from '../../data/data_config.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { drawBoxes } from '../../drawing/draw_boxes.js';
+import { undrawnNames } from '../../drawing/names.js';
 import type { EngineMemory } from '../../engine/index.js';
 import { UserError } from '../../errors.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
@@ -10,7 +11,6 @@ import { exampleDetections } from '../../report/examples.js';
 import type { Logger } from '../../run/log.js';
 import { EventWriter } from '../../run/tensorboard/event_writer.js';
 import type { Hook, StepReport, TrainingRun } from '../hook.js';
-import { LOG_PERIOD } from './metrics.js';
 
 /** Number of validation clips that are drawn. */
 const NUM_IMAGES = 4;
@@ -65,7 +65,7 @@ export class TensorBoardHook implements Hook {
     this.#steps++;
     this.#lr = report.lr;
     // The first step pays for everything that is made once, and is a point of its own.
-    if (iteration % LOG_PERIOD === 0 || iteration === run.startIteration + 1) {
+    if (iteration % run.cfg.SOLVER.LOG_PERIOD === 0 || iteration === run.startIteration + 1) {
       await this.#attempt(() => this.#point(run, iteration));
     }
     if (histogramPeriod !== null && iteration % histogramPeriod === 0) {
@@ -126,11 +126,19 @@ export class TensorBoardHook implements Hook {
   async #images({ iteration, clips, results }: EvaluationReport): Promise<void> {
     const { testSet } = this.options;
     if (!testSet) return;
+    this.#warnOfNames(results.perClass);
     for (const { caption, path, boxes } of exampleDetections(testSet, clips, results.perClass, NUM_IMAGES)) {
       const { png, width, height } = await drawBoxes(path, boxes, { caption });
       this.#writer.image(`val_detections/${caption}`, { png, width, height }, iteration);
     }
     this.#writer.flush();
+  }
+
+  #warnOfNames(classes: readonly { readonly id: number; readonly name: string }[]): void {
+    const undrawn = undrawnNames(classes.map(({ id, name }) => [id, name] as const));
+    if (undrawn === null || this.#warned.has(undrawn)) return;
+    this.#warned.add(undrawn);
+    this.options.log.warn(`TensorBoard: ${undrawn}`);
   }
 
   #histograms(model: Module, iteration: number): void {

@@ -11,6 +11,7 @@ import type { Module } from '../../nn/module.js';
 import type { Logger } from '../../run/log.js';
 import { residentMemory } from '../../util/memory.js';
 import { countOf, gib } from '../../util/text.js';
+import { announcedLater } from '../announced.js';
 import { allocationFailure } from './allocation_failure.js';
 import { largestClip } from './clip_size.js';
 import { type RunTensors, runTensors } from './dry_run.js';
@@ -54,7 +55,9 @@ export class MemoryGuard {
     const { data, engine } = this.options;
     if (engine.engine !== 'onnx' || data === null) return;
     try {
-      this.#forecast = await forecast(this.options, data);
+      this.#forecast = await announcedLater(log, 'estimating the memory of a step', () =>
+        forecast(this.options, data),
+      );
     } catch (error) {
       // The run itself can do without an estimate.
       log.warn({ err: error }, `memory: the peak could not be estimated: ${(error as Error).message}`);

@@ -161,9 +161,13 @@ function loadWeights(
   const checkpointer = new Checkpointer(cfg.OUTPUT_DIR);
   const exact = checkpointer.pathOf(checkpointName(iteration - 1));
   const request = { transfer: true, noHead: false, adjustLr: false, resume: false, allowPartial, seed };
-  const path = existsSync(exact) ? exact : checkpointer.plan({ ...request, weight: cfg.MODEL.WEIGHT })?.path;
+  const { WEIGHT: weight, WEIGHT_KEY: weightKey } = cfg.MODEL;
+  const plan = existsSync(exact)
+    ? { path: exact, weightKey: '' }
+    : checkpointer.plan({ ...request, weight, weightKey });
+  const path = plan?.path;
   const done = path === undefined ? 0 : iterationIn(path);
-  const MODEL = { ...cfg.MODEL, WEIGHT: path ?? '' };
+  const MODEL = { ...cfg.MODEL, WEIGHT: path ?? '', WEIGHT_KEY: plan?.weightKey ?? '' };
   restoreState(state, { checkpointer, cfg: { ...cfg, MODEL }, request, log });
   if (done === iteration - 1) return;
   const are = done === null ? 'come from an unknown iteration' : `are those after iteration ${done}`;

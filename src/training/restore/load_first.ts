@@ -2,7 +2,7 @@
 import { LAST_CHECKPOINT } from '../../checkpoint/checkpoint_names.js';
 import type { LoadedCheckpoint } from '../../checkpoint/checkpoint_parts.js';
 import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
-import { NoWeightsError } from '../../checkpoint/weights.js';
+import { NoWeightsError } from '../../checkpoint/state_dict.js';
 import { CheckpointError } from '../../errors.js';
 import { verifyWeightFile } from '../../formats/weight_file.js';
 import type { Log } from '../../util/log.js';

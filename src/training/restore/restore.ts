@@ -1,6 +1,7 @@
 /** @file Restores a training from a checkpoint file, or starts it with random weights. */
 import { type LoadedCheckpoint, loadCheckpoint } from '../../checkpoint/checkpoint_parts.js';
 import type { Checkpointer, LoadPlan, LoadRequest } from '../../checkpoint/checkpointer.js';
+import type { ModelInfo } from '../../checkpoint/model_info.js';
 import { summarizeReport } from '../../checkpoint/weights.js';
 import type { Config } from '../../config/index.js';
 import { isIn } from '../../files/paths.js';
@@ -11,9 +12,9 @@ import type { Log } from '../../util/log.js';
 import { CLASS_WEIGHTS, type TrainingState } from '../training_state.js';
 import { continueTraining } from './continue_training.js';
 import { loadFirst } from './load_first.js';
-import { holdsOnlyWeights, weightsWithFlag } from './whole_state.js';
+import { holdsOnlyWeights, weightsOnlyWay, weightsWithFlag } from './whole_state.js';
 
-export interface RestoreRequest extends Omit<LoadRequest, 'weight'> {
+export interface RestoreRequest extends Omit<LoadRequest, 'weight' | 'weightKey'> {
   readonly adjustLr: boolean;
   /** Accepts a file that holds only a part of the weights or of the state; the rest starts at random. */
   readonly allowPartial?: boolean;
@@ -40,7 +41,7 @@ export function restoreState(
 ): RunStart {
   const found = loadFirst({
     checkpointer,
-    request: { ...request, weight: cfg.MODEL.WEIGHT },
+    request: { ...request, weight: cfg.MODEL.WEIGHT, weightKey: cfg.MODEL.WEIGHT_KEY },
     load: (plan) => loadParts(plan, state, { cfg, request, log }),
     log,
   });
@@ -111,12 +112,18 @@ function loadParts(
   const shapes = new Map<string, { shape: readonly number[] }>(parameters);
   shapes.set(CLASS_WEIGHTS, { shape: [criterion.classWeights.length] });
   const coverage = allowPartial ? 'any' : 'whole groups';
-  const withFlag = (flag: string) => weightsWithFlag(flag, plan, { outputDir: cfg.OUTPUT_DIR, resume });
-  const loaded = loadCheckpoint({ ...plan, coverage, withFlag }, shapes, (name, data) => {
+  const situation = { outputDir: cfg.OUTPUT_DIR, resume };
+  const advice = {
+    withFlag: (flag: string) => weightsWithFlag(flag, plan, situation),
+    weightsOnlyWay: weightsOnlyWay(plan, situation),
+  };
+  const loaded = loadCheckpoint({ ...plan, coverage, ...advice }, shapes, (name, data) => {
     if (name === CLASS_WEIGHTS) setClassWeights(criterion, data, log);
     else parameters.get(name)?.set(data);
   });
   log.info(summarizeReport(plan.path, loaded.report));
+  for (const warning of loaded.warnings) log.warn(`${plan.path}: ${warning}`);
+  state.info = withNamesOf(state.info, loaded.info);
   if (loaded.misfit) {
     const consequence = '--allow-partial: training goes on with what loads, and the rest at random';
     log.warn(`${plan.path}: ${loaded.misfit}\n${consequence}`);
@@ -124,6 +131,14 @@ function loadParts(
   if (plan.transfer || (plan.source === 'MODEL.WEIGHT' && holdsOnlyWeights(loaded))) return loaded;
   continueTraining(loaded, state, { ...request, plan, cfg, log });
   return loaded;
+}
+
+/** Takes over the class names of the weights if there is no label map, and the classes are as many. */
+function withNamesOf(info: ModelInfo, loaded: ModelInfo | null): ModelInfo {
+  const CLASSES = 'MODEL.STM.ACTION_CLASSES';
+  if (info.classNames !== null || !loaded) return info;
+  const isSame = loaded.settings.get(CLASSES) === info.settings.get(CLASSES);
+  return isSame ? { ...info, classNames: loaded.classNames } : info;
 }
 
 /** Takes the class weights of the file instead of BACKGROUND_WEIGHT, as PyTorch does with a buffer. */

@@ -22,14 +22,14 @@ const firstWeights = (folder: string) => `MODEL.WEIGHT ${first(folder)}`;
 /** Copies the first training, whose weights another folder's run starts from. */
 function fromFirst(
   says: string,
-  wrong: (folder: string) => string,
+  wrong: (folder: string) => string | Promise<string>,
   right: (text: string, folder: string) => string,
 ): Advice {
   return {
     says,
     meet: async (folder) => {
       await copyFirst(folder);
-      return train(folder, `${wrong(folder)} OUTPUT_DIR ${join(folder, 'new')}`);
+      return train(folder, `${await wrong(folder)} OUTPUT_DIR ${join(folder, 'new')}`);
     },
     follow: (folder, text) => train(folder, `${right(text, folder)}`),
   };
@@ -109,32 +109,60 @@ export const CHECKPOINTS: readonly Advice[] = [
   afterFirst('leave out --no-head and raise SOLVER.MAX_EPOCH', '--no-head', () => 'SOLVER.MAX_EPOCH 2'),
   fromFirst(
     'Use --no-head to load everything but the head',
-    (folder) => `--transfer MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70`,
+    (folder) => `--transfer MODEL.WEIGHT ${first(folder)} MODEL.STM.DIM_FEEDFORWARD 48`,
     (_, folder) =>
-      elsewhere(`--transfer --no-head MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70`, folder),
+      elsewhere(`--transfer --no-head MODEL.WEIGHT ${first(folder)} MODEL.STM.DIM_FEEDFORWARD 48`, folder),
   ),
-  afterFirst('to load everything but the head', '--resume MODEL.STM.ACTION_CLASSES 70', (text, folder) =>
-    elsewhere(`${found(text, /Use (--.*?) \(with another OUTPUT_DIR/)} MODEL.STM.ACTION_CLASSES 70`, folder),
+  afterFirst('to load everything but the head', '--resume MODEL.STM.DIM_FEEDFORWARD 48', (text, folder) =>
+    elsewhere(`${found(text, /Use (--.*?) \(with another OUTPUT_DIR/)} MODEL.STM.DIM_FEEDFORWARD 48`, folder),
+  ),
+  afterFirst(
+    'classes from these weights, use --transfer',
+    '--resume MODEL.STM.ACTION_CLASSES 70',
+    (text, folder) =>
+      elsewhere(`${found(text, /use (--transfer MODEL\.WEIGHT \S+)/)} MODEL.STM.ACTION_CLASSES 70`, folder),
   ),
   {
     says: '--no-head (with another OUTPUT_DIR)',
     meet: async (folder) => {
       await copyFirst(folder);
-      return train(folder, `MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70 SOLVER.MAX_EPOCH 2`);
+      return train(folder, `MODEL.WEIGHT ${first(folder)} MODEL.STM.DIM_FEEDFORWARD 48 SOLVER.MAX_EPOCH 2`);
     },
     follow: (folder, text) =>
       train(
         folder,
         elsewhere(
-          `${found(text, /Use (--.*?) \(with another/)} MODEL.WEIGHT ${first(folder)} MODEL.STM.ACTION_CLASSES 70`,
+          `${found(text, /Use (--.*?) \(with another/)} MODEL.WEIGHT ${first(folder)} MODEL.STM.DIM_FEEDFORWARD 48`,
           folder,
         ),
       ),
   },
   fromFirst(
     'Set the sizes in the config (ViT.*, MODEL.STM.*)',
+    (folder) => `--transfer MODEL.WEIGHT ${first(folder)} MODEL.STM.HIDDEN_DIM 32`,
+    (_, folder) => elsewhere(`--transfer MODEL.WEIGHT ${first(folder)} MODEL.STM.HIDDEN_DIM 16`, folder),
+  ),
+  fromFirst(
+    'set the sizes in the config to those of the file: ',
     (folder) => `--transfer MODEL.WEIGHT ${first(folder)} ViT.EMBED_DIM 32`,
-    (_, folder) => elsewhere(`--transfer MODEL.WEIGHT ${first(folder)} ViT.EMBED_DIM 16`, folder),
+    (text, folder) =>
+      elsewhere(
+        `--transfer MODEL.WEIGHT ${first(folder)} ${found(text, /to those of the file: (.*)\./)}`,
+        folder,
+      ),
+  ),
+  fromFirst(
+    'Choose one, for example with ',
+    async (folder) => {
+      const { model } = Object.fromEntries(readPth(first(folder)) as Map<string, PyValue>);
+      await writePth(join(folder, 'two.pth'), { student: model, teacher: new Map(model as never) });
+      return `MODEL.WEIGHT ${join(folder, 'two.pth')}`;
+    },
+    (text, folder) =>
+      elsewhere(
+        `MODEL.WEIGHT ${join(folder, 'two.pth')} ${found(text, /with (MODEL\.WEIGHT_KEY \w+)/)}`,
+        folder,
+      ),
   ),
   fromFirst(
     'to train with what loads, and the rest at random',

@@ -185,6 +185,34 @@ export const DATA: readonly Advice[] = [
       right: (text) => ({ 'AVA.FPS': Number(found(text, /set AVA\.FPS (\d+)/)) }),
     },
   ),
+  ...['DATA.MISSING skip leaves out what is missing', 'set DATA.MISSING skip to leave the video out'].map(
+    (says): Advice =>
+      finding(
+        says,
+        async () => {
+          const ava = await dataSet([`a,902,${BOX},1,0`, `b,903,${BOX},1,0`, `a,904,${BOX},1,0`, `d,903,${BOX},1,0`]);
+          rmSync(ava.framePath('b', 3));
+          return ava;
+        },
+        { wrong: {}, right: () => ({ 'DATA.MISSING': 'skip' }) },
+      ),
+  ),
+  finding(
+    'if the first frame of each video is second 0',
+    () => dataSet([`a,0,${BOX},1,0`, `b,1.5,${BOX},1,0`]),
+    {
+      wrong: {},
+      right: (text) => ({ 'AVA.FIRST_SECOND': Number(found(text, /set AVA\.FIRST_SECOND (\d+)/)) }),
+    },
+  ),
+  finding('to use rows up to second', () => dataSet([`a,902,${BOX},1,0`, `b,1799.5,${BOX},1,0`]), {
+    wrong: {},
+    right: (text) => ({ 'AVA.LAST_SECOND': Number(found(text, /set AVA\.LAST_SECOND (\d+)/)) }),
+  }),
+  finding('so that `stmixer detect` looks at the same times', () => dataSet([902, 902.5, 903.5].map((t) => `a,${t},${BOX},1,0`)), {
+    wrong: {},
+    right: (text) => ({ 'AVA.KEY_FRAME_STEP': Number(found(text, /set AVA\.KEY_FRAME_STEP (\S+),/)) }),
+  }),
   finding('raise MODEL.STM.NUM_QUERIES', () => dataSet([`a,902,${BOX},1,0`, `a,902,0.2,0.2,0.6,0.9,1,1`]), {
     wrong: { 'MODEL.STM.NUM_QUERIES': 1 },
     right: () => ({ 'MODEL.STM.NUM_QUERIES': 2 }),

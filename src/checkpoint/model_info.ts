@@ -1,0 +1,93 @@
+/**
+ * @file What a weight file says of its model under a key of its own: the settings to build it with and the class names.
+ *
+ * In .pth files the key is MODEL_INFO, with plain dicts, lists, texts and numbers; in .safetensors it is an entry of the
+ * metadata, in JSON. PyTorch code ignores both.
+ */
+import type { StoredSettings } from '../config/index.js';
+import { CheckpointError } from '../errors.js';
+import { asCount, asDict, asList, asString } from '../formats/python/dict.js';
+import { PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
+import { readWeightFile, weightFileMetadata } from '../formats/weight_file.js';
+
+/** The key in .pth files. */
+export const MODEL_INFO = 'stmixer_model';
+
+/** The key in the metadata of .safetensors files. */
+const METADATA_KEY = 'stmixer.model';
+
+const VERSION = 1;
+
+export interface ModelInfo {
+  readonly settings: StoredSettings;
+  /** Action id → name; null if the weights were saved without a label map. */
+  readonly classNames: ReadonlyMap<number, string> | null;
+}
+
+/** The value for the key in a .pth file. */
+export function packModelInfo({ settings, classNames }: ModelInfo): PyValue {
+  return new Map<PyValue, PyValue>([
+    ['version', VERSION],
+    ['settings', new Map(settings) as Map<PyValue, PyValue>],
+    ['class_names', classNames && new Map<PyValue, PyValue>(classNames)],
+  ]);
+}
+
+/** The metadata of a .safetensors file. */
+export function metadataOf(info: ModelInfo | null): Record<string, string> {
+  if (info === null) return {};
+  const { settings, classNames } = info;
+  const value = {
+    version: VERSION,
+    settings: Object.fromEntries(settings),
+    class_names: classNames && Object.fromEntries(classNames),
+  };
+  return { [METADATA_KEY]: JSON.stringify(value) };
+}
+
+/** What a weight file with this content says of its model; null if it says nothing. Throws CheckpointError if it is no sense. */
+export function modelInfoOf(path: string, content: PyValue): ModelInfo | null {
+  const fromPickle = content instanceof Map ? content.get(MODEL_INFO) : undefined;
+  try {
+    const value = fromPickle ?? fromMetadata(path);
+    return value === null ? null : parseInfo(value);
+  } catch (error) {
+    if (!(error instanceof CheckpointError || error instanceof SyntaxError)) throw error;
+    throw new CheckpointError(`${path}: what it says of its model cannot be understood: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** What a weight file says of its model; null if it says nothing. Throws CheckpointError if it cannot be read. */
+export function readModelInfo(path: string): ModelInfo | null {
+  return modelInfoOf(path, readWeightFile(path));
+}
+
+function fromMetadata(path: string): PyValue {
+  const text = weightFileMetadata(path).get(METADATA_KEY);
+  return text === undefined ? null : (JSON.parse(text) as PyValue);
+}
+
+function parseInfo(value: PyValue): ModelInfo {
+  const fields = asDict(value, MODEL_INFO);
+  const settings = new Map<string, unknown>();
+  for (const [key, setting] of asDict(fields.get('settings'), `${MODEL_INFO}.settings`))
+    settings.set(asString(key, `${MODEL_INFO}.settings`), plainSetting(setting));
+  const names = fields.get('class_names') ?? null;
+  if (names === null) return { settings, classNames: null };
+  const what = `${MODEL_INFO}.class_names`;
+  const classNames = new Map<number, string>();
+  for (const [id, name] of asDict(names, what))
+    classNames.set(asCount(typeof id === 'string' ? Number(id) : id, what), asString(name, what));
+  return { settings, classNames };
+}
+
+/** A setting as JavaScript has it. */
+function plainSetting(value: PyValue): unknown {
+  if (value instanceof PyFloat) return value.value;
+  if (Array.isArray(value) || value instanceof PyTuple)
+    return asList(value, `${MODEL_INFO}.settings`).map(plainSetting);
+  if (value === null || typeof value !== 'object') return value;
+  throw new CheckpointError(`the checkpoint's ${MODEL_INFO}.settings: expected plain values`);
+}

@@ -1,0 +1,219 @@
+/** @file Finds the state dict, a dictionary of tensors by name, in the value of a weight file. */
+import { CheckpointError } from '../errors.js';
+import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
+import { namedTensors } from '../formats/pickle/walk_values.js';
+import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { count, firstNames, printable } from '../util/text.js';
+import { type Layout, layoutOf } from './layout.js';
+
+/** A file with several state dicts, of which the user must choose one. */
+export class AmbiguousWeightsError extends CheckpointError {
+  constructor(
+    message: string,
+    readonly candidates: readonly Candidate[],
+  ) {
+    super(message);
+  }
+}
+
+/** A readable file without weights. */
+export class NoWeightsError extends CheckpointError {}
+
+/** A dictionary of tensors in a file, or a part of one whose names share a prefix. */
+export interface Candidate {
+  /** The keys that lead to it, with dots between them, and the prefix of its names; empty for the file's whole value. */
+  readonly key: string;
+  readonly tensors: number;
+}
+
+/** The state dict of a file. */
+export interface StateDict extends Candidate {
+  /** Tensors by name; entries that are not tensors are null. */
+  readonly state: ReadonlyMap<string, HostTensor | null>;
+  /** The dictionary of the file that holds them. */
+  readonly dict: PyDict;
+  /** The values of the file that lead to it, the outermost first. */
+  readonly parents: readonly PyValue[];
+  /** Everything that could have been chosen, with this one. */
+  readonly candidates: readonly Candidate[];
+}
+
+/** Which state dict to take, if a file has several. */
+export interface Choice {
+  /** The key of a candidate, or a prefix of names; empty for no choice. */
+  readonly key: string;
+  /** The option that makes the choice, for messages. */
+  readonly option: string;
+}
+
+const NO_CHOICE: Choice = { key: '', option: 'MODEL.WEIGHT_KEY' };
+
+/** What the official programs take first: STMixer and VideoMAE `model`, VideoMAE V2 `module`, OpenMMLab and Lightning `state_dict`. */
+const MODEL_KEYS = ['model', 'module', 'state_dict'];
+
+/** Keys of what trainers save beside the weights. */
+const NOT_WEIGHTS = /optim|sched|scaler|callbacks|(^|_)rng|^(amp|loops|stmixer|stmixer_model)$/i;
+
+const MAX_DEPTH = 8;
+
+/** Dictionaries that are searched. */
+const MAX_DICTS = 10_000;
+
+/** A dictionary with tensors, and what is known of its names. */
+interface Found extends StateDict {
+  readonly layout: Layout;
+}
+
+/**
+ * Finds the state dict in the value of a weight file, at any depth. Throws NoWeightsError if no dictionary holds tensors, and
+ * CheckpointError if the choice names none, and AmbiguousWeightsError if there are several and none has a key of MODEL_KEYS.
+ */
+export function findStateDict(path: string, value: PyValue, choice: Choice = NO_CHOICE): StateDict {
+  const found = dictsWithTensors(value);
+  const parts = found.flatMap(partsOf);
+  const candidates = parts.map(({ key, tensors }) => ({ key, tensors }));
+  if (parts.length === 0) throw noWeights(path, value);
+  if (choice.key !== '') {
+    const chosen = parts.find(({ key }) => key === choice.key) ?? underPrefix(found, choice.key);
+    if (chosen) return { ...chosen, candidates };
+    throw new CheckpointError(
+      `${path}: has no tensors under "${printable(choice.key)}" (${choice.option}); it holds ${listed(candidates)}`,
+    );
+  }
+  const likely = likelyOnes(parts);
+  const preferred = MODEL_KEYS.flatMap((name) => likely.filter(({ key }) => key === name))[0];
+  if (preferred) return { ...preferred, candidates };
+  const isWhole = ({ dict, state }: Found) => dict === likely[0].dict && state.size === dict.size;
+  if (likely.length === 1 || likely.every(isWhole)) return { ...likely[0], candidates };
+  const [{ key: first }] = likely.filter(({ key }) => key !== '');
+  throw new AmbiguousWeightsError(
+    `${path}: holds several sets of weights: ${listed(likely)}. Choose one, for example with ${choice.option} ${printable(first)}`,
+    likely,
+  );
+}
+
+/** Those whose names are most often those of a video transformer; all if no name is known. */
+function likelyOnes(found: readonly Found[]): readonly Found[] {
+  const most = Math.max(...found.map(({ layout }) => layout.known));
+  return found.filter(({ layout }) => 2 * layout.known >= most);
+}
+
+/** Candidates with their numbers of tensors, the largest first. */
+export function listed(candidates: readonly Candidate[]): string {
+  const MAX = 8;
+  const shown = candidates
+    .toSorted((a, b) => b.tensors - a.tensors)
+    .slice(0, MAX)
+    .map(({ key, tensors }) => `${key === '' ? 'no key' : printable(key)} (${tensorCount(tensors)})`);
+  return shown.join(', ') + (candidates.length > MAX ? `, … (${candidates.length} in all)` : '');
+}
+
+function tensorCount(tensors: number): string {
+  return tensors === 1 ? '1 tensor' : `${count(tensors)} tensors`;
+}
+
+/** All dictionaries with tensors, the outermost first. */
+function dictsWithTensors(value: PyValue): Found[] {
+  const found: Found[] = [];
+  let level: Place[] = [{ key: '', value, parents: [] }];
+  const seen = new Set<PyDict>();
+  for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth++) {
+    const next: Place[] = [];
+    for (const place of level) {
+      const dict = dictOf(place.value);
+      if (dict === null || seen.size > MAX_DICTS) continue;
+      const isNew = !seen.has(dict);
+      seen.add(dict);
+      if (!Array.isArray(place.value) && [...dict.values()].some(isHostTensor))
+        found.push(foundAt(place, dict));
+      if (isNew) next.push(...childrenOf(place, dict));
+    }
+    level = next;
+  }
+  return found;
+}
+
+interface Place extends Pick<StateDict, 'key' | 'parents'> {
+  readonly value: PyValue;
+}
+
+function childrenOf({ key, value, parents }: Place, dict: PyDict): Place[] {
+  const start = key === '' ? '' : `${key}.`;
+  return [...dict].flatMap(([name, child]) => {
+    if (!holdsMore(child) || (typeof name === 'string' && NOT_WEIGHTS.test(name))) return [];
+    return [{ key: start + String(name), value: child, parents: [...parents, value] }];
+  });
+}
+
+/** A dictionary, also of a class of its own, or a list by its numbers; null for anything else. */
+function dictOf(value: PyValue): PyDict | null {
+  if (value instanceof Map) return value;
+  if (Array.isArray(value)) return new Map((value as PyValue[]).map((item, i) => [String(i), item]));
+  return value instanceof PyOpaque && value.contents instanceof Map ? value.contents : null;
+}
+
+function holdsMore(value: PyValue): boolean {
+  return typeof value === 'object' && value !== null && !isHostTensor(value);
+}
+
+function foundAt({ key, parents }: Place, dict: PyDict): Found {
+  const state = new Map<string, HostTensor | null>();
+  for (const [name, tensor] of dict) state.set(String(name), isHostTensor(tensor) ? tensor : null);
+  return withCounts({ key, state, dict, parents });
+}
+
+function withCounts(part: Pick<Found, 'key' | 'state' | 'dict' | 'parents'>): Found {
+  const names = [...part.state].flatMap(([name, tensor]) => (tensor ? [name] : []));
+  return { ...part, tensors: names.length, layout: layoutOf(names), candidates: [] };
+}
+
+/** A dictionary, or its parts if it holds several networks under different prefixes. */
+function partsOf(found: Found): Found[] {
+  const { alternatives } = found.layout;
+  if (alternatives.length === 0) return [found];
+  return alternatives.map(({ prefix }) => partUnder(found, prefix));
+}
+
+function partUnder({ key, state, dict, parents }: Found, prefix: string): Found {
+  const ofPart = [...state].filter(([name]) => name.startsWith(prefix));
+  const name = prefix.replace(/\.$/, '');
+  return withCounts({
+    key: key === '' ? name : `${key}.${name}`,
+    state: new Map(ofPart.map(([full, tensor]) => [full.slice(prefix.length), tensor])),
+    dict,
+    parents,
+  });
+}
+
+/** The tensors whose keys and names begin with the words of a choice; null if there are none. */
+function underPrefix(found: readonly Found[], wanted: string): Found | null {
+  for (const candidate of found) {
+    const start = candidate.key === '' ? '' : `${candidate.key}.`;
+    if (!wanted.startsWith(start)) continue;
+    const prefix = `${wanted.slice(start.length).replace(/\.$/, '')}.`;
+    const part = partUnder(candidate, prefix);
+    if (part.tensors > 0) return part;
+  }
+  return null;
+}
+
+function noWeights(path: string, value: PyValue): CheckpointError {
+  const object = [value, ...(value instanceof Map ? MODEL_KEYS.map((key) => value.get(key)) : [])].find(
+    (candidate) => candidate instanceof PyOpaque,
+  );
+  if (object instanceof PyOpaque) {
+    return new CheckpointError(
+      `${path}: holds an object of class ${printable(object.className)} instead of weights; ` +
+        'save its state_dict() with torch.save and load that file',
+    );
+  }
+  const elsewhere = namedTensors(value);
+  if (elsewhere.size > 0) {
+    const places = firstNames([...elsewhere.keys()].map((name) => printable(name || 'the file itself')));
+    return new NoWeightsError(
+      `${path}: holds ${tensorCount(elsewhere.size)}, but no state dict, which is a dictionary of weights by name: ${places}`,
+    );
+  }
+  const keys = value instanceof Map ? `; its keys are: ${firstNames([...value.keys()].map(String))}` : '';
+  return new NoWeightsError(`${path}: holds no weights${keys}`);
+}

@@ -1,0 +1,48 @@
+/** @file What is printed at the end of a training: its best checkpoint, and commands to go on with. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { FINAL_CHECKPOINT } from '../checkpoint/checkpoint_names.js';
+import { CONFIG } from '../run/run_folder.js';
+import type { TrainingResult } from '../training/trainer.js';
+import { roughDuration, shellWord } from '../util/text.js';
+
+/** Flags that a command which resumes leaves out: it starts nothing over, and it has a `--resume` already. */
+const LEFT_OUT = ['--overwrite', '--resume', '--local_rank'];
+
+/** Returns the words of a shell command as one text that can be pasted. */
+function pasteable(...words: readonly string[]): string {
+  return words.map(shellWord).join(' ');
+}
+
+/** The command that continues the training that `command` has started. */
+export function resumeCommand(command: Command): string {
+  const flags = command.options.filter(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === 'cli' && !LEFT_OUT.includes(option.long ?? ''),
+  );
+  const words = flags.flatMap((option) => {
+    const value = command.getOptionValue(option.attributeName());
+    return typeof value === 'boolean' ? [option.long!] : [option.long!, String(value)];
+  });
+  return pasteable('stmixer', command.name(), ...words, '--resume', ...command.args);
+}
+
+/** The end of a training for people. `resume` is the command that continues it. Empty if nothing is saved. */
+export function endOfTraining(result: TrainingResult, outputDir: string, resume: string): string {
+  const { isStopped, iteration, best, seconds } = result;
+  if (isStopped) return iteration === 0 ? '' : `\nTo continue:\n  ${resume}\n`;
+  const weights = best?.path ?? join(outputDir, `${FINAL_CHECKPOINT}.pth`);
+  const score =
+    best && best.mAP !== null ? `mAP ${best.mAP.toFixed(4)} after iteration ${best.iteration}` : '';
+  const config = ['--config-file', join(outputDir, CONFIG)];
+  return [
+    '',
+    score === '' ? `Checkpoint:       ${weights} (not evaluated)` : `Best checkpoint:  ${weights} (${score})`,
+    `Total time:       ${roughDuration(seconds)}`,
+    'Next:',
+    `  ${pasteable('stmixer', 'test', ...config, 'MODEL.WEIGHT', weights)}`,
+    `  ${pasteable('stmixer', 'detect', ...config, '--input', 'video.mp4', '--out', 'detections', 'MODEL.WEIGHT', weights)}`,
+    `  ${pasteable('stmixer', 'report', outputDir)}`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,66 @@
+/** @file What a file holds in place of the text that a list, a table or a label map should be, and what to do about it. */
+import { formatOf } from './signatures.js';
+
+const SAVE_AS = 'open it in its program, and save it as CSV in UTF-8';
+
+/** Formats that hold tables, by how they begin, with one letter for each byte. */
+const TABLES: readonly (readonly [start: string, name: string, remedy: string])[] = [
+  ['\xd0\xcf\x11\xe0', 'an Excel workbook (xls) or another old Office document', SAVE_AS],
+  ['PAR1', 'a Parquet table', 'write it again as CSV'],
+  ['\x80\x02', 'a Python pickle', 'load it in Python, and write it as CSV'],
+  ['\x80\x03', 'a Python pickle', 'load it in Python, and write it as CSV'],
+  ['\x80\x04', 'a Python pickle', 'load it in Python, and write it as CSV'],
+  ['\x80\x05', 'a Python pickle', 'load it in Python, and write it as CSV'],
+  ['{\\rtf', 'an RTF document', 'save it as plain text'],
+];
+
+const WRITE_AGAIN = 'copy or write the file again';
+
+/** Remedies for stand-ins and texts of another kind, by the id of their format. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  'git-lfs': 'run git lfs pull in its repository',
+  'git-annex': 'run git annex get in its repository',
+  html: 'download it again, and read what it says',
+  xml: 'write its content as plain lines',
+  json: 'write its content as plain lines',
+  appledouble: 'copy the file itself, and leave out names that begin with "._"',
+};
+
+const NAMES: Readonly<Record<string, string>> = {
+  html: 'a web page (HTML), which a server may have sent in place of the file',
+  xml: 'an XML text',
+  json: 'a JSON text',
+};
+
+/**
+ * Says what a file is that should be lines of text, and what to do; null for a text. A text in JSON is accepted if `json` is set.
+ */
+export function foreignTable(head: Buffer, { json }: { readonly json: boolean }): string | null {
+  if (head.length > 0 && head.every((byte) => byte === 0))
+    return `it holds nothing but zeros, as after a crash or a full disk; ${WRITE_AGAIN}`;
+  const letters = head.toString('latin1');
+  const table = TABLES.find(([start]) => letters.startsWith(start));
+  if (table) return `it is ${table[1]}; ${table[2]}`;
+  const format = formatOf(head);
+  if (format === null || (format.id === 'json' && json)) return null;
+  if (format.id in REMEDIES) {
+    const name = NAMES[format.id] ?? format.name.replaceAll('{}', 'file');
+    return `it is ${name}; ${REMEDIES[format.id]}`;
+  }
+  // Names of videos may begin with the same letters as a signature.
+  if (!isBinary(head)) return null;
+  if (format.id === 'archive') return `it is ${archiveName(letters)}`;
+  return `it is ${format.name}, not a text; name the right file`;
+}
+
+function archiveName(letters: string): string {
+  if (/\[Content_Types\]\.xml|xl\//.test(letters))
+    return `an Excel workbook (xlsx) or another Office document; ${SAVE_AS}`;
+  if (letters.includes('opendocument')) return `an OpenDocument spreadsheet (ods) or document; ${SAVE_AS}`;
+  return 'an archive or a compressed file; unpack it';
+}
+
+/** Whether there are bytes that no text has. */
+function isBinary(head: Buffer): boolean {
+  return head.some((byte) => byte < 0x08 || (byte > 0x0d && byte < 0x1a));
+}
