@@ -10,13 +10,19 @@ const YOURS = '--config-file my.yaml';
 export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   train: [
     ['train with a configuration', `train ${YOURS}`],
-    ['start from weights of another model, without its head', `train ${YOURS} --transfer --no-head MODEL.WEIGHT w.pth`],
+    [
+      'start from weights of another model, without its head',
+      `train ${YOURS} --transfer --no-head MODEL.WEIGHT w.pth`,
+    ],
     ['change settings', `train ${YOURS} SOLVER.BASE_LR 2e-5 OUTPUT_DIR output/low_lr`],
     ['go on after an interruption', `train ${YOURS} --resume`],
   ],
   test: [
     ['evaluate the best checkpoint of a run', 'test --config-file output/run/config.yaml'],
-    ['evaluate some weights, and fail in CI below a mAP of 0.3', `test ${YOURS} --min-map 0.3 MODEL.WEIGHT w.pth`],
+    [
+      'evaluate some weights, and fail in CI below a mAP of 0.3',
+      `test ${YOURS} --min-map 0.3 MODEL.WEIGHT w.pth`,
+    ],
     ['write the results to a file', `test ${YOURS} --json > results.json`],
   ],
   evaluate: [
@@ -47,13 +53,37 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['extract the frames of your own videos', 'data prepare --videos videos --out data --start 0'],
     ['extract the frames of AVA, four videos at a time', 'data prepare --videos ava --out data --jobs 4'],
   ],
+  'data list': [
+    ['list the frames that exist already', 'data list my_frames --out data --fps 25'],
+    ['keep two videos for evaluation', 'data list my_frames --out data --val-videos clip_3,clip_7'],
+  ],
+  'data import': [
+    [
+      "import CVAT's tracks, with a key frame every second",
+      'data import annotations.xml --videos videos --out data --step 1',
+    ],
+    [
+      'keep a fifth of the videos for evaluation',
+      'data import via.json --videos videos --out data --val-fraction 0.2',
+    ],
+    [
+      'say where the actions are, and how frames were numbered',
+      'data import coco.json --out data --actions-from pose --fps 25 --first-frame 0',
+    ],
+  ],
   'data check': [
     ['look for errors in a data set', `data check ${YOURS}`],
-    ['decode every frame, and write the findings as JSON', `data check ${YOURS} --deep --json > findings.json`],
+    [
+      'decode every frame, and write the findings as JSON',
+      `data check ${YOURS} --deep --json > findings.json`,
+    ],
   ],
   'data show': [
     ['draw eight clips with their boxes', `data show ${YOURS} --out clips`],
-    ['draw certain clips as the model sees them', `data show ${YOURS} --out clips --clips video1:902,video2:950 --augmented`],
+    [
+      'draw certain clips as the model sees them',
+      `data show ${YOURS} --out clips --clips video1:902,video2:950 --augmented`,
+    ],
   ],
   inspect: [
     ['show every setting and its origin', `inspect config ${YOURS}`],
@@ -61,15 +91,22 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   'inspect config': [['show every setting and its origin', `inspect config ${YOURS} SOLVER.BASE_LR 2e-5`]],
   'inspect model': [['show the parameters', `inspect model ${YOURS}`]],
-  'inspect param-groups': [['show weight decay and layer decay', `inspect param-groups ${YOURS} ViT.LAYER_DECAY 0.75`]],
-  'inspect lr-schedule': [['show the learning rate at two iterations', `inspect lr-schedule ${YOURS} --iters 0,500`]],
+  'inspect param-groups': [
+    ['show weight decay and layer decay', `inspect param-groups ${YOURS} ViT.LAYER_DECAY 0.75`],
+  ],
+  'inspect lr-schedule': [
+    ['show the learning rate at two iterations', `inspect lr-schedule ${YOURS} --iters 0,500`],
+  ],
   'inspect checkpoint': [
     ['show what a weight file holds', 'inspect checkpoint model_best.pth'],
     ['show the best checkpoint of a run', 'inspect checkpoint output/run'],
   ],
   convert: [
     ['convert a checkpoint to safetensors', 'convert model_best.pth weights.safetensors'],
-    ['keep only the weights, in half precision', 'convert output/run weights.pth --weights-only --dtype float16'],
+    [
+      'keep only the weights, in half precision',
+      'convert output/run weights.pth --weights-only --dtype float16',
+    ],
   ],
   report: [
     ['write the report of a run', 'report output/run'],

@@ -2,16 +2,23 @@
 import { type Described, quoted, stepsOf, type Values } from './describe.js';
 
 /** Returns the script. `settings` are the keys of the configuration. */
-export function bashScript(program: string, commands: readonly Described[], settings: readonly string[]): string {
+export function bashScript(
+  program: string,
+  commands: readonly Described[],
+  settings: readonly string[],
+): string {
   const values = commands.flatMap(({ path, flags }) =>
     flags.flatMap((flag) =>
       flag.values === null
         ? []
-        : [`    ${flag.names.map((name) => quoted(`${path}|${name}`)).join('|')}) ${complete(flag.values, program)}; return ;;`],
+        : [
+            `    ${flag.names.map((name) => quoted(`${path}|${name}`)).join('|')}) ${complete(flag.values, program)}; return ;;`,
+          ],
     ),
   );
   const flags = commands.map(
-    ({ path, flags: own }) => `      ${quoted(path)}) _${program}_words ${quoted(own.flatMap(({ names }) => names).join(' '))} ;;`,
+    ({ path, flags: own }) =>
+      `      ${quoted(path)}) _${program}_words ${quoted(own.flatMap(({ names }) => names).join(' '))} ;;`,
   );
   const words = commands.map(({ path, children, values: kind }) => {
     const names = children.map(({ name }) => name);
@@ -65,5 +72,7 @@ complete -F _${program} ${program}
 
 /** The call that completes a value. */
 function complete(values: Values, program: string): string {
-  return typeof values === 'string' ? `_${program}_${values}` : `_${program}_words ${quoted(values.join(' '))}`;
+  return typeof values === 'string'
+    ? `_${program}_${values}`
+    : `_${program}_words ${quoted(values.join(' '))}`;
 }

@@ -27,7 +27,10 @@ const PATHS = /file|folder|path|dir|^in$|^out$/i;
 
 /** Describes a command and all below it. */
 export function describeAll(command: Command, parents: readonly string[] = []): Described[] {
-  const children = command.commands.map((child) => ({ name: child.name(), description: child.description() }));
+  const children = command.commands.map((child) => ({
+    name: child.name(),
+    description: child.description(),
+  }));
   const [argument] = command.registeredArguments;
   return [
     {

@@ -2,13 +2,15 @@
 import { type Described, type Flag, stepsOf, type Values } from './describe.js';
 
 /** Returns the script. `settings` are the keys of the configuration. */
-export function fishScript(program: string, commands: readonly Described[], settings: readonly string[]): string {
+export function fishScript(
+  program: string,
+  commands: readonly Described[],
+  settings: readonly string[],
+): string {
   const lines = commands.flatMap((command) => {
     const begin = `complete -c ${program} -n ${quoted(`__${program}_at ${quotedTwice(command.path)}`)}`;
     return [
-      ...command.children.map(
-        ({ name, description }) => `${begin} -f -a ${name} -d ${quoted(description)}`,
-      ),
+      ...command.children.map(({ name, description }) => `${begin} -f -a ${name} -d ${quoted(description)}`),
       ...command.flags.map((flag) => `${begin} ${flagWords(flag)}`),
       ...argumentWords(command, program).map((words) => `${begin} ${words}`),
     ];

@@ -2,12 +2,18 @@
 import { type Described, quoted, stepsOf, type Values } from './describe.js';
 
 /** Returns the script. `settings` are the keys of the configuration. */
-export function zshScript(program: string, commands: readonly Described[], settings: readonly string[]): string {
+export function zshScript(
+  program: string,
+  commands: readonly Described[],
+  settings: readonly string[],
+): string {
   const values = commands.flatMap(({ path, flags }) =>
     flags.flatMap((flag) =>
       flag.values === null
         ? []
-        : [`    ${flag.names.map((name) => quoted(`${path}|${name}`)).join('|')}) ${complete(flag.values, program)}; return ;;`],
+        : [
+            `    ${flag.names.map((name) => quoted(`${path}|${name}`)).join('|')}) ${complete(flag.values, program)}; return ;;`,
+          ],
     ),
   );
   const flags = commands.map(({ path, flags: own }) => {
@@ -16,7 +22,8 @@ export function zshScript(program: string, commands: readonly Described[], setti
   });
   const words = commands.map(({ path, children, values: kind }) => {
     const list = children.map(({ name, description }) => described(name, description));
-    const action = list.length > 0 ? `list=(${list.join(' ')}); _describe command list` : complete(kind, program);
+    const action =
+      list.length > 0 ? `list=(${list.join(' ')}); _describe command list` : complete(kind, program);
     return `    ${quoted(path)}) ${action} ;;`;
   });
   return `#compdef ${program}
