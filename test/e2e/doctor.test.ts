@@ -6,8 +6,27 @@ import { fakeProbe } from '../support/fake_probe.js';
 
 const NAMES = [
   ...['stmixer', 'Node', 'libraries', 'system', 'processor', 'engine'],
-  ...['tensorflow/cuda', 'onnx/cpu', 'tensorflow/cpu', 'cpu/cpu', 'GPUs', 'threads', 'processors', 'control group'],
-  ...['memory', 'current folder', 'TMPDIR', 'open files', 'ffmpeg', 'ffprobe', 'video encoders', 'locale', 'terminal'],
+  ...[
+    'tensorflow/cuda',
+    'onnx/cpu',
+    'tensorflow/cpu',
+    'cpu/cpu',
+    'GPUs',
+    'threads',
+    'processors',
+    'control group',
+  ],
+  ...[
+    'memory',
+    'current folder',
+    'TMPDIR',
+    'open files',
+    'ffmpeg',
+    'ffprobe',
+    'video encoders',
+    'locale',
+    'terminal',
+  ],
 ];
 
 it('stmixer doctor prints everything about the machine as lines or JSON, and exits with 0', async () => {
@@ -25,7 +44,9 @@ it('stmixer doctor describes processor, system, libraries, GPUs and what an engi
     '/proc/cpuinfo': 'processor : 0\nflags\t\t: fpu avx2 amx_bf16 sse\n',
     '/nm/onnxruntime-node/package.json': '{"version":"9.8.7"}',
   };
-  const facts = await machineReport(fakeProbe({ files, nvidiaSmi: 'NVIDIA X, 80 GiB\n', env: { LANG: 'de_DE.UTF-8' } }));
+  const facts = await machineReport(
+    fakeProbe({ files, nvidiaSmi: 'NVIDIA X, 80 GiB\n', env: { LANG: 'de_DE.UTF-8' } }),
+  );
   const text = (name: string) => facts.find((fact) => fact.name.trim() === name)?.text;
   expect(text('system')).toMatch(/ x64, Some Linux 3$/);
   expect(text('processor')).toMatch(/, instruction sets: avx2 amx_bf16$/);
@@ -38,10 +59,12 @@ it('stmixer doctor describes processor, system, libraries, GPUs and what an engi
 it('stmixer doctor names no person, machine, home folder or container', () => {
   const owner = { home: '/data/people/ann', host: 'gpu-box', user: 'ann' };
   const id = '0123456789abcdef';
-  expect(withoutPrivateData(`/data/people/ann/x on gpu-box in /docker/${id} of /tmp/ann and /home/bob/y`, owner)).toBe(
-    '~/x on HOST in /docker/ID of /tmp/USER and /home/USER/y',
+  expect(
+    withoutPrivateData(`/data/people/ann/x on gpu-box in /docker/${id} of /tmp/ann and /home/bob/y`, owner),
+  ).toBe('~/x on HOST in /docker/ID of /tmp/USER and /home/USER/y');
+  expect(withoutPrivateData('annual /data/people/anna gpu-boxes', owner)).toBe(
+    'annual /data/people/anna gpu-boxes',
   );
-  expect(withoutPrivateData('annual /data/people/anna gpu-boxes', owner)).toBe('annual /data/people/anna gpu-boxes');
 });
 
 it('stmixer doctor names the limits that apply, and those that may be too low', async () => {

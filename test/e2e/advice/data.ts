@@ -190,7 +190,12 @@ export const DATA: readonly Advice[] = [
       finding(
         says,
         async () => {
-          const ava = await dataSet([`a,902,${BOX},1,0`, `b,903,${BOX},1,0`, `a,904,${BOX},1,0`, `d,903,${BOX},1,0`]);
+          const ava = await dataSet([
+            `a,902,${BOX},1,0`,
+            `b,903,${BOX},1,0`,
+            `a,904,${BOX},1,0`,
+            `d,903,${BOX},1,0`,
+          ]);
           rmSync(ava.framePath('b', 3));
           return ava;
         },
@@ -209,10 +214,14 @@ export const DATA: readonly Advice[] = [
     wrong: {},
     right: (text) => ({ 'AVA.LAST_SECOND': Number(found(text, /set AVA\.LAST_SECOND (\d+)/)) }),
   }),
-  finding('so that `stmixer detect` looks at the same times', () => dataSet([902, 902.5, 903.5].map((t) => `a,${t},${BOX},1,0`)), {
-    wrong: {},
-    right: (text) => ({ 'AVA.KEY_FRAME_STEP': Number(found(text, /set AVA\.KEY_FRAME_STEP (\S+),/)) }),
-  }),
+  finding(
+    'so that `stmixer detect` looks at the same times',
+    () => dataSet([902, 902.5, 903.5].map((t) => `a,${t},${BOX},1,0`)),
+    {
+      wrong: {},
+      right: (text) => ({ 'AVA.KEY_FRAME_STEP': Number(found(text, /set AVA\.KEY_FRAME_STEP (\S+),/)) }),
+    },
+  ),
   finding('raise MODEL.STM.NUM_QUERIES', () => dataSet([`a,902,${BOX},1,0`, `a,902,0.2,0.2,0.6,0.9,1,1`]), {
     wrong: { 'MODEL.STM.NUM_QUERIES': 1 },
     right: () => ({ 'MODEL.STM.NUM_QUERIES': 2 }),
