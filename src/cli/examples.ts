@@ -53,6 +53,24 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['extract the frames of your own videos', 'data prepare --videos videos --out data --start 0'],
     ['extract the frames of AVA, four videos at a time', 'data prepare --videos ava --out data --jobs 4'],
   ],
+  'data list': [
+    ['list the frames that exist already', 'data list my_frames --out data --fps 25'],
+    ['keep two videos for evaluation', 'data list my_frames --out data --val-videos clip_3,clip_7'],
+  ],
+  'data import': [
+    [
+      "import CVAT's tracks, with a key frame every second",
+      'data import annotations.xml --videos videos --out data --step 1',
+    ],
+    [
+      'keep a fifth of the videos for evaluation',
+      'data import via.json --videos videos --out data --val-fraction 0.2',
+    ],
+    [
+      'say where the actions are, and how frames were numbered',
+      'data import coco.json --out data --actions-from pose --fps 25 --first-frame 0',
+    ],
+  ],
   'data check': [
     ['look for errors in a data set', `data check ${YOURS}`],
     [

@@ -1,6 +1,7 @@
 /** @file The folder annotations/ of a data set: names and texts of its files, and templates for annotating by hand. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { namesIn } from '../files/folder_names.js';
 import { writeResult } from '../files/write_file.js';
 import { readText } from '../util/read_text.js';
 
@@ -38,6 +39,18 @@ export function isTemplate(text: string): boolean {
   return rows.length > 0 && rows.every((row) => TEMPLATE_ROWS.some((end) => row.endsWith(`,${end}`)));
 }
 
+/** The settings that name the annotation files of some lists, such as `all` or `train` and `val`. */
+export function annotationSettings(lists: readonly string[]): string[] {
+  const [train, val] = ['train', 'val'].map((name) => (lists.includes(name) ? name : (lists[0] ?? name)));
+  return [
+    `AVA.ANNOTATION_DIR ${ANNOTATION_FOLDER}/`,
+    `AVA.TRAIN_GT_BOX_LISTS "['${train}.csv']"`,
+    `AVA.TEST_GT_BOX_LISTS "['${val}.csv']"`,
+    `AVA.LABEL_MAP_FILE ${LABEL_MAP}`,
+    `AVA.EXCLUSION_FILE ${EXCLUDED}`,
+  ];
+}
+
 /** A frame list, and a video in it for the example rows. */
 export interface TemplateList {
   /** Name of the list, without `.csv`. */
@@ -49,22 +62,26 @@ export interface TemplateList {
 
 /**
  * Writes templates of the annotations, the label map and the excluded key frames, with a page that explains them. Writes nothing if
- * there are annotations already. Returns the paths of the new files.
+ * the data set has a folder of annotations with files. Returns lines about them for the user.
  */
 export function writeTemplates(out: string, lists: readonly TemplateList[]): string[] {
+  const hasAnnotations = namesIn(out).some(
+    (name) => name.startsWith('annotations') && namesIn(join(out, name)).length > 0,
+  );
+  if (hasAnnotations || lists.length === 0) return [];
   const folder = join(out, ANNOTATION_FOLDER);
-  const files: [name: string, text: string][] = [
-    ...lists.map(({ name, video, second }): [string, string] => [`${name}.csv`, templateRows(video, second)]),
-    [LABEL_MAP, TEMPLATE_LABELS],
-    [EXCLUDED, ''],
-    [README, readme(lists.map(({ name }) => `${name}.csv`))],
-  ];
-  if (files.some(([name]) => existsSync(join(folder, name)))) return [];
+  const names = lists.map(({ name }) => `${name}.csv`);
   mkdirSync(folder, { recursive: true });
-  return files.map(([name, text]) => {
-    writeResult(join(folder, name), text);
-    return join(folder, name);
-  });
+  for (const { name, video, second } of lists)
+    writeResult(join(folder, `${name}.csv`), templateRows(video, second));
+  writeResult(join(folder, LABEL_MAP), TEMPLATE_LABELS);
+  writeResult(join(folder, EXCLUDED), '');
+  writeResult(join(folder, README), readme(names));
+  return [
+    `Templates of the annotations are in ${folder}: ${[...names, LABEL_MAP, EXCLUDED].join(', ')}; ${README} there explains each ` +
+      'column. Write your own rows in place of the examples, or let `stmixer data import` do it from VIA, CVAT, COCO or Label Studio.',
+    `Settings for these annotations: ${annotationSettings(lists.map(({ name }) => name)).join(' ')}`,
+  ];
 }
 
 /** The annotation files in a folder that still are templates. */

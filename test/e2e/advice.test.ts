@@ -9,6 +9,7 @@ import { ENGINES } from './advice/engines.js';
 import { FACTS } from './advice/facts.js';
 import { MACHINE } from './advice/machine.js';
 import { contains, proposingMessages } from './advice/messages.js';
+import { OWN_DATA } from './advice/own_data.js';
 import { RESULTS } from './advice/results.js';
 import { TRAINING } from './advice/training.js';
 
@@ -18,6 +19,7 @@ const AREAS: Record<string, readonly Advice[]> = {
   data: DATA,
   engines: ENGINES,
   machine: MACHINE,
+  'own data': OWN_DATA,
   results: RESULTS,
   training: TRAINING,
 };

@@ -1,6 +1,6 @@
 /** @file The settings to train with after an import. */
 import { shellWord } from '../../util/text.js';
-import { ANNOTATION_FOLDER, EXCLUDED, LABEL_MAP } from '../annotation_folder.js';
+import { annotationSettings } from '../annotation_folder.js';
 import type { ImportedVideoBoxes, ImportOptions } from './options.js';
 import { listOf, type Split } from './splitting.js';
 
@@ -19,17 +19,12 @@ export function settingsFor(
     (max, { boxes }) => boxes.reduce((a, { second }) => Math.max(a, second), max),
     0,
   );
-  const name = (wanted: string) => (split.has(wanted) ? wanted : 'all');
   const frameList = (wanted: string) => (split.has(wanted) ? wanted : (listOf(out, videos[0].name) ?? 'all'));
   const settings = [
     `DATA.PATH_TO_DATA_DIR ${shellWord(out)}`,
-    `AVA.ANNOTATION_DIR ${ANNOTATION_FOLDER}/`,
     `AVA.TRAIN_LISTS "['${frameList('train')}.csv']"`,
     `AVA.TEST_LISTS "['${frameList('val')}.csv']"`,
-    `AVA.TRAIN_GT_BOX_LISTS "['${name('train')}.csv']"`,
-    `AVA.TEST_GT_BOX_LISTS "['${name('val')}.csv']"`,
-    `AVA.LABEL_MAP_FILE ${LABEL_MAP}`,
-    `AVA.EXCLUSION_FILE ${EXCLUDED}`,
+    ...annotationSettings([...split.keys()]),
     `AVA.FIRST_SECOND ${first}`,
     ...(last > LAST_SECOND ? [`AVA.LAST_SECOND ${Math.ceil(last)}`] : []),
     ...(step === undefined || step === 1 ? [] : [`AVA.KEY_FRAME_STEP ${step}`]),

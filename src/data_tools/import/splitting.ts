@@ -60,14 +60,15 @@ export function listOf(out: string, name: string): string | null {
 export async function writeLists(names: readonly string[], split: Split, options: Options): Promise<void> {
   const { out, log } = options;
   const folder = join(out, 'frames');
-  const missing = names.filter((name) => !isFolder(join(folder, name)));
+  const isThere = (name: string) => isFolder(join(folder, name)) || listOf(out, name) !== null;
+  const missing = names.filter((name) => !isThere(name));
   if (missing.length > 0) {
     log.info(
       `note: there are no frames of ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''} in ${folder}; make them with ` +
         'stmixer data prepare, or list those that you have with stmixer data list',
     );
   }
-  if (missing.length === names.length) return;
+  if (!isFolder(folder) || !names.some((name) => isFolder(join(folder, name)))) return;
   const { root, videos } = await findFrameVideos(folder, options.fps ?? 30);
   for (const [list, members] of split) {
     const own = videos.filter(({ name }) => members.has(name));

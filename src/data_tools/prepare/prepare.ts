@@ -17,6 +17,7 @@ import { type ExtractionSettings, missingHdrFilters, washedOut } from '../../med
 import { inParallel } from '../../util/in_parallel.js';
 import { type Reporter, SILENT } from '../../util/log.js';
 import { count, countOf, shellWord } from '../../util/text.js';
+import { type TemplateList, writeTemplates } from '../annotation_folder.js';
 import { ExtractionProgress } from './extraction_progress.js';
 import {
   type Extracted,
@@ -212,6 +213,7 @@ class Preparation {
   /** Writes the lists of the videos that have frames; returns lines about them. */
   #writeLists(): string[] {
     const names = [...new Set(this.#videos.map(({ list }) => list))];
+    const templates: TemplateList[] = [];
     const lines = names.map((list) => {
       const listed = this.#videos.flatMap((video) => {
         const frames = this.#frames.get(video);
@@ -219,11 +221,18 @@ class Preparation {
       });
       const file = join(this.options.out, 'frame_lists', `${list}.csv`);
       writeFrameList(file, withPaths(listed));
+      if (listed.length > 0) templates.push(this.#templateOf(list, listed[0]));
       const total = listed.reduce((sum, video) => sum + video.frames, 0);
       return `${file}: ${countOf(listed.length, 'video')}, ${countOf(total, 'frame')}`;
     });
     this.#warnOfUnusable();
-    return [...lines, '', ...nextSteps(names, this.options.out, this.#settings)];
+    const aboutTemplates = writeTemplates(this.options.out, templates);
+    return [...lines, '', ...aboutTemplates, ...nextSteps(names, this.options.out, this.#settings)];
+  }
+
+  #templateOf(name: string, { name: video, frames }: { name: string; frames: number }): TemplateList {
+    const { start, fps } = this.#settings;
+    return { name, video, second: Math.ceil(start) + Math.floor((frames - 1) / fps / 2) };
   }
 
   /** Warns of videos that end before the first time that a key frame may have. */

@@ -2,6 +2,8 @@
 
 /** Statements about a run or its settings. */
 const STATEMENTS = [
+  // The page beside the templates of annotations.
+  'Boxes and actions. There is no header.',
   'MODEL.WEIGHT is what it started from',
   'evaluations run every SOLVER.EVAL_PERIOD epochs',
   // Differences between a checkpoint and the configuration, with the rates that both ways lead to.
