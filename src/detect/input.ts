@@ -100,7 +100,7 @@ const ROOM_BYTES = 2 ** 20;
 async function convertImage(
   path: string,
   { isConvertible, sentence }: UnsupportedImage,
-  still: Pick<Frames, 'name' | 'fps' | 'warnings'>,
+  still: Pick<Frames, 'name' | 'fps' | 'video' | 'warnings'>,
   signal: AbortSignal,
 ): Promise<Frames> {
   const refusal = new DataError(`--input: ${path}: ${sentence}`);
