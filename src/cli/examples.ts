@@ -38,11 +38,11 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   detect: [
     [
       'detect people and actions in a video, with the best weights of a run',
-      'detect --config-file output/run/config.yaml --input video.mp4 --out detections',
+      'detect --weights output/run --input video.mp4',
     ],
     [
       'show more people, every two seconds',
-      `detect ${YOURS} --input video.mp4 --out detections --threshold 0.3 --step 2 MODEL.WEIGHT w.pth`,
+      'detect --weights model_best.pth --input video.mp4 --out detections --threshold 0.3 --step 2',
     ],
   ],
   data: [

@@ -41,7 +41,7 @@ export function endOfTraining(result: TrainingResult, outputDir: string, resume:
     `Total time:       ${roughDuration(seconds)}`,
     'Next:',
     `  ${pasteable('stmixer', 'test', ...config, 'MODEL.WEIGHT', weights)}`,
-    `  ${pasteable('stmixer', 'detect', ...config, '--input', 'video.mp4', '--out', 'detections', 'MODEL.WEIGHT', weights)}`,
+    `  ${pasteable('stmixer', 'detect', '--weights', weights, '--input', 'video.mp4', '--out', 'detections')}`,
     `  ${pasteable('stmixer', 'report', outputDir)}`,
     '',
   ].join('\n');
