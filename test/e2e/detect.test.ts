@@ -274,7 +274,7 @@ describe('stmixer detect', { timeout: 180_000 }, () => {
     const video = join(folder, 'some.mp4');
     writeFileSync(video, '');
     const env = { PATH: folder };
-    const input = someFrames('any', 2);
+    const input = someFrames('two', 2);
     const [run, other] = await Promise.all([
       stmixer(args(video, 'none'), env),
       stmixer(args(input, 'two-found'), env),
