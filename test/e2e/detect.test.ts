@@ -91,7 +91,7 @@ describe('stmixer detect without a configuration file', { timeout: 180_000 }, ()
   let input: string;
   beforeAll(async () => {
     own = join(folder, 'own.pth');
-    input = someFrames('two', 2);
+    input = someFrames('any', 2);
     const model = new Detector(loadConfig(CONFIG).config);
     initializeParameters(model, 0);
     await saveModelWeights(model, own);

@@ -1,5 +1,5 @@
 /** @file Advice about weights and about runs that go on from a checkpoint. */
-import { cpSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadWeights } from '../../../src/checkpoint/load_weights.js';
 import { readPth } from '../../../src/formats/pth/pth_reader.js';
@@ -90,7 +90,47 @@ function test(folder: string, ...words: string[]): Promise<Outcome> {
   return commandLine('test', '--config-file', 'config_files/tiny.yaml', '--engine', TEST_ENGINE, ...settings);
 }
 
+/** `stmixer detect` on one frame. */
+function detect(folder: string, words: string): Promise<Outcome> {
+  const frames = 'sample/frames/vtest_val';
+  const flags = `--input ${join(frames, readdirSync(frames).sort()[0])} --out ${join(folder, 'found')}`;
+  return commandLine('detect', ...`${flags} --engine ${TEST_ENGINE} ${words}`.trim().split(/ +/));
+}
+
+/** A detection that fails, and one with the advice followed, for the weights of the first training. */
+function detecting(
+  says: string,
+  wrong: (folder: string) => string,
+  right: (folder: string, text: string) => string,
+): Advice {
+  return {
+    says,
+    meet: async (folder) => {
+      await copyFirst(folder);
+      const { model } = Object.fromEntries(readPth(first(folder)) as Map<string, PyValue>);
+      await writePth(join(folder, 'run', 'bare.pth'), { model });
+      return detect(folder, wrong(folder));
+    },
+    follow: (folder, text) => detect(folder, right(folder, text)),
+  };
+}
+
 export const CHECKPOINTS: readonly Advice[] = [
+  detecting(
+    'name the weights of a trained model with --weights FILE, or a configuration',
+    () => '',
+    (folder) => `--weights ${first(folder)}`,
+  ),
+  detecting(
+    '--weights and MODEL.WEIGHT both name the weights; give only one',
+    (folder) => `--weights ${first(folder)} MODEL.WEIGHT x.pth`,
+    (folder) => `MODEL.WEIGHT ${first(folder)}`,
+  ),
+  detecting(
+    'add the configuration that they were trained with: --config-file ',
+    (folder) => `--weights ${join(folder, 'run', 'bare.pth')}`,
+    (folder, text) => `--weights ${join(folder, 'run', 'bare.pth')} ${found(text, /(--config-file \S+)/)}`,
+  ),
   fromFirst(
     'To start a new training from its weights, add --transfer; to continue that',
     firstWeights,

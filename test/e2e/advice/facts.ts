@@ -11,6 +11,7 @@ const STATEMENTS = [
   ' × SOLVER.ITER_PER_EPOCH ',
   ': the run was made with ',
   '--no-head without --transfer: the training goes on',
+  ', so that stmixer detect needs no --config-file',
   ': the run there cannot be moved into a subfolder: ',
   ' lie beyond the end of their video and show its last frame',
   'MODEL.STM.ACTION_CLASSES is ',
