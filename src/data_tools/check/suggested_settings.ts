@@ -4,6 +4,7 @@ import { type Config, configLines, getValue, setValue } from '../../config/index
 import { annotationPath, clipsPerStep } from '../../data/data_config.js';
 import { type Annotations, scanAnnotations } from '../../data/datasets/ava_annotations.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
+import { AVA_CLASSES, isAvaLabelMap } from '../../data/datasets/ava_label_map.js';
 import type { FrameLists } from '../../data/datasets/frame_lists.js';
 import type { ActionLabel } from '../../data/datasets/label_map.js';
 import { groupByShape } from '../../data/loading/aspect_ratio_grouping.js';
@@ -41,7 +42,8 @@ export function suggestSettings(
   set('AVA.FPS', prepared.fps ?? rateOfFrames(train.dataset) ?? cfg.AVA.FPS);
   const ids = [...(labelMap ?? []).map(({ id }) => id), train.times.maxId, test.times.maxId];
   const maxId = Math.max(0, ...ids);
-  if (maxId > 0) set('MODEL.STM.ACTION_CLASSES', maxId);
+  const isAva = cfg.MODEL.STM.ACTION_CLASSES === AVA_CLASSES && isAvaLabelMap(labelMap ?? []);
+  if (maxId > 0 && !isAva) set('MODEL.STM.ACTION_CLASSES', maxId);
   // Only AVA has a list of excluded key frames.
   if (!existsSync(annotationPath(cfg, cfg.AVA.EXCLUSION_FILE))) set('AVA.EXCLUSION_FILE', '');
   const dataset = datasetWith(suggested, cfg, train);

@@ -468,6 +468,30 @@ describe.skipIf(!hasFfmpeg)('data prepare with ffmpeg (skipped if it is not on t
     expect(statSync(frame(out, 'größe', 1)).mtimeMs).toBe(before);
   });
 
+  it('says the time base for any start and end, and warns of videos without a usable key frame in it', async () => {
+    const videos = temporaryFolder();
+    film(join(videos, 'a.mp4'), 'testsrc=d=1.5:s=64x48:r=25');
+    const own = await prepare(videos, temporaryFolder(), [
+      '--start',
+      '0.5',
+      '--end',
+      '2400.5',
+      '--fps',
+      '10',
+    ]);
+    expect(own).toMatchObject({ code: 0, stderr: '' });
+    expect(own.stdout).toMatch(/^a: 10 frames$/m);
+    expect(own.stdout).toMatch(/AVA\.FIRST_SECOND 0\.5 AVA\.LAST_SECOND 2400\.5 /);
+    expect(own.stdout).toMatch(/any time from 0\.5 to 2400\.5, also with a fraction, such as 1\.5\./);
+    const films = temporaryFolder();
+    film(join(films, 'a.mp4'), 'testsrc=d=900.6:s=64x48:r=1');
+    const ava = await prepare(films, temporaryFolder(), ['--fps', '2']);
+    expect(ava.stdout).not.toContain('AVA.FIRST_SECOND ');
+    expect(ava.stdout).toMatch(
+      /warning: 1 video has no usable key frame \(first: .*a\.mp4, whose last frame is second 90[01](?:\.5)?\):.* begin at 902/,
+    );
+  });
+
   it('keeps the time: frame n shows second n / fps, also if images start late or come irregularly', async () => {
     const [videos, out] = [temporaryFolder(), temporaryFolder()];
     // The grey level is 20 · time. Sound begins at 0, images half a second later and at uneven times.

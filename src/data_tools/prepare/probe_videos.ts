@@ -22,7 +22,7 @@ export interface Pending {
 
 export const ADVICE_FOR_START =
   "The default, seconds 900 to 1800, is for AVA's films: --start 0 extracts frames from the beginning of the videos; " +
-  'second 900 of the annotations is then second 0 of the video';
+  'their first frame is then second 0 of the annotations, too (AVA.FIRST_SECOND 0)';
 
 /** Resources of the work on many videos. */
 export interface Parallel {
