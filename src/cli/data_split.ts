@@ -21,7 +21,7 @@ export function addSplitOptions(command: Command): Command {
         '--val-fraction <number>',
         'fraction of the videos for evaluation, drawn at random, e.g. 0.2',
       )
-        .argParser(number({ min: 0, max: 1 }))
+        .argParser(number({ min: 0.001, max: 1 }))
         .conflicts('valVideos'),
     )
     .option('--seed <number>', 'seed of that draw', wholeNumber({ min: 0 }), 0);

@@ -135,10 +135,11 @@ export class FactFinder {
   ): Promise<{ number: number; notes: string[] }> {
     if (video.clock === 'seconds') return { number: 0, notes: [] };
     if (this.#options.firstFrame !== undefined) return { number: this.#options.firstFrame, notes: [] };
-    if (video.isFirstSure) return { number: video.firstFrame, notes: [] };
     const smallest = imported.tracks
       .filter((track) => track.video === video)
       .reduce((min, { keys }) => keys.reduce((a, { at }) => Math.min(a, at), min), Number.POSITIVE_INFINITY);
+    // A program that writes the format may count from 0 although the format counts from 1.
+    if (video.isFirstSure) return { number: Math.min(video.firstFrame, smallest), notes: [] };
     const onDisk =
       video.isVideo || !existsSync(frameFolder) ? null : (await listFrames(frameFolder)).firstNumber;
     const number = onDisk !== null && onDisk <= smallest ? onDisk : Math.min(video.firstFrame, smallest);

@@ -2,14 +2,14 @@
 import { parseAvaRow } from '../../data/datasets/ava_row.js';
 import { splitCsv } from '../../data/datasets/csv.js';
 import { DataError } from '../../errors.js';
-import { isCoco, readCoco } from './coco.js';
-import { isCvat, readCvat } from './cvat.js';
 import type { FormatName } from './format_names.js';
-import { isLabelStudio, readLabelStudio } from './label_studio.js';
 import type { Imported } from './model.js';
 import { objectOr, parseJson, readAnnotationText } from './read_file.js';
-import { isVia2Csv, isVia2Json, readVia2Csv, readVia2Json } from './via2.js';
-import { isVia3Csv, isVia3Project, readVia3Csv, readVia3Project } from './via3.js';
+import { isCoco, readCoco } from './readers/coco.js';
+import { isCvat, readCvat } from './readers/cvat.js';
+import { isLabelStudio, readLabelStudio } from './readers/label_studio.js';
+import { isVia2Csv, isVia2Json, readVia2Csv, readVia2Json } from './readers/via2.js';
+import { isVia3Csv, isVia3Project, readVia3Csv, readVia3Project } from './readers/via3.js';
 
 interface Content {
   readonly path: string;

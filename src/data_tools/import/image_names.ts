@@ -33,7 +33,7 @@ function unescaped(text: string): string {
 
 /** The name of the file in a path or URL, without its extension. */
 export function stemOf(path: string): string {
-  return (pathParts(path).at(-1) ?? path).replace(/\.[A-Za-z0-9]{1,5}$/, '');
+  return (pathParts(path).at(-1) ?? path).replace(/\.[A-Za-z][A-Za-z0-9]{1,4}$/, '');
 }
 
 /**

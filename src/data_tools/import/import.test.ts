@@ -173,6 +173,37 @@ describe('data import', () => {
     await importInto(at('out'), [path], { size, fps: 10 });
   });
 
+  it('never empties a list of excluded key frames', async () => {
+    mkdirSync(at('out', 'annotations'), { recursive: true });
+    writeFileSync(at('out', 'annotations', 'excluded.csv'), 'a,0001\n');
+    const { lines } = await importInto(at('out'), [coco('a.json', IMAGES)], {
+      size,
+      fps: 10,
+      overwrite: true,
+    });
+    expect(lines('excluded.csv')).toEqual(['a,0001']);
+  });
+
+  it('asks for the name of a video that the file does not name', async () => {
+    const path = coco('instances.json', ['frame_000000.PNG', 'frame_000010.PNG']);
+    const { log } = await importInto(at('out'), [path], { size, fps: 10 });
+    expect(log).toContain(
+      `warning: ${path}: the file does not name its video, which is called instances here; add --video`,
+    );
+    const named = await importInto(at('named'), [path], { size, fps: 10, video: 'clip' });
+    expect(named.lines().map((line) => line.slice(0, 9))).toEqual(['clip,0000', 'clip,0001']);
+    expect(named.log).not.toContain('does not name');
+  });
+
+  it("warns of boxes in the first two seconds of AVA's time base", async () => {
+    const { log } = await importInto(at('out'), [coco('a.json', IMAGES)], {
+      size,
+      fps: 10,
+      firstSecond: 900,
+    });
+    expect(log).toContain('warning: 4 boxes before second 902 will not be used');
+  });
+
   it('reads several files about several videos, and --video names a single one', async () => {
     const [a, b] = [coco('a.json', ['a/1.jpg']), coco('b.json', ['b/1.jpg'], {}, ['sit'])];
     const { lines } = await importInto(at('out'), [a, b], { size, fps: 10 });

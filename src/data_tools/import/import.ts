@@ -1,6 +1,7 @@
 /** @file `stmixer data import`: annotations of other programs as AVA's csv, label map and frame lists. */
 import { join } from 'node:path';
 import { readLabelMap } from '../../data/datasets/label_map.js';
+import { isInRange, timeBaseOf } from '../../data/time.js';
 import { DataError } from '../../errors.js';
 import { makeOutputFolder } from '../../files/output_paths.js';
 import { countOf, printable } from '../../util/text.js';
@@ -47,6 +48,7 @@ export async function importAnnotations(options: ImportOptions): Promise<void> {
   }
   writeFiles(join(out, ANNOTATION_FOLDER), files, options.overwrite ?? false);
   describe(listed, split, options);
+  warnOfUnused(listed, options);
   await writeLists(
     listed.map(({ name }) => name),
     split,
@@ -90,6 +92,11 @@ async function addBoxes(
   for (const own of imported.videos) {
     const known = await finder.find(imported, own);
     for (const note of known.notes) options.log.info(`note: ${note}`);
+    if (!own.isNamed && options.video === undefined) {
+      options.log.warn(
+        `${file}: the file does not name its video, which is called ${own.name} here; add --video with its name in the frame lists`,
+      );
+    }
     const samples = sampleVideo(imported, own, known.facts, options.step ?? null);
     const start = known.note?.start ?? 0;
     const first = options.firstSecond ?? start;
@@ -130,6 +137,18 @@ function labelsFor(names: readonly string[], labelMap: string | undefined): { id
   }
   const others = labels.filter(({ id }) => !found.some((one) => one.id === id));
   return [...found.map(({ name, id }) => ({ id: id!, name })), ...others].sort((a, b) => a.id - b.id);
+}
+
+/** Warns of key frames that AVA's time base does not use. */
+function warnOfUnused(videos: readonly ImportedVideoBoxes[], { firstSecond, log }: ImportOptions): void {
+  const first = firstSecond ?? videos[0].known.note?.start ?? 0;
+  const base = timeBaseOf({ FIRST_SECOND: first, LAST_SECOND: Number.POSITIVE_INFINITY, FPS: 1 });
+  const unused = videos.flatMap(({ boxes }) => boxes.filter(({ second }) => !isInRange(second, base)));
+  if (unused.length === 0) return;
+  log.warn(
+    `${countOf(unused.length, 'box', 'boxes')} before second ${base.firstKeyFrame} will not be used: as in AVA, the first two seconds have no key ` +
+      `frames with AVA.FIRST_SECOND ${first}`,
+  );
 }
 
 function describe(

@@ -41,6 +41,8 @@ export interface Track {
 
 export interface ImportedVideo {
   readonly name: string;
+  /** Whether the file names the video; otherwise its name is made up. */
+  readonly isNamed: boolean;
   /** What the file calls it, for messages and to find its file. */
   readonly source: string;
   /** Whether `source` is a video; otherwise the frames are separate images. */
@@ -97,6 +99,7 @@ export interface Imported {
 export function videoOfImages(name: string, image: string): ImportedVideo {
   return {
     name,
+    isNamed: true,
     source: image,
     isVideo: false,
     clock: 'frames',

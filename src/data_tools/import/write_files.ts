@@ -14,8 +14,10 @@ const LISTS = ['train.csv', 'val.csv', 'test.csv', 'all.csv'];
  * content exists, unless `overwrite` is set; nothing is written then.
  */
 export function writeFiles(folder: string, files: ReadonlyMap<string, string>, overwrite: boolean): void {
+  // An empty list of excluded key frames replaces nothing.
+  const written = [...files].filter(([name, text]) => text !== '' || !existsSync(join(folder, name)));
   if (!overwrite) {
-    for (const [name, text] of files) {
+    for (const [name, text] of written) {
       const path = join(folder, name);
       const before = readText(path);
       const isFree =
@@ -28,6 +30,6 @@ export function writeFiles(folder: string, files: ReadonlyMap<string, string>, o
   }
   makeOutputFolder(folder, '--out');
   const templates = templatesIn(folder, LISTS);
-  for (const [name, text] of files) writeResult(join(folder, name), text);
+  for (const [name, text] of written) writeResult(join(folder, name), text);
   for (const path of templates) if (!files.has(path.slice(folder.length + 1))) rmSync(path);
 }

@@ -59,6 +59,7 @@ describe('data list', () => {
       `Settings for these frames: DATA.PATH_TO_DATA_DIR ${at('data')} AVA.TRAIN_LISTS "['all.csv']" AVA.TEST_LISTS "['all.csv']" AVA.FPS 30 AVA.FIRST_SECOND 0`,
     );
     expect(log).toContain('30 is assumed (--fps)');
+    expect(log).toContain('the first frame is frame7.jpg, which is taken for the beginning of the video');
   });
 
   it('names stray files, and uses one of two files of a frame', async () => {

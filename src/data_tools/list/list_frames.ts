@@ -68,7 +68,11 @@ export function toListed(
 }
 
 function describe(videos: readonly FrameVideo[], log: Log): void {
-  for (const { folder, notes, warnings, skipped } of videos) {
+  for (const { folder, names, firstNumber, notes, warnings, skipped } of videos) {
+    if (firstNumber !== null && firstNumber > 1)
+      log.info(
+        `note: ${folder}: the first frame is ${names[0]}, which is taken for the beginning of the video`,
+      );
     for (const warning of warnings) log.warn(`${folder}: ${warning}`);
     for (const note of notes) log.info(`note: ${folder}: ${note}`);
     const others = skipped.describe().filter((text) => !/^(hidden|\d[\d,]* (hidden|folders?) )/.test(text));

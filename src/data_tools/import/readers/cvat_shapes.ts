@@ -1,7 +1,7 @@
 /** @file Shapes of CVAT as boxes. */
-import { DataError } from '../../errors.js';
-import type { Corners, Losses } from './model.js';
-import { boxAround, cornersOf, pointsOf, turnedBox } from './shapes.js';
+import { DataError } from '../../../errors.js';
+import type { Corners, Losses } from '../model.js';
+import { boxAround, cornersOf, pointsOf, turnedBox } from '../shapes.js';
 import type { XmlElement } from './xml.js';
 
 const SHAPES = ['box', 'polygon', 'polyline', 'points', 'ellipse', 'cuboid', 'mask', 'skeleton'];

@@ -1,8 +1,8 @@
 /** @file Annotations of Label Studio: the json of videos with boxes in key frames (VideoRectangle), and its short form JSON-MIN. */
-import { stemOf, videoNameOf } from './image_names.js';
+import { stemOf, videoNameOf } from '../image_names.js';
+import { type Imported, type ImportedVideo, nothingImported } from '../model.js';
+import { arrayOr, numberOrNone, objectOr, textOrNull } from '../read_file.js';
 import { LabelStudioRegions, type Result } from './label_studio_regions.js';
-import { type Imported, type ImportedVideo, nothingImported } from './model.js';
-import { arrayOr, numberOrNone, objectOr, textOrNull } from './read_file.js';
 
 type Fields = Record<string, unknown>;
 
@@ -80,6 +80,7 @@ function videoOf(task: Fields, results: readonly Result[]): ImportedVideo {
   return {
     // Uploads get eight hexadecimal digits before their name.
     name: videoNameOf(stemOf(source).replace(/^[0-9a-f]{8}-/, '')),
+    isNamed: true,
     source,
     isVideo: true,
     clock: 'frames',

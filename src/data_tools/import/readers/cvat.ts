@@ -1,8 +1,6 @@
 /** @file Annotations of CVAT: "CVAT for video 1.1" (tracks) and "CVAT for images 1.1". */
-import { DataError } from '../../errors.js';
-import { cvatBox, isShape } from './cvat_shapes.js';
-import { CvatTasks } from './cvat_tasks.js';
-import { frameNames, videoNameOf } from './image_names.js';
+import { DataError } from '../../../errors.js';
+import { frameNames, videoNameOf } from '../image_names.js';
 import {
   type Imported,
   type ImportedVideo,
@@ -10,7 +8,9 @@ import {
   type Track,
   type TrackKey,
   videoOfImages,
-} from './model.js';
+} from '../model.js';
+import { cvatBox, isShape } from './cvat_shapes.js';
+import { CvatTasks } from './cvat_tasks.js';
 import { readXmlChildren, type XmlElement } from './xml.js';
 
 export function isCvat(text: string): boolean {

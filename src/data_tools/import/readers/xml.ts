@@ -1,6 +1,6 @@
 /** @file Reads the children of an XML document's root one after the other, so that large documents need little memory. */
 import { SaxesParser } from 'saxes';
-import { DataError } from '../../errors.js';
+import { DataError } from '../../../errors.js';
 
 export interface XmlElement {
   readonly name: string;

@@ -1,7 +1,6 @@
 /** @file COCO's json with videos: images with a number of the frame, and the layout of YouTube-VIS with a list of boxes per track. */
 
-import { CocoAttributes } from './coco_attributes.js';
-import { frameNames, pathParts, stemOf, videoNameOf } from './image_names.js';
+import { frameNames, pathParts, stemOf, videoNameOf } from '../image_names.js';
 import {
   type Corners,
   type Imported,
@@ -9,9 +8,10 @@ import {
   nothingImported,
   type Track,
   videoOfImages,
-} from './model.js';
-import { arrayOr, numberOrNone, objectOr, textOrNull } from './read_file.js';
-import { boxAround, cornersOf, pointsOf, turnedBox } from './shapes.js';
+} from '../model.js';
+import { arrayOr, numberOrNone, objectOr, textOrNull } from '../read_file.js';
+import { boxAround, cornersOf, pointsOf, turnedBox } from '../shapes.js';
+import { CocoAttributes } from './coco_attributes.js';
 
 type Fields = Record<string, unknown>;
 
@@ -101,6 +101,7 @@ class CocoReader {
     const [width, height] = [numberOrNone(known?.width), numberOrNone(known?.height)];
     const video: ImportedVideo = {
       ...videoOfImages(key, image),
+      isNamed: title !== null || name !== null,
       source: title ?? image,
       isVideo,
       size: width && height ? { width, height } : null,

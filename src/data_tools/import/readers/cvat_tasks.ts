@@ -1,6 +1,6 @@
 /** @file The tasks in CVAT's <meta>: their videos, and the attributes of their labels. */
-import { stemOf, videoNameOf } from './image_names.js';
-import { type AttributeKind, defineAttribute, type Imported, type ImportedVideo } from './model.js';
+import { stemOf, videoNameOf } from '../image_names.js';
+import { type AttributeKind, defineAttribute, type Imported, type ImportedVideo } from '../model.js';
 import { childOf, childrenOf, childText, type XmlElement } from './xml.js';
 
 const KINDS: Record<string, AttributeKind> = { select: 'choice', radio: 'choice', checkbox: 'flag' };
@@ -88,6 +88,7 @@ export class CvatTasks {
     const isVideo = image === null || this.isVideoTask(id);
     const video: ImportedVideo = {
       name: videoNameOf(stemOf(source)),
+      isNamed: task !== undefined,
       source,
       isVideo,
       clock: 'frames',

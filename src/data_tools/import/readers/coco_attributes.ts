@@ -1,6 +1,6 @@
 /** @file Attributes of COCO's annotations: those in `attributes`, and fields that COCO does not define. */
-import { defineAttribute, type Imported } from './model.js';
-import { numberOrNone, objectOr, textOrNull } from './read_file.js';
+import { defineAttribute, type Imported } from '../model.js';
+import { numberOrNone, objectOr, textOrNull } from '../read_file.js';
 
 /** Fields of COCO and of programs that write it, which say nothing about actions. */
 const KNOWN = new Set(

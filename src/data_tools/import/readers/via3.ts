@@ -1,7 +1,7 @@
 /** @file Annotations of VIA 3, the video annotator of the VGG: its project (json) and its csv export. */
-import { splitCsv } from '../../data/datasets/csv.js';
-import { DataError } from '../../errors.js';
-import { frameNames, stemOf, videoNameOf } from './image_names.js';
+import { splitCsv } from '../../../data/datasets/csv.js';
+import { DataError } from '../../../errors.js';
+import { frameNames, stemOf, videoNameOf } from '../image_names.js';
 import {
   type AttributeKind,
   defineAttribute,
@@ -9,8 +9,8 @@ import {
   type ImportedVideo,
   nothingImported,
   videoOfImages,
-} from './model.js';
-import { arrayOr, numberOrNone, objectOr, textOrNull } from './read_file.js';
+} from '../model.js';
+import { arrayOr, numberOrNone, objectOr, textOrNull } from '../read_file.js';
 import { type ViaShape, viaBox } from './via_shapes.js';
 
 /** One entry of the file: a region, a stretch of time, or both. */
@@ -179,7 +179,8 @@ function toImported(imported: Imported, entries: readonly Entry[], table: Attrib
   for (const entry of entries) {
     const inName = entry.isVideo ? null : names.get(entry.file)!;
     const name = videoNameOf(inName ? (inName.video ?? 'video') : stemOf(entry.file));
-    const video = videos.get(name) ?? makeVideo(name, entry);
+    const isNamed = inName === null || inName.video !== null;
+    const video = videos.get(name) ?? { ...makeVideo(name, entry), isNamed };
     if (inName && inName.frame === null) {
       imported.losses.add(
         'left',

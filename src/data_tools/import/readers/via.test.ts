@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { importInto } from '../../../test/support/imported.js';
-import { temporaryFiles } from '../../../test/support/temporary_files.js';
+import { importInto } from '../../../../test/support/imported.js';
+import { temporaryFiles } from '../../../../test/support/temporary_files.js';
 
 const { at, file } = temporaryFiles();
 const size = { width: 200, height: 100 };

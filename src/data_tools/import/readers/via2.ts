@@ -1,15 +1,15 @@
 /** @file Annotations of VIA 2, the image annotator of the VGG: its csv export, json export and project. */
-import { splitCsv } from '../../data/datasets/csv.js';
-import { DataError } from '../../errors.js';
-import { frameNames, videoNameOf } from './image_names.js';
+import { splitCsv } from '../../../data/datasets/csv.js';
+import { DataError } from '../../../errors.js';
+import { frameNames, videoNameOf } from '../image_names.js';
 import {
   defineAttribute,
   type Imported,
   type ImportedVideo,
   nothingImported,
   videoOfImages,
-} from './model.js';
-import { arrayOr, numberOrNone, objectOr, textOrNull } from './read_file.js';
+} from '../model.js';
+import { arrayOr, numberOrNone, objectOr, textOrNull } from '../read_file.js';
 import { type ViaShape, viaBox } from './via_shapes.js';
 
 interface Region {
@@ -114,7 +114,7 @@ function toImported(imported: Imported, regions: readonly Region[]): Imported {
     const box = boxOf(imported, shape, where);
     if (box === null) continue;
     const name = videoNameOf(inName ?? 'video');
-    const video = videos.get(name) ?? videoOfImages(name, file);
+    const video = videos.get(name) ?? { ...videoOfImages(name, file), isNamed: inName !== null };
     videos.set(name, video);
     const key = { at: frame, box, visible: true, drawn: true, continues: false };
     const values = valuesOf(imported, attributes);

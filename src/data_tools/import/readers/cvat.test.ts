@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { importInto } from '../../../test/support/imported.js';
-import { temporaryFiles } from '../../../test/support/temporary_files.js';
+import { importInto } from '../../../../test/support/imported.js';
+import { temporaryFiles } from '../../../../test/support/temporary_files.js';
 
 const { at, file } = temporaryFiles();
 

@@ -1,7 +1,7 @@
 /** @file The results of one task of Label Studio: boxes, and values that belong to them. */
-import { defineAttribute, type Imported, type ImportedVideo, type Track, type TrackKey } from './model.js';
-import { arrayOr, numberOrNone, objectOr, textOrNull } from './read_file.js';
-import { cornersOf } from './shapes.js';
+import { defineAttribute, type Imported, type ImportedVideo, type Track, type TrackKey } from '../model.js';
+import { arrayOr, numberOrNone, objectOr, textOrNull } from '../read_file.js';
+import { cornersOf } from '../shapes.js';
 
 /** One result, as the file has it. */
 export interface Result {

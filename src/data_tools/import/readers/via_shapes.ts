@@ -1,6 +1,6 @@
 /** @file Shapes of VIA 2 and 3 as boxes. */
-import type { Corners, Losses } from './model.js';
-import { boxAround, cornersOf, pointsOf } from './shapes.js';
+import type { Corners, Losses } from '../model.js';
+import { boxAround, cornersOf, pointsOf } from '../shapes.js';
 
 export type ViaShape = 'rect' | 'circle' | 'ellipse' | 'polygon' | 'point' | 'line' | 'polyline';
 
