@@ -124,6 +124,7 @@ it.runIf(hasFfmpeg)(
       const printed = await walk();
       expect(Object.keys(printed)).toEqual(WALKED);
       expect(printed.test).toMatch(/1 +walk .*\n.* 2 +sit [\s\S]*mAP@0\.5 \d\.\d+ over 2 classes/);
+      expect(printed['data prepare']).toContain('Templates of the annotations are in data/annotations');
       expect(printed['data check']).toMatch(/ready to train/);
       const read = (path: string) => readFileSync(path, 'utf8');
       // The page shows the files as they are.
