@@ -40,9 +40,10 @@ const videos = [...PAGE.matchAll(/^ {2}(train|val)\/\n((?: {4}\S+\.mp4\n)+)/gm)]
 /** A red person who walks, and a blue one who sits, for two seconds. */
 function drawVideo(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
-  const people =
-    'drawbox=x=4+8*t:y=10:w=16:h=40:color=red:t=fill,drawbox=x=60:y=20:w=16:h=30:color=blue:t=fill';
-  const source = `color=gray:size=96x64:rate=10:duration=2,${people}`;
+  const colour = (name: string, size: string) => `color=${name}:size=${size}:rate=10:duration=2`;
+  const source =
+    `${colour('gray', '96x64')}[room];${colour('red', '16x40')}[red];${colour('blue', '16x30')}[blue];` +
+    "[room][red]overlay=x='4+8*t':y=10[one];[one][blue]overlay=x=60:y=20";
   execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', source, '-c:v', 'mpeg4', '-y', path]);
 }
 
@@ -123,6 +124,7 @@ it.runIf(hasFfmpeg)(
       const printed = await walk();
       expect(Object.keys(printed)).toEqual(WALKED);
       expect(printed.test).toMatch(/1 +walk .*\n.* 2 +sit [\s\S]*mAP@0\.5 \d\.\d+ over 2 classes/);
+      expect(printed['data prepare']).toContain('Templates of the annotations are in data/annotations');
       expect(printed['data check']).toMatch(/ready to train/);
       const read = (path: string) => readFileSync(path, 'utf8');
       // The page shows the files as they are.

@@ -114,7 +114,7 @@ export class FactFinder {
   ): DataError {
     const whose = isVideo ? `video ${name}` : `the frames of ${name}`;
     const look = isVideo
-      ? `put ${basename(source)} beside the annotations, give its folder with --videos, or `
+      ? `put ${pathParts(source).at(-1)} beside the annotations, give its folder with --videos, or `
       : '';
     const silent = path === undefined ? '' : `, and ${path} does not say it`;
     return what === 'size'

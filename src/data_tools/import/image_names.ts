@@ -15,8 +15,9 @@ const GENERIC_STEM = /^(?:frames?|images?|imgs?|f|thumb|rgb|snapshot|shot|out|ou
 /** The parts of a path or URL, which may be escaped as in URLs. */
 export function pathParts(path: string): string[] {
   const bare = path
+    // Label Studio names local files in the field `d` of a URL.
+    .replace(/^.*\?(?:.*&)?d=/, '')
     .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
-    .replace(/^.*\?(?:[^=]*=)/, '')
     .replace(/[?#].*$/, '');
   return unescaped(bare)
     .split(/[/\\]+/)

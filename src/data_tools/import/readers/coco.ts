@@ -51,7 +51,7 @@ class CocoReader {
   read(): Imported {
     for (const raw of arrayOr(this.file.categories)) {
       const { id, name } = objectOr(raw);
-      const label = textOrNull(name) ?? `class ${id}`;
+      const label = textOrNull(name)?.trim() ?? `class ${id}`;
       this.#categories.set(String(id), label);
       this.#imported.labels.add(label);
     }

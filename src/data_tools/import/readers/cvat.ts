@@ -42,7 +42,8 @@ export function readCvat(path: string, text: string): Imported {
 }
 
 function addTrack(imported: Imported, tasks: CvatTasks, element: XmlElement): void {
-  const { label, id, task_id } = element.attributes;
+  const { id, task_id } = element.attributes;
+  const label = element.attributes.label?.trim();
   const where = tasks.at(element);
   const shapes = element.children.filter(({ name }) => isShape(name));
   if (label) imported.labels.add(label);
@@ -127,7 +128,7 @@ function addShape(
     imported.losses.add('left', where, shape.name);
     return;
   }
-  const { label } = shape.attributes;
+  const label = shape.attributes.label?.trim();
   if (label) imported.labels.add(label);
   if (at === null) {
     imported.losses.add(

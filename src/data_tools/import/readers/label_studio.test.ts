@@ -104,10 +104,16 @@ describe("Label Studio's json of videos", () => {
   it('is read in the short form JSON-MIN', async () => {
     const value = video('x', [key(1, 0)], { labels: ['walk'] }).value;
     const path = json([
-      { id: 4, video: '/data/local-files/?d=clips/a.mp4', box: [value], choices: 'outdoor', annotator: 1 },
+      {
+        id: 4,
+        video: '/data/local-files/?d=clips/a%20b.mp4',
+        box: [value],
+        choices: 'outdoor',
+        annotator: 1,
+      },
     ]);
     const { lines } = await importInto(at('out'), [path]);
-    expect(lines()).toEqual(['a,0000,0.0000,0.1000,0.2000,0.6000,1,0']);
+    expect(lines()).toEqual(['a_b,0000,0.0000,0.1000,0.2000,0.6000,1,0']);
   });
 
   it('says what it left out: cancelled and further annotations, other tasks and other regions', async () => {
@@ -155,5 +161,14 @@ describe("Label Studio's json of videos", () => {
     const { lines } = await importInto(at('out'), [path], { size: { width: 200, height: 100 } });
     // 40×50 pixels at (100, 10), turned clockwise: to the left by its height, and down by its width.
     expect(lines()).toEqual(['my_clip,0000,0.2500,0.1000,0.5000,0.5000,1,0']);
+  });
+
+  it('finds the name of a video in a URL with a signature', async () => {
+    const data = { video: 's3://bucket/clips/run%201.mp4?signature=a/b' };
+    const path = json([task([video('r1', [key(0, 0)], { labels: ['walk '], framesCount: 0 })], { data })]);
+    await expect(importInto(at('out'), [path])).rejects.toThrow('put run 1.mp4 beside the annotations');
+    const { lines } = await importInto(at('out'), [path], { fps: 10 });
+    expect(lines()[0]).toMatch(/^run_1,0000,/);
+    expect(lines('label_map.pbtxt')[1]).toBe('  name: "walk"');
   });
 });

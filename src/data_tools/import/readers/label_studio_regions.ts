@@ -86,7 +86,7 @@ export class LabelStudioRegions {
       losses.add('left', where, 'region without key frames', 'regions without key frames');
     keys.sort((a, b) => a.at - b.at);
     const labels = Object.entries(value).flatMap(([name, list]) =>
-      /labels$/.test(name) ? arrayOr(list).map(String) : [],
+      /labels$/.test(name) ? arrayOr(list).map((label) => String(label).trim()) : [],
     );
     for (const label of labels) known.add(label);
     const id = textOrNull(result.id) ?? `region ${index + 1}`;
