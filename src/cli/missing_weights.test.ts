@@ -1,5 +1,5 @@
 /** @file Tests that commands notice a missing weight file before they read data or build a model. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { stmixerHere } from '../../test/support/cli.js';
@@ -8,8 +8,10 @@ import { temporaryFolder } from '../../test/support/temporary_files.js';
 test.each(['train', 'test', 'detect'])('%s notices a weight file that is missing first', async (command) => {
   const folder = temporaryFolder();
   const flags = command === 'detect' ? `--input sample/frames/vtest_val --out ${folder}/out` : '';
-  // The data are missing, too, but reading them takes longer.
-  const settings = `MODEL.WEIGHT ${folder}/none.pth DATA.PATH_TO_DATA_DIR ${folder}/no-data OUTPUT_DIR ${folder}/run`;
+  // The lists are missing, too, but reading a data set takes longer. Its folders are looked at first.
+  for (const part of ['frames', 'frame_lists', 'annotations'])
+    mkdirSync(join(folder, 'data', part), { recursive: true });
+  const settings = `MODEL.WEIGHT ${folder}/none.pth DATA.PATH_TO_DATA_DIR ${folder}/data AVA.ANNOTATION_DIR annotations OUTPUT_DIR ${folder}/run`;
   const words = `${command} --config-file config_files/tiny.yaml ${flags} ${settings}`;
   const { code, stdout, stderr } = await stmixerHere(words.split(/ +/));
   expect(stderr).toMatch(/^stmixer: MODEL\.WEIGHT: .*none\.pth: no such file\n$/);
