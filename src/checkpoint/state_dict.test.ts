@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { errorOf } from '../../test/support/checkpoint_files.js';
 import { modelTensors, only, renamed, smallTensor as tensor } from '../../test/support/model_tensors.js';
 import { CheckpointError } from '../errors.js';
-import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import { AmbiguousWeightsError, averagesBeside, findStateDict } from './state_dict.js';
 
 const dict = (entries: Record<string, PyValue>): PyDict => new Map(Object.entries(entries));
@@ -75,6 +75,15 @@ describe('the state dict', () => {
     expect(keyOf(dict({ epoch: 3, optimizer, [key]: weights }))).toBe(key);
     expect(keyOf(dict({ optimizer_state_dict: optimizer, run: dict({ [key]: weights }) }))).toBe(
       `run.${key}`,
+    );
+  });
+
+  test('is found in a tuple, and under a key that looks like that of an optimizer', () => {
+    const optimizer = dict({ state: dict({ exp_avg: tensor(2) }) });
+    expect(keyOf(new PyTuple([vit, optimizer]))).toBe('0');
+    expect(keyOf(dict({ optimized_model: vit, epoch: 3 }))).toBe('optimized_model');
+    expect(keyOf(dict({ optimized_model: vit, model: new Map(vit) }), 'optimized_model')).toBe(
+      'optimized_model',
     );
   });
 

@@ -2,7 +2,7 @@
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { namedTensors } from '../formats/pickle/walk_values.js';
-import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import { count, firstNames, printable } from '../util/text.js';
 import { type Layout, layoutOf, plainName } from './origins/layout.js';
 import { stateOfModule } from './whole_module.js';
@@ -70,7 +70,7 @@ interface Found extends StateDict {
  * CheckpointError if the choice names none, and AmbiguousWeightsError if there are several and none has a key of MODEL_KEYS.
  */
 export function findStateDict(path: string, value: PyValue, choice: Choice = NO_CHOICE): StateDict {
-  const found = dictsWithTensors(value);
+  const found = searched(value, choice);
   const parts = found.flatMap(partsOf);
   const candidates = parts.map(({ key, tensors }) => ({ key, tensors }));
   if (parts.length === 0) throw noWeights(path, value);
@@ -91,6 +91,13 @@ export function findStateDict(path: string, value: PyValue, choice: Choice = NO_
     `${path}: holds several sets of weights: ${listed(likely)}. Choose one, for example with ${choice.option} ${printable(first)}`,
     likely,
   );
+}
+
+/** The dictionaries with tensors; those of trainers only if they are asked for, or have names of a video transformer. */
+function searched(value: PyValue, choice: Choice): Found[] {
+  const found = dictsWithTensors(value, (key) => NOT_WEIGHTS.test(key) && key !== choice.key.split('.')[0]);
+  if (found.length > 0) return found;
+  return dictsWithTensors(value, () => false).filter(({ layout }) => layout.known > 0);
 }
 
 /** Keys of averaged weights, e.g. `model_ema`, `params_ema`, `ema_state_dict`, `swa`. */
@@ -132,7 +139,7 @@ function tensorCount(tensors: number): string {
 }
 
 /** All dictionaries with tensors, the outermost first. */
-function dictsWithTensors(value: PyValue): Found[] {
+function dictsWithTensors(value: PyValue, isLeftOut: (key: string) => boolean): Found[] {
   const found: Found[] = [];
   let level: Place[] = [{ key: '', value, parents: [] }];
   const seen = new Set<PyDict>();
@@ -145,9 +152,9 @@ function dictsWithTensors(value: PyValue): Found[] {
       const isNew = !seen.has(dict);
       seen.add(dict);
       known.set(place.value, dict);
-      if (!Array.isArray(place.value) && [...dict.values()].some(isHostTensor))
+      if (itemsOf(place.value) === null && [...dict.values()].some(isHostTensor))
         found.push(foundAt(place, dict));
-      if (isNew) next.push(...childrenOf(place, dict));
+      if (isNew) next.push(...childrenOf(place, dict, isLeftOut));
     }
     level = next;
   }
@@ -158,10 +165,14 @@ interface Place extends Pick<StateDict, 'key' | 'parents'> {
   readonly value: PyValue;
 }
 
-function childrenOf({ key, value, parents }: Place, dict: PyDict): Place[] {
+function childrenOf(
+  { key, value, parents }: Place,
+  dict: PyDict,
+  isLeftOut: (key: string) => boolean,
+): Place[] {
   const start = key === '' ? '' : `${key}.`;
   return [...dict].flatMap(([name, child]) => {
-    if (!holdsMore(child) || (typeof name === 'string' && NOT_WEIGHTS.test(name))) return [];
+    if (!holdsMore(child) || (typeof name === 'string' && isLeftOut(name))) return [];
     return [{ key: start + String(name), value: child, parents: [...parents, value] }];
   });
 }
@@ -169,10 +180,17 @@ function childrenOf({ key, value, parents }: Place, dict: PyDict): Place[] {
 /** A dictionary, a list by its numbers, the weights of a network, or the attributes of another object; else null. */
 function dictOf(value: PyValue): PyDict | null {
   if (value instanceof Map) return value;
-  if (Array.isArray(value)) return new Map((value as PyValue[]).map((item, i) => [String(i), item]));
+  const items = itemsOf(value);
+  if (items !== null) return new Map(items.map((item, i) => [String(i), item]));
   if (!(value instanceof PyOpaque)) return null;
   if (value.contents instanceof Map) return value.contents;
   return stateOfModule(value) ?? (value.state instanceof Map ? value.state : null);
+}
+
+/** The items of a list or a tuple; null for anything else. */
+function itemsOf(value: PyValue): readonly PyValue[] | null {
+  if (value instanceof PyTuple) return value.items;
+  return Array.isArray(value) ? (value as PyValue[]) : null;
 }
 
 function holdsMore(value: PyValue): boolean {
