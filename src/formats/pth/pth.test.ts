@@ -412,7 +412,9 @@ describe('a damaged zip file', () => {
     const zip = await zipOf({ 'm/data.pkl': 'x', 'm/code/__torch__/net.py': 'pass' });
     zip.writeUInt16LE(8, zip.lastIndexOf('m/code') - 46 + 10);
     const { message } = errorOf(() => readPth(fileWith(zip)));
-    expect(message).toMatch(/holds a program of torch\.jit\.save .* torch\.jit\.load, save its state_dict\(\)/);
+    expect(message).toMatch(
+      /holds a program of torch\.jit\.save .* torch\.jit\.load, save its state_dict\(\)/,
+    );
     expect(message).not.toContain('damaged');
   });
 
