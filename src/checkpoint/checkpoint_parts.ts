@@ -6,7 +6,7 @@ import { readWeightFile } from '../formats/weight_file.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
 import type { Coverage } from './misfit/fit.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
-import { findStateDict } from './state_dict.js';
+import { averagesBeside, findStateDict } from './state_dict.js';
 import type { ModelShapes } from './weights.js';
 
 /** A key that the official trainer does not have. That trainer keeps its value unchanged. */
@@ -64,6 +64,8 @@ export interface LoadedCheckpoint extends LoadedWeights {
   readonly run: PyValue;
   /** What the file says of its model; null if it says nothing. */
   readonly info: ModelInfo | null;
+  /** A sentence on averaged weights that the file holds, too; null if there are none. */
+  readonly averages: string | null;
 }
 
 /**
@@ -76,10 +78,8 @@ export function loadCheckpoint(
   set: (name: string, data: Float32Array) => void,
 ): LoadedCheckpoint {
   const content = readWeightFile(path);
-  const { state, key: weightsKey } = findStateDict(path, content, {
-    key: weightKey,
-    option: 'MODEL.WEIGHT_KEY',
-  });
+  const found = findStateDict(path, content, { key: weightKey, option: 'MODEL.WEIGHT_KEY' });
+  const { state, key: weightsKey } = found;
   const part = (key: string): PyValue =>
     !transfer && content instanceof Map && weightsKey === 'model' ? (content.get(key) ?? null) : null;
   const iteration = part('iteration');
@@ -97,5 +97,6 @@ export function loadCheckpoint(
     iteration: iteration as number | null,
     run: part(RUN_KEY),
     info: modelInfoOf(path, content),
+    averages: weightKey === '' ? averagesBeside(content, found) : null,
   };
 }

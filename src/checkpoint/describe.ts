@@ -11,6 +11,7 @@ import {
   weightFormatOf,
 } from '../formats/weight_file.js';
 import { firstNames } from '../util/text.js';
+import { describeForeignNetwork } from './misfit/other_network.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
 import { plainName } from './origins/layout.js';
@@ -178,10 +179,10 @@ function kindsAmong(names: readonly string[]): string[] {
 }
 
 /** Describes how matchWeights uses the names. */
-function describeLoading(
-  { keyByName, keyBiases, prefix }: NamedWeights,
-  groups: readonly NamedGroup[],
-): string[] {
+function describeLoading(weights: NamedWeights, groups: readonly NamedGroup[]): string[] {
+  const { keyByName, keyBiases, prefix } = weights;
+  const foreign = describeForeignNetwork(weights);
+  if (foreign !== null) return [foreign];
   const lines: string[] = [];
   const names = [...keyByName.keys()];
   const keys = [...keyByName.values()];

@@ -18,7 +18,7 @@ export interface WeightsOrigin {
   readonly path: string;
   /** Training steps of the weights; null if unknown. */
   readonly iteration: number | null;
-  /** How the file was found if MODEL.WEIGHT does not name it. */
+  /** How the file was found if MODEL.WEIGHT does not name it, and which averaged weights it holds, too. */
   readonly note?: string;
   /** Why it may be the wrong file. */
   readonly warning?: string;
@@ -76,10 +76,12 @@ export function loadModelWeights(
   const plan = findModelWeights(typeof weight === 'string' ? { weight, outputDir } : weight);
   const parameters = new Map(model.namedParameters());
   const source = { ...plan, coverage: 'whole model' } as const;
-  const { iteration, info, warnings } = loadCheckpoint(source, parameters, (name, data) =>
+  const { iteration, info, warnings, averages } = loadCheckpoint(source, parameters, (name, data) =>
     parameters.get(name)?.set(data),
   );
-  const { path, note, warning } = plan;
+  const { path, warning } = plan;
+  const notes = [plan.note, averages].filter((text) => typeof text === 'string');
+  const note = notes.length > 0 ? notes.join('; ') : undefined;
   return { path, iteration, note, warning, info, warnings };
 }
 

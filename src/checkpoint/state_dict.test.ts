@@ -3,14 +3,47 @@ import { describe, expect, test } from 'vitest';
 import { errorOf } from '../../test/support/checkpoint_files.js';
 import { modelTensors, only, renamed, smallTensor as tensor } from '../../test/support/model_tensors.js';
 import { CheckpointError } from '../errors.js';
-import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
-import { AmbiguousWeightsError, findStateDict } from './state_dict.js';
+import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
+import { AmbiguousWeightsError, averagesBeside, findStateDict } from './state_dict.js';
 
 const dict = (entries: Record<string, PyValue>): PyDict => new Map(Object.entries(entries));
 const weights = dict({ w: tensor(2) });
 const vit = only(modelTensors(), /^backbone\./) as PyDict;
 const keyOf = (value: PyValue, key = '') =>
   findStateDict('f.pth', value, { key, option: 'MODEL.WEIGHT_KEY' }).key;
+
+/** A whole network as torch.save writes it. */
+function network(parameters: Record<string, PyValue>, modules: Record<string, PyValue> = {}): PyOpaque {
+  const state = { _parameters: dict(parameters), _buffers: dict({}), _modules: dict(modules) };
+  return new PyOpaque('my.Net', [], dict(state));
+}
+
+describe('averaged weights', () => {
+  const sentence = (value: PyDict, key = '') =>
+    averagesBeside(value, findStateDict('f.pth', value, { key, option: 'MODEL.WEIGHT_KEY' }));
+
+  test('beside the chosen ones are named, with the option that takes them', () => {
+    expect(sentence(dict({ model: vit, model_ema: new Map(vit) }))).toBe(
+      'the weights under "model" are loaded; "model_ema" holds averaged weights (EMA), 30 tensors. To load those instead, add ' +
+        'MODEL.WEIGHT_KEY model_ema',
+    );
+    for (const key of ['state_dict_ema', 'ema', 'params_ema', 'ema_state_dict', 'swa'])
+      expect(sentence(dict({ state_dict: vit, [key]: new Map(vit) }))).toMatch(
+        new RegExp(`MODEL\\.WEIGHT_KEY ${key}$`),
+      );
+  });
+
+  test('of OpenMMLab are the chosen ones', () => {
+    const value = dict({ state_dict: vit, ema_state_dict: new Map(vit), message_hub: dict({}) });
+    expect(sentence(value)).toMatch(/"ema_state_dict" \(30 tensors\) holds the weights before averaging/);
+  });
+
+  test('are not spoken of if they are chosen, or if there are none', () => {
+    expect(sentence(dict({ model: vit, model_ema: new Map(vit) }), 'model_ema')).toBeNull();
+    expect(sentence(dict({ model_ema: vit }))).toBeNull();
+    expect(sentence(dict({ model: vit, schema: new Map(vit) }))).toBeNull();
+  });
+});
 
 describe('the state dict', () => {
   const found = (value: PyValue) => [...findStateDict('f.pth', value).state.keys()];
@@ -45,10 +78,44 @@ describe('the state dict', () => {
     );
   });
 
+  test('is found in a tuple, and under a key that looks like that of an optimizer', () => {
+    const optimizer = dict({ state: dict({ exp_avg: tensor(2) }) });
+    expect(keyOf(new PyTuple([vit, optimizer]))).toBe('0');
+    expect(keyOf(dict({ optimized_model: vit, epoch: 3 }))).toBe('optimized_model');
+    expect(keyOf(dict({ optimized_model: vit, model: new Map(vit) }), 'optimized_model')).toBe(
+      'optimized_model',
+    );
+  });
+
   test('is found in lists and in dictionaries of classes of their own', () => {
     const own = new PyOpaque('my.Dict', []);
     own.contents = weights;
     expect(keyOf(dict({ networks: [own] }))).toBe('networks.0');
+  });
+
+  test('is made of the parts of a whole network, wherever it lies', () => {
+    const net = network({ b: tensor(2) }, { head: network({ w: tensor(3), bias: null }) });
+    for (const key of ['model', 'network']) {
+      const value = dict({ [key]: network({}, { module: net }), epoch: 3 });
+      expect(keyOf(value)).toBe(key);
+      expect([...findStateDict('f.pth', value).state.keys()]).toEqual(['module.b', 'module.head.w']);
+    }
+    expect(found(net)).toEqual(['b', 'head.w']);
+    expect(keyOf(dict({ net, model: vit }))).toBe('model');
+  });
+
+  test('is found among the attributes of an object', () => {
+    const own = new PyOpaque('my.Checkpoint', [], dict({ step: 3, weights: dict({ w: tensor(2) }) }));
+    expect(keyOf(dict({ run: own }))).toBe('run.weights');
+  });
+
+  test('is found in bounded time in a network with endless paths or one that holds itself', () => {
+    let net = network({ w: tensor(2) });
+    for (let i = 0; i < 100; i++) net = network({}, { a: net, b: net });
+    const loop = network({ w: tensor(2) });
+    ((loop.state as PyDict).get('_modules') as PyDict).set('self', loop);
+    expect(() => keyOf(net)).toThrow(/object of class my\.Net/);
+    expect(found(loop)).toContain('w');
   });
 
   test('is the one that the official programs take first if there are several', () => {
@@ -119,6 +186,11 @@ describe('the state dict', () => {
       /object of class torch\.nn\.Linear.* state_dict\(\)/,
     ],
     ['a whole model inside', new Map([['model', new PyOpaque('my.Net', [])]]), /object of class my\.Net/],
+    [
+      'arrays of NumPy',
+      dict({ w: new PyOpaque('numpy._core.multiarray._reconstruct', []) }),
+      /holds NumPy arrays instead of tensors: w\. .*torch\.from_numpy/,
+    ],
     ['no tensors', new Map<PyValue, PyValue>([['epoch', 1]]), /holds no weights; its keys are: epoch/],
     ['a list', [1], /holds no weights$/],
   ])('is refused if the value is %s', (_, value, message) => {

@@ -2,9 +2,10 @@
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { namedTensors } from '../formats/pickle/walk_values.js';
-import { type PyDict, PyOpaque, type PyValue } from '../formats/python/values.js';
+import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import { count, firstNames, printable } from '../util/text.js';
 import { type Layout, layoutOf, plainName } from './origins/layout.js';
+import { stateOfModule } from './whole_module.js';
 
 /** A file with several state dicts, of which the user must choose one. */
 export class AmbiguousWeightsError extends CheckpointError {
@@ -69,7 +70,7 @@ interface Found extends StateDict {
  * CheckpointError if the choice names none, and AmbiguousWeightsError if there are several and none has a key of MODEL_KEYS.
  */
 export function findStateDict(path: string, value: PyValue, choice: Choice = NO_CHOICE): StateDict {
-  const found = dictsWithTensors(value);
+  const found = searched(value, choice);
   const parts = found.flatMap(partsOf);
   const candidates = parts.map(({ key, tensors }) => ({ key, tensors }));
   if (parts.length === 0) throw noWeights(path, value);
@@ -90,6 +91,31 @@ export function findStateDict(path: string, value: PyValue, choice: Choice = NO_
     `${path}: holds several sets of weights: ${listed(likely)}. Choose one, for example with ${choice.option} ${printable(first)}`,
     likely,
   );
+}
+
+/** The dictionaries with tensors; those of trainers only if they are asked for, or have names of a video transformer. */
+function searched(value: PyValue, choice: Choice): Found[] {
+  const found = dictsWithTensors(value, (key) => NOT_WEIGHTS.test(key) && key !== choice.key.split('.')[0]);
+  if (found.length > 0) return found;
+  return dictsWithTensors(value, () => false).filter(({ layout }) => layout.known > 0);
+}
+
+/** Keys of averaged weights, e.g. `model_ema`, `params_ema`, `ema_state_dict`, `swa`. */
+const AVERAGED = /(^|[._-])(ema|swa|averaged?|averages)([._-]|$)/i;
+
+/**
+ * A sentence on averaged weights beside the chosen ones, and how to choose them; null if there are none, or if they are the
+ * chosen ones. OpenMMLab's trainers save the averaged weights as `state_dict` and the others as `ema_state_dict`.
+ */
+export function averagesBeside(content: PyValue, { key, candidates }: StateDict): string | null {
+  const average = candidates.find((other) => AVERAGED.test(other.key));
+  if (average === undefined || AVERAGED.test(key)) return null;
+  const name = printable(average.key);
+  const isSwapped = key === 'state_dict' && content instanceof Map && content.has('message_hub');
+  const meaning = isSwapped
+    ? `"${name}" (${tensorCount(average.tensors)}) holds the weights before averaging, as OpenMMLab saves them`
+    : `"${name}" holds averaged weights (EMA), ${tensorCount(average.tensors)}`;
+  return `the weights under "${printable(key)}" are loaded; ${meaning}. To load those instead, add MODEL.WEIGHT_KEY ${name}`;
 }
 
 /** Those whose names are most often those of a video transformer; all if no name is known. */
@@ -113,20 +139,22 @@ function tensorCount(tensors: number): string {
 }
 
 /** All dictionaries with tensors, the outermost first. */
-function dictsWithTensors(value: PyValue): Found[] {
+function dictsWithTensors(value: PyValue, isLeftOut: (key: string) => boolean): Found[] {
   const found: Found[] = [];
   let level: Place[] = [{ key: '', value, parents: [] }];
   const seen = new Set<PyDict>();
+  const known = new Map<PyValue, PyDict>();
   for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth++) {
     const next: Place[] = [];
     for (const place of level) {
-      const dict = dictOf(place.value);
+      const dict = known.get(place.value) ?? dictOf(place.value);
       if (dict === null || seen.size > MAX_DICTS) continue;
       const isNew = !seen.has(dict);
       seen.add(dict);
-      if (!Array.isArray(place.value) && [...dict.values()].some(isHostTensor))
+      known.set(place.value, dict);
+      if (itemsOf(place.value) === null && [...dict.values()].some(isHostTensor))
         found.push(foundAt(place, dict));
-      if (isNew) next.push(...childrenOf(place, dict));
+      if (isNew) next.push(...childrenOf(place, dict, isLeftOut));
     }
     level = next;
   }
@@ -137,29 +165,42 @@ interface Place extends Pick<StateDict, 'key' | 'parents'> {
   readonly value: PyValue;
 }
 
-function childrenOf({ key, value, parents }: Place, dict: PyDict): Place[] {
+function childrenOf(
+  { key, value, parents }: Place,
+  dict: PyDict,
+  isLeftOut: (key: string) => boolean,
+): Place[] {
   const start = key === '' ? '' : `${key}.`;
   return [...dict].flatMap(([name, child]) => {
-    if (!holdsMore(child) || (typeof name === 'string' && NOT_WEIGHTS.test(name))) return [];
+    if (!holdsMore(child) || (typeof name === 'string' && isLeftOut(name))) return [];
     return [{ key: start + String(name), value: child, parents: [...parents, value] }];
   });
 }
 
-/** A dictionary, also of a class of its own, or a list by its numbers; null for anything else. */
+/** A dictionary, a list by its numbers, the weights of a network, or the attributes of another object; else null. */
 function dictOf(value: PyValue): PyDict | null {
   if (value instanceof Map) return value;
-  if (Array.isArray(value)) return new Map((value as PyValue[]).map((item, i) => [String(i), item]));
-  return value instanceof PyOpaque && value.contents instanceof Map ? value.contents : null;
+  const items = itemsOf(value);
+  if (items !== null) return new Map(items.map((item, i) => [String(i), item]));
+  if (!(value instanceof PyOpaque)) return null;
+  if (value.contents instanceof Map) return value.contents;
+  return stateOfModule(value) ?? (value.state instanceof Map ? value.state : null);
+}
+
+/** The items of a list or a tuple; null for anything else. */
+function itemsOf(value: PyValue): readonly PyValue[] | null {
+  if (value instanceof PyTuple) return value.items;
+  return Array.isArray(value) ? (value as PyValue[]) : null;
 }
 
 function holdsMore(value: PyValue): boolean {
   return typeof value === 'object' && value !== null && !isHostTensor(value);
 }
 
-function foundAt({ key, parents }: Place, dict: PyDict): Found {
+function foundAt({ key, value, parents }: Place, dict: PyDict): Found {
   const state = new Map<string, HostTensor | null>();
   for (const [name, tensor] of dict) state.set(String(name), isHostTensor(tensor) ? tensor : null);
-  return withCounts({ key, state, dict, parents });
+  return withCounts({ key, state, dict, parents: value === dict ? parents : [...parents, value] });
 }
 
 function withCounts(part: Pick<Found, 'key' | 'state' | 'dict' | 'parents'>): Found {
@@ -199,6 +240,13 @@ function underPrefix(found: readonly Found[], wanted: string): Found | null {
 }
 
 function noWeights(path: string, value: PyValue): CheckpointError {
+  const arrays = numpyArrays(value);
+  if (arrays.length > 0) {
+    return new NoWeightsError(
+      `${path}: holds NumPy arrays instead of tensors: ${firstNames(arrays)}. In Python, turn them into tensors with ` +
+        'torch.from_numpy, save the dictionary with torch.save and load that file',
+    );
+  }
   const object = [value, ...(value instanceof Map ? MODEL_KEYS.map((key) => value.get(key)) : [])].find(
     (candidate) => candidate instanceof PyOpaque,
   );
@@ -217,4 +265,16 @@ function noWeights(path: string, value: PyValue): CheckpointError {
   }
   const keys = value instanceof Map ? `; its keys are: ${firstNames([...value.keys()].map(String))}` : '';
   return new NoWeightsError(`${path}: holds no weights${keys}`);
+}
+
+/** The names of NumPy arrays in a dictionary, or in a dictionary inside it. */
+function numpyArrays(value: PyValue): string[] {
+  if (!(value instanceof Map)) return [];
+  const isArray = (item: PyValue) =>
+    item instanceof PyOpaque && /^numpy\..*\b(_reconstruct|_frombuffer)$/.test(item.className);
+  return [value, ...value.values()].flatMap((dict) =>
+    dict instanceof Map
+      ? [...dict].flatMap(([name, item]) => (isArray(item) ? [printable(String(name))] : []))
+      : [],
+  );
 }

@@ -59,6 +59,9 @@ describe('weights of another network', () => {
     ['a SlowFast network', 'backbone.slow.res_nl1.0.conv1.weight', 'backbone.slow.conv1.weight'],
     ['a ResNet', 'layer1.0.conv1.weight', 'conv1.weight'],
     ['a ResNet', 'backbone.layer4.2.bn1.weight', 'backbone.conv1.weight'],
+    ['a ResNet', 'resnet.encoder.stages.0.layers.0.layer.0.convolution.weight', 'resnet.embedder.weight'],
+    ['a Swin transformer', 'features.1.0.attn.qkv.weight', 'features.0.0.weight'],
+    ['a TimeSformer', 'timesformer.encoder.layer.0.temporal_dense.weight', 'timesformer.embeddings.weight'],
     ['an I3D', 'Mixed_3b.branch_0.conv3d.weight', 'Conv3d_1a_7x7.conv3d.weight'],
   ])('of %s are called so, with the sizes found', (title, name, kernel) => {
     const file = new Map([

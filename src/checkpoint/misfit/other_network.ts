@@ -24,6 +24,15 @@ export function describeOtherNetwork(
   return otherArchitecture(weights.state) ?? imageModel(inFile, inModel) ?? otherSizes(inFile, inModel);
 }
 
+/** Says which network the weights are of if no video transformer can have them; null if one could. */
+export function describeForeignNetwork(weights: NamedWeights): string | null {
+  const other = weights.origin === null ? architectureOf(weights.state) : null;
+  if (other !== null) return `weights of ${other}, which do not load: the model is a ViT`;
+  const kernel = shapesOf(weights).get(PATCHES);
+  if (kernel?.length !== IMAGE_AXES) return null;
+  return `weights of an image model, which do not load: the patch embedding is a 2-D kernel [${kernel}]`;
+}
+
 /** Shapes by names without `backbone.`. */
 function shapesOf({ state, keyByName }: NamedWeights): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
@@ -49,20 +58,27 @@ function imageModel(inFile: Shapes, inModel: Shapes): string | null {
 
 /** Names that only one kind of network has. */
 const ARCHITECTURES: readonly (readonly [names: RegExp, title: string])[] = [
-  [/(^|\.)layers\.\d+\.(blocks\.\d+\.attn|downsample)\./, 'a Swin transformer'],
+  [/(^|\.)(layers\.\d+\.(blocks\.\d+\.attn|downsample)|features\.\d+\.\d+\.attn)\./, 'a Swin transformer'],
+  [/(^|\.)layers\.\d+\.blocks\.\d+\.attention\./, 'a Swin transformer'],
   [/\.attn\.(pool|norm)_[qkv]\.|\.attn\.rel_pos_[hwt]$/, 'an MViT'],
-  [/\.(temporal_(attn|fc|norm1)|attentions\.1)\./, 'a TimeSformer'],
+  [/\.(temporal_(attn|attention|fc|dense|norm1|layernorm)|attentions\.1)\./, 'a TimeSformer'],
   [/(^|\.)(s\d|res\d)\.pathway\d_|(^|\.)(slow|fast)(_?path(way)?)?\.(conv1|res|layer)/, 'a SlowFast network'],
   [/(^|\.)(layer[1-4]|res[2-5]|blocks\.\d+\.res_blocks)\.\d+\.|pathway0_/, 'a ResNet'],
+  [/(^|\.)resnet\.encoder\.stages\.\d+\./, 'a ResNet'],
   [/(^|\.)(Mixed_\d[a-f]|Conv3d_\d[a-c]_)/, 'an I3D'],
-  [/(^|\.)stages\.\d+\.(\d+|blocks\.\d+)\./, 'a network of stages, such as ConvNeXt'],
+  [/(^|\.)stages\.\d+\.(\d+|(blocks|layers)\.\d+)\./, 'a network of stages, such as ConvNeXt'],
   [/(^|\.)blocks[1-4]\.\d+\./, 'a UniFormer'],
 ];
 
+function architectureOf(state: NamedWeights['state']): string | null {
+  const names = [...state].flatMap(([name, tensor]) => (tensor ? [name] : []));
+  return ARCHITECTURES.find(([pattern]) => names.some((name) => pattern.test(name)))?.[1] ?? null;
+}
+
 function otherArchitecture(state: NamedWeights['state']): string | null {
+  const title = architectureOf(state);
+  if (title === null) return null;
   const tensors = [...state].filter((entry): entry is [string, HostTensor] => entry[1] !== null);
-  const [, title] = ARCHITECTURES.find(([pattern]) => tensors.some(([name]) => pattern.test(name))) ?? [];
-  if (title === undefined) return null;
   const numbers = tensors.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
   const [name, { shape }] = tensors.find(([, tensor]) => tensor.shape.length >= IMAGE_AXES) ?? tensors[0];
   return (

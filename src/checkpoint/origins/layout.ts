@@ -1,5 +1,5 @@
 /** @file Finds out how the tensors of a file are named: by which code base, and with which prefix. */
-import { isPartOfHead } from '../model_parts.js';
+import { isPartOfHead, kindOf } from '../model_parts.js';
 import { ORIGINS, type OriginNames } from './index.js';
 
 /** How the tensors of a file are named. */
@@ -38,6 +38,7 @@ const WRAPPERS = ['module', 'model', 'net'];
 export function layoutOf(keys: readonly string[]): Layout {
   const names = keys.map(plainName);
   const counts = new Map<string, number[]>();
+  const withBlocks = new Set<string>();
   for (const name of names.slice(0, MAX_NAMES)) {
     for (const { prefix, rest } of startsOf(name)) {
       // A head alone is no network: its name must not become a prefix that takes the place of the backbone's.
@@ -47,13 +48,17 @@ export function layoutOf(keys: readonly string[]): Layout {
         const count = counts.get(prefix) ?? ORIGINS.map(() => 0);
         count[i]++;
         counts.set(prefix, count);
+        if (kindOf(rest).index >= 0) withBlocks.add(prefix);
       }
     }
   }
   const found = Array.from(counts, ([prefix, count]) => {
     const known = Math.max(...count);
     return { prefix, known, origin: ORIGINS[count.indexOf(known)] };
-  }).sort((a, b) => b.known - a.known || a.prefix.length - b.prefix.length);
+  })
+    // A first convolution or a norm alone says nothing: most networks have one.
+    .filter(({ prefix, known }) => withBlocks.has(prefix) || 4 * known >= names.length)
+    .sort((a, b) => b.known - a.known || a.prefix.length - b.prefix.length);
   const [best] = found;
   if (best === undefined) return { origin: null, prefix: wrapperOf(names), known: 0, alternatives: [] };
   const rivals = found.filter(

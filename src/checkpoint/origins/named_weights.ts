@@ -32,7 +32,7 @@ export function nameWeights(state: ReadonlyMap<string, HostTensor | null>): Name
     if (ours !== null || !keyByName.has(name)) keyByName.set(ours ?? name, key);
   }
   const pieces = new Pieces(state, keyByName);
-  for (const name of [...keyByName.keys()]) pieces.regroup(name);
+  if (origin !== null) for (const name of [...keyByName.keys()]) pieces.regroup(name);
   return { state: pieces.state, keyByName, origin, prefix, keyBiases: pieces.keyBiases };
 }
 

@@ -408,6 +408,16 @@ describe('a damaged zip file', () => {
     return fileWith(zip);
   }
 
+  test('is called a TorchScript program if it holds code', async () => {
+    const zip = await zipOf({ 'm/data.pkl': 'x', 'm/code/__torch__/net.py': 'pass' });
+    zip.writeUInt16LE(8, zip.lastIndexOf('m/code') - 46 + 10);
+    const { message } = errorOf(() => readPth(fileWith(zip)));
+    expect(message).toMatch(
+      /holds a program of torch\.jit\.save .* torch\.jit\.load, save its state_dict\(\)/,
+    );
+    expect(message).not.toContain('damaged');
+  });
+
   test.each<[string, Parameters<typeof damaged>[0], RegExp]>([
     ['compressed entries', (zip, at) => zip.writeUInt16LE(8, at + 10), /compressed or encrypted/],
     ['encrypted entries', (zip, at) => zip.writeUInt16LE(1, at + 8), /compressed or encrypted/],

@@ -60,12 +60,7 @@ export function readZipDirectory(file: FileSource): Map<string, ZipEntry> {
     names.add(name);
     if (!isPlainName(name)) return fail(file, `"${name}" is no name for an entry`);
     const method = directory.readUInt16LE(at + 10);
-    if (method !== 0 || directory.readUInt16LE(at + 8) & 1) {
-      return fail(
-        file,
-        `"${name}" is compressed or encrypted; PyTorch writes plain entries (was it re-packed?)`,
-      );
-    }
+    if (method !== 0 || directory.readUInt16LE(at + 8) & 1) refuseCompressed(file, name);
     const [entrySize, stored, headerOffset] = zip64Fields(
       [directory.readUInt32LE(at + 24), directory.readUInt32LE(at + 20), directory.readUInt32LE(at + 42)],
       directory.subarray(nameEnd, extraEnd),
@@ -202,6 +197,17 @@ function zip64Fields(fields: number[], extra: Buffer): number[] {
     at = end;
   }
   return fields;
+}
+
+/** The error for an entry that is no plain copy of its data. */
+function refuseCompressed(file: FileSource, name: string): never {
+  if (/^[^/]+\/code\//.test(name)) {
+    throw new CheckpointError(
+      `${file.path}: holds a program of torch.jit.save (TorchScript), whose weights are not read; in Python, load it with ` +
+        'torch.jit.load, save its state_dict() with torch.save and load that file',
+    );
+  }
+  fail(file, `"${name}" is compressed or encrypted; PyTorch writes plain entries (was it re-packed?)`);
 }
 
 function fail(file: FileSource, why: string): never {

@@ -122,6 +122,7 @@ function loadParts(
     else parameters.get(name)?.set(data);
   });
   log.info(summarizeReport(plan.path, loaded.report));
+  if (loaded.averages !== null) log.info(`${plan.path}: ${loaded.averages}`);
   for (const warning of loaded.warnings) log.warn(`${plan.path}: ${warning}`);
   state.info = withNamesOf(state.info, loaded.info);
   if (loaded.misfit) {

@@ -205,6 +205,19 @@ export const CHECKPOINTS: readonly Advice[] = [
       ),
   ),
   fromFirst(
+    'To load those instead, add ',
+    async (folder) => {
+      const { model } = Object.fromEntries(readPth(first(folder)) as Map<string, PyValue>);
+      await writePth(join(folder, 'averaged.pth'), { model, model_ema: new Map(model as never) });
+      return `MODEL.WEIGHT ${join(folder, 'averaged.pth')}`;
+    },
+    (text, folder) =>
+      elsewhere(
+        `MODEL.WEIGHT ${join(folder, 'averaged.pth')} ${found(text, /add (MODEL\.WEIGHT_KEY \w+)/)}`,
+        folder,
+      ),
+  ),
+  fromFirst(
     'to train with what loads, and the rest at random',
     (folder) => `--transfer MODEL.WEIGHT ${first(folder)} ViT.DEPTH 2`,
     (text, folder) =>
