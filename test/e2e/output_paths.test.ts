@@ -20,10 +20,11 @@ beforeAll(() => {
 
 const CONFIG = ['--config-file', 'config_files/tiny.yaml'];
 const outputDir = (path: string) => [...`${MICRO} OUTPUT_DIR`.split(' '), path];
+const DETECT = 'detect --weights checkpoints/sample.pth --input sample/frames/vtest_val'.split(' ');
 const COMMANDS: [string, string, (path: string) => string[]][] = [
   ['train', 'OUTPUT_DIR', (path) => ['train', ...CONFIG, ...outputDir(path)]],
   ['test', 'OUTPUT_DIR', (path) => ['test', ...CONFIG, ...outputDir(path)]],
-  ['detect', '--out', (path) => ['detect', ...CONFIG, '--input', 'sample/frames/vtest_val', '--out', path]],
+  ['detect', '--out', (path) => [...DETECT, '--out', path]],
   [
     'evaluate',
     '--out',

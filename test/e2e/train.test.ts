@@ -92,6 +92,7 @@ describe('a whole run', () => {
       'scheduler',
       'iteration',
       'stmixer',
+      'stmixer_model',
     ]);
     expect(checkpoint('whole', 'model_final').get('iteration')).toBe(4);
   });

@@ -142,9 +142,15 @@ function withNamesOf(info: ModelInfo, loaded: ModelInfo | null): ModelInfo {
   return isSame ? { ...info, classNames: loaded.classNames } : info;
 }
 
+/** Relative error of rounding to half precision. */
+const HALF_ROUNDING = 2 ** -11;
+
 /** Takes the class weights of the file instead of BACKGROUND_WEIGHT, as PyTorch does with a buffer. */
 function setClassWeights(criterion: SetCriterion, data: Float32Array, log: Log): void {
-  if (data.some((weight, i) => weight !== criterion.classWeights[i])) {
+  // A file in half precision holds the same weights, rounded.
+  const differs = (weight: number, i: number) =>
+    Math.abs(weight - criterion.classWeights[i]) > HALF_ROUNDING * weight;
+  if (data.some(differs)) {
     log.warn(
       `class weights are [${data.join(', ')}] from the checkpoint; ` +
         `MODEL.STM.BACKGROUND_WEIGHT asks for [${criterion.classWeights.join(', ')}]`,
