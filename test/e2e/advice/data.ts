@@ -107,12 +107,14 @@ function shellWords(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c);
 }
 
-/** `stmixer detect`, up to the point where the weights are wanted. */
+/** `stmixer detect`, up to the point where the weights are read. */
 async function look(folder: string, { input, out }: { input: string; out: string }): Promise<Outcome> {
   copyFileSync('sample/frames/vtest_val/vtest_val_000001.jpg', join(folder, 'frame_1.jpg'));
   const words = ['--config-file', 'config_files/tiny.yaml', '--input', input, '--out', out];
-  const { text } = await commandLine('detect', ...words, 'MODEL.WEIGHT', join(folder, 'none.pth'));
-  return { text, failed: !/none\.pth: no such file/.test(text) };
+  const weights = join(folder, 'broken.pth');
+  writeFileSync(weights, 'no weights');
+  const { text } = await commandLine('detect', ...words, 'MODEL.WEIGHT', weights);
+  return { text, failed: !/broken\.pth: is not a PyTorch checkpoint/.test(text) };
 }
 
 /** An ffmpeg that has no room for pictures. */

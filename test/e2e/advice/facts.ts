@@ -5,6 +5,8 @@ const STATEMENTS = [
   // The page beside the templates of annotations.
   'Boxes and actions. There is no header.',
   'MODEL.WEIGHT is what it started from',
+  // The kind of a page.
+  'stmixer run',
   'evaluations run every SOLVER.EVAL_PERIOD epochs',
   // Differences between a checkpoint and the configuration, with the rates that both ways lead to.
   ' (checkpoint: ',
@@ -30,6 +32,7 @@ const EXAMPLES = [
   ' --out clips',
   'convert output/run',
   'report output/run',
+  'detect --weights output/run',
 ];
 
 /** Keys by which configurations of other programs are recognised. */

@@ -90,7 +90,7 @@ const IMPORTS: readonly Advice[] = [
   importing('add --first-frame if its first frame has another number', '', '--first-frame 5 --overwrite', {
     images: ['a/5.jpg', 'b/5.jpg'],
   }),
-  importing('the file does not name its video', '', '--video a', { images: ['frame_1.jpg'] }),
+  importing('the file does not name its video', '', '--video a --overwrite', { images: ['frame_1.jpg'] }),
   importing('will not be used: as in AVA', '--first-second 900', '--first-second 0 --overwrite'),
   importing('there is no such folder', '--videos {}/none', '--videos {}'),
   importing('/map.pbtxt: cannot be read', '--videos {}/map.pbtxt', '--videos {}'),
