@@ -9,6 +9,7 @@ import { DataError } from '../../errors.js';
 import { sortedEntries } from '../../files/folder_names.js';
 import { systemErrorText } from '../../files/system_errors.js';
 import type { SkippedFiles } from '../../media/skipped_files.js';
+import { absenceOf } from '../../util/addresses.js';
 
 /** The frames in one folder. */
 export interface ListedFrames {
@@ -95,7 +96,8 @@ async function walk(root: string, fps: number): Promise<Unnamed[]> {
   } catch (error) {
     if (error instanceof DataError) throw error;
     const path = (error as NodeJS.ErrnoException).path ?? root;
-    throw new DataError(`${path}: cannot list the frames: ${systemErrorText(error)}`, { cause: error });
+    const reason = absenceOf(path, 'folder', `cannot list the frames: ${systemErrorText(error)}`);
+    throw new DataError(`${path}: ${reason}`, { cause: error });
   }
   return found;
 }
