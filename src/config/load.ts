@@ -1,4 +1,6 @@
 /** @file Loads a configuration: defaults, overridden by a YAML file, overridden by `KEY VALUE …` arguments. */
+
+import { plainName } from '../util/similar.js';
 import { foreignConfig } from './foreign/config.js';
 import { describeValue, meantBy, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
 import { type Assignment, parseOverrides } from './overrides.js';
@@ -92,12 +94,16 @@ function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; 
         const plain = value instanceof YamlMapping ? toObject(value) : value;
         assignments.push({ key, value: plain, origin, written });
       } else if (!SECTIONS.has(key)) {
-        if (problems.length < MAX_SUGGESTIONS) complain(unknownKey(key), meantBy(key));
-        else complain('unknown key');
+        const meant = problems.length < MAX_SUGGESTIONS ? meantBy(key) : null;
+        complain(meant === null ? 'unknown key' : unknownKey(key), meant ?? []);
+        // Who writes a section in lower case does so with its keys, too: all are named at once.
+        const section = meant?.find((one) => SECTIONS.has(one) && plainName(one) === plainName(key));
+        if (section !== undefined && value instanceof YamlMapping) walk(value, `${section}.`);
       } else if (value instanceof YamlMapping) {
         walk(value, `${key}.`);
       } else if (value !== null) {
-        complain(`is a section: expected a mapping of keys, found ${describeValue(value)}`);
+        const hint = typeof value === 'string' && /\w:\S/.test(value) ? '; put a space after each colon' : '';
+        complain(`is a section: expected a mapping of keys, found ${describeValue(value)}${hint}`);
       }
     }
   };

@@ -30,16 +30,20 @@ export function formatOrigin(origin: Origin): string {
 }
 
 const MAX_LINES = 100;
+/** Place of a problem that has no line: something that the file lacks. */
+const AFTER_ALL = Number.MAX_SAFE_INTEGER;
 
 function formatProblem({ origin, key, message }: Problem): string {
   return [formatOrigin(origin), ...(key === undefined ? [] : [key]), message].join(': ');
 }
 
-/** Throws one ConfigError that lists every problem: first those of the file, by line, then the others. */
+/** Throws one ConfigError that lists every problem: first those of the file, by line, then what it lacks, then the others. */
 export function throwProblems(problems: readonly Problem[]): never {
   const rank = { file: 0, default: 1, override: 2, program: 2 };
   const sorted = problems.toSorted(
-    (a, b) => rank[a.origin.source] - rank[b.origin.source] || (a.origin.line ?? 0) - (b.origin.line ?? 0),
+    (a, b) =>
+      rank[a.origin.source] - rank[b.origin.source] ||
+      (a.origin.line ?? AFTER_ALL) - (b.origin.line ?? AFTER_ALL),
   );
   const lines = sorted.slice(0, MAX_LINES).map(formatProblem);
   if (problems.length === 1) throw new ConfigError(lines[0]);
@@ -69,10 +73,7 @@ function describeRange(schema: TSchema): string {
 /** Describes the values that a key accepts, e.g. `int ≥ 1`, `float in [0, 1)`, `'linear' or 'constant'`. */
 export function describeType(schema: TSchema): string {
   if (schema.anyOf) return schema.anyOf.map(describeType).join(' or ');
-  if (schema.enum) {
-    const words = schema.enum.map(formatPythonLiteral);
-    return words.length > 2 ? `one of ${words.join(', ')}` : words.join(' or ');
-  }
+  if (schema.enum) return describeWords(schema.enum);
   switch (schema.type) {
     case 'integer':
       return `int${describeRange(schema)}`;
@@ -87,6 +88,12 @@ export function describeType(schema: TSchema): string {
     default:
       return describeList(schema);
   }
+}
+
+/** Describes a choice between words. */
+export function describeWords(words: readonly string[]): string {
+  const quoted = words.map(formatPythonLiteral);
+  return quoted.length > 2 ? `one of ${quoted.join(', ')}` : quoted.join(' or ');
 }
 
 function describeList(schema: TSchema): string {
@@ -169,6 +176,8 @@ const BASE_FILE = /^_*(base|include|inherit)_*$/i;
 export function unknownKey(path: string): string {
   if (BASE_FILE.test(path))
     return 'unknown key; a configuration cannot include another file: copy the settings of that file into this one';
+  if (/[()[\]]/.test(lastOf(path)))
+    return 'is a part of a list, not a key; between { and } a list is written [1, 2], not (1, 2)';
   const nearest = nearestKeys(path);
   return nearest.length > 0
     ? `unknown key; did you mean ${nearest.join(' or ')}?`

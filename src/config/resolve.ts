@@ -7,6 +7,7 @@ import {
   describeDefault,
   describeType,
   describeValue,
+  describeWords,
   formatOrigin,
   nearestClause,
   type Origin,
@@ -84,8 +85,11 @@ function convert(value: unknown, schema: TSchema): unknown {
 }
 
 function mismatch(schema: TSchema, { value, written = describeValue(value) }: Found): string {
-  const parts = [`expected ${describeType(schema)}, found ${describeValue(value)}`];
-  const nearest = schema.enum && typeof value === 'string' ? nearestClause(value, schema.enum) : '';
+  const words: string[] | undefined = schema.usable ?? schema.enum;
+  const parts = [
+    `expected ${words ? describeWords(words) : describeType(schema)}, found ${describeValue(value)}`,
+  ];
+  const nearest = words && typeof value === 'string' ? nearestClause(value, words) : '';
   if (nearest !== '') parts.push(nearest);
   if (schema.type === 'string' && typeof value !== 'string' && value !== null && !/['"]/.test(written)) {
     parts.push(`to keep it as text, write it in two kinds of quotes: "'${written}'"`);
@@ -94,10 +98,15 @@ function mismatch(schema: TSchema, { value, written = describeValue(value) }: Fo
     parts.push(`write it as a list: "${formatPythonLiteral(listed(value))}"`);
   if (schema.type === 'array' && schema.items.type === 'string' && hasNumbers(value))
     parts.push(`write a name that looks like a number in two kinds of quotes, as in ["'01'"]`);
+  if (schema.type === 'number' && typeof value === 'string' && DECIMAL_COMMA.test(value))
+    parts.push(`write a decimal point: ${value.replace(',', '.')}`);
   if (schema.wholeNumberAdvice && value instanceof PyFloat) parts.push(schema.wholeNumberAdvice);
   if (value === null) parts.push(`omit the key to use its default, ${describeDefault(schema)}`);
   return parts.join('; ');
 }
+
+/** A number with a comma in place of the decimal point. */
+const DECIMAL_COMMA = /^[-+]?\d+,\d+(?:[eE][-+]?\d+)?$/;
 
 /** Whether a list has items that YAML or Python reads as numbers or booleans. */
 function hasNumbers(value: unknown): boolean {
@@ -132,16 +141,15 @@ export function checkRules(
     const [key] = keys;
     doubtful.add(key);
     const origin = origins.get(latest(keys, origins))!;
-    if (origin.source === 'default' && !required) continue;
+    if (origin.source === 'default') {
+      if (required) problems.push({ origin: fallback, key, message: required(config) });
+      continue;
+    }
     const found = keys.map((name) => {
       const value = describeValue(getValue(config, name));
       return `${keys.length > 1 ? `${name} ` : ''}${value} (${formatOrigin(origins.get(name)!)})`;
     });
-    problems.push({
-      origin: origin.source === 'default' ? fallback : origin,
-      key,
-      message: `${rule.expected(config)}; found ${found.join(', ')}`,
-    });
+    problems.push({ origin, key, message: `${rule.expected(config)}; found ${found.join(', ')}` });
   }
   return problems;
 }

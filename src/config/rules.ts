@@ -7,8 +7,11 @@ export interface Rule {
   keys: string[];
   /** Other keys that must be valid for the rule to be checked. */
   needs?: string[];
-  /** Whether the rule is reported although nobody has set its keys. Defaults that contradict each other are no mistake of the user. */
-  required?: true;
+  /**
+   * Text of the error if nobody has set the first key, for a rule that its default breaks. Other rules are not reported then:
+   * defaults that contradict each other are no mistake of the user.
+   */
+  required?: (config: Config) => string;
   holds(config: Config): boolean;
   /** Text of the error: what is expected, and why. */
   expected(config: Config): string;
@@ -52,10 +55,10 @@ export function derivedTimeSteps(config: Config): number | null {
 export const RULES: readonly Rule[] = [
   {
     keys: [BODY],
-    required: true,
+    required: ({ MODEL }) =>
+      `must be set to ${BACKBONES.join(' or ')}: its default, ${MODEL.BACKBONE.CONV_BODY}, cannot be built yet`,
     holds: isViT,
-    expected: () =>
-      `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far (the default cannot be built)`,
+    expected: () => `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far`,
   },
   {
     keys: ['MODEL.BACKBONE.PATHWAYS', BODY],

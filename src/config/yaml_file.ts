@@ -8,7 +8,7 @@ import { PyFloat } from '../formats/python/values.js';
 import { addressProblem } from '../util/addresses.js';
 import { encodingOf } from '../util/encoding.js';
 import { foreignBytes, foreignText } from './foreign/content.js';
-import { shippedClause } from './foreign/shipped.js';
+import { shippedClause, startFrom } from './foreign/shipped.js';
 import type { Problem } from './messages.js';
 import { type YamlEntry, YamlMapping } from './yaml_mapping.js';
 
@@ -33,7 +33,7 @@ export function readYamlFile(file: string): { mapping: YamlMapping } | { problem
   if (foreign !== null) return fail(foreign);
   if (bytes.length > MAX_BYTES) return fail('is larger than 1 MiB, too large for a configuration file');
   const text = decodeText(bytes);
-  if (text === null) return fail('is not a text file in UTF-8');
+  if (text === null) return fail(`is not a text file in UTF-8; ${startFrom()}`);
   let root: Node;
   try {
     root = parse(text);
@@ -42,9 +42,34 @@ export function readYamlFile(file: string): { mapping: YamlMapping } | { problem
     if (seems !== null) return fail(seems);
     if (error instanceof RangeError) return fail('nested too deeply');
     if (!(error instanceof yaml.YAMLException)) throw error;
-    return fail(`not valid YAML: ${error.reason}`, error.mark ? error.mark.line + 1 : undefined);
+    return fail(...invalidYaml(error, text));
   }
   return mappingIn(root, text, { file, fail });
+}
+
+/** What to do about the mistakes whose reasons do not say it. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/unknown escape/, 'between double quotes a backslash is special; use single quotes, or / in paths'],
+  [/tab characters/, 'indent with spaces'],
+  [
+    /unknown tag !<tag:yaml\.org,2002:python/,
+    'values of Python are not read; write a plain number, text or list',
+  ],
+];
+
+/** Maximum length of a line of the file in a message. */
+const MAX_SHOWN = 60;
+
+/** The reason why a text is no YAML, with the line that shows it, and the number of that line. */
+function invalidYaml({ reason, mark }: yaml.YAMLException, text: string): [message: string, line?: number] {
+  const advice = ADVICE.find(([pattern]) => pattern.test(reason))?.[1];
+  const shown = mark && text.split(/\r?\n/)[mark.line]?.trim().slice(0, MAX_SHOWN);
+  const parts = [
+    `not valid YAML: ${reason}`,
+    ...(shown ? [`: ${shown}`] : []),
+    ...(advice ? [`; ${advice}`] : []),
+  ];
+  return [parts.join(''), mark && mark.line + 1];
 }
 
 /** The mapping of a parsed file, or what is wrong with it. */

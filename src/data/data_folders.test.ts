@@ -54,6 +54,11 @@ describe('a folder of the data set', () => {
     mkdirSync(join(folder, 'other'), { recursive: true });
     expect(root(folder)).toMatch(/and no frames\/; it must be the folder that holds them$/);
     expect(root(`${folder}-x`)).toMatch(`but there is ${folder}-X, which differs only in letter case`);
+    expect(root(`${folder}-X `)).toMatch(
+      `but there is ${folder}-X, which differs only in spaces at its ends`,
+    );
+    expect(root('~/ava')).toMatch('variables such as $HOME are not replaced here: write the whole path');
+    expect(root('$HOME/ava')).toMatch('write the whole path');
   });
 
   it('is named once if it is the one of the lists, the annotations or the frames', async () => {

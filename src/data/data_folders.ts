@@ -66,7 +66,8 @@ function rootProblem({ DATA }: FolderConfig, parts: readonly Part[]): string | n
   const path = resolve(root);
   const shown = path === root ? root : `${root} (${path})`;
   const state = stateOf(path);
-  if (state === 'missing') return `${ROOT}: ${shown}: there is no such folder${twinClause(path) || SET_IT}`;
+  if (state === 'missing')
+    return `${ROOT}: ${shown}: there is no such folder${twinClause(path) || homeClause(root) || SET_IT}`;
   if (state === 'other') return `${ROOT}: ${shown}: it is a file, not a folder${SET_IT}`;
   if (missing.length < inside.length || inside.length < 2) return null;
   const elsewhere = folderWith(path, inside);
@@ -80,6 +81,12 @@ function rootProblem({ DATA }: FolderConfig, parts: readonly Part[]): string | n
 }
 
 const SET_IT = '; set it to the folder of the data set, in the configuration or at the end of the command';
+
+/** Says that nobody replaces `~` and variables in a configuration. */
+function homeClause(root: string): string {
+  if (!/^~|[$%]\w|\$\{/.test(root)) return '';
+  return '; "~" and variables such as $HOME are not replaced here: write the whole path, from / on';
+}
 
 function namesOf(parts: readonly Part[]): string {
   const names = parts.map(({ name }) => name.replace(/\/*$/, '/'));

@@ -165,7 +165,10 @@ export function adviceForOutside({ first, firstKeyFrame, last }: TimeBase, min: 
     );
   }
   if (max > last + SAME_TIME)
-    advice.push(`set AVA.LAST_SECOND ${Math.ceil(max)} to use rows up to second ${readableTime(max)}`);
+    advice.push(
+      `set AVA.LAST_SECOND ${Math.ceil(max)} to use rows up to second ${readableTime(max)}` +
+        (max - first > 2 * (last - first) ? ', unless these are frame numbers or milliseconds' : ''),
+    );
   return advice.join('; ');
 }
 

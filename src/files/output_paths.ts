@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
+import { outputAddressProblem } from '../util/addresses.js';
 import { systemErrorText } from './system_errors.js';
 
 /**
@@ -24,7 +25,7 @@ import { systemErrorText } from './system_errors.js';
  */
 export function makeOutputFolder(folder: string, setting: string): void {
   try {
-    refuseEmpty(folder);
+    refuseNoPath(folder);
     makeFolders(resolve(folder));
     tryToWrite(resolve(folder));
   } catch (error) {
@@ -39,7 +40,7 @@ export function makeOutputFolder(folder: string, setting: string): void {
 export function checkOutputFile(file: string, setting: string): void {
   const path = resolve(file);
   try {
-    refuseEmpty(file);
+    refuseNoPath(file);
     makeFolders(dirname(path));
     const state = stateOf(path);
     if (state?.isDirectory()) throw new Obstacle(`${file} is a folder, and a file is to be written`);
@@ -52,9 +53,11 @@ export function checkOutputFile(file: string, setting: string): void {
   }
 }
 
-/** Refuses an empty path. It comes from an unset shell variable and would be the working directory. */
-function refuseEmpty(path: string): void {
+/** Refuses an address, and an empty path, which comes from an unset shell variable and would be the working directory. */
+function refuseNoPath(path: string): void {
   if (path === '') throw new Obstacle('the path is empty');
+  const address = outputAddressProblem(path);
+  if (address !== null) throw new Obstacle(address);
 }
 
 function stateOf(path: string): Stats | undefined {

@@ -18,8 +18,10 @@ const UNICODE: Difference = {
 };
 const DIFFERENCES: readonly Difference[] = [
   UNICODE,
+  { what: 'spaces at its ends', apply: (name) => name.trim() },
   { what: 'letter case', apply: (name) => name.toLowerCase() },
   { what: 'leading zeros', apply: (name) => name.replace(/(?<!\d)0+(?=\d)/g, '') },
+  { what: 'its folder', apply: (name) => name.replace(/^.*[/\\]/, '') },
   { what: 'its ending', apply: (name) => name.replace(PICTURE, '').replace(VIDEO, '') },
 ];
 

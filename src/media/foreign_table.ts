@@ -16,13 +16,16 @@ const TABLES: readonly (readonly [start: string, name: string, remedy: string])[
 
 const WRITE_AGAIN = 'copy or write the file again';
 
+const OTHER_PROGRAM =
+  'write its content as plain lines; stmixer data import does so with annotations of other programs';
+
 /** Remedies for stand-ins and texts of another kind, by the id of their format. */
 const REMEDIES: Readonly<Record<string, string>> = {
   'git-lfs': 'run git lfs pull in its repository',
   'git-annex': 'run git annex get in its repository',
   html: 'download it again, and read what it says',
-  xml: 'write its content as plain lines',
-  json: 'write its content as plain lines',
+  xml: OTHER_PROGRAM,
+  json: OTHER_PROGRAM,
   appledouble: 'copy the file itself, and leave out names that begin with "._"',
 };
 

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
+import { absenceOf } from '../util/addresses.js';
 import { type Json, type JsonLines, parseJsonLines, parseObject } from '../util/json.js';
 import { readText } from '../util/read_text.js';
 import { type RunConfig, readRunConfig } from './config.js';
@@ -79,7 +80,7 @@ export function checkIsRun(folder: string): void {
 
 export function checkFolder(folder: string): void {
   const state = statSync(folder, { throwIfNoEntry: false });
-  if (!state) throw new DataError(`${folder}: there is no such folder`);
+  if (!state) throw new DataError(`${folder}: ${absenceOf(folder, 'folder', 'there is no such folder')}`);
   if (!state.isDirectory()) throw new DataError(`${folder}: this is not a folder`);
 }
 

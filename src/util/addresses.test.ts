@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { findWeights } from '../checkpoint/weight_path.js';
 import { requireInput } from '../detect/input.js';
-import { addressProblem } from './addresses.js';
+import { addressProblem, outputAddressProblem } from './addresses.js';
 
 describe('an input that is no file', () => {
   it.each([
@@ -53,4 +53,14 @@ describe('weights that are no file', () => {
 it('no path of a file counts as an address', () => {
   for (const path of ['a.mp4', './a:b.mp4', 'C:/a.mp4', '/data/http/a', 'rtsp.mp4', 'a/www.x.com', '10', ''])
     expect(addressProblem(path, 'file')).toBeNull();
+});
+
+describe('a place for results', () => {
+  it.each(['s3://bucket/out', 'https://host/out', 'file:///tmp/out'])('is no address: %s', (path) => {
+    expect(outputAddressProblem(path)).toMatch(/results are written into local folders only; give a path/);
+  });
+
+  it.each(['out', '/a/b', 'C:\\out', 'a:b', 'github.com/out'])('may be the path %s', (path) => {
+    expect(outputAddressProblem(path)).toBeNull();
+  });
 });

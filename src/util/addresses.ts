@@ -40,6 +40,17 @@ export function addressProblem(text: string, wanted: Wanted): string | null {
   return `addresses are not read yet; download ${what} first, e.g. with curl -LO, and give the path of the file`;
 }
 
+/** Says that results cannot be written to an address; null for a path. */
+export function outputAddressProblem(text: string): string | null {
+  if (!ANY_SCHEME.test(text)) return null;
+  return 'this is an address, and results are written into local folders only; give a path, and copy the results afterwards';
+}
+
+/** What is wrong with a path where nothing is: that it is an address, or `missing`. */
+export function absenceOf(path: string, wanted: Wanted, missing: string): string {
+  return addressProblem(path, wanted) ?? missing;
+}
+
 function liveProblem(text: string): string | null {
   if (CAMERA.test(text) || CAMERA_NUMBER.test(text)) {
     const device = text.startsWith('/dev/') ? text : '/dev/video0';

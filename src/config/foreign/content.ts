@@ -52,7 +52,10 @@ export function foreignBytes(bytes: Uint8Array, file: string): string | null {
   return found ? `is ${found[1]}, not a configuration in YAML; ${startFrom()}` : null;
 }
 
-const OPENMMLAB = /^(?:_base_|model|dataset_type|optim_wrapper|train_pipeline|default_scope|data_root)\s*=/m;
+const OPENMMLAB =
+  /^(?:_base_|model|dataset_type|optim_wrapper|train_pipeline|default_scope|data_root|ann_file_train|custom_hooks|custom_imports)\s*=|OpenMMLab\. All rights/m;
+
+const MERGE_LINE = /^(?:<{7}|>{7}) /m;
 
 /** Texts that are no YAML. The first that fits counts. */
 const TEXTS: readonly (readonly [RegExp, string])[] = [
@@ -66,6 +69,7 @@ const TEXTS: readonly (readonly [RegExp, string])[] = [
     /^(?:_C|cfg|_C\.\w+)\s*=\s*(?:CN|CfgNode)\(|^from yacs/m,
     'the source of the defaults of another program (yacs)',
   ],
+  [/^```|^#+ .*\n\s*\n(?:[^\s#-][^:\n]*\n)+\s*\n/m, 'a page of text (Markdown)'],
   [/^#!.*\b(?:ba|z|da)?sh\b/, 'a shell script'],
   [/^#!.*\bpython/, 'a Python program'],
 ];
@@ -79,6 +83,8 @@ const INI = /^\[[\w .-]+\]\s*$/m;
 
 /** Says what a text that is no mapping in YAML seems to be; null if it cannot tell. */
 export function foreignText(text: string, file: string): string | null {
+  if (MERGE_LINE.test(text))
+    return 'has the lines of an unfinished merge of git (<<<<<<<, =======, >>>>>>>); keep one of the two versions and delete these lines';
   const head = text.slice(0, HEAD);
   const found = TEXTS.find(([pattern]) => pattern.test(head));
   const what = found?.[1] ?? guess(head, extname(file).toLowerCase());
@@ -96,6 +102,7 @@ function guess(head: string, extension: string): string | null {
   if (INI.test(head) && share(/^\s*[\w.-]+\s*=/) > 0.3) return 'an INI or TOML file';
   if (lines.length > 1 && share(TABLE_LINE) > 0.8) return 'a table (CSV)';
   if (/^(?:item|label)\s*:?\s*\{/m.test(head)) return 'a label map';
+  if (extension === '.md' || extension === '.rst') return 'a page of text';
   if (extension === '.sh' || extension === '.bat') return 'a shell script';
   return null;
 }

@@ -126,6 +126,20 @@ const CASES: [name: string, file: string, text: string, says: RegExp][] = [
   ['a label map', 'a.pbtxt', 'item {\n  name: "a"\n  id: 1\n}\n', /a label map/],
   ['a web page', 'a.yaml', '<!DOCTYPE html>\n<html><body>Sign in</body></html>', /a web page/],
   [
+    'a read-me',
+    'README.md',
+    '# Title\n\nText: with a colon\n\n- a\n- b: c\n\n```bash\nx\n```\n',
+    /a page of text/,
+  ],
+  [
+    'mmaction2 as it stores it',
+    'a.yaml',
+    'auto_scale_lr: {base_batch_size: 64, enable: false}\nmodel:\n  backbone: {type: X}\n',
+    /OpenMMLab/,
+  ],
+  ['a part of mmaction2', 'a.py', '# Copyright (c) OpenMMLab. All rights reserved.\nurl = 1\n', /OpenMMLab/],
+  ['class names', 'a.yaml', 'names:\n  0: walk\n  1: run\n', /a list of class names .*label map/],
+  [
     'an unknown program',
     'a.yaml',
     'foo: {alpha_one: 1, beta_two: 2, gamma: 3}\nzoo: {one: 1, two: 2, three: 3, four: 4}\n',
@@ -165,6 +179,58 @@ describe('a file of another program', () => {
     const text =
       'MODEL: {BACKBONE: {CONV_BODY: MAE-ViT-B}, STM: {NUM_STAGES: 3}}\nNUM_GPUS: 8\nRNG_SEED: 1\n';
     expect(errorOf('a.yaml', text)).toMatch(/^2 problems.*NUM_GPUS: unknown key.*RNG_SEED: unknown key/s);
+  });
+});
+
+describe('a mistake in YAML', () => {
+  it.each([
+    [
+      'a merge',
+      'DATA: {}\n<<<<<<< HEAD\nAVA: {FPS: 30}\n=======\nAVA: {FPS: 25}\n>>>>>>> x\n',
+      /^a\.yaml: has the lines of an unfinished merge of git \(.*delete these lines$/,
+    ],
+    ['two colons', 'SOLVER: BASE_LR: 1\n', /^a\.yaml:1: not valid YAML: .*: SOLVER: BASE_LR: 1$/],
+    ['tabs', 'A:\n\tB: 1\n', /^a\.yaml:2: .*; indent with spaces$/],
+    [
+      'a path of Windows',
+      'A: "C:\\data"\n',
+      /^a\.yaml:1: .*unknown escape.*use single quotes, or \/ in paths$/,
+    ],
+    [
+      'a value of Python',
+      'A: !!python/tuple [1]\n',
+      /^a\.yaml:1: .*values of Python are not read; write a plain number/,
+    ],
+    [
+      'no space after colons',
+      'SOLVER:\n  BASE_LR:1\n  MAX_EPOCH:3\n',
+      /SOLVER: is a section: .*put a space after each colon/,
+    ],
+    [
+      'round brackets between { and }',
+      'SOLVER: {STEPS: (6, 8)}\n',
+      /SOLVER\.8\): is a part of a list, .*\[1, 2\]/,
+    ],
+    ['a decimal comma', 'SOLVER: {BASE_LR: "0,01"}\n', /SOLVER\.BASE_LR: .*write a decimal point: 0\.01/],
+  ])('is shown with what to do if it is %s', (_, text, says) => {
+    expect(errorOf('a.yaml', text)).toMatch(says);
+  });
+
+  it('in the letter case of a section hides no mistakes in its keys', () => {
+    const error = errorOf('a.yaml', 'model: {stm: {num_queries: 50}}\n');
+    expect(error).toMatch(/MODEL\?.*MODEL\.STM\?.*MODEL\.STM\.NUM_QUERIES\?/s);
+  });
+
+  it('is listed before a key that is not set', () => {
+    expect(errorOf('a.yaml', 'SOLVER: {BASE_LR: x}\n')).toMatch(
+      /BASE_LR: expected .*CONV_BODY: must be set to/s,
+    );
+  });
+
+  it('in the name of a backbone draws only those that can be built', () => {
+    expect(errorOf('a.yaml', 'MODEL: {BACKBONE: {CONV_BODY: vit}}\n')).toMatch(
+      /expected 'MAE-ViT-B' or 'MAE-ViT-L', found 'vit'$/,
+    );
   });
 });
 

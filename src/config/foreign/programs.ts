@@ -22,7 +22,8 @@ export const PROGRAMS: readonly Program[] = [
     markers:
       words(`TRAIN.ENABLE TRAIN.DATASET TRAIN.BATCH_SIZE TRAIN.CHECKPOINT_TYPE TRAIN.CHECKPOINT_FILE_PATH TRAIN.AUTO_RESUME
       TRAIN.EVAL_PERIOD TRAIN.CHECKPOINT_PERIOD TEST.ENABLE TEST.DATASET TEST.BATCH_SIZE DATA.PATH_PREFIX DATA.TRAIN_JITTER_SCALES
-      DATA.TRAIN_CROP_SIZE DATA.TEST_CROP_SIZE DETECTION.ENABLE DETECTION.ALIGNED MODEL.ARCH MODEL.MODEL_NAME MODEL.LOSS_FUNC
+      DATA.TRAIN_CROP_SIZE DATA.TEST_CROP_SIZE DETECTION.ENABLE DETECTION.ALIGNED MODEL.ARCH MODEL.NUM_CLASSES MODEL.MODEL_NAME DATA.INPUT_CHANNEL_NUM
+      DATA.TRAIN_JITTER_SCALES_RELATIVE DATA.MEAN DATA.STD DATA.TARGET_FPS MODEL.LOSS_FUNC
       MODEL.HEAD_ACT DATA_LOADER BN NUM_GPUS NUM_SHARDS RNG_SEED MVIT X3D TENSORBOARD DEMO AUG MIXUP MULTIGRID CONTRASTIVE
       AVA.DETECTION_SCORE_THRESH AVA.FULL_TEST_ON_VAL SOLVER.LR_POLICY SOLVER.BASE_LR_SCALE_NUM_SHARDS`),
   },
@@ -51,7 +52,8 @@ export const PROGRAMS: readonly Program[] = [
     markers:
       words(`_base_ model.backbone.type model.type model.roi_head model.cls_head model.bbox_head train_dataloader
       val_dataloader train_cfg val_cfg test_cfg optim_wrapper default_hooks default_scope dataset_type data_root train_pipeline
-      val_pipeline param_scheduler env_cfg dist_params log_config checkpoint_config lr_config optimizer_config work_dir load_from
+      val_pipeline auto_scale_lr custom_hooks custom_imports data_preprocessor evaluation.interval log_level log_processor
+      param_scheduler env_cfg dist_params log_config checkpoint_config lr_config optimizer_config work_dir load_from
       resume_from total_epochs workflow ann_file_train visualizer`),
   },
   {
@@ -63,6 +65,7 @@ export const PROGRAMS: readonly Program[] = [
     markers: words('names nc train val test path download channels kpt_shape'),
     use: CLASS_NAMES,
   },
+  { what: 'a list of class names', markers: ['names'], enough: 1, use: CLASS_NAMES },
   {
     what: 'a configuration of Ultralytics YOLO',
     markers:

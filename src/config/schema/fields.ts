@@ -14,7 +14,7 @@ interface FieldOptions {
 }
 
 /** Keywords that JSON Schema does not have. */
-export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'wholeNumberAdvice'];
+export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'wholeNumberAdvice', 'usable'];
 
 export const POSITIVE = { exclusiveMinimum: 0 };
 export const NOT_NEGATIVE = { minimum: 0 };
@@ -45,12 +45,15 @@ export function text(
   return Type.String({ default: value, description, ...options });
 }
 
-/** One of a few words. `anyCase` accepts any letter case and stores the listed spelling. */
+/**
+ * One of a few words. `anyCase` accepts any letter case and stores the listed spelling. `usable` are the words that errors
+ * suggest, if the others are only accepted to say more about them.
+ */
 export function word<const W extends string>(
   words: readonly W[],
   value: NoInfer<W>,
   description: string,
-  options: Pick<FieldOptions, 'noEffect'> & { anyCase?: boolean } = {},
+  options: Pick<FieldOptions, 'noEffect'> & { anyCase?: boolean; usable?: readonly W[] } = {},
 ) {
   return Type.Unsafe<W>({ type: 'string', enum: [...words], default: value, description, ...options });
 }

@@ -46,6 +46,7 @@ const BACKBONE = section('Choice of the backbone.', {
     'Slowfast-Resnet50',
     'Name of the backbone. Only MAE-ViT-B and MAE-ViT-L can be built so far, so every file must set this key. The sizes ' +
       'come from the keys under ViT, not from the name.',
+    { usable: BACKBONES },
   ),
   PATHWAYS: int(1, 'Pathways of the backbone. A ViT has 1.', { minimum: 1, maximum: 2 }),
   FROZEN_BN: bool(false, 'Freeze batch normalisation.', unused),

@@ -134,6 +134,38 @@ describe('readAnnotations', () => {
     );
   });
 
+  it.each([
+    [
+      'pixels',
+      (i: number) => `v,90${i},24,58,44,118,1,0`,
+      /none of its 5 rows can be read; the first of them, line 1: .*divide pixels/,
+    ],
+    [
+      'ids from 0',
+      (i: number) => `v,90${i},0.1,0.1,0.4,0.4,0,0`,
+      /line 1: the action id .*found "0"; ids count from 1: .*add 1 to each/,
+    ],
+    [
+      'names of actions',
+      (i: number) => `v,90${i},0.1,0.1,0.4,0.4,walk,0`,
+      /line 1: .*the id that the label map has/,
+    ],
+    [
+      'widths and heights',
+      (i: number) => `v,90${i},0.5,0.5,0.2,0.2,1,0`,
+      /line 1: inverted box: .*, not a corner with width and height$/,
+    ],
+  ])('reports once that a file has %s', (_, rowOf, says) => {
+    const text = [2, 3, 4, 5, 6].map(rowOf).join('\n');
+    expect(() => read(text)).toThrow(says);
+    expect(() => read(text)).not.toThrow(/\n/);
+  });
+
+  it('does not take milliseconds for a long video', () => {
+    const advice = /set AVA\.LAST_SECOND 902000 .*, unless these are frame numbers or milliseconds/;
+    expect(() => read('v,902000,0.1,0.1,0.4,0.4,1,0\n')).toThrow(advice);
+  });
+
   it('accepts as many actions as MODEL.STM.ACTION_CLASSES', () => {
     const line = 'v,0902,0.1,0.1,0.9,0.9,81,1';
     expect(() => read(line, { 'MODEL.STM.ACTION_CLASSES': 81 })).not.toThrow();

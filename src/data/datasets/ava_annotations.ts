@@ -14,6 +14,7 @@ import {
 } from '../time.js';
 import { AVA_COLUMNS, parseAvaRow } from './ava_row.js';
 import { headerProblem, RowProblems, separatorProblem, splitCsv } from './csv.js';
+import { actionHint, boxHint } from './row_hints.js';
 
 /** Coordinates beyond these are not fractions of an image's size but something else. */
 export const MIN_COORDINATE = -1;
@@ -142,7 +143,7 @@ class AnnotationScanner {
       }
       const header = headerProblem(text, lineNumber);
       if (header) this.problems.add(`${file}:${lineNumber}: ${header}`, 'columns');
-      else faults.add(lineNumber, row.message, row.kind, row.kind === 'columns');
+      else faults.add(lineNumber, row.message, row.kind, true);
     }
     faults.finish();
     if (isEmpty) this.problems.add(`${file}: the annotation file (${key}) is empty`, 'empty');
@@ -233,11 +234,12 @@ function parseRow(text: string, numClasses: number): AnnotationRow | RowProblem 
   if (video === '') return { kind: 'columns', message: 'the first column, the name of the video, is empty' };
   const boxText = fields.slice(2, 6).join();
   const problem = boxProblem(box);
-  if (problem) return { kind: 'box', message: `${problem} (box ${boxText})` };
+  if (problem) return { kind: 'box', message: `${problem} (box ${boxText})${boxHint(box, MAX_COORDINATE)}` };
   if (action !== null && (action < 1 || action > numClasses)) {
     const message =
       `the action id must be a whole number from 1 to ${numClasses} (MODEL.STM.ACTION_CLASSES), or empty, found ` +
-      quote(fields[6].trim());
+      quote(fields[6].trim()) +
+      actionHint(fields[6]);
     return { kind: 'label', message };
   }
   return { video, second, boxText, coordinates: box, label: action, person: row.last };

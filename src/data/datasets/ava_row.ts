@@ -1,6 +1,7 @@
 /** @file Rows of AVA's csv files: `video,second,x1,y1,x2,y2,action id[,person id or score]`. */
 import { quote } from '../problems.js';
 import { parseDecimal } from './csv.js';
+import { actionHint, columnsHint, secondHint } from './row_hints.js';
 
 export interface AvaRow {
   readonly video: string;
@@ -29,12 +30,15 @@ export function parseAvaRow(fields: readonly string[]): AvaRow | AvaRowProblem {
   if (!AVA_COLUMNS.includes(fields.length)) {
     const message =
       'expected 7 or 8 columns separated by commas (video, second, x1, y1, x2, y2, action id, and a person id or a ' +
-      `score), found ${fields.length}: ${quote(fields.join())}`;
+      `score), found ${fields.length}: ${quote(fields.join())}${columnsHint(fields)}`;
     return { kind: 'columns', message };
   }
   const second = parseDecimal(fields[1]);
   if (Number.isNaN(second))
-    return { kind: 'columns', message: `the second must be a number, found ${quote(fields[1])}` };
+    return {
+      kind: 'columns',
+      message: `the second must be a number, found ${quote(fields[1])}${secondHint(fields[1])}`,
+    };
   const box: [number, number, number, number] = [0, 0, 0, 0];
   for (let i = 0; i < 4; i++) {
     box[i] = parseDecimal(fields[2 + i]);
@@ -47,7 +51,10 @@ export function parseAvaRow(fields: readonly string[]): AvaRow | AvaRowProblem {
   const text = fields[6].trim();
   const id = text === '' ? null : parseDecimal(text);
   if (id !== null && !Number.isInteger(id))
-    return { kind: 'label', message: `the action id must be a whole number or empty, found ${quote(text)}` };
+    return {
+      kind: 'label',
+      message: `the action id must be a whole number or empty, found ${quote(text)}${actionHint(text)}`,
+    };
   // The official parser stores "no action" as -1, so a file may hold -1 as well as an empty column.
   return { video: fields[0], second, box, action: id === -1 ? null : id, last: fields[7] };
 }

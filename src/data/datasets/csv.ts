@@ -115,9 +115,9 @@ export class RowProblems<K> {
     this.#flush();
   }
 
-  /** `isFormat` says that the row does not have the form of a row at all. */
-  add(line: number, message: string, kind: K, isFormat: boolean): void {
-    if (!isFormat) this.good();
+  /** `isWrong` says that a whole file may be wrong in this way, so that the row is no sign of a right one. */
+  add(line: number, message: string, kind: K, isWrong: boolean): void {
+    if (!isWrong) this.good();
     if (this.#hasGoodRow) {
       this.report(`${this.file}:${line}: ${message}`, kind);
       return;

@@ -153,6 +153,12 @@ describe('readFrameLists', () => {
     ]);
   });
 
+  it.each(['v\\v_1.jpg', 'D:\\ava\\v\\v_1.jpg'])('names paths of Windows once: %s', (path) => {
+    const list = `${HEADER}v 0 0 ${path} ""\nv 0 1 ${path} ""\n`;
+    expect(() => read(list)).toThrow(/0\.csv:2: paths are written as on Windows; .* with "\/"/);
+    expect(() => read(list)).not.toThrow(/\n/);
+  });
+
   it('reads quoted names with blanks', () => {
     const { videos } = read(`${HEADER}"my video" 0 0 "my video/0.jpg" ""\n`);
     expect([videos[0].name, videos[0].frames.at(0)]).toEqual(['my video', 'my video/0.jpg']);

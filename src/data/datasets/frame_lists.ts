@@ -1,7 +1,7 @@
 /** @file Frame lists: the image files of each video. */
-import { resolve } from 'node:path';
+import { resolve, sep } from 'node:path';
 import type { DataConfig, Split } from '../data_config.js';
-import { collectUnreadable, type ProblemKind, type ProblemSink, Problems } from '../problems.js';
+import { collectUnreadable, type ProblemKind, type ProblemSink, Problems, quote } from '../problems.js';
 import { readLines } from '../read_lines.js';
 import { RowProblems } from './csv.js';
 
@@ -146,7 +146,10 @@ class FrameListScanner {
       lineNumber++;
       const fields = fieldsOf(line);
       if (lineNumber === 1) this.#checkHeader(file, fields);
-      else if (fields.length === 5) {
+      else if (fields.length === 5 && !faults.hasGoodRow && isWindowsPath(fields[3])) {
+        this.problems.add(`${file}:${lineNumber}: ${WINDOWS_PATHS}, found ${quote(fields[3])}`, 'columns');
+        return;
+      } else if (fields.length === 5) {
         this.#add(fields, file, lineNumber);
         faults.good();
       } else if (fields.length > 1 || fields[0] !== '') {
@@ -185,6 +188,13 @@ class FrameListScanner {
     const follows = video.frames.add(path);
     this.onFrame?.({ video, frameId, path, follows, file, lineNumber });
   }
+}
+
+const WINDOWS_PATHS =
+  'paths are written as on Windows; write them below AVA.FRAME_DIR, with "/", such as video/video_000001.jpg';
+
+function isWindowsPath(path: string): boolean {
+  return sep === '/' && path.includes('\\') && !path.includes('/');
 }
 
 const EXPECTED =

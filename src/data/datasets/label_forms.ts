@@ -1,4 +1,5 @@
 /** @file Label maps in other forms than AVA's: JSON, CSV, and lines of text. They are recognised by their content. */
+import yaml from 'js-yaml';
 import { isObject } from '../../util/json.js';
 import { parseDecimal, splitCsv } from './csv.js';
 
@@ -72,6 +73,17 @@ function pairOf(id: unknown, name: unknown): Pair | null {
   return Number.isInteger(number) && typeof name === 'string' ? [number, name] : null;
 }
 
+/** Labels in the description of a data set in YAML, as Ultralytics YOLO has it; null for another text. */
+function labelsInYaml(text: string): LabelForm | null {
+  if (!/^(?:names|classes|labels|id2label)\s*:\s*(?:#.*)?(?:[[{].*)?$/m.test(text)) return null;
+  try {
+    const value = yaml.load(text);
+    return isObject(value) ? labelsOfValue(value, 0) : null;
+  } catch {
+    return null;
+  }
+}
+
 const NAMED_ID = /^(?:id|.*[_ ]?id|index|nr|no|number|class|label)$/i;
 const NAMED_NAME = /^(?:name|.*[_ ]?name|display_name|action|label|class|description)$/i;
 const SEPARATORS = [',', ';', '\t', '|'];
@@ -83,6 +95,8 @@ export function labelsInLines(text: string): LabelForm {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
   if (lines.length === 0) return { labels: [] };
+  const inYaml = labelsInYaml(text);
+  if (inYaml !== null) return inYaml;
   const other = otherFile(lines);
   if (other !== null) return { problem: `${other}; ${FORMS}` };
   return tableIn(lines) ?? numberedIn(lines) ?? namesIn(lines);
@@ -97,19 +111,29 @@ function tableIn(lines: readonly string[]): LabelForm | null {
     if (id >= 0 && name >= 0 && !rows[0].some((field) => /^\d+$/.test(field)))
       return labelsInRows(rows.slice(1), { id, name, firstLine: 2 });
     const width = rows[0].length;
+    const body = withoutHeader(rows);
     const isId = (column: number) =>
-      rows.every((row) => row.length > 1 && /^\d+$/.test(row[column]?.trim() ?? ''));
+      body.every((row) => row.length > 1 && /^\d+$/.test(row[column]?.trim() ?? ''));
     if (isId(0)) {
       // Names may have commas, so all that follows the id is the name, unless every line has the same further columns.
       const isTable =
-        width > 2 && rows.every((row) => row.length === width && /^[A-Z_]*$/.test(row[2].trim()));
+        width > 2 && body.every((row) => row.length === width && /^[A-Z_]*$/.test(row[2].trim()));
       return checked(
-        rows.map((row) => [Number(row[0]), (isTable ? row[1] : row.slice(1).join(separator)).trim()]),
+        body.map((row) => [Number(row[0]), (isTable ? row[1] : row.slice(1).join(separator)).trim()]),
       );
     }
-    if (width === 2 && isId(1)) return checked(rows.map((row) => [Number(row[1]), row[0].trim()]));
+    if (width === 2 && isId(1)) return checked(body.map((row) => [Number(row[1]), row[0].trim()]));
   }
   return null;
+}
+
+/** Rows without a first one that has no number, unlike all that follow: a header in any language. */
+function withoutHeader(rows: readonly string[][]): readonly string[][] {
+  const hasId = (row: readonly string[]) => row.length > 1 && row.some((field) => /^\s*\d+\s*$/.test(field));
+  const [header, ...others] = rows;
+  return header.length > 1 && others.length > 1 && !/\d/.test(header.join()) && others.every(hasId)
+    ? others
+    : rows;
 }
 
 function columnsOf(header: readonly string[]): [id: number, name: number] {

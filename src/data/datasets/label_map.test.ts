@@ -124,6 +124,26 @@ describe('a label map', () => {
     expect(read('item { name: "caf\\303\\251 \\"x\\"" id: 1 }')).toEqual([{ id: 1, name: 'café "x"' }]);
   });
 
+  it.each([
+    ['a header in another language', '编号,名称\n1,站\n2,"走, 跑"\n3,坐\n', ['站', '走, 跑', '坐']],
+    [
+      'a header in another language, ids last',
+      'Name;Nummer\nstehen;1\ngehen;2\nsitzen;3\n',
+      ['stehen', 'gehen', 'sitzen'],
+    ],
+    ['the names of Ultralytics in one line', 'path: d\nnc: 3\nnames: [a, b, "c: d"]\n', ['a', 'b', 'c: d']],
+    ['the names of Ultralytics in lines', 'names:\n- a\n- b\n- c\n', ['a', 'b', 'c']],
+    ['the names of Ultralytics with ids', 'nc: 3\nnames:\n  1: a\n  2: b\n  3: c\n', ['a', 'b', 'c']],
+    [
+      'equals signs',
+      'item { name = "a" id = 1 }\nitem { name = "b" id=2 }\nitem { name: "c" id: 3 }',
+      ['a', 'b', 'c'],
+    ],
+  ])('reads %s', (_, text, names) => {
+    expect(read(text)).toMatchObject(names.map((name, i) => ({ id: i + 1, name })));
+    expect(read(text)).toHaveLength(3);
+  });
+
   it('says that names without ids are counted from 1', () => {
     const path = join(temporaryFolder(), 'names.txt');
     writeFileSync(path, 'walk\n\nrun\n');
@@ -148,7 +168,7 @@ describe('a label map', () => {
     ['a line without an id', '1: walk\n2: run\noops\n', /this one has no id and name: "oops"/],
     ['broken JSON', '[{"id": 1, "name": "walk"', /the JSON text is broken/],
     ['JSON of something else', '{"a": {"b": 1}, "c": "d"}', /no list of names and ids; a label map is/],
-    ['YAML', 'names:\n  0: walk\n  1: run\n', /no id and name: "names:"/],
+    ['YAML with ids from 0', 'names:\n  0: walk\n  1: run\n', /ids begin at 1.*add 1 to all ids/],
     ['a web page', '<html><body>', /web page/],
   ])('is refused once if it is %s', (_, text, message) => {
     const error = (() => {

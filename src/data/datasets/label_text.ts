@@ -104,7 +104,7 @@ class Parser {
 
   /** Reads a field of a block; returns false if the block cannot be read on. */
   #parseField(field: Token, block: Block): boolean {
-    const hasColon = this.#skip(':');
+    const hasColon = this.#skip(':') || this.#skip('=');
     if (this.#skip('{') || this.#skip('<')) {
       if (/^(?:item|label)$/.test(field.value)) {
         this.complain(field.line, `a block begins inside the block of line ${block.line}`);
@@ -183,7 +183,7 @@ function isClosing(mark: string): boolean {
 function tokensOf(text: string): Token[] {
   const tokens: Token[] = [];
   text.split('\n').forEach((content, i) => {
-    const pattern = /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(#.*)|([^\s{}<>:,;[\]"'#]+)|(\S)/g;
+    const pattern = /"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(#.*)|([^\s{}<>:=,;[\]"'#]+)|(\S)/g;
     for (const [, double, single, comment, word, mark] of content.matchAll(pattern)) {
       const quoted = double ?? single;
       if (comment !== undefined) continue;

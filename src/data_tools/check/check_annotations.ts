@@ -135,6 +135,8 @@ function checkBatches(cfg: Config, dataset: AvaDataset, findings: Findings): voi
     if (warning !== null) findings.add('epoch', warning);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    findings.add('small-data', error.message);
+    // Data without key frames has another error, from which this one follows.
+    const isReported = findings.all.some(({ severity }) => severity === 'error');
+    if (dataset.length > 0 || !isReported) findings.add('small-data', error.message);
   }
 }

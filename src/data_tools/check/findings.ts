@@ -14,11 +14,15 @@ interface Description {
 }
 
 const KINDS = {
-  file: { severity: 'error', message: 'a file cannot be read', advice: 'correct the path under AVA or DATA' },
+  file: {
+    severity: 'error',
+    message: 'a file cannot be read',
+    advice: 'correct the file, or its path under AVA or DATA',
+  },
   columns: { severity: 'error', message: 'a line cannot be parsed' },
   empty: { severity: 'error', message: 'a file is empty' },
   box: { severity: 'error', message: 'a box is wrong' },
-  label: { severity: 'error', message: 'an action id is beyond the classes of the model' },
+  label: { severity: 'error', message: 'an action id is wrong' },
   'out-of-range': { severity: 'error', message: 'no row can be used' },
   'unknown-video': { severity: 'error', message: 'an annotated video has no frame list' },
   'missing-frame': {

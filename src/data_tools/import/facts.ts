@@ -11,6 +11,7 @@ import { isFile } from '../../files/paths.js';
 import { hasVideoName } from '../../media/file_kinds.js';
 import type { Size } from '../../media/image_header.js';
 import { readVideoStream, type VideoStream } from '../../media/video_stream.js';
+import { absenceOf } from '../../util/addresses.js';
 import { listFrames } from '../list/frame_folders.js';
 import { pathParts, stemOf, videoNameOf } from './image_names.js';
 import type { Imported, ImportedVideo } from './model.js';
@@ -157,7 +158,9 @@ const NOTHING: VideoStream = { size: null, fps: null };
 
 /** The videos in a folder, by name. */
 function videosIn(folder: string, isDeep: boolean): [name: string, path: string][] {
-  if (isDeep && !existsSync(folder)) throw new ConfigError(`--videos ${folder}: there is no such folder`);
+  if (isDeep && !existsSync(folder)) {
+    throw new ConfigError(`--videos ${folder}: ${absenceOf(folder, 'folder', 'there is no such folder')}`);
+  }
   try {
     return readdirSync(folder, { recursive: isDeep, encoding: 'utf8' })
       .filter(hasVideoName)

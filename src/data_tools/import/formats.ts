@@ -83,10 +83,36 @@ export function readAnnotationFile(path: string, format?: FormatName): { importe
   const wanted = format === undefined ? '' : ` (--format ${format})`;
   if (found)
     throw new DataError(`${path}: it is a ${found.title}, which is --format ${found.name}, not ${format}`);
+  const other = OTHERS.find(([pattern]) => pattern.test(text.slice(0, HEAD)))?.[1];
+  if (other !== undefined)
+    throw new DataError(`${path}: it seems to be ${other}; this command reads ${EXPECTED}`);
   throw new DataError(
     `${path}: ${isAva(text) ? "it is AVA's csv already, which needs no import" : `it is none of the files that can be imported${wanted}: ${EXPECTED}`}`,
   );
 }
+
+/** Number of characters by which another file is recognised. */
+const HEAD = 20_000;
+
+/** Files of annotation programs that are not read, or in another form than the one that is. */
+const OTHERS: readonly (readonly [pattern: RegExp, what: string])[] = [
+  [
+    /^[^\n]*\bid\b[^\n]*\n[^\n]*\{""framesCount""|""sequence""/,
+    'a table (CSV or TSV) of Label Studio: export the project as JSON',
+  ],
+  [
+    /^\s*(?:<\?xml[^>]*>\s*)?<annotation>/,
+    'an annotation of Pascal VOC, which has one file for each image: export the project for COCO or CVAT',
+  ],
+  [
+    /"shapes"\s*:[\s\S]*"imagePath"\s*:|"imagePath"\s*:[\s\S]*"shapes"\s*:/,
+    'an annotation of LabelMe, which has one file for each image: convert them to COCO, e.g. with labelme2coco',
+  ],
+  [
+    /^\s*(?:\d+(?: -?[\d.]+){4,}\s*\n)*\d+(?: -?[\d.]+){4,}\s*$/,
+    'the labels of YOLO, which has one file for each image: export the project for COCO or CVAT',
+  ],
+];
 
 const EXPECTED =
   "VIA's project (json) or csv export, CVAT's XML, COCO's json with images, annotations and frame numbers, or Label Studio's json";

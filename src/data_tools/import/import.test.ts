@@ -49,7 +49,18 @@ describe('data import', () => {
     const expected: [name: string, text: string, message: string | RegExp][] = [
       ['a.csv', 'a,902,0.1,0.1,0.2,0.2,1,0\n', "it is AVA's csv already, which needs no import"],
       ['b.txt', 'hello', 'it is none of the files that can be imported'],
-      ['c.json', '{"shapes": [], "imagePath": "x.jpg"}', 'it is none of the files that can be imported'],
+      [
+        'c.json',
+        '{"shapes": [], "imagePath": "x.jpg"}',
+        /seems to be an annotation of LabelMe.*COCO.*reads VIA's project/,
+      ],
+      ['c.xml', '<annotation>\n<folder>x</folder></annotation>', /seems to be an annotation of Pascal VOC/],
+      ['c.txt', '0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.2\n', /seems to be the labels of YOLO/],
+      [
+        'c.csv',
+        'video,id,box\na.mp4,1,"[{""framesCount"":75,""sequence"":[]}]"\n',
+        /table .* of Label Studio: export the project as JSON/,
+      ],
       ['d.json', '{"images": [', 'the JSON is damaged or cut off'],
       ['e.csv', ' \n', 'the file is empty'],
       ['f.zip', 'PK\u0003\u0004zip', 'it is an archive or a compressed file; unpack it'],

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { DataError } from '../../errors.js';
 import { systemErrorText } from '../../files/system_errors.js';
 import { formatOf } from '../../media/signatures.js';
+import { absenceOf } from '../../util/addresses.js';
+import { encodingOf } from '../../util/encoding.js';
 
 /** Longest text that the engine can hold is about 2^29 characters. */
 const MAX_BYTES = 500 * 2 ** 20;
@@ -26,7 +28,8 @@ function read(path: string): Buffer {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw new DataError(`${path}: cannot be read: ${systemErrorText(error)}`, { cause: error });
+    const reason = absenceOf(path, 'file', `cannot be read: ${systemErrorText(error)}`);
+    throw new DataError(`${path}: ${reason}`, { cause: error });
   }
   if (bytes.length > MAX_BYTES) {
     throw new DataError(
@@ -37,9 +40,8 @@ function read(path: string): Buffer {
 }
 
 function decode(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder('utf-16be').decode(bytes);
-  return new TextDecoder('utf-8').decode(bytes);
+  const encoding = encodingOf(bytes);
+  return new TextDecoder(encoding === 'utf-32' ? 'utf-8' : encoding).decode(bytes);
 }
 
 /** Parses JSON. Throws DataError that names the file. */

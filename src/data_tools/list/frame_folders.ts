@@ -9,6 +9,7 @@ import { DataError } from '../../errors.js';
 import { sortedEntries } from '../../files/folder_names.js';
 import { systemErrorText } from '../../files/system_errors.js';
 import type { SkippedFiles } from '../../media/skipped_files.js';
+import { absenceOf } from '../../util/addresses.js';
 
 /** The frames in one folder. */
 export interface ListedFrames {
@@ -48,6 +49,8 @@ export interface FrameVideos {
   /** The folder to which the paths in the lists are relative. */
   readonly root: string;
   readonly videos: readonly FrameVideo[];
+  /** Folders that are left out, although they seem to hold frames. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -55,11 +58,11 @@ export interface FrameVideos {
  * into lists.
  */
 export async function findFrameVideos(folder: string, fps: number): Promise<FrameVideos> {
-  const found = await walk(folder, fps);
+  const { found, warnings } = await walk(folder, fps);
   if (found.length === 0) {
     throw new DataError(
       `${folder}: there are no images in this folder or in folders below it; expected one folder of frames for each video. ` +
-        'From videos, stmixer data prepare makes frames and lists',
+        `From videos, stmixer data prepare makes frames and lists${warnings.map((text) => `; ${text}`).join('')}`,
     );
   }
   const isSingle = found.length === 1 && found[0].folder === folder;
@@ -72,13 +75,14 @@ export async function findFrameVideos(folder: string, fps: number): Promise<Fram
   const root = isSingle ? dirname(realpathSync(folder)) : folder;
   const videos = nameVideos(root, isSingle ? [{ ...found[0], folder: realpathSync(folder) }] : found);
   checkNames(root, videos);
-  return { root, videos };
+  return { root, videos, warnings };
 }
 
 type Unnamed = Omit<FrameVideo, 'name'>;
 
-async function walk(root: string, fps: number): Promise<Unnamed[]> {
+async function walk(root: string, fps: number): Promise<{ found: Unnamed[]; warnings: string[] }> {
   const found: Unnamed[] = [];
+  const warnings: string[] = [];
   const seen = new Set<string>();
   const enter = async (folder: string, topFolder: string | null): Promise<void> => {
     const real = realpathSync(folder);
@@ -88,6 +92,7 @@ async function walk(root: string, fps: number): Promise<Unnamed[]> {
     const frames = await listFrames(folder, note?.fps ?? fps);
     if (frames.names.length > 0)
       found.push({ ...frames, folder, topFolder, fps: note?.fps ?? null, start: note?.start ?? null });
+    else warnings.push(...unreadFrames(folder, frames.skipped));
     for (const name of foldersIn(folder)) await enter(join(folder, name), topFolder ?? name);
   };
   try {
@@ -95,9 +100,19 @@ async function walk(root: string, fps: number): Promise<Unnamed[]> {
   } catch (error) {
     if (error instanceof DataError) throw error;
     const path = (error as NodeJS.ErrnoException).path ?? root;
-    throw new DataError(`${path}: cannot list the frames: ${systemErrorText(error)}`, { cause: error });
+    const reason = absenceOf(path, 'folder', `cannot list the frames: ${systemErrorText(error)}`);
+    throw new DataError(`${path}: ${reason}`, { cause: error });
   }
-  return found;
+  return { found, warnings };
+}
+
+/** Says that a folder without a frame has images in another format. */
+function unreadFrames(folder: string, skipped: SkippedFiles): string[] {
+  const first = skipped.first('image') ?? skipped.first('animated');
+  if (first === null) return [];
+  return [
+    `${folder} is in no list, because its images cannot be read as frames (first: ${basename(first)}); convert them to JPEG or PNG`,
+  ];
 }
 
 function foldersIn(folder: string): string[] {

@@ -75,6 +75,15 @@ describe('data list', () => {
     expect(log).not.toContain('is assumed');
   });
 
+  it('names folders whose images cannot be read as frames', async () => {
+    touch('odd/a/1.jpg', 'odd/a/2.jpg', 'odd/b/1.bmp', 'odd/b/2.bmp');
+    expect(await list('odd')).toMatch(
+      /warning: \S+odd\/b is in no list, because its images cannot be read .*1\.bmp\); convert them/,
+    );
+    touch('bmp/a/1.bmp');
+    await expect(list('bmp')).rejects.toThrow(/there are no images in this folder.*bmp\/a is in no list/);
+  });
+
   it('makes a list of each part in folders named train and val', async () => {
     touch('f/train/deep/a/1.jpg', 'f/train/b/1.jpg', 'f/validation/c/1.jpg');
     const log = await list('f');

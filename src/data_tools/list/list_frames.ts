@@ -40,7 +40,8 @@ const SPLITS: Record<string, string> = {
 /** Writes frame lists, and says what is odd about the frames and how to use them. Throws UserError. */
 export async function listFrameFolders(options: ListOptions): Promise<ListResult> {
   const { log } = options;
-  const { root, videos } = await findFrameVideos(options.frames, options.fps ?? DEFAULT_FPS);
+  const { root, videos, warnings } = await findFrameVideos(options.frames, options.fps ?? DEFAULT_FPS);
+  for (const warning of warnings) log.warn(warning);
   describe(videos, log);
   const lists = divide(videos, options);
   makeOutputFolder(options.out, '--out');

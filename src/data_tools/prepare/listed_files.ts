@@ -5,6 +5,7 @@ import { DataError } from '../../errors.js';
 import { sortedEntries } from '../../files/folder_names.js';
 import { fileKind } from '../../media/file_kinds.js';
 import { SkippedFiles } from '../../media/skipped_files.js';
+import { absenceOf } from '../../util/addresses.js';
 
 export interface ListedFile {
   readonly path: string;
@@ -30,7 +31,11 @@ export function listFiles(folder: string, except: readonly string[]): ListedFile
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why =
-      code === 'ENOENT' ? 'there is no such folder' : code === 'ENOTDIR' ? 'it is not a folder' : message;
+      code === 'ENOENT'
+        ? absenceOf(folder, 'folder', 'there is no such folder')
+        : code === 'ENOTDIR'
+          ? 'it is not a folder'
+          : message;
     throw new DataError(`${folder}: cannot list the videos: ${why}`, { cause: error });
   }
   return new Walk(folder, except).run(entries);

@@ -2,6 +2,9 @@
 
 /** Statements about a run or its settings. */
 const STATEMENTS = [
+  'because its images cannot be read as frames',
+  'paths are written as on Windows; write them below AVA.FRAME_DIR',
+  'write its content as plain lines; stmixer data import does so',
   // The page beside the templates of annotations.
   'Boxes and actions. There is no header.',
   'MODEL.WEIGHT is what it started from',
