@@ -2,7 +2,6 @@
 
 /** Statements about a run or its settings. */
 const STATEMENTS = [
-  'because its images cannot be read as frames',
   'paths are written as on Windows; write them below AVA.FRAME_DIR',
   'write its content as plain lines; stmixer data import does so',
   // The page beside the templates of annotations.
