@@ -1,5 +1,5 @@
 /** @file The line of an iteration for people: as a sentence with labels, and as the row of a table. */
-import { GIB, gib, roughDuration, significant } from '../util/text.js';
+import { GIB, gib, roughDuration } from '../util/text.js';
 import type { MetricsLine } from './metrics.js';
 
 /** The terms of the last decoder stage by their short names. Those of earlier stages have a number at the end. */
@@ -78,8 +78,10 @@ function decimals(value: number | null): string {
   return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4);
 }
 
+/** At most six characters, with the same number of digits for values of one size. */
 function seconds(value: number | null): string {
-  return value === null ? UNKNOWN : significant(value, 3).slice(0, 6);
+  if (value === null) return UNKNOWN;
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 4);
 }
 
 /** The highest learning rate: groups may differ. */
