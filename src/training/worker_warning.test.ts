@@ -1,4 +1,5 @@
 /** @file The warning about too many threads that load clips. */
+import { mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { stmixerHere } from '../../test/support/cli.js';
 import { fakeProbe } from '../../test/support/fake_probe.js';
@@ -37,8 +38,11 @@ it('is printed once when a training starts', async () => {
     'OUTPUT_DIR',
     at('run'),
     'DATA.PATH_TO_DATA_DIR',
-    at('none'),
+    at('data'),
   ];
+  // The folders of the data set are looked at first, its lists later.
+  for (const part of ['frames', 'frame_lists', 'annotations'])
+    mkdirSync(at('data', part), { recursive: true });
   const { stdout, code } = await stmixerHere([
     'train',
     '--config-file',

@@ -13,7 +13,7 @@ import { Rng } from '../../src/util/random.js';
 import { temporaryFolder } from '../support/temporary_files.js';
 
 const PROGRAM = fileURLToPath(new URL('../support/saving_process.ts', import.meta.url));
-const KILLS = process.env.STMIXER_LONG_TESTS ? 200 : 10;
+const KILLS = process.env.STMIXER_LONG_TESTS ? 200 : 5;
 
 /** Saves from `first` on until it is killed, so long after its first checkpoint; returns the last one it knew was done. */
 async function saveUntilKilled(folder: string, first: number, milliseconds: number): Promise<number> {

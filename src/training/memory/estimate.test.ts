@@ -114,6 +114,7 @@ interface Measured {
   name: string;
   config: string;
   overrides: string;
+  fitted: boolean;
   processBytes: number;
   peakBytes: number;
 }
@@ -122,9 +123,11 @@ interface Measured {
 const measured = JSON.parse(
   readFileSync(new URL('../../../bench/memory_peaks.json', import.meta.url), 'utf8'),
 ) as { runs: Measured[] };
+/** The runs that the estimate was fitted to say less, so they are left to the long tests. */
+const checked = measured.runs.filter(({ fitted }) => !fitted || process.env.STMIXER_LONG_TESTS);
 
 describe('the estimate beside measured peaks of resident memory', () => {
-  it.each(measured.runs)('is within 15 %: $name', async ({ config, overrides, processBytes, peakBytes }) => {
+  it.each(checked)('is within 15 %: $name', async ({ config, overrides, processBytes, peakBytes }) => {
     const words = overrides.split(' ').filter((word) => word !== '');
     const { config: cfg } = loadConfig(`config_files/${config}.yaml`, words);
     const scale = Math.max(...cfg.DATA.TRAIN_MIN_SCALES) / SAMPLE.height;
