@@ -23,7 +23,7 @@ export interface CheckpointParts {
   readonly iteration: number;
   /** State of the run beyond PyTorch's (run/resume_state.ts). */
   readonly run?: PyValue;
-  /** What detection needs to know of the model (model_info.ts). */
+  /** What detection needs to know about the model (model_info.ts). */
   readonly info?: PyValue;
 }
 
@@ -62,9 +62,9 @@ export interface LoadedCheckpoint extends LoadedWeights {
   readonly scheduler: PyValue;
   readonly iteration: number | null;
   readonly run: PyValue;
-  /** What the file says of its model; null if it says nothing. */
+  /** What the file says about its model; null if it says nothing. */
   readonly info: ModelInfo | null;
-  /** A sentence on averaged weights that the file holds, too; null if there are none. */
+  /** A sentence about averaged weights that the file also holds; null if there are none. */
   readonly averages: string | null;
 }
 

@@ -181,13 +181,15 @@ describe('converting the names', () => {
       });
       expect(report).toMatchObject({
         leftOut: ['epoch'],
-        origin: 'names of Hugging Face transformers, after "videomae.", which does not count',
+        origin: 'names of Hugging Face transformers, with the prefix "videomae.", which is ignored',
         warnings: [
-          expect.stringMatching(/^the biases of the keys are not 0 \(up to 1\.00 in videomae\..*key\.bias\)/),
+          expect.stringMatching(
+            /^this model has no biases for the keys .* \(up to 1\.00, in videomae\..*key\.bias\)/,
+          ),
         ],
       });
       expect(summaryOf('a', 'b', report)).toMatch(
-        /^ {2}names: +official ones; the file has names of Hugging Face/m,
+        /^ {2}names: +changed to the official ones; the file has names of Hugging Face/m,
       );
     },
   );

@@ -37,7 +37,7 @@ export interface ConvertReport {
   readonly overflowed: readonly string[];
   /** What the names were before they became this model's; null if they stayed. */
   readonly origin: string | null;
-  /** Sentences on tensors that are not used as they are. */
+  /** Sentences about tensors that are not used as they are. */
   readonly warnings: readonly string[];
 }
 
@@ -117,7 +117,7 @@ function castAll(
   return weights;
 }
 
-/** Returns the names of everything in a file except the tensors of its state dict and what it says of its model. */
+/** Returns the names of everything in a file except the tensors of its state dict and what it says about its model. */
 function besidesWeights(content: PyValue, { key, state, dict, parents }: StateDict): string[] {
   const prefix = key === '' ? '' : `${key}.`;
   const others = [...state].filter(([, tensor]) => tensor === null).map(([name]) => prefix + name);

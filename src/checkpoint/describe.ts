@@ -10,7 +10,7 @@ import {
   type WeightFormat,
   weightFormatOf,
 } from '../formats/weight_file.js';
-import { firstNames } from '../util/text.js';
+import { countOf, firstNames } from '../util/text.js';
 import { describeForeignNetwork } from './misfit/other_network.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
 import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
@@ -40,7 +40,7 @@ export interface CheckpointDescription {
   readonly needsKey: boolean;
   /** The code base whose names the tensors have, in words. */
   readonly origin: string;
-  /** What the file says of its model. */
+  /** What the file says about its model. */
   readonly info: ModelInfo | null;
   /** The model's tensors in the file's order. */
   readonly tensors: readonly TensorDescription[];
@@ -129,7 +129,7 @@ function stateDictToShow(path: string, content: PyValue): { chosen: StateDict; n
   }
 }
 
-/** Describes what a file holds beside its weights. */
+/** Describes what a file holds besides its weights. */
 function describeOthers(
   content: PyValue,
   { dict, parents }: StateDict,
@@ -189,15 +189,18 @@ function describeLoading(weights: NamedWeights, groups: readonly NamedGroup[]): 
   if (prefix !== '') {
     const count = keys.filter((key) => plainName(key).startsWith(prefix)).length;
     const which = count === keys.length ? 'every name' : `${count} of ${keys.length} names`;
-    lines.push(`"${prefix}" before ${which} does not count`);
+    lines.push(`the prefix "${prefix}" of ${which} is ignored`);
   }
   const backbone = groups.find(({ group }) => group === 'backbone');
   const starting = (word: string) => names.some((name) => name.startsWith(word));
   if (!starting('backbone.') && starting('blocks.'))
-    lines.push('names of a backbone alone: it loads into backbone.*');
+    lines.push('only a backbone: its tensors load into backbone.*');
   else if (backbone?.unknown.length === 0)
     lines.push(`${backbone.tensors} tensors of the backbone, all with names of the model`);
-  if (keyBiases.size > 0) lines.push(`${keyBiases.size} biases of the keys are left out: the model has none`);
+  if (keyBiases.size > 0)
+    lines.push(
+      `left out: ${countOf(keyBiases.size, 'key bias', 'key biases')}, which the model does not have`,
+    );
   for (const group of groups) lines.push(...describeUnknown(group));
   const head = names.filter(isHead).length;
   if (head > 0) lines.push(`${head} tensors of the head, which --no-head leaves out`);

@@ -1,10 +1,10 @@
-/** @file What to say in weight files of the model of a configuration. */
+/** @file What weight files say about the model that a configuration builds. */
 import { type Config, settingsToStore } from '../config/index.js';
 import { readLabelNames } from '../data/datasets/label_names.js';
 import { DataError } from '../errors.js';
 import type { ModelInfo } from './model_info.js';
 
-/** What to say of the model of a configuration. The names come from its label map, if that can be read. */
+/** What to say about the model that a configuration builds. The names come from its label map, if that can be read. */
 export function infoOfModel(config: Partial<Config>): ModelInfo {
   return { settings: settingsToStore(config), classNames: namesIn(config) };
 }

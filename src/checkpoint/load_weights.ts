@@ -39,7 +39,7 @@ export interface LoadedWeights {
   readonly report: LoadReport;
   /** Describes a misfit that `coverage` allows, part by part; null if everything fits. */
   readonly misfit: string | null;
-  /** Sentences on tensors of the file that are not used as they are. */
+  /** Sentences about tensors of the file that are not used as they are. */
   readonly warnings: readonly string[];
 }
 

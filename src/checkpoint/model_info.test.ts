@@ -41,7 +41,7 @@ beforeAll(() => {
 });
 const at = (name: string) => join(folder, name);
 
-describe('what a weight file says of its model', () => {
+describe('what a weight file says about its model', () => {
   test('is in checkpoints, in library files and in converted ones of both formats', async () => {
     const state = TrainingState.build(config);
     initializeParameters(state.model, 0);
@@ -84,7 +84,7 @@ describe('what a weight file says of its model', () => {
     expect(readModelInfo(at('official.pth'))).toBeNull();
     await writePth(at('odd.pth'), { model: new Map(), [MODEL_INFO]: [1] });
     expect(() => readModelInfo(at('odd.pth'))).toThrow(
-      /odd\.pth: what it says of its model cannot be understood: .*expected a dictionary, found a list/,
+      /odd\.pth: its description of the model \(stmixer_model\) cannot be read: .*expected a dictionary, found a list/,
     );
   });
 });

@@ -1,5 +1,5 @@
 /**
- * @file What a weight file says of its model under a key of its own: the settings to build it with and the class names.
+ * @file What a weight file says about its model under a key of its own: the settings to build it with and the class names.
  *
  * In .pth files the key is MODEL_INFO, with plain dicts, lists, texts and numbers; in .safetensors it is an entry of the
  * metadata, in JSON. PyTorch code ignores both.
@@ -45,7 +45,10 @@ export function metadataOf(info: ModelInfo | null): Record<string, string> {
   return { [METADATA_KEY]: JSON.stringify(value) };
 }
 
-/** What a weight file with this content says of its model; null if it says nothing. Throws CheckpointError if it is no sense. */
+/**
+ * What a weight file with this content says about its model; null if it says nothing. Throws CheckpointError if that cannot be
+ * understood.
+ */
 export function modelInfoOf(path: string, content: PyValue): ModelInfo | null {
   const fromPickle = content instanceof Map ? content.get(MODEL_INFO) : undefined;
   try {
@@ -53,13 +56,16 @@ export function modelInfoOf(path: string, content: PyValue): ModelInfo | null {
     return value === null ? null : parseInfo(value);
   } catch (error) {
     if (!(error instanceof CheckpointError || error instanceof SyntaxError)) throw error;
-    throw new CheckpointError(`${path}: what it says of its model cannot be understood: ${error.message}`, {
-      cause: error,
-    });
+    throw new CheckpointError(
+      `${path}: its description of the model (${MODEL_INFO}) cannot be read: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-/** What a weight file says of its model; null if it says nothing. Throws CheckpointError if it cannot be read. */
+/** What a weight file says about its model; null if it says nothing. Throws CheckpointError if it cannot be read. */
 export function readModelInfo(path: string): ModelInfo | null {
   return modelInfoOf(path, readWeightFile(path));
 }

@@ -18,13 +18,13 @@ export interface WeightsOrigin {
   readonly path: string;
   /** Training steps of the weights; null if unknown. */
   readonly iteration: number | null;
-  /** How the file was found if MODEL.WEIGHT does not name it, and which averaged weights it holds, too. */
+  /** How the file was found if MODEL.WEIGHT does not name it, and which averaged weights it also holds. */
   readonly note?: string;
   /** Why it may be the wrong file. */
   readonly warning?: string;
-  /** What the file says of its model; null if it says nothing. */
+  /** What the file says about its model; null if it says nothing. */
   readonly info: ModelInfo | null;
-  /** Sentences on tensors of the file that are not used as they are. */
+  /** Sentences about tensors of the file that are not used as they are. */
   readonly warnings: readonly string[];
 }
 

@@ -3,7 +3,7 @@ import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { namedTensors } from '../formats/pickle/walk_values.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
-import { count, firstNames, printable } from '../util/text.js';
+import { countOf, firstNames, printable } from '../util/text.js';
 import { type Layout, layoutOf, plainName } from './origins/layout.js';
 import { stateOfModule } from './whole_module.js';
 
@@ -49,10 +49,13 @@ export interface Choice {
 
 const NO_CHOICE: Choice = { key: '', option: 'MODEL.WEIGHT_KEY' };
 
-/** What the official programs take first: STMixer and VideoMAE `model`, VideoMAE V2 `module`, OpenMMLab and Lightning `state_dict`. */
+/**
+ * What the official programs take first: STMixer and VideoMAE `model`, VideoMAE V2 `module`, OpenMMLab and Lightning
+ * `state_dict`.
+ */
 const MODEL_KEYS = ['model', 'module', 'state_dict'];
 
-/** Keys of what trainers save beside the weights. */
+/** Keys of what trainers save besides the weights. */
 const NOT_WEIGHTS = /optim|sched|scaler|callbacks|(^|_)rng|^(amp|loops|stmixer|stmixer_model)$/i;
 
 const MAX_DEPTH = 8;
@@ -66,7 +69,7 @@ interface Found extends StateDict {
 }
 
 /**
- * Finds the state dict in the value of a weight file, at any depth. Throws NoWeightsError if no dictionary holds tensors, and
+ * Finds the state dict in the value of a weight file, at any depth. Throws NoWeightsError if no dictionary holds tensors,
  * CheckpointError if the choice names none, and AmbiguousWeightsError if there are several and none has a key of MODEL_KEYS.
  */
 export function findStateDict(path: string, value: PyValue, choice: Choice = NO_CHOICE): StateDict {
@@ -104,7 +107,7 @@ function searched(value: PyValue, choice: Choice): Found[] {
 const AVERAGED = /(^|[._-])(ema|swa|averaged?|averages)([._-]|$)/i;
 
 /**
- * A sentence on averaged weights beside the chosen ones, and how to choose them; null if there are none, or if they are the
+ * A sentence about averaged weights beside the chosen ones, and how to choose them; null if there are none, or if they are the
  * chosen ones. OpenMMLab's trainers save the averaged weights as `state_dict` and the others as `ema_state_dict`.
  */
 export function averagesBeside(content: PyValue, { key, candidates }: StateDict): string | null {
@@ -113,8 +116,8 @@ export function averagesBeside(content: PyValue, { key, candidates }: StateDict)
   const name = printable(average.key);
   const isSwapped = key === 'state_dict' && content instanceof Map && content.has('message_hub');
   const meaning = isSwapped
-    ? `"${name}" (${tensorCount(average.tensors)}) holds the weights before averaging, as OpenMMLab saves them`
-    : `"${name}" holds averaged weights (EMA), ${tensorCount(average.tensors)}`;
+    ? `"${name}" (${countOf(average.tensors, 'tensor')}) holds the weights before averaging, as OpenMMLab saves them`
+    : `"${name}" holds averaged weights (EMA), ${countOf(average.tensors, 'tensor')}`;
   return `the weights under "${printable(key)}" are loaded; ${meaning}. To load those instead, add MODEL.WEIGHT_KEY ${name}`;
 }
 
@@ -130,12 +133,8 @@ export function listed(candidates: readonly Candidate[]): string {
   const shown = candidates
     .toSorted((a, b) => b.tensors - a.tensors)
     .slice(0, MAX)
-    .map(({ key, tensors }) => `${key === '' ? 'no key' : printable(key)} (${tensorCount(tensors)})`);
+    .map(({ key, tensors }) => `${key === '' ? 'no key' : printable(key)} (${countOf(tensors, 'tensor')})`);
   return shown.join(', ') + (candidates.length > MAX ? `, … (${candidates.length} in all)` : '');
-}
-
-function tensorCount(tensors: number): string {
-  return tensors === 1 ? '1 tensor' : `${count(tensors)} tensors`;
 }
 
 /** All dictionaries with tensors, the outermost first. */
@@ -260,7 +259,7 @@ function noWeights(path: string, value: PyValue): CheckpointError {
   if (elsewhere.size > 0) {
     const places = firstNames([...elsewhere.keys()].map((name) => printable(name || 'the file itself')));
     return new NoWeightsError(
-      `${path}: holds ${tensorCount(elsewhere.size)}, but no state dict, which is a dictionary of weights by name: ${places}`,
+      `${path}: holds ${countOf(elsewhere.size, 'tensor')}, but no state dict, which is a dictionary of weights by name: ${places}`,
     );
   }
   const keys = value instanceof Map ? `; its keys are: ${firstNames([...value.keys()].map(String))}` : '';

@@ -1,6 +1,6 @@
 /** @file Matches the tensors of a weight file with the weights of the model, and reports the result. */
 import { sameShape } from '../formats/host_tensor.js';
-import { firstNames } from '../util/text.js';
+import { countOf, firstNames } from '../util/text.js';
 import { groupOf, isBuffer, isClassifier, isOptional } from './model_parts.js';
 import type { NamedWeights } from './origins/named_weights.js';
 
@@ -103,14 +103,14 @@ export function newClassifiersWarning({ newClassifiers }: LoadReport): string | 
   const names = newClassifiers.map(({ name }) => name).join(', ');
   return (
     `the file has ${classes.inFile} action classes, and MODEL.STM.ACTION_CLASSES is ${classes.inModel}: ` +
-    `${tensors(newClassifiers.length)} of the action classifiers start at random (${names}); everything else is loaded`
+    `${countOf(newClassifiers.length, 'tensor')} of the action classifiers start at random (${names}); everything else is loaded`
   );
 }
 
 /** A few lines for the log: the number of loaded weights, the first names of the others, and parts left out. */
 export function summarizeReport(path: string, report: LoadReport): string {
   const { loaded, missing, unexpected, skipped } = report;
-  const lines = [`loaded ${tensors(loaded.size)} from ${path}`];
+  const lines = [`loaded ${countOf(loaded.size, 'tensor')} from ${path}`];
   const renamed = [...loaded].filter(([name, key]) => name !== key);
   if (renamed.length > 0) {
     const [name, key] = renamed[0];
@@ -124,7 +124,7 @@ export function summarizeReport(path: string, report: LoadReport): string {
   return lines.join('\n');
 }
 
-/** Sentences on parts that the file leaves out, as official files may. */
+/** Sentences about parts that the file leaves out, as official files may. */
 function absentParts({ loaded, missing }: LoadReport): string[] {
   const begun = new Set(Array.from(loaded.keys(), groupOf));
   const groups = new Set(missing.filter((name) => !isBuffer(name)).map(groupOf));
@@ -151,7 +151,7 @@ export function describeMismatch(
     noHeadFlag !== null && mismatched.every(({ name }) => isHead(name))
       ? `Use ${noHeadFlag} to load everything but the head, or set the sizes of the head (MODEL.STM.*) to those of the file`
       : sizes;
-  const count = tensors(mismatched.length);
+  const count = countOf(mismatched.length, 'tensor');
   return `${path}: ${count} with another shape than in the model: ${some.join('; ')}${rest}. ${advice}.`;
 }
 
@@ -167,8 +167,4 @@ function longestSuffix(name: string, keyByName: ReadonlyMap<string, string>): st
 
 export function isHead(name: string): boolean {
   return name.split('.').some((part) => HEAD_PARTS.includes(part));
-}
-
-function tensors(count: number): string {
-  return count === 1 ? '1 tensor' : `${count} tensors`;
 }

@@ -20,14 +20,14 @@ export function convertCommand(): Command {
     .addOption(
       new Option(
         '--names <names>',
-        'names of the tensors: as in the file, or those of the official STMixer, with tensors split and joined as there (weights only)',
+        'names of the tensors: keep those of the file, or use those of the official STMixer, which also splits and joins tensors to match and keeps weights only',
       )
         .choices(['keep', 'official'])
         .default('keep'),
     )
     .option(
       '--weight-key <key>',
-      'which weights to take if the file holds several: the keys that lead to them, with dots between them',
+      'which weights to take if the file holds several: the keys that lead to them, with dots between, e.g. checkpoint.teacher',
     )
     .option('--weights-only', 'leave out optimizer, schedule and everything else (always so in .safetensors)')
     .option('--verbose', 'print the stack trace of an error')
@@ -61,7 +61,7 @@ export function summaryOf(from: string, to: string, report: ConvertReport): stri
     `${from} → ${to}`,
     `  tensors:   ${count(tensors)}, ${change(weightBytes)}`,
     `  file:      ${change(fileBytes)}`,
-    ...(origin === null ? [] : [`  names:     official ones; the file has ${origin}`]),
+    ...(origin === null ? [] : [`  names:     changed to the official ones; the file has ${origin}`]),
     ...(leftOut.length > 0 ? [`  left out:  ${listed(leftOut, 12)}`] : []),
   ].join('\n');
 }

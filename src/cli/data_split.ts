@@ -24,5 +24,5 @@ export function addSplitOptions(command: Command): Command {
         .argParser(number({ min: 0.001, max: 1 }))
         .conflicts('valVideos'),
     )
-    .option('--seed <number>', 'seed of that draw', wholeNumber({ min: 0 }), 0);
+    .option('--seed <number>', 'seed of the random choice of --val-fraction', wholeNumber({ min: 0 }), 0);
 }

@@ -159,7 +159,7 @@ function noSettings(path: string): CheckpointError {
   const ofRun = join(dirname(path), CONFIG);
   const config = existsSync(ofRun) ? ofRun : 'FILE';
   return new CheckpointError(
-    `${path}: does not say for which model its weights are; add the configuration that they were trained with: --config-file ${config}`,
+    `${path}: does not say which model its weights are for; add the configuration that they were trained with: --config-file ${config}`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** @file `stmixer doctor`: everything about this machine that a report of a fault needs. */
+/** @file `stmixer doctor`: everything about this machine that a bug report needs. */
 import { Command } from 'commander';
 import type { MachineFact } from '../engine/machine_report.js';
 import { print } from './process/print.js';
@@ -7,8 +7,8 @@ import { showsChanges, showsColours } from './terminal.js';
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description(
-      'show versions, engines, threads, memory and limits of this machine, to paste into a report of a fault; it names no ' +
-        'person, machine or folder in your home',
+      'show versions, engines, threads, memory and limits of this machine, to paste into a bug report; names of users, ' +
+        'machines and home folders are left out',
     )
     .option('--json', 'print JSON')
     .option('--verbose', 'print the stack trace of an error')

@@ -15,12 +15,12 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       `train ${YOURS} --transfer --no-head MODEL.WEIGHT w.pth`,
     ],
     ['change settings', `train ${YOURS} SOLVER.BASE_LR 2e-5 OUTPUT_DIR output/low_lr`],
-    ['go on after an interruption', `train ${YOURS} --resume`],
+    ['continue after an interruption', `train ${YOURS} --resume`],
   ],
   test: [
     ['evaluate the best checkpoint of a run', 'test --config-file output/run/config.yaml'],
     [
-      'evaluate some weights, and fail in CI below a mAP of 0.3',
+      'evaluate a weight file, and fail in CI below a mAP of 0.3',
       `test ${YOURS} --min-map 0.3 MODEL.WEIGHT w.pth`,
     ],
     ['write the results to a file', `test ${YOURS} --json > results.json`],
@@ -41,7 +41,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       'detect --weights output/run --input video.mp4',
     ],
     [
-      'show more people, every two seconds',
+      'also show less certain people, and a key frame every two seconds',
       'detect --weights model_best.pth --input video.mp4 --out detections --threshold 0.3 --step 2',
     ],
   ],
@@ -54,7 +54,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['extract the frames of AVA, four videos at a time', 'data prepare --videos ava --out data --jobs 4'],
   ],
   'data list': [
-    ['list the frames that exist already', 'data list my_frames --out data --fps 25'],
+    ['list frames that were extracted before', 'data list my_frames --out data --fps 25'],
     ['keep two videos for evaluation', 'data list my_frames --out data --val-videos clip_3,clip_7'],
   ],
   'data import': [
@@ -81,7 +81,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   'data show': [
     ['draw eight clips with their boxes', `data show ${YOURS} --out clips`],
     [
-      'draw certain clips as the model sees them',
+      'draw two chosen clips as the model sees them',
       `data show ${YOURS} --out clips --clips video1:902,video2:950 --augmented`,
     ],
   ],
@@ -112,7 +112,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['write the report of a run', 'report output/run'],
     ['watch a run in the browser', 'report output/run --watch --port 8000'],
   ],
-  doctor: [['describe this machine in a report of a fault', 'doctor > machine.txt']],
+  doctor: [['describe this machine for a bug report', 'doctor > machine.txt']],
   completion: [
     ['complete in bash from now on', 'completion bash >> ~/.bashrc'],
     ['complete in zsh, from a folder in $fpath', 'completion zsh > ~/.zfunc/_stmixer'],

@@ -112,9 +112,9 @@ describe('inspectCheckpoint', () => {
 
   test('reports which names loading accepts', () => {
     expect(json(join(GOLDEN, 'e_ddp_prefix.pth')).loading[0]).toMatch(
-      /"module\." before every name does not count/,
+      /the prefix "module\." of every name is ignored/,
     );
-    expect(json(join(GOLDEN, 'b_vmaev2.pth')).loading).toEqual([expect.stringMatching(/backbone alone/)]);
+    expect(json(join(GOLDEN, 'b_vmaev2.pth')).loading).toEqual([expect.stringMatching(/only a backbone/)]);
     expect(json(join(GOLDEN, 'model_weights.safetensors'))).toMatchObject({
       format: 'safetensors',
       weightsKey: null,
@@ -152,8 +152,8 @@ describe('inspectCheckpoint', () => {
     expect(await describe('for bare.pth', bare)).toMatchObject({
       origin: 'names of timm',
       loading: [
-        'names of a backbone alone: it loads into backbone.*',
-        '2 biases of the keys are left out: the model has none',
+        'only a backbone: its tensors load into backbone.*',
+        'left out: 2 key biases, which the model does not have',
       ],
     });
 
@@ -164,10 +164,10 @@ describe('inspectCheckpoint', () => {
       ['head', 112],
     ]);
     expect(otherNames).toContain('fpn.N.0.weight');
-    expect(text).toMatch(/^other names: fpn\.N\.0\.weight, .*, which no model has$/m);
+    expect(text).toMatch(/^other names: fpn\.N\.0\.weight, .*, which are no names of stmixer's models$/m);
   });
 
-  test('names the sets of weights in a file, and what it says of its model', async () => {
+  test('names the sets of weights in a file, and what it says about its model', async () => {
     const path = join(folder, 'several.pth');
     const backbone = only(modelTensors(), /^backbone\./);
     await writePth(path, { student: backbone, teacher: new Map([...backbone].slice(1)), epoch: 3 });

@@ -51,13 +51,15 @@ function textOf(description: CheckpointDescription): string {
     ['file', `${FORMATS[format]}, ${byteSize(bytes)}`],
     ['weights', `${count(tensors.length)} tensors, ${count(elements)} elements${place}`],
     ['candidates', candidates.length > 1 ? listed(candidates) : null],
-    ['choose', needsKey ? 'with MODEL.WEIGHT_KEY; shown is the largest' : null],
+    ['choose', needsKey ? 'with MODEL.WEIGHT_KEY; the lines here are about the largest one' : null],
     ['origin', origin],
     ['no tensors', noTensors.length > 0 ? noTensors.join(', ') : null],
     ...loading.map((line): [string, string] => ['loading', line]),
     [
       'other names',
-      otherNames.length > 0 ? `${firstNames(otherNames, MAX_NAMES)}, which no model has` : null,
+      otherNames.length > 0
+        ? `${firstNames(otherNames, MAX_NAMES)}, which are no names of stmixer's models`
+        : null,
     ],
     ...describeInfo(info),
     ['iteration', iteration === null ? null : String(iteration)],
@@ -85,7 +87,7 @@ function textOf(description: CheckpointDescription): string {
   ].join('\n');
 }
 
-/** What the file says of its model, in two lines. */
+/** What the file says about its model, in two lines. */
 function describeInfo(info: ModelInfo | null): [string, string | null][] {
   if (info === null) return [];
   const names = info.classNames && [...info.classNames.values()];

@@ -4,7 +4,7 @@ import { printNote } from './output.js';
 import { number } from './parsers.js';
 
 /** Exit code of a command whose mAP is below `--min-map`. Nothing else uses it. */
-export const BELOW_MIN_MAP = 5;
+const BELOW_MIN_MAP = 5;
 
 export function minMapOption(): Option {
   return new Option(
@@ -13,7 +13,7 @@ export function minMapOption(): Option {
   ).argParser(number({ min: 0, max: 1 }));
 }
 
-/** Says on standard error if a mAP is too low. Returns the exit code. A missing mAP, without any ground truth, is too low. */
+/** Prints to standard error if a mAP is too low. Returns the exit code. A mAP that is missing for lack of ground truth is too low. */
 export function checkMinMap(mAP: number | null, minMap: number | undefined): number {
   if (minMap === undefined || (mAP !== null && mAP >= minMap)) return 0;
   printNote(

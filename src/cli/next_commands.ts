@@ -1,4 +1,4 @@
-/** @file What is printed at the end of a training: its best checkpoint, and commands to go on with. */
+/** @file What is printed at the end of a training: its best checkpoint, and the commands to continue with. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { FINAL_CHECKPOINT } from '../checkpoint/checkpoint_names.js';

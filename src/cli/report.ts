@@ -21,7 +21,7 @@ export function reportCommand(): Command {
     .addOption(
       new Option(
         '--out <file>',
-        'the HTML file to write, with a folder of curves beside it (default: OUTPUT_DIR/report/index.html; for several runs comparison.html there)',
+        'the HTML file to write, with a folder of curves beside it (default: report/index.html in OUTPUT_DIR; for several runs, report/comparison.html in the first one)',
       ).conflicts(['watch', 'port']),
     )
     .option('--watch', 'serve the page on this machine and keep it up to date; write no files')

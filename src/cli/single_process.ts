@@ -1,4 +1,4 @@
-/** @file What the launchers of PyTorch pass to each process: one process only is supported. */
+/** @file What the launchers of PyTorch pass to each process. Only one process is supported. */
 import { Option } from 'commander';
 import { ConfigError } from '../errors.js';
 

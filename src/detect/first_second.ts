@@ -6,12 +6,12 @@ import { readNote } from '../data/datasets/preparation_note.js';
 import type { Frames } from './input.js';
 
 /**
- * The second of the beginning of the input in the data set's annotations, with which detections.csv can be evaluated against them;
+ * The second at which the input begins in the data set's annotations, so that detections.csv can be evaluated against them;
  * null for an input that is not in the data set.
  *
- * The first frame of a video in a data set is AVA.FIRST_SECOND. The note of `stmixer data prepare` says where in the video the frames
- * begin. Without a note, a video that is longer than its frames counts as a film whose seconds are those of the annotations, as
- * in AVA.
+ * The first frame of a video in a data set is at AVA.FIRST_SECOND. The note of `stmixer data prepare` says where in the video
+ * the frames begin. Without a note, a video that is longer than its frames counts as a film whose seconds are those of the
+ * annotations, as in AVA.
  */
 export function firstSecondOf(
   { DATA, AVA }: Config,

@@ -21,7 +21,7 @@ export interface Frames {
   /** Paths of the frames, in order. */
   readonly paths: readonly string[];
   readonly fps: number;
-  /** The video of which the frames are, with a folder for temporary files; null for images. */
+  /** The video that the frames come from, with a folder for temporary files; null for images. */
   readonly video: (VideoSource & { readonly folder: string }) | null;
   /** Sentences about skipped files and other facts. */
   readonly notes: readonly string[];
@@ -96,7 +96,10 @@ const FRAMES = 'the frames of the video';
 /** Size of a few frames. */
 const ROOM_BYTES = 2 ** 20;
 
-/** Converts an image in a format that frames may not have with ffmpeg. Throws DataError with the way to convert it if that fails. */
+/**
+ * Converts an image with ffmpeg if frames may not have its format. Throws DataError, which says how to convert it, if that
+ * fails.
+ */
 async function convertImage(
   path: string,
   { isConvertible, sentence }: UnsupportedImage,

@@ -9,6 +9,7 @@ import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
 import { writeResult } from '../files/write_file.js';
 import type { Detector } from '../model/detector.js';
 import type { Detections } from '../model/inference.js';
+import { countOf } from '../util/text.js';
 import { detectPeople, type FoundPeople, type StageSamples } from './detect_people.js';
 import type { Frames } from './input.js';
 import { type KeyFrame, loadBatch } from './key_frames.js';
@@ -97,10 +98,10 @@ export class KeyFrameDetection {
 
 function omissions({ second }: KeyFrame, { notFinite, withoutArea }: FoundPeople): string[] {
   const lines: string[] = [];
+  const leftOut = `second ${readableTime(second)}: left out`;
   if (notFinite > 0)
-    lines.push(`second ${readableTime(second)}: ${notFinite} predictions are not finite and left out`);
-  if (withoutArea > 0)
-    lines.push(`second ${readableTime(second)}: ${withoutArea} boxes have no area and are left out`);
+    lines.push(`${leftOut} ${countOf(notFinite, 'prediction')} with values that are not finite`);
+  if (withoutArea > 0) lines.push(`${leftOut} ${countOf(withoutArea, 'box', 'boxes')} without an area`);
   return lines;
 }
 

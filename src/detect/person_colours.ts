@@ -6,8 +6,8 @@ import type { Rect } from '../drawing/layout.js';
 const MIN_OVERLAP = 0.3;
 
 /**
- * Gives the people of each key frame their colours. A person whose box overlaps with one of the key frame before has that one's colour;
- * the pairs with the largest overlap come first. Everybody else gets the next colour that nobody in the image has.
+ * Gives the people of each key frame their colours. A person whose box overlaps with a box of the previous key frame keeps the
+ * colour of that box; the pairs with the largest overlap come first. All others get the next colour that is not in the image.
  */
 export class PersonColours {
   #before: { readonly rect: Rect; readonly colour: number }[] = [];

@@ -118,7 +118,7 @@ class SourceVideo implements VideoOfResults {
       if (warning !== null) report.warn(warning);
     } catch (error) {
       if (!signal.aborted || error !== signal.reason) throw error;
-      report.info('detections.mp4 ends where it was stopped');
+      report.info('detections.mp4 is incomplete, because writing it was stopped');
     }
   }
 }

@@ -33,7 +33,7 @@ export async function drawSamplePoints(
     stages.map(async (people, s) => {
       const outside = countOutside(people);
       const beyond = outside > 0 ? ` · ${outside} points beyond the image` : '';
-      const title = `stage ${s + 1}: its boxes and where it looks${beyond}`;
+      const title = `stage ${s + 1}: its boxes and sampling points${beyond}`;
       const boxes = people.map(({ box }, i) => ({
         box,
         labels: [],
@@ -127,7 +127,7 @@ async function legend({ width, height: imageHeight }: DrawnImage): Promise<Drawn
     parts.push(`<path fill="#fff" d="${textPath(text, x, baseline, size)}"/>`);
     x += textWidth(text, size) + size;
   };
-  write('points by level of the pyramid, in pixels of a map’s cell:');
+  write('feature map of a point, by the size of its cells in pixels:');
   for (let level = 0; level < LEVELS; level++) {
     parts.push(dot({ x, y: middle, level }, colourOf(0), unit));
     x += (2 * radiusOf(level) + 4) * unit;

@@ -9,7 +9,7 @@ interface FontPlace {
   readonly index: number;
 }
 
-/** Fonts of large scripts that macOS and Windows bring along. */
+/** Fonts for large scripts that come with macOS and Windows. */
 const MACOS = [
   'PingFang.ttc',
   'Hiragino Sans GB.ttc',

@@ -31,7 +31,7 @@ const INSTRUCTION_SETS =
 const VIDEO_ENCODERS = /\b(libx264|libopenh264|h264_\w+|mpeg4|libx265|libvpx-vp9|libsvtav1)\b/g;
 
 /**
- * Examines the machine and starts the engine that `auto` selects. Contains no names of people, machines or folders in a home.
+ * Examines the machine and starts the engine that `auto` selects. The report contains no names of people or machines and no paths of home folders.
  * `probe` is for tests.
  */
 export async function machineReport(probe: Probe = machineProbe()): Promise<MachineFact[]> {

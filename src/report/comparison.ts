@@ -1,4 +1,4 @@
-/** @file Several runs on one page: their curves over each other, their settings, and their evaluations side by side. */
+/** @file Several runs on one page: their curves in the same plots, their settings, and their evaluations side by side. */
 import { resolve, sep } from 'node:path';
 import { configLines } from '../config/dump.js';
 import { bestEvaluation, type Evaluation } from '../run/evaluations.js';
@@ -51,7 +51,7 @@ export function comparisonHtml(runs: readonly Run[]): string {
   });
 }
 
-/** Names the runs by the ends of their paths, as long as it takes to tell them apart. */
+/** Names each run by the end of its path, as many folders of it as tell it apart from the others. */
 function nameRuns(runs: readonly Run[]): NamedRun[] {
   const paths = runs.map(({ folder }) => resolve(folder).split(sep));
   return runs.map((run, i) => {
@@ -102,14 +102,7 @@ function summarySection(runs: readonly NamedRun[]): Section {
       duration(trainingSeconds(run)),
     ];
   });
-  const columns = [
-    'run',
-    'iterations',
-    'last loss of the curve',
-    'best mAP',
-    'last mAP',
-    'time in training steps',
-  ];
+  const columns = ['run', 'iterations', 'last loss', 'best mAP', 'last mAP', 'training time'];
   return { id: 'summary', title: 'Summary', content: table({ label: 'The runs', columns, rows }) };
 }
 
@@ -186,7 +179,7 @@ function paceFigures(runs: readonly NamedRun[]): Figure[] {
       ...third,
       name: 'step_time',
       title: 'Seconds per step',
-      note: 'Including the time spent waiting for data; without the first line, which compiles.',
+      note: 'Including the time spent waiting for data; without the first step, which also compiles.',
       yTitle: 'seconds',
       points: (run) => valuesOf(({ seconds }) => seconds)(run).slice(run.metrics.length > 1 ? 1 : 0),
     }),

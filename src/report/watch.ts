@@ -35,8 +35,8 @@ export interface WatchOptions {
 }
 
 /**
- * Serves the run in `outputDir` until `signal` aborts. A folder that does not exist yet is waited for, on the page as well. Throws
- * DataError if something else has its name.
+ * Serves the run in `outputDir` until `signal` aborts. If the folder does not exist yet, waits for it and says so on the page.
+ * Throws DataError if `outputDir` is not a folder.
  */
 export async function watchRun(
   outputDir: string,

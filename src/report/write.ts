@@ -25,8 +25,8 @@ export interface ReportOptions {
 }
 
 /**
- * Writes one page that compares the runs: `report/comparison.html` in the folder of the first one, or the file `html`. Returns its
- * path. Throws DataError if there is no run in one of the folders, ConfigError if the page cannot be written.
+ * Writes one page that compares the runs: `report/comparison.html` in the folder of the first one, or the file `html`.
+ * Returns its path. Throws DataError if there is no run in one of the folders, ConfigError if the page cannot be written.
  */
 export async function writeComparison(
   folders: readonly string[],

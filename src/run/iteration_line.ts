@@ -3,7 +3,7 @@ import { GIB, gib, roughDuration } from '../util/text.js';
 import type { MetricsLine } from './metrics.js';
 
 /** The terms of the last decoder stage by their short names. Those of earlier stages have a number at the end. */
-export function lastStageTerms(losses: MetricsLine['losses']): [name: string, value: number | null][] {
+function lastStageTerms(losses: MetricsLine['losses']): [name: string, value: number | null][] {
   return Array.from(losses)
     .filter(([name]) => !/_\d+$/.test(name))
     .map(([name, value]) => [name.replace(/^loss_/, ''), value]);

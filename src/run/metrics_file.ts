@@ -14,8 +14,8 @@ interface Line {
 }
 
 /**
- * Reads the lines of the file. If there are more than 20,000, it reads every second, fourth, … one, those of skipped iterations,
- * and the last. A file that is missing or cannot be read has none.
+ * Reads the lines of the file. If there are more than 20,000, it reads every second, fourth, … line, those of skipped
+ * iterations, and the last line. A file that is missing or cannot be read has none.
  */
 export function readMetricsFile(path: string): JsonLines {
   let kept: Line[] = [];
@@ -36,7 +36,7 @@ export function readMetricsFile(path: string): JsonLines {
   return parsed(kept, numLines);
 }
 
-/** Parses the lines. The last one may be half written, which is no fault. */
+/** Parses the lines. The last one may be half written; that is not an error. */
 function parsed(lines: readonly Line[], lastNumber: number): JsonLines {
   const objects: Json[] = [];
   const broken: number[] = [];

@@ -29,8 +29,8 @@ export interface Run extends LogSummary {
 const SOURCES = [METRICS, EVALUATIONS, CONFIG, ENVIRONMENT, LOG];
 
 /**
- * Iterations that an evaluation may be ahead of the metrics: older versions wrote a line every ten. A later one is of an earlier
- * run.
+ * An evaluation may be this many iterations ahead of the metrics, because older versions wrote a line every ten iterations.
+ * One that is further ahead belongs to an earlier run.
  */
 const MAX_LEAD = 10;
 

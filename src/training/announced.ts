@@ -14,7 +14,7 @@ export function announced<T>(log: Log, doing: string, work: () => T): T {
   return result;
 }
 
-/** The same for work that takes turns of the event loop. */
+/** The same for asynchronous work. */
 export async function announcedLater<T>(log: Log, doing: string, work: () => Promise<T>): Promise<T> {
   log.info(`${doing} …`);
   const begin = performance.now();

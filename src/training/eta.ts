@@ -23,8 +23,8 @@ export class EtaEstimator {
 
   /**
    * Notes the duration of a step, and returns the estimated seconds of `stepsLeft` more steps and of `evaluationsLeft`
-   * evaluations, which count only once one was timed. NaN if nothing is known but the first step, which pays for everything
-   * that is made once.
+   * evaluations, which count only once one was timed. NaN after the first step, whose time says little because it also
+   * compiles and allocates.
    */
   afterStep(seconds: number, stepsLeft: number, evaluationsLeft = 0): number {
     if (this.#steps++ > 0) this.#recent.push(seconds);

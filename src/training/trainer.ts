@@ -184,7 +184,7 @@ export class Trainer implements TrainingRun {
         const next = await unlessAborted(data.batches.next(), signal);
         if (next === null || next.done) break;
         batch = next.value;
-        if (isFirst) this.log.info('first iteration: compiling the step, which takes longer than a step …');
+        if (isFirst) this.log.info('first iteration: compiling the step (later iterations are faster) …');
         const report = await this.#step(batch, begin);
         for (const hook of hooks) await hook.afterStep?.(this, report);
         state.scheduler.step();

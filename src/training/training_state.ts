@@ -32,7 +32,7 @@ export class TrainingState {
   nonFiniteInARow = 0;
   /** Null until the training data is open; checkpoints hold no position then. */
   order: DataOrder | null = null;
-  /** What checkpoints say of the model. */
+  /** What checkpoints say about the model. */
   info: ModelInfo;
 
   constructor(

@@ -1,4 +1,5 @@
 /** @file Addresses and devices in place of files: what they are, and what works instead. */
+import { shellWord } from './text.js';
 
 /** What the address should lead to. */
 export type Wanted = 'video' | 'weights' | 'file' | 'folder';
@@ -63,8 +64,8 @@ function liveProblem(text: string): string | null {
     return 'standard input is not read; save the video to a file, and give its path';
   if (LIVE.test(text) || /^https?:.*\.(?:m3u8|mpd|mjpe?g)(?:[?#]|$)/i.test(text)) {
     return (
-      'streams are not read yet; record a part of it to a file first, and give the path of the file. This records a minute: ' +
-      `ffmpeg -i ${quoted(text)} -t 60 -c copy stream.mp4`
+      'streams are not read yet; record a part of the stream to a file first, and give the path of the file. This records a minute: ' +
+      `ffmpeg -i ${shellWord(withoutPassword(text))} -t 60 -c copy stream.mp4`
     );
   }
   return null;
@@ -73,10 +74,4 @@ function liveProblem(text: string): string | null {
 /** An address without the name and password in it, for messages and logs. */
 export function withoutPassword(text: string): string {
   return text.replace(/^([a-z][a-z\d+.-]*:\/\/)[^/@\s]*@/i, '$1USER:PASSWORD@');
-}
-
-/** The address as a word of a command. */
-function quoted(address: string): string {
-  const shown = withoutPassword(address);
-  return /^[\w./:@+,-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
 }

@@ -65,7 +65,7 @@ export function printable(text: string): string {
 
 /** Quotes a text as one word of a shell command, if necessary. */
 export function shellWord(text: string): string {
-  return /^[\w./:+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:@+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Lists the first names of many, e.g. `a, b, c, …`. */

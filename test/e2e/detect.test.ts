@@ -138,7 +138,7 @@ describe('stmixer detect without a configuration file', { timeout: 180_000 }, ()
       'weights that do not say for which model they are',
       '--weights {}/tiny.pth',
       4,
-      /tiny\.pth: does not say for which model/,
+      /tiny\.pth: does not say which model/,
     ],
     [
       'neither weights nor a configuration',

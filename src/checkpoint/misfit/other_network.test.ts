@@ -32,22 +32,22 @@ describe('weights of another network', () => {
   test('of an image model are called so, because of the 2-D patch embedding', () => {
     const image = new Map(backbone).set('backbone.patch_embed.proj.weight', smallTensor(8, 3, 16, 16));
     expect(failure(image)).toBe(
-      'f.pth: is of an image model: its patch embedding is a 2-D kernel [8,3,16,16], and this model, which sees several frames ' +
+      'f.pth: holds weights of an image model: its patch embedding is a 2-D kernel [8,3,16,16], and this model, which sees several frames ' +
         "at once, has the 3-D kernel [8,3,2,16,16]. Use weights that were pre-trained on video, such as VideoMAE's.",
     );
   });
 
   test('of a ViT of another size are named with its sizes and the settings for it', () => {
     expect(failure(vit(1024, 24), new Map([...vit(768, 12)].map(([n, t]) => [`backbone.${n}`, t])))).toBe(
-      'f.pth: is of a ViT-L (24 blocks of 1024 channels, patches of 2 × 16 × 16); the model is a ViT-B (12 blocks of 768 ' +
+      'f.pth: holds weights of a ViT-L (24 blocks of 1024 channels, patches of 2 × 16 × 16); this model is a ViT-B (12 blocks of 768 ' +
         'channels, patches of 2 × 16 × 16). Use weights of that size, or set the sizes in the config to those of the file: ' +
         'ViT.EMBED_DIM 1024 ViT.DEPTH 24 ViT.NUM_HEADS 16.',
     );
     expect(failure(vit(1280, 32, [2, 14, 14]))).toMatch(
-      /is of a ViT-H .*ViT\.DEPTH 32 ViT\.NUM_HEADS 16 .*ViT\.PATCH_SIZE 14/,
+      /holds weights of a ViT-H .*ViT\.DEPTH 32 ViT\.NUM_HEADS 16 .*ViT\.PATCH_SIZE 14/,
     );
     expect(failure(modelTensors(tinyConfig({ 'ViT.EMBED_DIM': 16, 'ViT.DEPTH': 3 })))).toMatch(
-      /a ViT with 3 blocks of 16 channels.* the model is a ViT with 2 blocks of 8 channels.*: ViT\.EMBED_DIM 16 ViT\.DEPTH 3\.$/,
+      /a ViT with 3 blocks of 16 channels.* this model is a ViT with 2 blocks of 8 channels.*: ViT\.EMBED_DIM 16 ViT\.DEPTH 3\.$/,
     );
   });
 
@@ -71,7 +71,7 @@ describe('weights of another network', () => {
     ]);
     const message = failure(file);
     expect(message).toContain(
-      `f.pth: is of ${title}, not of a ViT: it has 52 tensors with 152 numbers, the first kernel is `,
+      `f.pth: holds weights of ${title}, and this model is a ViT: the file has 52 tensors with 152 numbers, and its first kernel is `,
     );
     expect(message).toContain('[4,3,2,2]. Use weights of a ViT that was pre-trained on video');
     expect(message).not.toContain('\n');

@@ -1,12 +1,12 @@
-/** @file Recognises weights of another network: an image model, a ViT of another size, or no ViT at all. */
+/** @file Recognises weights of another network: an image model, a ViT of another size, or not a ViT at all. */
 import { type HostTensor, sizeOf } from '../../formats/host_tensor.js';
-import { count, printable } from '../../util/text.js';
+import { countOf, printable } from '../../util/text.js';
 import type { NamedWeights } from '../origins/named_weights.js';
 import type { LoadReport, ModelShapes } from '../weights.js';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
-/** Says which other network the weights are of, with the sizes found and advice; null if they seem to be of this one. */
+/** Says which other network the weights belong to, with the sizes found and advice; null if they seem to fit this one. */
 export function describeOtherNetwork(
   weights: NamedWeights,
   model: ModelShapes,
@@ -24,7 +24,7 @@ export function describeOtherNetwork(
   return otherArchitecture(weights.state) ?? imageModel(inFile, inModel) ?? otherSizes(inFile, inModel);
 }
 
-/** Says which network the weights are of if no video transformer can have them; null if one could. */
+/** Says which network the weights belong to if no video transformer can have them; null if one could. */
 export function describeForeignNetwork(weights: NamedWeights): string | null {
   const other = weights.origin === null ? architectureOf(weights.state) : null;
   if (other !== null) return `weights of ${other}, which do not load: the model is a ViT`;
@@ -51,7 +51,7 @@ function imageModel(inFile: Shapes, inModel: Shapes): string | null {
   const kernel = inFile.get(PATCHES);
   if (kernel?.length !== IMAGE_AXES || inModel.get(PATCHES)!.length === IMAGE_AXES) return null;
   return (
-    `is of an image model: its patch embedding is a 2-D kernel [${kernel}], and this model, which sees several frames at ` +
+    `holds weights of an image model: its patch embedding is a 2-D kernel [${kernel}], and this model, which sees several frames at ` +
     `once, has the 3-D kernel [${inModel.get(PATCHES)}]. Use weights that were pre-trained on video, such as VideoMAE's`
   );
 }
@@ -82,7 +82,8 @@ function otherArchitecture(state: NamedWeights['state']): string | null {
   const numbers = tensors.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
   const [name, { shape }] = tensors.find(([, tensor]) => tensor.shape.length >= IMAGE_AXES) ?? tensors[0];
   return (
-    `is of ${title}, not of a ViT: it has ${count(tensors.length)} tensors with ${count(numbers)} numbers, the first kernel is ` +
+    `holds weights of ${title}, and this model is a ViT: the file has ${countOf(tensors.length, 'tensor')} with ` +
+    `${countOf(numbers, 'number')}, and its first kernel is ` +
     `${printable(name)} [${shape}]. Use weights of a ViT that was pre-trained on video, such as VideoMAE's`
   );
 }
@@ -118,7 +119,7 @@ function otherSizes(inFile: Shapes, inModel: Shapes): string | null {
   const advice = settings
     ? `Use weights of that size, or set the sizes in the config to those of the file: ${settings}`
     : 'Use weights of that size';
-  return `is of ${describe(theirs)}; the model is ${describe(ours)}. ${advice}`;
+  return `holds weights of ${describe(theirs)}; this model is ${describe(ours)}. ${advice}`;
 }
 
 function sizesOf(shapes: Shapes): Sizes | null {

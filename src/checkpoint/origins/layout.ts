@@ -6,9 +6,9 @@ import { ORIGINS, type OriginNames } from './index.js';
 export interface Layout {
   /** The code base; null if no table knows a name. */
   readonly origin: OriginNames | null;
-  /** The start of the plain names that does not count, e.g. `module.`; empty if there is none. */
+  /** The start of the plain names that is ignored, e.g. `module.`; empty if there is none. */
   readonly prefix: string;
-  /** How many names the table knows. */
+  /** How many names of the file the table has. */
   readonly known: number;
   /** Other prefixes whose names are known, too, e.g. `teacher.` beside `student.`; the chosen one is the first. */
   readonly alternatives: readonly { readonly prefix: string; readonly known: number }[];
@@ -41,7 +41,7 @@ export function layoutOf(keys: readonly string[]): Layout {
   const withBlocks = new Set<string>();
   for (const name of names.slice(0, MAX_NAMES)) {
     for (const { prefix, rest } of startsOf(name)) {
-      // A head alone is no network: its name must not become a prefix that takes the place of the backbone's.
+      // A head alone is not a network: its name must not become a prefix that takes the place of the backbone's.
       if (prefix !== '' && isPartOfHead(rest)) continue;
       for (const [i, origin] of ORIGINS.entries()) {
         if (origin.rename(rest) === null && (i === 0 || ORIGINS[0].rename(rest) === null)) continue;

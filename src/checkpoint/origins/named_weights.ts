@@ -14,7 +14,7 @@ export interface NamedWeights {
   readonly origin: OriginNames | null;
   /** What stood before the names. */
   readonly prefix: string;
-  /** Biases of the keys, which this model has not, by their names in the file. */
+  /** Biases of the attention's keys, which this model does not have, by their names in the file. */
   readonly keyBiases: ReadonlyMap<string, HostTensor>;
 }
 
@@ -104,8 +104,8 @@ class Pieces {
 
 /** The code base and the prefix of the names, in words. */
 export function describeOrigin({ origin, prefix }: Pick<NamedWeights, 'origin' | 'prefix'>): string {
-  const names = origin === null ? 'names that no table knows' : `names of ${origin.title}`;
-  return prefix === '' ? names : `${names}, after "${prefix}", which does not count`;
+  const names = origin === null ? 'unknown names' : `names of ${origin.title}`;
+  return prefix === '' ? names : `${names}, with the prefix "${prefix}", which is ignored`;
 }
 
 /** A warning for biases of keys that are not 0; null if there are none. Reads them. */
@@ -121,7 +121,7 @@ export function keyBiasWarning({ keyBiases }: NamedWeights): string | null {
     }
   if (place === '') return null;
   return (
-    `the biases of the keys are not 0 (up to ${largest.toPrecision(3)} in ${place}), and this model has none: they are ` +
-    'left out. Attention weights do not depend on them'
+    `this model has no biases for the keys of its attention, so those of the file (up to ${largest.toPrecision(3)}, in ${place}) ` +
+    'are left out. That changes no result, because attention weights do not depend on them'
   );
 }

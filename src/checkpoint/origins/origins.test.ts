@@ -239,8 +239,8 @@ test('the biases of keys are left out with a warning that says how large they ar
   const { loaded, warnings } = load(state);
   expect(loaded).toEqual(values);
   expect(warnings).toEqual([
-    'the biases of the keys are not 0 (up to 0.250 in blocks.0.attn.qkv.bias), and this model has none: they are left out. ' +
-      'Attention weights do not depend on them',
+    'this model has no biases for the keys of its attention, so those of the file (up to 0.250, in blocks.0.attn.qkv.bias) ' +
+      'are left out. That changes no result, because attention weights do not depend on them',
   ]);
 });
 

@@ -16,8 +16,8 @@ const ALIGNMENT = 8;
 
 /**
  * Writes tensors by name, one after the other and piece by piece if possible, and replaces `path` when the file is complete:
- * see replaceFile. `metadata` is added to the header. Types with larger elements come first, so that all are aligned; otherwise the order stays. Throws
- * CheckpointError if the disk refuses or a tensor cannot be read.
+ * see replaceFile. `metadata` is added to the header. Types with larger elements come first, so that all are aligned;
+ * otherwise the order stays. Throws CheckpointError if the disk refuses or a tensor cannot be read.
  */
 export async function writeSafetensors(
   path: string,

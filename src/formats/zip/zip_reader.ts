@@ -199,7 +199,7 @@ function zip64Fields(fields: number[], extra: Buffer): number[] {
   return fields;
 }
 
-/** The error for an entry that is no plain copy of its data. */
+/** The error for an entry that is not stored as a plain copy of its data. */
 function refuseCompressed(file: FileSource, name: string): never {
   if (/^[^/]+\/code\//.test(name)) {
     throw new CheckpointError(

@@ -64,7 +64,7 @@ export class TensorBoardHook implements Hook {
     }
     this.#steps++;
     this.#lr = report.lr;
-    // The first step pays for everything that is made once, and is a point of its own.
+    // The first step also compiles and allocates, so it is a point of its own.
     if (iteration % run.cfg.SOLVER.LOG_PERIOD === 0 || iteration === run.startIteration + 1) {
       await this.#attempt(() => this.#point(run, iteration));
     }

@@ -134,7 +134,7 @@ function loadParts(
   return loaded;
 }
 
-/** Takes over the class names of the weights if there is no label map, and the classes are as many. */
+/** Takes over the class names of the weights if there is no label map and the number of classes is the same. */
 function withNamesOf(info: ModelInfo, loaded: ModelInfo | null): ModelInfo {
   const CLASSES = 'MODEL.STM.ACTION_CLASSES';
   if (info.classNames !== null || !loaded) return info;
