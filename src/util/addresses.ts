@@ -1,4 +1,4 @@
-/** @file Addresses and devices in place of files: what they are, and what works instead. */
+/** @file Addresses and devices that are given where a file is expected: what they are, and what to do instead. */
 
 /** What the address should lead to. */
 export type Wanted = 'video' | 'weights' | 'file' | 'folder';
@@ -19,8 +19,8 @@ function isAddress(text: string): boolean {
 }
 
 /**
- * Says that an address is not read, and what works instead; null for anything that may be a path. A path of the system is never
- * taken for an address, so ask before you look for the file.
+ * Says that an address or a device cannot be read, and what to do instead; null for anything that may be a path. Call it before
+ * looking for a file.
  */
 export function addressProblem(text: string, wanted: Wanted): string | null {
   if (wanted === 'video') {
@@ -46,7 +46,7 @@ export function outputAddressProblem(text: string): string | null {
   return 'this is an address, and results are written into local folders only; give a path, and copy the results afterwards';
 }
 
-/** What is wrong with a path where nothing is: that it is an address, or `missing`. */
+/** What is wrong with a path that does not exist: that it is an address, or else `missing`. */
 export function absenceOf(path: string, wanted: Wanted, missing: string): string {
   return addressProblem(path, wanted) ?? missing;
 }
@@ -63,7 +63,7 @@ function liveProblem(text: string): string | null {
     return 'standard input is not read; save the video to a file, and give its path';
   if (LIVE.test(text) || /^https?:.*\.(?:m3u8|mpd|mjpe?g)(?:[?#]|$)/i.test(text)) {
     return (
-      'streams are not read yet; record a part of it to a file first, and give the path of the file. This records a minute: ' +
+      'streams are not read yet; record a part of the stream to a file first, and give the path of the file. This records a minute: ' +
       `ffmpeg -i ${quoted(text)} -t 60 -c copy stream.mp4`
     );
   }
