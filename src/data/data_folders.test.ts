@@ -48,7 +48,7 @@ describe('a folder of the data set', () => {
     );
     expect(root('s3://bucket/ava')).toMatch(/^DATA\.PATH_TO_DATA_DIR: s3:\S+ this is an address/);
     expect(root(join(folder, 'frames'))).toMatch(
-      `has no frame_lists/, annotations_v2.2/ and no frames/; ${folder} does`,
+      `has no frame_lists/, annotations_v2.2/ and no frames/; ${folder} has them`,
     );
     renameSync(folder, `${folder}-X`);
     mkdirSync(join(folder, 'other'), { recursive: true });

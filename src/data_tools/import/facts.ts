@@ -117,7 +117,7 @@ export class FactFinder {
     const look = isVideo
       ? `put ${pathParts(source).at(-1)} beside the annotations, give its folder with --videos, or `
       : '';
-    const silent = path === undefined ? '' : `, and ${path} does not say it`;
+    const silent = path === undefined ? '' : `, and ${path} does not state it`;
     return what === 'size'
       ? new DataError(
           `${this.file}: the boxes are in pixels, but the size of ${whose} is not known${silent}: ${look}add ` +
