@@ -58,7 +58,7 @@ export function dataImportCommand(): Command {
       'where the actions are: label, or names of attributes separated by commas',
     )
     .option('--people <labels>', 'labels of the boxes that are people, separated by commas', names)
-    .option('--label-map <file>', 'label map (pbtxt) whose ids are used')
+    .option('--label-map <file>', 'label map (pbtxt, txt, csv, json) whose ids are used')
     .option('--video <name>', 'name of the video in the data set, if the files are about one video');
   return addSplitOptions(command)
     .option('--overwrite', 'replace annotations that exist already')

@@ -31,7 +31,7 @@ export function evaluateCommand(): Command {
     .requiredOption('--predictions <file>', 'CSV: video, second, x1, y1, x2, y2, action id, score')
     .requiredOption(
       '--label-map <file>',
-      'label map (pbtxt) with the ids and names of the classes to evaluate',
+      'label map (pbtxt, txt, csv, json) with the ids and names of the classes to evaluate',
     )
     .option('--exclude <file>', 'CSV of key frames to leave out: video, second')
     .option('--second-offset <seconds>', 'number to add to the seconds of the predictions', number(), 0)

@@ -1,5 +1,4 @@
 /** @file Loads a configuration: defaults, overridden by a YAML file, overridden by `KEY VALUE …` arguments. */
-
 import { plainName } from '../util/similar.js';
 import { foreignConfig } from './foreign/config.js';
 import { describeValue, meantBy, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
@@ -40,8 +39,8 @@ export function configFileOf(origins: LoadedConfig['origins']): string | undefin
 }
 
 /**
- * Checks the rules across keys, and sets the time steps of a ViT if nobody did. `fallback` is the origin of problems with values that nobody set. Throws a ConfigError that
- * lists the earlier problems and all others.
+ * Checks the rules across keys, and sets the time steps of a ViT if nobody did. `fallback` is the origin of problems with
+ * values that nobody set. Throws a ConfigError that lists the earlier problems and all others.
  */
 export function finishConfig(
   { config, origins, problems }: ReturnType<typeof assign>,
@@ -57,10 +56,10 @@ export function finishConfig(
   return { config, origins, warnings: findWarnings(config, origins) };
 }
 
-/** The key that follows from the others, if it is left out. */
+/** The key whose value is computed from other keys if nobody sets it. */
 const TIME_STEPS = 'MODEL.STM.TEMPORAL_POINTS';
 
-/** Keys whose values are wrong, or were meant to be set by something that is wrong. */
+/** Keys with a wrong value, and keys that an unknown key was probably meant to set. */
 function doubtfulKeys(problems: readonly Problem[]): Set<string> {
   const doubtful = new Set<string>();
   for (const { key, meant = [] } of problems) {
@@ -73,10 +72,10 @@ function doubtfulKeys(problems: readonly Problem[]): Set<string> {
   return doubtful;
 }
 
-/** Number of problems after which no nearest keys are suggested, because finding them is slow. Such a file is no configuration. */
+/** Number of problems after which no nearest keys are suggested, because finding them is slow. Such a file is not a configuration. */
 const MAX_SUGGESTIONS = 100;
 
-/** Returns the assignments in a file, and its problems: unknown keys, repeated keys, and sections that are no mappings. */
+/** Returns the assignments in a file, and its problems: unknown keys, repeated keys, and sections that are not mappings. */
 function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; problems: Problem[] } {
   const assignments: Assignment[] = [];
   const problems: Problem[] = [];
@@ -96,7 +95,7 @@ function flatten(root: YamlMapping, file: string): { assignments: Assignment[]; 
       } else if (!SECTIONS.has(key)) {
         const meant = problems.length < MAX_SUGGESTIONS ? meantBy(key) : null;
         complain(meant === null ? 'unknown key' : unknownKey(key), meant ?? []);
-        // Who writes a section in lower case does so with its keys, too: all are named at once.
+        // A section in lower case usually has keys in lower case, too: report them all at once.
         const section = meant?.find((one) => SECTIONS.has(one) && plainName(one) === plainName(key));
         if (section !== undefined && value instanceof YamlMapping) walk(value, `${section}.`);
       } else if (value instanceof YamlMapping) {

@@ -124,8 +124,8 @@ function listed(text: string): string[] {
 }
 
 /**
- * Checks the rules across keys. Rules about keys in `wrong` are not checked, and rules that follow from a broken one neither. A
- * rule that only defaults break is reported, at `fallback`, only if it is `required`.
+ * Checks the rules across keys, except those about keys in `wrong` and those that depend on a broken rule. A rule that only
+ * defaults break is reported, at `fallback`, only if it has a text for this, `required`.
  */
 export function checkRules(
   config: Config,

@@ -9,7 +9,7 @@ export interface Rule {
   needs?: string[];
   /**
    * Text of the error if nobody has set the first key, for a rule that its default breaks. Other rules are not reported then:
-   * defaults that contradict each other are no mistake of the user.
+   * defaults that contradict each other are not the user's mistake.
    */
   required?: (config: Config) => string;
   holds(config: Config): boolean;
@@ -158,7 +158,7 @@ export const RULES: readonly Rule[] = [
     keys: ['AVA.LAST_SECOND', 'AVA.FIRST_SECOND'],
     holds: ({ AVA }) => AVA.LAST_SECOND >= AVA.FIRST_SECOND,
     expected: ({ AVA }) =>
-      `expected AVA.FIRST_SECOND ${AVA.FIRST_SECOND} or more, because key frames cannot lie before the first frame`,
+      `expected ${AVA.FIRST_SECOND} or more (AVA.FIRST_SECOND), because key frames cannot lie before the first frame`,
   },
   {
     keys: ['SOLVER.STEPS'],

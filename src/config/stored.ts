@@ -1,5 +1,4 @@
-/** @file The settings that a weight file carries: what building its model and preparing its clips needs. */
-
+/** @file The settings that are stored in a weight file: those that building its model and preparing clips for it need. */
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { finishConfig, type LoadedConfig } from './load.js';
 import { describeValue, type Origin } from './messages.js';
@@ -88,7 +87,7 @@ export function configOfSettings(
   return finishConfig(assigned, given.problems, origin);
 }
 
-/** The settings that decide what the network computes, and differ: `ViT.DEPTH 12 (here 2)`. */
+/** The settings that decide what the network computes and that differ here, e.g. `ViT.DEPTH 12 (here 2)`. */
 export function differingSettings(settings: StoredSettings, config: Config): string[] {
   return [...settings].flatMap(([key, value]) => {
     if (!ESSENTIAL.has(key) || !FIELDS.has(key)) return [];

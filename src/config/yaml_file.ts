@@ -47,20 +47,20 @@ export function readYamlFile(file: string): { mapping: YamlMapping } | { problem
   return mappingIn(root, text, { file, fail });
 }
 
-/** What to do about the mistakes whose reasons do not say it. */
+/** What to do about mistakes for which the parser's reason does not say it. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/unknown escape/, 'between double quotes a backslash is special; use single quotes, or / in paths'],
   [/tab characters/, 'indent with spaces'],
   [
     /unknown tag !<tag:yaml\.org,2002:python/,
-    'values of Python are not read; write a plain number, text or list',
+    'Python values are not supported; write a plain number, text or list',
   ],
 ];
 
 /** Maximum length of a line of the file in a message. */
 const MAX_SHOWN = 60;
 
-/** The reason why a text is no YAML, with the line that shows it, and the number of that line. */
+/** The reason why a text is not YAML, with the line that shows it, and the number of that line. */
 function invalidYaml({ reason, mark }: yaml.YAMLException, text: string): [message: string, line?: number] {
   const advice = ADVICE.find(([pattern]) => pattern.test(reason))?.[1];
   const shown = mark && text.split(/\r?\n/)[mark.line]?.trim().slice(0, MAX_SHOWN);

@@ -48,7 +48,7 @@ describe('a folder of the data set', () => {
     );
     expect(root('s3://bucket/ava')).toMatch(/^DATA\.PATH_TO_DATA_DIR: s3:\S+ this is an address/);
     expect(root(join(folder, 'frames'))).toMatch(
-      `has no frame_lists/, annotations_v2.2/ and no frames/; ${folder} does`,
+      `has no frame_lists/, annotations_v2.2/ and no frames/; ${folder} has them`,
     );
     renameSync(folder, `${folder}-X`);
     mkdirSync(join(folder, 'other'), { recursive: true });
@@ -57,7 +57,7 @@ describe('a folder of the data set', () => {
     expect(root(`${folder}-X `)).toMatch(
       `but there is ${folder}-X, which differs only in spaces at its ends`,
     );
-    expect(root('~/ava')).toMatch('variables such as $HOME are not replaced here: write the whole path');
+    expect(root('~/ava')).toMatch('variables such as $HOME are not expanded here: write the whole path');
     expect(root('$HOME/ava')).toMatch('write the whole path');
   });
 
@@ -65,7 +65,7 @@ describe('a folder of the data set', () => {
     const ava = await small();
     const missing = (changes: Record<string, string>) => errorOf(ava.config(changes));
     expect(missing({ 'AVA.FRAME_LIST_DIR': 'lists/' })).toMatch(
-      /^AVA\.FRAME_LIST_DIR: \S+\/lists: there is no such folder; it must lie in/,
+      /^AVA\.FRAME_LIST_DIR: \S+\/lists: there is no such folder; it must be in/,
     );
     expect(missing({ 'AVA.ANNOTATION_DIR': 'annotations/' })).toMatch(
       /^AVA\.ANNOTATION_DIR: \S+\/annotations: there is no such folder, but there is \S+; set it to annotations_v2\.2$/,

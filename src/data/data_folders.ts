@@ -18,7 +18,7 @@ interface Part {
 }
 
 /**
- * Throws DataError if a folder of the data set is missing or is no folder: about DATA.PATH_TO_DATA_DIR alone if that explains
+ * Throws DataError if a folder of the data set is missing or is not a folder: about DATA.PATH_TO_DATA_DIR alone if that explains
  * everything, else about each wrong folder in it.
  */
 export function requireDataFolders(
@@ -76,16 +76,16 @@ function rootProblem({ DATA }: FolderConfig, parts: readonly Part[]): string | n
   const remedy =
     elsewhere === null
       ? '; it must be the folder that holds them'
-      : `; ${elsewhere} does: set it to that folder`;
+      : `; ${elsewhere} has them: set it to that folder`;
   return `${ROOT}: ${shown}: this folder has no ${namesOf(inside)}${remedy}`;
 }
 
 const SET_IT = '; set it to the folder of the data set, in the configuration or at the end of the command';
 
-/** Says that nobody replaces `~` and variables in a configuration. */
+/** Says that `~` and variables are not expanded in a configuration. */
 function homeClause(root: string): string {
   if (!/^~|[$%]\w|\$\{/.test(root)) return '';
-  return '; "~" and variables such as $HOME are not replaced here: write the whole path, from / on';
+  return '; "~" and variables such as $HOME are not expanded here: write the whole path, starting with /';
 }
 
 function namesOf(parts: readonly Part[]): string {
@@ -109,18 +109,18 @@ export function folderProblem(key: Part['key'], path: string): string | null {
   const state = stateOf(path);
   if (state === 'folder') return null;
   if (state === 'other')
-    return `${key}: ${path}: it is a file, not a folder; name the folder that it lies in`;
+    return `${key}: ${path}: it is a file, not a folder; name the folder that contains it`;
   return `${key}: ${path}: there is no such folder${twinClause(path) || likelyClause(path)}`;
 }
 
-/** Names a folder beside a missing one that begins alike, such as `annotations` for `annotations_v2.2`. */
+/** Names a folder beside a missing one whose name begins in the same way, such as `annotations` for `annotations_v2.2`. */
 function likelyClause(path: string): string {
   const start = (name: string) => name.toLowerCase().split(/[^a-z]/)[0];
   const [near] = foldersIn(dirname(path)).filter(
     (name) => start(name) !== '' && start(name) === start(basename(path)),
   );
   return near === undefined
-    ? `; it must lie in the folder of the data set, ${ROOT}, or be an absolute path`
+    ? `; it must be in the folder of the data set, ${ROOT}, or be an absolute path`
     : `, but there is ${join(dirname(path), near)}; set it to ${near}`;
 }
 

@@ -18,7 +18,7 @@ interface ReadOptions {
 
 /**
  * The lines of a text without their ends (LF, CRLF or CR) and without a byte order mark. The text is in UTF-8, or in UTF-16,
- * which its first bytes show. Throws DataError if the file cannot be read or is no text; `what` names the role of the file in its
+ * which its first bytes show. Throws DataError if the file cannot be read or is not text; `what` names the role of the file in its
  * message.
  */
 export function* readLines(path: string, what: string, options: ReadOptions = {}): Generator<string> {

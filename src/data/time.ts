@@ -5,7 +5,7 @@ import type { Config } from '../config/index.js';
  * Times of one video that differ by this much or less, in seconds, are one key frame, because files write the time of a
  * frame with different numbers of digits (1/30 s is 0.033 or 0.0333).
  */
-export const SAME_TIME = 0.001;
+const SAME_TIME = 0.001;
 /** Error of sums and differences of decimal fractions in binary. */
 const NOISE = 1e-9;
 /** Fractions of a second in files, where a time is written or computed: microseconds. */
@@ -152,7 +152,7 @@ export function rangeOf({ firstKeyFrame, last }: TimeBase): string {
   return `${firstKeyFrame}…${last}`;
 }
 
-/** Says which setting would use times between `min` and `max` that are out of range, or why none does. */
+/** Says with which setting out-of-range times between `min` and `max` would be used, or why there is none. */
 export function adviceForOutside({ first, firstKeyFrame, last }: TimeBase, min: number, max: number): string {
   const advice: string[] = [];
   if (min < first - SAME_TIME) {

@@ -32,7 +32,7 @@ function templateRows(video: string, second: number): string {
   return TEMPLATE_ROWS.map((row) => `${video},${second},${row}\n`).join('');
 }
 
-/** Whether a file of annotations still is the template. */
+/** Whether a file is still the template, without annotations of the user. */
 export function isTemplate(text: string): boolean {
   if (text === TEMPLATE_LABELS) return true;
   const rows = text.split('\n').slice(0, -1);
@@ -84,7 +84,7 @@ export function writeTemplates(out: string, lists: readonly TemplateList[]): str
   ];
 }
 
-/** The annotation files in a folder that still are templates. */
+/** The annotation files in a folder that are still templates. */
 export function templatesIn(folder: string, names: readonly string[]): string[] {
   return names.map((name) => join(folder, name)).filter((path) => isTemplate(readText(path) ?? ''));
 }
@@ -104,18 +104,18 @@ Boxes and actions. There is no header. A row is one action of one person at one 
 | column | holds |
 | --- | --- |
 | video | the name of the video, as in the frame list: the name of its folder in frames/ |
-| second | the time of the key frame, counted as AVA.FIRST_SECOND says; fractions such as 12.5 are allowed |
+| second | the time of the key frame in seconds; the first frame has the time AVA.FIRST_SECOND; fractions such as 12.5 are allowed |
 | x1, y1 | the upper left corner of the box, as fractions of the width and height of the image, from 0 to 1 |
 | x2, y2 | the lower right corner, in the same way |
 | action | the id of the action in ${LABEL_MAP}; empty for a person who does none of them |
 | person | a whole number for each person in the video |
 
-A person who does two things has two rows with the same box. Annotate every person in a key frame: one without a box
-counts as background.
+A person who does two things has two rows with the same box. Annotate every person in a key frame: a person
+without a box counts as background.
 
 ## ${LABEL_MAP}
 
-The classes: an id from 1 and a name each. MODEL.STM.ACTION_CLASSES is the largest id.
+The classes. Each has an id, from 1, and a name. Set MODEL.STM.ACTION_CLASSES to the largest id.
 
 ## ${EXCLUDED}
 

@@ -1,6 +1,7 @@
 /** @file Dividing the videos of a data set into those for training and those for evaluation. */
 import { ConfigError } from '../errors.js';
 import { Rng } from '../util/random.js';
+import { firstNames } from '../util/text.js';
 
 export interface SplitOptions {
   /** Names of the videos for evaluation. */
@@ -19,12 +20,14 @@ export function valVideosOf(
   const chosen = valVideos === undefined ? drawn(names, valFraction!, seed) : new Set(valVideos);
   for (const name of chosen) {
     if (!names.includes(name))
-      throw new ConfigError(`--val-videos: there is no video ${name}; the videos are ${shown(names)}`);
+      throw new ConfigError(
+        `--val-videos: there is no video ${name}; the videos are ${firstNames(names, MAX_NAMES)}`,
+      );
   }
   if (chosen.size === names.length) {
     const flag = valVideos === undefined ? '--val-fraction' : '--val-videos';
     throw new ConfigError(
-      `${flag}: no video is left for training; there are ${names.length} videos: ${shown(names)}`,
+      `${flag}: no video is left for training; there are ${names.length} videos: ${firstNames(names, MAX_NAMES)}`,
     );
   }
   return chosen;
@@ -38,10 +41,5 @@ function drawn(names: readonly string[], fraction: number, seed: number): Set<st
   return new Set(order.slice(0, number).map((index) => sorted[index]));
 }
 
-const SHOWN = 10;
-
-function shown(names: readonly string[]): string {
-  return (
-    names.slice(0, SHOWN).join(', ') + (names.length > SHOWN ? `, and ${names.length - SHOWN} more` : '')
-  );
-}
+/** Maximum number of names in a message. */
+const MAX_NAMES = 10;

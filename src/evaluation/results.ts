@@ -39,7 +39,7 @@ export interface LeftOutJson {
 /** Maximum number of names of videos in a file. */
 const NAMED_VIDEOS = 10;
 
-export function leftOutJson({ videos, keyFrames, boxes, withoutFrames, unlisted }: LeftOut): LeftOutJson {
+function leftOutJson({ videos, keyFrames, boxes, withoutFrames, unlisted }: LeftOut): LeftOutJson {
   return {
     videos: videos.out,
     of_videos: videos.of,

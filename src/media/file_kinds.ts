@@ -71,7 +71,7 @@ export function readStart(path: string): Buffer {
 /** Extensions of raw images that begin like other TIFF files. */
 const RAW_TIFF = /\.(?:nef|arw|dng|pef|srw|sr2|3fr|erf|kdc|mef|mos|nrw)$/i;
 
-/** Recognises a file with an image that frames may not be; null for all else, and for a file that cannot be read. */
+/** Recognises a file with an image in a format that frames cannot have; null for anything else, and for an unreadable file. */
 export function unsupportedImageFile(path: string): UnsupportedImage | null {
   try {
     if (!statSync(path).isFile()) return null;

@@ -47,7 +47,7 @@ function converter(id: string): string {
 /** Formats of images that ffmpeg decodes with the right colours. */
 const FFMPEG_DECODES = new Set('bmp tga pnm jp2 jxl pcx sgi ras qoi xbm ico svg dds psd'.split(' '));
 
-/** An image that is no frame as it is. */
+/** An image that must be converted before it can be a frame. */
 export interface UnsupportedImage {
   /** Whether ffmpeg can convert it. */
   readonly isConvertible: boolean;
@@ -55,7 +55,7 @@ export interface UnsupportedImage {
   readonly sentence: string;
 }
 
-/** Recognises an image in a format that frames may not have; null for all else. */
+/** Recognises an image in a format that frames cannot have; null for anything else. */
 export function unsupportedImage(head: Buffer): UnsupportedImage | null {
   const format = formatOf(head);
   if (format?.group !== 'unsupported image') return null;
@@ -65,7 +65,7 @@ export function unsupportedImage(head: Buffer): UnsupportedImage | null {
 function unsupportedSentence({ id, name }: FileFormat): string {
   return (
     `it is ${name}, which cannot be read; convert it to JPEG or PNG${converter(id)} ` +
-    '(it may keep its name: the content decides)'
+    '(the file may keep its name, because only its content counts)'
   );
 }
 

@@ -1,4 +1,4 @@
-/** @file What a file holds in place of the text that a list, a table or a label map should be, and what to do about it. */
+/** @file What a file is that should be a list, a table or a label map, but is not text, and what to do about it. */
 import { formatOf } from './signatures.js';
 
 const SAVE_AS = 'open it in its program, and save it as CSV in UTF-8';
@@ -17,7 +17,7 @@ const TABLES: readonly (readonly [start: string, name: string, remedy: string])[
 const WRITE_AGAIN = 'copy or write the file again';
 
 const OTHER_PROGRAM =
-  'write its content as plain lines; stmixer data import does so with annotations of other programs';
+  'write its content as plain lines; for annotations of other programs, use stmixer data import';
 
 /** Remedies for stand-ins and texts of another kind, by the id of their format. */
 const REMEDIES: Readonly<Record<string, string>> = {

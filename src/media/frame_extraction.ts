@@ -56,11 +56,11 @@ function filtersOf({ start, fps, shortSide, metadata, mapHdr }: Extraction): str
   ].join(',');
 }
 
-type Picture = Pick<Extraction, 'shortSide' | 'metadata' | 'mapHdr'>;
+type ImageOptions = Pick<Extraction, 'shortSide' | 'metadata' | 'mapHdr'>;
 
 /** The filters that make frames of the shape and colours of extracted ones, at the video's own times. */
-export function pictureFilters(picture: Picture): string[] {
-  return [...deinterlacing(picture.metadata), ...shapeAndColours(picture)];
+export function imageFilters(options: ImageOptions): string[] {
+  return [...deinterlacing(options.metadata), ...shapeAndColours(options)];
 }
 
 function deinterlacing({ interlaced }: VideoMetadata): string[] {
@@ -68,7 +68,7 @@ function deinterlacing({ interlaced }: VideoMetadata): string[] {
   return interlaced ? ['scale=iw:ih', 'yadif=deint=interlaced'] : [];
 }
 
-function shapeAndColours({ shortSide, metadata, mapHdr }: Picture): string[] {
+function shapeAndColours({ shortSide, metadata, mapHdr }: ImageOptions): string[] {
   return [scaling(shortSide), ...(metadata.hdr && mapHdr ? toneMapping(metadata.hdr) : [])];
 }
 

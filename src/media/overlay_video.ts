@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { DataError } from '../errors.js';
 import { ffmpegError, fileUrl, runFfmpeg } from './ffmpeg.js';
-import { pictureFilters } from './frame_extraction.js';
+import { imageFilters } from './frame_extraction.js';
 import type { VideoMetadata } from './video_metadata.js';
 import { qualityArgs } from './video_writer.js';
 
@@ -59,7 +59,7 @@ export async function writeOverlayVideo(video: OverlayVideo, watching: Watching)
       removePart();
       throw new DataError(`${video.path}: the video cannot be written: ${ffmpegError(lines)}`);
     }
-    return `detections.mp4 has no sound, because that of ${video.source.path} cannot be written: ${ffmpegError(first.lines)}`;
+    return `detections.mp4 has no sound, because the sound of ${video.source.path} cannot be written: ${ffmpegError(first.lines)}`;
   } finally {
     process.off('exit', removePart);
   }
@@ -76,7 +76,7 @@ async function ownTimesFlag(): Promise<string> {
 }
 
 /** The flag of an ffmpeg that introduces itself with this text: it has another name since version 5.1. */
-export function timesFlag(version: string): string {
+function timesFlag(version: string): string {
   const numbers = /^ffmpeg version n?(\d+)\.(\d+)/.exec(version);
   const isOld = numbers !== null && Number(numbers[1]) + Number(numbers[2]) / 10 < 5.1;
   return isOld ? '-vsync' : '-fps_mode';
@@ -107,9 +107,9 @@ function overlayArgs(video: OverlayVideo, more: readonly string[]): string[] {
 
 function filters({ source, width, height }: OverlayVideo, step: number): string {
   const { metadata, mapHdr } = source;
-  const picture = [...pictureFilters({ metadata, mapHdr, shortSide: null }), `scale=${width}:${height}`];
+  const image = [...imageFilters({ metadata, mapHdr, shortSide: null }), `scale=${width}:${height}`];
   return [
-    `[0:V:0]${picture.join(',')}[video]`,
+    `[0:V:0]${image.join(',')}[video]`,
     `[1:v]settb=1/${MICROSECONDS},setpts='max(0,PTS-${step / 2})'[boxes]`,
     // yuv420p halves both sides for colours, so they have to be even.
     '[video][boxes]overlay=format=auto:eof_action=repeat,pad=ceil(iw/2)*2:ceil(ih/2)*2,format=yuv420p[out]',

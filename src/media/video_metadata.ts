@@ -57,7 +57,7 @@ export async function probeVideo(path: string, signal: AbortSignal): Promise<Vid
   return { ...metadata, problem: contentProblem(path) ?? metadata.problem };
 }
 
-/** Describes a file that is no video; null if its first bytes say nothing or cannot be read. */
+/** Describes a file that is not a video; null if its first bytes say nothing or cannot be read. */
 function contentProblem(path: string): string | null {
   try {
     // The bytes of a pipe or a device cannot be read a second time.

@@ -1,4 +1,4 @@
-/** @file Addresses and devices in place of files: what they are, and what works instead. */
+/** @file Addresses and devices that are given where a file is expected: what they are, and what to do instead. */
 import { shellWord } from './text.js';
 
 /** What the address should lead to. */
@@ -20,8 +20,8 @@ function isAddress(text: string): boolean {
 }
 
 /**
- * Says that an address is not read, and what works instead; null for anything that may be a path. A path of the system is never
- * taken for an address, so ask before you look for the file.
+ * Says that an address or a device cannot be read, and what to do instead; null for anything that may be a path. Call it before
+ * looking for a file.
  */
 export function addressProblem(text: string, wanted: Wanted): string | null {
   if (wanted === 'video') {
@@ -47,7 +47,7 @@ export function outputAddressProblem(text: string): string | null {
   return 'this is an address, and results are written into local folders only; give a path, and copy the results afterwards';
 }
 
-/** What is wrong with a path where nothing is: that it is an address, or `missing`. */
+/** What is wrong with a path that does not exist: that it is an address, or else `missing`. */
 export function absenceOf(path: string, wanted: Wanted, missing: string): string {
   return addressProblem(path, wanted) ?? missing;
 }

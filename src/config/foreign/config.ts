@@ -30,10 +30,10 @@ function foundIn({ markers }: Program, paths: ReadonlySet<string>): string[] {
 }
 
 function sentence({ what, use }: Program, found: readonly string[]): string {
-  return `this seems to be ${what} (it has ${firstNames(found)}), not one of STMixer; ${use === undefined ? '' : `${use}; `}${startFrom()}`;
+  return `this seems to be ${what} (it has ${firstNames(found)}), not a configuration of STMixer; ${use === undefined ? '' : `${use}; `}${startFrom()}`;
 }
 
-/** Number of unknown keys from which on a file is not merely one of ours with typing mistakes. */
+/** Minimum number of unknown keys in a file of another program. Fewer may be typing mistakes in one of ours. */
 const MANY = 6;
 /** Fraction of the keys that must be unknown. */
 const MOST = 2 / 3;

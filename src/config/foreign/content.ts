@@ -1,4 +1,4 @@
-/** @file Recognises files that are given as a configuration and are no YAML at all: weights, programs, logs, web pages. */
+/** @file Recognises files that are given as a configuration but are not YAML: weights, programs, logs, web pages. */
 import { extname } from 'node:path';
 import { shellWord } from '../../util/text.js';
 import { startFrom } from './shipped.js';
@@ -41,7 +41,7 @@ const BINARY: readonly (readonly [Test, string])[] = [
   [begins('%PDF'), 'a PDF document'],
 ];
 
-/** Says what a file of these bytes is, if that is no text; null for anything that may be text. */
+/** Says what a file of these bytes is, if it is not text; null for anything that may be text. */
 export function foreignBytes(bytes: Uint8Array, file: string): string | null {
   const head = Buffer.from(bytes.subarray(0, HEAD)).toString('latin1');
   const isWeights =
@@ -57,17 +57,17 @@ const OPENMMLAB =
 
 const MERGE_LINE = /^(?:<{7}|>{7}) /m;
 
-/** Texts that are no YAML. The first that fits counts. */
+/** Texts that are not YAML, by a pattern. The first pattern that fits counts. */
 const TEXTS: readonly (readonly [RegExp, string])[] = [
   [
     /^\s*(?:<!--[\s\S]*?-->\s*)?<(?:!doctype html|html|head)\b/i,
-    'a web page (HTML), perhaps in place of the file itself',
+    'a web page (HTML), perhaps downloaded instead of the file',
   ],
   [/^\s*<\?xml|^\s*<[a-z][\w:-]*[\s>]/i, 'an XML file'],
-  [/^version https:\/\/git-lfs/, 'a Git LFS pointer: the file itself was not downloaded (git lfs pull)'],
+  [/^version https:\/\/git-lfs/, 'a Git LFS pointer (git lfs pull downloads the file itself)'],
   [
     /^(?:_C|cfg|_C\.\w+)\s*=\s*(?:CN|CfgNode)\(|^from yacs/m,
-    'the source of the defaults of another program (yacs)',
+    'Python source with the default settings of another program (yacs)',
   ],
   [/^```|^#+ .*\n\s*\n(?:[^\s#-][^:\n]*\n)+\s*\n/m, 'a page of text (Markdown)'],
   [/^#!.*\b(?:ba|z|da)?sh\b/, 'a shell script'],
@@ -81,10 +81,10 @@ const LOG_LINE =
 const TABLE_LINE = /^[^,;\t]+(?:[,;\t][^,;\t]*){4,}$/;
 const INI = /^\[[\w .-]+\]\s*$/m;
 
-/** Says what a text that is no mapping in YAML seems to be; null if it cannot tell. */
+/** Says what a text that is not a YAML mapping seems to be; null if it cannot tell. */
 export function foreignText(text: string, file: string): string | null {
   if (MERGE_LINE.test(text))
-    return 'has the lines of an unfinished merge of git (<<<<<<<, =======, >>>>>>>); keep one of the two versions and delete these lines';
+    return 'has conflict markers of git (<<<<<<<, =======, >>>>>>>); keep one of the two versions and delete these lines';
   const head = text.slice(0, HEAD);
   const found = TEXTS.find(([pattern]) => pattern.test(head));
   const what = found?.[1] ?? guess(head, extname(file).toLowerCase());
@@ -98,7 +98,7 @@ function guess(head: string, extension: string): string | null {
   if (OPENMMLAB.test(head))
     return 'a configuration of mmaction2, mmdetection or another program of OpenMMLab, which is Python source';
   if (extension === '.py' || extension === '.ipynb' || PYTHON.test(head)) return 'Python source';
-  if (share(LOG_LINE) > 0.5 || extension === '.log') return 'the log of a training';
+  if (share(LOG_LINE) > 0.5 || extension === '.log') return 'a training log';
   if (INI.test(head) && share(/^\s*[\w.-]+\s*=/) > 0.3) return 'an INI or TOML file';
   if (lines.length > 1 && share(TABLE_LINE) > 0.8) return 'a table (CSV)';
   if (/^(?:item|label)\s*:?\s*\{/m.test(head)) return 'a label map';

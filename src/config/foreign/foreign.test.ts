@@ -103,7 +103,7 @@ const CASES: [name: string, file: string, text: string, says: RegExp][] = [
     'yacs defaults',
     'defaults.py',
     'from yacs.config import CfgNode as CN\n_C = CN()\n_C.MODEL = CN()\n',
-    /defaults of another program/,
+    /default settings of another program/,
   ],
   ['other Python', 'run.py', 'import torch\n\ndef main():\n    pass\n', /Python source/],
   ['a shell script', 'train.sh', '#!/bin/bash\npython train.py --lr 1\n', /a shell script/],
@@ -114,13 +114,13 @@ const CASES: [name: string, file: string, text: string, says: RegExp][] = [
       { length: 5 },
       (_, i) => `2024-01-02 10:00:0${i},123 trainer INFO: eta: 1:00:00 iter: ${i} loss: 2.1 lr: 0.1`,
     ).join('\n'),
-    /the log of a training/,
+    /a training log/,
   ],
   [
     'a log in JSON lines',
     'log.json',
     '{"mode": "train", "epoch": 1, "loss": 2.1}\n{"mode": "train", "epoch": 2, "loss": 2.0}\n',
-    /the log of a training/,
+    /a training log/,
   ],
   ['annotations', 'a.csv', 'a,902,0.1,0.1,0.2,0.2,1,0\nb,902,0.1,0.1,0.2,0.2,1,0\n', /a table \(CSV\)/],
   ['a label map', 'a.pbtxt', 'item {\n  name: "a"\n  id: 1\n}\n', /a label map/],
@@ -187,7 +187,7 @@ describe('a mistake in YAML', () => {
     [
       'a merge',
       'DATA: {}\n<<<<<<< HEAD\nAVA: {FPS: 30}\n=======\nAVA: {FPS: 25}\n>>>>>>> x\n',
-      /^a\.yaml: has the lines of an unfinished merge of git \(.*delete these lines$/,
+      /^a\.yaml: has conflict markers of git \(.*delete these lines$/,
     ],
     ['two colons', 'SOLVER: BASE_LR: 1\n', /^a\.yaml:1: not valid YAML: .*: SOLVER: BASE_LR: 1$/],
     ['tabs', 'A:\n\tB: 1\n', /^a\.yaml:2: .*; indent with spaces$/],
@@ -199,7 +199,7 @@ describe('a mistake in YAML', () => {
     [
       'a value of Python',
       'A: !!python/tuple [1]\n',
-      /^a\.yaml:1: .*values of Python are not read; write a plain number/,
+      /^a\.yaml:1: .*Python values are not supported; write a plain number/,
     ],
     [
       'no space after colons',

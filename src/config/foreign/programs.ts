@@ -1,6 +1,6 @@
 /** @file Other programs whose configurations are taken for ours, each with keys that it has and we do not. */
 
-/** A kind of file that is no configuration of ours. */
+/** A kind of file that is not a configuration of STMixer. */
 export interface Program {
   /** What the file is, e.g. "a configuration of PySlowFast". */
   readonly what: string;
@@ -8,13 +8,13 @@ export interface Program {
   readonly markers: readonly string[];
   /** Number of markers that a file must have. The default is 2. */
   readonly enough?: number;
-  /** What the file is good for, if not for a start. */
+  /** What the file can be used for, as advice. */
   readonly use?: string;
 }
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
-const CLASS_NAMES = 'class names belong into the label map, AVA.LABEL_MAP_FILE';
+const CLASS_NAMES = 'class names belong in the label map, which AVA.LABEL_MAP_FILE names';
 
 export const PROGRAMS: readonly Program[] = [
   {
@@ -61,7 +61,7 @@ export const PROGRAMS: readonly Program[] = [
     markers: words('DDP_CONFIG CONFIG.MODEL CONFIG.DATA CONFIG.TRAIN CONFIG.LOG CONFIG.TWO_STREAM'),
   },
   {
-    what: "a data set's description of Ultralytics YOLO",
+    what: 'the description of a data set for Ultralytics YOLO',
     markers: words('names nc train val test path download channels kpt_shape'),
     use: CLASS_NAMES,
   },
@@ -73,11 +73,11 @@ export const PROGRAMS: readonly Program[] = [
       nc backbone head depth_multiple width_multiple scales`),
   },
   {
-    what: "a model's description from Hugging Face (config.json)",
+    what: 'the description of a model from Hugging Face (config.json)',
     markers:
       words(`architectures model_type transformers_version torch_dtype hidden_size num_hidden_layers num_attention_heads id2label
       label2id _name_or_path tubelet_size layer_norm_eps`),
-    use: 'its weights can be a MODEL.WEIGHT',
+    use: 'its weights can be loaded as MODEL.WEIGHT',
   },
   {
     what: 'the description of an image processor from Hugging Face',
@@ -86,7 +86,7 @@ export const PROGRAMS: readonly Program[] = [
     ),
   },
   {
-    what: 'a JSON file of annotations in the form of COCO',
+    what: 'an annotation file of COCO (JSON)',
     markers: words('images annotations categories licenses'),
   },
   {
@@ -103,7 +103,7 @@ export const PROGRAMS: readonly Program[] = [
     ),
   },
   {
-    what: 'a record of Weights & Biases',
+    what: 'a file of Weights & Biases',
     markers: words('wandb_version _wandb'),
     enough: 1,
   },
@@ -111,7 +111,7 @@ export const PROGRAMS: readonly Program[] = [
     what: 'a configuration of Hydra or Lightning',
     markers: words('defaults hydra seed_everything trainer datamodule callbacks ckpt_path'),
   },
-  { what: 'a description of a conda environment', markers: words('channels dependencies prefix name') },
+  { what: 'an environment file of conda', markers: words('channels dependencies prefix name') },
   { what: 'a file of Docker Compose', markers: words('services version volumes networks') },
   { what: 'a package.json', markers: words('devDependencies scripts dependencies version license') },
   {

@@ -44,8 +44,8 @@ function sameName(wanted: string, names: readonly string[]): string | undefined 
 }
 
 /**
- * Names the configuration that comes with the package under the name of a missing file, or stands for the official file of that
- * name; empty if there is none. It follows "no such file".
+ * Names the configuration of this package that has the name of a missing file, or that replaces the official file of that name;
+ * empty if there is none. The text is appended to "no such file".
  */
 export function shippedClause(file: string): string {
   const wanted = basename(file.replaceAll('\\', '/'));

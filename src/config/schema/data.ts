@@ -76,7 +76,7 @@ export const DATA = section('Clips: number of frames, sizes, normalisation of pi
     'stop',
     "What to do with annotated videos that have no frames or no frame list, and with clips that lack frames. 'stop' ends the " +
       "run at its start. 'skip' leaves them out of training and evaluation, their ground truth included, and reports how many " +
-      'they are (not in the official code).',
+      'are left out (not in the official code).',
   ),
   DATASETS: list(item.text(), ['ava_v2.2'], 'Name of the data set. Only the first one is used.', {
     minItems: 1,

@@ -46,8 +46,8 @@ export function text(
 }
 
 /**
- * One of a few words. `anyCase` accepts any letter case and stores the listed spelling. `usable` are the words that errors
- * suggest, if the others are only accepted to say more about them.
+ * One of a few words. `anyCase` accepts any letter case and stores the listed spelling. `usable` lists the words that errors
+ * suggest, if the others are accepted only so that a later check can say why they cannot be used.
  */
 export function word<const W extends string>(
   words: readonly W[],

@@ -99,7 +99,7 @@ const STM = section('The STMixer decoder, its losses and its output.', {
   SPATIAL_POINTS: int(32, 'Points sampled for each query and group.', AT_LEAST_ONE),
   TEMPORAL_POINTS: int(
     4,
-    'Time steps of the feature maps. Must be NUM_FRAMES / TUBELET_SIZE, which a ViT takes if the key is left out.',
+    'Time steps of the feature maps. Must be NUM_FRAMES / TUBELET_SIZE. With a ViT, this is the value if the key is left out.',
     AT_LEAST_ONE,
   ),
   OUT_MULTIPLIER: int(4, 'Points after mixing for each sampled point.', AT_LEAST_ONE),
@@ -127,7 +127,7 @@ export const MODEL = section('The model.', {
   ),
   WEIGHT_KEY: text(
     '',
-    'Which weights to take from MODEL.WEIGHT if the file holds several, e.g. teacher or model.ema: the keys that lead to them, with dots between them (not in the official code).',
+    'Which weights to take from MODEL.WEIGHT if the file holds several, e.g. teacher or model.ema: the keys that lead to them, joined by dots (not in the official code).',
   ),
   BACKBONE,
   NONLOCAL: MODEL_NONLOCAL,

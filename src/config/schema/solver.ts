@@ -68,7 +68,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
   LOG_PERIOD: int(
     10,
     'Iterations between two lines of the log, and between two points in TensorBoard. The first iterations are always in the ' +
-      'log, and metrics.jsonl has all (not in the official code, which prints every 10).',
+      'log, and metrics.jsonl has every iteration (not in the official code, which logs every 10th).',
     AT_LEAST_ONE,
   ),
   EVAL_PERIOD: int(1, 'Epochs between evaluations.', AT_LEAST_ONE),

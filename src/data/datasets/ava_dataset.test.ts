@@ -92,7 +92,7 @@ describe('AvaDataset.open', () => {
     renameSync(join(ava.folder, 'frames', 'b'), join(ava.folder, 'frames', 'c'));
     expect(() => open(ava)).toThrow(refused(/frames\/b: .*the folder is missing; extract/));
     expect(() => open(ava, { 'AVA.FRAME_DIR': 'images' })).toThrow(
-      refused(/^AVA\.FRAME_DIR: \S+images: there is no such folder; it must lie in/),
+      refused(/^AVA\.FRAME_DIR: \S+images: there is no such folder; it must be in/),
     );
   });
 
@@ -229,7 +229,7 @@ describe('missing data with a similar name', () => {
       'other separators',
       (ava) => editList(ava, (text) => text.replaceAll('a/a_', 'a\\a_')),
       {},
-      /train\.csv:2: paths are written as on Windows; .* with "\/", .*found "a\\\\a_000000\.jpg"/,
+      /train\.csv:2: paths have backslashes, as on Windows; .* with "\/", .*found "a\\\\a_000000\.jpg"/,
     ],
     [
       'another ending',

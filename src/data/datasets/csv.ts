@@ -115,7 +115,7 @@ export class RowProblems<K> {
     this.#flush();
   }
 
-  /** `isWrong` says that a whole file may be wrong in this way, so that the row is no sign of a right one. */
+  /** `isWrong` says that all rows of a wrong file may have this problem. Any other problem shows that the file is the right one. */
   add(line: number, message: string, kind: K, isWrong: boolean): void {
     if (!isWrong) this.good();
     if (this.#hasGoodRow) {
@@ -145,5 +145,5 @@ export class RowProblems<K> {
 
 /** Number of problems that are kept until it is known whether the file has good rows. */
 const HELD = 1000;
-/** Number of rows from which on a file without a good row is reported as a whole. */
+/** Minimum number of bad rows with which a file without a good row is reported as a whole. */
 const MANY = 4;

@@ -155,7 +155,7 @@ describe('readFrameLists', () => {
 
   it.each(['v\\v_1.jpg', 'D:\\ava\\v\\v_1.jpg'])('names paths of Windows once: %s', (path) => {
     const list = `${HEADER}v 0 0 ${path} ""\nv 0 1 ${path} ""\n`;
-    expect(() => read(list)).toThrow(/0\.csv:2: paths are written as on Windows; .* with "\/"/);
+    expect(() => read(list)).toThrow(/0\.csv:2: paths have backslashes, as on Windows; .* with "\/"/);
     expect(() => read(list)).not.toThrow(/\n/);
   });
 

@@ -191,7 +191,7 @@ class FrameListScanner {
 }
 
 const WINDOWS_PATHS =
-  'paths are written as on Windows; write them below AVA.FRAME_DIR, with "/", such as video/video_000001.jpg';
+  'paths have backslashes, as on Windows; write them relative to AVA.FRAME_DIR, with "/", such as video/video_000001.jpg';
 
 function isWindowsPath(path: string): boolean {
   return sep === '/' && path.includes('\\') && !path.includes('/');

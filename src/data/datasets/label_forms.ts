@@ -222,7 +222,7 @@ function checked(pairs: readonly Pair[]): LabelForm {
   for (const [id, name] of pairs) {
     if (id < 1)
       return {
-        problem: `ids begin at 1, because 0 is no action, but ${shown(name)} has id ${id}; add 1 to all ids, if the annotations count from 1`,
+        problem: `ids begin at 1, because 0 means no action, but ${shown(name)} has id ${id}; if the annotations count from 1, add 1 to all ids`,
       };
     if (name.trim() === '') return { problem: `id ${id} has no name` };
     if (seen.has(id)) return { problem: `id ${id} has two names` };

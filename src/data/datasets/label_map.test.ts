@@ -152,7 +152,7 @@ describe('a label map', () => {
         { id: 1, name: 'walk' },
         { id: 2, name: 'run' },
       ],
-      note: `${path}: the label map has names without ids: its 2 names have the ids from 1, in the order of the file`,
+      note: `${path}: the label map has names but no ids: its 2 names get ids from 1, in the order of the file`,
     });
     writeFileSync(path, '1: walk\n2: run\n');
     expect(readLabelMapFile(path).note).toBeNull();

@@ -46,8 +46,8 @@ function fromProtobuf(path: string, text: string): ActionLabel[] {
 function fromForm(path: string, form: LabelForm): LabelMap {
   if ('problem' in form) throw new DataError(`${path}: cannot read the label map: ${form.problem}`);
   const note = form.counted
-    ? `${path}: the label map has names without ids: its ${countOf(form.labels.length, 'name has', 'names have')} the ids from 1, ` +
-      'in the order of the file'
+    ? `${path}: the label map has names but no ids: its ${countOf(form.labels.length, 'name gets', 'names get')} ids from 1, in the ` +
+      'order of the file'
     : null;
   return { labels: [...form.labels], note };
 }

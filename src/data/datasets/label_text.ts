@@ -148,7 +148,7 @@ class Parser {
     } else if (field === 'id' || field === 'label_id') {
       block.id = Number(value?.value);
       if (value?.kind === 'word' && /^[1-9]\d*$/.test(value.value)) return;
-      const hint = value?.value === '0' ? ' (ids begin at 1, because 0 is no action)' : '';
+      const hint = value?.value === '0' ? ' (ids begin at 1, because 0 means no action)' : '';
       this.complain(line, `an id must be a whole number from 1, found ${value?.value ?? 'nothing'}${hint}`);
     }
   }

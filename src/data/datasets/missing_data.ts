@@ -1,4 +1,4 @@
-/** @file The part of a data set whose frames exist: what DATA.MISSING skip leaves out, and what it says about that. */
+/** @file The part of a data set whose frames exist: what DATA.MISSING skip leaves out, and the sentences about it. */
 import { dirname, resolve } from 'node:path';
 import { count, countOf, firstNames } from '../../util/text.js';
 import type { Split } from '../data_config.js';

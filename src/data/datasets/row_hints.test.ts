@@ -29,7 +29,7 @@ describe('a row of another form', () => {
 
   it('says how pixels, percent, widths and heights become corners in fractions', () => {
     expect(boxHint([24, 58, 44, 118], 2)).toContain('; divide pixels by the width or height');
-    expect(boxHint([0.5, 0.5, 0.2, 0.6], 2)).toContain('; the columns are two corners');
+    expect(boxHint([0.5, 0.5, 0.2, 0.6], 2)).toContain('; columns 3 to 6 are two corners');
     expect(boxHint([0.5, 0.5, 0.5, 0.6], 2)).toBe('');
   });
 });

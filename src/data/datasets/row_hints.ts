@@ -1,11 +1,11 @@
-/** @file What to do about values of csv rows that other programs write in another form. */
+/** @file What to do about values in csv rows that are written in the form of another program. */
 
 /** A time of day or of a video: h:mm:ss or m:ss. */
 const CLOCK = /^(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)$/;
 /** Quotes, or the sign of a formula, with which spreadsheets mark a number as text. */
 const MARKED = /^[='"‘’“”]/;
 
-/** What to do about a second that is no number; begins with `; `, or is empty. */
+/** What to do about a second that is not a number; begins with `; `, or is empty. */
 export function secondHint(text: string): string {
   const clock = CLOCK.exec(text.trim());
   if (clock) {
@@ -16,14 +16,14 @@ export function secondHint(text: string): string {
   return MARKED.test(text.trim()) ? '; remove the quotes and "=" around numbers' : '';
 }
 
-/** What to do about a box that is none; begins with `; `, or is empty. Larger coordinates than `max` are no fractions. */
+/** What to do about an invalid box; begins with `; `, or is empty. Coordinates above `max` cannot be fractions. */
 export function boxHint([x1, y1, x2, y2]: readonly [number, number, number, number], max: number): string {
   if (Math.max(x1, y1, x2, y2) > max)
     return '; divide pixels by the width or height of the image, and percent by 100';
-  return x2 < x1 || y2 < y1 ? '; the columns are two corners, not a corner with width and height' : '';
+  return x2 < x1 || y2 < y1 ? '; columns 3 to 6 are two corners, not a corner with width and height' : '';
 }
 
-/** What to do about an action id that is no number from 1 on; begins with `; `, or is empty. */
+/** What to do about an action id that is not a whole number from 1; begins with `; `, or is empty. */
 export function actionHint(text: string): string {
   if (/^\s*0+(?:\.0*)?\s*$/.test(text)) return '; ids count from 1: if yours count from 0, add 1 to each';
   if (/\d\s*[,;|/ ]\s*\d/.test(text)) return '; write one row for each action';

@@ -311,7 +311,7 @@ const DAMAGES: Damage[] = [
     changes: { 'MODEL.STM.ACTION_CLASSES': 80 },
     finds: 'unused-classes',
     severity: 'warning',
-    example: /ACTION_CLASSES is 80, the label map has 3/,
+    example: /ACTION_CLASSES is 80, but the label map has 3 classes/,
   },
   {
     does: "has AVA's label map of 60 classes and the 80 classes of AVA",
@@ -676,7 +676,7 @@ describe('the settings to train with', () => {
     expect((await check(ava)).settings?.AVA.FIRST_SECOND).toBe(5);
     const { findings, settings } = await check(ava, { 'AVA.FIRST_SECOND': 0 });
     expect(findings.find(({ kind }) => kind === 'first-second')).toMatchObject({
-      examples: ['the frames of video a begin at second 5, AVA.FIRST_SECOND is 0'],
+      examples: ['the frames of video a begin at second 5, but AVA.FIRST_SECOND is 0'],
       advice: expect.stringMatching(/^set AVA\.FIRST_SECOND 5,/),
     });
     expect(settings?.AVA.FIRST_SECOND).toBe(5);

@@ -15,6 +15,7 @@ import { groundTruthFiles, groundTruthSide, readGroundTruth } from '../../evalua
 import { exclusionNote, exclusionSentence } from '../../evaluation/mismatch/exclusions.js';
 import { labelNameSentence, sameFileSentence } from '../../evaluation/mismatch/repeats.js';
 import type { ProgressReporter } from '../../util/log.js';
+import { countOf } from '../../util/text.js';
 import { checkAnnotationFiles, checkKeyFrames } from './check_annotations.js';
 import { checkFrameFiles, checkFrameLists, checkPrepared } from './check_frames.js';
 import { checkImages, planSample } from './check_images.js';
@@ -110,7 +111,7 @@ function checkNumberOfClasses(
 ): void {
   const classes = cfg.MODEL.STM.ACTION_CLASSES;
   const highest = Math.max(maxId, ...labels.map(({ id }) => id));
-  const numbers = `MODEL.STM.ACTION_CLASSES is ${classes}, the label map has ${labels.length}`;
+  const numbers = `MODEL.STM.ACTION_CLASSES is ${classes}, but the label map has ${countOf(labels.length, 'class', 'classes')}`;
   if (classes === AVA_CLASSES && isAvaLabelMap(labels)) {
     if (labels.length < classes) findings.add('more-classes', numbers);
   } else if (classes > highest) {

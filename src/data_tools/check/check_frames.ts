@@ -44,8 +44,8 @@ function checkFirst(line: FrameLine, firstSecond: number, findings: Findings): v
   findings.add('late-start', () => `${where(line)}: ${line.path}`);
   findings.advise(
     'late-start',
-    `the first frame of the list is second ${firstSecond} (AVA.FIRST_SECOND), whatever its number: list the frames before ` +
-      'it as well',
+    `the first frame in the list is taken for second ${firstSecond} (AVA.FIRST_SECOND), whatever its number: list the ` +
+      'earlier frames as well',
   );
 }
 
@@ -173,18 +173,18 @@ export function checkPrepared(dataset: AvaDataset, findings: Findings): void {
     const note = readNote(dirname(resolve(dataset.frameFolder, frames.at(0))));
     if (!note) continue;
     if (note.fps !== fps) {
-      findings.add('fps', `video ${name} has ${note.fps} frames per second, AVA.FPS is ${fps}`);
+      findings.add('fps', `video ${name} has ${note.fps} frames per second, but AVA.FPS is ${fps}`);
       findings.advise('fps', `set AVA.FPS ${note.fps}; with ${fps}, boxes are shown on the wrong frames`);
     }
     // Annotations may count from 900 wherever the frames begin.
     if (note.start !== first && first !== AVA_FIRST_SECOND) {
       findings.add(
         'first-second',
-        `the frames of video ${name} begin at second ${note.start}, AVA.FIRST_SECOND is ${first}`,
+        `the frames of video ${name} begin at second ${note.start}, but AVA.FIRST_SECOND is ${first}`,
       );
       findings.advise(
         'first-second',
-        `set AVA.FIRST_SECOND ${note.start}, if the annotations have seconds of the video`,
+        `set AVA.FIRST_SECOND ${note.start}, if the annotations use the seconds of the video`,
       );
     }
   }

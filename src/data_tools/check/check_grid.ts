@@ -4,7 +4,7 @@ import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { isOnGrid, readableTime, type TimeBase } from '../../data/time.js';
 import type { Findings } from './findings.js';
 
-/** Part of the key frames that must be on the grid of a step; the others are rather mistakes than another step. */
+/** Fraction of the key frames that must be on the grid of a step. The others are probably mistakes. */
 const ENOUGH = 0.9;
 /** Steps that people choose, in seconds. */
 const COMMON_STEPS = [1, 0.5, 0.25, 0.2, 0.1];

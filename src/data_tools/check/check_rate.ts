@@ -14,7 +14,7 @@ const COMMON_RATES = [60, 50, 30, 25, 24, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2, 1];
 const MUCH_LONGER = 1.5;
 /** Time that AVA's films continue after the last annotated second. */
 const TAIL_SECONDS = 5;
-/** Minimum number of late key frames that are explained by a wrong rate; fewer are rather mistakes in their rows. */
+/** Minimum number of late key frames that are explained by a wrong rate; fewer are probably mistakes in their rows. */
 const MIN_LATE = 3;
 /** Maximum ratio of the time before the first late key frame to the usual time between two key frames. */
 const MAX_JUMP = 3;
@@ -75,7 +75,7 @@ function isLate({ keyFrames, frames }: VideoKeyFrames): boolean {
   return keyFrames[keyFrames.length - 1].center >= frames;
 }
 
-/** A rate below AVA.FPS that explains all late key frames; null if they are rather mistakes or missing frames. */
+/** A rate below AVA.FPS that explains all late key frames; null if mistakes in rows or missing frames are more likely. */
 export function rateOfFrames(
   dataset: AvaDataset,
   videos: readonly VideoKeyFrames[] = byVideo(dataset),
@@ -137,6 +137,6 @@ function checkLength(
   );
   findings.advise(
     'long-video',
-    `correct if only a part is annotated; otherwise AVA.FPS ${fps} is lower than the rate of the frames`,
+    `this is correct if only a part of the video is annotated; otherwise AVA.FPS ${fps} is lower than the rate of the frames`,
   );
 }

@@ -1,6 +1,6 @@
 /** @file Where a file has the actions of the boxes: in their labels or in attributes. */
 import { ConfigError, DataError } from '../../errors.js';
-import { countOf } from '../../util/text.js';
+import { countOf, firstNames } from '../../util/text.js';
 import type { AttributeKind, Attributes, Imported } from './model.js';
 
 export interface ActionOptions {
@@ -99,13 +99,11 @@ function guess(labels: readonly string[], people: readonly string[], attributes:
     );
   }
   const choices = [
-    ...(labels.length > 0
-      ? [`label (${labels.slice(0, 3).join(', ')}${labels.length > 3 ? ', …' : ''})`]
-      : []),
+    ...(labels.length > 0 ? [`label (${firstNames(labels)})`] : []),
     ...usable.map(([name]) => name),
   ];
   throw new DataError(
-    `it is not clear where the actions are: say --actions-from with one of ${choices.join(', ')}, or with several attributes separated by commas`,
+    `it is not clear where the actions are: add --actions-from with one of ${choices.join(', ')}, or with several attributes separated by commas`,
   );
 }
 

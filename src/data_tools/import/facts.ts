@@ -30,7 +30,7 @@ export interface FactOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A video with everything that is known of it. */
+/** A video with everything that is known about it. */
 export interface KnownVideo {
   readonly video: ImportedVideo;
   readonly facts: VideoFacts;
@@ -117,7 +117,7 @@ export class FactFinder {
     const look = isVideo
       ? `put ${pathParts(source).at(-1)} beside the annotations, give its folder with --videos, or `
       : '';
-    const silent = path === undefined ? '' : `, and ${path} does not say it`;
+    const silent = path === undefined ? '' : `, and ${path} does not state it`;
     return what === 'size'
       ? new DataError(
           `${this.file}: the boxes are in pixels, but the size of ${whose} is not known${silent}: ${look}add ` +
@@ -188,8 +188,8 @@ function checkSize(imported: Imported, video: ImportedVideo, { width, height }: 
     if (!far) continue;
     const [, , x2, y2] = far.box.map(Math.round);
     throw new DataError(
-      `${file}: a box of ${video.name} reaches to ${x2}, ${y2} (${where}), and its images have ${width}×${height} pixels; the annotations ` +
-        'were made in images of another size: add --size <width>x<height> with the size of those',
+      `${file}: a box of ${video.name} reaches to ${x2}, ${y2} (${where}), but its images have ${width}×${height} pixels; the annotations ` +
+        'were made in images of another size: add --size <width>x<height> with that size',
     );
   }
 }

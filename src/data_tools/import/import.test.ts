@@ -176,7 +176,7 @@ describe('data import', () => {
     mkdirSync(at('out', 'annotations'), { recursive: true });
     writeFileSync(at('out', 'annotations', 'label_map.pbtxt'), 'item { name: "mine" id: 1 }\n');
     await expect(importInto(at('out'), [path], { size, fps: 10 })).rejects.toThrow(
-      'label_map.pbtxt: exists already and has another content; move it away, or replace it with --overwrite',
+      'label_map.pbtxt: exists already with other content; move it away, or replace it with --overwrite',
     );
     expect(existsSync(at('out', 'annotations', 'all.csv'))).toBe(false);
     const { lines } = await importInto(at('out'), [path], { size, fps: 10, overwrite: true });

@@ -95,7 +95,7 @@ export interface Imported {
   readonly losses: Losses;
 }
 
-/** A video of which only single images are annotated; nothing but their names is known. */
+/** A video of which only separate images are annotated; only their names are known. */
 export function videoOfImages(name: string, image: string): ImportedVideo {
   return {
     name,
@@ -138,7 +138,7 @@ export function defineAttribute(
 }
 
 /** What happened to a thing that AVA's csv cannot hold as it is. */
-export const FATES = {
+const FATES = {
   left: 'left out',
   boxed: 'replaced by their bounding boxes',
   clipped: 'cut at the edge of the image',

@@ -22,7 +22,7 @@ export interface Sample {
   readonly attributes: Attributes;
 }
 
-/** What is known of a video in the end. */
+/** What is known about a video after the search. */
 export interface VideoFacts {
   /** Null if boxes are fractions. */
   readonly size: Size | null;

@@ -1,11 +1,9 @@
 /** @file The settings to train with after an import. */
+import { AVA_LAST_SECOND } from '../../data/time.js';
 import { shellWord } from '../../util/text.js';
 import { annotationSettings } from '../annotation_folder.js';
 import type { ImportedVideoBoxes, ImportOptions } from './options.js';
 import { listOf, type Split } from './splitting.js';
-
-/** The last time of a key frame unless AVA.LAST_SECOND is set. */
-const LAST_SECOND = 1798;
 
 /** Lines with the settings that differ from the defaults. */
 export function settingsFor(
@@ -26,14 +24,14 @@ export function settingsFor(
     `AVA.TEST_LISTS "['${frameList('val')}.csv']"`,
     ...annotationSettings([...split.keys()]),
     `AVA.FIRST_SECOND ${first}`,
-    ...(last > LAST_SECOND ? [`AVA.LAST_SECOND ${Math.ceil(last)}`] : []),
+    ...(last > AVA_LAST_SECOND ? [`AVA.LAST_SECOND ${Math.ceil(last)}`] : []),
     ...(step === undefined || step === 1 ? [] : [`AVA.KEY_FRAME_STEP ${step}`]),
     ...(prepared ? [`AVA.FPS ${prepared.fps}`] : []),
     `MODEL.STM.ACTION_CLASSES ${labels.reduce((max, { id }) => Math.max(max, id), 1)}`,
   ];
   const warning = split.has('all')
     ? [
-        'All videos are in one list, for training and evaluation alike: --val-videos or --val-fraction divides them.',
+        'All videos are in one list, which is used for both training and evaluation; divide them with --val-videos or --val-fraction.',
       ]
     : [];
   return ['', `Settings for this data: ${settings.join(' ')}`, ...warning];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isFolder } from '../../files/paths.js';
 import type { Log } from '../../util/log.js';
 import { readText } from '../../util/read_text.js';
+import { countOf, firstNames } from '../../util/text.js';
 import { findFrameVideos } from '../list/frame_folders.js';
 import { toListed } from '../list/list_frames.js';
 import { writeFrameList } from '../prepare/write_frame_list.js';
@@ -51,7 +52,7 @@ function videosIn(list: string): Set<string> {
   return new Set(lines.filter((line) => line !== '').map((line) => line.split(' ', 1)[0]));
 }
 
-/** Whether the frames of a video are in some frame list of the data set. */
+/** Name of the frame list of the data set that has a video; null if there is none. */
 export function listOf(out: string, name: string): string | null {
   return [...LISTS, 'all'].find((list) => videosIn(listPath(out, list)).has(name)) ?? null;
 }
@@ -64,7 +65,7 @@ export async function writeLists(names: readonly string[], split: Split, options
   const missing = names.filter((name) => !isThere(name));
   if (missing.length > 0) {
     log.info(
-      `note: there are no frames of ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''} in ${folder}; make them with ` +
+      `note: there are no frames of ${firstNames(missing)} in ${folder}; make them with ` +
         'stmixer data prepare, or list those that you have with stmixer data list',
     );
   }
@@ -78,13 +79,13 @@ export async function writeLists(names: readonly string[], split: Split, options
     if (own.length === 0 || (isComplete && (list === 'all' || before.size === own.length))) continue;
     // A list with other videos is the user's own.
     if ([...before].some((name) => !members.has(name))) {
-      log.warn(`${file} has other videos than the annotations; it stays as it is`);
+      log.warn(`${file} has videos that are not annotated here; the list is not changed`);
       continue;
     }
     writeFrameList(
       file,
       own.map((video) => toListed(root, video)),
     );
-    log.info(`${file}: ${own.length === 1 ? '1 video' : `${own.length} videos`}`);
+    log.info(`${file}: ${countOf(own.length, 'video')}`);
   }
 }

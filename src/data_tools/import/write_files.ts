@@ -1,4 +1,4 @@
-/** @file Writing the files of an import, none of which replaces the user's own. */
+/** @file Writing the files of an import without replacing files of the user. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../errors.js';
@@ -24,7 +24,7 @@ export function writeFiles(folder: string, files: ReadonlyMap<string, string>, o
         before === null ? !existsSync(path) : before === text || before === '' || isTemplate(before);
       if (!isFree)
         throw new UserError(
-          `${path}: exists already and has another content; move it away, or replace it with --overwrite`,
+          `${path}: exists already with other content; move it away, or replace it with --overwrite`,
         );
     }
   }

@@ -58,7 +58,7 @@ describe('data list', () => {
     expect(log).toContain(
       `Settings for these frames: DATA.PATH_TO_DATA_DIR ${at('data')} AVA.TRAIN_LISTS "['all.csv']" AVA.TEST_LISTS "['all.csv']" AVA.FPS 30 AVA.FIRST_SECOND 0`,
     );
-    expect(log).toContain('30 is assumed (--fps)');
+    expect(log).toContain('30 is assumed; add --fps');
     expect(log).toContain('the first frame is frame7.jpg, which is taken for the beginning of the video');
   });
 

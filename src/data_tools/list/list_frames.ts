@@ -37,7 +37,7 @@ const SPLITS: Record<string, string> = {
   test: 'test',
 };
 
-/** Writes frame lists, and says what is odd about the frames and how to use them. Throws UserError. */
+/** Writes frame lists, and reports problems of the frames and the settings to use them. Throws UserError. */
 export async function listFrameFolders(options: ListOptions): Promise<ListResult> {
   const { log } = options;
   const { root, videos, warnings } = await findFrameVideos(options.frames, options.fps ?? DEFAULT_FPS);
@@ -131,7 +131,7 @@ function settings(
   ];
   const guess =
     fps === undefined && noted === null
-      ? ' AVA.FPS must be the rate with which the frames were extracted, of which nothing is known here: 30 is assumed (--fps).'
+      ? ' AVA.FPS must be the rate at which the frames were extracted. The rate of these frames is not known, so 30 is assumed; add --fps if it was another.'
       : '';
   return [
     '',

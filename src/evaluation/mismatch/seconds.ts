@@ -108,7 +108,7 @@ function misfitSentence(
     `${where}the seconds do not match (${shareOf(fits, possible, 'key frame')} in common): ` +
     `predictions ${rangeText(...predicted)}${given}, ground truth ${rangeText(...labelled)}`;
   if (!remedy) {
-    return `${facts}; no number of seconds added to the predictions would make half of them fit`;
+    return `${facts}; no offset added to the seconds of the predictions makes half of them fit`;
   }
   const mended = `${shareOf(remedy.fits, possible, 'key frame')} would fit`;
   return `${facts}; ${everywhere ? flagAdvice(remedy, mended, secondOffset) : rowAdvice(remedy, mended, secondOffset)}`;

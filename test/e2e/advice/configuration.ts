@@ -105,7 +105,7 @@ export const CONFIGURATION: readonly Advice[] = [
   set(
     'because key frames cannot lie before the first frame',
     'AVA.FIRST_SECOND 2000',
-    (text) => `AVA.FIRST_SECOND 2000 AVA.LAST_SECOND ${found(text, /expected AVA\.FIRST_SECOND (\d+)/)}`,
+    (text) => `AVA.FIRST_SECOND 2000 AVA.LAST_SECOND ${found(text, /expected (\d+) or more/)}`,
   ),
   set(
     'expected epochs in ascending order',

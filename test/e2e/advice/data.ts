@@ -225,7 +225,7 @@ export const DATA: readonly Advice[] = [
     },
   ),
   finding(
-    'if the annotations have seconds of the video',
+    'if the annotations use the seconds of the video',
     async () => {
       const ava = await dataSet([`a,2,${BOX},1,0`, `b,3,${BOX},1,0`]);
       const note = { start: 1, end: 9, fps: 1, shortSide: 340, frames: 8, source: 'a.mp4', bytes: 1 };

@@ -2,8 +2,8 @@
 
 /** Statements about a run or its settings. */
 const STATEMENTS = [
-  'paths are written as on Windows; write them below AVA.FRAME_DIR',
-  'write its content as plain lines; stmixer data import does so',
+  'paths have backslashes, as on Windows; write them relative to AVA.FRAME_DIR',
+  'write its content as plain lines; for annotations of other programs',
   // The page beside the templates of annotations.
   'Boxes and actions. There is no header.',
   'MODEL.WEIGHT is what it started from',

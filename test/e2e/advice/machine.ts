@@ -71,7 +71,7 @@ export const MACHINE: readonly Advice[] = [
     follow: (folder) => report(folder),
   },
   {
-    says: 'there is no such folder; it must lie in the folder of the data set, DATA.PATH_TO_DATA_DIR',
+    says: 'there is no such folder; it must be in the folder of the data set, DATA.PATH_TO_DATA_DIR',
     meet: () => openFrames({ 'AVA.FRAME_DIR': 'pictures-of-videos' }),
     follow: () => openFrames({ 'AVA.FRAME_DIR': 'frames' }),
   },

@@ -113,7 +113,7 @@ const IMPORTS: readonly Advice[] = [
     follow: (folder) => importFile(folder, cvat(folder), '--size 20x10 --fps 10'),
   },
   {
-    says: 'exists already and has another content',
+    says: 'exists already with other content',
     async meet(folder) {
       mkdirSync(join(folder, 'data', 'annotations'), { recursive: true });
       writeFileSync(join(folder, 'data', 'annotations', 'all.csv'), 'mine');
@@ -160,7 +160,7 @@ const LISTS: readonly Advice[] = [
     follow: (folder) => list(folder, frames(folder), '--overwrite'),
   },
   {
-    says: 'of which nothing is known here',
+    says: 'rate of these frames is not known',
     meet: (folder) => list(folder, frames(folder)),
     follow: (folder) => list(folder, frames(folder), '--fps', '10', '--overwrite'),
   },

@@ -206,7 +206,7 @@ class CocoReader {
 }
 
 /** Names of the number of a person. */
-export const PERSON_KEYS = ['track_id', 'instance_id', 'person_id', 'object_id', 'tracking_id'];
+const PERSON_KEYS = ['track_id', 'instance_id', 'person_id', 'object_id', 'tracking_id'];
 
 function firstText(fields: Fields, keys: readonly string[]): string | null {
   for (const key of keys) {

@@ -148,7 +148,7 @@ describe("Label Studio's json of videos", () => {
     for (const note of [
       '1 cancelled annotation (',
       '1 further annotation of the same task (',
-      '1 result of type choices for no box (',
+      '1 result of type choices without a box (',
       `1 result of type rectanglelabels (${path}: task 2, region i)`,
       '1 prediction that was not submitted (',
       '1 rotated box in a video of unknown size (',

@@ -116,8 +116,8 @@ export class LabelStudioRegions {
       losses.add(
         'left',
         this.#at(result),
-        `result of type ${type} for no box`,
-        `results of type ${type} for no box`,
+        `result of type ${type} without a box`,
+        `results of type ${type} without a box`,
       );
       return;
     }

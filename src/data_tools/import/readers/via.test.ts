@@ -97,7 +97,7 @@ describe('a project of VIA 3', () => {
       `left out: 1 stretch of time without a box (${path}: metadata 1_e)`,
       `left out: 1 stretch of time with several people (${path}: metadata 1_f)`,
       `left out: 1 attribute of a whole file (${path}: metadata 1_g)`,
-      `left out: 1 value that is none of its attribute's options (${path}: metadata 1_h)`,
+      `left out: 1 value that is not an option of its attribute (${path}: metadata 1_h)`,
       `cut at the edge of the image: 1 box (${path}: metadata 1_h)`,
     ])
       expect(log).toContain(note);

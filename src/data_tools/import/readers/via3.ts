@@ -256,7 +256,7 @@ function valuesOf(
       imported.losses.add(
         'left',
         where,
-        "value that is none of its attribute's options",
+        'value that is not an option of its attribute',
         "values that are none of their attribute's options",
       );
     result.set(
