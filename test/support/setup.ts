@@ -3,7 +3,8 @@ import { beforeAll, expect } from 'vitest';
 import '../../scripts/typescript_threads.mjs';
 
 /** Folders whose tests compute nothing on an engine; starting one takes a second for each file. */
-const WITHOUT_ENGINE = /[\\/]src[\\/](config|data|data_tools|drawing|files|formats|media|util)[\\/]/;
+const WITHOUT_ENGINE =
+  /[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|drawing|evaluation|files|formats|media|report|run|util)[\\/]|[\\/]tools[\\/]/;
 
 beforeAll(async () => {
   if (WITHOUT_ENGINE.test(expect.getState().testPath ?? '')) return;
