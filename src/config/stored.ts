@@ -60,8 +60,9 @@ export type StoredSettings = ReadonlyMap<string, unknown>;
 export function settingsToStore(config: Partial<Config>): Map<string, unknown> {
   const settings = new Map<string, unknown>();
   for (const key of FIELDS.keys()) {
-    const isStored = ESSENTIAL.has(key) || CHANGEABLE.includes(key);
-    if (isStored && key.split('.')[0] in config) settings.set(key, getValue(config, key));
+    if (!ESSENTIAL.has(key) && !CHANGEABLE.includes(key)) continue;
+    const value = key.split('.')[0] in config ? getValue(config, key) : undefined;
+    if (value !== undefined) settings.set(key, value);
   }
   return settings;
 }
