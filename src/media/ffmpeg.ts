@@ -22,6 +22,11 @@ export interface FfmpegRun {
   readonly lines: readonly string[];
 }
 
+/** What ffmpeg says about a file and its streams. Throws UserError without ffmpeg, or the reason of the abort. */
+export async function describeFile(path: string, signal?: AbortSignal): Promise<readonly string[]> {
+  return (await runFfmpeg(['-hide_banner', '-nostdin', '-i', fileUrl(path)], { signal })).lines;
+}
+
 const KEPT_LINES = 200;
 /** Time that ffmpeg has to end after SIGTERM. */
 const PATIENCE_MS = 3000;

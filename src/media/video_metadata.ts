@@ -1,9 +1,10 @@
 /** @file Metadata of a video that ffmpeg reports without decoding it: kind, length, colours. */
 import { statSync } from 'node:fs';
 import { isAnimated, mayBeAnimated } from './animated_images.js';
-import { ffmpegError, fileUrl, runFfmpeg } from './ffmpeg.js';
+import { describeFile, ffmpegError } from './ffmpeg.js';
 import { readStart } from './file_kinds.js';
 import { foreignContent } from './foreign_content.js';
+import { videoLine } from './video_stream.js';
 
 /** Colours that JPEG cannot hold. Names are ffmpeg's; null if the file does not state them. */
 export interface HdrColours {
@@ -51,8 +52,7 @@ const PROBLEMS = {
 export async function probeVideo(path: string, signal: AbortSignal): Promise<VideoMetadata> {
   if (mayBeAnimated(path) && !(await isAnimated(path)))
     return { ...NO_VIDEO, kind: 'image', problem: PROBLEMS.image };
-  const { lines } = await runFfmpeg(['-hide_banner', '-nostdin', '-i', fileUrl(path)], { signal });
-  const metadata = parseMetadata(lines);
+  const metadata = parseMetadata(await describeFile(path, signal));
   if (metadata.kind !== 'unknown') return metadata;
   return { ...metadata, problem: contentProblem(path) ?? metadata.problem };
 }
@@ -72,7 +72,7 @@ function contentProblem(path: string): string | null {
 /** The metadata in the output of `ffmpeg -i`. */
 export function parseMetadata(lines: readonly string[]): VideoMetadata {
   const streams = lines.filter((line) => /^\s*Stream #.*: /.test(line));
-  const video = streams.find((line) => line.includes(': Video: ') && !line.includes('(attached pic)'));
+  const video: string | undefined = lines[videoLine(lines)];
   const format = lines.map((line) => /^Input #0, (.*), from /.exec(line)?.[1]).find(Boolean) ?? '';
   if (video === undefined) {
     const kind = kindWithoutVideo(streams);

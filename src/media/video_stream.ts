@@ -1,5 +1,5 @@
 /** @file The size and the frame rate of a video as a player shows it, from the output of ffmpeg. */
-import { fileUrl, runFfmpeg } from './ffmpeg.js';
+import { describeFile } from './ffmpeg.js';
 import type { Size } from './image_header.js';
 
 export interface VideoStream {
@@ -10,15 +10,17 @@ export interface VideoStream {
 
 /** Asks ffmpeg about a file. Throws UserError without ffmpeg, or the reason of the abort. */
 export async function readVideoStream(path: string, signal?: AbortSignal): Promise<VideoStream> {
-  const { lines } = await runFfmpeg(['-hide_banner', '-nostdin', '-i', fileUrl(path)], { signal });
-  return parseVideoStream(lines);
+  return parseVideoStream(await describeFile(path, signal));
+}
+
+/** Index of the line about the video; -1 without a video. The cover of a sound file is none. */
+export function videoLine(lines: readonly string[]): number {
+  return lines.findIndex((line) => /^\s*Stream #.*: Video: /.test(line) && !line.includes('(attached pic)'));
 }
 
 /** The size and rate in the output of `ffmpeg -i`. */
 export function parseVideoStream(lines: readonly string[]): VideoStream {
-  const index = lines.findIndex(
-    (line) => /^\s*Stream #.*: Video: /.test(line) && !line.includes('(attached pic)'),
-  );
+  const index = videoLine(lines);
   if (index < 0) return { size: null, fps: null };
   const line = lines[index];
   const rate = /, (\d+(?:\.\d+)?)(k?) fps\b/.exec(line);
