@@ -6,7 +6,7 @@ import { DataError } from '../errors.js';
 import { ffmpegError, fileUrl, runFfmpeg } from './ffmpeg.js';
 import { imageFilters } from './frame_extraction.js';
 import type { VideoMetadata } from './video_metadata.js';
-import { qualityArgs } from './video_writer.js';
+import { EVEN_SIDES, qualityArgs } from './video_writer.js';
 
 export interface VideoSource {
   readonly path: string;
@@ -111,7 +111,6 @@ function filters({ source, width, height }: OverlayVideo, step: number): string 
   return [
     `[0:V:0]${image.join(',')}[video]`,
     `[1:v]settb=1/${MICROSECONDS},setpts='max(0,PTS-${step / 2})'[boxes]`,
-    // yuv420p halves both sides for colours, so they have to be even.
-    '[video][boxes]overlay=format=auto:eof_action=repeat,pad=ceil(iw/2)*2:ceil(ih/2)*2,format=yuv420p[out]',
+    `[video][boxes]overlay=format=auto:eof_action=repeat,${EVEN_SIDES},format=yuv420p[out]`,
   ].join(';');
 }

@@ -26,6 +26,9 @@ export async function findEncoder(): Promise<{ encoder: string } | { problem: st
   }
 }
 
+/** The filter for the format yuv420p, which halves both sides for colours, so that they have to be even. */
+export const EVEN_SIDES = 'pad=ceil(iw/2)*2:ceil(ih/2)*2';
+
 /** The options of an encoder for a good quality. */
 export function qualityArgs(encoder: string): string[] {
   return encoder === 'libx264' ? ['-preset', 'veryfast', '-crf', '20'] : ['-b:v', '4M'];
@@ -48,16 +51,7 @@ export class VideoWriter {
       [
         ...['-hide_banner', '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24'],
         ...['-video_size', `${width}x${height}`, '-framerate', String(fps), '-i', 'pipe:0'],
-        // yuv420p halves both sides for colours, so they have to be even.
-        ...[
-          '-vf',
-          'pad=ceil(iw/2)*2:ceil(ih/2)*2',
-          '-c:v',
-          encoder,
-          ...qualityArgs(encoder),
-          '-pix_fmt',
-          'yuv420p',
-        ],
+        ...['-vf', EVEN_SIDES, '-c:v', encoder, ...qualityArgs(encoder), '-pix_fmt', 'yuv420p'],
         ...['-movflags', '+faststart', fileUrl(path)],
       ],
       { stdio: ['pipe', 'ignore', 'pipe'], detached: true },
