@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import { readPiece } from '../files/file_pieces.js';
 import { isAnimatedPngFile } from './animated_images.js';
 import { type UnsupportedImage, unsupportedImage } from './foreign_content.js';
-import { formatOf } from './signatures.js';
+import { formatOf, RAW_IMAGE } from './signatures.js';
 import type { SkippedKind } from './skipped_files.js';
 
 const split = (list: string) => list.trim().split(/\s+/);
@@ -75,9 +75,8 @@ const RAW_TIFF = /\.(?:nef|arw|dng|pef|srw|sr2|3fr|erf|kdc|mef|mos|nrw)$/i;
 export function unsupportedImageFile(path: string): UnsupportedImage | null {
   try {
     if (!statSync(path).isFile()) return null;
-    const start = readStart(path);
-    const isRaw = RAW_TIFF.test(path) && formatOf(start)?.id === 'tiff';
-    return isRaw ? unsupportedImage(Buffer.from('IIRO')) : unsupportedImage(start);
+    const format = formatOf(readStart(path));
+    return unsupportedImage(format?.id === 'tiff' && RAW_TIFF.test(path) ? RAW_IMAGE : format);
   } catch {
     return null;
   }

@@ -55,9 +55,8 @@ export interface UnsupportedImage {
   readonly sentence: string;
 }
 
-/** Recognises an image in a format that frames cannot have; null for anything else. */
-export function unsupportedImage(head: Buffer): UnsupportedImage | null {
-  const format = formatOf(head);
+/** Describes an image in a format that frames cannot have; null for anything else. */
+export function unsupportedImage(format: FileFormat | null): UnsupportedImage | null {
   if (format?.group !== 'unsupported image') return null;
   return { isConvertible: FFMPEG_DECODES.has(format.id), sentence: unsupportedSentence(format) };
 }

@@ -68,15 +68,22 @@ const isTga: Test = (head) => {
   );
 };
 
+/** Some raw images begin like other TIFF files, and only the name of the file tells them apart. */
+export const RAW_IMAGE: FileFormat = {
+  id: 'raw',
+  group: 'unsupported image',
+  name: 'a raw image of a camera',
+};
+
 /** Known formats. The first one that fits counts, so specific tests stand before general ones. */
 const FORMATS: readonly (readonly [id: string, group: Group, name: string, test: Test])[] = [
   ['jpeg', 'image', 'a JPEG image', begins('\xff\xd8\xff')],
   ['png', 'image', 'a PNG image', begins('\x89PNG')],
   ['webp', 'image', 'a WebP image', riff('WEBP')],
   [
-    'raw',
-    'unsupported image',
-    'a raw image of a camera',
+    RAW_IMAGE.id,
+    RAW_IMAGE.group,
+    RAW_IMAGE.name,
     (head) => /^(?:II\*\0[\s\S]{4}CR|IIU\0|IIRO|IIRS|MMOR|FUJIFILMCCD-RAW)/.test(head) || mp4('crx ')(head),
   ],
   ['tiff', 'image', 'a TIFF image', begins('II*\0', 'MM\0*', 'II+\0', 'MM\0+')],
@@ -186,7 +193,7 @@ export function formatOf(head: Buffer): FileFormat | null {
 }
 
 /** Images, and the raw images that begin like TIFF. */
-const IMAGES = FORMATS.filter(([id, group]) => group === 'image' || id === 'raw');
+const IMAGES = FORMATS.filter(([id, group]) => group === 'image' || id === RAW_IMAGE.id);
 /** Bytes that the tests of images look at. */
 const IMAGE_HEAD = HEIF_BRANDS;
 
