@@ -12,14 +12,19 @@ export const REMAKE: Record<Expected, string> = {
 
 const LOOK_INSIDE = 'download it again, and read what it says';
 
-/** What to do about files that stand in for others or contain them, by the id of their format. */
-const REMEDIES: Readonly<Record<string, string>> = {
+/** What to do about files that stand in for a file of any kind, by the id of their format; `{}` stands for the kind. */
+export const STAND_IN_REMEDIES: Readonly<Record<string, string>> = {
   'git-lfs': 'run git lfs pull in its repository',
   'git-annex': 'run git annex get in its repository',
+  appledouble: 'copy the {} itself, and leave out names that begin with "._"',
+};
+
+/** What to do about files that stand in for images and videos or contain them. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ...STAND_IN_REMEDIES,
   html: LOOK_INSIDE,
   xml: LOOK_INSIDE,
   json: LOOK_INSIDE,
-  appledouble: 'copy the {} itself, and leave out names that begin with "._"',
   archive: 'unpack it',
 };
 

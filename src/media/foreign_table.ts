@@ -1,17 +1,19 @@
 /** @file What a file is that should be a list, a table or a label map, but is not text, and what to do about it. */
-import { formatOf } from './signatures.js';
+import { STAND_IN_REMEDIES } from './foreign_content.js';
+import { begins, formatOf, type Test } from './signatures.js';
 
 const SAVE_AS = 'open it in its program, and save it as CSV in UTF-8';
 
-/** Formats that hold tables, by how they begin, with one letter for each byte. */
-const TABLES: readonly (readonly [start: string, name: string, remedy: string])[] = [
-  ['\xd0\xcf\x11\xe0', 'an Excel workbook (xls) or another old Office document', SAVE_AS],
-  ['PAR1', 'a Parquet table', 'write it again as CSV'],
-  ['\x80\x02', 'a Python pickle', 'load it in Python, and write it as CSV'],
-  ['\x80\x03', 'a Python pickle', 'load it in Python, and write it as CSV'],
-  ['\x80\x04', 'a Python pickle', 'load it in Python, and write it as CSV'],
-  ['\x80\x05', 'a Python pickle', 'load it in Python, and write it as CSV'],
-  ['{\\rtf', 'an RTF document', 'save it as plain text'],
+/** Formats that hold tables. */
+const TABLES: readonly (readonly [test: Test, name: string, remedy: string])[] = [
+  [begins('\xd0\xcf\x11\xe0'), 'an Excel workbook (xls) or another old Office document', SAVE_AS],
+  [begins('PAR1'), 'a Parquet table', 'write it again as CSV'],
+  [
+    begins('\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05'),
+    'a Python pickle',
+    'load it in Python, and write it as CSV',
+  ],
+  [begins('{\\rtf'), 'an RTF document', 'save it as plain text'],
 ];
 
 const WRITE_AGAIN = 'copy or write the file again';
@@ -21,12 +23,10 @@ const OTHER_PROGRAM =
 
 /** Remedies for stand-ins and texts of another kind, by the id of their format. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  'git-lfs': 'run git lfs pull in its repository',
-  'git-annex': 'run git annex get in its repository',
+  ...STAND_IN_REMEDIES,
   html: 'download it again, and read what it says',
   xml: OTHER_PROGRAM,
   json: OTHER_PROGRAM,
-  appledouble: 'copy the file itself, and leave out names that begin with "._"',
 };
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -42,13 +42,13 @@ export function foreignTable(head: Buffer, { json }: { readonly json: boolean })
   if (head.length > 0 && head.every((byte) => byte === 0))
     return `it holds nothing but zeros, as after a crash or a full disk; ${WRITE_AGAIN}`;
   const letters = head.toString('latin1');
-  const table = TABLES.find(([start]) => letters.startsWith(start));
+  const table = TABLES.find(([test]) => test(letters));
   if (table) return `it is ${table[1]}; ${table[2]}`;
   const format = formatOf(head);
   if (format === null || (format.id === 'json' && json)) return null;
   if (format.id in REMEDIES) {
-    const name = NAMES[format.id] ?? format.name.replaceAll('{}', 'file');
-    return `it is ${name}; ${REMEDIES[format.id]}`;
+    const name = NAMES[format.id] ?? format.name;
+    return `it is ${name}; ${REMEDIES[format.id]}`.replaceAll('{}', 'file');
   }
   // Names of videos may begin with the same letters as a signature.
   if (!isBinary(head)) return null;

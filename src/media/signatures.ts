@@ -14,9 +14,9 @@ export interface FileFormat {
 }
 
 /** Whether a file begins like this format; `head` has one letter for each byte. */
-type Test = (head: string) => boolean;
+export type Test = (head: string) => boolean;
 
-const begins =
+export const begins =
   (...starts: readonly string[]): Test =>
   (head) =>
     starts.some((start) => head.startsWith(start));
