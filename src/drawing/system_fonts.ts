@@ -31,17 +31,35 @@ const WINDOWS = [
 const MAX_TRIED = 4;
 const PATIENCE_MS = 5000;
 
+/** Fonts by path and index; null for one that cannot be read. They are large, and most of them are asked about again. */
+const opened = new Map<string, OutlineFont | null>();
+
 /** A font of this machine that has all of the characters, or null. */
 export function findSystemFont(characters: readonly string[]): OutlineFont | null {
-  for (const { path, index } of placesOf(characters).slice(0, MAX_TRIED)) {
-    try {
-      const font = readFont(path, index);
-      if (characters.every((character) => font.has(character))) return font;
-    } catch {
-      // A font that cannot be read is left out like one that does not exist.
-    }
+  for (const place of placesOf(characters).slice(0, MAX_TRIED)) {
+    const font = openFont(place);
+    if (font !== null && characters.every((character) => font.has(character))) return font;
   }
   return null;
+}
+
+function openFont({ path, index }: FontPlace): OutlineFont | null {
+  const key = `${index} ${path}`;
+  let font = opened.get(key);
+  if (font === undefined) {
+    font = tryReadFont(path, index);
+    opened.set(key, font);
+  }
+  return font;
+}
+
+function tryReadFont(path: string, index: number): OutlineFont | null {
+  try {
+    return readFont(path, index);
+  } catch {
+    // A font that cannot be read is left out like one that does not exist.
+    return null;
+  }
 }
 
 function placesOf(characters: readonly string[]): FontPlace[] {
