@@ -27,7 +27,7 @@ const WINDOWS = [
   'segoeui.ttf',
 ].map((name) => join(process.env.SystemRoot ?? 'C:\\Windows', 'Fonts', name));
 
-/** Maximum number of fonts of this machine that are opened for one text. */
+/** Maximum number of fonts of fontconfig's list that are opened for one text. */
 const MAX_TRIED = 4;
 const PATIENCE_MS = 5000;
 
@@ -36,7 +36,7 @@ const opened = new Map<string, OutlineFont | null>();
 
 /** A font of this machine that has all of the characters, or null. */
 export function findSystemFont(characters: readonly string[]): OutlineFont | null {
-  for (const place of placesOf(characters).slice(0, MAX_TRIED)) {
+  for (const place of placesOf(characters)) {
     const font = openFont(place);
     if (font !== null && characters.every((character) => font.has(character))) return font;
   }
@@ -67,7 +67,7 @@ function placesOf(characters: readonly string[]): FontPlace[] {
     const known = process.platform === 'darwin' ? MACOS : WINDOWS;
     return known.filter((path) => existsSync(path)).map((path) => ({ path, index: 0 }));
   }
-  return listFonts(characters);
+  return listFonts(characters).slice(0, MAX_TRIED);
 }
 
 /** Asks fontconfig; upright sans-serif fonts of normal weight come first. */
