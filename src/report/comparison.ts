@@ -1,6 +1,5 @@
 /** @file Several runs on one page: their curves in the same plots, their settings, and their evaluations side by side. */
 import { resolve, sep } from 'node:path';
-import { configLines } from '../config/dump.js';
 import { bestEvaluation, type Evaluation } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
 import type { Run } from '../run/read_run.js';
@@ -9,7 +8,7 @@ import { type Figure, TERM_TITLES } from './curves.js';
 import { draw, pageHtml } from './html.js';
 import { type Html, html } from './markup.js';
 import type { Line } from './plot.js';
-import { type Section, sentence } from './sections.js';
+import { type Section, sentence, settingsOf } from './sections.js';
 import { type Point, smooth, thin } from './series.js';
 import { lossPoints, trainingSeconds } from './summary.js';
 
@@ -280,14 +279,6 @@ function settingsSection(runs: readonly NamedRun[]): Section {
       ? sentence('All settings are the same.')
       : table({ label: 'Settings that differ', columns, rows, words: true });
   return section(html`${note}${content}`);
-}
-
-function settingsOf(config: Parameters<typeof configLines>[0]): Map<string, string> {
-  return new Map(
-    configLines(config).flatMap(({ key, text }) =>
-      key === undefined ? [] : [[key, text.slice(text.indexOf(': ') + 2)] as const],
-    ),
-  );
 }
 
 function precision(value: number | null | undefined): string {

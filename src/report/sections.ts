@@ -106,12 +106,19 @@ ${whole}`);
 
 /** The settings that differ from the defaults, as YAML writes them. */
 export function changedSettings(config: Config): { key: string; value: string; usual: string }[] {
-  const textOf = (line: { text: string }) => line.text.slice(line.text.indexOf(': ') + 2);
-  const usual = new Map(configLines(defaultConfig()).map((line) => [line.key, textOf(line)]));
-  return configLines(config).flatMap((line) => {
-    if (line.key === undefined || textOf(line) === usual.get(line.key)) return [];
-    return [{ key: line.key, value: textOf(line), usual: usual.get(line.key) ?? '' }];
-  });
+  const usual = settingsOf(defaultConfig());
+  return [...settingsOf(config)].flatMap(([key, value]) =>
+    value === usual.get(key) ? [] : [{ key, value, usual: usual.get(key) ?? '' }],
+  );
+}
+
+/** Keys of settings → their values, as YAML writes them. */
+export function settingsOf(config: Config): Map<string, string> {
+  return new Map(
+    configLines(config).flatMap(({ key, text }) =>
+      key === undefined ? [] : [[key, text.slice(text.indexOf(': ') + 2)] as const],
+    ),
+  );
 }
 
 export function environmentSection({ environment, engine }: Run): Section {
