@@ -3,8 +3,8 @@ import { resolve, sep } from 'node:path';
 import { bestEvaluation, type Evaluation } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
 import type { Run } from '../run/read_run.js';
-import { duration, GIB } from '../util/text.js';
-import { type Figure, TERM_TITLES } from './curves.js';
+import { duration } from '../util/text.js';
+import { type Figure, lossOf, MAX_DOTS, memoryOf, namesOfTerm } from './curves.js';
 import { draw, pageHtml } from './html.js';
 import { type Html, html } from './markup.js';
 import type { Line } from './plot.js';
@@ -146,14 +146,13 @@ function lossFigures(runs: readonly NamedRun[]): Figure[] {
       note: 'The mean of all loss terms.',
       share: 'whole',
       yTitle: 'loss',
-      points: smoothed(({ lossAverage, loss }) => lossAverage ?? loss),
+      points: smoothed(lossOf),
     }),
     ...[...terms]
       .filter((term) => !/_\d+$/.test(term))
       .flatMap((term) =>
         figureOf(runs, {
-          name: term.replaceAll(/[^\w-]/g, '_'),
-          title: TERM_TITLES[term] ?? term,
+          ...namesOfTerm(term),
           note: `${term} of the last stage, smoothed`,
           share: 'quarter',
           yTitle: '',
@@ -188,7 +187,7 @@ function paceFigures(runs: readonly NamedRun[]): Figure[] {
       title: 'Memory',
       note: 'Resident memory of the training process.',
       yTitle: 'GiB',
-      points: valuesOf(({ memoryBytes }) => (memoryBytes === null ? null : memoryBytes / GIB)),
+      points: valuesOf(memoryOf),
     }),
   ];
 }
@@ -205,7 +204,7 @@ function evaluationSection(runs: readonly NamedRun[]): Section {
     note: 'On the test lists, at IoU 0.5.',
     share: 'whole',
     yTitle: 'mAP',
-    dots: iterations.length <= 60,
+    dots: iterations.length <= MAX_DOTS,
     points: ({ evaluations }) => evaluations.map(({ iteration, mAP }) => ({ x: iteration, y: mAP })),
   });
   const rows = iterations

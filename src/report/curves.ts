@@ -29,16 +29,27 @@ const OUTLIER = 3;
 /** If the highest learning rate is this many times the lowest one, the axis is logarithmic. */
 const LOGARITHMIC_FROM = 20;
 
+/** The loss of a line: the mean since the line before it, if the line has one. */
+export function lossOf({ lossAverage, loss }: MetricsLine): number | null {
+  return lossAverage ?? loss;
+}
+
+/** Memory of the process in GiB. */
+export function memoryOf({ memoryBytes }: MetricsLine): number | null {
+  return memoryBytes === null ? null : memoryBytes / GIB;
+}
+
+/** Lines with more points have no dots. */
+export const MAX_DOTS = 60;
+
 /** The loss as logged, and smoothed. */
 export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {
-  const points = thin(
-    metrics.map(({ iteration, lossAverage, loss }) => ({ x: iteration, y: lossAverage ?? loss })),
-  );
+  const points = thin(metrics.map((line) => ({ x: line.iteration, y: lossOf(line) })));
   if (!hasValues(points)) return null;
   const smoothed = smooth(points);
   const isNoisy = smoothed.length < points.length || smoothed.some(({ y }, i) => y !== points[i].y);
   const logged: Line = { name: 'as logged', points, colour: 'blue', width: 1.25, opacity: 0.45 };
-  const single: Line = { name: 'loss', points, colour: 'blue', width: 2.25, dots: points.length <= 60 };
+  const single: Line = { name: 'loss', points, colour: 'blue', width: 2.25, dots: points.length <= MAX_DOTS };
   return {
     name: 'loss',
     title: 'Training loss',
@@ -56,12 +67,17 @@ export function lossFigure(metrics: readonly MetricsLine[]): Figure | null {
 }
 
 /** Titles of the terms of the loss. */
-export const TERM_TITLES: Record<string, string> = {
+const TERM_TITLES: Record<string, string> = {
   loss_bce: 'Actions',
   loss_ce: 'Person or not',
   loss_giou: 'Boxes, GIoU',
   loss_bbox: 'Boxes, L1',
 };
+
+/** The name and the title of the figure of a term. */
+export function namesOfTerm(term: string): Pick<Figure, 'name' | 'title'> {
+  return { name: term.replaceAll(/[^\w-]/g, '_'), title: TERM_TITLES[term] ?? term };
+}
 
 /** One figure per term of the loss, with a line per decoder stage. */
 export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
@@ -86,8 +102,7 @@ export function termFigures(metrics: readonly MetricsLine[]): Figure[] {
         return { name: `stage ${stage + 1}`, points, colour: 'muted', width: 1, opacity };
       });
       return {
-        name: term.replaceAll(/[^\w-]/g, '_'),
-        title: TERM_TITLES[term] ?? term,
+        ...namesOfTerm(term),
         note: term,
         share: 'quarter' as const,
         plot: {
@@ -178,12 +193,7 @@ export function timeFigure(metrics: readonly MetricsLine[]): Figure | null {
 
 /** Resident memory of the process. */
 export function memoryFigure(metrics: readonly MetricsLine[]): Figure | null {
-  const points = thin(
-    metrics.map(({ iteration, memoryBytes }) => ({
-      x: iteration,
-      y: memoryBytes === null ? null : memoryBytes / GIB,
-    })),
-  );
+  const points = thin(metrics.map((line) => ({ x: line.iteration, y: memoryOf(line) })));
   if (!hasValues(points)) return null;
   return {
     name: 'memory',
@@ -213,7 +223,7 @@ export function mapFigure(evaluations: readonly Evaluation[]): Figure | null {
       kind: 'lines',
       ...ITERATIONS,
       yTitle: 'mAP',
-      lines: [{ name: 'mAP', points, colour: 'blue', width: 2, dots: points.length <= 60 }],
+      lines: [{ name: 'mAP', points, colour: 'blue', width: 2, dots: points.length <= MAX_DOTS }],
       marked: { x: best.iteration, y: best.mAP, text: `best ${significant(best.mAP, 3)}` },
     },
   };

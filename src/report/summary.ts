@@ -5,6 +5,7 @@ import { bestEvaluation } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
 import { isObject, numberOrNull, stringOr } from '../util/json.js';
 import { duration, gib, significant } from '../util/text.js';
+import { lossOf } from './curves.js';
 import { quantile } from './series.js';
 
 /** A number with its label and a note. */
@@ -70,9 +71,9 @@ function loss({ metrics }: Run): Headline {
 export function lossPoints(
   metrics: Run['metrics'],
 ): { iteration: number; value: number; single: number | null }[] {
-  return metrics.flatMap(({ iteration, lossAverage, loss: single }) => {
-    const value = lossAverage ?? single;
-    return value === null ? [] : [{ iteration, value, single }];
+  return metrics.flatMap((line) => {
+    const value = lossOf(line);
+    return value === null ? [] : [{ iteration: line.iteration, value, single: line.loss }];
   });
 }
 
