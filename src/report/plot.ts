@@ -160,7 +160,8 @@ function xAxis(plot: LinePlot, { fontSize }: PlotSize, range: [number, number]):
       .filter(isShown)
       .map((value) => ({ value, text: plainNumber(value) }));
     // Between two neighbouring iterations there may be none.
-    if (ticks.length === 0) ticks = ends(plot).map((value) => ({ value, text: plainNumber(value) }));
+    if (ticks.length === 0)
+      ticks = [...new Set(ends(plot.lines))].map((value) => ({ value, text: plainNumber(value) }));
     const room = Math.max(...ticks.map(({ text }) => textRoom(text, fontSize)));
     if (ticks.length * (room + 2 * fontSize) <= range[1] - range[0]) break;
   }
@@ -168,9 +169,9 @@ function xAxis(plot: LinePlot, { fontSize }: PlotSize, range: [number, number]):
 }
 
 /** The first and the last x of the points. */
-function ends({ lines }: LinePlot): number[] {
+function ends(lines: readonly Line[]): [number, number] {
   const values = lines.flatMap(({ points }) => points.map(({ x }) => x));
-  return [...new Set([Math.min(...values), Math.max(...values)])];
+  return [Math.min(...values), Math.max(...values)];
 }
 
 /** Words in the plot, on as many lines as they need. */
@@ -249,8 +250,7 @@ function anchored(x: number, text: string, { width, fontSize }: PlotSize): Pick<
 }
 
 function xRange(lines: readonly Line[]): [number, number] {
-  const values = lines.flatMap(({ points }) => points.map(({ x }) => x));
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [low, high] = ends(lines);
   return low < high ? [low, high] : [low - 1, low + 1];
 }
 

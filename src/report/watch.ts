@@ -6,14 +6,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { basename, resolve } from 'node:path';
 import { setUserFont } from '../drawing/fonts.js';
-import { undrawnNamesHint } from '../drawing/names.js';
 import { UserError } from '../errors.js';
 import { checkFolder, readRun, runSignature } from '../run/read_run.js';
 import type { ExampleFigure } from './example_pictures.js';
 import { figuresOf, pageHtml, reportHtml } from './html.js';
 import { html } from './markup.js';
 import { sentence } from './sections.js';
-import { classesOf, examplesOf } from './write.js';
+import { examplesOf, undrawnClasses } from './write.js';
 
 const ADDRESS = '127.0.0.1';
 /** Time between two looks at the files, and the shortest time between two pages. */
@@ -167,7 +166,7 @@ export class RunWatch {
     if (!existsSync(this.folder)) return waitingHtml(this.folder, version);
     const run = readRun(this.folder);
     const last = run.evaluations.at(-1);
-    const undrawn = undrawnNamesHint(classesOf([run]));
+    const undrawn = undrawnClasses(run);
     if (undrawn !== this.#undrawn && undrawn !== null) this.note?.(`warning: ${undrawn}`);
     this.#undrawn = undrawn;
     // Reading the data and drawing the examples takes a while, and they change only with the evaluation.

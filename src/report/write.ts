@@ -76,7 +76,7 @@ async function writeFiles(
   warn: ReportOptions['warn'],
 ): Promise<WrittenReport> {
   const run = readRun(outputDir);
-  const undrawn = undrawnNamesHint(classesOf([run]));
+  const undrawn = undrawnClasses(run);
   if (undrawn !== null) warn?.(undrawn);
   const figures = figuresOf(run);
   await writeFile(html, reportHtml(run, { figures, examples: await examplesOf(run) }));
@@ -91,11 +91,10 @@ async function writeFiles(
   return { html, folder, curves };
 }
 
-/** Ids and names of the classes of the last evaluations. */
-export function classesOf(runs: readonly Run[]): Map<number, string> {
-  return new Map(
-    runs.flatMap(({ evaluations }) => evaluations.at(-1)?.perClass ?? []).map(({ id, name }) => [id, name]),
-  );
+/** A sentence about classes of the last evaluation whose names no font can draw; null if there are none. */
+export function undrawnClasses({ evaluations }: Run): string | null {
+  const classes = evaluations.at(-1)?.perClass ?? [];
+  return undrawnNamesHint(classes.map(({ id, name }) => [id, name]));
 }
 
 type OutputPaths = Pick<WrittenReport, 'html' | 'folder'>;
