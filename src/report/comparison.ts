@@ -3,7 +3,7 @@ import { resolve, sep } from 'node:path';
 import { bestEvaluation, type Evaluation } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
 import type { Run } from '../run/read_run.js';
-import { duration } from '../util/text.js';
+import { count, duration } from '../util/text.js';
 import { type Figure, lossOf, MAX_DOTS, memoryOf, namesOfTerm } from './curves.js';
 import { draw, pageHtml } from './html.js';
 import { type Html, html } from './markup.js';
@@ -94,9 +94,9 @@ function summarySection(runs: readonly NamedRun[]): Section {
     const best = bestEvaluation(run.evaluations);
     return [
       name,
-      (run.metrics.at(-1)?.iteration ?? 0).toLocaleString('en'),
+      count(run.metrics.at(-1)?.iteration ?? 0),
       lossPoints(run.metrics).at(-1)?.value.toFixed(3) ?? '–',
-      best?.mAP == null ? '–' : `${best.mAP.toFixed(4)} at ${best.iteration.toLocaleString('en')}`,
+      best?.mAP == null ? '–' : `${best.mAP.toFixed(4)} at ${count(best.iteration)}`,
       precision(run.evaluations.at(-1)?.mAP),
       duration(trainingSeconds(run)),
     ];
@@ -210,7 +210,7 @@ function evaluationSection(runs: readonly NamedRun[]): Section {
   const rows = iterations
     .sort((a, b) => a - b)
     .map((iteration) => [
-      iteration.toLocaleString('en'),
+      count(iteration),
       ...runs.map(({ run }) => precision(run.evaluations.find((one) => one.iteration === iteration)?.mAP)),
     ]);
   const columns = ['iteration', ...runs.map(({ name }) => name)];
@@ -244,9 +244,7 @@ function classSection(runs: readonly NamedRun[]): Section {
     first.name,
     ...others.flatMap(({ name }) => [name, `${name} − ${first.name}`]),
   ];
-  const when = evaluated.map(
-    ({ name, last }) => `${name} after iteration ${last.iteration.toLocaleString('en')}`,
-  );
+  const when = evaluated.map(({ name, last }) => `${name} after iteration ${count(last.iteration)}`);
   return section(html`<p>The latest evaluations: ${when.join(', ')}. The classes that differ most from ${first.name} come first.</p>
 ${table({ label: 'Average precision by class', columns, rows })}`);
 }

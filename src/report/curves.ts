@@ -2,7 +2,7 @@
 import { drawnName } from '../drawing/names.js';
 import { bestEvaluation, type ClassAp, type Evaluation, type PrecisionRecall } from '../run/evaluations.js';
 import type { MetricsLine } from '../run/metrics.js';
-import { GIB, significant } from '../util/text.js';
+import { count, GIB, significant } from '../util/text.js';
 import type { Bar, Line, Plot } from './plot.js';
 import { type Point, quantile, smooth, thin } from './series.js';
 
@@ -277,7 +277,7 @@ function toBar({ id, name, ap, groundTruth }: RankedClass): Bar {
   return {
     name: drawnName(id, name),
     value: ap,
-    note: `${ap.toFixed(3)} · n ${groundTruth.toLocaleString('en')}`,
+    note: `${ap.toFixed(3)} · n ${count(groundTruth)}`,
   };
 }
 
@@ -298,7 +298,7 @@ export function precisionRecallFigures(
       name: `precision_recall_${i + 1}`,
       title: drawnName(id, name) === name ? name : `${name} (#${id})`,
       drawnTitle: drawnName(id, name),
-      note: `AP ${byId.get(id)!.ap!.toFixed(3)}, n ${byId.get(id)!.groundTruth.toLocaleString('en')}`,
+      note: `AP ${byId.get(id)!.ap!.toFixed(3)}, n ${count(byId.get(id)!.groundTruth)}`,
       share: 'quarter' as const,
       plot: {
         kind: 'lines' as const,

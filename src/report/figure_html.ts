@@ -1,5 +1,5 @@
 /** @file A figure in the page: drawings for wide and narrow screens, the legend, and a table of its numbers. */
-import { significant } from '../util/text.js';
+import { count, significant } from '../util/text.js';
 import type { Figure } from './curves.js';
 import { type Html, html } from './markup.js';
 import { variableColour } from './palette.js';
@@ -79,7 +79,7 @@ function numbersHtml({ title }: Figure, { xTitle, lines }: LinePlot): Html {
 }
 
 function place(x: number): string {
-  return Number.isInteger(x) ? x.toLocaleString('en') : significant(x, 3);
+  return Number.isInteger(x) ? count(x) : significant(x, 3);
 }
 
 function value(y: number | null | undefined): string {

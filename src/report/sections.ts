@@ -5,7 +5,7 @@ import type { RunConfig } from '../run/config.js';
 import type { Evaluation } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
 import { isObject, type Json } from '../util/json.js';
-import { duration, gib } from '../util/text.js';
+import { count, duration, gib } from '../util/text.js';
 import { rankedClasses } from './curves.js';
 import type { EmbeddedPicture, ExampleFigure } from './example_pictures.js';
 import { type Html, html } from './markup.js';
@@ -48,7 +48,7 @@ export function classTable(evaluation: Evaluation): Html {
     .sort((a, b) => rankOf(a) - rankOf(b))
     .map(
       ({ id, name, ap, groundTruth }) =>
-        html`<tr><th scope="row">${name}</th><td>${id}</td><td>${ap === null ? '–' : ap.toFixed(4)}</td><td>${groundTruth.toLocaleString('en')}</td></tr>
+        html`<tr><th scope="row">${name}</th><td>${id}</td><td>${ap === null ? '–' : ap.toFixed(4)}</td><td>${count(groundTruth)}</td></tr>
 `,
     );
   return html`<details class="card"><summary>All ${rows.length} classes</summary><div class="scroll" tabindex="0" role="group" aria-label="All classes"><table>
@@ -59,10 +59,10 @@ export function classTable(evaluation: Evaluation): Html {
 
 /** A sentence about the evaluation: iteration, number of clips, time, and result. */
 export function evaluationSentence({ iteration, clips, seconds, mAP }: Evaluation): Html {
-  const amount = clips === null ? '' : ` on ${clips.toLocaleString('en')} clips`;
+  const amount = clips === null ? '' : ` on ${count(clips)} clips`;
   const took = seconds === null ? '' : ` in ${duration(seconds)}`;
   const result = mAP === null ? 'no class has true boxes' : `mAP ${mAP.toFixed(4)}`;
-  return html`<p>The latest evaluation, after iteration ${iteration.toLocaleString('en')}${amount}${took}: ${result}.</p>
+  return html`<p>The latest evaluation, after iteration ${count(iteration)}${amount}${took}: ${result}.</p>
 `;
 }
 

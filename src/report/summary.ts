@@ -4,7 +4,7 @@ import { clipsPerStep } from '../data/data_config.js';
 import { bestEvaluation } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';
 import { isObject, numberOrNull, stringOr } from '../util/json.js';
-import { duration, gib, significant } from '../util/text.js';
+import { count, duration, gib, significant } from '../util/text.js';
 import { lossOf } from './curves.js';
 import { quantile } from './series.js';
 
@@ -39,14 +39,11 @@ export function headlines(run: Run): Headline[] {
 function iterations(run: Run): Headline {
   const done = run.metrics.at(-1)?.iteration ?? 0;
   const max = maxIterations(run);
-  if (max === null) return { label: 'Iterations', value: done.toLocaleString('en'), note: '' };
+  if (max === null) return { label: 'Iterations', value: count(done), note: '' };
   return {
     label: 'Iterations',
-    value: done.toLocaleString('en'),
-    note:
-      done >= max
-        ? `all of ${max.toLocaleString('en')}`
-        : `of ${max.toLocaleString('en')}, ${Math.floor((100 * done) / max)} %`,
+    value: count(done),
+    note: done >= max ? `all of ${count(max)}` : `of ${count(max)}, ${Math.floor((100 * done) / max)} %`,
     progress: Math.min(1, done / max),
   };
 }
@@ -56,14 +53,13 @@ function loss({ metrics }: Run): Headline {
   const last = points.at(-1);
   if (last === undefined) return { label: 'Loss', value: '–', note: 'nothing logged yet' };
   const before = points.at(-2)?.iteration ?? last.iteration - 1;
-  const number = (iteration: number) => iteration.toLocaleString('en');
   const isMean = last.iteration - before > 1;
   const of = isMean
-    ? `mean of iterations ${number(before + 1)} to ${number(last.iteration)}`
-    : `at iteration ${number(last.iteration)}`;
+    ? `mean of iterations ${count(before + 1)} to ${count(last.iteration)}`
+    : `at iteration ${count(last.iteration)}`;
   const single = isMean && last.single !== null ? `; ${last.single.toFixed(3)} in the last one` : '';
   const first =
-    points.length > 1 ? `; ${points[0].value.toFixed(3)} at iteration ${number(points[0].iteration)}` : '';
+    points.length > 1 ? `; ${points[0].value.toFixed(3)} at iteration ${count(points[0].iteration)}` : '';
   return { label: 'Loss', value: last.value.toFixed(3), note: `${of}${single}${first}` };
 }
 
@@ -82,13 +78,11 @@ function meanPrecision({ evaluations }: Run): Headline {
   if (best?.mAP == null) return { label: 'Best mAP', value: '–', note: 'not evaluated yet' };
   const last = evaluations.at(-1)!;
   const note =
-    last === best || last.mAP === null
-      ? ''
-      : `; ${last.mAP.toFixed(3)} at ${last.iteration.toLocaleString('en')}`;
+    last === best || last.mAP === null ? '' : `; ${last.mAP.toFixed(3)} at ${count(last.iteration)}`;
   return {
     label: 'Best mAP',
     value: best.mAP.toFixed(3),
-    note: `at iteration ${best.iteration.toLocaleString('en')}${note}`,
+    note: `at iteration ${count(best.iteration)}${note}`,
   };
 }
 
