@@ -2,7 +2,7 @@
 import bidiFactory from 'bidi-js';
 import { Direction, Buffer as GlyphBuffer, shape } from 'harfbuzzjs';
 import type { OutlineFont } from './font_file.js';
-import { chooseFonts, fontsVersion, graphemesOf, needsMainFontOnly } from './fonts.js';
+import { chooseFonts, type FontChoice, fontsVersion, graphemesOf, needsMainFontOnly } from './fonts.js';
 
 const ELLIPSIS = '…';
 /** Stands for a character that no font has. */
@@ -23,6 +23,8 @@ interface PlacedGlyph {
 interface ShapedText {
   readonly glyphs: readonly PlacedGlyph[];
   readonly width: number;
+  /** Whether fonts have all characters. */
+  readonly isWhole: boolean;
 }
 
 /** Text of one font and one direction. */
@@ -49,7 +51,9 @@ function shapeText(text: string): ShapedText {
   cachedVersion = fontsVersion();
   let shaped = cache.get(text);
   if (shaped === undefined) {
-    shaped = place(visualOrder(runsOf(plain(text))));
+    const choices = chooseFonts(plain(text));
+    const isWhole = choices.every(({ font }) => font !== null);
+    shaped = { ...place(visualOrder(runsOf(choices))), isWhole };
     cache.set(text, shaped);
   }
   return shaped;
@@ -59,8 +63,8 @@ function plain(text: string): string {
   return text.normalize('NFC').replace(/[\s\p{Cc}]/gu, ' ');
 }
 
-function runsOf(text: string): Run[] {
-  const drawn = chooseFonts(text).flatMap(({ text: piece, font }) =>
+function runsOf(choices: readonly FontChoice[]): Run[] {
+  const drawn = choices.flatMap(({ text: piece, font }) =>
     font === null ? chooseFonts(UNKNOWN) : [{ text: piece, font }],
   );
   const line = drawn.map(({ text: piece }) => piece).join('');
@@ -93,7 +97,7 @@ function visualOrder(runs: readonly Run[]): Run[] {
   return ordered;
 }
 
-function place(runs: readonly Run[]): ShapedText {
+function place(runs: readonly Run[]): Pick<ShapedText, 'glyphs' | 'width'> {
   const glyphs: PlacedGlyph[] = [];
   let width = 0;
   for (const { font, level, text } of runs) {
@@ -154,10 +158,6 @@ export function isInMainFont(text: string): boolean {
 
 /** Whether fonts have all characters of the text, and it shows at least one. */
 export function canDraw(text: string): boolean {
-  const line = plain(text);
-  return (
-    line.trim() !== '' &&
-    chooseFonts(line).every(({ font }) => font !== null) &&
-    textPath(line, 0, 0, 1) !== ''
-  );
+  const { glyphs, isWhole } = shapeText(text);
+  return isWhole && glyphs.some(({ font, glyph }) => font.outline(glyph).length > 0);
 }
