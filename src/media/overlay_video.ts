@@ -54,7 +54,8 @@ export async function writeOverlayVideo(video: OverlayVideo, watching: Watching)
     const ownTimes = [await ownTimesFlag(), 'vfr'];
     const first = await runFfmpeg(overlayArgs(video, [...sound(video), ...ownTimes]), watching);
     if (isDone(first.code)) return null;
-    const { code, lines } = await runFfmpeg(overlayArgs(video, ownTimes), watching);
+    const hasSound = video.source.metadata.audio.length > 0;
+    const { code, lines } = hasSound ? await runFfmpeg(overlayArgs(video, ownTimes), watching) : first;
     if (!isDone(code)) {
       removePart();
       throw new DataError(`${video.path}: the video cannot be written: ${ffmpegError(lines)}`);
