@@ -2,7 +2,7 @@
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from '../formats/host_tensor.js';
 import type { PyValue } from '../formats/python/values.js';
-import { readWeightFile } from '../formats/weight_file.js';
+import { openWeightFile, type WeightFile } from '../formats/weight_file.js';
 import { type LoadedWeights, loadWeights } from './load_weights.js';
 import type { Coverage } from './misfit/fit.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
@@ -42,6 +42,8 @@ export function packParts({ model, optimizer, scheduler, iteration, run, info }:
 /** The file to load, and how. */
 export interface LoadSource {
   readonly path: string;
+  /** The file, if it has been opened. */
+  readonly file?: WeightFile;
   /** MODEL.WEIGHT_KEY; empty for no choice. */
   readonly weightKey?: string;
   /** Weights only: neither optimizer, schedule nor iteration. */
@@ -73,11 +75,13 @@ export interface LoadedCheckpoint extends LoadedWeights {
  * are. Throws CheckpointError if the file cannot be read or does not fit the model.
  */
 export function loadCheckpoint(
-  { path, weightKey = '', transfer, noHead, coverage = 'any', withFlag, weightsOnlyWay }: LoadSource,
+  source: LoadSource,
   model: ModelShapes,
   set: (name: string, data: Float32Array) => void,
 ): LoadedCheckpoint {
-  const content = readWeightFile(path);
+  const { path, weightKey = '', transfer, noHead, coverage = 'any', withFlag, weightsOnlyWay } = source;
+  const file = source.file ?? openWeightFile(path);
+  const { value: content } = file;
   const found = findStateDict(path, content, { key: weightKey, option: 'MODEL.WEIGHT_KEY' });
   const { state, key: weightsKey } = found;
   const part = (key: string): PyValue =>
@@ -96,7 +100,7 @@ export function loadCheckpoint(
     scheduler,
     iteration: iteration as number | null,
     run: part(RUN_KEY),
-    info: modelInfoOf(path, content),
+    info: modelInfoOf(file),
     averages: weightKey === '' ? averagesBeside(content, found) : null,
   };
 }

@@ -9,7 +9,7 @@ import { firstOpaque } from '../formats/pickle/walk_values.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
 import { writeSafetensors } from '../formats/safetensors/safetensors_writer.js';
-import { readWeightFile, weightFormatOf } from '../formats/weight_file.js';
+import { openWeightFile, weightFormatOf } from '../formats/weight_file.js';
 import { MODEL_INFO, metadataOf, modelInfoOf, packModelInfo } from './model_info.js';
 import { officialName } from './model_parts.js';
 import { describeOrigin, keyBiasWarning, type NamedWeights, nameWeights } from './origins/named_weights.js';
@@ -58,13 +58,14 @@ export async function convertWeightFile(
   if (sameFiles([from, to]).length > 0) {
     throw new ConfigError(`${to}: is the file to convert itself; give the new file another name`);
   }
-  const content = readWeightFile(from, { keepFloats: true });
+  const file = openWeightFile(from, { keepFloats: true });
+  const { value: content } = file;
   const found = findStateDict(from, content, { key: options.weightKey ?? '', option: '--weight-key' });
   const named = options.names === 'official' ? nameWeights(found.state) : null;
   const state = named === null ? found.state : officialNames(named);
   checkOutputFile(to, '<out>');
   const weights = castAll(state, options.dtype);
-  const info = modelInfoOf(from, content);
+  const info = modelInfoOf(file);
   const isWhole = named === null && holdsAll(found);
   const leftOut: string[] = [];
   if (format === 'safetensors') {

@@ -6,7 +6,7 @@ import { PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import {
   type ChecksumReport,
   checkWeightFile,
-  readWeightFile,
+  openWeightFile,
   type WeightFormat,
   weightFormatOf,
 } from '../formats/weight_file.js';
@@ -89,7 +89,8 @@ export interface SchedulerDescription {
  * wrong or it has no weights.
  */
 export function describeWeightFile(path: string): CheckpointDescription {
-  const content = readWeightFile(path);
+  const file = openWeightFile(path);
+  const { value: content } = file;
   const { chosen, needsKey } = stateDictToShow(path, content);
   const { state, key } = chosen;
   const tensors: TensorDescription[] = [];
@@ -104,7 +105,7 @@ export function describeWeightFile(path: string): CheckpointDescription {
     candidates: chosen.candidates,
     needsKey,
     origin: describeOrigin(weights),
-    info: modelInfoOf(path, content),
+    info: modelInfoOf(file),
     tensors,
     elements: tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     noTensors: [...state].filter(([, tensor]) => tensor === null).map(([name]) => name),

@@ -8,7 +8,7 @@ import type { StoredSettings } from '../config/index.js';
 import { CheckpointError } from '../errors.js';
 import { asCount, asDict, asList, asString } from '../formats/python/dict.js';
 import { PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';
-import { readWeightFile, weightFileMetadata } from '../formats/weight_file.js';
+import { openWeightFile, type WeightFile } from '../formats/weight_file.js';
 
 /** The key in .pth files. */
 export const MODEL_INFO = 'stmixer_model';
@@ -45,15 +45,12 @@ export function metadataOf(info: ModelInfo | null): Record<string, string> {
   return { [METADATA_KEY]: JSON.stringify(value) };
 }
 
-/**
- * What a weight file with this content says about its model; null if it says nothing. Throws CheckpointError if that cannot be
- * understood.
- */
-export function modelInfoOf(path: string, content: PyValue): ModelInfo | null {
-  const fromPickle = content instanceof Map ? content.get(MODEL_INFO) : undefined;
+/** What a weight file says about its model; null if it says nothing. Throws CheckpointError if that cannot be understood. */
+export function modelInfoOf({ path, value, metadata }: WeightFile): ModelInfo | null {
+  const fromPickle = value instanceof Map ? value.get(MODEL_INFO) : undefined;
   try {
-    const value = fromPickle ?? fromMetadata(path);
-    return value === null ? null : parseInfo(value);
+    const packed = fromPickle ?? fromMetadata(metadata);
+    return packed === null ? null : parseInfo(packed);
   } catch (error) {
     if (!(error instanceof CheckpointError || error instanceof SyntaxError)) throw error;
     throw new CheckpointError(
@@ -67,11 +64,11 @@ export function modelInfoOf(path: string, content: PyValue): ModelInfo | null {
 
 /** What a weight file says about its model; null if it says nothing. Throws CheckpointError if it cannot be read. */
 export function readModelInfo(path: string): ModelInfo | null {
-  return modelInfoOf(path, readWeightFile(path));
+  return modelInfoOf(openWeightFile(path));
 }
 
-function fromMetadata(path: string): PyValue {
-  const text = weightFileMetadata(path).get(METADATA_KEY);
+function fromMetadata(metadata: WeightFile['metadata']): PyValue {
+  const text = metadata.get(METADATA_KEY);
   return text === undefined ? null : (JSON.parse(text) as PyValue);
 }
 

@@ -6,12 +6,13 @@ import { hostTensor } from '../engine/to_host.js';
 import { CheckpointError } from '../errors.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
+import { openWeightFile, type WeightFile } from '../formats/weight_file.js';
 import { Detector } from '../model/detector.js';
 import type { Module } from '../nn/module.js';
 import { loadCheckpoint } from './checkpoint_parts.js';
 import { Checkpointer, type LoadPlan } from './checkpointer.js';
 import { infoOfModel } from './info_of_model.js';
-import { MODEL_INFO, type ModelInfo, packModelInfo } from './model_info.js';
+import { MODEL_INFO, type ModelInfo, modelInfoOf, packModelInfo } from './model_info.js';
 import { checkpointsIn } from './run_checkpoints.js';
 
 export interface WeightsOrigin {
@@ -56,6 +57,20 @@ export function findModelWeights({ weight, weightKey, outputDir = '.' }: Weights
   );
 }
 
+/** The weight file of a request, whose weights are not read yet. */
+export interface OpenWeights extends LoadPlan {
+  readonly file: WeightFile;
+  /** What the file says about its model; null if it says nothing. */
+  readonly info: ModelInfo | null;
+}
+
+/** Opens the weight file of a request. Throws CheckpointError if there is no file or it cannot be read. */
+export function openModelWeights(request: WeightsRequest): OpenWeights {
+  const plan = findModelWeights(request);
+  const file = openWeightFile(plan.path);
+  return { ...plan, file, info: modelInfoOf(file) };
+}
+
 /** A warning if weights were trained with other settings than those of a configuration; null if they were not. */
 export function contradiction(path: string, info: ModelInfo | null, config: Config): string | null {
   const differing = info === null ? [] : differingSettings(info.settings, config);
@@ -70,17 +85,17 @@ export function contradiction(path: string, info: ModelInfo | null, config: Conf
  */
 export function loadModelWeights(
   model: Module,
-  weight: string | WeightsRequest,
+  weight: string | OpenWeights,
   outputDir = '.',
 ): WeightsOrigin {
-  const plan = findModelWeights(typeof weight === 'string' ? { weight, outputDir } : weight);
+  const open = typeof weight === 'string' ? openModelWeights({ weight, outputDir }) : weight;
   const parameters = new Map(model.namedParameters());
-  const source = { ...plan, coverage: 'whole model' } as const;
-  const { iteration, info, warnings, averages } = loadCheckpoint(source, parameters, (name, data) =>
+  const source = { ...open, coverage: 'whole model' } as const;
+  const { iteration, warnings, averages } = loadCheckpoint(source, parameters, (name, data) =>
     parameters.get(name)?.set(data),
   );
-  const { path, warning } = plan;
-  const notes = [plan.note, averages].filter((text) => typeof text === 'string');
+  const { path, warning, info } = open;
+  const notes = [open.note, averages].filter((text) => typeof text === 'string');
   const note = notes.length > 0 ? notes.join('; ') : undefined;
   return { path, iteration, note, warning, info, warnings };
 }

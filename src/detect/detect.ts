@@ -1,11 +1,11 @@
 /** @file Detecting people and their actions in a video or in images, and writing and drawing the results. */
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { readModelInfo } from '../checkpoint/model_info.js';
 import {
   contradiction,
   findModelWeights,
   loadModelWeights,
+  openModelWeights,
   requestOf,
   type WeightsOrigin,
   type WeightsRequest,
@@ -93,12 +93,11 @@ async function detectLocked(cfg: Config, options: ResolvedOptions): Promise<Dete
   const { engine, device } = options;
   const { description } = await selectEngine({ engine, device, threads: cfg.ENGINE.THREADS });
   report.info(`engine: ${description}`);
-  const request = weightsFor(cfg, options);
-  const { path } = findModelWeights(request);
-  const difference = contradiction(path, readModelInfo(path), cfg);
+  const weights = openModelWeights(weightsFor(cfg, options));
+  const difference = contradiction(weights.path, weights.info, cfg);
   if (difference !== null) report.warn(difference);
   const model = new Detector(cfg).train(false);
-  const origin = loadModelWeights(model, request);
+  const origin = loadModelWeights(model, weights);
   reportWeights(origin, report);
   const frames = await openInput(options.input, {
     fps: cfg.AVA.FPS,

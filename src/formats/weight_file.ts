@@ -27,19 +27,28 @@ function formatOf(file: FileSource): WeightFormat {
   });
 }
 
-/** Reads a weight file. Its first bytes decide on the format, and not its name. Throws CheckpointError, as `readPth` does. */
-export function readWeightFile(path: string, options: ReadOptions = {}): PyValue {
+/** A weight file whose tensors read their data when they are asked for it. */
+export interface WeightFile {
+  readonly path: string;
+  readonly value: PyValue;
+  /** The metadata of a safetensors file; empty for a file of another format, which has none. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** Opens a weight file. Its first bytes decide on the format, and not its name. Throws CheckpointError, as `readPth` does. */
+export function openWeightFile(path: string, options: ReadOptions = {}): WeightFile {
   const file = new FileSource(path);
   return file.hold(() => {
-    if (formatOf(file) === 'safetensors') return new Map(openSafetensorsFrom(file).tensors);
-    return readPthFrom(file, options);
+    if (formatOf(file) !== 'safetensors')
+      return { path, value: readPthFrom(file, options), metadata: new Map() };
+    const { tensors, metadata } = openSafetensorsFrom(file);
+    return { path, value: new Map(tensors), metadata };
   });
 }
 
-/** The metadata of a safetensors file; empty for a file of another format, which has none. */
-export function weightFileMetadata(path: string): ReadonlyMap<string, string> {
-  const file = new FileSource(path);
-  return file.hold(() => (formatOf(file) === 'safetensors' ? openSafetensorsFrom(file).metadata : new Map()));
+/** The value of a weight file. Throws CheckpointError, as `readPth` does. */
+export function readWeightFile(path: string, options: ReadOptions = {}): PyValue {
+  return openWeightFile(path, options).value;
 }
 
 /** The checksums of a file's parts, which are entries or tensors. */

@@ -1,28 +1,23 @@
 /** @file Reads metrics.jsonl of a run of any length: of a long one, evenly spaced lines. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
-import { type Json, type JsonLines, parseObject } from '../util/json.js';
+import { type JsonLines, type NumberedLine, parseNumberedLines } from '../util/json.js';
 
 /** Lines that are read at least, if the file has them; at most twice as many are. Curves show no more. */
 const ENOUGH_LINES = 10_000;
 const CHUNK_BYTES = 2 ** 20;
-
-interface Line {
-  /** From 1. */
-  readonly number: number;
-  readonly text: string;
-}
 
 /**
  * Reads the lines of the file. If there are more than 20,000, it reads every second, fourth, … line, those of skipped
  * iterations, and the last line. A file that is missing or cannot be read has none.
  */
 export function readMetricsFile(path: string): JsonLines {
-  let kept: Line[] = [];
+  let kept: NumberedLine[] = [];
   let stride = 1;
-  let last: Line | null = null;
+  let last: NumberedLine | null = null;
   let numLines = 0;
-  const isKept = ({ number, text }: Line) => (number - 1) % stride === 0 || text.includes('"skipped"');
+  const isKept = ({ number, text }: NumberedLine) =>
+    (number - 1) % stride === 0 || text.includes('"skipped"');
   for (const line of linesOf(path)) {
     numLines = line.number;
     if (line.text.trim() === '') continue;
@@ -33,23 +28,11 @@ export function readMetricsFile(path: string): JsonLines {
     kept = kept.filter(isKept);
   }
   if (last && kept.at(-1)?.number !== last.number) kept.push(last);
-  return parsed(kept, numLines);
-}
-
-/** Parses the lines. The last one may be half written; that is not an error. */
-function parsed(lines: readonly Line[], lastNumber: number): JsonLines {
-  const objects: Json[] = [];
-  const broken: number[] = [];
-  for (const { number, text } of lines) {
-    const value = parseObject(text);
-    if (value) objects.push(value);
-    else if (number < lastNumber) broken.push(number);
-  }
-  return { objects, broken };
+  return parseNumberedLines(kept, numLines);
 }
 
 /** Yields the lines of a file, the text after the last line break included. */
-function* linesOf(path: string): Generator<Line> {
+function* linesOf(path: string): Generator<NumberedLine> {
   let file: number;
   try {
     file = openSync(path, 'r');

@@ -2,8 +2,13 @@
 import { readdirSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { isCheckpointFile } from '../checkpoint/checkpoint_names.js';
-import { readModelInfo } from '../checkpoint/model_info.js';
-import { contradiction, findModelWeights, loadModelWeights, requestOf } from '../checkpoint/model_weights.js';
+import {
+  contradiction,
+  findModelWeights,
+  loadModelWeights,
+  openModelWeights,
+  requestOf,
+} from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
@@ -55,7 +60,7 @@ async function evaluateLocked(
 ): Promise<EvaluationReport | null> {
   const { engine: name, device, verbose, signal } = options;
   const weightsRequest = requestOf(cfg);
-  const { path: weightFile } = findModelWeights(weightsRequest);
+  findModelWeights(weightsRequest);
   const log = options.log.logger;
   const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
   const request = { engine: name, device, verbose, threads: cfg.ENGINE.THREADS };
@@ -68,10 +73,11 @@ async function evaluateLocked(
   for (const line of [...warnings, ...tooManyWorkers, ...evaluationSet.warnings]) log.warn(line);
   for (const line of evaluationSet.notes) log.info(`evaluation: ${line}`);
   const model = announced(log, 'building the model', () => new Detector(cfg));
-  const difference = contradiction(weightFile, readModelInfo(weightFile), cfg);
+  const weights = openModelWeights(weightsRequest);
+  const difference = contradiction(weights.path, weights.info, cfg);
   if (difference !== null) log.warn(difference);
   const { path, iteration, ...found } = announced(log, 'loading the weights', () =>
-    loadModelWeights(model, weightsRequest),
+    loadModelWeights(model, weights),
   );
   if (found.note !== undefined) log.info(found.note);
   if (found.warning !== undefined) log.warn(found.warning);

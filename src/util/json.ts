@@ -9,17 +9,29 @@ export interface JsonLines {
   readonly broken: readonly number[];
 }
 
+/** A line of a text. */
+export interface NumberedLine {
+  /** From 1. */
+  readonly number: number;
+  readonly text: string;
+}
+
 /** Parses a text with one JSON object per line. */
 export function parseJsonLines(text: string): JsonLines {
+  const lines = text.split('\n').map((line, i) => ({ number: i + 1, text: line }));
+  return parseNumberedLines(lines, lines.length);
+}
+
+/** Parses some lines of a text with one JSON object per line. `end` is the number of the text's last line. */
+export function parseNumberedLines(lines: readonly NumberedLine[], end: number): JsonLines {
   const objects: Json[] = [];
   const broken: number[] = [];
-  const lines = text.split('\n');
-  lines.forEach((line, i) => {
-    if (line.trim() === '') return;
-    const value = parseObject(line);
+  for (const { number, text } of lines) {
+    if (text.trim() === '') continue;
+    const value = parseObject(text);
     if (value) objects.push(value);
-    else if (i < lines.length - 1) broken.push(i + 1);
-  });
+    else if (number < end) broken.push(number);
+  }
   return { objects, broken };
 }
 

@@ -37,6 +37,16 @@ export function pthOf(
   return zipOf({ [`${root}/data.pkl`]: pickle, ...Object.fromEntries(data), [`${root}/version`]: '3\n' });
 }
 
+/** The data of a float32 tensor. */
+export function floats(...values: number[]): Uint8Array {
+  return new Uint8Array(Float32Array.from(values).buffer);
+}
+
+/** The numbers of a float32 tensor. */
+export function bytesOf(value: PyValue): number[] {
+  return Array.from(new Float32Array((value as HostTensor).bytes().slice().buffer));
+}
+
 /** BINUNICODE */
 export function text(value: string): Buffer {
   const bytes = Buffer.from(value);

@@ -33,8 +33,8 @@ export function temporaryFiles() {
   });
   const at = (...names: string[]) => join(folder, ...names);
   /** Writes a file and returns its path. */
-  const file = (name: string, text: string) => {
-    writeFileSync(at(name), text);
+  const file = (name: string, content: string | Uint8Array) => {
+    writeFileSync(at(name), content);
     return at(name);
   };
   return { at, file };

@@ -138,7 +138,7 @@ function sizesOf(shapes: Shapes): Sizes | null {
 function describe(sizes: Sizes): string {
   const { dim, depth, patch } = sizes;
   const title = variantOf(sizes)?.[0];
-  const blocks = `${depth} ${depth === 1 ? 'block' : 'blocks'} of ${dim} channels`;
+  const blocks = `${countOf(depth, 'block')} of ${dim} channels`;
   const patches = patch ? `, patches of ${patch.join(' × ')}` : '';
   return title === undefined ? `a ViT with ${blocks}${patches}` : `a ${title} (${blocks}${patches})`;
 }

@@ -1,6 +1,6 @@
 /** @file Finds out how the tensors of a file are named: by which code base, and with which prefix. */
 import { isPartOfHead, kindOf } from '../model_parts.js';
-import { ORIGINS, type OriginNames } from './index.js';
+import { ORIGINS, type OriginNames, stmixer } from './index.js';
 
 /** How the tensors of a file are named. */
 export interface Layout {
@@ -43,8 +43,10 @@ export function layoutOf(keys: readonly string[]): Layout {
     for (const { prefix, rest } of startsOf(name)) {
       // A head alone is not a network: its name must not become a prefix that takes the place of the backbone's.
       if (prefix !== '' && isPartOfHead(rest)) continue;
+      // The tables of other code bases leave out the names that are also ours.
+      const isOurs = stmixer.rename(rest) !== null;
       for (const [i, origin] of ORIGINS.entries()) {
-        if (origin.rename(rest) === null && (i === 0 || ORIGINS[0].rename(rest) === null)) continue;
+        if (!isOurs && origin.rename(rest) === null) continue;
         const count = counts.get(prefix) ?? ORIGINS.map(() => 0);
         count[i]++;
         counts.set(prefix, count);

@@ -1,30 +1,20 @@
-/** @file Tests of reading and writing .pth files: round trips, what others write, files that are none, damaged ones. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+/** @file Tests of reading and writing .pth files: round trips, what others write, and files that are none. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  bytesOf,
   errorOf,
-  int,
+  floats,
   pickleOf,
   plain,
   pthOf,
   tensorPickle,
-  text,
   zipOf,
 } from '../../../test/support/checkpoint_files.js';
 import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
-import { replaceFile } from '../../files/atomic_file.js';
 import { DTYPE_BYTES, type DType, float32Tensor, type HostTensor, sizeOf } from '../host_tensor.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
 import { readPth } from './pth_reader.js';
@@ -40,10 +30,6 @@ function fileWith(bytes: Uint8Array | string, name = 'x.pth'): string {
   writeFileSync(path, bytes);
   return path;
 }
-
-const floats = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
-const bytesOf = (value: PyValue) =>
-  Array.from(new Float32Array((value as HostTensor).bytes().slice().buffer));
 
 async function roundTrip(value: PyValue): Promise<PyValue> {
   const path = join(folder, 'round.pth');
@@ -198,99 +184,6 @@ describe('a value that is written and read', () => {
   });
 });
 
-describe('replacing a file', () => {
-  const leftovers = () => readdirSync(folder).filter((name) => name.includes('.tmp-'));
-
-  test('leaves only the old file if writing fails', async () => {
-    const path = join(folder, 'kept.pth');
-    await writePth(path, 'old');
-    const broken: HostTensor = {
-      dtype: 'float32',
-      shape: [1],
-      bytes: () => {
-        throw new Error('the tensor is gone');
-      },
-    };
-    await expect(writePth(path, [broken])).rejects.toThrow('the tensor is gone');
-    await expect(writePth(path, [{ ...broken, bytes: () => new Uint8Array(3) }])).rejects.toThrow(
-      /has 3 bytes/,
-    );
-    expect(readPth(path)).toBe('old');
-    expect(leftovers()).toEqual([]);
-    await writePth(path, 'new');
-    expect(readPth(path)).toBe('new');
-  });
-
-  test('replaces the temporary file of a killed run', async () => {
-    const path = join(folder, 'again.pth');
-    const names: string[] = [];
-    const look = async (sink: { write(bytes: Uint8Array): Promise<void> }) => {
-      names.push(...leftovers());
-      await sink.write(Buffer.from('new'));
-    };
-    await replaceFile(path, look);
-    const number = Number(names[0].split('-').at(-1));
-    const next = `${path}.tmp-${process.pid}-${number + 1}`;
-    writeFileSync(next, 'a leftover that is longer');
-    await replaceFile(path, look);
-    expect(readFileSync(path, 'utf8')).toBe('new');
-    expect(existsSync(next)).toBe(false);
-  });
-
-  test('leaves no temporary file in a folder that was missing for a while', async () => {
-    const [here, away] = [join(folder, 'share'), join(folder, 'away')];
-    mkdirSync(here);
-    const path = join(here, 'saved.pth');
-    const interrupted = replaceFile(path, async (sink) => {
-      await sink.write(Buffer.from('half'));
-      renameSync(here, away);
-    });
-    await expect(interrupted).rejects.toThrow(/share does not exist/);
-    renameSync(away, here);
-    await replaceFile(path, (sink) => sink.write(Buffer.from('whole')));
-    expect(readdirSync(here)).toEqual(['saved.pth']);
-    expect(readFileSync(path, 'utf8')).toBe('whole');
-  });
-
-  test('names a missing folder, a file in place of a folder, and a folder in place of a file', async () => {
-    const missing = join(folder, 'missing', 'x.pth');
-    await expect(writePth(missing, 1)).rejects.toThrow(
-      /x\.pth: cannot be written: the folder .*missing does not exist/,
-    );
-    await expect(writePth(missing, 1)).rejects.toThrow(CheckpointError);
-    await expect(writePth(join(fileWith('', 'plain'), 'x.pth'), 1)).rejects.toThrow(CheckpointError);
-    mkdirSync(join(folder, 'dir.pth'));
-    await expect(writePth(join(folder, 'dir.pth'), 1)).rejects.toThrow(CheckpointError);
-    expect(leftovers()).toEqual([]);
-  });
-
-  test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
-    'reports missing permission in a read-only folder',
-    async () => {
-      const locked = join(folder, 'locked');
-      mkdirSync(locked, { mode: 0o500 });
-      await expect(writePth(join(locked, 'x.pth'), 1)).rejects.toThrow(/permission denied/);
-      chmodSync(locked, 0o700);
-    },
-  );
-
-  test('names a full disk', async () => {
-    const path = join(folder, 'full.pth');
-    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
-      code: 'ENOSPC',
-      syscall: 'write',
-    });
-    const writing = replaceFile(path, async (sink) => {
-      await sink.write(new Uint8Array(10));
-      throw full;
-    });
-    await expect(writing).rejects.toThrow(`${path}: cannot be written: no space left on the disk`);
-    await expect(writing).rejects.toThrow(CheckpointError);
-    expect(existsSync(path)).toBe(false);
-    expect(leftovers()).toEqual([]);
-  });
-});
-
 describe('a tensor that is part of a storage', () => {
   const storage = floats(0, 1, 2, 3, 4, 5);
   const read = async (spec: Partial<Parameters<typeof tensorPickle>[0]>, data: Uint8Array = storage) =>
@@ -390,214 +283,5 @@ describe('a file that is not a checkpoint', () => {
       expect(() => readPth(path)).toThrow(message);
       expect(() => readPth(path)).toThrow(CheckpointError);
     }
-  });
-});
-
-describe('a damaged zip file', () => {
-  /** Changes bytes of the directory entry, or of the local header, of an entry; returns the file. */
-  async function damaged(
-    change: (zip: Buffer, central: number, local: number) => void,
-    name = 'archive/data/0',
-  ) {
-    const zip = await pthOf(pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.'), {
-      0: floats(1, 2),
-    });
-    const local = zip.indexOf(name) - 30;
-    const central = zip.lastIndexOf(name) - 46;
-    change(zip, central, local);
-    return fileWith(zip);
-  }
-
-  test('is called a TorchScript program if it holds code', async () => {
-    const zip = await zipOf({ 'm/data.pkl': 'x', 'm/code/__torch__/net.py': 'pass' });
-    zip.writeUInt16LE(8, zip.lastIndexOf('m/code') - 46 + 10);
-    const { message } = errorOf(() => readPth(fileWith(zip)));
-    expect(message).toMatch(
-      /holds a program of torch\.jit\.save .* torch\.jit\.load, save its state_dict\(\)/,
-    );
-    expect(message).not.toContain('damaged');
-  });
-
-  test.each<[string, Parameters<typeof damaged>[0], RegExp]>([
-    ['compressed entries', (zip, at) => zip.writeUInt16LE(8, at + 10), /compressed or encrypted/],
-    ['encrypted entries', (zip, at) => zip.writeUInt16LE(1, at + 8), /compressed or encrypted/],
-    ['an entry beyond the end', (zip, at) => zip.writeUInt32LE(0x7fffffff, at + 42), /outside the file/],
-    ['an entry without end', (zip, at) => zip.fill(0xff, at + 20, at + 28), /outside the file/],
-    ['two sizes', (zip, at) => zip.writeUInt32LE(7, at + 20), /outside the file/],
-    ['a broken directory', (zip, at) => zip.writeUInt32LE(0, at), /of its directory is broken/],
-    ['a name without end', (zip, at) => zip.writeUInt16LE(0xffff, at + 28), /cut off/],
-    ['a local header that is none', (zip, _, at) => zip.writeUInt32LE(0, at), /not where the directory says/],
-    [
-      'a far local header',
-      (zip, _, at) => zip.writeUInt16LE(0xffff, at + 28),
-      /not where the directory says/,
-    ],
-    [
-      'changed data',
-      (zip) => {
-        zip[zip.indexOf(floats(1, 2))] ^= 1;
-      },
-      /data of storage 0 do not match their checksum/,
-    ],
-  ])('is refused if it has %s', async (_, change, message) => {
-    const path = await damaged(change);
-    const error = errorOf(() => (readPth(path) as HostTensor).bytes());
-    expect(error).toBeInstanceOf(CheckpointError);
-    expect(error.message).toMatch(message);
-  });
-
-  test('is refused for a name that occurs twice', async () => {
-    const zip = await zipOf({ 'm/data.pkl': pickleOf('N.'), 'm/data/0': '', 'm/data/1': '' });
-    zip[zip.lastIndexOf('m/data/1') + 7] = 0x30;
-    expect(() => readPth(fileWith(zip))).toThrow(/"m\/data\/0" is in it twice/);
-  });
-
-  test('is refused if a pickle does not match its checksum', async () => {
-    const path = await damaged((zip) => {
-      zip[zip.indexOf('FloatStorage')] ^= 1;
-    });
-    expect(() => readPth(path)).toThrow(/pickle does not match its checksum/);
-  });
-
-  test('is refused if its zip64 numbers contradict the file', async () => {
-    const zip = await pthOf(pickleOf('N.'));
-    const end64 = zip.length - 98;
-    const end = zip.length - 22;
-    /** The short fields say that the long ones count. */
-    const large = (z: Buffer) => z.fill(0xff, end + 8, end + 20);
-    const cases: [(zip: Buffer) => void, RegExp][] = [
-      [(z) => large(z).writeBigUInt64LE(2n ** 63n, end64 + 48), /directory lies outside/],
-      [(z) => large(z).writeBigUInt64LE(2n ** 40n, end64 + 40), /directory of/],
-      [(z) => large(z).writeBigUInt64LE(2n ** 40n, end64 + 32), /of its directory is broken/],
-      [(z) => large(z).writeBigUInt64LE(1n, end64 + 32), /more than the 1 entries that it claims/],
-      [(z) => large(z).writeBigUInt64LE(1n, end64 + 48), /does not end where the archive does/],
-      [(z) => z.writeUInt16LE(1, end + 10), /contradict each other/],
-      [(z) => z.writeUInt32LE(1, end + 12), /contradict each other/],
-      [(z) => z.writeUInt32LE(1, end + 16), /contradict each other/],
-      [(z) => z.writeBigUInt64LE(2n ** 63n, zip.length - 42 + 8), /zip64 directory lies outside/],
-      [(z) => z.writeBigUInt64LE(0n, zip.length - 42 + 8), /zip64 directory is missing/],
-    ];
-    for (const [change, message] of cases) {
-      const copy = Buffer.from(zip);
-      change(copy);
-      const error = errorOf(() => readPth(fileWith(copy)));
-      expect(error).toBeInstanceOf(CheckpointError);
-      expect(error.message).toMatch(message);
-    }
-  });
-
-  test('is read if it has no checksums, which PyTorch can leave out', async () => {
-    const path = await damaged((zip, central) => {
-      zip.writeUInt32LE(0, central + 16);
-    });
-    expect(bytesOf(readPth(path))).toEqual([1, 2]);
-  });
-
-  test('is refused if it is cut off at any byte', async () => {
-    const zip = await pthOf(pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.'), {
-      0: floats(1, 2),
-    });
-    for (let length = 0; length < zip.length; length += 7) {
-      expect(() => readPth(fileWith(zip.subarray(0, length))), `${length} bytes`).toThrow(CheckpointError);
-    }
-  });
-
-  test('is refused if it was replaced between opening and reading', async () => {
-    const path = join(folder, 'replaced.pth');
-    await writePth(path, [float32Tensor([1], Float32Array.of(1))]);
-    const [tensor] = readPth(path) as HostTensor[];
-    await writePth(path, [float32Tensor([1], Float32Array.of(2)), 'longer']);
-    expect(() => tensor.bytes()).toThrow(/changed or replaced/);
-    rmSync(path);
-    expect(() => tensor.bytes()).toThrow(/no such file/);
-  });
-});
-
-describe('a file of the legacy format', () => {
-  const MAGIC = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
-  const system = (little: boolean) =>
-    pickleOf([0x80, 2], '}', text('little_endian'), [little ? 0x88 : 0x89], 's.');
-  const length = (n: number) => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64LE(BigInt(n));
-    return bytes;
-  };
-  const legacy = (value: Uint8Array, ...rest: Uint8Array[]) =>
-    Buffer.concat([
-      Buffer.from(MAGIC),
-      pickleOf([0x80, 2], 'M', [233, 3], '.'),
-      system(true),
-      value,
-      ...rest,
-    ]);
-  const one = pickleOf(tensorPickle({ length: 2, size: [2], stride: [1] }), '.');
-  const keys = pickleOf('](', text('0'), 'e.');
-  const whole = () => legacy(one, keys, length(2), floats(3, 4));
-
-  test('is read', () => {
-    expect(bytesOf(readPth(fileWith(whole())))).toEqual([3, 4]);
-  });
-
-  test('may hold views of storages', () => {
-    const view = pickleOf(
-      'ctorch._utils\n_rebuild_tensor\n((',
-      text('storage'),
-      'ctorch\nFloatStorage\n',
-      text('0'),
-      text('cpu'),
-      int(4),
-      '(',
-      text('1'),
-      int(1),
-      int(3),
-      'ttQ',
-      int(1),
-      '(',
-      int(2),
-      't(',
-      int(1),
-      'ttR.',
-    );
-    const path = fileWith(legacy(view, keys, length(4), floats(0, 1, 2, 3)));
-    expect(bytesOf(readPth(path))).toEqual([2, 3]);
-  });
-
-  test('is refused if it is cut off at any byte', () => {
-    const file = whole();
-    for (let end = 0; end < file.length; end++) {
-      expect(() => readPth(fileWith(file.subarray(0, end))), `${end} bytes`).toThrow(CheckpointError);
-    }
-  });
-
-  test.each<[string, () => Buffer, RegExp]>([
-    [
-      'another length than promised',
-      () => legacy(one, keys, length(3), floats(1, 2, 3)),
-      /3 elements instead of 2/,
-    ],
-    ['a storage too many', () => legacy(pickleOf('N.'), keys, length(0)), /belongs to nothing/],
-    ['a storage too few', () => legacy(one, pickleOf('].')), /storage 0 are missing/],
-    ['no list of storages', () => legacy(one, pickleOf('N.')), /list of its storages/],
-    [
-      'a storage larger than the file',
-      () => legacy(pickleOf(tensorPickle({ length: 2 ** 40, size: [2], stride: [1] }), '.'), keys),
-      /claims/,
-    ],
-    [
-      'a storage of an unknown type',
-      () =>
-        legacy(pickleOf(tensorPickle({ type: 'NewStorage', length: 2, size: [2], stride: [1] }), '.'), keys),
-      /NewStorage are unknown/,
-    ],
-    [
-      'a big-endian machine',
-      () => Buffer.concat([Buffer.from(MAGIC), pickleOf('M', [233, 3], '.'), system(false), one]),
-      /big-endian/,
-    ],
-    ['another protocol', () => Buffer.concat([Buffer.from(MAGIC), pickleOf('K', [1], '.')]), /protocol is 1/],
-  ])('is refused if it has %s', (_, make, message) => {
-    const error = errorOf(() => readPth(fileWith(make())));
-    expect(error).toBeInstanceOf(CheckpointError);
-    expect(error.message).toMatch(message);
   });
 });

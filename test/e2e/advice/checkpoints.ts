@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { loadWeights } from '../../../src/checkpoint/load_weights.js';
 import { readPth } from '../../../src/formats/pth/pth_reader.js';
 import { writePth } from '../../../src/formats/pth/pth_writer.js';
-import type { PyValue } from '../../../src/formats/python/values.js';
+import type { PyDict, PyValue } from '../../../src/formats/python/values.js';
 import { makeLrScheduler, makeOptimizer } from '../../../src/solver/index.js';
 import { lrScaleWarning } from '../../../src/solver/lr_scale_warning.js';
 import { TEST_ENGINE } from '../../support/engine.js';
@@ -90,6 +90,11 @@ function test(folder: string, ...words: string[]): Promise<Outcome> {
   return commandLine('test', '--config-file', 'config_files/tiny.yaml', '--engine', TEST_ENGINE, ...settings);
 }
 
+/** The state dict of the first training. */
+function firstModel(folder: string): PyDict {
+  return (readPth(first(folder)) as PyDict).get('model') as PyDict;
+}
+
 /** `stmixer detect` on one frame. */
 function detect(folder: string, words: string): Promise<Outcome> {
   const frames = 'sample/frames/vtest_val';
@@ -107,8 +112,7 @@ function detecting(
     says,
     meet: async (folder) => {
       await copyFirst(folder);
-      const { model } = Object.fromEntries(readPth(first(folder)) as Map<string, PyValue>);
-      await writePth(join(folder, 'run', 'bare.pth'), { model });
+      await writePth(join(folder, 'run', 'bare.pth'), { model: firstModel(folder) });
       return detect(folder, wrong(folder));
     },
     follow: (folder, text) => detect(folder, right(folder, text)),
@@ -194,8 +198,8 @@ export const CHECKPOINTS: readonly Advice[] = [
   fromFirst(
     'Choose one, for example with ',
     async (folder) => {
-      const { model } = Object.fromEntries(readPth(first(folder)) as Map<string, PyValue>);
-      await writePth(join(folder, 'two.pth'), { student: model, teacher: new Map(model as never) });
+      const model = firstModel(folder);
+      await writePth(join(folder, 'two.pth'), { student: model, teacher: new Map(model) });
       return `MODEL.WEIGHT ${join(folder, 'two.pth')}`;
     },
     (text, folder) =>
@@ -207,8 +211,8 @@ export const CHECKPOINTS: readonly Advice[] = [
   fromFirst(
     'To load those instead, add ',
     async (folder) => {
-      const { model } = Object.fromEntries(readPth(first(folder)) as Map<string, PyValue>);
-      await writePth(join(folder, 'averaged.pth'), { model, model_ema: new Map(model as never) });
+      const model = firstModel(folder);
+      await writePth(join(folder, 'averaged.pth'), { model, model_ema: new Map(model) });
       return `MODEL.WEIGHT ${join(folder, 'averaged.pth')}`;
     },
     (text, folder) =>
