@@ -54,6 +54,29 @@ describe('COCO json', () => {
       expect(log).toContain(note);
   });
 
+  it('keeps all boxes of a person whose annotations are not in the order of time', async () => {
+    const path = json({
+      videos: [{ id: 1, name: 'a.mp4', fps: 25 }],
+      images: [25, 0, 50].map((frame_id, i) => ({
+        id: i,
+        file_name: `${i}.jpg`,
+        video_id: 1,
+        frame_id,
+        ...SIZE,
+      })),
+      categories: [{ id: 3, name: 'walk' }],
+      annotations: [0, 1, 2].map((image_id) => ({
+        id: image_id,
+        image_id,
+        category_id: 3,
+        bbox,
+        track_id: 9,
+      })),
+    });
+    const { lines } = await importInto(at('out'), [path]);
+    expect(columns(lines(), 0, 1, 7)).toEqual(['a,0000,0', 'a,0001,0', 'a,0002,0']);
+  });
+
   it('with numbered images takes categories for actions, several per box', async () => {
     const path = json({
       images: [1, 11].map((number) => ({

@@ -61,6 +61,8 @@ class CocoReader {
       const annotation = objectOr(raw);
       this.#add(annotation, `${this.path}: annotation ${textOrNull(annotation.id) ?? i}`);
     });
+    // Annotations may come in any order.
+    for (const { keys } of this.#tracks.values()) keys.sort((a, b) => a.at - b.at);
     this.#imported.videos.push(...this.#videos.values());
     this.#imported.tracks.push(...this.#tracks.values());
     return this.#imported;
