@@ -77,6 +77,24 @@ describe('COCO json', () => {
     expect(columns(lines(), 0, 1, 7)).toEqual(['a,0000,0', 'a,0001,0', 'a,0002,0']);
   });
 
+  it('joins the annotations of one person in one frame that name an action each', async () => {
+    const path = json({
+      videos: [{ id: 1, name: 'a.mp4', fps: 25 }],
+      images: [{ id: 1, file_name: '0.jpg', video_id: 1, frame_id: 0, ...SIZE }],
+      categories: [{ id: 3, name: 'person' }],
+      annotations: ['walk', 'wave'].map((action, id) => ({
+        id,
+        image_id: 1,
+        category_id: 3,
+        bbox,
+        track_id: 9,
+        attributes: { action },
+      })),
+    });
+    const { lines } = await importInto(at('out'), [path]);
+    expect(columns(lines(), 0, 1, 6, 7)).toEqual(['a,0000,1,0', 'a,0000,2,0']);
+  });
+
   it('with numbered images takes categories for actions, several per box', async () => {
     const path = json({
       images: [1, 11].map((number) => ({
