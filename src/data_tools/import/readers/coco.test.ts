@@ -156,6 +156,23 @@ describe('COCO json', () => {
     expect(log).toContain('left out: 1 box between the times of --step (');
   });
 
+  it('takes the boxes of one frame if a time of --step lies in the middle of two', async () => {
+    const numbers = [0, 12, 13, 25, 38];
+    const path = json({
+      images: numbers.map((frame_index) => ({
+        id: frame_index,
+        file_name: 'x',
+        video_name: 'x',
+        frame_index,
+        ...SIZE,
+      })),
+      categories: [{ id: 1, name: 'walk' }],
+      annotations: numbers.map((id) => ({ id, image_id: id, category_id: 1, bbox: [20 + id, 10, 40, 50] })),
+    });
+    const { lines } = await importInto(at('out'), [path], { fps: 25, step: 0.5 });
+    expect(columns(lines(), 1, 2)).toEqual(['0000,0.1000', '0000.5,0.1600', '0001,0.2250', '0001.5,0.2900']);
+  });
+
   it('leaves out boxes of images without a number', async () => {
     const path = json({
       images: [{ id: 1, file_name: 'cat.jpg', ...SIZE }],
