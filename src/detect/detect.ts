@@ -11,7 +11,7 @@ import {
   type WeightsRequest,
 } from '../checkpoint/model_weights.js';
 import type { Config } from '../config/index.js';
-import { labelMapNote, noLabelMap, readLabelNames } from '../data/datasets/label_names.js';
+import { noLabelMap, readNotedLabelNames } from '../data/datasets/label_names.js';
 import { setUserFont } from '../drawing/fonts.js';
 import { undrawnNamesHint } from '../drawing/names.js';
 import { selectEngine } from '../engine/index.js';
@@ -142,11 +142,10 @@ async function detectFrames(
     `input: ${describeInput(frames)}; ${keyFrames.length} key ${keyFrames.length === 1 ? 'frame' : 'frames'}`,
   );
   const head = describeRun({ origin, frames }, chooseFirstSecond(cfg, frames, options), options);
-  const labelMapNames = options.classNames ? null : readLabelNames(cfg);
-  const names = options.classNames ?? labelMapNames ?? origin.info?.classNames ?? null;
-  const labelNote = labelMapNames ? labelMapNote(cfg) : null;
+  const labelMap = options.classNames ? null : readNotedLabelNames(cfg);
+  const names = options.classNames ?? labelMap?.names ?? origin.info?.classNames ?? null;
   if (names === null) report.warn(noLabelMap(cfg));
-  if (labelNote !== null) report.info(`note: ${labelNote}`);
+  if (labelMap?.note) report.info(`note: ${labelMap.note}`);
   const undrawn = undrawnNamesHint(names ?? []);
   if (undrawn !== null) report.warn(undrawn);
   removeOldResults(out);

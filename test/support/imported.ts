@@ -30,3 +30,13 @@ export async function importInto(
     log: messages.join('\n'),
   };
 }
+
+/** Some columns of csv lines, each as a text with commas. */
+export function columns(lines: readonly string[], ...which: readonly number[]): string[] {
+  return lines.map((line) =>
+    line
+      .split(',')
+      .filter((_, i) => which.includes(i))
+      .join(),
+  );
+}

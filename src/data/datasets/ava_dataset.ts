@@ -112,14 +112,18 @@ export class AvaDataset {
     return new AvaDataset(cfg, split, { lists, annotations, leftOut: null });
   }
 
-  /** The part of this data set whose frames exist; reports why there is none. Needs what the data set was assembled from. */
+  /**
+   * The part of this data set whose frames exist; itself if nothing is missing. Reports why there is none. Needs what the data set
+   * was assembled from.
+   */
   present(
     cfg: DataConfig,
     from: { readonly lists: FrameLists; readonly annotations: Annotations },
     problems: ProblemSink,
   ): AvaDataset {
     if (this.#reportNoFolder(problems)) return this;
-    return new AvaDataset(cfg, this.split, leaveOutMissing(this, from, problems));
+    const part = leaveOutMissing(this, from, problems);
+    return part.leftOut === null ? this : new AvaDataset(cfg, this.split, part);
   }
 
   /** The number of clips. */

@@ -4,21 +4,23 @@ import type { Config } from '../../config/index.js';
 import { twinClause } from '../../files/twins.js';
 import { annotationPath } from '../data_config.js';
 import { labelFolderProblem } from '../data_folders.js';
-import { readLabelMap, readLabelMapFile } from './label_map.js';
+import { readLabelMapFile } from './label_map.js';
 
 type LabelNamesConfig = Pick<Config, 'DATA' | 'AVA'>;
 
 /** Action id → name; null if the data set has no label map. Throws DataError if it is broken. */
 export function readLabelNames(cfg: LabelNamesConfig): Map<number, string> | null {
-  const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
-  if (!existsSync(path)) return null;
-  return new Map(readLabelMap(path).map(({ id, name }) => [id, name]));
+  return readNotedLabelNames(cfg)?.names ?? null;
 }
 
-/** A sentence about ids that the label map does not state; null if there is nothing to say, or no label map. */
-export function labelMapNote(cfg: LabelNamesConfig): string | null {
+/** Like `readLabelNames`, with a sentence about ids that the label map does not state, or null. */
+export function readNotedLabelNames(
+  cfg: LabelNamesConfig,
+): { names: Map<number, string>; note: string | null } | null {
   const path = annotationPath(cfg, cfg.AVA.LABEL_MAP_FILE);
-  return existsSync(path) ? readLabelMapFile(path).note : null;
+  if (!existsSync(path)) return null;
+  const { labels, note } = readLabelMapFile(path);
+  return { names: new Map(labels.map(({ id, name }) => [id, name])), note };
 }
 
 /** Warns that the data set has no label map, and names a file that may be meant. */

@@ -3,50 +3,31 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { type AvaFolder, makeAvaFolder } from '../../../test/support/ava_folder.js';
-import { loadConfig } from '../../config/index.js';
+import type { AvaFolder } from '../../../test/support/ava_folder.js';
+import {
+  BOX,
+  checkFolder,
+  configOf,
+  EXCLUSIONS,
+  LABEL_MAP,
+  makeIntactFolder,
+  ROWS,
+  TEST,
+  TRAIN,
+} from '../../../test/support/checked_folder.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import { createTestLoader, createTrainLoader } from '../../data/loading/loader.js';
 import { DataError } from '../../errors.js';
 import { readGroundTruth } from '../../evaluation/evaluate_files.js';
 import { Rng } from '../../util/random.js';
-import { checkData, hasErrors } from './check.js';
-import { checkJson, checkText } from './check_report.js';
+import { hasErrors } from './check.js';
 import type { FindingKind, Severity } from './findings.js';
 
-const BOX = '0.1,0.2,0.5,0.8';
-const ROWS = [`a,902,${BOX},1,0`, `a,905,${BOX},3,0`, `b,903,${BOX},1,0`, `b,903,${BOX},2,0`];
-const TRAIN = 'annotations_v2.2/ava_train_v2.2.csv';
-const TEST = 'annotations_v2.2/ava_val_v2.2.csv';
-const LABEL_MAP = 'annotations_v2.2/ava_action_list_v2.2_for_activitynet_2019.pbtxt';
-const EXCLUSIONS = 'annotations_v2.2/ava_val_excluded_timestamps_v2.2.csv';
 const LIST = 'frame_lists/train.csv';
-
-/** A folder with nothing wrong in it but that both splits have the same videos. */
-async function make(): Promise<AvaFolder> {
-  const ava = await makeAvaFolder({
-    videos: { a: { frames: 8, width: 40, height: 24 }, b: { frames: 8, width: 24, height: 30 } },
-    annotations: ROWS,
-  });
-  ava.write(LABEL_MAP, [1, 2, 3].map((id) => `item { name: "action ${id}" id: ${id} }\n`).join(''));
-  ava.write(EXCLUSIONS, 'a,0902\n');
-  return ava;
-}
-
-const config = (ava: AvaFolder, changes: Record<string, unknown> = {}) =>
-  ava.config({
-    'MODEL.STM.ACTION_CLASSES': 3,
-    'DATALOADER.NUM_WORKERS': 0,
-    'SOLVER.ITER_PER_EPOCH': 1,
-    ...changes,
-  });
-
-const check = (ava: AvaFolder, changes: Record<string, unknown> = {}) =>
-  checkData(config(ava, changes), { deep: true });
 
 /** Whether the loaders, every clip or the evaluator throw. */
 async function trainingFails(ava: AvaFolder, changes: Record<string, unknown>): Promise<boolean> {
-  const cfg = config(ava, changes);
+  const cfg = configOf(ava, changes);
   try {
     createTrainLoader(cfg, { seed: 0 }).close();
     createTestLoader(cfg).close();
@@ -478,7 +459,7 @@ async function resize(path: string): Promise<void> {
 
 describe('checkData', () => {
   it('finds no serious problem in intact data', async () => {
-    const report = await check(await make());
+    const report = await checkFolder(await makeIntactFolder());
     expect(report.findings.map(({ kind }) => kind)).toEqual(['overlap', 'from-0', 'from-0', 'excluded']);
     expect(hasErrors(report)).toBe(false);
     const numbers = { videos: 2, frames: 16, keyFrames: 3, boxes: 3, labels: 4 };
@@ -491,9 +472,9 @@ describe('checkData', () => {
   });
 
   it.each(DAMAGES)('agrees with training if something $does: $finds', async (testCase) => {
-    const ava = await make();
+    const ava = await makeIntactFolder();
     await testCase.damage(ava);
-    const report = await check(ava, testCase.changes);
+    const report = await checkFolder(ava, testCase.changes);
     const found = report.findings.filter(({ kind }) => kind === testCase.finds);
     expect(found.map(({ severity }) => severity)).toContain(testCase.severity);
     if (testCase.example) expect(found[0].examples[0]).toMatch(testCase.example);
@@ -505,7 +486,7 @@ describe('checkData', () => {
     const step = Math.floor(DAMAGES.length / 2);
     for (let i = 0; i < DAMAGES.length; i += 3) {
       const [one, other] = [DAMAGES[i], DAMAGES[(i + step) % DAMAGES.length]];
-      const ava = await make();
+      const ava = await makeIntactFolder();
       try {
         await one.damage(ava);
         await other.damage(ava);
@@ -515,7 +496,7 @@ describe('checkData', () => {
       }
       const changes = { ...one.changes, ...other.changes };
       const expected = await trainingFails(ava, changes);
-      expect([one.does, other.does, hasErrors(await check(ava, changes))]).toEqual([
+      expect([one.does, other.does, hasErrors(await checkFolder(ava, changes))]).toEqual([
         one.does,
         other.does,
         expected,
@@ -524,12 +505,12 @@ describe('checkData', () => {
   }, 120_000);
 
   it('reports everything at once', async () => {
-    const ava = await make();
+    const ava = await makeIntactFolder();
     rmSync(ava.framePath('a', 3));
     rmSync(join(ava.folder, TEST));
     for (const row of [`z,903,${BOX},1,0`, 'a,904,0.5,0.2,0.1,0.8,1,0', `a,904,${BOX},9,0`])
       addRow(TRAIN, row)(ava);
-    const errors = (await check(ava)).findings.filter(({ severity }) => severity === 'error');
+    const errors = (await checkFolder(ava)).findings.filter(({ severity }) => severity === 'error');
     expect(errors.map(({ split, kind }) => `${split} ${kind}`)).toEqual([
       'train box',
       'train label',
@@ -540,198 +521,10 @@ describe('checkData', () => {
   });
 
   it('tolerates broken frames if training skips them', async () => {
-    const ava = await make();
+    const ava = await makeIntactFolder();
     cut(ava.framePath('a', 2));
-    const report = await check(ava, { 'DATALOADER.ON_ERROR': 'skip' });
+    const report = await checkFolder(ava, { 'DATALOADER.ON_ERROR': 'skip' });
     expect(hasErrors(report)).toBe(false);
     expect(report.findings.find(({ kind }) => kind === 'broken-picture')?.severity).toBe('warning');
-  });
-
-  it('proposes a frame rate if frames end before the annotations', async () => {
-    const ava = await makeAvaFolder({
-      videos: { a: { frames: 60, width: 32, height: 24 } },
-      annotations: [`a,902,${BOX},1,0`, `a,905,${BOX},1,0`],
-    });
-    const at = async (fps: number) => (await check(ava, { 'AVA.FPS': fps })).findings;
-    expect((await at(30)).find(({ kind }) => kind === 'beyond-end')?.advice).toMatch(
-      /AVA\.FPS 10 would fit all/,
-    );
-    expect((await at(10)).map(({ kind }) => kind)).not.toContain('long-video');
-    expect((await at(2)).find(({ kind }) => kind === 'long-video')?.examples[0]).toMatch(
-      /60 frames, 30 s at AVA\.FPS 2/,
-    );
-  });
-
-  it('names late rows instead of proposing a frame rate that they do not show', async () => {
-    const seconds = [902, 903, 904, 905, 906, 907, 908, 909];
-    const at = async (late: readonly number[]) => {
-      const ava = await makeAvaFolder({
-        videos: { a: { frames: 10, width: 32, height: 24 } },
-        annotations: [...seconds, ...late].map((second) => `a,${second},${BOX},1,0`),
-      });
-      return (await check(ava)).findings.find(({ kind }) => kind === 'beyond-end');
-    };
-    const one = await at([912]);
-    expect(one?.examples).toEqual([
-      expect.stringMatching(/train_v2\.2\.csv:9: video a, second 912 is frame 12 of 10$/),
-    ]);
-    expect(one?.advice).toMatch(/correct the second of this row/);
-    expect((await at([950, 951, 952]))?.advice).toMatch(/correct the seconds of these rows/);
-  });
-
-  it('proposes a frame rate if the end of most videos comes early, but not one that frames were prepared with', async () => {
-    const ava = await makeAvaFolder({
-      videos: { a: { frames: 50, width: 32, height: 24 } },
-      annotations: [902, 903, 904, 905, 906, 907, 908, 909].map((second) => `a,${second},${BOX},1,0`),
-    });
-    const advice = async () =>
-      (await check(ava, { 'AVA.FPS': 8 })).findings.find(({ kind }) => kind === 'beyond-end')?.advice;
-    expect(await advice()).toMatch(/AVA\.FPS 5 would fit all/);
-    ava.write(
-      'frames/a/.prepared.json',
-      JSON.stringify({ start: 0, end: 900, fps: 8, shortSide: 340, frames: 50 }),
-    );
-    expect(await advice()).toMatch(/extract them again/);
-  });
-
-  it('recognises the frame rate that frames were prepared with', async () => {
-    const ava = await make();
-    ava.write(
-      'frames/a/.prepared.json',
-      JSON.stringify({ start: 0, end: 900, fps: 25, shortSide: 340, frames: 8 }),
-    );
-    const finding = (await check(ava)).findings.find(({ kind }) => kind === 'fps');
-    expect(finding).toMatchObject({ severity: 'warning', advice: expect.stringContaining('AVA.FPS 25') });
-  });
-});
-
-describe('the settings to train with', () => {
-  /** Writes the settings that a report ends with into a file, and loads it. */
-  const pasted = (ava: AvaFolder, text: string) => {
-    const yaml = text.slice(text.indexOf('# settings to train with'));
-    const model = 'MAE-ViT-B';
-    const file = ava.write(
-      'pasted.yaml',
-      yaml.replace('MODEL:\n', `MODEL:\n  BACKBONE: {CONV_BODY: ${model}}\n`),
-    );
-    return loadConfig(file, [
-      'DATA.NUM_FRAMES',
-      '4',
-      'MODEL.STM.TEMPORAL_POINTS',
-      '2',
-      'DATA.SAMPLING_RATE',
-      '1',
-    ]).config;
-  };
-
-  it('are those of the configuration if they fit', async () => {
-    const ava = await make();
-    const report = await check(ava);
-    expect(report.settings).toEqual(config(ava));
-    expect(JSON.parse(checkJson(report)).settings).toMatchObject({
-      'DATA.PATH_TO_DATA_DIR': ava.folder,
-      'AVA.FPS': 1,
-      'SOLVER.ITER_PER_EPOCH': 1,
-    });
-  });
-
-  it('fit own data that begin at 0, with key frames at every half second, and a check with them finds nothing wrong', async () => {
-    const times = [0, 0.5, 1, 1.5, 2, 2.5, 3];
-    const video = { frames: 8, width: 40, height: 24 };
-    const ava = await makeAvaFolder({
-      videos: { a: video, b: video },
-      annotations: times.flatMap((time) => [`a,${time},${BOX},1,0`, `b,${time},${BOX},2,0`]),
-    });
-    ava.write(LABEL_MAP, 'item { name: "run" id: 1 }\nitem { name: "fall" id: 2 }\n');
-    for (const name of ['a', 'b']) {
-      const note = { start: 0, end: 900, fps: 2, shortSide: 340, frames: 8, source: 'x.mp4', bytes: 1 };
-      ava.write(`frames/${name}/.prepared.json`, JSON.stringify(note));
-    }
-    const wrong = { 'AVA.FPS': 30, 'MODEL.STM.ACTION_CLASSES': 80, 'SOLVER.VIDEOS_PER_BATCH': 16 };
-    const report = await check(ava, { ...wrong, 'SOLVER.ITER_PER_EPOCH': 23048 });
-    expect(hasErrors(report)).toBe(true);
-    const text = checkText(report, { colour: false, width: 100 });
-    expect(text).toContain(
-      '# settings to train with, once the errors are corrected\nDATA:\n  PATH_TO_DATA_DIR: ',
-    );
-    const right = pasted(ava, text);
-    expect(right).toMatchObject({
-      AVA: { FPS: 2, FIRST_SECOND: 0, LAST_SECOND: 1798, KEY_FRAME_STEP: 0.5, EXCLUSION_FILE: '' },
-      MODEL: { STM: { ACTION_CLASSES: 2 } },
-      SOLVER: { VIDEOS_PER_BATCH: 14, ITER_PER_EPOCH: 1 },
-    });
-    const again = await checkData(right);
-    const wrongs = again.findings.filter(({ severity }) => severity !== 'note');
-    expect(wrongs.map(({ kind }) => kind)).toEqual(['overlap']);
-    expect(again.settings).toEqual(right);
-  });
-
-  it('begin where the frames were extracted', async () => {
-    const ava = await makeAvaFolder({
-      videos: { a: { frames: 8, width: 40, height: 24 } },
-      annotations: [5, 6.5, 7].map((time) => `a,${time},${BOX},1,0`),
-    });
-    const note = { start: 5, end: 20, fps: 1, shortSide: 340, frames: 8, source: 'x.mp4', bytes: 1 };
-    ava.write('frames/a/.prepared.json', JSON.stringify(note));
-    expect((await check(ava)).settings?.AVA.FIRST_SECOND).toBe(5);
-    const { findings, settings } = await check(ava, { 'AVA.FIRST_SECOND': 0 });
-    expect(findings.find(({ kind }) => kind === 'first-second')).toMatchObject({
-      examples: ['the frames of video a begin at second 5, but AVA.FIRST_SECOND is 0'],
-      advice: expect.stringMatching(/^set AVA\.FIRST_SECOND 5,/),
-    });
-    expect(settings?.AVA.FIRST_SECOND).toBe(5);
-    const right = await check(ava, { 'AVA.FIRST_SECOND': 5 });
-    expect(right.findings.map(({ kind }) => kind)).not.toContain('first-second');
-  });
-
-  it('reach the last time within a video, and not one beyond its end', async () => {
-    const ava = await makeAvaFolder({
-      videos: { a: { frames: 8, width: 40, height: 24 } },
-      annotations: [0, 5.5, 100].map((time) => `a,${time},${BOX},1,0`),
-    });
-    const { settings } = await check(ava, { 'AVA.FIRST_SECOND': 0, 'AVA.LAST_SECOND': 3 });
-    expect(settings?.AVA).toMatchObject({ FIRST_SECOND: 0, LAST_SECOND: 6 });
-  });
-});
-
-describe('the report of data check', () => {
-  it('is complete as JSON', async () => {
-    const ava = await make();
-    rmSync(ava.framePath('a', 3));
-    const json = JSON.parse(checkJson(await check(ava)));
-    expect(json).toMatchObject({
-      ok: false,
-      splits: { train: { videos: 2, frames: 16, key_frames: 3, boxes: 3, labels: 4 } },
-      classes: [{ id: 1, name: 'action 1', train: 2, test: 2 }, {}, {}],
-      findings: [
-        {
-          severity: 'error',
-          split: 'train',
-          kind: 'missing-frame',
-          count: 1,
-          examples: [expect.any(String)],
-        },
-        { split: 'test' },
-        { split: null, kind: 'overlap', count: 2, examples: ['video a', 'video b'] },
-        {},
-        {},
-        {},
-      ],
-    });
-  });
-
-  it('is readable as text', async () => {
-    const ava = await make();
-    rmSync(ava.framePath('a', 3));
-    const text = checkText(await check(ava), { colour: false, width: 60 });
-    expect(text).toContain(
-      '       videos  frames  key frames  boxes  labels\ntrain       2      16           3      3       4\n',
-    );
-    expect(text).toContain(
-      '  action    train  test      action    train  test\n1 action 1      2     2    3 action 3      1     1\n',
-    );
-    expect(text).toMatch(/^error train: a frame that a clip uses is missing\n {2}\S*a_000003\.jpg: video a/m);
-    expect(text).toMatch(/^warning: videos are annotated .* \(2\)\n {2}video a\n {2}video b\n {2}→ /m);
-    expect(text).toMatch(/training or its evaluation would fail: 2 errors, 1 warning, 3 notes$/m);
   });
 });

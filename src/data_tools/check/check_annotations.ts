@@ -27,10 +27,9 @@ export function checkAnnotationFiles(
   findings: Findings,
 ): { annotations: Annotations; times: RowTimes } {
   const persons = new Persons();
-  const outside = new Range();
   const times = new RowTimes(cfg);
   const check: OnAnnotationRow = (row, use, at) => {
-    times.add(row);
+    times.add(row, use);
     const where = () => `${at}: video ${row.video}, second ${readableTime(row.second)}`;
     const other = persons.contradicts(row);
     if (other !== null) {
@@ -39,10 +38,7 @@ export function checkAnnotationFiles(
         () => `${where()}: ${row.boxText} is ${row.person}, and ${other} before`,
       );
     }
-    if (use === 'outside') {
-      findings.add('skipped', where);
-      outside.add(row.second);
-    }
+    if (use === 'outside') findings.add('skipped', where);
     if (use === 'repeated') findings.add('repeated', where);
     if (use !== 'new') return;
     if (row.coordinates.some((value) => value < 0 || value > 1)) {
@@ -54,19 +50,9 @@ export function checkAnnotationFiles(
   };
   const annotations = scanAnnotations(cfg, split, findings.sink(), check);
   const base = timeBaseOf(cfg.AVA);
-  const advice = adviceForOutside(base, outside.min, outside.max);
+  const advice = adviceForOutside(base, times.min, times.max);
   findings.advise('skipped', `key frames are in ${rangeOf(base)}: ${advice}`);
   return { annotations, times };
-}
-
-class Range {
-  min = Number.POSITIVE_INFINITY;
-  max = Number.NEGATIVE_INFINITY;
-
-  add(value: number): void {
-    this.min = Math.min(this.min, value);
-    this.max = Math.max(this.max, value);
-  }
 }
 
 /** The person ids of the boxes of one key frame; rows of a key frame usually come together. */

@@ -9,7 +9,7 @@ import {
   scanFrameLists,
   type Video,
 } from '../../data/datasets/frame_lists.js';
-import { readNote } from '../../data/datasets/preparation_note.js';
+import { type PreparationNote, readNote } from '../../data/datasets/preparation_note.js';
 import { AVA_FIRST_SECOND } from '../../data/time.js';
 import type { Findings } from './findings.js';
 
@@ -151,14 +151,17 @@ function reportUnlisted({ folder, files, listed }: FolderFrames, findings: Findi
   }
 }
 
+/** What `stmixer data prepare` noted beside the frames of a video, if it made them. */
+export function noteBeside({ frameFolder }: AvaDataset, { frames }: Video): PreparationNote | null {
+  return readNote(dirname(resolve(frameFolder, frames.at(0))));
+}
+
 /** What `stmixer data prepare` noted beside the frames of all videos; null for a number that it did not note for all of them. */
 export function preparedNumbers(datasets: readonly AvaDataset[]): {
   fps: number | null;
   start: number | null;
 } {
-  const notes = datasets.flatMap(({ videos, frameFolder }) =>
-    videos.map(({ frames }) => readNote(dirname(resolve(frameFolder, frames.at(0))))),
-  );
+  const notes = datasets.flatMap((dataset) => dataset.videos.map((video) => noteBeside(dataset, video)));
   const common = (key: 'fps' | 'start') => {
     const numbers = new Set(notes.map((note) => note?.[key]));
     return numbers.size === 1 ? ([...numbers][0] ?? null) : null;
@@ -169,8 +172,9 @@ export function preparedNumbers(datasets: readonly AvaDataset[]): {
 /** Compares AVA.FPS and AVA.FIRST_SECOND with what `stmixer data prepare` noted beside the frames. */
 export function checkPrepared(dataset: AvaDataset, findings: Findings): void {
   const { fps, first } = dataset.timeBase;
-  for (const { name, frames } of dataset.videos) {
-    const note = readNote(dirname(resolve(dataset.frameFolder, frames.at(0))));
+  for (const video of dataset.videos) {
+    const { name } = video;
+    const note = noteBeside(dataset, video);
     if (!note) continue;
     if (note.fps !== fps) {
       findings.add('fps', `video ${name} has ${note.fps} frames per second, but AVA.FPS is ${fps}`);

@@ -1,11 +1,10 @@
 /** @file Whether the frames of videos last as long as their annotations, at AVA.FPS. */
-import { dirname, resolve } from 'node:path';
 import type { Annotations, KeyFrame } from '../../data/datasets/ava_annotations.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';
-import { readNote } from '../../data/datasets/preparation_note.js';
 import { frameOf, isSameTime, readableTime } from '../../data/time.js';
 import { findRows } from '../../evaluation/ava_csv.js';
 import { countOf } from '../../util/text.js';
+import { noteBeside } from './check_frames.js';
 import type { Findings } from './findings.js';
 
 /** Common frame rates. */
@@ -86,7 +85,10 @@ export function rateOfFrames(
   const all = videos.reduce((sum, { keyFrames }) => sum + keyFrames.length, 0);
   const isEnough = numLate >= MIN_LATE || (numLate > 1 && numLate === all);
   if (!isEnough || 2 * late.length < videos.length) return null;
-  if (late.some((video) => hasJump(video) || isPreparedAt(dataset, video.videoIndex, base.fps))) return null;
+  // Frames that `stmixer data prepare` made at this rate have it.
+  const isPrepared = ({ videoIndex }: VideoKeyFrames) =>
+    noteBeside(dataset, dataset.videos[videoIndex])?.fps === base.fps;
+  if (late.some((video) => hasJump(video) || isPrepared(video))) return null;
   const rate = COMMON_RATES.find((candidate) =>
     videos.every(({ keyFrames, frames }) => {
       const { second } = keyFrames[keyFrames.length - 1];
@@ -107,11 +109,6 @@ function hasJump(video: VideoKeyFrames): boolean {
   const usual = gaps.toSorted((a, b) => a - b)[gaps.length >> 1];
   const first = keyFrames.length - lateOnes(video).length;
   return gaps.slice(Math.max(0, first - 1)).some((gap) => gap > MAX_JUMP * usual);
-}
-
-/** Whether `stmixer data prepare` noted this rate beside the frames of a video. */
-function isPreparedAt({ frameFolder, videos }: AvaDataset, videoIndex: number, fps: number): boolean {
-  return readNote(dirname(resolve(frameFolder, videos[videoIndex].frames.at(0))))?.fps === fps;
 }
 
 /** Reports videos that last much longer than their annotations. */

@@ -75,7 +75,7 @@ const FORMATS: readonly Format[] = [
 /** Reads an annotation file; its content tells the format unless `format` does. Throws DataError if it is none of them. */
 export function readAnnotationFile(path: string, format?: FormatName): { imported: Imported; title: string } {
   const text = readAnnotationText(path);
-  const json = /^\s*[[{]/.test(text.replace(/^\ufeff/, '')) ? parseJson(path, text) : undefined;
+  const json = /^\s*[[{]/.test(text) ? parseJson(path, text) : undefined;
   const content = { path, text, json };
   const found = FORMATS.find((candidate) => candidate.fits(content));
   if (found && (format === undefined || found.name === format))

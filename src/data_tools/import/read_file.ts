@@ -5,11 +5,12 @@ import { systemErrorText } from '../../files/system_errors.js';
 import { formatOf } from '../../media/signatures.js';
 import { absenceOf } from '../../util/addresses.js';
 import { encodingOf } from '../../util/encoding.js';
+import { isObject } from '../../util/json.js';
 
 /** Longest text that the engine can hold is about 2^29 characters. */
 const MAX_BYTES = 500 * 2 ** 20;
 
-/** Reads a file in UTF-8 or UTF-16. Throws DataError if it cannot be read or is empty, or is an archive. */
+/** Reads a file in UTF-8 or UTF-16, without a byte order mark. Throws DataError if it cannot be read or is empty, or is an archive. */
 export function readAnnotationText(path: string): string {
   const bytes = read(path);
   const text = decode(bytes);
@@ -60,9 +61,7 @@ export function parseJson(path: string, text: string): unknown {
 
 /** A value as an object; an empty one if it is something else. */
 export function objectOr(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
+  return isObject(value) ? value : {};
 }
 
 export function arrayOr(value: unknown): unknown[] {

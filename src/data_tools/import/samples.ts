@@ -51,9 +51,14 @@ export function sampleVideo(
     .map((track) => ({ track, keys: track.keys.map((key) => toFractions(key, track, facts, losses)) }));
   const end = video.lastFrame ?? lastTime(tracks.map(({ keys }) => keys));
   const times = step === null ? drawnTimes(tracks, video) : gridTimes(facts, end, step);
-  const samples = tracks.flatMap(({ track, keys }) => {
-    const tolerance = step === null ? SAME : video.clock === 'frames' ? 0.5 : NEAR;
-    const found = boxesAt({ keys, times, end: track.staysToEnd ? end : null, tolerance });
+  const hasFrames = video.clock === 'frames';
+  const tolerance = step === null ? SAME : hasFrames ? 0.5 : NEAR;
+  const sampled = tracks.map(({ track, keys }) => {
+    return { track, keys, found: boxesAt({ keys, times, end: track.staysToEnd ? end : null, tolerance }) };
+  });
+  const frames = nearestFrames(sampled.flatMap(({ found }) => found));
+  const samples = sampled.flatMap(({ track, keys, found: all }) => {
+    const found = all.filter(({ at, from }) => !hasFrames || from === at || from === frames.get(at));
     if (step !== null && found.length === 0 && keys.some(({ visible }) => visible))
       losses.add('left', track.where, 'box between the times of --step', 'boxes between the times of --step');
     return found.map(({ at, box, attributes }) => ({
@@ -112,6 +117,8 @@ function gridTimes({ fps, firstFrame }: VideoFacts, end: number, step: number): 
 
 interface BoxAt {
   readonly at: number;
+  /** The time at which it was drawn; `at` for an interpolated box. */
+  readonly from: number;
   readonly box: Corners;
   readonly attributes: Attributes;
 }
@@ -135,7 +142,7 @@ function boxesAt({
   for (let t = firstIndexFrom(times, keys[0].at - tolerance); t < times.length && times[t] <= last; t++) {
     while (index + 1 < keys.length && keys[index + 1].at <= times[t] + SAME) index++;
     const box = boxAt(keys, index, times[t], { end, tolerance });
-    if (box) found.push({ ...box, at: times[t] });
+    if (box) found.push({ from: times[t], ...box, at: times[t] });
   }
   return found;
 }
@@ -156,7 +163,7 @@ function boxAt(
   index: number,
   at: number,
   { end, tolerance }: { end: number | null; tolerance: number },
-): Omit<BoxAt, 'at'> | null {
+): (Pick<BoxAt, 'box' | 'attributes'> & { from?: number }) | null {
   const [key, next] = [keys.at(index < 0 ? keys.length : index), keys.at(index + 1)];
   if (key && at - key.at <= SAME) return key.visible ? key : null;
   if (key?.visible && key.continues) {
@@ -167,7 +174,21 @@ function boxAt(
   const near = [key, next].find(
     (one) => one?.visible && Math.abs(one.at - at) <= tolerance + SAME && !key?.continues,
   );
-  return near ?? null;
+  return near ? { ...near, from: near.at } : null;
+}
+
+/**
+ * Time → the time at which the boxes that stand for it were drawn: the nearest, or the earlier of two. If people have no tracks,
+ * boxes from two frames would show each of them twice.
+ */
+function nearestFrames(found: readonly BoxAt[]): Map<number, number> {
+  const nearest = new Map<number, number>();
+  for (const { at, from } of found) {
+    const best = nearest.get(at) ?? Number.POSITIVE_INFINITY;
+    const closer = Math.abs(best - at) - Math.abs(from - at);
+    if (from !== at && (closer > SAME || (closer >= -SAME && from < best))) nearest.set(at, from);
+  }
+  return nearest;
 }
 
 function between(a: TrackKey, b: TrackKey, at: number): Corners {

@@ -19,6 +19,7 @@ interface Options extends SplitOptions {
 }
 
 const LISTS = ['train', 'val'];
+const ALL_LISTS = [...LISTS, 'all'];
 
 /** Divides videos by the options; else as the frame lists of the data set do; else not at all. */
 export function splitOf(names: readonly string[], options: Options): Split {
@@ -54,22 +55,23 @@ function videosIn(list: string): Set<string> {
 
 /** Name of the frame list of the data set that has a video; null if there is none. */
 export function listOf(out: string, name: string): string | null {
-  return [...LISTS, 'all'].find((list) => videosIn(listPath(out, list)).has(name)) ?? null;
+  return ALL_LISTS.find((list) => videosIn(listPath(out, list)).has(name)) ?? null;
 }
 
 /** Writes a frame list for each part whose frames are there, unless a list of that name has its videos already. */
 export async function writeLists(names: readonly string[], split: Split, options: Options): Promise<void> {
   const { out, log } = options;
   const folder = join(out, 'frames');
-  const isThere = (name: string) => isFolder(join(folder, name)) || listOf(out, name) !== null;
-  const missing = names.filter((name) => !isThere(name));
+  const withoutFolder = names.filter((name) => !isFolder(join(folder, name)));
+  const listed = withoutFolder.length === 0 ? [] : ALL_LISTS.map((list) => videosIn(listPath(out, list)));
+  const missing = withoutFolder.filter((name) => !listed.some((videos) => videos.has(name)));
   if (missing.length > 0) {
     log.info(
       `note: there are no frames of ${firstNames(missing)} in ${folder}; make them with ` +
         'stmixer data prepare, or list those that you have with stmixer data list',
     );
   }
-  if (!isFolder(folder) || !names.some((name) => isFolder(join(folder, name)))) return;
+  if (withoutFolder.length === names.length) return;
   const { root, videos } = await findFrameVideos(folder, options.fps ?? 30);
   for (const [list, members] of split) {
     const own = videos.filter(({ name }) => members.has(name));

@@ -125,30 +125,11 @@ describe('data list', () => {
 
   it('is a command with flags', async () => {
     touch('f/a/1.jpg', 'f/b/1.jpg');
-    const done = await stmixerHere([
-      'data',
-      'list',
-      at('f'),
-      '--out',
-      at('data'),
-      '--val-videos',
-      'b',
-      '--fps',
-      '10',
-    ]);
+    const command = ['data', 'list', at('f'), '--out', at('data'), '--val-videos', 'b'];
+    const done = await stmixerHere([...command, '--fps', '10']);
     expect(done).toMatchObject({ code: 0, stderr: '' });
     expect(done.stdout).toContain('AVA.FPS 10');
-    const both = await stmixerHere([
-      'data',
-      'list',
-      at('f'),
-      '--out',
-      at('data'),
-      '--val-videos',
-      'b',
-      '--val-fraction',
-      '0.5',
-    ]);
+    const both = await stmixerHere([...command, '--val-fraction', '0.5']);
     expect(both.code).toBe(2);
   });
 });

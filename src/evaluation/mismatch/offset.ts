@@ -4,7 +4,7 @@ import type { TimeMap } from '../../data/time.js';
 /** Key frames of one video on each side. */
 export interface SecondsPair {
   readonly predicted: readonly number[];
-  readonly labelled: TimeMap<true>;
+  readonly labelled: TimeMap<unknown>;
 }
 
 export interface Offset {

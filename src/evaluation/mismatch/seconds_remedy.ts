@@ -1,5 +1,5 @@
 /** @file Remedies for key frames whose seconds are counted differently: an offset, or a division into seconds. */
-import { AVA_FIRST_SECOND, AVA_LAST_SECOND, isSameTime, TimeMap, timeSet } from '../../data/time.js';
+import { AVA_FIRST_SECOND, AVA_LAST_SECOND, isSameTime, TimeMap } from '../../data/time.js';
 import { imageKey } from '../ava_csv.js';
 import type { Comparison, SideName } from './comparison.js';
 import { bestOffsets, countFits, type Offset, type SecondsPair } from './offset.js';
@@ -134,10 +134,9 @@ function ratios(pairs: readonly VideoPair[]): number[] {
 
 /** Converts the numbers of one side to seconds; numbers that stand for no time are left out. */
 function convert(pair: VideoPair, units: Units): VideoPair {
-  const divided = (numbers: Iterable<number>) => timeSet(bySecond(numbers, units).keys());
   return units.side === 'predictions'
-    ? { ...pair, predicted: [...divided(pair.predicted).keys()] }
-    : { ...pair, labelled: divided(pair.labelled.keys()) };
+    ? { ...pair, predicted: [...bySecond(pair.predicted, units).keys()] }
+    : { ...pair, labelled: bySecond(pair.labelled.keys(), units) };
 }
 
 /** The time that a number stands for; null for a number between two seconds, unless fractions count. */
@@ -206,8 +205,5 @@ export function ranges(pairs: readonly VideoPair[]): [[number, number], [number,
     }
     return [smallest, largest];
   };
-  return [
-    ends(pairs.map(({ predicted }) => [...predicted])),
-    ends(pairs.map(({ labelled }) => [...labelled.keys()])),
-  ];
+  return [ends(pairs.map(({ predicted }) => predicted)), ends(pairs.map(({ labelled }) => labelled.keys()))];
 }

@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { importInto } from '../../../../test/support/imported.js';
+import { columns, importInto } from '../../../../test/support/imported.js';
 import { temporaryFiles } from '../../../../test/support/temporary_files.js';
 
 const { at, file } = temporaryFiles();
 const json = (value: unknown) => file('coco.json', JSON.stringify(value));
-const columns = (lines: string[], ...which: number[]) =>
-  lines.map((line) =>
-    line
-      .split(',')
-      .filter((_, i) => which.includes(i))
-      .join(),
-  );
 const bbox = [20, 10, 40, 50];
 const SIZE = { width: 200, height: 100 };
 
@@ -59,6 +52,47 @@ describe('COCO json', () => {
       `left out: 1 box whose image is not in the file (${path}: annotation 6)`,
     ])
       expect(log).toContain(note);
+  });
+
+  it('keeps all boxes of a person whose annotations are not in the order of time', async () => {
+    const path = json({
+      videos: [{ id: 1, name: 'a.mp4', fps: 25 }],
+      images: [25, 0, 50].map((frame_id, i) => ({
+        id: i,
+        file_name: `${i}.jpg`,
+        video_id: 1,
+        frame_id,
+        ...SIZE,
+      })),
+      categories: [{ id: 3, name: 'walk' }],
+      annotations: [0, 1, 2].map((image_id) => ({
+        id: image_id,
+        image_id,
+        category_id: 3,
+        bbox,
+        track_id: 9,
+      })),
+    });
+    const { lines } = await importInto(at('out'), [path]);
+    expect(columns(lines(), 0, 1, 7)).toEqual(['a,0000,0', 'a,0001,0', 'a,0002,0']);
+  });
+
+  it('joins the annotations of one person in one frame that name an action each', async () => {
+    const path = json({
+      videos: [{ id: 1, name: 'a.mp4', fps: 25 }],
+      images: [{ id: 1, file_name: '0.jpg', video_id: 1, frame_id: 0, ...SIZE }],
+      categories: [{ id: 3, name: 'person' }],
+      annotations: ['walk', 'wave'].map((action, id) => ({
+        id,
+        image_id: 1,
+        category_id: 3,
+        bbox,
+        track_id: 9,
+        attributes: { action },
+      })),
+    });
+    const { lines } = await importInto(at('out'), [path]);
+    expect(columns(lines(), 0, 1, 6, 7)).toEqual(['a,0000,1,0', 'a,0000,2,0']);
   });
 
   it('with numbered images takes categories for actions, several per box', async () => {
@@ -120,6 +154,23 @@ describe('COCO json', () => {
     const { lines, log } = await importInto(at('out'), [path], { fps: 10, step: 1 });
     expect(columns(lines(), 1)).toEqual(['0000', '0001']);
     expect(log).toContain('left out: 1 box between the times of --step (');
+  });
+
+  it('takes the boxes of one frame if a time of --step lies in the middle of two', async () => {
+    const numbers = [0, 12, 13, 25, 38];
+    const path = json({
+      images: numbers.map((frame_index) => ({
+        id: frame_index,
+        file_name: 'x',
+        video_name: 'x',
+        frame_index,
+        ...SIZE,
+      })),
+      categories: [{ id: 1, name: 'walk' }],
+      annotations: numbers.map((id) => ({ id, image_id: id, category_id: 1, bbox: [20 + id, 10, 40, 50] })),
+    });
+    const { lines } = await importInto(at('out'), [path], { fps: 25, step: 0.5 });
+    expect(columns(lines(), 1, 2)).toEqual(['0000,0.1000', '0000.5,0.1600', '0001,0.2250', '0001.5,0.2900']);
   });
 
   it('leaves out boxes of images without a number', async () => {

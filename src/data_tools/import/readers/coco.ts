@@ -41,6 +41,8 @@ class CocoReader {
   readonly #frames = new Map<string, CocoFrame>();
   /** Video and track → track. */
   readonly #tracks = new Map<string, Track>();
+  /** Tracks and the numbers of frames in which they have a box. */
+  readonly #taken = new Set<string>();
   readonly #attributes = new CocoAttributes(this.#imported);
 
   constructor(
@@ -61,6 +63,8 @@ class CocoReader {
       const annotation = objectOr(raw);
       this.#add(annotation, `${this.path}: annotation ${textOrNull(annotation.id) ?? i}`);
     });
+    // Annotations may come in any order.
+    for (const { keys } of this.#tracks.values()) keys.sort((a, b) => a.at - b.at);
     this.#imported.videos.push(...this.#videos.values());
     this.#imported.tracks.push(...this.#tracks.values());
     return this.#imported;
@@ -166,8 +170,11 @@ class CocoReader {
     const { attributes, turn } = this.#attributes.read(annotation, where);
     const person =
       firstText(annotation, PERSON_KEYS) ?? firstText(objectOr(annotation.attributes), PERSON_KEYS);
-    const id = person === null ? where : `${person} ${label}`;
-    const track = this.#tracks.get(`${video.name} ${id}`) ?? {
+    let id = `${video.name} ${person === null ? where : `${person} ${label}`}`;
+    // A second box of a person in one frame, such as one for another action, is a track of its own.
+    if (this.#taken.has(`${id} ${number}`)) id += ` ${where}`;
+    this.#taken.add(`${id} ${number}`);
+    const track = this.#tracks.get(id) ?? {
       video,
       person,
       labels: label === null ? [] : [label],
@@ -175,7 +182,7 @@ class CocoReader {
       staysToEnd: false,
       where,
     };
-    this.#tracks.set(`${video.name} ${id}`, track);
+    this.#tracks.set(id, track);
     const middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2] as const;
     const turned = turn === 0 ? box : turnedBox(box, turn, middle);
     track.keys.push({ at: number, box: turned, visible: true, drawn: true, continues: false, attributes });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { importInto } from '../../../../test/support/imported.js';
+import { columns, importInto } from '../../../../test/support/imported.js';
 import { temporaryFiles } from '../../../../test/support/temporary_files.js';
 
 const { at, file } = temporaryFiles();
@@ -26,13 +26,6 @@ const box = (
   `<box frame="${frame}" ${more} xtl="${x}" ytl="10" xbr="${x + 40}" ybr="60" z_order="0"><attribute name="action">${action}</attribute></box>\n`;
 const track = (boxes: string, more = 'id="0" label="person"') =>
   `<track ${more} source="manual">\n${boxes}</track>\n`;
-const columns = (lines: string[], ...which: number[]) =>
-  lines.map((line) =>
-    line
-      .split(',')
-      .filter((_, i) => which.includes(i))
-      .join(),
-  );
 
 describe('CVAT for video', () => {
   const two =

@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { importInto } from '../../../../test/support/imported.js';
+import { columns, importInto } from '../../../../test/support/imported.js';
 import { temporaryFiles } from '../../../../test/support/temporary_files.js';
 
 const { at, file } = temporaryFiles();
 const json = (value: unknown) => file('tasks.json', JSON.stringify(value));
-const columns = (lines: string[], ...which: number[]) =>
-  lines.map((line) =>
-    line
-      .split(',')
-      .filter((_, i) => which.includes(i))
-      .join(),
-  );
 const key = (frame: number, x: number, more = {}) => ({
   frame,
   x,

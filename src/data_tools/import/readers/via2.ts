@@ -22,12 +22,7 @@ interface Region {
 const COLUMNS = ['filename', 'region_shape_attributes', 'region_attributes'];
 
 export function isVia2Csv(text: string): boolean {
-  const header = splitCsv(
-    text
-      .replace(/^\ufeff/, '')
-      .split(/\r?\n/, 1)[0]
-      .replace(/^#/, ''),
-  );
+  const header = splitCsv(text.split(/\r?\n/, 1)[0].replace(/^#/, ''));
   return COLUMNS.every((column) => header.includes(column));
 }
 
@@ -70,7 +65,7 @@ export function readVia2Json(path: string, value: Record<string, unknown>): Impo
 }
 
 export function readVia2Csv(path: string, text: string): Imported {
-  const [first, ...lines] = text.replace(/^\ufeff/, '').split(/\r?\n/);
+  const [first, ...lines] = text.split(/\r?\n/);
   const header = splitCsv(first.replace(/^#/, ''));
   const regions = lines.flatMap((line, i): Region[] => {
     if (line.trim() === '') return [];

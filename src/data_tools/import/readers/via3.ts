@@ -97,7 +97,7 @@ function placeOf(z: unknown, xy: unknown): Pick<Entry, 'times' | 'shape'> {
 
 /** Reads a csv export. Throws DataError if it is an older one without boxes. */
 export function readVia3Csv(path: string, text: string): Imported {
-  const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
+  const lines = text.split(/\r?\n/);
   const header = headerOf(lines);
   for (const column of ['file_list', 'temporal_coordinates', 'spatial_coordinates', 'metadata'])
     if (!header.includes(column)) {

@@ -37,8 +37,7 @@ export function readXmlChildren(path: string, text: string, onChild: (element: X
       `${path}:${parser.line}: the XML is damaged or cut off (${message.replace(/^\d+:\d+: /, '')}); export it again`,
     );
   });
-  const body = text.replace(/^\ufeff/, '');
-  for (let at = 0; at < body.length; at += CHUNK) parser.write(body.slice(at, at + CHUNK));
+  for (let at = 0; at < text.length; at += CHUNK) parser.write(text.slice(at, at + CHUNK));
   parser.close();
 }
 
