@@ -168,7 +168,11 @@ export class Block extends Module {
         this.attn.forward(this.norm1.forward(x_BNC), masks.probabilities),
         masks.projection,
       );
-      const y_BNC = residual(x_BNC, attended, this.gamma_1, masks.attentionPath);
+      // A backward pass of its own for each half releases the activations of the second before the first needs memory.
+      const y_BNC = withGraphBreak(residual(x_BNC, attended, this.gamma_1, masks.attentionPath), {
+        before: 'backbone',
+        after: 'backbone',
+      });
       const mixed = dropped(this.mlp.forward(this.norm2.forward(y_BNC)), masks.mlpOutput);
       return residual(y_BNC, mixed, this.gamma_2, masks.mlpPath);
     });

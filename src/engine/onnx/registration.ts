@@ -6,7 +6,7 @@ import type { OnnxBackend } from './backend.js';
 import type { CompositeKernel, FusedKernel, Kernel, Lowering } from './kernel.js';
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
-import { attentionGradKernels, selfAttention, selfAttentionGrad } from './kernels/attention.js';
+import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
 import { constantKernels } from './kernels/constants.js';
 import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
 import { conv3dKernels } from './kernels/conv3d.js';
@@ -64,7 +64,6 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
 const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
   ...TFJS_KERNELS,
   ...fused.filter((kernel) => 'record' in kernel),
-  ...attentionGradKernels,
 ];
 
 /** Lowerings to ONNX by the kernels' names. */

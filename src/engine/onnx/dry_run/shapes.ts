@@ -42,10 +42,18 @@ const axisOf = (node: OnnxNode, { shape: { length } }: OnnxInfo) =>
 const withExtent = (shape: readonly number[], axis: number, extent: number) =>
   shape.map((whole, i) => (i === axis ? extent : whole));
 
+/** Batch axes and matrix of an operand; `isBatchInside` if the batch axes come after the matrix's first axis. */
+function batchAndMatrix(shape: readonly number[], isBatchInside: boolean): readonly (readonly number[])[] {
+  if (isBatchInside) return [shape.slice(1, -1), [shape[0], shape[shape.length - 1]]];
+  return [shape.slice(0, -2), shape.slice(-2)];
+}
+
 const matMul: Rule = ([a, b], node) => {
-  const rows = a.shape.at(attribute(node, 'transA') ? -1 : -2) as number;
-  const columns = b.shape.at(attribute(node, 'transB') ? -2 : -1) as number;
-  return one([...broadcast([a.shape.slice(0, -2), b.shape.slice(0, -2)]), rows, columns], a.type);
+  const [batchA, matrixA] = batchAndMatrix(a.shape, attribute(node, 'transBatchA') === 1);
+  const [batchB, matrixB] = batchAndMatrix(b.shape, attribute(node, 'transBatchB') === 1);
+  const rows = matrixA[attribute(node, 'transA') ? 1 : 0];
+  const columns = matrixB[attribute(node, 'transB') ? 0 : 1];
+  return one([...broadcast([batchA, batchB]), rows, columns], a.type);
 };
 
 const reduction: Rule = ([x, axes], node) => {
@@ -105,7 +113,7 @@ const convTranspose: Rule = ([x, filter], node) => {
 
 /** Operators whose result has shape and type of the first operand. */
 const LIKE_FIRST =
-  'Abs Cos Erf Exp Floor Gelu Identity Log Neg Not Reciprocal Relu ScatterND Sign Sin Softmax Sqrt'.split(
+  'Abs Cos Erf Exp Floor Gelu HardSigmoid Identity Log Neg Not Reciprocal Relu ScatterND Sign Sin Softmax Sqrt'.split(
     ' ',
   );
 /** Operators on numbers, with broadcasting. */
