@@ -1,13 +1,12 @@
 """Stand-ins for the packages that the official STMixer code imports and that are not installed.
 
-They hold what a training step of the model calls. A package that is installed is used instead.
+They hold what a training step of the model calls. A package that is installed is used instead. PyTorch is imported where
+it is used, so that the rest can be tested without it.
 """
 import copy
 import importlib
 import sys
 import types
-
-import torch
 
 
 def provide_missing_packages():
@@ -64,13 +63,23 @@ def to_2tuple(x):
     return tuple(x) if isinstance(x, (list, tuple)) else (x, x)
 
 
+def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0):
+    from torch import nn
+
+    return nn.init.trunc_normal_(tensor, mean, std, a, b)
+
+
 def c2_xavier_fill(module):
-    torch.nn.init.kaiming_uniform_(module.weight, a=1)
+    from torch import nn
+
+    nn.init.kaiming_uniform_(module.weight, a=1)
     if module.bias is not None:
-        torch.nn.init.zeros_(module.bias)
+        nn.init.zeros_(module.bias)
 
 
 def sigmoid_focal_loss(inputs, targets, alpha=-1, gamma=2, reduction="none"):
+    import torch
+
     p = inputs.sigmoid()
     loss = torch.nn.functional.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
     loss = loss * (targets * (1 - p) + (1 - targets) * p) ** gamma
@@ -86,7 +95,7 @@ def box_area(boxes):
 def linear_sum_assignment(cost):
     """The cheapest pairs of rows and columns of a matrix: row indices in ascending order, and their columns."""
     matrix = cost.tolist()
-    if cost.shape[0] > cost.shape[1]:
+    if matrix and len(matrix) > len(matrix[0]):
         columns = assign_rows([list(column) for column in zip(*matrix)])
         pairs = sorted((row, column) for column, row in enumerate(columns))
         return [row for row, _ in pairs], [column for _, column in pairs]
@@ -136,7 +145,7 @@ STAND_INS = {
         "timm.models.layers": {
             "drop_path": drop_path,
             "to_2tuple": to_2tuple,
-            "trunc_normal_": torch.nn.init.trunc_normal_,
+            "trunc_normal_": trunc_normal_,
         },
         "timm.models.registry": {"register_model": lambda function: function},
     },

@@ -8,12 +8,9 @@ Needs torch and numpy; bench/official_imports.py stands in for the other package
 names that `npm run bench:step -- --json` uses.
 """
 import argparse
-import ast
 import contextlib
 import io
 import json
-import os
-import re
 import resource
 import sys
 import time
@@ -24,6 +21,7 @@ import torch
 # The checkout stays as it is.
 sys.dont_write_bytecode = True
 
+import official_config  # noqa: E402
 import official_imports  # noqa: E402
 
 
@@ -33,7 +31,7 @@ def main():
     torch.manual_seed(0)
     official_imports.provide_missing_packages()
     sys.path.insert(0, arguments.checkout)
-    cfg, ignored = load_config(arguments.config_file, arguments.overrides)
+    cfg, ignored = official_config.load(arguments.config_file, arguments.overrides)
     model = build_model(cfg)
     batch = random_batch(cfg, arguments)
     clock = PartClock(model)
@@ -75,7 +73,7 @@ def parse_arguments():
     parser.add_argument("--boxes", type=int, default=2, help="boxes per clip")
     parser.add_argument("--warmup", type=int, default=1, help="steps before the timed ones")
     parser.add_argument("--iters", type=int, default=3, help="timed steps")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--forward", action="store_true", help="time forward passes in evaluation mode, without gradients")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE")
     arguments = parser.parse_intermixed_args()
@@ -84,69 +82,12 @@ def parse_arguments():
     return arguments
 
 
-def load_config(path, overrides):
-    """Returns the official configuration with a file and overrides, and the file's keys that the official code lacks."""
-    from alphaction.config import cfg
-
-    with open(path, encoding="utf-8") as file:
-        ignored = merge(cfg, parse_yaml(file.read()))
-    for key, value in zip(overrides[::2], overrides[1::2]):
-        *sections, name = key.split(".")
-        tree = {name: parse_value(value)}
-        for section in reversed(sections):
-            tree = {section: tree}
-        if merge(cfg, tree):
-            sys.exit(f"the official code has no key {key}")
-    return cfg, ignored
-
-
-def merge(target, source, prefix=""):
-    """Sets the values of `source` in `target`, and returns the names of those that `target` does not have."""
-    ignored = []
-    for key, value in source.items():
-        if key not in target:
-            ignored.append(prefix + key)
-        elif isinstance(value, dict):
-            ignored += merge(target[key], value, f"{prefix}{key}.")
-        else:
-            target[key] = value
-    return ignored
-
-
-def parse_yaml(text):
-    """Reads the YAML that configurations consist of: nested sections, and values on one line."""
-    root = {}
-    sections = [(-1, root)]
-    for line in text.splitlines():
-        line = re.sub(r"(^|\s)#.*", "", line).rstrip()
-        if not line:
-            continue
-        indent = len(line) - len(line.lstrip())
-        key, _, value = line.strip().partition(":")
-        while sections[-1][0] >= indent:
-            sections.pop()
-        section = sections[-1][1]
-        if value.strip():
-            section[key] = parse_value(value.strip())
-        else:
-            section[key] = {}
-            sections.append((indent, section[key]))
-    return root
-
-
-def parse_value(text):
-    """A Python literal, a list of plain words, or text."""
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        if text.startswith("[") and text.endswith("]"):
-            return [word.strip() for word in text[1:-1].split(",")]
-        return {"true": True, "false": False}.get(text, text)
-
-
 def build_model(cfg):
     from alphaction.modeling.detector import build_detection_model
+    from alphaction.modeling.stm_decoder.stm_decoder import AdaptiveSTSamplingMixing
 
+    # The official code reads this name, which it does not set, if SPATIAL_POINTS is a square number.
+    AdaptiveSTSamplingMixing.in_points = property(lambda self: self.spatial_points)
     model = build_detection_model(cfg)
     # The official code creates its targets and first boxes on "cuda".
     for module in model.modules():

@@ -12,8 +12,9 @@ import { loadConfig } from '../src/config/index.js';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
 import { forwardFlops, necessaryFlops } from './flops.js';
-import { matMulRate, median } from './machine.js';
+import { matMulRate } from './machine.js';
 import { randomBatch } from './random_batch.js';
+import { median } from './statistics.js';
 import { detectionOf, makeTrainingState, stepOf } from './training.js';
 
 interface Flags {
