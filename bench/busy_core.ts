@@ -1,22 +1,17 @@
 /** @file A process that keeps one core busy while something else is measured. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** Starts a process that computes until the returned function ends it. On Linux it stays on one core. */
+/** Computes as long as its parent lives. */
+const BUSY = 'const parent = process.ppid; for (let i = 1; i % 1e8 !== 0 || process.ppid === parent; i++);';
+
+/** Starts a process that computes until the returned function ends it. It stays on one core if `taskset` is installed. */
 export function startBusyProcess(): () => void {
-  const program = [process.execPath, '-e', 'for (;;);'];
-  const core = process.platform === 'linux' ? firstAllowedCore() : null;
-  const [file, ...words] = core === null ? program : ['taskset', '--cpu-list', core, ...program];
+  const program = [process.execPath, '-e', BUSY];
+  const canPin = spawnSync('taskset', ['--version']).status === 0;
+  const [file, ...words] = canPin ? ['taskset', '--cpu-list', firstAllowedCore(), ...program] : program;
   const child = spawn(file, words, { stdio: 'ignore' });
-  child.on('error', (error) => {
-    throw error;
-  });
-  const stop = () => void child.kill('SIGKILL');
-  process.once('exit', stop);
-  return () => {
-    process.removeListener('exit', stop);
-    stop();
-  };
+  return () => void child.kill('SIGKILL');
 }
 
 function firstAllowedCore(): string {

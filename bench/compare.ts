@@ -10,7 +10,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { CASES, type Case } from './cases.js';
 import { busyTable, comparisonTable, type Measurement } from './comparison_table.js';
 import { measure, type Official, PROGRAMS } from './programs.js';
@@ -57,7 +57,8 @@ if (flags.json) {
 function chooseCases(names: string): Case[] {
   return names.split(',').map((name) => {
     const found = CASES.find((what) => what.name === name);
-    return found ?? command.error(`there is no case ${name}`);
+    if (!found) throw new InvalidArgumentError(`There is no case ${name}.`);
+    return found;
   });
 }
 

@@ -85,8 +85,8 @@ for (let i = 0; i < warmup + iters; i++) {
   const whole = seconds(start);
   const work = difference(lazyStatistics(), before);
   steps.push({ whole, work, parts: work?.regionSeconds ?? {} });
-  if (!flags.json)
-    console.log(`step ${i}: ${whole.toFixed(2)} s, ${flags.forward ? 'boxes' : 'loss'} ${result.toFixed(4)}`);
+  const outcome = flags.forward ? `${result} boxes` : `loss ${result.toFixed(4)}`;
+  if (!flags.json) console.log(`step ${i}: ${whole.toFixed(2)} s, ${outcome}`);
 }
 const [first] = steps;
 const timed = steps.slice(warmup);
