@@ -20,7 +20,7 @@ function measured(program: Program, round: number, report: Partial<StepReport>):
 }
 
 describe('comparisonTable', () => {
-  it('compares the medians of all rounds with the better PyTorch', () => {
+  it('divides medians and minima of all rounds by those of the better PyTorch', () => {
     const rows = comparisonTable(cases, [
       measured('stmixer', 1, { seconds: [3, 1, 1.5], javascript_seconds: 0.0102, peak_bytes: 1.8e9 }),
       measured('stmixer', 2, { seconds: [2, 1.4], javascript_seconds: 0.0098, peak_bytes: 1.9e9 }),
@@ -28,7 +28,7 @@ describe('comparisonTable', () => {
       measured('PyTorch, untuned', 1, { seconds: [3, 12.34, 11] }),
     ]).split('\n');
     expect(rows.slice(2)).toEqual([
-      `| ${title} | stmixer | 1.50 (1.00) | 0.75 | 0.50 | 0.25 | 0.13 | 0.063 | 10 ms | 1.90 GB | 120 |`,
+      `| ${title} | stmixer | 1.50 (1.00) | 0.75 (0.50) | 0.50 | 0.25 | 0.13 | 0.063 | 10 ms | 1.90 GB | 120 |`,
       '|  | PyTorch, tuned | 2.00 (2.00) |  | 0.50 | 0.25 | 0.13 | 0.063 | – | 1.50 GB | 120 |',
       '|  | PyTorch, untuned | 11.0 (3.00) |  | 0.50 | 0.25 | 0.13 | 0.063 | – | 1.50 GB | 120 |',
     ]);
@@ -56,7 +56,7 @@ describe('busyTable', () => {
     expect(rows).toEqual([
       '| case | undisturbed, s | one core busy, s | ratio |',
       '| --- | --- | --- | --- |',
-      `| ${title} | 2.00 (2.00) | 3.00 (3.00) | 1.50 |`,
+      `| ${title} | 2.00 (2.00) | 3.00 (3.00) | 1.50 (1.50) |`,
     ]);
   });
 });

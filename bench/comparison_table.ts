@@ -14,7 +14,7 @@ export interface Measurement {
 const PARTS = ['backbone', 'neck', 'decoder', 'optimizer'];
 const MISSING = '–';
 
-/** The Markdown table of all programs, case by case; the ratio is that of the medians. */
+/** The Markdown table of all programs, case by case. */
 export function comparisonTable(cases: readonly Case[], measurements: readonly Measurement[]): string {
   const header = [
     ...['case', 'program', 'seconds, median (min)', 'ours / best PyTorch', ...PARTS],
@@ -23,14 +23,11 @@ export function comparisonTable(cases: readonly Case[], measurements: readonly M
   const rows = cases.flatMap(({ name, title }) => {
     const programs: Program[] = ['stmixer', 'PyTorch, tuned', 'PyTorch, untuned'];
     const reports = programs.map((program) => reportsOf(measurements, name, program));
-    const [ours, ...pytorch] = reports.map(medianSeconds);
-    const best = Math.min(...pytorch.filter((seconds) => seconds !== null));
-    const ratio = ours !== null && Number.isFinite(best) ? (ours / best).toFixed(2) : MISSING;
     return programs.map((program, i) => [
       i === 0 ? title : '',
       program,
       spread(reports[i]),
-      i === 0 ? ratio : '',
+      i === 0 ? ratioToBest(reports) : '',
       ...figures(reports[i]),
     ]);
   });
@@ -42,9 +39,7 @@ export function busyTable(cases: readonly Case[], measurements: readonly Measure
   const rows = cases.map(({ name, title }) => {
     const alone = reportsOf(measurements, name, 'stmixer');
     const busy = reportsOf(measurements, name, 'stmixer, one core busy');
-    const [before, after] = [medianSeconds(alone), medianSeconds(busy)];
-    const ratio = before !== null && after !== null ? (after / before).toFixed(2) : MISSING;
-    return [title, spread(alone), spread(busy), ratio];
+    return [title, spread(alone), spread(busy), ratioToBest([busy, alone])];
   });
   return markdown(['case', 'undisturbed, s', 'one core busy, s', 'ratio'], rows);
 }
@@ -53,12 +48,21 @@ function reportsOf(measurements: readonly Measurement[], name: string, program: 
   return measurements.filter((m) => m.case === name && m.program === program).map(({ report }) => report);
 }
 
-function medianSeconds(reports: readonly StepReport[]): number | null {
-  return medianOf(reports.flatMap(({ seconds }) => seconds));
+/** The first program's time in units of the best other one: the ratio of medians, and that of minima. */
+function ratioToBest(reports: readonly (readonly StepReport[])[]): string {
+  const [ours, ...others] = reports.map(secondsOf).filter((seconds) => seconds.length > 0);
+  if (reports[0].length === 0 || others.length === 0) return MISSING;
+  const ratio = (statistic: (seconds: readonly number[]) => number) =>
+    (statistic(ours) / Math.min(...others.map(statistic))).toFixed(2);
+  return `${ratio(median)} (${ratio((seconds) => Math.min(...seconds))})`;
+}
+
+function secondsOf(reports: readonly StepReport[]): number[] {
+  return reports.flatMap(({ seconds }) => seconds);
 }
 
 function spread(reports: readonly StepReport[]): string {
-  const seconds = reports.flatMap((report) => report.seconds);
+  const seconds = secondsOf(reports);
   return seconds.length > 0 ? `${figure(median(seconds))} (${figure(Math.min(...seconds))})` : MISSING;
 }
 
