@@ -16,7 +16,7 @@ export default defineConfig({
   // The examples import the package by its name.
   resolve: { alias: { stmixer: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
     // Native addons (sharp, tfjs-node) need a process of their own.
     pool: 'forks',
     maxWorkers: 2,

@@ -1,4 +1,4 @@
-/** @file Floating-point operations of the matrix products of a training step; a multiply-add counts as two. */
+/** @file Floating-point operations of the matrix products of a step or a forward pass; a multiply-add counts as two. */
 import type { Config } from '../src/config/index.js';
 import { NECK_LEVELS } from '../src/model/neck.js';
 
@@ -11,6 +11,18 @@ const ROWS_PER_SAMPLE = NECK_LEVELS.length * 4;
 
 /** Floating-point operations of one step on `batch` clips of `height`×`width` pixels; recomputation is not counted. */
 export function necessaryFlops(cfg: Config, batch: number, height: number, width: number): number {
+  const { patch, rest } = clipFlops(cfg, height, width);
+  return batch * (FORWARD_AND_WEIGHT * patch + FORWARD_AND_BACKWARD * rest);
+}
+
+/** Floating-point operations of the forward pass alone. */
+export function forwardFlops(cfg: Config, batch: number, height: number, width: number): number {
+  const { patch, rest } = clipFlops(cfg, height, width);
+  return batch * (patch + rest);
+}
+
+/** The forward pass of one clip: the patch embedding, and everything after it. */
+function clipFlops(cfg: Config, height: number, width: number): { patch: number; rest: number } {
   const { ViT, DATA, MODEL } = cfg;
   const { STM } = MODEL;
   const C = ViT.EMBED_DIM;
@@ -46,6 +58,5 @@ export function necessaryFlops(cfg: Config, batch: number, height: number, width
     product(Q, 2 * D, STM.NUM_ACT * 2 * D + STM.ACTION_CLASSES);
   const stage = 2 * (attention + feedForward) + sampling + mixing(P) + mixing(T) + heads;
 
-  const rest = ViT.DEPTH * block + neck + STM.NUM_STAGES * stage;
-  return batch * (FORWARD_AND_WEIGHT * patch + FORWARD_AND_BACKWARD * rest);
+  return { patch, rest: ViT.DEPTH * block + neck + STM.NUM_STAGES * stage };
 }

@@ -15,7 +15,8 @@ import { Parameter } from '../src/nn/module.js';
 import { conv3x3x3, weightedRowSum } from '../src/nn/spatial.js';
 import { backward, differentiable } from '../src/nn/tape.js';
 import { AdamW } from '../src/solver/adamw.js';
-import { copyRate, matMulRate, median, timeRuns } from './machine.js';
+import { copyRate, matMulRate, timeRuns } from './machine.js';
+import { median } from './statistics.js';
 
 /** Tokens, features, heads, hidden features of the backbone. */
 const [N, C, HEADS, HIDDEN] = [2816, 768, 12, 3072];

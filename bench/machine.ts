@@ -1,9 +1,6 @@
 /** @file Peak rates of this machine for comparison: matrix products and copies on the engine in use. */
 import * as tf from '@tensorflow/tfjs';
 
-export const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-
 /** Seconds of each of `count` calls of `compute`; one call before them is not counted. */
 export function timeRuns(compute: () => tf.Tensor | tf.Tensor[], count: number): number[] {
   const run = () => {

@@ -28,6 +28,6 @@ export function randomBatch(
     whwh: Float32Array.from(clips.flatMap(() => [W, H, W, H])),
     boxes: clips.map((c) => c.boxes),
     labels: clips.map((c) => c.labels),
-    clips: [],
+    clips: clips.map((_, i) => ({ clipId: i, videoIndex: 0, videoName: 'noise', second: i })),
   };
 }

@@ -12,8 +12,8 @@ import { Checkpointer } from '../src/checkpoint/checkpointer.js';
 
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
-import { median } from './machine.js';
 import { randomBatch } from './random_batch.js';
+import { median } from './statistics.js';
 import { makeTrainingState, stepOf } from './training.js';
 
 const command = new Command('bench:saving')

@@ -1,8 +1,9 @@
 /**
- * @file Times whole training steps (forward, loss, backward, optimizer) on random input of a given size.
+ * @file Times whole training steps (forward, loss, backward, optimizer) on random input of a given size, or forward passes as
+ * evaluation runs them.
  *
  *   npm run bench:step -- --config-file F [--batch B] [--accumulate A] [--height H] [--width W] [--boxes N]
- *                         [--iters K] [--engine E] [--json] [KEY VALUE …]
+ *                         [--warmup K] [--iters K] [--engine E] [--forward] [--json] [KEY VALUE …]
  */
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
@@ -10,10 +11,11 @@ import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
-import { necessaryFlops } from './flops.js';
-import { matMulRate, median } from './machine.js';
+import { forwardFlops, necessaryFlops } from './flops.js';
+import { matMulRate } from './machine.js';
 import { randomBatch } from './random_batch.js';
-import { makeTraining } from './training.js';
+import { median } from './statistics.js';
+import { detectionOf, makeTrainingState, stepOf } from './training.js';
 
 interface Flags {
   configFile: string;
@@ -22,8 +24,10 @@ interface Flags {
   height: string;
   width: string;
   boxes: string;
+  warmup: string;
   iters: string;
   engine: EngineRequest['engine'];
+  forward?: boolean;
   json?: boolean;
 }
 
@@ -37,17 +41,20 @@ const command = new Command('bench:step')
   .option('--height <pixels>', '', '256')
   .option('--width <pixels>', '', '352')
   .option('--boxes <n>', 'boxes per clip', '2')
-  .option('--iters <n>', 'timed steps, after one that is not', '3')
+  .option('--warmup <n>', 'steps before the timed ones, at least 1', '2')
+  .option('--iters <n>', 'timed steps', '3')
   .option('--engine <name>', '', 'auto')
+  .option('--forward', 'time forward passes in evaluation mode, without gradients')
   .option('--json')
   .parse();
 const flags = command.opts<Flags>();
-const [atOnce, accumulate, height, width, boxes, iters] = [
+const [atOnce, accumulate, height, width, boxes, warmup, iters] = [
   flags.batch,
   flags.accumulate,
   flags.height,
   flags.width,
   flags.boxes,
+  flags.warmup,
   flags.iters,
 ].map(Number);
 
@@ -55,7 +62,9 @@ const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
 const batch = atOnce * accumulate;
 const { CLIP_GRAD_NORM } = config.SOLVER;
-const train = makeTraining(config, { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM });
+const state = makeTrainingState(config);
+const options = { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM };
+const run = flags.forward ? detectionOf(state) : stepOf(state, options);
 const data = randomBatch(
   batch,
   config.DATA.NUM_FRAMES,
@@ -66,19 +75,21 @@ const data = randomBatch(
 );
 
 const matMul = matMulRate();
-const flops = necessaryFlops(config, batch, height, width);
+const flops = (flags.forward ? forwardFlops : necessaryFlops)(config, batch, height, width);
 /** Cost of one step: seconds in total, in compiled graphs and in compilation; graphs, nodes; seconds by part. */
 const steps: { whole: number; work: LazyStatistics | null; parts: Record<string, number> }[] = [];
-for (let i = 0; i <= iters; i++) {
+for (let i = 0; i < warmup + iters; i++) {
   const before = lazyStatistics();
   const start = performance.now();
-  const total = await train(data);
+  const result = await run(data);
   const whole = seconds(start);
   const work = difference(lazyStatistics(), before);
   steps.push({ whole, work, parts: work?.regionSeconds ?? {} });
-  if (!flags.json) console.log(`step ${i}: ${whole.toFixed(2)} s, loss ${total.toFixed(4)}`);
+  const outcome = flags.forward ? `${result} boxes` : `loss ${result.toFixed(4)}`;
+  if (!flags.json) console.log(`step ${i}: ${whole.toFixed(2)} s, ${outcome}`);
 }
-const [first, ...timed] = steps;
+const [first] = steps;
+const timed = steps.slice(warmup);
 const times = timed.map(({ whole }) => whole);
 const of = (measure: (step: (typeof steps)[number]) => number | undefined) => {
   const values = timed.map(measure).filter((value) => value !== undefined);
@@ -91,6 +102,8 @@ const result = {
   config: flags.configFile,
   accumulate,
   shape: [batch, config.DATA.NUM_FRAMES, height, width],
+  parameters: state.model.parameters().reduce((sum, { size }) => sum + size, 0),
+  seconds: times,
   min_seconds: Math.min(...times),
   median_seconds: median(times),
   part_seconds: Object.fromEntries(partNames.map((name) => [name, of(({ parts }) => parts[name])])),

@@ -1,6 +1,7 @@
 /** @file A model with random weights and its training steps, for benchmarks. */
 import type { Config } from '../src/config/index.js';
 import type { Batch } from '../src/data/loading/collate.js';
+import { detectBatch } from '../src/evaluation/detect_clips.js';
 import { initializeParameters } from '../src/nn/module.js';
 import { type StepOptions, stepRng, trainStep } from '../src/training/step.js';
 import { TrainingState } from '../src/training/training_state.js';
@@ -19,6 +20,16 @@ export function stepOf(state: TrainingState, options: StepOptions = {}): (batch:
     // Engines work asynchronously; reading a weight waits for the update.
     state.model.parameters()[0].value.dataSync();
     return total;
+  };
+}
+
+/** Returns a function that runs the model on one batch as evaluation does, and resolves to the number of boxes found. */
+export function detectionOf({ model }: TrainingState): (batch: Batch) => Promise<number> {
+  model.train(false);
+  const options = { personThreshold: model.config.MODEL.STM.PERSON_THRESHOLD, mirrored: false };
+  return async (batch) => {
+    const clips = await detectBatch(model, batch, options);
+    return clips.reduce((sum, { detections }) => sum + detections.boxes.length / 4, 0);
   };
 }
 

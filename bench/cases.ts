@@ -1,0 +1,84 @@
+/** @file What `npm run bench:compare` compares: models, sizes of their input, and numbers of steps. */
+
+/** Steps of one process: those before the timed ones, and the timed ones. */
+interface Steps {
+  readonly warmup: number;
+  readonly iters: number;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  readonly config: string;
+  readonly overrides: readonly string[];
+  /** Clips, their size in pixels, and boxes per clip. */
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly boxes: number;
+  /** Whether only the forward pass runs, in evaluation mode. */
+  readonly forward: boolean;
+  readonly ours: Steps;
+  readonly pytorch: Steps;
+  /** How many times each program runs, unless --rounds says otherwise. */
+  readonly rounds: number;
+}
+
+const FULL = {
+  config: 'config_files/my_VMAEv2-ViTB-16x4.yaml',
+  overrides: ['ViT.USE_CHECKPOINT', 'False'],
+  ...{ batch: 1, height: 256, width: 352, boxes: 2 },
+};
+
+const SMALL_MODEL = [
+  ...['ViT.USE_CHECKPOINT', 'False', 'ViT.EMBED_DIM', '192', 'ViT.DEPTH', '4', 'ViT.NUM_HEADS', '3'],
+  ...['MODEL.STM.HIDDEN_DIM', '128', 'MODEL.STM.NUM_STAGES', '3', 'MODEL.STM.NUM_QUERIES', '50'],
+];
+
+/**
+ * The numbers of steps keep the whole comparison near ten minutes on two cores with AVX2. Ours needs two steps of warm-up
+ * because the third step is the first that can be replayed.
+ */
+export const CASES: readonly Case[] = [
+  {
+    name: 'full',
+    title: 'full size: 1 clip of 16×256×352, 2 boxes',
+    ...FULL,
+    forward: false,
+    ours: { warmup: 2, iters: 1 },
+    pytorch: { warmup: 1, iters: 1 },
+    rounds: 1,
+  },
+  {
+    name: 'small',
+    title: 'small: 2 clips of 16×128×160, 2 boxes',
+    config: FULL.config,
+    overrides: SMALL_MODEL,
+    ...{ batch: 2, height: 128, width: 160, boxes: 2 },
+    forward: false,
+    ours: { warmup: 2, iters: 5 },
+    pytorch: { warmup: 1, iters: 5 },
+    rounds: 2,
+  },
+  {
+    name: 'sample',
+    // The frames of sample/ are 320×240. Their short side becomes 160 pixels, and the collator pads 214 to 224.
+    title: 'sample.yaml: 2 clips of 16×160×224, 6 boxes',
+    config: 'config_files/sample.yaml',
+    overrides: [],
+    ...{ batch: 2, height: 160, width: 224, boxes: 6 },
+    forward: false,
+    ours: { warmup: 2, iters: 5 },
+    pytorch: { warmup: 1, iters: 5 },
+    rounds: 2,
+  },
+  {
+    name: 'forward',
+    title: 'full size, forward only',
+    ...FULL,
+    forward: true,
+    ours: { warmup: 2, iters: 2 },
+    pytorch: { warmup: 1, iters: 2 },
+    rounds: 1,
+  },
+];
