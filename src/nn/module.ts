@@ -87,10 +87,15 @@ export abstract class Module {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter);
   }
 
+  /** Yields this module and all below it. */
+  *modules(): Generator<Module> {
+    yield this;
+    for (const [, child] of this.children()) if (child instanceof Module) yield* child.modules();
+  }
+
   /** Sets this module and all below it to training mode (default) or evaluation mode. */
   train(mode = true): this {
-    this.training = mode;
-    for (const [, child] of this.children()) if (child instanceof Module) child.train(mode);
+    for (const module of this.modules()) module.training = mode;
     return this;
   }
 
