@@ -66,7 +66,9 @@ export async function detectPeople(
     replay,
     select: (stages, whwh) => [
       ...predictionTensors(stages[stages.length - 1]),
-      ...(withSamples ? [...model.samplePoints(stages, whwh), ...stages.slice(0, -1).map(({ boxes }) => boxes)] : []),
+      ...(withSamples
+        ? [...model.samplePoints(stages, whwh), ...stages.slice(0, -1).map(({ boxes }) => boxes)]
+        : []),
     ],
   });
   const predictions = predictionsOf(results);

@@ -94,7 +94,8 @@ export function feed(content: Float32Array, shape: readonly number[]): tf.Tensor
 export function beginProgram(options: ProgramOptions, isEnabled: boolean): RecordedProgram | ReplayedProgram {
   const backend = isEnabled ? scriptBackend() : null;
   if (!backend) return NOT_CAPTURED;
-  const valuesOf = (tensors: readonly tf.Tensor[] = []) => tensors.map(({ dataId }) => backend.graphValue(dataId));
+  const valuesOf = (tensors: readonly tf.Tensor[] = []) =>
+    tensors.map(({ dataId }) => backend.graphValue(dataId));
   const { owners, key, consumed = [] } = options;
   const begun = backend.scripts.begin({
     owners,
@@ -115,7 +116,7 @@ function recorded(recording: Recording<Buffer>, backend: ScriptBackend<Buffer>):
     finish: ({ replaced = [], made = [], notes = '', feeds, reads }) =>
       recording.finish({
         replaced: replaced.map(valueOf),
-        made: made.map((tensor) => tensor && { value: valueOf(tensor), info: infoOf(tensor) }),
+        made: made.map((tensor) => tensor && { value: valueOf(tensor), view: tensor.shape }),
         notes,
         feeds,
         reads,
@@ -137,18 +138,14 @@ function replayed(
     read: async () => (await run.read()) as Float32Array,
     finish: async () => {
       const buffers = await run.finish();
-      return made.map(({ slot, info }, i) => {
+      return made.map(({ slot, info, view }, i) => {
         const buffer = buffers[i];
-        if (buffer) return tensorOf(backend.adopt(buffer, info), info);
+        if (buffer) return tensorOf(backend.adopt(buffer, info), { ...info, shape: view });
         return consumed[slot - borrowed.length] ?? null;
       });
     },
     abort: () => run.abort(),
   };
-}
-
-function infoOf({ shape, dtype }: tf.Tensor): ValueInfo {
-  return { shape, dtype: dtype as ValueInfo['dtype'] };
 }
 
 function tensorOf(dataId: object, info: ValueInfo): tf.Tensor {

@@ -46,11 +46,7 @@ export interface HostResult {
 /** Computes the tensors of a stage that `predictionsOf` reads: person [B, Q, 1], actions [B, Q, K], boxes [B, Q, 4]. */
 export function predictionTensors({ logits, actions, boxes }: RawPredictions): tf.Tensor[] {
   const [numClips, numQueries] = actions.shape;
-  return [
-    tf.softmax(logits).slice([0, 0, 0], [numClips, numQueries, 1]),
-    actions.sigmoid(),
-    boxes.clone(),
-  ];
+  return [tf.softmax(logits).slice([0, 0, 0], [numClips, numQueries, 1]), actions.sigmoid(), boxes.clone()];
 }
 
 /** Makes predictions of the contents of `predictionTensors`. */

@@ -242,7 +242,9 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
   }
 
   #record({ updates, vectors, gradScale }: StepPlan): void {
-    const tensors = vectors.map((values) => tf.keep(feed(Float32Array.from(values), [values.length])) as tf.Tensor1D);
+    const tensors = vectors.map(
+      (values) => tf.keep(feed(Float32Array.from(values), [values.length])) as tf.Tensor1D,
+    );
     let elements = 0;
     try {
       this.#initializeStates(updates);

@@ -68,10 +68,7 @@ function squareSum(x: tf.Tensor): tf.Tensor {
   return sums.sum();
 }
 
-function measureAll(
-  tensors: readonly tf.Tensor[],
-  measure: (x: tf.Tensor) => tf.Tensor,
-): tf.Tensor1D | null {
+function measureAll(tensors: readonly tf.Tensor[], measure: (x: tf.Tensor) => tf.Tensor): tf.Tensor1D | null {
   if (tensors.length === 0) return null;
   return tf.tidy(() => tf.concat1d(tensors.map((x) => measure(x).reshape([1]) as tf.Tensor1D)));
 }

@@ -1,7 +1,7 @@
 /** @file Capture: following a recorded computation to make a script of it. */
 import type { CachedExecutable } from './executables.js';
 import type { ConstantPool, HostContent } from './host_memory.js';
-import { Script, type Slot, type Step } from './script.js';
+import { type MadeResult, Script, type Slot, type Step } from './script.js';
 import type { Buffer, ValueInfo } from './value.js';
 
 /** Where the content of a known value comes from. */
@@ -33,8 +33,8 @@ export interface GraphObserver<B extends Buffer> {
 export interface Outcome<B extends Buffer> {
   /** The new contents of externals: pairs of the external's number and its buffer. */
   readonly replaced: readonly (readonly [external: number, buffer: B | null])[];
-  /** The results, with the shapes in which the caller sees them; the buffer is null for none. */
-  readonly made: readonly { readonly buffer: B | null; readonly info: ValueInfo }[];
+  /** The results; the buffer is null for none. */
+  readonly made: readonly (Omit<MadeResult, 'slot'> & { readonly buffer: B | null })[];
   /** Numbers of the externals that were released. */
   readonly consumed: readonly number[];
   readonly notes: string;
@@ -83,10 +83,13 @@ export class Capture<B extends Buffer> implements GraphObserver<B> {
   }
 
   /** Makes a script, or null if the computation cannot be repeated from its externals, feeds and constants alone. */
-  finish({ replaced, made, consumed, notes, feeds, reads }: Outcome<B>, pool: ConstantPool<B>): Script<B> | null {
+  finish(
+    { replaced, made, consumed, notes, feeds, reads }: Outcome<B>,
+    pool: ConstantPool<B>,
+  ): Script<B> | null {
     const replacements = replaced.map(([external, buffer]) => [external, this.#slot(buffer)] as const);
-    const results = made.map(({ buffer, info }) => {
-      return { slot: buffer === null ? UNKNOWN : this.#slot(buffer), info };
+    const results = made.map(({ buffer, info, view }) => {
+      return { slot: buffer === null ? UNKNOWN : this.#slot(buffer), info, view };
     });
     const resultSlots = results.flatMap(({ slot }) => (slot === UNKNOWN ? [] : [slot]));
     const isComplete =
@@ -107,7 +110,9 @@ export class Capture<B extends Buffer> implements GraphObserver<B> {
 
   /** A result is new, or a consumed external that is passed on. */
   #isResult(slot: number, consumed: readonly number[]): boolean {
-    return this.#slots[slot].kind === 'temporary' || (slot < this.externals.length && consumed.includes(slot));
+    return (
+      this.#slots[slot].kind === 'temporary' || (slot < this.externals.length && consumed.includes(slot))
+    );
   }
 
   #add(buffer: B, slot: FoundSlot<B>): number {

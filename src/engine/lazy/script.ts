@@ -36,7 +36,10 @@ export type Step<B extends Buffer> = RunStep<B> | ReadStep;
 /** A result that the caller gets. Its slot is −1 if there is none. */
 export interface MadeResult {
   readonly slot: number;
+  /** What is in the slot. */
   readonly info: ValueInfo;
+  /** The shape in which the caller sees it. */
+  readonly view: readonly number[];
 }
 
 /** What a script leaves behind. */
@@ -104,7 +107,7 @@ export class Script<B extends Buffer> {
       equalLists(a.steps, b.steps, sameStep) &&
       equalLists(a.feeds, b.feeds, Object.is) &&
       equalLists(a.consumed, b.consumed, Object.is) &&
-      equalLists(a.made, b.made, (p, q) => p.slot === q.slot && sameInfo(p.info, q.info)) &&
+      equalLists(a.made, b.made, sameResult) &&
       equalLists(a.replacements, b.replacements, (p, q) => p[0] === q[0] && p[1] === q[1])
     );
   }
@@ -152,6 +155,10 @@ function equalLists<T>(a: readonly T[], b: readonly T[], same: (x: T, y: T) => b
 
 function sameInfo(a: ValueInfo, b: ValueInfo): boolean {
   return a.dtype === b.dtype && equalLists(a.shape, b.shape, Object.is);
+}
+
+function sameResult(a: MadeResult, b: MadeResult): boolean {
+  return a.slot === b.slot && sameInfo(a.info, b.info) && equalLists(a.view, b.view, Object.is);
 }
 
 function sameSlot<B extends Buffer>(a: Slot<B>, b: Slot<B>): boolean {

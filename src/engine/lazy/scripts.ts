@@ -1,4 +1,5 @@
 /** @file The scripts of a lazy graph: when a computation is captured, and when a script is trusted. */
+import { sameShape } from '../../formats/host_tensor.js';
 import { Capture, type Outcome } from './capture.js';
 import type { LazyGraph } from './graph.js';
 import { ConstantPool, type HostMemory } from './host_memory.js';
@@ -9,8 +10,8 @@ import type { Buffer, Value, ValueInfo } from './value.js';
 /** Scripts that are kept. A training has three for each size of clips if it accumulates gradients. */
 const MAX_SCRIPTS = 64;
 
-/** Stands for the shape of a result that is not there. */
-const NO_INFO: ValueInfo = { shape: [], dtype: 'float32' };
+/** Stands for a result that is not there. */
+const NOTHING: ValueInfo & { readonly buffer: null } = { shape: [], dtype: 'float32', buffer: null };
 
 /** A computation that may be captured, or run from a script. */
 export interface Computation<B extends Buffer> {
@@ -32,8 +33,11 @@ export interface Computation<B extends Buffer> {
 export interface Recorded<B extends Buffer> extends Pick<Outcome<B>, 'notes' | 'feeds' | 'reads'> {
   /** The values that stand for the replaced ones now, in their order. */
   readonly replaced: readonly Value<B>[];
-  /** With the shapes in which the caller sees them. */
-  readonly made: readonly ({ readonly value: Value<B>; readonly info: ValueInfo } | null)[];
+  readonly made: readonly ({
+    readonly value: Value<B>;
+    /** The shape in which the caller sees the value. */
+    readonly view: readonly number[];
+  } | null)[];
 }
 
 /** A computation that is recorded and captured. It ends with `finish` or `abort`. */
@@ -114,13 +118,19 @@ export class Scripts<B extends Buffer> {
     const firstReplaced = borrowed.length + consumed.length;
     return {
       finish: ({ replaced, made, ...rest }) => {
-        const isComplete = replaced.length === before.length && !made.some((result) => result?.value.isPending);
+        const isComplete =
+          replaced.length === before.length &&
+          replaced.every(({ shape }, i) => sameShape(shape, before[i].shape)) &&
+          !made.some((result) => result?.value.isPending);
         if (!end() || !isComplete) return;
         const script = capture.finish(
           {
             ...rest,
             replaced: replaced.map(({ buffer }, i) => [firstReplaced + i, buffer] as const),
-            made: made.map((result) => ({ buffer: result?.value.buffer ?? null, info: result?.info ?? NO_INFO })),
+            made: made.map((result) => {
+              const { shape, dtype, buffer } = result?.value ?? NOTHING;
+              return { buffer, info: { shape, dtype }, view: result?.view ?? shape };
+            }),
             consumed: consumed.map((_, i) => borrowed.length + i),
           },
           this.#pool,
@@ -163,10 +173,7 @@ export class Scripts<B extends Buffer> {
 }
 
 /** Whether all contents are known, differ, and can be replaced without a change to anything else. */
-function canRepeat<B extends Buffer>(
-  externals: readonly Value<B>[],
-  replaced: readonly Value<B>[],
-): boolean {
+function canRepeat<B extends Buffer>(externals: readonly Value<B>[], replaced: readonly Value<B>[]): boolean {
   return (
     externals.every(({ buffer }) => buffer !== null) &&
     new Set(externals).size === externals.length &&
