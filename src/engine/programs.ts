@@ -110,13 +110,13 @@ export function beginProgram(options: ProgramOptions, isEnabled: boolean): Recor
 }
 
 function recorded(recording: Recording<Buffer>, backend: ScriptBackend<Buffer>): RecordedProgram {
-  const valueOf = ({ dataId }: tf.Tensor) => backend.graphValue(dataId);
+  const valueBehind = ({ dataId }: tf.Tensor) => backend.graphValue(dataId);
   return {
     isReplay: false,
     finish: ({ replaced = [], made = [], notes = '', feeds, reads }) =>
       recording.finish({
-        replaced: replaced.map(valueOf),
-        made: made.map((tensor) => tensor && { value: valueOf(tensor), view: tensor.shape }),
+        replaced: replaced.map(valueBehind),
+        made: made.map((tensor) => tensor && { value: valueBehind(tensor), view: tensor.shape }),
         notes,
         feeds,
         reads,
