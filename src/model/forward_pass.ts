@@ -21,11 +21,10 @@ export async function forwardPass(
   batch: Pick<Batch, 'video' | 'shape' | 'whwh'>,
   { key, replay, select }: ForwardOptions,
 ): Promise<HostResult[]> {
-  const modes = Array.from(model.modules(), ({ training }) => Number(training)).join('');
   const program = beginProgram(
     {
       owners: [model],
-      key: [key, batch.shape, modes].join(' '),
+      key: [key, batch.shape, model.modes()].join(' '),
       borrowed: model.parameters().map(({ value }) => value),
     },
     replay,

@@ -93,6 +93,11 @@ export abstract class Module {
     for (const [, child] of this.children()) if (child instanceof Module) yield* child.modules();
   }
 
+  /** A text that differs if another part of the network is in training mode. */
+  modes(): string {
+    return Array.from(this.modules(), ({ training }) => Number(training)).join('');
+  }
+
   /** Sets this module and all below it to training mode (default) or evaluation mode. */
   train(mode = true): this {
     for (const module of this.modules()) module.training = mode;

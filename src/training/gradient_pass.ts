@@ -31,11 +31,14 @@ export interface GradientPass {
 export interface GradientJob {
   readonly model: Detector;
   readonly criterion: SetCriterion;
+  /** All parameters, and those that are trained. */
+  readonly all: readonly Parameter[];
+  readonly parameters: readonly Parameter[];
   /** The clips of the micro-batch. */
   readonly batch: Batch;
   readonly masks: MaskSource;
-  /** The trainable parameters. */
-  readonly parameters: readonly Parameter[];
+  /** Identifies the parts of the model that are in training mode. */
+  readonly modes: string;
   /** Whether the engine may capture and replay the pass. */
   readonly replay: boolean;
 }
@@ -48,7 +51,7 @@ interface Notes {
 }
 
 export function beginPass(job: GradientJob): GradientPass {
-  const { model, criterion, batch, parameters } = job;
+  const { model, criterion, all, batch, parameters } = job;
   const bits = (flags: Iterable<boolean>) => Array.from(flags, Number).join('');
   const program = beginProgram(
     {
@@ -56,11 +59,11 @@ export function beginPass(job: GradientJob): GradientPass {
       key: [
         'gradients',
         batch.shape,
-        bits(model.parameters().map(({ requiresGrad }) => requiresGrad)),
+        bits(all.map(({ requiresGrad }) => requiresGrad)),
         bits(parameters.map(({ grad }) => grad !== null)),
-        bits([...model.modules()].map(({ training }) => training)),
+        job.modes,
       ].join(' '),
-      borrowed: model.parameters().map(({ value }) => value),
+      borrowed: all.map(({ value }) => value),
       consumed: parameters.flatMap(({ grad }) => grad ?? []),
     },
     job.replay,

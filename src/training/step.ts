@@ -59,9 +59,20 @@ export async function computeGradients(
   batch: Batch,
   { rng = new Rng(0), microBatchSize = batch.shape[0], replay = true }: GradientOptions = {},
 ): Promise<StepLosses> {
-  const parameters = trainableParameters(model);
+  const all = [...model.namedParameters()];
+  const parameters = all.filter(([, { requiresGrad }]) => requiresGrad);
   zeroGradients(parameters);
-  const step = { model, criterion, batch, targets: targetsOf(batch), rng, parameters, replay };
+  const shared = { all: all.map(([, parameter]) => parameter), modes: model.modes() };
+  const step = {
+    ...shared,
+    model,
+    criterion,
+    batch,
+    targets: targetsOf(batch),
+    rng,
+    parameters,
+    replay,
+  };
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
@@ -103,25 +114,27 @@ interface Step extends ModelAndLoss {
   /** Targets of all clips of the batch: the loss is normalised by their number. */
   readonly targets: readonly Target[];
   readonly rng: Rng;
+  readonly all: readonly Parameter[];
+  /** Those that are trained. */
   readonly parameters: NamedParameters;
+  readonly modes: string;
   readonly replay: boolean;
 }
 
 /** Adds the gradients of a micro-batch's share of the loss to those of the parameters. */
 async function addGradients(
-  { model, criterion, batch, targets, rng, parameters, replay }: Step,
+  { targets, rng, parameters, ...step }: Step,
   microBatch: MicroBatch,
 ): Promise<{ terms: Map<string, number>; total: number; squares: ArrayLike<number> }> {
   // Every micro-batch starts from the same state and takes the numbers of its own clips.
   const stream = Rng.fromState(rng.getState());
   const masks: MaskSource = { uniform: () => stream.uniform(), microBatch };
+  const { batch, criterion } = step;
   const pass = beginPass({
-    model,
-    criterion,
+    ...step,
     batch: sliceBatch(batch, microBatch),
     masks,
     parameters: parameters.map(([, parameter]) => parameter),
-    replay,
   });
   try {
     const { content, shape } = await pass.forward();
@@ -166,10 +179,6 @@ async function checkGradients(
     throw new NonFiniteError({ what: 'gradients', ...metadata, parameters: names, numParameters });
   }
   return totalNorm(norms);
-}
-
-function trainableParameters(model: Detector): NamedParameters {
-  return [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
 }
 
 function zeroGradients(parameters: NamedParameters): void {

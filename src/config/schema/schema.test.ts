@@ -41,7 +41,7 @@ describe('schema', () => {
         NONFINITE_LIMIT: 10,
       },
       DATALOADER: { ON_ERROR: 'stop' },
-      ENGINE: { THREADS: 0 },
+      ENGINE: { THREADS: 0, REPLAY: true },
     });
   });
 

@@ -76,14 +76,16 @@ export class Script<B extends Buffer> {
   readonly aftermath: readonly Aftermath[];
   /** The executables, each once. */
   readonly entries: readonly CachedExecutable<B>[];
-  readonly constants: readonly Constant<B>[];
+  readonly constants: readonly { readonly slot: number; readonly constant: Constant<B> }[];
   /** Slots that some step uses. */
   readonly #used: ReadonlySet<number>;
 
   constructor(readonly content: ScriptContent<B>) {
     const { steps, slots } = content;
     this.entries = [...new Set(steps.flatMap((step) => (step.kind === 'run' ? [step.entry] : [])))];
-    this.constants = slots.flatMap((slot) => (slot.kind === 'constant' ? [slot.constant] : []));
+    this.constants = slots.flatMap((found, slot) =>
+      found.kind === 'constant' ? [{ slot, constant: found.constant }] : [],
+    );
     const lastUse = lastUses(steps);
     this.#used = new Set(lastUse.keys());
     this.aftermath = planAftermath(content, lastUse);

@@ -41,17 +41,16 @@ export class ScriptRun<B extends Buffer> {
     private readonly host: ScriptHost<B>,
   ) {
     const { externals } = values;
-    this.#slots = script.content.slots.map(() => null);
+    this.#slots = new Array(script.content.slots.length).fill(null);
     this.#held = new Set(externals.keys());
     for (const [i, value] of externals.entries()) {
       value.uses++;
       this.#slots[i] = value.buffer;
     }
     for (const entry of script.entries) entry.retain();
-    for (const constant of script.constants) constant.users++;
+    for (const { constant } of script.constants) constant.users++;
     try {
-      for (const [i, slot] of script.content.slots.entries())
-        if (slot.kind === 'constant') this.#slots[i] = slot.constant.buffer;
+      for (const { slot, constant } of script.constants) this.#slots[slot] = constant.buffer;
     } catch (error) {
       this.abort();
       throw error;
@@ -106,7 +105,7 @@ export class ScriptRun<B extends Buffer> {
     this.#own.clear();
     for (const external of this.#held) this.#letGo(external);
     for (const entry of this.script.entries) entry.drop();
-    for (const constant of this.script.constants) this.host.pool.drop(constant);
+    for (const { constant } of this.script.constants) this.host.pool.drop(constant);
   }
 
   /** Runs executables up to a step of another kind, and then calls `end`. */

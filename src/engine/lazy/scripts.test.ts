@@ -51,7 +51,9 @@ class Training {
 
   async #record(video: number): Promise<number> {
     const { graph, known, feed, call, readAsync } = this.made;
-    const release = (...values: Handle[]) => values.forEach((value) => graph.release(value));
+    const release = (...values: Handle[]) => {
+      for (const value of values) graph.release(value);
+    };
     const [input, constant] = [feed(video), known(this.constant)];
     graph.graphBreak('forward');
     const inner = call('f', [this.weight, input, constant]);

@@ -57,6 +57,7 @@ export class Scripts<B extends Buffer> {
   readonly #entries = new Map<string, Entry<B>>();
   readonly #pool: ConstantPool<B>;
   readonly #owners = new WeakMap<object, number>();
+  readonly #shapeTexts = new WeakMap<readonly number[], string>();
   #numOwners = 0;
   #capture: Capture<B> | null = null;
 
@@ -155,14 +156,24 @@ export class Scripts<B extends Buffer> {
   }
 
   #drop({ script }: Entry<B>): void {
-    for (const constant of script.constants) this.#pool.drop(constant);
+    for (const { constant } of script.constants) this.#pool.drop(constant);
   }
 
   #signature({ owners, key, borrowed, consumed, replaced }: Computation<B>): string {
-    const shapes = [borrowed, consumed, replaced].map((values) =>
-      values.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(' '),
-    );
-    return [owners.map((owner) => this.#numberOf(owner)).join(), key, ...shapes].join('\n');
+    const kinds = [borrowed, consumed, replaced].map((values) => {
+      return values.map((value) => this.#textOf(value)).join(' ');
+    });
+    return [owners.map((owner) => this.#numberOf(owner)).join(), key, ...kinds].join('\n');
+  }
+
+  /** Type and shape of a value. The texts are kept, because there are a thousand values, mostly with the same shapes. */
+  #textOf({ shape, dtype }: Value<B>): string {
+    let text = this.#shapeTexts.get(shape);
+    if (text === undefined) {
+      text = `[${shape}]`;
+      this.#shapeTexts.set(shape, text);
+    }
+    return dtype + text;
   }
 
   #numberOf(owner: object): number {
