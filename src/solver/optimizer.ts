@@ -42,6 +42,8 @@ export interface UpdateResult {
 interface ParameterUpdate {
   readonly parameter: Parameter;
   readonly step: number;
+  /** The parameter's buffers before the update. */
+  readonly buffers: readonly tf.Tensor[];
   /** Indices of the step's vectors by the names of the numbers. */
   readonly numbers: Readonly<Record<string, number>>;
 }
@@ -161,9 +163,9 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     const program = beginProgram(
       {
         owners: [this],
-        key: this.#keyOf(plan),
+        key: keyOf(plan),
         consumed: updates.map(({ parameter }) => parameter.grad as tf.Tensor),
-        replaced: this.#targets(updates),
+        replaced: targets(updates, ({ buffers }) => buffers),
       },
       replay,
     );
@@ -178,7 +180,8 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
         // Releases the gradients before `sync` runs the update, so that it need not keep them.
         this.zeroGrad();
         await sync();
-        program.finish({ replaced: this.#targets(updates), feeds: vectors.length, reads: 0 });
+        const replaced = targets(updates, ({ parameter }) => this.#buffersOf(parameter));
+        program.finish({ replaced, feeds: vectors.length, reads: 0 });
       }
     } finally {
       program.abort();
@@ -208,37 +211,16 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
           numbers = Object.fromEntries(named.map(([name, values]) => [name, indexOf(values)]));
           byStep.set(step, numbers);
         }
-        updates.push({ parameter, step, numbers });
+        updates.push({ parameter, step, numbers, buffers: this.#buffersOf(parameter) });
       }
     }
     return { updates, vectors, gradScale: gradScale === undefined ? null : indexOf([gradScale]) };
   }
 
-  /** All that determines the operations of a step beside the shapes of tensors. */
-  #keyOf({ updates, gradScale }: StepPlan): string {
-    const names = new Map<object, string>();
-    const keys = updates.map(({ parameter, numbers }) => {
-      let key = names.get(numbers);
-      if (key === undefined) {
-        key = JSON.stringify(numbers);
-        names.set(numbers, key);
-      }
-      return `${key} ${this.#buffersOf(parameter).length}`;
-    });
-    return `update ${gradScale} ${keys.join(' ')}`;
-  }
-
-  /** The tensors that a step replaces: weights, then buffers. */
-  #targets(updates: readonly ParameterUpdate[]): tf.Tensor[] {
-    return [
-      ...updates.map(({ parameter }) => parameter.value),
-      ...updates.flatMap(({ parameter }) => this.#buffersOf(parameter)),
-    ];
-  }
-
+  /** A parameter's buffers in the order of their names. */
   #buffersOf(parameter: Parameter): tf.Tensor[] {
-    const buffers = this.#states.get(parameter)?.buffers ?? {};
-    return this.bufferNames.flatMap((name) => buffers[name] ?? []);
+    const buffers = this.#states.get(parameter)?.buffers;
+    return buffers ? this.bufferNames.flatMap((name) => buffers[name] ?? []) : [];
   }
 
   #record({ updates, vectors, gradScale }: StepPlan): void {
@@ -375,6 +357,29 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     for (const state of this.#states.values()) disposeState(state);
     this.#states.clear();
   }
+}
+
+/** All that determines the operations of a step beside the shapes of tensors. */
+function keyOf({ updates, gradScale }: StepPlan): string {
+  const names = new Map<object, string>();
+  const keys = updates.map(({ numbers, buffers }) => {
+    let key = names.get(numbers);
+    if (key === undefined) {
+      key = JSON.stringify(numbers);
+      names.set(numbers, key);
+    }
+    return key + buffers.length;
+  });
+  return `update ${gradScale} ${keys.join(' ')}`;
+}
+
+/** The tensors that a step replaces: weights, then buffers. */
+function targets(
+  updates: readonly ParameterUpdate[],
+  buffersOf: (update: ParameterUpdate) => readonly tf.Tensor[],
+): tf.Tensor[] {
+  const weights: tf.Tensor[] = updates.map(({ parameter }) => parameter.value);
+  return [...weights, ...updates.flatMap(buffersOf)];
 }
 
 function disposeState(state: ParameterState | undefined): void {
