@@ -45,8 +45,8 @@ export const CASES: readonly Case[] = [
     title: 'full size: 1 clip of 16×256×352, 2 boxes',
     ...FULL,
     forward: false,
-    ours: { warmup: 2, iters: 1 },
-    pytorch: { warmup: 1, iters: 1 },
+    ours: { warmup: 3, iters: 1 },
+    pytorch: { warmup: 2, iters: 1 },
     rounds: 1,
   },
   {
@@ -56,8 +56,8 @@ export const CASES: readonly Case[] = [
     overrides: SMALL_MODEL,
     ...{ batch: 2, height: 128, width: 160, boxes: 2 },
     forward: false,
-    ours: { warmup: 2, iters: 5 },
-    pytorch: { warmup: 1, iters: 5 },
+    ours: { warmup: 3, iters: 5 },
+    pytorch: { warmup: 2, iters: 5 },
     rounds: 2,
   },
   {
@@ -68,8 +68,8 @@ export const CASES: readonly Case[] = [
     overrides: [],
     ...{ batch: 2, height: 160, width: 224, boxes: 6 },
     forward: false,
-    ours: { warmup: 2, iters: 5 },
-    pytorch: { warmup: 1, iters: 5 },
+    ours: { warmup: 3, iters: 5 },
+    pytorch: { warmup: 2, iters: 5 },
     rounds: 2,
   },
   {
@@ -77,8 +77,8 @@ export const CASES: readonly Case[] = [
     title: 'full size, forward only',
     ...FULL,
     forward: true,
-    ours: { warmup: 2, iters: 2 },
-    pytorch: { warmup: 1, iters: 2 },
+    ours: { warmup: 3, iters: 2 },
+    pytorch: { warmup: 2, iters: 2 },
     rounds: 1,
   },
 ];

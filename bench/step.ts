@@ -41,7 +41,11 @@ const command = new Command('bench:step')
   .option('--height <pixels>', '', '256')
   .option('--width <pixels>', '', '352')
   .option('--boxes <n>', 'boxes per clip', '2')
-  .option('--warmup <n>', 'steps before the timed ones, at least 1', '2')
+  .option(
+    '--warmup <n>',
+    'steps before the timed ones, at least 1; the fourth is the first that is replayed',
+    '3',
+  )
   .option('--iters <n>', 'timed steps', '3')
   .option('--engine <name>', '', 'auto')
   .option('--forward', 'time forward passes in evaluation mode, without gradients')
@@ -62,8 +66,9 @@ const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
 const batch = atOnce * accumulate;
 const { CLIP_GRAD_NORM } = config.SOLVER;
+const { REPLAY: replay } = config.ENGINE;
 const state = makeTrainingState(config);
-const options = { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM };
+const options = { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM, replay };
 const run = flags.forward ? detectionOf(state) : stepOf(state, options);
 const data = randomBatch(
   batch,

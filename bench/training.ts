@@ -2,7 +2,7 @@
 import type { Config } from '../src/config/index.js';
 import type { Batch } from '../src/data/loading/collate.js';
 import { detectBatch } from '../src/evaluation/detect_clips.js';
-import { initializeParameters } from '../src/nn/module.js';
+import { initializeParameters, type Parameter } from '../src/nn/module.js';
 import { type StepOptions, stepRng, trainStep } from '../src/training/step.js';
 import { TrainingState } from '../src/training/training_state.js';
 
@@ -15,10 +15,11 @@ export function makeTrainingState(config: Config): TrainingState {
 /** Returns a function that runs one whole training step and resolves to its loss once the engine has finished. */
 export function stepOf(state: TrainingState, options: StepOptions = {}): (batch: Batch) => Promise<number> {
   let step = 0;
+  const last = state.model.parameters().at(-1) as Parameter;
   return async (batch) => {
     const { total } = await trainStep(state, batch, { rng: stepRng(0, step++), ...options });
-    // Engines work asynchronously; reading a weight waits for the update.
-    state.model.parameters()[0].value.dataSync();
+    // Engines work asynchronously; reading a weight, here a small one, waits for the update.
+    last.value.dataSync();
     return total;
   };
 }

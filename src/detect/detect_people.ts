@@ -1,16 +1,17 @@
 /** @file The people that a model detects in the clips of a batch, and the points that it sampled for them. */
-import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
-import { sync } from '../engine/lazy_hints.js';
 import { isVisible } from '../evaluation/people.js';
 import type { Size } from '../media/image_header.js';
-import type { Detector, StagePrediction } from '../model/detector.js';
+import type { Detector } from '../model/detector.js';
+import { forwardPass } from '../model/forward_pass.js';
 import {
   confidentRows,
   type Detections,
   detectionsOf,
+  type HostResult,
   type Predictions,
-  readPredictions,
+  predictionsOf,
+  predictionTensors,
   rowsOf,
 } from '../model/inference.js';
 
@@ -37,6 +38,8 @@ export interface PeopleOptions {
   readonly personThreshold: number;
   /** Whether to return sampling points. */
   readonly withSamples: boolean;
+  /** Whether the engine may run clips of known sizes from captured scripts (ENGINE.REPLAY); default true. */
+  readonly replay?: boolean;
 }
 
 /** The level whose map has the finest stride; see `levelWeights`. */
@@ -56,15 +59,20 @@ interface RawStage {
 export async function detectPeople(
   model: Detector,
   batch: Batch,
-  { personThreshold, withSamples }: PeopleOptions,
+  { personThreshold, withSamples, replay = true }: PeopleOptions,
 ): Promise<FoundPeople[]> {
-  const video = tf.tensor(batch.video, [...batch.shape]);
-  const whwh = tf.tensor2d(batch.whwh, [batch.clips.length, 4]);
-  const stages = model.forward(video, whwh);
-  const predictions = readPredictions(stages[stages.length - 1]);
-  const sampled = withSamples ? readSamples(stages, model.samplePoints(stages, whwh), batch.whwh) : null;
-  tf.dispose([video, whwh, stages]);
-  await sync();
+  const results = await forwardPass(model, batch, {
+    key: withSamples ? 'people and samples' : 'people',
+    replay,
+    select: (stages, whwh) => [
+      ...predictionTensors(stages[stages.length - 1]),
+      ...(withSamples
+        ? [...model.samplePoints(stages, whwh), ...stages.slice(0, -1).map(({ boxes }) => boxes)]
+        : []),
+    ],
+  });
+  const predictions = predictionsOf(results);
+  const sampled = withSamples ? rawStages(results.slice(3), predictions.numQueries, batch.whwh) : null;
   return batch.clips.map((_, b) => {
     const [width, height] = [batch.whwh[4 * b], batch.whwh[4 * b + 1]];
     return peopleOfClip(predictions, b, { width, height }, { personThreshold, sampled });
@@ -99,24 +107,20 @@ function isFiniteRow({ person, boxes, actions, numActions }: Predictions, row: n
   );
 }
 
-/** Reads the start boxes and the sampling points of each stage; `sizes` are w, h, w, h of each clip. */
-function readSamples(
-  stages: readonly StagePrediction[],
-  points: readonly tf.Tensor[],
-  sizes: Float32Array,
-): RawStage[] {
-  const [, numQueries] = stages[0].boxes.shape;
+/**
+ * The start boxes and the sampling points of each stage, from the points of all stages and the boxes of all but the last;
+ * `sizes` are w, h, w, h of each clip.
+ */
+function rawStages(results: readonly HostResult[], numQueries: number, sizes: Float32Array): RawStage[] {
+  const numStages = (results.length + 1) / 2;
   // Every query of the first stage starts from the whole clip.
   const whole = new Float32Array((sizes.length / 4) * numQueries * 4);
   for (let i = 0; i < whole.length; i += 4) {
     const clip = Math.floor(i / (4 * numQueries)) * 4;
     whole.set([0, 0, sizes[clip], sizes[clip + 1]], i);
   }
-  return points.map((stage, i) => {
-    const boxes = i === 0 ? whole : (stages[i - 1].boxes.dataSync() as Float32Array);
-    const data = stage.dataSync() as Float32Array;
-    stage.dispose();
-    return { boxes, points: data };
+  return results.slice(0, numStages).map(({ content: points }, i) => {
+    return { boxes: i === 0 ? whole : results[numStages + i - 1].content, points };
   });
 }
 

@@ -63,7 +63,8 @@ export class KeyFrameDetection {
     for (const [i, chunk] of chunks.entries()) {
       const batch = await next!;
       next = load(i + 1);
-      const found = await detectPeople(model, batch, { personThreshold, withSamples: showSampling });
+      const people = { personThreshold, withSamples: showSampling, replay: cfg.ENGINE.REPLAY };
+      const found = await detectPeople(model, batch, people);
       for (const [k, keyFrame] of chunk.entries()) {
         if (signal.aborted) return;
         yield [keyFrame, found[k]];

@@ -22,6 +22,8 @@ function batch(clipId = 0): Batch {
 function model(box: number[], action = 0): Detector {
   const fake = {
     training: true,
+    modes: () => '',
+    parameters: () => [],
     train(mode: boolean) {
       fake.training = mode;
       return fake;

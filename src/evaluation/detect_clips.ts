@@ -1,11 +1,10 @@
 /** @file Running a model on clips. */
-import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
 import { readableTime } from '../data/time.js';
-import { sync } from '../engine/lazy_hints.js';
 import { DataError } from '../errors.js';
 import type { Detector } from '../model/detector.js';
-import { type Detections, toDetections } from '../model/inference.js';
+import { forwardPass } from '../model/forward_pass.js';
+import { allDetections, type Detections, predictionsOf, predictionTensors } from '../model/inference.js';
 import type { ClipDetections } from './types.js';
 
 export interface DetectionOptions {
@@ -13,20 +12,22 @@ export interface DetectionOptions {
   readonly personThreshold: number;
   /** Whether the clips are mirrored (AVA.TEST_FORCE_FLIP); the detections are then mirrored back. */
   readonly mirrored: boolean;
+  /** Whether the engine may run clips of known sizes from captured scripts (ENGINE.REPLAY); default true. */
+  readonly replay?: boolean;
 }
 
 /** The model's detections in each clip of a batch. Throws DataError that names the clips with predictions that are not finite. */
 export async function detectBatch(
   model: Detector,
   batch: Batch,
-  { personThreshold, mirrored }: DetectionOptions,
+  { personThreshold, mirrored, replay = true }: DetectionOptions,
 ): Promise<ClipDetections[]> {
-  const video = tf.tensor(batch.video, [...batch.shape]);
-  const whwh = tf.tensor2d(batch.whwh, [batch.clips.length, 4]);
-  const stages = model.forward(video, whwh);
-  const detections = toDetections(stages[stages.length - 1], batch.whwh, personThreshold);
-  tf.dispose([video, whwh, stages]);
-  await sync();
+  const results = await forwardPass(model, batch, {
+    key: 'detections',
+    replay,
+    select: (stages) => predictionTensors(stages[stages.length - 1]),
+  });
+  const detections = allDetections(predictionsOf(results), batch.whwh, personThreshold);
   const clips = batch.clips.map((clip, i) => ({ clip, detections: detections[i] }));
   const broken = clips.filter((entry) => !allFinite(entry.detections));
   if (broken.length > 0) {

@@ -61,6 +61,7 @@ export class EvaluationSet {
     const clips = await detectAll(model, batches, {
       personThreshold: this.cfg.MODEL.STM.PERSON_THRESHOLD,
       mirrored: this.cfg.AVA.TEST_FORCE_FLIP,
+      replay: this.cfg.ENGINE.REPLAY,
       progress: run.progress,
       signal: run.signal,
     });

@@ -1,5 +1,6 @@
 /** @file Masks of drop path and dropout, drawn on the host so that a seed gives the same masks on every engine. */
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
+import { feed } from '../engine/programs.js';
 import { sizeOf } from '../formats/host_tensor.js';
 
 /** Consecutive clips of a batch of `batchSize` clips. */
@@ -18,6 +19,16 @@ export interface MaskSource {
   /** Draws a number in [0, 1). */
   uniform(): number;
   readonly microBatch?: MicroBatch;
+  /** Is told of every mask that is drawn. */
+  onMask?(mask: MaskKind): void;
+}
+
+/** What determines a mask beside the random numbers. */
+export interface MaskKind {
+  /** The first axis holds the clips, or a fixed number of items for each clip. */
+  readonly shape: readonly number[];
+  /** Probability of dropping an element. */
+  readonly rate: number;
 }
 
 const ALL_CLIPS: MicroBatch = { first: 0, count: 1, batchSize: 1 };
@@ -32,6 +43,12 @@ export function dropMask(
   source: MaskSource | undefined,
 ): tf.Tensor | undefined {
   if (rate === 0 || !source) return undefined;
+  source.onMask?.({ shape, rate });
+  return feed(drawMask({ shape, rate }, source), shape);
+}
+
+/** Draws the elements of a mask. */
+export function drawMask({ shape, rate }: MaskKind, source: MaskSource): Float32Array {
   const kept = 1 / (1 - rate);
   const { first, count, batchSize } = source.microBatch ?? ALL_CLIPS;
   const size = sizeOf(shape);
@@ -41,7 +58,7 @@ export function dropMask(
   for (let i = 0; i < perClip * first; i++) source.uniform();
   for (let i = 0; i < size; i++) mask[i] = source.uniform() < rate ? 0 : kept;
   for (let i = perClip * (first + count); i < perClip * batchSize; i++) source.uniform();
-  return tf.tensor(mask, shape);
+  return mask;
 }
 
 /** Returns x · mask, or x without a mask. */

@@ -35,28 +35,31 @@ export interface Predictions {
   readonly boxes: Float32Array;
 }
 
-/** Reads the predictions of a stage from the engine. */
-export function readPredictions({
-  logits,
-  actions,
-  boxes,
-}: Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>): Predictions {
+type RawPredictions = Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>;
+
+/** Content and shape of a tensor on the host. */
+export interface HostResult {
+  readonly content: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** Computes the tensors of a stage that `predictionsOf` reads: person [B, Q, 1], actions [B, Q, K], boxes [B, Q, 4]. */
+export function predictionTensors({ logits, actions, boxes }: RawPredictions): tf.Tensor[] {
+  const [numClips, numQueries] = actions.shape;
+  return [tf.softmax(logits).slice([0, 0, 0], [numClips, numQueries, 1]), actions.sigmoid(), boxes.clone()];
+}
+
+/** Makes predictions of the contents of `predictionTensors`. */
+export function predictionsOf([person, actions, boxes]: readonly HostResult[]): Predictions {
   const [numClips, numQueries, numActions] = actions.shape;
   return {
     numClips,
     numQueries,
     numActions,
-    person: read(() => tf.softmax(logits).slice([0, 0, 0], [numClips, numQueries, 1])),
-    actions: read(() => actions.sigmoid()),
-    boxes: read(() => boxes.clone()),
+    person: person.content,
+    actions: actions.content,
+    boxes: boxes.content,
   };
-}
-
-function read(compute: () => tf.Tensor): Float32Array {
-  const tensor = tf.tidy(compute);
-  const data = tensor.dataSync() as Float32Array;
-  tensor.dispose();
-  return data;
 }
 
 /** Returns the rows of a clip. */
@@ -94,11 +97,24 @@ export function detectionsOf(
  * with the best scores. Boxes are clipped to the image. `whwh` [B, 4] is the size of each clip before padding.
  */
 export function toDetections(
-  stage: Pick<StagePrediction, 'logits' | 'actions' | 'boxes'>,
+  stage: RawPredictions,
   whwh: ArrayLike<number>,
   personThreshold: number,
 ): Detections[] {
-  const predictions = readPredictions(stage);
+  const results = tf.tidy(() =>
+    predictionTensors(stage).map((tensor) => {
+      return { content: tensor.dataSync() as Float32Array, shape: tensor.shape };
+    }),
+  );
+  return allDetections(predictionsOf(results), whwh, personThreshold);
+}
+
+/** Like `toDetections`, from predictions on the host. */
+export function allDetections(
+  predictions: Predictions,
+  whwh: ArrayLike<number>,
+  personThreshold: number,
+): Detections[] {
   const { person, numClips } = predictions;
   return Array.from({ length: numClips }, (_, b) => {
     const rows = rowsOf(predictions, b);

@@ -2,7 +2,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { ADAM_SCALARS, type AdamScalars, nameAdamScalars } from '../engine/kernel_contract.js';
 import { fused } from '../nn/fused.js';
-import { Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import {
+  Optimizer,
+  type UpdateInput,
+  type UpdateNumbers,
+  type UpdateResult,
+  type UpdateSettings,
+} from './optimizer.js';
 import type { GroupSettings } from './optimizer_view.js';
 import type { OptimizerParams } from './param_groups.js';
 
@@ -66,15 +72,11 @@ export class Adam extends Optimizer<AdamSettings> {
     return { exp_avg: tf.zerosLike(weight), exp_avg_sq: tf.zerosLike(weight) };
   }
 
-  protected update(input: UpdateInput<AdamSettings>): UpdateResult {
-    const { buffers, step, lr, group } = input;
+  protected numbers({ step, lr, group }: UpdateSettings<AdamSettings>): UpdateNumbers {
     const [beta1, beta2] = group.betas;
     // In single precision, 1 − 0.999^t would have only three digits at the first steps.
     const stepSize = lr / (1 - beta1 ** step);
     const correction2Root = Math.sqrt(1 - beta2 ** step);
-    const { weight, grad } = input;
-    const { exp_avg, exp_avg_sq } = buffers;
-    const isDecoupled = this.decoupled;
     const numbers: AdamScalars<number> = {
       decay: 1 - lr * group.weight_decay,
       l2: group.weight_decay,
@@ -86,7 +88,13 @@ export class Adam extends Optimizer<AdamSettings> {
       eps: group.eps,
       stepSize,
     };
-    const scalars = input.vector(ADAM_SCALARS.map((name) => numbers[name]));
+    return { scalars: ADAM_SCALARS.map((name) => numbers[name]) };
+  }
+
+  protected update({ weight, grad, buffers, vectors }: UpdateInput): UpdateResult {
+    const { exp_avg, exp_avg_sq } = buffers;
+    const { scalars } = vectors;
+    const isDecoupled = this.decoupled;
     const inputs = { weight, grad, exp_avg, exp_avg_sq, scalars };
     const [w, m, v] = fused('AdamUpdate', inputs, { decoupled: isDecoupled }, () => {
       const s = nameAdamScalars(scalars.unstack());

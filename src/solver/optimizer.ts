@@ -1,6 +1,7 @@
 /** @file The base class of all optimizers: parameter groups, the step over all parameters, PyTorch's state dict. */
 import * as tf from '@tensorflow/tfjs';
-import { graphBreak } from '../engine/lazy_hints.js';
+import { graphBreak, sync } from '../engine/lazy_hints.js';
+import { beginProgram, feed } from '../engine/programs.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { toFloat32 } from '../formats/host_tensor.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
@@ -10,24 +11,50 @@ import type { GroupSettings, OptimizerView, ParameterState, ParamGroup } from '.
 import { type OptimizerParams, toGroups } from './param_groups.js';
 import { type NamedSettings, type SettingDifference, settingDifferences } from './setting_differences.js';
 
-/** The input of one parameter's update. All tensors are on the engine. */
-export interface UpdateInput<S extends GroupSettings> {
-  readonly weight: tf.Tensor;
-  readonly grad: tf.Tensor;
-  /** Buffers before the update. */
-  readonly buffers: Readonly<Record<string, tf.Tensor>>;
+/** What the numbers of one parameter's update depend on. */
+export interface UpdateSettings<S extends GroupSettings> {
   /** Number of this update, from 1. */
   readonly step: number;
   /** Learning rate, already multiplied by `lr_scale`. */
   readonly lr: number;
   readonly group: ParamGroup<S>;
-  /** Makes a tensor of host numbers. All parameters of a step share the tensors of equal numbers. */
-  vector(values: readonly number[]): tf.Tensor1D;
+}
+
+/** Host numbers by name. */
+export type UpdateNumbers = Readonly<Record<string, readonly number[]>>;
+
+/** The input of one parameter's update. All tensors are on the engine. */
+export interface UpdateInput {
+  readonly weight: tf.Tensor;
+  readonly grad: tf.Tensor;
+  /** Buffers before the update. */
+  readonly buffers: Readonly<Record<string, tf.Tensor>>;
+  /** The numbers that `numbers` returned. */
+  readonly vectors: Readonly<Record<string, tf.Tensor1D>>;
 }
 
 export interface UpdateResult {
   readonly weight: tf.Tensor;
   readonly buffers: Record<string, tf.Tensor>;
+}
+
+/** The update of one parameter in a step. */
+interface ParameterUpdate {
+  readonly parameter: Parameter;
+  readonly step: number;
+  /** The parameter's buffers before the update. */
+  readonly buffers: readonly tf.Tensor[];
+  /** Indices of the step's vectors by the names of the numbers. */
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+/** The host's part of a step. */
+interface StepPlan {
+  readonly updates: readonly ParameterUpdate[];
+  /** Different vectors of host numbers. All parameters of a step share the tensors of equal numbers. */
+  readonly vectors: readonly (readonly number[])[];
+  /** Index of the vector of the factor of all gradients; null without one. */
+  readonly gradScale: number | null;
 }
 
 /** Maximum number of elements updated in one graph: 64 MiB for each kind of tensor. */
@@ -44,6 +71,11 @@ export interface OptimizerSettings<S extends GroupSettings> {
 export interface OptimizerStepOptions {
   /** Factor of all gradients, such as that of gradient clipping; none by default. */
   readonly gradScale?: number;
+}
+
+export interface StepAndReleaseOptions extends OptimizerStepOptions {
+  /** Whether the engine may run the update from a captured script; default true. */
+  readonly replay?: boolean;
 }
 
 /** Updates parameters by their gradients, and saves and loads its state in PyTorch's form. */
@@ -99,8 +131,17 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     return {};
   }
 
-  /** Computes an update, inside a tf.tidy. Every buffer of the result is a new tensor. */
-  protected abstract update(input: UpdateInput<S>): UpdateResult;
+  /**
+   * Returns the numbers of a parameter's update. They are tensors in `update`, and not attributes of operations, so that an
+   * engine can repeat the operations with the numbers of the next step.
+   */
+  protected abstract numbers(settings: UpdateSettings<S>): UpdateNumbers;
+
+  /**
+   * Computes an update, inside a tf.tidy. Every buffer of the result is a new tensor. The operations may depend on the names of
+   * the numbers and buffers that are there, and on nothing else that changes.
+   */
+  protected abstract update(input: UpdateInput): UpdateResult;
 
   /** Returns the learning rate that a step uses for a group: the schedule's, times `lr_scale` if that is applied. */
   effectiveLr(group: ParamGroup<S>): number {
@@ -109,66 +150,126 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
 
   /** Updates every parameter that has a gradient. Parameters without one keep their value and state. */
   step({ gradScale }: OptimizerStepOptions = {}): void {
-    // The numbers are tensors and not attributes of operations, so that a lazy engine can run its compiled graph again with
-    // the numbers of the next step.
-    const vectors = new Map<string, tf.Tensor1D>();
-    const vector = (values: readonly number[]) => {
-      const key = values.join();
-      const made = vectors.get(key) ?? tf.keep(tf.tensor1d([...values]));
-      vectors.set(key, made);
-      return made;
-    };
-    let elements = 0;
+    this.#record(this.#plan(gradScale));
+  }
+
+  /**
+   * Does a step, disposes all gradients, and resolves when the engine has done all of it. On an engine that captures scripts,
+   * later steps run from one.
+   */
+  async stepAndRelease({ gradScale, replay = true }: StepAndReleaseOptions = {}): Promise<void> {
+    const plan = this.#plan(gradScale);
+    const { updates, vectors } = plan;
+    const program = beginProgram(
+      {
+        owners: [this],
+        key: keyOf(plan),
+        consumed: updates.map(({ parameter }) => parameter.grad as tf.Tensor),
+        replaced: targets(updates, ({ buffers }) => buffers),
+      },
+      replay,
+    );
     try {
-      this.#initializeStates();
-      for (const group of this.paramGroups) {
-        const lr = this.effectiveLr(group);
-        for (const { parameter } of group.params) {
-          if (!parameter.grad) continue;
-          // The old and the new state of a graph's parameters are in memory together.
-          if (elements === 0 || elements + parameter.size > MAX_ELEMENTS_AT_ONCE) {
-            graphBreak('optimizer');
-            elements = 0;
-          }
-          this.#updateParameter(parameter, { group, lr, gradScale, vector });
-          elements += parameter.size;
-        }
+      if (program.isReplay) {
+        for (const vector of vectors) program.feed(Float32Array.from(vector));
+        await program.finish();
+        for (const { parameter, step } of updates) this.#stateOf(parameter).steps = step;
+        this.zeroGrad();
+      } else {
+        this.#record(plan);
+        // Releases the gradients before `sync` runs the update, so that it need not keep them.
+        this.zeroGrad();
+        await sync();
+        const replaced = targets(updates, ({ parameter }) => this.#buffersOf(parameter));
+        program.finish({ replaced, feeds: vectors.length, reads: 0 });
       }
     } finally {
-      for (const tensor of vectors.values()) tensor.dispose();
+      program.abort();
+    }
+  }
+
+  #plan(gradScale?: number): StepPlan {
+    const vectors: (readonly number[])[] = [];
+    const indices = new Map<string, number>();
+    const indexOf = (numbers: readonly number[]) => {
+      const key = numbers.join();
+      const index = indices.get(key) ?? vectors.push(numbers) - 1;
+      indices.set(key, index);
+      return index;
+    };
+    const updates: ParameterUpdate[] = [];
+    for (const group of this.paramGroups) {
+      const lr = this.effectiveLr(group);
+      /** Parameters that were updated equally often have the same numbers. */
+      const byStep = new Map<number, Record<string, number>>();
+      for (const { parameter } of group.params) {
+        if (!parameter.grad) continue;
+        const step = (this.#states.get(parameter)?.steps ?? 0) + 1;
+        let numbers = byStep.get(step);
+        if (!numbers) {
+          const named = Object.entries(this.numbers({ step, lr, group }));
+          numbers = Object.fromEntries(named.map(([name, values]) => [name, indexOf(values)]));
+          byStep.set(step, numbers);
+        }
+        updates.push({ parameter, step, numbers, buffers: this.#buffersOf(parameter) });
+      }
+    }
+    return { updates, vectors, gradScale: gradScale === undefined ? null : indexOf([gradScale]) };
+  }
+
+  /** A parameter's buffers in the order of their names. */
+  #buffersOf(parameter: Parameter): tf.Tensor[] {
+    const buffers = this.#states.get(parameter)?.buffers;
+    return buffers ? this.bufferNames.flatMap((name) => buffers[name] ?? []) : [];
+  }
+
+  #record({ updates, vectors, gradScale }: StepPlan): void {
+    const tensors = vectors.map(
+      (values) => tf.keep(feed(Float32Array.from(values), [values.length])) as tf.Tensor1D,
+    );
+    let elements = 0;
+    try {
+      this.#initializeStates(updates);
+      for (const update of updates) {
+        const { size } = update.parameter;
+        // The old and the new state of a graph's parameters are in memory together.
+        if (elements === 0 || elements + size > MAX_ELEMENTS_AT_ONCE) {
+          graphBreak('optimizer');
+          elements = 0;
+        }
+        this.#updateParameter(update, tensors, gradScale === null ? null : tensors[gradScale]);
+        elements += size;
+      }
+    } finally {
+      for (const tensor of tensors) tensor.dispose();
     }
   }
 
   /** Makes missing states in a graph of their own, so that the graphs of the first step equal those of later steps. */
-  #initializeStates(): void {
+  #initializeStates(updates: readonly ParameterUpdate[]): void {
     graphBreak('optimizer');
-    for (const { params } of this.paramGroups) {
-      for (const { parameter } of params) {
-        if (!parameter.grad || this.#states.has(parameter)) continue;
-        const buffers = tf.tidy(() => this.initialBuffers(parameter.value));
-        for (const tensor of Object.values(buffers)) tf.keep(tensor);
-        this.#states.set(parameter, { steps: 0, buffers });
-      }
+    for (const { parameter } of updates) {
+      if (this.#states.has(parameter)) continue;
+      const buffers = tf.tidy(() => this.initialBuffers(parameter.value));
+      for (const tensor of Object.values(buffers)) tf.keep(tensor);
+      this.#states.set(parameter, { steps: 0, buffers });
     }
   }
 
   #updateParameter(
-    parameter: Parameter,
-    { group, lr, gradScale, vector }: Pick<UpdateInput<S>, 'group' | 'lr' | 'vector'> & OptimizerStepOptions,
+    { parameter, step, numbers }: ParameterUpdate,
+    vectors: readonly tf.Tensor1D[],
+    gradScale: tf.Tensor1D | null,
   ): void {
-    const before = this.#states.get(parameter);
-    const step = (before?.steps ?? 0) + 1;
+    const before = this.#stateOf(parameter);
     const grad = parameter.grad as tf.Tensor;
     const buffers = tf.tidy(() => {
       const result = this.update({
         weight: parameter.value,
         // Scaling all gradients beforehand would take the memory of a second set of gradients.
-        grad: gradScale === undefined ? grad : grad.mul(vector([gradScale]).reshape([])),
-        buffers: before?.buffers ?? {},
-        step,
-        lr,
-        group,
-        vector,
+        grad: gradScale ? grad.mul(gradScale.reshape([])) : grad,
+        buffers: before.buffers,
+        vectors: Object.fromEntries(Object.entries(numbers).map(([name, index]) => [name, vectors[index]])),
       });
       parameter.value.assign(result.weight);
       return result.buffers;
@@ -176,6 +277,10 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     for (const tensor of Object.values(buffers)) tf.keep(tensor);
     disposeState(before);
     this.#states.set(parameter, { steps: step, buffers });
+  }
+
+  #stateOf(parameter: Parameter): ParameterState {
+    return this.#states.get(parameter) as ParameterState;
   }
 
   /** Disposes all gradients. */
@@ -252,6 +357,29 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
     for (const state of this.#states.values()) disposeState(state);
     this.#states.clear();
   }
+}
+
+/** All that determines the operations of a step beside the shapes of tensors. */
+function keyOf({ updates, gradScale }: StepPlan): string {
+  const names = new Map<object, string>();
+  const keys = updates.map(({ numbers, buffers }) => {
+    let key = names.get(numbers);
+    if (key === undefined) {
+      key = JSON.stringify(numbers);
+      names.set(numbers, key);
+    }
+    return key + buffers.length;
+  });
+  return `update ${gradScale} ${keys.join(' ')}`;
+}
+
+/** The tensors that a step replaces: weights, then buffers. */
+function targets(
+  updates: readonly ParameterUpdate[],
+  buffersOf: (update: ParameterUpdate) => readonly tf.Tensor[],
+): tf.Tensor[] {
+  const weights: tf.Tensor[] = updates.map(({ parameter }) => parameter.value);
+  return [...weights, ...updates.flatMap(buffersOf)];
 }
 
 function disposeState(state: ParameterState | undefined): void {

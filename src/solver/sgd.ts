@@ -2,7 +2,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { asNumber } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
-import { Optimizer, type UpdateInput, type UpdateResult } from './optimizer.js';
+import {
+  Optimizer,
+  type UpdateInput,
+  type UpdateNumbers,
+  type UpdateResult,
+  type UpdateSettings,
+} from './optimizer.js';
 import type { GroupSettings } from './optimizer_view.js';
 import type { OptimizerParams } from './param_groups.js';
 
@@ -69,19 +75,28 @@ export class SGD extends Optimizer<SgdSettings> {
     return super.problemWith(settings);
   }
 
-  protected update({ weight, grad, buffers, lr, group, vector }: UpdateInput<SgdSettings>): UpdateResult {
+  protected numbers({ lr, group }: UpdateSettings<SgdSettings>): UpdateNumbers {
     const { weight_decay, momentum, dampening, nesterov } = group;
-    const scalar = (value: number) => vector([value]).asScalar();
-    let direction = weight_decay === 0 ? grad : tf.add(grad, tf.mul(weight, scalar(weight_decay)));
+    return {
+      ...(weight_decay !== 0 && { decay: [weight_decay] }),
+      ...(momentum !== 0 && { momentum: [momentum], undamped: [1 - dampening] }),
+      ...(momentum !== 0 && nesterov && { nesterov: [momentum] }),
+      lr: [lr],
+    };
+  }
+
+  protected update({ weight, grad, buffers, vectors }: UpdateInput): UpdateResult {
+    const { decay, momentum, undamped, nesterov, lr } = vectors;
+    let direction = decay ? tf.add(grad, tf.mul(weight, decay.asScalar())) : grad;
     const next: Record<string, tf.Tensor> = {};
-    if (momentum !== 0) {
+    if (momentum) {
       // As in PyTorch, the first velocity is the gradient itself, without dampening.
       const velocity = buffers.momentum_buffer
-        ? tf.add(tf.mul(buffers.momentum_buffer, scalar(momentum)), tf.mul(direction, scalar(1 - dampening)))
+        ? tf.add(tf.mul(buffers.momentum_buffer, momentum.asScalar()), tf.mul(direction, undamped.asScalar()))
         : tf.clone(direction);
       next.momentum_buffer = velocity;
-      direction = nesterov ? tf.add(direction, tf.mul(velocity, scalar(momentum))) : velocity;
+      direction = nesterov ? tf.add(direction, tf.mul(velocity, nesterov.asScalar())) : velocity;
     }
-    return { weight: tf.sub(weight, tf.mul(direction, scalar(lr))), buffers: next };
+    return { weight: tf.sub(weight, tf.mul(direction, lr.asScalar())), buffers: next };
   }
 }

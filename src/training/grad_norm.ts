@@ -9,14 +9,28 @@ const SCALE = 2 ** -96;
  * all at once, and does not block the event loop on the lazy engine.
  */
 export async function gradNorms(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
-  const squares = await read(tensors, (x) => squareSum(x));
+  return await normsOf(tensors, await read(squareSums(tensors)));
+}
+
+/** The sum of the squares of every tensor, as one tensor; null if there are no tensors. */
+export function squareSums(tensors: readonly tf.Tensor[]): tf.Tensor1D | null {
+  return measureAll(tensors, squareSum);
+}
+
+/** Returns the L2 norms from the sums of squares, as `gradNorms` does. */
+export async function normsOf(
+  tensors: readonly tf.Tensor[],
+  squares: ArrayLike<number>,
+): Promise<Float64Array> {
   const result = Float64Array.from(squares, Math.sqrt);
   // Squares of finite numbers may overflow.
   const overflown = [...result.keys()].filter((i) => !Number.isFinite(result[i]));
   if (overflown.length === 0) return result;
   const scaled = await read(
-    overflown.map((i) => tensors[i]),
-    (x) => squareSum(x.mul(SCALE)),
+    measureAll(
+      overflown.map((i) => tensors[i]),
+      (x) => squareSum(x.mul(SCALE)),
+    ),
   );
   for (const [n, i] of overflown.entries()) result[i] = Math.sqrt(scaled[n]) / SCALE;
   return result;
@@ -26,7 +40,7 @@ export async function gradNorms(tensors: readonly tf.Tensor[]): Promise<Float64A
 export async function maxAbs(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
   // Not every engine's maximum is NaN where an element is.
   const norms = await gradNorms(tensors);
-  const maxima = await read(tensors, (x) => x.abs().max());
+  const maxima = await read(measureAll(tensors, (x) => x.abs().max()));
   return norms.map((norm, i) => (Number.isFinite(norm) ? maxima[i] : norm));
 }
 
@@ -54,15 +68,17 @@ function squareSum(x: tf.Tensor): tf.Tensor {
   return sums.sum();
 }
 
-async function read(
-  tensors: readonly tf.Tensor[],
-  measure: (x: tf.Tensor) => tf.Tensor,
-): Promise<ArrayLike<number>> {
-  if (tensors.length === 0) return [];
-  const all = tf.tidy(() => tf.concat1d(tensors.map((x) => measure(x).reshape([1]) as tf.Tensor1D)));
+function measureAll(tensors: readonly tf.Tensor[], measure: (x: tf.Tensor) => tf.Tensor): tf.Tensor1D | null {
+  if (tensors.length === 0) return null;
+  return tf.tidy(() => tf.concat1d(tensors.map((x) => measure(x).reshape([1]) as tf.Tensor1D)));
+}
+
+/** Reads a tensor and disposes it. */
+async function read(numbers: tf.Tensor1D | null): Promise<ArrayLike<number>> {
+  if (numbers === null) return [];
   try {
-    return await all.data();
+    return await numbers.data();
   } finally {
-    all.dispose();
+    numbers.dispose();
   }
 }

@@ -1,15 +1,13 @@
 /** @file One training step: loss, gradients, update. */
-import * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
-import { graphBreak, sync } from '../engine/lazy_hints.js';
 import type { SetCriterion, Target } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { MaskSource, MicroBatch } from '../model/dropout.js';
 import type { Parameter } from '../nn/module.js';
-import { Tape } from '../nn/tape.js';
 import type { Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
-import { clipFactor, gradNorms, totalNorm } from './grad_norm.js';
+import { clipFactor, normsOf, totalNorm } from './grad_norm.js';
+import { beginPass } from './gradient_pass.js';
 import { microBatches, sliceBatch } from './micro_batch.js';
 import { type NonFinite, NonFiniteError } from './nonfinite/nonfinite.js';
 
@@ -34,6 +32,11 @@ export interface GradientOptions {
   readonly rng?: Rng;
   /** Clips whose activations are in memory together, by default all. The gradients are the same. */
   readonly microBatchSize?: number;
+  /**
+   * Whether the engine may run steps of known shapes from captured scripts (ENGINE.REPLAY); default true. The results are the
+   * same to the last bit.
+   */
+  readonly replay?: boolean;
 }
 
 export interface StepOptions extends GradientOptions {
@@ -54,18 +57,30 @@ export function stepRng(seed: number, iteration: number): Rng {
 export async function computeGradients(
   { model, criterion }: ModelAndLoss,
   batch: Batch,
-  { rng = new Rng(0), microBatchSize = batch.shape[0] }: GradientOptions = {},
+  { rng = new Rng(0), microBatchSize = batch.shape[0], replay = true }: GradientOptions = {},
 ): Promise<StepLosses> {
-  const parameters = trainableParameters(model);
+  const all = [...model.namedParameters()];
+  const parameters = all.filter(([, { requiresGrad }]) => requiresGrad);
   zeroGradients(parameters);
-  const step = { model, criterion, batch, targets: targetsOf(batch), rng, parameters };
+  const shared = { all: all.map(([, parameter]) => parameter), modes: model.modes() };
+  const step = {
+    ...shared,
+    model,
+    criterion,
+    batch,
+    targets: targetsOf(batch),
+    rng,
+    parameters,
+    replay,
+  };
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
   for (const microBatch of microBatches(batch.shape[0], microBatchSize)) {
-    const losses = await addGradients(step, microBatch);
+    const { squares, ...losses } = await addGradients(step, microBatch);
     // Checked for each micro-batch, so that the error names its clips and its memory is released before the next one.
-    gradNorm = await checkGradients(parameters, { ...losses, microBatch, clips: clipsOf(batch, microBatch) });
+    const metadata = { ...losses, microBatch, clips: clipsOf(batch, microBatch) };
+    gradNorm = await checkGradients(parameters, squares, metadata);
     for (const [name, term] of losses.terms) terms.set(name, (terms.get(name) ?? 0) + term);
     total += losses.total;
   }
@@ -83,10 +98,8 @@ export async function trainStep(
 ): Promise<StepLosses> {
   try {
     const losses = await computeGradients(model, batch, options);
-    optimizer.step(clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {});
-    // Releases the gradients before `sync` runs the update, so that it need not keep them.
-    optimizer.zeroGrad();
-    await sync();
+    const clipping = clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {};
+    await optimizer.stepAndRelease({ ...clipping, replay: options.replay });
     return losses;
   } finally {
     optimizer.zeroGrad();
@@ -101,38 +114,37 @@ interface Step extends ModelAndLoss {
   /** Targets of all clips of the batch: the loss is normalised by their number. */
   readonly targets: readonly Target[];
   readonly rng: Rng;
+  readonly all: readonly Parameter[];
+  /** Those that are trained. */
   readonly parameters: NamedParameters;
+  readonly modes: string;
+  readonly replay: boolean;
 }
 
 /** Adds the gradients of a micro-batch's share of the loss to those of the parameters. */
 async function addGradients(
-  { model, criterion, batch, targets, rng, parameters }: Step,
+  { targets, rng, parameters, ...step }: Step,
   microBatch: MicroBatch,
-): Promise<{ terms: Map<string, number>; total: number }> {
-  const { video, shape, whwh } = sliceBatch(batch, microBatch);
+): Promise<{ terms: Map<string, number>; total: number; squares: ArrayLike<number> }> {
   // Every micro-batch starts from the same state and takes the numbers of its own clips.
   const stream = Rng.fromState(rng.getState());
   const masks: MaskSource = { uniform: () => stream.uniform(), microBatch };
-  const tape = new Tape(() => {
-    const size = tf.tensor2d(whwh, [microBatch.count, 4]);
-    return criterion.gather(model.forward(tf.tensor(video, [...shape]), size, masks));
+  const { batch, criterion } = step;
+  const pass = beginPass({
+    ...step,
+    batch: sliceBatch(batch, microBatch),
+    masks,
+    parameters: parameters.map(([, parameter]) => parameter),
   });
   try {
-    const predictions = (await tape.value.data()) as Float32Array;
+    const { content, shape } = await pass.forward();
     const own = targets.slice(microBatch.first, microBatch.first + microBatch.count);
-    const losses = criterion.evaluate(predictions, tape.value.shape, own, targets);
+    const losses = criterion.evaluate(content, shape, own, targets);
     checkLoss(losses, microBatch, { batch, numParameters: parameters.length });
-    const dy = tf.tensor(losses.gradient, tape.value.shape);
-    const grads = tape.backward(
-      dy,
-      parameters.map(([, parameter]) => parameter.value),
-      parameters.map(([, parameter]) => parameter.grad),
-    );
-    dy.dispose();
-    for (const [i, [, parameter]] of parameters.entries()) parameter.grad = grads[i];
-    return losses;
+    const { terms, total, gradient } = losses;
+    return { terms, total, squares: await pass.backward(gradient) };
   } finally {
-    tape.dispose();
+    pass.end();
   }
 }
 
@@ -149,15 +161,17 @@ function checkLoss(
   throw new NonFiniteError({ what: 'loss', microBatch, terms, total, parameters: [], numParameters, clips });
 }
 
-/** Returns the total norm of the gradients. Throws NonFiniteError, with `metadata`, if one is not finite. */
+/** Returns the total norm of the gradients from their sums of squares. Throws NonFiniteError, with `metadata`, if one is not finite. */
 async function checkGradients(
   parameters: NamedParameters,
+  squares: ArrayLike<number>,
   metadata: Pick<NonFinite, 'microBatch' | 'terms' | 'total' | 'clips'>,
 ): Promise<number> {
   const withGradient = parameters.flatMap(([name, { grad }]) => (grad ? [{ name, grad }] : []));
-  // Separate from the backward pass, so that clips of another size use the same graph.
-  graphBreak('optimizer');
-  const norms = await gradNorms(withGradient.map(({ grad }) => grad));
+  const norms = await normsOf(
+    withGradient.map(({ grad }) => grad),
+    squares,
+  );
   const bad = withGradient.filter((_, i) => !Number.isFinite(norms[i]));
   if (bad.length > 0) {
     const names = bad.map(({ name }) => name);
@@ -165,10 +179,6 @@ async function checkGradients(
     throw new NonFiniteError({ what: 'gradients', ...metadata, parameters: names, numParameters });
   }
   return totalNorm(norms);
-}
-
-function trainableParameters(model: Detector): NamedParameters {
-  return [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
 }
 
 function zeroGradients(parameters: NamedParameters): void {

@@ -212,6 +212,7 @@ export class Trainer implements TrainingRun {
         rng: stepRng(state.seed, state.iteration + 1),
         microBatchSize,
         clipGradNorm,
+        replay: cfg.ENGINE.REPLAY,
       }),
     );
     const iteration = ++state.iteration;

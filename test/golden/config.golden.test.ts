@@ -35,6 +35,7 @@ const EXTRA = [
   'SOLVER.CHECKPOINT_RETRY',
   'SOLVER.LOG_PERIOD',
   'ENGINE.THREADS',
+  'ENGINE.REPLAY',
 ];
 
 /** The project's own configuration with changes, as if they stood on a command line. */

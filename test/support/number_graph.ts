@@ -4,6 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Compiler, Executable, Graph } from '../../src/engine/lazy/compiler.js';
 import { LazyGraph } from '../../src/engine/lazy/graph.js';
+import type { HostMemory } from '../../src/engine/lazy/host_memory.js';
+import { ScriptRun } from '../../src/engine/lazy/script_run.js';
+import { type Computation, type Recording, Scripts } from '../../src/engine/lazy/scripts.js';
 import type { Buffer, LazyDtype, Value } from '../../src/engine/lazy/value.js';
 
 /** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */
@@ -93,11 +96,19 @@ export interface CallOptions {
   results?: number;
 }
 
-export function makeGraph(maxExecutables?: number) {
+export function makeGraph(maxExecutables?: number, maxScripts?: number) {
   const interpreter = new Interpreter();
   const graph = new LazyGraph<Cell>(interpreter, maxExecutables);
-  const known = (number: number, shape: readonly number[] = [2], dtype: LazyDtype = 'float32'): Handle =>
-    graph.known({ shape, dtype }, interpreter.cell(number));
+  const memory: HostMemory<Cell> = {
+    write: (_, content) => interpreter.cell(content[0]),
+    read: (cell) => Float32Array.of(cell.read()),
+  };
+  const scripts = new Scripts<Cell>(graph, memory, maxScripts);
+  const make = (number: number, isFeed: boolean, shape: readonly number[], dtype: LazyDtype): Handle =>
+    graph.known({ shape, dtype }, interpreter.cell(number), { content: Float32Array.of(number), isFeed });
+  const known = (number: number, shape: readonly number[] = [2], dtype: LazyDtype = 'float32') =>
+    make(number, false, shape, dtype);
+  const feed = (number: number) => make(number, true, [2], 'float32');
   const calls = (op: string, inputs: readonly Handle[], options: CallOptions = {}) => {
     const { attributes = {}, stream, shape = [2], dtype = 'float32', view, results = 1 } = options;
     return graph.record({
@@ -114,7 +125,24 @@ export function makeGraph(maxExecutables?: number) {
   const readAsync = (value: Handle) => graph.readAsync(value, (content) => content.read());
   /** The operations of every graph that ran. */
   const ran = () => interpreter.ran.map(({ nodes }) => nodes.map(({ op }) => op));
-  return { interpreter, graph, known, calls, call, read, readAsync, ran };
+  return { interpreter, graph, scripts, known, feed, calls, call, read, readAsync, ran };
+}
+
+/** Begins a computation that is captured, unless a script runs it. */
+export function begin(
+  scripts: Scripts<Cell>,
+  computation: Partial<Computation<Cell>>,
+): { run: ScriptRun<Cell> | null; recording: Recording<Cell> | null } {
+  const begun = scripts.begin({
+    owners: [scripts],
+    key: '',
+    borrowed: [],
+    consumed: [],
+    replaced: [],
+    release: () => {},
+    ...computation,
+  });
+  return begun instanceof ScriptRun ? { run: begun, recording: null } : { run: null, recording: begun };
 }
 
 /** Runs Node's garbage collector. */

@@ -117,4 +117,9 @@ export const ENGINE = section('Engine (not in the official code).', {
     'Threads of one operation. 0 means one per core. The environment variable STMIXER_THREADS takes precedence.',
     NOT_NEGATIVE,
   ),
+  REPLAY: bool(
+    true,
+    'Run training steps, evaluations and detections whose shapes were seen twice before from a captured script, which saves ' +
+      'the time of recording them. The results are the same to the last bit. False records every step. Only onnx captures.',
+  ),
 });

@@ -5,13 +5,16 @@
  * Values are inputs and never part of the key.
  */
 import type { LazyStatistics } from '../lazy_hints.js';
-import type { Compiler, Executable, Graph } from './compiler.js';
+import type { FinishedRun, GraphObserver, Origin } from './capture.js';
+import type { Compiler, Graph } from './compiler.js';
+import { type CachedExecutable, ExecutableCache } from './executables.js';
+import type { ScriptHost } from './script_run.js';
 import { cutIntoSegments, describeSegment, keptOutputs, pendingNodes, wiringOf } from './segments.js';
 import { type Buffer, type Call, Node, Value, type ValueInfo } from './value.js';
 
 /** A segment that is about to run. */
 interface Run<B extends Buffer> {
-  executable: Executable<B>;
+  entry: CachedExecutable<B>;
   inputs: B[];
   /** Stores the results; `start` is the time at which the run began. */
   finish(results: readonly B[], start: number): void;
@@ -36,20 +39,42 @@ export class LazyGraph<B extends Buffer> {
   #region: string | undefined;
   /** Nodes that have not run. */
   readonly #pending = new Set<Node<B>>();
-  readonly #executables = new Map<string, Executable<B>>();
+  readonly #executables: ExecutableCache<B>;
   #running: Promise<unknown> | null = null;
+  #observer: GraphObserver<B> | null = null;
 
   /** Keeps at most `maxExecutables`; the least recently used is released first. */
   constructor(
     private readonly compiler: Compiler<B>,
-    private readonly maxExecutables = Number.POSITIVE_INFINITY,
-  ) {}
+    maxExecutables = Number.POSITIVE_INFINITY,
+  ) {
+    this.#executables = new ExecutableCache(maxExecutables);
+  }
 
-  /** Makes a value with known content. */
-  known(info: ValueInfo, buffer: B): Value<B> {
+  /** Makes a value with known content. `origin` is its content on the host, for captures; null if it is undefined. */
+  known(info: ValueInfo, buffer: B, origin: Origin | null = null): Value<B> {
     const value = new Value<B>(info.shape, info.dtype);
     value.buffer = buffer;
+    this.#observer?.known(buffer, info, origin);
     return value;
+  }
+
+  /** Tells an observer everything that happens from now on, until the next call; null ends that. */
+  observe(observer: GraphObserver<B> | null): void {
+    this.#observer = observer;
+  }
+
+  /** Makes an executable that is still kept the most recently used. */
+  touch(entry: CachedExecutable<B>): void {
+    this.#executables.touch(entry);
+  }
+
+  /** What runs of scripts need of the graph. */
+  scriptHost(): Pick<ScriptHost<B>, 'exclusively' | 'count'> {
+    return {
+      exclusively: (work) => this.#exclusively(work),
+      count: (step, seconds) => this.#count(step, seconds),
+    };
   }
 
   /** Records an operation; its results are pending. */
@@ -88,10 +113,10 @@ export class LazyGraph<B extends Buffer> {
         );
       for (const run of this.#runs([value])) {
         const start = performance.now();
-        run.finish(run.executable.run(run.inputs), start);
+        run.finish(run.entry.executable.run(run.inputs), start);
       }
     }
-    return contentOf(value);
+    return this.#content(value);
   }
 
   /** Calls `use` with the content of a value, without blocking this thread. Reads wait for each other. */
@@ -99,8 +124,8 @@ export class LazyGraph<B extends Buffer> {
     // A reference of our own: the caller may release the last one before the content is computed.
     value.uses++;
     try {
-      await this.#exclusively(() => (value.isPending ? [value] : []));
-      return use(contentOf(value));
+      await this.#exclusively(() => this.#runAsync(value.isPending ? [value] : []));
+      return use(this.#content(value));
     } finally {
       value.uses--;
       value.collect();
@@ -110,14 +135,16 @@ export class LazyGraph<B extends Buffer> {
   /** Computes everything that is recorded and still referenced, without blocking this thread. */
   async sync(): Promise<void> {
     await this.#exclusively(() =>
-      [...this.#pending].flatMap(({ outputs }) => outputs.filter(({ handles }) => handles > 0)),
+      this.#runAsync(
+        [...this.#pending].flatMap(({ outputs }) => outputs.filter(({ handles }) => handles > 0)),
+      ),
     );
   }
 
-  /** Computes `targets()` as soon as no other run is under way. */
-  async #exclusively(targets: () => Value<B>[]): Promise<void> {
+  /** Does `work` as soon as no other run is under way. */
+  async #exclusively(work: () => Promise<void>): Promise<void> {
     while (this.#running) await this.#running.catch(() => {});
-    const running = this.#runAsync(targets());
+    const running = work();
     this.#running = running;
     try {
       await running;
@@ -129,14 +156,13 @@ export class LazyGraph<B extends Buffer> {
   async #runAsync(targets: readonly Value<B>[]): Promise<void> {
     for (const run of this.#runs(targets)) {
       const start = performance.now();
-      run.finish(await run.executable.runAsync(run.inputs), start);
+      run.finish(await run.entry.executable.runAsync(run.inputs), start);
     }
   }
 
   /** Releases all executables. */
   dispose(): void {
-    for (const executable of this.#executables.values()) executable.release();
-    this.#executables.clear();
+    this.#executables.dispose();
   }
 
   /** Yields the runs that compute `targets`, in order; each must be finished before the next is requested. */
@@ -165,11 +191,15 @@ export class LazyGraph<B extends Buffer> {
     const kept = keptOutputs(segment, usesInside);
     if (kept.length === 0) return null;
     const fullKey = `${segment[0].stream}\n${key}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
+    const entry = this.#executable(fullKey, () => describeSegment(segment, inputs, kept));
+    const buffers = inputs.map(contentOf);
+    const shared = { entry, inputs: buffers, region: segment[0].region ?? '', nodes: segment.length };
     return {
-      executable: this.#executable(fullKey, () => describeSegment(segment, inputs, kept)),
-      inputs: inputs.map(contentOf),
+      entry,
+      inputs: buffers,
       finish: (results, start) => {
-        this.#count(segment, (performance.now() - start) / 1000);
+        this.#count(shared, (performance.now() - start) / 1000);
+        this.#observer?.ran({ ...shared, outputs: results });
         const outputs = kept.map(({ node, output }) => segment[node].outputs[output]);
         for (const [i, value] of outputs.entries()) value.buffer = results[i];
         for (const node of segment) node.detach();
@@ -179,33 +209,29 @@ export class LazyGraph<B extends Buffer> {
     };
   }
 
-  #count(segment: readonly Node<B>[], seconds: number): void {
+  #count({ region, nodes }: Pick<FinishedRun<B>, 'region' | 'nodes'>, seconds: number): void {
     const { statistics } = this;
-    const region = segment[0].region ?? '';
     statistics.graphs++;
-    statistics.nodes += segment.length;
+    statistics.nodes += nodes;
     statistics.runSeconds += seconds;
     statistics.regionSeconds[region] = (statistics.regionSeconds[region] ?? 0) + seconds;
   }
 
-  #executable(key: string, graph: () => Graph): Executable<B> {
-    let executable = this.#executables.get(key);
-    if (executable) {
-      // Inserted again below: the map is in the order of use.
-      this.#executables.delete(key);
-    } else {
+  #executable(key: string, graph: () => Graph): CachedExecutable<B> {
+    return this.#executables.get(key, () => {
       const start = performance.now();
-      executable = this.compiler.compile(graph());
+      const executable = this.compiler.compile(graph());
       this.statistics.compiled++;
       this.statistics.compileSeconds += (performance.now() - start) / 1000;
-    }
-    this.#executables.set(key, executable);
-    if (this.#executables.size > this.maxExecutables) {
-      const [[oldest, unused]] = this.#executables;
-      this.#executables.delete(oldest);
-      unused.release();
-    }
-    return executable;
+      return executable;
+    });
+  }
+
+  /** The content of a value that the host reads. */
+  #content(value: Value<B>): B {
+    const content = contentOf(value);
+    this.#observer?.read(content);
+    return content;
   }
 }
 

@@ -3,9 +3,12 @@ import * as tf from '@tensorflow/tfjs';
 import type { FusedBackend, FusedKernelName } from '../kernel_contract.js';
 import type { Compiler } from '../lazy/compiler.js';
 import { LazyGraph } from '../lazy/graph.js';
-import { type Operand, Value } from '../lazy/value.js';
+import type { HostContent } from '../lazy/host_memory.js';
+import { Scripts } from '../lazy/scripts.js';
+import { type Operand, Value, type ValueInfo } from '../lazy/value.js';
 import type { LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
+import type { ScriptBackend } from '../programs.js';
 import type { CopyingBackend } from '../to_host.js';
 import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
 import type { EngineTensor, HostArray, TensorMemory } from './tensor.js';
@@ -28,9 +31,10 @@ type DataId = Value<EngineTensor>;
 /** The onnx backend. Its DataIds are values of the lazy graph. */
 export class OnnxBackend
   extends tf.KernelBackend
-  implements LazyBackend, FusedBackend, Recorder, CopyingBackend
+  implements LazyBackend, FusedBackend, Recorder, CopyingBackend, ScriptBackend<EngineTensor>
 {
   readonly readsAreCopies = true;
+  readonly scripts: Scripts<EngineTensor>;
   readonly #graph: LazyGraph<EngineTensor>;
   readonly #moved = new tf.DataStorage<DataId>(this, tf.engine());
   #alive = 0;
@@ -42,6 +46,10 @@ export class OnnxBackend
   ) {
     super();
     this.#graph = new LazyGraph(compiler, maxExecutables());
+    this.scripts = new Scripts(this.#graph, {
+      write: (info, content) => this.#allocate(info, content),
+      read: (buffer) => buffer.read(),
+    });
   }
 
   get statistics(): LazyStatistics {
@@ -63,9 +71,9 @@ export class OnnxBackend
     attrs: Attributes,
   ): tf.TensorInfo[] {
     const call = record(inputs, attrs);
-    check?.(inputs, attrs, ({ dataId }) => this.#valueOf(dataId).buffer?.read() ?? null);
+    check?.(inputs, attrs, ({ dataId }) => this.graphValue(dataId).buffer?.read() ?? null);
     const operands: Operand<EngineTensor>[] = call.inputs.map(({ dataId, shape }) => ({
-      value: this.#valueOf(dataId),
+      value: this.graphValue(dataId),
       shape,
     }));
     const { attributes = {}, outputs } = call;
@@ -80,13 +88,30 @@ export class OnnxBackend
 
   override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     const info = { shape, dtype: dtypeOf({ dtype }) };
-    const buffer = this.tensors.allocate(shape, info.dtype);
-    if (values) buffer.write(toHostArray(values, info.dtype));
+    const content = values && toHostArray(values, info.dtype);
+    const buffer = this.#allocate(info, content);
+    this.#alive++;
+    return this.#graph.known(info, buffer, content && { content, isFeed: false });
+  }
+
+  feed(content: HostContent, info: ValueInfo): DataId {
+    const buffer = this.#allocate(info, content);
+    this.#alive++;
+    return this.#graph.known(info, buffer, { content, isFeed: true });
+  }
+
+  adopt(buffer: EngineTensor, info: ValueInfo): DataId {
     this.#alive++;
     return this.#graph.known(info, buffer);
   }
 
-  /** Takes over a tensor that another backend made; tfjs calls it from `#valueOf`. */
+  #allocate({ shape, dtype }: ValueInfo, content: HostContent | null): EngineTensor {
+    const buffer = this.tensors.allocate(shape, dtype);
+    if (content) buffer.write(content);
+    return buffer;
+  }
+
+  /** Takes over a tensor that another backend made; tfjs calls it from `graphValue`. */
   override move(
     dataId: object,
     values: tf.backend_util.BackendValues,
@@ -100,30 +125,30 @@ export class OnnxBackend
   }
 
   /** Finds the value of a DataId, which is the value itself unless the tensor came from another backend. */
-  #valueOf(dataId: object): DataId {
+  graphValue(dataId: object): DataId {
     return dataId instanceof Value ? dataId : this.#moved.get(dataId);
   }
 
   override readSync(dataId: object): HostArray {
-    return this.#graph.read(this.#valueOf(dataId)).read();
+    return this.#graph.read(this.graphValue(dataId)).read();
   }
 
   override read(dataId: object): Promise<HostArray> {
-    return this.#graph.readAsync(this.#valueOf(dataId), (content) => content.read());
+    return this.#graph.readAsync(this.graphValue(dataId), (content) => content.read());
   }
 
   override refCount(dataId: object): number {
-    return this.#valueOf(dataId).handles;
+    return this.graphValue(dataId).handles;
   }
 
   override incRef(dataId: object): void {
-    this.#valueOf(dataId).handles++;
+    this.graphValue(dataId).handles++;
   }
 
   override disposeData(dataId: object, force = false): boolean {
     // tfjs also makes tensors whose DataIds no backend knows.
     if (!(dataId instanceof Value) && !this.#moved.has(dataId)) return true;
-    const value = this.#valueOf(dataId);
+    const value = this.graphValue(dataId);
     if (value.handles === 0) return true;
     if (force) value.handles = 1;
     const isLast = this.#graph.release(value);
@@ -154,6 +179,7 @@ export class OnnxBackend
   }
 
   override dispose(): void {
+    this.scripts.dispose();
     this.#graph.dispose();
   }
 }

@@ -26,9 +26,17 @@ const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
 const HUGE_PAGE_BYTES = 2 ** 21;
 
+/** Addresses of the inputs and outputs of one run. */
+interface CallArrays {
+  readonly inputs: BigUint64Array;
+  readonly outputs: BigUint64Array;
+}
+
 /** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
 export class OrtSession {
   #session: Pointer;
+  /** The arrays of the last run, unless another run uses them. */
+  #arrays: CallArrays | null = null;
 
   constructor(
     private readonly api: OrtApi,
@@ -36,6 +44,21 @@ export class OrtSession {
     readonly outputs: readonly ValueInfo[],
   ) {
     this.#session = session;
+  }
+
+  /** Takes arrays for a run. All outputs are null, which makes the runtime allocate them from the arena. */
+  takeArrays(numInputs: number): CallArrays {
+    const spare = this.#arrays;
+    this.#arrays = null;
+    if (spare === null || spare.inputs.length < numInputs)
+      return { inputs: addresses(numInputs), outputs: addresses(this.outputs.length) };
+    spare.outputs.fill(0n);
+    return spare;
+  }
+
+  /** Keeps the arrays of a run that has ended for the next one. */
+  returnArrays(arrays: CallArrays): void {
+    this.#arrays = arrays;
   }
 
   get pointer(): Pointer {
@@ -201,22 +224,27 @@ export class OrtRuntime implements TensorMemory {
 
   #call(session: OrtSession, inputs: readonly OrtTensor[]) {
     const count = session.outputs.length;
-    const inputPointers = addresses(inputs.length);
-    for (let i = 0; i < inputs.length; i++) inputPointers[i] = inputs[i].pointer;
-    // Null makes the runtime allocate the output, from the arena.
-    const outputPointers = addresses(count);
+    const arrays = session.takeArrays(inputs.length);
+    for (let i = 0; i < inputs.length; i++) arrays.inputs[i] = inputs[i].pointer;
     const args = [
       session.pointer,
       this.#runOptions,
       this.#inputNames.first(inputs.length),
-      inputPointers,
+      arrays.inputs,
       inputs.length,
       this.#outputNames.first(count),
       count,
-      outputPointers,
+      arrays.outputs,
     ];
-    const results = () =>
-      session.outputs.map(({ shape, dtype }, i) => new OrtTensor(this.api, outputPointers[i], shape, dtype));
+    const results = () => {
+      const tensors: OrtTensor[] = [];
+      for (let i = 0; i < count; i++) {
+        const { shape, dtype } = session.outputs[i];
+        tensors.push(new OrtTensor(this.api, arrays.outputs[i], shape, dtype));
+      }
+      session.returnArrays(arrays);
+      return tensors;
+    };
     return { args, results };
   }
 }

@@ -82,7 +82,7 @@ async function follow({ model, optimizer, counter, cfg, clip, testClip }: Job): 
   const step = async (clips: number, size: Size) => {
     const state = { model, optimizer, criterion: new SetCriterion(cfg.MODEL.STM) };
     const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
-    const options = { rng: stepRng(0, 0), microBatchSize, clipGradNorm };
+    const options = { rng: stepRng(0, 0), microBatchSize, clipGradNorm, replay: false };
     await trainStep(state, blankBatch(cfg, clips, size), options);
   };
   // The first step makes the optimizer's state, which exists during every other step.
@@ -124,7 +124,7 @@ function bytesOfShapes({ tensors }: MemoryMoment, shapes: ReadonlySet<string>): 
 async function evaluate(model: Detector, cfg: Config, clip: Size): Promise<void> {
   const batch = blankBatch(cfg, cfg.TEST.VIDEOS_PER_BATCH, clip);
   const { PERSON_THRESHOLD: personThreshold } = cfg.MODEL.STM;
-  await detectBatch(model.train(false), batch, { personThreshold, mirrored: false });
+  await detectBatch(model.train(false), batch, { personThreshold, mirrored: false, replay: false });
 }
 
 /** Clips of one person each, without content. */

@@ -1,0 +1,169 @@
+/** @file The forward and backward pass of one micro-batch, recorded or replayed from a script. */
+import type * as tf from '@tensorflow/tfjs';
+import type { Batch } from '../data/loading/collate.js';
+import { graphBreak } from '../engine/lazy_hints.js';
+import { beginProgram, feed, type RecordedProgram, type ReplayedProgram } from '../engine/programs.js';
+import type { SetCriterion } from '../loss/criterion.js';
+import type { Detector } from '../model/detector.js';
+import { drawMask, type MaskKind, type MaskSource } from '../model/dropout.js';
+import type { Parameter } from '../nn/module.js';
+import { Tape } from '../nn/tape.js';
+import { squareSums } from './grad_norm.js';
+
+/** The predictions that the loss is computed from, as `SetCriterion.gather` lays them out. */
+export interface GatheredPredictions {
+  readonly content: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** One forward and one backward pass. */
+export interface GradientPass {
+  forward(): Promise<GatheredPredictions>;
+  /**
+   * Adds the gradients of `sum(predictions · dy)` to those of the parameters. Returns the sum of squares of each gradient that
+   * there is then, in the order of the parameters.
+   */
+  backward(dy: Float32Array): Promise<ArrayLike<number>>;
+  /** Releases what the pass still holds. */
+  end(): void;
+}
+
+export interface GradientJob {
+  readonly model: Detector;
+  readonly criterion: SetCriterion;
+  /** All parameters, and those that are trained. */
+  readonly all: readonly Parameter[];
+  readonly parameters: readonly Parameter[];
+  /** The clips of the micro-batch. */
+  readonly batch: Batch;
+  readonly masks: MaskSource;
+  /** Identifies the parts of the model that are in training mode. */
+  readonly modes: string;
+  /** Whether the engine may capture and replay the pass. */
+  readonly replay: boolean;
+}
+
+/** What a replay has to know of the recording. */
+interface Notes {
+  /** Shape of the gathered predictions. */
+  readonly shape: readonly number[];
+  readonly masks: readonly MaskKind[];
+}
+
+export function beginPass(job: GradientJob): GradientPass {
+  const { model, criterion, all, batch, parameters } = job;
+  const bits = (flags: Iterable<boolean>) => Array.from(flags, Number).join('');
+  const program = beginProgram(
+    {
+      owners: [model, criterion],
+      key: [
+        'gradients',
+        batch.shape,
+        bits(all.map(({ requiresGrad }) => requiresGrad)),
+        bits(parameters.map(({ grad }) => grad !== null)),
+        job.modes,
+      ].join(' '),
+      borrowed: all.map(({ value }) => value),
+      consumed: parameters.flatMap(({ grad }) => grad ?? []),
+    },
+    job.replay,
+  );
+  return program.isReplay ? new ReplayedPass(job, program) : new RecordedPass(job, program);
+}
+
+class RecordedPass implements GradientPass {
+  readonly #masks: MaskKind[] = [];
+  #tape: Tape | null = null;
+
+  constructor(
+    private readonly job: GradientJob,
+    private readonly program: RecordedProgram,
+  ) {}
+
+  async forward(): Promise<GatheredPredictions> {
+    const { model, criterion, batch, masks } = this.job;
+    const source: MaskSource = {
+      uniform: () => masks.uniform(),
+      microBatch: masks.microBatch,
+      onMask: (mask) => this.#masks.push(mask),
+    };
+    this.#tape = new Tape(() => {
+      const whwh = feed(batch.whwh, [batch.shape[0], 4]);
+      return criterion.gather(model.forward(feed(batch.video, batch.shape), whwh, source));
+    });
+    const { value } = this.#tape;
+    return { content: (await value.data()) as Float32Array, shape: value.shape };
+  }
+
+  async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
+    const { parameters } = this.job;
+    const tape = this.#tape as Tape;
+    const { shape } = tape.value;
+    const dy = feed(gradient, shape);
+    const grads = tape.backward(
+      dy,
+      parameters.map(({ value }) => value),
+      parameters.map(({ grad }) => grad),
+    );
+    dy.dispose();
+    for (const [i, parameter] of parameters.entries()) parameter.grad = grads[i];
+    // Separate from the backward pass, so that clips of another size use the same graph.
+    graphBreak('optimizer');
+    const squares = squareSums(grads.filter((grad) => grad !== null));
+    const content = squares ? await readAndDispose(squares) : [];
+    const notes: Notes = { shape, masks: this.#masks };
+    this.program.finish({
+      made: grads,
+      notes: JSON.stringify(notes),
+      feeds: 3 + this.#masks.length,
+      reads: squares ? 2 : 1,
+    });
+    return content;
+  }
+
+  end(): void {
+    this.#tape?.dispose();
+    this.program.abort();
+  }
+}
+
+class ReplayedPass implements GradientPass {
+  readonly #notes: Notes;
+
+  constructor(
+    private readonly job: GradientJob,
+    private readonly program: ReplayedProgram,
+  ) {
+    this.#notes = JSON.parse(program.notes);
+  }
+
+  async forward(): Promise<GatheredPredictions> {
+    const { batch, masks } = this.job;
+    const { program } = this;
+    program.feed(batch.whwh);
+    program.feed(batch.video);
+    for (const mask of this.#notes.masks) program.feed(drawMask(mask, masks));
+    return { content: await program.read(), shape: this.#notes.shape };
+  }
+
+  async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
+    const { program } = this;
+    program.feed(gradient);
+    const squares = await program.read();
+    const grads = await program.finish();
+    for (const [i, parameter] of this.job.parameters.entries()) parameter.grad = grads[i];
+    return squares;
+  }
+
+  end(): void {
+    this.program.abort();
+  }
+}
+
+async function readAndDispose(tensor: tf.Tensor): Promise<Float32Array> {
+  try {
+    return (await tensor.data()) as Float32Array;
+  } finally {
+    tensor.dispose();
+  }
+}
