@@ -16,6 +16,8 @@ export interface FinishedRun<B extends Buffer> {
   readonly entry: CachedExecutable<B>;
   readonly inputs: readonly B[];
   readonly outputs: readonly B[];
+  /** Whether it ran at the same time as the run before it. */
+  readonly isTogether: boolean;
   readonly region: string;
   readonly nodes: number;
 }
@@ -70,10 +72,10 @@ export class Capture<B extends Buffer> implements GraphObserver<B> {
     else this.#add(buffer, { kind: 'content', info: copy, content: origin.content.slice() });
   }
 
-  ran({ entry, inputs, outputs, region, nodes }: FinishedRun<B>): void {
+  ran({ inputs, outputs, ...run }: FinishedRun<B>): void {
     const slots = inputs.map((buffer) => this.#slot(buffer));
     const made = outputs.map((buffer) => this.#add(buffer, { kind: 'temporary' }));
-    this.#steps.push({ kind: 'run', entry, inputs: slots, outputs: made, region, nodes });
+    this.#steps.push({ kind: 'run', inputs: slots, outputs: made, ...run });
   }
 
   read(buffer: B): void {

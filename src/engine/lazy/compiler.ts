@@ -19,7 +19,8 @@ export interface Graph {
   readonly inputs: readonly ValueInfo[];
   /** The results that the executable returns. */
   readonly outputs: readonly { readonly node: number; readonly output: number }[];
-  readonly stream: number;
+  /** 0 for the main stream. Graphs of other streams may run at the same time. */
+  readonly stream: 0 | 1;
 }
 
 /** A compiled graph. */

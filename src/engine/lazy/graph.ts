@@ -9,15 +9,24 @@ import type { FinishedRun, GraphObserver, Origin } from './capture.js';
 import type { Compiler, Graph } from './compiler.js';
 import { type CachedExecutable, ExecutableCache } from './executables.js';
 import type { ScriptHost } from './script_run.js';
-import { cutIntoSegments, describeSegment, keptOutputs, pendingNodes, wiringOf } from './segments.js';
+import {
+  cutIntoSegments,
+  describeSegment,
+  graphStream,
+  groupSegments,
+  keptOutputs,
+  pendingNodes,
+  wiringOf,
+} from './segments.js';
+import { runTogether } from './together.js';
 import { type Buffer, type Call, Node, Value, type ValueInfo } from './value.js';
 
-/** A segment that is about to run. */
+/** A segment that is about to run. It keeps its executable until `entry.drop`. */
 interface Run<B extends Buffer> {
-  entry: CachedExecutable<B>;
-  inputs: B[];
-  /** Stores the results; `start` is the time at which the run began. */
-  finish(results: readonly B[], start: number): void;
+  readonly entry: CachedExecutable<B>;
+  readonly inputs: readonly B[];
+  /** Stores the results. */
+  finish(results: readonly B[], seconds: number): void;
 }
 
 /** Records operations, and computes values when they are read. */
@@ -111,9 +120,11 @@ export class LazyGraph<B extends Buffer> {
         throw new Error(
           'a tensor was read synchronously while another read is under way: await that one first',
         );
-      for (const run of this.#runs([value])) {
-        const start = performance.now();
-        run.finish(run.entry.executable.run(run.inputs), start);
+      for (const group of this.#runs([value])) {
+        for (const run of group) {
+          const start = performance.now();
+          run.finish(run.entry.executable.run(run.inputs), (performance.now() - start) / 1000);
+        }
       }
     }
     return this.#content(value);
@@ -154,9 +165,8 @@ export class LazyGraph<B extends Buffer> {
   }
 
   async #runAsync(targets: readonly Value<B>[]): Promise<void> {
-    for (const run of this.#runs(targets)) {
-      const start = performance.now();
-      run.finish(await run.entry.executable.runAsync(run.inputs), start);
+    for (const group of this.#runs(targets)) {
+      await runTogether(group, (run, results, seconds) => group[run].finish(results, seconds));
     }
   }
 
@@ -165,18 +175,23 @@ export class LazyGraph<B extends Buffer> {
     this.#executables.dispose();
   }
 
-  /** Yields the runs that compute `targets`, in order; each must be finished before the next is requested. */
-  *#runs(targets: readonly Value<B>[]): Generator<Run<B>> {
+  /**
+   * Yields the runs that compute `targets`, in order, in groups that can run at the same time. All runs of a group must be
+   * finished before the next group is requested.
+   */
+  *#runs(targets: readonly Value<B>[]): Generator<Run<B>[]> {
     const planned = pendingNodes(targets);
     for (const node of planned) node.isPlanned = true;
+    let group: Run<B>[] = [];
     try {
-      for (const segment of cutIntoSegments(planned)) {
-        const run = this.#prepare(segment);
-        // Without a run, all references to the results have been released.
-        if (run) yield run;
-        else for (const node of segment) node.detach();
+      for (const segments of groupSegments(cutIntoSegments(planned))) {
+        group = [];
+        for (const segment of segments) this.#prepare(segment, group);
+        yield group;
+        for (const { entry } of group.splice(0)) entry.drop();
       }
     } finally {
+      for (const { entry } of group) entry.drop();
       // After a failure the remaining nodes are as if they had never been planned.
       for (const node of planned) {
         node.isPlanned = false;
@@ -185,20 +200,32 @@ export class LazyGraph<B extends Buffer> {
     }
   }
 
-  /** Returns null if no result of the segment is referenced any more. */
-  #prepare(segment: readonly Node<B>[]): Run<B> | null {
+  /** Adds the run of a segment to its group. */
+  #prepare(segment: readonly Node<B>[], group: Run<B>[]): void {
     const { key, inputs, usesInside } = wiringOf(segment);
     const kept = keptOutputs(segment, usesInside);
-    if (kept.length === 0) return null;
-    const fullKey = `${segment[0].stream}\n${key}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
+    if (kept.length === 0) {
+      // All references to the results have been released.
+      for (const node of segment) node.detach();
+      return;
+    }
+    const fullKey = `${graphStream(segment)}\n${key}\n${kept.map(({ node, output }) => `${node}.${output}`)}`;
     const entry = this.#executable(fullKey, () => describeSegment(segment, inputs, kept));
     const buffers = inputs.map(contentOf);
-    const shared = { entry, inputs: buffers, region: segment[0].region ?? '', nodes: segment.length };
-    return {
+    const shared = {
       entry,
       inputs: buffers,
-      finish: (results, start) => {
-        this.#count(shared, (performance.now() - start) / 1000);
+      isTogether: group.length > 0,
+      region: segment[0].region ?? '',
+      nodes: segment.length,
+    };
+    // Preparing the next run of the group may evict the executable.
+    entry.retain();
+    group.push({
+      entry,
+      inputs: buffers,
+      finish: (results, seconds) => {
+        this.#count(shared, seconds);
         this.#observer?.ran({ ...shared, outputs: results });
         const outputs = kept.map(({ node, output }) => segment[node].outputs[output]);
         for (const [i, value] of outputs.entries()) value.buffer = results[i];
@@ -206,7 +233,7 @@ export class LazyGraph<B extends Buffer> {
         // References may have been released while the graph ran.
         for (const value of outputs) value.collect();
       },
-    };
+    });
   }
 
   #count({ region, nodes }: Pick<FinishedRun<B>, 'region' | 'nodes'>, seconds: number): void {

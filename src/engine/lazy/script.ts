@@ -20,6 +20,8 @@ export interface RunStep<B extends Buffer> {
   readonly entry: CachedExecutable<B>;
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Whether it runs at the same time as the step before it, which is a run, too. */
+  readonly isTogether: boolean;
   /** Region and number of operations, for the statistics. */
   readonly region: string;
   readonly nodes: number;
@@ -174,6 +176,7 @@ function sameStep<B extends Buffer>(a: Step<B>, b: Step<B>): boolean {
   return (
     b.kind === 'run' &&
     a.entry === b.entry &&
+    a.isTogether === b.isTogether &&
     a.region === b.region &&
     a.nodes === b.nodes &&
     equalLists(a.inputs, b.inputs, Object.is) &&

@@ -1,6 +1,7 @@
 /** @file The run of a script, in segments between the host's own work. */
 import type { ConstantPool, HostContent, HostMemory } from './host_memory.js';
 import type { Aftermath, RunStep, Script } from './script.js';
+import { runTogether } from './together.js';
 import type { Buffer, Value } from './value.js';
 
 /** What a run needs of the graph. */
@@ -114,9 +115,10 @@ export class ScriptRun<B extends Buffer> {
     const { steps } = this.script.content;
     try {
       await this.host.exclusively(async () => {
-        for (let step = steps[this.#step]; step?.kind === 'run'; step = steps[++this.#step]) {
-          await this.#runStep(step);
-          this.#settle(this.script.aftermath[this.#step]);
+        while (steps[this.#step]?.kind === 'run') {
+          const group = this.#nextGroup();
+          await this.#runGroup(group);
+          for (const _ of group) this.#settle(this.script.aftermath[this.#step++]);
         }
         end();
       });
@@ -126,15 +128,29 @@ export class ScriptRun<B extends Buffer> {
     }
   }
 
-  async #runStep(step: RunStep<B>): Promise<void> {
-    const inputs = step.inputs.map((slot) => this.#slots[slot] as B);
-    const start = performance.now();
-    const results = await step.entry.executable.runAsync(inputs);
-    this.host.count(step, (performance.now() - start) / 1000);
-    for (const [i, slot] of step.outputs.entries()) {
-      this.#slots[slot] = results[i];
-      this.#own.add(slot);
+  /** The next run, and those at the same time. */
+  #nextGroup(): RunStep<B>[] {
+    const { steps } = this.script.content;
+    const group: RunStep<B>[] = [];
+    for (let i = this.#step; i < steps.length; i++) {
+      const step = steps[i];
+      if (step.kind !== 'run' || (group.length > 0 && !step.isTogether)) break;
+      group.push(step);
     }
+    return group;
+  }
+
+  async #runGroup(group: readonly RunStep<B>[]): Promise<void> {
+    const runs = group.map(({ entry, inputs }) => {
+      return { entry, inputs: inputs.map((slot) => this.#slots[slot] as B) };
+    });
+    await runTogether(runs, (run, results, seconds) => {
+      this.host.count(group[run], seconds);
+      for (const [i, slot] of group[run].outputs.entries()) {
+        this.#slots[slot] = results[i];
+        this.#own.add(slot);
+      }
+    });
   }
 
   /** Releases what a step used last, and replaces the contents of externals. */

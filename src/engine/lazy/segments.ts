@@ -55,6 +55,34 @@ export function cutIntoSegments<B extends Buffer>(nodes: readonly Node<B>[]): No
   return segments;
 }
 
+/**
+ * Groups neighbouring segments that can run at the same time: segments outside of the main stream of which none needs a
+ * result of another.
+ */
+export function groupSegments<B extends Buffer>(segments: readonly Node<B>[][]): Node<B>[][][] {
+  const groups: Node<B>[][][] = [];
+  for (const segment of segments) {
+    const group = groups.at(-1);
+    const isFree = (other: Node<B>[]) => other[0].stream !== 0 && !needs(segment, other);
+    if (group && segment[0].stream !== 0 && group.every(isFree)) group.push(segment);
+    else groups.push([segment]);
+  }
+  return groups;
+}
+
+/** Whether a node of `segment` reads a result of `other`. */
+function needs<B extends Buffer>(segment: readonly Node<B>[], other: readonly Node<B>[]): boolean {
+  const made = new Set(other);
+  return segment.some(({ call }) =>
+    call.inputs.some(({ value: { producer } }) => producer && made.has(producer)),
+  );
+}
+
+/** The stream of a segment's graph: all streams but the main one compile alike. */
+export function graphStream<B extends Buffer>([{ stream }]: readonly Node<B>[]): 0 | 1 {
+  return stream === 0 ? 0 : 1;
+}
+
 /** Finds the inputs of a segment and its structural key. */
 export function wiringOf<B extends Buffer>(segment: readonly Node<B>[]): Wiring<B> {
   /** Names of values in the key. */
@@ -115,6 +143,6 @@ export function describeSegment<B extends Buffer>(
     })),
     inputs: inputs.map(({ shape, dtype }) => ({ shape, dtype })),
     outputs,
-    stream: segment[0].stream,
+    stream: graphStream(segment),
   };
 }

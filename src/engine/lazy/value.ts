@@ -53,7 +53,10 @@ export interface Call<B extends Buffer> {
   readonly attributes: object;
   readonly inputs: readonly Operand<B>[];
   readonly outputs: readonly ValueInfo[];
-  /** Nodes of different streams never run in one graph. */
+  /**
+   * 0, the main stream, by default. Nodes of different streams never run in one graph. Graphs of the other streams run at the
+   * same time if they do not depend on each other.
+   */
   readonly stream?: number;
 }
 

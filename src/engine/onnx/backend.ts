@@ -43,6 +43,7 @@ export class OnnxBackend
     readonly tensors: TensorMemory,
     compiler: Compiler<EngineTensor>,
     readonly fusedKernels: ReadonlySet<FusedKernelName>,
+    readonly lanes: number,
   ) {
     super();
     this.#graph = new LazyGraph(compiler, maxExecutables());

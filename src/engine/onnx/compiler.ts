@@ -9,7 +9,7 @@ import { encodeModel, type OnnxGraph, type OnnxNode } from './model_format.js';
 import type { OrtTensor } from './ort_tensor.js';
 import type { OrtRuntime, OrtSession } from './runtime.js';
 
-/** The stream of kernels that are only correct on one thread. */
+/** The first of the streams of kernels that are only correct on one thread. */
 export const SERIAL_STREAM = 1;
 
 /** Compiles graphs. Throws EngineError, which names the failed operations. */
@@ -24,7 +24,7 @@ export class OrtCompiler implements Compiler<OrtTensor> {
     const outputs = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     let session: OrtSession;
     try {
-      const threading = graph.stream === SERIAL_STREAM ? 'single' : 'pool';
+      const threading = graph.stream === 0 ? 'pool' : 'single';
       session = this.runtime.createSession(model, outputs, { threading });
     } catch (error) {
       throw explained(error, graph);

@@ -13,6 +13,8 @@ import { FUSED_NAMES, LOWERINGS, registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
+/** Serial graphs at the same time. More would compete for the memory's bandwidth, and need memory of their own. */
+const MAX_LANES = 4;
 
 export class OnnxEngine implements EngineProvider {
   readonly engine = 'onnx';
@@ -44,7 +46,8 @@ export class OnnxEngine implements EngineProvider {
     runtime.setVerbose(verbose);
     if (!running) {
       const compiler = new OrtCompiler(runtime, LOWERINGS);
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler, FUSED_NAMES));
+      const lanes = Math.min(MAX_LANES, runtime.threads.threads);
+      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler, FUSED_NAMES, lanes));
       registerKernels(BACKEND_NAME);
     }
     await tf.setBackend(BACKEND_NAME);

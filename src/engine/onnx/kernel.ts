@@ -68,12 +68,13 @@ export type FusedKernel<K extends FusedKernelName> = SignatureKernel<FusedKernel
 
 /** Records with a lazy graph, for composite kernels. */
 export interface Recorder {
+  /** Number of graphs of the serial streams that can run at the same time, one on each thread. */
+  readonly lanes: number;
   record<Inputs, Attributes extends object>(
     kernel: Kernel<Inputs, Attributes>,
     inputs: Inputs,
     attributes: Attributes,
   ): TensorInfo[];
-  graphBreak(): void;
   disposeData(dataId: object): boolean;
 }
 

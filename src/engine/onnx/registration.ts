@@ -16,7 +16,12 @@ import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
 import { linear, linearGrad } from './kernels/linear.js';
 import { matMul } from './kernels/matmul.js';
 import { reduceKernels } from './kernels/reduce.js';
-import { weightedRowSum, weightedRowSumGradTable, weightedRowSumGradWeight } from './kernels/row_gather.js';
+import {
+  gradTableKernels,
+  weightedRowSum,
+  weightedRowSumGradTable,
+  weightedRowSumGradWeight,
+} from './kernels/row_gather.js';
 import { shapeKernels, withAxis } from './kernels/shape.js';
 
 /** A kernel of the contract with inputs and attributes of any type. */
@@ -64,6 +69,7 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
 const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
   ...TFJS_KERNELS,
   ...fused.filter((kernel) => 'record' in kernel),
+  ...gradTableKernels,
 ];
 
 /** Lowerings to ONNX by the kernels' names. */

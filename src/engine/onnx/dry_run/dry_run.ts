@@ -66,6 +66,8 @@ export class MemoryLimitError extends Error {}
 export class MemoryCounter implements TensorMemory {
   readonly #tensors = new Set<CountedTensor>();
   #bytes = 0;
+  /** Bytes of the graphs under way. */
+  #working = 0;
   #fullest: MemoryMoment = { tensors: [], working: 0, bytes: 0 };
 
   constructor(private readonly maxBytes: number) {}
@@ -100,11 +102,18 @@ export class MemoryCounter implements TensorMemory {
     if (this.#tensors.delete(tensor)) this.#bytes -= tensor.bytes;
   }
 
-  /** Counts the run of a graph that needs `working` bytes beside the current tensors. Throws MemoryLimitError. */
-  use(working: number): void {
-    const bytes = this.#bytes + working;
-    if (bytes > this.#fullest.bytes) this.#fullest = { ...this.now, working, bytes };
+  /**
+   * Counts the run of a graph that needs `working` bytes beside the current tensors, until the returned function is called.
+   * Throws MemoryLimitError.
+   */
+  use(working: number): () => void {
+    this.#working += working;
+    const bytes = this.#bytes + this.#working;
+    if (bytes > this.#fullest.bytes) this.#fullest = { ...this.now, working: this.#working, bytes };
     if (bytes > this.maxBytes) throw new MemoryLimitError(`more than ${this.maxBytes} bytes`);
+    return () => {
+      this.#working -= working;
+    };
   }
 }
 
@@ -118,11 +127,21 @@ class CountingCompiler implements Compiler<CountedTensor> {
   compile(graph: Graph): Executable<CountedTensor> {
     const working = workingMemory(lowerGraph(graph, this.lowerings));
     const results = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
-    const run = () => {
-      this.counter.use(working);
-      return results.map(({ shape, dtype }) => new CountedTensor(this.counter, shape, dtype));
+    const make = () => results.map(({ shape, dtype }) => new CountedTensor(this.counter, shape, dtype));
+    return {
+      run: () => {
+        this.counter.use(working)();
+        return make();
+      },
+      runAsync: async () => {
+        const end = this.counter.use(working);
+        // Other runs may begin before this one ends.
+        await Promise.resolve();
+        end();
+        return make();
+      },
+      release: () => {},
     };
-    return { run, runAsync: async () => run(), release: () => {} };
   }
 }
 
@@ -136,9 +155,11 @@ export async function dryRun<T>(
 ): Promise<T> {
   const current = tf.getBackend() as string | undefined;
   const counter = new MemoryCounter(maxBytes);
+  const backend: unknown = current ? tf.backend() : null;
+  const lanes = backend instanceof OnnxBackend ? backend.lanes : 1;
   tf.registerBackend(
     NAME,
-    () => new OnnxBackend(counter, new CountingCompiler(counter, LOWERINGS), FUSED_NAMES),
+    () => new OnnxBackend(counter, new CountingCompiler(counter, LOWERINGS), FUSED_NAMES, lanes),
   );
   if (tf.getKernelsForBackend(NAME).length === 0) registerKernels(NAME);
   try {

@@ -1,13 +1,14 @@
 /** @file Weighted sums of gathered rows and their gradients, for table [R, D], index and weight [N, K], dy [N, D]. */
 import { SERIAL_STREAM } from '../compiler.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { type CompositeKernel, floats, fusedKernel, type Kernel, type ListInputs } from '../kernel.js';
 import { splitEvenly } from './tiling.js';
 
 /** Elements gathered at a time, so that they stay in the cache. */
 const MAX_GATHERED = 2 ** 20;
-/** Columns and elements scattered at a time; each chunk of rows copies its columns of the table once. */
-const SCATTERED_COLUMNS = 64;
-const MAX_SCATTERED = 2 ** 23;
+/** Elements scattered at a time, to bound the memory of the updates. */
+const MAX_SCATTERED = 2 ** 24;
+/** Minimum columns of a lane: each lane reads all indices and weights again. */
+const MIN_LANE_COLUMNS = 32;
 
 export const weightedRowSum = fusedKernel('WeightedRowSum', {
   results: ({ table, index }) => {
@@ -39,26 +40,87 @@ export const weightedRowSumGradWeight = fusedKernel('WeightedRowSumGradWeight', 
   },
 });
 
-export const weightedRowSumGradTable = fusedKernel('WeightedRowSumGradTable', {
+/** Columns of dy as [N, width] each, for the lanes. */
+const gradTableSplit: Kernel<ListInputs, { lanes: number }> = {
+  name: 'WeightedRowSumGradTableSplit',
+  record: ([dy], { lanes }) => {
+    const [N, D] = dy.shape;
+    const part = floats([N, D / lanes]);
+    return { inputs: [dy], attributes: { lanes }, outputs: new Array(lanes).fill(part) };
+  },
+  lower: (g, [dy], { outputs }) =>
+    g.split(
+      dy.name,
+      outputs.map(({ shape }) => shape[1]),
+      1,
+    ),
+};
+
+/** Some columns of the table's gradient, [R, width]. */
+const gradTableLane = (lane: number): Kernel<ListInputs, { rows: number }> => ({
+  name: 'WeightedRowSumGradTableLane',
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
-  stream: SERIAL_STREAM,
-  results: (_, { shape }) => [floats(shape)],
-  lower: (g, { index, weight, dy }, { shape: [R, D] }) => {
+  stream: SERIAL_STREAM + lane,
+  record: (inputs, attributes) => ({
+    inputs,
+    attributes,
+    outputs: [floats([attributes.rows, inputs[2].shape[1]])],
+  }),
+  lower: (g, [index, weight, dy], { outputs: [{ shape }] }) => {
     const [N, K] = index.shape;
-    const widths = splitEvenly(D, SCATTERED_COLUMNS);
-    const sizes = splitEvenly(N, MAX_SCATTERED / (K * Math.max(...widths)));
-    const indices = g.split(g.cast(g.reshape(index.name, [N, K, 1]), 'int64'), sizes, 0);
-    const weights = g.split(g.reshape(weight.name, [N, K, 1]), sizes, 0);
-    const columns = g.split(dy.name, widths, 1);
-    const sums = widths.map((width, c) => {
-      const slopes = g.split(g.reshape(columns[c], [N, 1, width]), sizes, 0);
-      const zeros = g.op('Expand', [g.scalar(0), g.ints([R, width])]);
-      return indices.reduce(
-        (sum, at, i) =>
-          g.op('ScatterND', [sum, at, g.op('Mul', [weights[i], slopes[i]])], { reduction: 'add' }),
-        zeros,
-      );
+    const [R, D] = shape;
+    const widths = splitEvenly(D, MAX_SCATTERED / (N * K));
+    const indices = g.cast(g.reshape(index.name, [N, K, 1]), 'int64');
+    const weights = g.reshape(weight.name, [N, K, 1]);
+    const sums = g.split(dy.name, widths, 1).map((columns, c) => {
+      const zeros = g.op('Expand', [g.scalar(0), g.ints([R, widths[c]])]);
+      const slopes = g.op('Mul', [weights, g.reshape(columns, [N, 1, widths[c]])]);
+      return g.op('ScatterND', [zeros, indices, slopes], { reduction: 'add' });
     });
-    return [g.concat(sums, 1)];
+    return g.concat(sums, 1);
   },
 });
+
+/** Joins the columns of the lanes. */
+const gradTableJoin: Kernel<ListInputs, object> = {
+  name: 'WeightedRowSumGradTableJoin',
+  record: (parts) => {
+    const columns = parts.reduce((sum, { shape }) => sum + shape[1], 0);
+    return { inputs: parts, outputs: [floats([parts[0].shape[0], columns])] };
+  },
+  lower: (g, parts) =>
+    g.concat(
+      parts.map(({ name }) => name),
+      1,
+    ),
+};
+
+/** The kernels that `weightedRowSumGradTable` records. */
+export const gradTableKernels: readonly Kernel<never, never>[] = [
+  gradTableSplit,
+  gradTableLane(0),
+  gradTableJoin,
+];
+
+/** Number of lanes that D columns are split among. */
+function laneCount(D: number, maxLanes: number): number {
+  for (let lanes = maxLanes; lanes > 1; lanes--)
+    if (D % lanes === 0 && D / lanes >= MIN_LANE_COLUMNS) return lanes;
+  return 1;
+}
+
+/** The gradient of the table. Scattering takes one thread, so each thread takes some of the columns. */
+export const weightedRowSumGradTable: CompositeKernel<'WeightedRowSumGradTable'> = {
+  name: 'WeightedRowSumGradTable',
+  run(recorder, { index, weight, dy }, { shape: [rows] }) {
+    const lanes = laneCount(dy.shape[1], recorder.lanes);
+    if (lanes === 1) return recorder.record(gradTableLane(0), [index, weight, dy], { rows });
+    const columns = recorder.record(gradTableSplit, [dy], { lanes });
+    const sums = columns.flatMap((part, lane) =>
+      recorder.record(gradTableLane(lane), [index, weight, part], { rows }),
+    );
+    const table = recorder.record(gradTableJoin, sums, {});
+    for (const { dataId } of [...columns, ...sums]) recorder.disposeData(dataId);
+    return table;
+  },
+};
