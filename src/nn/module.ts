@@ -79,9 +79,16 @@ export abstract class Module {
 
   /** Yields all parameters with their full names, e.g. `backbone.blocks.0.attn.qkv.weight`. */
   *namedParameters(prefix = ''): Generator<[string, Parameter]> {
+    const found: [string, Parameter][] = [];
+    this.#collect(prefix, found);
+    yield* found;
+  }
+
+  // Nested generators would take twice the time, and a training step goes through all parameters.
+  #collect(prefix: string, found: [string, Parameter][]): void {
     for (const [name, child] of this.children()) {
-      if (child instanceof Parameter) yield [prefix + name, child];
-      else yield* child.namedParameters(`${prefix}${name}.`);
+      if (child instanceof Parameter) found.push([prefix + name, child]);
+      else child.#collect(`${prefix}${name}.`, found);
     }
   }
 
@@ -89,20 +96,17 @@ export abstract class Module {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter);
   }
 
-  /** Yields this module and all below it. */
-  *modules(): Generator<Module> {
-    yield this;
-    for (const [, child] of this.children()) if (child instanceof Module) yield* child.modules();
-  }
-
   /** A text that differs if another part of the network is in training mode. */
   modes(): string {
-    return Array.from(this.modules(), ({ training }) => Number(training)).join('');
+    let text = this.training ? '1' : '0';
+    for (const [, child] of this.children()) if (child instanceof Module) text += child.modes();
+    return text;
   }
 
   /** Sets this module and all below it to training mode (default) or evaluation mode. */
   train(mode = true): this {
-    for (const module of this.modules()) module.training = mode;
+    this.training = mode;
+    for (const [, child] of this.children()) if (child instanceof Module) child.train(mode);
     return this;
   }
 

@@ -219,8 +219,10 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
 
   /** A parameter's buffers in the order of their names. */
   #buffersOf(parameter: Parameter): tf.Tensor[] {
-    const buffers = this.#states.get(parameter)?.buffers;
-    return buffers ? this.bufferNames.flatMap((name) => buffers[name] ?? []) : [];
+    const buffers = this.#states.get(parameter)?.buffers ?? {};
+    const found: tf.Tensor[] = [];
+    for (const name of this.bufferNames) if (buffers[name]) found.push(buffers[name]);
+    return found;
   }
 
   #record({ updates, vectors, gradScale }: StepPlan): void {

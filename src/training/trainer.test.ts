@@ -7,6 +7,7 @@ import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import type { Batch } from '../data/loading/collate.js';
 import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { lazyStatistics } from '../engine/lazy_hints.js';
 import type { Hook } from './hook.js';
 import { Trainer, type TrainerOptions } from './trainer.js';
 
@@ -27,12 +28,16 @@ class Batches implements AsyncIterator<Batch> {
   }
 }
 
-async function makeTrainer(options: Partial<TrainerOptions> = {}) {
+async function makeTrainer(
+  options: Partial<TrainerOptions> = {},
+  changes: Readonly<Record<string, unknown>> = {},
+) {
   const cfg = tinyConfig({
     OUTPUT_DIR: temporaryFolder(),
     'SOLVER.MAX_EPOCH': 1,
     'SOLVER.ITER_PER_EPOCH': 3,
     'SOLVER.VIDEOS_PER_BATCH': 1,
+    ...changes,
   });
   const batches = new Batches(cfg);
   const trainer = new Trainer(cfg, {
@@ -125,4 +130,17 @@ it('lets a hook save the state at any time, once per iteration', async () => {
   await trainer.run();
   const names = ['model_0000001.pth', 'model_0000002.pth', 'model_0000003.pth'];
   expect(paths).toEqual(names.flatMap((name) => [file(name), file(name)]));
+});
+
+it.skipIf(ENGINE !== 'onnx')('replays steps unless ENGINE.REPLAY is False', async () => {
+  const recorded = async (replay: boolean) => {
+    const counts: number[] = [];
+    const count: Hook = { afterStep: () => void counts.push(lazyStatistics()!.recorded) };
+    const changes = { 'ENGINE.REPLAY': replay, 'SOLVER.ITER_PER_EPOCH': 4 };
+    const { trainer } = await makeTrainer({ hooks: [count] }, changes);
+    await trainer.run();
+    return counts[3] - counts[2];
+  };
+  expect(await recorded(true)).toBe(0);
+  expect(await recorded(false)).toBeGreaterThan(0);
 });

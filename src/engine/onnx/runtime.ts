@@ -210,41 +210,38 @@ export class OrtRuntime implements TensorMemory {
 
   /** Runs a session; the outputs are new tensors. */
   run(session: OrtSession, inputs: readonly OrtTensor[]): OrtTensor[] {
-    const call = this.#call(session, inputs);
-    this.api.Run(...call.args);
-    return call.results();
+    const arrays = session.takeArrays(inputs.length);
+    this.api.Run(...this.#arguments(session, inputs, arrays));
+    return this.#results(session, arrays);
   }
 
   /** Runs a session on a thread of its own; inputs must not be released before it ends. */
   async runAsync(session: OrtSession, inputs: readonly OrtTensor[]): Promise<OrtTensor[]> {
-    const call = this.#call(session, inputs);
-    await this.api.runAsync(...call.args);
-    return call.results();
+    const arrays = session.takeArrays(inputs.length);
+    await this.api.runAsync(...this.#arguments(session, inputs, arrays));
+    return this.#results(session, arrays);
   }
 
-  #call(session: OrtSession, inputs: readonly OrtTensor[]) {
+  #arguments(session: OrtSession, inputs: readonly OrtTensor[], { inputs: pointers, outputs }: CallArrays) {
+    for (let i = 0; i < inputs.length; i++) pointers[i] = inputs[i].pointer;
     const count = session.outputs.length;
-    const arrays = session.takeArrays(inputs.length);
-    for (let i = 0; i < inputs.length; i++) arrays.inputs[i] = inputs[i].pointer;
-    const args = [
+    return [
       session.pointer,
       this.#runOptions,
       this.#inputNames.first(inputs.length),
-      arrays.inputs,
+      pointers,
       inputs.length,
       this.#outputNames.first(count),
       count,
-      arrays.outputs,
+      outputs,
     ];
-    const results = () => {
-      const tensors: OrtTensor[] = [];
-      for (let i = 0; i < count; i++) {
-        const { shape, dtype } = session.outputs[i];
-        tensors.push(new OrtTensor(this.api, arrays.outputs[i], shape, dtype));
-      }
-      session.returnArrays(arrays);
-      return tensors;
-    };
-    return { args, results };
+  }
+
+  #results(session: OrtSession, arrays: CallArrays): OrtTensor[] {
+    const tensors = session.outputs.map(
+      ({ shape, dtype }, i) => new OrtTensor(this.api, arrays.outputs[i], shape, dtype),
+    );
+    session.returnArrays(arrays);
+    return tensors;
   }
 }
