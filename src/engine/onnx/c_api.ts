@@ -34,6 +34,7 @@ type StatusName =
   | 'CreateAndRegisterAllocator'
   | 'SetGlobalIntraOpNumThreads'
   | 'SetGlobalInterOpNumThreads'
+  | 'SetGlobalSpinControl'
   | 'CreateArenaCfgV2';
 
 /**
@@ -62,6 +63,7 @@ const STATUS_FUNCTIONS: Record<StatusName, readonly [position: number, parameter
   CreateAndRegisterAllocator: [144, ['void *', 'void *', 'void *']],
   SetGlobalIntraOpNumThreads: [147, ['void *', 'int']],
   SetGlobalInterOpNumThreads: [148, ['void *', 'int']],
+  SetGlobalSpinControl: [149, ['void *', 'int']],
   CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', '_Out_ void **']],
 };
 

@@ -91,6 +91,8 @@ function createEnvironment(api: OrtApi, threads: number, severity: number): Poin
   const threading = api.create((out) => api.CreateThreadingOptions(out));
   api.SetGlobalIntraOpNumThreads(threading, threads);
   api.SetGlobalInterOpNumThreads(threading, 1);
+  // A thread that spins while it waits uses up its share of a busy core, and then lacks it when there is work.
+  api.SetGlobalSpinControl(threading, 0);
   const env = api.create((out) => api.CreateEnvWithGlobalThreadPools(severity, 'stmixer', threading, out));
   api.ReleaseThreadingOptions(threading);
   // The environment variable does not reach Windows' own tracing.
