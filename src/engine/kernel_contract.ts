@@ -147,7 +147,10 @@ export interface FusedBackend {
   readonly fusedKernels: ReadonlySet<FusedKernelName>;
 }
 
-/** The elements of AdamUpdate's `scalars` in order; t is the number of the step, and the step size is lr/(1 − β1^t). */
+/**
+ * The elements of AdamUpdate's `scalars` in order; t is the number of the step and c = √(1 − β2^t). Both fractions of Adam's
+ * m/(1 − β1^t) / (√(v/(1 − β2^t)) + eps) are multiplied by c, which saves a pass over the numbers.
+ */
 export const ADAM_SCALARS = [
   /** 1 − lr·weight decay, which shrinks the weight itself. */
   'decay',
@@ -157,9 +160,9 @@ export const ADAM_SCALARS = [
   'oneMinusBeta1',
   'beta2',
   'oneMinusBeta2',
-  /** 1/√(1 − β2^t). */
-  'correction',
+  /** eps·c. */
   'eps',
+  /** lr·c/(1 − β1^t). */
   'stepSize',
 ] as const;
 

@@ -75,8 +75,8 @@ export class Adam extends Optimizer<AdamSettings> {
   protected numbers({ step, lr, group }: UpdateSettings<AdamSettings>): UpdateNumbers {
     const [beta1, beta2] = group.betas;
     // In single precision, 1 − 0.999^t would have only three digits at the first steps.
-    const stepSize = lr / (1 - beta1 ** step);
     const correction2Root = Math.sqrt(1 - beta2 ** step);
+    const stepSize = (lr * correction2Root) / (1 - beta1 ** step);
     const numbers: AdamScalars<number> = {
       decay: 1 - lr * group.weight_decay,
       l2: group.weight_decay,
@@ -84,8 +84,7 @@ export class Adam extends Optimizer<AdamSettings> {
       oneMinusBeta1: 1 - beta1,
       beta2,
       oneMinusBeta2: 1 - beta2,
-      correction: 1 / correction2Root,
-      eps: group.eps,
+      eps: group.eps * correction2Root,
       stepSize,
     };
     return { scalars: ADAM_SCALARS.map((name) => numbers[name]) };
@@ -102,7 +101,7 @@ export class Adam extends Optimizer<AdamSettings> {
       const slope = isDecoupled ? grad : tf.add(grad, tf.mul(weight, s.l2));
       const average = tf.add(tf.mul(exp_avg, s.beta1), tf.mul(slope, s.oneMinusBeta1));
       const averageSq = tf.add(tf.mul(exp_avg_sq, s.beta2), tf.mul(tf.square(slope), s.oneMinusBeta2));
-      const deviation = tf.add(tf.mul(tf.sqrt(averageSq), s.correction), s.eps);
+      const deviation = tf.add(tf.sqrt(averageSq), s.eps);
       return [tf.sub(shrunk, tf.mul(tf.div(average, deviation), s.stepSize)), average, averageSq];
     });
     return { weight: w, buffers: { exp_avg: m, exp_avg_sq: v } };

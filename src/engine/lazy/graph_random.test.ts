@@ -21,7 +21,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       op: fc.constantFrom('f', 'g', 'h'),
       operands: fc.array(pick, { maxLength: 3 }),
       results: fc.integer({ min: 1, max: 3 }),
-      stream: fc.nat({ max: 1 }),
+      stream: fc.nat({ max: 2 }),
     }),
   },
   {

@@ -21,7 +21,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       op: fc.constantFrom('f', 'g'),
       operands: fc.array(pick, { minLength: 1, maxLength: 3 }),
       results: fc.integer({ min: 1, max: 2 }),
-      stream: fc.nat({ max: 1 }),
+      stream: fc.nat({ max: 2 }),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('read' as const, 'drop'), which: pick }) },

@@ -30,7 +30,7 @@ export const adamUpdate = fusedKernel('AdamUpdate', {
     ]);
     const square = g.op('Mul', [g.op('Mul', [slope, slope]), s.oneMinusBeta2]);
     const averageSq = g.op('Add', [g.op('Mul', [exp_avg_sq.name, s.beta2]), square]);
-    const deviation = g.op('Add', [g.op('Mul', [g.op('Sqrt', [averageSq]), s.correction]), s.eps]);
+    const deviation = g.op('Add', [g.op('Sqrt', [averageSq]), s.eps]);
     const change = g.op('Mul', [g.op('Div', [average, deviation]), s.stepSize]);
     return [g.op('Sub', [shrunk, change]), average, averageSq];
   },
