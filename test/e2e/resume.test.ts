@@ -46,10 +46,11 @@ const printingLog = () =>
 /** Trains in this process, and is told to stop during step `stop`. Returns whether it reached its end. */
 async function run(
   folder: string,
-  changes: Partial<TrainOptions> = {},
+  changes: Partial<TrainOptions> & { replay?: 'True' | 'False' } = {},
   stop = Number.POSITIVE_INFINITY,
 ): Promise<boolean> {
-  const words = `${SETTINGS} OUTPUT_DIR ${join(home, folder)}`.split(' ');
+  const { replay = 'True', ...options } = changes;
+  const words = `${SETTINGS} ENGINE.REPLAY ${replay} OUTPUT_DIR ${join(home, folder)}`.split(' ');
   const stopping = new AbortController();
   const watch: Hook = {
     afterStep(_run, report) {
@@ -62,7 +63,7 @@ async function run(
     signal: stopping.signal,
     hooks: [watch],
     log: printingLog(),
-    ...changes,
+    ...options,
   });
   return !isStopped;
 }
@@ -102,14 +103,18 @@ beforeAll(async () => {
 }, 120_000);
 
 // The seed is given only once: it stands in the checkpoint.
-it.each(process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 4, 7])(
-  'a run stopped in step %i continues bit for bit',
-  async (k) => {
+it.each(
+  (process.env.STMIXER_LONG_TESTS ? [1, 2, 3, 4, 5, 6, 7, 8] : [2, 4, 7]).map(
+    (k) => [k, k % 2 === 0 ? 'False' : 'True'] as const,
+  ),
+)(
+  'a run stopped in step %i, with ENGINE.REPLAY %s, continues bit for bit like the whole run with replay',
+  async (k, replay) => {
     const folder = `stopped-${k}`;
     reports = [];
-    expect(await run(folder, { seed: 7 }, k)).toBe(false);
+    expect(await run(folder, { seed: 7, replay }, k)).toBe(false);
     expect(reports).toHaveLength(k);
-    expect(await run(folder)).toBe(true);
+    expect(await run(folder, { replay })).toBe(true);
     expect(facts(reports)).toEqual(whole.losses);
     expect(content(folder, 'model_final')).toEqual(whole.final);
     expect(evaluations(folder)).toEqual(whole.evaluations);
