@@ -29,6 +29,10 @@ export class Constant<B extends Buffer> {
     return this.#buffer;
   }
 
+  get isOnEngine(): boolean {
+    return this.#buffer !== null;
+  }
+
   release(): void {
     this.#buffer?.release();
     this.#buffer = null;
@@ -40,6 +44,11 @@ export class ConstantPool<B extends Buffer> {
   readonly #byKey = new Map<string, Constant<B>[]>();
 
   constructor(private readonly memory: HostMemory<B>) {}
+
+  /** Number of constants with a buffer on the engine. */
+  get numBuffers(): number {
+    return [...this.#byKey.values()].flat().filter(({ isOnEngine }) => isOnEngine).length;
+  }
 
   /** Returns the constant of this content; `content` must not change afterwards. `drop` ends the use. */
   use(info: ValueInfo, content: HostContent): Constant<B> {

@@ -87,7 +87,12 @@ export class Scripts<B extends Buffer> {
     return this.#record(signature, computation, externals);
   }
 
-  /** Releases the constants of all scripts. */
+  /** Number of buffers that the scripts keep on the engine. */
+  get numBuffers(): number {
+    return this.#pool.numBuffers;
+  }
+
+  /** Forgets all scripts and releases their constants. */
   dispose(): void {
     for (const entry of this.#entries.values()) this.#drop(entry);
     this.#entries.clear();

@@ -110,10 +110,14 @@ export class MemoryCounter implements TensorMemory {
     this.#working += working;
     const bytes = this.#bytes + this.#working;
     if (bytes > this.#fullest.bytes) this.#fullest = { ...this.now, working: this.#working, bytes };
-    if (bytes > this.maxBytes) throw new MemoryLimitError(`more than ${this.maxBytes} bytes`);
-    return () => {
+    const end = () => {
       this.#working -= working;
     };
+    if (bytes > this.maxBytes) {
+      end();
+      throw new MemoryLimitError(`more than ${this.maxBytes} bytes`);
+    }
+    return end;
   }
 }
 
