@@ -1,10 +1,10 @@
 /** @file What `npm run bench:compare` compares: models, sizes of their input, and numbers of steps. */
 
-/** Steps of one process: those before the timed ones, and the timed ones. */
-interface Steps {
-  readonly warmup: number;
-  readonly iters: number;
-}
+/**
+ * Steps of a process before the timed ones. In the first two, both programs touch memory for the first time; the fourth step of
+ * ours is the first that is replayed.
+ */
+export const WARMUP = { ours: 3, pytorch: 2 };
 
 export interface Case {
   readonly name: string;
@@ -18,8 +18,8 @@ export interface Case {
   readonly boxes: number;
   /** Whether only the forward pass runs, in evaluation mode. */
   readonly forward: boolean;
-  readonly ours: Steps;
-  readonly pytorch: Steps;
+  /** Timed steps of one process. */
+  readonly iters: number;
   /** How many times each program runs, unless --rounds says otherwise. */
   readonly rounds: number;
 }
@@ -35,18 +35,14 @@ const SMALL_MODEL = [
   ...['MODEL.STM.HIDDEN_DIM', '128', 'MODEL.STM.NUM_STAGES', '3', 'MODEL.STM.NUM_QUERIES', '50'],
 ];
 
-/**
- * The numbers of steps keep the whole comparison near ten minutes on two cores with AVX2. Ours needs two steps of warm-up
- * because the third step is the first that can be replayed.
- */
+/** The numbers of steps keep the whole comparison near ten minutes on two cores with AVX2. */
 export const CASES: readonly Case[] = [
   {
     name: 'full',
     title: 'full size: 1 clip of 16×256×352, 2 boxes',
     ...FULL,
     forward: false,
-    ours: { warmup: 3, iters: 1 },
-    pytorch: { warmup: 2, iters: 1 },
+    iters: 1,
     rounds: 1,
   },
   {
@@ -56,8 +52,7 @@ export const CASES: readonly Case[] = [
     overrides: SMALL_MODEL,
     ...{ batch: 2, height: 128, width: 160, boxes: 2 },
     forward: false,
-    ours: { warmup: 3, iters: 5 },
-    pytorch: { warmup: 2, iters: 5 },
+    iters: 5,
     rounds: 2,
   },
   {
@@ -68,8 +63,7 @@ export const CASES: readonly Case[] = [
     overrides: [],
     ...{ batch: 2, height: 160, width: 224, boxes: 6 },
     forward: false,
-    ours: { warmup: 3, iters: 5 },
-    pytorch: { warmup: 2, iters: 5 },
+    iters: 5,
     rounds: 2,
   },
   {
@@ -77,8 +71,7 @@ export const CASES: readonly Case[] = [
     title: 'full size, forward only',
     ...FULL,
     forward: true,
-    ours: { warmup: 3, iters: 2 },
-    pytorch: { warmup: 2, iters: 2 },
+    iters: 2,
     rounds: 1,
   },
 ];

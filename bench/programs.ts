@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startBusyProcess } from './busy_core.js';
-import type { Case } from './cases.js';
+import { type Case, WARMUP } from './cases.js';
 
 /** Programs in the order in which a round runs them. The busy one runs only if asked for. */
 export const PROGRAMS = ['stmixer', 'stmixer, one core busy', 'PyTorch, tuned', 'PyTorch, untuned'] as const;
@@ -60,7 +60,7 @@ export async function measure(program: Program, what: Case, official: Official):
 }
 
 function runOurs(what: Case): Promise<StepReport> {
-  const words = ['--import', 'tsx', 'bench/step.ts', '--json', ...flagsOf(what, what.ours)];
+  const words = ['--import', 'tsx', 'bench/step.ts', '--json', ...flagsOf(what, WARMUP.ours)];
   return run(process.execPath, [...words, ...what.overrides], {});
 }
 
@@ -70,19 +70,13 @@ function runOfficial(
   environment: NodeJS.ProcessEnv,
 ): Promise<StepReport> {
   const threads = ['--threads', String(availableParallelism())];
-  const words = ['bench/official_step.py', checkout, ...threads, ...flagsOf(what, what.pytorch)];
+  const words = ['bench/official_step.py', checkout, ...threads, ...flagsOf(what, WARMUP.pytorch)];
   return run(python, [...words, ...what.overrides], environment);
 }
 
-function flagsOf(what: Case, { warmup, iters }: Case['ours']): string[] {
-  const values = {
-    batch: what.batch,
-    height: what.height,
-    width: what.width,
-    boxes: what.boxes,
-    warmup,
-    iters,
-  };
+function flagsOf(what: Case, warmup: number): string[] {
+  const { batch, height, width, boxes, iters } = what;
+  const values = { batch, height, width, boxes, warmup, iters };
   const flags = Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return ['--config-file', what.config, ...flags, ...(what.forward ? ['--forward'] : [])];
 }

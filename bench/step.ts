@@ -69,7 +69,7 @@ const { CLIP_GRAD_NORM } = config.SOLVER;
 const { REPLAY: replay } = config.ENGINE;
 const state = makeTrainingState(config);
 const options = { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM, replay };
-const run = flags.forward ? detectionOf(state) : stepOf(state, options);
+const run = flags.forward ? detectionOf(state, options) : stepOf(state, options);
 const data = randomBatch(
   batch,
   config.DATA.NUM_FRAMES,

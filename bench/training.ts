@@ -25,9 +25,12 @@ export function stepOf(state: TrainingState, options: StepOptions = {}): (batch:
 }
 
 /** Returns a function that runs the model on one batch as evaluation does, and resolves to the number of boxes found. */
-export function detectionOf({ model }: TrainingState): (batch: Batch) => Promise<number> {
+export function detectionOf(
+  { model }: TrainingState,
+  { replay }: Pick<StepOptions, 'replay'>,
+): (batch: Batch) => Promise<number> {
   model.train(false);
-  const options = { personThreshold: model.config.MODEL.STM.PERSON_THRESHOLD, mirrored: false };
+  const options = { personThreshold: model.config.MODEL.STM.PERSON_THRESHOLD, mirrored: false, replay };
   return async (batch) => {
     const clips = await detectBatch(model, batch, options);
     return clips.reduce((sum, { detections }) => sum + detections.boxes.length / 4, 0);
