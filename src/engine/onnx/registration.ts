@@ -17,9 +17,9 @@ import { linear, linearGrad } from './kernels/linear.js';
 import { matMul } from './kernels/matmul.js';
 import { reduceKernels } from './kernels/reduce.js';
 import {
-  gradTableKernels,
   weightedRowSum,
   weightedRowSumGradTable,
+  weightedRowSumGradTableLane,
   weightedRowSumGradWeight,
 } from './kernels/row_gather.js';
 import { shapeKernels, withAxis } from './kernels/shape.js';
@@ -69,7 +69,7 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
 const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
   ...TFJS_KERNELS,
   ...fused.filter((kernel) => 'record' in kernel),
-  ...gradTableKernels,
+  weightedRowSumGradTableLane,
 ];
 
 /** Lowerings to ONNX by the kernels' names. */

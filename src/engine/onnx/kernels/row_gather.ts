@@ -1,6 +1,7 @@
 /** @file Weighted sums of gathered rows and their gradients, for table [R, D], index and weight [N, K], dy [N, D]. */
 import { SERIAL_STREAM } from '../compiler.js';
 import { type CompositeKernel, floats, fusedKernel, type Kernel, type ListInputs } from '../kernel.js';
+import { concat, splitV } from './shape.js';
 import { splitEvenly } from './tiling.js';
 
 /** Elements gathered at a time, so that they stay in the cache. */
@@ -40,22 +41,6 @@ export const weightedRowSumGradWeight = fusedKernel('WeightedRowSumGradWeight', 
   },
 });
 
-/** Columns of dy as [N, width] each, for the lanes. */
-const gradTableSplit: Kernel<ListInputs, { lanes: number }> = {
-  name: 'WeightedRowSumGradTableSplit',
-  record: ([dy], { lanes }) => {
-    const [N, D] = dy.shape;
-    const part = floats([N, D / lanes]);
-    return { inputs: [dy], attributes: { lanes }, outputs: new Array(lanes).fill(part) };
-  },
-  lower: (g, [dy], { outputs }) =>
-    g.split(
-      dy.name,
-      outputs.map(({ shape }) => shape[1]),
-      1,
-    ),
-};
-
 /** Some columns of the table's gradient, [R, width]. */
 const gradTableLane = (lane: number): Kernel<ListInputs, { rows: number }> => ({
   name: 'WeightedRowSumGradTableLane',
@@ -81,26 +66,8 @@ const gradTableLane = (lane: number): Kernel<ListInputs, { rows: number }> => ({
   },
 });
 
-/** Joins the columns of the lanes. */
-const gradTableJoin: Kernel<ListInputs, object> = {
-  name: 'WeightedRowSumGradTableJoin',
-  record: (parts) => {
-    const columns = parts.reduce((sum, { shape }) => sum + shape[1], 0);
-    return { inputs: parts, outputs: [floats([parts[0].shape[0], columns])] };
-  },
-  lower: (g, parts) =>
-    g.concat(
-      parts.map(({ name }) => name),
-      1,
-    ),
-};
-
-/** The kernels that `weightedRowSumGradTable` records. */
-export const gradTableKernels: readonly Kernel<never, never>[] = [
-  gradTableSplit,
-  gradTableLane(0),
-  gradTableJoin,
-];
+/** The kernel whose lowering serves all lanes. */
+export const weightedRowSumGradTableLane = gradTableLane(0);
 
 /** Number of lanes that D columns are split among. */
 function laneCount(D: number, maxLanes: number): number {
@@ -114,12 +81,12 @@ export const weightedRowSumGradTable: CompositeKernel<'WeightedRowSumGradTable'>
   name: 'WeightedRowSumGradTable',
   run(recorder, { index, weight, dy }, { shape: [rows] }) {
     const lanes = laneCount(dy.shape[1], recorder.lanes);
-    if (lanes === 1) return recorder.record(gradTableLane(0), [index, weight, dy], { rows });
-    const columns = recorder.record(gradTableSplit, [dy], { lanes });
+    if (lanes === 1) return recorder.record(weightedRowSumGradTableLane, [index, weight, dy], { rows });
+    const columns = recorder.record(splitV, { x: dy }, { numOrSizeSplits: lanes, axis: 1 });
     const sums = columns.flatMap((part, lane) =>
       recorder.record(gradTableLane(lane), [index, weight, part], { rows }),
     );
-    const table = recorder.record(gradTableJoin, sums, {});
+    const table = recorder.record(concat, sums, { axis: 1 });
     for (const { dataId } of [...columns, ...sums]) recorder.disposeData(dataId);
     return table;
   },

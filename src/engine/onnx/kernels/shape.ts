@@ -39,7 +39,7 @@ const slice: Kernel = {
   },
 };
 
-const concat: Kernel<ListInputs> = {
+export const concat: Kernel<ListInputs> = {
   name: 'Concat',
   record: (parts, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, parts[0].shape);
@@ -111,7 +111,7 @@ const pack: Kernel<ListInputs> = {
   },
 };
 
-const splitV: Kernel = {
+export const splitV: Kernel = {
   name: 'SplitV',
   record: ({ x }, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
