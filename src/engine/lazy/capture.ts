@@ -1,7 +1,6 @@
 /** @file Capture: following a recorded computation to make a script of it. */
-import type { CachedExecutable } from './executables.js';
 import type { ConstantPool, HostContent } from './host_memory.js';
-import { type MadeResult, Script, type Slot, type Step } from './script.js';
+import { type ExecutableRun, type MadeResult, Script, type Slot, type Step } from './script.js';
 import type { Buffer, ValueInfo } from './value.js';
 
 /** Where the content of a known value comes from. */
@@ -11,22 +10,12 @@ export interface Origin {
   readonly isFeed: boolean;
 }
 
-/** The run of an executable that has ended. */
-export interface FinishedRun<B extends Buffer> {
-  readonly entry: CachedExecutable<B>;
-  readonly inputs: readonly B[];
-  readonly outputs: readonly B[];
-  /** Whether it ran at the same time as the run before it. */
-  readonly isTogether: boolean;
-  readonly region: string;
-  readonly nodes: number;
-}
-
 /** Learns what happens on a lazy graph. */
 export interface GraphObserver<B extends Buffer> {
   /** A value has become known that no executable computed. Its origin is null if it has no content. */
   known(buffer: B, info: ValueInfo, origin: Origin | null): void;
-  ran(run: FinishedRun<B>): void;
+  /** A run of an executable has ended. */
+  ran(run: ExecutableRun<B, B>): void;
   /** The host has read a content. */
   read(buffer: B): void;
 }
@@ -72,7 +61,7 @@ export class Capture<B extends Buffer> implements GraphObserver<B> {
     else this.#add(buffer, { kind: 'content', info: copy, content: origin.content.slice() });
   }
 
-  ran({ inputs, outputs, ...run }: FinishedRun<B>): void {
+  ran({ inputs, outputs, ...run }: ExecutableRun<B, B>): void {
     const slots = inputs.map((buffer) => this.#slot(buffer));
     const made = outputs.map((buffer) => this.#add(buffer, { kind: 'temporary' }));
     this.#steps.push({ kind: 'run', inputs: slots, outputs: made, ...run });

@@ -5,9 +5,10 @@
  * Values are inputs and never part of the key.
  */
 import type { LazyStatistics } from '../lazy_hints.js';
-import type { FinishedRun, GraphObserver, Origin } from './capture.js';
+import type { GraphObserver, Origin } from './capture.js';
 import type { Compiler, Graph } from './compiler.js';
 import { type CachedExecutable, ExecutableCache } from './executables.js';
+import type { ExecutableRun } from './script.js';
 import type { ScriptHost } from './script_run.js';
 import {
   cutIntoSegments,
@@ -236,7 +237,7 @@ export class LazyGraph<B extends Buffer> {
     });
   }
 
-  #count({ region, nodes }: Pick<FinishedRun<B>, 'region' | 'nodes'>, seconds: number): void {
+  #count({ region, nodes }: Pick<ExecutableRun<B, B>, 'region' | 'nodes'>, seconds: number): void {
     const { statistics } = this;
     statistics.graphs++;
     statistics.nodes += nodes;

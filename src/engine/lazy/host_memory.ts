@@ -1,4 +1,5 @@
 /** @file Contents on the host, and the constants that captured scripts share. */
+import { Buffer as Bytes } from 'node:buffer';
 import type { Buffer, ValueInfo } from './value.js';
 
 /** The content of a value on the host: float32, int32, and bool as 0 and 1. */
@@ -84,6 +85,5 @@ function bytesOf({ buffer, byteOffset, byteLength }: HostContent): Uint8Array {
 }
 
 function equalBits(a: HostContent, b: HostContent): boolean {
-  const [x, y] = [bytesOf(a), bytesOf(b)];
-  return x.length === y.length && x.every((byte, i) => byte === y[i]);
+  return Bytes.compare(bytesOf(a), bytesOf(b)) === 0;
 }

@@ -14,17 +14,20 @@ export type Slot<B extends Buffer> =
   | { readonly kind: 'feed'; readonly info: ValueInfo }
   | { readonly kind: 'constant'; readonly constant: Constant<B> };
 
-/** The run of an executable. */
-export interface RunStep<B extends Buffer> {
-  readonly kind: 'run';
+/** The run of an executable, with buffers or with their slots. */
+export interface ExecutableRun<B extends Buffer, Place> {
   readonly entry: CachedExecutable<B>;
-  readonly inputs: readonly number[];
-  readonly outputs: readonly number[];
-  /** Whether it runs at the same time as the step before it, which is a run, too. */
+  readonly inputs: readonly Place[];
+  readonly outputs: readonly Place[];
+  /** Whether it runs at the same time as the run before it. */
   readonly isTogether: boolean;
   /** Region and number of operations, for the statistics. */
   readonly region: string;
   readonly nodes: number;
+}
+
+export interface RunStep<B extends Buffer> extends ExecutableRun<B, number> {
+  readonly kind: 'run';
 }
 
 /** The host reads a slot. Before it goes on, it may feed. */

@@ -80,9 +80,10 @@ export class Scripts<B extends Buffer> {
     const entry = this.#entries.get(signature);
     if (entry) {
       this.#entries.delete(signature);
-      if (entry.script.isComplete) this.#entries.set(signature, entry);
-      else this.#drop(entry);
-      if (entry.isTrusted && entry.script.isComplete) return this.#run(entry.script, computation, externals);
+      if (entry.script.isComplete) {
+        this.#entries.set(signature, entry);
+        if (entry.isTrusted) return this.#run(entry.script, computation, externals);
+      } else this.#drop(entry);
     }
     return this.#record(signature, computation, externals);
   }
