@@ -65,7 +65,6 @@ async function readAll(tensors: readonly tf.Tensor[]): Promise<HostResult[]> {
   try {
     for (const tensor of tensors) {
       results.push({ content: (await tensor.data()) as Float32Array, shape: tensor.shape });
-      tensor.dispose();
     }
     return results;
   } finally {

@@ -9,7 +9,7 @@ const SCALE = 2 ** -96;
  * all at once, and does not block the event loop on the lazy engine.
  */
 export async function gradNorms(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
-  return await normsOf(tensors, await read(squareSums(tensors)));
+  return await normsOf(tensors, await readAndDispose(squareSums(tensors)));
 }
 
 /** The sum of the squares of every tensor, as one tensor; null if there are no tensors. */
@@ -26,7 +26,7 @@ export async function normsOf(
   // Squares of finite numbers may overflow.
   const overflown = [...result.keys()].filter((i) => !Number.isFinite(result[i]));
   if (overflown.length === 0) return result;
-  const scaled = await read(
+  const scaled = await readAndDispose(
     measureAll(
       overflown.map((i) => tensors[i]),
       (x) => squareSum(x.mul(SCALE)),
@@ -40,7 +40,7 @@ export async function normsOf(
 export async function maxAbs(tensors: readonly tf.Tensor[]): Promise<Float64Array> {
   // Not every engine's maximum is NaN where an element is.
   const norms = await gradNorms(tensors);
-  const maxima = await read(measureAll(tensors, (x) => x.abs().max()));
+  const maxima = await readAndDispose(measureAll(tensors, (x) => x.abs().max()));
   return norms.map((norm, i) => (Number.isFinite(norm) ? maxima[i] : norm));
 }
 
@@ -73,8 +73,8 @@ function measureAll(tensors: readonly tf.Tensor[], measure: (x: tf.Tensor) => tf
   return tf.tidy(() => tf.concat1d(tensors.map((x) => measure(x).reshape([1]) as tf.Tensor1D)));
 }
 
-/** Reads a tensor and disposes it. */
-async function read(numbers: tf.Tensor1D | null): Promise<ArrayLike<number>> {
+/** Reads the numbers of a tensor and disposes it; none without a tensor. */
+export async function readAndDispose(numbers: tf.Tensor1D | null): Promise<ArrayLike<number>> {
   if (numbers === null) return [];
   try {
     return await numbers.data();

@@ -1,5 +1,4 @@
 /** @file The forward and backward pass of one micro-batch, recorded or replayed from a script. */
-import type * as tf from '@tensorflow/tfjs';
 import type { Batch } from '../data/loading/collate.js';
 import { graphBreak } from '../engine/lazy_hints.js';
 import { beginProgram, feed, type RecordedProgram, type ReplayedProgram } from '../engine/programs.js';
@@ -8,7 +7,7 @@ import type { Detector } from '../model/detector.js';
 import { drawMask, type MaskKind, type MaskSource } from '../model/dropout.js';
 import type { Parameter } from '../nn/module.js';
 import { Tape } from '../nn/tape.js';
-import { squareSums } from './grad_norm.js';
+import { readAndDispose, squareSums } from './grad_norm.js';
 
 /** The predictions that the loss is computed from, as `SetCriterion.gather` lays them out. */
 export interface GatheredPredictions {
@@ -110,7 +109,7 @@ class RecordedPass implements GradientPass {
     // Separate from the backward pass, so that clips of another size use the same graph.
     graphBreak('optimizer');
     const squares = squareSums(grads.filter((grad) => grad !== null));
-    const content = squares ? await readAndDispose(squares) : [];
+    const content = await readAndDispose(squares);
     const notes: Notes = { shape, masks: this.#masks };
     this.program.finish({
       made: grads,
@@ -157,13 +156,5 @@ class ReplayedPass implements GradientPass {
 
   end(): void {
     this.program.abort();
-  }
-}
-
-async function readAndDispose(tensor: tf.Tensor): Promise<Float32Array> {
-  try {
-    return (await tensor.data()) as Float32Array;
-  } finally {
-    tensor.dispose();
   }
 }

@@ -62,15 +62,15 @@ export async function computeGradients(
   const all = [...model.namedParameters()];
   const parameters = all.filter(([, { requiresGrad }]) => requiresGrad);
   zeroGradients(parameters);
-  const shared = { all: all.map(([, parameter]) => parameter), modes: model.modes() };
   const step = {
-    ...shared,
     model,
     criterion,
     batch,
     targets: targetsOf(batch),
     rng,
+    all: all.map(([, parameter]) => parameter),
     parameters,
+    modes: model.modes(),
     replay,
   };
   const terms = new Map<string, number>();
