@@ -7,6 +7,10 @@ const json = (value: unknown) => file('coco.json', JSON.stringify(value));
 const bbox = [20, 10, 40, 50];
 const SIZE = { width: 200, height: 100 };
 
+/** Images of these frames of the video x; their ids are the frames' numbers. */
+const framesOf = (numbers: readonly number[]) =>
+  numbers.map((frame_index) => ({ id: frame_index, file_name: 'x', video_name: 'x', frame_index, ...SIZE }));
+
 describe('COCO json', () => {
   it('with a list of videos counts frames by frame_id and people by track_id', async () => {
     const path = json({
@@ -141,13 +145,7 @@ describe('COCO json', () => {
 
   it('does not interpolate: with --step, boxes at other times are counted as left out', async () => {
     const path = json({
-      images: [0, 5, 10].map((frame_index) => ({
-        id: frame_index,
-        file_name: 'x',
-        video_name: 'x',
-        frame_index,
-        ...SIZE,
-      })),
+      images: framesOf([0, 5, 10]),
       categories: [{ id: 1, name: 'walk' }],
       annotations: [0, 5, 10].map((image_id) => ({ id: image_id, image_id, category_id: 1, bbox })),
     });
@@ -159,13 +157,7 @@ describe('COCO json', () => {
   it('takes the boxes of one frame if a time of --step lies in the middle of two', async () => {
     const numbers = [0, 12, 13, 25, 38];
     const path = json({
-      images: numbers.map((frame_index) => ({
-        id: frame_index,
-        file_name: 'x',
-        video_name: 'x',
-        frame_index,
-        ...SIZE,
-      })),
+      images: framesOf(numbers),
       categories: [{ id: 1, name: 'walk' }],
       annotations: numbers.map((id) => ({ id, image_id: id, category_id: 1, bbox: [20 + id, 10, 40, 50] })),
     });
