@@ -1,6 +1,6 @@
 /** @file The tfjs backend `onnx`: records kernels on a lazy graph and reads what they compute. */
 import * as tf from '@tensorflow/tfjs';
-import type { FusedBackend, FusedKernelName } from '../kernel_contract.js';
+import type { FusedBackend } from '../kernel_contract.js';
 import type { Compiler } from '../lazy/compiler.js';
 import { LazyGraph } from '../lazy/graph.js';
 import type { HostContent } from '../lazy/host_memory.js';
@@ -11,6 +11,7 @@ import { machineMemory } from '../memory.js';
 import type { ScriptBackend } from '../programs.js';
 import type { CopyingBackend } from '../to_host.js';
 import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
+import type { KernelSet } from './kernel_set.js';
 import type { EngineTensor, HostArray, TensorMemory } from './tensor.js';
 
 export const BACKEND_NAME = 'onnx';
@@ -42,7 +43,7 @@ export class OnnxBackend
   constructor(
     readonly tensors: TensorMemory,
     compiler: Compiler<EngineTensor>,
-    readonly fusedKernels: ReadonlySet<FusedKernelName>,
+    readonly kernels: KernelSet,
     readonly lanes: number,
   ) {
     super();
@@ -51,6 +52,10 @@ export class OnnxBackend
       write: (info, content) => this.#allocate(info, content),
       read: (buffer) => buffer.read(),
     });
+  }
+
+  get fusedKernels() {
+    return this.kernels.fusedNames;
   }
 
   get statistics(): LazyStatistics {

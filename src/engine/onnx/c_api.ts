@@ -21,6 +21,9 @@ type StatusName =
   | 'SetSessionLogSeverityLevel'
   | 'SetSessionGraphOptimizationLevel'
   | 'SetIntraOpNumThreads'
+  | 'CreateCustomOpDomain'
+  | 'CustomOpDomain_Add'
+  | 'AddCustomOpDomain'
   | 'CreateRunOptions'
   | 'RunOptionsSetRunLogSeverityLevel'
   | 'CreateTensorAsOrtValue'
@@ -50,6 +53,9 @@ const STATUS_FUNCTIONS: Record<StatusName, readonly [position: number, parameter
   SetSessionLogSeverityLevel: [22, ['void *', 'int']],
   SetSessionGraphOptimizationLevel: [23, ['void *', 'int']],
   SetIntraOpNumThreads: [24, ['void *', 'int']],
+  CreateCustomOpDomain: [26, ['str', '_Out_ void **']],
+  CustomOpDomain_Add: [27, ['void *', 'void *']],
+  AddCustomOpDomain: [28, ['void *', 'void *']],
   CreateRunOptions: [39, ['_Out_ void **']],
   RunOptionsSetRunLogSeverityLevel: [41, ['void *', 'int']],
   CreateTensorAsOrtValue: [48, ['void *', 'void *', 'size_t', 'int', '_Out_ void **']],

@@ -9,7 +9,9 @@ import type { EngineInfo, EngineProvider, Problem, StartOptions } from '../types
 import { BACKEND_NAME, OnnxBackend } from './backend.js';
 import { libraryPath, loadOrtApi, ORT_VERSION } from './c_api.js';
 import { OrtCompiler } from './compiler.js';
-import { FUSED_NAMES, LOWERINGS, registerKernels } from './registration.js';
+import { NATIVE_KERNELS, ONNX_KERNELS } from './kernel_set.js';
+import { nativeLibrary } from './native/library.js';
+import { registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';
@@ -44,17 +46,22 @@ export class OnnxEngine implements EngineProvider {
     if (running) refuseOtherThreads('onnx', running.threads, resolveThreads(requested, this.probe.env));
     const runtime = running ?? startRuntime(this.probe, { threads: requested, verbose });
     runtime.setVerbose(verbose);
-    if (!running) {
-      const compiler = new OrtCompiler(runtime, LOWERINGS);
-      const lanes = Math.min(MAX_LANES, runtime.threads.threads);
-      tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler, FUSED_NAMES, lanes));
-      registerKernels(BACKEND_NAME);
-    }
+    if (!running) registerBackend(runtime);
     await tf.setBackend(BACKEND_NAME);
     const { threads, reason } = runtime.threads;
-    const description = `onnx on CPU, ${countOf(threads, 'thread')} (${reason}; ONNX Runtime ${ORT_VERSION})`;
+    const kernels =
+      'path' in runtime.native ? 'native kernels' : `no native kernels: ${runtime.native.missing}`;
+    const description = `onnx on CPU, ${countOf(threads, 'thread')} (${reason}; ONNX Runtime ${ORT_VERSION}; ${kernels})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }
+}
+
+function registerBackend(runtime: OrtRuntime): void {
+  const kernels = 'path' in runtime.native ? NATIVE_KERNELS : ONNX_KERNELS;
+  const compiler = new OrtCompiler(runtime, kernels.lowerings);
+  const lanes = Math.min(MAX_LANES, runtime.threads.threads);
+  tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler, kernels, lanes));
+  registerKernels(BACKEND_NAME, kernels);
 }
 
 /** The runtime of this process's onnx backend; null before the first start. */
@@ -71,7 +78,7 @@ export function startRuntime(probe: Probe, { threads, verbose }: StartOptions): 
   const folder = probe.packageFolder(PACKAGE) as string;
   const path = libraryPath(probe.platform, probe.arch, folder) as string;
   try {
-    return new OrtRuntime(loadOrtApi(path), { threads: choice, verbose });
+    return new OrtRuntime(loadOrtApi(path), { threads: choice, verbose, native: nativeLibrary(probe) });
   } catch (error) {
     if (error instanceof EngineError) throw error;
     const text = error instanceof Error ? error.message : String(error);

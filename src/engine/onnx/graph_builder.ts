@@ -2,8 +2,11 @@
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import {
   type Attributes,
+  CONTRIB_DOMAIN,
   ELEMENT_TYPE,
   type ElementType,
+  Floats,
+  NATIVE_DOMAIN,
   type OnnxConstant,
   type OnnxNode,
 } from './model_format.js';
@@ -13,8 +16,12 @@ export interface Operand extends ValueInfo {
   readonly name: string;
 }
 
-/** Domain of the operators that only ONNX Runtime has. */
-const CONTRIB = 'com.microsoft';
+/** Results and attributes of a native operator. */
+export interface NativeCall {
+  readonly results: readonly ValueInfo[];
+  readonly ints?: readonly number[];
+  readonly floats?: readonly number[];
+}
 
 export class GraphBuilder {
   readonly nodes: OnnxNode[] = [];
@@ -36,7 +43,14 @@ export class GraphBuilder {
 
   /** Adds an operator that only ONNX Runtime has, with one result. */
   contrib(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.#add({ op, domain: CONTRIB, inputs, attributes }, 1)[0];
+    return this.#add({ op, domain: CONTRIB_DOMAIN, inputs, attributes }, 1)[0];
+  }
+
+  /** Adds an operator of the native library (native/kernels.h), which reads `ints` and `floats`. */
+  native(op: string, inputs: readonly string[], { results, ints = [], floats = [] }: NativeCall): string[] {
+    const shapes = results.flatMap(({ shape }) => [shape.length, ...shape]);
+    const attributes = { shapes: [...shapes, -1], ints: [...ints, 0], floats: new Floats([...floats, 0]) };
+    return this.#add({ op, domain: NATIVE_DOMAIN, inputs, attributes, results }, results.length);
   }
 
   #add(node: Omit<OnnxNode, 'name' | 'outputs'>, results: number): string[] {

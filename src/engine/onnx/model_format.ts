@@ -1,9 +1,15 @@
 /** @file The part of ONNX's file format (onnx.proto3) that our graphs need, written with protobufjs. */
 import protobuf from 'protobufjs';
+import type { ValueInfo } from '../lazy/value.js';
 
 /** ONNX's numbers of the element types in use (TensorProto.DataType). */
 export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPE;
+
+/** Domain of the operators that only ONNX Runtime has. */
+export const CONTRIB_DOMAIN = 'com.microsoft';
+/** Domain of the native kernels. */
+export const NATIVE_DOMAIN = 'stmixer';
 
 /** Version of the ai.onnx operator set that the operators here follow. */
 const OPSET = 20;
@@ -16,14 +22,15 @@ const { root } = protobuf.parse(
   message OperatorSet { string domain = 1; int64 version = 2; }
   message Graph {
     repeated Node node = 1; string name = 2; repeated Tensor initializer = 5;
-    repeated ValueInfo input = 11; repeated ValueInfo output = 12;
+    repeated ValueInfo input = 11; repeated ValueInfo output = 12; repeated ValueInfo value_info = 13;
   }
   message Node {
     repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
     repeated Attribute attribute = 5; string domain = 7;
   }
   message Attribute {
-    string name = 1; float f = 2; int64 i = 3; bytes s = 4; repeated int64 ints = 8; int32 type = 20;
+    string name = 1; float f = 2; int64 i = 3; bytes s = 4; repeated float floats = 7; repeated int64 ints = 8;
+    int32 type = 20;
   }
   message Tensor { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; }
   message ValueInfo { string name = 1; Type type = 2; }
@@ -39,7 +46,11 @@ const Model = root.lookupType('Model');
 export class Float {
   constructor(readonly value: number) {}
 }
-export type AttributeValue = number | string | readonly number[] | Float;
+/** A list of floats as an attribute; plain lists are lists of integers. */
+export class Floats {
+  constructor(readonly values: readonly number[]) {}
+}
+export type AttributeValue = number | string | readonly number[] | Float | Floats;
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 export interface OnnxNode {
@@ -49,6 +60,8 @@ export interface OnnxNode {
   inputs: readonly string[];
   outputs: readonly string[];
   attributes: Attributes;
+  /** Shapes and types of the outputs, for operators that the runtime knows nothing about. */
+  results?: readonly ValueInfo[];
 }
 
 export interface OnnxValue {
@@ -74,7 +87,8 @@ export function encodeModel({ nodes, inputs, outputs, constants }: OnnxGraph): U
     ir_version: IR_VERSION,
     opset_import: [
       { domain: '', version: OPSET },
-      { domain: 'com.microsoft', version: 1 },
+      { domain: CONTRIB_DOMAIN, version: 1 },
+      { domain: NATIVE_DOMAIN, version: 1 },
     ],
     graph: {
       name: 'graph',
@@ -96,6 +110,10 @@ export function encodeModel({ nodes, inputs, outputs, constants }: OnnxGraph): U
       })),
       input: inputs.map(encodeValue),
       output: outputs.map(encodeValue),
+      // The runtime needs shapes to use memory again.
+      value_info: nodes.flatMap(({ outputs, results = [] }) =>
+        results.map(({ shape, dtype }, i) => encodeValue({ name: outputs[i], shape, type: dtype })),
+      ),
     },
   }).finish();
 }
@@ -109,5 +127,6 @@ function encodeAttribute(name: string, value: AttributeValue) {
   if (value instanceof Float) return { name, type: 1, f: value.value };
   if (typeof value === 'number') return { name, type: 2, i: value };
   if (typeof value === 'string') return { name, type: 3, s: Buffer.from(value) };
+  if (value instanceof Floats) return { name, type: 6, floats: value.values };
   return { name, type: 7, ints: value };
 }

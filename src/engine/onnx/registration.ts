@@ -1,81 +1,10 @@
-/** @file The kernels of the onnx engine, and their registration with tfjs. */
+/** @file Registers the kernels of the onnx engine with tfjs. */
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
-import type { FusedKernelName } from '../kernel_contract.js';
 import type { OnnxBackend } from './backend.js';
-import type { CompositeKernel, FusedKernel, Kernel, Lowering } from './kernel.js';
-import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
-import { adamUpdate } from './kernels/adam.js';
-import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
-import { constantKernels } from './kernels/constants.js';
-import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
-import { conv3dKernels } from './kernels/conv3d.js';
-import { elementwiseKernels } from './kernels/elementwise.js';
-import { indexingKernels } from './kernels/indexing.js';
-import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
-import { linear, linearGrad } from './kernels/linear.js';
-import { matMul } from './kernels/matmul.js';
-import { reduceKernels } from './kernels/reduce.js';
-import {
-  weightedRowSum,
-  weightedRowSumGradTable,
-  weightedRowSumGradTableLane,
-  weightedRowSumGradWeight,
-} from './kernels/row_gather.js';
-import { shapeKernels, withAxis } from './kernels/shape.js';
-
-/** A kernel of the contract with inputs and attributes of any type. */
-type AnyFusedKernel =
-  | Kernel<never, never>
-  | { readonly name: string; run(recorder: OnnxBackend, inputs: never, attributes: never): tf.TensorInfo[] };
-
-/** The fused kernels. This engine has all of them. */
-const FUSED: { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> } = {
-  Gelu: gelu,
-  GeluGrad: geluGrad,
-  ReluGrad: reluGrad,
-  LayerNorm: layerNorm,
-  LayerNormGrad: layerNormGrad,
-  Linear: linear,
-  LinearGrad: linearGrad,
-  SelfAttention: selfAttention,
-  SelfAttentionGrad: selfAttentionGrad,
-  Conv3x3x3: conv,
-  Conv3x3x3GradInput: convGradInput,
-  Conv3x3x3GradFilter: convGradFilter,
-  WeightedRowSum: weightedRowSum,
-  WeightedRowSumGradTable: weightedRowSumGradTable,
-  WeightedRowSumGradWeight: weightedRowSumGradWeight,
-  AdamUpdate: adamUpdate,
-};
-const fused: readonly AnyFusedKernel[] = Object.values(FUSED);
-
-export const FUSED_NAMES: ReadonlySet<FusedKernelName> = new Set(
-  fused.map(({ name }) => name as FusedKernelName),
-);
-
-/** The kernels of tfjs's operations. */
-const TFJS_KERNELS: readonly Kernel<never>[] = [
-  ...elementwiseKernels,
-  ...reduceKernels,
-  ...shapeKernels,
-  ...indexingKernels,
-  ...constantKernels,
-  ...conv3dKernels,
-  matMul,
-];
-
-/** All kernels that can be recorded on the graph. */
-const RECORDED_KERNELS: readonly Kernel<never, never>[] = [
-  ...TFJS_KERNELS,
-  ...fused.filter((kernel) => 'record' in kernel),
-  weightedRowSumGradTableLane,
-];
-
-/** Lowerings to ONNX by the kernels' names. */
-export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map(
-  RECORDED_KERNELS.map(({ name, lower }) => [name, lower]),
-);
+import type { Kernel } from './kernel.js';
+import type { AnyFusedKernel, KernelSet } from './kernel_set.js';
+import { withAxis } from './kernels/shape.js';
 
 /** Kernels whose result is always a list in tfjs, even of one tensor. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
@@ -100,11 +29,11 @@ const ALIASES: Readonly<Record<string, Alias>> = {
   Tile: (x, { reps }) => ((reps as number[]).every((count) => count === 1) ? x.shape : null),
 };
 
-/** Registers the kernels with tfjs, and for tfjs's other kernels functions that throw EngineError. */
-export function registerKernels(backendName: string): void {
+/** Registers a set of kernels with tfjs, and for tfjs's other kernels functions that throw EngineError. */
+export function registerKernels(backendName: string, { tfjs, fused }: KernelSet): void {
   const register = (kernelName: string, run: KernelFunction) =>
     registerKernel({ backendName, kernelName }, run);
-  const kernels = new Map(TFJS_KERNELS.map((kernel) => [kernel.name, kernel]));
+  const kernels = new Map(tfjs.map((kernel) => [kernel.name, kernel]));
   for (const name of new Set([...kernels.keys(), ...Object.keys(ALIASES)]))
     register(name, tfjsKernel(name, kernels.get(name), ALIASES[name]));
   for (const kernel of fused) register(kernel.name, fusedKernel(kernel));

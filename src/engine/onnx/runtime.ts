@@ -6,6 +6,8 @@ import type { ThreadChoice } from '../threads.js';
 import { addresses, NameTable } from './addresses.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';
+import type { NativeLibrary } from './native/library.js';
+import { loadOperators } from './native/operators.js';
 import { OrtTensor } from './ort_tensor.js';
 import type { TensorMemory } from './tensor.js';
 
@@ -85,6 +87,8 @@ export interface RuntimeOptions {
   threads: ThreadChoice;
   /** Lets the library write warnings to standard error. */
   verbose?: boolean;
+  /** Without the native library, sessions have ONNX Runtime's operators only. */
+  native?: NativeLibrary;
 }
 
 function createEnvironment(api: OrtApi, threads: number, severity: number): Pointer {
@@ -127,18 +131,23 @@ export class OrtRuntime implements TensorMemory {
   readonly #memoryInfo: Pointer;
   readonly #allocator: Pointer;
   readonly #runOptions: Pointer;
+  /** Domain of the native operators. */
+  readonly #operators: Pointer | null;
   readonly #inputNames = new NameTable('i');
   readonly #outputNames = new NameTable('o');
 
   readonly threads: ThreadChoice;
+  readonly native: NativeLibrary;
   #severity: number;
 
   constructor(
     private readonly api: OrtApi,
-    { threads, verbose = false }: RuntimeOptions,
+    { threads, verbose = false, native = { missing: 'not requested' } }: RuntimeOptions,
   ) {
     this.threads = threads;
     this.#severity = severityOf(verbose);
+    this.native = native;
+    this.#operators = 'path' in native ? loadOperators(api, native.path) : null;
     this.#env = createEnvironment(api, threads.threads, this.#severity);
     this.#memoryInfo = api.create((out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out));
     registerArena(api, this.#env, this.#memoryInfo);
@@ -201,6 +210,7 @@ export class OrtRuntime implements TensorMemory {
       // All sessions share the arena; with memory patterns each would hold memory of its own between runs.
       api.DisableMemPattern(options);
       api.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
+      if (this.#operators) api.AddCustomOpDomain(options, this.#operators);
       const session = api.create((out) =>
         api.CreateSessionFromArray(this.#env, model, model.byteLength, options, out),
       );

@@ -9,12 +9,13 @@ import type { LazyDtype } from '../../lazy/value.js';
 import { OnnxBackend } from '../backend.js';
 import { lowerGraph } from '../compiler.js';
 import type { Lowering } from '../kernel.js';
-import { FUSED_NAMES, LOWERINGS, registerKernels } from '../registration.js';
+import { type KernelSet, ONNX_KERNELS } from '../kernel_set.js';
+import { registerKernels } from '../registration.js';
 import type { EngineTensor, HostArray, TensorMemory } from '../tensor.js';
 import { workingMemory } from './working_memory.js';
 
-/** The name of the dry run's backend in tfjs. */
-const NAME = 'onnx-dry-run';
+/** The name in tfjs of the dry run's backend with a set of kernels. */
+const backendName = ({ name }: KernelSet) => `dry-run-${name}`;
 /** Period of the numbers that a read returns. It is a prime, so that rows of predictions differ. */
 const PERIOD = 997;
 
@@ -160,21 +161,22 @@ export async function dryRun<T>(
   const current = tf.getBackend() as string | undefined;
   const counter = new MemoryCounter(maxBytes);
   const backend: unknown = current ? tf.backend() : null;
-  const lanes = backend instanceof OnnxBackend ? backend.lanes : 1;
+  const { lanes, kernels } = backend instanceof OnnxBackend ? backend : { lanes: 1, kernels: ONNX_KERNELS };
+  const name = backendName(kernels);
   tf.registerBackend(
-    NAME,
-    () => new OnnxBackend(counter, new CountingCompiler(counter, LOWERINGS), FUSED_NAMES, lanes),
+    name,
+    () => new OnnxBackend(counter, new CountingCompiler(counter, kernels.lowerings), kernels, lanes),
   );
-  if (tf.getKernelsForBackend(NAME).length === 0) registerKernels(NAME);
+  if (tf.getKernelsForBackend(name).length === 0) registerKernels(name, kernels);
   try {
-    await tf.setBackend(NAME);
+    await tf.setBackend(name);
     tf.engine().startScope('dry run');
     return await work(counter);
   } finally {
     // Disposes the tensors that an error has left.
-    if (tf.getBackend() === NAME) tf.engine().endScope();
+    if (tf.getBackend() === name) tf.engine().endScope();
     if (current) await tf.setBackend(current);
-    tf.removeBackend(NAME);
+    tf.removeBackend(name);
   }
 }
 

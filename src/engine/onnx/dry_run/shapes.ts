@@ -14,6 +14,7 @@ type Rule = (inputs: Inputs, node: OnnxNode) => OnnxInfo[];
 
 /** Returns the shapes and types of a node's results. Throws if there is no rule for its operator. */
 export function inferResults(node: OnnxNode, inputs: Inputs): OnnxInfo[] {
+  if (node.results) return node.results.map(({ shape, dtype }) => ({ shape, type: dtype }));
   const rule = RULES[node.op];
   if (!rule) throw new Error(`no shape inference for the ONNX operator ${node.op}`);
   return rule(inputs, node);

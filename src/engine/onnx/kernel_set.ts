@@ -1,0 +1,97 @@
+/** @file The kernels of the onnx engine: those that ONNX Runtime's operators compute, and those that the native library does. */
+import type { TensorInfo } from '@tensorflow/tfjs';
+import type { FusedKernelName } from '../kernel_contract.js';
+import type { CompositeKernel, FusedKernel, Kernel, Lowering, Recorder } from './kernel.js';
+import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
+import { adamUpdate } from './kernels/adam.js';
+import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
+import { constantKernels } from './kernels/constants.js';
+import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
+import { conv3dKernels } from './kernels/conv3d.js';
+import { elementwiseKernels } from './kernels/elementwise.js';
+import { indexingKernels } from './kernels/indexing.js';
+import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
+import { linear, linearGrad } from './kernels/linear.js';
+import { matMul } from './kernels/matmul.js';
+import { reduceKernels } from './kernels/reduce.js';
+import {
+  weightedRowSum,
+  weightedRowSumGradTable,
+  weightedRowSumGradTableLane,
+  weightedRowSumGradWeight,
+} from './kernels/row_gather.js';
+import { shapeKernels } from './kernels/shape.js';
+import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
+
+/** A kernel of the contract with inputs and attributes of any type. */
+export type AnyFusedKernel =
+  | Kernel<never, never>
+  | { readonly name: string; run(recorder: Recorder, inputs: never, attributes: never): TensorInfo[] };
+
+type FusedTable = { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> };
+
+/** Kernels of one backend. */
+export interface KernelSet {
+  readonly name: 'onnx' | 'native';
+  /** The kernels of tfjs's operations. */
+  readonly tfjs: readonly Kernel<never>[];
+  readonly fused: readonly AnyFusedKernel[];
+  readonly fusedNames: ReadonlySet<FusedKernelName>;
+  /** Lowerings to ONNX by the kernels' names. */
+  readonly lowerings: ReadonlyMap<string, Lowering>;
+}
+
+/** The fused kernels. This engine has all of them. */
+const FUSED: FusedTable = {
+  Gelu: gelu,
+  GeluGrad: geluGrad,
+  ReluGrad: reluGrad,
+  LayerNorm: layerNorm,
+  LayerNormGrad: layerNormGrad,
+  Linear: linear,
+  LinearGrad: linearGrad,
+  SelfAttention: selfAttention,
+  SelfAttentionGrad: selfAttentionGrad,
+  Conv3x3x3: conv,
+  Conv3x3x3GradInput: convGradInput,
+  Conv3x3x3GradFilter: convGradFilter,
+  WeightedRowSum: weightedRowSum,
+  WeightedRowSumGradTable: weightedRowSumGradTable,
+  WeightedRowSumGradWeight: weightedRowSumGradWeight,
+  AdamUpdate: adamUpdate,
+};
+
+/** The fused kernels that the native library computes. */
+const NATIVE: Partial<FusedTable> = { Linear: nativeLinear, LinearGrad: nativeLinearGrad };
+
+/** The kernels of tfjs's operations. */
+const TFJS_KERNELS: readonly Kernel<never>[] = [
+  ...elementwiseKernels,
+  ...reduceKernels,
+  ...shapeKernels,
+  ...indexingKernels,
+  ...constantKernels,
+  ...conv3dKernels,
+  matMul,
+];
+
+function kernelSet(name: KernelSet['name'], table: FusedTable): KernelSet {
+  const fused: readonly AnyFusedKernel[] = Object.values(table);
+  const recorded: readonly Kernel<never, never>[] = [
+    ...TFJS_KERNELS,
+    ...fused.filter((kernel) => 'record' in kernel),
+    weightedRowSumGradTableLane,
+  ];
+  return {
+    name,
+    tfjs: TFJS_KERNELS,
+    fused,
+    fusedNames: new Set(fused.map((kernel) => kernel.name as FusedKernelName)),
+    lowerings: new Map(recorded.map((kernel) => [kernel.name, kernel.lower])),
+  };
+}
+
+/** Kernels for every machine. */
+export const ONNX_KERNELS = kernelSet('onnx', FUSED);
+/** Kernels for machines with the native library. */
+export const NATIVE_KERNELS = kernelSet('native', { ...FUSED, ...NATIVE });

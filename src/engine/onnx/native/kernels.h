@@ -1,0 +1,5 @@
+/** @file The kernels of the library. */
+#pragma once
+#include "kernel.h"
+
+Compute product;

@@ -1,0 +1,44 @@
+/** @file Kernels that the native library computes (kernels.h). */
+import type { GraphBuilder } from '../graph_builder.js';
+import { floats, fusedKernel } from '../kernel.js';
+import { linear, linearGrad } from '../kernels/linear.js';
+import type { Matrix, ProductOptions } from '../kernels/products.js';
+import { sumOfRows } from '../kernels/reduce.js';
+
+interface NativeProductOptions extends Pick<ProductOptions, 'transA' | 'transB' | 'scale'> {
+  /** Name of a vector [N] that is added to each row. */
+  readonly bias?: string;
+}
+
+/** Adds scale·a·b + bias for a [M, K] and b [K, N], or their transposes. Returns the name of the result [M, N]. */
+export function product(
+  g: GraphBuilder,
+  a: Matrix,
+  b: Matrix,
+  { transA = false, transB = false, scale = 1, bias = '' }: NativeProductOptions = {},
+): string {
+  const [M, K] = transA ? [a.shape[1], a.shape[0]] : a.shape;
+  const N = b.shape[transB ? 0 : 1];
+  const [c] = g.native('Product', bias ? [a.name, b.name, bias] : [a.name, b.name], {
+    results: [floats([M, N])],
+    ints: [M, N, K, Number(transA), Number(transB)],
+    floats: [scale],
+  });
+  return c;
+}
+
+export const nativeLinear = fusedKernel('Linear', {
+  ...linear,
+  results: ({ x, weight }) => [floats([x.shape[0], weight.shape[0]])],
+  lower: (g, { x, weight, bias }) => [product(g, x, weight, { transB: true, bias: bias?.name })],
+});
+
+export const nativeLinearGrad = fusedKernel('LinearGrad', {
+  ...linearGrad,
+  results: ({ x, weight }) => [floats(x.shape), floats(weight.shape), floats(weight.shape.slice(0, 1))],
+  lower: (g, { dy, x, weight }) => [
+    product(g, dy, weight),
+    product(g, dy, x, { transA: true }),
+    sumOfRows(g, dy.name, dy.shape),
+  ],
+});
