@@ -64,7 +64,10 @@ export interface KernelDefinition<S extends KernelSignature> {
 }
 
 export type SignatureKernel<S extends KernelSignature> = Kernel<InputsOf<S, TensorInfo>, S['attributes']>;
-export type FusedKernel<K extends FusedKernelName> = SignatureKernel<FusedKernels[K]> & { readonly name: K };
+export type FusedKernel<K extends FusedKernelName> = SignatureKernel<FusedKernels[K]> & {
+  readonly name: K;
+  readonly definition: KernelDefinition<FusedKernels[K]>;
+};
 
 /** Records with a lazy graph, for composite kernels. */
 export interface Recorder {
@@ -124,7 +127,7 @@ export function fusedKernel<K extends FusedKernelName>(
   name: K,
   definition: KernelDefinition<FusedKernels[K]>,
 ): FusedKernel<K> {
-  return { ...signatureKernel(name, FUSED_KERNELS[name], definition), name };
+  return { ...signatureKernel(name, FUSED_KERNELS[name], definition), name, definition };
 }
 
 /** Returns the type of a tensor. Throws for types that the engine does not have. */

@@ -16,7 +16,7 @@
 #define NV 2
 #define NR (NV * LANES)
 
-/** A matrix in memory: element (i, j) is at data[i * row + j * column]. */
+/** A matrix in memory: element (i, j) is at data[i * row + j * column]. One of the distances is 1. */
 typedef struct {
   const float *data;
   long row, column;
@@ -26,13 +26,13 @@ static inline Matrix from(Matrix x, long i, long j) {
   return (Matrix){x.data + i * x.row + j * x.column, x.row, x.column};
 }
 
-/** Floats of a packed block of the first operand [m, k], and of the second [k, n]. */
-static inline size_t packed_a_size(long m, long k) { return (size_t)(ceil_div(m, MR) * MR * k); }
+/** Floats of a packed block of the first operand [m, k], behind which a vector may be written, and of the second [k, n]. */
+static inline size_t packed_a_size(long m, long k) { return (size_t)(ceil_div(m, MR) * MR * k + LANES); }
 static inline size_t packed_b_size(long k, long n) { return (size_t)(ceil_div(n, NR) * NR * k); }
 
-/** Packs [m, k], multiplied by `scale`. */
+/** Packs [m, k], multiplied by `scale`. The strip of rows i to i + MR starts at `to + i * k`. */
 void pack_a(float *to, Matrix a, long m, long k, float scale);
-/** Packs [k, n]. The strip of columns j to j + NR starts at `to + j * k`. */
+/** Packs [k, n] into memory aligned to a vector. The strip of columns j to j + NR starts at `to + j * k`. */
 void pack_b(float *to, Matrix b, long k, long n);
 
 typedef enum { OVERWRITE, ADD } Store;

@@ -27,18 +27,23 @@ export function product(
   return c;
 }
 
+/** Rows from which on packing a weight costs less than the native product saves. */
+const MIN_ROWS = 256;
+
 export const nativeLinear = fusedKernel('Linear', {
-  ...linear,
-  results: ({ x, weight }) => [floats([x.shape[0], weight.shape[0]])],
-  lower: (g, { x, weight, bias }) => [product(g, x, weight, { transB: true, bias: bias?.name })],
+  ...linear.definition,
+  lower: (g, inputs, attributes) => {
+    const { x, weight, bias } = inputs;
+    if (x.shape[0] < MIN_ROWS) return linear.definition.lower(g, inputs, attributes);
+    return [product(g, x, weight, { transB: true, bias: bias?.name })];
+  },
 });
 
 export const nativeLinearGrad = fusedKernel('LinearGrad', {
-  ...linearGrad,
-  results: ({ x, weight }) => [floats(x.shape), floats(weight.shape), floats(weight.shape.slice(0, 1))],
-  lower: (g, { dy, x, weight }) => [
-    product(g, dy, weight),
-    product(g, dy, x, { transA: true }),
-    sumOfRows(g, dy.name, dy.shape),
-  ],
+  ...linearGrad.definition,
+  lower: (g, inputs, attributes) => {
+    const { dy, x, weight } = inputs;
+    if (x.shape[0] < MIN_ROWS) return linearGrad.definition.lower(g, inputs, attributes);
+    return [product(g, dy, weight), product(g, dy, x, { transA: true }), sumOfRows(g, dy.name, dy.shape)];
+  },
 });

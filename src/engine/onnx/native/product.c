@@ -3,9 +3,9 @@
 #include "kernels.h"
 
 /** Summands of a block: a strip of each operand stays in the first cache, the rows of a block in the second. */
-#define BLOCK_K 384
+#define BLOCK_K 256
 /** Most rows of a block. */
-#define BLOCK_M 96
+#define BLOCK_M 192
 /** Tasks that a product should have at least, to balance the threads. */
 #define MIN_TASKS 16
 /** Strips of the second operand that are packed at a time. */
