@@ -23,7 +23,7 @@ const FLAGS = [
   '-pthread',
 ];
 
-/** The path of the library, or a sentence's end that says why there is none. */
+/** The path of the library, or why there are no native kernels. */
 export type NativeLibrary = { readonly path: string } | { readonly missing: string };
 
 /** Finds the library in the cache, or compiles it, which takes some seconds. STMIXER_NATIVE_KERNELS=0 turns it off. */
@@ -32,11 +32,23 @@ export function nativeLibrary(probe: Probe): NativeLibrary {
   if (env.STMIXER_NATIVE_KERNELS === '0') return { missing: 'turned off by STMIXER_NATIVE_KERNELS' };
   if (arch !== 'x64' || !['linux', 'darwin'].includes(platform))
     return { missing: `they do not exist for ${platform} ${arch}` };
+  const flags = processorFlags(probe);
+  if (flags.length > 0 && !flags.includes('avx2')) return { missing: 'they need a processor with AVX2' };
   const compiler = findCompiler(probe);
   if (!compiler) return { missing: 'they need a C compiler, such as gcc or clang' };
   const path = join(cacheFolder(env), `kernels-${fingerprint(probe, compiler)}.so`);
   if (probe.exists(path)) return { path };
   return compile(probe, compiler, path);
+}
+
+/** What Linux calls the processor's instruction sets; empty on other systems. */
+function processorFlags(probe: Probe): string[] {
+  return (
+    /^flags\s*:(.*)$/m
+      .exec(probe.readText('/proc/cpuinfo') ?? '')?.[1]
+      .trim()
+      .split(/\s+/) ?? []
+  );
 }
 
 interface CCompiler {
@@ -60,8 +72,7 @@ function cacheFolder(env: Probe['env']): string {
 function fingerprint(probe: Probe, { version }: CCompiler): string {
   const hash = createHash('sha256');
   for (const name of sourceNames(probe)) hash.update(`${name}\n${probe.readText(join(SOURCES, name))}`);
-  const flags = /^flags\s*:.*$/m.exec(probe.readText('/proc/cpuinfo') ?? '')?.[0] ?? '';
-  hash.update([version, FLAGS.join(' '), cpus()[0]?.model, flags].join('\n'));
+  hash.update([version, ...FLAGS, cpus()[0]?.model, ...processorFlags(probe)].join('\n'));
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -78,13 +89,14 @@ function compile(probe: Probe, { program }: CCompiler, path: string): NativeLibr
   try {
     mkdirSync(dirname(path), { recursive: true });
     const options = [...FLAGS, ...sources.map((name) => join(SOURCES, name)), '-o', temporary, '-lm'];
-    if (probe.run(program, options) === null) return { missing: `${program} cannot compile them` };
+    if (probe.run(program, options) === null) {
+      rmSync(temporary, { force: true });
+      return { missing: `${program} cannot compile them` };
+    }
     // Another process may load the file at the same time, so it appears whole.
     renameSync(temporary, path);
     return { path };
   } catch (error) {
     return { missing: `their library cannot be written: ${(error as Error).message}` };
-  } finally {
-    rmSync(temporary, { force: true });
   }
 }
