@@ -21,6 +21,7 @@ import {
   weightedRowSumGradWeight,
 } from './kernels/row_gather.js';
 import { shapeKernels } from './kernels/shape.js';
+import { nativeAdamUpdate } from './native/adam.js';
 import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
 
 /** A kernel of the contract with inputs and attributes of any type. */
@@ -62,7 +63,11 @@ const FUSED: FusedTable = {
 };
 
 /** The fused kernels that the native library computes. */
-const NATIVE: Partial<FusedTable> = { Linear: nativeLinear, LinearGrad: nativeLinearGrad };
+const NATIVE: Partial<FusedTable> = {
+  Linear: nativeLinear,
+  LinearGrad: nativeLinearGrad,
+  AdamUpdate: nativeAdamUpdate,
+};
 
 /** The kernels of tfjs's operations. */
 const TFJS_KERNELS: readonly Kernel<never>[] = [

@@ -3,3 +3,4 @@
 #include "kernel.h"
 
 Compute product;
+Compute adam_update;

@@ -159,6 +159,7 @@ static int get_input_memory(const Op *op, size_t i) { return (void)op, (void)i, 
 
 static const Kernel KERNELS[] = {
     {"Product", "fff", 1, product},
+    {"AdamUpdate", "fffff", 3, adam_update},
 };
 #define COUNT (sizeof(KERNELS) / sizeof(KERNELS[0]))
 static Op ops[COUNT];
