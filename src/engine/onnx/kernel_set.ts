@@ -21,6 +21,7 @@ import {
   weightedRowSumGradWeight,
 } from './kernels/row_gather.js';
 import { shapeKernels } from './kernels/shape.js';
+import { nativeGelu, nativeGeluGrad, nativeReluGrad } from './native/activations.js';
 import { nativeAdamUpdate } from './native/adam.js';
 import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
 
@@ -66,6 +67,9 @@ const FUSED: FusedTable = {
 const NATIVE: Partial<FusedTable> = {
   Linear: nativeLinear,
   LinearGrad: nativeLinearGrad,
+  Gelu: nativeGelu,
+  GeluGrad: nativeGeluGrad,
+  ReluGrad: nativeReluGrad,
   AdamUpdate: nativeAdamUpdate,
 };
 

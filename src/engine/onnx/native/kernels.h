@@ -4,3 +4,4 @@
 
 Compute product;
 Compute adam_update;
+Compute gelu, gelu_grad, relu_grad;

@@ -160,6 +160,9 @@ static int get_input_memory(const Op *op, size_t i) { return (void)op, (void)i, 
 static const Kernel KERNELS[] = {
     {"Product", "fff", 1, product},
     {"AdamUpdate", "fffff", 3, adam_update},
+    {"Gelu", "f", 1, gelu},
+    {"GeluGrad", "ff", 1, gelu_grad},
+    {"ReluGrad", "ff", 1, relu_grad},
 };
 #define COUNT (sizeof(KERNELS) / sizeof(KERNELS[0]))
 static Op ops[COUNT];

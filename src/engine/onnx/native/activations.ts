@@ -1,0 +1,16 @@
+/** @file GELU and the gradients of GELU and ReLU, computed by the native library. */
+import { sizeOf } from '../../../formats/host_tensor.js';
+import type { GraphBuilder, Operand } from '../graph_builder.js';
+import { floats, lowered } from '../kernel.js';
+import { gelu, geluGrad, reluGrad } from '../kernels/activations.js';
+
+/** Adds an operator on tensors of one shape. */
+function pointwise(g: GraphBuilder, name: string, operands: readonly Operand[]): string {
+  const [{ shape }] = operands;
+  const names = operands.map((operand) => operand.name);
+  return g.native(name, names, { results: [floats(shape)], ints: [sizeOf(shape)] })[0];
+}
+
+export const nativeGelu = lowered(gelu, (g, { x }) => [pointwise(g, 'Gelu', [x])]);
+export const nativeGeluGrad = lowered(geluGrad, (g, { dy, x }) => [pointwise(g, 'GeluGrad', [dy, x])]);
+export const nativeReluGrad = lowered(reluGrad, (g, { dy, y }) => [pointwise(g, 'ReluGrad', [dy, y])]);
