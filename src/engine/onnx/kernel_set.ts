@@ -24,6 +24,7 @@ import { shapeKernels } from './kernels/shape.js';
 import { nativeGelu, nativeGeluGrad, nativeReluGrad } from './native/activations.js';
 import { nativeAdamUpdate } from './native/adam.js';
 import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
+import { nativeLayerNorm, nativeLayerNormGrad } from './native/layer_norm.js';
 
 /** A kernel of the contract with inputs and attributes of any type. */
 export type AnyFusedKernel =
@@ -70,6 +71,8 @@ const NATIVE: Partial<FusedTable> = {
   Gelu: nativeGelu,
   GeluGrad: nativeGeluGrad,
   ReluGrad: nativeReluGrad,
+  LayerNorm: nativeLayerNorm,
+  LayerNormGrad: nativeLayerNormGrad,
   AdamUpdate: nativeAdamUpdate,
 };
 

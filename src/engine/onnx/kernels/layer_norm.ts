@@ -6,7 +6,7 @@ import { Float } from '../model_format.js';
 import { sumOfRows } from './reduce.js';
 
 /** The shape of x as rows of `width`. */
-function rowsOf({ shape }: { shape: readonly number[] }, width: number): number[] {
+export function rowsOf({ shape }: { shape: readonly number[] }, width: number): number[] {
   return [sizeOf(shape) / width, width];
 }
 

@@ -5,3 +5,5 @@
 Compute product;
 Compute adam_update;
 Compute gelu, gelu_grad, relu_grad;
+Compute layer_norm, layer_norm_grad;
+Compute column_sums;

@@ -3,7 +3,7 @@ import type { GraphBuilder } from '../graph_builder.js';
 import { floats, fusedKernel } from '../kernel.js';
 import { linear, linearGrad } from '../kernels/linear.js';
 import type { Matrix, ProductOptions } from '../kernels/products.js';
-import { sumOfRows } from '../kernels/reduce.js';
+import { columnSums } from './column_sums.js';
 
 interface NativeProductOptions extends Pick<ProductOptions, 'transA' | 'transB' | 'scale'> {
   /** Name of a vector [N] that is added to each row. */
@@ -44,6 +44,6 @@ export const nativeLinearGrad = fusedKernel('LinearGrad', {
   lower: (g, inputs, attributes) => {
     const { dy, x, weight } = inputs;
     if (x.shape[0] < MIN_ROWS) return linearGrad.definition.lower(g, inputs, attributes);
-    return [product(g, dy, weight), product(g, dy, x, { transA: true }), sumOfRows(g, dy.name, dy.shape)];
+    return [product(g, dy, weight), product(g, dy, x, { transA: true }), columnSums(g, dy.name, dy.shape)];
   },
 });

@@ -163,6 +163,9 @@ static const Kernel KERNELS[] = {
     {"Gelu", "f", 1, gelu},
     {"GeluGrad", "ff", 1, gelu_grad},
     {"ReluGrad", "ff", 1, relu_grad},
+    {"LayerNorm", "fff", 1, layer_norm},
+    {"LayerNormGrad", "fff", 3, layer_norm_grad},
+    {"ColumnSums", "f", 1, column_sums},
 };
 #define COUNT (sizeof(KERNELS) / sizeof(KERNELS[0]))
 static Op ops[COUNT];
