@@ -25,6 +25,11 @@ import { nativeGelu, nativeGeluGrad, nativeReluGrad } from './native/activations
 import { nativeAdamUpdate } from './native/adam.js';
 import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
 import { nativeLayerNorm, nativeLayerNormGrad } from './native/layer_norm.js';
+import {
+  nativeWeightedRowSum,
+  nativeWeightedRowSumGradTable,
+  nativeWeightedRowSumGradWeight,
+} from './native/row_gather.js';
 
 /** A kernel of the contract with inputs and attributes of any type. */
 export type AnyFusedKernel =
@@ -73,6 +78,9 @@ const NATIVE: Partial<FusedTable> = {
   ReluGrad: nativeReluGrad,
   LayerNorm: nativeLayerNorm,
   LayerNormGrad: nativeLayerNormGrad,
+  WeightedRowSum: nativeWeightedRowSum,
+  WeightedRowSumGradTable: nativeWeightedRowSumGradTable,
+  WeightedRowSumGradWeight: nativeWeightedRowSumGradWeight,
   AdamUpdate: nativeAdamUpdate,
 };
 

@@ -17,10 +17,10 @@ export const nativeLayerNormGrad = lowered(layerNormGrad, (g, { dy, x, weight },
   const rows = rowsOf(x, width);
   const operands = [dy.name, x.name, ...(weight ? [weight.name] : [])];
   const ofWeight = weight ? [floats(weight.shape), floats(weight.shape)] : [];
-  const [dx, ...gradients] = g.native('LayerNormGrad', operands, {
+  const [dx, dweight, dbias] = g.native('LayerNormGrad', operands, {
     results: [floats(rows), ...ofWeight],
     ints: rows,
     floats: [eps],
   });
-  return [dx, ...gradients];
+  return weight ? [dx, dweight, dbias] : [dx];
 });
