@@ -103,6 +103,8 @@ export interface FusedKernels {
     [weight: unknown, exp_avg: unknown, exp_avg_sq: unknown],
     { readonly decoupled: boolean }
   >;
+  /** Σ x² of all elements, []. */
+  SumOfSquares: Signature<'x', [sum: unknown]>;
 }
 
 export type FusedKernelName = keyof FusedKernels;
@@ -139,6 +141,7 @@ export const FUSED_KERNELS: { readonly [K in FusedKernelName]: InputTable<FusedK
     exp_avg_sq: 'required',
     scalars: 'required',
   },
+  SumOfSquares: { x: 'required' },
 };
 
 /** A tfjs backend with fused kernels. For other backends, nn/fused.ts composes them of tfjs's operations. */

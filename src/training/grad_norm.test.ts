@@ -131,8 +131,8 @@ describe('gradient norms', () => {
     expect(totalNorm([])).toBe(0);
   });
 
-  it.each([[[2048, 1024]], [[2049, 1027]]])(
-    'are as accurate for many numbers, %j, as for few',
+  it.each([[[1, 1]], [[13, 1]], [[17, 241]], [[257, 255]], [[2048, 1024]], [[2049, 1027]]])(
+    'are accurate for tensors of any size, %j',
     async (shape) => {
       const data = Float32Array.from(
         { length: shape[0] * shape[1] },

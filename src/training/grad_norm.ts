@@ -1,5 +1,6 @@
 /** @file Norms of gradients, and clipping. The norms also show which gradients are not finite. */
 import * as tf from '@tensorflow/tfjs';
+import { fused } from '../nn/fused.js';
 
 /** Factor by which tensors are scaled whose squares would overflow. */
 const SCALE = 2 ** -96;
@@ -61,6 +62,10 @@ const ROW = 256;
 
 /** The sum of all squares, accurate for any number of them. */
 function squareSum(x: tf.Tensor): tf.Tensor {
+  return fused('SumOfSquares', { x }, {}, () => [composedSquareSum(x)])[0];
+}
+
+function composedSquareSum(x: tf.Tensor): tf.Tensor {
   if (x.size <= MAX_SHORT) return tf.matMul(x.reshape([1, x.size]), x.reshape([x.size, 1]));
   const squares = x.square();
   let sums = x.size % ROW === 0 || x.rank < 2 ? squares : squares.sum(-1);

@@ -30,6 +30,7 @@ import {
   nativeWeightedRowSumGradTable,
   nativeWeightedRowSumGradWeight,
 } from './native/row_gather.js';
+import { nativeSumOfSquares } from './native/sum_of_squares.js';
 
 /** A kernel of the contract with inputs and attributes of any type. */
 export type AnyFusedKernel =
@@ -37,6 +38,8 @@ export type AnyFusedKernel =
   | { readonly name: string; run(recorder: Recorder, inputs: never, attributes: never): TensorInfo[] };
 
 type FusedTable = { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> };
+/** Kernels that pay off only if they are one operation of the machine; without it, nn/ composes them. */
+type NativeOnly = 'SumOfSquares';
 
 /** Kernels of one backend. */
 export interface KernelSet {
@@ -49,8 +52,8 @@ export interface KernelSet {
   readonly lowerings: ReadonlyMap<string, Lowering>;
 }
 
-/** The fused kernels. This engine has all of them. */
-const FUSED: FusedTable = {
+/** The fused kernels that ONNX Runtime's operators compute. */
+const FUSED: Omit<FusedTable, NativeOnly> = {
   Gelu: gelu,
   GeluGrad: geluGrad,
   ReluGrad: reluGrad,
@@ -70,7 +73,7 @@ const FUSED: FusedTable = {
 };
 
 /** The fused kernels that the native library computes. */
-const NATIVE: Partial<FusedTable> = {
+const NATIVE: Pick<FusedTable, NativeOnly> & Partial<FusedTable> = {
   Linear: nativeLinear,
   LinearGrad: nativeLinearGrad,
   Gelu: nativeGelu,
@@ -82,6 +85,7 @@ const NATIVE: Partial<FusedTable> = {
   WeightedRowSumGradTable: nativeWeightedRowSumGradTable,
   WeightedRowSumGradWeight: nativeWeightedRowSumGradWeight,
   AdamUpdate: nativeAdamUpdate,
+  SumOfSquares: nativeSumOfSquares,
 };
 
 /** The kernels of tfjs's operations. */
@@ -95,7 +99,7 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
   matMul,
 ];
 
-function kernelSet(name: KernelSet['name'], table: FusedTable): KernelSet {
+function kernelSet(name: KernelSet['name'], table: Partial<FusedTable>): KernelSet {
   const fused: readonly AnyFusedKernel[] = Object.values(table);
   const recorded: readonly Kernel<never, never>[] = [
     ...TFJS_KERNELS,

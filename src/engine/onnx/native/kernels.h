@@ -7,4 +7,5 @@ Compute adam_update;
 Compute gelu, gelu_grad, relu_grad;
 Compute layer_norm, layer_norm_grad;
 Compute column_sums;
+Compute sum_of_squares;
 Compute weighted_row_sum, weighted_row_sum_grad_weight, weighted_row_sum_grad_table;

@@ -166,6 +166,7 @@ static const Kernel KERNELS[] = {
     {"LayerNorm", "fff", 1, layer_norm},
     {"LayerNormGrad", "fff", 3, layer_norm_grad},
     {"ColumnSums", "f", 1, column_sums},
+    {"SumOfSquares", "f", 1, sum_of_squares},
     {"WeightedRowSum", "fif", 1, weighted_row_sum},
     {"WeightedRowSumGradWeight", "fif", 1, weighted_row_sum_grad_weight},
     {"WeightedRowSumGradTable", "iff", 1, weighted_row_sum_grad_table},
