@@ -113,20 +113,12 @@ export function signatureKernel<S extends KernelSignature>(
         outputs: results(given, attributes) as readonly KernelResult[],
       };
     },
-    lower: namedLowering(names, lower),
-  };
-}
-
-/** A lowering that gets its operands by name. */
-function namedLowering<S extends KernelSignature>(
-  names: readonly string[],
-  lower: KernelDefinition<S>['lower'],
-): Lowering {
-  return (builder, operands, node) => {
-    const { missing } = node.attributes as { missing?: readonly string[] };
-    const present = names.filter((input) => !missing?.includes(input));
-    const named = Object.fromEntries(present.map((input, i) => [input, operands[i]]));
-    return [...lower(builder, named as InputsOf<S, Operand>, node.attributes)] as string[];
+    lower(builder, operands, node) {
+      const { missing } = node.attributes as { missing?: readonly string[] };
+      const present = names.filter((input) => !missing?.includes(input));
+      const named = Object.fromEntries(present.map((input, i) => [input, operands[i]]));
+      return [...lower(builder, named as InputsOf<S, Operand>, node.attributes)] as string[];
+    },
   };
 }
 
@@ -136,14 +128,6 @@ export function fusedKernel<K extends FusedKernelName>(
   definition: KernelDefinition<FusedKernels[K]>,
 ): FusedKernel<K> {
   return { ...signatureKernel(name, FUSED_KERNELS[name], definition), name, definition };
-}
-
-/** Gives a kernel another lowering. */
-export function lowered<K extends FusedKernelName>(
-  kernel: FusedKernel<K>,
-  lower: KernelDefinition<FusedKernels[K]>['lower'],
-): FusedKernel<K> {
-  return { ...kernel, lower: namedLowering(Object.keys(FUSED_KERNELS[kernel.name]), lower) };
 }
 
 /** Returns the type of a tensor. Throws for types that the engine does not have. */

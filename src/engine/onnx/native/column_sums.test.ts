@@ -7,11 +7,12 @@ beforeAll(async () => {
   await selectEngine({ engine: 'onnx', device: 'cpu' });
 });
 
-// The last two sizes are more than one task.
+// Layers of 256 rows and more are native. The last two sizes are more than one task.
 it.each([
   [1, 1],
   [7, 3],
   [50, 33],
+  [258, 7],
   [700, 95],
   [70_001, 1],
 ])('the gradient of the bias of a linear layer is the sum of %i rows of %i columns', (rows, columns) => {

@@ -13,7 +13,14 @@ const machine = machineProbe();
 /** This machine with an empty cache and other properties. */
 function withEmptyCache(change: Partial<Probe> = {}, env: Probe['env'] = {}): [cache: string, probe: Probe] {
   const cache = temporaryFolder();
-  return [cache, { ...machine, env: { ...process.env, XDG_CACHE_HOME: cache, STMIXER_NATIVE_KERNELS: '1', ...env }, ...change }];
+  return [
+    cache,
+    {
+      ...machine,
+      env: { ...process.env, XDG_CACHE_HOME: cache, STMIXER_NATIVE_KERNELS: '1', ...env },
+      ...change,
+    },
+  ];
 }
 
 describe('without native kernels, the reason', () => {
