@@ -9,3 +9,4 @@ Compute layer_norm, layer_norm_grad;
 Compute column_sums;
 Compute sum_of_squares;
 Compute weighted_row_sum, weighted_row_sum_grad_weight, weighted_row_sum_grad_table;
+Compute conv3x3x3, conv3x3x3_grad_input, conv3x3x3_grad_filter;

@@ -170,6 +170,9 @@ static const Kernel KERNELS[] = {
     {"WeightedRowSum", "fif", 1, weighted_row_sum},
     {"WeightedRowSumGradWeight", "fif", 1, weighted_row_sum_grad_weight},
     {"WeightedRowSumGradTable", "iff", 1, weighted_row_sum_grad_table},
+    {"Conv3x3x3", "ff", 1, conv3x3x3},
+    {"Conv3x3x3GradInput", "ff", 1, conv3x3x3_grad_input},
+    {"Conv3x3x3GradFilter", "ff", 1, conv3x3x3_grad_filter},
 };
 #define COUNT (sizeof(KERNELS) / sizeof(KERNELS[0]))
 static Op ops[COUNT];

@@ -1,0 +1,88 @@
+/**
+ * @file Parts of the convolutions 3×3×3 with padding 1 of maps [B, T, H, W, C].
+ *
+ * Winograd's minimal filtering F(2, 3) along all three axes: a tile of 2×2×2 results comes from its 4×4×4 neighbourhood with
+ * 64 multiplications for each pair of channels instead of 216. With one matrix per axis, y = A·((G·w) ⊙ (B·x)); the gradients
+ * are the transposed products (Lavin and Gray, 2015). The transformed tile has 64 points (f, g, h), four along each of the axes
+ * T, H and W. The four points of one pair (f, g) are computed at a time, so that what a task needs stays in the second cache.
+ */
+#pragma once
+#include "gemm.h"
+
+/** Points of a transformed tile. */
+#define POINTS 64
+/** Points along one axis. */
+#define ROW 4
+/** Pairs (f, g). */
+#define PAIRS 16
+/** Positions of the kernel. */
+#define TAPS 27
+
+/** A map and the number of its tiles along each axis; the last ones may reach beyond it. */
+typedef struct {
+  const float *data;
+  long B, T, H, W, C;
+  long tiles_t, tiles_h, tiles_w;
+} Map;
+
+/** A map whose extents B, T, H and W are at `extents`. */
+Map map_of(const float *data, const int64_t *extents, long C);
+long count_tiles(const Map *map);
+
+/** The first position of a tile. */
+typedef struct {
+  long b, t, h, w;
+} Tile;
+Tile tile_at(const Map *map, long index);
+
+/** How tiles are transformed: B for neighbourhoods of x, and the transpose of A for tiles of dy. */
+typedef enum { NEIGHBOURHOOD, SLOPE } Transform;
+
+/** Where points of tiles are: those of point h, tile i and channel c at to[h * point + c / width * block + i * width + c % width]. */
+typedef struct {
+  float *to;
+  long point, block, width;
+} Layout;
+
+/** Floats that `transform_tiles` needs for a map with C channels. */
+static inline size_t columns_size(long C) { return (size_t)(4 * C); }
+/** Computes the points (f, g, ·) of `count` tiles for all channels. `columns` is memory for columns of tiles. */
+void transform_tiles(const Map *map, Transform transform, long first, long count, int pair, Layout layout, float *columns);
+
+/** Transforms the kernels of NR pairs of channels: taps [27, NR] to points [64, NR]. */
+void transform_kernel(const float *taps, float *points);
+/** The transposed product: points [64, NR] to taps [27, NR]. */
+void restore_kernel(const float *points, float *taps);
+
+/**
+ * A tile c [MR, NR] = Σ_p a[i * row + p * column] · b[p * NR + j]. The first operand need not be packed, because each of its
+ * elements is read by itself.
+ */
+static inline __attribute__((always_inline)) void multiply_tile(long k, const float *a, long row, long column, const float *b,
+                                                                float *c, long ldc, Store mode) {
+  vec sum[MR][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) sum[i][v] = (vec){0};
+  for (long p = 0; p < k; p++) {
+    vec x[NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) x[v] = load(b + p * NR + v * LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      const vec factor = splat(a[i * row + p * column]);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; v++) sum[i][v] += factor * x[v];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) {
+      float *at = c + i * ldc + v * LANES;
+      store(at, mode == ADD ? load(at) + sum[i][v] : sum[i][v]);
+    }
+}
+
+static inline long round_up(long x, long unit) { return ceil_div(x, unit) * unit; }
