@@ -70,12 +70,10 @@ export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
       save([patches.argMax(1)]);
       return patches.max(1);
     },
-    (dy, [first]) => [
-      tf
-        .oneHot(first as tf.Tensor2D, 4, 1, 0, 'float32')
-        .transpose([0, 2, 1])
-        .mul(dy.expandDims(1)),
-    ],
+    (dy, [first]) => {
+      const places = tf.range(0, 4, 1, 'int32').reshape([1, 4, 1]);
+      return [first.expandDims(1).equal(places).cast('float32').mul(dy.expandDims(1))];
+    },
   ).reshape([B, T, h, w, C]);
 }
 
