@@ -122,7 +122,7 @@ static void convolve_task(void *state, size_t index) {
 static const char *convolve(const Call *call, Convolution *c) {
   const long K = c->from.C, columns = columns_of(c);
   c->tiles = count_tiles(&c->from);
-  const long most = TASK_FLOATS / (ROW * (K + columns)), fair = ceil_div(c->tiles, MIN_TASKS);
+  const long most = TASK_FLOATS / (ROW * (K + columns) + 1), fair = ceil_div(c->tiles, MIN_TASKS);
   c->task_tiles = round_up(fair < MIN_TILES ? MIN_TILES : fair, MR);
   if (c->task_tiles > most) c->task_tiles = most < MR ? MR : most / MR * MR;
   // A distance that is no power of two spreads the points over the sets of the caches.

@@ -98,6 +98,7 @@ const char *conv3x3x3_grad_filter(const Call *call) {
   s.sums = borrow((size_t)(POINTS * s.sum_point));
   if (!s.sums) return OUT_OF_MEMORY;
   const long tiles = count_tiles(&s.x);
+  if (tiles == 0) memset(s.sums, 0, sizeof(float) * (size_t)(POINTS * s.sum_point));
   for (s.first = 0; s.first < tiles; s.first += ROUND_TILES) {
     s.count = min_long(ROUND_TILES, tiles - s.first);
     parallel(call, PAIRS, sum_task, &s);
