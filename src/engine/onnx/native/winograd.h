@@ -38,7 +38,7 @@ Tile tile_at(const Map *map, long index);
 /** How tiles are transformed: B for neighbourhoods of x, and the transpose of A for tiles of dy. */
 typedef enum { NEIGHBOURHOOD, SLOPE } Transform;
 
-/** Where points of tiles are: those of point h, tile i and channel c at to[h * point + c / width * block + i * width + c % width]. */
+/** Where points of tiles are: point h of tile i and channel c is at to[h * point + c / width * block + i * width + c % width]. */
 typedef struct {
   float *to;
   long point, block, width;
