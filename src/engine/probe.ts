@@ -22,8 +22,8 @@ export interface Probe {
   readText(path: string): string | null;
   /** Folder of an installed npm package, null if it is not installed. */
   packageFolder(name: string): string | null;
-  /** Standard output of a program, null if it is missing or fails. */
-  run(program: string, args: string[]): string | null;
+  /** Standard output of a program, null if it is missing, fails, or takes longer than `timeoutSeconds`, by default 20. */
+  run(program: string, args: string[], timeoutSeconds?: number): string | null;
   /** Loads a package or a native module with require(). */
   load(path: string): unknown;
 }
@@ -43,11 +43,11 @@ export function machineProbe(): Probe {
     list: (folder) => attempt(() => readdirSync(folder)) ?? [],
     readText: (path) => attempt(() => readFileSync(path, 'latin1')),
     packageFolder: (name) => attempt(() => dirname(require.resolve(`${name}/package.json`))),
-    run: (program, args) =>
+    run: (program, args, timeoutSeconds = 20) =>
       attempt(() =>
         execFileSync(program, args, {
           encoding: 'utf8',
-          timeout: 20_000,
+          timeout: 1000 * timeoutSeconds,
           stdio: ['ignore', 'pipe', 'ignore'],
         }),
       ),

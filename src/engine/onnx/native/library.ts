@@ -11,6 +11,8 @@ import type { Probe } from '../../probe.js';
 
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 const COMPILERS = ['cc', 'gcc', 'clang'];
+/** Compiling takes two seconds, and much longer on a busy machine. */
+const COMPILE_SECONDS = 120;
 const FLAGS = [
   '-std=gnu11',
   '-O3',
@@ -89,7 +91,7 @@ function compile(probe: Probe, { program }: CCompiler, path: string): NativeLibr
   try {
     mkdirSync(dirname(path), { recursive: true });
     const options = [...FLAGS, ...sources.map((name) => join(SOURCES, name)), '-o', temporary, '-lm'];
-    if (probe.run(program, options) === null) {
+    if (probe.run(program, options, COMPILE_SECONDS) === null) {
       rmSync(temporary, { force: true });
       return { missing: `${program} cannot compile them` };
     }
