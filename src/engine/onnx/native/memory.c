@@ -2,41 +2,50 @@
 #include "kernel.h"
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ALIGNMENT 64
-/** Blocks that are kept; graphs that run at the same time borrow a few each. */
-#define MAX_KEPT 16
+/** Blocks that are kept, and their bytes together: enough for the packed operand of a product and a few MB for each thread. */
+#define MAX_KEPT 128
+#define MAX_KEPT_BYTES ((size_t)64 << 20)
 
 /** In front of each block. */
 typedef struct {
-  size_t floats;
+  size_t bytes;
 } Header;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+/** In the order in which they were given back. */
 static Header *kept[MAX_KEPT];
+static int count;
+static size_t kept_bytes;
 
-/** Takes the smallest block that is large enough and not more than twice as large. */
-static Header *take(size_t floats) {
-  int best = -1;
-  for (int i = 0; i < MAX_KEPT; i++) {
-    if (!kept[i] || kept[i]->floats < floats || kept[i]->floats > 2 * floats) continue;
-    if (best < 0 || kept[i]->floats < kept[best]->floats) best = i;
-  }
-  if (best < 0) return NULL;
-  Header *block = kept[best];
-  kept[best] = NULL;
+static Header *take_at(int place) {
+  Header *block = kept[place];
+  memmove(kept + place, kept + place + 1, sizeof(*kept) * (size_t)(--count - place));
+  kept_bytes -= block->bytes;
   return block;
 }
 
+/** Takes the smallest block that is large enough. */
+static Header *take(size_t bytes) {
+  int best = -1;
+  for (int i = 0; i < count; i++) {
+    if (kept[i]->bytes < bytes) continue;
+    if (best < 0 || kept[i]->bytes < kept[best]->bytes) best = i;
+  }
+  return best < 0 ? NULL : take_at(best);
+}
+
 float *borrow(size_t floats) {
+  const size_t bytes = (ALIGNMENT + floats * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   pthread_mutex_lock(&mutex);
-  Header *block = take(floats);
+  Header *block = take(bytes);
   pthread_mutex_unlock(&mutex);
   if (!block) {
-    const size_t bytes = (ALIGNMENT + floats * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     block = aligned_alloc(ALIGNMENT, bytes);
     if (!block) return NULL;
-    block->floats = floats;
+    block->bytes = bytes;
   }
   return (float *)((char *)block + ALIGNMENT);
 }
@@ -45,12 +54,9 @@ void give_back(float *memory) {
   if (!memory) return;
   Header *block = (Header *)((char *)memory - ALIGNMENT);
   pthread_mutex_lock(&mutex);
-  // A full list loses its smallest block, which is the cheapest to make again.
-  int place = 0;
-  for (int i = 0; i < MAX_KEPT && kept[place]; i++)
-    if (!kept[i] || kept[i]->floats < kept[place]->floats) place = i;
-  Header *dropped = kept[place];
-  kept[place] = block;
+  // The blocks that were not used for the longest time make room.
+  while (count > 0 && (count == MAX_KEPT || kept_bytes + block->bytes > MAX_KEPT_BYTES)) free(take_at(0));
+  kept[count++] = block;
+  kept_bytes += block->bytes;
   pthread_mutex_unlock(&mutex);
-  free(dropped);
 }
