@@ -23,6 +23,7 @@ import {
 import { shapeKernels } from './kernels/shape.js';
 import { nativeGelu, nativeGeluGrad, nativeReluGrad } from './native/activations.js';
 import { nativeAdamUpdate } from './native/adam.js';
+import { nativeSelfAttention, nativeSelfAttentionGrad } from './native/attention.js';
 import { nativeConv, nativeConvGradFilter, nativeConvGradInput } from './native/conv.js';
 import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
 import { nativeLayerNorm, nativeLayerNormGrad } from './native/layer_norm.js';
@@ -90,6 +91,8 @@ const NATIVE: Pick<FusedTable, NativeOnly> & Partial<FusedTable> = {
   Conv3x3x3: nativeConv,
   Conv3x3x3GradInput: nativeConvGradInput,
   Conv3x3x3GradFilter: nativeConvGradFilter,
+  SelfAttention: nativeSelfAttention,
+  SelfAttentionGrad: nativeSelfAttentionGrad,
 };
 
 /** The kernels of tfjs's operations. */

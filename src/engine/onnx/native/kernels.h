@@ -10,3 +10,4 @@ Compute column_sums;
 Compute sum_of_squares;
 Compute weighted_row_sum, weighted_row_sum_grad_weight, weighted_row_sum_grad_table;
 Compute conv3x3x3, conv3x3x3_grad_input, conv3x3x3_grad_filter;
+Compute self_attention, self_attention_grad;

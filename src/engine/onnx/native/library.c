@@ -173,6 +173,8 @@ static const Kernel KERNELS[] = {
     {"Conv3x3x3", "ff", 1, conv3x3x3},
     {"Conv3x3x3GradInput", "ff", 1, conv3x3x3_grad_input},
     {"Conv3x3x3GradFilter", "ff", 1, conv3x3x3_grad_filter},
+    {"SelfAttention", "fff", 1, self_attention},
+    {"SelfAttentionGrad", "fffff", 2, self_attention_grad},
 };
 #define COUNT (sizeof(KERNELS) / sizeof(KERNELS[0]))
 static Op ops[COUNT];
