@@ -1,48 +1,37 @@
-/** @file Self-attention as native kernels (attention.c, attention_grad.c). */
+/** @file Self-attention and its gradient, computed by the native library. */
 import type { FusedAttributes } from '../../kernel_contract.js';
 import type { Operand } from '../graph_builder.js';
 import { floats, fusedKernel } from '../kernel.js';
+import { selfAttention, selfAttentionGrad } from '../kernels/attention.js';
 
-type Attributes = FusedAttributes<'SelfAttention'>;
-
-/** B clips, N tokens, H heads and D features of a head, for joint projections. */
-function extents({ shape: [B, N, width] }: { shape: readonly number[] }, { heads }: Attributes) {
-  return [B, N, heads, width / heads / 3];
+/** The attributes of the operators: clips, tokens, heads, features of a head, and the factor on the scores. */
+function parameters(qkv: Operand, { heads, scale }: FusedAttributes<'SelfAttention'>) {
+  const [B, N, width] = qkv.shape;
+  return { ints: [B, N, heads, width / heads / 3], floats: [scale] };
 }
 
-/** The attributes of the operators. */
-function parameters(qkv: Operand, attributes: Attributes) {
-  return { ints: extents(qkv, attributes), floats: [attributes.scale] };
-}
+/** The name of an operand, '' if it is missing. */
+const nameOf = (operand?: Operand) => operand?.name ?? '';
 
 export const nativeSelfAttention = fusedKernel('SelfAttention', {
-  results: ({ qkv }, attributes) => {
-    const [B, N, H, D] = extents(qkv, attributes);
-    return [floats([B, N, H, D], [B, N, H * D])];
-  },
+  ...selfAttention.definition,
   lower: (g, { qkv, bias, mask }, attributes) => {
-    const results = [floats(extents(qkv, attributes))];
-    const inputs = [qkv.name, bias?.name ?? '', mask?.name ?? ''];
-    const [out] = g.native('SelfAttention', inputs, { results, ...parameters(qkv, attributes) });
+    const { ints, floats: numbers } = parameters(qkv, attributes);
+    const inputs = [qkv.name, nameOf(bias), nameOf(mask)];
+    const [out] = g.native('SelfAttention', inputs, { results: [floats(ints)], ints, floats: numbers });
     return [out];
   },
 });
 
 export const nativeSelfAttentionGrad = fusedKernel('SelfAttentionGrad', {
-  results: ({ qkv, bias }, attributes) => {
-    const [B, N, H, D] = extents(qkv, attributes);
-    const dqkv = floats([B, N, 3, H, D], qkv.shape);
-    return bias ? [dqkv, floats(bias.shape)] : [dqkv];
-  },
+  ...selfAttentionGrad.definition,
   lower: (g, { dy, qkv, out, bias, mask }, attributes) => {
-    const [B, N, H, D] = extents(qkv, attributes);
+    const { ints, floats: numbers } = parameters(qkv, attributes);
+    const [B, N, H, D] = ints;
     const dqkv = floats([B, N, 3, H, D]);
+    const inputs = [dy.name, qkv.name, out.name, nameOf(bias), nameOf(mask)];
     const results = bias ? [dqkv, floats(bias.shape)] : [dqkv];
-    const inputs = [dy.name, qkv.name, out.name, bias?.name ?? '', mask?.name ?? ''];
-    const [gradient, dbias] = g.native('SelfAttentionGrad', inputs, {
-      results,
-      ...parameters(qkv, attributes),
-    });
+    const [gradient, dbias] = g.native('SelfAttentionGrad', inputs, { results, ints, floats: numbers });
     return bias ? [gradient, dbias] : [gradient];
   },
 });
