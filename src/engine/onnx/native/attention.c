@@ -4,10 +4,13 @@
 
 /** Most keys that are multiplied at a time. The scores of a strip stay in the first cache, keys and values in the second. */
 #define MAX_KEYS 320
+/** Most queries that are handled together. */
+#define MAX_QUERIES 512
 /** Tasks that there should be at least, to balance the threads. */
 #define MIN_TASKS 64
 /** Least queries of a task. */
 #define MIN_QUERIES 64
+
 enum { KEY_ROWS, VALUE_COLUMNS };
 static const Form FORMS[] = {[KEY_ROWS] = {KEYS, 0}, [VALUE_COLUMNS] = {VALUES, 1}};
 
@@ -30,12 +33,11 @@ typedef struct {
 } Scratch;
 
 /** Divides memory. */
-static Scratch scratch_of(const Forward *f, Arena *arena) {
-  const Attention *a = &f->a;
+static Scratch scratch_of(const Attention *a, Arena *arena) {
   Scratch s;
-  s.queries = part_of(arena, (size_t)(f->plan.queries * a->D));
-  s.results = part_of(arena, (size_t)(f->plan.queries * a->D));
-  s.softmax = (Softmax *)part_of(arena, (size_t)(f->plan.queries / NR) * sizeof(Softmax) / sizeof(float));
+  s.queries = part_of(arena, (size_t)(MAX_QUERIES * a->D));
+  s.results = part_of(arena, (size_t)(MAX_QUERIES * a->D));
+  s.softmax = (Softmax *)part_of(arena, MAX_QUERIES / NR * sizeof(Softmax) / sizeof(float));
   s.scores = part_of(arena, (size_t)(a->block * NR));
   s.spare = part_of(arena, spare_size(a));
   return s;
@@ -67,34 +69,37 @@ static void store_results(const Forward *f, const Scratch *s, long i, Queries q)
   store_transposed(to, a->H * a->D, results, a->D, q.count, s->spare);
 }
 
-/** Computes the results of a chunk of the queries of a head. */
-static void run_chunk(const Forward *f, long head, long chunk, const Scratch *s) {
+/** Computes the results of some queries. */
+static void run_queries(const Forward *f, const Scratch *s, Queries q) {
   const Attention *a = &f->a;
-  const long first = chunk * f->plan.queries, count = min_long(f->plan.queries, a->N - first);
-#define STRIP(i) ((Queries){head, first + (i)*NR, min_long(NR, count - (i)*NR)})
-  for (long i = 0; i * NR < count; i++) {
-    pack_queries(s->queries + i * a->D * NR, a, STRIP(i));
+  for (long i = 0; i * NR < q.count; i++) {
+    pack_queries(s->queries + i * a->D * NR, a, strip_of(q, i));
     s->softmax[i] = empty_softmax();
   }
   for (long key = 0; key < a->N; key += a->block)
-    for (long i = 0; i * NR < count; i++) attend(f, s, i, STRIP(i), keys_from(a, key));
-  for (long i = 0; i * NR < count; i++) store_results(f, s, i, STRIP(i));
-#undef STRIP
+    for (long i = 0; i * NR < q.count; i++) attend(f, s, i, strip_of(q, i), keys_from(a, key));
+  for (long i = 0; i * NR < q.count; i++) store_results(f, s, i, strip_of(q, i));
+}
+
+static void run_chunk(const Forward *f, const Scratch *s, long head, long chunk) {
+  const long first = chunk * f->plan.queries, end = min_long(f->a.N, first + f->plan.queries);
+  for (long query = first; query < end; query += MAX_QUERIES)
+    run_queries(f, s, (Queries){head, query, min_long(MAX_QUERIES, end - query)});
 }
 
 static void run_task(void *state, size_t index) {
   Forward *f = state;
   Arena size = {0};
-  scratch_of(f, &size);
+  scratch_of(&f->a, &size);
   Arena arena = {.memory = borrow(size.used)};
   if (!arena.memory) {
     __atomic_store_n(&f->failed, 1, __ATOMIC_RELAXED);
     return;
   }
-  const Scratch s = scratch_of(f, &arena);
+  const Scratch s = scratch_of(&f->a, &arena);
   const Plan *plan = &f->plan;
   const long first = (long)index * plan->heads, end = min_long(first + plan->heads, plan->head_count * plan->chunks);
-  for (long i = first; i < end; i++) run_chunk(f, plan->first_head + i / plan->chunks, i % plan->chunks, &s);
+  for (long i = first; i < end; i++) run_chunk(f, &s, plan->first_head + i / plan->chunks, i % plan->chunks);
   give_back(arena.memory);
 }
 

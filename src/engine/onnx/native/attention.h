@@ -33,10 +33,14 @@ size_t result_offset(const Attention *a, long head);
 /** The transpose of a matrix. */
 static inline Matrix transposed(Matrix x) { return (Matrix){x.data, x.column, x.row}; }
 
-/** Queries of a head, at most NR. */
+/** Adjacent queries of a head; in functions on strips, at most NR. */
 typedef struct {
   long head, first, count;
 } Queries;
+
+static inline Queries strip_of(Queries q, long i) {
+  return (Queries){q.head, q.first + i * NR, min_long(NR, q.count - i * NR)};
+}
 
 typedef struct {
   long first, count;
@@ -104,7 +108,7 @@ typedef struct {
   long tasks;
 } Plan;
 
-/** Makes `min_tasks` tasks or more, unless chunks had fewer than `min_queries` queries. There are `products` of N·N·D each. */
+/** Makes `min_tasks` tasks, unless they would be too short: of fewer than `min_queries` queries. There are `products` per head. */
 Plan plan_of(const Packed *p, long products, long min_tasks, long min_queries);
 
 /** Memory that is divided into parts. Without memory, only the sizes are added. */

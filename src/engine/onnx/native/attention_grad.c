@@ -1,9 +1,9 @@
 /**
  * @file The gradient of self-attention.
  *
- * A task handles some queries of a head, a block of them at a time: it computes their exponentials with all keys, and then, for
- * one block of keys after the other, the gradients of the scores and what they add to the gradients of queries, keys and values.
- * Each chunk of queries has its own sums for the gradients of keys and values, which are added in a fixed order.
+ * A task handles a chunk of the queries of a head, a block of queries at a time. It computes their exponentials with all keys.
+ * Then it computes the gradients of the scores, one block of keys after the other, and what they add to the gradients of
+ * queries, keys and values. The sums for keys and values of all chunks are added in a fixed order.
  */
 #include "attention.h"
 #include "kernels.h"
@@ -84,12 +84,8 @@ static Scratch scratch_of(const Attention *a, Arena *arena) {
 typedef struct {
   const Backward *g;
   const Scratch *s;
-  long head, first, count;
+  Queries q;
 } Block;
-
-static Queries strip_of(const Block *b, long i) {
-  return (Queries){b->head, b->first + i * NR, min_long(NR, b->count - i * NR)};
-}
 
 /** The exponentials of strip `i` with a block of keys. */
 static float *exponentials_of(const Block *b, long i, Keys k) {
@@ -120,27 +116,27 @@ static void find_inner(float *inner, const Backward *g, Queries q) {
 static void prepare(const Block *b) {
   const Scratch *s = b->s;
   const Attention *a = &b->g->a;
-  const Matrix dy = {b->g->dy + result_offset(a, b->head) + b->first * a->H * a->D, a->H * a->D, 1};
-  for (long i = 0; i * NR < b->count; i++) {
-    const Queries q = strip_of(b, i);
+  const Matrix dy = {b->g->dy + result_offset(a, b->q.head) + b->q.first * a->H * a->D, a->H * a->D, 1};
+  for (long i = 0; i * NR < b->q.count; i++) {
+    const Queries q = strip_of(b->q, i);
     pack_queries(s->queries + i * a->D * NR, a, q);
     pack_b(s->dy + i * a->D * NR, transposed(from(dy, i * NR, 0)), a->D, q.count);
     find_inner(s->inner + i * NR, b->g, q);
     s->softmax[i] = empty_softmax();
   }
-  pack_b(s->query_rows, from(projection(a, QUERIES, b->head), b->first, 0), b->count, a->D);
-  pack_b(s->dy_rows, dy, b->count, a->D);
+  pack_b(s->query_rows, from(projection(a, QUERIES, b->q.head), b->q.first, 0), b->q.count, a->D);
+  pack_b(s->dy_rows, dy, b->q.count, a->D);
 }
 
 static void find_exponentials(const Block *b, Keys k) {
   const Attention *a = &b->g->a;
   const Scratch *s = b->s;
-  const float *keys = packed_block(&b->g->packed, KEY_ROWS, b->head, k.first);
-  for (long i = 0; i * NR < b->count; i++) {
+  const float *keys = packed_block(&b->g->packed, KEY_ROWS, b->q.head, k.first);
+  for (long i = 0; i * NR < b->q.count; i++) {
     vec factor[NV];
     float *scores = exponentials_of(b, i, k);
     multiply_strip(k.count, a->D, keys, s->queries + i * a->D * NR, scores, NULL);
-    if (a->bias) add_bias(scores, a, strip_of(b, i), k, s->spare);
+    if (a->bias) add_bias(scores, a, strip_of(b->q, i), k, s->spare);
     add_to_softmax(&s->softmax[i], scores, k.count, factor);
     for (int v = 0; v < NV; v++) store(maxima_of(b, i, k) + v * LANES, s->softmax[i].max[v]);
   }
@@ -171,9 +167,9 @@ static void find_gradients(float *p, float *ds, const float *mask, long keys, co
 static void add_query_gradients(const Block *b, long i, Keys k) {
   const Attention *a = &b->g->a;
   const Scratch *s = b->s;
-  const Queries q = strip_of(b, i);
-  const float *values = packed_block(&b->g->packed, VALUE_ROWS, b->head, k.first);
-  const float *columns = packed_block(&b->g->packed, KEY_COLUMNS, b->head, k.first);
+  const Queries q = strip_of(b->q, i);
+  const float *values = packed_block(&b->g->packed, VALUE_ROWS, b->q.head, k.first);
+  const float *columns = packed_block(&b->g->packed, KEY_COLUMNS, b->q.head, k.first);
   float *ds = s->ds + i * a->block * NR;
   const vec one[NV] = {splat(1), splat(1)};
   vec factor[NV];
@@ -183,7 +179,7 @@ static void add_query_gradients(const Block *b, long i, Keys k) {
   find_gradients(exponentials_of(b, i, k), ds, a->mask ? s->spare : NULL, k.count, factor, s->inner + i * NR);
   multiply_strip(a->D, k.count, columns, ds, s->dq + i * a->D * NR, k.first > 0 ? one : NULL);
   if (!b->g->dbias) return;
-  float *dbias = b->g->dbias + (b->head * a->N + q.first) * a->N + k.first;
+  float *dbias = b->g->dbias + (b->q.head * a->N + q.first) * a->N + k.first;
   store_transposed(dbias, a->N, ds, k.count, q.count, s->spare);
 }
 
@@ -191,11 +187,11 @@ static void store_query_gradients(const Block *b) {
   const Attention *a = &b->g->a;
   const vec scale[NV] = {splat(a->scale), splat(a->scale)};
   const long row = 3 * a->H * a->D;
-  float *to = b->g->dqkv + projection_offset(a, QUERIES, b->head) + b->first * row;
-  for (long i = 0; i * NR < b->count; i++) {
+  float *to = b->g->dqkv + projection_offset(a, QUERIES, b->q.head) + b->q.first * row;
+  for (long i = 0; i * NR < b->q.count; i++) {
     float *dq = b->s->dq + i * a->D * NR;
     scale_strip(dq, a->D, scale);
-    store_transposed(to + i * NR * row, row, dq, a->D, strip_of(b, i).count, b->s->spare);
+    store_transposed(to + i * NR * row, row, dq, a->D, strip_of(b->q, i).count, b->s->spare);
   }
 }
 
@@ -207,8 +203,8 @@ static void run_block(const Block *b, float *dk, float *dv, Store mode) {
   for (long key = 0; key < a->N; key += a->block) find_exponentials(b, keys_from(a, key));
   for (long key = 0; key < a->N; key += a->block) {
     const Keys k = keys_from(a, key);
-    for (long i = 0; i * NR < b->count; i++) add_query_gradients(b, i, k);
-    const Strips ds = {s->ds, a->block * NR, b->count}, p = {exponentials_of(b, 0, k), a->block * NR, b->count};
+    for (long i = 0; i * NR < b->q.count; i++) add_query_gradients(b, i, k);
+    const Strips ds = {s->ds, a->block * NR, b->q.count}, p = {exponentials_of(b, 0, k), a->block * NR, b->q.count};
     multiply_by_strips(k.count, a->D, ds, s->query_rows, dk + key * a->D, mode);
     multiply_by_strips(k.count, a->D, p, s->dy_rows, dv + key * a->D, mode);
   }
@@ -222,7 +218,7 @@ static float *run_chunk(const Backward *g, long head, long chunk, const Scratch 
   if (!dk) return NULL;
   const long first = chunk * g->plan.queries, end = min_long(a->N, first + g->plan.queries);
   for (long query = first; query < end; query += MAX_QUERIES) {
-    const Block block = {g, s, head, query, min_long(MAX_QUERIES, end - query)};
+    const Block block = {g, s, {head, query, min_long(MAX_QUERIES, end - query)}};
     run_block(&block, dk, dk + a->N * a->D, query > first ? ADD : OVERWRITE);
   }
   return dk;

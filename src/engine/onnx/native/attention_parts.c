@@ -9,12 +9,8 @@
 /** Operations that a task should have at least. */
 #define MIN_WORK 2e6
 
-/** Floats of keys and values that are packed at a time, unless one clip has more. */
-#ifndef MAX_PACKED
-#ifndef MAX_PACKED
-#define MAX_PACKED (1UL << 20)
-#endif
-#endif
+/** Most floats of keys and values that are packed at a time, unless one clip has more. */
+#define MAX_PACKED (1L << 20)
 
 #define LOG2_E 1.44269504088896340736
 
@@ -22,7 +18,11 @@ static long round_up(long x, long unit) { return ceil_div(x, unit) * unit; }
 
 Attention attention_of(const Call *call, const float *qkv, const float *bias, const float *mask) {
   const int64_t *n = call->ints;
-  return (Attention){.B = n[0], .N = n[1], .H = n[2], .D = n[3], .scale = call->floats[0], .qkv = qkv, .bias = bias, .mask = mask};
+  Attention a = {.B = n[0], .N = n[1], .H = n[2], .D = n[3], .scale = call->floats[0]};
+  a.qkv = qkv;
+  a.bias = bias;
+  a.mask = mask;
+  return a;
 }
 
 void choose_block(Attention *a, long max_keys) {
@@ -49,9 +49,16 @@ void pack_queries(float *to, const Attention *a, Queries q) {
   scale_strip(to, a->D, unit);
 }
 
-/** Packs a part of matrices [N, N] of all heads so that it fits scores. */
+/** Asks for numbers that will be read later. */
+static void prefetch(Matrix x, long rows, long columns) {
+  for (long i = 0; i < rows; i++)
+    for (long j = 0; j < columns; j += 64 / (long)sizeof(float)) __builtin_prefetch(x.data + i * x.row + j);
+}
+
+/** Packs a part of matrices [N, N] of all heads so that it fits scores, and asks for the part of the next queries. */
 static void pack_square(float *to, const float *squares, const Attention *a, Queries q, Keys k) {
   const Matrix square = {squares + (q.head * a->N + q.first) * a->N + k.first, a->N, 1};
+  prefetch(from(square, NR, 0), NR, k.count);
   pack_b(to, transposed(square), k.count, q.count);
 }
 
@@ -147,9 +154,9 @@ static size_t block_size(const Packed *p) {
 
 int borrow_packed(Packed *p, const Attention *a, const Form *forms, long form_count) {
   *p = (Packed){.a = a, .forms = forms, .form_count = form_count};
-  const size_t clip = (size_t)(a->H * block_count(a)) * block_size(p);
-  p->capacity = min_long(a->B, 1 + (long)(MAX_PACKED / clip));
-  p->memory = borrow((size_t)p->capacity * clip);
+  const long clip = a->H * block_count(a) * (long)block_size(p);
+  p->capacity = clip > MAX_PACKED ? 1 : min_long(a->B, MAX_PACKED / clip);
+  p->memory = borrow((size_t)(p->capacity * clip));
   return p->memory != NULL;
 }
 
@@ -188,11 +195,12 @@ int pack_next_clips(const Call *call, Packed *p) {
 Plan plan_of(const Packed *packed, long products, long min_tasks, long min_queries) {
   const Attention *a = packed->a;
   Plan p = {.first_head = packed->first * a->H, .head_count = packed->count * a->H};
-  p.chunks = min_long(ceil_div(min_tasks, p.head_count), ceil_div(a->N, min_queries));
+  const double work = 2.0 * (double)products * (double)a->N * (double)a->N * (double)a->D;
+  const long chunks = work > MIN_WORK * (double)min_tasks ? min_tasks : 1 + (long)(work / MIN_WORK);
+  p.chunks = min_long(chunks, min_long(ceil_div(min_tasks, p.head_count), ceil_div(a->N, min_queries)));
   p.queries = round_up(ceil_div(a->N, p.chunks), NR);
   p.chunks = ceil_div(a->N, p.queries);
-  const double work = 2.0 * (double)products * (double)a->N * (double)a->N * (double)a->D;
-  p.heads = p.chunks > 1 || work > MIN_WORK ? 1 : min_long(p.head_count, (long)(MIN_WORK / work) + 1);
+  p.heads = p.chunks > 1 || work > MIN_WORK ? 1 : min_long(p.head_count, 1 + (long)(MIN_WORK / work));
   p.tasks = ceil_div(p.head_count * p.chunks, p.heads);
   return p;
 }
