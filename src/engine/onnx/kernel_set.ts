@@ -25,8 +25,8 @@ import { nativeGelu, nativeGeluGrad, nativeReluGrad } from './native/activations
 import { nativeAdamUpdate } from './native/adam.js';
 import { nativeSelfAttention, nativeSelfAttentionGrad } from './native/attention.js';
 import { nativeConv, nativeConvGradFilter, nativeConvGradInput } from './native/conv.js';
-import { nativeLinear, nativeLinearGrad } from './native/kernels.js';
 import { nativeLayerNorm, nativeLayerNormGrad } from './native/layer_norm.js';
+import { nativeLinear, nativeLinearGrad } from './native/linear.js';
 import {
   nativeWeightedRowSum,
   nativeWeightedRowSumGradTable,

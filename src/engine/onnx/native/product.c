@@ -79,7 +79,7 @@ static void multiply(const Call *call, Product *p) {
   }
 }
 
-/** Operands a [M, K], b [K, N] and, if wanted, bias [N]; ints M, N, K, transA, transB; floats scale. c = scale·a·b + bias. */
+/** Operands a [M, K], b [K, N] with K > 0 and, if wanted, bias [N]; ints M, N, K, transA, transB; floats scale. c = scale·a·b + bias. */
 const char *product(const Call *call) {
   const int64_t *n = call->ints;
   Product p = {.bias = call->in[2], .c = call->out[0], .scale = call->floats[0], .M = n[0], .N = n[1], .K = n[2]};

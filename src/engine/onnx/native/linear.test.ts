@@ -1,4 +1,4 @@
-/** @file Native products of linear layers, compared with sums in double precision. */
+/** @file Native linear layers and their gradients, compared with sums in double precision. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';

@@ -1,5 +1,5 @@
-/** @file Kernels that the native library computes (kernels.h). */
-import type { GraphBuilder } from '../graph_builder.js';
+/** @file Linear layers and their gradients, computed by the native library. */
+import type { GraphBuilder, Operand } from '../graph_builder.js';
 import { floats, fusedKernel } from '../kernel.js';
 import { linear, linearGrad } from '../kernels/linear.js';
 import type { Matrix, ProductOptions } from '../kernels/products.js';
@@ -11,7 +11,7 @@ interface NativeProductOptions extends Pick<ProductOptions, 'transA' | 'transB' 
 }
 
 /** Adds scale·a·b + bias for a [M, K] and b [K, N], or their transposes. Returns the name of the result [M, N]. */
-export function product(
+function product(
   g: GraphBuilder,
   a: Matrix,
   b: Matrix,
@@ -30,11 +30,14 @@ export function product(
 /** Rows from which on packing a weight costs less than the native product saves. */
 const MIN_ROWS = 256;
 
+/** Whether the native product is the better one. It does not take empty sums. */
+const isWorthwhile = (x: Operand) => x.shape[0] >= MIN_ROWS && x.shape[1] > 0;
+
 export const nativeLinear = fusedKernel('Linear', {
   ...linear.definition,
   lower: (g, inputs, attributes) => {
     const { x, weight, bias } = inputs;
-    if (x.shape[0] < MIN_ROWS) return linear.definition.lower(g, inputs, attributes);
+    if (!isWorthwhile(x)) return linear.definition.lower(g, inputs, attributes);
     return [product(g, x, weight, { transB: true, bias: bias?.name })];
   },
 });
@@ -43,7 +46,7 @@ export const nativeLinearGrad = fusedKernel('LinearGrad', {
   ...linearGrad.definition,
   lower: (g, inputs, attributes) => {
     const { dy, x, weight } = inputs;
-    if (x.shape[0] < MIN_ROWS) return linearGrad.definition.lower(g, inputs, attributes);
+    if (!isWorthwhile(x)) return linearGrad.definition.lower(g, inputs, attributes);
     return [product(g, dy, weight), product(g, dy, x, { transA: true }), columnSums(g, dy.name, dy.shape)];
   },
 });
