@@ -17,7 +17,7 @@ function withEmptyCache(change: Partial<Probe> = {}, env: Probe['env'] = {}): [c
     cache,
     {
       ...machine,
-      env: { ...process.env, XDG_CACHE_HOME: cache, STMIXER_NATIVE_KERNELS: '1', ...env },
+      env: { ...process.env, XDG_CACHE_HOME: cache, STMIXER_NATIVE_KERNELS: '1', CC: undefined, ...env },
       ...change,
     },
   ];
@@ -84,5 +84,16 @@ describe('the native library', () => {
     nativeLibrary({ ...probe, readText: () => 'flags : avx2 avx512f' });
     expect(compiled).toHaveLength(3);
     expect(readdirSync(join(cache, 'stmixer'))).toHaveLength(3);
+  });
+
+  // Nothing of it runs: the other processor may not be this one.
+  it
+    .skipIf(machine.arch !== 'x64' || machine.run('cc', ['--version']) === null)
+    .each(['haswell', 'skylake-avx512'])('compiles without warnings for %s', (processor) => {
+    const folder = fileURLToPath(new URL('.', import.meta.url));
+    const sources = readdirSync(folder).filter((name) => name.endsWith('.c'));
+    const options = ['-std=gnu11', `-march=${processor}`, '-Wall', '-Wextra', '-Werror', '-fsyntax-only'];
+    const paths = sources.map((name) => join(folder, name));
+    expect(machine.run('cc', [...options, ...paths], 120)).toBe('');
   });
 });
