@@ -108,7 +108,10 @@ typedef struct {
   long tasks;
 } Plan;
 
-/** Makes `min_tasks` tasks, unless they would be too short: of fewer than `min_queries` queries. There are `products` per head. */
+/**
+ * Makes `min_tasks` tasks or more, unless they would be short or have fewer than `min_queries` queries. `products` is the number
+ * of products that each head needs.
+ */
 Plan plan_of(const Packed *p, long products, long min_tasks, long min_queries);
 
 /** Memory that is divided into parts. Without memory, only the sizes are added. */
