@@ -28,7 +28,7 @@ function product(
   return sums;
 }
 
-// Sizes that fill strips and blocks, and that do not; the sum of the last one has several blocks.
+// Sizes that fill strips and blocks, and that do not. The last ones have sums of several blocks, and of more than are packed at once.
 it.each([
   [256, 16, 16],
   [257, 1, 1],
@@ -36,6 +36,7 @@ it.each([
   [577, 47, 1],
   [1031, 19, 70],
   [300, 601, 18],
+  [8300, 600, 2],
 ])('a linear layer of %i rows from %i to %i features has the right result and gradients', async (N, I, O) => {
   const [x, weight, bias, dy] = [uniform(N, I, 1), uniform(O, I, 2), uniform(1, O, 3), uniform(N, O, 4)];
   const tensors = {
