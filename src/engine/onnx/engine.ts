@@ -50,14 +50,14 @@ export class OnnxEngine implements EngineProvider {
     await tf.setBackend(BACKEND_NAME);
     const { threads, reason } = runtime.threads;
     const kernels =
-      'path' in runtime.native ? 'native kernels' : `no native kernels: ${runtime.native.missing}`;
+      'domain' in runtime.native ? 'native kernels' : `no native kernels: ${runtime.native.missing}`;
     const description = `onnx on CPU, ${countOf(threads, 'thread')} (${reason}; ONNX Runtime ${ORT_VERSION}; ${kernels})`;
     return { engine: 'onnx', device: 'cpu', description, version: ORT_VERSION, threads };
   }
 }
 
 function registerBackend(runtime: OrtRuntime): void {
-  const kernels = 'path' in runtime.native ? NATIVE_KERNELS : ONNX_KERNELS;
+  const kernels = 'domain' in runtime.native ? NATIVE_KERNELS : ONNX_KERNELS;
   const compiler = new OrtCompiler(runtime, kernels.lowerings);
   const lanes = Math.min(MAX_LANES, runtime.threads.threads);
   tf.registerBackend(BACKEND_NAME, () => new OnnxBackend(runtime, compiler, kernels, lanes));

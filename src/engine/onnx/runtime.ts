@@ -7,7 +7,7 @@ import { addresses, NameTable } from './addresses.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { ELEMENT_TYPE, encodeModel } from './model_format.js';
 import type { NativeLibrary } from './native/library.js';
-import { loadOperators } from './native/operators.js';
+import { loadOperators, type NativeOperators } from './native/operators.js';
 import { OrtTensor } from './ort_tensor.js';
 import type { TensorMemory } from './tensor.js';
 
@@ -131,13 +131,11 @@ export class OrtRuntime implements TensorMemory {
   readonly #memoryInfo: Pointer;
   readonly #allocator: Pointer;
   readonly #runOptions: Pointer;
-  /** Domain of the native operators. */
-  readonly #operators: Pointer | null;
   readonly #inputNames = new NameTable('i');
   readonly #outputNames = new NameTable('o');
 
   readonly threads: ThreadChoice;
-  readonly native: NativeLibrary;
+  readonly native: NativeOperators;
   #severity: number;
 
   constructor(
@@ -146,8 +144,7 @@ export class OrtRuntime implements TensorMemory {
   ) {
     this.threads = threads;
     this.#severity = severityOf(verbose);
-    this.native = native;
-    this.#operators = 'path' in native ? loadOperators(api, native.path) : null;
+    this.native = loadOperators(api, native);
     this.#env = createEnvironment(api, threads.threads, this.#severity);
     this.#memoryInfo = api.create((out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out));
     registerArena(api, this.#env, this.#memoryInfo);
@@ -210,7 +207,7 @@ export class OrtRuntime implements TensorMemory {
       // All sessions share the arena; with memory patterns each would hold memory of its own between runs.
       api.DisableMemPattern(options);
       api.AddSessionConfigEntry(options, 'session.use_env_allocators', '1');
-      if (this.#operators) api.AddCustomOpDomain(options, this.#operators);
+      if ('domain' in this.native) api.AddCustomOpDomain(options, this.native.domain);
       const session = api.create((out) =>
         api.CreateSessionFromArray(this.#env, model, model.byteLength, options, out),
       );

@@ -62,11 +62,10 @@ static void multiply_points(long rows, long columns, long K, const float *points
 
 /** Leads four points along W, `point` floats apart, to two results in the places of the first and the last one. */
 static void restore_columns(float *m, long point, long n) {
-  float *last = m + 3 * point;
-  const float *m1 = m + point, *m2 = m + 2 * point;
-#pragma GCC ivdep
+  float *restrict first = m, *restrict last = m + 3 * point;
+  const float *restrict m1 = m + point, *restrict m2 = m + 2 * point;
   for (long c = 0; c < n; c++) {
-    m[c] += m1[c] + m2[c];
+    first[c] += m1[c] + m2[c];
     last[c] = m1[c] - m2[c] - last[c];
   }
 }

@@ -6,7 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { fakeProbe } from '../../../../test/support/fake_probe.js';
 import { temporaryFolder } from '../../../../test/support/temporary_files.js';
 import { machineProbe, type Probe } from '../../probe.js';
+import type { OrtApi } from '../c_api.js';
 import { nativeLibrary } from './library.js';
+import { loadOperators } from './operators.js';
 
 const machine = machineProbe();
 
@@ -51,6 +53,13 @@ describe('without native kernels, the reason', () => {
     const [cache, probe] = withEmptyCache({ run, platform: 'linux', arch: 'x64', readText: () => 'x' });
     expect(missing(probe)).toBe('cc cannot compile them');
     expect(readdirSync(join(cache, 'stmixer'))).toEqual([]);
+  });
+
+  it('is a library that cannot be loaded', () => {
+    const path = fileURLToPath(import.meta.url);
+    expect(loadOperators({} as OrtApi, { path })).toEqual({
+      missing: expect.stringMatching(/^their library cannot be loaded: /),
+    });
   });
 
   it('is a cache that cannot be written', () => {
