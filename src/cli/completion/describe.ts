@@ -49,9 +49,9 @@ export function describeAll(command: Command, parents: readonly string[] = []): 
 
 function flagOf(option: Option): Flag {
   const names = option.flags.split(/[ ,|]+/).filter((word) => word.startsWith('-'));
-  const placeholder = /[<[]([^>\]]+)[>\]]/.exec(option.flags)?.[1] ?? '';
+  const argumentName = /[<[]([^>\]]+)[>\]]/.exec(option.flags)?.[1] ?? '';
   const takesValue = option.required || option.optional;
-  const values = option.argChoices ?? (PATHS.test(placeholder) ? 'files' : 'none');
+  const values = option.argChoices ?? (PATHS.test(argumentName) ? 'files' : 'none');
   return { names, description: option.description, values: takesValue ? values : null };
 }
 
