@@ -1,19 +1,12 @@
 /** @file Native linear layers and their gradients, compared with sums in double precision. */
-import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
-import { runFusedKernel } from '../../../nn/fused.js';
-import { Rng } from '../../../util/random.js';
+import { runKernel, uniform } from '../../../../test/support/run_kernel.js';
 import { selectEngine } from '../../index.js';
 
 beforeAll(async () => {
   await selectEngine({ engine: 'onnx', device: 'cpu' });
 });
-
-function uniform(rows: number, columns: number, seed: number): Float32Array {
-  const rng = new Rng(seed);
-  return Float32Array.from({ length: rows * columns }, () => rng.uniformBetween(-1, 1));
-}
 
 /** Σ a(i, p)·b(p, j) over `inner` summands. */
 function product(
@@ -37,33 +30,48 @@ it.each([
   [1031, 19, 70],
   [300, 601, 18],
   [8300, 600, 2],
-])('a linear layer of %i rows from %i to %i features has the right result and gradients', async (N, I, O) => {
-  const [x, weight, bias, dy] = [uniform(N, I, 1), uniform(O, I, 2), uniform(1, O, 3), uniform(N, O, 4)];
-  const tensors = {
-    x: tf.tensor2d(x, [N, I]),
-    weight: tf.tensor2d(weight, [O, I]),
-    bias: tf.tensor1d(bias),
-    dy: tf.tensor2d(dy, [N, O]),
-  };
-  const wanted = [
-    product(
-      [N, I, O],
-      (n, i) => x[n * I + i],
-      (i, o) => weight[o * I + i],
-    ).map((sum, n) => sum + bias[n % O]),
-    product(
-      [N, O, I],
-      (n, o) => dy[n * O + o],
-      (o, i) => weight[o * I + i],
-    ),
-    product(
-      [O, N, I],
-      (o, n) => dy[n * O + o],
-      (n, i) => x[n * I + i],
-    ),
-  ];
-  const [y] = runFusedKernel('Linear', tensors, {});
-  const [dx, dWeight] = runFusedKernel('LinearGrad', tensors, {});
-  for (const [i, result] of [y, dx, dWeight].entries())
-    expect(relativeError((await result.data()) as Float32Array, wanted[i])).toBeLessThan(2e-6);
-});
+])(
+  'a linear layer of %i rows from %i to %i features has the right result and gradients, on one thread or all',
+  (N, I, O) => {
+    const inputs = {
+      x: uniform([N, I], 1),
+      weight: uniform([O, I], 2),
+      bias: uniform([O], 3),
+      dy: uniform([N, O], 4),
+    };
+    const [x, weight, bias, dy] = [inputs.x, inputs.weight, inputs.bias, inputs.dy].map(({ data }) => data);
+    const wanted = [
+      product(
+        [N, I, O],
+        (n, i) => x[n * I + i],
+        (i, o) => weight[o * I + i],
+      ).map((sum, n) => sum + bias[n % O]),
+      product(
+        [N, O, I],
+        (n, o) => dy[n * O + o],
+        (o, i) => weight[o * I + i],
+      ),
+      product(
+        [O, N, I],
+        (o, n) => dy[n * O + o],
+        (n, i) => x[n * I + i],
+      ),
+    ];
+    const run = (threading: 'pool' | 'single') => {
+      const [y] = runKernel(
+        'Linear',
+        { x: inputs.x, weight: inputs.weight, bias: inputs.bias },
+        {},
+        threading,
+      );
+      const gradients = { dy: inputs.dy, x: inputs.x, weight: inputs.weight };
+      const [dx, dWeight] = runKernel('LinearGrad', gradients, {}, threading);
+      return [y, dx, dWeight];
+    };
+    const results = run('pool');
+    for (const [i, result] of results.entries()) expect(relativeError(result, wanted[i])).toBeLessThan(2e-6);
+    const bytes = ({ buffer }: Float32Array) => Buffer.from(buffer);
+    for (const [i, result] of run('single').entries())
+      expect(bytes(result).equals(bytes(results[i]))).toBe(true);
+  },
+);
