@@ -5,7 +5,6 @@
  * in the function table, which never change.
  */
 #include "kernels.h"
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,15 +69,16 @@ typedef struct {
   int64_t *shapes;
 } Node;
 
-/** Reads a list; absent lists are empty. Null if there is no memory. */
+/** Reads a list; absent lists are empty. Null if it cannot be read. */
 #define READ_LIST(type, name, read)                                   \
   static type *name(Api api, const void *info, const char *key) {     \
     size_t size = 0;                                                  \
     Status *status = read(api)(info, key, NULL, &size);               \
     if (status) RELEASE_STATUS(api)(status);                          \
     type *list = calloc(size + 1, sizeof(type));                      \
-    if (list && size > 0) status = read(api)(info, key, list, &size); \
-    return list;                                                      \
+    status = list && size > 0 ? read(api)(info, key, list, &size) : NULL; \
+    if (status) RELEASE_STATUS(api)(status), free(list), list = NULL;     \
+    return list;                                                          \
   }
 READ_LIST(int64_t, read_ints, GET_INTS)
 READ_LIST(float, read_floats, GET_FLOATS)
