@@ -49,6 +49,7 @@ export class GraphBuilder {
   /** Adds an operator of the native library (native/kernels.h), which reads `ints` and `floats`. */
   native(op: string, inputs: readonly string[], { results, ints = [], floats = [] }: NativeCall): string[] {
     const shapes = results.flatMap(({ shape }) => [shape.length, ...shape]);
+    // ONNX has no empty lists of a known type.
     const attributes = { shapes: [...shapes, -1], ints: [...ints, 0], floats: new Floats([...floats, 0]) };
     return this.#add({ op, domain: NATIVE_DOMAIN, inputs, attributes, results }, results.length);
   }

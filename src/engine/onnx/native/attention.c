@@ -19,7 +19,7 @@ typedef struct {
   Packed packed;
   Plan plan;
   float *out;
-  int failed;
+  _Atomic int failed;
 } Forward;
 
 /** Memory of a task. */
@@ -93,7 +93,7 @@ static void run_task(void *state, size_t index) {
   scratch_of(&f->a, &size);
   Arena arena = {.memory = borrow(size.used)};
   if (!arena.memory) {
-    __atomic_store_n(&f->failed, 1, __ATOMIC_RELAXED);
+    f->failed = 1;
     return;
   }
   const Scratch s = scratch_of(&f->a, &arena);

@@ -37,7 +37,7 @@ typedef struct {
   Plan plan;
   const float *dy, *out;
   float *dqkv, *dbias;
-  int failed;
+  _Atomic int failed;
   pthread_mutex_t mutex;
   size_t next_task;
   /** For heads of several chunks, of which there are fewer than MIN_TASKS. */
@@ -294,7 +294,7 @@ static void run_task(void *state, size_t index) {
   scratch_of(&g->a, &size);
   Arena arena = {.memory = borrow(size.used)};
   const Scratch s = scratch_of(&g->a, &arena);
-  if (!arena.memory || !run_part(g, take_task(g), &s)) __atomic_store_n(&g->failed, 1, __ATOMIC_RELAXED);
+  if (!arena.memory || !run_part(g, take_task(g), &s)) g->failed = 1;
   give_back(arena.memory);
 }
 

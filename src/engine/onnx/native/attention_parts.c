@@ -14,8 +14,6 @@
 
 #define LOG2_E 1.44269504088896340736
 
-static long round_up(long x, long unit) { return ceil_div(x, unit) * unit; }
-
 Attention attention_of(const Call *call, const float *qkv, const float *bias, const float *mask) {
   const int64_t *n = call->ints;
   Attention a = {.B = n[0], .N = n[1], .H = n[2], .D = n[3], .scale = call->floats[0]};
@@ -178,9 +176,9 @@ static void pack_block(void *state, size_t index) {
       const Matrix block = from(projection(a, p->forms[i].projection, head), k.first, 0);
       float *to = (float *)packed_block(p, i, head, k.first);
       if (p->forms[i].is_transposed) {
-        pack_a(to, transposed(block), a->D, k.count, 1);
+        pack_a(to, transposed(block), a->D, k.count);
       } else {
-        pack_a(to, block, k.count, a->D, 1);
+        pack_a(to, block, k.count, a->D);
       }
     }
 }

@@ -1,6 +1,7 @@
 /** @file Convolution 3×3×3 and its gradient for the input (winograd.h). Each task computes some tiles from start to end. */
 #include "winograd.h"
 #include "kernels.h"
+#include "tile.h"
 #include <string.h>
 
 /** Most floats of the points of a task, in and out; they take most of the second cache. */
@@ -57,7 +58,7 @@ static void pack_weights(void *state, size_t index) {
 static void multiply_points(long rows, long columns, long K, const float *points, const float *weights, float *products) {
   for (long j = 0; j < columns; j += NR)
     for (long i = 0; i < rows; i += MR)
-      multiply_tile(K, points + i * K, K, 1, weights + j * K, products + i * columns + j, columns, OVERWRITE);
+      multiply_tile(MR, K, points + i * K, K, 1, weights + j * K, products + i * columns + j, columns, OVERWRITE);
 }
 
 /** Leads four points along W, `point` floats apart, to two results in the places of the first and the last one. */

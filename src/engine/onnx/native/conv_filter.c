@@ -5,6 +5,7 @@
  */
 #include "winograd.h"
 #include "kernels.h"
+#include "tile.h"
 #include <string.h>
 
 /** Tiles of a product: the length of its sums. */
@@ -33,8 +34,8 @@ static void add_products(const Gradient *s, const float *slopes, const float *po
     for (long i = 0; i < s->dy.C; i += MR) {
       const float *a = slopes + i / WIDE * WIDE * SUM_TILES + i % WIDE, *b = points + j * SUM_TILES;
       float *c = sums + i * s->sum_row + j;
-      if (mode == ADD) multiply_tile(tiles, a, 1, WIDE, b, c, s->sum_row, ADD);
-      else multiply_tile(tiles, a, 1, WIDE, b, c, s->sum_row, OVERWRITE);
+      if (mode == ADD) multiply_tile(MR, tiles, a, 1, WIDE, b, c, s->sum_row, ADD);
+      else multiply_tile(MR, tiles, a, 1, WIDE, b, c, s->sum_row, OVERWRITE);
     }
 }
 

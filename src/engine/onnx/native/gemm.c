@@ -1,5 +1,5 @@
 /** @file Products of packed blocks of matrices. */
-#include "gemm.h"
+#include "tile.h"
 #include <string.h>
 
 #if defined(__clang__)
@@ -46,40 +46,40 @@ static inline __attribute__((always_inline)) void transpose(vec rows[LANES]) {
 }
 
 /** Packs rows that are contiguous along k. Whole vectors are written, whose last lanes the next column overwrites. */
-static void pack_rows_a(float *to, Matrix a, long rows, long k, float scale) {
+static void pack_rows_a(float *to, Matrix a, long rows, long k) {
   long p = 0;
   for (; p + LANES <= k && rows == MR; p += LANES) {
     vec square[LANES];
 #pragma GCC unroll 16
-    for (int r = 0; r < LANES; r++) square[r] = r < MR ? scale * load(a.data + r * a.row + p) : (vec){0};
+    for (int r = 0; r < LANES; r++) square[r] = r < MR ? load(a.data + r * a.row + p) : (vec){0};
     transpose(square);
 #pragma GCC unroll 16
     for (int c = 0; c < LANES; c++) store(to + (p + c) * MR, square[c]);
   }
   for (; p < k; p++)
-    for (long r = 0; r < rows; r++) to[p * MR + r] = scale * a.data[r * a.row + p];
+    for (long r = 0; r < rows; r++) to[p * MR + r] = a.data[r * a.row + p];
 }
 
 /** Packs a block whose columns are contiguous. One column after the other is read from front to back. */
-static void pack_columns_a(float *to, Matrix a, long m, long k, float scale) {
+static void pack_columns_a(float *to, Matrix a, long m, long k) {
   for (long p = 0; p < k; p++) {
     const float *column = a.data + p * a.column;
     long i = 0;
     // Behind the last column of a strip, a whole vector would reach into the next strip.
-    for (; i + LANES <= m && p + 1 < k; i += MR) store(to + i * k + p * MR, scale * load(column + i));
+    for (; i + LANES <= m && p + 1 < k; i += MR) store(to + i * k + p * MR, load(column + i));
     for (; i < m; i += MR)
-      for (long r = 0; r < min_long(MR, m - i); r++) to[i * k + p * MR + r] = scale * column[i + r];
+      for (long r = 0; r < min_long(MR, m - i); r++) to[i * k + p * MR + r] = column[i + r];
   }
 }
 
-void pack_a(float *to, Matrix a, long m, long k, float scale) {
+void pack_a(float *to, Matrix a, long m, long k) {
   const long whole = m / MR * MR;
   if (whole < m) memset(to + whole * k, 0, sizeof(float) * MR * (size_t)k);
   if (a.row == 1) {
-    pack_columns_a(to, a, m, k, scale);
+    pack_columns_a(to, a, m, k);
     return;
   }
-  for (long i = 0; i < m; i += MR) pack_rows_a(to + i * k, from(a, i, 0), min_long(MR, m - i), k, scale);
+  for (long i = 0; i < m; i += MR) pack_rows_a(to + i * k, from(a, i, 0), min_long(MR, m - i), k);
 }
 
 /** Packs columns that are contiguous along k. */
@@ -122,57 +122,18 @@ void pack_b(float *to, Matrix b, long k, long n) {
   for (long j = 0; j < n; j += NR) pack_columns_b(to + j * k, from(b, 0, j), k, min_long(NR, n - j));
 }
 
-/** A tile [MR, NR] of the product of two strips. */
-static inline __attribute__((always_inline)) void multiply_strips(long k, const float *a, const float *b, vec c[MR][NV]) {
-  vec sum[MR][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) sum[i][v] = (vec){0};
-  for (long p = 0; p < k; p++) {
-    vec row[NV];
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) row[v] = *(const vec *)(b + v * LANES);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) {
-      const vec x = splat(a[i]);
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; v++) sum[i][v] += x * row[v];
-    }
-    a += MR;
-    b += NR;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) c[i][v] = sum[i][v];
-}
-
-/** Stores the first rows and columns of a tile. */
-static void store_part(const vec tile[MR][NV], long rows, long columns, float *c, long ldc, Store mode) {
-  const float *values = (const float *)tile;
-  for (long i = 0; i < rows; i++)
-    for (long j = 0; j < columns; j++)
-      c[i * ldc + j] = mode == ADD ? c[i * ldc + j] + values[i * NR + j] : values[i * NR + j];
-}
-
 void multiply_packed(long m, long n, long k, const float *a, const float *b, float *c, long ldc, Store mode) {
   for (long j = 0; j < n; j += NR) {
     for (long i = 0; i < m; i += MR) {
-      vec tile[MR][NV];
+      const float *rows = a + i * k, *columns = b + j * k;
       float *target = c + i * ldc + j;
-      multiply_strips(k, a + i * k, b + j * k, tile);
-      if (m - i < MR || n - j < NR) {
-        store_part((const vec(*)[NV])tile, min_long(MR, m - i), min_long(NR, n - j), target, ldc, mode);
+      if (m - i >= MR && n - j >= NR) {
+        multiply_tile(MR, k, rows, 1, MR, columns, target, ldc, mode);
         continue;
       }
-#pragma GCC unroll 16
-      for (int r = 0; r < MR; r++)
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) {
-          float *at = target + r * ldc + v * LANES;
-          store(at, mode == ADD ? load(at) + tile[r][v] : tile[r][v]);
-        }
+      float tile[MR * NR];
+      multiply_tile(MR, k, rows, 1, MR, columns, tile, NR, OVERWRITE);
+      store_part(tile, min_long(MR, m - i), min_long(NR, n - j), target, ldc, mode);
     }
   }
 }

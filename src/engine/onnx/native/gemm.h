@@ -30,8 +30,8 @@ static inline Matrix from(Matrix x, long i, long j) {
 static inline size_t packed_a_size(long m, long k) { return (size_t)(ceil_div(m, MR) * MR * k + LANES); }
 static inline size_t packed_b_size(long k, long n) { return (size_t)(ceil_div(n, NR) * NR * k); }
 
-/** Packs [m, k], multiplied by `scale`. The strip of rows i to i + MR starts at `to + i * k`. */
-void pack_a(float *to, Matrix a, long m, long k, float scale);
+/** Packs [m, k]. The strip of rows i to i + MR starts at `to + i * k`. */
+void pack_a(float *to, Matrix a, long m, long k);
 /** Packs [k, n] into memory aligned to a vector. The strip of columns j to j + NR starts at `to + j * k`. */
 void pack_b(float *to, Matrix b, long k, long n);
 

@@ -34,6 +34,7 @@ static inline float sum_of_lanes(vec x) {
 
 static inline long min_long(long a, long b) { return a < b ? a : b; }
 static inline long ceil_div(long a, long b) { return (a + b - 1) / b; }
+static inline long round_up(long x, long unit) { return ceil_div(x, unit) * unit; }
 
 /** Most operands and results of a kernel. */
 #define MAX_OPERANDS 12

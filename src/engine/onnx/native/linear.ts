@@ -5,24 +5,23 @@ import { linear, linearGrad } from '../kernels/linear.js';
 import type { Matrix, ProductOptions } from '../kernels/products.js';
 import { columnSums } from './column_sums.js';
 
-interface NativeProductOptions extends Pick<ProductOptions, 'transA' | 'transB' | 'scale'> {
+interface NativeProductOptions extends Pick<ProductOptions, 'transA' | 'transB'> {
   /** Name of a vector [N] that is added to each row. */
   readonly bias?: string;
 }
 
-/** Adds scale·a·b + bias for a [M, K] and b [K, N], or their transposes. Returns the name of the result [M, N]. */
+/** Adds a·b + bias for a [M, K] and b [K, N], or their transposes. Returns the name of the result [M, N]. */
 function product(
   g: GraphBuilder,
   a: Matrix,
   b: Matrix,
-  { transA = false, transB = false, scale = 1, bias = '' }: NativeProductOptions = {},
+  { transA = false, transB = false, bias = '' }: NativeProductOptions = {},
 ): string {
   const [M, K] = transA ? [a.shape[1], a.shape[0]] : a.shape;
   const N = b.shape[transB ? 0 : 1];
   const [c] = g.native('Product', bias ? [a.name, b.name, bias] : [a.name, b.name], {
     results: [floats([M, N])],
     ints: [M, N, K, Number(transA), Number(transB)],
-    floats: [scale],
   });
   return c;
 }

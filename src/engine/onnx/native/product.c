@@ -18,7 +18,6 @@ typedef struct {
   Matrix a, b;
   const float *bias;
   float *c;
-  float scale;
   long M, N, K;
   /** The columns and summands that are multiplied at present. */
   long column, columns, summand, summands;
@@ -58,14 +57,12 @@ static void multiply_block(void *state, size_t index) {
   float *c = p->c + row * p->N + p->column + first;
   for (long k = 0; k < p->summands; k += size) {
     const long depth = min_long(size, p->summands - k);
-    pack_a(block, from(p->a, row, p->summand + k), rows, depth, p->scale);
+    pack_a(block, from(p->a, row, p->summand + k), rows, depth);
     const float *strips = packed_block(p, k) + first * depth;
     multiply_packed(rows, columns, depth, block, strips, c, p->N, p->summand + k == 0 ? OVERWRITE : ADD);
   }
   if (p->bias && p->summand + p->summands == p->K) add_bias(c, p->N, p->bias + p->column + first, rows, columns);
 }
-
-static long round_up(long x, long unit) { return ceil_div(x, unit) * unit; }
 
 /** Multiplies the present columns and summands. */
 static void multiply_part(const Call *call, Product *p) {
@@ -75,10 +72,10 @@ static void multiply_part(const Call *call, Product *p) {
   parallel(call, (size_t)(p->row_blocks * ceil_div(p->columns, p->block_columns)), multiply_block, p);
 }
 
-/** Operands a [M, K], b [K, N] with K > 0 and, if wanted, bias [N]; ints M, N, K, transA, transB; floats scale. c = scale·a·b + bias. */
+/** Operands a [M, K], b [K, N] with K > 0 and, if wanted, bias [N]; ints M, N, K, transA, transB. c = a·b + bias. */
 const char *product(const Call *call) {
   const int64_t *n = call->ints;
-  Product p = {.bias = call->in[2], .c = call->out[0], .scale = call->floats[0], .M = n[0], .N = n[1], .K = n[2]};
+  Product p = {.bias = call->in[2], .c = call->out[0], .M = n[0], .N = n[1], .K = n[2]};
   p.a = n[3] ? (Matrix){call->in[0], 1, p.M} : (Matrix){call->in[0], p.K, 1};
   p.b = n[4] ? (Matrix){call->in[1], 1, p.K} : (Matrix){call->in[1], p.N, 1};
   const long depth = ceil_div(p.K, ceil_div(p.K, MAX_DEPTH));

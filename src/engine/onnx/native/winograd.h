@@ -53,36 +53,3 @@ void transform_tiles(const Map *map, Transform transform, long first, long count
 void transform_kernel(const float *taps, float *points);
 /** The transposed product: points [64, NR] to taps [27, NR]. */
 void restore_kernel(const float *points, float *taps);
-
-/**
- * A tile c [MR, NR] = Σ_p a[i * row + p * column] · b[p * NR + j]. The first operand need not be packed, because each of its
- * elements is read by itself.
- */
-static inline __attribute__((always_inline)) void multiply_tile(long k, const float *a, long row, long column, const float *b,
-                                                                float *c, long ldc, Store mode) {
-  vec sum[MR][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) sum[i][v] = (vec){0};
-  for (long p = 0; p < k; p++) {
-    vec x[NV];
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) x[v] = load(b + p * NR + v * LANES);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) {
-      const vec factor = splat(a[i * row + p * column]);
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; v++) sum[i][v] += factor * x[v];
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) {
-      float *at = c + i * ldc + v * LANES;
-      store(at, mode == ADD ? load(at) + sum[i][v] : sum[i][v]);
-    }
-}
-
-static inline long round_up(long x, long unit) { return ceil_div(x, unit) * unit; }
