@@ -1,10 +1,13 @@
 /** @file Hints to an engine that records operations and runs them later; other engines ignore them. */
 import * as tf from '@tensorflow/tfjs';
 
+/** Whether graphs must be separate, or are only better off so: an engine may join layers to have fewer graphs. */
+export type BreakKind = 'required' | 'layer';
+
 /** A tfjs backend that records operations and runs them when a value is read. */
 export interface LazyBackend {
   /** Operations recorded from here on run in graphs of their own; `region` names them in the statistics. */
-  graphBreak(region?: string): void;
+  graphBreak(region?: string, kind?: BreakKind): void;
   /** Runs all recorded operations whose results are still referenced, without blocking this thread. */
   sync(): Promise<void>;
   readonly statistics: LazyStatistics;
@@ -23,6 +26,8 @@ export interface LazyStatistics {
   /** Time spent in compiled graphs, in total and for each region that `graphBreak` named. */
   runSeconds: number;
   regionSeconds: Record<string, number>;
+  /** Time spent in reads after everything was run, in which a GPU may still compute. */
+  readSeconds: number;
 }
 
 function lazyBackend(): LazyBackend | null {
@@ -34,8 +39,8 @@ function lazyBackend(): LazyBackend | null {
  * Separates earlier operations from later ones: they run in different graphs, and the memory of the first is released before
  * the second begin. The best place has few live tensors.
  */
-export function graphBreak(region?: string): void {
-  lazyBackend()?.graphBreak(region);
+export function graphBreak(region?: string, kind?: BreakKind): void {
+  lazyBackend()?.graphBreak(region, kind);
 }
 
 /** Resolves when all operations have run whose results are still referenced. */

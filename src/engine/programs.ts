@@ -58,7 +58,7 @@ export interface RecordedProgram {
 export interface ReplayedProgram {
   readonly isReplay: true;
   readonly notes: string;
-  /** Gives the content of the next feed. */
+  /** Gives the content of the next feed, which must not change before the program ends. */
   feed(content: Float32Array): void;
   /** Runs up to the next read and returns it, without blocking this thread. */
   read(): Promise<Float32Array>;
@@ -76,8 +76,8 @@ function scriptBackend(): ScriptBackend<Buffer> | null {
 }
 
 /**
- * Makes a float32 tensor of host numbers that may differ each time a program runs. Within a program, all other tensors of host
- * numbers must have the same content each time.
+ * Makes a float32 tensor of host numbers that may differ each time a program runs. The numbers must not change as long as the
+ * tensor lives. Within a program, all other tensors of host numbers must have the same content each time.
  */
 export function feed(content: Float32Array, shape: readonly number[]): tf.Tensor {
   const backend = scriptBackend();

@@ -21,7 +21,7 @@ export function differentiable(
 }
 
 /**
- * Returns x after a graph break, in the forward and in the backward pass: a lazy engine runs the regions of the network
+ * Returns x after a graph break between layers, in the forward and in the backward pass: a lazy engine runs the regions of the network
  * one by one and releases the memory of each. `before` and `after` name the two regions in the engine's statistics.
  */
 export function withGraphBreak(
@@ -31,11 +31,11 @@ export function withGraphBreak(
   return differentiable(
     [x],
     () => {
-      graphBreak(after);
+      graphBreak(after, 'layer');
       return x.clone();
     },
     (dy) => {
-      graphBreak(before);
+      graphBreak(before, 'layer');
       return [dy.clone()];
     },
   );

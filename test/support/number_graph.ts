@@ -98,9 +98,10 @@ export interface CallOptions {
 
 export function makeGraph(maxExecutables?: number, maxScripts?: number) {
   const interpreter = new Interpreter();
-  const graph = new LazyGraph<Cell>(interpreter, maxExecutables);
+  const graph = new LazyGraph<Cell>(interpreter, { maxExecutables });
   const memory: HostMemory<Cell> = {
     write: (_, content) => interpreter.cell(content[0]),
+    lend: (_, content) => interpreter.cell(content[0]),
     read: (cell) => Float32Array.of(cell.read()),
   };
   const scripts = new Scripts<Cell>(graph, memory, maxScripts);

@@ -4,7 +4,7 @@
  * A `Compiler` turns a graph into an executable, once for each structural key: operations, attributes, shapes and wiring.
  * Values are inputs and never part of the key.
  */
-import type { LazyStatistics } from '../lazy_hints.js';
+import type { BreakKind, LazyStatistics } from '../lazy_hints.js';
 import type { GraphObserver, Origin } from './capture.js';
 import type { Compiler, Graph } from './compiler.js';
 import { type CachedExecutable, ExecutableCache } from './executables.js';
@@ -30,6 +30,13 @@ interface Run<B extends Buffer> {
   finish(results: readonly B[], seconds: number): void;
 }
 
+export interface LazyGraphOptions {
+  /** Executables that are kept; the least recently used is released first. */
+  readonly maxExecutables?: number;
+  /** Operations after which a break between layers counts. */
+  readonly minLayerNodes?: number;
+}
+
 /** Records operations, and computes values when they are read. */
 export class LazyGraph<B extends Buffer> {
   readonly statistics: LazyStatistics = {
@@ -40,6 +47,7 @@ export class LazyGraph<B extends Buffer> {
     compileSeconds: 0,
     runSeconds: 0,
     regionSeconds: {},
+    readSeconds: 0,
   };
   #nextId = 0;
   /** Graph breaks so far that separate operations. */
@@ -50,15 +58,16 @@ export class LazyGraph<B extends Buffer> {
   /** Nodes that have not run. */
   readonly #pending = new Set<Node<B>>();
   readonly #executables: ExecutableCache<B>;
+  readonly #minLayerNodes: number;
   #running: Promise<unknown> | null = null;
   #observer: GraphObserver<B> | null = null;
 
-  /** Keeps at most `maxExecutables`; the least recently used is released first. */
   constructor(
     private readonly compiler: Compiler<B>,
-    maxExecutables = Number.POSITIVE_INFINITY,
+    { maxExecutables = Number.POSITIVE_INFINITY, minLayerNodes = 0 }: LazyGraphOptions = {},
   ) {
     this.#executables = new ExecutableCache(maxExecutables);
+    this.#minLayerNodes = minLayerNodes;
   }
 
   /** Makes a value with known content. `origin` is its content on the host, for captures; null if it is undefined. */
@@ -80,8 +89,9 @@ export class LazyGraph<B extends Buffer> {
   }
 
   /** What runs of scripts need of the graph. */
-  scriptHost(): Pick<ScriptHost<B>, 'exclusively' | 'count'> {
+  scriptHost(): Pick<ScriptHost<B>, 'exclusively' | 'timed' | 'count'> {
     return {
+      timed: (read) => this.#timed(read),
       exclusively: (work) => this.#exclusively(work),
       count: (step, seconds) => this.#count(step, seconds),
     };
@@ -99,9 +109,10 @@ export class LazyGraph<B extends Buffer> {
    * live values. Later graphs can then use the memory of earlier ones, and equal layers of a model become equal graphs, which
    * are compiled once. `region` names the next operations in the statistics.
    */
-  graphBreak(region = this.#region): void {
+  graphBreak(region = this.#region, kind: BreakKind = 'required'): void {
     this.#region = region;
-    if (this.#nextId === this.#breakId) return;
+    const nodes = this.#nextId - this.#breakId;
+    if (nodes === 0 || (kind === 'layer' && nodes < this.#minLayerNodes)) return;
     this.#breaks++;
     this.#breakId = this.#nextId;
   }
@@ -132,12 +143,14 @@ export class LazyGraph<B extends Buffer> {
   }
 
   /** Calls `use` with the content of a value, without blocking this thread. Reads wait for each other. */
-  async readAsync<T>(value: Value<B>, use: (content: B) => T): Promise<T> {
+  async readAsync<T>(value: Value<B>, use: (content: B) => T | Promise<T>): Promise<T> {
     // A reference of our own: the caller may release the last one before the content is computed.
     value.uses++;
     try {
-      await this.#exclusively(() => this.#runAsync(value.isPending ? [value] : []));
-      return use(this.#content(value));
+      return await this.#exclusively(async () => {
+        await this.#runAsync(value.isPending ? [value] : []);
+        return this.#timed(async () => use(this.#content(value)));
+      });
     } finally {
       value.uses--;
       value.collect();
@@ -154,12 +167,12 @@ export class LazyGraph<B extends Buffer> {
   }
 
   /** Does `work` as soon as no other run is under way. */
-  async #exclusively(work: () => Promise<void>): Promise<void> {
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#running) await this.#running.catch(() => {});
     const running = work();
     this.#running = running;
     try {
-      await running;
+      return await running;
     } finally {
       this.#running = null;
     }
@@ -253,6 +266,14 @@ export class LazyGraph<B extends Buffer> {
       this.statistics.compileSeconds += (performance.now() - start) / 1000;
       return executable;
     });
+  }
+
+  /** Counts the time of a read. */
+  async #timed<T>(read: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await read();
+    this.statistics.readSeconds += (performance.now() - start) / 1000;
+    return result;
   }
 
   /** The content of a value that the host reads. */

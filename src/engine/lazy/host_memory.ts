@@ -9,8 +9,10 @@ export type HostContent = Float32Array | Int32Array | Uint8Array;
 export interface HostMemory<B extends Buffer> {
   /** Makes a buffer with this content. */
   write(info: ValueInfo, content: HostContent): B;
+  /** Makes a buffer with a content that does not change as long as the buffer lives. */
+  lend(info: ValueInfo, content: HostContent): B;
   /** Returns a copy of a buffer's content. */
-  read(buffer: B): HostContent;
+  read(buffer: B): HostContent | Promise<HostContent>;
 }
 
 /** A content that scripts use in every run. */

@@ -10,6 +10,8 @@ export interface ScriptHost<B extends Buffer> {
   readonly pool: ConstantPool<B>;
   /** Does work while no other run is under way. */
   exclusively(work: () => Promise<void>): Promise<void>;
+  /** Counts the time of a read in the statistics. */
+  timed<T>(read: () => Promise<T>): Promise<T>;
   /** Counts a run in the statistics. */
   count(step: { readonly region: string; readonly nodes: number }, seconds: number): void;
 }
@@ -58,7 +60,7 @@ export class ScriptRun<B extends Buffer> {
     }
   }
 
-  /** Gives the next feed. */
+  /** Gives the next feed, which must not change before the run ends. */
   feed(content: HostContent): void {
     const { feeds, slots } = this.script.content;
     const index = feeds[this.#feed++];
@@ -66,7 +68,7 @@ export class ScriptRun<B extends Buffer> {
     if (this.#isOver || slot?.kind !== 'feed') throw new Error('a script got a feed that it does not have');
     if (!this.script.isUsed(index)) return;
     try {
-      this.#slots[index] = this.host.memory.write(slot.info, content);
+      this.#slots[index] = this.host.memory.lend(slot.info, content);
       this.#own.add(index);
     } catch (error) {
       this.abort();
@@ -77,10 +79,11 @@ export class ScriptRun<B extends Buffer> {
   /** Runs up to the next read, and returns what is read. */
   async read(): Promise<HostContent> {
     let content: HostContent | null = null;
-    await this.#run(() => {
+    await this.#run(async () => {
       const step = this.script.content.steps[this.#step];
       if (step?.kind !== 'read') throw new Error('a script was read more often than its capture');
-      content = this.host.memory.read(this.#slots[step.slot] as B);
+      const buffer = this.#slots[step.slot] as B;
+      content = await this.host.timed(async () => this.host.memory.read(buffer));
       this.#settle(this.script.aftermath[this.#step++]);
     });
     return content as unknown as HostContent;
@@ -88,7 +91,7 @@ export class ScriptRun<B extends Buffer> {
 
   /** Runs the rest. Returns the results, which the caller owns; null for none, and for externals that are passed on. */
   async finish(): Promise<(B | null)[]> {
-    await this.#run(() => {
+    await this.#run(async () => {
       if (this.#step < this.script.content.steps.length) throw new Error('a script was not read to its end');
       this.#settle(this.script.aftermath[this.#step]);
     });
@@ -110,7 +113,7 @@ export class ScriptRun<B extends Buffer> {
   }
 
   /** Runs executables up to a step of another kind, and then calls `end`. */
-  async #run(end: () => void): Promise<void> {
+  async #run(end: () => Promise<void>): Promise<void> {
     if (this.#isOver) throw new Error('a script was used after its end');
     const { steps } = this.script.content;
     try {
@@ -120,7 +123,7 @@ export class ScriptRun<B extends Buffer> {
           await this.#runGroup(group);
           for (const _ of group) this.#settle(this.script.aftermath[this.#step++]);
         }
-        end();
+        await end();
       });
     } catch (error) {
       this.abort();
