@@ -3,55 +3,78 @@ import { EngineError } from '../../errors.js';
 import { sameShape } from '../../formats/host_tensor.js';
 import type { Compiler, Executable, Graph, GraphNode } from '../lazy/compiler.js';
 import { OrtError } from './c_api.js';
+import { gpuShortage } from './gpu_shortage.js';
 import { GraphBuilder } from './graph_builder.js';
 import type { Lowering } from './kernel.js';
-import { encodeModel, type OnnxGraph, type OnnxNode } from './model_format.js';
+import { encodeModel, type OnnxGraph, type OnnxNode, type OnnxValue } from './model_format.js';
 import type { OrtTensor } from './ort_tensor.js';
 import type { OrtRuntime, OrtSession } from './runtime.js';
 
 /** The first of the streams of kernels that are only correct on one thread. */
 export const SERIAL_STREAM = 1;
 
+/** What graphs are lowered to. */
+export interface Target {
+  readonly lowerings: ReadonlyMap<string, Lowering>;
+  /** Makes a builder for a graph with these inputs; by default one that emits all operators as they are. */
+  readonly newBuilder?: (inputs: readonly OnnxValue[]) => GraphBuilder;
+}
+
 /** Compiles graphs. Throws EngineError, which names the failed operations. */
 export class OrtCompiler implements Compiler<OrtTensor> {
   constructor(
     private readonly runtime: OrtRuntime,
-    private readonly lowerings: ReadonlyMap<string, Lowering>,
+    private readonly target: Target,
   ) {}
 
   compile(graph: Graph): Executable<OrtTensor> {
-    const model = encodeModel(lowerGraph(graph, this.lowerings));
+    const model = encodeModel(lowerGraph(graph, this.target));
     const outputs = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     let session: OrtSession;
     try {
       const threading = graph.stream === 0 ? 'pool' : 'single';
       session = this.runtime.createSession(model, outputs, { threading });
     } catch (error) {
-      throw explained(error, graph);
+      throw this.#explained(error, graph);
     }
     return {
       run: (inputs) => {
         try {
           return this.runtime.run(session, inputs);
         } catch (error) {
-          throw explained(error, graph);
+          throw this.#explained(error, graph);
         }
       },
       runAsync: async (inputs) => {
         try {
           return await this.runtime.runAsync(session, inputs);
         } catch (error) {
-          throw explained(error, graph);
+          throw this.#explained(error, graph);
         }
       },
       release: () => session.release(),
     };
   }
+
+  /** Adds the operation that the runtime's error names, or else the first twenty, with their shapes. */
+  #explained(error: unknown, graph: Graph): unknown {
+    if (!(error instanceof OrtError)) return error;
+    const named = /\b\w+ (\d+) #\d/.exec(error.message);
+    const index = named ? Number(named[1]) : -1;
+    const nodes = graph.nodes[index] ? [graph.nodes[index]] : graph.nodes.slice(0, 20);
+    const cause =
+      gpuShortage(error, () => lowerGraph(graph, this.target)) ??
+      (/alloc|memory/i.test(error.message) ? `out of memory? ${error.message}` : error.message);
+    return new EngineError(`ONNX Runtime failed: ${cause}\n  in ${nodes.map(describeNode).join('\n     ')}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Lowers a recorded graph to ONNX. Inputs are named i0, i1, …, outputs o0, o1, …. */
-export function lowerGraph(graph: Graph, lowerings: ReadonlyMap<string, Lowering>): OnnxGraph {
-  const builder = new GraphBuilder();
+export function lowerGraph(graph: Graph, { lowerings, newBuilder }: Target): OnnxGraph {
+  const inputs = graph.inputs.map(({ shape, dtype }, i) => ({ name: `i${i}`, shape, type: dtype }));
+  const builder = newBuilder?.(inputs) ?? new GraphBuilder();
   const results: string[][] = [];
   for (const [n, node] of graph.nodes.entries()) {
     builder.label = `${node.op} ${n}`;
@@ -68,13 +91,13 @@ export function lowerGraph(graph: Graph, lowerings: ReadonlyMap<string, Lowering
     results.push(typeof lowered === 'string' ? [lowered] : lowered);
   }
   const nodes = nameOutputs(
-    builder.nodes,
+    builder,
     graph.outputs.map(({ node, output }) => results[node][output]),
   );
   return {
     nodes,
     constants: builder.constants,
-    inputs: graph.inputs.map(({ shape, dtype }, i) => ({ name: `i${i}`, shape, type: dtype })),
+    inputs,
     outputs: graph.outputs.map(({ node, output }, o) => {
       const { shape, dtype } = graph.nodes[node].outputs[output];
       return { name: `o${o}`, shape, type: dtype };
@@ -83,36 +106,20 @@ export function lowerGraph(graph: Graph, lowerings: ReadonlyMap<string, Lowering
 }
 
 /** Renames the results that are kept to o0, o1, …. A result that is kept twice, or is an input, is copied. */
-function nameOutputs(nodes: readonly OnnxNode[], results: readonly string[]): OnnxNode[] {
-  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+function nameOutputs(builder: GraphBuilder, results: readonly string[]): OnnxNode[] {
+  const made = new Set(builder.nodes.flatMap(({ outputs }) => outputs));
   const names = new Map<string, string>();
-  const copies: OnnxNode[] = [];
+  builder.label = 'copy';
   for (const [o, result] of results.entries()) {
-    const output = `o${o}`;
-    if (made.has(result) && !names.has(result)) names.set(result, output);
-    else {
-      const inputs = [names.get(result) ?? result];
-      copies.push({ name: output, op: 'Identity', domain: '', inputs, outputs: [output], attributes: {} });
-    }
+    const isNew = made.has(result) && !names.has(result);
+    names.set(isNew ? result : builder.op('Identity', [result]), `o${o}`);
   }
   const renamed = (list: readonly string[]) => list.map((name) => names.get(name) ?? name);
-  return [
-    ...nodes.map((node) => ({ ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) })),
-    ...copies,
-  ];
-}
-
-/** Adds the operation that the runtime's error names, or else the first twenty, with their shapes. */
-function explained(error: unknown, graph: Graph): unknown {
-  if (!(error instanceof OrtError)) return error;
-  const named = /\b\w+ (\d+) #\d/.exec(error.message);
-  const index = named ? Number(named[1]) : -1;
-  const nodes = graph.nodes[index] ? [graph.nodes[index]] : graph.nodes.slice(0, 20);
-  const memory = /alloc|memory/i.test(error.message) ? 'out of memory? ' : '';
-  return new EngineError(
-    `ONNX Runtime failed: ${memory}${error.message}\n  in ${nodes.map(describeNode).join('\n     ')}`,
-    { cause: error },
-  );
+  return builder.nodes.map((node) => ({
+    ...node,
+    inputs: renamed(node.inputs),
+    outputs: renamed(node.outputs),
+  }));
 }
 
 function describeNode({ op, inputs, outputs }: GraphNode): string {

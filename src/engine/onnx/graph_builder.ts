@@ -23,6 +23,9 @@ export interface NativeCall {
   readonly floats?: readonly number[];
 }
 
+/** A node before it has a place in a graph. */
+export type NewNode = Omit<OnnxNode, 'name' | 'outputs'>;
+
 export class GraphBuilder {
   readonly nodes: OnnxNode[] = [];
   readonly constants: OnnxConstant[] = [];
@@ -33,17 +36,17 @@ export class GraphBuilder {
 
   /** Adds an operator with one result; an input '' is left out. */
   op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.#add({ op, domain: '', inputs, attributes }, 1)[0];
+    return this.add({ op, domain: '', inputs, attributes }, 1)[0];
   }
 
   /** Adds an operator with several results. */
   ops(op: string, inputs: readonly string[], results: number, attributes: Attributes = {}): string[] {
-    return this.#add({ op, domain: '', inputs, attributes }, results);
+    return this.add({ op, domain: '', inputs, attributes }, results);
   }
 
   /** Adds an operator that only ONNX Runtime has, with one result. */
   contrib(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.#add({ op, domain: CONTRIB_DOMAIN, inputs, attributes }, 1)[0];
+    return this.add({ op, domain: CONTRIB_DOMAIN, inputs, attributes }, 1)[0];
   }
 
   /** Adds an operator of the native library (native/kernels.h), which reads `ints` and `floats`. */
@@ -51,10 +54,11 @@ export class GraphBuilder {
     const shapes = results.flatMap(({ shape }) => [shape.length, ...shape]);
     // ONNX has no empty lists of a known type.
     const attributes = { shapes: [...shapes, -1], ints: [...ints, 0], floats: new Floats([...floats, 0]) };
-    return this.#add({ op, domain: NATIVE_DOMAIN, inputs, attributes, results }, results.length);
+    return this.add({ op, domain: NATIVE_DOMAIN, inputs, attributes, results }, results.length);
   }
 
-  #add(node: Omit<OnnxNode, 'name' | 'outputs'>, results: number): string[] {
+  /** Adds a node with a number of results, and returns their names. */
+  protected add(node: NewNode, results: number): string[] {
     const number = this.nodes.length;
     const outputs = Array.from({ length: results }, (_, i) => `v${number}_${i}`);
     this.nodes.push({ ...node, name: `${this.label} #${number}`, outputs });

@@ -1,7 +1,8 @@
-/** @file The kernels of the onnx engine: those that ONNX Runtime's operators compute, and those that the native library does. */
+/** @file The sets of kernels of the onnx engine: for every CPU, for CPUs with the native library, and for GPUs. */
 import type { TensorInfo } from '@tensorflow/tfjs';
 import type { FusedKernelName } from '../kernel_contract.js';
-import type { CompositeKernel, FusedKernel, Kernel, Lowering, Recorder } from './kernel.js';
+import type { Target } from './compiler.js';
+import type { CompositeKernel, FusedKernel, Kernel, Recorder } from './kernel.js';
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
 import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
@@ -33,6 +34,8 @@ import {
   nativeWeightedRowSumGradWeight,
 } from './native/row_gather.js';
 import { nativeSumOfSquares } from './native/sum_of_squares.js';
+import { WebGpuBuilder } from './webgpu/builder.js';
+import { GPU_FUSED_KERNELS, GPU_TFJS_KERNELS } from './webgpu/kernels.js';
 
 /** A kernel of the contract with inputs and attributes of any type. */
 export type AnyFusedKernel =
@@ -44,14 +47,12 @@ type FusedTable = { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeK
 type NativeOnly = 'SumOfSquares';
 
 /** Kernels of one backend. */
-export interface KernelSet {
-  readonly name: 'onnx' | 'native';
+export interface KernelSet extends Target {
+  readonly name: 'onnx' | 'native' | 'gpu';
   /** The kernels of tfjs's operations. */
   readonly tfjs: readonly Kernel<never>[];
   readonly fused: readonly AnyFusedKernel[];
   readonly fusedNames: ReadonlySet<FusedKernelName>;
-  /** Lowerings to ONNX by the kernels' names. */
-  readonly lowerings: ReadonlyMap<string, Lowering>;
 }
 
 /** The fused kernels that ONNX Runtime's operators compute. */
@@ -106,16 +107,24 @@ const TFJS_KERNELS: readonly Kernel<never>[] = [
   matMul,
 ];
 
-function kernelSet(name: KernelSet['name'], table: Partial<FusedTable>): KernelSet {
+/** The kernels of one backend: `fused`, and those of tfjs except where `tfjs` has others of the same name. */
+function kernelSet(
+  name: KernelSet['name'],
+  table: Partial<FusedTable>,
+  { tfjs = [], newBuilder }: Partial<Pick<KernelSet, 'tfjs' | 'newBuilder'>> = {},
+): KernelSet {
   const fused: readonly AnyFusedKernel[] = Object.values(table);
+  const others = new Map(tfjs.map((kernel) => [kernel.name, kernel]));
+  const kernels = TFJS_KERNELS.map((kernel) => others.get(kernel.name) ?? kernel);
   const recorded: readonly Kernel<never, never>[] = [
-    ...TFJS_KERNELS,
+    ...kernels,
     ...fused.filter((kernel) => 'record' in kernel),
     weightedRowSumGradTableLane,
   ];
   return {
     name,
-    tfjs: TFJS_KERNELS,
+    tfjs: kernels,
+    newBuilder,
     fused,
     fusedNames: new Set(fused.map((kernel) => kernel.name as FusedKernelName)),
     lowerings: new Map(recorded.map((kernel) => [kernel.name, kernel.lower])),
@@ -126,3 +135,9 @@ function kernelSet(name: KernelSet['name'], table: Partial<FusedTable>): KernelS
 export const ONNX_KERNELS = kernelSet('onnx', FUSED);
 /** Kernels for machines with the native library. */
 export const NATIVE_KERNELS = kernelSet('native', { ...FUSED, ...NATIVE });
+/** Kernels for ONNX Runtime's WebGPU provider. */
+export const GPU_KERNELS = kernelSet(
+  'gpu',
+  { ...FUSED, ...GPU_FUSED_KERNELS },
+  { tfjs: GPU_TFJS_KERNELS, newBuilder: (inputs) => new WebGpuBuilder(inputs) },
+);

@@ -46,9 +46,16 @@ const OUTPUT_TRANSFORM = cubed([
 const P = 64;
 const KERNEL_POSITIONS = 27;
 
-/** Tiles computed at a time. Measured: enough for fast products, few enough to stay in the cache. */
-const FORWARD_TILES = 256;
-const FILTER_TILES = 512;
+/** Tiles computed at a time. */
+interface TileCounts {
+  /** Of maps with `channels` channels, in the forward pass and for the gradient of the input. */
+  forward(channels: number): number;
+  /** For the gradient of the weight. */
+  filter(channels: number): number;
+}
+
+/** Measured on CPUs: enough for fast products, few enough to stay in the cache. */
+const CPU_TILES: TileCounts = { forward: () => 256, filter: () => 512 };
 
 const constantOf = (g: GraphBuilder, m: Matrix) => g.constant('float32', [m.length, m[0].length], m.flat());
 
@@ -125,12 +132,12 @@ function neighbourhoods(
 function convolve(
   g: GraphBuilder,
   x: FeatureMap,
-  channels: number,
+  { channels, tiles: { forward } }: { channels: number; tiles: TileCounts },
   timesWeight: (tiles: string) => string,
 ): string {
   const [B, T, H, W, C] = x.shape;
   const [toPoints, fromPoints] = [INPUT_TRANSFORM, OUTPUT_TRANSFORM].map((m) => constantOf(g, m));
-  const chunks = neighbourhoods(g, x, 4, FORWARD_TILES).map(({ rows, count }) => {
+  const chunks = neighbourhoods(g, x, 4, forward(Math.max(C, channels))).map(({ rows, count }) => {
     const tiles = g.reshape(g.op('MatMul', [toPoints, rows]), [P, count, C]);
     const products = g.reshape(timesWeight(tiles), [P, count * channels]);
     return g.reshape(g.op('MatMul', [fromPoints, products]), [8, count, channels]);
@@ -159,40 +166,49 @@ function transformedWeight(g: GraphBuilder, weight: FeatureMap, transform: Matri
   return g.reshape(g.contrib('FusedMatMul', [constantOf(g, transform), kernels], { transB: 1 }), [P, O, I]);
 }
 
-export const conv = fusedKernel('Conv3x3x3', {
-  results: ({ x, weight }) => [mapOf(x.shape, weight.shape[0])],
-  lower: (g, { x, weight }) => {
-    const matrices = transformedWeight(g, weight, WEIGHT_TRANSFORM);
-    const timesWeight = (tiles: string) => g.contrib('FusedMatMul', [tiles, matrices], { transB: 1 });
-    return [convolve(g, x, weight.shape[0], timesWeight)];
-  },
-});
+/** Makes the kernels of the convolution and its gradients. */
+export function convKernels(tiles: TileCounts) {
+  const conv = fusedKernel('Conv3x3x3', {
+    results: ({ x, weight }) => [mapOf(x.shape, weight.shape[0])],
+    lower: (g, { x, weight }) => {
+      const matrices = transformedWeight(g, weight, WEIGHT_TRANSFORM);
+      const timesWeight = (rows: string) => g.contrib('FusedMatMul', [rows, matrices], { transB: 1 });
+      return [convolve(g, x, { channels: weight.shape[0], tiles }, timesWeight)];
+    },
+  });
 
-/** The convolution of dy with the mirrored kernel. */
-export const convGradInput = fusedKernel('Conv3x3x3GradInput', {
-  results: ({ dy, weight }) => [mapOf(dy.shape, weight.shape[1])],
-  lower: (g, { dy, weight }) => {
-    const mirrored = WEIGHT_TRANSFORM.map((row) => [...row].reverse());
-    const matrices = transformedWeight(g, weight, mirrored);
-    return [convolve(g, dy, weight.shape[1], (tiles) => g.op('MatMul', [tiles, matrices]))];
-  },
-});
+  /** The convolution of dy with the mirrored kernel. */
+  const gradInput = fusedKernel('Conv3x3x3GradInput', {
+    results: ({ dy, weight }) => [mapOf(dy.shape, weight.shape[1])],
+    lower: (g, { dy, weight }) => {
+      const mirrored = WEIGHT_TRANSFORM.map((row) => [...row].reverse());
+      const matrices = transformedWeight(g, weight, mirrored);
+      const timesWeight = (rows: string) => g.op('MatMul', [rows, matrices]);
+      return [convolve(g, dy, { channels: weight.shape[1], tiles }, timesWeight)];
+    },
+  });
 
-export const convGradFilter = fusedKernel('Conv3x3x3GradFilter', {
-  results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
-  lower: (g, { x, dy }) => {
-    const [O, I] = [dy.shape[4], x.shape[4]];
-    const [toPoints, fromPoints, toWeights] = [INPUT_TRANSFORM, OUTPUT_TRANSFORM, WEIGHT_TRANSFORM].map((m) =>
-      constantOf(g, m),
-    );
-    const slopes = neighbourhoods(g, dy, 2, FILTER_TILES);
-    const products = neighbourhoods(g, x, 4, FILTER_TILES).map(({ rows, count }, i) => {
-      const tiles = g.reshape(g.op('MatMul', [toPoints, rows]), [P, count, I]);
-      const slope = g.contrib('FusedMatMul', [fromPoints, slopes[i].rows], { transA: 1 });
-      return g.contrib('FusedMatMul', [g.reshape(slope, [P, count, O]), tiles], { transA: 1 });
-    });
-    const sum = products.reduce((total, product) => g.op('Add', [total, product]));
-    const flat = g.reshape(sum, [P, O * I]);
-    return [g.reshape(g.contrib('FusedMatMul', [flat, toWeights], { transA: 1 }), [O, I, 3, 3, 3])];
-  },
-});
+  const gradFilter = fusedKernel('Conv3x3x3GradFilter', {
+    results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
+    lower: (g, { x, dy }) => [filterGradient(g, x, dy, tiles.filter(Math.max(dy.shape[4], x.shape[4])))],
+  });
+  return { conv, gradInput, gradFilter };
+}
+
+function filterGradient(g: GraphBuilder, x: FeatureMap, dy: FeatureMap, maxTiles: number): string {
+  const [O, I] = [dy.shape[4], x.shape[4]];
+  const [toPoints, fromPoints, toWeights] = [INPUT_TRANSFORM, OUTPUT_TRANSFORM, WEIGHT_TRANSFORM].map((m) =>
+    constantOf(g, m),
+  );
+  const slopes = neighbourhoods(g, dy, 2, maxTiles);
+  const products = neighbourhoods(g, x, 4, maxTiles).map(({ rows, count }, i) => {
+    const tiles = g.reshape(g.op('MatMul', [toPoints, rows]), [P, count, I]);
+    const slope = g.contrib('FusedMatMul', [fromPoints, slopes[i].rows], { transA: 1 });
+    return g.contrib('FusedMatMul', [g.reshape(slope, [P, count, O]), tiles], { transA: 1 });
+  });
+  const sum = products.reduce((total, product) => g.op('Add', [total, product]));
+  const flat = g.reshape(sum, [P, O * I]);
+  return g.reshape(g.contrib('FusedMatMul', [flat, toWeights], { transA: 1 }), [O, I, 3, 3, 3]);
+}
+
+export const { conv, gradInput: convGradInput, gradFilter: convGradFilter } = convKernels(CPU_TILES);

@@ -10,7 +10,7 @@ type Size = [number, number, number];
 type Shape5D = [number, number, number, number, number];
 
 /** Geometry along the axes D, H, W. */
-interface Geometry {
+export interface Geometry {
   strides: Size;
   dilations: Size;
   /** Padding before and after. */
@@ -50,9 +50,9 @@ function assertFloats(...operands: TensorInfo[]): void {
     util.assert(dtype === 'float32', () => `convolution works on float32, not ${dtype}`);
 }
 
-const moved = (g: GraphBuilder, x: string, ...perm: number[]) => g.op('Transpose', [x], { perm });
-const channelsFirst = (g: GraphBuilder, x: string) => moved(g, x, 0, 4, 1, 2, 3);
-const channelsLast = (g: GraphBuilder, x: string) => moved(g, x, 0, 2, 3, 4, 1);
+export const moved = (g: GraphBuilder, x: string, ...perm: number[]) => g.op('Transpose', [x], { perm });
+export const channelsFirst = (g: GraphBuilder, x: string) => moved(g, x, 0, 4, 1, 2, 3);
+export const channelsLast = (g: GraphBuilder, x: string) => moved(g, x, 0, 2, 3, 4, 1);
 
 /** {x, filter [D, H, W, in, out]} → [B, D, H, W, out]. */
 const conv: Kernel = {
@@ -74,7 +74,7 @@ const conv: Kernel = {
 };
 
 /** {dy, filter} → dx. */
-const gradInput: Kernel = {
+export const convGradInput: Kernel = {
   name: 'Conv3DBackpropInputV2',
   record: ({ dy, filter }, attrs) => {
     assertFloats(dy, filter);
@@ -120,4 +120,4 @@ const gradFilter: Kernel = {
   },
 };
 
-export const conv3dKernels: Kernel[] = [conv, gradInput, gradFilter];
+export const conv3dKernels: Kernel[] = [conv, convGradInput, gradFilter];

@@ -17,7 +17,7 @@ function namesOf(operands: readonly Operand[]): string[] {
 }
 
 /** Names of the operands, booleans as 0 and 1: tfjs computes with booleans, ONNX does not. */
-function numbersOf(g: GraphBuilder, operands: readonly Operand[]): string[] {
+export function numbersOf(g: GraphBuilder, operands: readonly Operand[]): string[] {
   return operands.map(({ name, dtype }) => (dtype === 'bool' ? g.cast(name, 'int32') : name));
 }
 
@@ -102,7 +102,7 @@ const sign: Formula = (g, [x], dtype) => {
 };
 
 /** ⌊a / b⌋ as int32; integers divided by 0 give 0. */
-const floorDiv = binary(
+export const floorDiv = binary(
   'FloorDiv',
   (g, operands) => {
     if (operands[0].dtype === 'float32') return toInt32(g, g.op('Floor', [g.op('Div', namesOf(operands))]));

@@ -4,7 +4,7 @@ import { sizeOf } from '../../../formats/host_tensor.js';
 import { SERIAL_STREAM } from '../compiler.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
-interface GatherAttributes {
+export interface GatherAttributes {
   batchSize: number;
   outerSize: number;
   dimSize: number;
@@ -12,7 +12,7 @@ interface GatherAttributes {
 }
 
 /** Elements x[..., index, ...] along an axis; the first `batchDims` axes of both operands are batch axes. */
-const gather: Kernel = {
+export const gather: Kernel = {
   name: 'GatherV2',
   record: ({ x, indices }, attrs) => {
     const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
@@ -72,7 +72,7 @@ const oneHot: Kernel = {
 };
 
 /** Adds updates to zeros at index vectors, of which several may be equal. */
-const scatterNd: Kernel = {
+export const scatterNd: Kernel = {
   name: 'ScatterNd',
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
   stream: SERIAL_STREAM,
@@ -96,7 +96,7 @@ const scatterNd: Kernel = {
 };
 
 /** Adds up rows of equal id; rows with ids outside of [0, numSegments) are left out. */
-const unsortedSegmentSum: Kernel = {
+export const unsortedSegmentSum: Kernel = {
   name: 'UnsortedSegmentSum',
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
   stream: SERIAL_STREAM,

@@ -2,11 +2,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
+import { TEST_DEVICE } from '../../../../test/support/engine.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
 
 beforeAll(async () => {
-  await selectEngine({ engine: 'onnx', device: 'cpu' });
+  await selectEngine({ engine: 'onnx', device: TEST_DEVICE, strict: true });
 });
 
 beforeEach(async () => {
@@ -25,6 +26,8 @@ describe('conv3d', () => {
     [[2, 1, 3], 'same'],
     [[2, 3, 2], 'valid'],
     [[3, 2, 1], 1],
+    // Wider than the kernel along one axis.
+    [[1, 2, 1], 2],
   ];
   it.each(cases)('has the right value and gradients with strides %j and padding %j', async (strides, pad) => {
     const evaluate = () =>
@@ -66,7 +69,9 @@ it('divides the smallest integer by −1, and integers by 0, without ending the 
 it('computes sigmoids of large negative numbers precisely', () => {
   const x = [-60, -20, -9, 0, 20];
   const y = values(() => tf.sigmoid(tf.tensor1d(x)));
-  for (const [i, value] of y.entries()) expect(value * (1 + Math.exp(-x[i]))).toBeCloseTo(1, 6);
+  // Vulkan allows an error of 3 + 2·|x| units in the last place of eˣ.
+  const digits = TEST_DEVICE === 'gpu' ? 5 : 6;
+  for (const [i, value] of y.entries()) expect(value * (1 + Math.exp(-x[i]))).toBeCloseTo(1, digits);
 });
 
 it('chooses between booleans', () => {
@@ -81,16 +86,19 @@ it('leaves out rows whose ids are outside the segments', () => {
   expect(sums).toEqual([0, 0, 1, 2]);
 });
 
-it.each([-1, 2])('refuses the index %i of two rows', (index) => {
-  const table = tf.tensor2d([1, 2, 3, 4], [2, 2]);
-  expect(() => tf.gather(table, ints([index]))).toThrow(`index value ${index} is not in [0, 1]`);
-  const places = tf.tensor2d([0, 1, index, 0], [2, 2], 'int32');
-  expect(() => values(() => tf.gather(table, pending(ints([index]))))).toThrow(
-    /out of data bounds.*GatherV2/s,
-  );
-  expect(() => values(() => tf.gather(table, pending(places), 1, 1))).toThrow(
-    /out of data bounds.*GatherV2/s,
-  );
-  const scatter = () => tf.scatterND(pending(tf.tensor2d([index], [1, 1], 'int32')), tf.ones([1]), [2]);
-  expect(() => values(scatter)).toThrow(/invalid indice.*ScatterNd/s);
-});
+// Nothing on a GPU can refuse an index: see webgpu/kernels.test.ts.
+const refused = TEST_DEVICE === 'cpu' ? [-1, 2] : [];
+if (refused.length > 0)
+  it.each(refused)('refuses the index %i of two rows', (index) => {
+    const table = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+    expect(() => tf.gather(table, ints([index]))).toThrow(`index value ${index} is not in [0, 1]`);
+    const places = tf.tensor2d([0, 1, index, 0], [2, 2], 'int32');
+    expect(() => values(() => tf.gather(table, pending(ints([index]))))).toThrow(
+      /out of data bounds.*GatherV2/s,
+    );
+    expect(() => values(() => tf.gather(table, pending(places), 1, 1))).toThrow(
+      /out of data bounds.*GatherV2/s,
+    );
+    const scatter = () => tf.scatterND(pending(tf.tensor2d([index], [1, 1], 'int32')), tf.ones([1]), [2]);
+    expect(() => values(scatter)).toThrow(/invalid indice.*ScatterNd/s);
+  });

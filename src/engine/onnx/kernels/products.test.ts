@@ -5,8 +5,8 @@ import { linear } from '../../../nn/functional.js';
 import { backward } from '../../../nn/tape.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
-import { inferResults } from '../dry_run/shapes.js';
 import { GraphBuilder } from '../graph_builder.js';
+import { inferResults } from '../shapes.js';
 import { evenTasks, multiply, multiplyTransposed, type ProductOptions, taskCount } from './products.js';
 
 beforeAll(async () => {

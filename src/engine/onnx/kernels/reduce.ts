@@ -67,7 +67,7 @@ const argMax: Kernel = {
   },
 };
 
-const softmax: Kernel = {
+export const softmax: Kernel = {
   name: 'Softmax',
   record: ({ logits }, { dim }) => {
     const [axis] = util.parseAxisParam(dim as number, logits.shape);

@@ -1,5 +1,5 @@
 /** @file Shape and type inference for the ONNX operators that the kernels' lowerings use. */
-import { ELEMENT_TYPE, type ElementType, type OnnxNode } from '../model_format.js';
+import { ELEMENT_TYPE, type ElementType, type OnnxConstant, type OnnxNode } from './model_format.js';
 
 /** Shape and type of a value in an ONNX graph. */
 export interface OnnxInfo {
@@ -7,6 +7,13 @@ export interface OnnxInfo {
   readonly type: ElementType;
   /** The content, for constant lists of integers: shapes, axes, bounds. */
   readonly ints?: readonly number[];
+}
+
+/** Shape and type of a constant, and the content of a list of integers. */
+export function infoOfConstant({ shape, type, bytes }: OnnxConstant): OnnxInfo {
+  if (type !== 'int64') return { shape, type };
+  const values = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
+  return { shape, type, ints: Array.from(values, Number) };
 }
 
 type Inputs = readonly OnnxInfo[];
@@ -137,6 +144,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ReduceSum: reduction,
   ReduceMean: reduction,
   ReduceMax: reduction,
+  ReduceSumSquare: reduction,
   ArgMax: argMax,
   LayerNormalization: layerNormalization,
   Transpose: ([x], node) =>
@@ -164,3 +172,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   Conv: conv,
   ConvTranspose: convTranspose,
 };
+
+/** The operators that lowerings may use. */
+export const OPERATORS: readonly string[] = Object.keys(RULES);
