@@ -6,7 +6,7 @@ import { LazyGraph } from '../lazy/graph.js';
 import type { HostContent } from '../lazy/host_memory.js';
 import { Scripts } from '../lazy/scripts.js';
 import { type Operand, Value, type ValueInfo } from '../lazy/value.js';
-import type { LazyBackend, LazyStatistics } from '../lazy_hints.js';
+import type { BreakKind, LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { ScriptBackend } from '../programs.js';
 import type { CopyingBackend } from '../to_host.js';
@@ -21,6 +21,12 @@ const EXECUTABLE_BYTES = 0.65e6;
 const EXECUTABLES_FRACTION = 0.05;
 /** A step of the full model needs 60 executables for each size of clips. */
 const MIN_EXECUTABLES = 500;
+
+/**
+ * Operations that a graph on a GPU has at least, unless it must end before. To start a graph takes as long as dozens of
+ * operations there, and memory that is freed later hardly raises the peak.
+ */
+const MIN_LAYER_NODES_ON_GPU = 100;
 
 function maxExecutables(): number {
   const { totalBytes } = machineMemory();
@@ -47,10 +53,18 @@ export class OnnxBackend
     readonly lanes: number,
   ) {
     super();
-    this.#graph = new LazyGraph(compiler, maxExecutables());
+    this.#graph = new LazyGraph(compiler, {
+      maxExecutables: maxExecutables(),
+      minLayerNodes: kernels.name === 'gpu' ? MIN_LAYER_NODES_ON_GPU : 0,
+    });
     this.scripts = new Scripts(this.#graph, {
       write: (info, content) => this.#allocate(info, content),
-      read: (buffer) => buffer.read(),
+      lend: (info, content) => {
+        const buffer = this.tensors.allocate(info.shape, info.dtype);
+        buffer.lend(content);
+        return buffer;
+      },
+      read: (buffer) => buffer.readAsync(),
     });
   }
 
@@ -62,8 +76,8 @@ export class OnnxBackend
     return this.#graph.statistics;
   }
 
-  graphBreak(region?: string): void {
-    this.#graph.graphBreak(region);
+  graphBreak(region?: string, kind?: BreakKind): void {
+    this.#graph.graphBreak(region, kind);
   }
 
   sync(): Promise<void> {
@@ -77,7 +91,7 @@ export class OnnxBackend
     attrs: Attributes,
   ): tf.TensorInfo[] {
     const call = record(inputs, attrs);
-    check?.(inputs, attrs, ({ dataId }) => this.graphValue(dataId).buffer?.read() ?? null);
+    check?.(inputs, attrs, ({ dataId }) => this.graphValue(dataId).buffer?.peek() ?? null);
     const operands: Operand<EngineTensor>[] = call.inputs.map(({ dataId, shape }) => ({
       value: this.graphValue(dataId),
       shape,
@@ -101,7 +115,8 @@ export class OnnxBackend
   }
 
   feed(content: HostContent, info: ValueInfo): DataId {
-    const buffer = this.#allocate(info, content);
+    const buffer = this.tensors.allocate(info.shape, info.dtype);
+    buffer.lend(content);
     this.#alive++;
     return this.#graph.known(info, buffer, { content, isFeed: true });
   }
@@ -140,7 +155,7 @@ export class OnnxBackend
   }
 
   override read(dataId: object): Promise<HostArray> {
-    return this.#graph.readAsync(this.graphValue(dataId), (content) => content.read());
+    return this.#graph.readAsync(this.graphValue(dataId), (content) => content.readAsync());
   }
 
   override refCount(dataId: object): number {

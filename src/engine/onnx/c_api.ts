@@ -1,13 +1,14 @@
 /** @file ONNX Runtime's C functions, called with koffi on the library inside onnxruntime-node. */
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
-import koffi, { type LibraryHandle } from 'koffi';
+import koffi from 'koffi';
 import { EngineError } from '../../errors.js';
+import { loadLibrary } from '../load_library.js';
 
 /** The release this code was written for; package.json pins it. */
 export const ORT_VERSION = '1.30.0';
 /** Version of the function table: the first that holds every function below. */
-const API_VERSION = 17;
+const API_VERSION = 24;
 
 /** A native address; 0 is null. */
 export type Pointer = bigint;
@@ -27,7 +28,9 @@ type StatusName =
   | 'CreateRunOptions'
   | 'RunOptionsSetRunLogSeverityLevel'
   | 'CreateTensorAsOrtValue'
+  | 'CreateTensorWithDataAsOrtValue'
   | 'GetTensorMutableData'
+  | 'CreateMemoryInfo'
   | 'CreateCpuMemoryInfo'
   | 'CreateEnvWithGlobalThreadPools'
   | 'DisablePerSessionThreads'
@@ -38,7 +41,16 @@ type StatusName =
   | 'SetGlobalIntraOpNumThreads'
   | 'SetGlobalInterOpNumThreads'
   | 'SetGlobalSpinControl'
-  | 'CreateArenaCfgV2';
+  | 'CreateArenaCfgV2'
+  | 'SessionOptionsAppendExecutionProvider'
+  | 'CopyTensors'
+  | 'Session_GetEpGraphAssignmentInfo'
+  | 'EpAssignedSubgraph_GetEpName'
+  | 'EpAssignedSubgraph_GetNodes'
+  | 'EpAssignedNode_GetName';
+
+/** Functions that can also be called on a thread of their own, without blocking the event loop. */
+type AsyncName = 'Run' | 'CopyTensors';
 
 /**
  * Functions by their position in the OrtApi table (onnxruntime_c_api.h; positions never change). Those that return a
@@ -59,7 +71,12 @@ const STATUS_FUNCTIONS: Record<StatusName, readonly [position: number, parameter
   CreateRunOptions: [39, ['_Out_ void **']],
   RunOptionsSetRunLogSeverityLevel: [41, ['void *', 'int']],
   CreateTensorAsOrtValue: [48, ['void *', 'void *', 'size_t', 'int', '_Out_ void **']],
+  CreateTensorWithDataAsOrtValue: [
+    49,
+    ['void *', 'void *', 'size_t', 'void *', 'size_t', 'int', '_Out_ void **'],
+  ],
   GetTensorMutableData: [51, ['void *', '_Out_ void **']],
+  CreateMemoryInfo: [68, ['str', 'int', 'int', 'int', '_Out_ void **']],
   CreateCpuMemoryInfo: [69, ['int', 'int', '_Out_ void **']],
   CreateEnvWithGlobalThreadPools: [119, ['int', 'str', 'void *', '_Out_ void **']],
   DisablePerSessionThreads: [120, ['void *']],
@@ -71,6 +88,12 @@ const STATUS_FUNCTIONS: Record<StatusName, readonly [position: number, parameter
   SetGlobalInterOpNumThreads: [148, ['void *', 'int']],
   SetGlobalSpinControl: [149, ['void *', 'int']],
   CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', '_Out_ void **']],
+  SessionOptionsAppendExecutionProvider: [216, ['void *', 'str', 'void *', 'void *', 'size_t']],
+  CopyTensors: [386, ['void *', 'void *', 'void *', 'void *', 'size_t']],
+  Session_GetEpGraphAssignmentInfo: [405, ['void *', '_Out_ void **', '_Out_ size_t *']],
+  EpAssignedSubgraph_GetEpName: [406, ['void *', '_Out_ str *']],
+  EpAssignedSubgraph_GetNodes: [407, ['void *', '_Out_ void **', '_Out_ size_t *']],
+  EpAssignedNode_GetName: [408, ['void *', '_Out_ str *']],
 };
 
 const RELEASE_FUNCTIONS = {
@@ -90,8 +113,8 @@ type ReleaseFunctions = Record<keyof typeof RELEASE_FUNCTIONS, (object: Pointer)
 
 export type OrtApi = StatusFunctions &
   ReleaseFunctions & {
-    /** `Run` on a thread of its own, without blocking the event loop. */
-    runAsync(...args: unknown[]): Promise<void>;
+    /** Calls a function on a thread of its own, without blocking the event loop. */
+    async(name: AsyncName, ...args: unknown[]): Promise<void>;
     /** Creates an object with a function that stores it in its last argument. */
     create(make: (out: (Pointer | null)[]) => void): Pointer;
   };
@@ -109,18 +132,10 @@ export function libraryPath(platform: string, arch: string, packageFolder: strin
   return name ? join(packageFolder, 'bin', 'napi-v6', platform, arch, name) : null;
 }
 
-/** Libraries in use; they stay loaded until the process ends. */
-const loadedLibraries: LibraryHandle[] = [];
-
 /** Loads the library and its functions. Throws EngineError if it is another release. */
 export function loadOrtApi(path: string): OrtApi {
-  // Compiling a session recurses deeply, on koffi's stack. The size can be set only before the first library is loaded.
-  if (loadedLibraries.length === 0)
-    koffi.config({ sync_stack_size: 8 * 2 ** 20, async_stack_size: 2 * 2 ** 20 });
   disableTelemetry();
-  const library = koffi.load(path);
-  // When a handle is garbage-collected, it closes the library, and its functions crash.
-  loadedLibraries.push(library);
+  const library = loadLibrary(path);
   const base = library.func('void *OrtGetApiBase()')() as Pointer;
   const version = functionAt(base, 1, 'str', [])() as string;
   if (version !== ORT_VERSION) {
@@ -168,22 +183,30 @@ function apiOf(table: Pointer): OrtApi {
       (...args: unknown[]) => check(native(...args) as Pointer | null),
     ]),
   ) as StatusFunctions;
-  return { ...checked, ...release, runAsync: asyncRun(natives.Run, check), create };
+  return {
+    ...checked,
+    ...release,
+    async: (name, ...args) => callAsync(natives[name], args, check),
+    create,
+  };
 }
 
-function asyncRun(run: KoffiFunction, check: (status: Pointer | null) => void): OrtApi['runAsync'] {
-  return (...args) =>
-    new Promise((resolve, reject) => {
-      run.async(...args, (error: Error | null, status: Pointer | null) => {
-        try {
-          if (error) throw error;
-          check(status);
-          resolve();
-        } catch (failure) {
-          reject(failure);
-        }
-      });
+function callAsync(
+  native: KoffiFunction,
+  args: readonly unknown[],
+  check: (status: Pointer | null) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    native.async(...args, (error: Error | null, status: Pointer | null) => {
+      try {
+        if (error) throw error;
+        check(status);
+        resolve();
+      } catch (failure) {
+        reject(failure);
+      }
     });
+  });
 }
 
 function create(make: (out: (Pointer | null)[]) => void): Pointer {
@@ -201,7 +224,7 @@ function create(make: (out: (Pointer | null)[]) => void): Pointer {
 function disableTelemetry(): void {
   process.env.ORT_DISABLE_TELEMETRY = '1';
   if (process.platform === 'win32' || isMainThread) return;
-  const setenv = koffi.load(null).func('int setenv(const char *name, const char *value, int overwrite)');
+  const setenv = loadLibrary(null).func('int setenv(const char *name, const char *value, int overwrite)');
   setenv('ORT_DISABLE_TELEMETRY', '1', 1);
 }
 

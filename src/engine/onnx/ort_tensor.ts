@@ -1,28 +1,20 @@
 /** @file Tensors in the memory of ONNX Runtime. */
-import koffi from 'koffi';
-import { sizeOf } from '../../formats/host_tensor.js';
-import type { LazyDtype } from '../lazy/value.js';
-import type { OrtApi, Pointer } from './c_api.js';
+import { DTYPE_BYTES, sizeOf } from '../../formats/host_tensor.js';
+import type { LazyDtype, ValueInfo } from '../lazy/value.js';
+import type { Pointer } from './c_api.js';
 import type { EngineTensor, HostArray } from './tensor.js';
 
-const ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+/** Types of the arrays that hold contents on the host. */
+export const HOST_ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
-/**
- * A tensor in the arena. This object owns the memory, and the memory is reached only through it. Use after release and a
- * second release throw.
- */
-export class OrtTensor implements EngineTensor {
-  #value: Pointer;
-  readonly #api: OrtApi;
+/** A tensor that ONNX Runtime computes with. Use after release and a second release throw. */
+export abstract class OrtTensor implements EngineTensor {
+  readonly shape: readonly number[];
+  readonly dtype: LazyDtype;
 
-  constructor(
-    api: OrtApi,
-    value: Pointer,
-    readonly shape: readonly number[],
-    readonly dtype: LazyDtype,
-  ) {
-    this.#api = api;
-    this.#value = value;
+  constructor({ shape, dtype }: ValueInfo) {
+    this.shape = shape;
+    this.dtype = dtype;
   }
 
   get size(): number {
@@ -30,45 +22,42 @@ export class OrtTensor implements EngineTensor {
   }
 
   get bytes(): number {
-    return this.size * ARRAY[this.dtype].BYTES_PER_ELEMENT;
-  }
-
-  get isReleased(): boolean {
-    return this.#value === 0n;
+    return this.size * DTYPE_BYTES[this.dtype];
   }
 
   /** The OrtValue. Throws after `release`. */
-  get pointer(): Pointer {
-    if (this.isReleased) throw new Error('a native tensor was used after its release');
-    return this.#value;
-  }
+  abstract get pointer(): Pointer;
 
-  /** A copy of the content. */
-  read(): HostArray {
-    return this.#view().slice();
-  }
+  abstract read(): HostArray;
+  abstract readAsync(): Promise<HostArray>;
+  abstract peek(): HostArray | null;
 
-  /** Copies `data` into the tensor. */
+  /** Copies `data` into the tensor. Throws TypeError if its type or length does not fit. */
   write(data: HostArray): void {
-    if (!(data instanceof ARRAY[this.dtype]) || data.length !== this.size)
+    this.checkFit(data);
+    this.copyFrom(data);
+  }
+
+  /** Like `write`, for data that does not change as long as the tensor lives. */
+  lend(data: HostArray): void {
+    this.write(data);
+  }
+
+  protected checkFit(data: HostArray): void {
+    if (!(data instanceof HOST_ARRAY[this.dtype]) || data.length !== this.size)
       throw new TypeError(
         `${data.constructor.name}(${data.length}) for a tensor ${this.dtype} [${this.shape}]`,
       );
-    this.#view().set(data);
   }
+
+  /** Copies content of the right type and length into the tensor. */
+  protected abstract copyFrom(data: HostArray): void;
 
   /** Frees the memory. Throws the second time. */
-  release(): void {
-    this.#api.ReleaseValue(this.pointer);
-    this.#value = 0n;
-  }
+  abstract release(): void;
+}
 
-  /** The memory itself. Never returned to callers, because it would outlive `release`. */
-  #view(): HostArray {
-    const Type = ARRAY[this.dtype];
-    const value = this.pointer;
-    if (this.size === 0) return new Type(0);
-    const address = this.#api.create((out) => this.#api.GetTensorMutableData(value, out));
-    return new Type(koffi.view(address, this.bytes));
-  }
+/** Throws the error for a tensor that was released. */
+export function throwReleased(): never {
+  throw new Error('a native tensor was used after its release');
 }

@@ -1,0 +1,204 @@
+/** @file The memory of a GPU, which ONNX Runtime's WebGPU provider computes in. */
+import koffi from 'koffi';
+import { EngineError } from '../../../errors.js';
+import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
+import { gib } from '../../../util/text.js';
+import type { PowerPreference } from '../../gpu/dawn_order.js';
+import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
+import { addresses } from '../addresses.js';
+import type { OrtApi, Pointer } from '../c_api.js';
+import { ELEMENT_TYPE } from '../model_format.js';
+import type { OrtTensor } from '../ort_tensor.js';
+import type { HostArray } from '../tensor.js';
+import { createTensor } from './arena.js';
+import { GpuTensor } from './gpu_tensor.js';
+import { dtypeOf, fixed } from './host_arrays.js';
+import type { OrtMemory } from './memory.js';
+import { SpareTensors } from './spare_tensors.js';
+
+const PROVIDER = 'WebGPU';
+const MEMORY_NAME = 'WebGPU_Buf';
+const DEVICE_ALLOCATOR = 0;
+const DEFAULT_MEMORY = 0;
+
+export interface GpuOptions {
+  readonly powerPreference: PowerPreference;
+  /** Bytes of the largest buffer that the GPU can have. */
+  readonly maxBufferBytes: number;
+}
+
+/** Settings of the provider, see webgpu_provider_options.h. */
+function providerOptions({ powerPreference }: GpuOptions): Record<string, string> {
+  return {
+    powerPreference,
+    // ArgMax and the indices of ScatterND are int64.
+    enableInt64: '1',
+  };
+}
+
+/** The GPU's memory, and transfers to and from it. */
+export class GpuMemory implements OrtMemory {
+  readonly #hostInfo: Pointer;
+  readonly #deviceInfo: Pointer;
+  readonly #optionKeys: BigUint64Array;
+  readonly #optionValues: BigUint64Array;
+  readonly #texts: Buffer[] = [];
+  readonly #spare = new SpareTensors();
+  #allocator: Pointer = 0n;
+  #isBusy = false;
+  #run = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly api: OrtApi,
+    private readonly env: Pointer,
+    private readonly options: GpuOptions,
+  ) {
+    this.#hostInfo = api.create((out) => api.CreateCpuMemoryInfo(DEVICE_ALLOCATOR, DEFAULT_MEMORY, out));
+    this.#deviceInfo = api.create((out) =>
+      api.CreateMemoryInfo(MEMORY_NAME, DEVICE_ALLOCATOR, 0, DEFAULT_MEMORY, out),
+    );
+    const settings = providerOptions(options);
+    this.#optionKeys = this.#strings(Object.keys(settings));
+    this.#optionValues = this.#strings(Object.values(settings));
+  }
+
+  configure(sessionOptions: Pointer): void {
+    this.api.SessionOptionsAppendExecutionProvider(
+      sessionOptions,
+      PROVIDER,
+      this.#optionKeys,
+      this.#optionValues,
+      this.#optionKeys.length,
+    );
+  }
+
+  attach(session: Pointer): void {
+    const { api } = this;
+    this.#allocator = api.create((out) => api.CreateAllocator(session, this.#deviceInfo, out));
+  }
+
+  allocate(shape: readonly number[], dtype: LazyDtype): OrtTensor {
+    return new GpuTensor(this, { shape, dtype });
+  }
+
+  resultsOf(infos: readonly ValueInfo[]): OrtTensor[] {
+    this.#run++;
+    return infos.map((info) => new GpuTensor(this, info));
+  }
+
+  adopt(): never {
+    throw new Error('results on a GPU are made before the run');
+  }
+
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isBusy) throw new Error('two runs at the same time on one GPU');
+    this.#isBusy = true;
+    try {
+      return await work();
+    } finally {
+      this.#isBusy = false;
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const action of waiting) action();
+    }
+  }
+
+  /** Number of the latest run. */
+  get run(): number {
+    return this.#run;
+  }
+
+  /** Whether another thread uses the provider. */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** Does `action` now, or as soon as no other thread uses the provider. */
+  whenIdle(action: () => void): void {
+    if (this.#isBusy) this.#waiting.push(action);
+    else action();
+  }
+
+  create(info: ValueInfo): Pointer {
+    const bytes = sizeOf(info.shape) * DTYPE_BYTES[info.dtype];
+    if (bytes > this.options.maxBufferBytes)
+      throw new EngineError(
+        `a tensor [${info.shape}] of ${gib(bytes)} is larger than a buffer of this GPU can be, ${gib(this.options.maxBufferBytes)}`,
+      );
+    return this.#spare.take(info) ?? createTensor(this.api, this.#allocator, info);
+  }
+
+  free(value: Pointer, info: ValueInfo): void {
+    if (!this.#spare.keep(value, info)) this.api.ReleaseValue(value);
+  }
+
+  /** Copies `data` to the GPU, without waiting for earlier work there. */
+  upload(data: HostArray, target: Pointer): void {
+    this.#withHostValue(fixed(data), (value) => this.api.CopyTensors(...this.#copy(value, target)));
+  }
+
+  /** Copies a tensor from the GPU to `data`, and waits until it is computed. */
+  download(source: Pointer, data: HostArray): HostArray {
+    if (this.#isBusy)
+      throw new Error(
+        'a tensor was read synchronously while another read is under way: await that one first',
+      );
+    this.#withHostValue(data, (value) => this.api.CopyTensors(...this.#copy(source, value)));
+    return data;
+  }
+
+  async downloadAsync(source: Pointer, data: HostArray): Promise<HostArray> {
+    const value = this.hostValue(data, [data.length]);
+    try {
+      await this.during(() => this.api.async('CopyTensors', ...this.#copy(source, value)));
+      return data;
+    } finally {
+      this.freeHostValue(value);
+    }
+  }
+
+  #copy(source: Pointer, target: Pointer) {
+    return [this.env, addresses(1).fill(source), addresses(1).fill(target), null, 1] as const;
+  }
+
+  #withHostValue(data: HostArray, use: (value: Pointer) => void): void {
+    const value = this.hostValue(data, [data.length]);
+    try {
+      use(value);
+    } finally {
+      this.freeHostValue(value);
+    }
+  }
+
+  /** Makes an OrtValue on the memory of an array, which must stay where it is. */
+  hostValue(data: HostArray, shape: readonly number[]): Pointer {
+    const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
+    return this.api.create((out) =>
+      this.api.CreateTensorWithDataAsOrtValue(
+        this.#hostInfo,
+        data,
+        data.byteLength,
+        dimensions,
+        shape.length,
+        ELEMENT_TYPE[dtypeOf(data)],
+        out,
+      ),
+    );
+  }
+
+  freeHostValue(value: Pointer): void {
+    this.api.ReleaseValue(value);
+  }
+
+  #strings(texts: readonly string[]): BigUint64Array {
+    const table = addresses(texts.length);
+    for (const [i, text] of texts.entries()) {
+      const bytes = Buffer.from(new ArrayBuffer(128));
+      bytes.write(`${text}\0`);
+      this.#texts.push(bytes);
+      table[i] = BigInt(koffi.address(bytes) as bigint);
+    }
+    return table;
+  }
+}
