@@ -53,6 +53,8 @@ export function addEngineOptions(command: Command): Command {
         .default('auto'),
     )
     .addOption(
-      new Option('--device <name>', 'device to run on').choices(['auto', 'cpu', 'cuda']).default('auto'),
+      new Option('--device <name>', 'device to run on')
+        .choices(['auto', 'cpu', 'gpu', 'cuda'])
+        .default('auto'),
     );
 }

@@ -91,7 +91,8 @@ function refuseOwnInput(input: string, out: string): void {
 async function detectLocked(cfg: Config, options: ResolvedOptions): Promise<DetectSummary> {
   const { report, signal } = options;
   const { engine, device } = options;
-  const { description } = await selectEngine({ engine, device, threads: cfg.ENGINE.THREADS });
+  const { THREADS: threads, GPU_INDEX: gpuIndex } = cfg.ENGINE;
+  const { description } = await selectEngine({ engine, device, threads, gpuIndex });
   report.info(`engine: ${description}`);
   const weights = openModelWeights(weightsFor(cfg, options));
   const difference = contradiction(weights.path, weights.info, cfg);

@@ -1,6 +1,6 @@
 /** @file The engine that runs the tensors. */
-import { type EngineMemory, GpuMemory, tensorAndProcessMemory } from './memory.js';
-import type { DeviceName, EngineInfo, EngineName, GpuInfo } from './types.js';
+import { type EngineMemory, tensorAndProcessMemory } from './memory.js';
+import type { DeviceName, EngineInfo, EngineName, GpuInfo, GpuMemoryUse, StartedEngine } from './types.js';
 
 /** The current engine. Its fields go to the log and to environment.json. */
 export class Engine implements EngineInfo {
@@ -11,10 +11,9 @@ export class Engine implements EngineInfo {
   readonly threads: number;
   readonly gpu?: GpuInfo;
   readonly notes: string[];
-  readonly #gpuMemory: GpuMemory | null;
+  readonly #gpuMemory: () => GpuMemoryUse | null;
 
-  /** `env` is the process environment after the start of the engine. */
-  constructor(info: EngineInfo, env: Readonly<Record<string, string | undefined>>) {
+  constructor(info: StartedEngine & Pick<EngineInfo, 'notes'>) {
     this.engine = info.engine;
     this.device = info.device;
     this.description = info.description;
@@ -22,13 +21,17 @@ export class Engine implements EngineInfo {
     this.threads = info.threads;
     this.gpu = info.gpu;
     this.notes = info.notes;
-    this.#gpuMemory = info.device === 'cuda' ? new GpuMemory(env.CUDA_VISIBLE_DEVICES ?? '0') : null;
-    this.#gpuMemory?.latest();
+    this.#gpuMemory = info.gpuMemory ?? (() => null);
   }
 
-  /** Returns the memory that this process uses and, on a GPU, that all processes use together. */
+  /** Returns the memory in use. */
   memory(): EngineMemory {
-    const gpuBytes = this.#gpuMemory?.latest();
+    const gpuBytes = this.#gpuMemory()?.usedBytes;
     return { ...tensorAndProcessMemory(), ...(gpuBytes === undefined ? {} : { gpuBytes }) };
+  }
+
+  /** Returns the bytes that this process can have on the GPU; null if there is no GPU, or if it is not known. */
+  gpuBudget(): number | null {
+    return this.#gpuMemory()?.budgetBytes ?? this.gpu?.memoryBytes ?? null;
   }
 }

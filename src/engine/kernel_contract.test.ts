@@ -1,6 +1,7 @@
 /** @file Engines have the fused kernels that they list, and a call that does not fit the contract does not compile. */
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { TEST_DEVICE } from '../../test/support/engine.js';
 import { fused } from '../nn/fused.js';
 import { selectEngine } from './index.js';
 import {
@@ -18,7 +19,7 @@ const NAMES = Object.keys(FUSED_KERNELS) as FusedKernelName[];
 const LACKING: Record<string, () => readonly FusedKernelName[]> = {
   onnx: () => {
     const { kernels } = tf.backend() as OnnxBackend;
-    return kernels.name === 'native' ? [] : ['SumOfSquares'];
+    return kernels.name === 'onnx' ? ['SumOfSquares'] : [];
   },
   cpu: () => NAMES,
 };
@@ -27,15 +28,18 @@ const current = () => tf.backend() as unknown as Partial<FusedBackend>;
 
 afterEach(() => vi.restoreAllMocks());
 
-describe.each(['onnx', 'cpu'] as const)('the %s engine', (engine) => {
+describe.each([
+  ['onnx', TEST_DEVICE],
+  ['cpu', 'cpu'],
+] as const)('the %s engine', (engine, device) => {
   it('lists every fused kernel except the ones that it lacks by choice', async () => {
-    await selectEngine({ engine, device: 'cpu' });
+    await selectEngine({ engine, device });
     const listed = [...(current().fusedKernels ?? [])];
     expect([...listed, ...LACKING[engine]()].sort()).toEqual([...NAMES].sort());
   });
 
   it('has registered every fused kernel that it lists', async () => {
-    await selectEngine({ engine, device: 'cpu' });
+    await selectEngine({ engine, device });
     for (const name of current().fusedKernels ?? [])
       expect(tf.getKernel(name, tf.getBackend()), name).toBeDefined();
   });

@@ -35,6 +35,8 @@ const VIDEO_ENCODERS = /\b(libx264|libopenh264|h264_\w+|mpeg4|libx265|libvpx-vp9
  * `probe` is for tests.
  */
 export async function machineReport(probe: Probe = machineProbe()): Promise<MachineFact[]> {
+  // A running engine cannot change its device, so all are listed before one is started.
+  const available = engineAvailability();
   const facts = [
     good('stmixer', packageVersion()),
     good('Node', process.version),
@@ -45,7 +47,7 @@ export async function machineReport(probe: Probe = machineProbe()): Promise<Mach
     good('system', system(probe)),
     good('processor', processor(probe)),
     await engine(),
-    ...engineAvailability().map(engineFact),
+    ...available.map(engineFact),
     good('GPUs', gpus(probe)),
     threads(probe),
     good(
@@ -114,8 +116,9 @@ function processor(probe: Probe): string {
   return `${model}, instruction sets: ${sets.length === 0 ? 'not known' : sets.join(' ')}`;
 }
 
-function engineFact({ engine: name, device, problems }: EngineAvailability): MachineFact {
-  return good(`  ${name}/${device}`, problems.length === 0 ? 'usable' : `not usable: ${problems.join('; ')}`);
+function engineFact({ engine: name, device, problems, detail }: EngineAvailability): MachineFact {
+  const usable = detail === undefined ? 'usable' : `usable: ${detail}`;
+  return good(`  ${name}/${device}`, problems.length === 0 ? usable : `not usable: ${problems.join('; ')}`);
 }
 
 function gpus(probe: Probe): string {

@@ -14,12 +14,12 @@ export interface EngineMemory {
   rssBytes: number;
   /** Maximum of `rssBytes` since the start of the process. */
   peakBytes: number;
-  /** Memory in use on the GPU, by all processes together, as of the call before this one. */
+  /** Memory in use on the GPU: by this process, or, with TensorFlow, by all processes as of the call before this one. */
   gpuBytes?: number;
 }
 
 /** Asks nvidia-smi without blocking: each call returns the latest answer and asks again. */
-export class GpuMemory {
+export class NvidiaMemory {
   #bytes: number | undefined;
   #isAsking = false;
 

@@ -2,17 +2,21 @@
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../errors.js';
 import { Engine } from './engine.js';
+import { Gpus } from './gpu/gpus.js';
+import type { GpuSource } from './gpu/source.js';
 import { EngineInUseError } from './in_use.js';
-import { OnnxEngine } from './onnx/engine.js';
+import { OnnxCpuEngine } from './onnx/cpu_engine.js';
+import { OnnxGpuEngine } from './onnx/gpu_engine.js';
 import type { Probe } from './probe.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
 import { resolveThreads } from './threads.js';
 import type {
+  DeviceName,
   EngineAvailability,
-  EngineInfo,
   EngineProvider,
   EngineRequest,
   Problem,
+  StartedEngine,
   StartOptions,
 } from './types.js';
 
@@ -23,11 +27,16 @@ export class EngineSelector {
   /** In the order in which `auto` tries them. */
   readonly #providers: EngineProvider[];
 
-  constructor(private readonly probe: Probe) {
+  /** `gpuSource` is for tests. */
+  constructor(
+    private readonly probe: Probe,
+    gpuSource?: GpuSource,
+  ) {
     const tensorflow = new TensorflowRuntime(probe);
     this.#providers = [
       tensorflow.provider('cuda'),
-      new OnnxEngine(probe),
+      new OnnxGpuEngine(probe, new Gpus(probe, gpuSource)),
+      new OnnxCpuEngine(probe),
       tensorflow.provider('cpu'),
       plainProvider,
     ];
@@ -42,18 +51,17 @@ export class EngineSelector {
     tf.env().set('PROD', !request.verbose);
     const providers = this.#providers.filter(
       ({ engine, device }) =>
-        (request.engine === 'auto' || engine === request.engine) &&
-        (request.device === 'auto' || device === request.device),
+        (request.engine === 'auto' || engine === request.engine) && isOnDevice(device, request.device),
     );
     if (providers.length === 0) throw new EngineError(this.#impossible(request));
     const notes: string[] = [];
     const failures: string[] = [];
     for (const provider of providers) {
-      const problems = provider.problems();
+      const problems = provider.problems(request);
       const result = problems.length > 0 ? problems.map(sentence) : await attempt(provider, request);
       if (!Array.isArray(result)) return this.#engine(result, notes);
-      if (problems.length > 0 && !provider.isWorthANote() && providers.length > 1) continue;
       failures.push(...result);
+      if (problems.length > 0 && !provider.isWorthANote()) continue;
       notes.push(`not on ${provider.engine}/${provider.device}: ${result.join('; ')}`);
     }
     throw new EngineError(failureText(request, failures));
@@ -61,16 +69,17 @@ export class EngineSelector {
 
   /** All engines in the order in which `auto` tries them, with what they lack. */
   availability(): EngineAvailability[] {
-    return this.#providers.map((provider) => ({
-      engine: provider.engine,
-      device: provider.device,
-      problems: provider.problems().map(sentence),
-    }));
+    return this.#providers.map((provider) => {
+      const { engine, device } = provider;
+      const problems = provider.problems({ device }).map(sentence);
+      const isForAuto = problems.length === 0 && provider.problems({}).length === 0;
+      return { engine, device, problems, isForAuto, detail: provider.detail?.() };
+    });
   }
 
-  #engine(info: Omit<EngineInfo, 'notes'>, notes: string[]): Engine {
+  #engine(info: StartedEngine, notes: string[]): Engine {
     const description = [info.description, ...notes].join('; ');
-    return new Engine({ ...info, notes, description }, this.probe.env);
+    return new Engine({ ...info, notes, description });
   }
 
   #impossible({ engine, device }: Choice): string {
@@ -83,11 +92,13 @@ export class EngineSelector {
   }
 }
 
+/** Whether a request for a device is about one that a provider runs on: CUDA's are GPUs, too. */
+function isOnDevice(device: DeviceName, requested: Choice['device']): boolean {
+  return requested === 'auto' || device === requested || (requested === 'gpu' && device === 'cuda');
+}
+
 /** Starts the engine, or returns the reasons why it does not start. */
-async function attempt(
-  provider: EngineProvider,
-  options: StartOptions,
-): Promise<Omit<EngineInfo, 'notes'> | string[]> {
+async function attempt(provider: EngineProvider, options: StartOptions): Promise<StartedEngine | string[]> {
   try {
     return await provider.start(options);
   } catch (error) {

@@ -1,25 +1,41 @@
 /** @file The types of engine requests, descriptions of engines, and engine providers. */
 
 export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
-export type DeviceName = 'cuda' | 'cpu';
+export type DeviceName = 'cuda' | 'gpu' | 'cpu';
 
 /** The engine that a program asks for. */
 export interface EngineRequest {
   /** Default `auto`: the fastest engine that works here. */
   engine?: 'auto' | EngineName;
-  /** Default `auto`. */
+  /** Default `auto`. `gpu` is a GPU of any vendor, `cuda` one of NVIDIA with CUDA. */
   device?: 'auto' | DeviceName;
+  /** Number of the GPU, as `stmixer engine list` counts; negative, the default, for the best one. */
+  gpuIndex?: number;
   /** Threads that one operation may use; 0 for one per core or processor. STMIXER_THREADS overrides it. */
   threads?: number;
   /** Lets the native libraries write to standard error. */
   verbose?: boolean;
+  /** Makes it an error that a GPU lacks an operation; by default the CPU computes it, and `warn` is called. */
+  strict?: boolean;
+  /** Takes warnings of the running engine; by default they are warnings of the process. */
+  warn?: (message: string) => void;
 }
 
 export interface GpuInfo {
   name: string;
-  /** NVIDIA's compute capability, 9.0 for Hopper. */
-  computeCapability: number;
+  /** NVIDIA's compute capability, 9.0 for Hopper; only known with CUDA. */
+  computeCapability?: number;
   driver: string;
+  /** Memory that belongs to the GPU, or that it shares with the processor. */
+  memoryBytes?: number;
+}
+
+/** Memory of a GPU at one moment. */
+export interface GpuMemoryUse {
+  /** Bytes in use: by this process if the driver tells them apart, else by all. */
+  readonly usedBytes: number;
+  /** Bytes that this process can have in all, if the driver tells. */
+  readonly budgetBytes?: number;
 }
 
 /** Describes a running engine. */
@@ -51,19 +67,31 @@ export interface EngineAvailability {
   readonly device: DeviceName;
   /** Missing parts, each with a way to get it; empty if nothing is known to be missing. */
   readonly problems: readonly string[];
+  /** Whether `auto` considers it. A software GPU has to be asked for. */
+  readonly isForAuto: boolean;
+  /** The devices that the engine finds, where it can find them without starting. */
+  readonly detail?: string;
 }
 
 /** The part of a request that matters to an engine's start. */
-export type StartOptions = Pick<EngineRequest, 'threads' | 'verbose'>;
+export type StartOptions = Omit<EngineRequest, 'engine'>;
+
+/** A running engine as its provider describes it. */
+export interface StartedEngine extends Omit<EngineInfo, 'notes'> {
+  /** Returns the GPU's memory in use; null if it is not known. */
+  gpuMemory?(): GpuMemoryUse | null;
+}
 
 /** An engine on a device that the selection may start. */
 export interface EngineProvider {
   engine: EngineName;
   device: DeviceName;
-  /** Finds the reasons why the engine cannot run, without loading or changing anything. */
-  problems(): Problem[];
+  /** Finds the reasons why the engine cannot run as requested, without changing anything. */
+  problems(request: Pick<EngineRequest, 'device' | 'gpuIndex'>): Problem[];
+  /** Describes the devices of this kind. */
+  detail?(): string | undefined;
   /** Whether the log should say why `auto` skipped this engine. */
   isWorthANote(): boolean;
   /** Makes the engine current. Throws EngineError. */
-  start(options: StartOptions): Promise<Omit<EngineInfo, 'notes'>>;
+  start(options: StartOptions): Promise<StartedEngine>;
 }

@@ -165,7 +165,8 @@ function environmentRows(environment: Json): [string, Html | string][] {
     rows.push(['Engine', String(engine.description ?? engine.engine ?? '')]);
     if (isObject(engine.gpu)) {
       const { name, computeCapability, driver } = engine.gpu;
-      rows.push(['GPU', `${name}, compute capability ${computeCapability}, driver ${driver}`]);
+      const capability = computeCapability === undefined ? '' : `, compute capability ${computeCapability}`;
+      rows.push(['GPU', `${name}${capability}, driver ${driver}`]);
     }
     if (Array.isArray(engine.notes)) for (const note of engine.notes) rows.push(['Note', String(note)]);
   }

@@ -63,7 +63,9 @@ async function evaluateLocked(
   findModelWeights(weightsRequest);
   const log = options.log.logger;
   const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
-  const request = { engine: name, device, verbose, threads: cfg.ENGINE.THREADS };
+  const { THREADS: threads, GPU_INDEX: gpuIndex } = cfg.ENGINE;
+  const warn = (message: string) => log.warn(message);
+  const request = { engine: name, device, verbose, threads, gpuIndex, warn };
   const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
   options.log.open(cfg.OUTPUT_DIR);
   logEngine(log, engine);

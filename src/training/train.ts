@@ -58,7 +58,14 @@ async function trainLocked(
     refuseObstacles(OUTPUT_DIR);
     const { engine: name, device, verbose } = options;
     const log = runLog.logger;
-    const request = { engine: name, device, verbose, threads: ENGINE.THREADS };
+    const request = {
+      engine: name,
+      device,
+      verbose,
+      threads: ENGINE.THREADS,
+      gpuIndex: ENGINE.GPU_INDEX,
+      warn: (message: string) => log.warn(message),
+    };
     const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
     runLog.open(OUTPUT_DIR);
     logEngine(log, engine);

@@ -117,6 +117,12 @@ export const ENGINE = section('Engine (not in the official code).', {
     'Threads of one operation. 0 means one per core. The environment variable STMIXER_THREADS takes precedence.',
     NOT_NEGATIVE,
   ),
+  GPU_INDEX: int(
+    -1,
+    'Number of the GPU, as `stmixer engine list` counts them. -1 means the best one. The environment variable STMIXER_GPU, a ' +
+      'number or a part of a name, takes precedence.',
+    { minimum: -1 },
+  ),
   REPLAY: bool(
     true,
     'Run training steps, evaluations and detections whose shapes were seen twice before from a captured script, which saves ' +

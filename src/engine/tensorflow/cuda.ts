@@ -28,6 +28,9 @@ const CUDA_LIBRARIES = [
   'libcudnn',
 ];
 
+/** A GPU as nvidia-smi describes it. */
+export type NvidiaGpu = GpuInfo & { readonly computeCapability: number };
+
 /** Finds the reasons why TensorFlow cannot compute on an NVIDIA GPU here, without loading anything. */
 export function cudaProblems(probe: Probe): Problem[] {
   if (probe.platform !== 'linux' || probe.arch !== 'x64') {
@@ -43,7 +46,7 @@ export function hasNvidiaDriver(probe: Probe): boolean {
 }
 
 /** The GPU that a run would use: the first of CUDA_VISIBLE_DEVICES, else the first. Null if nvidia-smi reports none. */
-export function visibleGpu(probe: Probe): GpuInfo | null {
+export function visibleGpu(probe: Probe): NvidiaGpu | null {
   const query = '--query-gpu=index,uuid,name,compute_cap,driver_version';
   const lines = probe.run('nvidia-smi', [query, '--format=csv,noheader'])?.trim().split('\n') ?? [];
   const gpus = lines
@@ -89,7 +92,7 @@ function driverProblems(probe: Probe): Problem[] {
   return gpuProblems(visibleGpu(probe), install);
 }
 
-function gpuProblems(gpu: GpuInfo | null, install: string): Problem[] {
+function gpuProblems(gpu: NvidiaGpu | null, install: string): Problem[] {
   // A driver without nvidia-smi is rare but works, so nothing is known about the GPU.
   if (!gpu) return [];
   const problems: Problem[] = [];

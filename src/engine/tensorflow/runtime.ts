@@ -3,10 +3,11 @@ import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import { countOf } from '../../util/text.js';
 import { EngineInUseError, refuseOtherThreads } from '../in_use.js';
+import { NvidiaMemory } from '../memory.js';
 import type { Probe } from '../probe.js';
 import { chooseThreads, resolveThreads, type ThreadChoice } from '../threads.js';
-import type { DeviceName, EngineInfo, EngineProvider, GpuInfo, Problem, StartOptions } from '../types.js';
-import { cudaProblems, hasNvidiaDriver, visibleGpu } from './cuda.js';
+import type { DeviceName, EngineProvider, Problem, StartedEngine, StartOptions } from '../types.js';
+import { cudaProblems, hasNvidiaDriver, type NvidiaGpu, visibleGpu } from './cuda.js';
 import {
   CPU_PACKAGE,
   findInstall,
@@ -63,7 +64,7 @@ export class TensorflowRuntime {
     return [{ what, remedy: 'start another process' }];
   }
 
-  async #start(device: DeviceName, options: StartOptions): Promise<Omit<EngineInfo, 'notes'>> {
+  async #start(device: DeviceName, options: StartOptions): Promise<StartedEngine> {
     if (this.#running) this.#refuseOther(this.#running, options);
     this.#running ??= await this.#load(device, options);
     const { install, version, threads } = this.#running;
@@ -75,7 +76,8 @@ export class TensorflowRuntime {
         ? `CUDA, ${gpuText(gpu)}`
         : `CPU, ${countOf(threads.threads, 'thread')}: ${threads.reason}`;
     const description = `tensorflow on ${where} (libtensorflow ${version}, ${install.name} ${install.version})`;
-    return { engine: 'tensorflow', device, description, version, threads: threads.threads, gpu };
+    const started = { engine: 'tensorflow', device, description, version, threads: threads.threads } as const;
+    return device === 'cuda' ? { ...started, gpu, gpuMemory: this.#gpuMemory() } : started;
   }
 
   async #load(device: DeviceName, { threads: requested, verbose = false }: StartOptions): Promise<Running> {
@@ -85,6 +87,16 @@ export class TensorflowRuntime {
     if (!install) throw new EngineError('tfjs-node was removed while it was being loaded');
     const options = { device, threads: threads.threads, verbose };
     return { ...(await loadTensorflow(this.probe, install, options)), threads, verbose };
+  }
+
+  #gpuMemory(): StartedEngine['gpuMemory'] {
+    const memory = new NvidiaMemory(this.probe.env.CUDA_VISIBLE_DEVICES ?? '0');
+    const latest = () => {
+      const usedBytes = memory.latest();
+      return usedBytes === undefined ? null : { usedBytes };
+    };
+    latest();
+    return latest;
   }
 
   /** Throws EngineInUseError if TensorFlow would have to be loaded again to serve the request. */
@@ -106,7 +118,7 @@ function noGpuText(version: string): string {
   );
 }
 
-function gpuText(gpu: GpuInfo | undefined): string {
+function gpuText(gpu: NvidiaGpu | undefined): string {
   if (!gpu) return 'one GPU';
   return `${gpu.name}, compute capability ${gpu.computeCapability.toFixed(1)}, driver ${gpu.driver}`;
 }

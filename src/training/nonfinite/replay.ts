@@ -61,7 +61,11 @@ export async function replay(
 ): Promise<{ readonly saved: SavedBatch; readonly result: Replay }> {
   const saved = readBatch(file);
   checkFits(cfg, saved, file);
-  const engine = await selectEngine({ ...request, threads: cfg.ENGINE.THREADS });
+  const engine = await selectEngine({
+    ...request,
+    threads: cfg.ENGINE.THREADS,
+    gpuIndex: cfg.ENGINE.GPU_INDEX,
+  });
   log.info(`engine: ${engine.description}`);
   const state = TrainingState.build(cfg);
   loadWeights(state, cfg, saved, { allowPartial: request.allowPartial, log });
