@@ -16,6 +16,15 @@ const ELEMENT_BYTES: Record<string, number> = {
 const FAILURES: readonly { says: RegExp; what(found: RegExpExecArray): string | null }[] = [
   // ONNX Runtime's arena.
   { says: /requested buffer of size (\d+)/, what: ([, bytes]) => gib(Number(bytes)) },
+  // ONNX Runtime on a GPU.
+  {
+    says: /a buffer of up to ([\d.]+ [KMGT]?i?B) could not be allocated/,
+    what: ([, size]) => `up to ${size} on the GPU`,
+  },
+  {
+    says: /a tensor \[([\d,]*)\] of ([\d.]+ ?[KMGT]iB) is larger than a buffer of this GPU/,
+    what: ([, shape, size]) => `${size} on the GPU, a tensor [${shape.split(',').join(', ')}],`,
+  },
   // TensorFlow, on CPUs and GPUs.
   {
     says: /OOM when allocating tensor with shape\[([\d,]*)\] and type (\w+)/,

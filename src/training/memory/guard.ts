@@ -20,7 +20,7 @@ import { memoryRemedies, unmeasuredRemedies } from './remedies.js';
 
 export interface MemoryGuardOptions {
   cfg: Config;
-  engine: Pick<Engine, 'engine' | 'memory'>;
+  engine: Pick<Engine, 'engine' | 'device' | 'gpu' | 'memory' | 'gpuBudget'>;
   model: Module;
   /** Null if the clips are not known beforehand. */
   data: AvaDataset | null;
@@ -64,16 +64,20 @@ export class MemoryGuard {
       return;
     }
     const { facts, estimate } = this.#forecast;
-    const { totalBytes, limitedBy, room } = roomHere();
-    const limit = limitedBy ? ` (the limit in ${limitedBy})` : '';
-    const here = `${limit}${room < 0.9 * totalBytes ? `, ${gib(room)} of them free` : ''}`;
-    const line = `memory: about ${gib(estimate.peak)} at the peak (${describe(estimate)}); ${gib(totalBytes)} here${here}`;
+    const room = this.#room();
+    const line = facts.onGpu ? gpuLine(estimate, engine, room) : hostLine(estimate);
     const fields = { memory: estimate, processBytes: facts.processBytes };
     if (estimate.peak <= room) log.info(fields, line);
     else {
       this.#found = await this.#remedies(room);
       log.warn(fields, `${line}. This will most likely not fit. ${this.#found}`);
     }
+  }
+
+  /** Bytes that the run's tensors can have. */
+  #room(): number {
+    const { engine } = this.options;
+    return engine.device === 'gpu' ? (engine.gpuBudget() ?? Number.POSITIVE_INFINITY) : roomHere().room;
   }
 
   /**
@@ -91,7 +95,7 @@ export class MemoryGuard {
         `of ${gib(totalBytes)} here ${gib(Math.max(0, room - rssBytes))} are free`,
       shape && this.#describeBatch(shape),
       this.#lastCheckpoint(),
-      this.#found ?? (await this.#remedies(room)),
+      this.#found ?? (await this.#remedies(this.#room())),
     ];
     return new OutOfMemoryError(sentences.filter((sentence) => sentence).join('. '), { cause: error });
   }
@@ -122,6 +126,22 @@ export class MemoryGuard {
   }
 }
 
+function hostLine(estimate: MemoryEstimate): string {
+  const { totalBytes, limitedBy, room } = roomHere();
+  const limit = limitedBy ? ` (the limit in ${limitedBy})` : '';
+  const here = `${limit}${room < 0.9 * totalBytes ? `, ${gib(room)} of them free` : ''}`;
+  return `memory: about ${gib(estimate.peak)} at the peak (${describe(estimate)}); ${gib(totalBytes)} here${here}`;
+}
+
+function gpuLine(estimate: MemoryEstimate, { gpu }: Pick<Engine, 'gpu'>, room: number): string {
+  const total = gpu?.memoryBytes === undefined ? '' : ` of ${gib(gpu.memoryBytes)}`;
+  const free = Number.isFinite(room) ? `, ${gib(room)} of them free` : '';
+  return (
+    `memory: about ${gib(estimate.peak)}${total} on the GPU at the peak (${describe(estimate)})${free}; ` +
+    `about ${gib(estimate.beside)} of main memory`
+  );
+}
+
 /** The machine's memory, and how much of it this process could have. */
 function roomHere(): MachineMemory & { room: number } {
   const memory = machineMemory();
@@ -129,7 +149,7 @@ function roomHere(): MachineMemory & { room: number } {
 }
 
 async function forecast(options: MemoryGuardOptions, data: AvaDataset): Promise<Forecast> {
-  const { cfg, model, testData, processBytes } = options;
+  const { cfg, engine, model, testData, processBytes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });
@@ -139,19 +159,20 @@ async function forecast(options: MemoryGuardOptions, data: AvaDataset): Promise<
     clip: clip(data, cfg.DATA.TRAIN_MIN_SCALES, clipsPerStep(cfg)),
     testClip: testData && clip(testData, cfg.DATA.TEST_MIN_SCALES, cfg.TEST.VIDEOS_PER_BATCH),
     savesBesideTraining: false,
+    onGpu: engine.device === 'gpu',
     processBytes,
   };
   const tensors = await runTensors(cfg, facts);
   const estimate = estimateFrom(tensors, cfg, facts);
   // The saver makes a copy if there is room for it beside the step.
-  const left = roomHere().room - estimate.peak;
+  const left = roomHere().room - (facts.onGpu ? estimate.beside : estimate.peak);
   if (estimate.weights + estimate.optimizer > COPY_SHARE * left) return { facts, tensors, estimate };
   const saving = { ...facts, savesBesideTraining: true };
   return { facts: saving, tensors, estimate: estimateFrom(tensors, cfg, saving) };
 }
 
 /** The parts that matter, in GiB, the largest first. */
-function describe({ peak, during, ...parts }: MemoryEstimate): string {
+function describe({ peak, during, beside, ...parts }: MemoryEstimate): string {
   const named = Object.entries(parts)
     .filter(([, bytes]) => bytes >= 0.01 * peak)
     .sort(([, a], [, b]) => b - a)

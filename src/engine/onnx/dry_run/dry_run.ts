@@ -8,11 +8,11 @@ import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import { OnnxBackend } from '../backend.js';
 import { lowerGraph } from '../compiler.js';
-import type { Lowering } from '../kernel.js';
 import { type KernelSet, ONNX_KERNELS } from '../kernel_set.js';
 import { registerKernels } from '../registration.js';
 import type { EngineTensor, HostArray, TensorMemory } from '../tensor.js';
-import { workingMemory } from './working_memory.js';
+import { bufferBytes } from './gpu_buckets.js';
+import { CPU_RULES, GPU_RULES, workingMemory } from './working_memory.js';
 
 /** The name in tfjs of the dry run's backend with a set of kernels. */
 const backendName = ({ name }: KernelSet) => `dry-run-${name}`;
@@ -38,7 +38,7 @@ export class CountedTensor implements EngineTensor {
     readonly shape: readonly number[],
     readonly dtype: LazyDtype,
   ) {
-    this.bytes = sizeOf(shape) * DTYPE_BYTES[dtype];
+    this.bytes = counter.bufferBytes(sizeOf(shape) * DTYPE_BYTES[dtype]);
     counter.add(this);
   }
 
@@ -53,7 +53,17 @@ export class CountedTensor implements EngineTensor {
     return values;
   }
 
+  async readAsync(): Promise<HostArray> {
+    return this.read();
+  }
+
+  peek(): HostArray {
+    return this.read();
+  }
+
   write(): void {}
+
+  lend(): void {}
 
   release(): void {
     this.counter.remove(this);
@@ -71,7 +81,11 @@ export class MemoryCounter implements TensorMemory {
   #working = 0;
   #fullest: MemoryMoment = { tensors: [], working: 0, bytes: 0 };
 
-  constructor(private readonly maxBytes: number) {}
+  /** `bufferBytes` returns the bytes of the buffer for a tensor. */
+  constructor(
+    private readonly maxBytes: number,
+    readonly bufferBytes: (bytes: number) => number = (bytes) => bytes,
+  ) {}
 
   /** The current tensors, while no graph runs. */
   get now(): MemoryMoment {
@@ -126,11 +140,12 @@ export class MemoryCounter implements TensorMemory {
 class CountingCompiler implements Compiler<CountedTensor> {
   constructor(
     private readonly counter: MemoryCounter,
-    private readonly lowerings: ReadonlyMap<string, Lowering>,
+    private readonly kernels: KernelSet,
   ) {}
 
   compile(graph: Graph): Executable<CountedTensor> {
-    const working = workingMemory(lowerGraph(graph, this.lowerings));
+    const rules = this.kernels.name === 'gpu' ? GPU_RULES : CPU_RULES;
+    const working = workingMemory(lowerGraph(graph, this.kernels), rules);
     const results = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     const make = () => results.map(({ shape, dtype }) => new CountedTensor(this.counter, shape, dtype));
     return {
@@ -159,13 +174,13 @@ export async function dryRun<T>(
   { maxBytes = Number.POSITIVE_INFINITY }: { readonly maxBytes?: number } = {},
 ): Promise<T> {
   const current = tf.getBackend() as string | undefined;
-  const counter = new MemoryCounter(maxBytes);
   const backend: unknown = current ? tf.backend() : null;
   const { lanes, kernels } = backend instanceof OnnxBackend ? backend : { lanes: 1, kernels: ONNX_KERNELS };
+  const counter = new MemoryCounter(maxBytes, kernels.name === 'gpu' ? bufferBytes : undefined);
   const name = backendName(kernels);
   tf.registerBackend(
     name,
-    () => new OnnxBackend(counter, new CountingCompiler(counter, kernels.lowerings), kernels, lanes),
+    () => new OnnxBackend(counter, new CountingCompiler(counter, kernels), kernels, lanes),
   );
   if (tf.getKernelsForBackend(name).length === 0) registerKernels(name, kernels);
   try {

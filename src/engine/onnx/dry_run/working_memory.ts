@@ -1,12 +1,20 @@
 /** @file Computes from a graph how much memory ONNX Runtime needs to run it. */
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
-import type { OnnxConstant, OnnxGraph, OnnxNode } from '../model_format.js';
-import { inferResults, type OnnxInfo } from './shapes.js';
+import type { OnnxGraph, OnnxNode } from '../model_format.js';
+import { inferResults, infoOfConstant, type OnnxInfo } from '../shapes.js';
+import { bufferBytes } from './gpu_buckets.js';
 
 /** Operators whose result is a view of the first operand. */
 const VIEWS = new Set(['Reshape', 'Identity']);
-/** Operators whose result may overwrite an operand of the same size that nothing else reads. */
-const IN_PLACE = new Set(
+/** How a device uses memory. */
+export interface MemoryRules {
+  /** Operators whose result may overwrite an operand of the same size that nothing else reads. */
+  readonly inPlace: ReadonlySet<string>;
+  /** Bytes of the buffer for a value. */
+  readonly bufferBytes: (bytes: number) => number;
+}
+
+const IN_PLACE_ON_CPU: ReadonlySet<string> = new Set(
   'Abs Add Div Erf Exp Floor Log Mul Neg Not Reciprocal ScatterND Sign Softmax Sqrt Sub Sum'.split(' '),
 );
 
@@ -19,10 +27,14 @@ interface Block {
   readers: number;
 }
 
+export const CPU_RULES: MemoryRules = { inPlace: IN_PLACE_ON_CPU, bufferBytes: (bytes) => bytes };
+/** No operator on a GPU overwrites its operands. */
+export const GPU_RULES: MemoryRules = { inPlace: new Set(), bufferBytes };
+
 /** Returns the bytes of a graph's results and temporaries at its fullest moment, without operands and constants. */
-export function workingMemory(graph: OnnxGraph): number {
+export function workingMemory(graph: OnnxGraph, rules = CPU_RULES): number {
   const changes = new Float64Array(graph.nodes.length + 2);
-  for (const { bytes, begin, end } of new BlockPlan(graph).blocks) {
+  for (const { bytes, begin, end } of new BlockPlan(graph, rules).blocks) {
     changes[begin] += bytes;
     changes[end + 1] -= bytes;
   }
@@ -49,9 +61,12 @@ class BlockPlan {
   /** Free blocks by size. */
   readonly #free = new Map<number, Block[]>();
 
-  constructor({ nodes, constants, inputs, outputs }: OnnxGraph) {
+  constructor(
+    { nodes, constants, inputs, outputs }: OnnxGraph,
+    private readonly rules: MemoryRules,
+  ) {
     for (const { name, shape, type } of inputs) this.#infos.set(name, { shape, type });
-    for (const constant of constants) this.#infos.set(constant.name, infoOf(constant));
+    for (const constant of constants) this.#infos.set(constant.name, infoOfConstant(constant));
     for (const [n, node] of nodes.entries()) for (const name of node.inputs) this.#lastUse.set(name, n);
     this.#sizes = new Map(outputs.map(({ name, shape }) => [name, sizeOf(shape)]));
     for (const [n, node] of nodes.entries()) this.#run(n, node, nodes.length);
@@ -67,7 +82,7 @@ class BlockPlan {
           `the inferred shape of ${node.op} is [${info.shape}], but the kernel recorded ${expected} elements`,
         );
       this.#infos.set(name, info);
-      const bytes = sizeOf(info.shape) * DTYPE_BYTES[info.type];
+      const bytes = this.rules.bufferBytes(sizeOf(info.shape) * DTYPE_BYTES[info.type]);
       const isResult = this.#sizes.has(name);
       const block = isResult ? null : this.#reusable(n, node, bytes);
       if (block === 'operand') continue;
@@ -80,7 +95,7 @@ class BlockPlan {
   /** Finds a block for the result of a node; 'operand' if it is a view of an operand or constant of the graph. */
   #reusable(n: number, { op, inputs }: OnnxNode, bytes: number): Block | 'operand' | undefined {
     if (VIEWS.has(op)) return this.#blockOf.get(inputs[0]) ?? 'operand';
-    if (IN_PLACE.has(op)) {
+    if (this.rules.inPlace.has(op)) {
       for (const name of inputs) {
         const block = this.#blockOf.get(name);
         const isLast = this.#lastUse.get(name) === n && !this.#sizes.has(name);
@@ -110,10 +125,4 @@ class BlockPlan {
     if (free) free.push(block);
     else this.#free.set(block.bytes, [block]);
   }
-}
-
-function infoOf({ shape, type, bytes }: OnnxConstant): OnnxInfo {
-  if (type !== 'int64') return { shape, type };
-  const values = new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
-  return { shape, type, ints: Array.from(values, Number) };
 }
