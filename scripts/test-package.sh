@@ -26,6 +26,7 @@ npx --no-install stmixer train --engine onnx --config-file $package/config_files
   DATA.PATH_TO_DATA_DIR "$root/sample" SOLVER.MAX_EPOCH 1 OUTPUT_DIR output
 test -s output/model_final.pth
 npx --no-install stmixer report output
+npx --no-install stmixer engine check --engine onnx --device cpu
 
 npm explore stmixer -- npm run --silent setup:tensorflow -- --help >/dev/null
 

@@ -5,6 +5,7 @@ import { convertCommand } from './convert.js';
 import { dataCommand } from './data.js';
 import { detectCommand } from './detect.js';
 import { doctorCommand } from './doctor.js';
+import { engineCommand } from './engine.js';
 import { evaluateCommand } from './evaluate.js';
 import { addExamples } from './examples.js';
 import { inspectCommand } from './inspect.js';
@@ -23,6 +24,7 @@ export function allCommands(): Command[] {
     inspectCommand(),
     convertCommand(),
     reportCommand(),
+    engineCommand(),
     doctorCommand(),
     completionCommand(),
   ];

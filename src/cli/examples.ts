@@ -112,6 +112,18 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['write the report of a run', 'report output/run'],
     ['watch a run in the browser', 'report output/run --watch --port 8000'],
   ],
+  engine: [
+    ['see which engines can run here', 'engine list'],
+    ['check the engine that a training would use', 'engine check'],
+  ],
+  'engine list': [['see which engines can run here, as JSON', 'engine list --json']],
+  'engine check': [
+    ['check the engine that a training would use', 'engine check'],
+    [
+      'check the engine on the processor, and write the results as JSON',
+      'engine check --engine onnx --device cpu --json > check.json',
+    ],
+  ],
   doctor: [['describe this machine for a bug report', 'doctor > machine.txt']],
   completion: [
     ['complete in bash from now on', 'completion bash >> ~/.bashrc'],

@@ -11,6 +11,7 @@ import { gelu, linear } from '../nn/functional.js';
 import { constant, fanInUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
+import { convPatches } from '../nn/spatial.js';
 import { activationCheckpoint, withGraphBreak } from '../nn/tape.js';
 import type { Backbone, BackboneKind } from './backbone.js';
 import { dropMask, dropped, type MaskSource } from './dropout.js';
@@ -18,16 +19,11 @@ import { resizePositions, sinusoidTable } from './position.js';
 
 const NORM_EPS = 1e-6;
 
-/** Tubelet embedding: a Conv3d whose kernel equals its stride, as a linear layer on flattened tubelets. */
+/** Tubelet embedding: a Conv3d whose kernel equals its stride. */
 export class PatchEmbed extends Module {
   readonly proj: { weight: Parameter; bias: Parameter };
 
-  constructor(
-    channels: number,
-    features: number,
-    readonly tubelet: number,
-    readonly patch: number,
-  ) {
+  constructor(channels: number, features: number, tubelet: number, patch: number) {
     super();
     const init = fanInUniform(channels * tubelet * patch * patch);
     this.proj = {
@@ -43,17 +39,7 @@ export class PatchEmbed extends Module {
 
   /** Embeds a video [B, T, H, W, channels]. Returns [B, t, h, w, C]. */
   forward(video: tf.Tensor): tf.Tensor {
-    const { tubelet, patch } = this;
-    const [B, T, H, W, channels] = video.shape;
-    const [t, h, w] = [T / tubelet, H / patch, W / patch];
-    // Columns and channels stay in one axis, so that the transposition has only six.
-    const tubelets = video
-      .reshape([B * t, tubelet, h, patch, w, patch * channels])
-      .transpose([0, 2, 4, 1, 3, 5])
-      .reshape([B * t * h * w, tubelet * patch * patch * channels]);
-    const weight = this.proj.weight.value;
-    const matrix = weight.transpose([0, 2, 3, 4, 1]).reshape([weight.shape[0], -1]);
-    return linear(tubelets, matrix, this.proj.bias.value).reshape([B, t, h, w, weight.shape[0]]);
+    return convPatches(video, this.proj.weight.value, this.proj.bias.value);
   }
 }
 

@@ -39,6 +39,23 @@ export function conv1x1x1(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
 }
 
 /**
+ * Convolution whose stride is its kernel, as a linear layer on flattened patches; weight [out, in, t, h, w], bias [out]
+ * (torch.nn.Conv3d). The axes of x [B, T, H, W, in] must be multiples of the kernel's. Returns [B, T/t, H/h, W/w, out].
+ */
+export function convPatches(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor {
+  const [B, T, H, W, channels] = x.shape;
+  const [outChannels, , t, h, w] = weight.shape;
+  const grid = [T / t, H / h, W / w];
+  // Columns and channels stay in one axis, so that the transposition has only six.
+  const patches = x
+    .reshape([B * grid[0], t, grid[1], h, grid[2], w * channels])
+    .transpose([0, 2, 4, 1, 3, 5])
+    .reshape([B * grid[0] * grid[1] * grid[2], t * h * w * channels]);
+  const matrix = weight.transpose([0, 2, 3, 4, 1]).reshape([outChannels, -1]);
+  return linear(patches, matrix, bias).reshape([B, ...grid, outChannels]);
+}
+
+/**
  * Transposed convolution with kernel and stride (1, 2, 2), which turns every position into a 2×2 patch and doubles H and W;
  * weight [in, out, 1, 2, 2], bias [out] (torch.nn.ConvTranspose3d).
  */

@@ -1,6 +1,6 @@
 /** @file Floating-point operations of the matrix products of a step or a forward pass; a multiply-add counts as two. */
-import type { Config } from '../src/config/index.js';
-import { NECK_LEVELS } from '../src/model/neck.js';
+import type { Config } from '../config/index.js';
+import { NECK_LEVELS } from './neck.js';
 
 /** A product and its two gradients, for the input and the weight, each as much work as the product. */
 const FORWARD_AND_BACKWARD = 3;

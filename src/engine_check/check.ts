@@ -1,0 +1,72 @@
+/** @file The check of an engine: kernel families, training steps, speed and memory. */
+import type { Engine, EngineMemory } from '../engine/index.js';
+import type { Family } from './case.js';
+import { FAMILIES } from './families/index.js';
+import { type FamilyOutcome, runFamily } from './run_family.js';
+import { measureSpeed, type Speed } from './speed/measure.js';
+import { checkTraining, type TrainingOutcome } from './training_step/check_training.js';
+
+/** A finished part of the check. */
+export type CheckPart =
+  | { readonly kind: 'family'; readonly outcome: FamilyOutcome }
+  | { readonly kind: 'training'; readonly outcome: TrainingOutcome }
+  | { readonly kind: 'speed'; readonly outcome: Speed };
+
+/** Everything that the check found. */
+export interface CheckReport {
+  readonly engine: Engine;
+  readonly families: readonly FamilyOutcome[];
+  readonly training: TrainingOutcome;
+  readonly speed: Speed;
+  /** At the end of the check. */
+  readonly memory: EngineMemory;
+  /** One line for each difference and each exception; empty if the engine computes correctly. */
+  readonly failures: readonly string[];
+  readonly warnings: readonly string[];
+  readonly seconds: number;
+}
+
+export interface CheckListener {
+  /** A part begins. */
+  begin(what: string): void;
+  end(part: CheckPart): void;
+}
+
+/** Checks the current engine. Exceptions of a part are its failures, and the other parts go on. */
+export async function checkEngine(
+  engine: Engine,
+  listener: CheckListener,
+  families: readonly Family[] = FAMILIES,
+): Promise<CheckReport> {
+  const start = performance.now();
+  const outcomes: FamilyOutcome[] = [];
+  for (const family of families) {
+    listener.begin(family.name);
+    const outcome = await runFamily(family);
+    outcomes.push(outcome);
+    listener.end({ kind: 'family', outcome });
+  }
+  listener.begin('training steps');
+  const training = await checkTraining();
+  listener.end({ kind: 'training', outcome: training });
+  listener.begin('speed');
+  const speed = await measureSpeed();
+  listener.end({ kind: 'speed', outcome: speed });
+  return {
+    engine,
+    families: outcomes,
+    training,
+    speed,
+    memory: engine.memory(),
+    failures: [
+      ...outcomes.flatMap(({ failures }) => failures),
+      ...training.failures,
+      ...(speed.problem === null ? [] : [`speed: ${speed.problem}`]),
+    ],
+    warnings: [
+      ...outcomes.filter(({ deterministic }) => !deterministic).map(({ family }) => family.name),
+      ...(training.deterministic ? [] : ['training steps']),
+    ].map((name) => `${name}: two runs give results that differ in their last bits`),
+    seconds: (performance.now() - start) / 1000,
+  };
+}
