@@ -12,19 +12,45 @@ class EndToEndFirst extends BaseSequencer {
   }
 }
 
+/** Everything that computes on the engine, and tests for GPUs alone. */
+const ON_GPU = [
+  'test/gpu/**/*.test.ts',
+  'test/golden/{detector,solver,submodules}.golden.test.ts',
+  'test/conformance/*.test.ts',
+  'test/e2e/{determinism,finite_difference,memory,resume}.test.ts',
+  'src/{nn,model,loss,solver}/*.test.ts',
+  'src/training/{grad_norm,step,step_replay,trainer}.test.ts',
+  'src/training/nonfinite/*.test.ts',
+  'src/engine/kernel_contract.test.ts',
+  'src/engine/onnx/random_graphs.test.ts',
+  'src/engine/onnx/kernels/kernels.test.ts',
+  'src/engine/onnx/webgpu/*.test.ts',
+];
+const EVERYWHERE = [
+  'src/**/*.test.ts',
+  'test/!(gpu)/**/*.test.ts',
+  'test/*.test.ts',
+  'tools/**/*.test.ts',
+  'bench/**/*.test.ts',
+];
+
+const isOnGpu = process.env.STMIXER_TEST_DEVICE === 'gpu';
+/** The first run on a software GPU compiles shaders for a minute. */
+const TIMEOUT_MS = isOnGpu ? 300_000 : 60_000;
+
 export default defineConfig({
   // The examples import the package by its name.
   resolve: { alias: { stmixer: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: isOnGpu ? ON_GPU : EVERYWHERE,
     // Native addons (sharp, tfjs-node) need a process of their own.
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: EndToEndFirst },
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: TIMEOUT_MS,
+    hookTimeout: TIMEOUT_MS,
     // With two workers on two cores, threads that wait for each other on a busy core would be slow.
     env: { STMIXER_THREADS: process.env.STMIXER_THREADS ?? '1' },
   },

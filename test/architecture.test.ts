@@ -33,6 +33,7 @@ const ORDER = [
     'data_tools',
     'report',
     'training',
+    'engine_check',
     'cli',
     'index.ts',
   ],

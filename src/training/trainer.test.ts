@@ -2,16 +2,15 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { TEST_DEVICE, TEST_ENGINE } from '../../test/support/engine.js';
 import { disposeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import type { Batch } from '../data/loading/collate.js';
-import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { selectEngine } from '../engine/index.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
 import type { Hook } from './hook.js';
 import { Trainer, type TrainerOptions } from './trainer.js';
-
-const ENGINE = (process.env.STMIXER_TEST_ENGINE ?? 'onnx') as EngineRequest['engine'];
 
 /** Batches of noise, and whether the run has returned them. */
 class Batches implements AsyncIterator<Batch> {
@@ -41,7 +40,7 @@ async function makeTrainer(
   });
   const batches = new Batches(cfg);
   const trainer = new Trainer(cfg, {
-    engine: await selectEngine({ engine: ENGINE, device: 'cpu' }),
+    engine: await selectEngine({ engine: TEST_ENGINE, device: TEST_DEVICE }),
     skipFinalTest: true,
     skipValidation: true,
     data: { batches, order: null, dataset: null },
@@ -132,7 +131,7 @@ it('lets a hook save the state at any time, once per iteration', async () => {
   expect(paths).toEqual(names.flatMap((name) => [file(name), file(name)]));
 });
 
-it.skipIf(ENGINE !== 'onnx')('replays steps unless ENGINE.REPLAY is False', async () => {
+it.skipIf(TEST_ENGINE !== 'onnx')('replays steps unless ENGINE.REPLAY is False', async () => {
   const recorded = async (replay: boolean) => {
     const counts: number[] = [];
     const count: Hook = { afterStep: () => void counts.push(lazyStatistics()!.recorded) };

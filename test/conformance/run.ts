@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { EngineName } from '../../src/engine/index.js';
+import type { DeviceName, EngineName } from '../../src/engine/index.js';
 import { bundleSuite } from './bundle.js';
 import { EXCLUSIONS, type Exclusion } from './exclusions.js';
 import { bootJasmine, type Environment, type Result, type Spec, specsOf } from './jasmine.js';
@@ -19,6 +19,7 @@ type Suite = typeof suite & { testFiles: Record<string, () => Promise<unknown>> 
 const { values: options } = parseArgs({
   options: {
     engine: { type: 'string', default: 'onnx' },
+    device: { type: 'string', default: 'cpu' },
     filter: { type: 'string', default: '' },
     verbose: { type: 'boolean', default: false },
   },
@@ -26,7 +27,7 @@ const { values: options } = parseArgs({
 const jasmine = bootJasmine(TIMEOUT_MS);
 const { useEngine, testFiles, NAME_SUFFIX } = await importSuite();
 // Names that no engine has are refused by it, in its own words.
-console.log(await useEngine(options.engine as EngineName));
+console.log(await useEngine(options.engine as EngineName, options.device as DeviceName));
 
 const problems: string[] = [];
 for (const [name, load] of Object.entries(testFiles)) {
@@ -62,7 +63,7 @@ function nameOf(fullName: string): string {
 /** The exclusion of each test that has one. */
 function findExclusions(specs: readonly Spec[]): Map<string, Exclusion> {
   const found = new Map<string, Exclusion>();
-  for (const exclusion of EXCLUSIONS) {
+  for (const exclusion of EXCLUSIONS.filter(({ device }) => !device || device === options.device)) {
     const { test } = exclusion;
     const matching = specs.filter((spec) => {
       const name = nameOf(spec.getFullName());

@@ -1,7 +1,7 @@
 /** @file The part of a conformance run that shares tfjs with the tests. */
 import * as tf from '@tensorflow/tfjs';
 import { setTestEnvs } from '@tensorflow/tfjs-core/dist/jasmine_util.js';
-import { type EngineName, selectEngine } from '../../src/engine/index.js';
+import { type DeviceName, type EngineName, selectEngine } from '../../src/engine/index.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import { lowerGraph, OrtCompiler } from '../../src/engine/onnx/compiler.js';
 import { workingMemory } from '../../src/engine/onnx/dry_run/working_memory.js';
@@ -10,8 +10,8 @@ import { workingMemory } from '../../src/engine/onnx/dry_run/working_memory.js';
 export const NAME_SUFFIX = ' backend {}';
 
 /** Tests defined from now on run on the engine. Returns its description. */
-export async function useEngine(engine: EngineName): Promise<string> {
-  const { description } = await selectEngine({ engine, device: 'cpu' });
+export async function useEngine(engine: EngineName, device: DeviceName): Promise<string> {
+  const { description } = await selectEngine({ engine, device, strict: true });
   planEveryGraph();
   setTestEnvs([{ name: 'backend', backendName: tf.getBackend(), flags: {}, isDataSync: true }]);
   return description;
@@ -22,7 +22,7 @@ function planEveryGraph(): void {
   const { compile } = OrtCompiler.prototype;
   OrtCompiler.prototype.compile = function (graph) {
     const backend: unknown = tf.backend();
-    if (backend instanceof OnnxBackend) workingMemory(lowerGraph(graph, backend.kernels.lowerings));
+    if (backend instanceof OnnxBackend) workingMemory(lowerGraph(graph, backend.kernels));
     return compile.call(this, graph);
   };
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/index.js';
+import { TEST_DEVICE } from '../support/engine.js';
 import { temporaryFolder } from '../support/temporary_files.js';
 import { TinyTraining, train } from '../support/tiny_training.js';
 
@@ -35,7 +36,7 @@ async function runElsewhere(): Promise<Outcome> {
 let first: Outcome;
 
 beforeAll(async () => {
-  await selectEngine({ engine: 'onnx', device: 'cpu' });
+  await selectEngine({ engine: 'onnx', device: TEST_DEVICE });
   first = await run();
 });
 

@@ -8,6 +8,7 @@ const NAMES = [
   ...['stmixer', 'Node', 'libraries', 'system', 'processor', 'engine'],
   ...[
     'tensorflow/cuda',
+    'onnx/gpu',
     'onnx/cpu',
     'tensorflow/cpu',
     'cpu/cpu',

@@ -19,7 +19,7 @@ import { readEvaluations } from '../../src/run/evaluations.js';
 import type { Hook, StepReport } from '../../src/training/hook.js';
 import { type TrainOptions, train } from '../../src/training/train.js';
 import { capturedLog } from '../support/captured_log.js';
-import { TEST_ENGINE } from '../support/engine.js';
+import { TEST_DEVICE, TEST_ENGINE } from '../support/engine.js';
 import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
@@ -31,7 +31,10 @@ const SETTINGS =
   `${MICRO} SOLVER.ITER_PER_EPOCH 3 SOLVER.MAX_EPOCH 3 SOLVER.VIDEOS_PER_BATCH 2 SOLVER.WARMUP_EPOCH 1 ` +
   'SOLVER.STEPS (1,2) SOLVER.CHECKPOINT_PERIOD 2 SOLVER.EVAL_PERIOD 2 SOLVER.EVAL_AFTER 1 SOLVER.BASE_LR 1e-3 ViT.DROP_PATH_RATE 0.3';
 const LAST = 9;
-const OPTIONS: TrainOptions = { engine: TEST_ENGINE, device: 'cpu', resume: true, skipFinalTest: true };
+const OPTIONS: TrainOptions = { engine: TEST_ENGINE, device: TEST_DEVICE, resume: true, skipFinalTest: true };
+
+/** Tests of files alone are skipped there: the device does not matter to them. */
+const isOnGpu = TEST_DEVICE === 'gpu';
 
 let home: string;
 let reports: StepReport[] = [];
@@ -121,7 +124,7 @@ it.each(
   },
 );
 
-describe('a state that does not belong to its checkpoint', () => {
+describe.skipIf(isOnGpu)('a state that does not belong to its checkpoint', () => {
   /** The checkpoint after the sixth step, rewritten as `change` says, in a folder of its own. */
   async function changed(folder: string, change: (content: Map<unknown, unknown>) => void): Promise<void> {
     cpSync(join(home, 'whole', 'model_0000006.pth'), join(home, folder, 'old.pth'), { recursive: true });
@@ -172,7 +175,7 @@ describe('a state that does not belong to its checkpoint', () => {
   });
 });
 
-describe('a damaged last checkpoint', () => {
+describe.skipIf(isOnGpu)('a damaged last checkpoint', () => {
   /** A copy of a whole run's folder whose last checkpoint is the one after step 6, and older ones besides. */
   function copied(folder: string): string {
     cpSync(join(home, 'stopped-7'), join(home, folder), { recursive: true });
@@ -232,7 +235,7 @@ describe('a damaged last checkpoint', () => {
   });
 });
 
-it('a run keeps as many checkpoints as configured, the best and the final one', async () => {
+it.skipIf(isOnGpu)('a run keeps as many checkpoints as configured, the best and the final one', async () => {
   const words = `${SETTINGS} SOLVER.CHECKPOINT_PERIOD 1 SOLVER.CHECKPOINT_KEEP 1 OUTPUT_DIR ${join(home, 'few')}`;
   writeLeftovers(join(home, 'few'));
   await train(loadConfig('config_files/tiny.yaml', words.split(' ')), { ...OPTIONS, seed: 7 });
@@ -253,7 +256,7 @@ function writeLeftovers(folder: string): void {
   writeFileSync(join(folder, 'my_model_1.pth'), '');
 }
 
-it('a run leaves nothing but whole files', () => {
+it.skipIf(isOnGpu)('a run leaves nothing but whole files', () => {
   const known = /^(model_\w+\.pth|last_checkpoint|config\.yaml|\w+\.jsonl|environment\.json|evaluation)$/;
   expect(readdirSync(join(home, 'stopped-4')).filter((name) => !known.test(name))).toEqual([]);
 });

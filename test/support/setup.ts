@@ -2,14 +2,14 @@
 import { beforeAll, expect } from 'vitest';
 import '../../scripts/typescript_threads.mjs';
 
-/** Folders whose tests compute nothing on an engine; starting one takes a second for each file. */
+/** Folders whose tests compute nothing on an engine or select one themselves; starting one takes a second for each file. */
 const WITHOUT_ENGINE =
-  /[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|drawing|evaluation|files|formats|media|report|run|util)[\\/]|[\\/]tools[\\/]/;
+  /[\\/]engine[\\/]onnx[\\/]webgpu[\\/]|[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|drawing|evaluation|files|formats|media|report|run|util)[\\/]|[\\/]tools[\\/]/;
 
 beforeAll(async () => {
   if (WITHOUT_ENGINE.test(expect.getState().testPath ?? '')) return;
   const { selectEngine } = await import('../../src/engine/index.js');
   // Loaded here because a test file may have set STMIXER_TEST_ENGINE.
-  const { TEST_ENGINE } = await import('./engine.js');
-  await selectEngine({ engine: TEST_ENGINE, device: 'cpu' });
+  const { TEST_DEVICE, TEST_ENGINE } = await import('./engine.js');
+  await selectEngine({ engine: TEST_ENGINE, device: TEST_DEVICE, strict: true });
 });

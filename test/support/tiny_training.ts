@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
+import type { Config } from '../../src/config/index.js';
 import type { Batch } from '../../src/data/loading/collate.js';
 import { initializeParameters } from '../../src/nn/module.js';
 import type { Logger } from '../../src/run/log.js';
@@ -38,10 +39,12 @@ function noise(iteration: number, height: number, width: number, frames: number,
 }
 
 export class TinyTraining {
-  readonly #cfg = tinyConfig(CHANGES);
+  readonly #cfg: Config;
   readonly state: TrainingState;
 
-  constructor() {
+  /** `changes` of the configuration by full path. */
+  constructor(changes: Readonly<Record<string, unknown>> = {}) {
+    this.#cfg = tinyConfig({ ...CHANGES, ...changes });
     this.state = TrainingState.build(this.#cfg);
     this.state.seed = SEED;
     initializeParameters(this.state.model, SEED);

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
+import { TEST_DEVICE } from '../../../test/support/engine.js';
 import { makeLeaves, type Program, play, program, weigh } from '../../../test/support/random_graph.js';
 import { backward } from '../../nn/tape.js';
 import { selectEngine } from '../index.js';
@@ -11,7 +12,7 @@ const TOLERANCE = 1e-4;
 const NUM_RUNS = process.env.STMIXER_LONG_TESTS ? 3000 : 150;
 
 beforeAll(async () => {
-  await selectEngine({ engine: 'onnx', device: 'cpu' });
+  await selectEngine({ engine: 'onnx', device: TEST_DEVICE, strict: true });
 });
 
 /** Numbers of one kind after the other, each kind with the shapes of its tensors. */

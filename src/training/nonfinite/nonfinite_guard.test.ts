@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { TEST_ENGINE } from '../../../test/support/engine.js';
+import { TEST_DEVICE, TEST_ENGINE } from '../../../test/support/engine.js';
 import { eventFiles, readEvents, scalarsOf } from '../../../test/support/event_file.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { temporaryFolder } from '../../../test/support/temporary_files.js';
@@ -129,7 +129,7 @@ it('skip changes only the schedule, informs every hook, and marks the metrics', 
     'SOLVER.ITER_PER_EPOCH': 6,
   });
   const trainer = new Trainer(cfg, {
-    engine: await selectEngine({ engine: TEST_ENGINE, device: 'cpu' }),
+    engine: await selectEngine({ engine: TEST_ENGINE, device: TEST_DEVICE }),
     seed: 3,
     skipFinalTest: true,
     skipValidation: true,

@@ -4,7 +4,7 @@ import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished } from 'vitest';
-import { TEST_ENGINE } from '../../../test/support/engine.js';
+import { TEST_DEVICE, TEST_ENGINE } from '../../../test/support/engine.js';
 import { modelTensors, renamed, strangeName } from '../../../test/support/model_tensors.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
 import { saveCheckpoint } from '../../../test/support/save_checkpoint.js';
@@ -56,7 +56,12 @@ async function interrupted(cfg: Config, batch: Batch, atIteration = ITERATION) {
 async function say(cfg: Config, file: string, flags: Pick<ReplayRequest, 'allowPartial'> = {}) {
   const [lines, warnings]: string[][] = [[], []];
   const log: Log = { info: (line) => void lines.push(line), warn: (line) => void warnings.push(line) };
-  const { saved, result } = await replay(cfg, file, { engine: TEST_ENGINE, device: 'cpu', ...flags }, log);
+  const { saved, result } = await replay(
+    cfg,
+    file,
+    { engine: TEST_ENGINE, device: TEST_DEVICE, ...flags },
+    log,
+  );
   lines.push(formatReplay(result, saved));
   return { allFinite: result.nonFinite === null, text: lines.join('\n'), warnings };
 }

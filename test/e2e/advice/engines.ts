@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { selectEngine } from '../../../src/engine/index.js';
-import { startRuntime } from '../../../src/engine/onnx/engine.js';
+import { startRuntime } from '../../../src/engine/onnx/start.js';
 import { EngineSelector } from '../../../src/engine/selection.js';
 import { cudaProblems } from '../../../src/engine/tensorflow/cuda.js';
 import { findInstall, installProblems } from '../../../src/engine/tensorflow/install.js';

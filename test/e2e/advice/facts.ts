@@ -23,6 +23,8 @@ const STATEMENTS = [
   ' is correct for one in ',
   'set by TF_NUM_INTRAOP_THREADS',
   'the mAP of ',
+  // What an engine is. If it is not set up, its problems say how.
+  ' sets it up',
   // A check of the configuration reports the same earlier.
   'MODEL.BACKBONE.CONV_BODY: expected ',
 ];
@@ -55,6 +57,19 @@ const INSTALLATIONS = [
   'it trains: loss ',
 ];
 
+/** What a machine without a usable GPU lacks. Installing it takes the rights of an administrator, and a GPU. */
+const GPUS = [
+  'in a terminal to see why; --device cpu works without one',
+  'install it: apt-get install libvulkan1',
+  'for AMD and Intel: apt-get install mesa-vulkan-drivers',
+  'it needs some libraries of X11: ',
+  '--device gpu uses the processor all the same',
+  'install a newer Mesa; 25.0 is known to work',
+  'ENGINE.GPU_INDEX is ',
+  'Update its driver, or use --device cpu',
+  'in a container, start it with --gpus all (NVIDIA) or --device /dev/dri',
+];
+
 /** Limits of the system, and an incomplete program, which a test cannot provoke and repair. */
 const LIMITS = [
   'Set DATALOADER.NUM_WORKERS to a smaller number',
@@ -75,5 +90,6 @@ export const FACTS: readonly string[] = [
   ...EXAMPLES,
   ...OTHER_KEYS,
   ...INSTALLATIONS,
+  ...GPUS,
   ...LIMITS,
 ];

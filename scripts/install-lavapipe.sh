@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs Mesa's lavapipe, a GPU in software, with the Vulkan loader. Debian 12's own Mesa is too old; its backports have 25.0.
+set -euo pipefail
+if compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' && compgen -G '/usr/lib/*/libvulkan.so.1'; then
+  exit
+fi
+. /etc/os-release
+from=()
+if [ "$ID:$VERSION_ID" = debian:12 ]; then
+  from=(-t bookworm-backports)
+  grep -qrs bookworm-backports /etc/apt/sources.list /etc/apt/sources.list.d ||
+    echo 'deb http://deb.debian.org/debian bookworm-backports main' > /etc/apt/sources.list.d/bookworm-backports.list
+fi
+apt-get update
+apt-get install -y --no-install-recommends "${from[@]}" mesa-vulkan-drivers libvulkan1
