@@ -3,15 +3,16 @@
  * evaluation runs them.
  *
  *   npm run bench:step -- --config-file F [--batch B] [--accumulate A] [--height H] [--width W] [--boxes N]
- *                         [--warmup K] [--iters K] [--engine E] [--forward] [--json] [KEY VALUE …]
+ *                         [--warmup K] [--iters K] [--engine E] [--device D] [--forward] [--json] [KEY VALUE …]
  */
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
-import { forwardFlops, necessaryFlops } from './flops.js';
+import { forwardFlops, necessaryFlops } from '../src/model/flops.js';
 import { matMulRate } from './machine.js';
 import { randomBatch } from './random_batch.js';
 import { median } from './statistics.js';
@@ -27,11 +28,18 @@ interface Flags {
   warmup: string;
   iters: string;
   engine: EngineRequest['engine'];
+  device: EngineRequest['device'];
   forward?: boolean;
   json?: boolean;
 }
 
 const seconds = (from: number) => (performance.now() - from) / 1000;
+
+/** Processor time of the main thread, in seconds; null where only Linux would tell. */
+function mainThreadSeconds(): number | null {
+  if (process.platform !== 'linux') return null;
+  return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[0]) / 1e9;
+}
 
 const command = new Command('bench:step')
   .argument('[overrides...]')
@@ -48,6 +56,7 @@ const command = new Command('bench:step')
   )
   .option('--iters <n>', 'timed steps', '3')
   .option('--engine <name>', '', 'auto')
+  .option('--device <name>', '', 'auto')
   .option('--forward', 'time forward passes in evaluation mode, without gradients')
   .option('--json')
   .parse();
@@ -63,7 +72,7 @@ const [atOnce, accumulate, height, width, boxes, warmup, iters] = [
 ].map(Number);
 
 const { config } = loadConfig(flags.configFile, command.args);
-const engine = await selectEngine({ engine: flags.engine, device: 'auto' });
+const engine = await selectEngine({ engine: flags.engine, device: flags.device, strict: true });
 const batch = atOnce * accumulate;
 const { CLIP_GRAD_NORM } = config.SOLVER;
 const { REPLAY: replay } = config.ENGINE;
@@ -82,14 +91,21 @@ const data = randomBatch(
 const matMul = matMulRate();
 const flops = (flags.forward ? forwardFlops : necessaryFlops)(config, batch, height, width);
 /** Cost of one step: seconds in total, in compiled graphs and in compilation; graphs, nodes; seconds by part. */
-const steps: { whole: number; work: LazyStatistics | null; parts: Record<string, number> }[] = [];
+const steps: {
+  whole: number;
+  work: LazyStatistics | null;
+  onMainThread: number | undefined;
+  parts: Record<string, number>;
+}[] = [];
 for (let i = 0; i < warmup + iters; i++) {
   const before = lazyStatistics();
   const start = performance.now();
+  const processor = mainThreadSeconds();
   const result = await run(data);
   const whole = seconds(start);
+  const onMainThread = processor === null ? undefined : Number(mainThreadSeconds()) - processor;
   const work = difference(lazyStatistics(), before);
-  steps.push({ whole, work, parts: work?.regionSeconds ?? {} });
+  steps.push({ whole, work, onMainThread, parts: work?.regionSeconds ?? {} });
   const outcome = flags.forward ? `${result} boxes` : `loss ${result.toFixed(4)}`;
   if (!flags.json) console.log(`step ${i}: ${whole.toFixed(2)} s, ${outcome}`);
 }
@@ -120,8 +136,12 @@ const result = {
   first_compile_seconds: first.work?.compileSeconds ?? null,
   /** Time in JavaScript: tracing, planning, feeding. */
   javascript_seconds: of(({ whole, work }) =>
-    work ? whole - work.runSeconds - work.compileSeconds : undefined,
+    work ? whole - work.runSeconds - work.compileSeconds - work.readSeconds : undefined,
   ),
+  /** Processor time of the main thread, which other threads on the same cores do not disturb. */
+  main_thread_seconds: of(({ onMainThread }) => onMainThread),
+  /** Time in which reads wait for a GPU. */
+  read_seconds: of(({ work }) => work?.readSeconds),
   recorded: of(({ work }) => work?.recorded),
   graphs: of(({ work }) => work?.graphs),
   nodes: of(({ work }) => work?.nodes),

@@ -19,7 +19,7 @@ export function stepOf(state: TrainingState, options: StepOptions = {}): (batch:
   return async (batch) => {
     const { total } = await trainStep(state, batch, { rng: stepRng(0, step++), ...options });
     // Engines work asynchronously; reading a weight, here a small one, waits for the update.
-    last.value.dataSync();
+    await last.value.data();
     return total;
   };
 }
