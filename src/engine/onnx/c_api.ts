@@ -90,10 +90,10 @@ const STATUS_FUNCTIONS: Record<StatusName, readonly [position: number, parameter
   CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', '_Out_ void **']],
   SessionOptionsAppendExecutionProvider: [216, ['void *', 'str', 'void *', 'void *', 'size_t']],
   CopyTensors: [386, ['void *', 'void *', 'void *', 'void *', 'size_t']],
-  Session_GetEpGraphAssignmentInfo: [405, ['void *', '_Out_ void **', '_Out_ size_t *']],
-  EpAssignedSubgraph_GetEpName: [406, ['void *', '_Out_ str *']],
-  EpAssignedSubgraph_GetNodes: [407, ['void *', '_Out_ void **', '_Out_ size_t *']],
-  EpAssignedNode_GetName: [408, ['void *', '_Out_ str *']],
+  Session_GetEpGraphAssignmentInfo: [407, ['void *', '_Out_ void **', '_Out_ size_t *']],
+  EpAssignedSubgraph_GetEpName: [408, ['void *', '_Out_ str *']],
+  EpAssignedSubgraph_GetNodes: [409, ['void *', '_Out_ void **', '_Out_ size_t *']],
+  EpAssignedNode_GetName: [410, ['void *', '_Out_ str *']],
 };
 
 const RELEASE_FUNCTIONS = {

@@ -18,12 +18,19 @@ const PACKAGE = 'onnxruntime-node';
 /** Serial graphs at the same time. More would compete for the memory's bandwidth, and need memory of their own. */
 const MAX_LANES = 4;
 
-/** Finds the reasons why ONNX Runtime cannot be loaded. */
-export function libraryProblems({ packageFolder, exists, platform, arch }: Probe): Problem[] {
+/** Path of ONNX Runtime's library; null if there is none for this machine. */
+export function ortLibrary({ packageFolder, platform, arch }: Probe): string | null {
   const folder = packageFolder(PACKAGE);
-  if (!folder) return [{ what: `the package ${PACKAGE} is not installed`, remedy: 'run npm ci' }];
-  const library = libraryPath(platform, arch, folder);
-  if (library && exists(library)) return [];
+  return folder && libraryPath(platform, arch, folder);
+}
+
+/** Finds the reasons why ONNX Runtime cannot be loaded. */
+export function libraryProblems(probe: Probe): Problem[] {
+  if (!probe.packageFolder(PACKAGE))
+    return [{ what: `the package ${PACKAGE} is not installed`, remedy: 'run npm ci' }];
+  const library = ortLibrary(probe);
+  if (library && probe.exists(library)) return [];
+  const { platform, arch } = probe;
   const what = `${PACKAGE} has no library for ${platform} ${arch}`;
   return [{ what, remedy: 'use --engine tensorflow or --engine cpu' }];
 }
@@ -69,8 +76,7 @@ export function startRuntime(
   gpu?: GpuOptions,
 ): OrtRuntime {
   const choice = chooseCoreThreads(probe, threads);
-  const folder = probe.packageFolder(PACKAGE) as string;
-  const path = libraryPath(probe.platform, probe.arch, folder) as string;
+  const path = ortLibrary(probe) as string;
   const native = gpu ? undefined : nativeLibrary(probe);
   try {
     return new OrtRuntime(loadOrtApi(path), { threads: choice, gpu, verbose, strict, warn, native });
