@@ -8,8 +8,10 @@ fi
 from=()
 if [ "$ID:$VERSION_ID" = debian:12 ]; then
   from=(-t bookworm-backports)
+  # The same mirror as for the other packages.
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' | head -n 1)
   grep -qrs bookworm-backports /etc/apt/sources.list /etc/apt/sources.list.d ||
-    echo 'deb http://deb.debian.org/debian bookworm-backports main' > /etc/apt/sources.list.d/bookworm-backports.list
+    echo "deb $mirror bookworm-backports main" > /etc/apt/sources.list.d/bookworm-backports.list
 fi
 apt-get update
 apt-get install -y --no-install-recommends "${from[@]}" mesa-vulkan-drivers libvulkan1
