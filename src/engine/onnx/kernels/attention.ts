@@ -24,7 +24,7 @@ function sizes(projection: { shape: readonly number[] }, heads: number) {
 }
 
 /** Splits [B, N, parts·H, D] into `parts` tensors [S, N, D]. */
-function splitTogether(g: GraphBuilder, x: string, parts: number, shape: readonly number[]): string[] {
+export function splitTogether(g: GraphBuilder, x: string, parts: number, shape: readonly number[]): string[] {
   const [B, N, H, D] = shape;
   const turned = g.op('Transpose', [g.view(x, [B, N, parts, H, D])], { perm: [2, 0, 3, 1, 4] });
   return g.split(turned, new Array(parts).fill(1), 0).map((part) => g.reshape(part, [B * H, N, D]));
@@ -108,7 +108,7 @@ export const selfAttention = fusedKernel('SelfAttention', {
 });
 
 /** Σ out·dy over the features of each head, which equals Σ p·dp: [B, N, H, 1]. */
-function innerProducts(g: GraphBuilder, out: Operand, dy: Operand, shape: readonly number[]): string {
+export function innerProducts(g: GraphBuilder, out: Operand, dy: Operand, shape: readonly number[]): string {
   const product = g.op('Mul', [g.view(dy.name, shape), g.view(out.name, shape)]);
   return g.op('ReduceSum', [product, g.ints([3])], { keepdims: 1 });
 }

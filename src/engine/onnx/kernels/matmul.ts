@@ -1,10 +1,18 @@
 /** @file Matrix products. */
 import { broadcast_util, type TensorInfo } from '@tensorflow/tfjs';
+import type { GraphBuilder } from '../graph_builder.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
 interface Transposes {
   transposeA: boolean;
   transposeB: boolean;
+}
+
+/** Transposes the matrices of a batch, the last two axes of `rank`. */
+export function transposedMatrices(g: GraphBuilder, x: string, rank: number): string {
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
+  const [row, column] = axes.splice(-2);
+  return g.op('Transpose', [x], { perm: [...axes, column, row] });
 }
 
 export const matMul: Kernel = {
@@ -32,11 +40,9 @@ export const matMul: Kernel = {
         transA: Number(transposeA),
         transB: Number(transposeB),
       });
-    const turned = ({ name, shape }: typeof a) => {
-      const axes = shape.map((_, axis) => axis);
-      const [row, column] = axes.splice(-2);
-      return g.op('Transpose', [name], { perm: [...axes, column, row] });
-    };
-    return g.op('MatMul', [transposeA ? turned(a) : a.name, transposeB ? turned(b) : b.name]);
+    return g.op('MatMul', [
+      transposeA ? transposedMatrices(g, a.name, a.shape.length) : a.name,
+      transposeB ? transposedMatrices(g, b.name, b.shape.length) : b.name,
+    ]);
   },
 };

@@ -5,10 +5,19 @@
  */
 import type { AttentionAttributes } from '../../kernel_contract.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
+import {
+  innerProducts,
+  selfAttentionGrad as selfAttentionGradOnCpu,
+  selfAttention as selfAttentionOnCpu,
+  splitTogether,
+} from '../kernels/attention.js';
 import { splitEvenly } from '../kernels/tiling.js';
 import { itemsPerPiece } from './limits.js';
 import { softmaxOrZeros, sumsOfProbabilities } from './softmax.js';
+
+/** Axes of tensors [S, N, …]. */
+const [HEADS, ROWS] = [0, 1];
 
 interface Sizes {
   readonly B: number;
@@ -31,25 +40,20 @@ function sizesOf({ shape: [B, N, width] }: { shape: readonly number[] }, H: numb
   };
 }
 
-/** Splits [B, N, parts·H, D] into `parts` tensors [S, N, D]. */
-function splitParts(g: GraphBuilder, x: string, parts: number, [B, N, H, D]: readonly number[]): string[] {
-  const turned = g.op('Transpose', [g.view(x, [B, N, parts, H, D])], { perm: [2, 0, 3, 1, 4] });
-  return g.split(turned, new Array(parts).fill(1), 0).map((part) => g.reshape(part, [B * H, N, D]));
-}
-
 const transposed = (g: GraphBuilder, x: string) => g.op('Transpose', [x], { perm: [0, 2, 1] });
 const scaled = (g: GraphBuilder, x: string, scale: number) => g.op('Mul', [x, g.scalar(scale)]);
 
-/** Cuts tensors [S, …] into groups of heads; absent tensors stay absent. */
-function groupsOf<T extends Record<string, string | undefined>>(
+/** Cuts tensors into pieces of these sizes along an axis; absent tensors stay absent. */
+function piecesOf<T extends Record<string, string | undefined>>(
   g: GraphBuilder,
   tensors: T,
-  heads: readonly number[],
+  sizes: readonly number[],
+  axis: number,
 ): T[] {
   const parts = Object.entries(tensors).map(
-    ([name, x]) => [name, x === undefined ? [] : g.split(x, heads, 0)] as const,
+    ([name, x]) => [name, x === undefined ? [] : g.split(x, sizes, axis)] as const,
   );
-  return heads.map((_, i) => Object.fromEntries(parts.map(([name, list]) => [name, list[i]])) as T);
+  return sizes.map((_, i) => Object.fromEntries(parts.map(([name, list]) => [name, list[i]])) as T);
 }
 
 /** softmax(q·kᵀ + bias) for scaled q [s, r, D] and kᵀ [s, D, N]: [s, r, N], with zeros in rows that should be NaN. */
@@ -59,16 +63,13 @@ function probabilities(g: GraphBuilder, q: string, kT: string, bias?: string): s
 }
 
 export const selfAttention = fusedKernel('SelfAttention', {
-  results: ({ qkv }, { heads }) => {
-    const { B, N, H, D } = sizesOf(qkv, heads);
-    return [floats([B, N, H, D], [B, N, H * D])];
-  },
+  ...selfAttentionOnCpu.definition,
   lower: (g, { qkv, bias, mask }, { heads: H, scale }) => {
     const { B, N, D, heads, rows } = sizesOf(qkv, H);
-    const [q, k, v] = splitParts(g, qkv.name, 3, [B, N, H, D]);
+    const [q, k, v] = splitTogether(g, qkv.name, 3, [B, N, H, D]);
     const all = { q: scaled(g, q, scale), kT: transposed(g, k), v, bias: bias?.name, mask: mask?.name };
-    const groups = groupsOf(g, all, heads).map(({ kT, v, ...byRow }) => {
-      const pieces = rowsOf(g, byRow, rows).map(({ q, bias, mask }) => {
+    const groups = piecesOf(g, all, heads, HEADS).map(({ kT, v, ...byRow }) => {
+      const pieces = piecesOf(g, byRow, rows, ROWS).map(({ q, bias, mask }) => {
         const p = probabilities(g, q, kT, bias);
         const out = g.op('MatMul', [mask ? g.op('Mul', [p, mask]) : p, v]);
         return g.op('Div', [out, sumsOfProbabilities(g, p)]);
@@ -79,18 +80,6 @@ export const selfAttention = fusedKernel('SelfAttention', {
     return [g.op('Transpose', [out], { perm: [0, 2, 1, 3] })];
   },
 });
-
-/** Cuts tensors [s, N, …] into pieces of rows. */
-function rowsOf<T extends Record<string, string | undefined>>(
-  g: GraphBuilder,
-  tensors: T,
-  rows: readonly number[],
-): T[] {
-  const parts = Object.entries(tensors).map(
-    ([name, x]) => [name, x === undefined ? [] : g.split(x, rows, 1)] as const,
-  );
-  return rows.map((_, i) => Object.fromEntries(parts.map(([name, list]) => [name, list[i]])) as T);
-}
 
 /** Operands of the gradients for a group of heads: q is scaled, `inner` is Σ out·dy of each row. */
 interface GradOperands extends Record<string, string | undefined> {
@@ -109,7 +98,7 @@ interface GradOperands extends Record<string, string | undefined> {
  * there. Returns dq [s, N, D], dkᵀ and dvᵀ [s, D, N], and of the scores [s, N, N]. */
 function groupGradients(g: GraphBuilder, group: GradOperands, rows: readonly number[]) {
   const { k, kT, vT, q, dy, inner, bias, mask } = group;
-  const pieces = rowsOf(g, { q, dy, inner, bias, mask }, rows).map((piece) => {
+  const pieces = piecesOf(g, { q, dy, inner, bias, mask }, rows, ROWS).map((piece) => {
     const p = probabilities(g, piece.q, kT, piece.bias);
     const product = g.op('MatMul', [piece.dy, vT]);
     const dp = piece.mask ? g.op('Mul', [product, piece.mask]) : product;
@@ -147,10 +136,9 @@ function gradients(g: GraphBuilder, { dy, qkv, out, bias, mask }: Given, attribu
   const { scale } = attributes;
   const { B, N, H, D, heads, rows } = sizesOf(qkv, attributes.heads);
   const shape = [B, N, H, D];
-  const products = g.op('Mul', [g.view(dy.name, shape), g.view(out.name, shape)]);
-  const [inner] = splitParts(g, g.op('ReduceSum', [products, g.ints([3])], { keepdims: 1 }), 1, [B, N, H, 1]);
-  const [q, k, v] = splitParts(g, qkv.name, 3, shape);
-  const [slopes] = splitParts(g, dy.name, 1, shape);
+  const [inner] = splitTogether(g, innerProducts(g, out, dy, shape), 1, [B, N, H, 1]);
+  const [q, k, v] = splitTogether(g, qkv.name, 3, shape);
+  const [slopes] = splitTogether(g, dy.name, 1, shape);
   const all: GradOperands = {
     q: scaled(g, q, scale),
     k,
@@ -161,7 +149,7 @@ function gradients(g: GraphBuilder, { dy, qkv, out, bias, mask }: Given, attribu
     bias: bias?.name,
     mask: mask?.name,
   };
-  const groups = groupsOf(g, all, heads).map((group) => groupGradients(g, group, rows));
+  const groups = piecesOf(g, all, heads, HEADS).map((group) => groupGradients(g, group, rows));
   const joined = (name: 'dq' | 'dkT' | 'dvT') =>
     g.concat(
       groups.map((group) => group[name]),
@@ -182,11 +170,7 @@ function gradients(g: GraphBuilder, { dy, qkv, out, bias, mask }: Given, attribu
 }
 
 export const selfAttentionGrad = fusedKernel('SelfAttentionGrad', {
-  results: ({ qkv, bias }, { heads }) => {
-    const { B, N, H, D } = sizesOf(qkv, heads);
-    const dqkv = floats([B, N, 3, H, D], qkv.shape);
-    return bias ? [dqkv, floats(bias.shape)] : [dqkv];
-  },
+  ...selfAttentionGradOnCpu.definition,
   lower: (g, operands, attributes) => {
     const { dqkv, ds } = gradients(g, operands, attributes);
     return operands.bias ? [dqkv, ds()] : [dqkv];

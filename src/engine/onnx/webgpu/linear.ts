@@ -1,9 +1,10 @@
 /** @file Linear layers and their gradients on a GPU, for x [N, in], weight [out, in] and dy [N, out]. */
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
+import { linearGrad as linearGradOnCpu, linear as linearOnCpu } from '../kernels/linear.js';
 import { sumOfRows } from '../kernels/reduce.js';
 
 export const linear = fusedKernel('Linear', {
-  results: ({ x, weight }) => [floats([x.shape[0], weight.shape[0]])],
+  ...linearOnCpu.definition,
   lower: (g, { x, weight, bias }) => {
     const operands = bias ? [x.name, weight.name, bias.name] : [x.name, weight.name];
     return [g.op('Gemm', operands, { transB: 1 })];
@@ -11,7 +12,7 @@ export const linear = fusedKernel('Linear', {
 });
 
 export const linearGrad = fusedKernel('LinearGrad', {
-  results: ({ x, weight }) => [floats(x.shape), floats(weight.shape), floats(weight.shape.slice(0, 1))],
+  ...linearGradOnCpu.definition,
   lower: (g, { dy, x, weight }) => [
     g.op('MatMul', [dy.name, weight.name]),
     g.op('Gemm', [dy.name, x.name], { transA: 1 }),

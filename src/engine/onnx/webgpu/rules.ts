@@ -1,5 +1,6 @@
 /** @file Replacements for the operators and types that ONNX Runtime's WebGPU provider lacks. */
 import type { NewNode } from '../graph_builder.js';
+import { transposedMatrices } from '../kernels/matmul.js';
 import { ELEMENT_TYPE, type ElementType, Float } from '../model_format.js';
 import type { OnnxInfo } from '../shapes.js';
 import type { WebGpuBuilder } from './builder.js';
@@ -61,16 +62,11 @@ const fusedMatMul: Rule = (g, { inputs: [a, b], attributes }, [{ shape: A }, { s
     alpha?: Float;
   };
   if (A.length === 2 && B.length === 2) return [g.op('Gemm', [a, b], { transA, transB, alpha })];
-  const [left, right] = [transA ? turned(g, a, A.length) : a, transB ? turned(g, b, B.length) : b];
+  const left = transA ? transposedMatrices(g, a, A.length) : a;
+  const right = transB ? transposedMatrices(g, b, B.length) : b;
   const product = g.op('MatMul', [left, right]);
   return [alpha.value === 1 ? product : g.op('Mul', [product, g.scalar(alpha.value)])];
 };
-
-function turned(g: WebGpuBuilder, x: string, rank: number): string {
-  const axes = Array.from({ length: rank }, (_, axis) => axis);
-  const [row, column] = axes.splice(-2);
-  return g.op('Transpose', [x], { perm: [...axes, column, row] });
-}
 
 const sign: Rule = (g, { inputs: [x] }, [{ type }]) => {
   const number = (value: number) => g.scalar(value, type === 'int32' ? 'int32' : 'float32');
