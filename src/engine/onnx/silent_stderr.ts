@@ -1,13 +1,13 @@
 /** @file Keeps native code from writing to standard error. */
 import { closeSync, openSync } from 'node:fs';
-import koffi from 'koffi';
+import { loadLibrary } from '../load_library.js';
 
 const STDERR = 2;
 
 /** Does `work`, which must be synchronous; what native code writes to standard error meanwhile is lost. Not on Windows. */
 export function withoutStderr<T>(work: () => T): T {
   if (process.platform === 'win32') return work();
-  const libc = koffi.load(null);
+  const libc = loadLibrary(null);
   const dup = libc.func('int dup(int fd)');
   const dup2 = libc.func('int dup2(int from, int to)');
   const saved = dup(STDERR) as number;

@@ -1,6 +1,7 @@
 /** @file The memory of the host: one arena for all sessions and tensors. */
 import koffi from 'koffi';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
+import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
 import { addresses } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
@@ -156,7 +157,7 @@ function registerArena(api: OrtApi, env: Pointer, memoryInfo: Pointer): void {
 /** Asks Linux to back a region with huge pages; on other systems, or if Linux declines, nothing changes. */
 function adviseHugePages(start: Pointer, bytes: number): void {
   if (process.platform !== 'linux') return;
-  const madvise = koffi.load(null).func('int madvise(void *addr, size_t length, int advice)');
+  const madvise = loadLibrary(null).func('int madvise(void *addr, size_t length, int advice)');
   const page = BigInt(HUGE_PAGE_BYTES);
   const aligned = ((start + page - 1n) / page) * page;
   madvise(aligned, bytes - (bytes % HUGE_PAGE_BYTES) - HUGE_PAGE_BYTES, MADV_HUGEPAGE);
