@@ -9,6 +9,23 @@ export function addresses(count: number): BigUint64Array {
   return new BigUint64Array(new ArrayBuffer(8 * Math.max(1, count)));
 }
 
+/** The bytes of texts whose addresses are in a table, for as long as the table lives. */
+const bytesOf = new WeakMap<BigUint64Array, Uint8Array[]>();
+
+/** Addresses of texts as C strings. */
+export function cStrings(texts: readonly string[]): BigUint64Array {
+  const table = addresses(texts.length);
+  const all = texts.map((text) => {
+    const encoded = new TextEncoder().encode(`${text}\0`);
+    const bytes = new Uint8Array(new ArrayBuffer(encoded.length));
+    bytes.set(encoded);
+    return bytes;
+  });
+  for (const [i, bytes] of all.entries()) table[i] = koffi.address(bytes);
+  bytesOf.set(table, all);
+  return table;
+}
+
 /**
  * Addresses of the names i0, i1, … or o0, o1, … as C strings, which `Run` takes. They are made once, because koffi would
  * otherwise encode sixty strings for each run.

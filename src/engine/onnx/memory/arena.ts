@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
-import { addresses } from '../addresses.js';
+import { addresses, cStrings } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
 import { ELEMENT_TYPE } from '../model_format.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
@@ -144,9 +144,7 @@ export function createTensor(api: OrtApi, allocator: Pointer, { shape, dtype }: 
 
 /** Registers an arena that grows by exactly what is requested. */
 function registerArena(api: OrtApi, env: Pointer, memoryInfo: Pointer): void {
-  const key = Buffer.alloc(128);
-  key.write('arena_extend_strategy');
-  const keys = addresses(1).fill(koffi.address(key));
+  const keys = cStrings(['arena_extend_strategy']);
   const config = api.create((out) =>
     api.CreateArenaCfgV2(keys, addresses(1).fill(EXTEND_AS_REQUESTED), 1, out),
   );

@@ -1,11 +1,10 @@
 /** @file The memory of a GPU, which ONNX Runtime's WebGPU provider computes in. */
-import koffi from 'koffi';
 import { EngineError } from '../../../errors.js';
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import { gib } from '../../../util/text.js';
 import type { PowerPreference } from '../../gpu/dawn_order.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
-import { addresses } from '../addresses.js';
+import { addresses, cStrings } from '../addresses.js';
 import type { OrtApi, Pointer } from '../c_api.js';
 import { ELEMENT_TYPE } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
@@ -42,7 +41,6 @@ export class GpuMemory implements OrtMemory {
   readonly #deviceInfo: Pointer;
   readonly #optionKeys: BigUint64Array;
   readonly #optionValues: BigUint64Array;
-  readonly #texts: Buffer[] = [];
   readonly #spare = new SpareTensors();
   #allocator: Pointer = 0n;
   #isBusy = false;
@@ -59,8 +57,8 @@ export class GpuMemory implements OrtMemory {
       api.CreateMemoryInfo(MEMORY_NAME, DEVICE_ALLOCATOR, 0, DEFAULT_MEMORY, out),
     );
     const settings = providerOptions(options);
-    this.#optionKeys = this.#strings(Object.keys(settings));
-    this.#optionValues = this.#strings(Object.values(settings));
+    this.#optionKeys = cStrings(Object.keys(settings));
+    this.#optionValues = cStrings(Object.values(settings));
   }
 
   configure(sessionOptions: Pointer): void {
@@ -189,16 +187,5 @@ export class GpuMemory implements OrtMemory {
 
   freeHostValue(value: Pointer): void {
     this.api.ReleaseValue(value);
-  }
-
-  #strings(texts: readonly string[]): BigUint64Array {
-    const table = addresses(texts.length);
-    for (const [i, text] of texts.entries()) {
-      const bytes = Buffer.from(new ArrayBuffer(128));
-      bytes.write(`${text}\0`);
-      this.#texts.push(bytes);
-      table[i] = BigInt(koffi.address(bytes) as bigint);
-    }
-    return table;
   }
 }
