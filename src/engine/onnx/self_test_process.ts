@@ -1,14 +1,17 @@
 /** @file The program of the self-test: compares kernels on the GPU with the CPU's, and measures products on both. */
+import { sizeOf } from '../../formats/host_tensor.js';
 import { Rng } from '../../util/random.js';
 import type { PowerPreference } from '../gpu/dawn_order.js';
 import { machineProbe } from '../probe.js';
+import { chooseCoreThreads } from '../threads.js';
+import { loadOrtApi } from './c_api.js';
 import { GPU_KERNELS, ONNX_KERNELS } from './kernel_set.js';
 import { encodeModel } from './model_format.js';
 import type { OrtTensor } from './ort_tensor.js';
 import { type KernelInput, type KernelRun, runOnce } from './run_once.js';
-import type { OrtRuntime } from './runtime.js';
+import { OrtRuntime } from './runtime.js';
 import type { SelfTestResult } from './self_test.js';
-import { startRuntime } from './start.js';
+import { ortLibrary, startRuntime } from './start.js';
 
 /** Largest difference, relative to the largest value. */
 const TOLERANCE = 1e-4;
@@ -19,8 +22,7 @@ const TIMED_SECONDS = 0.2;
 
 const rng = new Rng(1);
 const floats = (...shape: number[]): KernelInput => {
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  return { shape, data: Float32Array.from({ length: size }, () => rng.uniformBetween(-1, 1)) };
+  return { shape, data: Float32Array.from({ length: sizeOf(shape) }, () => rng.uniformBetween(-1, 1)) };
 };
 const index = { shape: [300, 8], data: Int32Array.from({ length: 2400 }, () => rng.int(90)) };
 const qkv = floats(1, 70, 96);
@@ -102,7 +104,9 @@ function productSpeed(runtime: OrtRuntime, rows: number): number {
 function selfTest(): SelfTestResult {
   try {
     const probe = machineProbe();
-    const cpu = startRuntime(probe, {});
+    // Native kernels are not compared, so they need not be compiled here.
+    const api = loadOrtApi(ortLibrary(probe) as string);
+    const cpu = new OrtRuntime(api, { threads: chooseCoreThreads(probe) });
     const powerPreference = process.argv[2] as PowerPreference;
     const gpu = startRuntime(probe, { strict: true }, { powerPreference, maxBufferBytes: 2 ** 28 });
     compare(cpu, gpu);
