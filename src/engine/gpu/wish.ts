@@ -1,6 +1,6 @@
 /** @file Decides which GPU a user wants. */
 import type { Problem } from '../types.js';
-import { dawnOrder, isAccepted, isTooOld } from './dawn_order.js';
+import { isAccepted, isTooOld } from './dawn_order.js';
 import { type GpuDevice, NVIDIA } from './device.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,7 +14,7 @@ export interface GpuRequest {
 
 /**
  * Returns the GPU that STMIXER_GPU, else the request, else CUDA_VISIBLE_DEVICES names, or else the first real one that Dawn
- * accepts. Returns a problem if there is none. `devices` has at least one.
+ * accepts. Returns a problem if there is none. `devices` are in Dawn's order, and at least one.
  */
 export function wishedGpu(
   devices: readonly GpuDevice[],
@@ -60,10 +60,9 @@ function namedGpu(
  * as in nvidia-smi, by PCI address.
  */
 function visibleGpus(devices: readonly GpuDevice[], env: Environment): GpuDevice[] {
-  const sorted = dawnOrder(devices);
-  if (env.CUDA_VISIBLE_DEVICES === undefined) return sorted;
-  const others = sorted.filter(({ vendorId }) => vendorId !== NVIDIA);
-  const byAddress = sorted
+  if (env.CUDA_VISIBLE_DEVICES === undefined) return [...devices];
+  const others = devices.filter(({ vendorId }) => vendorId !== NVIDIA);
+  const byAddress = devices
     .filter(({ vendorId }) => vendorId === NVIDIA)
     .sort((a, b) => (a.pciAddress ?? '').localeCompare(b.pciAddress ?? ''));
   const named = env.CUDA_VISIBLE_DEVICES.split(',').map((entry) => {
