@@ -59,11 +59,7 @@ export class OnnxBackend
     });
     this.scripts = new Scripts(this.#graph, {
       write: (info, content) => this.#allocate(info, content),
-      lend: (info, content) => {
-        const buffer = this.tensors.allocate(info.shape, info.dtype);
-        buffer.lend(content);
-        return buffer;
-      },
+      lend: (info, content) => this.#lend(info, content),
       read: (buffer) => buffer.readAsync(),
     });
   }
@@ -115,8 +111,7 @@ export class OnnxBackend
   }
 
   feed(content: HostContent, info: ValueInfo): DataId {
-    const buffer = this.tensors.allocate(info.shape, info.dtype);
-    buffer.lend(content);
+    const buffer = this.#lend(info, content);
     this.#alive++;
     return this.#graph.known(info, buffer, { content, isFeed: true });
   }
@@ -124,6 +119,12 @@ export class OnnxBackend
   adopt(buffer: EngineTensor, info: ValueInfo): DataId {
     this.#alive++;
     return this.#graph.known(info, buffer);
+  }
+
+  #lend({ shape, dtype }: ValueInfo, content: HostContent): EngineTensor {
+    const buffer = this.tensors.allocate(shape, dtype);
+    buffer.lend(content);
+    return buffer;
   }
 
   #allocate({ shape, dtype }: ValueInfo, content: HostContent | null): EngineTensor {

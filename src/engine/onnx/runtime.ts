@@ -19,6 +19,7 @@ const LOG_FATAL = 4;
 const LOG_WARNING = 2;
 /** Graphs arrive fused, and constant folding would keep large tensors of one repeated scalar in memory. */
 const OPTIMIZE_NOTHING = 0;
+
 /** Addresses of the inputs and outputs of one run. */
 interface CallArrays {
   readonly inputs: BigUint64Array;
