@@ -5,7 +5,7 @@ import type { LazyDtype } from '../../src/engine/lazy/value.js';
 import type { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import { ORT_VERSION } from '../../src/engine/onnx/c_api.js';
 import { GraphBuilder } from '../../src/engine/onnx/graph_builder.js';
-import { type ElementType, encodeModel, type OnnxValue } from '../../src/engine/onnx/model_format.js';
+import type { ElementType, OnnxValue } from '../../src/engine/onnx/model_format.js';
 import type { OrtRuntime } from '../../src/engine/onnx/runtime.js';
 import { inferResults, infoOfConstant, type OnnxInfo, OPERATORS } from '../../src/engine/onnx/shapes.js';
 import { entryOf, PROBED_VERSION, WEBGPU_OPERATORS } from '../support/webgpu_operators.js';
@@ -123,13 +123,13 @@ function probe(runtime: OrtRuntime, { operands, build }: Candidate): [string, st
   const valueInfos = (list: readonly OnnxInfo[]) =>
     list.map(({ shape, type }) => ({ shape, dtype: type as LazyDtype }));
   try {
-    const model = encodeModel({
+    const graph = {
       nodes,
       constants: g.constants,
       inputs,
       outputs: outputs.map((output, i) => ({ ...output, name: `o${i}` })),
-    });
-    const session = runtime.createSession(model, valueInfos(outputs));
+    };
+    const session = runtime.createSession(graph, valueInfos(outputs));
     const tensors = valueInfos(inputs).map(({ shape, dtype }) => runtime.allocate(shape, dtype));
     for (const tensor of [...runtime.run(session, tensors), ...tensors]) tensor.release();
     session.release();

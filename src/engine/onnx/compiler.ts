@@ -6,7 +6,7 @@ import { OrtError } from './c_api.js';
 import { gpuShortage } from './gpu_shortage.js';
 import { GraphBuilder } from './graph_builder.js';
 import type { Lowering } from './kernel.js';
-import { encodeModel, type OnnxGraph, type OnnxNode, type OnnxValue } from './model_format.js';
+import type { OnnxGraph, OnnxNode, OnnxValue } from './model_format.js';
 import type { OrtTensor } from './ort_tensor.js';
 import type { OrtRuntime, OrtSession } from './runtime.js';
 
@@ -28,12 +28,12 @@ export class OrtCompiler implements Compiler<OrtTensor> {
   ) {}
 
   compile(graph: Graph): Executable<OrtTensor> {
-    const model = encodeModel(lowerGraph(graph, this.target));
+    const lowered = lowerGraph(graph, this.target);
     const outputs = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     let session: OrtSession;
     try {
       const threading = graph.stream === 0 ? 'pool' : 'single';
-      session = this.runtime.createSession(model, outputs, { threading });
+      session = this.runtime.createSession(lowered, outputs, { threading });
     } catch (error) {
       throw this.#explained(error, graph);
     }

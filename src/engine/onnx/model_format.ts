@@ -6,6 +6,12 @@ import type { ValueInfo } from '../lazy/value.js';
 export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPE;
 
+/** Shape and type of a tensor. */
+export interface TensorInfo {
+  readonly shape: readonly number[];
+  readonly dtype: ElementType;
+}
+
 /** Domain of the operators that only ONNX Runtime has. */
 export const CONTRIB_DOMAIN = 'com.microsoft';
 /** Domain of the native kernels. */

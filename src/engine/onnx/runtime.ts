@@ -5,9 +5,11 @@ import { addresses, NameTable } from './addresses.js';
 import { DISABLE_FALLBACK, isFallbackError, nodesOnCpu, RECORD_ASSIGNMENT } from './assignment.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { Arena } from './memory/arena.js';
+import type { GpuBuffer } from './memory/gpu_buffer.js';
 import { GpuMemory, type GpuOptions } from './memory/gpu_memory.js';
-import type { OrtMemory } from './memory/memory.js';
-import { encodeModel } from './model_format.js';
+import type { CallArrays, OrtMemory } from './memory/memory.js';
+import { type MemoryPlan, NO_PLAN, type PlannedGraph } from './memory_plan.js';
+import { encodeModel, type OnnxGraph } from './model_format.js';
 import type { NativeLibrary } from './native/library.js';
 import { loadOperators, type NativeOperators } from './native/operators.js';
 import type { OrtTensor } from './ort_tensor.js';
@@ -20,16 +22,11 @@ const LOG_WARNING = 2;
 /** Graphs arrive fused, and constant folding would keep large tensors of one repeated scalar in memory. */
 const OPTIMIZE_NOTHING = 0;
 
-/** Addresses of the inputs and outputs of one run. */
-interface CallArrays {
-  readonly inputs: BigUint64Array;
-  readonly outputs: BigUint64Array;
-}
-
-/** One run: its arrays, and its results if they exist before it. */
+/** One run: its arrays, its results if they exist before it, and the buffers of its temporaries. */
 interface Call {
   readonly arrays: CallArrays;
   readonly results: OrtTensor[] | null;
+  buffers: readonly GpuBuffer[];
 }
 
 /** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
@@ -42,6 +39,7 @@ export class OrtSession {
     private readonly api: OrtApi,
     session: Pointer,
     readonly outputs: readonly ValueInfo[],
+    readonly plan: MemoryPlan,
   ) {
     this.#session = session;
   }
@@ -50,8 +48,12 @@ export class OrtSession {
   takeArrays(numInputs: number): CallArrays {
     const spare = this.#arrays;
     this.#arrays = null;
-    if (spare === null || spare.inputs.length < numInputs)
-      return { inputs: addresses(numInputs), outputs: addresses(this.outputs.length) };
+    const { inputs, outputs } = this.plan;
+    if (spare === null || spare.inputs.length < numInputs + inputs.length)
+      return {
+        inputs: addresses(numInputs + inputs.length),
+        outputs: addresses(this.outputs.length + outputs.length),
+      };
     spare.outputs.fill(0n);
     return spare;
   }
@@ -98,11 +100,11 @@ function createEnvironment(api: OrtApi, threads: number, severity: number): Poin
   return env;
 }
 
-/** A model that returns its input, one number. */
-function identityModel(): Uint8Array {
+/** A graph that returns its input, one number. */
+function identityGraph(): OnnxGraph {
   const value = (name: string) => ({ name, type: 'float32' as const, shape: [1] });
   const node = { name: 'n0', op: 'Identity', domain: '', attributes: {}, inputs: ['i0'], outputs: ['o0'] };
-  return encodeModel({ nodes: [node], inputs: [value('i0')], outputs: [value('o0')], constants: [] });
+  return { nodes: [node], inputs: [value('i0')], outputs: [value('o0')], constants: [] };
 }
 
 const severityOf = (verbose: boolean) => (verbose ? LOG_WARNING : LOG_FATAL);
@@ -143,7 +145,7 @@ export class OrtRuntime implements TensorMemory {
     this.#memory = gpu ? new GpuMemory(api, this.#env, gpu) : new Arena(api, this.#env);
     this.#runOptions = api.create((out) => api.CreateRunOptions(out));
     // Only a session gives access to the memory; this one is never released.
-    const start = () => this.createSession(identityModel(), [{ shape: [1], dtype: 'float32' }]);
+    const start = () => this.createSession(identityGraph(), [{ shape: [1], dtype: 'float32' }]);
     // Dawn, in the WebGPU provider, warns of limits that concern nobody.
     const { pointer } = gpu && !verbose ? withoutStderr(start) : start();
     this.#memory.attach(pointer);
@@ -160,32 +162,32 @@ export class OrtRuntime implements TensorMemory {
     return this.#memory.allocate(shape, dtype);
   }
 
-  /** Compiles a model; `threading: 'single'` runs each of its kernels on one thread. Throws OrtError. */
+  /** Compiles a graph; `threading: 'single'` runs each of its kernels on one thread. Throws OrtError. */
   createSession(
-    model: Uint8Array,
+    graph: OnnxGraph,
     outputs: readonly ValueInfo[],
     { threading = 'pool' }: { threading?: 'pool' | 'single' } = {},
   ): OrtSession {
-    const session = this.#createSession(model, threading);
-    return new OrtSession(this.api, session, outputs);
-  }
-
-  #createSession(model: Uint8Array, threading: 'pool' | 'single'): Pointer {
-    if (this.device === 'cpu') return this.#withOptions(model, threading);
+    const make = ({ graph, plan }: PlannedGraph, setting?: string) =>
+      new OrtSession(this.api, this.#createSession(graph, threading, setting), outputs, plan);
+    const planned = this.#memory.plan(graph);
+    if (this.device === 'cpu') return make(planned);
     try {
-      return this.#withOptions(model, threading, DISABLE_FALLBACK);
+      return make(planned, DISABLE_FALLBACK);
     } catch (error) {
       if (this.#strict || !(error instanceof OrtError) || !isFallbackError(error)) throw error;
-      const session = this.#withOptions(model, threading, RECORD_ASSIGNMENT);
-      const nodes = nodesOnCpu(this.api, session);
+      // Nodes on the CPU run in an order of their own.
+      const session = make({ graph, plan: NO_PLAN }, RECORD_ASSIGNMENT);
+      const nodes = nodesOnCpu(this.api, session.pointer);
       this.#warn(`the GPU lacks operations, which the CPU computes more slowly: ${nodes.join(', ')}`);
       return session;
     }
   }
 
-  /** Compiles a model with a setting switched on. */
-  #withOptions(model: Uint8Array, threading: 'pool' | 'single', setting?: string): Pointer {
+  /** Compiles a graph with a setting switched on. */
+  #createSession(graph: OnnxGraph, threading: 'pool' | 'single', setting?: string): Pointer {
     const { api } = this;
+    const model = encodeModel(graph);
     const options = api.create((out) => api.CreateSessionOptions(out));
     try {
       api.SetSessionGraphOptimizationLevel(options, OPTIMIZE_NOTHING);
@@ -205,51 +207,69 @@ export class OrtRuntime implements TensorMemory {
 
   /** Runs a session; the outputs are new tensors. */
   run(session: OrtSession, inputs: readonly OrtTensor[]): OrtTensor[] {
-    const arrays = session.takeArrays(inputs.length);
-    const results = this.#memory.resultsOf(session.outputs);
+    const call = this.#begin(session, inputs.length);
     try {
-      this.api.Run(...this.#arguments(session, inputs, { arrays, results }));
+      this.api.Run(...this.#arguments(session, inputs, call));
     } catch (error) {
-      for (const result of results ?? []) result.release();
+      this.#fail(call);
       throw error;
     }
-    return this.#results(session, { arrays, results });
+    return this.#end(session, call);
   }
 
   /** Runs a session on a thread of its own; inputs must not be released before it ends. */
   async runAsync(session: OrtSession, inputs: readonly OrtTensor[]): Promise<OrtTensor[]> {
-    const arrays = session.takeArrays(inputs.length);
-    const results = this.#memory.resultsOf(session.outputs);
+    const call = this.#begin(session, inputs.length);
     try {
-      const args = this.#arguments(session, inputs, { arrays, results });
+      const args = this.#arguments(session, inputs, call);
       await this.#memory.during(() => this.api.async('Run', ...args));
     } catch (error) {
-      for (const result of results ?? []) result.release();
+      this.#fail(call);
       throw error;
     }
-    return this.#results(session, { arrays, results });
+    return this.#end(session, call);
   }
 
-  #arguments(session: OrtSession, inputs: readonly OrtTensor[], { arrays, results }: Call) {
-    const { inputs: pointers, outputs } = arrays;
+  #begin(session: OrtSession, numInputs: number): Call {
+    return {
+      arrays: session.takeArrays(numInputs),
+      results: this.#memory.resultsOf(session.outputs),
+      buffers: [],
+    };
+  }
+
+  #arguments(session: OrtSession, inputs: readonly OrtTensor[], call: Call) {
+    const { results } = call;
+    const { inputs: pointers, outputs } = call.arrays;
     for (let i = 0; i < inputs.length; i++) pointers[i] = inputs[i].pointer;
     if (results) for (let i = 0; i < results.length; i++) outputs[i] = results[i].pointer;
-    const count = session.outputs.length;
+    call.buffers = this.#memory.lend(session.plan, call.arrays, {
+      numInputs: inputs.length,
+      results: results ?? [],
+    });
+    const numInputs = inputs.length + session.plan.inputs.length;
+    const numOutputs = session.outputs.length + session.plan.outputs.length;
     return [
       session.pointer,
       this.#runOptions,
-      this.#inputNames.first(inputs.length),
+      this.#inputNames.first(numInputs),
       pointers,
-      inputs.length,
-      this.#outputNames.first(count),
-      count,
+      numInputs,
+      this.#outputNames.first(numOutputs),
+      numOutputs,
       outputs,
     ];
   }
 
-  #results(session: OrtSession, { arrays, results }: Call): OrtTensor[] {
+  #end(session: OrtSession, { arrays, results, buffers }: Call): OrtTensor[] {
+    this.#memory.giveBack(buffers);
     const tensors = results ?? session.outputs.map((info, i) => this.#memory.adopt(arrays.outputs[i], info));
     session.returnArrays(arrays);
     return tensors;
+  }
+
+  #fail({ results, buffers }: Call): void {
+    this.#memory.giveBack(buffers);
+    for (const result of results ?? []) result.release();
   }
 }

@@ -6,7 +6,6 @@ import { machineProbe } from '../probe.js';
 import { chooseCoreThreads } from '../threads.js';
 import { loadOrtApi } from './c_api.js';
 import { GPU_KERNELS, ONNX_KERNELS } from './kernel_set.js';
-import { encodeModel } from './model_format.js';
 import type { OrtTensor } from './ort_tensor.js';
 import { type KernelInput, type KernelRun, runOnce } from './run_once.js';
 import { OrtRuntime } from './runtime.js';
@@ -72,13 +71,13 @@ function productSpeed(runtime: OrtRuntime, rows: number): number {
     outputs: ['o0'],
     attributes: {},
   };
-  const model = encodeModel({
+  const graph = {
     nodes: [node],
     inputs: [value('i0'), value('i1')],
     outputs: [value('o0')],
     constants: [],
-  });
-  const session = runtime.createSession(model, [{ shape: [rows, rows], dtype: 'float32' }]);
+  };
+  const session = runtime.createSession(graph, [{ shape: [rows, rows], dtype: 'float32' }]);
   const [a, b] = [floats(rows, rows), floats(rows, rows)].map(({ shape, data }) => {
     const tensor = runtime.allocate(shape, 'float32');
     tensor.write(data);

@@ -5,7 +5,8 @@ import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
 import { addresses, cStrings } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
-import { ELEMENT_TYPE } from '../model_format.js';
+import { NO_PLAN, type PlannedGraph } from '../memory_plan.js';
+import { ELEMENT_TYPE, type OnnxGraph, type TensorInfo } from '../model_format.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
 import type { OrtMemory } from './memory.js';
@@ -101,9 +102,19 @@ export class Arena implements OrtMemory {
     });
   }
 
+  plan(graph: OnnxGraph): PlannedGraph {
+    return { graph, plan: NO_PLAN };
+  }
+
   resultsOf(): null {
     return null;
   }
+
+  lend(): never[] {
+    return [];
+  }
+
+  giveBack(): void {}
 
   adopt(value: Pointer, info: ValueInfo): OrtTensor {
     return new ArenaTensor(this.api, value, info);
@@ -135,7 +146,7 @@ export class Arena implements OrtMemory {
 }
 
 /** Makes an OrtValue of undefined content. */
-export function createTensor(api: OrtApi, allocator: Pointer, { shape, dtype }: ValueInfo): Pointer {
+export function createTensor(api: OrtApi, allocator: Pointer, { shape, dtype }: TensorInfo): Pointer {
   const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
   return api.create((out) =>
     api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, ELEMENT_TYPE[dtype], out),

@@ -1,19 +1,20 @@
 /** @file The memory of a GPU, which ONNX Runtime's WebGPU provider computes in. */
 import { EngineError } from '../../../errors.js';
-import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import { gib } from '../../../util/text.js';
 import type { PowerPreference } from '../../gpu/dawn_order.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import { addresses, cStrings } from '../addresses.js';
 import type { OrtApi, Pointer } from '../c_api.js';
-import { ELEMENT_TYPE } from '../model_format.js';
+import { type MemoryPlan, type PlannedGraph, planMemory } from '../memory_plan.js';
+import type { OnnxGraph } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
 import { createTensor } from './arena.js';
+import { BufferPool } from './buffer_pool.js';
+import { GpuBuffer, tensorIn } from './gpu_buffer.js';
 import { GpuTensor } from './gpu_tensor.js';
 import { dtypeOf, fixed } from './host_arrays.js';
-import type { OrtMemory } from './memory.js';
-import { SpareTensors } from './spare_tensors.js';
+import type { CallArrays, OrtMemory, RunTensors } from './memory.js';
 
 const PROVIDER = 'WebGPU';
 const MEMORY_NAME = 'WebGPU_Buf';
@@ -32,6 +33,10 @@ function providerOptions({ powerPreference }: GpuOptions): Record<string, string
     powerPreference,
     // ArgMax and the indices of ScatterND are int64.
     enableInt64: '1',
+    // The graphs' own layouts stay, and with them the order of the nodes.
+    preferredLayout: 'NCHW',
+    // Buffers are kept here, not in the provider: there, they would be larger than needed, and serve tensors of one size only.
+    storageBufferCacheMode: 'lazyRelease',
   };
 }
 
@@ -41,7 +46,7 @@ export class GpuMemory implements OrtMemory {
   readonly #deviceInfo: Pointer;
   readonly #optionKeys: BigUint64Array;
   readonly #optionValues: BigUint64Array;
-  readonly #spare = new SpareTensors();
+  readonly #pool: BufferPool<GpuBuffer>;
   #allocator: Pointer = 0n;
   #isBusy = false;
   #run = 0;
@@ -59,6 +64,10 @@ export class GpuMemory implements OrtMemory {
     const settings = providerOptions(options);
     this.#optionKeys = cStrings(Object.keys(settings));
     this.#optionValues = cStrings(Object.values(settings));
+    this.#pool = new BufferPool({
+      make: (bytes) => this.#make(bytes),
+      destroy: (buffer) => buffer.release(),
+    });
   }
 
   configure(sessionOptions: Pointer): void {
@@ -80,7 +89,22 @@ export class GpuMemory implements OrtMemory {
     return new GpuTensor(this, { shape, dtype });
   }
 
-  resultsOf(infos: readonly ValueInfo[]): OrtTensor[] {
+  plan(graph: OnnxGraph): PlannedGraph {
+    return planMemory(graph);
+  }
+
+  lend(plan: MemoryPlan, arrays: CallArrays, { numInputs, results }: RunTensors<GpuTensor>): GpuBuffer[] {
+    const lent = plan.buffers.map((bytes) => this.take(bytes));
+    for (const [i, { info, place }] of plan.inputs.entries()) {
+      const buffer = 'buffer' in place ? lent[place.buffer] : results[place.result].buffer;
+      arrays.inputs[numInputs + i] = buffer.view(info);
+    }
+    for (const [i, { info, place }] of plan.outputs.entries())
+      arrays.outputs[results.length + i] = lent[place.buffer].view(info);
+    return lent;
+  }
+
+  resultsOf(infos: readonly ValueInfo[]): GpuTensor[] {
     this.#run++;
     return infos.map((info) => new GpuTensor(this, info));
   }
@@ -118,17 +142,25 @@ export class GpuMemory implements OrtMemory {
     else action();
   }
 
-  create(info: ValueInfo): Pointer {
-    const bytes = sizeOf(info.shape) * DTYPE_BYTES[info.dtype];
-    if (bytes > this.options.maxBufferBytes)
+  /** Returns a buffer of undefined content. Throws EngineError if no buffer of this GPU can be so large. */
+  take(bytes: number): GpuBuffer {
+    const { maxBufferBytes } = this.options;
+    if (bytes > maxBufferBytes)
       throw new EngineError(
-        `a tensor [${info.shape}] of ${gib(bytes)} is larger than a buffer of this GPU can be, ${gib(this.options.maxBufferBytes)}`,
+        `a tensor of ${gib(bytes)} is larger than a buffer of this GPU can be, ${gib(maxBufferBytes)}`,
       );
-    return this.#spare.take(info) ?? createTensor(this.api, this.#allocator, info);
+    const buffer = this.#pool.take(bytes);
+    buffer.limitViews();
+    return buffer;
   }
 
-  free(value: Pointer, info: ValueInfo): void {
-    if (!this.#spare.keep(value, info)) this.api.ReleaseValue(value);
+  giveBack(buffers: readonly GpuBuffer[]): void {
+    for (const buffer of buffers) this.#pool.giveBack(buffer);
+  }
+
+  #make(bytes: number): GpuBuffer {
+    const owner = createTensor(this.api, this.#allocator, { shape: [bytes], dtype: 'bool' });
+    return new GpuBuffer(this.api, this.#deviceInfo, owner, bytes);
   }
 
   /** Copies `data` to the GPU, without waiting for earlier work there. */
@@ -171,18 +203,8 @@ export class GpuMemory implements OrtMemory {
 
   /** Makes an OrtValue on the memory of an array, which must stay where it is. */
   hostValue(data: HostArray, shape: readonly number[]): Pointer {
-    const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
-    return this.api.create((out) =>
-      this.api.CreateTensorWithDataAsOrtValue(
-        this.#hostInfo,
-        data,
-        data.byteLength,
-        dimensions,
-        shape.length,
-        ELEMENT_TYPE[dtypeOf(data)],
-        out,
-      ),
-    );
+    const place = { memoryInfo: this.#hostInfo, data, bytes: data.byteLength };
+    return tensorIn(this.api, place, { shape, dtype: dtypeOf(data) });
   }
 
   freeHostValue(value: Pointer): void {

@@ -3,6 +3,7 @@ import type { ValueInfo } from '../../lazy/value.js';
 import type { Pointer } from '../c_api.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
+import type { GpuBuffer } from './gpu_buffer.js';
 import type { GpuMemory } from './gpu_memory.js';
 import { fixed } from './host_arrays.js';
 
@@ -22,7 +23,7 @@ interface Waiting {
  * thread computes are done after that.
  */
 export class GpuTensor extends OrtTensor {
-  #value: Pointer | null = null;
+  #buffer: GpuBuffer | null = null;
   #waiting: Waiting | null = null;
   #isReleased = false;
 
@@ -44,8 +45,7 @@ export class GpuTensor extends OrtTensor {
       this.#upload(this.#waiting.content);
       this.#endWaiting();
     }
-    this.#value ??= memory.create(this.info);
-    return this.#value;
+    return this.buffer.view(this.info);
   }
 
   read(): HostArray {
@@ -78,8 +78,8 @@ export class GpuTensor extends OrtTensor {
     this.#isReleased = true;
     this.memory.whenIdle(() => {
       this.#endWaiting();
-      if (this.#value !== null) this.memory.free(this.#value, this.info);
-      this.#value = null;
+      if (this.#buffer !== null) this.memory.giveBack([this.#buffer]);
+      this.#buffer = null;
     });
   }
 
@@ -94,9 +94,14 @@ export class GpuTensor extends OrtTensor {
     this.#waiting = null;
   }
 
+  /** The buffer of the tensor, which is taken at its first use. */
+  get buffer(): GpuBuffer {
+    this.#buffer ??= this.memory.take(this.bytes);
+    return this.#buffer;
+  }
+
   #upload(content: HostArray): void {
-    this.#value ??= this.memory.create(this.info);
-    this.memory.upload(content, this.#value);
+    this.memory.upload(content, this.buffer.view(this.info));
   }
 
   /** An array for the content, which the garbage collector does not move. */

@@ -1,7 +1,22 @@
 /** @file The memory that sessions compute in: that of the host, or of a GPU. */
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import type { Pointer } from '../c_api.js';
+import type { MemoryPlan, PlannedGraph } from '../memory_plan.js';
+import type { OnnxGraph } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
+import type { GpuBuffer } from './gpu_buffer.js';
+
+/** Addresses of the operands and results of a run. */
+export interface CallArrays {
+  readonly inputs: BigUint64Array;
+  readonly outputs: BigUint64Array;
+}
+
+/** The tensors of a run. */
+export interface RunTensors<T = OrtTensor> {
+  readonly numInputs: number;
+  readonly results: readonly T[];
+}
 
 export interface OrtMemory {
   /** Makes later sessions compute in this memory. */
@@ -10,8 +25,14 @@ export interface OrtMemory {
   attach(session: Pointer): void;
   /** Makes a tensor of undefined content. Throws OrtError or EngineError if there is no memory. */
   allocate(shape: readonly number[], dtype: LazyDtype): OrtTensor;
+  /** Plans the temporaries of a graph, unless ONNX Runtime does. */
+  plan(graph: OnnxGraph): PlannedGraph;
   /** Makes tensors for the results of a run; null if ONNX Runtime makes them. */
   resultsOf(infos: readonly ValueInfo[]): OrtTensor[] | null;
+  /** Adds the temporaries of a plan to the operands and results of a run. Returns the buffers that they are in. */
+  lend(plan: MemoryPlan, arrays: CallArrays, run: RunTensors): GpuBuffer[];
+  /** Takes back the buffers of a run that has ended. */
+  giveBack(buffers: readonly GpuBuffer[]): void;
   /** Takes over a result that ONNX Runtime made. */
   adopt(value: Pointer, info: ValueInfo): OrtTensor;
   /** Waits for work on another thread that uses the memory. */
