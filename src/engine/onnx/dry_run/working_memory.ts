@@ -1,11 +1,12 @@
 /** @file Computes from a graph how much memory ONNX Runtime needs to run it. */
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import type { OnnxGraph, OnnxNode } from '../model_format.js';
-import { inferResults, infoOfConstant, type OnnxInfo } from '../shapes.js';
+import { inferGraph, type OnnxInfo } from '../shapes.js';
 import { bufferBytes } from './gpu_buckets.js';
 
 /** Operators whose result is a view of the first operand. */
 const VIEWS = new Set(['Reshape', 'Identity']);
+
 /** How a device uses memory. */
 export interface MemoryRules {
   /** Operators whose result may overwrite an operand of the same size that nothing else reads. */
@@ -52,7 +53,7 @@ export function workingMemory(graph: OnnxGraph, rules = CPU_RULES): number {
  */
 class BlockPlan {
   readonly blocks: Block[] = [];
-  readonly #infos = new Map<string, OnnxInfo>();
+  readonly #infos: ReadonlyMap<string, OnnxInfo>;
   readonly #lastUse = new Map<string, number>();
   /** Sizes of the graph's results. */
   readonly #sizes: ReadonlyMap<string, number>;
@@ -62,26 +63,24 @@ class BlockPlan {
   readonly #free = new Map<number, Block[]>();
 
   constructor(
-    { nodes, constants, inputs, outputs }: OnnxGraph,
+    graph: OnnxGraph,
     private readonly rules: MemoryRules,
   ) {
-    for (const { name, shape, type } of inputs) this.#infos.set(name, { shape, type });
-    for (const constant of constants) this.#infos.set(constant.name, infoOfConstant(constant));
+    const { nodes, outputs } = graph;
+    this.#infos = inferGraph(graph);
     for (const [n, node] of nodes.entries()) for (const name of node.inputs) this.#lastUse.set(name, n);
     this.#sizes = new Map(outputs.map(({ name, shape }) => [name, sizeOf(shape)]));
     for (const [n, node] of nodes.entries()) this.#run(n, node, nodes.length);
   }
 
   #run(n: number, node: OnnxNode, end: number): void {
-    const operands = node.inputs.map((name) => this.#infos.get(name) as OnnxInfo);
-    for (const [i, info] of inferResults(node, operands).entries()) {
-      const name = node.outputs[i];
+    for (const name of node.outputs) {
+      const info = this.#infos.get(name) as OnnxInfo;
       const expected = this.#sizes.get(name);
       if (expected !== undefined && expected !== sizeOf(info.shape))
         throw new Error(
           `the inferred shape of ${node.op} is [${info.shape}], but the kernel recorded ${expected} elements`,
         );
-      this.#infos.set(name, info);
       const bytes = this.rules.bufferBytes(sizeOf(info.shape) * DTYPE_BYTES[info.type]);
       const isResult = this.#sizes.has(name);
       const block = isResult ? null : this.#reusable(n, node, bytes);
