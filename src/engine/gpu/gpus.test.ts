@@ -17,7 +17,6 @@ const A = h100('1b', 'a');
 const B = h100('43', 'b');
 const INTEL = fakeGpu({
   name: 'Intel(R) Graphics (RPL-S)',
-  vendor: 'Intel',
   vendorId: 0x8086,
   deviceId: 0xa780,
   type: 'integrated',
@@ -25,10 +24,9 @@ const INTEL = fakeGpu({
   pciAddress: '0000:00:02.0',
 });
 const RTX = fakeGpu({ name: 'NVIDIA RTX 4090', deviceId: 0x2684, pciAddress: '0000:01:00.0' });
-const VENUS = fakeGpu({ name: 'Virtio-GPU Venus', vendor: 'Virtio', vendorId: 0x1af4, type: 'virtual' });
+const VENUS = fakeGpu({ name: 'Virtio-GPU Venus', vendorId: 0x1af4, type: 'virtual' });
 const LLVMPIPE = fakeGpu({
   name: 'llvmpipe (LLVM 15.0.6, 256 bits)',
-  vendor: 'Mesa',
   vendorId: 0x10005,
   deviceId: 0,
   type: 'software',

@@ -35,7 +35,7 @@ describe.runIf(hasLoader && lavapipe)('lavapipe', () => {
       index: 0,
       name: expect.stringContaining('llvmpipe'),
       type: 'software',
-      vendor: 'Mesa',
+      vendorId: 0x10005,
       backend: 'Vulkan',
       driver: expect.stringMatching(/^llvmpipe Mesa \d+\.\d+/),
       vulkanVersion: expect.stringMatching(/^1\.\d+\.\d+$/),
@@ -46,8 +46,6 @@ describe.runIf(hasLoader && lavapipe)('lavapipe', () => {
     // The least that Vulkan and WebGPU allow.
     expect(limits?.maxStorageBufferRange).toBeGreaterThanOrEqual(2 ** 27);
     expect(limits?.maxMemoryAllocationSize).toBeGreaterThanOrEqual(2 ** 30);
-    expect(limits?.maxComputeSharedMemorySize).toBeGreaterThanOrEqual(16384);
-    expect(limits?.maxComputeWorkGroupInvocations).toBeGreaterThanOrEqual(128);
   });
 
   it('follows a change of the environment at the next list', () => {

@@ -1,7 +1,7 @@
 /** @file The structures of Vulkan that describe a device: their numbers, sizes and offsets (vulkan_core.h, 64 bits). */
 import koffi from 'koffi';
 import type { GpuMemoryUse } from '../types.js';
-import { type GpuDevice, type GpuType, isSoftwareName, type VulkanLimits, vendorName } from './device.js';
+import { type GpuDevice, type GpuType, isSoftwareName, type VulkanLimits } from './device.js';
 
 /** A structure that has a type and a pointer to the next one in its first 16 bytes. */
 interface Structure {
@@ -79,13 +79,11 @@ export function readDevice(
   const own = properties.subarray(16);
   const limits = own.subarray(296);
   const name = text(own, 20, 256);
-  const vendorId = own.readUInt32LE(8);
   const heaps = localHeaps(memory);
   const driverText = `${text(driver, 20, 256)} ${text(driver, 276, 256)}`.trim();
   return {
     name,
-    vendor: vendorName(vendorId),
-    vendorId,
+    vendorId: own.readUInt32LE(8),
     deviceId: own.readUInt32LE(12),
     type: isSoftwareName(name) ? 'software' : (TYPES[own.readUInt32LE(16)] ?? 'other'),
     driver: driverText || version(own.readUInt32LE(4)),
@@ -110,8 +108,6 @@ function readLimits(limits: Buffer, maintenance3: Buffer, maintenance4: Buffer):
     maxStorageBufferRange: limits.readUInt32LE(28),
     maxMemoryAllocationSize: u64(maintenance3, 24),
     maxBufferSize: u64(maintenance4, 16) || null,
-    maxComputeSharedMemorySize: limits.readUInt32LE(216),
-    maxComputeWorkGroupInvocations: limits.readUInt32LE(232),
   };
 }
 

@@ -14,7 +14,7 @@ const LIBRARY = '/nm/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1'
 const ORT = { '/nm/onnxruntime-node/package.json': '{}', [LIBRARY]: '' };
 const RENDER_NODE = { '/dev/dri/renderD128': '' };
 const H100 = fakeGpu({ name: 'NVIDIA H100' });
-const SOFTWARE = fakeGpu({ name: 'llvmpipe', type: 'software', vendor: 'Mesa', vendorId: 65541 });
+const SOFTWARE = fakeGpu({ name: 'llvmpipe', type: 'software', vendorId: 65541 });
 
 function engineOn(
   devices: readonly GpuDevice[],
