@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { type FakeLoader, fakeGpu, fakeVulkan } from '../../../test/support/fake_gpus.js';
 import { type FakeMachine, fakeProbe } from '../../../test/support/fake_probe.js';
 import { EngineError } from '../../errors.js';
+import type { GpuRequest } from './choice.js';
 import { bufferLimits, type GpuDevice } from './device.js';
 import { Gpus } from './gpus.js';
-import type { GpuRequest } from './wish.js';
 
 const h100 = (bus: string, digit: string) =>
   fakeGpu({
@@ -47,7 +47,7 @@ function machine(devices: GpuDevice[], facts: FakeMachine = {}, loader: FakeLoad
 const select = (gpus: Gpus, request: Partial<GpuRequest> = {}) =>
   gpus.select({ index: null, isRequired: false, ...request });
 
-describe('without a wish', () => {
+describe('without a request', () => {
   it.each([
     ['the first of two equal GPUs', [A, B], A],
     ['the discrete GPU of a laptop', [INTEL, RTX], RTX],
@@ -87,7 +87,7 @@ describe('without a wish', () => {
   });
 });
 
-describe('a wish', () => {
+describe('a request', () => {
   const cases: [string, GpuDevice[], FakeMachine, Partial<GpuRequest>, string][] = [
     ['the number of ENGINE.GPU_INDEX', [A, B], {}, { index: 0 }, 'NVIDIA H100'],
     ['a number in STMIXER_GPU', [INTEL, RTX], { env: { STMIXER_GPU: '0' } }, { index: 1 }, RTX.name],
@@ -177,9 +177,9 @@ describe('a GPU that Dawn would not take by itself', () => {
       { select: true, filter: true, layer: true },
       { DRI_PRIME: 'pci-0000_43_00_0', MESA_VK_DEVICE_SELECT_FORCE_DEFAULT_DEVICE: '1' },
     ],
-  ])('is reached by the variable that %s, and by no others', (_, wished, loader, expected) => {
-    const { gpus, env } = machine([A, wished], {}, loader);
-    expect(select(gpus, { index: 1 }).device).toEqual({ ...wished, index: 1 });
+  ])('is reached by the variable that %s, and by no others', (_, wanted, loader, expected) => {
+    const { gpus, env } = machine([A, wanted], {}, loader);
+    expect(select(gpus, { index: 1 }).device).toEqual({ ...wanted, index: 1 });
     expect(env).toEqual(expected);
   });
 

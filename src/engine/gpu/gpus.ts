@@ -2,14 +2,14 @@
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
 import type { GpuMemoryUse, Problem } from '../types.js';
+import { chooseGpu, type GpuRequest, listText } from './choice.js';
 import { dawnChoice, dawnOrder, type PowerPreference } from './dawn_order.js';
 import { type GpuDevice, isSameGpu } from './device.js';
-import { reasonsForNoGpu } from './machine.js';
 import { MetalSource } from './metal.js';
+import { reasonsForNoGpu } from './missing_gpu.js';
 import type { GpuListing, GpuSource } from './source.js';
 import { type EnvironmentChange, steerings } from './steering.js';
 import { VulkanSource } from './vulkan.js';
-import { type GpuRequest, listText, wishedGpu } from './wish.js';
 
 export interface SelectedGpu {
   readonly device: GpuDevice;
@@ -35,10 +35,10 @@ export class Gpus {
   problems(request: GpuRequest): Problem[] {
     const listing = this.#list();
     if (listing.devices.length === 0) return reasonsForNoGpu(listing, this.probe);
-    const wished = wishedGpu(listing.devices, request, this.probe.env);
-    if (!('what' in wished)) return [];
+    const chosen = chooseGpu(listing.devices, request, this.probe.env);
+    if (!('what' in chosen)) return [];
     const hasReal = listing.devices.some(({ type }) => type !== 'software');
-    return [wished, ...(hasReal ? [] : reasonsForNoGpu(listing, this.probe))];
+    return [chosen, ...(hasReal ? [] : reasonsForNoGpu(listing, this.probe))];
   }
 
   /**
@@ -49,7 +49,7 @@ export class Gpus {
     const problems = this.problems(request);
     if (problems.length > 0)
       throw new EngineError(problems.map(({ what, remedy }) => `${what} (${remedy})`).join('; '));
-    const device = wishedGpu(this.devices(), request, this.probe.env) as GpuDevice;
+    const device = chooseGpu(this.devices(), request, this.probe.env) as GpuDevice;
     for (const { env, preference } of steerings(device, this.probe)) {
       const before = change(this.probe.env, env);
       const devices = Object.keys(env).length > 0 ? this.source.list().devices : this.devices();

@@ -2,7 +2,7 @@
 import type { Probe } from '../probe.js';
 import type { PowerPreference } from './dawn_order.js';
 import type { GpuDevice } from './device.js';
-import { driverManifests } from './machine.js';
+import { driverManifests } from './missing_gpu.js';
 
 /** Environment variables; undefined removes one. */
 export type EnvironmentChange = Readonly<Record<string, string | undefined>>;

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { machineProbe } from '../probe.js';
 import { isSameGpu } from './device.js';
 import { Gpus } from './gpus.js';
-import { driverManifests } from './machine.js';
+import { driverManifests } from './missing_gpu.js';
 import { VulkanSource } from './vulkan.js';
 
 const probe = machineProbe();

@@ -3,7 +3,7 @@ import { EngineError } from '../../errors.js';
 import type { PowerPreference } from '../gpu/dawn_order.js';
 import { bufferLimits, describeGpu, type GpuDevice } from '../gpu/device.js';
 import type { Gpus } from '../gpu/gpus.js';
-import { hasGpuHardware } from '../gpu/machine.js';
+import { hasGpuHardware } from '../gpu/missing_gpu.js';
 import type { Probe } from '../probe.js';
 import type { EngineProvider, Problem, StartedEngine, StartOptions } from '../types.js';
 import { ORT_VERSION } from './c_api.js';
