@@ -1,6 +1,7 @@
 /** @file The GPUs of this machine: lists them, explains what is missing, and makes Dawn take the one that is wanted. */
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
+import { problemText } from '../problem.js';
 import type { GpuMemoryUse, Problem } from '../types.js';
 import { chooseGpu, type GpuRequest, listText } from './choice.js';
 import { dawnChoice, dawnOrder, type PowerPreference } from './dawn_order.js';
@@ -47,8 +48,7 @@ export class Gpus {
    */
   select(request: GpuRequest): SelectedGpu {
     const problems = this.problems(request);
-    if (problems.length > 0)
-      throw new EngineError(problems.map(({ what, remedy }) => `${what} (${remedy})`).join('; '));
+    if (problems.length > 0) throw new EngineError(problems.map(problemText).join('; '));
     const device = chooseGpu(this.devices(), request, this.probe.env) as GpuDevice;
     for (const { env, preference } of steerings(device, this.probe)) {
       const before = change(this.probe.env, env);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { fakeGpu, fakeVulkan } from '../../../test/support/fake_gpus.js';
 import { type FakeMachine, fakeProbe } from '../../../test/support/fake_probe.js';
 import type { Probe } from '../probe.js';
+import { problemText } from '../problem.js';
 import { Gpus } from './gpus.js';
 import { MetalSource } from './metal.js';
 import type { MissingPart } from './source.js';
@@ -21,10 +22,7 @@ function problems(missing: MissingPart, facts: FakeMachine & { writable?: boolea
   };
   const gpus = new Gpus(probe, { list: () => ({ devices: [], missing }), memory: () => null });
   expect(gpus.devices()).toEqual([]);
-  return gpus
-    .problems(REQUEST)
-    .map(({ what, remedy }) => `${what} (${remedy})`)
-    .join('\n');
+  return gpus.problems(REQUEST).map(problemText).join('\n');
 }
 
 describe('without a GPU', () => {
