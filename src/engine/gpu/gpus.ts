@@ -18,7 +18,7 @@ export interface SelectedGpu {
   readonly powerPreference: PowerPreference;
 }
 
-/** The GPUs of one process, in the state before a selection hid some of them. */
+/** The GPUs of this machine, also those that a selection hid from this process. */
 export class Gpus {
   #listing: GpuListing | null = null;
 
@@ -27,7 +27,7 @@ export class Gpus {
     private readonly source: GpuSource = sourceFor(probe),
   ) {}
 
-  /** All GPUs, software GPUs and refused ones too. The first accepted one is what Dawn takes by itself. */
+  /** All GPUs, including software GPUs and those that Dawn refuses. Dawn takes the first one that it accepts. */
   devices(): readonly GpuDevice[] {
     return this.#list().devices;
   }
@@ -57,6 +57,7 @@ export class Gpus {
       if (taken && isSameGpu(taken, device)) return { device, powerPreference: preference };
       change(this.probe.env, before);
     }
+    // The last attempt listed the GPUs of a changed environment.
     this.source.list();
     throw new EngineError(cannotSelect(device, this.devices()));
   }
@@ -91,7 +92,8 @@ function change(env: Record<string, string | undefined>, to: EnvironmentChange):
 
 function cannotSelect(device: GpuDevice, devices: readonly GpuDevice[]): string {
   const remedy = {
-    Vulkan: `install mesa-vulkan-drivers, whose layer can select any GPU by its address, or start a container that holds only this GPU`,
+    Vulkan:
+      'install mesa-vulkan-drivers, whose layer can select any GPU by its address, or start a container that holds only this GPU',
     D3D12: 'choose the GPU for node.exe in Settings, System, Display, Graphics, or disable the other one',
     Metal: 'use the first one',
   }[device.backend];
