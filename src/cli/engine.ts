@@ -16,7 +16,7 @@ export function engineCommand(): Command {
 
 function listCommand(): Command {
   return new Command('list')
-    .description('show what each engine is, whether it can run here, and which one auto takes')
+    .description('show what each engine is, whether it can run here, and which one auto tries first')
     .option('--json', 'print JSON')
     .option('--verbose', 'print the stack trace of an error')
     .action(async ({ json }: { json?: boolean }) => {

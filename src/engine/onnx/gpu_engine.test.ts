@@ -41,7 +41,7 @@ describe('the onnx engine on a GPU', () => {
 
   it('describes all GPUs, and says which ones compute on the processor', () => {
     expect(engineOn([H100, SOFTWARE]).detail()).toMatch(
-      /^0: NVIDIA H100, driver NVIDIA 550\.54\.15, 80\.00 GiB; 1: llvmpipe.*only on request$/,
+      /^0: NVIDIA H100, driver NVIDIA 550\.54\.15, 80\.00 GiB\n1: llvmpipe.*only if you ask for it\)$/,
     );
     expect(engineOn([]).detail()).toBeUndefined();
   });

@@ -35,11 +35,10 @@ export class OnnxGpuEngine implements EngineProvider {
     if (devices.length === 0) return undefined;
     return devices
       .map((device) => {
-        const { index, type } = device;
-        const note = type === 'software' ? ', which computes on the processor: only on request' : '';
-        return `${index}: ${describeGpu(device)}${note}`;
+        const note = device.type === 'software' ? ' (computes on the processor; only if you ask for it)' : '';
+        return `${device.index}: ${describeGpu(device)}${note}`;
       })
-      .join('; ');
+      .join('\n');
   }
 
   isWorthANote(): boolean {
