@@ -157,7 +157,21 @@ describe('a family', () => {
       compute: (x) => x.div(0),
       expected: () => [[1, 2, 3]],
     });
-    expect(outcome.failures[0]).toMatch(/^some, bad: error Infinity of the norm .*, no difference expected$/);
+    expect(outcome.failures).toEqual(['some, bad: NaN or infinity stands at another place than expected']);
+    expect(outcome.difference.norm).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('says how large an error is, and how large it may be', async () => {
+    const wrong: Case = {
+      name: 'bad',
+      inputs: [floats([3])],
+      compute: (x) => x.mul(0),
+      expected: (xs) => xs,
+    };
+    const { failures } = await runFamily({ ...family([wrong]), tolerance: { norm: 1e-5, largest: 2e-5 } });
+    expect(failures).toEqual([
+      'some, bad: error 1.0e+0 of the norm, at most 1e-5 expected; error 1.0e+0 of the largest value, at most 2e-5 expected',
+    ]);
   });
 
   it('fails if there are other results than expected', async () => {

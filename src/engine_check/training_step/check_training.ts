@@ -1,4 +1,5 @@
 /** @file The outcome of the training steps: what differs from PyTorch, and whether two runs agree. */
+import { errorText, limitText } from '../compare.js';
 import { type ExpectedSteps, expectedSteps } from './expected.js';
 import { type Comparison, compareSteps, runSteps, STEP_TOLERANCES, type StepsRun } from './run_steps.js';
 
@@ -39,7 +40,7 @@ export async function checkTraining(expected: ExpectedSteps = expectedSteps()): 
       .filter(isWrong)
       .map(
         ({ name, kind, error }) =>
-          `training steps, ${kind}, ${name}: error ${error.toExponential(1)}, at most ${STEP_TOLERANCES[kind].toExponential()} expected`,
+          `training steps, ${kind}, ${name}: error ${errorText(error)}, ${limitText(STEP_TOLERANCES[kind])} expected`,
       );
     const ok = failures.length === 0;
     const deterministic = sameNumbers(run, again);
