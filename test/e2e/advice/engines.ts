@@ -157,7 +157,7 @@ export const ENGINES: readonly Advice[] = [
   ),
   gpuBox('CUDA libraries are not found', { files: without(BUILT, '/nvidia/') }, { files: BUILT }),
   {
-    says: 'is not set up (npm installs it without)',
+    says: 'is not set up',
     meet: () => listed(installProblems(fakeProbe({ files: UNBUILT }), GPU)),
     follow: () => listed(installProblems(fakeProbe({ files: BUILT }), GPU)),
   },
