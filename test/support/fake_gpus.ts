@@ -25,6 +25,15 @@ export function fakeGpu(facts: Partial<GpuDevice> & { name: string }): GpuDevice
   };
 }
 
+/** Mesa's software GPU. */
+export const LLVMPIPE = fakeGpu({
+  name: 'llvmpipe (LLVM 15.0.6, 256 bits)',
+  vendorId: 0x10005,
+  deviceId: 0,
+  type: 'software',
+  driver: 'llvmpipe Mesa 25.0.7',
+});
+
 /** What a fake loader understands, besides the choice of drivers. */
 export interface FakeLoader {
   /** VK_LOADER_DEVICE_SELECT. */

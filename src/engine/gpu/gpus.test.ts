@@ -1,6 +1,6 @@
 /** @file The right GPU is selected on every kind of machine, or the error says what to do. */
 import { describe, expect, it } from 'vitest';
-import { type FakeLoader, fakeGpu, fakeVulkan } from '../../../test/support/fake_gpus.js';
+import { type FakeLoader, fakeGpu, fakeVulkan, LLVMPIPE } from '../../../test/support/fake_gpus.js';
 import { type FakeMachine, fakeProbe } from '../../../test/support/fake_probe.js';
 import { EngineError } from '../../errors.js';
 import type { GpuRequest } from './choice.js';
@@ -25,13 +25,6 @@ const INTEL = fakeGpu({
 });
 const RTX = fakeGpu({ name: 'NVIDIA RTX 4090', deviceId: 0x2684, pciAddress: '0000:01:00.0' });
 const VENUS = fakeGpu({ name: 'Virtio-GPU Venus', vendorId: 0x1af4, type: 'virtual' });
-const LLVMPIPE = fakeGpu({
-  name: 'llvmpipe (LLVM 15.0.6, 256 bits)',
-  vendorId: 0x10005,
-  deviceId: 0,
-  type: 'software',
-  driver: 'llvmpipe Mesa 25.0.7',
-});
 const MANIFESTS = {
   '/usr/share/vulkan/icd.d/nvidia_icd.json': '',
   '/usr/share/vulkan/icd.d/intel_icd.json': '',
