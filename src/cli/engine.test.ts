@@ -13,13 +13,24 @@ const FAMILY = {
   seconds: 0.1,
 };
 
+const RATE = { unit: 'GB/s', rate: 12.345, seconds: 0.1 } as const;
+
 const REPORT = {
   families: [FAMILY],
   training: { ok: true, deterministic: true, torch: '2.0', steps: 5, kinds: [], failures: [], seconds: 1 },
-  speed: { rates: null, step: null, share: null, problem: 'no memory' },
+  speed: {
+    rates: {
+      copy: { ...RATE, name: 'add 1 to 64 MiB' },
+      matMul: { ...RATE, name: '[256, 256]·[256, 256]' },
+      attention: { ...RATE, name: '64 tokens' },
+    },
+    step: null,
+    share: null,
+    problem: 'no memory',
+  },
   memory: { bytes: 0, tensors: 0, rssBytes: 2 ** 30, peakBytes: 2 ** 31, gpuBytes: 3 * 2 ** 30 },
   failures: [...FAMILY.failures, 'speed: no memory'],
-  warnings: ['matrix products: two runs give results that differ in their last bits'],
+  warnings: ['matrix products: two runs give different results'],
   seconds: 3,
 };
 
@@ -29,6 +40,7 @@ function pretend(changes: Partial<CheckReport>): void {
     checkEngine: async (engine: CheckReport['engine'], listener: CheckListener) => {
       listener.begin('matrix products');
       listener.end({ kind: 'family', outcome: FAMILY });
+      listener.end({ kind: 'training', outcome: REPORT.training });
       listener.end({ kind: 'speed', outcome: REPORT.speed });
       return { ...REPORT, engine, ...changes };
     },
@@ -46,19 +58,26 @@ it('engine check lists what differs, line by line, and exits with 1', async () =
   pretend({});
   const { code, stdout } = await stmixerHere(CHECK);
   expect(code).toBe(1);
-  expect(stdout.split('\n')).toEqual([
+  const lines = stdout.split('\n');
+  expect(lines).toEqual([
     expect.stringMatching(/^cpu: plain JavaScript/),
     '',
     expect.stringMatching(/^✗ matrix products +0 cases {2}error 1\.0e-2, at most 1e-5 +0\.1 s$/),
+    expect.stringMatching(/^✓ 5 training steps of a tiny model, compared with PyTorch 2\.0 +1\.0 s$/),
     '✗ speed: no memory',
-    'memory: process 1.00 GiB, at most 2.00 GiB, GPU 3.00 GiB',
-    'warning: matrix products: two runs give results that differ in their last bits',
+    '    copy           12.3 GB/s  add 1 to 64 MiB',
+    '    product        12.3 GB/s  [256, 256]·[256, 256]',
+    '    attention      12.3 GB/s  64 tokens',
+    'memory: process 1.00 GiB, peak 2.00 GiB, GPU 3.00 GiB in use',
+    'warning: matrix products: two runs give different results',
     '',
-    '✗ 2 differences (3 s):',
+    '✗ 2 failures (3 s):',
     '  matrix products, [2, 3]·[3, 2]: error 1.0e-2',
     '  speed: no memory',
     '',
   ]);
+  // The seconds are below each other.
+  expect(lines[2].length).toBe(lines[3].length);
 });
 
 it('engine check exits with 0 if nothing differs, even if two runs differ', async () => {

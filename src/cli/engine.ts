@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import type { EngineRequest } from '../engine/index.js';
+import type { CheckPart } from '../engine_check/check.js';
 import { addEngineOptions } from './options.js';
 import { PartStatus } from './part_status.js';
 import { print } from './process/print.js';
@@ -16,7 +17,7 @@ export function engineCommand(): Command {
 
 function listCommand(): Command {
   return new Command('list')
-    .description('show what each engine is, whether it can run here, and which one auto takes')
+    .description('show what each engine is, whether it can run here, and which one auto tries first')
     .option('--json', 'print JSON')
     .option('--verbose', 'print the stack trace of an error')
     .action(async ({ json }: { json?: boolean }) => {
@@ -60,7 +61,7 @@ async function runCheck({ engine: name, device, json, verbose }: CheckFlags): Pr
   const status = new PartStatus('');
   const listener = {
     begin: (what: string) => status.progress(0, null, what),
-    end: (part: Parameters<typeof partText>[0]) => {
+    end: (part: CheckPart) => {
       status.close();
       show(partText(part, mark));
     },

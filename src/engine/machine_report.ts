@@ -117,7 +117,7 @@ function processor(probe: Probe): string {
 }
 
 function engineFact({ engine: name, device, problems, detail }: EngineAvailability): MachineFact {
-  const usable = detail === undefined ? 'usable' : `usable: ${detail}`;
+  const usable = detail === undefined ? 'usable' : `usable: ${detail.replaceAll('\n', '; ')}`;
   return good(`  ${name}/${device}`, problems.length === 0 ? usable : `not usable: ${problems.join('; ')}`);
 }
 

@@ -8,6 +8,7 @@ import { EngineInUseError } from './in_use.js';
 import { OnnxCpuEngine } from './onnx/cpu_engine.js';
 import { OnnxGpuEngine } from './onnx/gpu_engine.js';
 import type { Probe } from './probe.js';
+import { problemText } from './problem.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
 import { resolveThreads } from './threads.js';
 import type {
@@ -15,7 +16,6 @@ import type {
   EngineAvailability,
   EngineProvider,
   EngineRequest,
-  Problem,
   StartedEngine,
   StartOptions,
 } from './types.js';
@@ -58,7 +58,7 @@ export class EngineSelector {
     const failures: string[] = [];
     for (const provider of providers) {
       const problems = provider.problems(request);
-      const result = problems.length > 0 ? problems.map(sentence) : await attempt(provider, request);
+      const result = problems.length > 0 ? problems.map(problemText) : await attempt(provider, request);
       if (!Array.isArray(result)) return this.#engine(result, notes);
       failures.push(...result);
       if (problems.length > 0 && !provider.isWorthANote()) continue;
@@ -71,7 +71,7 @@ export class EngineSelector {
   availability(): EngineAvailability[] {
     return this.#providers.map((provider) => {
       const { engine, device } = provider;
-      const problems = provider.problems({ device }).map(sentence);
+      const problems = provider.problems({ device }).map(problemText);
       const isForAuto = problems.length === 0 && provider.problems({}).length === 0;
       return { engine, device, problems, isForAuto, detail: provider.detail?.() };
     });
@@ -120,10 +120,6 @@ const plainProvider: EngineProvider = {
     return { engine: 'cpu', device: 'cpu', description, version, threads: 1 };
   },
 };
-
-function sentence({ what, remedy }: Problem): string {
-  return `${what} (${remedy})`;
-}
 
 function failureText({ engine, device }: Choice, failures: string[]): string {
   const asked = [

@@ -69,7 +69,7 @@ export interface EngineAvailability {
   readonly problems: readonly string[];
   /** Whether `auto` considers it. A software GPU has to be asked for. */
   readonly isForAuto: boolean;
-  /** The devices that the engine finds, where it can find them without starting. */
+  /** The devices that the engine finds without starting, one in a line. */
   readonly detail?: string;
 }
 
@@ -88,7 +88,7 @@ export interface EngineProvider {
   device: DeviceName;
   /** Finds the reasons why the engine cannot run as requested, without changing anything. */
   problems(request: Pick<EngineRequest, 'device' | 'gpuIndex'>): Problem[];
-  /** Describes the devices of this kind. */
+  /** Describes the devices of this kind, one in a line. */
   detail?(): string | undefined;
   /** Whether the log should say why `auto` skipped this engine. */
   isWorthANote(): boolean;

@@ -33,9 +33,9 @@ export interface Case {
 
 /** How far results may be from the expected ones. */
 export interface Tolerance {
-  /** Of ‖actual − expected‖ / ‖expected‖. */
+  /** The largest ‖actual − expected‖ / ‖expected‖. */
   readonly norm: number;
-  /** Of the largest difference, relative to the largest expected value. */
+  /** The largest difference of two numbers, relative to the largest expected number. */
   readonly largest: number;
 }
 
@@ -48,7 +48,7 @@ export interface Family {
   readonly cases: readonly Case[];
 }
 
-/** Copied, moved and compared values have no rounding. */
+/** The tolerance for operations that do not round, such as copies and comparisons. */
 export const EXACT: Tolerance = { norm: 0, largest: 0 };
 
 /** A result, read from an engine. */
@@ -73,26 +73,25 @@ export function bools(shape: readonly number[]): Input {
   return { shape, dtype: 'bool', low: 0, high: 2 };
 }
 
-/** Given numbers in one row. */
+/** The given numbers, by default in one row. */
 export function given(values: readonly number[], shape: readonly number[] = [values.length]): Input {
   return { shape, dtype: 'float32', low: 0, high: 0, values };
 }
 
-/** The inputs' values, which depend only on the names and on the position of the input. */
+/** Makes the values of the inputs, which depend only on the names of family and case and on the position of the input. */
 export function contentsOf(family: string, { name, inputs }: Case): Content[] {
   return inputs.map(({ shape, dtype, low, high, values }, i) => {
     if (values) return Float32Array.from(values);
     const rng = Rng.forName(i, `${family}: ${name}`);
-    const length = sizeOf(shape);
+    const count = { length: sizeOf(shape) };
     const number = () => rng.uniformBetween(low, high);
-    if (dtype === 'float32') return Float32Array.from({ length }, number);
-    const whole = { length };
-    const next = () => Math.floor(number());
-    return dtype === 'int32' ? Int32Array.from(whole, next) : Uint8Array.from(whole, next);
+    if (dtype === 'float32') return Float32Array.from(count, number);
+    const whole = () => Math.floor(number());
+    return dtype === 'int32' ? Int32Array.from(count, whole) : Uint8Array.from(count, whole);
   });
 }
 
-/** The gradient of a value of `size` elements. */
+/** The gradient of a value of `size` elements, from which the gradients of the inputs start. */
 export function upstream(size: number): Float32Array {
   const rng = new Rng(17);
   return Float32Array.from({ length: size }, () => rng.uniformBetween(-1, 1));

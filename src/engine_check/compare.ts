@@ -1,7 +1,7 @@
 /** @file Compares results with expected ones. */
 import type { Result, Tolerance } from './case.js';
 
-/** The largest differences of any result; infinite where numbers are not finite at other places than expected. */
+/** The largest differences of any result; infinite if NaN or infinity stands at another place than expected. */
 export interface Difference {
   /** ‖actual − expected‖ / ‖expected‖. */
   readonly norm: number;
@@ -9,7 +9,8 @@ export interface Difference {
   readonly largest: number;
 }
 
-const INFINITE: Difference = { norm: Number.POSITIVE_INFINITY, largest: Number.POSITIVE_INFINITY };
+/** Results that cannot be compared. */
+export const INFINITE: Difference = { norm: Number.POSITIVE_INFINITY, largest: Number.POSITIVE_INFINITY };
 
 /** Compares numbers. Where all expected numbers are zero, the differences are absolute. */
 export function differenceOf(actual: ArrayLike<number>, expected: ArrayLike<number>): Difference {
@@ -39,6 +40,17 @@ export function largestOf(differences: readonly Difference[]): Difference {
 
 export function isWithin(difference: Difference, tolerance: Tolerance): boolean {
   return difference.norm <= tolerance.norm && difference.largest <= tolerance.largest;
+}
+
+/** Formats an error, e.g. `1.2e-7`. */
+export function errorText(error: number): string {
+  if (error === 0) return '0';
+  return Number.isFinite(error) ? error.toExponential(1) : 'infinite';
+}
+
+/** Formats the largest error that is allowed, e.g. `at most 1e-5`. */
+export function limitText(tolerance: number): string {
+  return tolerance === 0 ? 'none' : `at most ${tolerance.toExponential()}`;
 }
 
 /** Whether two runs gave the same results to the last bit. */

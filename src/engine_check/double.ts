@@ -1,6 +1,6 @@
 /** @file Formulas in double precision, on flat arrays in row-major order: what the kernels must compute. */
 
-type Numbers = ArrayLike<number>;
+export type Numbers = ArrayLike<number>;
 
 /** The sizes of a product [batch, rows, inner]·[batch, inner, columns]. */
 export interface ProductSizes {
@@ -31,6 +31,14 @@ export function product(a: Numbers, b: Numbers, sizes: ProductSizes): Float64Arr
     }
   }
   return y;
+}
+
+export function sum(x: Float64Array): number {
+  return x.reduce((total, value) => total + value, 0);
+}
+
+export function squareSum(x: Float64Array): number {
+  return sum(x.map((value) => value * value));
 }
 
 /** Sums of the columns of [rows, columns]. */

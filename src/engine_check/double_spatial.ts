@@ -1,6 +1,5 @@
 /** @file The 3×3×3 convolution and weighted sums of rows, with their gradients, in double precision. */
-
-type Numbers = ArrayLike<number>;
+import type { Numbers } from './double.js';
 
 export interface ConvSizes {
   /** [B, T, H, W]. */
@@ -32,7 +31,7 @@ export function conv3x3x3([x, weight]: readonly Numbers[], dy: Numbers, sizes: C
   return [y, dx, dweight];
 }
 
-/** Calls `visit` for every position, each of its neighbours inside the map, and the place of that one in the kernel. */
+/** Calls `visit` for every position and each of its neighbours inside the map, with the neighbour's place in the kernel. */
 function forNeighbours(
   [B, T, H, W]: ConvSizes['map'],
   visit: (to: number, from: number, tap: number) => void,

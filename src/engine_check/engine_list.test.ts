@@ -5,7 +5,7 @@ import { engineListText, listEngines } from './engine_list.js';
 
 const AVAILABLE = [
   { engine: 'tensorflow', device: 'cuda', problems: ['no driver (install it)'], isForAuto: false },
-  { engine: 'onnx', device: 'gpu', problems: [], isForAuto: false, detail: '0: llvmpipe' },
+  { engine: 'onnx', device: 'gpu', problems: [], isForAuto: false, detail: '0: H100\n1: llvmpipe' },
   { engine: 'onnx', device: 'cpu', problems: [], isForAuto: true },
   { engine: 'cpu', device: 'cpu', problems: [], isForAuto: true },
 ] as const;
@@ -16,7 +16,7 @@ describe('the list of engines', () => {
     expect(listEngines()).toHaveLength(engineAvailability().length);
   });
 
-  it('marks the first engine that auto considers as the one that it takes', () => {
+  it('marks the engine that auto tries first', () => {
     const engines = listEngines(AVAILABLE);
     expect(engines.map(({ usable }) => usable)).toEqual([false, true, true, true]);
     expect(engines.map(({ auto }) => auto)).toEqual([false, false, true, false]);
@@ -28,11 +28,12 @@ describe('the list of engines', () => {
       expect.stringMatching(/^- tensorflow\/cuda {2}TensorFlow on an NVIDIA GPU/),
       '    no driver (install it)',
       expect.stringMatching(/^\+ onnx\/gpu {9}ONNX Runtime/),
-      '    0: llvmpipe',
+      '    0: H100',
+      '    1: llvmpipe',
       expect.stringMatching(/^\+ onnx\/cpu {9}ONNX Runtime/),
       expect.stringMatching(/^\+ cpu\/cpu {10}plain JavaScript/),
       '',
-      'auto takes onnx/cpu',
+      'auto tries onnx/cpu first',
     ]);
   });
 });

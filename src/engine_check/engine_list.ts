@@ -1,14 +1,13 @@
-/** @file The engines of this machine: what each is, whether it can run here, and which one `auto` takes. */
+/** @file The engines of this machine: what each is, whether it can run here, and which one `auto` tries first. */
 import { type EngineAvailability, engineAvailability } from '../engine/index.js';
 
 /** What each engine is: what it runs on, and where it comes from. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   'tensorflow/cuda': 'TensorFlow on an NVIDIA GPU; npm run setup:tensorflow -- --gpu sets it up',
-  'cuda/cuda': "kernels of stmixer's own on an NVIDIA GPU; they need NVIDIA's driver and libraries",
   'onnx/gpu': 'ONNX Runtime on a GPU with a Vulkan, Metal or D3D12 driver; part of the npm packages',
   'onnx/cpu': 'ONNX Runtime on every CPU; part of the npm packages',
   'tensorflow/cpu': 'TensorFlow on a CPU; npm run setup:tensorflow sets it up',
-  'cpu/cpu': 'plain JavaScript on one thread, which is slow; always there',
+  'cpu/cpu': 'plain JavaScript on one thread, which is slow; always available',
 };
 
 /** An engine on a device. */
@@ -22,7 +21,7 @@ export interface ListedEngine {
   readonly auto: boolean;
   /** Missing parts, each with a way to get it. */
   readonly problems: readonly string[];
-  /** The device: its name, driver and memory, where known. */
+  /** Number, name, driver and memory of each device, one in a line. */
   readonly detail?: string;
 }
 
@@ -45,10 +44,9 @@ export function engineListText(engines: readonly ListedEngine[], mark: (isGood: 
   const width = Math.max(...engines.map(({ engine, device }) => `${engine}/${device}`.length));
   const lines = engines.flatMap(({ engine, device, usable, detail, description, problems }) => [
     `${mark(usable)} ${`${engine}/${device}`.padEnd(width)}  ${description}`,
-    ...(detail === undefined ? [] : [`    ${detail}`]),
-    ...problems.map((problem) => `    ${problem}`),
+    ...[...(detail?.split('\n') ?? []), ...problems].map((line) => `    ${line}`),
   ]);
   const chosen = engines.find(({ auto }) => auto);
-  if (chosen) lines.push('', `auto takes ${chosen.engine}/${chosen.device}`);
+  if (chosen) lines.push('', `auto tries ${chosen.engine}/${chosen.device} first`);
   return lines.join('\n');
 }

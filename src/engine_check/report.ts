@@ -1,88 +1,92 @@
 /** @file The report of a check, as lines and as JSON. */
 import { countOf, gib, significant } from '../util/text.js';
 import type { CheckPart, CheckReport } from './check.js';
+import { errorText, limitText } from './compare.js';
 import { FAMILIES } from './families/index.js';
 import type { FamilyOutcome } from './run_family.js';
 import type { Speed } from './speed/measure.js';
-import type { Rate } from './speed/rates.js';
+import type { StepTime } from './speed/model_step.js';
+import type { Rate, Rates } from './speed/rates.js';
 import type { TrainingOutcome } from './training_step/check_training.js';
 
 /** Writes a check mark or a cross. */
 type Mark = (isGood: boolean) => string;
 
 const NAME_WIDTH = Math.max(...FAMILIES.map(({ name }) => name.length));
+const COUNT_WIDTH = 8;
+const ERROR_WIDTH = 28;
+const LINE_WIDTH = NAME_WIDTH + COUNT_WIDTH + ERROR_WIDTH + 4;
 
 /** The lines of a finished part. */
 export function partText(part: CheckPart, mark: Mark): string {
   if (part.kind === 'family') return familyLine(part.outcome, mark);
-  return (part.kind === 'training' ? trainingLines(part.outcome, mark) : speedLines(part.outcome, mark)).join(
-    '\n',
-  );
+  const lines = part.kind === 'training' ? trainingLines(part.outcome, mark) : speedLines(part.outcome, mark);
+  return lines.join('\n');
 }
 
 function familyLine({ family, ok, cases, difference, seconds }: FamilyOutcome, mark: Mark): string {
   const { norm } = family.tolerance;
   const error =
-    norm === 0 ? exactText(ok) : `error ${errorText(difference.norm)}, at most ${limitText(norm)}`;
-  const count = countOf(cases.length, 'case').padStart(8);
-  return `${mark(ok)} ${family.name.padEnd(NAME_WIDTH)}  ${count}  ${error.padEnd(28)}  ${seconds.toFixed(1)} s`;
+    norm === 0 ? (ok ? 'exact' : 'differs') : `error ${errorText(difference.norm)}, ${limitText(norm)}`;
+  const count = countOf(cases.length, 'case').padStart(COUNT_WIDTH);
+  const line = `${family.name.padEnd(NAME_WIDTH)}  ${count}  ${error}`;
+  return `${mark(ok)} ${timed(line, seconds)}`;
 }
 
-function exactText(ok: boolean): string {
-  return ok ? 'exact' : 'differs';
-}
-
-/** A tolerance, e.g. `1e-5`. */
-function limitText(tolerance: number): string {
-  return tolerance.toExponential();
-}
-
-function errorText(error: number): string {
-  return Number.isFinite(error) ? error.toExponential(1) : 'infinite';
+/** A line with the seconds at its end, below those of other lines. */
+function timed(line: string, seconds: number): string {
+  return `${line.padEnd(LINE_WIDTH)}  ${seconds.toFixed(1).padStart(4)} s`;
 }
 
 function trainingLines({ ok, torch, steps, kinds, seconds }: TrainingOutcome, mark: Mark): string[] {
-  const title = `${mark(ok)} ${steps} training steps of a tiny model, compared with PyTorch ${torch}  ${seconds.toFixed(1)} s`;
+  const title = `${steps} training steps of a tiny model, compared with PyTorch ${torch}`;
   return [
-    title,
+    `${mark(ok)} ${timed(title, seconds)}`,
     ...kinds.map(
       ({ kind, count, error, tolerance }) =>
-        `    ${String(count).padStart(3)} ${kind.padEnd(14)}  error ${errorText(error)}, at most ${limitText(tolerance)}`,
+        `    ${String(count).padStart(3)} ${kind.padEnd(14)}  error ${errorText(error)}, ${limitText(tolerance)}`,
     ),
   ];
 }
 
 function speedLines({ rates, step, share, problem }: Speed, mark: Mark): string[] {
-  if (problem !== null) return [`${mark(false)} speed: ${problem}`];
-  const line = (name: string, value: string, what: string) =>
-    `    ${name.padEnd(9)}  ${value.padStart(13)}  ${what}`;
-  const rate = (name: string, { rate, unit, name: what }: Rate) =>
-    line(name, `${significant(rate, 3)} ${unit}`, what);
-  const measured = rates
-    ? [rate('copy', rates.copy), rate('product', rates.matMul), rate('attention', rates.attention)]
-    : [];
-  if (!step || share === null) return ['speed', ...measured];
-  const [clips, frames, height, width] = step.shape;
-  const clip = `${countOf(clips, 'clip')} of ${frames}×${height}×${width}`;
-  const reached = `${significant(step.flops / step.seconds / 1e9, 3)} GFLOP/s, ${Math.round(100 * share)} % of the product`;
   return [
-    'speed',
-    ...measured,
-    line('step', `${significant(step.seconds, 3)} s`, `${reached}; ${step.model}, ${clip}`),
-    line('', `${significant(step.firstSeconds, 3)} s`, 'the first step, which compiles'),
+    problem === null ? 'speed' : `${mark(false)} speed: ${problem}`,
+    ...(rates === null ? [] : rateLines(rates)),
+    ...(step === null || share === null ? [] : stepLines(step, share)),
   ];
+}
+
+function rateLines({ copy, matMul, attention }: Rates): string[] {
+  const line = (name: string, { rate, unit, name: what }: Rate) =>
+    speedLine(name, `${significant(rate, 3)} ${unit}`, what);
+  return [line('copy', copy), line('product', matMul), line('attention', attention)];
+}
+
+function stepLines({ model, shape, flops, seconds, firstSeconds }: StepTime, share: number): string[] {
+  const [clips, ...sizes] = shape;
+  const rate = `${significant(flops / seconds / 1e9, 3)} GFLOP/s, ${Math.round(100 * share)} % of the product`;
+  const what = `${rate}; ${model}, ${countOf(clips, 'clip')} of ${sizes.join('×')}`;
+  return [
+    speedLine('step', `${significant(seconds, 3)} s`, what),
+    speedLine('', `${significant(firstSeconds, 3)} s`, 'the first step, which compiles'),
+  ];
+}
+
+function speedLine(name: string, value: string, what: string): string {
+  return `    ${name.padEnd(9)}  ${value.padStart(13)}  ${what}`;
 }
 
 /** The last lines: memory, warnings, and what differs. */
 export function summaryText({ memory, warnings, failures, seconds }: CheckReport, mark: Mark): string {
-  const gpu = memory.gpuBytes === undefined ? '' : `, GPU ${gib(memory.gpuBytes)}`;
+  const gpu = memory.gpuBytes === undefined ? '' : `, GPU ${gib(memory.gpuBytes)} in use`;
   const time = `(${seconds.toFixed(0)} s)`;
   const verdict =
     failures.length === 0
       ? `${mark(true)} the engine computes correctly ${time}`
-      : `${mark(false)} ${countOf(failures.length, 'difference')} ${time}:`;
+      : `${mark(false)} ${countOf(failures.length, 'failure')} ${time}:`;
   return [
-    `memory: process ${gib(memory.rssBytes)}, at most ${gib(memory.peakBytes)}${gpu}`,
+    `memory: process ${gib(memory.rssBytes)}, peak ${gib(memory.peakBytes)}${gpu}`,
     ...warnings.map((warning) => `warning: ${warning}`),
     '',
     verdict,
@@ -93,18 +97,11 @@ export function summaryText({ memory, warnings, failures, seconds }: CheckReport
 /** The report as one JSON object, keys in snake case. Differences that are infinite are null. */
 export function checkReportJson(report: CheckReport): string {
   const { engine, training, speed, memory, failures, warnings, seconds } = report;
-  const { gpu, ...described } = {
-    engine: engine.engine,
-    device: engine.device,
-    description: engine.description,
-    version: engine.version,
-    threads: engine.threads,
-    gpu: engine.gpu,
-  };
+  const { engine: name, device, description, version, threads, gpu } = engine;
   return JSON.stringify(
     snakeCase({
       ok: failures.length === 0,
-      engine: { ...described, ...(gpu ? { gpu } : {}) },
+      engine: { engine: name, device, description, version, threads, gpu },
       families: report.families.map(({ family, failures: _, ...outcome }) => ({
         name: family.name,
         tolerance: family.tolerance,

@@ -1,12 +1,30 @@
 /** @file Runs the cases of a kernel family on the current engine and compares the results. */
 import { onPlainEngine } from '../engine/reference.js';
-import { type Case, compute, contentsOf, type Family, type Result, upstream } from './case.js';
-import { type Difference, differenceOf, isWithin, largestOf, sameBits } from './compare.js';
+import {
+  type Case,
+  compute,
+  contentsOf,
+  type Family,
+  type Result,
+  type Tolerance,
+  upstream,
+} from './case.js';
+import {
+  type Difference,
+  differenceOf,
+  errorText,
+  INFINITE,
+  isWithin,
+  largestOf,
+  limitText,
+  sameBits,
+} from './compare.js';
 
 /** The outcome of a case. */
 export interface CaseOutcome {
   readonly name: string;
   readonly ok: boolean;
+  /** Infinite after an exception. */
   readonly difference: Difference;
   /** Whether two runs gave the same bits. */
   readonly deterministic: boolean;
@@ -49,15 +67,15 @@ function failureText(
   { name: family, tolerance }: Family,
   { name, difference, problem }: CaseOutcome,
 ): string {
-  const expected =
-    tolerance.norm === 0
-      ? 'no difference'
-      : `at most ${tolerance.norm.toExponential()} of the norm and ${tolerance.largest.toExponential()} of the largest value`;
-  const found =
-    problem ??
-    `error ${difference.norm.toExponential(1)} of the norm and ${difference.largest.toExponential(1)} of the ` +
-      `largest value, ${expected} expected`;
-  return `${family}, ${name}: ${found}`;
+  return `${family}, ${name}: ${problem ?? differenceText(difference, tolerance)}`;
+}
+
+function differenceText({ norm, largest }: Difference, tolerance: Tolerance): string {
+  if (!Number.isFinite(norm)) return 'NaN or infinity stands at another place than expected';
+  return (
+    `error ${errorText(norm)} of the norm, ${limitText(tolerance.norm)} expected; ` +
+    `error ${errorText(largest)} of the largest value, ${limitText(tolerance.largest)} expected`
+  );
 }
 
 export async function runCase({ name: family, tolerance }: Family, test: Case): Promise<CaseOutcome> {
@@ -73,7 +91,7 @@ export async function runCase({ name: family, tolerance }: Family, test: Case): 
     return { name, ok, difference, deterministic: sameBits(first, second), problem };
   } catch (error) {
     const problem = (error as Error).message;
-    return { name, ok: false, difference: { norm: 0, largest: 0 }, deterministic: true, problem };
+    return { name, ok: false, difference: INFINITE, deterministic: true, problem };
   }
 }
 

@@ -5,9 +5,9 @@ import type { LazyDtype } from '../../src/engine/lazy/value.js';
 import type { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import { ORT_VERSION } from '../../src/engine/onnx/c_api.js';
 import { GraphBuilder } from '../../src/engine/onnx/graph_builder.js';
-import type { ElementType, OnnxValue } from '../../src/engine/onnx/model_format.js';
+import type { ElementType } from '../../src/engine/onnx/model_format.js';
 import type { OrtRuntime } from '../../src/engine/onnx/runtime.js';
-import { inferResults, infoOfConstant, type OnnxInfo, OPERATORS } from '../../src/engine/onnx/shapes.js';
+import { inferGraph, type OnnxInfo, OPERATORS } from '../../src/engine/onnx/shapes.js';
 import { entryOf, PROBED_VERSION, WEBGPU_OPERATORS } from '../support/webgpu_operators.js';
 
 /** Adds one node whose operands have these names. */
@@ -78,17 +78,6 @@ function candidates(op: string, type: ElementType): Candidate[] {
   }
 }
 
-/** Shapes and types of all values in a graph with these inputs. */
-function infosIn(g: GraphBuilder, inputs: readonly OnnxValue[]): Map<string, OnnxInfo> {
-  const infos = new Map<string, OnnxInfo>(inputs.map((input) => [input.name, input]));
-  for (const constant of g.constants) infos.set(constant.name, infoOfConstant(constant));
-  for (const node of g.nodes) {
-    const results = inferResults(node, infosOf(infos, node.inputs));
-    for (const [i, info] of results.entries()) infos.set(node.outputs[i], info);
-  }
-  return infos;
-}
-
 const infosOf = (infos: ReadonlyMap<string, OnnxInfo>, names: readonly string[]) =>
   names.map((name) => infos.get(name) as OnnxInfo);
 
@@ -107,11 +96,11 @@ function probe(runtime: OrtRuntime, { operands, build }: Candidate): [string, st
     inputs.map(({ name }, i) => (isWide(operands[i]) ? g.cast(name, 'int64') : name)),
   );
   const node = g.nodes[operands.filter(isWide).length];
-  let infos = infosIn(g, inputs);
+  let infos = inferGraph({ ...g, inputs });
   const results = node.outputs.map((name) =>
     isWide(infos.get(name) as OnnxInfo) ? g.cast(name, 'int32') : name,
   );
-  infos = infosIn(g, inputs);
+  infos = inferGraph({ ...g, inputs });
   const outputs = infosOf(infos, results).map(({ shape, type }, i) => ({ name: results[i], shape, type }));
   const renamed = (names: readonly string[]) =>
     names.map((name) => (results.includes(name) ? `o${results.indexOf(name)}` : name));

@@ -1,13 +1,12 @@
 /** @file GPUs made of a few facts, behind a Vulkan loader that honours the same variables as the real one. */
-import type { GpuDevice } from '../../src/engine/gpu/device.js';
+import { type GpuDevice, NVIDIA } from '../../src/engine/gpu/device.js';
 import type { GpuSource, MissingPart } from '../../src/engine/gpu/source.js';
 
 /** A GPU with everything that Dawn requires. */
 export function fakeGpu(facts: Partial<GpuDevice> & { name: string }): GpuDevice {
   return {
     index: 0,
-    vendor: 'NVIDIA',
-    vendorId: 0x10de,
+    vendorId: NVIDIA,
     deviceId: 0x2330,
     type: 'discrete',
     driver: 'NVIDIA 550.54.15',
@@ -20,13 +19,20 @@ export function fakeGpu(facts: Partial<GpuDevice> & { name: string }): GpuDevice
       maxStorageBufferRange: 2 ** 32 - 1,
       maxMemoryAllocationSize: 2 ** 32 - 64,
       maxBufferSize: 2 ** 40,
-      maxComputeSharedMemorySize: 49152,
-      maxComputeWorkGroupInvocations: 1024,
     },
     missingFeatures: [],
     ...facts,
   };
 }
+
+/** Mesa's software GPU. */
+export const LLVMPIPE = fakeGpu({
+  name: 'llvmpipe (LLVM 15.0.6, 256 bits)',
+  vendorId: 0x10005,
+  deviceId: 0,
+  type: 'software',
+  driver: 'llvmpipe Mesa 25.0.7',
+});
 
 /** What a fake loader understands, besides the choice of drivers. */
 export interface FakeLoader {
@@ -38,7 +44,15 @@ export interface FakeLoader {
   filter?: boolean;
 }
 
-/** Lists devices as a Vulkan loader would in the environment `env`. The manifest of a driver is named after the vendor. */
+/** A part of the name of each driver's manifest, by the vendor. */
+const MANIFESTS = new Map([
+  [NVIDIA, 'nvidia'],
+  [0x8086, 'intel'],
+  [0x1af4, 'virtio'],
+  [0x10005, 'lvp'],
+]);
+
+/** Lists devices as a Vulkan loader would in the environment `env`. */
 export function fakeVulkan(
   devices: readonly GpuDevice[],
   env: Readonly<Record<string, string | undefined>>,
@@ -46,7 +60,9 @@ export function fakeVulkan(
 ): GpuSource {
   const ids = ({ vendorId, deviceId }: GpuDevice) => `${vendorId.toString(16)}:${deviceId.toString(16)}`;
   const list = () => {
-    let found = devices.filter(({ vendor }) => env.VK_DRIVER_FILES?.includes(vendor.toLowerCase()) ?? true);
+    let found = devices.filter(
+      ({ vendorId }) => env.VK_DRIVER_FILES?.includes(String(MANIFESTS.get(vendorId))) ?? true,
+    );
     const first = found.find(
       (device) => select && env.VK_LOADER_DEVICE_SELECT?.replaceAll('0x', '') === ids(device),
     );

@@ -5,8 +5,8 @@
 
 CHECKOUT is a clone of the official repository. Needs torch and numpy. Weights and video come from a formula that
 src/engine_check/training_step/formula.ts repeats, so the file holds results only. They are those of a run in float64. A
-parameter is left out where a run in float32 differs from it by more than the noise given below: there the true gradient is
-zero, and Adam divides rounding by rounding.
+parameter is left out if a run in float32 differs by more than the noise given below: its true gradient is zero, and
+Adam divides rounding by rounding.
 """
 import contextlib
 import io
@@ -105,7 +105,8 @@ def make_video():
     return video
 
 
-def run(checkout, dtype):
+def run(dtype):
+    """Trains a model. Returns names, losses, gradient norms, gradients, changes of weights, and the least margin."""
     from alphaction.config import cfg
     from alphaction.modeling.detector import build_detection_model
     from alphaction import solver
@@ -132,7 +133,7 @@ def run(checkout, dtype):
         optimizer = solver.make_optimizer(cfg, model)
     video = torch.from_numpy(make_video()).to(dtype).permute(0, 4, 1, 2, 3).contiguous()
     whwh = torch.tensor([[w, h, w, h] for w, h in SIZES], dtype=dtype)
-    matcher = watch_margins(model)
+    margins = watch_margins()
 
     losses, norms, gradients, change = [], [], None, None
     for step in range(STEPS):
@@ -147,14 +148,14 @@ def run(checkout, dtype):
         optimizer.step()
         if step + 1 == STEPS_TO_WEIGHTS:
             change = [(p.detach().double() - s.double()) for (_, p), s in zip(parameters, start)]
-    return [name for name, _ in parameters], losses, norms, gradients, change, min(matcher)
+    return [name for name, _ in parameters], losses, norms, gradients, change, min(margins)
 
 
-def watch_margins(model):
-    """Collects how much worse the second best matching of each stage and clip is than the best one."""
-    margins = []
+def watch_margins():
+    """Returns a list that will hold, for each matching, how much worse the second best one is than the best."""
     import alphaction.modeling.stm_decoder.util.loss as loss
 
+    margins = []
     solve = loss.linear_sum_assignment
 
     def watched(cost):
@@ -195,17 +196,16 @@ def compare(names, exact, rounded, keeps):
 
 
 def main():
-    checkout = sys.argv[1]
     torch.set_num_threads(1)
     official_imports.provide_missing_packages()
-    sys.path.insert(0, checkout)
-    names, losses, norms, gradients, change, margin = run(checkout, torch.float64)
-    _, losses32, norms32, gradients32, change32, margin32 = run(checkout, torch.float32)
+    sys.path.insert(0, sys.argv[1])
+    names, losses, norms, gradients, change, margin = run(torch.float64)
+    _, losses32, norms32, gradients32, change32, margin32 = run(torch.float32)
     worst = max(abs(a[k] - b[k]) / abs(a[k]) for a, b in zip(losses, losses32) for k in a)
     print(f"margin {margin:.3g} {margin32:.3g}, losses differ by {worst:.2g}, norms by "
           f"{max(abs(a - b) / a for a, b in zip(norms, norms32)):.2g}", file=sys.stderr)
     if min(margin, margin32) < MARGIN or worst > NOISE:
-        sys.exit("another matching, or one loss of rounding: change SETTINGS or BOXES")
+        sys.exit("a matching may change, or a loss is mostly rounding: change SETTINGS or BOXES")
     json.dump({
         "torch": torch.__version__.split("+")[0],
         "settings": SETTINGS,

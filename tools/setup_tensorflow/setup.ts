@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Probe } from '../../src/engine/probe.js';
+import { problemText } from '../../src/engine/problem.js';
 import { cudaProblems } from '../../src/engine/tensorflow/cuda.js';
 import {
   CPU_PACKAGE,
@@ -179,7 +180,7 @@ function trialDevice(probe: Probe, gpu: boolean, say: Say): DeviceName {
   const problems = cudaProblems(probe);
   if (problems.length === 0) return 'cuda';
   say('no GPU to try it on here; trying it on the CPU:');
-  for (const { what, remedy } of problems) say(`  ${what} (${remedy})`);
+  for (const problem of problems) say(`  ${problemText(problem)}`);
   return 'cpu';
 }
 

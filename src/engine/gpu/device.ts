@@ -10,15 +10,12 @@ export interface VulkanLimits {
   readonly maxMemoryAllocationSize: number;
   /** Null if the driver does not report it. */
   readonly maxBufferSize: number | null;
-  readonly maxComputeSharedMemorySize: number;
-  readonly maxComputeWorkGroupInvocations: number;
 }
 
 export interface GpuDevice {
   /** Number among the listed GPUs: `ENGINE.GPU_INDEX`. 0 is the GPU that Dawn takes by itself. */
   readonly index: number;
   readonly name: string;
-  readonly vendor: string;
   /** PCI numbers, or those that Khronos assigns. */
   readonly vendorId: number;
   readonly deviceId: number;
@@ -41,24 +38,8 @@ export interface GpuDevice {
   readonly missingFeatures: readonly string[];
 }
 
-const VENDORS: Readonly<Record<number, string>> = {
-  4098: 'AMD',
-  4112: 'Imagination',
-  4203: 'Apple',
-  4318: 'NVIDIA',
-  5045: 'Arm',
-  5140: 'Microsoft',
-  6880: 'Google',
-  20803: 'Qualcomm',
-  32902: 'Intel',
-  65541: 'Mesa',
-};
-
+/** PCI number of the vendor. */
 export const NVIDIA = 0x10de;
-
-export function vendorName(vendorId: number): string {
-  return VENDORS[vendorId] ?? `vendor 0x${vendorId.toString(16)}`;
-}
 
 /** Whether a device computes on the processor; some drivers of that kind do not say so. */
 export function isSoftwareName(name: string): boolean {

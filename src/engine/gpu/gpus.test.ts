@@ -1,11 +1,11 @@
 /** @file The right GPU is selected on every kind of machine, or the error says what to do. */
 import { describe, expect, it } from 'vitest';
-import { type FakeLoader, fakeGpu, fakeVulkan } from '../../../test/support/fake_gpus.js';
+import { type FakeLoader, fakeGpu, fakeVulkan, LLVMPIPE } from '../../../test/support/fake_gpus.js';
 import { type FakeMachine, fakeProbe } from '../../../test/support/fake_probe.js';
 import { EngineError } from '../../errors.js';
+import type { GpuRequest } from './choice.js';
 import { bufferLimits, type GpuDevice } from './device.js';
 import { Gpus } from './gpus.js';
-import type { GpuRequest } from './wish.js';
 
 const h100 = (bus: string, digit: string) =>
   fakeGpu({
@@ -17,7 +17,6 @@ const A = h100('1b', 'a');
 const B = h100('43', 'b');
 const INTEL = fakeGpu({
   name: 'Intel(R) Graphics (RPL-S)',
-  vendor: 'Intel',
   vendorId: 0x8086,
   deviceId: 0xa780,
   type: 'integrated',
@@ -25,15 +24,7 @@ const INTEL = fakeGpu({
   pciAddress: '0000:00:02.0',
 });
 const RTX = fakeGpu({ name: 'NVIDIA RTX 4090', deviceId: 0x2684, pciAddress: '0000:01:00.0' });
-const VENUS = fakeGpu({ name: 'Virtio-GPU Venus', vendor: 'Virtio', vendorId: 0x1af4, type: 'virtual' });
-const LLVMPIPE = fakeGpu({
-  name: 'llvmpipe (LLVM 15.0.6, 256 bits)',
-  vendor: 'Mesa',
-  vendorId: 0x10005,
-  deviceId: 0,
-  type: 'software',
-  driver: 'llvmpipe Mesa 25.0.7',
-});
+const VENUS = fakeGpu({ name: 'Virtio-GPU Venus', vendorId: 0x1af4, type: 'virtual' });
 const MANIFESTS = {
   '/usr/share/vulkan/icd.d/nvidia_icd.json': '',
   '/usr/share/vulkan/icd.d/intel_icd.json': '',
@@ -49,7 +40,7 @@ function machine(devices: GpuDevice[], facts: FakeMachine = {}, loader: FakeLoad
 const select = (gpus: Gpus, request: Partial<GpuRequest> = {}) =>
   gpus.select({ index: null, isRequired: false, ...request });
 
-describe('without a wish', () => {
+describe('without a request', () => {
   it.each([
     ['the first of two equal GPUs', [A, B], A],
     ['the discrete GPU of a laptop', [INTEL, RTX], RTX],
@@ -89,7 +80,7 @@ describe('without a wish', () => {
   });
 });
 
-describe('a wish', () => {
+describe('a request', () => {
   const cases: [string, GpuDevice[], FakeMachine, Partial<GpuRequest>, string][] = [
     ['the number of ENGINE.GPU_INDEX', [A, B], {}, { index: 0 }, 'NVIDIA H100'],
     ['a number in STMIXER_GPU', [INTEL, RTX], { env: { STMIXER_GPU: '0' } }, { index: 1 }, RTX.name],
@@ -179,9 +170,9 @@ describe('a GPU that Dawn would not take by itself', () => {
       { select: true, filter: true, layer: true },
       { DRI_PRIME: 'pci-0000_43_00_0', MESA_VK_DEVICE_SELECT_FORCE_DEFAULT_DEVICE: '1' },
     ],
-  ])('is reached by the variable that %s, and by no others', (_, wished, loader, expected) => {
-    const { gpus, env } = machine([A, wished], {}, loader);
-    expect(select(gpus, { index: 1 }).device).toEqual({ ...wished, index: 1 });
+  ])('is reached by the variable that %s, and by no others', (_, wanted, loader, expected) => {
+    const { gpus, env } = machine([A, wanted], {}, loader);
+    expect(select(gpus, { index: 1 }).device).toEqual({ ...wanted, index: 1 });
     expect(env).toEqual(expected);
   });
 

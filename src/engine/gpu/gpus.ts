@@ -1,15 +1,16 @@
 /** @file The GPUs of this machine: lists them, explains what is missing, and makes Dawn take the one that is wanted. */
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
+import { problemText } from '../problem.js';
 import type { GpuMemoryUse, Problem } from '../types.js';
+import { chooseGpu, type GpuRequest, listText } from './choice.js';
 import { dawnChoice, dawnOrder, type PowerPreference } from './dawn_order.js';
 import { type GpuDevice, isSameGpu } from './device.js';
-import { reasonsForNoGpu } from './machine.js';
 import { MetalSource } from './metal.js';
+import { reasonsForNoGpu } from './missing_gpu.js';
 import type { GpuListing, GpuSource } from './source.js';
 import { type EnvironmentChange, steerings } from './steering.js';
 import { VulkanSource } from './vulkan.js';
-import { type GpuRequest, listText, wishedGpu } from './wish.js';
 
 export interface SelectedGpu {
   readonly device: GpuDevice;
@@ -17,7 +18,7 @@ export interface SelectedGpu {
   readonly powerPreference: PowerPreference;
 }
 
-/** The GPUs of one process, in the state before a selection hid some of them. */
+/** The GPUs of this machine, also those that a selection hid from this process. */
 export class Gpus {
   #listing: GpuListing | null = null;
 
@@ -26,7 +27,7 @@ export class Gpus {
     private readonly source: GpuSource = sourceFor(probe),
   ) {}
 
-  /** All GPUs, software GPUs and refused ones too. The first accepted one is what Dawn takes by itself. */
+  /** All GPUs, including software GPUs and those that Dawn refuses. Dawn takes the first one that it accepts. */
   devices(): readonly GpuDevice[] {
     return this.#list().devices;
   }
@@ -35,10 +36,10 @@ export class Gpus {
   problems(request: GpuRequest): Problem[] {
     const listing = this.#list();
     if (listing.devices.length === 0) return reasonsForNoGpu(listing, this.probe);
-    const wished = wishedGpu(listing.devices, request, this.probe.env);
-    if (!('what' in wished)) return [];
+    const chosen = chooseGpu(listing.devices, request, this.probe.env);
+    if (!('what' in chosen)) return [];
     const hasReal = listing.devices.some(({ type }) => type !== 'software');
-    return [wished, ...(hasReal ? [] : reasonsForNoGpu(listing, this.probe))];
+    return [chosen, ...(hasReal ? [] : reasonsForNoGpu(listing, this.probe))];
   }
 
   /**
@@ -47,9 +48,8 @@ export class Gpus {
    */
   select(request: GpuRequest): SelectedGpu {
     const problems = this.problems(request);
-    if (problems.length > 0)
-      throw new EngineError(problems.map(({ what, remedy }) => `${what} (${remedy})`).join('; '));
-    const device = wishedGpu(this.devices(), request, this.probe.env) as GpuDevice;
+    if (problems.length > 0) throw new EngineError(problems.map(problemText).join('; '));
+    const device = chooseGpu(this.devices(), request, this.probe.env) as GpuDevice;
     for (const { env, preference } of steerings(device, this.probe)) {
       const before = change(this.probe.env, env);
       const devices = Object.keys(env).length > 0 ? this.source.list().devices : this.devices();
@@ -57,6 +57,7 @@ export class Gpus {
       if (taken && isSameGpu(taken, device)) return { device, powerPreference: preference };
       change(this.probe.env, before);
     }
+    // The last attempt listed the GPUs of a changed environment.
     this.source.list();
     throw new EngineError(cannotSelect(device, this.devices()));
   }
@@ -91,7 +92,8 @@ function change(env: Record<string, string | undefined>, to: EnvironmentChange):
 
 function cannotSelect(device: GpuDevice, devices: readonly GpuDevice[]): string {
   const remedy = {
-    Vulkan: `install mesa-vulkan-drivers, whose layer can select any GPU by its address, or start a container that holds only this GPU`,
+    Vulkan:
+      'install mesa-vulkan-drivers, whose layer can select any GPU by its address, or start a container that holds only this GPU',
     D3D12: 'choose the GPU for node.exe in Settings, System, Display, Graphics, or disable the other one',
     Metal: 'use the first one',
   }[device.backend];

@@ -15,7 +15,6 @@ export class MetalSource implements GpuSource {
     const device = {
       index: 0,
       name: stringOr(gpu.sppci_model, 'GPU of this Mac'),
-      vendor: 'Apple',
       vendorId: 0x106b,
       deviceId: 0,
       type: 'integrated',

@@ -2,7 +2,7 @@
 import type { Probe } from '../probe.js';
 import type { PowerPreference } from './dawn_order.js';
 import type { GpuDevice } from './device.js';
-import { driverManifests } from './machine.js';
+import { driverManifests } from './missing_gpu.js';
 
 /** Environment variables; undefined removes one. */
 export type EnvironmentChange = Readonly<Record<string, string | undefined>>;
@@ -12,14 +12,17 @@ export interface Steering {
   readonly preference: PowerPreference;
 }
 
-/** The gentlest first. Which of them works depends on the version of the Vulkan loader and on Mesa's layers: try and list again. */
+/**
+ * Ways to make Dawn take `device`, the gentlest first. Which one works depends on the version of the Vulkan loader and on
+ * Mesa's layers, so the caller tries each and lists the GPUs again.
+ */
 export function steerings(device: GpuDevice, probe: Probe): Steering[] {
-  const free: Steering = { env: {}, preference: 'high-performance' };
+  const unchanged: Steering = { env: {}, preference: 'high-performance' };
   const lowPower: Steering = { env: {}, preference: 'low-power' };
   // Dawn on D3D12 and Metal reads no variables.
-  if (device.backend !== 'Vulkan') return [free, lowPower];
+  if (device.backend !== 'Vulkan') return [unchanged, lowPower];
   const changes = [preferred(device), onlyWithMesa(device), onlyWithFilter(device), ...onlyDriver(probe)];
-  return [free, lowPower, ...changes.map((env) => ({ ...free, env }))];
+  return [unchanged, lowPower, ...changes.map((env) => ({ ...unchanged, env }))];
 }
 
 /** Moves the first GPU with these numbers to the front. Vulkan loaders of Linux since 1.3.204. */

@@ -1,14 +1,10 @@
 /** @file Lists GPUs with the Vulkan loader, through koffi. */
-import koffi, { type LibraryHandle } from 'koffi';
+import type { LibraryHandle } from 'koffi';
 import { loadLibrary } from '../load_library.js';
 import type { GpuMemoryUse } from '../types.js';
 import { type GpuDevice, isSameGpu } from './device.js';
 import type { GpuListing, GpuSource } from './source.js';
 import * as structures from './vulkan_structures.js';
-
-/** Vulkan 1.1, which Dawn asks for. With another version the loader may sort the devices in another way. */
-const API_VERSION = (1 << 22) | (1 << 12);
-const INSTANCE_CREATE_INFO = 1;
 
 /** A native address; 0 is null. */
 type Pointer = bigint;
@@ -59,13 +55,8 @@ export class VulkanSource implements GpuSource {
 
   /** Makes an instance, which reads the environment, and lists its devices. */
   #open(api: VulkanApi): ListedDevice[] {
-    const application = structures.nativeMemory(48);
-    application.writeUInt32LE(API_VERSION, 44);
-    const info = structures.nativeMemory(64);
-    info.writeUInt32LE(INSTANCE_CREATE_INFO, 0);
-    info.writeBigUInt64LE(koffi.address(application), 24);
     const instance = structures.nativeMemory(8);
-    if (api.createInstance(info, null, instance) !== 0) return [];
+    if (api.createInstance(structures.instanceInfo(), null, instance) !== 0) return [];
     this.#instance = instance.readBigUInt64LE();
     const handles = twice(8, (count, array) => api.enumerateDevices(this.#instance, count, array));
     return Array.from({ length: handles.length / 8 }, (_, index) =>

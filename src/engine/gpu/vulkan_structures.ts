@@ -1,7 +1,7 @@
-/** @file The structures of Vulkan that describe a device: their numbers, sizes and offsets (vulkan_core.h, 64 bits). */
+/** @file The structures of Vulkan for an instance and its devices: their numbers, sizes and offsets (vulkan_core.h, 64 bits). */
 import koffi from 'koffi';
 import type { GpuMemoryUse } from '../types.js';
-import { type GpuDevice, type GpuType, isSoftwareName, type VulkanLimits, vendorName } from './device.js';
+import { type GpuDevice, type GpuType, isSoftwareName, type VulkanLimits } from './device.js';
 
 /** A structure that has a type and a pointer to the next one in its first 16 bytes. */
 interface Structure {
@@ -26,6 +26,9 @@ export const FEATURES_SIZE = 220;
 /** Size of VkExtensionProperties: a name of 256 bytes and a version. */
 export const EXTENSION_SIZE = 260;
 
+/** Vulkan 1.1, which Dawn asks for. With another version the loader may sort the devices in another way. */
+const API_VERSION = (1 << 22) | (1 << 12);
+
 /** Features without which Dawn refuses a device, with their positions. */
 const REQUIRED_FEATURES: Readonly<Record<string, number>> = {
   robustBufferAccess: 0,
@@ -47,6 +50,15 @@ const TYPES: readonly GpuType[] = ['other', 'integrated', 'discrete', 'virtual',
 /** Memory that native code may fill. The garbage collector does not move it. */
 export function nativeMemory(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size));
+}
+
+/** A VkInstanceCreateInfo of 64 bytes, followed by the VkApplicationInfo of 48 bytes that it points to. */
+export function instanceInfo(): Buffer {
+  const info = nativeMemory(64 + 48);
+  info.writeUInt32LE(1, 0); // sType
+  info.writeBigUInt64LE(koffi.address(info) + 64n, 24); // pApplicationInfo
+  info.writeUInt32LE(API_VERSION, 64 + 44); // apiVersion
+  return info;
 }
 
 /** Structures in one block of memory, each of which points to the next. */
@@ -79,13 +91,11 @@ export function readDevice(
   const own = properties.subarray(16);
   const limits = own.subarray(296);
   const name = text(own, 20, 256);
-  const vendorId = own.readUInt32LE(8);
   const heaps = localHeaps(memory);
   const driverText = `${text(driver, 20, 256)} ${text(driver, 276, 256)}`.trim();
   return {
     name,
-    vendor: vendorName(vendorId),
-    vendorId,
+    vendorId: own.readUInt32LE(8),
     deviceId: own.readUInt32LE(12),
     type: isSoftwareName(name) ? 'software' : (TYPES[own.readUInt32LE(16)] ?? 'other'),
     driver: driverText || version(own.readUInt32LE(4)),
@@ -110,8 +120,6 @@ function readLimits(limits: Buffer, maintenance3: Buffer, maintenance4: Buffer):
     maxStorageBufferRange: limits.readUInt32LE(28),
     maxMemoryAllocationSize: u64(maintenance3, 24),
     maxBufferSize: u64(maintenance4, 16) || null,
-    maxComputeSharedMemorySize: limits.readUInt32LE(216),
-    maxComputeWorkGroupInvocations: limits.readUInt32LE(232),
   };
 }
 

@@ -3,7 +3,7 @@ import { EngineError } from '../../errors.js';
 import type { PowerPreference } from '../gpu/dawn_order.js';
 import { bufferLimits, describeGpu, type GpuDevice } from '../gpu/device.js';
 import type { Gpus } from '../gpu/gpus.js';
-import { hasGpuHardware } from '../gpu/machine.js';
+import { hasGpuHardware } from '../gpu/missing_gpu.js';
 import type { Probe } from '../probe.js';
 import type { EngineProvider, Problem, StartedEngine, StartOptions } from '../types.js';
 import { ORT_VERSION } from './c_api.js';
@@ -35,11 +35,10 @@ export class OnnxGpuEngine implements EngineProvider {
     if (devices.length === 0) return undefined;
     return devices
       .map((device) => {
-        const { index, type } = device;
-        const note = type === 'software' ? ', which computes on the processor: only on request' : '';
-        return `${index}: ${describeGpu(device)}${note}`;
+        const note = device.type === 'software' ? ' (computes on the processor; only if you ask for it)' : '';
+        return `${device.index}: ${describeGpu(device)}${note}`;
       })
-      .join('; ');
+      .join('\n');
   }
 
   isWorthANote(): boolean {

@@ -2,7 +2,7 @@
 import { DTYPE_BYTES, sizeOf } from '../../formats/host_tensor.js';
 import { byteSize } from '../../util/text.js';
 import type { OnnxGraph } from './model_format.js';
-import { inferResults, infoOfConstant, type OnnxInfo } from './shapes.js';
+import { inferGraph } from './shapes.js';
 
 /** Returns a sentence about the missing memory, or null if the error is about something else. */
 export function gpuShortage({ message }: Error, graph: () => OnnxGraph): string | null {
@@ -14,20 +14,17 @@ export function gpuShortage({ message }: Error, graph: () => OnnxGraph): string 
   return `the GPU has no memory left: a buffer of up to ${byteSize(bytes)} could not be allocated${op ? ` for ${op}` : ''}`;
 }
 
-/** Bytes of the largest operand or result of the nodes with an operator, or of all nodes. */
-function largestBytes({ nodes, inputs, constants }: OnnxGraph, op?: string): number {
-  const infos = new Map<string, OnnxInfo>(inputs.map(({ name, shape, type }) => [name, { shape, type }]));
-  for (const constant of constants) infos.set(constant.name, infoOfConstant(constant));
-  let [ofOp, ofAll] = [0, 0];
-  for (const node of nodes) {
-    const operands = node.inputs.map((name) => infos.get(name) as OnnxInfo);
-    const results = inferResults(node, operands);
-    for (const [i, info] of results.entries()) infos.set(node.outputs[i], info);
-    const bytes = Math.max(
-      ...[...operands, ...results].map(({ shape, type }) => sizeOf(shape) * DTYPE_BYTES[type]),
-    );
-    ofAll = Math.max(ofAll, bytes);
-    if (node.op === op) ofOp = Math.max(ofOp, bytes);
-  }
-  return ofOp || ofAll;
+/** Returns the bytes of the largest operand or result of the nodes with operator `op`; of all nodes if there is none. */
+function largestBytes(graph: OnnxGraph, op?: string): number {
+  const infos = inferGraph(graph);
+  const named = graph.nodes.filter((node) => node.op === op);
+  const values = (named.length > 0 ? named : graph.nodes).flatMap(({ inputs, outputs }) => [
+    ...inputs,
+    ...outputs,
+  ]);
+  const bytes = values.map((name) => {
+    const { shape, type } = infos.get(name)!;
+    return sizeOf(shape) * DTYPE_BYTES[type];
+  });
+  return Math.max(...bytes);
 }

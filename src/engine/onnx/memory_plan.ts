@@ -7,10 +7,7 @@
  */
 import { DTYPE_BYTES, sizeOf } from '../../formats/host_tensor.js';
 import type { OnnxGraph, OnnxNode, OnnxValue, TensorInfo } from './model_format.js';
-import { inferResults, infoOfConstant, type OnnxInfo } from './shapes.js';
-
-/** Operators whose result is a view of the first operand. */
-export const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Identity']);
+import { inferGraph, type OnnxInfo, VIEWS } from './shapes.js';
 
 /** The memory of a value: a buffer of the plan, or a result of the graph. */
 export type Place = { readonly buffer: number } | { readonly result: number };
@@ -37,138 +34,112 @@ export interface PlannedGraph {
 
 /** Plans a graph with inputs i0, i1, … and outputs o0, o1, …, which the new ones continue. */
 export function planMemory(graph: OnnxGraph): PlannedGraph {
-  const planner = new Planner(graph);
+  const { nodes, buffers, inputs, outputs } = new Planner(graph);
   const values = (letter: string, first: number, placed: readonly PlacedValue[]): OnnxValue[] =>
     placed.map(({ info: { shape, dtype } }, i) => ({ name: `${letter}${first + i}`, shape, type: dtype }));
-  const { nodes, plan } = planner;
   return {
     graph: {
       nodes: nodes.toReversed(),
       constants: graph.constants,
-      inputs: [...graph.inputs, ...values('i', graph.inputs.length, plan.inputs)],
-      outputs: [...graph.outputs, ...values('o', graph.outputs.length, plan.outputs)],
+      inputs: [...graph.inputs, ...values('i', graph.inputs.length, inputs)],
+      outputs: [...graph.outputs, ...values('o', graph.outputs.length, outputs)],
     },
-    plan,
+    plan: { buffers, inputs, outputs },
   };
-}
-
-/** A value with a place, as nodes know it. */
-interface Placed {
-  readonly place: Place;
-  /** Name of the value that owns the memory. */
-  readonly owner: string;
 }
 
 /** Goes through a graph from node to node. Of the free buffers, a value takes the one that fits best. */
 class Planner {
-  /** The nodes in the order in which they run, with their new names. Views of placed values are gone. */
+  /** The nodes in the order in which they run, with new names. */
   readonly nodes: OnnxNode[] = [];
-  readonly plan = {
-    buffers: [] as number[],
-    inputs: [] as PlacedValue[],
-    outputs: [] as MemoryPlan['outputs'][number][],
-  };
-  readonly #infos = new Map<string, OnnxInfo>();
+  readonly buffers: number[] = [];
+  readonly inputs: PlacedValue[] = [];
+  readonly outputs: PlacedValue<{ readonly buffer: number }>[] = [];
+  readonly #infos: ReadonlyMap<string, OnnxInfo>;
   readonly #results: ReadonlyMap<string, number>;
-  readonly #placed = new Map<string, Placed>();
-  /** Names of the inputs through which nodes read placed values. */
+  /** For each view, the value that it is a view of. */
+  readonly #owners = new Map<string, string>();
+  /** For each value that is not a view, the last node that reads it or a view of it. */
+  readonly #lastUses = new Map<string, number>();
+  readonly #places = new Map<string, Place>();
+  /** Names of the inputs through which nodes read values that have a place, by value and shape. */
   readonly #inputNames = new Map<string, string>();
-  readonly #lastUse: ReadonlyMap<string, number>;
   readonly #free: number[] = [];
 
   constructor(private readonly graph: OnnxGraph) {
-    const { nodes, constants, inputs, outputs } = graph;
-    for (const { name, shape, type } of inputs) this.#infos.set(name, { shape, type });
-    for (const constant of constants) this.#infos.set(constant.name, infoOfConstant(constant));
-    this.#results = new Map(outputs.map(({ name }, i) => [name, i]));
-    this.#lastUse = this.#lastUses();
-    for (const [n, node] of nodes.entries()) this.#run(n, node);
+    this.#infos = inferGraph(graph);
+    this.#results = new Map(graph.outputs.map(({ name }, i) => [name, i]));
+    for (const [n, { op, inputs, outputs }] of graph.nodes.entries()) {
+      for (const name of inputs) this.#lastUses.set(this.#ownerOf(name), n);
+      // A result is a copy.
+      if (VIEWS.has(op) && !this.#results.has(outputs[0]))
+        this.#owners.set(outputs[0], this.#ownerOf(inputs[0]));
+    }
+    for (const [n, node] of graph.nodes.entries()) this.#run(n, node);
   }
 
-  /** For each value that is not a view, the last node that reads it or a view of it. */
-  #lastUses(): Map<string, number> {
-    const owner = new Map<string, string>();
-    const last = new Map<string, number>();
-    for (const [n, node] of this.graph.nodes.entries()) {
-      for (const name of node.inputs) last.set(owner.get(name) ?? name, n);
-      const [source] = node.inputs;
-      if (this.#isView(node)) owner.set(node.outputs[0], owner.get(source) ?? source);
-    }
-    return last;
+  #ownerOf(name: string): string {
+    return this.#owners.get(name) ?? name;
   }
 
   #run(n: number, node: OnnxNode): void {
-    const operands = node.inputs.map((name) => this.#infos.get(name) as OnnxInfo);
-    const infos = inferResults(node, operands);
-    for (const [i, info] of infos.entries()) this.#infos.set(node.outputs[i], info);
-    if (this.#isView(node)) {
-      const source = this.#placed.get(node.inputs[0]);
-      if (source) this.#placed.set(node.outputs[0], source);
-      // A view of an input or constant stays, and needs no memory.
-      else this.nodes.push(node);
-    } else {
+    if (!this.#owners.has(node.outputs[0])) {
       const inputs = node.inputs.map((name) => this.#nameToRead(name));
-      this.nodes.push({
-        ...node,
-        inputs,
-        outputs: node.outputs.map((name, i) => this.#place(name, infos[i])),
-      });
+      this.nodes.push({ ...node, inputs, outputs: node.outputs.map((name) => this.#nameToWrite(name)) });
+    } else if (!this.#places.has(this.#ownerOf(node.inputs[0]))) {
+      // A view of an input or a constant of the graph.
+      this.nodes.push(node);
     }
     this.#free.push(...this.#ended(n, node));
   }
 
-  /** Results are copies. */
-  #isView({ op, outputs }: OnnxNode): boolean {
-    return VIEWS.has(op) && !this.#results.has(outputs[0]);
-  }
-
-  /** Gives memory to a result of a node, and returns the name under which the node writes it. */
-  #place(name: string, { shape, type }: OnnxInfo): string {
+  /** Gives memory to a result of a node. */
+  #nameToWrite(name: string): string {
     const result = this.#results.get(name);
     if (result !== undefined) {
-      this.#placed.set(name, { place: { result }, owner: name });
+      this.#places.set(name, { result });
       return name;
     }
-    const place = { buffer: this.#take(sizeOf(shape) * DTYPE_BYTES[type]) };
-    this.#placed.set(name, { place, owner: name });
-    const count = this.plan.outputs.push({ info: { shape, dtype: type }, place });
-    return `o${this.graph.outputs.length + count - 1}`;
+    const info = this.#infoOf(name);
+    const place = { buffer: this.#take(sizeOf(info.shape) * DTYPE_BYTES[info.dtype]) };
+    this.#places.set(name, place);
+    return `o${this.graph.outputs.length + this.outputs.push({ info, place }) - 1}`;
   }
 
-  /** The name under which a node reads a value. */
   #nameToRead(name: string): string {
-    const placed = this.#placed.get(name);
-    if (!placed) return name;
-    const { shape, type } = this.#infos.get(name) as OnnxInfo;
-    const key = `${placed.owner}[${shape}]`;
-    let input = this.#inputNames.get(key);
-    if (input === undefined) {
-      const count = this.plan.inputs.push({ info: { shape, dtype: type }, place: placed.place });
-      input = `i${this.graph.inputs.length + count - 1}`;
-      this.#inputNames.set(key, input);
-    }
+    const owner = this.#ownerOf(name);
+    const place = this.#places.get(owner);
+    if (!place) return name;
+    const info = this.#infoOf(name);
+    const key = `${owner}[${info.shape}]`;
+    const input =
+      this.#inputNames.get(key) ?? `i${this.graph.inputs.length + this.inputs.push({ info, place }) - 1}`;
+    this.#inputNames.set(key, input);
     return input;
   }
 
-  /** The smallest free buffer that is large enough, else the largest one made larger, else a new one. */
+  #infoOf(name: string): TensorInfo {
+    const { shape, type } = this.#infos.get(name)!;
+    return { shape, dtype: type };
+  }
+
+  /** Takes the smallest free buffer that is large enough, or enlarges the largest, or adds one. */
   #take(bytes: number): number {
-    const { buffers } = this.plan;
-    this.#free.sort((a, b) => buffers[a] - buffers[b]);
-    const fitting = this.#free.findIndex((buffer) => buffers[buffer] >= bytes);
+    this.#free.sort((a, b) => this.buffers[a] - this.buffers[b]);
+    const fitting = this.#free.findIndex((buffer) => this.buffers[buffer] >= bytes);
     const [buffer] = this.#free.splice(fitting, 1);
-    if (buffer === undefined) return buffers.push(bytes) - 1;
-    buffers[buffer] = Math.max(buffers[buffer], bytes);
+    if (buffer === undefined) return this.buffers.push(bytes) - 1;
+    this.buffers[buffer] = Math.max(this.buffers[buffer], bytes);
     return buffer;
   }
 
-  /** The buffers whose values nothing reads after node `n`. */
-  #ended(n: number, { inputs, outputs }: OnnxNode): number[] {
+  /** Buffers of values that no node after node `n` reads. */
+  #ended(n: number, { inputs, outputs }: OnnxNode): Set<number> {
     const ended = new Set<number>();
-    for (const name of [...inputs, ...outputs]) {
-      const placed = this.#placed.get(name);
-      if (placed && 'buffer' in placed.place && (this.#lastUse.get(placed.owner) ?? n) <= n)
-        ended.add(placed.place.buffer);
+    for (const owner of [...inputs, ...outputs].map((name) => this.#ownerOf(name))) {
+      const place = this.#places.get(owner);
+      if (place && 'buffer' in place && (this.#lastUses.get(owner) ?? n) === n) ended.add(place.buffer);
     }
-    return [...ended];
+    return ended;
   }
 }

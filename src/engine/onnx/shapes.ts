@@ -1,5 +1,11 @@
 /** @file Shape and type inference for the ONNX operators that the kernels' lowerings use. */
-import { ELEMENT_TYPE, type ElementType, type OnnxConstant, type OnnxNode } from './model_format.js';
+import {
+  ELEMENT_TYPE,
+  type ElementType,
+  type OnnxConstant,
+  type OnnxGraph,
+  type OnnxNode,
+} from './model_format.js';
 
 /** Shape and type of a value in an ONNX graph. */
 export interface OnnxInfo {
@@ -25,6 +31,21 @@ export function inferResults(node: OnnxNode, inputs: Inputs): OnnxInfo[] {
   const rule = RULES[node.op];
   if (!rule) throw new Error(`no shape inference for the ONNX operator ${node.op}`);
   return rule(inputs, node);
+}
+
+/** Returns the shapes and types of all values of a graph, by name. Throws if there is no rule for an operator. */
+export function inferGraph({
+  nodes,
+  inputs,
+  constants,
+}: Pick<OnnxGraph, 'nodes' | 'inputs' | 'constants'>): Map<string, OnnxInfo> {
+  const infos = new Map<string, OnnxInfo>(inputs.map(({ name, shape, type }) => [name, { shape, type }]));
+  for (const constant of constants) infos.set(constant.name, infoOfConstant(constant));
+  for (const node of nodes) {
+    const operands = node.inputs.map((name) => infos.get(name) as OnnxInfo);
+    for (const [i, info] of inferResults(node, operands).entries()) infos.set(node.outputs[i], info);
+  }
+  return infos;
 }
 
 /** Returns the shape of a broadcast, by NumPy's rules. */
@@ -172,6 +193,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   Conv: conv,
   ConvTranspose: convTranspose,
 };
+
+/** Operators whose result is a view of the first operand. */
+export const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Identity']);
 
 /** The operators that lowerings may use. */
 export const OPERATORS: readonly string[] = Object.keys(RULES);

@@ -66,8 +66,7 @@ export function installProblems(probe: Probe, name: TensorflowPackage): Problem[
       },
     ];
   }
-  if (!probe.exists(install.binding))
-    return [{ what: `the native part of ${name} is not set up (npm installs it without)`, remedy }];
+  if (!probe.exists(install.binding)) return [{ what: `the native part of ${name} is not set up`, remedy }];
   const libraries = probe.list(join(install.folder, 'deps', 'lib'));
   if (!libraries.some((file) => /^(lib)?tensorflow\.(so|dylib|dll)|^libtensorflow\.2\.dylib/.test(file)))
     return [{ what: `libtensorflow is missing in ${join(install.folder, 'deps', 'lib')}`, remedy }];

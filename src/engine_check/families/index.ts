@@ -10,7 +10,7 @@ import { NONFINITE } from './nonfinite.js';
 import { OPTIMIZERS } from './optimizers.js';
 import { LINEAR, PRODUCTS } from './products.js';
 import { MAXIMA, SUMS } from './reductions.js';
-import { SHAPE_GRADIENTS, SHAPES } from './shapes.js';
+import { SHAPES, TILING_GRADIENTS } from './shapes.js';
 
 export const FAMILIES: readonly Family[] = [
   ELEMENTWISE,
@@ -18,7 +18,7 @@ export const FAMILIES: readonly Family[] = [
   SUMS,
   MAXIMA,
   SHAPES,
-  SHAPE_GRADIENTS,
+  TILING_GRADIENTS,
   GATHER,
   ROW_SUMS,
   PRODUCTS,

@@ -46,7 +46,7 @@ function rowSum({ rows, width, samples, perSample }: RowSum): Case {
     name: `${samples} sums of ${perSample} of ${rows} rows, width ${width}, with gradients`,
     inputs: [floats([rows, width]), ints([samples, perSample], 0, rows), floats([samples, perSample])],
     gradients: [0, 2],
-    compute: (table, index, weight) => weightedRowSum(table, index, weight),
+    compute: weightedRowSum,
     expected: (inputs, dy) => doubleSum(inputs, dy, { samples, width }),
   };
 }

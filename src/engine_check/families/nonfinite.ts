@@ -6,7 +6,7 @@ import { gelu, layerNorm, linear } from '../../nn/functional.js';
 import { conv3x3x3, weightedRowSum } from '../../nn/spatial.js';
 import { squareSums } from '../../training/grad_norm.js';
 import { type Case, type Family, floats, given, type Input, ints } from '../case.js';
-import { linear as doubleLinear, layerNorm as doubleNorm, softmax } from '../double.js';
+import { linear as doubleLinear, layerNorm as doubleNorm, softmax, squareSum } from '../double.js';
 import { selfAttention as doubleAttention } from '../double_attention.js';
 import { weightedRowSum as doubleSum } from '../double_spatial.js';
 
@@ -21,9 +21,7 @@ function withBad(shape: readonly number[], place: number, bad = NAN): Input {
   return given(values, shape);
 }
 
-const norm2 = (x: Float64Array) => x.reduce((total, value) => total + value * value, 0);
-
-/** Operations that carry NaN into the row that it stands in and nowhere else. */
+/** Operations that carry NaN into its own row and into no other. */
 const rows: Case[] = [
   {
     name: 'linear layer, with gradients',
@@ -55,7 +53,7 @@ const rows: Case[] = [
 
 const ATTENTION = { batch: 2, tokens: 5, heads: 2, features: 4, scale: 0.5 };
 
-/** Operations that may carry NaN further than needed: it must arrive, but not in another clip. */
+/** Operations that may spread NaN within a clip. It must arrive, but not in another clip. */
 const wholes: Case[] = [
   {
     name: 'self-attention',
@@ -66,7 +64,7 @@ const wholes: Case[] = [
     },
     expected: ([qkv]) => {
       const [y] = doubleAttention({ ...ATTENTION, qkv, dy: new Float64Array(80) });
-      return [[norm2(y.subarray(0, 40)), NAN]];
+      return [[squareSum(y.subarray(0, 40)), NAN]];
     },
   },
   {

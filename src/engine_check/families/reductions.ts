@@ -1,13 +1,12 @@
 /** @file Sums, means, maxima and softmax, over different axes. */
 import * as tf from '@tensorflow/tfjs';
+import { mean } from '../../nn/functional.js';
 import { squareSums } from '../../training/grad_norm.js';
 import { type Case, EXACT, type Family, floats } from '../case.js';
-import { columnSums, softmax } from '../double.js';
+import { columnSums, softmax, squareSum, sum } from '../double.js';
 
-const sum = (x: Float64Array) => x.reduce((total, value) => total + value, 0);
 const rowsOf = (x: Float64Array, width: number) =>
   Array.from({ length: x.length / width }, (_, i) => x.subarray(i * width, (i + 1) * width));
-const norm2 = (x: Float64Array) => sum(x.map((value) => value * value));
 
 /** The numbers to be added are positive: a sum near zero would have no correct digits. */
 const sums: Case[] = [
@@ -38,6 +37,12 @@ const sums: Case[] = [
     compute: (a, b) => [a.mean(-1, true), b.mean(2), b.mean()],
   },
   {
+    name: 'mean, with gradient',
+    inputs: [floats([3, 5, 7], 0, 2)],
+    gradients: [0],
+    compute: (x) => mean(x, 1),
+  },
+  {
     name: 'softmax, with gradient',
     inputs: [floats([3, 11, 7], -4, 4)],
     gradients: [0],
@@ -56,7 +61,7 @@ const squares: Case = {
   name: 'sums of squares',
   inputs: [floats([1]), floats([13, 7]), floats([3, 5, 2, 7]), floats([4099]), floats([61, 1024])],
   compute: (...xs) => [squareSums(xs) as tf.Tensor],
-  expected: (xs) => [xs.map(norm2)],
+  expected: (xs) => [xs.map(squareSum)],
 };
 
 export const SUMS: Family = {

@@ -2,7 +2,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { bools, EXACT, type Family, floats, ints } from '../case.js';
 
-/** tfjs's slice has no gradient above rank 6. */
 export const SHAPES: Family = {
   name: 'shape operations',
   tolerance: EXACT,
@@ -116,8 +115,8 @@ export const SHAPES: Family = {
   ],
 };
 
-/** Their gradients add up elements. */
-export const SHAPE_GRADIENTS: Family = {
+/** The gradient of tiling adds up elements, so it is not exact. */
+export const TILING_GRADIENTS: Family = {
   name: 'gradients of tiling',
   tolerance: { norm: 1e-6, largest: 2e-6 },
   reason: 'few numbers are added up',

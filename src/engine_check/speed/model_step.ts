@@ -8,9 +8,8 @@ import { makeOptimizer } from '../../solver/index.js';
 import { trainStep } from '../../training/step.js';
 import { clipsOf } from '../training_step/formula.js';
 
-/** A model and the size of its clips. */
+/** The settings of a model, and the size of its clips. */
 interface Model {
-  readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly height: number;
   readonly width: number;
@@ -26,7 +25,7 @@ export interface StepTime {
   readonly flops: number;
   /** Seconds of the first step, which compiles. */
   readonly firstSeconds: number;
-  /** Seconds of the fastest step. */
+  /** Seconds of the fastest step after the first. */
   readonly seconds: number;
 }
 
@@ -43,46 +42,57 @@ const COMMON = {
 /** From the largest to the smallest. */
 const MODELS: readonly Model[] = [
   {
-    name: 'ViT of 6 blocks of 384 features, 3 decoder stages',
     settings: {
       ...COMMON,
-      ...{ 'ViT.EMBED_DIM': 384, 'ViT.DEPTH': 6, 'ViT.NUM_HEADS': 6 },
-      ...{ 'MODEL.STM.HIDDEN_DIM': 128, 'MODEL.STM.NUM_STAGES': 3, 'MODEL.STM.NUM_QUERIES': 100 },
+      'ViT.EMBED_DIM': 384,
+      'ViT.DEPTH': 6,
+      'ViT.NUM_HEADS': 6,
+      'MODEL.STM.HIDDEN_DIM': 128,
+      'MODEL.STM.NUM_STAGES': 3,
+      'MODEL.STM.NUM_QUERIES': 100,
     },
     height: 160,
     width: 224,
   },
   {
-    name: 'ViT of 4 blocks of 192 features, 2 decoder stages',
     settings: {
       ...COMMON,
-      ...{ 'ViT.EMBED_DIM': 192, 'ViT.DEPTH': 4, 'ViT.NUM_HEADS': 3 },
-      ...{ 'MODEL.STM.HIDDEN_DIM': 64, 'MODEL.STM.NUM_STAGES': 2, 'MODEL.STM.NUM_QUERIES': 50 },
+      'ViT.EMBED_DIM': 192,
+      'ViT.DEPTH': 4,
+      'ViT.NUM_HEADS': 3,
+      'MODEL.STM.HIDDEN_DIM': 64,
+      'MODEL.STM.NUM_STAGES': 2,
+      'MODEL.STM.NUM_QUERIES': 50,
     },
     height: 96,
     width: 128,
   },
   {
-    name: 'ViT of 2 blocks of 32 features, 2 decoder stages',
     settings: {
       ...COMMON,
-      ...{ 'ViT.EMBED_DIM': 32, 'ViT.DEPTH': 2, 'ViT.NUM_HEADS': 2, 'DATA.NUM_FRAMES': 4 },
+      'DATA.NUM_FRAMES': 4,
+      'ViT.EMBED_DIM': 32,
+      'ViT.DEPTH': 2,
+      'ViT.NUM_HEADS': 2,
+      'MODEL.STM.HIDDEN_DIM': 32,
+      'MODEL.STM.NUM_STAGES': 2,
+      'MODEL.STM.NUM_QUERIES': 10,
+      'MODEL.STM.NUM_HEADS': 4,
+      'MODEL.STM.DIM_FEEDFORWARD': 64,
+      'MODEL.STM.SPATIAL_POINTS': 8,
       'MODEL.STM.TEMPORAL_POINTS': 2,
-      ...{ 'MODEL.STM.HIDDEN_DIM': 32, 'MODEL.STM.NUM_STAGES': 2, 'MODEL.STM.NUM_QUERIES': 10 },
-      ...{ 'MODEL.STM.NUM_HEADS': 4, 'MODEL.STM.DIM_FEEDFORWARD': 64, 'MODEL.STM.SPATIAL_POINTS': 8 },
     },
     height: 32,
     width: 32,
   },
 ];
 
-/** The share of the best rate that a step is expected to reach, for the choice of the model. */
-const EXPECTED_SHARE = 0.3;
+/** A model is taken if its step would need less than this at a part of the best rate that most engines reach. */
 const MAX_STEP_SECONDS = 1;
-/** The fourth step of a shape is the first that runs from a script. */
-const WARM_UP_STEPS = 4;
-const TIMED_STEPS = 3;
-/** No further step begins after this time, if there are two. */
+const EXPECTED_SHARE = 0.3;
+/** The fourth step of a shape is the first that runs from a script, so four steps of seven do. */
+const MAX_STEPS = 7;
+/** After this time, no further step begins if there were at least two. */
 const BUDGET_SECONDS = 8;
 
 /** Trains the largest model whose steps are quick at `rate` floating-point operations per second. */
@@ -95,8 +105,9 @@ export async function timeSteps(rate: number): Promise<StepTime> {
   const { model, config, flops } = sized.find(isQuick) ?? sized[sized.length - 1];
   const { parameters, seconds } = await trainedSteps(config, model);
   const [firstSeconds, ...rest] = seconds;
+  const { DEPTH, EMBED_DIM } = config.ViT;
   return {
-    model: model.name,
+    model: `ViT of ${DEPTH} blocks of ${EMBED_DIM} features, ${config.MODEL.STM.NUM_STAGES} decoder stages`,
     shape: [1, config.DATA.NUM_FRAMES, model.height, model.width],
     parameters,
     flops,
@@ -105,7 +116,7 @@ export async function timeSteps(rate: number): Promise<StepTime> {
   };
 }
 
-/** Seconds of each step. */
+/** Trains a few steps. Returns the number of parameters, and the seconds of each step. */
 async function trainedSteps(
   config: Config,
   { height, width }: Model,
@@ -119,7 +130,7 @@ async function trainedSteps(
     const batch = oneClip(config, height, width);
     const seconds: number[] = [];
     const begin = performance.now();
-    while (seconds.length < WARM_UP_STEPS + TIMED_STEPS) {
+    while (seconds.length < MAX_STEPS) {
       if (seconds.length >= 2 && performance.now() - begin > 1000 * BUDGET_SECONDS) break;
       const start = performance.now();
       await trainStep(state, batch);

@@ -63,7 +63,7 @@ async function attentionRate(): Promise<Rate> {
   const rates = await ratesOf([64, 256, 512, 1024, 2048], 4, async (tokens) => {
     const seconds = await secondsOf([1, tokens, 3 * FEATURES], attentionWithGradient);
     const flops = FORWARD_AND_BACKWARD * 4 * tokens ** 2 * FEATURES;
-    const name = `attention with gradients, ${tokens} tokens, ${HEADS} heads of ${FEATURES / HEADS}`;
+    const name = `${tokens} tokens, ${HEADS} heads of ${FEATURES / HEADS}, with gradients`;
     return { name, unit: 'GFLOP/s', seconds, rate: flops / seconds / 1e9 };
   });
   return fastest(rates);

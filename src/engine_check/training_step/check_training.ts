@@ -1,6 +1,14 @@
 /** @file The outcome of the training steps: what differs from PyTorch, and whether two runs agree. */
+import { errorText, limitText } from '../compare.js';
 import { type ExpectedSteps, expectedSteps } from './expected.js';
-import { type Comparison, compareSteps, runSteps, STEP_TOLERANCES, type StepsRun } from './run_steps.js';
+import {
+  type Comparison,
+  compareSteps,
+  isWrong,
+  runSteps,
+  STEP_TOLERANCES,
+  type StepsRun,
+} from './run_steps.js';
 
 /** Comparisons of one kind. */
 export interface KindOutcome {
@@ -23,10 +31,13 @@ export interface TrainingOutcome {
   readonly seconds: number;
 }
 
-/** Maximum number of steps of the second run: gradients, and one update. */
+/** Steps of the second run, which has gradients and one update. */
 const STEPS_AGAIN = 2;
 
-/** Trains a tiny model, twice for the first steps, and compares with PyTorch's numbers. An exception is a failure. */
+/**
+ * Trains a tiny model and compares it with PyTorch's numbers, then repeats the first steps to see whether two runs agree. An
+ * exception is a failure.
+ */
 export async function checkTraining(expected: ExpectedSteps = expectedSteps()): Promise<TrainingOutcome> {
   const start = performance.now();
   const common = { torch: expected.torch, steps: expected.losses.length };
@@ -39,10 +50,10 @@ export async function checkTraining(expected: ExpectedSteps = expectedSteps()): 
       .filter(isWrong)
       .map(
         ({ name, kind, error }) =>
-          `training steps, ${kind}, ${name}: error ${error.toExponential(1)}, at most ${STEP_TOLERANCES[kind].toExponential()} expected`,
+          `training steps, ${kind}, ${name}: error ${errorText(error)}, ${limitText(STEP_TOLERANCES[kind])} expected`,
       );
     const ok = failures.length === 0;
-    const deterministic = sameNumbers(run, again);
+    const deterministic = textOf(run) === textOf(again);
     return { ...common, ok, deterministic, kinds: kindsOf(comparisons), failures, seconds: seconds() };
   } catch (error) {
     const failures = [`training steps: ${(error as Error).message}`];
@@ -50,23 +61,15 @@ export async function checkTraining(expected: ExpectedSteps = expectedSteps()): 
   }
 }
 
-function isWrong({ kind, error }: Comparison): boolean {
-  return !(error <= STEP_TOLERANCES[kind]);
-}
-
 function kindsOf(comparisons: readonly Comparison[]): KindOutcome[] {
-  return Object.entries(STEP_TOLERANCES).map(([name, tolerance]) => {
-    const kind = name as Comparison['kind'];
+  const kinds = Object.keys(STEP_TOLERANCES) as Comparison['kind'][];
+  return kinds.map((kind) => {
     const errors = comparisons.filter((comparison) => comparison.kind === kind).map(({ error }) => error);
-    return { kind, count: errors.length, tolerance, error: Math.max(...errors) };
+    return { kind, count: errors.length, tolerance: STEP_TOLERANCES[kind], error: Math.max(...errors) };
   });
 }
 
-/** Whether two runs have the same losses and gradients in the first steps. */
-function sameNumbers(a: StepsRun, b: StepsRun): boolean {
-  return textOf(a) === textOf(b);
-}
-
+/** The losses of the first steps, and the gradients. */
 function textOf({ losses, gradients }: StepsRun): string {
   return JSON.stringify([
     losses.slice(0, STEPS_AGAIN).map(({ terms, total, gradNorm }) => [...terms.values(), total, gradNorm]),

@@ -12,16 +12,18 @@ import { clipsOf, fillParameters, uniform } from './formula.js';
 /** A number that was compared. */
 export interface Comparison {
   readonly name: string;
-  /** What the error is an error of. */
   readonly kind: 'losses' | 'gradient norms' | 'gradients' | 'weights';
   /** Relative error; infinite if a number is not finite. */
   readonly error: number;
 }
 
+/** Standard deviation of evenly distributed numbers from −½ to ½. */
+const DEVIATION = Math.sqrt(1 / 12);
+
 /**
- * Largest relative errors. In float32 they are ten times smaller or less. A perturbation of all weights by 1e-6 changes losses
- * and gradient norms by 1e-5, and the gradient of a parameter by 6e-5. The change of the weights is small beside the weights,
- * whose last digit is lost.
+ * Largest relative errors that are accepted; a correct engine has a fifth of them or less. A perturbation of all weights by 1e-6
+ * changes losses and gradient norms by 1e-5, and the gradient of a parameter by 6e-5. `weights` is about the change of the
+ * weights, which is so small beside them that the rounding of the weights shows.
  */
 export const STEP_TOLERANCES: Readonly<Record<Comparison['kind'], number>> = {
   losses: 3e-5,
@@ -35,7 +37,7 @@ export interface StepsRun {
   readonly losses: readonly StepLosses[];
   /** By the names of the parameters. */
   readonly gradients: ReadonlyMap<string, Summary>;
-  /** Empty if the steps ended before. */
+  /** New weights minus initial ones; empty if fewer steps than `change_after` were made. */
   readonly change: ReadonlyMap<string, Summary>;
 }
 
@@ -96,6 +98,11 @@ function summaries(tensors: NamedNumbers): Map<string, Summary> {
   );
 }
 
+/** Whether an engine computed another number than PyTorch. */
+export function isWrong({ kind, error }: Comparison): boolean {
+  return error > STEP_TOLERANCES[kind];
+}
+
 /** Compares a run with what PyTorch computed. */
 export function compareSteps(run: StepsRun, expected: ExpectedSteps): Comparison[] {
   return [
@@ -130,14 +137,11 @@ function compareTensors(
 ): Comparison[] {
   return Object.entries(values).map(([name, [norm, product]]) => {
     const [actualNorm, actualProduct] = actual.get(name) ?? [Number.NaN, Number.NaN];
-    // The vector's numbers have a size of 0.29, so this is the error of the tensor along it.
+    // The product of a tensor with a vector of random numbers has about this size.
     const along = Math.abs(actualProduct - product) / (norm * DEVIATION);
     return { name, kind, error: finite(Math.max(relative(actualNorm, norm), along)) };
   });
 }
-
-/** Standard deviation of numbers from −½ to ½. */
-const DEVIATION = Math.sqrt(1 / 12);
 
 function relative(actual: number | undefined, expected: number): number {
   return finite(Math.abs((actual ?? Number.NaN) - expected) / Math.abs(expected));

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { selectEngine } from '../../../src/engine/index.js';
 import { startRuntime } from '../../../src/engine/onnx/start.js';
+import { problemText } from '../../../src/engine/problem.js';
 import { EngineSelector } from '../../../src/engine/selection.js';
 import { cudaProblems } from '../../../src/engine/tensorflow/cuda.js';
 import { findInstall, installProblems } from '../../../src/engine/tensorflow/install.js';
@@ -49,8 +50,7 @@ function startDamagedOnnxRuntime(): void {
 
 const listed = (problems: Problem[]) =>
   outcomeOf(() => {
-    if (problems.length > 0)
-      throw new Error(problems.map(({ what, remedy }) => `${what} (${remedy})`).join('; '));
+    if (problems.length > 0) throw new Error(problems.map(problemText).join('; '));
   });
 
 /** A GPU box on which something is missing, and the same one with it. */
@@ -157,7 +157,7 @@ export const ENGINES: readonly Advice[] = [
   ),
   gpuBox('CUDA libraries are not found', { files: without(BUILT, '/nvidia/') }, { files: BUILT }),
   {
-    says: 'is not set up (npm installs it without)',
+    says: 'is not set up',
     meet: () => listed(installProblems(fakeProbe({ files: UNBUILT }), GPU)),
     follow: () => listed(installProblems(fakeProbe({ files: BUILT }), GPU)),
   },

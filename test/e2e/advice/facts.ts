@@ -59,7 +59,7 @@ const INSTALLATIONS = [
 
 /** What a machine without a usable GPU lacks. Installing it takes the rights of an administrator, and a GPU. */
 const GPUS = [
-  'in a terminal to see why; --device cpu works without one',
+  'in a terminal to see why, or use --device cpu, which needs none',
   'install it: apt-get install libvulkan1',
   'for AMD and Intel: apt-get install mesa-vulkan-drivers',
   'it needs some libraries of X11: ',

@@ -11,8 +11,7 @@ import { lowerGraph } from '../compiler.js';
 import { type KernelSet, ONNX_KERNELS } from '../kernel_set.js';
 import { registerKernels } from '../registration.js';
 import type { EngineTensor, HostArray, TensorMemory } from '../tensor.js';
-import { bufferBytes } from './gpu_buckets.js';
-import { CPU_RULES, GPU_RULES, workingMemory } from './working_memory.js';
+import { workingMemory, workingMemoryOnGpu } from './working_memory.js';
 
 /** The name in tfjs of the dry run's backend with a set of kernels. */
 const backendName = ({ name }: KernelSet) => `dry-run-${name}`;
@@ -38,7 +37,7 @@ export class CountedTensor implements EngineTensor {
     readonly shape: readonly number[],
     readonly dtype: LazyDtype,
   ) {
-    this.bytes = counter.bufferBytes(sizeOf(shape) * DTYPE_BYTES[dtype]);
+    this.bytes = sizeOf(shape) * DTYPE_BYTES[dtype];
     counter.add(this);
   }
 
@@ -81,11 +80,7 @@ export class MemoryCounter implements TensorMemory {
   #working = 0;
   #fullest: MemoryMoment = { tensors: [], working: 0, bytes: 0 };
 
-  /** `bufferBytes` returns the bytes of the buffer for a tensor. */
-  constructor(
-    private readonly maxBytes: number,
-    readonly bufferBytes: (bytes: number) => number = (bytes) => bytes,
-  ) {}
+  constructor(private readonly maxBytes: number) {}
 
   /** The current tensors, while no graph runs. */
   get now(): MemoryMoment {
@@ -144,8 +139,8 @@ class CountingCompiler implements Compiler<CountedTensor> {
   ) {}
 
   compile(graph: Graph): Executable<CountedTensor> {
-    const rules = this.kernels.name === 'gpu' ? GPU_RULES : CPU_RULES;
-    const working = workingMemory(lowerGraph(graph, this.kernels), rules);
+    const lowered = lowerGraph(graph, this.kernels);
+    const working = this.kernels.name === 'gpu' ? workingMemoryOnGpu(lowered) : workingMemory(lowered);
     const results = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output]);
     const make = () => results.map(({ shape, dtype }) => new CountedTensor(this.counter, shape, dtype));
     return {
@@ -176,7 +171,7 @@ export async function dryRun<T>(
   const current = tf.getBackend() as string | undefined;
   const backend: unknown = current ? tf.backend() : null;
   const { lanes, kernels } = backend instanceof OnnxBackend ? backend : { lanes: 1, kernels: ONNX_KERNELS };
-  const counter = new MemoryCounter(maxBytes, kernels.name === 'gpu' ? bufferBytes : undefined);
+  const counter = new MemoryCounter(maxBytes);
   const name = backendName(kernels);
   tf.registerBackend(
     name,

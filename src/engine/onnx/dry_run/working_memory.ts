@@ -1,20 +1,11 @@
 /** @file Computes from a graph how much memory ONNX Runtime needs to run it. */
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
+import { planMemory } from '../memory_plan.js';
 import type { OnnxGraph, OnnxNode } from '../model_format.js';
-import { inferResults, infoOfConstant, type OnnxInfo } from '../shapes.js';
-import { bufferBytes } from './gpu_buckets.js';
+import { inferGraph, type OnnxInfo, VIEWS } from '../shapes.js';
 
-/** Operators whose result is a view of the first operand. */
-const VIEWS = new Set(['Reshape', 'Identity']);
-/** How a device uses memory. */
-export interface MemoryRules {
-  /** Operators whose result may overwrite an operand of the same size that nothing else reads. */
-  readonly inPlace: ReadonlySet<string>;
-  /** Bytes of the buffer for a value. */
-  readonly bufferBytes: (bytes: number) => number;
-}
-
-const IN_PLACE_ON_CPU: ReadonlySet<string> = new Set(
+/** Operators whose result may overwrite an operand of the same size that nothing else reads, on the CPU. */
+const IN_PLACE: ReadonlySet<string> = new Set(
   'Abs Add Div Erf Exp Floor Log Mul Neg Not Reciprocal ScatterND Sign Softmax Sqrt Sub Sum'.split(' '),
 );
 
@@ -27,14 +18,16 @@ interface Block {
   readers: number;
 }
 
-export const CPU_RULES: MemoryRules = { inPlace: IN_PLACE_ON_CPU, bufferBytes: (bytes) => bytes };
-/** No operator on a GPU overwrites its operands. */
-export const GPU_RULES: MemoryRules = { inPlace: new Set(), bufferBytes };
+/** Returns the bytes of a graph's results and temporaries on a GPU. */
+export function workingMemoryOnGpu(graph: OnnxGraph): number {
+  const results = graph.outputs.map(({ shape, type }) => sizeOf(shape) * DTYPE_BYTES[type]);
+  return [...planMemory(graph).plan.buffers, ...results].reduce((sum, bytes) => sum + bytes, 0);
+}
 
-/** Returns the bytes of a graph's results and temporaries at its fullest moment, without operands and constants. */
-export function workingMemory(graph: OnnxGraph, rules = CPU_RULES): number {
+/** Returns the bytes of a graph's results and temporaries on the CPU at its fullest moment. */
+export function workingMemory(graph: OnnxGraph): number {
   const changes = new Float64Array(graph.nodes.length + 2);
-  for (const { bytes, begin, end } of new BlockPlan(graph, rules).blocks) {
+  for (const { bytes, begin, end } of new BlockPlan(graph).blocks) {
     changes[begin] += bytes;
     changes[end + 1] -= bytes;
   }
@@ -52,7 +45,7 @@ export function workingMemory(graph: OnnxGraph, rules = CPU_RULES): number {
  */
 class BlockPlan {
   readonly blocks: Block[] = [];
-  readonly #infos = new Map<string, OnnxInfo>();
+  readonly #infos: ReadonlyMap<string, OnnxInfo>;
   readonly #lastUse = new Map<string, number>();
   /** Sizes of the graph's results. */
   readonly #sizes: ReadonlyMap<string, number>;
@@ -61,28 +54,23 @@ class BlockPlan {
   /** Free blocks by size. */
   readonly #free = new Map<number, Block[]>();
 
-  constructor(
-    { nodes, constants, inputs, outputs }: OnnxGraph,
-    private readonly rules: MemoryRules,
-  ) {
-    for (const { name, shape, type } of inputs) this.#infos.set(name, { shape, type });
-    for (const constant of constants) this.#infos.set(constant.name, infoOfConstant(constant));
+  constructor(graph: OnnxGraph) {
+    const { nodes, outputs } = graph;
+    this.#infos = inferGraph(graph);
     for (const [n, node] of nodes.entries()) for (const name of node.inputs) this.#lastUse.set(name, n);
     this.#sizes = new Map(outputs.map(({ name, shape }) => [name, sizeOf(shape)]));
     for (const [n, node] of nodes.entries()) this.#run(n, node, nodes.length);
   }
 
   #run(n: number, node: OnnxNode, end: number): void {
-    const operands = node.inputs.map((name) => this.#infos.get(name) as OnnxInfo);
-    for (const [i, info] of inferResults(node, operands).entries()) {
-      const name = node.outputs[i];
+    for (const name of node.outputs) {
+      const info = this.#infos.get(name) as OnnxInfo;
       const expected = this.#sizes.get(name);
       if (expected !== undefined && expected !== sizeOf(info.shape))
         throw new Error(
           `the inferred shape of ${node.op} is [${info.shape}], but the kernel recorded ${expected} elements`,
         );
-      this.#infos.set(name, info);
-      const bytes = this.rules.bufferBytes(sizeOf(info.shape) * DTYPE_BYTES[info.type]);
+      const bytes = sizeOf(info.shape) * DTYPE_BYTES[info.type];
       const isResult = this.#sizes.has(name);
       const block = isResult ? null : this.#reusable(n, node, bytes);
       if (block === 'operand') continue;
@@ -95,7 +83,7 @@ class BlockPlan {
   /** Finds a block for the result of a node; 'operand' if it is a view of an operand or constant of the graph. */
   #reusable(n: number, { op, inputs }: OnnxNode, bytes: number): Block | 'operand' | undefined {
     if (VIEWS.has(op)) return this.#blockOf.get(inputs[0]) ?? 'operand';
-    if (this.rules.inPlace.has(op)) {
+    if (IN_PLACE.has(op)) {
       for (const name of inputs) {
         const block = this.#blockOf.get(name);
         const isLast = this.#lastUse.get(name) === n && !this.#sizes.has(name);

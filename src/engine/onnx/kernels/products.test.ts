@@ -6,7 +6,7 @@ import { backward } from '../../../nn/tape.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
 import { GraphBuilder } from '../graph_builder.js';
-import { inferResults } from '../shapes.js';
+import { inferGraph } from '../shapes.js';
 import { evenTasks, multiply, multiplyTransposed, type ProductOptions, taskCount } from './products.js';
 
 beforeAll(async () => {
@@ -34,23 +34,17 @@ describe('tasks', () => {
 describe('the operators of a product', () => {
   const [M, K, N] = [704, 512, 96];
 
-  /** The shapes of all results of a graph, by the rules of shape inference. */
+  /** The operators of a graph, and the shape of its result by the rules of shape inference. */
   function shapesOf(build: (g: GraphBuilder, a: string, b: string) => string, a: number[], b: number[]) {
     const g = new GraphBuilder();
     const last = build(g, 'a', 'b');
-    const infos = new Map([
-      ['a', { shape: a, type: 'float32' as const }],
-      ['b', { shape: b, type: 'float32' as const }],
-    ]);
-    const ints = (bytes: Uint8Array) =>
-      Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8), Number);
-    for (const { name, shape, bytes } of g.constants)
-      infos.set(name, { shape: [...shape], type: 'float32', ints: ints(bytes) } as never);
-    for (const node of g.nodes) {
-      const results = inferResults(node, node.inputs.map((name) => infos.get(name)) as never);
-      for (const [i, info] of results.entries()) infos.set(node.outputs[i], info as never);
-    }
-    return { operators: g.nodes.map(({ op }) => op), shape: infos.get(last)!.shape };
+    const inputs = [
+      { name: 'a', shape: a, type: 'float32' as const },
+      { name: 'b', shape: b, type: 'float32' as const },
+    ];
+    const { nodes, constants } = g;
+    const infos = inferGraph({ nodes, constants, inputs });
+    return { operators: nodes.map(({ op }) => op), shape: infos.get(last)!.shape };
   }
 
   it.each<[string, number[], number[], ProductOptions]>([

@@ -1,4 +1,4 @@
-/** @file Decides which GPU a user wants. */
+/** @file Chooses the GPU that the user asks for, or the best one. */
 import type { Problem } from '../types.js';
 import { isAccepted, isTooOld } from './dawn_order.js';
 import { type GpuDevice, NVIDIA } from './device.js';
@@ -6,17 +6,17 @@ import { type GpuDevice, NVIDIA } from './device.js';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface GpuRequest {
-  /** `ENGINE.GPU_INDEX`; null leaves the choice to us. */
+  /** `ENGINE.GPU_INDEX`; null for the best GPU. */
   readonly index: number | null;
   /** Whether the user asked for a GPU, so that a software GPU is better than none. */
   readonly isRequired: boolean;
 }
 
 /**
- * Returns the GPU that STMIXER_GPU, else the request, else CUDA_VISIBLE_DEVICES names, or else the first real one that Dawn
- * accepts. Returns a problem if there is none. `devices` are in Dawn's order, and at least one.
+ * Returns the GPU that STMIXER_GPU names, or else the request, or else CUDA_VISIBLE_DEVICES. If none of them names one, returns
+ * the first real GPU that Dawn accepts, or a problem if there is none. `devices` are in Dawn's order, and at least one.
  */
-export function wishedGpu(
+export function chooseGpu(
   devices: readonly GpuDevice[],
   request: GpuRequest,
   env: Environment,

@@ -1,8 +1,9 @@
 /** @file A machine without a usable GPU gets the reason with a remedy that fits it. */
 import { describe, expect, it } from 'vitest';
-import { fakeGpu, fakeVulkan } from '../../../test/support/fake_gpus.js';
+import { fakeVulkan, LLVMPIPE } from '../../../test/support/fake_gpus.js';
 import { type FakeMachine, fakeProbe } from '../../../test/support/fake_probe.js';
 import type { Probe } from '../probe.js';
+import { problemText } from '../problem.js';
 import { Gpus } from './gpus.js';
 import { MetalSource } from './metal.js';
 import type { MissingPart } from './source.js';
@@ -21,10 +22,7 @@ function problems(missing: MissingPart, facts: FakeMachine & { writable?: boolea
   };
   const gpus = new Gpus(probe, { list: () => ({ devices: [], missing }), memory: () => null });
   expect(gpus.devices()).toEqual([]);
-  return gpus
-    .problems(REQUEST)
-    .map(({ what, remedy }) => `${what} (${remedy})`)
-    .join('\n');
+  return gpus.problems(REQUEST).map(problemText).join('\n');
 }
 
 describe('without a GPU', () => {
@@ -68,7 +66,7 @@ describe('without a GPU', () => {
 
   it('adds to a software GPU the reason why there is no other', () => {
     const probe = fakeProbe({ files: KERNEL_MODULE, env: { NVIDIA_VISIBLE_DEVICES: 'all' } });
-    const gpus = new Gpus(probe, fakeVulkan([fakeGpu({ name: 'llvmpipe', type: 'software' })], {}));
+    const gpus = new Gpus(probe, fakeVulkan([LLVMPIPE], {}));
     expect(gpus.problems(REQUEST).map(({ remedy }) => remedy)).toEqual([
       expect.stringContaining("install the GPU's driver"),
       'start the container with -e NVIDIA_DRIVER_CAPABILITIES=all',

@@ -15,7 +15,7 @@ export function hasGpuHardware({ platform, list, exists }: Probe): boolean {
 
 /** Reasons why `listing` has no real GPU, each with a remedy. Empty if the machine gives no hint. */
 export function reasonsForNoGpu({ missing }: GpuListing, probe: Probe): Problem[] {
-  if (probe.platform === 'darwin') return missing ? [noMetal] : [];
+  if (probe.platform === 'darwin') return missing ? [NO_METAL] : [];
   const hints = probe.platform === 'linux' ? [...nvidiaHints(probe), ...accessHints(probe)] : [];
   if (missing === 'loader') return [noLoader(probe), ...hints];
   return missing === null || hints.length > 0 ? hints : [noDriver(probe)];
@@ -33,10 +33,10 @@ export function driverManifests(probe: Probe): string[] {
   );
 }
 
-const noMetal: Problem = {
+const NO_METAL: Problem = {
   what: 'system_profiler lists no GPU',
   remedy:
-    'run `system_profiler SPDisplaysDataType -json` in a terminal to see why; --device cpu works without one',
+    'run `system_profiler SPDisplaysDataType -json` in a terminal to see why, or use --device cpu, which needs none',
 };
 
 function noLoader({ platform }: Probe): Problem {
@@ -84,11 +84,7 @@ function accessHints(probe: Probe): Problem[] {
   const isOpen = nodes.some((name) => probe.run('test', ['-w', `/dev/dri/${name}`]) !== null);
   if (nodes.length === 0 || isOpen) return [];
   const what = `this user may not open /dev/dri/${nodes[0]}`;
-  return [
-    {
-      what,
-      remedy:
-        'join its group: sudo usermod -aG render,video "$USER", then log in again; in a container: --group-add',
-    },
-  ];
+  const remedy =
+    'join its group: sudo usermod -aG render,video "$USER", then log in again; in a container: --group-add';
+  return [{ what, remedy }];
 }
