@@ -84,7 +84,7 @@ const infosOf = (infos: ReadonlyMap<string, OnnxInfo>, names: readonly string[])
 /** Runs a node on the GPU, and returns its entry of the list, or null if the provider refuses it. */
 function probe(runtime: OrtRuntime, { operands, build }: Candidate): [string, string] | null {
   const g = new GraphBuilder();
-  // Tensors of int64 exist within graphs only.
+  // Operands of int64 exist within graphs only.
   const isWide = ({ type }: OnnxInfo) => type === 'int64';
   const inputs = operands.map((info, i) => ({
     ...info,
@@ -96,11 +96,8 @@ function probe(runtime: OrtRuntime, { operands, build }: Candidate): [string, st
     inputs.map(({ name }, i) => (isWide(operands[i]) ? g.cast(name, 'int64') : name)),
   );
   const node = g.nodes[operands.filter(isWide).length];
-  let infos = inferGraph({ ...g, inputs });
-  const results = node.outputs.map((name) =>
-    isWide(infos.get(name) as OnnxInfo) ? g.cast(name, 'int32') : name,
-  );
-  infos = inferGraph({ ...g, inputs });
+  const infos = inferGraph({ ...g, inputs });
+  const results = node.outputs;
   const outputs = infosOf(infos, results).map(({ shape, type }, i) => ({ name: results[i], shape, type }));
   const renamed = (names: readonly string[]) =>
     names.map((name) => (results.includes(name) ? `o${results.indexOf(name)}` : name));

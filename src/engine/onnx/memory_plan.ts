@@ -6,139 +6,163 @@
  * to each run. Nodes that depend on no other run from the last in the file to the first.
  */
 import { DTYPE_BYTES, sizeOf } from '../../formats/host_tensor.js';
-import type { OnnxGraph, OnnxNode, OnnxValue, TensorInfo } from './model_format.js';
+import {
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxValue,
+  sharedInfo,
+  type TensorInfo,
+} from './model_format.js';
 import { inferGraph, type OnnxInfo, VIEWS } from './shapes.js';
 
-/** The memory of a value: a buffer of the plan, or a result of the graph. */
-export type Place = { readonly buffer: number } | { readonly result: number };
-
-export interface PlacedValue<P extends Place = Place> {
+/** An input or output of a planned graph. */
+export interface PlannedValue {
+  readonly position: number;
   readonly info: TensorInfo;
-  readonly place: P;
 }
 
-/** Beside its own inputs and results, a planned graph has these inputs and outputs, in this order. */
+/** The values that are in one buffer, one after the other. */
+export interface BufferPlan {
+  readonly inputs: readonly PlannedValue[];
+  readonly outputs: readonly PlannedValue[];
+}
+
+/** The inputs and outputs that a planned graph has beside its operands and results. */
 export interface MemoryPlan {
-  /** Bytes of each buffer. */
-  readonly buffers: readonly number[];
-  readonly inputs: readonly PlacedValue[];
-  readonly outputs: readonly PlacedValue<{ readonly buffer: number }>[];
+  readonly buffers: readonly (BufferPlan & { readonly bytes: number })[];
+  /** For each result, the inputs through which later nodes read it. */
+  readonly results: readonly BufferPlan[];
+  /** Numbers of all inputs and outputs. */
+  readonly numInputs: number;
+  readonly numOutputs: number;
 }
-
-export const NO_PLAN: MemoryPlan = { buffers: [], inputs: [], outputs: [] };
 
 export interface PlannedGraph {
   readonly graph: OnnxGraph;
   readonly plan: MemoryPlan;
 }
 
+/** A graph whose temporaries ONNX Runtime allocates. */
+export function unplanned(graph: OnnxGraph): PlannedGraph {
+  const plan = { buffers: [], results: [], numInputs: graph.inputs.length, numOutputs: graph.outputs.length };
+  return { graph, plan };
+}
+
 /** Plans a graph with inputs i0, i1, … and outputs o0, o1, …, which the new ones continue. */
 export function planMemory(graph: OnnxGraph): PlannedGraph {
-  const { nodes, buffers, inputs, outputs } = new Planner(graph);
-  const values = (letter: string, first: number, placed: readonly PlacedValue[]): OnnxValue[] =>
-    placed.map(({ info: { shape, dtype } }, i) => ({ name: `${letter}${first + i}`, shape, type: dtype }));
+  const { nodes, inputs, outputs, buffers, results } = new Planner(graph);
   return {
-    graph: {
-      nodes: nodes.toReversed(),
-      constants: graph.constants,
-      inputs: [...graph.inputs, ...values('i', graph.inputs.length, inputs)],
-      outputs: [...graph.outputs, ...values('o', graph.outputs.length, outputs)],
-    },
-    plan: { buffers, inputs, outputs },
+    graph: { nodes: nodes.toReversed(), constants: graph.constants, inputs, outputs },
+    plan: { buffers, results, numInputs: inputs.length, numOutputs: outputs.length },
   };
+}
+
+class PlannedBuffer implements BufferPlan {
+  readonly inputs: PlannedValue[] = [];
+  readonly outputs: PlannedValue[] = [];
+
+  constructor(public bytes: number) {}
 }
 
 /** Goes through a graph from node to node. Of the free buffers, a value takes the one that fits best. */
 class Planner {
   /** The nodes in the order in which they run, with new names. */
   readonly nodes: OnnxNode[] = [];
-  readonly buffers: number[] = [];
-  readonly inputs: PlacedValue[] = [];
-  readonly outputs: PlacedValue<{ readonly buffer: number }>[] = [];
+  readonly inputs: OnnxValue[];
+  readonly outputs: OnnxValue[];
+  readonly buffers: PlannedBuffer[] = [];
+  readonly results: PlannedBuffer[];
   readonly #infos: ReadonlyMap<string, OnnxInfo>;
-  readonly #results: ReadonlyMap<string, number>;
   /** For each view, the value that it is a view of. */
   readonly #owners = new Map<string, string>();
   /** For each value that is not a view, the last node that reads it or a view of it. */
   readonly #lastUses = new Map<string, number>();
-  readonly #places = new Map<string, Place>();
-  /** Names of the inputs through which nodes read values that have a place, by value and shape. */
+  /** The buffers of results and temporaries. */
+  readonly #places = new Map<string, PlannedBuffer>();
+  /** Names of the inputs through which nodes read results and temporaries, by value and shape. */
   readonly #inputNames = new Map<string, string>();
-  readonly #free: number[] = [];
+  #free: PlannedBuffer[] = [];
 
-  constructor(private readonly graph: OnnxGraph) {
+  constructor(graph: OnnxGraph) {
+    this.inputs = [...graph.inputs];
+    this.outputs = [...graph.outputs];
+    this.results = graph.outputs.map(() => new PlannedBuffer(0));
     this.#infos = inferGraph(graph);
-    this.#results = new Map(graph.outputs.map(({ name }, i) => [name, i]));
+    const results = new Map(graph.outputs.map(({ name }, i) => [name, this.results[i]]));
     for (const [n, { op, inputs, outputs }] of graph.nodes.entries()) {
       for (const name of inputs) this.#lastUses.set(this.#ownerOf(name), n);
       // A result is a copy.
-      if (VIEWS.has(op) && !this.#results.has(outputs[0]))
-        this.#owners.set(outputs[0], this.#ownerOf(inputs[0]));
+      const isView = VIEWS.has(op) && !results.has(outputs[0]);
+      if (isView) this.#owners.set(outputs[0], this.#ownerOf(inputs[0]));
     }
-    for (const [n, node] of graph.nodes.entries()) this.#run(n, node);
+    for (const [n, node] of graph.nodes.entries()) this.#run(n, node, results);
   }
 
   #ownerOf(name: string): string {
     return this.#owners.get(name) ?? name;
   }
 
-  #run(n: number, node: OnnxNode): void {
+  #run(n: number, node: OnnxNode, results: ReadonlyMap<string, PlannedBuffer>): void {
     if (!this.#owners.has(node.outputs[0])) {
       const inputs = node.inputs.map((name) => this.#nameToRead(name));
-      this.nodes.push({ ...node, inputs, outputs: node.outputs.map((name) => this.#nameToWrite(name)) });
+      const outputs = node.outputs.map((name) => {
+        const result = results.get(name);
+        if (!result) return this.#nameToWrite(name);
+        this.#places.set(name, result);
+        return name;
+      });
+      this.nodes.push({ ...node, inputs, outputs });
     } else if (!this.#places.has(this.#ownerOf(node.inputs[0]))) {
-      // A view of an input or a constant of the graph.
+      // A view of an operand or a constant.
       this.nodes.push(node);
     }
     this.#free.push(...this.#ended(n, node));
   }
 
-  /** Gives memory to a result of a node. */
+  /** Gives memory to a temporary, which becomes an output. */
   #nameToWrite(name: string): string {
-    const result = this.#results.get(name);
-    if (result !== undefined) {
-      this.#places.set(name, { result });
-      return name;
-    }
-    const info = this.#infoOf(name);
-    const place = { buffer: this.#take(sizeOf(info.shape) * DTYPE_BYTES[info.dtype]) };
-    this.#places.set(name, place);
-    return `o${this.graph.outputs.length + this.outputs.push({ info, place }) - 1}`;
+    const { shape, type } = this.#infos.get(name)!;
+    const buffer = this.#take(sizeOf(shape) * DTYPE_BYTES[type]);
+    this.#places.set(name, buffer);
+    const position = this.outputs.length;
+    buffer.outputs.push({ position, info: sharedInfo({ shape, dtype: type }) });
+    this.outputs.push({ name: `o${position}`, shape, type });
+    return `o${position}`;
   }
 
+  /** Makes an input of a result or temporary, in the shape in which a node reads it. */
   #nameToRead(name: string): string {
     const owner = this.#ownerOf(name);
-    const place = this.#places.get(owner);
-    if (!place) return name;
-    const info = this.#infoOf(name);
-    const key = `${owner}[${info.shape}]`;
-    const input =
-      this.#inputNames.get(key) ?? `i${this.graph.inputs.length + this.inputs.push({ info, place }) - 1}`;
-    this.#inputNames.set(key, input);
-    return input;
-  }
-
-  #infoOf(name: string): TensorInfo {
+    const buffer = this.#places.get(owner);
+    if (!buffer) return name;
     const { shape, type } = this.#infos.get(name)!;
-    return { shape, dtype: type };
+    const key = `${owner}[${shape}]`;
+    const known = this.#inputNames.get(key);
+    if (known) return known;
+    const position = this.inputs.length;
+    buffer.inputs.push({ position, info: sharedInfo({ shape, dtype: type }) });
+    this.inputs.push({ name: `i${position}`, shape, type });
+    this.#inputNames.set(key, `i${position}`);
+    return `i${position}`;
   }
 
   /** Takes the smallest free buffer that is large enough, or enlarges the largest, or adds one. */
-  #take(bytes: number): number {
-    this.#free.sort((a, b) => this.buffers[a] - this.buffers[b]);
-    const fitting = this.#free.findIndex((buffer) => this.buffers[buffer] >= bytes);
-    const [buffer] = this.#free.splice(fitting, 1);
-    if (buffer === undefined) return this.buffers.push(bytes) - 1;
-    this.buffers[buffer] = Math.max(this.buffers[buffer], bytes);
+  #take(bytes: number): PlannedBuffer {
+    this.#free.sort((a, b) => a.bytes - b.bytes);
+    const fitting = this.#free.findIndex((buffer) => buffer.bytes >= bytes);
+    const [buffer = new PlannedBuffer(bytes)] = this.#free.splice(fitting, 1);
+    buffer.bytes = Math.max(buffer.bytes, bytes);
+    if (buffer.outputs.length === 0) this.buffers.push(buffer);
     return buffer;
   }
 
-  /** Buffers of values that no node after node `n` reads. */
-  #ended(n: number, { inputs, outputs }: OnnxNode): Set<number> {
-    const ended = new Set<number>();
+  /** Buffers of temporaries that no node after node `n` reads. */
+  #ended(n: number, { inputs, outputs }: OnnxNode): Set<PlannedBuffer> {
+    const ended = new Set<PlannedBuffer>();
     for (const owner of [...inputs, ...outputs].map((name) => this.#ownerOf(name))) {
-      const place = this.#places.get(owner);
-      if (place && 'buffer' in place && (this.#lastUses.get(owner) ?? n) === n) ended.add(place.buffer);
+      const buffer = this.#places.get(owner);
+      const isLast = (this.#lastUses.get(owner) ?? n) === n;
+      if (buffer && isLast && !this.results.includes(buffer)) ended.add(buffer);
     }
     return ended;
   }

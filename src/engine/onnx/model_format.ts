@@ -12,6 +12,16 @@ export interface TensorInfo {
   readonly dtype: ElementType;
 }
 
+const infos = new Map<string, TensorInfo>();
+
+/** Returns the same object for equal types and shapes, so that it can be a key. */
+export function sharedInfo<T extends TensorInfo>({ shape, dtype }: T): T {
+  const key = `${dtype}[${shape}]`;
+  const info = infos.get(key) ?? { shape, dtype };
+  infos.set(key, info);
+  return info as T;
+}
+
 /** Domain of the operators that only ONNX Runtime has. */
 export const CONTRIB_DOMAIN = 'com.microsoft';
 /** Domain of the native kernels. */

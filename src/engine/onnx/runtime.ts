@@ -8,8 +8,8 @@ import { Arena } from './memory/arena.js';
 import type { GpuBuffer } from './memory/gpu_buffer.js';
 import { GpuMemory, type GpuOptions } from './memory/gpu_memory.js';
 import type { CallArrays, OrtMemory } from './memory/memory.js';
-import { type MemoryPlan, NO_PLAN, type PlannedGraph } from './memory_plan.js';
-import { encodeModel, type OnnxGraph } from './model_format.js';
+import { type MemoryPlan, type PlannedGraph, unplanned } from './memory_plan.js';
+import { encodeModel, type OnnxGraph, sharedInfo } from './model_format.js';
 import type { NativeLibrary } from './native/library.js';
 import { loadOperators, type NativeOperators } from './native/operators.js';
 import type { OrtTensor } from './ort_tensor.js';
@@ -31,6 +31,7 @@ interface Call {
 
 /** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
 export class OrtSession {
+  readonly outputs: readonly ValueInfo[];
   #session: Pointer;
   /** The arrays of the last run, unless another run uses them. */
   #arrays: CallArrays | null = null;
@@ -38,24 +39,24 @@ export class OrtSession {
   constructor(
     private readonly api: OrtApi,
     session: Pointer,
-    readonly outputs: readonly ValueInfo[],
+    outputs: readonly ValueInfo[],
     readonly plan: MemoryPlan,
   ) {
     this.#session = session;
+    this.outputs = outputs.map(sharedInfo);
   }
 
-  /** Takes arrays for a run. All outputs are null, which makes the runtime allocate them from the arena. */
-  takeArrays(numInputs: number): CallArrays {
-    const spare = this.#arrays;
+  /** Takes arrays for a run. All results are null, which makes the runtime allocate them from the arena. */
+  takeArrays(): CallArrays {
+    const { numInputs, numOutputs } = this.plan;
+    const arrays = this.#arrays ?? {
+      inputs: addresses(numInputs),
+      outputs: addresses(numOutputs),
+      buffers: [],
+    };
     this.#arrays = null;
-    const { inputs, outputs } = this.plan;
-    if (spare === null || spare.inputs.length < numInputs + inputs.length)
-      return {
-        inputs: addresses(numInputs + inputs.length),
-        outputs: addresses(this.outputs.length + outputs.length),
-      };
-    spare.outputs.fill(0n);
-    return spare;
+    arrays.outputs.fill(0n, 0, this.outputs.length);
+    return arrays;
   }
 
   /** Keeps the arrays of a run that has ended for the next one. */
@@ -177,7 +178,7 @@ export class OrtRuntime implements TensorMemory {
     } catch (error) {
       if (this.#strict || !(error instanceof OrtError) || !isFallbackError(error)) throw error;
       // Nodes on the CPU run in an order of their own.
-      const session = make({ graph, plan: NO_PLAN }, RECORD_ASSIGNMENT);
+      const session = make(unplanned(graph), RECORD_ASSIGNMENT);
       const nodes = nodesOnCpu(this.api, session.pointer);
       this.#warn(`the GPU lacks operations, which the CPU computes more slowly: ${nodes.join(', ')}`);
       return session;
@@ -207,7 +208,7 @@ export class OrtRuntime implements TensorMemory {
 
   /** Runs a session; the outputs are new tensors. */
   run(session: OrtSession, inputs: readonly OrtTensor[]): OrtTensor[] {
-    const call = this.#begin(session, inputs.length);
+    const call = this.#begin(session);
     try {
       this.api.Run(...this.#arguments(session, inputs, call));
     } catch (error) {
@@ -219,7 +220,7 @@ export class OrtRuntime implements TensorMemory {
 
   /** Runs a session on a thread of its own; inputs must not be released before it ends. */
   async runAsync(session: OrtSession, inputs: readonly OrtTensor[]): Promise<OrtTensor[]> {
-    const call = this.#begin(session, inputs.length);
+    const call = this.#begin(session);
     try {
       const args = this.#arguments(session, inputs, call);
       await this.#memory.during(() => this.api.async('Run', ...args));
@@ -230,9 +231,9 @@ export class OrtRuntime implements TensorMemory {
     return this.#end(session, call);
   }
 
-  #begin(session: OrtSession, numInputs: number): Call {
+  #begin(session: OrtSession): Call {
     return {
-      arrays: session.takeArrays(numInputs),
+      arrays: session.takeArrays(),
       results: this.#memory.resultsOf(session.outputs),
       buffers: [],
     };
@@ -243,12 +244,8 @@ export class OrtRuntime implements TensorMemory {
     const { inputs: pointers, outputs } = call.arrays;
     for (let i = 0; i < inputs.length; i++) pointers[i] = inputs[i].pointer;
     if (results) for (let i = 0; i < results.length; i++) outputs[i] = results[i].pointer;
-    call.buffers = this.#memory.lend(session.plan, call.arrays, {
-      numInputs: inputs.length,
-      results: results ?? [],
-    });
-    const numInputs = inputs.length + session.plan.inputs.length;
-    const numOutputs = session.outputs.length + session.plan.outputs.length;
+    call.buffers = this.#memory.lend(session.plan, call.arrays, results ?? []);
+    const { numInputs, numOutputs } = session.plan;
     return [
       session.pointer,
       this.#runOptions,

@@ -21,7 +21,8 @@ interface Block {
 /** Returns the bytes of a graph's results and temporaries on a GPU. */
 export function workingMemoryOnGpu(graph: OnnxGraph): number {
   const results = graph.outputs.map(({ shape, type }) => sizeOf(shape) * DTYPE_BYTES[type]);
-  return [...planMemory(graph).plan.buffers, ...results].reduce((sum, bytes) => sum + bytes, 0);
+  const temporaries = planMemory(graph).plan.buffers.map(({ bytes }) => bytes);
+  return [...results, ...temporaries].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Returns the bytes of a graph's results and temporaries on the CPU at its fullest moment. */

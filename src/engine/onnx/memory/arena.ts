@@ -5,7 +5,7 @@ import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
 import { addresses, cStrings } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
-import { NO_PLAN, type PlannedGraph } from '../memory_plan.js';
+import { type PlannedGraph, unplanned } from '../memory_plan.js';
 import { ELEMENT_TYPE, type OnnxGraph, type TensorInfo } from '../model_format.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
@@ -103,7 +103,7 @@ export class Arena implements OrtMemory {
   }
 
   plan(graph: OnnxGraph): PlannedGraph {
-    return { graph, plan: NO_PLAN };
+    return unplanned(graph);
   }
 
   resultsOf(): null {

@@ -16,7 +16,7 @@ const MAX_SURPLUS = 1.125;
 /** … or by this one, if a new buffer would be one too many. */
 const MAX_SURPLUS_WHEN_FULL = 1.5;
 /** Free buffers are kept as long as all have at most this multiple of the bytes that were in use at a time. */
-const MAX_KEPT = 1.1;
+const MAX_KEPT = 1.2;
 /** Smaller buffers are always kept. Their sizes are rounded up, so that there are few. */
 const SMALL_BYTES = 2 ** 20;
 /** The provider's kernels read and write 16 bytes at a time. */
@@ -47,10 +47,14 @@ export class BufferPool<B extends PooledBuffer> {
     return this.#usedBytes + this.#freeBytes;
   }
 
-  /** Returns a buffer of undefined content for a tensor. */
-  take(bytes: number): B {
+  /** Returns a buffer of undefined content for a tensor: the one that it had before, if that is free. */
+  take(bytes: number, before?: B): B {
     const least = roundedBytes(bytes);
-    const buffer = this.#takeFree(least, MAX_SURPLUS) ?? this.#takeLarger(least) ?? this.#make(least);
+    const buffer =
+      this.#takeAgain(before) ??
+      this.#takeFree(least, MAX_SURPLUS) ??
+      this.#takeLarger(least) ??
+      this.#make(least);
     this.#usedBytes += buffer.bytes;
     this.#mostUsedBytes = Math.max(this.#mostUsedBytes, this.#usedBytes);
     return buffer;
@@ -70,16 +74,34 @@ export class BufferPool<B extends PooledBuffer> {
     }
   }
 
+  /** Takes back a buffer and destroys it. */
+  discard(buffer: B): void {
+    this.#usedBytes -= buffer.bytes;
+    this.source.destroy(buffer);
+  }
+
   /** Takes the smallest free buffer of at least so many bytes, unless it is larger by more than a factor. */
   #takeFree(least: number, surplus: number): B | undefined {
     for (let i = this.#firstOf(least); this.#sizes[i] <= least * surplus; i++) {
       const buffer = this.#free.get(this.#sizes[i])?.pop();
-      if (!buffer) continue;
-      this.#byAge.delete(buffer);
-      this.#freeBytes -= buffer.bytes;
-      return buffer;
+      if (buffer) return this.#taken(buffer);
     }
     return undefined;
+  }
+
+  #takeAgain(buffer: B | undefined): B | undefined {
+    if (!buffer) return undefined;
+    const same = this.#free.get(buffer.bytes) ?? [];
+    const index = same.lastIndexOf(buffer);
+    if (index < 0) return undefined;
+    same.splice(index, 1);
+    return this.#taken(buffer);
+  }
+
+  #taken(buffer: B): B {
+    this.#byAge.delete(buffer);
+    this.#freeBytes -= buffer.bytes;
+    return buffer;
   }
 
   #takeLarger(least: number): B | undefined {

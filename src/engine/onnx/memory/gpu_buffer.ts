@@ -4,9 +4,6 @@ import { ELEMENT_TYPE, type TensorInfo } from '../model_format.js';
 import type { HostArray } from '../tensor.js';
 import type { PooledBuffer } from './buffer_pool.js';
 
-/** A buffer that has more views than this drops them before its next use. */
-const MAX_VIEWS = 64;
-
 /** Memory on the host or a GPU. */
 interface Place {
   readonly memoryInfo: Pointer;
@@ -28,22 +25,10 @@ export function tensorIn(
   );
 }
 
-/** Keys of views. The results and temporaries of a graph are described by the same objects in every run. */
-const keys = new WeakMap<TensorInfo, string>();
-
-function keyOf(info: TensorInfo): string {
-  let key = keys.get(info);
-  if (key === undefined) {
-    key = `${info.dtype}[${info.shape}]`;
-    keys.set(info, key);
-  }
-  return key;
-}
-
 export class GpuBuffer implements PooledBuffer {
   readonly #place: Place;
-  /** OrtValues in the buffer, by type and shape. */
-  readonly #views = new Map<string, Pointer>();
+  /** OrtValues in the buffer. */
+  readonly #views = new Map<TensorInfo, Pointer>();
 
   /** Takes over an OrtValue of `bytes` on the GPU, which owns the memory. */
   constructor(
@@ -55,29 +40,23 @@ export class GpuBuffer implements PooledBuffer {
     this.#place = { memoryInfo, data: api.create((out) => api.GetTensorMutableData(owner, out)), bytes };
   }
 
-  /** Returns the OrtValue of a tensor at the beginning of the buffer. */
+  /** Returns the OrtValue of a tensor at the beginning of the buffer. `info` must come from `sharedInfo`. */
   view(info: TensorInfo): Pointer {
-    const key = keyOf(info);
-    let view = this.#views.get(key);
+    let view = this.#views.get(info);
     if (view === undefined) {
       view = tensorIn(this.api, this.#place, info);
-      this.#views.set(key, view);
+      this.#views.set(info, view);
     }
     return view;
   }
 
-  /** Drops the views of earlier uses if they are many. */
-  limitViews(): void {
-    if (this.#views.size > MAX_VIEWS) this.#releaseViews();
+  get numViews(): number {
+    return this.#views.size;
   }
 
   release(): void {
-    this.#releaseViews();
-    this.api.ReleaseValue(this.owner);
-  }
-
-  #releaseViews(): void {
     for (const view of this.#views.values()) this.api.ReleaseValue(view);
     this.#views.clear();
+    this.api.ReleaseValue(this.owner);
   }
 }

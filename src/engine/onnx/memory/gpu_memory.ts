@@ -6,7 +6,7 @@ import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import { addresses, cStrings } from '../addresses.js';
 import type { OrtApi, Pointer } from '../c_api.js';
 import { type MemoryPlan, type PlannedGraph, planMemory } from '../memory_plan.js';
-import type { OnnxGraph } from '../model_format.js';
+import { type OnnxGraph, sharedInfo } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
 import { createTensor } from './arena.js';
@@ -14,12 +14,15 @@ import { BufferPool } from './buffer_pool.js';
 import { GpuBuffer, tensorIn } from './gpu_buffer.js';
 import { GpuTensor } from './gpu_tensor.js';
 import { dtypeOf, fixed } from './host_arrays.js';
-import type { CallArrays, OrtMemory, RunTensors } from './memory.js';
+import type { CallArrays, OrtMemory } from './memory.js';
 
 const PROVIDER = 'WebGPU';
 const MEMORY_NAME = 'WebGPU_Buf';
 const DEVICE_ALLOCATOR = 0;
 const DEFAULT_MEMORY = 0;
+
+/** A buffer that has had tensors of more shapes than this is not used again, because each shape takes memory of the host. */
+const MAX_VIEWS = 500;
 
 export interface GpuOptions {
   readonly powerPreference: PowerPreference;
@@ -36,7 +39,7 @@ function providerOptions({ powerPreference }: GpuOptions): Record<string, string
     // The graphs' own layouts stay, and with them the order of the nodes.
     preferredLayout: 'NCHW',
     // Buffers are kept here, not in the provider: there, they would be larger than needed, and serve tensors of one size only.
-    storageBufferCacheMode: 'lazyRelease',
+    storageBufferCacheMode: 'disabled',
   };
 }
 
@@ -86,21 +89,23 @@ export class GpuMemory implements OrtMemory {
   }
 
   allocate(shape: readonly number[], dtype: LazyDtype): OrtTensor {
-    return new GpuTensor(this, { shape, dtype });
+    return new GpuTensor(this, sharedInfo({ shape, dtype }));
   }
 
   plan(graph: OnnxGraph): PlannedGraph {
     return planMemory(graph);
   }
 
-  lend(plan: MemoryPlan, arrays: CallArrays, { numInputs, results }: RunTensors<GpuTensor>): GpuBuffer[] {
-    const lent = plan.buffers.map((bytes) => this.take(bytes));
-    for (const [i, { info, place }] of plan.inputs.entries()) {
-      const buffer = 'buffer' in place ? lent[place.buffer] : results[place.result].buffer;
-      arrays.inputs[numInputs + i] = buffer.view(info);
+  lend(plan: MemoryPlan, arrays: CallArrays, results: readonly GpuTensor[]): GpuBuffer[] {
+    const lent = plan.buffers.map(({ bytes }, b) => this.take(bytes, arrays.buffers[b]));
+    const values = [...plan.buffers, ...plan.results];
+    for (const [b, buffer] of [...lent, ...results.map((result) => result.buffer)].entries()) {
+      // In a replayed step, most runs get the buffers of the step before.
+      if (arrays.buffers[b] === buffer) continue;
+      arrays.buffers[b] = buffer;
+      for (const { position, info } of values[b].inputs) arrays.inputs[position] = buffer.view(info);
+      for (const { position, info } of values[b].outputs) arrays.outputs[position] = buffer.view(info);
     }
-    for (const [i, { info, place }] of plan.outputs.entries())
-      arrays.outputs[results.length + i] = lent[place.buffer].view(info);
     return lent;
   }
 
@@ -142,20 +147,21 @@ export class GpuMemory implements OrtMemory {
     else action();
   }
 
-  /** Returns a buffer of undefined content. Throws EngineError if no buffer of this GPU can be so large. */
-  take(bytes: number): GpuBuffer {
+  /** Returns a buffer of undefined content, the one from before if that is free. Throws EngineError if no buffer of this GPU can be so large. */
+  take(bytes: number, before?: GpuBuffer): GpuBuffer {
     const { maxBufferBytes } = this.options;
     if (bytes > maxBufferBytes)
       throw new EngineError(
         `a tensor of ${gib(bytes)} is larger than a buffer of this GPU can be, ${gib(maxBufferBytes)}`,
       );
-    const buffer = this.#pool.take(bytes);
-    buffer.limitViews();
-    return buffer;
+    return this.#pool.take(bytes, before);
   }
 
   giveBack(buffers: readonly GpuBuffer[]): void {
-    for (const buffer of buffers) this.#pool.giveBack(buffer);
+    for (const buffer of buffers) {
+      if (buffer.numViews > MAX_VIEWS) this.#pool.discard(buffer);
+      else this.#pool.giveBack(buffer);
+    }
   }
 
   #make(bytes: number): GpuBuffer {

@@ -24,6 +24,8 @@ interface Waiting {
  */
 export class GpuTensor extends OrtTensor {
   #buffer: GpuBuffer | null = null;
+  /** The tensor in the buffer. */
+  #value: Pointer | null = null;
   #waiting: Waiting | null = null;
   #isReleased = false;
 
@@ -45,7 +47,8 @@ export class GpuTensor extends OrtTensor {
       this.#upload(this.#waiting.content);
       this.#endWaiting();
     }
-    return this.buffer.view(this.info);
+    this.#value ??= this.buffer.view(this.info);
+    return this.#value;
   }
 
   read(): HostArray {

@@ -10,12 +10,8 @@ import type { GpuBuffer } from './gpu_buffer.js';
 export interface CallArrays {
   readonly inputs: BigUint64Array;
   readonly outputs: BigUint64Array;
-}
-
-/** The tensors of a run. */
-export interface RunTensors<T = OrtTensor> {
-  readonly numInputs: number;
-  readonly results: readonly T[];
+  /** The buffers of the plan and of the results that the addresses are in, as of the last run. */
+  readonly buffers: GpuBuffer[];
 }
 
 export interface OrtMemory {
@@ -30,7 +26,7 @@ export interface OrtMemory {
   /** Makes tensors for the results of a run; null if ONNX Runtime makes them. */
   resultsOf(infos: readonly ValueInfo[]): OrtTensor[] | null;
   /** Adds the temporaries of a plan to the operands and results of a run. Returns the buffers that they are in. */
-  lend(plan: MemoryPlan, arrays: CallArrays, run: RunTensors): GpuBuffer[];
+  lend(plan: MemoryPlan, arrays: CallArrays, results: readonly OrtTensor[]): GpuBuffer[];
   /** Takes back the buffers of a run that has ended. */
   giveBack(buffers: readonly GpuBuffer[]): void;
   /** Takes over a result that ONNX Runtime made. */
