@@ -38,9 +38,16 @@ const isOnGpu = process.env.STMIXER_TEST_DEVICE === 'gpu';
 /** The first run on a software GPU compiles shaders for a minute. */
 const TIMEOUT_MS = isOnGpu ? 300_000 : 60_000;
 
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
-  // The examples import the package by its name.
-  resolve: { alias: { stmixer: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: [
+      // The examples import the package by its name.
+      { find: 'stmixer', replacement: at('src/index.ts') },
+      { find: /^(?:\.\.\/)+util\/threads\.js$/, replacement: at('test/support/threads.ts') },
+    ],
+  },
   test: {
     include: isOnGpu ? ON_GPU : EVERYWHERE,
     // Native addons (sharp, tfjs-node) need a process of their own.

@@ -1,6 +1,5 @@
 /** @file Selects the engine for each test file. */
 import { beforeAll, expect } from 'vitest';
-import '../../scripts/typescript_threads.mjs';
 
 /** Folders whose tests compute nothing on an engine or select one themselves; starting one takes a second for each file. */
 const WITHOUT_ENGINE =
