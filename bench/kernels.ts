@@ -5,10 +5,10 @@
  *   npm run bench:kernels -- [--engine E] [--runs K] [--json]
  */
 import { availableParallelism } from 'node:os';
-import * as tf from '@tensorflow/tfjs';
 import { Command } from 'commander';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { sync } from '../src/engine/lazy_hints.js';
+import { tf } from '../src/engine/tfjs.js';
 import { selfAttention } from '../src/nn/attention.js';
 import { gelu, layerNorm, linear } from '../src/nn/functional.js';
 import { Parameter } from '../src/nn/module.js';

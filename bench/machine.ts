@@ -1,5 +1,5 @@
 /** @file Peak rates of this machine for comparison: matrix products and copies on the engine in use. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../src/engine/tfjs.js';
 
 /** Seconds of each of `count` calls of `compute`; one call before them is not counted. */
 export function timeRuns(compute: () => tf.Tensor | tf.Tensor[], count: number): number[] {

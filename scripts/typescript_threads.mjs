@@ -1,5 +1,5 @@
 /**
- * @file Lets worker threads run TypeScript. Programs that run under tsx or Vitest import it, because both serve the main thread
+ * @file Lets worker threads run TypeScript. Programs that run under tsx import it, because tsx serves the main thread
  * only. The built program needs none of this.
  */
 import { isMainThread } from 'node:worker_threads';

@@ -1,9 +1,8 @@
 /** @file Messages of configuration errors: origin, key, expected and found value, and the nearest known name. */
-import type { TSchema } from '@sinclair/typebox';
 import { ConfigError } from '../errors.js';
 import { formatFloat, formatPythonLiteral } from '../formats/python/literals.js';
 import { closeness, closestWord, plainName } from '../util/similar.js';
-import { FIELDS, SECTIONS } from './schema/index.js';
+import { FIELDS, type Schema, SECTIONS } from './schema/index.js';
 
 /** Origin of a value. */
 export interface Origin {
@@ -61,7 +60,7 @@ export function describeValue(value: unknown): string {
   return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
 }
 
-function describeRange(schema: TSchema): string {
+function describeRange(schema: Schema): string {
   const { minimum: low, maximum: high, exclusiveMinimum: above, exclusiveMaximum: below } = schema;
   if ((low ?? above) !== undefined && (high ?? below) !== undefined) {
     return ` in ${low === undefined ? '(' : '['}${low ?? above}, ${high ?? below}${high === undefined ? ')' : ']'}`;
@@ -71,7 +70,7 @@ function describeRange(schema: TSchema): string {
 }
 
 /** Describes the values that a key accepts, e.g. `int ≥ 1`, `float in [0, 1)`, `'linear' or 'constant'`. */
-export function describeType(schema: TSchema): string {
+export function describeType(schema: Schema): string {
   if (schema.anyOf) return schema.anyOf.map(describeType).join(' or ');
   if (schema.enum) return describeWords(schema.enum);
   switch (schema.type) {
@@ -96,8 +95,9 @@ export function describeWords(words: readonly string[]): string {
   return quoted.length > 2 ? `one of ${quoted.join(', ')}` : quoted.join(' or ');
 }
 
-function describeList(schema: TSchema): string {
-  const item = schema.items.type === 'boolean' ? 'bool' : describeType(schema.items);
+function describeList(schema: Schema): string {
+  const items = schema.items!;
+  const item = items.type === 'boolean' ? 'bool' : describeType(items);
   const { minItems: min, maxItems: max } = schema;
   if (min !== undefined && min === max) return `list of ${min} × ${item}`;
   if (max !== undefined) return `list of ${min ?? 0} to ${max} × ${item}`;
@@ -105,8 +105,8 @@ function describeList(schema: TSchema): string {
 }
 
 /** Default value of a key, as the configuration reference and error messages show it. */
-export function describeDefault(schema: TSchema): string {
-  if (schema.type === 'number') return formatFloat(schema.default);
+export function describeDefault(schema: Schema): string {
+  if (schema.type === 'number') return formatFloat(schema.default as number);
   return formatPythonLiteral(schema.default);
 }
 

@@ -1,9 +1,10 @@
 /** @file People from the model's predictions: threshold, samples, numbers that are not finite, one box for one person. */
-import * as tf from '@tensorflow/tfjs';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { normals, randomize } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import type { Batch } from '../data/loading/collate.js';
+import { tf } from '../engine/tfjs.js';
 import { distinctPeople, namePeople, personBox } from '../evaluation/people.js';
 import { Detector } from '../model/detector.js';
 import { type Detections, toDetections } from '../model/inference.js';

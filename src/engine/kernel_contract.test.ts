@@ -1,5 +1,5 @@
 /** @file Engines have the fused kernels that they list, and a call that does not fit the contract does not compile. */
-import * as tf from '@tensorflow/tfjs';
+
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TEST_DEVICE } from '../../test/support/engine.js';
 import { fused } from '../nn/fused.js';
@@ -13,6 +13,7 @@ import {
 } from './kernel_contract.js';
 import type { OnnxBackend } from './onnx/backend.js';
 import { floats, fusedKernel } from './onnx/kernel.js';
+import { tf } from './tfjs.js';
 
 const NAMES = Object.keys(FUSED_KERNELS) as FusedKernelName[];
 /** Fused kernels that an engine lacks by choice, so that nn/ composes them. */

@@ -1,5 +1,5 @@
 /** @file Hints to an engine that records operations and runs them later; other engines ignore them. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 
 /** Whether graphs must be separate, or are only better off so: an engine may join layers to have fewer graphs. */
 export type BreakKind = 'required' | 'layer';

@@ -1,9 +1,9 @@
 /** @file Memory of tensors, process and machine. */
 import { totalmem } from 'node:os';
-import * as tf from '@tensorflow/tfjs';
 import { expect, it, vi } from 'vitest';
 import { selectEngine } from './index.js';
 import { machineMemory } from './memory.js';
+import { tf } from './tfjs.js';
 
 it('counts living tensors and their bytes, and the memory of the process', async () => {
   const engine = await selectEngine({ engine: 'cpu', device: 'cpu' });

@@ -1,9 +1,9 @@
 /** @file Memory of the tensors, the process, the GPU and the machine. */
 import { execFile } from 'node:child_process';
 import { totalmem } from 'node:os';
-import * as tf from '@tensorflow/tfjs';
 import { memoryLimit, type Read } from '../util/cgroups.js';
 import { availableMemory, residentMemory } from '../util/memory.js';
+import { tf } from './tfjs.js';
 
 export interface EngineMemory {
   /** Bytes of the tensors that are alive. */

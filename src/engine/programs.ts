@@ -3,12 +3,13 @@
  *
  * Whoever begins a program records its operations, or feeds and reads the script, as `isReplay` says.
  */
-import * as tf from '@tensorflow/tfjs';
+
 import { sizeOf } from '../formats/host_tensor.js';
 import type { HostContent } from './lazy/host_memory.js';
 import { ScriptRun } from './lazy/script_run.js';
 import type { Recording, Scripts } from './lazy/scripts.js';
 import type { Buffer, Value, ValueInfo } from './lazy/value.js';
+import { tf } from './tfjs.js';
 
 /** A tfjs backend that captures scripts. */
 export interface ScriptBackend<B extends Buffer> {

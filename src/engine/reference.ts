@@ -1,5 +1,5 @@
 /** @file Computes on the kernels of plain JavaScript while another engine is in use, for comparison. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from './tfjs.js';
 
 /** Runs `work` on the `cpu` engine, whatever engine is current, and then makes that one current again. */
 export async function onPlainEngine<T>(work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 /** @file Every request on every kind of machine selects the right engine, or fails with what is missing. */
-import * as tf from '@tensorflow/tfjs';
+
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   CUDA_FILES,
@@ -16,6 +16,7 @@ import { countOf } from '../util/text.js';
 import { ORT_VERSION } from './onnx/c_api.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
+import { tf } from './tfjs.js';
 import type { EngineRequest } from './types.js';
 
 const CPU = '@tensorflow/tfjs-node';

@@ -1,5 +1,5 @@
 /** @file Selects the engine from a list of providers, tried from the fastest to the slowest. */
-import * as tf from '@tensorflow/tfjs';
+
 import { EngineError } from '../errors.js';
 import { Engine } from './engine.js';
 import { Gpus } from './gpu/gpus.js';
@@ -10,6 +10,7 @@ import { OnnxGpuEngine } from './onnx/gpu_engine.js';
 import type { Probe } from './probe.js';
 import { problemText } from './problem.js';
 import { TensorflowRuntime } from './tensorflow/runtime.js';
+import { tf } from './tfjs.js';
 import { resolveThreads } from './threads.js';
 import type {
   DeviceName,

@@ -1,6 +1,7 @@
 /** @file Makes host tensors of an engine's tensors. */
-import * as tf from '@tensorflow/tfjs';
+
 import type { HostTensor } from '../formats/host_tensor.js';
+import { tf } from './tfjs.js';
 
 /** A backend whose reads return copies. Other backends may return their own memory. */
 export interface CopyingBackend {

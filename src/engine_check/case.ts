@@ -1,5 +1,5 @@
 /** @file The cases of a kernel family: an operation, its inputs, and its expected results. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { sizeOf } from '../formats/host_tensor.js';
 import { Tape } from '../nn/tape.js';
 import { Rng } from '../util/random.js';

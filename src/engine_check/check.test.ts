@@ -1,9 +1,10 @@
 /** @file The check finds every wrong kernel, and covers every kernel that a training uses. */
-import * as tf from '@tensorflow/tfjs';
+
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { selectEngine } from '../engine/index.js';
+import { tf } from '../engine/tfjs.js';
 import { detectBatch } from '../evaluation/detect_clips.js';
 import { trainStep } from '../training/step.js';
 import { type Case, compute, contentsOf, EXACT, type Family, floats } from './case.js';

@@ -1,7 +1,8 @@
 /** @file What a model finds in clips: mirrored clips, predictions that are not finite, stopping in between. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../data/loading/collate.js';
+import { tf } from '../engine/tfjs.js';
 import type { Detector } from '../model/detector.js';
 import { detectAll, detectBatch } from './detect_clips.js';
 

@@ -1,8 +1,9 @@
 /** @file The criterion against the formulas in double precision: padding, missing targets, supervision, gradients. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
+import { tf } from '../engine/tfjs.js';
 import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';
 import { type LossName, SetCriterion, type Target } from './criterion.js';

@@ -3,8 +3,9 @@
  *
  * Shapes: B clips, Q queries, K actions.
  */
-import * as tf from '@tensorflow/tfjs';
+
 import type { Config } from '../config/index.js';
+import { tf } from '../engine/tfjs.js';
 import { differentiable } from '../nn/tape.js';
 import { type Match, matchClip } from './matcher.js';
 import { generalizedIouGradient } from './overlap.js';

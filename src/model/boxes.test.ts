@@ -1,8 +1,9 @@
 /** @file Decoder boxes: gradients, inverses, extremes. */
-import * as tf from '@tensorflow/tfjs';
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { boxSize, columns, decodeBoxes, intersectionOverFirst, refineBoxes } from './boxes.js';
 

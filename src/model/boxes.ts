@@ -2,7 +2,7 @@
  * @file The boxes of the decoder. A query has its box as xyzr = (cx, cy, z, r) in pixels, with z = log2 √(w·h) and
  * r = log2(h/w). All other boxes are corners (x1, y1, x2, y2).
  */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { exp2 } from '../nn/functional.js';
 
 /** Guards the division by a box's area. */

@@ -1,8 +1,9 @@
 /** @file The whole detector: checkpointing, memory, clip independence, other sizes than the goldens have. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
+import { tf } from '../engine/tfjs.js';
 import { SetCriterion, type Target } from '../loss/criterion.js';
 import { initializeParameters } from '../nn/module.js';
 import { backward } from '../nn/tape.js';

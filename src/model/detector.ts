@@ -1,6 +1,7 @@
 /** @file The complete detector: backbone, neck and decoder. */
-import * as tf from '@tensorflow/tfjs';
+
 import type { Config } from '../config/index.js';
+import { tf } from '../engine/tfjs.js';
 import { normal } from '../nn/init.js';
 import type { Sequential } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';

@@ -1,8 +1,9 @@
 /** @file Drop path: its masks, what they do to a block and to the backbone. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { normals, randomize, type Values, values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
+import { tf } from '../engine/tfjs.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
 import { dropMask, type MicroBatch } from './dropout.js';

@@ -1,8 +1,9 @@
 /** @file The forward pass of a model without gradients, recorded or replayed from a script. */
-import * as tf from '@tensorflow/tfjs';
+
 import type { Batch } from '../data/loading/collate.js';
 import { sync } from '../engine/lazy_hints.js';
 import { beginProgram, feed, type ReplayedProgram } from '../engine/programs.js';
+import { tf } from '../engine/tfjs.js';
 import type { Detector, StagePrediction } from './detector.js';
 import type { HostResult } from './inference.js';
 

@@ -1,6 +1,7 @@
 /** @file From predictions to detections: threshold, fallback, order, clipping. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
+import { tf } from '../engine/tfjs.js';
 import { clipBox, toDetections } from './inference.js';
 
 /** Logits whose softmax gives these probabilities of person and background. */

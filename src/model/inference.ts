@@ -1,5 +1,5 @@
 /** @file Makes detections from the predictions of the last decoder stage. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import type { StagePrediction } from './detector.js';
 
 /** The detections in a clip: n people. */

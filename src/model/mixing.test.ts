@@ -1,7 +1,8 @@
 /** @file Adaptive mixing: gradients and values against plain loops. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { AdaptiveMixing } from './mixing.js';
 

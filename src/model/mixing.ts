@@ -1,5 +1,5 @@
 /** @file Adaptive mixing: each query generates the matrices that mix its sampled features. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { layerNorm, relu } from '../nn/functional.js';
 import { xavierUniform, zeros } from '../nn/init.js';
 import { Linear, Sequential } from '../nn/layers.js';

@@ -1,7 +1,8 @@
 /** @file Position tables: resizing is differentiable, keeps constants, and takes each time step by itself. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { cubicMatrix, resizePositions, sinusoidTable } from './position.js';
 

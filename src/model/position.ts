@@ -1,5 +1,5 @@
 /** @file Position tables of the backbone, and how they are resized to the token grid of a clip. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 
 /**
  * Makes the fixed table [positions, features], row-major: sine (even j) or cosine (odd j) of

@@ -1,7 +1,8 @@
 /** @file Initial queries and the position embedding. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { decodeBoxes } from './boxes.js';
 import { initialQueries, positionEmbedding } from './queries.js';

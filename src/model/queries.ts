@@ -1,5 +1,5 @@
 /** @file The initial queries of the decoder, and the embedding of their boxes. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { layerNorm } from '../nn/functional.js';
 
 const NORM_EPS = 1e-5;

@@ -1,7 +1,8 @@
 /** @file Sampling of the pyramid against plain loops in double precision, and its gradients. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';
 import { levelWeights, makeFeatureTable, makeSamplePoints, samplePoints } from './sampling.js';

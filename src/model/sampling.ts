@@ -5,7 +5,7 @@
  * groups of D features. The sample at a point is then one weighted sum of 4 levels × 4 neighbouring rows.
  * Shapes: B clips, Q queries, P points of a group.
  */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { weightedRowSum } from '../nn/spatial.js';
 import { noGrad } from '../nn/tape.js';
 import { boxSize, columns } from './boxes.js';

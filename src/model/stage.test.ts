@@ -1,8 +1,9 @@
 /** @file A decoder stage: what gets no gradient, initial sample points, dropout; gradients of its parts. */
-import * as tf from '@tensorflow/tfjs';
+
 import { afterAll, describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
+import { tf } from '../engine/tfjs.js';
 import { initializeParameters } from '../nn/module.js';
 import { backward } from '../nn/tape.js';
 import { Rng } from '../util/random.js';

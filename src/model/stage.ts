@@ -1,6 +1,7 @@
 /** @file One stage of the decoder: attention among the queries, sampling, mixing, feed-forward networks and heads. */
-import * as tf from '@tensorflow/tfjs';
+
 import type { Config } from '../config/index.js';
+import { tf } from '../engine/tfjs.js';
 import { mean } from '../nn/functional.js';
 import { constant, uniform, xavierUniform, zeros } from '../nn/init.js';
 import { LayerNorm, Linear, MultiheadAttention, Relu, Sequential } from '../nn/layers.js';

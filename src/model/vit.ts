@@ -3,9 +3,10 @@
  *
  * Shapes: B clips, T H W of the video, t h w of the token grid, N = t·h·w tokens, C features.
  */
-import * as tf from '@tensorflow/tfjs';
+
 import type { Config } from '../config/index.js';
 import { graphBreak } from '../engine/lazy_hints.js';
+import { tf } from '../engine/tfjs.js';
 import { selfAttention } from '../nn/attention.js';
 import { gelu, linear } from '../nn/functional.js';
 import { constant, fanInUniform, zeros } from '../nn/init.js';

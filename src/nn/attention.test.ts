@@ -1,7 +1,8 @@
 /** @file Attention: gradients by finite differences, values against plain arithmetic, chunks against the whole. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { attention, joinHeads, selfAttention, splitHeads } from './attention.js';
 import { backward } from './tape.js';

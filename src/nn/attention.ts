@@ -3,7 +3,7 @@
  *
  * Shapes: S = batch · heads, N queries, M keys, D features of a head.
  */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { hasFusedKernel, runFusedKernel } from './fused.js';
 import { differentiable } from './tape.js';
 

@@ -1,7 +1,8 @@
 /** @file Gradients of the layer functions by finite differences, and their values at ties, zeros and extremes. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { exp2, gelu, layerNorm, linear, mean, relu } from './functional.js';
 import { backward } from './tape.js';

@@ -3,7 +3,7 @@
  *
  * Features are last in every tensor; weights have PyTorch's layouts.
  */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { sizeOf } from '../formats/host_tensor.js';
 import { fused } from './fused.js';
 import { differentiable } from './tape.js';

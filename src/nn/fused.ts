@@ -1,5 +1,5 @@
 /** @file Calls fused kernels, or composes them of other operations on engines that lack them. */
-import * as tf from '@tensorflow/tfjs';
+
 import type {
   FusedAttributes,
   FusedBackend,
@@ -7,6 +7,7 @@ import type {
   FusedKernelName,
   FusedResults,
 } from '../engine/kernel_contract.js';
+import { tf } from '../engine/tfjs.js';
 
 /** Whether the current engine has the fused kernel. */
 export function hasFusedKernel(name: FusedKernelName): boolean {

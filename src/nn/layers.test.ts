@@ -1,7 +1,8 @@
 /** @file Layers: their gradients, the splitting into heads, their initial values. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { joinHeads, splitHeads } from './attention.js';
 import { constant, fanInUniform, uniform, xavierUniform } from './init.js';

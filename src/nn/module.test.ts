@@ -1,6 +1,7 @@
 /** @file Parameters and modules: names, order, values, modes, memory. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
+import { tf } from '../engine/tfjs.js';
 import { normal, ones, zeros } from './init.js';
 import { Linear, Relu, Sequential } from './layers.js';
 import { initializeParameters, Module, Parameter } from './module.js';

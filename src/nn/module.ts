@@ -1,5 +1,5 @@
 /** @file Parameter and Module: named weights in PyTorch's order, names and layouts. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { sizeOf } from '../formats/host_tensor.js';
 import { Rng } from '../util/random.js';
 

@@ -1,7 +1,8 @@
 /** @file Convolutions, resampling and row sums: gradients by finite differences, values against plain loops. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { conv1x1x1, conv3x3x3, convTranspose1x2x2, maxPool1x2x2, weightedRowSum } from './spatial.js';
 import { backward } from './tape.js';

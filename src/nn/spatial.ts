@@ -1,5 +1,5 @@
 /** @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { linear } from './functional.js';
 import { fused } from './fused.js';
 import { differentiable } from './tape.js';

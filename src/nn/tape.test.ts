@@ -1,7 +1,8 @@
 /** @file The tape: gradients, constants, activation checkpointing, and memory that is freed. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
+import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
 import { gelu, layerNorm, linear } from './functional.js';
 import { activationCheckpoint, backward, differentiable, noGrad, Tape, withGraphBreak } from './tape.js';

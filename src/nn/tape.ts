@@ -1,6 +1,7 @@
 /** @file Custom gradients, no-grad, activation checkpointing and a tape that frees memory early, on top of tfjs's tape. */
-import * as tf from '@tensorflow/tfjs';
+
 import { graphBreak } from '../engine/lazy_hints.js';
+import { tf } from '../engine/tfjs.js';
 
 type Save = (tensors: tf.Tensor[]) => void;
 

@@ -1,6 +1,7 @@
 /** @file Adam with an L2 penalty as weight decay (Kingma and Ba 2015), PyTorch's formulas. */
-import * as tf from '@tensorflow/tfjs';
+
 import { ADAM_SCALARS, type AdamScalars, nameAdamScalars } from '../engine/kernel_contract.js';
+import { tf } from '../engine/tfjs.js';
 import { fused } from '../nn/fused.js';
 import {
   Optimizer,

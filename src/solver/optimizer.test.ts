@@ -1,7 +1,7 @@
-import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parameterOf, setGrad } from '../../test/support/solver_fixtures.js';
+import { tf } from '../engine/tfjs.js';
 import type { Parameter } from '../nn/module.js';
 import { Adam, type AdamOptions } from './adam.js';
 import { AdamW } from './adamw.js';

@@ -1,7 +1,8 @@
 /** @file The base class of all optimizers: parameter groups, the step over all parameters, PyTorch's state dict. */
-import * as tf from '@tensorflow/tfjs';
+
 import { graphBreak, sync } from '../engine/lazy_hints.js';
 import { beginProgram, feed } from '../engine/programs.js';
+import { tf } from '../engine/tfjs.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { toFloat32 } from '../formats/host_tensor.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';

@@ -1,6 +1,6 @@
-import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { parameterOf, plain, setGrad } from '../../test/support/solver_fixtures.js';
+import { tf } from '../engine/tfjs.js';
 import { CheckpointError } from '../errors.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import { PyFloat, PyTuple, type PyValue } from '../formats/python/values.js';

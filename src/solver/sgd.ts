@@ -1,5 +1,5 @@
 /** @file Stochastic gradient descent with momentum, dampening and Nesterov's variant, PyTorch's formulas. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { asNumber } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
 import {

@@ -1,7 +1,8 @@
 /** @file Norms and clipping against PyTorch: numbers that it computed, and itself where it is there. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
 import { runPython, torchTitle, torchVersion } from '../../test/support/torch.js';
+import { tf } from '../engine/tfjs.js';
 import { clipFactor, gradNorms, maxAbs, totalNorm } from './grad_norm.js';
 
 /** The same gradients in both languages. */

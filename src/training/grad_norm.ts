@@ -1,5 +1,5 @@
 /** @file Norms of gradients, and clipping. The norms also show which gradients are not finite. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../engine/tfjs.js';
 import { fused } from '../nn/fused.js';
 
 /** Factor by which tensors are scaled whose squares would overflow. */

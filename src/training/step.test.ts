@@ -1,10 +1,11 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TEST_ENGINE } from '../../test/support/engine.js';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
+import { tf } from '../engine/tfjs.js';
 import { totalNorm } from './grad_norm.js';
 import { NonFiniteError } from './nonfinite/nonfinite.js';
 import { computeGradients, type StepOptions, stepRng, trainStep } from './step.js';

@@ -46,6 +46,10 @@ function entry(testFiles: readonly string[]): string {
 const ourSources: Plugin = {
   name: 'our-sources',
   setup({ onLoad, onResolve }) {
+    // Node's `require` would load another copy of tfjs-core.
+    onLoad({ filter: /engine[\\/]tfjs\.ts$/ }, () => ({
+      contents: "export * as tf from '@tensorflow/tfjs';",
+    }));
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
       const url = JSON.stringify(pathToFileURL(path).href);

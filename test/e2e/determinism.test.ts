@@ -1,9 +1,9 @@
 /** @file Training on `onnx` repeats itself to the last bit: again, in another process, and after a restart. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/index.js';
+import { builtProgram } from '../support/built.js';
 import { TEST_DEVICE } from '../support/engine.js';
 import { temporaryFolder } from '../support/temporary_files.js';
 import { TinyTraining, train } from '../support/tiny_training.js';
@@ -27,8 +27,7 @@ async function run(): Promise<Outcome> {
 }
 
 async function runElsewhere(): Promise<Outcome> {
-  const script = fileURLToPath(new URL('../support/tiny_training_process.ts', import.meta.url));
-  const args = ['--import', 'tsx', script, String(STEPS)];
+  const args = [builtProgram('tiny_training_process'), String(STEPS)];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   return JSON.parse(stdout);
 }

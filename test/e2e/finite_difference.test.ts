@@ -1,6 +1,7 @@
 /** @file The gradient check itself must notice wrong gradients. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
+import { tf } from '../../src/engine/tfjs.js';
 import { differentiable, noGrad } from '../../src/nn/tape.js';
 import { Rng } from '../../src/util/random.js';
 import { expectGradients, normals, values } from '../support/finite_difference.js';

@@ -3,21 +3,21 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import { type HostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { verifyWeightFile } from '../../src/formats/weight_file.js';
 import { Rng } from '../../src/util/random.js';
+import { builtProgram } from '../support/built.js';
 import { temporaryFolder } from '../support/temporary_files.js';
 
-const PROGRAM = fileURLToPath(new URL('../support/saving_process.ts', import.meta.url));
+const PROGRAM = builtProgram('saving_process');
 const KILLS = process.env.STMIXER_LONG_TESTS ? 200 : 5;
 
 /** Saves from `first` on until it is killed, so long after its first checkpoint; returns the last one it knew was done. */
 async function saveUntilKilled(folder: string, first: number, milliseconds: number): Promise<number> {
-  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, folder, String(first)], {
+  const child = spawn(process.execPath, [PROGRAM, folder, String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const closed = new Promise((resolve) => child.on('close', resolve));

@@ -1,13 +1,13 @@
 /** @file Nothing grows from step to step on `onnx`, at clip sizes that change: tensors, native memory, JavaScript's heap. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type Engine, selectEngine } from '../../src/engine/index.js';
 import { lazyStatistics } from '../../src/engine/lazy_hints.js';
 import type { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import type { OrtTensor } from '../../src/engine/onnx/ort_tensor.js';
 import { OrtRuntime } from '../../src/engine/onnx/runtime.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { TEST_DEVICE } from '../support/engine.js';
 import { TinyTraining } from '../support/tiny_training.js';
 

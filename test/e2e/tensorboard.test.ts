@@ -7,14 +7,14 @@ import { once } from 'node:events';
 import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EventWriter } from '../../src/run/tensorboard/event_writer.js';
+import { builtProgram } from '../support/built.js';
 import { eventFiles, readEvents, scalarsOf } from '../support/event_file.js';
 import { temporaryFolderOfFile } from '../support/temporary_files.js';
 
-const SCRIPT = fileURLToPath(new URL('../support/tensorboard_process.ts', import.meta.url));
+const SCRIPT = builtProgram('tensorboard_process');
 const PYTHON = process.env.STMIXER_PYTHON ?? 'python3';
 const found = spawnSync(
   PYTHON,
@@ -42,7 +42,7 @@ function lastLoss(run: string) {
 describe('a process', () => {
   test('leaves everything that it had logged if it is killed', async () => {
     const run = join(folder, 'killed');
-    const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, run, '1e9'], {
+    const child = spawn(process.execPath, [SCRIPT, run, '1e9'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let done = 0;
@@ -62,8 +62,8 @@ describe('a process', () => {
     // The kernel refuses files of more than 8 blocks, as it does on a full disk, in the middle of a write as well.
     const { stdout, status } = spawnSync(
       'bash',
-      ['-c', 'ulimit -f 8 && exec "$@"', '-', process.execPath, '--import', 'tsx', SCRIPT, run, '1000'],
-      { encoding: 'utf8', env: { ...process.env, TSX_DISABLE_CACHE: '1' } },
+      ['-c', 'ulimit -f 8 && exec "$@"', '-', process.execPath, SCRIPT, run, '1000'],
+      { encoding: 'utf8' },
     );
     expect(status).toBe(0);
     const lines = stdout.trim().split('\n');

@@ -1,7 +1,8 @@
 /** @file The whole detector against PyTorch: predictions, matching, losses, gradients, optimizer steps, detections. */
-import * as tf from '@tensorflow/tfjs';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { SetCriterion } from '../../src/loss/criterion.js';
 import { Detector } from '../../src/model/detector.js';
 import { toDetections } from '../../src/model/inference.js';

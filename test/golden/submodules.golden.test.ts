@@ -1,6 +1,7 @@
 /** @file Every part of the model and the loss against PyTorch's values and gradients. */
-import * as tf from '@tensorflow/tfjs';
+
 import { describe, expect, it } from 'vitest';
+import { tf } from '../../src/engine/tfjs.js';
 import { type Prediction, SetCriterion } from '../../src/loss/criterion.js';
 import { generalizedIouGradient, iouAndUnion } from '../../src/loss/overlap.js';
 import { decodeBoxes, intersectionOverFirst, refineBoxes } from '../../src/model/boxes.js';

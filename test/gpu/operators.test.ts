@@ -1,5 +1,5 @@
 /** @file The list of the WebGPU provider's operators is what the provider answers, for every operator that a lowering may emit. */
-import * as tf from '@tensorflow/tfjs';
+
 import { expect, it } from 'vitest';
 import type { LazyDtype } from '../../src/engine/lazy/value.js';
 import type { OnnxBackend } from '../../src/engine/onnx/backend.js';
@@ -8,6 +8,7 @@ import { GraphBuilder } from '../../src/engine/onnx/graph_builder.js';
 import type { ElementType } from '../../src/engine/onnx/model_format.js';
 import type { OrtRuntime } from '../../src/engine/onnx/runtime.js';
 import { inferGraph, type OnnxInfo, OPERATORS } from '../../src/engine/onnx/shapes.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { entryOf, PROBED_VERSION, WEBGPU_OPERATORS } from '../support/webgpu_operators.js';
 
 /** Adds one node whose operands have these names. */

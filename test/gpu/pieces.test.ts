@@ -1,6 +1,7 @@
 /** @file Kernels that compute in pieces on a GPU give the same values and gradients however small the pieces are. */
-import * as tf from '@tensorflow/tfjs';
+
 import { expect, it, vi } from 'vitest';
+import { tf } from '../../src/engine/tfjs.js';
 import { selfAttention } from '../../src/nn/attention.js';
 import { conv3x3x3, weightedRowSum } from '../../src/nn/spatial.js';
 import { backward } from '../../src/nn/tape.js';

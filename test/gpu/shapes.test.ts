@@ -1,9 +1,10 @@
 /** @file Every kernel of tfjs computes the same as tfjs's plain backend for tensors of all types, without elements, and with many axes. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/index.js';
 import type { LazyDtype } from '../../src/engine/lazy/value.js';
 import type { OnnxBackend } from '../../src/engine/onnx/backend.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
 import { Rng } from '../../src/util/random.js';
 import { TEST_DEVICE } from '../support/engine.js';

@@ -1,17 +1,20 @@
 /** @file Training on a GPU: the losses of a CPU. Its bits and its memory are tested in test/e2e. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { builtProgram } from '../support/built.js';
 import { TinyTraining, train } from '../support/tiny_training.js';
 
 /** Losses of a training on a CPU, in another process: a process has one onnx engine. */
 async function lossesOnCpu(steps: number): Promise<number[][]> {
-  const script = fileURLToPath(new URL('../support/tiny_training_process.ts', import.meta.url));
   const env = { ...process.env, STMIXER_TEST_DEVICE: 'cpu' };
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script, String(steps)], {
-    env,
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [builtProgram('tiny_training_process'), String(steps)],
+    {
+      env,
+    },
+  );
   return JSON.parse(stdout).losses;
 }
 

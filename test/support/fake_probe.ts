@@ -1,7 +1,7 @@
 /** @file A machine made of a few facts, for the tests of the engines. */
 import { dirname } from 'node:path';
-import * as tf from '@tensorflow/tfjs';
 import type { Probe } from '../../src/engine/probe.js';
+import { tf } from '../../src/engine/tfjs.js';
 
 export interface FakeMachine {
   /** Path → content. Folders are there if something is in them. */

@@ -1,6 +1,7 @@
 /** @file Checks gradients against finite differences of the forward pass, without any reference values. */
-import * as tf from '@tensorflow/tfjs';
+
 import { expect } from 'vitest';
+import { tf } from '../../src/engine/tfjs.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
 import type { Module, Parameter } from '../../src/nn/module.js';
 import { backward } from '../../src/nn/tape.js';

@@ -1,5 +1,5 @@
 /** @file The graphs of full-size models for the WebGPU provider, from a dry run, which needs no GPU. */
-import * as tf from '@tensorflow/tfjs';
+
 import { loadConfig } from '../../src/config/index.js';
 import type { ValueInfo } from '../../src/engine/lazy/value.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
@@ -8,6 +8,7 @@ import type { Operand } from '../../src/engine/onnx/graph_builder.js';
 import { GPU_KERNELS, type KernelSet } from '../../src/engine/onnx/kernel_set.js';
 import type { OnnxNode } from '../../src/engine/onnx/model_format.js';
 import type { WebGpuBuilder } from '../../src/engine/onnx/webgpu/builder.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { runTensors } from '../../src/training/memory/dry_run.js';
 
 /** A recorded operation and the nodes that it was lowered to. */

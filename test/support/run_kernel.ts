@@ -1,9 +1,10 @@
 /** @file Runs one fused kernel of the onnx engine as a graph of its own. */
-import * as tf from '@tensorflow/tfjs';
+
 import type { FusedAttributes, FusedInputs, FusedKernelName } from '../../src/engine/kernel_contract.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import { type KernelInput, runOnce } from '../../src/engine/onnx/run_once.js';
 import type { OrtRuntime } from '../../src/engine/onnx/runtime.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
 import { Rng } from '../../src/util/random.js';
 

@@ -1,6 +1,6 @@
-/** @file Selects the engine for each test file. */
-import { beforeAll, expect } from 'vitest';
-import '../../scripts/typescript_threads.mjs';
+/** @file Selects the engine for each test file, and removes what the file leaves. */
+import { afterAll, beforeAll, expect } from 'vitest';
+import { removeFoldersOfFile } from './temporary_files.js';
 
 /** Folders whose tests compute nothing on an engine or select one themselves; starting one takes a second for each file. */
 const WITHOUT_ENGINE =
@@ -13,3 +13,6 @@ beforeAll(async () => {
   const { TEST_DEVICE, TEST_ENGINE } = await import('./engine.js');
   await selectEngine({ engine: TEST_ENGINE, device: TEST_DEVICE, strict: true });
 });
+
+// After-hooks run in reverse order: this one comes after those of the test file, which may end processes.
+afterAll(removeFoldersOfFile);

@@ -1,6 +1,7 @@
 /** @file Solver settings, parameters and Python values for tests. */
-import * as tf from '@tensorflow/tfjs';
+
 import { defaultConfig } from '../../src/config/index.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { isHostTensor, toFloat32 } from '../../src/formats/host_tensor.js';
 import { PyFloat, PyTuple, type PyValue } from '../../src/formats/python/values.js';
 import { Parameter } from '../../src/nn/module.js';

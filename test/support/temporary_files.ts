@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, onTestFinished } from 'vitest';
+import { onTestFinished, TestRunner } from 'vitest';
 
 const make = () => mkdtempSync(join(tmpdir(), 'stmixer-test-'));
 const remove = (folder: string) => rmSync(folder, { recursive: true, force: true });
@@ -15,8 +15,11 @@ export function temporaryFolder(): string {
 }
 
 const foldersOfFile: string[] = [];
-// After-hooks run in reverse order: this one comes after those of the test file, which may end processes.
-afterAll(() => foldersOfFile.splice(0).forEach(remove));
+
+/** Called after the last test of each file. */
+export function removeFoldersOfFile(): void {
+  foldersOfFile.splice(0).forEach(remove);
+}
 
 /** Makes an empty folder in beforeAll, and removes it after the last test of the file. */
 export function temporaryFolderOfFile(): string {
@@ -25,13 +28,17 @@ export function temporaryFolderOfFile(): string {
   return folder;
 }
 
-/** Makes an empty folder for each test of a file or of a describe block. */
+/** An empty folder for each test, made when the test first asks for a path in it. */
 export function temporaryFiles() {
-  let folder: string;
-  beforeEach(() => {
-    folder = temporaryFolder();
-  });
-  const at = (...names: string[]) => join(folder, ...names);
+  const folders = new WeakMap<object, string>();
+  const folderOfTest = () => {
+    const test = TestRunner.getCurrentTest();
+    if (!test) throw new Error('temporaryFiles is for tests and beforeEach');
+    const folder = folders.get(test) ?? temporaryFolder();
+    folders.set(test, folder);
+    return folder;
+  };
+  const at = (...names: string[]) => join(folderOfTest(), ...names);
   /** Writes a file and returns its path. */
   const file = (name: string, content: string | Uint8Array) => {
     writeFileSync(at(name), content);

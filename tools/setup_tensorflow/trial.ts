@@ -1,8 +1,9 @@
 /** @file Checks one matrix product and its gradient on the installed TensorFlow; runs in a process of its own. */
-import * as tf from '@tensorflow/tfjs';
+
 import { machineProbe } from '../../src/engine/probe.js';
 import { findInstall, type TensorflowPackage } from '../../src/engine/tensorflow/install.js';
 import { loadTensorflow } from '../../src/engine/tensorflow/load.js';
+import { tf } from '../../src/engine/tfjs.js';
 import { chooseThreads } from '../../src/engine/threads.js';
 import type { DeviceName } from '../../src/engine/types.js';
 import { UserError } from '../../src/errors.js';

@@ -2,16 +2,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { builtProgram } from '../../../test/support/built.js';
 import { holdSignals, releaseSignal } from './held_signals.js';
 import { StopSignals } from './signals.js';
 
-const PROGRAM = fileURLToPath(new URL('../../../test/support/signals_process.ts', import.meta.url));
+const PROGRAM = builtProgram('signals_process');
 
 /** A process that is ready for signals. */
 async function start() {
-  const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM], { detached: true });
+  const child = spawn(process.execPath, [PROGRAM], { detached: true });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
   child.stdout.on('data', (text) => {

@@ -4,10 +4,11 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type AvaFolder, makeAvaFolder } from '../../../test/support/ava_folder.js';
+import { builtProgram } from '../../../test/support/built.js';
 import { DataError } from '../../errors.js';
 import type { ClipInfo } from '../clip/clip.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
@@ -268,7 +269,7 @@ describe('DATALOADER.ON_ERROR skip', () => {
       annotations: ['a', 'exits'].map((video) => `${video},902,0.1,0.2,0.5,0.8,7,0`),
     });
     const dataset = AvaDataset.open(ava.config(), 'train');
-    const program = new URL('../../../test/support/faulty_clip_worker.ts', import.meta.url);
+    const program = pathToFileURL(builtProgram('faulty_clip_worker'));
     const run = (onError: 'stop' | 'skip') => {
       const options = { seed: 0, start: 0, numWorkers: 2, sizeDivisibility: 32, onError, warn() {} };
       const sampler = new SequentialSampler(new Uint8Array(2), 2);
@@ -329,10 +330,9 @@ describe('createTestLoader', () => {
 
 describe('a process with a loader', () => {
   const run = promisify(execFile);
-  const script = fileURLToPath(new URL('../../../test/support/loader_process.ts', import.meta.url));
   const start = async (way: string) => {
     const { folder } = await make();
-    return run(process.execPath, ['--import', 'tsx', script, folder, way], { timeout: 50_000 });
+    return run(process.execPath, [builtProgram('loader_process'), folder, way], { timeout: 50_000 });
   };
 
   it.each(['unused', 'left open'])('ends by itself if the loader is %s', async (way) => {

@@ -1,13 +1,15 @@
 /** @file Tests of worker threads: the same clips as in one thread, threads that die, closing at any time. */
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeAvaFolder } from '../../../test/support/ava_folder.js';
+import { builtProgram } from '../../../test/support/built.js';
 import { Rng } from '../../util/random.js';
 import { drawAugmentation } from '../clip/transforms.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
 import { type ClipLoader, LocalClipLoader } from './clip_loader.js';
 import { WorkerPool } from './worker_pool.js';
 
-const FAULTY = new URL('../../../test/support/faulty_clip_worker.ts', import.meta.url);
+const FAULTY = pathToFileURL(builtProgram('faulty_clip_worker'));
 
 /** One clip of each of these videos, in this order. */
 async function open(...videos: string[]) {

@@ -1,5 +1,5 @@
 /** @file The tfjs backend `onnx`: records kernels on a lazy graph and reads what they compute. */
-import * as tf from '@tensorflow/tfjs';
+
 import type { FusedBackend } from '../kernel_contract.js';
 import type { Compiler } from '../lazy/compiler.js';
 import { LazyGraph } from '../lazy/graph.js';
@@ -9,6 +9,7 @@ import { type Operand, Value, type ValueInfo } from '../lazy/value.js';
 import type { BreakKind, LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { ScriptBackend } from '../programs.js';
+import { tf } from '../tfjs.js';
 import type { CopyingBackend } from '../to_host.js';
 import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
 import type { KernelSet } from './kernel_set.js';
@@ -102,7 +103,7 @@ export class OnnxBackend
     }));
   }
 
-  override write(values: tf.backend_util.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
+  override write(values: tf.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     const info = { shape, dtype: dtypeOf({ dtype }) };
     const content = values && toHostArray(values, info.dtype);
     const buffer = this.#allocate(info, content);
@@ -136,7 +137,7 @@ export class OnnxBackend
   /** Takes over a tensor that another backend made; tfjs calls it from `graphValue`. */
   override move(
     dataId: object,
-    values: tf.backend_util.BackendValues,
+    values: tf.BackendValues,
     shape: number[],
     dtype: tf.DataType,
     refCount: number,
@@ -206,7 +207,7 @@ export class OnnxBackend
   }
 }
 
-function toHostArray(values: tf.backend_util.BackendValues, dtype: 'float32' | 'int32' | 'bool'): HostArray {
+function toHostArray(values: tf.BackendValues, dtype: 'float32' | 'int32' | 'bool'): HostArray {
   if (dtype === 'float32')
     return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
   if (dtype === 'int32')

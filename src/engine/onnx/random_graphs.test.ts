@@ -1,5 +1,5 @@
 /** @file Random programs give the same values and gradients on `onnx` as on tfjs's plain backend. */
-import * as tf from '@tensorflow/tfjs';
+
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { TEST_DEVICE } from '../../../test/support/engine.js';
@@ -7,6 +7,7 @@ import { makeLeaves, type Program, play, program, weigh } from '../../../test/su
 import { backward } from '../../nn/tape.js';
 import { selectEngine } from '../index.js';
 import { sync } from '../lazy_hints.js';
+import { tf } from '../tfjs.js';
 
 const TOLERANCE = 1e-4;
 const NUM_RUNS = process.env.STMIXER_LONG_TESTS ? 3000 : 150;

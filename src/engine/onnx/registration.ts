@@ -1,6 +1,7 @@
 /** @file Registers the kernels of the onnx engine with tfjs. */
-import * as tf from '@tensorflow/tfjs';
+
 import { EngineError } from '../../errors.js';
+import { tf } from '../tfjs.js';
 import type { OnnxBackend } from './backend.js';
 import type { Kernel } from './kernel.js';
 import type { AnyFusedKernel, KernelSet } from './kernel_set.js';

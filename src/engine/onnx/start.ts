@@ -1,8 +1,9 @@
 /** @file Starts ONNX Runtime in this process, which has at most one, and registers the backend with tfjs. */
-import * as tf from '@tensorflow/tfjs';
+
 import { EngineError } from '../../errors.js';
 import { refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';
+import { tf } from '../tfjs.js';
 import { chooseCoreThreads, resolveThreads } from '../threads.js';
 import type { Problem, StartOptions } from '../types.js';
 import { BACKEND_NAME, OnnxBackend } from './backend.js';

@@ -1,5 +1,5 @@
 /** @file Sums of very many terms on several threads lose no term and little precision. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../formats/host_tensor.js';
 import { layerNorm, linear } from '../../nn/functional.js';
@@ -7,6 +7,7 @@ import { weightedRowSum } from '../../nn/spatial.js';
 import { backward } from '../../nn/tape.js';
 import { Rng } from '../../util/random.js';
 import { selectEngine } from '../index.js';
+import { tf } from '../tfjs.js';
 
 // More than there may be processors: threads that wait for each other meet at one element more often.
 process.env.STMIXER_THREADS = '4';

@@ -1,10 +1,11 @@
 /** @file The operations that training uses give the same values and gradients on tfjs-node as on tfjs's plain backend. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../test/golden/golden.js';
 import { Rng } from '../../util/random.js';
 import { selectEngine } from '../index.js';
 import { machineProbe } from '../probe.js';
+import { tf } from '../tfjs.js';
 import { CPU_PACKAGE, installProblems } from './install.js';
 
 const problems = installProblems(machineProbe(), CPU_PACKAGE);

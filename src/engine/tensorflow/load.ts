@@ -1,8 +1,8 @@
 /** @file Loads tfjs-node's native parts into this process, and explains in one sentence why they do not load. */
 import { createRequire } from 'node:module';
-import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../errors.js';
 import type { Probe } from '../probe.js';
+import { tf } from '../tfjs.js';
 import type { DeviceName } from '../types.js';
 import { type LoadOptions, tensorflowEnvironment } from './environment.js';
 import { setupCommand, type TensorflowInstall } from './install.js';

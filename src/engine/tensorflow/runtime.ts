@@ -1,10 +1,11 @@
 /** @file The tensorflow engine: its two providers, for CUDA and the CPU, on one loaded package. */
-import * as tf from '@tensorflow/tfjs';
+
 import { EngineError } from '../../errors.js';
 import { countOf } from '../../util/text.js';
 import { EngineInUseError, refuseOtherThreads } from '../in_use.js';
 import { NvidiaMemory } from '../memory.js';
 import type { Probe } from '../probe.js';
+import { tf } from '../tfjs.js';
 import { chooseThreads, resolveThreads, type ThreadChoice } from '../threads.js';
 import type { DeviceName, EngineProvider, Problem, StartedEngine, StartOptions } from '../types.js';
 import { cudaProblems, hasNvidiaDriver, type NvidiaGpu, visibleGpu } from './cuda.js';

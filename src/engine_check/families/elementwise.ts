@@ -1,5 +1,5 @@
 /** @file Operations on each element, with and without broadcasting, on tensors of rank 0 to 6. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { type Case, type Family, floats } from '../case.js';
 import { erf } from '../double.js';
 

@@ -1,5 +1,5 @@
 /** @file Gathering and scattering of rows, weighted sums of rows, and the sampling of the feature pyramid. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { makeFeatureTable, makeSamplePoints, samplePoints } from '../../model/sampling.js';
 import { weightedRowSum } from '../../nn/spatial.js';
 import { type Case, EXACT, type Family, floats, ints } from '../case.js';

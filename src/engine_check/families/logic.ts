@@ -1,5 +1,5 @@
 /** @file Comparisons, logic, and whole numbers. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { bools, type Case, EXACT, type Family, floats, ints } from '../case.js';
 
 type Comparison = readonly [

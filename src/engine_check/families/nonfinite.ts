@@ -1,5 +1,5 @@
 /** @file NaN and infinity: they must reach predictions and gradient norms, because this is how a bad step is noticed. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { makeFeatureTable, samplePoints } from '../../model/sampling.js';
 import { selfAttention } from '../../nn/attention.js';
 import { gelu, layerNorm, linear } from '../../nn/functional.js';

@@ -1,5 +1,5 @@
 /** @file Updates of the optimizers. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { Parameter } from '../../nn/module.js';
 import { Adam } from '../../solver/adam.js';
 import { AdamW } from '../../solver/adamw.js';

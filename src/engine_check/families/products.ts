@@ -1,5 +1,5 @@
 /** @file Matrix products and linear layers. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { linear } from '../../nn/functional.js';
 import { type Case, type Family, floats } from '../case.js';
 import { linear as doubleLinear, type ProductSizes, product } from '../double.js';

@@ -1,5 +1,5 @@
 /** @file Sums, means, maxima and softmax, over different axes. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { mean } from '../../nn/functional.js';
 import { squareSums } from '../../training/grad_norm.js';
 import { type Case, EXACT, type Family, floats } from '../case.js';

@@ -1,5 +1,5 @@
 /** @file Operations that move elements: transposition, slices, padding, concatenation, tiling. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { bools, EXACT, type Family, floats, ints } from '../case.js';
 
 export const SHAPES: Family = {

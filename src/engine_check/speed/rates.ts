@@ -1,5 +1,5 @@
 /** @file The best rates of a device: copies, matrix products, attention with gradients. Sizes grow while the device is fast. */
-import * as tf from '@tensorflow/tfjs';
+import { tf } from '../../engine/tfjs.js';
 import { selfAttention } from '../../nn/attention.js';
 import { Tape } from '../../nn/tape.js';
 

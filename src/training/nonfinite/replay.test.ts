@@ -2,7 +2,6 @@
 
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished } from 'vitest';
 import { TEST_DEVICE, TEST_ENGINE } from '../../../test/support/engine.js';
 import { modelTensors, renamed, strangeName } from '../../../test/support/model_tensors.js';
@@ -12,6 +11,7 @@ import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
+import { tf } from '../../engine/tfjs.js';
 import { writePth } from '../../formats/pth/pth_writer.js';
 import type { Log } from '../../util/log.js';
 import { computeGradients, type StepLosses, stepRng } from '../step.js';

@@ -1,12 +1,12 @@
 /** @file Repeating the step of a saved batch, without its update, to find the values that are not finite. */
 import { existsSync } from 'node:fs';
-import * as tf from '@tensorflow/tfjs';
 import { checkpointName } from '../../checkpoint/checkpoint_names.js';
 import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import { iterationIn } from '../../checkpoint/run_checkpoints.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
 import { type EngineRequest, selectEngine } from '../../engine/index.js';
+import { tf } from '../../engine/tfjs.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
 import type { MaskSource } from '../../model/dropout.js';

@@ -2,10 +2,11 @@
  * @file A dry run of the onnx engine: it records operations and plans graphs as the engine does, but computes nothing and
  * only counts the memory.
  */
-import * as tf from '@tensorflow/tfjs';
+
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
+import { tf } from '../../tfjs.js';
 import { OnnxBackend } from '../backend.js';
 import { lowerGraph } from '../compiler.js';
 import { type KernelSet, ONNX_KERNELS } from '../kernel_set.js';

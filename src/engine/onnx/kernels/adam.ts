@@ -1,13 +1,14 @@
 /** @file The update of one parameter by Adam or AdamW. */
-import { util } from '@tensorflow/tfjs';
+
 import { ADAM_SCALARS, nameAdamScalars } from '../../kernel_contract.js';
+import { tf } from '../../tfjs.js';
 import { floats, fusedKernel } from '../kernel.js';
 
 export const adamUpdate = fusedKernel('AdamUpdate', {
   results: ({ weight, grad, exp_avg, exp_avg_sq, scalars }) => {
     for (const { shape } of [grad, exp_avg, exp_avg_sq])
-      util.assertShapesMatch(shape, weight.shape, 'update of a parameter: ');
-    util.assertShapesMatch(scalars.shape, [ADAM_SCALARS.length], 'scalars of AdamUpdate: ');
+      tf.util.assertShapesMatch(shape, weight.shape, 'update of a parameter: ');
+    tf.util.assertShapesMatch(scalars.shape, [ADAM_SCALARS.length], 'scalars of AdamUpdate: ');
     return [floats(weight.shape), floats(weight.shape), floats(weight.shape)];
   },
   lower: (g, { weight, grad, exp_avg, exp_avg_sq, scalars }, { decoupled }) => {

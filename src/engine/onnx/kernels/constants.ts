@@ -1,6 +1,7 @@
 /** @file Kernels without operands, whose result follows from shape and attributes alone. */
-import { util } from '@tensorflow/tfjs';
+
 import type { LazyDtype } from '../../lazy/value.js';
+import { tf } from '../../tfjs.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
 const fill: Kernel = {
@@ -11,7 +12,7 @@ const fill: Kernel = {
     outputs: [
       {
         shape: shape as number[],
-        dtype: dtypeOf({ dtype: (dtype as string | undefined) ?? util.inferDtype(value as number) }),
+        dtype: dtypeOf({ dtype: (dtype as string | undefined) ?? tf.util.inferDtype(value as number) }),
       },
     ],
   }),

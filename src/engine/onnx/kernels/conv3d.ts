@@ -2,7 +2,8 @@
  * @file tfjs's convolution of maps [B, D, H, W, C] with any kernel, strides and padding, and its gradients, as ONNX's
  * Conv and ConvTranspose of maps [B, C, D, H, W]. The model uses the faster kernel in conv.ts instead.
  */
-import { backend_util, type NamedAttrMap, type TensorInfo, util } from '@tensorflow/tfjs';
+import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs';
+import { tf } from '../../tfjs.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import type { Kernel } from '../kernel.js';
 
@@ -28,7 +29,7 @@ function geometryOf(
   filter: readonly number[],
   { strides, pad, dilations = 1 }: NamedAttrMap,
 ) {
-  const info = backend_util.computeConv3DInfo(
+  const info = tf.backend_util.computeConv3DInfo(
     x as Shape5D,
     filter as Shape5D,
     strides as number | Size,
@@ -47,7 +48,7 @@ function geometryOf(
 
 function assertFloats(...operands: TensorInfo[]): void {
   for (const { dtype } of operands)
-    util.assert(dtype === 'float32', () => `convolution works on float32, not ${dtype}`);
+    tf.util.assert(dtype === 'float32', () => `convolution works on float32, not ${dtype}`);
 }
 
 export const moved = (g: GraphBuilder, x: string, ...perm: number[]) => g.op('Transpose', [x], { perm });

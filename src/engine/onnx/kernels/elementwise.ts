@@ -1,6 +1,7 @@
 /** @file Kernels that work element by element, with broadcasting. */
-import { backend_util, type TensorInfo } from '@tensorflow/tfjs';
+import type { TensorInfo } from '@tensorflow/tfjs';
 import type { LazyDtype } from '../../lazy/value.js';
+import { tf } from '../../tfjs.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
 import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';
 
@@ -53,7 +54,7 @@ function binary(name: string, lower: Lower, result?: LazyDtype): Kernel {
   return {
     name,
     record: ({ a, b }) => {
-      const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
+      const shape = tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
       return { inputs: [a, b], outputs: [{ shape, dtype: result ?? dtypeOf(a) }] };
     },
     lower,

@@ -1,6 +1,7 @@
 /** @file Kernels that read or write elements by index: gather, scatter, sums of segments and one-hot vectors. */
-import { backend_util, util } from '@tensorflow/tfjs';
+
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { tf } from '../../tfjs.js';
 import { SERIAL_STREAM } from '../compiler.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
@@ -15,8 +16,8 @@ export interface GatherAttributes {
 export const gather: Kernel = {
   name: 'GatherV2',
   record: ({ x, indices }, attrs) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
-    const { collectGatherOpShapeInfo } = backend_util.segment_util;
+    const [axis] = tf.util.parseAxisParam(attrs.axis as number, x.shape);
+    const { collectGatherOpShapeInfo } = tf.backend_util.segment_util;
     const { batchSize, outerSize, dimSize, sliceSize, outputShape } = collectGatherOpShapeInfo(
       x as never,
       indices as never,
@@ -27,10 +28,10 @@ export const gather: Kernel = {
     return { inputs: [x, indices], attributes, outputs: [{ shape: outputShape, dtype: dtypeOf(x) }] };
   },
   check: ({ x, indices }, attrs, contentOf) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
+    const [axis] = tf.util.parseAxisParam(attrs.axis as number, x.shape);
     const last = x.shape[axis] - 1;
     const wrong = contentOf(indices)?.find((index) => index < 0 || index > last);
-    util.assert(wrong === undefined, () => `GatherV2: the index value ${wrong} is not in [0, ${last}]`);
+    tf.util.assert(wrong === undefined, () => `GatherV2: the index value ${wrong} is not in [0, ${last}]`);
   },
   lower: (g, [x, indices], { attributes, outputs: [{ shape }] }) => {
     const { batchSize, outerSize, dimSize, sliceSize } = attributes as GatherAttributes;
@@ -101,7 +102,7 @@ export const unsortedSegmentSum: Kernel = {
   // ONNX Runtime's ScatterND with reduction loses updates when its threads meet at one index.
   stream: SERIAL_STREAM,
   record: ({ x, segmentIds }, { numSegments }) => {
-    util.assertShapesMatch(segmentIds.shape, x.shape.slice(0, 1), 'unsortedSegmentSum: one id per row: ');
+    tf.util.assertShapesMatch(segmentIds.shape, x.shape.slice(0, 1), 'unsortedSegmentSum: one id per row: ');
     const shape = [numSegments as number, ...x.shape.slice(1)];
     const dtype = x.dtype === 'bool' ? 'int32' : dtypeOf(x);
     return { inputs: [x, segmentIds], outputs: [{ shape, dtype }] };

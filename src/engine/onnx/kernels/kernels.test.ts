@@ -1,10 +1,11 @@
 /** @file Cases that tfjs's own tests (test/conformance) do not cover: convolutions against tfjs's plain backend, and edges. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { TEST_DEVICE } from '../../../../test/support/engine.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
+import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {
   await selectEngine({ engine: 'onnx', device: TEST_DEVICE, strict: true });

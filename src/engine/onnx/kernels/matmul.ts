@@ -1,5 +1,6 @@
 /** @file Matrix products. */
-import { broadcast_util, type TensorInfo } from '@tensorflow/tfjs';
+import type { TensorInfo } from '@tensorflow/tfjs';
+import { tf } from '../../tfjs.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
@@ -24,7 +25,7 @@ export const matMul: Kernel = {
     const columns = (x: TensorInfo, transposed: boolean) => x.shape[x.shape.length - (transposed ? 2 : 1)];
     if (columns(a, transposeA) !== rows(b, transposeB))
       throw new Error(`matMul of [${a.shape}] and [${b.shape}] with inner sizes that differ`);
-    const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const batch = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
     const shape = [...batch, rows(a, transposeA), columns(b, transposeB)];
     return {
       inputs: [a, b],

@@ -1,10 +1,11 @@
 /** @file Products in tasks give the same numbers as whole ones, and batches of blocks need no copy. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../../../nn/functional.js';
 import { backward } from '../../../nn/tape.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
+import { tf } from '../../tfjs.js';
 import { GraphBuilder } from '../graph_builder.js';
 import { inferGraph } from '../shapes.js';
 import { evenTasks, multiply, multiplyTransposed, type ProductOptions, taskCount } from './products.js';

@@ -1,6 +1,7 @@
 /** @file Kernels that reduce axes, and softmax along the last one. */
-import { util } from '@tensorflow/tfjs';
+
 import type { LazyDtype } from '../../lazy/value.js';
+import { tf } from '../../tfjs.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import { dtypeOf, type Kernel } from '../kernel.js';
 
@@ -18,7 +19,7 @@ function reduction(name: string, lower: ReduceLowering, result?: LazyDtype): Ker
   return {
     name,
     record: ({ x }, { axis, reductionIndices, keepDims }) => {
-      const axes = util.parseAxisParam((axis ?? reductionIndices) as number | number[], x.shape);
+      const axes = tf.util.parseAxisParam((axis ?? reductionIndices) as number | number[], x.shape);
       const shape = keepDims ? keptShape(x.shape, axes) : x.shape.filter((_, i) => !axes.includes(i));
       return { inputs: [x], attributes: { axes }, outputs: [{ shape, dtype: result ?? dtypeOf(x) }] };
     },
@@ -53,7 +54,7 @@ const max = reduction('Max', (g, x, axes, dtype) => {
 const argMax: Kernel = {
   name: 'ArgMax',
   record: ({ x }, attrs) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
+    const [axis] = tf.util.parseAxisParam(attrs.axis as number, x.shape);
     const shape = x.shape.filter((_, i) => i !== axis);
     return { inputs: [x], attributes: { axis }, outputs: [{ shape, dtype: 'int32' }] };
   },
@@ -70,8 +71,8 @@ const argMax: Kernel = {
 export const softmax: Kernel = {
   name: 'Softmax',
   record: ({ logits }, { dim }) => {
-    const [axis] = util.parseAxisParam(dim as number, logits.shape);
-    util.assert(axis === logits.shape.length - 1, () => 'Softmax works along the last axis only');
+    const [axis] = tf.util.parseAxisParam(dim as number, logits.shape);
+    tf.util.assert(axis === logits.shape.length - 1, () => 'Softmax works along the last axis only');
     return { inputs: [logits], outputs: [{ shape: logits.shape, dtype: 'float32' }] };
   },
   lower: (g, [logits]) => g.op('Softmax', [logits.name], { axis: -1 }),

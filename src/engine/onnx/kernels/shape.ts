@@ -1,6 +1,7 @@
 /** @file Kernels that move elements: transposition, slices, concatenation, padding and repetition. */
-import { backend_util, slice_util, util } from '@tensorflow/tfjs';
+
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { tf } from '../../tfjs.js';
 import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';
 
 const transpose: Kernel = {
@@ -22,12 +23,12 @@ const transpose: Kernel = {
 const slice: Kernel = {
   name: 'Slice',
   record: ({ x }, { begin, size }) => {
-    const [starts, sizes] = slice_util.parseSliceParams(
-      x as Parameters<typeof slice_util.parseSliceParams>[0],
+    const [starts, sizes] = tf.slice_util.parseSliceParams(
+      x as Parameters<typeof tf.slice_util.parseSliceParams>[0],
       begin as number | number[],
       size as number | number[],
     );
-    slice_util.assertParamsValid(x as never, starts, sizes);
+    tf.slice_util.assertParamsValid(x as never, starts, sizes);
     return { inputs: [x], attributes: { starts }, outputs: [{ shape: sizes, dtype: dtypeOf(x) }] };
   },
   lower: (g, [x], { attributes, outputs: [{ shape }] }) => {
@@ -42,12 +43,12 @@ const slice: Kernel = {
 export const concat: Kernel<ListInputs> = {
   name: 'Concat',
   record: (parts, attrs) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, parts[0].shape);
-    backend_util.assertParamsConsistent(
+    const [axis] = tf.util.parseAxisParam(attrs.axis as number, parts[0].shape);
+    tf.backend_util.assertParamsConsistent(
       parts.map((part) => part.shape),
       axis,
     );
-    const shape = backend_util.computeOutShape(
+    const shape = tf.backend_util.computeOutShape(
       parts.map((part) => part.shape),
       axis,
     );
@@ -73,7 +74,7 @@ export const concat: Kernel<ListInputs> = {
 export function withAxis(shape: readonly number[], place: number): { axis: number; shape: number[] } {
   const rank = shape.length;
   const axis = place < 0 ? rank + 1 + place : place;
-  util.assert(
+  tf.util.assert(
     axis >= 0 && axis <= rank,
     () => `Axis must be in the interval [${-(rank + 1)}, ${rank}], not ${place}`,
   );
@@ -86,8 +87,8 @@ const pack: Kernel<ListInputs> = {
   record: (parts, attrs) => {
     const [{ shape, dtype }] = parts;
     for (const part of parts) {
-      util.assertShapesMatch(shape, part.shape, 'All tensors passed to stack must have matching shapes');
-      util.assert(dtype === part.dtype, () => 'All tensors passed to stack must have matching dtypes');
+      tf.util.assertShapesMatch(shape, part.shape, 'All tensors passed to stack must have matching shapes');
+      tf.util.assert(dtype === part.dtype, () => 'All tensors passed to stack must have matching dtypes');
     }
     const { axis, shape: widened } = withAxis(shape, attrs.axis as number);
     return {
@@ -114,8 +115,12 @@ const pack: Kernel<ListInputs> = {
 export const splitV: Kernel = {
   name: 'SplitV',
   record: ({ x }, attrs) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, x.shape);
-    const sizes = backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits as number | number[], axis);
+    const [axis] = tf.util.parseAxisParam(attrs.axis as number, x.shape);
+    const sizes = tf.backend_util.prepareSplitSize(
+      x as never,
+      attrs.numOrSizeSplits as number | number[],
+      axis,
+    );
     const outputs = sizes.map((size) => ({
       shape: x.shape.map((whole, i) => (i === axis ? size : whole)),
       dtype: dtypeOf(x),
@@ -136,7 +141,7 @@ export const splitV: Kernel = {
 const unpack: Kernel = {
   name: 'Unpack',
   record: ({ value }, attrs) => {
-    const [axis] = util.parseAxisParam(attrs.axis as number, value.shape);
+    const [axis] = tf.util.parseAxisParam(attrs.axis as number, value.shape);
     const shape = value.shape.map((size, i) => (i === axis ? 1 : size));
     const output = { shape, view: value.shape.filter((_, i) => i !== axis), dtype: dtypeOf(value) };
     const outputs = Array.from({ length: value.shape[axis] }, () => output);

@@ -1,5 +1,5 @@
 /** @file Operations that are computed in chunks give the same results as when they are computed as a whole. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { normals, type Values, values } from '../../../../test/support/finite_difference.js';
@@ -8,6 +8,7 @@ import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
 import { backward } from '../../../nn/tape.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
+import { tf } from '../../tfjs.js';
 import { splitEvenly } from './tiling.js';
 
 beforeAll(async () => {

@@ -1,10 +1,10 @@
-import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { type KernelInput, uniform } from '../../../../test/support/run_kernel.js';
 import { runFusedKernel } from '../../../nn/fused.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
+import { tf } from '../../tfjs.js';
 
 // More than there may be processors, so that tasks that meet at one element would show.
 process.env.STMIXER_THREADS = '4';

@@ -1,9 +1,10 @@
 /** @file Kernels on a GPU: NaN stays NaN, and indices out of range do no harm. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, expect, it } from 'vitest';
 import { describeOnGpu } from '../../../../test/support/gpu.js';
 import { runKernel, uniform } from '../../../../test/support/run_kernel.js';
 import { selectEngine } from '../../index.js';
+import { tf } from '../../tfjs.js';
 
 const values = (compute: () => tf.Tensor) => Array.from(tf.tidy(() => compute().dataSync()));
 

@@ -1,10 +1,11 @@
 /** @file Sums of rows by index on a GPU: precise, the same bits in every run, and NaN is not lost. */
-import * as tf from '@tensorflow/tfjs';
+
 import { beforeAll, expect, it } from 'vitest';
 import { describeOnGpu } from '../../../../test/support/gpu.js';
 import { runKernel } from '../../../../test/support/run_kernel.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
+import { tf } from '../../tfjs.js';
 
 /** Rows to add, [count, columns], each at its index. */
 interface Terms {
