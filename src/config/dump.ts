@@ -1,14 +1,7 @@
 /** @file Writes a configuration as YAML that stmixer and the official code read back as the same configuration. */
+import type { TSchema } from '@sinclair/typebox';
 import { formatFloat, formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
-import {
-  type Config,
-  ConfigSchema,
-  getValue,
-  isSection,
-  type Properties,
-  type Schema,
-  type Section,
-} from './schema/index.js';
+import { type Config, ConfigSchema, getValue, isSection } from './schema/index.js';
 
 /** Formats the whole configuration as YAML. */
 export function dumpConfig(config: Config): string {
@@ -20,8 +13,8 @@ export function dumpConfig(config: Config): string {
 /** Returns one indented line for each section and key, in the order of the schema. Sections have no `key`. */
 export function configLines(config: Config): { text: string; key?: string }[] {
   const lines: { text: string; key?: string }[] = [];
-  const walk = ({ properties }: Section<Properties>, prefix: string, indent: string) => {
-    for (const [name, child] of Object.entries(properties)) {
+  const walk = (schema: TSchema, prefix: string, indent: string) => {
+    for (const [name, child] of Object.entries<TSchema>(schema.properties)) {
       const key = prefix + name;
       if (isSection(child)) {
         lines.push({ text: `${indent}${name}:` });
@@ -35,7 +28,7 @@ export function configLines(config: Config): { text: string; key?: string }[] {
   return lines;
 }
 
-function scalar(value: unknown, schema: Schema): string {
+function scalar(value: unknown, schema: TSchema): string {
   // The official code requires a float if its default is one.
   if (typeof value === 'number' && schema.type === 'number') return formatFloat(value);
   if (typeof value === 'string') {

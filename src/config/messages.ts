@@ -1,8 +1,9 @@
 /** @file Messages of configuration errors: origin, key, expected and found value, and the nearest known name. */
+import type { TSchema } from '@sinclair/typebox';
 import { ConfigError } from '../errors.js';
 import { formatFloat, formatPythonLiteral } from '../formats/python/literals.js';
 import { closeness, closestWord, plainName } from '../util/similar.js';
-import { FIELDS, type Schema, SECTIONS } from './schema/index.js';
+import { FIELDS, SECTIONS } from './schema/index.js';
 
 /** Origin of a value. */
 export interface Origin {
@@ -60,7 +61,7 @@ export function describeValue(value: unknown): string {
   return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH)}…` : text;
 }
 
-function describeRange(schema: Schema): string {
+function describeRange(schema: TSchema): string {
   const { minimum: low, maximum: high, exclusiveMinimum: above, exclusiveMaximum: below } = schema;
   if ((low ?? above) !== undefined && (high ?? below) !== undefined) {
     return ` in ${low === undefined ? '(' : '['}${low ?? above}, ${high ?? below}${high === undefined ? ')' : ']'}`;
@@ -70,7 +71,7 @@ function describeRange(schema: Schema): string {
 }
 
 /** Describes the values that a key accepts, e.g. `int ≥ 1`, `float in [0, 1)`, `'linear' or 'constant'`. */
-export function describeType(schema: Schema): string {
+export function describeType(schema: TSchema): string {
   if (schema.anyOf) return schema.anyOf.map(describeType).join(' or ');
   if (schema.enum) return describeWords(schema.enum);
   switch (schema.type) {
@@ -95,9 +96,8 @@ export function describeWords(words: readonly string[]): string {
   return quoted.length > 2 ? `one of ${quoted.join(', ')}` : quoted.join(' or ');
 }
 
-function describeList(schema: Schema): string {
-  const items = schema.items!;
-  const item = items.type === 'boolean' ? 'bool' : describeType(items);
+function describeList(schema: TSchema): string {
+  const item = schema.items.type === 'boolean' ? 'bool' : describeType(schema.items);
   const { minItems: min, maxItems: max } = schema;
   if (min !== undefined && min === max) return `list of ${min} × ${item}`;
   if (max !== undefined) return `list of ${min ?? 0} to ${max} × ${item}`;
@@ -105,8 +105,8 @@ function describeList(schema: Schema): string {
 }
 
 /** Default value of a key, as the configuration reference and error messages show it. */
-export function describeDefault(schema: Schema): string {
-  if (schema.type === 'number') return formatFloat(schema.default as number);
+export function describeDefault(schema: TSchema): string {
+  if (schema.type === 'number') return formatFloat(schema.default);
   return formatPythonLiteral(schema.default);
 }
 

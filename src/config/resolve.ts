@@ -1,7 +1,8 @@
 /** @file Turns assignments into a configuration: decodes values, checks every key, then the rules across keys. */
+import type { TSchema } from '@sinclair/typebox';
+import { Ajv } from 'ajv';
 import { formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
 import { PyFloat, PyTuple } from '../formats/python/values.js';
-import { fits } from './fits.js';
 import {
   describeDefault,
   describeType,
@@ -14,7 +15,10 @@ import {
 } from './messages.js';
 import type { Assignment } from './overrides.js';
 import { RULES } from './rules.js';
-import { type Config, FIELDS, getValue, type Schema, setValue } from './schema/index.js';
+import { type Config, ConfigSchema, FIELDS, getValue, OWN_KEYWORDS, setValue } from './schema/index.js';
+
+const ajv = new Ajv({ allErrors: true }).addVocabulary(OWN_KEYWORDS);
+const validate = ajv.compile(ConfigSchema);
 
 /** Sets the values in a copy of `base`, later ones over earlier ones, and reports every value that does not fit. */
 export function assign(
@@ -31,10 +35,11 @@ export function assign(
     setValue(config, key, convert(raw, FIELDS.get(key)!));
     origins.set(key, origin);
   }
-  const wrong = [...FIELDS].filter(([key, schema]) => !fits(getValue(config, key), schema));
-  const problems = wrong.map(([key, schema]): Problem => {
+  validate(config);
+  const wrong = new Set(validate.errors?.map(({ instancePath }) => fieldOf(instancePath)));
+  const problems = [...wrong].map((key): Problem => {
     const what = found.get(key) ?? { value: getValue(config, key) };
-    return { origin: origins.get(key)!, key, message: mismatch(schema, what) };
+    return { origin: origins.get(key)!, key, message: mismatch(FIELDS.get(key)!, what) };
   });
   return { config, origins, problems };
 }
@@ -51,30 +56,36 @@ function decode(text: string): unknown {
   return literal === undefined ? text : literal;
 }
 
+/** Returns the key that a JSON pointer leads to or into. */
+function fieldOf(pointer: string): string {
+  const names = pointer.slice(1).split('/');
+  while (!FIELDS.has(names.join('.'))) names.pop();
+  return names.join('.');
+}
+
 /**
  * Converts a decoded value to the form that the schema's type has in JSON. A value that does not fit stays as it is, so
  * that the check finds it. A whole float stays a PyFloat if an int is expected, because JSON cannot tell them apart.
  */
-function convert(value: unknown, schema: Schema): unknown {
+function convert(value: unknown, schema: TSchema): unknown {
   if (schema.anyOf) return convert(value, schema.anyOf[0]);
   if (value instanceof PyTuple) return convert(value.items, schema);
-  const { items } = schema;
-  if (Array.isArray(value) && items) {
+  if (Array.isArray(value) && schema.type === 'array') {
     // YAML reads some numbers as strings, e.g. `[1e-4]`.
     return value.map((item) =>
-      convert(typeof item === 'string' && items.type !== 'string' ? decode(item) : item, items),
+      convert(typeof item === 'string' && schema.items.type !== 'string' ? decode(item) : item, schema.items),
     );
   }
   if (value instanceof PyFloat && schema.type === 'number') return value.value;
   if (typeof value === 'bigint' && schema.type === 'number') return Number(value);
   if (typeof value === 'string' && schema.anyCase) {
-    return schema.enum!.find((word) => word.toLowerCase() === value.toLowerCase()) ?? value;
+    return schema.enum.find((word: string) => word.toLowerCase() === value.toLowerCase()) ?? value;
   }
   return value;
 }
 
-function mismatch(schema: Schema, { value, written = describeValue(value) }: Found): string {
-  const words = schema.usable ?? schema.enum;
+function mismatch(schema: TSchema, { value, written = describeValue(value) }: Found): string {
+  const words: string[] | undefined = schema.usable ?? schema.enum;
   const parts = [
     `expected ${words ? describeWords(words) : describeType(schema)}, found ${describeValue(value)}`,
   ];
@@ -83,9 +94,9 @@ function mismatch(schema: Schema, { value, written = describeValue(value) }: Fou
   if (schema.type === 'string' && typeof value !== 'string' && value !== null && !/['"]/.test(written)) {
     parts.push(`to keep it as text, write it in two kinds of quotes: "'${written}'"`);
   }
-  if (schema.items?.type === 'string' && typeof value === 'string')
+  if (schema.type === 'array' && schema.items.type === 'string' && typeof value === 'string')
     parts.push(`write it as a list: "${formatPythonLiteral(listed(value))}"`);
-  if (schema.items?.type === 'string' && hasNumbers(value))
+  if (schema.type === 'array' && schema.items.type === 'string' && hasNumbers(value))
     parts.push(`write a name that looks like a number in two kinds of quotes, as in ["'01'"]`);
   if (schema.type === 'number' && typeof value === 'string' && DECIMAL_COMMA.test(value))
     parts.push(`write a decimal point: ${value.replace(',', '.')}`);

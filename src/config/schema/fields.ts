@@ -1,5 +1,20 @@
 /** @file Building blocks of the schema: one function for each kind of value, with default and description. */
-import type { FieldOptions, Properties, Schema, Section } from './types.js';
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
+
+/** Options of a field besides default and description: keywords of JSON Schema, and our own. */
+interface FieldOptions {
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  /** Reason why the key is accepted but never read. A value other than the default gets a warning. */
+  noEffect?: string;
+  /** Advice for a number that is not whole, appended to the error. */
+  wholeNumberAdvice?: string;
+}
+
+/** Keywords that JSON Schema does not have. */
+export const OWN_KEYWORDS = ['noEffect', 'anyCase', 'wholeNumberAdvice', 'usable'];
 
 export const POSITIVE = { exclusiveMinimum: 0 };
 export const NOT_NEGATIVE = { minimum: 0 };
@@ -9,29 +24,25 @@ export const RATE = { minimum: 0, exclusiveMaximum: 1 };
 export const UNIT_INTERVAL = { minimum: 0, maximum: 1 };
 
 /** A Python int. */
-export function int(value: number, description: string, options: FieldOptions = {}): Schema<number> {
-  return { type: 'integer', default: value, description, ...options };
+export function int(value: number, description: string, options: FieldOptions = {}) {
+  return Type.Integer({ default: value, description, ...options });
 }
 
 /** A Python float. Ints are accepted too. */
-export function float(value: number, description: string, options: FieldOptions = {}): Schema<number> {
-  return { type: 'number', default: value, description, ...options };
+export function float(value: number, description: string, options: FieldOptions = {}) {
+  return Type.Number({ default: value, description, ...options });
 }
 
-export function bool(
-  value: boolean,
-  description: string,
-  options: Pick<FieldOptions, 'noEffect'> = {},
-): Schema<boolean> {
-  return { type: 'boolean', default: value, description, ...options };
+export function bool(value: boolean, description: string, options: Pick<FieldOptions, 'noEffect'> = {}) {
+  return Type.Boolean({ default: value, description, ...options });
 }
 
 export function text(
   value: string,
   description: string,
   options: Pick<FieldOptions, 'noEffect'> & { minLength?: number } = {},
-): Schema<string> {
-  return { type: 'string', default: value, description, ...options };
+) {
+  return Type.String({ default: value, description, ...options });
 }
 
 /**
@@ -43,43 +54,31 @@ export function word<const W extends string>(
   value: NoInfer<W>,
   description: string,
   options: Pick<FieldOptions, 'noEffect'> & { anyCase?: boolean; usable?: readonly W[] } = {},
-): Schema<W> {
-  return { type: 'string', enum: [...words], default: value, description, ...options };
+) {
+  return Type.Unsafe<W>({ type: 'string', enum: [...words], default: value, description, ...options });
 }
 
 /** A list or tuple. */
-export function list<T>(
-  items: Schema<T>,
-  value: NoInfer<T>[],
+export function list<T extends TSchema>(
+  items: T,
+  value: T['static'][],
   description: string,
   options: Pick<FieldOptions, 'noEffect'> & { minItems?: number; maxItems?: number } = {},
-): Schema<T[]> {
-  return { type: 'array', items, default: value, description, ...options };
-}
-
-/** A float or None. */
-export function optionalFloat(
-  value: number | null,
-  description: string,
-  options: FieldOptions = {},
-): Schema<number | null> {
-  return { anyOf: [{ type: 'number', ...options }, { type: 'null' }], default: value, description };
+) {
+  return Type.Array(items, { default: value, description, ...options });
 }
 
 /** Items of lists. They have no default and no description. */
 export const item = {
-  int: (options: FieldOptions = {}): Schema<number> => ({ type: 'integer', ...options }),
-  float: (options: FieldOptions = {}): Schema<number> => ({ type: 'number', ...options }),
-  bool: (): Schema<boolean> => ({ type: 'boolean' }),
-  text: (): Schema<string> => ({ type: 'string', minLength: 1 }),
-  list: <T>(items: Schema<T>, options: { minItems?: number; maxItems?: number } = {}): Schema<T[]> => ({
-    type: 'array',
-    items,
-    ...options,
-  }),
+  int: (options: FieldOptions = {}) => Type.Integer(options),
+  float: (options: FieldOptions = {}) => Type.Number(options),
+  bool: () => Type.Boolean(),
+  text: () => Type.String({ minLength: 1 }),
+  list: <T extends TSchema>(items: T, options: { minItems?: number; maxItems?: number } = {}) =>
+    Type.Array(items, options),
 };
 
 /** A mapping of keys. Other keys are not allowed. */
-export function section<P extends Properties>(description: string, properties: P): Section<P> {
-  return { type: 'object', properties, additionalProperties: false, description };
+export function section<P extends TProperties>(description: string, properties: P) {
+  return Type.Object(properties, { description, additionalProperties: false });
 }

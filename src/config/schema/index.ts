@@ -1,46 +1,48 @@
 /** @file The schema of the whole configuration: the one source of its types, defaults, checks and documentation. */
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { AK, AVA, DATA, DATALOADER, KINETICS, OUTPUT_DIR, TEST } from './data.js';
-import { section } from './fields.js';
 import { MODEL, ViT } from './model.js';
 import { NONLOCAL, RESNET, SLOWFAST } from './resnet.js';
 import { ENGINE, SOLVER } from './solver.js';
-import type { Properties, Schema, Section, ValueOf } from './types.js';
 
 export { BACKBONES } from './choices.js';
 export { DATASET_NAMES } from './data.js';
-export type { Properties, Schema, Section } from './types.js';
+export { OWN_KEYWORDS } from './fields.js';
 
-export const ConfigSchema = section('All keys.', {
-  DATA,
-  AVA,
-  KINETICS,
-  AK,
-  DATALOADER,
-  MODEL,
-  RESNET,
-  NONLOCAL,
-  SLOWFAST,
-  ViT,
-  SOLVER,
-  ENGINE,
-  TEST,
-  OUTPUT_DIR,
-});
+export const ConfigSchema = Type.Object(
+  {
+    DATA,
+    AVA,
+    KINETICS,
+    AK,
+    DATALOADER,
+    MODEL,
+    RESNET,
+    NONLOCAL,
+    SLOWFAST,
+    ViT,
+    SOLVER,
+    ENGINE,
+    TEST,
+    OUTPUT_DIR,
+  },
+  { additionalProperties: false },
+);
 
 /** The resolved configuration, with every key present. */
-export type Config = ValueOf<typeof ConfigSchema>;
+export type Config = Static<typeof ConfigSchema>;
 
-export function isSection(schema: Schema): schema is Section<Properties> {
+export function isSection(schema: TSchema): boolean {
   return schema.properties !== undefined;
 }
 
 function collect(
-  { properties }: Section<Properties>,
+  schema: TSchema,
   prefix: string,
-  fields: Map<string, Schema>,
-  sections: Map<string, Schema>,
+  fields: Map<string, TSchema>,
+  sections: Map<string, TSchema>,
 ) {
-  for (const [name, child] of Object.entries(properties)) {
+  for (const [name, child] of Object.entries<TSchema>(schema.properties)) {
     const path = prefix + name;
     if (isSection(child)) {
       sections.set(path, child);
@@ -51,15 +53,15 @@ function collect(
   }
 }
 
-const fieldMap = new Map<string, Schema>();
-const sectionMap = new Map<string, Schema>();
+const fieldMap = new Map<string, TSchema>();
+const sectionMap = new Map<string, TSchema>();
 collect(ConfigSchema, '', fieldMap, sectionMap);
 
 /** Schema of every key with a value, by full path, in the order of the schema. */
-export const FIELDS: ReadonlyMap<string, Schema> = fieldMap;
+export const FIELDS: ReadonlyMap<string, TSchema> = fieldMap;
 
 /** Schema of every section, by full path. */
-export const SECTIONS: ReadonlyMap<string, Schema> = sectionMap;
+export const SECTIONS: ReadonlyMap<string, TSchema> = sectionMap;
 
 /** The defaults of the official code, as a new object that the caller may change. Their backbone cannot be built. */
 export function defaultConfig(): Config {

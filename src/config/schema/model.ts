@@ -1,4 +1,6 @@
 /** @file Schema of MODEL and ViT: the backbone, the decoder, and the weights of the losses. */
+
+import { Type } from '@sinclair/typebox';
 import { BACKBONES } from './choices.js';
 import {
   AT_LEAST_ONE,
@@ -8,7 +10,6 @@ import {
   item,
   list,
   NOT_NEGATIVE,
-  optionalFloat,
   POSITIVE,
   RATE,
   section,
@@ -159,11 +160,10 @@ export const ViT = section('The vision transformer and its optimizer options.', 
   NUM_HEADS: int(12, 'Attention heads. ViT-B 12, ViT-L 16.', AT_LEAST_ONE),
   MLP_RATIO: int(4, 'Hidden channels of a block, as a multiple of EMBED_DIM.', AT_LEAST_ONE),
   QKV_BIAS: bool(true, 'Use biases on queries and values. Keys have none.'),
-  QK_SCALE: optionalFloat(
-    null,
-    'Factor on the queries. None is one over the square root of the channels of a head.',
-    POSITIVE,
-  ),
+  QK_SCALE: Type.Union([Type.Number(POSITIVE), Type.Null()], {
+    default: null,
+    description: 'Factor on the queries. None is one over the square root of the channels of a head.',
+  }),
   INIT_VALUES: float(
     0,
     'Initial value of a learned scale on each branch of a block. 0 means no such scale.',
