@@ -3,16 +3,19 @@
  * evaluation runs them.
  *
  *   npm run bench:step -- --config-file F [--batch B] [--accumulate A] [--height H] [--width W] [--boxes N]
- *                         [--warmup K] [--iters K] [--engine E] [--device D] [--forward] [--json] [KEY VALUE …]
+ *                         [--warmup K] [--iters K] [--engine E] [--device D] [--forward] [--idle-gpu] [--json]
+ *                         [KEY VALUE …]
  */
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
 import { forwardFlops, necessaryFlops } from '../src/model/flops.js';
+import { type LayerCounts, vulkanLayer } from '../tools/vulkan_layer/index.js';
 import { matMulRate } from './machine.js';
 import { randomBatch } from './random_batch.js';
 import { median } from './statistics.js';
@@ -30,6 +33,7 @@ interface Flags {
   engine: EngineRequest['engine'];
   device: EngineRequest['device'];
   forward?: boolean;
+  idleGpu?: boolean;
   json?: boolean;
 }
 
@@ -58,6 +62,7 @@ const command = new Command('bench:step')
   .option('--engine <name>', '', 'auto')
   .option('--device <name>', '', 'auto')
   .option('--forward', 'time forward passes in evaluation mode, without gradients')
+  .option('--idle-gpu', 'let the GPU compute nothing, to time the work of the host; count its buffers')
   .option('--json')
   .parse();
 const flags = command.opts<Flags>();
@@ -70,6 +75,10 @@ const [atOnce, accumulate, height, width, boxes, warmup, iters] = [
   flags.warmup,
   flags.iters,
 ].map(Number);
+
+/** What the idle GPU was asked for. */
+const gpuReport = flags.idleGpu ? useIdleGpu() : null;
+const gpuCounts = (): LayerCounts | null => gpuReport && JSON.parse(readFileSync(gpuReport, 'utf8'));
 
 const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: flags.engine, device: flags.device, strict: true });
@@ -97,7 +106,9 @@ const steps: {
   onMainThread: number | undefined;
   parts: Record<string, number>;
 }[] = [];
+let countsBefore = gpuCounts();
 for (let i = 0; i < warmup + iters; i++) {
+  if (i === warmup) countsBefore = gpuCounts();
   const before = lazyStatistics();
   const start = performance.now();
   const processor = mainThreadSeconds();
@@ -147,8 +158,31 @@ const result = {
   nodes: of(({ work }) => work?.nodes),
   compiled_after_first: steps.slice(1).reduce((sum, { work }) => sum + (work?.compiled ?? 0), 0),
   tensors: engine.memory().tensors,
+  ...gpuWork(countsBefore, gpuCounts()),
 };
 console.log(flags.json ? JSON.stringify(result) : result);
+
+/** Makes this process use a GPU that computes nothing. Returns the file with its counts. */
+function useIdleGpu(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'stmixer-bench-'));
+  const report = join(folder, 'counts.json');
+  const environment = vulkanLayer(folder, { isIdle: true, report });
+  if (environment === null) throw new Error('--idle-gpu needs a C compiler');
+  Object.assign(process.env, environment);
+  return report;
+}
+
+/** Peak memory of the GPU, and what a timed step asked it for. */
+function gpuWork(before: LayerCounts | null, after: LayerCounts | null) {
+  if (!before || !after) return {};
+  const perStep = (count: 'allocations' | 'buffers' | 'dispatches') => (after[count] - before[count]) / iters;
+  return {
+    gpu_peak_bytes: after.peakBytes,
+    gpu_allocations: perStep('allocations'),
+    gpu_buffers: perStep('buffers'),
+    gpu_dispatches: perStep('dispatches'),
+  };
+}
 
 /** The difference between two readings. */
 function difference(after: LazyStatistics | null, before: LazyStatistics | null): LazyStatistics | null {

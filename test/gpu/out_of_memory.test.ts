@@ -1,10 +1,10 @@
 /** @file A GPU without enough memory ends a training with a sentence that names what was asked for and what helps. */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { vulkanLayer } from '../../tools/vulkan_layer/index.js';
 import { stmixer } from '../support/cli.js';
 import { describeOnGpu } from '../support/gpu.js';
 import { temporaryFolder } from '../support/temporary_files.js';
-import { environmentWithGpuMemory } from '../support/vulkan_memory_layer.js';
 
 /** Enough for a small part of the weights. */
 const BYTES = 6e6;
@@ -12,7 +12,7 @@ const BYTES = 6e6;
 describeOnGpu('a training on a GPU with too little memory', () => {
   it('ends with what was asked for, the memory in use, and settings that take less', async (context) => {
     const folder = temporaryFolder();
-    const env = environmentWithGpuMemory(folder, BYTES);
+    const env = vulkanLayer(folder, { bytes: BYTES });
     if (env === null) return context.skip('there is no C compiler');
     const output = join(folder, 'run');
     const flags =

@@ -8,7 +8,7 @@ import { Arena } from './memory/arena.js';
 import type { GpuBuffer } from './memory/gpu_buffer.js';
 import { GpuMemory, type GpuOptions } from './memory/gpu_memory.js';
 import type { CallArrays, OrtMemory } from './memory/memory.js';
-import { type MemoryPlan, type PlannedGraph, unplanned } from './memory_plan.js';
+import { type MemoryPlan, type PlannedGraph, unplanned } from './memory/memory_plan.js';
 import { encodeModel, type OnnxGraph, sharedInfo } from './model_format.js';
 import type { NativeLibrary } from './native/library.js';
 import { loadOperators, type NativeOperators } from './native/operators.js';

@@ -5,11 +5,11 @@ import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
 import { addresses, cStrings } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
-import { type PlannedGraph, unplanned } from '../memory_plan.js';
 import { ELEMENT_TYPE, type OnnxGraph, type TensorInfo } from '../model_format.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
 import type { OrtMemory } from './memory.js';
+import { type PlannedGraph, unplanned } from './memory_plan.js';
 
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;

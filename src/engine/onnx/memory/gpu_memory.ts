@@ -5,7 +5,6 @@ import type { PowerPreference } from '../../gpu/dawn_order.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import { addresses, cStrings } from '../addresses.js';
 import type { OrtApi, Pointer } from '../c_api.js';
-import { type MemoryPlan, type PlannedGraph, planMemory } from '../memory_plan.js';
 import { type OnnxGraph, sharedInfo } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
@@ -15,6 +14,7 @@ import { GpuBuffer, tensorIn } from './gpu_buffer.js';
 import { GpuTensor } from './gpu_tensor.js';
 import { dtypeOf, fixed } from './host_arrays.js';
 import type { CallArrays, OrtMemory } from './memory.js';
+import { type MemoryPlan, type PlannedGraph, planMemory } from './memory_plan.js';
 
 const PROVIDER = 'WebGPU';
 const MEMORY_NAME = 'WebGPU_Buf';

@@ -1,10 +1,10 @@
 /** @file The memory that sessions compute in: that of the host, or of a GPU. */
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import type { Pointer } from '../c_api.js';
-import type { MemoryPlan, PlannedGraph } from '../memory_plan.js';
 import type { OnnxGraph } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
 import type { GpuBuffer } from './gpu_buffer.js';
+import type { MemoryPlan, PlannedGraph } from './memory_plan.js';
 
 /** Addresses of the operands and results of a run. */
 export interface CallArrays {

@@ -1,9 +1,9 @@
 /** @file Tests of the places of a graph's temporaries. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GraphBuilder } from './graph_builder.js';
+import { GraphBuilder } from '../graph_builder.js';
+import type { OnnxGraph, OnnxNode } from '../model_format.js';
 import { planMemory } from './memory_plan.js';
-import type { OnnxGraph, OnnxNode } from './model_format.js';
 
 const ROWS = 8;
 const value = (name: string, shape: readonly number[] = [ROWS, ROWS]) => ({

@@ -5,15 +5,15 @@
  * leaves it neither: temporaries are outputs of the graph, and inputs for the nodes that read them, in buffers that are given
  * to each run. Nodes that depend on no other run from the last in the file to the first.
  */
-import { DTYPE_BYTES, sizeOf } from '../../formats/host_tensor.js';
+import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import {
   type OnnxGraph,
   type OnnxNode,
   type OnnxValue,
   sharedInfo,
   type TensorInfo,
-} from './model_format.js';
-import { inferGraph, type OnnxInfo, VIEWS } from './shapes.js';
+} from '../model_format.js';
+import { inferGraph, type OnnxInfo, VIEWS } from '../shapes.js';
 
 /** An input or output of a planned graph. */
 export interface PlannedValue {
@@ -44,8 +44,9 @@ export interface PlannedGraph {
 
 /** A graph whose temporaries ONNX Runtime allocates. */
 export function unplanned(graph: OnnxGraph): PlannedGraph {
-  const plan = { buffers: [], results: [], numInputs: graph.inputs.length, numOutputs: graph.outputs.length };
-  return { graph, plan };
+  const { inputs, outputs } = graph;
+  const results = outputs.map(() => ({ inputs: [], outputs: [] }));
+  return { graph, plan: { buffers: [], results, numInputs: inputs.length, numOutputs: outputs.length } };
 }
 
 /** Plans a graph with inputs i0, i1, … and outputs o0, o1, …, which the new ones continue. */
