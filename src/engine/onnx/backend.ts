@@ -149,7 +149,19 @@ export class OnnxBackend
 
   /** Finds the value of a DataId, which is the value itself unless the tensor came from another backend. */
   graphValue(dataId: object): DataId {
-    return dataId instanceof Value ? dataId : this.#moved.get(dataId);
+    const held = this.#held(dataId);
+    if (held) return held;
+    // A tensor of this backend that no other one has taken over is disposed, which its use reports.
+    if (dataId instanceof Value && !tf.engine().state.tensorInfo.has(dataId)) return dataId;
+    this.#moved.delete(dataId);
+    return this.#moved.get(dataId);
+  }
+
+  /** The value of a DataId if the tensor is on this backend now. */
+  #held(dataId: object): DataId | undefined {
+    if (dataId instanceof Value && dataId.handles > 0) return dataId;
+    const moved = this.#moved.has(dataId) ? this.#moved.get(dataId) : undefined;
+    return moved && moved.handles > 0 ? moved : undefined;
   }
 
   override readSync(dataId: object): HostArray {
@@ -170,9 +182,8 @@ export class OnnxBackend
 
   override disposeData(dataId: object, force = false): boolean {
     // tfjs also makes tensors whose DataIds no backend knows.
-    if (!(dataId instanceof Value) && !this.#moved.has(dataId)) return true;
-    const value = this.graphValue(dataId);
-    if (value.handles === 0) return true;
+    const value = this.#held(dataId);
+    if (!value) return true;
     if (force) value.handles = 1;
     const isLast = this.#graph.release(value);
     if (isLast) this.#alive--;
