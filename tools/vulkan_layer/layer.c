@@ -57,7 +57,7 @@ static struct {
 } counts;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/** Finds the place of a block, or of a new one for handle 0. */
+/** Index of the block `wanted`, searched from the place of `handle`. A free place has handle 0. */
 static size_t placeOf(uint64_t handle, uint64_t wanted) {
   size_t i = (handle * 0x9E3779B97F4A7C15ull) >> 48;
   for (size_t tries = 0; tries < MAX_BLOCKS && blocks[i].handle != wanted; tries++) i = (i + 1) % MAX_BLOCKS;

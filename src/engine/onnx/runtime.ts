@@ -5,9 +5,8 @@ import { addresses, NameTable } from './addresses.js';
 import { DISABLE_FALLBACK, isFallbackError, nodesOnCpu, RECORD_ASSIGNMENT } from './assignment.js';
 import { type OrtApi, OrtError, type Pointer } from './c_api.js';
 import { Arena } from './memory/arena.js';
-import type { GpuBuffer } from './memory/gpu_buffer.js';
 import { GpuMemory, type GpuOptions } from './memory/gpu_memory.js';
-import type { CallArrays, OrtMemory } from './memory/memory.js';
+import type { Call, CallArrays, OrtMemory } from './memory/memory.js';
 import { type MemoryPlan, type PlannedGraph, unplanned } from './memory/memory_plan.js';
 import { encodeModel, type OnnxGraph, sharedInfo } from './model_format.js';
 import type { NativeLibrary } from './native/library.js';
@@ -21,13 +20,6 @@ const LOG_FATAL = 4;
 const LOG_WARNING = 2;
 /** Graphs arrive fused, and constant folding would keep large tensors of one repeated scalar in memory. */
 const OPTIMIZE_NOTHING = 0;
-
-/** One run: its arrays, its results if they exist before it, and the buffers of its temporaries. */
-interface Call {
-  readonly arrays: CallArrays;
-  readonly results: OrtTensor[] | null;
-  buffers: readonly GpuBuffer[];
-}
 
 /** Owns a compiled graph. Inputs are named i0, i1, …, outputs o0, o1, …. */
 export class OrtSession {
@@ -244,7 +236,7 @@ export class OrtRuntime implements TensorMemory {
     const { inputs: pointers, outputs } = call.arrays;
     for (let i = 0; i < inputs.length; i++) pointers[i] = inputs[i].pointer;
     if (results) for (let i = 0; i < results.length; i++) outputs[i] = results[i].pointer;
-    call.buffers = this.#memory.lend(session.plan, call.arrays, results ?? []);
+    this.#memory.lend(session.plan, call);
     const { numInputs, numOutputs } = session.plan;
     return [
       session.pointer,

@@ -110,9 +110,7 @@ export class Arena implements OrtMemory {
     return null;
   }
 
-  lend(): never[] {
-    return [];
-  }
+  lend(): void {}
 
   giveBack(): void {}
 

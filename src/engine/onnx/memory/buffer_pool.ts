@@ -11,9 +11,9 @@ export interface BufferSource<B extends PooledBuffer> {
   destroy(buffer: B): void;
 }
 
-/** A tensor may be in a buffer that is larger by this factor … */
+/** A tensor may be in a buffer that is larger by this factor. */
 const MAX_SURPLUS = 1.125;
-/** … or by this one, if a new buffer would be one too many. */
+/** The same factor when a new buffer would be one too many. */
 const MAX_SURPLUS_WHEN_FULL = 1.5;
 /** Free buffers are kept as long as all have at most this multiple of the bytes that were in use at a time. */
 const MAX_KEPT = 1.2;

@@ -13,7 +13,7 @@ import { BufferPool } from './buffer_pool.js';
 import { GpuBuffer, tensorIn } from './gpu_buffer.js';
 import { GpuTensor } from './gpu_tensor.js';
 import { dtypeOf, fixed } from './host_arrays.js';
-import type { CallArrays, OrtMemory } from './memory.js';
+import type { Call, OrtMemory } from './memory.js';
 import { type MemoryPlan, type PlannedGraph, planMemory } from './memory_plan.js';
 
 const PROVIDER = 'WebGPU';
@@ -96,17 +96,17 @@ export class GpuMemory implements OrtMemory {
     return planMemory(graph);
   }
 
-  lend(plan: MemoryPlan, arrays: CallArrays, results: readonly GpuTensor[]): GpuBuffer[] {
-    const lent = plan.buffers.map(({ bytes }, b) => this.take(bytes, arrays.buffers[b]));
+  lend(plan: MemoryPlan, { arrays, results, buffers }: Call<GpuTensor>): void {
+    for (const [b, { bytes }] of plan.buffers.entries()) buffers.push(this.take(bytes, arrays.buffers[b]));
+    const resultBuffers = (results ?? []).map(({ buffer }) => buffer);
     const values = [...plan.buffers, ...plan.results];
-    for (const [b, buffer] of [...lent, ...results.map((result) => result.buffer)].entries()) {
+    for (const [b, buffer] of [...buffers, ...resultBuffers].entries()) {
       // In a replayed step, most runs get the buffers of the step before.
       if (arrays.buffers[b] === buffer) continue;
       arrays.buffers[b] = buffer;
       for (const { position, info } of values[b].inputs) arrays.inputs[position] = buffer.view(info);
       for (const { position, info } of values[b].outputs) arrays.outputs[position] = buffer.view(info);
     }
-    return lent;
   }
 
   resultsOf(infos: readonly ValueInfo[]): GpuTensor[] {
@@ -147,7 +147,10 @@ export class GpuMemory implements OrtMemory {
     else action();
   }
 
-  /** Returns a buffer of undefined content, the one from before if that is free. Throws EngineError if no buffer of this GPU can be so large. */
+  /**
+   * Returns a buffer of undefined content, the one from before if that is free. Throws EngineError if no buffer of this GPU
+   * can be so large.
+   */
   take(bytes: number, before?: GpuBuffer): GpuBuffer {
     const { maxBufferBytes } = this.options;
     if (bytes > maxBufferBytes)

@@ -14,6 +14,13 @@ export interface CallArrays {
   readonly buffers: GpuBuffer[];
 }
 
+/** A run: its addresses, its results if they exist before it, and the buffers that are lent to it. */
+export interface Call<Result extends OrtTensor = OrtTensor> {
+  readonly arrays: CallArrays;
+  readonly results: Result[] | null;
+  readonly buffers: GpuBuffer[];
+}
+
 export interface OrtMemory {
   /** Makes later sessions compute in this memory. */
   configure(sessionOptions: Pointer): void;
@@ -25,8 +32,8 @@ export interface OrtMemory {
   plan(graph: OnnxGraph): PlannedGraph;
   /** Makes tensors for the results of a run; null if ONNX Runtime makes them. */
   resultsOf(infos: readonly ValueInfo[]): OrtTensor[] | null;
-  /** Adds the temporaries of a plan to the operands and results of a run. Returns the buffers that they are in. */
-  lend(plan: MemoryPlan, arrays: CallArrays, results: readonly OrtTensor[]): GpuBuffer[];
+  /** Lends buffers for the temporaries of a run, and adds them to its addresses. */
+  lend(plan: MemoryPlan, call: Call): void;
   /** Takes back the buffers of a run that has ended. */
   giveBack(buffers: readonly GpuBuffer[]): void;
   /** Takes over a result that ONNX Runtime made. */
