@@ -18,6 +18,8 @@ const DEFAULT_MEMORY = 0;
  * take memory, plus 1/32 of the region for the arena's own lists.
  */
 const REGION_FRACTION = 0.75;
+/** On a machine with a terabyte of memory, the lists of a larger region would take 24 GiB. A run that needs more gets it. */
+const MAX_REGION_BYTES = 2 ** 36;
 /** Transparent huge pages make the first use of memory up to 20 times as fast, and everything else about 10 % faster. */
 const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
@@ -129,7 +131,7 @@ export class Arena implements OrtMemory {
   #reserve(): void {
     const { totalBytes } = machineMemory();
     for (let fraction = REGION_FRACTION; fraction > 0.1; fraction /= 2) {
-      const bytes = Math.floor(fraction * totalBytes);
+      const bytes = Math.min(Math.floor(fraction * totalBytes), MAX_REGION_BYTES);
       try {
         const region = this.allocate([bytes], 'bool');
         const start = this.api.create((out) => this.api.GetTensorMutableData(region.pointer, out));
