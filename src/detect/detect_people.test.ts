@@ -1,5 +1,4 @@
 /** @file People from the model's predictions: threshold, samples, numbers that are not finite, one box for one person. */
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { normals, randomize } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

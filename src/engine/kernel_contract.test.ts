@@ -1,5 +1,4 @@
 /** @file Engines have the fused kernels that they list, and a call that does not fit the contract does not compile. */
-
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TEST_DEVICE } from '../../test/support/engine.js';
 import { fused } from '../nn/fused.js';

@@ -1,5 +1,4 @@
 /** @file Every request on every kind of machine selects the right engine, or fails with what is missing. */
-
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   CUDA_FILES,

@@ -1,5 +1,4 @@
 /** @file Selects the engine from a list of providers, tried from the fastest to the slowest. */
-
 import { EngineError } from '../errors.js';
 import { Engine } from './engine.js';
 import { Gpus } from './gpu/gpus.js';

@@ -1,5 +1,4 @@
 /** @file Makes host tensors of an engine's tensors. */
-
 import type { HostTensor } from '../formats/host_tensor.js';
 import { tf } from './tfjs.js';
 

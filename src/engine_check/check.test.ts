@@ -1,5 +1,4 @@
 /** @file The check finds every wrong kernel, and covers every kernel that a training uses. */
-
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

@@ -1,5 +1,4 @@
 /** @file What a model finds in clips: mirrored clips, predictions that are not finite, stopping in between. */
-
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../data/loading/collate.js';
 import { tf } from '../engine/tfjs.js';

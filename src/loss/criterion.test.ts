@@ -1,5 +1,4 @@
 /** @file The criterion against the formulas in double precision: padding, missing targets, supervision, gradients. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

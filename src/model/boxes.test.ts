@@ -1,5 +1,4 @@
 /** @file Decoder boxes: gradients, inverses, extremes. */
-
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, values } from '../../test/support/finite_difference.js';

@@ -1,5 +1,4 @@
 /** @file The whole detector: checkpointing, memory, clip independence, other sizes than the goldens have. */
-
 import { describe, expect, it } from 'vitest';
 import { normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

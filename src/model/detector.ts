@@ -1,5 +1,4 @@
 /** @file The complete detector: backbone, neck and decoder. */
-
 import type { Config } from '../config/index.js';
 import { tf } from '../engine/tfjs.js';
 import { normal } from '../nn/init.js';

@@ -1,5 +1,4 @@
 /** @file Drop path: its masks, what they do to a block and to the backbone. */
-
 import { describe, expect, it } from 'vitest';
 import { normals, randomize, type Values, values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

@@ -1,5 +1,4 @@
 /** @file The forward pass of a model without gradients, recorded or replayed from a script. */
-
 import type { Batch } from '../data/loading/collate.js';
 import { sync } from '../engine/lazy_hints.js';
 import { beginProgram, feed, type ReplayedProgram } from '../engine/programs.js';

@@ -1,5 +1,4 @@
 /** @file From predictions to detections: threshold, fallback, order, clipping. */
-
 import { describe, expect, it } from 'vitest';
 import { tf } from '../engine/tfjs.js';
 import { clipBox, toDetections } from './inference.js';

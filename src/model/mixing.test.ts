@@ -1,5 +1,4 @@
 /** @file Adaptive mixing: gradients and values against plain loops. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Position tables: resizing is differentiable, keeps constants, and takes each time step by itself. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Initial queries and the position embedding. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Sampling of the pyramid against plain loops in double precision, and its gradients. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file A decoder stage: what gets no gradient, initial sample points, dropout; gradients of its parts. */
-
 import { afterAll, describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

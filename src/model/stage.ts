@@ -1,5 +1,4 @@
 /** @file One stage of the decoder: attention among the queries, sampling, mixing, feed-forward networks and heads. */
-
 import type { Config } from '../config/index.js';
 import { tf } from '../engine/tfjs.js';
 import { mean } from '../nn/functional.js';

@@ -1,5 +1,4 @@
 /** @file The backbone: gradients of its blocks, activation checkpointing, position table, sizes. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';

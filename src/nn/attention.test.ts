@@ -1,5 +1,4 @@
 /** @file Attention: gradients by finite differences, values against plain arithmetic, chunks against the whole. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Gradients of the layer functions by finite differences, and their values at ties, zeros and extremes. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Calls fused kernels, or composes them of other operations on engines that lack them. */
-
 import type {
   FusedAttributes,
   FusedBackend,

@@ -1,5 +1,4 @@
 /** @file Layers: their gradients, the splitting into heads, their initial values. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

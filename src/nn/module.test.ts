@@ -1,5 +1,4 @@
 /** @file Parameters and modules: names, order, values, modes, memory. */
-
 import { describe, expect, it } from 'vitest';
 import { tf } from '../engine/tfjs.js';
 import { normal, ones, zeros } from './init.js';

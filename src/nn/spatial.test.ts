@@ -1,5 +1,4 @@
 /** @file Convolutions, resampling and row sums: gradients by finite differences, values against plain loops. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

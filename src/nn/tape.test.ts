@@ -1,5 +1,4 @@
 /** @file The tape: gradients, constants, activation checkpointing, and memory that is freed. */
-
 import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';

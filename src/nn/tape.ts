@@ -1,5 +1,4 @@
 /** @file Custom gradients, no-grad, activation checkpointing and a tape that frees memory early, on top of tfjs's tape. */
-
 import { graphBreak } from '../engine/lazy_hints.js';
 import { tf } from '../engine/tfjs.js';
 

@@ -1,5 +1,4 @@
 /** @file Adam with an L2 penalty as weight decay (Kingma and Ba 2015), PyTorch's formulas. */
-
 import { ADAM_SCALARS, type AdamScalars, nameAdamScalars } from '../engine/kernel_contract.js';
 import { tf } from '../engine/tfjs.js';
 import { fused } from '../nn/fused.js';

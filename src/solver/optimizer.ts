@@ -1,5 +1,4 @@
 /** @file The base class of all optimizers: parameter groups, the step over all parameters, PyTorch's state dict. */
-
 import { graphBreak, sync } from '../engine/lazy_hints.js';
 import { beginProgram, feed } from '../engine/programs.js';
 import { tf } from '../engine/tfjs.js';

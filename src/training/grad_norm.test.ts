@@ -1,5 +1,4 @@
 /** @file Norms and clipping against PyTorch: numbers that it computed, and itself where it is there. */
-
 import { describe, expect, it } from 'vitest';
 import { runPython, torchTitle, torchVersion } from '../../test/support/torch.js';
 import { tf } from '../engine/tfjs.js';

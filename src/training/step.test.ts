@@ -1,5 +1,4 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
-
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { TEST_ENGINE } from '../../test/support/engine.js';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';

@@ -1,5 +1,4 @@
 /** @file The gradient check itself must notice wrong gradients. */
-
 import { describe, expect, it } from 'vitest';
 import { tf } from '../../src/engine/tfjs.js';
 import { differentiable, noGrad } from '../../src/nn/tape.js';

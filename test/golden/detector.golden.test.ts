@@ -1,5 +1,4 @@
 /** @file The whole detector against PyTorch: predictions, matching, losses, gradients, optimizer steps, detections. */
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.js';
 import { tf } from '../../src/engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Every part of the model and the loss against PyTorch's values and gradients. */
-
 import { describe, expect, it } from 'vitest';
 import { tf } from '../../src/engine/tfjs.js';
 import { type Prediction, SetCriterion } from '../../src/loss/criterion.js';

@@ -1,5 +1,4 @@
 /** @file The list of the WebGPU provider's operators is what the provider answers, for every operator that a lowering may emit. */
-
 import { expect, it } from 'vitest';
 import type { LazyDtype } from '../../src/engine/lazy/value.js';
 import type { OnnxBackend } from '../../src/engine/onnx/backend.js';

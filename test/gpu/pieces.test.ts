@@ -1,5 +1,4 @@
 /** @file Kernels that compute in pieces on a GPU give the same values and gradients however small the pieces are. */
-
 import { expect, it, vi } from 'vitest';
 import { tf } from '../../src/engine/tfjs.js';
 import { selfAttention } from '../../src/nn/attention.js';

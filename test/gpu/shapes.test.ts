@@ -1,5 +1,4 @@
 /** @file Every kernel of tfjs computes the same as tfjs's plain backend for tensors of all types, without elements, and with many axes. */
-
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/index.js';
 import type { LazyDtype } from '../../src/engine/lazy/value.js';

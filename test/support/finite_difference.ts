@@ -1,5 +1,4 @@
 /** @file Checks gradients against finite differences of the forward pass, without any reference values. */
-
 import { expect } from 'vitest';
 import { tf } from '../../src/engine/tfjs.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';

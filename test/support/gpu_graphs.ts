@@ -1,5 +1,4 @@
 /** @file The graphs of full-size models for the WebGPU provider, from a dry run, which needs no GPU. */
-
 import { loadConfig } from '../../src/config/index.js';
 import type { ValueInfo } from '../../src/engine/lazy/value.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';

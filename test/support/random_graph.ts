@@ -1,5 +1,4 @@
 /** @file Random programs of tensor operations, to be run on two engines and compared. */
-
 import fc from 'fast-check';
 import { graphBreak } from '../../src/engine/lazy_hints.js';
 import { tf } from '../../src/engine/tfjs.js';

@@ -1,5 +1,4 @@
 /** @file Runs one fused kernel of the onnx engine as a graph of its own. */
-
 import type { FusedAttributes, FusedInputs, FusedKernelName } from '../../src/engine/kernel_contract.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import { type KernelInput, runOnce } from '../../src/engine/onnx/run_once.js';

@@ -1,5 +1,4 @@
 /** @file Solver settings, parameters and Python values for tests. */
-
 import { defaultConfig } from '../../src/config/index.js';
 import { tf } from '../../src/engine/tfjs.js';
 import { isHostTensor, toFloat32 } from '../../src/formats/host_tensor.js';

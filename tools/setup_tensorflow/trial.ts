@@ -1,5 +1,4 @@
 /** @file Checks one matrix product and its gradient on the installed TensorFlow; runs in a process of its own. */
-
 import { machineProbe } from '../../src/engine/probe.js';
 import { findInstall, type TensorflowPackage } from '../../src/engine/tensorflow/install.js';
 import { loadTensorflow } from '../../src/engine/tensorflow/load.js';

@@ -1,5 +1,4 @@
 /** @file The tfjs backend `onnx`: records kernels on a lazy graph and reads what they compute. */
-
 import type { FusedBackend } from '../kernel_contract.js';
 import type { Compiler } from '../lazy/compiler.js';
 import { LazyGraph } from '../lazy/graph.js';

@@ -1,5 +1,4 @@
 /** @file Random programs give the same values and gradients on `onnx` as on tfjs's plain backend. */
-
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { TEST_DEVICE } from '../../../test/support/engine.js';

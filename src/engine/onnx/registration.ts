@@ -1,5 +1,4 @@
 /** @file Registers the kernels of the onnx engine with tfjs. */
-
 import { EngineError } from '../../errors.js';
 import { tf } from '../tfjs.js';
 import type { OnnxBackend } from './backend.js';

@@ -1,5 +1,4 @@
 /** @file Starts ONNX Runtime in this process, which has at most one, and registers the backend with tfjs. */
-
 import { EngineError } from '../../errors.js';
 import { refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';

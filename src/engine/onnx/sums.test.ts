@@ -1,5 +1,4 @@
 /** @file Sums of very many terms on several threads lose no term and little precision. */
-
 import { beforeAll, describe, expect, it } from 'vitest';
 import { sizeOf } from '../../formats/host_tensor.js';
 import { layerNorm, linear } from '../../nn/functional.js';

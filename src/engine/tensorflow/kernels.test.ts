@@ -1,5 +1,4 @@
 /** @file The operations that training uses give the same values and gradients on tfjs-node as on tfjs's plain backend. */
-
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../test/golden/golden.js';
 import { Rng } from '../../util/random.js';

@@ -1,5 +1,4 @@
 /** @file The tensorflow engine: its two providers, for CUDA and the CPU, on one loaded package. */
-
 import { EngineError } from '../../errors.js';
 import { countOf } from '../../util/text.js';
 import { EngineInUseError, refuseOtherThreads } from '../in_use.js';

@@ -1,5 +1,4 @@
 /** @file The model and the training of small_model.py, made of this package's layers, optimizers and schedules. */
-
 import { loadCheckpoint } from '../../../src/checkpoint/checkpoint_parts.js';
 import { tf } from '../../../src/engine/tfjs.js';
 import { float32Tensor, type HostTensor, sizeOf, toFloat32 } from '../../../src/formats/host_tensor.js';

@@ -1,5 +1,4 @@
 /** @file Tests of the engine that only counts. */
-
 import { expect, it } from 'vitest';
 import { tf } from '../../tfjs.js';
 import { blankTensor, dryRun } from './dry_run.js';

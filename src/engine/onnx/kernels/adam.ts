@@ -1,5 +1,4 @@
 /** @file The update of one parameter by Adam or AdamW. */
-
 import { ADAM_SCALARS, nameAdamScalars } from '../../kernel_contract.js';
 import { tf } from '../../tfjs.js';
 import { floats, fusedKernel } from '../kernel.js';

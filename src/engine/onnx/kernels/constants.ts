@@ -1,5 +1,4 @@
 /** @file Kernels without operands, whose result follows from shape and attributes alone. */
-
 import type { LazyDtype } from '../../lazy/value.js';
 import { tf } from '../../tfjs.js';
 import { dtypeOf, type Kernel } from '../kernel.js';

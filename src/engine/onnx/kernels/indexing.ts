@@ -1,5 +1,4 @@
 /** @file Kernels that read or write elements by index: gather, scatter, sums of segments and one-hot vectors. */
-
 import { sizeOf } from '../../../formats/host_tensor.js';
 import { tf } from '../../tfjs.js';
 import { SERIAL_STREAM } from '../compiler.js';

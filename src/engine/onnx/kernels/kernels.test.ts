@@ -1,5 +1,4 @@
 /** @file Cases that tfjs's own tests (test/conformance) do not cover: convolutions against tfjs's plain backend, and edges. */
-
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { TEST_DEVICE } from '../../../../test/support/engine.js';

@@ -1,5 +1,4 @@
 /** @file Products in tasks give the same numbers as whole ones, and batches of blocks need no copy. */
-
 import { beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../../../nn/functional.js';
 import { backward } from '../../../nn/tape.js';

@@ -1,5 +1,4 @@
 /** @file Kernels that reduce axes, and softmax along the last one. */
-
 import type { LazyDtype } from '../../lazy/value.js';
 import { tf } from '../../tfjs.js';
 import type { GraphBuilder } from '../graph_builder.js';

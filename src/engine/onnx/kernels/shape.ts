@@ -1,5 +1,4 @@
 /** @file Kernels that move elements: transposition, slices, concatenation, padding and repetition. */
-
 import { sizeOf } from '../../../formats/host_tensor.js';
 import { tf } from '../../tfjs.js';
 import { dtypeOf, type Kernel, type ListInputs } from '../kernel.js';

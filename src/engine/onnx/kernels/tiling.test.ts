@@ -1,5 +1,4 @@
 /** @file Operations that are computed in chunks give the same results as when they are computed as a whole. */
-
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { normals, type Values, values } from '../../../../test/support/finite_difference.js';

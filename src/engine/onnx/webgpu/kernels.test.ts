@@ -1,5 +1,4 @@
 /** @file Kernels on a GPU: NaN stays NaN, and indices out of range do no harm. */
-
 import { beforeAll, expect, it } from 'vitest';
 import { describeOnGpu } from '../../../../test/support/gpu.js';
 import { runKernel, uniform } from '../../../../test/support/run_kernel.js';

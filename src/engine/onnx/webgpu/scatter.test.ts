@@ -1,5 +1,4 @@
 /** @file Sums of rows by index on a GPU: precise, the same bits in every run, and NaN is not lost. */
-
 import { beforeAll, expect, it } from 'vitest';
 import { describeOnGpu } from '../../../../test/support/gpu.js';
 import { runKernel } from '../../../../test/support/run_kernel.js';
