@@ -4,12 +4,14 @@ import { cpSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { build } from 'esbuild';
 import { copyAssets } from './assets.js';
+import { writeValidator } from './validator.js';
 
 rmSync('dist', { recursive: true, force: true });
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 if (status !== 0) process.exit(1);
 copyAssets('dist');
+writeValidator('dist');
 // The set-up lies outside src, so it is bundled with the few modules of src that it uses.
 await build({
   entryPoints: ['tools/setup_tensorflow/main.ts', 'tools/setup_tensorflow/trial.ts'],

@@ -1,6 +1,5 @@
 /** @file Turns assignments into a configuration: decodes values, checks every key, then the rules across keys. */
 import type { TSchema } from '@sinclair/typebox';
-import { Ajv } from 'ajv';
 import { formatPythonLiteral, parsePythonLiteral } from '../formats/python/literals.js';
 import { PyFloat, PyTuple } from '../formats/python/values.js';
 import {
@@ -15,10 +14,8 @@ import {
 } from './messages.js';
 import type { Assignment } from './overrides.js';
 import { RULES } from './rules.js';
-import { type Config, ConfigSchema, FIELDS, getValue, OWN_KEYWORDS, setValue } from './schema/index.js';
-
-const ajv = new Ajv({ allErrors: true }).addVocabulary(OWN_KEYWORDS);
-const validate = ajv.compile(ConfigSchema);
+import { type Config, FIELDS, getValue, setValue } from './schema/index.js';
+import { validate } from './validator.js';
 
 /** Sets the values in a copy of `base`, later ones over earlier ones, and reports every value that does not fit. */
 export function assign(

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { TestProject } from 'vitest/node';
 import { copyAssets } from '../../scripts/assets.js';
+import { writeValidator } from '../../scripts/validator.js';
 import { BUILT } from './built.js';
 
 const OPTIONS = {
@@ -23,6 +24,7 @@ async function compile(): Promise<void> {
     outdir: BUILT,
   });
   copyAssets(BUILT);
+  writeValidator(BUILT);
   const programs = readdirSync('test/support').filter((file) => /_(?:process|worker)\.ts$/.test(file));
   await build({
     ...OPTIONS,
