@@ -11,7 +11,9 @@ const REQUIRE =
 
 /** Writes the code over the compiled src/config/validator.ts in a folder. */
 export function writeValidator(folder: string): void {
-  const ajv = new Ajv({ allErrors: true, code: { source: true, esm: true } }).addVocabulary(OWN_KEYWORDS);
+  const ajv = new Ajv({ allErrors: true, messages: false, code: { source: true, esm: true } }).addVocabulary(
+    OWN_KEYWORDS,
+  );
   const code = standalone.default(ajv, ajv.compile(ConfigSchema));
   writeFileSync(join(folder, 'config/validator.js'), REQUIRE + code);
 }

@@ -2,4 +2,6 @@
 import { Ajv } from 'ajv';
 import { ConfigSchema, OWN_KEYWORDS } from './schema/index.js';
 
-export const validate = new Ajv({ allErrors: true }).addVocabulary(OWN_KEYWORDS).compile(ConfigSchema);
+export const validate = new Ajv({ allErrors: true, messages: false })
+  .addVocabulary(OWN_KEYWORDS)
+  .compile(ConfigSchema);
