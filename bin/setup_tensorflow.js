@@ -1,4 +1,7 @@
 /** @file `npm run setup:tensorflow`: starts the built set-up. */
+import { buildIfMissing } from './build.js';
+
+buildIfMissing();
 import('../dist/setup_tensorflow/main.js').catch((error) => {
   console.error(`setup: failed: ${error.message}`);
   if (error.code === 'ERR_MODULE_NOT_FOUND')

@@ -14,7 +14,9 @@ if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
   console.error(`stmixer needs Node ${OLDEST.join('.')} or later; this is ${process.version}`);
   process.exitCode = 1;
 } else {
-  import('../dist/cli/process/start.js')
+  import('./build.js')
+    .then(({ buildIfMissing }) => buildIfMissing())
+    .then(() => import('../dist/cli/process/start.js'))
     .then(({ start }) => start({ received, hold }))
     .catch((error) => {
       // start.js explains all errors except those that occur while it is loaded itself.
