@@ -3,7 +3,6 @@
  *
  * Whoever begins a program records its operations, or feeds and reads the script, as `isReplay` says.
  */
-
 import { sizeOf } from '../formats/host_tensor.js';
 import type { HostContent } from './lazy/host_memory.js';
 import { ScriptRun } from './lazy/script_run.js';

@@ -3,7 +3,6 @@
  *
  * Shapes: B clips, Q queries, K actions.
  */
-
 import type { Config } from '../config/index.js';
 import { tf } from '../engine/tfjs.js';
 import { differentiable } from '../nn/tape.js';

@@ -3,7 +3,6 @@
  *
  * Shapes: B clips, T H W of the video, t h w of the token grid, N = t·h·w tokens, C features.
  */
-
 import type { Config } from '../config/index.js';
 import { graphBreak } from '../engine/lazy_hints.js';
 import { tf } from '../engine/tfjs.js';

@@ -2,7 +2,6 @@
  * @file A dry run of the onnx engine: it records operations and plans graphs as the engine does, but computes nothing and
  * only counts the memory.
  */
-
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
