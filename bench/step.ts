@@ -6,7 +6,7 @@
  *                         [--warmup K] [--iters K] [--engine E] [--device D] [--forward] [--idle-gpu] [--json]
  *                         [KEY VALUE …]
  */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -167,6 +167,7 @@ function useIdleGpu(): string {
   const folder = mkdtempSync(join(tmpdir(), 'stmixer-bench-'));
   const report = join(folder, 'counts.json');
   const environment = vulkanLayer(folder, { isIdle: true, report });
+  process.once('exit', () => rmSync(folder, { recursive: true }));
   if (environment === null) throw new Error('--idle-gpu needs a C compiler');
   Object.assign(process.env, environment);
   return report;
