@@ -1,11 +1,12 @@
 /** @file The memory of a GPU, which ONNX Runtime's WebGPU provider computes in. */
 import { EngineError } from '../../../errors.js';
+import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import { gib } from '../../../util/text.js';
 import type { PowerPreference } from '../../gpu/dawn_order.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import { addresses, cStrings } from '../addresses.js';
 import type { OrtApi, Pointer } from '../c_api.js';
-import { type OnnxGraph, sharedInfo } from '../model_format.js';
+import { type OnnxGraph, sharedInfo, type TensorInfo } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
 import { createTensor } from './arena.js';
@@ -89,11 +90,24 @@ export class GpuMemory implements OrtMemory {
   }
 
   allocate(shape: readonly number[], dtype: LazyDtype): OrtTensor {
+    this.#checkSize({ shape, dtype });
     return new GpuTensor(this, sharedInfo({ shape, dtype }));
   }
 
   plan(graph: OnnxGraph): PlannedGraph {
-    return planMemory(graph);
+    const planned = planMemory(graph);
+    for (const { shape, type } of planned.graph.outputs) this.#checkSize({ shape, dtype: type });
+    return planned;
+  }
+
+  /** Throws EngineError if no buffer of this GPU can be as large as a tensor. */
+  #checkSize({ shape, dtype }: TensorInfo): void {
+    const { maxBufferBytes } = this.options;
+    const bytes = sizeOf(shape) * DTYPE_BYTES[dtype];
+    if (bytes > maxBufferBytes)
+      throw new EngineError(
+        `a tensor [${shape}] of ${gib(bytes)} is larger than a buffer of this GPU can be, ${gib(maxBufferBytes)}`,
+      );
   }
 
   lend(plan: MemoryPlan, { arrays, results, buffers }: Call<GpuTensor>): void {
@@ -147,16 +161,8 @@ export class GpuMemory implements OrtMemory {
     else action();
   }
 
-  /**
-   * Returns a buffer of undefined content, the one from before if that is free. Throws EngineError if no buffer of this GPU
-   * can be so large.
-   */
+  /** Returns a buffer of undefined content, the one from before if that is free. */
   take(bytes: number, before?: GpuBuffer): GpuBuffer {
-    const { maxBufferBytes } = this.options;
-    if (bytes > maxBufferBytes)
-      throw new EngineError(
-        `a tensor of ${gib(bytes)} is larger than a buffer of this GPU can be, ${gib(maxBufferBytes)}`,
-      );
     return this.#pool.take(bytes, before);
   }
 
