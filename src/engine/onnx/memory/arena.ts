@@ -5,11 +5,12 @@ import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
 import { addresses, cStrings } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
-import { ELEMENT_TYPE, type OnnxGraph, type TensorInfo } from '../model_format.js';
+import type { OnnxGraph } from '../model_format.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
 import type { OrtMemory } from './memory.js';
 import { type PlannedGraph, unplanned } from './memory_plan.js';
+import { createTensor } from './ort_values.js';
 
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
@@ -143,14 +144,6 @@ export class Arena implements OrtMemory {
       }
     }
   }
-}
-
-/** Makes an OrtValue of undefined content. */
-export function createTensor(api: OrtApi, allocator: Pointer, { shape, dtype }: TensorInfo): Pointer {
-  const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
-  return api.create((out) =>
-    api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, ELEMENT_TYPE[dtype], out),
-  );
 }
 
 /** Registers an arena that grows by exactly what is requested. */

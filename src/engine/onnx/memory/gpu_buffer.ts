@@ -1,29 +1,8 @@
 /** @file A buffer of a GPU, which tensors of several shapes and types use one after the other. */
 import type { OrtApi, Pointer } from '../c_api.js';
-import { ELEMENT_TYPE, type TensorInfo } from '../model_format.js';
-import type { HostArray } from '../tensor.js';
+import type { TensorInfo } from '../model_format.js';
 import type { PooledBuffer } from './buffer_pool.js';
-
-/** Memory on the host or a GPU. */
-interface Place {
-  readonly memoryInfo: Pointer;
-  /** Address of the memory, or the array that owns it. */
-  readonly data: Pointer | HostArray;
-  readonly bytes: number;
-}
-
-/** Makes an OrtValue of a tensor in memory that it does not own. */
-export function tensorIn(
-  api: OrtApi,
-  { memoryInfo, data, bytes }: Place,
-  { shape, dtype }: TensorInfo,
-): Pointer {
-  const dimensions = BigInt64Array.from(shape.length ? shape : [0], BigInt);
-  const type = ELEMENT_TYPE[dtype];
-  return api.create((out) =>
-    api.CreateTensorWithDataAsOrtValue(memoryInfo, data, bytes, dimensions, shape.length, type, out),
-  );
-}
+import { type Place, tensorIn } from './ort_values.js';
 
 export class GpuBuffer implements PooledBuffer {
   readonly #place: Place;

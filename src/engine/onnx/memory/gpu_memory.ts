@@ -9,13 +9,13 @@ import type { OrtApi, Pointer } from '../c_api.js';
 import { type OnnxGraph, sharedInfo, type TensorInfo } from '../model_format.js';
 import type { OrtTensor } from '../ort_tensor.js';
 import type { HostArray } from '../tensor.js';
-import { createTensor } from './arena.js';
 import { BufferPool } from './buffer_pool.js';
-import { GpuBuffer, tensorIn } from './gpu_buffer.js';
+import { GpuBuffer } from './gpu_buffer.js';
 import { GpuTensor } from './gpu_tensor.js';
 import { dtypeOf, fixed } from './host_arrays.js';
 import type { Call, OrtMemory } from './memory.js';
 import { type MemoryPlan, type PlannedGraph, planMemory } from './memory_plan.js';
+import { createTensor, tensorIn } from './ort_values.js';
 
 const PROVIDER = 'WebGPU';
 const MEMORY_NAME = 'WebGPU_Buf';
