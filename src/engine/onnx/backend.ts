@@ -8,11 +8,11 @@ import { type Operand, Value, type ValueInfo } from '../lazy/value.js';
 import type { BreakKind, LazyBackend, LazyStatistics } from '../lazy_hints.js';
 import { machineMemory } from '../memory.js';
 import type { ScriptBackend } from '../programs.js';
+import { dtypeOf, type RecordedKernel, type Recorder } from '../record/kernel.js';
+import type { EngineTensor, HostArray, TensorMemory } from '../record/tensor.js';
 import { tf } from '../tfjs.js';
 import type { CopyingBackend } from '../to_host.js';
-import { dtypeOf, type Kernel, type Recorder } from './kernel.js';
 import type { KernelSet } from './kernel_set.js';
-import type { EngineTensor, HostArray, TensorMemory } from './tensor.js';
 
 export const BACKEND_NAME = 'onnx';
 
@@ -82,7 +82,7 @@ export class OnnxBackend
 
   /** Records a kernel and returns its results. */
   record<Inputs, Attributes>(
-    { name, stream, record, check }: Kernel<Inputs, Attributes>,
+    { name, stream, record, check }: RecordedKernel<Inputs, Attributes>,
     inputs: Inputs,
     attrs: Attributes,
   ): tf.TensorInfo[] {

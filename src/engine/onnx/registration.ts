@@ -1,10 +1,9 @@
 /** @file Registers the kernels of the onnx engine with tfjs. */
 import { EngineError } from '../../errors.js';
+import type { AnyFusedKernel, RecordedKernel, RecordedKernelSet } from '../record/kernel.js';
+import { withAxis } from '../record/kernels/shape.js';
 import { tf } from '../tfjs.js';
 import type { OnnxBackend } from './backend.js';
-import type { Kernel } from './kernel.js';
-import type { AnyFusedKernel, KernelSet } from './kernel_set.js';
-import { withAxis } from './kernels/shape.js';
 
 /** Kernels whose result is always a list in tfjs, even of one tensor. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
@@ -30,7 +29,7 @@ const ALIASES: Readonly<Record<string, Alias>> = {
 };
 
 /** Registers a set of kernels with tfjs, and for tfjs's other kernels functions that throw EngineError. */
-export function registerKernels(backendName: string, { tfjs, fused }: KernelSet): void {
+export function registerKernels(backendName: string, { tfjs, fused }: RecordedKernelSet): void {
   const register = (kernelName: string, run: KernelFunction) =>
     registerKernel({ backendName, kernelName }, run);
   const kernels = new Map(tfjs.map((kernel) => [kernel.name, kernel]));
@@ -49,7 +48,11 @@ type KernelFunction = (
 ) => tf.TensorInfo | tf.TensorInfo[];
 
 /** Calls `kernel`, unless `aliasOf` returns a view of the operand. */
-function tfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: Alias): KernelFunction {
+function tfjsKernel(
+  name: string,
+  kernel: RecordedKernel<never> | undefined,
+  aliasOf?: Alias,
+): KernelFunction {
   const isList = LIST_KERNELS.includes(name);
   return (backend, inputs, attrs) => {
     const x = inputs.x ?? inputs.input;
@@ -59,7 +62,7 @@ function tfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: A
       return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
     }
     // tfjs calls a kernel with the inputs that its operation documents.
-    const results = backend.record(kernel as Kernel, inputs, attrs);
+    const results = backend.record(kernel as RecordedKernel, inputs, attrs);
     return results.length === 1 && !isList ? results[0] : results;
   };
 }
