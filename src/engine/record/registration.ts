@@ -1,9 +1,10 @@
-/** @file Registers the kernels of the onnx engine with tfjs. */
+/** @file Registers the kernels of a recording backend with tfjs. */
 import { EngineError } from '../../errors.js';
-import type { AnyFusedKernel, RecordedKernel, RecordedKernelSet } from '../record/kernel.js';
-import { withAxis } from '../record/kernels/shape.js';
 import { tf } from '../tfjs.js';
-import type { OnnxBackend } from './backend.js';
+import type { RecordingBackend } from './backend.js';
+import type { AnyFusedKernel, RecordedKernel, RecordedKernelSet } from './kernel.js';
+import { withAxis } from './kernels/shape.js';
+import type { EngineTensor } from './tensor.js';
 
 /** Kernels whose result is always a list in tfjs, even of one tensor. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
@@ -41,8 +42,9 @@ export function registerKernels(backendName: string, { tfjs, fused }: RecordedKe
     if (!known.has(kernelName)) register(kernelName, missingKernel(kernelName));
 }
 
+type Backend = RecordingBackend<EngineTensor>;
 type KernelFunction = (
-  backend: OnnxBackend,
+  backend: Backend,
   inputs: Readonly<Record<string, tf.TensorInfo>>,
   attrs: tf.NamedAttrMap,
 ) => tf.TensorInfo | tf.TensorInfo[];
@@ -77,10 +79,10 @@ function fusedKernel(kernel: AnyFusedKernel): KernelFunction {
 
 /** Throws EngineError. */
 function missingKernel(kernelName: string): KernelFunction {
-  return () => {
+  return ({ engine }) => {
     const caller = tf.engine().state.activeScope?.name;
     throw new EngineError(
-      `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
+      `the ${engine} engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
     );
   };
 }
@@ -89,6 +91,6 @@ function registerKernel(place: { kernelName: string; backendName: string }, run:
   tf.registerKernel({
     ...place,
     kernelFunc: ({ inputs, attrs = {}, backend }) =>
-      run(backend as OnnxBackend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs),
+      run(backend as Backend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs),
   });
 }
