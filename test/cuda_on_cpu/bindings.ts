@@ -154,7 +154,7 @@ export function compile(source: string, options: readonly string[] = ['--gpu-arc
   const log = Buffer.alloc(Number(result((out) => cu.nvrtcGetProgramLogSize(program, out))));
   check(cu.nvrtcGetProgramLog(program, log));
   const image = Buffer.alloc(Number(result((out) => cu.nvrtcGetCUBINSize(program, out))));
-  check(cu.nvrtcGetCUBIN(program, image));
+  if (image.length > 0) check(cu.nvrtcGetCUBIN(program, image));
   check(cu.nvrtcDestroyProgram([program]));
   return { code, log: log.toString('utf8', 0, log.length - 1), image };
 }

@@ -17,7 +17,9 @@ struct Context {
 };
 
 bool is_initialized = false;
+/** The error that has made the context useless; 0 without. */
 int broken_code = 0;
+std::string broken_problem;
 Handles<Context> contexts("context", 0x10000);
 /** The handles of the devices' primary contexts; null without. */
 std::map<int, void *> primary_contexts;
@@ -133,10 +135,13 @@ void require_context() {
   require_initialized();
   if (!current_context) refuse(INVALID_CONTEXT, "no context is current in this thread");
   contexts.get(current_context, INVALID_CONTEXT);
-  if (broken_code) refuse(broken_code, "an earlier error has made the context useless");
+  if (broken_code) refuse(broken_code, "an earlier error has made the context useless: %s", broken_problem.c_str());
 }
 
-void break_context(int code) { broken_code = code; }
+void break_context(const Refusal &refusal) {
+  broken_code = refusal.code;
+  broken_problem = refusal.problem;
+}
 
 void reset_driver() {
   is_initialized = false;

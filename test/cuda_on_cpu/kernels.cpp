@@ -29,9 +29,12 @@ struct ImageHeader {
 struct Module {
   std::string path;
   std::vector<void *> copies;
+  /** The files of all copies but the first. */
+  std::vector<int> files;
 
   ~Module() {
     for (void *copy : copies) dlclose(copy);
+    for (const int file : files) close(file);
   }
 };
 
@@ -60,21 +63,24 @@ void *open_library(const std::string &path) {
   return library;
 }
 
-/** Loads a library once more, with variables of its own: the loader recognizes a file by its inode. */
-void *open_copy(const std::string &path) {
-  const int file = memfd_create("kernels", 0);
-  std::ifstream source(path, std::ios::binary);
-  std::vector<char> bytes((std::istreambuf_iterator<char>(source)), {});
-  const bool is_written = write(file, bytes.data(), bytes.size()) == (ssize_t)bytes.size();
-  if (!is_written) refuse(OUT_OF_MEMORY, "there is no memory for a copy of %s", path.c_str());
-  void *library = open_library(format("/proc/self/fd/%d", file));
-  close(file);
-  return library;
+/**
+ * Loads a module's library once more, with variables of its own. The loader recognizes a library by the name and by the inode of
+ * its file, so that the file stays open while the name must not be used again.
+ */
+void add_copy(Module &module) {
+  std::ifstream source(module.path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(source)), {});
+  const int file = memfd_create("kernels", MFD_CLOEXEC);
+  module.files.push_back(file);
+  if (write(file, bytes.data(), bytes.size()) != (ssize_t)bytes.size()) {
+    refuse(OUT_OF_MEMORY, "there is no memory for a copy of %s", module.path.c_str());
+  }
+  module.copies.push_back(open_library(format("/proc/self/fd/%d", file)));
 }
 
 const Kernel *kernel_of(Function &function, unsigned copy) {
   Module &module = *function.module;
-  while (module.copies.size() <= copy) module.copies.push_back(open_copy(module.path));
+  while (module.copies.size() <= copy) add_copy(module);
   while (function.kernels.size() <= copy) {
     const std::string symbol = "cuda_on_cpu_kernel_" + function.name;
     const auto *kernel = static_cast<const Kernel *>(dlsym(module.copies[function.kernels.size()], symbol.c_str()));

@@ -137,8 +137,8 @@ template <class T> class Handles {
 
 /** Fails unless a context is current in this thread and no earlier error has made it useless. */
 void require_context();
-/** Makes every later call of the context fail with `code`, as a fault of a kernel does. */
-void break_context(int code);
+/** Makes every later call of the context fail with the same code, as a fault of a kernel does. */
+void break_context(const Refusal &refusal);
 void reset_driver();
 
 // ---- Memory (memory.cpp)

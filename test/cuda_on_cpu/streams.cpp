@@ -72,7 +72,7 @@ void drain_to(uint64_t position) {
       work.run();
     } catch (const Refusal &refusal) {
       keep_problem("asynchronous error", refusal.problem);
-      break_context(refusal.code);
+      break_context(refusal);
       executed = queued;
       queue.clear();
       throw Refusal{refusal.code, ""};
