@@ -194,6 +194,11 @@ export class Expr {
     return this.pool.select(this, a, other);
   }
 
+  /** This index where `condition` is true, which must then be in [0, extent), else 0: an index that is in range in any case. */
+  guarded(condition: Expr, extent: number): Expr {
+    return this.pool.guarded(condition, this, extent);
+  }
+
   /** Converts the type. Floats become integers by rounding towards zero, NaN and the infinities 0; what is not 0 is true. */
   cast(type: ExprType): Expr {
     return this.pool.cast(this, type);
@@ -215,7 +220,8 @@ const isZeroOrMore = ({ range }: Expr) => range.min >= 0;
 export class ExprPool {
   readonly #byKey = new Map<string, Expr>();
 
-  constant(value: number, type: ExprType): Expr {
+  constant(number: number, type: ExprType): Expr {
+    const value = castNumber(number, type);
     const text = Object.is(value, -0) ? '-0' : String(value);
     const range = type === 'int' ? { min: value, max: value } : ANY;
     return this.#intern(`c${type}${text}`, type, { op: 'constant', value }, range);
@@ -255,9 +261,8 @@ export class ExprPool {
 
   int(fn: IntOperator, a: Expr, b: Expr): Expr {
     const range = rangeOfInt(fn, a.range, b.range);
-    const [x, y] = [a.constant, b.constant];
-    if (x !== null && y !== null && (fn === 'max' || fn === 'min'))
-      return this.constant(Math[fn](x, y), 'int');
+    const folded = foldInt(fn, a.constant, b.constant);
+    if (folded !== null) return this.constant(folded, 'int');
     if (fn === 'max' && a.range.min >= b.range.max) return a;
     if (fn === 'min' && a.range.max <= b.range.min) return a;
     return this.#intern(`i${fn}${a.id},${b.id}`, 'int', { op: 'int', fn, a, b }, range);
@@ -268,17 +273,19 @@ export class ExprPool {
     const flat = new Map<Expr, number>();
     let rest = constant;
     const collect = (term: Expr, factor: number): void => {
-      if (term.kind.op === 'constant') rest += factor * term.kind.value;
+      if (term.range.min === term.range.max) rest = wrap(rest + Math.imul(factor, term.range.min));
       else if (term.kind.op === 'sum') {
-        rest += factor * term.kind.constant;
-        for (const [inner, f] of term.kind.terms) collect(inner, factor * f);
-      } else flat.set(term, (flat.get(term) ?? 0) + factor);
+        rest = wrap(rest + Math.imul(factor, term.kind.constant));
+        for (const [inner, f] of term.kind.terms) collect(inner, Math.imul(factor, f));
+      } else addTerm(flat, term, factor);
     };
-    for (const [term, factor] of terms) collect(term, factor);
-    for (const [term, factor] of flat) if (factor === 0) flat.delete(term);
-    joinDigits(this, flat);
+    for (const [term, factor] of terms) collect(term, wrap(factor));
+    for (let pair = neighbours(flat); pair; pair = neighbours(flat)) {
+      for (const digit of [pair.low, pair.high]) flat.delete(digit.term);
+      collect(joined(this, pair), pair.low.factor);
+    }
     const list = [...flat].sort(([a], [b]) => a.id - b.id);
-    if (list.length === 0) return this.constant(wrap(rest), 'int');
+    if (list.length === 0) return this.constant(rest, 'int');
     if (list.length === 1 && list[0][1] === 1 && rest === 0) return list[0][0];
     const key = `s${rest}${list.map(([term, factor]) => `,${term.id}*${factor}`).join('')}`;
     return this.#intern(key, 'int', { op: 'sum', terms: list, constant: rest }, rangeOfSum(list, rest));
@@ -288,7 +295,8 @@ export class ExprPool {
     const d = b.constant;
     if (d === null || d <= 0 || !isZeroOrMore(a)) return this.int('div', a, b);
     if (d === 1) return a;
-    if (a.range.max < d) return this.constant(0, 'int');
+    if (Math.floor(a.range.min / d) === Math.floor(a.range.max / d))
+      return this.constant(Math.floor(a.range.min / d), 'int');
     const parts = divide(this, a, d);
     if (parts) return parts.quotient;
     // (x / c) / d = x / (c·d), and (x mod (c·d)) / d = (x / d) mod c.
@@ -307,8 +315,8 @@ export class ExprPool {
   remainder(a: Expr, b: Expr): Expr {
     const d = b.constant;
     if (d === null || d <= 0 || !isZeroOrMore(a)) return this.int('mod', a, b);
-    if (a.range.max < d) return a;
-    if (d === 1) return this.constant(0, 'int');
+    const least = Math.floor(a.range.min / d);
+    if (least === Math.floor(a.range.max / d)) return this.sum([[a, 1]], -d * least);
     const parts = divide(this, a, d);
     if (parts) return parts.remainder;
     if (
@@ -323,8 +331,10 @@ export class ExprPool {
 
   compare(fn: Comparison, a: Expr, b: Expr): Expr {
     if (a.type === 'int' && b.type === 'int') {
-      const known = compareRanges(fn, a.range, b.range);
+      const known = a === b ? fn === 'le' || fn === 'eq' : compareRanges(fn, a.range, b.range);
       if (known !== null) return this.constant(Number(known), 'bool');
+      const simpler = compareWithConstant(this, fn, a, b);
+      if (simpler) return simpler;
     }
     return this.#intern(`p${fn}${a.id},${b.id}`, 'bool', { op: 'compare', fn, a, b }, BIT);
   }
@@ -342,6 +352,7 @@ export class ExprPool {
 
   not(x: Expr): Expr {
     if (x.constant !== null) return this.constant(Number(!x.constant), 'bool');
+    if (x.kind.op === 'not') return x.kind.x;
     return this.#intern(`n${x.id}`, 'bool', { op: 'not', x }, BIT);
   }
 
@@ -350,6 +361,18 @@ export class ExprPool {
     if (a === b) return a;
     const range = { min: Math.min(a.range.min, b.range.min), max: Math.max(a.range.max, b.range.max) };
     return this.#intern(`w${condition.id},${a.id},${b.id}`, a.type, { op: 'select', condition, a, b }, range);
+  }
+
+  guarded(condition: Expr, index: Expr, extent: number): Expr {
+    if (condition.constant !== null) return condition.constant ? index : this.constant(0, 'int');
+    if (index.range.min >= 0 && index.range.max < extent) return index;
+    const b = this.constant(0, 'int');
+    return this.#intern(
+      `w${condition.id},${index.id},${b.id}:${extent}`,
+      'int',
+      { op: 'select', condition, a: index, b },
+      { min: 0, max: Math.max(0, extent - 1) },
+    );
   }
 
   cast(x: Expr, type: ExprType): Expr {
@@ -377,11 +400,12 @@ export class ExprPool {
 function castNumber(value: number, type: ExprType): number {
   if (type === 'float') return Math.fround(value);
   if (type === 'bool') return Number(value !== 0);
-  return Number.isFinite(value) ? Math.trunc(value) : 0;
+  // Not −0, which integers do not have.
+  return Number.isFinite(value) ? Math.trunc(value) + 0 : 0;
 }
 
-/** Bounds a sum of constants as 32-bit arithmetic does. */
-const wrap = (value: number) => (Number.isSafeInteger(value) ? value | 0 : 0);
+/** An integer as 32-bit arithmetic leaves it. */
+const wrap = (value: number) => value | 0;
 
 function foldFloat(fn: FloatOperator, a: Expr, b: Expr): Expr | number | null {
   const [x, y] = [a.constant, b.constant];
@@ -392,6 +416,14 @@ function foldFloat(fn: FloatOperator, a: Expr, b: Expr): Expr | number | null {
   if (fn === 'sub') return Math.fround(x - y);
   if (fn === 'mul') return Math.fround(Math.fround(x) * Math.fround(y));
   return null;
+}
+
+function foldInt(fn: IntOperator, a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return null;
+  if (fn === 'max' || fn === 'min') return Math[fn](a, b);
+  if (fn === 'mul') return Math.imul(a, b);
+  if (b === 0 || fn === 'pow' || fn === 'floorDiv') return null;
+  return fn === 'div' ? wrap(Math.trunc(a / b)) : a % b;
 }
 
 function rangeOfInt(fn: IntOperator, a: Range, b: Range): Range {
@@ -429,111 +461,159 @@ function gcd(a: number, b: number): number {
   return b === 0 ? Math.abs(a) : gcd(b, a % b);
 }
 
-/** Divides a sum ≥ 0 by d if its terms tell quotient and remainder; else null. */
-function divide(pool: ExprPool, a: Expr, d: number): { quotient: Expr; remainder: Expr } | null {
+/** high and low of a sum = g·high + low with 0 ≤ low < g; null if its terms do not tell them. */
+function splitSum(pool: ExprPool, a: Expr, g: number): { high: Expr; low: Expr } | null {
   if (a.kind.op !== 'sum') return null;
   const { terms, constant } = a.kind;
+  const constantOfLow = ((constant % g) + g) % g;
+  const low = pool.sum(
+    terms.filter(([, factor]) => factor % g !== 0),
+    constantOfLow,
+  );
+  if (low.range.min < 0 || low.range.max >= g) return null;
+  const whole = terms.filter(([, factor]) => factor % g === 0);
+  const high = pool.sum(
+    whole.map(([term, factor]) => [term, factor / g]),
+    (constant - constantOfLow) / g,
+  );
+  return { high, low };
+}
+
+/** The numbers above 1 that the factors of a sum have in common with d, largest first. */
+function commonFactors(a: Expr, d: number): number[] {
+  if (a.kind.op !== 'sum') return [];
+  const factors = new Set(a.kind.terms.map(([, factor]) => gcd(d, factor)));
+  return [...factors].filter((g) => g > 1).sort((x, y) => y - x);
+}
+
+/** Divides a sum ≥ 0 by d if its terms make that easier; else null. */
+function divide(pool: ExprPool, a: Expr, d: number): { quotient: Expr; remainder: Expr } | null {
+  if (a.kind.op !== 'sum') return null;
+  const split = splitSum(pool, a, d);
+  // The parts must not be negative, because quotients are rounded towards zero.
+  if (split && split.high.range.min >= 0) return { quotient: split.high, remainder: split.low };
+  const { terms, constant } = a.kind;
+  const constantOfLow = ((constant % d) + d) % d;
   const whole = terms.filter(([, factor]) => factor % d === 0);
-  const rest = terms.filter(([, factor]) => factor % d !== 0);
-  const remainderOfConstant = ((constant % d) + d) % d;
-  const low = pool.sum(rest, remainderOfConstant);
+  const low = pool.sum(
+    terms.filter(([, factor]) => factor % d !== 0),
+    constantOfLow,
+  );
   const high = pool.sum(
     whole.map(([term, factor]) => [term, factor / d]),
-    (constant - remainderOfConstant) / d,
+    (constant - constantOfLow) / d,
   );
-  // The parts must not be negative, because quotients are rounded towards zero.
-  if (low.range.min >= 0 && low.range.max < d && high.range.min >= 0)
-    return { quotient: high, remainder: low };
-  const isSplit =
-    (whole.length > 0 || constant >= d) && low.range.min >= 0 && high.range.min >= 0 && low !== a;
-  if (isSplit) {
+  if (low !== a && low.range.min >= 0 && high.range.min >= 0) {
     const divisor = pool.constant(d, 'int');
-    return {
-      quotient: high.add(pool.quotient(low, divisor)),
-      remainder: pool.remainder(low, divisor),
-    };
+    return { quotient: high.add(pool.quotient(low, divisor)), remainder: pool.remainder(low, divisor) };
   }
   return divideByCommonFactor(pool, a, d);
 }
 
-/** (g·Q + c) / d = Q / (d/g) and (g·Q + c) mod d = g·(Q mod (d/g)) + c, for 0 ≤ c < g and g that divides d. */
+/** (g·high + low) / d = high / (d/g) and (g·high + low) mod d = g·(high mod (d/g)) + low, for a g that divides d. */
 function divideByCommonFactor(
   pool: ExprPool,
   a: Expr,
   d: number,
 ): { quotient: Expr; remainder: Expr } | null {
-  if (a.kind.op !== 'sum') return null;
-  const { terms, constant } = a.kind;
-  const g = terms.reduce((common, [, factor]) => gcd(common, factor), d);
-  const c = ((constant % g) + g) % g;
-  if (g === 1) return null;
-  const Q = pool.sum(
-    terms.map(([term, factor]) => [term, factor / g]),
-    (constant - c) / g,
-  );
-  if (Q.range.min < 0) return null;
-  const divisor = pool.constant(d / g, 'int');
-  return {
-    quotient: pool.quotient(Q, divisor),
-    remainder: pool.sum([[pool.remainder(Q, divisor), g]], c),
-  };
+  for (const g of commonFactors(a, d)) {
+    const split = splitSum(pool, a, g);
+    if (!split || split.high.range.min < 0) continue;
+    const divisor = pool.constant(d / g, 'int');
+    const digit = pool.remainder(split.high, divisor);
+    return {
+      quotient: pool.quotient(split.high, divisor),
+      remainder: pool.sum(
+        [
+          [digit, g],
+          [split.low, 1],
+        ],
+        0,
+      ),
+    };
+  }
+  return null;
 }
 
-/** (x / divisor) mod modulus; without a `modulus`, x / divisor. */
+/** `x < bound` and `bound ≤ x` for a constant, with what is known of x; null if nothing makes it simpler. */
+function compareWithConstant(pool: ExprPool, fn: Comparison, a: Expr, b: Expr): Expr | null {
+  const [x, y] = [a.constant, b.constant];
+  const compare = (term: Expr, bound: number) => {
+    const limit = pool.constant(bound, 'int');
+    return y === null ? pool.compare('le', limit, term) : pool.compare('lt', term, limit);
+  };
+  if (fn === 'lt' && x !== null) return pool.compare('le', pool.constant(x + 1, 'int'), b);
+  if (fn === 'le' && y !== null) return pool.compare('lt', a, pool.constant(y + 1, 'int'));
+  const isBound = (fn === 'lt' && y !== null) || (fn === 'le' && x !== null);
+  if (!isBound) return null;
+  const [term, bound] = y === null ? [b, x as number] : [a, y];
+  const { kind } = term;
+  // x / d < bound and x < d·bound are the same.
+  if (kind.op === 'int' && kind.fn === 'div' && kind.b.constant !== null && isZeroOrMore(kind.a))
+    return compare(kind.a, bound * kind.b.constant);
+  if (kind.op !== 'sum' || term.range === ANY) return null;
+  if (kind.constant !== 0) {
+    const rest = pool.sum(kind.terms, 0);
+    return rest.range === ANY ? null : compare(rest, bound - kind.constant);
+  }
+  for (const g of commonFactors(term, bound)) {
+    const split = splitSum(pool, term, g);
+    if (split) return compare(split.high, bound / g);
+  }
+  return null;
+}
+
+/** A term factor·((x / divisor) mod modulus), or factor·(x / divisor) without a `modulus`. */
 interface Digit {
+  readonly term: Expr;
+  readonly factor: number;
   readonly x: Expr;
   readonly divisor: number;
   readonly modulus: number | null;
 }
 
-function digitOf(term: Expr): Digit {
+function digitOf(term: Expr, factor: number): Digit {
   const { kind } = term;
   if (kind.op === 'int' && kind.b.constant !== null && isZeroOrMore(kind.a)) {
-    if (kind.fn === 'div') return { x: kind.a, divisor: kind.b.constant, modulus: null };
+    if (kind.fn === 'div') return { term, factor, x: kind.a, divisor: kind.b.constant, modulus: null };
     if (kind.fn === 'mod') {
-      const { x, divisor, modulus } = digitOf(kind.a);
-      if (modulus === null) return { x, divisor, modulus: kind.b.constant };
-      return { x: kind.a, divisor: 1, modulus: kind.b.constant };
+      const { x, divisor, modulus } = digitOf(kind.a, 1);
+      if (modulus === null) return { term, factor, x, divisor, modulus: kind.b.constant };
+      return { term, factor, x: kind.a, divisor: 1, modulus: kind.b.constant };
     }
   }
-  return { x: term, divisor: 1, modulus: null };
+  return { term, factor, x: term, divisor: 1, modulus: null };
 }
 
-/** Joins neighbouring digits of one number: c·m·((x / (d·m)) mod n) + c·((x / d) mod m) = c·((x / d) mod (m·n)). */
-function joinDigits(pool: ExprPool, terms: Map<Expr, number>): void {
-  for (;;) {
-    const digits = [...terms].map(([term, factor]) => ({ term, factor, digit: digitOf(term) }));
-    const joined = digits.find(({ term: low, factor, digit }) => {
-      if (digit.modulus === null) return false;
-      const high = digits.find(
-        ({ term, factor: f, digit: other }) =>
-          term !== low &&
-          other.x === digit.x &&
-          other.divisor === digit.divisor * (digit.modulus as number) &&
-          f === factor * (digit.modulus as number),
-      );
-      if (!high) return false;
-      const { x, divisor, modulus } = digit;
-      const shifted = pool.quotient(x, pool.constant(divisor, 'int'));
-      const whole =
-        high.digit.modulus === null
-          ? shifted
-          : pool.remainder(shifted, pool.constant((modulus as number) * high.digit.modulus, 'int'));
-      terms.delete(low);
-      terms.delete(high.term);
-      addTerm(terms, whole, factor);
-      return true;
-    });
-    if (!joined) return;
+/** Digits of one number of which `high` follows on `low`. */
+interface DigitPair {
+  readonly low: Digit;
+  readonly high: Digit;
+}
+
+function neighbours(terms: ReadonlyMap<Expr, number>): DigitPair | null {
+  const digits = [...terms].map(([term, factor]) => digitOf(term, factor));
+  for (const low of digits) {
+    const { x, divisor, modulus } = low;
+    if (modulus === null) continue;
+    const high = digits.find(
+      (other) =>
+        other.x === x && other.divisor === divisor * modulus && other.factor === low.factor * modulus,
+    );
+    if (high) return { low, high };
   }
+  return null;
+}
+
+/** m·((x / (d·m)) mod n) + (x / d) mod m = (x / d) mod (m·n). */
+function joined(pool: ExprPool, { low: { x, divisor, modulus }, high }: DigitPair): Expr {
+  const shifted = pool.quotient(x, pool.constant(divisor, 'int'));
+  if (high.modulus === null) return shifted;
+  return pool.remainder(shifted, pool.constant((modulus as number) * high.modulus, 'int'));
 }
 
 function addTerm(terms: Map<Expr, number>, term: Expr, factor: number): void {
-  if (term.kind.op === 'sum' && term.kind.constant === 0) {
-    for (const [inner, f] of term.kind.terms) addTerm(terms, inner, f * factor);
-    return;
-  }
-  const total = (terms.get(term) ?? 0) + factor;
+  const total = wrap((terms.get(term) ?? 0) + factor);
   if (total === 0) terms.delete(term);
   else terms.set(term, total);
 }
