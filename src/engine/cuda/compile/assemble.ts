@@ -11,12 +11,9 @@ import { renderRows } from '../render/rows.js';
 import { ELEMENT_BYTES } from '../storage.js';
 import type { CallItem, Group } from './groups.js';
 import type { LoweredGraph } from './lower.js';
-import type { Cost, Launch, Place, Program } from './program.js';
+import { type Cost, GEMM_WORKSPACE_BYTES, type Launch, type Place, type Program } from './program.js';
 import { type Item, type Schedule, schedule } from './schedule.js';
 import { type Lifetime, planWorkspace } from './workspace.js';
-
-/** Bytes that a product of cuBLASLt may use; more do not help much, on GPUs of any size. */
-export const GEMM_WORKSPACE_BYTES = 32 * 2 ** 20;
 
 const NO_COST: Cost = { bytes: 0, flops: 0 };
 
@@ -122,7 +119,6 @@ class Assembler {
       bias: epilogue === 'bias-grad' ? second : epilogue === 'gelu-grad' ? undefined : extra,
       aux: epilogue === 'gelu-grad' ? extra : epilogue === 'bias-gelu' ? second : undefined,
       workspace: this.#scratch,
-      workspaceBytes: GEMM_WORKSPACE_BYTES,
       label,
       cost,
     };

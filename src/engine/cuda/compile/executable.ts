@@ -6,7 +6,7 @@ import type { Address } from '../api/native.js';
 import { CudaTensor } from '../device/cuda_tensor.js';
 import type { CudaDevice, CudaGraph } from '../device/device.js';
 import type { Block } from '../device/region.js';
-import type { GemmLaunch, KernelLaunch, Launch, Place, Program } from './program.js';
+import { GEMM_WORKSPACE_BYTES, type GemmLaunch, type KernelLaunch, type Launch, type Place, type Program } from './program.js';
 
 /** Launches from which on a graph starts faster than they do one by one. */
 const MIN_GRAPH_LAUNCHES = 4;
@@ -141,7 +141,7 @@ function kernelQueue(device: CudaDevice, launch: KernelLaunch, fn: Address, args
 
 function gemmQueue(device: CudaDevice, launch: GemmLaunch): Queue {
   const library = device.cublasLt;
-  const plan = library?.plan(launch.gemm, launch.workspaceBytes) ?? null;
+  const plan = library?.plan(launch.gemm, GEMM_WORKSPACE_BYTES) ?? null;
   if (!library || !plan) throw new Error(`cuBLASLt has no algorithm for ${JSON.stringify(launch.gemm)}`);
   return (addresses) => {
     const at = (place: Place | undefined) => place && addressOf(place, addresses);
