@@ -15,7 +15,7 @@ import { join } from './join.js';
 import type { Policy } from './lowering.js';
 import { type FloatStorage, operandStorage } from './precision.js';
 
-/** Scores that exist at a time, unless one clip has more: 256 MiB of float32. */
+/** Scores that exist at a time by default, unless one clip has more: 256 MiB of float32. */
 const MAX_SCORES = 2 ** 26;
 
 type Part = 'query' | 'key' | 'value';
@@ -64,8 +64,8 @@ function attentionOf(
 }
 
 /** Splits the clips so that the scores fit. With a bias, whose gradient is as large as all scores, they stay together. */
-function groupsOf({ B, H, N, bias }: Attention): Clips[] {
-  const count = bias ? B : Math.min(B, Math.max(1, Math.floor(MAX_SCORES / (H * N * N))));
+function groupsOf({ B, H, N, bias }: Attention, maxScores: number): Clips[] {
+  const count = bias ? B : Math.min(B, Math.max(1, Math.floor(maxScores / (H * N * N))));
   return Array.from({ length: Math.ceil(B / count) }, (_, group) => {
     const first = group * count;
     return { first, count: Math.min(count, B - first) };
@@ -127,16 +127,6 @@ function probability(
   return { p, masked };
 }
 
-export const selfAttention = fusedKernel('SelfAttention', {
-  results: ({ qkv: { shape } }) => [floats([shape[0], shape[1], shape[2] / 3])],
-  lower: (b, operands, attributes, policy) => {
-    const attention = attentionOf(b, operands, attributes, policy);
-    const { B, N, H, D, storage } = attention;
-    const outs = groupsOf(attention).map((clips) => outputOf(attention, clips));
-    return [join(b, outs, { ...floats([B, N, H * D]), storage })];
-  },
-});
-
 /** The outputs [clips, N, H·D] of some clips. */
 function outputOf(attention: Attention, clips: Clips): View {
   const { b, policy, N, H, D, storage } = attention;
@@ -158,27 +148,6 @@ function outputOf(attention: Attention, clips: Clips): View {
   );
   return b.call([{ ...floats([clips.count, N, H * D]), storage }], steps)[0];
 }
-
-export const selfAttentionGrad = fusedKernel('SelfAttentionGrad', {
-  results: ({ qkv, bias }) => (bias ? [floats(qkv.shape), floats(bias.shape)] : [floats(qkv.shape)]),
-  lower: (b, { dy, out, ...operands }, attributes, policy) => {
-    const attention = attentionOf(b, operands, attributes, policy);
-    const { B, N, H, D, storage, bias } = attention;
-    // Σ out·dy over the features of each head, which equals Σ p·dp: [B, N, H].
-    const inner = b.reduce(floats([B, N, H]), { operator: 'sum', count: D }, (o, k) => {
-      const element = o.mul(D).add(k);
-      return b.load(out, element).mul(b.load(dy, element));
-    });
-    const slopes = { dy: b.stored(dy, storage), inner };
-    const grads = groupsOf(attention).map((clips) => gradientsOf(attention, clips, slopes));
-    const dqkv = join(
-      b,
-      grads.map((grad) => grad.dqkv),
-      { ...floats([B, N, 3 * H * D]), storage },
-    );
-    return bias ? [dqkv, grads[0].dbias] : [dqkv];
-  },
-});
 
 /** The gradient of the output [B, N, H·D], and Σ out·dy of each head [B, N, H]. */
 interface Slopes {
@@ -246,3 +215,37 @@ function projectionGradients(
   });
   return b.call([{ ...floats([clips.count, N, 3 * H * D]), storage }], steps)[0];
 }
+
+/** Makes the kernels of attention and its gradient. */
+export function attentionKernels(maxScores = MAX_SCORES) {
+  const selfAttention = fusedKernel('SelfAttention', {
+    results: ({ qkv: { shape } }) => [floats([shape[0], shape[1], shape[2] / 3])],
+    lower: (b, operands, attributes, policy) => {
+      const attention = attentionOf(b, operands, attributes, policy);
+      const { B, N, H, D, storage } = attention;
+      const outs = groupsOf(attention, maxScores).map((clips) => outputOf(attention, clips));
+      return [join(b, outs, { ...floats([B, N, H * D]), storage })];
+    },
+  });
+
+  const selfAttentionGrad = fusedKernel('SelfAttentionGrad', {
+    results: ({ qkv, bias }) => (bias ? [floats(qkv.shape), floats(bias.shape)] : [floats(qkv.shape)]),
+    lower: (b, { dy, out, ...operands }, attributes, policy) => {
+      const attention = attentionOf(b, operands, attributes, policy);
+      const { B, N, H, D, storage, bias } = attention;
+      // Σ out·dy over the features of each head, which equals Σ p·dp.
+      const inner = b.reduce(floats([B, N, H]), { operator: 'sum', count: D }, (o, k) => {
+        const element = o.mul(D).add(k);
+        return b.load(out, element).mul(b.load(dy, element));
+      });
+      const slopes = { dy: b.stored(dy, storage), inner };
+      const grads = groupsOf(attention, maxScores).map((clips) => gradientsOf(attention, clips, slopes));
+      const parts = grads.map(({ dqkv }) => dqkv);
+      const dqkv = join(b, parts, { ...floats([B, N, 3 * H * D]), storage });
+      return bias ? [dqkv, grads[0].dbias] : [dqkv];
+    },
+  });
+  return { selfAttention, selfAttentionGrad };
+}
+
+export const { selfAttention, selfAttentionGrad } = attentionKernels();

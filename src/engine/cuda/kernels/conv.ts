@@ -18,7 +18,7 @@ import type { Policy } from './lowering.js';
 import { type FloatStorage, operandStorage } from './precision.js';
 
 const TAPS = 27;
-/** Bytes of the neighbourhoods that exist at a time. */
+/** Bytes of the neighbourhoods that exist at a time, by default. */
 const MAX_BYTES = 2 ** 28;
 
 const positionsOf = (map: { shape: readonly number[] }) => map.shape.slice(0, 4);
@@ -34,10 +34,10 @@ interface Positions {
   readonly count: number;
 }
 
-/** Splits the positions so that the neighbourhoods fit. */
-function chunksOf({ shape }: View, storage: FloatStorage): Positions[] {
+/** Splits the positions so that the neighbourhoods take `maxBytes`. */
+function chunksOf({ shape }: View, storage: FloatStorage, maxBytes: number): Positions[] {
   const P = sizeOf(shape.slice(0, 4));
-  const count = Math.max(1, Math.floor(MAX_BYTES / (TAPS * shape[4] * ELEMENT_BYTES[storage])));
+  const count = Math.max(1, Math.floor(maxBytes / (TAPS * shape[4] * ELEMENT_BYTES[storage])));
   return Array.from({ length: Math.ceil(P / count) }, (_, chunk) => {
     const first = chunk * count;
     return { first, count: Math.min(count, P - first) };
@@ -80,70 +80,91 @@ function weightMatrix(
   });
 }
 
+/** How a convolution is computed. */
+interface Options {
+  readonly policy: Policy;
+  readonly maxBytes: number;
+}
+
 /** The product of the neighbourhoods of a map with a matrix [channels, 27·C], transposed: [B, T, H, W, channels]. */
-function convolve(b: Builder, policy: Policy, map: View, matrix: View): View {
+function convolve(b: Builder, map: View, matrix: View, { policy, maxBytes }: Options): View {
   const storage = matrix.tensor.storage as FloatStorage;
-  const parts = chunksOf(map, storage).map((chunk) => {
+  const parts = chunksOf(map, storage, maxBytes).map((chunk) => {
     const a = neighbourhoods(b, map, chunk, storage);
     return matmul(b, policy, { a, b: matrix, transposeB: true, storage });
   });
   return join(b, parts, { ...floats([...positionsOf(map), matrix.shape[0]]), storage });
 }
 
-export const conv = fusedKernel('Conv3x3x3', {
-  results: ({ x, weight }) => [floats([...positionsOf(x), weight.shape[0]])],
-  lower: (b, { x, weight }, _, policy) => {
-    const [O, I] = weight.shape;
-    const matrix = weightMatrix(b, weight, {
-      shape: [O, TAPS * I],
-      storage: storageOf(policy, x, weight),
-      element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
+/** The sum over positions of the products of dy [P, O] and the neighbourhoods of x: [O, 27·I] in parts to be added. */
+function filterGradients(
+  b: Builder,
+  { x, dy }: Record<'x' | 'dy', View>,
+  { policy, maxBytes }: Options,
+): View[] {
+  const [O, I] = [dy.shape[4], x.shape[4]];
+  const storage = storageOf(policy, x, { shape: [O, I, TAPS] });
+  const slopes = b.stored(dy, storage);
+  return chunksOf(x, storage, maxBytes).map((chunk) => {
+    const step = productStep(policy, {
+      M: O,
+      N: TAPS * I,
+      K: chunk.count,
+      a: { view: slopes, offset: chunk.first * O, stride: O, isTransposed: true },
+      b: { view: neighbourhoods(b, x, chunk, storage), stride: TAPS * I },
+      c: { result: 0, stride: TAPS * I, storage: 'float32' },
     });
-    return [convolve(b, policy, x, matrix)];
-  },
-});
+    return b.call([floats([O, TAPS * I])], [step])[0];
+  });
+}
 
-/** The convolution of dy with the mirrored kernel. */
-export const convGradInput = fusedKernel('Conv3x3x3GradInput', {
-  results: ({ dy, weight }) => [floats([...positionsOf(dy), weight.shape[1]])],
-  lower: (b, { dy, weight }, _, policy) => {
-    const [O, I] = weight.shape;
-    const matrix = weightMatrix(b, weight, {
-      shape: [I, TAPS * O],
-      storage: storageOf(policy, dy, weight),
-      element: (e) => ({
-        i: e.div(TAPS * O),
-        tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
-        o: e.mod(O),
-      }),
-    });
-    return [convolve(b, policy, dy, matrix)];
-  },
-});
-
-export const convGradFilter = fusedKernel('Conv3x3x3GradFilter', {
-  results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
-  lower: (b, { x, dy }, _, policy) => {
-    const [O, I] = [dy.shape[4], x.shape[4]];
-    const shape = [O, I, 3, 3, 3];
-    const storage = storageOf(policy, x, { shape });
-    const slopes = b.stored(dy, storage);
-    const parts = chunksOf(x, storage).map((chunk) => {
-      const step = productStep(policy, {
-        M: O,
-        N: TAPS * I,
-        K: chunk.count,
-        a: { view: slopes, offset: chunk.first * O, stride: O, isTransposed: true },
-        b: { view: neighbourhoods(b, x, chunk, storage), stride: TAPS * I },
-        c: { result: 0, stride: TAPS * I, storage: 'float32' },
+/** Makes the kernels of the convolution and its gradients. */
+export function convKernels(maxBytes = MAX_BYTES) {
+  const conv = fusedKernel('Conv3x3x3', {
+    results: ({ x, weight }) => [floats([...positionsOf(x), weight.shape[0]])],
+    lower: (b, { x, weight }, _, policy) => {
+      const [O, I] = weight.shape;
+      const matrix = weightMatrix(b, weight, {
+        shape: [O, TAPS * I],
+        storage: storageOf(policy, x, weight),
+        element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
       });
-      return b.call([floats([O, TAPS * I])], [step])[0];
-    });
-    const dweight = b.map(floats(shape), (e) => {
-      const [o, i, tap] = [e.div(TAPS * I), e.div(TAPS).mod(I), e.mod(TAPS)];
-      const element = o.mul(TAPS).add(tap).mul(I).add(i);
-      return parts.map((part) => b.load(part, element)).reduce((sum, part) => sum.add(part));
-    });
-    return [dweight];
-  },
-});
+      return [convolve(b, x, matrix, { policy, maxBytes })];
+    },
+  });
+
+  /** The convolution of dy with the mirrored kernel. */
+  const gradInput = fusedKernel('Conv3x3x3GradInput', {
+    results: ({ dy, weight }) => [floats([...positionsOf(dy), weight.shape[1]])],
+    lower: (b, { dy, weight }, _, policy) => {
+      const [O, I] = weight.shape;
+      const matrix = weightMatrix(b, weight, {
+        shape: [I, TAPS * O],
+        storage: storageOf(policy, dy, weight),
+        element: (e) => ({
+          i: e.div(TAPS * O),
+          tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
+          o: e.mod(O),
+        }),
+      });
+      return [convolve(b, dy, matrix, { policy, maxBytes })];
+    },
+  });
+
+  const gradFilter = fusedKernel('Conv3x3x3GradFilter', {
+    results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
+    lower: (b, { x, dy }, _, policy) => {
+      const [O, I] = [dy.shape[4], x.shape[4]];
+      const parts = filterGradients(b, { x, dy }, { policy, maxBytes });
+      const dweight = b.map(floats([O, I, 3, 3, 3]), (e) => {
+        const [o, i, tap] = [e.div(TAPS * I), e.div(TAPS).mod(I), e.mod(TAPS)];
+        const element = o.mul(TAPS).add(tap).mul(I).add(i);
+        return parts.map((part) => b.load(part, element)).reduce((sum, part) => sum.add(part));
+      });
+      return [dweight];
+    },
+  });
+  return { conv, gradInput, gradFilter };
+}
+
+export const { conv, gradInput: convGradInput, gradFilter: convGradFilter } = convKernels();
