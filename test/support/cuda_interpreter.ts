@@ -1,7 +1,7 @@
 /** @file Evaluates the tensors of a program of the cuda engine on the host, element by element. */
 import type { Gemm, GemmOperand } from '../../src/engine/cuda/compile/program.js';
 import type { Builder } from '../../src/engine/cuda/ir/builder.js';
-import type { Call, GemmStep, Slice, Step } from '../../src/engine/cuda/ir/call.js';
+import type { Call, GemmStep, KernelStep, Slice, Step } from '../../src/engine/cuda/ir/call.js';
 import type { Expr } from '../../src/engine/cuda/ir/expr.js';
 import type { Reduction, RowProgram, RowReduction, Tensor, View } from '../../src/engine/cuda/ir/tensor.js';
 import type { Storage } from '../../src/engine/cuda/storage.js';
@@ -11,6 +11,15 @@ import { evaluate, type Load } from './expr_value.js';
 /** The elements of a tensor, in row-major order. */
 export type Numbers = ArrayLike<number>;
 
+/** The elements of a tensor from an offset on. */
+export interface KernelArgument {
+  readonly elements: Float64Array;
+  readonly storage: Storage;
+}
+
+/** Runs a kernel that is written by hand: reads the arguments, operands and then results, and writes the results. */
+export type RunKernel = (step: KernelStep, args: readonly KernelArgument[]) => void;
+
 /** Evaluates tensors of one builder for one set of inputs. */
 export class Interpreter {
   readonly #known = new Map<Tensor, Float64Array>();
@@ -18,9 +27,10 @@ export class Interpreter {
   constructor(
     private readonly builder: Builder,
     private readonly inputs: readonly Numbers[],
+    private readonly runKernel?: RunKernel,
   ) {}
 
-  /** The elements of a tensor as they are stored. Throws for kernels that are written by hand and plans of cuDNN. */
+  /** The elements of a tensor as they are stored. Throws for plans of cuDNN, and for kernels that are written by hand if none can run. */
   read({ tensor }: Pick<View, 'tensor'>): Float64Array {
     const known = this.#known.get(tensor);
     if (known) return known;
@@ -114,7 +124,17 @@ export class Interpreter {
         step.operands.map((slice) => this.#part(slice)),
         results,
       );
+    else if (step.kind === 'kernel' && this.runKernel)
+      this.runKernel(step, this.#kernelArguments(step, tensors));
     else throw new Error(`a ${step.kind} step cannot be evaluated on the host`);
+  }
+
+  #kernelArguments({ operands, results }: KernelStep, tensors: readonly Tensor[]): KernelArgument[] {
+    const written = results.map(({ result, offset }) => ({ tensor: tensors[result], offset }));
+    return [...operands, ...written].map(({ tensor, offset }) => ({
+      elements: this.read({ tensor }).subarray(offset),
+      storage: tensor.storage,
+    }));
   }
 
   #part({ tensor, offset }: Slice): Part {

@@ -49,6 +49,8 @@ export class Builder {
   readonly pool = new ExprPool();
   /** All tensors in the order in which they were made. */
   readonly tensors: Tensor[] = [];
+  /** Tensors in another storage, by their ids and that storage, so that each is converted once. */
+  readonly #stored = new Map<string, View>();
   /** The operation that is being lowered, for messages. */
   label = '';
 
@@ -115,8 +117,11 @@ export class Builder {
 
   /** Adds a call that fills these results. */
   call(results: readonly TensorInfo[], steps: readonly Step[]): View[] {
-    const call: Call = { steps };
-    return results.map((info, result) => this.#add(info, { kind: 'call', call, result }));
+    const tensors: Tensor[] = [];
+    const call: Call = { steps, results: tensors };
+    const views = results.map((info, result) => this.#add(info, { kind: 'call', call, result }));
+    tensors.push(...views.map(({ tensor }) => tensor));
+    return views;
   }
 
   /** The element of a tensor with this number, which must be in range. */
@@ -143,7 +148,12 @@ export class Builder {
   stored(view: View, storage: Storage): View {
     const { tensor, shape } = view;
     if (tensor.storage === storage) return view;
-    return this.map({ shape, dtype: tensor.dtype, storage }, (i) => this.load(view, i));
+    const key = `${tensor.id} ${storage}`;
+    const known = this.#stored.get(key);
+    if (known) return this.reshape(known, shape);
+    const converted = this.map({ shape, dtype: tensor.dtype, storage }, (i) => this.load(view, i));
+    this.#stored.set(key, converted);
+    return converted;
   }
 
   #reduction(
