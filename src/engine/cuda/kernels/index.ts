@@ -1,0 +1,17 @@
+/** @file The lowerings of all recorded operations, by the name of the operation. */
+import { constantLowerings } from './constants.js';
+import { conv3dLowerings } from './conv3d.js';
+import { elementwiseLowerings } from './elementwise.js';
+import { indexingLowerings } from './indexing.js';
+import type { Lowering } from './lowering.js';
+import { reduceLowerings } from './reduce.js';
+import { shapeLowerings } from './shape.js';
+
+export const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  ...elementwiseLowerings,
+  ...shapeLowerings,
+  ...indexingLowerings,
+  ...reduceLowerings,
+  ...constantLowerings,
+  ...conv3dLowerings,
+};
