@@ -45,9 +45,9 @@ const SANITIZER_FLAGS = [
 /** Whether the library and the kernels are built with sanitizers, for long tests. */
 export const isSanitized = process.env.CUDA_ON_CPU_SANITIZE === '1';
 
-/** Whether there is a g++ that can build the stand-in. */
-export function hasCompiler(): boolean {
-  return spawnSync('g++', ['--version']).status === 0;
+/** Whether the stand-in can be built here: on Linux with g++. */
+export function canBuildCudaOnCpu(): boolean {
+  return process.platform === 'linux' && spawnSync('g++', ['--version']).status === 0;
 }
 
 /**
