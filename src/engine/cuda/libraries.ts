@@ -89,7 +89,8 @@ export function findCudaLibraries({ probe, driverVersion, ownFolder }: SearchOpt
 /** The driver, or why there is none. */
 type Driver = { readonly path: string; readonly version: number } | { readonly problems: readonly Problem[] };
 
-function findDriver(probe: Probe, driverVersion: SearchOptions['driverVersion']): Driver {
+/** The driver that the loader finds, or that of STMIXER_CUDA_PATH. */
+export function findDriver(probe: Probe, driverVersion: SearchOptions['driverVersion']): Driver {
   const folders = [...namedFolders(probe), ...systemFolders(probe)];
   const files = folders.map((folder) => join(folder, DRIVER)).filter((path) => probe.exists(path));
   for (const path of [...files, DRIVER]) {
