@@ -1,0 +1,149 @@
+/**
+ * @file Convolution 3×3×3 with padding 1 of maps [B, T, H, W, C], and its gradients, as products with a matrix of the
+ * neighbourhoods of all positions.
+ *
+ * Letters: P = B·T·H·W positions, I and O channels in and out, 27 taps of the kernel. The columns of neighbourhoods are ordered
+ * by tap and then by channel.
+ */
+import { sizeOf } from '../../../formats/host_tensor.js';
+import type { Builder } from '../ir/builder.js';
+import { coordinatesOf } from '../ir/coordinates.js';
+import type { Expr } from '../ir/expr.js';
+import type { View } from '../ir/tensor.js';
+import { ELEMENT_BYTES } from '../storage.js';
+import { floats, fusedKernel } from './fused_kernel.js';
+import { matmul, productStep } from './gemm.js';
+import { join } from './join.js';
+import type { Policy } from './lowering.js';
+import { type FloatStorage, operandStorage } from './precision.js';
+
+const TAPS = 27;
+/** Bytes of the neighbourhoods that exist at a time. */
+const MAX_BYTES = 2 ** 28;
+
+const positionsOf = (map: { shape: readonly number[] }) => map.shape.slice(0, 4);
+
+/** Storage of the operands of a convolution. */
+function storageOf(policy: Policy, map: View, weight: { shape: readonly number[] }): FloatStorage {
+  return operandStorage(policy, sizeOf(positionsOf(map)) * sizeOf(weight.shape));
+}
+
+/** Neighbouring positions that are computed together. */
+interface Positions {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Splits the positions so that the neighbourhoods fit. */
+function chunksOf({ shape }: View, storage: FloatStorage): Positions[] {
+  const P = sizeOf(shape.slice(0, 4));
+  const count = Math.max(1, Math.floor(MAX_BYTES / (TAPS * shape[4] * ELEMENT_BYTES[storage])));
+  return Array.from({ length: Math.ceil(P / count) }, (_, chunk) => {
+    const first = chunk * count;
+    return { first, count: Math.min(count, P - first) };
+  });
+}
+
+/** The neighbourhoods of some positions, [count, 27·C], zero outside of the map. */
+function neighbourhoods(b: Builder, map: View, { first, count }: Positions, storage: FloatStorage): View {
+  const [, ...extents] = positionsOf(map);
+  const C = map.shape[4];
+  return b.map({ ...floats([count, TAPS * C]), storage }, (i) => {
+    const position = i.div(TAPS * C).add(first);
+    const taps = coordinatesOf(i.div(C).mod(TAPS), [3, 3, 3]);
+    const places = coordinatesOf(position, positionsOf(map)).slice(1);
+    const moved = places.map((place, axis) => place.add(taps[axis]).sub(1));
+    const isInside = moved
+      .map((place, axis) => place.ge(0).and(place.lt(extents[axis])))
+      .reduce((all, inside) => all.and(inside));
+    // The distance of the neighbour from the position, in positions.
+    const [t, h, w] = taps.map((tap) => tap.sub(1));
+    const distance = t.mul(extents[1]).add(h).mul(extents[2]).add(w);
+    const element = position.add(distance).mul(C).add(i.mod(C));
+    return isInside.select(b.load(map, isInside.select(element, 0)), 0);
+  });
+}
+
+/** Where an element of a weight [O, I, 3, 3, 3] lies. */
+type WeightElement = (i: Expr) => { readonly o: Expr; readonly i: Expr; readonly tap: Expr };
+
+/** The weight [O, I, 3, 3, 3] as a matrix. */
+function weightMatrix(
+  b: Builder,
+  weight: View,
+  { shape, storage, element }: { shape: number[]; storage: FloatStorage; element: WeightElement },
+): View {
+  const I = weight.shape[1];
+  return b.map({ ...floats(shape), storage }, (index) => {
+    const { o, i, tap } = element(index);
+    return b.load(weight, o.mul(I).add(i).mul(TAPS).add(tap));
+  });
+}
+
+/** The product of the neighbourhoods of a map with a matrix [channels, 27·C], transposed: [B, T, H, W, channels]. */
+function convolve(b: Builder, policy: Policy, map: View, matrix: View): View {
+  const storage = matrix.tensor.storage as FloatStorage;
+  const parts = chunksOf(map, storage).map((chunk) => {
+    const a = neighbourhoods(b, map, chunk, storage);
+    return matmul(b, policy, { a, b: matrix, transposeB: true, storage });
+  });
+  return join(b, parts, { ...floats([...positionsOf(map), matrix.shape[0]]), storage });
+}
+
+export const conv = fusedKernel('Conv3x3x3', {
+  results: ({ x, weight }) => [floats([...positionsOf(x), weight.shape[0]])],
+  lower: (b, { x, weight }, _, policy) => {
+    const [O, I] = weight.shape;
+    const matrix = weightMatrix(b, weight, {
+      shape: [O, TAPS * I],
+      storage: storageOf(policy, x, weight),
+      element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
+    });
+    return [convolve(b, policy, x, matrix)];
+  },
+});
+
+/** The convolution of dy with the mirrored kernel. */
+export const convGradInput = fusedKernel('Conv3x3x3GradInput', {
+  results: ({ dy, weight }) => [floats([...positionsOf(dy), weight.shape[1]])],
+  lower: (b, { dy, weight }, _, policy) => {
+    const [O, I] = weight.shape;
+    const matrix = weightMatrix(b, weight, {
+      shape: [I, TAPS * O],
+      storage: storageOf(policy, dy, weight),
+      element: (e) => ({
+        i: e.div(TAPS * O),
+        tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
+        o: e.mod(O),
+      }),
+    });
+    return [convolve(b, policy, dy, matrix)];
+  },
+});
+
+export const convGradFilter = fusedKernel('Conv3x3x3GradFilter', {
+  results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
+  lower: (b, { x, dy }, _, policy) => {
+    const [O, I] = [dy.shape[4], x.shape[4]];
+    const shape = [O, I, 3, 3, 3];
+    const storage = storageOf(policy, x, { shape });
+    const slopes = b.stored(dy, storage);
+    const parts = chunksOf(x, storage).map((chunk) => {
+      const step = productStep(policy, {
+        M: O,
+        N: TAPS * I,
+        K: chunk.count,
+        a: { view: slopes, offset: chunk.first * O, stride: O, isTransposed: true },
+        b: { view: neighbourhoods(b, x, chunk, storage), stride: TAPS * I },
+        c: { result: 0, stride: TAPS * I, storage: 'float32' },
+      });
+      return b.call([floats([O, TAPS * I])], [step])[0];
+    });
+    const dweight = b.map(floats(shape), (e) => {
+      const [o, i, tap] = [e.div(TAPS * I), e.div(TAPS).mod(I), e.mod(TAPS)];
+      const element = o.mul(TAPS).add(tap).mul(I).add(i);
+      return parts.map((part) => b.load(part, element)).reduce((sum, part) => sum.add(part));
+    });
+    return [dweight];
+  },
+});

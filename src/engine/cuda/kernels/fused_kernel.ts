@@ -1,0 +1,64 @@
+/** @file Makes the fused kernels of the contract for this engine. */
+import type { TensorInfo } from '@tensorflow/tfjs';
+import {
+  FUSED_KERNELS,
+  type FusedAttributes,
+  type FusedInputs,
+  type FusedKernelName,
+  type FusedResults,
+} from '../../kernel_contract.js';
+import type { GraphNode } from '../../lazy/compiler.js';
+import type { ValueInfo } from '../../lazy/value.js';
+import type { Builder } from '../ir/builder.js';
+import type { View } from '../ir/tensor.js';
+import type { Lowering, Policy } from './lowering.js';
+
+/** The shapes of a fused kernel's results, and its lowering. */
+export interface FusedDefinition<K extends FusedKernelName> {
+  results(
+    inputs: FusedInputs<K, TensorInfo>,
+    attributes: FusedAttributes<K>,
+  ): Readonly<FusedResults<K, ValueInfo>>;
+  lower(
+    builder: Builder,
+    inputs: FusedInputs<K, View>,
+    attributes: FusedAttributes<K>,
+    policy: Policy,
+  ): Readonly<FusedResults<K, View>>;
+}
+
+export interface FusedKernel<K extends FusedKernelName> {
+  readonly name: K;
+  readonly results: FusedDefinition<K>['results'];
+  readonly lower: Lowering;
+}
+
+/** Makes a kernel of the contract. */
+export function fusedKernel<K extends FusedKernelName>(
+  name: K,
+  { results, lower }: FusedDefinition<K>,
+): FusedKernel<K> {
+  return {
+    name,
+    results,
+    lower: (builder, operands, node, policy) => {
+      const attributes = node.attributes as FusedAttributes<K>;
+      return lower(builder, namedOperands(name, operands, node), attributes, policy) as readonly View[];
+    },
+  };
+}
+
+function namedOperands<K extends FusedKernelName>(
+  name: K,
+  operands: readonly View[],
+  { attributes }: GraphNode,
+): FusedInputs<K, View> {
+  const { missing } = attributes as { missing?: readonly string[] };
+  const present = Object.keys(FUSED_KERNELS[name]).filter((input) => !missing?.includes(input));
+  return Object.fromEntries(present.map((input, i) => [input, operands[i]])) as FusedInputs<K, View>;
+}
+
+/** A float32 result of a shape. */
+export function floats(shape: readonly number[]): ValueInfo {
+  return { shape, dtype: 'float32' };
+}

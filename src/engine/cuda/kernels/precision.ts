@@ -1,0 +1,25 @@
+/**
+ * @file What the precision bfloat16 means: which products have bfloat16 operands, and which results are stored so.
+ *
+ * Products of matrices with enough multiply-adds read bfloat16 and add up in float32. What they and large layer normalisations
+ * hand on, activations and their gradients, is stored in bfloat16. Gradients of weights, the weights themselves, the optimizer's
+ * state, losses, softmax and all statistics and sums stay float32.
+ */
+import type { Policy } from './lowering.js';
+
+export type FloatStorage = 'float32' | 'bfloat16';
+
+/** Smaller products would not gain what the conversion of their operands costs. */
+export const MIN_BF16_MULTIPLY_ADDS = 2 ** 22;
+/** Smaller results of normalisations stay float32. */
+export const MIN_BF16_ELEMENTS = 2 ** 16;
+
+/** Storage of the operands of a product with this number of multiply-adds. */
+export function operandStorage({ precision }: Policy, multiplyAdds: number): FloatStorage {
+  return precision === 'bfloat16' && multiplyAdds >= MIN_BF16_MULTIPLY_ADDS ? 'bfloat16' : 'float32';
+}
+
+/** Storage of the results of a layer normalisation with this number of elements, and of their gradients. */
+export function normStorage({ precision }: Policy, size: number): FloatStorage {
+  return precision === 'bfloat16' && size >= MIN_BF16_ELEMENTS ? 'bfloat16' : 'float32';
+}
