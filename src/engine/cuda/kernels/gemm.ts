@@ -90,7 +90,10 @@ function alignmentOf({ a, b, c }: Product): number {
     ),
     ...[c.offset ?? 0, c.batchStride ?? 0].map((count) => count * ELEMENT_BYTES[c.storage]),
   ];
-  return firsts.reduce((alignment, bytes) => (bytes === 0 ? alignment : Math.min(alignment, bytes & -bytes)), 256);
+  return firsts.reduce(
+    (alignment, bytes) => (bytes === 0 ? alignment : Math.min(alignment, bytes & -bytes)),
+    256,
+  );
 }
 
 const sliceOf = ({ view, offset = 0 }: Matrices): Slice => ({ tensor: view.tensor, offset });
