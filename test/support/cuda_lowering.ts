@@ -2,12 +2,12 @@
 import { expect } from 'vitest';
 import { Builder } from '../../src/engine/cuda/ir/builder.js';
 import type { View } from '../../src/engine/cuda/ir/tensor.js';
-import { LOWERINGS } from '../../src/engine/cuda/kernels/index.js';
+import { tfjsLowerings } from '../../src/engine/cuda/kernels/index.js';
 import type { Policy } from '../../src/engine/cuda/kernels/lowering.js';
 import type { Storage } from '../../src/engine/cuda/storage.js';
 import type { GraphNode } from '../../src/engine/lazy/compiler.js';
 import type { LazyDtype } from '../../src/engine/lazy/value.js';
-import type { Kernel } from '../../src/engine/onnx/kernel.js';
+import type { KernelTable, RecordedKernel } from '../../src/engine/record/kernel.js';
 import { tf } from '../../src/engine/tfjs.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
 import { Rng } from '../../src/util/random.js';
@@ -53,7 +53,7 @@ export function random(shape: readonly number[], dtype: LazyDtype = 'float32', s
   return dtype === 'float32' ? floats(shape, data) : { shape, dtype, data };
 }
 
-const POLICY: Policy = { precision: 'float32', isDeterministic: true, hasCublasLt: false };
+const POLICY: Policy = { precision: 'float32', isDeterministic: true, hasAlgorithm: () => false };
 
 export interface Lowered {
   readonly builder: Builder;
@@ -66,14 +66,9 @@ export interface Lowered {
 }
 
 /** Records an operation and lowers it. */
-export function lower(
-  kernels: readonly Kernel<never>[],
-  name: string,
-  given: Operands,
-  attributes = {},
-): Lowered {
-  const kernel = kernels.find((known) => known.name === name) as Kernel<unknown, object> | undefined;
-  const lowering = LOWERINGS[name];
+export function lower(kernels: KernelTable, name: string, given: Operands, attributes = {}): Lowered {
+  const kernel = kernels[name] as unknown as RecordedKernel<unknown, object> | undefined;
+  const lowering = tfjsLowerings[name];
   if (!kernel || !lowering) throw new Error(`${name} is not recorded, or not lowered`);
   const list = Object.values(given) as Given[];
   const infos = list.map(({ shape, dtype }, index) => ({ shape: [...shape], dtype, dataId: { index } }));

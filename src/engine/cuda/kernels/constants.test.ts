@@ -8,7 +8,7 @@ import {
   random,
   resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
-import { constantKernels } from '../../onnx/kernels/constants.js';
+import { constantKernels } from '../../record/kernels/constants.js';
 import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import {
   random,
   resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
-import { conv3dKernels } from '../../onnx/kernels/conv3d.js';
+import { conv3dKernels } from '../../record/kernels/conv3d.js';
 import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {

@@ -12,7 +12,7 @@ import {
   resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
 import { exprText } from '../../../../test/support/expr_text.js';
-import { elementwiseKernels } from '../../onnx/kernels/elementwise.js';
+import { elementwiseKernels } from '../../record/kernels/elementwise.js';
 import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import {
   random,
   resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
-import { indexingKernels } from '../../onnx/kernels/indexing.js';
+import { indexingKernels } from '../../record/kernels/indexing.js';
 import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import {
   random,
   resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
-import { reduceKernels } from '../../onnx/kernels/reduce.js';
+import { reduceKernels } from '../../record/kernels/reduce.js';
 import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import {
   resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
 import { exprText } from '../../../../test/support/expr_text.js';
-import { shapeKernels } from '../../onnx/kernels/shape.js';
+import { shapeKernels } from '../../record/kernels/shape.js';
 import { tf } from '../../tfjs.js';
 
 beforeAll(async () => {
