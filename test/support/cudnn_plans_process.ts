@@ -11,6 +11,7 @@ import {
 import { type ConvolutionShape, convolution } from '../../src/engine/cuda/cudnn/convolution.js';
 import type { CudnnPlan, PlanContext } from '../../src/engine/cuda/cudnn/plan.js';
 import { PlanCache } from '../../src/engine/cuda/cudnn/plan_cache.js';
+import { CubinCache } from '../../src/engine/cuda/device/cubin_cache.js';
 import { loadLibrary } from '../../src/engine/load_library.js';
 import { CUDA_DEVICES, type CudaDeviceName, cudnnDescription } from './cuda_devices.js';
 
@@ -52,7 +53,7 @@ const context: PlanContext = {
   },
   isDeterministic: task.isDeterministic,
   allowsTf32: task.allowsTf32,
-  cache: task.cache === undefined ? undefined : new PlanCache(task.cache),
+  cache: task.cache === undefined ? undefined : new PlanCache(new CubinCache(task.cache)),
   explain: (reason) => reasons.push(reason),
 };
 

@@ -1,97 +1,70 @@
-/** @file cuDNN's graph API through its C functions: versions from 9.0, with descriptors that are set attribute by attribute. */
-import koffi from 'koffi';
-import { loadLibrary } from '../../load_library.js';
+/** @file cuDNN's graph API through its C functions, from version 9 on: descriptors, whose attributes are set one by one. */
 import { ATTRIBUTE_TYPE } from './cudnn_constants.js';
 import { CudaError } from './error.js';
+import { type Address, bind, cText, type NativeFunction, nativeBytes, Out, openLibrary } from './native.js';
 
-/** A native address; 0 is null. */
-type Pointer = bigint;
+/** cuDNN's state on a GPU. */
+export type CudnnHandle = Address;
 
-/** A handle of cuDNN: its state on a GPU. */
-export type CudnnHandle = Pointer;
-
-type NativeFunction = (...args: unknown[]) => unknown;
-
-const MAX_MESSAGE = 4096;
-
-/** Functions that return a status, with their parameters. */
 const STATUS_FUNCTIONS = {
-  cudnnCreate: 'void **handle',
-  cudnnDestroy: 'void *handle',
-  cudnnSetStream: 'void *handle, void *stream',
-  cudnnBackendCreateDescriptor: 'int kind, void **descriptor',
-  cudnnBackendDestroyDescriptor: 'void *descriptor',
-  cudnnBackendSetAttribute: 'void *descriptor, int name, int type, int64_t count, void *values',
-  cudnnBackendGetAttribute: 'void *descriptor, int name, int type, int64_t size, void *count, void *values',
-  cudnnBackendFinalize: 'void *descriptor',
-  cudnnBackendExecute: 'void *handle, void *plan, void *variants',
+  cudnnCreate: ['void *'],
+  cudnnDestroy: ['uint64'],
+  cudnnSetStream: ['uint64', 'uint64'],
+  cudnnBackendCreateDescriptor: ['int', 'void *'],
+  cudnnBackendDestroyDescriptor: ['uint64'],
+  cudnnBackendSetAttribute: ['uint64', 'int', 'int', 'int64', 'void *'],
+  cudnnBackendGetAttribute: ['uint64', 'int', 'int', 'int64', 'void *', 'void *'],
+  cudnnBackendFinalize: ['uint64'],
+  cudnnBackendExecute: ['uint64', 'uint64', 'uint64'],
 } as const;
 
 type StatusFunction = keyof typeof STATUS_FUNCTIONS;
 
+const MAX_MESSAGE = 4096;
+
 /** cuDNN, loaded into this process. */
 export class Cudnn {
-  readonly #functions: Record<StatusFunction, NativeFunction>;
-  readonly #nameOf: NativeFunction;
-  readonly #lastError: NativeFunction;
   /** Such as 92400 for 9.24.0. */
   readonly version: number;
+  readonly #functions: Readonly<Record<StatusFunction, NativeFunction>>;
+  readonly #nameOf: NativeFunction;
+  readonly #lastError: NativeFunction;
 
   /**
-   * Loads libcudnn.so.9, which loads its other libraries from its own folder, and NVRTC and libcuda.so.1 by their names: those
-   * must have been loaded before, or be where the loader looks. Throws Error if there is no such library.
+   * Loads libcudnn.so.9, which finds its parts in its own folder. They load libcuda.so.1, NVRTC and cuBLASLt by name: load those
+   * before, unless they are where the loader looks. Throws EngineError.
    */
   constructor(path: string) {
-    const library = loadLibrary(path);
-    this.#functions = Object.fromEntries(
-      Object.entries(STATUS_FUNCTIONS).map(([name, parameters]) => [
-        name,
-        library.func(`int ${name}(${parameters.replaceAll('void **', '_Out_ void **')})`),
-      ]),
-    ) as unknown as Record<StatusFunction, NativeFunction>;
-    this.#nameOf = library.func('str cudnnGetErrorString(int status)');
-    this.#lastError = library.func('void cudnnGetLastErrorString(void *message, size_t size)');
-    this.version = Number(library.func('size_t cudnnGetVersion()')());
+    const library = openLibrary(path);
+    this.#functions = bind(library, 'int', STATUS_FUNCTIONS);
+    this.#nameOf = bind(library, 'str', { cudnnGetErrorString: ['int'] }).cudnnGetErrorString;
+    const { cudnnGetLastErrorString } = bind(library, 'void', {
+      cudnnGetLastErrorString: ['void *', 'size_t'],
+    });
+    this.#lastError = cudnnGetLastErrorString;
+    this.version = Number(bind(library, 'size_t', { cudnnGetVersion: [] }).cudnnGetVersion());
   }
 
-  /** Calls a function. Throws CudaError if it fails. */
+  /** Calls a function. Throws CudaError. */
   call(name: StatusFunction, ...args: unknown[]): void {
     const status = this.#functions[name](...args) as number;
-    if (status !== 0) throw new CudaError(name, status, this.#nameOf(status) as string, this.#message());
+    if (status === 0) return;
+    const message = nativeBytes(MAX_MESSAGE);
+    this.#lastError(message, MAX_MESSAGE);
+    throw new CudaError(name, status, this.#nameOf(status) as string, cText(message).trim());
   }
 
-  /** Makes a handle on the GPU whose context is current. */
-  createHandle(): CudnnHandle {
-    return this.create('cudnnCreate');
+  /** Makes a handle on the GPU whose context is current. Its plans use `stream`. */
+  createHandle(stream: Address): CudnnHandle {
+    const out = new Out();
+    this.call('cudnnCreate', out.pointer);
+    this.call('cudnnSetStream', out.value, stream);
+    return out.value;
   }
 
   destroyHandle(handle: CudnnHandle): void {
     this.call('cudnnDestroy', handle);
   }
-
-  /** Makes plans that run with `handle` use a stream, which is given by its address. */
-  setStream(handle: CudnnHandle, stream: number | bigint): void {
-    this.call('cudnnSetStream', handle, BigInt(stream));
-  }
-
-  /** Makes an object with a function that stores it in its last argument. */
-  create(name: StatusFunction, ...args: unknown[]): Pointer {
-    const out: (Pointer | null)[] = [null];
-    this.call(name, ...args, out);
-    return out[0]!;
-  }
-
-  /** What cuDNN says about the failure before. */
-  #message(): string {
-    const bytes = new Uint8Array(new ArrayBuffer(MAX_MESSAGE));
-    this.#lastError(bytes, MAX_MESSAGE);
-    return textOf(bytes);
-  }
-}
-
-function textOf(bytes: Uint8Array): string {
-  const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end)).trim();
 }
 
 /** Descriptors that are destroyed together. A descriptor needs those that it was made of for as long as it lives. */
@@ -101,23 +74,25 @@ export class Descriptors {
   constructor(readonly cudnn: Cudnn) {}
 
   create(kind: number): Descriptor {
-    const descriptor = new Descriptor(this.cudnn, this.cudnn.create('cudnnBackendCreateDescriptor', kind));
+    const out = new Out();
+    this.cudnn.call('cudnnBackendCreateDescriptor', kind, out.pointer);
+    const descriptor = new Descriptor(this.cudnn, out.value);
     this.#all.push(descriptor);
     return descriptor;
   }
 
   /** Destroys the descriptors, the last first. */
   release(): void {
-    for (const { pointer } of this.#all.splice(0).reverse())
-      this.cudnn.call('cudnnBackendDestroyDescriptor', pointer);
+    for (const { address } of this.#all.splice(0).reverse())
+      this.cudnn.call('cudnnBackendDestroyDescriptor', address);
   }
 }
 
-/** A descriptor of the graph API. The setters return it, so that they can follow each other. All throw CudaError. */
+/** A descriptor of the graph API. The setters return it, so that they can follow each other. All methods throw CudaError. */
 export class Descriptor {
   constructor(
     private readonly cudnn: Cudnn,
-    readonly pointer: Pointer,
+    readonly address: Address,
   ) {}
 
   setIntegers(name: number, values: readonly number[]): this {
@@ -125,7 +100,7 @@ export class Descriptor {
   }
 
   setDescriptors(name: number, values: readonly Descriptor[]): this {
-    return this.#set(name, ATTRIBUTE_TYPE.BACKEND_DESCRIPTOR, pointersOf(values));
+    return this.#set(name, ATTRIBUTE_TYPE.BACKEND_DESCRIPTOR, addressesOf(values));
   }
 
   /** Sets a value of one of C's enumerations. */
@@ -136,7 +111,7 @@ export class Descriptor {
   }
 
   setBoolean(name: number, value: boolean): this {
-    const values = new Uint8Array(new ArrayBuffer(1));
+    const values = nativeBytes(1);
     values[0] = Number(value);
     return this.#set(name, ATTRIBUTE_TYPE.BOOLEAN, values);
   }
@@ -147,8 +122,7 @@ export class Descriptor {
     return this.#set(name, ATTRIBUTE_TYPE.FLOAT, values);
   }
 
-  /** Sets addresses of memory. */
-  setAddresses(name: number, values: readonly (number | bigint)[]): this {
+  setAddresses(name: number, values: readonly Address[]): this {
     return this.#set(name, ATTRIBUTE_TYPE.VOID_PTR, int64(values));
   }
 
@@ -158,13 +132,13 @@ export class Descriptor {
 
   setText(name: number, text: string): this {
     const encoded = new TextEncoder().encode(`${text}\0`);
-    const bytes = new Uint8Array(new ArrayBuffer(encoded.length));
+    const bytes = nativeBytes(encoded.length);
     bytes.set(encoded);
     return this.#set(name, ATTRIBUTE_TYPE.CHAR, bytes);
   }
 
   finalize(): this {
-    this.cudnn.call('cudnnBackendFinalize', this.pointer);
+    this.cudnn.call('cudnnBackendFinalize', this.address);
     return this;
   }
 
@@ -179,6 +153,7 @@ export class Descriptor {
     return Number(values[0]);
   }
 
+  /** Values of one of C's enumerations. */
   enumerations(name: number, type: number): number[] {
     const size = this.count(name, type);
     if (size === 0) return [];
@@ -186,42 +161,40 @@ export class Descriptor {
     return [...values.subarray(0, this.#get(name, type, size, values))];
   }
 
-  /** Fills descriptors, which `make` makes. Returns those that were filled. */
+  /** Lets cuDNN fill descriptors that `make` makes, and returns those that it filled. */
   descriptors(name: number, make: () => Descriptor, limit = Number.POSITIVE_INFINITY): Descriptor[] {
     const type = ATTRIBUTE_TYPE.BACKEND_DESCRIPTOR;
     const size = Math.min(limit, this.count(name, type));
     if (size === 0) return [];
     const made = Array.from({ length: size }, make);
-    return made.slice(0, this.#get(name, type, size, pointersOf(made)));
+    return made.slice(0, this.#get(name, type, size, addressesOf(made)));
   }
 
   text(name: number): string {
     const size = this.count(name, ATTRIBUTE_TYPE.CHAR);
-    const bytes = new Uint8Array(new ArrayBuffer(Math.max(1, size)));
+    const bytes = nativeBytes(Math.max(1, size));
     this.#get(name, ATTRIBUTE_TYPE.CHAR, size, bytes);
-    return textOf(bytes);
+    return cText(bytes);
   }
 
   #set(name: number, type: number, values: NodeJS.TypedArray): this {
-    this.cudnn.call('cudnnBackendSetAttribute', this.pointer, name, type, values.length, values);
+    this.cudnn.call('cudnnBackendSetAttribute', this.address, name, type, values.length, values);
     return this;
   }
 
+  /** Returns the number of elements that there are, or that were written if `size` is not 0. */
   #get(name: number, type: number, size: number, values: NodeJS.TypedArray | null): number {
-    const count = int64([0]);
-    this.cudnn.call('cudnnBackendGetAttribute', this.pointer, name, type, size, count, values);
-    return Number(count[0]);
+    const count = new Out();
+    this.cudnn.call('cudnnBackendGetAttribute', this.address, name, type, size, count.pointer, values);
+    return count.value;
   }
 }
 
-/** Integers for native code. The garbage collector does not move typed arrays on an ArrayBuffer of their own. */
-function int64(values: readonly (number | bigint)[]): BigInt64Array {
+/** The garbage collector does not move typed arrays on an ArrayBuffer of their own. */
+function int64(values: readonly number[]): BigInt64Array {
   const array = new BigInt64Array(new ArrayBuffer(8 * values.length));
   for (const [i, value] of values.entries()) array[i] = BigInt(value);
   return array;
 }
 
-const pointersOf = (descriptors: readonly Descriptor[]) => int64(descriptors.map(({ pointer }) => pointer));
-
-/** Address of a typed array on an ArrayBuffer of its own, for memory that native code reads later. */
-export const addressOf = (array: NodeJS.TypedArray): bigint => koffi.address(array);
+const addressesOf = (descriptors: readonly Descriptor[]) => int64(descriptors.map(({ address }) => address));

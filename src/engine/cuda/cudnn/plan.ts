@@ -1,7 +1,8 @@
 /** @file Execution plans: the engine of cuDNN that computes a graph on a GPU. */
-import { addressOf, type Cudnn, type CudnnHandle, type Descriptor, Descriptors } from '../api/cudnn.js';
+import { type Cudnn, type CudnnHandle, type Descriptor, Descriptors } from '../api/cudnn.js';
 import { ATTRIBUTE, ATTRIBUTE_TYPE, DESCRIPTOR, HEURISTICS, NUMERICAL_NOTE } from '../api/cudnn_constants.js';
 import { CudaError } from '../api/error.js';
+import { type Address, addressOf } from '../api/native.js';
 import { describeGraph } from './descriptors.js';
 import { type OperationGraph, sizeOf, TYPE_BYTES } from './graph.js';
 import type { CachedPlan, PlanCache } from './plan_cache.js';
@@ -82,11 +83,11 @@ export class CudnnPlan {
   /** Runs the plan on the stream of `handle`, with the addresses of `arguments` and a workspace. Throws CudaError. */
   execute(
     handle: CudnnHandle,
-    tensors: readonly { readonly id: number; readonly address: number }[],
-    workspace: number,
+    tensors: readonly { readonly id: number; readonly address: Address }[],
+    workspace: Address,
   ): void {
     const { cudnn } = this.descriptors;
-    const addresses: (readonly [number, number | bigint])[] = [
+    const addresses: (readonly [number, Address])[] = [
       ...tensors.map(({ id, address }) => [id, address] as const),
       ...this.#scratch.map(({ id, offset }) => [id, workspace + offset] as const),
       ...[...this.#scalars].map(([id, value]) => [id, addressOf(value)] as const),
@@ -105,7 +106,7 @@ export class CudnnPlan {
         )
         .setAddresses(ATTRIBUTE.VARIANT_PACK_WORKSPACE, [workspace])
         .finalize();
-      cudnn.call('cudnnBackendExecute', handle, this.plan.pointer, variant.pointer);
+      cudnn.call('cudnnBackendExecute', handle, this.plan.address, variant.address);
     } finally {
       variants.release();
     }

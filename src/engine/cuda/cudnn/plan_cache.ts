@@ -1,49 +1,34 @@
 /** @file Plans on disk, so that the next process need not compile their kernels. */
-import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 
 export interface CachedPlan {
-  /** cuDNN's text of the plan. */
+  /** cuDNN's text of the plan, which holds its kernels. */
   readonly plan: string;
+  /** Names of cuDNN's notes on the engine's numbers. */
   readonly notes: readonly string[];
 }
 
-/** A folder with a file for each plan. A folder that cannot be written to is a cache that stays empty. */
-export class PlanCache {
-  constructor(private readonly folder: string) {}
+/** Files by names. A damaged file counts as missing, and what cannot be written is not kept. */
+export interface CacheFiles {
+  read(name: string): Uint8Array | null;
+  write(name: string, content: Uint8Array): void;
+}
 
-  /** The plan that was kept under `key`; null if there is none, or the file is damaged. */
+/** Keeps plans under texts that say everything on which a plan depends. */
+export class PlanCache {
+  constructor(private readonly files: CacheFiles) {}
+
+  /** The plan that was kept under `key`; null if there is none. */
   read(key: string): CachedPlan | null {
-    try {
-      const entry = JSON.parse(readFileSync(this.#path(key), 'utf8'));
-      const isWhole =
-        entry.key === key &&
-        typeof entry.plan === 'string' &&
-        entry.digest === digest(entry.plan) &&
-        Array.isArray(entry.notes);
-      return isWhole ? { plan: entry.plan, notes: entry.notes } : null;
-    } catch {
-      return null;
-    }
+    const content = this.files.read(nameOf(key));
+    if (!content) return null;
+    const entry = JSON.parse(new TextDecoder().decode(content));
+    return entry.key === key ? { plan: entry.plan, notes: entry.notes } : null;
   }
 
   write(key: string, { plan, notes }: CachedPlan): void {
-    const path = this.#path(key);
-    // Several processes may write the same plan.
-    const temporary = `${path}.${randomUUID()}`;
-    try {
-      mkdirSync(this.folder, { recursive: true });
-      writeFileSync(temporary, JSON.stringify({ key, digest: digest(plan), notes, plan }));
-      renameSync(temporary, path);
-    } catch {
-      if (existsSync(temporary)) rmSync(temporary);
-    }
-  }
-
-  #path(key: string): string {
-    return join(this.folder, `cudnn-${digest(key)}.json`);
+    this.files.write(nameOf(key), new TextEncoder().encode(JSON.stringify({ key, notes, plan })));
   }
 }
 
-const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+const nameOf = (key: string) => `cudnn-${createHash('sha256').update(key).digest('hex')}`;
