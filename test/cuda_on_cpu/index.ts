@@ -114,7 +114,10 @@ function renameIfFirst(temporary: string, folder: string): void {
 export function sanitizerEnvironment(): Record<string, string> {
   if (!isSanitized) return {};
   const { stdout } = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
-  return { LD_PRELOAD: realpathSync(stdout.trim()), ASAN_OPTIONS: 'detect_leaks=0' };
+  return {
+    LD_PRELOAD: realpathSync(stdout.trim()),
+    ASAN_OPTIONS: 'detect_leaks=0:detect_stack_use_after_return=0',
+  };
 }
 
 /** Since the start, `reset` or `resetCounters`. Bytes are those of cuMemAlloc. */

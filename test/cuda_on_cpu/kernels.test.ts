@@ -15,6 +15,7 @@ import {
   start,
   upload,
 } from './bindings.js';
+import { isSanitized } from './index.js';
 
 const ADD = `
 extern "C" __global__ void __launch_bounds__(256) add(const float *__restrict__ a, const float *__restrict__ b, float *__restrict__ o) {
@@ -148,7 +149,7 @@ describeStandIn('the order of threads', () => {
     const [counter, places, fresh] = [upload(new Int32Array(1)), allocate(1024), allocate(1024)];
     const kernel = functionOf(loadModule(ORDER), 'order');
     check(launch(kernel, { grid: [4, 1, 1], block: 64, args: [counter, places, fresh] }));
-    expect([...download(new Float32Array(256), fresh)].every(Number.isNaN)).toBe(true);
+    if (!isSanitized) expect([...download(new Float32Array(256), fresh)].every(Number.isNaN)).toBe(true);
     return [...download(new Int32Array(256), places)];
   };
   const natural = Array.from({ length: 256 }, (_, i) => i);
