@@ -82,6 +82,7 @@ describe('a product', () => {
     compute: 'float32',
     epilogue: 'none',
     biasStorage: 'float32',
+    alignment: 256,
   };
   const A = [1, 2, 3, 4, 5, 6];
   const B = [1, 0, 0, 1, 1, 1];

@@ -16,10 +16,8 @@ import { shapeKernels } from '../../record/kernels/shape.js';
 import { signatureKernel } from '../../record/signature.js';
 import { fusedKernels } from './fused.js';
 import type { FusedKernel } from './fused_kernel.js';
-import { LOWERINGS as tfjsLowerings } from './index.js';
+import { tfjsLowerings } from './index.js';
 import type { Lowering } from './lowering.js';
-import { batchMatMul } from './matmul.js';
-import { scatterNd, unsortedSegmentSum } from './scatter.js';
 
 /** The record half of a fused kernel. */
 function recorded<K extends FusedKernelName>({ name, results }: FusedKernel<K>): AnyFusedKernel {
@@ -44,8 +42,5 @@ export const KERNELS: RecordedKernelSet = {
 
 export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map<string, Lowering>([
   ...Object.entries(tfjsLowerings),
-  ['BatchMatMul', batchMatMul],
-  ['ScatterNd', scatterNd],
-  ['UnsortedSegmentSum', unsortedSegmentSum],
   ...fusedKernels.map(({ name, lower }) => [name, lower] as const),
 ]);
