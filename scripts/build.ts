@@ -1,6 +1,6 @@
 /**
- * @file `npm run build`: compiles the program into dist, and the set-up of TensorFlow beside it. With `--if-missing`, a dist that
- * another process has made in the meantime stays, because that process may be using it.
+ * @file `npm run build`: compiles the program into dist, and the set-ups of TensorFlow and CUDA beside it. With `--if-missing`, a
+ * dist that another process has made in the meantime stays, because that process may be using it.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, renameSync, rmSync } from 'node:fs';
@@ -21,11 +21,17 @@ async function compile(): Promise<boolean> {
   if (status !== 0) return false;
   copyAssets(folder);
   writeValidator(folder);
-  const setup = join(folder, 'setup_tensorflow');
-  // The set-up lies outside src, so it is bundled with the few modules of src that it uses.
+  await bundle(['tools/setup_tensorflow/main.ts', 'tools/setup_tensorflow/trial.ts'], 'setup_tensorflow');
+  cpSync('tools/setup_tensorflow/native', join(folder, 'setup_tensorflow', 'native'), { recursive: true });
+  await bundle(['tools/setup_cuda/main.ts'], 'setup_cuda');
+  return true;
+}
+
+/** Bundles a set-up, which lies outside src, with the few modules of src that it uses. */
+async function bundle(entryPoints: string[], name: string): Promise<void> {
   await build({
-    entryPoints: ['tools/setup_tensorflow/main.ts', 'tools/setup_tensorflow/trial.ts'],
-    outdir: setup,
+    entryPoints,
+    outdir: join(folder, name),
     bundle: true,
     packages: 'external',
     format: 'esm',
@@ -33,8 +39,6 @@ async function compile(): Promise<boolean> {
     target: 'node20',
     logLevel: 'warning',
   });
-  cpSync('tools/setup_tensorflow/native', join(setup, 'native'), { recursive: true });
-  return true;
 }
 
 function install(): void {

@@ -12,6 +12,8 @@ export interface FakeMachine {
   processors?: number;
   /** What nvidia-smi prints; null where it is missing. */
   nvidiaSmi?: string | null;
+  /** What other programs print, by name. */
+  programs?: Record<string, string>;
   /** Called with the path of whatever is loaded; throws where that fails. */
   load?: (path: string) => unknown;
 }
@@ -42,7 +44,7 @@ export function fakeProbe(machine: FakeMachine = {}): FakeProbe {
     ],
     readText: (path) => files[path] ?? null,
     packageFolder: (name) => (`/nm/${name}/package.json` in files ? `/nm/${name}` : null),
-    run: (program) => (program === 'nvidia-smi' ? (machine.nvidiaSmi ?? null) : null),
+    run: (program) => (program === 'nvidia-smi' ? machine.nvidiaSmi : machine.programs?.[program]) ?? null,
     load: (path) => {
       loaded.push(path);
       return machine.load?.(path);

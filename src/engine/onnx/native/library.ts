@@ -4,9 +4,10 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { cpus, homedir } from 'node:os';
+import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cacheFolder } from '../../cache_folder.js';
 import type { Probe } from '../../probe.js';
 
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
@@ -64,10 +65,6 @@ function findCompiler(probe: Probe): CCompiler | null {
     if (version) return { program, version };
   }
   return null;
-}
-
-function cacheFolder(env: Probe['env']): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'stmixer');
 }
 
 /** Identifies everything that the library depends on. Homes are shared between machines with other processors. */

@@ -1,0 +1,17 @@
+/** @file NVIDIA's libraries from unpacked wheels, for tests that run without a GPU. */
+import { join } from 'node:path';
+import { loadLibrary } from '../../src/engine/load_library.js';
+
+/** The folder with `nvidia/cu13/lib`; undefined where the wheels are not there. */
+export const wheelsFolder = process.env.STMIXER_NVIDIA_WHEELS;
+
+/** The path of a library of CUDA 13, such as libcublasLt.so.13. */
+export function cudaLibrary(name: string): string {
+  return join(wheelsFolder ?? '', 'nvidia', 'cu13', 'lib', name);
+}
+
+/** NVRTC opens its builtins by name, which the loader finds once they are loaded. */
+export function nvrtcPath(): string {
+  loadLibrary(cudaLibrary('libnvrtc-builtins.so.13.0'), { global: true });
+  return cudaLibrary('libnvrtc.so.13');
+}
