@@ -55,7 +55,7 @@ const LENGTH_EXCEPTIONS: Exceptions = {};
 
 /** File: function. */
 const PARAMETER_EXCEPTIONS: Exceptions = {
-  "a method of tfjs's backends, which tfjs calls": ['engine/onnx/backend.ts: OnnxBackend.move'],
+  "a method of tfjs's backends, which tfjs calls": ['engine/record/backend.ts: RecordingBackend.move'],
 };
 
 const FOLDER_EXCEPTIONS: Exceptions = {};

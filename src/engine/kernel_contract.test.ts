@@ -11,7 +11,8 @@ import {
   nameAdamScalars,
 } from './kernel_contract.js';
 import type { OnnxBackend } from './onnx/backend.js';
-import { floats, fusedKernel } from './onnx/kernel.js';
+import { fusedKernel } from './onnx/kernel.js';
+import { floats } from './record/kernel.js';
 import { tf } from './tfjs.js';
 
 const NAMES = Object.keys(FUSED_KERNELS) as FusedKernelName[];

@@ -14,6 +14,7 @@ class Cell implements Buffer {
   constructor(
     private readonly number: number,
     private readonly alive: Set<Cell>,
+    readonly layout?: string,
   ) {
     alive.add(this);
   }
@@ -47,9 +48,11 @@ export class Interpreter implements Compiler<Cell> {
   failure: Error | null = null;
   /** A promise that asynchronous runs wait for. */
   gate: Promise<unknown> | null = null;
+  /** The layout of the cells that are made from now on. */
+  layout: string | undefined;
 
   cell(number: number): Cell {
-    return new Cell(number, this.alive);
+    return new Cell(number, this.alive, this.layout);
   }
 
   compile(graph: Graph): Executable<Cell> {

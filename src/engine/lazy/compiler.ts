@@ -13,10 +13,15 @@ export interface GraphNode {
   readonly outputs: readonly ValueInfo[];
 }
 
+export interface GraphInput extends ValueInfo {
+  /** The layout of its buffer, if that is not the natural one of the type. */
+  readonly layout?: string;
+}
+
 /** A graph to compile. Its nodes are in an order in which they can run. */
 export interface Graph {
   readonly nodes: readonly GraphNode[];
-  readonly inputs: readonly ValueInfo[];
+  readonly inputs: readonly GraphInput[];
   /** The results that the executable returns. */
   readonly outputs: readonly { readonly node: number; readonly output: number }[];
   /** 0 for the main stream. Graphs of other streams may run at the same time. */
@@ -25,6 +30,7 @@ export interface Graph {
 
 /** A compiled graph. */
 export interface Executable<B extends Buffer> {
+  /** Each result has the same layout in every run. */
   run(inputs: readonly B[]): B[];
   /** Runs without blocking this thread. */
   runAsync(inputs: readonly B[]): Promise<B[]>;

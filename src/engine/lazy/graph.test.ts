@@ -163,6 +163,21 @@ describe('a read of a value', () => {
     expect(interpreter.compiled[0].inputs).toEqual([{ shape: [2, 3], dtype: 'float32' }]);
     expect(interpreter.compiled[0].nodes[0].inputs).toEqual([{ source: { input: 0 }, shape: [6] }]);
   });
+
+  it('passes the layouts of the inputs to the compiler, also of those that earlier graphs of the same read compute', () => {
+    const { interpreter, graph, known, call, read } = makeGraph();
+    const a = known(1);
+    interpreter.layout = 'narrow';
+    const b = known(2);
+    const inner = call('f', [a, b]);
+    graph.graphBreak();
+    read(call('g', [inner, a], { stream: 1 }));
+    const layouts = interpreter.compiled.map(({ inputs }) => inputs.map(({ layout }) => layout));
+    expect(layouts).toEqual([
+      [undefined, 'narrow'],
+      ['narrow', undefined],
+    ]);
+  });
 });
 
 describe('executables', () => {
@@ -175,11 +190,17 @@ describe('executables', () => {
     /** The same value on both sides, or the sides exchanged. */
     wiring?: 'twice' | 'swapped';
     keepsInner?: boolean;
+    /** How the second operand is stored. */
+    layout?: string;
     number?: number;
   }
-  const runOne = ({ graph, known, call, read }: ReturnType<typeof makeGraph>, variation: Variation = {}) => {
+  const runOne = (made: ReturnType<typeof makeGraph>, variation: Variation = {}) => {
+    const { interpreter, graph, known, call, read } = made;
     const { changes, op = 'g', shape = [2, 3], dtype = 'float32', wiring, number = 1 } = variation;
-    const [a, b] = [known(number, shape, dtype), known(number + 1, shape, dtype)];
+    const a = known(number, shape, dtype);
+    interpreter.layout = variation.layout;
+    const b = known(number + 1, shape, dtype);
+    interpreter.layout = undefined;
     const inner = call('f', [a], { attributes: { k: [1, 2] } });
     const other = wiring === 'twice' ? inner : b;
     const target = call(op, wiring === 'swapped' ? [other, inner] : [inner, other], {
@@ -204,6 +225,7 @@ describe('executables', () => {
     ['shape of an input', { shape: [3, 2] }],
     ['rank of an input', { shape: [1, 2, 3] }],
     ['type of an input', { dtype: 'int32' }],
+    ['layout of an input', { layout: 'narrow' }],
     ['shape of a result', { changes: { shape: [1, 2] } }],
     ['type of a result', { changes: { dtype: 'bool' } }],
     ['number of results', { changes: { results: 2 } }],

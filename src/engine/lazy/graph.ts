@@ -1,8 +1,8 @@
 /**
  * @file The lazy graph: it records operations and runs them when a value is read, in as few compiled graphs as possible.
  *
- * A `Compiler` turns a graph into an executable, once for each structural key: operations, attributes, shapes and wiring.
- * Values are inputs and never part of the key.
+ * A `Compiler` turns a graph into an executable, once for each structural key: operations, attributes, shapes, wiring
+ * and the layouts of the inputs. Values are inputs and never part of the key.
  */
 import type { BreakKind, LazyStatistics } from '../lazy_hints.js';
 import type { GraphObserver, Origin } from './capture.js';

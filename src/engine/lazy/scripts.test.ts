@@ -133,6 +133,19 @@ describe('a captured script', () => {
     expect(await steps(training, [10, 11, 12])).toEqual([false, false, true]);
   });
 
+  it('is not used for an external with another layout', async () => {
+    const training = new Training();
+    expect(await steps(training, [10, 11, 12])).toEqual([false, false, true]);
+    const { interpreter, graph, known } = training.made;
+    graph.release(training.weight);
+    interpreter.layout = 'narrow';
+    training.weight = known(3);
+    interpreter.layout = undefined;
+    expect(await steps(training, [13])).toEqual([false]);
+    // The new weight has the natural layout again.
+    expect(await steps(training, [14])).toEqual([true]);
+  });
+
   it('is not made if the computation uses a value that is neither external nor made inside', async () => {
     const { graph, scripts, known, call, readAsync } = makeGraph();
     const [weight, foreign] = [known(1), known(2)];

@@ -5,6 +5,7 @@ import type { LazyGraph } from './graph.js';
 import { ConstantPool, type HostMemory } from './host_memory.js';
 import type { Script } from './script.js';
 import { ScriptRun } from './script_run.js';
+import { layoutText } from './segments.js';
 import type { Buffer, Value, ValueInfo } from './value.js';
 
 /** Scripts that are kept. A training has three for each size of clips if it accumulates gradients. */
@@ -17,7 +18,7 @@ const NOTHING: ValueInfo & { readonly buffer: null } = { shape: [], dtype: 'floa
 export interface Computation<B extends Buffer> {
   /** The objects that the computation belongs to, such as a model. */
   readonly owners: readonly object[];
-  /** All that determines the operations beside the owners and the shapes of the externals. */
+  /** All that determines the operations beside the owners, and the shapes and layouts of the externals. */
   readonly key: string;
   /** Values that the computation only reads. */
   readonly borrowed: readonly Value<B>[];
@@ -172,14 +173,15 @@ export class Scripts<B extends Buffer> {
     return [owners.map((owner) => this.#numberOf(owner)).join(), key, ...kinds].join('\n');
   }
 
-  /** Type and shape of a value. The texts are kept, because there are a thousand values, mostly with the same shapes. */
-  #textOf({ shape, dtype }: Value<B>): string {
+  /** Type, shape and layout of a value. The texts of shapes are kept, because there are a thousand values, mostly with the same shapes. */
+  #textOf(value: Value<B>): string {
+    const { shape, dtype } = value;
     let text = this.#shapeTexts.get(shape);
     if (text === undefined) {
       text = `[${shape}]`;
       this.#shapeTexts.set(shape, text);
     }
-    return dtype + text;
+    return dtype + text + layoutText(value);
   }
 
   #numberOf(owner: object): number {

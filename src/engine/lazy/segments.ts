@@ -83,7 +83,12 @@ export function graphStream<B extends Buffer>([{ stream }]: readonly Node<B>[]):
   return stream === 0 ? 0 : 1;
 }
 
-/** Finds the inputs of a segment and its structural key. */
+/** The layout of a known value in keys; empty for the natural one. */
+export function layoutText<B extends Buffer>({ buffer }: Value<B>): string {
+  return buffer?.layout === undefined ? '' : `@${buffer.layout}`;
+}
+
+/** Finds the inputs of a segment, which earlier runs have computed, and its structural key. */
 export function wiringOf<B extends Buffer>(segment: readonly Node<B>[]): Wiring<B> {
   /** Names of values in the key. */
   const names = new Map<Value<B>, string>();
@@ -95,7 +100,7 @@ export function wiringOf<B extends Buffer>(segment: readonly Node<B>[]): Wiring<
     for (const { value, shape } of node.call.inputs) {
       let name = names.get(value);
       if (name === undefined) {
-        name = `i${inputs.length}:${value.dtype}[${value.shape}]`;
+        name = `i${inputs.length}:${value.dtype}[${value.shape}]${layoutText(value)}`;
         inputs.push(value);
         names.set(value, name);
       }
@@ -141,7 +146,7 @@ export function describeSegment<B extends Buffer>(
       inputs: inputs.map(read),
       outputs,
     })),
-    inputs: inputs.map(({ shape, dtype }) => ({ shape, dtype })),
+    inputs: inputs.map(({ shape, dtype, buffer }) => ({ shape, dtype, layout: buffer?.layout })),
     outputs,
     stream: graphStream(segment),
   };

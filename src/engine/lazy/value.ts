@@ -9,6 +9,8 @@ export interface ValueInfo {
 
 /** Memory of an engine that holds a value's content. */
 export interface Buffer {
+  /** How the content is stored, if not in the natural way of its type. Part of the structural key. */
+  readonly layout?: string;
   release(): void;
 }
 

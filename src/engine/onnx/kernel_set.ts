@@ -1,8 +1,8 @@
 /** @file The sets of kernels of the onnx engine: for every CPU, for CPUs with the native library, and for GPUs. */
-import type { TensorInfo } from '@tensorflow/tfjs';
 import type { FusedKernelName } from '../kernel_contract.js';
+import type { AnyFusedKernel, CompositeKernel, RecordedKernelSet } from '../record/kernel.js';
 import type { Target } from './compiler.js';
-import type { CompositeKernel, FusedKernel, Kernel, Recorder } from './kernel.js';
+import type { FusedKernel, Kernel } from './kernel.js';
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
 import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
@@ -13,7 +13,7 @@ import { elementwiseKernels } from './kernels/elementwise.js';
 import { indexingKernels } from './kernels/indexing.js';
 import { layerNorm, layerNormGrad } from './kernels/layer_norm.js';
 import { linear, linearGrad } from './kernels/linear.js';
-import { matMul } from './kernels/matmul.js';
+import { matMulKernels } from './kernels/matmul.js';
 import { reduceKernels } from './kernels/reduce.js';
 import {
   weightedRowSum,
@@ -37,21 +37,15 @@ import { nativeSumOfSquares } from './native/sum_of_squares.js';
 import { WebGpuBuilder } from './webgpu/builder.js';
 import { GPU_FUSED_KERNELS, GPU_TFJS_KERNELS } from './webgpu/kernels.js';
 
-/** A kernel of the contract with inputs and attributes of any type. */
-export type AnyFusedKernel =
-  | Kernel<never, never>
-  | { readonly name: string; run(recorder: Recorder, inputs: never, attributes: never): TensorInfo[] };
-
 type FusedTable = { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> };
 /** Kernels that pay off only if they are one operation of the machine; without it, nn/ composes them. */
 type NativeOnly = 'SumOfSquares';
 
 /** Kernels of one backend. */
-export interface KernelSet extends Target {
+export interface KernelSet extends Target, RecordedKernelSet {
   readonly name: 'onnx' | 'native' | 'gpu';
-  /** The kernels of tfjs's operations. */
   readonly tfjs: readonly Kernel<never>[];
-  readonly fused: readonly AnyFusedKernel[];
+  readonly fused: readonly AnyFusedKernel<Kernel<never, never>>[];
   readonly fusedNames: ReadonlySet<FusedKernelName>;
 }
 
@@ -97,15 +91,15 @@ const NATIVE: Pick<FusedTable, NativeOnly> & Partial<FusedTable> = {
 };
 
 /** The kernels of tfjs's operations. */
-const TFJS_KERNELS: readonly Kernel<never>[] = [
+const TFJS_KERNELS: readonly Kernel<never>[] = Object.values({
   ...elementwiseKernels,
   ...reduceKernels,
   ...shapeKernels,
   ...indexingKernels,
   ...constantKernels,
   ...conv3dKernels,
-  matMul,
-];
+  ...matMulKernels,
+});
 
 /** The kernels of one backend: `fused`, and those of tfjs except where `tfjs` has others of the same name. */
 function kernelSet(
@@ -113,7 +107,7 @@ function kernelSet(
   table: Partial<FusedTable>,
   { tfjs = [], newBuilder }: Partial<Pick<KernelSet, 'tfjs' | 'newBuilder'>> = {},
 ): KernelSet {
-  const fused: readonly AnyFusedKernel[] = Object.values(table);
+  const fused: KernelSet['fused'] = Object.values(table);
   const others = new Map(tfjs.map((kernel) => [kernel.name, kernel]));
   const kernels = TFJS_KERNELS.map((kernel) => others.get(kernel.name) ?? kernel);
   const recorded: readonly Kernel<never, never>[] = [

@@ -1,8 +1,8 @@
 /** @file Tensors in the memory of ONNX Runtime. */
 import { DTYPE_BYTES, sizeOf } from '../../formats/host_tensor.js';
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
+import type { EngineTensor, HostArray } from '../record/tensor.js';
 import type { Pointer } from './c_api.js';
-import type { EngineTensor, HostArray } from './tensor.js';
 
 /** Types of the arrays that hold contents on the host. */
 export const HOST_ARRAY = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;

@@ -7,13 +7,13 @@ import { EngineError } from '../../errors.js';
 import type { Graph, GraphNode } from '../lazy/compiler.js';
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import { machineProbe } from '../probe.js';
+import type { HostArray } from '../record/tensor.js';
 import { libraryPath, loadOrtApi, OrtError } from './c_api.js';
 import { OrtCompiler } from './compiler.js';
 import type { Lowering } from './kernel.js';
 import type { OnnxGraph, OnnxNode } from './model_format.js';
 import type { OrtTensor } from './ort_tensor.js';
 import { OrtRuntime, type OrtSession } from './runtime.js';
-import type { HostArray } from './tensor.js';
 
 let runtime: OrtRuntime;
 

@@ -1,5 +1,6 @@
 /** @file ONNX Runtime in this process: one environment with one arena and one pool of threads, and its sessions. */
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
+import type { TensorMemory } from '../record/tensor.js';
 import type { ThreadChoice } from '../threads.js';
 import { addresses, NameTable } from './addresses.js';
 import { DISABLE_FALLBACK, isFallbackError, nodesOnCpu, RECORD_ASSIGNMENT } from './assignment.js';
@@ -13,7 +14,6 @@ import type { NativeLibrary } from './native/library.js';
 import { loadOperators, type NativeOperators } from './native/operators.js';
 import type { OrtTensor } from './ort_tensor.js';
 import { withoutStderr } from './silent_stderr.js';
-import type { TensorMemory } from './tensor.js';
 
 /** Severities at which the library writes to standard error. Errors are returned as statuses, so FATAL is enough. */
 const LOG_FATAL = 4;

@@ -2,6 +2,7 @@
 import { EngineError } from '../../errors.js';
 import { refuseOtherThreads } from '../in_use.js';
 import type { Probe } from '../probe.js';
+import { registerKernels } from '../record/registration.js';
 import { tf } from '../tfjs.js';
 import { chooseCoreThreads, resolveThreads } from '../threads.js';
 import type { Problem, StartOptions } from '../types.js';
@@ -11,7 +12,6 @@ import { OrtCompiler } from './compiler.js';
 import { GPU_KERNELS, type KernelSet, NATIVE_KERNELS, ONNX_KERNELS } from './kernel_set.js';
 import type { GpuOptions } from './memory/gpu_memory.js';
 import { nativeLibrary } from './native/library.js';
-import { registerKernels } from './registration.js';
 import { OrtRuntime } from './runtime.js';
 
 const PACKAGE = 'onnxruntime-node';

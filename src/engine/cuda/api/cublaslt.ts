@@ -273,7 +273,7 @@ export class CublasLt {
       this.#setAttribute('cublasLtMatmulPreferenceSetAttribute', preference, attribute, value);
     set(PREFERENCE.maxWorkspace, { int64: workspaceBytes });
     set(PREFERENCE.reductionSchemes, { int32: REDUCTION_SCHEMES });
-    for (const attribute of PREFERENCE.alignments) set(attribute, { int32: ALIGNMENT });
+    for (const attribute of PREFERENCE.alignments) set(attribute, { int32: gemm.alignment });
     return preference;
   }
 

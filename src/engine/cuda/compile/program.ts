@@ -90,7 +90,12 @@ export interface Gemm {
   readonly epilogue: Epilogue | 'none';
   /** Storage of the bias, or of its gradient. */
   readonly biasStorage: 'float32' | 'bfloat16';
+  /** Bytes of which the places of a, b and c, and of the matrices of their batches, are multiples: a power of 2, at most 256. */
+  readonly alignment: number;
 }
+
+/** Bytes that a product of cuBLASLt may use, as many as its documentation recommends for the largest GPUs. */
+export const GEMM_WORKSPACE_BYTES = 32 * 2 ** 20;
 
 /** A product by cuBLASLt. */
 export interface GemmLaunch extends LaunchBase {
@@ -105,7 +110,6 @@ export interface GemmLaunch extends LaunchBase {
   readonly aux?: Place;
   /** Memory that cuBLASLt may use while it runs. */
   readonly workspace: Place;
-  readonly workspaceBytes: number;
 }
 
 /** A plan of cuDNN. */

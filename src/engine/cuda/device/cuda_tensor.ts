@@ -1,7 +1,7 @@
 /** @file Tensors in the memory of a GPU. */
 import { sizeOf } from '../../../formats/host_tensor.js';
 import type { LazyDtype } from '../../lazy/value.js';
-import type { EngineTensor, HostArray, TensorMemory } from '../../onnx/tensor.js';
+import type { EngineTensor, HostArray, TensorMemory } from '../../record/tensor.js';
 import type { Address } from '../api/native.js';
 import { ELEMENT_BYTES, type Storage } from '../storage.js';
 import { fromBfloat16, toBfloat16 } from './bfloat16.js';

@@ -117,8 +117,11 @@ export class Builder {
 
   /** Adds a call that fills these results. */
   call(results: readonly TensorInfo[], steps: readonly Step[]): View[] {
-    const call: Call = { steps };
-    return results.map((info, result) => this.#add(info, { kind: 'call', call, result }));
+    const tensors: Tensor[] = [];
+    const call: Call = { steps, results: tensors };
+    const views = results.map((info, result) => this.#add(info, { kind: 'call', call, result }));
+    tensors.push(...views.map(({ tensor }) => tensor));
+    return views;
   }
 
   /** The element of a tensor with this number, which must be in range. */

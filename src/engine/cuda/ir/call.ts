@@ -54,4 +54,6 @@ export type Step = GemmStep | KernelStep | ClearStep | PlanStep;
 /** Steps that run in order and together fill the results. */
 export interface Call {
   readonly steps: readonly Step[];
+  /** All of them are written, also those that nothing reads. */
+  readonly results: readonly Tensor[];
 }

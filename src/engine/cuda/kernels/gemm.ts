@@ -39,13 +39,13 @@ export interface Product {
   readonly alpha?: number;
   /** A vector [N] that is added to each row, in the storage of the result. */
   readonly bias?: View;
-  /** The result of the call that gets the sums of the rows of a, a float32 vector [M]; see `hasBiasGrad`. */
+  /** The result of the call that gets the sums of the rows of a, a float32 vector [M]; only cuBLASLt does that. */
   readonly biasGrad?: ResultSlice;
 }
 
-/** Whether a product with operands in this storage can also return the gradient of a bias. */
-export function hasBiasGrad({ hasCublasLt }: Policy, operands: FloatStorage): boolean {
-  return hasCublasLt && operands === 'bfloat16';
+/** Whether cuBLASLt computes a product as it is, with its epilogue. */
+export function hasAlgorithm(policy: Policy, product: Product): boolean {
+  return policy.hasAlgorithm(gemmOf(policy, product));
 }
 
 /** The step of a call that computes a product. */
@@ -57,7 +57,7 @@ export function productStep(policy: Policy, product: Product): GemmStep | Kernel
   if (biasGrad) results.push(biasGrad);
   const gemm = gemmOf(policy, product);
   const step: GemmStep = { kind: 'gemm', gemm, operands, results, cost: costOf(gemm) };
-  return policy.hasCublasLt ? step : gemmKernel(step);
+  return policy.hasAlgorithm(gemm) ? step : gemmKernel(step);
 }
 
 function gemmOf({ precision }: Policy, product: Product): Gemm {
@@ -78,7 +78,19 @@ function gemmOf({ precision }: Policy, product: Product): Gemm {
     compute,
     epilogue: bias ? 'bias' : biasGrad ? 'bias-grad' : 'none',
     biasStorage: biasGrad ? 'float32' : c.storage,
+    alignment: alignmentOf(product),
   };
+}
+
+/** The largest power of 2 up to 256 that divides the first bytes of all matrices. */
+function alignmentOf({ a, b, c }: Product): number {
+  const firsts = [
+    ...[a, b].flatMap(({ view, offset = 0, batchStride = 0 }) =>
+      [offset, batchStride].map((count) => count * ELEMENT_BYTES[view.tensor.storage]),
+    ),
+    ...[c.offset ?? 0, c.batchStride ?? 0].map((count) => count * ELEMENT_BYTES[c.storage]),
+  ];
+  return firsts.reduce((alignment, bytes) => (bytes === 0 ? alignment : Math.min(alignment, bytes & -bytes)), 256);
 }
 
 const sliceOf = ({ view, offset = 0 }: Matrices): Slice => ({ tensor: view.tensor, offset });

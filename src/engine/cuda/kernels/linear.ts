@@ -2,7 +2,7 @@
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
 import { floats, fusedKernel } from './fused_kernel.js';
-import { hasBiasGrad, matmul, productStep } from './gemm.js';
+import { hasAlgorithm, matmul, type Product, productStep } from './gemm.js';
 import type { Policy } from './lowering.js';
 import { operandStorage } from './precision.js';
 
@@ -21,8 +21,8 @@ export const linearGrad = fusedKernel('LinearGrad', {
     const storage = operandStorage(policy, multiplyAdds(x, weight));
     const [slope, input, matrix] = [dy, x, weight].map((operand) => b.stored(operand, storage));
     const dx = matmul(b, policy, { a: slope, b: matrix, storage });
-    if (x.shape[0] > 0 && hasBiasGrad(policy, storage))
-      return [dx, ...gradientsTogether(b, slope, input, policy)];
+    const together = x.shape[0] > 0 ? gradientsTogether(b, slope, input, policy) : null;
+    if (together) return [dx, ...together];
     const dweight = matmul(b, policy, { a: slope, b: input, transposeA: true, storage: 'float32' });
     return [dx, dweight, sumOfRows(b, dy)];
   },
@@ -30,10 +30,15 @@ export const linearGrad = fusedKernel('LinearGrad', {
 
 const multiplyAdds = (x: View, weight: View) => x.shape[0] * weight.shape[0] * weight.shape[1];
 
-/** The gradients of weight and bias in one pass over dy. */
-function gradientsTogether(b: Builder, dy: View, x: View, policy: Policy): [dweight: View, dbias: View] {
+/** The gradients of weight and bias in one pass over dy; null if cuBLASLt cannot do that. */
+function gradientsTogether(
+  b: Builder,
+  dy: View,
+  x: View,
+  policy: Policy,
+): [dweight: View, dbias: View] | null {
   const [[N, out], [, inner]] = [dy.shape, x.shape];
-  const step = productStep(policy, {
+  const product: Product = {
     M: out,
     N: inner,
     K: N,
@@ -41,8 +46,9 @@ function gradientsTogether(b: Builder, dy: View, x: View, policy: Policy): [dwei
     b: { view: x, stride: inner },
     c: { result: 0, stride: inner, storage: 'float32' },
     biasGrad: { result: 1, offset: 0 },
-  });
-  const [dweight, dbias] = b.call([floats([out, inner]), floats([out])], [step]);
+  };
+  if (!hasAlgorithm(policy, product)) return null;
+  const [dweight, dbias] = b.call([floats([out, inner]), floats([out])], [productStep(policy, product)]);
   return [dweight, dbias];
 }
 

@@ -1,5 +1,6 @@
 /** @file What a lowering is: the tensors of a program that a recorded operation becomes. */
 import type { GraphNode } from '../../lazy/compiler.js';
+import type { Gemm } from '../compile/program.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
 import type { Storage } from '../storage.js';
@@ -10,8 +11,8 @@ export interface Policy {
   readonly precision: 'float32' | 'tf32' | 'bfloat16';
   /** Whether equal inputs must give equal bits. */
   readonly isDeterministic: boolean;
-  /** Whether cuBLASLt multiplies matrices; else a kernel of ours does. */
-  readonly hasCublasLt: boolean;
+  /** Whether cuBLASLt has an algorithm for a product; else a kernel of ours computes it. */
+  readonly hasAlgorithm: (gemm: Gemm) => boolean;
 }
 
 /** Makes the results of an operation, in the order of `node.outputs`, each with as many elements as its shape has. */

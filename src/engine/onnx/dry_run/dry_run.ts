@@ -5,12 +5,12 @@
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
 import type { Compiler, Executable, Graph } from '../../lazy/compiler.js';
 import type { LazyDtype } from '../../lazy/value.js';
+import { registerKernels } from '../../record/registration.js';
+import type { EngineTensor, HostArray, TensorMemory } from '../../record/tensor.js';
 import { tf } from '../../tfjs.js';
 import { OnnxBackend } from '../backend.js';
 import { lowerGraph } from '../compiler.js';
 import { type KernelSet, ONNX_KERNELS } from '../kernel_set.js';
-import { registerKernels } from '../registration.js';
-import type { EngineTensor, HostArray, TensorMemory } from '../tensor.js';
 import { workingMemory, workingMemoryOnGpu } from './working_memory.js';
 
 /** The name in tfjs of the dry run's backend with a set of kernels. */

@@ -1,5 +1,6 @@
 /** @file GELU and the gradients of GELU and ReLU. */
-import { floats, fusedKernel } from '../kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { Float } from '../model_format.js';
 
 export const gelu = fusedKernel('Gelu', {

@@ -1,7 +1,8 @@
 /** @file The update of one parameter by Adam or AdamW. */
 import { ADAM_SCALARS, nameAdamScalars } from '../../kernel_contract.js';
+import { floats } from '../../record/kernel.js';
 import { tf } from '../../tfjs.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 
 export const adamUpdate = fusedKernel('AdamUpdate', {
   results: ({ weight, grad, exp_avg, exp_avg_sq, scalars }) => {

@@ -4,8 +4,9 @@
  * Shapes: B clips, H heads, N tokens, D features of a head, S = B·H. Projections are [B, N, 3·H·D] with queries, keys and
  * values one after the other, results [B, N, H·D].
  */
+import { floats } from '../../record/kernel.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { Float } from '../model_format.js';
 import { evenTasks, type Matrix, multiply } from './products.js';
 import { splitEvenly } from './tiling.js';

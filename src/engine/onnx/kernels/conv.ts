@@ -6,10 +6,10 @@
  * y = A·((G·w) ⊙ (B·x)); the gradients are the transposed products (Lavin and Gray, 2015).
  * Letters: P = 64 points of a transformed tile, I and O channels in and out.
  */
-
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats, type KernelResult } from '../../record/kernel.js';
 import type { GraphBuilder } from '../graph_builder.js';
-import { floats, fusedKernel, type KernelResult } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { splitEvenly } from './tiling.js';
 
 type Matrix = readonly (readonly number[])[];

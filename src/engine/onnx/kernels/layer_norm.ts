@@ -1,7 +1,8 @@
 /** @file Layer normalisation of rows, and its gradients. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats } from '../../record/kernel.js';
 import type { GraphBuilder } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { Float } from '../model_format.js';
 import { sumOfRows } from './reduce.js';
 

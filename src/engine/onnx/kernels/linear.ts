@@ -1,5 +1,6 @@
 /** @file Linear layers and their gradients, for x [N, in], weight [out, in] and dy [N, out]. */
-import { floats, fusedKernel } from '../kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { multiply, multiplyTransposed, taskCount } from './products.js';
 import { sumOfRows } from './reduce.js';
 

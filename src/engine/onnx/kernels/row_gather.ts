@@ -1,7 +1,8 @@
 /** @file Weighted sums of gathered rows and their gradients, for table [R, D], index and weight [N, K], dy [N, D]. */
+import { type CompositeKernel, floats, type ListInputs } from '../../record/kernel.js';
+import { shapeKernels } from '../../record/kernels/shape.js';
 import { SERIAL_STREAM } from '../compiler.js';
-import { type CompositeKernel, floats, fusedKernel, type Kernel, type ListInputs } from '../kernel.js';
-import { concat, splitV } from './shape.js';
+import { fusedKernel, type Kernel } from '../kernel.js';
 import { splitEvenly } from './tiling.js';
 
 /** Elements gathered at a time, so that they stay in the cache. */
@@ -82,11 +83,11 @@ export const weightedRowSumGradTable: CompositeKernel<'WeightedRowSumGradTable'>
   run(recorder, { index, weight, dy }, { shape: [rows] }) {
     const lanes = laneCount(dy.shape[1], recorder.lanes);
     if (lanes === 1) return recorder.record(weightedRowSumGradTableLane, [index, weight, dy], { rows });
-    const columns = recorder.record(splitV, { x: dy }, { numOrSizeSplits: lanes, axis: 1 });
+    const columns = recorder.record(shapeKernels.SplitV, { x: dy }, { numOrSizeSplits: lanes, axis: 1 });
     const sums = columns.flatMap((part, lane) =>
       recorder.record(gradTableLane(lane), [index, weight, part], { rows }),
     );
-    const table = recorder.record(concat, sums, { axis: 1 });
+    const table = recorder.record(shapeKernels.Concat, sums, { axis: 1 });
     for (const { dataId } of [...columns, ...sums]) recorder.disposeData(dataId);
     return table;
   },

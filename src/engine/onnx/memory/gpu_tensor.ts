@@ -1,8 +1,8 @@
 /** @file Tensors in the memory of a GPU. */
 import type { ValueInfo } from '../../lazy/value.js';
+import type { HostArray } from '../../record/tensor.js';
 import type { Pointer } from '../c_api.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
-import type { HostArray } from '../tensor.js';
 import type { GpuBuffer } from './gpu_buffer.js';
 import type { GpuMemory } from './gpu_memory.js';
 import { fixed } from './host_arrays.js';

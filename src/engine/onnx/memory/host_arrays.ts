@@ -1,7 +1,7 @@
 /** @file Arrays on the host whose memory native code reads after the call that it is passed to. */
 import type { LazyDtype } from '../../lazy/value.js';
+import type { HostArray } from '../../record/tensor.js';
 import { HOST_ARRAY } from '../ort_tensor.js';
-import type { HostArray } from '../tensor.js';
 
 /** Typed arrays of more bytes are never moved; V8's own limit is 64. */
 const MAX_MOVED_BYTES = 4096;

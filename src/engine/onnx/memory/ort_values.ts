@@ -1,7 +1,7 @@
 /** @file Makes OrtValues, the tensors of ONNX Runtime's C functions. */
+import type { HostArray } from '../../record/tensor.js';
 import type { OrtApi, Pointer } from '../c_api.js';
 import { ELEMENT_TYPE, type TensorInfo } from '../model_format.js';
-import type { HostArray } from '../tensor.js';
 
 /** Memory on the host or a GPU. */
 export interface Place {

@@ -1,7 +1,8 @@
 /** @file GELU and the gradients of GELU and ReLU, computed by the native library. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats } from '../../record/kernel.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { gelu, geluGrad, reluGrad } from '../kernels/activations.js';
 
 /** Adds an operator on tensors of one shape. */

@@ -1,6 +1,7 @@
 /** @file The update of one parameter by Adam, computed by the native library. */
 import { sizeOf } from '../../../formats/host_tensor.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { adamUpdate } from '../kernels/adam.js';
 
 export const nativeAdamUpdate = fusedKernel('AdamUpdate', {

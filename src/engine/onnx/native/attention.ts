@@ -1,7 +1,8 @@
 /** @file Self-attention and its gradient, computed by the native library. */
 import type { FusedAttributes } from '../../kernel_contract.js';
+import { floats } from '../../record/kernel.js';
 import type { Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { selfAttention, selfAttentionGrad } from '../kernels/attention.js';
 
 /** The attributes of the operators: clips, tokens, heads, features of a head, and the factor on the scores. */

@@ -1,6 +1,6 @@
 /** @file Sums of columns, computed by the native library. */
+import { floats } from '../../record/kernel.js';
 import type { GraphBuilder } from '../graph_builder.js';
-import { floats } from '../kernel.js';
 
 /** Sum over the rows of [N, C]. Returns [C]. */
 export function columnSums(g: GraphBuilder, x: string, [N, C]: readonly number[]): string {

@@ -1,5 +1,6 @@
 /** @file The convolution 3×3×3 and its gradients as native kernels (conv.c, conv_filter.c). */
-import { floats, fusedKernel } from '../kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from '../kernel.js';
 
 interface Shaped {
   readonly shape: readonly number[];

@@ -1,5 +1,6 @@
 /** @file Layer normalisation and its gradients, computed by the native library. */
-import { floats, fusedKernel } from '../kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { layerNorm, layerNormGrad, rowsOf } from '../kernels/layer_norm.js';
 
 export const nativeLayerNorm = fusedKernel('LayerNorm', {

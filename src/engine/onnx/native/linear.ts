@@ -1,6 +1,7 @@
 /** @file Linear layers and their gradients, computed by the native library. */
+import { floats } from '../../record/kernel.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { linear, linearGrad } from '../kernels/linear.js';
 import type { Matrix, ProductOptions } from '../kernels/products.js';
 import { columnSums } from './column_sums.js';

@@ -1,6 +1,7 @@
 /** @file Weighted sums of gathered rows and their gradients, computed by the native library. */
+import { floats } from '../../record/kernel.js';
 import type { Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { weightedRowSum, weightedRowSumGradWeight } from '../kernels/row_gather.js';
 
 /** N, K, D and R for index [N, K] and a table [R, D]. */

@@ -1,6 +1,7 @@
 /** @file Sums of squares, which only the native library computes as one operation. */
 import { sizeOf } from '../../../formats/host_tensor.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from '../kernel.js';
 
 export const nativeSumOfSquares = fusedKernel('SumOfSquares', {
   results: () => [floats([])],

@@ -1,14 +1,9 @@
 /** @file The gradient of tfjs's convolution on a GPU: the provider's ConvTranspose takes no maps of three axes. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { conv3dKernels, type Geometry } from '../../record/kernels/conv3d.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
 import type { Kernel } from '../kernel.js';
-import {
-  channelsFirst,
-  channelsLast,
-  type Geometry,
-  convGradInput as gradInputOnCpu,
-  moved,
-} from '../kernels/conv3d.js';
+import { channelsFirst, channelsLast, moved } from '../kernels/conv3d.js';
 
 interface Spread {
   readonly strides: readonly number[];
@@ -42,7 +37,7 @@ function mirrored(g: GraphBuilder, { name, shape }: Operand): string {
 
 /** {dy, filter} → dx: the spread dy convolved with the mirrored filter. */
 export const convGradInput: Kernel = {
-  ...gradInputOnCpu,
+  ...conv3dKernels.Conv3DBackpropInputV2,
   lower: (g, [dy, filter], { attributes, outputs: [{ shape }] }) => {
     const { strides, before } = attributes as Geometry;
     const starts = strides.map((_, i) => filter.shape[i] - 1 - before[i]);

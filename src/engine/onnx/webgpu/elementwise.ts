@@ -1,12 +1,12 @@
 /** @file tfjs's kernels that work element by element and differ on a GPU. */
 import type { Kernel } from '../kernel.js';
-import { floorDiv as floorDivOnCpu, numbersOf } from '../kernels/elementwise.js';
+import { elementwiseKernels, numbersOf } from '../kernels/elementwise.js';
 
 /** ⌊a / b⌋ of integers in int32, for the provider has no int64: overflows wrap around on a GPU. */
 export const floorDiv: Kernel = {
-  ...floorDivOnCpu,
+  ...elementwiseKernels.FloorDiv,
   lower: (g, operands, node) => {
-    if (operands[0].dtype === 'float32') return floorDivOnCpu.lower(g, operands, node);
+    if (operands[0].dtype === 'float32') return elementwiseKernels.FloorDiv.lower(g, operands, node);
     const [a, b] = numbersOf(g, operands);
     const [zero, one] = [g.scalar(0, 'int32'), g.scalar(1, 'int32')];
     const isZero = g.op('Equal', [b, zero]);

@@ -1,19 +1,14 @@
 /** @file tfjs's kernels that gather and scatter, on a GPU. Nothing there can refuse an index, so none is out of range. */
 import { sizeOf } from '../../../formats/host_tensor.js';
 import type { LazyDtype } from '../../lazy/value.js';
+import { type GatherAttributes, indexingKernels } from '../../record/kernels/indexing.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import type { Kernel } from '../kernel.js';
-import {
-  type GatherAttributes,
-  gather as gatherOnCpu,
-  scatterNd as scatterNdOnCpu,
-  unsortedSegmentSum as unsortedSegmentSumOnCpu,
-} from '../kernels/indexing.js';
 import { largestOfRows, poison, scatterer, scatterIntegers } from './scatter.js';
 
 /** Indices out of range count as the nearest row. */
 export const gather: Kernel = {
-  ...gatherOnCpu,
+  ...indexingKernels.GatherV2,
   lower: (g, [x, indices], { attributes, outputs: [{ shape }] }) => {
     const { batchSize, outerSize, dimSize, sliceSize } = attributes as GatherAttributes;
     const count = sizeOf(indices.shape) / Math.max(1, batchSize);
@@ -52,8 +47,7 @@ function sumsOfRows(g: GraphBuilder, { name, dtype, count, places }: Rows, [R, c
 
 /** Updates whose index vector is out of range are left out. */
 export const scatterNd: Kernel = {
-  ...scatterNdOnCpu,
-  stream: 0,
+  ...indexingKernels.ScatterNd,
   lower: (g, [indices, updates], { outputs: [{ shape }] }) => {
     const rank = indices.shape.length > 1 ? (indices.shape.at(-1) as number) : 1;
     const count = sizeOf(indices.shape) / rank;
@@ -79,8 +73,7 @@ export const scatterNd: Kernel = {
 };
 
 export const unsortedSegmentSum: Kernel = {
-  ...unsortedSegmentSumOnCpu,
-  stream: 0,
+  ...indexingKernels.UnsortedSegmentSum,
   lower: (g, [x, ids], { outputs: [{ shape, dtype }] }) => {
     const [R, ...row] = shape;
     const [count] = x.shape;

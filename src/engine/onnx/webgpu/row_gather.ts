@@ -1,6 +1,7 @@
 /** @file Weighted sums of gathered rows and their gradients on a GPU, for table [R, D], index and weight [N, K], dy [N, D]. */
+import { floats } from '../../record/kernel.js';
 import type { GraphBuilder, Operand } from '../graph_builder.js';
-import { floats, fusedKernel } from '../kernel.js';
+import { fusedKernel } from '../kernel.js';
 import { splitEvenly } from '../kernels/tiling.js';
 import { itemsPerPiece } from './limits.js';
 import { largestOfRows, poison, scatterer } from './scatter.js';

@@ -1,7 +1,7 @@
 /** @file Softmax on a GPU that does not hide NaN: the provider's own makes rows of zeros of it. */
+import { reduceKernels } from '../../record/kernels/reduce.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import type { Kernel } from '../kernel.js';
-import { softmax as softmaxOnCpu } from '../kernels/reduce.js';
 
 /** The provider's softmax along the last axis. Rows with NaN or +∞ become zeros. */
 export function softmaxOrZeros(g: GraphBuilder, x: string): string {
@@ -14,7 +14,7 @@ export function sumsOfProbabilities(g: GraphBuilder, p: string, rank = 3): strin
 }
 
 export const softmax: Kernel = {
-  ...softmaxOnCpu,
+  ...reduceKernels.Softmax,
   lower: (g, [{ name, shape }]) => {
     const p = softmaxOrZeros(g, name);
     return g.op('Div', [p, sumsOfProbabilities(g, p, shape.length)]);

@@ -1,10 +1,10 @@
-/** @file Registers the kernels of the onnx engine with tfjs. */
+/** @file Registers the kernels of a recording backend with tfjs. */
 import { EngineError } from '../../errors.js';
 import { tf } from '../tfjs.js';
-import type { OnnxBackend } from './backend.js';
-import type { Kernel } from './kernel.js';
-import type { AnyFusedKernel, KernelSet } from './kernel_set.js';
+import type { RecordingBackend } from './backend.js';
+import type { AnyFusedKernel, RecordedKernel, RecordedKernelSet } from './kernel.js';
 import { withAxis } from './kernels/shape.js';
+import type { EngineTensor } from './tensor.js';
 
 /** Kernels whose result is always a list in tfjs, even of one tensor. */
 const LIST_KERNELS = ['SplitV', 'Unpack'];
@@ -30,7 +30,7 @@ const ALIASES: Readonly<Record<string, Alias>> = {
 };
 
 /** Registers a set of kernels with tfjs, and for tfjs's other kernels functions that throw EngineError. */
-export function registerKernels(backendName: string, { tfjs, fused }: KernelSet): void {
+export function registerKernels(backendName: string, { tfjs, fused }: RecordedKernelSet): void {
   const register = (kernelName: string, run: KernelFunction) =>
     registerKernel({ backendName, kernelName }, run);
   const kernels = new Map(tfjs.map((kernel) => [kernel.name, kernel]));
@@ -42,14 +42,19 @@ export function registerKernels(backendName: string, { tfjs, fused }: KernelSet)
     if (!known.has(kernelName)) register(kernelName, missingKernel(kernelName));
 }
 
+type Backend = RecordingBackend<EngineTensor>;
 type KernelFunction = (
-  backend: OnnxBackend,
+  backend: Backend,
   inputs: Readonly<Record<string, tf.TensorInfo>>,
   attrs: tf.NamedAttrMap,
 ) => tf.TensorInfo | tf.TensorInfo[];
 
 /** Calls `kernel`, unless `aliasOf` returns a view of the operand. */
-function tfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: Alias): KernelFunction {
+function tfjsKernel(
+  name: string,
+  kernel: RecordedKernel<never> | undefined,
+  aliasOf?: Alias,
+): KernelFunction {
   const isList = LIST_KERNELS.includes(name);
   return (backend, inputs, attrs) => {
     const x = inputs.x ?? inputs.input;
@@ -59,7 +64,7 @@ function tfjsKernel(name: string, kernel: Kernel<never> | undefined, aliasOf?: A
       return { dataId: x.dataId, shape: [...shape], dtype: x.dtype };
     }
     // tfjs calls a kernel with the inputs that its operation documents.
-    const results = backend.record(kernel as Kernel, inputs, attrs);
+    const results = backend.record(kernel as RecordedKernel, inputs, attrs);
     return results.length === 1 && !isList ? results[0] : results;
   };
 }
@@ -74,10 +79,10 @@ function fusedKernel(kernel: AnyFusedKernel): KernelFunction {
 
 /** Throws EngineError. */
 function missingKernel(kernelName: string): KernelFunction {
-  return () => {
+  return ({ engine }) => {
     const caller = tf.engine().state.activeScope?.name;
     throw new EngineError(
-      `the onnx engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
+      `the ${engine} engine has no kernel ${kernelName}${caller ? `, which tf.${caller} asked for` : ''}`,
     );
   };
 }
@@ -86,6 +91,6 @@ function registerKernel(place: { kernelName: string; backendName: string }, run:
   tf.registerKernel({
     ...place,
     kernelFunc: ({ inputs, attrs = {}, backend }) =>
-      run(backend as OnnxBackend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs),
+      run(backend as Backend, inputs as Readonly<Record<string, tf.TensorInfo>>, attrs),
   });
 }

@@ -1,4 +1,4 @@
-/** @file The interfaces of tensors and their memory that the backend uses. */
+/** @file The interfaces of tensors and their memory that a recording backend uses. */
 import type { Buffer, LazyDtype } from '../lazy/value.js';
 
 /** The content of a tensor on the host: float32, int32, and bool as 0 and 1. */
@@ -19,6 +19,6 @@ export interface EngineTensor extends Buffer {
 }
 
 /** Makes tensors of undefined content. */
-export interface TensorMemory {
-  allocate(shape: readonly number[], dtype: LazyDtype): EngineTensor;
+export interface TensorMemory<T extends EngineTensor = EngineTensor> {
+  allocate(shape: readonly number[], dtype: LazyDtype): T;
 }

@@ -1,0 +1,212 @@
+/** @file Assembles a program: renders the kernels of a schedule, places its tensors and lists the launches. */
+
+import type { GemmStep, KernelStep, PlanStep } from '../ir/call.js';
+import { loadsOf, partsOf } from '../ir/rewrite.js';
+import type { Tensor } from '../ir/tensor.js';
+import { renderElements } from '../render/elements.js';
+import { BLOCK, kernelText, type RenderedKernel, tensorsOf } from '../render/kernel.js';
+import { preambleOf } from '../render/preamble.js';
+import { renderReduce } from '../render/reduce.js';
+import { renderRows } from '../render/rows.js';
+import { ELEMENT_BYTES } from '../storage.js';
+import type { CallItem, Group } from './groups.js';
+import type { LoweredGraph } from './lower.js';
+import { type Cost, GEMM_WORKSPACE_BYTES, type Launch, type Place, type Program } from './program.js';
+import { type Item, type Schedule, schedule } from './schedule.js';
+import { type Lifetime, planWorkspace } from './workspace.js';
+
+const NO_COST: Cost = { bytes: 0, flops: 0 };
+
+export function assemble({ builder, outputs }: LoweredGraph): Program {
+  return new Assembler(outputs, schedule(outputs, builder.pool)).program();
+}
+
+const bytesOf = ({ size, storage }: Tensor) => size * ELEMENT_BYTES[storage];
+
+class Assembler {
+  readonly #launches: Launch[] = [];
+  /** Names of kernels by their text without the name. */
+  readonly #names = new Map<string, string>();
+  readonly #sources: string[] = [];
+  readonly #places: ReadonlyMap<Tensor, Place>;
+  /** Where products and plans have their workspace. */
+  readonly #scratch: Place;
+  readonly #workspaceBytes: number;
+
+  constructor(
+    private readonly outputs: readonly Tensor[],
+    { items, stored }: Schedule,
+  ) {
+    const inside = [...stored].filter(
+      (tensor) => tensor.definition.kind !== 'input' && !outputs.includes(tensor),
+    );
+    const lifetimes = lifetimesOf(items, inside);
+    const scratchBytes = Math.max(0, ...items.map(scratchOf));
+    const scratch: Lifetime = { bytes: scratchBytes, first: 0, last: items.length };
+    const { offsets, bytes } = planWorkspace(scratchBytes > 0 ? [...lifetimes, scratch] : lifetimes);
+    const workspace = (offset = 0): Place => ({ kind: 'workspace', index: 0, offset });
+    this.#places = new Map(inside.map((tensor, n) => [tensor, workspace(offsets[n])]));
+    this.#scratch = workspace(offsets[inside.length]);
+    this.#workspaceBytes = inside.length + scratchBytes > 0 ? bytes : 0;
+    for (const item of items) {
+      if (item.kind === 'group') this.#addGroup(item);
+      else this.#addCall(item);
+    }
+  }
+
+  program(): Program {
+    const kernels = this.#sources.join('\n');
+    const preamble = preambleOf(kernels);
+    return {
+      source: preamble ? `${preamble}\n${kernels}` : kernels,
+      launches: this.#launches,
+      outputs: this.outputs.map((tensor) => ({ bytes: bytesOf(tensor), storage: tensor.storage })),
+      workspaceBytes: this.#workspaceBytes,
+    };
+  }
+
+  #placeOf(tensor: Tensor, offset = 0): Place {
+    const { definition, storage } = tensor;
+    const bytes = offset * ELEMENT_BYTES[storage];
+    if (definition.kind === 'input') return { kind: 'input', index: definition.index, offset: bytes };
+    const output = this.outputs.indexOf(tensor);
+    if (output >= 0) return { kind: 'output', index: output, offset: bytes };
+    const place = this.#places.get(tensor);
+    if (!place) throw new Error(`the result of ${tensor.label} has no place`);
+    return { ...place, offset: place.offset + bytes };
+  }
+
+  #addGroup(group: Group): void {
+    if (group.members.every(({ tensor }) => tensor.size === 0)) return;
+    const kernel = render(group);
+    const name = this.#kernelName(kernel.kind, (name) => kernelText(kernel, name));
+    this.#launches.push({
+      kind: 'kernel',
+      name,
+      grid: [kernel.blocks, 1, 1],
+      block: BLOCK,
+      args: tensorsOf(kernel.parameters).map((tensor) => this.#placeOf(tensor)),
+      label: labelOf(group.members.map(({ tensor }) => tensor)),
+      cost: costOf(group, tensorsOf(kernel.parameters)),
+    });
+  }
+
+  #addCall({ call: { steps, results } }: CallItem): void {
+    const label = labelOf(results);
+    for (const step of steps) {
+      const operands = step.operands.map(({ tensor, offset }) => this.#placeOf(tensor, offset));
+      const targets = step.results.map(({ result, offset }) => this.#placeOf(results[result], offset));
+      if (step.kind === 'gemm') this.#launches.push(this.#gemm(step, operands, targets, label));
+      else if (step.kind === 'kernel')
+        this.#launches.push(this.#handWritten(step, [...operands, ...targets], label));
+      else if (step.kind === 'plan') this.#launches.push(this.#plan(step, [...operands, ...targets], label));
+      else {
+        const [{ result }] = step.results;
+        const bytes = bytesOf(results[result]);
+        this.#launches.push({ kind: 'clear', place: targets[0], bytes, label, cost: step.cost });
+      }
+    }
+  }
+
+  #gemm({ gemm, cost }: GemmStep, [a, b, extra]: Place[], [c, second]: Place[], label: string): Launch {
+    const { epilogue } = gemm;
+    return {
+      kind: 'gemm',
+      gemm,
+      a,
+      b,
+      c,
+      bias: epilogue === 'bias-grad' ? second : epilogue === 'gelu-grad' ? undefined : extra,
+      aux: epilogue === 'gelu-grad' ? extra : epilogue === 'bias-gelu' ? second : undefined,
+      workspace: this.#scratch,
+      label,
+      cost,
+    };
+  }
+
+  #handWritten({ source, grid, block, cost }: KernelStep, args: Place[], label: string): Launch {
+    return { kind: 'kernel', name: this.#kernelName('kernel', source), grid, block, args, label, cost };
+  }
+
+  #plan({ plan, ids, cost }: PlanStep, places: Place[], label: string): Launch {
+    const tensors = ids.map((id, n) => ({ id, place: places[n] }));
+    return { kind: 'plan', plan, tensors, workspace: this.#scratch, label, cost };
+  }
+
+  /** The name of a kernel; kernels with the same text are one. */
+  #kernelName(kind: string, textOf: (name: string) => string): string {
+    const key = textOf('kernel');
+    let name = this.#names.get(key);
+    if (name === undefined) {
+      name = `${kind}_${this.#names.size}`;
+      this.#names.set(key, name);
+      this.#sources.push(textOf(name));
+    }
+    return name;
+  }
+}
+
+function render(group: Group): RenderedKernel {
+  const { loop } = group;
+  if (loop.kind === 'elements') return renderElements(group, loop);
+  return loop.kind === 'rows' ? renderRows(group, loop) : renderReduce(group, loop);
+}
+
+/** From the item that computes a tensor to the last one that reads it. */
+function lifetimesOf(items: readonly Item[], tensors: readonly Tensor[]): Lifetime[] {
+  const first = new Map<Tensor, number>();
+  const last = new Map<Tensor, number>();
+  for (const [n, item] of items.entries()) {
+    const made = item.kind === 'call' ? item.call.results : item.members.map(({ tensor }) => tensor);
+    for (const tensor of made) {
+      first.set(tensor, n);
+      last.set(tensor, n);
+    }
+    for (const tensor of readBy(item)) last.set(tensor, n);
+  }
+  return tensors.map((tensor) => ({
+    bytes: bytesOf(tensor),
+    first: first.get(tensor) as number,
+    last: last.get(tensor) as number,
+  }));
+}
+
+function readBy(item: Item): Tensor[] {
+  if (item.kind === 'group') return loadsOf(item.exprs).map(({ kind }) => kind.tensor);
+  return item.call.steps.flatMap(({ operands }) => operands.map(({ tensor }) => tensor));
+}
+
+function scratchOf(item: Item): number {
+  if (item.kind === 'group') return 0;
+  return Math.max(
+    0,
+    ...item.call.steps.map((step) => {
+      if (step.kind === 'gemm') return GEMM_WORKSPACE_BYTES;
+      return step.kind === 'plan' ? step.workspaceBytes : 0;
+    }),
+  );
+}
+
+/** The operations that tensors belong to, each once. */
+function labelOf(tensors: readonly Tensor[]): string {
+  return [...new Set(tensors.map(({ label }) => label))].join(', ');
+}
+
+/** Each tensor is read or written once; each part of an expression that is not an index is an operation. */
+function costOf(group: Group, tensors: readonly Tensor[]): Cost {
+  const { loop } = group;
+  const evaluations =
+    loop.kind === 'elements'
+      ? loop.size
+      : loop.kind === 'rows'
+        ? loop.rows * loop.width
+        : loop.size * loop.count;
+  const operations = [...partsOf(group.exprs)].filter(
+    ({ kind }) => kind.op === 'float' || kind.op === 'function',
+  ).length;
+  const bytes = tensors.reduce(
+    (sum, tensor) => sum + Math.min(bytesOf(tensor), evaluations * ELEMENT_BYTES[tensor.storage]),
+    0,
+  );
+  return { ...NO_COST, bytes, flops: evaluations * operations };
+}

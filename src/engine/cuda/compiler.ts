@@ -1,0 +1,50 @@
+/** @file Compiles recorded graphs for a GPU. */
+import { EngineError } from '../../errors.js';
+import type { Compiler, Graph, GraphNode } from '../lazy/compiler.js';
+import { compileProgram } from './compile/compile.js';
+import { CudaExecutable } from './compile/executable.js';
+import { GEMM_WORKSPACE_BYTES } from './compile/program.js';
+import type { CudaTensor } from './device/cuda_tensor.js';
+import type { CudaDevice } from './device/device.js';
+import { LOWERINGS } from './kernels/kernel_set.js';
+import type { Policy } from './kernels/lowering.js';
+
+/** How a program computes, as ENGINE.PRECISION and ENGINE.DETERMINISTIC say. */
+export type CudaSettings = Pick<Policy, 'precision' | 'isDeterministic'>;
+
+export class CudaCompiler implements Compiler<CudaTensor> {
+  readonly #policy: Policy;
+
+  constructor(
+    private readonly device: CudaDevice,
+    settings: CudaSettings,
+  ) {
+    const { cublasLt } = device;
+    this.#policy = {
+      ...settings,
+      hasAlgorithm: (gemm) => cublasLt !== null && cublasLt.plan(gemm, GEMM_WORKSPACE_BYTES) !== null,
+    };
+  }
+
+  /** Throws EngineError, which names the operations. */
+  compile(graph: Graph): CudaExecutable {
+    try {
+      const program = compileProgram(graph, LOWERINGS, this.#policy);
+      const shapes = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output].shape);
+      return new CudaExecutable(this.device, program, shapes);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const nodes = graph.nodes.slice(0, MAX_NODES).map(describeNode);
+      throw new EngineError(`${error.message}\n  in ${nodes.join('\n     ')}`, { cause: error });
+    }
+  }
+}
+
+/** Operations that an error message lists. */
+const MAX_NODES = 20;
+
+function describeNode({ op, inputs, outputs }: GraphNode): string {
+  const list = (shapes: readonly { shape: readonly number[] }[]) =>
+    shapes.map(({ shape }) => `[${shape}]`).join(', ');
+  return `${op}(${list(inputs)}) → ${list(outputs)}`;
+}
