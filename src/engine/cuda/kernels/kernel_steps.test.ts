@@ -6,6 +6,7 @@ import {
   BFLOAT16,
   FLOAT32,
   integers,
+  type Lowered,
   type LoweredCase,
   lower,
   lowerFused,
@@ -13,7 +14,9 @@ import {
   tensorOf,
   uniform,
 } from '../../../../test/support/lowered.js';
+import { nvrtcPath, wheelsFolder } from '../../../../test/support/nvidia_wheels.js';
 import { tf } from '../../tfjs.js';
+import { loadNvrtc } from '../api/nvrtc.js';
 import type { Policy } from './lowering.js';
 import { batchMatMul } from './matmul.js';
 import { scatterNd, unsortedSegmentSum } from './scatter.js';
@@ -25,7 +28,7 @@ beforeEach(async () => {
 });
 
 const reference = (compute: () => tf.Tensor) => tf.tidy(() => compute().dataSync().slice());
-const OWN: Policy = { ...FLOAT32, hasCublasLt: false };
+const OWN: Policy = { ...FLOAT32, hasAlgorithm: () => false };
 
 function matMulCase(
   a: Operand,
@@ -33,7 +36,10 @@ function matMulCase(
   [transposeA, transposeB]: readonly boolean[],
 ): LoweredCase & { expected: ArrayLike<number> } {
   const product = tf.tidy(() => {
-    const y = tf.matMul(tensorOf(a), tensorOf(b), transposeA, transposeB);
+    // tfjs's plain backend broadcasts a single matrix only.
+    const batch = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const [left, right] = [a, b].map((x) => tf.broadcastTo(tensorOf(x), [...batch, ...x.shape.slice(-2)]));
+    const y = tf.matMul(left, right, transposeA, transposeB);
     return { shape: y.shape, data: y.dataSync().slice() };
   });
   return {
@@ -84,16 +90,16 @@ describe('matrix products', () => {
 
   it('keep results in full and compute small products in float32', () => {
     const storages = (size: number) => {
-      const { expected, ...test } = matMulCase(uniform([size, size], 1), uniform([size, size], 2), TURNS[0]);
-      const { builder, results } = lower(test, BFLOAT16);
+      const [a, b] = [uniform([size, size], 1), uniform([size, size], 2)];
+      const attributes = { transposeA: false, transposeB: false };
+      const outputs = [{ shape: [size, size], dtype: 'float32' as const }];
+      const { results } = lower({ lower: batchMatMul, operands: [a, b], attributes, outputs }, BFLOAT16);
       const call = results[0].tensor.definition;
-      if (call.kind !== 'call') throw new Error('no call');
-      return [...call.call.steps[0].operands, ...results]
-        .map(({ tensor }) => tensor.storage)
-        .concat(builder.label as never);
+      if (call.kind !== 'call') throw new Error('the result is not of a product');
+      return [...call.call.steps[0].operands, ...results].map(({ tensor }) => tensor.storage);
     };
-    expect(storages(160).slice(0, 3)).toEqual(['float32', 'float32', 'float32']);
-    expect(storages(162).slice(0, 3)).toEqual(['bfloat16', 'bfloat16', 'float32']);
+    expect(storages(160)).toEqual(['float32', 'float32', 'float32']);
+    expect(storages(162)).toEqual(['bfloat16', 'bfloat16', 'float32']);
   });
 
   it('compute in tf32 only if asked', () => {
@@ -131,7 +137,7 @@ describe.runIf(hasCompiler())('products without cuBLASLt', () => {
       uniform([176], 3),
       uniform([130, 176], 4),
     ];
-    const policy = { ...BFLOAT16, hasCublasLt: false };
+    const policy = { ...BFLOAT16, hasAlgorithm: () => false };
     const evaluate = (one: Policy) => [
       ...lowerFused('Linear', { x, weight, bias }, {}, one).values(runOnCpu),
       ...lowerFused('LinearGrad', { dy, x, weight }, {}, one).values(runOnCpu),
@@ -248,5 +254,57 @@ describe.runIf(hasCompiler())('scatters', () => {
       policy,
     ).values(runOnCpu);
     expect(relativeError(grad, expected)).toBeLessThan(1e-6);
+  });
+});
+
+/** The sources of all kernels of an operation, in one. */
+function sourceOf({ builder }: Lowered): string {
+  const steps = builder.tensors.flatMap(({ definition }) =>
+    definition.kind === 'call' && definition.result === 0 ? definition.call.steps : [],
+  );
+  const kernels = steps.filter((step) => step.kind === 'kernel');
+  expect(kernels.length).toBeGreaterThan(0);
+  return kernels.map(({ source }, i) => source(`kernel_${i}`)).join('\n');
+}
+
+describe.runIf(wheelsFolder)('sources', () => {
+  it.each([75, 80, 90, 120])('are compiled by NVRTC for sm_%i without a warning', (architecture) => {
+    const own = { hasAlgorithm: () => false };
+    const [x, weight, bias, dy] = [
+      uniform([130, 192], 1),
+      uniform([176, 192], 2),
+      uniform([176], 3),
+      uniform([130, 176], 4),
+    ];
+    const index = integers([130, 3], 5, [0, 9]);
+    const gradTable = (policy: Policy, values = dy) =>
+      lowerFused(
+        'WeightedRowSumGradTable',
+        { index, weight: uniform([130, 3], 6), dy: values },
+        { shape: [9, 176] },
+        policy,
+      );
+    const counts = {
+      lower: unsortedSegmentSum,
+      operands: [integers([5, 3], 1, [0, 9]), integers([5], 2, [0, 4])],
+      outputs: [{ shape: [4, 3], dtype: 'int32' as const }],
+    };
+    const source = [
+      lowerFused('Linear', { x, weight, bias }, {}, { ...FLOAT32, ...own }),
+      lowerFused('Linear', { x, weight, bias }, {}, { ...BFLOAT16, ...own }),
+      lowerFused('LinearGrad', { dy, x, weight }, {}, { ...BFLOAT16, ...own }),
+      lowerFused(
+        'SelfAttention',
+        { qkv: uniform([2, 7, 18], 7) },
+        { heads: 2, scale: 0.3 },
+        { ...FLOAT32, ...own },
+      ),
+      gradTable(FLOAT32),
+      gradTable(FLOAT32, { ...dy, storage: 'bfloat16' }),
+      gradTable(RANDOM_ORDER),
+      lower(counts, FLOAT32),
+    ].map(sourceOf);
+    const compiler = loadNvrtc(nvrtcPath());
+    for (const text of source) expect(compiler.compile(text, architecture).log).toBe('');
   });
 });
