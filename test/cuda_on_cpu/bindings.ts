@@ -1,7 +1,8 @@
 /** @file The C functions of the stand-in as tests call them: directly, with their codes as results. */
-import koffi, { type KoffiFunction } from 'koffi';
+import koffi, { type KoffiFunc } from 'koffi';
+import { describe } from 'vitest';
 import { loadLibrary } from '../../src/engine/load_library.js';
-import { loadCudaOnCpu } from './index.js';
+import { type CudaOnCpu, canBuildCudaOnCpu, loadCudaOnCpu } from './index.js';
 
 const DRIVER = [
   'int cuInit(uint32_t flags)',
@@ -90,7 +91,9 @@ const CUBLASLT = [
 ];
 
 export type Handle = unknown;
-export type Functions = Record<string, KoffiFunction>;
+/** Functions by their names; their arguments are as in C. */
+// biome-ignore lint/suspicious/noExplicitAny: tests also pass arguments of wrong types
+export type Functions = Record<string, KoffiFunc<(...args: any[]) => any>>;
 
 /** Binds the functions of a library by their names. */
 export function bind(path: string, declarations: readonly string[]): Functions {
@@ -100,12 +103,19 @@ export function bind(path: string, declarations: readonly string[]): Functions {
   );
 }
 
-export const standIn = loadCudaOnCpu();
-export const cu: Functions = {
-  ...bind(`${standIn.folder}/libcuda.so.1`, DRIVER),
-  ...bind(`${standIn.folder}/libnvrtc.so.13`, NVRTC),
-  ...bind(`${standIn.folder}/libcublasLt.so.13`, CUBLASLT),
-};
+const canRun = canBuildCudaOnCpu();
+
+/** A group of tests that needs the stand-in. */
+export const describeStandIn: ReturnType<typeof describe.runIf> = describe.runIf(canRun);
+
+export const standIn: CudaOnCpu = canRun ? loadCudaOnCpu() : ({} as CudaOnCpu);
+export const cu: Functions = canRun
+  ? {
+      ...bind(`${standIn.folder}/libcuda.so.1`, DRIVER),
+      ...bind(`${standIn.folder}/libnvrtc.so.13`, NVRTC),
+      ...bind(`${standIn.folder}/libcublasLt.so.13`, CUBLASLT),
+    }
+  : {};
 
 /** Throws unless a call succeeded. */
 export function check(code: number): void {

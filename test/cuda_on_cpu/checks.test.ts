@@ -1,9 +1,10 @@
 /** @file What the stand-in refuses: each with the code of CUDA and a sentence that says what is wrong. */
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import {
   allocate,
   check,
   cu,
+  describeStandIn,
   download,
   functionOf,
   launch,
@@ -13,6 +14,10 @@ import {
   start,
   upload,
 } from './bindings.js';
+import { isSanitized } from './index.js';
+
+/** For what the sanitizers find themselves: they end the process. */
+const itWithoutSanitizers = it.skipIf(isSanitized);
 
 const FILL = `
 extern "C" __global__ void __launch_bounds__(64) fill(float *__restrict__ o) {
@@ -39,7 +44,7 @@ function run(body: string, block: number, floats = 4096): number {
   return code || cu.cuCtxSynchronize();
 }
 
-describe('memory', () => {
+describeStandIn('memory', () => {
   it('must be one allocation for the whole of a copy or memset', () => {
     const [a, b] = [allocate(1000), allocate(1000)];
     const host = Buffer.alloc(2000);
@@ -72,7 +77,7 @@ describe('memory', () => {
     );
   });
 
-  it('notices what a kernel writes behind an allocation when it is freed', () => {
+  itWithoutSanitizers('notices what a kernel writes behind an allocation when it is freed', () => {
     const a = allocate(4 * 64);
     check(launch(functionOf(loadModule(FILL), 'fill'), { grid: [2, 1, 1], block: 64, args: [a] }));
     expectRefusal(cu.cuMemFree_v2(a), 700, /past the end of the allocation of 256 bytes/);
@@ -99,7 +104,7 @@ describe('memory', () => {
   });
 });
 
-describe('a launch', () => {
+describeStandIn('a launch', () => {
   const code = (grid: [number, number, number], block: number, args = [allocate(64)]) =>
     launch(functionOf(loadModule(FILL), 'fill'), { grid, block, args });
 
@@ -147,7 +152,7 @@ describe('a launch', () => {
     expectRefusal(run(body, 64), 719, problem);
   });
 
-  it.each([
+  itWithoutSanitizers.each([
     ['a misaligned vector', 'o[threadIdx.x] = ((const float4 *)(o + 1))->x;', 716, /not aligned/],
     [
       'memory that does not exist',
@@ -172,7 +177,7 @@ describe('a launch', () => {
     expect(values).toEqual(Array.from({ length: 40 }, (_, i) => (i < 32 ? 1 : NaN)));
   });
 
-  it('is not possible with too much shared memory', () => {
+  itWithoutSanitizers('is not possible with too much shared memory', () => {
     const source = (
       floats: number,
     ) => `extern "C" __global__ void __launch_bounds__(32) k(float *__restrict__ o) {
@@ -187,7 +192,7 @@ describe('a launch', () => {
   });
 });
 
-describe('handles', () => {
+describeStandIn('handles', () => {
   it.each([
     ['cuStreamDestroy_v2', (out: [unknown]) => cu.cuStreamCreate(out, 1)],
     ['cuEventDestroy_v2', (out: [unknown]) => cu.cuEventCreate(out, 0)],
@@ -218,7 +223,7 @@ describe('handles', () => {
   });
 });
 
-describe('a planned failure', () => {
+describeStandIn('a planned failure', () => {
   it('happens at the n-th call, once', () => {
     standIn.fail('cuMemAlloc_v2', 2, 2);
     const codes = [1, 2, 3].map(() => cu.cuMemAlloc_v2([0], 8));
@@ -228,7 +233,7 @@ describe('a planned failure', () => {
   });
 });
 
-describe('errors', () => {
+describeStandIn('errors', () => {
   it('have names and texts', () => {
     expect(result<string>((out) => cu.cuGetErrorName(700, out))).toBe('CUDA_ERROR_ILLEGAL_ADDRESS');
     expect(result<string>((out) => cu.cuGetErrorString(2, out))).toBe('out of memory');
@@ -236,7 +241,7 @@ describe('errors', () => {
   });
 });
 
-describe('a device', () => {
+describeStandIn('a device', () => {
   it('has what the environment says', () => {
     start({ CUDA_ON_CPU_CAPABILITY: '9.0', CUDA_ON_CPU_DEVICES: '2', CUDA_ON_CPU_MEMORY: '12345' });
     const attribute = (number: number) => result<number>((out) => cu.cuDeviceGetAttribute(out, number, 1));

@@ -70,7 +70,6 @@ struct Product {
   Rounding rounding;
   float alpha, beta;
   int epilogue;
-  /** Element i is at i; the batch stride is in `column_stride`. */
   Element bias_element, aux_element;
   char *bias, *aux, *workspace;
   int64_t bias_length, bias_batch_stride, aux_ld, aux_batch_stride;
@@ -407,8 +406,7 @@ EXPORTED int cublasLtMatmulAlgoGetHeuristic(void *handle, void *matmul, void *a,
 EXPORTED int cublasLtMatmul(void *handle, void *matmul, const float *alpha, const void *a, void *a_layout, const void *b,
                             void *b_layout, const float *beta, const void *c, void *c_layout, void *d, void *d_layout,
                             const Algorithm *algorithm, void *workspace, size_t workspace_bytes, void *stream_handle) {
-  return call(__func__, [&] {
-    as_cublas([&] {
+  const auto run = [&] {
     require_context();
     handles.get(handle, CUBLAS_NOT_INITIALIZED);
     const auto stream = stream_of(stream_handle);
@@ -421,6 +419,6 @@ EXPORTED int cublasLtMatmul(void *handle, void *matmul, const float *alpha, cons
     use_algorithm(*product, algorithm, workspace, workspace_bytes);
     check_memory(*product);
     enqueue(stream, Work{Work::PRODUCT, [product] { check_memory(*product); }, [product] { run_product(*product); }});
-    });
-  });
+  };
+  return call(__func__, [&] { as_cublas(run); });
 }

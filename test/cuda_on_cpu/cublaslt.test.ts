@@ -8,6 +8,7 @@ import {
   CUBLASLT_DESCRIPTORS,
   check,
   cu,
+  describeStandIn,
   download,
   type Functions,
   type Handle,
@@ -16,6 +17,7 @@ import {
   start,
   upload,
 } from './bindings.js';
+import { canBuildCudaOnCpu } from './index.js';
 
 const F32 = 0;
 const BF16 = 14;
@@ -276,7 +278,7 @@ function compact(problem: Problem, d: Float64Array): Float64Array {
 const worst = (a: Float64Array, b: Float64Array) =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]) || (value === b[i] ? 0 : Infinity)), 0);
 
-describe.each([
+describeStandIn.each([
   ['float32', { type: F32, resultType: F32 }, 1e-5],
   ['TF32', { type: F32, resultType: F32, compute: COMPUTE_TF32 }, 1e-5],
   ['bfloat16 with float32 results', { type: BF16, resultType: F32 }, 1e-5],
@@ -310,7 +312,7 @@ describe.each([
   });
 });
 
-describe('a product', () => {
+describeStandIn('a product', () => {
   it('differs between float32 and TF32', () => {
     const exact = run(PLAIN).d;
     const rounded = run({ ...PLAIN, compute: COMPUTE_TF32 }).d;
@@ -324,7 +326,7 @@ describe('a product', () => {
   });
 });
 
-describe('the heuristic', () => {
+describeStandIn('the heuristic', () => {
   const heuristic = (
     problem: Problem,
     attributes: [number, ArrayBufferView][] = [],
@@ -392,7 +394,7 @@ describe('the heuristic', () => {
   });
 });
 
-describe('a product is refused', () => {
+describeStandIn('a product is refused', () => {
   /** Runs a product of 8 × 8 matrices in 256 bytes each. */
   const multiply = (change: {
     a?: number;
@@ -490,7 +492,7 @@ function attributeCodes(functions: Functions): unknown[] {
 const wheels = process.env.STMIXER_NVIDIA_WHEELS ?? '';
 const realLibrary = join(wheels, 'nvidia/cu13/lib/libcublasLt.so.13');
 
-describe.runIf(wheels && existsSync(realLibrary))('the real cuBLASLt', () => {
+describe.runIf(canBuildCudaOnCpu() && wheels && existsSync(realLibrary))('the real cuBLASLt', () => {
   it('takes the same attributes with the same sizes, and has the same defaults', () => {
     expect(attributeCodes(cu)).toEqual(attributeCodes(bind(realLibrary, CUBLASLT_DESCRIPTORS)));
   });

@@ -45,9 +45,9 @@ const SANITIZER_FLAGS = [
 /** Whether the library and the kernels are built with sanitizers, for long tests. */
 export const isSanitized = process.env.CUDA_ON_CPU_SANITIZE === '1';
 
-/** Whether there is a g++ that can build the stand-in. */
-export function hasCompiler(): boolean {
-  return spawnSync('g++', ['--version']).status === 0;
+/** Whether the stand-in can be built here: on Linux with g++. */
+export function canBuildCudaOnCpu(): boolean {
+  return process.platform === 'linux' && spawnSync('g++', ['--version']).status === 0;
 }
 
 /**
@@ -114,7 +114,10 @@ function renameIfFirst(temporary: string, folder: string): void {
 export function sanitizerEnvironment(): Record<string, string> {
   if (!isSanitized) return {};
   const { stdout } = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
-  return { LD_PRELOAD: realpathSync(stdout.trim()), ASAN_OPTIONS: 'detect_leaks=0' };
+  return {
+    LD_PRELOAD: realpathSync(stdout.trim()),
+    ASAN_OPTIONS: 'detect_leaks=0:detect_stack_use_after_return=0',
+  };
 }
 
 /** Since the start, `reset` or `resetCounters`. Bytes are those of cuMemAlloc. */

@@ -13,6 +13,10 @@
 
 #include "kernel_interface.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
 namespace cuda_on_cpu {
@@ -67,8 +71,41 @@ extern std::recursive_mutex library_mutex;
 int enter_call(const char *name);
 void keep_problem(const char *name, const std::string &problem);
 
+#ifdef __SANITIZE_ADDRESS__
+
+/** Tells the sanitizer that the stack is another than the thread's, since koffi calls on stacks of its own. */
+class AnnouncedStack {
+ public:
+  AnnouncedStack() {
+    const uintptr_t end = (reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) | 4095) + 1;
+    exchange(reinterpret_cast<void *>(end - BYTES), BYTES, &stack_, &bytes_);
+  }
+  ~AnnouncedStack() { exchange(stack_, bytes_, nullptr, nullptr); }
+
+ private:
+  static constexpr size_t BYTES = 256 << 10;
+
+  static void exchange(const void *stack, size_t bytes, const void **old_stack, size_t *old_bytes) {
+    void *kept = nullptr;
+    __sanitizer_start_switch_fiber(&kept, stack, bytes);
+    __sanitizer_finish_switch_fiber(kept, old_stack, old_bytes);
+  }
+
+  const void *stack_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+#else
+
+struct AnnouncedStack {
+  AnnouncedStack() {}
+};
+
+#endif
+
 /** Runs the body of a C function: its result is 0, or the code of the Refusal that it throws. */
 template <class Body> int call(const char *name, Body body) {
+  const AnnouncedStack stack;
   std::lock_guard<std::recursive_mutex> lock(library_mutex);
   if (const int code = enter_call(name)) return code;
   try {

@@ -1,10 +1,11 @@
 /** @file Streams of the stand-in: work waits as on a GPU, and captures record it. */
 import koffi from 'koffi';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import {
   allocate,
   check,
   cu,
+  describeStandIn,
   download,
   functionOf,
   type Handle,
@@ -37,7 +38,7 @@ function pinnedFloats(): { pointer: Handle; floats: Float32Array } {
   return { pointer, floats: new Float32Array(koffi.view(pointer, BYTES)) };
 }
 
-describe('a copy', () => {
+describeStandIn('a copy', () => {
   it('from pinned memory reads it when it runs, and from other memory at once', () => {
     const { pointer, floats } = pinnedFloats();
     const pageable = Float32Array.of(1, 2, 3, 4);
@@ -86,7 +87,7 @@ describe('a copy', () => {
   });
 });
 
-describe('an event', () => {
+describeStandIn('an event', () => {
   it('is not ready at the first query, and time passes between two', () => {
     const [first, second] = [0, 1].map(() => result((out) => cu.cuEventCreate(out, 0)));
     expect(cu.cuEventQuery(first)).toBe(0);
@@ -107,7 +108,7 @@ describe('an event', () => {
   });
 });
 
-describe('a stream', () => {
+describeStandIn('a stream', () => {
   it('is not ready at the first query after work', () => {
     expect(cu.cuStreamQuery(stream)).toBe(0);
     check(cu.cuMemsetD8Async(allocate(BYTES), 0, BYTES, stream));
@@ -123,7 +124,7 @@ describe('a stream', () => {
   });
 });
 
-describe('a capture', () => {
+describeStandIn('a capture', () => {
   it('records work without running it, and replays it in order', () => {
     const [a, b] = [upload(new Float32Array(32)), upload(new Float32Array(32))];
     const kernel = functionOf(loadModule(ADD_ONE), 'add_one');

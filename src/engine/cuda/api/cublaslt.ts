@@ -75,7 +75,7 @@ const EPILOGUE: Readonly<Record<Epilogue | 'none', number>> = {
  */
 const REDUCTION_SCHEMES = 2 | 4;
 
-/** Alignment of all pointers in bytes. */
+/** Alignment of the vectors and pre-activations of epilogues in bytes. */
 const ALIGNMENT = 256;
 /** GELU's pre-activations need rows of a multiple of so many elements. */
 const AUX_MULTIPLE = 8;
@@ -92,7 +92,7 @@ export interface MatmulPlan {
   readonly workspaceBytes: number;
 }
 
-/** The operands of a product. All addresses are multiples of 256. */
+/** The operands of a product. The addresses of a, b and c are multiples of the product's alignment, the others of 256. */
 export interface MatmulPointers {
   readonly a: Address;
   readonly b: Address;
@@ -249,7 +249,7 @@ export class CublasLt {
 
   /** Returns false if there is no algorithm. */
   #findAlgorithm(plan: Plan, workspaceBytes: number): boolean {
-    const preference = this.#preference(workspaceBytes);
+    const preference = this.#preference(workspaceBytes, plan.gemm.alignment);
     try {
       if (this.#handle === 0) this.#handle = this.#create('cublasLtCreate');
       const { operation, a, b, c } = plan.handles;
@@ -267,13 +267,13 @@ export class CublasLt {
     }
   }
 
-  #preference(workspaceBytes: number): Address {
+  #preference(workspaceBytes: number, alignment: number): Address {
     const preference = this.#create('cublasLtMatmulPreferenceCreate');
     const set = (attribute: number, value: AttributeValue) =>
       this.#setAttribute('cublasLtMatmulPreferenceSetAttribute', preference, attribute, value);
     set(PREFERENCE.maxWorkspace, { int64: workspaceBytes });
     set(PREFERENCE.reductionSchemes, { int32: REDUCTION_SCHEMES });
-    for (const attribute of PREFERENCE.alignments) set(attribute, { int32: gemm.alignment });
+    for (const attribute of PREFERENCE.alignments) set(attribute, { int32: alignment });
     return preference;
   }
 

@@ -6,7 +6,14 @@ import type { Address } from '../api/native.js';
 import { CudaTensor } from '../device/cuda_tensor.js';
 import type { CudaDevice, CudaGraph } from '../device/device.js';
 import type { Block } from '../device/region.js';
-import { GEMM_WORKSPACE_BYTES, type GemmLaunch, type KernelLaunch, type Launch, type Place, type Program } from './program.js';
+import {
+  GEMM_WORKSPACE_BYTES,
+  type GemmLaunch,
+  type KernelLaunch,
+  type Launch,
+  type Place,
+  type Program,
+} from './program.js';
 
 /** Launches from which on a graph starts faster than they do one by one. */
 const MIN_GRAPH_LAUNCHES = 4;

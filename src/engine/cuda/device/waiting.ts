@@ -38,9 +38,15 @@ export class Waiter {
     const expected = this.#durations.length < REMEMBERED ? 0 : Math.min(...this.#durations);
     const sleep = Math.floor(expected - MARGIN);
     if (sleep >= 1) await this.clock.sleep(sleep);
+    // Nothing tells how long ago the end was, so the next wait tries half of it.
+    if (sleep >= 1 && isDone()) return this.#remember(sleep / 2);
     const pollingBegin = this.clock.now();
     while (!isDone()) await this.clock.sleep(this.clock.now() - pollingBegin < MAX_POLLING ? 0 : 1);
-    this.#durations.push(this.clock.now() - begin);
+    this.#remember(this.clock.now() - begin);
+  }
+
+  #remember(duration: number): void {
+    this.#durations.push(duration);
     if (this.#durations.length > REMEMBERED) this.#durations.shift();
   }
 }

@@ -6,6 +6,7 @@ import { sizeOf } from '../../../formats/host_tensor.js';
 import { Rng } from '../../../util/random.js';
 import { broadcastElement, coordinatesOf, elementAt } from './coordinates.js';
 import { type Expr, ExprPool } from './expr.js';
+import { substitute } from './rewrite.js';
 
 const noLoads = () => {
   throw new Error('there is nothing to load');
@@ -284,4 +285,11 @@ describe('a number', () => {
   ])('%s', (_, expr, value) => {
     expect(expr.constant).toBe(value);
   });
+});
+
+it('keeps the range of a guarded index when a variable is replaced', () => {
+  const pool = new ExprPool();
+  const [i, j] = [pool.index('i', 128), pool.index('j', 128)];
+  const guarded = (x: Expr) => x.sub(32).guarded(x.ge(32).and(x.lt(96)), 64);
+  expect(substitute(guarded(i), new Map([[i, j]]))).toBe(guarded(j));
 });

@@ -47,7 +47,14 @@ export type ExprKind =
   | { readonly op: 'compare'; readonly fn: Comparison; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'logic'; readonly fn: 'and' | 'or'; readonly a: Expr; readonly b: Expr }
   | { readonly op: 'not'; readonly x: Expr }
-  | { readonly op: 'select'; readonly condition: Expr; readonly a: Expr; readonly b: Expr }
+  | {
+      readonly op: 'select';
+      readonly condition: Expr;
+      readonly a: Expr;
+      readonly b: Expr;
+      /** For an index that `guarded` made: it is below this. */
+      readonly extent?: number;
+    }
   | { readonly op: 'cast'; readonly x: Expr };
 
 /** The smallest and the largest value that an integer can have. */
@@ -370,7 +377,7 @@ export class ExprPool {
     return this.#intern(
       `w${condition.id},${index.id},${b.id}:${extent}`,
       'int',
-      { op: 'select', condition, a: index, b },
+      { op: 'select', condition, a: index, b, extent },
       { min: 0, max: Math.max(0, extent - 1) },
     );
   }

@@ -55,7 +55,7 @@ function withOperands({ kind, type, pool }: Expr, operands: readonly Expr[]): Ex
     case 'cast':
       return pool.cast(a, type);
     case 'select':
-      return pool.select(a, b, c);
+      return kind.extent === undefined ? pool.select(a, b, c) : pool.guarded(a, b, kind.extent);
   }
 }
 

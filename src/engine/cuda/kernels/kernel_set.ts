@@ -16,8 +16,10 @@ import { shapeKernels } from '../../record/kernels/shape.js';
 import { signatureKernel } from '../../record/signature.js';
 import { fusedKernels } from './fused.js';
 import type { FusedKernel } from './fused_kernel.js';
-import { tfjsLowerings } from './index.js';
+import { LOWERINGS as tfjsLowerings } from './index.js';
 import type { Lowering } from './lowering.js';
+import { batchMatMul } from './matmul.js';
+import { scatterNd, unsortedSegmentSum } from './scatter.js';
 
 /** The record half of a fused kernel. */
 function recorded<K extends FusedKernelName>({ name, results }: FusedKernel<K>): AnyFusedKernel {
@@ -40,7 +42,10 @@ export const KERNELS: RecordedKernelSet = {
   fused: fusedKernels.map((kernel) => recorded(kernel as FusedKernel<FusedKernelName>)),
 };
 
-export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map([
+export const LOWERINGS: ReadonlyMap<string, Lowering> = new Map<string, Lowering>([
   ...Object.entries(tfjsLowerings),
+  ['BatchMatMul', batchMatMul],
+  ['ScatterNd', scatterNd],
+  ['UnsortedSegmentSum', unsortedSegmentSum],
   ...fusedKernels.map(({ name, lower }) => [name, lower] as const),
 ]);
