@@ -1,7 +1,8 @@
 /** @file Kernels that are written by hand, run on the CPU: matrix products and scatters. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { hasCompiler } from '../../../../test/cuda_on_cpu/index.js';
+import { describeStandIn } from '../../../../test/cuda_on_cpu/bindings.js';
 import { FORWARD, relativeError } from '../../../../test/golden/golden.js';
+import { runOnCpu } from '../../../../test/support/kernel_steps.js';
 import {
   BFLOAT16,
   FLOAT32,
@@ -20,8 +21,6 @@ import { loadNvrtc } from '../api/nvrtc.js';
 import type { Policy } from './lowering.js';
 import { batchMatMul } from './matmul.js';
 import { scatterNd, unsortedSegmentSum } from './scatter.js';
-
-const { runOnCpu } = hasCompiler() ? await import('../../../../test/support/kernel_steps.js') : {};
 
 beforeEach(async () => {
   await tf.setBackend('cpu');
@@ -115,7 +114,7 @@ describe('matrix products', () => {
   });
 });
 
-describe.runIf(hasCompiler())('products without cuBLASLt', () => {
+describeStandIn('products without cuBLASLt', () => {
   it.each(TURNS)('are right for sizes with remainders, transposed: %s, %s', (...turns) => {
     for (const [batch, M, K, N] of [
       [1, 1, 1, 1],
@@ -160,7 +159,7 @@ describe.runIf(hasCompiler())('products without cuBLASLt', () => {
 
 const RANDOM_ORDER: Policy = { ...FLOAT32, isDeterministic: false };
 
-describe.runIf(hasCompiler())('scatters', () => {
+describeStandIn('scatters', () => {
   const scatterCase = (indices: Operand, updates: Operand, shape: number[]): LoweredCase => ({
     lower: scatterNd,
     operands: [indices, updates],
