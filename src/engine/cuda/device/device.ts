@@ -52,6 +52,8 @@ export class CudaDevice {
   readonly region: Region;
   readonly driver: CudaDriver;
   readonly cublasLt: CublasLt | null;
+  /** The version of CUDA that compiles the kernels. */
+  readonly cudaVersion: Nvrtc['version'];
   /** Whether each launch waits for its end, so that an error names it (STMIXER_CUDA_SYNC=1). */
   readonly isSynchronous: boolean;
   readonly #device: number;
@@ -75,11 +77,12 @@ export class CudaDevice {
       sourceFolder: env.STMIXER_CUDA_SOURCE,
     });
     driver.setCurrentContext(driver.retainPrimaryContext(handle));
-    return new CudaDevice({ driver, cublasLt, info, handle, modules, env });
+    return new CudaDevice({ driver, nvrtc, cublasLt, info, handle, modules, env });
   }
 
   private constructor(parts: {
     driver: CudaDriver;
+    nvrtc: Nvrtc;
     cublasLt: CublasLt | null;
     info: DeviceInfo;
     handle: number;
@@ -89,6 +92,7 @@ export class CudaDevice {
     const { driver } = parts;
     this.driver = driver;
     this.cublasLt = parts.cublasLt;
+    this.cudaVersion = parts.nvrtc.version;
     this.info = parts.info;
     this.#device = parts.handle;
     this.#modules = parts.modules;
