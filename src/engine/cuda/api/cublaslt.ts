@@ -169,9 +169,22 @@ export class CublasLt {
     return plan;
   }
 
-  /** Multiplies. `workspace` has the plan's `workspaceBytes`; it may be 0 if those are none. */
+  /**
+   * Multiplies. `workspace` has the plan's `workspaceBytes`; it may be 0 if those are none. Throws RangeError for an address that
+   * is not aligned, which would fail on the GPU later, or slow it down.
+   */
   run(plan: MatmulPlan, pointers: MatmulPointers, workspace: Address, stream: Address): void {
     const own = plan as Plan;
+    for (const address of [
+      pointers.a,
+      pointers.b,
+      pointers.c,
+      pointers.bias ?? 0,
+      pointers.aux ?? 0,
+      workspace,
+    ])
+      if (address % ALIGNMENT !== 0)
+        throw new RangeError(`an operand of a matrix product is not aligned to ${ALIGNMENT} bytes`);
     const { operation, a, b, c } = own.handles;
     this.#setPointers(own, pointers);
     this.#call(

@@ -77,7 +77,12 @@ export class CudaDevice {
       sourceFolder: env.STMIXER_CUDA_SOURCE,
     });
     driver.setCurrentContext(driver.retainPrimaryContext(handle));
-    return new CudaDevice({ driver, nvrtc, cublasLt, info, handle, modules, env });
+    try {
+      return new CudaDevice({ driver, nvrtc, cublasLt, info, handle, modules, env });
+    } catch (error) {
+      driver.releasePrimaryContext(handle);
+      throw error;
+    }
   }
 
   private constructor(parts: {
