@@ -29,6 +29,8 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
   constructor(
     readonly device: CudaDevice,
     readonly settings: CudaSettings,
+    /** Number of the GPU. */
+    readonly ordinal: number,
   ) {
     super({
       engine: BACKEND_NAME,
@@ -61,5 +63,5 @@ export async function startBackend({ env }: Probe, start: CudaStart): Promise<Cu
 }
 
 function openBackend(env: Probe['env'], { libraries, ordinal, ...settings }: CudaStart): CudaBackend {
-  return new CudaBackend(CudaDevice.open(loadCuda(libraries), { ordinal, env }), settings);
+  return new CudaBackend(CudaDevice.open(loadCuda(libraries), { ordinal, env }), settings, ordinal);
 }
