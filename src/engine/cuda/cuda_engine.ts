@@ -7,6 +7,7 @@ import { hasNvidiaDriver, visibleGpu } from '../tensorflow/cuda.js';
 import type { EngineProvider, Problem, StartedEngine, StartOptions } from '../types.js';
 import type { CudaSettings } from './compiler.js';
 import type { CudaDevice } from './device/device.js';
+import { gpuMemoryOf } from './device/gpu_memory.js';
 import {
   type CudaGpu,
   type CudaSource,
@@ -126,7 +127,7 @@ export class CudaEngine implements EngineProvider {
       gpu: { name, computeCapability: major + minor / 10, driver: driver ?? 'unknown', memoryBytes },
       precision,
       isDeterministic,
-      gpuMemory: () => memoryOf(device),
+      gpuMemory: () => gpuMemoryOf(device),
     };
   }
 }
@@ -165,10 +166,4 @@ function librariesText({ cublasLt }: CudaDevice, { cudnn }: CudaLibraries): stri
 /** 130100 is 13.1. */
 function versionText(version: number): string {
   return `${Math.floor(version / 10_000)}.${Math.floor((version % 10_000) / 100)}`;
-}
-
-/** This process's part of the GPU's memory, and what it could have. The context, which takes some hundred MB, counts as used. */
-function memoryOf({ region, driver }: CudaDevice) {
-  const { reserved } = region.statistics;
-  return { usedBytes: reserved, budgetBytes: driver.memory().free + reserved };
 }

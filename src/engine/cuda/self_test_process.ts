@@ -43,7 +43,9 @@ const CASES: readonly Case[] = [
   {
     name: 'an elementwise formula',
     compute: () => matrixOf(x).mul(tf.tensor1d(y)).exp().sub(matrixOf(x)),
-    expected: matrix((row, column) => Math.exp(x[row * WIDTH + column] * y[column]) - x[row * WIDTH + column]),
+    expected: matrix(
+      (row, column) => Math.exp(x[row * WIDTH + column] * y[column]) - x[row * WIDTH + column],
+    ),
   },
   {
     name: 'a sum of columns',
