@@ -52,6 +52,8 @@ export class CudaDevice {
   readonly region: Region;
   readonly driver: CudaDriver;
   readonly cublasLt: CublasLt | null;
+  /** The version of CUDA that compiles the kernels. */
+  readonly cudaVersion: Nvrtc['version'];
   /** Whether each launch waits for its end, so that an error names it (STMIXER_CUDA_SYNC=1). */
   readonly isSynchronous: boolean;
   readonly #device: number;
@@ -76,7 +78,7 @@ export class CudaDevice {
     });
     driver.setCurrentContext(driver.retainPrimaryContext(handle));
     try {
-      return new CudaDevice({ driver, cublasLt, info, handle, modules, env });
+      return new CudaDevice({ driver, nvrtc, cublasLt, info, handle, modules, env });
     } catch (error) {
       driver.releasePrimaryContext(handle);
       throw error;
@@ -85,6 +87,7 @@ export class CudaDevice {
 
   private constructor(parts: {
     driver: CudaDriver;
+    nvrtc: Nvrtc;
     cublasLt: CublasLt | null;
     info: DeviceInfo;
     handle: number;
@@ -94,6 +97,7 @@ export class CudaDevice {
     const { driver } = parts;
     this.driver = driver;
     this.cublasLt = parts.cublasLt;
+    this.cudaVersion = parts.nvrtc.version;
     this.info = parts.info;
     this.#device = parts.handle;
     this.#modules = parts.modules;
