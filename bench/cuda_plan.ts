@@ -69,6 +69,12 @@ function groupOf({ kind, label }: Launch): string {
   return `${kind} ${[...operations].sort().join(' ')}`;
 }
 
+function groupBy(list: readonly Launch[], keyOf: (launch: Launch) => string): Map<string, Launch[]> {
+  const map = new Map<string, Launch[]>();
+  for (const launch of list) map.set(keyOf(launch), [...(map.get(keyOf(launch)) ?? []), launch]);
+  return map;
+}
+
 let programs: Program[] = [];
 const policy = { precision: flags.precision, isDeterministic: true, hasAlgorithm: () => true } as const;
 await planOnly(
@@ -93,7 +99,7 @@ await planOnly(
 );
 
 const launches = programs.flatMap((program) => program.launches);
-const groups = Map.groupBy(launches, groupOf);
+const groups = groupBy(launches, groupOf);
 const sum = (list: readonly Launch[], of: (launch: Launch) => number) =>
   list.reduce((total, launch) => total + of(launch), 0);
 const matrixFlops = necessaryFlops(config, batch, height, width);
@@ -104,7 +110,7 @@ const summary = {
   programs: programs.length,
   launches: launches.length,
   by_kind: Object.fromEntries(
-    [...Map.groupBy(launches, ({ kind }) => kind)].map(([kind, list]) => [kind, list.length]),
+    [...groupBy(launches, ({ kind }) => kind)].map(([kind, list]) => [kind, list.length]),
   ),
   gigabytes: sum(launches, ({ cost }) => cost.bytes) / 1e9,
   necessary_gflop: matrixFlops / 1e9,

@@ -12,6 +12,18 @@ import type { Policy } from './kernels/lowering.js';
 /** How a program computes, as ENGINE.PRECISION and ENGINE.DETERMINISTIC say. */
 export type CudaSettings = Pick<Policy, 'precision' | 'isDeterministic'>;
 
+/** The policy of a device: what its libraries can do. */
+export function policyOf({ cublasLt, cudnn }: CudaDevice, settings: CudaSettings): Policy {
+  const { precision, isDeterministic } = settings;
+  const options = { isDeterministic, allowsTf32: precision === 'tf32' };
+  return {
+    precision,
+    isDeterministic,
+    hasAlgorithm: (gemm) => cublasLt !== null && cublasLt.plan(gemm, GEMM_WORKSPACE_BYTES) !== null,
+    findPlan: (computation) => cudnn?.find({ ...computation, ...options }) ?? null,
+  };
+}
+
 export class CudaCompiler implements Compiler<CudaTensor> {
   readonly #policy: Policy;
 
@@ -19,11 +31,7 @@ export class CudaCompiler implements Compiler<CudaTensor> {
     private readonly device: CudaDevice,
     settings: CudaSettings,
   ) {
-    const { cublasLt } = device;
-    this.#policy = {
-      ...settings,
-      hasAlgorithm: (gemm) => cublasLt !== null && cublasLt.plan(gemm, GEMM_WORKSPACE_BYTES) !== null,
-    };
+    this.#policy = policyOf(device, settings);
   }
 
   /** Throws EngineError, which names the operations. */

@@ -175,16 +175,8 @@ export class CublasLt {
    */
   run(plan: MatmulPlan, pointers: MatmulPointers, workspace: Address, stream: Address): void {
     const own = plan as Plan;
-    for (const address of [
-      pointers.a,
-      pointers.b,
-      pointers.c,
-      pointers.bias ?? 0,
-      pointers.aux ?? 0,
-      workspace,
-    ])
-      if (address % ALIGNMENT !== 0)
-        throw new RangeError(`an operand of a matrix product is not aligned to ${ALIGNMENT} bytes`);
+    checkAlignment([pointers.a, pointers.b, pointers.c], own.gemm.alignment);
+    checkAlignment([pointers.bias ?? 0, pointers.aux ?? 0, workspace], ALIGNMENT);
     const { operation, a, b, c } = own.handles;
     this.#setPointers(own, pointers);
     this.#call(
@@ -346,4 +338,10 @@ function usesBias({ epilogue }: Gemm): boolean {
 
 function usesAux({ epilogue }: Gemm): boolean {
   return epilogue === 'bias-gelu' || epilogue === 'gelu-grad';
+}
+
+/** Throws RangeError. */
+function checkAlignment(addresses: readonly Address[], alignment: number): void {
+  if (addresses.some((address) => address % alignment !== 0))
+    throw new RangeError(`an operand of a matrix product is not aligned to ${alignment} bytes`);
 }

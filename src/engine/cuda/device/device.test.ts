@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hasCompiler, loadCudaOnCpu } from '../../../../test/cuda_on_cpu/index.js';
+import { canBuildCudaOnCpu, loadCudaOnCpu } from '../../../../test/cuda_on_cpu/index.js';
 import { fakeProbe } from '../../../../test/support/fake_probe.js';
 import { temporaryFolder, temporaryFolderOfFile } from '../../../../test/support/temporary_files.js';
 import { OutOfMemoryError } from '../../../errors.js';
@@ -27,9 +27,9 @@ extern "C" __global__ void __launch_bounds__(256) add(const float *__restrict__ 
 `;
 const SCALE = { grid: [2, 1, 1], block: 256, label: 'Scale 7' } as const;
 
-describe.runIf(hasCompiler())('CudaDevice on the stand-in', () => {
-  const standIn = hasCompiler() ? loadCudaOnCpu() : null!;
-  const cache = hasCompiler() ? temporaryFolderOfFile() : '';
+describe.runIf(canBuildCudaOnCpu())('CudaDevice on the stand-in', () => {
+  const standIn = canBuildCudaOnCpu() ? loadCudaOnCpu() : null!;
+  const cache = canBuildCudaOnCpu() ? temporaryFolderOfFile() : '';
   let devices: CudaDevice[] = [];
   const args = new ArgumentBuffer();
 
@@ -319,6 +319,7 @@ describe.runIf(hasCompiler())('CudaDevice on the stand-in', () => {
       const operand = { storage: 'float32', batchStride: 0 } as const;
       const gemm: Gemm = {
         ...{ M, N, K, batch, alpha: 0.5, beta: 0, compute: 'float32', epilogue, biasStorage: 'float32' },
+        alignment: 4,
         a: { ...operand, isTransposed: ta, stride: ta ? M : K, batchStride: M * K },
         b: { ...operand, isTransposed: tb, stride: tb ? K : N, batchStride: K * N },
         c: { ...operand, stride: N, batchStride: M * N },
