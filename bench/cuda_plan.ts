@@ -76,7 +76,12 @@ function groupBy(list: readonly Launch[], keyOf: (launch: Launch) => string): Ma
 }
 
 let programs: Program[] = [];
-const policy = { precision: flags.precision, isDeterministic: true, hasAlgorithm: () => true } as const;
+const policy = {
+  precision: flags.precision,
+  isDeterministic: true,
+  hasAlgorithm: () => true,
+  findPlan: () => null,
+} as const;
 await planOnly(
   policy,
   (program) => programs.push(program),

@@ -1,5 +1,6 @@
 /** @file Runs work on an engine that computes nothing and only counts the memory. */
 
+import { policyOf } from '../cuda/compiler.js';
 import { cudaDryEngine } from '../cuda/dry_engine.js';
 import { CudaBackend } from '../cuda/start.js';
 import { OnnxBackend } from '../onnx/backend.js';
@@ -44,8 +45,7 @@ export async function dryRun<T>(
 
 function likeCurrentEngine(): DryEngine {
   const backend: unknown = tf.getBackend() ? tf.backend() : null;
-  if (backend instanceof CudaBackend)
-    return cudaDryEngine({ ...backend.settings, hasAlgorithm: () => backend.device.cublasLt !== null });
+  if (backend instanceof CudaBackend) return cudaDryEngine(policyOf(backend.device, backend.settings));
   return backend instanceof OnnxBackend
     ? onnxDryEngine(backend.kernels, backend.lanes)
     : onnxDryEngine(ONNX_KERNELS, 1);
