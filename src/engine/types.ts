@@ -1,6 +1,6 @@
 /** @file The types of engine requests, descriptions of engines, and engine providers. */
 
-export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
+export type EngineName = 'onnx' | 'cuda' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'gpu' | 'cpu';
 
 /** The engine that a program asks for. */

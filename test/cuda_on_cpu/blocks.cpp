@@ -219,6 +219,7 @@ struct BlockRunner::Fibers {
     failure.clear();
     unsigned next = place->first;
     for (unsigned i = 0; i < threads; i++) {
+      clear_stack(fibers[next].flow);
       prepare_flow(fibers[next].flow, enter);
       fibers[next].line = 0;
       fibers[next].shuffles = 0;

@@ -3,6 +3,10 @@
 
 #include <cstdint>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace cuda_on_cpu {
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -97,6 +101,14 @@ void prepare_flow(Flow &flow, void (*entry)()) {
 }
 
 #endif
+
+void clear_stack(Flow &flow) {
+#ifdef __SANITIZE_ADDRESS__
+  __asan_unpoison_memory_region(flow.stack, flow.stack_bytes);
+#else
+  (void)flow;
+#endif
+}
 
 void switch_flow(Flow &from, Flow &to) {
 #ifdef __SANITIZE_ADDRESS__

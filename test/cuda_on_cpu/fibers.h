@@ -27,6 +27,9 @@ struct Flow {
 #endif
 };
 
+/** Forgets what the sanitizer knows of a stack on which a flow did not reach its end. */
+void clear_stack(Flow &flow);
+
 /** Lets a flow start with `entry` on its stack, from the top, when it is switched to. `entry` never returns. */
 void prepare_flow(Flow &flow, void (*entry)());
 

@@ -1,6 +1,6 @@
 /** @file The engine that the tests run on. */
 
-const ENGINES = ['onnx', 'cpu', 'tensorflow'] as const;
+const ENGINES = ['onnx', 'cpu', 'cuda', 'tensorflow'] as const;
 
 /** STMIXER_TEST_ENGINE, `onnx` unless set. */
 export const TEST_ENGINE = engineNamed(process.env.STMIXER_TEST_ENGINE ?? 'onnx');

@@ -11,7 +11,10 @@ beforeAll(async () => {
   const { selectEngine } = await import('../../src/engine/index.js');
   // Loaded here because a test file may have set STMIXER_TEST_ENGINE.
   const { TEST_DEVICE, TEST_ENGINE } = await import('./engine.js');
-  await selectEngine({ engine: TEST_ENGINE, device: TEST_DEVICE, strict: true });
+  if (TEST_ENGINE === 'cuda') {
+    const { startCudaOnCpu } = await import('../cuda_on_cpu/start.js');
+    await startCudaOnCpu();
+  } else await selectEngine({ engine: TEST_ENGINE, device: TEST_DEVICE, strict: true });
 });
 
 // After-hooks run in reverse order: this one comes after those of the test file, which may end processes.

@@ -12,10 +12,12 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DRIVER_FILES, type FakeMachine, fakeProbe } from '../../test/support/fake_probe.js';
+import { wheelsFolder } from '../../test/support/nvidia_wheels.js';
 import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { writeZip } from '../../test/support/zip_file.js';
 import { pickLibraries } from './packages.js';
 import { type SetupOptions, setupCuda } from './setup.js';
+import { tryLibraries } from './trial.js';
 
 const NVRTC = 'nvidia/cu13/lib/libnvrtc.so.13';
 const CUDNN = 'nvidia/cudnn/lib/libcudnn.so.9';
@@ -226,4 +228,18 @@ it('pickLibraries takes libraries only', () => {
   expect(picked('nvidia/cu13/lib/libnvrtc.alt.so.13')).toBe(false);
   expect(picked('nvidia/cu13/include/nvrtc.h')).toBe(false);
   expect(picked('nvidia/cublas/lib/__init__.py')).toBe(false);
+});
+
+describe('tryLibraries', () => {
+  it('needs NVRTC', () => {
+    expect(() => tryLibraries(root)).toThrow('NVRTC (libnvrtc.so) is not in');
+  });
+
+  it.runIf(wheelsFolder)('loads the real libraries', () => {
+    expect(tryLibraries(wheelsFolder ?? '')).toEqual([
+      expect.stringMatching(/^NVRTC 13\.\d+ compiles for GPUs from sm_\d+ to sm_\d+$/),
+      expect.stringMatching(/^cuBLASLt 13\d{4} loads$/),
+      expect.stringMatching(/^cuDNN 9\d{4} loads$/),
+    ]);
+  });
 });

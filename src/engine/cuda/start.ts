@@ -4,7 +4,7 @@ import type { Probe } from '../probe.js';
 import { RecordingBackend } from '../record/backend.js';
 import { registerKernels } from '../record/registration.js';
 import { tf } from '../tfjs.js';
-import { CudaCompiler, type CudaSettings } from './compiler.js';
+import { CudaCompiler, type CudaSettings, policyOf } from './compiler.js';
 import { type CudaTensor, CudaTensorMemory } from './device/cuda_tensor.js';
 import { CudaDevice } from './device/device.js';
 import { FUSED_NAMES, KERNELS } from './kernels/kernel_set.js';
@@ -33,7 +33,7 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
     super({
       engine: BACKEND_NAME,
       tensors: new CudaTensorMemory(device),
-      compiler: new CudaCompiler(device, settings),
+      compiler: new CudaCompiler(device, policyOf(device, settings)),
       fusedKernels: FUSED_NAMES,
       lanes: 1,
       graph: { maxExecutables: MAX_EXECUTABLES, minLayerNodes: MIN_LAYER_NODES },

@@ -121,6 +121,17 @@ describe('CublasLt', () => {
     expect(args.slice(13)).toEqual([8192, 512, 77]);
   });
 
+  it('refuses addresses that the search did not promise', () => {
+    const { lt } = fake();
+    const plan = lt.plan(gemm(), 4096);
+    const pointers = { a: 1024, b: 2048, c: 4096 };
+    if (!plan) throw new Error('no plan');
+    expect(() => lt.run(plan, pointers, 8192, 77)).not.toThrow();
+    for (const change of [{ a: 1040 }, { b: 2049 }, { c: 4112 }])
+      expect(() => lt.run(plan, { ...pointers, ...change }, 8192, 77)).toThrow(RangeError);
+    expect(() => lt.run(plan, pointers, 8200, 77)).toThrow(RangeError);
+  });
+
   it('makes a plan once and frees all it made', () => {
     const { lt, calls } = fake();
     expect(lt.plan(gemm(), 0)).toBe(lt.plan(gemm(), 0));

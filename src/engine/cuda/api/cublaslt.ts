@@ -169,9 +169,14 @@ export class CublasLt {
     return plan;
   }
 
-  /** Multiplies. `workspace` has the plan's `workspaceBytes`; it may be 0 if those are none. */
+  /**
+   * Multiplies. `workspace` has the plan's `workspaceBytes`; it may be 0 if those are none. Throws RangeError for an address that
+   * is not aligned, which would fail on the GPU later, or slow it down.
+   */
   run(plan: MatmulPlan, pointers: MatmulPointers, workspace: Address, stream: Address): void {
     const own = plan as Plan;
+    checkAlignment([pointers.a, pointers.b, pointers.c], own.gemm.alignment);
+    checkAlignment([pointers.bias ?? 0, pointers.aux ?? 0, workspace], ALIGNMENT);
     const { operation, a, b, c } = own.handles;
     this.#setPointers(own, pointers);
     this.#call(
@@ -333,4 +338,10 @@ function usesBias({ epilogue }: Gemm): boolean {
 
 function usesAux({ epilogue }: Gemm): boolean {
   return epilogue === 'bias-gelu' || epilogue === 'gelu-grad';
+}
+
+/** Throws RangeError. */
+function checkAlignment(addresses: readonly Address[], alignment: number): void {
+  if (addresses.some((address) => address % alignment !== 0))
+    throw new RangeError(`an operand of a matrix product is not aligned to ${alignment} bytes`);
 }

@@ -86,7 +86,12 @@ export class CudaDevice {
       sourceFolder: env.STMIXER_CUDA_SOURCE,
     });
     driver.setCurrentContext(driver.retainPrimaryContext(handle));
-    return new CudaDevice({ driver, cublasLt, cudnn, info, handle, modules, cache, env });
+    try {
+      return new CudaDevice({ driver, cublasLt, cudnn, info, handle, modules, cache, env });
+    } catch (error) {
+      driver.releasePrimaryContext(handle);
+      throw error;
+    }
   }
 
   private constructor(parts: {

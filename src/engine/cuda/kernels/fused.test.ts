@@ -5,17 +5,22 @@ import {
   BFLOAT16,
   FLOAT32,
   integers,
+  lower,
   lowerFused,
   type Operand,
   tensorOf,
   uniform,
 } from '../../../../test/support/lowered.js';
-import { selfAttention } from '../../../nn/attention.js';
+import { selfAttention, splitHeads } from '../../../nn/attention.js';
 import { gelu, layerNorm, linear, relu } from '../../../nn/functional.js';
 import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
 import { ADAM_SCALARS, FUSED_KERNELS } from '../../kernel_contract.js';
 import { tf } from '../../tfjs.js';
+import type { Gemm } from '../compile/program.js';
+import { attentionKernels } from './attention.js';
+import { convKernels } from './conv.js';
 import { fusedKernels } from './fused.js';
+import { floats } from './fused_kernel.js';
 
 beforeEach(async () => {
   await tf.setBackend('cpu');
@@ -141,21 +146,23 @@ describe('linear layers', () => {
     expect(grads).toEqual([new Float64Array(0), new Float64Array(6), new Float64Array(2)]);
   });
 
-  it.each([true, false])('multiplies large layers in bfloat16, with cuBLASLt: %s', (hasCublasLt) => {
+  it('multiplies large layers in bfloat16', () => {
     const { x, weight, bias, dy } = sizes(128, 192, 176);
     const expected = reference([x, weight, bias], dy, (a, w, b) => linear(a, w, b));
-    const policy = { ...BFLOAT16 };
-    const forward = lowerFused('Linear', { x, weight, bias }, {}, policy);
-    const backward = lowerFused(
-      'LinearGrad',
-      { dy, x, weight },
-      {},
-      { ...policy, hasAlgorithm: () => hasCublasLt },
-    );
+    const forward = lowerFused('Linear', { x, weight, bias }, {}, BFLOAT16);
+    const backward = lowerFused('LinearGrad', { dy, x, weight }, {}, BFLOAT16);
     const storages = [...forward.results, ...backward.results].map(({ tensor }) => tensor.storage);
     expect(storages).toEqual(['bfloat16', 'bfloat16', 'float32', 'float32']);
-    if (!hasCublasLt) return;
     expectClose([...forward.values(), ...backward.values()], expected, BFLOAT16_ERROR);
+  });
+
+  it('computes epilogues apart where the library has no algorithm for them', () => {
+    const { x, weight, bias, dy } = sizes(9, 7, 5);
+    const policy = { ...FLOAT32, hasAlgorithm: ({ epilogue }: Gemm) => epilogue === 'none' };
+    const expected = reference([x, weight, bias], dy, (a, w, b) => linear(a, w, b));
+    const forward = lowerFused('Linear', { x, weight, bias }, {}, policy);
+    const backward = lowerFused('LinearGrad', { dy, x, weight }, {}, policy);
+    expectClose([...forward.values(), ...backward.values()], expected);
   });
 
   it('converts each operand once', () => {
@@ -174,6 +181,12 @@ describe('self-attention', () => {
     mask: { ...integers([B * H, n, n], 4, [0, 2]), dtype: 'float32' as const },
   });
   const attributes = { heads: H, scale: 0.7 };
+  /** The logarithms of the softmax's sums. */
+  function logSums(qkv: Operand, bias: Operand | undefined): tf.Tensor {
+    const [q, k] = splitHeads(tensorOf(qkv), H);
+    const scores = tf.matMul(q.mul(0.7), k, false, true);
+    return tf.logSumExp(bias ? scores.add(tensorOf(bias)) : scores, -1);
+  }
 
   it.each([
     [false, false],
@@ -187,13 +200,95 @@ describe('self-attention', () => {
     const [y, ...grads] = reference(bias ? [qkv, bias] : [qkv], dy, (x, b) =>
       selfAttention(x, H, { scale: 0.7, bias: b, mask: mask && tensorOf(mask) }),
     );
-    expectClose(lowerFused('SelfAttention', { qkv, bias, mask }, attributes).values(), [y]);
+    const sums = tf.tidy(() => logSums(qkv, bias).dataSync());
+    expectClose(lowerFused('SelfAttention', { qkv, bias, mask }, attributes).values(), [y, sums]);
     const out = { ...dy, data: y };
     expectClose(lowerFused('SelfAttentionGrad', { dy, qkv, out, bias, mask }, attributes).values(), grads);
   });
 });
 
+describe('self-attention of several clips', () => {
+  const attributes = { heads: 2, scale: 0.5 };
+
+  it('is the same for one clip at a time', () => {
+    const [qkv, dy] = [uniform([5, 6, 2 * 3 * 4], 1), uniform([5, 6, 2 * 4], 2)];
+    const mask = { ...integers([10, 6, 6], 4, [0, 2]), dtype: 'float32' as const };
+    // Two clips at a time, so that the last one stays alone.
+    const pairs = attentionKernels(2 * 2 * 6 * 6);
+    const results = lowerFused('SelfAttention', { qkv, mask }, attributes).values();
+    const [out] = results;
+    const inputs = { dy, qkv, out: { ...dy, data: Float32Array.from(out) }, mask };
+    const [dqkv] = lowerFused('SelfAttentionGrad', inputs, attributes).values();
+    const given = [qkv, mask];
+    const node = { attributes: { ...attributes, missing: ['statistics', 'bias'] } };
+    const forward = lower(
+      {
+        lower: pairs.selfAttention.lower,
+        operands: given,
+        outputs: [floats(dy.shape), floats([5, 2, 6])],
+        ...node,
+      },
+      FLOAT32,
+    );
+    expect(forward.builder.tensors.filter(({ definition }) => definition.kind === 'call')).toHaveLength(6);
+    expect(forward.values()).toEqual(results);
+    const backward = lower(
+      {
+        lower: pairs.selfAttentionGrad.lower,
+        operands: [dy, qkv, inputs.out, mask],
+        outputs: [{ shape: qkv.shape, dtype: 'float32' }],
+        ...node,
+      },
+      FLOAT32,
+    );
+    expect(backward.values()).toEqual([dqkv]);
+  });
+
+  it('multiplies in bfloat16 if each clip has enough multiply-adds', () => {
+    const [B, N, H, D] = [1, 64, 8, 128];
+    const [qkv, dy] = [uniform([B, N, 3 * H * D], 1), uniform([B, N, H * D], 2)];
+    const [y, dqkv] = reference([qkv], dy, (x) => selfAttention(x, H, { scale: 0.1 }));
+    const forward = lowerFused('SelfAttention', { qkv }, { heads: H, scale: 0.1 }, BFLOAT16);
+    const out = { ...dy, data: y };
+    const backward = lowerFused('SelfAttentionGrad', { dy, qkv, out }, { heads: H, scale: 0.1 }, BFLOAT16);
+    const results = [forward.results[0], ...backward.results];
+    expect(results.map(({ tensor }) => tensor.storage)).toEqual(['bfloat16', 'bfloat16']);
+    expectClose([forward.values()[0], ...backward.values()], [y, dqkv], BFLOAT16_ERROR);
+  });
+});
+
 describe('convolution', () => {
+  it('is the same for some positions at a time, and close in bfloat16', () => {
+    const [x, weight, dy] = [
+      uniform([1, 3, 4, 6, 48], 1),
+      uniform([50, 48, 3, 3, 3], 2),
+      uniform([1, 3, 4, 6, 50], 3),
+    ];
+    const expected = reference([x, weight], dy, conv3x3x3);
+    const parts = convKernels(27 * 50 * 2 * 20);
+    const floatsOf = (shape: readonly number[]) => [{ shape, dtype: 'float32' as const }];
+    const kernels = [
+      { lower: parts.conv.lower, operands: [x, weight], outputs: floatsOf(dy.shape) },
+      { lower: parts.gradInput.lower, operands: [dy, weight], outputs: floatsOf(x.shape) },
+      { lower: parts.gradFilter.lower, operands: [x, dy], outputs: floatsOf(weight.shape) },
+    ];
+    const lowered = kernels.map((kernel) => lower(kernel, BFLOAT16));
+    for (const { builder } of lowered)
+      expect(builder.tensors.filter(({ definition }) => definition.kind === 'call').length).toBeGreaterThan(
+        2,
+      );
+    expect(lowered.map(({ results }) => results[0].tensor.storage)).toEqual([
+      'bfloat16',
+      'bfloat16',
+      'float32',
+    ]);
+    expectClose(
+      lowered.flatMap((one) => one.values()),
+      expected,
+      BFLOAT16_ERROR,
+    );
+  });
+
   it.each([
     [[2, 3, 4, 5, 3], 2],
     [[1, 1, 1, 1, 1], 1],

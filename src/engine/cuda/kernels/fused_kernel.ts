@@ -5,10 +5,12 @@ import {
   type FusedAttributes,
   type FusedInputs,
   type FusedKernelName,
+  type FusedKernels,
   type FusedResults,
+  type InputTable,
 } from '../../kernel_contract.js';
-import type { GraphNode } from '../../lazy/compiler.js';
 import type { ValueInfo } from '../../lazy/value.js';
+import { namedOperands } from '../../record/signature.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
 import type { Lowering, Policy } from './lowering.js';
@@ -43,19 +45,10 @@ export function fusedKernel<K extends FusedKernelName>(
     results,
     lower: (builder, operands, node, policy) => {
       const attributes = node.attributes as FusedAttributes<K>;
-      return lower(builder, namedOperands(name, operands, node), attributes, policy) as readonly View[];
+      const inputs: InputTable<FusedKernels[K]> = FUSED_KERNELS[name];
+      return lower(builder, namedOperands(inputs, operands, node), attributes, policy) as readonly View[];
     },
   };
-}
-
-function namedOperands<K extends FusedKernelName>(
-  name: K,
-  operands: readonly View[],
-  { attributes }: GraphNode,
-): FusedInputs<K, View> {
-  const { missing } = attributes as { missing?: readonly string[] };
-  const present = Object.keys(FUSED_KERNELS[name]).filter((input) => !missing?.includes(input));
-  return Object.fromEntries(present.map((input, i) => [input, operands[i]])) as FusedInputs<K, View>;
 }
 
 /** A float32 result of a shape. */

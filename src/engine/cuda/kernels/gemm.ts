@@ -90,10 +90,9 @@ function alignmentOf({ a, b, c }: Product): number {
     ),
     ...[c.offset ?? 0, c.batchStride ?? 0].map((count) => count * ELEMENT_BYTES[c.storage]),
   ];
-  return firsts.reduce(
-    (alignment, bytes) => (bytes === 0 ? alignment : Math.min(alignment, bytes & -bytes)),
-    256,
-  );
+  return firsts
+    .map((bytes) => bytes % 256)
+    .reduce((least, rest) => (rest === 0 ? least : Math.min(least, rest & -rest)), 256);
 }
 
 const sliceOf = ({ view, offset = 0 }: Matrices): Slice => ({ tensor: view.tensor, offset });
@@ -138,7 +137,7 @@ export function matmul(builder: Builder, policy: Policy, options: MatmulOptions)
     const [rows, stride] = view.shape.slice(-2);
     return { view, stride, isTransposed, batchStride: countOf(view) === 1 ? 0 : rows * stride };
   };
-  const step = productStep(policy, {
+  const plain: Product = {
     M,
     N,
     K,
@@ -146,9 +145,14 @@ export function matmul(builder: Builder, policy: Policy, options: MatmulOptions)
     a: matrices(a, transposeA),
     b: matrices(b, transposeB),
     c: { result: 0, storage, stride: N, batchStride: batch === 1 ? 0 : M * N },
-    bias: bias && builder.stored(bias, storage),
-  });
-  return builder.call([{ shape, dtype: 'float32', storage }], [step])[0];
+  };
+  const info = { shape, dtype: 'float32', storage } as const;
+  const call = (product: Product) => builder.call([info], [productStep(policy, product)])[0];
+  if (!bias) return call(plain);
+  const together = { ...plain, bias: builder.stored(bias, storage) };
+  if (hasAlgorithm(policy, together) || !hasAlgorithm(policy, plain)) return call(together);
+  const product = call(plain);
+  return builder.map(info, (i) => builder.load(product, i).add(builder.load(bias, i.mod(N))));
 }
 
 const countOf = ({ shape }: View) => (shape.length > 2 ? shape[0] : 1);
