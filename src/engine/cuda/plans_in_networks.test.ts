@@ -63,9 +63,9 @@ describe.runIf(canBuildCudaOnCpu())('a network on the stand-in', () => {
       expect(relativeError(values, expected[i]), `result ${i}`).toBeLessThan(BFLOAT16_ERROR);
     const { plans, graphLaunches } = standIn.counters();
     expect(graphLaunches).toBeGreaterThan(0);
-    // Two convolutions and attention, forward and backward, of the runs before there was a graph.
+    // A step has five plans: each operation forward, and three gradients. Graphs run those that are not counted.
+    expect(plans).toBeGreaterThanOrEqual(5);
     expect(plans).toBeLessThan(5 * results.length);
-    expect(plans % 5).toBe(0);
     for (const again of results.slice(1)) expect(again).toEqual(results[0]);
     tf.dispose(inputs);
   });
