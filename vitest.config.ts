@@ -19,9 +19,8 @@ function rank({ moduleId, project }: TestSpecification): number {
   return project.config.isolate ? 1 : 2;
 }
 
-/** Everything that computes on the engine, and tests for GPUs alone. */
-const ON_GPU = [
-  'test/gpu/**/*.test.ts',
+/** Everything that computes on the engine. */
+const COMPUTING = [
   'test/golden/{detector,solver,submodules}.golden.test.ts',
   'test/conformance/*.test.ts',
   'test/e2e/{determinism,finite_difference,memory,resume}.test.ts',
@@ -29,13 +28,18 @@ const ON_GPU = [
   'src/training/{grad_norm,step,step_replay,trainer}.test.ts',
   'src/training/nonfinite/*.test.ts',
   'src/engine/kernel_contract.test.ts',
-  'src/engine/onnx/random_graphs.test.ts',
+  'src/engine/random_graphs.test.ts',
+];
+const ON_GPU = [
+  ...COMPUTING,
+  'test/gpu/**/*.test.ts',
   'src/engine/onnx/kernels/kernels.test.ts',
   'src/engine/onnx/webgpu/*.test.ts',
 ];
+const ON_CUDA = [...COMPUTING, 'test/cuda/**/*.test.ts'];
 const EVERYWHERE = [
   'src/**/*.test.ts',
-  'test/!(gpu)/**/*.test.ts',
+  'test/!(gpu|cuda)/**/*.test.ts',
   'test/*.test.ts',
   'tools/**/*.test.ts',
   'bench/**/*.test.ts',
@@ -57,8 +61,9 @@ const SHARED = [
 ];
 
 const isOnGpu = process.env.STMIXER_TEST_DEVICE === 'gpu';
-/** The first run on a software GPU compiles shaders for a minute. */
-const TIMEOUT_MS = isOnGpu ? 300_000 : 60_000;
+const isOnCuda = process.env.STMIXER_TEST_ENGINE === 'cuda';
+/** The first run on a software GPU compiles shaders for a minute, and the stand-in for CUDA compiles kernels for several. */
+const TIMEOUT_MS = isOnCuda ? 600_000 : isOnGpu ? 300_000 : 60_000;
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -84,16 +89,20 @@ function project(group: TestProjectInlineConfiguration['test']): TestProjectInli
   return { resolve, test: { ...SETTINGS, ...group } };
 }
 
+function projects(): TestProjectInlineConfiguration[] {
+  if (isOnGpu) return [project({ name: 'gpu', include: ON_GPU, isolate: true })];
+  if (isOnCuda) return [project({ name: 'cuda', include: ON_CUDA, isolate: true })];
+  return [
+    project({ name: 'alone', include: EVERYWHERE, exclude: SHARED, isolate: true }),
+    project({ name: 'shared', include: SHARED, isolate: false }),
+  ];
+}
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
     sequence: { sequencer: EndToEndFirst },
-    globalSetup: ['test/support/build.ts'],
-    projects: isOnGpu
-      ? [project({ name: 'gpu', include: ON_GPU, isolate: true })]
-      : [
-          project({ name: 'alone', include: EVERYWHERE, exclude: SHARED, isolate: true }),
-          project({ name: 'shared', include: SHARED, isolate: false }),
-        ],
+    globalSetup: ['test/support/build.ts', ...(isOnCuda ? ['test/cuda_on_cpu/global_setup.ts'] : [])],
+    projects: projects(),
   },
 });

@@ -49,7 +49,7 @@ export function addEngineOptions(command: Command): Command {
   return command
     .addOption(
       new Option('--engine <name>', 'engine that computes')
-        .choices(['auto', 'onnx', 'tensorflow', 'cpu'])
+        .choices(['auto', 'cuda', 'onnx', 'tensorflow', 'cpu'])
         .default('auto'),
     )
     .addOption(

@@ -3,6 +3,7 @@ export { type ConfigValues, configFromOverrides, defineConfig } from './define.j
 export { configLines, dumpConfig } from './dump.js';
 export { configFileOf, type LoadedConfig, loadConfig } from './load.js';
 export type { Origin } from './messages.js';
+export type { Precision } from './schema/choices.js';
 export { type Config, defaultConfig, getValue, setValue } from './schema/index.js';
 export {
   configOfSettings,

@@ -1,4 +1,5 @@
 /** @file The engine that runs the tensors. */
+import type { Precision } from '../config/index.js';
 import { type EngineMemory, tensorAndProcessMemory } from './memory.js';
 import type { DeviceName, EngineInfo, EngineName, GpuInfo, GpuMemoryUse, StartedEngine } from './types.js';
 
@@ -10,6 +11,8 @@ export class Engine implements EngineInfo {
   readonly version: string;
   readonly threads: number;
   readonly gpu?: GpuInfo;
+  readonly precision?: Precision;
+  readonly isDeterministic?: boolean;
   readonly notes: string[];
   readonly #gpuMemory: () => GpuMemoryUse | null;
 
@@ -20,6 +23,8 @@ export class Engine implements EngineInfo {
     this.version = info.version;
     this.threads = info.threads;
     this.gpu = info.gpu;
+    this.precision = info.precision;
+    this.isDeterministic = info.isDeterministic;
     this.notes = info.notes;
     this.#gpuMemory = info.gpuMemory ?? (() => null);
   }

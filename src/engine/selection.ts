@@ -1,5 +1,6 @@
 /** @file Selects the engine from a list of providers, tried from the fastest to the slowest. */
 import { EngineError } from '../errors.js';
+import { CudaEngine, type CudaParts } from './cuda/cuda_engine.js';
 import { Engine } from './engine.js';
 import { Gpus } from './gpu/gpus.js';
 import type { GpuSource } from './gpu/source.js';
@@ -27,13 +28,15 @@ export class EngineSelector {
   /** In the order in which `auto` tries them. */
   readonly #providers: EngineProvider[];
 
-  /** `gpuSource` is for tests. */
+  /** The last two are for tests. */
   constructor(
     private readonly probe: Probe,
     gpuSource?: GpuSource,
+    cuda?: CudaParts,
   ) {
     const tensorflow = new TensorflowRuntime(probe);
     this.#providers = [
+      new CudaEngine(probe, cuda),
       tensorflow.provider('cuda'),
       new OnnxGpuEngine(probe, new Gpus(probe, gpuSource)),
       new OnnxCpuEngine(probe),
@@ -49,11 +52,14 @@ export class EngineSelector {
     resolveThreads(request.threads ?? 0, this.probe.env);
     // In production mode tfjs prints no advertisements on standard error.
     tf.env().set('PROD', !request.verbose);
-    const providers = this.#providers.filter(
+    const able = this.#providers.filter(
       ({ engine, device }) =>
         (request.engine === 'auto' || engine === request.engine) && isOnDevice(device, request.device),
     );
-    if (providers.length === 0) throw new EngineError(this.#impossible(request));
+    if (able.length === 0) throw new EngineError(this.#impossible(request));
+    const isExact = (request.precision ?? 'float32') === 'float32';
+    const providers = isExact ? able : able.filter((provider) => provider.engine === 'cuda');
+    if (providers.length === 0) throw new EngineError(inexact(request));
     const notes: string[] = [];
     const failures: string[] = [];
     for (const provider of providers) {
@@ -64,7 +70,7 @@ export class EngineSelector {
       if (problems.length > 0 && !provider.isWorthANote()) continue;
       notes.push(`not on ${provider.engine}/${provider.device}: ${result.join('; ')}`);
     }
-    throw new EngineError(failureText(request, failures));
+    throw new EngineError(failureText(request, failures) + (isExact ? '' : `\n${inexact(request)}`));
   }
 
   /** All engines in the order in which `auto` tries them, with what they lack. */
@@ -120,6 +126,11 @@ const plainProvider: EngineProvider = {
     return { engine: 'cpu', device: 'cpu', description, version, threads: 1 };
   },
 };
+
+/** Which engine has the requested precision. */
+function inexact({ precision }: EngineRequest): string {
+  return `ENGINE.PRECISION ${precision} is for --engine cuda alone; ENGINE.PRECISION float32 runs on every engine`;
+}
 
 function failureText({ engine, device }: Choice, failures: string[]): string {
   const asked = [

@@ -1,6 +1,7 @@
 /** @file The types of engine requests, descriptions of engines, and engine providers. */
+import type { Precision } from '../config/index.js';
 
-export type EngineName = 'onnx' | 'cuda' | 'tensorflow' | 'cpu';
+export type EngineName = 'cuda' | 'onnx' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'gpu' | 'cpu';
 
 /** The engine that a program asks for. */
@@ -13,6 +14,10 @@ export interface EngineRequest {
   gpuIndex?: number;
   /** Threads that one operation may use; 0 for one per core or processor. STMIXER_THREADS overrides it. */
   threads?: number;
+  /** Default `float32`. Only the engine cuda has others. */
+  precision?: Precision;
+  /** Default true: a run with equal inputs gives equal bits. False lets the engine cuda take faster ways. */
+  isDeterministic?: boolean;
   /** Lets the native libraries write to standard error. */
   verbose?: boolean;
   /** Makes it an error that a GPU lacks an operation; by default the CPU computes it, and `warn` is called. */
@@ -44,11 +49,14 @@ export interface EngineInfo {
   device: DeviceName;
   /** One line for the log: engine, library and version, device, threads, and why no faster engine is used. */
   description: string;
-  /** Version of the library that computes: ONNX Runtime, libtensorflow or tfjs. */
+  /** Version of the library that computes: CUDA, ONNX Runtime, libtensorflow or tfjs. */
   version: string;
   /** Threads that one operation may use. */
   threads: number;
   gpu?: GpuInfo;
+  /** How it computes, where that can be chosen. */
+  precision?: Precision;
+  isDeterministic?: boolean;
   /** Reasons why faster engines are not used, for engines that are installed or nearly so. */
   notes: string[];
 }
@@ -73,8 +81,8 @@ export interface EngineAvailability {
   readonly detail?: string;
 }
 
-/** The part of a request that matters to an engine's start. */
-export type StartOptions = Omit<EngineRequest, 'engine'>;
+/** The request as an engine's start sees it. */
+export type StartOptions = EngineRequest;
 
 /** A running engine as its provider describes it. */
 export interface StartedEngine extends Omit<EngineInfo, 'notes'> {

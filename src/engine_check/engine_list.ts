@@ -3,6 +3,7 @@ import { type EngineAvailability, engineAvailability } from '../engine/index.js'
 
 /** What each engine is: what it runs on, and where it comes from. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  'cuda/cuda': 'CUDA kernels, cuBLASLt and cuDNN on an NVIDIA GPU; npm run setup:cuda sets it up',
   'tensorflow/cuda': 'TensorFlow on an NVIDIA GPU; npm run setup:tensorflow -- --gpu sets it up',
   'onnx/gpu': 'ONNX Runtime on a GPU with a Vulkan, Metal or D3D12 driver; part of the npm packages',
   'onnx/cpu': 'ONNX Runtime on every CPU; part of the npm packages',

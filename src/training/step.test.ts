@@ -1,6 +1,6 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { TEST_ENGINE } from '../../test/support/engine.js';
+import { isRecording } from '../../test/support/engine.js';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
@@ -200,7 +200,7 @@ describe('gradient clipping', () => {
 });
 
 describe('an engine that works asynchronously', () => {
-  it.skipIf(TEST_ENGINE !== 'onnx')(
+  it.runIf(isRecording)(
     'leaves the event loop free in the forward pass, and compiles nothing twice',
     async () => {
       const training = state();

@@ -1,6 +1,6 @@
 /** @file Steps that run from captured scripts: the same bits as recorded steps, and nothing is recorded or left behind. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { TEST_ENGINE } from '../../test/support/engine.js';
+import { isRecording } from '../../test/support/engine.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import type { Batch } from '../data/loading/collate.js';
@@ -100,7 +100,7 @@ async function compare(what: Case, steps: readonly TestStep[]): Promise<number[]
   return replayed.recorded;
 }
 
-describe.skipIf(TEST_ENGINE !== 'onnx')('replayed training steps', () => {
+describe.runIf(isRecording)('replayed training steps', () => {
   it('have the bits of recorded steps with masks, two sizes of clips and a batch that is not finite', async () => {
     const steps = Array.from({ length: 9 }, (_, i) => {
       const batch = batchOf([2, 1], i, i % 2 === 1);
@@ -171,7 +171,7 @@ describe.skipIf(TEST_ENGINE !== 'onnx')('replayed training steps', () => {
   });
 });
 
-describe.skipIf(TEST_ENGINE !== 'onnx')('a replayed evaluation', () => {
+describe.runIf(isRecording)('a replayed evaluation', () => {
   it('finds what a recorded one finds, while training goes on between its batches', async () => {
     const state = makeState(tinyConfig(RANDOM));
     onTestFinished(() => disposeState(state));

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { TEST_DEVICE, TEST_ENGINE } from '../../test/support/engine.js';
+import { isRecording, TEST_DEVICE, TEST_ENGINE } from '../../test/support/engine.js';
 import { disposeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
@@ -131,7 +131,7 @@ it('lets a hook save the state at any time, once per iteration', async () => {
   expect(paths).toEqual(names.flatMap((name) => [file(name), file(name)]));
 });
 
-it.skipIf(TEST_ENGINE !== 'onnx')('replays steps unless ENGINE.REPLAY is False', async () => {
+it.runIf(isRecording)('replays steps unless ENGINE.REPLAY is False', async () => {
   const recorded = async (replay: boolean) => {
     const counts: number[] = [];
     const count: Hook = { afterStep: () => void counts.push(lazyStatistics()!.recorded) };

@@ -72,7 +72,7 @@ export class TrainingState {
 
   /** Content of a checkpoint: PyTorch's parts, and what only a run of ours needs to go on exactly. */
   checkpoint(): CheckpointParts {
-    const { optimizer, scheduler, iteration, seed, nonFiniteInARow, order, info } = this;
+    const { model, optimizer, scheduler, iteration, seed, nonFiniteInARow, order, info } = this;
     return {
       model: this.modelState(),
       optimizer: optimizer.stateDict(),
@@ -84,6 +84,7 @@ export class TrainingState {
           : packRunState({
               iteration,
               seed,
+              precision: model.config.ENGINE.PRECISION,
               nonFiniteInARow,
               position: order.positionOf(iteration),
               data: order.identity,

@@ -3,15 +3,22 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { TEST_DEVICE } from '../support/engine.js';
+import { RECORDING_ENGINE, TEST_DEVICE } from '../support/engine.js';
 
-const ENGINE = 'onnx';
 /** Slightly below the number of tests: fewer passed tests mean that some were not found. */
 const MIN_PASSED = 1450;
 
-it(`passes tfjs's tests of the operations in use on ${ENGINE}, ${TEST_DEVICE}`, async () => {
+it(`passes tfjs's tests of the operations in use on ${RECORDING_ENGINE}, ${TEST_DEVICE}`, async () => {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const args = ['--import', 'tsx', 'test/conformance/run.ts', '--engine', ENGINE, '--device', TEST_DEVICE];
+  const args = [
+    '--import',
+    'tsx',
+    'test/conformance/run.ts',
+    '--engine',
+    RECORDING_ENGINE,
+    '--device',
+    TEST_DEVICE,
+  ];
   const { code, stdout } = await promisify(execFile)(process.execPath, args, { cwd }).then(
     ({ stdout }) => ({ code: 0, stdout }),
     ({ code, stdout, stderr }) => ({ code, stdout: `${stdout}${stderr}` }),

@@ -1,10 +1,10 @@
-/** @file Training on `onnx` repeats itself to the last bit: again, in another process, and after a restart. */
+/** @file Training repeats itself to the last bit: again, in another process, and after a restart. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/index.js';
 import { builtProgram } from '../support/built.js';
-import { TEST_DEVICE } from '../support/engine.js';
+import { RECORDING_ENGINE, TEST_DEVICE } from '../support/engine.js';
 import { temporaryFolder } from '../support/temporary_files.js';
 import { TinyTraining, train } from '../support/tiny_training.js';
 
@@ -35,7 +35,7 @@ async function runElsewhere(): Promise<Outcome> {
 let first: Outcome;
 
 beforeAll(async () => {
-  await selectEngine({ engine: 'onnx', device: TEST_DEVICE });
+  await selectEngine({ engine: RECORDING_ENGINE, device: TEST_DEVICE });
   first = await run();
 });
 

@@ -15,3 +15,7 @@ export type WarmupMethod = (typeof WARMUP_METHODS)[number];
 /** Values of MODEL.BACKBONE.CONV_BODY that can be built. */
 export const BACKBONES = ['MAE-ViT-B', 'MAE-ViT-L'] as const;
 export type BackboneName = (typeof BACKBONES)[number];
+
+/** Values of ENGINE.PRECISION. */
+export const PRECISIONS = ['float32', 'tf32', 'bfloat16'] as const;
+export type Precision = (typeof PRECISIONS)[number];

@@ -41,7 +41,7 @@ describe('schema', () => {
         NONFINITE_LIMIT: 10,
       },
       DATALOADER: { ON_ERROR: 'stop' },
-      ENGINE: { THREADS: 0, GPU_INDEX: -1, REPLAY: true },
+      ENGINE: { THREADS: 0, GPU_INDEX: -1, REPLAY: true, PRECISION: 'float32', DETERMINISTIC: true },
     });
   });
 

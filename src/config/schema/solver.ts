@@ -1,5 +1,5 @@
 /** @file Schema of SOLVER (length, optimizer, learning rate, saving, evaluation) and ENGINE. */
-import { OPTIMIZERS, SCHEDULERS, WARMUP_METHODS } from './choices.js';
+import { OPTIMIZERS, PRECISIONS, SCHEDULERS, WARMUP_METHODS } from './choices.js';
 import {
   AT_LEAST_ONE,
   bool,
@@ -126,6 +126,20 @@ export const ENGINE = section('Engine (not in the official code).', {
   REPLAY: bool(
     true,
     'Run training steps, evaluations and detections whose shapes were seen twice before from a captured script, which saves ' +
-      'the time of recording them. The results are the same to the last bit. False records every step. Only onnx captures.',
+      'the time of recording them. The results are the same to the last bit. False records every step. Only onnx and cuda ' +
+      'capture.',
+  ),
+  PRECISION: word(
+    PRECISIONS,
+    'float32',
+    'How matrices are multiplied. float32: as on a CPU. tf32: float32 operands are rounded to 10 bits of mantissa. bfloat16: ' +
+      'operands, activations and their gradients have 7 bits of mantissa and take half the memory; weights, the state of the ' +
+      'optimizer, sums and losses stay float32. Only the engine cuda has tf32 and bfloat16, on GPUs from compute capability ' +
+      '8.0 on.',
+  ),
+  DETERMINISTIC: bool(
+    true,
+    'Two runs of the engine cuda give the same bits. False lets it add up some gradients in any order, which is faster. The ' +
+      'other engines do not read this key.',
   ),
 });

@@ -1,5 +1,6 @@
 /** @file Starts CUDA in this process, which uses one GPU, and registers the backend with tfjs. */
 import { EngineError } from '../../errors.js';
+import type { LazyGraphOptions } from '../lazy/graph.js';
 import type { Probe } from '../probe.js';
 import { RecordingBackend } from '../record/backend.js';
 import { registerKernels } from '../record/registration.js';
@@ -13,10 +14,11 @@ import { loadCuda } from './load.js';
 
 export const BACKEND_NAME = 'cuda';
 
-/** Executables that are kept. A step of the full model needs 60 for each size of clips. */
-const MAX_EXECUTABLES = 2000;
-/** Operations that a graph has at least, unless it must end before. */
-const MIN_LAYER_NODES = 100;
+export const GRAPH_OPTIONS: LazyGraphOptions = {
+  /** A step of the full model needs 60 for each size of clips. */
+  maxExecutables: 2000,
+  minLayerNodes: 100,
+};
 
 export interface CudaStart extends CudaSettings {
   readonly libraries: CudaLibraries;
@@ -29,6 +31,8 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
   constructor(
     readonly device: CudaDevice,
     readonly settings: CudaSettings,
+    /** Number of the GPU. */
+    readonly ordinal: number,
   ) {
     super({
       engine: BACKEND_NAME,
@@ -36,7 +40,7 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
       compiler: new CudaCompiler(device, policyOf(device, settings)),
       fusedKernels: FUSED_NAMES,
       lanes: 1,
-      graph: { maxExecutables: MAX_EXECUTABLES, minLayerNodes: MIN_LAYER_NODES },
+      graph: GRAPH_OPTIONS,
     });
   }
 }
@@ -61,5 +65,5 @@ export async function startBackend({ env }: Probe, start: CudaStart): Promise<Cu
 }
 
 function openBackend(env: Probe['env'], { libraries, ordinal, ...settings }: CudaStart): CudaBackend {
-  return new CudaBackend(CudaDevice.open(loadCuda(libraries), { ordinal, env }), settings);
+  return new CudaBackend(CudaDevice.open(loadCuda(libraries), { ordinal, env }), settings, ordinal);
 }

@@ -57,6 +57,8 @@ export class CudaDevice {
   readonly region: Region;
   readonly driver: CudaDriver;
   readonly cublasLt: CublasLt | null;
+  /** The version of CUDA that compiles the kernels. */
+  readonly cudaVersion: Nvrtc['version'];
   /** The plans of cuDNN; null if it is not installed, or does not support the GPU. */
   readonly cudnn: CudnnPlans | null;
   /** Whether each launch waits for its end, so that an error names it (STMIXER_CUDA_SYNC=1). */
@@ -87,7 +89,7 @@ export class CudaDevice {
     });
     driver.setCurrentContext(driver.retainPrimaryContext(handle));
     try {
-      return new CudaDevice({ driver, cublasLt, cudnn, info, handle, modules, cache, env });
+      return new CudaDevice({ driver, nvrtc, cublasLt, cudnn, info, handle, modules, cache, env });
     } catch (error) {
       driver.releasePrimaryContext(handle);
       throw error;
@@ -96,6 +98,7 @@ export class CudaDevice {
 
   private constructor(parts: {
     driver: CudaDriver;
+    nvrtc: Nvrtc;
     cublasLt: CublasLt | null;
     cudnn: Cudnn | null;
     info: DeviceInfo;
@@ -107,6 +110,7 @@ export class CudaDevice {
     const { driver } = parts;
     this.driver = driver;
     this.cublasLt = parts.cublasLt;
+    this.cudaVersion = parts.nvrtc.version;
     this.info = parts.info;
     this.#device = parts.handle;
     this.#modules = parts.modules;

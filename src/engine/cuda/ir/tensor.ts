@@ -23,7 +23,12 @@ export interface Reduction {
   readonly o: Expr;
   readonly k: Expr;
   readonly body: Expr;
+  /** Whether `o` has the terms of one chunk only, and `body` is one of k in [0, count). */
+  readonly isInChunks?: boolean;
 }
+
+/** Terms that a block adds up of a sum of many. */
+export const CHUNK = 16_384;
 
 /** A reduction over the elements of one row. */
 export interface RowReduction {

@@ -81,6 +81,8 @@ class RowKernel {
     if (rows % perBlock !== 0) writer.line(`if (r >= ${rows}) return;`);
     if (threads === BLOCK) this.#declareParts(reductions);
     for (const array of this.#kept.values()) writer.line(`float kept${array}[${turns * vector}];`);
+    // Numbers, so that equal kernels have equal texts.
+    for (const [n, { result }] of reductions.entries()) writer.nameEverywhere(result, `s${n}`);
     for (const reduction of reductions) this.#writeReduction(reduction);
     this.#writeResults();
     return writer;
