@@ -39,7 +39,7 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
     super({
       engine: BACKEND_NAME,
       tensors: new CudaTensorMemory(device),
-      compiler: new CudaCompiler(device, policy),
+      compiler: new CudaCompiler(device, policyOf(device, settings)),
       fusedKernels: FUSED_NAMES,
       lanes: 1,
       graph: GRAPH_OPTIONS,
