@@ -39,7 +39,7 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
     super({
       engine: BACKEND_NAME,
       tensors: new CudaTensorMemory(device),
-      compiler: new CudaCompiler(device, policyOf(device, settings)),
+      compiler: new CudaCompiler(device, policy),
       fusedKernels: FUSED_NAMES,
       lanes: 1,
       graph: GRAPH_OPTIONS,
