@@ -10,7 +10,7 @@ import { LOWERINGS } from './kernels/kernel_set.js';
 import type { Policy } from './kernels/lowering.js';
 
 /** How a program computes, as ENGINE.PRECISION and ENGINE.DETERMINISTIC say. */
-export type CudaSettings = Pick<Policy, 'precision' | 'isDeterministic'>;
+export type CudaSettings = Pick<Policy, 'precision' | 'bfloat16Sizes' | 'isDeterministic'>;
 
 /** The policy of a device: what its libraries can do. */
 export function policyOf({ cublasLt, cudnn }: CudaDevice, settings: CudaSettings): Policy {
@@ -25,19 +25,15 @@ export function policyOf({ cublasLt, cudnn }: CudaDevice, settings: CudaSettings
 }
 
 export class CudaCompiler implements Compiler<CudaTensor> {
-  readonly #policy: Policy;
-
   constructor(
     private readonly device: CudaDevice,
-    settings: CudaSettings,
-  ) {
-    this.#policy = policyOf(device, settings);
-  }
+    private readonly policy: Policy,
+  ) {}
 
   /** Throws EngineError, which names the operations. */
   compile(graph: Graph): CudaExecutable {
     try {
-      const program = compileProgram(graph, LOWERINGS, this.#policy);
+      const program = compileProgram(graph, LOWERINGS, this.policy);
       const shapes = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output].shape);
       return new CudaExecutable(this.device, program, shapes);
     } catch (error) {
