@@ -119,9 +119,8 @@ function filterGradients(
   });
 }
 
-/** Makes the kernels of the convolution and its gradients. */
-export function convKernels(maxBytes = MAX_BYTES) {
-  const conv = fusedKernel('Conv3x3x3', {
+function convolution(maxBytes: number) {
+  return fusedKernel('Conv3x3x3', {
     results: ({ x, weight }) => [floats([...positionsOf(x), weight.shape[0]])],
     lower: (b, { x, weight }, _, policy) => {
       const [O, I] = weight.shape;
@@ -136,9 +135,11 @@ export function convKernels(maxBytes = MAX_BYTES) {
       return [convolve(b, x, matrix, { policy, maxBytes })];
     },
   });
+}
 
-  /** The convolution of dy with the mirrored kernel. */
-  const gradInput = fusedKernel('Conv3x3x3GradInput', {
+/** The convolution of dy with the mirrored kernel. */
+function inputGradient(maxBytes: number) {
+  return fusedKernel('Conv3x3x3GradInput', {
     results: ({ dy, weight }) => [floats([...positionsOf(dy), weight.shape[1]])],
     lower: (b, { dy, weight }, _, policy) => {
       const [O, I] = weight.shape;
@@ -157,8 +158,10 @@ export function convKernels(maxBytes = MAX_BYTES) {
       return [convolve(b, dy, matrix, { policy, maxBytes })];
     },
   });
+}
 
-  const gradFilter = fusedKernel('Conv3x3x3GradFilter', {
+function filterGradient(maxBytes: number) {
+  return fusedKernel('Conv3x3x3GradFilter', {
     results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
     lower: (b, { x, dy }, _, policy) => {
       const [O, I] = [dy.shape[4], x.shape[4]];
@@ -175,7 +178,15 @@ export function convKernels(maxBytes = MAX_BYTES) {
       return [dweight];
     },
   });
-  return { conv, gradInput, gradFilter };
+}
+
+/** Makes the kernels of the convolution and its gradients. */
+export function convKernels(maxBytes = MAX_BYTES) {
+  return {
+    conv: convolution(maxBytes),
+    gradInput: inputGradient(maxBytes),
+    gradFilter: filterGradient(maxBytes),
+  };
 }
 
 export const { conv, gradInput: convGradInput, gradFilter: convGradFilter } = convKernels();
