@@ -76,7 +76,7 @@ export class CudaEngine implements EngineProvider {
       const result = await this.#selfTest(start, this.probe.env);
       if ('failure' in result) throw new EngineError(`${gpu.name} fails the self-test: ${result.failure}`);
     }
-    return this.#describe(gpu, libraries, await startBackend(this.probe, start));
+    return this.#describe(gpu, await startBackend(this.probe, start));
   }
 
   /** The GPU that a request takes, or why there is none. */
@@ -103,7 +103,7 @@ export class CudaEngine implements EngineProvider {
     return this.#gpus;
   }
 
-  #describe(gpu: CudaGpu, libraries: CudaLibraries, { device, settings }: CudaBackend): StartedEngine {
+  #describe(gpu: CudaGpu, { device, settings }: CudaBackend): StartedEngine {
     const { precision, isDeterministic } = settings;
     const driver = driverText(this.probe);
     const version = device.cudaVersion.join('.');
@@ -121,7 +121,7 @@ export class CudaEngine implements EngineProvider {
     return {
       engine: 'cuda',
       device: 'cuda',
-      description: `cuda on ${name} (${facts.join(', ')}; ${librariesText(device, libraries)})`,
+      description: `cuda on ${name} (${facts.join(', ')}; ${librariesText(device)})`,
       version,
       threads: 1,
       gpu: { name, computeCapability: major + minor / 10, driver: driver ?? 'unknown', memoryBytes },
@@ -156,7 +156,7 @@ function driverText(probe: Probe): string | null {
   return found ?? visibleGpu(probe)?.driver ?? null;
 }
 
-function librariesText({ cublasLt }: CudaDevice, { cudnn }: CudaLibraries): string {
+function librariesText({ cublasLt, cudnn }: CudaDevice): string {
   const products = cublasLt
     ? `cuBLASLt ${versionText(cublasLt.version)}`
     : 'no cuBLASLt: matrix products will be slower';
