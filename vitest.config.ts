@@ -23,7 +23,7 @@ function rank({ moduleId, project }: TestSpecification): number {
 const COMPUTING = [
   'test/golden/{detector,solver,submodules}.golden.test.ts',
   'test/conformance/*.test.ts',
-  'test/e2e/{determinism,finite_difference,memory,resume}.test.ts',
+  'test/e2e/{determinism,finite_difference,resume}.test.ts',
   'src/{nn,model,loss,solver}/*.test.ts',
   'src/training/{grad_norm,step,step_replay,trainer}.test.ts',
   'src/training/nonfinite/*.test.ts',
@@ -33,6 +33,7 @@ const COMPUTING = [
 const ON_GPU = [
   ...COMPUTING,
   'test/gpu/**/*.test.ts',
+  'test/e2e/memory.test.ts',
   'src/engine/onnx/kernels/kernels.test.ts',
   'src/engine/onnx/webgpu/*.test.ts',
 ];

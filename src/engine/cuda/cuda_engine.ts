@@ -160,10 +160,11 @@ function librariesText({ cublasLt, cudnn }: CudaDevice): string {
   const products = cublasLt
     ? `cuBLASLt ${versionText(cublasLt.version)}`
     : 'no cuBLASLt: matrix products will be slower';
-  return cudnn ? products : `${products}, no cuDNN: attention will be slower`;
+  const plans = cudnn ? `cuDNN ${versionText(cudnn.version)}` : 'no cuDNN: attention will be slower';
+  return `${products}, ${plans}`;
 }
 
-/** 130100 is 13.1. */
+/** 130100 is 13.1, and 92400 is 9.24. */
 function versionText(version: number): string {
   return `${Math.floor(version / 10_000)}.${Math.floor((version % 10_000) / 100)}`;
 }

@@ -9,6 +9,7 @@ import { CudaCompiler, type CudaSettings, policyOf } from './compiler.js';
 import { type CudaTensor, CudaTensorMemory } from './device/cuda_tensor.js';
 import { CudaDevice } from './device/device.js';
 import { FUSED_NAMES, KERNELS } from './kernels/kernel_set.js';
+import type { Policy } from './kernels/lowering.js';
 import type { CudaLibraries } from './libraries.js';
 import { loadCuda } from './load.js';
 
@@ -33,11 +34,12 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
     readonly settings: CudaSettings,
     /** Number of the GPU. */
     readonly ordinal: number,
+    policy: Policy = policyOf(device, settings),
   ) {
     super({
       engine: BACKEND_NAME,
       tensors: new CudaTensorMemory(device),
-      compiler: new CudaCompiler(device, policyOf(device, settings)),
+      compiler: new CudaCompiler(device, policy),
       fusedKernels: FUSED_NAMES,
       lanes: 1,
       graph: GRAPH_OPTIONS,

@@ -34,12 +34,15 @@ export interface CudnnPlansOptions {
 export class CudnnPlans {
   readonly #context: Omit<PlanContext, 'isDeterministic' | 'allowsTf32'>;
   readonly #handle: CudnnHandle;
+  /** 92400 for 9.24. */
+  readonly version: number;
   /** Null for what cuDNN does not support. */
   readonly #plans = new Map<string, CudnnPlan | null>();
 
   /** Throws CudaError. */
   constructor({ cudnn, name, computeCapability, stream, cache, explain }: CudnnPlansOptions) {
     this.#handle = cudnn.createHandle(stream);
+    this.version = cudnn.version;
     const device = { name, computeCapability, target: { handle: this.#handle } };
     this.#context = { cudnn, device, cache, explain };
   }
