@@ -1,7 +1,8 @@
 /** @file Runs work on an engine that computes nothing and only counts the memory. */
 
-import { policyOf } from '../cuda/compiler.js';
+import { assumedPlan } from '../cuda/cudnn/assumed_plan.js';
 import { cudaDryEngine } from '../cuda/dry_engine.js';
+import type { Policy } from '../cuda/kernels/lowering.js';
 import { CudaBackend } from '../cuda/start.js';
 import { OnnxBackend } from '../onnx/backend.js';
 import { onnxDryEngine } from '../onnx/dry_engine.js';
@@ -43,9 +44,19 @@ export async function dryRun<T>(
   }
 }
 
+/** What the libraries of a running engine are expected to have. Asking them would make all plans before the training begins. */
+function assumedPolicy({ settings, device }: CudaBackend): Policy {
+  const { isDeterministic } = settings;
+  return {
+    ...settings,
+    hasAlgorithm: () => device.cublasLt !== null,
+    findPlan: (computation) => (device.cudnn ? assumedPlan({ ...computation, isDeterministic }) : null),
+  };
+}
+
 function likeCurrentEngine(): DryEngine {
   const backend: unknown = tf.getBackend() ? tf.backend() : null;
-  if (backend instanceof CudaBackend) return cudaDryEngine(policyOf(backend.device, backend.settings));
+  if (backend instanceof CudaBackend) return cudaDryEngine(assumedPolicy(backend));
   return backend instanceof OnnxBackend
     ? onnxDryEngine(backend.kernels, backend.lanes)
     : onnxDryEngine(ONNX_KERNELS, 1);

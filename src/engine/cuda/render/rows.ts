@@ -185,9 +185,10 @@ class RowKernel {
     };
     writer.line('#pragma unroll');
     writer.block(`for (int turn = 0; turn < ${turns}; turn++)`, () => {
-      writer.line(`const int q = ${first}${threads === 1 ? 'turn' : `${threads} * turn`};`);
-      if (vectors % threads === 0) body();
-      else writer.block(`if (q < ${vectors})`, body);
+      writer.declaration('q', `${first}${threads === 1 ? 'turn' : `${threads} * turn`}`, () => {
+        if (vectors % threads === 0) body();
+        else writer.block(`if (q < ${vectors})`, body);
+      });
     });
   }
 
