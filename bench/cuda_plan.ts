@@ -2,13 +2,15 @@
  * @file Lists the launches of a training step on a GPU without one: how many there are, what they read, write and compute, and the
  * time that the bandwidth and the rate of a card allow at best.
  *
- *   npm run bench:cuda-plan -- --config-file F [--batch B] [--height H] [--width W] [--boxes N] [--precision P] [--top N] [--json]
- *                              [KEY VALUE …]
+ *   npm run bench:cuda-plan -- --config-file F [--batch B] [--height H] [--width W] [--boxes N] [--precision P] [--no-cudnn]
+ *                              [--top N] [--json] [KEY VALUE …]
  */
 import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import type { Launch, Program } from '../src/engine/cuda/compile/program.js';
+import { assumedPlan } from '../src/engine/cuda/cudnn/assumed_plan.js';
+import type { Policy } from '../src/engine/cuda/kernels/lowering.js';
 import { planOnly } from '../src/engine/cuda/plan_only.js';
 import { necessaryFlops } from '../src/model/flops.js';
 import { randomBatch } from './random_batch.js';
@@ -29,6 +31,7 @@ interface Flags {
   boxes: string;
   precision: 'float32' | 'tf32' | 'bfloat16';
   top: string;
+  cudnn: boolean;
   json?: boolean;
 }
 
@@ -41,6 +44,7 @@ const command = new Command('bench:cuda-plan')
   .option('--boxes <n>', 'boxes per clip', '2')
   .option('--precision <name>', 'float32, tf32 or bfloat16', 'bfloat16')
   .option('--top <n>', 'groups of launches that are listed', '25')
+  .option('--no-cudnn', 'without its plans')
   .option('--json', 'print one line of JSON')
   .parse();
 const flags = command.opts<Flags>();
@@ -76,7 +80,13 @@ function groupBy(list: readonly Launch[], keyOf: (launch: Launch) => string): Ma
 }
 
 let programs: Program[] = [];
-const policy = { precision: flags.precision, isDeterministic: true, hasAlgorithm: () => true } as const;
+const isDeterministic = config.ENGINE.DETERMINISTIC;
+const policy: Policy = {
+  precision: flags.precision,
+  isDeterministic,
+  hasAlgorithm: () => true,
+  findPlan: (computation) => (flags.cudnn ? assumedPlan({ ...computation, isDeterministic }) : null),
+};
 await planOnly(
   policy,
   (program) => programs.push(program),

@@ -14,7 +14,7 @@ import type { Config } from '../config/index.js';
 import { noLabelMap, readNotedLabelNames } from '../data/datasets/label_names.js';
 import { setUserFont } from '../drawing/fonts.js';
 import { undrawnNamesHint } from '../drawing/names.js';
-import { selectEngine } from '../engine/index.js';
+import { engineSettings, selectEngine } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { commandLock, FolderLock } from '../files/folder_lock.js';
 import { makeOutputFolder } from '../files/output_paths.js';
@@ -91,8 +91,7 @@ function refuseOwnInput(input: string, out: string): void {
 async function detectLocked(cfg: Config, options: ResolvedOptions): Promise<DetectSummary> {
   const { report, signal } = options;
   const { engine, device } = options;
-  const { THREADS: threads, GPU_INDEX: gpuIndex } = cfg.ENGINE;
-  const { description } = await selectEngine({ engine, device, threads, gpuIndex });
+  const { description } = await selectEngine({ engine, device, ...engineSettings(cfg) });
   report.info(`engine: ${description}`);
   const weights = openModelWeights(weightsFor(cfg, options));
   const difference = contradiction(weights.path, weights.info, cfg);

@@ -75,14 +75,17 @@ export interface FusedKernels {
   Linear: Signature<'x' | 'weight', [y: unknown], None, 'bias'>;
   /** An engine may leave out `dbias` only when the layer has no bias. */
   LinearGrad: Signature<'dy' | 'x' | 'weight', [dx: unknown, dweight: unknown, dbias?: unknown]>;
-  /** softmax(scale·q·kᵀ + bias)·mask·v of qkv [B, N, 3·H·D], bias and mask [S, N, N]. Returns [B, N, H·D]. */
-  SelfAttention: Signature<'qkv', [out: unknown], AttentionAttributes, 'bias' | 'mask'>;
-  /** `out` is the result of the forward pass; `dbias` exists only with a bias. */
+  /**
+   * softmax(scale·q·kᵀ + bias)·mask·v of qkv [B, N, 3·H·D], bias and mask [S, N, N]. Returns [B, N, H·D] and, on engines whose
+   * gradient uses them, the logarithms of the softmax's sums of exponentials [B, H, N].
+   */
+  SelfAttention: Signature<'qkv', [out: unknown, statistics?: unknown], AttentionAttributes, 'bias' | 'mask'>;
+  /** `out` and `statistics` are the results of the forward pass; `dbias` exists only with a bias. */
   SelfAttentionGrad: Signature<
     'dy' | 'qkv' | 'out',
     [dqkv: unknown, dbias?: unknown],
     AttentionAttributes,
-    'bias' | 'mask'
+    'statistics' | 'bias' | 'mask'
   >;
   /** Convolution with padding 1 of x [B, T, H, W, in] with weight [out, in, 3, 3, 3]. */
   Conv3x3x3: Signature<'x' | 'weight', [y: unknown]>;
@@ -125,6 +128,7 @@ export const FUSED_KERNELS: { readonly [K in FusedKernelName]: InputTable<FusedK
     dy: 'required',
     qkv: 'required',
     out: 'required',
+    statistics: 'optional',
     bias: 'optional',
     mask: 'optional',
   },

@@ -8,10 +8,12 @@ import {
   forgetTensorflow,
   H100,
   loadFakeTensorflow,
+  NVRTC_FILES,
   tensorflowFiles,
 } from '../../test/support/fake_probe.js';
 import { EngineError } from '../errors.js';
 import { countOf } from '../util/text.js';
+import type { CudaParts } from './cuda/cuda_engine.js';
 import { ORT_VERSION } from './onnx/c_api.js';
 import { machineProbe } from './probe.js';
 import { EngineSelector } from './selection.js';
@@ -50,6 +52,7 @@ const machines: Record<string, FakeMachine> = {
     nvidiaSmi: H100,
     ...noGpu,
   },
+  'GPU box, CUDA set up': { files: { ...unbuilt, ...DRIVER_FILES, ...NVRTC_FILES }, nvidiaSmi: H100 },
   'binding that does not load': {
     files: { ...unbuilt, ...tensorflowFiles(CPU) },
     load: () => {
@@ -57,6 +60,26 @@ const machines: Record<string, FakeMachine> = {
     },
   },
 };
+
+/** The driver of such a machine, and a GPU that computes wrong results. */
+function cudaOn(machine: FakeMachine): CudaParts {
+  return {
+    source: {
+      driverVersion: (path) => (path in (machine.files ?? {}) ? 12_040 : null),
+      gpus: () => [
+        { ordinal: 0, name: 'NVIDIA H100 80GB HBM3', computeCapability: [9, 0], memoryBytes: 80 * 2 ** 30 },
+      ],
+    },
+    selfTest: async () => ({ failure: 'a softmax of rows has wrong results' }),
+  };
+}
+
+function selectorOn(machine: FakeMachine, probe = fakeProbe(machine)): EngineSelector {
+  return new EngineSelector(probe, {
+    gpus: { list: () => ({ devices: [], missing: 'loader' }), memory: () => null },
+    cuda: cudaOn(machine),
+  });
+}
 
 /** For each machine: the result of `engine device`, or a piece of the error. */
 type Outcome = string | RegExp;
@@ -70,7 +93,9 @@ const table: Record<string, Record<string, Outcome>> = {
     'tensorflow cuda': /no NVIDIA driver/,
     'cpu auto': 'cpu/cpu',
     'cpu cpu': 'cpu/cpu',
-    'cpu cuda': /--engine cpu does not run on cuda, only on cpu.*--engine tensorflow/,
+    'cpu cuda': /--engine cpu does not run on cuda, only on cpu.*--engine cuda or tensorflow/,
+    'cuda auto': /no NVIDIA driver/,
+    'cuda cpu': /--engine cuda does not run on cpu, only on cuda: choose --device cuda/,
   },
   'tfjs-node built': {
     'auto auto': 'tensorflow/cpu',
@@ -85,7 +110,8 @@ const table: Record<string, Record<string, Outcome>> = {
   },
   'GPU box, nothing built': {
     'auto auto': 'cpu/cpu',
-    'auto cuda': /cannot run here: the native part of @tensorflow\/tfjs-node-gpu is not set up.*-- --gpu/,
+    'auto cuda': /cannot run here:\n.*NVRTC.*npm run setup:cuda.*\n.*tfjs-node-gpu is not set up.*-- --gpu/,
+    'cuda auto': /NVRTC, which compiles the kernels, is not found.*run: npm run setup:cuda\)$/,
     'tensorflow auto': /-- --gpu\)\n.*setup:tensorflow\)$/,
     'tensorflow cuda': /-- --gpu/,
   },
@@ -119,6 +145,11 @@ const table: Record<string, Record<string, Outcome>> = {
     'auto cuda': /finds no GPU that it can use/,
     'tensorflow cuda': /finds no GPU that it can use.*--verbose.*--gpu --force/,
   },
+  'GPU box, CUDA set up': {
+    'auto auto': 'cpu/cpu',
+    'auto gpu': /H100 80GB HBM3 fails the self-test: a softmax of rows has wrong results/,
+    'cuda cpu': /choose --device cuda/,
+  },
   'binding that does not load': {
     'auto auto': 'cpu/cpu',
     'tensorflow auto': /does not load: the file is damaged or built for another kind of processor/,
@@ -134,7 +165,7 @@ describe.each(Object.keys(machines))('on the machine "%s"', (name) => {
     'a request of "%s" selects the right engine or explains why it cannot',
     async (requested, outcome) => {
       const [engine, device] = requested.split(' ') as [EngineRequest['engine'], EngineRequest['device']];
-      const selector = new EngineSelector(fakeProbe(machines[name]));
+      const selector = selectorOn(machines[name]);
       const result = selector.select({ engine, device });
       if (outcome instanceof RegExp) {
         await expect(result).rejects.toThrow(EngineError);
@@ -151,16 +182,16 @@ describe.each(Object.keys(machines))('on the machine "%s"', (name) => {
 
 describe('the description of an engine', () => {
   const describeOn = async (name: string, request: EngineRequest = { engine: 'auto', device: 'auto' }) =>
-    new EngineSelector(fakeProbe(machines[name])).select(request);
+    selectorOn(machines[name]).select(request);
 
   it('names library, package, device and GPU', async () => {
     const info = await describeOn('GPU box, tfjs-node-gpu built');
     expect(info.description).toBe(
       'tensorflow on CUDA, NVIDIA H100 80GB HBM3, compute capability 9.0, driver 550.54.15 ' +
-        '(libtensorflow 2.21.0, @tensorflow/tfjs-node-gpu 4.22.0)',
+        `(libtensorflow 2.21.0, @tensorflow/tfjs-node-gpu 4.22.0); ${info.notes[0]}`,
     );
     expect(info.gpu).toEqual({ name: 'NVIDIA H100 80GB HBM3', computeCapability: 9, driver: '550.54.15' });
-    expect(info.notes).toEqual([]);
+    expect(info.notes).toEqual([expect.stringMatching(/^not on cuda\/cuda: NVRTC.*npm run setup:cuda/)]);
   });
 
   it('explains on a bare machine how to get a faster engine, and does not mention GPUs', async () => {
@@ -172,10 +203,15 @@ describe('the description of an engine', () => {
   });
 
   it('explains why an existing GPU is not used', async () => {
-    expect((await describeOn('GPU box, tfjs-node built')).notes[0]).toMatch(/setup:tensorflow -- --gpu/);
-    expect((await describeOn('everything there, but TensorFlow sees no GPU')).notes[0]).toMatch(
+    const { notes } = await describeOn('GPU box, tfjs-node built');
+    expect(notes.slice(0, 2)).toEqual([
+      expect.stringMatching(/setup:cuda/),
+      expect.stringMatching(/setup:tensorflow -- --gpu/),
+    ]);
+    expect((await describeOn('everything there, but TensorFlow sees no GPU')).notes[1]).toMatch(
       /finds no GPU/,
     );
+    expect((await describeOn('GPU box, CUDA set up')).notes[0]).toMatch(/fails the self-test/);
   });
 
   it('prefers the CPU package on a CPU, and otherwise takes the GPU package with its GPUs hidden', async () => {
@@ -184,6 +220,24 @@ describe('the description of an engine', () => {
     const info = await new EngineSelector(probe).select({ engine: 'tensorflow', device: 'cpu' });
     expect(info.description).toContain('tfjs-node-gpu 4.22.0');
     expect(probe.env.CUDA_VISIBLE_DEVICES).toBe('-1');
+  });
+});
+
+describe('a precision', () => {
+  const precise = (engine: EngineRequest['engine'], machine: FakeMachine) =>
+    selectorOn(machine).select({ engine, precision: 'bfloat16' });
+
+  it('that only cuda has is an error elsewhere, which says so', async () => {
+    const only = /ENGINE.PRECISION bfloat16 is for --engine cuda alone/;
+    await expect(precise('onnx', machines.bare)).rejects.toThrow(only);
+    await expect(precise('auto', machines.bare)).rejects.toThrow(
+      /no NVIDIA driver.*\n.*is for --engine cuda alone/,
+    );
+  });
+
+  it('float32 is one of every engine', async () => {
+    const info = await selectorOn(machines.bare).select({ precision: 'float32', isDeterministic: false });
+    expect(info.engine).toBe('cpu');
   });
 });
 
@@ -201,7 +255,7 @@ describe('one process', () => {
   });
 
   it('refuses to move TensorFlow to another device', async () => {
-    const selector = new EngineSelector(fakeProbe(machines['GPU box, tfjs-node-gpu built']));
+    const selector = selectorOn(machines['GPU box, tfjs-node-gpu built']);
     await selector.select({ engine: 'tensorflow', device: 'cuda' });
     await expect(selector.select({ engine: 'tensorflow', device: 'cpu' })).rejects.toThrow(
       /already runs on cuda in this process/,
@@ -240,7 +294,7 @@ describe('one process', () => {
       const probe = fakeProbe(machines[name]);
       const before = { ...probe.env };
       await expect(
-        new EngineSelector(probe).select({ engine: 'tensorflow', device: 'auto' }),
+        selectorOn(machines[name], probe).select({ engine: 'auto', device: 'cuda' }),
       ).rejects.toThrow();
       expect(probe.loaded).toEqual([]);
       expect(probe.env).toEqual(before);

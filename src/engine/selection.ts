@@ -28,17 +28,16 @@ export class EngineSelector {
   /** In the order in which `auto` tries them. */
   readonly #providers: EngineProvider[];
 
-  /** The last two are for tests. */
+  /** `parts` are for tests. */
   constructor(
     private readonly probe: Probe,
-    gpuSource?: GpuSource,
-    cuda?: CudaParts,
+    parts: { readonly gpus?: GpuSource; readonly cuda?: CudaParts } = {},
   ) {
     const tensorflow = new TensorflowRuntime(probe);
     this.#providers = [
-      new CudaEngine(probe, cuda),
+      new CudaEngine(probe, parts.cuda),
       tensorflow.provider('cuda'),
-      new OnnxGpuEngine(probe, new Gpus(probe, gpuSource)),
+      new OnnxGpuEngine(probe, new Gpus(probe, parts.gpus)),
       new OnnxCpuEngine(probe),
       tensorflow.provider('cpu'),
       plainProvider,

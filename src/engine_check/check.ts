@@ -1,5 +1,8 @@
 /** @file The check of an engine: kernel families, training steps, speed and memory. */
+
+import { onCudaVariant } from '../engine/cuda/variants.js';
 import type { Engine, EngineMemory } from '../engine/index.js';
+import { cudaFamilies } from './families/cuda.js';
 import { FAMILIES } from './families/index.js';
 import { type FamilyOutcome, runFamily } from './run_family.js';
 import { measureSpeed, type Speed } from './speed/measure.js';
@@ -39,6 +42,12 @@ export async function checkEngine(engine: Engine, listener: CheckListener): Prom
   for (const family of FAMILIES) {
     listener.begin(family.name);
     const outcome = await runFamily(family);
+    outcomes.push(outcome);
+    listener.end({ kind: 'family', outcome });
+  }
+  for (const [variant, family] of cudaFamilies()) {
+    listener.begin(family.name);
+    const outcome = await onCudaVariant(variant, () => runFamily(family));
     outcomes.push(outcome);
     listener.end({ kind: 'family', outcome });
   }

@@ -57,10 +57,21 @@ function speedLines({ rates, step, share, problem }: Speed, mark: Mark): string[
   ];
 }
 
-function rateLines({ copy, matMul, attention }: Rates): string[] {
-  const line = (name: string, { rate, unit, name: what }: Rate) =>
-    speedLine(name, `${significant(rate, 3)} ${unit}`, what);
-  return [line('copy', copy), line('product', matMul), line('attention', attention)];
+function rateLines({ copy, matMul, attention, tf32, bfloat16 }: Rates): string[] {
+  const line = (name: string, { rate, unit, name: what, best }: Rate) => {
+    const share =
+      best === undefined
+        ? ''
+        : `, ${Math.round((100 * rate) / best)} % of the card's ${significant(best, 3)}`;
+    return speedLine(name, `${significant(rate, 3)} ${unit}`, what + share);
+  };
+  return [
+    line('copy', copy),
+    line('product', matMul),
+    ...(tf32 ? [line('tf32', tf32)] : []),
+    ...(bfloat16 ? [line('bfloat16', bfloat16)] : []),
+    line('attention', attention),
+  ];
 }
 
 function stepLines({ model, shape, flops, seconds, firstSeconds }: StepTime, share: number): string[] {

@@ -78,16 +78,20 @@ export function selfAttention(qkv: tf.Tensor, heads: number, options: AttentionO
   }
   const { scale, bias, mask } = options;
   const attributes = { heads, scale };
+  /** The optional inputs of the gradient that exist, in the order in which they are saved. */
+  let names: ('statistics' | 'bias' | 'mask')[] = [];
   return differentiable(
     bias ? [qkv, bias] : [qkv],
     (save) => {
-      const [out] = runFusedKernel('SelfAttention', { qkv, bias, mask }, attributes);
-      save([qkv, out, ...(bias ? [bias] : []), ...(mask ? [mask] : [])]);
+      const [out, statistics] = runFusedKernel('SelfAttention', { qkv, bias, mask }, attributes);
+      const optional = { statistics, bias, mask };
+      names = (['statistics', 'bias', 'mask'] as const).filter((name) => optional[name]);
+      save([qkv, out, ...names.map((name) => optional[name] as tf.Tensor)]);
       return out;
     },
     (dy, [projections, out, ...rest]) => {
-      const scores = bias ? rest.shift() : undefined;
-      const inputs = { dy, qkv: projections, out, bias: scores, mask: rest[0] };
+      const optional = Object.fromEntries(names.map((name, i) => [name, rest[i]]));
+      const inputs = { dy, qkv: projections, out, ...optional };
       return runFusedKernel('SelfAttentionGrad', inputs, attributes).filter((grad) => grad !== undefined);
     },
   );

@@ -5,6 +5,7 @@
  * iteration. So the seed is the state of all random streams. The order of the current data pass is saved too, in case a
  * later version makes orders in another way.
  */
+import { PRECISIONS, type Precision } from '../config/schema/choices.js';
 import { CheckpointError } from '../errors.js';
 import { elementsOf, type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { asCount, asDict, asNumber } from '../formats/python/dict.js';
@@ -27,6 +28,8 @@ export interface RunState {
   /** Iterations done. */
   readonly iteration: number;
   readonly seed: number;
+  /** ENGINE.PRECISION. */
+  readonly precision: Precision;
   /** Latest iterations in a row that were skipped because of values that are not finite. */
   readonly nonFiniteInARow: number;
   readonly position: DataPosition;
@@ -34,12 +37,20 @@ export interface RunState {
   readonly data: number;
 }
 
-export function packRunState({ iteration, seed, nonFiniteInARow, position, data }: RunState): PyValue {
+export function packRunState({
+  iteration,
+  seed,
+  precision,
+  nonFiniteInARow,
+  position,
+  data,
+}: RunState): PyValue {
   const { pass, batch, order } = position;
   return {
     version: VERSION,
     iteration,
     seed,
+    precision,
     nonfinite_in_a_row: nonFiniteInARow,
     data,
     sampler: { pass, batch, order: int32Tensor(order) },
@@ -76,6 +87,7 @@ function parseState(fields: ReturnType<typeof asDict>): RunState {
   return {
     iteration: asCount(fields.get('iteration'), 'stmixer.iteration'),
     seed: asNumber(fields.get('seed'), 'stmixer.seed'),
+    precision: parsePrecision(fields.get('precision')),
     nonFiniteInARow: asCount(fields.get('nonfinite_in_a_row'), 'stmixer.nonfinite_in_a_row'),
     position: {
       pass: asCount(sampler.get('pass'), 'stmixer.sampler.pass'),
@@ -84,6 +96,15 @@ function parseState(fields: ReturnType<typeof asDict>): RunState {
     },
     data: asCount(fields.get('data'), 'stmixer.data'),
   };
+}
+
+/** Runs of earlier versions have none: they computed in float32. */
+function parsePrecision(value: PyValue | undefined): Precision {
+  if (value === undefined) return 'float32';
+  const found = PRECISIONS.find((name) => name === value);
+  if (found === undefined)
+    throw new CheckpointError(`stmixer.precision: expected ${PRECISIONS.join(' or ')}`);
+  return found;
 }
 
 function int32Tensor(data: Int32Array): HostTensor {

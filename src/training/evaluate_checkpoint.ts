@@ -11,7 +11,7 @@ import {
 } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
-import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { type EngineRequest, engineSettings, selectEngine } from '../engine/index.js';
 import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import { isIn } from '../files/paths.js';
@@ -63,9 +63,8 @@ async function evaluateLocked(
   findModelWeights(weightsRequest);
   const log = options.log.logger;
   const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
-  const { THREADS: threads, GPU_INDEX: gpuIndex } = cfg.ENGINE;
   const warn = (message: string) => log.warn(message);
-  const request = { engine: name, device, verbose, threads, gpuIndex, warn };
+  const request = { engine: name, device, verbose, ...engineSettings(cfg), warn };
   const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
   options.log.open(cfg.OUTPUT_DIR);
   logEngine(log, engine);

@@ -1,7 +1,7 @@
 /** @file Training in OUTPUT_DIR: its lock, the run that was there before, the engine, the log, and then a Trainer. */
 import type { LoadedConfig } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
-import { type EngineRequest, selectEngine } from '../engine/index.js';
+import { type EngineRequest, engineSettings, selectEngine } from '../engine/index.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { writeRunConfig } from '../run/config.js';
 import { writeEnvironment } from '../run/environment.js';
@@ -49,7 +49,7 @@ async function trainLocked(
   runLog: RunLog,
   options: TrainOptions,
 ): Promise<TrainingResult> {
-  const { OUTPUT_DIR, ENGINE } = loaded.config;
+  const { OUTPUT_DIR } = loaded.config;
   const { overwrite = false, resume = false, transfer = false, signal = NEVER_ABORTED } = options;
   if (overwrite) await refuseDuringTest(OUTPUT_DIR, (line) => runLog.logger.warn(line));
   /** Null from the moment on when there is no way back to the run that was in the folder. */
@@ -62,8 +62,7 @@ async function trainLocked(
       engine: name,
       device,
       verbose,
-      threads: ENGINE.THREADS,
-      gpuIndex: ENGINE.GPU_INDEX,
+      ...engineSettings(loaded.config),
       warn: (message: string) => log.warn(message),
     };
     const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));

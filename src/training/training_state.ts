@@ -2,7 +2,7 @@
 import type { CheckpointParts } from '../checkpoint/checkpoint_parts.js';
 import { infoOfModel } from '../checkpoint/info_of_model.js';
 import { type ModelInfo, packModelInfo } from '../checkpoint/model_info.js';
-import type { Config } from '../config/index.js';
+import type { Config, Precision } from '../config/index.js';
 import type { SamplerPosition } from '../data/loading/sampler.js';
 import { hostTensor } from '../engine/to_host.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
@@ -28,6 +28,8 @@ export class TrainingState {
   iteration = 0;
   /** Seed of every random choice: initial weights, data order, augmentation, dropout. */
   seed = 0;
+  /** How products are computed. */
+  precision: Precision = 'float32';
   /** Consecutive iterations up to this one that were skipped for values that are not finite. */
   nonFiniteInARow = 0;
   /** Null until the training data is open; checkpoints hold no position then. */
@@ -52,12 +54,10 @@ export class TrainingState {
   static build(cfg: Config, log?: Pick<Log, 'info'>): TrainingState {
     const model = new Detector(cfg);
     const optimizer = makeOptimizer(cfg, model, log);
-    return new TrainingState(
-      model,
-      new SetCriterion(cfg.MODEL.STM),
-      optimizer,
-      makeLrScheduler(cfg, optimizer),
-    );
+    const criterion = new SetCriterion(cfg.MODEL.STM);
+    const state = new TrainingState(model, criterion, optimizer, makeLrScheduler(cfg, optimizer));
+    state.precision = cfg.ENGINE.PRECISION;
+    return state;
   }
 
   /** The model's state dict in PyTorch's order. A weight is read from the engine when its bytes are asked for. */
@@ -72,7 +72,7 @@ export class TrainingState {
 
   /** Content of a checkpoint: PyTorch's parts, and what only a run of ours needs to go on exactly. */
   checkpoint(): CheckpointParts {
-    const { optimizer, scheduler, iteration, seed, nonFiniteInARow, order, info } = this;
+    const { optimizer, scheduler, iteration, seed, precision, nonFiniteInARow, order, info } = this;
     return {
       model: this.modelState(),
       optimizer: optimizer.stateDict(),
@@ -84,6 +84,7 @@ export class TrainingState {
           : packRunState({
               iteration,
               seed,
+              precision,
               nonFiniteInARow,
               position: order.positionOf(iteration),
               data: order.identity,

@@ -4,7 +4,7 @@ import { setTestEnvs } from '@tensorflow/tfjs-core/dist/jasmine_util.js';
 import { type DeviceName, type EngineName, selectEngine } from '../../src/engine/index.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
 import { lowerGraph, OrtCompiler } from '../../src/engine/onnx/compiler.js';
-import { workingMemory } from '../../src/engine/onnx/dry_run/working_memory.js';
+import { workingMemory } from '../../src/engine/onnx/memory/working_memory.js';
 
 /** What tfjs-core's suites add to their names. */
 export const NAME_SUFFIX = ' backend {}';

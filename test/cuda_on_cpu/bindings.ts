@@ -132,7 +132,8 @@ export function result<T = Handle>(call: (out: [T]) => number): T {
 /** Starts from nothing, with variables of the environment that hold until the next start. */
 export function start(variables: Record<string, string> = {}): void {
   for (const name of Object.keys(process.env)) {
-    if (/^CUDA_ON_CPU_(CAPABILITY|MEMORY|DEVICES|QUEUE|SEED|THREADS)$/.test(name)) delete process.env[name];
+    if (/^CUDA_ON_CPU_(CAPABILITY|MEMORY|DEVICES|QUEUE|SEED|THREADS|CUDNN)$/.test(name))
+      delete process.env[name];
   }
   Object.assign(process.env, variables);
   standIn.reset();

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cudnn.h"
 #include "library.h"
 
 namespace cuda_on_cpu {
@@ -57,6 +58,7 @@ void read_settings() {
   settings.seed = number_from_environment("CUDA_ON_CPU_SEED", 0);
   settings.threads = (unsigned)number_from_environment("CUDA_ON_CPU_THREADS", 1);
   if (settings.threads == 0) settings.threads = 1;
+  settings.cudnn_version = number_from_environment("CUDA_ON_CPU_CUDNN", 92400);
   const char *capability = getenv("CUDA_ON_CPU_CAPABILITY");
   settings.capability_major = 8;
   settings.capability_minor = 0;
@@ -75,6 +77,8 @@ int enter_call(const char *name) {
 
 void keep_problem(const char *name, const std::string &problem) { last_problem = std::string(name) + ": " + problem; }
 
+const std::string &kept_problem() { return last_problem; }
+
 namespace {
 
 std::string counters_json() {
@@ -85,6 +89,7 @@ std::string counters_json() {
       {"graphLaunches", c.graph_launches},
       {"launchesInGraphs", c.launches_in_graphs},
       {"products", c.products},
+      {"plans", c.plans},
       {"copies", c.copies},
       {"memsets", c.memsets},
       {"synchronizations", c.synchronizations},
@@ -162,6 +167,7 @@ EXPORTED void cudaOnCpuReadSettings() {
 /** As if the library were loaded anew: frees everything, forgets everything, and reads the environment again. */
 EXPORTED void cudaOnCpuReset() {
   std::lock_guard<std::recursive_mutex> lock(library_mutex);
+  cudnn::reset_cudnn();
   reset_streams();
   reset_modules();
   reset_driver();

@@ -22,7 +22,14 @@ const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/cuda_on_cpu/', import.meta.url));
 const LIBRARY = 'libcuda_on_cpu.so';
 /** One library under the names of all that it stands in for, so that they share their state. */
-const NAMES = ['libcuda.so.1', 'libnvrtc.so.13', 'libnvrtc-builtins.so.13.0', 'libcublasLt.so.13'];
+const NAMES = [
+  'libcuda.so.1',
+  'libnvrtc.so.13',
+  'libnvrtc-builtins.so.13.0',
+  'libcublasLt.so.13',
+  'libcudnn.so.9',
+  'libcudnn_graph.so.9',
+];
 /** What the kernels' sources include. */
 const KERNEL_HEADERS = ['cuda_on_cpu.h', 'kernel_interface.h'];
 const FLAGS = [
@@ -131,6 +138,8 @@ export interface Counters {
   readonly launchesInGraphs: number;
   /** Matrix products outside of graphs. */
   readonly products: number;
+  /** Plans of cuDNN outside of graphs. */
+  readonly plans: number;
   readonly copies: number;
   readonly memsets: number;
   /** Of the context, streams and events, not queries. */

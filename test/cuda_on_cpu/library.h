@@ -59,7 +59,7 @@ __attribute__((format(printf, 1, 2))) std::string format(const char *text, ...);
 // ---- Calls (control.cpp)
 
 struct Counters {
-  uint64_t calls, launches, graph_launches, launches_in_graphs, products, copies, memsets, synchronizations, compilations;
+  uint64_t calls, launches, graph_launches, launches_in_graphs, products, plans, copies, memsets, synchronizations, compilations;
   uint64_t allocations, frees, bytes_in_use, peak_bytes, leaked_allocations, modules_loaded;
 };
 
@@ -70,6 +70,7 @@ extern std::recursive_mutex library_mutex;
 /** Counts the call; the code that a test wants it to fail with, else 0. */
 int enter_call(const char *name);
 void keep_problem(const char *name, const std::string &problem);
+const std::string &kept_problem();
 
 #ifdef __SANITIZE_ADDRESS__
 
@@ -127,6 +128,8 @@ struct Settings {
   /** Orders blocks and threads; 0 is the natural order. */
   uint64_t seed;
   unsigned threads;
+  /** Such as 92400 for 9.24.0. */
+  size_t cudnn_version;
 };
 
 extern Settings settings;
@@ -190,7 +193,7 @@ size_t free_all_memory();
 
 /** Something queued on a stream. */
 struct Work {
-  enum Kind { KERNEL, PRODUCT, COPY, MEMSET, EVENT } kind;
+  enum Kind { KERNEL, PRODUCT, PLAN, COPY, MEMSET, EVENT } kind;
   /** Throws Refusal if memory that it uses is gone; checked when it is queued and at each launch of its graph. */
   std::function<void()> check;
   std::function<void()> run;

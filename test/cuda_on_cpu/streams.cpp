@@ -58,6 +58,7 @@ std::shared_ptr<Stream> default_stream = std::make_shared<Stream>();
 void count_queued(const Work &work) {
   if (work.kind == Work::KERNEL) counters.launches++;
   if (work.kind == Work::PRODUCT) counters.products++;
+  if (work.kind == Work::PLAN) counters.plans++;
   if (work.kind == Work::COPY) counters.copies++;
   if (work.kind == Work::MEMSET) counters.memsets++;
 }

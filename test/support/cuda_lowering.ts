@@ -53,7 +53,12 @@ export function random(shape: readonly number[], dtype: LazyDtype = 'float32', s
   return dtype === 'float32' ? floats(shape, data) : { shape, dtype, data };
 }
 
-const POLICY: Policy = { precision: 'float32', isDeterministic: true, hasAlgorithm: () => false };
+const POLICY: Policy = {
+  precision: 'float32',
+  isDeterministic: true,
+  hasAlgorithm: () => false,
+  findPlan: () => null,
+};
 
 export interface Lowered {
   readonly builder: Builder;

@@ -80,6 +80,12 @@ export const DRIVER_FILES = {
   '/usr/lib/x86_64-linux-gnu/libcuda.so.1': '',
 };
 
+/** NVRTC as a CUDA toolkit lays it out. */
+export const NVRTC_FILES = {
+  '/usr/local/cuda/lib64/libnvrtc.so.12': '',
+  '/usr/local/cuda/lib64/libnvrtc-builtins.so.12.9': '',
+};
+
 /** CUDA libraries as the set-up lays them out. */
 export const CUDA_FILES = Object.fromEntries(
   [

@@ -1,8 +1,8 @@
 /** @file The graphs of full-size models for the WebGPU provider, from a dry run, which needs no GPU. */
 import { loadConfig } from '../../src/config/index.js';
+import { MemoryCounter } from '../../src/engine/dry_run/counter.js';
 import type { ValueInfo } from '../../src/engine/lazy/value.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
-import { MemoryCounter } from '../../src/engine/onnx/dry_run/dry_run.js';
 import type { Operand } from '../../src/engine/onnx/graph_builder.js';
 import { GPU_KERNELS, type KernelSet } from '../../src/engine/onnx/kernel_set.js';
 import type { OnnxNode } from '../../src/engine/onnx/model_format.js';

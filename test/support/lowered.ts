@@ -20,7 +20,12 @@ export interface Operand {
   readonly data: Float32Array | Int32Array;
 }
 
-export const FLOAT32: Policy = { precision: 'float32', isDeterministic: true, hasAlgorithm: () => true };
+export const FLOAT32: Policy = {
+  precision: 'float32',
+  isDeterministic: true,
+  hasAlgorithm: () => true,
+  findPlan: () => null,
+};
 export const BFLOAT16: Policy = { ...FLOAT32, precision: 'bfloat16' };
 
 /** Random numbers between -1 and 1; the same for the same seed. */

@@ -17,14 +17,14 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and twenty-two more', () => {
+  it('has exactly the official keys and twenty-four more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/golden/config.golden.test.ts.
-    expect(FIELDS.size).toBe(179);
+    expect(FIELDS.size).toBe(181);
     expect(defaultConfig()).toMatchObject({
       DATA: { MISSING: 'stop' },
       AVA: { FPS: 30, FIRST_SECOND: 900, LAST_SECOND: 1798, KEY_FRAME_STEP: 1 },

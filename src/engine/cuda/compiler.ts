@@ -12,24 +12,28 @@ import type { Policy } from './kernels/lowering.js';
 /** How a program computes, as ENGINE.PRECISION and ENGINE.DETERMINISTIC say. */
 export type CudaSettings = Pick<Policy, 'precision' | 'bfloat16Sizes' | 'isDeterministic'>;
 
-export class CudaCompiler implements Compiler<CudaTensor> {
-  readonly #policy: Policy;
+/** The policy of a device: what its libraries can do. */
+export function policyOf({ cublasLt, cudnn }: CudaDevice, settings: CudaSettings): Policy {
+  const { precision, isDeterministic } = settings;
+  const options = { isDeterministic, allowsTf32: precision === 'tf32' };
+  return {
+    precision,
+    isDeterministic,
+    hasAlgorithm: (gemm) => cublasLt !== null && cublasLt.plan(gemm, GEMM_WORKSPACE_BYTES) !== null,
+    findPlan: (computation) => cudnn?.find({ ...computation, ...options }) ?? null,
+  };
+}
 
+export class CudaCompiler implements Compiler<CudaTensor> {
   constructor(
     private readonly device: CudaDevice,
-    settings: CudaSettings,
-  ) {
-    const { cublasLt } = device;
-    this.#policy = {
-      ...settings,
-      hasAlgorithm: (gemm) => cublasLt !== null && cublasLt.plan(gemm, GEMM_WORKSPACE_BYTES) !== null,
-    };
-  }
+    private readonly policy: Policy,
+  ) {}
 
   /** Throws EngineError, which names the operations. */
   compile(graph: Graph): CudaExecutable {
     try {
-      const program = compileProgram(graph, LOWERINGS, this.#policy);
+      const program = compileProgram(graph, LOWERINGS, this.policy);
       const shapes = graph.outputs.map(({ node, output }) => graph.nodes[node].outputs[output].shape);
       return new CudaExecutable(this.device, program, shapes);
     } catch (error) {

@@ -7,6 +7,7 @@ import { hasNvidiaDriver, visibleGpu } from '../tensorflow/cuda.js';
 import type { EngineProvider, Problem, StartedEngine, StartOptions } from '../types.js';
 import type { CudaSettings } from './compiler.js';
 import type { CudaDevice } from './device/device.js';
+import { gpuMemoryOf } from './device/gpu_memory.js';
 import {
   type CudaGpu,
   type CudaSource,
@@ -75,7 +76,7 @@ export class CudaEngine implements EngineProvider {
       const result = await this.#selfTest(start, this.probe.env);
       if ('failure' in result) throw new EngineError(`${gpu.name} fails the self-test: ${result.failure}`);
     }
-    return this.#describe(gpu, libraries, await startBackend(this.probe, start));
+    return this.#describe(gpu, await startBackend(this.probe, start));
   }
 
   /** The GPU that a request takes, or why there is none. */
@@ -102,7 +103,7 @@ export class CudaEngine implements EngineProvider {
     return this.#gpus;
   }
 
-  #describe(gpu: CudaGpu, libraries: CudaLibraries, { device, settings }: CudaBackend): StartedEngine {
+  #describe(gpu: CudaGpu, { device, settings }: CudaBackend): StartedEngine {
     const { precision, isDeterministic } = settings;
     const driver = driverText(this.probe);
     const version = device.cudaVersion.join('.');
@@ -120,13 +121,13 @@ export class CudaEngine implements EngineProvider {
     return {
       engine: 'cuda',
       device: 'cuda',
-      description: `cuda on ${name} (${facts.join(', ')}; ${librariesText(device, libraries)})`,
+      description: `cuda on ${name} (${facts.join(', ')}; ${librariesText(device)})`,
       version,
       threads: 1,
       gpu: { name, computeCapability: major + minor / 10, driver: driver ?? 'unknown', memoryBytes },
       precision,
       isDeterministic,
-      gpuMemory: () => memoryOf(device),
+      gpuMemory: () => gpuMemoryOf(device),
     };
   }
 }
@@ -155,20 +156,15 @@ function driverText(probe: Probe): string | null {
   return found ?? visibleGpu(probe)?.driver ?? null;
 }
 
-function librariesText({ cublasLt }: CudaDevice, { cudnn }: CudaLibraries): string {
+function librariesText({ cublasLt, cudnn }: CudaDevice): string {
   const products = cublasLt
     ? `cuBLASLt ${versionText(cublasLt.version)}`
     : 'no cuBLASLt: matrix products will be slower';
-  return cudnn ? products : `${products}, no cuDNN: attention will be slower`;
+  const plans = cudnn ? `cuDNN ${versionText(cudnn.version)}` : 'no cuDNN: attention will be slower';
+  return `${products}, ${plans}`;
 }
 
-/** 130100 is 13.1. */
+/** 130100 is 13.1, and 92400 is 9.24. */
 function versionText(version: number): string {
   return `${Math.floor(version / 10_000)}.${Math.floor((version % 10_000) / 100)}`;
-}
-
-/** This process's part of the GPU's memory, and what it could have. The context, which takes some hundred MB, counts as used. */
-function memoryOf({ region, driver }: CudaDevice) {
-  const { reserved } = region.statistics;
-  return { usedBytes: reserved, budgetBytes: driver.memory().free + reserved };
 }

@@ -1,6 +1,8 @@
 /** @file Loads CUDA's libraries. */
+import { EngineError } from '../../errors.js';
 import { loadLibrary } from '../load_library.js';
 import { loadCublasLt } from './api/cublaslt.js';
+import { Cudnn } from './api/cudnn.js';
 import { CudaDriver, loadDriver } from './api/driver.js';
 import { openLibrary } from './api/native.js';
 import { loadNvrtc } from './api/nvrtc.js';
@@ -17,11 +19,23 @@ export function readDriverVersion(path: string): number | null {
 }
 
 /** Loads the libraries and starts the driver. Throws EngineError. */
-export function loadCuda({ driver, nvrtc, nvrtcBuiltins, cublasLt }: CudaLibraries): DeviceLibraries {
-  for (const path of nvrtcBuiltins) loadLibrary(path, { global: true });
+export function loadCuda(paths: CudaLibraries): DeviceLibraries {
+  for (const path of paths.nvrtcBuiltins) loadLibrary(path, { global: true });
   return {
-    driver: loadDriver(driver),
-    nvrtc: loadNvrtc(nvrtc),
-    cublasLt: cublasLt === null ? null : loadCublasLt(cublasLt),
+    driver: loadDriver(paths.driver),
+    nvrtc: loadNvrtc(paths.nvrtc),
+    cublasLt: paths.cublasLt === null ? null : loadCublasLt(paths.cublasLt),
+    // Last, because it uses the others.
+    cudnn: paths.cudnn === null ? null : loadCudnn(paths.cudnn),
   };
+}
+
+/** Null if it cannot be loaded, because nothing depends on it. */
+function loadCudnn(path: string): Cudnn | null {
+  try {
+    return new Cudnn(path);
+  } catch (error) {
+    if (error instanceof EngineError) return null;
+    throw error;
+  }
 }

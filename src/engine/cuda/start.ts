@@ -1,22 +1,25 @@
 /** @file Starts CUDA in this process, which uses one GPU, and registers the backend with tfjs. */
 import { EngineError } from '../../errors.js';
+import type { LazyGraphOptions } from '../lazy/graph.js';
 import type { Probe } from '../probe.js';
 import { RecordingBackend } from '../record/backend.js';
 import { registerKernels } from '../record/registration.js';
 import { tf } from '../tfjs.js';
-import { CudaCompiler, type CudaSettings } from './compiler.js';
+import { CudaCompiler, type CudaSettings, policyOf } from './compiler.js';
 import { type CudaTensor, CudaTensorMemory } from './device/cuda_tensor.js';
 import { CudaDevice } from './device/device.js';
 import { FUSED_NAMES, KERNELS } from './kernels/kernel_set.js';
+import type { Policy } from './kernels/lowering.js';
 import type { CudaLibraries } from './libraries.js';
 import { loadCuda } from './load.js';
 
 export const BACKEND_NAME = 'cuda';
 
-/** Executables that are kept. A step of the full model needs 60 for each size of clips. */
-const MAX_EXECUTABLES = 2000;
-/** Operations that a graph has at least, unless it must end before. */
-const MIN_LAYER_NODES = 100;
+export const GRAPH_OPTIONS: LazyGraphOptions = {
+  /** A step of the full model needs 60 for each size of clips. */
+  maxExecutables: 2000,
+  minLayerNodes: 100,
+};
 
 export interface CudaStart extends CudaSettings {
   readonly libraries: CudaLibraries;
@@ -31,14 +34,15 @@ export class CudaBackend extends RecordingBackend<CudaTensor> {
     readonly settings: CudaSettings,
     /** Number of the GPU. */
     readonly ordinal: number,
+    policy: Policy = policyOf(device, settings),
   ) {
     super({
       engine: BACKEND_NAME,
       tensors: new CudaTensorMemory(device),
-      compiler: new CudaCompiler(device, settings),
+      compiler: new CudaCompiler(device, policy),
       fusedKernels: FUSED_NAMES,
       lanes: 1,
-      graph: { maxExecutables: MAX_EXECUTABLES, minLayerNodes: MIN_LAYER_NODES },
+      graph: GRAPH_OPTIONS,
     });
   }
 }

@@ -11,7 +11,10 @@ interface Sizes {
   readonly features: number;
 }
 
-function attention(sizes: Sizes, extra: 'bias' | 'mask' | 'bias and mask' | 'nothing' = 'nothing'): Case {
+export function attention(
+  sizes: Sizes,
+  extra: 'bias' | 'mask' | 'bias and mask' | 'nothing' = 'nothing',
+): Case {
   const { batch, tokens, heads, features } = sizes;
   const scores = [batch * heads, tokens, tokens];
   const [hasBias, hasMask] = ['bias', 'mask'].map((word) => extra.includes(word));

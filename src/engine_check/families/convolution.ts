@@ -3,7 +3,7 @@ import { conv1x1x1, conv3x3x3, convPatches, convTranspose1x2x2, maxPool1x2x2 } f
 import { type Case, EXACT, type Family, floats } from '../case.js';
 import { type ConvSizes, conv3x3x3 as doubleConv } from '../double_spatial.js';
 
-function conv(map: ConvSizes['map'], inChannels: number, outChannels: number): Case {
+export function conv(map: ConvSizes['map'], inChannels: number, outChannels: number): Case {
   return {
     name: `3×3×3, ${inChannels} to ${outChannels} channels, [${map}]`,
     inputs: [floats([...map, inChannels]), floats([outChannels, inChannels, 3, 3, 3])],

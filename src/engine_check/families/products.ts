@@ -5,7 +5,7 @@ import { type Case, type Family, floats } from '../case.js';
 import { linear as doubleLinear, type ProductSizes, product } from '../double.js';
 
 /** Products of one size; the letters name the transposed factors. */
-function matMul(sizes: ProductSizes): Case {
+export function matMul(sizes: ProductSizes): Case {
   const { batch, rows, inner, columns, transposeA = false, transposeB = false } = sizes;
   const stored = (first: number, second: number, isTurned: boolean) => [
     ...(batch === undefined ? [] : [batch]),
@@ -48,7 +48,7 @@ export const PRODUCTS: Family = {
   ],
 };
 
-function layer({ rows, inner, columns }: ProductSizes, bias: 'with' | 'without'): Case {
+export function layer({ rows, inner, columns }: ProductSizes, bias: 'with' | 'without'): Case {
   return {
     name: `[${rows}, ${inner}] to [${rows}, ${columns}] ${bias} bias, with gradients`,
     inputs: [

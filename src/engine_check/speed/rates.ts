@@ -1,4 +1,6 @@
 /** @file The best rates of a device: copies, matrix products, attention with gradients. Sizes grow while the device is fast. */
+import { runningBestRates } from '../../engine/cuda/best_rates.js';
+import { onCudaVariant } from '../../engine/cuda/variants.js';
 import { tf } from '../../engine/tfjs.js';
 import { selfAttention } from '../../nn/attention.js';
 import { Tape } from '../../nn/tape.js';
@@ -11,6 +13,8 @@ export interface Rate {
   readonly rate: number;
   /** Time of one operation. */
   readonly seconds: number;
+  /** The rate that the card allows, if it is known. */
+  readonly best?: number;
 }
 
 /** The best rates. */
@@ -18,6 +22,9 @@ export interface Rates {
   readonly copy: Rate;
   readonly matMul: Rate;
   readonly attention: Rate;
+  /** Products in other precisions, on engines that have them. */
+  readonly tf32?: Rate;
+  readonly bfloat16?: Rate;
 }
 
 /** A measurement lasts at least this long, unless it has the maximum of repetitions. */
@@ -32,7 +39,24 @@ const FEATURES = 384;
 const FORWARD_AND_BACKWARD = 3;
 
 export async function measureRates(): Promise<Rates> {
-  return { copy: await copyRate(), matMul: await matMulRate(), attention: await attentionRate() };
+  const best = runningBestRates();
+  const rates = { copy: await copyRate(), matMul: await matMulRate(), attention: await attentionRate() };
+  if (!best) return rates;
+  return {
+    ...rates,
+    copy: outOf(rates.copy, best.bandwidth),
+    matMul: outOf(await onCudaVariant('float32', matMulRate), best.float32),
+    ...(best.tf32 === null
+      ? {}
+      : {
+          tf32: outOf(await onCudaVariant('tf32', matMulRate), best.tf32),
+          bfloat16: outOf(await onCudaVariant('bfloat16', matMulRate), best.bfloat16),
+        }),
+  };
+}
+
+function outOf(rate: Rate, best: number | null): Rate {
+  return best === null ? rate : { ...rate, best: best / 1e9 };
 }
 
 /** Reads and writes an array; the rate counts both. The largest array counts, because smaller ones may fit into a cache. */
@@ -46,7 +70,7 @@ async function copyRate(): Promise<Rate> {
 }
 
 async function matMulRate(): Promise<Rate> {
-  const rates = await ratesOf([256, 512, 1024, 2048, 4096], 8, async (n) => {
+  const rates = await ratesOf([256, 512, 1024, 2048, 4096, 8192], 8, async (n) => {
     const weight = tf.fill([n, n], 1 / n);
     const seconds = await secondsOf([n, n], (x) => tf.matMul(x, weight)).finally(() => weight.dispose());
     return {

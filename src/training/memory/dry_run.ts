@@ -1,14 +1,9 @@
 /** @file The tensors of a run at its fullest moments, from a training step and an evaluation that compute nothing. */
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
+import { type MemoryCounter, MemoryLimitError, type MemoryMoment } from '../../engine/dry_run/counter.js';
+import { blankTensor, dryRun } from '../../engine/dry_run/dry_run.js';
 import { machineMemory } from '../../engine/memory.js';
-import {
-  blankTensor,
-  dryRun,
-  type MemoryCounter,
-  MemoryLimitError,
-  type MemoryMoment,
-} from '../../engine/onnx/dry_run/dry_run.js';
 import { detectBatch } from '../../evaluation/detect_clips.js';
 import { sizeOf } from '../../formats/host_tensor.js';
 import { SetCriterion } from '../../loss/criterion.js';
@@ -52,7 +47,7 @@ const SMALLEST: Size = { height: 32, width: 32 };
 /** Multiple of the machine's memory at which a dry run stops. */
 const BEYOND = 16;
 
-/** Records a step and an evaluation of the configured model, and plans them as the `onnx` engine does. */
+/** Records a step and an evaluation of the configured model, and plans them as the current engine does. */
 export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOptions): Promise<RunTensors> {
   // A model far beyond the machine need not be followed to its end: its estimate is then a lower bound.
   const limits = { maxBytes: BEYOND * machineMemory().totalBytes };

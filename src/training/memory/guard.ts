@@ -53,10 +53,11 @@ export class MemoryGuard {
    */
   async announce(log: Logger): Promise<void> {
     const { data, engine } = this.options;
-    if (engine.engine !== 'onnx' || data === null) return;
+    const place = placeOf(engine);
+    if (place === null || data === null) return;
     try {
       this.#forecast = await announcedLater(log, 'estimating the memory of a step', () =>
-        forecast(this.options, data),
+        forecast(this.options, data, place),
       );
     } catch (error) {
       // The run itself can do without an estimate.
@@ -65,7 +66,7 @@ export class MemoryGuard {
     }
     const { facts, estimate } = this.#forecast;
     const room = this.#room();
-    const line = facts.onGpu ? gpuLine(estimate, engine, room) : hostLine(estimate);
+    const line = place === 'host' ? hostLine(estimate) : gpuLine(estimate, engine, room);
     const fields = { memory: estimate, processBytes: facts.processBytes };
     if (estimate.peak <= room) log.info(fields, line);
     else {
@@ -77,7 +78,7 @@ export class MemoryGuard {
   /** Bytes that the run's tensors can have. */
   #room(): number {
     const { engine } = this.options;
-    return engine.device === 'gpu' ? (engine.gpuBudget() ?? Number.POSITIVE_INFINITY) : roomHere().room;
+    return engine.device !== 'cpu' ? (engine.gpuBudget() ?? Number.POSITIVE_INFINITY) : roomHere().room;
   }
 
   /**
@@ -142,14 +143,25 @@ function gpuLine(estimate: MemoryEstimate, { gpu }: Pick<Engine, 'gpu'>, room: n
   );
 }
 
+/** Where an engine has its tensors; null if its memory cannot be estimated. */
+function placeOf({ engine, device }: Pick<Engine, 'engine' | 'device'>): MemoryFacts['place'] | null {
+  if (engine === 'cuda') return 'cuda';
+  if (engine !== 'onnx') return null;
+  return device === 'gpu' ? 'webgpu' : 'host';
+}
+
 /** The machine's memory, and how much of it this process could have. */
 function roomHere(): MachineMemory & { room: number } {
   const memory = machineMemory();
   return { ...memory, room: Math.min(memory.totalBytes, memory.freeBytes + residentMemory()) };
 }
 
-async function forecast(options: MemoryGuardOptions, data: AvaDataset): Promise<Forecast> {
-  const { cfg, engine, model, testData, processBytes } = options;
+async function forecast(
+  options: MemoryGuardOptions,
+  data: AvaDataset,
+  place: MemoryFacts['place'],
+): Promise<Forecast> {
+  const { cfg, model, testData, processBytes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });
@@ -159,13 +171,13 @@ async function forecast(options: MemoryGuardOptions, data: AvaDataset): Promise<
     clip: clip(data, cfg.DATA.TRAIN_MIN_SCALES, clipsPerStep(cfg)),
     testClip: testData && clip(testData, cfg.DATA.TEST_MIN_SCALES, cfg.TEST.VIDEOS_PER_BATCH),
     savesBesideTraining: false,
-    onGpu: engine.device === 'gpu',
+    place,
     processBytes,
   };
   const tensors = await runTensors(cfg, facts);
   const estimate = estimateFrom(tensors, cfg, facts);
   // The saver makes a copy if there is room for it beside the step.
-  const left = roomHere().room - (facts.onGpu ? estimate.beside : estimate.peak);
+  const left = roomHere().room - (place === 'host' ? estimate.peak : estimate.beside);
   if (estimate.weights + estimate.optimizer > COPY_SHARE * left) return { facts, tensors, estimate };
   const saving = { ...facts, savesBesideTraining: true };
   return { facts: saving, tensors, estimate: estimateFrom(tensors, cfg, saving) };

@@ -5,7 +5,7 @@ import { Checkpointer } from '../../checkpoint/checkpointer.js';
 import { iterationIn } from '../../checkpoint/run_checkpoints.js';
 import type { Config } from '../../config/index.js';
 import type { Batch } from '../../data/loading/collate.js';
-import { type EngineRequest, selectEngine } from '../../engine/index.js';
+import { type EngineRequest, engineSettings, selectEngine } from '../../engine/index.js';
 import { tf } from '../../engine/tfjs.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
@@ -61,11 +61,7 @@ export async function replay(
 ): Promise<{ readonly saved: SavedBatch; readonly result: Replay }> {
   const saved = readBatch(file);
   checkFits(cfg, saved, file);
-  const engine = await selectEngine({
-    ...request,
-    threads: cfg.ENGINE.THREADS,
-    gpuIndex: cfg.ENGINE.GPU_INDEX,
-  });
+  const engine = await selectEngine({ ...request, ...engineSettings(cfg) });
   log.info(`engine: ${engine.description}`);
   const state = TrainingState.build(cfg);
   loadWeights(state, cfg, saved, { allowPartial: request.allowPartial, log });

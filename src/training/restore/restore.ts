@@ -62,6 +62,12 @@ export function restoreState(
   if (resume && resume.seed !== state.seed) {
     log.warn(`--seed ${state.seed}: the run was made with ${resume.seed}; from here on it is another one`);
   }
+  const { PRECISION } = cfg.ENGINE;
+  if (resume && resume.precision !== PRECISION) {
+    log.warn(
+      `ENGINE.PRECISION ${PRECISION}: the run was made with ${resume.precision}; from here on it is another one`,
+    );
+  }
   initializeParameters(state.model, state.seed);
   state.iteration = loaded.iteration ?? 0;
   state.nonFiniteInARow = resume?.nonFiniteInARow ?? 0;

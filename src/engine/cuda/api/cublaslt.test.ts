@@ -14,6 +14,7 @@ function gemm(change: Partial<Gemm> = {}): Gemm {
     b: { storage: 'float32', isTransposed: false, stride: 16, batchStride: 0 },
     c: { storage: 'float32', stride: 16, batchStride: 0 },
     biasStorage: 'float32',
+    alignment: 256,
     ...change,
   } as Gemm;
 }

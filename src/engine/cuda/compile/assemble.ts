@@ -3,16 +3,25 @@
 import type { GemmStep, KernelStep, PlanStep } from '../ir/call.js';
 import { loadsOf, partsOf } from '../ir/rewrite.js';
 import type { Tensor } from '../ir/tensor.js';
+import { batchText } from '../render/batch.js';
 import { renderElements } from '../render/elements.js';
 import { BLOCK, kernelText, type RenderedKernel, tensorsOf } from '../render/kernel.js';
 import { preambleOf } from '../render/preamble.js';
 import { renderReduce } from '../render/reduce.js';
 import { renderRows } from '../render/rows.js';
 import { ELEMENT_BYTES } from '../storage.js';
-import type { CallItem, Group } from './groups.js';
+import { type Batch, joinBatches, type PlannedItem } from './batches.js';
+import type { CallItem, Group, Loop } from './groups.js';
 import type { LoweredGraph } from './lower.js';
-import { type Cost, GEMM_WORKSPACE_BYTES, type Launch, type Place, type Program } from './program.js';
-import { type Item, type Schedule, schedule } from './schedule.js';
+import {
+  type Argument,
+  type Cost,
+  GEMM_WORKSPACE_BYTES,
+  type Launch,
+  type Place,
+  type Program,
+} from './program.js';
+import { type Schedule, schedule } from './schedule.js';
 import { type Lifetime, planWorkspace } from './workspace.js';
 
 const NO_COST: Cost = { bytes: 0, flops: 0 };
@@ -35,8 +44,9 @@ class Assembler {
 
   constructor(
     private readonly outputs: readonly Tensor[],
-    { items, stored }: Schedule,
+    { items: scheduled, stored }: Schedule,
   ) {
+    const items = joinBatches(scheduled);
     const inside = [...stored].filter(
       (tensor) => tensor.definition.kind !== 'input' && !outputs.includes(tensor),
     );
@@ -50,6 +60,7 @@ class Assembler {
     this.#workspaceBytes = inside.length + scratchBytes > 0 ? bytes : 0;
     for (const item of items) {
       if (item.kind === 'group') this.#addGroup(item);
+      else if (item.kind === 'batch') this.#addBatch(item);
       else this.#addCall(item);
     }
   }
@@ -88,6 +99,34 @@ class Assembler {
       args: tensorsOf(kernel.parameters).map((tensor) => this.#placeOf(tensor)),
       label: labelOf(group.members.map(({ tensor }) => tensor)),
       cost: costOf(group, tensorsOf(kernel.parameters)),
+    });
+  }
+
+  #addBatch({ groups, kernels }: Batch): void {
+    const used = [...groups.keys()].filter((n) => kernels[n].size > 0);
+    if (used.length === 0) return;
+    const list = used.map((n) => kernels[n]);
+    const [first] = list;
+    const blocks = list.map(({ size, perBlock }) => Math.ceil(size / perBlock));
+    let before = 0;
+    const firstBlocks = blocks.map((count) => {
+      before += count;
+      return before - count;
+    });
+    const integer = (value: number): Argument => ({ kind: 'integer', value });
+    const tensors = list.map(({ parameters }) => tensorsOf(parameters));
+    this.#launches.push({
+      kind: 'kernel',
+      name: this.#kernelName('batch', (name) => batchText(first, list.length, name)),
+      grid: [before, 1, 1],
+      block: BLOCK,
+      args: [
+        ...first.parameters.flatMap((_, p) => tensors.map((ofEntry) => this.#placeOf(ofEntry[p]))),
+        ...list.map(({ size }) => integer(size)),
+        ...firstBlocks.map(integer),
+      ],
+      label: labelOf(used.flatMap((n) => groups[n].members.map(({ tensor }) => tensor))),
+      cost: sumOfCosts(used.map((n, entry) => costOf(groups[n], tensors[entry]))),
     });
   }
 
@@ -148,17 +187,17 @@ class Assembler {
 
 function render(group: Group): RenderedKernel {
   const { loop } = group;
+  if (loop.kind === 'chunks') throw new Error('kernels in chunks are batches');
   if (loop.kind === 'elements') return renderElements(group, loop);
   return loop.kind === 'rows' ? renderRows(group, loop) : renderReduce(group, loop);
 }
 
 /** From the item that computes a tensor to the last one that reads it. */
-function lifetimesOf(items: readonly Item[], tensors: readonly Tensor[]): Lifetime[] {
+function lifetimesOf(items: readonly PlannedItem[], tensors: readonly Tensor[]): Lifetime[] {
   const first = new Map<Tensor, number>();
   const last = new Map<Tensor, number>();
   for (const [n, item] of items.entries()) {
-    const made = item.kind === 'call' ? item.call.results : item.members.map(({ tensor }) => tensor);
-    for (const tensor of made) {
+    for (const tensor of madeBy(item)) {
       first.set(tensor, n);
       last.set(tensor, n);
     }
@@ -171,13 +210,21 @@ function lifetimesOf(items: readonly Item[], tensors: readonly Tensor[]): Lifeti
   }));
 }
 
-function readBy(item: Item): Tensor[] {
-  if (item.kind === 'group') return loadsOf(item.exprs).map(({ kind }) => kind.tensor);
-  return item.call.steps.flatMap(({ operands }) => operands.map(({ tensor }) => tensor));
+function madeBy(item: PlannedItem): readonly Tensor[] {
+  if (item.kind === 'call') return item.call.results;
+  const groups = item.kind === 'batch' ? item.groups : [item];
+  return groups.flatMap(({ members }) => members.map(({ tensor }) => tensor));
 }
 
-function scratchOf(item: Item): number {
-  if (item.kind === 'group') return 0;
+function readBy(item: PlannedItem): Tensor[] {
+  if (item.kind === 'call')
+    return item.call.steps.flatMap(({ operands }) => operands.map(({ tensor }) => tensor));
+  const groups = item.kind === 'batch' ? item.groups : [item];
+  return loadsOf(groups.flatMap(({ exprs }) => exprs)).map(({ kind }) => kind.tensor);
+}
+
+function scratchOf(item: PlannedItem): number {
+  if (item.kind !== 'call') return 0;
   return Math.max(
     0,
     ...item.call.steps.map((step) => {
@@ -193,20 +240,31 @@ function labelOf(tensors: readonly Tensor[]): string {
 }
 
 /** Each tensor is read or written once; each part of an expression that is not an index is an operation. */
-function costOf(group: Group, tensors: readonly Tensor[]): Cost {
-  const { loop } = group;
-  const evaluations =
-    loop.kind === 'elements'
-      ? loop.size
-      : loop.kind === 'rows'
-        ? loop.rows * loop.width
-        : loop.size * loop.count;
-  const operations = [...partsOf(group.exprs)].filter(
-    ({ kind }) => kind.op === 'float' || kind.op === 'function',
-  ).length;
-  const bytes = tensors.reduce(
-    (sum, tensor) => sum + Math.min(bytesOf(tensor), evaluations * ELEMENT_BYTES[tensor.storage]),
-    0,
+function costOf({ loop, exprs }: Group, tensors: readonly Tensor[]): Cost {
+  const evaluations = evaluationsOf(loop);
+  const operations = [...partsOf(exprs)].filter(({ kind }) => kind.op === 'float' || kind.op === 'function');
+  const bytes = tensors.map((tensor) =>
+    Math.min(bytesOf(tensor), evaluations * ELEMENT_BYTES[tensor.storage]),
   );
-  return { ...NO_COST, bytes, flops: evaluations * operations };
+  return { bytes: bytes.reduce((sum, count) => sum + count, 0), flops: evaluations * operations.length };
+}
+
+function evaluationsOf(loop: Loop): number {
+  switch (loop.kind) {
+    case 'elements':
+      return loop.size;
+    case 'rows':
+      return loop.rows * loop.width;
+    case 'chunks':
+      return loop.count;
+    case 'reduce':
+      return loop.size * loop.count;
+  }
+}
+
+function sumOfCosts(costs: readonly Cost[]): Cost {
+  return costs.reduce(
+    (sum, { bytes, flops }) => ({ bytes: sum.bytes + bytes, flops: sum.flops + flops }),
+    NO_COST,
+  );
 }

@@ -12,6 +12,7 @@ import {
   type KernelLaunch,
   type Launch,
   type Place,
+  type PlanLaunch,
   type Program,
 } from './program.js';
 
@@ -51,8 +52,8 @@ export class CudaExecutable implements Executable<CudaTensor> {
       if (launch.kind === 'kernel')
         return kernelQueue(device, launch, module?.function(launch.name) as Address, args);
       if (launch.kind === 'gemm') return gemmQueue(device, launch);
-      if (launch.kind === 'clear') return (at) => device.clear(addressOf(launch.place, at), launch.bytes);
-      throw new Error(`no plan ${launch.plan}`);
+      if (launch.kind === 'plan') return planQueue(device, launch);
+      return (at) => device.clear(addressOf(launch.place, at), launch.bytes);
     });
     this.#label = labelOf(launches);
   }
@@ -173,6 +174,15 @@ function gemmQueue(device: CudaDevice, launch: GemmLaunch): Queue {
     device.queue(launch.label, () => {
       library.run(plan as MatmulPlan, pointers, addressOf(launch.workspace, addresses), device.stream);
     });
+  };
+}
+
+function planQueue(device: CudaDevice, { plan, tensors, workspace, label }: PlanLaunch): Queue {
+  const { cudnn } = device;
+  if (!cudnn) throw new Error(`the plan ${plan} needs cuDNN`);
+  return (addresses) => {
+    const placed = tensors.map(({ id, place }) => ({ id, address: addressOf(place, addresses) }));
+    device.queue(label, () => cudnn.run(plan, placed, addressOf(workspace, addresses)));
   };
 }
 

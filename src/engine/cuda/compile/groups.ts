@@ -22,6 +22,8 @@ export type Loop =
       readonly width: number;
       readonly reductions: readonly RowReduction[];
     }
+  /** For element o of the only result, the terms k of [o·CHUNK, (o + 1)·CHUNK) that are below `count`. */
+  | { readonly kind: 'chunks'; readonly k: Expr; readonly count: number }
   /** For element o of each result, k in [0, count). */
   | {
       readonly kind: 'reduce';
@@ -81,6 +83,7 @@ export class Group {
     const { loop } = this;
     if (loop.kind === 'elements') return size === loop.size ? { index: loop.i, isPerRow: false } : null;
     if (loop.kind === 'reduce') return size === loop.size ? { index: loop.o, isPerRow: false } : null;
+    if (loop.kind === 'chunks') return null;
     if (size === loop.rows * loop.width) return { index: rowElement(loop), isPerRow: false };
     return size === loop.rows ? { index: loop.r, isPerRow: true } : null;
   }

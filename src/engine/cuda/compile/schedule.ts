@@ -15,6 +15,8 @@ export type Item = Group | CallItem;
 
 /** Groups that a tensor may join, counted from the last. */
 const MAX_LOOK_BACK = 24;
+/** Elements up to which a launch costs more than the work, so that tensors join even if they have nothing in common. */
+const MAX_SMALL = 2 ** 18;
 /** Elements from which on a whole warp adds up a row. */
 const MIN_ROW = 32;
 
@@ -104,7 +106,7 @@ class Scheduler {
       const here = substitute(body, new Map([[i, element.index]]));
       const value = group.withValues(here);
       if (value === null || !this.#isReady([value], group) || !group.hasRoomFor([value])) continue;
-      if (value === here && !group.sharesLoad([value])) continue;
+      if (value === here && tensor.size > MAX_SMALL && !group.sharesLoad([value])) continue;
       this.#add(group, { tensor, value, isPerRow: element.isPerRow });
       return;
     }
@@ -115,6 +117,13 @@ class Scheduler {
   #placeReduction(tensor: Tensor, reduction: Reduction): void {
     const body = this.#inlining.expand(reduction.body);
     const { operator, count, o, k } = reduction;
+    if (reduction.isInChunks) {
+      const group = this.#newGroup({ kind: 'chunks', k, count });
+      const result = this.pool.variable(`t${tensor.id}`, body.type);
+      group.reductions.push({ operator, body, result });
+      this.#add(group, { tensor, value: result, isPerRow: false });
+      return;
+    }
     if (operator !== 'argMax' && isForWarps(body, { o, k, size: tensor.size, count })) {
       this.#placeRows(
         [this.#asRows(tensor, operator, body)],
@@ -131,7 +140,7 @@ class Scheduler {
     for (const group of this.#candidates()) {
       const { loop } = group;
       const isSameLoop = loop.kind === 'reduce' && loop.size === tensor.size && loop.count === count;
-      if (!isSameLoop || !group.sharesLoad([body])) continue;
+      if (!isSameLoop || (tensor.size * count > MAX_SMALL && !group.sharesLoad([body]))) continue;
       if (!this.#isReady([body], group) || !group.hasRoomFor([body])) continue;
       group.reductions.push(own);
       this.#add(group, { tensor, value: own.result, isPerRow: false });

@@ -8,16 +8,16 @@ import type { CudnnDevice, CudnnPlan, PlanContext } from './plan.js';
 import type { PlanCache } from './plan_cache.js';
 
 /** What a plan computes: see attention.ts and convolution.ts for the arguments. */
-export type PlanRequest = Pick<PlanContext, 'isDeterministic' | 'allowsTf32'> &
-  (
-    | { readonly kind: 'attention' | 'attention-gradient'; readonly shape: AttentionShape }
-    | { readonly kind: 'convolution'; readonly pass: ConvolutionPass; readonly shape: ConvolutionShape }
-  );
+export type PlannedComputation =
+  | { readonly kind: 'attention' | 'attention-gradient'; readonly shape: AttentionShape }
+  | { readonly kind: 'convolution'; readonly pass: ConvolutionPass; readonly shape: ConvolutionShape };
+
+export type PlanRequest = Pick<PlanContext, 'isDeterministic' | 'allowsTf32'> & PlannedComputation;
 
 export interface NamedPlan {
   /** Identifies the plan among those of `CudnnPlans`. */
   readonly name: string;
-  readonly plan: CudnnPlan;
+  readonly plan: Pick<CudnnPlan, 'arguments' | 'workspaceBytes'>;
 }
 
 export interface CudnnPlansOptions {
@@ -34,12 +34,15 @@ export interface CudnnPlansOptions {
 export class CudnnPlans {
   readonly #context: Omit<PlanContext, 'isDeterministic' | 'allowsTf32'>;
   readonly #handle: CudnnHandle;
+  /** 92400 for 9.24. */
+  readonly version: number;
   /** Null for what cuDNN does not support. */
   readonly #plans = new Map<string, CudnnPlan | null>();
 
   /** Throws CudaError. */
   constructor({ cudnn, name, computeCapability, stream, cache, explain }: CudnnPlansOptions) {
     this.#handle = cudnn.createHandle(stream);
+    this.version = cudnn.version;
     const device = { name, computeCapability, target: { handle: this.#handle } };
     this.#context = { cudnn, device, cache, explain };
   }

@@ -4,10 +4,13 @@ import { EngineError } from '../../../errors.js';
 import { cacheFolder } from '../../cache_folder.js';
 import type { ArgumentBuffer } from '../api/argument_buffer.js';
 import type { CublasLt } from '../api/cublaslt.js';
+import type { Cudnn } from '../api/cudnn.js';
 import type { CudaDriver, LaunchShape } from '../api/driver.js';
 import { CudaError } from '../api/error.js';
 import { type Address, nativeBytes } from '../api/native.js';
 import type { Nvrtc } from '../api/nvrtc.js';
+import { PlanCache } from '../cudnn/plan_cache.js';
+import { CudnnPlans, type CudnnPlansOptions } from '../cudnn/plans.js';
 import { CubinCache } from './cubin_cache.js';
 import { type DeviceInfo, readDeviceInfo } from './device_info.js';
 import { type CudaModule, Modules } from './modules.js';
@@ -20,6 +23,8 @@ export interface DeviceLibraries {
   readonly nvrtc: Nvrtc;
   /** Null if it is not installed. */
   readonly cublasLt: CublasLt | null;
+  /** Null if it is not installed. */
+  readonly cudnn: Cudnn | null;
 }
 
 export interface DeviceOptions {
@@ -54,6 +59,8 @@ export class CudaDevice {
   readonly cublasLt: CublasLt | null;
   /** The version of CUDA that compiles the kernels. */
   readonly cudaVersion: Nvrtc['version'];
+  /** The plans of cuDNN; null if it is not installed, or does not support the GPU. */
+  readonly cudnn: CudnnPlans | null;
   /** Whether each launch waits for its end, so that an error names it (STMIXER_CUDA_SYNC=1). */
   readonly isSynchronous: boolean;
   readonly #device: number;
@@ -64,21 +71,25 @@ export class CudaDevice {
   #isCapturing = false;
 
   /** Opens a GPU of the driver. Throws EngineError. */
-  static open({ driver, nvrtc, cublasLt }: DeviceLibraries, { ordinal, env }: DeviceOptions): CudaDevice {
+  static open(
+    { driver, nvrtc, cublasLt, cudnn }: DeviceLibraries,
+    { ordinal, env }: DeviceOptions,
+  ): CudaDevice {
     const count = driver.deviceCount();
     if (ordinal >= count) throw new EngineError(`there is no GPU ${ordinal}: the driver finds ${count}`);
     const handle = driver.device(ordinal);
     const info = readDeviceInfo(driver, handle);
+    const cache = new CubinCache(join(cacheFolder(env), 'cuda'));
     const modules = new Modules({
       driver,
       nvrtc,
       computeCapability: info.computeCapability,
-      cache: new CubinCache(join(cacheFolder(env), 'cuda')),
+      cache,
       sourceFolder: env.STMIXER_CUDA_SOURCE,
     });
     driver.setCurrentContext(driver.retainPrimaryContext(handle));
     try {
-      return new CudaDevice({ driver, nvrtc, cublasLt, info, handle, modules, env });
+      return new CudaDevice({ driver, nvrtc, cublasLt, cudnn, info, handle, modules, cache, env });
     } catch (error) {
       driver.releasePrimaryContext(handle);
       throw error;
@@ -89,9 +100,11 @@ export class CudaDevice {
     driver: CudaDriver;
     nvrtc: Nvrtc;
     cublasLt: CublasLt | null;
+    cudnn: Cudnn | null;
     info: DeviceInfo;
     handle: number;
     modules: Modules;
+    cache: CubinCache;
     env: DeviceOptions['env'];
   }) {
     const { driver } = parts;
@@ -112,6 +125,12 @@ export class CudaDevice {
       memory: () => driver.memory(),
     });
     this.#staging = new StagingRing(driver, this.stream);
+    this.cudnn = openPlans(parts.cudnn, {
+      name: parts.info.name,
+      computeCapability: parts.info.computeCapability,
+      stream: this.stream,
+      cache: new PlanCache(parts.cache),
+    });
   }
 
   /** The architecture that kernels are compiled for, such as 90. */
@@ -232,6 +251,7 @@ export class CudaDevice {
     this.synchronizeSync();
     for (const graph of this.#graphs) this.freeGraph(graph);
     this.#modules.dispose();
+    this.cudnn?.release();
     this.#staging.dispose();
     this.region.dispose();
     this.cublasLt?.dispose();
@@ -268,6 +288,15 @@ export class CudaDevice {
 
   #refuseCapture(what: string): void {
     if (this.#isCapturing) throw new Error(`${what} while a CUDA graph is captured`);
+  }
+}
+
+function openPlans(cudnn: Cudnn | null, options: Omit<CudnnPlansOptions, 'cudnn'>): CudnnPlans | null {
+  try {
+    return cudnn && new CudnnPlans({ cudnn, ...options });
+  } catch (error) {
+    if (error instanceof CudaError) return null;
+    throw error;
   }
 }
 

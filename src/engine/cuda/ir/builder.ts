@@ -5,11 +5,12 @@ import type { Storage } from '../storage.js';
 import type { Call, Step } from './call.js';
 import { type Expr, ExprPool, type ExprType } from './expr.js';
 import {
+  CHUNK,
   type Definition,
   type ReduceOperator,
   type RowProgram,
   type RowReduction,
-  Tensor,
+  type Tensor,
   type View,
 } from './tensor.js';
 
@@ -24,6 +25,8 @@ export interface TensorInfo {
 const MAX_SIZE = 2 ** 31 - 1;
 /** Elements that one thread adds up, at most, before a sum is split into parts that are added up later. */
 const SERIAL_COUNT = 128;
+/** Terms from which on a sum of all of them takes whole blocks. */
+const MIN_CHUNKED = 16;
 /** Results from which on a reduction has enough threads without being split. */
 const MANY_RESULTS = 2 ** 14;
 
@@ -71,6 +74,8 @@ export class Builder {
     body: (o: Expr, k: Expr) => Expr,
   ): View {
     const size = sizeOf(info.shape);
+    if (operator !== 'argMax' && size === 1 && count > MIN_CHUNKED)
+      return this.#inChunks(info, { operator, count }, body);
     const parts = operator === 'argMax' ? 1 : partsOf(size, count);
     if (parts > 1) {
       const length = Math.ceil(count / parts);
@@ -90,6 +95,22 @@ export class Builder {
       );
     }
     return this.#reduction(info, { operator, count }, body);
+  }
+
+  /** A reduction of many terms to one number, in chunks whose results are reduced again. */
+  #inChunks(
+    info: TensorInfo,
+    { operator, count }: { readonly operator: 'sum' | 'max'; readonly count: number },
+    body: (o: Expr, k: Expr) => Expr,
+  ): View {
+    const chunks = Math.ceil(count / CHUNK);
+    const o = this.pool.index('o', chunks);
+    const k = this.pool.index('k', count);
+    const reduction = { operator, count, o, k, body: body(this.int(0), k), isInChunks: true };
+    const shape = chunks === 1 ? info.shape : [chunks];
+    const result = this.#add({ ...info, shape }, { kind: 'reduce', reduction });
+    if (chunks === 1) return result;
+    return this.#inChunks(info, { operator, count: chunks }, (_, part) => this.load(result, part));
   }
 
   /** Computes rows of `width` elements; `program` returns the results. */
@@ -169,7 +190,8 @@ export class Builder {
   #add({ shape, dtype, storage = dtype }: TensorInfo, definition: Definition): View {
     const size = sizeOf(shape);
     if (size > MAX_SIZE) throw new Error(`a tensor of shape [${shape}] has more than ${MAX_SIZE} elements`);
-    const tensor = new Tensor(this.tensors.length, size, dtype, storage, definition, this.label);
+    const { label } = this;
+    const tensor: Tensor = { id: this.tensors.length, size, dtype, storage, definition, label };
     this.tensors.push(tensor);
     return { tensor, shape };
   }

@@ -23,7 +23,12 @@ export interface Reduction {
   readonly o: Expr;
   readonly k: Expr;
   readonly body: Expr;
+  /** Whether `o` has the terms of one chunk only, and `body` is one of k in [0, count). */
+  readonly isInChunks?: boolean;
 }
+
+/** Terms that a block adds up of a sum of many. */
+export const CHUNK = 16_384;
 
 /** A reduction over the elements of one row. */
 export interface RowReduction {
@@ -44,17 +49,15 @@ export interface RowProgram {
   readonly results: readonly { readonly isPerRow: boolean; readonly body: Expr }[];
 }
 
-export class Tensor {
-  constructor(
-    /** Number within the program; a tensor is made of those with smaller ones. */
-    readonly id: number,
-    readonly size: number,
-    readonly dtype: LazyDtype,
-    readonly storage: Storage,
-    readonly definition: Definition,
-    /** The recorded operation that it belongs to. */
-    readonly label: string,
-  ) {}
+export interface Tensor {
+  /** Number within the program; a tensor is made of those with smaller ones. */
+  readonly id: number;
+  readonly size: number;
+  readonly dtype: LazyDtype;
+  readonly storage: Storage;
+  readonly definition: Definition;
+  /** The recorded operation that it belongs to. */
+  readonly label: string;
 }
 
 /** A tensor seen in a shape. */

@@ -1,6 +1,6 @@
 /**
- * @file Self-attention from joint projections, as matrix products and a softmax. The backward pass computes the probabilities
- * again.
+ * @file Self-attention from joint projections, as a plan of cuDNN or as matrix products and a softmax. The backward pass computes
+ * the probabilities again.
  *
  * Shapes: B clips, H heads, N tokens, D features of a head, S = B·H. Projections are [B, N, 3, H, D]: queries, keys and values.
  * Products read them, and write their results, where they lie.
@@ -9,6 +9,7 @@ import type { AttentionAttributes } from '../../kernel_contract.js';
 import type { Builder, Row } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
+import { plannedAttention, plannedAttentionGradient } from './attention_plan.js';
 import { floats, fusedKernel } from './fused_kernel.js';
 import { type Matrices, productStep } from './gemm.js';
 import { join } from './join.js';
@@ -63,6 +64,9 @@ function attentionOf(
   return { b, policy, B, N, H, D, scale, storage, qkv: b.stored(qkv, storage), bias, mask };
 }
 
+/** Plans of cuDNN compute attention in bfloat16 without a bias and a mask. */
+const canUsePlan = ({ storage, bias, mask }: Attention) => storage === 'bfloat16' && !bias && !mask;
+
 /** Splits the clips so that the scores fit. With a bias, whose gradient is as large as all scores, they stay together. */
 function groupsOf({ B, H, N, bias }: Attention, maxScores: number): Clips[] {
   const count = bias ? B : Math.min(B, Math.max(1, Math.floor(maxScores / (H * N * N))));
@@ -112,7 +116,10 @@ function scoresOf(attention: Attention, clips: Clips): View {
   }));
 }
 
-/** An element of the softmax of scores + bias, and the element of the mask; `first` is the first clip of the scores. */
+/**
+ * An element of the softmax of scores + bias, its product with the mask, and the logarithm of the row's sum of exponentials;
+ * `first` is the first clip of the scores.
+ */
 function probability(
   { b, N, H, bias, mask }: Attention,
   row: Row,
@@ -121,19 +128,23 @@ function probability(
   const ofAll = row.element.add(first * H * N * N);
   const score = b.load(scores, row.element);
   const biased = bias ? score.add(b.load(bias, ofAll)) : score;
-  const e = biased.sub(row.max(biased)).fn('exp');
-  const p = e.div(row.sum(e));
+  const largest = row.max(biased);
+  const e = biased.sub(largest).fn('exp');
+  const sum = row.sum(e);
   const masked = (value: Expr) => (mask ? value.mul(b.load(mask, ofAll)) : value);
-  return { p, masked };
+  return { p: e.div(sum), masked, statistic: largest.add(sum.fn('log')) };
 }
 
-/** The outputs [clips, N, H·D] of some clips. */
-function outputOf(attention: Attention, clips: Clips): View {
+/** The outputs [clips, N, H·D] of some clips, and their statistics [clips, H, N]. */
+function outputOf(attention: Attention, clips: Clips): { out: View; statistics: View } {
   const { b, policy, N, H, D, storage } = attention;
   const scores = scoresOf(attention, clips);
-  const [kept] = b.rows(clips.count * H * N, N, (row) => {
-    const { p, masked } = probability(attention, row, { scores, first: clips.first });
-    return [{ ...floats(scores.shape), storage, body: masked(p) }];
+  const [kept, statistics] = b.rows(clips.count * H * N, N, (row) => {
+    const { p, masked, statistic } = probability(attention, row, { scores, first: clips.first });
+    return [
+      { ...floats(scores.shape), storage, body: masked(p) },
+      { ...floats([clips.count, H, N]), isPerRow: true, body: statistic },
+    ];
   });
   const steps = clipsOf(clips).map((clip) =>
     productStep(policy, {
@@ -146,7 +157,8 @@ function outputOf(attention: Attention, clips: Clips): View {
       c: { result: 0, storage, ...headsOf(attention, clip) },
     }),
   );
-  return b.call([{ ...floats([clips.count, N, H * D]), storage }], steps)[0];
+  const [out] = b.call([{ ...floats([clips.count, N, H * D]), storage }], steps);
+  return { out, statistics };
 }
 
 /** The gradient of the output [B, N, H·D], and Σ out·dy of each head [B, N, H]. */
@@ -219,20 +231,31 @@ function projectionGradients(
 /** Makes the kernels of attention and its gradient. */
 export function attentionKernels(maxScores = MAX_SCORES) {
   const selfAttention = fusedKernel('SelfAttention', {
-    results: ({ qkv: { shape } }) => [floats([shape[0], shape[1], shape[2] / 3])],
+    results: ({ qkv }, { heads }) => {
+      const [B, N, width] = qkv.shape;
+      return [floats([B, N, width / 3]), floats([B, heads, N])];
+    },
     lower: (b, operands, attributes, policy) => {
       const attention = attentionOf(b, operands, attributes, policy);
       const { B, N, H, D, storage } = attention;
-      const outs = groupsOf(attention, maxScores).map((clips) => outputOf(attention, clips));
-      return [join(b, outs, { ...floats([B, N, H * D]), storage })];
+      const planned = canUsePlan(attention) && plannedAttention(b, policy, attention);
+      if (planned) return [planned.out, planned.statistics];
+      const groups = groupsOf(attention, maxScores).map((clips) => outputOf(attention, clips));
+      const outs = groups.map(({ out }) => out);
+      const statistics = groups.map((group) => group.statistics);
+      return [join(b, outs, { ...floats([B, N, H * D]), storage }), join(b, statistics, floats([B, H, N]))];
     },
   });
 
   const selfAttentionGrad = fusedKernel('SelfAttentionGrad', {
     results: ({ qkv, bias }) => (bias ? [floats(qkv.shape), floats(bias.shape)] : [floats(qkv.shape)]),
-    lower: (b, { dy, out, ...operands }, attributes, policy) => {
+    lower: (b, { dy, out, statistics, ...operands }, attributes, policy) => {
       const attention = attentionOf(b, operands, attributes, policy);
       const { B, N, H, D, storage, bias } = attention;
+      if (statistics && canUsePlan(attention)) {
+        const dqkv = plannedAttentionGradient(b, policy, { ...attention, dy, out, statistics });
+        if (dqkv) return [dqkv];
+      }
       // Σ out·dy over the features of each head, which equals Σ p·dp.
       const inner = b.reduce(floats([B, N, H]), { operator: 'sum', count: D }, (o, k) => {
         const element = o.mul(D).add(k);

@@ -1,6 +1,6 @@
 /**
- * @file Convolution 3×3×3 with padding 1 of maps [B, T, H, W, C], and its gradients, as products with a matrix of the
- * neighbourhoods of all positions.
+ * @file Convolution 3×3×3 with padding 1 of maps [B, T, H, W, C], and its gradients, as plans of cuDNN or as products with a
+ * matrix of the neighbourhoods of all positions.
  *
  * Letters: P = B·T·H·W positions, I and O channels in and out, 27 taps of the kernel. The columns of neighbourhoods are ordered
  * by tap and then by channel.
@@ -11,6 +11,7 @@ import { coordinatesOf } from '../ir/coordinates.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
 import { ELEMENT_BYTES } from '../storage.js';
+import { plannedConvolution } from './conv_plan.js';
 import { floats, fusedKernel } from './fused_kernel.js';
 import { matmul, productStep } from './gemm.js';
 import { join } from './join.js';
@@ -80,6 +81,30 @@ function weightMatrix(
   });
 }
 
+/** [O, 27·I], in the order of neighbourhoods. */
+function forwardMatrix(b: Builder, weight: View, storage: FloatStorage): View {
+  const [O, I] = weight.shape;
+  return weightMatrix(b, weight, {
+    shape: [O, TAPS * I],
+    storage,
+    element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
+  });
+}
+
+/** [I, 27·O] of the mirrored kernel, for the gradient of the input. */
+function mirroredMatrix(b: Builder, weight: View, storage: FloatStorage): View {
+  const [O, I] = weight.shape;
+  return weightMatrix(b, weight, {
+    shape: [I, TAPS * O],
+    storage,
+    element: (e) => ({
+      i: e.div(TAPS * O),
+      tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
+      o: e.mod(O),
+    }),
+  });
+}
+
 /** How a convolution is computed. */
 interface Options {
   readonly policy: Policy;
@@ -118,43 +143,42 @@ function filterGradients(
   });
 }
 
-/** Makes the kernels of the convolution and its gradients. */
-export function convKernels(maxBytes = MAX_BYTES) {
-  const conv = fusedKernel('Conv3x3x3', {
+function convolution(maxBytes: number) {
+  return fusedKernel('Conv3x3x3', {
     results: ({ x, weight }) => [floats([...positionsOf(x), weight.shape[0]])],
     lower: (b, { x, weight }, _, policy) => {
-      const [O, I] = weight.shape;
-      const matrix = weightMatrix(b, weight, {
-        shape: [O, TAPS * I],
-        storage: storageOf(policy, x, weight),
-        element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
-      });
+      const storage = storageOf(policy, x, weight);
+      const planned = plannedConvolution(b, policy, { pass: 'forward', storage, x, weight });
+      if (planned) return [planned];
+      const matrix = forwardMatrix(b, weight, storage);
       return [convolve(b, x, matrix, { policy, maxBytes })];
     },
   });
+}
 
-  /** The convolution of dy with the mirrored kernel. */
-  const gradInput = fusedKernel('Conv3x3x3GradInput', {
+/** The convolution of dy with the mirrored kernel. */
+function inputGradient(maxBytes: number) {
+  return fusedKernel('Conv3x3x3GradInput', {
     results: ({ dy, weight }) => [floats([...positionsOf(dy), weight.shape[1]])],
     lower: (b, { dy, weight }, _, policy) => {
-      const [O, I] = weight.shape;
-      const matrix = weightMatrix(b, weight, {
-        shape: [I, TAPS * O],
-        storage: storageOf(policy, dy, weight),
-        element: (e) => ({
-          i: e.div(TAPS * O),
-          tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
-          o: e.mod(O),
-        }),
-      });
+      const storage = storageOf(policy, dy, weight);
+      const planned = plannedConvolution(b, policy, { pass: 'data', storage, y: dy, weight });
+      if (planned) return [planned];
+      const matrix = mirroredMatrix(b, weight, storage);
       return [convolve(b, dy, matrix, { policy, maxBytes })];
     },
   });
+}
 
-  const gradFilter = fusedKernel('Conv3x3x3GradFilter', {
+function filterGradient(maxBytes: number) {
+  return fusedKernel('Conv3x3x3GradFilter', {
     results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
     lower: (b, { x, dy }, _, policy) => {
       const [O, I] = [dy.shape[4], x.shape[4]];
+      const storage = storageOf(policy, x, { shape: [O, I, TAPS] });
+      const planned = plannedConvolution(b, policy, { pass: 'filter', storage, x, y: dy });
+      // Gradients of weights are added up in float32.
+      if (planned) return [b.stored(planned, 'float32')];
       const parts = filterGradients(b, { x, dy }, { policy, maxBytes });
       const dweight = b.map(floats([O, I, 3, 3, 3]), (e) => {
         const [o, i, tap] = [e.div(TAPS * I), e.div(TAPS).mod(I), e.mod(TAPS)];
@@ -164,7 +188,15 @@ export function convKernels(maxBytes = MAX_BYTES) {
       return [dweight];
     },
   });
-  return { conv, gradInput, gradFilter };
+}
+
+/** Makes the kernels of the convolution and its gradients. */
+export function convKernels(maxBytes = MAX_BYTES) {
+  return {
+    conv: convolution(maxBytes),
+    gradInput: inputGradient(maxBytes),
+    gradFilter: filterGradient(maxBytes),
+  };
 }
 
 export const { conv, gradInput: convGradInput, gradFilter: convGradFilter } = convKernels();

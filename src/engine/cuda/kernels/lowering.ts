@@ -1,6 +1,7 @@
 /** @file What a lowering is: the tensors of a program that a recorded operation becomes. */
 import type { GraphNode } from '../../lazy/compiler.js';
 import type { Gemm } from '../compile/program.js';
+import type { NamedPlan, PlannedComputation } from '../cudnn/plans.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
 import type { Storage } from '../storage.js';
@@ -16,6 +17,8 @@ export interface Policy {
   readonly isDeterministic: boolean;
   /** Whether cuBLASLt has an algorithm for a product; else a kernel of ours computes it. */
   readonly hasAlgorithm: (gemm: Gemm) => boolean;
+  /** cuDNN's plan of a computation; null if it has none, or is not there. */
+  readonly findPlan: (computation: PlannedComputation) => NamedPlan | null;
 }
 
 /** Makes the results of an operation, in the order of `node.outputs`, each with as many elements as its shape has. */

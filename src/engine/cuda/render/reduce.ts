@@ -16,6 +16,8 @@ export function renderReduce(
   writer.count(group.exprs);
   writer.line(`const int o = blockIdx.x * ${BLOCK} + threadIdx.x;`);
   if (size % BLOCK !== 0) writer.line(`if (o >= ${size}) return;`);
+  // Numbers, so that equal kernels have equal texts.
+  for (const [n, { result }] of reductions.entries()) writer.nameEverywhere(result, `t${n}`);
   for (const reduction of reductions) writeStart(writer, reduction);
   writer.line(`#pragma unroll ${UNROLL}`);
   writer.block(`for (int k = 0; k < ${count}; k++)`, () => {
@@ -46,7 +48,7 @@ function writeStart(writer: KernelWriter, reduction: SerialReduction): void {
   } else writer.line(`${type} ${name} = ${startOf(operator, type)};`);
 }
 
-function writeTerm(writer: KernelWriter, reduction: SerialReduction): void {
+export function writeTerm(writer: KernelWriter, reduction: SerialReduction): void {
   const { operator, body, result } = reduction;
   const name = writer.text(result);
   const term = body.type === 'bool' ? `(int)${writer.text(body)}` : writer.text(body);

@@ -81,6 +81,8 @@ class RowKernel {
     if (rows % perBlock !== 0) writer.line(`if (r >= ${rows}) return;`);
     if (threads === BLOCK) this.#declareParts(reductions);
     for (const array of this.#kept.values()) writer.line(`float kept${array}[${turns * vector}];`);
+    // Numbers, so that equal kernels have equal texts.
+    for (const [n, { result }] of reductions.entries()) writer.nameEverywhere(result, `s${n}`);
     for (const reduction of reductions) this.#writeReduction(reduction);
     this.#writeResults();
     return writer;
@@ -183,9 +185,10 @@ class RowKernel {
     };
     writer.line('#pragma unroll');
     writer.block(`for (int turn = 0; turn < ${turns}; turn++)`, () => {
-      writer.line(`const int q = ${first}${threads === 1 ? 'turn' : `${threads} * turn`};`);
-      if (vectors % threads === 0) body();
-      else writer.block(`if (q < ${vectors})`, body);
+      writer.declaration('q', `${first}${threads === 1 ? 'turn' : `${threads} * turn`}`, () => {
+        if (vectors % threads === 0) body();
+        else writer.block(`if (q < ${vectors})`, body);
+      });
     });
   }
 

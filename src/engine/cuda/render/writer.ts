@@ -86,6 +86,15 @@ export class KernelWriter {
     this.line('}');
   }
 
+  /** Writes the declaration of an integer before what is written inside, if that uses it. */
+  declaration(name: string, value: string, inside: () => void): void {
+    const at = this.#lines.length;
+    this.line(`const int ${name} = ${value};`);
+    inside();
+    const isUsed = this.#lines.slice(at + 1).some((line) => new RegExp(`\\b${name}\\b`).test(line));
+    if (!isUsed) this.#lines.splice(at, 1);
+  }
+
   /** Makes `text` stand for an expression in this block. */
   name(expr: Expr, text: string): void {
     this.#scopes[this.#scopes.length - 1].set(expr, text);

@@ -1,8 +1,8 @@
 /** @file Computes from a graph how much memory ONNX Runtime needs to run it. */
 import { DTYPE_BYTES, sizeOf } from '../../../formats/host_tensor.js';
-import { planMemory } from '../memory/memory_plan.js';
 import type { OnnxGraph, OnnxNode } from '../model_format.js';
 import { inferGraph, type OnnxInfo, VIEWS } from '../shapes.js';
+import { planMemory } from './memory_plan.js';
 
 /** Operators whose result may overwrite an operand of the same size that nothing else reads, on the CPU. */
 const IN_PLACE: ReadonlySet<string> = new Set(

@@ -1,6 +1,6 @@
 /** @file Tests of the engine that only counts. */
 import { expect, it } from 'vitest';
-import { tf } from '../../tfjs.js';
+import { tf } from '../tfjs.js';
 import { blankTensor, dryRun } from './dry_run.js';
 
 it('counts tensors and the fullest moment, and makes the engine before it current again', async () => {

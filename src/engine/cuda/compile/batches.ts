@@ -1,0 +1,61 @@
+/** @file Joins kernels that do the same with tensors of any size into one launch for all of them. */
+import { loadsOf } from '../ir/rewrite.js';
+import type { Tensor } from '../ir/tensor.js';
+import { maxEntries, renderUniform, type UniformKernel, uniformKey } from '../render/batch.js';
+import type { CallItem, Group } from './groups.js';
+
+/** Groups whose kernels differ in their tensors only. */
+export interface Batch {
+  readonly kind: 'batch';
+  readonly groups: readonly Group[];
+  readonly kernels: readonly UniformKernel[];
+}
+
+export type PlannedItem = Group | CallItem | Batch;
+
+interface OpenBatch {
+  readonly kind: 'batch';
+  readonly groups: Group[];
+  readonly kernels: UniformKernel[];
+  readonly position: number;
+}
+
+/**
+ * Moves groups to an earlier group whose kernel is the same, if what they read has been computed there. The text of a kernel in
+ * chunks is always made so, because it does not depend on the number of terms.
+ */
+export function joinBatches(items: readonly (Group | CallItem)[]): PlannedItem[] {
+  const planned: (Group | CallItem | OpenBatch)[] = [];
+  const positions = new Map<Tensor, number>();
+  const open = new Map<string, OpenBatch>();
+  for (const item of items) {
+    if (item.kind === 'call') {
+      for (const tensor of item.call.results) positions.set(tensor, planned.length);
+      planned.push(item);
+      continue;
+    }
+    const kernel = renderUniform(item);
+    const position = kernel ? join(item, kernel) : planned.push(item) - 1;
+    for (const { tensor } of item.members) positions.set(tensor, position);
+  }
+  return planned.map((item) => (item.kind === 'batch' && isSingle(item) ? item.groups[0] : item));
+
+  function join(group: Group, kernel: UniformKernel): number {
+    const key = uniformKey(kernel);
+    const ready = Math.max(-1, ...loadsOf(group.exprs).map(({ kind }) => positions.get(kind.tensor) ?? -1));
+    let batch = open.get(key);
+    if (!batch || ready >= batch.position || batch.groups.length >= maxEntries(kernel)) {
+      batch = { kind: 'batch', groups: [], kernels: [], position: planned.length };
+      open.set(key, batch);
+      planned.push(batch);
+    }
+    batch.groups.push(group);
+    batch.kernels.push(kernel);
+    return batch.position;
+  }
+}
+
+/** Whether a batch is better off as a kernel that knows its size. */
+function isSingle({ groups: [first, ...others] }: OpenBatch): boolean {
+  return others.length === 0 && first.loop.kind !== 'chunks';
+}
