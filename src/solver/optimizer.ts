@@ -226,11 +226,11 @@ export abstract class Optimizer<S extends GroupSettings = GroupSettings> impleme
   }
 
   #record({ updates, vectors, gradScale }: StepPlan): void {
-    const tensors = vectors.map(
-      (values) => tf.keep(feed(Float32Array.from(values), [values.length])) as tf.Tensor1D,
-    );
+    const tensors: tf.Tensor1D[] = [];
     let elements = 0;
     try {
+      for (const values of vectors)
+        tensors.push(tf.keep(feed(Float32Array.from(values), [values.length])) as tf.Tensor1D);
       this.#initializeStates(updates);
       for (const update of updates) {
         const { size } = update.parameter;

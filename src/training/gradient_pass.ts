@@ -2,6 +2,7 @@
 import type { Batch } from '../data/loading/collate.js';
 import { graphBreak } from '../engine/lazy_hints.js';
 import { beginProgram, feed, type RecordedProgram, type ReplayedProgram } from '../engine/programs.js';
+import type { tf } from '../engine/tfjs.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import { drawMask, type MaskKind, type MaskSource } from '../model/dropout.js';
@@ -96,15 +97,8 @@ class RecordedPass implements GradientPass {
 
   async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
     const { parameters } = this.job;
-    const tape = this.#tape as Tape;
-    const { shape } = tape.value;
-    const dy = feed(gradient, shape);
-    const grads = tape.backward(
-      dy,
-      parameters.map(({ value }) => value),
-      parameters.map(({ grad }) => grad),
-    );
-    dy.dispose();
+    const { shape } = (this.#tape as Tape).value;
+    const grads = this.#differentiate(feed(gradient, shape));
     for (const [i, parameter] of parameters.entries()) parameter.grad = grads[i];
     // Separate from the backward pass, so that clips of another size use the same graph.
     graphBreak('optimizer');
@@ -123,6 +117,20 @@ class RecordedPass implements GradientPass {
   end(): void {
     this.#tape?.dispose();
     this.program.abort();
+  }
+
+  /** Consumes dy and the gradients so far. */
+  #differentiate(dy: tf.Tensor): (tf.Tensor | null)[] {
+    const { parameters } = this.job;
+    try {
+      return (this.#tape as Tape).backward(
+        dy,
+        parameters.map(({ value }) => value),
+        parameters.map(({ grad }) => grad),
+      );
+    } finally {
+      dy.dispose();
+    }
   }
 }
 
