@@ -38,15 +38,9 @@ const ON_GPU = [
   'src/engine/onnx/webgpu/*.test.ts',
 ];
 const ON_CUDA = [...COMPUTING, 'test/cuda/**/*.test.ts'];
-const EVERYWHERE = [
-  'src/**/*.test.ts',
-  'test/!(gpu|cuda)/**/*.test.ts',
-  // The pattern above leaves out all names that begin with one of its words.
-  'test/cuda_on_cpu/**/*.test.ts',
-  'test/*.test.ts',
-  'tools/**/*.test.ts',
-  'bench/**/*.test.ts',
-];
+/** Tests that only run on one engine or device. */
+const ELSEWHERE = ['test/{cuda,gpu}/**'];
+const EVERYWHERE = ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'];
 
 /**
  * Tests that leave their process as it was. They share the modules and the engine of their worker, which saves half a second for
@@ -96,7 +90,7 @@ function projects(): TestProjectInlineConfiguration[] {
   if (isOnGpu) return [project({ name: 'gpu', include: ON_GPU, isolate: true })];
   if (isOnCuda) return [project({ name: 'cuda', include: ON_CUDA, isolate: true })];
   return [
-    project({ name: 'alone', include: EVERYWHERE, exclude: SHARED, isolate: true }),
+    project({ name: 'alone', include: EVERYWHERE, exclude: [...SHARED, ...ELSEWHERE], isolate: true }),
     project({ name: 'shared', include: SHARED, isolate: false }),
   ];
 }
