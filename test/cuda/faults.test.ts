@@ -1,7 +1,7 @@
 /** @file Calls of NVIDIA's libraries that fail in a training step: a clear error, and the engine can be used as before. */
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { EngineError, OutOfMemoryError } from '../../src/errors.js';
-import { smallTraining, startWith, steps } from './training.js';
+import { smallTraining, startWith, steps, WARM_UP } from './training.js';
 
 const MIB = 2 ** 20;
 // Little, so that memory is asked for in small pieces.
@@ -10,11 +10,11 @@ const MEMORY = 64 * MIB;
 const { standIn, backend } = await startWith({ CUDA_ON_CPU_MEMORY: String(MEMORY) });
 const { region } = backend.device;
 
-/** Losses of two steps of a new model; their failure, too, leaves no block behind. */
+/** Losses of the steps of a new model until graphs are launched. */
 async function train(): Promise<number[][]> {
   const training = smallTraining();
   try {
-    return await steps(training, 2);
+    return await steps(training, WARM_UP);
   } finally {
     training.dispose();
   }
@@ -55,21 +55,17 @@ describe('a call that fails in a training step', () => {
     ['cuMemAlloc_v2', 999, /cuMemAlloc failed: .*CUDA_ERROR_UNKNOWN/],
     ['cuLaunchKernel', 701, /cuLaunchKernel for .+ failed: .*CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES/],
     ['cuGraphLaunch', 719, /cuGraphLaunch for .+ failed: .*CUDA_ERROR_LAUNCH_FAILED/],
-    [
-      'cuGraphInstantiateWithFlags',
-      2,
-      /cuGraphInstantiateWithFlags for .+ failed: .*CUDA_ERROR_OUT_OF_MEMORY/,
-    ],
     ['cublasLtMatmul', 13, /cublasLtMatmul for .+ failed: .*CUBLAS_STATUS_EXECUTION_FAILED/],
     ['cuMemcpyHtoDAsync_v2', 700, /cuMemcpyHtoDAsync failed: .*CUDA_ERROR_ILLEGAL_ADDRESS/],
     ['cuMemcpyDtoHAsync_v2', 700, /cuMemcpyDtoHAsync failed: .*CUDA_ERROR_ILLEGAL_ADDRESS/],
   ] as const)('is told: %s', async (name, code, message) => {
+    onTestFinished(() => standIn.fail(name, 0, 0));
     forget();
     standIn.resetCounters();
     await train();
     const calls = standIn.callsOf(name);
     expect(calls).toBeGreaterThan(0);
-    for (const n of new Set([1, Math.ceil(calls / 2), calls])) {
+    for (const n of new Set([1, Math.ceil(calls / 2)])) {
       forget();
       standIn.fail(name, n, code);
       await expectFailure(message, EngineError);
