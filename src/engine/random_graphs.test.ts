@@ -9,7 +9,8 @@ import { sync } from './lazy_hints.js';
 import { tf } from './tfjs.js';
 
 const TOLERANCE = 1e-4;
-const NUM_RUNS = process.env.STMIXER_LONG_TESTS ? 3000 : 150;
+/** The stand-in for CUDA compiles the kernels of each program with g++. */
+const NUM_RUNS = RECORDING_ENGINE === 'cuda' ? 40 : process.env.STMIXER_LONG_TESTS ? 3000 : 150;
 
 beforeAll(async () => {
   await selectEngine({ engine: RECORDING_ENGINE, device: TEST_DEVICE, strict: true });

@@ -60,12 +60,15 @@ describe('a call that fails in a training step', () => {
     ['cuMemcpyDtoHAsync_v2', 700, /cuMemcpyDtoHAsync failed: .*CUDA_ERROR_ILLEGAL_ADDRESS/],
   ] as const)('is told: %s', async (name, code, message) => {
     onTestFinished(() => standIn.fail(name, 0, 0));
-    forget();
-    standIn.resetCounters();
-    await train();
+    // The first run may still launch one by one what later ones launch as graphs.
+    for (let i = 0; i < 2; i++) {
+      forget();
+      standIn.resetCounters();
+      await train();
+    }
     const calls = standIn.callsOf(name);
     expect(calls).toBeGreaterThan(0);
-    for (const n of new Set([1, Math.ceil(calls / 2)])) {
+    for (const n of new Set([1, Math.ceil(calls / 4)])) {
       forget();
       standIn.fail(name, n, code);
       await expectFailure(message, EngineError);

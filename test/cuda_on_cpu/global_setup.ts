@@ -9,4 +9,6 @@ export default function setup(): void {
   process.env.STMIXER_CUDA_PATH = folder;
   // The engine keeps compiled kernels in the cache; those for the stand-in are nothing for a GPU.
   process.env.XDG_CACHE_HOME = join(folder, 'cache');
+  // Blocks and threads in random order, as on a GPU.
+  process.env.CUDA_ON_CPU_SEED ??= '1';
 }
