@@ -23,7 +23,7 @@ function rank({ moduleId, project }: TestSpecification): number {
 const COMPUTING = [
   'test/golden/{detector,solver,submodules}.golden.test.ts',
   'test/conformance/*.test.ts',
-  'test/e2e/{determinism,finite_difference,memory,resume}.test.ts',
+  'test/e2e/{determinism,finite_difference,resume}.test.ts',
   'src/{nn,model,loss,solver}/*.test.ts',
   'src/training/{grad_norm,step,step_replay,trainer}.test.ts',
   'src/training/nonfinite/*.test.ts',
@@ -33,17 +33,14 @@ const COMPUTING = [
 const ON_GPU = [
   ...COMPUTING,
   'test/gpu/**/*.test.ts',
+  'test/e2e/memory.test.ts',
   'src/engine/onnx/kernels/kernels.test.ts',
   'src/engine/onnx/webgpu/*.test.ts',
 ];
 const ON_CUDA = [...COMPUTING, 'test/cuda/**/*.test.ts'];
-const EVERYWHERE = [
-  'src/**/*.test.ts',
-  'test/!(gpu|cuda)/**/*.test.ts',
-  'test/*.test.ts',
-  'tools/**/*.test.ts',
-  'bench/**/*.test.ts',
-];
+/** Tests that only run on one engine or device. */
+const ELSEWHERE = ['test/{cuda,gpu}/**'];
+const EVERYWHERE = ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'];
 
 /**
  * Tests that leave their process as it was. They share the modules and the engine of their worker, which saves half a second for
@@ -93,7 +90,7 @@ function projects(): TestProjectInlineConfiguration[] {
   if (isOnGpu) return [project({ name: 'gpu', include: ON_GPU, isolate: true })];
   if (isOnCuda) return [project({ name: 'cuda', include: ON_CUDA, isolate: true })];
   return [
-    project({ name: 'alone', include: EVERYWHERE, exclude: SHARED, isolate: true }),
+    project({ name: 'alone', include: EVERYWHERE, exclude: [...SHARED, ...ELSEWHERE], isolate: true }),
     project({ name: 'shared', include: SHARED, isolate: false }),
   ];
 }

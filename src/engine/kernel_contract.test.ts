@@ -1,6 +1,6 @@
 /** @file Engines have the fused kernels that they list, and a call that does not fit the contract does not compile. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { TEST_DEVICE } from '../../test/support/engine.js';
+import { RECORDING_ENGINE, TEST_DEVICE } from '../../test/support/engine.js';
 import { fused } from '../nn/fused.js';
 import { selectEngine } from './index.js';
 import {
@@ -18,6 +18,7 @@ import { tf } from './tfjs.js';
 const NAMES = Object.keys(FUSED_KERNELS) as FusedKernelName[];
 /** Fused kernels that an engine lacks by choice, so that nn/ composes them. */
 const LACKING: Record<string, () => readonly FusedKernelName[]> = {
+  cuda: () => [],
   onnx: () => {
     const { kernels } = tf.backend() as OnnxBackend;
     return kernels.name === 'onnx' ? ['SumOfSquares'] : [];
@@ -30,7 +31,7 @@ const current = () => tf.backend() as unknown as Partial<FusedBackend>;
 afterEach(() => vi.restoreAllMocks());
 
 describe.each([
-  ['onnx', TEST_DEVICE],
+  [RECORDING_ENGINE, TEST_DEVICE],
   ['cpu', 'cpu'],
 ] as const)('the %s engine', (engine, device) => {
   it('lists every fused kernel except the ones that it lacks by choice', async () => {

@@ -1,6 +1,6 @@
 /** @file One step: parts of a batch against the whole, what is not finite, clipping, and that nothing is left or compiled anew. */
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { isRecording } from '../../test/support/engine.js';
+import { isRecording, TEST_ENGINE } from '../../test/support/engine.js';
 import { contents, disposeState, distance, makeState, noiseBatch } from '../../test/support/noise_batch.js';
 import { tinyConfig } from '../../test/support/tiny_config.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
@@ -221,7 +221,8 @@ describe('an engine that works asynchronously', () => {
       setImmediate(turn);
       await trainStep(training, batch, { rng: stepRng(3, 1) });
       running = false;
-      expect(seen).toBeGreaterThan(0);
+      // On a GPU the forward pass is only queued.
+      if (TEST_ENGINE === 'onnx') expect(seen).toBeGreaterThan(0);
       const options = { microBatchSize: 2, clipGradNorm: 1e-3 };
       // The second step is the first that finds the optimizer's state.
       for (const n of [2, 3]) await trainStep(training, batch, { rng: stepRng(3, n), ...options });

@@ -158,6 +158,12 @@ EXPORTED void cudaOnCpuResetCounters() {
   reset_counters();
 }
 
+/** Reads the environment again, for what is queued and allocated from now on. */
+EXPORTED void cudaOnCpuReadSettings() {
+  std::lock_guard<std::recursive_mutex> lock(library_mutex);
+  read_settings();
+}
+
 /** As if the library were loaded anew: frees everything, forgets everything, and reads the environment again. */
 EXPORTED void cudaOnCpuReset() {
   std::lock_guard<std::recursive_mutex> lock(library_mutex);

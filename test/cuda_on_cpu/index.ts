@@ -172,6 +172,8 @@ export interface CudaOnCpu {
   lastProblem(): string;
   /** Lets the n-th call from now on of a C function return `code` and do nothing else; 1 is the next call, 0 none. */
   fail(functionName: string, n: number, code: number): void;
+  /** Reads CUDA_ON_CPU_MEMORY, CUDA_ON_CPU_QUEUE, CUDA_ON_CPU_SEED and the like again. */
+  readSettings(): void;
   /** As if the library were loaded anew: frees and forgets everything, and reads the environment again. */
   reset(): void;
 }
@@ -191,6 +193,7 @@ export function loadCudaOnCpu(): CudaOnCpu {
     liveAllocations: () => JSON.parse(allocations()),
     lastProblem: library.func('str cudaOnCpuLastProblem()'),
     fail: library.func('void cudaOnCpuFail(str name, uint64_t n, int code)'),
+    readSettings: library.func('void cudaOnCpuReadSettings()'),
     reset: library.func('void cudaOnCpuReset()'),
   };
 }

@@ -103,7 +103,7 @@ beforeAll(async () => {
     evaluations: evaluations('whole'),
   };
   expect(whole.losses).toHaveLength(LAST);
-}, 120_000);
+}, 600_000);
 
 // The seed is given only once: it stands in the checkpoint.
 it.each(

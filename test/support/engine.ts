@@ -14,9 +14,6 @@ export const isRecording = TEST_ENGINE === 'onnx' || TEST_ENGINE === 'cuda';
 /** The engine of tests that need one that records operations. */
 export const RECORDING_ENGINE = TEST_ENGINE === 'cuda' ? 'cuda' : 'onnx';
 
-/** STMIXER_TEST_PRECISION, `float32` unless set: the precision of the cuda engine. */
-export const TEST_PRECISION = process.env.STMIXER_TEST_PRECISION === 'bfloat16' ? 'bfloat16' : 'float32';
-
 function engineNamed(name: string): (typeof ENGINES)[number] {
   const engine = ENGINES.find((known) => known === name);
   if (!engine) throw new Error(`STMIXER_TEST_ENGINE=${name}: must be one of ${ENGINES.join(', ')}`);

@@ -4,7 +4,7 @@ import { removeFoldersOfFile } from './temporary_files.js';
 
 /** Folders whose tests compute nothing on an engine or select one themselves; starting one takes a second for each file. */
 const WITHOUT_ENGINE =
-  /[\\/]engine[\\/](onnx[\\/]webgpu|cuda)[\\/]|[\\/]cuda_on_cpu[\\/]|[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|drawing|evaluation|files|formats|media|report|run|util)[\\/]|[\\/]tools[\\/]/;
+  /[\\/]engine[\\/](onnx[\\/]webgpu|cuda)[\\/]|[\\/]test[\\/]cuda(_on_cpu|_kernels)?[\\/]|[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|drawing|evaluation|files|formats|media|report|run|util)[\\/]|[\\/]tools[\\/]/;
 
 beforeAll(async () => {
   if (WITHOUT_ENGINE.test(expect.getState().testPath ?? '')) return;

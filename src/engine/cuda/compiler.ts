@@ -10,7 +10,7 @@ import { LOWERINGS } from './kernels/kernel_set.js';
 import type { Policy } from './kernels/lowering.js';
 
 /** How a program computes, as ENGINE.PRECISION and ENGINE.DETERMINISTIC say. */
-export type CudaSettings = Pick<Policy, 'precision' | 'isDeterministic'>;
+export type CudaSettings = Pick<Policy, 'precision' | 'bfloat16Sizes' | 'isDeterministic'>;
 
 /** The policy of a device: what its libraries can do. */
 export function policyOf({ cublasLt, cudnn }: CudaDevice, settings: CudaSettings): Policy {

@@ -107,15 +107,22 @@ export class RecordingBackend<T extends EngineTensor>
     return this.#graph.known(info, buffer);
   }
 
-  #lend({ shape, dtype }: ValueInfo, content: HostContent): T {
-    const buffer = this.tensors.allocate(shape, dtype);
-    buffer.lend(content);
-    return buffer;
+  #lend(info: ValueInfo, content: HostContent): T {
+    return this.#filled(info, (buffer) => buffer.lend(content));
   }
 
-  #allocate({ shape, dtype }: ValueInfo, content: HostContent | null): T {
+  #allocate(info: ValueInfo, content: HostContent | null): T {
+    return this.#filled(info, (buffer) => content && buffer.write(content));
+  }
+
+  #filled({ shape, dtype }: ValueInfo, fill: (buffer: T) => void): T {
     const buffer = this.tensors.allocate(shape, dtype);
-    if (content) buffer.write(content);
+    try {
+      fill(buffer);
+    } catch (error) {
+      buffer.release();
+      throw error;
+    }
     return buffer;
   }
 

@@ -20,6 +20,10 @@ describe('allocationFailure', () => {
     ],
     ['failed to allocate 2.50GiB (2684354560 bytes) from device: CUDA_ERROR_OUT_OF_MEMORY', '2.50GiB'],
     ['Non-zero status code returned while running Gather node. Status Message: std::bad_alloc', null],
+    [
+      'the GPU has too little memory: 1.5 GiB were asked for. Of 8.0 GiB, 1.0 GiB are free',
+      '1.5 GiB on the GPU',
+    ],
     ['CUDA out of memory', null],
     ['RESOURCE_EXHAUSTED: out of memory while computing', null],
     ['spawn ENOMEM', null],

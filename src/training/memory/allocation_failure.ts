@@ -25,6 +25,11 @@ const FAILURES: readonly { says: RegExp; what(found: RegExpExecArray): string | 
     says: /a tensor \[([\d,]*)\] of ([\d.]+ ?[KMGT]iB) is larger than a buffer of this GPU/,
     what: ([, shape, size]) => `${size} on the GPU, a tensor [${shape.split(',').join(', ')}],`,
   },
+  // The engine cuda.
+  {
+    says: /the GPU has too little memory: ([\d.]+ ?[KMGT]?i?B) were asked for/,
+    what: ([, size]) => `${size} on the GPU`,
+  },
   // TensorFlow, on CPUs and GPUs.
   {
     says: /OOM when allocating tensor with shape\[([\d,]*)\] and type (\w+)/,

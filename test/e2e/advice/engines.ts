@@ -1,6 +1,11 @@
 /** @file Advice about engines: machines made of facts, as they are and after what the message proposes was done. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CudaError } from '../../../src/engine/cuda/api/error.js';
+import { chooseArchitecture } from '../../../src/engine/cuda/api/nvrtc.js';
+import { CudaEngine } from '../../../src/engine/cuda/cuda_engine.js';
+import { Region } from '../../../src/engine/cuda/device/region.js';
+import type { CudaGpu } from '../../../src/engine/cuda/gpus.js';
 import { selectEngine } from '../../../src/engine/index.js';
 import { startRuntime } from '../../../src/engine/onnx/start.js';
 import { problemText } from '../../../src/engine/problem.js';
@@ -27,6 +32,7 @@ import {
   fakeProbe,
   H100,
   loadFakeTensorflow,
+  NVRTC_FILES,
   tensorflowFiles,
 } from '../../support/fake_probe.js';
 import { type Advice, found, type Outcome, outcomeOf, program, withEnv } from './advice.js';
@@ -34,12 +40,22 @@ import { type Advice, found, type Outcome, outcomeOf, program, withEnv } from '.
 const CPU = '@tensorflow/tfjs-node';
 const GPU = '@tensorflow/tfjs-node-gpu';
 const UNBUILT = { ...tensorflowFiles(CPU, { built: false }), ...tensorflowFiles(GPU, { built: false }) };
+const AMPERE: CudaGpu = {
+  ordinal: 0,
+  name: 'NVIDIA A100',
+  computeCapability: [8, 0],
+  memoryBytes: 2 ** 35,
+};
 const BUILT = { ...tensorflowFiles(CPU), ...tensorflowFiles(GPU), ...DRIVER_FILES, ...CUDA_FILES };
 
 /** Selects an engine with flags as a user types them. */
-function select(machine: FakeMachine, flags: string): Promise<Outcome> {
+function select(
+  machine: FakeMachine,
+  flags: string,
+  precision: EngineRequest['precision'] = 'float32',
+): Promise<Outcome> {
   const flag = (name: string) => new RegExp(`--${name} (\\w+)`).exec(flags)?.[1] ?? 'auto';
-  const request = { engine: flag('engine'), device: flag('device') } as EngineRequest;
+  const request = { engine: flag('engine'), device: flag('device'), precision } as EngineRequest;
   return outcomeOf(async () => (await new EngineSelector(fakeProbe(machine)).select(request)).description);
 }
 
@@ -58,6 +74,40 @@ function gpuBox(says: string, wrong: FakeMachine, right: FakeMachine): Advice {
   const look = (machine: FakeMachine) => listed(cudaProblems(fakeProbe({ nvidiaSmi: H100, ...machine })));
   return { says, meet: () => look(wrong), follow: () => look(right) };
 }
+
+/** A machine with a GPU and its driver on which the cuda engine cannot run, and the same one after it was mended. */
+function cudaBox(says: string, wrong: CudaBox, right: CudaBox = {}): Advice {
+  const look = ({ gpus = [AMPERE], precision, ...machine }: CudaBox) =>
+    outcomeOf(async () => {
+      const files = { ...DRIVER_FILES, ...NVRTC_FILES };
+      const source = { driverVersion: () => 12_040, gpus: () => gpus };
+      const engine = new CudaEngine(fakeProbe({ files, ...machine }), {
+        source,
+        selfTest: async () => ({ failure: 'it gets as far as the self-test' }),
+      });
+      const problems = engine.problems({});
+      if (problems.length > 0) throw new Error(problems.map(problemText).join('; '));
+      const reached = await outcomeOf(() => engine.start({ precision }));
+      if (!reached.text.includes('as far as the self-test')) throw new Error(reached.text);
+    });
+  return { says, meet: () => look(wrong), follow: () => look(right) };
+}
+
+interface CudaBox extends FakeMachine {
+  readonly gpus?: readonly CudaGpu[];
+  readonly precision?: EngineRequest['precision'];
+}
+
+/** Asks for as much of a GPU with 1 GiB of memory. */
+const allocated = (bytes: number) =>
+  outcomeOf(() => {
+    const memory = () => ({ free: 2 ** 30, total: 2 ** 30 });
+    const allocate = (size: number) => {
+      if (size > 2 ** 30) throw new CudaError('cuMemAlloc', 2, 'CUDA_ERROR_OUT_OF_MEMORY', 'out of memory');
+      return 256;
+    };
+    new Region({ allocate, free() {}, memory }).allocate(bytes);
+  });
 
 function without(files: Record<string, string>, ...parts: string[]): Record<string, string> {
   return Object.fromEntries(
@@ -115,6 +165,38 @@ export const ENGINES: readonly Advice[] = [
     says: 'does not run on cuda, only on cpu: choose --device',
     meet: () => select({}, '--engine cpu --device cuda'),
     follow: (_, text) => select({}, `--engine cpu ${found(text, /choose (--device \w+)/)}`),
+  },
+  cudaBox('use --device gpu, or (on Windows)', { platform: 'win32' }),
+  cudaBox('npm run setup:cuda', { files: DRIVER_FILES }),
+  cudaBox('`nvidia-smi` must list the GPU', { gpus: [] }),
+  cudaBox('use a GPU of the Turing generation', { gpus: [{ ...AMPERE, computeCapability: [6, 1] }] }),
+  cudaBox(
+    'set ENGINE.PRECISION float32',
+    { gpus: [{ ...AMPERE, computeCapability: [7, 5] }], precision: 'bfloat16' },
+    { gpus: [{ ...AMPERE, computeCapability: [7, 5] }], precision: 'float32' },
+  ),
+  {
+    says: 'is for --engine cuda alone',
+    meet: () => select({}, '--engine cpu', 'bfloat16'),
+    follow: (_, text) => {
+      const precision = found(text, /ENGINE\.PRECISION (\w+) runs on every engine/) as 'float32';
+      return select({}, '--engine cpu', precision);
+    },
+  },
+  {
+    says: 'cannot compile for this GPU',
+    meet: () => outcomeOf(() => chooseArchitecture({ architectures: [75, 90], version: [13, 0] }, [7, 0])),
+    follow: (_, text) => {
+      const major = Number(found(text, /setup:cuda -- --cuda (\d+)/));
+      return outcomeOf(() =>
+        chooseArchitecture({ architectures: [50, 70, 90], version: [major, 9] }, [7, 0]),
+      );
+    },
+  },
+  {
+    says: 'Use smaller batches or clips',
+    meet: () => allocated(2 ** 31),
+    follow: () => allocated(2 ** 20),
   },
   {
     says: 'run npm ci',

@@ -65,9 +65,19 @@ export class CudaExecutable implements Executable<CudaTensor> {
     const blocks: Block[] = [];
     try {
       for (const [n, { bytes }] of outputs.entries())
-        blocks.push(this.device.allocate(bytes, recalled?.own[n]));
+        blocks.push(
+          this.device.allocate(
+            bytes,
+            recalled.map(({ own }) => own[n]),
+          ),
+        );
       const workspace =
-        workspaceBytes > 0 ? this.device.allocate(workspaceBytes, recalled?.own[outputs.length]) : null;
+        workspaceBytes > 0
+          ? this.device.allocate(
+              workspaceBytes,
+              recalled.map(({ own }) => own[outputs.length]),
+            )
+          : null;
       try {
         const own = [...blocks, ...(workspace ? [workspace] : [])].map(({ address }) => address);
         this.#queue(addresses, own);
@@ -91,9 +101,10 @@ export class CudaExecutable implements Executable<CudaTensor> {
     for (const { graph } of this.#recalled.splice(0)) if (graph) this.device.freeGraph(graph);
   }
 
-  /** A run with these inputs, else the last run. */
-  #recall(inputs: readonly Address[]): Recalled | undefined {
-    return this.#recalled.find((other) => isEqual(other.inputs, inputs)) ?? this.#recalled[0];
+  /** The runs that are remembered: one with these inputs first, then from the last one on. */
+  #recall(inputs: readonly Address[]): readonly Recalled[] {
+    const same = this.#recalled.find((other) => isEqual(other.inputs, inputs));
+    return same ? [same, ...this.#recalled.filter((other) => other !== same)] : this.#recalled;
   }
 
   #queue(inputs: readonly Address[], own: readonly Address[]): void {

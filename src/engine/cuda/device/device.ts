@@ -141,8 +141,8 @@ export class CudaDevice {
     return this.#modules.architecture;
   }
 
-  /** Memory of undefined content, at the address `preferred` if it is free. Throws OutOfMemoryError. */
-  allocate(bytes: number, preferred?: Address): Block {
+  /** Memory of undefined content, at the first address of `preferred` that is free. Throws OutOfMemoryError. */
+  allocate(bytes: number, preferred?: readonly Address[]): Block {
     return this.region.allocate(bytes, preferred);
   }
 

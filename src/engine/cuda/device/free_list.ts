@@ -58,6 +58,10 @@ export class FreeList {
     return this.#bySize[indexOf(this.#bySize, (other) => other.bytes >= bytes)];
   }
 
+  get largest(): Span | undefined {
+    return this.#bySize.at(-1);
+  }
+
   /** The span that holds all of the `bytes` at `address`. */
   at(address: Address, bytes: number): Span | undefined {
     const span = this.#byAddress[indexOf(this.#byAddress, (other) => other.address > address) - 1];

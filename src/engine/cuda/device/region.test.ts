@@ -40,16 +40,24 @@ describe('Region', () => {
     expect(region.allocate(513).address).toBe(blocks[0].address);
   });
 
-  it('takes a preferred address that is free, and any other room else', () => {
+  it('takes the first preferred address that is free', () => {
     const region = new Region(source(64 * MIB));
     const first = region.allocate(1024);
     const { address } = first;
-    expect(region.allocate(256, address).address).not.toBe(address);
+    expect(region.allocate(256, [address]).address).not.toBe(address);
     first.release();
-    expect(region.allocate(256, address + 512).address).toBe(address + 512);
-    expect(region.allocate(512, address).address).toBe(address);
-    expect(region.allocate(256, address + 768).address).toBe(address + 768);
-    expect(region.allocate(256, 4096).address).toBeGreaterThan(address);
+    expect(region.allocate(256, [address + 512]).address).toBe(address + 512);
+    expect(region.allocate(512, [address + 256, address]).address).toBe(address);
+    expect(region.allocate(256, [address, address + 768]).address).toBe(address + 768);
+  });
+
+  it('leaves holes to others if no preferred address is free', () => {
+    const region = new Region(source(64 * MIB));
+    const [hole, other] = [region.allocate(512), region.allocate(512)];
+    hole.release();
+    const lost = region.allocate(512, [other.address]);
+    expect(lost.address).toBeGreaterThan(other.address);
+    expect(region.allocate(512, []).address).toBe(hole.address);
   });
 
   it('takes pieces of a sixteenth of the memory, or as large as the block', () => {
@@ -144,7 +152,7 @@ describe('Region', () => {
             if (block) gone.push(block);
           } else {
             const old = action === 'prefer' ? gone[pick % Math.max(1, gone.length)] : undefined;
-            const block = tryAllocate(region, size, old?.address);
+            const block = tryAllocate(region, size, old && [old.address]);
             if (block) live.push(block);
             else expect(largestRoom(driver.pieces, live)).toBeLessThan(size);
           }
@@ -156,7 +164,7 @@ describe('Region', () => {
   });
 });
 
-function tryAllocate(region: Region, bytes: number, preferred?: number): Block | null {
+function tryAllocate(region: Region, bytes: number, preferred?: readonly number[]): Block | null {
   try {
     return region.allocate(bytes, preferred);
   } catch (error) {

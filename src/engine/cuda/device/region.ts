@@ -67,11 +67,11 @@ export class Region {
   }
 
   /**
-   * A block of at least `bytes`, at the address `preferred` if all of it is free there. Throws OutOfMemoryError.
+   * A block of at least `bytes`, at the first address of `preferred` where all of it is free. Throws OutOfMemoryError.
    */
-  allocate(bytes: number, preferred?: Address): Block {
+  allocate(bytes: number, preferred: readonly Address[] = []): Block {
     const size = Math.max(ALIGNMENT, roundUp(bytes, ALIGNMENT));
-    const span = this.#takePreferred(size, preferred) ?? this.#take(size);
+    const span = this.#takePreferred(size, preferred) ?? this.#take(size, preferred.length > 0);
     const block = new RegionBlock(span, (released) => this.#release(released));
     this.#blocks.add(block);
     this.#inUse += size;
@@ -99,15 +99,21 @@ export class Region {
     this.trim();
   }
 
-  #takePreferred(bytes: number, preferred: Address | undefined): Span | undefined {
-    if (preferred === undefined) return undefined;
-    const span = this.#free.at(preferred, bytes);
-    return span && this.#free.take(span, preferred, bytes);
+  #takePreferred(bytes: number, preferred: readonly Address[]): Span | undefined {
+    for (const address of preferred) {
+      const span = this.#free.at(address, bytes);
+      if (span) return this.#free.take(span, address, bytes);
+    }
+    return undefined;
   }
 
-  #take(bytes: number): Span {
+  /**
+   * Takes the smallest span that is large enough. Whoever has lost its place takes the largest one: a hole that fits may be
+   * the place of another, which would lose it next.
+   */
+  #take(bytes: number, hasLostPlace: boolean): Span {
     if (!this.#free.bestFit(bytes)) this.#grow(bytes);
-    const span = this.#free.bestFit(bytes)!;
+    const span = (hasLostPlace ? this.#free.largest : this.#free.bestFit(bytes))!;
     return this.#free.take(span, span.address, bytes);
   }
 

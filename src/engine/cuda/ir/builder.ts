@@ -10,7 +10,7 @@ import {
   type ReduceOperator,
   type RowProgram,
   type RowReduction,
-  Tensor,
+  type Tensor,
   type View,
 } from './tensor.js';
 
@@ -190,7 +190,8 @@ export class Builder {
   #add({ shape, dtype, storage = dtype }: TensorInfo, definition: Definition): View {
     const size = sizeOf(shape);
     if (size > MAX_SIZE) throw new Error(`a tensor of shape [${shape}] has more than ${MAX_SIZE} elements`);
-    const tensor = new Tensor(this.tensors.length, size, dtype, storage, definition, this.label);
+    const { label } = this;
+    const tensor: Tensor = { id: this.tensors.length, size, dtype, storage, definition, label };
     this.tensors.push(tensor);
     return { tensor, shape };
   }

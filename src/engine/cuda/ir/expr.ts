@@ -70,14 +70,20 @@ const BIT: Range = { min: 0, max: 1 };
 export type Operand = Expr | number;
 
 export class Expr {
+  readonly type: ExprType;
+  readonly kind: ExprKind;
+  readonly range: Range;
+
   constructor(
     readonly pool: ExprPool,
     /** Number within the pool; operands have smaller ones. */
     readonly id: number,
-    readonly type: ExprType,
-    readonly kind: ExprKind,
-    readonly range: Range,
-  ) {}
+    { type, kind, range }: Pick<Expr, 'type' | 'kind' | 'range'>,
+  ) {
+    this.type = type;
+    this.kind = kind;
+    this.range = range;
+  }
 
   /** The value of a constant, else null. */
   get constant(): number | null {
@@ -397,7 +403,7 @@ export class ExprPool {
   #intern(key: string, type: ExprType, kind: ExprKind, range: Range): Expr {
     let expr = this.#byKey.get(key);
     if (!expr) {
-      expr = new Expr(this, this.#byKey.size, type, kind, range);
+      expr = new Expr(this, this.#byKey.size, { type, kind, range });
       this.#byKey.set(key, expr);
     }
     return expr;

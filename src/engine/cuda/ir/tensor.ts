@@ -49,17 +49,15 @@ export interface RowProgram {
   readonly results: readonly { readonly isPerRow: boolean; readonly body: Expr }[];
 }
 
-export class Tensor {
-  constructor(
-    /** Number within the program; a tensor is made of those with smaller ones. */
-    readonly id: number,
-    readonly size: number,
-    readonly dtype: LazyDtype,
-    readonly storage: Storage,
-    readonly definition: Definition,
-    /** The recorded operation that it belongs to. */
-    readonly label: string,
-  ) {}
+export interface Tensor {
+  /** Number within the program; a tensor is made of those with smaller ones. */
+  readonly id: number;
+  readonly size: number;
+  readonly dtype: LazyDtype;
+  readonly storage: Storage;
+  readonly definition: Definition;
+  /** The recorded operation that it belongs to. */
+  readonly label: string;
 }
 
 /** A tensor seen in a shape. */

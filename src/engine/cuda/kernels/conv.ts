@@ -81,6 +81,30 @@ function weightMatrix(
   });
 }
 
+/** [O, 27·I], in the order of neighbourhoods. */
+function forwardMatrix(b: Builder, weight: View, storage: FloatStorage): View {
+  const [O, I] = weight.shape;
+  return weightMatrix(b, weight, {
+    shape: [O, TAPS * I],
+    storage,
+    element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
+  });
+}
+
+/** [I, 27·O] of the mirrored kernel, for the gradient of the input. */
+function mirroredMatrix(b: Builder, weight: View, storage: FloatStorage): View {
+  const [O, I] = weight.shape;
+  return weightMatrix(b, weight, {
+    shape: [I, TAPS * O],
+    storage,
+    element: (e) => ({
+      i: e.div(TAPS * O),
+      tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
+      o: e.mod(O),
+    }),
+  });
+}
+
 /** How a convolution is computed. */
 interface Options {
   readonly policy: Policy;
@@ -119,46 +143,35 @@ function filterGradients(
   });
 }
 
-/** Makes the kernels of the convolution and its gradients. */
-export function convKernels(maxBytes = MAX_BYTES) {
-  const conv = fusedKernel('Conv3x3x3', {
+function convolution(maxBytes: number) {
+  return fusedKernel('Conv3x3x3', {
     results: ({ x, weight }) => [floats([...positionsOf(x), weight.shape[0]])],
     lower: (b, { x, weight }, _, policy) => {
-      const [O, I] = weight.shape;
       const storage = storageOf(policy, x, weight);
       const planned = plannedConvolution(b, policy, { pass: 'forward', storage, x, weight });
       if (planned) return [planned];
-      const matrix = weightMatrix(b, weight, {
-        shape: [O, TAPS * I],
-        storage,
-        element: (e) => ({ o: e.div(TAPS * I), tap: e.div(I).mod(TAPS), i: e.mod(I) }),
-      });
+      const matrix = forwardMatrix(b, weight, storage);
       return [convolve(b, x, matrix, { policy, maxBytes })];
     },
   });
+}
 
-  /** The convolution of dy with the mirrored kernel. */
-  const gradInput = fusedKernel('Conv3x3x3GradInput', {
+/** The convolution of dy with the mirrored kernel. */
+function inputGradient(maxBytes: number) {
+  return fusedKernel('Conv3x3x3GradInput', {
     results: ({ dy, weight }) => [floats([...positionsOf(dy), weight.shape[1]])],
     lower: (b, { dy, weight }, _, policy) => {
-      const [O, I] = weight.shape;
       const storage = storageOf(policy, dy, weight);
       const planned = plannedConvolution(b, policy, { pass: 'data', storage, y: dy, weight });
       if (planned) return [planned];
-      const matrix = weightMatrix(b, weight, {
-        shape: [I, TAPS * O],
-        storage,
-        element: (e) => ({
-          i: e.div(TAPS * O),
-          tap: b.int(TAPS - 1).sub(e.div(O).mod(TAPS)),
-          o: e.mod(O),
-        }),
-      });
+      const matrix = mirroredMatrix(b, weight, storage);
       return [convolve(b, dy, matrix, { policy, maxBytes })];
     },
   });
+}
 
-  const gradFilter = fusedKernel('Conv3x3x3GradFilter', {
+function filterGradient(maxBytes: number) {
+  return fusedKernel('Conv3x3x3GradFilter', {
     results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
     lower: (b, { x, dy }, _, policy) => {
       const [O, I] = [dy.shape[4], x.shape[4]];
@@ -175,7 +188,15 @@ export function convKernels(maxBytes = MAX_BYTES) {
       return [dweight];
     },
   });
-  return { conv, gradInput, gradFilter };
+}
+
+/** Makes the kernels of the convolution and its gradients. */
+export function convKernels(maxBytes = MAX_BYTES) {
+  return {
+    conv: convolution(maxBytes),
+    gradInput: inputGradient(maxBytes),
+    gradFilter: filterGradient(maxBytes),
+  };
 }
 
 export const { conv, gradInput: convGradInput, gradFilter: convGradFilter } = convKernels();

@@ -6,7 +6,7 @@ import { indexingLowerings } from './indexing.js';
 import type { Lowering } from './lowering.js';
 import { batchMatMul } from './matmul.js';
 import { reduceLowerings } from './reduce.js';
-import { scatterNd, unsortedSegmentSum } from './scatter.js';
+import { scatterNd, unsortedSegmentSum } from './scatter/scatter.js';
 import { shapeLowerings } from './shape.js';
 
 export const tfjsLowerings: Readonly<Record<string, Lowering>> = {

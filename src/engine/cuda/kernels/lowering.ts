@@ -5,11 +5,14 @@ import type { NamedPlan, PlannedComputation } from '../cudnn/plans.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
 import type { Storage } from '../storage.js';
+import type { Bfloat16Sizes } from './precision.js';
 
 /** How a program computes. */
 export interface Policy {
   /** ENGINE.PRECISION. */
   readonly precision: 'float32' | 'tf32' | 'bfloat16';
+  /** From which sizes on bfloat16 is used; for tests. */
+  readonly bfloat16Sizes?: Bfloat16Sizes;
   /** Whether equal inputs must give equal bits. */
   readonly isDeterministic: boolean;
   /** Whether cuBLASLt has an algorithm for a product; else a kernel of ours computes it. */

@@ -9,17 +9,25 @@ import type { Policy } from './lowering.js';
 
 export type FloatStorage = 'float32' | 'bfloat16';
 
-/** Smaller products would not gain what the conversion of their operands costs. */
-export const MIN_BF16_MULTIPLY_ADDS = 2 ** 22;
-/** Smaller results of normalisations stay float32. */
-export const MIN_BF16_ELEMENTS = 2 ** 16;
+/** What stays float32 also in the precision bfloat16. */
+export interface Bfloat16Sizes {
+  /** Multiply-adds of products: smaller ones would not gain what the conversion of their operands costs. */
+  readonly minMultiplyAdds: number;
+  /** Elements of the results of normalisations. */
+  readonly minElements: number;
+}
+
+const SIZES: Bfloat16Sizes = { minMultiplyAdds: 2 ** 22, minElements: 2 ** 16 };
 
 /** Storage of the operands of a product with this number of multiply-adds. */
-export function operandStorage({ precision }: Policy, multiplyAdds: number): FloatStorage {
-  return precision === 'bfloat16' && multiplyAdds >= MIN_BF16_MULTIPLY_ADDS ? 'bfloat16' : 'float32';
+export function operandStorage(
+  { precision, bfloat16Sizes = SIZES }: Policy,
+  multiplyAdds: number,
+): FloatStorage {
+  return precision === 'bfloat16' && multiplyAdds >= bfloat16Sizes.minMultiplyAdds ? 'bfloat16' : 'float32';
 }
 
 /** Storage of the results of a layer normalisation with this number of elements, and of their gradients. */
-export function normStorage({ precision }: Policy, size: number): FloatStorage {
-  return precision === 'bfloat16' && size >= MIN_BF16_ELEMENTS ? 'bfloat16' : 'float32';
+export function normStorage({ precision, bfloat16Sizes = SIZES }: Policy, size: number): FloatStorage {
+  return precision === 'bfloat16' && size >= bfloat16Sizes.minElements ? 'bfloat16' : 'float32';
 }

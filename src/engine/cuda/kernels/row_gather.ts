@@ -3,7 +3,7 @@ import type { Builder } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
 import { floats, fusedKernel } from './fused_kernel.js';
-import { scatterAdd } from './scatter.js';
+import { scatterAdd } from './scatter/scatter.js';
 
 /** Element d of the row of the table that element `at` of the index names. Indices beyond the table count as its ends. */
 function gathered(b: Builder, { table, index }: { table: View; index: View }, at: Expr, d: Expr): Expr {

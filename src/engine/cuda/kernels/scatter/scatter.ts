@@ -1,17 +1,16 @@
 /** @file Sums of rows by index, with the same bits in every run if the policy asks for it. */
-import { sizeOf } from '../../../formats/host_tensor.js';
-import type { Builder } from '../ir/builder.js';
-import type { KernelStep, Slice, Step } from '../ir/call.js';
-import type { View } from '../ir/tensor.js';
-import { ELEMENT_BYTES } from '../storage.js';
-import type { Lowering, Policy } from './lowering.js';
-import {
-  type Addition,
-  addKernel,
-  fixedToFloatKernel,
-  SCATTER_THREADS,
-  type Updates,
-} from './scatter_kernels.js';
+import { sizeOf } from '../../../../formats/host_tensor.js';
+import type { Builder } from '../../ir/builder.js';
+import type { KernelStep, Slice, Step } from '../../ir/call.js';
+import type { View } from '../../ir/tensor.js';
+import { ELEMENT_BYTES } from '../../storage.js';
+import type { Lowering, Policy } from '../lowering.js';
+import { type Addition, addKernel, fixedToFloatKernel, type Updates } from './atomic_kernels.js';
+import { rowSumResults, rowSumSteps } from './row_sums.js';
+import { clearStep, elementwise } from './steps.js';
+
+/** Elements of a row from which on warps add up whole rows; shorter ones are added by atomic operations. */
+const MIN_WIDE = 32;
 
 export interface Scatter {
   /** Shape of the result: rows, and then the axes of a row. */
@@ -45,20 +44,26 @@ export function scatterAdd(b: Builder, scatter: Scatter, { isDeterministic }: Po
     weights: weights?.tensor.storage,
     rows: shape[0],
   };
-  const operands = [row, values, ...(weights ? [weights] : [])].map(wholeOf);
-  if (dtype === 'int32' || !isDeterministic) {
-    const addition = dtype === 'int32' ? 'int' : 'float';
-    return b.call([{ shape, dtype }], [clearStep(0), addStep(updates, addition, { operands, result: 0 })])[0];
+  const addition: Addition = dtype === 'int32' ? 'int' : isDeterministic ? 'fixed' : 'float';
+  const bound = addition === 'fixed' ? [boundOf(b, scatter)] : [];
+  const terms = [values, ...(weights ? [weights] : []), ...bound].map(wholeOf);
+  const table = { shape, dtype };
+  if (updates.width >= MIN_WIDE) {
+    const steps = rowSumSteps({ updates, addition, row: wholeOf(row), terms });
+    return b.call([table, ...rowSumResults(updates)], steps)[0];
   }
-  const bound = wholeOf(boundOf(b, scatter));
+  const operands = [wholeOf(row), ...terms];
+  const size = sizeOf(shape);
+  if (addition !== 'fixed')
+    return b.call([table], [clearStep(0, 4 * size), addStep(updates, addition, { operands, result: 0 })])[0];
   // The 64-bit sums, as twice as many 32-bit integers.
   const sums = { shape: [...shape, 2], dtype: 'int32' as const };
   const steps: Step[] = [
-    clearStep(1),
-    addStep(updates, 'fixed', { operands: [...operands, bound], result: 1 }),
-    convertStep(updates, bound),
+    clearStep(1, 8 * size),
+    addStep(updates, addition, { operands, result: 1 }),
+    convertStep(updates, wholeOf(bound[0])),
   ];
-  return b.call([{ shape, dtype }, sums], steps)[0];
+  return b.call([table, sums], steps)[0];
 }
 
 const wholeOf = ({ tensor }: View): Slice => ({ tensor, offset: 0 });
@@ -74,11 +79,6 @@ function boundOf(b: Builder, { values, weights }: Scatter): View {
   const ofWeights = largest(weights);
   const zero = b.int(0);
   return b.map({ shape: [], dtype: 'float32' }, () => b.load(ofValues, zero).mul(b.load(ofWeights, zero)));
-}
-
-/** Sets a result of a call to zero. */
-function clearStep(result: number): Step {
-  return { kind: 'clear', operands: [], results: [{ result, offset: 0 }], cost: { bytes: 0, flops: 0 } };
 }
 
 function addStep(
@@ -111,11 +111,6 @@ function convertStep(updates: Updates, bound: Slice): KernelStep {
     cost: { bytes: 12 * size, flops: size },
     source: (name) => fixedToFloatKernel(name, updates),
   };
-}
-
-/** The launch of one thread for each element. */
-function elementwise(size: number): Pick<KernelStep, 'kind' | 'grid' | 'block'> {
-  return { kind: 'kernel', grid: [Math.ceil(size / SCATTER_THREADS), 1, 1], block: SCATTER_THREADS };
 }
 
 /**

@@ -5,10 +5,9 @@
  * depend on the order. Therefore floats are added in fixed point: a bound on all updates gives a power of two by which they are
  * multiplied, so that 64-bit integers hold every sum.
  */
-import type { Storage } from '../storage.js';
-import { C_TYPE, floatOf } from './c_types.js';
-
-export const SCATTER_THREADS = 256;
+import type { Storage } from '../../storage.js';
+import { C_TYPE, floatOf } from '../c_types.js';
+import { ELEMENT_THREADS } from './steps.js';
 
 /** Update t, one of `count` rows, is row ⌊t / repeats⌋ of `values` [count / repeats, width], times weights[t] if there are any. */
 export interface Updates {
@@ -46,8 +45,8 @@ export function addKernel(name: string, updates: Updates, addition: Addition): s
   const term = weights ? `${floatOf('weights[update]', weights)} * ${value}` : value;
   const sum = isFixed ? `(unsigned long long)__float2ll_rn((${term}) * ${name}_scale(*bound))` : term;
   return `// Adds update t to row[t] of the table [${rows}, ${width}].
-${isFixed ? scaleFunction(`${name}_scale`, count) : ''}extern "C" __global__ void __launch_bounds__(${SCATTER_THREADS}) ${name}(${operands.join(', ')}) {
-  const ${index} element = (${index})blockIdx.x * ${SCATTER_THREADS} + threadIdx.x;
+${isFixed ? scaleFunction(`${name}_scale`, count) : ''}extern "C" __global__ void __launch_bounds__(${ELEMENT_THREADS}) ${name}(${operands.join(', ')}) {
+  const ${index} element = (${index})blockIdx.x * ${ELEMENT_THREADS} + threadIdx.x;
   if (element >= ${count * width}) return;
   const int update = element / ${width}, column = element % ${width};
   const int place = row[update];
@@ -60,8 +59,8 @@ ${isFixed ? scaleFunction(`${name}_scale`, count) : ''}extern "C" __global__ voi
 /** A kernel with the operand bound [1], the fixed-point sums and the result, which is NaN if the bound is not finite. */
 export function fixedToFloatKernel(name: string, { count, rows, width }: Updates): string {
   return `// Converts the sums of the table [${rows}, ${width}] from fixed point.
-${scaleFunction(`${name}_scale`, count)}extern "C" __global__ void __launch_bounds__(${SCATTER_THREADS}) ${name}(const float *__restrict__ bound, const long long *__restrict__ sums, float *__restrict__ result) {
-  const int element = blockIdx.x * ${SCATTER_THREADS} + threadIdx.x;
+${scaleFunction(`${name}_scale`, count)}extern "C" __global__ void __launch_bounds__(${ELEMENT_THREADS}) ${name}(const float *__restrict__ bound, const long long *__restrict__ sums, float *__restrict__ result) {
+  const int element = blockIdx.x * ${ELEMENT_THREADS} + threadIdx.x;
   if (element >= ${rows * width}) return;
   const float largest = *bound;
   const bool isFinite = largest - largest == 0.0f;
@@ -74,7 +73,7 @@ ${scaleFunction(`${name}_scale`, count)}extern "C" __global__ void __launch_boun
  * The factor of fixed point: the largest power of two, up to 2^126, for which `count` updates up to the bound add up to less
  * than 2^62.
  */
-function scaleFunction(name: string, count: number): string {
+export function scaleFunction(name: string, count: number): string {
   const countBits = Math.ceil(Math.log2(count));
   return `// A power of two: ${count} numbers up to the bound, times it, add up to 2^61 at most.
 __device__ __forceinline__ float ${name}(float bound) {

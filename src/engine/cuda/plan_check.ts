@@ -1,0 +1,139 @@
+/** @file Compares the results of cuDNN's plans with those of the engine's own kernels and of products, on a GPU. */
+import { Rng } from '../../util/random.js';
+import { FUSED_KERNELS, type FusedKernelName } from '../kernel_contract.js';
+import type { Graph } from '../lazy/compiler.js';
+import type { ValueInfo } from '../lazy/value.js';
+import { CudaCompiler, type CudaSettings, policyOf } from './compiler.js';
+import type { AttentionShape } from './cudnn/attention.js';
+import { type CudaTensor, CudaTensorMemory } from './device/cuda_tensor.js';
+import type { CudaDevice } from './device/device.js';
+import { fusedKernels } from './kernels/fused.js';
+import type { Policy } from './kernels/lowering.js';
+
+export interface PlanComparison {
+  /** What plans computed, such as `attention`; empty if there are none. */
+  readonly planned: readonly string[];
+  /** Of each result: the norm of the difference, relative to the norm of the result. */
+  readonly differences: Readonly<Record<string, number>>;
+}
+
+/** Computes with a policy; the caller releases the results. */
+type Compute = (policy: Policy) => Readonly<Record<string, CudaTensor>>;
+
+/** Self-attention of random projections: `out` and `statistics`, and the gradient `dqkv`. */
+export function compareAttention(
+  device: CudaDevice,
+  settings: CudaSettings,
+  { B, N, H, D, scale }: AttentionShape,
+): PlanComparison {
+  const attributes = { heads: H, scale };
+  const qkv = randomTensor(device, [B, N, 3 * H * D], 1);
+  const dy = randomTensor(device, [B, N, H * D], 2);
+  return compare({ device, settings, inputs: [qkv, dy] }, (policy) => {
+    const run = { device, policy, attributes };
+    const [out, statistics] = runKernel(run, 'SelfAttention', { qkv });
+    const [dqkv] = runKernel(run, 'SelfAttentionGrad', { dy, qkv, out, statistics });
+    return { out, statistics, dqkv };
+  });
+}
+
+/** A map [B, T, H, W, I] and the number of channels of the result. */
+export interface ConvolutionCase {
+  readonly map: readonly number[];
+  readonly O: number;
+}
+
+/** Convolution 3×3×3 of a random map: `y`, and the gradients `dx` and `dweight`. */
+export function compareConvolution(
+  device: CudaDevice,
+  settings: CudaSettings,
+  { map, O }: ConvolutionCase,
+): PlanComparison {
+  const x = randomTensor(device, map, 1);
+  const weight = randomTensor(device, [O, map[4], 3, 3, 3], 2);
+  const dy = randomTensor(device, [...map.slice(0, 4), O], 3);
+  return compare({ device, settings, inputs: [x, weight, dy] }, (policy) => {
+    const run = { device, policy, attributes: {} };
+    const [y] = runKernel(run, 'Conv3x3x3', { x, weight });
+    const [dx] = runKernel(run, 'Conv3x3x3GradInput', { dy, weight });
+    const [dweight] = runKernel(run, 'Conv3x3x3GradFilter', { x, dy });
+    return { y, dx, dweight };
+  });
+}
+
+interface Comparing {
+  readonly device: CudaDevice;
+  readonly settings: CudaSettings;
+  /** Released at the end. */
+  readonly inputs: readonly CudaTensor[];
+}
+
+function compare({ device, settings, inputs }: Comparing, compute: Compute): PlanComparison {
+  const policy = policyOf(device, settings);
+  const planned: string[] = [];
+  const withPlans = compute({
+    ...policy,
+    findPlan: (computation) => {
+      const found = policy.findPlan(computation);
+      if (found) planned.push(computation.kind === 'convolution' ? computation.pass : computation.kind);
+      return found;
+    },
+  });
+  const without = compute({ ...policy, findPlan: () => null });
+  const differences = Object.entries(without).map(([name, tensor]) => {
+    const [actual, expected] = [readOnce(withPlans[name]), readOnce(tensor)];
+    return [name, relativeDifference(actual, expected)] as const;
+  });
+  for (const input of inputs) input.release();
+  return { planned, differences: Object.fromEntries(differences) };
+}
+
+/** Numbers between -1 and 1. */
+function randomTensor(device: CudaDevice, shape: readonly number[], seed: number): CudaTensor {
+  const rng = new Rng(seed);
+  const tensor = new CudaTensorMemory(device).allocate(shape, 'float32');
+  tensor.write(Float32Array.from({ length: tensor.size }, () => rng.uniformBetween(-1, 1)));
+  return tensor;
+}
+
+/** Compiles and runs a fused kernel. */
+function runKernel(
+  { device, policy, attributes }: { device: CudaDevice; policy: Policy; attributes: object },
+  name: FusedKernelName,
+  inputs: Readonly<Record<string, CudaTensor>>,
+): CudaTensor[] {
+  const kernel = fusedKernels.find((fused) => fused.name === name) as (typeof fusedKernels)[number];
+  const names = Object.keys(FUSED_KERNELS[name]);
+  const operands = names.flatMap((input) => inputs[input] ?? []);
+  const results = kernel.results as (...args: unknown[]) => readonly ValueInfo[];
+  const outputs = results(inputs, attributes);
+  const graph: Graph = {
+    nodes: [
+      {
+        op: name,
+        attributes: { ...attributes, missing: names.filter((input) => !inputs[input]) },
+        inputs: operands.map(({ shape }, input) => ({ source: { input }, shape })),
+        outputs,
+      },
+    ],
+    inputs: operands.map(({ shape, dtype, layout }) => ({ shape, dtype, layout })),
+    outputs: outputs.map((_, output) => ({ node: 0, output })),
+    stream: 0,
+  };
+  return new CudaCompiler(device, policy).compile(graph).run(operands);
+}
+
+function readOnce(tensor: CudaTensor): ArrayLike<number> {
+  const data = tensor.read();
+  tensor.release();
+  return data;
+}
+
+function relativeDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let [difference, norm] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    difference += (actual[i] - expected[i]) ** 2;
+    norm += expected[i] ** 2;
+  }
+  return Math.sqrt(difference / norm);
+}
