@@ -12,11 +12,11 @@ import { exitCode, goalsOf, type Outcome, timeTable } from './verdict.js';
 
 const PROGRAMS = fileURLToPath(new URL('..', import.meta.url));
 /** Characters of a step's output that are kept. */
-const KEPT = 4000;
+const KEPT = 20_000;
 /** Seconds that all steps may take; with more, each may take more. */
 const LIMIT = 570;
 /** Lines of it that are printed; the rest is in the results. */
-const SHOWN = 15;
+const SHOWN = 25;
 /** A step is not begun if less time than this is left, in seconds. */
 const SHORTEST = 10;
 

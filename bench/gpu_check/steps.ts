@@ -63,15 +63,21 @@ export function allSteps(programs: string, choices: Choices): Step[] {
         }),
       ),
     );
-  const golden = { env: { STMIXER_GOLDEN_DIR: 'test/golden/data' } };
   return [
     node('engine check', 'bin/stmixer.js', ['engine', 'check', '--engine', 'cuda'], 90),
-    { ...node('goldens', 'bench/goldens.js', ['cuda'], 150), ...golden },
+    goldens(programs),
     { ...node(MATRIX_RATE, 'bench/matrix_rate.js', [String(choices.matrix)], 60), hasReport: true },
     ...ours('graphs'),
     ...(choices.official === null ? [] : torchSteps(choices, choices.official)),
     ...ours('no graphs'),
   ];
+}
+
+/** Prints what failed at the end. */
+function goldens(programs: string): Step {
+  const args = ['--test-reporter=spec', join(programs, 'bench/goldens.js'), 'cuda'];
+  const env = { STMIXER_GOLDEN_DIR: 'test/golden/data' };
+  return { name: 'goldens', file: process.execPath, args, env, limit: 150, hasReport: false };
 }
 
 function ourFlags(choices: Choices, clips: number, precision: Precision): string[] {
