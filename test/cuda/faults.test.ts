@@ -10,9 +10,10 @@ const MEMORY = 64 * MIB;
 const { standIn, backend } = await startWith({ CUDA_ON_CPU_MEMORY: String(MEMORY) });
 const { region } = backend.device;
 
-/** Losses of the steps of a new model until graphs are launched. */
-async function train(): Promise<number[][]> {
+/** Losses of the steps of a new model until graphs are launched; `prepare` is called before the first one. */
+async function train(prepare = () => {}): Promise<number[][]> {
   const training = smallTraining();
+  prepare();
   try {
     return await steps(training, WARM_UP);
   } finally {
@@ -36,12 +37,12 @@ function forget(): void {
   region.trim();
 }
 
-async function expectFailure(error: RegExp, kind: typeof EngineError): Promise<void> {
-  const failure: unknown = await train().then(
+async function expectFailure(error: RegExp, prepare: () => void): Promise<void> {
+  const failure: unknown = await train(prepare).then(
     () => null,
     (reason) => reason,
   );
-  expect(failure).toBeInstanceOf(kind);
+  expect(failure).toBeInstanceOf(EngineError);
   expect((failure as Error).message).toMatch(error);
   forget();
   expect(region.blocks).toBe(blocks);
@@ -63,15 +64,13 @@ describe('a call that fails in a training step', () => {
     // The first run may still launch one by one what later ones launch as graphs.
     for (let i = 0; i < 2; i++) {
       forget();
-      standIn.resetCounters();
-      await train();
+      await train(() => standIn.resetCounters());
     }
     const calls = standIn.callsOf(name);
     expect(calls).toBeGreaterThan(0);
     for (const n of new Set([1, Math.ceil(calls / 4)])) {
       forget();
-      standIn.fail(name, n, code);
-      await expectFailure(message, EngineError);
+      await expectFailure(message, () => standIn.fail(name, n, code));
     }
   });
 });

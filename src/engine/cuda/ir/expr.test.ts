@@ -293,3 +293,16 @@ it('keeps the range of a guarded index when a variable is replaced', () => {
   const guarded = (x: Expr) => x.sub(32).guarded(x.ge(32).and(x.lt(96)), 64);
   expect(substitute(guarded(i), new Map([[i, j]]))).toBe(guarded(j));
 });
+
+it('replaces a variable once where an index of an index is the variable itself', () => {
+  const i = new ExprPool().index('i', 8);
+  const transposed = (index: Expr, [rows, columns]: readonly number[]) =>
+    elementAt(
+      coordinatesOf(index, [rows, columns]).reverse(),
+      [columns, rows],
+      index.pool.constant(0, 'int'),
+    );
+  const there = transposed(i, [4, 2]);
+  expect(there).not.toBe(i);
+  expect(substitute(transposed(i, [2, 4]), new Map([[i, there]]))).toBe(i);
+});

@@ -61,12 +61,12 @@ function withOperands({ kind, type, pool }: Expr, operands: readonly Expr[]): Ex
 
 /**
  * Replaces parts of expressions: wherever `replacement` returns an expression, that takes the place of the part and is not looked
- * into again. Parts are offered with their operands replaced.
+ * into again. Parts are offered with their operands replaced, and as they were.
  */
 export class Rewriter {
   readonly #done = new Map<Expr, Expr>();
 
-  constructor(private readonly replacement: (part: Expr) => Expr | undefined) {}
+  constructor(private readonly replacement: (part: Expr, original: Expr) => Expr | undefined) {}
 
   rewrite(expr: Expr): Expr {
     const found = this.#done.get(expr);
@@ -75,15 +75,16 @@ export class Rewriter {
     const operands = before.map((operand) => this.rewrite(operand));
     const isSame = operands.every((operand, i) => operand === before[i]);
     const rebuilt = isSame ? expr : withOperands(expr, operands);
-    const result = this.replacement(rebuilt) ?? rebuilt;
+    const result = this.replacement(rebuilt, expr) ?? rebuilt;
     this.#done.set(expr, result);
     return result;
   }
 }
 
-/** Replaces variables. */
+/** Replaces variables, all at once: a replacement may have the variables themselves. */
 export function substitute(expr: Expr, replacements: ReadonlyMap<Expr, Expr>): Expr {
-  return new Rewriter((part) => replacements.get(part)).rewrite(expr);
+  // Not the rebuilt part, which may have been simplified to a variable.
+  return new Rewriter((_, original) => replacements.get(original)).rewrite(expr);
 }
 
 /** All parts of expressions, each once, operands first. */
