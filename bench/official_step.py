@@ -63,8 +63,9 @@ def main():
     }))
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Times training steps of the official STMixer code.")
+def parse_arguments(parser=None):
+    """Reads the flags above, and those that `parser` has already."""
+    parser = parser or argparse.ArgumentParser(description="Times training steps of the official STMixer code.")
     parser.add_argument("checkout")
     parser.add_argument("--config-file", required=True)
     parser.add_argument("--batch", type=int, default=1, help="clips")
@@ -82,7 +83,7 @@ def parse_arguments():
     return arguments
 
 
-def build_model(cfg):
+def build_model(cfg, device="cpu"):
     from alphaction.modeling.detector import build_detection_model
     from alphaction.modeling.stm_decoder.stm_decoder import AdaptiveSTSamplingMixing
 
@@ -92,8 +93,8 @@ def build_model(cfg):
     # The official code creates its targets and first boxes on "cuda".
     for module in model.modules():
         if hasattr(module, "device"):
-            module.device = torch.device("cpu")
-    return model
+            module.device = torch.device(device)
+    return model.to(device)
 
 
 def make_optimizer(cfg, model):

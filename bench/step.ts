@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
-import { type EngineRequest, selectEngine } from '../src/engine/index.js';
+import { type EngineRequest, engineSettings, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
 import { forwardFlops, necessaryFlops } from '../src/model/flops.js';
 import { type LayerCounts, vulkanLayer } from '../tools/vulkan_layer/index.js';
@@ -81,7 +81,14 @@ const gpuReport = flags.idleGpu ? useIdleGpu() : null;
 const gpuCounts = (): LayerCounts | null => gpuReport && JSON.parse(readFileSync(gpuReport, 'utf8'));
 
 const { config } = loadConfig(flags.configFile, command.args);
-const engine = await selectEngine({ engine: flags.engine, device: flags.device, strict: true });
+const { precision, isDeterministic } = engineSettings(config);
+const engine = await selectEngine({
+  engine: flags.engine,
+  device: flags.device,
+  precision,
+  isDeterministic,
+  strict: true,
+});
 const batch = atOnce * accumulate;
 const { CLIP_GRAD_NORM } = config.SOLVER;
 const { REPLAY: replay } = config.ENGINE;
@@ -157,7 +164,9 @@ const result = {
   graphs: of(({ work }) => work?.graphs),
   nodes: of(({ work }) => work?.nodes),
   compiled_after_first: steps.slice(1).reduce((sum, { work }) => sum + (work?.compiled ?? 0), 0),
+  precision,
   tensors: engine.memory().tensors,
+  gpu_bytes: engine.memory().gpuBytes,
   ...gpuWork(countsBefore, gpuCounts()),
 };
 console.log(flags.json ? JSON.stringify(result) : result);

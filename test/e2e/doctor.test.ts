@@ -7,6 +7,7 @@ import { fakeProbe } from '../support/fake_probe.js';
 const NAMES = [
   ...['stmixer', 'Node', 'libraries', 'system', 'processor', 'engine'],
   ...[
+    'cuda/cuda',
     'tensorflow/cuda',
     'onnx/gpu',
     'onnx/cpu',

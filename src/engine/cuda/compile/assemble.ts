@@ -3,7 +3,7 @@
 import type { GemmStep, KernelStep, PlanStep } from '../ir/call.js';
 import { loadsOf, partsOf } from '../ir/rewrite.js';
 import type { Tensor } from '../ir/tensor.js';
-import { batchText } from '../render/batch.js';
+import { batchText, renderChunks } from '../render/batch.js';
 import { renderElements } from '../render/elements.js';
 import { BLOCK, kernelText, type RenderedKernel, tensorsOf } from '../render/kernel.js';
 import { preambleOf } from '../render/preamble.js';
@@ -187,7 +187,7 @@ class Assembler {
 
 function render(group: Group): RenderedKernel {
   const { loop } = group;
-  if (loop.kind === 'chunks') throw new Error('kernels in chunks are batches');
+  if (loop.kind === 'chunks') return renderChunks(group, loop);
   if (loop.kind === 'elements') return renderElements(group, loop);
   return loop.kind === 'rows' ? renderRows(group, loop) : renderReduce(group, loop);
 }

@@ -21,8 +21,7 @@ interface OpenBatch {
 }
 
 /**
- * Moves groups to an earlier group whose kernel is the same, if what they read has been computed there. The text of a kernel in
- * chunks is always made so, because it does not depend on the number of terms.
+ * Moves groups to an earlier group whose kernel is the same, if what they read has been computed there.
  */
 export function joinBatches(items: readonly (Group | CallItem)[]): PlannedItem[] {
   const planned: (Group | CallItem | OpenBatch)[] = [];
@@ -38,7 +37,8 @@ export function joinBatches(items: readonly (Group | CallItem)[]): PlannedItem[]
     const position = kernel ? join(item, kernel) : planned.push(item) - 1;
     for (const { tensor } of item.members) positions.set(tensor, position);
   }
-  return planned.map((item) => (item.kind === 'batch' && isSingle(item) ? item.groups[0] : item));
+  // A kernel for one tensor knows its size.
+  return planned.map((item) => (item.kind === 'batch' && item.groups.length === 1 ? item.groups[0] : item));
 
   function join(group: Group, kernel: UniformKernel): number {
     const key = uniformKey(kernel);
@@ -53,9 +53,4 @@ export function joinBatches(items: readonly (Group | CallItem)[]): PlannedItem[]
     batch.kernels.push(kernel);
     return batch.position;
   }
-}
-
-/** Whether a batch is better off as a kernel that knows its size. */
-function isSingle({ groups: [first, ...others] }: OpenBatch): boolean {
-  return others.length === 0 && first.loop.kind !== 'chunks';
 }

@@ -117,7 +117,7 @@ export class CudaExecutable implements Executable<CudaTensor> {
       };
       for (const queue of this.#queues) queue(addresses);
     };
-    if (this.device.isSynchronous || this.#queues.length < MIN_GRAPH_LAUNCHES) {
+    if (!this.device.usesGraphs || this.#queues.length < MIN_GRAPH_LAUNCHES) {
       run();
       return;
     }

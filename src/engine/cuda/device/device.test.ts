@@ -229,6 +229,14 @@ describe.runIf(canBuildCudaOnCpu())('CudaDevice on the stand-in', () => {
     expect(() => device.launchGraph(graph)).toThrow(CudaError);
   });
 
+  it.each([
+    [{}, true],
+    [{ STMIXER_CUDA_GRAPHS: '0' }, false],
+    [{ STMIXER_CUDA_SYNC: '1' }, false],
+  ])('lets repeated work be captured as the environment says: %o', (env, usesGraphs) => {
+    expect(open(env).usesGraphs).toBe(usesGraphs);
+  });
+
   it('explains that memory is out', () => {
     process.env.CUDA_ON_CPU_MEMORY = String(256 * MIB);
     standIn.reset();

@@ -30,7 +30,7 @@ export interface DeviceLibraries {
 export interface DeviceOptions {
   /** Number of the GPU among those that CUDA_VISIBLE_DEVICES shows. */
   readonly ordinal: number;
-  /** The environment, for STMIXER_CUDA_SYNC, STMIXER_CUDA_SOURCE and the place of the cache. */
+  /** The environment, for STMIXER_CUDA_SYNC, STMIXER_CUDA_GRAPHS, STMIXER_CUDA_SOURCE and the place of the cache. */
   readonly env: Record<string, string | undefined>;
 }
 
@@ -63,6 +63,8 @@ export class CudaDevice {
   readonly cudnn: CudnnPlans | null;
   /** Whether each launch waits for its end, so that an error names it (STMIXER_CUDA_SYNC=1). */
   readonly isSynchronous: boolean;
+  /** Whether repeated work is captured (not with STMIXER_CUDA_GRAPHS=0, nor if each launch waits). */
+  readonly usesGraphs: boolean;
   readonly #device: number;
   readonly #modules: Modules;
   readonly #staging: StagingRing;
@@ -115,6 +117,7 @@ export class CudaDevice {
     this.#device = parts.handle;
     this.#modules = parts.modules;
     this.isSynchronous = parts.env.STMIXER_CUDA_SYNC === '1';
+    this.usesGraphs = !this.isSynchronous && parts.env.STMIXER_CUDA_GRAPHS !== '0';
     this.stream = driver.createStream();
     this.region = new Region({
       allocate: (bytes) => {

@@ -2,11 +2,11 @@
  * @file Kernels that do the same for many tensors in one launch, such as the update of all parameters. The tensors may have any
  * sizes: each has as many blocks as it needs.
  */
-import type { Group } from '../compile/groups.js';
+import type { Group, Loop } from '../compile/groups.js';
 import type { Expr } from '../ir/expr.js';
 import { isLoad, operandsOf, partsOf, substitute } from '../ir/rewrite.js';
 import { CHUNK } from '../ir/tensor.js';
-import { BLOCK, VECTOR, writeVectorLoads } from './kernel.js';
+import { BLOCK, type RenderedKernel, VECTOR, writeVectorLoads } from './kernel.js';
 import { STORAGE_TYPE } from './literals.js';
 import { startOf, writeTerm } from './reduce.js';
 import { KernelWriter, type Parameter } from './writer.js';
@@ -29,6 +29,17 @@ export function renderUniform(group: Group): UniformKernel | null {
   if (loop.kind === 'elements') return hasPlainIndices(group, loop.i) ? uniformElements(group, loop) : null;
   if (loop.kind === 'chunks') return hasPlainIndices(group, loop.k) ? uniformChunks(group, loop) : null;
   return null;
+}
+
+/** A kernel in chunks for one tensor, whose expressions may depend on its size. */
+export function renderChunks(group: Group, loop: Extract<Loop, { kind: 'chunks' }>): RenderedKernel {
+  const { parameters, body, size, perBlock } = uniformChunks(group, loop);
+  const head = [
+    `  const int n = ${size};`,
+    '  const int block = blockIdx.x;',
+    `  const int begin = ${perBlock} * block;`,
+  ].join('\n');
+  return { kind: 'reduce', parameters, body: `${head}\n${body}`, blocks: Math.ceil(size / perBlock) };
 }
 
 /** The most tensors of a launch. */
