@@ -5,7 +5,7 @@ export interface Exclusion {
   test: string | RegExp;
   reason: string;
   /** The device for which it is left out; by default every device. */
-  device?: 'gpu';
+  device?: 'gpu' | 'cuda';
 }
 
 const COMPLEX = 'Complex numbers are used nowhere: engines hold float32, int32 and bool.';
@@ -33,6 +33,11 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     test: 'exp int32',
     reason: 'Exponentials of integers are rounded once on a CPU, in float64. GPUs compute in float32.',
     device: 'gpu',
+  },
+  {
+    test: 'gather throws when index is out of bound',
+    reason: 'A GPU computes later than the call returns: such elements are NaN.',
+    device: 'cuda',
   },
   { test: /^(atan2|mod|prelu|squaredDifference) /, reason: NOT_IN_USE },
 ];

