@@ -5,7 +5,8 @@
  * passes to the other need not be stored.
  */
 import type { Call } from '../ir/call.js';
-import type { Expr, ExprPool } from '../ir/expr.js';
+import type { Expr } from '../ir/expr.js';
+import type { ExprPool } from '../ir/expr_pool.js';
 import { loadsOf, partsOf, substitute } from '../ir/rewrite.js';
 import type { Reduction, RowProgram, Tensor } from '../ir/tensor.js';
 import { type CallItem, Group, type Loop, type SerialReduction } from './groups.js';

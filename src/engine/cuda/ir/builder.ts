@@ -3,7 +3,8 @@ import { sizeOf } from '../../../formats/host_tensor.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import type { Storage } from '../storage.js';
 import type { Call, Step } from './call.js';
-import { type Expr, ExprPool, type ExprType } from './expr.js';
+import type { Expr, ExprType } from './expr.js';
+import { ExprPool } from './expr_pool.js';
 import {
   CHUNK,
   type Definition,

@@ -5,7 +5,8 @@ import { evaluate } from '../../../../test/support/expr_value.js';
 import { sizeOf } from '../../../formats/host_tensor.js';
 import { Rng } from '../../../util/random.js';
 import { broadcastElement, coordinatesOf, elementAt } from './coordinates.js';
-import { type Expr, ExprPool } from './expr.js';
+import type { Expr } from './expr.js';
+import { ExprPool } from './expr_pool.js';
 import { substitute } from './rewrite.js';
 
 const noLoads = () => {
