@@ -17,8 +17,7 @@ export function policyOf({ cublasLt, cudnn }: CudaDevice, settings: CudaSettings
   const { precision, isDeterministic } = settings;
   const options = { isDeterministic, allowsTf32: precision === 'tf32' };
   return {
-    precision,
-    isDeterministic,
+    ...settings,
     hasAlgorithm: (gemm) => cublasLt !== null && cublasLt.plan(gemm, GEMM_WORKSPACE_BYTES) !== null,
     findPlan: (computation) => cudnn?.find({ ...computation, ...options }) ?? null,
   };
