@@ -1,5 +1,5 @@
 /** @file Runs the lowering of one operation on the host, and the same operation on tfjs's plain backend. */
-import { expect } from 'vitest';
+import { beforeAll, expect } from 'vitest';
 import { Builder } from '../../src/engine/cuda/ir/builder.js';
 import type { View } from '../../src/engine/cuda/ir/tensor.js';
 import { tfjsLowerings } from '../../src/engine/cuda/kernels/index.js';
@@ -141,4 +141,23 @@ export function expectClose(actual: Result, expected: Result, tolerance: number)
     const isClose = Object.is(x, y) || x === y || Math.abs(x - y) <= tolerance * Math.max(1, Math.abs(x));
     if (!isClose) expect.fail(`element ${i} is ${y} instead of ${x}`);
   }
+}
+
+/** Runs operations of a table and compares them with tfjs's plain backend, which it makes current before the tests of a file. */
+export function operationTests(kernels: KernelTable, tolerance: number) {
+  beforeAll(async () => {
+    await tf.setBackend('cpu');
+  });
+
+  const run = (name: string, given: Operands, attributes = {}): Result[] =>
+    resultsOf(lower(kernels, name, given, attributes));
+
+  /** Asserts that all results are equal up to the tolerance. */
+  function check(name: string, given: Operands, attributes = {}): void {
+    const expected = expectedOf(name, given, attributes);
+    const results = run(name, given, attributes);
+    expect(results.length).toBe(expected.length);
+    for (const [i, result] of results.entries()) expectClose(result, expected[i], tolerance);
+  }
+  return { run, check };
 }

@@ -1,29 +1,9 @@
 /** @file Operations without operands, against tfjs's plain backend. */
-import { beforeAll, expect, it } from 'vitest';
-import {
-  expectClose,
-  expectedOf,
-  lower,
-  type Operands,
-  random,
-  resultsOf,
-} from '../../../../test/support/cuda_lowering.js';
+import { expect, it } from 'vitest';
+import { operationTests, random } from '../../../../test/support/cuda_lowering.js';
 import { constantKernels } from '../../record/kernels/constants.js';
-import { tf } from '../../tfjs.js';
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
-
-const run = (name: string, given: Operands, attributes = {}) =>
-  resultsOf(lower(constantKernels, name, given, attributes));
-
-function check(name: string, given: Operands, attributes = {}): void {
-  const expected = expectedOf(name, given, attributes);
-  const results = run(name, given, attributes);
-  expect(results.length).toBe(expected.length);
-  for (const [i, result] of results.entries()) expectClose(result, expected[i], 1e-6);
-}
+const { run, check } = operationTests(constantKernels, 1e-6);
 
 it('Fill', () => {
   check('Fill', {}, { shape: [2, 3], value: 0.1, dtype: 'float32' });

@@ -1,29 +1,9 @@
 /** @file Convolutions of maps and their gradients, against tfjs's plain backend. */
-import { beforeAll, expect, it } from 'vitest';
-import {
-  expectClose,
-  expectedOf,
-  lower,
-  type Operands,
-  random,
-  resultsOf,
-} from '../../../../test/support/cuda_lowering.js';
+import { expect, it } from 'vitest';
+import { operationTests, random } from '../../../../test/support/cuda_lowering.js';
 import { conv3dKernels } from '../../record/kernels/conv3d.js';
-import { tf } from '../../tfjs.js';
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
-
-const run = (name: string, given: Operands, attributes = {}) =>
-  resultsOf(lower(conv3dKernels, name, given, attributes));
-
-function check(name: string, given: Operands, attributes = {}): void {
-  const expected = expectedOf(name, given, attributes);
-  const results = run(name, given, attributes);
-  expect(results.length).toBe(expected.length);
-  for (const [i, result] of results.entries()) expectClose(result, expected[i], 2e-6);
-}
+const { run, check } = operationTests(conv3dKernels, 2e-6);
 
 type Size = [number, number, number];
 const X = [2, 3, 4, 3, 2];

@@ -1,5 +1,5 @@
 /** @file Operations that work element by element, against tfjs's plain backend. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   bools,
   expectClose,
@@ -8,28 +8,15 @@ import {
   ints,
   lower,
   type Operands,
+  operationTests,
   random,
-  resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
 import { exprText } from '../../../../test/support/expr_text.js';
 import { elementwiseKernels } from '../../record/kernels/elementwise.js';
-import { tf } from '../../tfjs.js';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
 
 /** tfjs computes erf by a formula with this error, and other functions in float64. */
 const TOLERANCE = 3e-7;
-
-const run = (name: string, given: Operands, attributes = {}) =>
-  resultsOf(lower(elementwiseKernels, name, given, attributes));
-
-function check(name: string, given: Operands, attributes = {}): void {
-  const expected = expectedOf(name, given, attributes);
-  for (const [i, result] of run(name, given, attributes).entries())
-    expectClose(result, expected[i], TOLERANCE);
-}
+const { run, check } = operationTests(elementwiseKernels, TOLERANCE);
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 const SPECIAL = [nan, inf, -inf, 0, -0, 1, -1, 0.5, -2.5, 1e-8, -1e-8, 1e30, -20, 88, 3];

@@ -1,31 +1,9 @@
 /** @file Gather and one-hot vectors, against tfjs's plain backend. */
-import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  expectClose,
-  expectedOf,
-  floats,
-  ints,
-  lower,
-  type Operands,
-  random,
-  resultsOf,
-} from '../../../../test/support/cuda_lowering.js';
+import { describe, expect, it } from 'vitest';
+import { floats, ints, operationTests, random } from '../../../../test/support/cuda_lowering.js';
 import { indexingKernels } from '../../record/kernels/indexing.js';
-import { tf } from '../../tfjs.js';
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
-
-const run = (name: string, given: Operands, attributes = {}) =>
-  resultsOf(lower(indexingKernels, name, given, attributes));
-
-function check(name: string, given: Operands, attributes = {}): void {
-  const expected = expectedOf(name, given, attributes);
-  const results = run(name, given, attributes);
-  expect(results.length).toBe(expected.length);
-  for (const [i, result] of results.entries()) expectClose(result, expected[i], 0);
-}
+const { run, check } = operationTests(indexingKernels, 0);
 
 describe('GatherV2', () => {
   it.each([0, 1, 2])('along axis %i', (axis) => {

@@ -1,31 +1,9 @@
 /** @file Reductions and softmax, against tfjs's plain backend. */
-import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  bools,
-  expectClose,
-  expectedOf,
-  floats,
-  lower,
-  type Operands,
-  random,
-  resultsOf,
-} from '../../../../test/support/cuda_lowering.js';
+import { describe, expect, it } from 'vitest';
+import { bools, floats, operationTests, random } from '../../../../test/support/cuda_lowering.js';
 import { reduceKernels } from '../../record/kernels/reduce.js';
-import { tf } from '../../tfjs.js';
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
-
-const run = (name: string, given: Operands, attributes = {}) =>
-  resultsOf(lower(reduceKernels, name, given, attributes));
-
-function check(name: string, given: Operands, attributes = {}): void {
-  const expected = expectedOf(name, given, attributes);
-  const results = run(name, given, attributes);
-  expect(results.length).toBe(expected.length);
-  for (const [i, result] of results.entries()) expectClose(result, expected[i], 3e-6);
-}
+const { run, check } = operationTests(reduceKernels, 3e-6);
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 const AXES = [[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2], [-1]];

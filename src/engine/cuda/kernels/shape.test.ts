@@ -1,31 +1,16 @@
 /** @file Operations that move elements, against tfjs's plain backend. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   bools,
-  expectClose,
-  expectedOf,
   lower,
   type Operands,
+  operationTests,
   random,
-  resultsOf,
 } from '../../../../test/support/cuda_lowering.js';
 import { exprText } from '../../../../test/support/expr_text.js';
 import { shapeKernels } from '../../record/kernels/shape.js';
-import { tf } from '../../tfjs.js';
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
-
-const run = (name: string, given: Operands, attributes = {}) =>
-  resultsOf(lower(shapeKernels, name, given, attributes));
-
-function check(name: string, given: Operands, attributes = {}): void {
-  const expected = expectedOf(name, given, attributes);
-  const results = run(name, given, attributes);
-  expect(results.length).toBe(expected.length);
-  for (const [i, result] of results.entries()) expectClose(result, expected[i], 0);
-}
+const { run, check } = operationTests(shapeKernels, 0);
 
 /** The expression of the result, null if it is the operand itself. */
 function exprOf(name: string, given: Operands, attributes = {}): string | null {
