@@ -237,13 +237,13 @@ export function attentionKernels(maxScores = MAX_SCORES) {
     },
     lower: (b, operands, attributes, policy) => {
       const attention = attentionOf(b, operands, attributes, policy);
-      const { B, N, H, D, storage } = attention;
+      const { B, N, H, D } = attention;
       const planned = canUsePlan(attention) && plannedAttention(b, policy, attention);
       if (planned) return [planned.out, planned.statistics];
       const groups = groupsOf(attention, maxScores).map((clips) => outputOf(attention, clips));
       const outs = groups.map(({ out }) => out);
       const statistics = groups.map((group) => group.statistics);
-      return [join(b, outs, { ...floats([B, N, H * D]), storage }), join(b, statistics, floats([B, H, N]))];
+      return [join(b, outs, floats([B, N, H * D])), join(b, statistics, floats([B, H, N]))];
     },
   });
 
@@ -264,7 +264,7 @@ export function attentionKernels(maxScores = MAX_SCORES) {
       const slopes = { dy: b.stored(dy, storage), inner };
       const grads = groupsOf(attention, maxScores).map((clips) => gradientsOf(attention, clips, slopes));
       const parts = grads.map(({ dqkv }) => dqkv);
-      const dqkv = join(b, parts, { ...floats([B, N, 3 * H * D]), storage });
+      const dqkv = join(b, parts, floats([B, N, 3 * H * D]));
       return bias ? [dqkv, grads[0].dbias] : [dqkv];
     },
   });

@@ -118,7 +118,7 @@ function convolve(b: Builder, map: View, matrix: View, { policy, maxBytes }: Opt
     const a = neighbourhoods(b, map, chunk, storage);
     return matmul(b, policy, { a, b: matrix, transposeB: true, storage });
   });
-  return join(b, parts, { ...floats([...positionsOf(map), matrix.shape[0]]), storage });
+  return join(b, parts, floats([...positionsOf(map), matrix.shape[0]]));
 }
 
 /** The sum over positions of the products of dy [P, O] and the neighbourhoods of x: [O, 27·I] in parts to be added. */

@@ -7,10 +7,8 @@ import { coordinatesOf, elementAt } from '../ir/coordinates.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
 import { constantOf, elementsOf, storedLike } from './elements.js';
+import { joinRows } from './join.js';
 import type { Lowering } from './lowering.js';
-
-/** Parts that one expression joins, at most: it reads an element of each. */
-const MAX_PARTS = 8;
 
 /** The elements of x at the coordinates that `move` gives for those of the result. */
 function moved(builder: Builder, x: View, output: ValueInfo, move: (coordinates: Expr[]) => Expr[]): View {
@@ -60,44 +58,6 @@ const pad: Lowering = (builder, [x], { attributes, outputs: [output] }) => {
   });
 };
 
-/** A part of a joined tensor: rows of `width` elements. */
-interface Part {
-  readonly view: View;
-  readonly width: number;
-}
-
-/** The parts side by side in each of `rows` rows. */
-function joinRows(builder: Builder, parts: readonly Part[], rows: number, output: ValueInfo): View {
-  const starts: number[] = [];
-  let width = 0;
-  for (const part of parts) {
-    starts.push(width);
-    width += part.width;
-  }
-  const views = parts.map(({ view }) => view);
-  return elementsOf(builder, storedLike(views, output), (i) => {
-    const [row, column] = coordinatesOf(i, [rows, width]);
-    const elements = parts.map((part, n) => {
-      const isInside = column.ge(starts[n]).and(column.lt(starts[n] + part.width));
-      const element = row.mul(part.width).add(column).sub(starts[n]);
-      return builder.load(part.view, element.guarded(isInside, part.view.tensor.size));
-    });
-    return elements.reduceRight((rest, element, n) => column.lt(starts[n + 1]).select(element, rest));
-  });
-}
-
-/** Joins many parts in groups, so that no expression reads an element of each. */
-function join(builder: Builder, parts: readonly Part[], rows: number, output: ValueInfo): View {
-  if (parts.length === 1) return builder.reshape(parts[0].view, output.shape);
-  if (parts.length <= MAX_PARTS) return joinRows(builder, parts, rows, output);
-  const groups = Array.from({ length: Math.ceil(parts.length / MAX_PARTS) }, (_, n) => {
-    const members = parts.slice(n * MAX_PARTS, (n + 1) * MAX_PARTS);
-    const width = members.reduce((sum, part) => sum + part.width, 0);
-    return { view: join(builder, members, rows, { shape: [rows, width], dtype: output.dtype }), width };
-  });
-  return join(builder, groups, rows, output);
-}
-
 /** Numbers of elements before and after an axis. */
 function aroundAxis(shape: readonly number[], axis: number): { rows: number; inner: number } {
   return { rows: sizeOf(shape.slice(0, axis)), inner: sizeOf(shape.slice(axis + 1)) };
@@ -108,7 +68,7 @@ const concat: Lowering = (builder, operands, { attributes, outputs: [output] }) 
   const { rows, inner } = aroundAxis(output.shape, axis);
   const parts = operands.map((view) => ({ view, width: view.shape[axis] * inner }));
   const filled = parts.filter(({ width }) => width > 0);
-  return join(builder, filled.length > 0 ? filled : parts.slice(0, 1), rows, output);
+  return joinRows(builder, filled.length > 0 ? filled : parts.slice(0, 1), rows, output);
 };
 
 /** Slices that lie side by side along an axis. */
