@@ -37,6 +37,8 @@ const EXTRA = [
   'ENGINE.THREADS',
   'ENGINE.GPU_INDEX',
   'ENGINE.REPLAY',
+  'ENGINE.PRECISION',
+  'ENGINE.DETERMINISTIC',
 ];
 
 /** The project's own configuration with changes, as if they stood on a command line. */

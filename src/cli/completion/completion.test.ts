@@ -41,7 +41,7 @@ it.each([
   [['data', 'prepare', '--short'], ['--short-side']],
   [
     ['train', '--engine', ''],
-    ['auto', 'onnx', 'tensorflow', 'cpu'],
+    ['auto', 'cuda', 'onnx', 'tensorflow', 'cpu'],
   ],
   [['train', '--engine', '=', 'on'], ['onnx']],
   [['completion', ''], SHELLS],
