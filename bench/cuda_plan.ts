@@ -10,8 +10,9 @@ import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import type { Launch, Program } from '../src/engine/cuda/compile/program.js';
 import { assumedPlan } from '../src/engine/cuda/cudnn/assumed_plan.js';
+import { cudaDryEngine } from '../src/engine/cuda/dry_engine.js';
 import type { Policy } from '../src/engine/cuda/kernels/lowering.js';
-import { planOnly } from '../src/engine/cuda/plan_only.js';
+import { dryRun } from '../src/engine/dry_run/dry_run.js';
 import { necessaryFlops } from '../src/model/flops.js';
 import { randomBatch } from './random_batch.js';
 import { makeTrainingState, stepOf } from './training.js';
@@ -87,9 +88,7 @@ const policy: Policy = {
   hasAlgorithm: () => true,
   findPlan: (computation) => (flags.cudnn ? assumedPlan({ ...computation, isDeterministic }) : null),
 };
-await planOnly(
-  policy,
-  (program) => programs.push(program),
+await dryRun(
   async () => {
     const data = randomBatch(
       batch,
@@ -106,6 +105,7 @@ await planOnly(
     programs = [];
     await step(data);
   },
+  { engine: cudaDryEngine(policy, (program) => programs.push(program)) },
 );
 
 const launches = programs.flatMap((program) => program.launches);

@@ -1,19 +1,6 @@
 /** @file Expressions of the cuda engine as text, for tests and for people. */
 import type { Expr } from '../../src/engine/cuda/ir/expr.js';
-
-const SIGNS: Readonly<Record<string, string>> = {
-  add: '+',
-  sub: '-',
-  mul: '*',
-  div: '/',
-  mod: '%',
-  lt: '<',
-  le: '<=',
-  eq: '==',
-  ne: '!=',
-  and: '&&',
-  or: '||',
-};
+import { INFIX } from '../../src/engine/cuda/render/writer.js';
 
 /** The expression as in C; `t3[i]` is element i of tensor 3. Terms of a sum are in the order of their making. */
 export function exprText(expr: Expr): string {
@@ -36,7 +23,7 @@ export function exprText(expr: Expr): string {
     case 'compare':
     case 'logic': {
       const [a, b] = [exprText(kind.a), exprText(kind.b)];
-      return kind.fn in SIGNS ? `(${a} ${SIGNS[kind.fn]} ${b})` : `${kind.fn}(${a}, ${b})`;
+      return kind.fn in INFIX ? `(${a} ${INFIX[kind.fn]} ${b})` : `${kind.fn}(${a}, ${b})`;
     }
     case 'function':
       return `${kind.fn}(${exprText(kind.x)})`;

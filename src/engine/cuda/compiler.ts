@@ -1,6 +1,6 @@
 /** @file Compiles recorded graphs for a GPU. */
 import { EngineError } from '../../errors.js';
-import type { Compiler, Graph, GraphNode } from '../lazy/compiler.js';
+import { type Compiler, describeNodes, type Graph } from '../lazy/compiler.js';
 import { compileProgram } from './compile/compile.js';
 import { CudaExecutable } from './compile/executable.js';
 import { GEMM_WORKSPACE_BYTES } from './compile/program.js';
@@ -37,17 +37,7 @@ export class CudaCompiler implements Compiler<CudaTensor> {
       return new CudaExecutable(this.device, program, shapes);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      const nodes = graph.nodes.slice(0, MAX_NODES).map(describeNode);
-      throw new EngineError(`${error.message}\n  in ${nodes.join('\n     ')}`, { cause: error });
+      throw new EngineError(`${error.message}\n${describeNodes(graph.nodes)}`, { cause: error });
     }
   }
-}
-
-/** Operations that an error message lists. */
-const MAX_NODES = 20;
-
-function describeNode({ op, inputs, outputs }: GraphNode): string {
-  const list = (shapes: readonly { shape: readonly number[] }[]) =>
-    shapes.map(({ shape }) => `[${shape}]`).join(', ');
-  return `${op}(${list(inputs)}) → ${list(outputs)}`;
 }

@@ -1,5 +1,5 @@
 /** @file The cuda engine of a dry run: it compiles programs, but needs no GPU and runs nothing. */
-import { CountingCompiler, type DryEngine, type PlannedGraph } from '../dry_run/dry_engine.js';
+import { CountingCompiler, type DryEngine } from '../dry_run/dry_engine.js';
 import { RecordingBackend } from '../record/backend.js';
 import { compileProgram } from './compile/compile.js';
 import type { Program } from './compile/program.js';
@@ -13,24 +13,17 @@ export function cudaDryEngine(policy: Policy, onRun: (program: Program) => void 
     name: 'dry-run-cuda',
     kernels: KERNELS,
     backend: (counter) => {
-      const programs = new Map<PlannedGraph, Program>();
-      const compiler = new CountingCompiler(
-        counter,
-        (graph) => {
-          const program = compileProgram(graph, LOWERINGS, policy);
-          const planned = plannedOf(program);
-          programs.set(planned, program);
-          return planned;
-        },
-        (planned) => onRun(programs.get(planned) as Program),
-      );
+      const compiler = new CountingCompiler(counter, (graph) => {
+        const program = compileProgram(graph, LOWERINGS, policy);
+        return { ...memoryOf(program), onRun: () => onRun(program) };
+      });
       const parts = { engine: 'cuda', tensors: counter, compiler, fusedKernels: FUSED_NAMES, lanes: 1 };
       return new RecordingBackend({ ...parts, graph: GRAPH_OPTIONS });
     },
   };
 }
 
-function plannedOf({ outputs, workspaceBytes }: Program): PlannedGraph {
+function memoryOf({ outputs, workspaceBytes }: Program) {
   return {
     working: outputs.reduce((sum, { bytes }) => sum + bytes, workspaceBytes),
     outputs: outputs.map(({ bytes, storage }) => ({

@@ -5,12 +5,16 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openStandIn } from '../../../test/cuda_on_cpu/device.js';
 import { canBuildCudaOnCpu, loadCudaOnCpu } from '../../../test/cuda_on_cpu/index.js';
 import { FORWARD } from '../../../test/golden/golden.js';
+import {
+  compareAttention,
+  compareConvolution,
+  type PlanComparison,
+} from '../../../test/support/plan_check.js';
 import { temporaryFolder, temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import type { CudaSettings } from './compiler.js';
 import type { AttentionShape } from './cudnn/attention.js';
 import { CudnnPlans } from './cudnn/plans.js';
 import type { CudaDevice } from './device/device.js';
-import { compareAttention, compareConvolution, type PlanComparison } from './plan_check.js';
 
 /** Some units of bfloat16. */
 const BFLOAT16_ERROR = 0.02;

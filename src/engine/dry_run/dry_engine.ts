@@ -18,6 +18,8 @@ export interface PlannedGraph {
   readonly working: number;
   /** How its results are stored; null if as their types say. */
   readonly outputs: readonly StoredAs[] | null;
+  /** Called when the graph runs. */
+  readonly onRun?: () => void;
 }
 
 /** Compiles graphs to executables that only count their memory. */
@@ -25,7 +27,6 @@ export class CountingCompiler implements Compiler<CountedTensor> {
   constructor(
     private readonly counter: MemoryCounter,
     private readonly plan: (graph: Graph) => PlannedGraph,
-    private readonly onRun: (planned: PlannedGraph) => void = () => {},
   ) {}
 
   compile(graph: Graph): Executable<CountedTensor> {
@@ -34,12 +35,12 @@ export class CountingCompiler implements Compiler<CountedTensor> {
     const make = () => results.map((info, n) => new CountedTensor(this.counter, info, planned.outputs?.[n]));
     return {
       run: () => {
-        this.onRun(planned);
+        planned.onRun?.();
         this.counter.use(planned.working)();
         return make();
       },
       runAsync: async () => {
-        this.onRun(planned);
+        planned.onRun?.();
         const end = this.counter.use(planned.working);
         // Other runs may begin before this one ends.
         await Promise.resolve();

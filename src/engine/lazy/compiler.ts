@@ -41,3 +41,17 @@ export interface Executable<B extends Buffer> {
 export interface Compiler<B extends Buffer> {
   compile(graph: Graph): Executable<B>;
 }
+
+/** Operations that a message lists, at most. */
+const MAX_NODES = 20;
+
+/** The lines of a message that name operations, with the shapes of their inputs and results. */
+export function describeNodes(nodes: readonly GraphNode[]): string {
+  return `  in ${nodes.slice(0, MAX_NODES).map(describeNode).join('\n     ')}`;
+}
+
+function describeNode({ op, inputs, outputs }: GraphNode): string {
+  const list = (shapes: readonly { shape: readonly number[] }[]) =>
+    shapes.map(({ shape }) => `[${shape}]`).join(', ');
+  return `${op}(${list(inputs)}) → ${list(outputs)}`;
+}

@@ -1,7 +1,7 @@
 /** @file Compiles graphs to sessions of ONNX Runtime. */
 import { EngineError } from '../../errors.js';
 import { sameShape } from '../../formats/host_tensor.js';
-import type { Compiler, Executable, Graph, GraphNode } from '../lazy/compiler.js';
+import { type Compiler, describeNodes, type Executable, type Graph } from '../lazy/compiler.js';
 import { OrtError } from './c_api.js';
 import { gpuShortage } from './gpu_shortage.js';
 import { GraphBuilder } from './graph_builder.js';
@@ -56,18 +56,16 @@ export class OrtCompiler implements Compiler<OrtTensor> {
     };
   }
 
-  /** Adds the operation that the runtime's error names, or else the first twenty, with their shapes. */
+  /** Adds the operation that the runtime's error names, or else the first ones, with their shapes. */
   #explained(error: unknown, graph: Graph): unknown {
     if (!(error instanceof OrtError)) return error;
     const named = /\b\w+ (\d+) #\d/.exec(error.message);
     const index = named ? Number(named[1]) : -1;
-    const nodes = graph.nodes[index] ? [graph.nodes[index]] : graph.nodes.slice(0, 20);
+    const nodes = graph.nodes[index] ? [graph.nodes[index]] : graph.nodes;
     const cause =
       gpuShortage(error, () => lowerGraph(graph, this.target)) ??
       (/alloc|memory/i.test(error.message) ? `out of memory? ${error.message}` : error.message);
-    return new EngineError(`ONNX Runtime failed: ${cause}\n  in ${nodes.map(describeNode).join('\n     ')}`, {
-      cause: error,
-    });
+    return new EngineError(`ONNX Runtime failed: ${cause}\n${describeNodes(nodes)}`, { cause: error });
   }
 }
 
@@ -120,10 +118,4 @@ function nameOutputs(builder: GraphBuilder, results: readonly string[]): OnnxNod
     inputs: renamed(node.inputs),
     outputs: renamed(node.outputs),
   }));
-}
-
-function describeNode({ op, inputs, outputs }: GraphNode): string {
-  const list = (shapes: readonly { shape: readonly number[] }[]) =>
-    shapes.map(({ shape }) => `[${shape}]`).join(', ');
-  return `${op}(${list(inputs)}) → ${list(outputs)}`;
 }

@@ -18,7 +18,7 @@ const MAX_PLACES = 4;
 type Reader = Tensor | Call;
 
 /** The expressions that compute a tensor. */
-export function bodiesOf({ definition }: Tensor): readonly Expr[] {
+function bodiesOf({ definition }: Tensor): readonly Expr[] {
   switch (definition.kind) {
     case 'map':
       return [definition.body];

@@ -1,9 +1,10 @@
 /** @file GELU and the gradients of GELU and ReLU. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats } from '../../record/kernel.js';
 import type { Builder } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 import { storageLike } from './lowering.js';
 
 /** Applies `body` to the elements of tensors of one shape. */

@@ -1,17 +1,13 @@
 /** @file The update of one parameter by Adam or AdamW. */
 import { ADAM_SCALARS, nameAdamScalars } from '../../kernel_contract.js';
-import { tf } from '../../tfjs.js';
+import { floats } from '../../record/kernel.js';
+import { adamResults } from '../../record/kernels/adam.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 
 export const adamUpdate = fusedKernel('AdamUpdate', {
-  results: ({ weight, grad, exp_avg, exp_avg_sq, scalars }) => {
-    for (const { shape } of [grad, exp_avg, exp_avg_sq])
-      tf.util.assertShapesMatch(shape, weight.shape, 'update of a parameter: ');
-    tf.util.assertShapesMatch(scalars.shape, [ADAM_SCALARS.length], 'scalars of AdamUpdate: ');
-    return [floats(weight.shape), floats(weight.shape), floats(weight.shape)];
-  },
+  results: adamResults,
   lower: (b, { weight, grad, exp_avg, exp_avg_sq, scalars }, { decoupled }) => {
     const s = nameAdamScalars(ADAM_SCALARS.map((_, i) => b.load(scalars, b.int(i))));
     const update = (i: Expr) => {

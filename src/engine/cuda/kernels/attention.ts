@@ -6,11 +6,12 @@
  * Products read them, and write their results, where they lie.
  */
 import type { AttentionAttributes } from '../../kernel_contract.js';
+import { floats } from '../../record/kernel.js';
 import type { Builder, Row } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
 import { plannedAttention, plannedAttentionGradient } from './attention_plan.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 import { type Matrices, productStep } from './gemm.js';
 import { join } from './join.js';
 import type { Policy } from './lowering.js';

@@ -1,4 +1,6 @@
 /** @file Self-attention by plans of cuDNN, in bfloat16. Letters as in attention.ts. */
+
+import { floats } from '../../record/kernel.js';
 import type { Cost } from '../compile/program.js';
 import type { AttentionShape } from '../cudnn/attention.js';
 import type { NamedPlan } from '../cudnn/plans.js';
@@ -6,7 +8,6 @@ import type { Builder } from '../ir/builder.js';
 import type { PlanStep } from '../ir/call.js';
 import type { View } from '../ir/tensor.js';
 import { ELEMENT_BYTES } from '../storage.js';
-import { floats } from './fused_kernel.js';
 import type { Policy } from './lowering.js';
 import { planStep } from './plan_step.js';
 

@@ -6,13 +6,14 @@
  * by tap and then by channel.
  */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats } from '../../record/kernel.js';
 import type { Builder } from '../ir/builder.js';
 import { coordinatesOf } from '../ir/coordinates.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
 import { ELEMENT_BYTES } from '../storage.js';
 import { plannedConvolution } from './conv_plan.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 import { matmul, productStep } from './gemm.js';
 import { join } from './join.js';
 import type { Policy } from './lowering.js';

@@ -1,10 +1,10 @@
 /** @file Convolution 3×3×3 with padding 1 of maps [B, T, H, W, C], and its gradients, by plans of cuDNN. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats } from '../../record/kernel.js';
 import type { ConvolutionShape } from '../cudnn/convolution.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
 import { ELEMENT_BYTES } from '../storage.js';
-import { floats } from './fused_kernel.js';
 import type { Policy } from './lowering.js';
 import { planStep } from './plan_step.js';
 import type { FloatStorage } from './precision.js';

@@ -15,12 +15,12 @@ import { selfAttention, splitHeads } from '../../../nn/attention.js';
 import { gelu, layerNorm, linear, relu } from '../../../nn/functional.js';
 import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
 import { ADAM_SCALARS, FUSED_KERNELS } from '../../kernel_contract.js';
+import { floats } from '../../record/kernel.js';
 import { tf } from '../../tfjs.js';
 import type { Gemm } from '../compile/program.js';
 import { attentionKernels } from './attention.js';
 import { convKernels } from './conv.js';
 import { fusedKernels } from './fused.js';
-import { floats } from './fused_kernel.js';
 
 beforeEach(async () => {
   await tf.setBackend('cpu');

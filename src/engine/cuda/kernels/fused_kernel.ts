@@ -50,8 +50,3 @@ export function fusedKernel<K extends FusedKernelName>(
     },
   };
 }
-
-/** A float32 result of a shape. */
-export function floats(shape: readonly number[]): ValueInfo {
-  return { shape, dtype: 'float32' };
-}

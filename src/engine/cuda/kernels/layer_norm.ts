@@ -1,8 +1,9 @@
 /** @file Layer normalisation of rows of `width` elements, and its gradients. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { floats } from '../../record/kernel.js';
 import type { Row } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 import { normStorage } from './precision.js';
 
 /** Mean and reciprocal standard deviation of a row. */

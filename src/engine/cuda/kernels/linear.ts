@@ -1,7 +1,9 @@
 /** @file Linear layers and their gradients, for x [N, in], weight [out, in] and dy [N, out]. */
+
+import { floats } from '../../record/kernel.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 import { hasAlgorithm, matmul, type Product, productStep } from './gemm.js';
 import type { Policy } from './lowering.js';
 import { operandStorage } from './precision.js';

@@ -1,8 +1,10 @@
 /** @file Weighted sums of gathered rows and their gradients, for table [R, D], index and weight [N, K], dy [N, D]. */
+
+import { floats } from '../../record/kernel.js';
 import type { Builder } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 import { scatterAdd } from './scatter/scatter.js';
 
 /** Element d of the row of the table that element `at` of the index names. Indices beyond the table count as its ends. */

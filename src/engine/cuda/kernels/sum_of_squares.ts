@@ -1,6 +1,7 @@
 /** @file The sum of the squares of a tensor's elements. */
 import { sizeOf } from '../../../formats/host_tensor.js';
-import { floats, fusedKernel } from './fused_kernel.js';
+import { floats } from '../../record/kernel.js';
+import { fusedKernel } from './fused_kernel.js';
 
 export const sumOfSquares = fusedKernel('SumOfSquares', {
   results: () => [floats([])],

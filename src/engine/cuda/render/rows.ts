@@ -33,7 +33,7 @@ interface Deal {
   readonly turns: number;
 }
 
-export function dealOut(width: number): Deal {
+function dealOut(width: number): Deal {
   const threads = width <= MAX_THREAD_WIDTH ? 1 : width <= MAX_WARP_WIDTH ? WARP : BLOCK;
   const isVector = width % VECTOR === 0 && (threads === 1 || width / VECTOR >= threads);
   const vector = isVector ? VECTOR : 1;

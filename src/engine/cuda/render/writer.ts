@@ -25,7 +25,7 @@ const FUNCTION_TEXT: Readonly<Record<FloatFunction, (x: string) => string>> = {
   trunc: (x) => `truncf(${x})`,
 };
 
-const INFIX: Readonly<Record<string, string>> = {
+export const INFIX: Readonly<Record<string, string>> = {
   add: '+',
   sub: '-',
   mul: '*',

@@ -1,16 +1,10 @@
 /** @file The update of one parameter by Adam or AdamW. */
 import { ADAM_SCALARS, nameAdamScalars } from '../../kernel_contract.js';
-import { floats } from '../../record/kernel.js';
-import { tf } from '../../tfjs.js';
+import { adamResults } from '../../record/kernels/adam.js';
 import { fusedKernel } from '../kernel.js';
 
 export const adamUpdate = fusedKernel('AdamUpdate', {
-  results: ({ weight, grad, exp_avg, exp_avg_sq, scalars }) => {
-    for (const { shape } of [grad, exp_avg, exp_avg_sq])
-      tf.util.assertShapesMatch(shape, weight.shape, 'update of a parameter: ');
-    tf.util.assertShapesMatch(scalars.shape, [ADAM_SCALARS.length], 'scalars of AdamUpdate: ');
-    return [floats(weight.shape), floats(weight.shape), floats(weight.shape)];
-  },
+  results: adamResults,
   lower: (g, { weight, grad, exp_avg, exp_avg_sq, scalars }, { decoupled }) => {
     // Views of one element without axes, so that they broadcast to parameters of any rank.
     const elements = g.once(`scalars of ${scalars.name}`, () =>

@@ -1,14 +1,16 @@
-/** @file Compares the results of cuDNN's plans with those of the engine's own kernels and of products, on a GPU. */
-import { Rng } from '../../util/random.js';
-import { FUSED_KERNELS, type FusedKernelName } from '../kernel_contract.js';
-import type { Graph } from '../lazy/compiler.js';
-import type { ValueInfo } from '../lazy/value.js';
-import { CudaCompiler, type CudaSettings, policyOf } from './compiler.js';
-import type { AttentionShape } from './cudnn/attention.js';
-import { type CudaTensor, CudaTensorMemory } from './device/cuda_tensor.js';
-import type { CudaDevice } from './device/device.js';
-import { fusedKernels } from './kernels/fused.js';
-import type { Policy } from './kernels/lowering.js';
+/** @file Compares the results of cuDNN's plans with those of the engine's own kernels and of products. */
+
+import { CudaCompiler, type CudaSettings, policyOf } from '../../src/engine/cuda/compiler.js';
+import type { AttentionShape } from '../../src/engine/cuda/cudnn/attention.js';
+import { type CudaTensor, CudaTensorMemory } from '../../src/engine/cuda/device/cuda_tensor.js';
+import type { CudaDevice } from '../../src/engine/cuda/device/device.js';
+import { fusedKernels } from '../../src/engine/cuda/kernels/fused.js';
+import type { Policy } from '../../src/engine/cuda/kernels/lowering.js';
+import { FUSED_KERNELS, type FusedKernelName } from '../../src/engine/kernel_contract.js';
+import type { Graph } from '../../src/engine/lazy/compiler.js';
+import type { ValueInfo } from '../../src/engine/lazy/value.js';
+import { Rng } from '../../src/util/random.js';
+import { relativeError } from '../golden/golden.js';
 
 export interface PlanComparison {
   /** What plans computed, such as `attention`; empty if there are none. */
@@ -82,7 +84,7 @@ function compare({ device, settings, inputs }: Comparing, compute: Compute): Pla
   const without = compute({ ...policy, findPlan: () => null });
   const differences = Object.entries(without).map(([name, tensor]) => {
     const [actual, expected] = [readOnce(withPlans[name]), readOnce(tensor)];
-    return [name, relativeDifference(actual, expected)] as const;
+    return [name, relativeError(actual, expected)] as const;
   });
   for (const input of inputs) input.release();
   return { planned, differences: Object.fromEntries(differences) };
@@ -127,13 +129,4 @@ function readOnce(tensor: CudaTensor): ArrayLike<number> {
   const data = tensor.read();
   tensor.release();
   return data;
-}
-
-function relativeDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let [difference, norm] = [0, 0];
-  for (let i = 0; i < expected.length; i++) {
-    difference += (actual[i] - expected[i]) ** 2;
-    norm += expected[i] ** 2;
-  }
-  return Math.sqrt(difference / norm);
 }
