@@ -37,9 +37,17 @@ const ON_GPU = [
   'src/engine/onnx/kernels/kernels.test.ts',
   'src/engine/onnx/webgpu/*.test.ts',
 ];
-const ON_CUDA = [...COMPUTING, 'test/cuda/**/*.test.ts'];
+/** Tests of the cuda engine that take long: on the stand-in for CUDA, or with NVIDIA's libraries. */
+const LONG_ON_CUDA = [
+  'src/engine/cuda/{plan_check,plans_in_networks}.test.ts',
+  'src/engine/cuda/cudnn/real_plans.test.ts',
+  'src/engine/cuda/device/device.test.ts',
+  'src/engine/cuda/kernels/{fused,kernel_steps}.test.ts',
+  'src/engine/cuda/kernels/scatter/*.test.ts',
+];
+const ON_CUDA = [...COMPUTING, ...LONG_ON_CUDA, 'test/cuda/**/*.test.ts'];
 /** Tests that only run on one engine or device. */
-const ELSEWHERE = ['test/{cuda,gpu}/**'];
+const ELSEWHERE = ['test/{cuda,gpu}/**', ...LONG_ON_CUDA];
 const EVERYWHERE = ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'];
 
 /**
@@ -53,6 +61,8 @@ const SHARED = [
   'src/{cli,cli/completion}/!(engine).test.ts',
   'src/run/**/!(move_run).test.ts',
   'src/engine/{lazy,onnx/kernels}/*.test.ts',
+  'src/engine/cuda/ir/*.test.ts',
+  'src/engine/cuda/kernels/!(fused|kernel_steps).test.ts',
   'src/engine/onnx/native/!(attention|row_gather).test.ts',
   'test/golden/*.test.ts',
 ];
