@@ -2,6 +2,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import { feed } from '../engine/programs.js';
 import { sizeOf } from '../formats/host_tensor.js';
+import { differentiable } from '../nn/tape.js';
 
 /** Consecutive clips of a batch of `batchSize` clips. */
 export interface MicroBatch {
@@ -61,7 +62,15 @@ export function drawMask({ shape, rate }: MaskKind, source: MaskSource): Float32
   return mask;
 }
 
-/** Returns x · mask, or x without a mask. */
+/** Returns x · mask, or x without a mask. Keeps only the mask for the gradient. */
 export function dropped(x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
-  return mask ? x.mul(mask) : x;
+  if (!mask) return x;
+  return differentiable(
+    [x],
+    (save) => {
+      save([mask]);
+      return x.mul(mask);
+    },
+    (dy, [saved]) => [dy.mul(saved)],
+  );
 }

@@ -187,6 +187,40 @@ describe('memory of the backward pass', () => {
   });
 });
 
+describe('the tape of an operation whose gradient needs only shapes', () => {
+  it.each<[string, (x: tf.Tensor) => tf.Tensor]>([
+    ['reshape', (x) => x.reshape([3, 2])],
+    ['expandDims', (x) => x.expandDims(1)],
+    ['add', (x) => x.add(tf.scalar(1))],
+    ['sub', (x) => tf.scalar(1).sub(x)],
+    ['addN', (x) => tf.addN([x, x])],
+    ['sum', (x) => x.sum(1)],
+    ['mean', (x) => tf.mean(x, 1)],
+    ['slice', (x) => x.slice([0, 1], [2, 2])],
+    [
+      'pad',
+      (x) =>
+        x.pad([
+          [0, 0],
+          [1, 0],
+        ]),
+    ],
+    ['concat', (x) => tf.concat([x, x], 1)],
+    ['stack', (x) => tf.stack([x, x])],
+  ])('frees the operands of %s, and has the gradient of tfjs', (_, operation) => {
+    const x = tf.tensor2d([1, -2, 3, 0.5, 4, -1], [2, 3]);
+    const before = tf.memory().numDataBuffers;
+    // The square keeps x itself, which is there anyway, and its result is the operand.
+    const tape = new Tape(() => operation(x.square()));
+    expect(tf.memory().numDataBuffers - before).toBeLessThanOrEqual(1);
+    const dy = tf.range(0, tape.value.size).reshape(tape.value.shape);
+    const [grad] = tape.backward(dy, [x]);
+    const expected = tf.grad((y) => operation(y.square()))(x, dy);
+    expect(read([grad])).toEqual(read([expected]));
+    tf.dispose([x, dy, grad as tf.Tensor, expected]);
+  });
+});
+
 describe('noGrad', () => {
   it('makes constants, and recording continues after it', () => {
     const a = tf.tensor1d([2, 3]);
@@ -385,6 +419,6 @@ describe('activationCheckpoint', () => {
     const [recomputed, plain] = [live(true), live(false)];
     // The output itself; the input is there anyway.
     expect(recomputed).toBe(1);
-    expect(plain).toBeGreaterThan(4);
+    expect(plain).toBeGreaterThan(3);
   });
 });

@@ -65,6 +65,21 @@ interface TapeNode {
 
 type Gradients = (tf.Tensor | null)[];
 
+/** Kernels that save inputs although their gradients need nothing but the shapes, which a disposed tensor still has. */
+const SAVED_FOR_SHAPES: ReadonlySet<string> = new Set([
+  'Add',
+  'AddN',
+  'Concat',
+  'ExpandDims',
+  'Mean',
+  'Pack',
+  'PadV2',
+  'Reshape',
+  'Slice',
+  'Sub',
+  'Sum',
+]);
+
 /**
  * The recorded operations of a computation, for its gradients. As soon as an operation has been differentiated, its saved
  * tensors and the gradient of its result are freed, which more than halves the peak memory of tf.grads. Use a tape outside of
@@ -79,7 +94,12 @@ export class Tape {
     const { state } = tf.engine();
     const outer = state.activeTape;
     const nodes: TapeNode[] = [];
-    state.activeTape = nodes as unknown as typeof outer;
+    const push = (node: TapeNode) => {
+      if (SAVED_FOR_SHAPES.has(node.kernelName)) release([node]);
+      nodes.push(node);
+    };
+    // tfjs does nothing else with its tape.
+    state.activeTape = { push } as unknown as typeof outer;
     state.gradientDepth++;
     try {
       this.value = tf.tidy(f);

@@ -74,7 +74,6 @@ describe('estimateMemory', () => {
     ['width', {}, { 'ViT.EMBED_DIM': 16 }],
     ['blocks', {}, { 'ViT.DEPTH': 3 }],
     ['hidden layers', {}, { 'ViT.MLP_RATIO': 4 }],
-    ['drop path', {}, { 'ViT.DROP_PATH_RATE': 0.1 }],
     ['dropout', {}, { 'ViT.DROP_RATE': 0.1 }],
     ['dropout of attention', {}, { 'ViT.ATTN_DROP_RATE': 0.1 }],
     ['scales of branches', {}, { 'ViT.INIT_VALUES': 0.1 }],
