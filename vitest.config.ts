@@ -61,7 +61,7 @@ const SHARED = [
   'src/{cli,cli/completion}/!(engine).test.ts',
   'src/run/**/!(move_run).test.ts',
   'src/engine/{lazy,onnx/kernels}/*.test.ts',
-  'src/engine/cuda/ir/*.test.ts',
+  'src/engine/cuda/{compile,ir}/*.test.ts',
   'src/engine/cuda/kernels/!(fused|kernel_steps).test.ts',
   'src/engine/onnx/native/!(attention|row_gather).test.ts',
   'test/golden/*.test.ts',

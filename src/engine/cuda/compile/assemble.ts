@@ -1,17 +1,19 @@
 /** @file Assembles a program: renders the kernels of a schedule, places its tensors and lists the launches. */
 
 import type { GemmStep, KernelStep, PlanStep } from '../ir/call.js';
-import { loadsOf, partsOf } from '../ir/rewrite.js';
-import type { Tensor } from '../ir/tensor.js';
+import { partsOf } from '../ir/rewrite.js';
+import { bytesOf, type Tensor } from '../ir/tensor.js';
 import { batchText, renderChunks } from '../render/batch.js';
 import { renderElements } from '../render/elements.js';
-import { BLOCK, kernelText, type RenderedKernel, tensorsOf } from '../render/kernel.js';
+import { BLOCK, jointText, kernelText, type RenderedKernel, tensorsOf } from '../render/kernel.js';
 import { preambleOf } from '../render/preamble.js';
 import { renderReduce } from '../render/reduce.js';
 import { renderRows } from '../render/rows.js';
 import { ELEMENT_BYTES } from '../storage.js';
-import { type Batch, joinBatches, type PlannedItem } from './batches.js';
+import { joinBatches } from './batches.js';
 import type { CallItem, Group, Loop } from './groups.js';
+import { type Batch, type Item, madeBy, readBy } from './items.js';
+import { joinSmall } from './joints.js';
 import type { LoweredGraph } from './lower.js';
 import {
   type Argument,
@@ -30,8 +32,6 @@ export function assemble({ builder, outputs }: LoweredGraph): Program {
   return new Assembler(outputs, schedule(outputs, builder.pool)).program();
 }
 
-const bytesOf = ({ size, storage }: Tensor) => size * ELEMENT_BYTES[storage];
-
 class Assembler {
   readonly #launches: Launch[] = [];
   /** Names of kernels by their text without the name. */
@@ -46,7 +46,7 @@ class Assembler {
     private readonly outputs: readonly Tensor[],
     { items: scheduled, stored }: Schedule,
   ) {
-    const items = joinBatches(scheduled);
+    const items = joinSmall(joinBatches(scheduled));
     const inside = [...stored].filter(
       (tensor) => tensor.definition.kind !== 'input' && !outputs.includes(tensor),
     );
@@ -59,7 +59,8 @@ class Assembler {
     this.#scratch = workspace(offsets[inside.length]);
     this.#workspaceBytes = inside.length + scratchBytes > 0 ? bytes : 0;
     for (const item of items) {
-      if (item.kind === 'group') this.#addGroup(item);
+      if (item.kind === 'group') this.#addGroups([item]);
+      else if (item.kind === 'joint') this.#addGroups(item.groups);
       else if (item.kind === 'batch') this.#addBatch(item);
       else this.#addCall(item);
     }
@@ -87,18 +88,24 @@ class Assembler {
     return { ...place, offset: place.offset + bytes };
   }
 
-  #addGroup(group: Group): void {
-    if (group.members.every(({ tensor }) => tensor.size === 0)) return;
-    const kernel = render(group);
-    const name = this.#kernelName(kernel.kind, (name) => kernelText(kernel, name));
+  /** Adds one launch for the kernels of all groups. */
+  #addGroups(groups: readonly Group[]): void {
+    const used = groups.filter(({ members }) => members.some(({ tensor }) => tensor.size > 0));
+    if (used.length === 0) return;
+    const kernels = used.map(render);
+    const tensors = kernels.map(({ parameters }) => tensorsOf(parameters));
+    const name =
+      kernels.length === 1
+        ? this.#kernelName(kernels[0].kind, (name) => kernelText(kernels[0], name))
+        : this.#kernelName('joint', (name) => jointText(kernels, name));
     this.#launches.push({
       kind: 'kernel',
       name,
-      grid: [kernel.blocks, 1, 1],
+      grid: [kernels.reduce((sum, { blocks }) => sum + blocks, 0), 1, 1],
       block: BLOCK,
-      args: tensorsOf(kernel.parameters).map((tensor) => this.#placeOf(tensor)),
-      label: labelOf(group.members.map(({ tensor }) => tensor)),
-      cost: costOf(group, tensorsOf(kernel.parameters)),
+      args: tensors.flat().map((tensor) => this.#placeOf(tensor)),
+      label: labelOf(used.flatMap(({ members }) => members.map(({ tensor }) => tensor))),
+      cost: sumOfCosts(used.map((group, n) => costOf(group, tensors[n]))),
     });
   }
 
@@ -193,7 +200,7 @@ function render(group: Group): RenderedKernel {
 }
 
 /** From the item that computes a tensor to the last one that reads it. */
-function lifetimesOf(items: readonly PlannedItem[], tensors: readonly Tensor[]): Lifetime[] {
+function lifetimesOf(items: readonly Item[], tensors: readonly Tensor[]): Lifetime[] {
   const first = new Map<Tensor, number>();
   const last = new Map<Tensor, number>();
   for (const [n, item] of items.entries()) {
@@ -210,20 +217,7 @@ function lifetimesOf(items: readonly PlannedItem[], tensors: readonly Tensor[]):
   }));
 }
 
-function madeBy(item: PlannedItem): readonly Tensor[] {
-  if (item.kind === 'call') return item.call.results;
-  const groups = item.kind === 'batch' ? item.groups : [item];
-  return groups.flatMap(({ members }) => members.map(({ tensor }) => tensor));
-}
-
-function readBy(item: PlannedItem): Tensor[] {
-  if (item.kind === 'call')
-    return item.call.steps.flatMap(({ operands }) => operands.map(({ tensor }) => tensor));
-  const groups = item.kind === 'batch' ? item.groups : [item];
-  return loadsOf(groups.flatMap(({ exprs }) => exprs)).map(({ kind }) => kind.tensor);
-}
-
-function scratchOf(item: PlannedItem): number {
+function scratchOf(item: Item): number {
   if (item.kind !== 'call') return 0;
   return Math.max(
     0,

@@ -3,18 +3,9 @@ import { loadsOf } from '../ir/rewrite.js';
 import type { Tensor } from '../ir/tensor.js';
 import { maxEntries, renderUniform, type UniformKernel, uniformKey } from '../render/batch.js';
 import type { CallItem, Group } from './groups.js';
+import type { Batch, Item } from './items.js';
 
-/** Groups whose kernels differ in their tensors only. */
-export interface Batch {
-  readonly kind: 'batch';
-  readonly groups: readonly Group[];
-  readonly kernels: readonly UniformKernel[];
-}
-
-export type PlannedItem = Group | CallItem | Batch;
-
-interface OpenBatch {
-  readonly kind: 'batch';
+interface OpenBatch extends Batch {
   readonly groups: Group[];
   readonly kernels: UniformKernel[];
   readonly position: number;
@@ -23,11 +14,11 @@ interface OpenBatch {
 /**
  * Moves groups to an earlier group whose kernel is the same, if what they read has been computed there.
  */
-export function joinBatches(items: readonly (Group | CallItem)[]): PlannedItem[] {
+export function joinBatches(items: readonly (Group | CallItem)[]): Item[] {
   const planned: (Group | CallItem | OpenBatch)[] = [];
   const positions = new Map<Tensor, number>();
   const open = new Map<string, OpenBatch>();
-  for (const item of items) {
+  for (const item of items.flatMap(splitUniform)) {
     if (item.kind === 'call') {
       for (const tensor of item.call.results) positions.set(tensor, planned.length);
       planned.push(item);
@@ -53,4 +44,17 @@ export function joinBatches(items: readonly (Group | CallItem)[]): PlannedItem[]
     batch.kernels.push(kernel);
     return batch.position;
   }
+}
+
+/** Splits a group of tensors that have only their size in common, if a batch can have each of them. */
+function splitUniform(item: Group | CallItem): (Group | CallItem)[] {
+  if (item.kind === 'call' || item.loop.kind !== 'elements') return [item];
+  const parts = item.independentParts(item.loop.i);
+  const keys = new Set(
+    parts.map((part) => {
+      const kernel = renderUniform(part);
+      return kernel && uniformKey(kernel);
+    }),
+  );
+  return keys.size === 1 && !keys.has(null) ? parts : [item];
 }

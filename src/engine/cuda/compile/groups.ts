@@ -112,6 +112,25 @@ export class Group {
     return tensors.size + this.members.length + exprs.length <= MAX_TENSORS && partsOf(all).size <= MAX_PARTS;
   }
 
+  /** The members of a loop over elements in groups that have no element that both read. */
+  independentParts(i: Expr): Group[] {
+    let parts: { readonly loads: Set<Expr>; readonly members: Member[] }[] = [];
+    for (const member of this.members) {
+      const loads = new Set<Expr>(loadsOf([member.value]).filter((load) => partsOf([load]).has(i)));
+      const related = parts.filter((part) => [...loads].some((load) => part.loads.has(load)));
+      parts = parts.filter((part) => !related.includes(part));
+      parts.push({
+        loads: new Set([...related.flatMap((part) => [...part.loads]), ...loads]),
+        members: [...related.flatMap(({ members }) => members), member],
+      });
+    }
+    return parts.map(({ members }) => {
+      const group = new Group(this.order, this.loop);
+      group.members.push(...members);
+      return group;
+    });
+  }
+
   /** Turns a loop over elements into one over rows. */
   becomeRows(loop: Extract<Loop, { kind: 'rows' }>): void {
     if (this.loop.kind !== 'elements') throw new Error('only a loop over elements becomes one over rows');

@@ -82,6 +82,11 @@ export class Inlining {
     return this.#inlined.has(tensor);
   }
 
+  /** Whether another tensor or a call is computed from this one. */
+  isRead(tensor: Tensor): boolean {
+    return this.#readers.has(tensor);
+  }
+
   /** Replaces loads of tensors that are not stored by what computes them. */
   expand(expr: Expr): Expr {
     return new Rewriter(({ kind }) => {

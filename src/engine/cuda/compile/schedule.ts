@@ -12,7 +12,7 @@ import type { Reduction, RowProgram, Tensor } from '../ir/tensor.js';
 import { type CallItem, Group, type Loop, type SerialReduction } from './groups.js';
 import { Inlining } from './inline.js';
 
-export type Item = Group | CallItem;
+type Item = Group | CallItem;
 
 /** Groups that a tensor may join, counted from the last. */
 const MAX_LOOK_BACK = 24;
@@ -39,6 +39,8 @@ class Scheduler {
   readonly #inlining: Inlining;
   readonly #calls = new Map<Call, CallItem>();
   readonly #rows = new Set<RowProgram>();
+  /** Small results that nothing else needs and no kernel has taken along, so that one kernel at the end can compute many. */
+  #deferred: Tensor[] | null = [];
 
   constructor(
     private readonly outputs: readonly Tensor[],
@@ -46,6 +48,9 @@ class Scheduler {
   ) {
     this.#inlining = new Inlining(outputs);
     for (const tensor of this.#inlining.needed) this.#place(tensor);
+    const deferred = this.#deferred as Tensor[];
+    this.#deferred = null;
+    for (const tensor of deferred) this.#place(tensor);
   }
 
   /** Leaves out what nothing needs. */
@@ -111,6 +116,7 @@ class Scheduler {
       this.#add(group, { tensor, value, isPerRow: element.isPerRow });
       return;
     }
+    if (this.#defers(tensor, tensor.size)) return;
     const group = this.#newGroup({ kind: 'elements', i, size: tensor.size });
     this.#add(group, { tensor, value: body, isPerRow: false });
   }
@@ -147,9 +153,17 @@ class Scheduler {
       this.#add(group, { tensor, value: own.result, isPerRow: false });
       return;
     }
+    if (this.#defers(tensor, tensor.size * count)) return;
     const group = this.#newGroup({ kind: 'reduce', o, k, size: tensor.size, count });
     group.reductions.push(own);
     this.#add(group, { tensor, value: own.result, isPerRow: false });
+  }
+
+  /** Notes a tensor to be placed last, if it is small and nothing else needs it. */
+  #defers(tensor: Tensor, evaluations: number): boolean {
+    if (evaluations > MAX_SMALL || this.#inlining.isRead(tensor)) return false;
+    this.#deferred?.push(tensor);
+    return this.#deferred !== null;
   }
 
   #asRows(tensor: Tensor, operator: 'sum' | 'max', body: Expr) {
@@ -262,11 +276,13 @@ function dropUnusedReductions(group: Group): void {
   group.loop = { ...loop, reductions: kept };
 }
 
-/** The factor of a variable in an index; 0 if it has none. */
+/** The distance of the elements for neighbouring values of a variable; 0 if that is unknown. */
 function strideOf(index: Expr, variable: Expr): number {
-  if (index === variable) return 1;
+  const isVariable = (term: Expr) =>
+    term === variable || (term.kind.op === 'int' && term.kind.fn === 'mod' && term.kind.a === variable);
+  if (isVariable(index)) return 1;
   if (index.kind.op !== 'sum') return 0;
-  return index.kind.terms.find(([term]) => term === variable)?.[1] ?? 0;
+  return index.kind.terms.find(([term]) => isVariable(term))?.[1] ?? 0;
 }
 
 /** Whether warps should add up rows together: neighbouring elements of a row are neighbours in memory, or results are few. */

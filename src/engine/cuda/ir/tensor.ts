@@ -1,6 +1,6 @@
 /** @file Tensors inside a program that is being compiled. */
 import type { LazyDtype } from '../../lazy/value.js';
-import type { Storage } from '../storage.js';
+import { ELEMENT_BYTES, type Storage } from '../storage.js';
 import type { Call } from './call.js';
 import type { Expr } from './expr.js';
 
@@ -58,6 +58,10 @@ export interface Tensor {
   readonly definition: Definition;
   /** The recorded operation that it belongs to. */
   readonly label: string;
+}
+
+export function bytesOf({ size, storage }: Tensor): number {
+  return size * ELEMENT_BYTES[storage];
 }
 
 /** A tensor seen in a shape. */

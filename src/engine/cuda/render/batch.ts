@@ -34,11 +34,7 @@ export function renderUniform(group: Group): UniformKernel | null {
 /** A kernel in chunks for one tensor, whose expressions may depend on its size. */
 export function renderChunks(group: Group, loop: Extract<Loop, { kind: 'chunks' }>): RenderedKernel {
   const { parameters, body, size, perBlock } = uniformChunks(group, loop);
-  const head = [
-    `  const int n = ${size};`,
-    '  const int block = blockIdx.x;',
-    `  const int begin = ${perBlock} * block;`,
-  ].join('\n');
+  const head = [`  const int n = ${size};`, `  const int begin = ${perBlock} * block;`].join('\n');
   return { kind: 'reduce', parameters, body: `${head}\n${body}`, blocks: Math.ceil(size / perBlock) };
 }
 

@@ -20,7 +20,7 @@ export function renderElements(
   });
   const writer = new KernelWriter();
   writer.count(lanes.flatMap(({ element, values }): Expr[] => [element, ...values]));
-  writer.line(`const int t = blockIdx.x * ${BLOCK} + threadIdx.x;`);
+  writer.line(`const int t = block * ${BLOCK} + threadIdx.x;`);
   if (threads % BLOCK !== 0) writer.line(`if (t >= ${threads}) return;`);
   writeVectorLoads(
     writer,

@@ -11,8 +11,8 @@ export const VECTOR = 4;
 
 export interface RenderedKernel {
   readonly kind: 'elements' | 'rows' | 'reduce';
-  /** The parameters with their types, and the statements. */
   readonly parameters: readonly Parameter[];
+  /** Statements, for which `block` is the number of the block. */
   readonly body: string;
   readonly blocks: number;
 }
@@ -20,8 +20,29 @@ export interface RenderedKernel {
 /** The source of a kernel under a name. */
 export function kernelText({ parameters, body }: RenderedKernel, name: string): string {
   const list = parameters.map(declare).join(', ');
-  return `extern "C" __global__ void __launch_bounds__(${BLOCK}) ${name}(${list}) {\n${body}\n}\n`;
+  return `${signature(name, list)} {\n  const int block = blockIdx.x;\n${body}\n}\n`;
 }
+
+/** The source of a kernel whose blocks do the work of one kernel after the other. */
+export function jointText(kernels: readonly RenderedKernel[], name: string): string {
+  const lists = kernels.map(({ parameters }, k) =>
+    parameters.map((parameter) => declare({ ...parameter, name: `k${k}_${parameter.name}` })),
+  );
+  let before = 0;
+  const parts = kernels.map(({ parameters, body, blocks }, k) => {
+    const names = parameters.map((parameter) => `    ${declare(parameter)} = k${k}_${parameter.name};\n`);
+    const block = `    const int block = blockIdx.x - ${before};\n`;
+    before += blocks;
+    return `  if (blockIdx.x < ${before}) {\n${block}${names.join('')}${indented(body)}\n    return;\n  }\n`;
+  });
+  return `${signature(name, lists.flat().join(', '))} {\n${parts.join('')}}\n`;
+}
+
+function signature(name: string, parameters: string): string {
+  return `extern "C" __global__ void __launch_bounds__(${BLOCK}) ${name}(${parameters})`;
+}
+
+const indented = (text: string) => text.replace(/^(?=.)/gm, '  ');
 
 /** The variable under which a load is kept for later passes over a row; null if it is not. */
 export type KeptName = (load: Load, lane: number) => string | null;

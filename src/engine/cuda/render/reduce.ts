@@ -14,7 +14,7 @@ export function renderReduce(
   const { reductions, members } = group;
   const writer = new KernelWriter();
   writer.count(group.exprs);
-  writer.line(`const int o = blockIdx.x * ${BLOCK} + threadIdx.x;`);
+  writer.line(`const int o = block * ${BLOCK} + threadIdx.x;`);
   if (size % BLOCK !== 0) writer.line(`if (o >= ${size}) return;`);
   // Numbers, so that equal kernels have equal texts.
   for (const [n, { result }] of reductions.entries()) writer.nameEverywhere(result, `t${n}`);

@@ -73,11 +73,8 @@ class RowKernel {
     const { threads, vector, turns } = this.deal;
     const { rows, reductions } = this.loop;
     const perBlock = BLOCK / threads;
-    if (threads === BLOCK) writer.line('const int r = blockIdx.x;');
-    else
-      writer.line(
-        `const int r = blockIdx.x * ${perBlock} + threadIdx.x${threads > 1 ? ` / ${threads}` : ''};`,
-      );
+    if (threads === BLOCK) writer.line('const int r = block;');
+    else writer.line(`const int r = block * ${perBlock} + threadIdx.x${threads > 1 ? ` / ${threads}` : ''};`);
     if (rows % perBlock !== 0) writer.line(`if (r >= ${rows}) return;`);
     if (threads === BLOCK) this.#declareParts(reductions);
     for (const array of this.#kept.values()) writer.line(`float kept${array}[${turns * vector}];`);
