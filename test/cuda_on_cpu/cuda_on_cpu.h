@@ -24,6 +24,7 @@ struct alignas(8) ushort4 { unsigned short x, y, z, w; };
 struct alignas(4) uchar4 { unsigned char x, y, z, w; };
 
 #define __device__
+#define __grid_constant__
 #define __global__ inline
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)

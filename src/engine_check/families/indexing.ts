@@ -82,6 +82,8 @@ export const ROW_SUMS: Family = {
     rowSum({ rows: 23, width: 7, samples: 13, perSample: 5 }),
     rowSum({ rows: 311, width: 48, samples: 257, perSample: 16 }),
     rowSum({ rows: 3, width: 33, samples: 401, perSample: 16 }),
+    // Wide enough for the vector kernels of GPUs.
+    rowSum({ rows: 311, width: 128, samples: 257, perSample: 16 }),
     sampling,
   ],
 };

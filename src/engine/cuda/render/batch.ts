@@ -66,7 +66,7 @@ export function batchText(
 ${fields.join('')}  long long size[${count}];
   long long firstBlock[${count}];
 };
-extern "C" __global__ void __launch_bounds__(${BLOCK}) ${name}(const Batch_${name} all) {
+extern "C" __global__ void __launch_bounds__(${BLOCK}) ${name}(const __grid_constant__ Batch_${name} all) {
   // The last tensor that begins at or before this block.
   int entry = 0;
   for (int step = ${2 ** Math.floor(Math.log2(Math.max(1, count - 1)))}; step > 0; step /= 2)
