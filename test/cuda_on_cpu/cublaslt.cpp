@@ -1,6 +1,5 @@
 /** libcublasLt: handles, heuristic and products. */
 #include <algorithm>
-#include <cmath>
 
 #include "descriptors.h"
 #include "library.h"
@@ -16,13 +15,6 @@ enum ComputeType { COMPUTE_32F = 68, COMPUTE_32F_PEDANTIC = 69, COMPUTE_32F_FAST
 enum Epilogue {
   EPILOGUE_DEFAULT = 1,
   EPILOGUE_BIAS = 4,
-  EPILOGUE_BIAS_GRAD = 16,
-  EPILOGUE_GELU = 32,
-  EPILOGUE_GELU_BIAS = 36,
-  EPILOGUE_DGELU = 64 | 128,
-  EPILOGUE_DGELU_BGRAD = 64 | 128 | 16,
-  EPILOGUE_GELU_AUX = 32 | 128,
-  EPILOGUE_GELU_AUX_BIAS = 32 | 128 | 4,
   EPILOGUE_BGRADA = 256,
   EPILOGUE_BGRADB = 512,
 };
@@ -70,18 +62,13 @@ struct Product {
   Rounding rounding;
   float alpha, beta;
   int epilogue;
-  Element bias_element, aux_element;
-  char *bias, *aux, *workspace;
-  int64_t bias_length, bias_batch_stride, aux_ld, aux_batch_stride;
+  Element bias_element;
+  char *bias, *workspace;
+  int64_t bias_length, bias_batch_stride;
   uint64_t workspace_bytes;
 
-  bool has_bias() const { return epilogue == EPILOGUE_BIAS || epilogue == EPILOGUE_GELU_BIAS || epilogue == EPILOGUE_GELU_AUX_BIAS; }
-  bool has_bias_grad() const {
-    return epilogue == EPILOGUE_DGELU_BGRAD || epilogue == EPILOGUE_BGRADA || epilogue == EPILOGUE_BGRADB;
-  }
-  bool has_aux() const { return epilogue != EPILOGUE_DEFAULT && epilogue & 128; }
-  bool has_gelu() const { return epilogue & EPILOGUE_GELU; }
-  bool has_gelu_grad() const { return epilogue == EPILOGUE_DGELU || epilogue == EPILOGUE_DGELU_BGRAD; }
+  bool has_bias() const { return epilogue == EPILOGUE_BIAS; }
+  bool has_bias_grad() const { return epilogue == EPILOGUE_BGRADA || epilogue == EPILOGUE_BGRADB; }
 };
 
 Element element_of(int64_t type, const char *what) {
@@ -151,26 +138,18 @@ void check_shapes(const Product &product) {
 }
 
 void check_epilogue(const Product &product) {
-  const int known[] = {EPILOGUE_DEFAULT, EPILOGUE_BIAS, EPILOGUE_GELU, EPILOGUE_GELU_BIAS, EPILOGUE_GELU_AUX,
-                       EPILOGUE_GELU_AUX_BIAS, EPILOGUE_DGELU, EPILOGUE_DGELU_BGRAD, EPILOGUE_BGRADA, EPILOGUE_BGRADB};
-  if (std::find(std::begin(known), std::end(known), product.epilogue) == std::end(known)) {
+  if (product.epilogue != EPILOGUE_DEFAULT && !product.has_bias() && !product.has_bias_grad()) {
     refuse(CUBLAS_NOT_SUPPORTED, "the stand-in does not know the epilogue %d", product.epilogue);
   }
   if ((product.has_bias() || product.has_bias_grad()) && product.bias_element != product.d.element) {
     refuse(CUBLAS_NOT_SUPPORTED, "the bias or its gradient has another type than D");
   }
-  if (!product.has_aux()) return;
-  if (product.aux_element != product.d.element) refuse(CUBLAS_NOT_SUPPORTED, "the auxiliary matrix has another type than D");
-  if (product.aux_ld % 8 || product.aux_ld < product.M || product.aux_batch_stride % 8) {
-    refuse(CUBLAS_INVALID_VALUE, "the auxiliary matrix has the leading dimension %lld and batch stride %lld: they must be multiples of 8, and the first at least %lld",
-           (long long)product.aux_ld, (long long)product.aux_batch_stride, (long long)product.M);
-  }
 }
 
 /** Attributes that change the product in ways that the stand-in does not imitate. */
 void check_attributes(const Descriptor &matmul) {
-  const int known[] = {COMPUTE_TYPE, SCALE_TYPE, TRANSA, TRANSB, EPILOGUE, BIAS_POINTER, BIAS_BATCH_STRIDE, AUX_POINTER,
-                       AUX_LD, AUX_BATCH_STRIDE, SM_COUNT_TARGET, AUX_DATA_TYPE, FAST_ACCUM, BIAS_DATA_TYPE};
+  const int known[] = {COMPUTE_TYPE, SCALE_TYPE, TRANSA, TRANSB, EPILOGUE, BIAS_POINTER, BIAS_BATCH_STRIDE,
+                       SM_COUNT_TARGET, FAST_ACCUM, BIAS_DATA_TYPE};
   for (const int attribute : matmul.changed()) {
     if (std::find(std::begin(known), std::end(known), attribute) != std::end(known)) continue;
     refuse(CUBLAS_NOT_SUPPORTED, "the stand-in does not know the attribute %d of a product", attribute);
@@ -195,17 +174,11 @@ Product describe_product(const Descriptor &matmul, const LayoutHandles &layouts)
   product.K = product.a.columns;
   product.rounding = matmul[COMPUTE_TYPE] == COMPUTE_32F_FAST_TF32 ? Rounding::TF32 : Rounding::NONE;
   product.epilogue = (int)matmul[EPILOGUE];
-  const auto type_or_that_of_d = [&](int attribute, const char *what) {
-    return matmul[attribute] == -1 ? product.d.element : element_of(matmul[attribute], what);
-  };
-  product.bias_element = type_or_that_of_d(BIAS_DATA_TYPE, "the bias");
-  product.aux_element = type_or_that_of_d(AUX_DATA_TYPE, "the auxiliary matrix");
+  const int64_t bias_type = matmul[BIAS_DATA_TYPE];
+  product.bias_element = bias_type == -1 ? product.d.element : element_of(bias_type, "the bias");
   product.bias_length = product.epilogue == EPILOGUE_BGRADB ? product.N : product.M;
   product.bias_batch_stride = matmul[BIAS_BATCH_STRIDE];
-  product.aux_ld = matmul[AUX_LD];
-  product.aux_batch_stride = matmul[AUX_BATCH_STRIDE];
   product.bias = static_cast<char *>(matmul.pointer(BIAS_POINTER));
-  product.aux = static_cast<char *>(matmul.pointer(AUX_POINTER));
   check_types(product, matmul[COMPUTE_TYPE]);
   check_shapes(product);
   check_epilogue(product);
@@ -242,21 +215,7 @@ void check_memory(const Product &product) {
     const int64_t elements = last * product.bias_batch_stride + product.bias_length;
     require_bytes(product.bias, (uint64_t)elements * bytes_of(product.bias_element), "the bias or its gradient");
   }
-  if (product.has_aux()) {
-    const int64_t elements = last * product.aux_batch_stride + (product.N - 1) * product.aux_ld + product.M;
-    require_bytes(product.aux, (uint64_t)elements * bytes_of(product.aux_element), "the auxiliary matrix");
-  }
   if (product.workspace_bytes) require_bytes(product.workspace, product.workspace_bytes, "the workspace");
-}
-
-const float SQRT_2_OVER_PI = 0.7978845608f;
-
-/** The tanh approximation, as cuBLASLt's GELU is. */
-float gelu(float x) { return 0.5f * x * (1 + std::tanh(SQRT_2_OVER_PI * (x + 0.044715f * x * x * x))); }
-
-float gelu_slope(float x) {
-  const float t = std::tanh(SQRT_2_OVER_PI * (x + 0.044715f * x * x * x));
-  return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * SQRT_2_OVER_PI * (1 + 3 * 0.044715f * x * x);
 }
 
 /** Row sums of op(A) or column sums of op(B), over the depth of the product. */
@@ -272,35 +231,19 @@ void store_operand_sums(const Product &product, int batch) {
   }
 }
 
-/** The value of an element of D from alpha · sum + beta · C, which is also kept or taken from the auxiliary matrix. */
-float finish_element(const Product &product, int batch, int64_t row, int64_t column, float value) {
-  const int64_t aux_place = batch * product.aux_batch_stride + column * product.aux_ld + row;
-  if (product.has_bias()) value += load(product.bias, product.bias_element, batch * product.bias_batch_stride + row);
-  if (product.has_gelu() && product.has_aux()) store(product.aux, product.aux_element, aux_place, value);
-  if (product.has_gelu()) return gelu(value);
-  if (product.has_gelu_grad()) return value * gelu_slope(load(product.aux, product.aux_element, aux_place));
-  return value;
-}
-
 void run_batch(const Product &product, int batch, std::vector<float> &sums) {
   multiply(product.M, product.N, product.K, product.a.matrix(batch), product.b.matrix(batch), product.rounding, sums.data());
   const Matrix c = product.c.matrix(batch);
   char *d = product.d.batch_data(batch);
-  std::vector<float> row_sums(product.M);
   for (int64_t column = 0; column < product.N; column++) {
     for (int64_t row = 0; row < product.M; row++) {
       float value = product.alpha * sums[row + column * product.M];
       if (product.beta != 0) {
         value += product.beta * load(c.data, c.element, row * c.row_stride + column * c.column_stride);
       }
-      value = finish_element(product, batch, row, column, value);
-      row_sums[row] += value;
+      if (product.has_bias()) value += load(product.bias, product.bias_element, batch * product.bias_batch_stride + row);
       store(d, product.d.element, row * product.d.row_stride + column * product.d.column_stride, value);
     }
-  }
-  if (product.epilogue != EPILOGUE_DGELU_BGRAD) return;
-  for (int64_t row = 0; row < product.M; row++) {
-    store(product.bias, product.bias_element, batch * product.bias_batch_stride + row, row_sums[row]);
   }
 }
 
@@ -309,7 +252,7 @@ void run_product(const Product &product) {
   if (product.workspace_bytes) memset(product.workspace, 0xff, product.workspace_bytes);
   std::vector<float> sums(product.M * product.N);
   for (int batch = 0; batch < product.d.batch; batch++) {
-    if (product.epilogue == EPILOGUE_BGRADA || product.epilogue == EPILOGUE_BGRADB) store_operand_sums(product, batch);
+    if (product.has_bias_grad()) store_operand_sums(product, batch);
     run_batch(product, batch, sums);
   }
 }

@@ -26,9 +26,6 @@ const COMPUTE_TF32 = 77;
 const EPILOGUE = {
   none: 1,
   bias: 4,
-  geluAuxBias: 164,
-  dgelu: 192,
-  dgeluBgrad: 208,
   bgrada: 256,
   bgradb: 512,
 };
@@ -50,8 +47,6 @@ const toTf32 = (value: number) => {
   const bits = new Uint32Array(Float32Array.of(value).buffer)[0];
   return new Float32Array(Uint32Array.of((bits + 0xfff + ((bits >>> 13) & 1)) & ~0x1fff).buffer)[0];
 };
-const gelu = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
-const geluSlope = (x: number) => (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5;
 
 /** Numbers in [-1, 1] as the data type holds them. */
 function numbers(count: number, type: number, seed: number): Float64Array {
@@ -159,10 +154,9 @@ interface Run {
   found: number;
   d: Float64Array;
   bias: Float64Array;
-  aux: Float64Array;
 }
 
-/** Inputs of a problem; bias and aux are as the epilogue needs them, or where it writes. */
+/** Inputs of a problem; the bias is as long as the epilogue needs it, also where it is written. */
 function inputsOf(problem: Problem) {
   const shapes = shapesOf(problem);
   const biasLength = problem.epilogue === EPILOGUE.bgradb ? problem.N : problem.M;
@@ -171,7 +165,6 @@ function inputsOf(problem: Problem) {
     b: numbers(shapes.b.elements, problem.type, 2),
     c: numbers(shapes.c.elements, problem.resultType, 3),
     bias: numbers(biasLength * problem.batch, problem.resultType, 4),
-    aux: numbers(problem.M * problem.N * problem.batch, problem.resultType, 5),
   };
 }
 
@@ -181,14 +174,11 @@ function run(problem: Problem): Run {
   const shapes = shapesOf(problem);
   const inputs = inputsOf(problem);
   const [a, b] = [uploadAs(type, inputs.a), uploadAs(type, inputs.b)];
-  const [c, bias, aux] = [inputs.c, inputs.bias, inputs.aux].map((values) => uploadAs(resultType, values));
+  const [c, bias] = [inputs.c, inputs.bias].map((values) => uploadAs(resultType, values));
   const d = allocate(shapes.d.elements * bytesOf(resultType));
   const matmul = matmulDescriptor(problem, [
     [8, int64(bias)],
     [10, int64(inputs.bias.length / batch)],
-    [11, int64(aux)],
-    [12, int64(problem.M)],
-    [13, int64(problem.M * problem.N)],
   ]);
   const layouts = (['a', 'b', 'c', 'd'] as const).map((name) => {
     const { rows, columns, ld, stride } = shapes[name];
@@ -224,7 +214,6 @@ function run(problem: Problem): Run {
     found: found[0],
     d: downloadAs(resultType, shapes.d.elements, d),
     bias: downloadAs(resultType, inputs.bias.length, bias),
-    aux: downloadAs(resultType, inputs.aux.length, aux),
   };
 }
 
@@ -235,9 +224,8 @@ function expected(problem: Problem) {
   const inputs = inputsOf(problem);
   const round = compute === COMPUTE_TF32 ? toTf32 : (value: number) => value;
   const d = new Float64Array(M * N * batch);
-  const [bias, aux] = [inputs.bias.slice(), inputs.aux.slice()];
-  const hasGradient = epilogue >= EPILOGUE.dgeluBgrad;
-  if (hasGradient) bias.fill(0);
+  const bias = inputs.bias.slice();
+  if (epilogue === EPILOGUE.bgrada || epilogue === EPILOGUE.bgradb) bias.fill(0);
   const at = (name: 'a' | 'b' | 'c', g: number, row: number, column: number) =>
     inputs[name][g * shapes[name].stride + column * shapes[name].ld + row];
   const atA = (g: number, m: number, k: number) => (problem.transA ? at('a', g, k, m) : at('a', g, m, k));
@@ -253,20 +241,12 @@ function expected(problem: Problem) {
       for (let m = 0; m < M; m++) {
         let sum = 0;
         for (let k = 0; k < K; k++) sum += round(atA(g, m, k)) * round(atB(g, k, n));
-        const place = (g * N + n) * M + m;
-        let value = alpha * sum + (beta && beta * at('c', g, m, n));
-        if (epilogue === EPILOGUE.bias || epilogue === EPILOGUE.geluAuxBias) value += bias[g * M + m];
-        if (epilogue === EPILOGUE.geluAuxBias) {
-          aux[place] = value;
-          value = gelu(value);
-        }
-        if (epilogue === EPILOGUE.dgelu || epilogue === EPILOGUE.dgeluBgrad) value *= geluSlope(aux[place]);
-        if (epilogue === EPILOGUE.dgeluBgrad) bias[g * M + m] += value;
-        d[place] = value;
+        const value = alpha * sum + (beta && beta * at('c', g, m, n));
+        d[(g * N + n) * M + m] = value + (epilogue === EPILOGUE.bias ? bias[g * M + m] : 0);
       }
     }
   }
-  return { d, bias, aux };
+  return { d, bias };
 }
 
 /** D without its padding. */
@@ -295,9 +275,6 @@ describeStandIn.each([
     ['of sizes beyond one block', { M: 250, N: 7, K: 260 }],
     ['scaled and added to c', { alpha: 0.5, beta: -2, padding: 8 }],
     ['with a bias', { epilogue: EPILOGUE.bias, batch: 2 }],
-    ['with bias and GELU', { epilogue: EPILOGUE.geluAuxBias, batch: 2 }],
-    ['times the slope of GELU', { epilogue: EPILOGUE.dgelu }],
-    ['times the slope of GELU, with the gradient of the bias', { epilogue: EPILOGUE.dgeluBgrad, batch: 2 }],
     ['with the sums of a', { epilogue: EPILOGUE.bgrada, transA: true }],
     ['with the sums of b', { epilogue: EPILOGUE.bgradb, transB: true, batch: 2 }],
   ] as const)('%s', (__, variant) => {
@@ -308,7 +285,6 @@ describeStandIn.each([
     const limit = tolerance * (problem.K > 100 ? 4 : 1);
     expect(worst(right.d, compact(problem, computed.d))).toBeLessThan(limit);
     expect(worst(right.bias, computed.bias)).toBeLessThan(limit);
-    expect(worst(right.aux, computed.aux)).toBeLessThan(limit);
   });
 });
 
@@ -367,6 +343,9 @@ describeStandIn('the heuristic', () => {
       BF16,
     ],
     ['an unknown epilogue', { epilogue: 3 }, [], F32],
+    ['GELU', { epilogue: 32 }, [], F32],
+    ['the gradient of GELU', { epilogue: 192 }, [], F32],
+    ['an auxiliary matrix', {}, [[11, int64(256)]], F32],
     ['pointers to alpha on the device', {}, [[2, int32(1)]], F32],
   ] as const)('finds nothing for %s', (_, variant, attributes, typeOfB) => {
     const found = heuristic(
@@ -375,18 +354,6 @@ describeStandIn('the heuristic', () => {
       typeOfB,
     );
     expect(found).toEqual([15, 0]);
-  });
-
-  it.each([
-    ['an auxiliary matrix whose rows are no multiple of 8', { epilogue: EPILOGUE.dgelu }, [[12, int64(28)]]],
-    ['an auxiliary matrix with too short columns', { epilogue: EPILOGUE.dgelu }, [[12, int64(16)]]],
-  ] as const)('refuses %s', (_, variant, attributes) => {
-    expect(
-      heuristic(
-        { ...PLAIN, ...variant },
-        attributes.map(([a, value]) => [a, value]),
-      ),
-    ).toEqual([7, 0]);
   });
 
   it('takes any alignment', () => {

@@ -5,7 +5,6 @@ import type { Call, GemmStep, KernelStep, Slice, Step } from '../../src/engine/c
 import type { Expr } from '../../src/engine/cuda/ir/expr.js';
 import type { Reduction, RowProgram, RowReduction, Tensor, View } from '../../src/engine/cuda/ir/tensor.js';
 import type { Storage } from '../../src/engine/cuda/storage.js';
-import { gelu, geluDerivative } from '../../src/engine_check/double.js';
 import { evaluate, type Load } from './expr_value.js';
 
 /** The elements of a tensor, in row-major order. */
@@ -212,7 +211,7 @@ function place(
   return batch * batchStride + (isTransposed ? column * stride + row : row * stride + column);
 }
 
-function multiply({ gemm }: GemmStep, [a, b, extra]: readonly Part[], [c, second]: readonly Part[]): void {
+function multiply({ gemm }: GemmStep, [a, b, bias]: readonly Part[], [c, biasGrad]: readonly Part[]): void {
   const { M, N, K, batch } = gemm;
   const target: GemmOperand = { ...gemm.c, isTransposed: false };
   for (let n = 0; n < batch; n++) {
@@ -223,36 +222,12 @@ function multiply({ gemm }: GemmStep, [a, b, extra]: readonly Part[], [c, second
         for (let k = 0; k < K; k++)
           product += a.get(place(gemm.a, n, row, k)) * b.get(place(gemm.b, n, k, column));
         const old = gemm.beta === 0 ? 0 : gemm.beta * c.get(at);
-        c.set(at, finish(gemm, gemm.alpha * product + old, { extra, second, at, column }));
+        const added = gemm.epilogue === 'bias' ? bias.get(column) : 0;
+        c.set(at, gemm.alpha * product + old + added);
       }
     }
   }
-  if (gemm.epilogue === 'bias-grad') sumColumns(gemm, a, second);
-}
-
-interface Finish {
-  /** The bias or the pre-activations. */
-  readonly extra: Part;
-  readonly second: Part;
-  readonly at: number;
-  readonly column: number;
-}
-
-function finish({ epilogue }: Gemm, value: number, { extra, second, at, column }: Finish): number {
-  switch (epilogue) {
-    case 'none':
-    case 'bias-grad':
-      return value;
-    case 'bias':
-      return value + extra.get(column);
-    case 'bias-gelu': {
-      const x = value + extra.get(column);
-      second.set(at, x);
-      return gelu(x);
-    }
-    case 'gelu-grad':
-      return value * geluDerivative(extra.get(at));
-  }
+  if (gemm.epilogue === 'bias-grad') sumColumns(gemm, a, biasGrad);
 }
 
 /** The sums over K of the rows of a, which are the columns of aᵀ. */

@@ -46,10 +46,6 @@ const DESC = {
   transB: 4,
   epilogue: 7,
   biasPointer: 8,
-  auxPointer: 11,
-  auxLeadingDimension: 12,
-  auxBatchStride: 13,
-  auxDataType: 22,
   biasDataType: 26,
 } as const;
 /** cublasLtMatrixLayoutAttribute_t. */
@@ -59,13 +55,11 @@ const PREFERENCE = { maxWorkspace: 1, reductionSchemes: 3, alignments: [5, 6, 7,
 
 /**
  * cublasLtEpilogue_t. The bias has an element for each of the library's rows, which are our columns. The gradient of the bias
- * sums operand a, which is the library's B, over k. GELU is the approximation by tanh.
+ * sums operand a, which is the library's B, over k. The epilogues with GELU are left out, because they approximate it by tanh.
  */
 const EPILOGUE: Readonly<Record<Epilogue | 'none', number>> = {
   none: 1,
   bias: 4,
-  'bias-gelu': 32 | 128 | 4,
-  'gelu-grad': 64 | 128,
   'bias-grad': 512,
 };
 
@@ -75,10 +69,8 @@ const EPILOGUE: Readonly<Record<Epilogue | 'none', number>> = {
  */
 const REDUCTION_SCHEMES = 2 | 4;
 
-/** Alignment of the vectors and pre-activations of epilogues in bytes. */
+/** Alignment of biases, their gradients and the workspace in bytes. */
 const ALIGNMENT = 256;
-/** GELU's pre-activations need rows of a multiple of so many elements. */
-const AUX_MULTIPLE = 8;
 
 /** cublasLtMatmulHeuristicResult_t: the algorithm is its beginning. */
 const RESULT_BYTES = 96;
@@ -99,8 +91,6 @@ export interface MatmulPointers {
   readonly c: Address;
   /** The bias, or the gradient of the bias. */
   readonly bias?: Address;
-  /** GELU's pre-activations [batch, M, N], in the storage of c. */
-  readonly aux?: Address;
 }
 
 /** The handles of a plan; 0 where there is none. */
@@ -117,9 +107,8 @@ class Plan implements MatmulPlan {
   readonly result = nativeBytes(RESULT_BYTES);
   readonly alpha: Float32Array;
   readonly beta: Float32Array;
-  /** The pointers that the operation holds. */
+  /** The pointer that the operation holds. */
   bias = 0;
-  aux = 0;
 
   constructor(readonly gemm: Gemm) {
     const scalars = new ArrayBuffer(8);
@@ -176,9 +165,9 @@ export class CublasLt {
   run(plan: MatmulPlan, pointers: MatmulPointers, workspace: Address, stream: Address): void {
     const own = plan as Plan;
     checkAlignment([pointers.a, pointers.b, pointers.c], own.gemm.alignment);
-    checkAlignment([pointers.bias ?? 0, pointers.aux ?? 0, workspace], ALIGNMENT);
+    checkAlignment([pointers.bias ?? 0, workspace], ALIGNMENT);
     const { operation, a, b, c } = own.handles;
-    this.#setPointers(own, pointers);
+    this.#setBias(own, pointers.bias);
     this.#call(
       'cublasLtMatmul',
       ...[this.#handle, operation, own.alpha, pointers.b, a, pointers.a, b, own.beta, pointers.c, c],
@@ -196,7 +185,6 @@ export class CublasLt {
 
   #makePlan(gemm: Gemm, workspaceBytes: number): Plan | null {
     if (gemm.a.storage !== gemm.b.storage) return null;
-    if (usesAux(gemm) && gemm.N % AUX_MULTIPLE !== 0) return null;
     const plan = new Plan(gemm);
     try {
       this.#describe(plan);
@@ -224,17 +212,10 @@ export class CublasLt {
 
   #describeEpilogue(operation: Address, gemm: Gemm): void {
     this.#setOperation(operation, DESC.epilogue, { int32: EPILOGUE[gemm.epilogue] });
-    // The search for an algorithm does not read at these addresses, but learns their alignment.
-    if (usesBias(gemm)) {
-      this.#setOperation(operation, DESC.biasDataType, { int32: DATA_TYPE[gemm.biasStorage] });
-      this.#setOperation(operation, DESC.biasPointer, { int64: ALIGNMENT });
-    }
-    if (usesAux(gemm)) {
-      this.#setOperation(operation, DESC.auxDataType, { int32: DATA_TYPE[gemm.c.storage] });
-      this.#setOperation(operation, DESC.auxPointer, { int64: ALIGNMENT });
-      this.#setOperation(operation, DESC.auxLeadingDimension, { int64: gemm.N });
-      this.#setOperation(operation, DESC.auxBatchStride, { int64: gemm.M * gemm.N });
-    }
+    if (!usesBias(gemm)) return;
+    this.#setOperation(operation, DESC.biasDataType, { int32: DATA_TYPE[gemm.biasStorage] });
+    // The search for an algorithm does not read at this address, but learns its alignment.
+    this.#setOperation(operation, DESC.biasPointer, { int64: ALIGNMENT });
   }
 
   #layout(
@@ -282,16 +263,10 @@ export class CublasLt {
     return preference;
   }
 
-  #setPointers(plan: Plan, { bias = 0, aux = 0 }: MatmulPointers): void {
-    const { operation } = plan.handles;
-    if (usesBias(plan.gemm) && bias !== plan.bias) {
-      this.#setOperation(operation, DESC.biasPointer, { int64: bias });
-      plan.bias = bias;
-    }
-    if (usesAux(plan.gemm) && aux !== plan.aux) {
-      this.#setOperation(operation, DESC.auxPointer, { int64: aux });
-      plan.aux = aux;
-    }
+  #setBias(plan: Plan, bias: Address = 0): void {
+    if (!usesBias(plan.gemm) || bias === plan.bias) return;
+    this.#setOperation(plan.handles.operation, DESC.biasPointer, { int64: bias });
+    plan.bias = bias;
   }
 
   #destroy({ handles }: Plan): void {
@@ -333,11 +308,7 @@ function computeType({ a, compute }: Gemm): number {
 }
 
 function usesBias({ epilogue }: Gemm): boolean {
-  return epilogue === 'bias' || epilogue === 'bias-gelu' || epilogue === 'bias-grad';
-}
-
-function usesAux({ epilogue }: Gemm): boolean {
-  return epilogue === 'bias-gelu' || epilogue === 'gelu-grad';
+  return epilogue !== 'none';
 }
 
 /** Throws RangeError. */

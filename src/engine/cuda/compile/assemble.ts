@@ -154,16 +154,14 @@ class Assembler {
     }
   }
 
-  #gemm({ gemm, cost }: GemmStep, [a, b, extra]: Place[], [c, second]: Place[], label: string): Launch {
-    const { epilogue } = gemm;
+  #gemm({ gemm, cost }: GemmStep, [a, b, bias]: Place[], [c, biasGrad]: Place[], label: string): Launch {
     return {
       kind: 'gemm',
       gemm,
       a,
       b,
       c,
-      bias: epilogue === 'bias-grad' ? second : epilogue === 'gelu-grad' ? undefined : extra,
-      aux: epilogue === 'gelu-grad' ? extra : epilogue === 'bias-gelu' ? second : undefined,
+      bias: gemm.epilogue === 'bias-grad' ? biasGrad : bias,
       workspace: this.#scratch,
       label,
       cost,

@@ -163,13 +163,11 @@ function gemmQueue(device: CudaDevice, launch: GemmLaunch): Queue {
   const plan = library?.plan(launch.gemm, GEMM_WORKSPACE_BYTES) ?? null;
   if (!library || !plan) throw new Error(`cuBLASLt has no algorithm for ${JSON.stringify(launch.gemm)}`);
   return (addresses) => {
-    const at = (place: Place | undefined) => place && addressOf(place, addresses);
     const pointers = {
       a: addressOf(launch.a, addresses),
       b: addressOf(launch.b, addresses),
       c: addressOf(launch.c, addresses),
-      bias: at(launch.bias),
-      aux: at(launch.aux),
+      bias: launch.bias && addressOf(launch.bias, addresses),
     };
     device.queue(launch.label, () => {
       library.run(plan as MatmulPlan, pointers, addressOf(launch.workspace, addresses), device.stream);

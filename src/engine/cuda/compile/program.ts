@@ -67,10 +67,6 @@ export type ComputeType = 'float32' | 'tf32';
 export type Epilogue =
   /** Adds a vector [N] to each row. */
   | 'bias'
-  /** Adds a vector [N], keeps the sum as `aux` [M, N] and returns its GELU. */
-  | 'bias-gelu'
-  /** Multiplies by the slope of GELU at `aux`. */
-  | 'gelu-grad'
   /** Also returns the sums of the columns of operand a [N of aᵀ], the gradient of a bias. */
   | 'bias-grad';
 
@@ -106,8 +102,6 @@ export interface GemmLaunch extends LaunchBase {
   readonly c: Place;
   /** The bias or its gradient. */
   readonly bias?: Place;
-  /** The pre-activations. */
-  readonly aux?: Place;
   /** Memory that cuBLASLt may use while it runs. */
   readonly workspace: Place;
 }

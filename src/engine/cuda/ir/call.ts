@@ -20,7 +20,7 @@ interface StepBase {
   readonly cost: Cost;
 }
 
-/** A product. Operands: a, b and, if the epilogue has one, the bias or the pre-activations; results: c and, if any, the second one. */
+/** A product. Operands: a, b and the bias if there is one; results: c and the gradient of the bias if the epilogue sums it. */
 export interface GemmStep extends StepBase {
   readonly kind: 'gemm';
   readonly gemm: Gemm;
