@@ -129,7 +129,7 @@ std::string temporary_path(const std::string &folder) {
 Compilation compile_kernels(const std::string &source, const std::string &name) {
   const std::string folder = library_folder() + "/../kernels";
   mkdir(folder.c_str(), 0777);
-  const std::string key = environment() + name + source;
+  const std::string key = environment() + name + source + (settings.is_idle ? "idle" : "");
   const std::string path = format("%s/%016llx%016llx.so", folder.c_str(), (unsigned long long)hash(key, 0xcbf29ce484222325),
                                   (unsigned long long)hash(key, 0x9e3779b97f4a7c15));
   if (exists(path)) return {true, path, ""};

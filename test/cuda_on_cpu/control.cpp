@@ -54,6 +54,7 @@ void refuse(int code, const char *text, ...) {
 void read_settings() {
   settings.devices = (int)number_from_environment("CUDA_ON_CPU_DEVICES", 1);
   settings.memory_bytes = number_from_environment("CUDA_ON_CPU_MEMORY", 8ull << 30);
+  settings.is_idle = number_from_environment("CUDA_ON_CPU_IDLE", 0) != 0;
   settings.queue_length = number_from_environment("CUDA_ON_CPU_QUEUE", 64);
   settings.seed = number_from_environment("CUDA_ON_CPU_SEED", 0);
   settings.threads = (unsigned)number_from_environment("CUDA_ON_CPU_THREADS", 1);

@@ -123,6 +123,8 @@ template <class Body> int call(const char *name, Body body) {
 struct Settings {
   int devices, capability_major, capability_minor;
   uint64_t memory_bytes;
+  /** Whether kernels, products and plans compute nothing, so that the work of the host can be timed. */
+  bool is_idle;
   /** Work that may wait in the queue; with 0 all runs at once. */
   size_t queue_length;
   /** Orders blocks and threads; 0 is the natural order. */

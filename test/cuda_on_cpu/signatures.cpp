@@ -273,6 +273,11 @@ std::string description_of(const KernelSignature &kernel, bool waits) {
 
 }  // namespace
 
+/** A kernel, without its body if nothing is to be computed. */
+std::string definition_of(const std::string &kernel) {
+  return settings.is_idle ? kernel.substr(0, kernel.find('{')) + "{}" : kernel;
+}
+
 std::string with_descriptions(const std::string &source, const std::string &name) {
   const std::string text = without_comments(source);
   const auto parts = parts_of(text);
@@ -284,7 +289,7 @@ std::string with_descriptions(const std::string &source, const std::string &name
     if (!part.is_kernel || part.name.empty()) continue;
     const KernelSignature kernel = signature_of(text.substr(part.begin, part.end - part.begin));
     result += source.substr(copied, part.begin - copied) + "\n" + shared_section(kernel.name);
-    result += line_directive(source, part.begin, name) + source.substr(part.begin, part.end - part.begin) + "\n";
+    result += line_directive(source, part.begin, name) + definition_of(source.substr(part.begin, part.end - part.begin)) + "\n";
     result += PLAIN_SHARED + line_directive(source, part.end, name);
     copied = part.end;
     descriptions += description_of(kernel, waiting.count(kernel.name) > 0);

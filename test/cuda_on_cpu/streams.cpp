@@ -110,6 +110,7 @@ std::shared_ptr<Stream> stream_of(void *handle) { return handle ? streams.get(ha
 bool is_capturing(const Stream &stream) { return stream.capture != nullptr; }
 
 void enqueue(const std::shared_ptr<Stream> &stream, Work work) {
+  if (settings.is_idle && work.kind != Work::COPY && work.kind != Work::EVENT) work.run = [] {};
   if (!stream->capture) {
     if (stream == default_stream) forbid_while_capturing();
     count_queued(work);

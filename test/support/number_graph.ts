@@ -9,8 +9,10 @@ import { ScriptRun } from '../../src/engine/lazy/script_run.js';
 import { type Computation, type Recording, Scripts } from '../../src/engine/lazy/scripts.js';
 import type { Buffer, LazyDtype, Value } from '../../src/engine/lazy/value.js';
 
-/** Stands for the memory of one value; releasing it twice and using it afterwards are errors. */
+/** Stands for the memory of one value; releasing it twice and using it afterwards, or after it was donated, are errors. */
 class Cell implements Buffer {
+  isDonated = false;
+
   constructor(
     private readonly number: number,
     private readonly alive: Set<Cell>,
@@ -20,7 +22,7 @@ class Cell implements Buffer {
   }
 
   read(): number {
-    if (!this.alive.has(this)) throw new Error('a released cell was read');
+    if (!this.alive.has(this) || this.isDonated) throw new Error('a released or donated cell was read');
     return this.number;
   }
 
@@ -44,6 +46,8 @@ export class Interpreter implements Compiler<Cell> {
   readonly compiled: Graph[] = [];
   readonly ran: Graph[] = [];
   readonly released: Graph[] = [];
+  /** The numbers in the cells that the runs were given for their results. */
+  readonly donated: number[] = [];
   /** The error of the next runs. */
   failure: Error | null = null;
   /** A promise that asynchronous runs wait for. */
@@ -59,10 +63,15 @@ export class Interpreter implements Compiler<Cell> {
     this.compiled.push(graph);
     return {
       run: (inputs) => this.#run(graph, inputs),
-      runAsync: async (inputs) => {
+      runAsync: async (inputs, donated = new Set()) => {
         await (this.gate ?? setImmediate());
         // A native run reads its inputs until it ends.
-        return this.#run(graph, inputs);
+        const results = this.#run(graph, inputs);
+        for (const cell of donated) {
+          this.donated.push(cell.read());
+          cell.isDonated = true;
+        }
+        return results;
       },
       release: () => {
         if (this.released.includes(graph)) throw new Error('an executable was released twice');

@@ -32,8 +32,11 @@ export interface Graph {
 export interface Executable<B extends Buffer> {
   /** Each result has the same layout in every run. */
   run(inputs: readonly B[]): B[];
-  /** Runs without blocking this thread. */
-  runAsync(inputs: readonly B[]): Promise<B[]>;
+  /**
+   * Runs without blocking this thread. Results may take the memory of the inputs in `donated`, which the caller then only
+   * releases.
+   */
+  runAsync(inputs: readonly B[], donated?: ReadonlySet<B>): Promise<B[]>;
   release(): void;
 }
 

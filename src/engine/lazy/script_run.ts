@@ -144,8 +144,9 @@ export class ScriptRun<B extends Buffer> {
   }
 
   async #runGroup(group: readonly RunStep<B>[]): Promise<void> {
-    const runs = group.map(({ entry, inputs }) => {
-      return { entry, inputs: inputs.map((slot) => this.#slots[slot] as B) };
+    const runs = group.map(({ entry, inputs }, n) => {
+      const donated = this.#donatedTo(this.#step + n);
+      return { entry, inputs: inputs.map((slot) => this.#slots[slot] as B), donated };
     });
     await runTogether(runs, (run, results, seconds) => {
       this.host.count(group[run], seconds);
@@ -154,6 +155,12 @@ export class ScriptRun<B extends Buffer> {
         this.#own.add(slot);
       }
     });
+  }
+
+  /** The contents that a step replaces. */
+  #donatedTo(step: number): ReadonlySet<B> {
+    const { replaced } = this.script.aftermath[step];
+    return new Set(replaced.map(([external]) => this.#slots[external] as B));
   }
 
   /** Releases what a step used last, and replaces the contents of externals. */

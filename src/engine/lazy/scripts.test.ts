@@ -113,6 +113,15 @@ describe('a captured script', () => {
     expect(graph.statistics.regionSeconds.backward).toBeGreaterThan(regionSeconds.backward);
   });
 
+  it('gives the contents that it replaces to the runs that replace them', async () => {
+    const training = new Training();
+    await steps(training, [10, 11]);
+    expect(training.made.interpreter.donated).toEqual([]);
+    const replaced = training.state();
+    await steps(training, [12]);
+    expect(training.made.interpreter.donated).toEqual(replaced);
+  });
+
   it('is captured anew if a constant has other bits', async () => {
     const training = new Training();
     await steps(training, [10]);

@@ -6,6 +6,8 @@ import type { Buffer } from './value.js';
 export interface TogetherRun<B extends Buffer> {
   readonly entry: CachedExecutable<B>;
   readonly inputs: readonly B[];
+  /** Inputs whose memory the results may take. */
+  readonly donated?: ReadonlySet<B>;
 }
 
 /**
@@ -18,7 +20,7 @@ export async function runTogether<B extends Buffer>(
 ): Promise<void> {
   const start = performance.now();
   const outcomes = await Promise.allSettled(
-    runs.map(({ entry, inputs }) => entry.executable.runAsync(inputs)),
+    runs.map(({ entry, inputs, donated }) => entry.executable.runAsync(inputs, donated)),
   );
   const seconds = (performance.now() - start) / 1000 / runs.length;
   for (const [i, outcome] of outcomes.entries())

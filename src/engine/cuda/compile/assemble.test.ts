@@ -1,17 +1,21 @@
 /** @file How many launches the tensors of a program take. */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Builder } from '../ir/builder.js';
+import type { Expr } from '../ir/expr.js';
 import type { View } from '../ir/tensor.js';
 import { assemble } from './assemble.js';
-import type { KernelLaunch } from './program.js';
+import type { KernelLaunch, Program } from './program.js';
 
-function launchesOf(build: (b: Builder, input: (shape: readonly number[]) => View) => readonly View[]) {
+type Build = (b: Builder, input: (shape: readonly number[]) => View) => readonly View[];
+
+function programOf(build: Build): Program {
   const builder = new Builder();
   let count = 0;
   const results = build(builder, (shape) => builder.input(count++, { shape, dtype: 'float32' }));
-  const outputs = results.map(({ tensor }) => tensor);
-  return assemble({ builder, outputs }).launches as readonly KernelLaunch[];
+  return assemble({ builder, outputs: results.map(({ tensor }) => tensor) });
 }
+
+const launchesOf = (build: Build) => programOf(build).launches as readonly KernelLaunch[];
 
 /** A tensor whose elements are `factor` times those of x. */
 function scaled(b: Builder, x: View, factor: number): View {
@@ -82,4 +86,58 @@ it('updates tensors of equal and of different sizes in one launch', () => {
   });
   expect(launches).toHaveLength(1);
   expect(launches[0].name).toMatch(/^batch/);
+});
+
+describe('a result', () => {
+  const inPlace = (build: Build) => programOf(build).outputs.map(({ inPlaceOf }) => inPlaceOf);
+
+  /** Momentum, and a weight that it changes. */
+  const update: Build = (b, input) => {
+    const [weight, grad, momentum] = [input([64]), input([64]), input([64])];
+    const at = (view: View, i: Expr) => b.load(view, i);
+    const next = (i: Expr) => at(momentum, i).mul(0.9).add(at(grad, i));
+    const info = { shape: [64], dtype: 'float32' } as const;
+    return [b.map(info, (i) => at(weight, i).sub(next(i))), b.map(info, next)];
+  };
+
+  it('may be written over an input of which each thread reads the elements that it writes', () => {
+    expect(inPlace(update)).toEqual([0, 2]);
+    const { source } = programOf(update);
+    // The compiler must know that they may be the same.
+    expect(source.match(/__restrict__/g)).toHaveLength(1);
+  });
+
+  it('takes no input of which another thread, or a later kernel, reads elements', () => {
+    const reversed: Build = (b, input) => {
+      const x = input([64]);
+      return [
+        b.map({ shape: [64], dtype: 'float32' }, (i) => b.load(x, i).add(b.load(x, i.mul(-1).add(63)))),
+      ];
+    };
+    expect(inPlace(reversed)).toEqual([null]);
+    const readLater: Build = (b, input) => {
+      const x = input([2 ** 20]);
+      const y = scaled(b, x, 2);
+      return [
+        y,
+        b.reduce({ shape: [], dtype: 'float32' }, { operator: 'sum', count: 2 ** 20 }, (_, k) =>
+          b.load(x, k),
+        ),
+      ];
+    };
+    expect(inPlace(readLater)).toEqual([null, null]);
+  });
+
+  it('takes no input of another size, nor one that another result has', () => {
+    const twice: Build = (b, input) => {
+      const x = input([64]);
+      return [scaled(b, x, 2), scaled(b, x, 3)];
+    };
+    expect(inPlace(twice)).toEqual([0, null]);
+    const part: Build = (b, input) => {
+      const x = input([64]);
+      return [b.map({ shape: [32], dtype: 'float32' }, (i) => b.load(x, i))];
+    };
+    expect(inPlace(part)).toEqual([null]);
+  });
 });

@@ -9,9 +9,11 @@ import { BLOCK, jointText, kernelText, type RenderedKernel, tensorsOf } from '..
 import { preambleOf } from '../render/preamble.js';
 import { renderReduce } from '../render/reduce.js';
 import { renderRows } from '../render/rows.js';
+import type { Parameter } from '../render/writer.js';
 import { ELEMENT_BYTES } from '../storage.js';
 import { joinBatches } from './batches.js';
 import type { CallItem, Group, Loop } from './groups.js';
+import { resultsInPlace } from './in_place.js';
 import { type Batch, type Item, madeBy, readBy } from './items.js';
 import { joinSmall } from './joints.js';
 import type { LoweredGraph } from './lower.js';
@@ -38,6 +40,9 @@ class Assembler {
   readonly #names = new Map<string, string>();
   readonly #sources: string[] = [];
   readonly #places: ReadonlyMap<Tensor, Place>;
+  readonly #inPlace: ReadonlyMap<Tensor, Tensor>;
+  /** Results and inputs that may be in the same place. */
+  readonly #aliased: ReadonlySet<Tensor>;
   /** Where products and plans have their workspace. */
   readonly #scratch: Place;
   readonly #workspaceBytes: number;
@@ -47,6 +52,8 @@ class Assembler {
     { items: scheduled, stored }: Schedule,
   ) {
     const items = joinSmall(joinBatches(scheduled));
+    this.#inPlace = resultsInPlace(items, outputs);
+    this.#aliased = new Set([...this.#inPlace].flat());
     const inside = [...stored].filter(
       (tensor) => tensor.definition.kind !== 'input' && !outputs.includes(tensor),
     );
@@ -72,7 +79,11 @@ class Assembler {
     return {
       source: preamble ? `${preamble}\n${kernels}` : kernels,
       launches: this.#launches,
-      outputs: this.outputs.map((tensor) => ({ bytes: bytesOf(tensor), storage: tensor.storage })),
+      outputs: this.outputs.map((tensor) => ({
+        bytes: bytesOf(tensor),
+        storage: tensor.storage,
+        inPlaceOf: inputNumber(this.#inPlace.get(tensor)),
+      })),
       workspaceBytes: this.#workspaceBytes,
     };
   }
@@ -92,7 +103,7 @@ class Assembler {
   #addGroups(groups: readonly Group[]): void {
     const used = groups.filter(({ members }) => members.some(({ tensor }) => tensor.size > 0));
     if (used.length === 0) return;
-    const kernels = used.map(render);
+    const kernels = used.map((group) => this.#withAliases(render(group)));
     const tensors = kernels.map(({ parameters }) => tensorsOf(parameters));
     const name =
       kernels.length === 1
@@ -112,8 +123,12 @@ class Assembler {
   #addBatch({ groups, kernels }: Batch): void {
     const used = [...groups.keys()].filter((n) => kernels[n].size > 0);
     if (used.length === 0) return;
-    const list = used.map((n) => kernels[n]);
+    const list = used.map((n) => this.#withAliases(kernels[n]));
     const [first] = list;
+    const parameters = first.parameters.map((parameter, p) => ({
+      ...parameter,
+      isAliased: list.some((kernel) => kernel.parameters[p].isAliased),
+    }));
     const blocks = list.map(({ size, perBlock }) => Math.ceil(size / perBlock));
     let before = 0;
     const firstBlocks = blocks.map((count) => {
@@ -124,7 +139,7 @@ class Assembler {
     const tensors = list.map(({ parameters }) => tensorsOf(parameters));
     this.#launches.push({
       kind: 'kernel',
-      name: this.#kernelName('batch', (name) => batchText(first, list.length, name)),
+      name: this.#kernelName('batch', (name) => batchText({ ...first, parameters }, list.length, name)),
       grid: [before, 1, 1],
       block: BLOCK,
       args: [
@@ -135,6 +150,15 @@ class Assembler {
       label: labelOf(used.flatMap((n) => groups[n].members.map(({ tensor }) => tensor))),
       cost: sumOfCosts(used.map((n, entry) => costOf(groups[n], tensors[entry]))),
     });
+  }
+
+  /** Marks the parameters of which two may be the same. */
+  #withAliases<K extends { readonly parameters: readonly Parameter[] }>(kernel: K): K {
+    const parameters = kernel.parameters.map((parameter) => ({
+      ...parameter,
+      isAliased: this.#aliased.has(parameter.tensor),
+    }));
+    return { ...kernel, parameters };
   }
 
   #addCall({ call: { steps, results } }: CallItem): void {
@@ -188,6 +212,10 @@ class Assembler {
     }
     return name;
   }
+}
+
+function inputNumber(tensor: Tensor | undefined): number | null {
+  return tensor?.definition.kind === 'input' ? tensor.definition.index : null;
 }
 
 function render(group: Group): RenderedKernel {

@@ -18,7 +18,7 @@ import {
 
 /** Launches from which on a graph starts faster than they do one by one. */
 const MIN_GRAPH_LAUNCHES = 4;
-/** Sets of addresses that an executable remembers. Weights have two, because an update writes new ones beside the old. */
+/** Sets of addresses that an executable remembers. Clips of other sizes have others. */
 const MAX_RECALLED = 4;
 
 /** The addresses of a run, and the graph of such runs once there has been a second one. */
@@ -58,29 +58,20 @@ export class CudaExecutable implements Executable<CudaTensor> {
     this.#label = labelOf(launches);
   }
 
-  run(inputs: readonly CudaTensor[]): CudaTensor[] {
+  /** Results that may be written over a donated input are. */
+  run(inputs: readonly CudaTensor[], donated?: ReadonlySet<CudaTensor>): CudaTensor[] {
     const addresses = inputs.map(({ address }) => address);
-    const recalled = this.#recall(addresses);
     const { outputs, workspaceBytes } = this.program;
+    const donors = outputs.map(({ inPlaceOf }) => {
+      const input = inPlaceOf === null ? undefined : inputs[inPlaceOf];
+      return input && donated?.has(input) ? input : null;
+    });
     const blocks: Block[] = [];
     try {
-      for (const [n, { bytes }] of outputs.entries())
-        blocks.push(
-          this.device.allocate(
-            bytes,
-            recalled.map(({ own }) => own[n]),
-          ),
-        );
-      const workspace =
-        workspaceBytes > 0
-          ? this.device.allocate(
-              workspaceBytes,
-              recalled.map(({ own }) => own[outputs.length]),
-            )
-          : null;
+      const own = outputs.map(({ bytes }, n) => donors[n]?.address ?? this.#allocate(bytes, blocks));
+      const workspace = workspaceBytes > 0 ? this.device.allocate(workspaceBytes) : null;
       try {
-        const own = [...blocks, ...(workspace ? [workspace] : [])].map(({ address }) => address);
-        this.#queue(addresses, own);
+        this.#queue(addresses, workspace ? [...own, workspace.address] : own);
       } finally {
         // Whatever gets this memory next runs later on the stream.
         workspace?.release();
@@ -89,22 +80,25 @@ export class CudaExecutable implements Executable<CudaTensor> {
       for (const block of blocks) block.release();
       throw error;
     }
-    return blocks.map((block, n) => new CudaTensor(this.device, this.shapes[n], outputs[n].storage, block));
+    return outputs.map(({ storage }, n) => {
+      const block = donors[n]?.donate() ?? (blocks.shift() as Block);
+      return new CudaTensor(this.device, this.shapes[n], storage, block);
+    });
   }
 
   /** The results exist when the GPU has come to them, so there is nothing to wait for. */
-  async runAsync(inputs: readonly CudaTensor[]): Promise<CudaTensor[]> {
-    return this.run(inputs);
+  async runAsync(inputs: readonly CudaTensor[], donated?: ReadonlySet<CudaTensor>): Promise<CudaTensor[]> {
+    return this.run(inputs, donated);
   }
 
   release(): void {
     for (const { graph } of this.#recalled.splice(0)) if (graph) this.device.freeGraph(graph);
   }
 
-  /** The runs that are remembered: one with these inputs first, then from the last one on. */
-  #recall(inputs: readonly Address[]): readonly Recalled[] {
-    const same = this.#recalled.find((other) => isEqual(other.inputs, inputs));
-    return same ? [same, ...this.#recalled.filter((other) => other !== same)] : this.#recalled;
+  #allocate(bytes: number, blocks: Block[]): Address {
+    const block = this.device.allocate(bytes);
+    blocks.push(block);
+    return block.address;
   }
 
   #queue(inputs: readonly Address[], own: readonly Address[]): void {

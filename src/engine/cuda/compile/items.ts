@@ -30,6 +30,6 @@ export function readBy(item: Item): Tensor[] {
   return loadsOf(groupsOf(item).flatMap(({ exprs }) => exprs)).map(({ kind }) => kind.tensor);
 }
 
-function groupsOf(item: Group | Batch | Joint): readonly Group[] {
+export function groupsOf(item: Group | Batch | Joint): readonly Group[] {
   return item.kind === 'group' ? [item] : item.groups;
 }

@@ -122,6 +122,8 @@ export type Launch = KernelLaunch | ClearLaunch | GemmLaunch | PlanLaunch;
 export interface ProgramOutput {
   readonly bytes: number;
   readonly storage: Storage;
+  /** The number of the input over which it may be written, if nothing needs that any more; null if there is none. */
+  readonly inPlaceOf: number | null;
 }
 
 export interface Program {

@@ -16,6 +16,7 @@ export type TensorDevice = Pick<CudaDevice, 'allocate' | 'upload' | 'download' |
 /** A tensor on a GPU. A float32 tensor may be stored in bfloat16; the host reads and writes float32. */
 export class CudaTensor implements EngineTensor {
   #block: Block | null;
+  #isDonated = false;
   readonly dtype: LazyDtype;
   readonly size: number;
 
@@ -75,8 +76,17 @@ export class CudaTensor implements EngineTensor {
 
   /** Gives the memory back. Throws the second time. */
   release(): void {
-    this.#held.release();
+    if (this.#isDonated) this.#isDonated = false;
+    else this.#held.release();
     this.#block = null;
+  }
+
+  /** Gives the memory to another tensor. This one can only be released afterwards. */
+  donate(): Block {
+    const block = this.#held;
+    this.#block = null;
+    this.#isDonated = true;
+    return block;
   }
 
   get #held(): Block {

@@ -141,9 +141,9 @@ export class CudaDevice {
     return this.#modules.architecture;
   }
 
-  /** Memory of undefined content, at the first address of `preferred` that is free. Throws OutOfMemoryError. */
-  allocate(bytes: number, preferred?: readonly Address[]): Block {
-    return this.region.allocate(bytes, preferred);
+  /** Memory of undefined content. Throws OutOfMemoryError. */
+  allocate(bytes: number): Block {
+    return this.region.allocate(bytes);
   }
 
   /** Copies to the beginning of a block. `bytes` may change as soon as this returns. */

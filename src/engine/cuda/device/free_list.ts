@@ -58,24 +58,11 @@ export class FreeList {
     return this.#bySize[indexOf(this.#bySize, (other) => other.bytes >= bytes)];
   }
 
-  get largest(): Span | undefined {
-    return this.#bySize.at(-1);
-  }
-
-  /** The span that holds all of the `bytes` at `address`. */
-  at(address: Address, bytes: number): Span | undefined {
-    const span = this.#byAddress[indexOf(this.#byAddress, (other) => other.address > address) - 1];
-    return span && address + bytes <= span.address + span.bytes ? span : undefined;
-  }
-
-  /** Takes `bytes` at `address` out of a free span; the rest stays free. */
-  take(span: Span, address: Address, bytes: number): Span {
-    const { piece } = span;
+  /** Takes the first `bytes` of a free span; the rest stays free. */
+  take(span: Span, bytes: number): Span {
+    const { piece, address } = span;
     this.remove(span);
-    const end = address + bytes;
-    const spanEnd = span.address + span.bytes;
-    if (address > span.address) this.#insert({ piece, address: span.address, bytes: address - span.address });
-    if (spanEnd > end) this.#insert({ piece, address: end, bytes: spanEnd - end });
+    if (span.bytes > bytes) this.#insert({ piece, address: address + bytes, bytes: span.bytes - bytes });
     return { piece, address, bytes };
   }
 

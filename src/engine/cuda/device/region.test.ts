@@ -40,26 +40,6 @@ describe('Region', () => {
     expect(region.allocate(513).address).toBe(blocks[0].address);
   });
 
-  it('takes the first preferred address that is free', () => {
-    const region = new Region(source(64 * MIB));
-    const first = region.allocate(1024);
-    const { address } = first;
-    expect(region.allocate(256, [address]).address).not.toBe(address);
-    first.release();
-    expect(region.allocate(256, [address + 512]).address).toBe(address + 512);
-    expect(region.allocate(512, [address + 256, address]).address).toBe(address);
-    expect(region.allocate(256, [address, address + 768]).address).toBe(address + 768);
-  });
-
-  it('leaves holes to others if no preferred address is free', () => {
-    const region = new Region(source(64 * MIB));
-    const [hole, other] = [region.allocate(512), region.allocate(512)];
-    hole.release();
-    const lost = region.allocate(512, [other.address]);
-    expect(lost.address).toBeGreaterThan(other.address);
-    expect(region.allocate(512, []).address).toBe(hole.address);
-  });
-
   it('takes pieces of a sixteenth of the memory, or as large as the block', () => {
     const driver = source(320 * MIB);
     const region = new Region(driver);
@@ -136,23 +116,20 @@ describe('Region', () => {
     const step = fc.record({
       size: fc.integer({ min: 0, max: 6 * MIB }),
       pick: fc.nat(),
-      action: fc.constantFrom('allocate', 'allocate', 'prefer', 'release', 'trim'),
+      action: fc.constantFrom('allocate', 'allocate', 'release', 'trim'),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const driver = source(64 * MIB);
         const region = new Region(driver);
         const live: Block[] = [];
-        const gone: Block[] = [];
         for (const { size, pick, action } of steps) {
           if (action === 'trim') region.trim();
           else if (action === 'release') {
             const [block] = live.length > 0 ? live.splice(pick % live.length, 1) : [];
             block?.release();
-            if (block) gone.push(block);
           } else {
-            const old = action === 'prefer' ? gone[pick % Math.max(1, gone.length)] : undefined;
-            const block = tryAllocate(region, size, old && [old.address]);
+            const block = tryAllocate(region, size);
             if (block) live.push(block);
             else expect(largestRoom(driver.pieces, live)).toBeLessThan(size);
           }
@@ -164,9 +141,9 @@ describe('Region', () => {
   });
 });
 
-function tryAllocate(region: Region, bytes: number, preferred?: readonly number[]): Block | null {
+function tryAllocate(region: Region, bytes: number): Block | null {
   try {
-    return region.allocate(bytes, preferred);
+    return region.allocate(bytes);
   } catch (error) {
     if (error instanceof OutOfMemoryError) return null;
     throw error;

@@ -67,11 +67,13 @@ export class Region {
   }
 
   /**
-   * A block of at least `bytes`, at the first address of `preferred` where all of it is free. Throws OutOfMemoryError.
+   * A block of at least `bytes`, in the smallest place that is large enough; of several, in the first one. The same calls thus
+   * get the same addresses, on which captured work relies. Throws OutOfMemoryError.
    */
-  allocate(bytes: number, preferred: readonly Address[] = []): Block {
+  allocate(bytes: number): Block {
     const size = Math.max(ALIGNMENT, roundUp(bytes, ALIGNMENT));
-    const span = this.#takePreferred(size, preferred) ?? this.#take(size, preferred.length > 0);
+    if (!this.#free.bestFit(size)) this.#grow(size);
+    const span = this.#free.take(this.#free.bestFit(size) as Span, size);
     const block = new RegionBlock(span, (released) => this.#release(released));
     this.#blocks.add(block);
     this.#inUse += size;
@@ -97,24 +99,6 @@ export class Region {
     this.#blocks.clear();
     this.#inUse = 0;
     this.trim();
-  }
-
-  #takePreferred(bytes: number, preferred: readonly Address[]): Span | undefined {
-    for (const address of preferred) {
-      const span = this.#free.at(address, bytes);
-      if (span) return this.#free.take(span, address, bytes);
-    }
-    return undefined;
-  }
-
-  /**
-   * Takes the smallest span that is large enough. Whoever has lost its place takes the largest one: a hole that fits may be
-   * the place of another, which would lose it next.
-   */
-  #take(bytes: number, hasLostPlace: boolean): Span {
-    if (!this.#free.bestFit(bytes)) this.#grow(bytes);
-    const span = (hasLostPlace ? this.#free.largest : this.#free.bestFit(bytes))!;
-    return this.#free.take(span, span.address, bytes);
   }
 
   #grow(bytes: number): void {

@@ -9,7 +9,7 @@ import { CHUNK } from '../ir/tensor.js';
 import { BLOCK, type RenderedKernel, VECTOR, writeVectorLoads } from './kernel.js';
 import { STORAGE_TYPE } from './literals.js';
 import { startOf, writeTerm } from './reduce.js';
-import { KernelWriter, type Parameter } from './writer.js';
+import { declare, KernelWriter, type Parameter } from './writer.js';
 
 /** Bytes of the arguments of a kernel. */
 const MAX_ARGUMENT_BYTES = 4000;
@@ -58,10 +58,7 @@ export function batchText(
     ({ tensor, name, isResult }) =>
       `  ${isResult ? '' : 'const '}${STORAGE_TYPE[tensor.storage]} *${name}[${count}];\n`,
   );
-  const pointers = parameters.map(
-    ({ tensor, name, isResult }) =>
-      `  ${isResult ? '' : 'const '}${STORAGE_TYPE[tensor.storage]} *__restrict__ ${name} = all.${name}[entry];\n`,
-  );
+  const pointers = parameters.map((parameter) => `  ${declare(parameter)} = all.${parameter.name}[entry];\n`);
   return `struct Batch_${name} {
 ${fields.join('')}  long long size[${count}];
   long long firstBlock[${count}];

@@ -44,6 +44,8 @@ export interface Parameter {
   readonly tensor: Tensor;
   readonly name: string;
   readonly isResult: boolean;
+  /** Whether it may point to the same memory as another one. */
+  readonly isAliased?: boolean;
 }
 
 export class KernelWriter {
@@ -263,7 +265,7 @@ function withoutParentheses(text: string): string {
 }
 
 /** The declaration of a kernel's parameter. */
-export function declare({ tensor, name, isResult }: Parameter): string {
-  const type = STORAGE_TYPE[tensor.storage];
-  return isResult ? `${type} *__restrict__ ${name}` : `const ${type} *__restrict__ ${name}`;
+export function declare({ tensor, name, isResult, isAliased }: Parameter): string {
+  const type = `${isResult ? '' : 'const '}${STORAGE_TYPE[tensor.storage]}`;
+  return `${type} *${isAliased ? '' : '__restrict__ '}${name}`;
 }
