@@ -304,32 +304,6 @@ EXPORTED int cuGraphInstantiateWithFlags(void **executable, void *graph, unsigne
   });
 }
 
-/** CUgraphExecUpdateResultInfo. */
-struct UpdateResult {
-  int result;
-  void *error_node, *error_from_node;
-};
-
-EXPORTED int cuGraphExecUpdate_v2(void *executable, void *graph, UpdateResult *result) {
-  return call(__func__, [&] {
-    require_context();
-    const auto target = executables.get(executable);
-    const auto source = graphs.get(graph);
-    if (!result) refuse(INVALID_VALUE, "the result is null");
-    *result = {1, nullptr, nullptr};
-    bool is_same = target->works.size() == source->works.size();
-    for (size_t i = 0; is_same && i < source->works.size(); i++) {
-      is_same = target->works[i].kind == source->works[i].kind;
-    }
-    if (!is_same) {
-      result->result = 2;
-      refuse(GRAPH_UPDATE_FAILURE, "the graphs have different nodes");
-    }
-    result->result = 0;
-    target->works = source->works;
-  });
-}
-
 EXPORTED int cuGraphLaunch(void *handle, void *stream_handle) {
   return call(__func__, [&] {
     require_context();

@@ -50,7 +50,6 @@ const FUNCTIONS = {
   cuStreamBeginCapture_v2: ['uint64', 'int'],
   cuStreamEndCapture: ['uint64', 'void *'],
   cuGraphInstantiateWithFlags: ['void *', 'uint64', 'uint64'],
-  cuGraphExecUpdate_v2: ['uint64', 'uint64', 'void *'],
   cuGraphLaunch: ['uint64', 'uint64'],
   cuGraphExecDestroy: ['uint64'],
   cuGraphDestroy: ['uint64'],
@@ -61,7 +60,6 @@ const FUNCTIONS = {
 type Name = keyof typeof FUNCTIONS;
 
 const NOT_READY = 600;
-const GRAPH_EXEC_UPDATE_FAILURE = 910;
 
 const STREAM_NON_BLOCKING = 1;
 const EVENT_DISABLE_TIMING = 2;
@@ -322,15 +320,6 @@ export class CudaDriver {
   instantiateGraph(graph: Address): Address {
     this.#call('cuGraphInstantiateWithFlags', this.#out.pointer, graph, 0);
     return this.#out.value;
-  }
-
-  /** Gives an executable graph the arguments of another graph. Returns false if the two differ in their structure. */
-  updateGraph(executable: Address, graph: Address): boolean {
-    const result = nativeBytes(64);
-    const code = this.#native.cuGraphExecUpdate_v2(executable, graph, result) as number;
-    if (code === GRAPH_EXEC_UPDATE_FAILURE) return false;
-    this.#check('cuGraphExecUpdate_v2', code);
-    return true;
   }
 
   launchGraph(executable: Address, stream: Address): void {

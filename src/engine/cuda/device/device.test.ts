@@ -167,27 +167,16 @@ describe.runIf(canBuildCudaOnCpu())('CudaDevice on the stand-in', () => {
     expect(readFileSync(join(folder, file), 'utf8')).toBe(KERNELS);
   });
 
-  it('captures work, runs it often, and changes its arguments', () => {
+  it('captures work, and runs it often', () => {
     const device = open();
-    const [a, b, c] = [block(device, numbers(512)), block(device, numbers(512)), block(device, numbers(512))];
+    const [a, b] = [block(device, numbers(512)), block(device, numbers(512))];
     launch(device, 'add', a.address, b.address);
     const graph = device.capture('the step', () => launch(device, 'add', a.address, b.address));
     expect(floats(device.downloadSync(b, 12))[1]).toBe(2);
     device.launchGraph(graph);
     device.launchGraph(graph);
     expect(floats(device.downloadSync(b, 12))[1]).toBe(4);
-    const changed = device.capture('the step', () => launch(device, 'add', a.address, c.address), graph);
-    expect(changed).toBe(graph);
-    device.launchGraph(changed);
-    expect([b, c].map((at) => floats(device.downloadSync(at, 12))[1])).toEqual([4, 2]);
-    const both = () => {
-      launch(device, 'add', a.address, b.address);
-      launch(device, 'add', a.address, c.address);
-    };
-    const longer = device.capture('two', both, changed);
-    expect(longer).not.toBe(changed);
-    device.launchGraph(longer);
-    expect([b, c].map((at) => floats(device.downloadSync(at, 12))[1])).toEqual([5, 3]);
+    device.freeGraph(graph);
     expect(standIn.callsOf('cuGraphExecDestroy')).toBe(1);
   });
 

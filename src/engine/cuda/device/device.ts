@@ -224,13 +224,11 @@ export class CudaDevice {
 
   /**
    * Captures the work that `work` queues, which does not run. Memory that it uses must have been allocated before, and kernels must
-   * have run once. If `previous` differs in arguments only, it is changed; else it is freed.
+   * have run once.
    */
-  capture(label: string, work: () => void, previous?: CudaGraph): CudaGraph {
+  capture(label: string, work: () => void): CudaGraph {
     const graph = this.#record(work);
     try {
-      if (previous && this.driver.updateGraph(previous.handle, graph)) return previous;
-      if (previous) this.freeGraph(previous);
       const captured = { handle: this.driver.instantiateGraph(graph), label };
       this.#graphs.add(captured);
       return captured;
