@@ -16,46 +16,40 @@ export interface Span {
 
 /** Free spans. Neighbours within a piece are joined; pieces are not, because the driver takes them back one by one. */
 export class FreeList {
-  readonly #byAddress: Span[] = [];
+  readonly #byStart = new Map<Address, Span>();
+  readonly #byEnd = new Map<Address, Span>();
   /** By bytes, then by address. */
   readonly #bySize: Span[] = [];
 
   get spans(): readonly Span[] {
-    return this.#byAddress;
+    return this.#bySize;
   }
 
   /** Adds a span, joined with its free neighbours. */
-  add(span: Span): void {
-    let { address, bytes } = span;
-    const { piece } = span;
-    const index = indexOf(this.#byAddress, (other) => other.address > address);
-    const [before, after] = [this.#byAddress[index - 1], this.#byAddress[index]];
-    if (before?.piece === piece && before.address + before.bytes === address) {
+  add({ piece, address, bytes }: Span): void {
+    const [before, after] = [this.#byEnd.get(address), this.#byStart.get(address + bytes)];
+    let [start, length] = [address, bytes];
+    if (before?.piece === piece) {
       this.remove(before);
-      address = before.address;
-      bytes += before.bytes;
+      start = before.address;
+      length += before.bytes;
     }
-    if (after?.piece === piece && span.address + span.bytes === after.address) {
+    if (after?.piece === piece) {
       this.remove(after);
-      bytes += after.bytes;
+      length += after.bytes;
     }
-    this.#insert({ piece, address, bytes });
+    this.#insert({ piece, address: start, bytes: length });
   }
 
   remove(span: Span): void {
-    this.#byAddress.splice(
-      indexOf(this.#byAddress, (other) => other.address >= span.address),
-      1,
-    );
-    this.#bySize.splice(
-      indexOf(this.#bySize, (other) => !isSmaller(other, span)),
-      1,
-    );
+    this.#byStart.delete(span.address);
+    this.#byEnd.delete(span.address + span.bytes);
+    this.#bySize.splice(this.#indexOf(span.bytes, span.address), 1);
   }
 
   /** The smallest span of at least `bytes`; of several, the one with the lowest address. */
   bestFit(bytes: number): Span | undefined {
-    return this.#bySize[indexOf(this.#bySize, (other) => other.bytes >= bytes)];
+    return this.#bySize[this.#indexOf(bytes, 0)];
   }
 
   /** Takes the first `bytes` of a free span; the rest stays free. */
@@ -67,30 +61,20 @@ export class FreeList {
   }
 
   #insert(span: Span): void {
-    this.#byAddress.splice(
-      indexOf(this.#byAddress, (other) => other.address > span.address),
-      0,
-      span,
-    );
-    this.#bySize.splice(
-      indexOf(this.#bySize, (other) => !isSmaller(other, span)),
-      0,
-      span,
-    );
+    this.#byStart.set(span.address, span);
+    this.#byEnd.set(span.address + span.bytes, span);
+    this.#bySize.splice(this.#indexOf(span.bytes, span.address), 0, span);
   }
-}
 
-function isSmaller(a: Span, b: Span): boolean {
-  return a.bytes < b.bytes || (a.bytes === b.bytes && a.address < b.address);
-}
-
-/** The index of the first span with `isPast`, which holds from some index on; the length if it holds for none. */
-function indexOf(spans: readonly Span[], isPast: (span: Span) => boolean): number {
-  let [low, high] = [0, spans.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (isPast(spans[middle])) high = middle;
-    else low = middle + 1;
+  /** The index in `#bySize` of the first span that is larger, or as large and from `address` on. */
+  #indexOf(bytes: number, address: Address): number {
+    let [low, high] = [0, this.#bySize.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const span = this.#bySize[middle];
+      if (span.bytes > bytes || (span.bytes === bytes && span.address >= address)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
-  return low;
 }
