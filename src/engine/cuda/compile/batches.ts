@@ -56,5 +56,5 @@ function splitUniform(item: Group | CallItem): (Group | CallItem)[] {
       return kernel && uniformKey(kernel);
     }),
   );
-  return keys.size === 1 && !keys.has(null) ? parts : [item];
+  return keys.has(null) ? [item] : parts;
 }

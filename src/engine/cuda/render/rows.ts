@@ -77,11 +77,17 @@ class RowKernel {
     else writer.line(`const int r = block * ${perBlock} + threadIdx.x${threads > 1 ? ` / ${threads}` : ''};`);
     if (rows % perBlock !== 0) writer.line(`if (r >= ${rows}) return;`);
     if (threads === BLOCK) this.#declareParts(reductions);
-    for (const array of this.#kept.values()) writer.line(`float kept${array}[${turns * vector}];`);
     // Numbers, so that equal kernels have equal texts.
     for (const [n, { result }] of reductions.entries()) writer.nameEverywhere(result, `s${n}`);
-    for (const reduction of reductions) this.#writeReduction(reduction);
-    this.#writeResults();
+    const passes = () => {
+      for (const reduction of reductions) this.#writeReduction(reduction);
+      this.#writeResults();
+    };
+    const declared = [...this.#kept.values()].reduceRight((inside, array) => {
+      const name = `kept${array}`;
+      return () => writer.declaration(name, `float ${name}[${turns * vector}];`, inside);
+    }, passes);
+    declared();
     return writer;
   }
 
@@ -182,7 +188,8 @@ class RowKernel {
     };
     writer.line('#pragma unroll');
     writer.block(`for (int turn = 0; turn < ${turns}; turn++)`, () => {
-      writer.declaration('q', `${first}${threads === 1 ? 'turn' : `${threads} * turn`}`, () => {
+      const q = `${first}${threads === 1 ? 'turn' : `${threads} * turn`}`;
+      writer.declaration('q', `const int q = ${q};`, () => {
         if (vectors % threads === 0) body();
         else writer.block(`if (q < ${vectors})`, body);
       });

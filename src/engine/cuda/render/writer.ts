@@ -88,10 +88,10 @@ export class KernelWriter {
     this.line('}');
   }
 
-  /** Writes the declaration of an integer before what is written inside, if that uses it. */
-  declaration(name: string, value: string, inside: () => void): void {
+  /** Writes the declaration of a variable before what is written inside, if that uses it. */
+  declaration(name: string, text: string, inside: () => void): void {
     const at = this.#lines.length;
-    this.line(`const int ${name} = ${value};`);
+    this.line(text);
     inside();
     const isUsed = this.#lines.slice(at + 1).some((line) => new RegExp(`\\b${name}\\b`).test(line));
     if (!isUsed) this.#lines.splice(at, 1);
