@@ -72,8 +72,7 @@ export class Region {
    */
   allocate(bytes: number): Block {
     const size = Math.max(ALIGNMENT, roundUp(bytes, ALIGNMENT));
-    if (!this.#free.bestFit(size)) this.#grow(size);
-    const span = this.#free.take(this.#free.bestFit(size) as Span, size);
+    const span = this.#free.take(this.#free.bestFit(size) ?? this.#grow(size), size);
     const block = new RegionBlock(span, (released) => this.#release(released));
     this.#blocks.add(block);
     this.#inUse += size;
@@ -101,13 +100,15 @@ export class Region {
     this.trim();
   }
 
-  #grow(bytes: number): void {
+  /** Gets a piece from the driver. Returns a free span of at least `bytes`. */
+  #grow(bytes: number): Span {
     const exact = roundUp(bytes, PIECE_UNIT);
     const isAdded =
       this.#addPiece(Math.max(exact, this.#pieceBytes)) ||
       this.#addPiece(exact) ||
       (this.trim() > 0 && this.#addPiece(exact));
     if (!isAdded) throw this.#shortage(bytes);
+    return this.#free.bestFit(bytes) as Span;
   }
 
   /** Returns false if the driver has no such piece. */
