@@ -52,7 +52,7 @@ class Assembler {
     { items: scheduled, stored }: Schedule,
   ) {
     const items = joinSmall(joinBatches(scheduled));
-    this.#inPlace = resultsInPlace(items, outputs);
+    this.#inPlace = resultsInPlace(items, new Set(outputs));
     this.#aliased = new Set([...this.#inPlace].flat());
     const inside = [...stored].filter(
       (tensor) => tensor.definition.kind !== 'input' && !outputs.includes(tensor),
@@ -103,7 +103,10 @@ class Assembler {
   #addGroups(groups: readonly Group[]): void {
     const used = groups.filter(({ members }) => members.some(({ tensor }) => tensor.size > 0));
     if (used.length === 0) return;
-    const kernels = used.map((group) => this.#withAliases(render(group)));
+    const kernels = used.map((group) => {
+      const kernel = render(group);
+      return { ...kernel, parameters: kernel.parameters.map((parameter) => this.#marked(parameter)) };
+    });
     const tensors = kernels.map(({ parameters }) => tensorsOf(parameters));
     const name =
       kernels.length === 1
@@ -123,12 +126,8 @@ class Assembler {
   #addBatch({ groups, kernels }: Batch): void {
     const used = [...groups.keys()].filter((n) => kernels[n].size > 0);
     if (used.length === 0) return;
-    const list = used.map((n) => this.#withAliases(kernels[n]));
+    const list = used.map((n) => kernels[n]);
     const [first] = list;
-    const parameters = first.parameters.map((parameter, p) => ({
-      ...parameter,
-      isAliased: list.some((kernel) => kernel.parameters[p].isAliased),
-    }));
     const blocks = list.map(({ size, perBlock }) => Math.ceil(size / perBlock));
     let before = 0;
     const firstBlocks = blocks.map((count) => {
@@ -137,6 +136,12 @@ class Assembler {
     });
     const integer = (value: number): Argument => ({ kind: 'integer', value });
     const tensors = list.map(({ parameters }) => tensorsOf(parameters));
+    const parameters = first.parameters.map((parameter, p) =>
+      this.#marked(
+        parameter,
+        tensors.map((ofEntry) => ofEntry[p]),
+      ),
+    );
     this.#launches.push({
       kind: 'kernel',
       name: this.#kernelName('batch', (name) => batchText({ ...first, parameters }, list.length, name)),
@@ -152,13 +157,9 @@ class Assembler {
     });
   }
 
-  /** Marks the parameters of which two may be the same. */
-  #withAliases<K extends { readonly parameters: readonly Parameter[] }>(kernel: K): K {
-    const parameters = kernel.parameters.map((parameter) => ({
-      ...parameter,
-      isAliased: this.#aliased.has(parameter.tensor),
-    }));
-    return { ...kernel, parameters };
+  /** The parameter for these tensors, marked if it may point to the memory of another one. */
+  #marked(parameter: Parameter, tensors: readonly Tensor[] = [parameter.tensor]): Parameter {
+    return { ...parameter, isAliased: tensors.some((tensor) => this.#aliased.has(tensor)) };
   }
 
   #addCall({ call: { steps, results } }: CallItem): void {

@@ -112,11 +112,13 @@ export class Group {
     return tensors.size + this.members.length + exprs.length <= MAX_TENSORS && partsOf(all).size <= MAX_PARTS;
   }
 
-  /** The members of a loop over elements in groups that have no element that both read. */
-  independentParts(i: Expr): Group[] {
+  /** The members of a loop over elements in groups that have no element that both read; another loop as it is. */
+  independentParts(): Group[] {
+    const { loop } = this;
+    if (loop.kind !== 'elements') return [this];
     let parts: { readonly loads: Set<Expr>; readonly members: Member[] }[] = [];
     for (const member of this.members) {
-      const loads = new Set<Expr>(loadsOf([member.value]).filter((load) => partsOf([load]).has(i)));
+      const loads = new Set<Expr>(loadsOf([member.value]).filter((load) => partsOf([load]).has(loop.i)));
       const related = parts.filter((part) => [...loads].some((load) => part.loads.has(load)));
       parts = parts.filter((part) => !related.includes(part));
       parts.push({
@@ -125,7 +127,7 @@ export class Group {
       });
     }
     return parts.map(({ members }) => {
-      const group = new Group(this.order, this.loop);
+      const group = new Group(this.order, loop);
       group.members.push(...members);
       return group;
     });

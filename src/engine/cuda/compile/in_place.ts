@@ -8,20 +8,17 @@ import { groupsOf, type Item, readBy } from './items.js';
  * The input that each result may be written over. Its elements are read by no one but the thread that writes the element of the
  * same number, which reads before it writes, and no later step reads them.
  */
-export function resultsInPlace(items: readonly Item[], outputs: readonly Tensor[]): Map<Tensor, Tensor> {
-  const lastReader = new Map<Tensor, number>();
-  for (const [n, item] of items.entries()) for (const tensor of readBy(item)) lastReader.set(tensor, n);
+export function resultsInPlace(items: readonly Item[], outputs: ReadonlySet<Tensor>): Map<Tensor, Tensor> {
+  const readers = lastReaders(items);
   const inPlace = new Map<Tensor, Tensor>();
   const taken = new Set<Tensor>();
-  for (const [n, item] of items.entries()) {
+  for (const item of items) {
     if (item.kind === 'call') continue;
-    const groups = groupsOf(item);
-    for (const group of groups) {
-      const others = new Set(groups.filter((other) => other !== group).flatMap(readBy));
+    for (const group of groupsOf(item)) {
       for (const member of group.members) {
-        if (!outputs.includes(member.tensor)) continue;
+        if (!outputs.has(member.tensor)) continue;
         const free = inputsOfElement(group, member).find(
-          (input) => lastReader.get(input) === n && !others.has(input) && !taken.has(input),
+          (input) => readers.get(input)?.only === group && !taken.has(input),
         );
         if (!free) continue;
         inPlace.set(member.tensor, free);
@@ -30,6 +27,19 @@ export function resultsInPlace(items: readonly Item[], outputs: readonly Tensor[
     }
   }
   return inPlace;
+}
+
+/** For each tensor the last item that reads it, and the group of that item that does so; null for a call or several groups. */
+function lastReaders(items: readonly Item[]) {
+  const last = new Map<Tensor, { readonly item: Item; readonly only: Group | null }>();
+  for (const item of items) {
+    for (const reader of item.kind === 'call' ? [item] : groupsOf(item)) {
+      const group = reader.kind === 'group' ? reader : null;
+      for (const tensor of new Set(readBy(reader)))
+        last.set(tensor, { item, only: last.get(tensor)?.item === item ? null : group });
+    }
+  }
+  return last;
 }
 
 /** The inputs like a member of which the group reads the element that it writes, and no other. */

@@ -1,7 +1,8 @@
 /** @file Joins small kernels that do not need each other into one launch, because a launch takes longer than their work. */
-import { bytesOf, type Tensor } from '../ir/tensor.js';
+import { bytesOf } from '../ir/tensor.js';
 import type { Group } from './groups.js';
 import { type Item, type Joint, madeBy, readBy } from './items.js';
+import { Plan } from './plan.js';
 
 /** Bytes of all tensors of a small kernel, at most. */
 const MAX_BYTES = 2 ** 21;
@@ -18,22 +19,18 @@ interface OpenJoint extends Joint {
 
 /** Moves small groups to an earlier one, if what they read has been computed there. */
 export function joinSmall(items: readonly Item[]): Item[] {
-  const planned: Item[] = [];
-  const positions = new Map<Tensor, number>();
+  const plan = new Plan();
   const open: OpenJoint[] = [];
   for (const item of items) {
     const tensors = new Set([...madeBy(item), ...readBy(item)]);
     const bytes = [...tensors].reduce((sum, tensor) => sum + bytesOf(tensor), 0);
-    const position =
-      item.kind === 'group' && bytes <= MAX_BYTES
-        ? join(item, { bytes, tensors: tensors.size })
-        : planned.push(item) - 1;
-    for (const tensor of madeBy(item)) positions.set(tensor, position);
+    if (item.kind !== 'group' || bytes > MAX_BYTES) plan.add(item);
+    else plan.move(item, join(item, { bytes, tensors: tensors.size }));
   }
-  return planned.map((item) => (item.kind === 'joint' && item.groups.length === 1 ? item.groups[0] : item));
+  return plan.items();
 
   function join(group: Group, { bytes, tensors }: { bytes: number; tensors: number }): number {
-    const ready = Math.max(-1, ...readBy(group).map((tensor) => positions.get(tensor) ?? -1));
+    const ready = plan.ready(group);
     let joint = open.find(
       (other) =>
         other.position > ready &&
@@ -41,9 +38,9 @@ export function joinSmall(items: readonly Item[]): Item[] {
         other.tensors + tensors <= MAX_JOINT_TENSORS,
     );
     if (!joint) {
-      joint = { kind: 'joint', groups: [], position: planned.length, bytes: 0, tensors: 0 };
+      joint = { kind: 'joint', groups: [], position: plan.end, bytes: 0, tensors: 0 };
       open.push(joint);
-      planned.push(joint);
+      plan.add(joint);
     }
     joint.groups.push(group);
     joint.bytes += bytes;

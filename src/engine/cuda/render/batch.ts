@@ -23,12 +23,19 @@ export interface UniformKernel {
   readonly perBlock: number;
 }
 
-/** Renders a group for tensors of any size; null if its expressions depend on the size. */
-export function renderUniform(group: Group): UniformKernel | null {
+/** Whether a kernel for a group can have tensors of any size, because its expressions do not depend on the size. */
+export function isUniform(group: Group): boolean {
   const { loop } = group;
-  if (loop.kind === 'elements') return hasPlainIndices(group, loop.i) ? uniformElements(group, loop) : null;
-  if (loop.kind === 'chunks') return hasPlainIndices(group, loop.k) ? uniformChunks(group, loop) : null;
-  return null;
+  if (loop.kind === 'elements') return hasPlainIndices(group, loop.i);
+  return loop.kind === 'chunks' && hasPlainIndices(group, loop.k);
+}
+
+/** Renders a group for tensors of any size. Throws Error if it is not uniform. */
+export function renderUniform(group: Group): UniformKernel {
+  const { loop } = group;
+  if (!isUniform(group) || loop.kind === 'rows' || loop.kind === 'reduce')
+    throw new Error('a kernel that depends on the size');
+  return loop.kind === 'elements' ? uniformElements(group, loop) : uniformChunks(group, loop);
 }
 
 /** A kernel in chunks for one tensor, whose expressions may depend on its size. */
