@@ -7,23 +7,18 @@
  *
  * STMIXER_CUDA_GRAPHS=0 launches the kernels one by one.
  */
-import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { lazyStatistics } from '../src/engine/lazy_hints.js';
+import { type ClipFlags, clipCommand } from './command.js';
+import { mainThreadSeconds } from './machine.js';
 import { randomBatch } from './random_batch.js';
 import { median } from './statistics.js';
 import { makeTrainingState, stepOf } from './training.js';
 
-interface Flags {
-  configFile: string;
-  batch: string;
-  height: string;
-  width: string;
-  boxes: string;
-  precision: 'float32' | 'tf32' | 'bfloat16';
-  iters: string;
+interface Flags extends ClipFlags {
+  readonly precision: 'float32' | 'tf32' | 'bfloat16';
+  readonly iters: number;
 }
 
 /** Steps before the timed ones: recorded, captured, and the first that run as CUDA graphs. */
@@ -31,19 +26,12 @@ const WARMUP = 6;
 /** The stand-in's memory, which the host does not fill. */
 const MEMORY_BYTES = 2 ** 34;
 
-const command = new Command('bench:cuda-host')
-  .argument('[overrides...]')
-  .requiredOption('--config-file <file>')
-  .option('--batch <n>', 'clips', '1')
-  .option('--height <pixels>', '', '256')
-  .option('--width <pixels>', '', '352')
-  .option('--boxes <n>', 'boxes per clip', '2')
+const command = clipCommand('bench:cuda-host')
   .option('--precision <name>', 'float32, tf32 or bfloat16', 'bfloat16')
-  .option('--iters <n>', 'timed steps', '20')
+  .option('--iters <n>', 'timed steps', Number, 20)
   .parse();
 const flags = command.opts<Flags>();
 const { config } = loadConfig(flags.configFile, command.args);
-const [batch, height, width, boxes] = [flags.batch, flags.height, flags.width, flags.boxes].map(Number);
 
 // The stand-in reads them when it is loaded.
 Object.assign(process.env, {
@@ -58,23 +46,13 @@ const step = stepOf(makeTrainingState(config), {
   clipGradNorm: config.SOLVER.CLIP_GRAD_NORM,
   replay: config.ENGINE.REPLAY,
 });
-const clips = randomBatch(
-  batch,
-  config.DATA.NUM_FRAMES,
-  height,
-  width,
-  boxes,
-  config.MODEL.STM.ACTION_CLASSES,
-);
-
-/** Processor time of the main thread in milliseconds, which other threads on the same cores do not disturb. */
-const processorTime = () => Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[0]) / 1e6;
+const clips = randomBatch(config, flags);
 
 const steps: { milliseconds: number; runMilliseconds: number; calls: number; graphs: number }[] = [];
-for (let i = 0; i < WARMUP + Number(flags.iters); i++) {
-  const [start, counters, before] = [processorTime(), standIn.counters(), lazyStatistics()];
+for (let i = 0; i < WARMUP + flags.iters; i++) {
+  const [start, counters, before] = [Number(mainThreadSeconds()), standIn.counters(), lazyStatistics()];
   await step(clips);
-  const milliseconds = processorTime() - start;
+  const milliseconds = 1000 * (Number(mainThreadSeconds()) - start);
   const [after, statistics] = [standIn.counters(), lazyStatistics()];
   steps.push({
     milliseconds,
@@ -88,7 +66,7 @@ const of = (name: keyof (typeof steps)[number]) => median(timed.map((values) => 
 console.log({
   config: flags.configFile,
   precision,
-  shape: [batch, config.DATA.NUM_FRAMES, height, width],
+  shape: clips.shape.slice(0, 4),
   main_thread_ms: of('milliseconds'),
   run_ms: of('runMilliseconds'),
   library_calls: of('calls'),

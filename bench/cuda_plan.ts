@@ -5,7 +5,6 @@
  *   npm run bench:cuda-plan -- --config-file F [--batch B] [--height H] [--width W] [--boxes N] [--precision P] [--no-cudnn]
  *                              [--top N] [--json] [KEY VALUE …]
  */
-import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import type { Launch, Program } from '../src/engine/cuda/compile/program.js';
@@ -14,6 +13,7 @@ import { cudaDryEngine } from '../src/engine/cuda/dry_engine.js';
 import type { Policy } from '../src/engine/cuda/kernels/lowering.js';
 import { dryRun } from '../src/engine/dry_run/dry_run.js';
 import { necessaryFlops } from '../src/model/flops.js';
+import { type ClipFlags, clipCommand } from './command.js';
 import { randomBatch } from './random_batch.js';
 import { makeTrainingState, stepOf } from './training.js';
 
@@ -24,33 +24,22 @@ const CARDS = {
 } as const;
 type Card = keyof typeof CARDS;
 
-interface Flags {
-  configFile: string;
-  batch: string;
-  height: string;
-  width: string;
-  boxes: string;
-  precision: 'float32' | 'tf32' | 'bfloat16';
-  top: string;
-  cudnn: boolean;
-  json?: boolean;
+interface Flags extends ClipFlags {
+  readonly precision: 'float32' | 'tf32' | 'bfloat16';
+  readonly top: number;
+  readonly cudnn: boolean;
+  readonly json?: boolean;
 }
 
-const command = new Command('bench:cuda-plan')
-  .argument('[overrides...]')
-  .requiredOption('--config-file <file>')
-  .option('--batch <n>', 'clips', '1')
-  .option('--height <pixels>', '', '256')
-  .option('--width <pixels>', '', '352')
-  .option('--boxes <n>', 'boxes per clip', '2')
+const command = clipCommand('bench:cuda-plan')
   .option('--precision <name>', 'float32, tf32 or bfloat16', 'bfloat16')
-  .option('--top <n>', 'groups of launches that are listed', '25')
+  .option('--top <n>', 'groups of launches that are listed', Number, 25)
   .option('--no-cudnn', 'without its plans')
   .option('--json', 'print one line of JSON')
   .parse();
 const flags = command.opts<Flags>();
 const { config } = loadConfig(flags.configFile, command.args);
-const [batch, height, width] = [flags.batch, flags.height, flags.width].map(Number);
+const { batch, height, width } = flags;
 const { NUM_FRAMES } = config.DATA;
 
 /** The rate at which a launch computes. */
@@ -90,14 +79,7 @@ const policy: Policy = {
 };
 await dryRun(
   async () => {
-    const data = randomBatch(
-      batch,
-      NUM_FRAMES,
-      height,
-      width,
-      Number(flags.boxes),
-      config.MODEL.STM.ACTION_CLASSES,
-    );
+    const data = randomBatch(config, flags);
     const state = makeTrainingState(config);
     const step = stepOf(state, { replay: false });
     // The first step makes the optimizer's state.
@@ -142,6 +124,6 @@ if (!flags.json) {
     'H100 µs': Math.round(1e6 * sum(list, (launch) => floorOf(launch, 'H100'))),
     group: group.slice(0, 90),
   }));
-  console.table(rows.sort((a, b) => b['H100 µs'] - a['H100 µs']).slice(0, Number(flags.top)));
-  console.table(rows.sort((a, b) => b.launches - a.launches).slice(0, Number(flags.top)));
+  console.table(rows.sort((a, b) => b['H100 µs'] - a['H100 µs']).slice(0, flags.top));
+  console.table(rows.sort((a, b) => b.launches - a.launches).slice(0, flags.top));
 }

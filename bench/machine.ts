@@ -1,4 +1,5 @@
-/** @file Peak rates of this machine for comparison: matrix products and copies on the engine in use. */
+/** @file Peak rates of this machine for comparison, matrix products and copies on the engine in use; and processor time. */
+import { readFileSync } from 'node:fs';
 import { tf } from '../src/engine/tfjs.js';
 
 /** Seconds of each of `count` calls of `compute`; one call before them is not counted. */
@@ -13,6 +14,12 @@ export function timeRuns(compute: () => tf.Tensor | tf.Tensor[], count: number):
   };
   run();
   return Array.from({ length: count }, run);
+}
+
+/** Processor time of this process's main thread in seconds, which other threads on the same cores do not disturb; null where only Linux would tell. */
+export function mainThreadSeconds(): number | null {
+  if (process.platform !== 'linux') return null;
+  return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[0]) / 1e9;
 }
 
 /** Best GFLOP/s of several products [2816, 768]·[768, 768]. */

@@ -3,21 +3,19 @@
  *
  *   npm run bench:memory -- --config-file F [--minutes M] [--batch B] [--sizes N] [KEY VALUE …]
  */
-import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
 import { lazyStatistics } from '../src/engine/lazy_hints.js';
 import { Rng } from '../src/util/random.js';
+import { modelCommand } from './command.js';
 import { randomBatch } from './random_batch.js';
 import { makeTraining } from './training.js';
 
 /** Sides of clips are multiples of this many pixels. */
 const PIXELS = 32;
 
-const command = new Command('bench:memory')
-  .argument('[overrides...]')
-  .requiredOption('--config-file <file>')
+const command = modelCommand('bench:memory')
   .option('--minutes <n>', '', '10')
   .option('--batch <n>', 'clips', '1')
   .option('--sizes <n>', 'different heights, and as many widths', '4')
@@ -43,8 +41,7 @@ for (let step = 1; performance.now() - begin < 60_000 * minutes; step++) {
   const side = () => smallest + PIXELS * Math.floor(sizes * rng.uniform());
   const [height, width, boxes] = [side(), side(), Math.floor(5 * rng.uniform())];
   seen.add(`${height}×${width}`);
-  const { NUM_FRAMES } = config.DATA;
-  const data = randomBatch(batch, NUM_FRAMES, height, width, boxes, config.MODEL.STM.ACTION_CLASSES);
+  const data = randomBatch(config, { batch, height, width, boxes });
   await train(data);
   const passed = (performance.now() - begin) / 60_000;
   if (passed < next) continue;

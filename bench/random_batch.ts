@@ -1,16 +1,24 @@
 /** @file Input for the benchmarks. */
+import type { Config } from '../src/config/index.js';
 import type { Batch } from '../src/data/loading/collate.js';
 import { Rng } from '../src/util/random.js';
 
-/** Clips of noise with random boxes and actions. */
+/** How large a batch is. */
+export interface ClipSize {
+  /** Number of clips. */
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  /** Boxes in each clip. */
+  readonly boxes: number;
+}
+
+/** Clips of noise with random boxes and actions, for the model of a configuration. */
 export function randomBatch(
-  B: number,
-  T: number,
-  H: number,
-  W: number,
-  boxes: number,
-  classes: number,
+  { DATA: { NUM_FRAMES: T }, MODEL }: Config,
+  { batch: B, height: H, width: W, boxes }: ClipSize,
 ): Batch {
+  const classes = MODEL.STM.ACTION_CLASSES;
   const rng = new Rng(1);
   const video = Float32Array.from({ length: B * T * H * W * 3 }, () => rng.uniformBetween(-2, 2));
   const clip = () => {

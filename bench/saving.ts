@@ -6,21 +6,19 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { Checkpointer } from '../src/checkpoint/checkpointer.js';
 
 import { loadConfig } from '../src/config/index.js';
 import { selectEngine } from '../src/engine/index.js';
+import { modelCommand } from './command.js';
 import { randomBatch } from './random_batch.js';
 import { median } from './statistics.js';
 import { makeTrainingState, stepOf } from './training.js';
 
-const command = new Command('bench:saving')
-  .argument('[overrides...]')
-  .requiredOption('--config-file <file>')
-  .option('--height <pixels>', '', '256')
-  .option('--width <pixels>', '', '352')
+const command = modelCommand('bench:saving')
+  .option('--height <pixels>', '', Number, 256)
+  .option('--width <pixels>', '', Number, 352)
   .option('--steps <n>', 'steps without a save, and with', '3')
   .option('--folder <path>', 'on the disk to be measured', tmpdir())
   .parse();
@@ -29,15 +27,8 @@ const { config } = loadConfig(flags.configFile, command.args);
 const engine = await selectEngine({ engine: 'auto', device: 'auto' });
 const state = makeTrainingState(config);
 const step = stepOf(state);
-const { NUM_FRAMES } = config.DATA;
-const data = randomBatch(
-  1,
-  NUM_FRAMES,
-  Number(flags.height),
-  Number(flags.width),
-  2,
-  config.MODEL.STM.ACTION_CLASSES,
-);
+const { height, width } = flags;
+const data = randomBatch(config, { batch: 1, height, width, boxes: 2 });
 const folder = mkdtempSync(join(flags.folder, 'stmixer-saving-'));
 const quiet = { info() {}, warn: console.warn, debug: console.log, error: console.error };
 const saver = new Checkpointer(folder, {

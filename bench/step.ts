@@ -9,56 +9,40 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import '../scripts/typescript_threads.mjs';
 import { loadConfig } from '../src/config/index.js';
 import { type EngineRequest, engineSettings, selectEngine } from '../src/engine/index.js';
 import { type LazyStatistics, lazyStatistics } from '../src/engine/lazy_hints.js';
 import { forwardFlops, necessaryFlops } from '../src/model/flops.js';
 import { type LayerCounts, vulkanLayer } from '../tools/vulkan_layer/index.js';
-import { matMulRate } from './machine.js';
+import { type ClipFlags, clipCommand } from './command.js';
+import { mainThreadSeconds, matMulRate } from './machine.js';
 import { randomBatch } from './random_batch.js';
 import { median } from './statistics.js';
 import { detectionOf, makeTrainingState, stepOf } from './training.js';
 
-interface Flags {
-  configFile: string;
-  batch: string;
-  accumulate: string;
-  height: string;
-  width: string;
-  boxes: string;
-  warmup: string;
-  iters: string;
-  engine: EngineRequest['engine'];
-  device: EngineRequest['device'];
-  forward?: boolean;
-  idleGpu?: boolean;
-  json?: boolean;
+interface Flags extends ClipFlags {
+  readonly accumulate: number;
+  readonly warmup: number;
+  readonly iters: number;
+  readonly engine: EngineRequest['engine'];
+  readonly device: EngineRequest['device'];
+  readonly forward?: boolean;
+  readonly idleGpu?: boolean;
+  readonly json?: boolean;
 }
 
 const seconds = (from: number) => (performance.now() - from) / 1000;
 
-/** Processor time of the main thread, in seconds; null where only Linux would tell. */
-function mainThreadSeconds(): number | null {
-  if (process.platform !== 'linux') return null;
-  return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[0]) / 1e9;
-}
-
-const command = new Command('bench:step')
-  .argument('[overrides...]')
-  .requiredOption('--config-file <file>')
-  .option('--batch <n>', 'clips', '1')
-  .option('--accumulate <n>', 'batches of a step', '1')
-  .option('--height <pixels>', '', '256')
-  .option('--width <pixels>', '', '352')
-  .option('--boxes <n>', 'boxes per clip', '2')
+const command = clipCommand('bench:step')
+  .option('--accumulate <n>', 'batches of a step', Number, 1)
   .option(
     '--warmup <n>',
     'steps before the timed ones, at least 1; the fourth is the first that is replayed',
-    '3',
+    Number,
+    3,
   )
-  .option('--iters <n>', 'timed steps', '3')
+  .option('--iters <n>', 'timed steps', Number, 3)
   .option('--engine <name>', '', 'auto')
   .option('--device <name>', '', 'auto')
   .option('--forward', 'time forward passes in evaluation mode, without gradients')
@@ -66,15 +50,7 @@ const command = new Command('bench:step')
   .option('--json')
   .parse();
 const flags = command.opts<Flags>();
-const [atOnce, accumulate, height, width, boxes, warmup, iters] = [
-  flags.batch,
-  flags.accumulate,
-  flags.height,
-  flags.width,
-  flags.boxes,
-  flags.warmup,
-  flags.iters,
-].map(Number);
+const { batch: atOnce, accumulate, height, width, warmup, iters } = flags;
 
 /** What the idle GPU was asked for. */
 const gpuReport = flags.idleGpu ? useIdleGpu() : null;
@@ -95,14 +71,7 @@ const { REPLAY: replay } = config.ENGINE;
 const state = makeTrainingState(config);
 const options = { microBatchSize: atOnce, clipGradNorm: CLIP_GRAD_NORM, replay };
 const run = flags.forward ? detectionOf(state, options) : stepOf(state, options);
-const data = randomBatch(
-  batch,
-  config.DATA.NUM_FRAMES,
-  height,
-  width,
-  boxes,
-  config.MODEL.STM.ACTION_CLASSES,
-);
+const data = randomBatch(config, { ...flags, batch });
 
 const matMul = matMulRate();
 const flops = (flags.forward ? forwardFlops : necessaryFlops)(config, batch, height, width);

@@ -92,14 +92,10 @@ async function run(step: Step, limit: number): Promise<Outcome> {
   const { code, stdout, stderr } = await output(step, limit);
   const { name } = step;
   const seconds = (performance.now() - start) / 1000;
-  const failed = (why: string): Outcome => ({
-    ...{
-      name,
-      state: 'failed',
-      seconds,
-      text: `${stderr.slice(-KEPT)}\n${stdout.slice(-KEPT)}\n${why}`.trim(),
-    },
-  });
+  const failed = (why: string): Outcome => {
+    const text = `${stderr.slice(-KEPT)}\n${stdout.slice(-KEPT)}\n${why}`.trim();
+    return { name, state: 'failed', seconds, text };
+  };
   if (code !== 0) return failed(code === null ? `stopped after ${limit.toFixed(0)} s` : `exit code ${code}`);
   const passed: Outcome = { name, state: 'passed', seconds, text: stdout.slice(-KEPT) };
   if (!step.hasReport) return passed;
