@@ -1,5 +1,4 @@
 /** @file The check of an engine: kernel families, training steps, speed and memory. */
-
 import { onCudaVariant } from '../engine/cuda/variants.js';
 import type { Engine, EngineMemory } from '../engine/index.js';
 import { cudaFamilies } from './families/cuda.js';

@@ -1,5 +1,4 @@
 /** @file Assembles a program: renders the kernels of a schedule, places its tensors and lists the launches. */
-
 import type { GemmStep, KernelStep, PlanStep } from '../ir/call.js';
 import { partsOf } from '../ir/rewrite.js';
 import { bytesOf, type Tensor } from '../ir/tensor.js';

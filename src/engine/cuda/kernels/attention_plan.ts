@@ -1,5 +1,4 @@
 /** @file Self-attention by plans of cuDNN, in bfloat16. Letters as in attention.ts. */
-
 import { floats } from '../../record/kernel.js';
 import type { Cost } from '../compile/program.js';
 import type { AttentionShape } from '../cudnn/attention.js';

@@ -1,5 +1,4 @@
 /** @file Linear layers and their gradients, for x [N, in], weight [out, in] and dy [N, out]. */
-
 import { floats } from '../../record/kernel.js';
 import type { Builder } from '../ir/builder.js';
 import type { View } from '../ir/tensor.js';

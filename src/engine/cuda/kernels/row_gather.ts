@@ -1,5 +1,4 @@
 /** @file Weighted sums of gathered rows and their gradients, for table [R, D], index and weight [N, K], dy [N, D]. */
-
 import { floats } from '../../record/kernel.js';
 import type { Builder } from '../ir/builder.js';
 import type { Expr } from '../ir/expr.js';
