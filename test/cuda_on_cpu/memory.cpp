@@ -1,4 +1,6 @@
 /** libcuda: memory of the device and of the host, copies and memsets. */
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <deque>
 
@@ -17,8 +19,11 @@ const size_t ALIGNMENT = 256;
 const int FILLING = 0xff;
 /** Bytes after an allocation that must keep the filling. */
 const size_t FENCE = 256;
-/** Freed memory that is kept, so that a stale pointer in a struct reads the filling and not another tensor. */
+/** Freed memory that is kept, so that a stale pointer in a struct reads the filling; older freed memory cannot be read. */
 const size_t MOST_FREED_BYTES = 32u << 20;
+/** Addresses for the memory of the device. Each is used once, so that runs do not depend on which addresses are free again. */
+const size_t ADDRESS_SPACE = size_t(1) << 42;
+const size_t PAGE = 4096;
 
 struct Ranges {
   /** First address → bytes. */
@@ -44,6 +49,33 @@ size_t freed_bytes = 0;
 
 void *pointer(uint64_t address) { return reinterpret_cast<void *>(address); }
 
+uint64_t round_to_pages(uint64_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
+
+/** New pages for the device. */
+char *take_pages(size_t bytes) {
+  static char *next = nullptr;
+  static size_t left = 0;
+  if (!next) {
+    void *space = mmap(nullptr, ADDRESS_SPACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED) refuse(OUT_OF_MEMORY, "the host has no addresses left");
+    next = static_cast<char *>(space);
+    left = ADDRESS_SPACE;
+  }
+  const size_t whole = round_to_pages(bytes);
+  if (whole > left || mprotect(next, whole, PROT_READ | PROT_WRITE) != 0) {
+    refuse(OUT_OF_MEMORY, "the host has no %zu bytes left", bytes);
+  }
+  char *pages = next;
+  next += whole;
+  left -= whole;
+  return pages;
+}
+
+/** Gives pages back. Their addresses are not used again. */
+void drop_pages(char *pages, size_t bytes) {
+  mmap(pages, round_to_pages(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 void forget_oldest_freed() {
   const auto [address, bytes] = freed_in_order.front();
   freed_in_order.pop_front();
@@ -51,8 +83,10 @@ void forget_oldest_freed() {
   freed_bytes -= bytes;
 #ifdef __SANITIZE_ADDRESS__
   __asan_unpoison_memory_region(pointer(address), bytes);
-#endif
   free(pointer(address));
+#else
+  drop_pages(static_cast<char *>(pointer(address)) - ALIGNMENT, ALIGNMENT + bytes + FENCE);
+#endif
 }
 
 /** With the sanitizers there is no fence: they find writes behind an allocation themselves. */
@@ -83,17 +117,17 @@ void release(uint64_t address, uint64_t bytes) {
   while (freed_bytes > MOST_FREED_BYTES) forget_oldest_freed();
 }
 
+/** The sanitizers' own heap is used with them: it knows which bytes belong to an allocation. */
 uint64_t allocate(size_t bytes) {
 #ifdef __SANITIZE_ADDRESS__
-  const size_t fence = 0;
-#else
-  const size_t fence = FENCE;
-#endif
   void *memory = nullptr;
-  if (posix_memalign(&memory, ALIGNMENT, bytes + fence) != 0) {
-    refuse(OUT_OF_MEMORY, "the host has no %zu bytes left", bytes);
-  }
-  if (!settings.is_idle) memset(memory, FILLING, bytes + fence);
+  if (posix_memalign(&memory, ALIGNMENT, bytes) != 0) refuse(OUT_OF_MEMORY, "the host has no %zu bytes left", bytes);
+  const size_t filled = bytes;
+#else
+  void *memory = take_pages(ALIGNMENT + bytes + FENCE) + ALIGNMENT;
+  const size_t filled = bytes + FENCE;
+#endif
+  if (!settings.is_idle) memset(memory, FILLING, filled);
   return reinterpret_cast<uint64_t>(memory);
 }
 
