@@ -88,8 +88,12 @@ const SETTINGS = {
   setupFiles: ['test/support/setup.ts'],
   testTimeout: TIMEOUT_MS,
   hookTimeout: TIMEOUT_MS,
-  // With two workers on two cores, threads that wait for each other on a busy core would be slow.
-  env: { STMIXER_THREADS: process.env.STMIXER_THREADS ?? '1' },
+  env: {
+    // With two workers on two cores, threads that wait for each other on a busy core would be slow.
+    STMIXER_THREADS: process.env.STMIXER_THREADS ?? '1',
+    // The tests may run under nohup; the programs that they start must not notice.
+    STMIXER_IGNORE_SIGHUP: '0',
+  },
 } satisfies TestProjectInlineConfiguration['test'];
 
 function project(group: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {

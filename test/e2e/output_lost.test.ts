@@ -157,7 +157,8 @@ describe.skipIf(process.platform === 'win32')('a hang-up', { timeout: 120_000 },
     ['a script that ignores it', 'trap "" HUP; "$@" & wait'],
   ])('does not end a run that was started by %s', async (name, command) => {
     const folder = name.replaceAll(' ', '-');
-    const { finished } = inShell(command, training(folder));
+    // The tests themselves may run under nohup.
+    const { finished } = inShell(`unset STMIXER_IGNORE_SIGHUP; ${command}`, training(folder));
     await untilSaved(folder);
     const log = () => readFileSync(join(home, folder, 'log.jsonl'), 'utf8');
     const { pid } = JSON.parse(readFileSync(join(home, folder, 'run.lock'), 'utf8'));
