@@ -13,7 +13,7 @@ import { ELEMENT_BYTES } from '../storage.js';
 import { joinBatches } from './batches.js';
 import type { CallItem, Group, Loop } from './groups.js';
 import { resultsInPlace } from './in_place.js';
-import { type Batch, type Item, madeBy, readBy } from './items.js';
+import { type Batch, groupsOf, type Item, madeBy, readBy } from './items.js';
 import { joinSmall } from './joints.js';
 import type { LoweredGraph } from './lower.js';
 import {
@@ -65,10 +65,9 @@ class Assembler {
     this.#scratch = workspace(offsets[inside.length]);
     this.#workspaceBytes = inside.length + scratchBytes > 0 ? bytes : 0;
     for (const item of items) {
-      if (item.kind === 'group') this.#addGroups([item]);
-      else if (item.kind === 'joint') this.#addGroups(item.groups);
+      if (item.kind === 'call') this.#addCall(item);
       else if (item.kind === 'batch') this.#addBatch(item);
-      else this.#addCall(item);
+      else this.#addGroups(groupsOf(item));
     }
   }
 

@@ -12,18 +12,15 @@ export function resultsInPlace(items: readonly Item[], outputs: ReadonlySet<Tens
   const readers = lastReaders(items);
   const inPlace = new Map<Tensor, Tensor>();
   const taken = new Set<Tensor>();
-  for (const item of items) {
-    if (item.kind === 'call') continue;
-    for (const group of groupsOf(item)) {
-      for (const member of group.members) {
-        if (!outputs.has(member.tensor)) continue;
-        const free = inputsOfElement(group, member).find(
-          (input) => readers.get(input)?.only === group && !taken.has(input),
-        );
-        if (!free) continue;
-        inPlace.set(member.tensor, free);
-        taken.add(free);
-      }
+  for (const group of items.flatMap(groupsOf)) {
+    for (const member of group.members) {
+      if (!outputs.has(member.tensor)) continue;
+      const free = inputsOfElement(group, member).find(
+        (input) => readers.get(input)?.only === group && !taken.has(input),
+      );
+      if (!free) continue;
+      inPlace.set(member.tensor, free);
+      taken.add(free);
     }
   }
   return inPlace;

@@ -30,6 +30,8 @@ export function readBy(item: Item): Tensor[] {
   return loadsOf(groupsOf(item).flatMap(({ exprs }) => exprs)).map(({ kind }) => kind.tensor);
 }
 
-export function groupsOf(item: Group | Batch | Joint): readonly Group[] {
+/** The groups of an item; none of a call. */
+export function groupsOf(item: Item): readonly Group[] {
+  if (item.kind === 'call') return [];
   return item.kind === 'group' ? [item] : item.groups;
 }
