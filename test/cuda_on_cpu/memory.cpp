@@ -21,9 +21,6 @@ const int FILLING = 0xff;
 const size_t FENCE = 256;
 /** Freed memory that is kept, so that a stale pointer in a struct reads the filling; older freed memory cannot be read. */
 const size_t MOST_FREED_BYTES = 32u << 20;
-/** Addresses for the memory of the device. Each is used once, so that runs do not depend on which addresses are free again. */
-const size_t ADDRESS_SPACE = size_t(1) << 42;
-const size_t PAGE = 4096;
 
 struct Ranges {
   /** First address → bytes. */
@@ -49,31 +46,16 @@ size_t freed_bytes = 0;
 
 void *pointer(uint64_t address) { return reinterpret_cast<void *>(address); }
 
-uint64_t round_to_pages(uint64_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
-
 /** New pages for the device. */
 char *take_pages(size_t bytes) {
-  static char *next = nullptr;
-  static size_t left = 0;
-  if (!next) {
-    void *space = mmap(nullptr, ADDRESS_SPACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (space == MAP_FAILED) refuse(OUT_OF_MEMORY, "the host has no addresses left");
-    next = static_cast<char *>(space);
-    left = ADDRESS_SPACE;
-  }
-  const size_t whole = round_to_pages(bytes);
-  if (whole > left || mprotect(next, whole, PROT_READ | PROT_WRITE) != 0) {
-    refuse(OUT_OF_MEMORY, "the host has no %zu bytes left", bytes);
-  }
-  char *pages = next;
-  next += whole;
-  left -= whole;
-  return pages;
+  void *pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) refuse(OUT_OF_MEMORY, "the host has no %zu bytes left", bytes);
+  return static_cast<char *>(pages);
 }
 
-/** Gives pages back. Their addresses are not used again. */
+/** Gives pages back but keeps their addresses, so that no run depends on which addresses are free again. */
 void drop_pages(char *pages, size_t bytes) {
-  mmap(pages, round_to_pages(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  mmap(pages, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 void forget_oldest_freed() {

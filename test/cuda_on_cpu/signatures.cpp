@@ -271,12 +271,12 @@ std::string description_of(const KernelSignature &kernel, bool waits) {
   return text + range + ", " + (waits ? "nullptr, " + run : run + ", nullptr") + "}; }\n";
 }
 
-}  // namespace
-
 /** A kernel, without its body if nothing is to be computed. */
 std::string definition_of(const std::string &kernel) {
   return settings.is_idle ? kernel.substr(0, kernel.find('{')) + "{}" : kernel;
 }
+
+}  // namespace
 
 std::string with_descriptions(const std::string &source, const std::string &name) {
   const std::string text = without_comments(source);
