@@ -1,7 +1,7 @@
 /** @file The C functions of the stand-in as tests call them: directly, with their codes as results. */
 import koffi, { type KoffiFunc } from 'koffi';
 import { describe } from 'vitest';
-import { loadLibrary } from '../../src/engine/load_library.js';
+import { loadLibrary } from '../../src/util/native/load_library.js';
 import { type CudaOnCpu, canBuildCudaOnCpu, loadCudaOnCpu } from './index.js';
 
 const DRIVER = [

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadLibrary } from '../../src/engine/load_library.js';
+import { loadLibrary } from '../../src/util/native/load_library.js';
 
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/cuda_on_cpu/', import.meta.url));

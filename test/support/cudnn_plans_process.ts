@@ -12,7 +12,7 @@ import { type ConvolutionShape, convolution } from '../../src/engine/cuda/cudnn/
 import type { CudnnPlan, PlanContext } from '../../src/engine/cuda/cudnn/plan.js';
 import { PlanCache } from '../../src/engine/cuda/cudnn/plan_cache.js';
 import { CubinCache } from '../../src/engine/cuda/device/cubin_cache.js';
-import { loadLibrary } from '../../src/engine/load_library.js';
+import { loadLibrary } from '../../src/util/native/load_library.js';
 import { CUDA_DEVICES, type CudaDeviceName, cudnnDescription } from './cuda_devices.js';
 
 export interface PlansTask {

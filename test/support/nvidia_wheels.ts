@@ -1,6 +1,6 @@
 /** @file NVIDIA's libraries from unpacked wheels, for tests that run without a GPU. */
 import { join } from 'node:path';
-import { loadLibrary } from '../../src/engine/load_library.js';
+import { loadLibrary } from '../../src/util/native/load_library.js';
 
 /** The folder with `nvidia/cu13/lib`; undefined where the wheels are not there. */
 export const wheelsFolder = process.env.STMIXER_NVIDIA_WHEELS;

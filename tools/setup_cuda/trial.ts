@@ -2,10 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadCublasLt } from '../../src/engine/cuda/api/cublaslt.js';
-import { bind, openLibrary } from '../../src/engine/cuda/api/native.js';
 import { loadNvrtc } from '../../src/engine/cuda/api/nvrtc.js';
-import { loadLibrary } from '../../src/engine/load_library.js';
 import { EngineError } from '../../src/errors.js';
+import { loadLibrary } from '../../src/util/native/load_library.js';
+import { bind, openLibrary } from '../../src/util/native/native.js';
 
 const KERNEL = 'extern "C" __global__ void trial(float *a) { a[threadIdx.x] *= 2.0f; }';
 

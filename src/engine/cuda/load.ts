@@ -1,10 +1,10 @@
 /** @file Loads CUDA's libraries. */
 import { EngineError } from '../../errors.js';
-import { loadLibrary } from '../load_library.js';
+import { loadLibrary } from '../../util/native/load_library.js';
+import { openLibrary } from '../../util/native/native.js';
 import { loadCublasLt } from './api/cublaslt.js';
 import { Cudnn } from './api/cudnn.js';
 import { CudaDriver, loadDriver } from './api/driver.js';
-import { openLibrary } from './api/native.js';
 import { loadNvrtc } from './api/nvrtc.js';
 import type { DeviceLibraries } from './device/device.js';
 import type { CudaLibraries } from './libraries.js';

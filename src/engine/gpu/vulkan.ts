@@ -1,6 +1,6 @@
 /** @file Lists GPUs with the Vulkan loader, through koffi. */
 import type { LibraryHandle } from 'koffi';
-import { loadLibrary } from '../load_library.js';
+import { loadLibrary } from '../../util/native/load_library.js';
 import type { GpuMemoryUse } from '../types.js';
 import { type GpuDevice, isSameGpu } from './device.js';
 import type { GpuListing, GpuSource } from './source.js';

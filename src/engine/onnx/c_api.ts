@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
 import { EngineError } from '../../errors.js';
-import { loadLibrary } from '../load_library.js';
+import { loadLibrary } from '../../util/native/load_library.js';
 
 /** The release this code was written for; package.json pins it. */
 export const ORT_VERSION = '1.30.0';

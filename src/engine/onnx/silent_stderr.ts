@@ -1,6 +1,6 @@
 /** @file Keeps native code from writing to standard error. */
 import { closeSync, openSync } from 'node:fs';
-import { loadLibrary } from '../load_library.js';
+import { loadLibrary } from '../../util/native/load_library.js';
 
 const STDERR = 2;
 

@@ -1,5 +1,5 @@
 /** @file The arguments of a kernel, packed as cuLaunchKernel takes them. */
-import { type Address, addressOf } from './native.js';
+import { type Address, addressOf } from '../../../util/native/native.js';
 
 /** The most bytes that a kernel's arguments may have on all GPUs. */
 const CAPACITY = 4096;

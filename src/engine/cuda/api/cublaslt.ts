@@ -4,9 +4,9 @@
  * b, its second is a, its rows are N and its columns are M.
  */
 import type { LibraryHandle } from 'koffi';
+import { type Address, bind, nativeBytes, Out, openLibrary } from '../../../util/native/native.js';
 import type { Epilogue, Gemm } from '../compile/program.js';
 import { CudaError } from './error.js';
-import { type Address, bind, nativeBytes, Out, openLibrary } from './native.js';
 
 const FUNCTIONS = {
   cublasLtCreate: ['void *'],

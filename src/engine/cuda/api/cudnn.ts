@@ -1,7 +1,16 @@
 /** @file cuDNN's graph API through its C functions, from version 9 on: descriptors, whose attributes are set one by one. */
+
+import {
+  type Address,
+  bind,
+  cText,
+  type NativeFunction,
+  nativeBytes,
+  Out,
+  openLibrary,
+} from '../../../util/native/native.js';
 import { ATTRIBUTE_TYPE } from './cudnn_constants.js';
 import { CudaError } from './error.js';
-import { type Address, bind, cText, type NativeFunction, nativeBytes, Out, openLibrary } from './native.js';
 
 /** cuDNN's state on a GPU. */
 export type CudnnHandle = Address;

@@ -1,8 +1,16 @@
 /** @file The CUDA driver's functions (libcuda). */
 import type { LibraryHandle } from 'koffi';
+import {
+  type Address,
+  bind,
+  cText,
+  nativeBytes,
+  Out,
+  openLibrary,
+  textAt,
+} from '../../../util/native/native.js';
 import type { ArgumentBuffer } from './argument_buffer.js';
 import { CudaError } from './error.js';
-import { type Address, bind, cText, nativeBytes, Out, openLibrary, textAt } from './native.js';
 
 /** Exported names. Those without a suffix where one exists are the functions of CUDA 3, with 32-bit addresses. */
 const FUNCTIONS = {

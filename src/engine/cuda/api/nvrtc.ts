@@ -1,8 +1,8 @@
 /** @file NVRTC, NVIDIA's compiler of CUDA C at run time. */
 import type { LibraryHandle } from 'koffi';
 import { EngineError } from '../../../errors.js';
+import { type Address, bind, cText, nativeBytes, Out, openLibrary } from '../../../util/native/native.js';
 import { CudaError } from './error.js';
-import { type Address, bind, cText, nativeBytes, Out, openLibrary } from './native.js';
 
 const FUNCTIONS = {
   nvrtcVersion: ['void *', 'void *'],

@@ -1,8 +1,9 @@
 /** @file Runs programs on a GPU. What runs with the same addresses again is captured as a CUDA graph. */
+
+import type { Address } from '../../../util/native/native.js';
 import type { Executable } from '../../lazy/compiler.js';
 import { ArgumentBuffer } from '../api/argument_buffer.js';
 import type { MatmulPlan } from '../api/cublaslt.js';
-import type { Address } from '../api/native.js';
 import { CudaTensor } from '../device/cuda_tensor.js';
 import type { CudaDevice, CudaGraph } from '../device/device.js';
 import type { Block } from '../device/region.js';

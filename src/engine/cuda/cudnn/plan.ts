@@ -1,8 +1,9 @@
 /** @file Execution plans: the engine of cuDNN that computes a graph on a GPU. */
+
+import { type Address, addressOf } from '../../../util/native/native.js';
 import { type Cudnn, type CudnnHandle, type Descriptor, Descriptors } from '../api/cudnn.js';
 import { ATTRIBUTE, ATTRIBUTE_TYPE, DESCRIPTOR, HEURISTICS, NUMERICAL_NOTE } from '../api/cudnn_constants.js';
 import { CudaError } from '../api/error.js';
-import { type Address, addressOf } from '../api/native.js';
 import { describeGraph } from './descriptors.js';
 import { type OperationGraph, sizeOf, TYPE_BYTES } from './graph.js';
 import type { CachedPlan, PlanCache } from './plan_cache.js';

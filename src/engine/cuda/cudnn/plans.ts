@@ -1,6 +1,7 @@
 /** @file The plans that the programs of a GPU use, each made once. */
+
+import type { Address } from '../../../util/native/native.js';
 import type { Cudnn, CudnnHandle } from '../api/cudnn.js';
-import type { Address } from '../api/native.js';
 import { type AttentionShape, attentionBackward, attentionForward } from './attention.js';
 import { type ConvolutionShape, convolution } from './convolution.js';
 import type { ConvolutionPass } from './graph.js';

@@ -1,8 +1,8 @@
 /** @file Tensors in the memory of a GPU. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import type { Address } from '../../../util/native/native.js';
 import type { LazyDtype } from '../../lazy/value.js';
 import type { EngineTensor, HostArray, TensorMemory } from '../../record/tensor.js';
-import type { Address } from '../api/native.js';
 import { ELEMENT_BYTES, type Storage } from '../storage.js';
 import { fromBfloat16, toBfloat16 } from './bfloat16.js';
 import type { CudaDevice } from './device.js';

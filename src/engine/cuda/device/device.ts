@@ -1,13 +1,13 @@
 /** @file A GPU: its context, its stream, its memory and its kernels. */
 import { join } from 'node:path';
 import { EngineError } from '../../../errors.js';
+import { type Address, nativeBytes } from '../../../util/native/native.js';
 import { cacheFolder } from '../../cache_folder.js';
 import type { ArgumentBuffer } from '../api/argument_buffer.js';
 import type { CublasLt } from '../api/cublaslt.js';
 import type { Cudnn } from '../api/cudnn.js';
 import type { CudaDriver, LaunchShape } from '../api/driver.js';
 import { CudaError } from '../api/error.js';
-import { type Address, nativeBytes } from '../api/native.js';
 import type { Nvrtc } from '../api/nvrtc.js';
 import { PlanCache } from '../cudnn/plan_cache.js';
 import { CudnnPlans, type CudnnPlansOptions } from '../cudnn/plans.js';

@@ -1,5 +1,5 @@
 /** @file The free parts of a GPU's memory, found by size and by address. */
-import type { Address } from '../api/native.js';
+import type { Address } from '../../../util/native/native.js';
 
 /** Memory that the driver gave at once. */
 export interface Piece {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Address } from '../../../util/native/native.js';
 import type { CudaDriver } from '../api/driver.js';
-import type { Address } from '../api/native.js';
 import { chooseArchitecture, Nvrtc } from '../api/nvrtc.js';
 import type { CubinCache } from './cubin_cache.js';
 

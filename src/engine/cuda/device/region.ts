@@ -1,8 +1,8 @@
 /** @file The memory of a GPU: large pieces from the driver, given out in blocks. */
 import { OutOfMemoryError } from '../../../errors.js';
+import type { Address } from '../../../util/native/native.js';
 import { byteSize } from '../../../util/text.js';
 import { CudaError } from '../api/error.js';
-import type { Address } from '../api/native.js';
 import { FreeList, type Piece, type Span } from './free_list.js';
 
 /** Blocks begin at multiples of so many bytes, which all kernels and libraries are content with. */

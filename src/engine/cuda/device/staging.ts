@@ -1,6 +1,7 @@
 /** @file Copies between the host and a GPU through pinned memory. */
+
+import { type Address, viewMemory } from '../../../util/native/native.js';
 import type { CudaDriver } from '../api/driver.js';
-import { type Address, viewMemory } from '../api/native.js';
 import type { Waiter } from './waiting.js';
 
 /** Bytes of the pinned memory. A clip fits, so that an upload need not wait for work that is queued before it. */

@@ -1,6 +1,6 @@
 /** @file Makes the kernels of the native library operators of ONNX Runtime. */
 import type { LibraryHandle } from 'koffi';
-import { loadLibrary } from '../../load_library.js';
+import { loadLibrary } from '../../../util/native/load_library.js';
 import type { OrtApi, Pointer } from '../c_api.js';
 import { NATIVE_DOMAIN } from '../model_format.js';
 import type { NativeLibrary } from './library.js';

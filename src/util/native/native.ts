@@ -1,7 +1,7 @@
 /** @file Binds C functions with koffi. */
 import koffi, { type LibraryHandle } from 'koffi';
-import { EngineError } from '../../../errors.js';
-import { loadLibrary } from '../../load_library.js';
+import { EngineError } from '../../errors.js';
+import { loadLibrary } from './load_library.js';
 
 /** A native address or handle as a number, which holds addresses of 53 bits; 0 is null. */
 export type Address = number;
