@@ -30,3 +30,16 @@ export class EngineError extends UserError {}
 
 /** Memory that could not be allocated while a model was running: exit code 1. */
 export class OutOfMemoryError extends UserError {}
+
+/** Processes that cannot work together, or that have lost each other: exit code 1. */
+export class CommunicationError extends UserError {}
+
+/** An error of another process, which ends this one with the same exit code. */
+export class PeerError extends UserError {
+  constructor(
+    message: string,
+    override readonly exitCode: number,
+  ) {
+    super(message);
+  }
+}

@@ -1,6 +1,6 @@
 /** @file Access to the machine for the engines, behind an interface that tests replace. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
@@ -20,6 +20,8 @@ export interface Probe {
   list(folder: string): string[];
   /** Content as Latin-1, so that binary files can be searched; null if it cannot be read. */
   readText(path: string): string | null;
+  /** What a symbolic link points to; null if it cannot be read. */
+  readLink(path: string): string | null;
   /** Folder of an installed npm package, null if it is not installed. */
   packageFolder(name: string): string | null;
   /** Standard output of a program, null if it is missing, fails, or takes longer than `timeoutSeconds`, by default 20. */
@@ -42,6 +44,7 @@ export function machineProbe(): Probe {
     exists: existsSync,
     list: (folder) => attempt(() => readdirSync(folder)) ?? [],
     readText: (path) => attempt(() => readFileSync(path, 'latin1')),
+    readLink: (path) => attempt(() => readlinkSync(path)),
     packageFolder: (name) => attempt(() => dirname(require.resolve(`${name}/package.json`))),
     run: (program, args, timeoutSeconds = 20) =>
       attempt(() =>

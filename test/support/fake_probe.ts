@@ -43,6 +43,7 @@ export function fakeProbe(machine: FakeMachine = {}): FakeProbe {
       ),
     ],
     readText: (path) => files[path] ?? null,
+    readLink: () => null,
     packageFolder: (name) => (`/nm/${name}/package.json` in files ? `/nm/${name}` : null),
     run: (program) => (program === 'nvidia-smi' ? machine.nvidiaSmi : machine.programs?.[program]) ?? null,
     load: (path) => {

@@ -1,0 +1,110 @@
+/** @file A communicator of MPI. */
+import type { Communicator, Numbers, ReduceOp } from '../communicator.js';
+import { type Handle, typeOf } from './abi.js';
+import type { MpiFunctions } from './functions.js';
+import type { Progress } from './progress.js';
+
+/** Elements that one call of MPI combines or copies. Its counts have 31 bits, and some libraries count bytes in them. */
+const MAX_COUNT = 2 ** 28;
+
+export class MpiCommunicator implements Communicator {
+  readonly rank: number;
+  readonly size: number;
+
+  constructor(
+    private readonly mpi: MpiFunctions,
+    private readonly progress: Progress,
+    private readonly handle: Handle,
+  ) {
+    this.rank = mpi.integer('MPI_Comm_rank', handle);
+    this.size = mpi.integer('MPI_Comm_size', handle);
+  }
+
+  /** A communicator of the same processes, whose operations have an order of their own. All processes must call this. */
+  duplicate(): MpiCommunicator {
+    return new MpiCommunicator(this.mpi, this.progress, this.mpi.handle('MPI_Comm_dup', this.handle));
+  }
+
+  async allReduce(numbers: Numbers, op: ReduceOp): Promise<void> {
+    const { abi } = this.mpi;
+    const pieces = inPieces(numbers).map((piece) =>
+      this.progress.run(`all-reduce of ${piece.length} numbers`, [piece], (request) =>
+        this.mpi.call(
+          'MPI_Iallreduce',
+          abi.inPlace,
+          piece,
+          piece.length,
+          abi.types[typeOf(piece)],
+          abi.ops[op],
+          this.handle,
+          request.pointer,
+        ),
+      ),
+    );
+    await Promise.all(pieces);
+  }
+
+  async broadcast(bytes: Uint8Array, root: number): Promise<void> {
+    const pieces = inPieces(bytes).map((piece) =>
+      this.progress.run(`broadcast of ${piece.length} bytes`, [piece], (request) =>
+        this.mpi.call(
+          'MPI_Ibcast',
+          piece,
+          piece.length,
+          this.mpi.abi.types.byte,
+          root,
+          this.handle,
+          request.pointer,
+        ),
+      ),
+    );
+    await Promise.all(pieces);
+  }
+
+  async gather(bytes: Uint8Array): Promise<Uint8Array[] | null> {
+    const lengths = await this.#gatherLengths(bytes.length);
+    const starts = new Int32Array(this.size);
+    for (let rank = 1; rank < this.size; rank++) starts[rank] = starts[rank - 1] + lengths[rank - 1];
+    const isRoot = this.rank === 0;
+    const all = new Uint8Array(isRoot ? starts[this.size - 1] + lengths[this.size - 1] : 1);
+    const { byte } = this.mpi.abi.types;
+    await this.progress.run('gathering bytes', [bytes, all, lengths, starts], (request) =>
+      this.mpi.call(
+        'MPI_Igatherv',
+        bytes,
+        bytes.length,
+        byte,
+        all,
+        lengths,
+        starts,
+        byte,
+        0,
+        this.handle,
+        request.pointer,
+      ),
+    );
+    return isRoot ? Array.from(starts, (start, rank) => all.subarray(start, start + lengths[rank])) : null;
+  }
+
+  async barrier(): Promise<void> {
+    await this.progress.run('barrier', [], (request) =>
+      this.mpi.call('MPI_Ibarrier', this.handle, request.pointer),
+    );
+  }
+
+  /** The lengths of every process, on process 0. */
+  async #gatherLengths(length: number): Promise<Int32Array> {
+    const own = Int32Array.of(length);
+    const all = new Int32Array(this.size);
+    const { int32 } = this.mpi.abi.types;
+    await this.progress.run('gathering lengths', [own, all], (request) =>
+      this.mpi.call('MPI_Igather', own, 1, int32, all, 1, int32, 0, this.handle, request.pointer),
+    );
+    return all;
+  }
+}
+
+function inPieces<T extends Numbers | Uint8Array>(array: T): T[] {
+  const count = Math.ceil(array.length / MAX_COUNT);
+  return Array.from({ length: count }, (_, i) => array.subarray(i * MAX_COUNT, (i + 1) * MAX_COUNT) as T);
+}
