@@ -308,7 +308,7 @@ describe('SetCriterion', () => {
         Float32Array.from(part.flat()),
         [S * count, Q, width],
         targets.slice(first, first + count),
-        targets,
+        targets.map(({ boxes }) => boxes.length / 4),
       );
       total += share.total;
       for (const [name, term] of share.terms) terms.set(name, (terms.get(name) ?? 0) + term);

@@ -129,21 +129,21 @@ export class SetCriterion {
   /**
    * Computes the weighted loss terms of all stages and the derivatives of their mean. `predictions` is the content of
    * `gather`'s result, and the gradient has the same layout. The terms are `loss_bce`, `loss_ce`, `loss_giou` and
-   * `loss_bbox` for the last stage, then the same names with the suffix `_i` for stage i. For a micro-batch,
-   * `batchTargets` are the targets of the whole batch; the terms and gradients of all micro-batches then add up to those
-   * of the batch.
+   * `loss_bbox` for the last stage, then the same names with the suffix `_i` for stage i. For a part of a batch,
+   * `boxCounts` has the number of boxes of each clip of the whole batch; the terms and gradients of all parts then add up to
+   * those of the batch.
    */
   evaluate(
     predictions: Float32Array,
     [rows, numQueries, width]: readonly number[],
     targets: readonly Target[],
-    batchTargets: readonly Target[] = targets,
+    boxCounts: ArrayLike<number> = targets.map(({ boxes }) => boxes.length / 4),
   ): Losses & { gradient: Float32Array } {
     const numStages = rows / targets.length;
     const clipSize = numQueries * width;
     const stageSize = targets.length * clipSize;
     const layout = new RowLayout(this.classWeights.length, width);
-    const factors = this.#factors(batchTargets, numQueries, layout.numActions);
+    const factors = this.#factors(boxCounts, numQueries, layout.numActions);
     const gradient = new Float32Array(predictions.length);
     const notFinite = new Set<number>();
     const results = Array.from({ length: numStages }, (_, s) => {
@@ -175,12 +175,12 @@ export class SetCriterion {
    * Factors of the terms in every stage: weights over normalisers. They depend only on the number of matched queries, which
    * is min(Q, n) for a clip with n targets.
    */
-  #factors(targets: readonly Target[], numQueries: number, numActions: number): Terms {
+  #factors(boxCounts: ArrayLike<number>, numQueries: number, numActions: number): Terms {
     const { classWeights, weights } = this;
-    const counts = targets.map(({ boxes }) => boxes.length / 4);
+    const counts = Array.from(boxCounts);
     const boxes = Math.max(1, sum(counts));
     const pairs = sum(counts.map((count) => Math.min(count, numQueries)));
-    const background = targets.length * numQueries - pairs;
+    const background = counts.length * numQueries - pairs;
     const classTotal = pairs * classWeights[PERSON] + background * classWeights[classWeights.length - 1];
     return {
       loss_ce: weights.loss_ce / classTotal,

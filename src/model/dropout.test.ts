@@ -5,7 +5,7 @@ import { tinyConfig } from '../../test/support/tiny_config.js';
 import { tf } from '../engine/tfjs.js';
 import { initializeParameters } from '../nn/module.js';
 import { Rng } from '../util/random.js';
-import { dropMask, type MicroBatch } from './dropout.js';
+import { type ClipRange, dropMask } from './dropout.js';
 import { Block, VisionTransformer } from './vit.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
@@ -50,17 +50,17 @@ describe('dropMask', () => {
   });
 
   it('gives clips the masks that they have in the whole batch', () => {
-    const draw = (microBatch?: MicroBatch) => {
+    const draw = (clips?: ClipRange) => {
       const rng = new Rng(4);
-      const shapes = (clips: number) => [
-        [clips * 3, 2, 2],
-        [clips, 1, 1],
-        [clips, 5],
+      const shapes = (count: number) => [
+        [count * 3, 2, 2],
+        [count, 1, 1],
+        [count, 5],
       ];
-      const masks = shapes(microBatch?.count ?? 5).map((shape) => {
+      const masks = shapes(clips?.count ?? 5).map((shape) => {
         const mask = dropMask(shape, 0.4, {
           uniform: () => rng.uniform(),
-          ...(microBatch && { microBatch }),
+          ...(clips && { clips }),
         })!;
         const data = [...mask.dataSync()];
         mask.dispose();

@@ -5,7 +5,7 @@ import { sizeOf } from '../formats/host_tensor.js';
 import { differentiable } from '../nn/tape.js';
 
 /** Consecutive clips of a batch of `batchSize` clips. */
-export interface MicroBatch {
+export interface ClipRange {
   /** Index of the first clip. */
   readonly first: number;
   readonly count: number;
@@ -13,13 +13,13 @@ export interface MicroBatch {
 }
 
 /**
- * Random numbers for masks. With a `microBatch`, each of its clips gets the masks that it would have if the whole batch were
- * computed at once.
+ * Random numbers for masks. If only some `clips` of a batch are computed, each of them gets the masks that it would have if
+ * the whole batch were computed at once.
  */
 export interface MaskSource {
   /** Draws a number in [0, 1). */
   uniform(): number;
-  readonly microBatch?: MicroBatch;
+  readonly clips?: ClipRange;
   /** Is told of every mask that is drawn. */
   onMask?(mask: MaskKind): void;
 }
@@ -32,7 +32,7 @@ export interface MaskKind {
   readonly rate: number;
 }
 
-const ALL_CLIPS: MicroBatch = { first: 0, count: 1, batchSize: 1 };
+const ALL_CLIPS: ClipRange = { first: 0, count: 1, batchSize: 1 };
 
 /**
  * Draws a mask with elements 0, with probability `rate`, and 1/(1 − rate). Returns undefined if nothing is dropped. The first
@@ -51,7 +51,7 @@ export function dropMask(
 /** Draws the elements of a mask. */
 export function drawMask({ shape, rate }: MaskKind, source: MaskSource): Float32Array {
   const kept = 1 / (1 - rate);
-  const { first, count, batchSize } = source.microBatch ?? ALL_CLIPS;
+  const { first, count, batchSize } = source.clips ?? ALL_CLIPS;
   const size = sizeOf(shape);
   const perClip = size / count;
   const mask = new Float32Array(size);

@@ -12,20 +12,31 @@ export interface Batch {
   /** Labels of each clip, multi-hot: [n, numClasses]. */
   readonly labels: readonly Float32Array[];
   readonly clips: readonly ClipInfo[];
+  /** The batch that this one is a part of, where processes share a batch. */
+  readonly whole?: WholeBatch;
+}
+
+/** What a process knows of a batch that it computes a part of. */
+export interface WholeBatch {
+  /** Number of boxes of each clip of the whole batch. */
+  readonly boxCounts: Int32Array;
+  /** Place of each own clip in the whole batch. */
+  readonly places: readonly number[];
 }
 
 /**
- * The shape of a batch of clips with the same number of frames: the largest height and width among them, each rounded up
- * to a multiple of `sizeDivisibility` (0: not rounded).
+ * The shape of a batch of clips with the same number of frames: the largest height and width, by default among them, each
+ * rounded up to a multiple of `sizeDivisibility` (0: not rounded).
  */
 export function batchShape(
   clips: readonly Pick<ClipMetadata, 'numFrames' | 'height' | 'width'>[],
   sizeDivisibility: number,
+  sizes: readonly Pick<ClipMetadata, 'height' | 'width'>[] = clips,
 ): Batch['shape'] {
   const roundUp = (size: number) =>
     sizeDivisibility > 0 ? Math.ceil(size / sizeDivisibility) * sizeDivisibility : size;
-  const height = roundUp(Math.max(...clips.map((clip) => clip.height)));
-  const width = roundUp(Math.max(...clips.map((clip) => clip.width)));
+  const height = roundUp(Math.max(...sizes.map(({ height }) => height)));
+  const width = roundUp(Math.max(...sizes.map(({ width }) => width)));
   return [clips.length, clips[0].numFrames, height, width, 3];
 }
 

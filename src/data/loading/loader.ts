@@ -7,6 +7,7 @@ import { clipsPerStep, type DataConfig } from '../data_config.js';
 import { AvaDataset } from '../datasets/ava_dataset.js';
 import { readableTime } from '../time.js';
 import { groupByShape } from './aspect_ratio_grouping.js';
+import type { BatchFacts, BatchShare } from './batch_share.js';
 import { type ClipLoader, type LoadedClip, LocalClipLoader } from './clip_loader.js';
 import { type Batch, batchShape, makeBatch } from './collate.js';
 import { type BatchSampler, SequentialSampler, TrainSampler } from './sampler.js';
@@ -30,6 +31,8 @@ export interface LoaderOptions {
   readonly onError: 'stop' | 'skip';
   /** Called once for every skipped clip. */
   readonly warn: (message: string) => void;
+  /** This process's part of each batch; by default all of it. */
+  readonly share?: BatchShare;
 }
 
 /** Memory for the video of one batch, used by one batch after the other. */
@@ -162,13 +165,11 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
   }
 
   async #make(number: number, slot: Slot, free: Promise<void>): Promise<Batch | null> {
-    const position = number * this.sampler.batchSize;
-    const loading = this.sampler.batch(number).map((index, i) => this.#load(index, position + i));
-    const clips = (await Promise.all(loading)).filter((clip) => clip !== null);
+    const { clips, places, facts } = await this.#loadClips(number);
     await free;
     if (this.#closed || clips.length === 0) return null;
     const metadata = clips.map((clip) => clip.metadata);
-    const shape = batchShape(metadata, this.options.sizeDivisibility);
+    const shape = batchShape(metadata, this.options.sizeDivisibility, facts ? [facts] : metadata);
     const [, numFrames, height, width] = shape;
     const clipLength = numFrames * height * width * 3;
     const length = clips.length * clipLength;
@@ -176,7 +177,30 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
     if (!slot.memory || slot.memory.length < length) slot.memory = this.clips.allocate(length);
     const video = slot.memory.subarray(0, length);
     await Promise.all(clips.map((clip, i) => clip.write(video, { offset: i * clipLength, height, width })));
-    return makeBatch(metadata, shape, video);
+    const batch = makeBatch(metadata, shape, video);
+    return facts ? { ...batch, whole: { boxCounts: facts.boxCounts, places } } : batch;
+  }
+
+  /** Loads this process's clips of a batch. `facts` is null if it has all of them. */
+  async #loadClips(number: number): Promise<{
+    clips: readonly LoadedClip[];
+    places: readonly number[];
+    facts: BatchFacts | null;
+  }> {
+    const { share } = this.options;
+    const indices = this.sampler.batch(number);
+    const first = number * this.sampler.batchSize;
+    const places = share?.places(indices.length) ?? [...indices.keys()];
+    const loading = Promise.all(
+      places.map(async (place) => ({ place, clip: await this.#load(indices[place], first + place) })),
+    ).then((all) => all.flatMap(({ place, clip }) => (clip ? [{ place, clip }] : [])));
+    // In the order of the batches, although they are loaded in any order.
+    const exchanged = share?.exchange(
+      indices.length,
+      loading.then((all) => all.map(({ place, clip: { metadata } }) => ({ place, metadata }))),
+    );
+    const [loaded, facts = null] = await Promise.all([loading, exchanged]);
+    return { clips: loaded.map(({ clip }) => clip), places: loaded.map(({ place }) => place), facts };
   }
 
   /** Loads clip `index` or, if it is skipped, its replacement; null if the sampler has none. */
@@ -230,6 +254,7 @@ export interface TrainLoaderOptions {
   /** Number of the first batch, 0 for a new run. */
   readonly startIteration?: number;
   readonly warn?: (message: string) => void;
+  readonly share?: BatchShare;
 }
 
 /**
@@ -238,13 +263,13 @@ export interface TrainLoaderOptions {
  */
 export function createTrainLoader(
   cfg: DataConfig,
-  { seed, startIteration = 0, warn }: TrainLoaderOptions,
+  { seed, startIteration = 0, warn, share }: TrainLoaderOptions,
 ): BatchLoader<TrainSampler> {
   const dataset = AvaDataset.open(cfg, 'train');
   const { MAX_EPOCH, ITER_PER_EPOCH } = cfg.SOLVER;
   const numBatches = MAX_EPOCH * ITER_PER_EPOCH;
   const sampler = new TrainSampler(groupsOf(dataset, cfg), clipsPerStep(cfg), numBatches, seed);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: startIteration, warn }));
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: startIteration, warn, share }));
 }
 
 export interface TestLoaderOptions {
@@ -252,15 +277,16 @@ export interface TestLoaderOptions {
   readonly dataset?: AvaDataset;
   readonly seed?: number;
   readonly warn?: (message: string) => void;
+  readonly share?: BatchShare;
 }
 
 /** Loads the evaluation batches: every key frame of the test lists once, in order unless they are grouped by shape. */
 export function createTestLoader(
   cfg: DataConfig,
-  { dataset = AvaDataset.open(cfg, 'test'), seed = 0, warn }: TestLoaderOptions = {},
+  { dataset = AvaDataset.open(cfg, 'test'), seed = 0, warn, share }: TestLoaderOptions = {},
 ): BatchLoader {
   const sampler = new SequentialSampler(groupsOf(dataset, cfg), cfg.TEST.VIDEOS_PER_BATCH);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: 0, warn }));
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: 0, warn, share }));
 }
 
 /** The group of every clip; clips of different groups are never in one batch. */
@@ -271,14 +297,12 @@ function groupsOf(dataset: AvaDataset, cfg: DataConfig): Uint8Array {
 function loaderOptions(
   { DATALOADER }: DataConfig,
   {
-    seed,
-    start,
     warn = (message) => process.emitWarning(message),
-  }: Pick<LoaderOptions, 'seed' | 'start'> & Partial<Pick<LoaderOptions, 'warn'>>,
+    ...options
+  }: Pick<LoaderOptions, 'seed' | 'start' | 'share'> & Partial<Pick<LoaderOptions, 'warn'>>,
 ): LoaderOptions {
   return {
-    seed,
-    start,
+    ...options,
     numWorkers: DATALOADER.NUM_WORKERS,
     sizeDivisibility: DATALOADER.SIZE_DIVISIBILITY,
     onError: DATALOADER.ON_ERROR,
