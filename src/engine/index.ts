@@ -6,7 +6,7 @@ import type { EngineAvailability, EngineRequest } from './types.js';
 
 export type { Engine } from './engine.js';
 export { type EngineMemory, type MachineMemory, machineMemory } from './memory.js';
-export { engineSettings } from './settings.js';
+export { engineSettings, settingsOfProcess } from './settings.js';
 export type {
   DeviceName,
   EngineAvailability,

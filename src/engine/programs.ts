@@ -18,6 +18,8 @@ export interface ScriptBackend<B extends Buffer> {
   /** Makes a tensor's data of a buffer, and owns it. */
   adopt(buffer: B, info: ValueInfo): object;
   graphValue(dataId: object): Value<B>;
+  /** Computes all tensors. */
+  sync(): Promise<void>;
 }
 
 export interface ProgramOptions {
@@ -46,6 +48,8 @@ export interface ProgramOutcome {
   readonly reads: number;
 }
 
+export type OnMade = (result: number, memory: Float32Array | null) => void;
+
 /** A program whose operations are recorded. */
 export interface RecordedProgram {
   readonly isReplay: false;
@@ -62,8 +66,11 @@ export interface ReplayedProgram {
   feed(content: Float32Array): void;
   /** Runs up to the next read and returns it, without blocking this thread. */
   read(): Promise<Float32Array>;
-  /** Runs the rest and returns the results. */
-  finish(): Promise<(tf.Tensor | null)[]>;
+  /**
+   * Runs the rest and returns the results. `onMade` is called with the number of a result as soon as nothing uses it any more, and
+   * with its content, which may be changed from then on; null if the host cannot reach that.
+   */
+  finish(onMade?: OnMade): Promise<(tf.Tensor | null)[]>;
   /** Releases what the program holds. Does nothing after `finish`. */
   abort(): void;
 }
@@ -85,6 +92,17 @@ export function feed(content: Float32Array, shape: readonly number[]): tf.Tensor
   tf.util.assert(content.length === sizeOf(shape), () => `${content.length} numbers for shape [${shape}]`);
   const info = { shape: [...shape], dtype: 'float32' as const };
   return tensorOf(backend.feed(content, info), info);
+}
+
+/**
+ * Computes tensors, and returns the content of each, which may be changed as long as the tensor lives and nothing else uses it;
+ * null if the host cannot reach it.
+ */
+export async function hostMemoryOf(tensors: readonly tf.Tensor[]): Promise<(Float32Array | null)[]> {
+  const backend = scriptBackend();
+  if (!backend) return tensors.map(() => null);
+  await backend.sync();
+  return tensors.map(({ dataId }) => backend.graphValue(dataId).buffer?.hostMemory?.() ?? null);
 }
 
 /**
@@ -136,8 +154,10 @@ function replayed(
     notes,
     feed: (content) => run.feed(content),
     read: async () => (await run.read()) as Float32Array,
-    finish: async () => {
-      const buffers = await run.finish();
+    finish: async (onMade) => {
+      const buffers = await run.finish(
+        onMade && ((result, buffer) => onMade(result, buffer.hostMemory?.() ?? null)),
+      );
       return made.map(({ slot, info, view }, i) => {
         const buffer = buffers[i];
         if (buffer) return tensorOf(backend.adopt(buffer, info), { ...info, shape: view });

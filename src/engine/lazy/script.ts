@@ -74,6 +74,8 @@ export interface Aftermath {
   consumed: number[];
   /** Replacements that are due. */
   replaced: (readonly [external: number, slot: number])[];
+  /** Results that no later step uses, by their numbers. */
+  made: number[];
 }
 
 export class Script<B extends Buffer> {
@@ -135,13 +137,17 @@ function planAftermath<B extends Buffer>(
   lastUse: ReadonlyMap<number, number>,
 ): Aftermath[] {
   const plan = Array.from({ length: steps.length + 1 }, (): Aftermath => {
-    return { released: [], consumed: [], replaced: [] };
+    return { released: [], consumed: [], replaced: [], made: [] };
   });
   const after = (slot: number) => plan[lastUse.get(slot) ?? steps.length];
   const survivors = new Set([...made.map(({ slot }) => slot), ...replacements.map(([, slot]) => slot)]);
   for (const [slot, { kind }] of slots.entries()) {
     const isOwn = kind === 'temporary' || (kind === 'feed' && lastUse.has(slot));
     if (isOwn && !survivors.has(slot)) after(slot).released.push(slot);
+  }
+  for (const [result, { slot }] of made.entries()) {
+    const isFirst = made.findIndex((other) => other.slot === slot) === result;
+    if (isFirst && slots[slot]?.kind === 'temporary') after(slot).made.push(result);
   }
   for (const external of consumed) if (!survivors.has(external)) after(external).consumed.push(external);
   const produced = new Map<number, number>();

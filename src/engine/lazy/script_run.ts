@@ -37,6 +37,7 @@ export class ScriptRun<B extends Buffer> {
   #step = 0;
   #feed = 0;
   #isOver = false;
+  #onMade: (result: number, buffer: B) => void = () => {};
 
   constructor(
     readonly script: Script<B>,
@@ -89,8 +90,12 @@ export class ScriptRun<B extends Buffer> {
     return content as unknown as HostContent;
   }
 
-  /** Runs the rest. Returns the results, which the caller owns; null for none, and for externals that are passed on. */
-  async finish(): Promise<(B | null)[]> {
+  /**
+   * Runs the rest. Returns the results, which the caller owns; null for none, and for externals that are passed on. `onMade` gets
+   * each result as soon as no step uses it any more.
+   */
+  async finish(onMade: (result: number, buffer: B) => void = () => {}): Promise<(B | null)[]> {
+    this.#onMade = onMade;
     await this.#run(async () => {
       if (this.#step < this.script.content.steps.length) throw new Error('a script was not read to its end');
       this.#settle(this.script.aftermath[this.#step]);
@@ -164,7 +169,8 @@ export class ScriptRun<B extends Buffer> {
   }
 
   /** Releases what a step used last, and replaces the contents of externals. */
-  #settle({ released, consumed, replaced }: Aftermath): void {
+  #settle({ released, consumed, replaced, made }: Aftermath): void {
+    for (const result of made) this.#onMade(result, this.#slots[this.script.content.made[result].slot] as B);
     for (const slot of released) {
       this.#own.delete(slot);
       this.#slots[slot]?.release();

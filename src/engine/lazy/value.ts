@@ -11,6 +11,8 @@ export interface ValueInfo {
 export interface Buffer {
   /** How the content is stored, if not in the natural way of its type. Part of the structural key. */
   readonly layout?: string;
+  /** The numbers themselves and not a copy, valid until `release`. Only for float32 that the host can reach. */
+  hostMemory?(): Float32Array | null;
   release(): void;
 }
 

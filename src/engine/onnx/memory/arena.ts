@@ -1,7 +1,7 @@
 /** @file The memory of the host: one arena for all sessions and tensors. */
 import koffi from 'koffi';
+import { loadLibrary } from '../../../util/native/load_library.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
-import { loadLibrary } from '../../load_library.js';
 import { machineMemory } from '../../memory.js';
 import type { HostArray } from '../../record/tensor.js';
 import { addresses, cStrings } from '../addresses.js';
@@ -55,6 +55,11 @@ class ArenaTensor extends OrtTensor {
     return this.read();
   }
 
+  hostMemory(): Float32Array | null {
+    const view = this.#view();
+    return view instanceof Float32Array ? view : null;
+  }
+
   protected copyFrom(data: HostArray): void {
     this.#view().set(data);
   }
@@ -64,7 +69,7 @@ class ArenaTensor extends OrtTensor {
     this.#value = 0n;
   }
 
-  /** The memory itself. Never returned to callers, because it would outlive `release`. */
+  /** The memory itself, which must not be used after `release`. */
   #view(): HostArray {
     const Type = HOST_ARRAY[this.dtype];
     const value = this.pointer;
