@@ -17,6 +17,7 @@ const ORDER = [
     'formats',
     'config',
     'engine',
+    'distributed',
     'nn',
     'media',
     'data',

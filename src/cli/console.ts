@@ -2,7 +2,7 @@
 import { RunLog } from '../run/log.js';
 import type { TrainOptions } from '../training/train.js';
 import { ProgressBars } from './progress_bars.js';
-import { showsChanges, showsColours } from './terminal.js';
+import { isTerminal, showsChanges, showsColours } from './terminal.js';
 
 export interface ConsoleOptions {
   /** Shows only warnings and errors, and no progress. */
@@ -23,8 +23,8 @@ export function openConsole(verbose: boolean, options: ConsoleOptions = {}): Run
     verbose,
     quiet,
     color: showsColours(stream),
-    dates: !stream.isTTY,
-    width: () => (stream.isTTY ? (stream.columns ?? USUAL_WIDTH) : Number.POSITIVE_INFINITY),
+    dates: !isTerminal(stream),
+    width: () => (isTerminal(stream) ? (stream.columns ?? USUAL_WIDTH) : Number.POSITIVE_INFINITY),
   };
   if (quiet || !showsChanges(stream)) return { log: new RunLog({ ...style, console: stream }), hooks: [] };
   const bars = new ProgressBars(stream);

@@ -20,5 +20,10 @@ export function showsColours(stream: OutputStream, env: Environment = process.en
 
 /** Whether a line can be written over, as progress bars do. */
 export function showsChanges(stream: OutputStream, env: Environment = process.env): boolean {
-  return stream.isTTY === true && env.TERM !== 'dumb';
+  return isTerminal(stream, env) && env.TERM !== 'dumb';
+}
+
+/** Whether somebody looks at the stream. mpirun gives its processes terminals of its own, and passes on what they write. */
+export function isTerminal(stream: OutputStream, env: Environment = process.env): boolean {
+  return stream.isTTY === true && env.OMPI_COMM_WORLD_RANK === undefined && env.PMI_RANK === undefined;
 }

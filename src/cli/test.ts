@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type LoadedConfig, loadConfig } from '../config/index.js';
+import type { ProcessGroup } from '../distributed/process_group.js';
 import type { EngineRequest } from '../engine/index.js';
 import { resultsJson, resultsTable } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
@@ -10,8 +11,9 @@ import { checkMinMap, minMapOption } from './min_map.js';
 import { addEngineOptions, type ConfigOptions, configCommand, LOADING, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
+import { shareSignals, withProcesses } from './process/processes.js';
 import { againHint, StopSignals } from './process/signals.js';
-import { localRankOption, refuseSeveralProcesses } from './single_process.js';
+import { localRankOption } from './single_process.js';
 
 type Flags = ConfigOptions &
   Pick<EngineRequest, 'engine' | 'device'> & { json?: boolean; quiet?: boolean; minMap?: number };
@@ -24,24 +26,40 @@ export function testCommand(): Command {
     .addOption(localRankOption())
     .addOption(quietOption())
     .action(async (overrides: string[], flags: Flags) => {
-      refuseSeveralProcesses('an evaluation', 'evaluation');
-      const loaded = loadConfig(flags.configFile, overrides);
-      continueWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
-      const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
-      try {
-        const report = await evaluate(loaded, flags, stop.signal);
-        if (report) print(`${flags.json ? reportJson(report) : resultsTable(report.results)}\n`);
-        process.exitCode = stop.exitCode || (report ? checkMinMap(report.results.mAP, flags.minMap) : 0);
-      } finally {
-        stop.close();
-      }
+      await withProcesses(flags.verbose ?? false, async (processes) => {
+        const stop = new StopSignals((signal) => `${signal}: ending after this batch${againHint(signal)}`);
+        shareSignals(stop, processes);
+        try {
+          if (processes.rank > 0) {
+            await help(processes, flags, stop.signal);
+            process.exitCode = stop.exitCode;
+            return;
+          }
+          const loaded = loadConfig(flags.configFile, overrides);
+          continueWithoutOutput(`the results are in ${join(loaded.config.OUTPUT_DIR, EVALUATION_FOLDER)}`);
+          const report = await evaluate(loaded, flags, { signal: stop.signal, processes });
+          if (report) print(`${flags.json ? reportJson(report) : resultsTable(report.results)}\n`);
+          process.exitCode = stop.exitCode || (report ? checkMinMap(report.results.mAP, flags.minMap) : 0);
+        } finally {
+          stop.close();
+        }
+      });
     });
+}
+
+async function help(
+  processes: ProcessGroup,
+  { engine, device, verbose }: Flags,
+  signal: AbortSignal,
+): Promise<void> {
+  const { helpEvaluation } = await import('../training/processes/evaluation_team.js');
+  await helpEvaluation({ processes, engine, device, verbose, signal });
 }
 
 async function evaluate(
   loaded: LoadedConfig,
   { engine, device, verbose = false, quiet = false, json = false }: Flags,
-  signal: AbortSignal,
+  { signal, processes }: { readonly signal: AbortSignal; readonly processes: ProcessGroup },
 ): Promise<EvaluationReport | null> {
   const { openConsole } = await import('./console.js');
   const { log, showEvaluation } = openConsole(verbose, {
@@ -50,7 +68,15 @@ async function evaluate(
   });
   log.logger.info(LOADING);
   const { evaluateCheckpoint } = await import('../training/evaluate_checkpoint.js');
-  return await evaluateCheckpoint(loaded, { engine, device, verbose, log, signal, showEvaluation });
+  return await evaluateCheckpoint(loaded, {
+    engine,
+    device,
+    verbose,
+    log,
+    signal,
+    showEvaluation,
+    processes,
+  });
 }
 
 function reportJson({ results, iteration, clips, seconds, folder }: EvaluationReport): string {

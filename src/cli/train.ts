@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
+import type { ProcessGroup } from '../distributed/process_group.js';
 import type { EngineRequest } from '../engine/index.js';
 import { LOG } from '../run/run_folder.js';
 import { endOfTraining, resumeCommand } from './next_commands.js';
@@ -10,8 +11,9 @@ import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
 import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
+import { shareSignals, withProcesses } from './process/processes.js';
 import { againHint, StopSignals } from './process/signals.js';
-import { localRankOption, refuseSeveralProcesses } from './single_process.js';
+import { localRankOption } from './single_process.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -77,18 +79,47 @@ export function trainCommand(): Command {
 }
 
 async function trainAction(overrides: string[], flags: Flags, command: Command): Promise<void> {
-  refuseSeveralProcesses('training', 'run');
-  const loaded = loadConfig(flags.configFile, overrides);
-  if (flags.replay !== undefined) {
-    process.exitCode = await runReplay(loaded.config, flags.replay, flags);
-    return;
+  await withProcesses(flags.verbose ?? false, async (processes) => {
+    if (processes.rank > 0) return await runFollower(processes, flags);
+    const loaded = loadConfig(flags.configFile, overrides);
+    if (flags.replay !== undefined) {
+      process.exitCode = await runReplay(loaded.config, flags.replay, flags);
+      return;
+    }
+    continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
+    await runTraining(loaded, flags, { command, processes });
+  });
+}
+
+/** Does the steps of a training that process 0 leads. */
+async function runFollower(
+  processes: ProcessGroup,
+  { engine, device, verbose = false }: Flags,
+): Promise<void> {
+  const { RunLog } = await import('../run/log.js');
+  const { followTraining } = await import('../training/processes/follow.js');
+  const stop = new StopSignals((signal) => `${signal}: finishing this step`);
+  shareSignals(stop, processes);
+  try {
+    const log = new RunLog();
+    await followTraining({ processes, engine, device, verbose, log, signal: stop.signal });
+  } finally {
+    stop.close();
   }
-  continueWithoutOutput(`the log is in ${join(loaded.config.OUTPUT_DIR, LOG)}`);
-  await runTraining(loaded, flags, command);
+  process.exitCode = exitCodeAfter(stop);
+}
+
+/** Slurm sends SIGUSR1 before the time limit. That is no failure: the run has saved everything. */
+function exitCodeAfter(stop: StopSignals): number {
+  return stop.name === 'SIGUSR1' ? 0 : stop.exitCode;
 }
 
 /** Trains until the end or the first signal, and sets the exit code of the process. */
-async function runTraining(loaded: LoadedConfig, flags: Flags, command: Command): Promise<void> {
+async function runTraining(
+  loaded: LoadedConfig,
+  flags: Flags,
+  { command, processes }: { readonly command: Command; readonly processes: ProcessGroup },
+): Promise<void> {
   const { quiet = false, verbose = false } = flags;
   // Late imports make --help and errors in the configuration fast. The log comes first: the rest takes a while.
   const { openConsole } = await import('./console.js');
@@ -96,6 +127,7 @@ async function runTraining(loaded: LoadedConfig, flags: Flags, command: Command)
   output.log.logger.info(LOADING);
   const { train } = await import('../training/train.js');
   const stop = new StopSignals((signal) => `${signal}: finishing this step and saving${againHint(signal)}`);
+  shareSignals(stop, processes);
   try {
     const result = await train(loaded, {
       transfer: flags.transfer ?? false,
@@ -114,15 +146,14 @@ async function runTraining(loaded: LoadedConfig, flags: Flags, command: Command)
       skipValidation: flags.skipValInTrain ?? false,
       ...output,
       signal: stop.signal,
+      processes,
     });
     process.stdout.write(endOfTraining(result, loaded.config.OUTPUT_DIR, resumeCommand(command)));
   } finally {
     stop.close();
   }
-  // Slurm sends SIGUSR1 before the time limit. That is no failure: the run has saved everything.
-  const exitCode = stop.name === 'SIGUSR1' ? 0 : stop.exitCode;
-  if (stop.received) await exitAtOnce(exitCode);
-  process.exitCode = exitCode;
+  process.exitCode = exitCodeAfter(stop);
+  if (stop.received && processes.size === 1) await exitAtOnce(process.exitCode);
 }
 
 /** Prints the replay of a saved batch; returns the exit code, 0 if all values are finite. */

@@ -2,10 +2,10 @@
 import type { Config } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
 import { AvaDataset } from '../data/datasets/ava_dataset.js';
-import { createTestLoader } from '../data/loading/loader.js';
 import type { Detector } from '../model/detector.js';
 import { AvaEvaluator } from './ava_evaluator.js';
-import { detectAll, type EvaluationProgress } from './detect_clips.js';
+import type { EvaluationProgress } from './detect_clips.js';
+import { detectTogether, type EvaluationProcesses } from './detect_together.js';
 import {
   groundTruthFiles,
   groundTruthNotes,
@@ -29,6 +29,8 @@ export interface EvaluationRun {
   progress?(done: EvaluationProgress): void;
   /** Ends the evaluation after the current batch, without a result. */
   readonly signal?: AbortSignal;
+  /** The processes that share the clips; none by default. */
+  readonly processes?: EvaluationProcesses | null;
 }
 
 export class EvaluationSet {
@@ -57,17 +59,10 @@ export class EvaluationSet {
    */
   async evaluate(model: Detector, run: EvaluationRun): Promise<EvaluationReport | null> {
     const begin = performance.now();
-    const batches = createTestLoader(this.cfg, { dataset: this.dataset, warn: run.warn });
-    const clips = await detectAll(model, batches, {
-      personThreshold: this.cfg.MODEL.STM.PERSON_THRESHOLD,
-      mirrored: this.cfg.AVA.TEST_FORCE_FLIP,
-      replay: this.cfg.ENGINE.REPLAY,
-      progress: run.progress,
-      signal: run.signal,
-    });
+    const { warn, progress, signal, processes } = run;
+    const { dataset } = this;
+    const clips = await detectTogether(this.cfg, model, { dataset, warn, progress, signal, processes });
     if (clips === null) return null;
-    // The order of images decides among equal scores, and batches grouped by shape come in another order.
-    clips.sort((a, b) => a.clip.clipId - b.clip.clipId);
     const evaluator = new AvaEvaluator(this.#groundTruth);
     for (const clip of clips) evaluator.addClip(clip);
     const { leftOut } = this.dataset;

@@ -45,9 +45,9 @@ export class RunLog {
     this.logger = pino({ level: 'debug', base: null, timestamp: timeFields }, pino.multistream(streams));
   }
 
-  /** Appends all lines to log.jsonl in a folder, which must exist. */
-  open(outputDir: string): void {
-    this.#file = new LineFile(join(outputDir, LOG), (message) => this.#console?.write(`${message}\n`));
+  /** Appends all lines to a file in a folder, which must exist. */
+  open(outputDir: string, name = LOG): void {
+    this.#file = new LineFile(join(outputDir, name), (message) => this.#console?.write(`${message}\n`));
     for (const line of this.#early.splice(0)) this.#file.append(line);
   }
 

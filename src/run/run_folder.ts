@@ -9,6 +9,10 @@ export const CONFIG = 'config.yaml';
 export const ENVIRONMENT = 'environment.json';
 /** The log, one JSON object per line. */
 export const LOG = 'log.jsonl';
+/** The log of a process that helps process 0. */
+export function logOfProcess(rank: number): string {
+  return `log.rank${rank}.jsonl`;
+}
 /** Losses, times and memory, one line for each iteration. */
 export const METRICS = 'metrics.jsonl';
 /** Results of evaluations, one line each. */
@@ -30,6 +34,7 @@ export const MOVE_JOURNAL = '.stmixer-moving.json';
 export const RUN_FILES: readonly string[] = [LAST_CHECKPOINT, EVALUATIONS, CONFIG, ENVIRONMENT, LOG, METRICS];
 const RUN_FOLDERS: readonly string[] = [EVALUATION_FOLDER, REPORT_FOLDER, TENSORBOARD_FOLDER];
 const SAVED_BATCH = /^nonfinite_\d+\.pth$/;
+const LOG_OF_PROCESS = /^log\.rank\d+\.jsonl$/;
 
 /** The folder of an evaluation: after a number of iterations, or under a name. */
 export function evaluationFolder(outputDir: string, which: number | string): string {
@@ -49,6 +54,10 @@ export function isSavedBatch(name: string): boolean {
 /** Whether a file or folder in OUTPUT_DIR belongs to a run. Locks do not: they belong to a process. */
 export function isOfRun(name: string): boolean {
   return (
-    RUN_FILES.includes(name) || RUN_FOLDERS.includes(name) || isCheckpointFile(name) || isSavedBatch(name)
+    RUN_FILES.includes(name) ||
+    RUN_FOLDERS.includes(name) ||
+    isCheckpointFile(name) ||
+    isSavedBatch(name) ||
+    LOG_OF_PROCESS.test(name)
   );
 }

@@ -11,7 +11,8 @@ import {
 } from '../checkpoint/model_weights.js';
 import type { LoadedConfig } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
-import { type EngineRequest, engineSettings, selectEngine } from '../engine/index.js';
+import { ALONE, type ProcessGroup } from '../distributed/process_group.js';
+import { type EngineRequest, selectEngine, settingsOfProcess } from '../engine/index.js';
 import { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import { isIn } from '../files/paths.js';
@@ -24,6 +25,7 @@ import { weightsOfOwnRun } from '../run/run_weights.js';
 import { NEVER_ABORTED } from '../util/abort.js';
 import { announced, announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
+import { beginEvaluation, evaluationProcesses, shareWeights } from './processes/evaluation_team.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
@@ -34,6 +36,8 @@ export interface TestOptions extends EngineRequest {
   readonly signal?: AbortSignal;
   /** Shows the progress of the evaluation; by default lines in the log do. */
   readonly showEvaluation?: ShowEvaluation;
+  /** The processes that share the clips, of which this is process 0; by default this process alone. */
+  readonly processes?: ProcessGroup;
 }
 
 /**
@@ -58,13 +62,14 @@ async function evaluateLocked(
   warnings: LoadedConfig['warnings'],
   options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
 ): Promise<EvaluationReport | null> {
-  const { engine: name, device, verbose, signal } = options;
+  const { engine: name, device, verbose, signal, processes = ALONE } = options;
   const weightsRequest = requestOf(cfg);
   findModelWeights(weightsRequest);
   const log = options.log.logger;
   const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
   const warn = (message: string) => log.warn(message);
-  const request = { engine: name, device, verbose, ...engineSettings(cfg), warn };
+  if (processes.size > 1) await beginEvaluation(processes, cfg);
+  const request = { engine: name, device, verbose, ...settingsOfProcess(cfg, processes.local), warn };
   const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
   options.log.open(cfg.OUTPUT_DIR);
   logEngine(log, engine);
@@ -90,7 +95,10 @@ async function evaluateLocked(
   // A run's own file says on which machine it was trained.
   if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
   const steps = iteration ?? 0;
-  const report = await evaluateModel({ evaluationSet, log, signal, show: options.showEvaluation }, model, {
+  if (processes.size > 1) await shareWeights(model.namedParameters(), processes.communicator);
+  const together = processes.size > 1 ? evaluationProcesses(processes, cfg)() : null;
+  const context = { evaluationSet, log, signal, show: options.showEvaluation, processes: together };
+  const report = await evaluateModel(context, model, {
     iteration: steps,
     best: bestSoFar(cfg.OUTPUT_DIR, steps),
     folder: evaluationFolder(cfg.OUTPUT_DIR, isForeign ? foreignName(path) : steps),

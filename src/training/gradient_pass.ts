@@ -1,7 +1,13 @@
 /** @file The forward and backward pass of one micro-batch, recorded or replayed from a script. */
 import type { Batch } from '../data/loading/collate.js';
 import { graphBreak } from '../engine/lazy_hints.js';
-import { beginProgram, feed, type RecordedProgram, type ReplayedProgram } from '../engine/programs.js';
+import {
+  beginProgram,
+  feed,
+  hostMemoryOf,
+  type RecordedProgram,
+  type ReplayedProgram,
+} from '../engine/programs.js';
 import type { tf } from '../engine/tfjs.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
@@ -9,6 +15,7 @@ import { drawMask, type MaskKind, type MaskSource } from '../model/dropout.js';
 import type { Parameter } from '../nn/module.js';
 import { Tape } from '../nn/tape.js';
 import { readAndDispose, squareSums } from './grad_norm.js';
+import type { GradientExchange } from './gradient_exchange.js';
 
 /** The predictions that the loss is computed from, as `SetCriterion.gather` lays them out. */
 export interface GatheredPredictions {
@@ -20,8 +27,8 @@ export interface GatheredPredictions {
 export interface GradientPass {
   forward(): Promise<GatheredPredictions>;
   /**
-   * Adds the gradients of `sum(predictions · dy)` to those of the parameters. Returns the sum of squares of each gradient that
-   * there is then, in the order of the parameters.
+   * Adds the gradients of `sum(predictions · dy)` to those of the parameters, and then those of the other processes. Returns the
+   * sum of squares of each gradient that there is then, in the order of the parameters.
    */
   backward(dy: Float32Array): Promise<ArrayLike<number>>;
   /** Releases what the pass still holds. */
@@ -41,6 +48,8 @@ export interface GradientJob {
   readonly modes: string;
   /** Whether the engine may capture and replay the pass. */
   readonly replay: boolean;
+  /** Adds the gradients of the other processes; null if there are none, or if they are added later. */
+  readonly exchange: GradientExchange | null;
 }
 
 /** What a replay has to know of the recording. */
@@ -62,6 +71,7 @@ export function beginPass(job: GradientJob): GradientPass {
         bits(all.map(({ requiresGrad }) => requiresGrad)),
         bits(parameters.map(({ grad }) => grad !== null)),
         job.modes,
+        job.exchange === null ? '' : 'exchanged',
       ].join(' '),
       borrowed: all.map(({ value }) => value),
       consumed: parameters.flatMap(({ grad }) => grad ?? []),
@@ -84,7 +94,7 @@ class RecordedPass implements GradientPass {
     const { model, criterion, batch, masks } = this.job;
     const source: MaskSource = {
       uniform: () => masks.uniform(),
-      microBatch: masks.microBatch,
+      clips: masks.clips,
       onMask: (mask) => this.#masks.push(mask),
     };
     this.#tape = new Tape(() => {
@@ -102,15 +112,21 @@ class RecordedPass implements GradientPass {
     for (const [i, parameter] of parameters.entries()) parameter.grad = grads[i];
     // Separate from the backward pass, so that clips of another size use the same graph.
     graphBreak('optimizer');
-    const squares = squareSums(grads.filter((grad) => grad !== null));
+    const present = grads.filter((grad) => grad !== null);
+    const finish = (squares: number) => {
+      const notes: Notes = { shape, masks: this.#masks };
+      const feeds = 3 + this.#masks.length;
+      this.program.finish({ made: grads, notes: JSON.stringify(notes), feeds, reads: 1 + squares });
+    };
+    if (this.job.exchange !== null) {
+      // Computes them, so that the program ends here.
+      await hostMemoryOf(present);
+      finish(0);
+      return await exchanged(this.job, this.job.exchange);
+    }
+    const squares = squareSums(present);
     const content = await readAndDispose(squares);
-    const notes: Notes = { shape, masks: this.#masks };
-    this.program.finish({
-      made: grads,
-      notes: JSON.stringify(notes),
-      feeds: 3 + this.#masks.length,
-      reads: squares ? 2 : 1,
-    });
+    finish(squares ? 1 : 0);
     return content;
   }
 
@@ -154,15 +170,39 @@ class ReplayedPass implements GradientPass {
   }
 
   async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
-    const { program } = this;
+    const { program, job } = this;
+    const { exchange } = job;
     program.feed(gradient);
-    const squares = await program.read();
-    const grads = await program.finish();
-    for (const [i, parameter] of this.job.parameters.entries()) parameter.grad = grads[i];
-    return squares;
+    const squares = exchange === null ? await program.read() : null;
+    const grads = await program.finish((result, memory) => exchange?.add(result, memory));
+    for (const [i, parameter] of job.parameters.entries()) parameter.grad = grads[i];
+    return squares ?? (await exchanged(job, exchange as GradientExchange));
   }
 
   end(): void {
     this.program.abort();
+  }
+}
+
+/** Adds the gradients of the other processes. Returns the sum of squares of each. */
+async function exchanged(
+  { model, criterion, parameters, replay }: GradientJob,
+  exchange: GradientExchange,
+): Promise<ArrayLike<number>> {
+  await exchange.finish();
+  const grads = parameters.flatMap(({ grad }) => grad ?? []);
+  const program = beginProgram({ owners: [model, criterion], key: 'squares', borrowed: grads }, replay);
+  try {
+    if (program.isReplay) {
+      const squares = await program.read();
+      await program.finish();
+      return squares;
+    }
+    const sums = squareSums(grads);
+    const squares = await readAndDispose(sums);
+    program.finish({ feeds: 0, reads: sums ? 1 : 0 });
+    return squares;
+  } finally {
+    program.abort();
   }
 }

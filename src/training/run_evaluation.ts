@@ -1,5 +1,6 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
+import type { EvaluationProcesses } from '../evaluation/detect_together.js';
 import type { EvaluationRun, EvaluationSet } from '../evaluation/evaluation_set.js';
 import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
@@ -25,6 +26,8 @@ export interface EvaluationContext {
   readonly signal: AbortSignal;
   /** Shows the progress; without it, lines in the log do. */
   readonly show?: ShowEvaluation;
+  /** The processes that share the clips; none by default. */
+  readonly processes?: EvaluationProcesses | null;
 }
 
 /**
@@ -32,7 +35,7 @@ export interface EvaluationContext {
  * it is recorded.
  */
 export async function evaluateModel(
-  { evaluationSet, log, signal, show }: EvaluationContext,
+  { evaluationSet, log, signal, show, processes }: EvaluationContext,
   model: Detector,
   { iteration, best, folder }: Pick<EvaluationRun, 'iteration' | 'best' | 'folder'>,
 ): Promise<EvaluationReport | null> {
@@ -55,6 +58,7 @@ export async function evaluateModel(
       warn: (message) => log.warn(message),
       progress,
       signal,
+      processes,
     });
     if (report === null) {
       log.info('evaluation stopped');

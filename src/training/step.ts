@@ -1,15 +1,19 @@
 /** @file One training step: loss, gradients, update. */
 import type { Batch } from '../data/loading/collate.js';
+import type { Communicator } from '../distributed/communicator.js';
+import type { GradientSum } from '../distributed/gradient_sum.js';
 import type { SetCriterion, Target } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
-import type { MaskSource, MicroBatch } from '../model/dropout.js';
+import type { MaskSource } from '../model/dropout.js';
 import type { Parameter } from '../nn/module.js';
 import type { Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
 import { clipFactor, normsOf, totalNorm } from './grad_norm.js';
+import { GradientExchange } from './gradient_exchange.js';
 import { beginPass } from './gradient_pass.js';
-import { microBatches, sliceBatch } from './micro_batch.js';
-import { type NonFinite, NonFiniteError } from './nonfinite/nonfinite.js';
+import { type MicroBatch, microBatches, sliceBatch } from './micro_batch.js';
+import type { NonFinite } from './nonfinite/nonfinite.js';
+import { throwTogether } from './nonfinite/together.js';
 
 /** A model and its loss. */
 export interface ModelAndLoss {
@@ -37,6 +41,15 @@ export interface GradientOptions {
    * same to the last bit.
    */
   readonly replay?: boolean;
+  /** The processes that compute parts of the same batch; none by default. All of them get the same results. */
+  readonly processes?: StepProcesses;
+}
+
+/** What connects the processes of a step. */
+export interface StepProcesses {
+  readonly communicator: Communicator;
+  /** Sums the gradients of the parameters that are trained, in their order. */
+  readonly sum: GradientSum;
 }
 
 export interface StepOptions extends GradientOptions {
@@ -57,8 +70,9 @@ export function stepRng(seed: number, iteration: number): Rng {
 export async function computeGradients(
   { model, criterion }: ModelAndLoss,
   batch: Batch,
-  { rng = new Rng(0), microBatchSize = batch.shape[0], replay = true }: GradientOptions = {},
+  options: GradientOptions = {},
 ): Promise<StepLosses> {
+  const { rng = new Rng(0), microBatchSize = batch.shape[0], replay = true, processes = null } = options;
   const all = [...model.namedParameters()];
   const parameters = all.filter(([, { requiresGrad }]) => requiresGrad);
   zeroGradients(parameters);
@@ -67,24 +81,43 @@ export async function computeGradients(
     criterion,
     batch,
     targets: targetsOf(batch),
+    boxCounts: batch.whole?.boxCounts ?? batch.boxes.map(({ length }) => length / 4),
     rng,
     all: all.map(([, parameter]) => parameter),
     parameters,
     modes: model.modes(),
     replay,
+    processes,
   };
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
-  for (const microBatch of microBatches(batch.shape[0], microBatchSize)) {
-    const { squares, ...losses } = await addGradients(step, microBatch);
+  const pieces = microBatches(batch, microBatchSize);
+  for (const [i, microBatch] of pieces.entries()) {
+    const isLast = i === pieces.length - 1;
+    const { squares, ...losses } = await addGradients(step, microBatch, isLast);
     // Checked for each micro-batch, so that the error names its clips and its memory is released before the next one.
     const metadata = { ...losses, microBatch, clips: clipsOf(batch, microBatch) };
-    gradNorm = await checkGradients(parameters, squares, metadata);
+    const { norm, nonFinite } = await measureGradients(parameters, squares, metadata);
+    await throwTogether(nonFinite, processes?.communicator);
+    gradNorm = norm;
     for (const [name, term] of losses.terms) terms.set(name, (terms.get(name) ?? 0) + term);
     total += losses.total;
   }
+  if (processes) total = await addTerms(terms, total, processes.communicator);
   return { terms, total, gradNorm };
+}
+
+/** Adds the terms of the other processes, and returns the total of all. */
+async function addTerms(
+  terms: Map<string, number>,
+  total: number,
+  communicator: Communicator,
+): Promise<number> {
+  const sums = Float64Array.of(total, ...terms.values());
+  await communicator.allReduce(sums, 'sum');
+  for (const [i, name] of [...terms.keys()].entries()) terms.set(name, sums[i + 1]);
+  return sums[0];
 }
 
 /**
@@ -111,36 +144,42 @@ type NamedParameters = readonly (readonly [name: string, parameter: Parameter])[
 /** Data that all micro-batches of a step share. */
 interface Step extends ModelAndLoss {
   readonly batch: Batch;
-  /** Targets of all clips of the batch: the loss is normalised by their number. */
   readonly targets: readonly Target[];
+  /** Number of boxes of each clip of the batch that the loss is normalised by. */
+  readonly boxCounts: ArrayLike<number>;
   readonly rng: Rng;
   readonly all: readonly Parameter[];
   /** Those that are trained. */
   readonly parameters: NamedParameters;
   readonly modes: string;
   readonly replay: boolean;
+  readonly processes: StepProcesses | null;
 }
 
-/** Adds the gradients of a micro-batch's share of the loss to those of the parameters. */
+/** Adds the gradients of a micro-batch's share of the loss to those of the parameters, and with the last one those of the other processes. */
 async function addGradients(
-  { targets, rng, parameters, ...step }: Step,
+  { targets, boxCounts, rng, parameters, processes, ...step }: Step,
   microBatch: MicroBatch,
+  isLast: boolean,
 ): Promise<{ terms: Map<string, number>; total: number; squares: ArrayLike<number> }> {
   // Every micro-batch starts from the same state and takes the numbers of its own clips.
   const stream = Rng.fromState(rng.getState());
-  const masks: MaskSource = { uniform: () => stream.uniform(), microBatch };
+  const masks: MaskSource = { uniform: () => stream.uniform(), clips: microBatch.inWhole };
   const { batch, criterion } = step;
+  const trained = parameters.map(([, parameter]) => parameter);
   const pass = beginPass({
     ...step,
     batch: sliceBatch(batch, microBatch),
     masks,
-    parameters: parameters.map(([, parameter]) => parameter),
+    parameters: trained,
+    exchange: isLast && processes ? new GradientExchange(processes.sum, trained) : null,
   });
   try {
     const { content, shape } = await pass.forward();
     const own = targets.slice(microBatch.first, microBatch.first + microBatch.count);
-    const losses = criterion.evaluate(content, shape, own, targets);
-    checkLoss(losses, microBatch, { batch, numParameters: parameters.length });
+    const losses = criterion.evaluate(content, shape, own, boxCounts);
+    const nonFinite = badLoss(losses, microBatch, { batch, numParameters: parameters.length });
+    await throwTogether(nonFinite, processes?.communicator);
     const { terms, total, gradient } = losses;
     return { terms, total, squares: await pass.backward(gradient) };
   } finally {
@@ -148,37 +187,37 @@ async function addGradients(
   }
 }
 
-/** Throws NonFiniteError if the loss is not finite. */
-function checkLoss(
+/** Describes a loss that is not finite; null if it is finite. */
+function badLoss(
   { terms, total, notFinite }: ReturnType<SetCriterion['evaluate']>,
   microBatch: MicroBatch,
   { batch, numParameters }: { readonly batch: Batch; readonly numParameters: number },
-): void {
-  if (Number.isFinite(total)) return;
+): NonFinite | null {
+  if (Number.isFinite(total)) return null;
   const all = clipsOf(batch, microBatch);
   const blamed = notFinite.length > 0 ? notFinite.map((b) => all[b]) : all;
   const clips = blamed.filter((clip) => clip !== undefined);
-  throw new NonFiniteError({ what: 'loss', microBatch, terms, total, parameters: [], numParameters, clips });
+  return { what: 'loss', microBatch, terms, total, parameters: [], numParameters, clips };
 }
 
-/** Returns the total norm of the gradients from their sums of squares. Throws NonFiniteError, with `metadata`, if one is not finite. */
-async function checkGradients(
+/** Returns the total norm of the gradients from their sums of squares, and describes those that are not finite, with `metadata`. */
+async function measureGradients(
   parameters: NamedParameters,
   squares: ArrayLike<number>,
   metadata: Pick<NonFinite, 'microBatch' | 'terms' | 'total' | 'clips'>,
-): Promise<number> {
+): Promise<{ norm: number; nonFinite: NonFinite | null }> {
   const withGradient = parameters.flatMap(([name, { grad }]) => (grad ? [{ name, grad }] : []));
   const norms = await normsOf(
     withGradient.map(({ grad }) => grad),
     squares,
   );
   const bad = withGradient.filter((_, i) => !Number.isFinite(norms[i]));
-  if (bad.length > 0) {
-    const names = bad.map(({ name }) => name);
-    const numParameters = withGradient.length;
-    throw new NonFiniteError({ what: 'gradients', ...metadata, parameters: names, numParameters });
-  }
-  return totalNorm(norms);
+  const names = bad.map(({ name }) => name);
+  const numParameters = withGradient.length;
+  return {
+    norm: totalNorm(norms),
+    nonFinite: bad.length > 0 ? { what: 'gradients', ...metadata, parameters: names, numParameters } : null,
+  };
 }
 
 function zeroGradients(parameters: NamedParameters): void {

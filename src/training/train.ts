@@ -1,7 +1,8 @@
 /** @file Training in OUTPUT_DIR: its lock, the run that was there before, the engine, the log, and then a Trainer. */
 import type { LoadedConfig } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
-import { type EngineRequest, engineSettings, selectEngine } from '../engine/index.js';
+import { ALONE, type ProcessGroup } from '../distributed/process_group.js';
+import { type EngineRequest, selectEngine, settingsOfProcess } from '../engine/index.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { writeRunConfig } from '../run/config.js';
 import { writeEnvironment } from '../run/environment.js';
@@ -11,14 +12,17 @@ import { RUN_LOCK, TEST_LOCK } from '../run/run_folder.js';
 import { NEVER_ABORTED } from '../util/abort.js';
 import { announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
+import { Team } from './processes/team.js';
 import { Trainer, type TrainerOptions, type TrainingResult } from './trainer.js';
 import { workerWarnings } from './worker_warning.js';
 
-export interface TrainOptions extends Omit<TrainerOptions, 'engine' | 'log'>, EngineRequest {
+export interface TrainOptions extends Omit<TrainerOptions, 'engine' | 'log' | 'team'>, EngineRequest {
   /** Moves the files of another run in OUTPUT_DIR into a subfolder and starts afresh. */
   readonly overwrite?: boolean;
   /** Log of the run; by default only log.jsonl gets it. */
   readonly log?: RunLog;
+  /** The processes that train together, of which this is process 0; by default this process alone. */
+  readonly processes?: ProcessGroup;
 }
 
 /** Result of a run that was stopped before its first step. */
@@ -56,25 +60,27 @@ async function trainLocked(
   let cleared: ClearedFolder | null = clearOutputDir(loaded, { resume, transfer, overwrite });
   try {
     refuseObstacles(OUTPUT_DIR);
-    const { engine: name, device, verbose } = options;
+    const { engine: name, device, verbose, processes = ALONE } = options;
     const log = runLog.logger;
+    const team = processes.size > 1 ? await Team.lead(processes, cleared.config) : null;
     const request = {
       engine: name,
       device,
       verbose,
-      ...engineSettings(loaded.config),
+      ...settingsOfProcess(loaded.config, processes.local),
       warn: (message: string) => log.warn(message),
     };
     const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
     runLog.open(OUTPUT_DIR);
     logEngine(log, engine);
+    if (processes.description !== null) log.info(`processes: ${processes.description}`);
     if (cleared.note !== undefined) log.info(cleared.note);
     writeEnvironment(OUTPUT_DIR, engine);
     writeRunConfig(OUTPUT_DIR, cleared.config);
     log.info({ config: cleared.config, options: flagsOf(options) }, `output: ${OUTPUT_DIR}`);
     const tooManyWorkers = workerWarnings(loaded.config.DATALOADER.NUM_WORKERS);
     for (const warning of [...cleared.warnings, ...loaded.warnings, ...tooManyWorkers]) log.warn(warning);
-    const trainer = new Trainer(cleared.config, { ...options, engine, log });
+    const trainer = new Trainer(cleared.config, { ...options, engine, log, team });
     await trainer.prepare();
     cleared = null;
     return await trainer.run();
@@ -98,6 +104,6 @@ async function refuseDuringTest(outputDir: string, wait: (line: string) => void)
 }
 
 /** The options that log.jsonl can hold. */
-function flagsOf({ log, signal, hooks, data, showEvaluation, ...flags }: TrainOptions): object {
+function flagsOf({ log, signal, hooks, data, showEvaluation, processes, ...flags }: TrainOptions): object {
   return flags;
 }

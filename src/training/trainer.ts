@@ -23,10 +23,12 @@ import { logGroups, logPrintedLine } from './log_optimizer.js';
 import { MemoryGuard } from './memory/guard.js';
 import { guardStep } from './nonfinite/nonfinite_guard.js';
 import { evaluationsLeft, openEvaluationSet, validationSchedule } from './open_evaluation.js';
+import { shareState } from './processes/share_state.js';
+import { stepOptions, type Team } from './processes/team.js';
 import { pointToStart, type RestoreRequest, type RunStart, restoreState } from './restore/restore.js';
 import { refuseNothingToTrain } from './restore/whole_state.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
-import { stepRng, trainStep } from './step.js';
+import { trainStep } from './step.js';
 import { openTrainingData, type TrainingData } from './training_data.js';
 import { TrainingState } from './training_state.js';
 
@@ -46,6 +48,8 @@ export interface TrainerOptions extends Partial<RestoreRequest>, HookOptions {
   readonly data?: TrainingData;
   /** Shows the progress of an evaluation; by default lines in the log do. */
   readonly showEvaluation?: ShowEvaluation;
+  /** The processes that train together, led by this one; none by default. */
+  readonly team?: Team | null;
 }
 
 /** Result of a run that met no error. */
@@ -136,6 +140,7 @@ export class Trainer implements TrainingRun {
     await this.#throwIfAborted();
     if (!this.#isDone) this.#openData(start);
     await this.#throwIfAborted();
+    if (options.team) await shareState(state, options.team.communicator);
     this.hooks = [...buildHooks(this.#hookContext(start), options), ...(options.hooks ?? [])];
     await pointToStart(start.source, state.iteration, { checkpointer: this.#checkpointer, cfg });
     this.#isPrepared = true;
@@ -194,6 +199,7 @@ export class Trainer implements TrainingRun {
         await setImmediate();
       }
       for (const hook of hooks) await hook.afterTraining?.(this);
+      await this.options.team?.end(data.batches);
     } catch (error) {
       throw await memory.explained(error, batch?.shape ?? null);
     } finally {
@@ -206,16 +212,11 @@ export class Trainer implements TrainingRun {
     const dataSeconds = (performance.now() - begin) / 1000;
     const lr = state.optimizer.paramGroups.map((group) => group.lr);
     for (const hook of hooks) await hook.beforeStep?.(this, batch);
-    const { VIDEOS_PER_BATCH: microBatchSize, CLIP_GRAD_NORM: clipGradNorm } = cfg.SOLVER;
-    const losses = await guardStep(this, batch, () =>
-      trainStep(state, batch, {
-        rng: stepRng(state.seed, state.iteration + 1),
-        microBatchSize,
-        clipGradNorm,
-        replay: cfg.ENGINE.REPLAY,
-      }),
-    );
+    const { team } = this.options;
+    await team?.command('step');
+    const losses = await guardStep(this, batch, () => trainStep(state, batch, stepOptions(cfg, state, team)));
     const iteration = ++state.iteration;
+    await team?.afterStep(state);
     if (!losses.skipped) {
       const { firstLoss } = this.#losses;
       this.#losses = {
@@ -257,8 +258,11 @@ export class Trainer implements TrainingRun {
     if (this.#evaluationSet === null) return null;
     const { iteration, model } = this.state;
     const { log, signal, cfg } = this;
+    const { team } = this.options;
+    await team?.command('evaluate');
+    const processes = team?.evaluationProcesses();
     const report = await evaluateModel(
-      { evaluationSet: this.#evaluationSet, log, signal, show: this.options.showEvaluation },
+      { evaluationSet: this.#evaluationSet, log, signal, show: this.options.showEvaluation, processes },
       model,
       { iteration, best, folder: evaluationFolder(cfg.OUTPUT_DIR, iteration) },
     );
@@ -274,7 +278,9 @@ export class Trainer implements TrainingRun {
     const { cfg, state, log } = this;
     this.#data =
       this.options.data ??
-      announced(log, 'reading the training lists', () => openTrainingData(cfg, state, resume, log));
+      announced(log, 'reading the training lists', () =>
+        openTrainingData(cfg, state, { resume, log, share: this.options.team?.trainingShare }),
+      );
     this.state.order = this.#data.order;
   }
 
@@ -304,6 +310,7 @@ export class Trainer implements TrainingRun {
     );
     try {
       for (const hook of this.hooks) await hook.afterTraining?.(this);
+      await this.options.team?.end(null);
     } finally {
       await this.#close();
     }

@@ -67,6 +67,12 @@ export class StopSignals {
     for (const signal of this.#listeners.keys()) this.#unwatch(signal);
   }
 
+  /** Does what a signal of this name does; another process may have got it. Other names are ignored. */
+  receive(name: string): void {
+    const signal = STOP_SIGNALS.find((known) => known === name);
+    if (signal) this.#receive(signal);
+  }
+
   #receive(signal: StopSignal): void {
     if (this.received || (signal === 'SIGHUP' && HANG_UP_IS_IGNORED)) return;
     this.#received = signal;

@@ -80,6 +80,18 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
       'batch of ACCUMULATE · VIDEOS_PER_BATCH clips, in the memory of one micro-batch (not in the official code).',
     AT_LEAST_ONE,
   ),
+  BUCKET_MB: float(
+    25,
+    'With several processes: gradients of so many MiB are summed together, as soon as they are computed (not in the official ' +
+      'code, where it is a constant of PyTorch).',
+    NOT_NEGATIVE,
+  ),
+  COLLECTIVE_TIMEOUT: float(
+    1800,
+    'With several processes: seconds after which the run ends if a process waits for the others. 0 means no limit. It has to be ' +
+      'longer than an evaluation, because process 0 alone computes its results (not in the official code).',
+    NOT_NEGATIVE,
+  ),
   CLIP_GRAD_NORM: float(
     0,
     'Maximum gradient norm. Larger gradients are scaled down to it; 0 means no maximum (not in the official code).',

@@ -1,8 +1,8 @@
 /** @file A step whose loss or gradients are not finite: its description and its error. */
 import type { ClipInfo } from '../../data/clip/clip.js';
 import { UserError } from '../../errors.js';
-import type { MicroBatch } from '../../model/dropout.js';
 import { firstNames } from '../../util/text.js';
+import type { MicroBatch } from '../micro_batch.js';
 
 /** Description of a step whose loss or gradients are not finite. */
 export interface NonFinite {

@@ -113,11 +113,11 @@ async function moduleOutputs(
   nonFinite: NonFinite | null,
 ): Promise<ModuleOutput[]> {
   const { batch, seed, iteration, microBatchSize } = saved;
-  const failed = nonFinite ? [nonFinite.microBatch] : microBatches(batch.shape[0], microBatchSize);
+  const failed = nonFinite ? [nonFinite.microBatch] : microBatches(batch, microBatchSize);
   const outputs = new Map<string, number>();
   for (const microBatch of failed) {
     const stream = stepRng(seed, iteration);
-    const masks = { uniform: () => stream.uniform(), microBatch };
+    const masks = { uniform: () => stream.uniform(), clips: microBatch.inWhole };
     const tensors = tf.tidy(() => noGrad(() => forward(model, sliceBatch(batch, microBatch), masks)));
     const maxima = await maxAbs(Object.values(tensors));
     tf.dispose(tensors);

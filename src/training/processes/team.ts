@@ -1,0 +1,131 @@
+/** @file The processes of a training: process 0 leads, and the others do the same steps. */
+import type { Config } from '../../config/index.js';
+import { clipsPerStep } from '../../data/data_config.js';
+import { BatchShare } from '../../data/loading/batch_share.js';
+import type { Batch } from '../../data/loading/collate.js';
+import type { Communicator } from '../../distributed/communicator.js';
+import { broadcastJson } from '../../distributed/first_of.js';
+import { GradientSum } from '../../distributed/gradient_sum.js';
+import type { ProcessGroup } from '../../distributed/process_group.js';
+import { ConfigError } from '../../errors.js';
+import type { EvaluationProcesses } from '../../evaluation/detect_together.js';
+import type { Detector } from '../../model/detector.js';
+import { type StepOptions, type StepProcesses, stepRng } from '../step.js';
+import type { TrainingState } from '../training_state.js';
+import { checkEqualWeights } from './equal_weights.js';
+import { evaluationProcesses } from './evaluation_team.js';
+
+/** What the leader has all processes do next. */
+const COMMANDS = ['step', 'evaluate', 'end'] as const;
+export type Command = (typeof COMMANDS)[number];
+
+export class Team {
+  readonly communicator: Communicator;
+  /** Clips of a micro-batch that one process computes. */
+  readonly clipsAtOnce: number;
+  readonly trainingShare: BatchShare;
+  /** Connects the processes for one evaluation. */
+  readonly evaluationProcesses: () => EvaluationProcesses;
+  #step: StepProcesses | null = null;
+
+  /** Begins a training in all processes, with this configuration. Throws ConfigError if the clips cannot be divided among them. */
+  static async lead(group: ProcessGroup, cfg: Config): Promise<Team> {
+    return new Team(group, await broadcastJson(group.communicator, cfg));
+  }
+
+  /** Waits for the beginning of a training. Returns its configuration, too. */
+  static async join(group: ProcessGroup): Promise<{ readonly team: Team; readonly cfg: Config }> {
+    const cfg = await broadcastJson<Config>(group.communicator, null);
+    return { team: new Team(group, cfg), cfg };
+  }
+
+  private constructor(
+    private readonly group: ProcessGroup,
+    private readonly cfg: Config,
+  ) {
+    const { SOLVER } = cfg;
+    this.communicator = group.communicator;
+    this.clipsAtOnce = clipsOfEach(SOLVER.VIDEOS_PER_BATCH, group.size);
+    this.trainingShare = new BatchShare({
+      communicator: group.duplicate(),
+      lockstep: group.communicator,
+      batchSize: clipsPerStep(cfg),
+      blockSize: SOLVER.VIDEOS_PER_BATCH,
+    });
+    this.evaluationProcesses = evaluationProcesses(group, cfg);
+    group.limitWaits(SOLVER.COLLECTIVE_TIMEOUT);
+  }
+
+  get isLeader(): boolean {
+    return this.group.rank === 0;
+  }
+
+  /** Connects the processes for the steps of a model. */
+  stepProcesses(model: Detector): StepProcesses {
+    if (this.#step) return this.#step;
+    const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+    const sum = new GradientSum({
+      communicator: this.communicator,
+      lengths: trained.map(([, { size }]) => size),
+      bucketBytes: this.cfg.SOLVER.BUCKET_MB * 2 ** 20,
+    });
+    this.#step = { communicator: this.communicator, sum };
+    return this.#step;
+  }
+
+  /**
+   * Compares the weights of all processes where checkpoints are due. All processes must call this after each step. Throws
+   * CommunicationError.
+   */
+  async afterStep({ model, iteration }: Pick<TrainingState, 'model' | 'iteration'>): Promise<void> {
+    const { CHECKPOINT_PERIOD, ITER_PER_EPOCH } = this.cfg.SOLVER;
+    if (iteration % (CHECKPOINT_PERIOD * ITER_PER_EPOCH) === 0)
+      await checkEqualWeights(model.namedParameters(), this.communicator);
+  }
+
+  /** Ends the training in all processes. Only the leader calls this. */
+  async end(batches: AsyncIterator<Batch> | null): Promise<void> {
+    await this.command('end');
+    await this.close(batches);
+  }
+
+  /** Stops loading. All processes must call this. */
+  async close(batches: AsyncIterator<Batch> | null): Promise<void> {
+    await Promise.all([batches?.return?.(), this.trainingShare.close()]);
+  }
+
+  /** Tells the others what to do next. Only the leader calls this. */
+  async command(command: Command): Promise<void> {
+    await this.communicator.broadcast(Uint8Array.of(COMMANDS.indexOf(command)), 0);
+  }
+
+  /** Waits for what to do next. */
+  async follow(): Promise<Command> {
+    const command = new Uint8Array(1);
+    await this.communicator.broadcast(command, 0);
+    return COMMANDS[command[0]];
+  }
+}
+
+/** How a process computes the next step. */
+export function stepOptions(
+  { SOLVER, ENGINE }: Config,
+  { model, seed, iteration }: Pick<TrainingState, 'model' | 'seed' | 'iteration'>,
+  team: Team | null | undefined,
+): StepOptions {
+  return {
+    rng: stepRng(seed, iteration + 1),
+    microBatchSize: team?.clipsAtOnce ?? SOLVER.VIDEOS_PER_BATCH,
+    clipGradNorm: SOLVER.CLIP_GRAD_NORM,
+    replay: ENGINE.REPLAY,
+    processes: team?.stepProcesses(model),
+  };
+}
+
+function clipsOfEach(clips: number, processes: number): number {
+  if (clips % processes === 0) return clips / processes;
+  throw new ConfigError(
+    `SOLVER.VIDEOS_PER_BATCH ${clips} cannot be divided among ${processes} processes: it is the number of clips of all of them ` +
+      `together. Use a multiple of ${processes}, or another number of processes`,
+  );
+}
