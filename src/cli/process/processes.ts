@@ -20,7 +20,7 @@ export async function withProcesses(
   if (!launch) return await work(ALONE);
   // Late, because few commands need it.
   const { joinProcesses } = await import('../../distributed/mpi/mpi_process_group.js');
-  const processes = joinProcesses(launch, machineProbe());
+  const processes = await joinProcesses(launch, machineProbe());
   // At once: the launcher ends this process as soon as another one has ended with an error.
   if (processes.rank === 0) processes.onError((error) => void reportError(error, false));
   try {
