@@ -5,7 +5,8 @@ import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { ProcessGroup } from '../distributed/process_group.js';
 import type { EngineRequest } from '../engine/index.js';
 import { LOG } from '../run/run_folder.js';
-import { endOfTraining, resumeCommand } from './next_commands.js';
+import { localRankOption } from './local_rank.js';
+import { endOfTraining, howToResume } from './next_commands.js';
 import { addEngineOptions, type ConfigOptions, configCommand, LOADING, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
@@ -13,7 +14,6 @@ import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
 import { shareSignals, withProcesses } from './process/processes.js';
 import { againHint, StopSignals } from './process/signals.js';
-import { localRankOption } from './single_process.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -148,7 +148,7 @@ async function runTraining(
       signal: stop.signal,
       processes,
     });
-    process.stdout.write(endOfTraining(result, loaded.config.OUTPUT_DIR, resumeCommand(command)));
+    process.stdout.write(endOfTraining(result, loaded.config.OUTPUT_DIR, howToResume(command)));
   } finally {
     stop.close();
   }
