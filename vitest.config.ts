@@ -46,8 +46,10 @@ const LONG_ON_CUDA = [
   'src/engine/cuda/kernels/scatter/*.test.ts',
 ];
 const ON_CUDA = [...COMPUTING, ...LONG_ON_CUDA, 'test/cuda/**/*.test.ts'];
-/** Tests that only run on one engine or device. */
-const ELSEWHERE = ['test/{cuda,gpu}/**', ...LONG_ON_CUDA];
+/** Tests of several processes, which need an MPI launcher. */
+const BY_PROCESSES = ['test/distributed/**/*.test.ts'];
+/** Tests that have a run of their own. */
+const ELSEWHERE = ['test/{cuda,distributed,gpu}/**', ...LONG_ON_CUDA];
 const EVERYWHERE = ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'];
 
 /**
@@ -69,8 +71,9 @@ const SHARED = [
 
 const isOnGpu = process.env.STMIXER_TEST_DEVICE === 'gpu';
 const isOnCuda = process.env.STMIXER_TEST_ENGINE === 'cuda';
+const isByProcesses = process.env.STMIXER_TEST_MPI === '1';
 /** The first run on a software GPU compiles shaders for a minute, and the stand-in for CUDA compiles kernels for several. */
-const TIMEOUT_MS = isOnCuda ? 600_000 : isOnGpu ? 300_000 : 60_000;
+const TIMEOUT_MS = isOnCuda ? 600_000 : isOnGpu || isByProcesses ? 300_000 : 60_000;
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -103,6 +106,7 @@ function project(group: TestProjectInlineConfiguration['test']): TestProjectInli
 function projects(): TestProjectInlineConfiguration[] {
   if (isOnGpu) return [project({ name: 'gpu', include: ON_GPU, isolate: true })];
   if (isOnCuda) return [project({ name: 'cuda', include: ON_CUDA, isolate: true })];
+  if (isByProcesses) return [project({ name: 'processes', include: BY_PROCESSES, isolate: true })];
   return [
     project({ name: 'alone', include: EVERYWHERE, exclude: [...SHARED, ...ELSEWHERE], isolate: true }),
     project({ name: 'shared', include: SHARED, isolate: false }),
@@ -111,7 +115,8 @@ function projects(): TestProjectInlineConfiguration[] {
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Several processes use all cores by themselves.
+    maxWorkers: isByProcesses ? 1 : 2,
     sequence: { sequencer: EndToEndFirst },
     globalSetup: ['test/support/build.ts', ...(isOnCuda ? ['test/cuda_on_cpu/global_setup.ts'] : [])],
     projects: projects(),

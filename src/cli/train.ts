@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { type Config, type LoadedConfig, loadConfig } from '../config/index.js';
 import type { ProcessGroup } from '../distributed/process_group.js';
 import type { EngineRequest } from '../engine/index.js';
+import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
 import { localRankOption } from './local_rank.js';
 import { endOfTraining, howToResume } from './next_commands.js';
@@ -83,6 +84,8 @@ async function trainAction(overrides: string[], flags: Flags, command: Command):
     if (processes.rank > 0) return await runFollower(processes, flags);
     const loaded = loadConfig(flags.configFile, overrides);
     if (flags.replay !== undefined) {
+      if (processes.size > 1)
+        throw new ConfigError('--replay runs as one process: start it without mpirun or srun');
       process.exitCode = await runReplay(loaded.config, flags.replay, flags);
       return;
     }

@@ -2,10 +2,13 @@
 import type { PeerError } from '../errors.js';
 import { type Communicator, SINGLE_PROCESS } from './communicator.js';
 
-/** The number of a process among those of its machine, and how many there are. */
+/** The processes of one machine. */
 export interface LocalPlace {
+  /** Number of this process among them, from 0. */
   readonly rank: number;
   readonly size: number;
+  /** How many of them may use the same cores as this one, itself included; 1 if the launcher has bound each to its own. */
+  readonly onSameCores: number;
 }
 
 /** All processes of a command. */
@@ -36,7 +39,7 @@ export interface ProcessGroup {
 export const ALONE: ProcessGroup = {
   rank: 0,
   size: 1,
-  local: { rank: 0, size: 1 },
+  local: { rank: 0, size: 1, onSameCores: 1 },
   description: null,
   communicator: SINGLE_PROCESS,
   duplicate: () => SINGLE_PROCESS,

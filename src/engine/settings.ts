@@ -1,8 +1,7 @@
 /** @file The engine's settings in a configuration. */
-import { cpus } from 'node:os';
 import type { Config } from '../config/index.js';
 import { machineProbe, type Probe } from './probe.js';
-import { resolveThreads, usableCores } from './threads.js';
+import { resolveThreads, shareOfCores } from './threads.js';
 import type { EngineRequest } from './types.js';
 
 /** The part of a request that the section ENGINE decides. */
@@ -18,18 +17,16 @@ export function engineSettings({
 }
 
 /**
- * The settings of one of `local.size` processes on this machine: each takes its part of the cores, unless the launcher has bound it
- * to some, or the configuration says how many. Throws EngineError.
+ * The settings of one of several processes on this machine: each takes its part of the cores, unless the user says how many
+ * threads. `onSameCores` is the number of processes that may use the same cores. Throws EngineError.
  */
 export function settingsOfProcess(
   cfg: Config,
-  local: { readonly rank: number; readonly size: number },
+  { onSameCores }: { readonly onSameCores: number },
   probe: Probe = machineProbe(),
 ): ReturnType<typeof engineSettings> {
   const settings = engineSettings(cfg);
   const isChosen = resolveThreads(settings.threads, probe.env) !== null;
-  if (local.size === 1 || isChosen) return settings;
-  const isBound = probe.processors * local.size <= cpus().length;
-  const { threads } = usableCores(probe);
-  return { ...settings, threads: isBound ? threads : Math.max(1, Math.floor(threads / local.size)) };
+  if (onSameCores === 1 || isChosen) return settings;
+  return { ...settings, threads: shareOfCores(onSameCores, probe).threads };
 }

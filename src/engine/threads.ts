@@ -65,6 +65,14 @@ export function usableCores(probe: Probe): ThreadChoice {
   return threads >= processors.threads ? processors : { threads, reason: 'one for each core' };
 }
 
+/** Returns the number of cores for one of several processes that may use the same ones, at least 1. */
+export function shareOfCores(numProcesses: number, probe: Probe): ThreadChoice {
+  const all = usableCores(probe);
+  if (numProcesses === 1) return all;
+  const threads = Math.max(1, Math.floor(all.threads / numProcesses));
+  return { threads, reason: `${all.reason}, shared by ${numProcesses} processes` };
+}
+
 function limited(limit: Limit | null, what: string): ThreadChoice[] {
   if (!limit) return [];
   const processors = Number(limit.value.toFixed(2));

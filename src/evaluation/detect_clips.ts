@@ -1,5 +1,5 @@
 /** @file Running a model on clips. */
-import type { Batch } from '../data/loading/collate.js';
+import { type Batch, sliceBatch } from '../data/loading/collate.js';
 import { readableTime } from '../data/time.js';
 import { DataError } from '../errors.js';
 import type { Detector } from '../model/detector.js';
@@ -62,6 +62,8 @@ export interface EvaluationProgress {
 }
 
 export interface DetectAllOptions extends DetectionOptions {
+  /** Clips whose activations are in memory together, by default those of a batch. */
+  readonly clipsAtOnce?: number;
   /** Called after every batch. */
   progress?(done: EvaluationProgress): void;
   /** Ends the run after the current batch. */
@@ -80,7 +82,8 @@ export async function detectAll(
   model.train(false);
   try {
     for await (const batch of batches) {
-      found.push(...(await detectBatch(model, batch, options)));
+      for (const piece of piecesOf(batch, options.clipsAtOnce))
+        found.push(...(await detectBatch(model, piece, options)));
       options.progress?.({ clips: found.length, seconds: (performance.now() - begin) / 1000 });
       if (options.signal?.aborted) return null;
     }
@@ -88,4 +91,11 @@ export async function detectAll(
     model.train(wasTraining);
   }
   return found;
+}
+
+function piecesOf(batch: Batch, size = batch.shape[0]): Batch[] {
+  const count = batch.shape[0];
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) =>
+    sliceBatch(batch, { first: i * size, count: Math.min(size, count - i * size) }),
+  );
 }

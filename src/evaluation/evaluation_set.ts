@@ -2,10 +2,11 @@
 import type { Config } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
 import { AvaDataset } from '../data/datasets/ava_dataset.js';
+import type { Communicator } from '../distributed/communicator.js';
 import type { Detector } from '../model/detector.js';
 import { AvaEvaluator } from './ava_evaluator.js';
 import type { EvaluationProgress } from './detect_clips.js';
-import { detectTogether, type EvaluationProcesses } from './detect_together.js';
+import { detectTogether } from './detect_together.js';
 import {
   groundTruthFiles,
   groundTruthNotes,
@@ -29,8 +30,8 @@ export interface EvaluationRun {
   progress?(done: EvaluationProgress): void;
   /** Ends the evaluation after the current batch, without a result. */
   readonly signal?: AbortSignal;
-  /** The processes that share the clips; none by default. */
-  readonly processes?: EvaluationProcesses | null;
+  /** The processes that share the clips; by default this process alone. */
+  readonly communicator?: Communicator;
 }
 
 export class EvaluationSet {
@@ -59,9 +60,9 @@ export class EvaluationSet {
    */
   async evaluate(model: Detector, run: EvaluationRun): Promise<EvaluationReport | null> {
     const begin = performance.now();
-    const { warn, progress, signal, processes } = run;
+    const { warn, progress, signal, communicator } = run;
     const { dataset } = this;
-    const clips = await detectTogether(this.cfg, model, { dataset, warn, progress, signal, processes });
+    const clips = await detectTogether(this.cfg, model, { dataset, warn, progress, signal, communicator });
     if (clips === null) return null;
     const evaluator = new AvaEvaluator(this.#groundTruth);
     for (const clip of clips) evaluator.addClip(clip);

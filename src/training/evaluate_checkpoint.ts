@@ -25,7 +25,7 @@ import { weightsOfOwnRun } from '../run/run_weights.js';
 import { NEVER_ABORTED } from '../util/abort.js';
 import { announced, announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
-import { beginEvaluation, evaluationProcesses, shareWeights } from './processes/evaluation_team.js';
+import { beginEvaluation, shareWeights } from './processes/evaluation_team.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
@@ -52,30 +52,35 @@ export async function evaluateCheckpoint(
   requireDataFolders(loaded.config);
   const own = weightsOfOwnRun(loaded);
   const place = { lock: TEST_LOCK, log: log.logger, signal };
-  return await inOutputDir(loaded.config.OUTPUT_DIR, place, () =>
-    evaluateLocked(own, loaded.warnings, { ...options, log, signal }),
-  );
+  const processes = options.processes ?? ALONE;
+  let isBegun = false;
+  const report = await inOutputDir(loaded.config.OUTPUT_DIR, place, () => {
+    isBegun = true;
+    return evaluateLocked(own, loaded.warnings, { ...options, log, signal, processes });
+  });
+  if (!isBegun) await beginEvaluation(processes, null);
+  return report;
 }
 
 async function evaluateLocked(
   { config: cfg, note, warning }: ReturnType<typeof weightsOfOwnRun>,
   warnings: LoadedConfig['warnings'],
-  options: TestOptions & { readonly log: RunLog; readonly signal: AbortSignal },
+  options: TestOptions & Required<Pick<TestOptions, 'log' | 'signal' | 'processes'>>,
 ): Promise<EvaluationReport | null> {
-  const { engine: name, device, verbose, signal, processes = ALONE } = options;
+  const { engine: name, device, verbose, signal, processes } = options;
   const weightsRequest = requestOf(cfg);
   findModelWeights(weightsRequest);
   const log = options.log.logger;
   const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
   const warn = (message: string) => log.warn(message);
-  if (processes.size > 1) await beginEvaluation(processes, cfg);
+  await beginEvaluation(processes, cfg);
   const request = { engine: name, device, verbose, ...settingsOfProcess(cfg, processes.local), warn };
   const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
   options.log.open(cfg.OUTPUT_DIR);
   logEngine(log, engine);
   if (note !== null) log.info(note);
   if (warning !== undefined) log.warn(warning);
-  const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS);
+  const tooManyWorkers = workerWarnings(cfg.DATALOADER.NUM_WORKERS, processes.local.onSameCores);
   for (const line of [...warnings, ...tooManyWorkers, ...evaluationSet.warnings]) log.warn(line);
   for (const line of evaluationSet.notes) log.info(`evaluation: ${line}`);
   const model = announced(log, 'building the model', () => new Detector(cfg));
@@ -95,9 +100,9 @@ async function evaluateLocked(
   // A run's own file says on which machine it was trained.
   if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
   const steps = iteration ?? 0;
-  if (processes.size > 1) await shareWeights(model.namedParameters(), processes.communicator);
-  const together = processes.size > 1 ? evaluationProcesses(processes, cfg)() : null;
-  const context = { evaluationSet, log, signal, show: options.showEvaluation, processes: together };
+  const { communicator } = processes;
+  await shareWeights(model.namedParameters(), communicator);
+  const context = { evaluationSet, log, signal, show: options.showEvaluation, communicator };
   const report = await evaluateModel(context, model, {
     iteration: steps,
     best: bestSoFar(cfg.OUTPUT_DIR, steps),

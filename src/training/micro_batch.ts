@@ -31,19 +31,3 @@ export function microBatches(
     };
   });
 }
-
-/** Returns a view of the clips of a micro-batch, padded as they are in the batch. */
-export function sliceBatch(batch: Batch, { first, count }: MicroBatch): Batch {
-  const { video, shape, whwh, boxes, labels, clips } = batch;
-  const [B, ...clipShape] = shape;
-  const size = video.length / B;
-  const end = first + count;
-  return {
-    video: video.subarray(first * size, end * size),
-    shape: [count, ...clipShape],
-    whwh: whwh.subarray(4 * first, 4 * end),
-    boxes: boxes.slice(first, end),
-    labels: labels.slice(first, end),
-    clips: clips.slice(first, end),
-  };
-}

@@ -1,6 +1,6 @@
 /** @file Evaluations of a run: progress, log, files; shared by training and `stmixer test`. */
+import type { Communicator } from '../distributed/communicator.js';
 import type { EvaluationProgress } from '../evaluation/detect_clips.js';
-import type { EvaluationProcesses } from '../evaluation/detect_together.js';
 import type { EvaluationRun, EvaluationSet } from '../evaluation/evaluation_set.js';
 import { summary } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
@@ -26,8 +26,8 @@ export interface EvaluationContext {
   readonly signal: AbortSignal;
   /** Shows the progress; without it, lines in the log do. */
   readonly show?: ShowEvaluation;
-  /** The processes that share the clips; none by default. */
-  readonly processes?: EvaluationProcesses | null;
+  /** The processes that share the clips; by default this process alone. */
+  readonly communicator?: Communicator;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface EvaluationContext {
  * it is recorded.
  */
 export async function evaluateModel(
-  { evaluationSet, log, signal, show, processes }: EvaluationContext,
+  { evaluationSet, log, signal, show, communicator }: EvaluationContext,
   model: Detector,
   { iteration, best, folder }: Pick<EvaluationRun, 'iteration' | 'best' | 'folder'>,
 ): Promise<EvaluationReport | null> {
@@ -43,7 +43,9 @@ export async function evaluateModel(
   log.info(`evaluating ${numClips} clips after iteration ${iteration}`);
   const bar = show?.(numClips);
   let lastLine = 0;
-  const progress = ({ clips, seconds }: EvaluationProgress) => {
+  const progress = (done: EvaluationProgress) => {
+    const { seconds } = done;
+    const clips = Math.min(done.clips, numClips);
     bar?.update(clips, seconds);
     if (bar || seconds - lastLine < LINE_PERIOD || clips === numClips) return;
     lastLine = seconds;
@@ -58,7 +60,7 @@ export async function evaluateModel(
       warn: (message) => log.warn(message),
       progress,
       signal,
-      processes,
+      communicator,
     });
     if (report === null) {
       log.info('evaluation stopped');

@@ -1,5 +1,5 @@
 /** @file One training step: loss, gradients, update. */
-import type { Batch } from '../data/loading/collate.js';
+import { type Batch, sliceBatch } from '../data/loading/collate.js';
 import type { Communicator } from '../distributed/communicator.js';
 import type { GradientSum } from '../distributed/gradient_sum.js';
 import type { SetCriterion, Target } from '../loss/criterion.js';
@@ -11,7 +11,7 @@ import { Rng } from '../util/random.js';
 import { clipFactor, normsOf, totalNorm } from './grad_norm.js';
 import { GradientExchange } from './gradient_exchange.js';
 import { beginPass } from './gradient_pass.js';
-import { type MicroBatch, microBatches, sliceBatch } from './micro_batch.js';
+import { type MicroBatch, microBatches } from './micro_batch.js';
 import type { NonFinite } from './nonfinite/nonfinite.js';
 import { throwTogether } from './nonfinite/together.js';
 

@@ -45,7 +45,9 @@ export async function train(loaded: LoadedConfig, options: TrainOptions = {}): P
   const { OUTPUT_DIR } = loaded.config;
   // A wrong folder is reported before anything is moved, locked or built.
   if (options.data === undefined) requireDataFolders(loaded.config);
-  return (await inOutputDir(OUTPUT_DIR, place, () => trainLocked(loaded, runLog, options))) ?? NOT_BEGUN;
+  const result = await inOutputDir(OUTPUT_DIR, place, () => trainLocked(loaded, runLog, options));
+  if (result === null && options.processes) await Team.cancel(options.processes);
+  return result ?? NOT_BEGUN;
 }
 
 async function trainLocked(
@@ -58,11 +60,12 @@ async function trainLocked(
   if (overwrite) await refuseDuringTest(OUTPUT_DIR, (line) => runLog.logger.warn(line));
   /** Null from the moment on when there is no way back to the run that was in the folder. */
   let cleared: ClearedFolder | null = clearOutputDir(loaded, { resume, transfer, overwrite });
+  let team: Team | null = null;
   try {
     refuseObstacles(OUTPUT_DIR);
     const { engine: name, device, verbose, processes = ALONE } = options;
     const log = runLog.logger;
-    const team = processes.size > 1 ? await Team.lead(processes, cleared.config) : null;
+    if (processes.size > 1) team = await Team.lead(processes, cleared.config);
     const request = {
       engine: name,
       device,
@@ -78,12 +81,14 @@ async function trainLocked(
     writeEnvironment(OUTPUT_DIR, engine);
     writeRunConfig(OUTPUT_DIR, cleared.config);
     log.info({ config: cleared.config, options: flagsOf(options) }, `output: ${OUTPUT_DIR}`);
-    const tooManyWorkers = workerWarnings(loaded.config.DATALOADER.NUM_WORKERS);
+    const tooManyWorkers = workerWarnings(loaded.config.DATALOADER.NUM_WORKERS, processes.local.onSameCores);
     for (const warning of [...cleared.warnings, ...loaded.warnings, ...tooManyWorkers]) log.warn(warning);
     const trainer = new Trainer(cleared.config, { ...options, engine, log, team });
     await trainer.prepare();
     cleared = null;
-    return await trainer.run();
+    const result = await trainer.run();
+    await team?.end();
+    return result;
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) {
       // The caller reports it; here it is kept with the run.
@@ -91,6 +96,7 @@ async function trainLocked(
       throw error;
     }
     runLog.logger.warn('stopped before the first step: nothing was trained, and nothing is saved');
+    await team?.end();
     return NOT_BEGUN;
   } finally {
     cleared?.restore();

@@ -5,6 +5,7 @@ import { BEST_CHECKPOINT, checkpointName } from '../checkpoint/checkpoint_names.
 import { Checkpointer } from '../checkpoint/checkpointer.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/loading/collate.js';
+import { ALONE } from '../distributed/process_group.js';
 import type { Engine } from '../engine/index.js';
 import type { EvaluationSet } from '../evaluation/evaluation_set.js';
 import type { EvaluationReport } from '../evaluation/types.js';
@@ -48,7 +49,7 @@ export interface TrainerOptions extends Partial<RestoreRequest>, HookOptions {
   readonly data?: TrainingData;
   /** Shows the progress of an evaluation; by default lines in the log do. */
   readonly showEvaluation?: ShowEvaluation;
-  /** The processes that train together, led by this one; none by default. */
+  /** The processes that train together, of which this is process 0; none by default. */
   readonly team?: Team | null;
 }
 
@@ -140,6 +141,7 @@ export class Trainer implements TrainingRun {
     await this.#throwIfAborted();
     if (!this.#isDone) this.#openData(start);
     await this.#throwIfAborted();
+    await options.team?.command('state');
     if (options.team) await shareState(state, options.team.communicator);
     this.hooks = [...buildHooks(this.#hookContext(start), options), ...(options.hooks ?? [])];
     await pointToStart(start.source, state.iteration, { checkpointer: this.#checkpointer, cfg });
@@ -199,7 +201,6 @@ export class Trainer implements TrainingRun {
         await setImmediate();
       }
       for (const hook of hooks) await hook.afterTraining?.(this);
-      await this.options.team?.end(data.batches);
     } catch (error) {
       throw await memory.explained(error, batch?.shape ?? null);
     } finally {
@@ -260,9 +261,9 @@ export class Trainer implements TrainingRun {
     const { log, signal, cfg } = this;
     const { team } = this.options;
     await team?.command('evaluate');
-    const processes = team?.evaluationProcesses();
+    const communicator = team?.communicator;
     const report = await evaluateModel(
-      { evaluationSet: this.#evaluationSet, log, signal, show: this.options.showEvaluation, processes },
+      { evaluationSet: this.#evaluationSet, log, signal, show: this.options.showEvaluation, communicator },
       model,
       { iteration, best, folder: evaluationFolder(cfg.OUTPUT_DIR, iteration) },
     );
@@ -300,6 +301,7 @@ export class Trainer implements TrainingRun {
       testData: this.#evaluationSet?.dataset ?? null,
       checkpointer: this.#checkpointer,
       processBytes: this.#processBytes,
+      processes: this.options.team ?? ALONE,
     });
   }
 
@@ -310,7 +312,6 @@ export class Trainer implements TrainingRun {
     );
     try {
       for (const hook of this.hooks) await hook.afterTraining?.(this);
-      await this.options.team?.end(null);
     } finally {
       await this.#close();
     }

@@ -7,7 +7,7 @@ import { machineProbe } from '../../src/engine/probe.js';
 
 const launch = detectLaunch(process.env);
 if (!launch) throw new Error('no launcher');
-const group = joinProcesses(launch, machineProbe());
+const group = await joinProcesses(launch, machineProbe());
 const { rank, size, communicator } = group;
 const problems: string[] = [];
 const ranks = Array.from({ length: size }, (_, r) => r);
@@ -87,5 +87,6 @@ if (turns === 0) problems.push('the event loop stood still');
 await communicator.barrier();
 const { local } = group;
 if (local.size !== size || local.rank !== rank) problems.push(`local: ${local.rank} of ${local.size}`);
+if (local.onSameCores !== size) problems.push(`${local.onSameCores} processes on the same cores`);
 console.log(`process ${rank}: ${problems.length === 0 ? 'all right' : problems.join('; ')}`);
 await group.close();

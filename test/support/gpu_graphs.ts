@@ -49,7 +49,9 @@ export async function lowerFullSize(file: string, settings: string): Promise<Low
     return [name, logged] as const;
   });
   const kernels: KernelSet = { ...GPU_KERNELS, lowerings: new Map(lowerings) };
-  await onBackend(kernels, () => runTensors(config, { frozen: [], clip: CLIP, testClip: CLIP }));
+  await onBackend(kernels, () =>
+    runTensors(config, { frozen: [], clip: CLIP, testClip: CLIP, processes: 1 }),
+  );
   return operations;
 }
 

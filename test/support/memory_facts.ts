@@ -5,5 +5,5 @@ import type { MemoryFacts } from '../../src/training/memory/estimate.js';
 export function memoryFacts(
   more: Pick<MemoryFacts, 'clip' | 'processBytes'> & Partial<MemoryFacts>,
 ): MemoryFacts {
-  return { frozen: [], testClip: null, savesBesideTraining: false, place: 'host', ...more };
+  return { frozen: [], testClip: null, savesBesideTraining: false, place: 'host', processes: 1, ...more };
 }

@@ -55,3 +55,21 @@ export function makeBatch(clips: readonly ClipMetadata[], shape: Batch['shape'],
     clips: clips.map((clip) => clip.info),
   };
 }
+
+/** Returns a view of consecutive clips of a batch, padded as they are in the batch. */
+export function sliceBatch(
+  { video, shape, whwh, boxes, labels, clips }: Batch,
+  { first, count }: { readonly first: number; readonly count: number },
+): Batch {
+  const [B, ...clipShape] = shape;
+  const size = video.length / B;
+  const end = first + count;
+  return {
+    video: video.subarray(first * size, end * size),
+    shape: [count, ...clipShape],
+    whwh: whwh.subarray(4 * first, 4 * end),
+    boxes: boxes.slice(first, end),
+    labels: labels.slice(first, end),
+    clips: clips.slice(first, end),
+  };
+}

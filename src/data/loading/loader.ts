@@ -10,7 +10,7 @@ import { groupByShape } from './aspect_ratio_grouping.js';
 import type { BatchFacts, BatchShare } from './batch_share.js';
 import { type ClipLoader, type LoadedClip, LocalClipLoader } from './clip_loader.js';
 import { type Batch, batchShape, makeBatch } from './collate.js';
-import { type BatchSampler, SequentialSampler, TrainSampler } from './sampler.js';
+import { type BatchPart, type BatchSampler, SequentialSampler, TrainSampler } from './sampler.js';
 import { WorkerPool, WorkersFailedError } from './worker_pool.js';
 
 /** Minimum number of batches that are loaded ahead of the requested one. */
@@ -277,16 +277,17 @@ export interface TestLoaderOptions {
   readonly dataset?: AvaDataset;
   readonly seed?: number;
   readonly warn?: (message: string) => void;
-  readonly share?: BatchShare;
+  /** The batches to load, by default all. */
+  readonly part?: BatchPart;
 }
 
 /** Loads the evaluation batches: every key frame of the test lists once, in order unless they are grouped by shape. */
 export function createTestLoader(
   cfg: DataConfig,
-  { dataset = AvaDataset.open(cfg, 'test'), seed = 0, warn, share }: TestLoaderOptions = {},
+  { dataset = AvaDataset.open(cfg, 'test'), seed = 0, warn, part }: TestLoaderOptions = {},
 ): BatchLoader {
-  const sampler = new SequentialSampler(groupsOf(dataset, cfg), cfg.TEST.VIDEOS_PER_BATCH);
-  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: 0, warn, share }));
+  const sampler = new SequentialSampler(groupsOf(dataset, cfg), cfg.TEST.VIDEOS_PER_BATCH, part);
+  return new BatchLoader(dataset, sampler, loaderOptions(cfg, { seed, start: 0, warn }));
 }
 
 /** The group of every clip; clips of different groups are never in one batch. */

@@ -129,16 +129,25 @@ export class TrainSampler implements BatchSampler {
   }
 }
 
+/** One of `count` parts of the batches: numbers `index`, `index` + `count`, and so on. */
+export interface BatchPart {
+  readonly index: number;
+  readonly count: number;
+}
+
 /** Batches for evaluation with every clip once, in order if all clips are of one group. */
 export class SequentialSampler implements BatchSampler {
   readonly #batches: number[][];
 
+  /** By default the sampler has all batches. */
   constructor(
     groups: ArrayLike<number>,
     readonly batchSize: number,
+    part: BatchPart = { index: 0, count: 1 },
   ) {
     const order = Array.from({ length: groups.length }, (_, index) => index);
-    this.#batches = cutIntoBatches(order, groups, batchSize);
+    const all = cutIntoBatches(order, groups, batchSize);
+    this.#batches = all.filter((_, number) => number % part.count === part.index);
   }
 
   get numBatches(): number {

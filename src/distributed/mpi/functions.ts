@@ -18,7 +18,6 @@ const SIGNATURES = {
   MPI_Get_library_version: ['void *', 'void *'],
   MPI_Iallreduce: ['uintptr_t', 'void *', 'int', 'handle', 'handle', 'handle', 'void *'],
   MPI_Ibcast: ['void *', 'int', 'handle', 'int', 'handle', 'void *'],
-  MPI_Igather: ['void *', 'int', 'handle', 'void *', 'int', 'handle', 'int', 'handle', 'void *'],
   MPI_Igatherv: [
     'void *',
     'int',

@@ -62,28 +62,15 @@ export class MpiCommunicator implements Communicator {
   }
 
   async gather(bytes: Uint8Array): Promise<Uint8Array[] | null> {
-    const lengths = await this.#gatherLengths(bytes.length);
-    const starts = new Int32Array(this.size);
-    for (let rank = 1; rank < this.size; rank++) starts[rank] = starts[rank - 1] + lengths[rank - 1];
-    const isRoot = this.rank === 0;
-    const all = new Uint8Array(isRoot ? starts[this.size - 1] + lengths[this.size - 1] : 1);
-    const { byte } = this.mpi.abi.types;
-    await this.progress.run('gathering bytes', [bytes, all, lengths, starts], (request) =>
-      this.mpi.call(
-        'MPI_Igatherv',
-        bytes,
-        bytes.length,
-        byte,
-        all,
-        lengths,
-        starts,
-        byte,
-        0,
-        this.handle,
-        request.pointer,
-      ),
-    );
-    return isRoot ? Array.from(starts, (start, rank) => all.subarray(start, start + lengths[rank])) : null;
+    const lengths = await this.#lengths(bytes.length);
+    const all = Array.from(lengths, (length) => new Uint8Array(this.rank === 0 ? length : 0));
+    const piece = Math.floor(MAX_COUNT / this.size);
+    for (let start = 0; start < Math.max(...lengths); start += piece) {
+      const counts = Int32Array.from(lengths, (length) => Math.max(0, Math.min(piece, length - start)));
+      const gathered = await this.#gatherPiece(bytes.subarray(start, start + counts[this.rank]), counts);
+      for (const [rank, part] of gathered.entries()) all[rank].set(part, start);
+    }
+    return this.rank === 0 ? all : null;
   }
 
   async barrier(): Promise<void> {
@@ -92,15 +79,39 @@ export class MpiCommunicator implements Communicator {
     );
   }
 
-  /** The lengths of every process, on process 0. */
-  async #gatherLengths(length: number): Promise<Int32Array> {
-    const own = Int32Array.of(length);
-    const all = new Int32Array(this.size);
-    const { int32 } = this.mpi.abi.types;
-    await this.progress.run('gathering lengths', [own, all], (request) =>
-      this.mpi.call('MPI_Igather', own, 1, int32, all, 1, int32, 0, this.handle, request.pointer),
+  /** The number that each process gives, by rank. */
+  async #lengths(own: number): Promise<Float64Array> {
+    const lengths = new Float64Array(this.size);
+    lengths[this.rank] = own;
+    await this.allReduce(lengths, 'sum');
+    return lengths;
+  }
+
+  /** Gathers `counts[rank]` bytes of each process, on process 0. */
+  async #gatherPiece(own: Uint8Array, counts: Int32Array): Promise<Uint8Array[]> {
+    const starts = new Int32Array(this.size);
+    for (let rank = 1; rank < this.size; rank++) starts[rank] = starts[rank - 1] + counts[rank - 1];
+    const total = starts[this.size - 1] + counts[this.size - 1];
+    const all = new Uint8Array(this.rank === 0 ? total : 0);
+    const { byte } = this.mpi.abi.types;
+    await this.progress.run(`gathering ${total} bytes`, [own, all, counts, starts], (request) =>
+      this.mpi.call(
+        'MPI_Igatherv',
+        own,
+        own.length,
+        byte,
+        all,
+        counts,
+        starts,
+        byte,
+        0,
+        this.handle,
+        request.pointer,
+      ),
     );
-    return all;
+    return this.rank === 0
+      ? Array.from(starts, (start, rank) => all.subarray(start, start + counts[rank]))
+      : [];
   }
 }
 

@@ -4,6 +4,7 @@ import type { Probe } from '../../engine/probe.js';
 import { PeerError, UserError } from '../../errors.js';
 import { numberOrNull, stringOr } from '../../util/json.js';
 import type { Communicator } from '../communicator.js';
+import { broadcastJson } from '../first_of.js';
 import type { Launch } from '../launch.js';
 import type { LocalPlace, ProcessGroup } from '../process_group.js';
 import type { MpiFunctions } from './functions.js';
@@ -18,16 +19,23 @@ const LOOK_MS = 250;
 const PATIENCE_MS = 2000;
 
 /** Joins the other processes of a launch; waits for all of them. Throws CommunicationError. */
-export function joinProcesses(
+export async function joinProcesses(
   launch: Launch,
-  probe: Pick<Probe, 'env' | 'exists' | 'readLink'>,
-): ProcessGroup {
-  return new MpiProcessGroup(startMpi(launch, probe));
+  probe: Pick<Probe, 'env' | 'exists' | 'readLink' | 'readText'>,
+): Promise<ProcessGroup> {
+  const group = new MpiProcessGroup(startMpi(launch, probe));
+  await group.compareCores(allowedCores(probe));
+  return group;
+}
+
+/** The cores that this process may use; empty if the system does not say. */
+function allowedCores(probe: Pick<Probe, 'readText'>): string {
+  return /^Cpus_allowed_list:\s*(\S+)/m.exec(probe.readText('/proc/self/status') ?? '')?.[1] ?? '';
 }
 
 class MpiProcessGroup implements ProcessGroup {
   readonly communicator: MpiCommunicator;
-  readonly local: LocalPlace;
+  local: LocalPlace;
   readonly description: string;
   readonly #progress: Progress;
   readonly #mailbox: Mailbox;
@@ -46,9 +54,21 @@ class MpiProcessGroup implements ProcessGroup {
     this.local = {
       rank: mpi.integer('MPI_Comm_rank', machine),
       size: mpi.integer('MPI_Comm_size', machine),
+      onSameCores: 1,
     };
     this.description = `process ${this.rank} of ${this.size} on ${hostname()}: ${mpi.version()}`;
     this.#looking = setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  /** Finds the processes of this machine that may use the same cores. All processes must call this. */
+  async compareCores(cores: string): Promise<void> {
+    const own = `${hostname()} ${cores}`;
+    const all = await this.communicator.gather(new TextEncoder().encode(own));
+    const texts = await broadcastJson(
+      this.communicator,
+      (all ?? []).map((bytes) => new TextDecoder().decode(bytes)),
+    );
+    this.local = { ...this.local, onSameCores: texts.filter((text) => text === own).length };
   }
 
   get rank(): number {

@@ -20,6 +20,19 @@ export interface DryRunOptions {
   readonly clip: Size;
   /** The largest clip of an evaluation; null if the run does not evaluate. */
   readonly testClip: Size | null;
+  /** Number of processes that share the clips of a batch. */
+  readonly processes: number;
+}
+
+/** The configuration with the clips that one of several processes computes at a time. */
+export function shareOfProcess(cfg: Config, processes: number): Config {
+  const share = (clips: number) => ({ VIDEOS_PER_BATCH: Math.ceil(clips / processes) });
+  const { SOLVER, TEST } = cfg;
+  return {
+    ...cfg,
+    SOLVER: { ...SOLVER, ...share(SOLVER.VIDEOS_PER_BATCH) },
+    TEST: { ...TEST, ...share(TEST.VIDEOS_PER_BATCH) },
+  };
 }
 
 /** Bytes of tensors at one moment. */
@@ -48,7 +61,9 @@ const SMALLEST: Size = { height: 32, width: 32 };
 const BEYOND = 16;
 
 /** Records a step and an evaluation of the configured model, and plans them as the current engine does. */
-export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOptions): Promise<RunTensors> {
+export function runTensors(whole: Config, options: DryRunOptions): Promise<RunTensors> {
+  const { frozen, clip, testClip, processes } = options;
+  const cfg = shareOfProcess(whole, processes);
   // A model far beyond the machine need not be followed to its end: its estimate is then a lower bound.
   const limits = { maxBytes: BEYOND * machineMemory().totalBytes };
   return dryRun(async (counter) => {
@@ -65,7 +80,7 @@ export function runTensors(cfg: Config, { frozen, clip, testClip }: DryRunOption
   }, limits);
 }
 
-interface Job extends Omit<DryRunOptions, 'frozen'> {
+interface Job extends Pick<DryRunOptions, 'clip' | 'testClip'> {
   readonly cfg: Config;
   readonly model: Detector;
   readonly optimizer: Optimizer;

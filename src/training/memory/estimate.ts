@@ -5,7 +5,13 @@ import { loaderBuffers } from '../../data/loading/loader.js';
 import { CONTEXT_BYTES } from '../../engine/cuda/device/gpu_memory.js';
 import { DTYPE_BYTES } from '../../formats/host_tensor.js';
 import type { Size } from '../../media/image_header.js';
-import { type DryRunOptions, type RunTensors, runTensors, type TensorBytes } from './dry_run.js';
+import {
+  type DryRunOptions,
+  type RunTensors,
+  runTensors,
+  shareOfProcess,
+  type TensorBytes,
+} from './dry_run.js';
 
 /** Input of the estimate beside the configuration. */
 export interface MemoryFacts extends DryRunOptions {
@@ -61,9 +67,10 @@ export async function estimateMemory(cfg: Config, facts: MemoryFacts): Promise<M
 /** Adds what a run needs beside its tensors. */
 export function estimateFrom(
   { training, evaluation }: RunTensors,
-  cfg: Config,
+  whole: Config,
   facts: MemoryFacts,
 ): MemoryEstimate {
+  const cfg = shareOfProcess(whole, facts.processes);
   const data = dataBytes(cfg, clipsPerStep(cfg), facts.clip);
   const checkpoint = facts.savesBesideTraining ? training.weights + training.optimizer : 0;
   const process = facts.processBytes + GROWTH_BYTES;

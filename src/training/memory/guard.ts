@@ -29,6 +29,8 @@ export interface MemoryGuardOptions {
   checkpointer: Checkpointer;
   /** Resident memory of the process before it held weights. */
   processBytes: number;
+  /** The processes that share the clips, and how many of them share this machine's memory. */
+  processes: { readonly size: number; readonly local: { readonly size: number } };
 }
 
 /** The estimate of a run's memory and its input. */
@@ -52,7 +54,7 @@ export class MemoryGuard {
    * engine until it resolves.
    */
   async announce(log: Logger): Promise<void> {
-    const { data, engine } = this.options;
+    const { data, engine, processes } = this.options;
     const place = placeOf(engine);
     if (place === null || data === null) return;
     try {
@@ -66,7 +68,8 @@ export class MemoryGuard {
     }
     const { facts, estimate } = this.#forecast;
     const room = this.#room();
-    const line = place === 'host' ? hostLine(estimate) : gpuLine(estimate, engine, room);
+    const line =
+      place === 'host' ? hostLine(estimate, processes.local.size) : gpuLine(estimate, engine, room);
     const fields = { memory: estimate, processBytes: facts.processBytes };
     if (estimate.peak <= room) log.info(fields, line);
     else {
@@ -77,8 +80,10 @@ export class MemoryGuard {
 
   /** Bytes that the run's tensors can have. */
   #room(): number {
-    const { engine } = this.options;
-    return engine.device !== 'cpu' ? (engine.gpuBudget() ?? Number.POSITIVE_INFINITY) : roomHere().room;
+    const { engine, processes } = this.options;
+    return engine.device !== 'cpu'
+      ? (engine.gpuBudget() ?? Number.POSITIVE_INFINITY)
+      : roomHere(processes.local.size).room;
   }
 
   /**
@@ -89,11 +94,11 @@ export class MemoryGuard {
     const failure = allocationFailure(error);
     if (!failure) return error;
     const { rssBytes, gpuBytes } = this.options.engine.memory();
-    const { totalBytes, room } = roomHere();
+    const { totalBytes, freeBytes } = machineMemory();
     const gpu = gpuBytes === undefined ? '' : `, and ${gib(gpuBytes)} of the GPU's`;
     const sentences = [
       `out of memory: ${failure.what ?? 'memory'} could not be allocated. This process has ${gib(rssBytes)}${gpu}; ` +
-        `of ${gib(totalBytes)} here ${gib(Math.max(0, room - rssBytes))} are free`,
+        `of ${gib(totalBytes)} here ${gib(freeBytes)} are free`,
       shape && this.#describeBatch(shape),
       this.#lastCheckpoint(),
       this.#found ?? (await this.#remedies(this.#room())),
@@ -111,8 +116,8 @@ export class MemoryGuard {
   }
 
   async #remedies(room: number): Promise<string> {
-    const { cfg } = this.options;
-    const unmeasured = () => unmeasuredRemedies(cfg);
+    const { cfg, processes } = this.options;
+    const unmeasured = () => unmeasuredRemedies(cfg, processes.size);
     // After a failed allocation there may be no memory for a dry run either.
     const remedies = this.#forecast
       ? await memoryRemedies(cfg, this.#forecast, room).catch(unmeasured)
@@ -127,11 +132,15 @@ export class MemoryGuard {
   }
 }
 
-function hostLine(estimate: MemoryEstimate): string {
-  const { totalBytes, limitedBy, room } = roomHere();
+function hostLine(estimate: MemoryEstimate, numProcesses: number): string {
+  const { totalBytes, limitedBy, room } = roomHere(numProcesses);
   const limit = limitedBy ? ` (the limit in ${limitedBy})` : '';
-  const here = `${limit}${room < 0.9 * totalBytes ? `, ${gib(room)} of them free` : ''}`;
-  return `memory: about ${gib(estimate.peak)} at the peak (${describe(estimate)}); ${gib(totalBytes)} here${here}`;
+  const each = numProcesses > 1 ? ` for each of the ${numProcesses} processes` : '';
+  const here = `${limit}${numProcesses * room < 0.9 * totalBytes ? `, ${gib(room)} of them free${each}` : ''}`;
+  return (
+    `memory: about ${gib(estimate.peak)} at the peak${each} (${describe(estimate)}); ` +
+    `${gib(totalBytes)} here${here}`
+  );
 }
 
 function gpuLine(estimate: MemoryEstimate, { gpu }: Pick<Engine, 'gpu'>, room: number): string {
@@ -150,10 +159,14 @@ function placeOf({ engine, device }: Pick<Engine, 'engine' | 'device'>): MemoryF
   return device === 'gpu' ? 'webgpu' : 'host';
 }
 
-/** The machine's memory, and how much of it this process could have. */
-function roomHere(): MachineMemory & { room: number } {
+/** The machine's memory, and how much of it this process could have, as one of several like it. */
+function roomHere(numProcesses: number): MachineMemory & { room: number } {
   const memory = machineMemory();
-  return { ...memory, room: Math.min(memory.totalBytes, memory.freeBytes + residentMemory()) };
+  const { totalBytes, freeBytes } = memory;
+  return {
+    ...memory,
+    room: Math.min(totalBytes, freeBytes + numProcesses * residentMemory()) / numProcesses,
+  };
 }
 
 async function forecast(
@@ -161,7 +174,7 @@ async function forecast(
   data: AvaDataset,
   place: MemoryFacts['place'],
 ): Promise<Forecast> {
-  const { cfg, model, testData, processBytes } = options;
+  const { cfg, model, testData, processBytes, processes } = options;
   const { SIZE_DIVISIBILITY: sizeDivisibility, ASPECT_RATIO_GROUPING } = cfg.DATALOADER;
   const clip = (dataset: AvaDataset, scales: readonly number[], clips: number) =>
     largestClip(dataset, { scales, sizeDivisibility, mixed: !ASPECT_RATIO_GROUPING && clips > 1 });
@@ -173,11 +186,12 @@ async function forecast(
     savesBesideTraining: false,
     place,
     processBytes,
+    processes: processes.size,
   };
   const tensors = await runTensors(cfg, facts);
   const estimate = estimateFrom(tensors, cfg, facts);
   // The saver makes a copy if there is room for it beside the step.
-  const left = roomHere().room - (place === 'host' ? estimate.peak : estimate.beside);
+  const left = roomHere(processes.local.size).room - (place === 'host' ? estimate.peak : estimate.beside);
   if (estimate.weights + estimate.optimizer > COPY_SHARE * left) return { facts, tensors, estimate };
   const saving = { ...facts, savesBesideTraining: true };
   return { facts: saving, tensors, estimate: estimateFrom(tensors, cfg, saving) };

@@ -22,9 +22,12 @@ interface Change {
   during?: MemoryEstimate['during'];
 }
 
-/** Settings that may help, in words, for an engine whose memory cannot be estimated. */
-export function unmeasuredRemedies(cfg: Config): string[] {
-  return changesOf(cfg, null).map((values) => (values.at(-1) as Change).words);
+/**
+ * Settings that may help, in words, for an engine whose memory cannot be estimated. The clips of a batch are divided among
+ * `processes` processes.
+ */
+export function unmeasuredRemedies(cfg: Config, processes = 1): string[] {
+  return changesOf(cfg, { clip: null, processes }).map((values) => (values.at(-1) as Change).words);
 }
 
 /**
@@ -43,7 +46,7 @@ export async function memoryRemedies(
     return estimateFrom(own, change.cfg, changed).peak;
   };
   const remedies: string[] = [];
-  for (const values of changesOf(cfg, facts.clip)) {
+  for (const values of changesOf(cfg, facts)) {
     // A change of the other work leaves the peak where it is.
     if ((values[0].during ?? during) !== during) continue;
     const { words, peak } = await firstThatFits(values, peakOf, room);
@@ -53,11 +56,14 @@ export async function memoryRemedies(
 }
 
 /** Lists of values to try, for each setting that may help. */
-function changesOf(cfg: Config, clip: Size | null): Change[][] {
+function changesOf(
+  cfg: Config,
+  { clip, processes }: { readonly clip: Size | null; readonly processes: number },
+): Change[][] {
   return [
     checkpointing(cfg),
-    smallerTestBatch(cfg),
-    smallerMicroBatch(cfg),
+    smallerTestBatch(cfg, processes),
+    smallerMicroBatch(cfg, processes),
     smallerImages(cfg, clip),
     fewerThreads(cfg),
   ].filter((values) => values.length > 0);
@@ -83,9 +89,10 @@ function checkpointing(cfg: Config): Change[] {
   return [{ words: 'ViT.USE_CHECKPOINT True', cfg: cfgWith, during: 'training' }];
 }
 
-/** More and smaller micro-batches of the same clips, the fewest first. */
-function smallerMicroBatch(cfg: Config): Change[] {
-  return divisorsBelow(cfg.SOLVER.VIDEOS_PER_BATCH).map((clips) => {
+/** More and smaller micro-batches of the same clips, the fewest first. Each can be divided among the processes. */
+function smallerMicroBatch(cfg: Config, processes: number): Change[] {
+  const sizes = divisorsBelow(cfg.SOLVER.VIDEOS_PER_BATCH).filter((clips) => clips % processes === 0);
+  return sizes.map((clips) => {
     const count = clipsPerStep(cfg) / clips;
     return {
       words: `SOLVER.VIDEOS_PER_BATCH ${clips} SOLVER.ACCUMULATE ${count}, which computes the same`,
@@ -95,8 +102,9 @@ function smallerMicroBatch(cfg: Config): Change[] {
   });
 }
 
-function smallerTestBatch(cfg: Config): Change[] {
-  return divisorsBelow(cfg.TEST.VIDEOS_PER_BATCH).map((clips) => ({
+function smallerTestBatch(cfg: Config, processes: number): Change[] {
+  const sizes = divisorsBelow(cfg.TEST.VIDEOS_PER_BATCH).filter((clips) => clips % processes === 0);
+  return sizes.map((clips) => ({
     words: `TEST.VIDEOS_PER_BATCH ${clips}`,
     cfg: changed(cfg, 'TEST', { VIDEOS_PER_BATCH: clips }),
     during: 'evaluation',

@@ -1,17 +1,19 @@
 /** @file A process that does the same steps as process 0, and writes nothing but its own log. */
 import type { Config } from '../../config/index.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
+import type { Batch } from '../../data/loading/collate.js';
 import type { ProcessGroup } from '../../distributed/process_group.js';
 import { type EngineRequest, selectEngine, settingsOfProcess } from '../../engine/index.js';
+import { DataError } from '../../errors.js';
 import { detectTogether } from '../../evaluation/detect_together.js';
 import { type Logger, logEngine, logFailure, type RunLog } from '../../run/log.js';
 import { logOfProcess } from '../../run/run_folder.js';
 import { NonFiniteError } from '../nonfinite/nonfinite.js';
 import { trainStep } from '../step.js';
-import { openTrainingData } from '../training_data.js';
+import { openTrainingData, type TrainingData } from '../training_data.js';
 import { TrainingState } from '../training_state.js';
 import { shareState } from './share_state.js';
-import { stepOptions, Team } from './team.js';
+import { type Command, stepOptions, Team } from './team.js';
 
 export interface FollowOptions extends EngineRequest {
   readonly processes: ProcessGroup;
@@ -22,7 +24,9 @@ export interface FollowOptions extends EngineRequest {
 
 /** Trains as process 0 says, until it ends the training. Throws UserError. */
 export async function followTraining({ processes, ...options }: FollowOptions): Promise<void> {
-  const { team, cfg } = await Team.join(processes);
+  const joined = await Team.join(processes);
+  if (joined === null) return;
+  const { team, cfg } = joined;
   const { log } = options;
   log.open(cfg.OUTPUT_DIR, logOfProcess(processes.rank));
   try {
@@ -30,7 +34,7 @@ export async function followTraining({ processes, ...options }: FollowOptions): 
     const { engine, device, verbose } = options;
     const settings = settingsOfProcess(cfg, processes.local);
     logEngine(log.logger, await selectEngine({ engine, device, verbose, ...settings, warn }));
-    await follow(cfg, { team, log: log.logger, signal: options.signal });
+    await new Follower(cfg, { team, log: log.logger, signal: options.signal }).run();
   } catch (error) {
     logFailure(log.logger, error);
     throw error;
@@ -43,37 +47,82 @@ interface Following {
   readonly signal: AbortSignal;
 }
 
-async function follow(cfg: Config, { team, log, signal }: Following): Promise<void> {
-  const warn = (message: string) => log.warn(message);
-  const state = TrainingState.build(cfg);
-  const order = await shareState(state, team.communicator);
-  const data = order && openTrainingData(cfg, state, { log, share: team.trainingShare, order });
-  let dataset: AvaDataset | null = null;
-  state.model.train();
-  // Before the leader asks for a step: the processes load each batch together.
-  let upcoming = data?.batches.next();
-  for (let command = await team.follow(); command !== 'end'; command = await team.follow()) {
-    if (command === 'evaluate') {
-      dataset ??= AvaDataset.open(cfg, 'test');
-      const processes = team.evaluationProcesses();
-      await detectTogether(cfg, state.model, { dataset, warn, signal, processes });
-      continue;
+/** Does what process 0 says. */
+class Follower {
+  readonly #state: TrainingState;
+  #data: TrainingData | null = null;
+  /** The next batch, which the processes load together before process 0 asks for the step. */
+  #upcoming: Promise<IteratorResult<Batch>> | null = null;
+  #testData: AvaDataset | null = null;
+
+  constructor(
+    private readonly cfg: Config,
+    private readonly context: Following,
+  ) {
+    this.#state = TrainingState.build(cfg);
+  }
+
+  async run(): Promise<void> {
+    const { team } = this.context;
+    for (let command = await team.follow(); command !== 'end'; command = await team.follow())
+      await this.#do(command);
+    await this.#data?.batches.return?.();
+    await team.trainingShare.close();
+  }
+
+  async #do(command: Exclude<Command, 'end'>): Promise<void> {
+    if (command === 'state') await this.#takeState();
+    else if (command === 'step') await this.#step();
+    else await this.#evaluate();
+  }
+
+  async #takeState(): Promise<void> {
+    const { team, log } = this.context;
+    const position = await shareState(this.#state, team.communicator);
+    this.#state.model.train();
+    if (position === null) return;
+    const { order, identity } = position;
+    this.#data = openTrainingData(this.cfg, this.#state, { log, share: team.trainingShare, order });
+    if (this.#data.order?.identity !== identity) {
+      throw new DataError(
+        'the training data here is not that of process 0: all machines need the same lists, annotations and frames',
+      );
     }
-    const next = await upcoming;
+    this.#loadNext();
+  }
+
+  #loadNext(): void {
+    this.#upcoming = this.#data?.batches.next() ?? null;
+    // There may be no step that asks for this batch.
+    this.#upcoming?.catch(() => {});
+  }
+
+  async #step(): Promise<void> {
+    const { team, log } = this.context;
+    const state = this.#state;
+    const next = await this.#upcoming;
     if (!next || next.done) throw new Error('process 0 goes on although the training data has ended');
     try {
-      await trainStep(state, next.value, stepOptions(cfg, state, team));
+      await trainStep(state, next.value, stepOptions(this.cfg, state, team));
     } catch (error) {
-      // The leader skips the step as well, or ends the run.
+      // Process 0 skips the step as well, or ends the run.
       if (!(error instanceof NonFiniteError)) throw error;
       log.warn(error.message);
     }
     state.iteration++;
     await team.afterStep(state);
     state.scheduler.step();
-    upcoming = data?.batches.next();
-    // The next command may never ask for this batch.
-    upcoming?.catch(() => {});
+    this.#loadNext();
   }
-  await team.close(data?.batches ?? null);
+
+  async #evaluate(): Promise<void> {
+    const { team, log, signal } = this.context;
+    this.#testData ??= AvaDataset.open(this.cfg, 'test');
+    await detectTogether(this.cfg, this.#state.model, {
+      dataset: this.#testData,
+      warn: (message) => log.warn(message),
+      signal,
+      communicator: team.communicator,
+    });
+  }
 }

@@ -27,18 +27,26 @@ interface SentState {
   readonly pass: number | null;
   /** Number of clips in its order. */
   readonly clips: number;
+  /** Tells the training data apart. */
+  readonly data: number;
   readonly optimizer: Sent;
   readonly scheduler: Sent;
 }
 
+/** The training data of process 0, and its place in it. */
+export interface DataPlace {
+  readonly order: PassOrder;
+  readonly identity: number;
+}
+
 /**
- * Gives all processes the state of process 0: weights, optimizer, schedule, iteration and seed. Returns the order of clips in its
- * data pass. All processes must call this.
+ * Gives all processes the state of process 0: weights, optimizer, schedule, iteration and seed. Returns its training data, null if
+ * there is none. All processes must call this.
  */
 export async function shareState(
   state: TrainingState,
   communicator: Communicator,
-): Promise<PassOrder | null> {
+): Promise<DataPlace | null> {
   const isRoot = communicator.rank === 0;
   const own = isRoot ? packed(state) : null;
   const sent = await broadcastJson(communicator, own?.sent ?? null);
@@ -60,7 +68,7 @@ export async function shareState(
     state.iteration = sent.iteration;
     state.seed = sent.seed;
   }
-  return sent.pass === null ? null : { pass: sent.pass, order };
+  return sent.pass === null ? null : { order: { pass: sent.pass, order }, identity: sent.data };
 }
 
 function packed({ optimizer, scheduler, iteration, seed, order }: TrainingState) {
@@ -71,6 +79,7 @@ function packed({ optimizer, scheduler, iteration, seed, order }: TrainingState)
     seed,
     pass: position?.pass ?? null,
     clips: position?.order.length ?? 0,
+    data: order?.identity ?? 0,
     optimizer: toJson(optimizer.stateDict(), tensors),
     scheduler: toJson(scheduler.stateDict(), tensors),
   };

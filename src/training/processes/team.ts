@@ -1,22 +1,19 @@
-/** @file The processes of a training: process 0 leads, and the others do the same steps. */
+/** @file The processes of a training: process 0 says what is done next, and all do it. */
 import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import { BatchShare } from '../../data/loading/batch_share.js';
-import type { Batch } from '../../data/loading/collate.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { broadcastJson } from '../../distributed/first_of.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
-import type { ProcessGroup } from '../../distributed/process_group.js';
+import type { LocalPlace, ProcessGroup } from '../../distributed/process_group.js';
 import { ConfigError } from '../../errors.js';
-import type { EvaluationProcesses } from '../../evaluation/detect_together.js';
 import type { Detector } from '../../model/detector.js';
 import { type StepOptions, type StepProcesses, stepRng } from '../step.js';
 import type { TrainingState } from '../training_state.js';
 import { checkEqualWeights } from './equal_weights.js';
-import { evaluationProcesses } from './evaluation_team.js';
 
-/** What the leader has all processes do next. */
-const COMMANDS = ['step', 'evaluate', 'end'] as const;
+/** What all processes do next: take over the state of process 0, train one step, evaluate, or end. */
+const COMMANDS = ['state', 'step', 'evaluate', 'end'] as const;
 export type Command = (typeof COMMANDS)[number];
 
 export class Team {
@@ -24,19 +21,25 @@ export class Team {
   /** Clips of a micro-batch that one process computes. */
   readonly clipsAtOnce: number;
   readonly trainingShare: BatchShare;
-  /** Connects the processes for one evaluation. */
-  readonly evaluationProcesses: () => EvaluationProcesses;
   #step: StepProcesses | null = null;
 
-  /** Begins a training in all processes, with this configuration. Throws ConfigError if the clips cannot be divided among them. */
+  /**
+   * Begins a training with this configuration in all processes. Only process 0 calls this. Throws ConfigError if the clips cannot be
+   * divided among the processes.
+   */
   static async lead(group: ProcessGroup, cfg: Config): Promise<Team> {
     return new Team(group, await broadcastJson(group.communicator, cfg));
   }
 
-  /** Waits for the beginning of a training. Returns its configuration, too. */
-  static async join(group: ProcessGroup): Promise<{ readonly team: Team; readonly cfg: Config }> {
-    const cfg = await broadcastJson<Config>(group.communicator, null);
-    return { team: new Team(group, cfg), cfg };
+  /** Tells the other processes that there will be no training. Only process 0 calls this, instead of `lead`. */
+  static async cancel(group: ProcessGroup): Promise<void> {
+    await broadcastJson(group.communicator, null);
+  }
+
+  /** Waits for the beginning of a training. Returns its configuration, too; null if there will be none. */
+  static async join(group: ProcessGroup): Promise<{ readonly team: Team; readonly cfg: Config } | null> {
+    const cfg = await broadcastJson<Config | null>(group.communicator, null);
+    return cfg && { team: new Team(group, cfg), cfg };
   }
 
   private constructor(
@@ -52,12 +55,15 @@ export class Team {
       batchSize: clipsPerStep(cfg),
       blockSize: SOLVER.VIDEOS_PER_BATCH,
     });
-    this.evaluationProcesses = evaluationProcesses(group, cfg);
     group.limitWaits(SOLVER.COLLECTIVE_TIMEOUT);
   }
 
-  get isLeader(): boolean {
-    return this.group.rank === 0;
+  get size(): number {
+    return this.group.size;
+  }
+
+  get local(): LocalPlace {
+    return this.group.local;
   }
 
   /** Connects the processes for the steps of a model. */
@@ -83,23 +89,18 @@ export class Team {
       await checkEqualWeights(model.namedParameters(), this.communicator);
   }
 
-  /** Ends the training in all processes. Only the leader calls this. */
-  async end(batches: AsyncIterator<Batch> | null): Promise<void> {
+  /** Ends the training in all processes. Only process 0 calls this, after its loader has been closed. */
+  async end(): Promise<void> {
     await this.command('end');
-    await this.close(batches);
+    await this.trainingShare.close();
   }
 
-  /** Stops loading. All processes must call this. */
-  async close(batches: AsyncIterator<Batch> | null): Promise<void> {
-    await Promise.all([batches?.return?.(), this.trainingShare.close()]);
-  }
-
-  /** Tells the others what to do next. Only the leader calls this. */
+  /** Tells the other processes what to do next. Only process 0 calls this. */
   async command(command: Command): Promise<void> {
     await this.communicator.broadcast(Uint8Array.of(COMMANDS.indexOf(command)), 0);
   }
 
-  /** Waits for what to do next. */
+  /** Waits for what process 0 says. */
   async follow(): Promise<Command> {
     const command = new Uint8Array(1);
     await this.communicator.broadcast(command, 0);

@@ -33,7 +33,7 @@ const skipped = (names: string[]) =>
   );
 
 const workers = (number: number) =>
-  outcomeOf(() => workerWarnings(number, fakeProbe({ processors: 2 })).join('\n'));
+  outcomeOf(() => workerWarnings(number, 1, fakeProbe({ processors: 2 })).join('\n'));
 
 const report = (TMPDIR: string) =>
   withEnv({ TMPDIR }, () =>
