@@ -1,7 +1,7 @@
 /** @file What is printed at the end of a training. */
 import { expect, it } from 'vitest';
 import { allCommands } from './commands.js';
-import { endOfTraining, resumeCommand } from './next_commands.js';
+import { endOfTraining, howToResume } from './next_commands.js';
 
 const RESULT = { iteration: 75, isStopped: false, firstLoss: 2, lastLoss: 1, seconds: 7500, best: null };
 const BEST = { path: 'my runs/a/model_best.pth', mAP: 0.25, iteration: 60 };
@@ -40,10 +40,10 @@ it('the end of a training without evaluation names the last checkpoint', () => {
   expect(endOfTraining(RESULT, 'a', '')).toContain('Checkpoint:       a/model_final.pth (not evaluated)');
 });
 
-it('a training that was stopped ends with the command that resumes it, if anything is saved', () => {
+it('a training that was stopped ends with how to resume it, if anything is saved', () => {
   const stopped = { ...RESULT, isStopped: true };
-  expect(endOfTraining(stopped, 'a', 'stmixer x')).toBe('\nTo continue:\n  stmixer x\n');
-  expect(endOfTraining({ ...stopped, iteration: 0 }, 'a', 'stmixer x')).toBe('');
+  expect(endOfTraining(stopped, 'a', 'To continue:\n  stmixer x')).toBe('\nTo continue:\n  stmixer x\n');
+  expect(endOfTraining({ ...stopped, iteration: 0 }, 'a', 'To continue:\n  stmixer x')).toBe('');
 });
 
 it('the command that resumes has the flags and settings of the start, quoted, without --overwrite', () => {
@@ -57,10 +57,22 @@ it('the command that resumes has the flags and settings of the start, quoted, wi
     '--local_rank',
     '0',
   ];
-  expect(resumeCommand(train(...words, 'OUTPUT_DIR', "it's", 'SOLVER.STEPS', '(5, 8)'))).toBe(
-    "stmixer train --config-file 'my file.yaml' --no-head --seed 3 --resume OUTPUT_DIR 'it'\\''s' SOLVER.STEPS '(5, 8)'",
+  const command = train(...words, 'OUTPUT_DIR', "it's", 'SOLVER.STEPS', '(5, 8)');
+  expect(howToResume(command, null)).toBe(
+    'To continue:\n' +
+      "  stmixer train --config-file 'my file.yaml' --no-head --seed 3 --resume OUTPUT_DIR 'it'\\''s' SOLVER.STEPS '(5, 8)'",
   );
-  expect(resumeCommand(train('--config-file', 'a.yaml', '--resume'))).toBe(
-    'stmixer train --config-file a.yaml --resume',
+  expect(howToResume(train('--config-file', 'a.yaml', '--resume'), null)).toBe(
+    'To continue:\n  stmixer train --config-file a.yaml --resume',
+  );
+});
+
+it.each([
+  ['mpirun', 'mpirun -np 4'],
+  ['srun', 'srun -n 4'],
+] as const)('the command that resumes starts as many processes with %s', (launcher, start) => {
+  const launch = { launcher, family: null, rank: 0, size: 4 };
+  expect(howToResume(train('--config-file', 'a.yaml'), launch)).toBe(
+    `To continue, with the other options of ${launcher} as before:\n  ${start} stmixer train --config-file a.yaml --resume`,
   );
 });

@@ -7,13 +7,13 @@ import type { EngineRequest } from '../engine/index.js';
 import { resultsJson, resultsTable } from '../evaluation/results.js';
 import type { EvaluationReport } from '../evaluation/types.js';
 import { EVALUATION_FOLDER } from '../run/run_folder.js';
+import { localRankOption } from './local_rank.js';
 import { checkMinMap, minMapOption } from './min_map.js';
 import { addEngineOptions, type ConfigOptions, configCommand, LOADING, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { print } from './process/print.js';
 import { shareSignals, withProcesses } from './process/processes.js';
 import { againHint, StopSignals } from './process/signals.js';
-import { localRankOption } from './single_process.js';
 
 type Flags = ConfigOptions &
   Pick<EngineRequest, 'engine' | 'device'> & { json?: boolean; quiet?: boolean; minMap?: number };

@@ -6,7 +6,8 @@ import type { ProcessGroup } from '../distributed/process_group.js';
 import type { EngineRequest } from '../engine/index.js';
 import { ConfigError } from '../errors.js';
 import { LOG } from '../run/run_folder.js';
-import { endOfTraining, resumeCommand } from './next_commands.js';
+import { localRankOption } from './local_rank.js';
+import { endOfTraining, howToResume } from './next_commands.js';
 import { addEngineOptions, type ConfigOptions, configCommand, LOADING, quietOption } from './options.js';
 import { continueWithoutOutput } from './output.js';
 import { wholeNumber } from './parsers.js';
@@ -14,7 +15,6 @@ import { exitAtOnce } from './process/exit.js';
 import { print } from './process/print.js';
 import { shareSignals, withProcesses } from './process/processes.js';
 import { againHint, StopSignals } from './process/signals.js';
-import { localRankOption } from './single_process.js';
 
 type Flags = ConfigOptions & {
   transfer?: boolean;
@@ -151,7 +151,7 @@ async function runTraining(
       signal: stop.signal,
       processes,
     });
-    process.stdout.write(endOfTraining(result, loaded.config.OUTPUT_DIR, resumeCommand(command)));
+    process.stdout.write(endOfTraining(result, loaded.config.OUTPUT_DIR, howToResume(command)));
   } finally {
     stop.close();
   }

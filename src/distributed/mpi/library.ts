@@ -1,5 +1,5 @@
 /** @file Finds the MPI library that belongs to the launcher of this process. */
-import { basename, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import type { Probe } from '../../engine/probe.js';
 import { processStat } from '../../util/process_stat.js';
 import type { Launch, MpiFamily } from '../launch.js';
@@ -23,15 +23,15 @@ export interface MpiSearch {
 
 /**
  * Paths and names under which the library may be found, the best one first: STMIXER_MPI alone if it is set; else beside the
- * launcher that started this process, then wherever the loader looks.
+ * launcher that started this process, then wherever the loader looks. Slurm's launcher belongs to no library; there the mpirun on
+ * the PATH tells which one the user has chosen, for example by loading a module.
  */
 export function mpiCandidates({ probe, launch, pid = process.ppid }: MpiSearch): string[] {
   const { STMIXER_MPI } = probe.env;
   if (STMIXER_MPI) return [STMIXER_MPI];
   const names = [...(launch.family ? NAMES[launch.family] : [...NAMES['Open MPI'], ...NAMES.MPICH]), ...ANY];
-  const folders = launcherFolders(probe, pid).flatMap((bin) =>
-    ['lib', 'lib64'].map((lib) => join(dirname(bin), lib)),
-  );
+  const launchers = launch.family ? launcherFolders(probe, pid) : foldersOnPath(probe);
+  const folders = launchers.flatMap((bin) => ['lib', 'lib64'].map((lib) => join(dirname(bin), lib)));
   const besideLauncher = folders.flatMap((folder) => names.map((name) => join(folder, name)));
   return [...besideLauncher.filter((path) => probe.exists(path)), ...names];
 }
@@ -47,4 +47,9 @@ function launcherFolders(probe: MpiSearch['probe'], pid: number): string[] {
     parent = stat.parent;
   }
   return folders;
+}
+
+/** Folders on the PATH that have an mpirun. */
+function foldersOnPath({ env, exists }: MpiSearch['probe']): string[] {
+  return (env.PATH ?? '').split(delimiter).filter((folder) => exists(join(folder, 'mpirun')));
 }
