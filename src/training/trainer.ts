@@ -140,7 +140,10 @@ export class Trainer implements TrainingRun {
     await this.#throwIfAborted();
     if (!this.#isDone) this.#openData(start);
     await this.#throwIfAborted();
-    if (options.team) await shareState(state, options.team.communicator);
+    if (options.team) {
+      await shareState(state, options.team.communicator);
+      await options.team.connect(state.model, log);
+    }
     this.hooks = [...buildHooks(this.#hookContext(start), options), ...(options.hooks ?? [])];
     await pointToStart(start.source, state.iteration, { checkpointer: this.#checkpointer, cfg });
     this.#isPrepared = true;

@@ -47,6 +47,7 @@ async function follow(cfg: Config, { team, log, signal }: Following): Promise<vo
   const warn = (message: string) => log.warn(message);
   const state = TrainingState.build(cfg);
   const order = await shareState(state, team.communicator);
+  await team.connect(state.model, log);
   const data = order && openTrainingData(cfg, state, { log, share: team.trainingShare, order });
   let dataset: AvaDataset | null = null;
   state.model.train();

@@ -6,10 +6,13 @@ import type { Batch } from '../../data/loading/collate.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { broadcastJson } from '../../distributed/first_of.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
+import { openReducer } from '../../distributed/nccl/open_reducer.js';
 import type { ProcessGroup } from '../../distributed/process_group.js';
+import type { Reducer } from '../../distributed/reducer.js';
 import { ConfigError } from '../../errors.js';
 import type { EvaluationProcesses } from '../../evaluation/detect_together.js';
 import type { Detector } from '../../model/detector.js';
+import type { Logger } from '../../run/log.js';
 import { type StepOptions, type StepProcesses, stepRng } from '../step.js';
 import type { TrainingState } from '../training_state.js';
 import { checkEqualWeights } from './equal_weights.js';
@@ -27,6 +30,7 @@ export class Team {
   /** Connects the processes for one evaluation. */
   readonly evaluationProcesses: () => EvaluationProcesses;
   #step: StepProcesses | null = null;
+  #reducer: Reducer<unknown> | null = null;
 
   /** Begins a training in all processes, with this configuration. Throws ConfigError if the clips cannot be divided among them. */
   static async lead(group: ProcessGroup, cfg: Config): Promise<Team> {
@@ -60,16 +64,26 @@ export class Team {
     return this.group.rank === 0;
   }
 
-  /** Connects the processes for the steps of a model. */
-  stepProcesses(model: Detector): StepProcesses {
-    if (this.#step) return this.#step;
+  /** Connects the processes for the steps of a model, on the current engine. All processes must call this. Throws CommunicationError. */
+  async connect(model: Detector, log: Logger): Promise<void> {
+    const { BUCKET_MB, COLLECTIVE_TIMEOUT } = this.cfg.SOLVER;
+    const { reducer, info, warning } = await openReducer(this.group, 1000 * COLLECTIVE_TIMEOUT);
+    if (info !== null) log.info(info);
+    if (warning !== null) log.warn(warning);
+    this.#reducer = reducer;
     const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
     const sum = new GradientSum({
       communicator: this.communicator,
+      reducer,
       lengths: trained.map(([, { size }]) => size),
-      bucketBytes: this.cfg.SOLVER.BUCKET_MB * 2 ** 20,
+      bucketBytes: BUCKET_MB * 2 ** 20,
     });
     this.#step = { communicator: this.communicator, sum };
+  }
+
+  /** What connects the processes of a step, after `connect`. */
+  get stepProcesses(): StepProcesses {
+    if (!this.#step) throw new Error('the processes are not connected');
     return this.#step;
   }
 
@@ -89,9 +103,9 @@ export class Team {
     await this.close(batches);
   }
 
-  /** Stops loading. All processes must call this. */
+  /** Stops loading, and disconnects the GPUs. All processes must call this. */
   async close(batches: AsyncIterator<Batch> | null): Promise<void> {
-    await Promise.all([batches?.return?.(), this.trainingShare.close()]);
+    await Promise.all([batches?.return?.(), this.trainingShare.close(), this.#reducer?.close()]);
   }
 
   /** Tells the others what to do next. Only the leader calls this. */
@@ -110,7 +124,7 @@ export class Team {
 /** How a process computes the next step. */
 export function stepOptions(
   { SOLVER, ENGINE }: Config,
-  { model, seed, iteration }: Pick<TrainingState, 'model' | 'seed' | 'iteration'>,
+  { seed, iteration }: Pick<TrainingState, 'seed' | 'iteration'>,
   team: Team | null | undefined,
 ): StepOptions {
   return {
@@ -118,7 +132,7 @@ export function stepOptions(
     microBatchSize: team?.clipsAtOnce ?? SOLVER.VIDEOS_PER_BATCH,
     clipGradNorm: SOLVER.CLIP_GRAD_NORM,
     replay: ENGINE.REPLAY,
-    processes: team?.stepProcesses(model),
+    processes: team?.stepProcesses,
   };
 }
 
