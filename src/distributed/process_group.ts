@@ -1,12 +1,7 @@
 /** @file The processes of one command, and what they tell each other outside of collective operations. */
+import type { LocalPlace } from '../engine/index.js';
 import type { PeerError } from '../errors.js';
 import { type Communicator, SINGLE_PROCESS } from './communicator.js';
-
-/** The number of a process among those of its machine, and how many there are. */
-export interface LocalPlace {
-  readonly rank: number;
-  readonly size: number;
-}
 
 /** All processes of a command. */
 export interface ProcessGroup {

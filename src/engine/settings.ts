@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import type { Config } from '../config/index.js';
 import { machineProbe, type Probe } from './probe.js';
 import { resolveThreads, usableCores } from './threads.js';
-import type { EngineRequest } from './types.js';
+import type { EngineRequest, LocalPlace } from './types.js';
 
 /** The part of a request that the section ENGINE decides. */
 export function engineSettings({
@@ -18,15 +18,15 @@ export function engineSettings({
 }
 
 /**
- * The settings of one of `local.size` processes on this machine: each takes its part of the cores, unless the launcher has bound it
- * to some, or the configuration says how many. Throws EngineError.
+ * The settings of one of `local.size` processes on this machine: each takes a GPU of its own unless the configuration names one,
+ * and its part of the cores, unless the launcher has bound it to some, or the configuration says how many. Throws EngineError.
  */
 export function settingsOfProcess(
   cfg: Config,
-  local: { readonly rank: number; readonly size: number },
+  local: LocalPlace,
   probe: Probe = machineProbe(),
-): ReturnType<typeof engineSettings> {
-  const settings = engineSettings(cfg);
+): ReturnType<typeof engineSettings> & Pick<EngineRequest, 'local'> {
+  const settings = { ...engineSettings(cfg), local };
   const isChosen = resolveThreads(settings.threads, probe.env) !== null;
   if (local.size === 1 || isChosen) return settings;
   const isBound = probe.processors * local.size <= cpus().length;
