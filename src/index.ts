@@ -28,7 +28,7 @@ export type { KeyFrameResult } from './detect/result_files.js';
 export type { Communicator, Numbers, ReduceOp } from './distributed/communicator.js';
 // Evaluation, detection, reports
 export { joinProcesses } from './distributed/join.js';
-export type { LocalPlace, ProcessGroup } from './distributed/process_group.js';
+export type { ProcessGroup } from './distributed/process_group.js';
 export { drawBoxes } from './drawing/draw_boxes.js';
 export type { DrawnBox } from './drawing/types.js';
 // Engine
@@ -38,6 +38,7 @@ export {
   type EngineInfo,
   type EngineName,
   type EngineRequest,
+  type LocalPlace,
   selectEngine,
 } from './engine/index.js';
 // Logs, random numbers, errors

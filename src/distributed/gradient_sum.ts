@@ -5,12 +5,12 @@
  * in the same order: a bucket waits until its gradients are ready and all earlier buckets have begun.
  */
 import type { Communicator } from './communicator.js';
+import type { Reducer } from './reducer.js';
 
-/** A gradient of at least so many numbers is summed where it is; smaller ones are copied into the memory of their bucket. */
-const DIRECT_LENGTH = 2 ** 16;
-
-export interface GradientSumOptions {
+export interface GradientSumOptions<M> {
   readonly communicator: Communicator;
+  /** Sums the gradients of a bucket where they are. */
+  readonly reducer: Reducer<M>;
   /** Number of elements of each gradient. */
   readonly lengths: readonly number[];
   /** A bucket is full when it has at least so many bytes. */
@@ -24,26 +24,30 @@ interface Bucket {
   missing: number;
 }
 
-/** Sums the gradients of one step after the other. */
-export class GradientSum {
-  readonly #options: GradientSumOptions;
+/** Sums the gradients of one step after the other. `M` is the memory that they are in. */
+export class GradientSum<M = unknown> {
+  readonly #options: GradientSumOptions<M>;
   #buckets: Bucket[] = [];
   #bucketOf = new Map<number, Bucket>();
   /** The gradients of this step that are ready. */
-  readonly #ready = new Map<number, Float32Array>();
+  readonly #ready = new Map<number, M>();
   /** The next bucket to begin with. */
   #next = 0;
-  #sums: Promise<void>[] = [];
   #isLearned = false;
 
-  constructor(options: GradientSumOptions) {
+  constructor(options: GradientSumOptions<M>) {
     this.#options = options;
     // The backward pass comes to the last parameters first.
     this.#group([...options.lengths.keys()].reverse());
   }
 
-  /** Takes the gradient of number `index`, which must not be used until `finish` resolves. */
-  add(index: number, gradient: Float32Array): void {
+  /** Whether a gradient is in the memory that gradients are summed in. */
+  accepts(gradient: unknown): gradient is M {
+    return this.#options.reducer.accepts(gradient);
+  }
+
+  /** Takes the gradient of number `index` as soon as it is ready. It must not be used until `finish` resolves. */
+  add(index: number, gradient: M): void {
     this.#ready.set(index, gradient);
     const bucket = this.#bucketOf.get(index) as Bucket;
     bucket.missing--;
@@ -51,26 +55,37 @@ export class GradientSum {
   }
 
   /**
-   * Resolves when all gradients of the step are summed. Gradients that were not added have none in any process. Throws
-   * CommunicationError.
+   * Takes the gradients that were not added. Resolves when whatever the engine computes from now on gets the sums. Parameters without
+   * a gradient have none in any process. Throws CommunicationError.
    */
-  async finish(): Promise<void> {
+  async finish(rest: ReadonlyMap<number, M>): Promise<void> {
+    const early = [...this.#ready.keys()];
+    for (const [index, gradient] of rest) this.add(index, gradient);
     while (this.#next < this.#buckets.length) this.#begin(this.#buckets[this.#next++]);
     try {
-      await Promise.all(this.#sums);
-      if (!this.#isLearned) await this.#learnOrder();
+      await this.#options.reducer.finish();
+      if (!this.#isLearned) await this.#learnOrder(early);
     } finally {
       this.#reset();
     }
   }
 
-  /** Takes over the order in which the gradients became ready in process 0, which is the order of the backward pass. */
-  async #learnOrder(): Promise<void> {
+  /** Resolves when all sums have been computed. Throws CommunicationError if they failed, and what was computed from them is wrong. */
+  settle(): Promise<void> {
+    return this.#options.reducer.settle();
+  }
+
+  /**
+   * Takes over the order in which gradients became ready during the backward pass of process 0. Does nothing as long as none did
+   * there, as when the engine records the pass.
+   */
+  async #learnOrder(early: readonly number[]): Promise<void> {
     const { communicator, lengths } = this.#options;
-    const seen = [...this.#ready.keys()];
-    const rest = [...lengths.keys()].filter((index) => !this.#ready.has(index));
-    const order = Int32Array.from([...seen, ...rest]);
+    const seen = new Set(early);
+    const rest = [...lengths.keys()].filter((index) => !seen.has(index)).reverse();
+    const order = Int32Array.from(seen.size > 0 ? [...early, ...rest] : rest.fill(-1));
     await communicator.broadcast(new Uint8Array(order.buffer), 0);
+    if (order.includes(-1)) return;
     this.#group([...order]);
     this.#isLearned = true;
   }
@@ -94,38 +109,12 @@ export class GradientSum {
 
   #begin({ members }: Bucket): void {
     const gradients = members.flatMap((index) => this.#ready.get(index) ?? []);
-    const small = gradients.filter(({ length }) => length < DIRECT_LENGTH);
-    for (const gradient of gradients)
-      if (gradient.length >= DIRECT_LENGTH)
-        this.#watch(this.#options.communicator.allReduce(gradient, 'sum'));
-    if (small.length > 0) this.#watch(this.#sumTogether(small));
-  }
-
-  #watch(sum: Promise<void>): void {
-    // `finish` reports the error.
-    sum.catch(() => {});
-    this.#sums.push(sum);
-  }
-
-  async #sumTogether(gradients: readonly Float32Array[]): Promise<void> {
-    const all = new Float32Array(gradients.reduce((length, gradient) => length + gradient.length, 0));
-    let offset = 0;
-    for (const gradient of gradients) {
-      all.set(gradient, offset);
-      offset += gradient.length;
-    }
-    await this.#options.communicator.allReduce(all, 'sum');
-    offset = 0;
-    for (const gradient of gradients) {
-      gradient.set(all.subarray(offset, offset + gradient.length));
-      offset += gradient.length;
-    }
+    if (gradients.length > 0) this.#options.reducer.begin(gradients);
   }
 
   #reset(): void {
     for (const bucket of this.#buckets) bucket.missing = bucket.members.length;
     this.#ready.clear();
-    this.#sums = [];
     this.#next = 0;
   }
 }

@@ -1,15 +1,7 @@
 /** @file The processes of one command, and what they tell each other outside of collective operations. */
+import type { LocalPlace } from '../engine/index.js';
 import type { PeerError } from '../errors.js';
 import { type Communicator, SINGLE_PROCESS } from './communicator.js';
-
-/** The processes of one machine. */
-export interface LocalPlace {
-  /** Number of this process among them, from 0. */
-  readonly rank: number;
-  readonly size: number;
-  /** How many of them may use the same cores as this one, itself included; 1 if the launcher has bound each to its own. */
-  readonly onSameCores: number;
-}
 
 /** All processes of a command. */
 export interface ProcessGroup {

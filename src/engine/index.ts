@@ -14,6 +14,7 @@ export type {
   EngineName,
   EngineRequest,
   GpuInfo,
+  LocalPlace,
 } from './types.js';
 
 /** The native libraries of a process are loaded once, so there is one selector. */

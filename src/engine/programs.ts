@@ -7,7 +7,7 @@ import { sizeOf } from '../formats/host_tensor.js';
 import type { HostContent } from './lazy/host_memory.js';
 import { ScriptRun } from './lazy/script_run.js';
 import type { Recording, Scripts } from './lazy/scripts.js';
-import type { Buffer, Value, ValueInfo } from './lazy/value.js';
+import type { Buffer, DeviceMemory, Value, ValueInfo } from './lazy/value.js';
 import { tf } from './tfjs.js';
 
 /** A tfjs backend that captures scripts. */
@@ -48,7 +48,10 @@ export interface ProgramOutcome {
   readonly reads: number;
 }
 
-export type OnMade = (result: number, memory: Float32Array | null) => void;
+/** The numbers of a float32 tensor where the engine has them; null if nothing else can reach them. */
+export type TensorNumbers = Float32Array | DeviceMemory | null;
+
+export type OnMade = (result: number, numbers: TensorNumbers) => void;
 
 /** A program whose operations are recorded. */
 export interface RecordedProgram {
@@ -68,7 +71,7 @@ export interface ReplayedProgram {
   read(): Promise<Float32Array>;
   /**
    * Runs the rest and returns the results. `onMade` is called with the number of a result as soon as nothing uses it any more, and
-   * with its content, which may be changed from then on; null if the host cannot reach that.
+   * with its numbers, which may be changed from then on; those of a GPU by work behind that which is queued.
    */
   finish(onMade?: OnMade): Promise<(tf.Tensor | null)[]>;
   /** Releases what the program holds. Does nothing after `finish`. */
@@ -95,14 +98,18 @@ export function feed(content: Float32Array, shape: readonly number[]): tf.Tensor
 }
 
 /**
- * Computes tensors, and returns the content of each, which may be changed as long as the tensor lives and nothing else uses it;
- * null if the host cannot reach it.
+ * Computes tensors, or queues that, and returns the numbers of each, which may be changed as long as the tensor lives and nothing
+ * else uses it.
  */
-export async function hostMemoryOf(tensors: readonly tf.Tensor[]): Promise<(Float32Array | null)[]> {
+export async function numbersOf(tensors: readonly tf.Tensor[]): Promise<TensorNumbers[]> {
   const backend = scriptBackend();
   if (!backend) return tensors.map(() => null);
   await backend.sync();
-  return tensors.map(({ dataId }) => backend.graphValue(dataId).buffer?.hostMemory?.() ?? null);
+  return tensors.map(({ dataId }) => numbersIn(backend.graphValue(dataId).buffer));
+}
+
+function numbersIn(buffer: Buffer | null): TensorNumbers {
+  return buffer?.hostMemory?.() ?? buffer?.deviceMemory?.() ?? null;
 }
 
 /**
@@ -155,9 +162,7 @@ function replayed(
     feed: (content) => run.feed(content),
     read: async () => (await run.read()) as Float32Array,
     finish: async (onMade) => {
-      const buffers = await run.finish(
-        onMade && ((result, buffer) => onMade(result, buffer.hostMemory?.() ?? null)),
-      );
+      const buffers = await run.finish(onMade && ((result, buffer) => onMade(result, numbersIn(buffer))));
       return made.map(({ slot, info, view }, i) => {
         const buffer = buffers[i];
         if (buffer) return tensorOf(backend.adopt(buffer, info), { ...info, shape: view });

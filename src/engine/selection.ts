@@ -63,6 +63,8 @@ export class EngineSelector {
     const failures: string[] = [];
     for (const provider of providers) {
       const problems = provider.problems(request);
+      const misuse = problems.find(({ isMisuse }) => isMisuse);
+      if (misuse) throw new EngineError(problemText(misuse));
       const result = problems.length > 0 ? problems.map(problemText) : await attempt(provider, request);
       if (!Array.isArray(result)) return this.#engine(result, notes);
       failures.push(...result);

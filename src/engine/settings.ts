@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.js';
 import { machineProbe, type Probe } from './probe.js';
 import { resolveThreads, shareOfCores } from './threads.js';
-import type { EngineRequest } from './types.js';
+import type { EngineRequest, LocalPlace } from './types.js';
 
 /** The part of a request that the section ENGINE decides. */
 export function engineSettings({
@@ -17,16 +17,17 @@ export function engineSettings({
 }
 
 /**
- * The settings of one of several processes on this machine: each takes its part of the cores, unless the user says how many
- * threads. `onSameCores` is the number of processes that may use the same cores. Throws EngineError.
+ * The settings of one of several processes on this machine: each takes a GPU of its own unless the configuration names one, and its
+ * part of the cores unless the user says how many threads. Throws EngineError.
  */
 export function settingsOfProcess(
   cfg: Config,
-  { onSameCores }: { readonly onSameCores: number },
+  local: LocalPlace,
   probe: Probe = machineProbe(),
-): ReturnType<typeof engineSettings> {
-  const settings = engineSettings(cfg);
+): ReturnType<typeof engineSettings> & Pick<EngineRequest, 'local'> {
+  const settings = { ...engineSettings(cfg), local };
   const isChosen = resolveThreads(settings.threads, probe.env) !== null;
+  const { onSameCores } = local;
   if (onSameCores === 1 || isChosen) return settings;
   return { ...settings, threads: shareOfCores(onSameCores, probe).threads };
 }

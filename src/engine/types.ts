@@ -4,6 +4,18 @@ import type { Precision } from '../config/index.js';
 export type EngineName = 'cuda' | 'onnx' | 'tensorflow' | 'cpu';
 export type DeviceName = 'cuda' | 'gpu' | 'cpu';
 
+/** The number of this process among those of its machine, from 0, and how many there are. */
+export interface LocalRank {
+  readonly rank: number;
+  readonly size: number;
+}
+
+/** The place of this process among those of its machine. */
+export interface LocalPlace extends LocalRank {
+  /** How many of them may use the same cores as this one, itself included; 1 if the launcher has bound each to its own. */
+  readonly onSameCores: number;
+}
+
 /** The engine that a program asks for. */
 export interface EngineRequest {
   /** Default `auto`: the fastest engine that works here. */
@@ -12,6 +24,8 @@ export interface EngineRequest {
   device?: 'auto' | DeviceName;
   /** Number of the GPU, as `stmixer engine list` counts; negative, the default, for the best one. */
   gpuIndex?: number;
+  /** Gives each process of this machine a GPU of its own unless `gpuIndex` names one; by default this process is alone. */
+  local?: LocalRank;
   /** Threads that one operation may use; 0 for one per core or processor. STMIXER_THREADS overrides it. */
   threads?: number;
   /** Default `float32`. Only the engine cuda has others. */
@@ -67,6 +81,8 @@ export interface Problem {
   what: string;
   /** A way to fix it. */
   remedy: string;
+  /** Whether `auto` must not take another engine instead, because the engine works and is used in a wrong way. */
+  isMisuse?: boolean;
 }
 
 /** Whether an engine can run on a device of this machine. */
@@ -95,7 +111,7 @@ export interface EngineProvider {
   engine: EngineName;
   device: DeviceName;
   /** Finds the reasons why the engine cannot run as requested, without changing anything. */
-  problems(request: Pick<EngineRequest, 'device' | 'gpuIndex'>): Problem[];
+  problems(request: Pick<EngineRequest, 'device' | 'gpuIndex' | 'local'>): Problem[];
   /** Describes the devices of this kind, one in a line. */
   detail?(): string | undefined;
   /** Whether the log should say why `auto` skipped this engine. */

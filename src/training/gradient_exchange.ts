@@ -1,6 +1,6 @@
-/** @file Sums the gradients of all processes, from the memory of the engine where the host can reach it. */
+/** @file Sums the gradients of all processes, where the engine has them. */
 import type { GradientSum } from '../distributed/gradient_sum.js';
-import { feed, hostMemoryOf } from '../engine/programs.js';
+import { feed, numbersOf, type TensorNumbers } from '../engine/programs.js';
 import type { Parameter } from '../nn/module.js';
 
 /** The sum of the gradients of one step, over all processes. */
@@ -12,30 +12,39 @@ export class GradientExchange {
     private readonly parameters: readonly Parameter[],
   ) {}
 
-  /** Takes the content of the gradient of parameter `index` as soon as it is computed, unless the host cannot reach it. */
-  add(index: number, memory: Float32Array | null): void {
-    if (memory === null) return;
+  /** Takes the gradient of parameter `index` as soon as it is computed or queued, if it can be summed where it is. */
+  add(index: number, numbers: TensorNumbers): void {
+    if (!this.sum.accepts(numbers)) return;
     this.#added.add(index);
-    this.sum.add(index, memory);
+    this.sum.add(index, numbers);
   }
 
-  /** Adds all gradients that are not added yet, and resolves when the gradients of the parameters are the sums. */
+  /**
+   * Adds all gradients that are not added yet, and resolves when the gradients of the parameters are the sums, or will be for all that
+   * the engine computes from now on.
+   */
   async finish(): Promise<void> {
     const left = [...this.parameters.entries()].flatMap(([index, { grad }]) =>
       grad && !this.#added.has(index) ? [{ index, grad }] : [],
     );
-    const memories = await hostMemoryOf(left.map(({ grad }) => grad));
+    const places = await numbersOf(left.map(({ grad }) => grad));
+    const rest = new Map<number, unknown>();
     const copies = new Map<number, Float32Array>();
     for (const [i, { index, grad }] of left.entries()) {
-      const memory = memories[i];
-      if (!memory) copies.set(index, Float32Array.from((await grad.data()) as Float32Array));
-      this.add(index, memory ?? (copies.get(index) as Float32Array));
+      if (!this.sum.accepts(places[i]))
+        copies.set(index, Float32Array.from((await grad.data()) as Float32Array));
+      rest.set(index, copies.get(index) ?? places[i]);
     }
-    await this.sum.finish();
+    await this.sum.finish(rest);
     for (const [index, numbers] of copies) {
       const parameter = this.parameters[index];
       parameter.grad?.dispose();
       parameter.grad = feed(numbers, parameter.shape);
     }
+  }
+
+  /** Resolves when the sums have been computed. Throws CommunicationError if they failed. */
+  settle(): Promise<void> {
+    return this.sum.settle();
   }
 }

@@ -4,7 +4,7 @@ import { graphBreak } from '../engine/lazy_hints.js';
 import {
   beginProgram,
   feed,
-  hostMemoryOf,
+  numbersOf,
   type RecordedProgram,
   type ReplayedProgram,
 } from '../engine/programs.js';
@@ -120,7 +120,7 @@ class RecordedPass implements GradientPass {
     };
     if (this.job.exchange !== null) {
       // Computes them, so that the program ends here.
-      await hostMemoryOf(present);
+      await numbersOf(present);
       finish(0);
       return await exchanged(this.job, this.job.exchange);
     }
@@ -174,7 +174,7 @@ class ReplayedPass implements GradientPass {
     const { exchange } = job;
     program.feed(gradient);
     const squares = exchange === null ? await program.read() : null;
-    const grads = await program.finish((result, memory) => exchange?.add(result, memory));
+    const grads = await program.finish((result, numbers) => exchange?.add(result, numbers));
     for (const [i, parameter] of job.parameters.entries()) parameter.grad = grads[i];
     return squares ?? (await exchanged(job, exchange as GradientExchange));
   }
@@ -185,11 +185,20 @@ class ReplayedPass implements GradientPass {
 }
 
 /** Adds the gradients of the other processes. Returns the sum of squares of each. */
-async function exchanged(
-  { model, criterion, parameters, replay }: GradientJob,
-  exchange: GradientExchange,
-): Promise<ArrayLike<number>> {
+async function exchanged(job: GradientJob, exchange: GradientExchange): Promise<ArrayLike<number>> {
   await exchange.finish();
+  const squares = await squaresOfSums(job);
+  // Without the sums, the squares are wrong.
+  await exchange.settle();
+  return squares;
+}
+
+async function squaresOfSums({
+  model,
+  criterion,
+  parameters,
+  replay,
+}: GradientJob): Promise<ArrayLike<number>> {
   const grads = parameters.flatMap(({ grad }) => grad ?? []);
   const program = beginProgram({ owners: [model, criterion], key: 'squares', borrowed: grads }, replay);
   try {

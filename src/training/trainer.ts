@@ -24,7 +24,6 @@ import { logGroups, logPrintedLine } from './log_optimizer.js';
 import { MemoryGuard } from './memory/guard.js';
 import { guardStep } from './nonfinite/nonfinite_guard.js';
 import { evaluationsLeft, openEvaluationSet, validationSchedule } from './open_evaluation.js';
-import { shareState } from './processes/share_state.js';
 import { stepOptions, type Team } from './processes/team.js';
 import { pointToStart, type RestoreRequest, type RunStart, restoreState } from './restore/restore.js';
 import { refuseNothingToTrain } from './restore/whole_state.js';
@@ -142,7 +141,7 @@ export class Trainer implements TrainingRun {
     if (!this.#isDone) this.#openData(start);
     await this.#throwIfAborted();
     await options.team?.command('state');
-    if (options.team) await shareState(state, options.team.communicator);
+    await options.team?.begin(state, log);
     this.hooks = [...buildHooks(this.#hookContext(start), options), ...(options.hooks ?? [])];
     await pointToStart(start.source, state.iteration, { checkpointer: this.#checkpointer, cfg });
     this.#isPrepared = true;

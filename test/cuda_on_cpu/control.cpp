@@ -169,6 +169,7 @@ EXPORTED void cudaOnCpuReadSettings() {
 EXPORTED void cudaOnCpuReset() {
   std::lock_guard<std::recursive_mutex> lock(library_mutex);
   cudnn::reset_cudnn();
+  nccl::reset_nccl();
   reset_streams();
   reset_modules();
   reset_driver();

@@ -138,6 +138,11 @@ void require_context() {
   if (broken_code) refuse(broken_code, "an earlier error has made the context useless: %s", broken_problem.c_str());
 }
 
+int current_device() {
+  require_context();
+  return contexts.get(current_context)->device;
+}
+
 void break_context(const Refusal &refusal) {
   broken_code = refusal.code;
   broken_problem = refusal.problem;

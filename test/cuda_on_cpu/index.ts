@@ -29,6 +29,7 @@ const NAMES = [
   'libcublasLt.so.13',
   'libcudnn.so.9',
   'libcudnn_graph.so.9',
+  'libnccl.so.2',
 ];
 /** What the kernels' sources include. */
 const KERNEL_HEADERS = ['cuda_on_cpu.h', 'kernel_interface.h'];
@@ -174,6 +175,10 @@ export interface CudaOnCpu {
   fail(functionName: string, n: number, code: number): void;
   /** Reads CUDA_ON_CPU_MEMORY, CUDA_ON_CPU_QUEUE, CUDA_ON_CPU_SEED and the like again. */
   readSettings(): void;
+  /** The calls of NCCL since the start or `reset`, without questions. */
+  ncclCalls(): string[];
+  /** Lets all communicators of NCCL in this process fail with a code. */
+  breakNccl(code: number): void;
   /** As if the library were loaded anew: frees and forgets everything, and reads the environment again. */
   reset(): void;
 }
@@ -184,6 +189,7 @@ export function loadCudaOnCpu(): CudaOnCpu {
   const library = loadLibrary(join(folder, NAMES[0]));
   const counters = library.func('str cudaOnCpuCounters()');
   const allocations = library.func('str cudaOnCpuLiveAllocations()');
+  const ncclCalls = library.func('str ncclOnCpuCalls()');
   const callsOf = library.func('uint64_t cudaOnCpuCalls(str name)');
   return {
     folder,
@@ -194,6 +200,8 @@ export function loadCudaOnCpu(): CudaOnCpu {
     lastProblem: library.func('str cudaOnCpuLastProblem()'),
     fail: library.func('void cudaOnCpuFail(str name, uint64_t n, int code)'),
     readSettings: library.func('void cudaOnCpuReadSettings()'),
+    ncclCalls: () => ncclCalls().split('\n').filter(Boolean),
+    breakNccl: library.func('void ncclOnCpuBreak(int code)'),
     reset: library.func('void cudaOnCpuReset()'),
   };
 }

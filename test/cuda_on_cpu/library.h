@@ -179,6 +179,8 @@ template <class T> class Handles {
 
 /** Fails unless a context is current in this thread and no earlier error has made it useless. */
 void require_context();
+/** The device of the current context. */
+int current_device();
 /** Makes every later call of the context fail with the same code, as a fault of a kernel does. */
 void break_context(const Refusal &refusal);
 void reset_driver();
@@ -191,6 +193,12 @@ std::string live_allocations_json();
 /** Frees everything; returns the number of allocations that were live. */
 size_t free_all_memory();
 
+// ---- Communicators (nccl.cpp)
+
+namespace nccl {
+void reset_nccl();
+}
+
 // ---- Streams and graphs (streams.cpp)
 
 /** Something queued on a stream. */
@@ -199,6 +207,8 @@ struct Work {
   /** Throws Refusal if memory that it uses is gone; checked when it is queued and at each launch of its graph. */
   std::function<void()> check;
   std::function<void()> run;
+  /** Whether it can run now that it is the first of its stream; without, it always can. */
+  std::function<bool()> is_ready = nullptr;
 };
 
 struct Stream;
@@ -207,7 +217,7 @@ std::shared_ptr<Stream> stream_of(void *handle);
 bool is_capturing(const Stream &stream);
 /** Queues work, or adds it to the graph that the stream captures. */
 void enqueue(const std::shared_ptr<Stream> &stream, Work work);
-/** Runs all queued work. */
+/** Waits for all queued work. */
 void drain();
 /** Fails, and ends a capture invalid, if a stream is capturing: for calls that a capture does not allow. */
 void forbid_while_capturing();

@@ -1,7 +1,10 @@
 /** libcuda: streams, events, stream capture and graphs. */
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <random>
+#include <set>
 #include <thread>
 
 #include "library.h"
@@ -15,8 +18,15 @@ struct Capture {
   bool is_invalid;
 };
 
+/** A work in a stream, with its place in the order of the calls. */
+struct Queued {
+  Work work;
+  uint64_t position;
+};
+
 struct Stream {
-  /** Place in the queue of the last work; see `executed`. */
+  std::deque<Queued> queue;
+  /** Place of the last work. */
   uint64_t last = 0;
   unsigned queries = 0;
   std::unique_ptr<Capture> capture;
@@ -42,12 +52,12 @@ struct Graph {
   std::vector<Work> works;
 };
 
-/**
- * All streams share one queue: to run everything in the order of the calls is one of the orders that CUDA allows.
- * Works are numbered from 1 in the order of the queue.
- */
-std::deque<Work> queue;
-uint64_t queued = 0, executed = 0;
+/** Works are numbered from 1 in the order of the calls. */
+uint64_t queued = 0;
+/** The places of those that have not run. */
+std::set<uint64_t> unfinished;
+/** Streams with work. */
+std::vector<std::shared_ptr<Stream>> busy;
 
 Handles<Stream> streams("stream", 0x20000);
 Handles<Event> events("event", 0x1000000);
@@ -63,37 +73,81 @@ void count_queued(const Work &work) {
   if (work.kind == Work::MEMSET) counters.memsets++;
 }
 
-/** Runs the queue up to a work. A failure breaks the context, and what is left is dropped. */
-void drain_to(uint64_t position) {
-  while (executed < position && !queue.empty()) {
-    const Work work = std::move(queue.front());
-    queue.pop_front();
-    executed++;
-    try {
-      work.run();
-    } catch (const Refusal &refusal) {
-      keep_problem("asynchronous error", refusal.problem);
-      break_context(refusal);
-      executed = queued;
-      queue.clear();
-      throw Refusal{refusal.code, ""};
-    }
+bool is_done(uint64_t position) { return unfinished.count(position) == 0; }
+
+/** Drops all work. */
+void clear_queues() {
+  for (const auto &stream : busy) stream->queue.clear();
+  busy.clear();
+  unfinished.clear();
+}
+
+/** Runs a work. A failure breaks the context, and what is left is dropped. */
+void run(const Work &work) {
+  try {
+    work.run();
+  } catch (const Refusal &refusal) {
+    keep_problem("asynchronous error", refusal.problem);
+    break_context(refusal);
+    clear_queues();
+    throw Refusal{refusal.code, ""};
   }
 }
 
-/** Whether work up to a position has run. The first queries find that it has not. */
-bool is_ready(uint64_t position, unsigned &queries) {
-  if (executed >= position) return true;
-  if (queries++ < QUERIES_UNTIL_READY) return false;
-  drain_to(position);
+/**
+ * Runs the next work of a stream, of the one whose work is the oldest; with CUDA_ON_CPU_SEED, of any one. Returns false if all
+ * streams wait.
+ */
+bool run_one() {
+  static std::minstd_rand random(1);
+  const size_t count = busy.size(), start = settings.seed && count > 1 ? random() % count : 0;
+  std::shared_ptr<Stream> next;
+  for (size_t i = 0; i < count; i++) {
+    const auto &stream = busy[(start + i) % count];
+    const Queued &head = stream->queue.front();
+    const bool is_better = !next || (!settings.seed && head.position < next->queue.front().position);
+    if (is_better && (!head.work.is_ready || head.work.is_ready())) next = stream;
+  }
+  if (!next) return false;
+  const Queued head = std::move(next->queue.front());
+  next->queue.pop_front();
+  if (next->queue.empty()) busy.erase(std::find(busy.begin(), busy.end(), next));
+  unfinished.erase(head.position);
+  run(head.work);
   return true;
 }
 
-void push(Stream &stream, Work work) {
-  queue.push_back(std::move(work));
-  stream.last = ++queued;
-  stream.queries = 0;
-  if (queue.size() > settings.queue_length) drain();
+/** Runs work until one is done, or until all streams wait. */
+void run_up_to(uint64_t position) {
+  while (!is_done(position) && run_one()) {
+  }
+}
+
+/** Waits for a work. */
+void drain_to(uint64_t position) {
+  for (;;) {
+    run_up_to(position);
+    if (is_done(position)) return;
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+
+/** Whether a work has run. The first queries find that it has not. */
+bool is_ready(uint64_t position, unsigned &queries) {
+  if (is_done(position)) return true;
+  if (queries++ < QUERIES_UNTIL_READY) return false;
+  run_up_to(position);
+  return is_done(position);
+}
+
+void push(const std::shared_ptr<Stream> &stream, Work work) {
+  if (stream->queue.empty()) busy.push_back(stream);
+  stream->last = ++queued;
+  stream->queue.push_back({std::move(work), queued});
+  unfinished.insert(queued);
+  stream->queries = 0;
+  while (unfinished.size() > settings.queue_length && run_one()) {
+  }
 }
 
 /** Runs before calls that wait for a stream or ask it. */
@@ -114,13 +168,15 @@ void enqueue(const std::shared_ptr<Stream> &stream, Work work) {
   if (!stream->capture) {
     if (stream == default_stream) forbid_while_capturing();
     count_queued(work);
-    return push(*stream, std::move(work));
+    return push(stream, std::move(work));
   }
   if (stream->capture->is_invalid) refuse(CAPTURE_INVALIDATED, "an earlier call has made the capture invalid");
   stream->capture->works.push_back(std::move(work));
 }
 
-void drain() { drain_to(queued); }
+void drain() {
+  while (!unfinished.empty()) drain_to(*unfinished.rbegin());
+}
 
 void forbid_while_capturing() {
   for (const auto &entry : streams.live()) {
@@ -133,8 +189,7 @@ void forbid_while_capturing() {
 }
 
 void reset_streams() {
-  queue.clear();
-  executed = queued;
+  clear_queues();
   streams.clear();
   events.clear();
   graphs.clear();
@@ -212,6 +267,22 @@ EXPORTED int cuEventRecord(void *handle, void *stream_handle) {
   });
 }
 
+/** The stream waits for what the event was last recorded behind, also if it is recorded anew. */
+EXPORTED int cuStreamWaitEvent(void *stream_handle, void *handle, unsigned flags) {
+  return call(__func__, [&] {
+    require_context();
+    const auto stream = stream_of(stream_handle);
+    const auto event = events.get(handle);
+    if (flags > 1) refuse(INVALID_VALUE, "there are no flags %u", flags);
+    if (stream->capture) {
+      stream->capture->is_invalid = true;
+      refuse(CAPTURE_UNSUPPORTED, "the stand-in captures one stream only");
+    }
+    const uint64_t position = event->position;
+    push(stream, Work{Work::EVENT, [] {}, [] {}, [position] { return is_done(position); }});
+  });
+}
+
 EXPORTED int cuEventQuery(void *handle) {
   return call(__func__, [&] {
     require_context();
@@ -239,7 +310,7 @@ EXPORTED int cuEventElapsedTime(float *milliseconds, void *start_handle, void *e
     for (const auto &event : {start, end}) {
       if (!event->has_timing) refuse(INVALID_HANDLE, "an event was created without timing");
       if (!event->is_recorded) refuse(INVALID_HANDLE, "an event was never recorded");
-      if (executed < event->position) throw Refusal{NOT_READY, ""};
+      if (!is_done(event->position)) throw Refusal{NOT_READY, ""};
     }
     *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
   });
@@ -316,7 +387,7 @@ EXPORTED int cuGraphLaunch(void *handle, void *stream_handle) {
     for (const Work &work : graph->works) work.check();
     counters.graph_launches++;
     for (const Work &work : graph->works) counters.launches_in_graphs += work.kind == Work::KERNEL;
-    push(*stream, Work{Work::EVENT, [] {}, [graph] {
+    push(stream, Work{Work::EVENT, [] {}, [graph] {
                          for (const Work &work : graph->works) work.run();
                        }});
   });

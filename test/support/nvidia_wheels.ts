@@ -1,4 +1,5 @@
 /** @file NVIDIA's libraries from unpacked wheels, for tests that run without a GPU. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadLibrary } from '../../src/util/native/load_library.js';
 
@@ -9,6 +10,11 @@ export const wheelsFolder = process.env.STMIXER_NVIDIA_WHEELS;
 export function cudaLibrary(name: string): string {
   return join(wheelsFolder ?? '', 'nvidia', 'cu13', 'lib', name);
 }
+
+/** The path of the real NCCL; undefined where its wheel is not there. */
+export const ncclLibrary = [join(wheelsFolder ?? '', 'nvidia', 'nccl', 'lib', 'libnccl.so.2')].find(
+  existsSync,
+);
 
 /** NVRTC opens its builtins by name, which the loader finds once they are loaded. */
 export function nvrtcPath(): string {

@@ -8,7 +8,7 @@ import { UserError } from '../../src/errors.js';
 import { setupCuda } from './setup.js';
 import { tryLibraries } from './trial.js';
 
-const HELP = `Sets up the cuda engine: puts NVIDIA's NVRTC, cuBLASLt and cuDNN in this package's folder deps/cuda.
+const HELP = `Sets up the cuda engine: puts NVIDIA's NVRTC, cuBLASLt, cuDNN and NCCL in this package's folder deps/cuda.
 
   npm run setup:cuda [-- FLAGS]
 
@@ -17,7 +17,7 @@ const HELP = `Sets up the cuda engine: puts NVIDIA's NVRTC, cuBLASLt and cuDNN i
   --force           do everything anew
   --help
 
-Needs Linux and, without --wheels, Python with pip and about 2.3 GB of disk until it is done. Machines with a CUDA toolkit and
+Needs Linux and, without --wheels, Python with pip and about 2.6 GB of disk until it is done. Machines with a CUDA toolkit and
 cuDNN, or with PyTorch for CUDA, need no set-up.
 `;
 

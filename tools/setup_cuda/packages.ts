@@ -10,8 +10,8 @@ export interface NvidiaPackage {
   readonly title: string;
   /** Size of the wheel. */
   readonly megabytes: number;
-  /** Whether nothing works without it. */
-  readonly isRequired: boolean;
+  /** What is slower without it; null if nothing works. */
+  readonly isFor: string | null;
 }
 
 /** The largest first, so that its wheel lies beside few other files. */
@@ -19,9 +19,15 @@ export function nvidiaPackages(major: CudaMajor): NvidiaPackage[] {
   const suffix = major === 12 ? '-cu12' : '';
   const bounds = major === 12 ? '>=12.8,<13' : '>=13.0,<14';
   return [
-    { requirement: `nvidia-cudnn-cu${major}>=9.13,<10`, title: 'cuDNN', megabytes: 560, isRequired: false },
-    { requirement: `nvidia-cublas${suffix}${bounds}`, title: 'cuBLAS', megabytes: 430, isRequired: false },
-    { requirement: `nvidia-cuda-nvrtc${suffix}${bounds}`, title: 'NVRTC', megabytes: 90, isRequired: true },
+    { requirement: `nvidia-cudnn-cu${major}>=9.13,<10`, title: 'cuDNN', megabytes: 560, isFor: 'training' },
+    { requirement: `nvidia-cublas${suffix}${bounds}`, title: 'cuBLAS', megabytes: 430, isFor: 'training' },
+    {
+      requirement: `nvidia-nccl-cu${major}>=2.14,<3`,
+      title: 'NCCL',
+      megabytes: 220,
+      isFor: 'training on several GPUs',
+    },
+    { requirement: `nvidia-cuda-nvrtc${suffix}${bounds}`, title: 'NVRTC', megabytes: 90, isFor: null },
   ];
 }
 

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DRIVER_FILES, type FakeMachine, fakeProbe } from '../../test/support/fake_probe.js';
-import { wheelsFolder } from '../../test/support/nvidia_wheels.js';
+import { ncclLibrary, wheelsFolder } from '../../test/support/nvidia_wheels.js';
 import { temporaryFolder } from '../../test/support/temporary_files.js';
 import { writeZip } from '../../test/support/zip_file.js';
 import { pickLibraries } from './packages.js';
@@ -23,6 +23,7 @@ const NVRTC = 'nvidia/cu13/lib/libnvrtc.so.13';
 const CUDNN = 'nvidia/cudnn/lib/libcudnn.so.9';
 const NVRTC_WHEEL = 'nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.whl';
 const CUBLAS_WHEEL = 'nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_x86_64.whl';
+const NCCL_WHEEL = 'nvidia_nccl_cu13-2.30.7-py3-none-manylinux_2_18_x86_64.whl';
 const CUDNN_WHEEL = 'nvidia_cudnn_cu13-9.24.0.43-py3-none-manylinux_2_27_x86_64.whl';
 
 let root: string;
@@ -37,11 +38,12 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-function writeWheels(names: readonly string[] = [NVRTC_WHEEL, CUBLAS_WHEEL, CUDNN_WHEEL]): void {
+function writeWheels(names: readonly string[] = [NVRTC_WHEEL, CUBLAS_WHEEL, CUDNN_WHEEL, NCCL_WHEEL]): void {
   const contents: Record<string, Record<string, string>> = {
     [NVRTC_WHEEL]: { [NVRTC]: 'nvrtc', 'nvidia/cu13/include/nvrtc.h': 'header' },
     [CUBLAS_WHEEL]: { 'nvidia/cu13/lib/libcublasLt.so.13': 'cublas' },
     [CUDNN_WHEEL]: { [CUDNN]: 'cudnn' },
+    [NCCL_WHEEL]: { 'nvidia/nccl/lib/libnccl.so.2': 'nccl', 'nvidia/nccl/lib/libnccl_device.bc': 'code' },
   };
   for (const name of names) writeZip(join(wheels, name), contents[name]);
 }
@@ -72,13 +74,17 @@ describe('a folder of wheels', () => {
     const lines = await run({ wheels });
     expect(lines).toEqual([
       `libraries of CUDA 13 go to ${folder}`,
-      ...[CUDNN_WHEEL, CUBLAS_WHEEL, NVRTC_WHEEL].map((name) => `unpacking ${name}`),
+      ...[CUDNN_WHEEL, CUBLAS_WHEEL, NCCL_WHEEL, NVRTC_WHEEL].map((name) => `unpacking ${name}`),
       'tried',
       'done: use it with --engine cuda or auto',
     ]);
     expect(readFileSync(join(folder, NVRTC), 'utf8')).toBe('nvrtc');
     expect(existsSync(join(folder, 'nvidia/cu13/include'))).toBe(false);
-    expect(record()).toEqual({ cuda: 13, source: wheels, wheels: [CUDNN_WHEEL, CUBLAS_WHEEL, NVRTC_WHEEL] });
+    expect(record()).toEqual({
+      cuda: 13,
+      source: wheels,
+      wheels: [CUDNN_WHEEL, CUBLAS_WHEEL, NCCL_WHEEL, NVRTC_WHEEL],
+    });
     expect(readdirSync(folder).sort()).toEqual(['nvidia', 'stmixer.json']);
   });
 
@@ -98,6 +104,7 @@ describe('a folder of wheels', () => {
     expect((await run({ wheels })).filter((line) => line.startsWith('no wheel'))).toEqual([
       'no wheel of cuDNN (nvidia-cudnn-cu13>=9.13,<10): training will be slower without it',
       'no wheel of cuBLAS (nvidia-cublas>=13.0,<14): training will be slower without it',
+      'no wheel of NCCL (nvidia-nccl-cu13>=2.14,<3): training on several GPUs will be slower without it',
     ]);
     await expect(run({ wheels, cuda: 12 })).rejects.toThrow(
       `the wheel of NVRTC is missing; there is ${NVRTC_WHEEL}. Fetch it where there is a network: ` +
@@ -116,7 +123,7 @@ describe('a folder of wheels', () => {
     writeWheels([NVRTC_WHEEL]);
     await run({ wheels });
     expect(statSync(join(folder, CUDNN)).mtimeMs).toBe(1000);
-    expect(record().wheels).toEqual([CUDNN_WHEEL, CUBLAS_WHEEL, NVRTC_WHEEL]);
+    expect(record().wheels).toEqual([CUDNN_WHEEL, CUBLAS_WHEEL, NCCL_WHEEL, NVRTC_WHEEL]);
   });
 
   it('replaces the files of another version', async () => {
@@ -157,14 +164,15 @@ describe('pip', () => {
     standIn(copy);
     await run();
     expect(readFileSync(join(root, 'asked'), 'utf8').trim().split('\n')).toEqual([
-      ...['nvidia-cudnn-cu13>=9.13,<10', 'nvidia-cublas>=13.0,<14', 'nvidia-cuda-nvrtc>=13.0,<14'],
+      ...['nvidia-cudnn-cu13>=9.13,<10', 'nvidia-cublas>=13.0,<14', 'nvidia-nccl-cu13>=2.14,<3'],
+      'nvidia-cuda-nvrtc>=13.0,<14',
     ]);
     expect(readdirSync(folder).sort()).toEqual(['nvidia', 'stmixer.json']);
     expect(readFileSync(join(folder, NVRTC), 'utf8')).toBe('nvrtc');
   });
 
   it('does not fetch again what was unpacked before an interruption', async () => {
-    writeWheels([CUDNN_WHEEL, CUBLAS_WHEEL]);
+    writeWheels([CUDNN_WHEEL, CUBLAS_WHEEL, NCCL_WHEEL]);
     vi.stubEnv('ROOT', root);
     standIn(copy);
     await expect(run()).rejects.toThrow(
@@ -174,6 +182,24 @@ describe('pip', () => {
     writeFileSync(join(root, 'asked'), '');
     await run();
     expect(readFileSync(join(root, 'asked'), 'utf8')).toBe('nvidia-cuda-nvrtc>=13.0,<14\n');
+  });
+
+  it('fetches what a set-up of an earlier version has not', async () => {
+    writeWheels();
+    vi.stubEnv('ROOT', root);
+    standIn(copy);
+    await run();
+    const whole = record();
+    writeFileSync(
+      join(folder, 'stmixer.json'),
+      JSON.stringify({ ...whole, wheels: whole.wheels.filter((wheel) => wheel !== NCCL_WHEEL) }),
+    );
+    writeFileSync(join(root, 'asked'), '');
+    utimesSync(join(folder, CUDNN), 1, 1);
+    await run();
+    expect(readFileSync(join(root, 'asked'), 'utf8')).toBe('nvidia-nccl-cu13>=2.14,<3\n');
+    expect(statSync(join(folder, CUDNN)).mtimeMs).toBe(1000);
+    expect(new Set(record().wheels)).toEqual(new Set(whole.wheels));
   });
 
   it('passes on why there is no wheel', async () => {
@@ -227,6 +253,8 @@ it('pickLibraries takes libraries only', () => {
   expect(picked('nvidia/cudnn/lib/libcudnn_graph.so.9')).toBe(true);
   expect(picked('nvidia/cu13/lib/libnvrtc.alt.so.13')).toBe(false);
   expect(picked('nvidia/cu13/include/nvrtc.h')).toBe(false);
+  expect(picked('nvidia/nccl/lib/libnccl.so.2')).toBe(true);
+  expect(picked('nvidia/nccl/lib/libnccl_device.bc')).toBe(false);
   expect(picked('nvidia/cublas/lib/__init__.py')).toBe(false);
 });
 
@@ -240,6 +268,7 @@ describe('tryLibraries', () => {
       expect.stringMatching(/^NVRTC 13\.\d+ compiles for GPUs from sm_\d+ to sm_\d+$/),
       expect.stringMatching(/^cuBLASLt 13\d{4} loads$/),
       expect.stringMatching(/^cuDNN 9\d{4} loads$/),
+      ...(ncclLibrary ? [expect.stringMatching(/^NCCL 2\.\d+\.\d+ loads$/)] : []),
     ]);
   });
 });

@@ -19,7 +19,7 @@ import { fetchWheel, unpackWheel } from '../setup_tensorflow/wheel.js';
 import { type NvidiaPackage, nvidiaPackages, pickLibraries, wheelOf } from './packages.js';
 
 /** Bytes on the disk: the libraries, and with pip the largest wheel beside some of them. */
-const SPACE = { pip: 2.3e9, wheels: 1.7e9 };
+const SPACE = { pip: 2.6e9, wheels: 2e9 };
 /** Notes what an unfinished set-up is about. */
 const PROGRESS = 'unfinished.json';
 /** GPUs before Turing run on CUDA 12 only. */
@@ -86,7 +86,11 @@ function chooseCuda({ probe, driverVersion }: SetupMachine): CudaMajor {
 function isDone({ folder, wheels, force }: SetupOptions, wanted: Pick<Content, 'cuda' | 'source'>): boolean {
   if (force) return false;
   const record = readContent(join(folder, SETUP_RECORD));
-  return record?.cuda === wanted.cuda && (wheels === undefined || record.source === wanted.source);
+  if (record?.cuda !== wanted.cuda) return false;
+  // An earlier version of this program fetched fewer libraries.
+  if (wheels === undefined && record.source === wanted.source)
+    return nvidiaPackages(wanted.cuda).every((nvidia) => wheelOf(nvidia, record.wheels));
+  return wheels === undefined || record.source === wanted.source;
 }
 
 /** Unpacks what an earlier set-up of the same kind has not unpacked. The record comes last: without it the folder is not used. */
@@ -95,8 +99,8 @@ async function unpackAll(options: SetupOptions, wanted: Omit<Content, 'wheels'>,
   const note = join(folder, PROGRESS);
   const wheels: string[] = [];
   try {
+    const earlier = readContent(note) ?? readContent(join(folder, SETUP_RECORD));
     await rm(join(folder, SETUP_RECORD), { force: true });
-    const earlier = readContent(note);
     if (options.force || earlier?.cuda !== wanted.cuda || earlier.source !== wanted.source)
       await rm(folder, { recursive: true, force: true });
     else wheels.push(...earlier.wheels);
@@ -149,7 +153,7 @@ async function unpackFolder({ folder, wanted, wheels, unpacked }: Work, say: Say
   const files = wheelFiles(wanted.source);
   const packages = nvidiaPackages(wanted.cuda);
   for (const nvidia of packages)
-    if (nvidia.isRequired && !wheelOf(nvidia, files)) throw missingWheel(nvidia, wanted.source, files);
+    if (nvidia.isFor === null && !wheelOf(nvidia, files)) throw missingWheel(nvidia, wanted.source, files);
   for (const nvidia of packages) {
     const wheel = wheelOf(nvidia, files);
     if (wheel && !wheels.includes(wheel)) {
@@ -157,7 +161,7 @@ async function unpackFolder({ folder, wanted, wheels, unpacked }: Work, say: Say
       await unpackWheel(join(wanted.source, wheel), folder, pickLibraries);
       await unpacked(wheel);
     } else if (!wheel)
-      say(`no wheel of ${nvidia.title} (${nvidia.requirement}): training will be slower without it`);
+      say(`no wheel of ${nvidia.title} (${nvidia.requirement}): ${nvidia.isFor} will be slower without it`);
   }
 }
 

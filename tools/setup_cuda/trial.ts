@@ -1,6 +1,7 @@
 /** @file Tries CUDA's libraries as far as that is possible without a GPU. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { NcclFunctions, versionText } from '../../src/distributed/nccl/functions.js';
 import { loadCublasLt } from '../../src/engine/cuda/api/cublaslt.js';
 import { loadNvrtc } from '../../src/engine/cuda/api/nvrtc.js';
 import { EngineError } from '../../src/errors.js';
@@ -36,5 +37,7 @@ export function tryLibraries(folder: string): string[] {
     const { cudnnGetVersion } = bind(openLibrary(cudnn), 'size_t', { cudnnGetVersion: [] });
     lines.push(`cuDNN ${cudnnGetVersion()} loads`);
   }
+  const [nccl] = find(/\/libnccl\.so\.2$/);
+  if (nccl) lines.push(`NCCL ${versionText(new NcclFunctions(nccl).version())} loads`);
   return lines;
 }

@@ -1,12 +1,13 @@
 /** @file The processes that an MPI launcher has started. */
 import { hostname } from 'node:os';
+import type { LocalPlace } from '../../engine/index.js';
 import type { Probe } from '../../engine/probe.js';
 import { PeerError, UserError } from '../../errors.js';
 import { numberOrNull, stringOr } from '../../util/json.js';
 import type { Communicator } from '../communicator.js';
 import { broadcastJson } from '../first_of.js';
 import type { Launch } from '../launch.js';
-import type { LocalPlace, ProcessGroup } from '../process_group.js';
+import type { ProcessGroup } from '../process_group.js';
 import type { MpiFunctions } from './functions.js';
 import { Mailbox, type Message } from './mailbox.js';
 import { MpiCommunicator } from './mpi_communicator.js';

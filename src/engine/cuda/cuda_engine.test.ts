@@ -7,9 +7,10 @@ import {
   H100 as H100_LINE,
   NVRTC_FILES,
 } from '../../../test/support/fake_probe.js';
+import { EngineSelector } from '../selection.js';
 import type { StartOptions } from '../types.js';
 import { CudaEngine } from './cuda_engine.js';
-import type { CudaGpu, CudaSource } from './gpus.js';
+import { type CudaGpu, type CudaSource, chooseCudaGpu } from './gpus.js';
 import type { SelfTestResult } from './self_test.js';
 
 const gpu = (ordinal: number, name: string, computeCapability: CudaGpu['computeCapability']): CudaGpu => ({
@@ -143,5 +144,49 @@ describe('the cuda engine', () => {
     ],
   ])('does not take a GPU %s', async (_, facts, options, message) => {
     await expect(engineOn(facts).start(options)).rejects.toThrow(message);
+  });
+});
+
+/** The numbers of the GPUs that the processes of a machine take, or why they take none. */
+function taken(facts: Facts, size: number): string[] {
+  return Array.from({ length: size }, (_, rank) => {
+    const { gpus = [] } = facts;
+    const chosen = chooseCudaGpu('what' in gpus ? [] : gpus, { local: { rank, size } }, facts.env ?? {});
+    return 'what' in chosen ? `${chosen.what} (${chosen.remedy})` : String(chosen.ordinal);
+  });
+}
+
+describe('several processes on a machine', () => {
+  const four = [0, 1, 2, 3].map((ordinal) => ({ ...H100, ordinal }));
+
+  it('take one GPU each', () => {
+    expect(taken({ gpus: four }, 4)).toEqual(['0', '1', '2', '3']);
+    expect(taken({ gpus: four }, 2)).toEqual(['0', '1']);
+  });
+
+  it('leave out GPUs that are too old', () => {
+    expect(taken({ gpus: [P100, { ...H100, ordinal: 1 }, { ...T4, ordinal: 2 }] }, 2)).toEqual(['1', '2']);
+  });
+
+  it('take the only one that each of them sees, as Slurm binds them', () => {
+    expect(taken({ gpus: [H100], env: { CUDA_VISIBLE_DEVICES: '0' } }, 2)).toEqual(['0', '0']);
+  });
+
+  it('must not be more than the GPUs, which ends a run with any engine', async () => {
+    const problem =
+      '3 processes run on this machine, which has 2 GPUs for them (start 2 per machine: mpirun -np … --map-by ppr:2:node ' +
+      '(Open MPI), mpirun -np … -ppn 2 (MPICH), or srun --ntasks-per-node 2)';
+    expect(taken({ gpus: [H100, T4] }, 3)).toEqual([problem, problem, problem]);
+    expect(taken({ gpus: [H100] }, 2)[0]).toMatch(/^2 processes run on this machine, which has 1 GPU for/);
+    const files = { ...DRIVER_FILES, ...NVRTC_FILES };
+    const selector = new EngineSelector(fakeProbe({ files, nvidiaSmi: H100_LINE }), {
+      cuda: { source: { driverVersion: () => 13_000, gpus: () => [H100, T4] } },
+    });
+    await expect(selector.select({ local: { rank: 1, size: 3 } })).rejects.toThrow(problem);
+  });
+
+  it('take the one that the configuration names', () => {
+    expect(problemsOf({}, { gpuIndex: 1, local: { rank: 0, size: 4 } })).toEqual([]);
+    expect(problemsOf({ env: { STMIXER_GPU: 't4' } }, { local: { rank: 3, size: 4 } })).toEqual([]);
   });
 });

@@ -22,7 +22,7 @@ import { runSelfTest } from './self_test.js';
 import { type CudaBackend, runningBackend, startBackend } from './start.js';
 
 /** The part of a request that decides which GPU is taken. */
-type GpuChoice = Pick<StartOptions, 'engine' | 'device' | 'gpuIndex'>;
+type GpuChoice = Pick<StartOptions, 'engine' | 'device' | 'gpuIndex' | 'local'>;
 
 /** What tests replace. */
 export interface CudaParts {
@@ -80,13 +80,11 @@ export class CudaEngine implements EngineProvider {
   }
 
   /** The GPU that a request takes, or why there is none. */
-  #choose({
-    gpuIndex = -1,
-  }: GpuChoice): { gpu: CudaGpu; libraries: CudaLibraries } | { problems: readonly Problem[] } {
+  #choose(choice: GpuChoice): { gpu: CudaGpu; libraries: CudaLibraries } | { problems: readonly Problem[] } {
     const { libraries, problems } = this.#find();
     if (!libraries) return { problems };
     const gpus = this.#listGpus() as ReturnType<CudaSource['gpus']>;
-    const gpu = 'what' in gpus ? gpus : chooseCudaGpu(gpus, gpuIndex < 0 ? null : gpuIndex, this.probe.env);
+    const gpu = 'what' in gpus ? gpus : chooseCudaGpu(gpus, choice, this.probe.env);
     return 'what' in gpu ? { problems: [gpu] } : { gpu, libraries };
   }
 

@@ -1,5 +1,6 @@
 /** @file The GPUs that the CUDA driver lists, and which one a request takes. */
 import { gib } from '../../util/text.js';
+import { gpuOfProcess } from '../gpu/gpu_of_process.js';
 import type { Probe } from '../probe.js';
 import type { EngineRequest, Problem } from '../types.js';
 import { loadDriver } from './api/driver.js';
@@ -44,16 +45,20 @@ const TENSOR_CORES = [8, 0] as const;
 const DRIVER_REMEDY =
   '`nvidia-smi` must list the GPU; after an update of the driver, restart the machine; in a container, start it with --gpus all';
 
-/** The GPU that STMIXER_GPU names, or else `index`, or else the first one that is new enough; or why there is none. */
+/**
+ * The GPU that STMIXER_GPU names, or else `gpuIndex`, or else the first one that is new enough: of several processes on a machine,
+ * each takes the next one. Returns why there is none.
+ */
 export function chooseCudaGpu(
   gpus: readonly CudaGpu[],
-  index: number | null,
+  { gpuIndex = -1, local }: Pick<EngineRequest, 'gpuIndex' | 'local'>,
   env: Probe['env'],
 ): CudaGpu | Problem {
   if (gpus.length === 0) return noGpu(env);
-  const named = namedGpu(gpus, index, env);
+  const named = namedGpu(gpus, gpuIndex < 0 ? null : gpuIndex, env);
   if (named && 'what' in named) return named;
-  const gpu = named ?? gpus.find(isNewEnough) ?? gpus[0];
+  const gpu = named ?? gpuOfProcess(gpus.filter(isNewEnough), local, env) ?? gpus[0];
+  if ('what' in gpu) return { ...gpu, isMisuse: true };
   if (isNewEnough(gpu)) return gpu;
   const what = `${gpu.name} has compute capability ${capabilityText(gpu)}; the engine cuda needs 7.5 or more`;
   return { what, remedy: 'use a GPU of the Turing generation or newer, or --device cpu' };

@@ -1,7 +1,7 @@
 /** @file The search for CUDA's libraries on machines made of facts. */
 import { describe, expect, it } from 'vitest';
 import { DRIVER_FILES, type FakeMachine, fakeProbe } from '../../../test/support/fake_probe.js';
-import { findCudaLibraries } from './libraries.js';
+import { findCudaLibraries, findNccl } from './libraries.js';
 
 const OWN = '/app/deps/cuda';
 
@@ -191,5 +191,41 @@ describe('findCudaLibraries', () => {
       "the NVIDIA driver's library libcuda.so.1 cannot be loaded",
     );
     expect(search({ platform: 'darwin' }).problems[0].what).toBe('CUDA runs on Linux only; this is darwin');
+  });
+});
+
+describe('findNccl', () => {
+  const nccl = (machine: FakeMachine, version = 13000) => findNccl(fakeProbe(machine), version, OWN);
+  const NCCL = files('/venv/lib/python3.12/site-packages/nvidia/nccl/lib', ['libnccl.so.2']);
+  const env = { VIRTUAL_ENV: '/venv' };
+  const [path] = Object.keys(NCCL);
+
+  it('finds it where the other libraries are', () => {
+    const own = `${OWN}/nvidia/nccl/lib/libnccl.so.2`;
+    expect(nccl({ files: { [own]: '', [`${OWN}/stmixer.json`]: '{}' } })).toEqual({ path: own });
+    expect(nccl({ env, files: NCCL })).toEqual({ path });
+    const system = '/usr/lib/x86_64-linux-gnu/libnccl.so.2';
+    expect(nccl({ files: { [system]: '' } })).toEqual({ path: system });
+  });
+
+  it('passes over one for a newer CUDA than that of the driver', () => {
+    const wheel = '/venv/lib/python3.12/site-packages/nvidia_nccl_cu13-2.30.7.dist-info/METADATA';
+    const machine = { env, files: { ...NCCL, [wheel]: '' } };
+    expect(nccl(machine)).toEqual({ path });
+    expect(nccl(machine, 12080)).toMatchObject({ what: 'NCCL (libnccl.so.2) is not found' });
+  });
+
+  it('takes what STMIXER_NCCL says', () => {
+    expect(nccl({ env: { ...env, STMIXER_NCCL: '/opt/libnccl.so' }, files: NCCL })).toEqual({
+      path: '/opt/libnccl.so',
+    });
+    expect(nccl({ env: { ...env, STMIXER_NCCL: '0' }, files: NCCL })).toEqual({
+      what: 'STMIXER_NCCL is 0',
+      remedy: 'unset it',
+    });
+  });
+
+  it('says how to get it', () => {
+    expect(nccl({})).toEqual({ what: 'NCCL (libnccl.so.2) is not found', remedy: 'run: npm run setup:cuda' });
   });
 });

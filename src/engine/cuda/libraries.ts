@@ -1,4 +1,4 @@
-/** @file Finds the libraries of CUDA: the driver, NVRTC, cuBLASLt and cuDNN. */
+/** @file Finds the libraries of CUDA: the driver, NVRTC, cuBLASLt, cuDNN and NCCL. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Probe } from '../probe.js';
@@ -132,10 +132,33 @@ function findCudnn(probe: Probe, places: readonly Place[], major: CudaMajor): st
   for (const place of places) {
     const path = findLibrary(probe, [place], 'libcudnn.so.9');
     if (!path || folderFiles(probe, path, /^libcudnn_graph\.so\.9$/).length === 0) continue;
-    const built = place.cudnnMajor?.();
+    const built = place.cudaOf?.('cudnn');
     if (built === undefined || built === major) return path;
   }
   return null;
+}
+
+/** Where NCCL is, or why it is not used. */
+export type NcclSearch = { readonly path: string } | Problem;
+
+/**
+ * Finds NCCL, which connects the GPUs of several processes: the file that STMIXER_NCCL names, or none if that is 0; else in the
+ * places of the other libraries.
+ */
+export function findNccl(
+  probe: Probe,
+  driverVersion: number,
+  ownFolder = ownLibraries(PACKAGE_FOLDER),
+): NcclSearch {
+  const { STMIXER_NCCL } = probe.env;
+  if (STMIXER_NCCL === '0') return { what: 'STMIXER_NCCL is 0', remedy: 'unset it' };
+  if (STMIXER_NCCL) return { path: STMIXER_NCCL };
+  for (const place of libraryPlaces(probe, ownFolder)) {
+    const path = findLibrary(probe, [place], 'libnccl.so.2');
+    const built = path && place.cudaOf?.('nccl');
+    if (path && (!built || 1000 * built <= driverVersion)) return { path };
+  }
+  return { what: 'NCCL (libnccl.so.2) is not found', remedy: setupRemedy() };
 }
 
 function namedFolders({ env }: Probe): string[] {

@@ -22,8 +22,8 @@ const PYTHON_FOLDERS = "import sys; print('\\n'.join(p for p in sys.path if p.en
 export interface Place {
   /** Made when it is searched, since some places take a process to find. */
   readonly folders: () => readonly string[];
-  /** The version of CUDA that the cuDNN here was built for; undefined if nothing tells. */
-  readonly cudnnMajor?: () => number | undefined;
+  /** The version of CUDA that a library here was built for; undefined if nothing tells. */
+  readonly cudaOf?: (library: 'cudnn' | 'nccl') => number | undefined;
 }
 
 /** The places in the order of the search; `ownFolder` is the one that the set-up fills. */
@@ -51,7 +51,9 @@ export function* libraryPlaces(probe: Probe, ownFolder: string): Generator<Place
 /** Folders that the loader knows. */
 export function systemFolders(probe: Probe): string[] {
   const cache = probe.readText('/etc/ld.so.cache') ?? '';
-  const cached = [...cache.matchAll(/\0(\/[^\0]+)\/lib(?:cuda|nvrtc|cublasLt|cudnn)\.so\.[\d.]+(?=\0)/g)];
+  const cached = [
+    ...cache.matchAll(/\0(\/[^\0]+)\/lib(?:cuda|nvrtc|cublasLt|cudnn|nccl)\.so\.[\d.]+(?=\0)/g),
+  ];
   return [...new Set([...cached.map(([, folder]) => folder), ...SYSTEM_FOLDERS])];
 }
 
@@ -72,9 +74,10 @@ function listed(folders: readonly string[]): Place {
 function packages(probe: Probe, folders: () => readonly string[]): Place {
   return {
     folders: () => folders().flatMap((folder) => nvidiaFolders(probe, folder)),
-    cudnnMajor: () => {
+    cudaOf: (library) => {
       const names = folders().flatMap((folder) => probe.list(folder));
-      const major = names.map((name) => /^nvidia_cudnn_cu(\d+)-/.exec(name)?.[1]).find(Boolean);
+      const wheel = new RegExp(`^nvidia_${library}_cu(\\d+)-`);
+      const major = names.map((name) => wheel.exec(name)?.[1]).find(Boolean);
       return major === undefined ? undefined : Number(major);
     },
   };

@@ -54,6 +54,11 @@ export function runningBackend(): CudaBackend | null {
   throw new EngineError(`another backend is registered with tfjs as "${BACKEND_NAME}"`);
 }
 
+/** The GPU of the current engine; null if that is not the cuda engine. */
+export function currentDevice(): CudaDevice | null {
+  return tf.getBackend() === BACKEND_NAME ? (runningBackend()?.device ?? null) : null;
+}
+
 /** Makes the cuda backend current; a process has at most one. Throws EngineError. */
 export async function startBackend({ env }: Probe, start: CudaStart): Promise<CudaBackend> {
   const running = runningBackend();

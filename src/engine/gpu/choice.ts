@@ -1,7 +1,8 @@
 /** @file Chooses the GPU that the user asks for, or the best one. */
-import type { Problem } from '../types.js';
+import type { LocalRank, Problem } from '../types.js';
 import { isAccepted, isTooOld } from './dawn_order.js';
 import { type GpuDevice, NVIDIA } from './device.js';
+import { gpuOfProcess } from './gpu_of_process.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -10,11 +11,13 @@ export interface GpuRequest {
   readonly index: number | null;
   /** Whether the user asked for a GPU, so that a software GPU is better than none. */
   readonly isRequired: boolean;
+  /** The place of this process on its machine; by default it is alone. */
+  readonly local?: LocalRank;
 }
 
 /**
  * Returns the GPU that STMIXER_GPU names, or else the request, or else CUDA_VISIBLE_DEVICES. If none of them names one, returns
- * the first real GPU that Dawn accepts, or a problem if there is none. `devices` are in Dawn's order, and at least one.
+ * the first real GPU that Dawn accepts, and of several processes on a machine each the next one; or a problem if there is none. `devices` are in Dawn's order, and at least one.
  */
 export function chooseGpu(
   devices: readonly GpuDevice[],
@@ -30,7 +33,7 @@ export function chooseGpu(
   }
   const real = visible.filter(({ type }) => type !== 'software');
   const candidates = [...real, ...(request.isRequired ? visible : [])];
-  const best = candidates.find(isAccepted);
+  const best = gpuOfProcess(real.filter(isAccepted), request.local, env) ?? candidates.find(isAccepted);
   if (best) return best;
   if (candidates.length > 0) return refusal(candidates[0]);
   const what = `there is only ${visible[0].name}, which computes on the processor`;

@@ -68,6 +68,23 @@ describe('without a request', () => {
     expect(select(machine([old, INTEL]).gpus).device.name).toBe(INTEL.name);
   });
 
+  it('takes one GPU for each of several processes', () => {
+    const loader = { select: true, filter: true, layer: true };
+    const chosen = [0, 1].map(
+      (rank) => select(machine([INTEL, A, B], {}, loader).gpus, { local: { rank, size: 2 } }).device,
+    );
+    const alone = select(machine([INTEL, A, B]).gpus).device;
+    expect(chosen[0]).toEqual(alone);
+    expect(chosen[1].index).toBe(chosen[0].index + 1);
+    const { gpus } = machine([A, B, LLVMPIPE]);
+    expect(gpus.problems({ index: null, isRequired: true, local: { rank: 0, size: 3 } })).toEqual([
+      {
+        what: '3 processes run on this machine, which has 2 GPUs for them',
+        remedy: expect.stringContaining('start 2 per machine'),
+      },
+    ]);
+  });
+
   it('takes a software GPU only if a GPU is required and there is no other', () => {
     const { gpus } = machine([LLVMPIPE], { files: {} });
     expect(gpus.problems({ index: null, isRequired: false })).toEqual([

@@ -7,12 +7,23 @@ export interface ValueInfo {
   readonly dtype: LazyDtype;
 }
 
+/** Memory of a GPU that holds float32 numbers. */
+export interface DeviceMemory {
+  readonly address: number;
+  /** Number of elements. */
+  readonly length: number;
+  /** Keeps the memory, also after the release of its buffer, until the returned function is called. */
+  hold(): () => void;
+}
+
 /** Memory of an engine that holds a value's content. */
 export interface Buffer {
   /** How the content is stored, if not in the natural way of its type. Part of the structural key. */
   readonly layout?: string;
   /** The numbers themselves and not a copy, valid until `release`. Only for float32 that the host can reach. */
   hostMemory?(): Float32Array | null;
+  /** The same for memory of a GPU, where work that was queued before may still change the numbers. */
+  deviceMemory?(): DeviceMemory | null;
   release(): void;
 }
 

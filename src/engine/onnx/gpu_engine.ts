@@ -11,7 +11,7 @@ import { runSelfTest } from './self_test.js';
 import { libraryProblems, otherDeviceProblems, runningRuntime, startBackend } from './start.js';
 
 /** The part of a request that decides which GPU is taken. */
-type GpuChoice = Pick<StartOptions, 'device' | 'gpuIndex'>;
+type GpuChoice = Pick<StartOptions, 'device' | 'gpuIndex' | 'local'>;
 
 export class OnnxGpuEngine implements EngineProvider {
   readonly engine = 'onnx';
@@ -74,8 +74,8 @@ export class OnnxGpuEngine implements EngineProvider {
     return device === 'gpu' || gpuIndex >= 0 || Boolean(this.probe.env.STMIXER_GPU);
   }
 
-  #request({ device, gpuIndex = -1 }: GpuChoice) {
-    return { index: gpuIndex < 0 ? null : gpuIndex, isRequired: device === 'gpu' };
+  #request({ device, gpuIndex = -1, local }: GpuChoice) {
+    return { index: gpuIndex < 0 ? null : gpuIndex, isRequired: device === 'gpu', local };
   }
 
   /** Throws EngineError if the GPU computes wrong results, or is slower than the processor. */

@@ -13,7 +13,6 @@ import { NonFiniteError } from '../nonfinite/nonfinite.js';
 import { trainStep } from '../step.js';
 import { openTrainingData, type TrainingData } from '../training_data.js';
 import { TrainingState } from '../training_state.js';
-import { shareState } from './share_state.js';
 import { type Command, stepOptions, Team } from './team.js';
 
 export interface FollowOptions extends EngineRequest {
@@ -70,7 +69,7 @@ class Follower {
     for (let command = await team.follow(); command !== 'end'; command = await team.follow())
       await this.#do(command);
     await this.#data?.batches.return?.();
-    await team.trainingShare.close();
+    await team.close();
   }
 
   async #do(command: Exclude<Command, 'end'>): Promise<void> {
@@ -81,10 +80,10 @@ class Follower {
 
   async #takeState(): Promise<void> {
     const { team, log } = this.context;
-    const position = await shareState(this.#state, team.communicator);
+    const place = await team.begin(this.#state, log);
     this.#state.model.train();
-    if (position === null) return;
-    const { order, identity } = position;
+    if (place === null) return;
+    const { order, identity } = place;
     this.#data = openTrainingData(this.cfg, this.#state, { log, share: team.trainingShare, order });
     if (this.#data.order?.identity !== identity) {
       throw new DataError(

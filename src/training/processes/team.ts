@@ -5,12 +5,17 @@ import { BatchShare } from '../../data/loading/batch_share.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { broadcastJson } from '../../distributed/first_of.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
-import type { LocalPlace, ProcessGroup } from '../../distributed/process_group.js';
+import { openReducer } from '../../distributed/nccl/open_reducer.js';
+import type { ProcessGroup } from '../../distributed/process_group.js';
+import type { Reducer } from '../../distributed/reducer.js';
+import type { LocalPlace } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
+import type { Logger } from '../../run/log.js';
 import { type StepOptions, type StepProcesses, stepRng } from '../step.js';
 import type { TrainingState } from '../training_state.js';
 import { checkEqualWeights } from './equal_weights.js';
+import { type DataPlace, shareState } from './share_state.js';
 
 /** What all processes do next: take over the state of process 0, train one step, evaluate, or end. */
 const COMMANDS = ['state', 'step', 'evaluate', 'end'] as const;
@@ -22,6 +27,7 @@ export class Team {
   readonly clipsAtOnce: number;
   readonly trainingShare: BatchShare;
   #step: StepProcesses | null = null;
+  #reducer: Reducer<unknown> | null = null;
 
   /**
    * Begins a training with this configuration in all processes. Only process 0 calls this. Throws ConfigError if the clips cannot be
@@ -66,16 +72,35 @@ export class Team {
     return this.group.local;
   }
 
-  /** Connects the processes for the steps of a model. */
-  stepProcesses(model: Detector): StepProcesses {
-    if (this.#step) return this.#step;
+  /**
+   * Gives all processes the state of process 0, and connects them for its steps. Returns the training data of process 0, null if there
+   * is none. All processes must call this, with their engine started. Throws CommunicationError.
+   */
+  async begin(state: TrainingState, log: Logger): Promise<DataPlace | null> {
+    const data = await shareState(state, this.communicator);
+    await this.#connect(state.model, log);
+    return data;
+  }
+
+  async #connect(model: Detector, log: Logger): Promise<void> {
+    const { BUCKET_MB, COLLECTIVE_TIMEOUT } = this.cfg.SOLVER;
+    const { reducer, info, warning } = await openReducer(this.group, 1000 * COLLECTIVE_TIMEOUT);
+    if (info !== null) log.info(info);
+    if (warning !== null) log.warn(warning);
+    this.#reducer = reducer;
     const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
     const sum = new GradientSum({
       communicator: this.communicator,
+      reducer,
       lengths: trained.map(([, { size }]) => size),
-      bucketBytes: this.cfg.SOLVER.BUCKET_MB * 2 ** 20,
+      bucketBytes: BUCKET_MB * 2 ** 20,
     });
     this.#step = { communicator: this.communicator, sum };
+  }
+
+  /** What connects the processes of a step, after `begin`. */
+  get stepProcesses(): StepProcesses {
+    if (!this.#step) throw new Error('the processes are not connected');
     return this.#step;
   }
 
@@ -92,7 +117,12 @@ export class Team {
   /** Ends the training in all processes. Only process 0 calls this, after its loader has been closed. */
   async end(): Promise<void> {
     await this.command('end');
-    await this.trainingShare.close();
+    await this.close();
+  }
+
+  /** Stops loading, and disconnects the GPUs. All processes must call this, after their loaders have been closed. */
+  async close(): Promise<void> {
+    await Promise.all([this.trainingShare.close(), this.#reducer?.close()]);
   }
 
   /** Tells the other processes what to do next. Only process 0 calls this. */
@@ -111,7 +141,7 @@ export class Team {
 /** How a process computes the next step. */
 export function stepOptions(
   { SOLVER, ENGINE }: Config,
-  { model, seed, iteration }: Pick<TrainingState, 'model' | 'seed' | 'iteration'>,
+  { seed, iteration }: Pick<TrainingState, 'seed' | 'iteration'>,
   team: Team | null | undefined,
 ): StepOptions {
   return {
@@ -119,7 +149,7 @@ export function stepOptions(
     microBatchSize: team?.clipsAtOnce ?? SOLVER.VIDEOS_PER_BATCH,
     clipGradNorm: SOLVER.CLIP_GRAD_NORM,
     replay: ENGINE.REPLAY,
-    processes: team?.stepProcesses(model),
+    processes: team?.stepProcesses,
   };
 }
 

@@ -40,6 +40,7 @@ const FUNCTIONS = {
   cuStreamDestroy_v2: ['uint64'],
   cuStreamQuery: ['uint64'],
   cuStreamSynchronize: ['uint64'],
+  cuStreamWaitEvent: ['uint64', 'uint64', 'uint32'],
   cuEventCreate: ['void *', 'uint32'],
   cuEventRecord: ['uint64', 'uint64'],
   cuEventQuery: ['uint64'],
@@ -272,6 +273,11 @@ export class CudaDriver {
 
   recordEvent(event: Address, stream: Address): void {
     this.#call('cuEventRecord', event, stream);
+  }
+
+  /** Lets later work of a stream wait for the work before the event's last record; the host does not wait. */
+  waitForEvent(stream: Address, event: Address): void {
+    this.#call('cuStreamWaitEvent', stream, event, 0);
   }
 
   /** Whether the work before the event's last record is done; true for an event that was never recorded. */

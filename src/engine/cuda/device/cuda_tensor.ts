@@ -1,7 +1,7 @@
 /** @file Tensors in the memory of a GPU. */
 import { sizeOf } from '../../../formats/host_tensor.js';
 import type { Address } from '../../../util/native/native.js';
-import type { LazyDtype } from '../../lazy/value.js';
+import type { DeviceMemory, LazyDtype } from '../../lazy/value.js';
 import type { EngineTensor, HostArray, TensorMemory } from '../../record/tensor.js';
 import { ELEMENT_BYTES, type Storage } from '../storage.js';
 import { fromBfloat16, toBfloat16 } from './bfloat16.js';
@@ -53,6 +53,13 @@ export class CudaTensor implements EngineTensor {
   /** The tensor may be released before the promise resolves. */
   async readAsync(): Promise<HostArray> {
     return this.#toHost(await this.device.download(this.#held, this.bytes));
+  }
+
+  /** Null if the elements are not stored as float32. */
+  deviceMemory(): DeviceMemory | null {
+    if (this.storage !== 'float32') return null;
+    const block = this.#held;
+    return { address: block.address, length: this.size, hold: () => block.hold() };
   }
 
   /** Always null: the content is never on the host. */
