@@ -7,6 +7,7 @@ import { detectTogether } from '../../evaluation/detect_together.js';
 import { type Logger, logEngine, logFailure, type RunLog } from '../../run/log.js';
 import { logOfProcess } from '../../run/run_folder.js';
 import { NonFiniteError } from '../nonfinite/nonfinite.js';
+import { batchOfOwner } from '../nonfinite/owner.js';
 import { trainStep } from '../step.js';
 import { openTrainingData } from '../training_data.js';
 import { TrainingState } from '../training_state.js';
@@ -67,6 +68,7 @@ async function follow(cfg: Config, { team, log, signal }: Following): Promise<vo
       // The leader skips the step as well, or ends the run.
       if (!(error instanceof NonFiniteError)) throw error;
       log.warn(error.message);
+      await batchOfOwner(error.details, next.value, team.communicator);
     }
     state.iteration++;
     await team.afterStep(state);
