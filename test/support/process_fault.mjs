@@ -29,7 +29,8 @@ const { evaluate } = SetCriterion.prototype;
 SetCriterion.prototype.evaluate = function (...args) {
   const losses = evaluate.apply(this, args);
   if (!isHere || batches !== numbers[1]) return losses;
-  if (kind === 'memory') throw new OutOfMemoryError('the tensor [4,4] needs 1 TiB, and there is no memory for it');
+  if (kind === 'memory')
+    throw new OutOfMemoryError('the tensor [4,4] needs 1 TiB, and there is no memory for it');
   losses.gradient[0] = Number.POSITIVE_INFINITY;
   return losses;
 };
