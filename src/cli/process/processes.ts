@@ -1,5 +1,5 @@
 /** @file A command as one of several processes: joining the others, and ending together with them. */
-
+import { hostname } from 'node:os';
 import { detectLaunch } from '../../distributed/launch.js';
 import { ALONE, type ProcessGroup } from '../../distributed/process_group.js';
 import { machineProbe } from '../../engine/probe.js';
@@ -35,7 +35,8 @@ export async function withProcesses(
 async function endAll(error: unknown, processes: ProcessGroup, verbose: boolean): Promise<never> {
   const isKnown = error instanceof PeerError || (await processes.announceError(error));
   // The standard error of process 0 is the one that people read.
-  const exitCode = isKnown ? exitCodeOf(error) : reportError(error, verbose);
+  const where = processes.rank === 0 ? '' : `process ${processes.rank} on ${hostname()}: `;
+  const exitCode = isKnown ? exitCodeOf(error) : reportError(error, verbose, where);
   // MPI cannot end in order any more.
   return await exitAtOnce(exitCode);
 }

@@ -18,7 +18,7 @@ import { startMpi } from './start.js';
 /** Milliseconds between two looks into the mailbox while no operation is under way. */
 const LOOK_MS = 250;
 /** Milliseconds that a process with an error waits for the others to hear of it. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 5000;
 /** Milliseconds that it then waits for process 0 to end, which may be writing a checkpoint. */
 const SAVING_MS = 60_000;
 

@@ -52,7 +52,13 @@ async function follow(cfg: Config, { team, log, signal }: Following): Promise<vo
   let dataset: AvaDataset | null = null;
   state.model.train();
   // Before the leader asks for a step: the processes load each batch together.
-  let upcoming = data?.batches.next();
+  const loadNext = () => {
+    const loading = data?.batches.next();
+    // The next command may never ask for this batch.
+    loading?.catch(() => {});
+    return loading;
+  };
+  let upcoming = loadNext();
   for (let command = await team.follow(); command !== 'end'; command = await team.follow()) {
     if (command === 'evaluate') {
       dataset ??= AvaDataset.open(cfg, 'test');
@@ -73,9 +79,7 @@ async function follow(cfg: Config, { team, log, signal }: Following): Promise<vo
     state.iteration++;
     await team.afterStep(state);
     state.scheduler.step();
-    upcoming = data?.batches.next();
-    // The next command may never ask for this batch.
-    upcoming?.catch(() => {});
+    upcoming = loadNext();
   }
   await team.close(data?.batches ?? null);
 }
