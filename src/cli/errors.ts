@@ -3,10 +3,10 @@ import { UserError } from '../errors.js';
 import { systemErrorMeaning } from '../files/system_errors.js';
 import { partFailure } from './process/load_failure.js';
 
-/** Prints the error to standard error; returns the exit code. `verbose` adds the stack trace. */
-export function reportError(error: unknown, verbose: boolean): number {
+/** Prints the error to standard error, after `where`; returns the exit code. `verbose` adds the stack trace. */
+export function reportError(error: unknown, verbose: boolean, where = ''): number {
   const { message, exitCode } = describe(error);
-  process.stderr.write(`stmixer: ${message}\n`);
+  process.stderr.write(`stmixer: ${where}${message}\n`);
   if (verbose && error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`);
   return exitCode;
 }

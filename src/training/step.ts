@@ -12,7 +12,7 @@ import { clipFactor, normsOf, totalNorm } from './grad_norm.js';
 import { GradientExchange } from './gradient_exchange.js';
 import { beginPass } from './gradient_pass.js';
 import { type MicroBatch, microBatches } from './micro_batch.js';
-import type { NonFinite } from './nonfinite/nonfinite.js';
+import { type NonFinite, NonFiniteError } from './nonfinite/nonfinite.js';
 import { throwTogether } from './nonfinite/together.js';
 
 /** A model and its loss. */
@@ -99,6 +99,7 @@ export async function computeGradients(
     // Checked for each micro-batch, so that the error names its clips and its memory is released before the next one.
     const metadata = { ...losses, microBatch, clips: clipsOf(batch, microBatch) };
     const { norm, nonFinite } = await measureGradients(parameters, squares, metadata);
+    if (nonFinite && isLast && processes) await throwFromSum(nonFinite, step, processes);
     await throwTogether(nonFinite, processes?.communicator);
     gradNorm = norm;
     for (const [name, term] of losses.terms) terms.set(name, (terms.get(name) ?? 0) + term);
@@ -185,6 +186,18 @@ async function addGradients(
   } finally {
     pass.end();
   }
+}
+
+/**
+ * Throws NonFiniteError for gradients that are not finite once they are summed over the processes. Computes the last micro-batch
+ * again, to find the process whose part of the sum is not finite.
+ */
+async function throwFromSum(sum: NonFinite, step: Step, { communicator }: StepProcesses): Promise<never> {
+  zeroGradients(step.parameters);
+  const { squares } = await addGradients(step, sum.microBatch, false);
+  const { nonFinite } = await measureGradients(step.parameters, squares, sum);
+  await throwTogether(nonFinite, communicator);
+  throw new NonFiniteError({ ...sum, clips: [], owner: null });
 }
 
 /** Describes a loss that is not finite; null if it is finite. */

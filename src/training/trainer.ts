@@ -5,6 +5,7 @@ import { BEST_CHECKPOINT, checkpointName } from '../checkpoint/checkpoint_names.
 import { Checkpointer } from '../checkpoint/checkpointer.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/loading/collate.js';
+import type { Communicator } from '../distributed/communicator.js';
 import { ALONE } from '../distributed/process_group.js';
 import type { Engine } from '../engine/index.js';
 import type { EvaluationSet } from '../evaluation/evaluation_set.js';
@@ -268,6 +269,11 @@ export class Trainer implements TrainingRun {
     );
     if (report) this.#eta.afterEvaluation(report.seconds);
     return report;
+  }
+
+  /** Connects the processes that train together; undefined without others. */
+  get communicator(): Communicator | undefined {
+    return this.options.team?.communicator;
   }
 
   get #isDone(): boolean {

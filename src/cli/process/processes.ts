@@ -1,4 +1,5 @@
 /** @file A command as one of several processes: joining the others, and ending together with them. */
+import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { broadcastJson } from '../../distributed/first_of.js';
 import { joinProcesses } from '../../distributed/join.js';
@@ -44,7 +45,8 @@ async function refuseOtherArguments({ rank, communicator }: ProcessGroup): Promi
 async function endAll(error: unknown, processes: ProcessGroup, verbose: boolean): Promise<never> {
   const isKnown = error instanceof PeerError || (await processes.announceError(error));
   // The standard error of process 0 is the one that people read.
-  const exitCode = isKnown ? exitCodeOf(error) : reportError(error, verbose);
+  const where = processes.rank === 0 ? '' : `process ${processes.rank} on ${hostname()}: `;
+  const exitCode = isKnown ? exitCodeOf(error) : reportError(error, verbose, where);
   // MPI cannot end in order any more.
   return await exitAtOnce(exitCode);
 }

@@ -53,6 +53,8 @@ export class BatchShare {
    * All processes must call this for every batch, in order. Throws CommunicationError, or what loading throws.
    */
   exchange(count: number, loading: Promise<readonly PlacedClip[]>): Promise<BatchFacts> {
+    // It may fail while earlier exchanges are under way, and is looked at only after them.
+    loading.catch(() => {});
     const exchanged = this.#last.then(async () => {
       const facts = this.#facts(await loading);
       if (this.#isClosed) throw new Error('the loader is closed');

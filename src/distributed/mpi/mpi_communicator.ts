@@ -1,4 +1,6 @@
 /** @file A communicator of MPI. */
+
+import type { Out } from '../../util/native/native.js';
 import type { Communicator, Numbers, ReduceOp } from '../communicator.js';
 import { type Handle, typeOf } from './abi.js';
 import type { MpiFunctions } from './functions.js';
@@ -10,6 +12,8 @@ const MAX_COUNT = 2 ** 28;
 export class MpiCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
+  /** Number of operations that this process has begun. All processes begin the same ones. */
+  begun = 0;
 
   constructor(
     private readonly mpi: MpiFunctions,
@@ -28,7 +32,7 @@ export class MpiCommunicator implements Communicator {
   async allReduce(numbers: Numbers, op: ReduceOp): Promise<void> {
     const { abi } = this.mpi;
     const pieces = inPieces(numbers).map((piece) =>
-      this.progress.run(`all-reduce of ${piece.length} numbers`, [piece], (request) =>
+      this.#run(`all-reduce of ${piece.length} numbers`, [piece], (request) =>
         this.mpi.call(
           'MPI_Iallreduce',
           abi.inPlace,
@@ -46,7 +50,7 @@ export class MpiCommunicator implements Communicator {
 
   async broadcast(bytes: Uint8Array, root: number): Promise<void> {
     const pieces = inPieces(bytes).map((piece) =>
-      this.progress.run(`broadcast of ${piece.length} bytes`, [piece], (request) =>
+      this.#run(`broadcast of ${piece.length} bytes`, [piece], (request) =>
         this.mpi.call(
           'MPI_Ibcast',
           piece,
@@ -74,9 +78,12 @@ export class MpiCommunicator implements Communicator {
   }
 
   async barrier(): Promise<void> {
-    await this.progress.run('barrier', [], (request) =>
-      this.mpi.call('MPI_Ibarrier', this.handle, request.pointer),
-    );
+    await this.#run('barrier', [], (request) => this.mpi.call('MPI_Ibarrier', this.handle, request.pointer));
+  }
+
+  #run(label: string, memory: readonly unknown[], start: (request: Out) => void): Promise<void> {
+    const number = ++this.begun;
+    return this.progress.run({ label, memory, communicator: this, number }, start);
   }
 
   /** The number that each process gives, by rank. */
@@ -94,7 +101,7 @@ export class MpiCommunicator implements Communicator {
     const total = starts[this.size - 1] + counts[this.size - 1];
     const all = new Uint8Array(this.rank === 0 ? total : 0);
     const { byte } = this.mpi.abi.types;
-    await this.progress.run(`gathering ${total} bytes`, [own, all, counts, starts], (request) =>
+    await this.#run(`gathering ${total} bytes`, [own, all, counts, starts], (request) =>
       this.mpi.call(
         'MPI_Igatherv',
         own,

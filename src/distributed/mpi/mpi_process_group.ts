@@ -1,23 +1,28 @@
 /** @file The processes that an MPI launcher has started. */
 import { hostname } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import type { LocalPlace } from '../../engine/index.js';
 import type { Probe } from '../../engine/probe.js';
 import { PeerError, UserError } from '../../errors.js';
-import { numberOrNull, stringOr } from '../../util/json.js';
+import { type Json, numberOrNull, stringOr } from '../../util/json.js';
 import type { Communicator } from '../communicator.js';
 import { broadcastJson } from '../first_of.js';
 import type { Launch } from '../launch.js';
 import type { ProcessGroup } from '../process_group.js';
 import type { MpiFunctions } from './functions.js';
+import { hostsOfProcesses } from './hosts.js';
 import { Mailbox, type Message } from './mailbox.js';
 import { MpiCommunicator } from './mpi_communicator.js';
-import { Progress } from './progress.js';
+import { type Operation, Progress } from './progress.js';
+import { RollCall } from './roll_call.js';
 import { startMpi } from './start.js';
 
 /** Milliseconds between two looks into the mailbox while no operation is under way. */
 const LOOK_MS = 250;
 /** Milliseconds that a process with an error waits for the others to hear of it. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 5000;
+/** Milliseconds that it then waits for process 0 to end, which may be writing a checkpoint. */
+const SAVING_MS = 60_000;
 
 /** Joins the other processes of a launch, and waits for all of them. Throws CommunicationError. */
 export async function joinMpi(
@@ -40,16 +45,24 @@ class MpiProcessGroup implements ProcessGroup {
   readonly description: string;
   readonly #progress: Progress;
   readonly #mailbox: Mailbox;
+  readonly #rollCall: RollCall;
+  /** The machine of each process. */
+  readonly #hosts: readonly string[];
+  /** In the order in which all processes have made them. */
+  readonly #communicators: MpiCommunicator[] = [];
   readonly #looking: NodeJS.Timeout;
   #stopListeners: ((reason: string) => void)[] = [];
   #errorListeners: ((error: PeerError) => void)[] = [];
-  /** Resolves when process 0 has heard of an error of this process. */
-  #onHeard: () => void = () => {};
+  /** Process 0 has heard of an error of this process. */
+  readonly #heard = new Notice();
+  /** Process 0 ends because of an error, and does nothing more. */
+  readonly #leaderEnds = new Notice();
 
   constructor(private readonly mpi: MpiFunctions) {
     const { abi } = mpi;
-    this.#progress = new Progress(mpi, () => this.#look());
-    this.communicator = new MpiCommunicator(mpi, this.#progress, abi.world).duplicate();
+    const explain = (operation: Operation) => this.#explain(operation);
+    this.#progress = new Progress(mpi, () => this.#look(), explain);
+    this.communicator = this.#own(new MpiCommunicator(mpi, this.#progress, abi.world).duplicate());
     this.#mailbox = new Mailbox(mpi, mpi.handle('MPI_Comm_dup', abi.world));
     const machine = mpi.handle('MPI_Comm_split_type', abi.world, abi.sharedMemory, 0, abi.noInfo);
     this.local = {
@@ -57,6 +70,8 @@ class MpiProcessGroup implements ProcessGroup {
       size: mpi.integer('MPI_Comm_size', machine),
       onSameCores: 1,
     };
+    this.#hosts = hostsOfProcesses(mpi);
+    this.#rollCall = new RollCall(this.rank, this.#hosts);
     this.description = `process ${this.rank} of ${this.size} on ${hostname()}: ${mpi.version()}`;
     this.#looking = setInterval(() => this.#look(), LOOK_MS).unref();
   }
@@ -81,7 +96,12 @@ class MpiProcessGroup implements ProcessGroup {
   }
 
   duplicate(): Communicator {
-    return this.communicator.duplicate();
+    return this.#own(this.communicator.duplicate());
+  }
+
+  #own(communicator: MpiCommunicator): MpiCommunicator {
+    this.#communicators.push(communicator);
+    return communicator;
   }
 
   limitWaits(seconds: number): void {
@@ -101,22 +121,31 @@ class MpiProcessGroup implements ProcessGroup {
   }
 
   async announceError(error: unknown): Promise<boolean> {
-    // The others know of an error that came from one of them.
-    if (error instanceof PeerError) return true;
-    const exitCode = error instanceof UserError ? error.exitCode : 1;
-    const message = error instanceof Error ? error.message : String(error);
-    const isHeard = new Promise<boolean>((resolve) => {
-      this.#onHeard = () => resolve(true);
-      setTimeout(() => resolve(false), PATIENCE_MS);
-    });
-    await this.#tellOthers({ kind: 'error', message, exitCode, host: hostname() });
-    return this.rank !== 0 && (await isHeard);
+    const isFromOther = error instanceof PeerError;
+    if (!isFromOther) {
+      const exitCode = error instanceof UserError ? error.exitCode : 1;
+      const message = error instanceof Error ? error.message : String(error);
+      await this.#tellOthers({ kind: 'error', message, exitCode });
+    }
+    if (this.rank === 0) {
+      await this.#tellOthers({ kind: 'end' });
+      return isFromOther;
+    }
+    if (!isFromOther && !(await this.#heard.within(PATIENCE_MS))) return false;
+    // The launcher ends all processes as soon as one has ended with an error.
+    await this.#leaderEnds.within(SAVING_MS);
+    return true;
   }
 
   async close(): Promise<void> {
     await this.communicator.barrier();
     clearInterval(this.#looking);
     this.mpi.call('MPI_Finalize');
+  }
+
+  async #explain({ communicator, number }: Operation): Promise<string> {
+    const index = this.#communicators.indexOf(communicator as MpiCommunicator);
+    return await this.#rollCall.call(() => this.#tellOthers({ kind: 'ask', communicator: index, number }));
   }
 
   async #tellOthers(content: object): Promise<void> {
@@ -129,17 +158,43 @@ class MpiProcessGroup implements ProcessGroup {
   }
 
   #hear({ sender, content }: Message): void {
-    if (content.kind === 'heard') this.#onHeard();
-    if (content.kind === 'stop')
+    const { kind } = content;
+    if (kind === 'heard') this.#heard.give();
+    if (kind === 'end') this.#leaderEnds.give();
+    if (kind === 'ask') this.#answer(sender, content);
+    if (kind === 'answer') this.#rollCall.note(sender, content.hasBegun === true);
+    if (kind === 'stop')
       for (const listener of this.#stopListeners) listener(stringOr(content.reason, 'stopped'));
-    if (content.kind !== 'error') return;
-    const { message, host, exitCode } = content;
+    if (kind === 'error') this.#hearError(sender, content);
+  }
+
+  /** Says whether this process has begun an operation. */
+  #answer(sender: number, { communicator, number }: Json): void {
+    const begun = this.#communicators[numberOrNull(communicator) ?? 0]?.begun ?? 0;
+    const hasBegun = begun >= (numberOrNull(number) ?? 0);
+    void this.#mailbox.send(sender, { kind: 'answer', hasBegun }, PATIENCE_MS);
+  }
+
+  #hearError(sender: number, { message, exitCode }: Json): void {
     const error = new PeerError(
-      `process ${sender} on ${stringOr(host, 'an unknown machine')}: ${stringOr(message, 'unknown error')}`,
+      `process ${sender} on ${this.#hosts[sender]}: ${stringOr(message, 'unknown error')}`,
       numberOrNull(exitCode) ?? 1,
     );
     if (!this.#progress.failure) for (const listener of this.#errorListeners) listener(error);
     this.#progress.fail(error);
     if (this.rank === 0) void this.#mailbox.send(sender, { kind: 'heard' }, PATIENCE_MS);
+  }
+}
+
+/** Something that another process says once. */
+class Notice {
+  give: () => void = () => {};
+  readonly #given = new Promise<true>((resolve) => {
+    this.give = () => resolve(true);
+  });
+
+  /** Resolves to whether it is said before so many milliseconds have passed. */
+  async within(milliseconds: number): Promise<boolean> {
+    return await Promise.race([this.#given, setTimeout(milliseconds, false)]);
   }
 }

@@ -8,26 +8,35 @@ import { performance } from 'node:perf_hooks';
 import { CommunicationError } from '../../errors.js';
 import { Out } from '../../util/native/native.js';
 import { roughDuration } from '../../util/text.js';
+import type { Communicator } from '../communicator.js';
 import type { MpiFunctions } from './functions.js';
 
 /** Milliseconds without news during which this thread asks in every turn of the event loop. Later it asks every millisecond. */
 const BUSY_MS = 2;
 const PAUSE_MS = 1;
 
-interface Operation {
-  readonly request: Out;
+/** An operation that all processes of a communicator take part in. */
+export interface Operation {
   /** What it is called in errors. */
   readonly label: string;
   /** Memory that MPI uses until the operation ends. */
   readonly memory: readonly unknown[];
+  readonly communicator: Communicator;
+  /** Its place in the order of the communicator's operations. */
+  readonly number: number;
+}
+
+interface Begun extends Operation {
+  readonly request: Out;
   resolve(): void;
   reject(error: Error): void;
 }
 
 export class Progress {
-  readonly #operations = new Set<Operation>();
+  readonly #operations = new Set<Begun>();
   #lastNews = 0;
   #isScheduled = false;
+  #isAsking = false;
   #failure: Error | null = null;
   /** Milliseconds after which an operation fails; 0 = never. */
   timeoutMs = 0;
@@ -36,6 +45,8 @@ export class Progress {
     private readonly mpi: MpiFunctions,
     /** Called now and then while operations are under way. */
     private readonly onTurn: () => void,
+    /** Says why an operation may take so long. */
+    private readonly explain: (operation: Operation) => Promise<string>,
   ) {}
 
   /** The reason why operations fail from now on. */
@@ -44,16 +55,16 @@ export class Progress {
   }
 
   /**
-   * Begins an operation: `start` passes the request to MPI. Resolves when it has been completed. `memory` is kept until then.
-   * Throws CommunicationError, or the reason that `fail` was given.
+   * Begins an operation: `start` passes the request to MPI. Resolves when it has been completed. Throws
+   * CommunicationError, or the reason that `fail` was given.
    */
-  run(label: string, memory: readonly unknown[], start: (request: Out) => void): Promise<void> {
+  run(operation: Operation, start: (request: Out) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure) throw this.#failure;
       const request = new Out();
       start(request);
       this.#lastNews = performance.now();
-      this.#operations.add({ request, label, memory, resolve, reject });
+      this.#operations.add({ ...operation, request, resolve, reject });
       this.#schedule();
     });
   }
@@ -95,12 +106,23 @@ export class Progress {
 
   #checkTime(): void {
     const waited = performance.now() - this.#lastNews;
-    if (this.timeoutMs === 0 || waited < this.timeoutMs) return;
+    if (this.timeoutMs === 0 || waited < this.timeoutMs || this.#isAsking) return;
     const [oldest] = this.#operations;
-    if (!oldest) return;
-    throw new CommunicationError(
-      `this process waited ${roughDuration(waited / 1000)} for the others (${oldest.label}), longer than ` +
-        'SOLVER.COLLECTIVE_TIMEOUT allows: one of them hangs, or the network is down',
+    if (oldest) void this.#onLate(oldest, waited);
+  }
+
+  /** Lets all operations fail, unless there is news after all. */
+  async #onLate(operation: Operation, waited: number): Promise<void> {
+    const lastNews = this.#lastNews;
+    this.#isAsking = true;
+    const why = await this.explain(operation).catch((error: Error) => error.message);
+    this.#isAsking = false;
+    if (this.#lastNews !== lastNews) return;
+    this.fail(
+      new CommunicationError(
+        `this process waited ${roughDuration(waited / 1000)} for the others (${operation.label}), longer than ` +
+          `SOLVER.COLLECTIVE_TIMEOUT allows: ${why}`,
+      ),
     );
   }
 }

@@ -18,6 +18,17 @@ export interface NonFinite {
   readonly numParameters: number;
   /** Clips that caused it, or all of the micro-batch if that is not known. */
   readonly clips: readonly ClipInfo[];
+  /**
+   * The process that computed these clips, where several train together. Null if the gradients of each process are finite and their
+   * sum is not; there are no `clips` then.
+   */
+  readonly owner?: Owner | null;
+}
+
+/** One of several processes. */
+export interface Owner {
+  readonly rank: number;
+  readonly host: string;
 }
 
 /** A step that changed no weight because its loss or gradients are not finite: exit code 1. */
@@ -41,17 +52,18 @@ export function describeNonFinite({
   parameters,
   numParameters,
   clips,
+  owner,
 }: NonFinite): string {
-  const from =
-    clips.length > 0
-      ? ` for ${clips.map(({ videoName, second }) => `${videoName} at second ${second}`).join('; ')}`
-      : '';
+  const names = clips.map(({ videoName, second }) => `${videoName} at second ${second}`);
+  const place = owner ? ` (process ${owner.rank} on ${owner.host})` : '';
+  const from = (names.length > 0 ? ` for ${names.join('; ')}` : '') + place;
   if (what === 'loss') {
     const bad = [...terms].flatMap(([name, term]) => (Number.isFinite(term) ? [] : [`${name} = ${term}`]));
     return `the loss is not finite (${bad.join(', ') || 'its sum overflowed'})${from}`;
   }
   return (
     `the loss is ${total}, but the gradients of ${parameters.length} of ${numParameters} parameters are not ` +
-    `finite (${firstNames(parameters, MAX_NAMES)})${from}`
+    `finite (${firstNames(parameters, MAX_NAMES)})${from}` +
+    (owner === null ? ', although those of each process are: their sum overflowed' : '')
   );
 }

@@ -1,13 +1,18 @@
 /** @file Handles steps whose loss or gradients are not finite, as SOLVER.ON_NONFINITE says. */
 import type { Batch } from '../../data/loading/collate.js';
+import type { Communicator } from '../../distributed/communicator.js';
 import type { Logger } from '../../run/log.js';
 import type { GuardedLosses, TrainingRun } from '../hook.js';
 import type { StepLosses } from '../step.js';
 import { describeNonFinite, type NonFinite, NonFiniteError } from './nonfinite.js';
+import { batchOfOwner } from './owner.js';
 import { saveBatch } from './saved_batch.js';
 
 /** Members of a run that the guard uses. */
-export type GuardedRun = Pick<TrainingRun, 'cfg' | 'log' | 'state' | 'save'>;
+export interface GuardedRun extends Pick<TrainingRun, 'cfg' | 'log' | 'state' | 'save'> {
+  /** The processes of the step, led by this one; none by default. */
+  readonly communicator?: Communicator;
+}
 
 /**
  * Computes a step of a run with `step`. If it throws NonFiniteError, its batch is saved and the step is skipped with a
@@ -33,7 +38,8 @@ async function handle({ details }: NonFiniteError, run: GuardedRun, batch: Batch
   const { ON_NONFINITE, NONFINITE_LIMIT } = cfg.SOLVER;
   const iteration = state.iteration + 1;
   const what = `iteration ${iteration}: ${describeNonFinite(details)}`;
-  const file = await attempt(log, 'the batch', () => saveBatchOf(run, details, batch));
+  const bad = await batchOfOwner(details, batch, run.communicator);
+  const file = bad && (await attempt(log, 'the batch', () => saveBatchOf(run, details, bad)));
   const inARow = state.nonFiniteInARow + 1;
   if (ON_NONFINITE === 'skip' && inARow < NONFINITE_LIMIT) {
     state.nonFiniteInARow = inARow;
@@ -48,13 +54,17 @@ async function handle({ details }: NonFiniteError, run: GuardedRun, batch: Batch
   throw new NonFiniteError(details, message(what, ON_NONFINITE === 'skip' ? inARow : 0, checkpoint, file));
 }
 
-function saveBatchOf({ cfg, state }: GuardedRun, details: NonFinite, batch: Batch): Promise<string> {
+function saveBatchOf(
+  { cfg, state, communicator }: GuardedRun,
+  details: NonFinite,
+  batch: Batch,
+): Promise<string> {
   const { terms, parameters, microBatch } = details;
   return saveBatch(cfg.OUTPUT_DIR, {
     batch,
     iteration: state.iteration + 1,
     seed: state.seed,
-    microBatchSize: cfg.SOLVER.VIDEOS_PER_BATCH,
+    microBatchSize: cfg.SOLVER.VIDEOS_PER_BATCH / (communicator?.size ?? 1),
     first: microBatch.first,
     terms,
     parameters,

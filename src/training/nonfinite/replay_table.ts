@@ -13,8 +13,9 @@ export function formatReplay(
 ): string {
   const { batch, iteration, seed, microBatchSize } = saved;
   const clips = batch.clips.map(({ videoName, second }) => `${videoName} at second ${second}`);
+  const part = batch.whole ? ` (of a batch of ${batch.whole.boxCounts.length})` : '';
   const sections = [
-    `iteration ${iteration}, seed ${seed}: ${batch.shape[0]} clips of ${batch.shape.slice(1, 4).join('×')}, ` +
+    `iteration ${iteration}, seed ${seed}: ${batch.shape[0]} clips${part} of ${batch.shape.slice(1, 4).join('×')}, ` +
       `${microBatchSize} at once${clips.length ? `: ${clips.join('; ')}` : ''}`,
     table(
       ['loss', 'then', 'now'],

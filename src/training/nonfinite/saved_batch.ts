@@ -59,6 +59,9 @@ export async function saveBatch(folder: string, saved: SavedBatch): Promise<stri
     first_clip: first,
     terms: new Map(Array.from(terms, ([term, value]) => [term, new PyFloat(value)])),
     parameters,
+    ...(batch.whole && {
+      whole_batch: { box_counts: [...batch.whole.boxCounts], places: [...batch.whole.places] },
+    }),
   });
   removeOlder(folder, name);
   return path;
@@ -105,6 +108,7 @@ export function readBatch(path: string): SavedBatch {
     boxes: list('boxes').map((value) => floats(value, 'boxes').data),
     labels: list('labels').map((value) => floats(value, 'labels').data),
     clips: list('clips').map((value) => clipInfo(value, path)),
+    ...wholeBatch(content, path),
   };
   if (batch.boxes.length !== batch.shape[0] || batch.labels.length !== batch.shape[0])
     return refuse(path, 'its boxes are not those of its clips');
@@ -117,6 +121,17 @@ export function readBatch(path: string): SavedBatch {
     terms: terms as ReadonlyMap<PyValue, PyValue> as ReadonlyMap<string, number>,
     parameters: list('parameters').map(String),
   };
+}
+
+/** The batch that this one is a part of. Only files of several processes have one. */
+function wholeBatch(content: PyValue, path: string): Pick<Batch, 'whole'> {
+  const whole = content instanceof Map ? content.get('whole_batch') : undefined;
+  if (whole === undefined) return {};
+  const numbers = (key: string) => {
+    const list = whole instanceof Map ? whole.get(key) : undefined;
+    return Array.isArray(list) ? list.map(Number) : refuse(path, `"whole_batch" has no list "${key}"`);
+  };
+  return { whole: { boxCounts: Int32Array.from(numbers('box_counts')), places: numbers('places') } };
 }
 
 function clipInfo(value: PyValue, path: string): ClipInfo {

@@ -1,4 +1,5 @@
 /** @file All processes stop or skip a step together if its values are not finite in one of them. */
+import { hostname } from 'node:os';
 import type { Communicator } from '../../distributed/communicator.js';
 import { firstOf } from '../../distributed/first_of.js';
 import { type NonFinite, NonFiniteError } from './nonfinite.js';
@@ -10,8 +11,8 @@ type Sent = Omit<NonFinite, 'terms' | 'total'> & {
 };
 
 /**
- * Throws NonFiniteError if `own` is not null in this process or in another one, with the details of the lowest such process. All
- * processes must call this.
+ * Throws NonFiniteError if `own` is not null in this process or in another one, with the details of the lowest such process, which
+ * is their owner. All processes must call this.
  */
 export async function throwTogether(
   own: NonFinite | null,
@@ -21,7 +22,8 @@ export async function throwTogether(
     if (own) throw new NonFiniteError(own);
     return;
   }
-  const first = await firstOf(communicator, own && toJson(own));
+  const owner = { rank: communicator.rank, host: hostname() };
+  const first = await firstOf(communicator, own && toJson({ ...own, owner }));
   if (first) throw new NonFiniteError(fromJson(first));
 }
 

@@ -10,6 +10,7 @@ import { type Logger, logEngine, logFailure, RunLog } from '../../run/log.js';
 import { logOfProcess } from '../../run/run_folder.js';
 import { NEVER_ABORTED } from '../../util/abort.js';
 import { NonFiniteError } from '../nonfinite/nonfinite.js';
+import { batchOfOwner } from '../nonfinite/owner.js';
 import { trainStep } from '../step.js';
 import { openTrainingData, type TrainingData } from '../training_data.js';
 import { TrainingState } from '../training_state.js';
@@ -110,6 +111,7 @@ class Follower {
       // Process 0 skips the step as well, or ends the run.
       if (!(error instanceof NonFiniteError)) throw error;
       log.warn(error.message);
+      await batchOfOwner(error.details, next.value, team.communicator);
     }
     state.iteration++;
     await team.afterStep(state);
