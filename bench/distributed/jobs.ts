@@ -1,8 +1,7 @@
 /** @file What the processes of `npm run bench:distributed` do, and what they report. */
+import type { SumTime, Variant } from '../../tools/scaling/measurements.js';
 import type { ClipSize } from '../random_batch.js';
-
-/** How the gradients of a step are exchanged: not at all, after the backward pass, or while it goes on, as training does. */
-export type Variant = 'none' | 'after' | 'during';
+import type { StepTime } from './step_times.js';
 
 interface Model {
   readonly configFile: string;
@@ -25,8 +24,6 @@ export interface AllReduceJob {
 /** `batch` is the number of clips of all processes together. */
 export interface StepsJob extends Model, ClipSize {
   readonly kind: 'steps';
-  /** By default that of the configuration. */
-  readonly bucketMiB?: number;
   readonly variants: readonly Variant[];
   /** Steps of each variant before the timed ones, and timed ones. */
   readonly warmup: number;
@@ -40,11 +37,8 @@ export interface ModelFacts {
   readonly matMulGflops: number;
   /** Number of elements of each trained parameter. */
   readonly lengths: readonly number[];
-}
-
-export interface SumTime {
-  readonly bucketMiB: number | null;
-  readonly seconds: number;
+  /** SOLVER.BUCKET_MB. */
+  readonly bucketMiB: number;
 }
 
 export interface AllReduceTimes {
@@ -52,4 +46,9 @@ export interface AllReduceTimes {
   readonly sums: readonly SumTime[];
   /** Seconds of the sum of one number. */
   readonly latency: number;
+}
+
+export interface StepTimes {
+  readonly times: readonly StepTime[];
+  readonly peakBytes: number;
 }

@@ -12,12 +12,21 @@ import { ALONE, type ProcessGroup } from '../../src/distributed/process_group.js
 import { engineSettings, selectEngine } from '../../src/engine/index.js';
 import { machineProbe } from '../../src/engine/probe.js';
 import type { StepOptions } from '../../src/training/step.js';
+import type { SumTime, Variant } from '../../tools/scaling/measurements.js';
 import { matMulRate } from '../machine.js';
 import { randomBatch } from '../random_batch.js';
 import { median } from '../statistics.js';
 import { makeTrainingState, stepOf } from '../training.js';
-import type { AllReduceJob, DescribeJob, Job, ModelFacts, StepsJob, SumTime, Variant } from './jobs.js';
-import type { ProcessStep, StepTime, StepTimes } from './step_times.js';
+import type {
+  AllReduceJob,
+  AllReduceTimes,
+  DescribeJob,
+  Job,
+  ModelFacts,
+  StepsJob,
+  StepTimes,
+} from './jobs.js';
+import type { ProcessStep, StepTime } from './step_times.js';
 import { TracedCommunicator, TracedSum } from './traced_sum.js';
 
 const MIB = 2 ** 20;
@@ -50,26 +59,29 @@ async function describe({ configFile, overrides }: DescribeJob): Promise<ModelFa
     engine: engine.description,
     matMulGflops: matMulRate(),
     lengths: trained.map(({ size }) => size),
+    bucketMiB: config.SOLVER.BUCKET_MB,
   };
 }
 
 /** Sums gradients that are all ready at once: seconds of the slowest process by size of buckets, and of a sum of one number. */
-async function allReduce({ lengths, bucketMiB, repetitions }: AllReduceJob) {
-  const { communicator } = group;
+async function allReduce({ lengths, bucketMiB, repetitions }: AllReduceJob): Promise<AllReduceTimes> {
+  const communicator = new TracedCommunicator(group.communicator);
   const gradients = lengths.map((length) => new Float32Array(length));
   const sums: SumTime[] = [];
   for (const size of bucketMiB) {
     const bucketBytes = size === null ? Number.POSITIVE_INFINITY : size * MIB;
     const sum = new GradientSum({ communicator, lengths, bucketBytes });
     const once = async () => {
+      communicator.begin();
       for (const index of [...lengths.keys()].reverse()) sum.add(index, gradients[index]);
       await sum.finish();
     };
-    sums.push({ bucketMiB: size, seconds: await medianTime(repetitions, once) });
+    const seconds = await medianTime(repetitions, once);
+    sums.push({ bucketMiB: size, calls: communicator.calls, seconds });
   }
   const one = new Float32Array(1);
   const latency = await medianTime(100, () => communicator.allReduce(one, 'sum'));
-  return { description: group.description, sums, latency };
+  return { description: group.description ?? '', sums, latency };
 }
 
 /** Median seconds of the slowest process. The first run is not counted. */
@@ -89,12 +101,12 @@ async function medianTime(repetitions: number, once: () => Promise<void>): Promi
 /** Times training steps. The variants take turns, so that all of them see the same machine. */
 async function steps(what: StepsJob): Promise<StepTimes> {
   const { config } = loadConfig(what.configFile, [...what.overrides]);
-  const engine = await selectEngine({ ...engineSettings(config), strict: true });
+  await selectEngine({ ...engineSettings(config), strict: true });
   const state = makeTrainingState(config);
   state.model.train();
   const trained = state.model.parameters().filter(({ requiresGrad }) => requiresGrad);
   const communicator = new TracedCommunicator(group.communicator);
-  const bucketBytes = (what.bucketMiB ?? config.SOLVER.BUCKET_MB) * MIB;
+  const bucketBytes = config.SOLVER.BUCKET_MB * MIB;
   const sum = new TracedSum({ communicator, lengths: trained.map(({ size }) => size), bucketBytes });
   const batch = ownPart(randomBatch(config, what), group);
   const optionsOf = (variant: Variant): StepOptions => ({
@@ -108,7 +120,7 @@ async function steps(what: StepsJob): Promise<StepTimes> {
     for (let i = 0; i < what.warmup; i++) await timedStep(variant, optionsOf(variant));
   for (let i = 0; i < what.iters; i++)
     for (const variant of what.variants) times.push(await timedStep(variant, optionsOf(variant)));
-  return { engine: engine.description, times, peakBytes: process.resourceUsage().maxRSS * 1024 };
+  return { times, peakBytes: process.resourceUsage().maxRSS * 1024 };
 
   async function timedStep(variant: Variant, options: StepOptions): Promise<StepTime> {
     const step = stepOf(state, options);

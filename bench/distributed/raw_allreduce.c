@@ -10,7 +10,7 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static double run(float *data, long total, long piece, int blocking, MPI_Request *requests) {
+static double run(float *data, long total, long piece, int blocking, MPI_Request *requests, MPI_Status *statuses) {
   MPI_Barrier(MPI_COMM_WORLD);
   double begin = MPI_Wtime();
   int count = 0;
@@ -21,7 +21,7 @@ static double run(float *data, long total, long piece, int blocking, MPI_Request
     else
       MPI_Iallreduce(MPI_IN_PLACE, data + at, n, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, &requests[count++]);
   }
-  if (!blocking) MPI_Waitall(count, requests, MPI_STATUSES_IGNORE);
+  if (!blocking) MPI_Waitall(count, requests, statuses);
   double seconds = MPI_Wtime() - begin, slowest;
   MPI_Allreduce(&seconds, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
   return slowest;
@@ -40,16 +40,18 @@ int main(int argc, char **argv) {
     long piece = atol(argv[a]) / 4;
     if (piece > total) piece = total;
     MPI_Request *requests = malloc((total / piece + 1) * sizeof(MPI_Request));
+    MPI_Status *statuses = malloc((total / piece + 1) * sizeof(MPI_Status));
     double medians[2];
     for (int blocking = 0; blocking < 2; blocking++) {
-      run(data, total, piece, blocking, requests);
-      for (int i = 0; i < repetitions; i++) times[i] = run(data, total, piece, blocking, requests);
+      run(data, total, piece, blocking, requests, statuses);
+      for (int i = 0; i < repetitions; i++) times[i] = run(data, total, piece, blocking, requests, statuses);
       qsort(times, repetitions, sizeof(double), compare);
       medians[blocking] = times[repetitions / 2];
     }
     if (rank == 0)
       printf("{\"pieceBytes\": %ld, \"nonBlocking\": %.9f, \"blocking\": %.9f}\n", piece * 4, medians[0], medians[1]);
     free(requests);
+    free(statuses);
   }
   MPI_Finalize();
   return 0;

@@ -1,6 +1,6 @@
 /** @file The times of training steps by several processes, and what they say about the communication. */
+import type { StepSummary, Variant } from '../../tools/scaling/measurements.js';
 import { median } from '../statistics.js';
-import type { Variant } from './jobs.js';
 
 /** When the gradients of a step were summed, in seconds on the clock of the machine. */
 export interface SumTrace {
@@ -29,36 +29,13 @@ export interface StepTime {
   readonly processes: readonly ProcessStep[];
 }
 
-export interface StepTimes {
-  readonly engine: string;
-  readonly times: readonly StepTime[];
-  readonly peakBytes: number;
-}
-
-/** Medians over the steps of one variant, in seconds. */
-export interface StepSummary {
-  readonly steps: number;
-  /** From the begin of the first process to the end of the last. */
-  readonly step: number;
-  /** The fastest step. */
-  readonly fastest: number;
-  /** Processor time of a process. */
-  readonly processor: number;
-  /** From the check of the loss to the last gradient of the slowest process. */
-  readonly backward: number | null;
-  /** From the last gradient of the slowest process to the end of all sums: communication that nothing hides. */
-  readonly exposed: number | null;
-  /** From the last gradient of the fastest process to that of the slowest. */
-  readonly waiting: number | null;
-}
-
 const largest = (values: readonly number[]) => Math.max(...values);
 const smallest = (values: readonly number[]) => Math.min(...values);
 
-/** Summarises the steps of a variant; null if there are none. */
-export function summarize(times: readonly StepTime[], variant: Variant): StepSummary | null {
+/** Summarises the steps of a variant; undefined if there are none. */
+export function summarize(times: readonly StepTime[], variant: Variant): StepSummary | undefined {
   const steps = times.filter((time) => time.variant === variant).map(({ processes }) => processes);
-  if (steps.length === 0) return null;
+  if (steps.length === 0) return undefined;
   const of = (measure: (processes: readonly ProcessStep[]) => number) => median(steps.map(measure));
   const at = (processes: readonly ProcessStep[], name: Exclude<keyof ProcessStep, 'processor'>) =>
     processes.map((own) => own[name] ?? Number.NaN);

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Communicator, Numbers, ReduceOp } from '../../src/distributed/communicator.js';
 import { GradientSum } from '../../src/distributed/gradient_sum.js';
-import type { Variant } from './jobs.js';
+import type { Variant } from '../../tools/scaling/measurements.js';
 import type { SumTrace } from './step_times.js';
 
 const now = () => (performance.timeOrigin + performance.now()) / 1000;
@@ -12,6 +12,8 @@ export class TracedCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
   lossChecked = 0;
+  /** Number of reductions in this step. */
+  calls = 0;
 
   constructor(private readonly inner: Communicator) {
     this.rank = inner.rank;
@@ -21,9 +23,11 @@ export class TracedCommunicator implements Communicator {
   /** Begins a step. */
   begin(): void {
     this.lossChecked = 0;
+    this.calls = 0;
   }
 
   async allReduce(numbers: Numbers, op: ReduceOp): Promise<void> {
+    this.calls++;
     await this.inner.allReduce(numbers, op);
     // The first operation of a step compares which processes have a loss that is not finite.
     this.lossChecked ||= now();

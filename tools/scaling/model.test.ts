@@ -64,7 +64,12 @@ describe('sums during the backward pass', () => {
 
 describe('a step', () => {
   it('is the computation in one process', () => {
-    expect(predict(CLUSTER, 1)).toMatchObject({ step: 3, clipsPerSecond: 2 / 3, efficiency: 1, bound: 'compute' });
+    expect(predict(CLUSTER, 1)).toMatchObject({
+      step: 3,
+      clipsPerSecond: 2 / 3,
+      efficiency: 1,
+      bound: 'compute',
+    });
   });
 
   it('adds up the costs', () => {
