@@ -1,5 +1,4 @@
-/** @file What `npm run bench:distributed` measures, and the cluster of the model that has these figures. */
-import type { Cluster } from './model.js';
+/** @file What `npm run bench:distributed` measures. */
 
 /** Medians over steps, in seconds of the slowest process. */
 export interface StepSummary {
@@ -79,44 +78,5 @@ export interface Measurements {
   readonly cases: readonly CaseMeasurement[];
 }
 
-/** What a benchmark of one machine does not tell. */
-export type Beyond = Pick<Cluster, 'network' | 'algorithm' | 'taken' | 'variation' | 'loading'>;
-
 /** Sums of few numbers in a step: the command, two checks for values that are not finite, and the terms of the loss. */
 export const SMALL_SUMS = 4;
-
-/** The cluster of machines like the measured one. Throws Error without steps of several processes. */
-export function measuredCluster(
-  { processes, gradientBytes, bucketMiB, family }: MeasuredFamily,
-  beyond: Beyond,
-): Cluster {
-  const { training, sums, latency } = family;
-  const { none, after, during } = training?.variants ?? {};
-  const backward = (after ?? during)?.backward;
-  if (!training || !none || !backward) throw new Error('no steps of several processes were measured');
-  const { calls, seconds } = sums.find((sum) => sum.bucketMiB === bucketMiB) ?? sums[0];
-  // A sum of one number takes the messages of halving and doubling.
-  const message = latency / (2 * Math.ceil(Math.log2(processes)));
-  const share = (2 * (processes - 1)) / processes;
-  return {
-    compute: none.step,
-    backward,
-    clips: training.clips / processes,
-    gradientBytes,
-    sums: calls,
-    smallSums: SMALL_SUMS,
-    perMachine: processes,
-    inMachine: {
-      latency: message,
-      bandwidth: (gradientBytes * share) / (seconds - calls * latency),
-    },
-    ...beyond,
-  };
-}
-
-export interface MeasuredFamily {
-  readonly processes: number;
-  readonly gradientBytes: number;
-  readonly bucketMiB: number;
-  readonly family: FamilyMeasurement;
-}

@@ -125,6 +125,7 @@ function withoutLatency(cluster: Cluster): Cluster {
 
 /** Expected maximum of `count` numbers from the standard normal distribution. */
 export function expectedMaximum(count: number): number {
+  if (count === 1) return 0;
   const [limit, dx] = [9, 1e-3];
   let [below, expected] = [0, 0];
   for (let x = -limit; x < limit; x += dx) {
