@@ -7,12 +7,12 @@
  * DIR is a clone of the official STMixer repository. The programs run one at a time, in turns: stmixer, PyTorch with tuned
  * malloc, PyTorch with malloc as it comes. `--busy` also times stmixer while another process keeps one core busy.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { CASES, type Case } from './cases.js';
 import { busyTable, comparisonTable, type Measurement } from './comparison_table.js';
+import { describeMachine } from './describe_machine.js';
 import { measure, type Official, PROGRAMS } from './programs.js';
 
 interface Flags {
@@ -85,16 +85,4 @@ function checkSameModel(what: Case): void {
   if (sizes.size <= 1) return;
   process.exitCode = 1;
   console.error(`${what.name}: the programs ran models of ${[...sizes].join(' and ')} parameters`);
-}
-
-/** Date, processor, instruction set, memory and Node's version. */
-function describeMachine(): string {
-  const features = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '';
-  const instructions = /\bavx512f\b/.test(features) ? ', AVX-512' : /\bavx2\b/.test(features) ? ', AVX2' : '';
-  return [
-    new Date().toISOString().slice(0, 10),
-    `${availableParallelism()} cores of ${cpus()[0]?.model ?? process.arch}${instructions}`,
-    `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    `Node ${process.version}`,
-  ].join(', ');
 }

@@ -1,29 +1,9 @@
 /** @file Starts programs as several processes, with the MPI launchers of this machine. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import type { Finished } from './cli.js';
 
-/** A launcher of one of the two families. */
-export interface MpiLauncher {
-  readonly family: 'Open MPI' | 'MPICH';
-  readonly program: string;
-  readonly options: readonly string[];
-}
-
-/** Debian's names: both families can be installed together. */
-const LAUNCHERS: readonly MpiLauncher[] = [
-  {
-    family: 'Open MPI',
-    program: 'mpirun.openmpi',
-    // Two cores are fewer than the processes, and containers run as root.
-    options: ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none'],
-  },
-  { family: 'MPICH', program: 'mpirun.mpich', options: [] },
-];
-
-/** The launchers that are installed. */
-export const launchers = LAUNCHERS.filter(({ program }) => isInstalled(program));
+export { launchers } from '../../tools/mpi/launchers.js';
 
 export interface MpiRun {
   readonly child: ChildProcess;
@@ -52,15 +32,4 @@ export function startMpiRun(
     child.on('close', (code) => resolve({ code, ...text }));
   });
   return { child, finished, output: () => text.stdout + text.stderr };
-}
-
-function isInstalled(program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
