@@ -73,8 +73,29 @@ function adviceUnder(launcher: MpiLauncher): Advice[] {
       meet: (folder) => two(launcher, [ownFolder(folder)]),
       follow: (folder) => two(launcher, [ownFolder(folder)], { STMIXER_MPI: 'none' }),
     },
+    {
+      says: '--replay runs as one process: start it without mpirun or srun',
+      meet: async (folder) => {
+        const { text } = await alone(words(folder, ...DIVERGING), {});
+        return two(launcher, [STMIXER, ...replay(folder, found(text, /(\S+nonfinite_\d+\.pth)/))]);
+      },
+      follow: async (folder) => {
+        const { text } = await alone(replay(folder, join(folder, 'run', 'nonfinite_0000002.pth')), {});
+        return { text, failed: !/is not finite/.test(text) };
+      },
+    },
   ];
 }
+
+/** Weights overflow in the second iteration. */
+const DIVERGING = 'SOLVER.BASE_LR 1e38 SOLVER.WARMUP_ON False SOLVER.ITER_PER_EPOCH 2'.split(' ');
+
+const replay = (folder: string, file: string) => [
+  'train',
+  '--replay',
+  file,
+  ...words(folder, ...DIVERGING).slice(1),
+];
 
 const { file } = temporaryFiles();
 

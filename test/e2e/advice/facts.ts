@@ -87,6 +87,7 @@ const LIMITS = [
 
 /** Messages about several processes, whose advice test/distributed/advice.test.ts follows: it takes a launcher of MPI. */
 const PROCESSES = [
+  '--replay runs as one process: start it without mpirun or srun',
   'For a training of its own in each process, set STMIXER_MPI=none',
   'start them with srun --mpi=pmix or --mpi=pmi2',
   'use the mpirun of this MPI, or set STMIXER_MPI to the libmpi.so of that ',
