@@ -1,7 +1,7 @@
 /**
  * @file Finds people and their actions in a video, a folder of frames or an image, and prints the surest detections.
  *
- *   npx tsx examples/detect_in_video.ts [INPUT] [OUTPUT_FOLDER]
+ *   npx tsx --import ./scripts/typescript_threads.mjs examples/detect_in_video.ts [INPUT] [OUTPUT_FOLDER]
  */
 import { detect, loadConfig } from 'stmixer';
 

@@ -1,7 +1,7 @@
 /**
  * @file Fine-tunes a trained model with a loop written by hand, and saves its weights.
  *
- *   npx tsx examples/fine_tune_loop.ts [WEIGHTS] [OUTPUT_FILE]
+ *   npx tsx --import ./scripts/typescript_threads.mjs examples/fine_tune_loop.ts [WEIGHTS] [OUTPUT_FILE]
  */
 import {
   AdamW,

@@ -1,7 +1,7 @@
 /**
  * @file Trains the tiny model and ends as soon as the loss is low enough.
  *
- *   npx tsx examples/train_with_hook.ts [OUTPUT_DIR]
+ *   npx tsx --import ./scripts/typescript_threads.mjs examples/train_with_hook.ts [OUTPUT_DIR]
  */
 import { type Hook, loadConfig, RunLog, type StepReport, type TrainingRun, train } from 'stmixer';
 

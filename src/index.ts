@@ -22,10 +22,13 @@ export type { ClipInfo } from './data/clip/clip.js';
 export { AvaDataset } from './data/datasets/ava_dataset.js';
 export type { Batch } from './data/loading/collate.js';
 export { type BatchLoader, createTestLoader, createTrainLoader } from './data/loading/loader.js';
-// Evaluation, detection, reports
 export { type DetectSummary, detect } from './detect/detect.js';
 export type { DetectOptions } from './detect/options.js';
 export type { KeyFrameResult } from './detect/result_files.js';
+export type { Communicator, Numbers, ReduceOp } from './distributed/communicator.js';
+// Evaluation, detection, reports
+export { joinProcesses } from './distributed/join.js';
+export type { LocalPlace, ProcessGroup } from './distributed/process_group.js';
 export { drawBoxes } from './drawing/draw_boxes.js';
 export type { DrawnBox } from './drawing/types.js';
 // Engine
@@ -83,6 +86,7 @@ export { evaluateCheckpoint, type TestOptions } from './training/evaluate_checkp
 // Training
 export type { Hook, StepReport, TrainingRun } from './training/hook.js';
 export { NonFiniteError } from './training/nonfinite/nonfinite.js';
+export { type FollowOptions, followTraining } from './training/processes/follow.js';
 export {
   computeGradients,
   type GradientOptions,

@@ -99,13 +99,11 @@ async function runFollower(
   processes: ProcessGroup,
   { engine, device, verbose = false }: Flags,
 ): Promise<void> {
-  const { RunLog } = await import('../run/log.js');
   const { followTraining } = await import('../training/processes/follow.js');
   const stop = new StopSignals((signal) => `${signal}: finishing this step`);
   shareSignals(stop, processes);
   try {
-    const log = new RunLog();
-    await followTraining({ processes, engine, device, verbose, log, signal: stop.signal });
+    await followTraining({ processes, engine, device, verbose, signal: stop.signal });
   } finally {
     stop.close();
   }

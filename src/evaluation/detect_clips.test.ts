@@ -75,4 +75,24 @@ describe('detectClips', () => {
     const stopped = await detectAll(detector, batches(), { ...settings, signal: AbortSignal.abort() });
     expect(stopped).toBeNull();
   });
+
+  it('computes a batch in pieces', async () => {
+    const [first, second] = [batch(0), batch(1)];
+    async function* batches() {
+      yield {
+        ...first,
+        video: new Float32Array(2 * first.video.length),
+        shape: [2, ...first.shape.slice(1)] as unknown as Batch['shape'],
+        whwh: Float32Array.of(...first.whwh, ...second.whwh),
+        clips: [...first.clips, ...second.clips],
+      };
+    }
+    // This model returns predictions for one clip.
+    const settings = { personThreshold: 0.5, mirrored: false, clipsAtOnce: 1 };
+    const found = await detectAll(model([8, 4, 24, 20]), batches(), settings);
+    expect(found?.map(({ clip, detections }) => [clip.clipId, detections.boxes.length])).toEqual([
+      [0, 4],
+      [1, 4],
+    ]);
+  });
 });

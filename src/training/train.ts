@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../config/index.js';
 import { requireDataFolders } from '../data/data_folders.js';
 import { ALONE, type ProcessGroup } from '../distributed/process_group.js';
 import { type EngineRequest, selectEngine, settingsOfProcess } from '../engine/index.js';
+import { ConfigError } from '../errors.js';
 import { FolderLock } from '../files/folder_lock.js';
 import { writeRunConfig } from '../run/config.js';
 import { writeEnvironment } from '../run/environment.js';
@@ -45,6 +46,10 @@ export async function train(loaded: LoadedConfig, options: TrainOptions = {}): P
   const { OUTPUT_DIR } = loaded.config;
   // A wrong folder is reported before anything is moved, locked or built.
   if (options.data === undefined) requireDataFolders(loaded.config);
+  else if ((options.processes?.size ?? 1) > 1)
+    throw new ConfigError(
+      'several processes train on the lists of the configuration only, not on `data` of a program',
+    );
   const result = await inOutputDir(OUTPUT_DIR, place, () => trainLocked(loaded, runLog, options));
   if (result === null && options.processes) await Team.cancel(options.processes);
   return result ?? NOT_BEGUN;

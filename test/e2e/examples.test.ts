@@ -42,6 +42,13 @@ describe('the example', () => {
     expect(existsSync(join(folder, 'detections.json'))).toBe(true);
   });
 
+  it('train_by_processes trains alone without a launcher', async () => {
+    const folder = temporaryFolder();
+    const output = await run(() => import('../../examples/train_by_processes.js'), folder);
+    expect(output).toMatch(/^\d+ iterations, processes: 1, loss \d\.\d+$/);
+    expect(existsSync(join(folder, 'last_checkpoint'))).toBe(true);
+  });
+
   it('fine_tune_loop makes three steps by hand and saves the weights', async () => {
     const file = join(temporaryFolder(), 'weights.pth');
     const output = await run(

@@ -1,13 +1,9 @@
 /** @file One of several processes that does every collective operation, and reports what differs from what one process computes. */
 import type { Numbers, ReduceOp } from '../../src/distributed/communicator.js';
 import { broadcastJson, firstOf } from '../../src/distributed/first_of.js';
-import { detectLaunch } from '../../src/distributed/launch.js';
-import { joinProcesses } from '../../src/distributed/mpi/mpi_process_group.js';
-import { machineProbe } from '../../src/engine/probe.js';
+import { joinProcesses } from '../../src/distributed/join.js';
 
-const launch = detectLaunch(process.env);
-if (!launch) throw new Error('no launcher');
-const group = await joinProcesses(launch, machineProbe());
+const group = await joinProcesses();
 const { rank, size, communicator } = group;
 const problems: string[] = [];
 const ranks = Array.from({ length: size }, (_, r) => r);

@@ -1,10 +1,8 @@
 /** @file A command as one of several processes: joining the others, and ending together with them. */
-
 import { isDeepStrictEqual } from 'node:util';
 import { broadcastJson } from '../../distributed/first_of.js';
-import { detectLaunch } from '../../distributed/launch.js';
-import { ALONE, type ProcessGroup } from '../../distributed/process_group.js';
-import { machineProbe } from '../../engine/probe.js';
+import { joinProcesses } from '../../distributed/join.js';
+import type { ProcessGroup } from '../../distributed/process_group.js';
 import { ConfigError, PeerError } from '../../errors.js';
 import { reportError } from '../errors.js';
 import { exitAtOnce } from './exit.js';
@@ -12,18 +10,14 @@ import type { StopSignals } from './signals.js';
 
 /**
  * Does the work of a command together with the other processes of its launch, if there are any. An error of one process ends all of
- * them, and process 0 prints it. With STMIXER_MPI=none each process works alone. Throws what `work` throws if this process is alone.
+ * them, and process 0 prints it. Throws what `work` throws if this process is alone.
  */
 export async function withProcesses(
   verbose: boolean,
   work: (processes: ProcessGroup) => Promise<void>,
 ): Promise<void> {
-  const isSeparate = process.env.STMIXER_MPI === 'none';
-  const launch = isSeparate ? null : detectLaunch(process.env);
-  if (!launch) return await work(ALONE);
-  // Late, because few commands need it.
-  const { joinProcesses } = await import('../../distributed/mpi/mpi_process_group.js');
-  const processes = await joinProcesses(launch, machineProbe());
+  const processes = await joinProcesses();
+  if (processes.size === 1) return await work(processes);
   // At once: the launcher ends this process as soon as another one has ended with an error.
   if (processes.rank === 0) processes.onError((error) => void reportError(error, false));
   try {

@@ -137,6 +137,19 @@ describe('aspect-ratio groups', () => {
     expect(range(sampler.numBatches).map((i) => sampler.batch(i))).toEqual([[0, 1], [2, 4], [3], [5, 6]]);
   });
 
+  it('are divided into parts for an evaluation by several processes', () => {
+    const groups = [0, 0, 1, 0, 1, 1, 1];
+    const parts = range(3).map((index) => new SequentialSampler(groups, 2, { index, count: 3 }));
+    expect(parts.map((part) => range(part.numBatches).map((i) => part.batch(i)))).toEqual([
+      [
+        [0, 1],
+        [5, 6],
+      ],
+      [[2, 4]],
+      [[3]],
+    ]);
+  });
+
   it('are refused if they are too small for one batch', () => {
     expect(() => new TrainSampler([0, 1, 0, 1, 0], 4, 100, 0)).toThrow(
       /has 3 key frames of one shape \(DATALOADER\.ASPECT_RATIO_GROUPING\), fewer than one batch of 4/,

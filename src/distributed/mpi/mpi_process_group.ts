@@ -18,8 +18,8 @@ const LOOK_MS = 250;
 /** Milliseconds that a process with an error waits for the others to hear of it. */
 const PATIENCE_MS = 2000;
 
-/** Joins the other processes of a launch; waits for all of them. Throws CommunicationError. */
-export async function joinProcesses(
+/** Joins the other processes of a launch, and waits for all of them. Throws CommunicationError. */
+export async function joinMpi(
   launch: Launch,
   probe: Pick<Probe, 'env' | 'exists' | 'readLink' | 'readText'>,
 ): Promise<ProcessGroup> {

@@ -39,6 +39,16 @@ describe('estimateMemory', () => {
     expect(saving.peak - (await estimate()).peak).toBeCloseTo(3 * bytes, 0);
   });
 
+  it('is that of the clips that one of several processes computes', async () => {
+    const batches = (train: number, test: number) => ({
+      'SOLVER.VIDEOS_PER_BATCH': train,
+      'TEST.VIDEOS_PER_BATCH': test,
+    });
+    const evaluated = { testClip: { height: 64, width: 96 } };
+    const shared = await estimate(batches(6, 9), { ...evaluated, processes: 3 });
+    expect(shared).toEqual(await estimate(batches(2, 3), evaluated));
+  });
+
   it('finds all gradients in memory if the update of the weights is the fullest moment', async () => {
     const wide = { 'MODEL.STM.NUM_QUERIES': 1, 'MODEL.STM.DIM_FEEDFORWARD': 4000 };
     const bytes = bytesOf(new Detector(tinyConfig(wide)).parameters());

@@ -52,6 +52,13 @@ describe('memoryRemedies', () => {
     expect(await accumulation(peak - 1)).toMatch(/VIDEOS_PER_BATCH 1 SOLVER\.ACCUMULATE 4,/);
   });
 
+  it('suggests batches that can be divided among the processes', async () => {
+    const cfg = tinyConfig({ ...LARGE, 'SOLVER.VIDEOS_PER_BATCH': 8 });
+    const remedies = (await remediesOf(cfg, factsOf({ processes: 2 }), 0)).join('\n');
+    expect(remedies).toMatch(/SOLVER\.VIDEOS_PER_BATCH 2 SOLVER\.ACCUMULATE 4,/);
+    expect(unmeasuredRemedies(cfg, 8).join('\n')).not.toMatch(/SOLVER\.VIDEOS_PER_BATCH/);
+  });
+
   it('leaves out what does not help', async () => {
     const cfg = tinyConfig({ ...LARGE, 'TEST.VIDEOS_PER_BATCH': 16 });
     const facts = factsOf({ testClip: { height: 256, width: 512 } });

@@ -6,8 +6,9 @@ import type { ProcessGroup } from '../../distributed/process_group.js';
 import { type EngineRequest, selectEngine, settingsOfProcess } from '../../engine/index.js';
 import { DataError } from '../../errors.js';
 import { detectTogether } from '../../evaluation/detect_together.js';
-import { type Logger, logEngine, logFailure, type RunLog } from '../../run/log.js';
+import { type Logger, logEngine, logFailure, RunLog } from '../../run/log.js';
 import { logOfProcess } from '../../run/run_folder.js';
+import { NEVER_ABORTED } from '../../util/abort.js';
 import { NonFiniteError } from '../nonfinite/nonfinite.js';
 import { trainStep } from '../step.js';
 import { openTrainingData, type TrainingData } from '../training_data.js';
@@ -16,25 +17,27 @@ import { shareState } from './share_state.js';
 import { type Command, stepOptions, Team } from './team.js';
 
 export interface FollowOptions extends EngineRequest {
+  /** The processes that train together, of which this is not process 0. */
   readonly processes: ProcessGroup;
-  readonly log: RunLog;
-  /** Ends an evaluation. */
-  readonly signal: AbortSignal;
+  /** Log of this process; by default only log.rankN.jsonl gets it. */
+  readonly log?: RunLog;
+  /** Ends an evaluation; process 0 ends the training. */
+  readonly signal?: AbortSignal;
 }
 
-/** Trains as process 0 says, until it ends the training. Throws UserError. */
+/** Takes part in the training that process 0 begins with `train`, until it ends. Throws UserError. */
 export async function followTraining({ processes, ...options }: FollowOptions): Promise<void> {
   const joined = await Team.join(processes);
   if (joined === null) return;
   const { team, cfg } = joined;
-  const { log } = options;
+  const { log = new RunLog(), signal = NEVER_ABORTED } = options;
   log.open(cfg.OUTPUT_DIR, logOfProcess(processes.rank));
   try {
     const warn = (message: string) => log.logger.warn(message);
     const { engine, device, verbose } = options;
     const settings = settingsOfProcess(cfg, processes.local);
     logEngine(log.logger, await selectEngine({ engine, device, verbose, ...settings, warn }));
-    await new Follower(cfg, { team, log: log.logger, signal: options.signal }).run();
+    await new Follower(cfg, { team, log: log.logger, signal }).run();
   } catch (error) {
     logFailure(log.logger, error);
     throw error;

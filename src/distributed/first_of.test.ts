@@ -1,0 +1,27 @@
+/** @file One value of many processes. */
+import { expect, it } from 'vitest';
+import { inProcesses } from '../../test/support/processes.js';
+import { SINGLE_PROCESS } from './communicator.js';
+import { broadcastJson, firstOf } from './first_of.js';
+
+it('gives all processes the value of the lowest one that has one', async () => {
+  const found = await inProcesses(4, (communicator) =>
+    firstOf(communicator, communicator.rank >= 2 ? `from ${communicator.rank}` : null),
+  );
+  expect(found).toEqual(Array(4).fill('from 2'));
+  expect(await inProcesses(3, (communicator) => firstOf(communicator, null))).toEqual([null, null, null]);
+});
+
+it('broadcasts values of any length from any process', async () => {
+  const value = { text: 'größer '.repeat(1000), list: [1, null, true] };
+  const received = await inProcesses(3, (communicator) =>
+    broadcastJson(communicator, communicator.rank === 1 ? value : null, 1),
+  );
+  expect(received).toEqual([value, value, value]);
+});
+
+it('returns the own value of a process that works alone', async () => {
+  expect(await firstOf(SINGLE_PROCESS, 'own')).toBe('own');
+  expect(await firstOf(SINGLE_PROCESS, null)).toBeNull();
+  expect(await broadcastJson(SINGLE_PROCESS, [1])).toEqual([1]);
+});

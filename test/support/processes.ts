@@ -1,0 +1,84 @@
+/** @file Communicators of several processes that are functions of one process, for tests without MPI. */
+import type { Communicator, Numbers, ReduceOp } from '../../src/distributed/communicator.js';
+
+/** One collective operation that waits for all processes. */
+interface Meeting {
+  readonly label: string;
+  readonly given: unknown[];
+  arrived: number;
+  readonly done: Promise<void>;
+  finish(): void;
+}
+
+/** Runs `work` as `size` processes at once, and returns their results by rank. */
+export async function inProcesses<T>(
+  size: number,
+  work: (communicator: Communicator) => Promise<T>,
+): Promise<T[]> {
+  const group = new Group(size);
+  return await Promise.all(Array.from({ length: size }, (_, rank) => work(group.communicator(rank))));
+}
+
+/** Processes that meet in the order of their operations. */
+class Group {
+  readonly #meetings: Meeting[] = [];
+
+  constructor(private readonly size: number) {}
+
+  communicator(rank: number): Communicator {
+    let next = 0;
+    const meet = (label: string, given: unknown) => this.#meet(next++, label, { rank, given });
+    return {
+      rank,
+      size: this.size,
+      allReduce: async (numbers, op) => {
+        const all = (await meet(`all-reduce ${op} of ${numbers.length}`, numbers.slice())) as Numbers[];
+        for (let i = 0; i < numbers.length; i++)
+          numbers[i] = combined(
+            op,
+            all.map((own) => own[i]),
+          );
+      },
+      broadcast: async (bytes, root) => {
+        const all = (await meet(`broadcast of ${bytes.length} from ${root}`, bytes.slice())) as Uint8Array[];
+        bytes.set(all[root]);
+      },
+      gather: async (bytes) => {
+        const all = (await meet('gather', bytes.slice())) as Uint8Array[];
+        return rank === 0 ? all : null;
+      },
+      barrier: async () => {
+        await meet('barrier', null);
+      },
+    };
+  }
+
+  /** Waits for all processes, and returns what they have given. Throws Error if they do not do the same. */
+  async #meet(
+    number: number,
+    label: string,
+    { rank, given }: { readonly rank: number; readonly given: unknown },
+  ): Promise<unknown[]> {
+    this.#meetings[number] ??= newMeeting(label);
+    const meeting = this.#meetings[number];
+    if (meeting.label !== label)
+      throw new Error(`process ${rank} does ${label}, and another one ${meeting.label}`);
+    meeting.given[rank] = given;
+    if (++meeting.arrived === this.size) meeting.finish();
+    await meeting.done;
+    return meeting.given;
+  }
+}
+
+function newMeeting(label: string): Meeting {
+  let finish = () => {};
+  const done = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  return { label, given: [], arrived: 0, done, finish };
+}
+
+function combined(op: ReduceOp, numbers: readonly number[]): number {
+  if (op === 'sum') return numbers.reduce((sum, x) => sum + x, 0);
+  return op === 'max' ? Math.max(...numbers) : Math.min(...numbers);
+}
