@@ -8,7 +8,7 @@ import { ALONE, type ProcessGroup } from './process_group.js';
  * one for a process that was started alone, and with STMIXER_MPI=none. Throws ConfigError or CommunicationError.
  */
 export async function joinProcesses(): Promise<ProcessGroup> {
-  const launch = process.env.STMIXER_MPI === 'none' ? null : detectLaunch(process.env);
+  const launch = detectLaunch(process.env);
   if (!launch) return ALONE;
   // Late, because few programs need it.
   const { joinMpi } = await import('./mpi/mpi_process_group.js');

@@ -65,6 +65,7 @@ describe('one process', () => {
     ['under mpirun -np 1', { OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '1' }],
     ['in a batch script, which Slurm runs once', BATCH_SCRIPT],
     ['in a batch script that counts as a step of one task', { ...BATCH_SCRIPT, SLURM_STEP_NUM_TASKS: '1' }],
+    ['under mpirun with STMIXER_MPI=none', { ...OPEN_MPI, STMIXER_MPI: 'none' }],
     ['under torchrun with one process', { ...TORCHRUN, WORLD_SIZE: '1', RANK: '0' }],
     ['with a size that is no number', { PMI_RANK: '0', PMI_SIZE: 'many' }],
   ])('is recognised %s', (_, env) => {

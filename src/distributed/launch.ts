@@ -38,10 +38,11 @@ const LAUNCHERS: readonly Variables[] = [
 ];
 
 /**
- * Reads the launcher's variables. Returns null for a process that was started alone. Throws ConfigError, with the right command
+ * Reads the launcher's variables. Returns null for a process that was started alone, and with STMIXER_MPI=none. Throws ConfigError, with the right command
  * line, for a launcher of PyTorch that started several; `words` are those after `stmixer`.
  */
 export function detectLaunch(env: Environment, words = process.argv.slice(2)): Launch | null {
+  if (env.STMIXER_MPI === 'none') return null;
   // Inside a job of Slurm, torchrun is the one that started this process.
   if (env.TORCHELASTIC_RUN_ID !== undefined) refuseTorchLauncher(env, words);
   for (const { launcher, family, mark, ...names } of LAUNCHERS) {

@@ -70,7 +70,7 @@ async function runJob(restarts: number, iteration: number | null) {
 }
 
 describe.skipIf(launchers.length === 0)('a Slurm job of two processes', () => {
-  it('continues where it was when its time was over', { timeout: 300_000 }, async () => {
+  it('continues where it was when its time was over', async () => {
     makeClone();
     const first = await runJob(0, 3);
     expect(first.code, first.output).toBe(0);

@@ -85,6 +85,17 @@ const LIMITS = [
   'Too many files are open: start it from a new shell',
 ];
 
+/** Messages about several processes, whose advice test/distributed/advice.test.ts follows: it takes a launcher of MPI. */
+const PROCESSES = [
+  '--replay runs as one process: start it without mpirun or srun',
+  'For a training of its own in each process, set STMIXER_MPI=none',
+  'start them with srun --mpi=pmix or --mpi=pmi2',
+  'use the mpirun of this MPI, or set STMIXER_MPI to the libmpi.so of that ',
+  'Start node_modules/.bin/stmixer itself',
+  'Set STMIXER_MPI to the libmpi.so that belongs to it',
+  'Use a multiple of ',
+];
+
 export const FACTS: readonly string[] = [
   ...STATEMENTS,
   ...EXAMPLES,
@@ -92,4 +103,5 @@ export const FACTS: readonly string[] = [
   ...INSTALLATIONS,
   ...GPUS,
   ...LIMITS,
+  ...PROCESSES,
 ];

@@ -3,9 +3,10 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmeasuredRemedies } from '../../../src/training/memory/remedies.js';
+import { stmixer } from '../../support/cli.js';
 import { TEST_ENGINE } from '../../support/engine.js';
 import { MICRO, tinyConfig } from '../../support/tiny_config.js';
-import { type Advice, commandLine, found, type Outcome, outcomeOf, withEnv } from './advice.js';
+import { type Advice, commandLine, found, type Outcome, outcomeOf } from './advice.js';
 
 /** One iteration of the smallest model. */
 export const SETTINGS: readonly string[] = `${MICRO} SOLVER.ITER_PER_EPOCH 1 SOLVER.MAX_EPOCH 1`.split(' ');
@@ -161,9 +162,16 @@ export const TRAINING: readonly Advice[] = [
     },
   },
   {
-    says: 'Start one process, without the launcher',
-    meet: (folder) => withEnv({ WORLD_SIZE: '4' }, () => train(folder)),
-    follow: (folder) => train(folder),
+    says: 'torchrun or torch.distributed.launch has started this process',
+    meet: async (folder) => {
+      const words = ['train', '--local_rank=0', '--config-file', 'config_files/tiny.yaml', ...SETTINGS];
+      const run = [...words, 'OUTPUT_DIR', join(folder, 'run')];
+      const { code, stdout, stderr } = await stmixer(run, { WORLD_SIZE: '4' });
+      return { text: stdout + stderr, failed: code !== 0 };
+    },
+    // Without mpirun, which not every machine has; a test in test/distributed follows the rest.
+    follow: (_, text) =>
+      commandLine(...found(text, /Start it with: mpirun -np 4 stmixer (.*) \(under/).split(' ')),
   },
   afterFirst('To continue that run, use --resume', '--transfer', () => '--resume SOLVER.MAX_EPOCH 2'),
   afterFirst('choose another OUTPUT_DIR, or add --overwrite', '--transfer', () => '--transfer --overwrite'),
