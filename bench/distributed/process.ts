@@ -7,10 +7,10 @@ import { loadConfig } from '../../src/config/index.js';
 import type { Batch } from '../../src/data/loading/collate.js';
 import { broadcastJson } from '../../src/distributed/first_of.js';
 import { GradientSum } from '../../src/distributed/gradient_sum.js';
-import { detectLaunch } from '../../src/distributed/launch.js';
-import { ALONE, type ProcessGroup } from '../../src/distributed/process_group.js';
+import { HostReducer } from '../../src/distributed/host_reducer.js';
+import { joinProcesses } from '../../src/distributed/join.js';
+import type { ProcessGroup } from '../../src/distributed/process_group.js';
 import { engineSettings, selectEngine } from '../../src/engine/index.js';
-import { machineProbe } from '../../src/engine/probe.js';
 import type { StepOptions } from '../../src/training/step.js';
 import type { SumTime, Variant } from '../../tools/scaling/measurements.js';
 import { matMulRate } from '../machine.js';
@@ -31,18 +31,11 @@ import { TracedCommunicator, TracedSum } from './traced_sum.js';
 
 const MIB = 2 ** 20;
 
-const group = await join();
+const group = await joinProcesses();
 const job = JSON.parse(process.argv[2]) as Job;
 const result = await run(job);
 if (group.rank === 0) console.log(JSON.stringify(result));
 await group.close();
-
-async function join(): Promise<ProcessGroup> {
-  const launch = detectLaunch(process.env);
-  if (!launch) return ALONE;
-  const { joinProcesses } = await import('../../src/distributed/mpi/mpi_process_group.js');
-  return joinProcesses(launch, machineProbe());
-}
 
 function run(what: Job): Promise<unknown> {
   if (what.kind === 'describe') return describe(what);
@@ -70,11 +63,16 @@ async function allReduce({ lengths, bucketMiB, repetitions }: AllReduceJob): Pro
   const sums: SumTime[] = [];
   for (const size of bucketMiB) {
     const bucketBytes = size === null ? Number.POSITIVE_INFINITY : size * MIB;
-    const sum = new GradientSum({ communicator, lengths, bucketBytes });
+    const sum = new GradientSum({
+      communicator,
+      reducer: new HostReducer(communicator),
+      lengths,
+      bucketBytes,
+    });
     const once = async () => {
       communicator.begin();
       for (const index of [...lengths.keys()].reverse()) sum.add(index, gradients[index]);
-      await sum.finish();
+      await sum.finish(new Map());
     };
     const seconds = await medianTime(repetitions, once);
     sums.push({ bucketMiB: size, calls: communicator.calls, seconds });
@@ -107,7 +105,12 @@ async function steps(what: StepsJob): Promise<StepTimes> {
   const trained = state.model.parameters().filter(({ requiresGrad }) => requiresGrad);
   const communicator = new TracedCommunicator(group.communicator);
   const bucketBytes = config.SOLVER.BUCKET_MB * MIB;
-  const sum = new TracedSum({ communicator, lengths: trained.map(({ size }) => size), bucketBytes });
+  const sum = new TracedSum({
+    communicator,
+    reducer: new HostReducer(communicator),
+    lengths: trained.map(({ size }) => size),
+    bucketBytes,
+  });
   const batch = ownPart(randomBatch(config, what), group);
   const optionsOf = (variant: Variant): StepOptions => ({
     microBatchSize: batch.shape[0],

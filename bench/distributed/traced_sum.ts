@@ -46,7 +46,7 @@ export class TracedCommunicator implements Communicator {
   }
 }
 
-export class TracedSum extends GradientSum {
+export class TracedSum extends GradientSum<Float32Array> {
   #isHeld = false;
   readonly #held: (readonly [index: number, gradient: Float32Array])[] = [];
   #trace: SumTrace = { firstReady: 0, backwardEnd: 0, summed: 0 };
@@ -67,10 +67,10 @@ export class TracedSum extends GradientSum {
     else super.add(index, gradient);
   }
 
-  override async finish(): Promise<void> {
+  override async finish(rest: ReadonlyMap<number, Float32Array>): Promise<void> {
     const backwardEnd = now();
     for (const [index, gradient] of this.#held.splice(0)) super.add(index, gradient);
-    await super.finish();
+    await super.finish(rest);
     this.#trace = { ...this.#trace, backwardEnd, summed: now() };
   }
 }

@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import { type Advice, found, type Outcome } from '../e2e/advice/advice.js';
 import { SETTINGS } from '../e2e/advice/training.js';
 import { start } from '../support/cli.js';
-import { launchers, type MpiLauncher, startMpiRun } from '../support/mpi.js';
+import { launchers, startMpiRun } from '../support/mpi.js';
 import { temporaryFiles, temporaryFolder } from '../support/temporary_files.js';
 
 const STMIXER = fileURLToPath(new URL('../support/launcher.js', import.meta.url));

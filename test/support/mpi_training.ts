@@ -10,8 +10,9 @@ import { mergeMetrics } from '../../src/run/metrics.js';
 import { parseJsonLines } from '../../src/util/json.js';
 import { processStat } from '../../src/util/process_stat.js';
 import { readText } from '../../src/util/read_text.js';
+import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import { type Finished, start } from './cli.js';
-import { type MpiLauncher, startMpiRun } from './mpi.js';
+import { startMpiRun } from './mpi.js';
 import { MICRO } from './tiny_config.js';
 
 const LAUNCHER = fileURLToPath(new URL('launcher.js', import.meta.url));
