@@ -160,6 +160,17 @@ bool has_lost_member(const Communicator &communicator) {
   return false;
 }
 
+/** A fault that NCCL_ON_CPU_FAULT asks for: "hang RANK SUM", or "break RANK SUM CODE". */
+bool has_fault(const char *kind, const Communicator &communicator, uint64_t sum, int *code = nullptr) {
+  const char *text = getenv("NCCL_ON_CPU_FAULT");
+  char found[16];
+  int rank, number, result = 0;
+  if (!text || sscanf(text, "%15s %d %d %d", found, &rank, &number, &result) < 3) return false;
+  const bool is_due = strcmp(kind, found) == 0 && rank == communicator.rank && (uint64_t)number == sum;
+  if (is_due && code) *code = result;
+  return is_due;
+}
+
 /** A sum on its way. */
 struct Sum {
   std::shared_ptr<Communicator> communicator;
@@ -178,6 +189,7 @@ struct Sum {
   /** Gives the own numbers to the others. Returns whether all have done so. */
   bool is_ready() {
     if (communicator->is_aborted) return true;
+    if (has_fault("hang", *communicator, number)) return false;
     if (!file) post();
     return file->as<Exchange>()->posted == communicator->size;
   }
@@ -248,8 +260,9 @@ void advance(const std::shared_ptr<Communicator> &communicator) {
     if (shared.finalized < communicator->size) return;
     communicator->state = 0;
   } else {
-    if (!communicator->arrays.empty()) queue_group(communicator);
     communicator->state = 0;
+    if (has_fault("break", *communicator, communicator->sums, &communicator->state)) return;
+    if (!communicator->arrays.empty()) queue_group(communicator);
   }
 }
 

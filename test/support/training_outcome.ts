@@ -1,4 +1,5 @@
 /** @file What a training run leaves, to compare it with another one. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { elementsOf, isHostTensor } from '../../src/formats/host_tensor.js';
@@ -16,11 +17,13 @@ export interface Outcome {
   /** Loss, gradient norm and learning rates of each iteration. */
   readonly metrics: readonly (readonly number[])[];
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** Empty if the run made none. */
   readonly evaluations: readonly unknown[];
 }
 
 /** Reads the files of a run in its OUTPUT_DIR. */
 export function outcomeOf(path: string): Outcome {
+  const evaluations = join(path, 'evaluations.jsonl');
   const content = readPth(join(path, 'model_final.pth')) as Map<string, unknown>;
   const weights = new Map<string, Float32Array>();
   for (const [name, tensor] of content.get('model') as Map<string, unknown>)
@@ -30,7 +33,7 @@ export function outcomeOf(path: string): Outcome {
       ({ loss, grad_norm, lr, losses }) => [loss, grad_norm, ...lr, ...Object.values(losses)],
     ),
     weights,
-    evaluations: readJsonLines<Record<string, unknown>>(join(path, 'evaluations.jsonl')).map(
+    evaluations: (existsSync(evaluations) ? readJsonLines<Record<string, unknown>>(evaluations) : []).map(
       ({ iteration, mAP, per_class }) => [iteration, mAP, per_class],
     ),
   };
