@@ -38,8 +38,9 @@ const LAUNCHERS: readonly Variables[] = [
 ];
 
 /**
- * Reads the launcher's variables. Returns null for a process that was started alone, and with STMIXER_MPI=none. Throws ConfigError, with the right command
- * line, for a launcher of PyTorch that started several; `words` are those after `stmixer`.
+ * Reads the launcher's variables. Returns null for a process that was started alone, and with STMIXER_MPI=none. Throws
+ * ConfigError, with the right command line, for a launcher of PyTorch that started several; `words` are those after
+ * `stmixer`.
  */
 export function detectLaunch(env: Environment, words = process.argv.slice(2)): Launch | null {
   if (env.STMIXER_MPI === 'none') return null;

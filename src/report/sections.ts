@@ -147,6 +147,7 @@ const ENVIRONMENT_LABELS: Record<string, string> = {
   cpu: 'CPU',
   cores: 'Cores',
   memory_bytes: 'Memory',
+  processes: 'Processes',
 };
 
 function environmentRows(environment: Json): [string, Html | string][] {

@@ -21,9 +21,11 @@ export interface Environment {
   /** The file that sets a limit below the machine's memory, or null. */
   memory_limited_by: string | null;
   engine: EngineInfo;
+  /** Number of processes that worked together. */
+  processes: number;
 }
 
-export function writeEnvironment(outputDir: string, engine: EngineInfo): void {
+export function writeEnvironment(outputDir: string, engine: EngineInfo, processes: number): void {
   const { totalBytes, limitedBy } = machineMemory();
   const environment: Environment = {
     started: new Date().toISOString(),
@@ -36,6 +38,7 @@ export function writeEnvironment(outputDir: string, engine: EngineInfo): void {
     memory_bytes: totalBytes,
     memory_limited_by: limitedBy,
     engine,
+    processes,
   };
   writeFileSync(join(outputDir, ENVIRONMENT), `${JSON.stringify(environment, null, 2)}\n`);
 }

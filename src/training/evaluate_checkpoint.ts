@@ -98,7 +98,7 @@ async function evaluateLocked(
   const holdsRun = readdirSync(cfg.OUTPUT_DIR).some(isCheckpointFile);
   const isForeign = holdsRun && !isIn(path, cfg.OUTPUT_DIR);
   // A run's own file says on which machine it was trained.
-  if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine);
+  if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine, processes.size);
   const steps = iteration ?? 0;
   const { communicator } = processes;
   await shareWeights(model.namedParameters(), communicator);

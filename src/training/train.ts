@@ -83,7 +83,7 @@ async function trainLocked(
     logEngine(log, engine);
     if (processes.description !== null) log.info(`processes: ${processes.description}`);
     if (cleared.note !== undefined) log.info(cleared.note);
-    writeEnvironment(OUTPUT_DIR, engine);
+    writeEnvironment(OUTPUT_DIR, engine, processes.size);
     writeRunConfig(OUTPUT_DIR, cleared.config);
     log.info({ config: cleared.config, options: flagsOf(options) }, `output: ${OUTPUT_DIR}`);
     const tooManyWorkers = workerWarnings(loaded.config.DATALOADER.NUM_WORKERS, processes.local.onSameCores);

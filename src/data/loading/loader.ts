@@ -80,7 +80,8 @@ export class BatchLoader<S extends BatchSampler = BatchSampler> implements Async
       : new LocalClipLoader(dataset.transforms),
   ) {
     this.#nextBatch = options.start;
-    const { slots, ahead } = loaderBuffers(options.numWorkers, sampler.batchSize);
+    const clipsOfBatch = options.share?.places(sampler.batchSize).length ?? sampler.batchSize;
+    const { slots, ahead } = loaderBuffers(options.numWorkers, clipsOfBatch);
     this.#slots = Array.from({ length: slots }, () => ({ memory: null, free: Promise.resolve() }));
     this.#ahead = ahead;
   }
