@@ -167,7 +167,7 @@ describe.each(launchers)('a run of several processes ($family)', (launcher) => {
   });
 
   it.each([0, 1])('ends if process %i hangs, and says so', async (rank) => {
-    const run = resume('SOLVER.COLLECTIVE_TIMEOUT 2');
+    const run = resume('SOLVER.COLLECTIVE_TIMEOUT 8');
     await run.says(/compiling the step/);
     run.signal('SIGSTOP', rank);
     const { code, stderr } = await run.ended();

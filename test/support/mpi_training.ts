@@ -84,8 +84,13 @@ export class WatchedTraining {
   /** Waits for the end of the launcher, and checks that it has left no process. */
   async ended(): Promise<Finished> {
     const finished = await this.#run.finished;
-    await vi.waitFor(() => expect(this.#pids.filter(isAlive)).toEqual([]), { timeout: 5000, interval: 20 });
+    await this.processesEnded(5000);
     return finished;
+  }
+
+  /** Waits for the end of the processes, but not of the launcher. */
+  async processesEnded(timeout: number): Promise<void> {
+    await vi.waitFor(() => expect(this.#pids.filter(isAlive)).toEqual([]), { timeout, interval: 20 });
   }
 }
 
