@@ -1,6 +1,7 @@
 /** @file Sums the gradients of all processes, where the engine has them. */
 import type { GradientSum } from '../distributed/gradient_sum.js';
 import { feed, numbersOf, type TensorNumbers } from '../engine/programs.js';
+import type { tf } from '../engine/tfjs.js';
 import type { Parameter } from '../nn/module.js';
 
 /** The sum of the gradients of one step, over all processes. */
@@ -31,20 +32,34 @@ export class GradientExchange {
     const rest = new Map<number, unknown>();
     const copies = new Map<number, Float32Array>();
     for (const [i, { index, grad }] of left.entries()) {
-      if (!this.sum.accepts(places[i]))
-        copies.set(index, Float32Array.from((await grad.data()) as Float32Array));
-      rest.set(index, copies.get(index) ?? places[i]);
+      let numbers: unknown = places[i];
+      if (!this.sum.accepts(numbers)) {
+        numbers = Float32Array.from((await grad.data()) as Float32Array);
+        if (this.sum.accepts(numbers)) copies.set(index, numbers as Float32Array);
+        else numbers = await this.#moved(index, numbers as Float32Array);
+      }
+      rest.set(index, numbers);
     }
     await this.sum.finish(rest);
-    for (const [index, numbers] of copies) {
-      const parameter = this.parameters[index];
-      parameter.grad?.dispose();
-      parameter.grad = feed(numbers, parameter.shape);
-    }
+    for (const [index, numbers] of copies) this.#replace(index, numbers);
   }
 
   /** Resolves when the sums have been computed. Throws CommunicationError if they failed. */
   settle(): Promise<void> {
     return this.sum.settle();
+  }
+
+  /** Stores a gradient as float32 on the GPU, where the engine had it in another type. */
+  async #moved(index: number, numbers: Float32Array): Promise<TensorNumbers> {
+    const [place] = await numbersOf([this.#replace(index, numbers)]);
+    if (!this.sum.accepts(place)) throw new Error(`the gradient of parameter ${index} cannot be summed`);
+    return place;
+  }
+
+  #replace(index: number, numbers: Float32Array): tf.Tensor {
+    const parameter = this.parameters[index];
+    parameter.grad?.dispose();
+    parameter.grad = feed(numbers, parameter.shape);
+    return parameter.grad;
   }
 }
