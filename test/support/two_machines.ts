@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MpiLauncher } from './mpi.js';
+import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import { temporaryFolderOfFile } from './temporary_files.js';
 
 const ip = (...words: string[]) => execFileSync('ip', words, { encoding: 'utf8', stdio: 'pipe' });
@@ -36,7 +36,10 @@ export class TwoMachines {
     }
     // Open MPI calls it as it would call ssh: with the name of a machine, and a command.
     this.#agent = join(temporaryFolderOfFile(), 'agent.sh');
-    writeFileSync(this.#agent, `#!/bin/sh\nshift\nexec ip netns exec ${b} unshare --uts sh -c "hostname ${b}; $*"\n`);
+    writeFileSync(
+      this.#agent,
+      `#!/bin/sh\nshift\nexec ip netns exec ${b} unshare --uts sh -c "hostname ${b}; $*"\n`,
+    );
     chmodSync(this.#agent, 0o755);
   }
 
