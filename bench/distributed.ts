@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { launchers, type MpiLauncher } from '../tools/mpi/launchers.js';
+import { launchers, type MpiInstallation } from '../tools/mpi/launchers.js';
 import type {
   CaseMeasurement,
   FamilyMeasurement,
@@ -57,7 +57,7 @@ const DISTRIBUTED_CASES: readonly DistributedCase[] = [
 
 interface Flags {
   readonly only: readonly DistributedCase[];
-  readonly families: readonly MpiLauncher[];
+  readonly families: readonly MpiInstallation[];
   readonly processes: number;
   readonly rounds?: number;
   readonly iters?: number;
@@ -132,7 +132,7 @@ async function measureCase(what: DistributedCase): Promise<CaseMeasurement> {
 }
 
 async function measureSums(
-  launcher: MpiLauncher,
+  launcher: MpiInstallation,
   { bucketMiB }: DistributedCase,
   { lengths, bucketMiB: configured }: ModelFacts,
   gradientBytes: number,

@@ -3,7 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { MpiLauncher } from '../../tools/mpi/launchers.js';
+import type { MpiInstallation } from '../../tools/mpi/launchers.js';
 import type { RawTime } from '../../tools/scaling/measurements.js';
 import type {
   AllReduceJob,
@@ -22,7 +22,7 @@ const execute = promisify(execFile);
 /** Processes of one job. */
 export interface Processes {
   /** Null starts one process without a launcher. */
-  readonly launcher: MpiLauncher | null;
+  readonly launcher: MpiInstallation | null;
   readonly count: number;
   /** Threads of each process. */
   readonly threads: number;
@@ -40,7 +40,7 @@ export async function runJob(job: Job, { launcher, count, threads }: Processes):
 }
 
 export interface RawJob {
-  readonly launcher: MpiLauncher;
+  readonly launcher: MpiInstallation;
   readonly count: number;
   /** Bytes that are summed together, and bytes of each call. */
   readonly bytes: number;
@@ -63,7 +63,7 @@ export async function runRaw({ launcher, folder, ...job }: RawJob): Promise<RawT
   return (await run(file, [...words, ...numbers], {})).map((line) => JSON.parse(line) as RawTime);
 }
 
-function launch(launcher: MpiLauncher | null, count: number): string[] {
+function launch(launcher: MpiInstallation | null, count: number): string[] {
   return launcher ? [launcher.program, ...launcher.options, '-np', `${count}`] : [];
 }
 

@@ -64,7 +64,6 @@ async function allReduce({ lengths, bucketMiB, repetitions }: AllReduceJob): Pro
   for (const size of bucketMiB) {
     const bucketBytes = size === null ? Number.POSITIVE_INFINITY : size * MIB;
     const sum = new GradientSum({
-      communicator,
       reducer: new HostReducer(communicator),
       lengths,
       bucketBytes,
@@ -106,7 +105,6 @@ async function steps(what: StepsJob): Promise<StepTimes> {
   const communicator = new TracedCommunicator(group.communicator);
   const bucketBytes = config.SOLVER.BUCKET_MB * MIB;
   const sum = new TracedSum({
-    communicator,
     reducer: new HostReducer(communicator),
     lengths: trained.map(({ size }) => size),
     bucketBytes,

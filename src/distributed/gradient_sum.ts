@@ -2,13 +2,12 @@
  * @file Sums gradients over the processes while the backward pass is still computing others.
  *
  * Gradients are grouped into buckets, because sums of few numbers cost as much as those of many. All processes begin the sums
- * in the same order: a bucket waits until its gradients are ready and all earlier buckets have begun.
+ * in the same order: a bucket waits until its gradients are ready and all earlier buckets have begun. The order never changes,
+ * because with it sums would be rounded differently.
  */
-import type { Communicator } from './communicator.js';
 import type { Reducer } from './reducer.js';
 
 export interface GradientSumOptions<M> {
-  readonly communicator: Communicator;
   /** Sums the gradients of a bucket where they are. */
   readonly reducer: Reducer<M>;
   /** Number of elements of each gradient. */
@@ -27,18 +26,19 @@ interface Bucket {
 /** Sums the gradients of one step after the other. `M` is the memory that they are in. */
 export class GradientSum<M = unknown> {
   readonly #options: GradientSumOptions<M>;
-  #buckets: Bucket[] = [];
-  #bucketOf = new Map<number, Bucket>();
+  readonly #buckets: readonly Bucket[];
+  readonly #bucketOf: ReadonlyMap<number, Bucket>;
   /** The gradients of this step that are ready. */
   readonly #ready = new Map<number, M>();
   /** The next bucket to begin with. */
   #next = 0;
-  #isLearned = false;
 
   constructor(options: GradientSumOptions<M>) {
     this.#options = options;
-    // The backward pass comes to the last parameters first.
-    this.#group([...options.lengths.keys()].reverse());
+    this.#buckets = bucketsOf(options);
+    this.#bucketOf = new Map(
+      this.#buckets.flatMap((bucket) => bucket.members.map((index) => [index, bucket] as const)),
+    );
   }
 
   /** Whether a gradient is in the memory that gradients are summed in. */
@@ -59,12 +59,10 @@ export class GradientSum<M = unknown> {
    * a gradient have none in any process. Throws CommunicationError.
    */
   async finish(rest: ReadonlyMap<number, M>): Promise<void> {
-    const early = [...this.#ready.keys()];
     for (const [index, gradient] of rest) this.add(index, gradient);
     while (this.#next < this.#buckets.length) this.#begin(this.#buckets[this.#next++]);
     try {
       await this.#options.reducer.finish();
-      if (!this.#isLearned) await this.#learnOrder(early);
     } finally {
       this.#reset();
     }
@@ -73,38 +71,6 @@ export class GradientSum<M = unknown> {
   /** Resolves when all sums have been computed. Throws CommunicationError if they failed, and what was computed from them is wrong. */
   settle(): Promise<void> {
     return this.#options.reducer.settle();
-  }
-
-  /**
-   * Takes over the order in which gradients became ready during the backward pass of process 0. Does nothing as long as none did
-   * there, as when the engine records the pass.
-   */
-  async #learnOrder(early: readonly number[]): Promise<void> {
-    const { communicator, lengths } = this.#options;
-    const seen = new Set(early);
-    const rest = [...lengths.keys()].filter((index) => !seen.has(index)).reverse();
-    const order = Int32Array.from(seen.size > 0 ? [...early, ...rest] : rest.fill(-1));
-    await communicator.broadcast(new Uint8Array(order.buffer), 0);
-    if (order.includes(-1)) return;
-    this.#group([...order]);
-    this.#isLearned = true;
-  }
-
-  #group(order: readonly number[]): void {
-    const { lengths, bucketBytes } = this.#options;
-    this.#buckets = [];
-    let members: number[] = [];
-    let bytes = 0;
-    for (const [i, index] of order.entries()) {
-      members.push(index);
-      bytes += 4 * lengths[index];
-      if (bytes < bucketBytes && i < order.length - 1) continue;
-      this.#buckets.push({ members, missing: members.length });
-      [members, bytes] = [[], 0];
-    }
-    this.#bucketOf = new Map(
-      this.#buckets.flatMap((bucket) => bucket.members.map((index) => [index, bucket] as const)),
-    );
   }
 
   #begin({ members }: Bucket): void {
@@ -117,4 +83,19 @@ export class GradientSum<M = unknown> {
     this.#ready.clear();
     this.#next = 0;
   }
+}
+
+/** Buckets from the last parameter to the first, in which the backward pass comes to them. */
+function bucketsOf({ lengths, bucketBytes }: GradientSumOptions<unknown>): Bucket[] {
+  const buckets: Bucket[] = [];
+  let members: number[] = [];
+  let bytes = 0;
+  for (let index = lengths.length - 1; index >= 0; index--) {
+    members.push(index);
+    bytes += 4 * lengths[index];
+    if (bytes < bucketBytes && index > 0) continue;
+    buckets.push({ members, missing: members.length });
+    [members, bytes] = [[], 0];
+  }
+  return buckets;
 }

@@ -1,6 +1,5 @@
 /** @file Gradients on a GPU are summed where they are, also those that are stored as bfloat16. Stand-ins; not run on GPUs. */
 import { expect, it } from 'vitest';
-import { SINGLE_PROCESS } from '../../src/distributed/communicator.js';
 import { GradientSum } from '../../src/distributed/gradient_sum.js';
 import type { Reducer } from '../../src/distributed/reducer.js';
 import type { DeviceMemory } from '../../src/engine/lazy/value.js';
@@ -29,7 +28,7 @@ it('stores a gradient as float32 before it is summed', async () => {
   parameters[1].grad = tf.tensor([1, 2, 3]);
   const [place] = await numbersOf([narrow]);
   expect(place).toBeNull();
-  const sum = new GradientSum({ communicator: SINGLE_PROCESS, reducer, lengths: [16, 3], bucketBytes: 1000 });
+  const sum = new GradientSum({ reducer, lengths: [16, 3], bucketBytes: 1000 });
   await new GradientExchange(sum, parameters).finish();
   expect(summed.sort()).toEqual([16, 3]);
   expect(parameters.map(({ grad }) => Array.from(grad?.dataSync() ?? []))).toEqual([

@@ -2,16 +2,20 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** What starts the processes of one of the two families, and compiles C programs for it. */
+/** A program that starts processes of one of the two families. */
 export interface MpiLauncher {
   readonly family: 'Open MPI' | 'MPICH';
   readonly program: string;
   readonly options: readonly string[];
+}
+
+/** An MPI of this machine, and what compiles C programs for it. */
+export interface MpiInstallation extends MpiLauncher {
   readonly compiler: string;
 }
 
 /** Debian's names: both families can be installed together. */
-const LAUNCHERS: readonly MpiLauncher[] = [
+const LAUNCHERS: readonly MpiInstallation[] = [
   {
     family: 'Open MPI',
     program: 'mpirun.openmpi',

@@ -90,7 +90,6 @@ export class Team {
     this.#reducer = reducer;
     const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
     const sum = new GradientSum({
-      communicator: this.communicator,
       reducer,
       lengths: trained.map(([, { size }]) => size),
       bucketBytes: BUCKET_MB * 2 ** 20,
