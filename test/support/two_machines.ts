@@ -36,7 +36,10 @@ export class TwoMachines {
     }
     // Open MPI calls it as it would call ssh: with the name of a machine, and a command.
     this.#agent = join(temporaryFolderOfFile(), 'agent.sh');
-    writeFileSync(this.#agent, `#!/bin/sh\nshift\nexec ip netns exec ${b} unshare --uts sh -c "hostname ${b}; $*"\n`);
+    writeFileSync(
+      this.#agent,
+      `#!/bin/sh\nshift\nexec ip netns exec ${b} unshare --uts sh -c "hostname ${b}; $*"\n`,
+    );
     chmodSync(this.#agent, 0o755);
   }
 
