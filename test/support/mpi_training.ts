@@ -51,7 +51,8 @@ function startTwo(launcher: MpiLauncher, args: readonly string[], env: NodeJS.Pr
   const run = startMpiRun(launcher, 2, [LAUNCHER, ...args], env);
   onTestFinished(() => {
     run.child.kill('SIGKILL');
-    for (const pid of ranksOf(args[args.indexOf('OUTPUT_DIR') + 1]).filter(isAlive)) process.kill(pid, 'SIGKILL');
+    for (const pid of ranksOf(args[args.indexOf('OUTPUT_DIR') + 1]).filter(isAlive))
+      process.kill(pid, 'SIGKILL');
   });
   return run;
 }
