@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { elementsOf, isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { verifyWeightFile } from '../../src/formats/weight_file.js';
@@ -12,7 +12,7 @@ import { processStat } from '../../src/util/process_stat.js';
 import { readText } from '../../src/util/read_text.js';
 import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import { type Finished, start } from './cli.js';
-import { startMpiRun } from './mpi.js';
+import { type MpiRun, startMpiRun } from './mpi.js';
 import { MICRO } from './tiny_config.js';
 
 const LAUNCHER = fileURLToPath(new URL('launcher.js', import.meta.url));
@@ -44,12 +44,23 @@ export function stmixerTogether(
   env: NodeJS.ProcessEnv = {},
 ): Promise<Finished> {
   if (launcher === null) return start([...args], env).finished;
-  return startMpiRun(launcher, 2, [LAUNCHER, ...args], env).finished;
+  return startTwo(launcher, args, env).finished;
+}
+
+/** Starts two processes, which do not outlive the test. */
+function startTwo(launcher: MpiLauncher, args: readonly string[], env: NodeJS.ProcessEnv) {
+  const run = startMpiRun(launcher, 2, [LAUNCHER, ...args], env);
+  onTestFinished(() => {
+    run.child.kill('SIGKILL');
+    for (const pid of ranksOf(args[args.indexOf('OUTPUT_DIR') + 1]).filter(isAlive))
+      process.kill(pid, 'SIGKILL');
+  });
+  return run;
 }
 
 /** Two processes that train in `folder`. */
 export class WatchedTraining {
-  readonly #run: ReturnType<typeof startMpiRun>;
+  readonly #run: MpiRun;
   #pids: number[] = [];
 
   constructor(
@@ -58,7 +69,7 @@ export class WatchedTraining {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ) {
-    this.#run = startMpiRun(launcher, 2, [LAUNCHER, ...args], env);
+    this.#run = startTwo(launcher, args, env);
   }
 
   /** Waits until the output has a text. Fails if the run ends before. */

@@ -43,9 +43,10 @@ async function refuseOtherArguments({ rank, communicator }: ProcessGroup): Promi
 
 /** Ends this process and the others with the exit code of an error. */
 async function endAll(error: unknown, processes: ProcessGroup, verbose: boolean): Promise<never> {
-  const isKnown = error instanceof PeerError || (await processes.announceError(error));
+  const isKnown = await processes.announceError(error);
   // The standard error of process 0 is the one that people read.
-  const where = processes.rank === 0 ? '' : `process ${processes.rank} on ${hostname()}: `;
+  const where =
+    processes.rank === 0 || error instanceof PeerError ? '' : `process ${processes.rank} on ${hostname()}: `;
   const exitCode = isKnown ? exitCodeOf(error) : reportError(error, verbose, where);
   // MPI cannot end in order any more.
   return await exitAtOnce(exitCode);

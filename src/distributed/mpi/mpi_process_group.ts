@@ -53,6 +53,7 @@ class MpiProcessGroup implements ProcessGroup {
   readonly #looking: NodeJS.Timeout;
   #stopListeners: ((reason: string) => void)[] = [];
   #errorListeners: ((error: PeerError) => void)[] = [];
+  #isEnding = false;
   /** Process 0 has heard of an error of this process. */
   readonly #heard = new Notice();
   /** Process 0 ends because of an error, and does nothing more. */
@@ -121,11 +122,12 @@ class MpiProcessGroup implements ProcessGroup {
   }
 
   async announceError(error: unknown): Promise<boolean> {
-    const isFromOther = error instanceof PeerError;
+    const isFromOther = this.#progress.failure instanceof PeerError;
+    this.#isEnding = true;
     if (!isFromOther) {
       const exitCode = error instanceof UserError ? error.exitCode : 1;
       const message = error instanceof Error ? error.message : String(error);
-      await this.#tellOthers({ kind: 'error', message, exitCode });
+      await this.#tellOthers({ kind: 'error', message, exitCode, isOfOther: error instanceof PeerError });
     }
     if (this.rank === 0) {
       await this.#tellOthers({ kind: 'end' });
@@ -175,12 +177,11 @@ class MpiProcessGroup implements ProcessGroup {
     void this.#mailbox.send(sender, { kind: 'answer', hasBegun }, PATIENCE_MS);
   }
 
-  #hearError(sender: number, { message, exitCode }: Json): void {
-    const error = new PeerError(
-      `process ${sender} on ${this.#hosts[sender]}: ${stringOr(message, 'unknown error')}`,
-      numberOrNull(exitCode) ?? 1,
-    );
-    if (!this.#progress.failure) for (const listener of this.#errorListeners) listener(error);
+  #hearError(sender: number, { message, exitCode, isOfOther }: Json): void {
+    const where = isOfOther === true ? '' : `process ${sender} on ${this.#hosts[sender]}: `;
+    const error = new PeerError(`${where}${stringOr(message, 'unknown error')}`, numberOrNull(exitCode) ?? 1);
+    if (!this.#progress.failure && !this.#isEnding)
+      for (const listener of this.#errorListeners) listener(error);
     this.#progress.fail(error);
     if (this.rank === 0) void this.#mailbox.send(sender, { kind: 'heard' }, PATIENCE_MS);
   }
