@@ -148,7 +148,7 @@ async function measureSums(
     ...{ launcher, count, folder, bytes: gradientBytes, pieceBytes },
     repetitions: REPETITIONS,
   });
-  if (!raw) console.log(`MPI's own sums are left out: there is no ${launcher.compiler}.`);
+  if (!raw) console.log(`MPI's own sums are left out: there is no C compiler of ${launcher.family}.`);
   return { family: launcher.family, ...times, raw };
 }
 

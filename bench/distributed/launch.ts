@@ -19,6 +19,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const RAW_SOURCE = fileURLToPath(new URL('raw_allreduce.c', import.meta.url));
 const execute = promisify(execFile);
 
+/** Debian's names of the C compilers. */
+const COMPILERS: Readonly<Record<MpiLauncher['family'], string>> = {
+  'Open MPI': 'mpicc.openmpi',
+  MPICH: 'mpicc.mpich',
+};
+
 /** Processes of one job. */
 export interface Processes {
   /** Null starts one process without a launcher. */
@@ -52,9 +58,10 @@ export interface RawJob {
 
 /** Times MPI's own sums from C; null without a compiler. Throws Error if the program fails. */
 export async function runRaw({ launcher, folder, ...job }: RawJob): Promise<RawTime[] | null> {
-  const program = join(folder, launcher.compiler);
+  const compiler = COMPILERS[launcher.family];
+  const program = join(folder, compiler);
   try {
-    execFileSync(launcher.compiler, ['-O2', '-o', program, RAW_SOURCE], { stdio: 'ignore' });
+    execFileSync(compiler, ['-O2', '-o', program, RAW_SOURCE], { stdio: 'ignore' });
   } catch {
     return null;
   }
