@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { launchers, type MpiInstallation } from '../tools/mpi/launchers.js';
+import { launchers, type MpiLauncher } from '../tools/mpi/launchers.js';
 import type {
   CaseMeasurement,
   FamilyMeasurement,
@@ -57,7 +57,7 @@ const DISTRIBUTED_CASES: readonly DistributedCase[] = [
 
 interface Flags {
   readonly only: readonly DistributedCase[];
-  readonly families: readonly MpiInstallation[];
+  readonly families: readonly MpiLauncher[];
   readonly processes: number;
   readonly rounds?: number;
   readonly iters?: number;
@@ -132,7 +132,7 @@ async function measureCase(what: DistributedCase): Promise<CaseMeasurement> {
 }
 
 async function measureSums(
-  launcher: MpiInstallation,
+  launcher: MpiLauncher,
   { bucketMiB }: DistributedCase,
   { lengths, bucketMiB: configured }: ModelFacts,
   gradientBytes: number,
@@ -148,7 +148,7 @@ async function measureSums(
     ...{ launcher, count, folder, bytes: gradientBytes, pieceBytes },
     repetitions: REPETITIONS,
   });
-  if (!raw) console.log(`MPI's own sums are left out: there is no ${launcher.compiler}.`);
+  if (!raw) console.log(`MPI's own sums are left out: there is no C compiler of ${launcher.family}.`);
   return { family: launcher.family, ...times, raw };
 }
 

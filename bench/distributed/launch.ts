@@ -3,7 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { MpiInstallation } from '../../tools/mpi/launchers.js';
+import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import type { RawTime } from '../../tools/scaling/measurements.js';
 import type {
   AllReduceJob,
@@ -19,10 +19,16 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const RAW_SOURCE = fileURLToPath(new URL('raw_allreduce.c', import.meta.url));
 const execute = promisify(execFile);
 
+/** Debian's names of the C compilers. */
+const COMPILERS: Readonly<Record<MpiLauncher['family'], string>> = {
+  'Open MPI': 'mpicc.openmpi',
+  MPICH: 'mpicc.mpich',
+};
+
 /** Processes of one job. */
 export interface Processes {
   /** Null starts one process without a launcher. */
-  readonly launcher: MpiInstallation | null;
+  readonly launcher: MpiLauncher | null;
   readonly count: number;
   /** Threads of each process. */
   readonly threads: number;
@@ -40,7 +46,7 @@ export async function runJob(job: Job, { launcher, count, threads }: Processes):
 }
 
 export interface RawJob {
-  readonly launcher: MpiInstallation;
+  readonly launcher: MpiLauncher;
   readonly count: number;
   /** Bytes that are summed together, and bytes of each call. */
   readonly bytes: number;
@@ -52,9 +58,10 @@ export interface RawJob {
 
 /** Times MPI's own sums from C; null without a compiler. Throws Error if the program fails. */
 export async function runRaw({ launcher, folder, ...job }: RawJob): Promise<RawTime[] | null> {
-  const program = join(folder, launcher.compiler);
+  const compiler = COMPILERS[launcher.family];
+  const program = join(folder, compiler);
   try {
-    execFileSync(launcher.compiler, ['-O2', '-o', program, RAW_SOURCE], { stdio: 'ignore' });
+    execFileSync(compiler, ['-O2', '-o', program, RAW_SOURCE], { stdio: 'ignore' });
   } catch {
     return null;
   }
@@ -63,7 +70,7 @@ export async function runRaw({ launcher, folder, ...job }: RawJob): Promise<RawT
   return (await run(file, [...words, ...numbers], {})).map((line) => JSON.parse(line) as RawTime);
 }
 
-function launch(launcher: MpiInstallation | null, count: number): string[] {
+function launch(launcher: MpiLauncher | null, count: number): string[] {
   return launcher ? [launcher.program, ...launcher.options, '-np', `${count}`] : [];
 }
 
