@@ -8,6 +8,7 @@ import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
+import { HostReducer } from '../../distributed/host_reducer.js';
 import { trainStep } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { batchOfOwner } from './owner.js';
@@ -38,7 +39,7 @@ async function failure(communicator: Communicator, batch = noiseBatch(CFG, [1, 2
   const lengths = [...state.model.namedParameters()]
     .filter(([, { requiresGrad }]) => requiresGrad)
     .map(([, { size }]) => size);
-  const sum = new GradientSum({ communicator, lengths, bucketBytes: 1 });
+  const sum = new GradientSum({ reducer: new HostReducer(communicator), lengths, bucketBytes: 1 });
   const error = await trainStep(state, batch, { processes: { communicator, sum } }).catch((reason) => reason);
   expect(error).toBeInstanceOf(NonFiniteError);
   return error;
