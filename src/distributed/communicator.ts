@@ -12,7 +12,10 @@ export interface Communicator {
   /** Number of this process, from 0. */
   readonly rank: number;
   readonly size: number;
-  /** Combines the arrays of all processes, element by element. Each process gets the result, in the place of its own numbers. */
+  /**
+   * Combines the arrays of all processes, element by element. Each process gets the result, in the place of its own
+   * numbers.
+   */
   allReduce(numbers: Numbers, op: ReduceOp): Promise<void>;
   /** Copies the array of the process `root` into that of every other process. All have the same length. */
   broadcast(bytes: Uint8Array, root: number): Promise<void>;

@@ -2,8 +2,8 @@
 import type { Communicator } from './communicator.js';
 
 /**
- * Returns the value of the lowest process whose value is not null, on all processes; null if all are null. All processes must call
- * this. Values are sent as JSON.
+ * Returns the value of the lowest process whose value is not null, on all processes; null if all are null. All
+ * processes must call this. Values are sent as JSON.
  */
 export async function firstOf<T>(communicator: Communicator, value: T | null): Promise<T | null> {
   const { rank, size } = communicator;

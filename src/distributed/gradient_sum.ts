@@ -55,8 +55,8 @@ export class GradientSum<M = unknown> {
   }
 
   /**
-   * Takes the gradients that were not added. Resolves when whatever the engine computes from now on gets the sums. Parameters without
-   * a gradient have none in any process. Throws CommunicationError.
+   * Takes the gradients that were not added. Resolves when whatever the engine computes from now on gets the sums.
+   * Parameters without a gradient have none in any process. Throws CommunicationError.
    */
   async finish(rest: ReadonlyMap<number, M>): Promise<void> {
     for (const [index, gradient] of rest) this.add(index, gradient);
@@ -68,7 +68,10 @@ export class GradientSum<M = unknown> {
     }
   }
 
-  /** Resolves when all sums have been computed. Throws CommunicationError if they failed, and what was computed from them is wrong. */
+  /**
+   * Resolves when all sums have been computed. Throws CommunicationError if they failed, and what was computed from
+   * them is wrong.
+   */
   settle(): Promise<void> {
     return this.#options.reducer.settle();
   }

@@ -26,8 +26,9 @@ interface Variables extends Pick<Launch, 'launcher' | 'family'> {
 }
 
 /**
- * The launchers in the order in which they are looked for. An mpirun in a job of Slurm starts its helpers on other machines with
- * srun, so its processes have Slurm's variables, too. Slurm's plug-in pmi2 sets PMI_RANK, but not MPI_LOCALRANKID.
+ * The launchers in the order in which they are looked for. An mpirun in a job of Slurm starts its helpers on other
+ * machines with srun, so its processes have Slurm's variables, too. Slurm's plug-in pmi2 sets PMI_RANK, but not
+ * MPI_LOCALRANKID.
  */
 const LAUNCHERS: readonly Variables[] = [
   { launcher: 'mpirun', family: 'Open MPI', rank: 'OMPI_COMM_WORLD_RANK', size: 'OMPI_COMM_WORLD_SIZE' },

@@ -22,8 +22,8 @@ export interface ProcessGroup {
   /** Tells the other processes that this one was asked to stop. */
   announceStop(reason: string): Promise<void>;
   /**
-   * Tells the other processes about an error that ends this one, unless it came from one of them. Waits until process 0 has ended
-   * its work, with a checkpoint that it is writing. Resolves to whether process 0 has heard of the error.
+   * Tells the other processes about an error that ends this one, unless it came from one of them. Waits until process 0
+   * has ended its work, with a checkpoint that it is writing. Resolves to whether process 0 has heard of the error.
    */
   announceError(error: unknown): Promise<boolean>;
   /** Ends MPI. All processes must call this, unless they end with an error. */

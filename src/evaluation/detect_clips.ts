@@ -16,7 +16,10 @@ export interface DetectionOptions {
   readonly replay?: boolean;
 }
 
-/** The model's detections in each clip of a batch. Throws DataError that names the clips with predictions that are not finite. */
+/**
+ * The model's detections in each clip of a batch. Throws DataError that names the clips with predictions that are not
+ * finite.
+ */
 export async function detectBatch(
   model: Detector,
   batch: Batch,

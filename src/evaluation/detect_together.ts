@@ -17,8 +17,9 @@ export interface DetectTogetherOptions extends Pick<DetectAllOptions, 'progress'
 }
 
 /**
- * Returns the model's detections in all clips, by rising clip number; null if a process was stopped, and in all processes but 0. All
- * processes must call this. Throws DataError if a prediction is not finite or a frame cannot be read.
+ * Returns the model's detections in all clips, by rising clip number; null if a process was stopped, and in all
+ * processes but 0. All processes must call this. Throws DataError if a prediction is not finite or a frame cannot be
+ * read.
  */
 export async function detectTogether(
   cfg: Config,

@@ -21,8 +21,8 @@ export class GradientExchange {
   }
 
   /**
-   * Adds all gradients that are not added yet, and resolves when the gradients of the parameters are the sums, or will be for all that
-   * the engine computes from now on.
+   * Adds all gradients that are not added yet, and resolves when the gradients of the parameters are the sums, or will
+   * be for all that the engine computes from now on.
    */
   async finish(): Promise<void> {
     const left = [...this.parameters.entries()].flatMap(([index, { grad }]) =>

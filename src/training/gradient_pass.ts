@@ -27,8 +27,8 @@ export interface GatheredPredictions {
 export interface GradientPass {
   forward(): Promise<GatheredPredictions>;
   /**
-   * Adds the gradients of `sum(predictions · dy)` to those of the parameters, and then those of the other processes. Returns the
-   * sum of squares of each gradient that there is then, in the order of the parameters.
+   * Adds the gradients of `sum(predictions · dy)` to those of the parameters, and then those of the other processes.
+   * Returns the sum of squares of each gradient that there is then, in the order of the parameters.
    */
   backward(dy: Float32Array): Promise<ArrayLike<number>>;
   /** Releases what the pass still holds. */

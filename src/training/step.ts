@@ -157,7 +157,10 @@ interface Step extends ModelAndLoss {
   readonly processes: StepProcesses | null;
 }
 
-/** Adds the gradients of a micro-batch's share of the loss to those of the parameters, and with the last one those of the other processes. */
+/**
+ * Adds the gradients of a micro-batch's share of the loss to those of the parameters, and with the last one those of
+ * the other processes.
+ */
 async function addGradients(
   { targets, boxCounts, rng, parameters, processes, ...step }: Step,
   microBatch: MicroBatch,
@@ -189,8 +192,8 @@ async function addGradients(
 }
 
 /**
- * Throws NonFiniteError for gradients that are not finite once they are summed over the processes. Computes the last micro-batch
- * again, to find the process whose part of the sum is not finite.
+ * Throws NonFiniteError for gradients that are not finite once they are summed over the processes. Computes the last
+ * micro-batch again, to find the process whose part of the sum is not finite.
  */
 async function throwFromSum(sum: NonFinite, step: Step, { communicator }: StepProcesses): Promise<never> {
   zeroGradients(step.parameters);
@@ -213,7 +216,10 @@ function badLoss(
   return { what: 'loss', microBatch, terms, total, parameters: [], numParameters, clips };
 }
 
-/** Returns the total norm of the gradients from their sums of squares, and describes those that are not finite, with `metadata`. */
+/**
+ * Returns the total norm of the gradients from their sums of squares, and describes those that are not finite, with
+ * `metadata`.
+ */
 async function measureGradients(
   parameters: NamedParameters,
   squares: ArrayLike<number>,

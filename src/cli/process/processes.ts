@@ -10,8 +10,8 @@ import { exitAtOnce } from './exit.js';
 import type { StopSignals } from './signals.js';
 
 /**
- * Does the work of a command together with the other processes of its launch, if there are any. An error of one process ends all of
- * them, and process 0 prints it. Throws what `work` throws if this process is alone.
+ * Does the work of a command together with the other processes of its launch, if there are any. An error of one process
+ * ends all of them, and process 0 prints it. Throws what `work` throws if this process is alone.
  */
 export async function withProcesses(
   verbose: boolean,
@@ -36,8 +36,8 @@ async function refuseOtherArguments({ rank, communicator }: ProcessGroup): Promi
   const first = await broadcastJson(communicator, own);
   if (isDeepStrictEqual(own, first)) return;
   throw new ConfigError(
-    `process ${rank} has other arguments (${own.join(' ')}) than process 0 (${first.join(' ')}), but all processes of a launch do ` +
-      'one training together. For a training of its own in each process, set STMIXER_MPI=none',
+    `process ${rank} has other arguments (${own.join(' ')}) than process 0 (${first.join(' ')}), but all processes of a ` +
+      'launch do one training together. For a training of its own in each process, set STMIXER_MPI=none',
   );
 }
 

@@ -52,9 +52,9 @@ export class BatchShare {
   }
 
   /**
-   * Exchanges what the processes know of a batch of `count` clips, once this one has loaded its own, of which there may be none.
-   * All processes must call this for every batch, in order. If one of them cannot load its clips, it throws the reason, and the
-   * others throw it as PeerError. Throws CommunicationError.
+   * Exchanges what the processes know of a batch of `count` clips, once this one has loaded its own, of which there may
+   * be none. All processes must call this for every batch, in order. If one of them cannot load its clips, it throws
+   * the reason, and the others throw it as PeerError. Throws CommunicationError.
    */
   exchange(count: number, loading: Promise<readonly PlacedClip[]>): Promise<BatchFacts> {
     // It may fail while earlier exchanges are under way, and is looked at only after them.
@@ -97,8 +97,8 @@ export class BatchShare {
   }
 
   /**
-   * The facts in one array, and at its end whether clips cannot be loaded. A number is zero in all processes but one, or its maximum
-   * is what is asked for.
+   * The facts in one array, and at its end whether clips cannot be loaded. A number is zero in all processes but one,
+   * or its maximum is what is asked for.
    */
   #facts(clips: readonly PlacedClip[]): Int32Array {
     const facts = new Int32Array(2 + this.options.batchSize + 1);

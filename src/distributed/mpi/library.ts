@@ -22,9 +22,9 @@ export interface MpiSearch {
 }
 
 /**
- * Paths and names under which the library may be found, the best one first: STMIXER_MPI alone if it is set; else beside the
- * launcher that started this process, then wherever the loader looks. Slurm's launcher belongs to no library; there the mpirun on
- * the PATH tells which one the user has chosen, for example by loading a module.
+ * Paths and names under which the library may be found, the best one first: STMIXER_MPI alone if it is set; else beside
+ * the launcher that started this process, then wherever the loader looks. Slurm's launcher belongs to no library; there
+ * the mpirun on the PATH tells which one the user has chosen, for example by loading a module.
  */
 export function mpiCandidates({ probe, launch, pid = process.ppid }: MpiSearch): string[] {
   const { STMIXER_MPI } = probe.env;

@@ -35,8 +35,8 @@ export function startMpi(launch: Launch, probe: Pick<Probe, 'env' | 'exists' | '
 }
 
 /**
- * MPICH's mpiexec gives each process an open socket. Node closes such files in the programs that it starts, and MPI_Init would then
- * end the process.
+ * MPICH's mpiexec gives each process an open socket. Node closes such files in the programs that it starts, and
+ * MPI_Init would then end the process.
  */
 function refuseLostConnection({ PMI_FD }: Probe['env']): void {
   if (PMI_FD === undefined || isSocket(Number(PMI_FD))) return;

@@ -62,8 +62,8 @@ export class NcclError extends CommunicationError {
 }
 
 /**
- * NCCL, whose calls do not block this thread: what they begin is under way until `isIdle` says otherwise. The context of the GPU
- * must be the current one of this thread. Methods throw NcclError.
+ * NCCL, whose calls do not block this thread: what they begin is under way until `isIdle` says otherwise. The context
+ * of the GPU must be the current one of this thread. Methods throw NcclError.
  */
 export class NcclFunctions {
   readonly #native: Record<Name, NativeFunction>;

@@ -1,8 +1,8 @@
 /**
  * @file The GPUs of several processes, as NCCL connects them.
  *
- * Nothing here blocks this thread: it asks NCCL and the GPU again and again, so that an error of another process or a timeout can
- * end sums that would never end by themselves.
+ * Nothing here blocks this thread: it asks NCCL and the GPU again and again, so that an error of another process or a
+ * timeout can end sums that would never end by themselves.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { CommunicationError } from '../../errors.js';
@@ -45,8 +45,8 @@ export class NcclCommunicator {
   }
 
   /**
-   * Sums arrays over all processes, each in place. All processes call this for the same arrays in the same order, one call after
-   * the other. Resolves when the sums are queued on the stream. Throws CommunicationError, or PeerError.
+   * Sums arrays over all processes, each in place. All processes call this for the same arrays in the same order, one
+   * call after the other. Resolves when the sums are queued on the stream. Throws CommunicationError, or PeerError.
    */
   async sum(arrays: readonly DeviceNumbers[], stream: Address): Promise<void> {
     this.#throwFailure();
@@ -55,8 +55,8 @@ export class NcclCommunicator {
   }
 
   /**
-   * Resolves when `isDone` returns true, which it does not before the other processes have done the same. Throws CommunicationError,
-   * or PeerError; sums that are under way end then, with wrong results.
+   * Resolves when `isDone` returns true, which it does not before the other processes have done the same. Throws
+   * CommunicationError, or PeerError; sums that are under way end then, with wrong results.
    */
   async until(isDone: () => boolean): Promise<void> {
     const { nccl, timeoutMs } = this.#options;

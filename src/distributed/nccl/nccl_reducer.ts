@@ -1,9 +1,9 @@
 /**
  * @file Sums gradients in the memory of GPUs, with NCCL.
  *
- * Sums run on a stream of their own, so that they go on while the engine's stream computes other gradients. Events order the two:
- * the sums of a bucket wait for the work that was queued on the engine's stream before they began, and the engine's stream waits
- * for the last sum. This was tested with stand-ins for CUDA and NCCL, and not on GPUs.
+ * Sums run on a stream of their own, so that they go on while the engine's stream computes other gradients. Events
+ * order the two: the sums of a bucket wait for the work that was queued on the engine's stream before they began, and
+ * the engine's stream waits for the last sum. This was tested with stand-ins for CUDA and NCCL, and not on GPUs.
  */
 import type { CudaDevice } from '../../engine/cuda/device/device.js';
 import type { DeviceMemory } from '../../engine/lazy/value.js';

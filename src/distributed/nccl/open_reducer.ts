@@ -42,8 +42,8 @@ export interface OpenedReducer {
 }
 
 /**
- * Connects the GPUs of all processes if the cuda engine runs on all and has NCCL. All processes must call this. Waits for the others
- * at most `timeoutMs`, 0 = forever, now and for each sum. Throws CommunicationError.
+ * Connects the GPUs of all processes if the cuda engine runs on all and has NCCL. All processes must call this. Waits
+ * for the others at most `timeoutMs`, 0 = forever, now and for each sum. Throws CommunicationError.
  */
 export async function openReducer(group: ProcessGroup, timeoutMs: number): Promise<OpenedReducer> {
   const { communicator } = group;

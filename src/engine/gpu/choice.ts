@@ -17,7 +17,8 @@ export interface GpuRequest {
 
 /**
  * Returns the GPU that STMIXER_GPU names, or else the request, or else CUDA_VISIBLE_DEVICES. If none of them names one, returns
- * the first real GPU that Dawn accepts, and of several processes on a machine each the next one; or a problem if there is none. `devices` are in Dawn's order, and at least one.
+ * the first real GPU that Dawn accepts, and of several processes on a machine each the next one; or a problem if there is none.
+ * `devices` are in Dawn's order, and at least one.
  */
 export function chooseGpu(
   devices: readonly GpuDevice[],

@@ -19,8 +19,8 @@ export interface NonFinite {
   /** Clips that caused it, or all of the micro-batch if that is not known. */
   readonly clips: readonly ClipInfo[];
   /**
-   * The process that computed these clips, where several train together. Null if the gradients of each process are finite and their
-   * sum is not; there are no `clips` then.
+   * The process that computed these clips, where several train together. Null if the gradients of each process are
+   * finite and their sum is not; there are no `clips` then.
    */
   readonly owner?: Owner | null;
 }

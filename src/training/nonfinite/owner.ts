@@ -5,8 +5,8 @@ import type { Communicator } from '../../distributed/communicator.js';
 import type { NonFinite } from './nonfinite.js';
 
 /**
- * Returns the part of the batch that belongs to the owner of `details`, on process 0, which may be `own`. Returns null on the other
- * processes, and if no process has values that are not finite. All processes must call this.
+ * Returns the part of the batch that belongs to the owner of `details`, on process 0, which may be `own`. Returns null
+ * on the other processes, and if no process has values that are not finite. All processes must call this.
  */
 export async function batchOfOwner(
   { owner }: NonFinite,

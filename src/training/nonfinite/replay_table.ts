@@ -6,7 +6,10 @@ import { describeNonFinite } from './nonfinite.js';
 import type { Replay } from './replay.js';
 import type { SavedBatch } from './saved_batch.js';
 
-/** Formats tables of losses, outputs and gradients, followed by the values that are not finite and the first output that has them. */
+/**
+ * Formats tables of losses, outputs and gradients, followed by the values that are not finite and the first output that
+ * has them.
+ */
 export function formatReplay(
   { terms, total, nonFinite, outputs, groups }: Replay,
   saved: SavedBatch,

@@ -11,8 +11,8 @@ type Sent = Omit<NonFinite, 'terms' | 'total'> & {
 };
 
 /**
- * Throws NonFiniteError if `own` is not null in this process or in another one, with the details of the lowest such process, which
- * is their owner. All processes must call this.
+ * Throws NonFiniteError if `own` is not null in this process or in another one, with the details of the lowest such
+ * process, which is their owner. All processes must call this.
  */
 export async function throwTogether(
   own: NonFinite | null,

@@ -12,7 +12,10 @@ interface Difference {
   readonly tensor: string;
 }
 
-/** Throws CommunicationError in all processes if a weight of one differs from that of process 0. All processes must call this. */
+/**
+ * Throws CommunicationError in all processes if a weight of one differs from that of process 0. All processes must call
+ * this.
+ */
 export async function checkEqualWeights(
   parameters: Iterable<readonly [name: string, parameter: Parameter]>,
   communicator: Communicator,

@@ -40,8 +40,8 @@ export interface DataPlace {
 }
 
 /**
- * Gives all processes the state of process 0: weights, optimizer, schedule, iteration and seed. Returns its training data, null if
- * there is none. All processes must call this.
+ * Gives all processes the state of process 0: weights, optimizer, schedule, iteration and seed. Returns its training
+ * data, null if there is none. All processes must call this.
  */
 export async function shareState(
   state: TrainingState,

@@ -30,8 +30,8 @@ export class Team {
   #reducer: Reducer<unknown> | null = null;
 
   /**
-   * Begins a training with this configuration in all processes. Only process 0 calls this. Throws ConfigError if the clips cannot be
-   * divided among the processes.
+   * Begins a training with this configuration in all processes. Only process 0 calls this. Throws ConfigError if the
+   * clips cannot be divided among the processes.
    */
   static async lead(group: ProcessGroup, cfg: Config): Promise<Team> {
     return new Team(group, await broadcastJson(group.communicator, cfg));
@@ -73,8 +73,8 @@ export class Team {
   }
 
   /**
-   * Gives all processes the state of process 0, and connects them for its steps. Returns the training data of process 0, null if there
-   * is none. All processes must call this, with their engine started. Throws CommunicationError.
+   * Gives all processes the state of process 0, and connects them for its steps. Returns the training data of process
+   * 0, null if there is none. All processes must call this, with their engine started. Throws CommunicationError.
    */
   async begin(state: TrainingState, log: Logger): Promise<DataPlace | null> {
     const data = await shareState(state, this.communicator);
