@@ -68,6 +68,8 @@ const GPUS = [
   'ENGINE.GPU_INDEX is ',
   'Update its driver, or use --device cpu',
   'in a container, start it with --gpus all (NVIDIA) or --device /dev/dri',
+  'Let CUDA_VISIBLE_DEVICES and ENGINE.GPU_INDEX give each another one, or start ',
+  'per machine: mpirun -np ',
 ];
 
 /** Limits of the system, and an incomplete program, which a test cannot provoke and repair. */
