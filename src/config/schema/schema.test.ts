@@ -17,14 +17,14 @@ describe('schema', () => {
     expect(schema.additionalProperties).toBe(false);
   });
 
-  it('has exactly the official keys and twenty-four more', () => {
+  it('has exactly the official keys and twenty-six more', () => {
     expect(Object.keys(ConfigSchema.properties)).toEqual(
       'DATA AVA KINETICS AK DATALOADER MODEL RESNET NONLOCAL SLOWFAST ViT SOLVER ENGINE TEST OUTPUT_DIR'.split(
         ' ',
       ),
     );
     // The values of all others are compared with the official configuration in test/golden/config.golden.test.ts.
-    expect(FIELDS.size).toBe(181);
+    expect(FIELDS.size).toBe(183);
     expect(defaultConfig()).toMatchObject({
       DATA: { MISSING: 'stop' },
       AVA: { FPS: 30, FIRST_SECOND: 900, LAST_SECOND: 1798, KEY_FRAME_STEP: 1 },
@@ -39,6 +39,8 @@ describe('schema', () => {
         CLIP_GRAD_NORM: 0,
         ON_NONFINITE: 'stop',
         NONFINITE_LIMIT: 10,
+        BUCKET_MB: 25,
+        COLLECTIVE_TIMEOUT: 1800,
       },
       DATALOADER: { ON_ERROR: 'stop' },
       ENGINE: { THREADS: 0, GPU_INDEX: -1, REPLAY: true, PRECISION: 'float32', DETERMINISTIC: true },
