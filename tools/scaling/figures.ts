@@ -1,6 +1,6 @@
 /** @file The figures of a cluster in the units of the flags of `scripts/scaling.ts`, and where they come from. */
 import { type CaseMeasurement, type FamilyMeasurement, SMALL_SUMS } from './measurements.js';
-import type { Algorithm, Cluster } from './model.js';
+import { type Algorithm, type Cluster, expectedMaximum } from './model.js';
 
 export interface Figures {
   /** Seconds of a step of one process without communication, and of the backward pass in it. */
@@ -85,12 +85,15 @@ export function measuredFigures(
   { training, sums, latency }: FamilyMeasurement,
 ): Partial<Figures> {
   const { none, after, during } = training?.variants ?? {};
-  const backward = (after ?? during)?.backward;
+  const { backward, waiting } = after ?? during ?? {};
   if (!training || !none || !backward) return {};
   const { calls, seconds } = sums.find((sum) => sum.bucketMiB === bucketMiB) ?? sums[0];
   const share = (2 * (processes - 1)) / processes;
+  // A measured step is that of the slowest process. Half of the range is its distance from the mean.
+  const slower = (waiting ?? 0) / 2;
+  const compute = none.step - slower;
   return {
-    compute: none.step,
+    compute,
     backward,
     clips: training.clips / processes,
     gradientGb: gradientBytes / 1e9,
@@ -100,5 +103,6 @@ export function measuredFigures(
     // A sum of one number is sent by halving and doubling.
     machineLatency: (1e6 * latency) / (2 * Math.ceil(Math.log2(processes))),
     taken: 1,
+    variation: slower / compute / expectedMaximum(processes),
   };
 }
