@@ -1,5 +1,4 @@
 /** @file A communicator of MPI. */
-
 import type { Out } from '../../util/native/native.js';
 import type { Communicator, Numbers, ReduceOp } from '../communicator.js';
 import { type Handle, typeOf } from './abi.js';

@@ -1,5 +1,4 @@
 /** @file Starts MPI in this process. */
-
 import { fstatSync } from 'node:fs';
 import type { Probe } from '../../engine/probe.js';
 import { CommunicationError } from '../../errors.js';

@@ -1,5 +1,4 @@
 /** @file The result of a replayed step as text. */
-
 import { alignColumns } from '../../util/table.js';
 import { significant } from '../../util/text.js';
 import { describeNonFinite } from './nonfinite.js';

@@ -1,5 +1,4 @@
 /** @file Copies the state of a training from process 0 to the others, which read no files. */
-
 import type { PassOrder } from '../../data/loading/sampler.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { broadcastJson } from '../../distributed/first_of.js';

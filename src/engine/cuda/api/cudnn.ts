@@ -1,5 +1,4 @@
 /** @file cuDNN's graph API through its C functions, from version 9 on: descriptors, whose attributes are set one by one. */
-
 import {
   type Address,
   bind,

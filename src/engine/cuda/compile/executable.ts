@@ -1,5 +1,4 @@
 /** @file Runs programs on a GPU. What runs with the same addresses again is captured as a CUDA graph. */
-
 import type { Address } from '../../../util/native/native.js';
 import type { Executable } from '../../lazy/compiler.js';
 import { ArgumentBuffer } from '../api/argument_buffer.js';

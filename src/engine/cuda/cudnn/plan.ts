@@ -1,5 +1,4 @@
 /** @file Execution plans: the engine of cuDNN that computes a graph on a GPU. */
-
 import { type Address, addressOf } from '../../../util/native/native.js';
 import { type Cudnn, type CudnnHandle, type Descriptor, Descriptors } from '../api/cudnn.js';
 import { ATTRIBUTE, ATTRIBUTE_TYPE, DESCRIPTOR, HEURISTICS, NUMERICAL_NOTE } from '../api/cudnn_constants.js';

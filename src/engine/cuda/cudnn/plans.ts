@@ -1,5 +1,4 @@
 /** @file The plans that the programs of a GPU use, each made once. */
-
 import type { Address } from '../../../util/native/native.js';
 import type { Cudnn, CudnnHandle } from '../api/cudnn.js';
 import { type AttentionShape, attentionBackward, attentionForward } from './attention.js';

@@ -1,5 +1,4 @@
 /** @file Copies between the host and a GPU through pinned memory. */
-
 import { type Address, viewMemory } from '../../../util/native/native.js';
 import type { CudaDriver } from '../api/driver.js';
 import type { Waiter } from './waiting.js';
