@@ -1,5 +1,6 @@
 /** @file Makes host tensors of an engine's tensors. */
 import type { HostTensor } from '../formats/host_tensor.js';
+import { bytesOf } from '../util/bytes.js';
 import { tf } from './tfjs.js';
 
 /** A backend whose reads return copies. Other backends may return their own memory. */
@@ -9,10 +10,7 @@ export interface CopyingBackend {
 
 /** A float32 tensor of the engine as a host tensor. Its content is read when its bytes are requested. */
 export function hostTensor(tensor: tf.Tensor, shape: readonly number[]): HostTensor {
-  const bytes = () => {
-    const data = tensor.dataSync<'float32'>();
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  };
+  const bytes = () => bytesOf(tensor.dataSync<'float32'>());
   const isCopy = (tf.backend() as Partial<CopyingBackend>).readsAreCopies;
   return { dtype: 'float32', shape, bytes, ownBytes: isCopy ? bytes : undefined };
 }

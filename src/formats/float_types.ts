@@ -2,6 +2,7 @@
  * @file Converts tensors of floats to other float types, rounding to nearest, ties to even. PyTorch gives the same, except
  * from float64 to 16 bits, where it rounds twice, through float32. Own code, since Float16Array needs Node 24.
  */
+import { bytesOf } from '../util/bytes.js';
 import { DTYPE_BYTES, type Elements, elementsOf, type HostTensor, piecesOf } from './host_tensor.js';
 
 export type FloatType = 'float32' | 'float16' | 'bfloat16';
@@ -43,7 +44,7 @@ export class CastTensor implements HostTensor {
     const from = elementsOf({ dtype, shape, bytes: () => piece });
     const to = castElements(from, this.dtype);
     this.#overflowed ||= hasNewInfinity(from, to, this.dtype);
-    return new Uint8Array(to.buffer, to.byteOffset, to.byteLength);
+    return bytesOf(to);
   }
 }
 

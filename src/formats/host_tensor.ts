@@ -1,4 +1,5 @@
 /** @file Tensors outside any engine: a dtype, a shape and bytes that are read on demand. */
+import { bytesOf } from '../util/bytes.js';
 
 export const DTYPE_BYTES = {
   float64: 8,
@@ -52,7 +53,7 @@ export function float32Tensor(shape: readonly number[], data: Float32Array): Hos
   return {
     dtype: 'float32',
     shape,
-    bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    bytes: () => bytesOf(data),
   };
 }
 

@@ -10,6 +10,7 @@ import { CheckpointError } from '../errors.js';
 import { elementsOf, type HostTensor, isHostTensor } from '../formats/host_tensor.js';
 import { asCount, asDict, asNumber } from '../formats/python/dict.js';
 import type { PyValue } from '../formats/python/values.js';
+import { bytesOf } from '../util/bytes.js';
 
 /** The version of the format below; other versions are not read. */
 const VERSION = 1;
@@ -108,8 +109,7 @@ function parsePrecision(value: PyValue | undefined): Precision {
 }
 
 function int32Tensor(data: Int32Array): HostTensor {
-  const bytes = () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return { dtype: 'int32', shape: [data.length], bytes };
+  return { dtype: 'int32', shape: [data.length], bytes: () => bytesOf(data) };
 }
 
 /** Throws CheckpointError if the value is not an order of all clips. */

@@ -1,5 +1,6 @@
 /** @file Contents on the host, and the constants that captured scripts share. */
 import { Buffer as Bytes } from 'node:buffer';
+import { bytesOf } from '../../util/bytes.js';
 import type { Buffer, ValueInfo } from './value.js';
 
 /** The content of a value on the host: float32, int32, and bool as 0 and 1. */
@@ -80,10 +81,6 @@ export class ConstantPool<B extends Buffer> {
 /** Differs for most contents. A few bytes are enough to tell scalars apart; the others are compared bit by bit. */
 function keyOf({ shape, dtype }: ValueInfo, content: HostContent): string {
   return `${dtype}[${shape}] ${bytesOf(content).subarray(0, 16).join()}`;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: HostContent): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function equalBits(a: HostContent, b: HostContent): boolean {

@@ -1,4 +1,5 @@
 /** @file Builds an ONNX graph: operators, names, constants, and views in other shapes. */
+import { bytesOf } from '../../util/bytes.js';
 import type { LazyDtype, ValueInfo } from '../lazy/value.js';
 import {
   type Attributes,
@@ -114,7 +115,7 @@ export class GraphBuilder {
   }
 
   #constant(type: ElementType, shape: readonly number[], values: ArrayBufferView): string {
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    const bytes = bytesOf(values);
     const key = `${type}[${shape}]${Buffer.from(bytes).toString('base64')}`;
     const known = this.#constantNames.get(key);
     if (known) return known;

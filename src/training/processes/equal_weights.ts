@@ -5,6 +5,7 @@ import { firstOf } from '../../distributed/first_of.js';
 import { CommunicationError } from '../../errors.js';
 import { crc32 } from '../../formats/checksum.js';
 import type { Parameter } from '../../nn/module.js';
+import { bytesOf } from '../../util/bytes.js';
 
 interface Difference {
   readonly rank: number;
@@ -23,12 +24,11 @@ export async function checkEqualWeights(
   const names: string[] = [];
   const sums: number[] = [];
   for (const [name, { value }] of parameters) {
-    const { buffer, byteOffset, byteLength } = (await value.data()) as Float32Array;
     names.push(name);
-    sums.push(crc32(new Uint8Array(buffer, byteOffset, byteLength)));
+    sums.push(crc32(bytesOf((await value.data()) as Float32Array)));
   }
   const expected = Int32Array.from(sums);
-  await communicator.broadcast(new Uint8Array(expected.buffer), 0);
+  await communicator.broadcast(bytesOf(expected), 0);
   const other = Int32Array.from(sums).findIndex((sum, i) => sum !== expected[i]);
   const own: Difference | null =
     other < 0 ? null : { rank: communicator.rank, host: hostname(), tensor: names[other] };

@@ -8,6 +8,7 @@ import { type EngineRequest, selectEngine, settingsOfProcess } from '../../engin
 import { detectTogether } from '../../evaluation/detect_together.js';
 import { Detector } from '../../model/detector.js';
 import type { Parameter } from '../../nn/module.js';
+import { bytesOf } from '../../util/bytes.js';
 
 /** Gives all processes the weights of process 0. All processes must call this. */
 export async function shareWeights(
@@ -20,7 +21,7 @@ export async function shareWeights(
     const weights = isRoot
       ? ((await parameter.value.data()) as Float32Array)
       : new Float32Array(parameter.size);
-    await communicator.broadcast(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength), 0);
+    await communicator.broadcast(bytesOf(weights), 0);
     if (!isRoot) parameter.set(weights);
   }
 }

@@ -4,6 +4,7 @@ import type { Communicator } from '../../distributed/communicator.js';
 import { broadcastJson } from '../../distributed/first_of.js';
 import { byteLengthOf, type DType, type HostTensor, isHostTensor } from '../../formats/host_tensor.js';
 import { type PyDict, PyFloat, PyTuple, type PyValue } from '../../formats/python/values.js';
+import { bytesOf } from '../../util/bytes.js';
 import type { TrainingState } from '../training_state.js';
 import { shareWeights } from './evaluation_team.js';
 
@@ -51,7 +52,7 @@ export async function shareState(
   const sent = await broadcastJson(communicator, own?.sent ?? null);
   await shareWeights(state.model.namedParameters(), communicator);
   const { classWeights } = state.criterion;
-  await communicator.broadcast(new Uint8Array(classWeights.buffer), 0);
+  await communicator.broadcast(bytesOf(classWeights), 0);
   const tensors = isRoot ? (own?.tensors ?? []) : tensorsIn(sent.optimizer);
   const received: HostTensor[] = [];
   for (const tensor of tensors) {
@@ -60,7 +61,7 @@ export async function shareState(
     received.push({ ...tensor, bytes: () => bytes });
   }
   const order = isRoot ? (own?.order ?? new Int32Array()) : new Int32Array(sent.clips);
-  await communicator.broadcast(new Uint8Array(order.buffer, order.byteOffset, order.byteLength), 0);
+  await communicator.broadcast(bytesOf(order), 0);
   if (!isRoot) {
     state.optimizer.loadStateDict(unpacked(sent.optimizer, received.values()));
     state.scheduler.loadStateDict(unpacked(sent.scheduler, received.values()));

@@ -1,5 +1,6 @@
 /** @file Tensors in the memory of a GPU. */
 import { sizeOf } from '../../../formats/host_tensor.js';
+import { bytesOf } from '../../../util/bytes.js';
 import type { Address } from '../../../util/native/native.js';
 import type { DeviceMemory, LazyDtype } from '../../lazy/value.js';
 import type { EngineTensor, HostArray, TensorMemory } from '../../record/tensor.js';
@@ -74,7 +75,7 @@ export class CudaTensor implements EngineTensor {
         `${data.constructor.name}(${data.length}) for a tensor ${this.dtype} [${this.shape}]`,
       );
     const stored = this.storage === 'bfloat16' ? toBfloat16(data as Float32Array) : data;
-    this.device.upload(this.#held, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+    this.device.upload(this.#held, bytesOf(stored));
   }
 
   lend(data: HostArray): void {
