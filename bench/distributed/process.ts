@@ -5,10 +5,10 @@
 import { performance } from 'node:perf_hooks';
 import { loadConfig } from '../../src/config/index.js';
 import type { Batch } from '../../src/data/loading/collate.js';
-import { broadcastJson } from '../../src/distributed/first_of.js';
 import { GradientSum } from '../../src/distributed/gradient_sum.js';
 import { HostReducer } from '../../src/distributed/host_reducer.js';
 import { joinProcesses } from '../../src/distributed/join.js';
+import { broadcastJson } from '../../src/distributed/json_values.js';
 import type { ProcessGroup } from '../../src/distributed/process_group.js';
 import { engineSettings, selectEngine } from '../../src/engine/index.js';
 import type { StepOptions } from '../../src/training/step.js';

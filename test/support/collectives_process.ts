@@ -1,7 +1,7 @@
 /** @file One of several processes that does every collective operation, and reports what differs from what one process computes. */
 import type { Numbers, ReduceOp } from '../../src/distributed/communicator.js';
-import { broadcastJson, firstOf } from '../../src/distributed/first_of.js';
 import { joinProcesses } from '../../src/distributed/join.js';
+import { broadcastJson, firstOf } from '../../src/distributed/json_values.js';
 
 const group = await joinProcesses();
 const { rank, size, communicator } = group;

@@ -1,8 +1,8 @@
 /** @file A command as one of several processes: joining the others, and ending together with them. */
 import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
-import { broadcastJson } from '../../distributed/first_of.js';
 import { joinProcesses } from '../../distributed/join.js';
+import { broadcastJson } from '../../distributed/json_values.js';
 import type { ProcessGroup } from '../../distributed/process_group.js';
 import { ConfigError, PeerError } from '../../errors.js';
 import { reportError } from '../errors.js';

@@ -1,7 +1,7 @@
 /** @file How the processes of a run share the clips of each batch. */
 import { hostname } from 'node:os';
 import type { Communicator } from '../../distributed/communicator.js';
-import { firstOf } from '../../distributed/first_of.js';
+import { firstOf } from '../../distributed/json_values.js';
 import { PeerError, UserError } from '../../errors.js';
 import type { ClipMetadata } from '../clip/clip.js';
 

@@ -16,7 +16,6 @@ const SIGNATURES = {
   MPI_Comm_set_errhandler: ['handle', 'handle'],
   MPI_Error_string: ['int', 'void *', 'void *'],
   MPI_Get_library_version: ['void *', 'void *'],
-  MPI_Allgather: ['void *', 'int', 'handle', 'void *', 'int', 'handle', 'handle'],
   MPI_Iallreduce: ['uintptr_t', 'void *', 'int', 'handle', 'handle', 'handle', 'void *'],
   MPI_Ibcast: ['void *', 'int', 'handle', 'int', 'handle', 'void *'],
   MPI_Igatherv: [

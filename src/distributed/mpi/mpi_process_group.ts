@@ -1,16 +1,16 @@
 /** @file The processes that an MPI launcher has started. */
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { LocalPlace } from '../../engine/index.js';
 import type { Probe } from '../../engine/probe.js';
 import { PeerError, UserError } from '../../errors.js';
 import { type Json, numberOrNull, stringOr } from '../../util/json.js';
 import type { Communicator } from '../communicator.js';
-import { broadcastJson } from '../first_of.js';
+import { broadcastJson, gatherJson } from '../json_values.js';
 import type { Launch } from '../launch.js';
 import type { ProcessGroup } from '../process_group.js';
 import type { MpiFunctions } from './functions.js';
-import { hostsOfProcesses } from './hosts.js';
 import { Mailbox, type Message } from './mailbox.js';
 import { MpiCommunicator } from './mpi_communicator.js';
 import { type Operation, Progress } from './progress.js';
@@ -30,7 +30,7 @@ export async function joinMpi(
   probe: Pick<Probe, 'env' | 'exists' | 'readLink' | 'readText'>,
 ): Promise<ProcessGroup> {
   const group = new MpiProcessGroup(startMpi(launch, probe));
-  await group.compareCores(allowedCores(probe));
+  await group.introduce(allowedCores(probe));
   return group;
 }
 
@@ -47,7 +47,7 @@ class MpiProcessGroup implements ProcessGroup {
   readonly #mailbox: Mailbox;
   readonly #rollCall: RollCall;
   /** The machine of each process. */
-  readonly #hosts: readonly string[];
+  readonly #hosts: string[] = [];
   /** In the order in which all processes have made them. */
   readonly #communicators: MpiCommunicator[] = [];
   readonly #looking: NodeJS.Timeout;
@@ -71,21 +71,18 @@ class MpiProcessGroup implements ProcessGroup {
       size: mpi.integer('MPI_Comm_size', machine),
       onSameCores: 1,
     };
-    this.#hosts = hostsOfProcesses(mpi);
     this.#rollCall = new RollCall(this.rank, this.#hosts);
     this.description = `process ${this.rank} of ${this.size} on ${hostname()}: ${mpi.version()}`;
     this.#looking = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  /** Finds the processes of this machine that may use the same cores. All processes must call this. */
-  async compareCores(cores: string): Promise<void> {
-    const own = `${hostname()} ${cores}`;
-    const all = await this.communicator.gather(new TextEncoder().encode(own));
-    const texts = await broadcastJson(
-      this.communicator,
-      (all ?? []).map((bytes) => new TextDecoder().decode(bytes)),
-    );
-    this.local = { ...this.local, onSameCores: texts.filter((text) => text === own).length };
+  /** Tells all processes on which machine and cores each of them runs. All processes must call this. */
+  async introduce(cores: string): Promise<void> {
+    const own = { host: hostname(), cores };
+    const all = (await broadcastJson(this.communicator, await gatherJson(this.communicator, own))) ?? [];
+    this.#hosts.push(...all.map(({ host }) => host));
+    const onSameCores = all.filter((other) => isDeepStrictEqual(other, own)).length;
+    this.local = { ...this.local, onSameCores };
   }
 
   get rank(): number {

@@ -5,8 +5,8 @@ import { currentDevice } from '../../engine/cuda/start.js';
 import { machineProbe } from '../../engine/probe.js';
 import { problemText } from '../../engine/problem.js';
 import { CommunicationError, EngineError } from '../../errors.js';
-import { broadcastJson } from '../first_of.js';
 import { HostReducer } from '../host_reducer.js';
+import { broadcastJson, gatherJson } from '../json_values.js';
 import type { ProcessGroup } from '../process_group.js';
 import type { Reducer } from '../reducer.js';
 import { NcclFunctions, versionText } from './functions.js';
@@ -55,8 +55,7 @@ export async function openReducer(group: ProcessGroup, timeoutMs: number): Promi
     nccl: nccl?.version() ?? null,
     lack,
   };
-  const all = await communicator.gather(new TextEncoder().encode(JSON.stringify(own)));
-  const abilities = all?.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as Ability);
+  const abilities = await gatherJson(communicator, own);
   const decision = await broadcastJson(communicator, abilities ? decide(abilities, nccl) : null);
   if ('error' in decision) throw new CommunicationError(decision.error);
   if ('lack' in decision || !device || !nccl) {

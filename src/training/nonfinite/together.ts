@@ -1,7 +1,7 @@
 /** @file All processes stop or skip a step together if its values are not finite in one of them. */
 import { hostname } from 'node:os';
 import type { Communicator } from '../../distributed/communicator.js';
-import { firstOf } from '../../distributed/first_of.js';
+import { firstOf } from '../../distributed/json_values.js';
 import { type NonFinite, NonFiniteError } from './nonfinite.js';
 
 /** The details as JSON holds them, which has no numbers that are not finite. */

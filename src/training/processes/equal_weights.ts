@@ -1,7 +1,7 @@
 /** @file Checks that all processes have the same weights. */
 import { hostname } from 'node:os';
 import type { Communicator } from '../../distributed/communicator.js';
-import { firstOf } from '../../distributed/first_of.js';
+import { firstOf } from '../../distributed/json_values.js';
 import { CommunicationError } from '../../errors.js';
 import { crc32 } from '../../formats/checksum.js';
 import type { Parameter } from '../../nn/module.js';

@@ -2,7 +2,7 @@
 import type { Config } from '../../config/index.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { Communicator } from '../../distributed/communicator.js';
-import { broadcastJson } from '../../distributed/first_of.js';
+import { broadcastJson } from '../../distributed/json_values.js';
 import type { ProcessGroup } from '../../distributed/process_group.js';
 import { type EngineRequest, selectEngine, settingsOfProcess } from '../../engine/index.js';
 import { detectTogether } from '../../evaluation/detect_together.js';

@@ -1,7 +1,7 @@
 /** @file Copies the state of a training from process 0 to the others, which read no files. */
 import type { PassOrder } from '../../data/loading/sampler.js';
 import type { Communicator } from '../../distributed/communicator.js';
-import { broadcastJson } from '../../distributed/first_of.js';
+import { broadcastJson } from '../../distributed/json_values.js';
 import { byteLengthOf, type DType, type HostTensor, isHostTensor } from '../../formats/host_tensor.js';
 import { type PyDict, PyFloat, PyTuple, type PyValue } from '../../formats/python/values.js';
 import { bytesOf } from '../../util/bytes.js';

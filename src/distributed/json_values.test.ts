@@ -1,8 +1,8 @@
-/** @file One value of many processes. */
+/** @file Values of processes, sent as JSON. */
 import { expect, it } from 'vitest';
 import { inProcesses } from '../../test/support/processes.js';
 import { SINGLE_PROCESS } from './communicator.js';
-import { broadcastJson, firstOf } from './first_of.js';
+import { broadcastJson, firstOf, gatherJson } from './json_values.js';
 
 it('gives all processes the value of the lowest one that has one', async () => {
   const found = await inProcesses(4, (communicator) =>
@@ -18,6 +18,14 @@ it('broadcasts values of any length from any process', async () => {
     broadcastJson(communicator, communicator.rank === 1 ? value : null, 1),
   );
   expect(received).toEqual([value, value, value]);
+});
+
+it('gathers the values of all processes on process 0', async () => {
+  const gathered = await inProcesses(3, (communicator) =>
+    gatherJson(communicator, { name: `größe ${communicator.rank}` }),
+  );
+  const names = [0, 1, 2].map((rank) => ({ name: `größe ${rank}` }));
+  expect(gathered).toEqual([names, null, null]);
 });
 
 it('returns the own value of a process that works alone', async () => {
