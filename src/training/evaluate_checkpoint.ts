@@ -25,7 +25,8 @@ import { weightsOfOwnRun } from '../run/run_weights.js';
 import { NEVER_ABORTED } from '../util/abort.js';
 import { announced, announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
-import { beginEvaluation, shareWeights } from './processes/evaluation_team.js';
+import { shareWeights } from './processes/evaluation_team.js';
+import { shareConfig } from './processes/share_config.js';
 import { evaluateModel, type ShowEvaluation } from './run_evaluation.js';
 import { workerWarnings } from './worker_warning.js';
 
@@ -58,7 +59,7 @@ export async function evaluateCheckpoint(
     isBegun = true;
     return evaluateLocked(own, loaded.warnings, { ...options, log, signal, processes });
   });
-  if (!isBegun) await beginEvaluation(processes, null);
+  if (!isBegun) await shareConfig(processes, null);
   return report;
 }
 
@@ -73,7 +74,7 @@ async function evaluateLocked(
   const log = options.log.logger;
   const evaluationSet = announced(log, 'reading the test lists', () => new EvaluationSet(cfg));
   const warn = (message: string) => log.warn(message);
-  await beginEvaluation(processes, cfg);
+  await shareConfig(processes, cfg);
   const request = { engine: name, device, verbose, ...settingsOfProcess(cfg, processes.local), warn };
   const engine = await announcedLater(log, 'starting the engine', () => selectEngine(request));
   options.log.open(cfg.OUTPUT_DIR);

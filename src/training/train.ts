@@ -13,6 +13,7 @@ import { RUN_LOCK, TEST_LOCK } from '../run/run_folder.js';
 import { NEVER_ABORTED } from '../util/abort.js';
 import { announcedLater } from './announced.js';
 import { inOutputDir } from './in_output_dir.js';
+import { shareConfig } from './processes/share_config.js';
 import { Team } from './processes/team.js';
 import { Trainer, type TrainerOptions, type TrainingResult } from './trainer.js';
 import { workerWarnings } from './worker_warning.js';
@@ -51,7 +52,7 @@ export async function train(loaded: LoadedConfig, options: TrainOptions = {}): P
       'several processes train on the lists of the configuration only, not on `data` of a program',
     );
   const result = await inOutputDir(OUTPUT_DIR, place, () => trainLocked(loaded, runLog, options));
-  if (result === null && options.processes) await Team.cancel(options.processes);
+  if (result === null && options.processes) await shareConfig(options.processes, null);
   return result ?? NOT_BEGUN;
 }
 
@@ -70,7 +71,8 @@ async function trainLocked(
     refuseObstacles(OUTPUT_DIR);
     const { engine: name, device, verbose, processes = ALONE } = options;
     const log = runLog.logger;
-    if (processes.size > 1) team = await Team.lead(processes, cleared.config);
+    await shareConfig(processes, cleared.config);
+    if (processes.size > 1) team = new Team(processes, cleared.config);
     const request = {
       engine: name,
       device,

@@ -1,14 +1,13 @@
 /** @file The processes of an evaluation: process 0 has the weights and the results, and all of them run the model. */
-import type { Config } from '../../config/index.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { Communicator } from '../../distributed/communicator.js';
-import { broadcastJson } from '../../distributed/json_values.js';
 import type { ProcessGroup } from '../../distributed/process_group.js';
 import { type EngineRequest, selectEngine, settingsOfProcess } from '../../engine/index.js';
 import { detectTogether } from '../../evaluation/detect_together.js';
 import { Detector } from '../../model/detector.js';
 import type { Parameter } from '../../nn/module.js';
 import { bytesOf } from '../../util/bytes.js';
+import { shareConfig } from './share_config.js';
 
 /** Gives all processes the weights of process 0. All processes must call this. */
 export async function shareWeights(
@@ -32,18 +31,11 @@ export interface HelpOptions extends EngineRequest {
   readonly signal: AbortSignal;
 }
 
-/** Says which evaluation begins, or with null that there will be none. Only process 0 calls this. */
-export async function beginEvaluation(processes: ProcessGroup, cfg: Config | null): Promise<void> {
-  if (cfg) processes.limitWaits(cfg.SOLVER.COLLECTIVE_TIMEOUT);
-  await broadcastJson(processes.communicator, cfg);
-}
-
 /** Computes a share of the evaluation that process 0 begins. Throws UserError. */
 export async function helpEvaluation({ processes, signal, ...request }: HelpOptions): Promise<void> {
   const { communicator, local } = processes;
-  const cfg = await broadcastJson<Config | null>(communicator, null);
+  const cfg = await shareConfig(processes, null);
   if (cfg === null) return;
-  processes.limitWaits(cfg.SOLVER.COLLECTIVE_TIMEOUT);
   await selectEngine({ ...request, ...settingsOfProcess(cfg, local) });
   const model = new Detector(cfg);
   const dataset = AvaDataset.open(cfg, 'test');

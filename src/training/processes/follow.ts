@@ -14,6 +14,7 @@ import { batchOfOwner } from '../nonfinite/owner.js';
 import { trainStep } from '../step.js';
 import { openTrainingData, type TrainingData } from '../training_data.js';
 import { TrainingState } from '../training_state.js';
+import { shareConfig } from './share_config.js';
 import { type Command, stepOptions, Team } from './team.js';
 
 export interface FollowOptions extends EngineRequest {
@@ -27,9 +28,9 @@ export interface FollowOptions extends EngineRequest {
 
 /** Takes part in the training that process 0 begins with `train`, until it ends. Throws UserError. */
 export async function followTraining({ processes, ...options }: FollowOptions): Promise<void> {
-  const joined = await Team.join(processes);
-  if (joined === null) return;
-  const { team, cfg } = joined;
+  const cfg = await shareConfig(processes, null);
+  if (cfg === null) return;
+  const team = new Team(processes, cfg);
   const { log = new RunLog(), signal = NEVER_ABORTED } = options;
   log.open(cfg.OUTPUT_DIR, logOfProcess(processes.rank));
   try {

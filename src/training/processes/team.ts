@@ -4,7 +4,6 @@ import { clipsPerStep } from '../../data/data_config.js';
 import { BatchShare } from '../../data/loading/batch_share.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
-import { broadcastJson } from '../../distributed/json_values.js';
 import { openReducer } from '../../distributed/nccl/open_reducer.js';
 import type { ProcessGroup } from '../../distributed/process_group.js';
 import type { Reducer } from '../../distributed/reducer.js';
@@ -29,26 +28,8 @@ export class Team {
   #step: StepProcesses | null = null;
   #reducer: Reducer<unknown> | null = null;
 
-  /**
-   * Begins a training with this configuration in all processes. Only process 0 calls this. Throws ConfigError if the
-   * clips cannot be divided among the processes.
-   */
-  static async lead(group: ProcessGroup, cfg: Config): Promise<Team> {
-    return new Team(group, await broadcastJson(group.communicator, cfg));
-  }
-
-  /** Tells the other processes that there will be no training. Only process 0 calls this, instead of `lead`. */
-  static async cancel(group: ProcessGroup): Promise<void> {
-    await broadcastJson(group.communicator, null);
-  }
-
-  /** Waits for the beginning of a training. Returns its configuration, too; null if there will be none. */
-  static async join(group: ProcessGroup): Promise<{ readonly team: Team; readonly cfg: Config } | null> {
-    const cfg = await broadcastJson<Config | null>(group.communicator, null);
-    return cfg && { team: new Team(group, cfg), cfg };
-  }
-
-  private constructor(
+  /** `cfg` is the configuration that all processes share. Throws ConfigError if the clips cannot be divided among them. */
+  constructor(
     private readonly group: ProcessGroup,
     private readonly cfg: Config,
   ) {
@@ -61,7 +42,6 @@ export class Team {
       batchSize: clipsPerStep(cfg),
       blockSize: SOLVER.VIDEOS_PER_BATCH,
     });
-    group.limitWaits(SOLVER.COLLECTIVE_TIMEOUT);
   }
 
   get size(): number {
