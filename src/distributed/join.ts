@@ -1,5 +1,4 @@
 /** @file Joining the other processes of a launch. */
-import { machineProbe } from '../engine/probe.js';
 import { detectLaunch } from './launch.js';
 import { ALONE, type ProcessGroup } from './process_group.js';
 
@@ -13,5 +12,5 @@ export async function joinProcesses(): Promise<ProcessGroup> {
   if (!launch) return ALONE;
   // Late, because few programs need it.
   const { joinMpi } = await import('./mpi/mpi_process_group.js');
-  return await joinMpi(launch, machineProbe());
+  return await joinMpi(launch);
 }

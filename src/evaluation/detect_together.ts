@@ -44,9 +44,10 @@ export async function detectTogether(
 }
 
 async function gatherClips(
-  own: readonly ClipDetections[] | null,
+  own: ClipDetections[] | null,
   communicator: Communicator,
 ): Promise<ClipDetections[] | null> {
+  if (communicator.size === 1) return own;
   const isComplete = Int32Array.of(own === null ? 0 : 1);
   await communicator.allReduce(isComplete, 'min');
   if (isComplete[0] === 0) return null;

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { LocalPlace } from '../../engine/index.js';
-import type { Probe } from '../../engine/probe.js';
+import { machineProbe, type Probe } from '../../engine/probe.js';
 import { PeerError, UserError } from '../../errors.js';
 import { type Json, numberOrNull, stringOr } from '../../util/json.js';
 import type { Communicator } from '../communicator.js';
@@ -25,10 +25,8 @@ const PATIENCE_MS = 5000;
 const SAVING_MS = 60_000;
 
 /** Joins the other processes of a launch, and waits for all of them. Throws CommunicationError. */
-export async function joinMpi(
-  launch: Launch,
-  probe: Pick<Probe, 'env' | 'exists' | 'readLink' | 'readText'>,
-): Promise<ProcessGroup> {
+export async function joinMpi(launch: Launch): Promise<ProcessGroup> {
+  const probe = machineProbe();
   const group = new MpiProcessGroup(startMpi(launch, probe));
   await group.introduce(allowedCores(probe));
   return group;
