@@ -2,6 +2,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Communicator, Numbers, ReduceOp } from '../../src/distributed/communicator.js';
 import { GradientSum } from '../../src/distributed/gradient_sum.js';
+import type { HostGradient } from '../../src/distributed/host_reducer.js';
+import type { NativeFloats } from '../../src/util/native/native.js';
 import type { Variant } from '../../tools/scaling/measurements.js';
 import type { SumTrace } from './step_times.js';
 
@@ -26,7 +28,7 @@ export class TracedCommunicator implements Communicator {
     this.calls = 0;
   }
 
-  async allReduce(numbers: Numbers, op: ReduceOp): Promise<void> {
+  async allReduce(numbers: Numbers | NativeFloats, op: ReduceOp): Promise<void> {
     this.calls++;
     await this.inner.allReduce(numbers, op);
     // The first operation of a step compares which processes have a loss that is not finite.
@@ -46,9 +48,9 @@ export class TracedCommunicator implements Communicator {
   }
 }
 
-export class TracedSum extends GradientSum<Float32Array> {
+export class TracedSum extends GradientSum<HostGradient> {
   #isHeld = false;
-  readonly #held: (readonly [index: number, gradient: Float32Array])[] = [];
+  readonly #held: (readonly [index: number, gradient: HostGradient])[] = [];
   #trace: SumTrace = { firstReady: 0, backwardEnd: 0, summed: 0 };
 
   get trace(): SumTrace {
@@ -61,13 +63,13 @@ export class TracedSum extends GradientSum<Float32Array> {
     this.#trace = { firstReady: 0, backwardEnd: 0, summed: 0 };
   }
 
-  override add(index: number, gradient: Float32Array): void {
+  override add(index: number, gradient: HostGradient): void {
     if (this.#trace.firstReady === 0) this.#trace = { ...this.#trace, firstReady: now() };
     if (this.#isHeld) this.#held.push([index, gradient]);
     else super.add(index, gradient);
   }
 
-  override async finish(rest: ReadonlyMap<number, Float32Array>): Promise<void> {
+  override async finish(rest: ReadonlyMap<number, HostGradient>): Promise<void> {
     const backwardEnd = now();
     for (const [index, gradient] of this.#held.splice(0)) super.add(index, gradient);
     await super.finish(rest);

@@ -1,4 +1,5 @@
 /** @file Processes that work together, and what they do collectively. */
+import type { NativeFloats } from '../util/native/native.js';
 
 /** Numbers that processes can combine. */
 export type Numbers = Float32Array | Float64Array | Int32Array;
@@ -16,7 +17,7 @@ export interface Communicator {
    * Combines the arrays of all processes, element by element. Each process gets the result, in the place of its own
    * numbers.
    */
-  allReduce(numbers: Numbers, op: ReduceOp): Promise<void>;
+  allReduce(numbers: Numbers | NativeFloats, op: ReduceOp): Promise<void>;
   /** Copies the array of the process `root` into that of every other process. All have the same length. */
   broadcast(bytes: Uint8Array, root: number): Promise<void>;
   /** Returns the bytes of every process by rank, on process 0; null on the others. Lengths may differ. */

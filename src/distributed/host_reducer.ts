@@ -1,24 +1,29 @@
 /** @file Sums gradients in the memory of the host, over MPI. */
+import { NativeFloats } from '../util/native/native.js';
 import type { Communicator } from './communicator.js';
 import type { Reducer } from './reducer.js';
 
 /** A gradient of at least so many numbers is summed where it is; smaller ones are copied into the memory of their bucket. */
 const DIRECT_LENGTH = 2 ** 16;
 
-export class HostReducer implements Reducer<Float32Array> {
+/** A gradient in the memory of the host. */
+export type HostGradient = Float32Array | NativeFloats;
+
+export class HostReducer implements Reducer<HostGradient> {
   #sums: Promise<void>[] = [];
 
   constructor(private readonly communicator: Communicator) {}
 
-  accepts(gradient: unknown): gradient is Float32Array {
-    return gradient instanceof Float32Array;
+  accepts(gradient: unknown): gradient is HostGradient {
+    return gradient instanceof Float32Array || gradient instanceof NativeFloats;
   }
 
-  begin(gradients: readonly Float32Array[]): void {
+  begin(gradients: readonly HostGradient[]): void {
     const small = gradients.filter(({ length }) => length < DIRECT_LENGTH);
     for (const gradient of gradients)
       if (gradient.length >= DIRECT_LENGTH) this.#watch(this.communicator.allReduce(gradient, 'sum'));
-    if (small.length > 0) this.#watch(this.#sumTogether(small));
+    const views = small.map((gradient) => (gradient instanceof NativeFloats ? gradient.view() : gradient));
+    if (small.length > 0) this.#watch(this.#sumTogether(views));
   }
 
   async finish(): Promise<void> {

@@ -4,6 +4,7 @@
  * Whoever begins a program records its operations, or feeds and reads the script, as `isReplay` says.
  */
 import { sizeOf } from '../formats/host_tensor.js';
+import type { NativeFloats } from '../util/native/native.js';
 import type { HostContent } from './lazy/host_memory.js';
 import { ScriptRun } from './lazy/script_run.js';
 import type { Recording, Scripts } from './lazy/scripts.js';
@@ -49,7 +50,7 @@ export interface ProgramOutcome {
 }
 
 /** The numbers of a float32 tensor where the engine has them; null if nothing else can reach them. */
-export type TensorNumbers = Float32Array | DeviceMemory | null;
+export type TensorNumbers = NativeFloats | DeviceMemory | null;
 
 export type OnMade = (result: number, numbers: TensorNumbers) => void;
 

@@ -2,6 +2,7 @@
 import type { Numbers, ReduceOp } from '../../src/distributed/communicator.js';
 import { joinProcesses } from '../../src/distributed/join.js';
 import { broadcastJson, firstOf } from '../../src/distributed/json_values.js';
+import { addressOf, NativeFloats, nativeBytes } from '../../src/util/native/native.js';
 
 const group = await joinProcesses();
 const { rank, size, communicator } = group;
@@ -38,7 +39,13 @@ for (const op of ['sum', 'max', 'min'] as const)
 // A part of an array: its neighbours stay.
 const whole = new Float32Array(10).fill(rank);
 await communicator.allReduce(whole.subarray(3, 5), 'sum');
-check('a part of an array', whole, (i) => (i === 3 || i === 4 ? (size * (size - 1)) / 2 : rank));
+const ofPart = (i: number) => (i === 3 || i === 4 ? (size * (size - 1)) / 2 : rank);
+check('a part of an array', whole, ofPart);
+
+const native = nativeBytes(40);
+const floats = new Float32Array(native.buffer).fill(rank);
+await communicator.allReduce(new NativeFloats(BigInt(addressOf(native)), 10).subarray(3, 5), 'sum');
+check('native memory', floats, ofPart);
 
 for (const root of ranks)
   for (const length of LENGTHS) {

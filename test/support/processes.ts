@@ -1,5 +1,7 @@
 /** @file Communicators of several processes that are functions of one process, for tests without MPI. */
+
 import type { Communicator, Numbers, ReduceOp } from '../../src/distributed/communicator.js';
+import { NativeFloats } from '../../src/util/native/native.js';
 
 /** One collective operation that waits for all processes. */
 interface Meeting {
@@ -31,7 +33,8 @@ class Group {
     return {
       rank,
       size: this.size,
-      allReduce: async (numbers, op) => {
+      allReduce: async (memory, op) => {
+        const numbers = memory instanceof NativeFloats ? memory.view() : memory;
         const all = (await meet(`all-reduce ${op} of ${numbers.length}`, numbers.slice())) as Numbers[];
         for (let i = 0; i < numbers.length; i++)
           numbers[i] = combined(

@@ -6,6 +6,7 @@
  */
 import type { LibraryHandle } from 'koffi';
 import koffi from 'koffi';
+import { NativeFloats } from '../../util/native/native.js';
 import type { Numbers, ReduceOp } from '../communicator.js';
 import type { MpiFamily } from '../launch.js';
 
@@ -71,8 +72,8 @@ export function abiOf(library: LibraryHandle): MpiAbi {
 }
 
 /** The type of an array's elements. */
-export function typeOf(numbers: Numbers | Uint8Array): MpiType {
-  if (numbers instanceof Float32Array) return 'float32';
+export function typeOf(numbers: Numbers | NativeFloats | Uint8Array): MpiType {
+  if (numbers instanceof Float32Array || numbers instanceof NativeFloats) return 'float32';
   if (numbers instanceof Float64Array) return 'float64';
   return numbers instanceof Int32Array ? 'int32' : 'byte';
 }

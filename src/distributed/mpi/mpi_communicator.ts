@@ -1,5 +1,5 @@
 /** @file A communicator of MPI. */
-import type { Out } from '../../util/native/native.js';
+import { NativeFloats, type Out } from '../../util/native/native.js';
 import type { Communicator, Numbers, ReduceOp } from '../communicator.js';
 import { type Handle, typeOf } from './abi.js';
 import type { MpiFunctions } from './functions.js';
@@ -28,14 +28,14 @@ export class MpiCommunicator implements Communicator {
     return new MpiCommunicator(this.mpi, this.progress, this.mpi.handle('MPI_Comm_dup', this.handle));
   }
 
-  async allReduce(numbers: Numbers, op: ReduceOp): Promise<void> {
+  async allReduce(numbers: Numbers | NativeFloats, op: ReduceOp): Promise<void> {
     const { abi } = this.mpi;
     const pieces = inPieces(numbers).map((piece) =>
       this.#run(`all-reduce of ${piece.length} numbers`, [piece], (request) =>
         this.mpi.call(
           'MPI_Iallreduce',
           abi.inPlace,
-          piece,
+          piece instanceof NativeFloats ? piece.address : piece,
           piece.length,
           abi.types[typeOf(piece)],
           abi.ops[op],
@@ -121,7 +121,8 @@ export class MpiCommunicator implements Communicator {
   }
 }
 
-function inPieces<T extends Numbers | Uint8Array>(array: T): T[] {
+function inPieces<T extends Numbers | NativeFloats | Uint8Array>(array: T): T[] {
   const count = Math.ceil(array.length / MAX_COUNT);
-  return Array.from({ length: count }, (_, i) => array.subarray(i * MAX_COUNT, (i + 1) * MAX_COUNT) as T);
+  const end = (i: number) => Math.min((i + 1) * MAX_COUNT, array.length);
+  return Array.from({ length: count }, (_, i) => array.subarray(i * MAX_COUNT, end(i)) as T);
 }

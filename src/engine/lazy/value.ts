@@ -1,4 +1,5 @@
 /** @file Values and nodes of the lazy graph, with their reference counts. */
+import type { NativeFloats } from '../../util/native/native.js';
 
 export type LazyDtype = 'float32' | 'int32' | 'bool';
 
@@ -21,7 +22,7 @@ export interface Buffer {
   /** How the content is stored, if not in the natural way of its type. Part of the structural key. */
   readonly layout?: string;
   /** The numbers themselves and not a copy, valid until `release`. Only for float32 that the host can reach. */
-  hostMemory?(): Float32Array | null;
+  hostMemory?(): NativeFloats | null;
   /** The same for memory of a GPU, where work that was queued before may still change the numbers. */
   deviceMemory?(): DeviceMemory | null;
   release(): void;

@@ -9,6 +9,7 @@ import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
 import { HostReducer } from '../../distributed/host_reducer.js';
+import { NativeFloats } from '../../util/native/native.js';
 import { trainStep } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { batchOfOwner } from './owner.js';
@@ -21,8 +22,9 @@ function twin(spoil: (sum: Float32Array) => void): Communicator {
   return {
     rank: 0,
     size: 2,
-    async allReduce(numbers, op) {
+    async allReduce(memory, op) {
       if (op !== 'sum') return;
+      const numbers = memory instanceof NativeFloats ? memory.view() : memory;
       for (let i = 0; i < numbers.length; i++) numbers[i] *= 2;
       if (numbers instanceof Float32Array) spoil(numbers);
     },

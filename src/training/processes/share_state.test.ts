@@ -1,9 +1,8 @@
 /** @file The state of process 0 in all processes. */
 import { expect, it } from 'vitest';
+import { plain } from '../../../test/support/checkpoint_files.js';
 import { inProcesses } from '../../../test/support/processes.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
-import { elementsOf, isHostTensor } from '../../formats/host_tensor.js';
-import type { PyValue } from '../../formats/python/values.js';
 import { initializeParameters } from '../../nn/module.js';
 import { TrainingState } from '../training_state.js';
 import { shareState } from './share_state.js';
@@ -20,16 +19,6 @@ async function stateOf(seed: number): Promise<TrainingState> {
   [state.iteration, state.seed] = [seed, 10 * seed];
   state.criterion.classWeights.fill(seed);
   return state;
-}
-
-/** A Python value with tensors as lists of numbers. */
-function plain(value: PyValue): unknown {
-  if (isHostTensor(value)) return { dtype: value.dtype, shape: value.shape, numbers: [...elementsOf(value)] };
-  if (Array.isArray(value)) return value.map(plain);
-  if (value instanceof Map) return [...value].map(([key, item]) => [plain(key), plain(item)]);
-  if (value !== null && Object.getPrototypeOf(value) === Object.prototype)
-    return Object.entries(value).map(([key, item]) => [key, plain(item)]);
-  return value;
 }
 
 const contentOf = (state: TrainingState) => ({

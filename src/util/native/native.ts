@@ -82,6 +82,29 @@ export function viewMemory(address: Address, length: number): Uint8Array<ArrayBu
   return new Uint8Array(koffi.view(BigInt(address), length));
 }
 
+/**
+ * float32 numbers in native memory, which must stay allocated for as long as they are used. Make a view of many numbers only where
+ * one is needed: the garbage collector counts each view as so many bytes to collect.
+ */
+export class NativeFloats {
+  constructor(
+    readonly address: bigint,
+    /** Number of elements. */
+    readonly length: number,
+  ) {}
+
+  view(): Float32Array<ArrayBuffer> {
+    return this.length === 0
+      ? new Float32Array()
+      : new Float32Array(koffi.view(this.address, 4 * this.length));
+  }
+
+  /** The elements from `start` to before `end`, which must not be more than there are. */
+  subarray(start: number, end: number): NativeFloats {
+    return new NativeFloats(this.address + BigInt(4 * start), end - start);
+  }
+}
+
 /** The text of bytes up to the first zero. */
 export function cText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);

@@ -1,6 +1,7 @@
 /** @file The memory of the host: one arena for all sessions and tensors. */
 import koffi from 'koffi';
 import { loadLibrary } from '../../../util/native/load_library.js';
+import { NativeFloats } from '../../../util/native/native.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
 import { machineMemory } from '../../memory.js';
 import type { HostArray } from '../../record/tensor.js';
@@ -55,9 +56,8 @@ class ArenaTensor extends OrtTensor {
     return this.read();
   }
 
-  hostMemory(): Float32Array | null {
-    const view = this.#view();
-    return view instanceof Float32Array ? view : null;
+  hostMemory(): NativeFloats | null {
+    return this.dtype === 'float32' ? new NativeFloats(this.#address, this.size) : null;
   }
 
   protected copyFrom(data: HostArray): void {
@@ -72,10 +72,15 @@ class ArenaTensor extends OrtTensor {
   /** The memory itself, which must not be used after `release`. */
   #view(): HostArray {
     const Type = HOST_ARRAY[this.dtype];
+    const address = this.#address;
+    return this.size === 0 ? new Type(0) : new Type(koffi.view(address, this.bytes));
+  }
+
+  /** 0 for an empty tensor. */
+  get #address(): Pointer {
     const value = this.pointer;
-    if (this.size === 0) return new Type(0);
-    const address = this.api.create((out) => this.api.GetTensorMutableData(value, out));
-    return new Type(koffi.view(address, this.bytes));
+    if (this.size === 0) return 0n;
+    return this.api.create((out) => this.api.GetTensorMutableData(value, out));
   }
 }
 
