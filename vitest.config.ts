@@ -62,11 +62,13 @@ const SHARED = [
   'src/{nn,report,solver,training,util}/**/*.test.ts',
   'src/{cli,cli/completion}/!(engine).test.ts',
   'src/run/**/!(move_run).test.ts',
-  'src/engine/{lazy,onnx/kernels}/*.test.ts',
-  'src/engine/cuda/{compile,ir}/*.test.ts',
-  'src/engine/cuda/kernels/!(fused|kernel_steps).test.ts',
+  'src/distributed/**/*.test.ts',
+  'src/engine/{gpu,lazy,onnx/kernels,onnx/memory}/*.test.ts',
+  'src/engine/{settings,threads}.test.ts',
+  'src/engine/cuda/{api,compile,cudnn,device,ir,kernels}/*.test.ts',
   'src/engine/onnx/native/!(attention|row_gather).test.ts',
   'test/golden/*.test.ts',
+  '{bench,tools}/**/*.test.ts',
 ];
 
 const isOnGpu = process.env.STMIXER_TEST_DEVICE === 'gpu';
@@ -109,7 +111,7 @@ function projects(): TestProjectInlineConfiguration[] {
   if (isByProcesses) return [project({ name: 'processes', include: BY_PROCESSES, isolate: true })];
   return [
     project({ name: 'alone', include: EVERYWHERE, exclude: [...SHARED, ...ELSEWHERE], isolate: true }),
-    project({ name: 'shared', include: SHARED, isolate: false }),
+    project({ name: 'shared', include: SHARED, exclude: ELSEWHERE, isolate: false }),
   ];
 }
 

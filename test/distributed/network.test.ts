@@ -34,12 +34,12 @@ describe.skipIf(missing !== null)('two machines', () => {
     trainingArgs(at(name), overrides, [...WITHOUT_EVALUATION, '--resume']);
   /** Trains until the network between the machines fails. */
   async function cutOff(overrides: string, keepaliveSeconds: number): Promise<WatchedTraining> {
-    machines.setCable('up');
+    await machines.mendCable();
     // More epochs than it will come to.
     const words = args('run', `SOLVER.MAX_EPOCH 500 ${overrides}`);
     const run = new WatchedTraining(at('run'), machines.launcher(keepaliveSeconds), words);
     await run.says(/saved .*model_\d+/);
-    machines.setCable('down');
+    machines.cutCable();
     return run;
   }
 
@@ -66,7 +66,7 @@ describe.skipIf(missing !== null)('two machines', () => {
   });
 
   it('go on when it works again', async () => {
-    machines.setCable('up');
+    await machines.mendCable();
     const more = `SOLVER.MAX_EPOCH ${Math.ceil(lastIteration(at('run')) / 2) + 1}`;
     for (const [launcher, name] of [
       [machines.launcher(300), 'run'],

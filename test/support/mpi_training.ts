@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, vi } from 'vitest';
-import { elementsOf, isHostTensor } from '../../src/formats/host_tensor.js';
 import { readPth } from '../../src/formats/pth/pth_reader.js';
 import { verifyWeightFile } from '../../src/formats/weight_file.js';
 import { mergeMetrics } from '../../src/run/metrics.js';
@@ -11,6 +10,7 @@ import { parseJsonLines } from '../../src/util/json.js';
 import { processStat } from '../../src/util/process_stat.js';
 import { readText } from '../../src/util/read_text.js';
 import type { MpiLauncher } from '../../tools/mpi/launchers.js';
+import { plain } from './checkpoint_files.js';
 import { type Finished, start } from './cli.js';
 import { type MpiRun, startMpiRun } from './mpi.js';
 import { MICRO } from './tiny_config.js';
@@ -142,11 +142,4 @@ export function outcomeOf(folder: string) {
     ),
     state: plain(readPth(join(folder, 'model_final.pth'))),
   };
-}
-
-/** A value of Python as one that can be compared, with the elements of tensors. */
-function plain(value: unknown): unknown {
-  if (isHostTensor(value)) return [value.dtype, value.shape, elementsOf(value)];
-  if (value instanceof Map) return new Map(Array.from(value, ([key, item]) => [key, plain(item)]));
-  return Array.isArray(value) ? value.map(plain) : value;
 }

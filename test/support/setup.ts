@@ -2,12 +2,21 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import { removeFoldersOfFile } from './temporary_files.js';
 
-/** Folders whose tests compute nothing on an engine or select one themselves; starting one takes a second for each file. */
-const WITHOUT_ENGINE =
-  /[\\/]engine[\\/](onnx[\\/]webgpu|cuda)[\\/]|[\\/]test[\\/]cuda(_on_cpu|_kernels)?[\\/]|[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|drawing|evaluation|files|formats|media|report|run|util)[\\/]|[\\/]tools[\\/]/;
+/** Tests that compute nothing on an engine, or select one themselves. Starting one takes a second or more for each file. */
+const WITHOUT_ENGINE = [
+  /[\\/](bench|tools)[\\/]/,
+  /[\\/]src[\\/](checkpoint|cli|config|data|data_tools|detect|distributed|drawing|evaluation|files|formats|media|report|run|util)[\\/]/,
+  /[\\/]src[\\/]engine[\\/](cuda|gpu|onnx[\\/](memory|webgpu))[\\/]/,
+  /[\\/]src[\\/]engine[\\/](settings|threads)\./,
+  /[\\/]test[\\/](cuda(_on_cpu|_kernels)?|distributed|soak)[\\/]/,
+  // The others start processes.
+  /[\\/]test[\\/]e2e[\\/](?!determinism|detect|finite_difference|memory|out_of_memory|previous_run|resume|torch_training)/,
+  /[\\/]test[\\/](architecture|validator|support[\\/]\w+)\./,
+];
 
 beforeAll(async () => {
-  if (WITHOUT_ENGINE.test(expect.getState().testPath ?? '')) return;
+  const path = expect.getState().testPath ?? '';
+  if (WITHOUT_ENGINE.some((pattern) => pattern.test(path))) return;
   const { selectEngine } = await import('../../src/engine/index.js');
   // Loaded here because a test file may have set STMIXER_TEST_ENGINE.
   const { TEST_DEVICE, TEST_ENGINE } = await import('./engine.js');

@@ -1,9 +1,12 @@
 /** @file Two network namespaces with a cable between them, as two machines on which Open MPI starts processes. Needs root. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect, vi } from 'vitest';
 import type { MpiLauncher } from '../../tools/mpi/launchers.js';
 import { temporaryFolderOfFile } from './temporary_files.js';
+
+const ADDRESSES = ['10.77.5.1', '10.77.5.2'] as const;
 
 const ip = (...words: string[]) => execFileSync('ip', words, { encoding: 'utf8', stdio: 'pipe' });
 
@@ -31,7 +34,7 @@ export class TwoMachines {
     for (const name of this.names) ip('netns', 'add', name);
     ip('link', 'add', cableA, 'netns', a, 'type', 'veth', 'peer', 'name', cableB, 'netns', b);
     for (const [i, name] of this.names.entries()) {
-      ip('-n', name, 'addr', 'add', `10.77.5.${i + 1}/24`, 'dev', this.#cables[i]);
+      ip('-n', name, 'addr', 'add', `${ADDRESSES[i]}/24`, 'dev', this.#cables[i]);
       for (const device of ['lo', this.#cables[i]]) ip('-n', name, 'link', 'set', device, 'up');
     }
     // Open MPI calls it as it would call ssh: with the name of a machine, and a command.
@@ -60,16 +63,44 @@ export class TwoMachines {
       oob_tcp_keepalive_probes: '3',
     };
     const mpirun = [
-      ...['mpirun.openmpi', '--allow-run-as-root', '--bind-to', 'none', '--host', '10.77.5.1:1,10.77.5.2:1'],
+      ...[
+        'mpirun.openmpi',
+        '--allow-run-as-root',
+        '--bind-to',
+        'none',
+        '--host',
+        ADDRESSES.map((address) => `${address}:1`).join(','),
+      ],
       ...Object.entries(settings).flatMap(([key, value]) => ['--mca', key, value]),
     ];
     const there = ['netns', 'exec', a, 'unshare', '--uts', 'sh', '-c', `hostname ${a}; exec "$@"`, 'sh'];
     return { family: 'Open MPI', program: 'ip', options: [...there, ...mpirun] };
   }
 
-  /** Cuts the cable, or mends it. */
-  setCable(state: 'up' | 'down'): void {
+  cutCable(): void {
+    this.#setCable('down');
+  }
+
+  /** Mends the cable, and waits until each machine reaches the other. */
+  async mendCable(): Promise<void> {
+    this.#setCable('up');
+    for (const i of [0, 1]) {
+      // A machine that asked for the other's address while the cable was cut refuses connections for up to three seconds more.
+      await vi.waitFor(() => expect(this.#connect(this.names[i], ADDRESSES[1 - i])).toContain('refused'), {
+        timeout: 10_000,
+        interval: 100,
+      });
+    }
+  }
+
+  #setCable(state: 'up' | 'down'): void {
     ip('-n', this.names[0], 'link', 'set', this.#cables[0], state);
+  }
+
+  /** What is said to a connection from a machine to a port where nobody listens. */
+  #connect(from: string, address: string): string {
+    const words = ['netns', 'exec', from, 'bash', '-c', `: < /dev/tcp/${address}/9`];
+    return spawnSync('ip', words, { encoding: 'utf8', timeout: 5000 }).stderr;
   }
 
   /** The numbers of the processes on both machines. */
