@@ -15,7 +15,6 @@ import { Command, InvalidArgumentError } from 'commander';
 import { launchers, type MpiLauncher } from '../tools/mpi/launchers.js';
 import type {
   CaseMeasurement,
-  FamilyMeasurement,
   Measurements,
   TrainingMeasurement,
   Variant,
@@ -25,12 +24,19 @@ import { describeMachine } from './describe_machine.js';
 import type { ModelFacts, StepsJob } from './distributed/jobs.js';
 import { type Processes, runJob, runRaw } from './distributed/launch.js';
 import { type StepTime, summarize } from './distributed/step_times.js';
-import { overlapTable, pieceBytesOf, sumTable, throughputTable } from './distributed/tables.js';
+import {
+  type FamilySums,
+  overlapTable,
+  pieceBytesOf,
+  sumTable,
+  throughputTable,
+} from './distributed/tables.js';
 import { seconds } from './distributed/text.js';
 
 interface DistributedCase extends Case {
   /** SOLVER.BUCKET_MB of the sums without computation, besides that of the configuration; null puts everything into one bucket. */
   readonly bucketMiB: readonly (number | null)[];
+  /** What several processes exchange in the measured steps; one process exchanges nothing. */
   readonly variants: readonly Variant[];
 }
 
@@ -50,7 +56,7 @@ const DISTRIBUTED_CASES: readonly DistributedCase[] = [
     ...{ batch: 2, height: 256, width: 320 },
     iters: 2,
     rounds: 1,
-    bucketMiB: [1, 5, 25, 100, null],
+    bucketMiB: [25, null],
     variants: ['none', 'during'],
   },
 ];
@@ -118,15 +124,15 @@ async function measureCase(what: DistributedCase): Promise<CaseMeasurement> {
     `\n## ${what.title}\n\n${measurements.machine}; ${facts.engine}; matMul ${facts.matMulGflops.toFixed(0)} GFLOP/s; ` +
       `gradients ${(gradientBytes / 1e9).toFixed(3)} GB in ${facts.lengths.length} tensors; load ${loadavg()[0].toFixed(1)}\n`,
   );
-  const sums: Omit<FamilyMeasurement, 'training'>[] = [];
+  const sums: FamilySums[] = [];
   for (const launcher of flags.families) sums.push(await measureSums(launcher, what, facts, gradientBytes));
+  const latencies = sums.map(({ family, latency }) => `${family} ${seconds(latency)}`);
+  console.log(`${sumTable(sums, gradientBytes)}\n\nsum of one number: ${latencies.join(', ')}\n`);
   const { alone, part, several } = await measureTraining(what);
   const measured: CaseMeasurement = {
     ...{ name: what.name, title: what.title, gradientBytes, bucketMiB: facts.bucketMiB, alone, part },
     families: sums.map((family, i) => ({ ...family, training: several[i] })),
   };
-  const latencies = sums.map(({ family, latency }) => `${family} ${seconds(latency)}`);
-  console.log(`${sumTable(measured)}\n\nsum of one number: ${latencies.join(', ')}\n`);
   console.log(`${throughputTable(measured)}\n\n${overlapTable(measured)}\n\nload ${loadavg()[0].toFixed(1)}`);
   return measured;
 }
@@ -136,14 +142,14 @@ async function measureSums(
   { bucketMiB }: DistributedCase,
   { lengths, bucketMiB: configured }: ModelFacts,
   gradientBytes: number,
-): Promise<Omit<FamilyMeasurement, 'training'>> {
+): Promise<FamilySums> {
   const sizes = bucketMiB.includes(configured) ? bucketMiB : [...bucketMiB, configured];
   const count = flags.processes;
   const times = await runJob(
     { kind: 'all-reduce', lengths, bucketMiB: sizes, repetitions: REPETITIONS },
     { launcher, count, threads },
   );
-  const pieceBytes = sizes.map((size) => pieceBytesOf(size, { gradientBytes }));
+  const pieceBytes = sizes.map((size) => pieceBytesOf(size, gradientBytes));
   const raw = await runRaw({
     ...{ launcher, count, folder, bytes: gradientBytes, pieceBytes },
     repetitions: REPETITIONS,
@@ -155,36 +161,44 @@ async function measureSums(
 /** Steps of one process and of several, in turns. */
 async function measureTraining(what: DistributedCase) {
   const { processes } = flags;
-  const programs: { readonly run: Processes; readonly batch: number }[] = [
-    { run: { launcher: null, count: 1, threads: threads * processes }, batch: what.batch },
-    { run: { launcher: null, count: 1, threads }, batch: what.batch / processes },
-    ...flags.families.map((launcher) => ({
-      run: { launcher, count: processes, threads },
-      batch: what.batch,
-    })),
+  const { batch, variants } = what;
+  const one = { launcher: null, count: 1 };
+  const programs: {
+    readonly run: Processes;
+    readonly batch: number;
+    readonly variants: readonly Variant[];
+  }[] = [
+    { run: { ...one, threads: threads * processes }, batch, variants: ['none'] },
+    { run: { ...one, threads }, batch: batch / processes, variants: ['none'] },
+    ...flags.families.map((launcher) => ({ run: { launcher, count: processes, threads }, batch, variants })),
   ];
   const times: StepTime[][] = programs.map(() => []);
   const peaks = programs.map(() => 0);
   for (let round = 0; round < (flags.rounds ?? what.rounds); round++)
-    for (const [i, { run, batch }] of programs.entries()) {
-      const report = await runJob(stepsJob(what, batch, run.launcher ? what.variants : ['none']), run);
+    for (const [i, { run, ...program }] of programs.entries()) {
+      console.error(
+        `${run.launcher?.family ?? 'alone'}: ${run.count} × ${run.threads}, round ${round + 1} …`,
+      );
+      const report = await runJob(stepsJob(what, program), run);
       times[i].push(...report.times);
       peaks[i] = Math.max(peaks[i], report.peakBytes);
     }
   const [alone, part, ...several] = programs.map(
-    ({ run, batch }, i): TrainingMeasurement => ({
-      ...{ processes: run.count, threads: run.threads, clips: batch, peakBytes: peaks[i] },
-      variants: Object.fromEntries(what.variants.map((variant) => [variant, summarize(times[i], variant)])),
+    ({ run, ...program }, i): TrainingMeasurement => ({
+      ...{ processes: run.count, threads: run.threads, clips: program.batch, peakBytes: peaks[i] },
+      variants: Object.fromEntries(
+        program.variants.map((variant) => [variant, summarize(times[i], variant)]),
+      ),
     }),
   );
   return { alone, part, several };
 }
 
-function stepsJob(what: DistributedCase, batch: number, variants: readonly Variant[]): StepsJob {
+function stepsJob(what: DistributedCase, program: Pick<StepsJob, 'batch' | 'variants'>): StepsJob {
   const { config: configFile, overrides, height, width, boxes } = what;
   const iters = flags.iters ?? what.iters;
   return {
-    ...{ kind: 'steps', configFile, overrides, batch, height, width, boxes },
-    ...{ variants, warmup: WARMUP.ours, iters },
+    ...{ kind: 'steps', configFile, overrides, height, width, boxes },
+    ...{ batch: program.batch, variants: program.variants, warmup: WARMUP.ours, iters },
   };
 }

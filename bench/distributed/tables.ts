@@ -11,13 +11,15 @@ import { seconds } from './text.js';
 const MIB = 2 ** 20;
 const MISSING = '–';
 
+/** The sums of one MPI library. */
+export type FamilySums = Omit<FamilyMeasurement, 'training'>;
+
 /** Sums of all gradients, without computation beside them. */
-export function sumTable(measured: CaseMeasurement): string {
-  const rate = (time: number) =>
-    `${seconds(time)} (${(measured.gradientBytes / time / 1e9).toFixed(2)} GB/s)`;
-  const rows = measured.families.flatMap(({ family, sums, raw }) =>
+export function sumTable(families: readonly FamilySums[], gradientBytes: number): string {
+  const rate = (time: number) => `${seconds(time)} (${(gradientBytes / time / 1e9).toFixed(2)} GB/s)`;
+  const rows = families.flatMap(({ family, sums, raw }) =>
     sums.map(({ bucketMiB, calls, seconds: time }) => {
-      const pieces = raw?.find(({ pieceBytes }) => pieceBytes === pieceBytesOf(bucketMiB, measured));
+      const pieces = raw?.find(({ pieceBytes }) => pieceBytes === pieceBytesOf(bucketMiB, gradientBytes));
       return [
         family,
         bucketMiB === null ? 'all' : `${bucketMiB} MiB`,
@@ -32,7 +34,7 @@ export function sumTable(measured: CaseMeasurement): string {
 }
 
 /** Bytes of MPI's own calls that stand beside a size of buckets. */
-export function pieceBytesOf(bucketMiB: number | null, { gradientBytes }: { gradientBytes: number }): number {
+export function pieceBytesOf(bucketMiB: number | null, gradientBytes: number): number {
   return bucketMiB === null ? gradientBytes : Math.min(gradientBytes, bucketMiB * MIB);
 }
 

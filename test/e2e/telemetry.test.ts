@@ -8,14 +8,16 @@ import { launch } from '../support/cli.js';
 import { temporaryFolderOfFile } from '../support/temporary_files.js';
 import { MICRO } from '../support/tiny_config.js';
 
-const hasStrace = spawnSync('strace', ['-f', 'true']).status === 0;
+// Other calls go on without a stop.
+const STRACE = ['strace', '-f', '--seccomp-bpf'];
+const hasStrace = spawnSync(STRACE[0], [...STRACE.slice(1), 'true']).status === 0;
 let home: string;
 let trace: string;
 
 beforeAll(async () => {
   home = temporaryFolderOfFile();
   trace = join(home, 'trace');
-  await train(hasStrace ? ['strace', '-f', '-e', 'trace=network,openat', '-o', trace] : []);
+  await train(hasStrace ? [...STRACE, '-e', 'trace=network,openat', '-o', trace] : []);
 }, 120_000);
 
 /** Trains with an empty home folder, under the program `wrapper` if there is one. */
