@@ -8,7 +8,7 @@ import type { Batch } from '../../src/data/loading/collate.js';
 import { GradientSum } from '../../src/distributed/gradient_sum.js';
 import { HostReducer } from '../../src/distributed/host_reducer.js';
 import { joinProcesses } from '../../src/distributed/join.js';
-import { broadcastJson } from '../../src/distributed/json_values.js';
+import { allGatherJson } from '../../src/distributed/json_values.js';
 import type { ProcessGroup } from '../../src/distributed/process_group.js';
 import { engineSettings, selectEngine } from '../../src/engine/index.js';
 import type { StepOptions } from '../../src/training/step.js';
@@ -139,16 +139,8 @@ async function steps(what: StepsJob): Promise<StepTimes> {
       processor: (user + system) / 1e6,
       ...(variant === 'none' ? {} : { lossChecked: communicator.lossChecked, ...sum.trace }),
     };
-    return { variant, loss, processes: await fromAll(own) };
+    return { variant, loss, processes: await allGatherJson(group.communicator, own) };
   }
-}
-
-/** The value of every process by rank. All of them get all. */
-async function fromAll<T>(value: T): Promise<T[]> {
-  const { communicator } = group;
-  const gathered = await communicator.gather(new TextEncoder().encode(JSON.stringify(value)));
-  const all = gathered?.map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as T) ?? null;
-  return await broadcastJson(communicator, all);
 }
 
 /** Seconds on the clock that all processes of a machine share. */

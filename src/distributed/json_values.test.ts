@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { inProcesses } from '../../test/support/processes.js';
 import { SINGLE_PROCESS } from './communicator.js';
-import { broadcastJson, firstOf, gatherJson } from './json_values.js';
+import { allGatherJson, broadcastJson, firstOf, gatherJson } from './json_values.js';
 
 it('gives all processes the value of the lowest one that has one', async () => {
   const found = await inProcesses(4, (communicator) =>
@@ -26,6 +26,10 @@ it('gathers the values of all processes on process 0', async () => {
   );
   const names = [0, 1, 2].map((rank) => ({ name: `größe ${rank}` }));
   expect(gathered).toEqual([names, null, null]);
+  expect(await inProcesses(2, (communicator) => allGatherJson(communicator, communicator.rank))).toEqual([
+    [0, 1],
+    [0, 1],
+  ]);
 });
 
 it('returns the own value of a process that works alone', async () => {

@@ -30,6 +30,11 @@ export async function gatherJson<T>(communicator: Communicator, value: T): Promi
   return all?.map((bytes) => decode<T>(bytes)) ?? null;
 }
 
+/** The same, on all processes. */
+export async function allGatherJson<T>(communicator: Communicator, value: T): Promise<T[]> {
+  return await broadcastJson(communicator, await gatherJson(communicator, value));
+}
+
 function encode(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }

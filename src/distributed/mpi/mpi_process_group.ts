@@ -7,7 +7,7 @@ import { machineProbe, type Probe } from '../../engine/probe.js';
 import { PeerError, UserError } from '../../errors.js';
 import { type Json, numberOrNull, stringOr } from '../../util/json.js';
 import type { Communicator } from '../communicator.js';
-import { broadcastJson, gatherJson } from '../json_values.js';
+import { allGatherJson } from '../json_values.js';
 import type { Launch } from '../launch.js';
 import type { ProcessGroup } from '../process_group.js';
 import type { MpiFunctions } from './functions.js';
@@ -77,7 +77,7 @@ class MpiProcessGroup implements ProcessGroup {
   /** Tells all processes on which machine and cores each of them runs. All processes must call this. */
   async introduce(cores: string): Promise<void> {
     const own = { host: hostname(), cores };
-    const all = (await broadcastJson(this.communicator, await gatherJson(this.communicator, own))) ?? [];
+    const all = await allGatherJson(this.communicator, own);
     this.#hosts.push(...all.map(({ host }) => host));
     const onSameCores = all.filter((other) => isDeepStrictEqual(other, own)).length;
     this.local = { ...this.local, onSameCores };
