@@ -123,6 +123,5 @@ export class MpiCommunicator implements Communicator {
 
 function inPieces<T extends Numbers | NativeFloats | Uint8Array>(array: T): T[] {
   const count = Math.ceil(array.length / MAX_COUNT);
-  const end = (i: number) => Math.min((i + 1) * MAX_COUNT, array.length);
-  return Array.from({ length: count }, (_, i) => array.subarray(i * MAX_COUNT, end(i)) as T);
+  return Array.from({ length: count }, (_, i) => array.subarray(i * MAX_COUNT, (i + 1) * MAX_COUNT) as T);
 }

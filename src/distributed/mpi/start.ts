@@ -17,7 +17,7 @@ const FUNNELED = 1;
  */
 export function startMpi(launch: Launch, probe: Pick<Probe, 'env' | 'exists' | 'readLink'>): MpiFunctions {
   refuseLostConnection(probe.env);
-  leaveMemoryFunctionsAlone(probe.env);
+  leaveMemoryFunctionsAlone();
   const { path, mpi } = loadMpi(launch, probe);
   const { abi } = mpi;
   mpi.call('MPI_Init_thread', null, null, FUNNELED, new Out().pointer);
@@ -59,8 +59,8 @@ function isSocket(file: number): boolean {
  * other threads are calling them at that moment: with MPICH 4.0.2 and UCX 1.13, 4 of 40 programs crashed or hung, and with this none of
  * 50. Without these events UCX keeps no list of registered memory, which costs time on networks that need one.
  */
-function leaveMemoryFunctionsAlone(env: Probe['env']): void {
-  if (env.UCX_MEM_EVENTS === undefined) process.env.UCX_MEM_EVENTS = 'n';
+function leaveMemoryFunctionsAlone(): void {
+  process.env.UCX_MEM_EVENTS ??= 'n';
 }
 
 function loadMpi(launch: Launch, probe: Pick<Probe, 'env' | 'exists' | 'readLink'>) {

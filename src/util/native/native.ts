@@ -99,9 +99,9 @@ export class NativeFloats {
       : new Float32Array(koffi.view(this.address, 4 * this.length));
   }
 
-  /** The elements from `start` to before `end`, which must not be more than there are. */
+  /** The elements from `start` to before `end`, or to the last one, as of a typed array. */
   subarray(start: number, end: number): NativeFloats {
-    return new NativeFloats(this.address + BigInt(4 * start), end - start);
+    return new NativeFloats(this.address + BigInt(4 * start), Math.min(end, this.length) - start);
   }
 }
 
