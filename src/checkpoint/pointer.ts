@@ -1,5 +1,4 @@
 /** @file `last_checkpoint`: the text file of a run's folder that names the checkpoint to continue from. */
-
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join, win32 } from 'node:path';
 import { CheckpointError } from '../errors.js';

@@ -1,5 +1,4 @@
 /** @file Writes a packed checkpoint to the disk, in this thread or another one, and repeats failed writes. */
-
 import { CheckpointError } from '../errors.js';
 import { retry } from '../files/retry.js';
 import type { DType, HostTensor } from '../formats/host_tensor.js';

@@ -16,6 +16,7 @@ import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { MODEL_INFO, packModelInfo } from '../checkpoint/model_info.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import { writePth } from '../formats/pth/pth_writer.js';
+import { bytesOf } from '../util/bytes.js';
 import { inspectCheckpoint } from './inspect_checkpoint.js';
 import { main } from './main.js';
 
@@ -49,7 +50,7 @@ const json = (path: string) => JSON.parse(inspectCheckpoint(path, true).text);
 const tensorOf = (dtype: HostTensor['dtype'], data: ArrayBufferView, shape: number[]): HostTensor => ({
   dtype,
   shape,
-  bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  bytes: () => bytesOf(data),
 });
 
 describe('inspectCheckpoint', () => {

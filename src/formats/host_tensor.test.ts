@@ -1,5 +1,6 @@
 /** @file Tests of element types and their conversion. */
 import { expect, test } from 'vitest';
+import { bytesOf } from '../util/bytes.js';
 import {
   DTYPE_BYTES,
   type DType,
@@ -11,7 +12,7 @@ import {
 } from './host_tensor.js';
 
 function tensorOf(dtype: DType, shape: number[], data: ArrayBufferView) {
-  return { dtype, shape, bytes: () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+  return { dtype, shape, bytes: () => bytesOf(data) };
 }
 
 test('converts every type to float32', () => {

@@ -1,5 +1,4 @@
 /** @file The headline numbers of a run. */
-
 import { clipsPerStep } from '../data/data_config.js';
 import { bestEvaluation } from '../run/evaluations.js';
 import type { Run } from '../run/read_run.js';

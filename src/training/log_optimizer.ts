@@ -1,5 +1,4 @@
 /** @file Parameter groups in the log of a run. */
-
 import type { Logger } from '../run/log.js';
 import type { Optimizer } from '../solver/index.js';
 import { significant } from '../util/text.js';

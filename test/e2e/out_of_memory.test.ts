@@ -1,5 +1,4 @@
 /** @file Allocations that really fail: a single tensor larger than any machine has room for. */
-
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

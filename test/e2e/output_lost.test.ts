@@ -1,5 +1,4 @@
 /** @file Commands whose output is no longer taken: a reader that ended, a full disk, a terminal that hung up. */
-
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
 /** @file Runs kernels that are written by hand on the stand-in for CUDA. */
-
 import type { Storage } from '../../src/engine/cuda/storage.js';
 import { check, download, functionOf, launch, loadModule, start, upload } from '../cuda_on_cpu/bindings.js';
 import type { KernelArgument, RunKernel } from './cuda_interpreter.js';

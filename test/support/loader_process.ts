@@ -1,5 +1,4 @@
 /** @file A process of its own that opens a loader on the folder argv[2] and ends in the way argv[3] says. */
-
 import { configFromOverrides } from '../../src/config/index.js';
 import { createTrainLoader } from '../../src/data/loading/loader.js';
 

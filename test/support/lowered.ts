@@ -1,5 +1,4 @@
 /** @file Lowers one operation for the cuda engine and evaluates it on the host. */
-
 import { Builder } from '../../src/engine/cuda/ir/builder.js';
 import type { View } from '../../src/engine/cuda/ir/tensor.js';
 import { fusedKernels } from '../../src/engine/cuda/kernels/fused.js';

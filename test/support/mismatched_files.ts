@@ -1,5 +1,4 @@
 /** @file Files of an evaluation that fit, and changes that make them misfits; for tests of what is said about them. */
-
 import { evaluateFiles, type FileResults } from '../../src/evaluation/evaluate_files.js';
 import { Rng } from '../../src/util/random.js';
 import { temporaryFiles } from './temporary_files.js';

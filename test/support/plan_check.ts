@@ -1,5 +1,4 @@
 /** @file Compares the results of cuDNN's plans with those of the engine's own kernels and of products. */
-
 import { CudaCompiler, type CudaSettings, policyOf } from '../../src/engine/cuda/compiler.js';
 import type { AttentionShape } from '../../src/engine/cuda/cudnn/attention.js';
 import { type CudaTensor, CudaTensorMemory } from '../../src/engine/cuda/device/cuda_tensor.js';

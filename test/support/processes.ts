@@ -1,5 +1,4 @@
 /** @file Communicators of several processes that are functions of one process, for tests without MPI. */
-
 import type { Communicator, Numbers, ReduceOp } from '../../src/distributed/communicator.js';
 import { NativeFloats } from '../../src/util/native/native.js';
 

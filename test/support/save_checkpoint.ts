@@ -1,5 +1,4 @@
 /** @file A whole checkpoint, written before the call returns. */
-
 import type { CheckpointParts } from '../../src/checkpoint/checkpoint_parts.js';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 

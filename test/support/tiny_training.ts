@@ -1,5 +1,4 @@
 /** @file Training of the tiny model on clips of noise: all that a run does, without files of data. */
-
 import { createHash } from 'node:crypto';
 import { Checkpointer } from '../../src/checkpoint/checkpointer.js';
 import type { Config } from '../../src/config/index.js';

@@ -62,15 +62,9 @@ export class TwoMachines {
       oob_tcp_keepalive_intvl: '1',
       oob_tcp_keepalive_probes: '3',
     };
+    const hosts = ADDRESSES.map((address) => `${address}:1`).join(',');
     const mpirun = [
-      ...[
-        'mpirun.openmpi',
-        '--allow-run-as-root',
-        '--bind-to',
-        'none',
-        '--host',
-        ADDRESSES.map((address) => `${address}:1`).join(','),
-      ],
+      ...['mpirun.openmpi', '--allow-run-as-root', '--bind-to', 'none', '--host', hosts],
       ...Object.entries(settings).flatMap(([key, value]) => ['--mca', key, value]),
     ];
     const there = ['netns', 'exec', a, 'unshare', '--uts', 'sh', '-c', `hostname ${a}; exec "$@"`, 'sh'];

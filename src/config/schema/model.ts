@@ -1,5 +1,4 @@
 /** @file Schema of MODEL and ViT: the backbone, the decoder, and the weights of the losses. */
-
 import { Type } from '@sinclair/typebox';
 import { BACKBONES } from './choices.js';
 import {

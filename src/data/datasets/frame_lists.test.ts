@@ -1,5 +1,4 @@
 /** @file Tests of the frame lists. */
-
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';

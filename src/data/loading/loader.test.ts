@@ -1,5 +1,4 @@
 /** @file Tests of the loader: order, seeds, resuming, errors, closing. */
-
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,4 @@
 /** @file The report of a data set check as text and as JSON. */
-
 import { styleText } from 'node:util';
 import { alignColumns } from '../../util/table.js';
 import { count } from '../../util/text.js';

@@ -1,5 +1,4 @@
 /** @file Runs work on an engine that computes nothing and only counts the memory. */
-
 import { assumedPlan } from '../cuda/cudnn/assumed_plan.js';
 import { cudaDryEngine } from '../cuda/dry_engine.js';
 import type { Policy } from '../cuda/kernels/lowering.js';

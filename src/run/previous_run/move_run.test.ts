@@ -1,5 +1,4 @@
 /** @file A run that is moved aside, or back, and killed at any moment: the next one never continues the old run by mistake. */
-
 import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';

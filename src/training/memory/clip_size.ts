@@ -1,5 +1,4 @@
 /** @file The largest clip of a data set, from the headers of a few images. */
-
 import { readImageSize } from '../../data/clip/image_size.js';
 import { scaledSize } from '../../data/clip/transforms.js';
 import type { AvaDataset } from '../../data/datasets/ava_dataset.js';

@@ -1,5 +1,4 @@
 /** @file The step of a saved batch once more: the same numbers, where it goes wrong, and with which weights. */
-
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';

@@ -1,5 +1,4 @@
 /** @file Checkpoints that lack a part of a training's state: an older whole one takes their place, or they are named. */
-
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

@@ -1,5 +1,4 @@
 /** @file COCO's json with videos: images with a number of the frame, and the layout of YouTube-VIS with a list of boxes per track. */
-
 import { frameNames, pathParts, stemOf, videoNameOf } from '../image_names.js';
 import {
   type Corners,
