@@ -142,7 +142,8 @@ describe('the estimate beside measured peaks of resident memory', () => {
     const scale = Math.max(...cfg.DATA.TRAIN_MIN_SCALES) / SAMPLE.height;
     const padded = (extent: number) => 32 * Math.ceil(Math.floor(extent * scale + 0.5) / 32);
     const clip = { height: padded(SAMPLE.height), width: padded(SAMPLE.width) };
-    const { peak } = await estimateMemory(cfg, factsOf({ clip, processBytes }));
+    const facts = factsOf({ clip, processBytes, savesBesideTraining: true });
+    const { peak } = await estimateMemory(cfg, facts);
     expect(peak / peakBytes).toBeGreaterThan(0.85);
     expect(peak / peakBytes).toBeLessThan(1.15);
   });

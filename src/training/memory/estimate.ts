@@ -3,6 +3,7 @@ import type { Config } from '../../config/index.js';
 import { clipsPerStep } from '../../data/data_config.js';
 import { loaderBuffers } from '../../data/loading/loader.js';
 import { CONTEXT_BYTES } from '../../engine/cuda/device/gpu_memory.js';
+import { listBytes } from '../../engine/onnx/memory/arena_regions.js';
 import { DTYPE_BYTES } from '../../formats/host_tensor.js';
 import type { Size } from '../../media/image_header.js';
 import {
@@ -29,7 +30,7 @@ export interface MemoryEstimate extends TensorBytes {
   readonly data: number;
   /** The copy that a checkpoint is written from. */
   readonly checkpoint: number;
-  /** Gaps between tensors, which the engine's allocator cannot use. */
+  /** Gaps between tensors, which the engine's allocator cannot use, and its lists of blocks. */
   readonly gaps: number;
   /** Program, libraries and compiled graphs; with CUDA, the context on the GPU. */
   readonly process: number;
@@ -55,7 +56,7 @@ const GPU_BYTES = 350e6;
 /** The same with CUDA, where best fit leaves few gaps. This was not measured on a GPU. */
 const CUDA_GAPS = 0.1;
 /** Growth of JavaScript's heap and of some 40 compiled graphs after the start, measured on the smallest runs. */
-const GROWTH_BYTES = 80e6;
+const GROWTH_BYTES = 125e6;
 /** Memory of a thread that loads clips, measured. */
 const THREAD_BYTES = 20e6;
 
@@ -89,7 +90,9 @@ type Sum = (
 ) => MemoryEstimate;
 
 const onHost: Sum = (tensors, rest, during) => {
-  const parts = { ...tensors, ...rest, gaps: ARENA_GAPS * total(tensors) };
+  // The process has the lists of an arena without tensors.
+  const lists = listBytes(total(tensors)) - listBytes(0);
+  const parts = { ...tensors, ...rest, gaps: ARENA_GAPS * total(tensors) + lists };
   return { ...parts, peak: total(parts), during, beside: 0 };
 };
 

@@ -3,25 +3,18 @@ import koffi from 'koffi';
 import { loadLibrary } from '../../../util/native/load_library.js';
 import { NativeFloats } from '../../../util/native/native.js';
 import type { LazyDtype, ValueInfo } from '../../lazy/value.js';
-import { machineMemory } from '../../memory.js';
 import type { HostArray } from '../../record/tensor.js';
 import { addresses, cStrings } from '../addresses.js';
 import { type OrtApi, OrtError, type Pointer } from '../c_api.js';
 import type { OnnxGraph } from '../model_format.js';
 import { HOST_ARRAY, OrtTensor, throwReleased } from '../ort_tensor.js';
+import { ArenaRegions } from './arena_regions.js';
 import type { OrtMemory } from './memory.js';
 import { type PlannedGraph, unplanned } from './memory_plan.js';
 import { createTensor } from './ort_values.js';
 
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
-/**
- * The region of addresses that the arena reserves, as a fraction of the memory that this process may use. Only used pages
- * take memory, plus 1/32 of the region for the arena's own lists.
- */
-const REGION_FRACTION = 0.75;
-/** On a machine with a terabyte of memory, the lists of a larger region would take 24 GiB. A run that needs more gets it. */
-const MAX_REGION_BYTES = 2 ** 36;
 /** Transparent huge pages make the first use of memory up to 20 times as fast, and everything else about 10 % faster. */
 const MADV_HUGEPAGE = 14;
 const EXTEND_AS_REQUESTED = 1n;
@@ -33,11 +26,13 @@ class ArenaTensor extends OrtTensor {
 
   constructor(
     private readonly api: OrtApi,
+    private readonly regions: ArenaRegions,
     value: Pointer,
     info: ValueInfo,
   ) {
     super(info);
     this.#value = value;
+    regions.add(this.bytes);
   }
 
   get pointer(): Pointer {
@@ -67,6 +62,7 @@ class ArenaTensor extends OrtTensor {
   release(): void {
     this.api.ReleaseValue(this.pointer);
     this.#value = 0n;
+    this.regions.add(-this.bytes);
   }
 
   /** The memory itself, which must not be used after `release`. */
@@ -86,6 +82,7 @@ class ArenaTensor extends OrtTensor {
 
 export class Arena implements OrtMemory {
   readonly #memoryInfo: Pointer;
+  readonly #regions = new ArenaRegions((bytes) => this.#reserve(bytes));
   #allocator: Pointer = 0n;
 
   constructor(
@@ -105,14 +102,11 @@ export class Arena implements OrtMemory {
   attach(session: Pointer): void {
     const { api } = this;
     this.#allocator = api.create((out) => api.CreateAllocator(session, this.#memoryInfo, out));
-    this.#reserve();
+    this.#regions.add(0);
   }
 
   allocate(shape: readonly number[], dtype: LazyDtype): OrtTensor {
-    return new ArenaTensor(this.api, createTensor(this.api, this.#allocator, { shape, dtype }), {
-      shape,
-      dtype,
-    });
+    return this.adopt(createTensor(this.api, this.#allocator, { shape, dtype }), { shape, dtype });
   }
 
   plan(graph: OnnxGraph): PlannedGraph {
@@ -128,7 +122,7 @@ export class Arena implements OrtMemory {
   giveBack(): void {}
 
   adopt(value: Pointer, info: ValueInfo): OrtTensor {
-    return new ArenaTensor(this.api, value, info);
+    return new ArenaTensor(this.api, this.#regions, value, info);
   }
 
   during<T>(work: () => Promise<T>): Promise<T> {
@@ -136,22 +130,19 @@ export class Arena implements OrtMemory {
   }
 
   /**
-   * Makes the arena one large region of addresses, in which neighbouring free blocks are joined, by making and releasing a
-   * tensor of that size. If the system refuses even smaller regions, the arena grows with each request.
+   * Adds a region, in which neighbouring free blocks are joined, by making and releasing a tensor of that size. Returns
+   * whether the system gave it.
    */
-  #reserve(): void {
-    const { totalBytes } = machineMemory();
-    for (let fraction = REGION_FRACTION; fraction > 0.1; fraction /= 2) {
-      const bytes = Math.min(Math.floor(fraction * totalBytes), MAX_REGION_BYTES);
-      try {
-        const region = this.allocate([bytes], 'bool');
-        const start = this.api.create((out) => this.api.GetTensorMutableData(region.pointer, out));
-        region.release();
-        adviseHugePages(start, bytes);
-        return;
-      } catch (error) {
-        if (!(error instanceof OrtError)) throw error;
-      }
+  #reserve(bytes: number): boolean {
+    try {
+      const region = createTensor(this.api, this.#allocator, { shape: [bytes], dtype: 'bool' });
+      const start = this.api.create((out) => this.api.GetTensorMutableData(region, out));
+      this.api.ReleaseValue(region);
+      adviseHugePages(start, bytes);
+      return true;
+    } catch (error) {
+      if (error instanceof OrtError) return false;
+      throw error;
     }
   }
 }
