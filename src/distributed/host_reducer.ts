@@ -11,6 +11,9 @@ export type HostGradient = Float32Array | NativeFloats;
 
 export class HostReducer implements Reducer<HostGradient> {
   #sums: Promise<void>[] = [];
+  /** Memory of the buckets, which is the same in every step: new memory would bring the garbage collector each time. */
+  readonly #buffers: Float32Array[] = [];
+  #numUsed = 0;
 
   constructor(private readonly communicator: Communicator) {}
 
@@ -22,12 +25,12 @@ export class HostReducer implements Reducer<HostGradient> {
     const small = gradients.filter(({ length }) => length < DIRECT_LENGTH);
     for (const gradient of gradients)
       if (gradient.length >= DIRECT_LENGTH) this.#watch(this.communicator.allReduce(gradient, 'sum'));
-    const views = small.map((gradient) => (gradient instanceof NativeFloats ? gradient.view() : gradient));
-    if (small.length > 0) this.#watch(this.#sumTogether(views));
+    if (small.length > 0) this.#watch(this.#sumTogether(small));
   }
 
   async finish(): Promise<void> {
     await Promise.all(this.#sums.splice(0));
+    this.#numUsed = 0;
   }
 
   async settle(): Promise<void> {}
@@ -40,18 +43,27 @@ export class HostReducer implements Reducer<HostGradient> {
     this.#sums.push(sum);
   }
 
-  async #sumTogether(gradients: readonly Float32Array[]): Promise<void> {
-    const all = new Float32Array(gradients.reduce((length, gradient) => length + gradient.length, 0));
-    let offset = 0;
-    for (const gradient of gradients) {
-      all.set(gradient, offset);
-      offset += gradient.length;
+  async #sumTogether(gradients: readonly HostGradient[]): Promise<void> {
+    const buffer = this.#nextBuffer(gradients.reduce((length, gradient) => length + gradient.length, 0));
+    let end = 0;
+    const parts = gradients.map((gradient) => {
+      end += gradient.length;
+      return { gradient, part: buffer.subarray(end - gradient.length, end) };
+    });
+    for (const { gradient, part } of parts) {
+      if (gradient instanceof NativeFloats) gradient.read(part);
+      else part.set(gradient);
     }
-    await this.communicator.allReduce(all, 'sum');
-    offset = 0;
-    for (const gradient of gradients) {
-      gradient.set(all.subarray(offset, offset + gradient.length));
-      offset += gradient.length;
+    await this.communicator.allReduce(buffer, 'sum');
+    for (const { gradient, part } of parts) {
+      if (gradient instanceof NativeFloats) gradient.write(part);
+      else gradient.set(part);
     }
+  }
+
+  #nextBuffer(length: number): Float32Array {
+    const index = this.#numUsed++;
+    if (this.#buffers[index]?.length !== length) this.#buffers[index] = new Float32Array(length);
+    return this.#buffers[index];
   }
 }

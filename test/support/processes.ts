@@ -33,13 +33,15 @@ class Group {
       rank,
       size: this.size,
       allReduce: async (memory, op) => {
-        const numbers = memory instanceof NativeFloats ? memory.view() : memory;
+        const numbers = memory instanceof NativeFloats ? new Float32Array(memory.length) : memory;
+        if (memory instanceof NativeFloats) memory.read(numbers as Float32Array);
         const all = (await meet(`all-reduce ${op} of ${numbers.length}`, numbers.slice())) as Numbers[];
         for (let i = 0; i < numbers.length; i++)
           numbers[i] = combined(
             op,
             all.map((own) => own[i]),
           );
+        if (memory instanceof NativeFloats) memory.write(numbers as Float32Array);
       },
       broadcast: async (bytes, root) => {
         const all = (await meet(`broadcast of ${bytes.length} from ${root}`, bytes.slice())) as Uint8Array[];

@@ -24,9 +24,11 @@ function twin(spoil: (sum: Float32Array) => void): Communicator {
     size: 2,
     async allReduce(memory, op) {
       if (op !== 'sum') return;
-      const numbers = memory instanceof NativeFloats ? memory.view() : memory;
+      const numbers = memory instanceof NativeFloats ? new Float32Array(memory.length) : memory;
+      if (memory instanceof NativeFloats) memory.read(numbers as Float32Array);
       for (let i = 0; i < numbers.length; i++) numbers[i] *= 2;
       if (numbers instanceof Float32Array) spoil(numbers);
+      if (memory instanceof NativeFloats) memory.write(numbers as Float32Array);
     },
     async broadcast() {},
     gather: async () => null,

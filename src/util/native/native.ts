@@ -82,9 +82,17 @@ export function viewMemory(address: Address, length: number): Uint8Array<ArrayBu
   return new Uint8Array(koffi.view(BigInt(address), length));
 }
 
+let memcpy: NativeFunction | null = null;
+
+/** Copies between addresses and arrays. The C library must be part of the process, which it is not on Windows. */
+function copyMemory(to: unknown, from: unknown, bytes: number): void {
+  memcpy ??= bind(loadLibrary(null), 'void *', { memcpy: ['void *', 'const void *', 'size_t'] }).memcpy;
+  memcpy(to, from, bytes);
+}
+
 /**
- * float32 numbers in native memory, which must stay allocated for as long as they are used. Make a view of many numbers only where
- * one is needed: the garbage collector counts each view as so many bytes to collect.
+ * float32 numbers in native memory, which must stay allocated for as long as they are used. There are no views of them: the garbage
+ * collector would count each view as so many bytes to collect.
  */
 export class NativeFloats {
   constructor(
@@ -93,10 +101,14 @@ export class NativeFloats {
     readonly length: number,
   ) {}
 
-  view(): Float32Array<ArrayBuffer> {
-    return this.length === 0
-      ? new Float32Array()
-      : new Float32Array(koffi.view(this.address, 4 * this.length));
+  /** Copies all elements into an array of the same length. */
+  read(into: Float32Array): void {
+    copyMemory(into, this.address, into.byteLength);
+  }
+
+  /** Replaces all elements by those of an array of the same length. */
+  write(from: Float32Array): void {
+    copyMemory(this.address, from, from.byteLength);
   }
 
   /** The elements from `start` to before `end`, or to the last one, as of a typed array. */
