@@ -18,6 +18,7 @@ const FUNNELED = 1;
 export function startMpi(launch: Launch, probe: Pick<Probe, 'env' | 'exists' | 'readLink'>): MpiFunctions {
   refuseLostConnection(probe.env);
   leaveMemoryFunctionsAlone();
+  shareTheSums();
   const { path, mpi } = loadMpi(launch, probe);
   const { abi } = mpi;
   mpi.call('MPI_Init_thread', null, null, FUNNELED, new Out().pointer);
@@ -61,6 +62,14 @@ function isSocket(file: number): boolean {
  */
 function leaveMemoryFunctionsAlone(): void {
   process.env.UCX_MEM_EVENTS ??= 'n';
+}
+
+/**
+ * By default Open MPI adds up all numbers in one process, which then sends the sums to the others. Here each process adds up its
+ * share of the numbers (3 is Rabenseifner's algorithm). Releases before 4.1 do not know this setting.
+ */
+function shareTheSums(): void {
+  process.env.OMPI_MCA_coll_libnbc_iallreduce_algorithm ??= '3';
 }
 
 function loadMpi(launch: Launch, probe: Pick<Probe, 'env' | 'exists' | 'readLink'>) {
