@@ -20,6 +20,23 @@ export async function inProcesses<T>(
   return await Promise.all(Array.from({ length: size }, (_, rank) => work(group.communicator(rank))));
 }
 
+function copyOf(memory: Numbers | NativeFloats): Numbers {
+  if (!(memory instanceof NativeFloats)) return memory.slice();
+  const copy = new Float32Array(memory.length);
+  memory.read(copy);
+  return copy;
+}
+
+/** Replaces numbers in an array or in native memory. */
+export function changeNumbers(
+  memory: Numbers | NativeFloats,
+  change: (number: number, index: number) => number,
+): void {
+  const numbers = copyOf(memory).map(change);
+  if (memory instanceof NativeFloats) memory.write(numbers as Float32Array);
+  else memory.set(numbers);
+}
+
 /** Processes that meet in the order of their operations. */
 class Group {
   readonly #meetings: Meeting[] = [];
@@ -33,15 +50,14 @@ class Group {
       rank,
       size: this.size,
       allReduce: async (memory, op) => {
-        const numbers = memory instanceof NativeFloats ? new Float32Array(memory.length) : memory;
-        if (memory instanceof NativeFloats) memory.read(numbers as Float32Array);
-        const all = (await meet(`all-reduce ${op} of ${numbers.length}`, numbers.slice())) as Numbers[];
-        for (let i = 0; i < numbers.length; i++)
-          numbers[i] = combined(
+        const own = copyOf(memory);
+        const all = (await meet(`all-reduce ${op} of ${own.length}`, own)) as Numbers[];
+        changeNumbers(memory, (_, i) =>
+          combined(
             op,
-            all.map((own) => own[i]),
-          );
-        if (memory instanceof NativeFloats) memory.write(numbers as Float32Array);
+            all.map((numbers) => numbers[i]),
+          ),
+        );
       },
       broadcast: async (bytes, root) => {
         const all = (await meet(`broadcast of ${bytes.length} from ${root}`, bytes.slice())) as Uint8Array[];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { serialize } from 'node:v8';
 import { expect, it, onTestFinished } from 'vitest';
 import { disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
+import { changeNumbers } from '../../../test/support/processes.js';
 import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Communicator } from '../../distributed/communicator.js';
@@ -17,18 +18,17 @@ import { readBatch, saveBatch } from './saved_batch.js';
 
 const CFG = tinyConfig();
 
-/** The first of two processes, whose other one does the same. `spoil` changes the sums of gradients. */
-function twin(spoil: (sum: Float32Array) => void): Communicator {
+/** The first of two processes, whose other one does the same. `first` replaces the first number of each sum of gradients. */
+function twin(first?: number): Communicator {
   return {
     rank: 0,
     size: 2,
     async allReduce(memory, op) {
       if (op !== 'sum') return;
-      const numbers = memory instanceof NativeFloats ? new Float32Array(memory.length) : memory;
-      if (memory instanceof NativeFloats) memory.read(numbers as Float32Array);
-      for (let i = 0; i < numbers.length; i++) numbers[i] *= 2;
-      if (numbers instanceof Float32Array) spoil(numbers);
-      if (memory instanceof NativeFloats) memory.write(numbers as Float32Array);
+      const isGradient = memory instanceof NativeFloats || memory instanceof Float32Array;
+      changeNumbers(memory, (number, i) =>
+        isGradient && i === 0 && first !== undefined ? first : 2 * number,
+      );
     },
     async broadcast() {},
     gather: async () => null,
@@ -50,11 +50,7 @@ async function failure(communicator: Communicator, batch = noiseBatch(CFG, [1, 2
 }
 
 it('names no clip if the gradients of each process are finite and their sum is not', async () => {
-  const error = await failure(
-    twin((sum) => {
-      sum[0] = Number.POSITIVE_INFINITY;
-    }),
-  );
+  const error = await failure(twin(Number.POSITIVE_INFINITY));
   expect(error.details).toMatchObject({ what: 'gradients', owner: null, clips: [] });
   expect(error.message).toMatch(
     /are not finite \(.*\), although those of each process are: their sum overflowed\. /,
@@ -64,10 +60,7 @@ it('names no clip if the gradients of each process are finite and their sum is n
 it('names the process of a loss that is not finite', async () => {
   const batch = noiseBatch(CFG, [1, 2]);
   batch.video[0] = Number.NaN;
-  const error = await failure(
-    twin(() => {}),
-    batch,
-  );
+  const error = await failure(twin(), batch);
   expect(error.details.owner).toEqual({ rank: 0, host: hostname() });
   expect(error.message).toContain(` for video0 at second 900 (process 0 on ${hostname()}). `);
 });
@@ -75,12 +68,8 @@ it('names the process of a loss that is not finite', async () => {
 it('gives process 0 the batch of the owner, with its place in the whole batch, and saves it', async () => {
   const whole = { boxCounts: Int32Array.of(1, 0, 2, 3), places: [1, 3] };
   const batch = { ...noiseBatch(CFG, [0, 3]), whole };
-  const { details } = await failure(
-    twin((sum) => {
-      sum[0] = Number.NaN;
-    }),
-  );
-  const gathering = { ...twin(() => {}), gather: async () => [new Uint8Array(), serialize(batch)] };
+  const { details } = await failure(twin(Number.NaN));
+  const gathering = { ...twin(), gather: async () => [new Uint8Array(), serialize(batch)] };
   const own = noiseBatch(CFG, [1, 2], 7);
   expect(await batchOfOwner(details, own, gathering)).toBeNull();
   const owner = { rank: 1, host: 'other' };
