@@ -53,9 +53,10 @@ export class ArenaRegions {
 /** Bytes of the arena's own lists when its tensors take `bytes`. */
 export function listBytes(bytes: number, limit = limitHere()): number {
   let reserved = 0;
-  for (const size of regionSizes(limit)) {
+  const reserve = (size: number) => {
     reserved += size;
-    if (reserved > 2 * bytes) break;
-  }
+    return true;
+  };
+  new ArenaRegions(reserve, limit).add(bytes);
   return LISTS_FRACTION * reserved;
 }
