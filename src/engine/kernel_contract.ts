@@ -55,6 +55,22 @@ export interface AttentionAttributes {
   readonly scale: number;
 }
 
+/** Extents along the axes T, H, W. */
+export type Size3 = readonly [number, number, number];
+
+export interface ConvAttributes {
+  readonly stride: Size3;
+  /** Zeros before and after each axis. */
+  readonly padding: Size3;
+}
+
+export interface PoolAttributes {
+  readonly kernel: Size3;
+  readonly stride: Size3;
+  /** Positions before and after each axis, which never are the maximum. */
+  readonly padding: Size3;
+}
+
 /** Letters in shapes: B clips, N rows or tokens, C features, H heads, S = B·H, D features of a head, K samples, R table rows. */
 export interface FusedKernels {
   /** x·Φ(x). */
@@ -91,6 +107,46 @@ export interface FusedKernels {
   Conv3x3x3: Signature<'x' | 'weight', [y: unknown]>;
   Conv3x3x3GradInput: Signature<'dy' | 'weight', [dx: unknown]>;
   Conv3x3x3GradFilter: Signature<'x' | 'dy', [dweight: unknown]>;
+  /**
+   * Convolution of x [B, T, H, W, in] with weight [out, in, t, h, w], plus bias [out], plus a residual of the result's shape. With
+   * `relu`, negative results become 0.
+   */
+  Conv3d: Signature<
+    'x' | 'weight',
+    [y: unknown],
+    ConvAttributes & { readonly relu: boolean },
+    'bias' | 'residual'
+  >;
+  /** `shape` is the shape of x; dy is the gradient of the result without ReLU. */
+  Conv3dGradInput: Signature<
+    'dy' | 'weight',
+    [dx: unknown],
+    ConvAttributes & { readonly shape: readonly number[] }
+  >;
+  Conv3dGradFilter: Signature<'x' | 'dy', [dweight: unknown], ConvAttributes & { readonly kernel: Size3 }>;
+  /**
+   * Normalises each channel of x [B, T, H, W, C] with its mean and biased variance over all positions, then multiplies by weight [C]
+   * and adds bias [C] and a residual of x's shape. With `relu`, negative results become 0.
+   */
+  BatchNorm: Signature<
+    'x' | 'weight' | 'bias',
+    [y: unknown, mean: unknown, variance: unknown],
+    { readonly eps: number; readonly relu: boolean },
+    'residual'
+  >;
+  /** With `y`, the result of the forward pass, dy counts only where y is positive: the gradient of a ReLU comes first. */
+  BatchNormGrad: Signature<
+    'dy' | 'x' | 'weight' | 'mean' | 'variance',
+    [dx: unknown, dweight: unknown, dbias: unknown],
+    { readonly eps: number },
+    'y'
+  >;
+  /** Sum of the rows of x [N, C]: [C]. */
+  ColumnSums: Signature<'x', [sums: unknown]>;
+  /** Maximum over windows of x [B, T, H, W, C]. */
+  MaxPool3d: Signature<'x', [y: unknown], PoolAttributes>;
+  /** The first maximum of each window, in the order of x, gets the gradient. */
+  MaxPool3dGrad: Signature<'dy' | 'x' | 'y', [dx: unknown], PoolAttributes>;
   /** y[n] = Σ_k weight[n, k]·table[index[n, k]] for table [R, D], index and weight [N, K]. Returns [N, D]. */
   WeightedRowSum: Signature<'table' | 'index' | 'weight', [y: unknown]>;
   /** `shape` is the shape of the table. */
@@ -135,6 +191,21 @@ export const FUSED_KERNELS: { readonly [K in FusedKernelName]: InputTable<FusedK
   Conv3x3x3: { x: 'required', weight: 'required' },
   Conv3x3x3GradInput: { dy: 'required', weight: 'required' },
   Conv3x3x3GradFilter: { x: 'required', dy: 'required' },
+  Conv3d: { x: 'required', weight: 'required', bias: 'optional', residual: 'optional' },
+  Conv3dGradInput: { dy: 'required', weight: 'required' },
+  Conv3dGradFilter: { x: 'required', dy: 'required' },
+  BatchNorm: { x: 'required', weight: 'required', bias: 'required', residual: 'optional' },
+  BatchNormGrad: {
+    dy: 'required',
+    x: 'required',
+    weight: 'required',
+    mean: 'required',
+    variance: 'required',
+    y: 'optional',
+  },
+  ColumnSums: { x: 'required' },
+  MaxPool3d: { x: 'required' },
+  MaxPool3dGrad: { dy: 'required', x: 'required', y: 'required' },
   WeightedRowSum: { table: 'required', index: 'required', weight: 'required' },
   WeightedRowSumGradTable: { index: 'required', weight: 'required', dy: 'required' },
   WeightedRowSumGradWeight: { table: 'required', index: 'required', dy: 'required' },

@@ -118,8 +118,19 @@ export function relu(x: tf.Tensor): tf.Tensor {
       save([y]);
       return y;
     },
-    (dy, [y]) => fused('ReluGrad', { dy, y }, {}, () => [dy.mul(y.step())]),
+    (dy, [y]) => [reluGrad(dy, y)],
   );
+}
+
+/** The gradient of a ReLU with result y: dy where y is positive, else 0. */
+export function reluGrad(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
+  return fused('ReluGrad', { dy, y }, {}, () => [dy.mul(y.step())])[0];
+}
+
+/** The sum over all axes but the last one, [C]. */
+export function sumOfRows(x: tf.Tensor): tf.Tensor {
+  const rows = x.reshape([-1, x.shape[x.rank - 1]]);
+  return fused('ColumnSums', { x: rows }, {}, () => [rows.sum(0)])[0];
 }
 
 /** 2ˣ. */

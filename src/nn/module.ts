@@ -55,8 +55,67 @@ export class Parameter {
   }
 }
 
+/** Types of buffers in a state dict. */
+export type BufferType = 'float32' | 'int64';
+
 /**
- * A part of the network. Its children are the fields that hold a Parameter, a Module or an array of them. Subclasses declare
+ * Numbers that belong to the state of a module but are not trained (a buffer of torch.nn.Module), such as running statistics. They
+ * live on the host; the engine gets a copy when an operation needs them.
+ */
+export class StateBuffer {
+  /** All numbers are whole if the type is int64. */
+  readonly data: Float32Array;
+  #value: tf.Variable | null = null;
+  #isCurrent = false;
+
+  constructor(
+    readonly shape: readonly number[],
+    readonly initial: number,
+    readonly dtype: BufferType = 'float32',
+  ) {
+    this.data = new Float32Array(sizeOf(shape)).fill(initial);
+  }
+
+  get size(): number {
+    return this.data.length;
+  }
+
+  /** The numbers on the engine. */
+  get value(): tf.Variable {
+    if (this.#value === null || !this.#isCurrent) {
+      // The cpu engine uses the array itself, so it gets a copy.
+      const tensor = tf.tensor(this.data.slice(), [...this.shape], 'float32');
+      if (this.#value) this.#value.assign(tensor);
+      else this.#value = tf.variable(tensor, false);
+      tensor.dispose();
+      this.#isCurrent = true;
+    }
+    return this.#value;
+  }
+
+  /** Copies `data` into the buffer. Throws RangeError if the size is wrong. */
+  set(data: ArrayLike<number>): void {
+    if (data.length !== this.size) throw new RangeError(`${data.length} values for shape [${this.shape}]`);
+    this.data.set(data);
+    this.#isCurrent = false;
+  }
+
+  /** Replaces each number by `f` of it, rounded to float32. */
+  update(f: (old: number, index: number) => number): void {
+    for (let i = 0; i < this.data.length; i++) this.data[i] = f(this.data[i], i);
+    this.#isCurrent = false;
+  }
+
+  dispose(): void {
+    this.#value?.dispose();
+    this.#value = null;
+  }
+}
+
+type Child = Parameter | StateBuffer | Module;
+
+/**
+ * A part of the network. Its children are the fields that hold a Parameter, a StateBuffer, a Module or an array of modules. Subclasses declare
  * these fields in PyTorch's order.
  */
 export abstract class Module {
@@ -64,11 +123,12 @@ export abstract class Module {
   training = true;
 
   /** Yields the direct children with their names, in PyTorch's order. */
-  protected *children(): Generator<[string, Parameter | Module]> {
+  protected *children(): Generator<[string, Child]> {
     // A training step goes through all modules, and Object.entries would take twice the time.
     for (const name of Object.keys(this)) {
       const field = this[name as keyof this] as unknown;
-      if (field instanceof Parameter || field instanceof Module) yield [name, field];
+      if (field instanceof Parameter || field instanceof Module || field instanceof StateBuffer)
+        yield [name, field];
       else if (Array.isArray(field)) {
         for (const [i, item] of field.entries()) {
           if (item instanceof Parameter || item instanceof Module) yield [`${name}.${i}`, item];
@@ -79,17 +139,29 @@ export abstract class Module {
 
   /** Yields all parameters with their full names, e.g. `backbone.blocks.0.attn.qkv.weight`. */
   *namedParameters(prefix = ''): Generator<[string, Parameter]> {
-    const found: [string, Parameter][] = [];
+    for (const [name, entry] of this.namedState(prefix)) if (entry instanceof Parameter) yield [name, entry];
+  }
+
+  /** Yields the entries of the state dict with their full names: parameters and buffers. */
+  *namedState(prefix = ''): Generator<[string, Parameter | StateBuffer]> {
+    const found: [string, Parameter | StateBuffer][] = [];
     this.#collect(prefix, found);
     yield* found;
   }
 
   // Nested generators would take twice the time, and a training step goes through all parameters.
-  #collect(prefix: string, found: [string, Parameter][]): void {
+  #collect(prefix: string, found: [string, Parameter | StateBuffer][]): void {
     for (const [name, child] of this.children()) {
-      if (child instanceof Parameter) found.push([prefix + name, child]);
-      else child.#collect(`${prefix}${name}.`, found);
+      if (child instanceof Module) child.#collect(`${prefix}${name}.`, found);
+      else found.push([prefix + name, child]);
     }
+  }
+
+  /** The buffers that a forward pass reads on the engine in the present mode. */
+  buffersInUse(): StateBuffer[] {
+    return Array.from(this.children(), ([, child]) =>
+      child instanceof Module ? child.buffersInUse() : [],
+    ).flat();
   }
 
   parameters(): Parameter[] {
@@ -111,7 +183,7 @@ export abstract class Module {
   }
 
   dispose(): void {
-    for (const parameter of this.parameters()) parameter.dispose();
+    for (const [, entry] of this.namedState()) entry.dispose();
   }
 }
 

@@ -39,7 +39,16 @@ import { GPU_FUSED_KERNELS, GPU_TFJS_KERNELS } from './webgpu/kernels.js';
 
 type FusedTable = { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> };
 /** Kernels that pay off only if they are one operation of the machine; without it, nn/ composes them. */
-type NativeOnly = 'SumOfSquares';
+type NativeOnly =
+  | 'SumOfSquares'
+  | 'ColumnSums'
+  | 'Conv3d'
+  | 'Conv3dGradInput'
+  | 'Conv3dGradFilter'
+  | 'BatchNorm'
+  | 'BatchNormGrad'
+  | 'MaxPool3d'
+  | 'MaxPool3dGrad';
 
 /** Kernels of one backend. */
 export interface KernelSet extends Target, RecordedKernelSet {
@@ -70,7 +79,7 @@ const FUSED: Omit<FusedTable, NativeOnly> = {
 };
 
 /** The fused kernels that the native library computes. */
-const NATIVE: Pick<FusedTable, NativeOnly> & Partial<FusedTable> = {
+const NATIVE: Partial<FusedTable> = {
   Linear: nativeLinear,
   LinearGrad: nativeLinearGrad,
   Gelu: nativeGelu,

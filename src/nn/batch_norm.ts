@@ -1,0 +1,159 @@
+/** @file Batch normalisation of maps [B, T, H, W, C] (torch.nn.BatchNorm3d), alone and after a convolution. */
+import { tf } from '../engine/tfjs.js';
+import { type Conv3dOptions, conv3d } from './conv3d.js';
+import { reluGrad } from './functional.js';
+import { fused } from './fused.js';
+import { ones, zeros } from './init.js';
+import { Module, Parameter, StateBuffer } from './module.js';
+import { differentiable } from './tape.js';
+
+const EPS = 1e-5;
+/** Weight of a new batch in the running statistics. */
+const MOMENTUM = 0.1;
+
+/** Statistics of one batch, for the running statistics of a norm. */
+export interface BatchStatistics {
+  readonly norm: BatchNorm;
+  /** [C] */
+  readonly mean: tf.Tensor;
+  /** Biased, [C]. */
+  readonly variance: tf.Tensor;
+  /** Number of positions. */
+  readonly count: number;
+}
+
+/** Takes the statistics that norms in training mode compute. The tensors are kept: the receiver disposes them. */
+export type StatisticsSink = (statistics: BatchStatistics) => void;
+
+interface NormOptions {
+  readonly residual?: tf.Tensor;
+  readonly relu?: boolean;
+  /** Takes the statistics of the batch in training mode. */
+  readonly sink?: StatisticsSink;
+}
+
+/**
+ * Normalises each channel: in training mode with the statistics of the batch, in evaluation mode, or if it is frozen, with the
+ * running ones. Its weight and bias are trained in any case.
+ */
+export class BatchNorm extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+  readonly running_mean: StateBuffer;
+  readonly running_var: StateBuffer;
+  readonly num_batches_tracked: StateBuffer;
+
+  constructor(
+    channels: number,
+    readonly options: { readonly frozen?: boolean } = {},
+  ) {
+    super();
+    this.weight = new Parameter([channels], ones);
+    this.bias = new Parameter([channels], zeros);
+    this.running_mean = new StateBuffer([channels], 0);
+    this.running_var = new StateBuffer([channels], 1);
+    this.num_batches_tracked = new StateBuffer([], 0, 'int64');
+  }
+
+  override buffersInUse(): StateBuffer[] {
+    return this.usesBatch ? [] : [this.running_mean, this.running_var];
+  }
+
+  /** Whether the statistics are those of the batch. */
+  get usesBatch(): boolean {
+    return this.training && !this.options.frozen;
+  }
+
+  /** Normalises a map, adds `residual`, and ends with a ReLU, if wanted. */
+  forward(x: tf.Tensor, { residual, relu = false, sink }: NormOptions = {}): tf.Tensor {
+    if (!this.usesBatch) {
+      const { scale, shift } = this.#affine();
+      const terms = [x.mul(scale).add(shift), residual].filter((term) => term !== undefined);
+      const y = terms.reduce((sum, term) => sum.add(term));
+      return relu ? y.relu() : y;
+    }
+    const positions = x.size / x.shape[x.rank - 1];
+    if (positions === 1) throw new Error('batch normalisation needs more than one value for each channel');
+    return normalize(x, this, {
+      residual,
+      relu,
+      onStatistics: (mean, variance) => sink?.({ norm: this, mean, variance, count: positions }),
+    });
+  }
+
+  /** Convolves and normalises. With running statistics the norm is folded into the convolution, which saves a pass. */
+  after(
+    x: tf.Tensor,
+    weight: tf.Tensor,
+    { residual, relu, sink, ...geometry }: NormOptions & Omit<Conv3dOptions, 'bias'>,
+  ): tf.Tensor {
+    if (this.usesBatch) return this.forward(conv3d(x, weight, geometry), { residual, relu, sink });
+    const { scale, shift } = this.#affine();
+    const folded = weight.mul(scale.reshape([-1, 1, 1, 1, 1]));
+    return conv3d(x, folded, { ...geometry, residual, relu, bias: shift });
+  }
+
+  /** y = x·scale + shift, with the running statistics. */
+  #affine(): { scale: tf.Tensor; shift: tf.Tensor } {
+    const scale = this.weight.value.mul(this.running_var.value.add(EPS).rsqrt());
+    return { scale, shift: this.bias.value.sub(this.running_mean.value.mul(scale)) };
+  }
+
+  /** Takes a batch into the running statistics. `variance` is the biased one. */
+  track(mean: Float32Array, variance: Float32Array, count: number): void {
+    const unbiased = count / (count - 1);
+    const mix = (old: number, now: number) => (1 - MOMENTUM) * old + MOMENTUM * now;
+    this.running_mean.update((old, c) => mix(old, mean[c]));
+    this.running_var.update((old, c) => mix(old, variance[c] * unbiased));
+    this.num_batches_tracked.update((old) => old + 1);
+  }
+}
+
+interface Options extends Pick<NormOptions, 'residual'> {
+  readonly relu: boolean;
+  onStatistics(mean: tf.Tensor, variance: tf.Tensor): void;
+}
+
+function normalize(x: tf.Tensor, norm: BatchNorm, { residual, relu, onStatistics }: Options): tf.Tensor {
+  const [weight, bias] = [norm.weight.value, norm.bias.value];
+  return differentiable(
+    residual ? [x, weight, bias, residual] : [x, weight, bias],
+    (save) => {
+      const inputs = { x, weight, bias, residual };
+      const [y, mean, variance] = fused('BatchNorm', inputs, { eps: EPS, relu }, () => {
+        const rows = x.reshape([-1, weight.size]);
+        const mean = rows.mean(0);
+        const variance = rows.sub(mean).square().mean(0);
+        const normal = rows.sub(mean).mul(variance.add(EPS).rsqrt());
+        const terms = [normal.mul(weight).add(bias).reshape(x.shape), residual];
+        const y = terms.filter((term) => term !== undefined).reduce((sum, term) => sum.add(term));
+        return [relu ? y.relu() : y, mean, variance];
+      });
+      onStatistics(tf.keep(mean.clone()), tf.keep(variance.clone()));
+      save(relu ? [x, weight, mean, variance, y] : [x, weight, mean, variance]);
+      return y;
+    },
+    (dy, [input, w, mean, variance, y]) => {
+      // The residual gets the gradient after the ReLU, too; without one, the kernel applies the ReLU's on the way.
+      const dz = relu && residual ? reluGrad(dy, y) : dy;
+      const positive = relu && !residual ? y : undefined;
+      const inputs = { dy: dz, x: input, weight: w, mean, variance, y: positive };
+      const grads = fused('BatchNormGrad', inputs, { eps: EPS }, () => {
+        const rows = (t: tf.Tensor) => t.reshape([-1, w.size]);
+        const slope = rows(positive ? reluGrad(dz, positive) : dz);
+        const rstd = variance.add(EPS).rsqrt();
+        const normal = rows(input).sub(mean).mul(rstd);
+        const dbias = slope.sum(0);
+        const dweight = slope.mul(normal).sum(0);
+        const count = slope.shape[0];
+        const dx = slope
+          .sub(dbias.div(count))
+          .sub(normal.mul(dweight.div(count)))
+          .mul(w.mul(rstd))
+          .reshape(input.shape);
+        return [dx, dweight, dbias];
+      });
+      return residual ? [...grads, dz] : [...grads];
+    },
+  );
+}
