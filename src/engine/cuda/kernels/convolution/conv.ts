@@ -52,7 +52,8 @@ function convOf(policy: Policy, geometry: ConvolutionGeometry): Conv {
 
 /** The result of a pass if a plan computes it. cuBLASLt multiplies what is a product already. */
 function planned(b: Builder, conv: Conv, operands: PassOperands): View | null {
-  return isPointwise(conv.geometry) ? null : plannedConvolution(b, conv, operands);
+  const { geometry } = conv;
+  return isPointwise(geometry) || geometry.B === 0 ? null : plannedConvolution(b, conv, operands);
 }
 
 /** The neighbourhoods of x times the weight, plus the bias. */
