@@ -34,6 +34,8 @@ const MIN_CHUNKED = 16;
 const MANY_RESULTS = 2 ** 14;
 /** Threads up to which a reduction is split: as many as a large GPU runs at a time, so that enough loads are under way. */
 const MAX_THREADS = 2 ** 17;
+/** Parts of a result, at most: a block adds them up. */
+const MAX_PARTS = 2 ** 13;
 /** Parts from which on a warp or a block adds up those of a result together. */
 const MIN_ROW_PARTS = 32;
 
@@ -212,7 +214,7 @@ export function exprTypeOf(dtype: LazyDtype): ExprType {
 /** Number of parts that a reduction is split into, so that there are enough threads. */
 function partsOf(size: number, count: number): number {
   if (size >= MANY_RESULTS || count <= SERIAL_COUNT || size === 0) return 1;
-  return Math.min(Math.ceil(count / MIN_SERIAL_COUNT), Math.ceil(MAX_THREADS / size));
+  return Math.min(Math.ceil(count / MIN_SERIAL_COUNT), Math.ceil(MAX_THREADS / size), MAX_PARTS);
 }
 
 /** What a reduction may add without a change. */
