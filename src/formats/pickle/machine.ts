@@ -238,8 +238,10 @@ export class PickleMachine {
   build(): void {
     const state = this.pop();
     const target = this.top();
-    if (target instanceof NumpyArray) this.#stack[this.#stack.length - 1] = withState(target, state, this);
-    else if (!setState(target, state)) this.fail('attributes for a value that has none');
+    if (target instanceof NumpyArray) {
+      this.#spend(COST.dict + weightOf([state], 2));
+      this.#stack[this.#stack.length - 1] = withState(target, state, this);
+    } else if (!setState(target, state)) this.fail('attributes for a value that has none');
   }
 }
 
