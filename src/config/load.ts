@@ -1,10 +1,10 @@
 /** @file Loads a configuration: defaults, overridden by a YAML file, overridden by `KEY VALUE …` arguments. */
 import { plainName } from '../util/similar.js';
+import { featureFrames } from './backbone_rules.js';
 import { foreignConfig } from './foreign/config.js';
 import { describeValue, meantBy, type Origin, type Problem, throwProblems, unknownKey } from './messages.js';
 import { type Assignment, parseOverrides } from './overrides.js';
 import { assign, checkRules } from './resolve.js';
-import { derivedTimeSteps } from './rules.js';
 import { type Config, defaultConfig, FIELDS, SECTIONS, setValue } from './schema/index.js';
 import { findWarnings } from './warnings.js';
 import { readYamlFile } from './yaml_file.js';
@@ -39,7 +39,7 @@ export function configFileOf(origins: LoadedConfig['origins']): string | undefin
 }
 
 /**
- * Checks the rules across keys, and sets the time steps of a ViT if nobody did. `fallback` is the origin of problems with
+ * Checks the rules across keys, and sets the time steps of the feature maps if nobody did. `fallback` is the origin of problems with
  * values that nobody set. Throws a ConfigError that lists the earlier problems and all others.
  */
 export function finishConfig(
@@ -48,7 +48,7 @@ export function finishConfig(
   fallback: Origin,
 ): LoadedConfig {
   const wrong = doubtfulKeys([...earlier, ...problems]);
-  const steps = derivedTimeSteps(config);
+  const steps = featureFrames(config);
   if (steps !== null && origins.get(TIME_STEPS)!.source === 'default' && !wrong.has(TIME_STEPS))
     setValue(config, TIME_STEPS, steps);
   const all = [...earlier, ...problems, ...checkRules(config, origins, wrong, fallback)];

@@ -1,118 +1,21 @@
 /** @file Rules across keys that a configuration must satisfy to run. Ranges of single keys are in the schema. */
+
+import { BACKBONE_RULES } from './backbone_rules.js';
 import { nearestClause } from './messages.js';
-import { BACKBONES, type Config, DATASET_NAMES } from './schema/index.js';
+import { divides, lcm, multiples, type Rule } from './rule.js';
+import { type Config, DATASET_NAMES } from './schema/index.js';
 
-export interface Rule {
-  /** The keys involved. The first one names the problem. The rule is checked only if all of them are valid. */
-  keys: string[];
-  /** Other keys that must be valid for the rule to be checked. */
-  needs?: string[];
-  /**
-   * Text of the error if nobody has set the first key, for a rule that its default breaks. Other rules are not reported then:
-   * defaults that contradict each other are not the user's mistake.
-   */
-  required?: (config: Config) => string;
-  holds(config: Config): boolean;
-  /** Text of the error: what is expected, and why. */
-  expected(config: Config): string;
-}
-
-const isViT = (config: Config) => (BACKBONES as readonly string[]).includes(config.MODEL.BACKBONE.CONV_BODY);
-const timeSteps = (config: Config) => config.DATA.NUM_FRAMES / config.ViT.TUBELET_SIZE;
-const divides = (divisor: number, value: number) => value % divisor === 0;
-const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-/** Least common multiple. */
-const lcm = (a: number, b: number) => (a / gcd(a, b)) * b;
-/** Divisor of ViT.EMBED_DIM that all rules together require. */
-const embedStep = ({ ViT }: Config) => lcm(4, ViT.NUM_HEADS);
 /** Divisor of MODEL.STM.HIDDEN_DIM that all rules together require. */
 const hiddenStep = ({ MODEL: { STM } }: Config) => lcm(lcm(8, STM.NUM_HEADS), STM.N_GROUPS);
-const multiples = (step: number, value: number) => {
-  const below = Math.floor(value / step) * step;
-  return below > 0 ? `${below} or ${below + step}` : `${step}`;
-};
-
 const nearest = (name: string) => {
   const clause = nearestClause(name, DATASET_NAMES);
   return clause === '' ? '' : ` (${clause})`;
 };
 
-const BODY = 'MODEL.BACKBONE.CONV_BODY';
 const HIDDEN_NEEDS = ['MODEL.STM.NUM_HEADS', 'MODEL.STM.N_GROUPS'];
 
-/** A rule for ViT backbones only. */
-const vit = (rule: Rule): Rule => ({
-  ...rule,
-  needs: [...(rule.needs ?? []), BODY],
-  holds: (config) => !isViT(config) || rule.holds(config),
-});
-
-/** The number of time steps that the decoder must have, if the configuration does not set it; null without a ViT. */
-export function derivedTimeSteps(config: Config): number | null {
-  return isViT(config) && Number.isInteger(timeSteps(config)) ? timeSteps(config) : null;
-}
-
 export const RULES: readonly Rule[] = [
-  {
-    keys: [BODY],
-    required: ({ MODEL }) =>
-      `must be set to ${BACKBONES.join(' or ')}: its default, ${MODEL.BACKBONE.CONV_BODY}, cannot be built yet`,
-    holds: isViT,
-    expected: () => `expected ${BACKBONES.join(' or ')}, the only backbones that can be built so far`,
-  },
-  {
-    keys: ['MODEL.BACKBONE.PATHWAYS', BODY],
-    holds: (config) => config.MODEL.BACKBONE.PATHWAYS === 1 || !isViT(config),
-    expected: () => 'expected 1: a ViT has one pathway',
-  },
-  vit({
-    keys: ['ViT.EMBED_DIM', 'ViT.NUM_HEADS'],
-    holds: ({ ViT }) => divides(ViT.NUM_HEADS, ViT.EMBED_DIM),
-    expected: (config) =>
-      `expected a multiple of ViT.NUM_HEADS (every head gets an equal part), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
-  }),
-  vit({
-    keys: ['ViT.EMBED_DIM'],
-    needs: ['ViT.NUM_HEADS'],
-    holds: ({ ViT }) => divides(4, ViT.EMBED_DIM),
-    expected: (config) =>
-      `expected a multiple of 4 (the finest feature map has a quarter of the channels), e.g. ${multiples(embedStep(config), config.ViT.EMBED_DIM)}`,
-  }),
-  vit({
-    keys: ['ViT.PATCH_SIZE'],
-    holds: ({ ViT }) => ViT.PATCH_SIZE === 16,
-    expected: () => 'expected 16 (the feature maps have strides 4, 8, 16 and 32, made from one of stride 16)',
-  }),
-  vit({
-    keys: ['ViT.IN_CHANS'],
-    holds: ({ ViT }) => ViT.IN_CHANS === 3,
-    expected: () => 'expected 3, the number of colour channels of the frames',
-  }),
-  vit({
-    keys: ['ViT.PRETRAIN_IMG_SIZE', 'ViT.PATCH_SIZE'],
-    holds: ({ ViT }) => divides(ViT.PATCH_SIZE, ViT.PRETRAIN_IMG_SIZE),
-    expected: ({ ViT }) =>
-      `expected a multiple of ViT.PATCH_SIZE, e.g. ${multiples(ViT.PATCH_SIZE, ViT.PRETRAIN_IMG_SIZE)}`,
-  }),
-  vit({
-    keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
-    holds: (config) => Number.isInteger(timeSteps(config)),
-    expected: ({ ViT }) =>
-      `expected a multiple of ${2 * ViT.TUBELET_SIZE}, so that there is an even number of time steps, each of ViT.TUBELET_SIZE ${ViT.TUBELET_SIZE} frames`,
-  }),
-  vit({
-    keys: ['DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
-    holds: (config) => !Number.isInteger(timeSteps(config)) || divides(2, timeSteps(config)),
-    expected: ({ ViT }) =>
-      `expected an even number of time steps (NUM_FRAMES / TUBELET_SIZE), so a multiple of ${2 * ViT.TUBELET_SIZE} frames`,
-  }),
-  vit({
-    keys: ['MODEL.STM.TEMPORAL_POINTS', 'DATA.NUM_FRAMES', 'ViT.TUBELET_SIZE'],
-    holds: (config) =>
-      !Number.isInteger(timeSteps(config)) || config.MODEL.STM.TEMPORAL_POINTS === timeSteps(config),
-    expected: (config) =>
-      `expected ${timeSteps(config)}, the number of time steps (NUM_FRAMES / TUBELET_SIZE)`,
-  }),
+  ...BACKBONE_RULES,
   {
     keys: ['MODEL.STM.HIDDEN_DIM', 'MODEL.STM.NUM_HEADS'],
     needs: HIDDEN_NEEDS,

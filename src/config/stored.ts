@@ -40,7 +40,22 @@ const ESSENTIAL: ReadonlySet<string> = new Set([
     'QKV_BIAS',
     'QK_SCALE',
   ].map((name) => `ViT.${name}`),
-  ...['NUM_FRAMES', 'SAMPLING_RATE', 'MEAN', 'STD', 'REVERSE_INPUT_CHANNEL'].map((name) => `DATA.${name}`),
+  'MODEL.BACKBONE.PATHWAYS',
+  ...[
+    'TRANS_FUNC',
+    'NUM_GROUPS',
+    'WIDTH_PER_GROUP',
+    'STRIDE_1X1',
+    'DEPTH',
+    'NUM_BLOCK_TEMP_KERNEL',
+    'SPATIAL_STRIDES',
+    'SPATIAL_DILATIONS',
+  ].map((name) => `RESNET.${name}`),
+  ...['LOCATION', 'GROUP', 'INSTANTIATION', 'POOL'].map((name) => `NONLOCAL.${name}`),
+  ...['BETA_INV', 'ALPHA', 'FUSION_CONV_CHANNEL_RATIO', 'FUSION_KERNEL_SZ'].map((name) => `SLOWFAST.${name}`),
+  ...['NUM_FRAMES', 'SAMPLING_RATE', 'INPUT_CHANNEL_NUM', 'MEAN', 'STD', 'REVERSE_INPUT_CHANNEL'].map(
+    (name) => `DATA.${name}`,
+  ),
   'AVA.BGR',
   'AVA.FPS',
 ]);

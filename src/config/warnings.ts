@@ -1,5 +1,7 @@
 /** @file Warnings about settings that are accepted but do not do what they seem to do. */
 import { describeValue, formatOrigin, type Origin } from './messages.js';
+import { familyOf } from './rule.js';
+import type { BackboneFamily } from './schema/choices.js';
 import { type Config, defaultConfig, FIELDS, getValue } from './schema/index.js';
 
 interface Warning {
@@ -103,6 +105,30 @@ const ALWAYS: readonly Warning[] = [
   },
 ];
 
+const RESNETS = ['slowonly', 'slowfast'] as const;
+
+/** Keys, or sections with a dot at the end, that only some backbones read, and the name of these for a message. */
+const READERS: readonly { key: string; families: readonly BackboneFamily[]; name: string }[] = [
+  { key: 'ViT.', families: ['vit'], name: 'a ViT reads' },
+  { key: 'RESNET.STRIDE_1X1', families: ['slowonly'], name: 'SlowOnly reads' },
+  { key: 'RESNET.', families: RESNETS, name: 'ResNets read' },
+  { key: 'NONLOCAL.', families: RESNETS, name: 'ResNets read' },
+  { key: 'SLOWFAST.', families: ['slowfast'], name: 'SlowFast reads' },
+  { key: 'MODEL.BACKBONE.FROZEN_BN', families: RESNETS, name: 'ResNets read' },
+  { key: 'DATA.INPUT_CHANNEL_NUM', families: RESNETS, name: 'ResNets read' },
+  { key: 'SOLVER.WEIGHT_DECAY_BN', families: RESNETS, name: 'ResNets read' },
+];
+
+/** Why the configured backbone does not read a key; null if it does. */
+function unread(key: string, config: Config): string | null {
+  const family = familyOf(config);
+  const reader = READERS.find(({ key: prefix }) =>
+    prefix.endsWith('.') ? key.startsWith(prefix) : key === prefix,
+  );
+  if (family === null || reader === undefined || reader.families.includes(family)) return null;
+  return `only ${reader.name} it, and MODEL.BACKBONE.CONV_BODY is ${config.MODEL.BACKBONE.CONV_BODY}`;
+}
+
 /** Returns one message for each misleading setting, first those of keys without effect, in the order of the schema. */
 export function findWarnings(config: Config, origins: ReadonlyMap<string, Origin>): string[] {
   const defaults = defaultConfig();
@@ -112,7 +138,8 @@ export function findWarnings(config: Config, origins: ReadonlyMap<string, Origin
     `${formatOrigin(origins.get(key)!)}: ${key} ${describeValue(getValue(config, key))}: ${message}`;
   const warnings: string[] = [];
   for (const [key, schema] of FIELDS) {
-    if (schema.noEffect && isChanged(key)) warnings.push(warn(key, `has no effect: ${schema.noEffect}`));
+    const reason = schema.noEffect ?? unread(key, config);
+    if (reason && isChanged(key)) warnings.push(warn(key, `has no effect: ${reason}`));
   }
   for (const { key, applies, message } of [...CHANGED.filter(({ key }) => isChanged(key)), ...ALWAYS]) {
     if (applies(config)) warnings.push(warn(key, message(config)));

@@ -1,18 +1,23 @@
 /** @file The interface of backbones to the detector and the solver. */
 import type * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
+import type { StatisticsSink } from '../nn/batch_norm.js';
+import type { Layer } from '../nn/layers.js';
 import type { Module } from '../nn/module.js';
 import type { MaskSource } from './dropout.js';
 
 /** The settings that models are built from. */
-export type ModelConfig = Pick<Config, 'DATA' | 'ViT' | 'MODEL'>;
+export type ModelConfig = Pick<Config, 'DATA' | 'ViT' | 'MODEL' | 'RESNET' | 'NONLOCAL' | 'SLOWFAST'>;
 
-/** The first part of the network, which turns a video into a map of features. */
+/** The first part of the network, which turns a video into maps of features. */
 export interface Backbone extends Module {
-  /** Channels C of the map. */
-  readonly channels: number;
-  /** Computes a map of features [B, t, H/16, W/16, C] from a video [B, T, H, W, 3]. `masks` draws drop path and dropout. */
-  forward(video: tf.Tensor, masks?: MaskSource): tf.Tensor;
+  /** Channels of each map. */
+  readonly channels: readonly number[];
+  /**
+   * Computes maps of features [B, t, h, w, C] from a video [B, T, H, W, 3]: one for each level of the neck, or one for all of
+   * them. `masks` draws drop path and dropout; `sink` takes the statistics of batch norms in training mode.
+   */
+  forward(video: tf.Tensor, masks?: MaskSource, sink?: StatisticsSink): tf.Tensor[];
 }
 
 /** The layers for layer-wise learning rate decay, numbered from the input: 0, 1, …, count − 1. */
@@ -22,9 +27,11 @@ export interface BackboneLayers {
   layerOf(name: string, count: number): number;
 }
 
-/** A kind of backbone in the registry. */
+/** A family of backbones in the registry. */
 export interface BackboneKind {
   make(cfg: ModelConfig): Backbone;
+  /** Makes the levels of the neck, from the finest to the coarsest. Each turns a map of the backbone into one with `channels`. */
+  makeNeck(backbone: Backbone, channels: number): Layer[];
   /** Absent if the learning rate cannot decay by layer. */
   readonly layers?: BackboneLayers;
 }

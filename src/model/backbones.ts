@@ -1,24 +1,27 @@
-/** @file The registry of backbones, by the values of MODEL.BACKBONE.CONV_BODY. */
+/** @file The registry of backbones: the code of each family. */
 import type { Config } from '../config/index.js';
-import type { BackboneName } from '../config/schema/choices.js';
+import {
+  BACKBONE_NAMES,
+  BACKBONES,
+  type BackboneFamily,
+  type BackboneName,
+} from '../config/schema/choices.js';
 import { ConfigError } from '../errors.js';
-import type { Backbone, BackboneKind, ModelConfig } from './backbone.js';
+import type { BackboneKind } from './backbone.js';
+import { slowFast, slowOnly } from './resnet.js';
 import { vit } from './vit.js';
 
-const REGISTRY: Readonly<Record<BackboneName, BackboneKind>> = { 'MAE-ViT-B': vit, 'MAE-ViT-L': vit };
+const FAMILIES: Readonly<Record<BackboneFamily, BackboneKind>> = {
+  vit,
+  slowonly: slowOnly,
+  slowfast: slowFast,
+};
 
-/** Returns the kind of the configured backbone; null if it is unknown. */
-export function backboneKind({ MODEL }: Pick<Config, 'MODEL'>): BackboneKind | null {
+/** Returns the kind of the configured backbone. Throws ConfigError if it cannot be built. */
+export function backboneKind({ MODEL }: Pick<Config, 'MODEL'>): BackboneKind {
   const { CONV_BODY } = MODEL.BACKBONE;
-  return CONV_BODY in REGISTRY ? REGISTRY[CONV_BODY as BackboneName] : null;
-}
-
-/** Makes the configured backbone. Throws ConfigError if its kind is unknown. */
-export function makeBackbone(cfg: ModelConfig): Backbone {
-  const kind = backboneKind(cfg);
-  if (!kind)
-    throw new ConfigError(
-      `MODEL.BACKBONE.CONV_BODY: expected ${Object.keys(REGISTRY).join(' or ')}, found ${cfg.MODEL.BACKBONE.CONV_BODY}`,
-    );
-  return kind.make(cfg);
+  if (CONV_BODY in BACKBONES) return FAMILIES[BACKBONES[CONV_BODY as BackboneName]];
+  throw new ConfigError(
+    `MODEL.BACKBONE.CONV_BODY: expected ${BACKBONE_NAMES.join(' or ')}, found ${CONV_BODY}`,
+  );
 }

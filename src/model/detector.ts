@@ -1,15 +1,16 @@
 /** @file The complete detector: backbone, neck and decoder. */
 import type { Config } from '../config/index.js';
 import { tf } from '../engine/tfjs.js';
+import type { StatisticsSink } from '../nn/batch_norm.js';
 import { normal } from '../nn/init.js';
-import type { Sequential } from '../nn/layers.js';
+import type { Layer } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
 import { noGrad, withGraphBreak } from '../nn/tape.js';
 import type { Backbone, ModelConfig } from './backbone.js';
-import { makeBackbone } from './backbones.js';
+import { backboneKind } from './backbones.js';
 import { decodeBoxes, refineBoxes } from './boxes.js';
 import type { MaskSource } from './dropout.js';
-import { makeNeckLevel, NECK_LEVELS } from './neck.js';
+import { NECK_LEVELS } from './neck.js';
 import { initialQueries, type Queries } from './queries.js';
 import { makeFeatureTable } from './sampling.js';
 import { DecoderStage, type StageOutput } from './stage.js';
@@ -80,7 +81,7 @@ class Decoder extends Module {
 /** STMixer. Parameters are named and ordered as in the PyTorch original. */
 export class Detector extends Module {
   readonly backbone: Backbone;
-  readonly lateral_convs: Sequential[];
+  readonly lateral_convs: Layer[];
   readonly stm_head: Decoder;
   readonly #config: ModelConfig;
 
@@ -88,10 +89,9 @@ export class Detector extends Module {
     super();
     this.#config = cfg;
     const { STM } = cfg.MODEL;
-    this.backbone = makeBackbone(cfg);
-    this.lateral_convs = NECK_LEVELS.map(({ scale }) =>
-      makeNeckLevel(scale, this.backbone.channels, STM.HIDDEN_DIM),
-    );
+    const kind = backboneKind(cfg);
+    this.backbone = kind.make(cfg);
+    this.lateral_convs = kind.makeNeck(this.backbone, STM.HIDDEN_DIM);
     this.stm_head = new Decoder(STM);
   }
 
@@ -100,25 +100,29 @@ export class Detector extends Module {
     return this.#config;
   }
 
-  /** Computes the backbone's map [B, t, h, w, C] of a video [B, T, H, W, 3], and the feature pyramid made from it. */
-  features(video: tf.Tensor, masks?: MaskSource): { backbone: tf.Tensor; maps: tf.Tensor[] } {
-    const backbone = withGraphBreak(this.backbone.forward(video, masks), {
-      before: 'backbone',
-      after: 'neck',
+  /** Computes the backbone's maps [B, t, h, w, C] of a video [B, T, H, W, 3], and the feature pyramid made from them. */
+  features(
+    video: tf.Tensor,
+    masks?: MaskSource,
+    sink?: StatisticsSink,
+  ): { backbone: tf.Tensor[]; maps: tf.Tensor[] } {
+    const backbone = this.backbone
+      .forward(video, masks, sink)
+      .map((map) => withGraphBreak(map, { before: 'backbone', after: 'neck' }));
+    const maps = this.lateral_convs.map((level, i) => {
+      const map = backbone.length === 1 ? backbone[0] : backbone[i];
+      return tf.tidy(() => level.forward(withGraphBreak(map, { before: 'neck', after: 'neck' })));
     });
-    const maps = this.lateral_convs.map((level) =>
-      tf.tidy(() => level.forward(withGraphBreak(backbone, { before: 'neck', after: 'neck' }))),
-    );
     return { backbone, maps };
   }
 
   /**
    * Returns the predictions of all decoder stages, in order. video [B, T, H, W, 3] is normalised and padded to multiples of
    * 32; whwh [B, 4] is the size of each clip before padding. In training `masks` draws drop path and dropout; without it,
-   * nothing is dropped.
+   * nothing is dropped. `sink` takes the statistics of batch norms in training mode.
    */
-  forward(video: tf.Tensor, whwh: tf.Tensor, masks?: MaskSource): StagePrediction[] {
-    return tf.tidy(() => this.stm_head.forward(this.features(video, masks).maps, whwh, masks));
+  forward(video: tf.Tensor, whwh: tf.Tensor, masks?: MaskSource, sink?: StatisticsSink): StagePrediction[] {
+    return tf.tidy(() => this.stm_head.forward(this.features(video, masks, sink).maps, whwh, masks));
   }
 
   /**

@@ -146,7 +146,7 @@ describe('drop path', () => {
     const model = new VisionTransformer(tinyConfig({ 'ViT.DROP_PATH_RATE': 0.5 }));
     initializeParameters(model, 3);
     const outputOf = (input: Values, rng?: Rng) => {
-      const y = tf.tidy(() => model.forward(tensor(input), rng));
+      const [y] = tf.tidy(() => model.forward(tensor(input), rng));
       const data = y.dataSync();
       y.dispose();
       return data;

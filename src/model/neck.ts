@@ -7,7 +7,7 @@ import { conv1x1x1, conv3x3x3, convTranspose1x2x2, maxPool1x2x2 } from '../nn/sp
 
 const NORM_EPS = 1e-6;
 
-/** Scale of each level relative to the backbone's map, and its stride in pixels. */
+/** Scale of each level relative to a ViT's map, and its stride in pixels. */
 export const NECK_LEVELS = [
   { scale: 4, stride: 4 },
   { scale: 2, stride: 8 },
@@ -57,6 +57,11 @@ class Conv extends Layer {
   override forward(x: tf.Tensor): tf.Tensor {
     return this.kernel === 1 ? conv1x1x1(x, this.weight.value) : conv3x3x3(x, this.weight.value);
   }
+}
+
+/** Makes the levels for a map with `inChannels` channels. */
+export function makePyramid(inChannels: number, outChannels: number): Sequential[] {
+  return NECK_LEVELS.map(({ scale }) => makeNeckLevel(scale, inChannels, outChannels));
 }
 
 /** Makes one level, which turns a map [B, t, h, w, inChannels] into [B, t, scale·h, scale·w, outChannels]. */

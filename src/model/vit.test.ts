@@ -31,7 +31,7 @@ function makeBlock(changes: Partial<BlockOptions> = {}): Block {
 
 /** What a model makes of a video, as numbers. */
 function outputOf(model: VisionTransformer, video: Values, rng?: Rng): Float32Array {
-  const y = tf.tidy(() => model.forward(tensor(video), rng));
+  const [y] = tf.tidy(() => model.forward(tensor(video), rng));
   const data = y.dataSync() as Float32Array;
   y.dispose();
   return data;
@@ -129,7 +129,7 @@ describe('VisionTransformer', () => {
     const x = tensor(input);
     const parameters = model.parameters().map((parameter) => parameter.value);
     const { value, grads } = backward(() => {
-      const y = model.forward(x, new Rng(seed));
+      const [y] = model.forward(x, new Rng(seed));
       return y.mul(tensor(normals(y.shape, new Rng(12)))).sum() as tf.Scalar;
     }, parameters);
     const result = [value, ...(grads as tf.Tensor[])].map((t) => Array.from(t.dataSync()));
@@ -225,7 +225,7 @@ describe('VisionTransformer', () => {
   ])('accepts %i frames in tubelets of %i', (frames, tubelet) => {
     const model = makeBackbone({ 'DATA.NUM_FRAMES': frames, 'ViT.TUBELET_SIZE': tubelet });
     const clip = normals([1, frames, 32, 48, 3], new Rng(16));
-    const y = tf.tidy(() => model.forward(tensor(clip)));
+    const [y] = tf.tidy(() => model.forward(tensor(clip)));
     expect(y.shape).toEqual([1, frames / tubelet, 2, 3, 8]);
     expect(y.dataSync().every(Number.isFinite)).toBe(true);
     y.dispose();

@@ -15,6 +15,7 @@ import { convPatches } from '../nn/spatial.js';
 import { activationCheckpoint, withGraphBreak } from '../nn/tape.js';
 import type { Backbone, BackboneKind } from './backbone.js';
 import { dropMask, dropped, type MaskSource } from './dropout.js';
+import { makePyramid } from './neck.js';
 import { resizePositions, sinusoidTable } from './position.js';
 
 const NORM_EPS = 1e-6;
@@ -167,7 +168,7 @@ export class Block extends Module {
 
 /** The ViT backbone, which turns a video [B, T, H, W, 3] into a map of features [B, t, h, w, C]. */
 export class VisionTransformer extends Module implements Backbone {
-  readonly channels: number;
+  readonly channels: readonly number[];
   readonly pos_embed?: Parameter;
   readonly patch_embed: PatchEmbed;
   readonly blocks: Block[];
@@ -181,7 +182,7 @@ export class VisionTransformer extends Module implements Backbone {
   constructor(cfg: Pick<Config, 'ViT' | 'DATA'>) {
     super();
     const vit = cfg.ViT;
-    this.channels = vit.EMBED_DIM;
+    this.channels = [vit.EMBED_DIM];
     this.#vit = vit;
     this.#timeSteps = cfg.DATA.NUM_FRAMES / vit.TUBELET_SIZE;
     this.#grid = Math.floor(vit.PRETRAIN_IMG_SIZE / vit.PATCH_SIZE);
@@ -207,7 +208,7 @@ export class VisionTransformer extends Module implements Backbone {
     this.norm = new LayerNorm(vit.EMBED_DIM, NORM_EPS);
   }
 
-  forward(video: tf.Tensor, source?: MaskSource): tf.Tensor {
+  forward(video: tf.Tensor, source?: MaskSource): tf.Tensor[] {
     return tf.tidy(() => {
       graphBreak('backbone');
       const patches = this.patch_embed.forward(video);
@@ -217,7 +218,7 @@ export class VisionTransformer extends Module implements Backbone {
       let x_BNC = dropped(patches.reshape([B, N, C]).add(this.#positions(h, w)), masked);
       for (const block of this.blocks)
         x_BNC = this.#run(block, withGraphBreak(x_BNC, { before: 'backbone', after: 'backbone' }), source);
-      return this.norm.forward(x_BNC).reshape([B, t, h, w, C]);
+      return [this.norm.forward(x_BNC).reshape([B, t, h, w, C])];
     });
   }
 
@@ -260,5 +261,6 @@ export function getNumLayerForVit(varName: string, count: number): number {
 /** The backbone's entry in the registry. */
 export const vit: BackboneKind = {
   make: (cfg) => new VisionTransformer(cfg),
+  makeNeck: ({ channels: [features] }, channels) => makePyramid(features, channels),
   layers: { count: ({ ViT }) => ViT.DEPTH + 2, layerOf: getNumLayerForVit },
 };

@@ -77,7 +77,13 @@ export class BatchNorm extends Module {
     return normalize(x, this, {
       residual,
       relu,
-      onStatistics: (mean, variance) => sink?.({ norm: this, mean, variance, count: positions }),
+      onStatistics: (mean, variance) =>
+        sink?.({
+          norm: this,
+          mean: tf.keep(mean.clone()),
+          variance: tf.keep(variance.clone()),
+          count: positions,
+        }),
     });
   }
 
@@ -129,7 +135,7 @@ function normalize(x: tf.Tensor, norm: BatchNorm, { residual, relu, onStatistics
         const y = terms.filter((term) => term !== undefined).reduce((sum, term) => sum.add(term));
         return [relu ? y.relu() : y, mean, variance];
       });
-      onStatistics(tf.keep(mean.clone()), tf.keep(variance.clone()));
+      onStatistics(mean, variance);
       save(relu ? [x, weight, mean, variance, y] : [x, weight, mean, variance]);
       return y;
     },

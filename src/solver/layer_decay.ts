@@ -13,7 +13,7 @@ export class LayerDecayValueAssigner {
 
   /** Uses the factors decay^(n − 1 − i) for layers i = 0 … n − 1 of the backbone. Throws if it has no layers. */
   static fromConfig(cfg: SolverConfig): LayerDecayValueAssigner {
-    const layers = backboneKind(cfg)?.layers;
+    const layers = backboneKind(cfg).layers;
     if (!layers) throw new Error(`${cfg.MODEL.BACKBONE.CONV_BODY} has no layers`);
     const count = layers.count(cfg);
     const values = Array.from({ length: count }, (_, layer) => cfg.ViT.LAYER_DECAY ** (count - 1 - layer));

@@ -6,7 +6,7 @@ export type SolverConfig = Pick<Config, 'MODEL' | 'ViT' | 'SOLVER'>;
 
 /** Whether the backbone has layers for layer decay. */
 export function hasLayers(cfg: SolverConfig): boolean {
-  return backboneKind(cfg)?.layers !== undefined;
+  return backboneKind(cfg).layers !== undefined;
 }
 
 /** Whether the configuration reduces the learning rate from the last layer to the first. */

@@ -53,7 +53,10 @@ describe('a detector in bfloat16', () => {
 
   it('has features, boxes and scores like those in float32, and not the same', () => {
     tf.tidy(() => {
-      const { backbone, maps } = model.features(video);
+      const {
+        backbone: [backbone],
+        maps,
+      } = model.features(video);
       const found = [['out.backbone', backbone], ...maps.map((map, l) => [`out.mapped.${l}`, map])] as const;
       const errors = found.map(([name, x]) => {
         const first = (x as tf.Tensor).transpose([0, 4, 1, 2, 3]);
@@ -76,7 +79,7 @@ describe('a detector in bfloat16', () => {
       const [other, clip] = [loaded(), clipOf()];
       const values = [...other.parameters()].map(({ value }) => value);
       const { value, grads } = backward(() => {
-        const { backbone } = other.features(clip);
+        const [backbone] = other.features(clip).backbone;
         const weights = Float32Array.from({ length: backbone.size }, (_, i) => Math.sin(i));
         return backbone.mul(tf.tensor(weights, backbone.shape)).sum();
       }, values);

@@ -82,7 +82,10 @@ describe.skipIf(!present)('the detector end to end', () => {
 
   it('predicts the same features, boxes and logits in every stage', () => {
     tf.tidy(() => {
-      const { backbone, maps } = model.features(video);
+      const {
+        backbone: [backbone],
+        maps,
+      } = model.features(video);
       const toFirst = (x: tf.Tensor) => x.transpose([0, 4, 1, 2, 3]);
       expectGolden('out.backbone', toFirst(backbone), io.get('out.backbone'), FORWARD);
       for (const [l, map] of maps.entries()) {

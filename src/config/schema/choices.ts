@@ -12,9 +12,26 @@ export type SchedulerName = (typeof SCHEDULERS)[number];
 export const WARMUP_METHODS = ['linear', 'constant'] as const;
 export type WarmupMethod = (typeof WARMUP_METHODS)[number];
 
-/** Values of MODEL.BACKBONE.CONV_BODY that can be built. */
-export const BACKBONES = ['MAE-ViT-B', 'MAE-ViT-L'] as const;
-export type BackboneName = (typeof BACKBONES)[number];
+/** Families of backbones. Each has one file in src/model, named in src/model/backbones.ts. */
+export type BackboneFamily = 'vit' | 'slowonly' | 'slowfast';
+
+/** The backbones that can be built: values of MODEL.BACKBONE.CONV_BODY, and their families. */
+export const BACKBONES = {
+  'MAE-ViT-B': 'vit',
+  'MAE-ViT-L': 'vit',
+  PySlowonly: 'slowonly',
+  'PySlowfast-R50': 'slowfast',
+  'PySlowfast-R101': 'slowfast',
+} as const satisfies Record<string, BackboneFamily>;
+export type BackboneName = keyof typeof BACKBONES;
+export const BACKBONE_NAMES = Object.keys(BACKBONES) as BackboneName[];
+
+/** Blocks of the four stages of a ResNet by RESNET.DEPTH. */
+export const RESNET_BLOCKS: Readonly<Record<18 | 50 | 101, readonly number[]>> = {
+  18: [2, 2, 2, 2],
+  50: [3, 4, 6, 3],
+  101: [3, 4, 23, 3],
+};
 
 /** Values of ENGINE.PRECISION. */
 export const PRECISIONS = ['float32', 'tf32', 'bfloat16'] as const;

@@ -22,12 +22,8 @@ export const DATA = section('Clips: number of frames, sizes, normalisation of pi
   INPUT_CHANNEL_NUM: list(
     item.int(AT_LEAST_ONE),
     [3],
-    'Colour channels of each pathway of a ResNet backbone.',
-    {
-      minItems: 1,
-      maxItems: 2,
-      noEffect: 'the ViT takes its channels from ViT.IN_CHANS',
-    },
+    'Colour channels of each pathway of a ResNet backbone. A ViT reads ViT.IN_CHANS instead.',
+    { minItems: 1, maxItems: 2 },
   ),
   MEAN: list(
     item.float(),

@@ -5,7 +5,6 @@ import { MODEL, ViT } from './model.js';
 import { NONLOCAL, RESNET, SLOWFAST } from './resnet.js';
 import { ENGINE, SOLVER } from './solver.js';
 
-export { BACKBONES } from './choices.js';
 export { DATASET_NAMES } from './data.js';
 export { OWN_KEYWORDS } from './fields.js';
 

@@ -1,6 +1,6 @@
 /** @file Schema of MODEL and ViT: the backbone, the decoder, and the weights of the losses. */
 import { Type } from '@sinclair/typebox';
-import { BACKBONES } from './choices.js';
+import { BACKBONE_NAMES } from './choices.js';
 import {
   AT_LEAST_ONE,
   bool,
@@ -16,22 +16,19 @@ import {
   UNIT_INTERVAL,
   word,
 } from './fields.js';
-import { MODEL_NONLOCAL, RESNETS_ONLY } from './resnet.js';
+import { MODEL_NONLOCAL, NOT_READ } from './resnet.js';
 
-/** Backbones of the official code that cannot be built here. */
+/** Backbones that the official code lists and cannot build: they read settings that it does not have. */
 const OTHER_BACKBONES = [
   'Slowfast-Resnet50',
   'Slowfast-Resnet101',
-  'PySlowonly',
-  'PySlowfast-R50',
-  'PySlowfast-R101',
   'I3D-Resnet50',
   'I3D-Resnet101',
   'I3D-Resnet50-Sparse',
   'I3D-Resnet101-Sparse',
 ] as const;
 
-const unused = { noEffect: RESNETS_ONLY };
+const unused = { noEffect: NOT_READ };
 
 const nonlocal = (conv3: boolean, conv4: boolean) => ({
   CONV3_NONLOCAL: bool(conv3, 'Non-local blocks in stage 3.', unused),
@@ -41,14 +38,18 @@ const nonlocal = (conv3: boolean, conv4: boolean) => ({
 
 const BACKBONE = section('Choice of the backbone.', {
   CONV_BODY: word(
-    [...BACKBONES, ...OTHER_BACKBONES],
+    [...BACKBONE_NAMES, ...OTHER_BACKBONES],
     'Slowfast-Resnet50',
-    'Name of the backbone. Only MAE-ViT-B and MAE-ViT-L can be built so far, so every file must set this key. The sizes ' +
-      'come from the keys under ViT, not from the name.',
-    { usable: BACKBONES },
+    'Name of the backbone. The default cannot be built, so every file must set this key. The sizes come from the keys under ViT ' +
+      'or RESNET, not from the name.',
+    { usable: BACKBONE_NAMES },
   ),
-  PATHWAYS: int(1, 'Pathways of the backbone. A ViT has 1.', { minimum: 1, maximum: 2 }),
-  FROZEN_BN: bool(false, 'Freeze batch normalisation.', unused),
+  PATHWAYS: int(1, 'Pathways of the backbone. SlowFast has 2, all others 1.', { minimum: 1, maximum: 2 }),
+  FROZEN_BN: bool(
+    false,
+    'Normalise with the running statistics in training, too, instead of those of the batch. Weights and biases of the norms are ' +
+      'trained all the same.',
+  ),
   BN_MOMENTUM: float(0.1, 'Momentum of batch normalisation.', { ...UNIT_INTERVAL, ...unused }),
   BN_EPSILON: float(1e-5, 'Epsilon of batch normalisation.', { ...POSITIVE, ...unused }),
   BN_INIT_GAMMA: float(0, 'Initial value of the last scale in a residual block.', unused),
@@ -98,7 +99,8 @@ const STM = section('The STMixer decoder, its losses and its output.', {
   SPATIAL_POINTS: int(32, 'Points sampled for each query and group.', AT_LEAST_ONE),
   TEMPORAL_POINTS: int(
     4,
-    'Time steps of the feature maps. Must be NUM_FRAMES / TUBELET_SIZE. With a ViT, this is the value if the key is left out.',
+    'Time steps of the feature maps: NUM_FRAMES / TUBELET_SIZE for a ViT, NUM_FRAMES for SlowOnly, NUM_FRAMES / ALPHA for ' +
+      'SlowFast. This is the value if the key is left out.',
     AT_LEAST_ONE,
   ),
   OUT_MULTIPLIER: int(4, 'Points after mixing for each sampled point.', AT_LEAST_ONE),

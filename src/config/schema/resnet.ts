@@ -1,4 +1,5 @@
-/** @file Schema of the keys of ResNet backbones, which cannot be built. The keys are accepted so that official files load. */
+/** @file Schema of the keys of ResNet backbones. */
+import { Type } from '@sinclair/typebox';
 import {
   AT_LEAST_ONE,
   bool,
@@ -9,14 +10,14 @@ import {
   NOT_NEGATIVE,
   POSITIVE,
   section,
-  text,
   UNIT_INTERVAL,
+  word,
 } from './fields.js';
 
-export const RESNETS_ONLY = 'only ResNet backbones read it, and none can be built so far';
+export const NOT_READ = 'the official code does not read it for the backbones that it can build';
 
-const unused = { noEffect: RESNETS_ONLY };
-const perStage = { minItems: 4, maxItems: 4, ...unused };
+const unused = { noEffect: NOT_READ };
+const perStage = { minItems: 4, maxItems: 4 };
 
 export const MODEL_NONLOCAL = section('Non-local blocks of I3D and SlowFast.', {
   CONV_INIT_STD: float(0.01, 'Standard deviation of the initial weights.', { ...NOT_NEGATIVE, ...unused }),
@@ -33,69 +34,88 @@ export const MODEL_NONLOCAL = section('Non-local blocks of I3D and SlowFast.', {
 });
 
 export const RESNET = section('ResNet backbones of PySlowFast.', {
-  TRANS_FUNC: text('bottleneck_transform', 'Kind of residual block.', unused),
-  NUM_GROUPS: int(1, 'Groups of the convolutions.', { ...AT_LEAST_ONE, ...unused }),
-  WIDTH_PER_GROUP: int(64, 'Channels per group.', { ...AT_LEAST_ONE, ...unused }),
-  INPLACE_RELU: bool(true, 'Overwrite the input of a ReLU.', unused),
-  STRIDE_1X1: bool(false, 'Put the stride into the 1×1 convolution.', unused),
+  TRANS_FUNC: word(
+    ['bottleneck_transform', 'basic_transform'],
+    'bottleneck_transform',
+    'Convolutions of a residual block: T×1×1, 1×3×3 and 1×1×1, or T×3×3 and 1×3×3.',
+  ),
+  NUM_GROUPS: int(1, 'Groups of the 1×3×3 convolutions in bottlenecks.', AT_LEAST_ONE),
+  WIDTH_PER_GROUP: int(64, 'Channels of the stem, and of each group in the first stage.', AT_LEAST_ONE),
+  INPLACE_RELU: bool(true, 'Overwrite the input of a ReLU.', { noEffect: 'it does not change the results' }),
+  STRIDE_1X1: bool(
+    false,
+    'Put the stride of a bottleneck into its first convolution. SlowFast does not read it.',
+  ),
   ZERO_INIT_FINAL_BN: bool(false, 'Initialise the last scale of a block with zero.', unused),
-  DEPTH: int(50, 'Number of layers.', { ...AT_LEAST_ONE, ...unused }),
+  DEPTH: Type.Unsafe<18 | 50 | 101>({
+    type: 'integer',
+    enum: [18, 50, 101],
+    default: 50,
+    description:
+      'Number of layers, which sets the blocks of the four stages: 2, 2, 2, 2 or 3, 4, 6, 3 or 3, 4, 23, 3.',
+  }),
   NUM_BLOCK_TEMP_KERNEL: list(
-    item.list(item.int()),
+    item.list(item.int(NOT_NEGATIVE)),
     [[3], [4], [6], [3]],
-    'Blocks with a temporal kernel, for each stage and pathway.',
+    'Number of blocks with a temporal kernel, from the first one, for each stage and pathway.',
     perStage,
   ),
   SPATIAL_STRIDES: list(
-    item.list(item.int()),
+    item.list(item.int(AT_LEAST_ONE)),
     [[1], [2], [2], [2]],
-    'Strides, for each stage and pathway.',
+    'Strides of height and width, for each stage and pathway.',
     perStage,
   ),
   SPATIAL_DILATIONS: list(
-    item.list(item.int()),
+    item.list(item.int(AT_LEAST_ONE)),
     [[1], [1], [1], [1]],
-    'Dilations, for each stage and pathway.',
+    'Dilations of the 1×3×3 convolutions, for each stage and pathway.',
     perStage,
   ),
   DEFORM_ON_PER_STAGE: list(
     item.bool(),
     [false, false, false, false],
     'Stages with deformable convolutions.',
-    perStage,
+    { ...perStage, ...unused },
   ),
 });
 
 export const NONLOCAL = section('Non-local blocks of PySlowFast backbones.', {
   LOCATION: list(
-    item.list(item.list(item.int())),
+    item.list(item.list(item.int(NOT_NEGATIVE))),
     [[[]], [[]], [[]], [[]]],
-    'Blocks with a non-local layer, for each stage and pathway.',
+    'Residual blocks, from 0, that a non-local block follows, for each stage and pathway.',
     perStage,
   ),
-  GROUP: list(item.list(item.int()), [[1], [1], [1], [1]], 'Groups, for each stage and pathway.', perStage),
-  INSTANTIATION: text('dot_product', 'Kind of non-local layer.', unused),
+  GROUP: list(
+    item.list(item.int(AT_LEAST_ONE)),
+    [[1], [1], [1], [1]],
+    'Number of runs of frames, each with an attention of its own, for each stage and pathway.',
+    perStage,
+  ),
+  INSTANTIATION: word(
+    ['dot_product', 'softmax'],
+    'dot_product',
+    'How a non-local block turns scores into weights: divided by their number, or by softmax.',
+  ),
   POOL: list(
     item.list(item.list(item.int())),
     Array.from({ length: 4 }, () => [
       [1, 2, 2],
       [1, 2, 2],
     ]),
-    'Pooling, for each stage and pathway.',
+    'Pooling of keys and values along frames, rows and columns, for each stage and pathway.',
     perStage,
   ),
 });
 
-export const SLOWFAST = section('The two pathways of PySlowFast backbones.', {
-  BETA_INV: int(8, 'Channels of the slow pathway for each channel of the fast one.', {
-    ...AT_LEAST_ONE,
-    ...unused,
-  }),
-  ALPHA: int(8, 'Frames of the fast pathway for each frame of the slow one.', { ...AT_LEAST_ONE, ...unused }),
+export const SLOWFAST = section('The two pathways of SlowFast.', {
+  BETA_INV: int(8, 'Channels of the slow pathway for each channel of the fast one.', AT_LEAST_ONE),
+  ALPHA: int(8, 'Frames of the fast pathway for each frame of the slow one.', AT_LEAST_ONE),
   FUSION_CONV_CHANNEL_RATIO: int(
     2,
-    'Channels that the fusion adds, as a multiple of those of the fast pathway.',
-    { ...AT_LEAST_ONE, ...unused },
+    'Channels that the slow pathway gets from the fast one, as a multiple of those of the fast one.',
+    AT_LEAST_ONE,
   ),
-  FUSION_KERNEL_SZ: int(5, 'Kernel size of the fusion.', { ...AT_LEAST_ONE, ...unused }),
+  FUSION_KERNEL_SZ: int(5, 'Frames of the kernel of that connection. Must be odd.', AT_LEAST_ONE),
 });

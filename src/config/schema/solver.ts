@@ -23,10 +23,7 @@ export const SOLVER = section('Training: length, optimizer, learning rate, savin
     maxItems: 2,
   }),
   WEIGHT_DECAY: float(1e-4, 'Weight decay of everything except the backbone.', NOT_NEGATIVE),
-  WEIGHT_DECAY_BN: float(0, 'Weight decay of batch normalisation.', {
-    ...NOT_NEGATIVE,
-    noEffect: 'only backbones with batch normalisation use it, and none can be built so far',
-  }),
+  WEIGHT_DECAY_BN: float(0, 'Weight decay of batch normalisation in a ResNet backbone.', NOT_NEGATIVE),
   SCHEDULER: word(
     SCHEDULERS,
     'warmup_multi_step',

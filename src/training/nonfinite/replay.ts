@@ -138,7 +138,9 @@ function forward(
   const stages = model.stm_head.forward(maps, tf.tensor2d(whwh, [shape[0], 4]), masks);
   return {
     video: input,
-    backbone,
+    ...Object.fromEntries(
+      backbone.map((map, i) => [backbone.length === 1 ? 'backbone' : `backbone, level ${i}`, map]),
+    ),
     ...Object.fromEntries(maps.map((map, level) => [`neck, level ${level}`, map])),
     ...Object.fromEntries(
       stages.flatMap(({ spatial, temporal, logits, boxes, actions }, s) =>
