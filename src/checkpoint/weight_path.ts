@@ -21,7 +21,7 @@ export interface FoundWeights {
   readonly warning?: string;
 }
 
-const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
+const WEIGHT_FILE = /\.(pth|pt|pyth|pkl|safetensors|bin|ckpt)$/i;
 const MAX_NAMES = 8;
 
 /**
