@@ -9,10 +9,10 @@ export function resnetTitle(shapes: Shapes): string | null {
   return shapes.has(STEM.replace('pathway0', 'pathway1')) ? 'SlowFast' : 'SlowOnly';
 }
 
-/** The settings of each network. */
-const SETTINGS: Readonly<Record<string, string>> = {
-  SlowOnly: 'MODEL.BACKBONE.CONV_BODY PySlowonly and MODEL.BACKBONE.PATHWAYS 1',
-  SlowFast: 'MODEL.BACKBONE.CONV_BODY PySlowfast-R50 and MODEL.BACKBONE.PATHWAYS 2',
+/** A configuration of each network. */
+const CONFIGS: Readonly<Record<string, string>> = {
+  SlowOnly: 'config_files/PySlowonly-R50-K400-4x16.yaml',
+  SlowFast: 'config_files/PySlowfast-R50-K400-8x8.yaml',
 };
 
 const IMAGE_AXES = 4;
@@ -33,7 +33,7 @@ export function otherResnet(inFile: Shapes, inModel: Shapes): string | null {
   }
   if (theirs === ours) return null;
   return (
-    `holds weights of ${theirs}, and this model is ${ours}. Use weights of ${ours}, or a configuration of ${theirs}: ` +
-    SETTINGS[theirs]
+    `holds weights of ${theirs}, and this model is ${ours}. Use weights of ${ours}, or a configuration of ${theirs}, such as ` +
+    CONFIGS[theirs]
   );
 }

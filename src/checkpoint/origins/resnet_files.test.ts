@@ -302,15 +302,15 @@ describe('weights of another network than a ResNet', () => {
       'SlowFast for SlowOnly',
       slowOnly,
       () => backboneOf(slowFast),
-      'F: holds weights of SlowFast, and this model is SlowOnly. Use weights of SlowOnly, or a configuration of SlowFast: ' +
-        'MODEL.BACKBONE.CONV_BODY PySlowfast-R50 and MODEL.BACKBONE.PATHWAYS 2.',
+      'F: holds weights of SlowFast, and this model is SlowOnly. Use weights of SlowOnly, or a configuration of SlowFast, ' +
+        'such as config_files/PySlowfast-R50-K400-8x8.yaml.',
     ],
     [
       'SlowOnly for SlowFast',
       slowFast,
       () => backboneOf(slowOnly),
-      'F: holds weights of SlowOnly, and this model is SlowFast. Use weights of SlowFast, or a configuration of SlowOnly: ' +
-        'MODEL.BACKBONE.CONV_BODY PySlowonly and MODEL.BACKBONE.PATHWAYS 1.',
+      'F: holds weights of SlowOnly, and this model is SlowFast. Use weights of SlowFast, or a configuration of SlowOnly, ' +
+        'such as config_files/PySlowonly-R50-K400-4x16.yaml.',
     ],
     [
       'a 2-D network',
