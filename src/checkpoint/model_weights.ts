@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Config, differingSettings } from '../config/index.js';
-import { hostTensor } from '../engine/to_host.js';
 import { CheckpointError } from '../errors.js';
 import { writePth } from '../formats/pth/pth_writer.js';
 import type { PyDict, PyValue } from '../formats/python/values.js';
@@ -13,6 +12,7 @@ import { loadCheckpoint } from './checkpoint_parts.js';
 import { Checkpointer, type LoadPlan } from './checkpointer.js';
 import { infoOfModel } from './info_of_model.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf, packModelInfo } from './model_info.js';
+import { modelState } from './model_state.js';
 import { checkpointsIn } from './run_checkpoints.js';
 
 export interface WeightsOrigin {
@@ -89,10 +89,10 @@ export function loadModelWeights(
   outputDir = '.',
 ): WeightsOrigin {
   const open = typeof weight === 'string' ? openModelWeights({ weight, outputDir }) : weight;
-  const parameters = new Map(model.namedParameters());
+  const entries = new Map(model.namedState());
   const source = { ...open, coverage: 'whole model' } as const;
-  const { iteration, warnings, averages } = loadCheckpoint(source, parameters, (name, data) =>
-    parameters.get(name)?.set(data),
+  const { iteration, warnings, averages } = loadCheckpoint(source, entries, (name, data) =>
+    entries.get(name)?.set(data),
   );
   const { path, warning, info } = open;
   const notes = [open.note, averages].filter((text) => typeof text === 'string');
@@ -106,8 +106,7 @@ export function loadModelWeights(
  * CheckpointError if the disk refuses.
  */
 export async function saveModelWeights(model: Module, path: string): Promise<void> {
-  const state: PyDict = new Map();
-  for (const [name, { shape, value }] of model.namedParameters()) state.set(name, hostTensor(value, shape));
+  const state: PyDict = modelState(model);
   mkdirSync(dirname(path), { recursive: true });
   const content: PyDict = new Map<PyValue, PyValue>([['model', state]]);
   if (model instanceof Detector) content.set(MODEL_INFO, packModelInfo(infoOfModel(model.config)));

@@ -25,7 +25,7 @@ export async function forwardPass(
     {
       owners: [model],
       key: [key, batch.shape, model.modes()].join(' '),
-      borrowed: model.parameters().map(({ value }) => value),
+      borrowed: [...model.parameters(), ...model.buffersInUse()].map(({ value }) => value),
     },
     replay,
   );

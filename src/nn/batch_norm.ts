@@ -1,7 +1,7 @@
 /** @file Batch normalisation of maps [B, T, H, W, C] (torch.nn.BatchNorm3d), alone and after a convolution. */
 import { tf } from '../engine/tfjs.js';
 import { type Conv3dOptions, conv3d } from './conv3d.js';
-import { reluGrad } from './functional.js';
+import { reluGrad, sumAxisByAxis } from './functional.js';
 import { fused } from './fused.js';
 import { ones, zeros } from './init.js';
 import { Module, Parameter, StateBuffer } from './module.js';
@@ -127,11 +127,12 @@ function normalize(x: tf.Tensor, norm: BatchNorm, { residual, relu, onStatistics
     (save) => {
       const inputs = { x, weight, bias, residual };
       const [y, mean, variance] = fused('BatchNorm', inputs, { eps: EPS, relu }, () => {
-        const rows = x.reshape([-1, weight.size]);
-        const mean = rows.mean(0);
-        const variance = rows.sub(mean).square().mean(0);
-        const normal = rows.sub(mean).mul(variance.add(EPS).rsqrt());
-        const terms = [normal.mul(weight).add(bias).reshape(x.shape), residual];
+        const count = x.size / weight.size;
+        const mean = sumAxisByAxis(x).div(count);
+        const centred = x.sub(mean);
+        const variance = sumAxisByAxis(centred.square()).div(count);
+        const normal = centred.mul(variance.add(EPS).rsqrt());
+        const terms = [normal.mul(weight).add(bias), residual];
         const y = terms.filter((term) => term !== undefined).reduce((sum, term) => sum.add(term));
         return [relu ? y.relu() : y, mean, variance];
       });
@@ -145,18 +146,16 @@ function normalize(x: tf.Tensor, norm: BatchNorm, { residual, relu, onStatistics
       const positive = relu && !residual ? y : undefined;
       const inputs = { dy: dz, x: input, weight: w, mean, variance, y: positive };
       const grads = fused('BatchNormGrad', inputs, { eps: EPS }, () => {
-        const rows = (t: tf.Tensor) => t.reshape([-1, w.size]);
-        const slope = rows(positive ? reluGrad(dz, positive) : dz);
+        const slope = positive ? reluGrad(dz, positive) : dz;
         const rstd = variance.add(EPS).rsqrt();
-        const normal = rows(input).sub(mean).mul(rstd);
-        const dbias = slope.sum(0);
-        const dweight = slope.mul(normal).sum(0);
-        const count = slope.shape[0];
+        const normal = input.sub(mean).mul(rstd);
+        const dbias = sumAxisByAxis(slope);
+        const dweight = sumAxisByAxis(slope.mul(normal));
+        const count = slope.size / w.size;
         const dx = slope
           .sub(dbias.div(count))
           .sub(normal.mul(dweight.div(count)))
-          .mul(w.mul(rstd))
-          .reshape(input.shape);
+          .mul(w.mul(rstd));
         return [dx, dweight, dbias];
       });
       return residual ? [...grads, dz] : [...grads];

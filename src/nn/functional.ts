@@ -130,7 +130,14 @@ export function reluGrad(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
 /** The sum over all axes but the last one, [C]. */
 export function sumOfRows(x: tf.Tensor): tf.Tensor {
   const rows = x.reshape([-1, x.shape[x.rank - 1]]);
-  return fused('ColumnSums', { x: rows }, {}, () => [rows.sum(0)])[0];
+  return fused('ColumnSums', { x: rows }, {}, () => [sumAxisByAxis(x)])[0];
+}
+
+/** The sum over all axes but the last one. Short sums of short sums keep more digits than a single long one. */
+export function sumAxisByAxis(x: tf.Tensor): tf.Tensor {
+  let sum = x;
+  while (sum.rank > 1) sum = sum.sum(sum.rank - 2);
+  return sum;
 }
 
 /** 2ˣ. */

@@ -164,6 +164,12 @@ export abstract class Module {
     ).flat();
   }
 
+  /** Yields this module and all below it, in PyTorch's order. */
+  *modules(): Generator<Module> {
+    yield this;
+    for (const [, child] of this.children()) if (child instanceof Module) yield* child.modules();
+  }
+
   parameters(): Parameter[] {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter);
   }
@@ -185,6 +191,14 @@ export abstract class Module {
   dispose(): void {
     for (const [, entry] of this.namedState()) entry.dispose();
   }
+}
+
+/** The entries of a state dict with their names. */
+export type NamedState = Iterable<readonly [name: string, entry: Parameter | StateBuffer]>;
+
+/** The numbers of an entry of a state dict. */
+export async function numbersOf(entry: Parameter | StateBuffer): Promise<Float32Array> {
+  return entry instanceof StateBuffer ? entry.data : ((await entry.value.data()) as Float32Array);
 }
 
 /** Initialises every parameter that has no value. The value depends only on the seed and the parameter's name. */

@@ -102,7 +102,7 @@ async function evaluateLocked(
   if (!holdsRun) writeEnvironment(cfg.OUTPUT_DIR, engine, processes.size);
   const steps = iteration ?? 0;
   const { communicator } = processes;
-  await shareWeights(model.namedParameters(), communicator);
+  await shareWeights(model.namedState(), communicator);
   const context = { evaluationSet, log, signal, show: options.showEvaluation, communicator };
   const report = await evaluateModel(context, model, {
     iteration: steps,

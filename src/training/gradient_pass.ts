@@ -12,15 +12,27 @@ import type { tf } from '../engine/tfjs.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import { drawMask, type MaskKind, type MaskSource } from '../model/dropout.js';
+import type { BatchStatistics } from '../nn/batch_norm.js';
+import {
+  batchNorms,
+  countsOf,
+  type HostStatistics,
+  joinStatistics,
+  type NormCount,
+  splitStatistics,
+} from '../nn/batch_statistics.js';
 import type { Parameter } from '../nn/module.js';
 import { Tape } from '../nn/tape.js';
 import { readAndDispose, squareSums } from './grad_norm.js';
 import type { GradientExchange } from './gradient_exchange.js';
 
-/** The predictions that the loss is computed from, as `SetCriterion.gather` lays them out. */
+/** The results of a forward pass. */
 export interface GatheredPredictions {
+  /** The predictions that the loss is computed from, as `SetCriterion.gather` lays them out. */
   readonly content: Float32Array;
   readonly shape: readonly number[];
+  /** Statistics of the batch, of the norms that use them. */
+  readonly statistics: readonly HostStatistics[];
 }
 
 /** One forward and one backward pass. */
@@ -57,6 +69,7 @@ interface Notes {
   /** Shape of the gathered predictions. */
   readonly shape: readonly number[];
   readonly masks: readonly MaskKind[];
+  readonly statistics: readonly NormCount[];
 }
 
 export function beginPass(job: GradientJob): GradientPass {
@@ -73,7 +86,7 @@ export function beginPass(job: GradientJob): GradientPass {
         job.modes,
         job.exchange === null ? '' : 'exchanged',
       ].join(' '),
-      borrowed: all.map(({ value }) => value),
+      borrowed: [...all, ...model.buffersInUse()].map(({ value }) => value),
       consumed: parameters.flatMap(({ grad }) => grad ?? []),
     },
     job.replay,
@@ -83,6 +96,8 @@ export function beginPass(job: GradientJob): GradientPass {
 
 class RecordedPass implements GradientPass {
   readonly #masks: MaskKind[] = [];
+  readonly #statistics: BatchStatistics[] = [];
+  #counts: NormCount[] = [];
   #tape: Tape | null = null;
 
   constructor(
@@ -99,10 +114,16 @@ class RecordedPass implements GradientPass {
     };
     this.#tape = new Tape(() => {
       const whwh = feed(batch.whwh, [batch.shape[0], 4]);
-      return criterion.gather(model.forward(feed(batch.video, batch.shape), whwh, source));
+      const video = feed(batch.video, batch.shape);
+      return criterion.gather(model.forward(video, whwh, source, (found) => this.#statistics.push(found)));
     });
     const { value } = this.#tape;
-    return { content: (await value.data()) as Float32Array, shape: value.shape };
+    const content = (await value.data()) as Float32Array;
+    const norms = batchNorms(model);
+    this.#counts = countsOf(norms, this.#statistics);
+    const joined = joinStatistics(this.#statistics.splice(0));
+    const numbers = Float32Array.from(await readAndDispose(joined));
+    return { content, shape: value.shape, statistics: splitStatistics(numbers, norms, this.#counts) };
   }
 
   async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
@@ -114,9 +135,10 @@ class RecordedPass implements GradientPass {
     graphBreak('optimizer');
     const present = grads.filter((grad) => grad !== null);
     const finish = (squares: number) => {
-      const notes: Notes = { shape, masks: this.#masks };
+      const notes: Notes = { shape, masks: this.#masks, statistics: this.#counts };
       const feeds = 3 + this.#masks.length;
-      this.program.finish({ made: grads, notes: JSON.stringify(notes), feeds, reads: 1 + squares });
+      const reads = (this.#counts.length > 0 ? 2 : 1) + squares;
+      this.program.finish({ made: grads, notes: JSON.stringify(notes), feeds, reads });
     };
     if (this.job.exchange !== null) {
       // Computes them, so that the program ends here.
@@ -131,6 +153,10 @@ class RecordedPass implements GradientPass {
   }
 
   end(): void {
+    for (const { mean, variance } of this.#statistics) {
+      mean.dispose();
+      variance.dispose();
+    }
     this.#tape?.dispose();
     this.program.abort();
   }
@@ -166,7 +192,11 @@ class ReplayedPass implements GradientPass {
     program.feed(batch.whwh);
     program.feed(batch.video);
     for (const mask of this.#notes.masks) program.feed(drawMask(mask, masks));
-    return { content: await program.read(), shape: this.#notes.shape };
+    const { shape, statistics } = this.#notes;
+    const content = await program.read();
+    if (statistics.length === 0) return { content, shape, statistics: [] };
+    const numbers = await program.read();
+    return { content, shape, statistics: splitStatistics(numbers, batchNorms(this.job.model), statistics) };
   }
 
   async backward(gradient: Float32Array): Promise<ArrayLike<number>> {

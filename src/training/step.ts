@@ -5,6 +5,7 @@ import type { GradientSum } from '../distributed/gradient_sum.js';
 import type { SetCriterion, Target } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import type { MaskSource } from '../model/dropout.js';
+import { type HostStatistics, trackStatistics } from '../nn/batch_statistics.js';
 import type { Parameter } from '../nn/module.js';
 import type { Optimizer } from '../solver/index.js';
 import { Rng } from '../util/random.js';
@@ -14,6 +15,7 @@ import { beginPass } from './gradient_pass.js';
 import { type MicroBatch, microBatches } from './micro_batch.js';
 import { type NonFinite, NonFiniteError } from './nonfinite/nonfinite.js';
 import { throwTogether } from './nonfinite/together.js';
+import { sumStatistics } from './processes/sum_statistics.js';
 
 /** A model and its loss. */
 export interface ModelAndLoss {
@@ -29,6 +31,12 @@ export interface StepLosses {
   readonly total: number;
   /** L2 norm of all gradients together, before clipping. */
   readonly gradNorm: number;
+}
+
+/** Losses of a step before its update. */
+export interface ComputedLosses extends StepLosses {
+  /** Statistics of each norm that uses those of the batch, and of each micro-batch. */
+  readonly statistics: readonly HostStatistics[];
 }
 
 export interface GradientOptions {
@@ -63,7 +71,7 @@ export function stepRng(seed: number, iteration: number): Rng {
 }
 
 /**
- * Computes the loss of a batch and sets the gradient of every trainable parameter; the weights stay as they are. On the
+ * Computes the loss of a batch and sets the gradient of every trainable parameter; the model stays as it is. On the
  * lazy engine this does not block the event loop. Throws NonFiniteError if the loss or a gradient is not finite; the
  * gradients computed so far are then kept for inspection.
  */
@@ -71,7 +79,7 @@ export async function computeGradients(
   { model, criterion }: ModelAndLoss,
   batch: Batch,
   options: GradientOptions = {},
-): Promise<StepLosses> {
+): Promise<ComputedLosses> {
   const { rng = new Rng(0), microBatchSize = batch.shape[0], replay = true, processes = null } = options;
   const all = [...model.namedParameters()];
   const parameters = all.filter(([, { requiresGrad }]) => requiresGrad);
@@ -92,10 +100,12 @@ export async function computeGradients(
   const terms = new Map<string, number>();
   let total = 0;
   let gradNorm = 0;
+  const statistics: HostStatistics[] = [];
   const pieces = microBatches(batch, microBatchSize);
   for (const [i, microBatch] of pieces.entries()) {
     const isLast = i === pieces.length - 1;
-    const { squares, ...losses } = await addGradients(step, microBatch, isLast);
+    const { squares, statistics: found, ...losses } = await addGradients(step, microBatch, isLast);
+    statistics.push(...found);
     // Checked for each micro-batch, so that the error names its clips and its memory is released before the next one.
     const metadata = { ...losses, microBatch, clips: clipsOf(batch, microBatch) };
     const { norm, nonFinite } = await measureGradients(parameters, squares, metadata);
@@ -106,7 +116,7 @@ export async function computeGradients(
     total += losses.total;
   }
   if (processes) total = await addTerms(terms, total, processes.communicator);
-  return { terms, total, gradNorm };
+  return { terms, total, gradNorm, statistics };
 }
 
 /** Adds the terms of the other processes, and returns the total of all. */
@@ -122,7 +132,7 @@ async function addTerms(
 }
 
 /**
- * Does a whole step: gradients, clipping, the optimizer's update. Resolves when the engine has done all of it. Throws
+ * Does a whole step: gradients, clipping, the optimizer's update, running statistics. Resolves when the engine has done all of it. Throws
  * NonFiniteError, before the update, if the loss or a gradient is not finite.
  */
 export async function trainStep(
@@ -131,9 +141,13 @@ export async function trainStep(
   { clipGradNorm = 0, ...options }: StepOptions = {},
 ): Promise<StepLosses> {
   try {
-    const losses = await computeGradients(model, batch, options);
+    const { statistics, ...losses } = await computeGradients(model, batch, options);
+    const tracked = options.processes
+      ? await sumStatistics(statistics, options.processes.communicator)
+      : statistics;
     const clipping = clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {};
     await optimizer.stepAndRelease({ ...clipping, replay: options.replay });
+    trackStatistics(tracked);
     return losses;
   } finally {
     optimizer.zeroGrad();
@@ -165,7 +179,12 @@ async function addGradients(
   { targets, boxCounts, rng, parameters, processes, ...step }: Step,
   microBatch: MicroBatch,
   isLast: boolean,
-): Promise<{ terms: Map<string, number>; total: number; squares: ArrayLike<number> }> {
+): Promise<{
+  terms: Map<string, number>;
+  total: number;
+  statistics: readonly HostStatistics[];
+  squares: ArrayLike<number>;
+}> {
   // Every micro-batch starts from the same state and takes the numbers of its own clips.
   const stream = Rng.fromState(rng.getState());
   const masks: MaskSource = { uniform: () => stream.uniform(), clips: microBatch.inWhole };
@@ -179,13 +198,13 @@ async function addGradients(
     exchange: isLast && processes ? new GradientExchange(processes.sum, trained) : null,
   });
   try {
-    const { content, shape } = await pass.forward();
+    const { content, shape, statistics } = await pass.forward();
     const own = targets.slice(microBatch.first, microBatch.first + microBatch.count);
     const losses = criterion.evaluate(content, shape, own, boxCounts);
     const nonFinite = badLoss(losses, microBatch, { batch, numParameters: parameters.length });
     await throwTogether(nonFinite, processes?.communicator);
     const { terms, total, gradient } = losses;
-    return { terms, total, squares: await pass.backward(gradient) };
+    return { terms, total, statistics, squares: await pass.backward(gradient) };
   } finally {
     pass.end();
   }

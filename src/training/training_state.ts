@@ -2,9 +2,9 @@
 import type { CheckpointParts } from '../checkpoint/checkpoint_parts.js';
 import { infoOfModel } from '../checkpoint/info_of_model.js';
 import { type ModelInfo, packModelInfo } from '../checkpoint/model_info.js';
+import { modelState } from '../checkpoint/model_state.js';
 import type { Config, Precision } from '../config/index.js';
 import type { SamplerPosition } from '../data/loading/sampler.js';
-import { hostTensor } from '../engine/to_host.js';
 import { float32Tensor, type HostTensor } from '../formats/host_tensor.js';
 import { SetCriterion } from '../loss/criterion.js';
 import { Detector } from '../model/detector.js';
@@ -62,9 +62,7 @@ export class TrainingState {
 
   /** The model's state dict in PyTorch's order. A weight is read from the engine when its bytes are asked for. */
   modelState(): Map<string, HostTensor> {
-    const state = new Map<string, HostTensor>();
-    for (const [name, { shape, value }] of this.model.namedParameters())
-      state.set(name, hostTensor(value, shape));
+    const state = modelState(this.model);
     const { classWeights } = this.criterion;
     state.set(CLASS_WEIGHTS, float32Tensor([classWeights.length], classWeights));
     return state;

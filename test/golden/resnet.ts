@@ -72,7 +72,7 @@ export function loadHashed(
 }
 
 /** The order of axes of PyTorch, [B, C, T, H, W], for a map [B, T, H, W, C]. */
-export const channelsFirst = (x: tf.Tensor) => (x.rank === 5 ? x.transpose([0, 4, 1, 2, 3]) : x);
+export const channelsFirst = (x: tf.Tensor) => (x.rank === 5 ? x.transpose([0, 4, 1, 2, 3]) : x.clone());
 export const channelsLast = (x: tf.Tensor) => (x.rank === 5 ? x.transpose([0, 2, 3, 4, 1]) : x);
 
 /** A tensor of PyTorch's order of axes as a map. */

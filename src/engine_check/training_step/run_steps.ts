@@ -53,7 +53,7 @@ export async function runSteps(expected: ExpectedSteps, steps = expected.losses.
     fillParameters(model);
     const named = [...model.namedParameters()];
     const start = await read(named, ({ value }) => value);
-    const losses = [await computeGradients(state, batch)];
+    const losses: StepLosses[] = [await computeGradients(state, batch)];
     const gradients = summaries(await read(named, ({ grad }) => grad));
     await optimizer.stepAndRelease();
     let change = new Map<string, Summary>();

@@ -4,7 +4,7 @@ import type { Communicator } from '../../distributed/communicator.js';
 import { firstOf } from '../../distributed/json_values.js';
 import { CommunicationError } from '../../errors.js';
 import { crc32 } from '../../formats/checksum.js';
-import type { Parameter } from '../../nn/module.js';
+import { type NamedState, numbersOf } from '../../nn/module.js';
 import { bytesOf } from '../../util/bytes.js';
 
 interface Difference {
@@ -14,18 +14,15 @@ interface Difference {
 }
 
 /**
- * Throws CommunicationError in all processes if a weight of one differs from that of process 0. All processes must call
+ * Throws CommunicationError in all processes if a weight or buffer of one differs from that of process 0. All processes must call
  * this.
  */
-export async function checkEqualWeights(
-  parameters: Iterable<readonly [name: string, parameter: Parameter]>,
-  communicator: Communicator,
-): Promise<void> {
+export async function checkEqualWeights(state: NamedState, communicator: Communicator): Promise<void> {
   const names: string[] = [];
   const sums: number[] = [];
-  for (const [name, { value }] of parameters) {
+  for (const [name, entry] of state) {
     names.push(name);
-    sums.push(crc32(bytesOf((await value.data()) as Float32Array)));
+    sums.push(crc32(bytesOf(await numbersOf(entry))));
   }
   const expected = Int32Array.from(sums);
   await communicator.broadcast(bytesOf(expected), 0);

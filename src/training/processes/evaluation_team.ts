@@ -5,23 +5,18 @@ import type { ProcessGroup } from '../../distributed/process_group.js';
 import { type EngineRequest, selectEngine, settingsOfProcess } from '../../engine/index.js';
 import { detectTogether } from '../../evaluation/detect_together.js';
 import { Detector } from '../../model/detector.js';
-import type { Parameter } from '../../nn/module.js';
+import { type NamedState, numbersOf } from '../../nn/module.js';
 import { bytesOf } from '../../util/bytes.js';
 import { shareConfig } from './share_config.js';
 
-/** Gives all processes the weights of process 0. All processes must call this. */
-export async function shareWeights(
-  parameters: Iterable<readonly [name: string, parameter: Parameter]>,
-  communicator: Communicator,
-): Promise<void> {
+/** Gives all processes the weights and buffers of process 0. All processes must call this. */
+export async function shareWeights(state: NamedState, communicator: Communicator): Promise<void> {
   if (communicator.size === 1) return;
   const isRoot = communicator.rank === 0;
-  for (const [, parameter] of parameters) {
-    const weights = isRoot
-      ? ((await parameter.value.data()) as Float32Array)
-      : new Float32Array(parameter.size);
-    await communicator.broadcast(bytesOf(weights), 0);
-    if (!isRoot) parameter.set(weights);
+  for (const [, entry] of state) {
+    const numbers = isRoot ? await numbersOf(entry) : new Float32Array(entry.size);
+    await communicator.broadcast(bytesOf(numbers), 0);
+    if (!isRoot) entry.set(numbers);
   }
 }
 
@@ -39,7 +34,7 @@ export async function helpEvaluation({ processes, signal, ...request }: HelpOpti
   await selectEngine({ ...request, ...settingsOfProcess(cfg, local) });
   const model = new Detector(cfg);
   const dataset = AvaDataset.open(cfg, 'test');
-  await shareWeights(model.namedParameters(), communicator);
+  await shareWeights(model.namedState(), communicator);
   // Process 0 counts the clips that are left out, and says so.
   const warn = () => {};
   await detectTogether(cfg, model, { dataset, warn, signal, communicator });

@@ -50,7 +50,7 @@ export async function shareState(
   const isRoot = communicator.rank === 0;
   const own = isRoot ? packed(state) : null;
   const sent = await broadcastJson(communicator, own?.sent ?? null);
-  await shareWeights(state.model.namedParameters(), communicator);
+  await shareWeights(state.model.namedState(), communicator);
   const { classWeights } = state.criterion;
   await communicator.broadcast(bytesOf(classWeights), 0);
   const tensors = isRoot ? (own?.tensors ?? []) : tensorsIn(sent.optimizer);

@@ -90,7 +90,7 @@ export class Team {
   async afterStep({ model, iteration }: Pick<TrainingState, 'model' | 'iteration'>): Promise<void> {
     const { CHECKPOINT_PERIOD, ITER_PER_EPOCH } = this.cfg.SOLVER;
     if (iteration % (CHECKPOINT_PERIOD * ITER_PER_EPOCH) === 0)
-      await checkEqualWeights(model.namedParameters(), this.communicator);
+      await checkEqualWeights(model.namedState(), this.communicator);
   }
 
   /** Ends the training in all processes. Only process 0 calls this, after its loader has been closed. */

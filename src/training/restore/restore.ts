@@ -114,8 +114,8 @@ function loadParts(
   if (plan.note !== undefined) log.info(plan.note);
   if (plan.warning !== undefined) log.warn(plan.warning);
   log.info(`loading ${plan.path} (${plan.source})`);
-  const parameters = new Map(model.namedParameters());
-  const shapes = new Map<string, { shape: readonly number[] }>(parameters);
+  const entries = new Map(model.namedState());
+  const shapes = new Map<string, { shape: readonly number[] }>(entries);
   shapes.set(CLASS_WEIGHTS, { shape: [criterion.classWeights.length] });
   const coverage = allowPartial ? 'any' : 'whole groups';
   const situation = { outputDir: cfg.OUTPUT_DIR, resume };
@@ -125,7 +125,7 @@ function loadParts(
   };
   const loaded = loadCheckpoint({ ...plan, coverage, ...advice }, shapes, (name, data) => {
     if (name === CLASS_WEIGHTS) setClassWeights(criterion, data, log);
-    else parameters.get(name)?.set(data);
+    else entries.get(name)?.set(data);
   });
   log.info(summarizeReport(plan.path, loaded.report));
   if (loaded.averages !== null) log.info(`${plan.path}: ${loaded.averages}`);
