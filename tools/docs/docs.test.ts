@@ -29,7 +29,7 @@ describe('configReference', () => {
 
   it('folds the keys without effect', () => {
     expect(table).toMatch(
-      /\| `RESNET\.INPLACE_RELU` \| bool \| `True` \| Overwrite the input of a ReLU\. \*No effect: it does not/,
+      /\| `RESNET\.INPLACE_RELU` \| True or False \| `True` \| Overwrite the input of a ReLU\. \*No effect: it does not/,
     );
     expect(table.indexOf('RESNET.INPLACE_RELU')).toBeGreaterThan(table.indexOf('<details>'));
     expect(table.indexOf('## SOLVER')).toBeLessThan(table.indexOf('<details>'));
