@@ -65,7 +65,7 @@ const SHARED = [
   'src/distributed/**/*.test.ts',
   'src/engine/{gpu,lazy,onnx/kernels,onnx/memory}/*.test.ts',
   'src/engine/{settings,threads}.test.ts',
-  'src/engine/cuda/{api,compile,cudnn,device,ir,kernels}/*.test.ts',
+  'src/engine/cuda/{api,compile,cudnn,device,ir,kernels,kernels/convolution}/*.test.ts',
   'src/engine/onnx/native/!(attention|row_gather).test.ts',
   'test/golden/*.test.ts',
   '{bench,tools}/**/*.test.ts',

@@ -1,4 +1,5 @@
 /** @file Lowers one operation for the cuda engine and evaluates it on the host. */
+import { expect } from 'vitest';
 import { Builder } from '../../src/engine/cuda/ir/builder.js';
 import type { View } from '../../src/engine/cuda/ir/tensor.js';
 import { fusedKernels } from '../../src/engine/cuda/kernels/fused.js';
@@ -9,6 +10,7 @@ import type { LazyDtype, ValueInfo } from '../../src/engine/lazy/value.js';
 import { tf } from '../../src/engine/tfjs.js';
 import { sizeOf } from '../../src/formats/host_tensor.js';
 import { Rng } from '../../src/util/random.js';
+import { FORWARD, relativeError } from '../golden/golden.js';
 import { Interpreter, type RunKernel } from './cuda_interpreter.js';
 
 /** An operand in the storage in which the program gets it. */
@@ -108,3 +110,31 @@ export function lowerFused(
   );
   return { ...lowered, outputs };
 }
+
+/** The value of a function, and the gradients of the inputs for a gradient of the value. */
+export function reference(
+  inputs: readonly Operand[],
+  dy: Operand | null,
+  compute: (...inputs: tf.Tensor[]) => tf.Tensor,
+): Float32Array[] {
+  return tf.tidy(() => {
+    const tensors = inputs.map(tensorOf);
+    const y = compute(...tensors);
+    const grads = dy ? tf.grads(compute)(tensors, tensorOf(dy).reshape(y.shape)) : [];
+    return [y, ...grads].map((tensor) => tensor.dataSync().slice() as Float32Array);
+  });
+}
+
+/** Asserts that each result is close to the expected one, relative to its norm. */
+export function expectClose(
+  actual: readonly ArrayLike<number>[],
+  expected: readonly ArrayLike<number>[],
+  bound = FORWARD,
+) {
+  expect(actual.length).toBe(expected.length);
+  for (const [i, values] of actual.entries())
+    expect(relativeError(values, expected[i]), `result ${i}`).toBeLessThan(bound);
+}
+
+/** Rounding of operands and results to bfloat16. */
+export const BFLOAT16_ERROR = 2 ** -7;

@@ -1,11 +1,17 @@
 /** @file Compares the results of cuDNN's plans with those of the engine's own kernels and of products. */
 import { CudaCompiler, type CudaSettings, policyOf } from '../../src/engine/cuda/compiler.js';
 import type { AttentionShape } from '../../src/engine/cuda/cudnn/attention.js';
+import { outputSize } from '../../src/engine/cuda/cudnn/convolution.js';
 import { type CudaTensor, CudaTensorMemory } from '../../src/engine/cuda/device/cuda_tensor.js';
 import type { CudaDevice } from '../../src/engine/cuda/device/device.js';
 import { fusedKernels } from '../../src/engine/cuda/kernels/fused.js';
 import type { Policy } from '../../src/engine/cuda/kernels/lowering.js';
-import { FUSED_KERNELS, type FusedKernelName } from '../../src/engine/kernel_contract.js';
+import {
+  type ConvAttributes,
+  FUSED_KERNELS,
+  type FusedKernelName,
+  type Size3,
+} from '../../src/engine/kernel_contract.js';
 import type { Graph } from '../../src/engine/lazy/compiler.js';
 import type { ValueInfo } from '../../src/engine/lazy/value.js';
 import { Rng } from '../../src/util/random.js';
@@ -38,26 +44,29 @@ export function compareAttention(
   });
 }
 
-/** A map [B, T, H, W, I] and the number of channels of the result. */
-export interface ConvolutionCase {
+/** A map [B, T, H, W, I], the number of channels of the result, and the geometry; by default 3×3×3 with padding 1. */
+export interface ConvolutionCase extends Partial<ConvAttributes> {
   readonly map: readonly number[];
   readonly O: number;
+  readonly kernel?: Size3;
 }
 
-/** Convolution 3×3×3 of a random map: `y`, and the gradients `dx` and `dweight`. */
+/** Convolution of a random map: `y`, and the gradients `dx` and `dweight`. */
 export function compareConvolution(
   device: CudaDevice,
   settings: CudaSettings,
-  { map, O }: ConvolutionCase,
+  { map, O, kernel = [3, 3, 3], stride = [1, 1, 1], padding = [1, 1, 1] }: ConvolutionCase,
 ): PlanComparison {
+  const [B, T, H, W, I] = map;
   const x = randomTensor(device, map, 1);
-  const weight = randomTensor(device, [O, map[4], 3, 3, 3], 2);
-  const dy = randomTensor(device, [...map.slice(0, 4), O], 3);
+  const weight = randomTensor(device, [O, I, ...kernel], 2);
+  const dy = randomTensor(device, [B, ...outputSize({ size: [T, H, W], kernel, stride, padding }), O], 3);
   return compare({ device, settings, inputs: [x, weight, dy] }, (policy) => {
-    const run = { device, policy, attributes: {} };
-    const [y] = runKernel(run, 'Conv3x3x3', { x, weight });
-    const [dx] = runKernel(run, 'Conv3x3x3GradInput', { dy, weight });
-    const [dweight] = runKernel(run, 'Conv3x3x3GradFilter', { x, dy });
+    const run = (name: FusedKernelName, inputs: Readonly<Record<string, CudaTensor>>, more: object) =>
+      runKernel({ device, policy, attributes: { stride, padding, ...more } }, name, inputs);
+    const [y] = run('Conv3d', { x, weight }, { relu: false });
+    const [dx] = run('Conv3dGradInput', { dy, weight }, { shape: map });
+    const [dweight] = run('Conv3dGradFilter', { x, dy }, { kernel });
     return { y, dx, dweight };
   });
 }

@@ -6,6 +6,7 @@ import { openStandIn } from '../../../test/cuda_on_cpu/device.js';
 import { canBuildCudaOnCpu, loadCudaOnCpu } from '../../../test/cuda_on_cpu/index.js';
 import { FORWARD } from '../../../test/golden/golden.js';
 import {
+  type ConvolutionCase,
   compareAttention,
   compareConvolution,
   type PlanComparison,
@@ -22,9 +23,22 @@ const ATTENTION = ['attention', 'attention-gradient'];
 const PASSES = ['forward', 'data', 'filter'];
 
 const BFLOAT16: CudaSettings = { precision: 'bfloat16', isDeterministic: true };
+/** Products of any size are in bfloat16. */
+const WIDE_BFLOAT16: CudaSettings = {
+  ...BFLOAT16,
+  bfloat16Sizes: { minMultiplyAdds: 1, minElements: 1 },
+};
 /** Large enough for bfloat16; neither tokens nor clips are a multiple of a kernel's tile. */
 const SHAPE: AttentionShape = { B: 3, N: 261, H: 2, D: 32, scale: 0.2 };
 const MAP = { map: [2, 3, 5, 7, 24], O: 32 };
+/** Of layers of ResNets; three channels are padded. */
+const GEOMETRIES: readonly ConvolutionCase[] = [
+  { map: [1, 3, 11, 14, 3], O: 8, kernel: [1, 7, 7], stride: [1, 2, 2], padding: [0, 3, 3] },
+  { map: [2, 2, 7, 6, 8], O: 16, kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] },
+  { map: [1, 5, 3, 4, 12], O: 8, kernel: [3, 1, 1], padding: [1, 0, 0] },
+  { map: [2, 8, 3, 2, 8], O: 16, kernel: [7, 1, 1], stride: [4, 1, 1], padding: [3, 0, 0] },
+  { map: [2, 2, 5, 6, 8], O: 4, kernel: [1, 1, 1], stride: [1, 2, 2], padding: [0, 0, 0] },
+];
 const SMALL_MAP = { map: [2, 3, 5, 4, 5], O: 6 };
 
 describe.runIf(canBuildCudaOnCpu())('plans of cuDNN on the stand-in', () => {
@@ -96,6 +110,16 @@ describe.runIf(canBuildCudaOnCpu())('plans of cuDNN on the stand-in', () => {
   it('compute convolutions and their gradients', () => {
     expectClose(compareConvolution(open(), BFLOAT16, MAP), PASSES, BFLOAT16_ERROR);
     expect(standIn.counters().plans).toBe(3);
+  });
+
+  it.each(GEOMETRIES)('compute convolutions with any kernel, stride and padding: %j', (geometry) => {
+    expectClose(compareConvolution(open(), WIDE_BFLOAT16, geometry), PASSES, BFLOAT16_ERROR);
+    expect(standIn.counters().plans).toBe(3);
+  });
+
+  it('leave kernels of one tap with stride 1 to products', () => {
+    const pointwise = { ...MAP, kernel: [1, 1, 1], padding: [0, 0, 0] } as const;
+    expectClose(compareConvolution(open(), BFLOAT16, pointwise), [], FORWARD);
   });
 
   it('compute convolutions of float32 in float32 unless TF32 is allowed', () => {

@@ -30,28 +30,47 @@ function columnSums(b: Builder, x: View, weight: View): View {
   );
 }
 
-it('adds up long columns in parts, whose neighbours are computed by neighbouring threads', () => {
-  const launches = launchesOf((b, input) => [columnSums(b, input([2048, 768]), input([2048]))]);
-  expect(launches.map(({ name }) => name.replace(/_\d+/, ''))).toEqual(['reduce', 'reduce']);
+const kindsOf = (launches: readonly KernelLaunch[]) => launches.map(({ name }) => name.replace(/_\d+/, ''));
+
+it.each([
+  [2048, 768],
+  [163_840, 64],
+])('adds up long columns [%i, %i] in parts, and the parts of a column side by side', (rows, columns) => {
+  const launches = launchesOf((b, input) => [columnSums(b, input([rows, columns]), input([rows]))]);
+  expect(kindsOf(launches)).toEqual(['reduce', 'rows']);
+  const threads = launches.map(({ grid, block }) => grid[0] * block);
+  expect(threads[0]).toBeGreaterThanOrEqual((rows * columns) / 128);
+  expect(threads[1]).toBeGreaterThanOrEqual(32 * columns);
 });
 
-it('computes small results that nothing else needs in one launch at the end', () => {
-  const launches = launchesOf((b, input) => {
+/** Sums over the columns of rows [rows, 256], six times, between which the rows change. */
+const sumsOfLayers =
+  (rows: number): Build =>
+  (b, input) => {
     const results: View[] = [];
-    let x = input([100, 256]);
+    let x = input([rows, 256]);
     for (let layer = 0; layer < 6; layer++) {
-      results.push(columnSums(b, x, input([100])));
+      results.push(columnSums(b, x, input([rows])));
       // A row needs all elements of the row before.
-      [x] = b.rows(100, 256, (row) => {
+      [x] = b.rows(rows, 256, (row) => {
         const value = b.load(x, row.element);
-        return [{ shape: [100, 256], dtype: 'float32', body: value.sub(row.sum(value)) }];
+        return [{ shape: [rows, 256], dtype: 'float32', body: value.sub(row.sum(value)) }];
       });
     }
     return [...results, x];
-  });
+  };
+
+it('computes small results that nothing else needs in one launch at the end', () => {
   // The sums share the launch of the last rows, which they do not need.
-  expect(launches.map(({ name }) => name.replace(/_\d+/, ''))).toEqual([
+  expect(kindsOf(launchesOf(sumsOfLayers(100)))).toEqual([
     ...Array.from({ length: 5 }, () => 'rows'),
+    'joint',
+  ]);
+});
+
+it('adds up the parts of long columns in one launch at the end', () => {
+  expect(kindsOf(launchesOf(sumsOfLayers(5000)))).toEqual([
+    ...Array.from({ length: 6 }, () => ['reduce', 'rows']).flat(),
     'joint',
   ]);
 });

@@ -80,19 +80,20 @@ class Scheduler {
       this.#placeMap(tensor, this.#inlining.expand(definition.body), definition.i);
     else if (definition.kind === 'reduce') this.#placeReduction(tensor, definition.reduction);
     else if (definition.kind === 'call') this.#placeCall(tensor, definition.call);
-    else if (!this.#rows.has(definition.row)) {
-      this.#rows.add(definition.row);
-      const results = this.#inlining.needed.filter(
-        (other) => other.definition.kind === 'row' && other.definition.row === definition.row,
-      );
-      this.#placeRows(
-        results.map((result) => ({
-          tensor: result,
-          ...definition.row.results[(result.definition as { result: number }).result],
-        })),
-        definition.row,
-      );
-    }
+    else if (!this.#rows.has(definition.row)) this.#placeRowProgram(definition.row);
+  }
+
+  #placeRowProgram(row: RowProgram): void {
+    const results = this.#inlining.needed.flatMap((tensor) => {
+      const { definition } = tensor;
+      return definition.kind === 'row' && definition.row === row
+        ? [{ tensor, ...row.results[definition.result] }]
+        : [];
+    });
+    const evaluations = row.rows * row.width;
+    if (results.every(({ tensor, isPerRow }) => isPerRow && this.#defers(tensor, evaluations))) return;
+    this.#rows.add(row);
+    this.#placeRows(results, row);
   }
 
   #placeCall(tensor: Tensor, call: Call): void {

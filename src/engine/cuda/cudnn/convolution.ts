@@ -14,7 +14,7 @@ import { buildPlan, type CudnnPlan, type PlanContext } from './plan.js';
 
 type Triple = readonly [time: number, height: number, width: number];
 
-export interface ConvolutionShape {
+export interface ConvolutionGeometry {
   readonly B: number;
   /** Input and output channels. */
   readonly I: number;
@@ -25,12 +25,20 @@ export interface ConvolutionShape {
   readonly stride: Triple;
   /** Zeros before and behind each axis. */
   readonly padding: Triple;
+}
+
+export interface ConvolutionShape extends ConvolutionGeometry {
   /** Storage of x, y and the weight, and of their gradients. */
   readonly type: TensorType;
 }
 
 /** Size of y. */
-export function outputSize({ size, kernel, stride, padding }: ConvolutionShape): Triple {
+export function outputSize({
+  size,
+  kernel,
+  stride,
+  padding,
+}: Pick<ConvolutionGeometry, 'size' | 'kernel' | 'stride' | 'padding'>): Triple {
   const [T, H, W] = size.map((n, i) => Math.floor((n + 2 * padding[i] - kernel[i]) / stride[i]) + 1);
   return [T, H, W];
 }

@@ -36,7 +36,7 @@ export interface PlanArgument {
 }
 
 /** By default, plans with a larger workspace are refused. */
-const MAX_WORKSPACE_BYTES = 2 ** 28;
+export const MAX_WORKSPACE_BYTES = 2 ** 28;
 /** Engines to look at in each list of proposals. */
 const MAX_ENGINES = 64;
 const SCRATCH_ALIGNMENT = 256;
@@ -199,12 +199,39 @@ function searchPlan(search: Search): CudnnPlan | null {
     const handle = 'handle' in target ? target.handle : undefined;
     const described = describeGraph(descriptors, search.graph, handle);
     for (const mode of [HEURISTICS.A, HEURISTICS.FALLBACK])
-      for (const engine of proposals(search, descriptors, described, mode)) {
+      for (const engine of ordered(search, descriptors, proposals(search, descriptors, described, mode))) {
         const plan = planOf(search, descriptors, engine);
         if (plan) return plan;
       }
     return null;
   });
+}
+
+/** An engine that cuDNN proposes, and the names of its notes on the numbers. */
+interface Engine {
+  readonly configuration: Descriptor;
+  readonly notes: readonly string[];
+}
+
+const isBfloat16 = ({ tensors }: OperationGraph) => tensors.some(({ type }) => type === 'bfloat16');
+
+/**
+ * Engines in the order in which they are tried: as proposed, but for bfloat16 those without tensor cores last. They convert maps
+ * to float32 and have a fraction of the rate.
+ */
+function* ordered(
+  search: Search,
+  descriptors: Descriptors,
+  configurations: readonly Descriptor[],
+): Generator<Engine> {
+  const last: Engine[] = [];
+  for (const configuration of configurations) {
+    const notes = notesOf(search, descriptors, configuration);
+    if (!notes) continue;
+    if (isBfloat16(search.graph) && !notes.includes('TENSOR_CORE')) last.push({ configuration, notes });
+    else yield { configuration, notes };
+  }
+  yield* last;
 }
 
 /** Calls `make` with new descriptors, and releases them unless it returns a plan. What cuDNN refuses is explained. */
@@ -270,16 +297,19 @@ function newPlan(context: PlanContext, descriptors: Descriptors): Descriptor {
 }
 
 /** The plan of an engine; null if it is not wanted or cuDNN refuses it. */
-function planOf(search: Search, descriptors: Descriptors, engine: Descriptor): CudnnPlan | null {
+function planOf(
+  search: Search,
+  descriptors: Descriptors,
+  { configuration, notes }: Engine,
+): CudnnPlan | null {
   try {
-    const notes = notesOf(descriptors, engine);
     const objection = objectionTo(search, notes);
     if (objection) {
       search.explain?.(`an engine was not used because of ${objection}`);
       return null;
     }
     const descriptor = newPlan(search, descriptors)
-      .setDescriptors(ATTRIBUTE.EXECUTION_PLAN_ENGINE_CONFIG, [engine])
+      .setDescriptors(ATTRIBUTE.EXECUTION_PLAN_ENGINE_CONFIG, [configuration])
       .finalize();
     const plan = new CudnnPlan(descriptors, descriptor, search.graph, notes);
     if (plan.workspaceBytes <= search.maxWorkspaceBytes) return plan;
@@ -290,21 +320,25 @@ function planOf(search: Search, descriptors: Descriptors, engine: Descriptor): C
   return null;
 }
 
-/** Names of cuDNN's notes on the numbers of an engine. */
-function notesOf(descriptors: Descriptors, configuration: Descriptor): string[] {
-  const make = () => descriptors.create(DESCRIPTOR.ENGINE);
-  const [engine] = configuration.descriptors(ATTRIBUTE.ENGINECFG_ENGINE, make);
-  const notes = engine.enumerations(ATTRIBUTE.ENGINE_NUMERICAL_NOTE, ATTRIBUTE_TYPE.NUMERICAL_NOTE);
-  return notes.map((note) => NOTE_NAMES.find(([, value]) => value === note)?.[0] ?? `note ${note}`);
+/** Names of cuDNN's notes on the numbers of an engine; null if cuDNN refuses to tell. */
+function notesOf(context: PlanContext, descriptors: Descriptors, configuration: Descriptor): string[] | null {
+  try {
+    const make = () => descriptors.create(DESCRIPTOR.ENGINE);
+    const [engine] = configuration.descriptors(ATTRIBUTE.ENGINECFG_ENGINE, make);
+    const notes = engine.enumerations(ATTRIBUTE.ENGINE_NUMERICAL_NOTE, ATTRIBUTE_TYPE.NUMERICAL_NOTE);
+    return notes.map((note) => NOTE_NAMES.find(([, value]) => value === note)?.[0] ?? `note ${note}`);
+  } catch (error) {
+    refuse(context, error);
+    return null;
+  }
 }
 
 /** The note for which an engine is not used; undefined if there is none. */
 function objectionTo(search: Search, notes: readonly string[]): string | undefined {
-  const isBfloat16 = search.graph.tensors.some(({ type }) => type === 'bfloat16');
   const unwanted = ['DOWN_CONVERT_INPUTS', 'REDUCED_PRECISION_REDUCTION'];
   if (search.isDeterministic) unwanted.push('NONDETERMINISTIC');
   // Winograd's transforms lose digits that bfloat16 does not have.
-  if (isBfloat16) unwanted.push('WINOGRAD', 'FFT');
+  if (isBfloat16(search.graph)) unwanted.push('WINOGRAD', 'FFT');
   // On float32, tensor cores compute in TF32.
   else if (!search.allowsTf32) unwanted.push('TENSOR_CORE');
   return notes.find((note) => unwanted.includes(note));

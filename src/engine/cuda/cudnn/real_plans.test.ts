@@ -46,6 +46,36 @@ const NECK: ConvolutionShape = {
   padding: [1, 1, 1],
   type: 'bfloat16',
 };
+/** Kernels of ResNets; those of 1×1×1 with stride 1 are products. */
+const STEM = { kernel: [1, 7, 7], stride: [1, 2, 2], padding: [0, 3, 3] } as const;
+const SPATIAL = { kernel: [1, 3, 3], padding: [0, 1, 1] } as const;
+const TEMPORAL = { kernel: [3, 1, 1], padding: [1, 0, 0] } as const;
+const HALF = { stride: [1, 2, 2] } as const;
+const SHORTCUT = { kernel: [1, 1, 1], padding: [0, 0, 0], ...HALF } as const;
+const TO_SLOW = { kernel: [7, 1, 1], padding: [3, 0, 0], stride: [4, 1, 1] } as const;
+/**
+ * Clips of 256×320 in SlowFast-R50: 8 slow frames and 32 fast ones. Those of SlowOnly-R50 differ in the number of frames. The three
+ * channels of the video are padded to eight.
+ */
+const SLOW: ConvolutionShape = { ...NECK, B: 2, size: [8, 64, 80] };
+const FAST: ConvolutionShape = { ...SLOW, size: [32, 64, 80] };
+const RESNET: readonly ConvolutionShape[] = [
+  { ...SLOW, ...STEM, B: 16, I: 8, O: 64, size: [8, 256, 320] },
+  { ...SLOW, ...SPATIAL, I: 64, O: 64 },
+  { ...SLOW, ...SPATIAL, ...HALF, I: 128, O: 128 },
+  { ...SLOW, ...SHORTCUT, I: 320, O: 512 },
+  { ...SLOW, ...TEMPORAL, I: 640, O: 256, size: [8, 32, 40] },
+  { ...SLOW, ...TEMPORAL, I: 1024, O: 256, size: [8, 16, 20] },
+  { ...SLOW, ...TEMPORAL, I: 2048, O: 512, size: [8, 8, 10] },
+  { ...SLOW, ...SPATIAL, I: 512, O: 512, size: [8, 8, 10] },
+  { ...FAST, ...STEM, B: 16, kernel: [5, 7, 7], padding: [2, 3, 3], I: 8, O: 8, size: [32, 256, 320] },
+  { ...FAST, ...TEMPORAL, I: 8, O: 8 },
+  { ...FAST, ...SPATIAL, I: 8, O: 8 },
+  { ...FAST, ...SHORTCUT, I: 32, O: 64 },
+  { ...FAST, ...TEMPORAL, I: 256, O: 64, size: [32, 8, 10] },
+  { ...FAST, ...TO_SLOW, I: 8, O: 16 },
+  { ...FAST, ...TO_SLOW, I: 64, O: 128, size: [32, 32, 40] },
+];
 /** The neck's levels, and layers of three-dimensional ResNets. */
 const CONVOLUTIONS: readonly ConvolutionShape[] = [
   NECK,
@@ -55,10 +85,11 @@ const CONVOLUTIONS: readonly ConvolutionShape[] = [
   { ...NECK, B: 8, size: [8, 80, 112] },
   { ...NECK, I: 64, O: 64, B: 2, size: [8, 40, 56] },
   { ...NECK, I: 32, O: 32, B: 2, size: [2, 2, 2] },
-  { ...NECK, I: 3, O: 64, size: [16, 256, 352], kernel: [5, 7, 7], stride: [1, 2, 2], padding: [2, 3, 3] },
+  { ...NECK, I: 8, O: 64, size: [16, 256, 352], kernel: [5, 7, 7], stride: [1, 2, 2], padding: [2, 3, 3] },
   { ...NECK, I: 128, O: 128, kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] },
   { ...NECK, O: 64, kernel: [3, 1, 1], padding: [1, 0, 0] },
   { ...NECK, O: 512, kernel: [1, 1, 1], stride: [1, 2, 2], padding: [0, 0, 0] },
+  ...RESNET,
 ];
 const inFloat32 = CONVOLUTIONS.map((shape): ConvolutionShape => ({ ...shape, type: 'float32' }));
 
@@ -116,6 +147,7 @@ describe.runIf(wheelsFolder)('plans of the real cuDNN', { timeout: 180_000 }, ()
     const reports = await plansOf({ device, attention: ATTENTION, convolutions: CONVOLUTIONS });
     expect(reports.filter(({ exists }) => !exists)).toEqual([]);
     expect(reports).toHaveLength(2 * ATTENTION.length + 3 * CONVOLUTIONS.length);
+    expect(reports.filter(({ notes }) => !notes.includes('TENSOR_CORE'))).toEqual([]);
     const isDeterministic = (words: string) =>
       reports.filter(({ what }) => what.startsWith(words)).map((report) => report.isDeterministic);
     expect(new Set(isDeterministic('attention gradient'))).toEqual(new Set([false]));

@@ -26,10 +26,18 @@ export interface TensorInfo {
 const MAX_SIZE = 2 ** 31 - 1;
 /** Elements that one thread adds up, at most, before a sum is split into parts that are added up later. */
 const SERIAL_COUNT = 128;
+/** Elements that one thread adds up of a sum that is split, at least. */
+const MIN_SERIAL_COUNT = 32;
 /** Terms from which on a sum of all of them takes whole blocks. */
 const MIN_CHUNKED = 16;
 /** Results from which on a reduction has enough threads without being split. */
 const MANY_RESULTS = 2 ** 14;
+/** Threads up to which a reduction is split: as many as a large GPU runs at a time, so that enough loads are under way. */
+const MAX_THREADS = 2 ** 17;
+/** Parts of a result, at most: a block adds them up. */
+const MAX_PARTS = 2 ** 13;
+/** Parts from which on a warp or a block adds up those of a result together. */
+const MIN_ROW_PARTS = 32;
 
 /** The expressions of a row, for the results of a row program. */
 export interface Row {
@@ -78,24 +86,25 @@ export class Builder {
     if (operator !== 'argMax' && size === 1 && count > MIN_CHUNKED)
       return this.#inChunks(info, { operator, count }, body);
     const parts = operator === 'argMax' ? 1 : partsOf(size, count);
-    if (parts > 1) {
-      const length = Math.ceil(count / parts);
-      const partial = this.#reduction(
-        { shape: [parts, ...info.shape], dtype: info.dtype },
-        { operator, count: length },
-        (p, k) => {
-          const place = p.div(size).mul(length).add(k);
-          if (parts * length === count) return body(p.mod(size), place);
-          const isInside = place.lt(count);
-          const element = body(p.mod(size), isInside.select(place, 0));
-          return isInside.select(element, neutral(operator, element));
-        },
-      );
-      return this.#reduction(info, { operator, count: parts }, (o, k) =>
-        this.load(partial, k.mul(size).add(o)),
-      );
-    }
-    return this.#reduction(info, { operator, count }, body);
+    if (operator === 'argMax' || parts === 1) return this.#reduction(info, { operator, count }, body);
+    const length = Math.ceil(count / parts);
+    const partial = this.#reduction(
+      { shape: [parts, ...info.shape], dtype: info.dtype },
+      { operator, count: length },
+      (p, k) => {
+        const place = p.div(size).mul(length).add(k);
+        if (parts * length === count) return body(p.mod(size), place);
+        const isInside = place.lt(count);
+        const element = body(p.mod(size), isInside.select(place, 0));
+        return isInside.select(element, neutral(operator, element));
+      },
+    );
+    const element = (o: Expr, k: Expr) => this.load(partial, k.mul(size).add(o));
+    if (parts < MIN_ROW_PARTS) return this.#reduction(info, { operator, count: parts }, element);
+    const [result] = this.rows(size, parts, ({ r, c, ...row }) => [
+      { ...info, isPerRow: true, body: row[operator](element(r, c)) },
+    ]);
+    return result;
   }
 
   /** A reduction of many terms to one number, in chunks whose results are reduced again. */
@@ -205,7 +214,7 @@ export function exprTypeOf(dtype: LazyDtype): ExprType {
 /** Number of parts that a reduction is split into, so that there are enough threads. */
 function partsOf(size: number, count: number): number {
   if (size >= MANY_RESULTS || count <= SERIAL_COUNT || size === 0) return 1;
-  return Math.min(Math.ceil(count / SERIAL_COUNT), Math.ceil(MANY_RESULTS / size));
+  return Math.min(Math.ceil(count / MIN_SERIAL_COUNT), Math.ceil(MAX_THREADS / size), MAX_PARTS);
 }
 
 /** What a reduction may add without a change. */

@@ -1,57 +1,31 @@
 /** @file The fused kernels of the cuda engine, evaluated on the host, against their compositions on tfjs's plain backend. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { FORWARD, relativeError } from '../../../../test/golden/golden.js';
 import {
   BFLOAT16,
+  BFLOAT16_ERROR,
+  expectClose,
   FLOAT32,
   integers,
   lower,
   lowerFused,
   type Operand,
+  reference,
   tensorOf,
   uniform,
 } from '../../../../test/support/lowered.js';
 import { selfAttention, splitHeads } from '../../../nn/attention.js';
 import { gelu, layerNorm, linear, relu } from '../../../nn/functional.js';
-import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
+import { weightedRowSum } from '../../../nn/spatial.js';
 import { ADAM_SCALARS, FUSED_KERNELS } from '../../kernel_contract.js';
 import { floats } from '../../record/kernel.js';
 import { tf } from '../../tfjs.js';
 import type { Gemm } from '../compile/program.js';
 import { attentionKernels } from './attention.js';
-import { convKernels } from './conv.js';
 import { fusedKernels } from './fused.js';
 
 beforeEach(async () => {
   await tf.setBackend('cpu');
 });
-
-/** The value of a function, and the gradients of the inputs for a gradient of the value. */
-function reference(
-  inputs: readonly Operand[],
-  dy: Operand | null,
-  compute: (...inputs: tf.Tensor[]) => tf.Tensor,
-): Float32Array[] {
-  return tf.tidy(() => {
-    const tensors = inputs.map(tensorOf);
-    const y = compute(...tensors);
-    const grads = dy ? tf.grads(compute)(tensors, tensorOf(dy).reshape(y.shape)) : [];
-    return [y, ...grads].map((tensor) => tensor.dataSync().slice() as Float32Array);
-  });
-}
-
-function expectClose(
-  actual: readonly ArrayLike<number>[],
-  expected: readonly ArrayLike<number>[],
-  bound = FORWARD,
-) {
-  expect(actual.length).toBe(expected.length);
-  for (const [i, values] of actual.entries())
-    expect(relativeError(values, expected[i]), `result ${i}`).toBeLessThan(bound);
-}
-
-/** Rounding of operands and results to bfloat16. */
-const BFLOAT16_ERROR = 2 ** -7;
 
 it('lowers every kernel of the contract', () => {
   const names = fusedKernels.map(({ name }) => name);
@@ -254,55 +228,6 @@ describe('self-attention of several clips', () => {
     const results = [forward.results[0], ...backward.results];
     expect(results.map(({ tensor }) => tensor.storage)).toEqual(['bfloat16', 'bfloat16']);
     expectClose([forward.values()[0], ...backward.values()], [y, dqkv], BFLOAT16_ERROR);
-  });
-});
-
-describe('convolution', () => {
-  it('is the same for some positions at a time, and close in bfloat16', () => {
-    const [x, weight, dy] = [
-      uniform([1, 3, 4, 6, 48], 1),
-      uniform([50, 48, 3, 3, 3], 2),
-      uniform([1, 3, 4, 6, 50], 3),
-    ];
-    const expected = reference([x, weight], dy, conv3x3x3);
-    const parts = convKernels(27 * 50 * 2 * 20);
-    const floatsOf = (shape: readonly number[]) => [{ shape, dtype: 'float32' as const }];
-    const kernels = [
-      { lower: parts.conv.lower, operands: [x, weight], outputs: floatsOf(dy.shape) },
-      { lower: parts.gradInput.lower, operands: [dy, weight], outputs: floatsOf(x.shape) },
-      { lower: parts.gradFilter.lower, operands: [x, dy], outputs: floatsOf(weight.shape) },
-    ];
-    const lowered = kernels.map((kernel) => lower(kernel, BFLOAT16));
-    for (const { builder } of lowered)
-      expect(builder.tensors.filter(({ definition }) => definition.kind === 'call').length).toBeGreaterThan(
-        2,
-      );
-    expect(lowered.map(({ results }) => results[0].tensor.storage)).toEqual([
-      'bfloat16',
-      'bfloat16',
-      'float32',
-    ]);
-    expectClose(
-      lowered.flatMap((one) => one.values()),
-      expected,
-      BFLOAT16_ERROR,
-    );
-  });
-
-  it.each([
-    [[2, 3, 4, 5, 3], 2],
-    [[1, 1, 1, 1, 1], 1],
-    [[1, 2, 5, 3, 4], 6],
-  ])('has the right value and gradients for a map %j and %i channels', (shape, O) => {
-    const [x, weight, dy] = [
-      uniform(shape, 1),
-      uniform([O, shape[4], 3, 3, 3], 2),
-      uniform([...shape.slice(0, 4), O], 3),
-    ];
-    const [y, dx, dweight] = reference([x, weight], dy, conv3x3x3);
-    expectClose(lowerFused('Conv3x3x3', { x, weight }, {}).values(), [y]);
-    expectClose(lowerFused('Conv3x3x3GradInput', { dy, weight }, {}).values(), [dx]);
-    expectClose(lowerFused('Conv3x3x3GradFilter', { x, dy }, {}).values(), [dweight]);
   });
 });
 

@@ -2,9 +2,11 @@
 import { gelu, geluGrad, reluGrad } from './activations.js';
 import { adamUpdate } from './adam.js';
 import { selfAttention, selfAttentionGrad } from './attention.js';
-import { conv, convGradFilter, convGradInput } from './conv.js';
+import { batchNorm, batchNormGrad, columnSums } from './batch_norm.js';
+import { conv3dKernels, conv3x3x3Kernels } from './convolution/conv.js';
 import { layerNorm, layerNormGrad } from './layer_norm.js';
 import { linear, linearGrad } from './linear.js';
+import { maxPool3d, maxPool3dGrad } from './max_pool3d.js';
 import { weightedRowSum, weightedRowSumGradTable, weightedRowSumGradWeight } from './row_gather.js';
 import { sumOfSquares } from './sum_of_squares.js';
 
@@ -19,9 +21,13 @@ export const fusedKernels = [
   linearGrad,
   selfAttention,
   selfAttentionGrad,
-  conv,
-  convGradInput,
-  convGradFilter,
+  ...conv3x3x3Kernels(),
+  ...conv3dKernels(),
+  batchNorm,
+  batchNormGrad,
+  columnSums,
+  maxPool3d,
+  maxPool3dGrad,
   weightedRowSum,
   weightedRowSumGradTable,
   weightedRowSumGradWeight,

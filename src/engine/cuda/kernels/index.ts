@@ -1,6 +1,6 @@
 /** @file The lowerings of tfjs's operations, by the name of the operation. */
 import { constantLowerings } from './constants.js';
-import { conv3dLowerings } from './conv3d.js';
+import { conv3dLowerings } from './convolution/tfjs.js';
 import { elementwiseLowerings } from './elementwise.js';
 import { indexingLowerings } from './indexing.js';
 import type { Lowering } from './lowering.js';

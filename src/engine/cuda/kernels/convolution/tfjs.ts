@@ -2,48 +2,22 @@
  * @file Lowerings of tfjs's convolution of maps [B, D, H, W, C] with any kernel, strides and padding, and of its gradients.
  * The model uses the faster one of cuDNN instead.
  */
-import { sizeOf } from '../../../formats/host_tensor.js';
-import type { Builder } from '../ir/builder.js';
-import { coordinatesOf, elementAt } from '../ir/coordinates.js';
-import type { Expr } from '../ir/expr.js';
-import type { View } from '../ir/tensor.js';
-import { elementsOf } from './elements.js';
-import type { Lowering } from './lowering.js';
+import { sizeOf } from '../../../../formats/host_tensor.js';
+import type { Builder } from '../../ir/builder.js';
+import { coordinatesOf, elementAt } from '../../ir/coordinates.js';
+import type { Expr } from '../../ir/expr.js';
+import type { View } from '../../ir/tensor.js';
+import { elementsOf } from '../elements.js';
+import type { Lowering } from '../lowering.js';
+import { type Position, readBy, readFor, type Taps } from './positions.js';
 
-/** Geometry along the axes D, H, W. */
-interface Geometry {
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  /** Padding before. */
-  readonly before: readonly number[];
+/** The geometry in the attributes of these operations. */
+function tapsOf(attributes: object): Taps {
+  const { strides, dilations, before } = attributes as Record<'strides' | 'dilations' | 'before', number[]>;
+  return { stride: strides, dilation: dilations, padding: before };
 }
 
-/** Coordinates along D, H, W, and whether they are those of an element. */
-interface Position {
-  readonly position: readonly Expr[];
-  readonly isInside: Expr;
-}
-
-/** The position in x that tap `tap` of the kernel reads for the position `at` of the result. */
-function readBy(at: readonly Expr[], tap: readonly Expr[], x: View, geometry: Geometry): Position {
-  const { strides, dilations, before } = geometry;
-  const position = at.map((c, i) => c.mul(strides[i]).add(tap[i].mul(dilations[i])).sub(before[i]));
-  const bounds = position.flatMap((c, i) => [c.ge(0), c.lt(x.shape[i + 1])]);
-  return { position, isInside: bounds.reduce((all, bound) => all.and(bound)) };
-}
-
-/** The position of dy for which tap `tap` of the kernel reads position `at` of x. */
-function readFor(at: readonly Expr[], tap: readonly Expr[], dy: View, geometry: Geometry): Position {
-  const { strides, dilations, before } = geometry;
-  const scaled = at.map((c, i) => c.add(before[i]).sub(tap[i].mul(dilations[i])));
-  const position = scaled.map((c, i) => c.max(0).div(strides[i]));
-  const bounds = scaled.flatMap((c, i) => [
-    c.ge(0),
-    c.max(0).mod(strides[i]).eq(0),
-    position[i].lt(dy.shape[i + 1]),
-  ]);
-  return { position, isInside: bounds.reduce((all, bound) => all.and(bound)) };
-}
+const extentsOf = ({ shape }: View) => shape.slice(1, 4);
 
 /** The element of maps at a position, times `factor`; 0 outside. */
 function product(
@@ -82,7 +56,7 @@ const conv: Lowering = (builder, [x, filter], { attributes, outputs: [{ shape }]
   sumOver(builder, shape, filter.shape.slice(0, 4), ([batch, ...rest], k) => {
     const [at, out] = [rest.slice(0, 3), rest[3]];
     const [tap, channel] = [k.slice(0, 3), k[3]];
-    const place = readBy(at, tap, x, attributes as Geometry);
+    const place = readBy(at, tap, extentsOf(x), tapsOf(attributes));
     const factor = weight(builder, filter, tap, [channel, out]);
     return product(builder, x, { coordinates: [batch, channel], ...place }, factor);
   });
@@ -93,7 +67,7 @@ const gradInput: Lowering = (builder, [dy, filter], { attributes, outputs: [{ sh
   return sumOver(builder, shape, axes, ([batch, ...rest], k) => {
     const [at, channel] = [rest.slice(0, 3), rest[3]];
     const [tap, out] = [k.slice(0, 3), k[3]];
-    const place = readFor(at, tap, dy, attributes as Geometry);
+    const place = readFor(at, tap, extentsOf(dy), tapsOf(attributes));
     const factor = weight(builder, filter, tap, [channel, out]);
     return product(builder, dy, { coordinates: [batch, out], ...place }, factor);
   });
@@ -103,7 +77,7 @@ const gradInput: Lowering = (builder, [dy, filter], { attributes, outputs: [{ sh
 const gradFilter: Lowering = (builder, [x, dy], { attributes, outputs: [{ shape }] }) =>
   sumOver(builder, shape, dy.shape.slice(0, 4), (o, [batch, ...at]) => {
     const [tap, channel, out] = [o.slice(0, 3), o[3], o[4]];
-    const place = readBy(at, tap, x, attributes as Geometry);
+    const place = readBy(at, tap, extentsOf(x), tapsOf(attributes));
     const factor = builder.load(dy, elementAt([batch, ...at, out], dy.shape, builder.int(0)));
     return product(builder, x, { coordinates: [batch, channel], ...place }, factor);
   });

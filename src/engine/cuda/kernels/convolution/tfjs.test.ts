@@ -1,7 +1,7 @@
 /** @file Convolutions of maps and their gradients, against tfjs's plain backend. */
 import { expect, it } from 'vitest';
-import { operationTests, random } from '../../../../test/support/cuda_lowering.js';
-import { conv3dKernels } from '../../record/kernels/conv3d.js';
+import { operationTests, random } from '../../../../../test/support/cuda_lowering.js';
+import { conv3dKernels } from '../../../record/kernels/conv3d.js';
 
 const { run, check } = operationTests(conv3dKernels, 2e-6);
 
