@@ -111,8 +111,9 @@ describe('a pickle of Python', () => {
     expect(() => read('Pabc\n.')).toThrow(/a reference to data outside of the pickle/);
   });
 
-  test('in a file of PyTorch has tensors, too', async () => {
-    const { bytes } = WRITTEN_PICKLES.find(({ protocol, title }) => protocol === 2 && title === 'float32')!;
+  test.each(['Python 2', 'Python 3'])('by %s in a file of PyTorch has tensors, too', async (writer) => {
+    const written = WRITTEN_PICKLES.filter((pickle) => pickle.writer === writer && pickle.protocol === 2);
+    const { bytes } = written.find(({ title }) => title === 'float32')!;
     const path = join(folder, 'x.pth');
     writeFileSync(path, await pthOf(bytes));
     expect(plain(readPth(path))).toEqual(VALUES.float32);
