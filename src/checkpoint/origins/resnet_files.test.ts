@@ -286,6 +286,13 @@ describe('a file of PySlowFast', () => {
     );
   });
 
+  test.each(['model_state', 'blobs'])('loads from the key %s if other weights are beside it', async (key) => {
+    const path = at('x.pyth');
+    await writePth(path, { other: new Map([...whole].slice(1)), [key]: whole });
+    expect(load(path, slowFast).misfit).toBeNull();
+    expect(describeWeightFile(path).weightsKey).toBe(key);
+  });
+
   test('of several processes has a prefix that is ignored', async () => {
     const path = at('x.pyth');
     await writePth(path, {

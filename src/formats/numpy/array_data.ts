@@ -50,7 +50,9 @@ export class StoredText extends PyOpaque implements ArrayData {
     let length = 0;
     let isInside = false;
     for (const piece of file.pieces(offset, storedLength)) {
-      for (const byte of piece) {
+      // The iterator of a buffer would take much longer.
+      for (let i = 0; i < piece.length; i++) {
+        const byte = piece[i];
         const isSecond = (byte & 0xc0) === 0x80;
         if (isInside !== isSecond || byte > LAST_LEAD || byte === 0xc0 || byte === 0xc1) return null;
         isInside = byte >= FIRST_LEAD;
