@@ -1,19 +1,23 @@
 /**
- * @file Convolutions with any kernel and stride, and their gradients for the input, as sums of products of weights with lines of
- * neighbourhoods (neighbourhoods.h), which are read where they are.
+ * @file Convolutions with any kernel and stride, and their gradients for the input: products of neighbourhoods, whose lines are
+ * read where they are (neighbourhoods.h), and packed weights.
  */
 #include "conv3d.h"
 #include "kernels.h"
 #include "tile.h"
 
-/** Most summands of a block, whose results stay in registers, and most parts of lines. */
-#define MAX_DEPTH 640
-#define MAX_PARTS 64
-/** Floats of packed weights that a task reads for one row after the other; they stay in the second cache. */
+/** Most summands of a block, for which a strip of weights stays in the first cache, and most parts of lines. */
+#define MAX_DEPTH 320
+#define MAX_PARTS 16
+/** Most tiles of a task, whose lines stay in the second cache. */
+#define MAX_TILES (192 / MR)
+/** Most floats of the weights that a task reads at a time. */
 #define MAX_WEIGHTS (1L << 16)
-/** Most positions of a task. */
-#define MAX_ROWS 192
+/** Tasks that a convolution should have at least, and fewest strips of one, as far as there are as many. */
 #define MIN_TASKS 16
+#define MIN_STRIPS 16
+/** Floats of a cache line. */
+#define CACHE_LINE 16
 
 typedef struct {
   Neighbourhoods from;
@@ -32,94 +36,139 @@ static long target_of(const Convolution *c, const Place *p) {
   return at * c->channels;
 }
 
-/** What a tile reads: parts of lines of MR neighbourhoods. Its results: only `count` of the rows exist. */
+/** What a tile reads, and where its results are; only `count` of its rows exist. */
 typedef struct {
-  int parts;
-  long size[MAX_PARTS + 1];
-  const float *row[MAX_PARTS + 1][MR];
+  const float *row[MAX_PARTS][MR];
   long count;
   long result[MR];
 } Tile;
 
-/** Finds the parts of lines that hold the summands from `first` to before `end`. */
-static void find_lines(const Neighbourhoods *n, const Place *places, long first, long end, Tile *tile, float *copies) {
+/** The tiles of a task: parts of lines with the summands of a block. */
+typedef struct {
+  int parts;
+  long size[MAX_PARTS];
+  Tile tile[MAX_TILES];
+  float copies[MAX_TILES * MR * MAX_DEPTH];
+} Block;
+
+/** Finds the rows of a block for the summands from `first` to before `end` of the positions from `row`. */
+static void find_rows(const Convolution *c, long row, long rows, long first, long end, Block *block) {
+  const Neighbourhoods *n = &c->from;
   const long line = line_size(n);
-  tile->parts = 0;
-  for (long k = first; k < end;) {
-    const long begin = k % line, size = min_long(line - begin, end - k);
-    const float **row = tile->row[tile->parts];
-    float *copy = copies + (k - first);
-    for (int i = 0; i < MR; i++) row[i] = read_line(n, &places[i], k / line, begin, size, copy + i * MAX_DEPTH);
-    tile->size[tile->parts++] = size;
-    k += size;
+  block->parts = 0;
+  for (long k = first, size; k < end; k += size) {
+    size = min_long(line - k % line, end - k);
+    block->size[block->parts++] = size;
+  }
+  Place place = position_at(n, row);
+  float *copy = block->copies;
+  for (long r = 0, run; r < rows; r += run, advance(n, &place, run)) {
+    run = row_rest(n, &place, rows - r);
+    const long result = target_of(c, &place), begin = begin_in_row(n, &place);
+    for (long i = 0; i < run; i++) {
+      Tile *tile = &block->tile[(r + i) / MR];
+      tile->count = (r + i) % MR + 1;
+      tile->result[(r + i) % MR] = result + i * c->step[AXIS_W] * c->channels;
+    }
+    long k = first;
+    for (int part = 0; part < block->parts; k += block->size[part++]) {
+      const float *data = row_of(n, &place, k / line);
+      const long size = block->size[part];
+      for (long i = 0; i < run; i++) {
+        const float *from = part_of_row(n, data, begin + i * n->stride[AXIS_W] * n->C + k % line, size, copy);
+        if (from == copy) copy += size;
+        block->tile[(r + i) / MR].row[part][(r + i) % MR] = from;
+      }
+    }
+  }
+  // A row stands in for those that are missing.
+  Tile *last = &block->tile[(rows - 1) / MR];
+  for (long i = last->count; i < MR; i++)
+    for (int part = 0; part < block->parts; part++) last->row[part][i] = last->row[part][0];
+}
+
+/** A strip of results of a block. Its products may be the first ones, the last ones, or both. */
+typedef struct {
+  const Convolution *conv;
+  const Block *block;
+  /** The first column, and how many there are, at most NR. */
+  long column, columns;
+  const float *weights;
+  int is_first, is_last;
+  /** Whether it is the first strip of a task. The others find the lines in the cache. */
+  int is_first_column;
+} Strip;
+
+/** Adds the products of column p of MR rows with a row of weights. */
+INLINE void add_column(const int vectors, const float *const a[MR], long p, const float *b, vec sum[MR][NV]) {
+  vec y[NV];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; v++) y[v] = *(const vec *)(b + v * LANES);
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+    const vec x = splat(a[i][p]);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];
   }
 }
 
-/** Adds the products of all lines with a strip of weights. */
-INLINE void add_lines(const int vectors, const Tile *tile, const float *b, vec sum[MR][NV]) {
-  for (int part = 0; part < tile->parts; part++) {
-    const long size = tile->size[part];
+/** Sums the products of a tile. Meanwhile the lines of the next tile, if any, are fetched. */
+INLINE void sum_tile(const int vectors, const Strip *s, const Tile *tile, const Tile *next, vec sum[MR][NV]) {
+  const float *b = s->weights;
+  clear_tile(MR, sum);
+  for (int part = 0; part < s->block->parts; part++) {
     const float *a[MR];
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) a[i] = tile->row[part][i];
-    for (long p = 0; p < size; p++) {
-      vec y[NV];
-#pragma GCC unroll 4
-      for (int v = 0; v < vectors; v++) y[v] = *(const vec *)(b + v * LANES);
+    const long size = s->block->size[part];
+    long p = 0;
+    for (; p + CACHE_LINE <= size; p += CACHE_LINE) {
+      if (next)
 #pragma GCC unroll 16
-      for (int i = 0; i < MR; i++) {
-        const vec x = splat(a[i][p]);
+        for (int i = 0; i < MR; i++) __builtin_prefetch(next->row[part][i] + p);
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];
-      }
-      b += NR;
+      for (int k = 0; k < CACHE_LINE; k++, b += NR) add_column(vectors, a, p + k, b, sum);
     }
+    for (; p < size; p++, b += NR) add_column(vectors, a, p, b, sum);
   }
 }
 
-typedef enum { FIRST = 1, LAST = 2 } Stage;
+#define EACH_VECTOR                                     \
+  _Pragma("GCC unroll 16") for (int i = 0; i < MR; i++) \
+  _Pragma("GCC unroll 4") for (int v = 0; v < vectors; v++)
 
-/** What becomes of a vector of sums. */
-INLINE vec finish(const Convolution *c, vec y, long at, long j, int stage) {
-  if (!(stage & FIRST)) y += load(c->to + at);
-  if (stage & LAST) {
-    if (c->bias) y += load(c->bias + j);
-    if (c->residual) y += load(c->residual + at);
-    if (c->relu) y = pick(y <= 0, splat(0), y);
-  }
-  return y;
-}
-
-INLINE void compute_tile(const int vectors, const Convolution *c, const Tile *tile, long j, const float *b, int stage) {
+/** Computes a tile all of whose rows and columns exist. */
+INLINE void compute_tile(const int vectors, const Strip *s, const Tile *tile, const Tile *next) {
+  const Convolution *c = s->conv;
+  const long j = s->column;
   vec sum[MR][NV];
-  clear_tile(MR, sum);
-  add_lines(vectors, tile, b, sum);
+  sum_tile(vectors, s, tile, next, sum);
+  float *to[MR];
 #pragma GCC unroll 16
-  for (int i = 0; i < MR; i++) {
-    if (i >= tile->count) break;
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) {
-      const long at = tile->result[i] + j + v * LANES;
-      store(c->to + at, finish(c, sum[i][v], at, j + v * LANES, stage));
-    }
+  for (int i = 0; i < MR; i++) to[i] = c->to + tile->result[i] + j;
+  if (!s->is_first) EACH_VECTOR sum[i][v] += load(to[i] + v * LANES);
+  if (s->is_last) {
+    if (c->bias) EACH_VECTOR sum[i][v] += load(c->bias + j + v * LANES);
+    if (c->residual) EACH_VECTOR sum[i][v] += load(c->residual + tile->result[i] + j + v * LANES);
+    if (c->relu) EACH_VECTOR sum[i][v] = pick(sum[i][v] <= 0, splat(0), sum[i][v]);
   }
+  EACH_VECTOR store(to[i] + v * LANES, sum[i][v]);
 }
 
-
-/** A strip with columns that are no whole vectors. */
-static void compute_part(const Convolution *c, const Tile *tile, long j, long columns, const float *b, int stage) {
+/** Computes the rows and columns of a tile that exist. */
+static void compute_part(const Strip *s, const Tile *tile) {
+  const Convolution *c = s->conv;
   float numbers[MR * NR];
-  Tile copy = *tile;
-  Convolution plain = {.to = numbers};
-  for (int i = 0; i < MR; i++) copy.result[i] = i * NR - j;
-  compute_tile(NV, &plain, &copy, j, b, FIRST);
+  vec sum[MR][NV];
+  sum_tile(NV, s, tile, NULL, sum);
+  store_tile(MR, sum, numbers, NR, OVERWRITE);
   for (int i = 0; i < tile->count; i++)
-    for (long k = 0; k < columns; k++) {
-      const long at = tile->result[i] + j + k;
+    for (long k = 0; k < s->columns; k++) {
+      const long at = tile->result[i] + s->column + k;
       float y = numbers[i * NR + k];
-      if (!(stage & FIRST)) y += c->to[at];
-      if (stage & LAST) {
-        if (c->bias) y += c->bias[j + k];
+      if (!s->is_first) y += c->to[at];
+      if (s->is_last) {
+        if (c->bias) y += c->bias[s->column + k];
         if (c->residual) y += c->residual[at];
         if (c->relu && y <= 0) y = 0;
       }
@@ -127,55 +176,56 @@ static void compute_part(const Convolution *c, const Tile *tile, long j, long co
     }
 }
 
+static void compute_strip(const Strip *s, long rows) {
+  const Tile *const end = s->block->tile + ceil_div(rows, MR);
+  for (const Tile *tile = s->block->tile; tile < end; tile++) {
+    const Tile *next = s->is_first_column && tile + 1 < end ? tile + 1 : NULL;
+    if (s->columns == NR && tile->count == MR) compute_tile(NV, s, tile, next);
+    else if (s->columns == LANES && tile->count == MR) compute_tile(1, s, tile, next);
+    else compute_part(s, tile);
+  }
+}
+
 static void convolve_task(void *state, size_t index) {
   const Convolution *c = state;
-  const Neighbourhoods *n = &c->from;
   const long first_row = (long)index % c->row_blocks * c->block_rows;
-  const long end_row = min_long(count_positions(n), first_row + c->block_rows);
+  const long rows = min_long(count_positions(&c->from) - first_row, c->block_rows);
   const long first_column = (long)index / c->row_blocks * c->block_columns;
   const long end_column = min_long(c->channels, first_column + c->block_columns);
-  float copies[MR * MAX_DEPTH];
-  Tile tile;
+  Block block;
+  Strip s = {.conv = c, .block = &block};
   long k = 0;
   do {
     const long end = min_long(c->weights.K, k + c->weights.depth);
-    const int stage = (k == 0 ? FIRST : 0) | (end == c->weights.K ? LAST : 0);
-    Place place = position_at(n, first_row);
-    for (long row = first_row; row < end_row; row += MR) {
-      Place places[MR];
-      tile.count = min_long(MR, end_row - row);
-      for (int i = 0; i < MR; i++) {
-        places[i] = i < tile.count ? place : places[i - 1];
-        if (i >= tile.count) continue;
-        tile.result[i] = target_of(c, &place);
-        advance(n, &place);
-      }
-      find_lines(n, places, k, end, &tile, copies);
-      for (long j = first_column; j < end_column; j += NR) {
-        const float *b = strip_at(&c->weights, k, j);
-        if (end_column - j >= NR) compute_tile(NV, c, &tile, j, b, stage);
-        else if (end_column - j == LANES) compute_tile(1, c, &tile, j, b, stage);
-        else compute_part(c, &tile, j, end_column - j, b, stage);
-      }
+    s.is_first = k == 0;
+    s.is_last = end == c->weights.K;
+    find_rows(c, first_row, rows, k, end, &block);
+    for (s.column = first_column; s.column < end_column; s.column += NR) {
+      s.columns = min_long(NR, end_column - s.column);
+      s.weights = strip_at(&c->weights, k, s.column);
+      s.is_first_column = s.column == first_column;
+      compute_strip(&s, rows);
     }
     k = end;
   } while (k < c->weights.K);
 }
 
 static long depth_of(const Neighbourhoods *n, long K) {
-  const long most = min_long(MAX_DEPTH, MAX_PARTS * line_size(n));
+  const long most = min_long(MAX_DEPTH, (MAX_PARTS - 1) * line_size(n));
   return K > most ? ceil_div(K, ceil_div(K, most)) : K > 0 ? K : 1;
 }
 
-/** Prepares blocks for a convolution whose weights are [K, channels]. */
+/** Splits the results into blocks for tasks. */
 static void choose_blocks(Convolution *c) {
-  const long rows = count_positions(&c->from), columns = round_up(c->channels, NR);
-  const long widest = MAX_WEIGHTS / c->weights.depth / NR * NR;
-  const long column_blocks = ceil_div(columns, widest > NR ? widest : NR);
-  c->block_columns = round_up(ceil_div(columns, column_blocks), NR);
-  c->row_blocks = ceil_div(rows, MAX_ROWS);
-  const long tasks = c->row_blocks * column_blocks;
-  if (tasks < MIN_TASKS) c->row_blocks *= ceil_div(MIN_TASKS, tasks);
+  const long rows = count_positions(&c->from), strips = ceil_div(c->channels, NR);
+  c->row_blocks = ceil_div(rows, MAX_TILES * MR);
+  // Narrow blocks read the lines more often, low ones the weights.
+  long column_blocks = ceil_div(strips * NR * c->weights.depth, MAX_WEIGHTS);
+  const long most = ceil_div(strips, MIN_STRIPS), wanted = ceil_div(MIN_TASKS, c->row_blocks);
+  if (column_blocks < wanted) column_blocks = min_long(wanted, most);
+  c->block_columns = ceil_div(strips, column_blocks) * NR;
+  column_blocks = ceil_div(c->channels, c->block_columns);
+  if (c->row_blocks * column_blocks < MIN_TASKS) c->row_blocks = ceil_div(MIN_TASKS, column_blocks);
   c->block_rows = round_up(ceil_div(rows, c->row_blocks), MR);
   c->row_blocks = ceil_div(rows, c->block_rows);
 }
@@ -199,7 +249,7 @@ const char *conv3d(const Call *call) {
     c.extent[axis] = g.count[axis];
     c.step[axis] = 1;
   }
-  const long K = count_lines(&c.from) * line_size(&c.from);
+  const long K = neighbourhood_size(&c.from);
   c.weights = (Packed){NULL, K, depth_of(&c.from, K), g.out};
   const size_t line = (size_t)round_up(line_size(&c.from), NR);
   float *memory = borrow(packed_size(&c.weights) + line);
@@ -244,7 +294,7 @@ const char *conv3d_grad_input(const Call *call) {
       c.step[axis] = s;
       c.first[axis] = r;
     }
-    const long K = count_lines(&c.from) * line_size(&c.from);
+    const long K = neighbourhood_size(&c.from);
     c.weights = (Packed){memory + line, K, depth_of(&c.from, K), g.in};
     c.from.zeros = memory;
     if (K > 0) pack_transposed_weights(call, &c.weights, &taps);

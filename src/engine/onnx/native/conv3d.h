@@ -49,7 +49,7 @@ static inline float *strip_at(const Packed *p, long k, long j) {
   return p->data + k / p->depth * p->depth * round_up(p->columns, NR) + j * p->depth + k % p->depth * NR;
 }
 
-/** Weights [out, in, t, h, w], and the `count` taps first, first - step, … of them that a convolution uses along each axis. */
+/** Weights [out, in, t, h, w], and the `count` taps first, first - step, … that a convolution uses along each axis. */
 typedef struct {
   const float *data;
   long out, in, kernel[AXES];

@@ -71,7 +71,7 @@ static void pool_task(void *state, size_t index) {
   const long width = n->count[AXIS_W], first = (long)index * s->rows * width;
   const long end = min_long(count_positions(n), first + s->rows * width);
   Place place = position_at(n, first);
-  for (long p = first; p < end; p++, advance(n, &place)) {
+  for (long p = first; p < end; p++, advance(n, &place, 1)) {
     const Window window = window_of(n, &place);
     float *y = s->result + p * n->C;
     long c = 0;

@@ -2,7 +2,8 @@
  * @file Neighbourhoods in maps [B, T, H, W, C], which a convolution with any kernel and stride reads.
  *
  * Along W and C a neighbourhood is contiguous. It therefore consists of lines of kernel_w·C floats, one for each place of the
- * kernel along T and H, which are read where they are. Only lines that reach beyond the map along W are copied, to put zeros in.
+ * kernel along T and H, which are read where they are. Only lines that reach beyond the map along W are copied, to put zeros
+ * in. The floats of a neighbourhood are numbered line by line, that is, in the order (t, h, w, channel).
  */
 #pragma once
 #include "kernel.h"
@@ -41,21 +42,27 @@ static inline Place position_at(const Neighbourhoods *n, long index) {
   return p;
 }
 
-static inline void advance(const Neighbourhoods *n, Place *p) {
-  for (int axis = AXIS_W; axis >= 0; axis--) {
-    if (++p->at[axis] < n->count[axis]) return;
+/** Moves on by some positions, at most to the end of a row along W. */
+static inline void advance(const Neighbourhoods *n, Place *p, long positions) {
+  p->at[AXIS_W] += positions;
+  for (int axis = AXIS_W; axis > 0 && p->at[axis] == n->count[axis]; axis--) {
     p->at[axis] = 0;
+    p->at[axis - 1]++;
   }
+  if (p->at[AXIS_T] < n->count[AXIS_T]) return;
+  p->at[AXIS_T] = 0;
   p->b++;
 }
 
-/** Lines of a neighbourhood, and floats of a line. */
-static inline long count_lines(const Neighbourhoods *n) { return n->kernel[AXIS_T] * n->kernel[AXIS_H]; }
-static inline long line_size(const Neighbourhoods *n) { return n->kernel[AXIS_W] * n->C; }
+/** How many of the next positions are in the same row along W. */
+static inline long row_rest(const Neighbourhoods *n, const Place *p, long positions) {
+  return min_long(positions, n->count[AXIS_W] - p->at[AXIS_W]);
+}
 
-/** The position along W where the neighbourhood begins. */
-static inline long column_of(const Neighbourhoods *n, const Place *p) {
-  return p->at[AXIS_W] * n->stride[AXIS_W] + n->start[AXIS_W];
+/** Floats of a line, and of a neighbourhood. */
+static inline long line_size(const Neighbourhoods *n) { return n->kernel[AXIS_W] * n->C; }
+static inline long neighbourhood_size(const Neighbourhoods *n) {
+  return n->kernel[AXIS_T] * n->kernel[AXIS_H] * line_size(n);
 }
 
 /** The row of the map that holds a line of the position's neighbourhood, or null for a row outside. */
@@ -66,25 +73,18 @@ static inline const float *row_of(const Neighbourhoods *n, const Place *p, long 
   return n->data + ((p->b * n->extent[AXIS_T] + t) * n->extent[AXIS_H] + h) * n->extent[AXIS_W] * n->C;
 }
 
-/** A whole line, or null if a part of it is outside of the map along W. */
-static inline const float *whole_line(const Neighbourhoods *n, const Place *p, long line) {
-  const float *row = row_of(n, p, line);
-  const long begin = column_of(n, p);
-  if (!row) return n->zeros;
-  return begin >= 0 && begin + n->kernel[AXIS_W] <= n->extent[AXIS_W] ? row + begin * n->C : NULL;
+/** Where the position's neighbourhood begins in its rows, in floats. */
+static inline long begin_in_row(const Neighbourhoods *n, const Place *p) {
+  return (p->at[AXIS_W] * n->stride[AXIS_W] + n->start[AXIS_W]) * n->C;
 }
 
-/** The floats from `first` to before `first + size` of a line, in the map or in `copy`, which has room for them. */
-static inline const float *read_line(const Neighbourhoods *n, const Place *p, long line, long first, long size,
-                                     float *copy) {
-  const float *data = row_of(n, p, line);
-  if (!data) return n->zeros;
-  const long row = n->extent[AXIS_W] * n->C;
-  const long begin = column_of(n, p) * n->C + first, end = begin + size;
-  if (begin >= 0 && end <= row) return data + begin;
-  if (begin >= row || end <= 0) return n->zeros;
-  const long inside = begin < 0 ? 0 : begin, behind = min_long(end, row);
+/** `size` floats of a row from `begin` on, in the row or, if some of them are outside, in `copy`. The row may be null. */
+static inline const float *part_of_row(const Neighbourhoods *n, const float *row, long begin, long size, float *copy) {
+  const long end = begin + size, whole = n->extent[AXIS_W] * n->C;
+  if (!row || begin >= whole || end <= 0) return n->zeros;
+  if (begin >= 0 && end <= whole) return row + begin;
+  const long inside = begin < 0 ? 0 : begin, behind = min_long(end, whole);
   memset(copy, 0, sizeof(float) * (size_t)size);
-  memcpy(copy + (inside - begin), data + inside, sizeof(float) * (size_t)(behind - inside));
+  memcpy(copy + (inside - begin), row + inside, sizeof(float) * (size_t)(behind - inside));
   return copy;
 }
