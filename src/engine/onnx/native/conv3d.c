@@ -239,10 +239,11 @@ static void convolve(const Call *call, Convolution *c) {
 /** Operands x, weight, and, if wanted, bias and residual; ints as in Geometry, then relu. */
 const char *conv3d(const Call *call) {
   const Geometry g = geometry_of(call);
+  if (suits_winograd(&g)) return convolve_by_winograd(call, &g);
   Convolution c = {.from = forward_neighbourhoods(&g, call->in[0]), .to = call->out[0], .channels = g.out};
   c.bias = call->in[2];
   c.residual = call->in[3];
-  c.relu = (int)call->ints[18];
+  c.relu = (int)call->ints[GEOMETRY_INTS];
   Taps taps = {.data = call->in[1], .out = g.out, .in = g.in};
   for (int axis = 0; axis < AXES; axis++) {
     taps.kernel[axis] = g.kernel[axis];
@@ -266,6 +267,7 @@ const char *conv3d(const Call *call) {
 /** Operands dy and weight; ints as in Geometry. */
 const char *conv3d_grad_input(const Call *call) {
   const Geometry g = geometry_of(call);
+  if (suits_winograd(&g)) return grad_input_by_winograd(call, &g);
   const long most = g.kernel[0] * g.kernel[1] * g.kernel[2] * g.out;
   const size_t line = (size_t)round_up(g.kernel[AXIS_W] * g.out, NR);
   float *memory = borrow((size_t)((most + MAX_DEPTH) * round_up(g.in, NR)) + line);

@@ -8,6 +8,9 @@ typedef struct {
   long B, extent[AXES], in, kernel[AXES], stride[AXES], padding[AXES], count[AXES], out;
 } Geometry;
 
+/** How many these are. */
+#define GEOMETRY_INTS 18
+
 static inline Geometry geometry_of(const Call *call) {
   const int64_t *n = call->ints;
   Geometry g = {.B = n[0], .in = n[4], .out = n[17]};
@@ -60,3 +63,9 @@ typedef struct {
 void pack_weights(const Call *call, const Packed *packed, const Taps *taps);
 /** Packs [taps·out, in], for the gradient of the input. */
 void pack_transposed_weights(const Call *call, const Packed *packed, const Taps *taps);
+
+/** Whether Winograd's filtering (winograd.h) computes a convolution and its gradients. */
+int suits_winograd(const Geometry *g);
+const char *convolve_by_winograd(const Call *call, const Geometry *g);
+const char *grad_input_by_winograd(const Call *call, const Geometry *g);
+const char *grad_filter_by_winograd(const Call *call, const Geometry *g);

@@ -105,8 +105,17 @@ const CASES: readonly [string, Sizes][] = [
   ['1×1×1 with padding', { x: [2, 2, 3, 2, 3], out: 4, windows: windows([1, 1, 1], [1, 1, 1], [1, 2, 1]) }],
   ['1×1×1, stride 2', { x: [1, 2, 5, 4, 3], out: 8, windows: windows([1, 1, 1], [1, 2, 2]) }],
   ['1×3×3', { x: [1, 2, 9, 11, 20], out: 24, windows: windows([1, 3, 3], [1, 1, 1], [0, 1, 1]) }],
-  // Winograd's filtering, if the kernel uses it at all, needs many channels.
+  // With at least 32 channels, Winograd's filtering computes these.
   ['1×3×3, 64 channels', { x: [2, 1, 7, 9, 64], out: 64, windows: windows([1, 3, 3], [1, 1, 1], [0, 1, 1]) }],
+  [
+    '1×3×3, odd extents',
+    { x: [1, 2, 35, 53, 33], out: 40, windows: windows([1, 3, 3], [1, 1, 1], [0, 1, 1]) },
+  ],
+  [
+    '1×3×3, many filters',
+    { x: [1, 1, 5, 3, 32], out: 300, windows: windows([1, 3, 3], [1, 1, 1], [0, 1, 1]) },
+  ],
+  ['3×3×3', { x: [1, 3, 5, 4, 32], out: 33, windows: windows([3, 3, 3], [1, 1, 1], [1, 1, 1]) }],
   ['1×3×3, stride 2', { x: [1, 2, 6, 7, 20], out: 30, windows: windows([1, 3, 3], [1, 2, 2], [0, 1, 1]) }],
   ['3×1×1', { x: [2, 4, 2, 3, 80], out: 33, windows: windows([3, 1, 1], [1, 1, 1], [1, 0, 0]) }],
   ['3×1×1 of one frame', { x: [1, 1, 2, 3, 3], out: 2, windows: windows([3, 1, 1], [1, 1, 1], [1, 0, 0]) }],
@@ -138,14 +147,17 @@ describe.skipIf(isMissing).each(CASES)('the convolution %s', (_, sizes) => {
 });
 
 // With 33 channels, the last vector of a row is not full; with 700 in, the sums are stored in between.
-describe.skipIf(isMissing).each([
-  [16, 32],
-  [5, 8],
-  [700, 33],
-])('a convolution with %i channels in and %i out', (I, O) => {
-  const geometry = windows([1, 1, 1]);
-  const { x, weight, dy } = randomInputs({ x: [1, 2, 3, 5, I], out: O, windows: geometry });
-  const [y] = reference({ x, weight, dy, windows: geometry });
+describe.skipIf(isMissing).each<[number, number, Size3]>([
+  [16, 32, [1, 1, 1]],
+  [5, 8, [1, 1, 1]],
+  [700, 33, [1, 1, 1]],
+  [32, 33, [1, 3, 3]],
+  [32, 34, [3, 3, 3]],
+])('a convolution with %i channels in, %i out and a kernel %j', (I, O, kernel) => {
+  const padding = kernel.map((size) => (size - 1) / 2) as unknown as Size3;
+  const sizes = { x: [1, 2, 3, 5, I], out: O, windows: windows(kernel, [1, 1, 1], padding) };
+  const { x, weight, dy } = randomInputs(sizes);
+  const [y] = reference({ x, weight, dy, windows: sizes.windows });
   const [bias, residual] = [uniform([O], 4), uniform(dy.shape, 5)];
 
   it.each([
@@ -160,8 +172,7 @@ describe.skipIf(isMissing).each([
       bias: hasBias ? bias : undefined,
       residual: hasResidual ? residual : undefined,
     };
-    const { kernel: _kernel, ...rest } = geometry;
-    const [numbers] = runKernel('Conv3d', inputs, { ...rest, relu });
+    const [numbers] = runKernel('Conv3d', inputs, { stride: [1, 1, 1], padding, relu });
     const wanted = y.map((sum, i) => {
       const whole = sum + (hasBias ? bias.data[i % O] : 0) + (hasResidual ? residual.data[i] : 0);
       return relu ? Math.max(0, whole) : whole;

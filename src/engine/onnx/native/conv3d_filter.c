@@ -23,7 +23,7 @@
 /** Floats of a cache line. */
 #define CACHE_LINE 16
 /** Filters that are finished at a time. */
-#define FINISH_FILTERS 4
+#define FINISH_FILTERS 16
 
 typedef struct {
   Neighbourhoods x;
@@ -172,27 +172,24 @@ static void finish_filters(void *state, size_t index) {
   const Gradient *s = state;
   const long I = s->x.C, taps = s->columns / I;
   const long first = (long)index * FINISH_FILTERS, end = min_long(s->filters, first + FINISH_FILTERS);
-  for (long n = 0; n < s->strips; n++) {
-    const long columns = min_long(NR, s->columns - n * NR);
-    for (long o = first; o < end; o++) {
-      vec sum[NV] = {{0}};
-      const float *sums = s->sums + n * s->sum_strip + o * NR;
-      for (long part = 0; part < s->parts; part++)
-        for (int v = 0; v < NV; v++) sum[v] += load(sums + part * s->sum_part + v * LANES);
-      float *to = s->dweight + o * s->columns;
-      if (taps == 1) {
-        memcpy(to + n * NR, sum, sizeof(float) * (size_t)columns);
-        continue;
+  // If strips do not cross taps, those of the same channels follow each other, because their results lie together.
+  const long step = I % NR == 0 ? I / NR : 1;
+  for (long start = 0; start < step; start++)
+    for (long n = start; n < s->strips; n += step)
+      for (long o = first; o < end; o++) {
+        vec sum[NV] = {{0}};
+        const float *sums = s->sums + n * s->sum_strip + o * NR;
+        for (long part = 0; part < s->parts; part++)
+          for (int v = 0; v < NV; v++) sum[v] += load(sums + part * s->sum_part + v * LANES);
+        float numbers[NR], *to = s->dweight + o * s->columns;
+        for (int v = 0; v < NV; v++) store(numbers + v * LANES, sum[v]);
+        const long columns = min_long(NR, s->columns - n * NR);
+        long tap = n * NR / I, i = n * NR % I;
+        for (long c = 0; c < columns; c++) {
+          to[i * taps + tap] = numbers[c];
+          if (++i == I) i = 0, tap++;
+        }
       }
-      float numbers[NR];
-      memcpy(numbers, sum, sizeof(numbers));
-      long tap = n * NR / I, i = n * NR % I;
-      for (long c = 0; c < columns; c++) {
-        to[i * taps + tap] = numbers[c];
-        if (++i == I) i = 0, tap++;
-      }
-    }
-  }
 }
 
 static void choose_tasks(Gradient *s) {
@@ -211,6 +208,7 @@ static void choose_tasks(Gradient *s) {
 /** Operands x and dy; ints as in Geometry. */
 const char *conv3d_grad_filter(const Call *call) {
   const Geometry g = geometry_of(call);
+  if (suits_winograd(&g)) return grad_filter_by_winograd(call, &g);
   Gradient s = {.x = forward_neighbourhoods(&g, call->in[0]), .dy = call->in[1], .dweight = call->out[0], .filters = g.out};
   s.positions = count_positions(&s.x);
   s.columns = neighbourhood_size(&s.x);

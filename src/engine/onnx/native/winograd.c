@@ -2,9 +2,9 @@
 #include "winograd.h"
 #include <string.h>
 
-Map map_of(const float *data, const int64_t *extents, long C) {
+Map map_of(const float *data, const int64_t *extents, long C, int depth) {
   const long B = extents[0], T = extents[1], H = extents[2], W = extents[3];
-  return (Map){data, B, T, H, W, C, ceil_div(T, 2), ceil_div(H, 2), ceil_div(W, 2)};
+  return (Map){data, B, T, H, W, C, C, depth == 1 ? T : ceil_div(T, 2), ceil_div(H, 2), ceil_div(W, 2), depth};
 }
 
 long count_tiles(const Map *map) { return map->B * map->tiles_t * map->tiles_h * map->tiles_w; }
@@ -12,7 +12,7 @@ long count_tiles(const Map *map) { return map->B * map->tiles_t * map->tiles_h *
 Tile tile_at(const Map *map, long index) {
   const long w = index % map->tiles_w, row = index / map->tiles_w;
   const long h = row % map->tiles_h, plane = row / map->tiles_h;
-  return (Tile){plane / map->tiles_t, plane % map->tiles_t * 2, h * 2, w * 2};
+  return (Tile){plane / map->tiles_t, plane % map->tiles_t * (map->depth == 1 ? 1 : 2), h * 2, w * 2};
 }
 
 /** A place outside of every map. */
@@ -29,6 +29,9 @@ static const Sum SUMS[][ROW] = {
     [SLOPE] = {{{0, NOWHERE}, {1, 1}}, {{0, 1}, {1, 1}}, {{0, 1}, {1, -1}}, {{NOWHERE, 1}, {1, -1}}},
 };
 
+/** Takes the place itself, along T with kernels of depth 1. */
+static const Sum ITSELF = {{0, NOWHERE}, {1, 1}};
+
 /** The rows of positions inside the map that a column is a sum of, at most two along T by two along H, and their factors. */
 typedef struct {
   int count;
@@ -37,12 +40,12 @@ typedef struct {
 } Rows;
 
 static Rows rows_of(const Map *map, Transform transform, Tile tile, int pair) {
-  const Sum *along_t = &SUMS[transform][pair / ROW], *along_h = &SUMS[transform][pair % ROW];
+  const Sum *along_t = map->depth == 1 ? &ITSELF : &SUMS[transform][pair / ROW], *along_h = &SUMS[transform][pair % ROW];
   Rows rows = {0};
   for (int i = 0; i < 4; i++) {
     const long t = tile.t + along_t->place[i / 2], h = tile.h + along_h->place[i % 2];
     if (t < 0 || t >= map->T || h < 0 || h >= map->H) continue;
-    rows.row[rows.count] = map->data + ((tile.b * map->T + t) * map->H + h) * map->W * map->C;
+    rows.row[rows.count] = map->data + ((tile.b * map->T + t) * map->H + h) * map->W * map->position;
     rows.factor[rows.count++] = along_t->factor[i / 2] * along_h->factor[i % 2];
   }
   return rows;
@@ -66,7 +69,9 @@ static void sum_rows(const Rows *rows, long at, float *restrict to, long n) {
 static void sum_columns(const Map *map, const Rows *rows, long w, float *to) {
   const long C = map->C, begin = w < 0 ? 1 : 0, end = w + 2 > map->W ? map->W - w : 2;
   memset(to, 0, sizeof(float) * (size_t)(begin * C));
-  if (end > begin) sum_rows(rows, (w + begin) * C, to + begin * C, (end - begin) * C);
+  if (map->position == C && end > begin) sum_rows(rows, (w + begin) * C, to + begin * C, (end - begin) * C);
+  else
+    for (long i = begin; i < end; i++) sum_rows(rows, (w + i) * map->position, to + i * C, C);
   memset(to + end * C, 0, sizeof(float) * (size_t)((2 - end) * C));
 }
 
@@ -138,16 +143,24 @@ static void multiply_by_gt(const float *from, float *restrict to, long outer, lo
     }
 }
 
-void transform_kernel(const float *taps, float *points) {
+void transform_kernel(int depth, const float *taps, float *points) {
   float once[36 * NR], twice[48 * NR];
-  multiply_by_g(taps, once, 9, NR);
+  multiply_by_g(taps, once, 3 * depth, NR);
+  if (depth == 1) {
+    multiply_by_g(once, points, 1, 4 * NR);
+    return;
+  }
   multiply_by_g(once, twice, 3, 4 * NR);
   multiply_by_g(twice, points, 1, 16 * NR);
 }
 
-void restore_kernel(const float *points, float *taps) {
+void restore_kernel(int depth, const float *points, float *taps) {
   float once[48 * NR], twice[36 * NR];
-  multiply_by_gt(points, once, 16, NR);
+  multiply_by_gt(points, once, depth == 1 ? 4 : 16, NR);
+  if (depth == 1) {
+    multiply_by_gt(once, taps, 1, 3 * NR);
+    return;
+  }
   multiply_by_gt(once, twice, 4, 3 * NR);
   multiply_by_gt(twice, taps, 1, 9 * NR);
 }
