@@ -22,6 +22,7 @@ function rank({ moduleId, project }: TestSpecification): number {
 /** Everything that computes on the engine. */
 const COMPUTING = [
   'test/golden/{detector,solver,submodules}.golden.test.ts',
+  'test/golden/resnet_{backbones,detector,layers}.golden.test.ts',
   'test/conformance/*.test.ts',
   'test/e2e/{determinism,finite_difference,resume}.test.ts',
   'src/{nn,model,loss,solver}/*.test.ts',

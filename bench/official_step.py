@@ -38,6 +38,9 @@ def main():
     if arguments.forward:
         step = forward_step(model, batch, clock)
     else:
+        model.train()
+        if cfg.MODEL.BACKBONE.FROZEN_BN:
+            freeze_norms(model)
         step = training_step(model, make_optimizer(cfg, model), batch, clock)
 
     matmul = matmul_rate()
@@ -105,6 +108,13 @@ def make_optimizer(cfg, model):
         return solver.make_optimizer(cfg, model)
 
 
+def freeze_norms(model):
+    """Puts the batch norms into evaluation mode, as alphaction/engine/trainer.py does."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.eval()
+
+
 def random_batch(cfg, arguments):
     """The model's inputs: noise, and random boxes and actions, as bench/random_batch.ts makes them."""
     rng = np.random.default_rng(1)
@@ -116,7 +126,11 @@ def random_batch(cfg, arguments):
     targets = [np.concatenate([corner, corner + size], 1).astype(np.float32) for corner in corners]
     classes = cfg.MODEL.STM.ACTION_CLASSES
     labels = [(rng.uniform(size=(boxes, classes)) < 0.05).astype(np.int32) for _ in range(clips)]
-    return video, None, whwh, targets, labels
+    if cfg.MODEL.BACKBONE.PATHWAYS == 1:
+        return video, None, whwh, targets, labels
+    frames = cfg.DATA.NUM_FRAMES
+    slow = torch.linspace(0, frames - 1, frames // cfg.SLOWFAST.ALPHA).long()
+    return video[:, :, slow].contiguous(), video, whwh, targets, labels
 
 
 class PartClock:
@@ -146,7 +160,6 @@ class PartClock:
 
 def training_step(model, optimizer, batch, clock):
     """A function that runs one step of alphaction/engine/trainer.py and returns its seconds by part, and the losses."""
-    model.train()
 
     def step():
         clock.start()

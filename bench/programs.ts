@@ -32,7 +32,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const execute = promisify(execFile);
 
 /** glibc keeps freed memory instead of returning it, grows in large pieces, and asks for huge pages. */
-const TUNED_MALLOC = {
+export const TUNED_MALLOC = {
   MALLOC_MMAP_THRESHOLD_: String(2 ** 40),
   MALLOC_TRIM_THRESHOLD_: String(2 ** 40),
   MALLOC_TOP_PAD_: String(2 ** 28),

@@ -13,7 +13,7 @@ import {
 import { countOf, firstNames } from '../util/text.js';
 import { describeForeignNetwork } from './misfit/other_network.js';
 import { MODEL_INFO, type ModelInfo, modelInfoOf } from './model_info.js';
-import { isKnownName, kindOf, likelyGroupOf } from './model_parts.js';
+import { isKnownName, isOfBlock, kindOf, likelyGroupOf } from './model_parts.js';
 import { plainName } from './origins/layout.js';
 import { describeOrigin, type NamedWeights, nameWeights } from './origins/named_weights.js';
 import { AmbiguousWeightsError, type Candidate, findStateDict, type StateDict } from './state_dict.js';
@@ -193,8 +193,7 @@ function describeLoading(weights: NamedWeights, groups: readonly NamedGroup[]): 
     lines.push(`the prefix "${prefix}" of ${which} is ignored`);
   }
   const backbone = groups.find(({ group }) => group === 'backbone');
-  const starting = (word: string) => names.some((name) => name.startsWith(word));
-  if (!starting('backbone.') && starting('blocks.'))
+  if (!names.some((name) => name.startsWith('backbone.')) && names.some(isOfBlock))
     lines.push('only a backbone: its tensors load into backbone.*');
   else if (backbone?.unknown.length === 0)
     lines.push(`${backbone.tensors} tensors of the backbone, all with names of the model`);

@@ -55,6 +55,8 @@ export function loadWeights(
 ): LoadedWeights {
   const { coverage, withFlag = (flag) => flag } = options;
   const weights = nameWeights(state);
+  const problem = weights.origin?.problemOf?.(weights.state) ?? null;
+  if (problem !== null) throw new CheckpointError(`${path}: ${problem}`);
   const report = matchedReport(path, weights, model, options);
   const match = { weights, model, report };
   const misfit = findMisfit(match, coverage);

@@ -15,9 +15,14 @@ const CONFIGS: Config[] = [
     'MODEL.STM.NUM_REG': 3,
   }),
   tinyConfig({ 'MODEL.STM.NUM_ACT': 3, 'ViT.DEPTH': 12, 'MODEL.STM.NUM_STAGES': 6 }),
-  loadConfig('config_files/my_VMAEv2-ViTB-16x4.yaml').config,
+  ...[
+    'my_VMAEv2-ViTB-16x4',
+    'PySlowonly-R50-K400-4x16',
+    'PySlowfast-R50-K400-8x8',
+    'PySlowfast-R101-NL-K600-8x8',
+  ].map((name) => loadConfig(`config_files/${name}.yaml`).config),
 ];
-const names = CONFIGS.flatMap((cfg) => Array.from(new Detector(cfg).namedParameters(), ([name]) => name));
+const names = CONFIGS.flatMap((cfg) => Array.from(new Detector(cfg).namedState(), ([name]) => name));
 
 test('lists every tensor of a model', () => {
   expect([...names, BUFFER].filter((name) => !isKnownName(name))).toEqual([]);
@@ -41,6 +46,9 @@ test('recognises no other names', () => {
   for (const name of [
     'fc_norm.weight',
     'head.weight',
+    'head.projection.weight',
+    's1.pathway0_stem.conv_xy.weight',
+    's2.pathway0_res0.branch2.se.fc1.weight',
     'lateral_convs.0.2.weight',
     'decoder.blocks.0.norm1.weight',
   ])
@@ -56,6 +64,10 @@ test('derives groups, parts and kinds from the names', () => {
     'blocks.N.mlp.fc1.weight',
     'level 3',
     'decoder stage 5',
+    's1.pathway1_stem',
+    's4_fuse',
+    's4.pathway0_resN',
+    's4.pathway0_nonlocalN',
   ])
     expect(parts).toContain(part);
   expect(kindOf('backbone.blocks.11.mlp.layers.0.0.weight')).toEqual({
@@ -64,8 +76,14 @@ test('derives groups, parts and kinds from the names', () => {
   });
   expect(kindOf('norm.bias')).toEqual({ kind: 'norm.bias', index: -1 });
   expect(
-    ['blocks.0.x', 'model.backbone.x', 'decoder_stages.0.x', 'lateral_convs.0.x', 'fpn.0.x'].map(
-      likelyGroupOf,
-    ),
-  ).toEqual(['backbone', 'backbone', 'head', 'neck', null]);
+    [
+      'blocks.0.x',
+      's5.x',
+      's1_fuse.x',
+      'model.backbone.x',
+      'decoder_stages.0.x',
+      'lateral_convs.0.x',
+      'fpn.0.x',
+    ].map(likelyGroupOf),
+  ).toEqual(['backbone', 'backbone', 'backbone', 'backbone', 'head', 'neck', null]);
 });

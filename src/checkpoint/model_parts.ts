@@ -1,4 +1,5 @@
 /** @file The parts of the network by the names of their tensors, for any size of the model. */
+import { depthWith, isStage, RESNET_NAMES, resnetPartOf } from './resnet_parts.js';
 
 /** Groups by the first word of a name. A file holds a group whole or not at all. */
 const GROUPS = new Map([
@@ -9,6 +10,7 @@ const GROUPS = new Map([
 
 /** First words of names that lack the word of their group, as in files of a backbone alone. */
 const BACKBONE_WORDS = ['patch_embed', 'pos_embed', 'blocks', 'norm'];
+const isBackboneWord = (word: string) => BACKBONE_WORDS.includes(word) || isStage(word);
 const HEAD_WORDS = ['decoder_stages', 'init_spatial_queries', 'init_temporal_queries'];
 
 /** The group of a tensor of the model: backbone, neck or head, or else the first word of its name. */
@@ -20,7 +22,7 @@ export function groupOf(name: string): string {
 /** The group that a name of a file most likely belongs to, also after a prefix; null if unknown. */
 export function likelyGroupOf(name: string): string | null {
   const words = name.split('.');
-  if (BACKBONE_WORDS.includes(words[0])) return 'backbone';
+  if (isBackboneWord(words[0])) return 'backbone';
   if (HEAD_WORDS.includes(words[0])) return 'head';
   return GROUPS.get(words.find((word) => GROUPS.has(word)) ?? '') ?? null;
 }
@@ -31,8 +33,14 @@ export function likelyGroupOf(name: string): string | null {
  */
 export function isPieceOf(group: string, name: string): boolean {
   const [first] = name.split('.');
-  if (group === 'backbone') return /^(backbone\.)?blocks\./.test(name);
+  if (group === 'backbone') return isOfBlock(name);
   return GROUPS.get(first) === group || (group === 'head' && HEAD_WORDS.includes(first));
+}
+
+/** Whether a name, with or without `backbone.`, is that of a tensor in a block or a stage of a backbone. */
+export function isOfBlock(name: string): boolean {
+  const [word] = name.replace(/^backbone\./, '').split('.');
+  return word === 'blocks' || isStage(word);
 }
 
 /** Whether a name is that of a tensor of the head without the word for the head. */
@@ -44,7 +52,7 @@ export function isPartOfHead(name: string): boolean {
 export function officialName(name: string): string {
   if (!isKnownName(name)) return name;
   const [first] = name.split('.');
-  if (BACKBONE_WORDS.includes(first)) return `backbone.${name}`;
+  if (isBackboneWord(first)) return `backbone.${name}`;
   return HEAD_WORDS.includes(first) ? `stm_head.${name}` : name;
 }
 
@@ -77,6 +85,7 @@ export function partOf(name: string): string {
     case 'norm':
       return 'norm after the last block';
     default:
+      if (isStage(words[1] ?? '')) return resnetPartOf(words.slice(1).join('.'));
       return kindOf(name).kind.replace(/^backbone\./, '');
   }
 }
@@ -86,9 +95,9 @@ export function isOptional(name: string): boolean {
   return /^backbone\.norm\.(weight|bias)$/.test(name);
 }
 
-/** Whether a name of the model or of a file is that of a buffer, which is not a weight of the network. */
+/** Whether a name of the model or of a file is that of a buffer that changes no result, so that a file may lack it. */
 export function isBuffer(name: string): boolean {
-  return /^(module\.)?stm_head\.criterion\./.test(name);
+  return /^(module\.)?stm_head\.criterion\.|\.num_batches_tracked$/.test(name);
 }
 
 /** Whether a tensor belongs to an action classifier, whose rows are the classes. */
@@ -140,7 +149,9 @@ export const TENSOR_NAMES: readonly string[] = [
     ...linear('patch_embed.proj'),
     ...within('blocks.N', BLOCK),
     ...linear('norm'),
+    ...RESNET_NAMES,
   ]),
+  ...linear('lateral_convs.N'),
   ...LEVELS.flatMap((names, level) => within(`lateral_convs.${level}`, names)),
   ...within('stm_head', [
     'init_spatial_queries.weight',
@@ -172,6 +183,11 @@ interface NamedSetting {
 const SETTINGS: readonly NamedSetting[] = [
   { names: /\.attn\.[qv]_bias$/, having: 'ViT.QKV_BIAS True', lacking: 'ViT.QKV_BIAS False' },
   { names: /\.gamma_[12]$/, having: 'ViT.INIT_VALUES above 0', lacking: 'ViT.INIT_VALUES 0' },
+  {
+    names: /\bpathway\d_nonlocal/,
+    having: 'NONLOCAL.LOCATION with the blocks of the file',
+    lacking: 'NONLOCAL.LOCATION with the blocks of the file',
+  },
   // A table of positions in the file is left out without a message.
   { names: /\bpos_embed$/, lacking: 'ViT.USE_LEARNABLE_POS_EMB False' },
   ...Object.entries({
@@ -208,18 +224,32 @@ export interface Repetition {
   readonly group: string;
   readonly unit: string;
   readonly setting: string;
-  /** The start of the names up to the number, without the first word. */
-  readonly container: string;
+  /** The start of the names up to the number, without the first word, as a regular expression. */
+  readonly start: string;
+  /** The setting for a number of parts, if it is another one; null if no setting gives that number. */
+  valueFor?(count: number): number | null;
 }
 
 export const REPETITIONS: readonly Repetition[] = [
-  { group: 'backbone', unit: 'block', setting: 'ViT.DEPTH', container: 'blocks' },
-  { group: 'head', unit: 'decoder stage', setting: 'MODEL.STM.NUM_STAGES', container: 'decoder_stages' },
+  { group: 'backbone', unit: 'block', setting: 'ViT.DEPTH', start: 'blocks\\.' },
+  {
+    group: 'backbone',
+    unit: 's4 block',
+    setting: 'RESNET.DEPTH',
+    start: 's4\\.pathway0_res',
+    valueFor: depthWith,
+  },
+  {
+    group: 'head',
+    unit: 'decoder stage',
+    setting: 'MODEL.STM.NUM_STAGES',
+    start: 'decoder_stages\\.',
+  },
 ];
 
 /** The number of parts with these names; null if their numbers do not run from 0 without a gap. */
-export function countRepetitions({ container }: Repetition, names: Iterable<string>): number | null {
-  const numbered = new RegExp(`^(?:backbone\\.|stm_head\\.)?${container}\\.(\\d+)\\.`);
+export function countRepetitions({ start }: Repetition, names: Iterable<string>): number | null {
+  const numbered = new RegExp(`^(?:backbone\\.|stm_head\\.)?${start}(\\d+)\\.`);
   const found = new Set<number>();
   for (const name of names) {
     const number = numbered.exec(name)?.[1];

@@ -1,6 +1,7 @@
 /** @file Finds the state dict, a dictionary of tensors by name, in the value of a weight file. */
 import { CheckpointError } from '../errors.js';
 import { type HostTensor, isHostTensor } from '../formats/host_tensor.js';
+import { NumpyArray } from '../formats/numpy/array.js';
 import { namedTensors } from '../formats/pickle/walk_values.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../formats/python/values.js';
 import { countOf, firstNames, printable } from '../util/text.js';
@@ -51,9 +52,9 @@ const NO_CHOICE: Choice = { key: '', option: 'MODEL.WEIGHT_KEY' };
 
 /**
  * What the official programs take first: STMixer and VideoMAE `model`, VideoMAE V2 `module`, OpenMMLab and Lightning
- * `state_dict`.
+ * `state_dict`, PySlowFast `model_state` and, in files of Caffe2, `blobs`.
  */
-const MODEL_KEYS = ['model', 'module', 'state_dict'];
+const MODEL_KEYS = ['model', 'module', 'state_dict', 'model_state', 'blobs'];
 
 /** Keys of what trainers save besides the weights. */
 const NOT_WEIGHTS = /optim|sched|scaler|callbacks|(^|_)rng|^(amp|loops|stmixer|stmixer_model)$/i;
@@ -242,8 +243,8 @@ function noWeights(path: string, value: PyValue): CheckpointError {
   const arrays = numpyArrays(value);
   if (arrays.length > 0) {
     return new NoWeightsError(
-      `${path}: holds NumPy arrays instead of tensors: ${firstNames(arrays)}. In Python, turn them into tensors with ` +
-        'torch.from_numpy, save the dictionary with torch.save and load that file',
+      `${path}: holds arrays of NumPy that are no tensors: ${firstNames(arrays)}. In Python, turn them into arrays of numbers, ` +
+        'for example with astype("float32"), and write the file again',
     );
   }
   const object = [value, ...(value instanceof Map ? MODEL_KEYS.map((key) => value.get(key)) : [])].find(
@@ -266,14 +267,14 @@ function noWeights(path: string, value: PyValue): CheckpointError {
   return new NoWeightsError(`${path}: holds no weights${keys}`);
 }
 
-/** The names of NumPy arrays in a dictionary, or in a dictionary inside it. */
+/** The names of NumPy's arrays that no tensor can hold, with their elements, in a dictionary or one inside it. */
 function numpyArrays(value: PyValue): string[] {
   if (!(value instanceof Map)) return [];
-  const isArray = (item: PyValue) =>
-    item instanceof PyOpaque && /^numpy\..*\b(_reconstruct|_frombuffer)$/.test(item.className);
   return [value, ...value.values()].flatMap((dict) =>
     dict instanceof Map
-      ? [...dict].flatMap(([name, item]) => (isArray(item) ? [printable(String(name))] : []))
+      ? [...dict].flatMap(([name, item]) =>
+          item instanceof NumpyArray ? [printable(`${String(name)} (${item.elements})`)] : [],
+        )
       : [],
   );
 }

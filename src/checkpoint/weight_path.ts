@@ -21,7 +21,7 @@ export interface FoundWeights {
   readonly warning?: string;
 }
 
-const WEIGHT_FILE = /\.(pth|pt|safetensors|bin|ckpt)$/i;
+const WEIGHT_FILE = /\.(pth|pt|pyth|pkl|safetensors|bin|ckpt)$/i;
 const MAX_NAMES = 8;
 
 /**
@@ -83,7 +83,8 @@ function weightsIn(folder: string): string {
   const files = namesIn(folder)
     .filter((name) => WEIGHT_FILE.test(name) || isCheckpointFile(name))
     .sort();
-  if (files.length === 0) return 'No weight file (.pth, .pt, .safetensors) lies in it; name a weight file';
+  if (files.length === 0)
+    return 'No weight file (.pth, .pt, .safetensors, .pkl) lies in it; name a weight file';
   return `Name one of the weight files in it: ${firstNames(files.map(printable), MAX_NAMES)}`;
 }
 

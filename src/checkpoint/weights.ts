@@ -3,6 +3,7 @@ import { sameShape } from '../formats/host_tensor.js';
 import { countOf, firstNames } from '../util/text.js';
 import { groupOf, isBuffer, isClassifier, isOptional } from './model_parts.js';
 import type { NamedWeights } from './origins/named_weights.js';
+import { isOfResnet } from './resnet_parts.js';
 
 /** The weights of the model in PyTorch's order, with their shapes. */
 export type ModelShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -109,7 +110,8 @@ export function newClassifiersWarning({ newClassifiers }: LoadReport): string | 
 
 /** A few lines for the log: the number of loaded weights, the first names of the others, and parts left out. */
 export function summarizeReport(path: string, report: LoadReport): string {
-  const { loaded, missing, unexpected, skipped } = report;
+  const { loaded, unexpected, skipped } = report;
+  const missing = report.missing.filter((name) => !isBuffer(name));
   const lines = [`loaded ${countOf(loaded.size, 'tensor')} from ${path}`];
   const renamed = [...loaded].filter(([name, key]) => name !== key);
   if (renamed.length > 0) {
@@ -146,7 +148,10 @@ export function describeMismatch(
     .slice(0, 4)
     .map(({ name, expected, found }) => `${name} is [${found}] in the file and [${expected}] in the model`);
   const rest = mismatched.length > some.length ? ` (and ${mismatched.length - some.length} more)` : '';
-  const sizes = 'Set the sizes in the config (ViT.*, MODEL.STM.*) to those the weights were trained with';
+  const keys = mismatched.some(({ name }) => isOfResnet(name))
+    ? 'RESNET.*, SLOWFAST.*'
+    : 'ViT.*, MODEL.STM.*';
+  const sizes = `Set the sizes in the config (${keys}) to those the weights were trained with`;
   const advice =
     noHeadFlag !== null && mismatched.every(({ name }) => isHead(name))
       ? `Use ${noHeadFlag} to load everything but the head, or set the sizes of the head (MODEL.STM.*) to those of the file`

@@ -60,7 +60,7 @@ function checkpointCommand(): Command {
     .description('show the content of a weight file: tensors with their sums, training state, checksums')
     .argument(
       '<file>',
-      'a .pth or .safetensors file, or the folder of a run (its best checkpoint, else its last)',
+      'a weight file of any format, or the folder of a run (its best checkpoint, else its last)',
     )
     .option('--json', 'print JSON')
     .option('--verbose', 'print the stack trace of an error')

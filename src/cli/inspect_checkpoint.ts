@@ -101,6 +101,7 @@ const FORMATS = {
   pth: '.pth',
   'legacy pth': '.pth, the format before PyTorch 1.6',
   safetensors: '.safetensors',
+  pickle: 'Python pickle',
 } as const;
 
 function tableOf(tensors: readonly TensorDescription[]): string[] {

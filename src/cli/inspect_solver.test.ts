@@ -26,7 +26,7 @@ describe('inspectParamGroups', () => {
       ],
     });
     expect(JSON.parse(inspectParamGroups(solverConfig(), model, true)).layer_scales).toBeNull();
-    const convolutional = solverConfig({ 'MODEL.BACKBONE.CONV_BODY': 'Slowfast-Resnet50' });
+    const convolutional = solverConfig({ 'MODEL.BACKBONE.CONV_BODY': 'PySlowonly' });
     expect(JSON.parse(inspectParamGroups(convolutional, model, true))).toMatchObject({
       layer_scales: null,
       skip_weight_decay: [],

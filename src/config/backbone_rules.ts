@@ -55,10 +55,10 @@ const resnetRules: readonly Rule[] = [
     expected: (config) =>
       `expected [${Array.from({ length: pathwaysOf(config) }, () => 3).join(', ')}], the 3 colour channels of the frames for each pathway`,
   }),
-  ...Object.entries(PER_PATHWAY).map(([key, valueOf]) =>
+  ...Object.entries(PER_PATHWAY).map(([key, read]) =>
     resnet({
       keys: [key, BODY],
-      holds: (config) => valueOf(config).every((stage) => stage.length === pathwaysOf(config)),
+      holds: (config) => read(config).every((stage) => stage.length === pathwaysOf(config)),
       expected: (config) =>
         `expected ${pathwaysOf(config) === 2 ? 'two entries' : 'one entry'} in each of the 4 stages, one for each pathway`,
     }),

@@ -1,15 +1,18 @@
 /** @file Tests of loading configurations: precedence, decoding, and the message about each kind of mistake. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { temporaryFiles } from '../../test/support/temporary_files.js';
 import { ConfigError } from '../errors.js';
 import { formatPythonLiteral } from '../formats/python/literals.js';
 import { PyFloat } from '../formats/python/values.js';
-import { configFromOverrides, defaultConfig, defineConfig, loadConfig } from './index.js';
+import { type Config, configFromOverrides, defaultConfig, defineConfig, loadConfig } from './index.js';
 import { RULES } from './rules.js';
 import { FIELDS, getValue } from './schema/index.js';
 
 const files = temporaryFiles();
+const FILES = fileURLToPath(new URL('../../config_files/', import.meta.url));
 
 /** A minimal configuration that can run: 4 frames give 2 time steps. */
 const BASE = 'MODEL: {BACKBONE: {CONV_BODY: MAE-ViT-B}, STM: {TEMPORAL_POINTS: 2}}';
@@ -184,10 +187,10 @@ _BASE_: other.yaml
 `;
     expect(errorOf(text, 'ViT.DEPTH', '0').split('\n')).toEqual([
       '11 problems in the configuration:',
-      "  config.yaml:3: MODEL.BACKBONE.CONV_BODY: expected 'MAE-ViT-B' or 'MAE-ViT-L', found 'MAE-VIT-B'; nearest: MAE-ViT-B",
+      "  config.yaml:3: MODEL.BACKBONE.CONV_BODY: expected one of 'MAE-ViT-B', 'MAE-ViT-L', 'PySlowonly', 'PySlowfast-R50', 'PySlowfast-R101', found 'MAE-VIT-B'; nearest: MAE-ViT-B",
       '  config.yaml:5: MODEL.STM.TEMPORAL_POINT: unknown key; did you mean MODEL.STM.TEMPORAL_POINTS?',
       "  config.yaml:6: MODEL.STM.NUM_STAGES: expected int ≥ 1, found 'many'",
-      '  config.yaml:8: SOLVER.DEPTH: unknown key; did you mean ViT.DEPTH?',
+      '  config.yaml:8: SOLVER.DEPTH: unknown key; did you mean RESNET.DEPTH or ViT.DEPTH?',
       '  config.yaml:9: SOLVER.base_lr: unknown key; did you mean SOLVER.BASE_LR?',
       '  config.yaml:11: SOLVER.STEPS: is set again here, after line 10; keep one of them',
       '  config.yaml:12: ViT: is a section: expected a mapping of keys, found 5',
@@ -243,7 +246,7 @@ _BASE_: other.yaml
 describe('the rules between keys', () => {
   it('refuse the default backbone, which cannot be built', () => {
     expect(errorOf('SOLVER: {BASE_LR: 1}', 'MODEL.STM.TEMPORAL_POINTS', '2')).toBe(
-      'config.yaml: MODEL.BACKBONE.CONV_BODY: must be set to MAE-ViT-B or MAE-ViT-L: its default, Slowfast-Resnet50, cannot be built yet',
+      'config.yaml: MODEL.BACKBONE.CONV_BODY: must be set to MAE-ViT-B or MAE-ViT-L or PySlowonly or PySlowfast-R50 or PySlowfast-R101: its default, Slowfast-Resnet50, cannot be built',
     );
   });
 
@@ -254,7 +257,7 @@ describe('the rules between keys', () => {
   });
 
   const BREAKS: [string, string[]][] = [
-    ['MODEL.BACKBONE.CONV_BODY', ['MODEL.BACKBONE.CONV_BODY', 'PySlowfast-R50']],
+    ['MODEL.BACKBONE.CONV_BODY', ['MODEL.BACKBONE.CONV_BODY', 'I3D-Resnet50']],
     ['MODEL.BACKBONE.PATHWAYS', ['MODEL.BACKBONE.PATHWAYS', '2']],
     ['ViT.EMBED_DIM', ['ViT.EMBED_DIM', '100']],
     ['ViT.EMBED_DIM', ['ViT.EMBED_DIM', '18', 'ViT.NUM_HEADS', '3']],
@@ -282,20 +285,61 @@ describe('the rules between keys', () => {
     expect(errorOf(BASE, ...overrides)).toMatch(new RegExp(`^command line: ${key}: .*; found [^;]*$`));
   });
 
-  it('are each broken by one of these cases', () => {
-    const broken = new Set(
-      BREAKS.map(([, words]) => {
-        const values = Object.fromEntries(
-          Array.from({ length: words.length / 2 }, (_, i) => [words[2 * i], words[2 * i + 1]]),
-        );
-        const base = configFromOverrides({
-          'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B',
-          'MODEL.STM.TEMPORAL_POINTS': 2,
-        });
-        return RULES.findIndex((rule) => !rule.holds(configFromOverrides(values, base)));
-      }),
+  const SLOWFAST_BREAKS: [string, string[]][] = [
+    ['DATA.INPUT_CHANNEL_NUM', ['DATA.INPUT_CHANNEL_NUM', '[3]']],
+    ['DATA.INPUT_CHANNEL_NUM', ['DATA.INPUT_CHANNEL_NUM', '[3, 1]']],
+    ['RESNET.NUM_BLOCK_TEMP_KERNEL', ['RESNET.NUM_BLOCK_TEMP_KERNEL', '[[3], [4], [6], [3]]']],
+    ['RESNET.SPATIAL_STRIDES', ['RESNET.SPATIAL_STRIDES', '[[1], [2], [2], [2]]']],
+    ['RESNET.SPATIAL_DILATIONS', ['RESNET.SPATIAL_DILATIONS', '[[1], [1], [1], [1]]']],
+    ['NONLOCAL.LOCATION', ['NONLOCAL.LOCATION', '[[[]], [[]], [[]], [[]]]']],
+    ['NONLOCAL.GROUP', ['NONLOCAL.GROUP', '[[1], [1], [1], [1]]']],
+    ['RESNET.NUM_BLOCK_TEMP_KERNEL', ['RESNET.NUM_BLOCK_TEMP_KERNEL', '[[3, 3], [5, 4], [6, 6], [3, 3]]']],
+    ['RESNET.SPATIAL_STRIDES', ['RESNET.SPATIAL_STRIDES', '[[1, 1], [2, 1], [2, 2], [2, 2]]']],
+    ['NONLOCAL.POOL', ['NONLOCAL.POOL', '[[], [], [[2, 2]], []]']],
+    ['NONLOCAL.GROUP', ['NONLOCAL.GROUP', '[[1, 1], [1, 1], [3, 1], [1, 1]]']],
+    [
+      'NONLOCAL.POOL',
+      ['NONLOCAL.POOL', '[[], [], [[4, 2, 2]], []]', 'NONLOCAL.GROUP', '[[1, 1], [1, 1], [4, 1], [1, 1]]'],
+    ],
+    ['DATA.NUM_FRAMES', ['DATA.NUM_FRAMES', '30']],
+    ['SLOWFAST.FUSION_KERNEL_SZ', ['SLOWFAST.FUSION_KERNEL_SZ', '4']],
+    ['SLOWFAST.BETA_INV', ['SLOWFAST.FUSION_CONV_CHANNEL_RATIO', '3']],
+    ['RESNET.WIDTH_PER_GROUP', ['RESNET.WIDTH_PER_GROUP', '60']],
+    ['MODEL.STM.TEMPORAL_POINTS', ['MODEL.STM.TEMPORAL_POINTS', '4']],
+  ];
+  const SLOWFAST = join(FILES, 'PySlowfast-R101-NL-K600-8x8.yaml');
+
+  it.each(SLOWFAST_BREAKS)('report %s for %j with SlowFast', (key, overrides) => {
+    const line = new RegExp(`command line: ${key.replaceAll('.', '\\.')}: .*; found [^;]*$`);
+    expect(() => loadConfig(SLOWFAST, overrides)).toThrow(line);
+  });
+
+  it('report MODEL.STM.TEMPORAL_POINTS with SlowOnly', () => {
+    const file = join(FILES, 'PySlowonly-R50-K400-4x16.yaml');
+    expect(() => loadConfig(file, ['DATA.NUM_FRAMES', '8'])).toThrow(
+      'expected 8, the number of time steps (NUM_FRAMES)',
     );
-    expect(broken).toEqual(new Set(RULES.keys()));
+  });
+
+  it('are each broken by one of these cases', () => {
+    const vit = configFromOverrides({
+      'MODEL.BACKBONE.CONV_BODY': 'MAE-ViT-B',
+      'MODEL.STM.TEMPORAL_POINTS': 2,
+    });
+    const slowfast = loadConfig(SLOWFAST).config;
+    const slowonly = loadConfig(join(FILES, 'PySlowonly-R50-K400-4x16.yaml')).config;
+    const brokenBy = (base: Config, words: readonly string[]) => {
+      const values = Object.fromEntries(
+        Array.from({ length: words.length / 2 }, (_, i) => [words[2 * i], words[2 * i + 1]]),
+      );
+      return RULES.findIndex((rule) => !rule.holds(configFromOverrides(values, base)));
+    };
+    const broken = [
+      ...BREAKS.map(([, words]) => brokenBy(vit, words)),
+      ...SLOWFAST_BREAKS.map(([, words]) => brokenBy(slowfast, words)),
+      brokenBy(slowonly, ['DATA.NUM_FRAMES', '8']),
+    ];
+    expect(new Set(broken)).toEqual(new Set(RULES.keys()));
   });
 
   it.each([
@@ -318,7 +362,8 @@ describe('the rules between keys', () => {
   });
 
   it('say nothing of defaults that contradict each other', () => {
-    const missing = /^config\.yaml: MODEL\.BACKBONE\.CONV_BODY: must be set to MAE-ViT-B or MAE-ViT-L[^\n]*$/;
+    const missing =
+      /^config\.yaml: MODEL\.BACKBONE\.CONV_BODY: must be set to MAE-ViT-B or MAE-ViT-L or [^\n]*$/;
     for (const text of ['{}', 'MODEL: {}', 'DATA: {NUM_FRAMES: 16}', 'MODEL: {STM: {NUM_STAGES: 3}}'])
       expect(errorOf(text)).toMatch(missing);
   });
@@ -329,11 +374,18 @@ describe('the rules between keys', () => {
     expect(steps('MODEL: {BACKBONE: {CONV_BODY: MAE-ViT-B}}\nDATA: {NUM_FRAMES: 16}')).toBe(8);
   });
 
-  it('are not applied to ResNet backbones, which have one problem of their own', () => {
+  it('are not applied to other backbones', () => {
     const text =
-      'MODEL: {BACKBONE: {CONV_BODY: PySlowfast-R50, PATHWAYS: 2}, STM: {TEMPORAL_POINTS: 8}}\n' +
-      'DATA: {NUM_FRAMES: 33}\nViT: {EMBED_DIM: 100, PATCH_SIZE: 14, IN_CHANS: 1, PRETRAIN_IMG_SIZE: 200}';
-    expect(errorOf(text)).toMatch(/^config\.yaml:1: MODEL\.BACKBONE\.CONV_BODY: expected MAE-ViT-B[^\n]*$/);
+      'MODEL: {BACKBONE: {CONV_BODY: PySlowonly}, STM: {TEMPORAL_POINTS: 33}}\nDATA: {NUM_FRAMES: 33}\n' +
+      'ViT: {EMBED_DIM: 100, PATCH_SIZE: 14, IN_CHANS: 1, PRETRAIN_IMG_SIZE: 200}\nSLOWFAST: {FUSION_KERNEL_SZ: 4}';
+    expect(() => load(text)).not.toThrow();
+  });
+
+  it('refuse names that the official code lists and cannot build', () => {
+    const text = 'MODEL: {BACKBONE: {CONV_BODY: Slowfast-Resnet50, PATHWAYS: 2}, STM: {TEMPORAL_POINTS: 8}}';
+    expect(errorOf(text)).toMatch(
+      /^config\.yaml:1: MODEL\.BACKBONE\.CONV_BODY: expected MAE-ViT-B or .* cannot build them either; found [^\n]*$/,
+    );
   });
 
   it.each([

@@ -33,7 +33,7 @@ describe('parseOverrides', () => {
       ['ViT.DEPTH', 'SOLVER.GAMMA', '2'],
       ['ViT.DEPTH: expected a value after the key, found the key SOLVER.GAMMA'],
     ],
-    [['SOLVER.DEPTH', '2'], ['SOLVER.DEPTH: unknown key; did you mean ViT.DEPTH?']],
+    [['SOLVER.DEPTH', '2'], ['SOLVER.DEPTH: unknown key; did you mean RESNET.DEPTH or ViT.DEPTH?']],
     [['MODEL.STM', '{}'], ['MODEL.STM: is a section; set its keys one by one, e.g. MODEL.STM.NUM_QUERIES']],
     [
       ['ViT.DEPTH=2', 'SOLVER.STEPS=(5, 8)', 'OUTPUT_DIR=x'],

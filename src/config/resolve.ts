@@ -82,7 +82,7 @@ function convert(value: unknown, schema: TSchema): unknown {
 }
 
 function mismatch(schema: TSchema, { value, written = describeValue(value) }: Found): string {
-  const words: string[] | undefined = schema.usable ?? schema.enum;
+  const words: string[] | undefined = schema.type === 'string' ? (schema.usable ?? schema.enum) : undefined;
   const parts = [
     `expected ${words ? describeWords(words) : describeType(schema)}, found ${describeValue(value)}`,
   ];

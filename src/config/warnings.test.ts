@@ -23,7 +23,10 @@ describe('warnings', () => {
   });
 
   it.each<[string[], RegExp]>([
-    [['RESNET.DEPTH', '101'], /RESNET\.DEPTH 101: has no effect: only ResNet backbones read it/],
+    [['RESNET.DEPTH', '101'], /RESNET\.DEPTH 101: has no effect: only ResNets read it, .* is MAE-ViT-B$/],
+    [['SLOWFAST.ALPHA', '4'], /SLOWFAST\.ALPHA 4: has no effect: only SlowFast reads it/],
+    [['MODEL.BACKBONE.FROZEN_BN', 'True'], /FROZEN_BN True: has no effect: only ResNets read it/],
+    [['RESNET.ZERO_INIT_FINAL_BN', 'True'], /has no effect: the official code does not read it/],
     [['DATA.TARGET_FPS', '25'], /DATA\.TARGET_FPS 25: has no effect: .*AVA\.FPS/],
     [['SOLVER.MOMENTUM', '0.8'], /SOLVER\.MOMENTUM 0\.8: .* adamw, only with sgd/],
     [['SOLVER.DAMPENING', '0.1'], /SOLVER\.DAMPENING/],
@@ -55,6 +58,14 @@ describe('warnings', () => {
     [['SOLVER.WARMUP_EPOCH', '12'], /SOLVER\.WARMUP_EPOCH 12: .*SOLVER\.MAX_EPOCH 12/],
   ])('appear for %j', (overrides, warning) => {
     expect(warningsOf(...overrides)).toEqual([expect.stringMatching(warning)]);
+  });
+
+  it.each<[string[], RegExp]>([
+    [['ViT.DEPTH', '4'], /ViT\.DEPTH 4: has no effect: only a ViT reads it, .* is PySlowfast-R50$/],
+    [['RESNET.STRIDE_1X1', 'True'], /STRIDE_1X1 True: has no effect: only SlowOnly reads it/],
+  ])('appear for %j with SlowFast', (overrides, warning) => {
+    const { warnings } = loadConfig(`${FILES}PySlowfast-R50-K400-8x8.yaml`, overrides);
+    expect(warnings).toEqual([expect.stringMatching(warning)]);
   });
 
   it.each([

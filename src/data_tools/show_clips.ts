@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import type { Config } from '../config/index.js';
 import { type Clip, loadClip, writeVideo } from '../data/clip/clip.js';
 import { decodeImage } from '../data/clip/frames.js';
+import { slowFrames } from '../data/clip/pathways.js';
 import { type Augmentation, drawAugmentation, type TransformSettings } from '../data/clip/transforms.js';
 import type { Split } from '../data/data_config.js';
 import { AvaDataset } from '../data/datasets/ava_dataset.js';
@@ -61,7 +62,7 @@ async function drawClips(cfg: Config, options: ShowOptions): Promise<void> {
     const { videoName, second } = dataset.source(index).info;
     const name = `${videoName.replace(/[^\p{L}\p{N}._-]+/gu, '_')}_${timeText(second)}.png`;
     const path = join(options.out, name);
-    writeFileSync(path, (await drawClip(images)).png);
+    writeFileSync(path, (await drawClip(withPathways(images, cfg))).png);
     options.written?.(path);
   }
 }
@@ -143,6 +144,16 @@ async function augmentedImages(
     boxes,
     caption: `${caption(source.info, clip, boxes.length)} · ${describe(augmentation)}`,
   };
+}
+
+/** Marks the frames that the slow pathway sees, if there are two pathways. */
+function withPathways(images: ClipImages, { MODEL, SLOWFAST }: Config): ClipImages {
+  if (MODEL.BACKBONE.PATHWAYS === 1) return images;
+  const slow = new Set(slowFrames(images.frames.length, SLOWFAST.ALPHA));
+  const frames = images.frames.map((frame, t) =>
+    slow.has(t) ? { ...frame, name: `${frame.name} slow` } : frame,
+  );
+  return { ...images, frames };
 }
 
 /** RGB images of the model's input, without its normalisation but with its colour augmentation. */

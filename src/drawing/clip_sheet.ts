@@ -9,7 +9,7 @@ const GAP = 4;
 /** Frames in a row of the strip. */
 const PER_ROW = 8;
 /** Maximum number of frames in the strip; of longer clips, evenly spaced frames are shown. */
-const MAX_FRAMES = 2 * PER_ROW;
+const MAX_FRAMES = 4 * PER_ROW;
 const KEY_COLOUR = '#ffd23f';
 
 export interface ClipFrame {

@@ -24,6 +24,7 @@ function model(box: number[], action = 0): Detector {
     training: true,
     modes: () => '',
     parameters: () => [],
+    buffersInUse: () => [],
     train(mode: boolean) {
       fake.training = mode;
       return fake;

@@ -4,6 +4,9 @@ import type { FileSource } from '../files/file_source.js';
 
 const WINDOW_BYTES = 1 << 20;
 
+/** Pickles of protocol 0 hold the data of an array in one line. */
+const MAX_LINE_BYTES = 1 << 26;
+
 /** A position in a range of a file, which moves forward only. */
 export class ByteReader {
   #window: Buffer = Buffer.alloc(0);
@@ -72,7 +75,7 @@ export class ByteReader {
         this.#at = newline + 1;
         return line;
       }
-      if (length > this.remaining || length > WINDOW_BYTES) this.fail('a line has no end');
+      if (length > this.remaining || length > MAX_LINE_BYTES) this.fail('a line has no end');
     }
   }
 

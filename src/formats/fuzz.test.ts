@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { pthOf, walk } from '../../test/support/checkpoint_files.js';
 import { mutate, mutations } from '../../test/support/file_mutations.js';
+import { WRITTEN_PICKLES } from '../../test/support/numpy_pickles.js';
 import { pickleProgram } from '../../test/support/pickle_programs.js';
 import { safetensorsFile } from '../../test/support/safetensors_structures.js';
 import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
@@ -23,7 +24,7 @@ import { readWeightFile, verifyWeightFile } from './weight_file.js';
 import { findEntryData, readZipDirectory } from './zip/zip_reader.js';
 
 const LONG = Boolean(process.env.STMIXER_LONG_TESTS);
-const KINDS = 8;
+const KINDS = 10;
 const numRuns = (LONG ? 100_000 : 2_000) / KINDS;
 const TIMEOUT_MS = LONG ? 3_600_000 : 60_000;
 
@@ -155,6 +156,13 @@ fuzz('changed pickles in sound zip files', from(zipped), ([name, how, other]) =>
 const STORAGES = { 0: new Uint8Array(16), 1: new Uint8Array(16) };
 fuzz('pickles of any instructions in sound zip files', pickleProgram, (pickle) => pthOf(pickle, STORAGES));
 
+fuzz('pickles of any instructions', pickleProgram, (bytes) => bytes);
+
+const written = fc.constantFrom(...WRITTEN_PICKLES);
+fuzz('changed pickles of arrays', fc.tuple(written, mutations, written), ([pickle, how, other]) =>
+  mutate(pickle.bytes, how, other.bytes),
+);
+
 fuzz('zip archives with false numbers', zipStructure, (bytes) => bytes);
 
 fuzz(
@@ -172,7 +180,8 @@ fuzz('safetensors files with false numbers', safetensorsFile, (bytes) => bytes);
 test('accepts every file that the changes start from', () => {
   expect(zipped.length).toBeGreaterThan(2);
   expect(legacy.length).toBeGreaterThan(0);
-  for (const bytes of [...golden.values(), ourPth, ourSafetensors, foreignSafetensors]) {
+  const pickles = WRITTEN_PICKLES.map(({ bytes }) => bytes);
+  for (const bytes of [...golden.values(), ...pickles, ourPth, ourSafetensors, foreignSafetensors]) {
     writeFileSync(path, bytes);
     verifyWeightFile(path);
   }

@@ -20,11 +20,14 @@ import {
   walk,
   zipOf,
 } from '../../test/support/checkpoint_files.js';
+import { type ArraySpec, arrayPickle, dtypePickle, pushed } from '../../test/support/numpy_pickles.js';
 import { temporaryFolderOfFile } from '../../test/support/temporary_files.js';
 import { convertWeightFile } from '../checkpoint/convert.js';
 import { inspectCheckpoint } from '../cli/inspect_checkpoint.js';
 import { CheckpointError } from '../errors.js';
 import type { HostTensor } from './host_tensor.js';
+import { NumpyArray } from './numpy/array.js';
+import { readPickle } from './pickle/pickle_file.js';
 import { namedTensors } from './pickle/walk_values.js';
 import { readPth } from './pth/pth_reader.js';
 import type { PyOpaque, PyValue } from './python/values.js';
@@ -287,6 +290,81 @@ describe('a hostile tensor', () => {
   test('is refused if many of them expand 4 bytes to 250 MiB each', async () => {
     const large = tensorPickle({ length: 2, size: [2 ** 16 * 1000], stride: [0] });
     await expectRefused(await pickled('(', repeat(10, large), 't.'), /claim more than 16 times/);
+  });
+});
+
+describe('a hostile array', () => {
+  const bare = (...parts: Part[]) => fileWith(pickleOf(...parts), 'x.pkl');
+  const eight = pushed.bytes(new Uint8Array(8));
+  const array = (spec: Partial<ArraySpec>) => arrayPickle({ code: 'f4', shape: [2], data: eight, ...spec });
+
+  test.each<[string, Part[], RegExp]>([
+    ['more elements than data', [array({ shape: [3] })], /shape \[3\] has 8 bytes instead of 12/],
+    ['fewer elements than data', [array({ shape: [1] })], /has 8 bytes instead of 4/],
+    ['a negative size', [array({ shape: [-2] })], /without a valid shape/],
+    ['65 axes', [array({ shape: new Array(65).fill(1) })], /without a valid shape/],
+    ['sizes that overflow', [array({ shape: new Array(40).fill(2 ** 31 - 1) })], /has 8 bytes instead of/],
+    ['sizes that overflow, and 0', [array({ shape: [...new Array(40).fill(2 ** 31 - 1), 0] })], /instead of/],
+    ['no data', [array({ data: 'N' })], /an array without data/],
+    ['a list as its data', [array({ data: ']' })], /an array without data/],
+    ['a text as its data', [array({ data: text('漢') })], /an array without data/],
+    [
+      'a long text as its data',
+      [array({ shape: [2000], data: pickleOf('X', length4(8000), new Uint8Array(8000).fill(0xc4)) })],
+      /the data of an array are a text/,
+    ],
+    [
+      'a long text that ends within a character',
+      [array({ shape: [2000], data: pickleOf('X', length4(8001), new Uint8Array(8000), [0xc3]) })],
+      /the data of an array are a text/,
+    ],
+    ['data of 4 GB', [array({ data: pickleOf('T', length4(-1), 'abc') })], /bytes are missing/],
+    ['data of 2^64 bytes', [array({ data: pickleOf([0x8e], new Uint8Array(8).fill(255)) })], /are missing/],
+    ...[[1, 1], [0, 2], [0], []].map((axes): [string, Part[], RegExp] => [
+      `axes in the order [${axes}]`,
+      [
+        'cnumpy.core.numeric\n_frombuffer\n(',
+        ...[eight, dtypePickle('f4'), '(K', [1], 'K', [2], 't', text('K'), '('],
+        ...axes.flatMap((axis): Part[] => ['K', [axis]]),
+        'ttR',
+      ],
+      /without a valid order of its axes/,
+    ]),
+  ])('is refused if it has %s', async (_, parts, message) => {
+    await expectRefused(bare(...parts, '.'), message, readPickle);
+  });
+
+  test('is refused if many of them share their data', async () => {
+    const long = pushed.bytes(new Uint8Array(8_000_000));
+    const first = array({ shape: [2_000_000], data: pickleOf(long, 'p7\n') });
+    const more = repeat(200, array({ shape: [2_000_000], data: 'g7\n' }));
+    await expectRefused(bare('](', first, more, 'e.'), /claim more than 16 times/, readPickle);
+  });
+
+  test('is refused if many of them share a text that was no array', async () => {
+    const long = pickleOf('U', [1], 'aT', length4(MIB), new Uint8Array(MIB), 'p7\n');
+    const more = repeat(500, array({ shape: [MIB / 4], data: 'g7\n' }));
+    await expectRefused(bare('](', long, more, 'e.'), /too much memory/, readPickle);
+  });
+
+  test('is refused if a line has no end', async () => {
+    await expectRefused(bare('V', new Uint8Array(80 * MIB).fill(0x61)), /a line has no end/, readPickle);
+  });
+
+  test('is inert if it holds objects, and runs nothing', () => {
+    const marker = join(folder, 'executed');
+    const call = pickleOf('](cos\nsystem\n(', text(`touch ${marker}`), 'tRe');
+    const path = bare('}', text('a'), array({ code: 'O8', order: '|', shape: [1], data: call }), 's.');
+    expect([...namedTensors(readPickle(path)).keys()]).toEqual([]);
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  test('may contain itself if it holds objects', () => {
+    const inside = pickleOf('](g9\ne');
+    const pickle = array({ code: 'O8', order: '|', shape: [1], data: inside });
+    const start = pickle.indexOf('R(K') + 1;
+    const value = readPickle(bare(pickle.subarray(0, start), 'p9\n', pickle.subarray(start), '.'));
+    expect(value).toBeInstanceOf(NumpyArray);
   });
 });
 

@@ -4,16 +4,17 @@ import { FileSource } from '../files/file_source.js';
 import { firstNames } from '../util/text.js';
 import { crc32OfRange, DamagedDataError } from './checksum.js';
 import { piecesOf } from './host_tensor.js';
+import { looksLikePickle, readPickleFrom } from './pickle/pickle_file.js';
 import type { ReadOptions } from './pickle/unpickler.js';
 import { namedTensors } from './pickle/walk_values.js';
-import { readPthFrom } from './pth/pth_reader.js';
+import { looksLegacy, readPthFrom } from './pth/pth_reader.js';
 import { storageKeyOf } from './pth/stored_tensor.js';
 import type { PyValue } from './python/values.js';
 import { looksLikeSafetensors, openSafetensorsFrom } from './safetensors/safetensors_reader.js';
 import { findEntryData, looksLikeZip, readZipDirectory } from './zip/zip_reader.js';
 
-/** A format of weight files. The legacy one is PyTorch's before 1.6. */
-export type WeightFormat = 'pth' | 'legacy pth' | 'safetensors';
+/** A format of weight files. The legacy one is PyTorch's before 1.6; a pickle is a file of Python without PyTorch. */
+export type WeightFormat = 'pth' | 'legacy pth' | 'safetensors' | 'pickle';
 
 /** Returns the format of a file by its first bytes. An unknown one counts as legacy. */
 export function weightFormatOf(path: string): WeightFormat {
@@ -23,7 +24,8 @@ export function weightFormatOf(path: string): WeightFormat {
 function formatOf(file: FileSource): WeightFormat {
   return file.hold(() => {
     if (looksLikeSafetensors(file)) return 'safetensors';
-    return looksLikeZip(file) ? 'pth' : 'legacy pth';
+    if (looksLikeZip(file)) return 'pth';
+    return looksLikePickle(file) && !looksLegacy(file) ? 'pickle' : 'legacy pth';
   });
 }
 
@@ -39,11 +41,16 @@ export interface WeightFile {
 export function openWeightFile(path: string, options: ReadOptions = {}): WeightFile {
   const file = new FileSource(path);
   return file.hold(() => {
-    if (formatOf(file) !== 'safetensors')
-      return { path, value: readPthFrom(file, options), metadata: new Map() };
+    const format = formatOf(file);
+    if (format !== 'safetensors')
+      return { path, value: pickledValue(file, format, options), metadata: new Map() };
     const { tensors, metadata } = openSafetensorsFrom(file);
     return { path, value: new Map(tensors), metadata };
   });
+}
+
+function pickledValue(file: FileSource, format: WeightFormat, options: ReadOptions = {}): PyValue {
+  return format === 'pickle' ? readPickleFrom(file, options) : readPthFrom(file, options);
 }
 
 /** The value of a weight file. Throws CheckpointError, as `readPth` does. */
@@ -68,14 +75,10 @@ export interface ChecksumReport {
 export function checkWeightFile(path: string): ChecksumReport {
   const file = new FileSource(path);
   return file.hold(() => {
-    switch (formatOf(file)) {
-      case 'safetensors':
-        return checkSafetensors(file);
-      case 'pth':
-        return checkZip(file);
-      case 'legacy pth':
-        return { good: 0, unchecked: namedTensors(readPthFrom(file)).size, damaged: [] };
-    }
+    const format = formatOf(file);
+    if (format === 'safetensors') return checkSafetensors(file);
+    if (format === 'pth') return checkZip(file);
+    return { good: 0, unchecked: namedTensors(pickledValue(file, format)).size, damaged: [] };
   });
 }
 
@@ -100,8 +103,8 @@ export function damageError(path: string, { damaged }: ChecksumReport): Checkpoi
 function checkZip(file: FileSource): ChecksumReport {
   const names = new Map<string, string>();
   for (const [name, tensor] of namedTensors(readPthFrom(file))) {
-    const key = storageKeyOf(tensor)!;
-    if (!names.has(key)) names.set(key, name);
+    const key = storageKeyOf(tensor);
+    if (key !== null && !names.has(key)) names.set(key, name);
   }
   const damaged: string[] = [];
   let good = 0;

@@ -39,7 +39,7 @@ describe('lrScaleWarning', () => {
     expect(lrScaleWarning(decayed(true), ours(true))).toBeNull();
     expect(lrScaleWarning(decayed(false), ours(false))).toBeNull();
     expect(lrScaleWarning(solverConfig({ 'ViT.LAYER_DECAY': 1 }), official)).toBeNull();
-    const convolutional = { 'MODEL.BACKBONE.CONV_BODY': 'Slowfast-Resnet50', 'ViT.LAYER_DECAY': 0.5 };
+    const convolutional = { 'MODEL.BACKBONE.CONV_BODY': 'PySlowonly', 'ViT.LAYER_DECAY': 0.5 };
     expect(lrScaleWarning(solverConfig(convolutional), official)).toBeNull();
   });
 });

@@ -109,7 +109,7 @@ describe('makeOptimizer without a ViT', () => {
   it('has the batch norms of the backbone in a group of their own', () => {
     const lines: string[] = [];
     const cfg = solverConfig({
-      'MODEL.BACKBONE.CONV_BODY': 'Slowfast-Resnet50',
+      'MODEL.BACKBONE.CONV_BODY': 'PySlowonly',
       'ViT.LAYER_DECAY': 0.5,
       'SOLVER.WEIGHT_DECAY': 0.2,
       'SOLVER.WEIGHT_DECAY_BN': 0.01,

@@ -2,7 +2,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { isRecording } from '../../test/support/engine.js';
 import { contents, disposeState, makeState, noiseBatch } from '../../test/support/noise_batch.js';
-import { tinyConfig } from '../../test/support/tiny_config.js';
+import { TINY_SLOWFAST, TINY_SLOWONLY, tinyConfig } from '../../test/support/tiny_config.js';
 import type { Batch } from '../data/loading/collate.js';
 import { lazyStatistics } from '../engine/lazy_hints.js';
 import { tensorAndProcessMemory } from '../engine/memory.js';
@@ -134,6 +134,19 @@ describe.runIf(isRecording)('replayed training steps', () => {
     expect(recorded.slice(4)).toEqual([0]);
   });
 
+  it.each([
+    ['batch statistics', TINY_SLOWFAST],
+    ['frozen norms', { ...TINY_SLOWONLY, 'MODEL.BACKBONE.FROZEN_BN': true }],
+  ])('have the bits of recorded steps with %s and a batch that is not finite', async (_, changes) => {
+    const steps = Array.from({ length: 7 }, (_, i) => {
+      const batch = batchOf([2, 1], i);
+      if (i === 5) batch.video[17] = Number.NaN;
+      return { batch, lr: 1e-3, microBatchSize: 1 };
+    });
+    const recorded = await compare({ changes }, steps);
+    expect(recorded.slice(4)).toEqual([0, 0, 0]);
+  });
+
   it('are recorded again after a change of the mode or of the trained parameters', async () => {
     const state = makeState(tinyConfig(RANDOM));
     onTestFinished(() => disposeState(state));
@@ -172,21 +185,27 @@ describe.runIf(isRecording)('replayed training steps', () => {
 });
 
 describe.runIf(isRecording)('a replayed evaluation', () => {
-  it('finds what a recorded one finds, while training goes on between its batches', async () => {
-    const state = makeState(tinyConfig(RANDOM));
-    onTestFinished(() => disposeState(state));
-    const detect = async (replay: boolean, seed: number) => {
-      const { recorded } = lazyStatistics()!;
-      const options = { personThreshold: 0.3, mirrored: false, replay };
-      const found = await detectBatch(state.model.train(false), batchOf([1, 1], seed), options);
-      state.model.train();
-      return { found, isReplay: lazyStatistics()!.recorded === recorded };
-    };
-    for (let i = 0; i < 4; i++) {
-      const [replayed, recorded] = [await detect(true, i), await detect(false, i)];
-      expect(replayed.found).toEqual(recorded.found);
-      expect([replayed.isReplay, recorded.isReplay]).toEqual([i > 1, false]);
-      await trainStep(state, batchOf([1], i), { rng: stepRng(3, i) });
-    }
-  });
+  it.each([
+    ['a ViT', {}],
+    ['SlowFast', TINY_SLOWFAST],
+  ])(
+    'finds what a recorded one finds, while training goes on between its batches: %s',
+    async (_, changes) => {
+      const state = makeState(tinyConfig({ ...RANDOM, ...changes }));
+      onTestFinished(() => disposeState(state));
+      const detect = async (replay: boolean, seed: number) => {
+        const { recorded } = lazyStatistics()!;
+        const options = { personThreshold: 0.3, mirrored: false, replay };
+        const found = await detectBatch(state.model.train(false), batchOf([1, 1], seed), options);
+        state.model.train();
+        return { found, isReplay: lazyStatistics()!.recorded === recorded };
+      };
+      for (let i = 0; i < 4; i++) {
+        const [replayed, recorded] = [await detect(true, i), await detect(false, i)];
+        expect(replayed.found).toEqual(recorded.found);
+        expect([replayed.isReplay, recorded.isReplay]).toEqual([i > 1, false]);
+        await trainStep(state, batchOf([1], i), { rng: stepRng(3, i) });
+      }
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /** @file Batches of noise for the tiny model, and a model to train on them. */
 import type { Config } from '../../src/config/index.js';
 import type { Batch } from '../../src/data/loading/collate.js';
-import { initializeParameters } from '../../src/nn/module.js';
+import { initializeParameters, StateBuffer } from '../../src/nn/module.js';
 import { TrainingState } from '../../src/training/training_state.js';
 import { Rng } from '../../src/util/random.js';
 
@@ -50,9 +50,11 @@ export function disposeState({ model, optimizer }: TrainingState): void {
   optimizer.dispose();
 }
 
-/** Every weight by its name, and every tensor of the optimizer's. */
+/** Every weight and buffer by its name, and every tensor of the optimizer's. */
 export function contents({ model, optimizer }: TrainingState): Map<string, Float32Array> {
   const found = new Map<string, Float32Array>();
+  for (const [name, entry] of model.namedState())
+    if (entry instanceof StateBuffer) found.set(name, entry.data.slice());
   for (const [name, parameter] of model.namedParameters()) {
     found.set(name, parameter.value.dataSync().slice() as Float32Array);
     for (const [buffer, tensor] of Object.entries(optimizer.stateOf(parameter)?.buffers ?? {}))

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { OP } from '../../src/formats/pickle/opcodes.js';
 import { int, pickleOf, tensorPickle, text } from './checkpoint_files.js';
+import { arrayPickle, bufferPickle, pushed } from './numpy_pickles.js';
 
 const GLOBALS = [
   'torch._utils\n_rebuild_tensor_v2',
@@ -17,6 +18,9 @@ const GLOBALS = [
   'builtins\nbytearray',
   'numpy\ndtype',
   'numpy.core.multiarray\nscalar',
+  'numpy.core.multiarray\n_reconstruct',
+  'numpy.core.numeric\n_frombuffer',
+  'numpy\nndarray',
   'copy_reg\n_reconstructor',
   'os\nsystem',
 ];
@@ -42,6 +46,23 @@ const tensor = fc
   })
   .map(tensorPickle);
 
+/** An array whose data may not fit its shape, and are sometimes longer than what stays in memory. */
+const array = fc
+  .record({
+    code: fc.constantFrom('f8', 'f4', 'f2', 'i8', 'i2', 'u4', 'u2', 'b1', 'O8', 'V4', '', 'f16'),
+    order: fc.constantFrom('<', '>', '|', ''),
+    shape: fc.oneof(fc.constant([6]), fc.constant([2, 3]), fc.array(extent, { maxLength: 4 })),
+    isFortran: fc.boolean(),
+    push: fc.constantFrom(...Object.values(pushed)),
+    length: fc.oneof(fc.constantFrom(6, 12, 24, 48), fc.integer({ min: 4000, max: 5000 })),
+    make: fc.constantFrom(arrayPickle, bufferPickle),
+  })
+  .map(({ push, length, make, ...spec }) => {
+    const rows: readonly number[] = length > 48 && spec.shape[0] === 6 ? [length >> 2] : spec.shape;
+    const data = push(Uint8Array.from({ length: length & ~3 }, (_, i) => 37 * i));
+    return make({ ...spec, shape: rows, data });
+  });
+
 const scalar = fc.oneof(
   fc
     .constantFrom('N', [OP.NEWTRUE], [OP.NEWFALSE], 'I01\n', 'F1e300\n', 'Fnan\n', ']', '}', ')', [
@@ -55,6 +76,7 @@ const scalar = fc.oneof(
   fc.constantFrom(...GLOBALS).map((name) => pickleOf(`c${name}\n`)),
   small.map((index) => pickleOf('h', [index])),
   tensor,
+  array,
 );
 
 /** Any byte, or an instruction with operands that ask for much. */

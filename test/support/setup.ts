@@ -15,7 +15,7 @@ const WITHOUT_ENGINE = [
   /^src\/engine\/(settings|threads)\./,
   /^test\/(cuda(_on_cpu|_kernels)?|distributed|soak)\//,
   // The others start processes.
-  /^test\/e2e\/(?!determinism|detect|finite_difference|memory|out_of_memory|previous_run|resume|torch_training)/,
+  /^test\/e2e\/(?!determinism|detect|finite_difference|memory|out_of_memory|previous_run|resume|torch_resnet|torch_training)/,
   /^test\/(architecture|validator|support\/\w+)\./,
 ];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -33,3 +33,62 @@ export const MICRO =
   'MODEL.STM.NUM_QUERIES 6 MODEL.STM.HIDDEN_DIM 16 MODEL.STM.DIM_FEEDFORWARD 16 MODEL.STM.SPATIAL_POINTS 2 ' +
   'MODEL.STM.NUM_HEADS 2 MODEL.STM.N_GROUPS 2 ViT.EMBED_DIM 16 ViT.DEPTH 1 ViT.NUM_HEADS 2 ' +
   'SOLVER.ITER_PER_EPOCH 2 SOLVER.VIDEOS_PER_BATCH 1 DATALOADER.NUM_WORKERS 0';
+
+/** What makes a model with two pathways of the tiny one: 18 layers of few channels, and a non-local block. */
+export const TINY_SLOWFAST = {
+  'MODEL.BACKBONE.CONV_BODY': 'PySlowfast-R50',
+  'MODEL.BACKBONE.PATHWAYS': 2,
+  'DATA.INPUT_CHANNEL_NUM': [3, 3],
+  'RESNET.DEPTH': 18,
+  'RESNET.WIDTH_PER_GROUP': 4,
+  'RESNET.NUM_BLOCK_TEMP_KERNEL': [
+    [2, 2],
+    [2, 2],
+    [1, 2],
+    [2, 2],
+  ],
+  'RESNET.SPATIAL_STRIDES': [
+    [1, 1],
+    [2, 2],
+    [2, 2],
+    [2, 2],
+  ],
+  'RESNET.SPATIAL_DILATIONS': [
+    [1, 1],
+    [1, 1],
+    [1, 1],
+    [1, 1],
+  ],
+  'NONLOCAL.LOCATION': [
+    [[], []],
+    [[1], []],
+    [[], []],
+    [[], []],
+  ],
+  'NONLOCAL.GROUP': [
+    [1, 1],
+    [1, 1],
+    [1, 1],
+    [1, 1],
+  ],
+  'SLOWFAST.ALPHA': 2,
+  'SLOWFAST.BETA_INV': 2,
+  'MODEL.STM.TEMPORAL_POINTS': 2,
+};
+
+/** What makes a model with one pathway of the tiny one. */
+export const TINY_SLOWONLY = {
+  'MODEL.BACKBONE.CONV_BODY': 'PySlowonly',
+  'RESNET.DEPTH': 18,
+  'RESNET.WIDTH_PER_GROUP': 4,
+  'RESNET.NUM_BLOCK_TEMP_KERNEL': [[2], [2], [2], [2]],
+  'MODEL.STM.TEMPORAL_POINTS': 4,
+};
+
+/** Settings as words of a command line. */
+export function words(settings: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(settings).flatMap(([key, value]) => [
+    key,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+}

@@ -46,6 +46,8 @@ export interface OtherCount {
   readonly setting: string;
   readonly inFile: number;
   readonly inModel: number;
+  /** The setting of a model like the file's; null if there is none. */
+  readonly value: number | null;
 }
 
 /** The reasons why a file does not fit a model. */
@@ -181,7 +183,8 @@ function otherCounts(
       const inFile = countRepetitions(repetition, names);
       const inModel = countRepetitions(repetition, model.keys());
       if (inFile === null || inModel === null || inFile === inModel) return [];
-      return [{ unit: repetition.unit, setting: repetition.setting, inFile, inModel }];
+      const value = repetition.valueFor ? repetition.valueFor(inFile) : inFile;
+      return [{ unit: repetition.unit, setting: repetition.setting, inFile, inModel, value }];
     },
   );
 }

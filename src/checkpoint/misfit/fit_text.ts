@@ -29,7 +29,8 @@ export function adviseOn(misfit: Misfit, coverage: Coverage, withFlag: (flag: st
   const { groups, renamings, counts, settings } = misfit;
   const ways: string[] = [];
   if (renamings.length > 0) ways.push('rename the tensors in the file');
-  const fitting = [...counts.map(({ setting, inFile }) => `${setting} ${inFile}`), ...settings];
+  const numbers = counts.flatMap(({ setting, value }) => (value === null ? [] : `${setting} ${value}`));
+  const fitting = [...numbers, ...settings];
   if (fitting.length > 0) ways.push(`use the configuration that fits the file (${fitting.join(', ')})`);
   if (ways.length === 0) ways.push('use a file and a configuration that fit each other');
   if (coverage !== 'whole model') {

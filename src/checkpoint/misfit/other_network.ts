@@ -1,8 +1,11 @@
-/** @file Recognises weights of another network: an image model, a ViT of another size, or not a ViT at all. */
+/** @file Recognises weights of another network: an image model, a ViT of another size, or neither ViT nor ResNet. */
 import { type HostTensor, sizeOf } from '../../formats/host_tensor.js';
 import { countOf, printable } from '../../util/text.js';
+import { isBuffer } from '../model_parts.js';
 import type { NamedWeights } from '../origins/named_weights.js';
+import { isOfResnet } from '../resnet_parts.js';
 import type { LoadReport, ModelShapes } from '../weights.js';
+import { otherResnet, resnetTitle } from './other_resnet.js';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
@@ -16,18 +19,33 @@ export function describeOtherNetwork(
   const inModel: Shapes = new Map(
     Array.from(model, ([name, { shape }]) => [name.replace(/^backbone\./, ''), shape]),
   );
-  if (!inModel.has(PATCHES)) return null;
+  const ours = kindOfModel(inModel);
+  if (ours === null) return null;
   const isComplete = [...model.keys()].every(
-    (name) => !name.startsWith('backbone.') || report.loaded.has(name),
+    (name) => !name.startsWith('backbone.') || report.loaded.has(name) || isBuffer(name),
   );
   if (isComplete) return null;
-  return otherArchitecture(weights.state) ?? imageModel(inFile, inModel) ?? otherSizes(inFile, inModel);
+  const title = otherTitle(weights, inFile, ours);
+  if (title !== null) return otherArchitecture(title, ours, weights.state);
+  return ours === VIT
+    ? (imageModel(inFile, inModel) ?? otherSizes(inFile, inModel))
+    : otherResnet(inFile, inModel);
 }
 
-/** Says which network the weights belong to if no video transformer can have them; null if one could. */
+/** The network of a file, if it is of another kind than the model; else null. */
+function otherTitle(weights: NamedWeights, inFile: Shapes, ours: NetworkKind): string | null {
+  if (ours === VIT) return architectureOf(weights);
+  if (inFile.has(PATCHES)) return VIT.title;
+  if ([...inFile.keys()].some(isOfResnet)) return null;
+  const title = architectureOf(weights);
+  return title && /ResNet|SlowFast/.test(title) ? `${title} of another program` : title;
+}
+
+/** Says which network the weights belong to if no model here can have them; null if one could. */
 export function describeForeignNetwork(weights: NamedWeights): string | null {
-  const other = weights.origin === null ? architectureOf(weights.state) : null;
-  if (other !== null) return `weights of ${other}, which do not load: the model is a ViT`;
+  const other = weights.origin === null ? architectureOf(weights) : null;
+  if (other !== null)
+    return `weights of ${other} with names that no model of stmixer has, so they do not load`;
   const kernel = shapesOf(weights).get(PATCHES);
   if (kernel?.length !== IMAGE_AXES) return null;
   return `weights of an image model, which do not load: the patch embedding is a 2-D kernel [${kernel}]`;
@@ -46,6 +64,25 @@ function shapesOf({ state, keyByName }: NamedWeights): Map<string, readonly numb
 const PATCHES = 'patch_embed.proj.weight';
 const IMAGE_AXES = 4;
 const VIDEO_AXES = 5;
+
+/** A kind of network, and where its weights come from. */
+interface NetworkKind {
+  readonly title: string;
+  readonly source: string;
+}
+
+const VIT: NetworkKind = {
+  title: 'a ViT',
+  source: "Use weights of a ViT that was pre-trained on video, such as VideoMAE's",
+};
+
+function kindOfModel(inModel: Shapes): NetworkKind | null {
+  if (inModel.has(PATCHES)) return VIT;
+  const title = resnetTitle(inModel);
+  return title === null
+    ? null
+    : { title, source: `Use weights of ${title} from PySlowFast, a .pkl or .pyth file` };
+}
 
 function imageModel(inFile: Shapes, inModel: Shapes): string | null {
   const kernel = inFile.get(PATCHES);
@@ -70,21 +107,18 @@ const ARCHITECTURES: readonly (readonly [names: RegExp, title: string])[] = [
   [/(^|\.)blocks[1-4]\.\d+\./, 'a UniFormer'],
 ];
 
-function architectureOf(state: NamedWeights['state']): string | null {
-  const names = [...state].flatMap(([name, tensor]) => (tensor ? [name] : []));
+function architectureOf({ state, keyByName }: NamedWeights): string | null {
+  const names = [...keyByName].flatMap(([name, key]) => (state.get(key) ? [key, name] : []));
   return ARCHITECTURES.find(([pattern]) => names.some((name) => pattern.test(name)))?.[1] ?? null;
 }
 
-function otherArchitecture(state: NamedWeights['state']): string | null {
-  const title = architectureOf(state);
-  if (title === null) return null;
+function otherArchitecture(title: string, ours: NetworkKind, state: NamedWeights['state']): string {
   const tensors = [...state].filter((entry): entry is [string, HostTensor] => entry[1] !== null);
   const numbers = tensors.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
   const [name, { shape }] = tensors.find(([, tensor]) => tensor.shape.length >= IMAGE_AXES) ?? tensors[0];
   return (
-    `holds weights of ${title}, and this model is a ViT: the file has ${countOf(tensors.length, 'tensor')} with ` +
-    `${countOf(numbers, 'number')}, and its first kernel is ` +
-    `${printable(name)} [${shape}]. Use weights of a ViT that was pre-trained on video, such as VideoMAE's`
+    `holds weights of ${title}, and this model is ${ours.title}: the file has ${countOf(tensors.length, 'tensor')} with ` +
+    `${countOf(numbers, 'number')}, and its first kernel is ${printable(name)} [${shape}]. ${ours.source}`
   );
 }
 

@@ -114,7 +114,11 @@ test('a whole network that was pickled gives its tensors, also to a checkpoint o
 });
 
 test.each([
-  ['conv1.weight', 'weights of a ResNet, which do not load: the model is a ViT', [4, 3, 7, 7]],
+  [
+    'conv1.weight',
+    'weights of a ResNet with names that no model of stmixer has, so they do not load',
+    [4, 3, 7, 7],
+  ],
   [
     'patch_embed.proj.weight',
     'weights of an image model, which do not load: the patch embedding is a 2-D kernel [4,3,7,7]',

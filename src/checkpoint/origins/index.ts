@@ -1,4 +1,5 @@
 /** @file All tables of names. A new code base needs a file here and an entry in the list. */
+import { caffe2 } from './caffe2.js';
 import { clip } from './clip.js';
 import { huggingFace } from './hugging_face.js';
 import { maeSt } from './mae_st.js';
@@ -11,6 +12,7 @@ import { timm } from './timm.js';
 export const ORIGINS: readonly OriginNames[] = [
   stmixer,
   ...[timm, huggingFace, openMmlab, maeSt, clip].map(prepare),
+  caffe2,
 ];
 
 export type { OriginNames } from './origin.js';

@@ -19,8 +19,9 @@ export interface NamedWeights {
 }
 
 /** Names the tensors of a state dict as this model does. Reads no data. */
-export function nameWeights(state: ReadonlyMap<string, HostTensor | null>): NamedWeights {
-  const { origin, prefix } = layoutOf([...state].flatMap(([key, tensor]) => (tensor ? [key] : [])));
+export function nameWeights(entries: ReadonlyMap<string, HostTensor | null>): NamedWeights {
+  const { origin, prefix } = layoutOf([...entries].flatMap(([key, tensor]) => (tensor ? [key] : [])));
+  const state = new Map([...entries].filter(([key]) => !origin?.isLeftOut?.(key)));
   const keyByName = new Map<string, string>();
   const plain = Array.from(state.keys(), (key) => ({ key, name: plainName(key) }));
   for (const { key, name } of plain) if (!name.startsWith(prefix)) keyByName.set(name, key);

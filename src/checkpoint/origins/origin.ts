@@ -1,4 +1,5 @@
 /** @file A table of names: how another code base names the tensors of a video transformer. */
+import type { HostTensor } from '../../formats/host_tensor.js';
 import { kindOf } from '../model_parts.js';
 
 /** The names of one code base. */
@@ -17,6 +18,10 @@ export interface OriginNames {
   readonly title: string;
   /** Our name of a tensor, which may begin with `backbone.`; null if the table does not have it. */
   rename(name: string): string | null;
+  /** Whether an entry of a file is no weight of the network. */
+  isLeftOut?(name: string): boolean;
+  /** A sentence on why these entries, of which those that are no tensors are null, cannot be loaded; null if they can. */
+  problemOf?(state: ReadonlyMap<string, HostTensor | null>): string | null;
 }
 
 /** Prepares a table, so that a name is found without a search. */

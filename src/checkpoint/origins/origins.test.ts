@@ -126,7 +126,7 @@ const file = (rename: Rename, attention: Parameters<typeof fileOf>[1]) =>
 const same: Rename = (name) => name;
 
 const LAYOUTS: Record<string, [title: string, file: Map<string, HostTensor>]> = {
-  'VideoMAE V2': ['STMixer or VideoMAE', file(same, ours)],
+  'VideoMAE V2': ['STMixer, VideoMAE or PySlowFast', file(same, ours)],
   mmaction2: ['OpenMMLab (mmaction2, mmpretrain)', file(mmaction, ours)],
   mmpretrain: [
     'OpenMMLab (mmaction2, mmpretrain)',

@@ -229,7 +229,7 @@ describe('a mistake in YAML', () => {
 
   it('in the name of a backbone draws only those that can be built', () => {
     expect(errorOf('a.yaml', 'MODEL: {BACKBONE: {CONV_BODY: vit}}\n')).toMatch(
-      /expected 'MAE-ViT-B' or 'MAE-ViT-L', found 'vit'$/,
+      /expected one of 'MAE-ViT-B', 'MAE-ViT-L', 'PySlowonly', 'PySlowfast-R50', 'PySlowfast-R101', found 'vit'$/,
     );
   });
 });
@@ -260,8 +260,8 @@ describe('a configuration', () => {
     ['sample', /; this configuration is here: config_files\/sample\.yaml$/],
     ['my_VMAEv2-ViTB-16x4.yaml', /; this configuration is here: config_files\/my_VMAEv2-ViTB-16x4\.yaml$/],
     [
-      'config_files/PySlowfast-R50-K400-8x8.yaml',
-      /has a ResNet backbone, which cannot be built here; start from/,
+      'else/pyslowfast-r50-k400-8x8.yaml',
+      /; this configuration is here: config_files\/PySlowfast-R50-K400-8x8\.yaml$/,
     ],
     ['nothing.yaml', /^nothing\.yaml: no such file$/],
     [

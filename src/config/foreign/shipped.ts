@@ -11,13 +11,6 @@ const START = 'my_VMAEv2-ViTB-16x4.yaml';
 /** Files of the official repository that have another name here. */
 const OFFICIAL: Readonly<Record<string, string>> = { 'VMAEv2-ViTB-16x4.yaml': START };
 
-/** Files of the official repository for backbones that cannot be built here. */
-const OFFICIAL_RESNETS = [
-  'PySlowonly-R50-K400-4x16.yaml',
-  'PySlowfast-R50-K400-8x8.yaml',
-  'PySlowfast-R101-NL-K600-8x8.yaml',
-];
-
 /** Name of the folder with the configurations, both in the package and in the official repository. */
 const NAME = 'config_files';
 /** The folder lies three folders above this module in the sources and in the build. */
@@ -51,13 +44,9 @@ export function shippedClause(file: string): string {
   const wanted = basename(file.replaceAll('\\', '/'));
   const official = sameName(wanted, Object.keys(OFFICIAL));
   const own = sameName(wanted, namesIn(FOLDER)) ?? (official && OFFICIAL[official]);
-  if (own !== undefined && existsSync(join(FOLDER, own))) {
-    const path = shippedPath(own);
-    return official === undefined || own === wanted
-      ? `; this configuration is here: ${path}`
-      : `; the official ${official} is here: ${path}`;
-  }
-  const resnet = sameName(wanted, OFFICIAL_RESNETS);
-  if (resnet === undefined) return '';
-  return `; the official ${resnet} has a ResNet backbone, which cannot be built here; ${startFrom()}`;
+  if (own === undefined || !existsSync(join(FOLDER, own))) return '';
+  const path = shippedPath(own);
+  return official === undefined || own === wanted
+    ? `; this configuration is here: ${path}`
+    : `; the official ${official} is here: ${path}`;
 }

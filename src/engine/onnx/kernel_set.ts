@@ -27,9 +27,13 @@ import { shapeKernels } from './kernels/shape.js';
 import { nativeGelu, nativeGeluGrad, nativeReluGrad } from './native/activations.js';
 import { nativeAdamUpdate } from './native/adam.js';
 import { nativeSelfAttention, nativeSelfAttentionGrad } from './native/attention.js';
+import { nativeBatchNorm, nativeBatchNormGrad } from './native/batch_norm.js';
+import { nativeColumnSums } from './native/column_sums.js';
 import { nativeConv, nativeConvGradFilter, nativeConvGradInput } from './native/conv.js';
+import { nativeConv3d, nativeConv3dGradFilter, nativeConv3dGradInput } from './native/conv3d.js';
 import { nativeLayerNorm, nativeLayerNormGrad } from './native/layer_norm.js';
 import { nativeLinear, nativeLinearGrad } from './native/linear.js';
+import { nativeMaxPool3d, nativeMaxPool3dGrad } from './native/max_pool3d.js';
 import {
   nativeWeightedRowSum,
   nativeWeightedRowSumGradTable,
@@ -94,6 +98,14 @@ const NATIVE: Partial<FusedTable> = {
   Conv3x3x3: nativeConv,
   Conv3x3x3GradInput: nativeConvGradInput,
   Conv3x3x3GradFilter: nativeConvGradFilter,
+  Conv3d: nativeConv3d,
+  Conv3dGradInput: nativeConv3dGradInput,
+  Conv3dGradFilter: nativeConv3dGradFilter,
+  BatchNorm: nativeBatchNorm,
+  BatchNormGrad: nativeBatchNormGrad,
+  MaxPool3d: nativeMaxPool3d,
+  MaxPool3dGrad: nativeMaxPool3dGrad,
+  ColumnSums: nativeColumnSums,
   SelfAttention: nativeSelfAttention,
   SelfAttentionGrad: nativeSelfAttentionGrad,
 };

@@ -1,5 +1,9 @@
 /** @file The few Python classes and functions that a checkpoint's pickle may "call", as plain data transformations. */
 import { DTYPE_BYTES, type DType, isHostTensor } from '../host_tensor.js';
+import { type ArrayFile, arrayFromBuffer, NumpyArray } from '../numpy/array.js';
+import { StoredText } from '../numpy/array_data.js';
+import { NumpyDtype } from '../numpy/dtype.js';
+import { numpyScalar } from '../numpy/scalar.js';
 import { makeTensor } from '../pth/stored_tensor.js';
 import { Storage } from '../pth/torch_storage.js';
 import { type PyDict, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
@@ -8,6 +12,7 @@ const RENAMED = new Map([
   ['__builtin__', 'builtins'],
   ['copy_reg', 'copyreg'],
   ['numpy._core.multiarray', 'numpy.core.multiarray'],
+  ['numpy._core.numeric', 'numpy.core.numeric'],
 ]);
 
 /** A class or function, by name. In the result of a file, for example `torch.float32`, it is an inert object. */
@@ -17,14 +22,9 @@ export class PyGlobal extends PyOpaque {
   }
 }
 
-/** `numpy.dtype('<f8')`; only scalars need it. */
-class NumpyDtype extends PyOpaque {
-  bigEndian = false;
-}
-
 const FROM_TYPE = 'torch._tensor._rebuild_from_type_v2';
 
-type Handler = (args: readonly PyValue[]) => PyValue | undefined;
+type Handler = (args: readonly PyValue[], file: ArrayFile) => PyValue | undefined;
 
 /** The result of each known callable; undefined if it does not take these arguments, so that the call stays inert. */
 const HANDLERS = new Map<string, Handler>([
@@ -37,10 +37,10 @@ const HANDLERS = new Map<string, Handler>([
   // Tensors with attributes or of a subclass: (function, class, arguments, attributes).
   [
     FROM_TYPE,
-    ([callee, , args]) =>
+    ([callee, , args], file) =>
       // A direct recursion could be nested deeper than our stack by a file.
       callee instanceof PyGlobal && callee.className !== FROM_TYPE && args instanceof PyTuple
-        ? callGlobal(callee, args.items)
+        ? callGlobal(callee, args.items, file)
         : undefined,
   ],
   ['torch.Size', ([items]) => new PyTuple(itemsOf(items) ?? [])],
@@ -50,8 +50,13 @@ const HANDLERS = new Map<string, Handler>([
   ['_codecs.encode', ([text, encoding]) => encode(text, encoding)],
   ['builtins.bytes', ([text, encoding]) => encode(text ?? '', encoding)],
   ['builtins.bytearray', ([text, encoding]) => (isBytes(text) ? text : encode(text ?? '', encoding))],
-  ['numpy.dtype', (args) => new NumpyDtype('numpy.dtype', args)],
+  ['numpy.dtype', (args) => new NumpyDtype(args)],
   ['numpy.core.multiarray.scalar', ([dtype, data]) => numpyScalar(dtype, data)],
+  [
+    'numpy.core.multiarray._reconstruct',
+    (args) => (isNumpyClass(args[0]) ? new NumpyArray(args) : undefined),
+  ],
+  ['numpy.core.numeric._frombuffer', arrayFromBuffer],
   // Objects of old pickles: (class, base class, state of the base).
   [
     'copyreg._reconstructor',
@@ -60,15 +65,15 @@ const HANDLERS = new Map<string, Handler>([
   ],
 ]);
 
-/** The value of calling a class or function. Unknown ones become inert objects. */
-export function callGlobal(callee: PyGlobal, args: readonly PyValue[]): PyValue {
-  return HANDLERS.get(callee.className)?.(args) ?? new PyOpaque(callee.className, args);
+/** The value of calling a class or function. Unknown ones become inert objects. `file` is what arrays need of their file. */
+export function callGlobal(callee: PyGlobal, args: readonly PyValue[], file: ArrayFile): PyValue {
+  return HANDLERS.get(callee.className)?.(args, file) ?? new PyOpaque(callee.className, args);
 }
 
 /** Sets the attributes that a pickle gives a value; false if the value can have none. */
 export function setState(target: PyValue, state: PyValue): boolean {
   if (target instanceof NumpyDtype) {
-    target.bigEndian = state instanceof PyTuple && state.items[1] === '>';
+    target.setState(state);
     return true;
   }
   if (target instanceof PyGlobal || target instanceof Storage) return false;
@@ -127,52 +132,15 @@ function isBytes(value: PyValue | undefined): value is Uint8Array {
   return value instanceof Uint8Array;
 }
 
-function encode(text: PyValue | undefined, encoding: PyValue | undefined): Uint8Array | undefined {
+function isNumpyClass(value: PyValue | undefined): boolean {
+  return value instanceof PyGlobal && value.className.startsWith('numpy.');
+}
+
+function encode(text: PyValue | undefined, encoding: PyValue | undefined): PyValue | undefined {
+  // It stands for the bytes already.
+  if (text instanceof StoredText) return text;
   if (typeof text !== 'string') return undefined;
   if (text === '') return new Uint8Array(0);
   if (encoding === 'latin1' || encoding === 'latin-1') return Uint8Array.from(Buffer.from(text, 'latin1'));
   return encoding === 'utf-8' || encoding === 'utf8' ? Uint8Array.from(Buffer.from(text, 'utf8')) : undefined;
-}
-
-/** `numpy.float64(0.1)` and its like, e.g. learning rates from numpy schedules, as plain numbers. */
-function numpyScalar(dtype: PyValue | undefined, data: PyValue | undefined): PyValue | undefined {
-  if (!(dtype instanceof NumpyDtype)) return undefined;
-  // Python 2 pickled the bytes as text.
-  const bytes = typeof data === 'string' ? Uint8Array.from(Buffer.from(data, 'latin1')) : data;
-  if (!isBytes(bytes)) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const little = !dtype.bigEndian;
-  const code = typeof dtype.args[0] === 'string' ? dtype.args[0].replace(/^[<>=|]/, '') : '';
-  if (view.byteLength !== Number(code.slice(1))) return undefined;
-  switch (code) {
-    case 'f8':
-      return view.getFloat64(0, little);
-    case 'f4':
-      return view.getFloat32(0, little);
-    case 'i8':
-      return narrow(view.getBigInt64(0, little));
-    case 'u8':
-      return narrow(view.getBigUint64(0, little));
-    case 'i4':
-      return view.getInt32(0, little);
-    case 'u4':
-      return view.getUint32(0, little);
-    case 'i2':
-      return view.getInt16(0, little);
-    case 'u2':
-      return view.getUint16(0, little);
-    case 'i1':
-      return view.getInt8(0);
-    case 'u1':
-      return view.getUint8(0);
-    case 'b1':
-      return view.getUint8(0) !== 0;
-  }
-  return undefined;
-}
-
-/** The value as a plain number if that is exact. */
-export function narrow(value: bigint): number | bigint {
-  const plain = Number(value);
-  return Number.isSafeInteger(plain) ? plain : value;
 }

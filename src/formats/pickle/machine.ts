@@ -4,8 +4,11 @@
  * Own code instead of a pickle library: none bounds the memory and nesting of a hostile file, and none leaves classes uncalled.
  */
 import type { ByteReader } from '../byte_reader.js';
+import { NumpyArray, withState } from '../numpy/array.js';
+import { StoredBytes, StoredText } from '../numpy/array_data.js';
 import { PyFloat, PyOpaque, PyTuple, type PyValue } from '../python/values.js';
-import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal } from './globals.js';
+import { TensorBudget } from '../tensor_budget.js';
+import { callGlobal, isOddNumber, MAX_SMALL_INTEGER, PyGlobal, setState } from './globals.js';
 
 /**
  * Approximate bytes of JavaScript values that one pickle may make, without the data of its tensors. With the costs below it
@@ -18,6 +21,18 @@ const MAX_ODD_KEYS = 1000;
 
 export const COST = { value: 16, string: 32, list: 72, dict: 240, object: 96, memo: 72 } as const;
 
+/** Data of an array that are longer stay in the file. */
+const MAX_ARRAY_BYTES_IN_MEMORY = 4096;
+
+/** The encoding of Python 2's strings, which may be texts or bytes. */
+export type StringEncoding = 'utf8' | 'latin1';
+
+export interface MachineOptions {
+  /** Makes floats that are whole numbers a PyFloat. */
+  readonly keepFloats: boolean;
+  readonly strings: StringEncoding;
+}
+
 export class PickleMachine {
   readonly #stack: PyValue[] = [];
   /** Heights of the stack at each MARK. Values below the last one cannot be taken. */
@@ -26,12 +41,25 @@ export class PickleMachine {
   readonly #memo = new Map<number, PyValue>();
   #memory = 0;
   #oddKeys = 0;
+  readonly #budget: TensorBudget;
 
   constructor(
     readonly reader: ByteReader,
     readonly persistentLoad: (id: PyValue) => PyValue,
-    private readonly keepFloats: boolean,
-  ) {}
+    private readonly options: MachineOptions,
+  ) {
+    this.#budget = new TensorBudget(reader.file);
+  }
+
+  /** Counts the bytes of an array's tensor. Throws CheckpointError if all of the file's are too many. */
+  spend(bytes: number): void {
+    this.#budget.spend(bytes);
+  }
+
+  /** Throws CheckpointError, with the current position in the file. */
+  fail(why: string): never {
+    this.reader.fail(why);
+  }
 
   #spend(bytes: number): void {
     this.#memory += bytes;
@@ -44,7 +72,7 @@ export class PickleMachine {
   }
 
   pushFloat(value: number): void {
-    this.push(this.keepFloats && Number.isInteger(value) ? new PyFloat(value) : value, COST.string);
+    this.push(this.options.keepFloats && Number.isInteger(value) ? new PyFloat(value) : value, COST.string);
   }
 
   pushString(text: string): void {
@@ -53,14 +81,62 @@ export class PickleMachine {
 
   /** Reads the next `length` bytes as UTF-8. */
   pushText(length: number): void {
+    if (this.#staysInFile(length)) this.#pushStoredText(length);
+    else this.#pushText(length, 'utf8');
+  }
+
+  /** Reads the next `length` bytes as a string of Python 2. */
+  pushPython2String(length: number): void {
+    if (this.#staysInFile(length)) this.#pushStoredBytes(length);
+    else this.#pushText(length, this.#isArrayData() ? 'latin1' : this.options.strings);
+  }
+
+  #pushText(length: number, encoding: StringEncoding): void {
     this.#claim(COST.string + 2 * length, length);
-    this.#stack.push(this.reader.take(length).toString('utf8'));
+    this.#stack.push(this.reader.take(length).toString(encoding));
   }
 
   pushBytes(length: number): void {
+    if (this.#staysInFile(length)) {
+      this.#pushStoredBytes(length);
+      return;
+    }
     this.#claim(COST.object + length, length);
     // A copy: a view would keep the whole window of the reader alive.
     this.#stack.push(Uint8Array.from(this.reader.take(length)));
+  }
+
+  #staysInFile(length: number): boolean {
+    return length > MAX_ARRAY_BYTES_IN_MEMORY && this.#isArrayData();
+  }
+
+  #pushStoredBytes(length: number): void {
+    const { file, position } = this.reader;
+    this.reader.skip(length);
+    this.push(new StoredBytes(file, position, length), COST.object);
+  }
+
+  #pushStoredText(length: number): void {
+    const { file, position } = this.reader;
+    this.reader.skip(length);
+    const text = StoredText.at(file, position, length) ?? this.fail('the data of an array are a text');
+    this.push(text, COST.object);
+  }
+
+  /**
+   * Whether the next string or bytes are the data of an array: the fifth value of its state, alone or as the argument of
+   * ENCODE, or the first argument of FROM_BUFFER.
+   */
+  #isArrayData(): boolean {
+    const before = this.#stack[this.#fence - 1];
+    const values = this.#stack.length - this.#fence;
+    if (before instanceof NumpyArray)
+      return values === 4 || (values === 5 && isGlobal(this.#stack.at(-1), ENCODE));
+    if (values > 0 || !(before instanceof PyGlobal)) return false;
+    // Protocols 0 and 1 make every tuple with a mark.
+    const outer = this.#marks.at(-2) ?? 0;
+    const isInState = this.#stack[outer - 1] instanceof NumpyArray && this.#fence - outer === 5;
+    return isGlobal(before, FROM_BUFFER) || (isGlobal(before, ENCODE) && isInState);
   }
 
   /** Spends memory before anything is read. Missing bytes fail when they are taken. */
@@ -105,7 +181,7 @@ export class PickleMachine {
   get(index: number): void {
     const value = this.#memo.get(index);
     if (value === undefined) this.reader.fail(`memo ${index} was never set`);
-    this.push(value);
+    this.push((value instanceof NumpyArray && value.tensor) || value);
   }
 
   /** Stores the topmost value in the memo. Pickles count from 0; scattered indices are an attack that makes a Map slow. */
@@ -155,8 +231,25 @@ export class PickleMachine {
     const items = args instanceof PyTuple ? args.items : args;
     if (!Array.isArray(items)) this.reader.fail('a call without arguments');
     this.#spend(COST.dict + weightOf(items, 2));
-    this.#stack.push(callGlobal(callee, items));
+    this.#stack.push(callGlobal(callee, items, this));
   }
+
+  /** Gives the value below the topmost one the topmost one as its attributes. */
+  build(): void {
+    const state = this.pop();
+    const target = this.top();
+    if (target instanceof NumpyArray) {
+      this.#spend(COST.dict + weightOf([state], 2));
+      this.#stack[this.#stack.length - 1] = withState(target, state, this);
+    } else if (!setState(target, state)) this.fail('attributes for a value that has none');
+  }
+}
+
+const ENCODE = '_codecs.encode';
+const FROM_BUFFER = 'numpy.core.numeric._frombuffer';
+
+function isGlobal(value: PyValue | undefined, name: string): boolean {
+  return value instanceof PyGlobal && value.className === name;
 }
 
 /** Approximate bytes that a call may copy of its arguments, and of arguments in an argument: see `_rebuild_from_type_v2`. */

@@ -8,9 +8,9 @@
  */
 
 import type { ByteReader } from '../byte_reader.js';
+import { narrow } from '../python/integers.js';
 import { PyOpaque, PyTuple, type PyValue } from '../python/values.js';
-import { narrow, setState } from './globals.js';
-import { COST, PickleMachine } from './machine.js';
+import { COST, PickleMachine, type StringEncoding } from './machine.js';
 import { checkNesting } from './nesting.js';
 import { OP } from './opcodes.js';
 
@@ -24,6 +24,11 @@ export interface ReadOptions {
   readonly keepFloats?: boolean;
 }
 
+interface UnpickleOptions extends ReadOptions {
+  /** The encoding of Python 2's strings; by default UTF-8, as PyTorch reads them. */
+  readonly strings?: StringEncoding;
+}
+
 /**
  * Reads one pickle from the position of `reader`, which is then after the pickle. Throws
  * CheckpointError.
@@ -31,9 +36,9 @@ export interface ReadOptions {
 export function unpickle(
   reader: ByteReader,
   persistentLoad: (id: PyValue) => PyValue,
-  { keepFloats = false }: ReadOptions = {},
+  { keepFloats = false, strings = 'utf8' }: UnpickleOptions = {},
 ): PyValue {
-  const machine = new PickleMachine(reader, persistentLoad, keepFloats);
+  const machine = new PickleMachine(reader, persistentLoad, { keepFloats, strings });
   for (let op = reader.byte(); op !== STOP; op = reader.byte()) {
     const run = TABLE[op] ?? reader.fail(`0x${op.toString(16)} is no instruction of a checkpoint's pickle`);
     run(machine, reader);
@@ -80,9 +85,8 @@ const INSTRUCTIONS: Partial<Record<keyof typeof OP, Instruction>> = {
   BINUNICODE: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
   SHORT_BINUNICODE: (machine, reader) => machine.pushText(reader.byte()),
   BINUNICODE8: (machine, reader) => machine.pushText(length8(reader)),
-  // PyTorch, too, reads strings of Python 2 as UTF-8.
-  BINSTRING: (machine, reader) => machine.pushText(reader.take(4).readUInt32LE()),
-  SHORT_BINSTRING: (machine, reader) => machine.pushText(reader.byte()),
+  BINSTRING: (machine, reader) => machine.pushPython2String(reader.take(4).readUInt32LE()),
+  SHORT_BINSTRING: (machine, reader) => machine.pushPython2String(reader.byte()),
   UNICODE: (machine, reader) => machine.pushString(unescapeUnicode(lineOf(reader))),
   STRING: (machine, reader) => {
     const quoted = /^(['"])(.*)\1$/s.exec(lineOf(reader)) ?? reader.fail('a string without quotes');
@@ -148,10 +152,7 @@ const INSTRUCTIONS: Partial<Record<keyof typeof OP, Instruction>> = {
     machine.pushGlobal(lineOf(reader), lineOf(reader));
     machine.call(machine.pop(), args);
   },
-  BUILD: (machine, reader) => {
-    const state = machine.pop();
-    if (!setState(machine.top(), state)) reader.fail('attributes for a value that has none');
-  },
+  BUILD: (machine) => machine.build(),
   BINPERSID: (machine) => machine.push(machine.persistentLoad(machine.pop()), COST.dict),
   PERSID: (machine, reader) => machine.push(machine.persistentLoad(lineOf(reader)), COST.dict),
 };

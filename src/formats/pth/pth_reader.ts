@@ -7,9 +7,10 @@ import { PyGlobal } from '../pickle/globals.js';
 import { type ReadOptions, unpickle } from '../pickle/unpickler.js';
 import { PyTuple, type PyValue } from '../python/values.js';
 import { looksLikeSafetensors } from '../safetensors/safetensors_reader.js';
+import { isSize } from '../sizes.js';
+import { TensorBudget } from '../tensor_budget.js';
 import { findEntryData, looksLikeZip, readZipDirectory, type ZipEntry } from '../zip/zip_reader.js';
-import { isSize } from './stored_tensor.js';
-import { Storage, type StoragePlace, storageType, TensorBudget } from './torch_storage.js';
+import { Storage, type StoragePlace, storageType } from './torch_storage.js';
 
 const MAX_PICKLE_BYTES = 512 * 1024 * 1024;
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
@@ -32,6 +33,16 @@ export function readPthFrom(file: FileSource, options: ReadOptions = {}): PyValu
     if (file.size > 0 && [0x80, 0x4c].includes(file.read(0, 1)[0])) return readLegacy(file, options);
     throw new CheckpointError(`${file.path}: is not a PyTorch checkpoint: ${describeContents(file)}`);
   });
+}
+
+/** The instruction for LEGACY_MAGIC, the first one of a legacy file after the protocol's number and perhaps a frame. */
+const LEGACY_START = '\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19';
+const FRAME = 0x95;
+
+/** Whether a file begins as those of PyTorch before 1.6 with a protocol from 2 on. */
+export function looksLegacy(file: FileSource): boolean {
+  const start = file.read(0, Math.min(file.size, 32));
+  return start[0] === 0x80 && start.toString('latin1').startsWith(LEGACY_START, start[2] === FRAME ? 11 : 2);
 }
 
 /** The pickle of an archive and the folder of its entries. Throws CheckpointError if torch.save did not write it. */

@@ -2,10 +2,10 @@
 import { CheckpointError } from '../../errors.js';
 import { crc32 } from '../checksum.js';
 import { DTYPE_BYTES, type DType, type HostTensor, sizeOf } from '../host_tensor.js';
-import { PyTuple, type PyValue } from '../python/values.js';
+import type { PyValue } from '../python/values.js';
+import { asSizes, isSize } from '../sizes.js';
+import { gather, isDense } from '../strided.js';
 import type { Storage } from './torch_storage.js';
-
-const MAX_RANK = 64;
 
 /** Maximum bytes of a tensor that is larger than its storage because of a stride of 0. */
 const MAX_EXPANDED_BYTES = 256 * 1024 * 1024;
@@ -112,52 +112,4 @@ class StoredTensor implements HostTensor {
     const length = (this.#last - this.#first + 1) * itemBytes;
     return { offset: offset + begin, length, whole: begin === 0 && length === stored };
   }
-}
-
-function isDense(shape: readonly number[], strides: readonly number[]): boolean {
-  let expected = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    if (shape[axis] !== 1 && strides[axis] !== expected) return false;
-    expected *= shape[axis];
-  }
-  return true;
-}
-
-/** A row-major copy of a strided view whose first element is the first of `source`. */
-function gather(
-  source: Buffer,
-  shape: readonly number[],
-  strides: readonly number[],
-  itemBytes: number,
-): Uint8Array {
-  const View = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[itemBytes]!;
-  const from = new View(source.buffer as ArrayBuffer, source.byteOffset, source.length / itemBytes);
-  const to = new View(sizeOf(shape));
-  const rank = shape.length;
-  const inner = shape[rank - 1];
-  const innerStride = strides[rank - 1];
-  const index = new Array<number>(rank).fill(0);
-  let base = 0;
-  for (let done = 0; done < to.length; ) {
-    for (let i = 0, at = base; i < inner; i++, at += innerStride) to[done++] = from[at];
-    for (let axis = rank - 2; axis >= 0; axis--) {
-      base += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      base -= shape[axis] * strides[axis];
-      index[axis] = 0;
-    }
-  }
-  return new Uint8Array(to.buffer);
-}
-
-/** Whether a value of a pickle is a whole number from 0. */
-export function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** Copies the sizes, since the pickle may change the list after the tensor was made. */
-function asSizes(value: PyValue): number[] | null {
-  const items = value instanceof PyTuple ? value.items : value;
-  if (!Array.isArray(items) || items.length > MAX_RANK) return null;
-  return items.every(isSize) ? [...(items as number[])] : null;
 }

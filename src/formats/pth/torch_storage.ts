@@ -1,9 +1,9 @@
 /** @file PyTorch's storages, the flat arrays that hold the data of a checkpoint's tensors. */
-import { CheckpointError } from '../../errors.js';
 import type { FileSource } from '../../files/file_source.js';
 import { crc32OfRange, DamagedDataError } from '../checksum.js';
 import { DTYPE_BYTES, type DType } from '../host_tensor.js';
 import { PyOpaque } from '../python/values.js';
+import type { TensorBudget } from '../tensor_budget.js';
 
 /** Element types by the class of their storage. A type without tensors here has only a size. */
 const STORAGES = new Map<string, { bytes: number; dtype?: DType }>([
@@ -49,27 +49,6 @@ export interface StoragePlace {
   readonly length: number;
   /** Null if none was recorded. */
   readonly crc32: number | null;
-}
-
-/** Bounds on the bytes of all tensors of a file, which may share stored data and expand it. */
-const MAX_SHARING = 16;
-const MAX_EXPANSION = 512 * 1024 * 1024;
-
-/** Counts the bytes of a file's tensors, so that reading all of them takes bounded time. */
-export class TensorBudget {
-  #left: number;
-
-  constructor(private readonly file: FileSource) {
-    this.#left = MAX_SHARING * file.size + MAX_EXPANSION;
-  }
-
-  spend(bytes: number): void {
-    this.#left -= bytes;
-    if (this.#left >= 0) return;
-    throw new CheckpointError(
-      `${this.file.path}: damaged: its tensors claim more than ${MAX_SHARING} times the file's ${this.file.size} bytes`,
-    );
-  }
 }
 
 /** The file of a storage and the storage's place in it. */

@@ -10,7 +10,9 @@ import type { Reducer } from '../../distributed/reducer.js';
 import type { LocalPlace } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
+import { batchNorms } from '../../nn/batch_statistics.js';
 import type { Logger } from '../../run/log.js';
+import { countOf } from '../../util/text.js';
 import { type StepOptions, type StepProcesses, stepRng } from '../step.js';
 import type { TrainingState } from '../training_state.js';
 import { checkEqualWeights } from './equal_weights.js';
@@ -67,6 +69,10 @@ export class Team {
     const { reducer, info, warning } = await openReducer(this.group, 1000 * COLLECTIVE_TIMEOUT);
     if (info !== null) log.info(info);
     if (warning !== null) log.warn(warning);
+    if (batchNorms(model).some(({ usesBatch }) => usesBatch))
+      log.info(
+        `batch normalisation uses the statistics of the ${countOf(this.clipsAtOnce, 'clip')} of each process`,
+      );
     this.#reducer = reducer;
     const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
     const sum = new GradientSum({

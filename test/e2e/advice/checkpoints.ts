@@ -10,7 +10,7 @@ import { lrScaleWarning } from '../../../src/solver/lr_scale_warning.js';
 import { TEST_ENGINE } from '../../support/engine.js';
 import { modelTensors } from '../../support/model_tensors.js';
 import { bareParameter, fakeModel, solverConfig } from '../../support/solver_fixtures.js';
-import { tinyConfig } from '../../support/tiny_config.js';
+import { TINY_SLOWFAST, tinyConfig } from '../../support/tiny_config.js';
 import { type Advice, commandLine, found, type Outcome, outcomeOf } from './advice.js';
 import { afterFirst, copyFirst, SETTINGS, train } from './training.js';
 
@@ -47,14 +47,18 @@ async function incomplete(folder: string, keep: (key: string) => boolean): Promi
   cpSync(join(folder, 'part.pth'), first(folder));
 }
 
+/** Loads weights of a model with some settings into one with others. */
+function fitted(file: Record<string, unknown>, run: Record<string, unknown>): Outcome | Promise<Outcome> {
+  return outcomeOf(() => {
+    const shapes = modelTensors(tinyConfig(run));
+    const state = modelTensors(tinyConfig(file));
+    loadWeights({ path: 'f.pth', state }, shapes, { noHead: false, coverage: 'whole groups' }, () => {});
+  });
+}
+
 /** Weights of a model into one of other settings, and into one of the settings that the message names. */
 function sized(says: string, file: Record<string, unknown>, run: Record<string, unknown>): Advice {
-  const load = (changes: Record<string, unknown>) =>
-    outcomeOf(() => {
-      const shapes = modelTensors(tinyConfig(changes));
-      const state = modelTensors(tinyConfig(file));
-      loadWeights({ path: 'f.pth', state }, shapes, { noHead: false, coverage: 'whole groups' }, () => {});
-    });
+  const load = (changes: Record<string, unknown>) => fitted(file, changes);
   return {
     says,
     meet: () => load(run),
@@ -66,6 +70,9 @@ function sized(says: string, file: Record<string, unknown>, run: Record<string, 
     },
   };
 }
+
+/** NONLOCAL.LOCATION without a block. */
+const NO_NONLOCAL = Array.from({ length: 4 }, () => [[], []]);
 
 /** A schedule whose state has another number of parameter groups. */
 function scheduleOf(cfg = solverConfig()) {
@@ -318,6 +325,19 @@ export const CHECKPOINTS: readonly Advice[] = [
     follow: (folder, text) => {
       writeFileSync(found(text, /go on from into (\S+last_checkpoint)/), join(folder, 'run', 'kept.pth'));
       return train(folder, '--resume SOLVER.MAX_EPOCH 2');
+    },
+  },
+  {
+    says: 'NONLOCAL.LOCATION with the blocks of the file',
+    meet: () => fitted(TINY_SLOWFAST, { ...TINY_SLOWFAST, 'NONLOCAL.LOCATION': NO_NONLOCAL }),
+    follow: () => fitted(TINY_SLOWFAST, TINY_SLOWFAST),
+  },
+  {
+    says: 'NONLOCAL.LOCATION with the blocks of the file',
+    meet: () => fitted({ ...TINY_SLOWFAST, 'NONLOCAL.LOCATION': NO_NONLOCAL }, TINY_SLOWFAST),
+    follow: () => {
+      const run = { ...TINY_SLOWFAST, 'NONLOCAL.LOCATION': NO_NONLOCAL };
+      return fitted(run, run);
     },
   },
   sized('(ViT.QKV_BIAS True)', {}, { 'ViT.QKV_BIAS': false }),

@@ -15,6 +15,14 @@ function set(says: string, wrong: string, right: (text: string) => string): Advi
   };
 }
 
+const SLOWFAST = 'config_files/PySlowfast-R101-NL-K600-8x8.yaml';
+
+/** Settings of a model with two pathways that are refused, and the ones that the message asks for. */
+function setSlowFast(says: string, wrong: string, right: (text: string) => string): Advice {
+  const load = (words: string) => outcomeOf(() => loadConfig(SLOWFAST, words.split(' ')).warnings.join('\n'));
+  return { says, meet: () => load(wrong), follow: (_, text) => load(right(text)) };
+}
+
 /** A number that the message gives as an example. */
 const example = (text: string) => found(text, /e\.g\. \(?(\d+)/);
 
@@ -84,6 +92,27 @@ export const CONFIGURATION: readonly Advice[] = [
     'the number of time steps (NUM_FRAMES / TUBELET_SIZE); found',
     'MODEL.STM.TEMPORAL_POINTS 5',
     (text) => `MODEL.STM.TEMPORAL_POINTS ${found(text, /expected (\d+)/)}`,
+  ),
+  setSlowFast(
+    'multiple of SLOWFAST.ALPHA',
+    'DATA.NUM_FRAMES 34',
+    (text) => `DATA.NUM_FRAMES ${example(text)} MODEL.STM.TEMPORAL_POINTS ${Number(example(text)) / 4}`,
+  ),
+  setSlowFast(
+    'multiple of SLOWFAST.FUSION_CONV_CHANNEL_RATIO',
+    'SLOWFAST.FUSION_CONV_CHANNEL_RATIO 4 SLOWFAST.BETA_INV 10 RESNET.WIDTH_PER_GROUP 40',
+    (text) =>
+      `SLOWFAST.FUSION_CONV_CHANNEL_RATIO 4 SLOWFAST.BETA_INV ${example(text)} RESNET.WIDTH_PER_GROUP 40`,
+  ),
+  setSlowFast(
+    'multiple of SLOWFAST.BETA_INV',
+    'RESNET.WIDTH_PER_GROUP 60',
+    (text) => `RESNET.WIDTH_PER_GROUP ${example(text)}`,
+  ),
+  setSlowFast(
+    'frames to be pooled, divided by NONLOCAL.GROUP',
+    'NONLOCAL.POOL [[],[],[[16,2,2]],[]]',
+    (text) => `NONLOCAL.POOL [[],[],[[${found(text, /at most (\d+)/)},2,2]],[]]`,
   ),
   ...['MODEL.STM.NUM_HEADS', 'MODEL.STM.N_GROUPS'].map((key) =>
     set(

@@ -15,7 +15,7 @@ export interface Message {
 /** Names of what a user can type: flags, settings, commands and variables of the environment. */
 const TYPED = [
   '(?<![\\w-])--[a-z][a-z-]+',
-  '\\b(?:DATA|AVA|DATALOADER|MODEL|ViT|SOLVER|TEST|ENGINE)\\.[A-Z]',
+  '\\b(?:DATA|AVA|DATALOADER|MODEL|ViT|RESNET|NONLOCAL|SLOWFAST|SOLVER|TEST|ENGINE)\\.[A-Z]',
   '\\b(?:STMIXER|TF|CUDA)_[A-Z_]+\\b',
   '\\b(?:OUTPUT_DIR|TMPDIR|WORLD_SIZE|CXX|PYTHON)\\b',
   '\\bstmixer [a-z]+',

@@ -173,6 +173,13 @@ static const Kernel KERNELS[] = {
     {"Conv3x3x3", "ff", 1, conv3x3x3},
     {"Conv3x3x3GradInput", "ff", 1, conv3x3x3_grad_input},
     {"Conv3x3x3GradFilter", "ff", 1, conv3x3x3_grad_filter},
+    {"Conv3d", "ffff", 1, conv3d},
+    {"Conv3dGradInput", "ff", 1, conv3d_grad_input},
+    {"Conv3dGradFilter", "ff", 1, conv3d_grad_filter},
+    {"BatchNorm", "ffff", 3, batch_norm},
+    {"BatchNormGrad", "ffffff", 3, batch_norm_grad},
+    {"MaxPool3d", "f", 1, max_pool3d},
+    {"MaxPool3dGrad", "fff", 1, max_pool3d_grad},
     {"SelfAttention", "fff", 1, self_attention},
     {"SelfAttentionGrad", "fffff", 2, self_attention_grad},
 };

@@ -3,8 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGNMENT 64
+/** Large blocks lie on huge pages, where the system has them, which saves misses of the page tables' cache. */
+#define HUGE_PAGE ((size_t)2 << 20)
 /** Blocks that are kept, and their bytes together: enough for the packed operand of a product and a few MB for each thread. */
 #define MAX_KEPT 128
 #define MAX_KEPT_BYTES ((size_t)64 << 20)
@@ -37,15 +40,26 @@ static Header *take(size_t bytes) {
   return best < 0 ? NULL : take_at(best);
 }
 
+static Header *allocate(size_t bytes) {
+  const int is_large = bytes >= HUGE_PAGE;
+  const size_t unit = is_large ? HUGE_PAGE : ALIGNMENT, whole = (bytes + unit - 1) / unit * unit;
+  Header *block = aligned_alloc(unit, whole);
+  if (!block) return NULL;
+#ifdef MADV_HUGEPAGE
+  if (is_large) madvise(block, whole, MADV_HUGEPAGE);
+#endif
+  block->bytes = whole;
+  return block;
+}
+
 float *borrow(size_t floats) {
   const size_t bytes = (ALIGNMENT + floats * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   pthread_mutex_lock(&mutex);
   Header *block = take(bytes);
   pthread_mutex_unlock(&mutex);
   if (!block) {
-    block = aligned_alloc(ALIGNMENT, bytes);
+    block = allocate(bytes);
     if (!block) return NULL;
-    block->bytes = bytes;
   }
   return (float *)((char *)block + ALIGNMENT);
 }

@@ -20,6 +20,7 @@ INLINE void clear_tile(const int rows, vec sum[MR][NV]) {
  * a[i * row + p * column].
  */
 INLINE void add_product(const int rows, long k, const float *a, long row, long column, const float *b, vec sum[MR][NV]) {
+#pragma GCC unroll 4
   for (long p = 0; p < k; p++) {
     vec y[NV];
 #pragma GCC unroll 4
