@@ -35,7 +35,7 @@ const ON_GPU = [
   ...COMPUTING,
   'test/gpu/**/*.test.ts',
   'test/e2e/memory.test.ts',
-  'src/engine/onnx/kernels/kernels.test.ts',
+  'src/engine/onnx/kernels/{batch_norm,conv_products,kernels}.test.ts',
   'src/engine/onnx/webgpu/*.test.ts',
 ];
 /** Tests of the cuda engine that take long: on the stand-in for CUDA, or with NVIDIA's libraries. */

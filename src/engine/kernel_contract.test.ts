@@ -21,7 +21,9 @@ const LACKING: Record<string, () => readonly FusedKernelName[]> = {
   cuda: () => [],
   onnx: () => {
     const { kernels } = tf.backend() as OnnxBackend;
-    return kernels.name === 'onnx' ? ['SumOfSquares'] : [];
+    if (kernels.name === 'native') return [];
+    const pooling = ['MaxPool3d', 'MaxPool3dGrad'] as const;
+    return kernels.name === 'onnx' ? ['SumOfSquares', ...pooling] : pooling;
   },
   cpu: () => NAMES,
 };

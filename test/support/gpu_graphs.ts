@@ -29,6 +29,8 @@ export const FULL_SIZE: readonly [name: string, file: string, settings: string][
     'MODEL.BACKBONE.CONV_BODY MAE-ViT-L ViT.EMBED_DIM 1024 ViT.DEPTH 24 ViT.NUM_HEADS 16',
   ],
   ['the sample model', 'config_files/sample.yaml', ''],
+  ['SlowOnly-R50', 'config_files/PySlowonly-R50-K400-4x16.yaml', 'MODEL.BACKBONE.FROZEN_BN False'],
+  ['SlowFast-R101 with non-local blocks', 'config_files/PySlowfast-R101-NL-K600-8x8.yaml', ''],
 ];
 /** The largest clip of AVA at the scale 320, padded. */
 const CLIP = { height: 320, width: 576 };

@@ -1,6 +1,8 @@
 /** @file Runs one fused kernel of the onnx engine as a graph of its own. */
 import type { FusedAttributes, FusedInputs, FusedKernelName } from '../../src/engine/kernel_contract.js';
 import { OnnxBackend } from '../../src/engine/onnx/backend.js';
+import type { Lowering } from '../../src/engine/onnx/kernel.js';
+import type { KernelSet } from '../../src/engine/onnx/kernel_set.js';
 import { type KernelInput, runOnce } from '../../src/engine/onnx/run_once.js';
 import type { OrtRuntime } from '../../src/engine/onnx/runtime.js';
 import { tf } from '../../src/engine/tfjs.js';
@@ -22,8 +24,29 @@ export function runKernel<K extends FusedKernelName>(
   attributes: FusedAttributes<K>,
   threading: 'pool' | 'single' = 'pool',
 ): Float32Array[] {
+  const { kernels, tensors } = onnxBackend();
+  return runOnce({ runtime: tensors as OrtRuntime, kernels }, { name, inputs, attributes }, threading);
+}
+
+/** Makes a function that runs these kernels instead of those of the current engine, which must be onnx. */
+export function runnerOf(own: readonly { readonly name: string; readonly lower: Lowering }[]) {
+  return <K extends FusedKernelName>(
+    name: K,
+    inputs: FusedInputs<K, KernelInput>,
+    attributes: FusedAttributes<K>,
+  ): Float32Array[] => {
+    const { kernels: base, tensors } = onnxBackend();
+    const lowerings = new Map([
+      ...base.lowerings,
+      ...own.map((kernel) => [kernel.name, kernel.lower] as const),
+    ]);
+    const kernels = { ...base, fused: own, lowerings } as unknown as KernelSet;
+    return runOnce({ runtime: tensors as OrtRuntime, kernels }, { name, inputs, attributes });
+  };
+}
+
+function onnxBackend(): OnnxBackend {
   const backend = tf.backend();
   if (!(backend instanceof OnnxBackend)) throw new Error(`the engine is ${tf.getBackend()}`);
-  const { kernels, tensors } = backend;
-  return runOnce({ runtime: tensors as OrtRuntime, kernels }, { name, inputs, attributes }, threading);
+  return backend;
 }

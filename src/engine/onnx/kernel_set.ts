@@ -6,8 +6,10 @@ import type { FusedKernel, Kernel } from './kernel.js';
 import { gelu, geluGrad, reluGrad } from './kernels/activations.js';
 import { adamUpdate } from './kernels/adam.js';
 import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
+import { batchNorm, batchNormGrad, columnSums } from './kernels/batch_norm.js';
 import { constantKernels } from './kernels/constants.js';
 import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
+import { conv3d, conv3dGradFilter, conv3dGradInput } from './kernels/conv_products.js';
 import { conv3dKernels } from './kernels/conv3d.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
 import { indexingKernels } from './kernels/indexing.js';
@@ -43,16 +45,7 @@ import { GPU_FUSED_KERNELS, GPU_TFJS_KERNELS } from './webgpu/kernels.js';
 
 type FusedTable = { readonly [K in FusedKernelName]: FusedKernel<K> | CompositeKernel<K> };
 /** Kernels that pay off only if they are one operation of the machine; without it, nn/ composes them. */
-type NativeOnly =
-  | 'SumOfSquares'
-  | 'ColumnSums'
-  | 'Conv3d'
-  | 'Conv3dGradInput'
-  | 'Conv3dGradFilter'
-  | 'BatchNorm'
-  | 'BatchNormGrad'
-  | 'MaxPool3d'
-  | 'MaxPool3dGrad';
+type NativeOnly = 'SumOfSquares' | 'MaxPool3d' | 'MaxPool3dGrad';
 
 /** Kernels of one backend. */
 export interface KernelSet extends Target, RecordedKernelSet {
@@ -76,6 +69,12 @@ const FUSED: Omit<FusedTable, NativeOnly> = {
   Conv3x3x3: conv,
   Conv3x3x3GradInput: convGradInput,
   Conv3x3x3GradFilter: convGradFilter,
+  Conv3d: conv3d,
+  Conv3dGradInput: conv3dGradInput,
+  Conv3dGradFilter: conv3dGradFilter,
+  BatchNorm: batchNorm,
+  BatchNormGrad: batchNormGrad,
+  ColumnSums: columnSums,
   WeightedRowSum: weightedRowSum,
   WeightedRowSumGradTable: weightedRowSumGradTable,
   WeightedRowSumGradWeight: weightedRowSumGradWeight,
