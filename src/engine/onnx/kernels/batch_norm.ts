@@ -73,4 +73,23 @@ export function batchNormKernels(sums: SumOfRows) {
   return { batchNorm: forwardKernel(sums), batchNormGrad: gradientKernel(sums), columnSums };
 }
 
-export const { batchNorm, batchNormGrad, columnSums } = batchNormKernels(sumOfRows);
+/** Most rows that one sum adds up. A sum of all positions of a map would lose several of its digits. */
+const MAX_ROWS = 256;
+
+/** Adds the sum over the rows of [N, C] in sums of a few rows each: [C]. */
+function sumInBlocks(g: GraphBuilder, x: string, [N, C]: readonly number[]): string {
+  const size = largestDivisor(N, MAX_ROWS);
+  if (size === N || size === 1) return sumOfRows(g, x, [N, C]);
+  const blocks = g.reshape(x, [N / size, size, C]);
+  const ones = g.op('Expand', [g.scalar(1), g.ints([1, size])]);
+  const sums = g.reshape(g.op('MatMul', [ones, blocks]), [N / size, C]);
+  return sumInBlocks(g, sums, [N / size, C]);
+}
+
+/** The largest divisor of n that is at most `limit`. */
+function largestDivisor(n: number, limit: number): number {
+  for (let divisor = Math.min(n, limit); divisor > 1; divisor--) if (n % divisor === 0) return divisor;
+  return 1;
+}
+
+export const { batchNorm, batchNormGrad, columnSums } = batchNormKernels(sumInBlocks);
