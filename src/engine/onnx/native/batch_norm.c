@@ -6,8 +6,8 @@
  * order, so the results are the same for any number of threads.
  */
 #include "kernels.h"
+#include "pointwise.h"
 #include "row_blocks.h"
-#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -23,8 +23,9 @@ typedef struct {
   const float *weight, *bias;
   float eps;
   int relu;
-  /** y, or dx. */
+  /** y, or dx; and whether it is streamed. */
   float *result;
+  int streams;
   /** Operands or results, [C]. */
   float *mean, *variance, *dweight, *dbias;
   /** Positions. */
@@ -124,32 +125,33 @@ static void combine_channels(void *state, size_t index) {
 
 static float rstd_of(const BatchNorm *s, long c) { return 1 / __builtin_sqrtf(s->variance[c] + s->eps); }
 
-INLINE void normalise(const BatchNorm *s, Floats f, const int has_residual, const int relu) {
-  const float *restrict mean = s->factors, *restrict scale = mean + s->width, *restrict bias = scale + s->width;
-  for (long i = f.first; i < f.end; i += s->width) {
-    const float *x = s->x + i, *residual = s->residual + i;
-    float *restrict y = s->result + i;
-    const long n = min_long(s->width, f.end - i);
-    for (long j = 0; j < n; j++) {
-      float sum = (x[j] - mean[j]) * scale[j] + bias[j];
-      if (has_residual) sum += residual[j];
-      // A NaN stays one.
-      y[j] = relu && sum <= 0 ? 0 : sum;
-    }
-  }
+/** Stores a vector of the result, or some floats of one. */
+INLINE void store_result(const BatchNorm *s, long at, vec x, long count) {
+  if (s->streams && count == LANES) stream(s->result + at, x);
+  else store_some(s->result + at, x, count);
+}
+
+INLINE void normalise(const BatchNorm *s, long at, long j, long count) {
+  const float *factors = s->factors + j;
+  const vec mean = load_some(factors, count), scale = load_some(factors + s->width, count);
+  vec y = (load_some(s->x + at + j, count) - mean) * scale + load_some(factors + 2 * s->width, count);
+  if (s->residual) y += load_some(s->residual + at + j, count);
+  // A NaN stays one.
+  if (s->relu) y = pick(y <= 0, splat(0), y);
+  store_result(s, at + j, y, count);
 }
 
 static void normalise_block(void *state, size_t index) {
   const BatchNorm *s = state;
   // In reverse order: the last blocks that were summed may still be in a cache.
   const Floats f = floats_at(s, (size_t)s->blocks.count - 1 - index);
-  if (s->residual) {
-    if (s->relu) normalise(s, f, 1, 1);
-    else normalise(s, f, 1, 0);
-  } else {
-    if (s->relu) normalise(s, f, 0, 1);
-    else normalise(s, f, 0, 0);
+  for (long i = f.first; i < f.end; i += s->width) {
+    const long n = min_long(s->width, f.end - i);
+    long j = 0;
+    for (; j + LANES <= n; j += LANES) normalise(s, i, j, LANES);
+    if (j < n) normalise(s, i, j, n - j);
   }
+  if (s->streams) end_stream();
 }
 
 /** dy where y is positive; without a ReLU, dy. */
@@ -201,22 +203,25 @@ static void finish_slopes(const BatchNorm *s) {
 }
 
 /** dx = (slope − mean(slope) − (x − mean)·mean(slope·(x − mean))/variance)·weight/deviation. */
-INLINE void differentiate(const BatchNorm *s, Floats f, const int relu) {
-  const float *restrict mean = s->factors, *restrict factor = mean + s->width;
-  const float *restrict along = factor + s->width, *restrict offset = along + s->width;
-  for (long i = f.first; i < f.end; i += s->width) {
-    const float *x = s->x + i, *dy = s->dy + i, *y = s->y + i;
-    float *restrict dx = s->result + i;
-    const long n = min_long(s->width, f.end - i);
-    for (long j = 0; j < n; j++) dx[j] = (slope_of(dy, y, j, relu) - offset[j] - (x[j] - mean[j]) * along[j]) * factor[j];
-  }
+INLINE void differentiate(const BatchNorm *s, long at, long j, long count) {
+  const float *factors = s->factors + j;
+  const vec mean = load_some(factors, count), factor = load_some(factors + s->width, count);
+  const vec along = load_some(factors + 2 * s->width, count), offset = load_some(factors + 3 * s->width, count);
+  vec slope = load_some(s->dy + at + j, count);
+  if (s->y) slope = pick(load_some(s->y + at + j, count) > 0, slope, splat(0));
+  store_result(s, at + j, (slope - offset - (load_some(s->x + at + j, count) - mean) * along) * factor, count);
 }
 
 static void differentiate_block(void *state, size_t index) {
   const BatchNorm *s = state;
   const Floats f = floats_at(s, (size_t)s->blocks.count - 1 - index);
-  if (s->y) differentiate(s, f, 1);
-  else differentiate(s, f, 0);
+  for (long i = f.first; i < f.end; i += s->width) {
+    const long n = min_long(s->width, f.end - i);
+    long j = 0;
+    for (; j + LANES <= n; j += LANES) differentiate(s, i, j, LANES);
+    if (j < n) differentiate(s, i, j, n - j);
+  }
+  if (s->streams) end_stream();
 }
 
 /** Completes a description; ints positions, C. False if there is no memory for sums. */
@@ -225,6 +230,7 @@ static int prepare(const Call *call, BatchNorm *s) {
   s->width = ceil_div(MIN_WIDTH, s->C) * s->C;
   s->blocks = split_rows(call->ints[0], s->C);
   s->eps = call->floats[0];
+  s->streams = suits_streaming(s->result, call->ints[0] * s->C, s->C);
   s->factors = borrow((size_t)((4 + 3 * s->blocks.count) * s->width));
   s->sums = s->factors + 4 * s->width;
   return s->factors != NULL;

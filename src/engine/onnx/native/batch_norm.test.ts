@@ -124,6 +124,18 @@ describe.skipIf(isMissing).each([
 const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
   Buffer.from(buffer, byteOffset, byteLength);
 
+// Such results are streamed past the caches.
+it.skipIf(isMissing)('has the right value and gradient for a very large map', () => {
+  const { x, weight, bias } = randomInputs([1, 4, 257, 511], 8);
+  const [data, ...vectors] = runKernel('BatchNorm', { x, weight, bias }, { eps: EPS, relu: false });
+  expect(relativeError(data, normalised({ x, weight, bias }, false))).toBeLessThan(2e-6);
+  const [mean, variance] = vectors.map((vector) => ({ shape: [8], data: vector }));
+  const dy = uniform(x.shape, 5);
+  const [dx] = runKernel('BatchNormGrad', { dy, x, weight, mean, variance }, { eps: EPS });
+  const [wanted] = gradients({ x, weight, bias }, Float64Array.from(dy.data));
+  expect(relativeError(dx, wanted)).toBeLessThan(1e-5);
+});
+
 it.skipIf(isMissing)('keeps the digits of small differences between large numbers', () => {
   const inputs = randomInputs([1, 2, 64, 80], 16);
   const x = uniform(inputs.x.shape, 1, 10_000, 10_001);

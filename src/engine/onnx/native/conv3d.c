@@ -27,6 +27,8 @@ typedef struct {
   long extent[AXES], channels, step[AXES], first[AXES];
   const float *bias, *residual;
   int relu;
+  /** Whether results are streamed. */
+  int streams;
   long block_rows, row_blocks, block_columns;
 } Convolution;
 
@@ -45,39 +47,71 @@ typedef struct {
 
 /** The tiles of a task: parts of lines with the summands of a block. */
 typedef struct {
+  /** The first summand. */
+  long first;
   int parts;
   long size[MAX_PARTS];
   Tile tile[MAX_TILES];
   float copies[MAX_TILES * MR * MAX_DEPTH];
 } Block;
 
-/** Finds the rows of a block for the summands from `first` to before `end` of the positions from `row`. */
-static void find_rows(const Convolution *c, long row, long rows, long first, long end, Block *block) {
-  const Neighbourhoods *n = &c->from;
+/** Splits the lines of a neighbourhood into the parts of a block. */
+static void find_parts(const Neighbourhoods *n, long first, long end, Block *block) {
   const long line = line_size(n);
+  block->first = first;
   block->parts = 0;
   for (long k = first, size; k < end; k += size) {
     size = min_long(line - k % line, end - k);
     block->size[block->parts++] = size;
   }
+}
+
+/** What the parts of a row of positions begin with. */
+typedef struct {
+  /** Rows of the map, or null, and where the parts begin in them. */
+  const float *row[MAX_PARTS];
+  long begin[MAX_PARTS];
+  /** For positions inside of the map: the part of the first position, and the distance of those of the others. */
+  const float *part[MAX_PARTS];
+  long step[MAX_PARTS];
+} Parts;
+
+static void find_row(const Neighbourhoods *n, const Place *place, const Block *block, Parts *parts) {
+  const long line = line_size(n);
+  long k = block->first;
+  for (int i = 0; i < block->parts; k += block->size[i++]) {
+    const float *row = row_of(n, place, k / line);
+    parts->row[i] = row;
+    parts->begin[i] = begin_in_row(n, place) + k % line;
+    parts->part[i] = row ? row + parts->begin[i] : n->zeros;
+    parts->step[i] = row ? n->stride[AXIS_W] * n->C : 0;
+  }
+}
+
+/** Finds the tiles of a block for the positions from `row`. */
+static void find_tiles(const Convolution *c, long row, long rows, Block *block) {
+  const Neighbourhoods *n = &c->from;
+  const long step = n->stride[AXIS_W] * n->C, whole = n->extent[AXIS_W] * n->C;
   Place place = position_at(n, row);
+  Parts parts;
   float *copy = block->copies;
   for (long r = 0, run; r < rows; r += run, advance(n, &place, run)) {
     run = row_rest(n, &place, rows - r);
-    const long result = target_of(c, &place), begin = begin_in_row(n, &place);
+    find_row(n, &place, block, &parts);
+    const long result = target_of(c, &place);
     for (long i = 0; i < run; i++) {
       Tile *tile = &block->tile[(r + i) / MR];
-      tile->count = (r + i) % MR + 1;
-      tile->result[(r + i) % MR] = result + i * c->step[AXIS_W] * c->channels;
-    }
-    long k = first;
-    for (int part = 0; part < block->parts; k += block->size[part++]) {
-      const float *data = row_of(n, &place, k / line);
-      const long size = block->size[part];
-      for (long i = 0; i < run; i++) {
-        const float *from = part_of_row(n, data, begin + i * n->stride[AXIS_W] * n->C + k % line, size, copy);
-        if (from == copy) copy += size;
-        block->tile[(r + i) / MR].row[part][(r + i) % MR] = from;
+      const long own = (r + i) % MR, begin = begin_in_row(n, &place) + i * step;
+      tile->count = own + 1;
+      tile->result[own] = result + i * c->step[AXIS_W] * c->channels;
+      if (begin >= 0 && begin + line_size(n) <= whole) {
+        for (int part = 0; part < block->parts; part++) tile->row[part][own] = parts.part[part] + i * parts.step[part];
+        continue;
+      }
+      for (int part = 0; part < block->parts; part++) {
+        const float *from = part_of_row(n, parts.row[part], parts.begin[part] + i * step, block->size[part], copy);
+        if (from == copy) copy += block->size[part];
+        tile->row[part][own] = from;
       }
     }
   }
@@ -99,16 +133,22 @@ typedef struct {
   int is_first_column;
 } Strip;
 
-/** Adds the products of column p of MR rows with a row of weights. */
-INLINE void add_column(const int vectors, const float *const a[MR], long p, const float *b, vec sum[MR][NV]) {
+/**
+ * Adds the products of column p of MR rows with a row of weights. Products with a single vector go to sum `turn` of a row, so
+ * that more additions are under way at a time.
+ */
+INLINE void add_column(const int vectors, const int turn, const float *const a[MR], long p, const float *b, vec sum[MR][NV]) {
   vec y[NV];
 #pragma GCC unroll 4
-  for (int v = 0; v < vectors; v++) y[v] = *(const vec *)(b + v * LANES);
+  for (int v = 0; v < vectors; v++) {
+    y[v] = *(const vec *)(b + v * LANES);
+    KEEP(y[v]);
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
     const vec x = splat(a[i][p]);
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) sum[i][v] += x * y[v];
+    for (int v = 0; v < vectors; v++) sum[i][vectors == 1 ? turn : v] += x * y[v];
   }
 }
 
@@ -122,15 +162,26 @@ INLINE void sum_tile(const int vectors, const Strip *s, const Tile *tile, const 
     for (int i = 0; i < MR; i++) a[i] = tile->row[part][i];
     const long size = s->block->size[part];
     long p = 0;
-    for (; p + CACHE_LINE <= size; p += CACHE_LINE) {
+    while (p + CACHE_LINE <= size) {
       if (next)
 #pragma GCC unroll 16
         for (int i = 0; i < MR; i++) __builtin_prefetch(next->row[part][i] + p);
-#pragma GCC unroll 4
-      for (int k = 0; k < CACHE_LINE; k++, b += NR) add_column(vectors, a, p + k, b, sum);
+      for (long end = p + CACHE_LINE - 4; p <= end; p += 4, b += 4 * NR) {
+        add_column(vectors, 0, a, p, b, sum);
+        add_column(vectors, 1, a, p + 1, b + NR, sum);
+        add_column(vectors, 0, a, p + 2, b + 2 * NR, sum);
+        add_column(vectors, 1, a, p + 3, b + 3 * NR, sum);
+      }
     }
-    for (; p < size; p++, b += NR) add_column(vectors, a, p, b, sum);
+    for (; p + 2 <= size; p += 2, b += 2 * NR) {
+      add_column(vectors, 0, a, p, b, sum);
+      add_column(vectors, 1, a, p + 1, b + NR, sum);
+    }
+    if (p < size) add_column(vectors, 0, a, p, b, sum), b += NR;
   }
+  if (vectors == 1)
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) sum[i][0] += sum[i][1];
 }
 
 #define EACH_VECTOR                                     \
@@ -152,7 +203,8 @@ INLINE void compute_tile(const int vectors, const Strip *s, const Tile *tile, co
     if (c->residual) EACH_VECTOR sum[i][v] += load(c->residual + tile->result[i] + j + v * LANES);
     if (c->relu) EACH_VECTOR sum[i][v] = pick(sum[i][v] <= 0, splat(0), sum[i][v]);
   }
-  EACH_VECTOR store(to[i] + v * LANES, sum[i][v]);
+  if (s->is_first && s->is_last && c->streams) EACH_VECTOR stream(to[i] + v * LANES, sum[i][v]);
+  else EACH_VECTOR store(to[i] + v * LANES, sum[i][v]);
 }
 
 /** Computes the rows and columns of a tile that exist. */
@@ -199,7 +251,8 @@ static void convolve_task(void *state, size_t index) {
     const long end = min_long(c->weights.K, k + c->weights.depth);
     s.is_first = k == 0;
     s.is_last = end == c->weights.K;
-    find_rows(c, first_row, rows, k, end, &block);
+    find_parts(&c->from, k, end, &block);
+    find_tiles(c, first_row, rows, &block);
     for (s.column = first_column; s.column < end_column; s.column += NR) {
       s.columns = min_long(NR, end_column - s.column);
       s.weights = strip_at(&c->weights, k, s.column);
@@ -208,6 +261,7 @@ static void convolve_task(void *state, size_t index) {
     }
     k = end;
   } while (k < c->weights.K);
+  if (c->streams) end_stream();
 }
 
 static long depth_of(const Neighbourhoods *n, long K) {
@@ -233,6 +287,7 @@ static void choose_blocks(Convolution *c) {
 static void convolve(const Call *call, Convolution *c) {
   if (count_positions(&c->from) == 0 || c->channels == 0) return;
   choose_blocks(c);
+  c->streams = suits_streaming(c->to, count_positions(&c->from) * c->channels, c->channels);
   parallel(call, (size_t)(c->row_blocks * ceil_div(c->channels, c->block_columns)), convolve_task, c);
 }
 

@@ -127,6 +127,8 @@ const CASES: readonly [string, Sizes][] = [
   ['of 63 lines', { x: [1, 1, 23, 4, 2], out: 7, windows: windows([3, 31, 1], [1, 1, 1], [1, 10, 0]) }],
   // Several tasks with several blocks of positions.
   ['of a large map', { x: [1, 2, 64, 80, 3], out: 4, windows: windows([1, 1, 3], [1, 1, 1], [0, 0, 1]) }],
+  // A result that is streamed past the caches.
+  ['of a very large map', { x: [1, 4, 257, 511, 1], out: 8, windows: windows([1, 1, 1]) }],
   ['to 600 channels', { x: [1, 1, 3, 4, 5], out: 600, windows: windows([1, 2, 2]) }],
 ];
 

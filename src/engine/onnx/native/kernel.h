@@ -23,6 +23,23 @@ typedef float vec_unaligned __attribute__((vector_size(4 * LANES), aligned(4), m
 
 static inline vec load(const float *from) { return *(const vec_unaligned *)from; }
 static inline void store(float *to, vec x) { *(vec_unaligned *)to = x; }
+/** Stores past the caches to an aligned place, which saves reading it first; for results that no cache could hold. */
+static inline void stream(float *to, vec x) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(x, (vec *)to);
+#elif LANES == 16
+  __builtin_ia32_movntps512(to, x);
+#else
+  __builtin_ia32_movntps256(to, x);
+#endif
+}
+/** Makes streamed results visible to other threads. */
+static inline void end_stream(void) { __builtin_ia32_sfence(); }
+/** Whether a result of rows of `width` floats is to be streamed. */
+static inline int suits_streaming(const float *result, long floats, long width) {
+  const long many = 1L << 22;
+  return floats >= many && width % LANES == 0 && (uintptr_t)result % sizeof(vec) == 0;
+}
 static inline vec splat(float x) { return x - (vec){0}; }
 /** Picks a where the mask, the result of a comparison, is true, else b. */
 static inline vec pick(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }

@@ -7,6 +7,8 @@
 #include "gemm.h"
 
 #define INLINE static inline __attribute__((always_inline))
+/** Keeps a vector in a register. Compilers otherwise load it for each use if many registers are in use. */
+#define KEEP(x) __asm__("" : "+v"(x))
 
 INLINE void clear_tile(const int rows, vec sum[MR][NV]) {
 #pragma GCC unroll 16
