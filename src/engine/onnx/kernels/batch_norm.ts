@@ -5,9 +5,6 @@ import type { GraphBuilder } from '../graph_builder.js';
 import { fusedKernel } from '../kernel.js';
 import { sumOfRows } from './reduce.js';
 
-/** Adds the sum over the rows of a matrix [N, C]: [C]. */
-export type SumOfRows = (g: GraphBuilder, x: string, shape: readonly number[]) => string;
-
 interface Shaped {
   readonly shape: readonly number[];
 }
@@ -22,74 +19,47 @@ function rowsOf({ shape }: Shaped): [rows: number, channels: number] {
 const deviations = (g: GraphBuilder, variance: string, eps: number) =>
   g.op('Reciprocal', [g.op('Sqrt', [g.op('Add', [variance, g.scalar(eps)])])]);
 
-function forwardKernel(sumOfRows: SumOfRows) {
-  const meanOfRows = (g: GraphBuilder, x: string, shape: readonly number[]) =>
-    g.op('Mul', [sumOfRows(g, x, shape), g.scalar(1 / shape[0])]);
-  return fusedKernel('BatchNorm', {
-    results: ({ x, weight }) => [floats(rowsOf(x), x.shape), floats(weight.shape), floats(weight.shape)],
-    lower: (g, { x, weight, bias, residual }, { eps, relu }) => {
-      const shape = rowsOf(x);
-      const rows = g.view(x.name, shape);
-      const mean = meanOfRows(g, rows, shape);
-      const centred = g.op('Sub', [rows, mean]);
-      const variance = meanOfRows(g, g.op('Mul', [centred, centred]), shape);
-      const scale = g.op('Mul', [weight.name, deviations(g, variance, eps)]);
-      let y = g.op('Add', [g.op('Mul', [centred, scale]), bias.name]);
-      if (residual) y = g.op('Add', [y, g.view(residual.name, shape)]);
-      return [relu ? g.op('Relu', [y]) : y, mean, variance];
-    },
-  });
-}
+/** The mean over rows, [C]. */
+const meanOfRows = (g: GraphBuilder, x: string, shape: readonly number[]) =>
+  g.op('Mul', [sumOfRows(g, x, shape), g.scalar(1 / shape[0])]);
 
-function gradientKernel(sumOfRows: SumOfRows) {
-  return fusedKernel('BatchNormGrad', {
-    results: ({ x, weight }) => [floats(rowsOf(x), x.shape), floats(weight.shape), floats(weight.shape)],
-    lower: (g, { dy, x, weight, mean, variance, y }, { eps }) => {
-      const shape = rowsOf(x);
-      const [slopes, rows] = [g.view(dy.name, shape), g.view(x.name, shape)];
-      const isPositive = y && g.op('Greater', [g.view(y.name, shape), g.scalar(0)]);
-      const slope = isPositive ? g.op('Where', [isPositive, slopes, g.scalar(0)]) : slopes;
-      const centred = g.op('Sub', [rows, mean.name]);
-      const rstd = deviations(g, variance.name, eps);
-      const dbias = sumOfRows(g, slope, shape);
-      const dweight = g.op('Mul', [sumOfRows(g, g.op('Mul', [slope, centred]), shape), rstd]);
-      // dx = scale·(slope − mid − tilt·centred), with what is the same for all positions of a channel.
-      const scale = g.op('Mul', [weight.name, rstd]);
-      const share = g.scalar(1 / shape[0]);
-      const mid = g.op('Mul', [dbias, share]);
-      const tilt = g.op('Mul', [g.op('Mul', [dweight, rstd]), share]);
-      const rest = g.op('Sub', [g.op('Sub', [slope, mid]), g.op('Mul', [centred, tilt])]);
-      return [g.op('Mul', [rest, scale]), dweight, dbias];
-    },
-  });
-}
+export const batchNorm = fusedKernel('BatchNorm', {
+  results: ({ x, weight }) => [floats(rowsOf(x), x.shape), floats(weight.shape), floats(weight.shape)],
+  lower: (g, { x, weight, bias, residual }, { eps, relu }) => {
+    const shape = rowsOf(x);
+    const rows = g.view(x.name, shape);
+    const mean = meanOfRows(g, rows, shape);
+    const centred = g.op('Sub', [rows, mean]);
+    const variance = meanOfRows(g, g.op('Mul', [centred, centred]), shape);
+    const scale = g.op('Mul', [weight.name, deviations(g, variance, eps)]);
+    let y = g.op('Add', [g.op('Mul', [centred, scale]), bias.name]);
+    if (residual) y = g.op('Add', [y, g.view(residual.name, shape)]);
+    return [relu ? g.op('Relu', [y]) : y, mean, variance];
+  },
+});
 
-/** Makes the kernels of batch normalisation and of sums of columns. */
-export function batchNormKernels(sums: SumOfRows) {
-  const columnSums = fusedKernel('ColumnSums', {
-    results: ({ x }) => [floats(x.shape.slice(1))],
-    lower: (g, { x }) => [sums(g, x.name, x.shape)],
-  });
-  return { batchNorm: forwardKernel(sums), batchNormGrad: gradientKernel(sums), columnSums };
-}
+export const batchNormGrad = fusedKernel('BatchNormGrad', {
+  results: ({ x, weight }) => [floats(rowsOf(x), x.shape), floats(weight.shape), floats(weight.shape)],
+  lower: (g, { dy, x, weight, mean, variance, y }, { eps }) => {
+    const shape = rowsOf(x);
+    const [slopes, rows] = [g.view(dy.name, shape), g.view(x.name, shape)];
+    const isPositive = y && g.op('Greater', [g.view(y.name, shape), g.scalar(0)]);
+    const slope = isPositive ? g.op('Where', [isPositive, slopes, g.scalar(0)]) : slopes;
+    const centred = g.op('Sub', [rows, mean.name]);
+    const rstd = deviations(g, variance.name, eps);
+    const dbias = sumOfRows(g, slope, shape);
+    const dweight = g.op('Mul', [sumOfRows(g, g.op('Mul', [slope, centred]), shape), rstd]);
+    // dx = scale·(slope − mid − tilt·centred), with what is the same for all positions of a channel.
+    const scale = g.op('Mul', [weight.name, rstd]);
+    const share = g.scalar(1 / shape[0]);
+    const mid = g.op('Mul', [dbias, share]);
+    const tilt = g.op('Mul', [g.op('Mul', [dweight, rstd]), share]);
+    const rest = g.op('Sub', [g.op('Sub', [slope, mid]), g.op('Mul', [centred, tilt])]);
+    return [g.op('Mul', [rest, scale]), dweight, dbias];
+  },
+});
 
-/** Most rows that one sum adds up. A sum of all positions of a map would lose several of its digits. */
-const MAX_ROWS = 256;
-
-/** Adds the sum over the rows of [N, C] in sums of a few rows each: [C]. */
-function sumInBlocks(g: GraphBuilder, x: string, [N, C]: readonly number[]): string {
-  const size = largestDivisor(N, MAX_ROWS);
-  if (size === N || size === 1) return sumOfRows(g, x, [N, C]);
-  const blocks = g.reshape(x, [N / size, size, C]);
-  const ones = g.op('Expand', [g.scalar(1), g.ints([1, size])]);
-  const sums = g.reshape(g.op('MatMul', [ones, blocks]), [N / size, C]);
-  return sumInBlocks(g, sums, [N / size, C]);
-}
-
-/** The largest divisor of n that is at most `limit`. */
-function largestDivisor(n: number, limit: number): number {
-  for (let divisor = Math.min(n, limit); divisor > 1; divisor--) if (n % divisor === 0) return divisor;
-  return 1;
-}
-
-export const { batchNorm, batchNormGrad, columnSums } = batchNormKernels(sumInBlocks);
+export const columnSums = fusedKernel('ColumnSums', {
+  results: ({ x }) => [floats(x.shape.slice(1))],
+  lower: (g, { x }) => [sumOfRows(g, x.name, x.shape)],
+});

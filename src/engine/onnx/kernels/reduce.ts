@@ -23,10 +23,25 @@ function reduction(lower: ReduceLowering): Lowering {
   };
 }
 
-/** Sum over the rows of [N, C] as a product with ones, which is three times as fast as ReduceSum. Returns [C]. */
+/** Sums that are computed at a time: enough to keep a GPU busy. */
+const MAX_SUMS = 2 ** 14;
+
+/**
+ * Sum over the rows of [N, C] as products with ones, which is three times as fast as ReduceSum. The sums of runs of rows come
+ * first: they keep more digits, threads share them, and on a GPU each has a work group of its own. Returns [C].
+ */
 export function sumOfRows(g: GraphBuilder, x: string, [N, C]: readonly number[]): string {
-  const ones = g.op('Expand', [g.scalar(1), g.ints([1, N])]);
-  return g.reshape(g.op('MatMul', [ones, x]), [C]);
+  const runs = largestDivisor(N, Math.floor(Math.min(MAX_SUMS / C, Math.sqrt(N))));
+  const onesOf = (count: number) => g.op('Expand', [g.scalar(1), g.ints([1, 1, count])]);
+  const ofRuns = g.op('MatMul', [onesOf(N / runs), g.view(x, [runs, N / runs, C])]);
+  const sum = runs === 1 ? ofRuns : g.op('MatMul', [onesOf(runs), g.reshape(ofRuns, [1, runs, C])]);
+  return g.reshape(sum, [C]);
+}
+
+/** The largest divisor of n up to `limit`; 1 if there is none. */
+function largestDivisor(n: number, limit: number): number {
+  for (let divisor = limit; divisor > 1; divisor--) if (n % divisor === 0) return divisor;
+  return 1;
 }
 
 /** The maximum, or NaN if any element is NaN, which ONNX leaves open. */

@@ -1,5 +1,4 @@
 /** @file The kernels of the onnx engine on a GPU. */
-import { batchNormKernels } from '../kernels/batch_norm.js';
 import { convKernels } from '../kernels/conv.js';
 import { conv3dKernels } from '../kernels/conv_products.js';
 import { selfAttention, selfAttentionGrad } from './attention.js';
@@ -11,7 +10,6 @@ import { linear, linearGrad } from './linear.js';
 import { weightedRowSum, weightedRowSumGradTable, weightedRowSumGradWeight } from './row_gather.js';
 import { softmax } from './softmax.js';
 import { sumOfSquares } from './sum_of_squares.js';
-import { sumOfRows } from './sums.js';
 
 /** Numbers of a transformed tile for each channel. */
 const TILE_POINTS = 64;
@@ -19,7 +17,6 @@ const TILE_POINTS = 64;
 const tilesPerPiece = (channels: number) => itemsPerPiece(TILE_POINTS * channels);
 const { conv, gradInput, gradFilter } = convKernels({ forward: tilesPerPiece, filter: tilesPerPiece });
 const conv3d = conv3dKernels(itemsPerPiece);
-const { batchNorm, batchNormGrad, columnSums } = batchNormKernels(sumOfRows);
 
 /** tfjs's kernels that differ from those on the CPU. */
 export const GPU_TFJS_KERNELS = [floorDiv, softmax, gather, scatterNd, unsortedSegmentSum, convGradInput];
@@ -36,9 +33,6 @@ export const GPU_FUSED_KERNELS = {
   Conv3d: conv3d.conv,
   Conv3dGradInput: conv3d.gradInput,
   Conv3dGradFilter: conv3d.gradFilter,
-  BatchNorm: batchNorm,
-  BatchNormGrad: batchNormGrad,
-  ColumnSums: columnSums,
   WeightedRowSum: weightedRowSum,
   WeightedRowSumGradTable: weightedRowSumGradTable,
   WeightedRowSumGradWeight: weightedRowSumGradWeight,
