@@ -17,6 +17,7 @@ import {
   goldenTensors,
   WEIGHTS,
 } from './golden.js';
+import { stageOutputs } from './stage_outputs.js';
 
 const maxAbs = (values: Float32Array) => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 
@@ -92,16 +93,7 @@ describe.skipIf(!present)('the detector end to end', () => {
         expectGolden(`out.mapped.${l}`, toFirst(map), io.get(`out.mapped.${l}`), FORWARD);
       }
       for (const [s, stage] of model.forward(video, sizes).entries()) {
-        const named = {
-          cls: stage.logits,
-          action: stage.actions,
-          delta_xyzr: stage.delta,
-          spatial_queries: stage.spatial,
-          temporal_queries: stage.temporal,
-          xyzr: stage.xyzr,
-          boxes: stage.boxes,
-        };
-        for (const [name, value] of Object.entries(named)) {
+        for (const [name, value] of Object.entries(stageOutputs(stage))) {
           expectGolden(`out.stage${s}.${name}`, value, io.get(`out.stage${s}.${name}`), FORWARD);
         }
       }
