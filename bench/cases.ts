@@ -35,6 +35,13 @@ const SMALL_MODEL = [
   ...['MODEL.STM.HIDDEN_DIM', '128', 'MODEL.STM.NUM_STAGES', '3', 'MODEL.STM.NUM_QUERIES', '50'],
 ];
 
+/** A clip for a ResNet backbone, and no initial weights, whose files are not here. */
+const RESNET = {
+  overrides: ['MODEL.WEIGHT', ''],
+  ...{ batch: 1, height: 256, width: 320, boxes: 2 },
+  forward: false,
+};
+
 /** The numbers of steps keep the whole comparison near ten minutes on two cores with AVX2. */
 export const CASES: readonly Case[] = [
   {
@@ -70,9 +77,7 @@ export const CASES: readonly Case[] = [
     name: 'slowonly',
     title: 'SlowOnly-R50: 1 clip of 4×256×320, 2 boxes',
     config: 'config_files/PySlowonly-R50-K400-4x16.yaml',
-    overrides: ['MODEL.WEIGHT', ''],
-    ...{ batch: 1, height: 256, width: 320, boxes: 2 },
-    forward: false,
+    ...RESNET,
     iters: 3,
     rounds: 2,
   },
@@ -80,9 +85,7 @@ export const CASES: readonly Case[] = [
     name: 'slowfast',
     title: 'SlowFast-R50: 1 clip of 32×256×320, 2 boxes',
     config: 'config_files/PySlowfast-R50-K400-8x8.yaml',
-    overrides: ['MODEL.WEIGHT', ''],
-    ...{ batch: 1, height: 256, width: 320, boxes: 2 },
-    forward: false,
+    ...RESNET,
     iters: 3,
     rounds: 1,
   },

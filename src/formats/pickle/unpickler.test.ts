@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf, pickleOf, plain, text, walk } from '../../../test/support/checkpoint_files.js';
+import { dtypePickle } from '../../../test/support/numpy_pickles.js';
 import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { CheckpointError } from '../../errors.js';
 import { FileSource } from '../../files/file_source.js';
@@ -172,23 +173,7 @@ describe('a call of a known function', () => {
   );
 
   const scalar = (code: string, order: string, ...bytes: number[]) =>
-    load(
-      'cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(',
-      text(code),
-      [0x89, 0x88],
-      'tR(K',
-      [3],
-      text(order),
-      'NNNJ',
-      [255, 255, 255, 255],
-      'J',
-      [255, 255, 255, 255],
-      'K',
-      [0],
-      'tbC',
-      [bytes.length, ...bytes],
-      'tR.',
-    );
+    load('cnumpy.core.multiarray\nscalar\n(', dtypePickle(code, order), 'C', [bytes.length, ...bytes], 'tR.');
 
   test('converts numpy scalars to numbers', () => {
     expect(scalar('f8', '<', ...doubleOf(0.1).reverse())).toBe(0.1);
