@@ -33,7 +33,7 @@ typedef struct {
   long C, width;
   /** Three vectors of `width` floats for each block. */
   float *sums;
-  /** Three vectors of `width` floats. */
+  /** Four vectors of `width` floats. */
   float *factors;
 } BatchNorm;
 
@@ -141,19 +141,6 @@ INLINE void normalise(const BatchNorm *s, long at, long j, long count) {
   store_result(s, at + j, y, count);
 }
 
-static void normalise_block(void *state, size_t index) {
-  const BatchNorm *s = state;
-  // In reverse order: the last blocks that were summed may still be in a cache.
-  const Floats f = floats_at(s, (size_t)s->blocks.count - 1 - index);
-  for (long i = f.first; i < f.end; i += s->width) {
-    const long n = min_long(s->width, f.end - i);
-    long j = 0;
-    for (; j + LANES <= n; j += LANES) normalise(s, i, j, LANES);
-    if (j < n) normalise(s, i, j, n - j);
-  }
-  if (s->streams) end_stream();
-}
-
 /** dy where y is positive; without a ReLU, dy. */
 INLINE float slope_of(const float *dy, const float *y, long j, const int relu) { return !relu || y[j] > 0 ? dy[j] : 0; }
 
@@ -212,17 +199,26 @@ INLINE void differentiate(const BatchNorm *s, long at, long j, long count) {
   store_result(s, at + j, (slope - offset - (load_some(s->x + at + j, count) - mean) * along) * factor, count);
 }
 
-static void differentiate_block(void *state, size_t index) {
-  const BatchNorm *s = state;
+/** The result, which is dx or y. */
+INLINE void compute(const BatchNorm *s, const int is_gradient, long at, long j, long count) {
+  if (is_gradient) differentiate(s, at, j, count);
+  else normalise(s, at, j, count);
+}
+
+/** Computes a block of the result. The blocks come in reverse order: the last ones that were summed may still be in a cache. */
+INLINE void compute_block(const BatchNorm *s, size_t index, const int is_gradient) {
   const Floats f = floats_at(s, (size_t)s->blocks.count - 1 - index);
   for (long i = f.first; i < f.end; i += s->width) {
     const long n = min_long(s->width, f.end - i);
     long j = 0;
-    for (; j + LANES <= n; j += LANES) differentiate(s, i, j, LANES);
-    if (j < n) differentiate(s, i, j, n - j);
+    for (; j + LANES <= n; j += LANES) compute(s, is_gradient, i, j, LANES);
+    if (j < n) compute(s, is_gradient, i, j, n - j);
   }
   if (s->streams) end_stream();
 }
+
+static void normalise_block(void *state, size_t index) { compute_block(state, index, 0); }
+static void differentiate_block(void *state, size_t index) { compute_block(state, index, 1); }
 
 /** Completes a description; ints positions, C. False if there is no memory for sums. */
 static int prepare(const Call *call, BatchNorm *s) {
