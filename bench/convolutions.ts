@@ -11,11 +11,12 @@ import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { selectEngine } from '../src/engine/index.js';
+import { countWindows } from '../src/engine/kernel_contract.js';
 import { tf } from '../src/engine/tfjs.js';
 import { runFusedKernel } from '../src/nn/fused.js';
 import { timeRuns } from './machine.js';
 import { TUNED_MALLOC } from './programs.js';
-import { type ConvLayer, gigaflops, RESNET_LAYERS, resultExtents } from './resnet_layers.js';
+import { type ConvLayer, gigaflops, RESNET_LAYERS } from './resnet_layers.js';
 import { median } from './statistics.js';
 
 const KERNELS = ['forward', 'gradInput', 'gradFilter', 'norm', 'normGrad'] as const;
@@ -66,7 +67,7 @@ function measureOurs(layer: ConvLayer): Seconds {
   const geometry = { stride, padding };
   const random = (...extents: readonly number[]) => tf.keep(tf.randomUniform([...extents], -1, 1));
   const [x, weight] = [random(...shape), random(out, shape[4], ...kernel)];
-  const [y, dy] = [0, 0].map(() => random(shape[0], ...resultExtents(layer), out));
+  const [y, dy] = [0, 0].map(() => random(shape[0], ...countWindows(shape, layer), out));
   const [scale, shift] = [tf.keep(tf.ones([out])), tf.keep(tf.zeros([out]))];
   const norm = { x: y, weight: scale, bias: shift };
   const [z, mean, variance] = runFusedKernel('BatchNorm', norm, { eps: 1e-5, relu: true }).map(tf.keep);

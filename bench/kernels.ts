@@ -10,9 +10,10 @@ import { type EngineRequest, selectEngine } from '../src/engine/index.js';
 import { sync } from '../src/engine/lazy_hints.js';
 import { tf } from '../src/engine/tfjs.js';
 import { selfAttention } from '../src/nn/attention.js';
+import { conv3d } from '../src/nn/conv3d.js';
 import { gelu, layerNorm, linear } from '../src/nn/functional.js';
 import { Parameter } from '../src/nn/module.js';
-import { conv3x3x3, weightedRowSum } from '../src/nn/spatial.js';
+import { weightedRowSum } from '../src/nn/spatial.js';
 import { backward, differentiable } from '../src/nn/tape.js';
 import { AdamW } from '../src/solver/adamw.js';
 import { copyRate, matMulRate, timeRuns } from './machine.js';
@@ -104,7 +105,7 @@ const cases: Case[] = [
     name: `conv3d 3×3×3, ${D}→${D}, ${T}×${H}×${W}`,
     flops: 2 * T * H * W * 27 * D * D,
     inputs: [random(1, T, H, W, D), random(D, D, 3, 3, 3)],
-    f: conv3x3x3,
+    f: (x, weight) => conv3d(x, weight, { padding: [1, 1, 1] }),
     backwardWork: 2,
   },
   {

@@ -1,5 +1,5 @@
 /** @file The convolutions of the ResNet backbones on one clip of 256×320, for benchmarks. */
-import type { Size3 } from '../src/engine/kernel_contract.js';
+import { countWindows, type Size3 } from '../src/engine/kernel_contract.js';
 
 /** A convolution without bias, which batch normalisation and a ReLU follow. */
 export interface ConvLayer {
@@ -73,13 +73,8 @@ function layer(
   return { name, count, x, out, kernel, stride, padding };
 }
 
-/** Positions of the result along each axis. */
-export function resultExtents({ x, kernel, stride, padding }: ConvLayer): number[] {
-  return kernel.map((size, i) => Math.floor((x[i + 1] + 2 * padding[i] - size) / stride[i]) + 1);
-}
-
 /** GFLOP of the convolution; each of its gradients takes as many. */
 export function gigaflops(what: ConvLayer): number {
   const product = (numbers: readonly number[]) => numbers.reduce((a, b) => a * b, 1);
-  return (2 * product(resultExtents(what)) * what.out * what.x[4] * product(what.kernel)) / 1e9;
+  return (2 * product(countWindows(what.x, what)) * what.out * what.x[4] * product(what.kernel)) / 1e9;
 }

@@ -64,11 +64,15 @@ export interface ConvAttributes {
   readonly padding: Size3;
 }
 
-export interface PoolAttributes {
+/** Windows of a map, which a convolution or pooling reads. Padding is never the maximum of one. */
+export interface Windows extends ConvAttributes {
   readonly kernel: Size3;
-  readonly stride: Size3;
-  /** Positions before and after each axis, which never are the maximum. */
-  readonly padding: Size3;
+}
+
+/** Number of windows along each axis of a map [B, T, H, W, C]. */
+export function countWindows([, T, H, W]: readonly number[], { kernel, stride, padding }: Windows): Size3 {
+  const [t, h, w] = [T, H, W].map((n, i) => Math.floor((n + 2 * padding[i] - kernel[i]) / stride[i]) + 1);
+  return [t, h, w];
 }
 
 /** Letters in shapes: B clips, N rows or tokens, C features, H heads, S = B·H, D features of a head, K samples, R table rows. */
@@ -103,10 +107,6 @@ export interface FusedKernels {
     AttentionAttributes,
     'statistics' | 'bias' | 'mask'
   >;
-  /** Convolution with padding 1 of x [B, T, H, W, in] with weight [out, in, 3, 3, 3]. */
-  Conv3x3x3: Signature<'x' | 'weight', [y: unknown]>;
-  Conv3x3x3GradInput: Signature<'dy' | 'weight', [dx: unknown]>;
-  Conv3x3x3GradFilter: Signature<'x' | 'dy', [dweight: unknown]>;
   /**
    * Convolution of x [B, T, H, W, in] with weight [out, in, t, h, w], plus bias [out], plus a residual of the result's shape. With
    * `relu`, negative results become 0.
@@ -123,7 +123,7 @@ export interface FusedKernels {
     [dx: unknown],
     ConvAttributes & { readonly shape: readonly number[] }
   >;
-  Conv3dGradFilter: Signature<'x' | 'dy', [dweight: unknown], ConvAttributes & { readonly kernel: Size3 }>;
+  Conv3dGradFilter: Signature<'x' | 'dy', [dweight: unknown], Windows>;
   /**
    * Normalises each channel of x [B, T, H, W, C] with its mean and biased variance over all positions, then multiplies by weight [C]
    * and adds bias [C] and a residual of x's shape. With `relu`, negative results become 0.
@@ -144,9 +144,9 @@ export interface FusedKernels {
   /** Sum of the rows of x [N, C]: [C]. */
   ColumnSums: Signature<'x', [sums: unknown]>;
   /** Maximum over windows of x [B, T, H, W, C]. */
-  MaxPool3d: Signature<'x', [y: unknown], PoolAttributes>;
+  MaxPool3d: Signature<'x', [y: unknown], Windows>;
   /** The first maximum of each window, in the order of x, gets the gradient. */
-  MaxPool3dGrad: Signature<'dy' | 'x' | 'y', [dx: unknown], PoolAttributes>;
+  MaxPool3dGrad: Signature<'dy' | 'x' | 'y', [dx: unknown], Windows>;
   /** y[n] = Σ_k weight[n, k]·table[index[n, k]] for table [R, D], index and weight [N, K]. Returns [N, D]. */
   WeightedRowSum: Signature<'table' | 'index' | 'weight', [y: unknown]>;
   /** `shape` is the shape of the table. */
@@ -188,9 +188,6 @@ export const FUSED_KERNELS: { readonly [K in FusedKernelName]: InputTable<FusedK
     bias: 'optional',
     mask: 'optional',
   },
-  Conv3x3x3: { x: 'required', weight: 'required' },
-  Conv3x3x3GradInput: { dy: 'required', weight: 'required' },
-  Conv3x3x3GradFilter: { x: 'required', dy: 'required' },
   Conv3d: { x: 'required', weight: 'required', bias: 'optional', residual: 'optional' },
   Conv3dGradInput: { dy: 'required', weight: 'required' },
   Conv3dGradFilter: { x: 'required', dy: 'required' },

@@ -129,6 +129,45 @@ export function layerNorm({ x, dy, width, eps, affine }: LayerNormNumbers): Floa
   return [y, dx, columnSums(products, features), columnSums(dy, features)];
 }
 
+export interface BatchNormNumbers {
+  readonly x: Numbers;
+  readonly dy: Numbers;
+  readonly weight: Numbers;
+  readonly bias: Numbers;
+  readonly eps: number;
+}
+
+/** Means and biased variances of the columns of [rows, columns]. */
+export function columnStatistics(
+  x: Numbers,
+  columns: number,
+): { mean: Float64Array; variance: Float64Array } {
+  const rows = x.length / columns;
+  const mean = columnSums(x, columns).map((sum) => sum / rows);
+  const squares = Float64Array.from(x, (value, i) => (value - mean[i % columns]) ** 2);
+  return { mean, variance: columnSums(squares, columns).map((sum) => sum / rows) };
+}
+
+/** Batch normalisation of rows [rows, columns]: the value, then dx, dweight and dbias. */
+export function batchNorm({ x, dy, weight, bias, eps }: BatchNormNumbers): Float64Array[] {
+  const columns = weight.length;
+  const rows = x.length / columns;
+  const { mean, variance } = columnStatistics(x, columns);
+  const rstd = variance.map((value) => 1 / Math.sqrt(value + eps));
+  const normal = Float64Array.from(x, (value, i) => (value - mean[i % columns]) * rstd[i % columns]);
+  const dbias = columnSums(dy, columns);
+  const dweight = columnSums(
+    normal.map((value, i) => value * dy[i]),
+    columns,
+  );
+  const y = normal.map((value, i) => value * weight[i % columns] + bias[i % columns]);
+  const dx = normal.map((value, i) => {
+    const c = i % columns;
+    return (dy[i] - dbias[c] / rows - (value * dweight[c]) / rows) * weight[c] * rstd[c];
+  });
+  return [y, dx, dweight, dbias];
+}
+
 /** Linear layer x·Wᵀ + b for x [rows, inner], weight [columns, inner]: the value, then dx, dweight and dbias. */
 export function linear(
   [x, weight, bias]: readonly Numbers[],

@@ -1,9 +1,11 @@
 /** @file The simple feature pyramid between backbone and decoder: maps at strides 4, 8, 16 and 32. */
 import type * as tf from '@tensorflow/tfjs';
+import { conv3d } from '../nn/conv3d.js';
 import { fanInUniform } from '../nn/init.js';
 import { Gelu, Layer, LayerNorm, Sequential } from '../nn/layers.js';
+import { maxPool3d } from '../nn/max_pool3d.js';
 import { Parameter } from '../nn/module.js';
-import { conv1x1x1, conv3x3x3, convTranspose1x2x2, maxPool1x2x2 } from '../nn/spatial.js';
+import { conv1x1x1, convTranspose1x2x2 } from '../nn/spatial.js';
 
 const NORM_EPS = 1e-6;
 
@@ -36,7 +38,7 @@ class Upsample extends Layer {
 /** Halves height and width. */
 class Downsample extends Layer {
   override forward(x: tf.Tensor): tf.Tensor {
-    return maxPool1x2x2(x);
+    return maxPool3d(x, { kernel: [1, 2, 2] });
   }
 }
 
@@ -55,7 +57,8 @@ class Conv extends Layer {
   }
 
   override forward(x: tf.Tensor): tf.Tensor {
-    return this.kernel === 1 ? conv1x1x1(x, this.weight.value) : conv3x3x3(x, this.weight.value);
+    const weight = this.weight.value;
+    return this.kernel === 1 ? conv1x1x1(x, weight) : conv3d(x, weight, { padding: [1, 1, 1] });
   }
 }
 

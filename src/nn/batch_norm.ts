@@ -74,7 +74,7 @@ export class BatchNorm extends Module {
     }
     const positions = x.size / x.shape[x.rank - 1];
     if (positions === 1) throw new Error('batch normalisation needs more than one value for each channel');
-    return normalize(x, this, {
+    return batchNorm(x, this.weight.value, this.bias.value, {
       residual,
       relu,
       onStatistics: (mean, variance) =>
@@ -115,13 +115,17 @@ export class BatchNorm extends Module {
   }
 }
 
-interface Options extends Pick<NormOptions, 'residual'> {
-  readonly relu: boolean;
-  onStatistics(mean: tf.Tensor, variance: tf.Tensor): void;
+interface Options extends Pick<NormOptions, 'residual' | 'relu'> {
+  onStatistics?(mean: tf.Tensor, variance: tf.Tensor): void;
 }
 
-function normalize(x: tf.Tensor, norm: BatchNorm, { residual, relu, onStatistics }: Options): tf.Tensor {
-  const [weight, bias] = [norm.weight.value, norm.bias.value];
+/** Normalises each channel with the statistics of the batch; weight and bias [C]. Adds `residual`, and ends with a ReLU, if wanted. */
+export function batchNorm(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  bias: tf.Tensor,
+  { residual, relu = false, onStatistics }: Options = {},
+): tf.Tensor {
   return differentiable(
     residual ? [x, weight, bias, residual] : [x, weight, bias],
     (save) => {
@@ -136,7 +140,7 @@ function normalize(x: tf.Tensor, norm: BatchNorm, { residual, relu, onStatistics
         const y = terms.filter((term) => term !== undefined).reduce((sum, term) => sum.add(term));
         return [relu ? y.relu() : y, mean, variance];
       });
-      onStatistics(mean, variance);
+      onStatistics?.(mean, variance);
       save(relu ? [x, weight, mean, variance, y] : [x, weight, mean, variance]);
       return y;
     },

@@ -67,6 +67,8 @@ const CASES: readonly [string, number[], number[], Partial<Geometry>][] = [
   ],
   ['3×1×1', [2, 4, 2, 3, 3], [2, 3, 3, 1, 1], { padding: [1, 0, 0] }],
   ['3×1×1, one frame', [1, 1, 2, 3, 3], [2, 3, 3, 1, 1], { padding: [1, 0, 0] }],
+  ['3×3×3', [2, 3, 2, 4, 2], [3, 2, 3, 3, 3], { padding: [1, 1, 1] }],
+  ['3×3×3, one time step, one row', [1, 1, 1, 3, 2], [3, 2, 3, 3, 3], { padding: [1, 1, 1] }],
   ['3×3×3, stride 2', [1, 3, 5, 4, 2], [2, 2, 3, 3, 3], { padding: [1, 1, 1], stride: [1, 2, 2] }],
   ['7×1×1, stride 4 along time', [1, 8, 2, 2, 2], [3, 2, 7, 1, 1], { padding: [3, 0, 0], stride: [4, 1, 1] }],
   ['1×7×7, stride 2', [1, 2, 9, 8, 3], [2, 3, 1, 7, 7], { padding: [0, 3, 3], stride: [1, 2, 2] }],

@@ -1,5 +1,5 @@
 /** @file Convolution of maps [B, T, H, W, C] with any kernel, stride, dilation and number of groups (torch.nn.Conv3d). */
-import type { ConvAttributes, Size3 } from '../engine/kernel_contract.js';
+import type { ConvAttributes, Size3, Windows } from '../engine/kernel_contract.js';
 import { tf } from '../engine/tfjs.js';
 import { sizeOf } from '../formats/host_tensor.js';
 import { reluGrad, sumOfRows } from './functional.js';
@@ -86,7 +86,7 @@ function convolve(
         { ...geometry, shape: input.shape },
         () => [gradInput(dz, w, input.shape, geometry)],
       );
-      const kernel = w.shape.slice(2) as unknown as Size3;
+      const kernel = kernelOf(w.shape);
       const [dw] = fused('Conv3dGradFilter', { x: input, dy: dz }, { ...geometry, kernel }, () => [
         gradFilter(input, dz, w.shape, geometry),
       ]);
@@ -98,22 +98,27 @@ function convolve(
 /** Weights in tfjs's order, [t, h, w, in, out]. */
 const toFilter = (weight: tf.Tensor) => weight.transpose([2, 3, 4, 1, 0]);
 
-const isPadded = ({ padding }: ConvAttributes) => padding.some((width) => width > 0);
+/** Whether tfjs's kernels pad a map themselves, as far as `same` means this padding. */
+const isSame = ({ stride, padding, kernel }: Windows) =>
+  padding.every((width, i) => stride[i] === 1 && 2 * width === kernel[i] - 1);
 
-function padded(x: tf.Tensor, { padding: [t, h, w] }: ConvAttributes): tf.Tensor {
-  const sides = [0, t, h, w, 0].map((width) => [width, width] as [number, number]);
-  return x.pad(sides);
+/** The padding that is left to do. */
+function ownPadding(windows: Windows): Size3 {
+  return isSame(windows) ? NONE : windows.padding;
 }
 
-function runKernel(
-  name: string,
-  inputs: tf.NamedTensorMap,
-  { stride }: ConvAttributes,
-  more = {},
-): tf.Tensor {
+const isPadded = (padding: Size3) => padding.some((width) => width > 0);
+
+function padded(x: tf.Tensor, windows: Windows): tf.Tensor {
+  const padding = ownPadding(windows);
+  if (!isPadded(padding)) return x;
+  return x.pad([0, ...padding, 0].map((width) => [width, width] as [number, number]));
+}
+
+function runKernel(name: string, inputs: tf.NamedTensorMap, windows: Windows, more = {}): tf.Tensor {
   const attributes = {
-    strides: [...stride],
-    pad: 'valid',
+    strides: [...windows.stride],
+    pad: isSame(windows) ? 'same' : 'valid',
     dataFormat: 'NDHWC',
     dilations: [1, 1, 1],
     ...more,
@@ -121,13 +126,15 @@ function runKernel(
   return tf.engine().runKernel(name, inputs, attributes);
 }
 
+const kernelOf = ([, , t, h, w]: readonly number[]): Size3 => [t, h, w];
+
 function composed(
   x: tf.Tensor,
   weight: tf.Tensor,
   { bias, residual, relu, ...geometry }: Options,
 ): tf.Tensor {
-  const input = isPadded(geometry) ? padded(x, geometry) : x;
-  let y = runKernel('Conv3D', { x: input, filter: toFilter(weight) }, geometry);
+  const windows = { ...geometry, kernel: kernelOf(weight.shape) };
+  let y = runKernel('Conv3D', { x: padded(x, windows), filter: toFilter(weight) }, windows);
   if (bias) y = y.add(bias);
   if (residual) y = y.add(residual);
   return relu ? y.relu() : y;
@@ -139,11 +146,13 @@ function gradInput(
   [B, T, H, W, C]: readonly number[],
   geometry: ConvAttributes,
 ): tf.Tensor {
-  const [t, h, w] = geometry.padding;
+  const windows = { ...geometry, kernel: kernelOf(weight.shape) };
+  const padding = ownPadding(windows);
+  const [t, h, w] = padding;
   const inputShape = [B, T + 2 * t, H + 2 * h, W + 2 * w, C];
   const filter = toFilter(weight);
-  const whole = runKernel('Conv3DBackpropInputV2', { dy, filter }, geometry, { inputShape });
-  return isPadded(geometry) ? whole.slice([0, t, h, w, 0], [B, T, H, W, C]) : whole;
+  const whole = runKernel('Conv3DBackpropInputV2', { dy, filter }, windows, { inputShape });
+  return isPadded(padding) ? whole.slice([0, t, h, w, 0], [B, T, H, W, C]) : whole;
 }
 
 function gradFilter(
@@ -152,8 +161,9 @@ function gradFilter(
   [out, channels, ...kernel]: readonly number[],
   geometry: ConvAttributes,
 ): tf.Tensor {
-  const input = isPadded(geometry) ? padded(x, geometry) : x;
+  const [t, h, w] = kernel;
+  const windows: Windows = { ...geometry, kernel: [t, h, w] };
   const filterShape = [...kernel, channels, out];
-  const turned = runKernel('Conv3DBackpropFilterV2', { x: input, dy }, geometry, { filterShape });
+  const turned = runKernel('Conv3DBackpropFilterV2', { x: padded(x, windows), dy }, windows, { filterShape });
   return turned.transpose([4, 3, 0, 1, 2]);
 }

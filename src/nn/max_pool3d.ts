@@ -1,5 +1,5 @@
 /** @file Maximum over windows of maps [B, T, H, W, C] (torch.nn.MaxPool3d). */
-import type { PoolAttributes, Size3 } from '../engine/kernel_contract.js';
+import { countWindows, type Size3, type Windows } from '../engine/kernel_contract.js';
 import { tf } from '../engine/tfjs.js';
 import { fused } from './fused.js';
 import { differentiable } from './tape.js';
@@ -12,7 +12,7 @@ const AXES = [0, 1, 2] as const;
  */
 export function maxPool3d(
   x: tf.Tensor,
-  { kernel, stride = kernel, padding = [0, 0, 0] }: Pick<PoolAttributes, 'kernel'> & Partial<PoolAttributes>,
+  { kernel, stride = kernel, padding = [0, 0, 0] }: Pick<Windows, 'kernel'> & Partial<Windows>,
 ): tf.Tensor {
   const pool = { kernel, stride, padding };
   return differentiable(
@@ -29,27 +29,20 @@ export function maxPool3d(
   );
 }
 
-/** Positions of the result along each axis. */
-function extents({ shape }: tf.Tensor, { kernel, stride, padding }: PoolAttributes): Size3 {
-  return AXES.map(
-    (i) => Math.floor((shape[i + 1] + 2 * padding[i] - kernel[i]) / stride[i]) + 1,
-  ) as unknown as Size3;
-}
-
 /** Extents of the padded map that strides cut into whole pieces. */
-function paddedExtents(count: Size3, { kernel, stride }: PoolAttributes): number[] {
+function paddedExtents(count: Size3, { kernel, stride }: Windows): number[] {
   return AXES.map((i) => (count[i] + Math.ceil(kernel[i] / stride[i]) - 1) * stride[i]);
 }
 
-function tapsOf({ kernel: [t, h, w] }: PoolAttributes): Size3[] {
+function tapsOf({ kernel: [t, h, w] }: Windows): Size3[] {
   const taps: Size3[] = [];
   for (let i = 0; i < t; i++) for (let j = 0; j < h; j++) for (let k = 0; k < w; k++) taps.push([i, j, k]);
   return taps;
 }
 
 /** The elements of all windows that each tap of the kernel reads, each in the shape of the result. */
-function windows(x: tf.Tensor, pool: PoolAttributes): tf.Tensor[] {
-  const count = extents(x, pool);
+function windows(x: tf.Tensor, pool: Windows): tf.Tensor[] {
+  const count = countWindows(x.shape, pool);
   const whole = paddedExtents(count, pool);
   const sides = AXES.map((i): [number, number] => {
     const after = whole[i] - x.shape[i + 1] - pool.padding[i];
@@ -96,8 +89,8 @@ function spread(x: tf.Tensor, first: Size3, stride: Size3, whole: readonly numbe
   }, x);
 }
 
-function gradient(dy: tf.Tensor, x: tf.Tensor, y: tf.Tensor, pool: PoolAttributes): tf.Tensor {
-  const count = extents(x, pool);
+function gradient(dy: tf.Tensor, x: tf.Tensor, y: tf.Tensor, pool: Windows): tf.Tensor {
+  const count = countWindows(x.shape, pool);
   const whole = paddedExtents(count, pool);
   const taps = tapsOf(pool);
   let rest = tf.onesLike(dy);

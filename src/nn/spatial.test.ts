@@ -1,9 +1,9 @@
 /** @file Convolutions, resampling and row sums: gradients by finite differences, values against plain loops. */
 import { describe, expect, it } from 'vitest';
-import { expectGradients, normals, type Values, values } from '../../test/support/finite_difference.js';
+import { expectGradients, normals, type Values } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
-import { conv1x1x1, conv3x3x3, convTranspose1x2x2, maxPool1x2x2, weightedRowSum } from './spatial.js';
+import { conv1x1x1, convTranspose1x2x2, weightedRowSum } from './spatial.js';
 import { backward } from './tape.js';
 
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
@@ -18,43 +18,6 @@ function run(f: (...xs: tf.Tensor[]) => tf.Tensor, ...inputs: Values[]) {
 
 /** Row-major position of an index. */
 const at = (shape: number[], index: number[]) => index.reduce((n, i, axis) => n * shape[axis] + i, 0);
-
-describe('conv3x3x3', () => {
-  it.each([
-    ['several of every axis', [2, 3, 2, 4, 2]],
-    ['one time step, one row', [1, 1, 1, 3, 2]],
-  ])('computes a cross-correlation with zero padding: %s', (_, shape) => {
-    const rng = new Rng(7);
-    const [B, T, H, W, C] = shape;
-    const O = 3;
-    const [x, weight] = [normals(shape, rng), normals([O, C, 3, 3, 3], rng)];
-    const y = run(conv3x3x3, x, weight);
-    expect(y.shape).toEqual([B, T, H, W, O]);
-    for (let n = 0; n < y.data.length; n++) {
-      const o = n % O;
-      const [w, h, t, b] = [
-        Math.floor(n / O) % W,
-        Math.floor(n / (O * W)) % H,
-        Math.floor(n / (O * W * H)) % T,
-        Math.floor(n / (O * W * H * T)),
-      ];
-      let sum = 0;
-      for (let k = 0; k < 27 * C; k++) {
-        const [i, dt, dh, dw] = [
-          Math.floor(k / 27),
-          (Math.floor(k / 9) % 3) - 1,
-          (Math.floor(k / 3) % 3) - 1,
-          (k % 3) - 1,
-        ];
-        const [t1, h1, w1] = [t + dt, h + dh, w + dw];
-        if (t1 < 0 || h1 < 0 || w1 < 0 || t1 >= T || h1 >= H || w1 >= W) continue;
-        sum += x.data[at(shape, [b, t1, h1, w1, i])] * weight.data[o * 27 * C + k];
-      }
-      expect(y.data[n]).toBeCloseTo(sum, 4);
-    }
-    expectGradients(conv3x3x3, [x, weight]);
-  });
-});
 
 describe('conv1x1x1', () => {
   it('maps the channels of every position', () => {
@@ -97,41 +60,6 @@ describe('convTranspose1x2x2', () => {
       }
     }
     expectGradients(convTranspose1x2x2, [x, weight, bias]);
-  });
-});
-
-describe('maxPool1x2x2', () => {
-  it.each([
-    [4, 2],
-    [5, 3],
-    [2, 7],
-  ])('takes the largest of each 2×2 positions of %i×%i, without an odd last one', (H, W) => {
-    const [B, T, C] = [2, 2, 2];
-    const order = new Rng(10).permutation(B * T * H * W * C);
-    // Distinct values 0.2 apart: no step of the gradient check changes which one is largest.
-    const x = values(
-      [B, T, H, W, C],
-      order.map((i) => 0.2 * i),
-    );
-    const y = run(maxPool1x2x2, x);
-    const [h, w] = [H >> 1, W >> 1];
-    expect(y.shape).toEqual([B, T, h, w, C]);
-    for (let n = 0; n < y.data.length; n++) {
-      const [c, j, i] = [n % C, Math.floor(n / C) % w, Math.floor(n / (C * w)) % h];
-      const image = Math.floor(n / (C * w * h));
-      const four = [0, 1, 2, 3].map(
-        (k) => x.data[((image * H + 2 * i + (k >> 1)) * W + 2 * j + (k & 1)) * C + c],
-      );
-      expect(y.data[n]).toBe(Math.max(...four));
-    }
-    expectGradients(maxPool1x2x2, [x]);
-  });
-
-  it('gives the gradient to the first of equal values', () => {
-    const x = tf.tensor([3, 3, 3, 3, 1, 5, 5, 5, 1, 1, 2, 2], [3, 1, 2, 2, 1]);
-    const { value, grads } = backward(() => maxPool1x2x2(x).sum() as tf.Scalar, [x]);
-    expect(Array.from(grads[0]!.dataSync())).toEqual([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]);
-    tf.dispose([x, value, grads[0]!]);
   });
 });
 

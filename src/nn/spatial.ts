@@ -1,41 +1,12 @@
-/** @file Convolution, up- and down-sampling of maps [B, T, H, W, C], and weighted sums of gathered rows. */
+/** @file Convolutions of maps [B, T, H, W, C] that are linear layers, and weighted sums of gathered rows. */
 import { tf } from '../engine/tfjs.js';
 import { linear } from './functional.js';
 import { fused } from './fused.js';
 import { differentiable } from './tape.js';
 
-/** 3×3×3 convolution with padding 1, no bias; weight [out, in, 3, 3, 3] (torch.nn.Conv3d). */
-export function conv3x3x3(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  const toFilter = (w: tf.Tensor) => w.transpose([2, 3, 4, 1, 0]) as tf.Tensor5D;
-  const attributes = { strides: [1, 1, 1], pad: 'same' };
-  const run = (kernel: string, inputs: tf.NamedTensorMap, more: object) =>
-    tf.engine().runKernel(kernel, inputs, { ...attributes, ...more }) as tf.Tensor;
-  return differentiable(
-    [x, weight],
-    (save) => {
-      save([x, weight]);
-      const [y] = fused('Conv3x3x3', { x, weight }, {}, () => [
-        tf.conv3d(x as tf.Tensor5D, toFilter(weight), 1, 'same'),
-      ]);
-      return y;
-    },
-    (dy, [input, w]) => {
-      const [dx] = fused('Conv3x3x3GradInput', { dy, weight: w }, {}, () => [
-        run('Conv3DBackpropInputV2', { dy, filter: toFilter(w) }, { inputShape: input.shape }),
-      ]);
-      const [dw] = fused('Conv3x3x3GradFilter', { x: input, dy }, {}, () => {
-        const filterShape = [3, 3, 3, w.shape[1], w.shape[0]];
-        const turned = run('Conv3DBackpropFilterV2', { x: input, dy }, { filterShape });
-        return [turned.transpose([4, 3, 0, 1, 2])];
-      });
-      return [dx, dw];
-    },
-  );
-}
-
-/** 1×1×1 convolution without bias; weight [out, in, 1, 1, 1]. */
-export function conv1x1x1(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  return linear(x, weight.reshape(weight.shape.slice(0, 2)));
+/** 1×1×1 convolution; weight [out, in, 1, 1, 1], bias [out]. */
+export function conv1x1x1(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  return linear(x, weight.reshape(weight.shape.slice(0, 2)), bias);
 }
 
 /**
@@ -70,28 +41,6 @@ export function convTranspose1x2x2(x: tf.Tensor, weight: tf.Tensor, bias: tf.Ten
     .reshape([B * T * H, W, 2, 2, outChannels])
     .transpose([0, 2, 1, 3, 4])
     .reshape([B, T, 2 * H, 2 * W, outChannels]);
-}
-
-/** Maximum over 2×2 positions of each time step; halves H and W. As in PyTorch, the first of equal values gets the gradient. */
-export function maxPool1x2x2(x: tf.Tensor): tf.Tensor {
-  const [B, T, H, W, C] = x.shape;
-  const [h, w] = [Math.floor(H / 2), Math.floor(W / 2)];
-  const even = h * 2 === H && w * 2 === W ? x : x.slice([0, 0, 0, 0, 0], [B, T, h * 2, w * 2, C]);
-  const patches = even
-    .reshape([B * T * h, 2, w, 2, C])
-    .transpose([0, 2, 1, 3, 4])
-    .reshape([B * T * h * w, 4, C]);
-  return differentiable(
-    [patches],
-    (save) => {
-      save([patches.argMax(1)]);
-      return patches.max(1);
-    },
-    (dy, [first]) => {
-      const places = tf.range(0, 4, 1, 'int32').reshape([1, 4, 1]);
-      return [first.expandDims(1).equal(places).cast('float32').mul(dy.expandDims(1))];
-    },
-  ).reshape([B, T, h, w, C]);
 }
 
 /**

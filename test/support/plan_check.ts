@@ -1,13 +1,13 @@
 /** @file Compares the results of cuDNN's plans with those of the engine's own kernels and of products. */
 import { CudaCompiler, type CudaSettings, policyOf } from '../../src/engine/cuda/compiler.js';
 import type { AttentionShape } from '../../src/engine/cuda/cudnn/attention.js';
-import { outputSize } from '../../src/engine/cuda/cudnn/convolution.js';
 import { type CudaTensor, CudaTensorMemory } from '../../src/engine/cuda/device/cuda_tensor.js';
 import type { CudaDevice } from '../../src/engine/cuda/device/device.js';
 import { fusedKernels } from '../../src/engine/cuda/kernels/fused.js';
 import type { Policy } from '../../src/engine/cuda/kernels/lowering.js';
 import {
   type ConvAttributes,
+  countWindows,
   FUSED_KERNELS,
   type FusedKernelName,
   type Size3,
@@ -57,10 +57,10 @@ export function compareConvolution(
   settings: CudaSettings,
   { map, O, kernel = [3, 3, 3], stride = [1, 1, 1], padding = [1, 1, 1] }: ConvolutionCase,
 ): PlanComparison {
-  const [B, T, H, W, I] = map;
+  const I = map[4];
   const x = randomTensor(device, map, 1);
   const weight = randomTensor(device, [O, I, ...kernel], 2);
-  const dy = randomTensor(device, [B, ...outputSize({ size: [T, H, W], kernel, stride, padding }), O], 3);
+  const dy = randomTensor(device, [map[0], ...countWindows(map, { kernel, stride, padding }), O], 3);
   return compare({ device, settings, inputs: [x, weight, dy] }, (policy) => {
     const run = (name: FusedKernelName, inputs: Readonly<Record<string, CudaTensor>>, more: object) =>
       runKernel({ device, policy, attributes: { stride, padding, ...more } }, name, inputs);

@@ -7,7 +7,7 @@ import { fakeProbe } from '../../../test/support/fake_probe.js';
 import { tensorOf, uniform } from '../../../test/support/lowered.js';
 import { temporaryFolderOfFile } from '../../../test/support/temporary_files.js';
 import { selfAttention } from '../../nn/attention.js';
-import { conv3x3x3 } from '../../nn/spatial.js';
+import { conv3d } from '../../nn/conv3d.js';
 import { tf } from '../tfjs.js';
 import { BACKEND_NAME, type CudaBackend, startBackend } from './start.js';
 
@@ -21,7 +21,7 @@ const DY = uniform([B, T * H * W, HEADS * D], 3);
 
 /** Attention to all positions of a map, twice, whose projections are a convolution. */
 function network(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  const qkv = conv3x3x3(x, weight).reshape([B, T * H * W, 3 * HEADS * D]);
+  const qkv = conv3d(x, weight, { padding: [1, 1, 1] }).reshape([B, T * H * W, 3 * HEADS * D]);
   return selfAttention(qkv, HEADS, { scale: 0.02 }).add(selfAttention(qkv, HEADS, { scale: 0.01 }));
 }
 

@@ -8,7 +8,6 @@ import { adamUpdate } from './kernels/adam.js';
 import { selfAttention, selfAttentionGrad } from './kernels/attention.js';
 import { batchNorm, batchNormGrad, columnSums } from './kernels/batch_norm.js';
 import { constantKernels } from './kernels/constants.js';
-import { conv, convGradFilter, convGradInput } from './kernels/conv.js';
 import { conv3d, conv3dGradFilter, conv3dGradInput } from './kernels/conv_products.js';
 import { conv3dKernels } from './kernels/conv3d.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
@@ -29,7 +28,6 @@ import { nativeAdamUpdate } from './native/adam.js';
 import { nativeSelfAttention, nativeSelfAttentionGrad } from './native/attention.js';
 import { nativeBatchNorm, nativeBatchNormGrad } from './native/batch_norm.js';
 import { nativeColumnSums } from './native/column_sums.js';
-import { nativeConv, nativeConvGradFilter, nativeConvGradInput } from './native/conv.js';
 import { nativeConv3d, nativeConv3dGradFilter, nativeConv3dGradInput } from './native/conv3d.js';
 import { nativeLayerNorm, nativeLayerNormGrad } from './native/layer_norm.js';
 import { nativeLinear, nativeLinearGrad } from './native/linear.js';
@@ -66,9 +64,6 @@ const FUSED: Omit<FusedTable, NativeOnly> = {
   LinearGrad: linearGrad,
   SelfAttention: selfAttention,
   SelfAttentionGrad: selfAttentionGrad,
-  Conv3x3x3: conv,
-  Conv3x3x3GradInput: convGradInput,
-  Conv3x3x3GradFilter: convGradFilter,
   Conv3d: conv3d,
   Conv3dGradInput: conv3dGradInput,
   Conv3dGradFilter: conv3dGradFilter,
@@ -95,9 +90,6 @@ const NATIVE: Partial<FusedTable> = {
   WeightedRowSumGradWeight: nativeWeightedRowSumGradWeight,
   AdamUpdate: nativeAdamUpdate,
   SumOfSquares: nativeSumOfSquares,
-  Conv3x3x3: nativeConv,
-  Conv3x3x3GradInput: nativeConvGradInput,
-  Conv3x3x3GradFilter: nativeConvGradFilter,
   Conv3d: nativeConv3d,
   Conv3dGradInput: nativeConv3dGradInput,
   Conv3dGradFilter: nativeConv3dGradFilter,

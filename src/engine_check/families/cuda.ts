@@ -16,6 +16,7 @@ const BFLOAT16: Family = {
     layer({ rows: 320, inner: 192, columns: 128 }, 'with'),
     attention({ batch: 1, tokens: 203, heads: 2, features: 64 }),
     conv([1, 4, 10, 12], 32, 24),
+    conv([1, 4, 20, 24], 32, 40, { kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] }),
   ],
 };
 

@@ -4,7 +4,7 @@ import { ATTENTION } from './attention.js';
 import { CONVOLUTIONS, POOLING } from './convolution.js';
 import { ELEMENTWISE } from './elementwise.js';
 import { GATHER, ROW_SUMS } from './indexing.js';
-import { ACTIVATIONS, LAYER_NORM } from './layers.js';
+import { ACTIVATIONS, BATCH_NORM, LAYER_NORM } from './layers.js';
 import { LOGIC } from './logic.js';
 import { NONFINITE } from './nonfinite.js';
 import { OPTIMIZERS } from './optimizers.js';
@@ -25,6 +25,7 @@ export const FAMILIES: readonly Family[] = [
   LINEAR,
   ATTENTION,
   LAYER_NORM,
+  BATCH_NORM,
   ACTIVATIONS,
   CONVOLUTIONS,
   POOLING,

@@ -1,9 +1,16 @@
-/** @file Layer normalisation, and activations. */
+/** @file Normalisation of layers and of batches, and activations. */
+import { batchNorm } from '../../nn/batch_norm.js';
 import { exp2, gelu, layerNorm, relu } from '../../nn/functional.js';
 import { type Case, type Family, floats } from '../case.js';
-import { layerNorm as doubleNorm, gelu as exactGelu, geluDerivative } from '../double.js';
+import {
+  batchNorm as doubleBatchNorm,
+  layerNorm as doubleNorm,
+  gelu as exactGelu,
+  geluDerivative,
+} from '../double.js';
 
 const EPS = 1e-6;
+const BATCH_EPS = 1e-5;
 
 function affineNorm(rows: number, width: number): Case {
   return {
@@ -35,6 +42,45 @@ export const LAYER_NORM: Family = {
       inputs: [floats([9, 33], 99, 101)],
       gradients: [0],
       compute: (x) => layerNorm(x.sub(100), EPS),
+    },
+  ],
+};
+
+function normOfBatch(map: readonly number[], channels: number): Case {
+  return {
+    name: `[${[...map, channels]}]`,
+    inputs: [floats([...map, channels], -1, 3), floats([channels], 0.5, 2), floats([channels])],
+    gradients: [0, 1, 2],
+    compute: (x, weight, bias) => batchNorm(x, weight, bias),
+    expected: ([x, weight, bias], dy) => doubleBatchNorm({ x, dy, weight, bias, eps: BATCH_EPS }),
+  };
+}
+
+export const BATCH_NORM: Family = {
+  name: 'batch normalisation',
+  tolerance: { norm: 1e-5, largest: 2e-5 },
+  reason: 'means, a variance and their gradients; float32 keeps about 1e-6',
+  cases: [
+    normOfBatch([2, 3, 5, 4], 3),
+    normOfBatch([1, 2, 9, 11], 80),
+    normOfBatch([1, 4, 31, 37], 16),
+    {
+      name: 'with residual and ReLU',
+      inputs: [floats([1, 2, 5, 6, 33]), floats([33], 0.5, 2), floats([33]), floats([1, 2, 5, 6, 33])],
+      gradients: [0, 1, 2, 3],
+      compute: (x, weight, bias, residual) => batchNorm(x, weight, bias, { residual, relu: true }),
+    },
+    {
+      name: 'with ReLU',
+      inputs: [floats([2, 2, 5, 6, 7]), floats([7], 0.5, 2), floats([7])],
+      gradients: [0, 1, 2],
+      compute: (x, weight, bias) => batchNorm(x, weight, bias, { relu: true }),
+    },
+    {
+      name: 'far from zero',
+      inputs: [floats([1, 2, 31, 37, 9], 99, 101), floats([9], 0.5, 2), floats([9])],
+      gradients: [0, 1, 2],
+      compute: (x, weight, bias) => batchNorm(x.sub(100), weight, bias),
     },
   ],
 };

@@ -1,6 +1,6 @@
 /** @file Sums, means, maxima and softmax, over different axes. */
 import { tf } from '../../engine/tfjs.js';
-import { mean } from '../../nn/functional.js';
+import { mean, sumOfRows } from '../../nn/functional.js';
 import { squareSums } from '../../training/grad_norm.js';
 import { type Case, EXACT, type Family, floats } from '../case.js';
 import { columnSums, softmax, squareSum, sum } from '../double.js';
@@ -19,6 +19,12 @@ const sums: Case[] = [
         const rows = Float64Array.from(rowsOf(xs[n], width).map(sum));
         return [[sum(xs[n])], rows, columnSums(xs[n], width), rows];
       }),
+  },
+  {
+    name: 'sums of rows',
+    inputs: [floats([13, 7], 0, 2), floats([613, 57], 0, 2)],
+    compute: (...xs) => xs.map(sumOfRows),
+    expected: (xs) => [7, 57].map((width, n) => columnSums(xs[n], width)),
   },
   {
     name: 'sum of a long row',

@@ -3,6 +3,7 @@
  *
  * Shapes: x [B, T, H, W, I], weight [O, I, t, h, w] (torch.nn.Conv3d), y [B, T', H', W', O].
  */
+import { countWindows, type Size3, type Windows } from '../../kernel_contract.js';
 import {
   type ConvolutionPass,
   GraphBuilder,
@@ -12,19 +13,13 @@ import {
 } from './graph.js';
 import { buildPlan, type CudnnPlan, type PlanContext } from './plan.js';
 
-type Triple = readonly [time: number, height: number, width: number];
-
-export interface ConvolutionGeometry {
+export interface ConvolutionGeometry extends Windows {
   readonly B: number;
   /** Input and output channels. */
   readonly I: number;
   readonly O: number;
   /** Size of x. */
-  readonly size: Triple;
-  readonly kernel: Triple;
-  readonly stride: Triple;
-  /** Zeros before and behind each axis. */
-  readonly padding: Triple;
+  readonly size: Size3;
 }
 
 export interface ConvolutionShape extends ConvolutionGeometry {
@@ -33,15 +28,8 @@ export interface ConvolutionShape extends ConvolutionGeometry {
 }
 
 /** Size of y. */
-export function outputSize({
-  size,
-  kernel,
-  stride,
-  padding,
-}: Pick<ConvolutionGeometry, 'size' | 'kernel' | 'stride' | 'padding'>): Triple {
-  const [T, H, W] = size.map((n, i) => Math.floor((n + 2 * padding[i] - kernel[i]) / stride[i]) + 1);
-  return [T, H, W];
-}
+export const outputSize = (geometry: ConvolutionGeometry): Size3 =>
+  countWindows([geometry.B, ...geometry.size], geometry);
 
 /**
  * A convolution. Arguments: `x`, `weight` and `y`, or their gradients under the same names: pass `forward` writes `y`, `data`

@@ -3,7 +3,7 @@ import { gelu, geluGrad, reluGrad } from './activations.js';
 import { adamUpdate } from './adam.js';
 import { selfAttention, selfAttentionGrad } from './attention.js';
 import { batchNorm, batchNormGrad, columnSums } from './batch_norm.js';
-import { conv3dKernels, conv3x3x3Kernels } from './convolution/conv.js';
+import { conv3dKernels } from './convolution/conv.js';
 import { layerNorm, layerNormGrad } from './layer_norm.js';
 import { linear, linearGrad } from './linear.js';
 import { maxPool3d, maxPool3dGrad } from './max_pool3d.js';
@@ -21,7 +21,6 @@ export const fusedKernels = [
   linearGrad,
   selfAttention,
   selfAttentionGrad,
-  ...conv3x3x3Kernels(),
   ...conv3dKernels(),
   batchNorm,
   batchNormGrad,

@@ -7,37 +7,16 @@ import {
   reference,
   uniform,
 } from '../../../../test/support/lowered.js';
+import { POOLING_CASES } from '../../../../test/support/pooling_cases.js';
 import { maxPool3d } from '../../../nn/max_pool3d.js';
-import type { PoolAttributes } from '../../kernel_contract.js';
 import { tf } from '../../tfjs.js';
 
 beforeEach(async () => {
   await tf.setBackend('cpu');
 });
 
-const CASES: readonly [string, number[], PoolAttributes][] = [
-  [
-    '1×3×3, stride 2, padding 1, odd extents',
-    [2, 2, 7, 5, 3],
-    { kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] },
-  ],
-  [
-    '1×3×3, stride 2, padding 1, even extents',
-    [1, 1, 6, 8, 4],
-    { kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] },
-  ],
-  ['4×1×1', [1, 8, 2, 3, 2], { kernel: [4, 1, 1], stride: [4, 1, 1], padding: [0, 0, 0] }],
-  ['2×2×2 with a remainder', [1, 5, 3, 4, 2], { kernel: [2, 2, 2], stride: [2, 2, 2], padding: [0, 0, 0] }],
-  ['stride 1', [1, 3, 4, 4, 1], { kernel: [3, 2, 3], stride: [1, 1, 1], padding: [1, 0, 1] }],
-  [
-    'a stride beyond the kernel',
-    [1, 5, 7, 8, 2],
-    { kernel: [1, 2, 1], stride: [2, 3, 3], padding: [0, 0, 0] },
-  ],
-];
-
 describe('maxima of windows', () => {
-  it.each(CASES)('have the right value and gradient: %s', (_, shape, pool) => {
+  it.each(POOLING_CASES)('have the right value and gradient: %s', (_, shape, pool) => {
     const noise = uniform(shape, 1);
     // Few different values, so that many windows hold equal ones; all negative, so that padding would show.
     const x: Operand = { ...noise, data: noise.data.map((value) => Math.floor(2 * value) - 2) };

@@ -1,8 +1,7 @@
 /** @file Maximum over windows of maps [B, T, H, W, C], and its gradient. */
 import { sizeOf } from '../../../formats/host_tensor.js';
-import type { PoolAttributes } from '../../kernel_contract.js';
+import { countWindows, type Windows } from '../../kernel_contract.js';
 import { floats } from '../../record/kernel.js';
-import { outputSize } from '../cudnn/convolution.js';
 import type { Builder } from '../ir/builder.js';
 import { coordinatesOf, elementAt } from '../ir/coordinates.js';
 import type { Expr } from '../ir/expr.js';
@@ -11,9 +10,8 @@ import { type Position, readBy } from './convolution/positions.js';
 import { fusedKernel } from './fused_kernel.js';
 
 /** The shape [B, T', H', W', C] of the maxima of x [B, T, H, W, C]. */
-function resultOf({ shape }: { readonly shape: readonly number[] }, pool: PoolAttributes): number[] {
-  const [B, T, H, W, C] = shape;
-  return [B, ...outputSize({ ...pool, size: [T, H, W] }), C];
+function resultOf({ shape }: { readonly shape: readonly number[] }, pool: Windows): number[] {
+  return [shape[0], ...countWindows(shape, pool), shape[4]];
 }
 
 /** An element of a map at a position inside; `outside` elsewhere. */
@@ -44,7 +42,7 @@ export const maxPool3d = fusedKernel('MaxPool3d', {
 });
 
 /** The number of the first tap of each window that reads the maximum. */
-function firstTaps(b: Builder, x: View, y: View, pool: PoolAttributes): View {
+function firstTaps(b: Builder, x: View, y: View, pool: Windows): View {
   const info = { shape: y.shape, dtype: 'int32' } as const;
   return b.reduce(info, { operator: 'argMax', count: sizeOf(pool.kernel) }, (o, k) => {
     const [batch, ...at] = coordinatesOf(o, y.shape);
@@ -60,7 +58,7 @@ function windowOf(
   at: readonly Expr[],
   back: readonly Expr[],
   extents: readonly number[],
-  { kernel, stride, padding }: PoolAttributes,
+  { kernel, stride, padding }: Windows,
 ): Position & { readonly tap: readonly Expr[] } {
   const padded = at.map((c, i) => c.add(padding[i]));
   const position = padded.map((c, i) => c.div(stride[i]).sub(back[i]));

@@ -5,15 +5,17 @@ import { TEST_DEVICE } from '../../../../test/support/engine.js';
 import { type KernelInput, runnerOf, uniform } from '../../../../test/support/run_kernel.js';
 import { conv3d } from '../../../nn/conv3d.js';
 import { selectEngine } from '../../index.js';
-import type { ConvAttributes, Size3 } from '../../kernel_contract.js';
+import { type ConvAttributes, countWindows, type Size3 } from '../../kernel_contract.js';
 import { tf } from '../../tfjs.js';
 import { conv3dKernels } from './conv_products.js';
 
 const FORWARD = 1e-5;
 const ONES: Size3 = [1, 1, 1];
+const TILES = { forward: () => 3, filter: () => 2 };
 
 /** Runs kernels of which each piece has so many floats. */
-const runnerFor = (floats: number) => runnerOf(Object.values(conv3dKernels((count) => floats / count)));
+const runnerFor = (floats: number) =>
+  runnerOf(Object.values(conv3dKernels({ chunkSize: (count) => floats / count, tiles: TILES })));
 
 const tensorOf = ({ data, shape }: KernelInput) => tf.tensor(data, [...shape]);
 
@@ -41,6 +43,7 @@ const CASES: readonly [string, number[], number[], Size3, Size3][] = [
   ['1×3×3', [2, 2, 4, 5, 17], [4, 17, 1, 3, 3], ONES, [0, 1, 1]],
   ['1×3×3, stride 2, odd extents', [2, 2, 5, 7, 16], [3, 16, 1, 3, 3], [1, 2, 2], [0, 1, 1]],
   ['1×3×3, stride 2, even extents', [2, 2, 4, 6, 16], [3, 16, 1, 3, 3], [1, 2, 2], [0, 1, 1]],
+  ['3×3×3', [2, 3, 4, 5, 6], [4, 6, 3, 3, 3], ONES, ONES],
   ['3×1×1', [2, 4, 2, 3, 16], [2, 16, 3, 1, 1], ONES, [1, 0, 0]],
   ['7×1×1, stride 4 along time', [1, 8, 2, 2, 16], [3, 16, 7, 1, 1], [4, 1, 1], [3, 0, 0]],
   ['2×2×2, stride 3, without padding', [1, 5, 7, 6, 16], [2, 16, 2, 2, 2], [3, 3, 3], [0, 0, 0]],
@@ -55,10 +58,8 @@ describe('convolutions as products', () => {
   });
 
   function operandsOf(map: number[], shape: number[], { stride, padding }: ConvAttributes) {
-    const count = [0, 1, 2].map(
-      (i) => Math.floor((map[i + 1] + 2 * padding[i] - shape[i + 2]) / stride[i]) + 1,
-    );
-    const result = [map[0], ...count, shape[0]];
+    const kernel = shape.slice(2) as unknown as Size3;
+    const result = [map[0], ...countWindows(map, { kernel, stride, padding }), shape[0]];
     return {
       x: uniform(map, 1),
       weight: uniform(shape, 2),

@@ -3,29 +3,30 @@
  * neighbourhoods with the weight.
  *
  * A neighbourhood has the channels of `taps` positions, ordered by tap and then by channel. It is gathered from the padded map,
- * seen as a table of positions. A kernel of one tap with stride 1 needs none: the map itself is the matrix.
+ * seen as a table of positions. A kernel of one tap with stride 1 needs none: the map itself is the matrix. Winograd's filtering
+ * (winograd.ts) computes 3×3×3 with padding 1.
  */
 import { sizeOf } from '../../../formats/host_tensor.js';
-import type { ConvAttributes, Size3 } from '../../kernel_contract.js';
+import { type ConvAttributes, countWindows, type Size3, type Windows } from '../../kernel_contract.js';
 import { floats, type KernelResult } from '../../record/kernel.js';
 import type { GraphBuilder } from '../graph_builder.js';
 import { fusedKernel } from '../kernel.js';
 import { channelsFirst, channelsLast, moved } from './conv3d.js';
+import type { FeatureMap } from './feature_map.js';
 import { type Matrix, multiply, multiplyTransposed, type ProductOptions } from './products.js';
 import { splitEvenly } from './tiling.js';
+import {
+  suitsWinograd,
+  type TileCounts,
+  winogradConvolution,
+  winogradFilterGradient,
+  winogradInputGradient,
+} from './winograd.js';
 
-/** A map [B, T, H, W, C] in a graph. */
-interface FeatureMap {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
-
-interface Shaped {
-  readonly shape: readonly number[];
-}
+type Shaped = Pick<FeatureMap, 'shape'>;
 
 /** Windows of a map along the axes T, H, W. */
-interface Windows {
+interface PlacedWindows {
   readonly kernel: Size3;
   readonly stride: Size3;
   /** Zeros before each axis; positions that are left out if it is negative. */
@@ -51,9 +52,8 @@ const MIN_CHANNELS = { forward: 16, filter: 8 };
 const AXES = [0, 1, 2] as const;
 const triple = (of: (axis: 0 | 1 | 2) => number) => AXES.map(of) as unknown as Size3;
 
-function windowsOf({ shape }: Shaped, kernel: Size3, { stride, padding }: ConvAttributes): Windows {
-  const count = triple((i) => Math.floor((shape[i + 1] + 2 * padding[i] - kernel[i]) / stride[i]) + 1);
-  return { kernel, stride, before: padding, count };
+function windowsOf({ shape }: Shaped, kernel: Size3, { stride, padding }: ConvAttributes): PlacedWindows {
+  return { kernel, stride, before: padding, count: countWindows(shape, { kernel, stride, padding }) };
 }
 
 const kernelOf = ({ shape }: Shaped) => shape.slice(2) as unknown as Size3;
@@ -62,7 +62,7 @@ const kernelOf = ({ shape }: Shaped) => shape.slice(2) as unknown as Size3;
 function paddedTable(
   g: GraphBuilder,
   { name, shape }: FeatureMap,
-  { kernel, stride, before, count }: Windows,
+  { kernel, stride, before, count }: PlacedWindows,
 ): { table: string; extents: Size3 } {
   const after = triple((i) => (count[i] - 1) * stride[i] + kernel[i] - before[i] - shape[i + 1]);
   const padded = AXES.some((i) => before[i] !== 0 || after[i] > 0);
@@ -80,7 +80,12 @@ function coordinates([T, H, W]: Size3): Size3[] {
 }
 
 /** The neighbourhoods of all windows, some lines of them at a time. */
-function neighbourhoods(g: GraphBuilder, map: FeatureMap, windows: Windows, chunkSize: ChunkSize): Chunk[] {
+function neighbourhoods(
+  g: GraphBuilder,
+  map: FeatureMap,
+  windows: PlacedWindows,
+  chunkSize: ChunkSize,
+): Chunk[] {
   const { kernel, stride, before, count } = windows;
   const [[B, ...own], C] = [map.shape.slice(0, 4), map.shape[4]];
   const [taps, total] = [sizeOf(kernel), B * sizeOf(count)];
@@ -164,7 +169,7 @@ function classGradient(
     return (t * whole[1] + h) * whole[2] + w;
   });
   const before = triple((i) => kernel[i] - 1 - first[i]);
-  const windows: Windows = { kernel, stride: [1, 1, 1], before, count };
+  const windows: PlacedWindows = { kernel, stride: [1, 1, 1], before, count };
   return convolve(g, neighbourhoods(g, dy, windows, chunkSize), gradientMatrix(g, weight, taps));
 }
 
@@ -197,7 +202,7 @@ function inputGradient(
 function convOfFew(
   g: GraphBuilder,
   { x, weight }: Record<'x' | 'weight', FeatureMap>,
-  { stride, before }: Windows,
+  { stride, before }: PlacedWindows,
 ): string {
   const attributes = { strides: stride, pads: [...before, ...before] };
   return channelsLast(g, g.op('Conv', [channelsFirst(g, x.name), weight.name], attributes));
@@ -207,7 +212,7 @@ function convOfFew(
 function filterGradientOfFew(
   g: GraphBuilder,
   { x, dy }: Record<'x' | 'dy', FeatureMap>,
-  { kernel, stride, padding }: ConvAttributes & { readonly kernel: Size3 },
+  { kernel, stride, padding }: Windows,
 ): string {
   const [channels, slopes] = [x, dy].map(({ name }) => moved(g, name, 4, 0, 1, 2, 3));
   const y = g.op('Conv', [channels, slopes], { dilations: stride, pads: [...padding, ...padding] });
@@ -220,7 +225,7 @@ function filterGradientOfFew(
 function filterGradient(
   g: GraphBuilder,
   { x, dy }: Record<'x' | 'dy', FeatureMap>,
-  { kernel, ...geometry }: ConvAttributes & { readonly kernel: Size3 },
+  { kernel, ...geometry }: Windows,
   chunkSize: ChunkSize,
 ): string {
   const [I, O, taps] = [x.shape[4], dy.shape[4], sizeOf(kernel)];
@@ -248,7 +253,7 @@ function filterGradient(
 function products(
   g: GraphBuilder,
   { x, weight }: Record<'x' | 'weight', FeatureMap>,
-  windows: Windows,
+  windows: PlacedWindows,
   chunkSize: ChunkSize,
 ): string {
   const [O, I, ...kernel] = weight.shape;
@@ -263,32 +268,59 @@ function products(
   return convolve(g, chunks, { name: g.reshape(turned, shape), shape });
 }
 
+/** Rows [windows, O] of the convolution. */
+function convolution(
+  g: GraphBuilder,
+  { x, weight }: Record<'x' | 'weight', FeatureMap>,
+  geometry: ConvAttributes,
+  { tiles, chunkSize }: Sizes,
+): string {
+  const kernel = kernelOf(weight);
+  if (suitsWinograd(kernel, geometry)) return winogradConvolution(g, { x, weight }, tiles);
+  const windows = windowsOf(x, kernel, geometry);
+  if (weight.shape[1] >= MIN_CHANNELS.forward) return products(g, { x, weight }, windows, chunkSize);
+  const rows = [x.shape[0] * sizeOf(windows.count), weight.shape[0]];
+  return g.reshape(convOfFew(g, { x, weight }, windows), rows);
+}
+
+/** How much is computed at a time. */
+interface Sizes {
+  readonly tiles: TileCounts;
+  readonly chunkSize: ChunkSize;
+}
+
 /** Makes the kernels of the convolution and its gradients. */
-export function conv3dKernels(chunkSize: ChunkSize) {
+export function conv3dKernels({ tiles, chunkSize }: Sizes) {
   const conv = fusedKernel('Conv3d', {
     results: ({ x, weight }, attributes) => {
       const { count } = windowsOf(x, kernelOf(weight), attributes);
       return [mapOf(x.shape, count, weight.shape[0])];
     },
     lower: (g, { x, weight, bias, residual }, { relu, ...geometry }) => {
-      const windows = windowsOf(x, kernelOf(weight), geometry);
-      const rows = [x.shape[0] * sizeOf(windows.count), weight.shape[0]];
-      let y =
-        weight.shape[1] < MIN_CHANNELS.forward
-          ? g.reshape(convOfFew(g, { x, weight }, windows), rows)
-          : products(g, { x, weight }, windows, chunkSize);
+      let y = convolution(g, { x, weight }, geometry, { tiles, chunkSize });
       if (bias) y = g.op('Add', [y, bias.name]);
-      if (residual) y = g.op('Add', [y, g.view(residual.name, rows)]);
+      if (residual) {
+        const rows = [sizeOf(residual.shape.slice(0, 4)), weight.shape[0]];
+        y = g.op('Add', [y, g.view(residual.name, rows)]);
+      }
       return [relu ? g.op('Relu', [y]) : y];
     },
   });
   const gradInput = fusedKernel('Conv3dGradInput', {
     results: (_, { shape }) => [mapOf(shape, shape.slice(1, 4) as unknown as Size3, shape[4])],
-    lower: (g, inputs, attributes) => [inputGradient(g, inputs, attributes, chunkSize)],
+    lower: (g, inputs, attributes) => [
+      suitsWinograd(kernelOf(inputs.weight), attributes)
+        ? winogradInputGradient(g, inputs, tiles)
+        : inputGradient(g, inputs, attributes, chunkSize),
+    ],
   });
   const gradFilter = fusedKernel('Conv3dGradFilter', {
     results: ({ x, dy }, { kernel }) => [floats([dy.shape[4], x.shape[4], ...kernel])],
-    lower: (g, inputs, attributes) => [filterGradient(g, inputs, attributes, chunkSize)],
+    lower: (g, inputs, attributes) => [
+      suitsWinograd(attributes.kernel, attributes)
+        ? winogradFilterGradient(g, inputs, tiles)
+        : filterGradient(g, inputs, attributes, chunkSize),
+    ],
   });
   return { conv, gradInput, gradFilter };
 }
@@ -300,4 +332,8 @@ export const {
   conv: conv3d,
   gradInput: conv3dGradInput,
   gradFilter: conv3dGradFilter,
-} = conv3dKernels((count) => CPU_FLOATS / count);
+} = conv3dKernels({
+  chunkSize: (floats) => CPU_FLOATS / floats,
+  // Measured likewise.
+  tiles: { forward: () => 256, filter: () => 512 },
+});

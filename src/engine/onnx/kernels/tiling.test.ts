@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { normals, type Values, values } from '../../../../test/support/finite_difference.js';
 import { attention, joinHeads, selfAttention, splitHeads } from '../../../nn/attention.js';
-import { conv3x3x3, weightedRowSum } from '../../../nn/spatial.js';
+import { conv3d } from '../../../nn/conv3d.js';
+import { weightedRowSum } from '../../../nn/spatial.js';
 import { backward } from '../../../nn/tape.js';
 import { Rng } from '../../../util/random.js';
 import { selectEngine } from '../../index.js';
@@ -84,7 +85,7 @@ describe('the convolution of a large map', () => {
     const x = normals([1, T, H, W, C], rng);
     const weight = normals([O, C, 3, 3, 3], rng);
     const dy = normals([1, T, H, W, O], rng);
-    const [y, dx, dweight] = await evaluate(conv3x3x3, [x, weight], dy);
+    const [y, dx, dweight] = await evaluate((a, w) => conv3d(a, w, { padding: [1, 1, 1] }), [x, weight], dy);
 
     /** Calls `visit` with all pairs of positions [from, to] that element k of a 3×3×3 kernel joins. */
     const visit = (k: number, pair: (from: number, to: number) => void) => {

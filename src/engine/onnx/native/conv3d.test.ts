@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { relativeError } from '../../../../test/golden/golden.js';
 import { type KernelInput, runKernel, uniform } from '../../../../test/support/run_kernel.js';
+import { conv3d, visitWindows } from '../../../engine_check/double_spatial.js';
 import { sizeOf } from '../../../formats/host_tensor.js';
 import { selectEngine } from '../../index.js';
-import type { Size3 } from '../../kernel_contract.js';
+import { countWindows, type Size3, type Windows } from '../../kernel_contract.js';
 import { machineProbe } from '../../probe.js';
 import { nativeLibrary } from './library.js';
-import { countWindows, type WindowAttributes } from './windows.js';
 
 // Without the library, the engine does not have these kernels.
 const isMissing = 'missing' in nativeLibrary(machineProbe());
@@ -19,7 +19,7 @@ interface Inputs {
   readonly x: KernelInput;
   readonly weight: KernelInput;
   readonly dy: KernelInput;
-  readonly windows: WindowAttributes;
+  readonly windows: Windows;
 }
 
 type Threading = 'pool' | 'single';
@@ -34,55 +34,15 @@ function run({ x, weight, dy, windows }: Inputs, threading: Threading = 'pool'):
   ];
 }
 
-/** The place along three axes of each index. */
-function* places(extents: readonly number[]): Generator<Size3> {
-  for (let t = 0; t < extents[0]; t++)
-    for (let h = 0; h < extents[1]; h++) for (let w = 0; w < extents[2]; w++) yield [t, h, w];
-}
-
-const placeIn = (extents: readonly number[], b: number, [t, h, w]: Size3) =>
-  ((b * extents[0] + t) * extents[1] + h) * extents[2] + w;
-
-/** Calls `visit` with the tap and the positions in x and y of all products. */
-function visitProducts({ x, windows }: Inputs, visit: (tap: number, from: number, to: number) => void): void {
-  const [B, ...extents] = x.shape.slice(0, 4);
-  const { kernel, stride, padding } = windows;
-  const counts = countWindows(x.shape, windows);
-  for (let b = 0; b < B; b++)
-    for (const to of places(counts)) {
-      let tap = -1;
-      for (const offset of places(kernel)) {
-        tap++;
-        const from = to.map((place, i) => place * stride[i] - padding[i] + offset[i]) as unknown as Size3;
-        if (from.some((place, i) => place < 0 || place >= extents[i])) continue;
-        visit(tap, placeIn(extents, b, from), placeIn(counts, b, to));
-      }
-    }
-}
-
 /** y, dx and dweight in double precision. */
-function reference(inputs: Inputs): Float64Array[] {
-  const { x, weight, dy } = inputs;
-  const [O, I, ...kernel] = weight.shape;
-  const taps = sizeOf(kernel);
-  const [y, dx, dweight] = [dy, x, weight].map(({ data }) => new Float64Array(data.length));
-  visitProducts(inputs, (tap, from, to) => {
-    for (let o = 0; o < O; o++)
-      for (let i = 0; i < I; i++) {
-        const at = (o * I + i) * taps + tap;
-        y[to * O + o] += x.data[from * I + i] * weight.data[at];
-        dx[from * I + i] += dy.data[to * O + o] * weight.data[at];
-        dweight[at] += dy.data[to * O + o] * x.data[from * I + i];
-      }
-  });
-  return [y, dx, dweight];
-}
+const reference = ({ x, weight, dy, windows }: Inputs): Float64Array[] =>
+  conv3d([x.data, weight.data], dy.data, { shape: x.shape, windows, outChannels: weight.shape[0] });
 
 interface Sizes {
   /** [B, T, H, W, in] */
   readonly x: readonly number[];
   readonly out: number;
-  readonly windows: WindowAttributes;
+  readonly windows: Windows;
 }
 
 function randomInputs({ x, out, windows }: Sizes): Inputs {
@@ -116,6 +76,19 @@ const CASES: readonly [string, Sizes][] = [
     { x: [1, 1, 5, 3, 32], out: 300, windows: windows([1, 3, 3], [1, 1, 1], [0, 1, 1]) },
   ],
   ['3×3×3', { x: [1, 3, 5, 4, 32], out: 33, windows: windows([3, 3, 3], [1, 1, 1], [1, 1, 1]) }],
+  [
+    '3×3×3 of few channels',
+    { x: [2, 3, 5, 4, 5], out: 9, windows: windows([3, 3, 3], [1, 1, 1], [1, 1, 1]) },
+  ],
+  [
+    '3×3×3 to 100 channels',
+    { x: [2, 1, 3, 7, 37], out: 100, windows: windows([3, 3, 3], [1, 1, 1], [1, 1, 1]) },
+  ],
+  // Several tasks, and tiles of more than one round of sums.
+  [
+    '3×3×3 of many tiles',
+    { x: [1, 3, 41, 43, 32], out: 32, windows: windows([3, 3, 3], [1, 1, 1], [1, 1, 1]) },
+  ],
   ['1×3×3, stride 2', { x: [1, 2, 6, 7, 20], out: 30, windows: windows([1, 3, 3], [1, 2, 2], [0, 1, 1]) }],
   ['3×1×1', { x: [2, 4, 2, 3, 80], out: 33, windows: windows([3, 1, 1], [1, 1, 1], [1, 0, 0]) }],
   ['3×1×1 of one frame', { x: [1, 1, 2, 3, 3], out: 2, windows: windows([3, 1, 1], [1, 1, 1], [1, 0, 0]) }],
@@ -192,13 +165,37 @@ it.skipIf(isMissing).each([
   inputs.x.data[position * 3 + 1] = NaN;
   const [y, , dweight] = run(inputs);
   const bad = new Set<number>();
-  visitProducts(inputs, (tap, from, to) => {
+  visitWindows(inputs.x.shape, inputs.windows, (to, from, tap) => {
     if (from !== position) return;
     bad.add(to);
     for (let o = 0; o < 4; o++) expect(dweight[(o * 3 + 1) * sizeOf(kernel) + tap]).toBeNaN();
   });
   for (let at = 0; at < y.length; at++) expect(Number.isNaN(y[at])).toBe(bad.has(Math.floor(at / 4)));
 });
+
+// Winograd's filtering also spreads them over the tiles that the kernel meets.
+it.skipIf(isMissing).each([NaN, Infinity])(
+  'has no finite number where the kernel 3×3×3 covers an input that is %d, and finite ones far from it',
+  (value) => {
+    const inputs = randomInputs({
+      x: [1, 5, 6, 5, 32],
+      out: 33,
+      windows: windows([3, 3, 3], [1, 1, 1], [1, 1, 1]),
+    });
+    const position = (2 * 6 + 3) * 5 + 2;
+    inputs.x.data[position * 32 + 1] = value;
+    const [y, , dweight] = run(inputs);
+    const isBad = value > 0 ? (n: number) => !Number.isFinite(n) : Number.isNaN;
+    visitWindows(inputs.x.shape, inputs.windows, (to, from, tap) => {
+      if (from !== position) return;
+      for (let o = 0; o < 33; o++) {
+        expect(isBad(y[to * 33 + o])).toBe(true);
+        expect(isBad(dweight[(o * 32 + 1) * 27 + tap])).toBe(true);
+      }
+    });
+    expect(y[0]).not.toBeNaN();
+  },
+);
 
 it.skipIf(isMissing)('keeps NaN through a ReLU', () => {
   const x = { shape: [1, 1, 1, 1, 1], data: Float32Array.of(NaN) };

@@ -1,14 +1,14 @@
-/** @file Convolutions with any kernel and stride, and their gradients, as native kernels (conv3d.c, conv3d_filter.c). */
-import type { ConvAttributes, Size3 } from '../../kernel_contract.js';
+/** @file Convolutions and their gradients as native kernels (conv3d.c, conv3d_filter.c, conv3d_winograd.c). */
+import { type ConvAttributes, countWindows, type Size3, type Windows } from '../../kernel_contract.js';
 import { floats } from '../../record/kernel.js';
 import { fusedKernel } from '../kernel.js';
-import { countWindows, type WindowAttributes, windowInts } from './windows.js';
+import { windowInts } from './windows.js';
 
 interface Shaped {
   readonly shape: readonly number[];
 }
 
-const windowsOf = (weight: Shaped, { stride, padding }: ConvAttributes): WindowAttributes => ({
+const windowsOf = (weight: Shaped, { stride, padding }: ConvAttributes): Windows => ({
   kernel: weight.shape.slice(2) as unknown as Size3,
   stride,
   padding,

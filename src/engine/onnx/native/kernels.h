@@ -9,7 +9,6 @@ Compute layer_norm, layer_norm_grad;
 Compute column_sums;
 Compute sum_of_squares;
 Compute weighted_row_sum, weighted_row_sum_grad_weight, weighted_row_sum_grad_table;
-Compute conv3x3x3, conv3x3x3_grad_input, conv3x3x3_grad_filter;
 Compute conv3d, conv3d_grad_input, conv3d_grad_filter;
 Compute batch_norm, batch_norm_grad;
 Compute max_pool3d, max_pool3d_grad;

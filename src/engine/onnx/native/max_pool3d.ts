@@ -1,9 +1,10 @@
 /** @file Maxima over windows, and their gradient, as native kernels (max_pool3d.c). */
+import { countWindows, type Windows } from '../../kernel_contract.js';
 import { floats } from '../../record/kernel.js';
 import { fusedKernel } from '../kernel.js';
-import { countWindows, type WindowAttributes, windowInts } from './windows.js';
+import { windowInts } from './windows.js';
 
-const resultOf = (shape: readonly number[], windows: WindowAttributes) =>
+const resultOf = (shape: readonly number[], windows: Windows) =>
   floats([shape[0], ...countWindows(shape, windows), shape[4]]);
 
 export const nativeMaxPool3d = fusedKernel('MaxPool3d', {

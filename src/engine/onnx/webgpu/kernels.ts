@@ -1,5 +1,4 @@
 /** @file The kernels of the onnx engine on a GPU. */
-import { convKernels } from '../kernels/conv.js';
 import { conv3dKernels } from '../kernels/conv_products.js';
 import { selfAttention, selfAttentionGrad } from './attention.js';
 import { convGradInput } from './conv3d.js';
@@ -15,8 +14,10 @@ import { sumOfSquares } from './sum_of_squares.js';
 const TILE_POINTS = 64;
 
 const tilesPerPiece = (channels: number) => itemsPerPiece(TILE_POINTS * channels);
-const { conv, gradInput, gradFilter } = convKernels({ forward: tilesPerPiece, filter: tilesPerPiece });
-const conv3d = conv3dKernels(itemsPerPiece);
+const { conv, gradInput, gradFilter } = conv3dKernels({
+  chunkSize: itemsPerPiece,
+  tiles: { forward: tilesPerPiece, filter: tilesPerPiece },
+});
 
 /** tfjs's kernels that differ from those on the CPU. */
 export const GPU_TFJS_KERNELS = [floorDiv, softmax, gather, scatterNd, unsortedSegmentSum, convGradInput];
@@ -27,12 +28,9 @@ export const GPU_FUSED_KERNELS = {
   LinearGrad: linearGrad,
   SelfAttention: selfAttention,
   SelfAttentionGrad: selfAttentionGrad,
-  Conv3x3x3: conv,
-  Conv3x3x3GradInput: gradInput,
-  Conv3x3x3GradFilter: gradFilter,
-  Conv3d: conv3d.conv,
-  Conv3dGradInput: conv3d.gradInput,
-  Conv3dGradFilter: conv3d.gradFilter,
+  Conv3d: conv,
+  Conv3dGradInput: gradInput,
+  Conv3dGradFilter: gradFilter,
   WeightedRowSum: weightedRowSum,
   WeightedRowSumGradTable: weightedRowSumGradTable,
   WeightedRowSumGradWeight: weightedRowSumGradWeight,

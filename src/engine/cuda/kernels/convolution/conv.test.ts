@@ -8,18 +8,17 @@ import {
   type Lowered,
   lower,
   lowerFused,
+  type Operand,
   reference,
   uniform,
 } from '../../../../../test/support/lowered.js';
 import { sizeOf } from '../../../../formats/host_tensor.js';
 import { conv3d } from '../../../../nn/conv3d.js';
-import { conv3x3x3 } from '../../../../nn/spatial.js';
-import type { ConvAttributes, Size3 } from '../../../kernel_contract.js';
+import { type ConvAttributes, countWindows, type Size3 } from '../../../kernel_contract.js';
 import { floats } from '../../../record/kernel.js';
 import { tf } from '../../../tfjs.js';
-import { outputSize } from '../../cudnn/convolution.js';
 import type { Policy } from '../lowering.js';
-import { conv3dKernels, conv3x3x3Kernels } from './conv.js';
+import { conv3dKernels } from './conv.js';
 
 beforeEach(async () => {
   await tf.setBackend('cpu');
@@ -33,9 +32,8 @@ const callsOf = ({ builder }: Lowered) =>
 
 /** Operands for a map [B, T, H, W, I] and a weight [O, I, t, h, w]. */
 function operandsOf(map: number[], weight: number[], { stride, padding }: ConvAttributes) {
-  const [B, T, H, W] = map;
   const kernel = weight.slice(2) as unknown as Size3;
-  const result = [B, ...outputSize({ size: [T, H, W], kernel, stride, padding }), weight[0]];
+  const result = [map[0], ...countWindows(map, { kernel, stride, padding }), weight[0]];
   return {
     x: uniform(map, 1),
     weight: uniform(weight, 2),
@@ -48,45 +46,6 @@ function operandsOf(map: number[], weight: number[], { stride, padding }: ConvAt
 
 const ONES: Size3 = [1, 1, 1];
 
-describe('convolution 3×3×3', () => {
-  it('is the same for some positions at a time, and close in bfloat16', () => {
-    const { x, weight, dy } = operandsOf([1, 3, 4, 6, 8], [10, 8, 3, 3, 3], {
-      stride: ONES,
-      padding: ONES,
-    });
-    const expected = reference([x, weight], dy, conv3x3x3);
-    const [conv, gradInput, gradFilter] = conv3x3x3Kernels(27 * 10 * 2 * 20);
-    const lowered = [
-      lower({ lower: conv.lower, operands: [x, weight], outputs: [floats(dy.shape)] }, NARROW),
-      lower({ lower: gradInput.lower, operands: [dy, weight], outputs: [floats(x.shape)] }, NARROW),
-      lower({ lower: gradFilter.lower, operands: [x, dy], outputs: [floats(weight.shape)] }, NARROW),
-    ];
-    for (const one of lowered) expect(callsOf(one)).toBeGreaterThan(2);
-    expect(lowered.map(({ results }) => results[0].tensor.storage)).toEqual([
-      'bfloat16',
-      'bfloat16',
-      'float32',
-    ]);
-    expectClose(
-      lowered.flatMap((one) => one.values()),
-      expected,
-      BFLOAT16_ERROR,
-    );
-  });
-
-  it.each([
-    [[2, 3, 4, 5, 3], 2],
-    [[1, 1, 1, 1, 1], 1],
-    [[1, 2, 5, 3, 4], 6],
-  ])('has the right value and gradients for a map %j and %i channels', (map, O) => {
-    const { x, weight, dy } = operandsOf(map, [O, map[4], 3, 3, 3], { stride: ONES, padding: ONES });
-    const [y, dx, dweight] = reference([x, weight], dy, conv3x3x3);
-    expectClose(lowerFused('Conv3x3x3', { x, weight }, {}).values(), [y]);
-    expectClose(lowerFused('Conv3x3x3GradInput', { dy, weight }, {}).values(), [dx]);
-    expectClose(lowerFused('Conv3x3x3GradFilter', { x, dy }, {}).values(), [dweight]);
-  });
-});
-
 /** Map, weight, stride and padding. */
 const CASES: readonly [string, number[], number[], Size3, Size3][] = [
   ['1×1×1', [2, 2, 3, 2, 3], [4, 3, 1, 1, 1], ONES, [0, 0, 0]],
@@ -94,6 +53,8 @@ const CASES: readonly [string, number[], number[], Size3, Size3][] = [
   ['1×3×3', [2, 2, 4, 5, 3], [4, 3, 1, 3, 3], ONES, [0, 1, 1]],
   ['1×3×3, stride 2, odd extents', [1, 2, 5, 7, 2], [3, 2, 1, 3, 3], [1, 2, 2], [0, 1, 1]],
   ['1×3×3, stride 2, even extents', [2, 2, 4, 6, 2], [3, 2, 1, 3, 3], [1, 2, 2], [0, 1, 1]],
+  ['3×3×3', [2, 3, 4, 5, 3], [2, 3, 3, 3, 3], ONES, ONES],
+  ['3×3×3 of one position', [1, 1, 1, 1, 1], [1, 1, 3, 3, 3], ONES, ONES],
   ['3×1×1', [2, 4, 2, 3, 3], [2, 3, 3, 1, 1], ONES, [1, 0, 0]],
   ['3×1×1, one frame', [1, 1, 2, 3, 3], [2, 3, 3, 1, 1], ONES, [1, 0, 0]],
   ['7×1×1, stride 4 along time', [1, 8, 2, 2, 2], [3, 2, 7, 1, 1], [4, 1, 1], [3, 0, 0]],
@@ -136,7 +97,7 @@ describe('convolution of any geometry', () => {
         lower: gradFilter.lower,
         operands: [x, dy],
         attributes: { ...attributes, kernel },
-        outputs: [floats(shape)],
+        outputs: [floats([...shape])],
         whole: lowerFused('Conv3dGradFilter', { x, dy }, { ...attributes, kernel }),
       },
     ];
@@ -211,6 +172,39 @@ describe('convolution of any geometry', () => {
     expect(dx.values()[0]).toHaveLength(0);
     const dweight = lowerFused('Conv3dGradFilter', { x, dy }, { ...geometry, kernel });
     expect(dweight.values()).toEqual([new Float64Array(54)]);
+  });
+
+  it('is close in bfloat16 for some positions at a time', () => {
+    const geometry = { stride: ONES, padding: ONES };
+    const { x, weight, dy, kernel } = operandsOf([1, 3, 4, 6, 8], [10, 8, 3, 3, 3], geometry);
+    const expected = reference([x, weight], dy, (a, w) => conv3d(a, w, geometry));
+    const [conv, gradInput, gradFilter] = conv3dKernels(27 * 10 * 2 * 20);
+    const run = (
+      lowering: typeof conv.lower,
+      operands: Operand[],
+      shape: readonly number[],
+      attributes: object,
+    ) =>
+      lower(
+        {
+          lower: lowering,
+          operands,
+          attributes: { ...geometry, ...attributes },
+          outputs: [floats([...shape])],
+        },
+        NARROW,
+      );
+    const lowered = [
+      run(conv.lower, [x, weight], dy.shape, { relu: false, missing: ['bias', 'residual'] }),
+      run(gradInput.lower, [dy, weight], x.shape, { shape: x.shape }),
+      run(gradFilter.lower, [x, dy], weight.shape, { kernel }),
+    ];
+    for (const one of lowered) expect(callsOf(one)).toBeGreaterThan(2);
+    expectClose(
+      lowered.flatMap((one) => one.values()),
+      expected,
+      BFLOAT16_ERROR,
+    );
   });
 
   it('multiplies in bfloat16 and adds up gradients of weights in full', () => {

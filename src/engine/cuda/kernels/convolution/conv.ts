@@ -20,9 +20,6 @@ import { chunksOf, isPointwise, tapsOf, weightMatrix } from './neighbourhoods.js
 /** Bytes of the neighbourhoods that exist at a time, by default. */
 const MAX_BYTES = 2 ** 28;
 
-/** Stride and padding of Conv3x3x3. */
-const PADDED: ConvAttributes = { stride: [1, 1, 1], padding: [1, 1, 1] };
-
 interface Shaped {
   readonly shape: readonly number[];
 }
@@ -144,33 +141,6 @@ function filterGradient(b: Builder, conv: Conv, { x, dy }: Record<'x' | 'dy', Vi
     const element = elementAt([o, tap, i], [O, taps, I], b.int(0));
     return parts.map((part) => b.load(part, element)).reduce((sum, part) => sum.add(part));
   });
-}
-
-/** Makes the kernels of the convolution 3×3×3 with padding 1, and of its gradients. */
-export function conv3x3x3Kernels(maxBytes = MAX_BYTES) {
-  return [
-    fusedKernel('Conv3x3x3', {
-      results: ({ x, weight }) => [floats(resultOf(geometryOf(x, weight, PADDED)))],
-      lower: (b, { x, weight }, _, policy) => {
-        const conv = convOf(policy, geometryOf(x, weight, PADDED));
-        return [forward(b, conv, { x, weight, relu: false }, maxBytes)];
-      },
-    }),
-    fusedKernel('Conv3x3x3GradInput', {
-      results: ({ dy, weight }) => [floats([...dy.shape.slice(0, 4), weight.shape[1]])],
-      lower: (b, { dy, weight }, _, policy) => {
-        const conv = convOf(policy, geometryOf(dy, weight, PADDED));
-        return [inputGradient(b, conv, { dy, weight }, maxBytes)];
-      },
-    }),
-    fusedKernel('Conv3x3x3GradFilter', {
-      results: ({ x, dy }) => [floats(weightOf(x, dy, [3, 3, 3]).shape)],
-      lower: (b, { x, dy }, _, policy) => {
-        const conv = convOf(policy, geometryOf(x, weightOf(x, dy, [3, 3, 3]), PADDED));
-        return [filterGradient(b, conv, { x, dy }, maxBytes)];
-      },
-    }),
-  ] as const;
 }
 
 /** Makes the kernels of convolutions with any kernel, stride and padding, and of their gradients. */

@@ -152,10 +152,3 @@ const char *winograd_grad_filter(const Call *call, Map x, Map dy, float *dweight
   give_back(s.sums);
   return s.out_of_memory ? OUT_OF_MEMORY : NULL;
 }
-
-/** Operands x [B, T, H, W, I] and dy [B, T, H, W, O]; ints B, T, H, W, I, O. The result is dweight [O, I, 3, 3, 3]. */
-const char *conv3x3x3_grad_filter(const Call *call) {
-  const long I = call->ints[4], O = call->ints[5];
-  return winograd_grad_filter(call, map_of(call->in[0], call->ints, I, 3), map_of(call->in[1], call->ints, O, 3),
-                              call->out[0]);
-}

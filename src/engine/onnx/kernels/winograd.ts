@@ -6,10 +6,9 @@
  * y = A·((G·w) ⊙ (B·x)); the gradients are the transposed products (Lavin and Gray, 2015).
  * Letters: P = 64 points of a transformed tile, I and O channels in and out.
  */
-import { sizeOf } from '../../../formats/host_tensor.js';
-import { floats, type KernelResult } from '../../record/kernel.js';
+import type { ConvAttributes } from '../../kernel_contract.js';
 import type { GraphBuilder } from '../graph_builder.js';
-import { fusedKernel } from '../kernel.js';
+import type { FeatureMap } from './feature_map.js';
 import { splitEvenly } from './tiling.js';
 
 type Matrix = readonly (readonly number[])[];
@@ -47,26 +46,17 @@ const P = 64;
 const KERNEL_POSITIONS = 27;
 
 /** Tiles computed at a time. */
-interface TileCounts {
+export interface TileCounts {
   /** Of maps with `channels` channels, in the forward pass and for the gradient of the input. */
   forward(channels: number): number;
   /** For the gradient of the weight. */
   filter(channels: number): number;
 }
 
-/** Measured on CPUs: enough for fast products, few enough to stay in the cache. */
-const CPU_TILES: TileCounts = { forward: () => 256, filter: () => 512 };
-
 const constantOf = (g: GraphBuilder, m: Matrix) => g.constant('float32', [m.length, m[0].length], m.flat());
 
 /** Tiles of a map [B, T, H, W, …] along T, H and W; the last ones may reach beyond it. */
 const tilesOf = ([, T, H, W]: readonly number[]) => [T, H, W].map((extent) => Math.ceil(extent / 2));
-
-/** A map [B, T, H, W, C] in a graph. */
-interface FeatureMap {
-  name: string;
-  shape: readonly number[];
-}
 
 /** Numbers of the rows of a padded map, seen as a table of positions. */
 interface TileRows {
@@ -153,12 +143,6 @@ function convolve(
   return g.reshape(map, [B * T * H * W, channels]);
 }
 
-/** A result with C channels, which the graph computes as rows. */
-function mapOf(shape: readonly number[], C: number): KernelResult {
-  const positions = shape.slice(0, 4);
-  return floats([sizeOf(positions), C], [...positions, C]);
-}
-
 /** Weights [O, I, 3, 3, 3] after `transform`: [P, O, I]. */
 function transformedWeight(g: GraphBuilder, weight: FeatureMap, transform: Matrix): string {
   const [O, I] = weight.shape;
@@ -166,49 +150,52 @@ function transformedWeight(g: GraphBuilder, weight: FeatureMap, transform: Matri
   return g.reshape(g.contrib('FusedMatMul', [constantOf(g, transform), kernels], { transB: 1 }), [P, O, I]);
 }
 
-/** Makes the kernels of the convolution and its gradients. */
-export function convKernels(tiles: TileCounts) {
-  const conv = fusedKernel('Conv3x3x3', {
-    results: ({ x, weight }) => [mapOf(x.shape, weight.shape[0])],
-    lower: (g, { x, weight }) => {
-      const matrices = transformedWeight(g, weight, WEIGHT_TRANSFORM);
-      const timesWeight = (rows: string) => g.contrib('FusedMatMul', [rows, matrices], { transB: 1 });
-      return [convolve(g, x, { channels: weight.shape[0], tiles }, timesWeight)];
-    },
-  });
-
-  /** The convolution of dy with the mirrored kernel. */
-  const gradInput = fusedKernel('Conv3x3x3GradInput', {
-    results: ({ dy, weight }) => [mapOf(dy.shape, weight.shape[1])],
-    lower: (g, { dy, weight }) => {
-      const mirrored = WEIGHT_TRANSFORM.map((row) => [...row].reverse());
-      const matrices = transformedWeight(g, weight, mirrored);
-      const timesWeight = (rows: string) => g.op('MatMul', [rows, matrices]);
-      return [convolve(g, dy, { channels: weight.shape[1], tiles }, timesWeight)];
-    },
-  });
-
-  const gradFilter = fusedKernel('Conv3x3x3GradFilter', {
-    results: ({ x, dy }) => [floats([dy.shape[4], x.shape[4], 3, 3, 3])],
-    lower: (g, { x, dy }) => [filterGradient(g, x, dy, tiles.filter(Math.max(dy.shape[4], x.shape[4])))],
-  });
-  return { conv, gradInput, gradFilter };
+/** Whether a convolution with this kernel is one that these functions compute. */
+export function suitsWinograd(kernel: readonly number[], { stride, padding }: ConvAttributes): boolean {
+  return kernel.every((extent) => extent === 3) && [...stride, ...padding].every((n) => n === 1);
 }
 
-function filterGradient(g: GraphBuilder, x: FeatureMap, dy: FeatureMap, maxTiles: number): string {
+/** The convolution of x with the weight: rows [positions, O]. */
+export function winogradConvolution(
+  g: GraphBuilder,
+  { x, weight }: Record<'x' | 'weight', FeatureMap>,
+  tiles: TileCounts,
+): string {
+  const matrices = transformedWeight(g, weight, WEIGHT_TRANSFORM);
+  const timesWeight = (rows: string) => g.contrib('FusedMatMul', [rows, matrices], { transB: 1 });
+  return convolve(g, x, { channels: weight.shape[0], tiles }, timesWeight);
+}
+
+/** The gradient of x, which is the convolution of dy with the mirrored kernel: rows [positions, I]. */
+export function winogradInputGradient(
+  g: GraphBuilder,
+  { dy, weight }: Record<'dy' | 'weight', FeatureMap>,
+  tiles: TileCounts,
+): string {
+  const mirrored = WEIGHT_TRANSFORM.map((row) => [...row].reverse());
+  const matrices = transformedWeight(g, weight, mirrored);
+  const timesWeight = (rows: string) => g.op('MatMul', [rows, matrices]);
+  return convolve(g, dy, { channels: weight.shape[1], tiles }, timesWeight);
+}
+
+/** The gradient of the weight: [O, I, 3, 3, 3]. */
+export function winogradFilterGradient(
+  g: GraphBuilder,
+  { x, dy }: Record<'x' | 'dy', FeatureMap>,
+  tiles: TileCounts,
+): string {
   const [O, I] = [dy.shape[4], x.shape[4]];
+  const maxTiles = tiles.filter(Math.max(O, I));
   const [toPoints, fromPoints, toWeights] = [INPUT_TRANSFORM, OUTPUT_TRANSFORM, WEIGHT_TRANSFORM].map((m) =>
     constantOf(g, m),
   );
   const slopes = neighbourhoods(g, dy, 2, maxTiles);
   const products = neighbourhoods(g, x, 4, maxTiles).map(({ rows, count }, i) => {
-    const tiles = g.reshape(g.op('MatMul', [toPoints, rows]), [P, count, I]);
+    const points = g.reshape(g.op('MatMul', [toPoints, rows]), [P, count, I]);
     const slope = g.contrib('FusedMatMul', [fromPoints, slopes[i].rows], { transA: 1 });
-    return g.contrib('FusedMatMul', [g.reshape(slope, [P, count, O]), tiles], { transA: 1 });
+    return g.contrib('FusedMatMul', [g.reshape(slope, [P, count, O]), points], { transA: 1 });
   });
   const sum = products.reduce((total, product) => g.op('Add', [total, product]));
   const flat = g.reshape(sum, [P, O * I]);
   return g.reshape(g.contrib('FusedMatMul', [flat, toWeights], { transA: 1 }), [O, I, 3, 3, 3]);
 }
-
-export const { conv, gradInput: convGradInput, gradFilter: convGradFilter } = convKernels(CPU_TILES);

@@ -202,25 +202,3 @@ const char *winograd_convolve(const Call *call, const WinogradConvolution *convo
   give_back(c->packed);
   return c->out_of_memory ? OUT_OF_MEMORY : NULL;
 }
-
-/** Operands x [B, T, H, W, I] and weight [O, I, 3, 3, 3]; ints B, T, H, W, I, O. */
-const char *conv3x3x3(const Call *call) {
-  const long I = call->ints[4], O = call->ints[5];
-  WinogradConvolution c = {.from = map_of(call->in[0], call->ints, I, 3), .weight = call->in[1]};
-  c.to = call->out[0];
-  c.channels = O;
-  c.sum_stride = 27;
-  c.result_stride = I * 27;
-  return winograd_convolve(call, &c);
-}
-
-/** The convolution of dy [B, T, H, W, O] with the mirrored kernel; operands and ints otherwise as above. */
-const char *conv3x3x3_grad_input(const Call *call) {
-  const long I = call->ints[4], O = call->ints[5];
-  WinogradConvolution c = {.from = map_of(call->in[0], call->ints, O, 3), .weight = call->in[1], .mirrored = 1};
-  c.to = call->out[0];
-  c.channels = I;
-  c.sum_stride = I * 27;
-  c.result_stride = 27;
-  return winograd_convolve(call, &c);
-}
