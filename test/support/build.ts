@@ -1,5 +1,5 @@
 /** @file Compiles the sources once before all tests, for the processes that tests start. Does not check types. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import type { TestProject } from 'vitest/node';
 import { copyAssets } from '../../scripts/assets.js';
@@ -47,6 +47,8 @@ const compiledSources: Plugin = {
 
 /** Called by the test runner before the first test. */
 export default async function setup(project: TestProject): Promise<void> {
+  // Sources that are gone would be compiled into the native library, too.
+  rmSync(BUILT, { recursive: true, force: true });
   await compile();
   project.onTestsRerun(compile);
 }
