@@ -39,8 +39,8 @@ export function configFileOf(origins: LoadedConfig['origins']): string | undefin
 }
 
 /**
- * Checks the rules across keys, and sets the time steps of the feature maps if nobody did. `fallback` is the origin of problems with
- * values that nobody set. Throws a ConfigError that lists the earlier problems and all others.
+ * Checks the rules across keys, and sets the time steps of the feature maps if nobody did. `fallback` is the origin of
+ * problems with values that nobody set. Throws a ConfigError that lists the earlier problems and all others.
  */
 export function finishConfig(
   { config, origins, problems }: ReturnType<typeof assign>,

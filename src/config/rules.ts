@@ -1,5 +1,4 @@
 /** @file Rules across keys that a configuration must satisfy to run. Ranges of single keys are in the schema. */
-
 import { BACKBONE_RULES } from './backbone_rules.js';
 import { nearestClause } from './messages.js';
 import { divides, lcm, multiples, type Rule } from './rule.js';

@@ -27,11 +27,26 @@ export interface BackboneLayers {
   layerOf(name: string, count: number): number;
 }
 
+/** The size of a clip: frames of its feature maps, and pixels. */
+export interface ClipSize {
+  readonly frames: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Floating-point operations of a forward pass of one clip. The layers that read the video need no gradient for their input. */
+export interface ForwardFlops {
+  readonly first: number;
+  readonly rest: number;
+}
+
 /** A family of backbones in the registry. */
 export interface BackboneKind {
   make(cfg: ModelConfig): Backbone;
   /** Makes the levels of the neck, from the finest to the coarsest. Each turns a map of the backbone into one with `channels`. */
   makeNeck(backbone: Backbone, channels: number): Layer[];
+  /** Counts the operations of the backbone's and the neck's matrix products. */
+  flops(cfg: ModelConfig, clip: ClipSize): ForwardFlops;
   /** Absent if the learning rate cannot decay by layer. */
   readonly layers?: BackboneLayers;
 }

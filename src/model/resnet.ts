@@ -6,14 +6,15 @@ import type { Size3 } from '../engine/kernel_contract.js';
 import { graphBreak } from '../engine/lazy_hints.js';
 import { tf } from '../engine/tfjs.js';
 import type { StatisticsSink } from '../nn/batch_norm.js';
-import { linear } from '../nn/functional.js';
 import { uniform, zeros } from '../nn/init.js';
 import { Layer } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
+import { conv1x1x1 } from '../nn/spatial.js';
 import { withGraphBreak } from '../nn/tape.js';
 import type { Backbone, BackboneKind, ModelConfig } from './backbone.js';
 import type { MaskSource } from './dropout.js';
 import type { NormContext, TransformName } from './resnet/block.js';
+import { resnetFlops } from './resnet/flops.js';
 import type { Instantiation } from './resnet/nonlocal.js';
 import { type PathwayShape, Stage } from './resnet/stage.js';
 import { FuseFastToSlow, joinPathways, VideoStem } from './resnet/stem.js';
@@ -192,7 +193,7 @@ class Lateral extends Layer {
   }
 
   override forward(x: tf.Tensor): tf.Tensor {
-    return linear(x, this.weight.value.reshape(this.weight.shape.slice(0, 2)), this.bias.value);
+    return conv1x1x1(x, this.weight.value, this.bias.value);
   }
 }
 
@@ -203,6 +204,10 @@ export function makeLaterals(channels: readonly number[], outChannels: number): 
 
 const makeNeck: BackboneKind['makeNeck'] = ({ channels }, outChannels) => makeLaterals(channels, outChannels);
 
-/** The entries in the registry. */
-export const slowOnly: BackboneKind = { make: (cfg: ModelConfig) => new SlowOnly(cfg), makeNeck };
-export const slowFast: BackboneKind = { make: (cfg: ModelConfig) => new SlowFast(cfg), makeNeck };
+/** The entry in the registry. */
+function kindOf(make: (cfg: ModelConfig) => Backbone): BackboneKind {
+  return { make, makeNeck, flops: (cfg, clip) => resnetFlops(make(cfg), cfg, clip) };
+}
+
+export const slowOnly = kindOf((cfg) => new SlowOnly(cfg));
+export const slowFast = kindOf((cfg) => new SlowFast(cfg));

@@ -17,6 +17,7 @@ import type { Backbone, BackboneKind } from './backbone.js';
 import { dropMask, dropped, type MaskSource } from './dropout.js';
 import { makePyramid } from './neck.js';
 import { resizePositions, sinusoidTable } from './position.js';
+import { vitFlops } from './vit_flops.js';
 
 const NORM_EPS = 1e-6;
 
@@ -262,5 +263,6 @@ export function getNumLayerForVit(varName: string, count: number): number {
 export const vit: BackboneKind = {
   make: (cfg) => new VisionTransformer(cfg),
   makeNeck: ({ channels: [features] }, channels) => makePyramid(features, channels),
+  flops: vitFlops,
   layers: { count: ({ ViT }) => ViT.DEPTH + 2, layerOf: getNumLayerForVit },
 };

@@ -115,8 +115,8 @@ export class StateBuffer {
 type Child = Parameter | StateBuffer | Module;
 
 /**
- * A part of the network. Its children are the fields that hold a Parameter, a StateBuffer, a Module or an array of modules. Subclasses declare
- * these fields in PyTorch's order.
+ * A part of the network. Its children are the fields that hold a Parameter, a StateBuffer, a Module or an array of modules.
+ * Subclasses declare these fields in PyTorch's order.
  */
 export abstract class Module {
   /** Whether drop path and dropout are active. */

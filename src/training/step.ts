@@ -132,8 +132,8 @@ async function addTerms(
 }
 
 /**
- * Does a whole step: gradients, clipping, the optimizer's update, running statistics. Resolves when the engine has done all of it. Throws
- * NonFiniteError, before the update, if the loss or a gradient is not finite.
+ * Does a whole step: gradients, clipping, the optimizer's update, running statistics. Resolves when the engine has done all of
+ * it. Throws NonFiniteError, before the update, if the loss or a gradient is not finite.
  */
 export async function trainStep(
   { optimizer, ...model }: ModelAndLoss & { readonly optimizer: Optimizer },
