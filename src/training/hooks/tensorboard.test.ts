@@ -9,7 +9,8 @@ import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import { AvaDataset } from '../../data/datasets/ava_dataset.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
-import { Module, Parameter } from '../../nn/module.js';
+import { BatchNorm } from '../../nn/batch_norm.js';
+import { initializeParameters, Module, Parameter } from '../../nn/module.js';
 import type { StepReport, TrainingRun } from '../hook.js';
 import { TensorBoardHook, type TensorBoardOptions } from './tensorboard.js';
 
@@ -147,6 +148,17 @@ describe('TensorBoardHook', () => {
       { tag: 'weights/a', step: 3, histo: { min: -1, max: 3, num: 3 } },
       { tag: 'weights/a', step: 6 },
     ]);
+  });
+
+  it('counts running statistics like weights, but not batches', async () => {
+    const model = new BatchNorm(2);
+    initializeParameters(model, 0);
+    const { hook, events } = open({ histogramPeriod: 1 });
+    await hook.afterStep(runOf({ model }), step(1));
+    hook.close();
+    const tags = valuesOf(events()).flatMap((value) => ('histo' in value ? [value.tag] : []));
+    expect(tags).toEqual(['weight', 'bias', 'running_mean', 'running_var'].map((name) => `weights/${name}`));
+    model.dispose();
   });
 
   it('shows an evaluation: mAP, classes that have ground truth, images', async () => {

@@ -6,7 +6,7 @@ import { undrawnNames } from '../../drawing/names.js';
 import type { EngineMemory } from '../../engine/index.js';
 import { UserError } from '../../errors.js';
 import type { EvaluationReport } from '../../evaluation/types.js';
-import type { Module } from '../../nn/module.js';
+import { type Module, numbersOf, StateBuffer } from '../../nn/module.js';
 import { exampleDetections } from '../../report/examples.js';
 import type { Logger } from '../../run/log.js';
 import { EventWriter } from '../../run/tensorboard/event_writer.js';
@@ -141,9 +141,11 @@ export class TensorBoardHook implements Hook {
     this.options.log.warn(`TensorBoard: ${undrawn}`);
   }
 
-  #histograms(model: Module, iteration: number): void {
-    for (const [name, { value }] of model.namedParameters()) {
-      this.#writer.histogram(`weights/${name}`, value.dataSync() as Float32Array, iteration);
+  /** Counts the weights and running statistics. */
+  async #histograms(model: Module, iteration: number): Promise<void> {
+    for (const [name, entry] of model.namedState()) {
+      if (entry instanceof StateBuffer && entry.dtype === 'int64') continue;
+      this.#writer.histogram(`weights/${name}`, await numbersOf(entry), iteration);
     }
   }
 
