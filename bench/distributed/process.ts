@@ -103,6 +103,7 @@ async function steps(what: StepsJob): Promise<StepTimes> {
   state.model.train();
   const trained = state.model.parameters().filter(({ requiresGrad }) => requiresGrad);
   const communicator = new TracedCommunicator(group.communicator);
+  const forNorms = group.duplicate();
   const bucketBytes = config.SOLVER.BUCKET_MB * MIB;
   const sum = new TracedSum({
     reducer: new HostReducer(communicator),
@@ -114,7 +115,7 @@ async function steps(what: StepsJob): Promise<StepTimes> {
     microBatchSize: batch.shape[0],
     clipGradNorm: config.SOLVER.CLIP_GRAD_NORM,
     replay: config.ENGINE.REPLAY,
-    processes: variant === 'none' ? undefined : { communicator, sum },
+    processes: variant === 'none' ? undefined : { communicator, forNorms, sum },
   });
   const times: StepTime[] = [];
   for (const variant of what.variants)

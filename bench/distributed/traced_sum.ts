@@ -35,6 +35,10 @@ export class TracedCommunicator implements Communicator {
     this.lossChecked ||= now();
   }
 
+  allReduceNow(numbers: Numbers, op: ReduceOp): void {
+    this.inner.allReduceNow(numbers, op);
+  }
+
   broadcast(bytes: Uint8Array, root: number): Promise<void> {
     return this.inner.broadcast(bytes, root);
   }

@@ -18,6 +18,8 @@ export interface Communicator {
    * numbers.
    */
   allReduce(numbers: Numbers | NativeFloats, op: ReduceOp): Promise<void>;
+  /** Does the same, and blocks this thread until it is done. No other operation of the communicator may be under way. */
+  allReduceNow(numbers: Numbers, op: ReduceOp): void;
   /** Copies the array of the process `root` into that of every other process. All have the same length. */
   broadcast(bytes: Uint8Array, root: number): Promise<void>;
   /** Returns the bytes of every process by rank, on process 0; null on the others. Lengths may differ. */
@@ -31,6 +33,7 @@ export const SINGLE_PROCESS: Communicator = {
   rank: 0,
   size: 1,
   async allReduce() {},
+  allReduceNow() {},
   async broadcast() {},
   gather: async (bytes) => [bytes.slice()],
   async barrier() {},

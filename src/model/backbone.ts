@@ -1,7 +1,7 @@
 /** @file The interface of backbones to the detector and the solver. */
 import type * as tf from '@tensorflow/tfjs';
 import type { Config } from '../config/index.js';
-import type { StatisticsSink } from '../nn/batch_norm.js';
+import type { NormScope } from '../nn/batch_norm.js';
 import type { Layer } from '../nn/layers.js';
 import type { Module } from '../nn/module.js';
 import type { MaskSource } from './dropout.js';
@@ -15,9 +15,9 @@ export interface Backbone extends Module {
   readonly channels: readonly number[];
   /**
    * Computes maps of features [B, t, h, w, C] from a video [B, T, H, W, 3]: one for each level of the neck, or one for all of
-   * them. `masks` draws drop path and dropout; `sink` takes the statistics of batch norms in training mode.
+   * them. `masks` draws drop path and dropout; `scope` takes the statistics of batch norms in training mode.
    */
-  forward(video: tf.Tensor, masks?: MaskSource, sink?: StatisticsSink): tf.Tensor[];
+  forward(video: tf.Tensor, masks?: MaskSource, scope?: NormScope): tf.Tensor[];
 }
 
 /** The layers for layer-wise learning rate decay, numbered from the input: 0, 1, …, count − 1. */

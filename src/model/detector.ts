@@ -1,7 +1,7 @@
 /** @file The complete detector: backbone, neck and decoder. */
 import type { Config } from '../config/index.js';
 import { tf } from '../engine/tfjs.js';
-import type { StatisticsSink } from '../nn/batch_norm.js';
+import type { NormScope } from '../nn/batch_norm.js';
 import { normal } from '../nn/init.js';
 import type { Layer } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
@@ -104,10 +104,10 @@ export class Detector extends Module {
   features(
     video: tf.Tensor,
     masks?: MaskSource,
-    sink?: StatisticsSink,
+    scope?: NormScope,
   ): { backbone: tf.Tensor[]; maps: tf.Tensor[] } {
     const backbone = this.backbone
-      .forward(video, masks, sink)
+      .forward(video, masks, scope)
       .map((map) => withGraphBreak(map, { before: 'backbone', after: 'neck' }));
     const maps = this.lateral_convs.map((level, i) => {
       const map = backbone.length === 1 ? backbone[0] : backbone[i];
@@ -119,10 +119,10 @@ export class Detector extends Module {
   /**
    * Returns the predictions of all decoder stages, in order. video [B, T, H, W, 3] is normalised and padded to multiples of
    * 32; whwh [B, 4] is the size of each clip before padding. In training `masks` draws drop path and dropout; without it,
-   * nothing is dropped. `sink` takes the statistics of batch norms in training mode.
+   * nothing is dropped. `scope` takes the statistics of batch norms in training mode.
    */
-  forward(video: tf.Tensor, whwh: tf.Tensor, masks?: MaskSource, sink?: StatisticsSink): StagePrediction[] {
-    return tf.tidy(() => this.stm_head.forward(this.features(video, masks, sink).maps, whwh, masks));
+  forward(video: tf.Tensor, whwh: tf.Tensor, masks?: MaskSource, scope?: NormScope): StagePrediction[] {
+    return tf.tidy(() => this.stm_head.forward(this.features(video, masks, scope).maps, whwh, masks));
   }
 
   /**

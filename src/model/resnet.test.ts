@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize, type Values } from '../../test/support/finite_difference.js';
 import { TINY_SLOWFAST, TINY_SLOWONLY, tinyConfig } from '../../test/support/tiny_config.js';
 import { tf } from '../engine/tfjs.js';
-import type { BatchStatistics, StatisticsSink } from '../nn/batch_norm.js';
+import type { BatchStatistics, NormScope } from '../nn/batch_norm.js';
 import { initializeParameters, type Module } from '../nn/module.js';
 import { Rng } from '../util/random.js';
 import { backboneKind } from './backbones.js';
@@ -11,7 +11,7 @@ import { Detector } from './detector.js';
 import { type BlockShape, ResBlock, type TransformName } from './resnet/block.js';
 import { Nonlocal } from './resnet/nonlocal.js';
 
-const drop: StatisticsSink = ({ mean, variance }) => tf.dispose([mean, variance]);
+const drop: NormScope = { take: ({ mean, variance }) => tf.dispose([mean, variance]) };
 const tensor = ({ shape, data }: Values) => tf.tensor(data, shape);
 
 function prepared<M extends Module>(module: M, scale = 0.5): M {
@@ -39,7 +39,7 @@ describe('a backbone', () => {
     backbone.dispose();
   });
 
-  it('hands the statistics of all its norms to the sink, and none in evaluation mode', () => {
+  it('hands the statistics of all its norms to the scope, and none in evaluation mode', () => {
     const cfg = tinyConfig(TINY_SLOWFAST);
     const model = new Detector(cfg);
     initializeParameters(model, 1);
@@ -47,8 +47,10 @@ describe('a backbone', () => {
       model.train(training);
       const found: BatchStatistics[] = [];
       const video = normals([1, 4, 32, 32, 3], new Rng(1));
-      tf.tidy(() => model.features(tensor(video), undefined, (statistics) => found.push(statistics)));
-      for (const statistics of found) drop(statistics);
+      tf.tidy(() =>
+        model.features(tensor(video), undefined, { take: (statistics) => found.push(statistics) }),
+      );
+      for (const statistics of found) drop.take(statistics);
       return new Set(found.map(({ norm }) => norm)).size;
     });
     const norms = [...model.namedState()].filter(([name]) => name.endsWith('num_batches_tracked')).length;

@@ -5,7 +5,7 @@ import { slowFrames } from '../data/clip/pathways.js';
 import type { Size3 } from '../engine/kernel_contract.js';
 import { graphBreak } from '../engine/lazy_hints.js';
 import { tf } from '../engine/tfjs.js';
-import type { StatisticsSink } from '../nn/batch_norm.js';
+import type { NormScope } from '../nn/batch_norm.js';
 import { uniform, zeros } from '../nn/init.js';
 import { Layer } from '../nn/layers.js';
 import { Module, Parameter } from '../nn/module.js';
@@ -113,11 +113,11 @@ export class SlowOnly extends Module implements Backbone {
     this.s5 = s5;
   }
 
-  forward(video: tf.Tensor, _masks?: MaskSource, sink?: StatisticsSink): tf.Tensor[] {
+  forward(video: tf.Tensor, _masks?: MaskSource, scope?: NormScope): tf.Tensor[] {
     graphBreak('backbone');
-    let maps = this.s1.forward([video], sink);
+    let maps = this.s1.forward([video], scope);
     return [this.s2, this.s3, this.s4, this.s5].map((stage) => {
-      maps = stage.forward(maps, sink);
+      maps = stage.forward(maps, scope);
       return maps[0];
     });
   }
@@ -157,7 +157,7 @@ export class SlowFast extends Module implements Backbone {
     this.s5 = makeStage(cfg, 3, pathways, widthOf(cfg, 2, fast) * ratio);
   }
 
-  forward(video: tf.Tensor, _masks?: MaskSource, sink?: StatisticsSink): tf.Tensor[] {
+  forward(video: tf.Tensor, _masks?: MaskSource, scope?: NormScope): tf.Tensor[] {
     graphBreak('backbone');
     const stages: [Stage, FuseFastToSlow | null][] = [
       [this.s2, this.s2_fuse],
@@ -165,10 +165,10 @@ export class SlowFast extends Module implements Backbone {
       [this.s4, this.s4_fuse],
       [this.s5, null],
     ];
-    let maps = this.s1_fuse.forward(this.s1.forward([this.#slowClip(video), video], sink), sink);
+    let maps = this.s1_fuse.forward(this.s1.forward([this.#slowClip(video), video], scope), scope);
     return stages.map(([stage, fuse]) => {
-      const [slow, fast] = stage.forward(maps, sink).map(withBreak);
-      if (fuse) maps = fuse.forward([slow, fast], sink);
+      const [slow, fast] = stage.forward(maps, scope).map(withBreak);
+      if (fuse) maps = fuse.forward([slow, fast], scope);
       return joinPathways(slow, fast, this.#alpha);
     });
   }

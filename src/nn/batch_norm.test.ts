@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { expectGradients, normals, randomize } from '../../test/support/finite_difference.js';
 import { tf } from '../engine/tfjs.js';
 import { Rng } from '../util/random.js';
-import { BatchNorm, type BatchStatistics } from './batch_norm.js';
+import { BatchNorm, type BatchStatistics, type NormScope } from './batch_norm.js';
 import { initializeParameters } from './module.js';
 
 const SHAPE = [2, 2, 3, 4, 3];
@@ -24,7 +24,9 @@ describe('BatchNorm', () => {
     const norm = makeNorm();
     const x = normals(SHAPE, new Rng(5), 3);
     let statistics: BatchStatistics | null = null;
-    const y = tf.tidy(() => norm.forward(tensor(x), { sink: (found) => (statistics = found) })).dataSync();
+    const y = tf
+      .tidy(() => norm.forward(tensor(x), { scope: { take: (found) => (statistics = found) } }))
+      .dataSync();
     const { mean, variance, count } = statistics as unknown as BatchStatistics;
     expect(count).toBe(48);
     for (let c = 0; c < 3; c++) {
@@ -86,8 +88,8 @@ describe('BatchNorm', () => {
       const norm = makeNorm(frozen);
       const rng = new Rng(9);
       const [x, residual] = [normals(SHAPE, rng), normals(SHAPE, rng)];
-      const sink = ({ mean, variance }: BatchStatistics) => tf.dispose([mean, variance]);
-      const f = (input: tf.Tensor, r?: tf.Tensor) => norm.forward(input, { relu, residual: r, sink });
+      const scope: NormScope = { take: ({ mean, variance }) => tf.dispose([mean, variance]) };
+      const f = (input: tf.Tensor, r?: tf.Tensor) => norm.forward(input, { relu, residual: r, scope });
       const inputs = hasResidual ? [x, residual] : [x];
       const step = relu ? { step: 1e-4, tolerance: 0.1 } : {};
       expectGradients(f, inputs, { parameters: norm.parameters(), ...step });
@@ -100,9 +102,9 @@ describe('BatchNorm', () => {
       const [x, weight] = [normals([2, 1, 4, 3, 2], rng), normals([3, 2, 1, 3, 3], rng)];
       const residual = normals([2, 1, 4, 3, 3], rng);
       const options = { padding: [0, 1, 1], relu: true } as const;
-      const sink = ({ mean, variance }: BatchStatistics) => tf.dispose([mean, variance]);
+      const scope: NormScope = { take: ({ mean, variance }) => tf.dispose([mean, variance]) };
       const f = (input: tf.Tensor, w: tf.Tensor, r: tf.Tensor) =>
-        norm.after(input, w, { ...options, residual: r, sink });
+        norm.after(input, w, { ...options, residual: r, scope });
       expectGradients(f, [x, weight, residual], {
         parameters: norm.parameters(),
         step: 1e-4,

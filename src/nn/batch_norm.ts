@@ -1,7 +1,8 @@
 /** @file Batch normalisation of maps [B, T, H, W, C] (torch.nn.BatchNorm3d), alone and after a convolution. */
+import { feed } from '../engine/programs.js';
 import { tf } from '../engine/tfjs.js';
 import { type Conv3dOptions, conv3d } from './conv3d.js';
-import { reluGrad, sumAxisByAxis } from './functional.js';
+import { reluGrad, sumAxisByAxis, sumOfRows } from './functional.js';
 import { fused } from './fused.js';
 import { ones, zeros } from './init.js';
 import { Module, Parameter, StateBuffer } from './module.js';
@@ -22,14 +23,29 @@ export interface BatchStatistics {
   readonly count: number;
 }
 
-/** Takes the statistics that norms in training mode compute. The tensors are kept: the receiver disposes them. */
-export type StatisticsSink = (statistics: BatchStatistics) => void;
+/** Puts together what the norms of several processes compute, each from its part of a batch. All must call it in the same order. */
+export interface NormExchange {
+  /**
+   * Takes the means and biased variances [2·C] of `count` positions. Returns those of all processes, and the reciprocal of their
+   * number of positions for each channel: [3·C].
+   */
+  moments(norm: BatchNorm, own: Float32Array, count: number): Float32Array;
+  /** Returns the sums of the numbers of all processes. */
+  sums(own: Float32Array): Float32Array;
+}
+
+/** The step that the norms in training mode are a part of. */
+export interface NormScope {
+  /** Takes the statistics of a batch. The tensors are kept: the receiver disposes them. Not called if there is an exchange. */
+  take(statistics: BatchStatistics): void;
+  /** Present if several processes share the batch. */
+  readonly exchange?: NormExchange | null;
+}
 
 interface NormOptions {
   readonly residual?: tf.Tensor;
   readonly relu?: boolean;
-  /** Takes the statistics of the batch in training mode. */
-  readonly sink?: StatisticsSink;
+  readonly scope?: NormScope;
 }
 
 /**
@@ -65,7 +81,7 @@ export class BatchNorm extends Module {
   }
 
   /** Normalises a map, adds `residual`, and ends with a ReLU, if wanted. */
-  forward(x: tf.Tensor, { residual, relu = false, sink }: NormOptions = {}): tf.Tensor {
+  forward(x: tf.Tensor, { residual, relu = false, scope }: NormOptions = {}): tf.Tensor {
     if (!this.usesBatch) {
       const { scale, shift } = this.#affine();
       const terms = [x.mul(scale).add(shift), residual].filter((term) => term !== undefined);
@@ -73,12 +89,14 @@ export class BatchNorm extends Module {
       return relu ? y.relu() : y;
     }
     const positions = x.size / x.shape[x.rank - 1];
-    if (positions === 1) throw new Error('batch normalisation needs more than one value for each channel');
+    if (positions === 1 && !scope?.exchange)
+      throw new Error('batch normalisation needs more than one value for each channel');
+    if (scope?.exchange) return syncBatchNorm(x, this, { residual, relu, exchange: scope.exchange });
     return batchNorm(x, this.weight.value, this.bias.value, {
       residual,
       relu,
       onStatistics: (mean, variance) =>
-        sink?.({
+        scope?.take({
           norm: this,
           mean: tf.keep(mean.clone()),
           variance: tf.keep(variance.clone()),
@@ -91,9 +109,9 @@ export class BatchNorm extends Module {
   after(
     x: tf.Tensor,
     weight: tf.Tensor,
-    { residual, relu, sink, ...geometry }: NormOptions & Omit<Conv3dOptions, 'bias'>,
+    { residual, relu, scope, ...geometry }: NormOptions & Omit<Conv3dOptions, 'bias'>,
   ): tf.Tensor {
-    if (this.usesBatch) return this.forward(conv3d(x, weight, geometry), { residual, relu, sink });
+    if (this.usesBatch) return this.forward(conv3d(x, weight, geometry), { residual, relu, scope });
     const { scale, shift } = this.#affine();
     const folded = weight.mul(scale.reshape([-1, 1, 1, 1, 1]));
     return conv3d(x, folded, { ...geometry, residual, relu, bias: shift });
@@ -163,6 +181,42 @@ export function batchNorm(
         return [dx, dweight, dbias];
       });
       return residual ? [...grads, dz] : [...grads];
+    },
+  );
+}
+
+interface SyncOptions extends Pick<NormOptions, 'residual' | 'relu'> {
+  readonly exchange: NormExchange;
+}
+
+/** Does what `batchNorm` does, with the statistics of all processes that share a batch (torch.nn.SyncBatchNorm). */
+function syncBatchNorm(x: tf.Tensor, norm: BatchNorm, { residual, relu, exchange }: SyncOptions): tf.Tensor {
+  const [weight, bias] = [norm.weight.value, norm.bias.value];
+  const { size: C } = weight;
+  const rows = (numbers: Float32Array) => tf.unstack(feed(numbers, [numbers.length / C, C]));
+  return differentiable(
+    residual ? [x, weight, bias, residual] : [x, weight, bias],
+    (save) => {
+      const count = x.size / C;
+      const ownMean = sumOfRows(x).div(count);
+      const own = tf.concat([ownMean, sumOfRows(x.sub(ownMean).square()).div(count)]);
+      const [mean, variance, share] = rows(exchange.moments(norm, own.dataSync() as Float32Array, count));
+      const rstd = variance.add(EPS).rsqrt();
+      const terms = [x.sub(mean).mul(rstd.mul(weight)).add(bias), residual];
+      const sum = terms.filter((term) => term !== undefined).reduce((a, b) => a.add(b));
+      const y = relu ? sum.relu() : sum;
+      save([x, weight, mean, rstd, share, ...(relu ? [y] : [])]);
+      return y;
+    },
+    (dy, [input, w, mean, rstd, share, y]) => {
+      const slope = relu ? reluGrad(dy, y) : dy;
+      const normal = input.sub(mean).mul(rstd);
+      // The gradients of weight and bias are those of this process, which are added to the others' like all gradients.
+      const [dweight, dbias] = [sumOfRows(slope.mul(normal)), sumOfRows(slope)];
+      const own = tf.concat([dweight, dbias]).dataSync() as Float32Array;
+      const [allWeight, allBias] = rows(exchange.sums(own));
+      const dx = slope.sub(allBias.add(normal.mul(allWeight)).mul(share)).mul(w.mul(rstd));
+      return [dx, dweight, dbias, ...(residual ? [slope] : [])];
     },
   );
 }

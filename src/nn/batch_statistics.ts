@@ -31,7 +31,10 @@ export function joinStatistics(found: readonly BatchStatistics[]): tf.Tensor1D |
 }
 
 /** Describes statistics, for `splitStatistics`. */
-export function countsOf(norms: readonly BatchNorm[], found: readonly BatchStatistics[]): NormCount[] {
+export function countsOf(
+  norms: readonly BatchNorm[],
+  found: readonly Pick<BatchStatistics, 'norm' | 'count'>[],
+): NormCount[] {
   return found.map(({ norm, count }) => [norms.indexOf(norm), count] as const);
 }
 

@@ -1,13 +1,17 @@
 /** @file Batch statistics on their way from a step to the running statistics. */
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { disposeState, makeState, noiseBatch } from '../../test/support/noise_batch.js';
-import { inProcesses } from '../../test/support/processes.js';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { relativeError } from '../../test/golden/golden.js';
+import { TEST_ENGINE } from '../../test/support/engine.js';
+import { contents, disposeState, makeState, noiseBatch } from '../../test/support/noise_batch.js';
+import { twin } from '../../test/support/processes.js';
 import { TINY_SLOWFAST, TINY_SLOWONLY, tinyConfig } from '../../test/support/tiny_config.js';
-import { BatchNorm } from '../nn/batch_norm.js';
+import type { Batch } from '../data/loading/collate.js';
+import { GradientSum } from '../distributed/gradient_sum.js';
+import { HostReducer } from '../distributed/host_reducer.js';
 import { batchNorms } from '../nn/batch_statistics.js';
 import { NonFiniteError } from './nonfinite/nonfinite.js';
-import { sumStatistics } from './processes/sum_statistics.js';
-import { trainStep } from './step.js';
+import { computeGradients, type GradientOptions, trainStep } from './step.js';
+import type { TrainingState } from './training_state.js';
 
 const CONFIG = tinyConfig(TINY_SLOWFAST);
 
@@ -40,30 +44,91 @@ describe('running statistics', () => {
     await expect(trainStep(state, broken)).rejects.toThrow(NonFiniteError);
     expect(countersOf(state)).toEqual(new Set([0]));
   });
+});
 
-  it('of several processes are those of all their values', async () => {
-    const values = [
-      [1, 5, 2, 8],
-      [3, -4, 0, 9, 7, 7],
-    ];
-    const momentsOf = (numbers: readonly number[]) => {
-      const mean = numbers.reduce((a, b) => a + b) / numbers.length;
-      const variance = numbers.reduce((a, b) => a + (b - mean) ** 2, 0) / numbers.length;
-      return { mean: Float32Array.of(mean), variance: Float32Array.of(variance), count: numbers.length };
-    };
-    const results = await inProcesses(2, async (communicator) => {
-      const norm = new BatchNorm(1);
-      const own = values[communicator.rank];
-      // Each process has two micro-batches.
-      const parts = [own.slice(0, 2), own.slice(2)].map((part) => ({ norm, ...momentsOf(part) }));
-      const [{ count, mean, variance }] = await sumStatistics(parts, communicator);
-      return { count, mean: mean[0], variance: variance[0] };
+/** Options of a process whose twin computes the same. */
+function withTwin({ model }: TrainingState): GradientOptions {
+  const communicator = twin();
+  const trained = model.parameters().filter(({ requiresGrad }) => requiresGrad);
+  const lengths = trained.map(({ size }) => size);
+  const sum = new GradientSum({ reducer: new HostReducer(communicator), lengths, bucketBytes: 1e6 });
+  return { processes: { communicator, forNorms: communicator, sum } };
+}
+
+describe('the norms of two processes', () => {
+  const halfOf = (batch: Batch): Batch => ({
+    ...batch,
+    whole: { boxCounts: Int32Array.of(1, 2, 1, 2), places: [0, 1] },
+  });
+
+  it('normalise with the clips of both, like one process that has them all', async () => {
+    const [one, alone] = [makeState(CONFIG), makeState(CONFIG)];
+    onTestFinished(() => {
+      disposeState(one);
+      disposeState(alone);
     });
-    const { mean, variance } = momentsOf(values.flat());
-    for (const result of results) {
-      expect(result.count).toBe(10);
-      expect(result.mean).toBeCloseTo(mean[0], 5);
-      expect(result.variance).toBeCloseTo(variance[0], 5);
+    const batch = noiseBatch(CONFIG, [1, 2]);
+    const found = await computeGradients(one, halfOf(batch), withTwin(one));
+    const expected = await computeGradients(alone, twice(batch));
+    expect(found.total).toBeCloseTo(expected.total, 4);
+    expect(found.statistics).toHaveLength(expected.statistics.length);
+    for (const [i, { mean, variance, count }] of expected.statistics.entries()) {
+      expect(found.statistics[i].count).toBe(count);
+      expect(relativeError(found.statistics[i].mean, mean)).toBeLessThan(2e-5);
+      expect(relativeError(found.statistics[i].variance, variance)).toBeLessThan(2e-5);
+    }
+    const gradients = new Map(
+      Array.from(alone.model.namedParameters(), ([name, { grad }]) => [name, grad?.dataSync() ?? []]),
+    );
+    const largest = Math.max(...Array.from(gradients.values(), lengthOf));
+    for (const [name, { grad }] of one.model.namedParameters()) {
+      const wanted = gradients.get(name)!;
+      // What is left of a sum that should be zero is rounding.
+      if (grad && lengthOf(wanted) > 1e-4 * largest)
+        expect(relativeError(grad.dataSync(), wanted), name).toBeLessThan(1e-3);
     }
   });
+
+  it('have the bits of recorded steps when steps are replayed', async () => {
+    const [recorded, replayed] = [makeState(CONFIG), makeState(CONFIG)];
+    onTestFinished(() => {
+      disposeState(recorded);
+      disposeState(replayed);
+    });
+    let blocked = 0;
+    for (let seed = 0; seed < 5; seed++) {
+      const batch = halfOf(noiseBatch(CONFIG, [1, 2], seed));
+      await trainStep(recorded, batch, { ...withTwin(recorded), replay: false });
+      const options = withTwin(replayed);
+      const exchange = vi.spyOn(options.processes!.forNorms, 'allReduceNow');
+      await trainStep(replayed, batch, { ...options, replay: true });
+      blocked = exchange.mock.calls.length;
+    }
+    // Only a recording needs the results of others at once.
+    if (['onnx', 'cuda'].includes(TEST_ENGINE)) expect(blocked).toBe(0);
+    expect(countersOf(replayed)).toEqual(new Set([5]));
+    expect(contents(replayed)).toEqual(contents(recorded));
+  });
 });
+
+const lengthOf = (values: ArrayLike<number>) => Math.hypot(...Array.from(values));
+
+function floatsTwice(numbers: Float32Array): Float32Array {
+  const both = new Float32Array(2 * numbers.length);
+  both.set(numbers);
+  both.set(numbers, numbers.length);
+  return both;
+}
+
+/** A batch with each of its clips twice. */
+function twice(batch: Batch): Batch {
+  return {
+    ...batch,
+    video: floatsTwice(batch.video),
+    shape: [2 * batch.shape[0], ...batch.shape.slice(1)] as unknown as Batch['shape'],
+    whwh: floatsTwice(batch.whwh),
+    boxes: [...batch.boxes, ...batch.boxes],
+    labels: [...batch.labels, ...batch.labels],
+    clips: [...batch.clips, ...batch.clips],
+  };
+}

@@ -12,7 +12,7 @@ import type { tf } from '../engine/tfjs.js';
 import type { SetCriterion } from '../loss/criterion.js';
 import type { Detector } from '../model/detector.js';
 import { drawMask, type MaskKind, type MaskSource } from '../model/dropout.js';
-import type { BatchStatistics } from '../nn/batch_norm.js';
+import type { BatchStatistics, NormScope } from '../nn/batch_norm.js';
 import {
   batchNorms,
   countsOf,
@@ -25,6 +25,7 @@ import type { Parameter } from '../nn/module.js';
 import { Tape } from '../nn/tape.js';
 import { readAndDispose, squareSums } from './grad_norm.js';
 import type { GradientExchange } from './gradient_exchange.js';
+import type { ProcessNormExchange } from './processes/norm_exchange.js';
 
 /** The results of a forward pass. */
 export interface GatheredPredictions {
@@ -62,6 +63,8 @@ export interface GradientJob {
   readonly replay: boolean;
   /** Adds the gradients of the other processes; null if there are none, or if they are added later. */
   readonly exchange: GradientExchange | null;
+  /** Puts the statistics of all processes together, for this pass; null if there are no others. */
+  readonly norms: ProcessNormExchange | null;
 }
 
 /** What a replay has to know of the recording. */
@@ -69,7 +72,8 @@ interface Notes {
   /** Shape of the gathered predictions. */
   readonly shape: readonly number[];
   readonly masks: readonly MaskKind[];
-  readonly statistics: readonly NormCount[];
+  /** The norms that use the statistics of the batch, in their order. */
+  readonly norms: readonly NormCount[];
 }
 
 export function beginPass(job: GradientJob): GradientPass {
@@ -85,6 +89,7 @@ export function beginPass(job: GradientJob): GradientPass {
         bits(parameters.map(({ grad }) => grad !== null)),
         job.modes,
         job.exchange === null ? '' : 'exchanged',
+        job.norms === null ? '' : 'norms exchanged',
       ].join(' '),
       borrowed: [...all, ...model.buffersInUse()].map(({ value }) => value),
       consumed: parameters.flatMap(({ grad }) => grad ?? []),
@@ -97,7 +102,7 @@ export function beginPass(job: GradientJob): GradientPass {
 class RecordedPass implements GradientPass {
   readonly #masks: MaskKind[] = [];
   readonly #statistics: BatchStatistics[] = [];
-  #counts: NormCount[] = [];
+  #norms: NormCount[] = [];
   #tape: Tape | null = null;
 
   constructor(
@@ -112,18 +117,31 @@ class RecordedPass implements GradientPass {
       clips: masks.clips,
       onMask: (mask) => this.#masks.push(mask),
     };
+    const scope: NormScope = {
+      take: (found) => this.#statistics.push(found),
+      exchange: this.job.norms,
+    };
     this.#tape = new Tape(() => {
       const whwh = feed(batch.whwh, [batch.shape[0], 4]);
       const video = feed(batch.video, batch.shape);
-      return criterion.gather(model.forward(video, whwh, source, (found) => this.#statistics.push(found)));
+      return criterion.gather(model.forward(video, whwh, source, scope));
     });
     const { value } = this.#tape;
     const content = (await value.data()) as Float32Array;
+    return { content, shape: value.shape, statistics: await this.#hostStatistics() };
+  }
+
+  async #hostStatistics(): Promise<readonly HostStatistics[]> {
+    const { model, norms: exchange } = this.job;
     const norms = batchNorms(model);
-    this.#counts = countsOf(norms, this.#statistics);
+    if (exchange) {
+      this.#norms = countsOf(norms, exchange.own);
+      return exchange.statistics;
+    }
+    this.#norms = countsOf(norms, this.#statistics);
     const joined = joinStatistics(this.#statistics.splice(0));
     const numbers = Float32Array.from(await readAndDispose(joined));
-    return { content, shape: value.shape, statistics: splitStatistics(numbers, norms, this.#counts) };
+    return splitStatistics(numbers, norms, this.#norms);
   }
 
   async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
@@ -135,9 +153,12 @@ class RecordedPass implements GradientPass {
     graphBreak('optimizer');
     const present = grads.filter((grad) => grad !== null);
     const finish = (squares: number) => {
-      const notes: Notes = { shape, masks: this.#masks, statistics: this.#counts };
-      const feeds = 3 + this.#masks.length;
-      const reads = (this.#counts.length > 0 ? 2 : 1) + squares;
+      const notes: Notes = { shape, masks: this.#masks, norms: this.#norms };
+      // Each exchange reads what is sent and feeds what is received, in the forward and in the backward pass.
+      const exchanges = this.job.norms ? 2 * this.#norms.length : 0;
+      const joined = this.job.norms || this.#norms.length === 0 ? 0 : 1;
+      const feeds = 3 + this.#masks.length + exchanges;
+      const reads = 1 + joined + squares + exchanges;
       this.program.finish({ made: grads, notes: JSON.stringify(notes), feeds, reads });
     };
     if (this.job.exchange !== null) {
@@ -187,22 +208,28 @@ class ReplayedPass implements GradientPass {
   }
 
   async forward(): Promise<GatheredPredictions> {
-    const { batch, masks } = this.job;
+    const { batch, masks, model, norms: exchange } = this.job;
     const { program } = this;
+    const norms = batchNorms(model);
     program.feed(batch.whwh);
     program.feed(batch.video);
+    if (exchange)
+      for (const [index, count] of this.#notes.norms)
+        program.feed(await exchange.momentsLater(norms[index], await program.read(), count));
     for (const mask of this.#notes.masks) program.feed(drawMask(mask, masks));
-    const { shape, statistics } = this.#notes;
+    const { shape, norms: counts } = this.#notes;
     const content = await program.read();
-    if (statistics.length === 0) return { content, shape, statistics: [] };
-    const numbers = await program.read();
-    return { content, shape, statistics: splitStatistics(numbers, batchNorms(this.job.model), statistics) };
+    if (exchange) return { content, shape, statistics: exchange.statistics };
+    if (counts.length === 0) return { content, shape, statistics: [] };
+    return { content, shape, statistics: splitStatistics(await program.read(), norms, counts) };
   }
 
   async backward(gradient: Float32Array): Promise<ArrayLike<number>> {
     const { program, job } = this;
     const { exchange } = job;
     program.feed(gradient);
+    if (job.norms)
+      for (const _ of this.#notes.norms) program.feed(await job.norms.sumsLater(await program.read()));
     const squares = exchange === null ? await program.read() : null;
     const grads = await program.finish((result, numbers) => exchange?.add(result, numbers));
     for (const [i, parameter] of job.parameters.entries()) parameter.grad = grads[i];

@@ -15,7 +15,7 @@ import { beginPass } from './gradient_pass.js';
 import { type MicroBatch, microBatches } from './micro_batch.js';
 import { type NonFinite, NonFiniteError } from './nonfinite/nonfinite.js';
 import { throwTogether } from './nonfinite/together.js';
-import { sumStatistics } from './processes/sum_statistics.js';
+import { ProcessNormExchange } from './processes/norm_exchange.js';
 
 /** A model and its loss. */
 export interface ModelAndLoss {
@@ -56,6 +56,8 @@ export interface GradientOptions {
 /** What connects the processes of a step. */
 export interface StepProcesses {
   readonly communicator: Communicator;
+  /** Another one of the same processes, for the statistics of batch norms. */
+  readonly forNorms: Communicator;
   /** Sums the gradients of the parameters that are trained, in their order. */
   readonly sum: GradientSum;
 }
@@ -142,12 +144,9 @@ export async function trainStep(
 ): Promise<StepLosses> {
   try {
     const { statistics, ...losses } = await computeGradients(model, batch, options);
-    const tracked = options.processes
-      ? await sumStatistics(statistics, options.processes.communicator)
-      : statistics;
     const clipping = clipGradNorm > 0 ? { gradScale: clipFactor(losses.gradNorm, clipGradNorm) } : {};
     await optimizer.stepAndRelease({ ...clipping, replay: options.replay });
-    trackStatistics(tracked);
+    trackStatistics(statistics);
     return losses;
   } finally {
     optimizer.zeroGrad();
@@ -196,6 +195,7 @@ async function addGradients(
     masks,
     parameters: trained,
     exchange: isLast && processes ? new GradientExchange(processes.sum, trained) : null,
+    norms: processes && new ProcessNormExchange(processes.forNorms),
   });
   try {
     const { content, shape, statistics } = await pass.forward();

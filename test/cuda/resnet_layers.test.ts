@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Size3 } from '../../src/engine/kernel_contract.js';
 import { tf } from '../../src/engine/tfjs.js';
-import { BatchNorm, type BatchStatistics } from '../../src/nn/batch_norm.js';
+import { BatchNorm, type BatchStatistics, type NormScope } from '../../src/nn/batch_norm.js';
 import { fanInUniform } from '../../src/nn/init.js';
 import { maxPool3d } from '../../src/nn/max_pool3d.js';
 import { initializeParameters, Module, Parameter } from '../../src/nn/module.js';
@@ -43,8 +43,8 @@ class Layer extends Module {
   }
 
   forward(x: tf.Tensor, geometry: Geometry): tf.Tensor {
-    const sink = ({ mean, variance }: BatchStatistics) => tf.dispose([mean, variance]);
-    return this.norm.after(x, this.weight.value, { ...geometry, sink });
+    const scope: NormScope = { take: ({ mean, variance }) => tf.dispose([mean, variance]) };
+    return this.norm.after(x, this.weight.value, { ...geometry, scope });
   }
 }
 
@@ -138,11 +138,11 @@ describe('batch statistics in float32', () => {
     const norm = new BatchNorm(C);
     initializeParameters(norm, 1);
     let variance: tf.Tensor | null = null;
-    const sink = (statistics: BatchStatistics) => {
+    const take = (statistics: BatchStatistics) => {
       variance = statistics.variance;
       statistics.mean.dispose();
     };
-    tf.tidy(() => norm.forward(tf.tensor(data, noise.shape), { sink }));
+    tf.tidy(() => norm.forward(tf.tensor(data, noise.shape), { scope: { take } }));
     const found = variance as unknown as tf.Tensor;
     expect(relativeError(found.dataSync(), exact)).toBeLessThan(1e-5);
     found.dispose();

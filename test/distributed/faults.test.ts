@@ -17,6 +17,7 @@ import {
   WITHOUT_EVALUATION,
 } from '../support/mpi_training.js';
 import { temporaryFolderOfFile } from '../support/temporary_files.js';
+import { TINY_SLOWFAST, words } from '../support/tiny_config.js';
 
 /** The second clip of the second batch, which belongs to process 1. */
 const SECOND = 931;
@@ -185,6 +186,17 @@ describe.each(launchers)('a run of several processes ($family)', (launcher) => {
         'm',
       ),
     );
+  });
+
+  it('ends if a process hangs while the norms of another one wait for it', async () => {
+    const name = `${folder}-norms`;
+    const settings = `${LONG} ENGINE.REPLAY False SOLVER.COLLECTIVE_TIMEOUT 8 ${words(TINY_SLOWFAST).join(' ')}`;
+    const run = new WatchedTraining(at(name), launcher, args(name, settings));
+    await run.says(/saved .*model_0000002/);
+    run.signal('SIGSTOP', 1);
+    const { code, stderr } = await run.ended();
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/^stmixer: this process waited .*COLLECTIVE_TIMEOUT allows: /m);
   });
 
   it('ends if one of them has no memory left, once the checkpoint is written', async () => {

@@ -64,7 +64,7 @@ describe.skipIf(!small)('small backbones', () => {
     const found: BatchStatistics[] = [];
     const outputs: Float32Array[] = [];
     const { value, grads } = backward(() => {
-      const maps = backbone.forward(video, undefined, (statistics) => found.push(statistics));
+      const maps = backbone.forward(video, undefined, { take: (statistics) => found.push(statistics) });
       const terms = maps.map((map, k) => {
         outputs.push(numbersOf(map));
         const [B, t, h, w, C] = map.shape;
@@ -115,7 +115,9 @@ describe.skipIf(!full)('official backbones', () => {
     for (const mode of ['eval', 'train']) {
       const found: BatchStatistics[] = [];
       backbone.train(mode === 'train');
-      const maps = tf.tidy(() => backbone.forward(video, undefined, (statistics) => found.push(statistics)));
+      const maps = tf.tidy(() =>
+        backbone.forward(video, undefined, { take: (statistics) => found.push(statistics) }),
+      );
       for (const [k, map] of maps.entries()) compare(`${mode}.y${k}`, numbersOf(map));
       track(found);
       tf.dispose(maps);

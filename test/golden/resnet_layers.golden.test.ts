@@ -6,7 +6,7 @@ import { Nonlocal } from '../../src/model/resnet/nonlocal.js';
 import { type PathwayShape, Stage } from '../../src/model/resnet/stage.js';
 import { FuseFastToSlow, joinPathways, PathwayStem, VideoStem } from '../../src/model/resnet/stem.js';
 import { makeLaterals } from '../../src/model/resnet.js';
-import { BatchNorm, type StatisticsSink } from '../../src/nn/batch_norm.js';
+import { BatchNorm, type NormScope } from '../../src/nn/batch_norm.js';
 import { maxPool3d } from '../../src/nn/max_pool3d.js';
 import { Module, StateBuffer } from '../../src/nn/module.js';
 import { backward } from '../../src/nn/tape.js';
@@ -16,7 +16,7 @@ import { expectTensor, mapOf, numbersOf, resnetJson, resnetTensors, track } from
 // biome-ignore lint/suspicious/noExplicitAny: each kind has its own settings
 type Settings = any;
 type Maps = Record<string, tf.Tensor>;
-type Forward = (inputs: Maps, sink: StatisticsSink) => Maps;
+type Forward = (inputs: Maps, scope: NormScope) => Maps;
 
 const present = goldenExists('resnet/resnet_submodules.json');
 const golden: Settings = present ? resnetJson('resnet_submodules.json') : { cases: {} };
@@ -41,19 +41,17 @@ const NORMS = { frozen: false };
 /** Makes the module of a case and its function. */
 function build(name: string, settings: Settings): { module: Module; forward: Forward } {
   const shapeOf = (kind: string, key: string) => tensorsOf(name, kind).get(key)!.shape;
-  const single = <M extends Module & { forward(x: tf.Tensor, sink?: StatisticsSink): tf.Tensor }>(
-    module: M,
-  ) => ({
+  const single = <M extends Module & { forward(x: tf.Tensor, scope?: NormScope): tf.Tensor }>(module: M) => ({
     module,
-    forward: ({ x }: Maps, sink: StatisticsSink) => ({ y: module.forward(x, sink) }),
+    forward: ({ x }: Maps, scope: NormScope) => ({ y: module.forward(x, scope) }),
   });
   switch (settings.kind) {
     case 'batch_norm':
     case 'batch_norm_sequence': {
       const module = new BatchNorm(shapeOf('w', 'weight')[0]);
-      const forward: Forward = (inputs, sink) =>
+      const forward: Forward = (inputs, scope) =>
         Object.fromEntries(
-          Object.entries(inputs).map(([key, x]) => [key === 'x' ? 'y' : key, module.forward(x, { sink })]),
+          Object.entries(inputs).map(([key, x]) => [key === 'x' ? 'y' : key, module.forward(x, { scope })]),
         );
       return { module, forward };
     }
@@ -67,8 +65,8 @@ function build(name: string, settings: Settings): { module: Module; forward: For
         return { inChannels, outChannels, temporalKernel };
       });
       const module = new VideoStem(shapes, NORMS);
-      const forward: Forward = ({ slow, fast }, sink) => {
-        const [y0, y1] = module.forward([slow, fast], sink);
+      const forward: Forward = ({ slow, fast }, scope) => {
+        const [y0, y1] = module.forward([slow, fast], scope);
         return { y0, y1 };
       };
       return { module, forward };
@@ -97,7 +95,7 @@ function build(name: string, settings: Settings): { module: Module; forward: For
       const [, fastChannels, kernel] = shapeOf('w', 'conv_f2s.weight');
       const { alpha, ratio } = settings;
       const module = new FuseFastToSlow({ fastChannels, ratio, kernel, alpha }, NORMS);
-      const forward: Forward = ({ slow, fast }, sink) => ({ slow: module.forward([slow, fast], sink)[0] });
+      const forward: Forward = ({ slow, fast }, scope) => ({ slow: module.forward([slow, fast], scope)[0] });
       return { module, forward };
     }
     case 'pathway_concat':
@@ -118,8 +116,8 @@ function build(name: string, settings: Settings): { module: Module; forward: For
     }
     case 'res_stage': {
       const module = stageOf(settings);
-      const forward: Forward = (inputs, sink) => {
-        const maps = module.forward(Object.values(inputs), sink);
+      const forward: Forward = (inputs, scope) => {
+        const maps = module.forward(Object.values(inputs), scope);
         return Object.fromEntries(maps.map((map, i) => [`y${i}`, map]));
       };
       return { module, forward };
@@ -183,9 +181,9 @@ describe.skipIf(!present)('the layers of ResNet backbones', () => {
     const upstream = new Map(Array.from(tensorsOf(name, 'gout'), ([key, tensor]) => [key, mapOf(tensor)]));
     const outputs = new Map<string, Float32Array>();
     const named = [...module.namedParameters()];
-    const sink: StatisticsSink = (statistics) => track([statistics]);
+    const scope: NormScope = { take: (statistics) => track([statistics]) };
     const { value, grads } = backward(() => {
-      const found = Object.entries(forward(Object.fromEntries(inputs), sink));
+      const found = Object.entries(forward(Object.fromEntries(inputs), scope));
       for (const [key, y] of found) outputs.set(key, numbersOf(y));
       return tf.addN(found.map(([key, y]) => y.mul(upstream.get(key)!).sum())) as tf.Scalar;
     }, [...inputs.values(), ...named.map(([, parameter]) => parameter.value)]);

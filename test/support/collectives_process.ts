@@ -88,6 +88,15 @@ check('a maximum on another communicator', small, (i) => combined('max', i));
 check('a second operation on a communicator', more, (i) => combined('min', i));
 if (turns === 0) problems.push('the event loop stood still');
 
+// An operation that blocks this thread, while another one is under way.
+const meanwhile = new Float32Array(4_000_000).map((_, i) => numberOf(rank, i));
+const atOnce = new Float64Array(100_000).map((_, i) => numberOf(rank, i));
+const later = other.allReduce(meanwhile, 'sum');
+communicator.allReduceNow(atOnce, 'max');
+check('a maximum at once', atOnce, (i) => combined('max', i));
+await later;
+check('a sum beside an operation at once', meanwhile, (i) => combined('sum', i));
+
 // Pages of code that belong to this process alone have been written to.
 const pages = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[\da-f]+-)/);
 const changed = pages.filter(

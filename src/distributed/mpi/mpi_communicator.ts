@@ -29,9 +29,27 @@ export class MpiCommunicator implements Communicator {
   }
 
   async allReduce(numbers: Numbers | NativeFloats, op: ReduceOp): Promise<void> {
+    const pieces = inPieces(numbers).map((piece) => {
+      const { label, memory, start } = this.#reduction(piece, op);
+      return this.#run(label, memory, start);
+    });
+    await Promise.all(pieces);
+  }
+
+  allReduceNow(numbers: Numbers, op: ReduceOp): void {
+    for (const piece of inPieces(numbers)) {
+      const { label, memory, start } = this.#reduction(piece, op);
+      const number = ++this.begun;
+      this.progress.runNow({ label, memory, communicator: this, number }, start);
+    }
+  }
+
+  #reduction(piece: Numbers | NativeFloats, op: ReduceOp) {
     const { abi } = this.mpi;
-    const pieces = inPieces(numbers).map((piece) =>
-      this.#run(`all-reduce of ${piece.length} numbers`, [piece], (request) =>
+    return {
+      label: `all-reduce of ${piece.length} numbers`,
+      memory: [piece],
+      start: (request: Out) =>
         this.mpi.call(
           'MPI_Iallreduce',
           abi.inPlace,
@@ -42,9 +60,7 @@ export class MpiCommunicator implements Communicator {
           this.handle,
           request.pointer,
         ),
-      ),
-    );
-    await Promise.all(pieces);
+    };
   }
 
   async broadcast(bytes: Uint8Array, root: number): Promise<void> {

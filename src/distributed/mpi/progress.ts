@@ -60,13 +60,41 @@ export class Progress {
    */
   run(operation: Operation, start: (request: Out) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#failure) throw this.#failure;
-      const request = new Out();
-      start(request);
-      this.#lastNews = performance.now();
-      this.#operations.add({ ...operation, request, resolve, reject });
+      this.#begin(operation, start, { resolve, reject });
       this.#schedule();
     });
+  }
+
+  /**
+   * Begins an operation as `run` does, and blocks this thread until it has been completed. Meanwhile this thread asks MPI about the
+   * other operations, too.
+   */
+  runNow(operation: Operation, start: (request: Out) => void): void {
+    let outcome: Error | 'done' | null = null;
+    this.#begin(operation, start, {
+      resolve: () => {
+        outcome = 'done';
+      },
+      reject: (error) => {
+        outcome = error;
+      },
+    });
+    const begin = performance.now();
+    while (outcome === null) {
+      if (performance.now() - this.#lastNews > BUSY_MS) sleep(PAUSE_MS);
+      this.#turn();
+      const waited = performance.now() - begin;
+      if (this.timeoutMs > 0 && waited > this.timeoutMs) this.fail(this.#lateness(operation, waited));
+    }
+    if (outcome !== 'done') throw outcome;
+  }
+
+  #begin(operation: Operation, start: (request: Out) => void, ends: Pick<Begun, 'resolve' | 'reject'>): void {
+    if (this.#failure) throw this.#failure;
+    const request = new Out();
+    start(request);
+    this.#lastNews = performance.now();
+    this.#operations.add({ ...operation, request, ...ends });
   }
 
   /** Lets all operations fail, those under way and later ones. */
@@ -118,11 +146,20 @@ export class Progress {
     const why = await this.explain(operation).catch((error: Error) => error.message);
     this.#isAsking = false;
     if (this.#lastNews !== lastNews) return;
-    this.fail(
-      new CommunicationError(
-        `this process waited ${roughDuration(waited / 1000)} for the others (${operation.label}), longer than ` +
-          `SOLVER.COLLECTIVE_TIMEOUT allows: ${why}`,
-      ),
+    this.fail(this.#lateness(operation, waited, why));
+  }
+
+  #lateness({ label }: Operation, waited: number, why = 'their logs may say why'): CommunicationError {
+    return new CommunicationError(
+      `this process waited ${roughDuration(waited / 1000)} for the others (${label}), longer than ` +
+        `SOLVER.COLLECTIVE_TIMEOUT allows: ${why}`,
     );
   }
+}
+
+const NEVER = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+/** Lets this thread sleep. */
+function sleep(milliseconds: number): void {
+  Atomics.wait(NEVER, 0, 0, milliseconds);
 }

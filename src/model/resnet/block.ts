@@ -2,7 +2,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Size3 } from '../../engine/kernel_contract.js';
 import { sizeOf } from '../../formats/host_tensor.js';
-import { BatchNorm, type StatisticsSink } from '../../nn/batch_norm.js';
+import { BatchNorm, type NormScope } from '../../nn/batch_norm.js';
 import { type Conv3dOptions, conv3d } from '../../nn/conv3d.js';
 import { fanInUniform } from '../../nn/init.js';
 import { Module, Parameter } from '../../nn/module.js';
@@ -45,7 +45,7 @@ export class Conv extends Module {
 export function convNorm(
   x: tf.Tensor,
   [conv, norm]: readonly [conv: Conv, norm: BatchNorm],
-  options: { readonly relu: boolean; readonly residual?: tf.Tensor; readonly sink?: StatisticsSink },
+  options: { readonly relu: boolean; readonly residual?: tf.Tensor; readonly scope?: NormScope },
 ): tf.Tensor {
   return norm.after(x, conv.weight.value, { ...conv.shape, ...options });
 }
@@ -71,7 +71,7 @@ export type TransformName = 'bottleneck_transform' | 'basic_transform';
 /** The convolutions of a residual block. */
 abstract class Transform extends Module {
   /** Adds the shortcut to the result, and ends with a ReLU. */
-  abstract forward(x: tf.Tensor, shortcut: tf.Tensor, sink?: StatisticsSink): tf.Tensor;
+  abstract forward(x: tf.Tensor, shortcut: tf.Tensor, scope?: NormScope): tf.Tensor;
 }
 
 /** T×1×1, 1×3×3, 1×1×1. */
@@ -106,10 +106,10 @@ class Bottleneck extends Transform {
     this.c_bn = new BatchNorm(outChannels, norms);
   }
 
-  override forward(x: tf.Tensor, shortcut: tf.Tensor, sink?: StatisticsSink): tf.Tensor {
-    const a = convNorm(x, [this.a, this.a_bn], { relu: true, sink });
-    const b = convNorm(a, [this.b, this.b_bn], { relu: true, sink });
-    return convNorm(b, [this.c, this.c_bn], { relu: true, residual: shortcut, sink });
+  override forward(x: tf.Tensor, shortcut: tf.Tensor, scope?: NormScope): tf.Tensor {
+    const a = convNorm(x, [this.a, this.a_bn], { relu: true, scope });
+    const b = convNorm(a, [this.b, this.b_bn], { relu: true, scope });
+    return convNorm(b, [this.c, this.c_bn], { relu: true, residual: shortcut, scope });
   }
 }
 
@@ -137,9 +137,9 @@ class Basic extends Transform {
     this.b_bn = new BatchNorm(outChannels, norms);
   }
 
-  override forward(x: tf.Tensor, shortcut: tf.Tensor, sink?: StatisticsSink): tf.Tensor {
-    const a = convNorm(x, [this.a, this.a_bn], { relu: true, sink });
-    return convNorm(a, [this.b, this.b_bn], { relu: true, residual: shortcut, sink });
+  override forward(x: tf.Tensor, shortcut: tf.Tensor, scope?: NormScope): tf.Tensor {
+    const a = convNorm(x, [this.a, this.a_bn], { relu: true, scope });
+    return convNorm(a, [this.b, this.b_bn], { relu: true, residual: shortcut, scope });
   }
 }
 
@@ -162,9 +162,9 @@ export class ResBlock extends Module {
   }
 
   /** Maps x [B, T, H, W, inChannels] to [B, T, H / stride, W / stride, outChannels], rounded up. */
-  forward(x: tf.Tensor, sink?: StatisticsSink): tf.Tensor {
+  forward(x: tf.Tensor, scope?: NormScope): tf.Tensor {
     const { branch1, branch1_bn } = this;
-    const shortcut = branch1 && branch1_bn ? convNorm(x, [branch1, branch1_bn], { relu: false, sink }) : x;
-    return this.branch2.forward(x, shortcut, sink);
+    const shortcut = branch1 && branch1_bn ? convNorm(x, [branch1, branch1_bn], { relu: false, scope }) : x;
+    return this.branch2.forward(x, shortcut, scope);
   }
 }

@@ -1,7 +1,7 @@
 /** @file Non-local blocks: attention between the positions of a clip (Wang et al., 2018). */
 import type { Size3 } from '../../engine/kernel_contract.js';
 import { tf } from '../../engine/tfjs.js';
-import { BatchNorm, type StatisticsSink } from '../../nn/batch_norm.js';
+import { BatchNorm, type NormScope } from '../../nn/batch_norm.js';
 import { maxPool3d } from '../../nn/max_pool3d.js';
 import { Module } from '../../nn/module.js';
 import { Conv, type NormContext } from './block.js';
@@ -41,7 +41,7 @@ export class Nonlocal extends Module {
   }
 
   /** Maps x [B, T, H, W, C] to the same shape. T must be a multiple of the groups. */
-  forward(whole: tf.Tensor, sink?: StatisticsSink): tf.Tensor {
+  forward(whole: tf.Tensor, scope?: NormScope): tf.Tensor {
     const { pool, groups, innerChannels } = this.#shape;
     const [B, T, ...rest] = whole.shape;
     const x = groups === 1 ? whole : whole.reshape([B * groups, T / groups, ...rest]);
@@ -52,7 +52,7 @@ export class Nonlocal extends Module {
     const g = rows(this.conv_g.forward(pooled));
     const attended = tf.matMul(this.#weights(theta, phi), g);
     const out = this.conv_out.forward(attended.reshape([...x.shape.slice(0, 4), innerChannels]));
-    return this.bn.forward(out, { residual: x, sink }).reshape(whole.shape);
+    return this.bn.forward(out, { residual: x, scope }).reshape(whole.shape);
   }
 
   /** Weights of the values for each position, [B, positions, pooled positions]. */

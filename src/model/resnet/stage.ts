@@ -1,6 +1,6 @@
 /** @file A stage of a convolutional backbone, s2 to s5: residual blocks and non-local blocks of each pathway. */
 import type * as tf from '@tensorflow/tfjs';
-import type { StatisticsSink } from '../../nn/batch_norm.js';
+import type { NormScope } from '../../nn/batch_norm.js';
 import { Module } from '../../nn/module.js';
 import { withGraphBreak } from '../../nn/tape.js';
 import { type BlockShape, type NormContext, ResBlock, type TransformName } from './block.js';
@@ -42,11 +42,11 @@ export class Stage extends Module {
   }
 
   /** Maps the map of each pathway. */
-  forward(maps: readonly tf.Tensor[], sink?: StatisticsSink): tf.Tensor[] {
+  forward(maps: readonly tf.Tensor[], scope?: NormScope): tf.Tensor[] {
     return this.pathways.map((layers, p) =>
       layers.reduce((x, { module }) => {
         // A backward pass of its own for each block releases what it saved before the one in front of it needs memory.
-        return module.forward(withGraphBreak(x, { before: 'backbone', after: 'backbone' }), sink);
+        return module.forward(withGraphBreak(x, { before: 'backbone', after: 'backbone' }), scope);
       }, maps[p]),
     );
   }

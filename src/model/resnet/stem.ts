@@ -1,6 +1,6 @@
 /** @file The first layers of a convolutional backbone, s1, and the connections from its fast to its slow pathway. */
 import { tf } from '../../engine/tfjs.js';
-import { BatchNorm, type StatisticsSink } from '../../nn/batch_norm.js';
+import { BatchNorm, type NormScope } from '../../nn/batch_norm.js';
 import { maxPool3d } from '../../nn/max_pool3d.js';
 import { Module } from '../../nn/module.js';
 import { Conv, convNorm, type NormContext } from './block.js';
@@ -27,8 +27,8 @@ export class PathwayStem extends Module {
     this.bn = new BatchNorm(outChannels, norms);
   }
 
-  forward(video: tf.Tensor, sink?: StatisticsSink): tf.Tensor {
-    const x = convNorm(video, [this.conv, this.bn], { relu: true, sink });
+  forward(video: tf.Tensor, scope?: NormScope): tf.Tensor {
+    const x = convNorm(video, [this.conv, this.bn], { relu: true, scope });
     return maxPool3d(x, { kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] });
   }
 }
@@ -47,8 +47,8 @@ export class VideoStem extends Module {
   }
 
   /** Maps the frames [B, T, H, W, 3] of each pathway to [B, T, H/4, W/4, C], rounded up. */
-  forward(clips: readonly tf.Tensor[], sink?: StatisticsSink): tf.Tensor[] {
-    return this.#stems.map((stem, p) => stem.forward(clips[p], sink));
+  forward(clips: readonly tf.Tensor[], scope?: NormScope): tf.Tensor[] {
+    return this.#stems.map((stem, p) => stem.forward(clips[p], scope));
   }
 }
 
@@ -79,8 +79,8 @@ export class FuseFastToSlow extends Module {
   }
 
   /** Maps slow [B, T / alpha, H, W, C] and fast [B, T, H, W, fastChannels]; the fast one stays as it is. */
-  forward([slow, fast]: readonly tf.Tensor[], sink?: StatisticsSink): tf.Tensor[] {
-    const fused = convNorm(fast, [this.conv_f2s, this.bn], { relu: true, sink });
+  forward([slow, fast]: readonly tf.Tensor[], scope?: NormScope): tf.Tensor[] {
+    const fused = convNorm(fast, [this.conv_f2s, this.bn], { relu: true, scope });
     return [tf.concat([slow, fused], 4), fast];
   }
 }

@@ -4,37 +4,18 @@ import { join } from 'node:path';
 import { serialize } from 'node:v8';
 import { expect, it, onTestFinished } from 'vitest';
 import { disposeState, makeState, noiseBatch } from '../../../test/support/noise_batch.js';
-import { changeNumbers } from '../../../test/support/processes.js';
+import { twin } from '../../../test/support/processes.js';
 import { temporaryFolder } from '../../../test/support/temporary_files.js';
 import { tinyConfig } from '../../../test/support/tiny_config.js';
 import type { Communicator } from '../../distributed/communicator.js';
 import { GradientSum } from '../../distributed/gradient_sum.js';
 import { HostReducer } from '../../distributed/host_reducer.js';
-import { NativeFloats } from '../../util/native/native.js';
 import { trainStep } from '../step.js';
 import { NonFiniteError } from './nonfinite.js';
 import { batchOfOwner } from './owner.js';
 import { readBatch, saveBatch } from './saved_batch.js';
 
 const CFG = tinyConfig();
-
-/** The first of two processes, whose other one does the same. `first` replaces the first number of each sum of gradients. */
-function twin(first?: number): Communicator {
-  return {
-    rank: 0,
-    size: 2,
-    async allReduce(memory, op) {
-      if (op !== 'sum') return;
-      const isGradient = memory instanceof NativeFloats || memory instanceof Float32Array;
-      changeNumbers(memory, (number, i) =>
-        isGradient && i === 0 && first !== undefined ? first : 2 * number,
-      );
-    },
-    async broadcast() {},
-    gather: async () => null,
-    async barrier() {},
-  };
-}
 
 /** Does a step of process 0, and returns its error. */
 async function failure(communicator: Communicator, batch = noiseBatch(CFG, [1, 2])): Promise<NonFiniteError> {
@@ -44,7 +25,9 @@ async function failure(communicator: Communicator, batch = noiseBatch(CFG, [1, 2
     .filter(([, { requiresGrad }]) => requiresGrad)
     .map(([, { size }]) => size);
   const sum = new GradientSum({ reducer: new HostReducer(communicator), lengths, bucketBytes: 1 });
-  const error = await trainStep(state, batch, { processes: { communicator, sum } }).catch((reason) => reason);
+  const error = await trainStep(state, batch, {
+    processes: { communicator, forNorms: communicator, sum },
+  }).catch((reason) => reason);
   expect(error).toBeInstanceOf(NonFiniteError);
   return error;
 }

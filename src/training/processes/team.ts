@@ -10,9 +10,7 @@ import type { Reducer } from '../../distributed/reducer.js';
 import type { LocalPlace } from '../../engine/index.js';
 import { ConfigError } from '../../errors.js';
 import type { Detector } from '../../model/detector.js';
-import { batchNorms } from '../../nn/batch_statistics.js';
 import type { Logger } from '../../run/log.js';
-import { countOf } from '../../util/text.js';
 import { type StepOptions, type StepProcesses, stepRng } from '../step.js';
 import type { TrainingState } from '../training_state.js';
 import { checkEqualWeights } from './equal_weights.js';
@@ -27,6 +25,7 @@ export class Team {
   /** Clips of a micro-batch that one process computes. */
   readonly clipsAtOnce: number;
   readonly trainingShare: BatchShare;
+  readonly #forNorms: Communicator;
   #step: StepProcesses | null = null;
   #reducer: Reducer<unknown> | null = null;
 
@@ -38,6 +37,7 @@ export class Team {
     const { SOLVER } = cfg;
     this.communicator = group.communicator;
     this.clipsAtOnce = clipsOfEach(SOLVER.VIDEOS_PER_BATCH, group.size);
+    this.#forNorms = group.duplicate();
     this.trainingShare = new BatchShare({
       communicator: group.duplicate(),
       lockstep: group.communicator,
@@ -69,10 +69,6 @@ export class Team {
     const { reducer, info, warning } = await openReducer(this.group, 1000 * COLLECTIVE_TIMEOUT);
     if (info !== null) log.info(info);
     if (warning !== null) log.warn(warning);
-    if (batchNorms(model).some(({ usesBatch }) => usesBatch))
-      log.info(
-        `batch normalisation uses the statistics of the ${countOf(this.clipsAtOnce, 'clip')} of each process`,
-      );
     this.#reducer = reducer;
     const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
     const sum = new GradientSum({
@@ -80,7 +76,7 @@ export class Team {
       lengths: trained.map(([, { size }]) => size),
       bucketBytes: BUCKET_MB * 2 ** 20,
     });
-    this.#step = { communicator: this.communicator, sum };
+    this.#step = { communicator: this.communicator, forNorms: this.#forNorms, sum };
   }
 
   /** What connects the processes of a step, after `begin`. */
