@@ -26,7 +26,7 @@ const COMPUTING = [
   'test/conformance/*.test.ts',
   'test/e2e/{determinism,finite_difference,resume}.test.ts',
   'src/{nn,model,loss,solver}/*.test.ts',
-  'src/training/{grad_norm,step,step_replay,trainer}.test.ts',
+  'src/training/{batch_statistics,grad_norm,step,step_replay,trainer}.test.ts',
   'src/training/nonfinite/*.test.ts',
   'src/engine/kernel_contract.test.ts',
   'src/engine/random_graphs.test.ts',

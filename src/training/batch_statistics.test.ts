@@ -8,6 +8,7 @@ import { TINY_SLOWFAST, TINY_SLOWONLY, tinyConfig } from '../../test/support/tin
 import type { Batch } from '../data/loading/collate.js';
 import { GradientSum } from '../distributed/gradient_sum.js';
 import { HostReducer } from '../distributed/host_reducer.js';
+import { tf } from '../engine/tfjs.js';
 import { batchNorms } from '../nn/batch_statistics.js';
 import { NonFiniteError } from './nonfinite/nonfinite.js';
 import { computeGradients, type GradientOptions, trainStep } from './step.js';
@@ -96,6 +97,7 @@ describe('the norms of two processes', () => {
       disposeState(replayed);
     });
     let blocked = 0;
+    const tensors: number[] = [];
     for (let seed = 0; seed < 5; seed++) {
       const batch = halfOf(noiseBatch(CONFIG, [1, 2], seed));
       await trainStep(recorded, batch, { ...withTwin(recorded), replay: false });
@@ -103,9 +105,11 @@ describe('the norms of two processes', () => {
       const exchange = vi.spyOn(options.processes!.forNorms, 'allReduceNow');
       await trainStep(replayed, batch, { ...options, replay: true });
       blocked = exchange.mock.calls.length;
+      tensors.push(tf.memory().numTensors);
     }
     // Only a recording needs the results of others at once.
     if (['onnx', 'cuda'].includes(TEST_ENGINE)) expect(blocked).toBe(0);
+    expect(tensors.slice(1)).toEqual(tensors.slice(1).fill(tensors[1]));
     expect(countersOf(replayed)).toEqual(new Set([5]));
     expect(contents(replayed)).toEqual(contents(recorded));
   });

@@ -74,6 +74,8 @@ interface Notes {
   readonly masks: readonly MaskKind[];
   /** The norms that use the statistics of the batch, in their order. */
   readonly norms: readonly NormCount[];
+  /** Sums over processes in the backward pass. */
+  readonly sums: number;
 }
 
 export function beginPass(job: GradientJob): GradientPass {
@@ -153,10 +155,12 @@ class RecordedPass implements GradientPass {
     graphBreak('optimizer');
     const present = grads.filter((grad) => grad !== null);
     const finish = (squares: number) => {
-      const notes: Notes = { shape, masks: this.#masks, norms: this.#norms };
-      // Each exchange reads what is sent and feeds what is received, in the forward and in the backward pass.
-      const exchanges = this.job.norms ? 2 * this.#norms.length : 0;
-      const joined = this.job.norms || this.#norms.length === 0 ? 0 : 1;
+      const { norms: exchange } = this.job;
+      const sums = exchange?.numSums ?? 0;
+      const notes: Notes = { shape, masks: this.#masks, norms: this.#norms, sums };
+      // Each exchange reads what is sent and feeds what is received.
+      const exchanges = exchange ? exchange.own.length + sums : 0;
+      const joined = exchange || this.#norms.length === 0 ? 0 : 1;
       const feeds = 3 + this.#masks.length + exchanges;
       const reads = 1 + joined + squares + exchanges;
       this.program.finish({ made: grads, notes: JSON.stringify(notes), feeds, reads });
@@ -228,8 +232,8 @@ class ReplayedPass implements GradientPass {
     const { program, job } = this;
     const { exchange } = job;
     program.feed(gradient);
-    if (job.norms)
-      for (const _ of this.#notes.norms) program.feed(await job.norms.sumsLater(await program.read()));
+    for (let i = 0; i < this.#notes.sums; i++)
+      program.feed(await (job.norms as ProcessNormExchange).sumsLater(await program.read()));
     const squares = exchange === null ? await program.read() : null;
     const grads = await program.finish((result, numbers) => exchange?.add(result, numbers));
     for (const [i, parameter] of job.parameters.entries()) parameter.grad = grads[i];

@@ -12,6 +12,8 @@ export class ProcessNormExchange implements NormExchange {
   readonly statistics: HostStatistics[] = [];
   /** The norms in that order, each with its number of positions in this process. */
   readonly own: { readonly norm: BatchNorm; readonly count: number }[] = [];
+  /** How often `sums` was called. */
+  numSums = 0;
 
   constructor(private readonly communicator: Communicator) {}
 
@@ -22,6 +24,7 @@ export class ProcessNormExchange implements NormExchange {
   }
 
   sums(own: Float32Array): Float32Array {
+    this.numSums++;
     const all = Float64Array.from(own);
     this.communicator.allReduceNow(all, 'sum');
     return Float32Array.from(all);
