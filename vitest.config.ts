@@ -80,7 +80,7 @@ const isByProcesses = process.env.STMIXER_TEST_MPI === '1';
  * tensorflow engines compute for minutes.
  */
 const isSlow = isOnCuda || ['cpu', 'tensorflow'].includes(process.env.STMIXER_TEST_ENGINE ?? '');
-const TIMEOUT_MS = isSlow ? 900_000 : isOnGpu || isByProcesses ? 300_000 : 60_000;
+const TIMEOUT_MS = isSlow ? 600_000 : isOnGpu || isByProcesses ? 300_000 : 60_000;
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
