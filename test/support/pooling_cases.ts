@@ -10,9 +10,11 @@ export const POOLING_CASES: readonly [string, number[], Windows][] = [
   ],
   [
     '1×3×3, stride 2, padding 1, even',
-    [1, 1, 6, 8, 2],
+    [1, 1, 6, 8, 4],
     { kernel: [1, 3, 3], stride: [1, 2, 2], padding: [0, 1, 1] },
   ],
+  ['1×2×2', [2, 2, 4, 2, 2], { kernel: [1, 2, 2], stride: [1, 2, 2], padding: [0, 0, 0] }],
+  ['1×2×2, odd extents', [1, 2, 5, 3, 3], { kernel: [1, 2, 2], stride: [1, 2, 2], padding: [0, 0, 0] }],
   ['4×1×1', [1, 8, 2, 3, 2], { kernel: [4, 1, 1], stride: [4, 1, 1], padding: [0, 0, 0] }],
   ['2×2×2 with a remainder', [1, 5, 3, 4, 2], { kernel: [2, 2, 2], stride: [2, 2, 2], padding: [0, 0, 0] }],
   ['stride 1', [1, 3, 4, 4, 1], { kernel: [3, 2, 3], stride: [1, 1, 1], padding: [1, 0, 1] }],

@@ -4,7 +4,7 @@ import { sizeOf } from '../../formats/host_tensor.js';
 import { conv3d } from '../../nn/conv3d.js';
 import { maxPool3d } from '../../nn/max_pool3d.js';
 import { conv1x1x1, convPatches, convTranspose1x2x2 } from '../../nn/spatial.js';
-import { type Case, type Family, floats, given } from '../case.js';
+import { type Case, EXACT, type Family, floats, given, type Input } from '../case.js';
 import { conv3d as doubleConv, maxPool3d as doubleMaxPool } from '../double_spatial.js';
 
 const windows = (kernel: Size3, stride: Size3 = [1, 1, 1], padding: Size3 = [0, 0, 0]): Windows => ({
@@ -34,21 +34,22 @@ export function conv(
   };
 }
 
-function pool(name: string, shape: readonly number[], taps: Windows): Case {
+function pool(name: string, input: Input, taps: Windows): Case {
   return {
     name: `${windowsText(taps)}, ${name}`,
-    // Few different numbers, so that many windows hold equal ones.
-    inputs: [
-      given(
-        Array.from({ length: sizeOf(shape) }, (_, i) => (i * i) % 7),
-        shape,
-      ),
-    ],
+    inputs: [input],
     gradients: [0],
     compute: (x) => maxPool3d(x, taps),
-    expected: ([x], dy) => doubleMaxPool(x, dy, { shape, windows: taps }),
+    expected: ([x], dy) => doubleMaxPool(x, dy, { shape: input.shape, windows: taps }),
   };
 }
+
+/** Few different numbers, so that many windows hold equal ones. */
+const equals = (shape: readonly number[]) =>
+  given(
+    Array.from({ length: sizeOf(shape) }, (_, i) => (i * i) % 7),
+    shape,
+  );
 
 export const CONVOLUTIONS: Family = {
   name: 'convolutions',
@@ -96,12 +97,21 @@ export const CONVOLUTIONS: Family = {
 
 export const POOLING: Family = {
   name: 'max pooling',
-  tolerance: { norm: 1e-6, largest: 1e-6 },
-  reason: 'elements are only moved, and a few gradients are added up',
+  tolerance: EXACT,
+  reason: 'elements are only moved',
   cases: [
-    pool('even sizes', [2, 3, 6, 4, 5], windows([1, 2, 2], [1, 2, 2])),
-    pool('odd sizes', [1, 2, 7, 5, 3], windows([1, 2, 2], [1, 2, 2])),
-    pool('overlapping windows', [1, 2, 9, 8, 6], windows([1, 3, 3], [1, 2, 2], [0, 1, 1])),
-    pool('frames', [2, 8, 3, 4, 5], windows([4, 1, 1], [4, 1, 1])),
+    pool('even sizes', floats([2, 3, 6, 4, 5]), windows([1, 2, 2], [1, 2, 2])),
+    pool('odd sizes, with equal numbers', equals([1, 2, 7, 5, 3]), windows([1, 2, 2], [1, 2, 2])),
+    pool('frames', equals([2, 8, 3, 4, 5]), windows([4, 1, 1], [4, 1, 1])),
+  ],
+};
+
+export const OVERLAPPING_POOLING: Family = {
+  name: 'overlapping max pooling',
+  tolerance: { norm: 1e-6, largest: 1e-6 },
+  reason: 'the gradients of a few windows are added up',
+  cases: [
+    pool('different numbers', floats([1, 2, 9, 8, 6]), windows([1, 3, 3], [1, 2, 2], [0, 1, 1])),
+    pool('equal numbers', equals([1, 2, 9, 8, 6]), windows([1, 3, 3], [1, 2, 2], [0, 1, 1])),
   ],
 };

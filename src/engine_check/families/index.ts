@@ -1,7 +1,7 @@
 /** @file All kernel families, in the order in which the check reports them. */
 import type { Family } from '../case.js';
 import { ATTENTION } from './attention.js';
-import { CONVOLUTIONS, POOLING } from './convolution.js';
+import { CONVOLUTIONS, OVERLAPPING_POOLING, POOLING } from './convolution.js';
 import { ELEMENTWISE } from './elementwise.js';
 import { GATHER, ROW_SUMS } from './indexing.js';
 import { ACTIVATIONS, BATCH_NORM, LAYER_NORM } from './layers.js';
@@ -29,6 +29,7 @@ export const FAMILIES: readonly Family[] = [
   ACTIVATIONS,
   CONVOLUTIONS,
   POOLING,
+  OVERLAPPING_POOLING,
   OPTIMIZERS,
   NONFINITE,
 ];

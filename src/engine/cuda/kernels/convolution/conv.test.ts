@@ -54,6 +54,7 @@ const CASES: readonly [string, number[], number[], Size3, Size3][] = [
   ['1×3×3, stride 2, odd extents', [1, 2, 5, 7, 2], [3, 2, 1, 3, 3], [1, 2, 2], [0, 1, 1]],
   ['1×3×3, stride 2, even extents', [2, 2, 4, 6, 2], [3, 2, 1, 3, 3], [1, 2, 2], [0, 1, 1]],
   ['3×3×3', [2, 3, 4, 5, 3], [2, 3, 3, 3, 3], ONES, ONES],
+  ['3×3×3 to six channels', [1, 2, 5, 3, 4], [6, 4, 3, 3, 3], ONES, ONES],
   ['3×3×3 of one position', [1, 1, 1, 1, 1], [1, 1, 3, 3, 3], ONES, ONES],
   ['3×1×1', [2, 4, 2, 3, 3], [2, 3, 3, 1, 1], ONES, [1, 0, 0]],
   ['3×1×1, one frame', [1, 1, 2, 3, 3], [2, 3, 3, 1, 1], ONES, [1, 0, 0]],
@@ -200,6 +201,8 @@ describe('convolution of any geometry', () => {
       run(gradFilter.lower, [x, dy], weight.shape, { kernel }),
     ];
     for (const one of lowered) expect(callsOf(one)).toBeGreaterThan(2);
+    const storages = lowered.map(({ results }) => results[0].tensor.storage);
+    expect(storages).toEqual(['bfloat16', 'bfloat16', 'float32']);
     expectClose(
       lowered.flatMap((one) => one.values()),
       expected,
