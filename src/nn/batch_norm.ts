@@ -2,7 +2,7 @@
 import { feed } from '../engine/programs.js';
 import { tf } from '../engine/tfjs.js';
 import { type Conv3dOptions, conv3d } from './conv3d.js';
-import { reluGrad, sumAxisByAxis, sumOfRows } from './functional.js';
+import { reluGrad, sumAxisByAxis, sumOfRows, withResidual } from './functional.js';
 import { fused } from './fused.js';
 import { ones, zeros } from './init.js';
 import { Module, Parameter, StateBuffer } from './module.js';
@@ -84,9 +84,7 @@ export class BatchNorm extends Module {
   forward(x: tf.Tensor, { residual, relu = false, scope }: NormOptions = {}): tf.Tensor {
     if (!this.usesBatch) {
       const { scale, shift } = this.#affine();
-      const terms = [x.mul(scale).add(shift), residual].filter((term) => term !== undefined);
-      const y = terms.reduce((sum, term) => sum.add(term));
-      return relu ? y.relu() : y;
+      return withResidual(x.mul(scale).add(shift), { residual, relu });
     }
     const positions = x.size / x.shape[x.rank - 1];
     if (positions === 1 && !scope?.exchange)
@@ -154,9 +152,7 @@ export function batchNorm(
         const centred = x.sub(mean);
         const variance = sumAxisByAxis(centred.square()).div(count);
         const normal = centred.mul(variance.add(EPS).rsqrt());
-        const terms = [normal.mul(weight).add(bias), residual];
-        const y = terms.filter((term) => term !== undefined).reduce((sum, term) => sum.add(term));
-        return [relu ? y.relu() : y, mean, variance];
+        return [withResidual(normal.mul(weight).add(bias), { residual, relu }), mean, variance];
       });
       onStatistics?.(mean, variance);
       save(relu ? [x, weight, mean, variance, y] : [x, weight, mean, variance]);
@@ -202,9 +198,7 @@ function syncBatchNorm(x: tf.Tensor, norm: BatchNorm, { residual, relu, exchange
       const own = tf.concat([ownMean, sumOfRows(x.sub(ownMean).square()).div(count)]);
       const [mean, variance, share] = rows(exchange.moments(norm, own.dataSync() as Float32Array, count));
       const rstd = variance.add(EPS).rsqrt();
-      const terms = [x.sub(mean).mul(rstd.mul(weight)).add(bias), residual];
-      const sum = terms.filter((term) => term !== undefined).reduce((a, b) => a.add(b));
-      const y = relu ? sum.relu() : sum;
+      const y = withResidual(x.sub(mean).mul(rstd.mul(weight)).add(bias), { residual, relu });
       save([x, weight, mean, rstd, share, ...(relu ? [y] : [])]);
       return y;
     },

@@ -2,7 +2,7 @@
 import type { ConvAttributes, Size3, Windows } from '../engine/kernel_contract.js';
 import { tf } from '../engine/tfjs.js';
 import { sizeOf } from '../formats/host_tensor.js';
-import { reluGrad, sumOfRows } from './functional.js';
+import { reluGrad, sumOfRows, withResidual } from './functional.js';
 import { fused } from './fused.js';
 import { differentiable } from './tape.js';
 
@@ -38,9 +38,8 @@ export function conv3d(x: tf.Tensor, weight: tf.Tensor, options: Conv3dOptions =
     const own = kernel.slice([g * filters, 0, 0, 0, 0], [filters, -1, -1, -1, -1]);
     return convolve(part, own, { stride, padding, relu: false });
   });
-  const terms = [tf.concat(parts, 4), bias, residual].filter((term) => term !== undefined);
-  const y = terms.reduce((sum, term) => sum.add(term));
-  return relu ? y.relu() : y;
+  const y = tf.concat(parts, 4);
+  return withResidual(bias ? y.add(bias) : y, { residual, relu });
 }
 
 /** Puts `step` − 1 zeros between the positions of an axis. */
@@ -134,10 +133,8 @@ function composed(
   { bias, residual, relu, ...geometry }: Options,
 ): tf.Tensor {
   const windows = { ...geometry, kernel: kernelOf(weight.shape) };
-  let y = runKernel('Conv3D', { x: padded(x, windows), filter: toFilter(weight) }, windows);
-  if (bias) y = y.add(bias);
-  if (residual) y = y.add(residual);
-  return relu ? y.relu() : y;
+  const y = runKernel('Conv3D', { x: padded(x, windows), filter: toFilter(weight) }, windows);
+  return withResidual(bias ? y.add(bias) : y, { residual, relu });
 }
 
 function gradInput(

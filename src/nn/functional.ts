@@ -122,6 +122,15 @@ export function relu(x: tf.Tensor): tf.Tensor {
   );
 }
 
+/** Adds `residual` to y, and ends with a ReLU, if wanted. */
+export function withResidual(
+  y: tf.Tensor,
+  { residual, relu }: { readonly residual?: tf.Tensor; readonly relu?: boolean },
+): tf.Tensor {
+  const sum = residual ? y.add(residual) : y;
+  return relu ? sum.relu() : sum;
+}
+
 /** The gradient of a ReLU with result y: dy where y is positive, else 0. */
 export function reluGrad(dy: tf.Tensor, y: tf.Tensor): tf.Tensor {
   return fused('ReluGrad', { dy, y }, {}, () => [dy.mul(y.step())])[0];

@@ -3,7 +3,7 @@ import { NativeFloats, type Out } from '../../util/native/native.js';
 import type { Communicator, Numbers, ReduceOp } from '../communicator.js';
 import { type Handle, typeOf } from './abi.js';
 import type { MpiFunctions } from './functions.js';
-import type { Progress } from './progress.js';
+import type { Operation, Progress } from './progress.js';
 
 /** Elements that one call of MPI combines or copies. Its counts have 31 bits, and some libraries count bytes in them. */
 const MAX_COUNT = 2 ** 28;
@@ -39,8 +39,7 @@ export class MpiCommunicator implements Communicator {
   allReduceNow(numbers: Numbers, op: ReduceOp): void {
     for (const piece of inPieces(numbers)) {
       const { label, memory, start } = this.#reduction(piece, op);
-      const number = ++this.begun;
-      this.progress.runNow({ label, memory, communicator: this, number }, start);
+      this.progress.runNow(this.#next(label, memory), start);
     }
   }
 
@@ -97,8 +96,11 @@ export class MpiCommunicator implements Communicator {
   }
 
   #run(label: string, memory: readonly unknown[], start: (request: Out) => void): Promise<void> {
-    const number = ++this.begun;
-    return this.progress.run({ label, memory, communicator: this, number }, start);
+    return this.progress.run(this.#next(label, memory), start);
+  }
+
+  #next(label: string, memory: readonly unknown[]): Operation {
+    return { label, memory, communicator: this, number: ++this.begun };
   }
 
   /** The number that each process gives, by rank. */
